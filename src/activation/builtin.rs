@@ -1,0 +1,285 @@
+//! The built-in activations. Formulas: the table of the module documentation.
+
+use super::Activation;
+use crate::cost::Link;
+use crate::error::Error;
+use crate::kernels::{index_of_max, map, scale};
+use crate::scalar::{Scalar, normal_cdf, normal_pdf, real, sigmoid, softplus, tanh};
+use nalgebra::{DMatrixView, DMatrixViewMut};
+
+/// λ and α of the SELU paper.
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+
+/// √(2/π) and the cubic coefficient of the tanh form of GELU.
+const GELU_SCALE: f64 = 0.797_884_560_802_865_4;
+const GELU_CUBIC: f64 = 0.044_715;
+
+/// The built-in activations; the [module documentation](super) has the table of their formulas.
+///
+/// The variants are re-exported, so that a layer reads `dense(25, Sigmoid)`.
+///
+/// # Example
+/// ```
+/// use backprop::activation::{Activation, Sigmoid};
+/// use backprop::nalgebra::DMatrix;
+///
+/// let z = DMatrix::from_row_slice(1, 3, &[0.0, 3.0_f64.ln(), -800.0]);
+/// let mut a = DMatrix::zeros(1, 3);
+/// Sigmoid.forward(z.as_view(), a.as_view_mut());
+/// assert!((a - DMatrix::from_row_slice(1, 3, &[0.5, 0.75, 0.0])).amax() < 1e-15);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum AnyActivation {
+    /// a = z.
+    Identity,
+    /// a = 1/(1 + e⁻ᶻ), the course's g.
+    Sigmoid,
+    /// a = tanh z.
+    Tanh,
+    /// a = max(z, 0).
+    Relu,
+    /// a = z for z > 0, else `slope` · z.
+    LeakyRelu {
+        /// The slope for z < 0: finite; 0.01 is usual.
+        slope: f64,
+    },
+    /// a = z for z > 0, else α (eᶻ − 1).
+    Elu {
+        /// α: finite; 1 is usual, and the only value without a kink at 0.
+        alpha: f64,
+    },
+    /// ELU with the constants of self-normalising networks.
+    Selu,
+    /// a = ln(1 + eᶻ).
+    Softplus,
+    /// a = z/(1 + |z|).
+    Softsign,
+    /// a = z Φ(z), exact (PyTorch's default).
+    Gelu,
+    /// a = z σ(2√(2/π)(z + 0.044715 z³)), the tanh form of [`Gelu`](Self::Gelu).
+    GeluTanh,
+    /// a = z σ(z), also called swish.
+    Silu,
+    /// a = z tanh(ln(1 + eᶻ)).
+    Mish,
+    /// a = min(max(z, −1), 1).
+    HardTanh,
+    /// a = sin z.
+    Sine,
+    /// a = eᶻ.
+    Exponential,
+    /// aᵢ = e^(zᵢ)/Σⱼ e^(zⱼ) over the units of an example.
+    Softmax,
+}
+
+impl<T: Scalar> Activation<T> for AnyActivation {
+    fn forward(&self, z: DMatrixView<'_, T>, mut a: DMatrixViewMut<'_, T>) {
+        let (zero, one) = (T::zero(), T::one());
+        match *self {
+            Self::Identity => a.copy_from(&z),
+            Self::Sigmoid => map(z, a, sigmoid),
+            Self::Tanh => map(z, a, tanh),
+            // `z <= 0` is false for NaN, which `max` would swallow.
+            Self::Relu => map(z, a, |z| if z <= zero { zero } else { z }),
+            Self::LeakyRelu { slope } => {
+                let slope: T = real(slope);
+                map(z, a, |z| if z > zero { z } else { slope * z });
+            }
+            Self::Elu { alpha } => elu(z, a, one, real(alpha)),
+            Self::Selu => elu(z, a, real(SELU_SCALE), real(SELU_SCALE * SELU_ALPHA)),
+            Self::Softplus => map(z, a, softplus),
+            Self::Softsign => map(z, a, |z| z / (one + z.abs())),
+            Self::Gelu => map(z, a, |z| z * normal_cdf(z)),
+            Self::GeluTanh => map(z, a, |z| z * sigmoid(gelu_tanh_argument(z))),
+            Self::Silu => map(z, a, |z| z * sigmoid(z)),
+            Self::Mish => map(z, a, |z| z * tanh_softplus(z).0),
+            Self::HardTanh => map(z, a, |z| {
+                if z <= -one {
+                    -one
+                } else if z >= one {
+                    one
+                } else {
+                    z
+                }
+            }),
+            Self::Sine => map(z, a, T::sin),
+            Self::Exponential => map(z, a, T::exp),
+            Self::Softmax => softmax(z, a),
+        }
+    }
+
+    fn backward(&self, z: DMatrixView<'_, T>, a: DMatrixView<'_, T>, delta: DMatrixViewMut<'_, T>) {
+        let (zero, one) = (T::zero(), T::one());
+        match *self {
+            Self::Identity => {}
+            Self::Sigmoid => scale(z, a, delta, |_, a| a * (one - a)),
+            Self::Tanh => scale(z, a, delta, |_, a| (one - a) * (one + a)),
+            Self::Relu => scale(z, a, delta, |z, _| step(z, one, zero)),
+            Self::LeakyRelu { slope } => {
+                let slope = real(slope);
+                scale(z, a, delta, |z, _| step(z, one, slope));
+            }
+            Self::Elu { alpha } => elu_backward(z, a, delta, one, real(alpha)),
+            Self::Selu => {
+                elu_backward(z, a, delta, real(SELU_SCALE), real(SELU_SCALE * SELU_ALPHA));
+            }
+            Self::Softplus => scale(z, a, delta, |z, _| sigmoid(z)),
+            Self::Softsign => scale(z, a, delta, |z, _| {
+                let d = one / (one + z.abs());
+                d * d
+            }),
+            Self::Gelu => scale(z, a, delta, |z, _| normal_cdf(z) + z * normal_pdf(z)),
+            Self::GeluTanh => scale(z, a, delta, |z, _| {
+                let (p, q) = (
+                    sigmoid(gelu_tanh_argument(z)),
+                    sigmoid(-gelu_tanh_argument(z)),
+                );
+                let slope =
+                    real::<T>(2.0 * GELU_SCALE) * (one + real::<T>(3.0 * GELU_CUBIC) * z * z);
+                // p q underflows long before slope overflows; z comes last, so that 0 · ∞ cannot occur.
+                p + p * q * slope * z
+            }),
+            Self::Silu => scale(z, a, delta, |z, _| sigmoid(z) * (one + z * sigmoid(-z))),
+            Self::Mish => scale(z, a, delta, |z, _| {
+                let (t, one_minus_t) = tanh_softplus(z);
+                t + z * one_minus_t * (one + t) * sigmoid(z)
+            }),
+            Self::HardTanh => scale(z, a, delta, |z, _| {
+                if z > -one && z < one {
+                    one
+                } else if z <= -one || z >= one {
+                    zero
+                } else {
+                    z
+                }
+            }),
+            Self::Sine => scale(z, a, delta, |z, _| z.cos()),
+            Self::Exponential => scale(z, a, delta, |_, a| a),
+            Self::Softmax => softmax_backward(a, delta),
+        }
+    }
+
+    fn link(&self) -> Option<Link> {
+        match self {
+            Self::Identity => Some(Link::Identity),
+            Self::Sigmoid => Some(Link::Logit),
+            Self::Softmax => Some(Link::Softmax),
+            Self::Exponential => Some(Link::Log),
+            _ => None,
+        }
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        let (name, value) = match *self {
+            Self::LeakyRelu { slope } => ("slope of LeakyRelu", slope),
+            Self::Elu { alpha } => ("alpha of Elu", alpha),
+            _ => return Ok(()),
+        };
+        if value.is_finite() {
+            return Ok(());
+        }
+        Err(Error::Hyperparameter {
+            name,
+            value,
+            expected: "a finite number",
+        })
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::LeakyRelu { slope } => format!("LeakyRelu({slope})"),
+            Self::Elu { alpha } => format!("Elu({alpha})"),
+            other => format!("{other:?}"),
+        }
+    }
+}
+
+/// `positive` for z > 0, `other` for z ≤ 0, and NaN for NaN.
+#[inline]
+fn step<T: Scalar>(z: T, positive: T, other: T) -> T {
+    if z > T::zero() {
+        positive
+    } else if z <= T::zero() {
+        other
+    } else {
+        z
+    }
+}
+
+/// a = p z for z > 0, else q (eᶻ − 1).
+fn elu<T: Scalar>(z: DMatrixView<'_, T>, a: DMatrixViewMut<'_, T>, p: T, q: T) {
+    map(z, a, |z| if z > T::zero() { p * z } else { q * z.exp_m1() });
+}
+
+fn elu_backward<T: Scalar>(
+    z: DMatrixView<'_, T>,
+    a: DMatrixView<'_, T>,
+    delta: DMatrixViewMut<'_, T>,
+    p: T,
+    q: T,
+) {
+    scale(
+        z,
+        a,
+        delta,
+        |z, _| if z > T::zero() { p } else { q * z.exp() },
+    );
+}
+
+/// 2u = 2√(2/π)(z + 0.044715 z³), so that ½(1 + tanh u) = σ(2u).
+#[inline]
+fn gelu_tanh_argument<T: Scalar>(z: T) -> T {
+    real::<T>(2.0 * GELU_SCALE) * z * (T::one() + real::<T>(GELU_CUBIC) * z * z)
+}
+
+/// t = tanh(ln(1 + eᶻ)) and 1 − t, from the exponential of −|z|.
+#[inline]
+fn tanh_softplus<T: Scalar>(z: T) -> (T, T) {
+    let one = T::one();
+    let two = one + one;
+    if z >= T::zero() {
+        let n = (-z).exp();
+        let d = one + two * n * (one + n);
+        ((one + two * n) / d, two * n * n / d)
+    } else {
+        let e = z.exp();
+        let n = e * (e + two);
+        (n / (n + two), two / (n + two))
+    }
+}
+
+/// Shifted by the largest z of the example, so that no exponential overflows.
+fn softmax<T: Scalar>(z: DMatrixView<'_, T>, mut a: DMatrixViewMut<'_, T>) {
+    for k in 0..z.ncols() {
+        let (z_k, mut a_k) = (z.column(k), a.column_mut(k));
+        let (z_k, a_k) = (z_k.as_slice(), a_k.as_mut_slice());
+        let shift = z_k[index_of_max(z_k)];
+        let mut total = T::zero();
+        for (a, &z) in a_k.iter_mut().zip(z_k) {
+            *a = (z - shift).exp();
+            total += *a;
+        }
+        for a in a_k {
+            *a /= total;
+        }
+    }
+}
+
+/// δ ← a ∘ (δ − aᵀδ).
+fn softmax_backward<T: Scalar>(a: DMatrixView<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+    for k in 0..a.ncols() {
+        let (a_k, mut delta_k) = (a.column(k), delta.column_mut(k));
+        let (a_k, delta_k) = (a_k.as_slice(), delta_k.as_mut_slice());
+        let mean = a_k
+            .iter()
+            .zip(delta_k.iter())
+            .fold(T::zero(), |sum, (&a, &d)| sum + a * d);
+        for (d, &a) in delta_k.iter_mut().zip(a_k) {
+            *d = a * (*d - mean);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The objective of a network as a problem for `argmin`.
+
+use crate::cost::Cost;
+use crate::error::Error;
+use crate::examples::Examples;
+use crate::layer::Layer;
+use crate::network::Network;
+use crate::objective::Objective;
+use crate::scalar::Scalar;
+use crate::workspace::Workspace;
+use argmin::core::{CostFunction, Error as ArgminError, Gradient};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// J and ∇J of a network over fixed examples as an `argmin` problem in the flat θ, a `Vec<T>` (feature `argmin`).
+///
+/// argmin asks for the cost and for the gradient of a point in two calls. Here one pass computes both, and the
+/// second call is answered from the first. The network is not cloned, and the workspace is reused; the network itself
+/// stays as it is: set the parameters that argmin found with [`Network::set_theta`].
+///
+/// # Example
+/// The least-squares line through (0, 1), (1, 3), (2, 5) is 1 + 2x:
+/// ```
+/// use argmin::core::Executor;
+/// use argmin::solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS};
+/// use backprop::nalgebra::DMatrix;
+/// use backprop::{ArgminProblem, Examples, Network, Objective, SquaredError, activation::Identity};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut network = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
+/// let x = DMatrix::from_row_slice(1, 3, &[0.0, 1.0, 2.0]);
+/// let y = DMatrix::from_row_slice(1, 3, &[1.0, 3.0, 5.0]);
+/// let (examples, objective) = (Examples::new(&x, &y)?, Objective::new(SquaredError));
+///
+/// let problem = ArgminProblem::new(&network, &examples, &objective)?;
+/// let start = network.theta().as_slice().to_vec();
+/// let solver = LBFGS::new(MoreThuenteLineSearch::new(), 7);
+/// let found = Executor::new(problem, solver).configure(|s| s.param(start).max_iters(50)).run()?;
+/// let theta = found.state.best_param.ok_or("no point was found")?;
+/// network.set_theta(&theta)?;
+/// assert!((network.theta()[0] - 1.0).abs() < 1e-6 && (network.theta()[1] - 2.0).abs() < 1e-6);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ArgminProblem<'a, T: Scalar, L, C> {
+    network: &'a Network<T, L>,
+    examples: &'a Examples<'a, T>,
+    objective: &'a Objective<C>,
+    last: Mutex<Last<T>>,
+}
+
+/// The last point, and what was computed there.
+#[derive(Debug)]
+struct Last<T: Scalar> {
+    theta: Vec<T>,
+    /// J there; `None` while it is unknown.
+    cost: Option<T>,
+    gradient: Vec<T>,
+    workspace: Workspace<T>,
+    evaluations: u64,
+}
+
+impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
+    /// The problem of minimising `objective` over `examples`.
+    ///
+    /// # Errors
+    /// Those of [`Network::backprop`] at the network's present parameters, where it is tried once.
+    pub fn new(
+        network: &'a Network<T, L>,
+        examples: &'a Examples<'a, T>,
+        objective: &'a Objective<C>,
+    ) -> Result<Self, Error> {
+        let last = Last {
+            gradient: vec![T::zero(); network.parameters()],
+            theta: Vec::new(),
+            cost: None,
+            workspace: Workspace::new(),
+            evaluations: 0,
+        };
+        let problem = Self {
+            network,
+            examples,
+            objective,
+            last: Mutex::new(last),
+        };
+        drop(problem.at(network.theta().as_slice())?);
+        Ok(problem)
+    }
+
+    /// How many passes were made: one a point, however often it was asked for in a row.
+    #[must_use]
+    pub fn evaluations(&self) -> u64 {
+        self.lock().evaluations
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Last<T>> {
+        // A panic in a user's layer leaves at worst `cost: None`, so that nothing stale can be read.
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// J at θ, and under the guard ∇J; computed unless θ is the last point.
+    fn at(&self, theta: &[T]) -> Result<(T, MutexGuard<'_, Last<T>>), Error> {
+        let mut guard = self.lock();
+        let last = &mut *guard;
+        if let Some(cost) = last.cost
+            && last.theta == theta
+        {
+            return Ok((cost, guard));
+        }
+        last.cost = None;
+        self.network.check_theta(theta)?;
+        last.theta.clear();
+        last.theta.extend_from_slice(theta);
+        last.evaluations += 1;
+        let parts = self.network.gradient_at(
+            theta,
+            self.examples,
+            self.objective,
+            &mut last.workspace,
+            &mut last.gradient,
+        )?;
+        let cost = parts.total();
+        last.cost = Some(cost);
+        Ok((cost, guard))
+    }
+}
+
+impl<T: Scalar, L: Layer<T>, C: Cost<T>> CostFunction for ArgminProblem<'_, T, L, C> {
+    type Param = Vec<T>;
+    type Output = T;
+
+    fn cost(&self, theta: &Vec<T>) -> Result<T, ArgminError> {
+        Ok(self.at(theta)?.0)
+    }
+}
+
+impl<T: Scalar, L: Layer<T>, C: Cost<T>> Gradient for ArgminProblem<'_, T, L, C> {
+    type Param = Vec<T>;
+    type Gradient = Vec<T>;
+
+    fn gradient(&self, theta: &Vec<T>) -> Result<Vec<T>, ArgminError> {
+        Ok(self.at(theta)?.1.gradient.clone())
+    }
+}

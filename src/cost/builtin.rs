@@ -1,0 +1,250 @@
+//! The built-in costs. Formulas: the table of the module documentation.
+
+use super::{Cost, Link, Outputs, Violation};
+use crate::error::Error;
+use crate::kernels::index_of_max;
+use crate::scalar::{Scalar, ln_cosh, real, tanh};
+use nalgebra::{DMatrixView, DMatrixViewMut};
+
+/// The built-in costs; the [module documentation](super) has the table of their formulas.
+///
+/// The variants are re-exported, so that an objective reads `Objective::new(CrossEntropy)`.
+///
+/// # Example
+/// −ln 0.8 for one unit with a = 0.8 and y = 1:
+/// ```
+/// use backprop::cost::{Cost, CrossEntropy, Outputs};
+/// use backprop::nalgebra::DMatrix;
+///
+/// let (a, y) = (DMatrix::repeat(1, 1, 0.8), DMatrix::repeat(1, 1, 1.0));
+/// let mut values = [0.0];
+/// CrossEntropy.values(Outputs::new(None, a.as_view(), y.as_view()), &mut values);
+/// assert!((values[0] - 0.223_143_551_314_209_7_f64).abs() < 1e-15);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum AnyCost {
+    /// −Σ y ln a + (1 − y) ln(1 − a), the course's cost: binary, summed over the outputs; y may be soft.
+    CrossEntropy,
+    /// −Σ y ln a. The targets of an example need not sum to 1.
+    CategoricalCrossEntropy,
+    /// ½ Σ (a − y)².
+    SquaredError,
+    /// Quadratic up to |a − y| = δ, linear beyond (Huber 1964, doi:10.1214/aoms/1177703732).
+    Huber {
+        /// δ > 0, in the units of the targets.
+        delta: f64,
+    },
+    /// Σ ln cosh(a − y).
+    LogCosh,
+    /// Σ a − y ln a: the negative log-likelihood of counts y with mean a, without the constant ln y!.
+    Poisson,
+}
+
+impl<T: Scalar> Cost<T> for AnyCost {
+    fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
+        let Outputs { z, a, y } = at;
+        let half: T = real(0.5);
+        match (*self, z) {
+            (Self::CrossEntropy, Some(z)) => sum_over_units(z, y, values, cross_entropy_of_z),
+            (Self::CrossEntropy, None) => sum_over_units(a, y, values, |a, y| {
+                -x_ln_y(y, a) - x_ln_y(T::one() - y, T::one() - a)
+            }),
+            (Self::CategoricalCrossEntropy, Some(z)) => categorical_of_z(z, y, values),
+            (Self::CategoricalCrossEntropy, None) => {
+                sum_over_units(a, y, values, |a, y| -x_ln_y(y, a));
+            }
+            (Self::SquaredError, _) => {
+                sum_over_units(a, y, values, |a, y| half * (a - y) * (a - y));
+            }
+            (Self::Huber { delta }, _) => {
+                let delta: T = real(delta);
+                sum_over_units(a, y, values, |a, y| {
+                    let d = (a - y).abs();
+                    if d <= delta {
+                        half * d * d
+                    } else {
+                        delta * (d - half * delta)
+                    }
+                });
+            }
+            (Self::LogCosh, _) => sum_over_units(a, y, values, |a, y| ln_cosh(a - y)),
+            (Self::Poisson, Some(z)) => {
+                sum_over_units(z, y, values, |z, y| z.exp() - y * z);
+            }
+            (Self::Poisson, None) => sum_over_units(a, y, values, |a, y| a - x_ln_y(y, a)),
+        }
+    }
+
+    fn delta(&self, at: Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+        let Outputs { z, a, y } = at;
+        match (*self, z) {
+            (Self::CrossEntropy | Self::Poisson, Some(_)) | (Self::SquaredError, _) => {
+                delta.zip_zip_apply(&a, &y, |out, a, y| *out = a - y);
+            }
+            (Self::CrossEntropy, None) => delta.zip_zip_apply(&a, &y, |out, a, y| {
+                *out = ratio(T::one() - y, T::one() - a) - ratio(y, a);
+            }),
+            (Self::CategoricalCrossEntropy, Some(_)) => {
+                for k in 0..y.ncols() {
+                    let total = y.column(k).iter().fold(T::zero(), |sum, &y| sum + y);
+                    let mut column = delta.column_mut(k);
+                    column.zip_zip_apply(&a.column(k), &y.column(k), |out, a, y| {
+                        *out = a * total - y;
+                    });
+                }
+            }
+            (Self::CategoricalCrossEntropy, None) => {
+                delta.zip_zip_apply(&a, &y, |out, a, y| *out = -ratio(y, a));
+            }
+            (Self::Huber { delta: limit }, _) => {
+                let limit: T = real(limit);
+                delta.zip_zip_apply(&a, &y, |out, a, y| {
+                    let d = a - y;
+                    *out = if d > limit {
+                        limit
+                    } else if d < -limit {
+                        -limit
+                    } else {
+                        d
+                    };
+                });
+            }
+            (Self::LogCosh, _) => delta.zip_zip_apply(&a, &y, |out, a, y| *out = tanh(a - y)),
+            (Self::Poisson, None) => {
+                delta.zip_zip_apply(&a, &y, |out, a, y| *out = T::one() - ratio(y, a));
+            }
+        }
+    }
+
+    fn link(&self) -> Option<Link> {
+        Some(match self {
+            Self::CrossEntropy => Link::Logit,
+            Self::CategoricalCrossEntropy => Link::Softmax,
+            Self::SquaredError | Self::Huber { .. } | Self::LogCosh => Link::Identity,
+            Self::Poisson => Link::Log,
+        })
+    }
+
+    fn target_domain(&self) -> (f64, f64) {
+        match self {
+            Self::CrossEntropy => (0.0, 1.0),
+            Self::CategoricalCrossEntropy | Self::Poisson => (0.0, f64::INFINITY),
+            _ => (f64::NEG_INFINITY, f64::INFINITY),
+        }
+    }
+
+    fn check_outputs(&self, a: DMatrixView<'_, T>, y: DMatrixView<'_, T>) -> Result<(), Violation> {
+        let (zero, one) = (T::zero(), T::one());
+        match self {
+            Self::CrossEntropy => first_violation(
+                a,
+                y,
+                "in (0, 1), where 0 is allowed for y = 0 and 1 for y = 1",
+                |a, y| (a > zero || a == zero && y == zero) && (a < one || a == one && y == one),
+            ),
+            Self::CategoricalCrossEntropy | Self::Poisson => {
+                first_violation(a, y, "above 0, or equal to 0 where y = 0", |a, y| {
+                    a > zero || a == zero && y == zero
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        match *self {
+            Self::Huber { delta } if !(delta > 0.0 && delta.is_finite()) => {
+                Err(Error::Hyperparameter {
+                    name: "delta of Huber",
+                    value: delta,
+                    expected: "a finite number above 0",
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The cost of each example as a sum over its units.
+fn sum_over_units<T: Scalar>(
+    outputs: DMatrixView<'_, T>,
+    y: DMatrixView<'_, T>,
+    values: &mut [T],
+    cost: impl Fn(T, T) -> T,
+) {
+    for (k, value) in values.iter_mut().enumerate() {
+        let (outputs_k, y_k) = (outputs.column(k), y.column(k));
+        let pairs = outputs_k.as_slice().iter().zip(y_k.as_slice());
+        *value = pairs.fold(T::zero(), |sum, (&a, &y)| sum + cost(a, y));
+    }
+}
+
+/// −y ln σ(z) − (1 − y) ln(1 − σ(z)) = max(z, 0) − y z + ln(1 + e^(−|z|)).
+fn cross_entropy_of_z<T: Scalar>(z: T, y: T) -> T {
+    // One branch a sign, each smooth: |z| has no derivative at 0, but this function has.
+    if z > T::zero() {
+        (T::one() - y) * z + (-z).exp().ln_1p()
+    } else {
+        -y * z + z.exp().ln_1p()
+    }
+}
+
+/// Σᵢ yᵢ (ln Σⱼ e^(zⱼ − max z) − (zᵢ − max z)), whose terms are all ≥ 0.
+fn categorical_of_z<T: Scalar>(z: DMatrixView<'_, T>, y: DMatrixView<'_, T>, values: &mut [T]) {
+    for (k, value) in values.iter_mut().enumerate() {
+        let (z_k, y_k) = (z.column(k), y.column(k));
+        let (z_k, y_k) = (z_k.as_slice(), y_k.as_slice());
+        // The largest term of the inner sum is 1: left out and put back by ln(1 + …), it hides none of the others.
+        let largest = index_of_max(z_k);
+        let shift = z_k[largest];
+        let others = z_k.iter().enumerate().fold(T::zero(), |sum, (j, &z)| {
+            if j == largest {
+                sum
+            } else {
+                sum + (z - shift).exp()
+            }
+        });
+        let log_total = others.ln_1p();
+        *value = z_k.iter().zip(y_k).fold(T::zero(), |sum, (&z, &y)| {
+            sum + y * (log_total - (z - shift))
+        });
+    }
+}
+
+/// x ln y, which is 0 for x = 0 whatever y is.
+fn x_ln_y<T: Scalar>(x: T, y: T) -> T {
+    if x == T::zero() {
+        T::zero()
+    } else {
+        x * y.ln()
+    }
+}
+
+/// x / y, which is 0 for x = 0 whatever y is.
+fn ratio<T: Scalar>(x: T, y: T) -> T {
+    if x == T::zero() { T::zero() } else { x / y }
+}
+
+/// The first entry at which `allowed` is false; false for NaN as well.
+fn first_violation<T: Scalar>(
+    a: DMatrixView<'_, T>,
+    y: DMatrixView<'_, T>,
+    expected: &'static str,
+    allowed: impl Fn(T, T) -> bool,
+) -> Result<(), Violation> {
+    for k in 0..a.ncols() {
+        for (i, (&a, &y)) in a.column(k).iter().zip(y.column(k).iter()).enumerate() {
+            if !allowed(a, y) {
+                return Err(Violation {
+                    unit: i,
+                    example: k,
+                    expected,
+                });
+            }
+        }
+    }
+    Ok(())
+}

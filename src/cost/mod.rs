@@ -1,0 +1,206 @@
+//! Costs: the trait, the built-in ones in one table, and the canonical pairs.
+//!
+//! The cost of one example, with a = a⁽ᴸ⁾ the network's outputs, y the targets, d = a − y, and sums over the K output units:
+//!
+//! | [`AnyCost`] | cost of an example | ∂cost/∂a | targets | outputs | canonical activation | δ⁽ᴸ⁾ = ∂cost/∂z there |
+//! |---|---|---|---|---|---|---|
+//! | [`CrossEntropy`] | −Σ y ln a + (1 − y) ln(1 − a) | (1 − y)/(1 − a) − y/a | \[0, 1] | \[0, 1] | sigmoid | a − y |
+//! | [`CategoricalCrossEntropy`] | −Σ y ln a | −y/a | \[0, ∞) | \[0, ∞) | softmax | a Σy − y |
+//! | [`SquaredError`] | ½ Σ d² | d | ℝ | ℝ | identity | a − y |
+//! | [`Huber`] | Σ ½d² if \|d\| ≤ δ, else δ(\|d\| − ½δ) | d, clipped to ±δ | ℝ | ℝ | identity | the same |
+//! | [`LogCosh`] | Σ ln cosh d | tanh d | ℝ | ℝ | identity | tanh d |
+//! | [`Poisson`] | Σ a − y ln a (without ln y!) | 1 − y/a | \[0, ∞) | \[0, ∞) | exponential | a − y |
+//!
+//! Where y = 0 a term y ln a is 0, and so is its derivative. An output on the edge of its interval is accepted where
+//! the cost is finite there (a = 0 with y = 0), else it is an [`Error::Output`], never clamped.
+//!
+//! **Canonical pairs.** With its canonical activation a cost is computed from z, not from a: ln(1 + e^(−|z|)) and
+//! the log-sum-exp of z instead of a logarithm of something that has rounded to 0 or 1. So it is finite and exact for any
+//! z (|z| = 1e4 in `f32` too; Poisson overflows where eᶻ does). Every other pairing of activation and cost takes the
+//! general path ∂cost/∂a, and gives the same derivative as long as a is inside the domain.
+//!
+//! # A cost of your own
+//! ```
+//! use backprop::cost::{Cost, Outputs};
+//! use backprop::gradient_check::GradientCheck;
+//! use backprop::nalgebra::{DMatrix, DMatrixViewMut};
+//! use backprop::{Scalar, activation::Tanh};
+//!
+//! /// Σ d⁴/4.
+//! #[derive(Debug)]
+//! struct Quartic;
+//!
+//! impl<T: Scalar> Cost<T> for Quartic {
+//!     fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
+//!         for (k, value) in values.iter_mut().enumerate() {
+//!             *value = (at.a.column(k) - at.y.column(k))
+//!                 .fold(T::zero(), |sum, d| sum + d * d * d * d / (T::one() + T::one() + T::one() + T::one()));
+//!         }
+//!     }
+//!
+//!     fn delta(&self, at: Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+//!         delta.zip_zip_apply(&at.a, &at.y, |out, a, y| *out = (a - y) * (a - y) * (a - y));
+//!     }
+//! }
+//!
+//! let z = DMatrix::from_fn(2, 3, |i, j| i as f64 - 0.4 * j as f64);
+//! let y = DMatrix::from_fn(2, 3, |i, j| 0.3 * (i + j) as f64);
+//! GradientCheck::new().cost(&Quartic, &Tanh, &z, &y)?.assert_passed();
+//! # Ok::<(), backprop::Error>(())
+//! ```
+
+mod builtin;
+
+use crate::activation::unsupported;
+use crate::error::Error;
+use crate::scalar::Scalar;
+use nalgebra::{DMatrixView, DMatrixViewMut};
+use std::fmt::Debug;
+
+pub use builtin::AnyCost;
+pub use builtin::AnyCost::{
+    CategoricalCrossEntropy, CrossEntropy, Huber, LogCosh, Poisson, SquaredError,
+};
+
+/// The link function of a canonical pair: an activation inverts it, a cost is computed through it.
+///
+/// If the output layer's activation and the cost name the same link, the cost gets z and gives ∂cost/∂z itself.
+/// Named as in generalised linear models (McCullagh, Nelder, *Generalized Linear Models*, 1989).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Link {
+    /// z = a: identity with the regression costs.
+    Identity,
+    /// z = ln(a/(1 − a)): sigmoid with cross-entropy.
+    Logit,
+    /// zᵢ = ln aᵢ + any constant: softmax with categorical cross-entropy.
+    Softmax,
+    /// z = ln a: exponential with Poisson.
+    Log,
+    /// A pair of your own, by name.
+    Custom(&'static str),
+}
+
+/// What a cost is evaluated at: the outputs of a batch and its targets, all K × m.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Outputs<'a, T: Scalar> {
+    /// z⁽ᴸ⁾, present exactly if the output activation has the cost's own [`Link`]: then compute from it.
+    pub z: Option<DMatrixView<'a, T>>,
+    /// a⁽ᴸ⁾.
+    pub a: DMatrixView<'a, T>,
+    /// The targets y.
+    pub y: DMatrixView<'a, T>,
+}
+
+impl<'a, T: Scalar> Outputs<'a, T> {
+    /// Outputs and targets of equal shape; `z` only for a canonical pair.
+    #[must_use]
+    pub fn new(
+        z: Option<DMatrixView<'a, T>>,
+        a: DMatrixView<'a, T>,
+        y: DMatrixView<'a, T>,
+    ) -> Self {
+        Self { z, a, y }
+    }
+}
+
+/// Where an output lies outside the domain of a cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The output unit.
+    pub unit: usize,
+    /// The example.
+    pub example: usize,
+    /// What was expected, in words: `"in (0, 1)"`.
+    pub expected: &'static str,
+}
+
+/// The cost of one example as a function of the network's outputs and the targets, for every example of a batch.
+///
+/// A cost knows nothing of m, weights or penalties: those are applied in one place, for all costs alike. The
+/// [module documentation](self) has the formulas of the built-in ones, and an example of one of your own.
+pub trait Cost<T: Scalar>: Debug + Send + Sync {
+    /// The cost of each example, written to `values` (of length m).
+    fn values(&self, at: Outputs<'_, T>, values: &mut [T]);
+
+    /// If `at.z` is present ∂cost/∂z, else ∂cost/∂a, written to every entry of `delta` (K × m).
+    fn delta(&self, at: Outputs<'_, T>, delta: DMatrixViewMut<'_, T>);
+
+    /// The link through which this cost can be computed from z, if it can.
+    fn link(&self) -> Option<Link> {
+        None
+    }
+
+    /// The closed interval of the targets; (−∞, ∞) unless overridden.
+    fn target_domain(&self) -> (f64, f64) {
+        (f64::NEG_INFINITY, f64::INFINITY)
+    }
+
+    /// The first output at which the cost is not defined. Not asked for a canonical pair.
+    ///
+    /// # Errors
+    /// A [`Violation`] with the unit, the example, and the domain in words.
+    fn check_outputs(&self, a: DMatrixView<'_, T>, y: DMatrixView<'_, T>) -> Result<(), Violation> {
+        let _ = (a, y);
+        Ok(())
+    }
+
+    /// Whether the cost's own constants are in their ranges.
+    ///
+    /// # Errors
+    /// [`Error::Hyperparameter`] if a constant is out of range.
+    fn validate(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The derivative of [`delta`](Self::delta) along the direction `tangent` of z (if `at.z` is present) or of a.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] unless the implementation provides it.
+    fn delta_tangent(
+        &self,
+        at: Outputs<'_, T>,
+        tangent: DMatrixView<'_, T>,
+        delta_tangent: DMatrixViewMut<'_, T>,
+    ) -> Result<(), Error> {
+        let _ = (at, tangent, delta_tangent);
+        Err(unsupported::<Self>("Cost::delta_tangent"))
+    }
+}
+
+/// Delegates every method.
+impl<T: Scalar, C: Cost<T> + ?Sized> Cost<T> for Box<C> {
+    fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
+        (**self).values(at, values);
+    }
+
+    fn delta(&self, at: Outputs<'_, T>, delta: DMatrixViewMut<'_, T>) {
+        (**self).delta(at, delta);
+    }
+
+    fn link(&self) -> Option<Link> {
+        (**self).link()
+    }
+
+    fn target_domain(&self) -> (f64, f64) {
+        (**self).target_domain()
+    }
+
+    fn check_outputs(&self, a: DMatrixView<'_, T>, y: DMatrixView<'_, T>) -> Result<(), Violation> {
+        (**self).check_outputs(a, y)
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        (**self).validate()
+    }
+
+    fn delta_tangent(
+        &self,
+        at: Outputs<'_, T>,
+        tangent: DMatrixView<'_, T>,
+        delta_tangent: DMatrixViewMut<'_, T>,
+    ) -> Result<(), Error> {
+        (**self).delta_tangent(at, tangent, delta_tangent)
+    }
+}

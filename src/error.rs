@@ -1,0 +1,239 @@
+//! Every way in which a caller can be wrong, one variant each.
+
+/// What went wrong, with the values that say so.
+///
+/// Layers, units and examples are counted from 0 in the fields, as in the code, and the layer's Θ from 1 in the text, as in the
+/// course: `layer: 0` is printed as Θ⁽¹⁾. A call that returns an error has changed nothing that the caller can see,
+/// unless its documentation says otherwise.
+///
+/// # Example
+/// ```
+/// use backprop::{Error, Network, activation::Sigmoid};
+///
+/// let refused = Network::<f64>::builder(3).dense(0, Sigmoid).zeros();
+/// assert_eq!(refused, Err(Error::ZeroUnits { layer: 0 }));
+/// assert_eq!(Error::ZeroUnits { layer: 0 }.to_string(), "layer 0 (Θ⁽¹⁾) has no units");
+/// ```
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A network without a layer.
+    #[error("the network has no layers")]
+    NoLayers,
+    /// A network whose input has no rows.
+    #[error("the network has no inputs")]
+    NoInputs,
+    /// A layer without outputs.
+    #[error("layer {layer} (Θ{}) has no units", superscript(*.layer))]
+    ZeroUnits {
+        /// The layer.
+        layer: usize,
+    },
+    /// A layer that does not fit the one before it.
+    #[error("layer {layer} (Θ{}) takes {found} inputs, but the layer before it gives {expected}", superscript(*.layer))]
+    LayerInputs {
+        /// The layer.
+        layer: usize,
+        /// Outputs of the layer before it, or inputs of the network.
+        expected: usize,
+        /// Inputs that the layer declares.
+        found: usize,
+    },
+    /// A block of parameters whose exempt columns are more than it has.
+    #[error(
+        "block {block} of layer {layer} has {cols} columns, but is penalised from column {from}"
+    )]
+    PenalisedColumns {
+        /// The layer.
+        layer: usize,
+        /// The block's name.
+        block: String,
+        /// Its columns.
+        cols: usize,
+        /// The first penalised column that it declares.
+        from: usize,
+    },
+    /// A size that does not fit the address space or the memory.
+    #[error("{what} is too large for the memory: {rows} × {cols}")]
+    TooLarge {
+        /// What would have that size.
+        what: &'static str,
+        /// Rows asked for.
+        rows: usize,
+        /// Columns asked for.
+        cols: usize,
+    },
+    /// Data without a single example, or whose weights sum to zero.
+    #[error("there are no examples, or all their weights are zero")]
+    NoExamples,
+    /// A matrix of the wrong shape.
+    #[error("{what} is {} × {}, expected {} × {}", found.0, found.1, expected.0, expected.1)]
+    Shape {
+        /// The matrix.
+        what: &'static str,
+        /// Rows and columns expected.
+        expected: (usize, usize),
+        /// Rows and columns found.
+        found: (usize, usize),
+    },
+    /// A slice of the wrong length.
+    #[error("{what} has {found} entries, expected {expected}")]
+    Length {
+        /// The slice.
+        what: &'static str,
+        /// Entries expected.
+        expected: usize,
+        /// Entries found.
+        found: usize,
+    },
+    /// A row-major buffer that is not a whole number of rows.
+    #[error("{what}: {length} values are not a whole number of rows of {row}")]
+    Ragged {
+        /// The buffer.
+        what: &'static str,
+        /// Its length.
+        length: usize,
+        /// The length of a row.
+        row: usize,
+    },
+    /// An index that is out of range.
+    #[error("there is no {what} {index}: there are {count}")]
+    Index {
+        /// What is counted.
+        what: &'static str,
+        /// The index asked for.
+        index: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// A layer that is not one block of parameters [b W], although the call needs one.
+    #[error("layer {layer} (Θ{}) is not dense: its parameters are not one block [b W]", superscript(*.layer))]
+    NotDense {
+        /// The layer.
+        layer: usize,
+    },
+    /// A NaN or an infinity in data or parameters that the caller gave.
+    #[error("{what} holds {value} at row {row}, column {col}")]
+    NonFiniteInput {
+        /// Which input: `X`, `Y`, `θ`, `weights`, …
+        what: &'static str,
+        /// Row (0 for a vector of weights).
+        row: usize,
+        /// Column: in X and Y the example.
+        col: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A target outside the domain of the cost.
+    #[error("target {value} of unit {unit}, example {example} is outside [{}, {}], the domain of the cost", domain.0, domain.1)]
+    Target {
+        /// The output unit.
+        unit: usize,
+        /// The example.
+        example: usize,
+        /// The target.
+        value: f64,
+        /// The closed interval that the cost accepts.
+        domain: (f64, f64),
+    },
+    /// An output of the network at which the cost is not defined, as a negative one for a cross-entropy.
+    #[error(
+        "output {value} of layer {layer}, unit {unit}, example {example} is outside the domain of the cost: {expected}"
+    )]
+    Output {
+        /// The last layer.
+        layer: usize,
+        /// The output unit.
+        unit: usize,
+        /// The example.
+        example: usize,
+        /// The output.
+        value: f64,
+        /// The domain, in words.
+        expected: &'static str,
+    },
+    /// An activation that overflowed or became NaN in the forward pass.
+    #[error("layer {layer}, unit {unit} gave {value} for example {example}")]
+    NonFinite {
+        /// The layer.
+        layer: usize,
+        /// The unit.
+        unit: usize,
+        /// The example.
+        example: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A cost that overflowed or became NaN although all activations are finite.
+    #[error("the cost of example {example} is {value}")]
+    NonFiniteCost {
+        /// The example.
+        example: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A sum or a penalty that overflowed although every cost is finite.
+    #[error("the objective J is {value}, although the cost of every example is finite")]
+    NonFiniteObjective {
+        /// The value of J.
+        value: f64,
+    },
+    /// A gradient that overflowed or became NaN.
+    #[error("the gradient of layer {layer}, block {block}, is {value} at row {row}, column {col}")]
+    NonFiniteGradient {
+        /// The layer.
+        layer: usize,
+        /// The block's name.
+        block: String,
+        /// Row in the block.
+        row: usize,
+        /// Column in the block.
+        col: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A gradient with respect to the inputs that overflowed or became NaN.
+    #[error("the gradient with respect to X is {value} at row {row}, example {example}")]
+    NonFiniteInputGradient {
+        /// Row of X.
+        row: usize,
+        /// The example.
+        example: usize,
+        /// The value.
+        value: f64,
+    },
+    /// The weight of an example that is negative or not finite.
+    #[error("the weight of example {example} is {value}, expected finite and at least 0")]
+    Weight {
+        /// The example.
+        example: usize,
+        /// Its weight.
+        value: f64,
+    },
+    /// A hyper-parameter out of its range.
+    #[error("{name} is {value}, expected {expected}")]
+    Hyperparameter {
+        /// Its name.
+        name: &'static str,
+        /// The value given.
+        value: f64,
+        /// The range, in words.
+        expected: &'static str,
+    },
+    /// A derivative that a user's own type does not provide.
+    #[error("{what} is not provided by {by}")]
+    Unsupported {
+        /// The method.
+        what: &'static str,
+        /// The type that lacks it.
+        by: &'static str,
+    },
+}
+
+/// The layer's number as the course writes it: 0 becomes `⁽¹⁾`.
+pub(crate) fn superscript(layer: usize) -> String {
+    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    let digits = (layer as u128 + 1).to_string();
+    let raised = digits.bytes().map(|d| DIGITS[usize::from(d - b'0')]);
+    format!("⁽{}⁾", raised.collect::<String>())
+}

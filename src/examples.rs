@@ -1,0 +1,258 @@
+//! Data, checked once: X, Y and the weights of the examples.
+
+use crate::error::Error;
+use crate::scalar::{Scalar, first_non_finite, to_f64};
+use nalgebra::{DMatrix, DMatrixView, DVector};
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A matrix with one example a column, borrowed: `&DMatrix<T>`, a `DMatrixView<'_, T>` such as `x.columns(0, 10)`, or
+/// a `&DVector<T>` as a single example.
+///
+/// Rows lie one after the other in memory by type, so no stride can go wrong. For row-major buffers see
+/// [`row_major`].
+pub trait Columns<'a, T: Scalar>: sealed::Sealed {
+    /// The matrix as a view.
+    fn columns_view(self) -> DMatrixView<'a, T>;
+}
+
+impl<T> sealed::Sealed for &DMatrix<T> {}
+impl<T> sealed::Sealed for DMatrixView<'_, T> {}
+impl<T> sealed::Sealed for &DVector<T> {}
+
+impl<'a, T: Scalar> Columns<'a, T> for &'a DMatrix<T> {
+    fn columns_view(self) -> DMatrixView<'a, T> {
+        self.as_view()
+    }
+}
+
+impl<'a, T: Scalar> Columns<'a, T> for DMatrixView<'a, T> {
+    fn columns_view(self) -> DMatrixView<'a, T> {
+        self
+    }
+}
+
+impl<'a, T: Scalar> Columns<'a, T> for &'a DVector<T> {
+    fn columns_view(self) -> DMatrixView<'a, T> {
+        DMatrixView::from_slice(self.as_slice(), self.len(), 1)
+    }
+}
+
+/// A row-major m × n buffer, as NumPy, C and CSV files hold it, as the n × m matrix of this crate, without a copy.
+///
+/// A row of the buffer is an example, and so is a column of the matrix: the memory is the same.
+///
+/// # Errors
+/// [`Error::Ragged`] if the buffer is not a whole number of rows of n ≥ 1.
+///
+/// # Example
+/// ```
+/// let rows = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]; // two examples of three features
+/// let x = backprop::row_major(&rows, 3)?;
+/// assert_eq!(x.shape(), (3, 2));
+/// assert_eq!(x.column(1).as_slice(), &[4.0, 5.0, 6.0]);
+/// # Ok::<(), backprop::Error>(())
+/// ```
+pub fn row_major<T: Scalar>(buffer: &[T], n: usize) -> Result<DMatrixView<'_, T>, Error> {
+    if n == 0 || !buffer.len().is_multiple_of(n) {
+        return Err(Error::Ragged {
+            what: "the row-major buffer",
+            length: buffer.len(),
+            row: n,
+        });
+    }
+    Ok(DMatrixView::from_slice(buffer, n, buffer.len() / n))
+}
+
+/// Inputs X (n × m) and targets Y (K × m) of m examples, with optional weights, validated when made.
+///
+/// J and D are means over the examples with weight wₖ (1 by default): (1/Σw) Σ wₖ costₖ. A weight of 2 is the
+/// example twice.
+///
+/// # Example
+/// ```
+/// use backprop::{Error, Examples};
+/// use backprop::nalgebra::DMatrix;
+///
+/// let x = DMatrix::from_row_slice(1, 2, &[0.5, f64::NAN]);
+/// let y = DMatrix::from_row_slice(1, 2, &[0.0, 1.0]);
+/// let refused = Examples::new(&x, &y);
+/// assert!(matches!(refused, Err(Error::NonFiniteInput { what: "X", col: 1, .. })));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Examples<'a, T: Scalar> {
+    pub(crate) x: DMatrixView<'a, T>,
+    pub(crate) y: DMatrixView<'a, T>,
+    pub(crate) weights: Option<&'a [f64]>,
+    /// m, or Σw.
+    pub(crate) weight: f64,
+    /// Smallest and largest target.
+    range: (f64, f64),
+}
+
+impl<'a, T: Scalar> Examples<'a, T> {
+    /// X and Y with one example a column each, all of weight 1.
+    ///
+    /// # Errors
+    /// - [`Error::NoExamples`] if X has no columns.
+    /// - [`Error::Shape`] if Y has not as many columns as X.
+    /// - [`Error::NonFiniteInput`] with the first entry of X, then of Y, that is NaN or infinite.
+    pub fn new(x: impl Columns<'a, T>, y: impl Columns<'a, T>) -> Result<Self, Error> {
+        let (x, y) = (x.columns_view(), y.columns_view());
+        if x.ncols() == 0 {
+            return Err(Error::NoExamples);
+        }
+        if y.ncols() != x.ncols() {
+            return Err(Error::Shape {
+                what: "Y",
+                expected: (y.nrows(), x.ncols()),
+                found: y.shape(),
+            });
+        }
+        check_finite("X", x)?;
+        check_finite("Y", y)?;
+        let mut range = (f64::INFINITY, f64::NEG_INFINITY);
+        for &y in y.iter() {
+            let y = to_f64(y);
+            range = (range.0.min(y), range.1.max(y));
+        }
+        Ok(Self {
+            x,
+            y,
+            weights: None,
+            weight: x.ncols() as f64,
+            range,
+        })
+    }
+
+    /// The same examples with weights wₖ ≥ 0, one each. Weights are `f64` whatever T is.
+    ///
+    /// # Errors
+    /// - [`Error::Length`] if there is not one weight an example.
+    /// - [`Error::Weight`] with the first weight that is negative or not finite.
+    /// - [`Error::NoExamples`] if all are zero, [`Error::NonFiniteInput`] if their sum overflows.
+    pub fn weighted(mut self, weights: &'a [f64]) -> Result<Self, Error> {
+        if weights.len() != self.len() {
+            return Err(Error::Length {
+                what: "the weights",
+                expected: self.len(),
+                found: weights.len(),
+            });
+        }
+        if let Some(example) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
+            return Err(Error::Weight {
+                example,
+                value: weights[example],
+            });
+        }
+        let weight = crate::kernels::sum(weights);
+        if weight == 0.0 {
+            return Err(Error::NoExamples);
+        }
+        if !weight.is_finite() {
+            return Err(Error::NonFiniteInput {
+                what: "the sum of the weights",
+                row: 0,
+                col: 0,
+                value: weight,
+            });
+        }
+        self.weights = Some(weights);
+        self.weight = weight;
+        Ok(self)
+    }
+
+    /// X, n × m.
+    #[must_use]
+    pub fn x(&self) -> DMatrixView<'a, T> {
+        self.x
+    }
+
+    /// Y, K × m.
+    #[must_use]
+    pub fn y(&self) -> DMatrixView<'a, T> {
+        self.y
+    }
+
+    /// The number of examples, m.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.x.ncols()
+    }
+
+    /// Never true: examples without a column are refused.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Σw, which is m without weights.
+    #[must_use]
+    pub fn total_weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// Whether X is inputs × m, Y is outputs × m, and all targets lie in `domain`.
+    pub(crate) fn check(
+        &self,
+        inputs: usize,
+        outputs: usize,
+        domain: (f64, f64),
+    ) -> Result<(), Error> {
+        check_rows("X", self.x, inputs)?;
+        check_rows("Y", self.y, outputs)?;
+        if self.range.0 >= domain.0 && self.range.1 <= domain.1 {
+            return Ok(());
+        }
+        for (example, column) in self.y.column_iter().enumerate() {
+            for (unit, &y) in column.iter().enumerate() {
+                let value = to_f64(y);
+                if value < domain.0 || value > domain.1 {
+                    return Err(Error::Target {
+                        unit,
+                        example,
+                        value,
+                        domain,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a matrix has `rows` rows.
+pub(crate) fn check_rows<T: Scalar>(
+    what: &'static str,
+    matrix: DMatrixView<'_, T>,
+    rows: usize,
+) -> Result<(), Error> {
+    if matrix.nrows() == rows {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        what,
+        expected: (rows, matrix.ncols()),
+        found: matrix.shape(),
+    })
+}
+
+/// Whether all entries of a matrix are finite.
+pub(crate) fn check_finite<T: Scalar>(
+    what: &'static str,
+    matrix: DMatrixView<'_, T>,
+) -> Result<(), Error> {
+    for (col, column) in matrix.column_iter().enumerate() {
+        if let Some(row) = first_non_finite(column.as_slice()) {
+            return Err(Error::NonFiniteInput {
+                what,
+                row,
+                col,
+                value: to_f64(column[row]),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,312 @@
+//! Gradient checking: analytic derivatives held against central differences.
+//!
+//! The numerical derivative along a coordinate (or a direction) is \[J(θ + h) − J(θ − h)\]/(2h). An entry g of the gradient
+//! agrees with its numerical value n if
+//!
+//! |n − g| ≤ r · ‖block‖ + a · max(|J|, ‖∇J‖, 1),
+//!
+//! where ‖block‖ is the largest entry of the block, analytic or numerical. The second term is the floor that rounding
+//! in J sets. By default h = ε^(1/3) max(1, |θᵢ|) for a machine precision ε, which balances truncation against
+//! rounding, and (r, a) = (1e-6, 1e-9) in `f64`, (1e-2, 1e-3) in `f32`.
+//!
+//! Where an entry disagrees, the checker looks closer before it says so. It takes a second step and extrapolates
+//! (Richardson), which removes the error of a strongly curved J. Then it compares the slopes on both sides: at a kink, such as
+//! ReLU's, they stay apart however small the step, or the difference falls into line once the step no longer reaches the
+//! kink. That is reported as [`Verdict::SuspectedKink`]; everything else is [`Verdict::Wrong`].
+//!
+//! The error is measured block by block, because a small wrong block vanishes in the norm of the whole gradient; signs are kept,
+//! and a block whose derivatives are all 0 has relative error 0, not 0/0.
+//!
+//! # Example
+//! Any function can be checked. Here the second block has lost its factor 2:
+//! ```
+//! use backprop::gradient_check::{GradientCheck, Verdict};
+//!
+//! let f = |p: &[f64]| (p[0].sin() + p[1] * p[1], vec![p[0].cos(), p[1]]);
+//! let report = GradientCheck::new().function(&[("p", 1), ("q", 1)], &[0.3, 2.0], f)?;
+//! assert_eq!(report.block("p").map(|b| b.verdict), Some(Verdict::Agrees));
+//! assert_eq!(report.block("q").map(|b| b.verdict), Some(Verdict::Wrong));
+//! assert!(!report.passed());
+//! println!("{report}");
+//! # Ok::<(), backprop::Error>(())
+//! ```
+
+mod line;
+mod parts;
+mod report;
+
+use crate::cost::Cost;
+use crate::error::Error;
+use crate::examples::Examples;
+use crate::initialization::rng;
+use crate::layer::Layer;
+use crate::network::Network;
+use crate::objective::Objective;
+use crate::scalar::{Scalar, to_f64};
+use crate::workspace::Workspace;
+use line::{Line, Outcome};
+use rand_xoshiro::rand_core::Rng;
+use std::collections::BTreeSet;
+
+pub use report::{BlockReport, Comparison, Place, Report, Verdict};
+
+/// A gradient checker: how many derivatives it compares, with which step, and how closely.
+///
+/// The default compares every entry, as the course's `checkNNGradients` does. For larger networks compare a sample of
+/// each block, or derivatives along random directions; both cost two evaluations of J a comparison.
+///
+/// # Example
+/// ```
+/// use backprop::nalgebra::DMatrix;
+/// use backprop::gradient_check::GradientCheck;
+/// use backprop::{CrossEntropy, Examples, Initialization, Network, Objective, activation::Sigmoid, rng};
+///
+/// let network = Network::<f64>::builder(3)
+///     .dense(5, Sigmoid)
+///     .dense(3, Sigmoid)
+///     .initialize(Initialization::GlorotUniform, &mut rng(0))?;
+/// let x = DMatrix::from_fn(3, 5, |i, j| (1.0 + i as f64 + 3.0 * j as f64).sin());
+/// let y = DMatrix::from_fn(3, 5, |i, j| f64::from(i == j % 3));
+/// let objective = Objective::new(CrossEntropy).l2(3.0);
+/// let report = GradientCheck::new().network(&network, &Examples::new(&x, &y)?, &objective)?;
+/// report.assert_passed();
+/// assert!(report.relative_error() < 1e-8);
+/// # Ok::<(), backprop::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+#[must_use]
+pub struct GradientCheck {
+    step: Option<f64>,
+    tolerance: Option<(f64, f64)>,
+    sampling: Sampling,
+    seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Sampling {
+    #[default]
+    Full,
+    PerBlock(usize),
+    Directions(usize),
+}
+
+/// A block of the variables being checked.
+struct Named {
+    label: String,
+    rows: usize,
+    start: usize,
+    len: usize,
+}
+
+impl GradientCheck {
+    /// Compares every entry, with the step and the tolerances of the scalar type.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The step h, for entries up to 1 in size; larger ones take h |θᵢ|.
+    pub fn step(mut self, h: f64) -> Self {
+        self.step = Some(h);
+        self
+    }
+
+    /// The relative tolerance r and the floor a of the bound in the [module documentation](self).
+    pub fn tolerance(mut self, relative: f64, floor: f64) -> Self {
+        self.tolerance = Some((relative, floor));
+        self
+    }
+
+    /// Compares `count` random entries of each block (all of a smaller one). The seed fixes which.
+    pub fn sampled(mut self, count: usize, seed: u64) -> Self {
+        (self.sampling, self.seed) = (Sampling::PerBlock(count), seed);
+        self
+    }
+
+    /// Compares the derivative along `count` random unit directions within each block. The seed fixes which.
+    pub fn directions(mut self, count: usize, seed: u64) -> Self {
+        (self.sampling, self.seed) = (Sampling::Directions(count), seed);
+        self
+    }
+
+    /// Checks ∇J of a network, block by block.
+    ///
+    /// The pass runs on buffers filled with NaN, so that a layer that reads or adds to what it should overwrite is
+    /// found too.
+    ///
+    /// # Errors
+    /// Those of [`Network::backprop`] but a non-finite gradient, which the report shows; and [`Error::Hyperparameter`] for a bad step or
+    /// tolerance.
+    pub fn network<T: Scalar, L: Layer<T>, C: Cost<T>>(
+        &self,
+        network: &Network<T, L>,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+    ) -> Result<Report, Error> {
+        let theta = network.theta().as_slice();
+        let mut workspace = Workspace::new();
+        let mut gradient = vec![T::zero(); theta.len()];
+        let mut j = T::zero();
+        for _ in 0..2 {
+            // The first round only gives the buffers their sizes.
+            workspace.fill(nan());
+            gradient.fill(nan());
+            let pass =
+                network.gradient_at(theta, examples, objective, &mut workspace, &mut gradient);
+            j = match pass {
+                Ok(parts) => parts.total(),
+                Err(Error::NonFiniteGradient { .. }) => network
+                    .cost_at(theta, examples, objective, &mut workspace)?
+                    .total(),
+                Err(error) => return Err(error),
+            };
+        }
+        let blocks = network.layout().blocks().iter().map(|place| Named {
+            label: place.label(),
+            rows: place.block().rows,
+            start: place.range().start,
+            len: place.range().len(),
+        });
+        self.compare(&blocks.collect::<Vec<_>>(), theta, j, &gradient, |theta| {
+            Ok(network
+                .cost_at(theta, examples, objective, &mut workspace)?
+                .total())
+        })
+    }
+
+    /// Checks any function that returns its value and its gradient, with its variables in named blocks.
+    ///
+    /// `blocks` are names and lengths, in the order of the variables.
+    ///
+    /// # Errors
+    /// - [`Error::Length`] if the blocks or the gradient have not as many entries as `theta`.
+    /// - [`Error::NonFiniteObjective`] if the function is NaN or infinite at a point that is tried.
+    /// - [`Error::Hyperparameter`] for a bad step or tolerance.
+    pub fn function<T: Scalar>(
+        &self,
+        blocks: &[(&str, usize)],
+        theta: &[T],
+        mut f: impl FnMut(&[T]) -> (T, Vec<T>),
+    ) -> Result<Report, Error> {
+        let mut named: Vec<Named> = Vec::with_capacity(blocks.len());
+        let mut start = 0_usize;
+        for &(label, len) in blocks {
+            named.push(Named {
+                label: label.to_owned(),
+                rows: len,
+                start,
+                len,
+            });
+            start = start.saturating_add(len);
+        }
+        check_length("the blocks", theta.len(), start)?;
+        let (j, gradient) = f(theta);
+        check_length("the gradient", theta.len(), gradient.len())?;
+        self.compare(&named, theta, j, &gradient, |theta| Ok(f(theta).0))
+    }
+
+    /// Compares `gradient` with the differences of `value` around `theta`.
+    fn compare<T: Scalar>(
+        &self,
+        blocks: &[Named],
+        theta: &[T],
+        j: T,
+        gradient: &[T],
+        mut value: impl FnMut(&[T]) -> Result<T, Error>,
+    ) -> Result<Report, Error> {
+        let precision = to_f64(T::default_epsilon());
+        let step = self.step.unwrap_or_else(|| precision.cbrt());
+        let (relative, floor) = self.tolerance.unwrap_or(if precision < 1e-12 {
+            (1e-6, 1e-9)
+        } else {
+            (1e-2, 1e-3)
+        });
+        check_positive("the step of the gradient check", step)?;
+        check_positive("the tolerance of the gradient check", relative)?;
+        check_positive("the floor of the gradient check", floor)?;
+        let largest = gradient
+            .iter()
+            .map(|&g| to_f64(g).abs())
+            .fold(0.0, f64::max);
+        let scale = to_f64(j).abs().max(largest).max(1.0);
+        let mut report = Report::new(to_f64(j), step);
+        let mut point = theta.to_vec();
+        let mut random = rng(self.seed);
+        for block in blocks {
+            let lines = self.lines(block, &mut random);
+            let mut outcomes = Vec::with_capacity(lines.len());
+            for line in lines {
+                let analytic = line.derivative(&gradient[block.start..block.start + block.len]);
+                let mut along = |t: f64| {
+                    let moved = line.move_to(theta, &mut point, block.start, t);
+                    let value = to_f64(value(&point)?);
+                    line.move_to(theta, &mut point, block.start, 0.0);
+                    if value.is_finite() {
+                        Ok((moved, value))
+                    } else {
+                        Err(Error::NonFiniteObjective { value })
+                    }
+                };
+                let h = step * line.size(theta, block.start);
+                let numeric = line::central(&mut along, h)?;
+                outcomes.push((line, Outcome::new(analytic, numeric, h)));
+            }
+            let norm = outcomes.iter().map(|(_, o)| o.size()).fold(0.0, f64::max);
+            let bound = relative * norm + floor * scale;
+            for (line, outcome) in &mut outcomes {
+                let mut along = |t: f64| {
+                    let moved = line.move_to(theta, &mut point, block.start, t);
+                    let value = to_f64(value(&point)?);
+                    line.move_to(theta, &mut point, block.start, 0.0);
+                    Ok((moved, value))
+                };
+                outcome.judge(&mut along, bound, precision * scale)?;
+            }
+            report.push(block, &outcomes, bound);
+        }
+        Ok(report)
+    }
+
+    /// The lines along which a block is compared.
+    fn lines(&self, block: &Named, random: &mut impl Rng) -> Vec<Line> {
+        match self.sampling {
+            Sampling::PerBlock(count) if count < block.len => {
+                let mut chosen = BTreeSet::new();
+                while chosen.len() < count {
+                    chosen.insert((random.next_u64() % block.len as u64) as usize);
+                }
+                chosen.into_iter().map(Line::Entry).collect()
+            }
+            Sampling::Directions(count) if block.len > 0 => (0..count)
+                .map(|_| Line::random(block.len, random))
+                .collect(),
+            _ => (0..block.len).map(Line::Entry).collect(),
+        }
+    }
+}
+
+/// A quiet NaN of any scalar type.
+fn nan<T: Scalar>() -> T {
+    T::zero() / T::zero()
+}
+
+fn check_positive(name: &'static str, value: f64) -> Result<(), Error> {
+    if value > 0.0 && value.is_finite() {
+        return Ok(());
+    }
+    Err(Error::Hyperparameter {
+        name,
+        value,
+        expected: "a finite number above 0",
+    })
+}
+
+fn check_length(what: &'static str, expected: usize, found: usize) -> Result<(), Error> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::Length {
+        what,
+        expected,
+        found,
+    })
+}

@@ -1,0 +1,245 @@
+//! What a check found.
+
+use super::Named;
+use super::line::{Line, Outcome};
+use std::fmt;
+
+/// What a comparison of an analytic with a numerical derivative came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// They agree within the bound.
+    Agrees,
+    /// They differ, but the function has a kink within the step (as ReLU at 0), and the derivative is right beside it.
+    SuspectedKink,
+    /// They differ: the derivative is wrong.
+    Wrong,
+}
+
+/// Where in a block a derivative was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Place {
+    /// With respect to one entry.
+    Entry {
+        /// Its row.
+        row: usize,
+        /// Its column.
+        col: usize,
+    },
+    /// Along the random direction of this number.
+    Direction(usize),
+}
+
+/// One derivative, by both methods.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Comparison {
+    /// Where.
+    pub place: Place,
+    /// What the code under test says.
+    pub analytic: f64,
+    /// What differences say.
+    pub numeric: f64,
+    /// What came of it.
+    pub verdict: Verdict,
+}
+
+impl Comparison {
+    /// analytic − numeric, with its sign.
+    #[must_use]
+    pub fn difference(&self) -> f64 {
+        self.analytic - self.numeric
+    }
+}
+
+/// The comparisons of one block.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct BlockReport {
+    /// The block's name, as `Θ⁽¹⁾`.
+    pub label: String,
+    /// Its entries.
+    pub entries: usize,
+    /// Entries or directions compared.
+    pub compared: usize,
+    /// ‖n − g‖/(‖n‖ + ‖g‖) over the compared ones, kinks left out: the course's measure. 0 if both are 0.
+    pub relative_error: f64,
+    /// The comparison with the largest difference (kinks only if there is nothing else), if any was made.
+    pub worst: Option<Comparison>,
+    /// How many comparisons met a suspected kink.
+    pub kinks: usize,
+    /// The difference that was allowed.
+    pub bound: f64,
+    /// The worst verdict of all comparisons.
+    pub verdict: Verdict,
+}
+
+/// The result of a gradient check, by block. `{}` prints it as a table.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Report {
+    /// J at the point.
+    pub cost: f64,
+    /// The step h.
+    pub step: f64,
+    /// One report a block.
+    pub blocks: Vec<BlockReport>,
+}
+
+impl Report {
+    pub(super) fn new(cost: f64, step: f64) -> Self {
+        Self {
+            cost,
+            step,
+            blocks: Vec::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, block: &Named, outcomes: &[(Line, Outcome)], bound: f64) {
+        let comparisons = outcomes
+            .iter()
+            .enumerate()
+            .map(|(index, (line, outcome))| Comparison {
+                place: match line {
+                    Line::Entry(i) => Place::Entry {
+                        row: i % block.rows,
+                        col: i / block.rows,
+                    },
+                    Line::Direction(_) => Place::Direction(index),
+                },
+                analytic: outcome.analytic,
+                numeric: outcome.numeric,
+                verdict: outcome.verdict,
+            });
+        let comparisons: Vec<Comparison> = comparisons.collect();
+        let kink = |c: &&Comparison| c.verdict == Verdict::SuspectedKink;
+        let norm = |f: fn(&Comparison) -> f64| {
+            let smooth = comparisons.iter().filter(|c| !kink(c));
+            smooth.map(|c| f(c) * f(c)).sum::<f64>().sqrt()
+        };
+        let total = norm(|c| c.analytic) + norm(|c| c.numeric);
+        let difference = norm(Comparison::difference);
+        // Wrong before agreeing before kinks; among equals the largest difference, NaN above all.
+        let rank = |c: &Comparison| {
+            let class = match c.verdict {
+                Verdict::Wrong => 2,
+                Verdict::Agrees => 1,
+                Verdict::SuspectedKink => 0,
+            };
+            let size = c.difference().abs();
+            (class, if size.is_nan() { f64::INFINITY } else { size })
+        };
+        let worst = comparisons
+            .iter()
+            .copied()
+            .reduce(|worst, c| if rank(&c) > rank(&worst) { c } else { worst });
+        let verdicts = comparisons.iter().map(|c| c.verdict);
+        self.blocks.push(BlockReport {
+            label: block.label.clone(),
+            entries: block.len,
+            compared: comparisons.len(),
+            relative_error: if total == 0.0 {
+                0.0
+            } else {
+                difference / total
+            },
+            worst,
+            kinks: comparisons.iter().filter(kink).count(),
+            bound,
+            verdict: verdicts.max().unwrap_or(Verdict::Agrees),
+        });
+    }
+
+    /// Whether no derivative is wrong. Suspected kinks pass.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.wrong_blocks().next().is_none()
+    }
+
+    /// The blocks with a wrong derivative.
+    pub fn wrong_blocks(&self) -> impl Iterator<Item = &BlockReport> {
+        self.blocks.iter().filter(|b| b.verdict == Verdict::Wrong)
+    }
+
+    /// The report of the block with this label.
+    #[must_use]
+    pub fn block(&self, label: &str) -> Option<&BlockReport> {
+        self.blocks.iter().find(|b| b.label == label)
+    }
+
+    /// The largest relative error of a block; NaN if one is NaN.
+    #[must_use]
+    pub fn relative_error(&self) -> f64 {
+        let errors = self.blocks.iter().map(|b| b.relative_error);
+        errors.fold(0.0, |worst, e| if e <= worst { worst } else { e })
+    }
+
+    /// Makes a test of the report.
+    ///
+    /// # Panics
+    /// If a derivative is wrong, with the report's table as the message. It is meant for tests; it is the only function of the
+    /// crate that panics.
+    #[track_caller]
+    #[allow(
+        clippy::panic,
+        reason = "an assertion is to panic, as the documentation says"
+    )]
+    pub fn assert_passed(&self) {
+        if !self.passed() {
+            panic!("the gradient check failed\n{self}");
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header = [
+            "block",
+            "entries",
+            "compared",
+            "relative error",
+            "worst at",
+            "analytic",
+            "numeric",
+            "verdict",
+        ];
+        let mut rows = vec![header.map(String::from)];
+        for b in &self.blocks {
+            let place = b.worst.map_or_else(String::new, |w| match w.place {
+                Place::Entry { row, col } => format!("({row}, {col})"),
+                Place::Direction(index) => format!("direction {index}"),
+            });
+            let number = |x: Option<f64>| x.map_or_else(String::new, |x| format!("{x:+.9e}"));
+            let verdict = match b.verdict {
+                Verdict::Agrees => "agrees".into(),
+                Verdict::SuspectedKink => format!("agrees but for {} suspected kinks", b.kinks),
+                Verdict::Wrong => "WRONG".into(),
+            };
+            rows.push([
+                b.label.clone(),
+                b.entries.to_string(),
+                b.compared.to_string(),
+                format!("{:.1e}", b.relative_error),
+                place,
+                number(b.worst.map(|w| w.analytic)),
+                number(b.worst.map(|w| w.numeric)),
+                verdict,
+            ]);
+        }
+        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+        for (i, row) in rows.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
+            }
+            for (column, cell) in row.iter().enumerate() {
+                let width = width(column).unwrap_or(0);
+                match column {
+                    0 => write!(f, "{cell:<width$}")?,
+                    7 => write!(f, "  {cell}")?,
+                    _ => write!(f, "  {cell:>width$}")?,
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,224 @@
+//! The hot core: the three products of back-propagation and the elementwise loops.
+//!
+//! Everything here is a plain loop over contiguous columns, generic over the scalar. The loops are ordered so that
+//! the innermost one runs down a column with independent entries, which the compiler vectorises for `f32` and `f64`.
+//! Of nalgebra's products none is used: `tr_mul` never reaches its fast path, and `gemm` allocates.
+
+use crate::scalar::Scalar;
+use nalgebra::{DMatrixView, DMatrixViewMut};
+
+/// z = b + W x for every example: Z = [b W] [1; X].
+///
+/// `theta` is s × (n + 1) column-major with b in column 0, `x` is n × m, `z` is s × m and is overwritten.
+pub(crate) fn affine<T: Scalar>(theta: &[T], x: DMatrixView<'_, T>, mut z: DMatrixViewMut<'_, T>) {
+    let (rows, features) = (z.nrows(), x.nrows());
+    debug_assert_eq!(theta.len(), rows * (features + 1));
+    let (bias, weights) = theta.split_at(rows);
+    for k in 0..z.ncols() {
+        let mut z_k = z.column_mut(k);
+        let z_k = z_k.as_mut_slice();
+        z_k.copy_from_slice(bias);
+        let x_k = x.column(k);
+        let mut quads = weights.chunks_exact(4 * rows);
+        let mut inputs = x_k.as_slice().chunks_exact(4);
+        for (w, x) in quads.by_ref().zip(inputs.by_ref()) {
+            add_scaled_4(z_k, w, [x[0], x[1], x[2], x[3]]);
+        }
+        let rest = quads.remainder().chunks_exact(rows);
+        for (w, &x) in rest.zip(inputs.remainder()) {
+            add_scaled(z_k, w, x);
+        }
+    }
+}
+
+/// Δ = δ [1; A]ᵀ, the sum over the examples of δ₍ₖ₎ [1, a₍ₖ₎ᵀ].
+///
+/// `delta` is s × m, `a` is n × m, `gradient` is s × (n + 1) column-major and is overwritten.
+pub(crate) fn outer<T: Scalar>(
+    delta: DMatrixView<'_, T>,
+    a: DMatrixView<'_, T>,
+    gradient: &mut [T],
+) {
+    let rows = delta.nrows();
+    debug_assert_eq!(gradient.len(), rows * (a.nrows() + 1));
+    gradient.fill(T::zero());
+    let (bias, weights) = gradient.split_at_mut(rows);
+    let examples = delta.ncols();
+    for k in 0..examples {
+        add_scaled(bias, delta.column(k).as_slice(), T::one());
+    }
+    let mut k = 0;
+    while k + 4 <= examples {
+        let columns = [0, 1, 2, 3].map(|i| delta.column(k + i));
+        let d = [0, 1, 2, 3].map(|i| columns[i].as_slice());
+        for (j, g) in weights.chunks_exact_mut(rows).enumerate() {
+            let x = [0, 1, 2, 3].map(|i| a[(j, k + i)]);
+            for (i, g) in g.iter_mut().enumerate() {
+                *g += (d[0][i] * x[0] + d[1][i] * x[1]) + (d[2][i] * x[2] + d[3][i] * x[3]);
+            }
+        }
+        k += 4;
+    }
+    for k in k..examples {
+        let column = delta.column(k);
+        for (j, g) in weights.chunks_exact_mut(rows).enumerate() {
+            add_scaled(g, column.as_slice(), a[(j, k)]);
+        }
+    }
+}
+
+/// Wᵀ δ for every example: the error that reaches the layer below, without the bias column of Θ = [b W].
+///
+/// `theta` is s × (n + 1) column-major, `delta` is s × m, `below` is n × m and is overwritten.
+pub(crate) fn transpose_product<T: Scalar>(
+    theta: &[T],
+    delta: DMatrixView<'_, T>,
+    mut below: DMatrixViewMut<'_, T>,
+) {
+    let rows = delta.nrows();
+    let weights = &theta[rows..];
+    debug_assert_eq!(weights.len(), rows * below.nrows());
+    for k in 0..delta.ncols() {
+        let delta_k = delta.column(k);
+        let mut below_k = below.column_mut(k);
+        let columns = weights.chunks_exact(rows);
+        for (b, w) in below_k.as_mut_slice().iter_mut().zip(columns) {
+            *b = dot(w, delta_k.as_slice());
+        }
+    }
+}
+
+/// y += c x.
+#[inline]
+fn add_scaled<T: Scalar>(y: &mut [T], x: &[T], c: T) {
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y += x * c;
+    }
+}
+
+/// y += X c for the four columns of X, stored one after the other.
+#[inline]
+fn add_scaled_4<T: Scalar>(y: &mut [T], x: &[T], c: [T; 4]) {
+    let n = y.len();
+    let (x01, x23) = x.split_at(2 * n);
+    let ((x0, x1), (x2, x3)) = (x01.split_at(n), x23.split_at(n));
+    for (i, y) in y.iter_mut().enumerate() {
+        *y += (x0[i] * c[0] + x1[i] * c[1]) + (x2[i] * c[2] + x3[i] * c[3]);
+    }
+}
+
+/// xᵀ y in eight independent partial sums.
+#[inline]
+fn dot<T: Scalar>(x: &[T], y: &[T]) -> T {
+    let mut sums = [T::zero(); 8];
+    let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
+    let mut total = T::zero();
+    for (&x, &y) in xs.remainder().iter().zip(ys.remainder()) {
+        total += x * y;
+    }
+    for (x, y) in xs.zip(ys) {
+        for i in 0..8 {
+            sums[i] += x[i] * y[i];
+        }
+    }
+    let pairs = [0, 1, 2, 3].map(|i| sums[i] + sums[i + 4]);
+    total + ((pairs[0] + pairs[2]) + (pairs[1] + pairs[3]))
+}
+
+/// a = g(z), entry by entry.
+#[inline]
+pub(crate) fn map<T: Scalar>(
+    z: DMatrixView<'_, T>,
+    mut a: DMatrixViewMut<'_, T>,
+    g: impl Fn(T) -> T,
+) {
+    for k in 0..z.ncols() {
+        let (z_k, mut a_k) = (z.column(k), a.column_mut(k));
+        for (a, &z) in a_k.as_mut_slice().iter_mut().zip(z_k.as_slice()) {
+            *a = g(z);
+        }
+    }
+}
+
+/// δ ← δ · g′(z, a), entry by entry.
+#[inline]
+pub(crate) fn scale<T: Scalar>(
+    z: DMatrixView<'_, T>,
+    a: DMatrixView<'_, T>,
+    mut delta: DMatrixViewMut<'_, T>,
+    derivative: impl Fn(T, T) -> T,
+) {
+    for k in 0..z.ncols() {
+        let (z_k, a_k, mut delta_k) = (z.column(k), a.column(k), delta.column_mut(k));
+        let pairs = z_k.as_slice().iter().zip(a_k.as_slice());
+        for (d, (&z, &a)) in delta_k.as_mut_slice().iter_mut().zip(pairs) {
+            *d *= derivative(z, a);
+        }
+    }
+}
+
+/// Σ xᵢ by halves, so that the rounding error grows with ln n, not n.
+pub(crate) fn sum<T: Scalar>(x: &[T]) -> T {
+    if x.len() <= 32 {
+        return x.iter().fold(T::zero(), |sum, &x| sum + x);
+    }
+    let (left, right) = x.split_at(x.len() / 2);
+    sum(left) + sum(right)
+}
+
+/// The sum of squares by halves, as [`sum`].
+pub(crate) fn sum_of_squares<T: Scalar>(x: &[T]) -> T {
+    if x.len() <= 32 {
+        return x.iter().fold(T::zero(), |sum, &x| sum + x * x);
+    }
+    let (left, right) = x.split_at(x.len() / 2);
+    sum_of_squares(left) + sum_of_squares(right)
+}
+
+/// The index of the largest entry of a slice that is not empty; 0 if its first entry is NaN.
+pub(crate) fn index_of_max<T: Scalar>(x: &[T]) -> usize {
+    (1..x.len()).fold(0, |best, i| if x[i] > x[best] { i } else { best })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nalgebra::DMatrix;
+
+    /// The products against the definition, at sizes around the unrolling factors, and on strided columns.
+    #[test]
+    fn products_equal_their_definitions() {
+        for &rows in &[1, 2, 7, 8, 9, 17] {
+            for &features in &[1, 3, 4, 5, 9] {
+                for &examples in &[1, 3, 4, 5, 8, 11] {
+                    let entry = |i: usize, j: usize| ((3 * i + 7 * j + rows) as f64).sin();
+                    let theta = DMatrix::from_fn(rows, features + 1, entry);
+                    let tall = DMatrix::from_fn(features + 2, examples, entry);
+                    let x = tall.rows(1, features);
+                    let delta = DMatrix::from_fn(rows, examples, |i, j| entry(j, i));
+                    let with_one = x.clone_owned().insert_row(0, 1.0);
+
+                    let mut z = DMatrix::repeat(rows, examples, f64::NAN);
+                    affine(theta.as_slice(), x.as_view(), z.as_view_mut());
+                    assert!((&theta * &with_one - z).amax() < 1e-13);
+
+                    let mut gradient = DMatrix::repeat(rows, features + 1, f64::NAN);
+                    outer(delta.as_view(), x.as_view(), gradient.as_mut_slice());
+                    assert!((&delta * with_one.transpose() - gradient).amax() < 1e-13);
+
+                    let mut below = DMatrix::repeat(features, examples, f64::NAN);
+                    transpose_product(theta.as_slice(), delta.as_view(), below.as_view_mut());
+                    let weights = theta.columns_range(1..).clone_owned();
+                    assert!((weights.transpose() * &delta - below).amax() < 1e-13);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_are_accurate() {
+        let tenth = vec![0.1_f32; 1_000_000];
+        assert!((sum(&tenth) / 100_000.0 - 1.0).abs() < 1e-6);
+        assert!((sum_of_squares(&tenth) / 10_000.0 - 1.0).abs() < 1e-6);
+    }
+}

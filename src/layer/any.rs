@@ -1,0 +1,120 @@
+//! The closed set of layers, open at one end.
+
+use super::{Backward, BackwardTangent, Block, Dense, Forward, ForwardTangent, Layer};
+use crate::cost::Link;
+use crate::error::Error;
+use crate::scalar::Scalar;
+
+/// One of our layers, or one of type `C`: what a network holds by default.
+///
+/// `AnyLayer` alone holds our layers only. With `AnyLayer<MyLayer>` yours stand between ours, and the network keeps
+/// `Clone`, `PartialEq`, `map` and serialisation as far as `MyLayer` has them. `C` may be an enum of several, or a
+/// `Dense<MyActivation>`. (`Box<dyn Layer<T>>` mixes anything, but a network of boxes is neither cloned nor saved.)
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum AnyLayer<C = NoCustom> {
+    /// A fully connected layer with one of our activations.
+    Dense(Dense),
+    /// A layer of yours.
+    Custom(C),
+}
+
+/// The empty type: `AnyLayer<NoCustom>` has no custom layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum NoCustom {}
+
+impl<C> From<Dense> for AnyLayer<C> {
+    fn from(layer: Dense) -> Self {
+        Self::Dense(layer)
+    }
+}
+
+/// Delegates every method.
+impl<T: Scalar, C: Layer<T>> Layer<T> for AnyLayer<C> {
+    fn inputs(&self) -> usize {
+        self.as_layer().inputs()
+    }
+
+    fn outputs(&self) -> usize {
+        self.as_layer().outputs()
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        self.as_layer().blocks()
+    }
+
+    fn cache_len(&self, examples: usize) -> usize {
+        self.as_layer().cache_len(examples)
+    }
+
+    fn link(&self) -> Option<Link> {
+        self.as_layer().link()
+    }
+
+    fn forward(&self, pass: Forward<'_, T>) {
+        self.as_layer().forward(pass);
+    }
+
+    fn backward(&self, pass: Backward<'_, T>) {
+        self.as_layer().backward(pass);
+    }
+
+    fn couples_examples(&self) -> bool {
+        self.as_layer().couples_examples()
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        self.as_layer().validate()
+    }
+
+    fn name(&self) -> String {
+        self.as_layer().name()
+    }
+
+    fn forward_tangent(&self, pass: ForwardTangent<'_, T>) -> Result<(), Error> {
+        self.as_layer().forward_tangent(pass)
+    }
+
+    fn backward_tangent(&self, pass: BackwardTangent<'_, T>) -> Result<(), Error> {
+        self.as_layer().backward_tangent(pass)
+    }
+}
+
+impl<C> AnyLayer<C> {
+    /// One dispatch for all methods of the trait: a call a layer, never an element.
+    fn as_layer<T: Scalar>(&self) -> &dyn Layer<T>
+    where
+        C: Layer<T>,
+    {
+        match self {
+            Self::Dense(layer) => layer,
+            Self::Custom(layer) => layer,
+        }
+    }
+}
+
+/// There is no value to call any of these on.
+impl<T: Scalar> Layer<T> for NoCustom {
+    fn inputs(&self) -> usize {
+        match *self {}
+    }
+
+    fn outputs(&self) -> usize {
+        match *self {}
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        match *self {}
+    }
+
+    fn forward(&self, _pass: Forward<'_, T>) {
+        match *self {}
+    }
+
+    fn backward(&self, _pass: Backward<'_, T>) {
+        match *self {}
+    }
+}

@@ -1,0 +1,201 @@
+//! What one pass hands to a layer.
+
+use crate::scalar::Scalar;
+use nalgebra::{DMatrixView, DMatrixViewMut};
+
+/// The forward pass of one layer: `output` and `cache` from `theta` and `input`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Forward<'a, T: Scalar> {
+    /// The layer's parameters: its blocks one after the other, column-major.
+    pub theta: &'a [T],
+    /// Activations of the layer below, inputs × m.
+    pub input: DMatrixView<'a, T>,
+    /// Activations of this layer, outputs × m, to be written.
+    pub output: DMatrixViewMut<'a, T>,
+    /// The `cache_len(m)` scalars that `backward` will be given, to be written.
+    pub cache: &'a mut [T],
+    /// Whether this pass serves training: a stochastic layer acts at random only then.
+    pub training: bool,
+    /// The seed of this pass for a stochastic layer: the same seed, layer and example must give the same numbers.
+    pub seed: u64,
+    /// The number of the batch's first column in the whole data, where the batch is part of one.
+    pub first_example: usize,
+}
+
+impl<'a, T: Scalar> Forward<'a, T> {
+    /// A pass outside training, with seed and first example 0.
+    #[must_use]
+    pub fn new(
+        theta: &'a [T],
+        input: DMatrixView<'a, T>,
+        output: DMatrixViewMut<'a, T>,
+        cache: &'a mut [T],
+    ) -> Self {
+        Self {
+            theta,
+            input,
+            output,
+            cache,
+            training: false,
+            seed: 0,
+            first_example: 0,
+        }
+    }
+}
+
+/// The backward pass of one layer: `gradient` and `input_delta` from `delta` and what the forward pass left.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Backward<'a, T: Scalar> {
+    /// The layer's parameters, as in the forward pass.
+    pub theta: &'a [T],
+    /// Activations of the layer below, inputs × m.
+    pub input: DMatrixView<'a, T>,
+    /// Activations of this layer, outputs × m.
+    pub output: DMatrixView<'a, T>,
+    /// What the forward pass wrote.
+    pub cache: &'a [T],
+    /// ∂cost/∂a of each example (∂cost/∂z if `linked`), outputs × m. It may be overwritten.
+    pub delta: DMatrixViewMut<'a, T>,
+    /// Whether `delta` is ∂cost/∂z already; only a layer with a link meets it.
+    pub linked: bool,
+    /// Σ over the examples of ∂cost/∂θ of this layer, to be **overwritten**; absent if nobody asks for it.
+    pub gradient: Option<&'a mut [T]>,
+    /// ∂cost/∂input, inputs × m, to be **overwritten**; absent if nobody asks for it.
+    pub input_delta: Option<DMatrixViewMut<'a, T>>,
+    /// As in the forward pass.
+    pub training: bool,
+    /// As in the forward pass.
+    pub seed: u64,
+    /// As in the forward pass.
+    pub first_example: usize,
+}
+
+impl<'a, T: Scalar> Backward<'a, T> {
+    /// A pass outside training that is asked for nothing yet: set `gradient` and `input_delta` as needed.
+    #[must_use]
+    pub fn new(
+        theta: &'a [T],
+        input: DMatrixView<'a, T>,
+        output: DMatrixView<'a, T>,
+        cache: &'a [T],
+        delta: DMatrixViewMut<'a, T>,
+    ) -> Self {
+        Self {
+            theta,
+            input,
+            output,
+            cache,
+            delta,
+            linked: false,
+            gradient: None,
+            input_delta: None,
+            training: false,
+            seed: 0,
+            first_example: 0,
+        }
+    }
+}
+
+/// The derivative of a forward pass along (θ̇, inpuṫ): `output_tangent` and `cache_tangent`, to be written.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ForwardTangent<'a, T: Scalar> {
+    /// The layer's parameters, as in the forward pass.
+    pub theta: &'a [T],
+    /// Activations of the layer below.
+    pub input: DMatrixView<'a, T>,
+    /// Activations of this layer.
+    pub output: DMatrixView<'a, T>,
+    /// What the forward pass wrote.
+    pub cache: &'a [T],
+    /// The direction of the parameters; absent if they do not move.
+    pub theta_tangent: Option<&'a [T]>,
+    /// The direction of the input; absent if it does not move.
+    pub input_tangent: Option<DMatrixView<'a, T>>,
+    /// The derivative of the output, to be written.
+    pub output_tangent: DMatrixViewMut<'a, T>,
+    /// The derivative of the cache, to be written.
+    pub cache_tangent: &'a mut [T],
+    /// As in the forward pass.
+    pub training: bool,
+    /// As in the forward pass.
+    pub seed: u64,
+    /// As in the forward pass.
+    pub first_example: usize,
+}
+
+impl<'a, T: Scalar> ForwardTangent<'a, T> {
+    /// The derivative of the pass `of` that wrote `output` and `cache`, along no direction yet: set `theta_tangent` and
+    /// `input_tangent` as needed.
+    #[must_use]
+    pub fn new(
+        theta: &'a [T],
+        input: DMatrixView<'a, T>,
+        output: DMatrixView<'a, T>,
+        cache: &'a [T],
+        output_tangent: DMatrixViewMut<'a, T>,
+        cache_tangent: &'a mut [T],
+    ) -> Self {
+        Self {
+            theta,
+            input,
+            output,
+            cache,
+            theta_tangent: None,
+            input_tangent: None,
+            output_tangent,
+            cache_tangent,
+            training: false,
+            seed: 0,
+            first_example: 0,
+        }
+    }
+}
+
+/// The derivative of a backward pass along the direction of a [`ForwardTangent`] and of `delta_tangent`.
+///
+/// It computes what [`Backward`] computes and the derivative of each result, as the same code on dual numbers would.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct BackwardTangent<'a, T: Scalar> {
+    /// The backward pass itself.
+    pub pass: Backward<'a, T>,
+    /// The direction of the parameters; absent if they do not move.
+    pub theta_tangent: Option<&'a [T]>,
+    /// The direction of the input; absent if it does not move.
+    pub input_tangent: Option<DMatrixView<'a, T>>,
+    /// The derivative of the output.
+    pub output_tangent: DMatrixView<'a, T>,
+    /// The derivative of the cache.
+    pub cache_tangent: &'a [T],
+    /// The derivative of `pass.delta`. It may be overwritten.
+    pub delta_tangent: DMatrixViewMut<'a, T>,
+    /// The derivative of `pass.gradient`, to be **overwritten**; absent if nobody asks for it.
+    pub gradient_tangent: Option<&'a mut [T]>,
+    /// The derivative of `pass.input_delta`, to be **overwritten**; absent if nobody asks for it.
+    pub input_delta_tangent: Option<DMatrixViewMut<'a, T>>,
+}
+
+impl<'a, T: Scalar> BackwardTangent<'a, T> {
+    /// The derivative of `pass`, asked for nothing yet: set `gradient_tangent` and `input_delta_tangent` as needed.
+    #[must_use]
+    pub fn new(
+        pass: Backward<'a, T>,
+        output_tangent: DMatrixView<'a, T>,
+        cache_tangent: &'a [T],
+        delta_tangent: DMatrixViewMut<'a, T>,
+    ) -> Self {
+        Self {
+            pass,
+            theta_tangent: None,
+            input_tangent: None,
+            output_tangent,
+            cache_tangent,
+            delta_tangent,
+            gradient_tangent: None,
+            input_delta_tangent: None,
+        }
+    }
+}

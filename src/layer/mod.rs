@@ -1,0 +1,276 @@
+//! Layers: the trait, the parameter blocks, and the contexts that one pass hands to a layer.
+//!
+//! A layer is a stateless description. It holds sizes and constants, but no parameters and no buffers: those come with each call, as
+//! views of the network's flat θ and of a [`Workspace`](crate::Workspace). So one layer value serves `f32`, `f64` and dual
+//! numbers, and any number of threads.
+//!
+//! # A layer of your own
+//! A layer that scales each of its inputs, aᵢ = γᵢ xᵢ. Its gradient is ∂J/∂γᵢ = Σₖ δᵢₖ xᵢₖ, and the error that it
+//! passes down is γᵢ δᵢₖ.
+//! ```
+//! use backprop::activation::{Sigmoid, Tanh};
+//! use backprop::gradient_check::GradientCheck;
+//! use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
+//! use backprop::nalgebra::DMatrix;
+//! use backprop::{Builder, CrossEntropy, Examples, Initialization, Network, Objective, Scalar, rng};
+//!
+//! #[derive(Clone, Debug, PartialEq)]
+//! struct Scale {
+//!     units: usize,
+//! }
+//!
+//! impl<T: Scalar> Layer<T> for Scale {
+//!     fn inputs(&self) -> usize {
+//!         self.units
+//!     }
+//!
+//!     fn outputs(&self) -> usize {
+//!         self.units
+//!     }
+//!
+//!     fn blocks(&self) -> Vec<Block> {
+//!         vec![Block::new("γ", self.units, 1)]
+//!     }
+//!
+//!     fn forward(&self, mut pass: Forward<'_, T>) {
+//!         for (k, x) in pass.input.column_iter().enumerate() {
+//!             for i in 0..self.units {
+//!                 pass.output[(i, k)] = pass.theta[i] * x[i];
+//!             }
+//!         }
+//!     }
+//!
+//!     fn backward(&self, pass: Backward<'_, T>) {
+//!         if let Some(gradient) = pass.gradient {
+//!             gradient.fill(T::zero()); // overwrite: what the buffer held is unspecified
+//!             for (x, delta) in pass.input.column_iter().zip(pass.delta.column_iter()) {
+//!                 for i in 0..self.units {
+//!                     gradient[i] += delta[i] * x[i];
+//!                 }
+//!             }
+//!         }
+//!         if let Some(mut below) = pass.input_delta {
+//!             for (k, delta) in pass.delta.column_iter().enumerate() {
+//!                 for i in 0..self.units {
+//!                     below[(i, k)] = pass.theta[i] * delta[i];
+//!                 }
+//!             }
+//!         }
+//!     }
+//! }
+//!
+//! // Prove the layer alone …
+//! let theta = [0.5, -1.5, 2.0];
+//! let x = DMatrix::from_fn(3, 4, |i, j| (i as f64) - 0.7 * (j as f64));
+//! GradientCheck::new().layer(&Scale { units: 3 }, &theta, &x)?.assert_passed();
+//!
+//! // … and in a network, between layers of ours.
+//! let network: Network<f64, AnyLayer<Scale>> = Builder::new(2)
+//!     .dense(3, Tanh)
+//!     .layer(AnyLayer::Custom(Scale { units: 3 }))
+//!     .dense(1, Sigmoid)
+//!     .initialize(Initialization::GlorotUniform, &mut rng(1))?;
+//! let x = DMatrix::from_row_slice(2, 4, &[0., 0., 1., 1., 0., 1., 0., 1.]);
+//! let y = DMatrix::from_row_slice(1, 4, &[0., 1., 1., 0.]);
+//! let examples = Examples::new(&x, &y)?;
+//! GradientCheck::new()
+//!     .network(&network, &examples, &Objective::new(CrossEntropy).l2(0.1))?
+//!     .assert_passed();
+//! # Ok::<(), backprop::Error>(())
+//! ```
+
+mod any;
+mod context;
+mod dense;
+
+use crate::activation::{short_name, unsupported};
+use crate::cost::Link;
+use crate::error::Error;
+use crate::scalar::Scalar;
+use std::any::type_name;
+use std::borrow::Cow;
+use std::fmt::Debug;
+
+pub use any::{AnyLayer, NoCustom};
+pub use context::{Backward, BackwardTangent, Forward, ForwardTangent};
+pub use dense::Dense;
+
+/// One matrix of a layer's parameters: rows × cols, column-major in the flat θ.
+///
+/// # Example
+/// Θ⁽¹⁾ of a dense layer of 25 units on 400 inputs, whose column 0 is the bias and not penalised:
+/// ```
+/// use backprop::layer::Block;
+///
+/// let block = Block::new("Θ", 25, 401).penalised_from_column(1);
+/// assert_eq!(block.len(), Some(10_025));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Block {
+    /// The symbol that tables and reports print; they add the layer's number.
+    pub name: Cow<'static, str>,
+    /// Rows.
+    pub rows: usize,
+    /// Columns.
+    pub cols: usize,
+    /// The columns before this one are biases: exempt from penalties and decay, and 0 at the start.
+    pub penalised_from_column: usize,
+}
+
+impl Block {
+    /// A block that is penalised as a whole.
+    #[must_use]
+    pub fn new(name: impl Into<Cow<'static, str>>, rows: usize, cols: usize) -> Self {
+        Self {
+            name: name.into(),
+            rows,
+            cols,
+            penalised_from_column: 0,
+        }
+    }
+
+    /// The same block with its first `column` columns exempt from penalties.
+    #[must_use]
+    pub fn penalised_from_column(mut self, column: usize) -> Self {
+        self.penalised_from_column = column;
+        self
+    }
+
+    /// rows · cols, if that fits a `usize`.
+    #[must_use]
+    pub fn len(&self) -> Option<usize> {
+        self.rows.checked_mul(self.cols)
+    }
+
+    /// Whether the block has no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0 || self.cols == 0
+    }
+}
+
+/// A layer: a differentiable map of the activations of one layer to those of the next, with its parameters.
+///
+/// Shapes: with m examples, `input` is inputs × m and `output` is outputs × m, one example a column; the
+/// layer's parameters are its [`blocks`](Self::blocks) one after the other, each column-major. Sizes are asked for once, when the
+/// network is built. The [module documentation](self) has a worked example.
+pub trait Layer<T: Scalar>: Debug + Send + Sync {
+    /// Rows of the input.
+    fn inputs(&self) -> usize;
+
+    /// Rows of the output.
+    fn outputs(&self) -> usize;
+
+    /// The parameter matrices in their order in θ; none for a layer without parameters.
+    fn blocks(&self) -> Vec<Block>;
+
+    /// How many scalars `backward` wants kept for a batch, beside input and output.
+    fn cache_len(&self, examples: usize) -> usize {
+        let _ = examples;
+        0
+    }
+
+    /// The link function that the output of this layer inverts, if any (see [`Link`]).
+    ///
+    /// A layer with a link promises that the first outputs × m entries of its cache are z, column-major, and that
+    /// `backward` with [`Backward::linked`] set takes ∂cost/∂z for ∂cost/∂a.
+    fn link(&self) -> Option<Link> {
+        None
+    }
+
+    /// output and cache from θ and input. Every entry of both must be written.
+    fn forward(&self, pass: Forward<'_, T>);
+
+    /// The gradient summed over the examples, and the error of the layer below. Both are **overwritten**, never added to.
+    fn backward(&self, pass: Backward<'_, T>);
+
+    /// Whether the output of one example depends on the others of its batch, as in batch normalisation.
+    ///
+    /// Such a layer is never given part of a batch, and has no per-example derivatives.
+    fn couples_examples(&self) -> bool {
+        false
+    }
+
+    /// Whether the layer's own constants are in their ranges; asked once, when a network is built.
+    ///
+    /// # Errors
+    /// [`Error::Hyperparameter`] if a constant is out of range.
+    fn validate(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The name that tables print.
+    fn name(&self) -> String {
+        short_name(type_name::<Self>())
+    }
+
+    /// Output and cache along a direction (forward mode): see [`ForwardTangent`].
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] unless the implementation provides it.
+    fn forward_tangent(&self, pass: ForwardTangent<'_, T>) -> Result<(), Error> {
+        let _ = pass;
+        Err(unsupported::<Self>("Layer::forward_tangent"))
+    }
+
+    /// The derivative of [`backward`](Self::backward) along a direction: see [`BackwardTangent`].
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] unless the implementation provides it.
+    fn backward_tangent(&self, pass: BackwardTangent<'_, T>) -> Result<(), Error> {
+        let _ = pass;
+        Err(unsupported::<Self>("Layer::backward_tangent"))
+    }
+}
+
+/// Delegates every method.
+impl<T: Scalar, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
+    fn inputs(&self) -> usize {
+        (**self).inputs()
+    }
+
+    fn outputs(&self) -> usize {
+        (**self).outputs()
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        (**self).blocks()
+    }
+
+    fn cache_len(&self, examples: usize) -> usize {
+        (**self).cache_len(examples)
+    }
+
+    fn link(&self) -> Option<Link> {
+        (**self).link()
+    }
+
+    fn forward(&self, pass: Forward<'_, T>) {
+        (**self).forward(pass);
+    }
+
+    fn backward(&self, pass: Backward<'_, T>) {
+        (**self).backward(pass);
+    }
+
+    fn couples_examples(&self) -> bool {
+        (**self).couples_examples()
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        (**self).validate()
+    }
+
+    fn name(&self) -> String {
+        (**self).name()
+    }
+
+    fn forward_tangent(&self, pass: ForwardTangent<'_, T>) -> Result<(), Error> {
+        (**self).forward_tangent(pass)
+    }
+
+    fn backward_tangent(&self, pass: BackwardTangent<'_, T>) -> Result<(), Error> {
+        (**self).backward_tangent(pass)
+    }
+}

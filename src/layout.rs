@@ -1,0 +1,282 @@
+//! Where each layer and each block lies in the flat θ.
+
+use crate::cost::Link;
+use crate::error::{Error, superscript};
+use crate::layer::{Block, Layer};
+use crate::scalar::Scalar;
+use nalgebra::DMatrixView;
+use std::ops::Range;
+
+/// The order of the parameters in θ and in ∇J: layer by layer, block by block, each column-major, as Octave's `(:)`.
+///
+/// Sizes are read from the layers once, when a network is built, and kept here. Optimisers find the entries that take
+/// a penalty or decay, checks and tables the names of the blocks.
+///
+/// # Example
+/// ```
+/// use backprop::{Network, activation::Sigmoid};
+///
+/// let network = Network::<f64>::builder(400).dense(25, Sigmoid).dense(10, Sigmoid).zeros()?;
+/// let blocks = network.layout().blocks();
+/// assert_eq!(blocks[1].label(), "Θ⁽²⁾");
+/// assert_eq!(blocks[1].range(), 10_025..10_285);
+/// assert_eq!(blocks[1].penalised(), 10_035..10_285);
+/// # Ok::<(), backprop::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layout {
+    inputs: usize,
+    layers: Vec<LayerLayout>,
+    blocks: Vec<BlockLayout>,
+    parameters: usize,
+}
+
+/// The sizes of one layer, read once.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LayerLayout {
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    /// Its parameters in θ.
+    pub(crate) theta: Range<usize>,
+    /// Its blocks in `Layout::blocks`.
+    pub(crate) blocks: Range<usize>,
+    pub(crate) link: Option<Link>,
+}
+
+/// One block of parameters and its place in θ.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlockLayout {
+    layer: usize,
+    start: usize,
+    block: Block,
+}
+
+impl BlockLayout {
+    /// The layer it belongs to, from 0.
+    #[must_use]
+    pub fn layer(&self) -> usize {
+        self.layer
+    }
+
+    /// Name and shape.
+    #[must_use]
+    pub fn block(&self) -> &Block {
+        &self.block
+    }
+
+    /// Its name with the layer's number: `Θ⁽¹⁾`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}{}", self.block.name, superscript(self.layer))
+    }
+
+    /// Its entries in θ.
+    #[must_use]
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.start + self.block.rows * self.block.cols
+    }
+
+    /// Those of its entries that penalties and decay act on: all but the first columns.
+    #[must_use]
+    pub fn penalised(&self) -> Range<usize> {
+        let range = self.range();
+        range.start + self.block.rows * self.block.penalised_from_column..range.end
+    }
+}
+
+impl Layout {
+    /// Reads and checks the sizes of a chain of layers.
+    pub(crate) fn new<T: Scalar, L: Layer<T>>(inputs: usize, layers: &[L]) -> Result<Self, Error> {
+        if inputs == 0 {
+            return Err(Error::NoInputs);
+        }
+        if layers.is_empty() {
+            return Err(Error::NoLayers);
+        }
+        let mut layout = Self {
+            inputs,
+            layers: Vec::with_capacity(layers.len()),
+            blocks: Vec::new(),
+            parameters: 0,
+        };
+        for layer in layers {
+            layout.push(layer)?;
+        }
+        Ok(layout)
+    }
+
+    fn push<T: Scalar, L: Layer<T>>(&mut self, layer: &L) -> Result<(), Error> {
+        let index = self.layers.len();
+        let (inputs, outputs) = (layer.inputs(), layer.outputs());
+        let expected = self.outputs();
+        if inputs != expected {
+            return Err(Error::LayerInputs {
+                layer: index,
+                expected,
+                found: inputs,
+            });
+        }
+        if outputs == 0 {
+            return Err(Error::ZeroUnits { layer: index });
+        }
+        layer.validate()?;
+        let (theta, blocks) = (self.parameters, self.blocks.len());
+        for block in layer.blocks() {
+            if block.penalised_from_column > block.cols {
+                return Err(Error::PenalisedColumns {
+                    layer: index,
+                    block: block.name.into_owned(),
+                    cols: block.cols,
+                    from: block.penalised_from_column,
+                });
+            }
+            let end = block
+                .len()
+                .and_then(|len| self.parameters.checked_add(len))
+                .filter(|&end| fits::<T>(end))
+                .ok_or(Error::TooLarge {
+                    what: "the parameters θ",
+                    rows: block.rows,
+                    cols: block.cols,
+                })?;
+            self.blocks.push(BlockLayout {
+                layer: index,
+                start: self.parameters,
+                block,
+            });
+            self.parameters = end;
+        }
+        self.layers.push(LayerLayout {
+            inputs,
+            outputs,
+            theta: theta..self.parameters,
+            blocks: blocks..self.blocks.len(),
+            link: layer.link(),
+        });
+        Ok(())
+    }
+
+    /// Rows of X.
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Rows of Y: outputs of the last layer.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.layers.last().map_or(self.inputs, |last| last.outputs)
+    }
+
+    /// Layers with weights: L − 1 in the course's count.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// P, the length of θ and of ∇J.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.parameters
+    }
+
+    /// All blocks, in their order in θ.
+    #[must_use]
+    pub fn blocks(&self) -> &[BlockLayout] {
+        &self.blocks
+    }
+
+    /// The blocks of one layer.
+    ///
+    /// # Errors
+    /// [`Error::Index`] if there is no such layer.
+    pub fn layer_blocks(&self, layer: usize) -> Result<&[BlockLayout], Error> {
+        Ok(&self.blocks[self.layer(layer)?.blocks.clone()])
+    }
+
+    pub(crate) fn layers(&self) -> &[LayerLayout] {
+        &self.layers
+    }
+
+    pub(crate) fn layer(&self, layer: usize) -> Result<&LayerLayout, Error> {
+        self.layers.get(layer).ok_or(Error::Index {
+            what: "layer",
+            index: layer,
+            count: self.layers.len(),
+        })
+    }
+
+    /// The place of block `block` of layer `layer`.
+    pub(crate) fn block(&self, layer: usize, block: usize) -> Result<&BlockLayout, Error> {
+        let blocks = self.layer_blocks(layer)?;
+        blocks.get(block).ok_or(Error::Index {
+            what: "block",
+            index: block,
+            count: blocks.len(),
+        })
+    }
+
+    /// The one block of a dense layer: \[b W\], outputs × (inputs + 1).
+    pub(crate) fn dense(&self, layer: usize) -> Result<&BlockLayout, Error> {
+        let sizes = self.layer(layer)?;
+        match self.layer_blocks(layer)? {
+            [place]
+                if place.block.penalised_from_column == 1
+                    && place.block.rows == sizes.outputs
+                    && place.block.cols == sizes.inputs + 1 =>
+            {
+                Ok(place)
+            }
+            _ => Err(Error::NotDense { layer }),
+        }
+    }
+
+    /// A block of a flat vector laid out as θ, as a matrix.
+    pub(crate) fn view<'a, T: Scalar>(
+        &self,
+        place: &BlockLayout,
+        flat: &'a [T],
+    ) -> DMatrixView<'a, T> {
+        let Block { rows, cols, .. } = place.block;
+        DMatrixView::from_slice(&flat[place.range()], rows, cols)
+    }
+
+    /// The block and the row and column of an index into θ.
+    pub(crate) fn locate(&self, index: usize) -> Option<(&BlockLayout, usize, usize)> {
+        let place = self.blocks.iter().find(|b| b.range().contains(&index))?;
+        let offset = index - place.start;
+        Some((place, offset % place.block.rows, offset / place.block.rows))
+    }
+}
+
+/// Whether `len` scalars fit one allocation.
+pub(crate) fn fits<T>(len: usize) -> bool {
+    len.checked_mul(size_of::<T>())
+        .is_some_and(|bytes| isize::try_from(bytes).is_ok())
+}
+
+/// A vector of `len` copies of `value`, or an error where an infallible allocation would abort.
+pub(crate) fn allocate<T: Clone>(
+    what: &'static str,
+    (rows, cols): (usize, usize),
+    value: T,
+) -> Result<Vec<T>, Error> {
+    let mut vector = Vec::new();
+    resize(&mut vector, what, (rows, cols), value)?;
+    Ok(vector)
+}
+
+/// Grows or shrinks `vector` to rows × cols, keeping its capacity.
+pub(crate) fn resize<T: Clone>(
+    vector: &mut Vec<T>,
+    what: &'static str,
+    (rows, cols): (usize, usize),
+    value: T,
+) -> Result<(), Error> {
+    let too_large = || Error::TooLarge { what, rows, cols };
+    let len = rows.checked_mul(cols).ok_or_else(too_large)?;
+    let more = len.saturating_sub(vector.len());
+    vector.try_reserve_exact(more).map_err(|_| too_large())?;
+    vector.resize(len, value);
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! Parameters in and out: flat, by layer, and as weights and biases apart.
+
+use super::Network;
+use crate::error::Error;
+use crate::examples::{Columns, check_finite};
+use crate::layer::Layer;
+use crate::scalar::Scalar;
+use nalgebra::{DMatrix, DMatrixView, DVector};
+
+impl<T: Scalar, L: Layer<T>> Network<T, L> {
+    /// θ, all parameters in one vector: \[Θ⁽¹⁾(:); Θ⁽²⁾(:); …].
+    #[must_use]
+    pub fn theta(&self) -> &DVector<T> {
+        &self.theta
+    }
+
+    /// Replaces all parameters.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if there are not P of them, [`Error::NonFiniteInput`] with the first that is NaN or infinite. The network is
+    /// unchanged then.
+    pub fn set_theta(&mut self, theta: &[T]) -> Result<(), Error> {
+        self.check_theta(theta)?;
+        self.theta.as_mut_slice().copy_from_slice(theta);
+        Ok(())
+    }
+
+    /// Whether `theta` is P finite numbers.
+    pub(crate) fn check_theta(&self, theta: &[T]) -> Result<(), Error> {
+        if theta.len() != self.parameters() {
+            return Err(Error::Length {
+                what: "θ",
+                expected: self.parameters(),
+                found: theta.len(),
+            });
+        }
+        check_finite("θ", DMatrixView::from_slice(theta, theta.len(), 1))
+    }
+
+    /// Θ of layer l (from 0), with the bias in column 0: outputs × (inputs + 1) for a dense layer.
+    ///
+    /// # Errors
+    /// [`Error::Index`] if there is no such layer or it has no parameters. Of a layer with several blocks this is the first; see
+    /// [`block`](Self::block).
+    pub fn layer_theta(&self, layer: usize) -> Result<DMatrixView<'_, T>, Error> {
+        self.block(layer, 0)
+    }
+
+    /// Replaces Θ of layer l (from 0).
+    ///
+    /// # Errors
+    /// Those of [`set_block`](Self::set_block).
+    pub fn set_layer_theta<'a>(
+        &mut self,
+        layer: usize,
+        theta: impl Columns<'a, T>,
+    ) -> Result<(), Error> {
+        self.set_block(layer, 0, theta)
+    }
+
+    /// Block b of layer l, both from 0.
+    ///
+    /// # Errors
+    /// [`Error::Index`] if there is no such layer or block.
+    pub fn block(&self, layer: usize, block: usize) -> Result<DMatrixView<'_, T>, Error> {
+        let place = self.layout.block(layer, block)?;
+        Ok(self.layout.view(place, self.theta.as_slice()))
+    }
+
+    /// Replaces block b of layer l, both from 0.
+    ///
+    /// # Errors
+    /// [`Error::Index`] if there is no such layer or block, [`Error::Shape`] if the matrix has another shape,
+    /// [`Error::NonFiniteInput`] if it holds a NaN or an infinity. The network is unchanged then.
+    pub fn set_block<'a>(
+        &mut self,
+        layer: usize,
+        block: usize,
+        matrix: impl Columns<'a, T>,
+    ) -> Result<(), Error> {
+        let matrix = matrix.columns_view();
+        let place = self.layout.block(layer, block)?;
+        let (rows, cols) = (place.block().rows, place.block().cols);
+        check_shape("Θ", matrix, (rows, cols))?;
+        check_finite("Θ", matrix)?;
+        let target = &mut self.theta.as_mut_slice()[place.range()];
+        for (target, column) in target
+            .chunks_exact_mut(rows.max(1))
+            .zip(matrix.column_iter())
+        {
+            target.copy_from_slice(column.as_slice());
+        }
+        Ok(())
+    }
+
+    /// Weights (outputs × inputs) and bias (outputs) of dense layer l (from 0), apart: the columns of Θ = \[b W].
+    ///
+    /// # Errors
+    /// [`Error::Index`] if there is no such layer, [`Error::NotDense`] if its parameters are not one block \[b W].
+    pub fn dense(&self, layer: usize) -> Result<(DMatrix<T>, DVector<T>), Error> {
+        let theta = self
+            .layout
+            .view(self.layout.dense(layer)?, self.theta.as_slice());
+        let (weights, bias) = (theta.columns_range(1..), theta.column(0));
+        Ok((weights.clone_owned(), bias.clone_owned()))
+    }
+
+    /// Sets dense layer l (from 0) from weights (outputs × inputs) and bias (outputs).
+    ///
+    /// This is how others hold them. PyTorch's `Linear.weight` is outputs × inputs and goes in as it is;
+    /// scikit-learn's `coefs_[l]` and Keras' kernel are inputs × outputs: the transpose. Their buffers are row-major, so
+    /// [`row_major`](crate::row_major) reads scikit-learn's and Keras' as they lie, already transposed.
+    ///
+    /// # Errors
+    /// [`Error::Index`] or [`Error::NotDense`] as [`dense`](Self::dense), [`Error::Shape`], [`Error::Length`] or
+    /// [`Error::NonFiniteInput`] if weights or bias do not fit. The network is unchanged then.
+    ///
+    /// # Example
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Network, activation::Sigmoid};
+    ///
+    /// let mut network = Network::<f64>::builder(2).dense(1, Sigmoid).zeros()?;
+    /// network.set_dense(0, &DMatrix::from_row_slice(1, 2, &[20.0, 10.0]), &[-30.0])?;
+    /// assert_eq!(network.theta().as_slice(), &[-30.0, 20.0, 10.0]);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn set_dense<'a>(
+        &mut self,
+        layer: usize,
+        weights: impl Columns<'a, T>,
+        bias: &[T],
+    ) -> Result<(), Error> {
+        let weights = weights.columns_view();
+        let place = self.layout.dense(layer)?;
+        let (rows, cols) = (place.block().rows, place.block().cols);
+        check_shape("the weights", weights, (rows, cols - 1))?;
+        if bias.len() != rows {
+            return Err(Error::Length {
+                what: "the bias",
+                expected: rows,
+                found: bias.len(),
+            });
+        }
+        check_finite("the weights", weights)?;
+        check_finite("the bias", DMatrixView::from_slice(bias, rows, 1))?;
+        let (target_bias, target) = self.theta.as_mut_slice()[place.range()].split_at_mut(rows);
+        target_bias.copy_from_slice(bias);
+        for (target, column) in target.chunks_exact_mut(rows).zip(weights.column_iter()) {
+            target.copy_from_slice(column.as_slice());
+        }
+        Ok(())
+    }
+
+    /// Cuts a vector laid out as θ into its matrices, one a block: the inverse of [`unroll`](crate::unroll).
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the vector has not P entries.
+    pub fn roll(&self, vector: &[T]) -> Result<Vec<DMatrix<T>>, Error> {
+        if vector.len() != self.parameters() {
+            return Err(Error::Length {
+                what: "the vector to roll",
+                expected: self.parameters(),
+                found: vector.len(),
+            });
+        }
+        let blocks = self.layout.blocks().iter();
+        Ok(blocks
+            .map(|place| self.layout.view(place, vector).clone_owned())
+            .collect())
+    }
+}
+
+fn check_shape<T: Scalar>(
+    what: &'static str,
+    matrix: DMatrixView<'_, T>,
+    expected: (usize, usize),
+) -> Result<(), Error> {
+    if matrix.shape() == expected {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        what,
+        expected,
+        found: matrix.shape(),
+    })
+}

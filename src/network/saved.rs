@@ -1,0 +1,44 @@
+//! Networks as plain data (feature `serde`).
+
+use super::Network;
+use crate::layer::Layer;
+use crate::scalar::Scalar;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// What is written: the network without what follows from it.
+#[derive(Serialize)]
+#[serde(rename = "Network")]
+struct Written<'a, T, L> {
+    inputs: usize,
+    layers: &'a [L],
+    theta: &'a [T],
+}
+
+#[derive(Deserialize)]
+#[serde(rename = "Network")]
+struct Read<T, L> {
+    inputs: usize,
+    layers: Vec<L>,
+    theta: Vec<T>,
+}
+
+impl<T: Scalar + Serialize, L: Layer<T> + Serialize> Serialize for Network<T, L> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let written = Written {
+            inputs: self.inputs(),
+            layers: self.layers(),
+            theta: self.theta.as_slice(),
+        };
+        written.serialize(serializer)
+    }
+}
+
+/// Data that is not a network (shapes that do not fit, a NaN in θ) is refused, as by [`Network::from_layers`].
+impl<'de, T: Scalar + Deserialize<'de>, L: Layer<T> + Deserialize<'de>> Deserialize<'de>
+    for Network<T, L>
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = Read::<T, L>::deserialize(deserializer)?;
+        Self::from_layers(read.inputs, read.layers, &read.theta).map_err(D::Error::custom)
+    }
+}

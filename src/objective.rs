@@ -1,0 +1,54 @@
+//! What is minimised: a cost and a penalty.
+
+use crate::cost::AnyCost;
+use crate::cost::Cost;
+use crate::error::Error;
+use crate::regularization::Penalty;
+use crate::scalar::Scalar;
+
+/// The objective J(θ) = (1/m) Σₖ costₖ + λ/(2m) Σ Θ²: a cost and a penalty.
+///
+/// Its constants are `f64` whatever the network computes in, so that one objective serves `f32`, `f64` and dual
+/// numbers.
+///
+/// # Example
+/// ```
+/// use backprop::{CrossEntropy, Objective};
+///
+/// let objective = Objective::new(CrossEntropy).l2(3.0);
+/// assert_eq!(objective.penalty.lambda(), 3.0);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Objective<C = AnyCost> {
+    /// The cost of one example.
+    pub cost: C,
+    /// The penalty on the parameters.
+    pub penalty: Penalty,
+}
+
+impl<C> Objective<C> {
+    /// A cost without penalty.
+    #[must_use]
+    pub fn new(cost: C) -> Self {
+        Self {
+            cost,
+            penalty: Penalty::none(),
+        }
+    }
+
+    /// The same cost with the course's penalty λ/(2m) Σ Θ², biases exempt.
+    #[must_use]
+    pub fn l2(mut self, lambda: f64) -> Self {
+        self.penalty = Penalty::l2(lambda);
+        self
+    }
+
+    pub(crate) fn validate<T: Scalar>(&self) -> Result<(), Error>
+    where
+        C: Cost<T>,
+    {
+        self.cost.validate()?;
+        self.penalty.validate()
+    }
+}
