@@ -106,6 +106,16 @@ pub enum Error {
         /// How many there are.
         count: usize,
     },
+    /// Sums that belong to a network of another shape.
+    #[error("{what} is for a network of another shape: {found} parameters, expected {expected}")]
+    OtherNetwork {
+        /// What was combined.
+        what: &'static str,
+        /// Parameters of the network, or of the sums that were to be added to.
+        expected: usize,
+        /// Parameters of the other.
+        found: usize,
+    },
     /// A layer that is not one block of parameters [b W], although the call needs one.
     #[error("layer {layer} (Θ{}) is not dense: its parameters are not one block [b W]", superscript(*.layer))]
     NotDense {

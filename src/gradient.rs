@@ -165,7 +165,7 @@ impl<T: Scalar> Accumulator<T> {
     /// # Errors
     /// [`Error::TooLarge`] if there is no memory for P scalars.
     pub fn new<L: Layer<T>>(network: &Network<T, L>) -> Result<Self, Error> {
-        let layout = network.shared_layout();
+        let layout = Arc::clone(network.layout_arc());
         Ok(Self {
             cost: T::zero(),
             weight: 0.0,
@@ -177,7 +177,7 @@ impl<T: Scalar> Accumulator<T> {
     /// Adds the examples of a batch at the network's present θ.
     ///
     /// # Errors
-    /// - [`Error::Length`] if the network has another number of parameters than the one these sums were made for.
+    /// - [`Error::OtherNetwork`] if the network has not the shape of the one that these sums were made for.
     /// - Those of [`Network::backprop`]. The sums are unchanged then.
     pub fn add<L: Layer<T>, C: Cost<T> + ?Sized>(
         &mut self,
@@ -186,7 +186,7 @@ impl<T: Scalar> Accumulator<T> {
         cost: &C,
         workspace: &mut Workspace<T>,
     ) -> Result<(), Error> {
-        self.check(network.parameters())?;
+        self.check(network.layout_arc())?;
         cost.validate()?;
         let mut batch = std::mem::take(&mut workspace.gradient);
         let sum = network.sum_batch(examples, cost, workspace, &mut batch);
@@ -203,9 +203,9 @@ impl<T: Scalar> Accumulator<T> {
     /// Adds the sums of another accumulator.
     ///
     /// # Errors
-    /// [`Error::Length`] if it was made for another number of parameters.
+    /// [`Error::OtherNetwork`] if it was made for a network of another shape.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
-        self.check(other.delta.len())?;
+        self.check(&other.layout)?;
         self.delta += &other.delta;
         self.cost += other.cost;
         self.weight += other.weight;
@@ -216,7 +216,7 @@ impl<T: Scalar> Accumulator<T> {
     ///
     /// # Errors
     /// - [`Error::NoExamples`] if nothing was added.
-    /// - [`Error::Length`] if the network has another number of parameters.
+    /// - [`Error::OtherNetwork`] if the network has another shape.
     /// - [`Error::Hyperparameter`] if λ is out of range.
     /// - [`Error::NonFiniteObjective`] or [`Error::NonFiniteGradient`] if a sum overflowed.
     pub fn finish<L: Layer<T>>(
@@ -224,7 +224,7 @@ impl<T: Scalar> Accumulator<T> {
         network: &Network<T, L>,
         penalty: &Penalty,
     ) -> Result<Backprop<T>, Error> {
-        self.check(network.parameters())?;
+        self.check(network.layout_arc())?;
         penalty.validate()?;
         if self.weight == 0.0 {
             return Err(Error::NoExamples);
@@ -267,14 +267,14 @@ impl<T: Scalar> Accumulator<T> {
         &self.delta
     }
 
-    fn check(&self, found: usize) -> Result<(), Error> {
-        if found == self.delta.len() {
+    fn check(&self, other: &Arc<Layout>) -> Result<(), Error> {
+        if Arc::ptr_eq(&self.layout, other) || self.layout == *other {
             return Ok(());
         }
-        Err(Error::Length {
-            what: "Δ",
-            expected: self.delta.len(),
-            found,
+        Err(Error::OtherNetwork {
+            what: "the accumulator",
+            expected: other.parameters(),
+            found: self.layout.parameters(),
         })
     }
 }

@@ -1,4 +1,21 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+//!
+//! # The types
+//!
+//! | type | what it is |
+//! |---|---|
+//! | [`Network`] | layers and one flat θ; [`forward`](Network::forward), [`cost`](Network::cost), [`backprop`](Network::backprop), [`gradient_vector`](Network::gradient_vector) |
+//! | [`Builder`], [`Initialization`] | how a network comes to be |
+//! | [`Examples`] | X, Y and weights, validated once |
+//! | [`Objective`], [`Penalty`] | what is minimised: a cost and a penalty |
+//! | [`Backprop`], [`Gradient`], [`CostParts`] | J, ∇J, and each D as a view of it |
+//! | [`Workspace`] | the buffers of a pass, reused |
+//! | [`Accumulator`] | Σ w·cost, Σ w and Δ over any number of batches |
+//! | [`Layout`] | where each block of parameters lies in θ |
+//! | [`activation`], [`cost`], [`layer`] | the tables of formulas, and the traits for your own |
+//! | [`gradient_check`] | the checker |
+//! | [`Error`] | everything that can be wrong |
+#![warn(unreachable_pub)]
 
 pub mod activation;
 mod adapters;

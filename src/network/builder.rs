@@ -92,8 +92,7 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
         rng: &mut R,
     ) -> Result<Network<T, L>, Error> {
         let mut network = self.zeros()?;
-        let layout = network.shared_layout();
-        initialization.fill(&layout, network.theta.as_mut_slice(), rng)?;
+        initialization.fill(&network.layout, network.theta.as_mut_slice(), rng)?;
         Ok(network)
     }
 }

@@ -114,8 +114,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         &self.layout
     }
 
-    pub(crate) fn shared_layout(&self) -> Arc<Layout> {
-        Arc::clone(&self.layout)
+    pub(crate) fn layout_arc(&self) -> &Arc<Layout> {
+        &self.layout
     }
 
     /// The same architecture with every parameter mapped to another scalar: `f32`, dual numbers, …
@@ -136,7 +136,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Network {
             layers: self.layers.clone(),
             theta: self.theta.map(f),
-            layout: self.shared_layout(),
+            layout: Arc::clone(&self.layout),
         }
     }
 
@@ -255,7 +255,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             &mut Workspace::new(),
             vector.as_mut_slice(),
         )?;
-        Ok(Backprop::new(parts, vector, self.shared_layout()))
+        Ok(Backprop::new(parts, vector, Arc::clone(&self.layout)))
     }
 
     /// The unrolled gradient ∇J = \[D⁽¹⁾(:); D⁽²⁾(:); …] alone, of length P.

@@ -1,0 +1,51 @@
+//! The digits: 1,797 images of 8 × 8 pixels (E. Alpaydin, C. Kaynak 1998, CC BY 4.0; see `examples/data/README.md`).
+
+use backprop::nalgebra::DMatrix;
+use std::error::Error;
+use std::path::Path;
+
+/// Rows at the end of the file that are kept for the test.
+const TEST: usize = 450;
+const PIXELS: usize = 64;
+pub const CLASSES: usize = 10;
+
+/// Images (64 × m, pixels in 0..=1) and their digits.
+#[derive(Debug)]
+pub struct Digits {
+    pub x: DMatrix<f64>,
+    pub labels: Vec<usize>,
+}
+
+impl Digits {
+    /// One column an image, 1 in the row of its digit: 10 × m.
+    pub fn one_hot(&self) -> DMatrix<f64> {
+        DMatrix::from_fn(CLASSES, self.labels.len(), |class, k| {
+            f64::from(self.labels[k] == class)
+        })
+    }
+}
+
+/// Reads `examples/data/digits.csv`: training and test part.
+pub fn load() -> Result<(Digits, Digits), Box<dyn Error>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/digits.csv");
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| format!("{}: {error} (it is in the repository)", path.display()))?;
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for (line, row) in text.lines().enumerate().skip(1) {
+        let values: Vec<u8> = row.split(',').map(str::parse).collect::<Result<_, _>>()?;
+        match values.split_last() {
+            Some((&label, image)) if image.len() == PIXELS && usize::from(label) < CLASSES => {
+                pixels.extend(image.iter().map(|&p| f64::from(p) / 16.0));
+                labels.push(usize::from(label));
+            }
+            _ => return Err(format!("{}:{}: not a digit", path.display(), line + 1).into()),
+        }
+    }
+    let test_labels = labels.split_off(labels.len().saturating_sub(TEST));
+    let test_pixels = pixels.split_off(labels.len() * PIXELS);
+    let digits = |pixels, labels: Vec<usize>| Digits {
+        x: DMatrix::from_vec(PIXELS, labels.len(), pixels),
+        labels,
+    };
+    Ok((digits(pixels, labels), digits(test_pixels, test_labels)))
+}

@@ -1,0 +1,64 @@
+//! Handwritten digits: check the gradient, train by L-BFGS, read the test images.
+//!
+//! ```sh
+//! cargo run --release --example digits
+//! ```
+
+mod data;
+mod training;
+
+use backprop::{Examples, gradient_check::GradientCheck};
+use data::CLASSES;
+use std::error::Error;
+use std::time::Instant;
+use training::{accuracy, confusion, network, objective, train};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (train_digits, test_digits) = data::load()?;
+    let mut network = network(1)?;
+    println!("{network}\n");
+
+    // The first 20 images are enough to prove the gradient.
+    let y = train_digits.one_hot();
+    let few = Examples::new(train_digits.x.columns(0, 20), y.columns(0, 20))?;
+    let report = GradientCheck::new().network(&network, &few, &objective())?;
+    println!(
+        "gradient check, {} derivatives\n{report}\n",
+        network.parameters()
+    );
+    if !report.passed() {
+        return Err("the gradient is wrong".into());
+    }
+
+    let examples = Examples::new(&train_digits.x, &y)?;
+    let before = network.cost(&examples, &objective())?;
+    let clock = Instant::now();
+    let (iterations, evaluations) = train(&mut network, &train_digits)?;
+    let seconds = clock.elapsed().as_secs_f64();
+    let after = network.cost(&examples, &objective())?;
+    println!("L-BFGS: {iterations} iterations, {evaluations} passes, {seconds:.2} s");
+    println!("J: {before:.4} -> {after:.4}\n");
+
+    let test = confusion(&network, &test_digits)?;
+    println!(
+        "training accuracy: {:.2} %",
+        accuracy(&confusion(&network, &train_digits)?)
+    );
+    println!("test accuracy: {:.2} %", accuracy(&test));
+    println!("\nconfusion matrix of the test (row: the digit, column: what was read)");
+    println!(
+        "    {}",
+        (0..CLASSES).map(|c| format!("{c:4}")).collect::<String>()
+    );
+    for (digit, row) in test.iter().enumerate() {
+        let counts = row.map(|n| {
+            if n == 0 {
+                "   .".into()
+            } else {
+                format!("{n:4}")
+            }
+        });
+        println!("{digit:4}{}", counts.concat());
+    }
+    Ok(())
+}

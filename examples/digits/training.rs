@@ -1,0 +1,63 @@
+//! The network of the example and its training, for the example and its test alike.
+
+use crate::data::{CLASSES, Digits};
+use argmin::core::{Executor, State};
+use argmin::solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS};
+use backprop::{
+    AnyCost, ArgminProblem, CrossEntropy, Examples, Initialization, Network, Objective,
+    activation::Sigmoid, rng,
+};
+use std::error::Error;
+
+/// Iterations of L-BFGS.
+const ITERATIONS: u64 = 200;
+
+/// 64 pixels, 25 hidden units, 10 classes, as the course builds it.
+pub fn network(seed: u64) -> Result<Network<f64>, backprop::Error> {
+    Network::builder(64)
+        .dense(25, Sigmoid)
+        .dense(CLASSES, Sigmoid)
+        .initialize(Initialization::GlorotUniform, &mut rng(seed))
+}
+
+/// The course's cost with its penalty, λ = 1.
+pub fn objective() -> Objective<AnyCost> {
+    Objective::new(CrossEntropy).l2(1.0)
+}
+
+/// Minimises J by L-BFGS; returns the number of iterations and of evaluations of J and ∇J.
+pub fn train(network: &mut Network<f64>, digits: &Digits) -> Result<(u64, u64), Box<dyn Error>> {
+    let (y, objective) = (digits.one_hot(), objective());
+    let examples = Examples::new(&digits.x, &y)?;
+    let problem = ArgminProblem::new(network, &examples, &objective)?;
+    let start = network.theta().as_slice().to_vec();
+    let solver = LBFGS::new(MoreThuenteLineSearch::new(), 10);
+    let mut found = Executor::new(problem, solver)
+        .configure(|state| state.param(start).max_iters(ITERATIONS))
+        .run()?;
+    let evaluations = found.problem.take_problem().map_or(0, |p| p.evaluations());
+    let iterations = found.state.get_iter();
+    let theta = found.state.take_best_param().ok_or("no point was found")?;
+    network.set_theta(&theta)?;
+    Ok((iterations, evaluations))
+}
+
+/// How often digit `row` was read as digit `column`.
+pub type Confusion = [[usize; CLASSES]; CLASSES];
+
+/// Reads every image: the digit of the largest output.
+pub fn confusion(network: &Network<f64>, digits: &Digits) -> Result<Confusion, backprop::Error> {
+    let a = network.forward(&digits.x)?;
+    let mut counts = [[0; CLASSES]; CLASSES];
+    for (column, &label) in a.column_iter().zip(&digits.labels) {
+        counts[label][column.imax()] += 1;
+    }
+    Ok(counts)
+}
+
+/// The share of images read right, in percent.
+pub fn accuracy(confusion: &Confusion) -> f64 {
+    let right: usize = (0..CLASSES).map(|c| confusion[c][c]).sum();
+    let all: usize = confusion.iter().flatten().sum();
+    100.0 * right as f64 / all as f64
+}

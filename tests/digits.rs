@@ -1,0 +1,24 @@
+//! The example's promise on real data: at least 97 % of the test images, from any start.
+
+#[path = "../examples/digits/data.rs"]
+mod data;
+#[path = "../examples/digits/training.rs"]
+mod training;
+
+use training::{accuracy, confusion, network, train};
+
+#[test]
+fn five_seeds_reach_97_percent() {
+    let (train_digits, test_digits) = data::load().unwrap();
+    assert_eq!(
+        (train_digits.labels.len(), test_digits.labels.len()),
+        (1347, 450)
+    );
+    for seed in 1..=5 {
+        let mut network = network(seed).unwrap();
+        train(&mut network, &train_digits).unwrap();
+        let reached = accuracy(&confusion(&network, &test_digits).unwrap());
+        println!("seed {seed}: test accuracy {reached:.2} %");
+        assert!(reached >= 97.0, "seed {seed}: {reached} %");
+    }
+}

@@ -1,0 +1,455 @@
+//! J, its gradients and the outputs of every case of a folder, against values that other programs computed.
+//!
+//! The folder is `tests/golden/`, or the one that the environment variable `BACKPROP_GOLDEN` names;
+//! `tests/golden/README.md` explains the format and the bounds. `cargo test --test golden -- --nocapture` prints a summary.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
+
+use backprop::{Error, Examples, Network, Objective, Scalar, Workspace};
+use case::{Case, Field, blocks, joined};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::{env, fs, process};
+
+#[path = "golden/case.rs"]
+mod case;
+
+/// The bound on every field in `f64`.
+const BOUND_F64: f64 = 1e-12;
+
+/// The bound in `f32`, unless rounding the inputs alone moves the field by more than an eighth of it.
+const BOUND_F32: f64 = 1e-5;
+
+#[test]
+fn every_case_agrees() {
+    let folder = match env::var_os("BACKPROP_GOLDEN") {
+        Some(folder) => PathBuf::from(folder),
+        None => golden(),
+    };
+    match run(&folder) {
+        Ok(summary) => println!("{}", summary.line()),
+        Err(failures) => panic!("{} failures:\n{}", failures.len(), failures.join("\n")),
+    }
+}
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// How many cases agreed, and how closely.
+#[derive(Debug, Default)]
+struct Summary {
+    cases: usize,
+    /// The largest relative error and its case.
+    worst_f64: (f64, String),
+    worst_f32: (f64, String),
+}
+
+impl Summary {
+    fn line(&self) -> String {
+        let ((e64, case64), (e32, case32)) = (&self.worst_f64, &self.worst_f32);
+        format!(
+            "golden: {} cases, worst relative error f64 {e64:.1e} ({case64}), f32 {e32:.1e} ({case32})",
+            self.cases
+        )
+    }
+}
+
+/// Runs every `*.json` of a folder, and returns every failure as "file: field: what is wrong".
+fn run(folder: &Path) -> Result<Summary, Vec<String>> {
+    let unreadable = |error| vec![format!("{}: {error}", folder.display())];
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        files.push(entry.map_err(unreadable)?.path());
+    }
+    files.retain(|file| file.extension().is_some_and(|e| e == "json"));
+    files.sort();
+    if files.is_empty() {
+        return Err(vec![format!("{}: no *.json in it", folder.display())]);
+    }
+    let (mut summary, mut failures) = (Summary::default(), Vec::new());
+    let mut workspace = Workspace::new();
+    for file in files {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let case = fs::read_to_string(&file)
+            .map_err(|error| format!("the file: {error}"))
+            .and_then(|text| Case::read(&text));
+        let found = match case {
+            Ok(case) => case.check(&name, &mut workspace, &mut summary),
+            Err(failure) => vec![failure],
+        };
+        failures.extend(found.iter().map(|failure| format!("{name}: {failure}")));
+        summary.cases += 1;
+    }
+    if failures.is_empty() {
+        Ok(summary)
+    } else {
+        Err(failures)
+    }
+}
+
+impl Case {
+    /// Compares every field, and returns the failures.
+    fn check(
+        &self,
+        name: &str,
+        workspace: &mut Workspace<f64>,
+        summary: &mut Summary,
+    ) -> Vec<String> {
+        let mut failures = Vec::new();
+        match self.fields(workspace) {
+            Err(error) => failures.push(format!("f64 pass: {error}")),
+            Ok(found) => {
+                for ((field, found), (_, expected)) in found.iter().zip(&self.expected) {
+                    let error = relative_error(found, expected);
+                    if !within(error, BOUND_F64) {
+                        failures.push(format!("{field}: f64 error {error:e} > {BOUND_F64:e}"));
+                    }
+                    worsen(&mut summary.worst_f64, error, name);
+                }
+            }
+        }
+        // What f32 can know of a case: the same numbers in f64, but from the inputs that f32 sees.
+        let rounded = self.j_and_grad(|x| f64::from(x as f32), |x| x);
+        let single = self.j_and_grad(|x| x as f32, f64::from);
+        match rounded.and_then(|rounded| Ok((rounded, single?))) {
+            Err(error) => failures.push(format!("J and grad in f32: {error}")),
+            Ok((rounded, single)) => {
+                for (i, (field, found)) in single.iter().enumerate() {
+                    let expected = &self.expected[i].1;
+                    let unavoidable = relative_error(&rounded[i].1, expected);
+                    let bound = BOUND_F32.max(8.0 * unavoidable);
+                    let error = relative_error(found, expected);
+                    if !within(error, bound) {
+                        failures.push(format!("{field}: f32 error {error:e} > {bound:e}"));
+                    }
+                    worsen(&mut summary.worst_f32, error, name);
+                }
+            }
+        }
+        failures
+    }
+
+    /// Every field of `expected`, computed, in the same order.
+    fn fields(&self, workspace: &mut Workspace<f64>) -> Result<Vec<Field>, Error> {
+        let (network, objective) = (&self.network, &self.objective);
+        let examples = Examples::new(&self.x, &self.y)?;
+        // NaN, so that nothing of the case before can pass for a result of this one.
+        workspace.fill(f64::NAN);
+        let mut gradient = vec![f64::NAN; network.parameters()];
+        let j = network.gradient_into(&examples, objective, workspace, &mut gradient)?;
+        let grad = blocks(&network.roll(&gradient)?);
+        let outputs = workspace.output().map(|a| a.as_slice().to_vec());
+        let logits = workspace.cache(network.depth() - 1).map(<[f64]>::to_vec);
+        let costs = workspace.costs().to_vec();
+        let grad_x = network.input_gradient(&examples, objective)?;
+
+        let data_only = Objective::new(objective.cost);
+        let mut per_example = Vec::new();
+        for k in 0..examples.len() {
+            let one = Examples::new(self.x.columns(k, 1), self.y.columns(k, 1))?;
+            workspace.fill(f64::NAN);
+            gradient.fill(f64::NAN);
+            network.gradient_into(&one, &data_only, workspace, &mut gradient)?;
+            per_example.push(network.roll(&gradient)?);
+        }
+        Ok(vec![
+            ("J", vec![vec![j.total()]]),
+            ("grad", grad),
+            ("grad_X", vec![grad_x.as_slice().to_vec()]),
+            ("outputs", vec![outputs.unwrap_or_default()]),
+            ("logits", vec![logits.unwrap_or_default()]),
+            ("per_example_cost", vec![costs]),
+            ("per_example_grad", joined(per_example)),
+        ])
+    }
+
+    /// J and grad in another scalar, or from other numbers.
+    fn j_and_grad<T: Scalar>(
+        &self,
+        to: impl Fn(f64) -> T,
+        back: impl Fn(T) -> f64,
+    ) -> Result<Vec<Field>, Error> {
+        let (x, y) = (self.x.map(&to), self.y.map(&to));
+        let network = self.network.map(&to);
+        let pass = network.backprop(&Examples::new(&x, &y)?, &self.objective)?;
+        let gradient = pass.gradient().vector().map(&back);
+        Ok(vec![
+            ("J", vec![vec![back(pass.cost())]]),
+            ("grad", blocks(&self.network.roll(gradient.as_slice())?)),
+        ])
+    }
+}
+
+/// The largest difference over the largest entry of its block. Infinite where lengths differ or a number is not finite.
+fn relative_error(found: &[Vec<f64>], expected: &[Vec<f64>]) -> f64 {
+    if found.len() != expected.len() {
+        return f64::INFINITY;
+    }
+    let mut worst = 0.0_f64;
+    for (found, expected) in found.iter().zip(expected) {
+        let differences = found.iter().zip(expected).map(|(f, e)| (f - e).abs());
+        let differences: Vec<f64> = differences.collect();
+        if found.len() != expected.len() || differences.iter().any(|d| !d.is_finite()) {
+            return f64::INFINITY;
+        }
+        let difference = differences.iter().copied().fold(0.0, f64::max);
+        let scale = expected.iter().fold(0.0, |max: f64, e| max.max(e.abs()));
+        // A block of zeros is to be met exactly.
+        if difference > 0.0 {
+            worst = worst.max(difference / scale);
+        }
+    }
+    worst
+}
+
+/// False for an error or a bound that is infinite or NaN.
+fn within(error: f64, bound: f64) -> bool {
+    error <= bound && bound.is_finite()
+}
+
+fn worsen(worst: &mut (f64, String), error: f64, case: &str) {
+    if worst.1.is_empty() || error > worst.0 {
+        *worst = (error, case.trim_end_matches(".json").to_owned());
+    }
+}
+
+/// A folder of one case, made of a good one by `change`; it is gone when the value is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn empty(name: &str) -> Self {
+        let folder = env::temp_dir().join(format!("backprop-golden-{}-{name}", process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn with(name: &str, text: &str) -> Self {
+        let folder = Self::empty(name);
+        fs::write(folder.0.join("case.json"), text).unwrap();
+        folder
+    }
+
+    fn changed(name: &str, change: impl FnOnce(&mut Value)) -> Self {
+        let good = golden().join("tanh_softmax_cce_sums_3-4-2_m2_lam0.01.json");
+        let mut value = serde_json::from_str(&fs::read_to_string(good).unwrap()).unwrap();
+        change(&mut value);
+        Self::with(name, &value.to_string())
+    }
+
+    /// The failures of a run, all of them.
+    fn failures(&self) -> Vec<String> {
+        run(&self.0).expect_err("the folder is bad")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Left over in the worst case: no reason for a test to fail.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn folders_without_a_readable_case_fail() {
+    let missing = golden().join("no such folder");
+    assert!(run(&missing).unwrap_err()[0].contains("no such folder"));
+
+    let empty = Folder::empty("empty").failures();
+    assert!(empty[0].contains("empty: no *.json"), "{empty:?}");
+
+    let other = Folder::empty("other");
+    fs::write(other.0.join("case.txt"), "{}").unwrap();
+    assert!(other.failures()[0].contains("no *.json"));
+
+    let directory = Folder::empty("directory");
+    fs::create_dir_all(directory.0.join("case.json")).unwrap();
+    assert!(directory.failures()[0].starts_with("case.json: the file: "));
+
+    for (name, text) in [
+        ("cut", r#"{"name": "x", "#),
+        ("nan", r#"{"J": NaN}"#),
+        ("none", ""),
+    ] {
+        let failures = Folder::with(name, text).failures();
+        assert!(
+            failures[0].starts_with("case.json: the JSON: "),
+            "{failures:?}"
+        );
+    }
+}
+
+#[test]
+fn malformed_cases_name_file_and_field() {
+    let cases: [(&str, fn(&mut Value), &str); 14] = [
+        (
+            "activation",
+            |c| c["spec"]["hidden_activation"] = json!("tanhh"),
+            "spec.hidden_activation: expected a known activation, found \"tanhh\"",
+        ),
+        (
+            "output",
+            |c| c["spec"]["output_activation"] = json!(null),
+            "spec.output_activation: expected a known activation",
+        ),
+        (
+            "cost",
+            |c| c["spec"]["cost"] = json!("mse"),
+            "spec.cost: expected a known cost",
+        ),
+        (
+            "lambda",
+            |c| c["spec"]["lambda"] = json!("0"),
+            "spec.lambda: expected a number",
+        ),
+        (
+            "sizes",
+            |c| c["spec"]["layer_sizes"] = json!([3]),
+            "spec.layer_sizes: fewer than 2",
+        ),
+        (
+            "units",
+            |c| c["spec"]["layer_sizes"][1] = json!(0),
+            "spec.layer_sizes[1]: expected a positive",
+        ),
+        (
+            "m",
+            |c| c["spec"]["m"] = json!(3),
+            "X[0]: expected 3 entries, found 2",
+        ),
+        (
+            "bias",
+            |c| c["Theta"][1][0] = json!([0.5, 0.5, 0.5, 0.5]),
+            "Theta[1][0]: expected 5 entries, found 4",
+        ),
+        (
+            "layers",
+            |c| c["Theta"] = json!([]),
+            "Theta: expected 2 entries, found 0",
+        ),
+        (
+            "ragged",
+            |c| c["grad_X"][2] = json!([0.5]),
+            "grad_X[2]: expected 2 entries, found 1",
+        ),
+        (
+            "null",
+            |c| c["grad"][0][1][2] = json!(null),
+            "grad[0][1][2]: expected a number",
+        ),
+        (
+            "flat",
+            |c| c["outputs"] = json!(1.0),
+            "outputs: expected a list",
+        ),
+        (
+            "examples",
+            |c| c["per_example_grad"] = json!([[]]),
+            "per_example_grad: expected 2 entries",
+        ),
+        (
+            "missing",
+            |c| drop(c.as_object_mut().unwrap().remove("logits")),
+            "logits: missing",
+        ),
+    ];
+    for (name, change, expected) in cases {
+        let failures = Folder::changed(name, change).failures();
+        assert_eq!(failures.len(), 1, "{failures:?}");
+        let expected = format!("case.json: {expected}");
+        assert!(failures[0].starts_with(&expected), "{failures:?}");
+    }
+}
+
+#[test]
+fn values_that_no_network_can_have_name_the_pass() {
+    let negative = Folder::changed("negative", |c| c["spec"]["lambda"] = json!(-1.0)).failures();
+    assert!(negative[0].starts_with("case.json: f64 pass: λ is -1"));
+    assert!(negative[1].starts_with("case.json: J and grad in f32: λ is -1"));
+}
+
+/// One entry of each field off by 1e-10 of its size is found, and nothing else; off by a thousandth, `f32` finds it too.
+#[test]
+fn wrong_values_name_file_and_field() {
+    let entries = [
+        ("J", "/J"),
+        ("grad", "/grad/0/3/1"),
+        ("grad_X", "/grad_X/2/0"),
+        ("outputs", "/outputs/0/1"),
+        ("logits", "/logits/1/0"),
+        ("per_example_cost", "/per_example_cost/1"),
+        ("per_example_grad", "/per_example_grad/1/1/0/4"),
+    ];
+    for (field, pointer) in entries {
+        let off = |by: f64| {
+            let folder = Folder::changed(&format!("{field}-{by}"), |c| {
+                let entry = c.pointer_mut(pointer).unwrap();
+                *entry = json!(entry.as_f64().unwrap() * (1.0 + by));
+            });
+            folder.failures()
+        };
+        let failures = off(1e-10);
+        assert_eq!(failures.len(), 1, "{failures:?}");
+        assert!(failures[0].starts_with(&format!("case.json: {field}: f64 error ")));
+        if matches!(field, "J" | "grad") {
+            assert!(off(1e-3)[1].starts_with(&format!("case.json: {field}: f32 error ")));
+        }
+    }
+}
+
+/// All failures of all files are reported, in one go; fields that are null or unknown are none.
+#[test]
+fn failures_are_collected() {
+    let folder = Folder::changed("many", |c| {
+        c["J"] = json!(0.0);
+        c["grad_X"][0][0] = json!(7.0);
+        c["outputs"][1][1] = json!(0.5);
+    });
+    fs::write(folder.0.join("broken.json"), "[").unwrap();
+    let failures = folder.failures();
+    let starts = [
+        "broken.json: the JSON: ",
+        "case.json: J: f64 ",
+        "case.json: grad_X: f64 ",
+        "case.json: outputs: f64 ",
+        "case.json: J: f32 ",
+    ];
+    assert_eq!(failures.len(), starts.len(), "{failures:?}");
+    for (failure, start) in failures.iter().zip(starts) {
+        assert!(failure.starts_with(start), "{failure}");
+    }
+
+    let fine = Folder::changed("fine", |c| {
+        for skipped in ["hvp", "hessian", "per_example_grad", "of the future"] {
+            c[skipped] = json!(null);
+        }
+        c.as_object_mut().unwrap().remove("v");
+    });
+    assert_eq!(run(&fine.0).unwrap().cases, 1);
+}
+
+#[test]
+fn errors_are_relative_to_each_block_and_nan_is_never_small() {
+    let expected = [vec![100.0, 1.0], vec![0.01, 0.02]];
+    let error = |found: [Vec<f64>; 2]| relative_error(&found, &expected);
+    assert_eq!(error(expected.clone()), 0.0);
+    assert!((error([vec![100.0, 2.0], vec![0.01, 0.02]]) - 0.01).abs() < 1e-15);
+    assert!((error([vec![100.0, 1.0], vec![0.01, 0.03]]) - 0.5).abs() < 1e-15);
+    for wrong in [
+        [vec![100.0, f64::NAN], vec![0.01, 0.02]],
+        [vec![100.0, f64::INFINITY], vec![0.01, 0.02]],
+        [vec![100.0], vec![0.01, 0.02]],
+        [vec![], vec![0.01, 0.02]],
+    ] {
+        assert_eq!(error(wrong), f64::INFINITY);
+    }
+    assert_eq!(relative_error(&[vec![1e-300]], &[vec![0.0]]), f64::INFINITY);
+    assert_eq!(relative_error(&[], &[vec![1.0]]), f64::INFINITY);
+    assert!(within(1e-13, BOUND_F64));
+    assert!(!within(f64::NAN, BOUND_F64) && !within(1.0, f64::INFINITY));
+}
