@@ -34,7 +34,7 @@
 //! ```
 //! use backprop::gradient_check::GradientCheck;
 //! use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
-//! use backprop::{Activation, Dense, layer::AnyLayer, Builder, Network, Scalar, activation::Sigmoid};
+//! use backprop::{Activation, AnyLayer, Builder, Dense, Network, Scalar, activation::Sigmoid};
 //!
 //! /// The bent identity: g(z) = (√(z² + 1) − 1)/2 + z.
 //! #[derive(Clone, Debug, PartialEq)]

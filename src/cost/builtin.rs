@@ -26,7 +26,7 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum AnyCost {
-    /// −Σ y ln a + (1 − y) ln(1 − a), the course's cost: binary, summed over the outputs; y may be soft.
+    /// −Σ \[y ln a + (1 − y) ln(1 − a)], the course's cost: binary, summed over the outputs; y may be soft.
     CrossEntropy,
     /// −Σ y ln a. The targets of an example need not sum to 1.
     CategoricalCrossEntropy,

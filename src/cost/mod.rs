@@ -4,7 +4,7 @@
 //!
 //! | [`AnyCost`] | cost of an example | ∂cost/∂a | targets | outputs | canonical activation | δ⁽ᴸ⁾ = ∂cost/∂z there |
 //! |---|---|---|---|---|---|---|
-//! | [`CrossEntropy`] | −Σ y ln a + (1 − y) ln(1 − a) | (1 − y)/(1 − a) − y/a | \[0, 1] | \[0, 1] | sigmoid | a − y |
+//! | [`CrossEntropy`] | −Σ \[y ln a + (1 − y) ln(1 − a)] | (1 − y)/(1 − a) − y/a | \[0, 1] | \[0, 1] | sigmoid | a − y |
 //! | [`CategoricalCrossEntropy`] | −Σ y ln a | −y/a | \[0, ∞) | \[0, ∞) | softmax | a Σy − y |
 //! | [`SquaredError`] | ½ Σ d² | d | ℝ | ℝ | identity | a − y |
 //! | [`Huber`] | Σ ½d² if \|d\| ≤ δ, else δ(\|d\| − ½δ) | d, clipped to ±δ | ℝ | ℝ | identity | the same |
@@ -23,7 +23,7 @@
 //! ```
 //! use backprop::cost::{Cost, Outputs};
 //! use backprop::gradient_check::GradientCheck;
-//! use backprop::nalgebra::{DMatrix, DMatrixViewMut};
+//! use backprop::nalgebra::{DMatrix, DMatrixViewMut, convert};
 //! use backprop::{Scalar, activation::Tanh};
 //!
 //! /// Σ d⁴/4.
@@ -33,8 +33,8 @@
 //! impl<T: Scalar> Cost<T> for Quartic {
 //!     fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
 //!         for (k, value) in values.iter_mut().enumerate() {
-//!             *value = (at.a.column(k) - at.y.column(k))
-//!                 .fold(T::zero(), |sum, d| sum + d * d * d * d / (T::one() + T::one() + T::one() + T::one()));
+//!             let d = at.a.column(k) - at.y.column(k);
+//!             *value = d.fold(T::zero(), |sum, d| sum + d * d * d * d) * convert(0.25);
 //!         }
 //!     }
 //!

@@ -134,8 +134,8 @@ impl GradientCheck {
     /// found too.
     ///
     /// # Errors
-    /// Those of [`Network::backprop`] but a non-finite gradient, which the report shows; and [`Error::Hyperparameter`] for a bad step or
-    /// tolerance.
+    /// Those of [`Network::backprop`] but a non-finite gradient, which the report shows; and [`Error::Hyperparameter`] for
+    /// a bad step, tolerance or number of comparisons.
     pub fn network<T: Scalar, L: Layer<T>, C: Cost<T>>(
         &self,
         network: &Network<T, L>,
@@ -220,6 +220,9 @@ impl GradientCheck {
         } else {
             (1e-2, 1e-3)
         });
+        if let Sampling::PerBlock(count) | Sampling::Directions(count) = self.sampling {
+            check_positive("the number of comparisons", count as f64)?;
+        }
         check_positive("the step of the gradient check", step)?;
         check_positive("the tolerance of the gradient check", relative)?;
         check_positive("the floor of the gradient check", floor)?;

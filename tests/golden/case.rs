@@ -79,6 +79,28 @@ impl Case {
     }
 }
 
+/// The largest difference over the largest entry of its block. Infinite where lengths differ or a number is not finite.
+pub(crate) fn relative_error(found: &[Vec<f64>], expected: &[Vec<f64>]) -> f64 {
+    if found.len() != expected.len() {
+        return f64::INFINITY;
+    }
+    let mut worst = 0.0_f64;
+    for (found, expected) in found.iter().zip(expected) {
+        let differences = found.iter().zip(expected).map(|(f, e)| (f - e).abs());
+        let differences: Vec<f64> = differences.collect();
+        if found.len() != expected.len() || differences.iter().any(|d| !d.is_finite()) {
+            return f64::INFINITY;
+        }
+        let difference = differences.iter().copied().fold(0.0, f64::max);
+        let scale = expected.iter().fold(0.0, |max: f64, e| max.max(e.abs()));
+        // A block of zeros is to be met exactly.
+        if difference > 0.0 {
+            worst = worst.max(difference / scale);
+        }
+    }
+    worst
+}
+
 pub(crate) fn blocks(layers: &[DMatrix<f64>]) -> Vec<Vec<f64>> {
     layers.iter().map(|l| l.as_slice().to_vec()).collect()
 }
