@@ -1,5 +1,7 @@
 //! Every way in which a caller can be wrong, one variant each.
 
+use std::any::type_name;
+
 /// What went wrong, with the values that say so.
 ///
 /// Layers, units and examples are counted from 0 in the fields, as in the code, and the layer's Θ from 1 in the text, as in the
@@ -107,13 +109,13 @@ pub enum Error {
         count: usize,
     },
     /// Sums that belong to a network of another shape.
-    #[error("{what} is for a network of another shape: {found} parameters, expected {expected}")]
+    #[error("{what} is for a network of another shape ({expected} parameters, not these {found})")]
     OtherNetwork {
         /// What was combined.
         what: &'static str,
-        /// Parameters of the network, or of the sums that were to be added to.
+        /// Parameters of the sums.
         expected: usize,
-        /// Parameters of the other.
+        /// Parameters of what was given.
         found: usize,
     },
     /// A layer that is not one block of parameters [b W], although the call needs one.
@@ -220,6 +222,12 @@ pub enum Error {
         /// Its weight.
         value: f64,
     },
+    /// Weights whose sum overflows or underflows the scalar type.
+    #[error("the weights of the examples sum to {value}, which the scalar type cannot hold")]
+    TotalWeight {
+        /// The sum.
+        value: f64,
+    },
     /// A hyper-parameter out of its range.
     #[error("{name} is {value}, expected {expected}")]
     Hyperparameter {
@@ -246,4 +254,18 @@ pub(crate) fn superscript(layer: usize) -> String {
     let digits = (layer as u128 + 1).to_string();
     let raised = digits.bytes().map(|d| DIGITS[usize::from(d - b'0')]);
     format!("⁽{}⁾", raised.collect::<String>())
+}
+
+/// The error of a tangent method that type `S` leaves at its default.
+pub(crate) fn unsupported<S: ?Sized>(what: &'static str) -> Error {
+    Error::Unsupported {
+        what,
+        by: type_name::<S>(),
+    }
+}
+
+/// The last segment of a type's path, without its generic arguments.
+pub(crate) fn short_name(path: &str) -> String {
+    let head = path.split('<').next().unwrap_or(path);
+    head.rsplit("::").next().unwrap_or(head).to_owned()
 }

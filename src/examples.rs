@@ -1,15 +1,15 @@
 //! Data, checked once: X, Y and the weights of the examples.
 
 use crate::error::Error;
-use crate::scalar::{Scalar, first_non_finite, to_f64};
-use nalgebra::{DMatrix, DMatrixView, DVector};
+use crate::scalar::{Scalar, first_non_finite, real, to_f64};
+use nalgebra::{DMatrix, DMatrixView, DVector, DVectorView};
 
 mod sealed {
     pub trait Sealed {}
 }
 
-/// A matrix with one example a column, borrowed: `&DMatrix<T>`, a `DMatrixView<'_, T>` such as `x.columns(0, 10)`, or
-/// a `&DVector<T>` as a single example.
+/// A matrix with one example a column, borrowed: `&DMatrix<T>`, a `DMatrixView<'_, T>` such as `x.columns(0, 10)`, or as
+/// a single example a `&DVector<T>` or a `DVectorView<'_, T>` such as `x.column(0)`.
 ///
 /// Rows lie one after the other in memory by type, so no stride can go wrong. For row-major buffers see
 /// [`row_major`].
@@ -21,6 +21,7 @@ pub trait Columns<'a, T: Scalar>: sealed::Sealed {
 impl<T> sealed::Sealed for &DMatrix<T> {}
 impl<T> sealed::Sealed for DMatrixView<'_, T> {}
 impl<T> sealed::Sealed for &DVector<T> {}
+impl<T> sealed::Sealed for DVectorView<'_, T> {}
 
 impl<'a, T: Scalar> Columns<'a, T> for &'a DMatrix<T> {
     fn columns_view(self) -> DMatrixView<'a, T> {
@@ -37,6 +38,12 @@ impl<'a, T: Scalar> Columns<'a, T> for DMatrixView<'a, T> {
 impl<'a, T: Scalar> Columns<'a, T> for &'a DVector<T> {
     fn columns_view(self) -> DMatrixView<'a, T> {
         DMatrixView::from_slice(self.as_slice(), self.len(), 1)
+    }
+}
+
+impl<'a, T: Scalar> Columns<'a, T> for DVectorView<'a, T> {
+    fn columns_view(self) -> DMatrixView<'a, T> {
+        DMatrixView::from_slice(self.data.into_slice(), self.nrows(), 1)
     }
 }
 
@@ -69,7 +76,8 @@ pub fn row_major<T: Scalar>(buffer: &[T], n: usize) -> Result<DMatrixView<'_, T>
 /// Inputs X (n × m) and targets Y (K × m) of m examples, with optional weights, validated when made.
 ///
 /// J and D are means over the examples with weight wₖ (1 by default): (1/Σw) Σ wₖ costₖ. A weight of 2 is the
-/// example twice.
+/// example twice. A weight of 0 takes an example out of the sums, but it is still computed: its outputs have to be finite
+/// and inside the cost's domain.
 ///
 /// # Example
 /// ```
@@ -132,15 +140,9 @@ impl<'a, T: Scalar> Examples<'a, T> {
     /// # Errors
     /// - [`Error::Length`] if there is not one weight an example.
     /// - [`Error::Weight`] with the first weight that is negative or not finite.
-    /// - [`Error::NoExamples`] if all are zero, [`Error::NonFiniteInput`] if their sum overflows.
+    /// - [`Error::NoExamples`] if all are zero, [`Error::TotalWeight`] if T cannot hold their sum.
     pub fn weighted(mut self, weights: &'a [f64]) -> Result<Self, Error> {
-        if weights.len() != self.len() {
-            return Err(Error::Length {
-                what: "the weights",
-                expected: self.len(),
-                found: weights.len(),
-            });
-        }
+        check_length("the weights", self.len(), weights.len())?;
         if let Some(example) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
             return Err(Error::Weight {
                 example,
@@ -151,14 +153,7 @@ impl<'a, T: Scalar> Examples<'a, T> {
         if weight == 0.0 {
             return Err(Error::NoExamples);
         }
-        if !weight.is_finite() {
-            return Err(Error::NonFiniteInput {
-                what: "the sum of the weights",
-                row: 0,
-                col: 0,
-                value: weight,
-            });
-        }
+        scalar_weight::<T>(weight)?;
         self.weights = Some(weights);
         self.weight = weight;
         Ok(self)
@@ -255,4 +250,26 @@ pub(crate) fn check_finite<T: Scalar>(
         }
     }
     Ok(())
+}
+
+/// Σ w, if it is a normal number in T as well: else a mean by it would be 0 or lose its digits.
+pub(crate) fn scalar_weight<T: Scalar>(weight: f64) -> Result<f64, Error> {
+    let in_t = to_f64(real::<T>(weight));
+    // Rounding to T moves a normal number by less than 1e-6 of it.
+    if weight.is_normal() && (in_t / weight - 1.0).abs() < 1e-6 {
+        return Ok(weight);
+    }
+    Err(Error::TotalWeight { value: weight })
+}
+
+/// Whether a slice has the length that it should have.
+pub(crate) fn check_length(what: &'static str, expected: usize, found: usize) -> Result<(), Error> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::Length {
+        what,
+        expected,
+        found,
+    })
 }

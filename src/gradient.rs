@@ -2,7 +2,7 @@
 
 use crate::cost::Cost;
 use crate::error::Error;
-use crate::examples::Examples;
+use crate::examples::{Examples, check_length, scalar_weight};
 use crate::layer::Layer;
 use crate::layout::{Layout, allocate};
 use crate::network::Network;
@@ -154,6 +154,8 @@ impl<T: Scalar> Backprop<T> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accumulator<T: Scalar> {
     cost: T,
+    /// What rounding has taken from `cost` so far.
+    lost: T,
     weight: f64,
     delta: DVector<T>,
     layout: Arc<Layout>,
@@ -168,6 +170,7 @@ impl<T: Scalar> Accumulator<T> {
         let layout = Arc::clone(network.layout_arc());
         Ok(Self {
             cost: T::zero(),
+            lost: T::zero(),
             weight: 0.0,
             delta: zeros(layout.parameters())?,
             layout,
@@ -178,7 +181,7 @@ impl<T: Scalar> Accumulator<T> {
     ///
     /// # Errors
     /// - [`Error::OtherNetwork`] if the network has not the shape of the one that these sums were made for.
-    /// - Those of [`Network::backprop`]. The sums are unchanged then.
+    /// - [`Error::TotalWeight`] if Σ w overflows, and those of [`Network::backprop`]. The sums are unchanged then.
     pub fn add<L: Layer<T>, C: Cost<T> + ?Sized>(
         &mut self,
         network: &Network<T, L>,
@@ -188,6 +191,7 @@ impl<T: Scalar> Accumulator<T> {
     ) -> Result<(), Error> {
         self.check(network.layout_arc())?;
         cost.validate()?;
+        let weight = scalar_weight::<T>(self.weight + examples.weight)?;
         let mut batch = std::mem::take(&mut workspace.gradient);
         let sum = network.sum_batch(examples, cost, workspace, &mut batch);
         workspace.gradient = batch;
@@ -195,20 +199,21 @@ impl<T: Scalar> Accumulator<T> {
         for (total, &part) in self.delta.iter_mut().zip(&workspace.gradient) {
             *total += part;
         }
-        self.cost += sum;
-        self.weight += examples.weight;
+        self.add_cost(sum);
+        self.weight = weight;
         Ok(())
     }
 
     /// Adds the sums of another accumulator.
     ///
     /// # Errors
-    /// [`Error::OtherNetwork`] if it was made for a network of another shape.
+    /// [`Error::OtherNetwork`] if it was made for a network of another shape, [`Error::TotalWeight`] if Σ w overflows.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
         self.check(&other.layout)?;
+        self.weight = scalar_weight::<T>(self.weight + other.weight)?;
         self.delta += &other.delta;
-        self.cost += other.cost;
-        self.weight += other.weight;
+        self.add_cost(other.cost);
+        self.add_cost(other.lost);
         Ok(())
     }
 
@@ -224,27 +229,35 @@ impl<T: Scalar> Accumulator<T> {
         network: &Network<T, L>,
         penalty: &Penalty,
     ) -> Result<Backprop<T>, Error> {
+        let mut vector = zeros(self.delta.len())?;
+        let parts = self.finish_into(network, penalty, vector.as_mut_slice())?;
+        Ok(Backprop::new(parts, vector, Arc::clone(&self.layout)))
+    }
+
+    /// [`finish`](Self::finish) into the caller's buffer of length P, without allocation.
+    ///
+    /// # Errors
+    /// Those of [`finish`](Self::finish), and [`Error::Length`] if `gradient` has not P entries.
+    pub fn finish_into<L: Layer<T>>(
+        &self,
+        network: &Network<T, L>,
+        penalty: &Penalty,
+        gradient: &mut [T],
+    ) -> Result<CostParts<T>, Error> {
         self.check(network.layout_arc())?;
         penalty.validate()?;
+        check_length("the gradient", self.delta.len(), gradient.len())?;
         if self.weight == 0.0 {
             return Err(Error::NoExamples);
         }
-        let mut vector = self.delta.clone();
-        let theta = network.theta().as_slice();
-        let sums = (self.cost, self.weight);
-        let parts = finish(
-            &self.layout,
-            penalty,
-            theta,
-            sums,
-            Some(vector.as_mut_slice()),
-        )?;
-        Ok(Backprop::new(parts, vector, Arc::clone(&self.layout)))
+        gradient.copy_from_slice(self.delta.as_slice());
+        let (theta, sums) = (network.theta().as_slice(), (self.cost(), self.weight));
+        finish(&self.layout, penalty, theta, sums, Some(gradient))
     }
 
     /// Forgets everything that was added, and keeps the memory.
     pub fn reset(&mut self) {
-        self.cost = T::zero();
+        (self.cost, self.lost) = (T::zero(), T::zero());
         self.weight = 0.0;
         self.delta.fill(T::zero());
     }
@@ -252,7 +265,7 @@ impl<T: Scalar> Accumulator<T> {
     /// Σ w·cost.
     #[must_use]
     pub fn cost(&self) -> T {
-        self.cost
+        self.cost + self.lost
     }
 
     /// Σ w: the number of examples if none has a weight.
@@ -267,14 +280,25 @@ impl<T: Scalar> Accumulator<T> {
         &self.delta
     }
 
+    /// Adds to the cost and keeps what that loses (Neumaier 1974, doi:10.1002/zamm.19740540106): batches may be many.
+    fn add_cost(&mut self, part: T) {
+        let sum = self.cost + part;
+        self.lost += if self.cost.abs() >= part.abs() {
+            (self.cost - sum) + part
+        } else {
+            (part - sum) + self.cost
+        };
+        self.cost = sum;
+    }
+
     fn check(&self, other: &Arc<Layout>) -> Result<(), Error> {
         if Arc::ptr_eq(&self.layout, other) || self.layout == *other {
             return Ok(());
         }
         Err(Error::OtherNetwork {
             what: "the accumulator",
-            expected: other.parameters(),
-            found: self.layout.parameters(),
+            expected: self.layout.parameters(),
+            found: other.parameters(),
         })
     }
 }
@@ -305,7 +329,7 @@ pub(crate) fn finish<T: Scalar>(
     (cost, weight): (T, f64),
     mut gradient: Option<&mut [T]>,
 ) -> Result<CostParts<T>, Error> {
-    let m: T = real(weight);
+    let m: T = real(scalar_weight::<T>(weight)?);
     let parts = CostParts {
         data: cost / m,
         penalty: penalty.apply(layout, theta, gradient.as_deref_mut()) / m,

@@ -14,7 +14,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 pub enum Initialization {
     /// Uniform in \[−ε, ε).
     Uniform {
-        /// ε ≥ 0, finite. The course's exercise takes 0.12.
+        /// ε ≥ 0, finite. The course's exercise takes 0.12 (and draws the biases too).
         epsilon: f64,
     },
     /// Uniform with ε = √(6/(n + s)): the course's recommendation, and Glorot and Bengio's (AISTATS 2010, eq. 16).
@@ -35,7 +35,7 @@ impl Initialization {
         rng: &mut R,
     ) -> Result<(), Error> {
         if let Self::Uniform { epsilon } = self
-            && !(epsilon >= 0.0 && epsilon.is_finite())
+            && !(epsilon >= 0.0 && real::<T>(epsilon).is_finite())
         {
             return Err(Error::Hyperparameter {
                 name: "ε of the initialiser",

@@ -132,6 +132,7 @@ impl Layout {
             }
             let end = block
                 .len()
+                .filter(|_| fits::<u8>(block.rows) && fits::<u8>(block.cols))
                 .and_then(|len| self.parameters.checked_add(len))
                 .filter(|&end| fits::<T>(end))
                 .ok_or(Error::TooLarge {
@@ -223,7 +224,7 @@ impl Layout {
             [place]
                 if place.block.penalised_from_column == 1
                     && place.block.rows == sizes.outputs
-                    && place.block.cols == sizes.inputs + 1 =>
+                    && place.block.cols - 1 == sizes.inputs =>
             {
                 Ok(place)
             }

@@ -20,6 +20,7 @@ use crate::scalar::Scalar;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Objective<C = AnyCost> {
     /// The cost of one example.
     pub cost: C,

@@ -19,6 +19,7 @@ use crate::scalar::{Scalar, real};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 pub struct Penalty {
     lambda: f64,
 }

@@ -50,6 +50,14 @@ pub(crate) fn sigmoid<T: Scalar>(z: T) -> T {
     }
 }
 
+/// σ′(z) = σ(z) σ(−z) = e^(−|z|)/(1 + e^(−|z|))²: in a (1 − a) the second factor cancels for large z.
+#[inline]
+pub(crate) fn sigmoid_derivative<T: Scalar>(z: T) -> T {
+    let e = (-z.abs()).exp();
+    let d = T::one() + e;
+    e / (d * d)
+}
+
 /// tanh z from e^(−2|z|) − 1. A dual number's own tanh is sinh/cosh, which is NaN from |z| ≈ 355.
 #[inline]
 pub(crate) fn tanh<T: Scalar>(z: T) -> T {

@@ -9,7 +9,7 @@ use nalgebra::DMatrixView;
 /// The buffers of a pass, reused from call to call: after the first call with the largest batch nothing is allocated.
 ///
 /// A workspace fits itself to the network and the batch of each call, and may be used with any of them in turn. After a
-/// pass it can be read: a⁽ˡ⁾ of every layer, and the cost of each example.
+/// pass it can be read: a⁽ˡ⁾ of every layer, and the cost of each example. After an error its contents are unspecified.
 ///
 /// # Example
 /// ```
@@ -124,11 +124,10 @@ impl<T: Scalar> Workspace<T> {
             .zip(layout.layers().iter().zip(layers))
         {
             let shape = (sizes.outputs, examples);
-            buffers.rows = sizes.outputs;
             resize(&mut buffers.output, "a layer's output", shape, T::zero())?;
+            buffers.rows = sizes.outputs;
             let cache = (layer.cache_len(examples), 1);
             resize(&mut buffers.cache, "a layer's cache", cache, T::zero())?;
-            debug_assert!(sizes.link.is_none() || buffers.cache.len() >= buffers.output.len());
         }
         Ok(())
     }

@@ -176,7 +176,7 @@ impl Case {
         back: impl Fn(T) -> f64,
     ) -> Result<Vec<Field>, Error> {
         let (x, y) = (self.x.map(&to), self.y.map(&to));
-        let network = self.network.map(&to);
+        let network = self.network.map(&to)?;
         let pass = network.backprop(&Examples::new(&x, &y)?, &self.objective)?;
         let gradient = pass.gradient().vector().map(&back);
         Ok(vec![

@@ -4,7 +4,9 @@ use super::Activation;
 use crate::cost::Link;
 use crate::error::Error;
 use crate::kernels::{index_of_max, map, scale};
-use crate::scalar::{Scalar, normal_cdf, normal_pdf, real, sigmoid, softplus, tanh};
+use crate::scalar::{
+    Scalar, normal_cdf, normal_pdf, real, sigmoid, sigmoid_derivative, softplus, tanh,
+};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// λ and α of the SELU paper.
@@ -116,8 +118,11 @@ impl<T: Scalar> Activation<T> for AnyActivation {
         let (zero, one) = (T::zero(), T::one());
         match *self {
             Self::Identity => {}
-            Self::Sigmoid => scale(z, a, delta, |_, a| a * (one - a)),
-            Self::Tanh => scale(z, a, delta, |_, a| (one - a) * (one + a)),
+            Self::Sigmoid => scale(z, a, delta, |z, _| sigmoid_derivative(z)),
+            // 1 − tanh² z = 4 σ′(2z).
+            Self::Tanh => scale(z, a, delta, |z, _| {
+                real::<T>(4.0) * sigmoid_derivative(z + z)
+            }),
             Self::Relu => scale(z, a, delta, |z, _| step(z, one, zero)),
             Self::LeakyRelu { slope } => {
                 let slope = real(slope);
@@ -134,14 +139,14 @@ impl<T: Scalar> Activation<T> for AnyActivation {
             }),
             Self::Gelu => scale(z, a, delta, |z, _| normal_cdf(z) + z * normal_pdf(z)),
             Self::GeluTanh => scale(z, a, delta, |z, _| {
-                let (p, q) = (
-                    sigmoid(gelu_tanh_argument(z)),
-                    sigmoid(-gelu_tanh_argument(z)),
-                );
-                let slope =
-                    real::<T>(2.0 * GELU_SCALE) * (one + real::<T>(3.0 * GELU_CUBIC) * z * z);
-                // p q underflows long before slope overflows; z comes last, so that 0 · ∞ cannot occur.
-                p + p * q * slope * z
+                let u = gelu_tanh_argument(z);
+                let (p, pq) = (sigmoid(u), sigmoid_derivative(u));
+                if pq == zero {
+                    // Saturated: the second term is 0, although z u′ may overflow.
+                    return p;
+                }
+                let slope = one + real::<T>(3.0 * GELU_CUBIC) * z * z;
+                p + pq * real::<T>(2.0 * GELU_SCALE) * slope * z
             }),
             Self::Silu => scale(z, a, delta, |z, _| sigmoid(z) * (one + z * sigmoid(-z))),
             Self::Mish => scale(z, a, delta, |z, _| {
@@ -179,7 +184,7 @@ impl<T: Scalar> Activation<T> for AnyActivation {
             Self::Elu { alpha } => ("alpha of Elu", alpha),
             _ => return Ok(()),
         };
-        if value.is_finite() {
+        if real::<T>(value).is_finite() {
             return Ok(());
         }
         Err(Error::Hyperparameter {
@@ -254,6 +259,9 @@ fn tanh_softplus<T: Scalar>(z: T) -> (T, T) {
 
 /// Shifted by the largest z of the example, so that no exponential overflows.
 fn softmax<T: Scalar>(z: DMatrixView<'_, T>, mut a: DMatrixViewMut<'_, T>) {
+    if z.is_empty() {
+        return;
+    }
     for k in 0..z.ncols() {
         let (z_k, mut a_k) = (z.column(k), a.column_mut(k));
         let (z_k, a_k) = (z_k.as_slice(), a_k.as_mut_slice());

@@ -24,8 +24,8 @@
 //!
 //! The constants of [`Selu`] are λ = 1.0507009873554805 and α = 1.6732632423543772. At a kink the derivative is the
 //! one from the left ([`Relu`]: 0, [`LeakyRelu`]: the slope, [`Elu`]: α), and at z = ±1 that of [`HardTanh`] is 0, as
-//! in PyTorch. All are computed so that nothing overflows on the way: at z = ±800 values and derivatives are right
-//! (only [`Exponential`] overflows, as it must), and a NaN comes out as NaN.
+//! in PyTorch. All are computed so that nothing overflows or cancels on the way (a (1 − a) from z, where 1 − a would have
+//! rounded to 0): at z = ±800 values and derivatives are right, only [`Exponential`] overflows, as it must. A NaN comes out as NaN.
 //!
 //! Sources: ELU doi:10.48550/arXiv.1511.07289, SELU arXiv.1706.02515, GELU arXiv.1606.08415, SiLU
 //! arXiv.1702.03118, Mish arXiv.1908.08681; the rest are older than their names.
@@ -79,7 +79,7 @@
 mod builtin;
 
 use crate::cost::Link;
-use crate::error::Error;
+use crate::error::{Error, short_name, unsupported};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use std::any::type_name;
@@ -93,7 +93,7 @@ pub use builtin::AnyActivation::{
 
 /// A differentiable function a = g(z) of the units of one example, applied to every example.
 ///
-/// Matrices are s × m, one example a column. All calls are on whole matrices, so that the dynamic dispatch of a
+/// Matrices are s × m, one example a column, and of equal shapes (with others an implementation may panic). All calls are on whole matrices, so that the dynamic dispatch of a
 /// `Box<dyn Activation<T>>` is paid once a layer. The [module documentation](self) shows one of your own.
 pub trait Activation<T: Scalar>: Debug + Send + Sync {
     /// a = g(z). Every entry of `a` must be written; what it held before is unspecified.
@@ -152,20 +152,6 @@ pub trait Activation<T: Scalar>: Debug + Send + Sync {
         let _ = (z, a, z_tangent, delta, delta_tangent);
         Err(unsupported::<Self>("Activation::backward_tangent"))
     }
-}
-
-/// The error of a tangent method that type `S` leaves at its default.
-pub(crate) fn unsupported<S: ?Sized>(what: &'static str) -> Error {
-    Error::Unsupported {
-        what,
-        by: type_name::<S>(),
-    }
-}
-
-/// The last segment of a type's path, without its generic arguments.
-pub(crate) fn short_name(path: &str) -> String {
-    let head = path.split('<').next().unwrap_or(path);
-    head.rsplit("::").next().unwrap_or(head).to_owned()
 }
 
 /// Delegates every method.

@@ -4,7 +4,7 @@ use crate::cost::Cost;
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::layer::Layer;
-use crate::network::Network;
+use crate::network::{Network, check_theta};
 use crate::objective::Objective;
 use crate::scalar::Scalar;
 use crate::workspace::Workspace;
@@ -15,7 +15,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 ///
 /// argmin asks for the cost and for the gradient of a point in two calls. Here one pass computes both, and the
 /// second call is answered from the first. The network is not cloned, and the workspace is reused; the network itself
-/// stays as it is: set the parameters that argmin found with [`Network::set_theta`].
+/// stays as it is: set the parameters that argmin found with [`Network::set_theta`]. T is `f32` or `f64`: of a dual
+/// number only the real part tells one point from another.
 ///
 /// # Example
 /// The least-squares line through (0, 1), (1, 3), (2, 5) is 1 + 2x:
@@ -108,7 +109,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
             return Ok((cost, guard));
         }
         last.cost = None;
-        self.network.check_theta(theta)?;
+        check_theta(self.network.parameters(), theta)?;
         last.theta.clear();
         last.theta.extend_from_slice(theta);
         last.evaluations += 1;

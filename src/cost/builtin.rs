@@ -3,7 +3,7 @@
 use super::{Cost, Link, Outputs, Violation};
 use crate::error::Error;
 use crate::kernels::index_of_max;
-use crate::scalar::{Scalar, ln_cosh, real, tanh};
+use crate::scalar::{Scalar, ln_cosh, real, sigmoid, tanh};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// The built-in costs; the [module documentation](super) has the table of their formulas.
@@ -81,21 +81,16 @@ impl<T: Scalar> Cost<T> for AnyCost {
     fn delta(&self, at: Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
         let Outputs { z, a, y } = at;
         match (*self, z) {
-            (Self::CrossEntropy | Self::Poisson, Some(_)) | (Self::SquaredError, _) => {
+            (Self::Poisson, Some(_)) | (Self::SquaredError, _) => {
                 delta.zip_zip_apply(&a, &y, |out, a, y| *out = a - y);
+            }
+            (Self::CrossEntropy, Some(z)) => {
+                delta.zip_zip_apply(&z, &y, |out, z, y| *out = cross_entropy_delta(z, y));
             }
             (Self::CrossEntropy, None) => delta.zip_zip_apply(&a, &y, |out, a, y| {
                 *out = ratio(T::one() - y, T::one() - a) - ratio(y, a);
             }),
-            (Self::CategoricalCrossEntropy, Some(_)) => {
-                for k in 0..y.ncols() {
-                    let total = y.column(k).iter().fold(T::zero(), |sum, &y| sum + y);
-                    let mut column = delta.column_mut(k);
-                    column.zip_zip_apply(&a.column(k), &y.column(k), |out, a, y| {
-                        *out = a * total - y;
-                    });
-                }
-            }
+            (Self::CategoricalCrossEntropy, Some(_)) => categorical_delta(a, y, delta),
             (Self::CategoricalCrossEntropy, None) => {
                 delta.zip_zip_apply(&a, &y, |out, a, y| *out = -ratio(y, a));
             }
@@ -156,7 +151,9 @@ impl<T: Scalar> Cost<T> for AnyCost {
 
     fn validate(&self) -> Result<(), Error> {
         match *self {
-            Self::Huber { delta } if !(delta > 0.0 && delta.is_finite()) => {
+            Self::Huber { delta }
+                if !(real::<T>(delta) > T::zero() && real::<T>(delta).is_finite()) =>
+            {
                 Err(Error::Hyperparameter {
                     name: "delta of Huber",
                     value: delta,
@@ -192,8 +189,46 @@ fn cross_entropy_of_z<T: Scalar>(z: T, y: T) -> T {
     }
 }
 
+/// a − y with a = σ(z), taken from the side on which σ does not round to 1: (1 − y) − σ(−z) for z > 0.
+fn cross_entropy_delta<T: Scalar>(z: T, y: T) -> T {
+    if z > T::zero() {
+        (T::one() - y) - sigmoid(-z)
+    } else {
+        sigmoid(z) - y
+    }
+}
+
+/// aᵢ Σy − yᵢ = aᵢ Σⱼ≠ᵢ yⱼ − yᵢ (1 − aᵢ), where 1 − aᵢ of the largest aᵢ is the sum of the others: nothing cancels.
+fn categorical_delta<T: Scalar>(
+    a: DMatrixView<'_, T>,
+    y: DMatrixView<'_, T>,
+    mut delta: DMatrixViewMut<'_, T>,
+) {
+    let sum_but = |x: &[T], i: usize| {
+        let (before, after) = (x[..i].iter(), x[i + 1..].iter());
+        before.chain(after).fold(T::zero(), |sum, &x| sum + x)
+    };
+    for k in 0..y.ncols() {
+        let (a_k, y_k, mut delta_k) = (a.column(k), y.column(k), delta.column_mut(k));
+        let (a_k, y_k) = (a_k.as_slice(), y_k.as_slice());
+        let total = y_k.iter().fold(T::zero(), |sum, &y| sum + y);
+        let largest = index_of_max(a_k);
+        for (i, out) in delta_k.as_mut_slice().iter_mut().enumerate() {
+            let (rest, others) = if i == largest {
+                (sum_but(a_k, i), sum_but(y_k, i))
+            } else {
+                (T::one() - a_k[i], total - y_k[i])
+            };
+            *out = a_k[i] * others - y_k[i] * rest;
+        }
+    }
+}
+
 /// Σᵢ yᵢ (ln Σⱼ e^(zⱼ − max z) − (zᵢ − max z)), whose terms are all ≥ 0.
 fn categorical_of_z<T: Scalar>(z: DMatrixView<'_, T>, y: DMatrixView<'_, T>, values: &mut [T]) {
+    if z.is_empty() {
+        return values.fill(T::zero());
+    }
     for (k, value) in values.iter_mut().enumerate() {
         let (z_k, y_k) = (z.column(k), y.column(k));
         let (z_k, y_k) = (z_k.as_slice(), y_k.as_slice());
@@ -209,7 +244,12 @@ fn categorical_of_z<T: Scalar>(z: DMatrixView<'_, T>, y: DMatrixView<'_, T>, val
         });
         let log_total = others.ln_1p();
         *value = z_k.iter().zip(y_k).fold(T::zero(), |sum, (&z, &y)| {
-            sum + y * (log_total - (z - shift))
+            // As x ln y: nothing for y = 0, even where z − shift overflows.
+            if y == T::zero() {
+                sum
+            } else {
+                sum + y * (log_total - (z - shift))
+            }
         });
     }
 }

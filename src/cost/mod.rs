@@ -15,8 +15,9 @@
 //! the cost is finite there (a = 0 with y = 0), else it is an [`Error::Output`], never clamped.
 //!
 //! **Canonical pairs.** With its canonical activation a cost is computed from z, not from a: ln(1 + e^(−|z|)) and
-//! the log-sum-exp of z instead of a logarithm of something that has rounded to 0 or 1. So it is finite and exact for any
-//! z (|z| = 1e4 in `f32` too; Poisson overflows where eᶻ does). Every other pairing of activation and cost takes the
+//! the log-sum-exp of z instead of a logarithm of something that has rounded to 0 or 1, and a − y from the side of z
+//! on which a has not rounded to 1. So both are finite and keep their digits for any z (|z| = 1e4 in `f32` too; Poisson
+//! overflows where eᶻ does). Every other pairing of activation and cost takes the
 //! general path ∂cost/∂a, and gives the same derivative as long as a is inside the domain.
 //!
 //! # A cost of your own
@@ -51,8 +52,7 @@
 
 mod builtin;
 
-use crate::activation::unsupported;
-use crate::error::Error;
+use crate::error::{Error, unsupported};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use std::fmt::Debug;
@@ -118,7 +118,7 @@ pub struct Violation {
 
 /// The cost of one example as a function of the network's outputs and the targets, for every example of a batch.
 ///
-/// A cost knows nothing of m, weights or penalties: those are applied in one place, for all costs alike. The
+/// All matrices of a call have equal shapes (with others an implementation may panic). A cost knows nothing of m, weights or penalties: those are applied in one place, for all costs alike. The
 /// [module documentation](self) has the formulas of the built-in ones, and an example of one of your own.
 pub trait Cost<T: Scalar>: Debug + Send + Sync {
     /// The cost of each example, written to `values` (of length m).

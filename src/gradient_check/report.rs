@@ -4,13 +4,19 @@ use super::Named;
 use super::line::{Line, Outcome};
 use std::fmt;
 
+/// The relative error above which a block below the floor is called undecided.
+const UNRESOLVED: f64 = 0.1;
+
 /// What a comparison of an analytic with a numerical derivative came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Verdict {
     /// They agree within the bound.
     Agrees,
     /// They differ, but the function has a kink within the step (as ReLU at 0), and the derivative is right beside it.
     SuspectedKink,
+    /// Of a whole block: its derivatives differ, but all lie below the floor that rounding in J sets.
+    Undecided,
     /// They differ: the derivative is wrong.
     Wrong,
 }
@@ -40,6 +46,8 @@ pub struct Comparison {
     pub analytic: f64,
     /// What differences say.
     pub numeric: f64,
+    /// The difference that was allowed.
+    pub bound: f64,
     /// What came of it.
     pub verdict: Verdict,
 }
@@ -68,9 +76,7 @@ pub struct BlockReport {
     pub worst: Option<Comparison>,
     /// How many comparisons met a suspected kink.
     pub kinks: usize,
-    /// The difference that was allowed.
-    pub bound: f64,
-    /// The worst verdict of all comparisons.
+    /// Wrong if one comparison is; else the least certain.
     pub verdict: Verdict,
 }
 
@@ -95,7 +101,7 @@ impl Report {
         }
     }
 
-    pub(super) fn push(&mut self, block: &Named, outcomes: &[(Line, Outcome)], bound: f64) {
+    pub(super) fn push(&mut self, block: &Named, outcomes: &[(Line, Outcome)], floor: f64) {
         let comparisons = outcomes
             .iter()
             .enumerate()
@@ -109,6 +115,7 @@ impl Report {
                 },
                 analytic: outcome.analytic,
                 numeric: outcome.numeric,
+                bound: outcome.bound,
                 verdict: outcome.verdict,
             });
         let comparisons: Vec<Comparison> = comparisons.collect();
@@ -123,7 +130,7 @@ impl Report {
         let rank = |c: &Comparison| {
             let class = match c.verdict {
                 Verdict::Wrong => 2,
-                Verdict::Agrees => 1,
+                Verdict::Agrees | Verdict::Undecided => 1,
                 Verdict::SuspectedKink => 0,
             };
             let size = c.difference().abs();
@@ -133,24 +140,34 @@ impl Report {
             .iter()
             .copied()
             .reduce(|worst, c| if rank(&c) > rank(&worst) { c } else { worst });
-        let verdicts = comparisons.iter().map(|c| c.verdict);
+        let relative_error = if total == 0.0 {
+            0.0
+        } else {
+            difference / total
+        };
+        let any = |verdict| comparisons.iter().any(|c| c.verdict == verdict);
+        let largest = outcomes.iter().map(|(_, o)| o.size()).fold(0.0, f64::max);
+        let verdict = if any(Verdict::Wrong) {
+            Verdict::Wrong
+        } else if any(Verdict::SuspectedKink) {
+            Verdict::SuspectedKink
+        } else if largest <= floor && relative_error > UNRESOLVED {
+            Verdict::Undecided
+        } else {
+            Verdict::Agrees
+        };
         self.blocks.push(BlockReport {
             label: block.label.clone(),
             entries: block.len,
             compared: comparisons.len(),
-            relative_error: if total == 0.0 {
-                0.0
-            } else {
-                difference / total
-            },
+            relative_error,
             worst,
             kinks: comparisons.iter().filter(kink).count(),
-            bound,
-            verdict: verdicts.max().unwrap_or(Verdict::Agrees),
+            verdict,
         });
     }
 
-    /// Whether no derivative is wrong. Suspected kinks pass.
+    /// Whether no derivative is wrong. Suspected kinks and undecided blocks pass, and show in the table.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.wrong_blocks().next().is_none()
@@ -171,7 +188,10 @@ impl Report {
     #[must_use]
     pub fn relative_error(&self) -> f64 {
         let errors = self.blocks.iter().map(|b| b.relative_error);
-        errors.fold(0.0, |worst, e| if e <= worst { worst } else { e })
+        errors.fold(
+            0.0,
+            |worst: f64, e| if e > worst || e.is_nan() { e } else { worst },
+        )
     }
 
     /// Makes a test of the report.
@@ -212,7 +232,13 @@ impl fmt::Display for Report {
             let number = |x: Option<f64>| x.map_or_else(String::new, |x| format!("{x:+.9e}"));
             let verdict = match b.verdict {
                 Verdict::Agrees => "agrees".into(),
-                Verdict::SuspectedKink => format!("agrees but for {} suspected kinks", b.kinks),
+                Verdict::SuspectedKink => {
+                    format!(
+                        "agrees but for suspected kinks: {} of {}",
+                        b.kinks, b.compared
+                    )
+                }
+                Verdict::Undecided => "undecided: below the rounding of J".into(),
                 Verdict::Wrong => "WRONG".into(),
             };
             rows.push([

@@ -17,9 +17,9 @@ pub struct Forward<'a, T: Scalar> {
     pub cache: &'a mut [T],
     /// Whether this pass serves training: a stochastic layer acts at random only then.
     pub training: bool,
-    /// The seed of this pass for a stochastic layer: the same seed, layer and example must give the same numbers.
+    /// The seed of this layer in this pass: the same seed and example must give the same numbers, backward as forward.
     pub seed: u64,
-    /// The number of the batch's first column in the whole data, where the batch is part of one.
+    /// The number of the first column in the batch, where a pass is given part of one.
     pub first_example: usize,
 }
 

@@ -83,9 +83,8 @@ mod any;
 mod context;
 mod dense;
 
-use crate::activation::{short_name, unsupported};
 use crate::cost::Link;
-use crate::error::Error;
+use crate::error::{Error, short_name, unsupported};
 use crate::scalar::Scalar;
 use std::any::type_name;
 use std::borrow::Cow;
@@ -154,7 +153,8 @@ impl Block {
 ///
 /// Shapes: with m examples, `input` is inputs × m and `output` is outputs × m, one example a column; the
 /// layer's parameters are its [`blocks`](Self::blocks) one after the other, each column-major. Sizes are asked for once, when the
-/// network is built. The [module documentation](self) has a worked example.
+/// network is built ([`cache_len`](Self::cache_len) in each pass). A network calls `forward` and `backward` with matrices of
+/// these shapes; with others an implementation may panic. The [module documentation](self) has a worked example.
 pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// Rows of the input.
     fn inputs(&self) -> usize;
@@ -187,7 +187,8 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
 
     /// Whether the output of one example depends on the others of its batch, as in batch normalisation.
     ///
-    /// Such a layer is never given part of a batch, and has no per-example derivatives.
+    /// A pass never splits a batch for such a layer, and there are no per-example derivatives. Batches that are added to one
+    /// accumulator are populations of their own.
     fn couples_examples(&self) -> bool {
         false
     }

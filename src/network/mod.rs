@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::examples::{Columns, Examples};
 use crate::gradient::{Backprop, CostParts, zeros};
 use crate::layer::{AnyLayer, Layer};
-use crate::layout::Layout;
+use crate::layout::{Layout, allocate};
 use crate::objective::Objective;
 use crate::scalar::Scalar;
 use crate::workspace::Workspace;
@@ -20,6 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use builder::Builder;
+pub(crate) use parameters::check_theta;
 
 /// A feed-forward network: a chain of layers that describe it, and one flat θ that it owns.
 ///
@@ -64,9 +65,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///   [`Error::PenalisedColumns`], [`Error::TooLarge`] or [`Error::Hyperparameter`] if the layers are not a network.
     /// - [`Error::Length`] or [`Error::NonFiniteInput`] if θ is not P finite numbers.
     pub fn from_layers(inputs: usize, layers: Vec<L>, theta: &[T]) -> Result<Self, Error> {
-        let mut network = Self::with_zeros(inputs, layers)?;
-        network.set_theta(theta)?;
-        Ok(network)
+        // θ is checked before anything of its size is allocated: the layers may come from a file.
+        let layout = Layout::new(inputs, &layers)?;
+        check_theta(layout.parameters(), theta)?;
+        Ok(Self {
+            layers,
+            theta: DVector::from_column_slice(theta),
+            layout: Arc::new(layout),
+        })
     }
 
     fn with_zeros(inputs: usize, layers: Vec<L>) -> Result<Self, Error> {
@@ -120,24 +126,25 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// The same architecture with every parameter mapped to another scalar: `f32`, dual numbers, …
     ///
+    /// # Errors
+    /// [`Error::NonFiniteInput`] if a parameter is not finite there, as 1e300 in `f32`; [`Error::Hyperparameter`] if a layer's
+    /// constant is out of range there; [`Error::TooLarge`] if θ is too large there.
+    ///
     /// # Example
     /// ```
     /// use backprop::{Network, activation::Sigmoid};
     ///
     /// let network = Network::<f64>::builder(1).dense(1, Sigmoid).with_theta(&[0.5, -1.0])?;
-    /// let single: Network<f32> = network.map(|w| w as f32);
+    /// let single: Network<f32> = network.map(|w| w as f32)?;
     /// assert_eq!(single.theta().as_slice(), &[0.5_f32, -1.0]);
     /// # Ok::<(), backprop::Error>(())
     /// ```
-    pub fn map<U: Scalar>(&self, f: impl FnMut(T) -> U) -> Network<U, L>
+    pub fn map<U: Scalar>(&self, f: impl FnMut(T) -> U) -> Result<Network<U, L>, Error>
     where
         L: Layer<U> + Clone,
     {
-        Network {
-            layers: self.layers.clone(),
-            theta: self.theta.map(f),
-            layout: Arc::clone(&self.layout),
-        }
+        let theta = self.theta.map(f);
+        Network::from_layers(self.inputs(), self.layers.clone(), theta.as_slice())
     }
 
     /// The hypothesis h(x) = a⁽ᴸ⁾ for every example: K × m for an X of n × m.
@@ -174,7 +181,6 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let x = x.columns_view();
         self.check_inputs(x)?;
         self.run_forward(self.theta.as_slice(), x, workspace)?;
-        self.check_outputs_finite(workspace)?;
         workspace.output().ok_or(Error::NoLayers)
     }
 
@@ -311,7 +317,26 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         examples: &Examples<'_, T>,
         objective: &Objective<C>,
     ) -> Result<DMatrix<T>, Error> {
-        self.input_gradient_alone(examples, objective)
+        let shape = examples.x().shape();
+        let mut buffer = allocate("∂J/∂X", shape, T::zero())?;
+        let mut workspace = Workspace::new();
+        self.input_gradient_into(examples, objective, &mut workspace, &mut buffer)?;
+        Ok(DMatrix::from_vec(shape.0, shape.1, buffer))
+    }
+
+    /// ∂J/∂X into the caller's buffer of n · m entries, column by column, without allocation once the workspace has grown.
+    ///
+    /// # Errors
+    /// Those of [`input_gradient`](Self::input_gradient), and [`Error::Length`] if `gradient` has not n · m entries.
+    pub fn input_gradient_into<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+        workspace: &mut Workspace<T>,
+        gradient: &mut [T],
+    ) -> Result<(), Error> {
+        let theta = self.theta.as_slice();
+        self.input_gradient_at(theta, examples, objective, workspace, gradient)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Network;
 use crate::error::Error;
-use crate::examples::{Columns, check_finite};
+use crate::examples::{Columns, check_finite, check_length};
 use crate::layer::Layer;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView, DVector};
@@ -20,21 +20,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// [`Error::Length`] if there are not P of them, [`Error::NonFiniteInput`] with the first that is NaN or infinite. The network is
     /// unchanged then.
     pub fn set_theta(&mut self, theta: &[T]) -> Result<(), Error> {
-        self.check_theta(theta)?;
+        check_theta(self.parameters(), theta)?;
         self.theta.as_mut_slice().copy_from_slice(theta);
         Ok(())
-    }
-
-    /// Whether `theta` is P finite numbers.
-    pub(crate) fn check_theta(&self, theta: &[T]) -> Result<(), Error> {
-        if theta.len() != self.parameters() {
-            return Err(Error::Length {
-                what: "θ",
-                expected: self.parameters(),
-                found: theta.len(),
-            });
-        }
-        check_finite("θ", DMatrixView::from_slice(theta, theta.len(), 1))
     }
 
     /// Θ of layer l (from 0), with the bias in column 0: outputs × (inputs + 1) for a dense layer.
@@ -135,13 +123,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let place = self.layout.dense(layer)?;
         let (rows, cols) = (place.block().rows, place.block().cols);
         check_shape("the weights", weights, (rows, cols - 1))?;
-        if bias.len() != rows {
-            return Err(Error::Length {
-                what: "the bias",
-                expected: rows,
-                found: bias.len(),
-            });
-        }
+        check_length("the bias", rows, bias.len())?;
         check_finite("the weights", weights)?;
         check_finite("the bias", DMatrixView::from_slice(bias, rows, 1))?;
         let (target_bias, target) = self.theta.as_mut_slice()[place.range()].split_at_mut(rows);
@@ -157,13 +139,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// # Errors
     /// [`Error::Length`] if the vector has not P entries.
     pub fn roll(&self, vector: &[T]) -> Result<Vec<DMatrix<T>>, Error> {
-        if vector.len() != self.parameters() {
-            return Err(Error::Length {
-                what: "the vector to roll",
-                expected: self.parameters(),
-                found: vector.len(),
-            });
-        }
+        check_length("the vector to roll", self.parameters(), vector.len())?;
         let blocks = self.layout.blocks().iter();
         Ok(blocks
             .map(|place| self.layout.view(place, vector).clone_owned())
@@ -184,4 +160,10 @@ fn check_shape<T: Scalar>(
         expected,
         found: matrix.shape(),
     })
+}
+
+/// Whether `theta` is as many finite numbers as a network has parameters.
+pub(crate) fn check_theta<T: Scalar>(parameters: usize, theta: &[T]) -> Result<(), Error> {
+    check_length("θ", parameters, theta.len())?;
+    check_finite("θ", DMatrixView::from_slice(theta, theta.len(), 1))
 }

@@ -3,7 +3,7 @@
 use super::Network;
 use crate::cost::{Cost, Outputs};
 use crate::error::Error;
-use crate::examples::{Examples, check_finite, check_rows};
+use crate::examples::{Examples, check_finite, check_length, check_rows};
 use crate::gradient::{CostParts, check_gradient, finish};
 use crate::kernels;
 use crate::layer::{Backward, Forward, Layer};
@@ -11,7 +11,7 @@ use crate::layout::resize;
 use crate::objective::Objective;
 use crate::scalar::{Scalar, first_non_finite, real, to_f64};
 use crate::workspace::Workspace;
-use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
+use nalgebra::{DMatrixView, DMatrixViewMut};
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     pub(super) fn check_inputs(&self, x: DMatrixView<'_, T>) -> Result<(), Error> {
@@ -22,7 +22,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         check_finite("X", x)
     }
 
-    /// z and a of every layer into the workspace.
+    /// z and a of every layer into the workspace; the first a that is not finite ends the pass.
     pub(super) fn run_forward(
         &self,
         theta: &[T],
@@ -31,7 +31,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<(), Error> {
         let m = x.ncols();
         workspace.fit(&self.layout, &self.layers, m)?;
-        let (training, seed) = mode(workspace);
+        let training = workspace.training;
         for (l, (layer, sizes)) in self.layers.iter().zip(self.layout.layers()).enumerate() {
             let (below, rest) = workspace.layers.split_at_mut(l);
             let input = match below.last() {
@@ -41,47 +41,22 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             let Some(buffers) = rest.first_mut() else {
                 break;
             };
-            let output = DMatrixViewMut::from_slice(&mut buffers.output, sizes.outputs, m);
+            let rows = sizes.outputs;
+            let output = DMatrixViewMut::from_slice(&mut buffers.output, rows, m);
             let theta = &theta[sizes.theta.clone()];
             let mut pass = Forward::new(theta, input, output, &mut buffers.cache);
-            (pass.training, pass.seed) = (training, seed);
+            (pass.training, pass.seed) = mode(training, l);
             layer.forward(pass);
-        }
-        Ok(())
-    }
-
-    /// Whether the outputs of the last pass are finite; the error names the first layer that they left it in.
-    pub(super) fn check_outputs_finite(&self, workspace: &Workspace<T>) -> Result<(), Error> {
-        match workspace.layers.last() {
-            Some(last) if first_non_finite(&last.output).is_some() => {
-                Err(self.first_overflow(workspace))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The first activation that is not finite, from the input up; then the first cost.
-    fn first_overflow(&self, workspace: &Workspace<T>) -> Error {
-        for (layer, buffers) in workspace.layers.iter().enumerate() {
             if let Some(index) = first_non_finite(&buffers.output) {
-                let rows = self.layout.layers()[layer].outputs;
-                return Error::NonFinite {
-                    layer,
+                return Err(Error::NonFinite {
+                    layer: l,
                     unit: index % rows,
                     example: index / rows,
                     value: to_f64(buffers.output[index]),
-                };
+                });
             }
         }
-        match first_non_finite(&workspace.values) {
-            Some(example) => Error::NonFiniteCost {
-                example,
-                value: to_f64(workspace.values[example]),
-            },
-            None => Error::NonFiniteObjective {
-                value: f64::INFINITY,
-            },
-        }
+        Ok(())
     }
 
     /// What the cost is evaluated at after a forward pass: with z exactly if the pair is canonical.
@@ -116,7 +91,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let at = self.outputs_of(examples, cost, workspace);
         let defined = match at.z {
             Some(_) => Ok(()),
-            None => self.check_domain(at, cost, workspace),
+            None => self.check_domain(at, cost),
         };
         if defined.is_ok() {
             cost.values(at, &mut values);
@@ -130,29 +105,25 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         if sum.is_finite() {
             return Ok(sum);
         }
-        Err(self.first_overflow(workspace))
+        Err(match first_non_finite(&workspace.values) {
+            Some(example) => Error::NonFiniteCost {
+                example,
+                value: to_f64(workspace.values[example]),
+            },
+            None => Error::NonFiniteObjective { value: to_f64(sum) },
+        })
     }
 
-    fn check_domain<C: Cost<T> + ?Sized>(
-        &self,
-        at: Outputs<'_, T>,
-        cost: &C,
-        workspace: &Workspace<T>,
-    ) -> Result<(), Error> {
-        let Err(found) = cost.check_outputs(at.a, at.y) else {
-            return Ok(());
-        };
-        // A NaN is outside every domain; where it came from says more.
-        self.check_outputs_finite(workspace)?;
-        Err(Error::Output {
-            layer: self.depth() - 1,
-            unit: found.unit,
-            example: found.example,
-            value: at
-                .a
-                .get((found.unit, found.example))
-                .map_or(f64::NAN, |&a| to_f64(a)),
-            expected: found.expected,
+    fn check_domain<C: Cost<T> + ?Sized>(&self, at: Outputs<'_, T>, cost: &C) -> Result<(), Error> {
+        cost.check_outputs(at.a, at.y).map_err(|found| {
+            let value = at.a.get((found.unit, found.example));
+            Error::Output {
+                layer: self.depth() - 1,
+                unit: found.unit,
+                example: found.example,
+                value: value.map_or(f64::NAN, |&a| to_f64(a)),
+                expected: found.expected,
+            }
         })
     }
 
@@ -168,7 +139,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<(), Error> {
         let m = examples.len();
         workspace.fit_deltas(&self.layout, m)?;
-        let (training, seed) = mode(workspace);
+        let training = workspace.training;
         let [mut delta, mut below] = std::mem::take(&mut workspace.deltas);
         let at = self.outputs_of(examples, cost, workspace);
         let linked = at.z.is_some();
@@ -203,7 +174,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
                     m,
                 )),
             };
-            (pass.training, pass.seed) = (training, seed);
+            (pass.training, pass.seed) = mode(training, l);
             layer.backward(pass);
             std::mem::swap(&mut delta, &mut below);
         }
@@ -232,13 +203,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
         gradient: &mut [T],
     ) -> Result<CostParts<T>, Error> {
-        if gradient.len() != self.parameters() {
-            return Err(Error::Length {
-                what: "the gradient",
-                expected: self.parameters(),
-                found: gradient.len(),
-            });
-        }
+        check_length("the gradient", self.parameters(), gradient.len())?;
         objective.validate()?;
         let cost = &objective.cost;
         let sum = self.sum_costs(theta, examples, cost, workspace)?;
@@ -269,42 +234,47 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(sum)
     }
 
-    pub(super) fn input_gradient_alone<C: Cost<T>>(
+    pub(super) fn input_gradient_at<C: Cost<T>>(
         &self,
+        theta: &[T],
         examples: &Examples<'_, T>,
         objective: &Objective<C>,
-    ) -> Result<DMatrix<T>, Error> {
+        workspace: &mut Workspace<T>,
+        gradient: &mut [T],
+    ) -> Result<(), Error> {
+        let (rows, m) = examples.x.shape();
+        check_length("the gradient with respect to X", rows * m, gradient.len())?;
         objective.validate()?;
-        let (theta, cost) = (self.theta.as_slice(), &objective.cost);
-        let mut workspace = Workspace::new();
-        self.sum_costs(theta, examples, cost, &mut workspace)?;
-        let mut buffer = Vec::new();
-        let shape = (self.inputs(), examples.len());
-        resize(&mut buffer, "∂J/∂X", shape, T::zero())?;
-        let mut result = DMatrix::from_vec(shape.0, shape.1, buffer);
-        let view = Some(result.as_view_mut());
-        self.run_backward(theta, examples, cost, &mut workspace, None, view)?;
+        let cost = &objective.cost;
+        self.sum_costs(theta, examples, cost, workspace)?;
+        let view = Some(DMatrixViewMut::from_slice(gradient, rows, m));
+        self.run_backward(theta, examples, cost, workspace, None, view)?;
         // The penalty does not depend on X: only the division by m is left of `finish`.
-        result /= real::<T>(examples.weight);
-        match first_non_finite(result.as_slice()) {
-            None => Ok(result),
+        let weight: T = real(examples.weight);
+        gradient.iter_mut().for_each(|g| *g /= weight);
+        match first_non_finite(gradient) {
+            None => Ok(()),
             Some(index) => Err(Error::NonFiniteInputGradient {
-                row: index % shape.0,
-                example: index / shape.0,
-                value: to_f64(result[index]),
+                row: index % rows,
+                example: index / rows,
+                value: to_f64(gradient[index]),
             }),
         }
     }
 }
 
-fn mode<T: Scalar>(workspace: &Workspace<T>) -> (bool, u64) {
+/// Whether a pass serves training, and the seed of layer l in it: layers of one pass differ.
+fn mode(training: Option<u64>, layer: usize) -> (bool, u64) {
+    /// 2⁶⁴/φ, the step of SplitMix64: multiples of it spread over all bits.
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let seed = training.unwrap_or(0);
     (
-        workspace.training.is_some(),
-        workspace.training.unwrap_or(0),
+        training.is_some(),
+        seed.wrapping_add(STEP.wrapping_mul(layer as u64)),
     )
 }
 
-/// Σ wₖ vₖ by halves, as [`kernels::sum`]. A weight of 0 leaves its example out.
+/// Σ wₖ vₖ by halves, as [`kernels::sum`].
 fn weighted_sum<T: Scalar>(weights: &[f64], values: &[T]) -> T {
     if values.len() <= 32 {
         let pairs = weights.iter().zip(values);

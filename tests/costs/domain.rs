@@ -1,0 +1,314 @@
+//! What a cost refuses: targets and outputs outside its domain, overflow, and bad constants.
+
+use super::{HUBER, activate, assert_close, delta, values};
+use backprop::activation::{
+    AnyActivation, Exponential, HardTanh, Identity, Relu, Sigmoid, Softmax, Tanh,
+};
+use backprop::cost::{
+    AnyCost, CategoricalCrossEntropy, CrossEntropy, Huber, LogCosh, Poisson, SquaredError,
+};
+use backprop::gradient_check::GradientCheck;
+use backprop::nalgebra::DMatrix;
+use backprop::{Accumulator, Error, Examples, Network, Objective, Scalar, Workspace};
+
+/// The error that everything that computes a cost gives: it must be one and the same.
+#[track_caller]
+fn refused<T: Scalar>(
+    network: &Network<T>,
+    x: &DMatrix<T>,
+    y: &DMatrix<T>,
+    cost: AnyCost,
+) -> Error {
+    let (examples, objective) = (Examples::new(x, y).unwrap(), Objective::new(cost));
+    let error = network.cost(&examples, &objective).unwrap_err();
+    // Compared as text: a NaN in an error is not equal to itself.
+    let same = |other: Error| assert_eq!(format!("{other:?}"), format!("{error:?}"));
+    same(network.backprop(&examples, &objective).unwrap_err());
+    same(network.gradient_vector(&examples, &objective).unwrap_err());
+    same(network.input_gradient(&examples, &objective).unwrap_err());
+    let mut sums = Accumulator::new(network).unwrap();
+    let added = sums.add(network, &examples, &cost, &mut Workspace::new());
+    same(added.unwrap_err());
+    assert_eq!(sums.weight(), 0.0, "a refused batch leaves no trace");
+    error
+}
+
+/// Units whose z are the inputs, behind a first layer that does nothing.
+fn passing_on<T: Scalar>(units: usize, g: AnyActivation) -> Network<T> {
+    let identity = DMatrix::<T>::identity(units, units);
+    let bias = vec![T::zero(); units];
+    let builder = Network::builder(units).dense(units, Identity);
+    let mut network = builder.dense(units, g).zeros().unwrap();
+    for layer in 0..2 {
+        network.set_dense(layer, &identity, &bias).unwrap();
+    }
+    network
+}
+
+#[test]
+fn targets_outside_the_domain() {
+    let infinity = f64::INFINITY;
+    for (cost, g, bad, domain) in [
+        (CrossEntropy, Sigmoid, 1.5, (0.0, 1.0)),
+        (CrossEntropy, Sigmoid, 1.0_f64.next_up(), (0.0, 1.0)),
+        (CrossEntropy, Softmax, -0.25, (0.0, 1.0)),
+        (CategoricalCrossEntropy, Softmax, -1.0, (0.0, infinity)),
+        (Poisson, Exponential, -2.0, (0.0, infinity)),
+    ] {
+        let x = DMatrix::repeat(3, 4, 0.5);
+        let mut y = DMatrix::repeat(3, 4, 1.0);
+        y[(2, 1)] = bad;
+        y[(0, 3)] = -7.0; // a later one, which is not the one to be named
+        let expected = Error::Target {
+            unit: 2,
+            example: 1,
+            value: bad,
+            domain,
+        };
+        assert_eq!(refused(&passing_on(3, g), &x, &y, cost), expected);
+        let checked = GradientCheck::new().cost(&cost, &g, &x, &y);
+        assert_eq!(checked, Err(expected));
+    }
+    // The other costs take any target.
+    let y = DMatrix::from_row_slice(1, 2, &[-1e3, 1e3]);
+    for cost in [SquaredError, HUBER, LogCosh] {
+        let (x, network) = (DMatrix::repeat(1, 2, 0.5), passing_on(1, Tanh));
+        let examples = Examples::new(&x, &y).unwrap();
+        assert!(network.backprop(&examples, &Objective::new(cost)).is_ok());
+    }
+}
+
+/// z of unit 1, example 2 (the others are harmless), the output there, its target.
+#[test]
+fn outputs_outside_the_domain() {
+    for (cost, g, z, a, target) in [
+        (CrossEntropy, Relu, -1.0, 0.0, 1.0),
+        (CrossEntropy, Relu, 2.0, 2.0, 1.0),
+        (CrossEntropy, Relu, 1.0, 1.0, 0.5),
+        (CrossEntropy, Tanh, -0.5, -0.5_f64.tanh(), 1.0),
+        (CrossEntropy, HardTanh, 5.0, 1.0, 0.0),
+        (CategoricalCrossEntropy, Sigmoid, -800.0, 0.0, 0.25),
+        (CategoricalCrossEntropy, Identity, -0.5, -0.5, 0.0),
+        (Poisson, Identity, -1.5, -1.5, 3.0),
+        (Poisson, Relu, -1.5, 0.0, 3.0),
+    ] {
+        let mut x = DMatrix::repeat(2, 4, 0.5);
+        let mut y = DMatrix::repeat(2, 4, 0.75);
+        (x[(1, 2)], y[(1, 2)]) = (z, target);
+        (x[(0, 3)], y[(0, 3)]) = (-3.0, 1.0); // a later one
+        let what = format!("{cost:?} after {g:?} at {z}");
+        match refused(&passing_on(2, g), &x, &y, cost) {
+            Error::Output {
+                layer: 1,
+                unit: 1,
+                example: 2,
+                value,
+                ..
+            } => assert_close(&what, value, a, 1e-15),
+            other => panic!("{what}: {other}"),
+        }
+        // Without a network around it the layer is number 0.
+        match GradientCheck::new().cost(&cost, &g, &x, &y) {
+            Err(Error::Output {
+                layer: 0,
+                unit: 1,
+                example: 2,
+                value,
+                ..
+            }) => assert_close(&what, value, a, 1e-15),
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+}
+
+/// Softmax is not cross-entropy's canonical activation: what has rounded to 1 has no ln(1 − a).
+#[test]
+fn saturated_softmax_with_cross_entropy() {
+    let x = DMatrix::from_column_slice(2, 2, &[0.0, 0.5, 0.0, 800.0]);
+    let y = DMatrix::from_column_slice(2, 2, &[1.0, 0.0, 1.0, 0.0]);
+    let error = refused(&passing_on(2, Softmax), &x, &y, CrossEntropy);
+    let expected = matches!(
+        error,
+        Error::Output { layer: 1, unit: 0, example: 1, value, .. } if value == 0.0
+    );
+    assert!(expected, "{error}");
+    let text = error.to_string();
+    assert!(text.contains("where 0 is allowed for y = 0"), "{text}");
+}
+
+/// On the edge of the domain, but with the target that makes the cost finite there: accepted, and right.
+#[test]
+fn edges_that_the_target_allows() {
+    // HardTanh gives 0 and 1 exactly, Relu 0.
+    let x = DMatrix::from_row_slice(1, 3, &[0.0, 2.0, 0.5]);
+    let y = DMatrix::from_row_slice(1, 3, &[0.0, 1.0, 1.0]);
+    let network = passing_on(1, HardTanh);
+    let examples = Examples::new(&x, &y).unwrap();
+    let pass = network.backprop(&examples, &Objective::new(CrossEntropy));
+    let pass = pass.unwrap();
+    assert_close("J", pass.cost(), 2.0_f64.ln() / 3.0, 1e-15);
+    let a = activate(HardTanh, &x);
+    // ∂cost/∂a = (1 − y)/(1 − a) − y/a, a term with y = 0 or 1 − y = 0 left out
+    let d = delta(CrossEntropy, None, &a, &y);
+    assert_eq!(d.as_slice(), &[1.0, -1.0, -2.0]);
+    // 1/m Σ δ g′: the third example has g′ = 1 at z = ½, the first too, at z = 0.
+    let gradient = pass.gradient().layer(1).unwrap();
+    assert_close("bias", gradient[0], (1.0 - 2.0) / 3.0, 1e-15);
+    assert_close("weight", gradient[1], -1.0 / 3.0, 1e-15);
+
+    let a = DMatrix::from_row_slice(1, 2, &[0.0, 0.5]);
+    let y = DMatrix::from_row_slice(1, 2, &[0.0, 1.0]);
+    let ln2 = 2.0_f64.ln();
+    for (cost, expected, slopes) in [
+        (CategoricalCrossEntropy, [0.0, ln2], [0.0, -2.0]),
+        (Poisson, [0.0, 0.5 + ln2], [1.0, -1.0]),
+    ] {
+        assert_eq!(values(cost, None, &a, &y), expected);
+        assert_eq!(delta(cost, None, &a, &y).as_slice(), &slopes);
+        // Through a network with Relu: z = −1 gives a = 0.
+        let x = DMatrix::from_row_slice(1, 2, &[-1.0, 0.5]);
+        let examples = Examples::new(&x, &y).unwrap();
+        let pass = passing_on(1, Relu).backprop(&examples, &Objective::new(cost));
+        let pass = pass.unwrap();
+        assert_close("J", pass.cost(), 0.5 * (expected[0] + expected[1]), 1e-15);
+        assert_close(
+            "D",
+            pass.gradient().layer(1).unwrap()[0],
+            0.5 * slopes[1],
+            1e-15,
+        );
+    }
+}
+
+/// e^100 is ∞ in `f32`: the layer, unit and example where that happened are named, whatever came of it further up.
+#[test]
+fn overflow_of_a_hidden_layer() {
+    // The other weights are 0, and 0 · ∞ is NaN: a NaN is in no domain, but where it came from says more.
+    for (cost, g) in [
+        (CrossEntropy, Sigmoid),
+        (CrossEntropy, Tanh),
+        (CategoricalCrossEntropy, Softmax),
+        (CategoricalCrossEntropy, Relu),
+        (SquaredError, Identity),
+        (HUBER, Relu),
+        (LogCosh, Sigmoid),
+        (Poisson, Exponential),
+        (Poisson, Identity),
+    ] {
+        let builder = Network::<f32>::builder(2).dense(2, Exponential);
+        let mut network = builder.dense(2, g).zeros().unwrap();
+        let weights = DMatrix::from_row_slice(2, 2, &[0.0, 1.0, 1.0, 0.0]);
+        network.set_dense(0, &weights, &[0.0, 0.0]).unwrap();
+        // Unit 1 is e^(x₀).
+        let x = DMatrix::from_column_slice(2, 3, &[0.0, 1.0, 100.0, 1.0, 100.0, 1.0]);
+        let y = DMatrix::repeat(2, 3, 0.5);
+        let expected = Error::NonFinite {
+            layer: 0,
+            unit: 1,
+            example: 1,
+            value: f64::INFINITY,
+        };
+        // With weights of 0 the outputs of example 0 are fine: a = g(½), in every domain.
+        let nothing = DMatrix::zeros(2, 2);
+        network.set_dense(1, &nothing, &[0.5, 0.5]).unwrap();
+        assert_eq!(refused(&network, &x, &y, cost), expected, "{cost:?}, {g:?}");
+        assert_eq!(network.forward(&x), Err(expected));
+    }
+}
+
+/// e^100 is ∞ and −1 times it −∞, of which a saturated unit makes a fine 0 or 1: the overflow is an error all the same.
+#[test]
+fn overflow_that_a_saturated_layer_would_swallow() {
+    for (g, weight) in [
+        (Sigmoid, -1.0),
+        (Sigmoid, 1.0),
+        (Tanh, -1.0),
+        (HardTanh, 1.0),
+    ] {
+        let builder = Network::<f32>::builder(1).dense(1, Exponential);
+        let builder = builder.dense(1, g).dense(1, Identity);
+        let theta = [0.0, 1.0, 0.0, weight, 0.0, 1.0];
+        let network = builder.with_theta(&theta).unwrap();
+        let x = DMatrix::from_row_slice(1, 2, &[0.0, 100.0]);
+        let expected = Error::NonFinite {
+            layer: 0,
+            unit: 0,
+            example: 1,
+            value: f64::INFINITY,
+        };
+        assert_eq!(network.forward(&x), Err(expected.clone()), "{g:?}");
+        let found = refused(&network, &x, &DMatrix::zeros(1, 2), SquaredError);
+        assert_eq!(found, expected, "{g:?}");
+    }
+}
+
+/// Poisson's canonical path overflows where eᶻ does, which is the output layer.
+#[test]
+fn overflow_of_the_output_layer() {
+    let x = DMatrix::from_column_slice(2, 2, &[0.0_f32, 1.0, 2.0, 100.0]);
+    let error = refused(
+        &passing_on(2, Exponential),
+        &x,
+        &DMatrix::repeat(2, 2, 1.0),
+        Poisson,
+    );
+    let expected = Error::NonFinite {
+        layer: 1,
+        unit: 1,
+        example: 1,
+        value: f64::INFINITY,
+    };
+    assert_eq!(error, expected);
+}
+
+/// All activations are finite, but the square, the sum or the gradient is not.
+#[test]
+fn overflow_after_the_outputs() {
+    let network = passing_on::<f32>(1, Identity);
+    let y = DMatrix::zeros(1, 2);
+    let x = DMatrix::from_row_slice(1, 2, &[1.0, 1e20]);
+    let expected = Error::NonFiniteCost {
+        example: 1,
+        value: f64::INFINITY,
+    };
+    assert_eq!(refused(&network, &x, &y, SquaredError), expected);
+    // ½ (2.4e19)² = 2.9e38 fits, twice that does not.
+    let x = DMatrix::repeat(1, 2, 2.4e19);
+    let expected = Error::NonFiniteObjective {
+        value: f64::INFINITY,
+    };
+    assert_eq!(refused(&network, &x, &y, SquaredError), expected);
+
+    // δ = 1e15 and x = 1e30, with a weight of 0 between them.
+    let builder = Network::<f32>::builder(1).dense(1, Identity);
+    let network = builder.with_theta(&[1e15, 0.0]).unwrap();
+    let x = DMatrix::from_row_slice(1, 2, &[1e30, 1.0]);
+    let (examples, objective) = (Examples::new(&x, &y).unwrap(), Objective::new(SquaredError));
+    assert!(network.cost(&examples, &objective).is_ok());
+    let expected = Error::NonFiniteGradient {
+        layer: 0,
+        block: "Θ".into(),
+        row: 0,
+        col: 1,
+        value: f64::INFINITY,
+    };
+    let found = network.backprop(&examples, &objective);
+    assert_eq!(found.unwrap_err(), expected);
+}
+
+#[test]
+fn bad_huber_limits() {
+    for bad in [0.0, -0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let cost = Huber { delta: bad };
+        let is_it = |error: Error| match error {
+            Error::Hyperparameter { name, value, .. } => {
+                name == "delta of Huber" && value.to_bits() == bad.to_bits()
+            }
+            _ => false,
+        };
+        let (x, y) = (DMatrix::repeat(1, 2, 0.5), DMatrix::repeat(1, 2, 1.0));
+        assert!(is_it(refused(&passing_on(1, Identity), &x, &y, cost)));
+        let checked = GradientCheck::new().cost(&cost, &Identity, &x, &y);
+        assert!(checked.is_err_and(is_it));
+    }
+}

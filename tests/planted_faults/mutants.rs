@@ -1,0 +1,234 @@
+//! A layer, an activation and a cost around ours, each with one fault.
+
+use backprop::activation::{Activation, AnyActivation};
+use backprop::cost::{AnyCost, Cost, Link, Outputs, Violation};
+use backprop::layer::{Backward, Block, Forward, Layer};
+use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, convert};
+use backprop::{Dense, Scalar};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Fault {
+    None,
+    /// The network divides by m, this layer multiplies with it: no mean.
+    NotAveraged,
+    /// Divided here by m, and once more by the network.
+    AveragedTwice,
+    /// The entries of the block in row-major order.
+    Transposed,
+    WrongSign,
+    Factor(f64),
+    /// += where = is asked for: right as long as the buffer happens to hold zeros.
+    AddsToOld,
+    /// Nothing written: what the buffer held is what it holds.
+    KeepsOld,
+    /// Zeros are not written: right as long as the buffer happens to hold zeros.
+    SkipsZeros,
+    /// Δ without its bias column.
+    NoBias,
+    ErrorWrongSign,
+    ErrorFactor(f64),
+    ErrorAddsToOld,
+    ErrorKeepsOld,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Faulty {
+    pub(super) inner: Dense,
+    pub(super) fault: Fault,
+}
+
+impl<T: Scalar> Layer<T> for Faulty {
+    fn inputs(&self) -> usize {
+        Layer::<T>::inputs(&self.inner)
+    }
+
+    fn outputs(&self) -> usize {
+        Layer::<T>::outputs(&self.inner)
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        Layer::<T>::blocks(&self.inner)
+    }
+
+    fn cache_len(&self, examples: usize) -> usize {
+        Layer::<T>::cache_len(&self.inner, examples)
+    }
+
+    fn link(&self) -> Option<Link> {
+        Layer::<T>::link(&self.inner)
+    }
+
+    fn forward(&self, pass: Forward<'_, T>) {
+        self.inner.forward(pass);
+    }
+
+    fn backward(&self, mut pass: Backward<'_, T>) {
+        let m: T = convert(pass.input.ncols() as f64);
+        let rows = pass.output.nrows();
+        let (mut gradient, mut below) = (pass.gradient.take(), pass.input_delta.take());
+        let (mut old, mut old_below) = (vec![], None);
+        if let Some(gradient) = &gradient {
+            old = gradient.to_vec();
+        }
+        if let Some(below) = &below {
+            old_below = Some(below.clone_owned());
+        }
+        let mut inner = Backward::new(pass.theta, pass.input, pass.output, pass.cache, pass.delta);
+        inner.linked = pass.linked;
+        inner.gradient = gradient.as_deref_mut();
+        inner.input_delta = below.as_mut().map(DMatrixViewMut::as_view_mut);
+        match self.fault {
+            Fault::KeepsOld => inner.gradient = None,
+            Fault::ErrorKeepsOld => inner.input_delta = None,
+            _ => {}
+        }
+        self.inner.backward(inner);
+        if let Some(gradient) = gradient {
+            self.spoil(gradient, &old, m, rows);
+        }
+        if let Some(mut below) = below {
+            match self.fault {
+                Fault::ErrorWrongSign => below.neg_mut(),
+                Fault::ErrorFactor(k) => below.scale_mut(convert(k)),
+                Fault::ErrorAddsToOld => below += old_below.unwrap_or_default(),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Faulty {
+    fn spoil<T: Scalar>(&self, gradient: &mut [T], old: &[T], m: T, rows: usize) {
+        match self.fault {
+            Fault::NotAveraged => gradient.iter_mut().for_each(|g| *g *= m),
+            Fault::AveragedTwice => gradient.iter_mut().for_each(|g| *g /= m),
+            Fault::Transposed => {
+                let right = DMatrix::from_column_slice(rows, gradient.len() / rows, gradient);
+                gradient.copy_from_slice(right.transpose().as_slice());
+            }
+            Fault::WrongSign => gradient.iter_mut().for_each(|g| *g = -*g),
+            Fault::Factor(k) => gradient.iter_mut().for_each(|g| *g *= convert(k)),
+            Fault::AddsToOld => gradient.iter_mut().zip(old).for_each(|(g, &old)| *g += old),
+            Fault::SkipsZeros => {
+                let zeros = gradient
+                    .iter_mut()
+                    .zip(old)
+                    .filter(|(g, _)| **g == T::zero());
+                zeros.for_each(|(g, &old)| *g = old);
+            }
+            Fault::NoBias => gradient[..rows].fill(T::zero()),
+            _ => {}
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum ActivationFault {
+    None,
+    /// `backward` does nothing.
+    NoDerivative,
+    /// g′(a) for g′(z).
+    OfTheOutput,
+    /// |g′|.
+    Absolute,
+    /// `forward` writes no zeros.
+    SkipsZeros,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct FaultyActivation {
+    pub(super) inner: AnyActivation,
+    pub(super) fault: ActivationFault,
+}
+
+impl<T: Scalar> Activation<T> for FaultyActivation {
+    fn forward(&self, z: DMatrixView<'_, T>, mut a: DMatrixViewMut<'_, T>) {
+        match self.fault {
+            ActivationFault::SkipsZeros => {
+                let mut right = z.clone_owned();
+                self.inner.forward(z, right.as_view_mut());
+                a.zip_apply(&right, |a, right| {
+                    if right != T::zero() {
+                        *a = right;
+                    }
+                });
+            }
+            _ => self.inner.forward(z, a),
+        }
+    }
+
+    fn backward(
+        &self,
+        z: DMatrixView<'_, T>,
+        a: DMatrixView<'_, T>,
+        mut delta: DMatrixViewMut<'_, T>,
+    ) {
+        let mut slopes = DMatrix::repeat(z.nrows(), z.ncols(), T::one());
+        match self.fault {
+            ActivationFault::None | ActivationFault::SkipsZeros => {
+                return self.inner.backward(z, a, delta);
+            }
+            ActivationFault::NoDerivative => return,
+            ActivationFault::OfTheOutput => {
+                let mut twice = a.clone_owned();
+                self.inner.forward(a, twice.as_view_mut());
+                self.inner
+                    .backward(a, twice.as_view(), slopes.as_view_mut());
+            }
+            ActivationFault::Absolute => {
+                self.inner.backward(z, a, slopes.as_view_mut());
+                slopes.apply(|s| *s = s.abs());
+            }
+        }
+        delta.component_mul_assign(&slopes);
+    }
+
+    fn link(&self) -> Option<Link> {
+        Activation::<T>::link(&self.inner)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum CostFault {
+    None,
+    Factor(f64),
+    WrongSign,
+    /// Asks for z after a sigmoid, and gives a − y.
+    PretendsToBeCanonical,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct FaultyCost {
+    pub(super) inner: AnyCost,
+    pub(super) fault: CostFault,
+}
+
+impl<T: Scalar> Cost<T> for FaultyCost {
+    fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
+        self.inner.values(at, values);
+    }
+
+    fn delta(&self, at: Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+        self.inner.delta(at, delta.as_view_mut());
+        match self.fault {
+            CostFault::Factor(k) => delta.scale_mut(convert(k)),
+            CostFault::WrongSign => delta.neg_mut(),
+            _ => {}
+        }
+    }
+
+    fn link(&self) -> Option<Link> {
+        match self.fault {
+            CostFault::PretendsToBeCanonical => Some(Link::Logit),
+            _ => Cost::<T>::link(&self.inner),
+        }
+    }
+
+    fn target_domain(&self) -> (f64, f64) {
+        Cost::<T>::target_domain(&self.inner)
+    }
+
+    fn check_outputs(&self, a: DMatrixView<'_, T>, y: DMatrixView<'_, T>) -> Result<(), Violation> {
+        self.inner.check_outputs(a, y)
+    }
+}

@@ -1,0 +1,241 @@
+//! Networks as data: bit for bit there and back, in a form that is settled, and refused if they are none.
+
+use super::own::{Counts, Cubic, Doubling, LowRank};
+use super::{Mixed, bits, mixed};
+use backprop::activation::{AnyActivation, Elu, LeakyRelu, Softmax};
+use backprop::cost::{CategoricalCrossEntropy, CrossEntropy, Huber, SquaredError};
+use backprop::layer::AnyLayer;
+use backprop::{AnyCost, Dense, Network, Objective};
+use serde::de::value::{Error as ValueError, MapDeserializer, SeqDeserializer};
+use serde::de::{Error as _, IntoDeserializer, Visitor};
+use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
+
+#[test]
+fn json_there_and_back_is_bit_for_bit() {
+    let network = mixed();
+    let json = serde_json::to_string(&network).unwrap();
+    let read: Mixed<f64> = serde_json::from_str(&json).unwrap();
+    assert_eq!(read, network);
+    let cost = Counts { linked: true };
+    assert_eq!(bits(&read, cost.clone()), bits(&network, cost));
+    assert_eq!(serde_json::to_string(&read).unwrap(), json);
+
+    let single: Mixed<f32> = network.map(|w| w as f32).unwrap();
+    let json = serde_json::to_string(&single).unwrap();
+    let read: Mixed<f32> = serde_json::from_str(&json).unwrap();
+    let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
+    assert!(read.theta().iter().zip(single.theta()).all(same));
+
+    // Numbers that are hard to write: the smallest, the largest, −0 and neighbours of 1.
+    let hard = [
+        5e-324,
+        -f64::MAX,
+        -0.0,
+        1.0_f64.next_up(),
+        0.1 + 0.2,
+        f64::MIN_POSITIVE,
+    ];
+    let network = Network::<f64>::builder(2)
+        .dense(2, Softmax)
+        .with_theta(&hard)
+        .unwrap();
+    let json = serde_json::to_string(&network).unwrap();
+    let read: Network<f64> = serde_json::from_str(&json).unwrap();
+    let same = |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits();
+    assert!(read.theta().iter().zip(&hard).all(same), "{json}");
+}
+
+/// What a file of version 0.1 looks like, and how it is read.
+#[test]
+fn the_form_is_settled() {
+    let dense = r#"{"dense":{"inputs":1,"outputs":1,"activation":{"leaky_relu":{"slope":0.25}}}}"#;
+    let custom = r#"{"custom":{"inputs":1,"rank":1,"outputs":1,"activation":"gelu_tanh"}}"#;
+    let json =
+        format!(r#"{{"inputs":1,"layers":[{dense},{custom}],"theta":[0.5,-1.0,2.0,0.0,1.5]}}"#);
+    let low_rank = LowRank {
+        inputs: 1,
+        rank: 1,
+        outputs: 1,
+        activation: AnyActivation::GeluTanh,
+    };
+    let layers = vec![
+        AnyLayer::Dense(Dense::new(1, 1, LeakyRelu { slope: 0.25 })),
+        AnyLayer::Custom(low_rank),
+    ];
+    let network = Network::from_layers(1, layers, &[0.5, -1.0, 2.0, 0.0, 1.5]).unwrap();
+    let read: Network<f64, AnyLayer<LowRank<AnyActivation>>> = serde_json::from_str(&json).unwrap();
+    assert_eq!(read, network);
+    assert_eq!(serde_json::to_string(&network).unwrap(), json);
+
+    let written = |cost: AnyCost| serde_json::to_string(&Objective::new(cost).l2(0.5)).unwrap();
+    let expected = r#"{"cost":"categorical_cross_entropy","penalty":{"lambda":0.5}}"#;
+    assert_eq!(written(CategoricalCrossEntropy), expected);
+    let expected = r#"{"cost":{"huber":{"delta":2.0}},"penalty":{"lambda":0.5}}"#;
+    assert_eq!(written(Huber { delta: 2.0 }), expected);
+    for cost in [
+        CrossEntropy,
+        SquaredError,
+        Huber { delta: 0.1 },
+        AnyCost::LogCosh,
+        AnyCost::Poisson,
+    ] {
+        let read: Objective = serde_json::from_str(&written(cost)).unwrap();
+        assert_eq!(read, Objective::new(cost).l2(0.5));
+    }
+}
+
+/// Every activation by its name in a file.
+#[test]
+fn names_of_activations() {
+    use AnyActivation as A;
+    for (g, name) in [
+        (A::Identity, r#""identity""#),
+        (A::Sigmoid, r#""sigmoid""#),
+        (A::Tanh, r#""tanh""#),
+        (A::Relu, r#""relu""#),
+        (Elu { alpha: 1.5 }, r#"{"elu":{"alpha":1.5}}"#),
+        (A::Selu, r#""selu""#),
+        (A::Softplus, r#""softplus""#),
+        (A::Softsign, r#""softsign""#),
+        (A::Gelu, r#""gelu""#),
+        (A::GeluTanh, r#""gelu_tanh""#),
+        (A::Silu, r#""silu""#),
+        (A::Mish, r#""mish""#),
+        (A::HardTanh, r#""hard_tanh""#),
+        (A::Sine, r#""sine""#),
+        (A::Exponential, r#""exponential""#),
+        (A::Softmax, r#""softmax""#),
+    ] {
+        assert_eq!(serde_json::to_string(&g).unwrap(), name);
+        assert_eq!(serde_json::from_str::<AnyActivation>(name).unwrap(), g);
+    }
+}
+
+/// A network of data that is none is refused, with the reason that `from_layers` gives.
+#[test]
+fn what_is_no_network_is_refused() {
+    let dense = |inputs: &str, outputs: &str, g: &str| {
+        format!(r#"{{"dense":{{"inputs":{inputs},"outputs":{outputs},"activation":{g}}}}}"#)
+    };
+    let file = |inputs: usize, layers: &[String], theta: &str| {
+        let layers = layers.join(",");
+        format!(r#"{{"inputs":{inputs},"layers":[{layers}],"theta":[{theta}]}}"#)
+    };
+    let unit = || dense("1", "1", r#""sigmoid""#);
+    let fine = file(1, &[unit(), unit()], "1,2,3,4");
+    assert!(
+        serde_json::from_str::<Network<f64>>(&fine).is_ok(),
+        "{fine}"
+    );
+    let huge = usize::MAX.to_string();
+    for (json, reason) in [
+        (file(1, &[unit()], "1"), "θ has 1 entries, expected 2"),
+        (file(1, &[unit()], "1,2,3"), "θ has 3 entries, expected 2"),
+        (
+            file(2, &[unit()], "1,2"),
+            "takes 1 inputs, but the layer before it gives 2",
+        ),
+        (
+            file(1, &[unit(), dense("3", "1", r#""tanh""#)], "1,2,3,4,5,6"),
+            "layer 1 (Θ⁽²⁾) takes 3 inputs",
+        ),
+        (file(1, &[], ""), "no layers"),
+        (file(0, &[unit()], "1,2"), "no inputs"),
+        (file(1, &[dense("1", "0", r#""tanh""#)], ""), "no units"),
+        (file(1, &[dense("1", &huge, r#""tanh""#)], "1"), "too large"),
+        (file(1, &[unit()], "1,null"), "invalid type: null"),
+        (file(1, &[unit()], "1,1e999"), "number out of range"),
+        (file(1, &[unit()], "1,NaN"), "expected"),
+        (
+            file(1, &[dense("1", "1", r#""sigmund""#)], "1,2"),
+            "unknown variant",
+        ),
+        (
+            file(1, &[dense("1", "1", r#"{"elu":{"alpha":null}}"#)], "1,2"),
+            "invalid type: null",
+        ),
+        (r#"{"inputs":1,"layers":[]}"#.into(), "missing field"),
+        (file(1, &[r#"{"custom":{}}"#.into()], ""), "expected value"),
+    ] {
+        let error = serde_json::from_str::<Network<f64>>(&json).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(reason), "{json}\n{text}, expected {reason}");
+    }
+    // A layer of one's own is asked whether its constants are in range.
+    let layer = r#"{"custom":{"Smooth":{"inputs":1,"rank":0,"outputs":1,"activation":{"c":0.5}}}}"#;
+    let error = serde_json::from_str::<Mixed<f64>>(&file(1, &[layer.into()], "1")).unwrap_err();
+    assert!(error.to_string().contains("rank of LowRank"), "{error}");
+}
+
+/// The network of one layer as a format gives it that has NaN, unlike JSON.
+#[derive(Clone, Debug)]
+enum Field {
+    Inputs(u64),
+    Layers(Vec<serde_json::Value>),
+    Theta(Vec<f64>),
+}
+
+impl<'de> IntoDeserializer<'de> for Field {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for Field {
+    type Error = ValueError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+        match self {
+            Self::Inputs(n) => visitor.visit_u64(n),
+            Self::Layers(layers) => serde_json::Value::from(layers)
+                .deserialize_any(visitor)
+                .map_err(ValueError::custom),
+            Self::Theta(theta) => visitor.visit_seq(SeqDeserializer::new(theta.into_iter())),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+#[test]
+fn nan_in_theta_is_refused() {
+    let source = |theta: [f64; 2]| {
+        let layer = AnyLayer::<LowRank<Cubic>>::Dense(Dense::new(1, 1, Softmax));
+        let fields = [
+            ("inputs", Field::Inputs(1)),
+            (
+                "layers",
+                Field::Layers(vec![serde_json::to_value(layer).unwrap()]),
+            ),
+            ("theta", Field::Theta(theta.to_vec())),
+        ];
+        MapDeserializer::<_, ValueError>::new(fields.into_iter())
+    };
+    let read = |theta| Network::<f64>::deserialize(source(theta));
+    assert_eq!(read([0.5, 1.5]).unwrap().theta().as_slice(), &[0.5, 1.5]);
+    for (bad, word) in [(f64::NAN, "NaN"), (f64::NEG_INFINITY, "-inf")] {
+        let error = read([0.5, bad]).unwrap_err();
+        let expected = format!("θ holds {word} at row 1, column 0");
+        assert_eq!(error.to_string(), expected);
+    }
+    // 1e39 is a number, but not one of f32.
+    assert!(read([0.5, 1e39]).is_ok());
+    let error = Network::<f32>::deserialize(source([0.5, 1e39])).unwrap_err();
+    assert_eq!(error.to_string(), "θ holds inf at row 1, column 0");
+}
+
+#[test]
+fn types_of_ones_own_are_saved() {
+    let layer = Dense::new(2, 3, Doubling);
+    let json = serde_json::to_string(&layer).unwrap();
+    assert_eq!(json, r#"{"inputs":2,"outputs":3,"activation":null}"#);
+    assert_eq!(
+        serde_json::from_str::<Dense<Doubling>>(&json).unwrap(),
+        layer
+    );
+}
