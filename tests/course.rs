@@ -1,6 +1,9 @@
 //! The course's debug network, values worked out by hand, and the unrolling.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "as in the tests that these functions serve"
+)]
 
 use backprop::activation::{Identity, Relu, Sigmoid, Tanh};
 use backprop::gradient_check::GradientCheck;

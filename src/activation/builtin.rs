@@ -277,15 +277,20 @@ fn softmax<T: Scalar>(z: DMatrixView<'_, T>, mut a: DMatrixViewMut<'_, T>) {
     }
 }
 
-/// δ ← a ∘ (δ − aᵀδ).
+/// δ ← a ∘ (δ − aᵀδ), all relative to the δ of the largest a, so that its own entry does not cancel where a is near 1.
 fn softmax_backward<T: Scalar>(a: DMatrixView<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+    if a.is_empty() {
+        return;
+    }
     for k in 0..a.ncols() {
         let (a_k, mut delta_k) = (a.column(k), delta.column_mut(k));
         let (a_k, delta_k) = (a_k.as_slice(), delta_k.as_mut_slice());
-        let mean = a_k
-            .iter()
-            .zip(delta_k.iter())
-            .fold(T::zero(), |sum, (&a, &d)| sum + a * d);
+        let shift = delta_k[index_of_max(a_k)];
+        let mut mean = T::zero();
+        for (d, &a) in delta_k.iter_mut().zip(a_k) {
+            *d -= shift;
+            mean += a * *d;
+        }
         for (d, &a) in delta_k.iter_mut().zip(a_k) {
             *d = a * (*d - mean);
         }

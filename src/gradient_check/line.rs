@@ -94,10 +94,14 @@ pub(super) fn central(along: &mut Along<'_>, h: f64) -> Result<f64, Error> {
     Ok((f_up - f_down) / (up - down))
 }
 
-/// The slopes from the left and from the right.
+/// The slopes from the left and from the right, free of curvature by one extrapolation.
 fn slopes(along: &mut Along<'_>, h: f64) -> Result<(f64, f64), Error> {
-    let ((down, f_down), (_, f), (up, f_up)) = (along(-h)?, along(0.0)?, along(h)?);
-    Ok(((f - f_down) / -down, (f_up - f) / up))
+    let (_, f) = along(0.0)?;
+    let mut side = |h: f64| -> Result<f64, Error> {
+        let ((whole, f_whole), (half, f_half)) = (along(h)?, along(0.5 * h)?);
+        Ok(2.0 * (f_half - f) / half - (f_whole - f) / whole)
+    };
+    Ok((side(-h)?, side(h)?))
 }
 
 /// The function along a line: t to how far θ has really moved, and the value there.
@@ -187,14 +191,14 @@ impl Outcome {
             return Ok(());
         }
         // A kink right here: the slopes of both sides stay as far apart as h shrinks, and the derivative is between them.
-        // (Where J is smooth the gap shrinks with h; at a jump, or in noise, it grows.)
+        // (Where J is smooth there is no gap; at a jump, or in noise, it grows.)
         let between = |(left, right): (f64, f64), slack: f64| {
             let apart = (right - left).abs() > 4.0 * slack;
             let (low, high) = (left.min(right) - slack, left.max(right) + slack);
             apart && (low..=high).contains(&self.analytic)
         };
         let wide = slopes(along, self.h)?;
-        let noise = 2.0 * rounding / self.h;
+        let noise = 8.0 * rounding / self.h;
         let kink = if looked {
             let near = slopes(along, self.h / 8.0)?;
             let ratio = (near.1 - near.0).abs() / (wide.1 - wide.0).abs();

@@ -192,6 +192,16 @@ fn gradient_check_passes() {
     }
 }
 
+#[test]
+fn nothing_is_not_checked() {
+    let check =
+        |rows, cols| GradientCheck::new().activation(&Tanh, &DMatrix::<f64>::zeros(rows, cols));
+    assert_eq!(check(3, 0), Err(Error::NoExamples));
+    assert!(matches!(check(0, 3), Err(Error::Shape { what: "z", .. })));
+    let nan = GradientCheck::new().activation(&Tanh, &DMatrix::repeat(1, 1, f64::NAN));
+    assert!(matches!(nan, Err(Error::NonFiniteInput { what: "z", .. })));
+}
+
 /// At a kink the check suspects it, and nowhere else: ELU with α = 1 has none.
 #[test]
 fn gradient_check_tells_kinks_apart() {
@@ -243,6 +253,14 @@ fn bad_constants_are_refused_at_build() {
         };
         refused(LeakyRelu { slope: bad }, "slope of LeakyRelu");
         refused(Elu { alpha: bad }, "alpha of Elu");
+    }
+    // Finite, but not in f32.
+    for g in [LeakyRelu { slope: 1e300 }, Elu { alpha: -1e39 }] {
+        let single = Network::<f32>::builder(1).dense(1, g).zeros();
+        assert!(matches!(single, Err(Error::Hyperparameter { .. })));
+        let double = Network::<f64>::builder(1).dense(1, g).zeros().unwrap();
+        let mapped = double.map(|w| w as f32);
+        assert!(matches!(mapped, Err(Error::Hyperparameter { .. })));
     }
     for fine in [0.0, -0.5, 3.0] {
         let builder = Network::<f64>::builder(1).dense(2, LeakyRelu { slope: fine });

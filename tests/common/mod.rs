@@ -49,7 +49,7 @@ pub(crate) fn config() -> Config {
     config
 }
 
-/// A network, examples and an objective. θ is such that every |z| stays below a limit.
+/// A network, examples and an objective.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) network: Network<f64>,
@@ -88,7 +88,7 @@ impl Case {
 
 /// Depth 1 to 5, widths 1 to 9, any activations, any cost with outputs in its domain, any λ and weights, m from 1 to 9.
 ///
-/// |z| stays below `limit`, in most cases well below.
+/// θ is scaled so that no |z| exceeds a random number, which is at most `limit`.
 pub(crate) fn cases(limit: f64) -> impl Strategy<Value = Case> {
     let costs = select(vec![
         CrossEntropy,
@@ -153,7 +153,7 @@ fn fits(cost: AnyCost, activation: AnyActivation, outputs: usize) -> bool {
     }
 }
 
-/// A network whose θ is scaled, layer by layer, so that the largest |z| is about `limit`.
+/// A network whose θ is scaled, layer by layer, so that no |z| exceeds `limit`.
 fn network(
     sizes: &[usize],
     activations: &[AnyActivation],

@@ -311,4 +311,40 @@ fn bad_huber_limits() {
         let checked = GradientCheck::new().cost(&cost, &Identity, &x, &y);
         assert!(checked.is_err_and(is_it));
     }
+    // In range, but not in f32, where they are 0 and ∞.
+    for bad in [1e-300, 1e300] {
+        let cost = Huber { delta: bad };
+        let (x, y) = (DMatrix::repeat(1, 2, 0.5_f32), DMatrix::repeat(1, 2, 1.0));
+        let found = refused(&passing_on(1, Identity), &x, &y, cost);
+        assert!(matches!(found, Error::Hyperparameter { .. }), "{found}");
+        let (x, y) = (x.map(f64::from), y.map(f64::from));
+        let examples = Examples::new(&x, &y).unwrap();
+        let objective = Objective::new(cost);
+        assert!(passing_on(1, Identity).cost(&examples, &objective).is_ok());
+    }
+}
+
+/// Differences with respect to a need room: refused beside the edge, and left out where a canonical pair can do without.
+#[test]
+fn gradient_check_beside_the_edge_of_the_domain() {
+    let (x, y) = (DMatrix::repeat(1, 1, 1e-9), DMatrix::repeat(1, 1, 0.5));
+    let found = GradientCheck::new().cost(&CrossEntropy, &Identity, &x, &y);
+    let expected = |value, expected| Error::Output {
+        layer: 0,
+        unit: 0,
+        example: 0,
+        value,
+        expected,
+    };
+    let text = "in (0, 1), where 0 is allowed for y = 0 and 1 for y = 1";
+    assert_eq!(found, Err(expected(1e-9, text)));
+    // σ(±40) rounds to 1 or nearly 0.
+    for z in [40.0, -40.0] {
+        let z = DMatrix::repeat(1, 1, z);
+        let report = GradientCheck::new().cost(&CrossEntropy, &Sigmoid, &z, &y);
+        let report = report.unwrap();
+        report.assert_passed();
+        let labels: Vec<&str> = report.blocks.iter().map(|b| b.label.as_str()).collect();
+        assert_eq!(labels, ["∂cost/∂z"]);
+    }
 }

@@ -1,11 +1,11 @@
 //! The checker's own options, its report and its errors.
 
-use super::{Fault, check_with, data, planted, wrong};
+use super::{Fault, Faulty, check_with, data, planted, wrong};
 use backprop::activation::{Exponential, Identity, Sigmoid};
 use backprop::cost::{CrossEntropy, SquaredError};
 use backprop::gradient_check::{GradientCheck, Place, Report, Verdict};
 use backprop::nalgebra::DMatrix;
-use backprop::{Error, Examples, Network, Objective};
+use backprop::{Dense, Error, Examples, Network, Objective};
 
 /// f = Σ cᵢ sin pᵢ over three named blocks, its gradient scaled by the factor of each block.
 fn three_blocks(c: [f64; 3], factors: [f64; 3], check: &GradientCheck) -> Report {
@@ -131,6 +131,71 @@ fn tolerances() {
     assert!((bound - expected).abs() < 1e-9, "{bound}");
 }
 
+/// What lies below the rounding of J can be neither proved nor refuted, and is not passed over in silence.
+#[test]
+fn derivatives_below_the_floor_are_undecided() {
+    let f = |p: &[f64]| (1.0 + 1e-10 * p[0] + p[1], vec![2e-10, 1.0]);
+    let (blocks, p) = ([("p", 1), ("q", 1)], [0.3, 0.4]);
+    let report = GradientCheck::new().function(&blocks, &p, f).unwrap();
+    report.assert_passed();
+    let verdict = |label| report.block(label).unwrap().verdict;
+    assert_eq!(
+        (verdict("p"), verdict("q")),
+        (Verdict::Undecided, Verdict::Agrees)
+    );
+    let table = report.to_string();
+    assert!(
+        table.contains("undecided: below the rounding of J"),
+        "{table}"
+    );
+    // What is right there, or nothing at all, is not called undecided.
+    let f = |p: &[f64]| (1e-10 * p[0], vec![1e-10, 0.0]);
+    let report = GradientCheck::new().function(&blocks, &p, f).unwrap();
+    assert!(
+        report.blocks.iter().all(|b| b.verdict == Verdict::Agrees),
+        "{report}"
+    );
+    // Where J is small as well, a floor of 0 decides.
+    let f = |p: &[f64]| (1e-10 * p[0], vec![2e-10, 0.0]);
+    let check = GradientCheck::new().tolerance(1e-6, 0.0);
+    let report = check.function(&blocks, &p, f).unwrap();
+    assert_eq!(wrong(&report), ["p"], "{report}");
+}
+
+/// Each column has the scale of its input: a wrong small one does not vanish beside a huge right one.
+#[test]
+fn a_wrong_small_column_beside_a_huge_right_one() {
+    let x = DMatrix::from_fn(3, 4, |i, k| {
+        [1e4, 1.0, 1e-3][i] * (1.0 + (i + 2 * k) as f64).sin()
+    });
+    let theta: Vec<f64> = (0..8).map(|i| 0.5 + 0.1 * f64::from(i)).collect();
+    let y = DMatrix::zeros(2, 4);
+    let examples = Examples::new(&x, &y).unwrap();
+    let check = |fault| {
+        let inner = Dense::new(3, 2, Sigmoid);
+        let layer = Faulty { inner, fault };
+        let theta: Vec<f64> = theta.iter().map(|t| 1e-4 * t).collect();
+        let network = Network::from_layers(3, vec![layer], &theta).unwrap();
+        let objective = Objective::new(SquaredError);
+        GradientCheck::new()
+            .network(&network, &examples, &objective)
+            .unwrap()
+    };
+    check(Fault::None).assert_passed();
+    let report = check(Fault::Column(3));
+    assert_eq!(wrong(&report), ["Θ⁽¹⁾"], "{report}");
+    let worst = report.blocks[0].worst.unwrap();
+    assert!(
+        matches!(worst.place, Place::Entry { col: 3, .. }),
+        "{report}"
+    );
+    let huge = report.blocks[0].relative_error;
+    assert!(
+        huge < 1e-6,
+        "in the norm of the block it vanishes: {huge:e}"
+    );
+}
+
 #[test]
 fn nan_in_an_analytic_gradient_is_wrong() {
     let report = three_blocks([1.0; 3], [1.0, f64::NAN, 1.0], &GradientCheck::new());
@@ -241,6 +306,11 @@ fn bad_options_are_refused() {
     }
     let f = |p: &[f64]| (p[0], vec![1.0]);
     let is_it = |error| matches!(error, Error::Hyperparameter { .. });
+    // A step that rounds to nothing moves nothing.
+    let found = GradientCheck::new()
+        .step(1e-300)
+        .function(&[("p", 1)], &[0.5], f);
+    assert!(found.is_err_and(is_it));
     let (x, y) = data();
     let examples = Examples::new(&x, &y).unwrap();
     let (network, objective) = (planted(Fault::None, 0), Objective::new(CrossEntropy));

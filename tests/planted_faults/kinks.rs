@@ -125,9 +125,11 @@ fn a_wrong_entry_beside_a_kink_is_wrong() {
 type Smooth = (f64, fn(f64) -> f64, fn(f64) -> f64);
 
 /// x, f and f′: the error of the plain central difference is above the tolerance in each.
-const STRONGLY_CURVED: [Smooth; 6] = [
+const STRONGLY_CURVED: [Smooth; 7] = [
     (0.3, |x| (1000.0 * x).sin(), |x| 1000.0 * (1000.0 * x).cos()),
     (0.05, |x| (700.0 * x).cos(), |x| -700.0 * (700.0 * x).sin()),
+    // So wild that extrapolation is not enough, but smaller steps are.
+    (0.3, |x| (1e5 * x).sin(), |x| 1e5 * (1e5 * x).cos()),
     (0.001, |x| 1.0 / x, |x| -1.0 / (x * x)),
     (0.002, |x| x.ln(), |x| 1.0 / x),
     (0.01, |x| (900.0 * x).exp(), |x| 900.0 * (900.0 * x).exp()),

@@ -17,6 +17,8 @@ pub(super) enum Fault {
     Transposed,
     WrongSign,
     Factor(f64),
+    /// Twice the right value in one column.
+    Column(usize),
     /// += where = is asked for: right as long as the buffer happens to hold zeros.
     AddsToOld,
     /// Nothing written: what the buffer held is what it holds.
@@ -108,6 +110,10 @@ impl Faulty {
             }
             Fault::WrongSign => gradient.iter_mut().for_each(|g| *g = -*g),
             Fault::Factor(k) => gradient.iter_mut().for_each(|g| *g *= convert(k)),
+            Fault::Column(j) => {
+                let column = gradient[j * rows..][..rows].iter_mut();
+                column.for_each(|g| *g += *g);
+            }
             Fault::AddsToOld => gradient.iter_mut().zip(old).for_each(|(g, &old)| *g += old),
             Fault::SkipsZeros => {
                 let zeros = gradient

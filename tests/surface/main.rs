@@ -255,6 +255,23 @@ fn single_precision_agrees() {
     report.unwrap().assert_passed();
 }
 
+/// What another scalar cannot hold is refused, not mapped to infinity.
+#[test]
+fn maps_that_leave_the_domain() {
+    let (mut network, single) = (mixed(), |w: f64| w as f32);
+    let mut theta = network.theta().clone();
+    theta[3] = 1e300;
+    network.set_theta(theta.as_slice()).unwrap();
+    let expected = Error::NonFiniteInput {
+        what: "θ",
+        row: 3,
+        col: 0,
+        value: f64::INFINITY,
+    };
+    assert_eq!(network.map(single), Err::<Mixed<f32>, _>(expected));
+    assert_eq!(network.map(|w| w).unwrap(), network);
+}
+
 #[test]
 fn clone_eq_display_and_constants() {
     let network = mixed();

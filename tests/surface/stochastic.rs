@@ -4,10 +4,11 @@ use super::data;
 use backprop::activation::{Identity, Tanh};
 use backprop::gradient_check::GradientCheck;
 use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
-use backprop::nalgebra::DMatrixViewMut;
+use backprop::nalgebra::{DMatrix, DMatrixViewMut};
 use backprop::{
     Builder, Examples, Initialization, Network, Objective, Scalar, SquaredError, Workspace, rng,
 };
+use std::sync::Mutex;
 
 /// A layer without parameters that acts at random in training: at the same seed it is one function, which the passes see.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,4 +114,62 @@ fn a_stochastic_layer_is_told_of_training() {
         .function(&blocks, theta, at)
         .unwrap()
         .assert_passed();
+}
+
+/// Passes its input on, and notes the seeds that it is given.
+#[derive(Debug, Default)]
+struct Seeds {
+    forward: Mutex<Vec<u64>>,
+    backward: Mutex<Vec<u64>>,
+}
+
+impl Layer<f64> for Seeds {
+    fn inputs(&self) -> usize {
+        1
+    }
+
+    fn outputs(&self) -> usize {
+        1
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        vec![]
+    }
+
+    fn forward(&self, mut pass: Forward<'_, f64>) {
+        self.forward.lock().unwrap().push(pass.seed);
+        pass.output.copy_from(&pass.input);
+    }
+
+    fn backward(&self, pass: Backward<'_, f64>) {
+        self.backward.lock().unwrap().push(pass.seed);
+        if let Some(mut below) = pass.input_delta {
+            below.copy_from(&pass.delta);
+        }
+    }
+}
+
+/// Two layers with one mask would drop the same units: each has its own seed, forward and backward the same.
+#[test]
+fn every_layer_has_its_own_seed() {
+    let layers = vec![Seeds::default(), Seeds::default(), Seeds::default()];
+    let network = Network::from_layers(1, layers, &[]).unwrap();
+    let x = DMatrix::repeat(1, 1, 0.5);
+    let examples = Examples::new(&x, &x).unwrap();
+    let mut workspace = Workspace::new();
+    for seed in [0, 1, u64::MAX] {
+        workspace.set_training(Some(seed));
+        let objective = Objective::new(SquaredError);
+        let parts = network.gradient_into(&examples, &objective, &mut workspace, &mut []);
+        assert_eq!(parts.unwrap().total(), 0.0);
+    }
+    let mut all = vec![];
+    for layer in network.layers() {
+        let forward = layer.forward.lock().unwrap().clone();
+        assert_eq!(forward, *layer.backward.lock().unwrap());
+        all.extend(forward);
+    }
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 9, "three layers, three seeds: {all:?}");
 }
