@@ -93,6 +93,9 @@ pub(crate) fn ln_cosh<T: Scalar>(d: T) -> T {
     }
 }
 
+/// Beyond this size e^(−z²/2) is 0 in `f64`. Its argument is not formed there: where it overflows, a dual part is 0 · ∞.
+pub(crate) const SATURATED: f64 = 40.0;
+
 /// The distribution function of the standard normal, Φ(z) = ½ erfc(−z/√2).
 #[inline]
 pub(crate) fn normal_cdf<T: Scalar>(z: T) -> T {
@@ -102,6 +105,9 @@ pub(crate) fn normal_cdf<T: Scalar>(z: T) -> T {
 /// The density of the standard normal, φ(z) = e^(−z²/2)/√(2π).
 #[inline]
 pub(crate) fn normal_pdf<T: Scalar>(z: T) -> T {
+    if z.abs() > real(SATURATED) {
+        return T::zero();
+    }
     (z * z * real(-0.5)).exp() * real(0.398_942_280_401_432_7)
 }
 
@@ -121,6 +127,9 @@ fn polynomial<T: Scalar>(coefficients: &[f64], x: T) -> T {
 #[inline]
 pub(crate) fn erfc<T: Scalar>(x: T) -> T {
     let size = x.abs();
+    if size > real(SATURATED) {
+        return if x < T::zero() { real(2.0) } else { T::zero() };
+    }
     if size <= real(0.46875) {
         return T::one() - x * erf_over_x(x * x);
     }

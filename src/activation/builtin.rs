@@ -5,7 +5,7 @@ use crate::cost::Link;
 use crate::error::Error;
 use crate::kernels::{index_of_max, map, scale};
 use crate::scalar::{
-    Scalar, normal_cdf, normal_pdf, real, sigmoid, sigmoid_derivative, softplus, tanh,
+    SATURATED, Scalar, normal_cdf, normal_pdf, real, sigmoid, sigmoid_derivative, softplus, tanh,
 };
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
@@ -142,7 +142,7 @@ impl<T: Scalar> Activation<T> for AnyActivation {
                 let u = gelu_tanh_argument(z);
                 let (p, pq) = (sigmoid(u), sigmoid_derivative(u));
                 if pq == zero {
-                    // Saturated: the second term is 0, although z u′ may overflow.
+                    // Saturated: the second term is 0, although u′ may overflow.
                     return p;
                 }
                 let slope = one + real::<T>(3.0 * GELU_CUBIC) * z * z;
@@ -238,6 +238,10 @@ fn elu_backward<T: Scalar>(
 /// 2u = 2√(2/π)(z + 0.044715 z³), so that ½(1 + tanh u) = σ(2u).
 #[inline]
 fn gelu_tanh_argument<T: Scalar>(z: T) -> T {
+    if z.abs() > real(SATURATED) {
+        // σ is 0 or 1 here, and has been for long.
+        return if z > T::zero() { real(1e4) } else { real(-1e4) };
+    }
     real::<T>(2.0 * GELU_SCALE) * z * (T::one() + real::<T>(GELU_CUBIC) * z * z)
 }
 

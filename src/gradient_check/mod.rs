@@ -230,7 +230,13 @@ impl GradientCheck {
         }
         check_positive("the step of the gradient check", step)?;
         check_positive("the tolerance of the gradient check", relative)?;
-        check_positive("the floor of the gradient check", floor + f64::MIN_POSITIVE)?;
+        if !(floor >= 0.0 && floor.is_finite()) {
+            return Err(Error::Hyperparameter {
+                name: "the floor of the gradient check",
+                value: floor,
+                expected: "a finite number of at least 0",
+            });
+        }
         if !j.is_finite() {
             return Err(Error::NonFiniteObjective { value: to_f64(j) });
         }

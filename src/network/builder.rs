@@ -34,6 +34,8 @@ pub struct Builder<T: Scalar, L = AnyLayer> {
 
 impl<T: Scalar, L: Layer<T>> Builder<T, L> {
     /// Starts a network with `inputs` input units.
+    ///
+    /// The layer type has to be named for boxes: `Builder::<f64, Box<dyn Layer<f64>>>::new(3)`.
     pub fn new(inputs: usize) -> Self {
         Self {
             inputs,

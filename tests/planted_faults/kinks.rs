@@ -106,6 +106,40 @@ fn absolute_value_at_0() {
     assert_eq!(line(0.0, 4.2, f).verdict, Verdict::Wrong);
 }
 
+/// The kink of ReLU is 1e-6 away: within the step, which would excuse 0.7, but not within an eighth of it.
+#[test]
+fn a_kink_nearby_excuses_nothing_else() {
+    let relu = |x: f64| x.max(0.0);
+    assert_eq!(line(1e-6, 1.0, relu).verdict, Verdict::SuspectedKink);
+    for g in [0.6, 0.7, 0.9] {
+        assert_eq!(line(1e-6, g, relu).verdict, Verdict::Wrong, "g = {g}");
+    }
+}
+
+/// At a jump the slopes run apart as the step shrinks: what the code says there is no derivative.
+#[test]
+fn a_jump_is_not_a_kink() {
+    let step = |x: f64| f64::from(x > 0.0);
+    for g in [0.0, 5.0, 1e4] {
+        assert_eq!(line(0.0, g, step).verdict, Verdict::Wrong, "g = {g}");
+    }
+}
+
+/// In `f32` beside a large J there is no closer look, and the slopes of both sides differ by curvature alone.
+#[test]
+fn curvature_is_no_kink_in_f32() {
+    let check = |g: f32| {
+        let f = |p: &[f32]| (100.0 + (20.0 * p[0]).sin(), vec![g]);
+        let top = std::f32::consts::PI / 40.0;
+        let report = GradientCheck::new().function(&[("p", 1)], &[top], f);
+        report.unwrap().blocks[0].verdict
+    };
+    assert_eq!(check(0.0), Verdict::Agrees);
+    for g in [0.45, -0.45] {
+        assert_eq!(check(g), Verdict::Wrong, "g = {g}");
+    }
+}
+
 /// A kink and a wrong entry in one block: wrong, and the table says where.
 #[test]
 fn a_wrong_entry_beside_a_kink_is_wrong() {

@@ -346,7 +346,7 @@ fn everything_is_send_and_sync() {
     error::<Error>();
 }
 
-/// One network, shared by threads that bring their own workspaces.
+/// One network for several threads, which bring their own workspaces.
 #[test]
 fn threads_share_a_network() {
     let (x, y) = data();
