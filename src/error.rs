@@ -69,7 +69,7 @@ pub enum Error {
     #[error("there are no examples, or all their weights are zero")]
     NoExamples,
     /// A matrix of the wrong shape.
-    #[error("{what} is {} × {}, expected {} × {}", found.0, found.1, expected.0, expected.1)]
+    #[error("{what}: expected {} × {}, found {} × {}{}", expected.0, expected.1, found.0, found.1, hint(what))]
     Shape {
         /// The matrix.
         what: &'static str,
@@ -78,8 +78,19 @@ pub enum Error {
         /// Rows and columns found.
         found: (usize, usize),
     },
+    /// Inputs and targets of different numbers of examples.
+    #[error(
+        "X is {} × {} and Y is {} × {}: a column is an example, so both need as many (for examples in rows see `row_major`)",
+        x.0, x.1, y.0, y.1
+    )]
+    ExampleCounts {
+        /// Rows and columns of X.
+        x: (usize, usize),
+        /// Rows and columns of Y.
+        y: (usize, usize),
+    },
     /// A slice of the wrong length.
-    #[error("{what} has {found} entries, expected {expected}")]
+    #[error("{what}: expected {expected} entries, found {found}")]
     Length {
         /// The slice.
         what: &'static str,
@@ -89,7 +100,7 @@ pub enum Error {
         found: usize,
     },
     /// A row-major buffer that is not a whole number of rows.
-    #[error("{what}: {length} values are not a whole number of rows of {row}")]
+    #[error("{what}: {length} values are not a whole number of rows of {row} values")]
     Ragged {
         /// The buffer.
         what: &'static str,
@@ -125,7 +136,7 @@ pub enum Error {
         layer: usize,
     },
     /// A NaN or an infinity in data or parameters that the caller gave.
-    #[error("{what} holds {value} at row {row}, column {col}")]
+    #[error("{what}: {value} at row {row}, column {col}{}", hint(what))]
     NonFiniteInput {
         /// Which input: `X`, `Y`, `θ`, `weights`, …
         what: &'static str,
@@ -137,7 +148,7 @@ pub enum Error {
         value: f64,
     },
     /// A target outside the domain of the cost.
-    #[error("target {value} of unit {unit}, example {example} is outside [{}, {}], the domain of the cost", domain.0, domain.1)]
+    #[error("target {value} of unit {unit}, example {example}: the cost needs targets in [{}, {}]", domain.0, domain.1)]
     Target {
         /// The output unit.
         unit: usize,
@@ -150,7 +161,8 @@ pub enum Error {
     },
     /// An output of the network at which the cost is not defined, as a negative one for a cross-entropy.
     #[error(
-        "output {value} of layer {layer}, unit {unit}, example {example} is outside the domain of the cost: {expected}"
+        "output {value} of layer {layer} (Θ{}), unit {unit}, example {example}: the cost needs outputs {expected}",
+        superscript(*.layer)
     )]
     Output {
         /// The last layer.
@@ -165,7 +177,7 @@ pub enum Error {
         expected: &'static str,
     },
     /// An activation that overflowed or became NaN in the forward pass.
-    #[error("layer {layer}, unit {unit} gave {value} for example {example}")]
+    #[error("layer {layer} (Θ{}), unit {unit}: {value} for example {example}", superscript(*.layer))]
     NonFinite {
         /// The layer.
         layer: usize,
@@ -246,6 +258,15 @@ pub enum Error {
         /// The type that lacks it.
         by: &'static str,
     },
+}
+
+/// What a reader of a message about X or Y may have overlooked.
+fn hint(what: &str) -> &'static str {
+    match what {
+        "X" => " (a column is an example, a row an input)",
+        "Y" => " (a column is an example, a row an output)",
+        _ => "",
+    }
 }
 
 /// The layer's number as the course writes it: 0 becomes `⁽¹⁾`.

@@ -20,6 +20,7 @@ pub trait Columns<'a, T: Scalar>: sealed::Sealed {
 
 impl<T> sealed::Sealed for &DMatrix<T> {}
 impl<T> sealed::Sealed for DMatrixView<'_, T> {}
+impl<T> sealed::Sealed for &DMatrixView<'_, T> {}
 impl<T> sealed::Sealed for &DVector<T> {}
 impl<T> sealed::Sealed for DVectorView<'_, T> {}
 
@@ -44,6 +45,12 @@ impl<'a, T: Scalar> Columns<'a, T> for &'a DVector<T> {
 impl<'a, T: Scalar> Columns<'a, T> for DVectorView<'a, T> {
     fn columns_view(self) -> DMatrixView<'a, T> {
         DMatrixView::from_slice(self.data.into_slice(), self.nrows(), 1)
+    }
+}
+
+impl<'a, T: Scalar> Columns<'a, T> for &DMatrixView<'a, T> {
+    fn columns_view(self) -> DMatrixView<'a, T> {
+        *self
     }
 }
 
@@ -105,7 +112,7 @@ impl<'a, T: Scalar> Examples<'a, T> {
     ///
     /// # Errors
     /// - [`Error::NoExamples`] if X has no columns.
-    /// - [`Error::Shape`] if Y has not as many columns as X.
+    /// - [`Error::ExampleCounts`] if Y has not as many columns as X.
     /// - [`Error::NonFiniteInput`] with the first entry of X, then of Y, that is NaN or infinite.
     pub fn new(x: impl Columns<'a, T>, y: impl Columns<'a, T>) -> Result<Self, Error> {
         let (x, y) = (x.columns_view(), y.columns_view());
@@ -113,10 +120,9 @@ impl<'a, T: Scalar> Examples<'a, T> {
             return Err(Error::NoExamples);
         }
         if y.ncols() != x.ncols() {
-            return Err(Error::Shape {
-                what: "Y",
-                expected: (y.nrows(), x.ncols()),
-                found: y.shape(),
+            return Err(Error::ExampleCounts {
+                x: x.shape(),
+                y: y.shape(),
             });
         }
         check_finite("X", x)?;
@@ -142,7 +148,7 @@ impl<'a, T: Scalar> Examples<'a, T> {
     /// - [`Error::Weight`] with the first weight that is negative or not finite.
     /// - [`Error::NoExamples`] if all are zero, [`Error::TotalWeight`] if T cannot hold their sum.
     pub fn weighted(mut self, weights: &'a [f64]) -> Result<Self, Error> {
-        check_length("the weights", self.len(), weights.len())?;
+        check_length("the example weights", self.len(), weights.len())?;
         if let Some(example) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
             return Err(Error::Weight {
                 example,

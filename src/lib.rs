@@ -16,6 +16,7 @@
 //! | [`gradient_check`] | the checker |
 //! | [`Error`] | everything that can be wrong |
 #![warn(unreachable_pub)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod activation;
 mod adapters;
@@ -37,12 +38,15 @@ mod workspace;
 pub use activation::{Activation, AnyActivation};
 #[cfg(feature = "argmin")]
 pub use adapters::argmin::ArgminProblem;
+#[cfg(feature = "argmin")]
+pub use argmin;
 pub use cost::{
     AnyCost, CategoricalCrossEntropy, Cost, CrossEntropy, Huber, LogCosh, Poisson, SquaredError,
 };
 pub use error::Error;
 pub use examples::{Columns, Examples, row_major};
 pub use gradient::{Accumulator, Backprop, CostParts, Gradient, unroll};
+pub use gradient_check::GradientCheck;
 pub use initialization::{Initialization, rng};
 pub use layer::{AnyLayer, Dense, Layer};
 pub use layout::{BlockLayout, Layout};

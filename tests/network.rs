@@ -214,10 +214,9 @@ fn bad_data_is_named() {
     ));
     assert!(matches!(
         Examples::new(&x, &DMatrix::zeros(2, 4)),
-        Err(Error::Shape {
-            what: "Y",
-            expected: (2, 5),
-            found: (2, 4)
+        Err(Error::ExampleCounts {
+            x: (3, 5),
+            y: (2, 4)
         })
     ));
     assert!(matches!(

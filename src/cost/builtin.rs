@@ -137,11 +137,11 @@ impl<T: Scalar> Cost<T> for AnyCost {
             Self::CrossEntropy => first_violation(
                 a,
                 y,
-                "in (0, 1), where 0 is allowed for y = 0 and 1 for y = 1",
+                "in (0, 1), or 0 where y = 0, or 1 where y = 1",
                 |a, y| (a > zero || a == zero && y == zero) && (a < one || a == one && y == one),
             ),
             Self::CategoricalCrossEntropy | Self::Poisson => {
-                first_violation(a, y, "above 0, or equal to 0 where y = 0", |a, y| {
+                first_violation(a, y, "above 0, or 0 where y = 0", |a, y| {
                     a > zero || a == zero && y == zero
                 })
             }

@@ -155,6 +155,9 @@ impl Block {
 /// layer's parameters are its [`blocks`](Self::blocks) one after the other, each column-major. Sizes are asked for once, when the
 /// network is built ([`cache_len`](Self::cache_len) in each pass). A network calls `forward` and `backward` with matrices of
 /// these shapes; with others an implementation may panic. The [module documentation](self) has a worked example.
+///
+/// A layer that wraps another has to pass on every method, those with a default too: without `cache_len` the inner layer has no
+/// room for what it keeps, without `link` the canonical costs lose their digits.
 pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// Rows of the input.
     fn inputs(&self) -> usize;

@@ -35,7 +35,14 @@ pub struct Builder<T: Scalar, L = AnyLayer> {
 impl<T: Scalar, L: Layer<T>> Builder<T, L> {
     /// Starts a network with `inputs` input units.
     ///
-    /// The layer type has to be named for boxes: `Builder::<f64, Box<dyn Layer<f64>>>::new(3)`.
+    /// Name the layer type here where it is not the default; the annotation of a `let` does not reach through `?`:
+    /// ```
+    /// use backprop::{Builder, Layer, activation::{Relu, Sigmoid}};
+    ///
+    /// let boxed = Builder::<f64, Box<dyn Layer<f64>>>::new(3).dense(4, Relu).dense(1, Sigmoid).zeros()?;
+    /// assert_eq!(boxed.parameters(), 4 * 4 + 5);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
     pub fn new(inputs: usize) -> Self {
         Self {
             inputs,
@@ -48,7 +55,8 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
     /// Adds a fully connected layer of `units` units on top of the present ones.
     ///
     /// With the default layer type the activation is one of ours. A `Builder<T, Dense<A>>` takes activations of type `A`, a
-    /// `Builder<T, Box<dyn Layer<T>>>` any.
+    /// `Builder<T, Box<dyn Layer<T>>>` any. Between ours, in a `Builder<T, AnyLayer<Dense<A>>>`, one of yours is
+    /// `.layer(AnyLayer::Custom(Dense::new(inputs, units, a)))`.
     pub fn dense<A>(self, units: usize, activation: A) -> Self
     where
         L: From<Dense<A>>,
@@ -83,7 +91,7 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
 
     /// The network with random weights, and biases 0.
     ///
-    /// Any generator of the `rand` world will do. [`rng`](crate::rng) gives a named one: with it the same seed gives the same
+    /// Any generator of `rand_core` 0.10 (`rand` 0.10) will do. [`rng`](crate::rng) gives a named one: with it the same seed gives the same
     /// parameters, bit for bit, on every platform.
     ///
     /// # Errors

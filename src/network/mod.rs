@@ -41,6 +41,20 @@ pub(crate) use parameters::check_theta;
 /// assert_eq!(a.map(f64::round).as_slice(), &[0.0, 0.0, 0.0, 1.0]);
 /// # Ok::<(), backprop::Error>(())
 /// ```
+///
+/// # Saving
+/// With the feature `serde` a network is plain data: its layers and θ. Loading refuses what is not a network: shapes that do not
+/// fit, numbers that are not finite. In JSON, `f64` keeps its last bit only with the feature `float_roundtrip` of `serde_json`.
+#[cfg_attr(feature = "serde", doc = "```")]
+#[cfg_attr(not(feature = "serde"), doc = "```text")]
+/// use backprop::{Network, activation::Sigmoid};
+///
+/// let network = Network::<f64>::builder(1).dense(1, Sigmoid).with_theta(&[0.1, 0.7])?;
+/// let text = serde_json::to_string(&network)?;
+/// let loaded: Network<f64> = serde_json::from_str(&text)?;
+/// assert_eq!(loaded, network);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network<T: Scalar, L = AnyLayer> {
     layers: Vec<L>,
@@ -280,6 +294,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 
     /// J and ∇J into the caller's buffers: what an optimiser calls in its loop, without allocation once they have grown.
+    /// Returns J in its two parts; [`total`](CostParts::total) is J.
     ///
     /// # Errors
     /// Those of [`backprop`](Self::backprop), and [`Error::Length`] if `gradient` has not P entries. What `gradient`

@@ -133,7 +133,7 @@ fn saturated_softmax_with_cross_entropy() {
     );
     assert!(expected, "{error}");
     let text = error.to_string();
-    assert!(text.contains("where 0 is allowed for y = 0"), "{text}");
+    assert!(text.contains("or 0 where y = 0"), "{text}");
 }
 
 /// On the edge of the domain, but with the target that makes the cost finite there: accepted, and right.
@@ -336,7 +336,7 @@ fn gradient_check_beside_the_edge_of_the_domain() {
         value,
         expected,
     };
-    let text = "in (0, 1), where 0 is allowed for y = 0 and 1 for y = 1";
+    let text = "in (0, 1), or 0 where y = 0, or 1 where y = 1";
     assert_eq!(found, Err(expected(1e-9, text)));
     // σ(±40) rounds to 1 or nearly 0.
     for z in [40.0, -40.0] {

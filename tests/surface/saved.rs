@@ -129,8 +129,11 @@ fn what_is_no_network_is_refused() {
     );
     let huge = usize::MAX.to_string();
     for (json, reason) in [
-        (file(1, &[unit()], "1"), "θ has 1 entries, expected 2"),
-        (file(1, &[unit()], "1,2,3"), "θ has 3 entries, expected 2"),
+        (file(1, &[unit()], "1"), "θ: expected 2 entries, found 1"),
+        (
+            file(1, &[unit()], "1,2,3"),
+            "θ: expected 2 entries, found 3",
+        ),
         (
             file(2, &[unit()], "1,2"),
             "takes 1 inputs, but the layer before it gives 2",
@@ -220,13 +223,13 @@ fn nan_in_theta_is_refused() {
     assert_eq!(read([0.5, 1.5]).unwrap().theta().as_slice(), &[0.5, 1.5]);
     for (bad, word) in [(f64::NAN, "NaN"), (f64::NEG_INFINITY, "-inf")] {
         let error = read([0.5, bad]).unwrap_err();
-        let expected = format!("θ holds {word} at row 1, column 0");
+        let expected = format!("θ: {word} at row 1, column 0");
         assert_eq!(error.to_string(), expected);
     }
     // 1e39 is a number, but not one of f32.
     assert!(read([0.5, 1e39]).is_ok());
     let error = Network::<f32>::deserialize(source([0.5, 1e39])).unwrap_err();
-    assert_eq!(error.to_string(), "θ holds inf at row 1, column 0");
+    assert_eq!(error.to_string(), "θ: inf at row 1, column 0");
 }
 
 #[test]
