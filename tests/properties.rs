@@ -21,9 +21,10 @@ use std::collections::BTreeSet;
 
 type Outcome = Result<(), TestCaseError>;
 
-/// The limit on |z| where results are compared to 1e-12. A saturated unit has not that many digits: 1 − σ(30) is 9e-14,
-/// which `f64` knows to 3 digits. Differences of J are compared less closely, and go to 30.
-const TAME: f64 = 3.0;
+/// The limit on |z| where results are compared to 1e-12. A unit that is saturated near 1 has lost the digits of 1 − a
+/// (1 − σ(30) is 9e-14, of which `f64` keeps 3), and where the next layer hangs on them no two computations agree to 1e-12: at 30 about
+/// one network in 60,000. Differences of J are compared less closely, and go to 30.
+const TAME: f64 = 10.0;
 
 fn largest(entries: &[f64]) -> f64 {
     entries.iter().fold(0.0, |max, e| max.max(e.abs()))
