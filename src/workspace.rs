@@ -94,7 +94,8 @@ impl<T: Scalar> Workspace<T> {
         Some(DMatrixView::from_slice(output, *rows, output.len() / rows))
     }
 
-    /// What layer l (from 0) kept of a pass for its backward pass: for [`Dense`](crate::Dense) z, column-major.
+    /// What layer l (from 0) kept of a pass for its backward pass. Of a [`Dense`](crate::Dense) layer at the end of a network it is
+    /// z⁽ᴸ⁾, the logits, column-major; of others it is the layer's own business.
     #[must_use]
     pub fn cache(&self, layer: usize) -> Option<&[T]> {
         Some(&self.layers.get(layer)?.cache)

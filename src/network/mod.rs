@@ -241,7 +241,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// δ⁽ᴸ⁾ is the cost's own (a − y for the canonical pairs); then layer by layer δ⁽ˡ⁾ = (W⁽ˡ⁾)ᵀ δ⁽ˡ⁺¹⁾ ∘ g′(z⁽ˡ⁾), where W is Θ without
     /// its bias column, Δ⁽ˡ⁾ = δ⁽ˡ⁺¹⁾ \[1; a⁽ˡ⁾]ᵀ, and in the end D⁽ˡ⁾ = (Δ⁽ˡ⁾ + λΘ⁽ˡ⁾)/m, without λ in column 0. D⁽ˡ⁾ has the
-    /// shape of Θ⁽ˡ⁾, s₍ₗ₊₁₎ × (sₗ + 1). With example weights m is Σw.
+    /// shape of Θ⁽ˡ⁾, s₍ₗ₊₁₎ × (sₗ + 1). With example weights m is Σw. (Rumelhart, Hinton, Williams 1986, doi:10.1038/323533a0.)
     ///
     /// # Errors
     /// - [`Error::Shape`] if X or Y do not fit the network, [`Error::Target`] if a target is outside the cost's domain.
