@@ -210,6 +210,9 @@ impl<T: Scalar> Accumulator<T> {
     /// [`Error::OtherNetwork`] if it was made for a network of another shape, [`Error::TotalWeight`] if Σ w overflows.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
         self.check(&other.layout)?;
+        if other.weight == 0.0 {
+            return Ok(()); // nothing was added to it
+        }
         self.weight = scalar_weight::<T>(self.weight + other.weight)?;
         self.delta += &other.delta;
         self.add_cost(other.cost);

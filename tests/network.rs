@@ -337,7 +337,12 @@ fn an_accumulator_stays_as_it_was_when_it_refuses() {
     assert_eq!(sums, before);
 
     sums.reset();
-    assert_eq!(sums, Accumulator::new(&network).unwrap());
+    let empty = Accumulator::new(&network).unwrap();
+    assert_eq!(sums, empty);
+    sums.merge(&empty).unwrap();
+    assert_eq!(sums, empty);
+    sums.merge(&before).unwrap();
+    assert_eq!(sums, before);
 }
 
 /// In f32 the weights of the first layer overflow, and the error says where: not in the cost, where it shows.
