@@ -17,7 +17,7 @@
 //!
 //! What differences cannot resolve they cannot prove: a block whose derivatives all lie below the floor, and differ, is
 //! [`Verdict::Undecided`]. In `f32` that is everything below about a thousandth of J, and a kink within the wide step cannot be told
-//! from a derivative that is half wrong. Check there what the layers compute, but prove the gradient on `network.map(f64::from)`.
+//! from a derivative that is half wrong. Check there what the layers compute, but prove the gradient on `network.map(f64::from)?`.
 //!
 //! The error is measured block by block, because a small wrong block vanishes in the norm of the whole gradient; signs are kept,
 //! and a block whose derivatives are all 0 has relative error 0, not 0/0.
