@@ -18,7 +18,8 @@ impl GradientCheck {
     /// The report has one block, `z`. Buffers to be written hold NaN before.
     ///
     /// # Errors
-    /// - [`Error::NoExamples`] or [`Error::Shape`] if z is empty, [`Error::NonFiniteInput`] if it is not finite, [`Error::NonFiniteObjective`] if g overflows there.
+    /// - [`Error::NoExamples`] or [`Error::Shape`] if z is empty, [`Error::NonFiniteInput`] if it is not finite,
+    ///   [`Error::NonFiniteObjective`] if g overflows there.
     /// - [`Error::Hyperparameter`] for a bad step, tolerance or constant of the activation.
     pub fn activation<'a, T: Scalar, A: Activation<T> + ?Sized>(
         &self,

@@ -1,5 +1,7 @@
 //! Every built-in activation against reference values, at the extremes, at NaN, and by its laws.
 
+#[path = "../common/builtin.rs"]
+mod builtin;
 mod laws;
 mod reference;
 
@@ -9,26 +11,13 @@ use backprop::activation::{
     Mish, Relu, Selu, Sigmoid, Silu, Sine, Softmax, Softplus, Softsign, Tanh,
 };
 use backprop::nalgebra::{DMatrix, convert};
+use builtin::ACTIVATIONS;
 use num_dual::{Dual2_64, Dual64};
 
-const ELEMENTWISE: [AnyActivation; 16] = [
-    Identity,
-    Sigmoid,
-    Tanh,
-    Relu,
-    LeakyRelu { slope: 0.01 },
-    Elu { alpha: 1.5 },
-    Selu,
-    Softplus,
-    Softsign,
-    Gelu,
-    GeluTanh,
-    Silu,
-    Mish,
-    HardTanh,
-    Sine,
-    Exponential,
-];
+/// All but softmax.
+fn elementwise() -> impl Iterator<Item = AnyActivation> {
+    ACTIVATIONS.into_iter().filter(|&g| g != Softmax)
+}
 
 /// λα of SELU.
 const SELU_FLOOR: f64 = 1.758_099_340_847_376_8;
@@ -154,7 +143,7 @@ fn dual_numbers_are_right_at_0_and_800() {
 fn dual_derivative_of_forward_is_backward() {
     let grid: Vec<f64> = (-48..=48).map(|i| f64::from(i) / 8.0).collect();
     let z = row::<f64>(&grid);
-    for g in ELEMENTWISE {
+    for g in elementwise() {
         let first = value(g, &z.map(dual));
         let second = value(g, &z.map(|z| Dual2_64::new(z, 1.0, 0.0)));
         let (plain, analytic) = (value(g, &z), slope(g, &z.map(dual)));
