@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub struct CostParts<T> {
     /// (1/Σw) Σ wₖ costₖ, the mean cost of an example.
     pub data: T,
-    /// λ/(2Σw) Σ Θ² over the penalised entries.
+    /// Ω/Σw of the [`Penalty`]: λ/(2Σw) Σ Θ² over the penalised entries for the course's.
     pub penalty: T,
 }
 
@@ -225,7 +225,7 @@ impl<T: Scalar> Accumulator<T> {
     /// # Errors
     /// - [`Error::NoExamples`] if nothing was added.
     /// - [`Error::OtherNetwork`] if the network has another shape.
-    /// - [`Error::Hyperparameter`] if λ is out of range.
+    /// - [`Error::Hyperparameter`] if λ is out of range, [`Error::Index`] if the penalty names a layer that is not there.
     /// - [`Error::NonFiniteObjective`] or [`Error::NonFiniteGradient`] if a sum overflowed.
     pub fn finish<L: Layer<T>>(
         &self,
@@ -248,7 +248,7 @@ impl<T: Scalar> Accumulator<T> {
         gradient: &mut [T],
     ) -> Result<CostParts<T>, Error> {
         self.check(network.layout_arc())?;
-        penalty.validate()?;
+        penalty.validate(&self.layout)?;
         check_length("the gradient", self.delta.len(), gradient.len())?;
         if self.weight == 0.0 {
             return Err(Error::NoExamples);

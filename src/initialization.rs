@@ -1,62 +1,174 @@
 //! Initial parameters from an explicit random generator.
 
 use crate::error::Error;
-use crate::layout::Layout;
+use crate::layout::BlockLayout;
 use crate::scalar::{Scalar, real};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 /// How weights start. Biases, the columns that no penalty acts on, start at 0.
 ///
-/// For a dense layer n is its number of inputs (fan-in) and s its number of units (fan-out).
+/// n is the number of inputs of the layer (fan-in), s that of its units (fan-out). A layer whose weights have variance 1/n passes on the
+/// variance of its inputs, one with 1/s that of the error on the way back; the rules below differ in what they weigh against what.
+/// Normal numbers are not truncated (Keras cuts them off at two standard deviations, PyTorch does not).
+///
+/// | rule | variance | for |
+/// |---|---|---|
+/// | LeCun | 1/n | tanh, SELU |
+/// | Glorot | 2/(n + s) | sigmoid, tanh, softmax |
+/// | He | 2/n | ReLU and its relatives |
+///
+/// A uniform distribution in \[−ε, ε) has variance ε²/3.
+///
+/// # Example
+/// Single layers may start by a rule of their own, and biases at any value:
+/// ```
+/// use backprop::{Initialization, Network, rng};
+/// use backprop::activation::{Relu, Softmax};
+///
+/// let mut rng = rng(1);
+/// let mut network = Network::<f64>::builder(4)
+///     .dense(8, Relu)
+///     .dense(3, Softmax)
+///     .initialize(Initialization::HeNormal, &mut rng)?;
+/// network.initialize_layer(1, Initialization::GlorotUniform, &mut rng)?;
+///
+/// let (weights, bias) = network.dense(1)?;
+/// assert!(weights.amax() < (6.0 / (8.0 + 3.0_f64)).sqrt());
+/// network.set_dense(1, &weights, bias.add_scalar(0.1).as_slice())?;
+/// # Ok::<(), backprop::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Initialization {
+    /// Every weight the same. Units that start alike stay alike: for single units, comparisons and tests.
+    Constant {
+        /// The weight, finite.
+        value: f64,
+    },
     /// Uniform in \[−ε, ε).
     Uniform {
         /// ε ≥ 0, finite. The course's exercise takes 0.12 (and draws the biases too).
         epsilon: f64,
     },
+    /// Normal with mean 0.
+    Normal {
+        /// The standard deviation, finite and at least 0.
+        sigma: f64,
+    },
+    /// Uniform with ε = √(3/n) (LeCun et al. 1998, doi:10.1007/3-540-49430-8_2, §4.6).
+    LecunUniform,
+    /// Normal with σ = √(1/n), from the same paper.
+    LecunNormal,
     /// Uniform with ε = √(6/(n + s)): the course's recommendation, and Glorot and Bengio's (AISTATS 2010, eq. 16).
-    /// For sigmoid, tanh and softmax.
     GlorotUniform,
-    /// Uniform with ε = √(6/n) (He et al. 2015, arXiv:1502.01852). For ReLU and its relatives.
+    /// Normal with σ = √(2/(n + s)), from the same paper (eq. 12).
+    GlorotNormal,
+    /// Uniform with ε = √(6/n) (He et al. 2015, doi:10.1109/ICCV.2015.123).
     HeUniform,
+    /// Normal with σ = √(2/n), from the same paper (eq. 10).
+    HeNormal,
+}
+
+/// A distribution of weights: its shape and its size.
+enum Draw {
+    Constant(f64),
+    Uniform(f64),
+    Normal(f64),
 }
 
 impl Initialization {
-    /// Writes initial values for every block of θ.
+    /// Writes initial values for the blocks of all layers, or of one.
     ///
     /// The draws are made in f64 and in the order of θ, then converted: networks of any scalar type start alike.
     pub(crate) fn fill<T: Scalar, R: Rng + ?Sized>(
         self,
-        layout: &Layout,
+        blocks: &[BlockLayout],
         theta: &mut [T],
         rng: &mut R,
     ) -> Result<(), Error> {
-        if let Self::Uniform { epsilon } = self
-            && !(epsilon >= 0.0 && real::<T>(epsilon).is_finite())
-        {
-            return Err(Error::Hyperparameter {
-                name: "ε of the initialiser",
-                value: epsilon,
-                expected: "a finite number of at least 0",
-            });
-        }
-        for place in layout.blocks() {
+        self.validate::<T>()?;
+        let mut normal = Normal::default();
+        for place in blocks {
             let block = place.block();
+            let fan_in = (block.cols - block.penalised_from_column) as f64;
+            let draw = self.draw(fan_in, block.rows as f64);
             theta[place.range()].fill(T::zero());
-            let (fan_in, fan_out) = (block.cols - block.penalised_from_column, block.rows);
-            let epsilon = match self {
-                Self::Uniform { epsilon } => epsilon,
-                Self::GlorotUniform => (6.0 / (fan_in as f64 + fan_out as f64)).sqrt(),
-                Self::HeUniform => (6.0 / fan_in as f64).sqrt(),
-            };
             for entry in &mut theta[place.penalised()] {
-                *entry = real(epsilon * (2.0 * unit(rng) - 1.0));
+                *entry = real(match draw {
+                    Draw::Constant(value) => value,
+                    Draw::Uniform(epsilon) => epsilon * (2.0 * unit(rng) - 1.0),
+                    Draw::Normal(sigma) => sigma * normal.draw(rng),
+                });
             }
         }
         Ok(())
+    }
+
+    fn validate<T: Scalar>(self) -> Result<(), Error> {
+        let (name, value, largest, expected) = match self {
+            Self::Constant { value } => {
+                let name = "the value of the initialiser";
+                (name, value, value.abs(), "a finite number")
+            }
+            Self::Uniform { epsilon } => {
+                let expected = "a finite number of at least 0";
+                ("ε of the initialiser", epsilon, epsilon, expected)
+            }
+            Self::Normal { sigma } => {
+                // The polar method draws nothing beyond 12.1 σ: s is 2⁻¹⁰⁴ at least.
+                let expected = "a number of at least 0, so small that no draw overflows";
+                ("σ of the initialiser", sigma, 13.0 * sigma, expected)
+            }
+            _ => return Ok(()),
+        };
+        if largest >= 0.0 && real::<T>(largest).is_finite() {
+            return Ok(());
+        }
+        Err(Error::Hyperparameter {
+            name,
+            value,
+            expected,
+        })
+    }
+
+    fn draw(self, fan_in: f64, fan_out: f64) -> Draw {
+        match self {
+            Self::Constant { value } => Draw::Constant(value),
+            Self::Uniform { epsilon } => Draw::Uniform(epsilon),
+            Self::Normal { sigma } => Draw::Normal(sigma),
+            Self::LecunUniform => Draw::Uniform((3.0 / fan_in).sqrt()),
+            Self::LecunNormal => Draw::Normal((1.0 / fan_in).sqrt()),
+            Self::GlorotUniform => Draw::Uniform((6.0 / (fan_in + fan_out)).sqrt()),
+            Self::GlorotNormal => Draw::Normal((2.0 / (fan_in + fan_out)).sqrt()),
+            Self::HeUniform => Draw::Uniform((6.0 / fan_in).sqrt()),
+            Self::HeNormal => Draw::Normal((2.0 / fan_in).sqrt()),
+        }
+    }
+}
+
+/// Standard normal numbers by the polar method (Marsaglia, Bray 1964, doi:10.1137/1006063), which gives two at a time.
+///
+/// Its one function that platforms round differently is the logarithm: `libm`'s is the same everywhere.
+#[derive(Default)]
+struct Normal {
+    spare: Option<f64>,
+}
+
+impl Normal {
+    fn draw<R: Rng + ?Sized>(&mut self, rng: &mut R) -> f64 {
+        if let Some(spare) = self.spare.take() {
+            return spare;
+        }
+        loop {
+            let (u, v) = (2.0 * unit(rng) - 1.0, 2.0 * unit(rng) - 1.0);
+            let s = u * u + v * v;
+            if s > 0.0 && s < 1.0 {
+                let scale = (-2.0 * libm::log(s) / s).sqrt();
+                self.spare = Some(scale * v);
+                return scale * u;
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! | [`Network`] | layers and one flat θ; [`forward`](Network::forward), [`cost`](Network::cost), [`backprop`](Network::backprop), [`gradient_vector`](Network::gradient_vector) |
 //! | [`Builder`], [`Initialization`] | how a network comes to be |
 //! | [`Examples`] | X, Y and weights, validated once |
-//! | [`Objective`], [`Penalty`] | what is minimised: a cost and a penalty |
+//! | [`Objective`], [`Penalty`], [`Strength`] | what is minimised: a cost and a penalty |
 //! | [`Backprop`], [`Gradient`], [`CostParts`] | J, ∇J, and each D as a view of it |
 //! | [`Workspace`] | the buffers of a pass, reused |
 //! | [`Accumulator`] | Σ w·cost, Σ w and Δ over any number of batches |
@@ -54,6 +54,6 @@ pub use nalgebra;
 pub use network::{Builder, Network};
 pub use objective::Objective;
 pub use rand_xoshiro;
-pub use regularization::Penalty;
+pub use regularization::{Penalty, Strength};
 pub use scalar::Scalar;
 pub use workspace::Workspace;

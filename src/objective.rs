@@ -3,20 +3,21 @@
 use crate::cost::AnyCost;
 use crate::cost::Cost;
 use crate::error::Error;
+use crate::layout::Layout;
 use crate::regularization::Penalty;
 use crate::scalar::Scalar;
 
-/// The objective J(θ) = (1/m) Σₖ costₖ + λ/(2m) Σ Θ²: a cost and a penalty.
+/// The objective J(θ) = (1/m) (Σₖ costₖ + Ω(θ)): a cost and a penalty.
 ///
 /// Its constants are `f64` whatever the network computes in, so that one objective serves `f32`, `f64` and dual
 /// numbers.
 ///
 /// # Example
 /// ```
-/// use backprop::{CrossEntropy, Objective};
+/// use backprop::{CrossEntropy, Objective, Penalty};
 ///
 /// let objective = Objective::new(CrossEntropy).l2(3.0);
-/// assert_eq!(objective.penalty.lambda(), 3.0);
+/// assert_eq!(objective.penalty, Penalty::l2(3.0));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -38,18 +39,32 @@ impl<C> Objective<C> {
         }
     }
 
-    /// The same cost with the course's penalty λ/(2m) Σ Θ², biases exempt.
+    /// With the course's penalty λ/(2m) Σ Θ², biases exempt. Sets the penalty's λ₂ and leaves the rest of it as it is.
     #[must_use]
     pub fn l2(mut self, lambda: f64) -> Self {
-        self.penalty = Penalty::l2(lambda);
+        self.penalty.general().l2 = lambda;
         self
     }
 
-    pub(crate) fn validate<T: Scalar>(&self) -> Result<(), Error>
+    /// With λ/m Σ |Θ|, biases exempt. Sets the penalty's λ₁ and leaves the rest of it as it is.
+    #[must_use]
+    pub fn l1(mut self, lambda: f64) -> Self {
+        self.penalty.general().l1 = lambda;
+        self
+    }
+
+    /// With any [`Penalty`], one by layers or blocks too, in place of the present one.
+    #[must_use]
+    pub fn penalty(mut self, penalty: Penalty) -> Self {
+        self.penalty = penalty;
+        self
+    }
+
+    pub(crate) fn validate<T: Scalar>(&self, layout: &Layout) -> Result<(), Error>
     where
         C: Cost<T>,
     {
         self.cost.validate()?;
-        self.penalty.validate()
+        self.penalty.validate(layout)
     }
 }

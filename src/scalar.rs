@@ -39,6 +39,18 @@ pub(crate) fn first_non_finite<T: Scalar>(values: &[T]) -> Option<usize> {
     values.iter().position(|x| !x.is_finite())
 }
 
+/// −1, 0 or 1; 0 at 0, and of a dual number without a derivative. (`RealField::signum` is 1 at 0.)
+#[inline]
+pub(crate) fn sign<T: Scalar>(x: T) -> T {
+    if x > T::zero() {
+        T::one()
+    } else if x < T::zero() {
+        -T::one()
+    } else {
+        T::zero()
+    }
+}
+
 /// σ(z) = 1/(1 + e⁻ᶻ), with the exponential of −|z| alone, so that nothing overflows (dual parts neither).
 #[inline]
 pub(crate) fn sigmoid<T: Scalar>(z: T) -> T {

@@ -10,7 +10,9 @@ mod common;
 
 use backprop::gradient_check::GradientCheck;
 use backprop::nalgebra::{DMatrix, DVector};
-use backprop::{Accumulator, Examples, Layer, Network, Objective, Penalty, Workspace, unroll};
+use backprop::{
+    Accumulator, Examples, Layer, Network, Objective, Penalty, Strength, Workspace, unroll,
+};
 use common::{Case, cases, config};
 use num_dual::Dual64;
 use proptest::collection::vec;
@@ -165,7 +167,9 @@ fn pass(case: &Case, workspace: &mut Workspace<f64>) -> Vec<f64> {
 fn cases_cover_what_they_promise() {
     let mut runner = TestRunner::new(config());
     let (mut hidden, mut pairs, mut sizes) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    let (mut zero_weights, mut penalties, mut largest_z) = (0, 0, 0.0_f64);
+    let (mut zero_weights, mut largest_z) = (0, 0.0_f64);
+    // Cases with a penalty; with λ₁, with λ₂ and with both in a layer; and with layers that differ.
+    let [mut penalties, mut l1, mut l2, mut both, mut unlike] = [0_u32; 5];
     for _ in 0..runner.config().cases {
         let case = cases(30.0).new_tree(&mut runner).unwrap().current();
         let network = &case.network;
@@ -178,7 +182,13 @@ fn cases_cover_what_they_promise() {
         sizes.insert(("depth", network.depth()));
         sizes.insert(("examples", case.x.ncols()));
         zero_weights += u32::from(case.weights.is_some_and(|w| w.contains(&0.0)));
+        let of = |layer| case.objective.penalty.strength(layer, 0);
+        let all: Vec<Strength> = (0..network.depth()).map(of).collect();
         penalties += u32::from(case.objective.penalty != Penalty::none());
+        l1 += u32::from(all.iter().any(|s| s.l1 > 0.0));
+        l2 += u32::from(all.iter().any(|s| s.l2 > 0.0));
+        both += u32::from(all.iter().any(|s| s.l1 > 0.0 && s.l2 > 0.0));
+        unlike += u32::from(all.windows(2).any(|s| s[0] != s[1]));
 
         let mut workspace = Workspace::new();
         network.forward_into(&case.x, &mut workspace).unwrap();
@@ -191,6 +201,7 @@ fn cases_cover_what_they_promise() {
     assert_eq!(sizes.len(), 9 + 9 + 5 + 9, "{sizes:?}");
     let half = runner.config().cases / 2;
     assert!(zero_weights > half / 4 && penalties > half / 2 && penalties < half + half / 2);
+    assert!(l1.min(l2) > half / 3 && both.min(unlike) > half / 6);
     assert!(largest_z > 25.0 && largest_z < 30.0 * (1.0 + 1e-12));
 }
 

@@ -4,7 +4,7 @@
 //! the innermost one runs down a column with independent entries, which the compiler vectorises for `f32` and `f64`.
 //! Of nalgebra's products none is used: `tr_mul` never reaches its fast path, and `gemm` allocates.
 
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, sign};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// z = b + W x for every example: Z = [b W] [1; X].
@@ -204,6 +204,15 @@ pub(crate) fn sum_of_squares<T: Scalar>(x: &[T]) -> T {
     sum_of_squares(left) + sum_of_squares(right)
 }
 
+/// The sum of magnitudes by halves, as [`sum`].
+pub(crate) fn sum_of_magnitudes<T: Scalar>(x: &[T]) -> T {
+    if x.len() <= 32 {
+        return x.iter().fold(T::zero(), |sum, &x| sum + x * sign(x));
+    }
+    let (left, right) = x.split_at(x.len() / 2);
+    sum_of_magnitudes(left) + sum_of_magnitudes(right)
+}
+
 /// The index of the largest entry of a slice that is not empty; 0 if its first entry is NaN.
 pub(crate) fn index_of_max<T: Scalar>(x: &[T]) -> usize {
     (1..x.len()).fold(0, |best, i| if x[i] > x[best] { i } else { best })
@@ -261,5 +270,7 @@ mod tests {
         let tenth = vec![0.1_f32; 1_000_000];
         assert!((sum(&tenth) / 100_000.0 - 1.0).abs() < 1e-6);
         assert!((sum_of_squares(&tenth) / 10_000.0 - 1.0).abs() < 1e-6);
+        let negative: Vec<f32> = tenth.iter().map(|x| -x).collect();
+        assert!((sum_of_magnitudes(&negative) / 100_000.0 - 1.0).abs() < 1e-6);
     }
 }

@@ -102,7 +102,8 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
         rng: &mut R,
     ) -> Result<Network<T, L>, Error> {
         let mut network = self.zeros()?;
-        initialization.fill(&network.layout, network.theta.as_mut_slice(), rng)?;
+        let blocks = network.layout.blocks();
+        initialization.fill(blocks, network.theta.as_mut_slice(), rng)?;
         Ok(network)
     }
 }

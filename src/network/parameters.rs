@@ -3,9 +3,11 @@
 use super::Network;
 use crate::error::Error;
 use crate::examples::{Columns, check_finite, check_length};
+use crate::initialization::Initialization;
 use crate::layer::Layer;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView, DVector};
+use rand_xoshiro::rand_core::Rng;
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// θ, all parameters in one vector: \[Θ⁽¹⁾(:); Θ⁽²⁾(:); …].
@@ -79,6 +81,22 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             target.copy_from_slice(column.as_slice());
         }
         Ok(())
+    }
+
+    /// Draws the weights of layer l (from 0) anew and sets its biases to 0, for layers that start by a rule of their own:
+    /// see [`Initialization`].
+    ///
+    /// # Errors
+    /// [`Error::Index`] if there is no such layer, [`Error::Hyperparameter`] if a constant of the initialiser is out of range. The network is
+    /// unchanged then.
+    pub fn initialize_layer<R: Rng + ?Sized>(
+        &mut self,
+        layer: usize,
+        initialization: Initialization,
+        rng: &mut R,
+    ) -> Result<(), Error> {
+        let blocks = self.layout.layer_blocks(layer)?;
+        initialization.fill(blocks, self.theta.as_mut_slice(), rng)
     }
 
     /// Weights (outputs × inputs) and bias (outputs) of dense layer l (from 0), apart: the columns of Θ = \[b W].

@@ -189,7 +189,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         objective: &Objective<C>,
         workspace: &mut Workspace<T>,
     ) -> Result<CostParts<T>, Error> {
-        objective.validate()?;
+        objective.validate(&self.layout)?;
         let sum = self.sum_costs(theta, examples, &objective.cost, workspace)?;
         let sums = (sum, examples.weight);
         finish(&self.layout, &objective.penalty, theta, sums, None)
@@ -204,7 +204,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         gradient: &mut [T],
     ) -> Result<CostParts<T>, Error> {
         check_length("the gradient", self.parameters(), gradient.len())?;
-        objective.validate()?;
+        objective.validate(&self.layout)?;
         let cost = &objective.cost;
         let sum = self.sum_costs(theta, examples, cost, workspace)?;
         self.run_backward(theta, examples, cost, workspace, Some(&mut *gradient), None)?;
@@ -244,7 +244,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<(), Error> {
         let (rows, m) = examples.x.shape();
         check_length("the gradient with respect to X", rows * m, gradient.len())?;
-        objective.validate()?;
+        objective.validate(&self.layout)?;
         let cost = &objective.cost;
         self.sum_costs(theta, examples, cost, workspace)?;
         let view = Some(DMatrixViewMut::from_slice(gradient, rows, m));

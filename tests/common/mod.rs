@@ -12,7 +12,7 @@ use backprop::cost::{
 use backprop::layer::{AnyLayer, Dense, Layer};
 use backprop::nalgebra::DMatrix;
 use backprop::rand_xoshiro::rand_core::Rng;
-use backprop::{Examples, Network, Objective, rng};
+use backprop::{Examples, Network, Objective, Strength, rng};
 pub(crate) use builtin::ACTIVATIONS;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -64,11 +64,15 @@ impl Case {
             ),
             other => panic!("{other:?} is not of these networks"),
         };
-        matches!(self.objective.cost, Huber { .. }) || self.network.layers().iter().any(piecewise)
+        let blocks = 0..self.network.depth();
+        let mut strengths = blocks.map(|layer| self.objective.penalty.strength(layer, 0));
+        matches!(self.objective.cost, Huber { .. })
+            || strengths.any(|strength| strength.l1 > 0.0)
+            || self.network.layers().iter().any(piecewise)
     }
 }
 
-/// Depth 1 to 5, widths 1 to 9, any activations, any cost with outputs in its domain, any λ and weights, m from 1 to 9.
+/// Depth 1 to 5, widths 1 to 9, any activations, any cost with outputs in its domain, any penalty and weights, m from 1 to 9.
 ///
 /// θ is scaled so that no |z| exceeds a random number, which is at most `limit`.
 pub(crate) fn cases(limit: f64) -> impl Strategy<Value = Case> {
@@ -85,13 +89,13 @@ pub(crate) fn cases(limit: f64) -> impl Strategy<Value = Case> {
         vec(1..=9_usize, 2..=6),
         vec(0..ACTIVATIONS.len() - 1, 5),
         (costs, any::<usize>()),
-        prop_oneof![Just(0.0), 0.01..4.0],
+        proptest::option::of((strengths(), vec((0..5_usize, strengths()), 0..3))),
         1..=9_usize,
         proptest::option::of(weights),
         (0.5..limit, any::<u64>()),
     )
         .prop_map(
-            |(sizes, hidden, (cost, pick), lambda, m, weights, numbers)| {
+            |(sizes, hidden, (cost, pick), penalty, m, weights, numbers)| {
                 let outputs = sizes[sizes.len() - 1];
                 let fitting = ACTIVATIONS.iter().filter(|&g| fits(cost, *g, outputs));
                 let fitting: Vec<_> = fitting.collect();
@@ -111,7 +115,14 @@ pub(crate) fn cases(limit: f64) -> impl Strategy<Value = Case> {
                     }
                     weights
                 });
-                let objective = Objective::new(cost).l2(lambda);
+                let mut objective = Objective::new(cost);
+                if let Some((Strength { l1, l2 }, exceptions)) = penalty {
+                    objective = objective.l1(l1).l2(l2);
+                    for (layer, strength) in exceptions {
+                        let penalty = objective.penalty.layer(layer % network.depth(), strength);
+                        objective.penalty = penalty;
+                    }
+                }
                 Case {
                     network,
                     objective,
@@ -121,6 +132,12 @@ pub(crate) fn cases(limit: f64) -> impl Strategy<Value = Case> {
                 }
             },
         )
+}
+
+/// λ₁ and λ₂ of a penalty, each 0 in half of the cases.
+fn strengths() -> impl Strategy<Value = Strength> {
+    let lambda = || prop_oneof![Just(0.0), 0.01..4.0];
+    (lambda(), lambda()).prop_map(|(l1, l2)| Strength { l1, l2 })
 }
 
 /// Whether the outputs of an activation are inside the domain of a cost, whatever z is.

@@ -68,9 +68,9 @@ fn the_form_is_settled() {
     assert_eq!(serde_json::to_string(&network).unwrap(), json);
 
     let written = |cost: AnyCost| serde_json::to_string(&Objective::new(cost).l2(0.5)).unwrap();
-    let expected = r#"{"cost":"categorical_cross_entropy","penalty":{"lambda":0.5}}"#;
+    let expected = r#"{"cost":"categorical_cross_entropy","penalty":{"strength":{"l1":0.0,"l2":0.5},"exceptions":[]}}"#;
     assert_eq!(written(CategoricalCrossEntropy), expected);
-    let expected = r#"{"cost":{"huber":{"delta":2.0}},"penalty":{"lambda":0.5}}"#;
+    let expected = r#"{"cost":{"huber":{"delta":2.0}},"penalty":{"strength":{"l1":0.0,"l2":0.5},"exceptions":[]}}"#;
     assert_eq!(written(Huber { delta: 2.0 }), expected);
     for cost in [
         CrossEntropy,
