@@ -205,8 +205,8 @@ impl Penalty {
 impl Strength {
     fn validate(self) -> Result<(), Error> {
         for (name, value) in [
-            ("λ₁ of the penalty", self.l1),
-            ("λ₂ of the penalty", self.l2),
+            ("λ of the L1 penalty", self.l1),
+            ("λ of the L2 penalty", self.l2),
         ] {
             if !(value >= 0.0 && value.is_finite()) {
                 return Err(Error::Hyperparameter {

@@ -352,8 +352,8 @@ fn malformed_cases_name_file_and_field() {
 #[test]
 fn values_that_no_network_can_have_name_the_pass() {
     let negative = Folder::changed("negative", |c| c["spec"]["lambda"] = json!(-1.0)).failures();
-    assert!(negative[0].starts_with("case.json: f64 pass: λ is -1"));
-    assert!(negative[1].starts_with("case.json: J and grad in f32: λ is -1"));
+    assert!(negative[0].starts_with("case.json: f64 pass: λ of the L2 penalty is -1"));
+    assert!(negative[1].starts_with("case.json: J and grad in f32: λ of the L2 penalty is -1"));
 }
 
 /// One entry of each field, off by 1e-10 of its size, is found, and nothing else is.

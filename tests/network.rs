@@ -238,7 +238,7 @@ fn bad_data_is_named() {
         assert!(matches!(
             refused,
             Err(Error::Hyperparameter {
-                name: "λ₂ of the penalty",
+                name: "λ of the L2 penalty",
                 ..
             })
         ));

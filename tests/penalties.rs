@@ -309,10 +309,10 @@ fn bad_strengths_and_places_are_refused() {
     for bad in [-1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let (l1, l2) = (Strength { l1: bad, l2: 0.0 }, Strength { l1: 0.0, l2: bad });
         for (penalty, expected) in [
-            (Penalty::l1(bad), "λ₁ of the penalty"),
-            (Penalty::l2(bad), "λ₂ of the penalty"),
-            (Penalty::none().layer(1, l1), "λ₁ of the penalty"),
-            (Penalty::none().block(0, 0, l2), "λ₂ of the penalty"),
+            (Penalty::l1(bad), "λ of the L1 penalty"),
+            (Penalty::l2(bad), "λ of the L2 penalty"),
+            (Penalty::none().layer(1, l1), "λ of the L1 penalty"),
+            (Penalty::none().block(0, 0, l2), "λ of the L2 penalty"),
         ] {
             match refused(&penalty) {
                 Error::Hyperparameter { name, value, .. } => {
