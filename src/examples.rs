@@ -110,6 +110,8 @@ pub struct Examples<'a, T: Scalar> {
 impl<'a, T: Scalar> Examples<'a, T> {
     /// X and Y with one example a column each, all of weight 1.
     ///
+    /// Derivation: [(1)](crate::derivation#input).
+    ///
     /// # Errors
     /// - [`Error::NoExamples`] if X has no columns.
     /// - [`Error::ExampleCounts`] if Y has not as many columns as X.

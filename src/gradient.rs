@@ -179,6 +179,8 @@ impl<T: Scalar> Accumulator<T> {
 
     /// Adds the examples of a batch at the network's present θ.
     ///
+    /// Derivation: [(17)](crate::derivation#accumulator).
+    ///
     /// # Errors
     /// - [`Error::OtherNetwork`] if the network has not the shape of the one that these sums were made for.
     /// - [`Error::TotalWeight`] if Σ w overflows, and those of [`Network::backprop`]. The sums are unchanged then.
@@ -206,6 +208,8 @@ impl<T: Scalar> Accumulator<T> {
 
     /// Adds the sums of another accumulator.
     ///
+    /// Derivation: [(19)](crate::derivation#merge).
+    ///
     /// # Errors
     /// [`Error::OtherNetwork`] if it was made for a network of another shape, [`Error::TotalWeight`] if Σ w overflows.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
@@ -221,6 +225,8 @@ impl<T: Scalar> Accumulator<T> {
     }
 
     /// J and D = (Δ + λΘ)/Σw of all examples added so far, Θ being that of `network`.
+    ///
+    /// Derivation: [(21)](crate::derivation#regularised-gradient).
     ///
     /// # Errors
     /// - [`Error::NoExamples`] if nothing was added.
@@ -278,6 +284,8 @@ impl<T: Scalar> Accumulator<T> {
     }
 
     /// Δ, unrolled as θ is.
+    ///
+    /// Derivation: [(17)](crate::derivation#accumulator).
     #[must_use]
     pub fn delta(&self) -> &DVector<T> {
         &self.delta
@@ -369,6 +377,8 @@ pub(crate) fn check_gradient<T: Scalar>(layout: &Layout, gradient: &[T]) -> Resu
 }
 
 /// Unrolls matrices into one vector, \[Θ⁽¹⁾(:); Θ⁽²⁾(:); …], each column by column. The inverse is [`Network::roll`].
+///
+/// Derivation: [(23)](crate::derivation#unrolled).
 ///
 /// # Example
 /// ```

@@ -9,6 +9,8 @@ use std::ops::Range;
 
 /// The order of the parameters in θ and in ∇J: layer by layer, block by block, each column-major, as Octave's `(:)`.
 ///
+/// Derivation: [(23)](crate::derivation#unrolled).
+///
 /// Sizes are read from the layers once, when a network is built, and kept here. Optimisers find the entries that take
 /// a penalty or decay, checks and tables the names of the blocks.
 ///

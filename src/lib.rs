@@ -35,6 +35,11 @@ mod regularization;
 mod scalar;
 mod workspace;
 
+// Of two definitions of a link the first counts: this goes before the page's own.
+#[cfg_attr(not(feature = "argmin"), doc = "[`ArgminProblem`]: crate#features")]
+#[doc = include_str!("../docs/rendered/derivation.md")]
+pub mod derivation {}
+
 pub use activation::{Activation, AnyActivation};
 #[cfg(feature = "argmin")]
 pub use adapters::argmin::ArgminProblem;

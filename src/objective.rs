@@ -9,6 +9,8 @@ use crate::scalar::Scalar;
 
 /// The objective J(θ) = (1/m) (Σₖ costₖ + Ω(θ)): a cost and a penalty.
 ///
+/// Derivation: [(6)](crate::derivation#objective).
+///
 /// Its constants are `f64` whatever the network computes in, so that one objective serves `f32`, `f64` and dual
 /// numbers.
 ///

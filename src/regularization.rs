@@ -15,10 +15,14 @@ pub struct Strength {
     /// λ₁, of the sum of magnitudes (L1, the lasso): pulls entries to exactly 0.
     pub l1: f64,
     /// λ₂, of half the sum of squares (L2, the course's λ): pulls entries towards 0 in proportion.
+    ///
+    /// Derivation: [(20)](crate::derivation#penalty).
     pub l2: f64,
 }
 
 /// The penalty on the parameters, Ω(θ)/m with Ω = λ₁ Σ |Θ| + λ₂/2 Σ Θ² over all entries but the bias columns.
+///
+/// Derivation: [(22)](crate::derivation#elastic-net).
 ///
 /// With λ₁ = 0 it is the course's λ/(2m) Σ Θ², with λ₂ = 0 the lasso's (Tibshirani 1996, doi:10.1111/j.2517-6161.1996.tb02080.x), with both
 /// the elastic net (Zou, Hastie 2005, doi:10.1111/j.1467-9868.2005.00503.x). In D it is (λ₁ sign Θ + λ₂ Θ)/m with sign 0 = 0, which is the
@@ -90,6 +94,8 @@ impl Penalty {
     }
 
     /// λ₁/m Σ |Θ| + λ₂/(2m) Σ Θ². (scikit-learn's `alpha` and `l1_ratio` ρ are λ₁ = αρ and λ₂ = α(1 − ρ).)
+    ///
+    /// Derivation: [(22)](crate::derivation#elastic-net).
     #[must_use]
     pub fn elastic_net(l1: f64, l2: f64) -> Self {
         Self {

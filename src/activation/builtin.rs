@@ -39,6 +39,8 @@ pub enum AnyActivation {
     /// a = z.
     Identity,
     /// a = 1/(1 + e⁻ᶻ), the course's g.
+    ///
+    /// Derivation: [(8)](crate::derivation#sigmoid-slope).
     Sigmoid,
     /// a = tanh z.
     Tanh,
@@ -75,6 +77,8 @@ pub enum AnyActivation {
     /// a = eᶻ.
     Exponential,
     /// aᵢ = e^(zᵢ)/Σⱼ e^(zⱼ) over the units of an example.
+    ///
+    /// Derivation: [(14)](crate::derivation#softmax).
     Softmax,
 }
 

@@ -97,9 +97,13 @@ pub use builtin::AnyActivation::{
 /// `Box<dyn Activation<T>>` is paid once a layer. The [module documentation](self) shows one of your own.
 pub trait Activation<T: Scalar>: Debug + Send + Sync {
     /// a = g(z). Every entry of `a` must be written; what it held before is unspecified.
+    ///
+    /// Derivation: [(3)](crate::derivation#activation).
     fn forward(&self, z: DMatrixView<'_, T>, a: DMatrixViewMut<'_, T>);
 
     /// δ ← (∂a/∂z)ᵀ δ for every example: on entry `delta` is ∂cost/∂a, on return ∂cost/∂z.
+    ///
+    /// Derivation: [(11)](crate::derivation#recurrence), [(12)](crate::derivation#output-error-general) and [(13)](crate::derivation#recurrence-general).
     ///
     /// Elementwise functions multiply by g′(z); `a` = g(z) is there because many derivatives are cheaper from it.
     fn backward(&self, z: DMatrixView<'_, T>, a: DMatrixView<'_, T>, delta: DMatrixViewMut<'_, T>);

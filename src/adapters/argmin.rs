@@ -13,6 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// J and ∇J of a network over fixed examples as an `argmin` problem in the flat θ, a `Vec<T>` (feature `argmin`).
 ///
+/// Derivation: [(25)](crate::derivation#minimise).
+///
 /// argmin asks for the cost and for the gradient of a point in two calls. Here one pass computes both, and the
 /// second call is answered from the first. The network is not cloned, and the workspace is reused; the network itself
 /// stays as it is: set the parameters that argmin found with [`Network::set_theta`]. T is `f32` or `f64`: of a dual

@@ -27,10 +27,16 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 #[non_exhaustive]
 pub enum AnyCost {
     /// −Σ \[y ln a + (1 − y) ln(1 − a)], the course's cost: binary, summed over the outputs; y may be soft.
+    ///
+    /// Derivation: [(5)](crate::derivation#cross-entropy) and [(9)](crate::derivation#output-error).
     CrossEntropy,
     /// −Σ y ln a. The targets of an example need not sum to 1.
+    ///
+    /// Derivation: [(15)](crate::derivation#softmax-error).
     CategoricalCrossEntropy,
     /// ½ Σ (a − y)².
+    ///
+    /// Derivation: [(16)](crate::derivation#other-pairs).
     SquaredError,
     /// Quadratic up to |a − y| = δ, linear beyond (Huber 1964, doi:10.1214/aoms/1177703732).
     Huber {
@@ -40,6 +46,8 @@ pub enum AnyCost {
     /// Σ ln cosh(a − y).
     LogCosh,
     /// Σ a − y ln a: the negative log-likelihood of counts y with mean a, without the constant ln y!.
+    ///
+    /// Derivation: [(16)](crate::derivation#other-pairs).
     Poisson,
 }
 

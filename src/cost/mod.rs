@@ -122,9 +122,13 @@ pub struct Violation {
 /// [module documentation](self) has the formulas of the built-in ones, and an example of one of your own.
 pub trait Cost<T: Scalar>: Debug + Send + Sync {
     /// The cost of each example, written to `values` (of length m).
+    ///
+    /// Derivation: [(5)](crate::derivation#cross-entropy).
     fn values(&self, at: Outputs<'_, T>, values: &mut [T]);
 
     /// If `at.z` is present ∂cost/∂z, else ∂cost/∂a, written to every entry of `delta` (K × m).
+    ///
+    /// Derivation: [(9)](crate::derivation#output-error) and [(12)](crate::derivation#output-error-general).
     fn delta(&self, at: Outputs<'_, T>, delta: DMatrixViewMut<'_, T>);
 
     /// The link through which this cost can be computed from z, if it can.

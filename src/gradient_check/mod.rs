@@ -57,6 +57,8 @@ pub use report::{BlockReport, Comparison, Place, Report, Verdict};
 
 /// A gradient checker: how many derivatives it compares, with which step, and how closely.
 ///
+/// Derivation: [(27)](crate::derivation#central-difference).
+///
 /// The default compares every entry, as the course's `checkNNGradients` does. For larger networks compare a sample of
 /// each block, or derivatives along random directions; both cost two evaluations of J a comparison.
 ///
@@ -134,6 +136,8 @@ impl GradientCheck {
     }
 
     /// Checks ∇J of a network, block by block.
+    ///
+    /// Derivation: [(27)](crate::derivation#central-difference).
     ///
     /// In `f32` rounding leaves about three digits to compare; for the proof check `network.map(f64::from)?` with the data
     /// mapped alike.

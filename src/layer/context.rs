@@ -57,6 +57,8 @@ pub struct Backward<'a, T: Scalar> {
     /// What the forward pass wrote.
     pub cache: &'a [T],
     /// ∂cost/∂a of each example (∂cost/∂z if `linked`), outputs × m. It may be overwritten.
+    ///
+    /// Derivation: [(7)](crate::derivation#error-term).
     pub delta: DMatrixViewMut<'a, T>,
     /// Whether `delta` is ∂cost/∂z already; only a layer with a link meets it.
     pub linked: bool,

@@ -10,6 +10,8 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// A fully connected layer: z = Θ \[1; x], a = g(z).
 ///
+/// Derivation: [(2)](crate::derivation#pre-activation) and [(10)](crate::derivation#gradient).
+///
 /// Shapes: Θ is outputs × (inputs + 1) with the **bias in column 0**; x is inputs × m; z, a and δ are outputs × m.
 /// With δ = ∂cost/∂z the backward pass gives Δ = δ \[1; x]ᵀ, of the shape of Θ and summed over the examples, and
 /// passes Wᵀ δ down, where W is Θ without column 0.

@@ -183,9 +183,13 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     }
 
     /// output and cache from θ and input. Every entry of both must be written.
+    ///
+    /// Derivation: [(18)](crate::derivation#products).
     fn forward(&self, pass: Forward<'_, T>);
 
     /// The gradient summed over the examples, and the error of the layer below. Both are **overwritten**, never added to.
+    ///
+    /// Derivation: [(10)](crate::derivation#gradient), [(11)](crate::derivation#recurrence), [(13)](crate::derivation#recurrence-general) and [(18)](crate::derivation#products).
     fn backward(&self, pass: Backward<'_, T>);
 
     /// Whether the output of one example depends on the others of its batch, as in batch normalisation.

@@ -163,6 +163,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// The hypothesis h(x) = a⁽ᴸ⁾ for every example: K × m for an X of n × m.
     ///
+    /// Derivation: [(4)](crate::derivation#hypothesis).
+    ///
     /// # Errors
     /// - [`Error::NoExamples`], [`Error::Shape`] or [`Error::NonFiniteInput`] if X is not n × m with m ≥ 1 and finite.
     /// - [`Error::NonFinite`] with layer, unit and example if an activation overflows.
@@ -199,6 +201,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 
     /// J(θ) = (1/m) Σₖ costₖ + λ/(2m) Σ Θ², the bias columns exempt.
+    ///
+    /// Derivation: [(6)](crate::derivation#objective).
     ///
     /// # Errors
     /// Those of [`backprop`](Self::backprop), gradient aside.
@@ -238,6 +242,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 
     /// J and the gradient matrices D of one forward and one backward pass.
+    ///
+    /// Derivation: [(21)](crate::derivation#regularised-gradient).
     ///
     /// δ⁽ᴸ⁾ is the cost's own (a − y for the canonical pairs); then layer by layer δ⁽ˡ⁾ = (W⁽ˡ⁾)ᵀ δ⁽ˡ⁺¹⁾ ∘ g′(z⁽ˡ⁾), where W is Θ without
     /// its bias column, Δ⁽ˡ⁾ = δ⁽ˡ⁺¹⁾ \[1; a⁽ˡ⁾]ᵀ, and in the end D⁽ˡ⁾ = (Δ⁽ˡ⁾ + λΘ⁽ˡ⁾)/m, without λ in column 0. D⁽ˡ⁾ has the
@@ -280,6 +286,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// The unrolled gradient ∇J = \[D⁽¹⁾(:); D⁽²⁾(:); …] alone, of length P.
     ///
+    /// Derivation: [(23)](crate::derivation#unrolled).
+    ///
     /// # Errors
     /// Those of [`backprop`](Self::backprop).
     pub fn gradient_vector<C: Cost<T>>(
@@ -296,6 +304,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// J and ∇J into the caller's buffers: what an optimiser calls in its loop, without allocation once they have grown.
     /// Returns J in its two parts; [`total`](CostParts::total) is J.
     ///
+    /// Derivation: [(24)](crate::derivation#descent).
+    ///
     /// # Errors
     /// Those of [`backprop`](Self::backprop), and [`Error::Length`] if `gradient` has not P entries. What `gradient`
     /// holds after a non-finite gradient is the gradient itself, to look at; after any other error it is unspecified.
@@ -311,6 +321,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 
     /// ∂J/∂X, n × m: the change of J with each input of each example.
+    ///
+    /// Derivation: [(26)](crate::derivation#input-gradient).
     ///
     /// # Errors
     /// Those of [`backprop`](Self::backprop), and [`Error::NonFiniteInputGradient`] if the gradient overflows.

@@ -18,6 +18,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// Replaces all parameters.
     ///
+    /// Derivation: [(24)](crate::derivation#descent).
+    ///
     /// # Errors
     /// [`Error::Length`] if there are not P of them, [`Error::NonFiniteInput`] with the first that is NaN or infinite. The network is
     /// unchanged then.
@@ -153,6 +155,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 
     /// Cuts a vector laid out as θ into its matrices, one a block: the inverse of [`unroll`](crate::unroll).
+    ///
+    /// Derivation: [(23)](crate::derivation#unrolled).
     ///
     /// # Errors
     /// [`Error::Length`] if the vector has not P entries.

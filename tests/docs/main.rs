@@ -1,0 +1,161 @@
+//! The pages: what rustdoc shows is what the sources say, names exist, links lead somewhere and back.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::format_push_string,
+    reason = "a helper of a test may fail the test"
+)]
+
+mod render;
+
+use render::{definitions, equations, path, read};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// `BACKPROP_RENDER=1 cargo test --test docs` writes the pages that this compares.
+fn assert_rendered(file: &str, expected: &str) {
+    if std::env::var_os("BACKPROP_RENDER").is_some() {
+        std::fs::write(path(file), expected).unwrap();
+    }
+    assert!(
+        read(file) == expected,
+        "{file} is not what its source says: BACKPROP_RENDER=1 cargo test --test docs"
+    );
+}
+
+#[test]
+fn rendered_pages_are_those_of_their_sources() {
+    let derivation = render::derivation(&read("docs/derivation.md"));
+    assert!(!derivation.contains('$'), "a formula was left over");
+    assert_rendered("docs/rendered/derivation.md", &derivation);
+    assert_rendered("docs/rendered/pictures.md", &render::pictures(&read("README.md")));
+}
+
+/// The documentation above the definition of an item in a file of ours, if there is such an item.
+fn documentation(file: &str, name: &str) -> Option<String> {
+    let source = read(file);
+    let item = name.rsplit("::").next()?;
+    let lines: Vec<&str> = source.lines().collect();
+    let defines = |line: &str| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("pub ").unwrap_or(line);
+        let kinds = ["fn ", "struct ", "enum ", "trait "];
+        let rest = kinds.iter().find_map(|kind| line.strip_prefix(kind));
+        // A variant or a field stands for itself.
+        let rest = rest.unwrap_or(line).strip_prefix(item);
+        rest.is_some_and(|rest| rest.starts_with([',', ' ', '(', '<', ':', ';']))
+    };
+    let documented = |i: usize| {
+        let above = lines[..i].iter().rev();
+        let above = above.take_while(|l| l.trim_start().starts_with(['/', '#']));
+        let docs: Vec<&str> = above.copied().filter(|l| l.contains("///")).collect();
+        docs.into_iter().rev().collect::<Vec<_>>().join("\n")
+    };
+    let found = (0..lines.len()).filter(|&i| defines(lines[i])).map(documented);
+    found.into_iter().find(|docs| !docs.is_empty())
+}
+
+/// Every formula names the functions that compute it, these exist, and their documentation links back to it by its number.
+#[test]
+fn formulae_and_functions_name_each_other() {
+    let page = read("docs/derivation.md");
+    let (equations, files) = (equations(&page), definitions(&page));
+    assert!(equations.len() > 20);
+    let mut linked: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (i, equation) in equations.iter().enumerate() {
+        assert_eq!(equation.number, (i + 1).to_string(), "in order");
+        assert!(!equation.names.is_empty());
+        for name in &equation.names {
+            let file = files.get(format!("`{name}`").as_str());
+            let file = file.unwrap_or_else(|| panic!("{name} has no link"));
+            let file = file.strip_prefix("../").unwrap();
+            let docs = documentation(file, name);
+            let docs = docs.unwrap_or_else(|| panic!("{file} does not define {name}"));
+            let back = format!(
+                "[({})](crate::derivation#{})",
+                equation.number, equation.anchor
+            );
+            assert!(docs.contains(&back), "{name} in {file} does not link to {back}");
+            linked.entry(file.to_owned()).or_default().insert(back);
+        }
+    }
+    // Nothing in the code links to an equation that does not name something in that file.
+    for file in sources("src") {
+        let source = read(&file);
+        for (start, _) in source.match_indices("(crate::derivation#") {
+            let open = source[..start].rfind('[').unwrap();
+            let end = start + source[start..].find(')').unwrap() + 1;
+            let link = &source[open..end];
+            let known = linked.get(&file).is_some_and(|links| links.contains(link));
+            assert!(known, "{file}: {link}");
+        }
+    }
+    // Every name that has a definition is used, and the other way round.
+    let labels: BTreeSet<&str> = files.keys().copied().filter(|l| l.starts_with('`')).collect();
+    let used = page.lines().filter(|line| !line.starts_with('['));
+    let used = used.flat_map(|line| line.split("[`").skip(1));
+    let used: BTreeSet<String> = used.map(|l| format!("`{}`", l.split('`').next().unwrap())).collect();
+    assert_eq!(used.iter().map(String::as_str).collect::<BTreeSet<_>>(), labels);
+}
+
+fn sources(folder: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path(folder)).unwrap() {
+        let entry = entry.unwrap();
+        let name = format!("{folder}/{}", entry.file_name().to_str().unwrap());
+        if entry.file_type().unwrap().is_dir() {
+            files.extend(sources(&name));
+        } else if name.ends_with(".rs") {
+            files.push(name);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The README's names of types exist where it says, and rustdoc's front page overrides every link that is a file's.
+#[test]
+fn names_on_the_front_page_exist() {
+    let (readme, lib) = (read("README.md"), read("src/lib.rs"));
+    let pictures = read("docs/rendered/pictures.md");
+    let (overrides, pictures) = (definitions(&pictures), pictures.as_str());
+    assert!(pictures.lines().count() == overrides.len() && !overrides.is_empty());
+    for (label, file) in definitions(&readme) {
+        assert!(path(file).exists(), "[{label}]: {file}");
+        if label.starts_with('`') {
+            let name = label.trim_matches('`');
+            assert!(
+                file.ends_with("mod.rs") && file.contains(name) || documentation(file, name).is_some(),
+                "{file} does not define {name}"
+            );
+        }
+        let overridden = overrides.contains_key(label) || lib.contains(&format!("[{label}]: "));
+        assert!(overridden, "src/lib.rs says nothing of [{label}]");
+    }
+}
+
+/// Links between files lead to files.
+#[test]
+fn links_lead_to_files() {
+    let mut seen = 0;
+    for (folder, page) in [
+        ("", "README.md"),
+        ("", "ARCHITECTURE.md"),
+        ("", "CONTRIBUTING.md"),
+        ("", "CHANGELOG.md"),
+        ("docs", "derivation.md"),
+        ("examples/data", "README.md"),
+    ] {
+        let text = read(&format!("{folder}/{page}").trim_start_matches('/').to_owned());
+        let inline = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in inline.chain(definitions(&text).into_values()) {
+            if target.starts_with("http") || target.starts_with('#') {
+                continue;
+            }
+            let file = path(folder).join(target.split('#').next().unwrap());
+            assert!(file.exists(), "{page} links to {target}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 40, "{seen}");
+}
