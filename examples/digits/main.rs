@@ -1,15 +1,18 @@
-//! Handwritten digits: check the gradient, train by L-BFGS, read the test images.
+//! Handwritten digits: check the gradient, train by L-BFGS, read the test images, and draw two pictures under `target/`.
 //!
 //! ```sh
 //! cargo run --release --example digits
 //! ```
 
 mod data;
+mod pictures;
 mod training;
 
 use backprop::{Examples, gradient_check::GradientCheck};
 use data::CLASSES;
+use pictures::{hidden_units, learning_curve};
 use std::error::Error;
+use std::path::Path;
 use std::time::Instant;
 use training::{accuracy, confusion, network, objective, train};
 
@@ -33,10 +36,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let examples = Examples::new(&train_digits.x, &y)?;
     let before = network.cost(&examples, &objective())?;
     let clock = Instant::now();
-    let (iterations, evaluations) = train(&mut network, &train_digits)?;
+    let training = train(&mut network, &train_digits)?;
     let seconds = clock.elapsed().as_secs_f64();
     let after = network.cost(&examples, &objective())?;
-    println!("L-BFGS: {iterations} iterations, {evaluations} passes, {seconds:.2} s");
+    println!(
+        "L-BFGS: {} iterations, {} passes, {seconds:.2} s",
+        training.iterations, training.evaluations
+    );
     println!("J: {before:.4} -> {after:.4}\n");
 
     let test = confusion(&network, &test_digits)?;
@@ -60,5 +66,20 @@ fn main() -> Result<(), Box<dyn Error>> {
         });
         println!("{digit:4}{}", counts.concat());
     }
+
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+    std::fs::create_dir_all(&folder)?;
+    let (curve, units) = (
+        folder.join("learning_curve.svg"),
+        folder.join("hidden_units.png"),
+    );
+    let sets = [&train_digits, &test_digits];
+    learning_curve(&curve, &network, &training.path, sets)?;
+    hidden_units(&units, &network)?;
+    println!(
+        "\npictures: {}\n          {}",
+        curve.display(),
+        units.display()
+    );
     Ok(())
 }
