@@ -8,7 +8,8 @@ use backprop::activation::{Softmax, Tanh};
 use backprop::gradient_check::GradientCheck;
 use backprop::nalgebra::DMatrix;
 use backprop::{
-    CategoricalCrossEntropy, Error, Examples, Initialization, Network, Objective, Workspace, rng,
+    BlockLayout, CategoricalCrossEntropy, Error, Examples, Initialization, Network, Objective,
+    Workspace, rng,
 };
 
 fn main() -> Result<(), Error> {
@@ -33,7 +34,7 @@ fn main() -> Result<(), Error> {
     let (mut network, mut workspace) = (network, Workspace::new());
     let theta = network.theta().as_slice().to_vec();
     let layout = network.layout().clone();
-    let names: Vec<_> = layout.blocks().iter().map(|b| b.label()).collect();
+    let names: Vec<_> = layout.blocks().iter().map(BlockLayout::label).collect();
     let lengths = layout.blocks().iter().map(|b| b.range().len());
     let blocks: Vec<_> = names.iter().map(String::as_str).zip(lengths).collect();
     let buggy = layout.blocks()[1].range();

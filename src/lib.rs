@@ -1,20 +1,31 @@
+// Of two definitions of a link the first counts, so these go before the README's own, which are for the repository.
+#![doc = include_str!("../docs/rendered/pictures.md")]
+//! [derivation]: crate::derivation
+//! [`Accumulator`]: crate::Accumulator
+//! [`Activation`]: crate::Activation
+//! [`AnyActivation`]: crate::AnyActivation
+//! [`AnyCost`]: crate::AnyCost
+//! [`Backprop`]: crate::Backprop
+//! [`Builder`]: crate::Builder
+//! [`Cost`]: crate::Cost
+//! [`CostParts`]: crate::CostParts
+//! [`Dense`]: crate::Dense
+//! [`Error`]: crate::Error
+//! [`Examples`]: crate::Examples
+//! [`Gradient`]: crate::Gradient
+//! [`GradientCheck`]: crate::GradientCheck
+//! [`Initialization`]: crate::Initialization
+//! [`Layer`]: crate::Layer
+//! [`Layout`]: crate::Layout
+//! [`Network`]: crate::Network
+//! [`Objective`]: crate::Objective
+//! [`Penalty`]: crate::Penalty
+//! [`Strength`]: crate::Strength
+//! [`Workspace`]: crate::Workspace
+//! [`row_major`]: crate::row_major
+#![cfg_attr(feature = "argmin", doc = "[`ArgminProblem`]: crate::ArgminProblem")]
+#![cfg_attr(not(feature = "argmin"), doc = "[`ArgminProblem`]: crate#features")]
 #![doc = include_str!("../README.md")]
-//!
-//! # The types
-//!
-//! | type | what it is |
-//! |---|---|
-//! | [`Network`] | layers and one flat θ; [`forward`](Network::forward), [`cost`](Network::cost), [`backprop`](Network::backprop), [`gradient_vector`](Network::gradient_vector) |
-//! | [`Builder`], [`Initialization`] | how a network comes to be |
-//! | [`Examples`] | X, Y and weights, validated once |
-//! | [`Objective`], [`Penalty`], [`Strength`] | what is minimised: a cost and a penalty |
-//! | [`Backprop`], [`Gradient`], [`CostParts`] | J, ∇J, and each D as a view of it |
-//! | [`Workspace`] | the buffers of a pass, reused |
-//! | [`Accumulator`] | Σ w·cost, Σ w and Δ over any number of batches |
-//! | [`Layout`] | where each block of parameters lies in θ |
-//! | [`activation`], [`cost`], [`layer`] | the tables of formulas, and the traits for your own |
-//! | [`gradient_check`] | the checker |
-//! | [`Error`] | everything that can be wrong |
 #![warn(unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -35,7 +46,6 @@ mod regularization;
 mod scalar;
 mod workspace;
 
-// Of two definitions of a link the first counts: this goes before the page's own.
 #[cfg_attr(not(feature = "argmin"), doc = "[`ArgminProblem`]: crate#features")]
 #[doc = include_str!("../docs/rendered/derivation.md")]
 pub mod derivation {}

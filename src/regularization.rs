@@ -93,7 +93,7 @@ impl Penalty {
         Self::elastic_net(lambda, 0.0)
     }
 
-    /// λ₁/m Σ |Θ| + λ₂/(2m) Σ Θ². (scikit-learn's `alpha` and `l1_ratio` ρ are λ₁ = αρ and λ₂ = α(1 − ρ).)
+    /// λ₁/m Σ |Θ| + λ₂/(2m) Σ Θ².
     ///
     /// Derivation: [(22)](crate::derivation#elastic-net).
     #[must_use]

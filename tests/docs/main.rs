@@ -28,7 +28,10 @@ fn rendered_pages_are_those_of_their_sources() {
     let derivation = render::derivation(&read("docs/derivation.md"));
     assert!(!derivation.contains('$'), "a formula was left over");
     assert_rendered("docs/rendered/derivation.md", &derivation);
-    assert_rendered("docs/rendered/pictures.md", &render::pictures(&read("README.md")));
+    assert_rendered(
+        "docs/rendered/pictures.md",
+        &render::pictures(&read("README.md")),
+    );
 }
 
 /// The documentation above the definition of an item in a file of ours, if there is such an item.
@@ -51,7 +54,9 @@ fn documentation(file: &str, name: &str) -> Option<String> {
         let docs: Vec<&str> = above.copied().filter(|l| l.contains("///")).collect();
         docs.into_iter().rev().collect::<Vec<_>>().join("\n")
     };
-    let found = (0..lines.len()).filter(|&i| defines(lines[i])).map(documented);
+    let found = (0..lines.len())
+        .filter(|&i| defines(lines[i]))
+        .map(documented);
     found.into_iter().find(|docs| !docs.is_empty())
 }
 
@@ -75,7 +80,10 @@ fn formulae_and_functions_name_each_other() {
                 "[({})](crate::derivation#{})",
                 equation.number, equation.anchor
             );
-            assert!(docs.contains(&back), "{name} in {file} does not link to {back}");
+            assert!(
+                docs.contains(&back),
+                "{name} in {file} does not link to {back}"
+            );
             linked.entry(file.to_owned()).or_default().insert(back);
         }
     }
@@ -91,11 +99,20 @@ fn formulae_and_functions_name_each_other() {
         }
     }
     // Every name that has a definition is used, and the other way round.
-    let labels: BTreeSet<&str> = files.keys().copied().filter(|l| l.starts_with('`')).collect();
+    let labels: BTreeSet<&str> = files
+        .keys()
+        .copied()
+        .filter(|l| l.starts_with('`'))
+        .collect();
     let used = page.lines().filter(|line| !line.starts_with('['));
     let used = used.flat_map(|line| line.split("[`").skip(1));
-    let used: BTreeSet<String> = used.map(|l| format!("`{}`", l.split('`').next().unwrap())).collect();
-    assert_eq!(used.iter().map(String::as_str).collect::<BTreeSet<_>>(), labels);
+    let used: BTreeSet<String> = used
+        .map(|l| format!("`{}`", l.split('`').next().unwrap()))
+        .collect();
+    assert_eq!(
+        used.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        labels
+    );
 }
 
 fn sources(folder: &str) -> Vec<String> {
@@ -125,13 +142,36 @@ fn names_on_the_front_page_exist() {
         if label.starts_with('`') {
             let name = label.trim_matches('`');
             assert!(
-                file.ends_with("mod.rs") && file.contains(name) || documentation(file, name).is_some(),
+                file.ends_with("mod.rs") && file.contains(name)
+                    || documentation(file, name).is_some(),
                 "{file} does not define {name}"
             );
         }
         let overridden = overrides.contains_key(label) || lib.contains(&format!("[{label}]: "));
         assert!(overridden, "src/lib.rs says nothing of [{label}]");
     }
+}
+
+/// Every row that says what a convention of another library is here names the test that shows it.
+#[test]
+fn conventions_are_tested() {
+    let (readme, tests) = (read("README.md"), read("tests/conventions/main.rs"));
+    let section = readme.split("## Coming from elsewhere").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| "));
+    let (mut named, mut heads) = (BTreeSet::new(), 0);
+    for row in rows {
+        let Some((_, test)) = row.split_once("<!-- ") else {
+            heads += 1;
+            assert!(row.ends_with("| here |"), "{row}");
+            continue;
+        };
+        let test = test.strip_suffix(" --> |").unwrap();
+        let defined = format!("#[test]\nfn {test}()");
+        assert!(tests.contains(&defined), "{test} is not a test");
+        assert!(named.insert(test), "{test} twice");
+    }
+    assert!(heads == 3 && named.len() >= 20, "{heads} {}", named.len());
 }
 
 /// Links between files lead to files.
@@ -146,8 +186,15 @@ fn links_lead_to_files() {
         ("docs", "derivation.md"),
         ("examples/data", "README.md"),
     ] {
-        let text = read(&format!("{folder}/{page}").trim_start_matches('/').to_owned());
-        let inline = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let text = read(
+            &format!("{folder}/{page}")
+                .trim_start_matches('/')
+                .to_owned(),
+        );
+        let inline = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
         for target in inline.chain(definitions(&text).into_values()) {
             if target.starts_with("http") || target.starts_with('#') {
                 continue;

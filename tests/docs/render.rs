@@ -19,7 +19,9 @@ pub(crate) fn read(file: &str) -> String {
 /// The link definitions of a page, `[label]: target`, by label.
 pub(crate) fn definitions(page: &str) -> BTreeMap<&str, &str> {
     let lines = page.lines().filter(|line| line.starts_with('['));
-    lines.filter_map(|line| line[1..].split_once("]: ")).collect()
+    lines
+        .filter_map(|line| line[1..].split_once("]: "))
+        .collect()
 }
 
 /// An equation with a number and an anchor, and the names of the functions that compute it.
@@ -55,7 +57,9 @@ pub(crate) fn equations(page: &str) -> Vec<Equation> {
         let anchor = anchor(lines[i - 1]).unwrap_or_else(|| panic!("({number}) has no anchor"));
         let code = lines[i + 1].strip_prefix("*In code:* ");
         let code = code.unwrap_or_else(|| panic!("({number}) names no code"));
-        let names = code.split(", ").map(|name| name.trim_matches(['[', ']', '`']));
+        let names = code
+            .split(", ")
+            .map(|name| name.trim_matches(['[', ']', '`']));
         equations.push(Equation {
             anchor: anchor.to_owned(),
             number: number.to_owned(),
@@ -108,7 +112,11 @@ fn item(name: &str, file: &str) -> String {
 
 /// A picture within a page.
 fn data(file: &str) -> String {
-    let kind = if file.ends_with(".svg") { "svg+xml" } else { "png" };
+    let kind = if file.ends_with(".svg") {
+        "svg+xml"
+    } else {
+        "png"
+    };
     let bytes = std::fs::read(path(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
     format!("data:image/{kind};base64,{}", BASE64_STANDARD.encode(bytes))
 }
