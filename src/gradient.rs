@@ -133,7 +133,7 @@ impl<T: Scalar> Backprop<T> {
 /// ```
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::{Accumulator, CrossEntropy, Examples, Network, Objective, Workspace};
-/// use backprop::{activation::Sigmoid};
+/// use backprop::activation::Sigmoid;
 ///
 /// let network = Network::<f64>::builder(1).dense(1, Sigmoid).with_theta(&[0.1, -0.2])?;
 /// let x = DMatrix::from_row_slice(1, 3, &[0.5, -1.0, 2.0]);

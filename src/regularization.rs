@@ -15,8 +15,6 @@ pub struct Strength {
     /// λ₁, of the sum of magnitudes (L1, the lasso): pulls entries to exactly 0.
     pub l1: f64,
     /// λ₂, of half the sum of squares (L2, the course's λ): pulls entries towards 0 in proportion.
-    ///
-    /// Derivation: [(20)](crate::derivation#penalty).
     pub l2: f64,
 }
 
@@ -40,7 +38,8 @@ pub struct Strength {
 /// use backprop::{Examples, Network, Objective, Penalty, SquaredError, Strength};
 /// use backprop::activation::Identity;
 ///
-/// let network = Network::<f64>::builder(2).dense(1, Identity).with_theta(&[5.0, 3.0, -4.0])?;
+/// let network = Network::<f64>::builder(2).dense(1, Identity);
+/// let network = network.with_theta(&[5.0, 3.0, -4.0])?;
 /// let (x, y) = (DMatrix::zeros(2, 1), DMatrix::repeat(1, 1, 5.0));
 /// let mut objective = Objective::new(SquaredError).l1(0.1).l2(0.01);
 /// assert_eq!(objective.penalty, Penalty::elastic_net(0.1, 0.01));
@@ -82,6 +81,8 @@ impl Penalty {
     }
 
     /// λ/(2m) Σ Θ²: λ/m · Θ in D.
+    ///
+    /// Derivation: [(20)](crate::derivation#penalty).
     #[must_use]
     pub fn l2(lambda: f64) -> Self {
         Self::elastic_net(0.0, lambda)

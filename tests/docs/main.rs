@@ -39,14 +39,17 @@ fn documentation(file: &str, name: &str) -> Option<String> {
     let source = read(file);
     let item = name.rsplit("::").next()?;
     let lines: Vec<&str> = source.lines().collect();
-    let defines = |line: &str| {
-        let line = line.trim_start();
-        let line = line.strip_prefix("pub ").unwrap_or(line);
-        let kinds = ["fn ", "struct ", "enum ", "trait "];
-        let rest = kinds.iter().find_map(|kind| line.strip_prefix(kind));
-        // A variant or a field stands for itself.
-        let rest = rest.unwrap_or(line).strip_prefix(item);
+    let names = |rest: &str| {
+        let rest = rest.strip_prefix(item);
         rest.is_some_and(|rest| rest.starts_with([',', ' ', '(', '<', ':', ';']))
+    };
+    let code = |line: &'_ str| line.trim_start().trim_start_matches("pub ").to_owned();
+    let defines = |line: &str| {
+        let kinds = ["fn ", "struct ", "enum ", "trait "];
+        let line = code(line);
+        kinds
+            .iter()
+            .any(|k| line.strip_prefix(k).is_some_and(names))
     };
     let documented = |i: usize| {
         let above = lines[..i].iter().rev();
@@ -54,10 +57,10 @@ fn documentation(file: &str, name: &str) -> Option<String> {
         let docs: Vec<&str> = above.copied().filter(|l| l.contains("///")).collect();
         docs.into_iter().rev().collect::<Vec<_>>().join("\n")
     };
-    let found = (0..lines.len())
-        .filter(|&i| defines(lines[i]))
-        .map(documented);
-    found.into_iter().find(|docs| !docs.is_empty())
+    // A variant or a field stands for itself, where no function or type has the name.
+    let found = (0..lines.len()).find(|&i| defines(lines[i]));
+    let found = found.or_else(|| (0..lines.len()).find(|&i| names(&code(lines[i]))));
+    found.map(documented)
 }
 
 /// Every formula names the functions that compute it, these exist, and their documentation links back to it by its number.
