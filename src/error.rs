@@ -120,7 +120,9 @@ pub enum Error {
         count: usize,
     },
     /// Sums that belong to a network of another shape.
-    #[error("{what} is for a network of another shape ({expected} parameters, not these {found})")]
+    #[error(
+        "{what} is for a network of other sizes (its {expected} parameters are not laid out as these {found})"
+    )]
     OtherNetwork {
         /// What was combined.
         what: &'static str,

@@ -263,8 +263,10 @@ pub(crate) fn check_finite<T: Scalar>(
 /// Σ w, if it is a normal number in T as well: else a mean by it would be 0 or lose its digits.
 pub(crate) fn scalar_weight<T: Scalar>(weight: f64) -> Result<f64, Error> {
     let in_t = to_f64(real::<T>(weight));
+    // The least normal number is 4 over the largest, but for rounding; below it are fewer and fewer digits.
+    let normal = T::max_value().is_none_or(|max| in_t >= 4.0 / to_f64(max));
     // Rounding to T moves a normal number by less than 1e-6 of it.
-    if weight.is_normal() && (in_t / weight - 1.0).abs() < 1e-6 {
+    if normal && (in_t / weight - 1.0).abs() < 1e-6 {
         return Ok(weight);
     }
     Err(Error::TotalWeight { value: weight })

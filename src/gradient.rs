@@ -254,7 +254,7 @@ impl<T: Scalar> Accumulator<T> {
         gradient: &mut [T],
     ) -> Result<CostParts<T>, Error> {
         self.check(network.layout_arc())?;
-        penalty.validate(&self.layout)?;
+        penalty.validate::<T>(&self.layout)?;
         check_length("the gradient", self.delta.len(), gradient.len())?;
         if self.weight == 0.0 {
             return Err(Error::NoExamples);
@@ -300,10 +300,13 @@ impl<T: Scalar> Accumulator<T> {
             (part - sum) + self.cost
         };
         self.cost = sum;
+        if !sum.is_finite() {
+            self.lost = T::zero(); // ∞ − ∞ would hide what happened
+        }
     }
 
     fn check(&self, other: &Arc<Layout>) -> Result<(), Error> {
-        if Arc::ptr_eq(&self.layout, other) || self.layout == *other {
+        if Arc::ptr_eq(&self.layout, other) || self.layout.same_shape(other) {
             return Ok(());
         }
         Err(Error::OtherNetwork {

@@ -189,6 +189,14 @@ impl Layout {
         &self.blocks
     }
 
+    /// Whether both are of layers and blocks of equal sizes, whatever the layers compute.
+    pub(crate) fn same_shape(&self, other: &Self) -> bool {
+        self.inputs == other.inputs
+            && self.blocks == other.blocks
+            && self.layers.len() == other.layers.len()
+            && (self.layers.iter().zip(&other.layers)).all(|(a, b)| a.outputs == b.outputs)
+    }
+
     /// The blocks of one layer.
     ///
     /// # Errors

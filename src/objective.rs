@@ -67,6 +67,6 @@ impl<C> Objective<C> {
         C: Cost<T>,
     {
         self.cost.validate()?;
-        self.penalty.validate(layout)
+        self.penalty.validate::<T>(layout)
     }
 }

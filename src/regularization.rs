@@ -153,10 +153,10 @@ impl Penalty {
     }
 
     /// Whether all strengths are in their range, and all that are named exist.
-    pub(crate) fn validate(&self, layout: &Layout) -> Result<(), Error> {
-        self.strength.validate()?;
+    pub(crate) fn validate<T: Scalar>(&self, layout: &Layout) -> Result<(), Error> {
+        self.strength.validate::<T>()?;
         for exception in &self.exceptions {
-            exception.strength.validate()?;
+            exception.strength.validate::<T>()?;
             match exception.block {
                 None => layout.layer(exception.layer).map(drop)?,
                 Some(block) => layout.block(exception.layer, block).map(drop)?,
@@ -210,12 +210,13 @@ impl Penalty {
 }
 
 impl Strength {
-    fn validate(self) -> Result<(), Error> {
+    /// Whether both are numbers that T can hold.
+    fn validate<T: Scalar>(self) -> Result<(), Error> {
         for (name, value) in [
             ("λ of the L1 penalty", self.l1),
             ("λ of the L2 penalty", self.l2),
         ] {
-            if !(value >= 0.0 && value.is_finite()) {
+            if !(value >= 0.0 && real::<T>(value).is_finite()) {
                 return Err(Error::Hyperparameter {
                     name,
                     value,

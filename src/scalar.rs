@@ -2,7 +2,7 @@
 
 use nalgebra::RealField;
 
-/// A scalar that a network computes with: any [`RealField`] that is [`Copy`].
+/// A scalar that a network computes with: any `RealField` of nalgebra that is [`Copy`].
 ///
 /// Implemented for every such type: `f32`, `f64`, and the dual and hyper-dual numbers of the `num-dual` crate. It
 /// is a name for two bounds and has no methods of its own.

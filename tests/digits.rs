@@ -16,7 +16,9 @@ fn five_seeds_reach_97_percent() {
     );
     for seed in 1..=5 {
         let mut network = network(seed).unwrap();
-        train(&mut network, &train_digits).unwrap();
+        let training = train(&mut network, &train_digits).unwrap();
+        assert_eq!(training.path.len() as u64, training.iterations + 1);
+        assert!(training.evaluations > training.iterations && training.iterations <= 200);
         let reached = accuracy(&confusion(&network, &test_digits).unwrap());
         println!("seed {seed}: test accuracy {reached:.2} %");
         assert!(reached >= 97.0, "seed {seed}: {reached} %");

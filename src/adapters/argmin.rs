@@ -4,6 +4,7 @@ use crate::cost::Cost;
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::layer::Layer;
+use crate::layout::allocate;
 use crate::network::{Network, check_theta};
 use crate::objective::Objective;
 use crate::scalar::Scalar;
@@ -74,7 +75,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
         objective: &'a Objective<C>,
     ) -> Result<Self, Error> {
         let last = Last {
-            gradient: vec![T::zero(); network.parameters()],
+            gradient: allocate("the gradient", (network.parameters(), 1), T::zero())?,
             theta: Vec::new(),
             cost: None,
             workspace: Workspace::new(),

@@ -42,14 +42,16 @@ mod report;
 
 use crate::cost::Cost;
 use crate::error::Error;
-use crate::examples::{Examples, check_length};
+use crate::examples::{Examples, check_finite, check_length};
 use crate::initialization::rng;
 use crate::layer::Layer;
+use crate::layout::allocate;
 use crate::network::Network;
 use crate::objective::Objective;
 use crate::scalar::{Scalar, to_f64};
 use crate::workspace::Workspace;
 use line::{Line, Outcome};
+use nalgebra::DMatrixView;
 use rand_xoshiro::rand_core::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -111,7 +113,7 @@ impl GradientCheck {
         Self::default()
     }
 
-    /// The step h, for entries up to 1 in size; larger ones take h |θᵢ|.
+    /// The step h, from the machine precision to 1, for entries up to 1 in size; larger ones take h |θᵢ|.
     pub fn step(mut self, h: f64) -> Self {
         self.step = Some(h);
         self
@@ -156,7 +158,7 @@ impl GradientCheck {
     ) -> Result<Report, Error> {
         let theta = network.theta().as_slice();
         let mut workspace = Workspace::new();
-        let mut gradient = vec![T::zero(); theta.len()];
+        let mut gradient = allocate("the gradient", (theta.len(), 1), T::zero())?;
         let mut j = T::zero();
         for _ in 0..2 {
             // The first round only gives the buffers their sizes.
@@ -191,7 +193,7 @@ impl GradientCheck {
     ///
     /// # Errors
     /// - [`Error::Length`] if the blocks or the gradient have not as many entries as `theta`.
-    /// - [`Error::NonFiniteObjective`] if the function is NaN or infinite at a point that is tried.
+    /// - [`Error::NonFiniteInput`] if `theta` is not finite, [`Error::NonFiniteObjective`] if the function is not at a point that is tried.
     /// - [`Error::Hyperparameter`] for a bad step or tolerance.
     pub fn function<T: Scalar>(
         &self,
@@ -211,9 +213,41 @@ impl GradientCheck {
             start = start.saturating_add(len);
         }
         check_length("the blocks", theta.len(), start)?;
+        check_finite("θ", DMatrixView::from_slice(theta, theta.len(), 1))?;
         let (j, gradient) = f(theta);
         check_length("the gradient", theta.len(), gradient.len())?;
         self.compare(&named, theta, j, &gradient, |theta| Ok(f(theta).0))
+    }
+
+    /// Step, tolerance and floor, each in its range.
+    fn settings<T: Scalar>(&self) -> Result<(f64, f64, f64), Error> {
+        let precision = to_f64(T::default_epsilon());
+        let step = self.step.unwrap_or_else(|| precision.cbrt());
+        let (relative, floor) = self.tolerance.unwrap_or(if precision < 1e-12 {
+            (1e-6, 1e-9)
+        } else {
+            (1e-2, 1e-3)
+        });
+        if let Sampling::PerBlock(count) | Sampling::Directions(count) = self.sampling {
+            check_positive("the number of comparisons", count as f64)?;
+        }
+        // Smaller steps do not move θ, and larger ones leave its neighbourhood.
+        if !(precision..=1.0).contains(&step) {
+            return Err(Error::Hyperparameter {
+                name: "the step of the gradient check",
+                value: step,
+                expected: "a number from the machine precision to 1",
+            });
+        }
+        check_positive("the tolerance of the gradient check", relative)?;
+        if !(floor >= 0.0 && floor.is_finite()) {
+            return Err(Error::Hyperparameter {
+                name: "the floor of the gradient check",
+                value: floor,
+                expected: "a finite number of at least 0",
+            });
+        }
+        Ok((step, relative, floor))
     }
 
     /// Compares `gradient` with the differences of `value` around `theta`.
@@ -226,24 +260,7 @@ impl GradientCheck {
         mut value: impl FnMut(&[T]) -> Result<T, Error>,
     ) -> Result<Report, Error> {
         let precision = to_f64(T::default_epsilon());
-        let step = self.step.unwrap_or_else(|| precision.cbrt());
-        let (relative, floor) = self.tolerance.unwrap_or(if precision < 1e-12 {
-            (1e-6, 1e-9)
-        } else {
-            (1e-2, 1e-3)
-        });
-        if let Sampling::PerBlock(count) | Sampling::Directions(count) = self.sampling {
-            check_positive("the number of comparisons", count as f64)?;
-        }
-        check_positive("the step of the gradient check", step)?;
-        check_positive("the tolerance of the gradient check", relative)?;
-        if !(floor >= 0.0 && floor.is_finite()) {
-            return Err(Error::Hyperparameter {
-                name: "the floor of the gradient check",
-                value: floor,
-                expected: "a finite number of at least 0",
-            });
-        }
+        let (step, relative, floor) = self.settings::<T>()?;
         if !j.is_finite() {
             return Err(Error::NonFiniteObjective { value: to_f64(j) });
         }

@@ -67,7 +67,16 @@ impl GradientCheck {
     ) -> Result<Report, Error> {
         let (z, y) = (z.columns_view(), y.columns_view());
         let (rows, cols) = z.shape();
+        let (step, ..) = self.settings::<T>()?;
         check_not_empty("z", z)?;
+        check_finite("z", z)?;
+        if y.shape() != (rows, cols) {
+            return Err(Error::Shape {
+                what: "Y",
+                expected: (rows, cols),
+                found: y.shape(),
+            });
+        }
         activation.validate()?;
         cost.validate()?;
         Examples::new(z, y)?.check(rows, rows, cost.target_domain())?;
@@ -76,11 +85,7 @@ impl GradientCheck {
         activation.forward(z.as_view(), a.as_view_mut());
         let linked = cost.link().is_some() && cost.link() == activation.link();
         // Differences in a need room on both sides; a canonical pair is at home where a has rounded to the edge, too.
-        let step: T = real(
-            2.0 * self
-                .step
-                .unwrap_or_else(|| to_f64(T::default_epsilon()).cbrt()),
-        );
+        let step: T = real(2.0 * step);
         let room = [T::zero(), -step, step].into_iter().try_for_each(|step| {
             let moved = a.map(|a| a + step * a.abs().max(T::one()));
             cost.check_outputs(moved.as_view(), y)
