@@ -11,8 +11,8 @@ use backprop::gradient_check::{GradientCheck, Verdict};
 use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
 use backprop::nalgebra::DMatrix;
 use backprop::{
-    Accumulator, Builder, CrossEntropy, Dense, Error, Examples, Network, Objective, Penalty,
-    Scalar, SquaredError, Strength, Workspace,
+    Accumulator, Builder, CrossEntropy, Dense, Examples, Network, Objective, Penalty, Scalar,
+    SquaredError, Strength, Workspace,
 };
 use num_dual::Dual64;
 
