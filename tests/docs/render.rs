@@ -82,7 +82,10 @@ fn math(latex: &str, display: MathDisplay) -> String {
 
 /// A line of text with its `$formulae$` in MathML, in which nothing reads as Markdown.
 fn text(line: &str) -> String {
-    assert!(line.matches('$').count() % 2 == 0, "cut off: {line}");
+    assert!(
+        line.matches('$').count().is_multiple_of(2),
+        "cut off: {line}"
+    );
     let mut rendered = String::new();
     for (i, part) in line.split('$').enumerate() {
         if i % 2 == 0 {
