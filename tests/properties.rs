@@ -13,7 +13,7 @@ use backprop::nalgebra::{DMatrix, DVector};
 use backprop::{
     Accumulator, Examples, Layer, Network, Objective, Penalty, Strength, Workspace, unroll,
 };
-use common::{Case, cases, config};
+use common::{Case, activations, cases, config, hidden_activations};
 use num_dual::Dual64;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -196,8 +196,9 @@ fn cases_cover_what_they_promise() {
         largest_z = z.fold(largest_z, |max, z| max.max(z.abs()));
     }
     // All activations but the exponential; 3 costs with all outputs, and 2, 4 and 4 outputs for those with a domain.
-    assert_eq!(hidden.len(), 16, "{hidden:?}");
-    assert_eq!(pairs.len(), 3 * 17 + 2 + 4 + 4, "{pairs:?}");
+    assert_eq!(hidden.len(), hidden_activations().len(), "{hidden:?}");
+    let all = activations().len();
+    assert_eq!(pairs.len(), 3 * all + 2 + 4 + 4, "{pairs:?}");
     assert_eq!(sizes.len(), 9 + 9 + 5 + 9, "{sizes:?}");
     let half = runner.config().cases / 2;
     assert!(zero_weights > half / 4 && penalties > half / 2 && penalties < half + half / 2);

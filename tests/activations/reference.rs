@@ -33,7 +33,7 @@ type Reference = (AnyActivation, [f64; 12], [f64; 12]);
 /// compared with `mpmath.diff`, and rounded to the nearest `f64`.
 #[rustfmt::skip]
 #[allow(clippy::approx_constant, reason = "ln 2 is softplus at 0, a number like the others")]
-const REFERENCE: [Reference; 16] = [
+const REFERENCE: &[Reference] = &[
     (Identity, [
         -30.0, -6.0, -5.0, -1.5,
         -0.1875, -7.450_580_596_923_828e-9, 0.0, 7.450_580_596_923_828e-9,
@@ -194,11 +194,22 @@ fn units(g: AnyActivation, z: f64) -> f64 {
     }
 }
 
+#[test]
+fn every_activation_has_its_reference() {
+    let listed: Vec<AnyActivation> = REFERENCE.iter().map(|(g, ..)| *g).collect();
+    for g in super::elementwise() {
+        let found = listed
+            .iter()
+            .filter(|l| Activation::<f64>::name(*l) == Activation::<f64>::name(&g));
+        assert_eq!(found.count(), 1, "{g:?}");
+    }
+}
+
 /// `tiny` is the smallest normal number: below it nothing is relative any more.
 fn agrees_with_reference<T: Scalar + Into<f64>>(tiny: f64) {
     let epsilon: f64 = T::default_epsilon().into();
     let z = row::<T>(&Z);
-    for (g, values, slopes) in REFERENCE {
+    for &(g, values, slopes) in REFERENCE {
         let (a, d) = (value(g, &z), slope(g, &z));
         for (j, &z) in Z.iter().enumerate() {
             let relative = units(g, z) * epsilon;

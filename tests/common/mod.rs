@@ -2,10 +2,7 @@
 
 mod builtin;
 
-use backprop::activation::{
-    AnyActivation, Elu, Exponential, HardTanh, Identity, LeakyRelu, Relu, Selu, Sigmoid, Softmax,
-    Softplus, Softsign,
-};
+use backprop::activation::{AnyActivation, Exponential, Identity, Sigmoid, Softmax, Softplus};
 use backprop::cost::{
     AnyCost, CategoricalCrossEntropy, CrossEntropy, Huber, LogCosh, Poisson, SquaredError,
 };
@@ -13,7 +10,7 @@ use backprop::layer::{AnyLayer, Dense, Layer};
 use backprop::nalgebra::DMatrix;
 use backprop::rand_xoshiro::rand_core::Rng;
 use backprop::{Examples, Network, Objective, Strength, rng};
-pub(crate) use builtin::ACTIVATIONS;
+pub(crate) use builtin::{Shape, activations, hidden_activations, laws};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -57,11 +54,10 @@ impl Case {
 
     /// Whether a derivative of J, of whatever order, jumps somewhere.
     pub(crate) fn is_piecewise(&self) -> bool {
+        let laws = laws();
+        let jumps = |g| laws.iter().any(|l| l.0 == g && l.1 == Shape::Piecewise);
         let piecewise = |layer: &AnyLayer| match layer {
-            AnyLayer::Dense(dense) => matches!(
-                dense.activation(),
-                Relu | LeakyRelu { .. } | Elu { .. } | Selu | Softsign | HardTanh
-            ),
+            AnyLayer::Dense(dense) => jumps(*dense.activation()),
             other => panic!("{other:?} is not of these networks"),
         };
         let blocks = 0..self.network.depth();
@@ -87,7 +83,7 @@ pub(crate) fn cases(limit: f64) -> impl Strategy<Value = Case> {
     let weights = vec(select(vec![0.0, 0.5, 1.0, 2.0, 3.25]), 9);
     (
         vec(1..=9_usize, 2..=6),
-        vec(0..ACTIVATIONS.len() - 1, 5),
+        vec(select(hidden_activations()), 5),
         (costs, any::<usize>()),
         proptest::option::of((strengths(), vec((0..5_usize, strengths()), 0..3))),
         1..=9_usize,
@@ -97,10 +93,10 @@ pub(crate) fn cases(limit: f64) -> impl Strategy<Value = Case> {
         .prop_map(
             |(sizes, hidden, (cost, pick), penalty, m, weights, numbers)| {
                 let outputs = sizes[sizes.len() - 1];
-                let fitting = ACTIVATIONS.iter().filter(|&g| fits(cost, *g, outputs));
-                let fitting: Vec<_> = fitting.collect();
-                let mut activations: Vec<_> = hidden.iter().map(|&g| ACTIVATIONS[g]).collect();
-                activations[sizes.len() - 2] = *fitting[pick % fitting.len()];
+                let mut fitting = builtin::activations();
+                fitting.retain(|&g| fits(cost, g, outputs));
+                let mut activations = hidden;
+                activations[sizes.len() - 2] = fitting[pick % fitting.len()];
 
                 let (limit, seed) = numbers;
                 let mut numbers = Numbers::new(seed);

@@ -19,7 +19,7 @@ use backprop::cost::{
 };
 use backprop::gradient_check::GradientCheck;
 use backprop::nalgebra::{DMatrix, convert};
-use builtin::ACTIVATIONS;
+use builtin::activations;
 use num_dual::{Dual2_64, Dual64};
 
 const HUBER: AnyCost = Huber { delta: 0.75 };
@@ -246,7 +246,7 @@ fn gradient_check_passes_for_all_pairs() {
     let both = DMatrix::from_fn(3, 4, |i, j| 1.1 * i as f64 - 0.7 * j as f64 - 0.35);
     let y = DMatrix::from_fn(3, 4, |i, j| 0.5 + 0.5 * ((5 * i + 3 * j) as f64).sin());
     for (cost, canonical) in CANONICAL {
-        for g in ACTIVATIONS {
+        for g in activations() {
             let plane = matches!(cost, SquaredError | Huber { .. } | LogCosh);
             let positive = matches!(g, Sigmoid | Softmax | Softplus | Exponential);
             let mut points = vec![];
