@@ -36,7 +36,7 @@ impl<T: Scalar> Activation<T> for Snake {
 fn main() -> Result<(), Error> {
     let z = DMatrix::from_fn(3, 5, |i, k| i as f64 - 0.9 * k as f64);
     let report = GradientCheck::new().activation(&Snake, &z)?;
-    println!("{report}\n");
+    println!("Snake alone, by its pre-activations z:\n{report}\n");
     report.assert_passed();
 
     // y = sin 3x + x/2 from 80 points, with Snake below an identity output.
@@ -48,9 +48,9 @@ fn main() -> Result<(), Error> {
         .layer(AnyLayer::Custom(Dense::new(1, 16, Snake)))
         .dense(1, Identity)
         .initialize(Initialization::Normal { sigma: 0.7 }, &mut rng(1))?;
-    GradientCheck::new()
-        .network(&network, &examples, &objective)?
-        .assert_passed();
+    let report = GradientCheck::new().network(&network, &examples, &objective)?;
+    println!("in a network:\n{report}\n");
+    report.assert_passed();
 
     let mut workspace = Workspace::new();
     let mut gradient = vec![0.0; network.parameters()];
@@ -59,7 +59,7 @@ fn main() -> Result<(), Error> {
     for step in 0..=4000 {
         let j = network.gradient_into(&examples, &objective, &mut workspace, &mut gradient)?;
         if step % 1000 == 0 {
-            println!("step {step}: J = {:.6}", j.total());
+            println!("step {step:4}: J = {:.6}", j.total());
         }
         for ((t, v), g) in theta.iter_mut().zip(&mut velocity).zip(&gradient) {
             *v = 0.9 * *v - 0.02 * g;

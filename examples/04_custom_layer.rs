@@ -109,7 +109,7 @@ fn main() -> Result<(), Error> {
         .map(f64::round)
         .zip_map(&y, |a, y| f64::from(a == y))
         .sum();
-    println!("{right} of 400 points are judged right");
+    println!("{right} of 400 points are classified correctly");
     assert!(right > 380.0);
     Ok(())
 }

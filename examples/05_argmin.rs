@@ -42,7 +42,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         "J at the start: {:.6}\n",
         network.cost(&examples, &objective)?
     );
-    println!("solver                  iterations  passes         J  largest error");
+    println!(
+        "each solver stops after 1000 iterations; the error is the largest of the 61 points\n"
+    );
+    println!("solver                  iterations  passes         J   error");
 
     let line = MoreThuenteLineSearch::new;
     let descent = SteepestDescent::new(line());
@@ -64,10 +67,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         trained.set_theta(&theta)?;
         let j = trained.cost(&examples, &objective)?;
         let error = (trained.forward(&x)? - &y).amax();
-        println!("{name:22}  {iterations:10}  {passes:6}  {j:.2e}  {error:13.4}");
+        println!("{name:22}  {iterations:10}  {passes:6}  {j:.2e}  {error:.4}");
         results.push(j);
     }
-    // Second-order methods learn the curvature from the gradients, and go further on as many passes.
+    println!(
+        "\nThe lower two learn the curvature from the gradients, and go further in fewer passes."
+    );
     assert!(results[2] < results[1] && results[1] < results[0]);
     Ok(())
 }

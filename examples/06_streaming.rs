@@ -91,7 +91,7 @@ fn main() -> Result<(), Error> {
         .map(f64::round)
         .zip_map(&y, |a, y| f64::from(a == y))
         .sum();
-    println!("\n{right} of {SIZE} new points are judged right");
+    println!("\n{right} of {SIZE} new points are classified correctly");
     assert!(right > 450.0);
     Ok(())
 }

@@ -110,7 +110,7 @@ pub enum Error {
         row: usize,
     },
     /// An index that is out of range.
-    #[error("there is no {what} {index}: there are {count}")]
+    #[error("there is no {what} {index}: there are {count}, counted from 0")]
     Index {
         /// What is counted.
         what: &'static str,

@@ -12,7 +12,7 @@ use crate::scalar::{Scalar, real, sign};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default))]
 pub struct Strength {
-    /// λ₁, of the sum of magnitudes (L1, the lasso): pulls entries to exactly 0.
+    /// λ₁, of the sum of magnitudes (L1, the lasso): a pull of the same strength wherever an entry is, so that minima have entries of exactly 0.
     pub l1: f64,
     /// λ₂, of half the sum of squares (L2, the course's λ): pulls entries towards 0 in proportion.
     pub l2: f64,
@@ -25,6 +25,9 @@ pub struct Strength {
 /// With λ₁ = 0 it is the course's λ/(2m) Σ Θ², with λ₂ = 0 the lasso's (Tibshirani 1996, doi:10.1111/j.2517-6161.1996.tb02080.x), with both
 /// the elastic net (Zou, Hastie 2005, doi:10.1111/j.1467-9868.2005.00503.x). In D it is (λ₁ sign Θ + λ₂ Θ)/m with sign 0 = 0, which is the
 /// subgradient of least size at the kink of |Θ|.
+///
+/// L1 does not make weights exactly 0 under a method that follows ∇J, gradient descent or L-BFGS: at the kink ∇J does not fade, and such a method ends near it,
+/// often at its limit of iterations. Cut off what is small afterwards, and train the rest again.
 ///
 /// Which entries are penalised each layer's [`Block`](crate::layer::Block) says; for dense layers all but column 0. A [`layer`](Self::layer)
 /// or a [`block`](Self::block) may have strengths of its own. The division by m (the sum of the example weights) is made with that

@@ -8,7 +8,7 @@ mod data;
 mod pictures;
 mod training;
 
-use backprop::{Examples, gradient_check::GradientCheck};
+use backprop::{Examples, GradientCheck, Workspace};
 use data::CLASSES;
 use pictures::{hidden_units, learning_curve};
 use std::error::Error;
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let few = Examples::new(train_digits.x.columns(0, 20), y.columns(0, 20))?;
     let report = GradientCheck::new().network(&network, &few, &objective())?;
     println!(
-        "gradient check, {} derivatives\n{report}\n",
+        "gradient check on 20 images, {} derivatives, λ = 1\n{report}\n",
         network.parameters()
     );
     if !report.passed() {
@@ -38,12 +38,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let clock = Instant::now();
     let training = train(&mut network, &train_digits)?;
     let seconds = clock.elapsed().as_secs_f64();
-    let after = network.cost(&examples, &objective())?;
+    let after = network.cost_into(&examples, &objective(), &mut Workspace::new())?;
     println!(
         "L-BFGS: {} iterations, {} passes, {seconds:.2} s",
         training.iterations, training.evaluations
     );
-    println!("J: {before:.4} -> {after:.4}\n");
+    println!(
+        "J: {before:.4} -> {:.4}, of it {:.4} penalty\n",
+        after.total(),
+        after.penalty
+    );
 
     let test = confusion(&network, &test_digits)?;
     println!(

@@ -44,8 +44,21 @@ pub fn learning_curve(
     let (left, right) = root.split_horizontally(440);
     let iterations = path.len();
     let costs_axis = (0.1..10.0).log_scale();
-    panel(&left, "cost of an image", iterations, costs_axis, &costs)?;
-    panel(&right, "images misread, %", iterations, 0.0..25.0, &misread)?;
+    panel(
+        &left,
+        "cost of an image, without the penalty",
+        iterations,
+        costs_axis,
+        &costs,
+    )?;
+    let misread_axis = (0.1..100.0).log_scale();
+    panel(
+        &right,
+        "images misread, %",
+        iterations,
+        misread_axis,
+        &misread,
+    )?;
     root.present()?;
     Ok(())
 }

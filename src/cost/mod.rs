@@ -11,7 +11,7 @@
 //! | [`LogCosh`] | Σ ln cosh d | tanh d | ℝ | ℝ | identity | tanh d |
 //! | [`Poisson`] | Σ a − y ln a (without ln y!) | 1 − y/a | \[0, ∞) | \[0, ∞) | exponential | a − y |
 //!
-//! Where y = 0 a term y ln a is 0, and so is its derivative. An output on the edge of its interval is accepted where
+//! Where y = 0 a term y ln a is 0, and so is its derivative: an example whose targets are all 0 costs nothing by the categorical cross-entropy. An output on the edge of its interval is accepted where
 //! the cost is finite there (a = 0 with y = 0), else it is an [`Error::Output`], never clamped.
 //!
 //! **Canonical pairs.** With its canonical activation a cost is computed from z, not from a: ln(1 + e^(−|z|)) and

@@ -72,6 +72,8 @@ pub struct BlockReport {
     pub compared: usize,
     /// ‖n − g‖/(‖n‖ + ‖g‖) over the compared ones, kinks left out: the course's measure. 0 if both are 0.
     pub relative_error: f64,
+    /// The largest derivative compared, in absolute value, analytic or numeric. 0 proves little: dead units, or inputs that are all 0.
+    pub largest: f64,
     /// The comparison with the largest difference (kinks only if there is nothing else), if any was made.
     pub worst: Option<Comparison>,
     /// How many comparisons met a suspected kink.
@@ -161,6 +163,7 @@ impl Report {
             entries: block.len,
             compared: comparisons.len(),
             relative_error,
+            largest,
             worst,
             kinks: comparisons.iter().filter(kink).count(),
             verdict,
@@ -231,6 +234,7 @@ impl fmt::Display for Report {
             });
             let number = |x: Option<f64>| x.map_or_else(String::new, |x| format!("{x:+.9e}"));
             let verdict = match b.verdict {
+                Verdict::Agrees if b.compared > 0 && b.largest == 0.0 => "agrees, all are 0".into(),
                 Verdict::Agrees => "agrees".into(),
                 Verdict::SuspectedKink => {
                     format!(

@@ -136,10 +136,13 @@ pub(crate) fn derivation(page: &str) -> String {
             id = format!(" id=\"{anchor}\"");
             continue;
         } else if let Some((latex, number)) = formula(line) {
-            let number = number.map_or(String::new(), |n| format!("<span>({n})</span>"));
+            let number = number.map_or(String::new(), |n| {
+                format!("<span style=\"padding-left:1em\">({n})</span>")
+            });
             rendered.push_str(&format!(
-                "<div{} style=\"display:flex;align-items:center;overflow-x:auto;margin:1em 0\">\
-                 <div style=\"flex:1;padding:0.2em 0\">{}</div>{number}</div>",
+                "<div{} style=\"display:flex;align-items:center;margin:1em 0\">\
+                 <div style=\"flex:1;min-width:0;overflow-x:auto;padding:0.2em 0\">{}</div>\
+                 {number}</div>",
                 std::mem::take(&mut id),
                 math(latex, MathDisplay::Block),
             ));
