@@ -137,6 +137,7 @@ fn setters_of_the_objective_leave_the_rest() {
     assert_eq!(of(new()), Penalty::none());
     assert_eq!(of(new().l1(1.0)), Penalty::l1(1.0));
     assert_eq!(of(new().l1(1.0).l2(2.0)), Penalty::elastic_net(1.0, 2.0));
+    assert_eq!(of(new().l2(2.0).l1(1.0)), Penalty::elastic_net(1.0, 2.0));
     assert_eq!(
         of(new().l2(2.0).l1(1.0).l2(3.0)),
         Penalty::elastic_net(1.0, 3.0)
