@@ -387,3 +387,21 @@ fn verdicts_of_blocks() {
     );
     report.assert_passed();
 }
+
+/// A block whose derivatives are all 0 agrees, and the table says what that is worth.
+#[test]
+fn blocks_that_are_all_0_say_so() {
+    let f = |p: &[f64]| (p[1] * p[1], vec![0.0, 2.0 * p[1]]);
+    let report = GradientCheck::new().function(&[("dead", 1), ("q", 1)], &[0.5, 0.25], f);
+    let report = report.unwrap();
+    report.assert_passed();
+    let [dead, q] = ["dead", "q"].map(|label| report.block(label).unwrap().largest);
+    assert_eq!(dead, 0.0);
+    assert!((q - 0.5).abs() < 1e-9);
+    let table = report.to_string();
+    let ends: Vec<&str> = table
+        .lines()
+        .map(|l| l.rsplit("  ").next().unwrap())
+        .collect();
+    assert_eq!(ends, ["verdict", "agrees, all are 0", "agrees"]);
+}
