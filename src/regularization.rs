@@ -10,7 +10,7 @@ use crate::scalar::{Scalar, real, sign};
 /// λ₁ and λ₂ are finite and at least 0, which is checked where the penalty is used. The default is 0 for both.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct Strength {
     /// λ₁, of the sum of magnitudes (L1, the lasso): a pull of the same strength wherever an entry is, so that minima have entries of exactly 0.
     pub l1: f64,
@@ -60,7 +60,7 @@ pub struct Strength {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct Penalty {
     /// Of every block that `exceptions` does not name.
     strength: Strength,
@@ -70,6 +70,7 @@ pub struct Penalty {
 /// The strength of one block of one layer, or of all of its blocks.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 struct Exception {
     layer: usize,
     block: Option<usize>,

@@ -251,7 +251,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// - [`Error::Shape`] if X or Y do not fit the network, [`Error::Target`] if a target is outside the cost's domain.
-    /// - [`Error::Hyperparameter`] if λ or a constant of the cost is out of range.
+    /// - [`Error::Hyperparameter`] if λ or a constant of the cost is out of range, [`Error::Index`] if the penalty names a layer or block that is not there.
     /// - [`Error::Output`] if an output is outside the cost's domain.
     /// - [`Error::NonFinite`], [`Error::NonFiniteCost`], [`Error::NonFiniteObjective`] or [`Error::NonFiniteGradient`] where a number
     ///   overflows first.

@@ -5,7 +5,7 @@ use super::{Mixed, bits, mixed};
 use backprop::activation::{AnyActivation, Elu, LeakyRelu, Softmax};
 use backprop::cost::{CategoricalCrossEntropy, CrossEntropy, Huber, SquaredError};
 use backprop::layer::AnyLayer;
-use backprop::{AnyCost, Dense, Network, Objective};
+use backprop::{AnyCost, Dense, Network, Objective, Penalty, Strength};
 use serde::de::value::{Error as ValueError, MapDeserializer, SeqDeserializer};
 use serde::de::{Error as _, IntoDeserializer, Visitor};
 use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
@@ -81,6 +81,30 @@ fn the_form_is_settled() {
     ] {
         let read: Objective = serde_json::from_str(&written(cost)).unwrap();
         assert_eq!(read, Objective::new(cost).l2(0.5));
+    }
+}
+
+/// A penalty with strengths by layer and block comes back; a field that it has not is refused, not read as no penalty.
+#[test]
+fn penalties_are_saved() {
+    let strength = |l1, l2| Strength { l1, l2 };
+    let penalty = Penalty::elastic_net(0.1, 0.3)
+        .layer(2, strength(0.0, 0.7))
+        .block(0, 1, strength(1.5, 0.0));
+    let json = serde_json::to_string(&penalty).unwrap();
+    let read: Penalty = serde_json::from_str(&json).unwrap();
+    assert_eq!(read, penalty);
+    assert_eq!(read.strength(0, 1), strength(1.5, 0.0));
+    assert_eq!(
+        serde_json::from_str::<Penalty>("{}").unwrap(),
+        Penalty::none()
+    );
+    for wrong in [
+        r#"{"lambda":0.5}"#,
+        r#"{"strength":{"l3":0.5}}"#,
+        r#"{"exceptions":[{"layer":0,"strength":{"lambda":0.5}}]}"#,
+    ] {
+        assert!(serde_json::from_str::<Penalty>(wrong).is_err(), "{wrong}");
     }
 }
 
