@@ -4,6 +4,11 @@
 //! the innermost one runs down a column with independent entries, which the compiler vectorises for `f32` and `f64`.
 //! Of nalgebra's products none is used: `tr_mul` never reaches its fast path, and `gemm` allocates.
 
+#![allow(unsafe_code, reason = "the one module that may: each block has its contract and a test against the plain loop")]
+
+mod cast;
+mod level;
+
 use crate::scalar::{Scalar, sign};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
