@@ -2,10 +2,16 @@
 
 use std::any::TypeId;
 
+/// Whether `A` is `B`; known when the code is compiled.
+#[inline(always)]
+pub(super) fn is<A: 'static, B: 'static>() -> bool {
+    TypeId::of::<A>() == TypeId::of::<B>()
+}
+
 /// The same slice, if `A` is `B`.
 #[inline]
 pub(super) fn cast<A: 'static, B: 'static>(x: &[A]) -> Option<&[B]> {
-    if TypeId::of::<A>() != TypeId::of::<B>() {
+    if !is::<A, B>() {
         return None;
     }
     // SAFETY: A and B are one type, so length, alignment, lifetime and contents are those of `x`.
@@ -15,7 +21,7 @@ pub(super) fn cast<A: 'static, B: 'static>(x: &[A]) -> Option<&[B]> {
 /// The same slice, if `A` is `B`.
 #[inline]
 pub(super) fn cast_mut<A: 'static, B: 'static>(x: &mut [A]) -> Option<&mut [B]> {
-    if TypeId::of::<A>() != TypeId::of::<B>() {
+    if !is::<A, B>() {
         return None;
     }
     // SAFETY: A and B are one type, and the borrow of `x` is passed on, so nothing else reaches the entries.

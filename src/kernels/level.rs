@@ -28,6 +28,17 @@ pub(crate) fn level() -> Level {
     }
 }
 
+/// Scalars of type T in a register.
+#[inline]
+pub(crate) fn lanes<T>() -> usize {
+    let bytes = match level() {
+        Level::Avx512 => 64,
+        Level::Avx2 => 32,
+        Level::Portable => 16,
+    };
+    bytes / size_of::<T>()
+}
+
 #[cold]
 fn detect() -> Level {
     let wanted = std::env::var("BACKPROP_SIMD");

@@ -1,44 +1,60 @@
-//! The hot core: the three products of back-propagation and the elementwise loops.
+//! The hot core: the three products of back-propagation and the elementwise functions.
 //!
-//! Everything here is a plain loop over contiguous columns, generic over the scalar. The loops are ordered so that
-//! the innermost one runs down a column with independent entries, which the compiler vectorises for `f32` and `f64`.
-//! Of nalgebra's products none is used: `tr_mul` never reaches its fast path, and `gemm` allocates.
+//! Each has a plain loop, generic over the scalar, which is what every scalar but `f32` and `f64` takes, and what the tests hold the fast
+//! paths against. Those are chosen by the type, and their instructions at run time ([`level`]).
 
-#![allow(unsafe_code, reason = "the one module that may: each block has its contract and a test against the plain loop")]
+#![allow(
+    unsafe_code,
+    reason = "the one module that may: each block has its contract and a test against the plain loop"
+)]
 
 mod cast;
 mod level;
+mod plain;
+mod product;
+mod tile;
+mod vector;
 
 use crate::scalar::{Scalar, sign};
 use nalgebra::{DMatrixView, DMatrixViewMut};
+use product::{Layout, Product, multiply};
+use tile::Start;
 
 /// z = b + W x for every example: Z = [b W] [1; X].
 ///
-/// `theta` is s × (n + 1) column-major with b in column 0, `x` is n × m, `z` is s × m and is overwritten.
-pub(crate) fn affine<T: Scalar>(theta: &[T], x: DMatrixView<'_, T>, mut z: DMatrixViewMut<'_, T>) {
-    let (rows, features) = (z.nrows(), x.nrows());
-    debug_assert_eq!(theta.len(), rows * (features + 1));
+/// `theta` is s × (n + 1) column-major with b in column 0, `x` is n × m, `z` is s × m and is overwritten. `room` is scratch
+/// for packing ([`room_for`]), and may be empty.
+pub(crate) fn affine<T: Scalar>(
+    theta: &[T],
+    x: DMatrixView<'_, T>,
+    mut z: DMatrixViewMut<'_, T>,
+    room: &mut [T],
+) {
+    let ((rows, examples), features) = (z.shape(), x.nrows());
+    assert_eq!((theta.len(), x.ncols()), (rows * (features + 1), examples));
     let (bias, weights) = theta.split_at(rows);
-    for k in 0..z.ncols() {
-        let mut z_k = z.column_mut(k);
-        let z_k = z_k.as_mut_slice();
-        z_k.copy_from_slice(bias);
-        let x_k = x.column(k);
-        let mut quads = weights.chunks_exact(4 * rows);
-        let mut inputs = x_k.as_slice().chunks_exact(4);
-        for (w, x) in quads.by_ref().zip(inputs.by_ref()) {
-            add_scaled_4(z_k, w, [x[0], x[1], x[2], x[3]]);
-        }
-        let rest = quads.remainder().chunks_exact(rows);
-        for (w, &x) in rest.zip(inputs.remainder()) {
-            add_scaled(z_k, w, x);
-        }
+    let product = Product {
+        rows,
+        columns: examples,
+        depth: features,
+        layout: Layout::Columns,
+        a: weights.as_ptr(),
+        a_step: rows,
+        b: x.as_ptr(),
+        b_step: 1,
+        b_column: x.strides().1,
+        c: z.as_mut_ptr(),
+        c_step: z.strides().1,
+        transposed: false,
+        start: Start::Column(bias.as_ptr()),
+        room: room.as_mut_ptr(),
+        room_len: room.len(),
+    };
+    // SAFETY: the shapes agree, as asserted; rows lie one after the other in views of this type, and `z` and `room` are borrowed for writing.
+    if !unsafe { multiply(product) } {
+        plain::affine(theta, x, z);
     }
 }
-
-/// Examples that are summed before they are added to the rest: with two levels the rounding error of m = 10⁶ examples grows
-/// like that of some thousand.
-const PANEL: usize = 512;
 
 /// Δ = δ [1; A]ᵀ, the sum over the examples of δ₍ₖ₎ [1, a₍ₖ₎ᵀ].
 ///
@@ -47,58 +63,53 @@ pub(crate) fn outer<T: Scalar>(
     delta: DMatrixView<'_, T>,
     a: DMatrixView<'_, T>,
     gradient: &mut [T],
+    room: &mut [T],
 ) {
-    let (rows, examples) = delta.shape();
-    debug_assert_eq!(gradient.len(), rows * (a.nrows() + 1));
-    gradient.fill(T::zero());
-    let mut start = 0;
-    while start < examples {
-        let panel = PANEL.min(examples - start);
-        let (delta, a) = (delta.columns(start, panel), a.columns(start, panel));
-        let mut row = 0;
-        while row < rows {
-            row += match rows - row {
-                8.. => outer_rows::<T, 8>(row, delta, a, gradient),
-                4.. => outer_rows::<T, 4>(row, delta, a, gradient),
-                2.. => outer_rows::<T, 2>(row, delta, a, gradient),
-                _ => outer_rows::<T, 1>(row, delta, a, gradient),
-            };
-        }
-        start += panel;
+    let ((rows, examples), features) = (delta.shape(), a.nrows());
+    assert_eq!(
+        (gradient.len(), a.ncols()),
+        (rows * (features + 1), examples)
+    );
+    let (bias, weights) = gradient.split_at_mut(rows);
+    let swapped = swap_outer::<T>(rows, features);
+    let ((left, right), (height, width)) = match swapped {
+        true => ((&a, &delta), (features, rows)),
+        false => ((&delta, &a), (rows, features)),
+    };
+    let product = Product {
+        rows: height,
+        columns: width,
+        depth: examples,
+        layout: Layout::Columns,
+        a: left.as_ptr(),
+        a_step: left.strides().1,
+        b: right.as_ptr(),
+        b_step: right.strides().1,
+        b_column: 1,
+        c: weights.as_mut_ptr(),
+        c_step: rows,
+        // A single row is a column in memory.
+        transposed: swapped && rows > 1,
+        start: Start::Zero,
+        room: room.as_mut_ptr(),
+        room_len: room.len(),
+    };
+    // SAFETY: as in `affine`.
+    if unsafe { multiply(product) } {
+        let sums = product::RowSums::new(&delta, bias);
+        // SAFETY: `bias` has an entry for each row of δ.
+        unsafe { sums.compute() };
+    } else {
+        plain::outer(delta, a, gradient);
     }
 }
 
-/// Adds W rows of δ [1; A]ᵀ from `row` on, each entry summed in a register; returns W.
-fn outer_rows<T: Scalar, const W: usize>(
-    row: usize,
-    delta: DMatrixView<'_, T>,
-    a: DMatrixView<'_, T>,
-    gradient: &mut [T],
-) -> usize {
-    let (rows, examples) = delta.shape();
-    let rows_of = |k: usize| -> [T; W] {
-        let column = delta.column(k);
-        let entries = &column.as_slice()[row..row + W];
-        std::array::from_fn(|i| entries[i])
-    };
-    for (j, column) in gradient.chunks_exact_mut(rows).enumerate() {
-        let mut sums = [T::zero(); W];
-        if j == 0 {
-            for k in 0..examples {
-                let d = rows_of(k);
-                (0..W).for_each(|i| sums[i] += d[i]);
-            }
-        } else {
-            for k in 0..examples {
-                let (d, x) = (rows_of(k), a[(j - 1, k)]);
-                (0..W).for_each(|i| sums[i] += d[i] * x);
-            }
-        }
-        for (g, sum) in column[row..row + W].iter_mut().zip(sums) {
-            *g += sum;
-        }
-    }
-    W
+/// Whether to compute Δᵀ = \[1; A] δᵀ instead: if the features fill registers so much better than the units that storing across pays.
+fn swap_outer<T>(rows: usize, features: usize) -> bool {
+    let lanes = level::lanes::<T>();
+    // Registers that are needed for each entry.
+    let cost = |n: usize| n.next_multiple_of(lanes) as f64 / n as f64;
+    rows == 1 || cost(rows) > 1.15 * cost(features)
 }
 
 /// Wᵀ δ for every example: the error that reaches the layer below, without the bias column of Θ = [b W].
@@ -108,55 +119,48 @@ pub(crate) fn transpose_product<T: Scalar>(
     theta: &[T],
     delta: DMatrixView<'_, T>,
     mut below: DMatrixViewMut<'_, T>,
+    room: &mut [T],
 ) {
-    let rows = delta.nrows();
-    let weights = &theta[rows..];
-    debug_assert_eq!(weights.len(), rows * below.nrows());
-    for k in 0..delta.ncols() {
-        let delta_k = delta.column(k);
-        let mut below_k = below.column_mut(k);
-        let columns = weights.chunks_exact(rows);
-        for (b, w) in below_k.as_mut_slice().iter_mut().zip(columns) {
-            *b = dot(w, delta_k.as_slice());
-        }
+    let ((rows, examples), features) = (delta.shape(), below.nrows());
+    assert_eq!(
+        (theta.len(), below.ncols()),
+        (rows * (features + 1), examples)
+    );
+    let product = Product {
+        rows: features,
+        columns: examples,
+        depth: rows,
+        layout: Layout::Rows,
+        a: theta[rows..].as_ptr(),
+        a_step: rows,
+        b: delta.as_ptr(),
+        b_step: 1,
+        b_column: delta.strides().1,
+        c: below.as_mut_ptr(),
+        c_step: below.strides().1,
+        transposed: false,
+        start: Start::Zero,
+        room: room.as_mut_ptr(),
+        room_len: room.len(),
+    };
+    // SAFETY: as in `affine`.
+    if !unsafe { multiply(product) } {
+        plain::transpose_product(theta, delta, below);
     }
 }
 
-/// y += c x.
-#[inline]
-fn add_scaled<T: Scalar>(y: &mut [T], x: &[T], c: T) {
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y += x * c;
+/// The scratch that the products of a layer of s units on n inputs make use of for m examples.
+pub(crate) fn room_for<T: Scalar>(units: usize, inputs: usize, examples: usize) -> usize {
+    if !(cast::is::<T, f32>() || cast::is::<T, f64>()) {
+        return 0;
     }
-}
-
-/// y += X c for the four columns of X, stored one after the other.
-#[inline]
-fn add_scaled_4<T: Scalar>(y: &mut [T], x: &[T], c: [T; 4]) {
-    let n = y.len();
-    let (x01, x23) = x.split_at(2 * n);
-    let ((x0, x1), (x2, x3)) = (x01.split_at(n), x23.split_at(n));
-    for (i, y) in y.iter_mut().enumerate() {
-        *y += (x0[i] * c[0] + x1[i] * c[1]) + (x2[i] * c[2] + x3[i] * c[3]);
-    }
-}
-
-/// xᵀ y in eight independent partial sums.
-#[inline]
-fn dot<T: Scalar>(x: &[T], y: &[T]) -> T {
-    let mut sums = [T::zero(); 8];
-    let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
-    let mut total = T::zero();
-    for (&x, &y) in xs.remainder().iter().zip(ys.remainder()) {
-        total += x * y;
-    }
-    for (x, y) in xs.zip(ys) {
-        for i in 0..8 {
-            sums[i] += x[i] * y[i];
-        }
-    }
-    let pairs = [0, 1, 2, 3].map(|i| sums[i] + sums[i + 4]);
-    total + ((pairs[0] + pairs[2]) + (pairs[1] + pairs[3]))
+    let (height, width) = match swap_outer::<T>(units, inputs) {
+        true => (inputs, units),
+        false => (units, inputs),
+    };
+    product::scratch::<T>(units, examples, inputs)
+        .max(product::scratch::<T>(height, width, examples))
+        .max(product::scratch::<T>(inputs, examples, units))
 }
 
 /// a = g(z), entry by entry.
@@ -239,18 +243,29 @@ mod tests {
                     let tall = DMatrix::from_fn(features + 2, examples, entry);
                     let x = tall.rows(1, features);
                     let delta = DMatrix::from_fn(rows, examples, |i, j| entry(j, i));
+                    let mut room = vec![f64::NAN; room_for::<f64>(rows, features, examples)];
                     let with_one = x.clone_owned().insert_row(0, 1.0);
 
                     let mut z = DMatrix::repeat(rows, examples, f64::NAN);
-                    affine(theta.as_slice(), x.as_view(), z.as_view_mut());
+                    affine(theta.as_slice(), x.as_view(), z.as_view_mut(), &mut room);
                     assert!((&theta * &with_one - z).amax() < 1e-13);
 
                     let mut gradient = DMatrix::repeat(rows, features + 1, f64::NAN);
-                    outer(delta.as_view(), x.as_view(), gradient.as_mut_slice());
+                    outer(
+                        delta.as_view(),
+                        x.as_view(),
+                        gradient.as_mut_slice(),
+                        &mut room,
+                    );
                     assert!((&delta * with_one.transpose() - gradient).amax() < 1e-13);
 
                     let mut below = DMatrix::repeat(features, examples, f64::NAN);
-                    transpose_product(theta.as_slice(), delta.as_view(), below.as_view_mut());
+                    transpose_product(
+                        theta.as_slice(),
+                        delta.as_view(),
+                        below.as_view_mut(),
+                        &mut room,
+                    );
                     let weights = theta.columns_range(1..).clone_owned();
                     assert!((weights.transpose() * &delta - below).amax() < 1e-13);
                 }
@@ -263,10 +278,13 @@ mod tests {
         let delta = DMatrix::repeat(1, 1_000_000, 0.1_f32);
         let x = DMatrix::repeat(1, 1_000_000, 0.3_f32);
         let mut gradient = [f32::NAN; 2];
-        outer(delta.as_view(), x.as_view(), &mut gradient);
+        outer(delta.as_view(), x.as_view(), &mut gradient, &mut []);
         let exact = [0.1_f32, 0.1_f32 * 0.3].map(|term| f64::from(term) * 1e6);
         for (found, exact) in gradient.iter().zip(exact) {
-            assert!((f64::from(*found) / exact - 1.0).abs() < 1e-4);
+            assert!(
+                (f64::from(*found) / exact - 1.0).abs() < 1e-4,
+                "{found} {exact}"
+            );
         }
     }
 

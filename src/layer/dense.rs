@@ -78,7 +78,7 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for Dense<A> {
     fn forward(&self, pass: Forward<'_, T>) {
         let examples = pass.input.ncols();
         let mut z = DMatrixViewMut::from_slice(pass.cache, self.outputs, examples);
-        affine(pass.theta, pass.input, z.as_view_mut());
+        affine(pass.theta, pass.input, z.as_view_mut(), &mut []);
         self.activation.forward(z.as_view(), pass.output);
     }
 
@@ -90,10 +90,10 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for Dense<A> {
                 .backward(z, pass.output, delta.as_view_mut());
         }
         if let Some(gradient) = pass.gradient {
-            outer(delta.as_view(), pass.input, gradient);
+            outer(delta.as_view(), pass.input, gradient, &mut []);
         }
         if let Some(below) = pass.input_delta {
-            transpose_product(pass.theta, delta.as_view(), below);
+            transpose_product(pass.theta, delta.as_view(), below, &mut []);
         }
     }
 

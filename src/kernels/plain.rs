@@ -1,0 +1,153 @@
+//! The products as plain loops over contiguous columns, for any scalar; what the fast ones are held against.
+//!
+//! The innermost loop runs down a column with independent entries, which compilers vectorise.
+
+use crate::scalar::Scalar;
+use nalgebra::{DMatrixView, DMatrixViewMut};
+
+/// z = b + W x for every example: Z = [b W] [1; X].
+///
+/// `theta` is s × (n + 1) column-major with b in column 0, `x` is n × m, `z` is s × m and is overwritten.
+pub(super) fn affine<T: Scalar>(theta: &[T], x: DMatrixView<'_, T>, mut z: DMatrixViewMut<'_, T>) {
+    let (rows, features) = (z.nrows(), x.nrows());
+    debug_assert_eq!(theta.len(), rows * (features + 1));
+    let (bias, weights) = theta.split_at(rows);
+    for k in 0..z.ncols() {
+        let mut z_k = z.column_mut(k);
+        let z_k = z_k.as_mut_slice();
+        z_k.copy_from_slice(bias);
+        let x_k = x.column(k);
+        let mut quads = weights.chunks_exact(4 * rows);
+        let mut inputs = x_k.as_slice().chunks_exact(4);
+        for (w, x) in quads.by_ref().zip(inputs.by_ref()) {
+            add_scaled_4(z_k, w, [x[0], x[1], x[2], x[3]]);
+        }
+        let rest = quads.remainder().chunks_exact(rows);
+        for (w, &x) in rest.zip(inputs.remainder()) {
+            add_scaled(z_k, w, x);
+        }
+    }
+}
+
+/// Examples that are summed before they are added to the rest: with two levels the rounding error of m = 10⁶ examples grows
+/// like that of some thousand.
+const PANEL: usize = 512;
+
+/// Δ = δ [1; A]ᵀ, the sum over the examples of δ₍ₖ₎ [1, a₍ₖ₎ᵀ].
+///
+/// `delta` is s × m, `a` is n × m, `gradient` is s × (n + 1) column-major and is overwritten.
+pub(super) fn outer<T: Scalar>(
+    delta: DMatrixView<'_, T>,
+    a: DMatrixView<'_, T>,
+    gradient: &mut [T],
+) {
+    let (rows, examples) = delta.shape();
+    debug_assert_eq!(gradient.len(), rows * (a.nrows() + 1));
+    gradient.fill(T::zero());
+    let mut start = 0;
+    while start < examples {
+        let panel = PANEL.min(examples - start);
+        let (delta, a) = (delta.columns(start, panel), a.columns(start, panel));
+        let mut row = 0;
+        while row < rows {
+            row += match rows - row {
+                8.. => outer_rows::<T, 8>(row, delta, a, gradient),
+                4.. => outer_rows::<T, 4>(row, delta, a, gradient),
+                2.. => outer_rows::<T, 2>(row, delta, a, gradient),
+                _ => outer_rows::<T, 1>(row, delta, a, gradient),
+            };
+        }
+        start += panel;
+    }
+}
+
+/// Adds W rows of δ [1; A]ᵀ from `row` on, each entry summed in a register; returns W.
+fn outer_rows<T: Scalar, const W: usize>(
+    row: usize,
+    delta: DMatrixView<'_, T>,
+    a: DMatrixView<'_, T>,
+    gradient: &mut [T],
+) -> usize {
+    let (rows, examples) = delta.shape();
+    let rows_of = |k: usize| -> [T; W] {
+        let column = delta.column(k);
+        let entries = &column.as_slice()[row..row + W];
+        std::array::from_fn(|i| entries[i])
+    };
+    for (j, column) in gradient.chunks_exact_mut(rows).enumerate() {
+        let mut sums = [T::zero(); W];
+        if j == 0 {
+            for k in 0..examples {
+                let d = rows_of(k);
+                (0..W).for_each(|i| sums[i] += d[i]);
+            }
+        } else {
+            for k in 0..examples {
+                let (d, x) = (rows_of(k), a[(j - 1, k)]);
+                (0..W).for_each(|i| sums[i] += d[i] * x);
+            }
+        }
+        for (g, sum) in column[row..row + W].iter_mut().zip(sums) {
+            *g += sum;
+        }
+    }
+    W
+}
+
+/// Wᵀ δ for every example: the error that reaches the layer below, without the bias column of Θ = [b W].
+///
+/// `theta` is s × (n + 1) column-major, `delta` is s × m, `below` is n × m and is overwritten.
+pub(super) fn transpose_product<T: Scalar>(
+    theta: &[T],
+    delta: DMatrixView<'_, T>,
+    mut below: DMatrixViewMut<'_, T>,
+) {
+    let rows = delta.nrows();
+    let weights = &theta[rows..];
+    debug_assert_eq!(weights.len(), rows * below.nrows());
+    for k in 0..delta.ncols() {
+        let delta_k = delta.column(k);
+        let mut below_k = below.column_mut(k);
+        let columns = weights.chunks_exact(rows);
+        for (b, w) in below_k.as_mut_slice().iter_mut().zip(columns) {
+            *b = dot(w, delta_k.as_slice());
+        }
+    }
+}
+
+/// y += c x.
+#[inline]
+fn add_scaled<T: Scalar>(y: &mut [T], x: &[T], c: T) {
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y += x * c;
+    }
+}
+
+/// y += X c for the four columns of X, stored one after the other.
+#[inline]
+fn add_scaled_4<T: Scalar>(y: &mut [T], x: &[T], c: [T; 4]) {
+    let n = y.len();
+    let (x01, x23) = x.split_at(2 * n);
+    let ((x0, x1), (x2, x3)) = (x01.split_at(n), x23.split_at(n));
+    for (i, y) in y.iter_mut().enumerate() {
+        *y += (x0[i] * c[0] + x1[i] * c[1]) + (x2[i] * c[2] + x3[i] * c[3]);
+    }
+}
+
+/// xᵀ y in eight independent partial sums.
+#[inline]
+fn dot<T: Scalar>(x: &[T], y: &[T]) -> T {
+    let mut sums = [T::zero(); 8];
+    let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
+    let mut total = T::zero();
+    for (&x, &y) in xs.remainder().iter().zip(ys.remainder()) {
+        total += x * y;
+    }
+    for (x, y) in xs.zip(ys) {
+        for i in 0..8 {
+            sums[i] += x[i] * y[i];
+        }
+    }
+    let pairs = [0, 1, 2, 3].map(|i| sums[i] + sums[i + 4]);
+    total + ((pairs[0] + pairs[2]) + (pairs[1] + pairs[3]))
+}

@@ -1,0 +1,636 @@
+//! C = start + A B: how a product is cut into blocks that fit the caches, and those into tiles that fit the registers.
+
+use super::cast::is;
+use super::tile::{Start, Tile, dots, pack_rows, pack_transposed, tile, vector_tile};
+use super::vector::{Fast, Operation, Vector, dispatch};
+use crate::scalar::Scalar;
+use nalgebra::DMatrixView;
+
+/// The memory that a block of packed A should fill at most, in bytes: half of a second-level cache of 1 MiB.
+const BLOCK_BYTES: usize = 512 << 10;
+
+/// The memory of one row of a packed block, in bytes: with six columns of B beside it half of a first-level cache of 48 KiB.
+const DEPTH_BYTES: usize = 4096;
+
+/// The most entries of B that are packed at once.
+const PACKED_B: usize = 1 << 20;
+
+/// How A lies in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Column by column, rows one after the other.
+    Columns,
+    /// Row by row: the transpose of a matrix that lies column by column.
+    Rows,
+}
+
+/// A product C = start + A B of M × K by K × N.
+///
+/// Entry (i, p) of A is at `a[i + p · a_step]`, or at `a[p + i · a_step]` if A lies by rows. Entry (p, j) of B is at `b[p · b_step + j · b_column]`.
+/// Entry (i, j) of C is at `c[i + j · c_step]`, or if `transposed` at `c[j + i · c_step]`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Product<T> {
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) depth: usize,
+    pub(super) layout: Layout,
+    pub(super) a: *const T,
+    pub(super) a_step: usize,
+    pub(super) b: *const T,
+    pub(super) b_step: usize,
+    pub(super) b_column: usize,
+    pub(super) c: *mut T,
+    pub(super) c_step: usize,
+    pub(super) transposed: bool,
+    pub(super) start: Start<T>,
+    /// Room for packing; with less than [`scratch`] asks for, A is read where it lies, or dot by dot.
+    pub(super) room: *mut T,
+    pub(super) room_len: usize,
+}
+
+impl<T> Product<T> {
+    /// The same product of scalars that are another name for `T`.
+    fn cast<U>(self) -> Product<U> {
+        Product {
+            rows: self.rows,
+            columns: self.columns,
+            depth: self.depth,
+            layout: self.layout,
+            a: self.a.cast(),
+            a_step: self.a_step,
+            b: self.b.cast(),
+            b_step: self.b_step,
+            b_column: self.b_column,
+            c: self.c.cast(),
+            c_step: self.c_step,
+            transposed: self.transposed,
+            start: match self.start {
+                Start::Zero => Start::Zero,
+                Start::Column(column) => Start::Column(column.cast()),
+                Start::Present => Start::Present,
+            },
+            room: self.room.cast(),
+            room_len: self.room_len,
+        }
+    }
+}
+
+/// Computes a product of `f32` or `f64`; false, and nothing done, for any other scalar.
+///
+/// # Safety
+/// All entries of A, B and the start may be read, those of C and of the room written, and nobody else does so meanwhile.
+pub(super) unsafe fn multiply<T: Scalar>(product: Product<T>) -> bool {
+    // SAFETY: the scalar is the type that the pointers are cast to; the rest is passed on.
+    unsafe {
+        if is::<T, f32>() {
+            dispatch(product.cast::<f32>());
+        } else if is::<T, f64>() {
+            dispatch(product.cast::<f64>());
+        } else {
+            return false;
+        }
+    }
+    true
+}
+
+// SAFETY: a product is a description; what may be read and written at the same time is the contract of `run`.
+unsafe impl<T: Send> Send for Product<T> {}
+
+/// Rows of a block, rounded to whole tiles of the widest registers, and its depth.
+fn block<T>(rows: usize, depth: usize) -> (usize, usize) {
+    let depth = depth.clamp(1, DEPTH_BYTES / size_of::<T>());
+    // 64 is a multiple of the rows of every tile.
+    let most = (BLOCK_BYTES / size_of::<T>() / depth / 64).max(1) * 64;
+    (rows.next_multiple_of(64).min(most), depth)
+}
+
+/// The entries of scratch that a product of these sizes makes use of.
+pub(super) fn scratch<T>(rows: usize, columns: usize, depth: usize) -> usize {
+    let (block_rows, block_depth) = block::<T>(rows, depth);
+    block_rows * block_depth + (block_depth * columns).min(PACKED_B)
+}
+
+impl<T: Fast> Operation<T> for Product<T> {
+    /// # Safety
+    /// All entries of A, B and the start may be read, those of C and of the scratch written, and nobody else does so meanwhile.
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = T>>(self) {
+        // SAFETY: passed on.
+        unsafe {
+            match (self.layout, self.columns) {
+                _ if self.rows == 0 || self.columns == 0 => {}
+                (Layout::Columns, 1) if !self.transposed => self.vector::<V>(),
+                (Layout::Rows, 1 | 2) => self.dots::<V>(),
+                (Layout::Rows, _) if self.room_len < self.packed_len() => self.dots::<V>(),
+                _ => self.blocks::<V>(),
+            }
+        }
+    }
+}
+
+impl<T: Fast> Product<T> {
+    fn packed_len(&self) -> usize {
+        let (rows, depth) = block::<T>(self.rows, self.depth);
+        rows * depth
+    }
+
+    /// Whether to pack an A that could be read where it lies: when several columns of B make up for it, and A does not fit
+    /// the caches where it lies, because it is large or because its columns are a multiple of a page apart.
+    fn pack(&self) -> bool {
+        let bytes = size_of::<T>();
+        let large = self.rows * self.depth * bytes > BLOCK_BYTES;
+        let aliased = (self.a_step * bytes).is_multiple_of(2048) && self.depth >= 32;
+        self.layout == Layout::Rows
+            || (self.columns >= 32 && (large || aliased) && self.room_len >= self.packed_len())
+    }
+
+    /// Whether to pack B: where a row of it is read a few entries at a time, by several rows of tiles.
+    fn pack_b(&self, rows_of_tile: usize, room: usize, depth: usize) -> bool {
+        self.b_column == 1 && self.rows >= 2 * rows_of_tile && self.columns * depth <= room
+    }
+
+    #[inline(always)]
+    unsafe fn blocks<V: Vector<Scalar = T>>(self) {
+        let tiles = Tiles::new::<V>(self.rows);
+        let (pack, (block_rows, block_depth)) = (self.pack(), block::<T>(self.rows, self.depth));
+        let (room, room_len) = match pack {
+            true => (
+                self.room.wrapping_add(self.packed_len()),
+                self.room_len - self.packed_len(),
+            ),
+            false => (self.room, self.room_len),
+        };
+        let pack_b = self.pack_b(
+            tiles.largest * V::LANES,
+            room_len,
+            block_depth.min(self.depth),
+        );
+        // Rows of a block in registers, as whole tiles.
+        let block_vectors = match pack {
+            true => (block_rows / V::LANES).min(tiles.vectors),
+            false => tiles.vectors,
+        };
+        let mut p = 0;
+        loop {
+            let depth = block_depth.min(self.depth - p);
+            let b = self.b.wrapping_add(p * self.b_step);
+            let start = match p {
+                0 => self.start,
+                _ => Start::Present,
+            };
+            if pack_b {
+                // SAFETY: `pack_b` has made sure of the room.
+                unsafe { self.pack_columns::<V>(b, depth, tiles.columns, room) };
+            }
+            let mut first = 0;
+            while first < tiles.vectors {
+                // SAFETY: blocks of rows and of the depth inside the product.
+                first = unsafe {
+                    let end = tiles.end_of_block(first, block_vectors);
+                    let place = Place {
+                        p,
+                        depth,
+                        first,
+                        end,
+                        start,
+                    };
+                    let packed_b = pack_b.then_some(room.cast_const());
+                    self.block::<V>(&tiles, place, pack, b, packed_b);
+                    end
+                };
+            }
+            p += depth;
+            if p >= self.depth {
+                return;
+            }
+        }
+    }
+
+    /// B in the order in which tiles read it: tile by tile, row by row.
+    #[inline(always)]
+    unsafe fn pack_columns<V: Vector<Scalar = T>>(
+        &self,
+        b: *const T,
+        depth: usize,
+        most: usize,
+        room: *mut T,
+    ) {
+        let mut j = 0;
+        while j < self.columns {
+            let columns = width(most, self.columns - j);
+            // SAFETY: columns j.. of B, and depth · columns entries of the room from depth · j on.
+            unsafe {
+                let (from, to) = (b.add(j), room.add(depth * j));
+                match columns {
+                    12 => copy_rows::<T, 12>(depth, from, self.b_step, to),
+                    8 => copy_rows::<T, 8>(depth, from, self.b_step, to),
+                    6 => copy_rows::<T, 6>(depth, from, self.b_step, to),
+                    4 => copy_rows::<T, 4>(depth, from, self.b_step, to),
+                    3 => copy_rows::<T, 3>(depth, from, self.b_step, to),
+                    _ => copy_rows::<T, 1>(depth, from, self.b_step, to),
+                }
+            }
+            j += columns;
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn block<V: Vector<Scalar = T>>(
+        &self,
+        tiles: &Tiles,
+        at: Place<T>,
+        pack: bool,
+        b: *const T,
+        packed_b: Option<*const T>,
+    ) {
+        // SAFETY: the block's own rows and columns of A.
+        let corner = match self.layout {
+            Layout::Columns => self
+                .a
+                .wrapping_add(at.first * V::LANES + at.p * self.a_step),
+            Layout::Rows => self
+                .a
+                .wrapping_add(at.first * V::LANES * self.a_step + at.p),
+        };
+        let rows = (at.end * V::LANES).min(self.rows) - at.first * V::LANES;
+        let width_of_block = (at.end - at.first) * V::LANES;
+        if pack {
+            // SAFETY: `run` has made sure of the room; whole registers, as the block is made of them.
+            unsafe {
+                let mut v = at.first;
+                while v < at.end {
+                    let next = tiles.next(v);
+                    let (i, wide) = ((v - at.first) * V::LANES, (next - v) * V::LANES);
+                    let shape = (wide.min(rows - i), wide, at.depth);
+                    let to = self.room.add(i * at.depth);
+                    match self.layout {
+                        Layout::Columns => pack_rows::<V>(shape, corner.add(i), self.a_step, to),
+                        Layout::Rows => {
+                            let from = corner.add(i * self.a_step);
+                            pack_transposed::<V>(shape, from, self.a_step, to);
+                        }
+                    }
+                    v = next;
+                }
+            }
+        }
+        debug_assert!(width_of_block >= rows);
+        let mut j = 0;
+        while j < self.columns {
+            let columns = width(tiles.columns, self.columns - j);
+            let (b, b_step, b_column) = match packed_b {
+                Some(packed) => (packed.wrapping_add(at.depth * j), columns, 1),
+                None => (
+                    b.wrapping_add(j * self.b_column),
+                    self.b_step,
+                    self.b_column,
+                ),
+            };
+            let mut v = at.first;
+            while v < at.end {
+                let next = tiles.next(v);
+                let i = (v - at.first) * V::LANES;
+                let wide = (next - v) * V::LANES;
+                let (a, a_step) = match pack {
+                    true => (self.room.wrapping_add(i * at.depth).cast_const(), wide),
+                    false => (corner.wrapping_add(i), self.a_step),
+                };
+                let row = at.first * V::LANES + i;
+                let tile = Tile {
+                    rows: wide.min(rows - i),
+                    depth: at.depth,
+                    a,
+                    a_step,
+                    b,
+                    b_step,
+                    b_column,
+                    c: match self.transposed {
+                        true => self.c.wrapping_add(j + row * self.c_step),
+                        false => self.c.wrapping_add(row + j * self.c_step),
+                    },
+                    c_step: self.c_step,
+                    transposed: self.transposed,
+                    start: match at.start {
+                        Start::Column(column) => Start::Column(column.wrapping_add(row)),
+                        other => other,
+                    },
+                };
+                let tail = !pack && tile.rows < wide;
+                // SAFETY: a tile inside the product; without `tail` its registers are full, or A is packed.
+                unsafe {
+                    match tail {
+                        true => run_tile::<V, true>(next - v, columns, &tile),
+                        false => run_tile::<V, false>(next - v, columns, &tile),
+                    }
+                }
+                v = next;
+            }
+            j += columns;
+        }
+    }
+
+    /// One column of B: matrix times vector, in panels of the depth so that rounding errors grow with the panels' number and length, not
+    /// with the product of both.
+    #[inline(always)]
+    unsafe fn vector<V: Vector<Scalar = T>>(&self) {
+        let (vectors, panel) = (self.rows.div_ceil(V::LANES), DEPTH_BYTES / size_of::<T>());
+        let mut p = 0;
+        loop {
+            let depth = panel.min(self.depth - p);
+            let mut v = 0;
+            while v < vectors {
+                let registers = match vectors - v {
+                    8.. => 8,
+                    4.. => 4,
+                    2.. => 2,
+                    _ => 1,
+                };
+                let row = v * V::LANES;
+                let tile = Tile {
+                    rows: (registers * V::LANES).min(self.rows - row),
+                    depth,
+                    a: self.a.wrapping_add(row + p * self.a_step),
+                    a_step: self.a_step,
+                    b: self.b.wrapping_add(p * self.b_step),
+                    b_step: self.b_step,
+                    b_column: 0,
+                    c: self.c.wrapping_add(row),
+                    c_step: 0,
+                    transposed: false,
+                    start: match self.start {
+                        _ if p > 0 => Start::Present,
+                        Start::Column(column) => Start::Column(column.wrapping_add(row)),
+                        other => other,
+                    },
+                };
+                // SAFETY: rows of the product, the last register in part.
+                unsafe {
+                    match registers {
+                        8 => vector_tile::<V, 8, 1>(&tile),
+                        4 => vector_tile::<V, 4, 2>(&tile),
+                        2 => vector_tile::<V, 2, 4>(&tile),
+                        _ => vector_tile::<V, 1, 8>(&tile),
+                    }
+                }
+                v += registers;
+            }
+            p += depth;
+            if p >= self.depth {
+                return;
+            }
+        }
+    }
+
+    /// Entry by entry, each a dot product of two columns in memory: A lies by rows.
+    #[inline(always)]
+    unsafe fn dots<V: Vector<Scalar = T>>(&self) {
+        debug_assert!(self.b_step == 1 && !self.transposed);
+        for j in 0..self.columns {
+            let x = self.b.wrapping_add(j * self.b_column);
+            let mut i = 0;
+            while i < self.rows {
+                let a = self.a.wrapping_add(i * self.a_step);
+                // SAFETY: rows i.. of A, each of `depth` entries.
+                unsafe {
+                    i += match self.rows - i {
+                        8.. => self.put(i, j, dots::<V, 8>(self.depth, a, self.a_step, x)),
+                        4.. => self.put(i, j, dots::<V, 4>(self.depth, a, self.a_step, x)),
+                        _ => self.put(i, j, dots::<V, 1>(self.depth, a, self.a_step, x)),
+                    };
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn put<const R: usize>(&self, i: usize, j: usize, sums: [T; R]) -> usize {
+        for (r, sum) in sums.into_iter().enumerate() {
+            // SAFETY: entry (i + r, j) of C, and of the start.
+            unsafe {
+                let c = self.c.add(i + r + j * self.c_step);
+                *c = match self.start {
+                    Start::Zero => sum,
+                    Start::Column(column) => *column.add(i + r) + sum,
+                    Start::Present => *c + sum,
+                };
+            }
+        }
+        R
+    }
+}
+
+/// A block of a product: part of the depth, and registers `first..end` of the rows.
+#[derive(Clone, Copy)]
+struct Place<T> {
+    p: usize,
+    depth: usize,
+    first: usize,
+    end: usize,
+    start: Start<T>,
+}
+
+/// How the rows of a product are cut into tiles: as even as can be, none above the most that a level can hold.
+#[derive(Clone, Copy, Debug)]
+struct Tiles {
+    /// Registers in a column of C.
+    vectors: usize,
+    /// Registers of the larger tiles, of which there are `many`; the others have one less.
+    largest: usize,
+    many: usize,
+    /// The most columns of a tile.
+    columns: usize,
+}
+
+impl Tiles {
+    #[inline(always)]
+    fn new<V: Vector>(rows: usize) -> Self {
+        let vectors = rows.div_ceil(V::LANES);
+        let tiles = vectors.div_ceil(V::ROWS).max(1);
+        let largest = vectors.div_ceil(tiles);
+        Self {
+            vectors,
+            largest,
+            many: vectors - tiles * (largest - 1),
+            columns: match (V::ROWS, largest) {
+                (4, 4) => 6,
+                (4, 3) => 8,
+                (4, _) => 12,
+                (_, 2) => 6,
+                _ => 8,
+            },
+        }
+    }
+
+    /// Where the tile that begins at register v ends.
+    #[inline(always)]
+    fn next(&self, v: usize) -> usize {
+        match v < self.many * self.largest {
+            true => v + self.largest,
+            false => v + self.largest - 1,
+        }
+    }
+
+    /// Where a block of at most `most` registers ends that begins with a tile at `first`.
+    #[inline(always)]
+    fn end_of_block(&self, first: usize, most: usize) -> usize {
+        let mut end = self.next(first);
+        while end < self.vectors && self.next(end) - first <= most {
+            end = self.next(end);
+        }
+        end
+    }
+}
+
+/// Columns of the next tile.
+#[inline(always)]
+fn width(most: usize, left: usize) -> usize {
+    let widths = match most {
+        12 => [12, 4, 1],
+        8 => [8, 4, 1],
+        _ => [6, 3, 1],
+    };
+    match left {
+        _ if left >= widths[0] => widths[0],
+        _ if left >= widths[1] => widths[1],
+        _ => 1,
+    }
+}
+
+/// A tile of R registers by C columns, for those that occur.
+#[inline(always)]
+unsafe fn run_tile<V, const TAIL: bool>(registers: usize, columns: usize, t: &Tile<V::Scalar>)
+where
+    V: Vector,
+    V::Scalar: Fast,
+{
+    // SAFETY: passed on.
+    unsafe {
+        match columns {
+            12 if V::ROWS == 4 => rows_of::<V, 12, TAIL>(registers, t),
+            8 => rows_of::<V, 8, TAIL>(registers, t),
+            6 => rows_of::<V, 6, TAIL>(registers, t),
+            4 => rows_of::<V, 4, TAIL>(registers, t),
+            3 => rows_of::<V, 3, TAIL>(registers, t),
+            _ => rows_of::<V, 1, TAIL>(registers, t),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn rows_of<V, const C: usize, const TAIL: bool>(registers: usize, t: &Tile<V::Scalar>)
+where
+    V: Vector,
+    V::Scalar: Fast,
+{
+    // Registers for the sums: all but those for a column of A and an entry of B.
+    let most = if V::ROWS == 4 { 24 } else { 12 };
+    // SAFETY: passed on.
+    unsafe {
+        match registers {
+            4 if V::ROWS == 4 && 4 * C <= most => tile::<V, 4, C, TAIL>(t),
+            3 if V::ROWS == 4 && 3 * C <= most => tile::<V, 3, C, TAIL>(t),
+            2 if 2 * C <= most => tile::<V, 2, C, TAIL>(t),
+            _ => tile::<V, 1, C, TAIL>(t),
+        }
+    }
+}
+
+/// C entries from each of `depth` rows, one group after the other.
+#[inline(always)]
+unsafe fn copy_rows<T: Copy, const C: usize>(
+    depth: usize,
+    from: *const T,
+    step: usize,
+    to: *mut T,
+) {
+    for p in 0..depth {
+        // SAFETY: the caller vouches for C entries in each row, and for depth · C entries of room.
+        unsafe {
+            to.add(p * C)
+                .cast::<[T; C]>()
+                .write_unaligned(from.add(p * step).cast::<[T; C]>().read_unaligned())
+        };
+    }
+}
+
+/// The sum over the columns of a matrix, row by row: column 0 of Δ.
+#[derive(Debug)]
+pub(super) struct RowSums<T> {
+    rows: usize,
+    columns: usize,
+    from: *const T,
+    step: usize,
+    to: *mut T,
+}
+
+impl<T: Scalar> RowSums<T> {
+    pub(super) fn new(matrix: &DMatrixView<'_, T>, to: &mut [T]) -> Self {
+        assert_eq!(to.len(), matrix.nrows());
+        Self {
+            rows: matrix.nrows(),
+            columns: matrix.ncols(),
+            from: matrix.as_ptr(),
+            step: matrix.strides().1,
+            to: to.as_mut_ptr(),
+        }
+    }
+
+    /// # Safety
+    /// T is `f32` or `f64`, and the matrix and the slice are still borrowed.
+    pub(super) unsafe fn compute(self) {
+        let Self {
+            rows,
+            columns,
+            from,
+            step,
+            to,
+        } = self;
+        // SAFETY: the caller's.
+        unsafe {
+            if is::<T, f32>() {
+                dispatch(RowSums::<f32> {
+                    rows,
+                    columns,
+                    from: from.cast(),
+                    step,
+                    to: to.cast(),
+                });
+            } else if is::<T, f64>() {
+                dispatch(RowSums::<f64> {
+                    rows,
+                    columns,
+                    from: from.cast(),
+                    step,
+                    to: to.cast(),
+                });
+            }
+        }
+    }
+}
+
+impl<T: Fast> Operation<T> for RowSums<T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = T>>(self) {
+        // A sum is a product with a column of ones; `b_step` 0 reads the same one each time.
+        let one = [T::one()];
+        let product = Product {
+            rows: self.rows,
+            columns: 1,
+            depth: self.columns,
+            layout: Layout::Columns,
+            a: self.from,
+            a_step: self.step,
+            b: one.as_ptr(),
+            b_step: 0,
+            b_column: 0,
+            c: self.to,
+            c_step: 0,
+            transposed: false,
+            start: Start::Zero,
+            room: std::ptr::null_mut(),
+            room_len: 0,
+        };
+        // SAFETY: the matrix and the result are the caller's, and `one` outlives the call.
+        unsafe { product.vector::<V>() };
+    }
+}
