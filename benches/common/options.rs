@@ -64,7 +64,8 @@ impl Options {
             let wrong = |what: &str| format!("{option} {value:?}: {what}");
             match option.as_str() {
                 "--rows" => {
-                    options.rows = value.split(',').map(Row::parse).collect::<Result<_, _>>()?
+                    let rows: Result<_, _> = value.split(',').map(Row::parse).collect();
+                    options.rows = rows?;
                 }
                 "--threads" => {
                     let count = |part: &str| part.parse().ok().filter(|&n| (1..=1024).contains(&n));
