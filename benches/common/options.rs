@@ -9,7 +9,8 @@ const USAGE: &str = "options:
   --dtypes f32,f64    scalar types (both)
   --min-time seconds  how long each row is sampled (0.5)
   --tries n           how often a row is measured again while other processes disturb (6)
-  --json FILE         write the records there too";
+  --json FILE         write the records there too
+  --list              only print the rows, in full";
 
 #[derive(Debug)]
 pub struct Options {
@@ -39,6 +40,7 @@ impl Options {
             tries: 6,
             json: None,
         };
+        let mut list = false;
         while let Some(option) = arguments.next() {
             if option == "--bench" {
                 continue; // cargo's
@@ -46,6 +48,10 @@ impl Options {
             if option == "--help" || option == "-h" {
                 println!("{USAGE}");
                 std::process::exit(0);
+            }
+            if option == "--list" {
+                list = true;
+                continue;
             }
             let known = [
                 "--rows",
@@ -93,6 +99,10 @@ impl Options {
                 }
                 _ => options.json = Some(value),
             }
+        }
+        if list {
+            options.rows.iter().for_each(|row| println!("{row}"));
+            std::process::exit(0);
         }
         Ok(options)
     }

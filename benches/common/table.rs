@@ -151,6 +151,27 @@ impl Row {
     }
 }
 
+/// As [`Row::parse`] reads it.
+impl std::fmt::Display for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sizes: Vec<String> = self.sizes.iter().map(usize::to_string).collect();
+        let head = match self.head {
+            Head::Bce => "bce",
+            Head::Softmax => "softmax",
+            Head::HalfMse => "half_mse",
+        };
+        let mode = if self.train { "train" } else { "forward" };
+        write!(
+            f,
+            "{}:{}:{}:{head}:{}:{mode}",
+            self.name,
+            sizes.join("-"),
+            self.hidden,
+            self.batch
+        )
+    }
+}
+
 /// A linear congruential generator, the same in every implementation.
 #[derive(Debug)]
 pub struct Random(u64);
