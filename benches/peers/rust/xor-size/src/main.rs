@@ -18,7 +18,10 @@ fn main() -> Result<(), Error> {
     let mut theta = network.theta().as_slice().to_vec();
     for _ in 0..2000 {
         network.gradient_into(&examples, &objective, &mut workspace, &mut gradient)?;
-        theta.iter_mut().zip(&gradient).for_each(|(t, g)| *t -= 0.5 * g);
+        theta
+            .iter_mut()
+            .zip(&gradient)
+            .for_each(|(t, g)| *t -= 0.5 * g);
         network.set_theta(&theta)?;
     }
     println!("{:.3}", network.forward(&x)?);
