@@ -1,1 +1,133 @@
-fn main() {}
+//! Training steps and inference of the rows in `common/table.rs`, one JSON record a line.
+//!
+//! ```sh
+//! cargo bench --bench rows -- --rows xor,ex4 --threads 1,2 --dtypes f64 --min-time 0.5
+//! cargo bench --bench rows -- --rows gym:17-64-64-6:gelu:half_mse:64:train
+//! ```
+//!
+//! A training step is J and all gradients in workspace form, without an update; the data are validated once before.
+
+mod common;
+
+use backprop::activation::{
+    Elu, Exponential, Gelu, GeluTanh, HardTanh, Identity, LeakyRelu, Mish, Relu, Selu, Sigmoid,
+    Silu, Sine, Softmax, Softplus, Softsign, Tanh,
+};
+use backprop::nalgebra::{DMatrix, convert};
+use backprop::{
+    AnyActivation, AnyCost, CategoricalCrossEntropy, CrossEntropy, Examples, Network, Objective,
+    Scalar, SquaredError, Workspace, row_major,
+};
+use common::{Data, Head, Options, Records, Row, Timing};
+use std::hint::black_box;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let options = Options::from_env();
+    let mut records = Records::new(&options)?;
+    for &threads in &options.threads {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()?;
+        for dtype in &options.dtypes {
+            for row in &options.rows {
+                let measure = || match dtype.as_str() {
+                    "f32" => measure::<f32>(row, &options),
+                    _ => measure::<f64>(row, &options),
+                };
+                let (check, timing) = pool
+                    .install(measure)
+                    .map_err(|error| format!("{}: {error}", row.name))?;
+                records.write("backprop", row, dtype, threads, check, &timing)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// J, or Σ a²/m, and the time.
+fn measure<T: Scalar>(row: &Row, options: &Options) -> Result<(f64, Timing), backprop::Error> {
+    let data = Data::new(row);
+    let of = |values: &[f64]| -> Vec<T> { values.iter().map(|&value| convert(value)).collect() };
+    let (x, y) = (of(&data.x), of(&data.y));
+    let examples = Examples::new(row_major(&x, row.inputs())?, row_major(&y, row.outputs())?)?;
+    let (network, cost) = network::<T>(row, &data)?;
+    let objective = Objective::new(cost);
+    let mut workspace = Workspace::new();
+    if row.train {
+        let mut gradient = vec![T::zero(); network.parameters()];
+        let loss = network
+            .gradient_into(&examples, &objective, &mut workspace, &mut gradient)?
+            .total();
+        let timing = Timing::of(options.min_time, options.tries, || {
+            let step = network.gradient_into(
+                black_box(&examples),
+                &objective,
+                &mut workspace,
+                &mut gradient,
+            );
+            black_box((step.is_ok(), &gradient));
+        });
+        Ok((backprop::nalgebra::convert_unchecked(loss), timing))
+    } else {
+        let a = network.forward_into(examples.x(), &mut workspace)?;
+        let square = |a: &T| backprop::nalgebra::convert_unchecked::<T, f64>(*a).powi(2);
+        let norm = a.iter().map(square).sum::<f64>() / row.batch as f64;
+        let timing = Timing::of(options.min_time, options.tries, || {
+            black_box(
+                network
+                    .forward_into(black_box(examples.x()), &mut workspace)
+                    .is_ok(),
+            );
+        });
+        Ok((norm, timing))
+    }
+}
+
+fn network<T: Scalar>(row: &Row, data: &Data) -> Result<(Network<T>, AnyCost), backprop::Error> {
+    let (output, cost) = match row.head {
+        Head::Bce => (Sigmoid, CrossEntropy),
+        Head::Softmax => (Softmax, CategoricalCrossEntropy),
+        Head::HalfMse => (Identity, SquaredError),
+    };
+    let mut builder = Network::<T>::builder(row.inputs());
+    for (l, (_, outputs)) in row.layers().enumerate() {
+        let last = l + 2 == row.sizes.len();
+        builder = builder.dense(
+            outputs,
+            if last {
+                output
+            } else {
+                activation(&row.hidden)
+            },
+        );
+    }
+    let mut network = builder.zeros()?;
+    for (l, ((inputs, outputs), weights)) in row.layers().zip(&data.weights).enumerate() {
+        let weights = weights.iter().map(|&weight| convert(weight));
+        let weights = DMatrix::from_iterator(outputs, inputs, weights);
+        network.set_dense(l, &weights, &vec![T::zero(); outputs])?;
+    }
+    Ok((network, cost))
+}
+
+/// The names have been checked by then.
+fn activation(name: &str) -> AnyActivation {
+    match name {
+        "sigmoid" => Sigmoid,
+        "tanh" => Tanh,
+        "relu" => Relu,
+        "leaky_relu" => LeakyRelu { slope: 0.01 },
+        "elu" => Elu { alpha: 1.0 },
+        "selu" => Selu,
+        "softplus" => Softplus,
+        "softsign" => Softsign,
+        "gelu" => Gelu,
+        "gelu_tanh" => GeluTanh,
+        "silu" => Silu,
+        "mish" => Mish,
+        "hard_tanh" => HardTanh,
+        "sine" => Sine,
+        "exponential" => Exponential,
+        _ => Identity,
+    }
+}
