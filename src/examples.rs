@@ -1,7 +1,8 @@
 //! Data, checked once: X, Y and the weights of the examples.
 
 use crate::error::Error;
-use crate::scalar::{Scalar, first_non_finite, real, to_f64};
+use crate::kernels::{columns, first_non_finite};
+use crate::scalar::{Scalar, real, to_f64};
 use nalgebra::{DMatrix, DMatrixView, DVector, DVectorView};
 
 mod sealed {
@@ -195,6 +196,16 @@ impl<'a, T: Scalar> Examples<'a, T> {
     #[must_use]
     pub fn total_weight(&self) -> f64 {
         self.weight
+    }
+
+    /// The examples `first..first + count`.
+    pub(crate) fn part(&self, first: usize, count: usize) -> Self {
+        Self {
+            x: columns(self.x, first, count),
+            y: columns(self.y, first, count),
+            weights: self.weights.map(|w| &w[first..first + count]),
+            ..*self
+        }
     }
 
     /// Whether X is inputs × m, Y is outputs × m, and all targets lie in `domain`.

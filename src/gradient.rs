@@ -3,11 +3,12 @@
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::examples::{Examples, check_length, scalar_weight};
+use crate::kernels::{self, first_non_finite};
 use crate::layer::Layer;
 use crate::layout::{Layout, allocate};
 use crate::network::Network;
 use crate::regularization::Penalty;
-use crate::scalar::{Scalar, first_non_finite, real, to_f64};
+use crate::scalar::{Scalar, real, to_f64};
 use crate::workspace::Workspace;
 use nalgebra::{DMatrix, DMatrixView, DVector};
 use std::sync::Arc;
@@ -198,9 +199,7 @@ impl<T: Scalar> Accumulator<T> {
         let sum = network.sum_batch(examples, cost, workspace, &mut batch);
         workspace.gradient = batch;
         let sum = sum?;
-        for (total, &part) in self.delta.iter_mut().zip(&workspace.gradient) {
-            *total += part;
-        }
+        kernels::add(self.delta.as_mut_slice(), &workspace.gradient);
         self.add_cost(sum);
         self.weight = weight;
         Ok(())
@@ -355,8 +354,9 @@ pub(crate) fn finish<T: Scalar>(
         });
     }
     if let Some(gradient) = gradient {
-        gradient.iter_mut().for_each(|d| *d /= m);
-        check_gradient(layout, gradient)?;
+        if !kernels::scale(gradient, m) {
+            check_gradient(layout, gradient)?;
+        }
     }
     Ok(parts)
 }

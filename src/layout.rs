@@ -2,7 +2,7 @@
 
 use crate::cost::Link;
 use crate::error::{Error, superscript};
-use crate::layer::{Block, Layer};
+use crate::layer::{Block, Dense, Layer};
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
 use std::ops::Range;
@@ -31,6 +31,10 @@ pub struct Layout {
     layers: Vec<LayerLayout>,
     blocks: Vec<BlockLayout>,
     parameters: usize,
+    /// Outputs of the widest layer.
+    widest: usize,
+    /// Whether a layer couples the examples of a batch.
+    couples: bool,
 }
 
 /// The sizes of one layer, read once.
@@ -43,6 +47,8 @@ pub(crate) struct LayerLayout {
     /// Its blocks in `Layout::blocks`.
     pub(crate) blocks: Range<usize>,
     pub(crate) link: Option<Link>,
+    /// The layer, if passes compute it by fused kernels.
+    pub(crate) fused: Option<Dense>,
 }
 
 /// One block of parameters and its place in θ.
@@ -100,6 +106,8 @@ impl Layout {
             layers: Vec::with_capacity(layers.len()),
             blocks: Vec::new(),
             parameters: 0,
+            widest: 0,
+            couples: false,
         };
         for layer in layers {
             layout.push(layer)?;
@@ -149,12 +157,15 @@ impl Layout {
             });
             self.parameters = end;
         }
+        self.widest = self.widest.max(outputs);
+        self.couples |= layer.couples_examples();
         self.layers.push(LayerLayout {
             inputs,
             outputs,
             theta: theta..self.parameters,
             blocks: blocks..self.blocks.len(),
             link: layer.link(),
+            fused: layer.as_dense().filter(Dense::is_fused::<T>),
         });
         Ok(())
     }
@@ -203,6 +214,14 @@ impl Layout {
     /// [`Error::Index`] if there is no such layer.
     pub fn layer_blocks(&self, layer: usize) -> Result<&[BlockLayout], Error> {
         Ok(&self.blocks[self.layer(layer)?.blocks.clone()])
+    }
+
+    pub(crate) fn widest(&self) -> usize {
+        self.widest
+    }
+
+    pub(crate) fn couples_examples(&self) -> bool {
+        self.couples
     }
 
     pub(crate) fn layers(&self) -> &[LayerLayout] {

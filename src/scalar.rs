@@ -30,15 +30,6 @@ pub(crate) fn to_f64<T: Scalar>(x: T) -> f64 {
     nalgebra::convert_unchecked(x)
 }
 
-/// The index of the first non-finite entry, if there is one.
-pub(crate) fn first_non_finite<T: Scalar>(values: &[T]) -> Option<usize> {
-    // `&` instead of `&&`: without an early exit the loop vectorises, and the usual answer is "none".
-    if values.iter().fold(true, |all, x| all & x.is_finite()) {
-        return None;
-    }
-    values.iter().position(|x| !x.is_finite())
-}
-
 /// −1, 0 or 1; 0 at 0, and of a dual number without a derivative. (`RealField::signum` is 1 at 0.)
 #[inline]
 pub(crate) fn sign<T: Scalar>(x: T) -> T {

@@ -9,7 +9,14 @@ use nalgebra::DMatrixView;
 /// The buffers of a pass, reused from call to call: after the first call with the largest batch nothing is allocated.
 ///
 /// A workspace fits itself to the network and the batch of each call, and may be used with any of them in turn. After a
-/// pass it can be read: a⁽ˡ⁾ of every layer, and the cost of each example. After an error its contents are unspecified.
+/// pass it can be read: a⁽ᴸ⁾, the cost of each example, and a⁽ˡ⁾ of every layer unless the batch was computed in parts. After an error its
+/// contents are unspecified.
+///
+/// # Memory
+/// A batch of fewer than 512 examples, or of a network with more than 2¹⁸ parameters, is computed as a whole: the buffers hold z or g′(z) and a of every
+/// layer, and twice the widest δ, for all its examples. Any other batch is computed in parts of 256 to 1024 examples; then the buffers
+/// hold that for four parts a thread (one part on one thread), a gradient of P scalars for each of them, and a⁽ᴸ⁾ and the costs of the whole batch.
+/// To this come some hundred KiB of scratch for each.
 ///
 /// # Example
 /// ```
@@ -25,14 +32,29 @@ use nalgebra::DMatrixView;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Workspace<T: Scalar> {
-    pub(crate) layers: Vec<Buffers<T>>,
-    /// δ of the current layer and of the one below, in turns.
-    pub(crate) deltas: [Vec<T>; 2],
+    /// The buffers of as many parts of a batch as are computed at the same time.
+    pub(crate) parts: Vec<Part<T>>,
+    /// Whether the last pass was in one part, so that `parts[0]` holds all of it.
+    pub(crate) whole: bool,
+    /// a of the last layer for all parts, and its number of rows.
+    pub(crate) outputs: Vec<T>,
+    pub(crate) rows: usize,
     /// The cost of each example.
     pub(crate) values: Vec<T>,
     /// Σ over a batch of the gradient, before it is added to an accumulator.
     pub(crate) gradient: Vec<T>,
     pub(crate) training: Option<u64>,
+}
+
+/// The buffers of one part of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Part<T> {
+    pub(crate) layers: Vec<Buffers<T>>,
+    /// δ of the current layer and of the one below, in turns.
+    pub(crate) deltas: [Vec<T>; 2],
+    pub(crate) scratch: Vec<T>,
+    /// Δ of this part, where there are several.
+    pub(crate) gradient: Vec<T>,
 }
 
 /// The buffers of one layer.
@@ -54,8 +76,10 @@ impl<T: Scalar> Workspace<T> {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            layers: Vec::new(),
-            deltas: [Vec::new(), Vec::new()],
+            parts: Vec::new(),
+            whole: true,
+            outputs: Vec::new(),
+            rows: 1,
             values: Vec::new(),
             gradient: Vec::new(),
             training: None,
@@ -72,11 +96,16 @@ impl<T: Scalar> Workspace<T> {
 
     /// Fills every buffer with `value`. Tests fill with NaN before a pass, to show that nothing is read before it is written.
     pub fn fill(&mut self, value: T) {
-        for layer in &mut self.layers {
-            layer.output.fill(value);
-            layer.cache.fill(value);
+        for part in &mut self.parts {
+            for layer in &mut part.layers {
+                layer.output.fill(value);
+                layer.cache.fill(value);
+            }
+            part.deltas.iter_mut().for_each(|delta| delta.fill(value));
+            part.scratch.fill(value);
+            part.gradient.fill(value);
         }
-        self.deltas.iter_mut().for_each(|delta| delta.fill(value));
+        self.outputs.fill(value);
         self.values.fill(value);
         self.gradient.fill(value);
     }
@@ -84,21 +113,31 @@ impl<T: Scalar> Workspace<T> {
     /// a of the last layer after a pass, K × m; `None` before the first.
     #[must_use]
     pub fn output(&self) -> Option<DMatrixView<'_, T>> {
-        self.activation(self.layers.len().checked_sub(1)?)
+        if self.whole {
+            return self.activation(self.parts.first()?.layers.len().checked_sub(1)?);
+        }
+        let m = self.outputs.len() / self.rows;
+        Some(DMatrixView::from_slice(&self.outputs, self.rows, m))
     }
 
-    /// The output a⁽ˡ⁺²⁾ of layer l (from 0) after a pass, s × m; `None` if there was none.
+    /// The output a⁽ˡ⁺²⁾ of layer l (from 0) after a pass, s × m; `None` if there was none, or if it was computed in parts (see [Memory](Self#memory)).
     #[must_use]
     pub fn activation(&self, layer: usize) -> Option<DMatrixView<'_, T>> {
-        let Buffers { output, rows, .. } = self.layers.get(layer)?;
+        let Buffers { output, rows, .. } = self.buffers(layer)?;
         Some(DMatrixView::from_slice(output, *rows, output.len() / rows))
     }
 
-    /// What layer l (from 0) kept of a pass for its backward pass. Of a [`Dense`](crate::Dense) layer at the end of a network it is
-    /// z⁽ᴸ⁾, the logits, column-major; of others it is the layer's own business.
+    /// What layer l (from 0) kept of a pass for its backward pass; `None` as for [`activation`](Self::activation). Of a [`Dense`](crate::Dense) layer at
+    /// the end of a network it is z⁽ᴸ⁾, the logits, column-major; after [`forward_into`](crate::Network::forward_into) it is z of any dense layer. Of others it is
+    /// the layer's own business.
     #[must_use]
     pub fn cache(&self, layer: usize) -> Option<&[T]> {
-        Some(&self.layers.get(layer)?.cache)
+        Some(&self.buffers(layer)?.cache)
+    }
+
+    fn buffers(&self, layer: usize) -> Option<&Buffers<T>> {
+        let part = self.parts.first().filter(|_| self.whole)?;
+        part.layers.get(layer)
     }
 
     /// The cost of each example in the last pass that computed costs, without weights and penalty.
@@ -107,46 +146,74 @@ impl<T: Scalar> Workspace<T> {
         &self.values
     }
 
-    /// Fits the buffers of a forward pass.
+    /// Fits the buffers of `parts` parts with `size` of a batch's `examples` each; if `backward`, for what the fused kernels keep.
+    pub(crate) fn fit<L: Layer<T>>(
+        &mut self,
+        layout: &Layout,
+        layers: &[L],
+        (parts, size, examples): (usize, usize, usize),
+        backward: bool,
+    ) -> Result<(), Error> {
+        self.whole = size == examples;
+        if self.parts.len() < parts {
+            self.parts.resize_with(parts, Part::new);
+        }
+        for part in &mut self.parts[..parts] {
+            part.fit(layout, layers, size, backward)?;
+        }
+        if !self.whole {
+            self.rows = layout.outputs();
+            let shape = (self.rows, examples);
+            resize(&mut self.outputs, "the outputs", shape, T::zero())?;
+        }
+        Ok(())
+    }
+}
+
+impl<T: Scalar> Part<T> {
+    fn new() -> Self {
+        Self {
+            layers: Vec::new(),
+            deltas: [Vec::new(), Vec::new()],
+            scratch: Vec::new(),
+            gradient: Vec::new(),
+        }
+    }
+
+    /// Fits the buffers of a forward pass; if `backward`, the caches for what the fused kernels keep.
     pub(crate) fn fit<L: Layer<T>>(
         &mut self,
         layout: &Layout,
         layers: &[L],
         examples: usize,
+        backward: bool,
     ) -> Result<(), Error> {
+        let hidden = layers.len() - 1;
         self.layers.resize_with(layers.len(), || Buffers {
             output: Vec::new(),
             cache: Vec::new(),
             rows: 1,
         });
-        for (buffers, (sizes, layer)) in self
-            .layers
-            .iter_mut()
-            .zip(layout.layers().iter().zip(layers))
-        {
+        let mut scratch = 0;
+        for (l, (buffers, layer)) in self.layers.iter_mut().zip(layers).enumerate() {
+            let sizes = &layout.layers()[l];
             let shape = (sizes.outputs, examples);
             resize(&mut buffers.output, "a layer's output", shape, T::zero())?;
             buffers.rows = sizes.outputs;
-            let cache = (layer.cache_len(examples), 1);
-            resize(&mut buffers.cache, "a layer's cache", cache, T::zero())?;
+            let cache = match sizes.fused.filter(|_| backward && l < hidden) {
+                Some(dense) => dense.fused_cache_len(examples),
+                None => layer.cache_len(examples),
+            };
+            resize(&mut buffers.cache, "a layer's cache", (cache, 1), T::zero())?;
+            scratch = scratch.max(layer.scratch_len(examples));
         }
-        Ok(())
-    }
-
-    /// Fits the buffer for the cost of each example.
-    pub(crate) fn fit_values(&mut self, examples: usize) -> Result<(), Error> {
-        resize(&mut self.values, "the costs", (examples, 1), T::zero())
+        resize(&mut self.scratch, "the scratch", (scratch, 1), T::zero())
     }
 
     /// Fits the two buffers that δ alternates between.
     pub(crate) fn fit_deltas(&mut self, layout: &Layout, examples: usize) -> Result<(), Error> {
-        let widest = layout
-            .layers()
-            .iter()
-            .map(|sizes| sizes.inputs.max(sizes.outputs))
-            .fold(0, usize::max);
         for delta in &mut self.deltas {
-            resize(delta, "δ", (widest, examples), T::zero())?;
+            resize(delta, "δ", (layout.widest(), examples), T::zero())?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::Activation;
 use crate::cost::Link;
 use crate::error::Error;
-use crate::kernels::{index_of_max, map, scale};
+use crate::kernels::{self, Function, flat, flat_mut, index_of_max, map, scale_by};
 use crate::scalar::{
     SATURATED, Scalar, normal_cdf, normal_pdf, real, sigmoid, sigmoid_derivative, softplus, tanh,
 };
@@ -82,8 +82,71 @@ pub enum AnyActivation {
     Softmax,
 }
 
+/// Where the fused kernels take g′(z) from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slope {
+    /// It is 1.
+    One,
+    /// From a, as from z.
+    OfOutput,
+    /// It is computed with a, from the same exponential, and kept.
+    Kept,
+}
+
+impl AnyActivation {
+    /// The vectorised function, if there is one; none is needed for the identity.
+    pub(crate) fn function(self) -> Option<Function> {
+        Some(match self {
+            Self::Sigmoid => Function::Sigmoid,
+            Self::Tanh => Function::Tanh,
+            Self::Relu => Function::Relu,
+            Self::LeakyRelu { slope } => Function::LeakyRelu { slope },
+            Self::Elu { alpha } => Function::Elu {
+                positive: 1.0,
+                negative: alpha,
+            },
+            Self::Selu => Function::Elu {
+                positive: SELU_SCALE,
+                negative: SELU_SCALE * SELU_ALPHA,
+            },
+            Self::Softplus => Function::Softplus,
+            Self::Softsign => Function::Softsign,
+            Self::GeluTanh => Function::GeluTanh,
+            Self::Silu => Function::Silu,
+            Self::Mish => Function::Mish,
+            Self::HardTanh => Function::HardTanh,
+            Self::Exponential => Function::Exponential,
+            Self::Identity | Self::Gelu | Self::Sine | Self::Softmax => return None,
+        })
+    }
+
+    /// Where its derivative comes from in a fused pass; `None` if there is none.
+    pub(crate) fn slope(self) -> Option<Slope> {
+        match self {
+            Self::Identity => Some(Slope::One),
+            Self::Relu => Some(Slope::OfOutput),
+            other => other.function().map(|_| Slope::Kept),
+        }
+    }
+}
+
 impl<T: Scalar> Activation<T> for AnyActivation {
     fn forward(&self, z: DMatrixView<'_, T>, mut a: DMatrixViewMut<'_, T>) {
+        let shape = z.shape();
+        assert_eq!(shape, a.shape());
+        if let (Some(z), Some(a)) = (flat(&z), flat_mut(&mut a)) {
+            let done = match (self.function(), self) {
+                (Some(function), _) => kernels::apply(function, z, a),
+                (None, Self::Softmax) if kernels::is_fast::<T>() => {
+                    a.copy_from_slice(z);
+                    kernels::softmax(shape.0, a)
+                }
+                _ => false,
+            };
+            if done {
+                return;
+            }
+        }
         let (zero, one) = (T::zero(), T::one());
         match *self {
             Self::Identity => a.copy_from(&z),
@@ -118,31 +181,43 @@ impl<T: Scalar> Activation<T> for AnyActivation {
         }
     }
 
-    fn backward(&self, z: DMatrixView<'_, T>, a: DMatrixView<'_, T>, delta: DMatrixViewMut<'_, T>) {
+    fn backward(
+        &self,
+        z: DMatrixView<'_, T>,
+        a: DMatrixView<'_, T>,
+        mut delta: DMatrixViewMut<'_, T>,
+    ) {
+        assert_eq!((z.shape(), a.shape()), (delta.shape(), delta.shape()));
+        if let (Some(function), Some(z), Some(delta)) =
+            (self.function(), flat(&z), flat_mut(&mut delta))
+            && kernels::scale_by_slope(function, z, delta)
+        {
+            return;
+        }
         let (zero, one) = (T::zero(), T::one());
         match *self {
             Self::Identity => {}
-            Self::Sigmoid => scale(z, a, delta, |z, _| sigmoid_derivative(z)),
+            Self::Sigmoid => scale_by(z, a, delta, |z, _| sigmoid_derivative(z)),
             // 1 − tanh² z = 4 σ′(2z).
-            Self::Tanh => scale(z, a, delta, |z, _| {
+            Self::Tanh => scale_by(z, a, delta, |z, _| {
                 real::<T>(4.0) * sigmoid_derivative(z + z)
             }),
-            Self::Relu => scale(z, a, delta, |z, _| step(z, one, zero)),
+            Self::Relu => scale_by(z, a, delta, |z, _| step(z, one, zero)),
             Self::LeakyRelu { slope } => {
                 let slope = real(slope);
-                scale(z, a, delta, |z, _| step(z, one, slope));
+                scale_by(z, a, delta, |z, _| step(z, one, slope));
             }
             Self::Elu { alpha } => elu_backward(z, a, delta, one, real(alpha)),
             Self::Selu => {
                 elu_backward(z, a, delta, real(SELU_SCALE), real(SELU_SCALE * SELU_ALPHA));
             }
-            Self::Softplus => scale(z, a, delta, |z, _| sigmoid(z)),
-            Self::Softsign => scale(z, a, delta, |z, _| {
+            Self::Softplus => scale_by(z, a, delta, |z, _| sigmoid(z)),
+            Self::Softsign => scale_by(z, a, delta, |z, _| {
                 let d = one / (one + z.abs());
                 d * d
             }),
-            Self::Gelu => scale(z, a, delta, |z, _| normal_cdf(z) + z * normal_pdf(z)),
-            Self::GeluTanh => scale(z, a, delta, |z, _| {
+            Self::Gelu => scale_by(z, a, delta, |z, _| normal_cdf(z) + z * normal_pdf(z)),
+            Self::GeluTanh => scale_by(z, a, delta, |z, _| {
                 let u = gelu_tanh_argument(z);
                 let (p, pq) = (sigmoid(u), sigmoid_derivative(u));
                 if pq == zero {
@@ -152,12 +227,12 @@ impl<T: Scalar> Activation<T> for AnyActivation {
                 let slope = one + real::<T>(3.0 * GELU_CUBIC) * z * z;
                 p + pq * real::<T>(2.0 * GELU_SCALE) * slope * z
             }),
-            Self::Silu => scale(z, a, delta, |z, _| sigmoid(z) * (one + z * sigmoid(-z))),
-            Self::Mish => scale(z, a, delta, |z, _| {
+            Self::Silu => scale_by(z, a, delta, |z, _| sigmoid(z) * (one + z * sigmoid(-z))),
+            Self::Mish => scale_by(z, a, delta, |z, _| {
                 let (t, one_minus_t) = tanh_softplus(z);
                 t + z * one_minus_t * (one + t) * sigmoid(z)
             }),
-            Self::HardTanh => scale(z, a, delta, |z, _| {
+            Self::HardTanh => scale_by(z, a, delta, |z, _| {
                 if z > -one && z < one {
                     one
                 } else if z <= -one || z >= one {
@@ -166,10 +241,14 @@ impl<T: Scalar> Activation<T> for AnyActivation {
                     z
                 }
             }),
-            Self::Sine => scale(z, a, delta, |z, _| z.cos()),
-            Self::Exponential => scale(z, a, delta, |_, a| a),
+            Self::Sine => scale_by(z, a, delta, |z, _| z.cos()),
+            Self::Exponential => scale_by(z, a, delta, |_, a| a),
             Self::Softmax => softmax_backward(a, delta),
         }
+    }
+
+    fn as_builtin(&self) -> Option<AnyActivation> {
+        Some(*self)
     }
 
     fn link(&self) -> Option<Link> {
@@ -231,7 +310,7 @@ fn elu_backward<T: Scalar>(
     p: T,
     q: T,
 ) {
-    scale(
+    scale_by(
         z,
         a,
         delta,

@@ -90,6 +90,7 @@ pub use builtin::AnyActivation::{
     Elu, Exponential, Gelu, GeluTanh, HardTanh, Identity, LeakyRelu, Mish, Relu, Selu, Sigmoid,
     Silu, Sine, Softmax, Softplus, Softsign, Tanh,
 };
+pub(crate) use builtin::Slope;
 
 /// A differentiable function a = g(z) of the units of one example, applied to every example.
 ///
@@ -110,6 +111,11 @@ pub trait Activation<T: Scalar>: Debug + Send + Sync {
 
     /// The link function that this activation inverts, if a cost can make use of that (see [`Link`]).
     fn link(&self) -> Option<Link> {
+        None
+    }
+
+    /// This activation as one of ours, if it is exactly that (see [`Layer::as_dense`](crate::Layer::as_dense)).
+    fn as_builtin(&self) -> Option<AnyActivation> {
         None
     }
 
@@ -170,6 +176,10 @@ impl<T: Scalar, A: Activation<T> + ?Sized> Activation<T> for Box<A> {
 
     fn link(&self) -> Option<Link> {
         (**self).link()
+    }
+
+    fn as_builtin(&self) -> Option<AnyActivation> {
+        (**self).as_builtin()
     }
 
     fn validate(&self) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! Slices of a generic scalar as slices of the type that it is.
 
+use crate::scalar::Scalar;
+use nalgebra::{Const, DMatrixView, DMatrixViewMut, Dyn};
 use std::any::TypeId;
 
 /// Whether `A` is `B`; known when the code is compiled.
@@ -26,6 +28,49 @@ pub(super) fn cast_mut<A: 'static, B: 'static>(x: &mut [A]) -> Option<&mut [B]> 
     }
     // SAFETY: A and B are one type, and the borrow of `x` is passed on, so nothing else reaches the entries.
     Some(unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) })
+}
+
+/// The entries of a matrix one after the other, if they lie so in memory.
+#[inline]
+pub(crate) fn flat<'a, T: Scalar>(matrix: &DMatrixView<'a, T>) -> Option<&'a [T]> {
+    if matrix.strides().1 != matrix.nrows() && matrix.ncols() > 1 {
+        return None;
+    }
+    // SAFETY: the columns follow each other without a gap, all of them inside what the view borrows for 'a.
+    Some(unsafe { std::slice::from_raw_parts(matrix.as_ptr(), matrix.len()) })
+}
+
+/// The entries of a matrix one after the other, if they lie so in memory.
+#[inline]
+pub(crate) fn flat_mut<'a, T: Scalar>(
+    matrix: &'a mut DMatrixViewMut<'_, T>,
+) -> Option<&'a mut [T]> {
+    if matrix.strides().1 != matrix.nrows() && matrix.ncols() > 1 {
+        return None;
+    }
+    // SAFETY: as in `flat`; the view is borrowed for writing as long as the slice.
+    Some(unsafe { std::slice::from_raw_parts_mut(matrix.as_mut_ptr(), matrix.len()) })
+}
+
+/// Columns `first..first + count` of a view, borrowed as long as the view's own matrix; nalgebra's `columns` borrows the view.
+pub(crate) fn columns<T: Scalar>(
+    matrix: DMatrixView<'_, T>,
+    first: usize,
+    count: usize,
+) -> DMatrixView<'_, T> {
+    assert!(first <= matrix.ncols() && count <= matrix.ncols() - first);
+    let ((rows, stride), len) = ((matrix.nrows(), matrix.strides().1), matrix.len());
+    if count == 0 || len == 0 {
+        return DMatrixView::from_slice(&[], rows, 0);
+    }
+    // SAFETY: from the first entry of column `first` to the last of column `first + count - 1`, all inside what the view borrows.
+    let entries = unsafe {
+        let start = matrix.as_ptr().add(first * stride);
+        std::slice::from_raw_parts(start, (count - 1) * stride + rows)
+    };
+    let shape = (Dyn(rows), Dyn(count));
+    let strides = (Const::<1>, Dyn(stride));
+    DMatrixView::from_slice_with_strides_generic(entries, shape.0, shape.1, strides.0, strides.1)
 }
 
 #[cfg(test)]

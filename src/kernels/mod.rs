@@ -8,10 +8,17 @@
     reason = "the one module that may: each block has its contract and a test against the plain loop"
 )]
 
+mod activations;
 mod cast;
+pub(crate) mod costs;
+mod elementwise;
+mod functions;
+mod launch;
 mod level;
+pub(crate) mod parallel;
 mod plain;
 mod product;
+mod softmax;
 mod tile;
 mod vector;
 
@@ -19,6 +26,17 @@ use crate::scalar::{Scalar, sign};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use product::{Layout, Product, multiply};
 use tile::Start;
+
+pub(crate) use cast::{columns, flat, flat_mut};
+pub(crate) use elementwise::{
+    Function, activate, add, all_finite, apply, multiply as multiply_by, scale, scale_by_slope,
+};
+pub(crate) use softmax::softmax;
+
+/// Whether a scalar has fast paths.
+pub(crate) fn is_fast<T: Scalar>() -> bool {
+    cast::is::<T, f32>() || cast::is::<T, f64>()
+}
 
 /// z = b + W x for every example: Z = [b W] [1; X].
 ///
@@ -151,7 +169,7 @@ pub(crate) fn transpose_product<T: Scalar>(
 
 /// The scratch that the products of a layer of s units on n inputs make use of for m examples.
 pub(crate) fn room_for<T: Scalar>(units: usize, inputs: usize, examples: usize) -> usize {
-    if !(cast::is::<T, f32>() || cast::is::<T, f64>()) {
+    if !is_fast::<T>() {
         return 0;
     }
     let (height, width) = match swap_outer::<T>(units, inputs) {
@@ -180,7 +198,7 @@ pub(crate) fn map<T: Scalar>(
 
 /// δ ← δ · g′(z, a), entry by entry.
 #[inline]
-pub(crate) fn scale<T: Scalar>(
+pub(crate) fn scale_by<T: Scalar>(
     z: DMatrixView<'_, T>,
     a: DMatrixView<'_, T>,
     mut delta: DMatrixViewMut<'_, T>,
@@ -195,31 +213,58 @@ pub(crate) fn scale<T: Scalar>(
     }
 }
 
+/// Entries that [`sum`] and its kin add up one after the other, in as many sums as `LANES`.
+const LEAF: usize = 256;
+const LANES: usize = 16;
+
 /// Σ xᵢ by halves, so that the rounding error grows with ln n, not n.
 pub(crate) fn sum<T: Scalar>(x: &[T]) -> T {
-    if x.len() <= 32 {
-        return x.iter().fold(T::zero(), |sum, &x| sum + x);
-    }
-    let (left, right) = x.split_at(x.len() / 2);
-    sum(left) + sum(right)
+    sum_of(x, &|x| x)
 }
 
 /// The sum of squares by halves, as [`sum`].
 pub(crate) fn sum_of_squares<T: Scalar>(x: &[T]) -> T {
-    if x.len() <= 32 {
-        return x.iter().fold(T::zero(), |sum, &x| sum + x * x);
-    }
-    let (left, right) = x.split_at(x.len() / 2);
-    sum_of_squares(left) + sum_of_squares(right)
+    sum_of(x, &|x| x * x)
 }
 
 /// The sum of magnitudes by halves, as [`sum`].
 pub(crate) fn sum_of_magnitudes<T: Scalar>(x: &[T]) -> T {
-    if x.len() <= 32 {
-        return x.iter().fold(T::zero(), |sum, &x| sum + x * sign(x));
+    sum_of(x, &|x| x * sign(x))
+}
+
+fn sum_of<T: Scalar>(x: &[T], term: &impl Fn(T) -> T) -> T {
+    if x.len() > LEAF {
+        let (left, right) = x.split_at((x.len() / 2).next_multiple_of(LANES));
+        return sum_of(left, term) + sum_of(right, term);
     }
-    let (left, right) = x.split_at(x.len() / 2);
-    sum_of_magnitudes(left) + sum_of_magnitudes(right)
+    let groups = x.chunks_exact(LANES);
+    let rest = groups.remainder().iter();
+    let rest = rest.fold(T::zero(), |sum, &x| sum + term(x));
+    if x.len() < LANES {
+        return rest;
+    }
+    let mut sums = [T::zero(); LANES];
+    for group in groups {
+        for (sum, &x) in sums.iter_mut().zip(group) {
+            *sum += term(x);
+        }
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            sums[i] += sums[i + width];
+        }
+        width /= 2;
+    }
+    sums[0] + rest
+}
+
+/// The index of the first non-finite entry, if there is one.
+pub(crate) fn first_non_finite<T: Scalar>(values: &[T]) -> Option<usize> {
+    if all_finite(values) {
+        return None;
+    }
+    values.iter().position(|x| !x.is_finite())
 }
 
 /// The index of the largest entry of a slice that is not empty; 0 if its first entry is NaN.

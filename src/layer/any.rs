@@ -50,6 +50,14 @@ impl<T: Scalar, C: Layer<T>> Layer<T> for AnyLayer<C> {
         self.as_layer().cache_len(examples)
     }
 
+    fn scratch_len(&self, examples: usize) -> usize {
+        self.as_layer().scratch_len(examples)
+    }
+
+    fn as_dense(&self) -> Option<Dense> {
+        self.as_layer().as_dense()
+    }
+
     fn link(&self) -> Option<Link> {
         self.as_layer().link()
     }

@@ -15,6 +15,8 @@ pub struct Forward<'a, T: Scalar> {
     pub output: DMatrixViewMut<'a, T>,
     /// The `cache_len(m)` scalars that `backward` will be given, to be written.
     pub cache: &'a mut [T],
+    /// Room for intermediate results, of unspecified contents: `scratch_len(m)` scalars in a network, and none by default.
+    pub scratch: &'a mut [T],
     /// Whether this pass serves training: a stochastic layer acts at random only then.
     pub training: bool,
     /// The seed of this layer in this pass: the same seed and example must give the same numbers, backward as forward.
@@ -37,6 +39,7 @@ impl<'a, T: Scalar> Forward<'a, T> {
             input,
             output,
             cache,
+            scratch: &mut [],
             training: false,
             seed: 0,
             first_example: 0,
@@ -67,6 +70,8 @@ pub struct Backward<'a, T: Scalar> {
     /// ∂cost/∂input, inputs × m, to be **overwritten**; absent if nobody asks for it.
     pub input_delta: Option<DMatrixViewMut<'a, T>>,
     /// As in the forward pass.
+    pub scratch: &'a mut [T],
+    /// As in the forward pass.
     pub training: bool,
     /// As in the forward pass.
     pub seed: u64,
@@ -93,6 +98,7 @@ impl<'a, T: Scalar> Backward<'a, T> {
             linked: false,
             gradient: None,
             input_delta: None,
+            scratch: &mut [],
             training: false,
             seed: 0,
             first_example: 0,

@@ -1,10 +1,11 @@
 //! The fully connected layer of the course.
 
 use super::{Backward, Block, Forward, Layer};
-use crate::activation::{Activation, AnyActivation};
+use crate::activation::{Activation, AnyActivation, Slope};
 use crate::cost::Link;
 use crate::error::Error;
-use crate::kernels::{affine, outer, transpose_product};
+use crate::kernels::parallel::{elementwise, elementwise_pair};
+use crate::kernels::{self, affine, flat, flat_mut, outer, room_for, transpose_product};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
@@ -71,6 +72,16 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for Dense<A> {
         self.outputs.saturating_mul(examples)
     }
 
+    /// Room to bring blocks of Θ, x and δ into the order in which the products read them.
+    fn scratch_len(&self, examples: usize) -> usize {
+        room_for::<T>(self.outputs, self.inputs, examples)
+    }
+
+    fn as_dense(&self) -> Option<Dense> {
+        let activation = self.activation.as_builtin()?;
+        Some(Dense::new(self.inputs, self.outputs, activation))
+    }
+
     fn link(&self) -> Option<Link> {
         self.activation.link()
     }
@@ -78,7 +89,7 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for Dense<A> {
     fn forward(&self, pass: Forward<'_, T>) {
         let examples = pass.input.ncols();
         let mut z = DMatrixViewMut::from_slice(pass.cache, self.outputs, examples);
-        affine(pass.theta, pass.input, z.as_view_mut(), &mut []);
+        affine(pass.theta, pass.input, z.as_view_mut(), pass.scratch);
         self.activation.forward(z.as_view(), pass.output);
     }
 
@@ -89,12 +100,13 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for Dense<A> {
             self.activation
                 .backward(z, pass.output, delta.as_view_mut());
         }
-        if let Some(gradient) = pass.gradient {
-            outer(delta.as_view(), pass.input, gradient, &mut []);
-        }
-        if let Some(below) = pass.input_delta {
-            transpose_product(pass.theta, delta.as_view(), below, &mut []);
-        }
+        products(
+            pass.theta,
+            pass.input,
+            delta.as_view(),
+            (pass.gradient, pass.input_delta),
+            pass.scratch,
+        );
     }
 
     fn validate(&self) -> Result<(), Error> {
@@ -103,6 +115,86 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for Dense<A> {
 
     fn name(&self) -> String {
         format!("Dense {}", self.activation.name())
+    }
+}
+
+/// A hidden layer in one sweep each way: no cost reads its z, so that a takes the place of z, and g′(z) comes with it.
+impl Dense {
+    /// Whether there are fused kernels for this activation and this scalar.
+    pub(crate) fn is_fused<T: Scalar>(&self) -> bool {
+        kernels::is_fast::<T>() && self.activation.slope().is_some()
+    }
+
+    /// The scalars that the backward pass wants of the forward pass, for a batch.
+    pub(crate) fn fused_cache_len(&self, examples: usize) -> usize {
+        match self.activation.slope() {
+            Some(Slope::Kept) => self.outputs.saturating_mul(examples),
+            _ => 0,
+        }
+    }
+
+    /// `output` becomes a, and `slope` g′(z) where that is kept.
+    pub(crate) fn forward_fused<T: Scalar>(
+        &self,
+        theta: &[T],
+        x: DMatrixView<'_, T>,
+        output: &mut [T],
+        slope: &mut [T],
+        scratch: &mut [T],
+    ) {
+        let z = DMatrixViewMut::from_slice(output, self.outputs, x.ncols());
+        affine(theta, x, z, scratch);
+        let Some(function) = self.activation.function() else {
+            return; // a = z
+        };
+        let slope = match self.activation.slope() {
+            Some(Slope::Kept) => &mut slope[..output.len()],
+            _ => &mut [],
+        };
+        elementwise_pair(output, slope, &|a, slope| {
+            let done = kernels::activate(function, a, Some(slope).filter(|s| !s.is_empty()));
+            debug_assert!(done || a.is_empty());
+        });
+    }
+
+    /// As [`Layer::backward`], with g′(z) from the cache or from the output.
+    pub(crate) fn backward_fused<T: Scalar>(&self, pass: Backward<'_, T>) {
+        let mut delta = pass.delta;
+        if let (Some(delta), Some(a)) = (flat_mut(&mut delta), flat(&pass.output)) {
+            match (self.activation.slope(), self.activation.function()) {
+                (Some(Slope::Kept), _) => {
+                    elementwise(delta, &pass.cache[..a.len()], &kernels::multiply_by);
+                }
+                (Some(Slope::OfOutput), Some(function)) => elementwise(delta, a, &|delta, a| {
+                    let done = kernels::scale_by_slope(function, a, delta);
+                    debug_assert!(done);
+                }),
+                _ => {}
+            }
+        }
+        products(
+            pass.theta,
+            pass.input,
+            delta.as_view(),
+            (pass.gradient, pass.input_delta),
+            pass.scratch,
+        );
+    }
+}
+
+/// Δ and the error of the layer below, each if asked for.
+fn products<T: Scalar>(
+    theta: &[T],
+    x: DMatrixView<'_, T>,
+    delta: DMatrixView<'_, T>,
+    (gradient, below): (Option<&mut [T]>, Option<DMatrixViewMut<'_, T>>),
+    scratch: &mut [T],
+) {
+    if let Some(gradient) = gradient {
+        outer(delta, x, gradient, scratch);
+    }
+    if let Some(below) = below {
+        transpose_product(theta, delta, below, scratch);
     }
 }
 

@@ -174,6 +174,20 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         0
     }
 
+    /// How many scalars of scratch `forward` and `backward` make use of for a batch; they have to work with less.
+    fn scratch_len(&self, examples: usize) -> usize {
+        let _ = examples;
+        0
+    }
+
+    /// This layer as one of our dense layers, if it is exactly that.
+    ///
+    /// A network computes such a layer by its own fused kernels, and calls neither `forward` nor `backward` where it needs no z of it. A layer that
+    /// wraps a dense one and changes anything on the way keeps the default.
+    fn as_dense(&self) -> Option<Dense> {
+        None
+    }
+
     /// The link function that the output of this layer inverts, if any (see [`Link`]).
     ///
     /// A layer with a link promises that the first outputs × m entries of its cache are z, column-major, and that
@@ -248,6 +262,14 @@ impl<T: Scalar, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
 
     fn cache_len(&self, examples: usize) -> usize {
         (**self).cache_len(examples)
+    }
+
+    fn scratch_len(&self, examples: usize) -> usize {
+        (**self).scratch_len(examples)
+    }
+
+    fn as_dense(&self) -> Option<Dense> {
+        (**self).as_dense()
     }
 
     fn link(&self) -> Option<Link> {

@@ -196,7 +196,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<DMatrixView<'w, T>, Error> {
         let x = x.columns_view();
         self.check_inputs(x)?;
-        self.run_forward(self.theta.as_slice(), x, workspace)?;
+        self.run_forward(x, workspace)?;
         workspace.output().ok_or(Error::NoLayers)
     }
 

@@ -1,19 +1,460 @@
 //! One pass: forward, costs, backward. Everything public on [`Network`] is a thin wrapper over this.
 
 use super::Network;
-use crate::cost::{Cost, Outputs};
+use crate::cost::{AnyCost, Cost, Outputs};
 use crate::error::Error;
 use crate::examples::{Examples, check_finite, check_length, check_rows};
 use crate::gradient::{CostParts, check_gradient, finish};
-use crate::kernels;
+use crate::kernels::{self, first_non_finite, parallel};
 use crate::layer::{Backward, Forward, Layer};
 use crate::layout::resize;
 use crate::objective::Objective;
-use crate::scalar::{Scalar, first_non_finite, real, to_f64};
-use crate::workspace::Workspace;
+use crate::scalar::{Scalar, real, to_f64};
+use crate::workspace::{Part, Workspace};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
+/// The examples of the smallest part that a batch is cut into, and of the largest: below, adding up the gradients of the parts shows,
+/// above, activations leave the cache.
+const PART: (usize, usize) = (256, 1024);
+
+/// The memory of the activations and errors of a part, in bytes.
+const PART_BYTES: usize = 384 << 10;
+
+/// Networks with more parameters than this compute a batch as a whole, and share out each product instead.
+const PART_PARAMETERS: usize = 1 << 18;
+
+/// Parts that are computed at the same time, for each thread: more than one, so that an uneven thread waits less.
+const PARTS_A_THREAD: usize = 4;
+
+/// What a pass computes: of one batch, at one θ.
+struct Pass<'a, T: Scalar, L, C: ?Sized> {
+    network: &'a Network<T, L>,
+    theta: &'a [T],
+    x: DMatrixView<'a, T>,
+    /// Targets, weights and cost; without them the pass ends with the outputs.
+    objective: Option<(&'a Examples<'a, T>, &'a C)>,
+    gradient: bool,
+    training: Option<u64>,
+    /// Examples of a part; the last may have fewer.
+    size: usize,
+}
+
+/// What the parts of a pass write to, beside the buffers of their own.
+struct Results<'a, T> {
+    outputs: &'a mut [T],
+    values: &'a mut [T],
+    /// w·∂cost/∂X, if asked for.
+    input_delta: Option<&'a mut [T]>,
+}
+
+impl<'a, T: Scalar> Results<'a, T> {
+    /// Those of the first `examples` of m, and the rest.
+    fn split(self, examples: usize, m: usize) -> (Self, Self) {
+        fn cut<T>(slice: &mut [T], examples: usize, m: usize) -> (&mut [T], &mut [T]) {
+            slice.split_at_mut(slice.len() / m * examples)
+        }
+        let (outputs, later_outputs) = cut(self.outputs, examples, m);
+        let (values, later_values) = cut(self.values, examples, m);
+        let (input_delta, later_input_delta) = match self.input_delta {
+            Some(input_delta) => {
+                let (first, later) = cut(input_delta, examples, m);
+                (Some(first), Some(later))
+            }
+            None => (None, None),
+        };
+        (
+            Self {
+                outputs,
+                values,
+                input_delta,
+            },
+            Self {
+                outputs: later_outputs,
+                values: later_values,
+                input_delta: later_input_delta,
+            },
+        )
+    }
+}
+
+impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
+    fn new(
+        network: &'a Network<T, L>,
+        theta: &'a [T],
+        x: DMatrixView<'a, T>,
+        objective: Option<(&'a Examples<'a, T>, &'a C)>,
+        gradient: bool,
+    ) -> Self {
+        Self {
+            network,
+            theta,
+            x,
+            objective,
+            gradient,
+            training: None,
+            size: network.part_size(x.ncols()),
+        }
+    }
+
+    fn backward_follows(&self, input_delta: bool) -> bool {
+        self.gradient || input_delta
+    }
+
+    /// Computes the pass; the sum of the gradients of all parts goes to `gradient`, if it was asked for, w·∂cost/∂X to `input_delta`.
+    fn run(
+        mut self,
+        workspace: &mut Workspace<T>,
+        gradient: Option<&mut [T]>,
+        input_delta: Option<&mut [T]>,
+    ) -> Result<(), Error> {
+        let m = self.x.ncols();
+        self.training = workspace.training;
+        if self.objective.is_some() {
+            resize(&mut workspace.values, "the costs", (m, 1), T::zero())?;
+        }
+        // Less work than this is done before another thread has woken.
+        let work = m.saturating_mul(self.network.parameters());
+        if self.size == m {
+            return match work < 1_000_000 {
+                true => self.run_whole(workspace, gradient, input_delta),
+                false => parallel::enter(|| self.run_whole(workspace, gradient, input_delta)),
+            };
+        }
+        parallel::enter(|| self.run_parts(workspace, gradient, input_delta))
+    }
+
+    fn run_whole(
+        &self,
+        workspace: &mut Workspace<T>,
+        gradient: Option<&mut [T]>,
+        input_delta: Option<&mut [T]>,
+    ) -> Result<(), Error> {
+        let (network, m) = (self.network, self.x.ncols());
+        let backward = self.backward_follows(input_delta.is_some());
+        workspace.fit(&network.layout, &network.layers, (1, m, m), backward)?;
+        let Some(part) = workspace.parts.first_mut() else {
+            return Ok(());
+        };
+        if backward {
+            part.fit_deltas(&network.layout, m)?;
+        }
+        let results = Results {
+            outputs: &mut [],
+            values: &mut workspace.values,
+            input_delta,
+        };
+        self.part(0, part, results, gradient)
+    }
+
+    /// Some parts at a time, whose gradients are added in the order of the parts: any number at a time gives the same bits.
+    fn run_parts(
+        &self,
+        workspace: &mut Workspace<T>,
+        mut gradient: Option<&mut [T]>,
+        input_delta: Option<&mut [T]>,
+    ) -> Result<(), Error> {
+        let (network, m, size) = (self.network, self.x.ncols(), self.size);
+        let parts = m.div_ceil(size);
+        let at_once = match parallel::threads() {
+            1 => 1,
+            threads => parts.min(PARTS_A_THREAD * threads),
+        };
+        let backward = self.backward_follows(input_delta.is_some());
+        let sizes = (at_once, size, m);
+        workspace.fit(&network.layout, &network.layers, sizes, backward)?;
+        let buffers = &mut workspace.parts[..at_once];
+        for part in &mut *buffers {
+            if backward {
+                part.fit_deltas(&network.layout, size)?;
+            }
+            if self.gradient {
+                let shape = (network.parameters(), 1);
+                resize(&mut part.gradient, "Δ", shape, T::zero())?;
+            }
+        }
+        let mut results = Results {
+            outputs: &mut workspace.outputs,
+            values: match self.objective {
+                Some(_) => &mut workspace.values,
+                None => &mut [],
+            },
+            input_delta,
+        };
+        let mut first = 0;
+        while first < m {
+            let examples = (at_once * size).min(m - first);
+            let (now, later) = results.split(examples, m - first);
+            let buffers = &mut buffers[..examples.div_ceil(size)];
+            self.round(first, examples, buffers, now)?;
+            if let Some(gradient) = &mut gradient {
+                for (i, part) in buffers.iter().enumerate() {
+                    match first + i {
+                        0 => gradient.copy_from_slice(&part.gradient),
+                        _ => kernels::add(gradient, &part.gradient),
+                    }
+                }
+            }
+            results = later;
+            first += examples;
+        }
+        Ok(())
+    }
+
+    /// Parts at the same time; the error is that of the first part that has one.
+    fn round(
+        &self,
+        first: usize,
+        examples: usize,
+        buffers: &mut [Part<T>],
+        results: Results<'_, T>,
+    ) -> Result<(), Error> {
+        if let [part] = buffers {
+            let mut gradient = std::mem::take(&mut part.gradient);
+            let done = self.part(first, part, results, Some(&mut gradient));
+            part.gradient = gradient;
+            return done;
+        }
+        let half = buffers.len() / 2;
+        let now = half * self.size;
+        let (left, right) = buffers.split_at_mut(half);
+        let (near, far) = results.split(now, examples);
+        let (near, far) = parallel::join(
+            || self.round(first, now, left, near),
+            || self.round(first + now, examples - now, right, far),
+        );
+        near.and(far)
+    }
+
+    /// One part, from its inputs to its gradient. Errors count the examples of the whole batch.
+    fn part(
+        &self,
+        first: usize,
+        part: &mut Part<T>,
+        results: Results<'_, T>,
+        gradient: Option<&mut [T]>,
+    ) -> Result<(), Error> {
+        let examples = self.size.min(self.x.ncols() - first);
+        let x = match examples == self.x.ncols() {
+            true => self.x,
+            false => self.x.columns(first, examples),
+        };
+        let backward = self.backward_follows(results.input_delta.is_some());
+        self.forward(first, x, part, backward)?;
+        if !results.outputs.is_empty()
+            && let Some(last) = part.layers.last()
+        {
+            let outputs = results.outputs;
+            outputs.copy_from_slice(&last.output[..outputs.len()]);
+        }
+        let Some((all, cost)) = self.objective else {
+            return Ok(());
+        };
+        let examples = match examples == all.len() {
+            true => *all,
+            false => all.part(first, examples),
+        };
+        self.costs(first, &examples, cost, part, results.values)?;
+        if backward {
+            let gradient = gradient.filter(|_| self.gradient);
+            self.backward(
+                first,
+                &examples,
+                cost,
+                part,
+                (gradient, results.input_delta),
+            );
+        }
+        Ok(())
+    }
+
+    /// z and a of every layer; the first a that is not finite ends the pass. If `backward` follows, hidden layers keep g′(z), not z.
+    fn forward(
+        &self,
+        first: usize,
+        x: DMatrixView<'_, T>,
+        part: &mut Part<T>,
+        backward: bool,
+    ) -> Result<(), Error> {
+        let (network, m) = (self.network, x.ncols());
+        for (l, (layer, sizes)) in network
+            .layers
+            .iter()
+            .zip(network.layout.layers())
+            .enumerate()
+        {
+            let (below, rest) = part.layers.split_at_mut(l);
+            let input = match below.last() {
+                Some(buffers) => {
+                    DMatrixView::from_slice(&buffers.output[..sizes.inputs * m], sizes.inputs, m)
+                }
+                None => x,
+            };
+            let Some(buffers) = rest.first_mut() else {
+                break;
+            };
+            let rows = sizes.outputs;
+            let output = &mut buffers.output[..rows * m];
+            let theta = &self.theta[sizes.theta.clone()];
+            let fused = sizes.fused.filter(|_| backward && l + 1 < network.depth());
+            if let Some(dense) = fused {
+                dense.forward_fused(theta, input, output, &mut buffers.cache, &mut part.scratch);
+            } else {
+                let output = DMatrixViewMut::from_slice(output, rows, m);
+                let cache = match m == self.size {
+                    true => &mut buffers.cache[..],
+                    false => &mut buffers.cache[..layer.cache_len(m)],
+                };
+                let mut pass = Forward::new(theta, input, output, cache);
+                pass.scratch = &mut part.scratch;
+                (pass.training, pass.seed) = mode(self.training, l);
+                pass.first_example = first;
+                layer.forward(pass);
+            }
+            let output = &buffers.output[..rows * m];
+            if let Some(index) = first_non_finite(output) {
+                return Err(Error::NonFinite {
+                    layer: l,
+                    unit: index % rows,
+                    example: first + index / rows,
+                    value: to_f64(output[index]),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What the cost is evaluated at after a forward pass: with z exactly if the pair is canonical.
+    fn outputs<'b>(
+        &self,
+        examples: &Examples<'b, T>,
+        cost: &C,
+        part: &'b Part<T>,
+    ) -> Outputs<'b, T> {
+        let last = self.network.depth() - 1;
+        let (sizes, last) = (&self.network.layout.layers()[last], &part.layers[last]);
+        let (rows, m) = (sizes.outputs, examples.len());
+        let a = DMatrixView::from_slice(&last.output[..rows * m], rows, m);
+        let linked = sizes.link.is_some() && sizes.link == cost.link();
+        let z = last.cache.get(..rows * m).filter(|_| linked);
+        let z = z.map(|z| DMatrixView::from_slice(z, rows, m));
+        Outputs::new(z, a, examples.y)
+    }
+
+    /// The cost of each example, which has to be defined and finite.
+    fn costs(
+        &self,
+        first: usize,
+        examples: &Examples<'_, T>,
+        cost: &C,
+        part: &Part<T>,
+        values: &mut [T],
+    ) -> Result<(), Error> {
+        let at = self.outputs(examples, cost, part);
+        if at.z.is_none() {
+            self.check_domain(first, at, cost)?;
+        }
+        cost.values(at, values);
+        match first_non_finite(values) {
+            None => Ok(()),
+            Some(example) => Err(Error::NonFiniteCost {
+                example: first + example,
+                value: to_f64(values[example]),
+            }),
+        }
+    }
+
+    fn check_domain(&self, first: usize, at: Outputs<'_, T>, cost: &C) -> Result<(), Error> {
+        cost.check_outputs(at.a, at.y).map_err(|found| {
+            let value = at.a.get((found.unit, found.example));
+            Error::Output {
+                layer: self.network.depth() - 1,
+                unit: found.unit,
+                example: first + found.example,
+                value: value.map_or(f64::NAN, |&a| to_f64(a)),
+                expected: found.expected,
+            }
+        })
+    }
+
+    /// The backward pass: Δ of every layer, and w·∂cost/∂X, each if asked for.
+    fn backward(
+        &self,
+        first: usize,
+        examples: &Examples<'_, T>,
+        cost: &C,
+        part: &mut Part<T>,
+        (mut gradient, mut input_delta): (Option<&mut [T]>, Option<&mut [T]>),
+    ) {
+        let (network, m) = (self.network, examples.len());
+        let [mut delta, mut below] = std::mem::take(&mut part.deltas);
+        let at = self.outputs(examples, cost, part);
+        let linked = at.z.is_some();
+        {
+            let rows = network.outputs();
+            let delta = &mut delta[..rows * m];
+            cost.delta(at, DMatrixViewMut::from_slice(delta, rows, m));
+            if let Some(weights) = examples.weights {
+                for (column, &w) in delta.chunks_exact_mut(rows).zip(weights) {
+                    column.iter_mut().for_each(|d| *d *= real::<T>(w));
+                }
+            }
+        }
+        for (l, layer) in network.layers.iter().enumerate().rev() {
+            let sizes = &network.layout.layers()[l];
+            let buffers = &part.layers[l];
+            let input = match l.checked_sub(1) {
+                Some(l) => {
+                    let below = &part.layers[l].output[..sizes.inputs * m];
+                    DMatrixView::from_slice(below, sizes.inputs, m)
+                }
+                None => examples.x,
+            };
+            let rows = sizes.outputs;
+            let output = DMatrixView::from_slice(&buffers.output[..rows * m], rows, m);
+            let fused = sizes.fused.filter(|_| l + 1 < network.depth());
+            let cache = match m == self.size || fused.is_some() {
+                true => &buffers.cache[..],
+                false => &buffers.cache[..layer.cache_len(m)],
+            };
+            let delta_l = DMatrixViewMut::from_slice(&mut delta[..rows * m], rows, m);
+            let theta = &self.theta[sizes.theta.clone()];
+            let mut pass = Backward::new(theta, input, output, cache, delta_l);
+            pass.linked = linked && l + 1 == network.depth();
+            pass.gradient = gradient.as_deref_mut().map(|g| &mut g[sizes.theta.clone()]);
+            pass.input_delta = match l {
+                0 => input_delta.as_deref_mut(),
+                _ => Some(&mut below[..sizes.inputs * m]),
+            }
+            .map(|below| DMatrixViewMut::from_slice(below, sizes.inputs, m));
+            pass.scratch = &mut part.scratch;
+            (pass.training, pass.seed) = mode(self.training, l);
+            pass.first_example = first;
+            match fused {
+                Some(dense) => dense.backward_fused(pass),
+                None => layer.backward(pass),
+            }
+            std::mem::swap(&mut delta, &mut below);
+        }
+        part.deltas = [delta, below];
+    }
+}
+
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
+    /// Examples of a part of a batch of m: by the shapes alone, so that the results do not depend on the machine's threads.
+    fn part_size(&self, m: usize) -> usize {
+        let (least, most) = PART;
+        let layout = &self.layout;
+        if m < 2 * least || self.parameters() > PART_PARAMETERS || layout.couples_examples() {
+            return m;
+        }
+        let units: usize = layout.layers().iter().map(|sizes| sizes.outputs).sum();
+        let bytes = 2 * (units + layout.widest()) * size_of::<T>();
+        let fits = (PART_BYTES / bytes).clamp(least, most);
+        // An even number of parts, and all of one size: two threads have as much to do.
+        let parts = m.div_ceil(fits).next_multiple_of(2);
+        m.div_ceil(parts)
+    }
+
     pub(super) fn check_inputs(&self, x: DMatrixView<'_, T>) -> Result<(), Error> {
         check_rows("X", x, self.inputs())?;
         if x.ncols() == 0 {
@@ -25,161 +466,34 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// z and a of every layer into the workspace; the first a that is not finite ends the pass.
     pub(super) fn run_forward(
         &self,
-        theta: &[T],
         x: DMatrixView<'_, T>,
         workspace: &mut Workspace<T>,
     ) -> Result<(), Error> {
-        let m = x.ncols();
-        workspace.fit(&self.layout, &self.layers, m)?;
-        let training = workspace.training;
-        for (l, (layer, sizes)) in self.layers.iter().zip(self.layout.layers()).enumerate() {
-            let (below, rest) = workspace.layers.split_at_mut(l);
-            let input = match below.last() {
-                Some(buffers) => DMatrixView::from_slice(&buffers.output, sizes.inputs, m),
-                None => x,
-            };
-            let Some(buffers) = rest.first_mut() else {
-                break;
-            };
-            let rows = sizes.outputs;
-            let output = DMatrixViewMut::from_slice(&mut buffers.output, rows, m);
-            let theta = &theta[sizes.theta.clone()];
-            let mut pass = Forward::new(theta, input, output, &mut buffers.cache);
-            (pass.training, pass.seed) = mode(training, l);
-            layer.forward(pass);
-            if let Some(index) = first_non_finite(&buffers.output) {
-                return Err(Error::NonFinite {
-                    layer: l,
-                    unit: index % rows,
-                    example: index / rows,
-                    value: to_f64(buffers.output[index]),
-                });
-            }
-        }
-        Ok(())
+        let nothing = None::<(_, &AnyCost)>;
+        Pass::new(self, self.theta.as_slice(), x, nothing, false).run(workspace, None, None)
     }
 
-    /// What the cost is evaluated at after a forward pass: with z exactly if the pair is canonical.
-    fn outputs_of<'a, C: Cost<T> + ?Sized>(
-        &self,
-        examples: &Examples<'a, T>,
-        cost: &C,
-        workspace: &'a Workspace<T>,
-    ) -> Outputs<'a, T> {
-        let last = self.depth() - 1;
-        let (sizes, last) = (&self.layout.layers()[last], &workspace.layers[last]);
-        let (rows, m) = (sizes.outputs, examples.len());
-        let a = DMatrixView::from_slice(&last.output, rows, m);
-        let linked = sizes.link.is_some() && sizes.link == cost.link();
-        let z = last.cache.get(..rows * m).filter(|_| linked);
-        let z = z.map(|z| DMatrixView::from_slice(z, rows, m));
-        Outputs::new(z, a, examples.y)
-    }
-
-    /// Forward pass and Σ w·cost; the cost of each example stays in the workspace.
-    fn sum_costs<C: Cost<T> + ?Sized>(
+    /// Σ w·cost, and w·Δ and w·∂cost/∂X, each if asked for.
+    fn sum<C: Cost<T> + ?Sized>(
         &self,
         theta: &[T],
-        examples: &Examples<'_, T>,
-        cost: &C,
+        (examples, cost): (&Examples<'_, T>, &C),
         workspace: &mut Workspace<T>,
+        gradient: Option<&mut [T]>,
+        input_delta: Option<&mut [T]>,
     ) -> Result<T, Error> {
         examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
-        self.run_forward(theta, examples.x, workspace)?;
-        workspace.fit_values(examples.len())?;
-        let mut values = std::mem::take(&mut workspace.values);
-        let at = self.outputs_of(examples, cost, workspace);
-        let defined = match at.z {
-            Some(_) => Ok(()),
-            None => self.check_domain(at, cost),
-        };
-        if defined.is_ok() {
-            cost.values(at, &mut values);
-        }
-        workspace.values = values;
-        defined?;
+        let objective = Some((examples, cost));
+        let pass = Pass::new(self, theta, examples.x, objective, gradient.is_some());
+        pass.run(workspace, gradient, input_delta)?;
         let sum = match examples.weights {
             None => kernels::sum(&workspace.values),
             Some(weights) => weighted_sum(weights, &workspace.values),
         };
-        if sum.is_finite() {
-            return Ok(sum);
+        match sum.is_finite() {
+            true => Ok(sum),
+            false => Err(Error::NonFiniteObjective { value: to_f64(sum) }),
         }
-        Err(match first_non_finite(&workspace.values) {
-            Some(example) => Error::NonFiniteCost {
-                example,
-                value: to_f64(workspace.values[example]),
-            },
-            None => Error::NonFiniteObjective { value: to_f64(sum) },
-        })
-    }
-
-    fn check_domain<C: Cost<T> + ?Sized>(&self, at: Outputs<'_, T>, cost: &C) -> Result<(), Error> {
-        cost.check_outputs(at.a, at.y).map_err(|found| {
-            let value = at.a.get((found.unit, found.example));
-            Error::Output {
-                layer: self.depth() - 1,
-                unit: found.unit,
-                example: found.example,
-                value: value.map_or(f64::NAN, |&a| to_f64(a)),
-                expected: found.expected,
-            }
-        })
-    }
-
-    /// The backward pass: Δ of every layer into `gradient`, w·∂cost/∂X into `input_delta`, each if asked for.
-    fn run_backward<C: Cost<T> + ?Sized>(
-        &self,
-        theta: &[T],
-        examples: &Examples<'_, T>,
-        cost: &C,
-        workspace: &mut Workspace<T>,
-        mut gradient: Option<&mut [T]>,
-        mut input_delta: Option<DMatrixViewMut<'_, T>>,
-    ) -> Result<(), Error> {
-        let m = examples.len();
-        workspace.fit_deltas(&self.layout, m)?;
-        let training = workspace.training;
-        let [mut delta, mut below] = std::mem::take(&mut workspace.deltas);
-        let at = self.outputs_of(examples, cost, workspace);
-        let linked = at.z.is_some();
-        {
-            let delta = &mut delta[..self.outputs() * m];
-            cost.delta(at, DMatrixViewMut::from_slice(delta, self.outputs(), m));
-            if let Some(weights) = examples.weights {
-                for (column, &w) in delta.chunks_exact_mut(self.outputs()).zip(weights) {
-                    column.iter_mut().for_each(|d| *d *= real::<T>(w));
-                }
-            }
-        }
-        for (l, layer) in self.layers.iter().enumerate().rev() {
-            let sizes = &self.layout.layers()[l];
-            let buffers = &workspace.layers[l];
-            let input = match l.checked_sub(1) {
-                Some(l) => DMatrixView::from_slice(&workspace.layers[l].output, sizes.inputs, m),
-                None => examples.x,
-            };
-            let (rows, cache) = (sizes.outputs, &buffers.cache);
-            let output = DMatrixView::from_slice(&buffers.output, rows, m);
-            let delta_l = DMatrixViewMut::from_slice(&mut delta[..rows * m], rows, m);
-            let mut pass =
-                Backward::new(&theta[sizes.theta.clone()], input, output, cache, delta_l);
-            pass.linked = linked && l + 1 == self.layers.len();
-            pass.gradient = gradient.as_deref_mut().map(|g| &mut g[sizes.theta.clone()]);
-            pass.input_delta = match l {
-                0 => input_delta.as_mut().map(DMatrixViewMut::as_view_mut),
-                _ => Some(DMatrixViewMut::from_slice(
-                    &mut below[..sizes.inputs * m],
-                    sizes.inputs,
-                    m,
-                )),
-            };
-            (pass.training, pass.seed) = mode(training, l);
-            layer.backward(pass);
-            std::mem::swap(&mut delta, &mut below);
-        }
-        workspace.deltas = [delta, below];
-        Ok(())
     }
 
     pub(crate) fn cost_at<C: Cost<T>>(
@@ -190,7 +504,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
     ) -> Result<CostParts<T>, Error> {
         objective.validate(&self.layout)?;
-        let sum = self.sum_costs(theta, examples, &objective.cost, workspace)?;
+        let sum = self.sum(theta, (examples, &objective.cost), workspace, None, None)?;
         let sums = (sum, examples.weight);
         finish(&self.layout, &objective.penalty, theta, sums, None)
     }
@@ -205,9 +519,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<CostParts<T>, Error> {
         check_length("the gradient", self.parameters(), gradient.len())?;
         objective.validate(&self.layout)?;
-        let cost = &objective.cost;
-        let sum = self.sum_costs(theta, examples, cost, workspace)?;
-        self.run_backward(theta, examples, cost, workspace, Some(&mut *gradient), None)?;
+        let at = (examples, &objective.cost);
+        let sum = self.sum(theta, at, workspace, Some(&mut *gradient), None)?;
         let sums = (sum, examples.weight);
         finish(
             &self.layout,
@@ -226,10 +539,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
         delta: &mut Vec<T>,
     ) -> Result<T, Error> {
-        let theta = self.theta.as_slice();
         resize(delta, "Δ", (self.parameters(), 1), T::zero())?;
-        let sum = self.sum_costs(theta, examples, cost, workspace)?;
-        self.run_backward(theta, examples, cost, workspace, Some(&mut *delta), None)?;
+        let theta = self.theta.as_slice();
+        let sum = self.sum(theta, (examples, cost), workspace, Some(&mut *delta), None)?;
         check_gradient(&self.layout, delta)?;
         Ok(sum)
     }
@@ -245,14 +557,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let (rows, m) = examples.x.shape();
         check_length("the gradient with respect to X", rows * m, gradient.len())?;
         objective.validate(&self.layout)?;
-        let cost = &objective.cost;
-        self.sum_costs(theta, examples, cost, workspace)?;
-        let view = Some(DMatrixViewMut::from_slice(gradient, rows, m));
-        self.run_backward(theta, examples, cost, workspace, None, view)?;
+        let at = (examples, &objective.cost);
+        self.sum(theta, at, workspace, None, Some(&mut *gradient))?;
         // The penalty does not depend on X: only the division by m is left of `finish`.
         let weight: T = real(examples.weight);
-        gradient.iter_mut().for_each(|g| *g /= weight);
-        match first_non_finite(gradient) {
+        let finite = kernels::scale(gradient, weight);
+        match first_non_finite(gradient).filter(|_| !finite) {
             None => Ok(()),
             Some(index) => Err(Error::NonFiniteInputGradient {
                 row: index % rows,

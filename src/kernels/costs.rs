@@ -1,0 +1,343 @@
+//! The costs of `f32` and `f64`, vectorised for the processor at hand; false for any other scalar, as in
+//! [`super::elementwise`].
+//!
+//! Matrices are slices of columns of `rows` units, one an example. The transcendental functions run over many
+//! columns at once, so that it does not matter how short a column is.
+
+use super::cast::{cast, cast_mut};
+use super::elementwise::MAX_WIDTH;
+use super::functions::{self, Real};
+use super::launch::{Kernel, launch, whole_registers};
+use super::level::{Level, level};
+use super::softmax::{largest, total, total_of};
+use crate::scalar::Scalar;
+
+/// Entries of a block on the stack.
+const BLOCK: usize = 256;
+
+/// A function of two numbers.
+trait Pair<R>: Copy {
+    /// Whether an entry costs so little that a tail is best done entry by entry.
+    const CHEAP: bool = false;
+
+    fn at<const FMA: bool>(self, x: R, y: R) -> R;
+}
+
+#[derive(Clone, Copy)]
+struct CrossEntropy;
+
+impl<R: Real> Pair<R> for CrossEntropy {
+    #[inline(always)]
+    fn at<const FMA: bool>(self, z: R, y: R) -> R {
+        functions::cross_entropy::<R, FMA>(z, y)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct CrossEntropyDelta;
+
+impl<R: Real> Pair<R> for CrossEntropyDelta {
+    #[inline(always)]
+    fn at<const FMA: bool>(self, z: R, y: R) -> R {
+        functions::cross_entropy_delta::<R, FMA>(z, y)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct SquaredError;
+
+impl<R: Real> Pair<R> for SquaredError {
+    const CHEAP: bool = true;
+
+    #[inline(always)]
+    fn at<const FMA: bool>(self, a: R, y: R) -> R {
+        R::HALF * (a - y) * (a - y)
+    }
+}
+
+/// How many of the entries a loop does by itself; the tail after them goes through padded blocks.
+#[inline(always)]
+fn head_length<R: Real, F: Pair<R>>(length: usize) -> usize {
+    if F::CHEAP {
+        length
+    } else {
+        whole_registers::<R>(length)
+    }
+}
+
+/// a ← f(x, y).
+struct Zip<'a, R, F> {
+    function: F,
+    x: &'a [R],
+    y: &'a [R],
+}
+
+impl<R: Real, F: Pair<R>> Kernel<R> for Zip<'_, R, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self, a: &mut [R], _: &mut [R]) {
+        let n = head_length::<R, F>(a.len());
+        let pairs = self.x[..n].iter().zip(&self.y[..n]);
+        for (a, (&x, &y)) in a[..n].iter_mut().zip(pairs) {
+            *a = self.function.at::<FMA>(x, y);
+        }
+    }
+}
+
+/// out = f(x, y), all of one length; a tail that fills no register goes through padded blocks.
+fn zip<R: Real, F: Pair<R>>(level: Level, function: F, x: &[R], y: &[R], out: &mut [R]) {
+    assert!(x.len() == out.len() && y.len() == out.len());
+    let head = head_length::<R, F>(out.len());
+    let (out, tail) = out.split_at_mut(head);
+    if !out.is_empty() {
+        launch(level, Zip { function, x, y }, out, &mut []);
+    }
+    if !tail.is_empty() {
+        let mut blocks = [[R::ZERO; MAX_WIDTH]; 3];
+        let [xs, ys, outs] = &mut blocks;
+        xs[..tail.len()].copy_from_slice(&x[head..]);
+        ys[..tail.len()].copy_from_slice(&y[head..]);
+        let (x, y) = (&xs[..], &ys[..]);
+        launch(
+            level,
+            Zip { function, x, y },
+            &mut outs[..R::WIDTH],
+            &mut [],
+        );
+        tail.copy_from_slice(&outs[..tail.len()]);
+    }
+}
+
+/// values[k] = Σᵢ f(xᵢₖ, yᵢₖ).
+fn sum_over_units<R: Real, F: Pair<R>>(
+    level: Level,
+    function: F,
+    rows: usize,
+    (x, y): (&[R], &[R]),
+    values: &mut [R],
+) {
+    assert!(x.len() == rows * values.len() && y.len() == x.len());
+    if rows == 1 {
+        return zip(level, function, x, y, values);
+    }
+    values.fill(R::ZERO);
+    if rows == 0 {
+        return;
+    }
+    let mut block = [R::ZERO; BLOCK];
+    // Many columns to a block, of whole registers if it has so many, or many blocks to a column.
+    let columns = (BLOCK / rows).max(1);
+    let columns = match columns & !(R::WIDTH - 1) {
+        0 => columns,
+        whole => whole,
+    };
+    let part = rows.min(BLOCK);
+    let pairs = x.chunks(columns * rows).zip(y.chunks(columns * rows));
+    for ((x, y), values) in pairs.zip(values.chunks_mut(columns)) {
+        for (x, y) in x.chunks(columns * part).zip(y.chunks(columns * part)) {
+            let costs = &mut block[..x.len()];
+            zip(level, function, x, y, costs);
+            for (value, costs) in values.iter_mut().zip(costs.chunks(part)) {
+                *value += total(costs);
+            }
+        }
+    }
+}
+
+/// values[k] = Σᵢ max(z, 0) − y z + ln(1 + e^(−|z|)), the cross-entropy of a = σ(z).
+#[must_use]
+pub(crate) fn cross_entropy<T: Scalar>(rows: usize, z: &[T], y: &[T], values: &mut [T]) -> bool {
+    if let (Some(z), Some(y), Some(values)) = (cast::<T, f32>(z), cast(y), cast_mut(values)) {
+        sum_over_units(level(), CrossEntropy, rows, (z, y), values);
+        return true;
+    }
+    if let (Some(z), Some(y), Some(values)) = (cast::<T, f64>(z), cast(y), cast_mut(values)) {
+        sum_over_units(level(), CrossEntropy, rows, (z, y), values);
+        return true;
+    }
+    false
+}
+
+/// δ = σ(z) − y, whose digits do not cancel where σ(z) is near a y of 0 or 1.
+#[must_use]
+pub(crate) fn cross_entropy_delta<T: Scalar>(z: &[T], y: &[T], delta: &mut [T]) -> bool {
+    if let (Some(z), Some(y), Some(delta)) = (cast::<T, f32>(z), cast(y), cast_mut(delta)) {
+        zip(level(), CrossEntropyDelta, z, y, delta);
+        return true;
+    }
+    if let (Some(z), Some(y), Some(delta)) = (cast::<T, f64>(z), cast(y), cast_mut(delta)) {
+        zip(level(), CrossEntropyDelta, z, y, delta);
+        return true;
+    }
+    false
+}
+
+/// values[k] = ½ Σᵢ (a − y)².
+#[must_use]
+pub(crate) fn squared_error<T: Scalar>(rows: usize, a: &[T], y: &[T], values: &mut [T]) -> bool {
+    if let (Some(a), Some(y), Some(values)) = (cast::<T, f32>(a), cast(y), cast_mut(values)) {
+        sum_over_units(level(), SquaredError, rows, (a, y), values);
+        return true;
+    }
+    if let (Some(a), Some(y), Some(values)) = (cast::<T, f64>(a), cast(y), cast_mut(values)) {
+        sum_over_units(level(), SquaredError, rows, (a, y), values);
+        return true;
+    }
+    false
+}
+
+/// Writes the costs of the columns of `rows` units.
+///
+/// ln Σ e^(z − max z) is −ln(1 − rest) if the largest a is above ½, else −ln a, where `rest` is the sum of the other
+/// a: no second set of exponentials.
+struct Categorical<'a, R> {
+    rows: usize,
+    z: &'a [R],
+    a: &'a [R],
+    y: &'a [R],
+}
+
+impl<R: Real> Kernel<R> for Categorical<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self, values: &mut [R], _: &mut [R]) {
+        const COLUMNS: usize = 64;
+        let (rows, size) = (self.rows, COLUMNS * self.rows);
+        let mut blocks = [[R::ZERO; COLUMNS]; 3];
+        let [shifts, bases, logs] = &mut blocks;
+        let blocks = self.z.chunks(size).zip(self.a.chunks(size));
+        let blocks = blocks.zip(self.y.chunks(size));
+        for (((z, a), y), values) in blocks.zip(values.chunks_mut(COLUMNS)) {
+            let columns = z.chunks_exact(rows).zip(a.chunks_exact(rows));
+            let stored = shifts.iter_mut().zip(&mut *bases).zip(&mut *logs);
+            for ((z, a), ((shift, base), x)) in columns.zip(stored) {
+                let top = largest(a);
+                *shift = largest(z);
+                let near_one = top > R::HALF;
+                *base = if near_one { R::ONE } else { R::ZERO };
+                *x = if near_one {
+                    -total_of(a, a, unless_near_one)
+                } else {
+                    top
+                };
+            }
+            let used = values.len().next_multiple_of(R::WIDTH);
+            for (x, &base) in logs[..used].iter_mut().zip(&*bases) {
+                *x = functions::ln_of_sum::<R, FMA>(base, *x);
+            }
+            let columns = z.chunks_exact(rows).zip(y.chunks_exact(rows));
+            let stored = shifts.iter().zip(&*logs);
+            for ((value, (z, y)), (&shift, &log)) in values.iter_mut().zip(columns).zip(stored) {
+                // Nothing for y = 0, even where z − shift overflows.
+                *value = total_of(z, y, |z, y| {
+                    let cost = y * (-log - (z - shift));
+                    if y == R::ZERO { R::ZERO } else { cost }
+                });
+            }
+        }
+    }
+}
+
+/// x, or 0 where a is above ½, which one output of a softmax can be.
+#[inline(always)]
+fn unless_near_one<R: Real>(a: R, x: R) -> R {
+    if a > R::HALF { R::ZERO } else { x }
+}
+
+pub(super) fn categorical_at<R: Real>(
+    level: Level,
+    rows: usize,
+    (z, a, y): (&[R], &[R], &[R]),
+    values: &mut [R],
+) {
+    assert!(z.len() == rows * values.len() && a.len() == z.len() && y.len() == z.len());
+    if rows == 0 {
+        return values.fill(R::ZERO);
+    }
+    launch(level, Categorical { rows, z, a, y }, values, &mut []);
+}
+
+/// values[k] = Σᵢ yᵢ (ln Σⱼ e^(zⱼ) − zᵢ), the categorical cross-entropy of a = softmax(z).
+#[must_use]
+pub(crate) fn categorical<T: Scalar>(
+    rows: usize,
+    z: &[T],
+    a: &[T],
+    y: &[T],
+    values: &mut [T],
+) -> bool {
+    if let (Some(z), Some(a), Some(y), Some(values)) =
+        (cast::<T, f32>(z), cast(a), cast(y), cast_mut(values))
+    {
+        categorical_at(level(), rows, (z, a, y), values);
+        return true;
+    }
+    if let (Some(z), Some(a), Some(y), Some(values)) =
+        (cast::<T, f64>(z), cast(a), cast(y), cast_mut(values))
+    {
+        categorical_at(level(), rows, (z, a, y), values);
+        return true;
+    }
+    false
+}
+
+/// Writes the δ of the columns of `rows` units.
+struct CategoricalDelta<'a, R> {
+    rows: usize,
+    a: &'a [R],
+    y: &'a [R],
+}
+
+impl<R: Real> Kernel<R> for CategoricalDelta<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self, delta: &mut [R], _: &mut [R]) {
+        let rows = self.rows;
+        let columns = self.a.chunks_exact(rows).zip(self.y.chunks_exact(rows));
+        for (delta, (a, y)) in delta.chunks_exact_mut(rows).zip(columns) {
+            // 1 − a cancels for an a above ½ alone: there it is the sum of the others, and so is Σy − y.
+            let sum = total(y);
+            let other_a = total_of(a, a, unless_near_one);
+            let other_y = total_of(a, y, unless_near_one);
+            for (d, (&a, &y)) in delta.iter_mut().zip(a.iter().zip(y)) {
+                let near_one = a > R::HALF;
+                let others = if near_one { other_y } else { sum - y };
+                let rest = if near_one { other_a } else { R::ONE - a };
+                *d = a * others - y * rest;
+            }
+        }
+    }
+}
+
+pub(super) fn categorical_delta_at<R: Real>(
+    level: Level,
+    rows: usize,
+    (a, y): (&[R], &[R]),
+    delta: &mut [R],
+) {
+    assert!(a.len() == delta.len() && y.len() == delta.len());
+    if rows > 0 {
+        launch(level, CategoricalDelta { rows, a, y }, delta, &mut []);
+    }
+}
+
+/// δᵢ = aᵢ Σⱼ≠ᵢ yⱼ − yᵢ Σⱼ≠ᵢ aⱼ: aᵢ Σy − yᵢ of a softmax, of which nothing cancels.
+#[must_use]
+pub(crate) fn categorical_delta<T: Scalar>(rows: usize, a: &[T], y: &[T], delta: &mut [T]) -> bool {
+    if let (Some(a), Some(y), Some(delta)) = (cast::<T, f32>(a), cast(y), cast_mut(delta)) {
+        categorical_delta_at(level(), rows, (a, y), delta);
+        return true;
+    }
+    if let (Some(a), Some(y), Some(delta)) = (cast::<T, f64>(a), cast(y), cast_mut(delta)) {
+        categorical_delta_at(level(), rows, (a, y), delta);
+        return true;
+    }
+    false
+}
+
+#[cfg(test)]
+#[path = "costs_tests.rs"]
+mod tests;

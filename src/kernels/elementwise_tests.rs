@@ -1,0 +1,247 @@
+//! The vectorised activations against the plain loops, which are those of a dual number's real part.
+
+use super::super::level::available;
+use super::*;
+use crate::activation::{Activation as _, AnyActivation};
+use nalgebra::DMatrix;
+use num_dual::Dual64;
+
+const LENGTHS: [usize; 7] = [0, 1, 15, 16, 17, 63, 65];
+
+const SPECIAL: [f64; 25] = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    -1.278,
+    0.62,
+    -0.63,
+    1e-30,
+    -1e-12,
+    1e-4,
+    -1e-3,
+    7.0,
+    -9.5,
+    30.0,
+    -41.0,
+    88.0,
+    -90.0,
+    800.0,
+    -800.0,
+    1e4,
+    -1e4,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    f64::NAN,
+];
+
+fn functions() -> [(Function, AnyActivation); 12] {
+    let (scale, alpha) = (1.050_700_987_355_480_5, 1.673_263_242_354_377_2);
+    [
+        (Function::Sigmoid, AnyActivation::Sigmoid),
+        (Function::Tanh, AnyActivation::Tanh),
+        (Function::Relu, AnyActivation::Relu),
+        (
+            Function::LeakyRelu { slope: 0.01 },
+            AnyActivation::LeakyRelu { slope: 0.01 },
+        ),
+        (
+            Function::Elu {
+                positive: scale,
+                negative: scale * alpha,
+            },
+            AnyActivation::Selu,
+        ),
+        (Function::Softplus, AnyActivation::Softplus),
+        (Function::Softsign, AnyActivation::Softsign),
+        (Function::GeluTanh, AnyActivation::GeluTanh),
+        (Function::Silu, AnyActivation::Silu),
+        (Function::Mish, AnyActivation::Mish),
+        (Function::HardTanh, AnyActivation::HardTanh),
+        (Function::Exponential, AnyActivation::Exponential),
+    ]
+}
+
+/// g(z) and g′(z) of the plain loops.
+fn plain(activation: AnyActivation, z: &[f64]) -> [Vec<f64>; 2] {
+    let row = DMatrix::from_iterator(1, z.len(), z.iter().map(|&z| Dual64::from(z)));
+    let mut a = row.clone();
+    activation.forward(row.as_view(), a.as_view_mut());
+    let mut delta = DMatrix::repeat(1, z.len(), Dual64::from(1.0));
+    activation.backward(row.as_view(), a.as_view(), delta.as_view_mut());
+    [a, delta].map(|x| x.iter().map(|x| x.re).collect())
+}
+
+fn inputs<R: Real>(length: usize) -> Vec<R> {
+    let waves = (0..).map(|i| 12.0 * f64::from(i).sin());
+    SPECIAL
+        .into_iter()
+        .chain(waves)
+        .map(R::of)
+        .take(length)
+        .collect()
+}
+
+/// A scalar of the tests, with its precision.
+trait Tested: Real + Into<f64> {
+    const EPSILON: f64;
+    const SMALLEST: f64;
+}
+
+impl Tested for f32 {
+    const EPSILON: f64 = f32::EPSILON as f64;
+    const SMALLEST: f64 = f32::MIN_POSITIVE as f64;
+}
+
+impl Tested for f64 {
+    const EPSILON: f64 = f64::EPSILON;
+    const SMALLEST: f64 = f64::MIN_POSITIVE;
+}
+
+/// Equal up to a few roundings; NaN and ∞ exactly.
+fn assert_close<R: Tested>(found: R, expected: f64, function: Function, at: (Level, f64)) {
+    // `of` rounds to ∞ what this type cannot hold.
+    let (found, rounded): (f64, f64) = (found.into(), R::of(expected).into());
+    if !rounded.is_finite() {
+        assert!(
+            found == rounded || found.is_nan() && rounded.is_nan(),
+            "{function:?} at {at:?}: {found} instead of {expected}"
+        );
+        return;
+    }
+    let units = match function {
+        // Rounding of u moves e^(−2|u|) by u of them.
+        Function::GeluTanh => 8.0 - 8.0 * expected.abs().clamp(1e-300, 1.0).ln(),
+        _ => 8.0,
+    };
+    // The derivatives of these have a root, and there the terms of a sum cancel.
+    let cancelled = match function {
+        Function::Silu | Function::Mish | Function::GeluTanh if at.1.abs() < 2.0 => 4.0,
+        _ => 0.0,
+    };
+    let bound = R::EPSILON * (units * rounded.abs() + cancelled) + R::SMALLEST;
+    assert!(
+        (found - expected).abs() <= bound,
+        "{function:?} at {at:?}: {found} instead of {expected}"
+    );
+}
+
+fn equals_the_plain_loop<R: Tested>() {
+    for (function, activation) in functions() {
+        for length in LENGTHS {
+            let z = inputs::<R>(length);
+            let wide: Vec<f64> = z.iter().map(|&z| z.into()).collect();
+            let [values, slopes] = plain(activation, &wide);
+            for level in available() {
+                let (mut a, mut slope) = (z.clone(), vec![R::of(7.0); length]);
+                activate_at(level, function, &mut a, Some(&mut slope));
+                let mut alone = z.clone();
+                activate_at(level, function, &mut alone, None);
+                let mut applied = vec![R::of(7.0); length];
+                apply_at(level, function, &z, &mut applied);
+                let mut delta = vec![R::TWO; length];
+                scale_by_slope_at(level, function, &z, &mut delta);
+                for i in 0..length {
+                    let at = (level, wide[i]);
+                    assert_close(a[i], values[i], function, at);
+                    assert_close(slope[i], slopes[i], function, at);
+                    // Each entry has the same bits wherever it is and whatever else is asked for.
+                    let mut single = [z[i]];
+                    activate_at(level, function, &mut single, None);
+                    let nan = a[i].into().is_nan();
+                    assert!(alone[i] == a[i] || nan, "{function:?} at {at:?}");
+                    assert!(applied[i] == a[i] || nan, "{function:?} at {at:?}");
+                    assert!(single[0] == a[i] || nan, "{function:?} at {at:?}");
+                    let same = delta[i] == R::TWO * slope[i];
+                    assert!(same || slope[i].into().is_nan(), "{function:?} at {at:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_function_equals_the_plain_loop() {
+    equals_the_plain_loop::<f32>();
+    equals_the_plain_loop::<f64>();
+}
+
+#[test]
+fn the_ends_are_exact() {
+    for level in available() {
+        let at = |function, z: f64| {
+            let (mut a, mut slope) = ([z], [f64::NAN]);
+            activate_at(level, function, &mut a, Some(&mut slope));
+            (a[0], slope[0])
+        };
+        assert_eq!(at(Function::Sigmoid, 800.0), (1.0, 0.0));
+        assert_eq!(at(Function::Sigmoid, -800.0), (0.0, 0.0));
+        assert_eq!(at(Function::Tanh, 1e4), (1.0, 0.0));
+        assert_eq!(at(Function::Tanh, f64::NEG_INFINITY), (-1.0, 0.0));
+        assert!(at(Function::Tanh, -0.0).0.is_sign_negative());
+        assert!(at(Function::Tanh, 0.0).0.is_sign_positive());
+        assert_eq!(at(Function::Exponential, f64::INFINITY).0, f64::INFINITY);
+        assert_eq!(at(Function::Exponential, -746.0).0, 0.0);
+        assert_eq!(at(Function::Exponential, -745.0).0, 5e-324);
+        assert_eq!(at(Function::Softplus, -f64::INFINITY), (0.0, 0.0));
+        // Where 1 − a has rounded to 0 the slope has all its digits.
+        let (a, slope) = at(Function::Sigmoid, 40.0);
+        assert_eq!(a, 1.0);
+        assert!((slope / (-40.0_f64).exp() - 1.0).abs() < 1e-15);
+        for (function, _) in functions() {
+            let (a, slope) = at(function, f64::NAN);
+            assert!(a.is_nan() && slope.is_nan(), "{function:?}");
+        }
+    }
+}
+
+#[test]
+fn the_interface_is_for_two_scalars() {
+    let z = [0.25_f32, -3.0, 5.0];
+    let (mut a, mut slope, mut delta) = (z, [0.0; 3], [2.0; 3]);
+    assert!(activate(Function::Tanh, &mut a, Some(&mut slope)));
+    assert!(a.iter().zip(z).all(|(a, z)| (a - z.tanh()).abs() < 1e-6));
+    let mut b = [0.0; 3];
+    assert!(apply(Function::Tanh, &z, &mut b));
+    assert_eq!(a, b);
+    assert!(scale_by_slope(Function::Tanh, &z, &mut delta));
+    multiply(&mut b, &slope);
+    assert_eq!(b, [0, 1, 2].map(|i| a[i] * slope[i]));
+    assert_eq!(delta, slope.map(|s| 2.0 * s));
+
+    let mut wide = [0.25_f64];
+    assert!(activate(Function::Tanh, &mut wide, None));
+    assert!((wide[0] - 0.25_f64.tanh()).abs() < 1e-15);
+
+    let z = [Dual64::new(0.25, 1.0)];
+    let mut a = z;
+    assert!(!activate(Function::Tanh, &mut a, None));
+    assert!(!apply(Function::Tanh, &z, &mut a));
+    assert!(!scale_by_slope(Function::Tanh, &z, &mut a));
+    assert_eq!(a, z);
+    multiply(&mut a, &z);
+    assert_eq!(a, [z[0] * z[0]]);
+}
+
+#[test]
+fn every_entry_that_is_not_finite_is_found() {
+    for level in available() {
+        for length in LENGTHS {
+            let mut x = vec![-1e300; length];
+            let all = |x: &[f64]| launch(level, AllFinite(x), &mut [], &mut []);
+            assert!(all(&x));
+            for i in 0..length {
+                for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                    x[i] = bad;
+                    assert!(!all(&x), "{bad} at {i} of {length}, {level:?}");
+                }
+                x[i] = 0.0;
+            }
+        }
+    }
+    assert!(all_finite(&[1.0_f32]) && !all_finite(&[1.0, f32::INFINITY]));
+    assert!(all_finite(&[1.0_f64]) && !all_finite(&[f64::NAN]));
+    let nan = Dual64::from(f64::NAN);
+    assert!(all_finite(&[Dual64::from(1.0)]) && !all_finite(&[nan]));
+}

@@ -1,0 +1,300 @@
+//! The error of every function in units in the last place: `f32` against `f64`, `f64` against double-double numbers.
+
+use super::super::elementwise::{Function, activate_at};
+use super::super::level::available;
+use super::*;
+use std::ops::{Add, Mul, Neg, Sub};
+
+/// An unevaluated sum of two `f64`: about 106 bits.
+#[derive(Clone, Copy, Debug)]
+struct Double(f64, f64);
+
+impl From<f64> for Double {
+    fn from(x: f64) -> Self {
+        Self(x, 0.0)
+    }
+}
+
+impl Add for Double {
+    type Output = Self;
+    fn add(self, y: Self) -> Self {
+        let s = self.0 + y.0;
+        let v = s - self.0;
+        let error = (self.0 - (s - v)) + (y.0 - v);
+        let low = error + (self.1 + y.1);
+        Self(s + low, (s - (s + low)) + low)
+    }
+}
+
+impl Neg for Double {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(-self.0, -self.1)
+    }
+}
+
+impl Sub for Double {
+    type Output = Self;
+    fn sub(self, y: Self) -> Self {
+        self + -y
+    }
+}
+
+impl Mul for Double {
+    type Output = Self;
+    fn mul(self, y: Self) -> Self {
+        let p = self.0 * y.0;
+        let low = self.0.mul_add(y.0, -p) + (self.0 * y.1 + self.1 * y.0);
+        Self(p + low, (p - (p + low)) + low)
+    }
+}
+
+impl Double {
+    const ONE: Self = Self(1.0, 0.0);
+
+    fn reciprocal(self) -> Self {
+        let r = Self::from(1.0 / self.0);
+        let r = r + r * (Self::ONE - self * r);
+        r + r * (Self::ONE - self * r)
+    }
+
+    /// eˣ: Taylor's series of x − k ln 2, halved eight times.
+    fn exp(self) -> Self {
+        let k = (self.0 / std::f64::consts::LN_2).round();
+        let ln_2 = Self(std::f64::consts::LN_2, 2.319_046_813_846_3e-17);
+        let r = (self - ln_2 * k.into()) * Self::from(1.0 / 256.0);
+        // e^r − 1, from which (e^r − 1)(e^r + 1) = e^2r − 1.
+        let mut e = (1..=11).rev().fold(Self(0.0, 0.0), |sum, i| {
+            (Self::ONE + sum) * r * Self::from(f64::from(i)).reciprocal()
+        });
+        for _ in 0..8 {
+            e = e * (e + 2.0.into());
+        }
+        let (first, k) = ((k / 2.0).floor(), k);
+        let scale = |x: f64| x * 2.0_f64.powf(first) * 2.0_f64.powf(k - first);
+        let e = e + Self::ONE;
+        Self(scale(e.0), scale(e.1))
+    }
+
+    /// ln(1 + x) for x of [−½, 1].
+    fn ln_1p(self) -> Self {
+        if self.0.abs() < 1e-9 {
+            let third = Self::from(3.0).reciprocal();
+            return self - self * self * (Self::from(0.5) - self * third);
+        }
+        let y = Self::from(self.0.ln_1p());
+        y + ((self + Self::ONE) * (-y).exp() - Self::ONE)
+    }
+
+    fn sigmoid(z: f64) -> Self {
+        let e = Self::from(-z.abs()).exp();
+        let r = (e + Self::ONE).reciprocal();
+        if z >= 0.0 { r } else { e * r }
+    }
+
+    fn tanh(z: f64) -> Self {
+        if z.abs() < 1e-4 {
+            let s = Self::from(z) * Self::from(z);
+            let third = -Self::from(3.0).reciprocal();
+            let [c, d] = [2.0 / 15.0, -17.0 / 315.0].map(Self::from);
+            return Self::from(z) + Self::from(z) * s * (third + s * (c + s * d));
+        }
+        let e = Self::from(-2.0 * z.abs()).exp();
+        let a = (Self::ONE - e) * (Self::ONE + e).reciprocal();
+        if z < 0.0 { -a } else { a }
+    }
+
+    fn tanh_slope(z: f64) -> Self {
+        Self::from(4.0) * Self::sigmoid(2.0 * z) * Self::sigmoid(-2.0 * z)
+    }
+
+    fn softplus(z: f64) -> Self {
+        Self::from(z.max(0.0)) + Self::from(-z.abs()).exp().ln_1p()
+    }
+}
+
+/// A type whose units can be counted.
+trait Counted: Real {
+    const EPSILON: f64;
+    const MIN: f64;
+    fn to_f64(self) -> f64;
+
+    /// |self − exact| in units in the last place of the exact value, those of the smallest normal number below it.
+    fn error(self, exact: Double) -> f64 {
+        let size = exact.0.abs().max(Self::MIN);
+        let binade = f64::from_bits(size.to_bits() & 0x7ff << 52);
+        let difference = (Double::from(self.to_f64()) - exact).0.abs();
+        difference / binade / Self::EPSILON
+    }
+}
+
+impl Counted for f32 {
+    const EPSILON: f64 = f32::EPSILON as f64;
+    const MIN: f64 = f32::MIN_POSITIVE as f64;
+    fn to_f64(self) -> f64 {
+        self.into()
+    }
+}
+
+impl Counted for f64 {
+    const EPSILON: f64 = f64::EPSILON;
+    const MIN: f64 = f64::MIN_POSITIVE;
+    fn to_f64(self) -> f64 {
+        self
+    }
+}
+
+/// Numbers of both signs: evenly over ±range, and as many in a geometric progression down to the subnormal ones.
+fn grid<R: Counted>(range: f64, count: i32) -> Vec<R> {
+    let steps = f64::from(count);
+    let smallest = (R::MIN * R::EPSILON).ln();
+    let size = |i: i32| {
+        let t = (f64::from(i) + 0.37) / steps;
+        [range * t, (smallest * (1.0 - t) + range.ln() * t).exp()]
+    };
+    let sizes = (0..count).flat_map(size);
+    sizes.flat_map(|x| [R::of(x), R::of(-x)]).collect()
+}
+
+/// Worst errors of value and derivative at each level, which must be within the bounds.
+fn check<R: Counted>(
+    function: Function,
+    z: &[R],
+    bounds: (f64, f64),
+    exact: impl Fn(f64) -> (Double, Double),
+) {
+    let exact: Vec<_> = z.iter().map(|z| exact(z.to_f64())).collect();
+    for level in available() {
+        let (mut a, mut slope) = (z.to_vec(), z.to_vec());
+        activate_at(level, function, &mut a, Some(&mut slope));
+        let mut worst = [(0.0, R::ZERO); 2];
+        for (i, &(value, derivative)) in exact.iter().enumerate() {
+            let errors = [a[i].error(value), slope[i].error(derivative)];
+            for (worst, error) in worst.iter_mut().zip(errors) {
+                if error > worst.0 || error.is_nan() {
+                    *worst = (error, z[i]);
+                }
+            }
+        }
+        let [value, derivative] = worst;
+        let name = std::any::type_name::<R>();
+        println!("{function:?} {name} {level:?}: {value:?}, derivative {derivative:?}");
+        assert!(value.0 <= bounds.0, "{function:?} {level:?}: {value:?}");
+        assert!(
+            derivative.0 <= bounds.1,
+            "{function:?}' {level:?}: {derivative:?}"
+        );
+    }
+}
+
+#[test]
+fn f32_functions_are_within_2_units() {
+    let wide = grid::<f32>(110.0, 500_000);
+    let plain = |a: f64, d: f64| (Double::from(a), Double::from(d));
+    let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
+    // Overflow has no unit: it is among the special values.
+    let finite: Vec<f32> = wide.iter().copied().filter(|&z| z < 88.7).collect();
+    check(Function::Exponential, &finite, (2.0, 2.0), |z| {
+        plain(z.exp(), z.exp())
+    });
+    check(Function::Sigmoid, &wide, (2.0, 5.0), |z| {
+        plain(sigmoid(z), sigmoid(z) * sigmoid(-z))
+    });
+    check(Function::Softplus, &wide, (2.0, 2.0), |z| {
+        plain(z.max(0.0) + (-z.abs()).exp().ln_1p(), sigmoid(z))
+    });
+    let narrow = grid::<f32>(55.0, 500_000);
+    check(Function::Tanh, &narrow, (2.0, 5.0), |z| {
+        plain(z.tanh(), 4.0 * sigmoid(2.0 * z) * sigmoid(-2.0 * z))
+    });
+}
+
+#[test]
+fn f64_functions_are_within_2_units() {
+    let wide = grid::<f64>(750.0, 30_000);
+    let finite: Vec<f64> = wide.iter().copied().filter(|&z| z < 709.7).collect();
+    check(Function::Exponential, &finite, (2.0, 2.0), |z| {
+        let e = Double::from(z).exp();
+        (e, e)
+    });
+    check(Function::Sigmoid, &wide, (2.0, 5.0), |z| {
+        let (p, q) = (Double::sigmoid(z), Double::sigmoid(-z));
+        (p, p * q)
+    });
+    check(Function::Softplus, &wide, (2.0, 2.0), |z| {
+        (Double::softplus(z), Double::sigmoid(z))
+    });
+    check(
+        Function::Tanh,
+        &grid::<f64>(380.0, 30_000),
+        (2.0, 5.0),
+        |z| (Double::tanh(z), Double::tanh_slope(z)),
+    );
+}
+
+/// eᶻ − 1 and its derivative through ELU, for z ≤ 0 alone.
+#[test]
+fn exp_m1_is_within_2_units() {
+    let elu = Function::Elu {
+        positive: 1.0,
+        negative: 1.0,
+    };
+    let mut z = grid::<f32>(110.0, 30_000);
+    z.retain(|&z| z <= 0.0);
+    check(elu, &z, (2.0, 2.0), |z| (z.exp_m1().into(), z.exp().into()));
+    let mut z = grid::<f64>(750.0, 30_000);
+    z.retain(|&z| z <= 0.0);
+    check(elu, &z, (2.0, 2.0), |z| {
+        let e = Double::from(z).exp();
+        let small = Double::from(z) + Double(z * z * 0.5, 0.0);
+        (if z > -1e-9 { small } else { e - Double::ONE }, e)
+    });
+}
+
+/// The logarithm alone: 1 + x of both signs, and x itself over many exponents.
+#[test]
+fn logarithms_are_within_a_unit() {
+    fn worst<R: Counted, const FMA: bool>() -> f64 {
+        let near = (0..=30_000).map(|i| -0.5 + f64::from(i) * 0.5e-4);
+        let tiny = (1..1_000).flat_map(|i| [0.96_f64.powi(i), -0.5 * 0.96_f64.powi(i)]);
+        let near = near.chain(tiny).map(R::of).map(|x| {
+            let exact = Double::from(x.to_f64()).ln_1p();
+            ln_of_sum::<R, FMA>(R::ONE, x).error(exact)
+        });
+        let far = (0..20_000).map(|i| R::of((-80.0 + 0.005 * f64::from(i)).exp()));
+        let far = far.map(|x| {
+            // Newton's step for eʸ = x doubles the digits of y.
+            let y = Double::from(x.to_f64().ln());
+            let exact = y + (Double::from(x.to_f64()) * (-y).exp() - Double::ONE);
+            ln_of_sum::<R, FMA>(R::ZERO, x).error(exact)
+        });
+        near.chain(far).fold(0.0, f64::max)
+    }
+    let found = [
+        worst::<f32, false>(),
+        worst::<f32, true>(),
+        worst::<f64, false>(),
+        worst::<f64, true>(),
+    ];
+    println!("{found:?}");
+    assert!(found.iter().all(|&units| units <= 1.0), "{found:?}");
+}
+
+/// Values from mpmath at 40 digits: the reference is itself right.
+#[test]
+fn double_double_numbers_are_exact() {
+    let close = |found: Double, expected: Double| {
+        let difference = (found - expected).0.abs();
+        assert!(difference <= 1e-28 * expected.0.abs(), "{found:?}");
+    };
+    let e = Double(std::f64::consts::E, 1.445_646_891_729_250_2e-16);
+    close(Double::from(1.0).exp(), e);
+    close(
+        Double::softplus(-3.0),
+        Double(0.048_587_351_573_742_06, -2.891_114_904_506_295_4e-18),
+    );
+    close(
+        Double::tanh(0.7),
+        Double(0.604_367_777_117_163_5, -2.791_618_001_542_534_6e-17),
+    );
+}
