@@ -5,6 +5,7 @@
 //! columns at once, so that it does not matter how short a column is.
 
 use super::cast::{cast, cast_mut};
+use super::compiled::{F32, F64};
 use super::elementwise::MAX_WIDTH;
 use super::functions::{self, Real};
 use super::launch::{Kernel, launch, whole_registers};
@@ -16,7 +17,7 @@ use crate::scalar::Scalar;
 const BLOCK: usize = 256;
 
 /// A function of two numbers.
-trait Pair<R>: Copy {
+pub(super) trait Pair<R>: Copy {
     /// Whether an entry costs so little that a tail is best done entry by entry.
     const CHEAP: bool = false;
 
@@ -24,7 +25,7 @@ trait Pair<R>: Copy {
 }
 
 #[derive(Clone, Copy)]
-struct CrossEntropy;
+pub(super) struct CrossEntropy;
 
 impl<R: Real> Pair<R> for CrossEntropy {
     #[inline(always)]
@@ -34,7 +35,7 @@ impl<R: Real> Pair<R> for CrossEntropy {
 }
 
 #[derive(Clone, Copy)]
-struct CrossEntropyDelta;
+pub(super) struct CrossEntropyDelta;
 
 impl<R: Real> Pair<R> for CrossEntropyDelta {
     #[inline(always)]
@@ -44,7 +45,7 @@ impl<R: Real> Pair<R> for CrossEntropyDelta {
 }
 
 #[derive(Clone, Copy)]
-struct SquaredError;
+pub(super) struct SquaredError;
 
 impl<R: Real> Pair<R> for SquaredError {
     const CHEAP: bool = true;
@@ -86,7 +87,7 @@ impl<R: Real, F: Pair<R>> Kernel<R> for Zip<'_, R, F> {
 }
 
 /// out = f(x, y), all of one length; a tail that fills no register goes through padded blocks.
-fn zip<R: Real, F: Pair<R>>(level: Level, function: F, x: &[R], y: &[R], out: &mut [R]) {
+pub(super) fn zip<R: Real, F: Pair<R>>(level: Level, function: F, x: &[R], y: &[R], out: &mut [R]) {
     assert!(x.len() == out.len() && y.len() == out.len());
     let head = head_length::<R, F>(out.len());
     let (out, tail) = out.split_at_mut(head);
@@ -110,7 +111,7 @@ fn zip<R: Real, F: Pair<R>>(level: Level, function: F, x: &[R], y: &[R], out: &m
 }
 
 /// values[k] = Σᵢ f(xᵢₖ, yᵢₖ).
-fn sum_over_units<R: Real, F: Pair<R>>(
+pub(super) fn sum_over_units<R: Real, F: Pair<R>>(
     level: Level,
     function: F,
     rows: usize,
@@ -149,11 +150,11 @@ fn sum_over_units<R: Real, F: Pair<R>>(
 #[must_use]
 pub(crate) fn cross_entropy<T: Scalar>(rows: usize, z: &[T], y: &[T], values: &mut [T]) -> bool {
     if let (Some(z), Some(y), Some(values)) = (cast::<T, f32>(z), cast(y), cast_mut(values)) {
-        sum_over_units(level(), CrossEntropy, rows, (z, y), values);
+        (F32.cross_entropy)(level(), rows, (z, y), values);
         return true;
     }
     if let (Some(z), Some(y), Some(values)) = (cast::<T, f64>(z), cast(y), cast_mut(values)) {
-        sum_over_units(level(), CrossEntropy, rows, (z, y), values);
+        (F64.cross_entropy)(level(), rows, (z, y), values);
         return true;
     }
     false
@@ -163,11 +164,11 @@ pub(crate) fn cross_entropy<T: Scalar>(rows: usize, z: &[T], y: &[T], values: &m
 #[must_use]
 pub(crate) fn cross_entropy_delta<T: Scalar>(z: &[T], y: &[T], delta: &mut [T]) -> bool {
     if let (Some(z), Some(y), Some(delta)) = (cast::<T, f32>(z), cast(y), cast_mut(delta)) {
-        zip(level(), CrossEntropyDelta, z, y, delta);
+        (F32.cross_entropy_delta)(level(), z, y, delta);
         return true;
     }
     if let (Some(z), Some(y), Some(delta)) = (cast::<T, f64>(z), cast(y), cast_mut(delta)) {
-        zip(level(), CrossEntropyDelta, z, y, delta);
+        (F64.cross_entropy_delta)(level(), z, y, delta);
         return true;
     }
     false
@@ -177,11 +178,11 @@ pub(crate) fn cross_entropy_delta<T: Scalar>(z: &[T], y: &[T], delta: &mut [T]) 
 #[must_use]
 pub(crate) fn squared_error<T: Scalar>(rows: usize, a: &[T], y: &[T], values: &mut [T]) -> bool {
     if let (Some(a), Some(y), Some(values)) = (cast::<T, f32>(a), cast(y), cast_mut(values)) {
-        sum_over_units(level(), SquaredError, rows, (a, y), values);
+        (F32.squared_error)(level(), rows, (a, y), values);
         return true;
     }
     if let (Some(a), Some(y), Some(values)) = (cast::<T, f64>(a), cast(y), cast_mut(values)) {
-        sum_over_units(level(), SquaredError, rows, (a, y), values);
+        (F64.squared_error)(level(), rows, (a, y), values);
         return true;
     }
     false
@@ -271,13 +272,13 @@ pub(crate) fn categorical<T: Scalar>(
     if let (Some(z), Some(a), Some(y), Some(values)) =
         (cast::<T, f32>(z), cast(a), cast(y), cast_mut(values))
     {
-        categorical_at(level(), rows, (z, a, y), values);
+        (F32.categorical)(level(), rows, (z, a, y), values);
         return true;
     }
     if let (Some(z), Some(a), Some(y), Some(values)) =
         (cast::<T, f64>(z), cast(a), cast(y), cast_mut(values))
     {
-        categorical_at(level(), rows, (z, a, y), values);
+        (F64.categorical)(level(), rows, (z, a, y), values);
         return true;
     }
     false
@@ -328,11 +329,11 @@ pub(super) fn categorical_delta_at<R: Real>(
 #[must_use]
 pub(crate) fn categorical_delta<T: Scalar>(rows: usize, a: &[T], y: &[T], delta: &mut [T]) -> bool {
     if let (Some(a), Some(y), Some(delta)) = (cast::<T, f32>(a), cast(y), cast_mut(delta)) {
-        categorical_delta_at(level(), rows, (a, y), delta);
+        (F32.categorical_delta)(level(), rows, (a, y), delta);
         return true;
     }
     if let (Some(a), Some(y), Some(delta)) = (cast::<T, f64>(a), cast(y), cast_mut(delta)) {
-        categorical_delta_at(level(), rows, (a, y), delta);
+        (F64.categorical_delta)(level(), rows, (a, y), delta);
         return true;
     }
     false

@@ -9,6 +9,7 @@ use super::activations::{
     Softplus, Softsign, Tanh,
 };
 use super::cast::{cast, cast_mut};
+use super::compiled::{F32, F64};
 use super::functions::Real;
 use super::launch::{Kernel, launch, whole_registers};
 use super::level::{Level, level};
@@ -138,11 +139,11 @@ pub(crate) fn activate<T: Scalar>(
             .is_none_or(|slope| slope.len() == values.len())
     );
     if let Some(values) = cast_mut::<T, f32>(values) {
-        activate_at(level(), function, values, slope.and_then(cast_mut));
+        (F32.activate)(level(), function, values, slope.and_then(cast_mut));
         return true;
     }
     if let Some(values) = cast_mut::<T, f64>(values) {
-        activate_at(level(), function, values, slope.and_then(cast_mut));
+        (F64.activate)(level(), function, values, slope.and_then(cast_mut));
         return true;
     }
     false
@@ -151,7 +152,7 @@ pub(crate) fn activate<T: Scalar>(
 /// Entries that stay in the first cache between two loops over them.
 const PANEL: usize = 1024;
 
-fn apply_at<R: Real>(level: Level, function: Function, z: &[R], a: &mut [R]) {
+pub(super) fn apply_at<R: Real>(level: Level, function: Function, z: &[R], a: &mut [R]) {
     for (z, a) in z.chunks(PANEL).zip(a.chunks_mut(PANEL)) {
         a.copy_from_slice(z);
         activate_at(level, function, a, None);
@@ -163,11 +164,11 @@ fn apply_at<R: Real>(level: Level, function: Function, z: &[R], a: &mut [R]) {
 pub(crate) fn apply<T: Scalar>(function: Function, z: &[T], a: &mut [T]) -> bool {
     assert_eq!(z.len(), a.len());
     if let (Some(z), Some(a)) = (cast::<T, f32>(z), cast_mut::<T, f32>(a)) {
-        apply_at(level(), function, z, a);
+        (F32.apply)(level(), function, z, a);
         return true;
     }
     if let (Some(z), Some(a)) = (cast::<T, f64>(z), cast_mut::<T, f64>(a)) {
-        apply_at(level(), function, z, a);
+        (F64.apply)(level(), function, z, a);
         return true;
     }
     false
@@ -194,11 +195,11 @@ pub(super) fn scale_by_slope_at<R: Real>(
 pub(crate) fn scale_by_slope<T: Scalar>(function: Function, z: &[T], delta: &mut [T]) -> bool {
     assert_eq!(z.len(), delta.len());
     if let (Some(z), Some(delta)) = (cast::<T, f32>(z), cast_mut::<T, f32>(delta)) {
-        scale_by_slope_at(level(), function, z, delta);
+        (F32.scale_by_slope)(level(), function, z, delta);
         return true;
     }
     if let (Some(z), Some(delta)) = (cast::<T, f64>(z), cast_mut::<T, f64>(delta)) {
-        scale_by_slope_at(level(), function, z, delta);
+        (F64.scale_by_slope)(level(), function, z, delta);
         return true;
     }
     false
@@ -218,14 +219,18 @@ impl<R: Real> Kernel<R> for Multiply<'_, R> {
     }
 }
 
+pub(super) fn multiply_at<R: Real>(level: Level, delta: &mut [R], d: &[R]) {
+    launch(level, Multiply(d), delta, &mut []);
+}
+
 /// δ ← δ ∘ d, of the same length and of any scalar.
 pub(crate) fn multiply<T: Scalar>(delta: &mut [T], d: &[T]) {
     assert_eq!(delta.len(), d.len());
     if let (Some(delta), Some(d)) = (cast_mut::<T, f32>(delta), cast::<T, f32>(d)) {
-        return launch(level(), Multiply(d), delta, &mut []);
+        return (F32.multiply)(level(), delta, d);
     }
     if let (Some(delta), Some(d)) = (cast_mut::<T, f64>(delta), cast::<T, f64>(d)) {
-        return launch(level(), Multiply(d), delta, &mut []);
+        return (F64.multiply)(level(), delta, d);
     }
     for (delta, &d) in delta.iter_mut().zip(d) {
         *delta *= d;
@@ -246,14 +251,18 @@ impl<R: Real> Kernel<R> for Add<'_, R> {
     }
 }
 
+pub(super) fn add_at<R: Real>(level: Level, x: &mut [R], y: &[R]) {
+    launch(level, Add(y), x, &mut []);
+}
+
 /// x ← x + y, of the same length and of any scalar.
 pub(crate) fn add<T: Scalar>(x: &mut [T], y: &[T]) {
     assert_eq!(x.len(), y.len());
     if let (Some(x), Some(y)) = (cast_mut::<T, f32>(x), cast::<T, f32>(y)) {
-        return launch(level(), Add(y), x, &mut []);
+        return (F32.add)(level(), x, y);
     }
     if let (Some(x), Some(y)) = (cast_mut::<T, f64>(x), cast::<T, f64>(y)) {
-        return launch(level(), Add(y), x, &mut []);
+        return (F64.add)(level(), x, y);
     }
     for (x, &y) in x.iter_mut().zip(y) {
         *x += y;
@@ -277,15 +286,19 @@ impl<R: Real> Kernel<R> for Scale<R> {
     }
 }
 
+pub(super) fn scale_at<R: Real>(level: Level, x: &mut [R], factor: R) -> bool {
+    launch(level, Scale(factor), x, &mut [])
+}
+
 /// x ← x / divisor for any scalar, and whether all quotients are finite. `f32` and `f64` multiply by 1 / divisor.
 #[must_use]
 pub(crate) fn scale<T: Scalar>(x: &mut [T], divisor: T) -> bool {
     let factor = T::one() / divisor;
     if let (Some(x), Some(&[factor])) = (cast_mut::<T, f32>(x), cast::<T, f32>(&[factor])) {
-        return launch(level(), Scale(factor), x, &mut []);
+        return (F32.scale)(level(), x, factor);
     }
     if let (Some(x), Some(&[factor])) = (cast_mut::<T, f64>(x), cast::<T, f64>(&[factor])) {
-        return launch(level(), Scale(factor), x, &mut []);
+        return (F64.scale)(level(), x, factor);
     }
     x.iter_mut().for_each(|x| *x /= divisor);
     all_finite(x)
@@ -306,14 +319,18 @@ impl<R: Real> Kernel<R> for AllFinite<'_, R> {
     }
 }
 
+pub(super) fn all_finite_at<R: Real>(level: Level, x: &[R]) -> bool {
+    launch(level, AllFinite(x), &mut [], &mut [])
+}
+
 /// Whether no entry is infinite or NaN, for any scalar.
 #[must_use]
 pub(crate) fn all_finite<T: Scalar>(x: &[T]) -> bool {
     if let Some(x) = cast::<T, f32>(x) {
-        return launch(level(), AllFinite(x), &mut [], &mut []);
+        return (F32.all_finite)(level(), x);
     }
     if let Some(x) = cast::<T, f64>(x) {
-        return launch(level(), AllFinite(x), &mut [], &mut []);
+        return (F64.all_finite)(level(), x);
     }
     x.iter().all(nalgebra::ComplexField::is_finite)
 }

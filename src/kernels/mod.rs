@@ -10,6 +10,7 @@
 
 mod activations;
 mod cast;
+mod compiled;
 pub(crate) mod costs;
 mod elementwise;
 mod functions;

@@ -1,6 +1,7 @@
 //! C = start + A B: how a product is cut into blocks that fit the caches, and those into tiles that fit the registers.
 
 use super::cast::is;
+use super::compiled::{F32, F64};
 use super::parallel::{join, threads};
 use super::tile::{Start, Tile, dots, pack_rows, pack_transposed, tile, vector_tile};
 use super::vector::{Fast, Operation, Vector, dispatch};
@@ -87,9 +88,9 @@ pub(super) unsafe fn multiply<T: Scalar>(product: Product<T>) -> bool {
     // SAFETY: the scalar is the type that the pointers are cast to; the rest is passed on.
     unsafe {
         if is::<T, f32>() {
-            product.cast::<f32>().share();
+            (F32.product)(product.cast());
         } else if is::<T, f64>() {
-            product.cast::<f64>().share();
+            (F64.product)(product.cast());
         } else {
             return false;
         }
@@ -109,7 +110,7 @@ pub(super) fn parts(rows: usize, columns: usize, depth: usize) -> usize {
 impl<T: Fast> Product<T> {
     /// # Safety
     /// That of [`multiply`].
-    unsafe fn share(self) {
+    pub(super) unsafe fn share(self) {
         // SAFETY: passed on.
         unsafe { self.split(parts(self.rows, self.columns, self.depth)) }
     }
@@ -668,7 +669,7 @@ impl<T: Scalar> RowSums<T> {
         // SAFETY: the caller's.
         unsafe {
             if is::<T, f32>() {
-                dispatch(RowSums::<f32> {
+                (F32.row_sums)(RowSums {
                     rows,
                     columns,
                     from: from.cast(),
@@ -676,7 +677,7 @@ impl<T: Scalar> RowSums<T> {
                     to: to.cast(),
                 });
             } else if is::<T, f64>() {
-                dispatch(RowSums::<f64> {
+                (F64.row_sums)(RowSums {
                     rows,
                     columns,
                     from: from.cast(),

@@ -1,6 +1,7 @@
 //! Softmax of `f32` and `f64`, and the sums and maxima of columns.
 
 use super::cast::cast_mut;
+use super::compiled::{F32, F64};
 use super::elementwise::{Function, activate_at};
 use super::functions::Real;
 use super::launch::{Kernel, launch};
@@ -117,11 +118,11 @@ pub(super) fn softmax_at<R: Real>(level: Level, rows: usize, values: &mut [R]) {
 #[must_use]
 pub(crate) fn softmax<T: Scalar>(rows: usize, values: &mut [T]) -> bool {
     if let Some(values) = cast_mut::<T, f32>(values) {
-        softmax_at(level(), rows, values);
+        (F32.softmax)(level(), rows, values);
         return true;
     }
     if let Some(values) = cast_mut::<T, f64>(values) {
-        softmax_at(level(), rows, values);
+        (F64.softmax)(level(), rows, values);
         return true;
     }
     false
