@@ -177,6 +177,9 @@ impl Penalty {
         mut gradient: Option<&mut [T]>,
     ) -> T {
         let mut omega = T::zero();
+        if *self == Self::none() {
+            return omega;
+        }
         for (place, Strength { l1, l2 }) in self.strengths(layout) {
             let theta = &theta[place.penalised()];
             let mut gradient = gradient.as_deref_mut().map(|g| &mut g[place.penalised()]);

@@ -1,10 +1,12 @@
 //! The buffers of one pass.
 
 use crate::error::Error;
+use crate::kernels::parallel;
 use crate::layer::Layer;
 use crate::layout::{Layout, resize};
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
+use std::sync::Arc;
 
 /// The buffers of a pass, reused from call to call: after the first call with the largest batch nothing is allocated.
 ///
@@ -44,6 +46,28 @@ pub struct Workspace<T: Scalar> {
     /// Σ over a batch of the gradient, before it is added to an accumulator.
     pub(crate) gradient: Vec<T>,
     pub(crate) training: Option<u64>,
+    /// What the buffers are fitted to, so that the next pass of the same kind need not ask.
+    fitted: Option<Fitted>,
+}
+
+/// A kind of pass: a network's layout, and parts, examples of a part, and examples.
+#[derive(Clone, Debug)]
+struct Fitted {
+    layout: Arc<Layout>,
+    sizes: (usize, usize, usize),
+    wants: Wants,
+    threads: usize,
+}
+
+/// What a pass computes beside the outputs, and so needs room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wants {
+    /// The cost of each example.
+    pub(crate) values: bool,
+    /// Δ.
+    pub(crate) gradient: bool,
+    /// δ of each layer: for Δ, or for the inputs.
+    pub(crate) backward: bool,
 }
 
 /// The buffers of one part of a batch.
@@ -83,6 +107,7 @@ impl<T: Scalar> Workspace<T> {
             values: Vec::new(),
             gradient: Vec::new(),
             training: None,
+            fitted: None,
         }
     }
 
@@ -146,26 +171,55 @@ impl<T: Scalar> Workspace<T> {
         &self.values
     }
 
-    /// Fits the buffers of `parts` parts with `size` of a batch's `examples` each; if `backward`, for what the fused kernels keep.
+    /// Fits the buffers to parts, of so many examples each, of a batch of so many examples.
     pub(crate) fn fit<L: Layer<T>>(
         &mut self,
-        layout: &Layout,
+        layout: &Arc<Layout>,
         layers: &[L],
-        (parts, size, examples): (usize, usize, usize),
-        backward: bool,
+        sizes: (usize, usize, usize),
+        wants: Wants,
     ) -> Result<(), Error> {
+        let (parts, size, examples) = sizes;
+        // Scratch is for each thread that may share a product.
+        let threads = match size.saturating_mul(layout.parameters()) {
+            ..1_000_000 => 1,
+            _ => parallel::threads(),
+        };
+        if let Some(fitted) = &self.fitted
+            && (fitted.sizes, fitted.wants, fitted.threads) == (sizes, wants, threads)
+            && Arc::ptr_eq(&fitted.layout, layout)
+        {
+            return Ok(());
+        }
+        self.fitted = None;
         self.whole = size == examples;
         if self.parts.len() < parts {
             self.parts.resize_with(parts, Part::new);
         }
         for part in &mut self.parts[..parts] {
-            part.fit(layout, layers, size, backward)?;
+            part.fit(layout, layers, size, wants.backward)?;
+            if wants.backward {
+                part.fit_deltas(layout, size)?;
+            }
+            if wants.gradient && !self.whole {
+                let shape = (layout.parameters(), 1);
+                resize(&mut part.gradient, "Δ", shape, T::zero())?;
+            }
         }
         if !self.whole {
             self.rows = layout.outputs();
             let shape = (self.rows, examples);
             resize(&mut self.outputs, "the outputs", shape, T::zero())?;
         }
+        if wants.values {
+            resize(&mut self.values, "the costs", (examples, 1), T::zero())?;
+        }
+        self.fitted = Some(Fitted {
+            layout: Arc::clone(layout),
+            sizes,
+            wants,
+            threads,
+        });
         Ok(())
     }
 }
@@ -181,7 +235,7 @@ impl<T: Scalar> Part<T> {
     }
 
     /// Fits the buffers of a forward pass; if `backward`, the caches for what the fused kernels keep.
-    pub(crate) fn fit<L: Layer<T>>(
+    fn fit<L: Layer<T>>(
         &mut self,
         layout: &Layout,
         layers: &[L],
@@ -211,7 +265,7 @@ impl<T: Scalar> Part<T> {
     }
 
     /// Fits the two buffers that δ alternates between.
-    pub(crate) fn fit_deltas(&mut self, layout: &Layout, examples: usize) -> Result<(), Error> {
+    fn fit_deltas(&mut self, layout: &Layout, examples: usize) -> Result<(), Error> {
         for delta in &mut self.deltas {
             resize(delta, "δ", (layout.widest(), examples), T::zero())?;
         }

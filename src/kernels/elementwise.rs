@@ -205,6 +205,9 @@ pub(crate) fn scale_by_slope<T: Scalar>(function: Function, z: &[T], delta: &mut
     false
 }
 
+/// Entries up to which a plain loop is done before the instructions are chosen. The bits are the same.
+const SHORT: usize = 32;
+
 /// a ← a ∘ self.
 struct Multiply<'a, R>(&'a [R]);
 
@@ -226,6 +229,9 @@ pub(super) fn multiply_at<R: Real>(level: Level, delta: &mut [R], d: &[R]) {
 /// δ ← δ ∘ d, of the same length and of any scalar.
 pub(crate) fn multiply<T: Scalar>(delta: &mut [T], d: &[T]) {
     assert_eq!(delta.len(), d.len());
+    if delta.len() <= SHORT {
+        return delta.iter_mut().zip(d).for_each(|(x, &y)| *x *= y);
+    }
     if let (Some(delta), Some(d)) = (cast_mut::<T, f32>(delta), cast::<T, f32>(d)) {
         return (F32.multiply)(level(), delta, d);
     }
@@ -294,6 +300,10 @@ pub(super) fn scale_at<R: Real>(level: Level, x: &mut [R], factor: R) -> bool {
 #[must_use]
 pub(crate) fn scale<T: Scalar>(x: &mut [T], divisor: T) -> bool {
     let factor = T::one() / divisor;
+    if x.len() <= SHORT && super::is_fast::<T>() {
+        x.iter_mut().for_each(|x| *x *= factor);
+        return all_finite(x);
+    }
     if let (Some(x), Some(&[factor])) = (cast_mut::<T, f32>(x), cast::<T, f32>(&[factor])) {
         return (F32.scale)(level(), x, factor);
     }
@@ -326,6 +336,9 @@ pub(super) fn all_finite_at<R: Real>(level: Level, x: &[R]) -> bool {
 /// Whether no entry is infinite or NaN, for any scalar.
 #[must_use]
 pub(crate) fn all_finite<T: Scalar>(x: &[T]) -> bool {
+    if x.len() <= SHORT {
+        return x.iter().all(nalgebra::ComplexField::is_finite);
+    }
     if let Some(x) = cast::<T, f32>(x) {
         return (F32.all_finite)(level(), x);
     }

@@ -126,8 +126,9 @@ pub(crate) fn outer<T: Scalar>(
 /// Whether to compute Δᵀ = \[1; A] δᵀ instead: if the features fill registers so much better than the units that storing across pays.
 fn swap_outer<T>(rows: usize, features: usize) -> bool {
     let lanes = level::lanes::<T>();
-    // Registers that are needed for each entry.
-    let cost = |n: usize| n.next_multiple_of(lanes) as f64 / n as f64;
+    // Registers that are needed for each entry. A single register for a column of C is as slow as two: each entry of B is then
+    // brought to a register for one multiplication alone.
+    let cost = |n: usize| n.next_multiple_of(lanes).max(2 * lanes) as f64 / n as f64;
     rows == 1 || cost(rows) > 1.15 * cost(features)
 }
 

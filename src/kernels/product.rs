@@ -80,11 +80,18 @@ impl<T> Product<T> {
 /// The operations of a product from which on it is shared out over threads: less takes no longer than waking one.
 const SHARED: usize = 3_000_000;
 
-/// Computes a product of `f32` or `f64`; false, and nothing done, for any other scalar.
+/// The multiplications up to which the plain loop is done before a register has been filled.
+const TINY: usize = 64;
+
+/// Computes a product of `f32` or `f64`; false, and nothing done, for any other scalar, and for a product so small that the
+/// plain loop is faster.
 ///
 /// # Safety
 /// All entries of A, B and the start may be read, those of C and of the room written, and nobody else does so meanwhile.
 pub(super) unsafe fn multiply<T: Scalar>(product: Product<T>) -> bool {
+    if product.rows * product.columns * product.depth <= TINY {
+        return false;
+    }
     // SAFETY: the scalar is the type that the pointers are cast to; the rest is passed on.
     unsafe {
         if is::<T, f32>() {
@@ -307,7 +314,7 @@ impl<T: Fast> Product<T> {
                     8 => copy_rows::<T, 8>(depth, from, self.b_step, to),
                     6 => copy_rows::<T, 6>(depth, from, self.b_step, to),
                     4 => copy_rows::<T, 4>(depth, from, self.b_step, to),
-                    3 => copy_rows::<T, 3>(depth, from, self.b_step, to),
+                    2 => copy_rows::<T, 2>(depth, from, self.b_step, to),
                     _ => copy_rows::<T, 1>(depth, from, self.b_step, to),
                 }
             }
@@ -565,14 +572,10 @@ impl Tiles {
 /// Columns of the next tile.
 #[inline(always)]
 fn width(most: usize, left: usize) -> usize {
-    let widths = match most {
-        12 => [12, 4, 1],
-        8 => [8, 4, 1],
-        _ => [6, 3, 1],
-    };
     match left {
-        _ if left >= widths[0] => widths[0],
-        _ if left >= widths[1] => widths[1],
+        _ if left >= most => most,
+        4.. => 4,
+        2.. => 2,
         _ => 1,
     }
 }
@@ -591,7 +594,7 @@ where
             8 => rows_of::<V, 8, TAIL>(registers, t),
             6 => rows_of::<V, 6, TAIL>(registers, t),
             4 => rows_of::<V, 4, TAIL>(registers, t),
-            3 => rows_of::<V, 3, TAIL>(registers, t),
+            2 => rows_of::<V, 2, TAIL>(registers, t),
             _ => rows_of::<V, 1, TAIL>(registers, t),
         }
     }

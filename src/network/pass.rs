@@ -10,7 +10,7 @@ use crate::layer::{Backward, Forward, Layer};
 use crate::layout::resize;
 use crate::objective::Objective;
 use crate::scalar::{Scalar, real, to_f64};
-use crate::workspace::{Part, Workspace};
+use crate::workspace::{Part, Wants, Workspace};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// The examples of the smallest part that a batch is cut into, and of the largest: below, adding up the gradients of the parts shows,
@@ -96,8 +96,12 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
         }
     }
 
-    fn backward_follows(&self, input_delta: bool) -> bool {
-        self.gradient || input_delta
+    fn wants(&self, input_delta: bool) -> Wants {
+        Wants {
+            values: self.objective.is_some(),
+            gradient: self.gradient,
+            backward: self.gradient || input_delta,
+        }
     }
 
     /// Computes the pass; the sum of the gradients of all parts goes to `gradient`, if it was asked for, w·∂cost/∂X to `input_delta`.
@@ -109,9 +113,6 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
     ) -> Result<(), Error> {
         let m = self.x.ncols();
         self.training = workspace.training;
-        if self.objective.is_some() {
-            resize(&mut workspace.values, "the costs", (m, 1), T::zero())?;
-        }
         // Less work than this is done before another thread has woken.
         let work = m.saturating_mul(self.network.parameters());
         if self.size == m {
@@ -130,17 +131,17 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
         input_delta: Option<&mut [T]>,
     ) -> Result<(), Error> {
         let (network, m) = (self.network, self.x.ncols());
-        let backward = self.backward_follows(input_delta.is_some());
-        workspace.fit(&network.layout, &network.layers, (1, m, m), backward)?;
+        let wants = self.wants(input_delta.is_some());
+        workspace.fit(&network.layout, &network.layers, (1, m, m), wants)?;
         let Some(part) = workspace.parts.first_mut() else {
             return Ok(());
         };
-        if backward {
-            part.fit_deltas(&network.layout, m)?;
-        }
         let results = Results {
             outputs: &mut [],
-            values: &mut workspace.values,
+            values: match self.objective {
+                Some(_) => &mut workspace.values,
+                None => &mut [],
+            },
             input_delta,
         };
         self.part(0, part, results, gradient)
@@ -159,19 +160,10 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
             1 => 1,
             threads => parts.min(PARTS_A_THREAD * threads),
         };
-        let backward = self.backward_follows(input_delta.is_some());
+        let wants = self.wants(input_delta.is_some());
         let sizes = (at_once, size, m);
-        workspace.fit(&network.layout, &network.layers, sizes, backward)?;
+        workspace.fit(&network.layout, &network.layers, sizes, wants)?;
         let buffers = &mut workspace.parts[..at_once];
-        for part in &mut *buffers {
-            if backward {
-                part.fit_deltas(&network.layout, size)?;
-            }
-            if self.gradient {
-                let shape = (network.parameters(), 1);
-                resize(&mut part.gradient, "Δ", shape, T::zero())?;
-            }
-        }
         let mut results = Results {
             outputs: &mut workspace.outputs,
             values: match self.objective {
@@ -238,7 +230,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
             true => self.x,
             false => self.x.columns(first, examples),
         };
-        let backward = self.backward_follows(results.input_delta.is_some());
+        let backward = self.wants(results.input_delta.is_some()).backward;
         self.forward(first, x, part, backward)?;
         if !results.outputs.is_empty()
             && let Some(last) = part.layers.last()
