@@ -354,7 +354,7 @@ pub(crate) fn finish<T: Scalar>(
         });
     }
     if let Some(gradient) = gradient {
-        if !kernels::scale(gradient, m) {
+        if !kernels::divide(gradient, m) {
             check_gradient(layout, gradient)?;
         }
     }

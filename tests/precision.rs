@@ -86,7 +86,11 @@ fn saturated_gradients_keep_their_digits() {
                 .unwrap();
             let (x, y) = (
                 DMatrix::repeat(1, 1, 1.0),
-                DMatrix::from_column_slice(2, 1, &[1.0, 0.0]),
+                // The logarithmic costs know how far a is from its target; of a − y that is less than a's last digit.
+                match cost {
+                    SquaredError => DMatrix::from_column_slice(2, 1, &[0.9, 0.1]),
+                    _ => DMatrix::from_column_slice(2, 1, &[1.0, 0.0]),
+                },
             );
             let objective = Objective::new(cost);
             let examples = Examples::new(&x, &y).unwrap();

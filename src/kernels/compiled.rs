@@ -8,7 +8,7 @@ use super::costs::{
     sum_over_units, zip,
 };
 use super::elementwise::{
-    Function, activate_at, add_at, all_finite_at, apply_at, multiply_at, scale_at,
+    Function, activate_at, add_at, all_finite_at, apply_at, divide_at, multiply_at,
     scale_by_slope_at,
 };
 use super::functions::Real;
@@ -29,7 +29,7 @@ pub(super) struct Table<R: 'static> {
     pub(super) scale_by_slope: fn(Level, Function, &[R], &mut [R]),
     pub(super) multiply: fn(Level, &mut [R], &[R]),
     pub(super) add: fn(Level, &mut [R], &[R]),
-    pub(super) scale: fn(Level, &mut [R], R) -> bool,
+    pub(super) divide: fn(Level, &mut [R], R) -> bool,
     pub(super) all_finite: fn(Level, &[R]) -> bool,
     pub(super) softmax: fn(Level, usize, &mut [R]),
     pub(super) cross_entropy: Values<R>,
@@ -52,7 +52,7 @@ impl<R: Real + Fast> Table<R> {
             scale_by_slope: scale_by_slope_at,
             multiply: multiply_at,
             add: add_at,
-            scale: scale_at,
+            divide: divide_at,
             all_finite: all_finite_at,
             softmax: softmax_at,
             cross_entropy: |level, rows, at, values| {

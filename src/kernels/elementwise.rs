@@ -275,40 +275,52 @@ pub(crate) fn add<T: Scalar>(x: &mut [T], y: &[T]) {
     }
 }
 
-/// a ← self · a.
-struct Scale<R>(R);
+/// a ← a / divisor, and whether all quotients are finite.
+struct Divide<R>(R);
 
-impl<R: Real> Kernel<R> for Scale<R> {
+impl<R: Real> Kernel<R> for Divide<R> {
     type Output = bool;
 
     #[inline(always)]
     fn run<const FMA: bool>(self, a: &mut [R], _: &mut [R]) -> bool {
+        let (divisor, inverse) = (self.0, R::ONE / self.0);
         let mut finite = true;
         for a in a {
-            *a *= self.0;
-            finite &= a.size() < R::INFINITY;
+            let quotient = if FMA {
+                // Exact to the last bit without a division (Markstein 1990, doi:10.1147/rd.341.0111): corrected by the remainder,
+                // which is NaN if the quotient is not finite.
+                let quotient = *a * inverse;
+                let remainder = (-quotient).times_plus::<FMA>(divisor, *a);
+                let corrected = remainder.times_plus::<FMA>(inverse, quotient);
+                if corrected.size() < R::INFINITY {
+                    corrected
+                } else {
+                    quotient
+                }
+            } else {
+                *a / divisor
+            };
+            *a = quotient;
+            finite &= quotient.size() < R::INFINITY;
         }
         finite
     }
 }
 
-pub(super) fn scale_at<R: Real>(level: Level, x: &mut [R], factor: R) -> bool {
-    launch(level, Scale(factor), x, &mut [])
+pub(super) fn divide_at<R: Real>(level: Level, x: &mut [R], divisor: R) -> bool {
+    launch(level, Divide(divisor), x, &mut [])
 }
 
-/// x ← x / divisor for any scalar, and whether all quotients are finite. `f32` and `f64` multiply by 1 / divisor.
+/// x ← x / divisor for any scalar, and whether all quotients are finite.
 #[must_use]
-pub(crate) fn scale<T: Scalar>(x: &mut [T], divisor: T) -> bool {
-    let factor = T::one() / divisor;
-    if x.len() <= SHORT && super::is_fast::<T>() {
-        x.iter_mut().for_each(|x| *x *= factor);
-        return all_finite(x);
-    }
-    if let (Some(x), Some(&[factor])) = (cast_mut::<T, f32>(x), cast::<T, f32>(&[factor])) {
-        return (F32.scale)(level(), x, factor);
-    }
-    if let (Some(x), Some(&[factor])) = (cast_mut::<T, f64>(x), cast::<T, f64>(&[factor])) {
-        return (F64.scale)(level(), x, factor);
+pub(crate) fn divide<T: Scalar>(x: &mut [T], divisor: T) -> bool {
+    if x.len() > SHORT {
+        if let (Some(x), Some(&[divisor])) = (cast_mut::<T, f32>(x), cast::<T, f32>(&[divisor])) {
+            return (F32.divide)(level(), x, divisor);
+        }
+        if let (Some(x), Some(&[divisor])) = (cast_mut::<T, f64>(x), cast::<T, f64>(&[divisor])) {
+            return (F64.divide)(level(), x, divisor);
+        }
     }
     x.iter_mut().for_each(|x| *x /= divisor);
     all_finite(x)

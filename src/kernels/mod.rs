@@ -30,7 +30,7 @@ use tile::Start;
 
 pub(crate) use cast::{columns, flat, flat_mut};
 pub(crate) use elementwise::{
-    Function, activate, add, all_finite, apply, multiply as multiply_by, scale, scale_by_slope,
+    Function, activate, add, all_finite, apply, divide, multiply as multiply_by, scale_by_slope,
 };
 pub(crate) use softmax::softmax;
 

@@ -17,8 +17,8 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 /// above, activations leave the cache.
 const PART: (usize, usize) = (256, 1024);
 
-/// The memory of the activations and errors of a part, in bytes.
-const PART_BYTES: usize = 384 << 10;
+/// The memory of the inputs, activations and errors of a part, in bytes: what a second-level cache holds beside the parameters.
+const PART_BYTES: usize = 640 << 10;
 
 /// Networks with more parameters than this compute a batch as a whole, and share out each product instead.
 const PART_PARAMETERS: usize = 1 << 18;
@@ -231,6 +231,10 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
             false => self.x.columns(first, examples),
         };
         let backward = self.wants(results.input_delta.is_some()).backward;
+        if self.objective.is_none() {
+            // Examples are checked when they are made; mere inputs here, where they come into the cache for the first product.
+            check_inputs(first, x)?;
+        }
         self.forward(first, x, part, backward)?;
         if !results.outputs.is_empty()
             && let Some(last) = part.layers.last()
@@ -440,7 +444,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             return m;
         }
         let units: usize = layout.layers().iter().map(|sizes| sizes.outputs).sum();
-        let bytes = 2 * (units + layout.widest()) * size_of::<T>();
+        let entries = layout.inputs() + 2 * (units + layout.widest());
+        let bytes = entries * size_of::<T>();
         let fits = (PART_BYTES / bytes).clamp(least, most);
         // An even number of parts, and all of one size: two threads have as much to do.
         let parts = m.div_ceil(fits).next_multiple_of(2);
@@ -452,7 +457,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         if x.ncols() == 0 {
             return Err(Error::NoExamples);
         }
-        check_finite("X", x)
+        Ok(())
     }
 
     /// z and a of every layer into the workspace; the first a that is not finite ends the pass.
@@ -553,7 +558,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.sum(theta, at, workspace, None, Some(&mut *gradient))?;
         // The penalty does not depend on X: only the division by m is left of `finish`.
         let weight: T = real(examples.weight);
-        let finite = kernels::scale(gradient, weight);
+        let finite = kernels::divide(gradient, weight);
         match first_non_finite(gradient).filter(|_| !finite) {
             None => Ok(()),
             Some(index) => Err(Error::NonFiniteInputGradient {
@@ -563,6 +568,27 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             }),
         }
     }
+}
+
+/// Whether all inputs are finite; the error counts the examples of the whole batch.
+fn check_inputs<T: Scalar>(first: usize, x: DMatrixView<'_, T>) -> Result<(), Error> {
+    if kernels::flat(&x).is_some_and(kernels::all_finite) {
+        return Ok(());
+    }
+    check_finite("X", x).map_err(|error| match error {
+        Error::NonFiniteInput {
+            what,
+            row,
+            col,
+            value,
+        } => Error::NonFiniteInput {
+            what,
+            row,
+            col: first + col,
+            value,
+        },
+        other => other,
+    })
 }
 
 /// Whether a pass serves training, and the seed of layer l in it: layers of one pass differ.

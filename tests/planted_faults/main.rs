@@ -399,7 +399,7 @@ fn penalise(g: &mut [f64], theta: &[f64], layout: &Layout, c: f64, which: std::o
     }
 }
 
-/// The mutants are layers, activations and costs like any other: without a fault bit for bit ours.
+/// The mutants are layers, activations and costs like any other: without a fault ours but for the order of their sums.
 #[test]
 fn mutants_without_a_fault_compute_what_ours_do() {
     let (x, y) = data();
@@ -413,10 +413,9 @@ fn mutants_without_a_fault_compute_what_ours_do() {
     };
     let expected = ours.backprop(&examples, &Objective::new(CrossEntropy));
     let found = theirs.backprop(&examples, &Objective::new(cost));
-    assert_eq!(
-        found.unwrap().gradient().vector(),
-        expected.unwrap().gradient().vector()
-    );
+    let (found, expected) = (found.unwrap(), expected.unwrap());
+    let (found, expected) = (found.gradient().vector(), expected.gradient().vector());
+    assert!((found - expected).amax() <= 1e-15 * expected.amax());
 }
 
 fn links_of<T: Scalar>(g: &impl Activation<T>, c: &impl Cost<T>) -> bool {
