@@ -137,6 +137,10 @@ impl<T: Scalar> Activation<T> for AnyActivation {
         if let (Some(z), Some(a)) = (flat(&z), flat_mut(&mut a)) {
             let done = match (self.function(), self) {
                 (Some(function), _) => kernels::apply(function, z, a),
+                (None, Self::Identity) => {
+                    a.copy_from_slice(z);
+                    true
+                }
                 (None, Self::Softmax) if kernels::is_fast::<T>() => {
                     a.copy_from_slice(z);
                     kernels::softmax(shape.0, a)

@@ -203,6 +203,12 @@ impl AnyCost {
         match (self, z) {
             (Self::CrossEntropy, Some(z)) => costs::cross_entropy_delta(z, y, delta),
             (Self::CategoricalCrossEntropy, Some(_)) => costs::categorical_delta(rows, a, y, delta),
+            (Self::Poisson, Some(_)) | (Self::SquaredError, _) => {
+                for (out, (&a, &y)) in delta.iter_mut().zip(a.iter().zip(y)) {
+                    *out = a - y;
+                }
+                true
+            }
             _ => false,
         }
     }

@@ -314,6 +314,9 @@ pub(super) fn divide_at<R: Real>(level: Level, x: &mut [R], divisor: R) -> bool 
 /// x ← x / divisor for any scalar, and whether all quotients are finite.
 #[must_use]
 pub(crate) fn divide<T: Scalar>(x: &mut [T], divisor: T) -> bool {
+    if divisor == T::one() && super::is_fast::<T>() {
+        return all_finite(x); // nothing to write
+    }
     if x.len() > SHORT {
         if let (Some(x), Some(&[divisor])) = (cast_mut::<T, f32>(x), cast::<T, f32>(&[divisor])) {
             return (F32.divide)(level(), x, divisor);
