@@ -353,10 +353,10 @@ pub(crate) fn finish<T: Scalar>(
             value: to_f64(total),
         });
     }
-    if let Some(gradient) = gradient {
-        if !kernels::divide(gradient, m) {
-            check_gradient(layout, gradient)?;
-        }
+    if let Some(gradient) = gradient
+        && !kernels::divide(gradient, m)
+    {
+        check_gradient(layout, gradient)?;
     }
     Ok(parts)
 }

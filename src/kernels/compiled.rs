@@ -13,7 +13,8 @@ use super::elementwise::{
 };
 use super::functions::Real;
 use super::level::Level;
-use super::product::{Product, RowSums};
+use super::product::Product;
+use super::row_sums::RowSums;
 use super::softmax::softmax_at;
 use super::vector::{Fast, dispatch};
 
@@ -35,12 +36,14 @@ pub(super) struct Table<R: 'static> {
     pub(super) cross_entropy: Values<R>,
     pub(super) cross_entropy_delta: fn(Level, &[R], &[R], &mut [R]),
     pub(super) squared_error: Values<R>,
-    pub(super) categorical: fn(Level, usize, (&[R], &[R], &[R]), &mut [R]),
-    pub(super) categorical_delta: fn(Level, usize, (&[R], &[R]), &mut [R]),
+    pub(super) categorical: ValuesOfThree<R>,
+    pub(super) categorical_delta: Values<R>,
 }
 
-/// One value for each column, from two matrices with so many rows.
+/// From two matrices with so many rows: a value for each column, or for each entry.
 type Values<R> = fn(Level, usize, (&[R], &[R]), &mut [R]);
+/// The same from three.
+type ValuesOfThree<R> = fn(Level, usize, (&[R], &[R], &[R]), &mut [R]);
 
 impl<R: Real + Fast> Table<R> {
     const fn new() -> Self {

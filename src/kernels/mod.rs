@@ -19,13 +19,19 @@ mod level;
 pub(crate) mod parallel;
 mod plain;
 mod product;
+mod row_sums;
+mod share;
 mod softmax;
 mod tile;
+mod tiling;
+#[cfg(target_arch = "x86_64")]
+mod transpose;
 mod vector;
 
 use crate::scalar::{Scalar, sign};
 use nalgebra::{DMatrixView, DMatrixViewMut};
-use product::{Layout, Product, multiply};
+use product::{Layout, Product};
+use share::multiply;
 use tile::Start;
 
 pub(crate) use cast::{columns, flat, flat_mut};
@@ -115,7 +121,7 @@ pub(crate) fn outer<T: Scalar>(
     };
     // SAFETY: as in `affine`.
     if unsafe { multiply(product) } {
-        let sums = product::RowSums::new(&delta, bias);
+        let sums = row_sums::RowSums::new(&delta, bias);
         // SAFETY: `bias` has an entry for each row of δ.
         unsafe { sums.compute() };
     } else {

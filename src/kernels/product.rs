@@ -1,12 +1,9 @@
 //! C = start + A B: how a product is cut into blocks that fit the caches, and those into tiles that fit the registers.
 
-use super::cast::is;
-use super::compiled::{F32, F64};
-use super::parallel::{join, threads};
-use super::tile::{Start, Tile, dots, pack_rows, pack_transposed, tile, vector_tile};
-use super::vector::{Fast, Operation, Vector, dispatch};
-use crate::scalar::Scalar;
-use nalgebra::DMatrixView;
+use super::share::parts;
+use super::tile::{Start, Tile, dots, pack_rows, pack_transposed, vector_tile};
+use super::tiling::{Tiles, copy_rows, run_tile, width};
+use super::vector::{Fast, Operation, Vector};
 
 /// The memory that a block of packed A should fill at most, in bytes: half of a second-level cache of 1 MiB.
 const BLOCK_BYTES: usize = 512 << 10;
@@ -52,7 +49,7 @@ pub(super) struct Product<T> {
 
 impl<T> Product<T> {
     /// The same product of scalars that are another name for `T`.
-    fn cast<U>(self) -> Product<U> {
+    pub(super) fn cast<U>(self) -> Product<U> {
         Product {
             rows: self.rows,
             columns: self.columns,
@@ -74,109 +71,6 @@ impl<T> Product<T> {
             room: self.room.cast(),
             room_len: self.room_len,
         }
-    }
-}
-
-/// The operations of a product from which on it is shared out over threads: less takes no longer than waking one.
-const SHARED: usize = 3_000_000;
-
-/// The multiplications up to which the plain loop is done before a register has been filled.
-const TINY: usize = 64;
-
-/// Computes a product of `f32` or `f64`; false, and nothing done, for any other scalar, and for a product so small that the
-/// plain loop is faster.
-///
-/// # Safety
-/// All entries of A, B and the start may be read, those of C and of the room written, and nobody else does so meanwhile.
-pub(super) unsafe fn multiply<T: Scalar>(product: Product<T>) -> bool {
-    if product.rows * product.columns * product.depth <= TINY {
-        return false;
-    }
-    // SAFETY: the scalar is the type that the pointers are cast to; the rest is passed on.
-    unsafe {
-        if is::<T, f32>() {
-            (F32.product)(product.cast());
-        } else if is::<T, f64>() {
-            (F64.product)(product.cast());
-        } else {
-            return false;
-        }
-    }
-    true
-}
-
-/// How many parts a product of these sizes is computed in: the results are the same for any number.
-pub(super) fn parts(rows: usize, columns: usize, depth: usize) -> usize {
-    let operations = 2 * rows * columns * depth;
-    if operations < SHARED || (rows < 128 && columns < 48) {
-        return 1;
-    }
-    threads().min(operations / (SHARED / 2))
-}
-
-impl<T: Fast> Product<T> {
-    /// # Safety
-    /// That of [`multiply`].
-    pub(super) unsafe fn share(self) {
-        // SAFETY: passed on.
-        unsafe { self.split(parts(self.rows, self.columns, self.depth)) }
-    }
-
-    /// Cuts the rows or the columns of C in two until there are as many parts as asked for, each with its share of the room.
-    ///
-    /// # Safety
-    /// That of [`multiply`].
-    unsafe fn split(self, parts: usize) {
-        // Whole tiles, and enough columns that each part goes the way that the whole goes.
-        let cut = |n: usize, unit: usize| (n * (parts / 2) / parts.max(1)).next_multiple_of(unit);
-        let (row, column) = (cut(self.rows, 64), cut(self.columns, 24));
-        let mut first = self;
-        let mut second = if parts > 1 && row > 0 && row < self.rows {
-            first.rows = row;
-            self.below(row)
-        } else if parts > 1 && column >= 3 && column + 3 <= self.columns {
-            first.columns = column;
-            self.beside(column)
-        } else {
-            // SAFETY: passed on.
-            return unsafe { dispatch(self) };
-        };
-        first.room_len = self.room_len / parts * (parts / 2);
-        second.room = self.room.wrapping_add(first.room_len);
-        second.room_len = self.room_len - first.room_len;
-        // SAFETY: the parts write other entries of C and of the room, and only read what they share.
-        join(
-            move || unsafe { first.split(parts / 2) },
-            move || unsafe { second.split(parts - parts / 2) },
-        );
-    }
-
-    /// The rows from `row` on.
-    fn below(mut self, row: usize) -> Self {
-        self.rows -= row;
-        self.a = self.a.wrapping_add(match self.layout {
-            Layout::Columns => row,
-            Layout::Rows => row * self.a_step,
-        });
-        self.c = self.c.wrapping_add(match self.transposed {
-            true => row * self.c_step,
-            false => row,
-        });
-        if let Start::Column(column) = self.start {
-            self.start = Start::Column(column.wrapping_add(row));
-        }
-        self
-    }
-
-    /// The columns from `column` on.
-    fn beside(mut self, column: usize) -> Self {
-        self.columns -= column;
-        self.b = self.b.wrapping_add(column * self.b_column);
-        self.c = self.c.wrapping_add(match self.transposed {
-            true => column,
-            false => column * self.c_step,
-        });
-        self
     }
 }
 
@@ -420,7 +314,7 @@ impl<T: Fast> Product<T> {
     /// One column of B: matrix times vector, in panels of the depth so that rounding errors grow with the panels' number and length, not
     /// with the product of both.
     #[inline(always)]
-    unsafe fn vector<V: Vector<Scalar = T>>(&self) {
+    pub(super) unsafe fn vector<V: Vector<Scalar = T>>(&self) {
         let (vectors, panel) = (self.rows.div_ceil(V::LANES), DEPTH_BYTES / size_of::<T>());
         let mut p = 0;
         loop {
@@ -515,206 +409,4 @@ struct Place<T> {
     first: usize,
     end: usize,
     start: Start<T>,
-}
-
-/// How the rows of a product are cut into tiles: as even as can be, none above the most that a level can hold.
-#[derive(Clone, Copy, Debug)]
-struct Tiles {
-    /// Registers in a column of C.
-    vectors: usize,
-    /// Registers of the larger tiles, of which there are `many`; the others have one less.
-    largest: usize,
-    many: usize,
-    /// The most columns of a tile.
-    columns: usize,
-}
-
-impl Tiles {
-    #[inline(always)]
-    fn new<V: Vector>(rows: usize) -> Self {
-        let vectors = rows.div_ceil(V::LANES);
-        let tiles = vectors.div_ceil(V::ROWS).max(1);
-        let largest = vectors.div_ceil(tiles);
-        Self {
-            vectors,
-            largest,
-            many: vectors - tiles * (largest - 1),
-            columns: match (V::ROWS, largest) {
-                (4, 4) => 6,
-                (4, 3) => 8,
-                (4, _) => 12,
-                (_, 2) => 6,
-                _ => 8,
-            },
-        }
-    }
-
-    /// Where the tile that begins at register v ends.
-    #[inline(always)]
-    fn next(&self, v: usize) -> usize {
-        match v < self.many * self.largest {
-            true => v + self.largest,
-            false => v + self.largest - 1,
-        }
-    }
-
-    /// Where a block of at most `most` registers ends that begins with a tile at `first`.
-    #[inline(always)]
-    fn end_of_block(&self, first: usize, most: usize) -> usize {
-        let mut end = self.next(first);
-        while end < self.vectors && self.next(end) - first <= most {
-            end = self.next(end);
-        }
-        end
-    }
-}
-
-/// Columns of the next tile.
-#[inline(always)]
-fn width(most: usize, left: usize) -> usize {
-    match left {
-        _ if left >= most => most,
-        4.. => 4,
-        2.. => 2,
-        _ => 1,
-    }
-}
-
-/// A tile of R registers by C columns, for those that occur.
-#[inline(always)]
-unsafe fn run_tile<V, const TAIL: bool>(registers: usize, columns: usize, t: &Tile<V::Scalar>)
-where
-    V: Vector,
-    V::Scalar: Fast,
-{
-    // SAFETY: passed on.
-    unsafe {
-        match columns {
-            12 if V::ROWS == 4 => rows_of::<V, 12, TAIL>(registers, t),
-            8 => rows_of::<V, 8, TAIL>(registers, t),
-            6 => rows_of::<V, 6, TAIL>(registers, t),
-            4 => rows_of::<V, 4, TAIL>(registers, t),
-            2 => rows_of::<V, 2, TAIL>(registers, t),
-            _ => rows_of::<V, 1, TAIL>(registers, t),
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn rows_of<V, const C: usize, const TAIL: bool>(registers: usize, t: &Tile<V::Scalar>)
-where
-    V: Vector,
-    V::Scalar: Fast,
-{
-    // Registers for the sums: all but those for a column of A and an entry of B.
-    let most = if V::ROWS == 4 { 24 } else { 12 };
-    // SAFETY: passed on.
-    unsafe {
-        match registers {
-            4 if V::ROWS == 4 && 4 * C <= most => tile::<V, 4, C, TAIL>(t),
-            3 if V::ROWS == 4 && 3 * C <= most => tile::<V, 3, C, TAIL>(t),
-            2 if 2 * C <= most => tile::<V, 2, C, TAIL>(t),
-            _ => tile::<V, 1, C, TAIL>(t),
-        }
-    }
-}
-
-/// C entries from each of `depth` rows, one group after the other.
-#[inline(always)]
-unsafe fn copy_rows<T: Copy, const C: usize>(
-    depth: usize,
-    from: *const T,
-    step: usize,
-    to: *mut T,
-) {
-    for p in 0..depth {
-        // SAFETY: the caller vouches for C entries in each row, and for depth · C entries of room.
-        unsafe {
-            to.add(p * C)
-                .cast::<[T; C]>()
-                .write_unaligned(from.add(p * step).cast::<[T; C]>().read_unaligned())
-        };
-    }
-}
-
-/// The sum over the columns of a matrix, row by row: column 0 of Δ.
-#[derive(Debug)]
-pub(super) struct RowSums<T> {
-    rows: usize,
-    columns: usize,
-    from: *const T,
-    step: usize,
-    to: *mut T,
-}
-
-impl<T: Scalar> RowSums<T> {
-    pub(super) fn new(matrix: &DMatrixView<'_, T>, to: &mut [T]) -> Self {
-        assert_eq!(to.len(), matrix.nrows());
-        Self {
-            rows: matrix.nrows(),
-            columns: matrix.ncols(),
-            from: matrix.as_ptr(),
-            step: matrix.strides().1,
-            to: to.as_mut_ptr(),
-        }
-    }
-
-    /// # Safety
-    /// T is `f32` or `f64`, and the matrix and the slice are still borrowed.
-    pub(super) unsafe fn compute(self) {
-        let Self {
-            rows,
-            columns,
-            from,
-            step,
-            to,
-        } = self;
-        // SAFETY: the caller's.
-        unsafe {
-            if is::<T, f32>() {
-                (F32.row_sums)(RowSums {
-                    rows,
-                    columns,
-                    from: from.cast(),
-                    step,
-                    to: to.cast(),
-                });
-            } else if is::<T, f64>() {
-                (F64.row_sums)(RowSums {
-                    rows,
-                    columns,
-                    from: from.cast(),
-                    step,
-                    to: to.cast(),
-                });
-            }
-        }
-    }
-}
-
-impl<T: Fast> Operation<T> for RowSums<T> {
-    #[inline(always)]
-    unsafe fn run<V: Vector<Scalar = T>>(self) {
-        // A sum is a product with a column of ones; `b_step` 0 reads the same one each time.
-        let one = [T::one()];
-        let product = Product {
-            rows: self.rows,
-            columns: 1,
-            depth: self.columns,
-            layout: Layout::Columns,
-            a: self.from,
-            a_step: self.step,
-            b: one.as_ptr(),
-            b_step: 0,
-            b_column: 0,
-            c: self.to,
-            c_step: 0,
-            transposed: false,
-            start: Start::Zero,
-            room: std::ptr::null_mut(),
-            room_len: 0,
-        };
-        // SAFETY: the matrix and the result are the caller's, and `one` outlives the call.
-        unsafe { product.vector::<V>() };
-    }
 }

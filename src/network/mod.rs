@@ -1,7 +1,9 @@
 //! The network: layers, and one flat θ.
 
 mod builder;
+mod evaluate;
 mod parameters;
+mod parts;
 mod pass;
 #[cfg(feature = "serde")]
 mod saved;

@@ -1,33 +1,21 @@
 //! One pass: forward, costs, backward. Everything public on [`Network`] is a thin wrapper over this.
 
 use super::Network;
-use crate::cost::{AnyCost, Cost, Outputs};
+use super::parts::Results;
+use crate::cost::{Cost, Outputs};
 use crate::error::Error;
-use crate::examples::{Examples, check_finite, check_length, check_rows};
-use crate::gradient::{CostParts, check_gradient, finish};
+use crate::examples::{Examples, check_finite};
 use crate::kernels::{self, first_non_finite, parallel};
 use crate::layer::{Backward, Forward, Layer};
-use crate::layout::resize;
-use crate::objective::Objective;
 use crate::scalar::{Scalar, real, to_f64};
 use crate::workspace::{Part, Wants, Workspace};
 use nalgebra::{DMatrixView, DMatrixViewMut};
-
-/// The examples of the smallest part that a batch is cut into, and of the largest: below, adding up the gradients of the parts shows,
-/// above, activations leave the cache.
-const PART: (usize, usize) = (256, 1024);
-
-/// The memory of the inputs, activations and errors of a part, in bytes: what a second-level cache holds beside the parameters.
-const PART_BYTES: usize = 640 << 10;
-
-/// Networks with more parameters than this compute a batch as a whole, and share out each product instead.
-const PART_PARAMETERS: usize = 1 << 18;
 
 /// Parts that are computed at the same time, for each thread: more than one, so that an uneven thread waits less.
 const PARTS_A_THREAD: usize = 4;
 
 /// What a pass computes: of one batch, at one θ.
-struct Pass<'a, T: Scalar, L, C: ?Sized> {
+pub(super) struct Pass<'a, T: Scalar, L, C: ?Sized> {
     network: &'a Network<T, L>,
     theta: &'a [T],
     x: DMatrixView<'a, T>,
@@ -39,46 +27,8 @@ struct Pass<'a, T: Scalar, L, C: ?Sized> {
     size: usize,
 }
 
-/// What the parts of a pass write to, beside the buffers of their own.
-struct Results<'a, T> {
-    outputs: &'a mut [T],
-    values: &'a mut [T],
-    /// w·∂cost/∂X, if asked for.
-    input_delta: Option<&'a mut [T]>,
-}
-
-impl<'a, T: Scalar> Results<'a, T> {
-    /// Those of the first `examples` of m, and the rest.
-    fn split(self, examples: usize, m: usize) -> (Self, Self) {
-        fn cut<T>(slice: &mut [T], examples: usize, m: usize) -> (&mut [T], &mut [T]) {
-            slice.split_at_mut(slice.len() / m * examples)
-        }
-        let (outputs, later_outputs) = cut(self.outputs, examples, m);
-        let (values, later_values) = cut(self.values, examples, m);
-        let (input_delta, later_input_delta) = match self.input_delta {
-            Some(input_delta) => {
-                let (first, later) = cut(input_delta, examples, m);
-                (Some(first), Some(later))
-            }
-            None => (None, None),
-        };
-        (
-            Self {
-                outputs,
-                values,
-                input_delta,
-            },
-            Self {
-                outputs: later_outputs,
-                values: later_values,
-                input_delta: later_input_delta,
-            },
-        )
-    }
-}
-
 impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
-    fn new(
+    pub(super) fn new(
         network: &'a Network<T, L>,
         theta: &'a [T],
         x: DMatrixView<'a, T>,
@@ -105,7 +55,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
     }
 
     /// Computes the pass; the sum of the gradients of all parts goes to `gradient`, if it was asked for, w·∂cost/∂X to `input_delta`.
-    fn run(
+    pub(super) fn run(
         mut self,
         workspace: &mut Workspace<T>,
         gradient: Option<&mut [T]>,
@@ -435,141 +385,6 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
     }
 }
 
-impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// Examples of a part of a batch of m: by the shapes alone, so that the results do not depend on the machine's threads.
-    fn part_size(&self, m: usize) -> usize {
-        let (least, most) = PART;
-        let layout = &self.layout;
-        if m < 2 * least || self.parameters() > PART_PARAMETERS || layout.couples_examples() {
-            return m;
-        }
-        let units: usize = layout.layers().iter().map(|sizes| sizes.outputs).sum();
-        let entries = layout.inputs() + 2 * (units + layout.widest());
-        let bytes = entries * size_of::<T>();
-        let fits = (PART_BYTES / bytes).clamp(least, most);
-        // An even number of parts, and all of one size: two threads have as much to do.
-        let parts = m.div_ceil(fits).next_multiple_of(2);
-        m.div_ceil(parts)
-    }
-
-    pub(super) fn check_inputs(&self, x: DMatrixView<'_, T>) -> Result<(), Error> {
-        check_rows("X", x, self.inputs())?;
-        if x.ncols() == 0 {
-            return Err(Error::NoExamples);
-        }
-        Ok(())
-    }
-
-    /// z and a of every layer into the workspace; the first a that is not finite ends the pass.
-    pub(super) fn run_forward(
-        &self,
-        x: DMatrixView<'_, T>,
-        workspace: &mut Workspace<T>,
-    ) -> Result<(), Error> {
-        let nothing = None::<(_, &AnyCost)>;
-        Pass::new(self, self.theta.as_slice(), x, nothing, false).run(workspace, None, None)
-    }
-
-    /// Σ w·cost, and w·Δ and w·∂cost/∂X, each if asked for.
-    fn sum<C: Cost<T> + ?Sized>(
-        &self,
-        theta: &[T],
-        (examples, cost): (&Examples<'_, T>, &C),
-        workspace: &mut Workspace<T>,
-        gradient: Option<&mut [T]>,
-        input_delta: Option<&mut [T]>,
-    ) -> Result<T, Error> {
-        examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
-        let objective = Some((examples, cost));
-        let pass = Pass::new(self, theta, examples.x, objective, gradient.is_some());
-        pass.run(workspace, gradient, input_delta)?;
-        let sum = match examples.weights {
-            None => kernels::sum(&workspace.values),
-            Some(weights) => weighted_sum(weights, &workspace.values),
-        };
-        match sum.is_finite() {
-            true => Ok(sum),
-            false => Err(Error::NonFiniteObjective { value: to_f64(sum) }),
-        }
-    }
-
-    pub(crate) fn cost_at<C: Cost<T>>(
-        &self,
-        theta: &[T],
-        examples: &Examples<'_, T>,
-        objective: &Objective<C>,
-        workspace: &mut Workspace<T>,
-    ) -> Result<CostParts<T>, Error> {
-        objective.validate(&self.layout)?;
-        let sum = self.sum(theta, (examples, &objective.cost), workspace, None, None)?;
-        let sums = (sum, examples.weight);
-        finish(&self.layout, &objective.penalty, theta, sums, None)
-    }
-
-    pub(crate) fn gradient_at<C: Cost<T>>(
-        &self,
-        theta: &[T],
-        examples: &Examples<'_, T>,
-        objective: &Objective<C>,
-        workspace: &mut Workspace<T>,
-        gradient: &mut [T],
-    ) -> Result<CostParts<T>, Error> {
-        check_length("the gradient", self.parameters(), gradient.len())?;
-        objective.validate(&self.layout)?;
-        let at = (examples, &objective.cost);
-        let sum = self.sum(theta, at, workspace, Some(&mut *gradient), None)?;
-        let sums = (sum, examples.weight);
-        finish(
-            &self.layout,
-            &objective.penalty,
-            theta,
-            sums,
-            Some(gradient),
-        )
-    }
-
-    /// Σ w·cost, and Δ into `delta`, both unscaled: what an accumulator adds.
-    pub(crate) fn sum_batch<C: Cost<T> + ?Sized>(
-        &self,
-        examples: &Examples<'_, T>,
-        cost: &C,
-        workspace: &mut Workspace<T>,
-        delta: &mut Vec<T>,
-    ) -> Result<T, Error> {
-        resize(delta, "Δ", (self.parameters(), 1), T::zero())?;
-        let theta = self.theta.as_slice();
-        let sum = self.sum(theta, (examples, cost), workspace, Some(&mut *delta), None)?;
-        check_gradient(&self.layout, delta)?;
-        Ok(sum)
-    }
-
-    pub(super) fn input_gradient_at<C: Cost<T>>(
-        &self,
-        theta: &[T],
-        examples: &Examples<'_, T>,
-        objective: &Objective<C>,
-        workspace: &mut Workspace<T>,
-        gradient: &mut [T],
-    ) -> Result<(), Error> {
-        let (rows, m) = examples.x.shape();
-        check_length("the gradient with respect to X", rows * m, gradient.len())?;
-        objective.validate(&self.layout)?;
-        let at = (examples, &objective.cost);
-        self.sum(theta, at, workspace, None, Some(&mut *gradient))?;
-        // The penalty does not depend on X: only the division by m is left of `finish`.
-        let weight: T = real(examples.weight);
-        let finite = kernels::divide(gradient, weight);
-        match first_non_finite(gradient).filter(|_| !finite) {
-            None => Ok(()),
-            Some(index) => Err(Error::NonFiniteInputGradient {
-                row: index % rows,
-                example: index / rows,
-                value: to_f64(gradient[index]),
-            }),
-        }
-    }
-}
-
 /// Whether all inputs are finite; the error counts the examples of the whole batch.
 fn check_inputs<T: Scalar>(first: usize, x: DMatrixView<'_, T>) -> Result<(), Error> {
     if kernels::flat(&x).is_some_and(kernels::all_finite) {
@@ -600,15 +415,4 @@ fn mode(training: Option<u64>, layer: usize) -> (bool, u64) {
         training.is_some(),
         seed.wrapping_add(STEP.wrapping_mul(layer as u64)),
     )
-}
-
-/// Σ wₖ vₖ by halves, as [`kernels::sum`].
-fn weighted_sum<T: Scalar>(weights: &[f64], values: &[T]) -> T {
-    if values.len() <= 32 {
-        let pairs = weights.iter().zip(values);
-        return pairs.fold(T::zero(), |sum, (&w, &v)| sum + real::<T>(w) * v);
-    }
-    let half = values.len() / 2;
-    weighted_sum(&weights[..half], &values[..half])
-        + weighted_sum(&weights[half..], &values[half..])
 }

@@ -1,0 +1,91 @@
+//! The sums over the examples: column 0 of Δ.
+
+use super::cast::is;
+use super::compiled::{F32, F64};
+use super::product::{Layout, Product};
+use super::tile::Start;
+use super::vector::{Fast, Operation, Vector};
+use crate::scalar::Scalar;
+use nalgebra::DMatrixView;
+
+/// The sum over the columns of a matrix, row by row: column 0 of Δ.
+#[derive(Debug)]
+pub(super) struct RowSums<T> {
+    rows: usize,
+    columns: usize,
+    from: *const T,
+    step: usize,
+    to: *mut T,
+}
+
+impl<T: Scalar> RowSums<T> {
+    pub(super) fn new(matrix: &DMatrixView<'_, T>, to: &mut [T]) -> Self {
+        assert_eq!(to.len(), matrix.nrows());
+        Self {
+            rows: matrix.nrows(),
+            columns: matrix.ncols(),
+            from: matrix.as_ptr(),
+            step: matrix.strides().1,
+            to: to.as_mut_ptr(),
+        }
+    }
+
+    /// # Safety
+    /// T is `f32` or `f64`, and the matrix and the slice are still borrowed.
+    pub(super) unsafe fn compute(self) {
+        let Self {
+            rows,
+            columns,
+            from,
+            step,
+            to,
+        } = self;
+        // SAFETY: the caller's.
+        unsafe {
+            if is::<T, f32>() {
+                (F32.row_sums)(RowSums {
+                    rows,
+                    columns,
+                    from: from.cast(),
+                    step,
+                    to: to.cast(),
+                });
+            } else if is::<T, f64>() {
+                (F64.row_sums)(RowSums {
+                    rows,
+                    columns,
+                    from: from.cast(),
+                    step,
+                    to: to.cast(),
+                });
+            }
+        }
+    }
+}
+
+impl<T: Fast> Operation<T> for RowSums<T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = T>>(self) {
+        // A sum is a product with a column of ones; `b_step` 0 reads the same one each time.
+        let one = [T::one()];
+        let product = Product {
+            rows: self.rows,
+            columns: 1,
+            depth: self.columns,
+            layout: Layout::Columns,
+            a: self.from,
+            a_step: self.step,
+            b: one.as_ptr(),
+            b_step: 0,
+            b_column: 0,
+            c: self.to,
+            c_step: 0,
+            transposed: false,
+            start: Start::Zero,
+            room: std::ptr::null_mut(),
+            room_len: 0,
+        };
+        // SAFETY: the matrix and the result are the caller's, and `one` outlives the call.
+        unsafe { product.vector::<V>() };
+    }
+}

@@ -1,0 +1,112 @@
+//! A product on as many threads as it is worth, each entry of C by one of them.
+
+use super::cast::is;
+use super::compiled::{F32, F64};
+use super::parallel::{join, threads};
+use super::product::{Layout, Product};
+use super::tile::Start;
+use super::vector::{Fast, dispatch};
+use crate::scalar::Scalar;
+
+/// The operations of a product from which on it is shared out over threads: less takes no longer than waking one.
+const SHARED: usize = 3_000_000;
+
+/// The multiplications up to which the plain loop is done before a register has been filled.
+const TINY: usize = 64;
+
+/// Computes a product of `f32` or `f64`; false, and nothing done, for any other scalar, and for a product so small that the
+/// plain loop is faster.
+///
+/// # Safety
+/// All entries of A, B and the start may be read, those of C and of the room written, and nobody else does so meanwhile.
+pub(super) unsafe fn multiply<T: Scalar>(product: Product<T>) -> bool {
+    if product.rows * product.columns * product.depth <= TINY {
+        return false;
+    }
+    // SAFETY: the scalar is the type that the pointers are cast to; the rest is passed on.
+    unsafe {
+        if is::<T, f32>() {
+            (F32.product)(product.cast());
+        } else if is::<T, f64>() {
+            (F64.product)(product.cast());
+        } else {
+            return false;
+        }
+    }
+    true
+}
+
+/// How many parts a product of these sizes is computed in: the results are the same for any number.
+pub(super) fn parts(rows: usize, columns: usize, depth: usize) -> usize {
+    let operations = 2 * rows * columns * depth;
+    if operations < SHARED || (rows < 128 && columns < 48) {
+        return 1;
+    }
+    threads().min(operations / (SHARED / 2))
+}
+
+impl<T: Fast> Product<T> {
+    /// # Safety
+    /// That of [`multiply`].
+    pub(super) unsafe fn share(self) {
+        // SAFETY: passed on.
+        unsafe { self.split(parts(self.rows, self.columns, self.depth)) }
+    }
+
+    /// Cuts the rows or the columns of C in two until there are as many parts as asked for, each with its share of the room.
+    ///
+    /// # Safety
+    /// That of [`multiply`].
+    unsafe fn split(self, parts: usize) {
+        // Whole tiles, and enough columns that each part goes the way that the whole goes.
+        let cut = |n: usize, unit: usize| (n * (parts / 2) / parts.max(1)).next_multiple_of(unit);
+        let (row, column) = (cut(self.rows, 64), cut(self.columns, 24));
+        let mut first = self;
+        let mut second = if parts > 1 && row > 0 && row < self.rows {
+            first.rows = row;
+            self.below(row)
+        } else if parts > 1 && column >= 3 && column + 3 <= self.columns {
+            first.columns = column;
+            self.beside(column)
+        } else {
+            // SAFETY: passed on.
+            return unsafe { dispatch(self) };
+        };
+        first.room_len = self.room_len / parts * (parts / 2);
+        second.room = self.room.wrapping_add(first.room_len);
+        second.room_len = self.room_len - first.room_len;
+        // SAFETY: the parts write other entries of C and of the room, and only read what they share.
+        join(
+            move || unsafe { first.split(parts / 2) },
+            move || unsafe { second.split(parts - parts / 2) },
+        );
+    }
+
+    /// The rows from `row` on.
+    fn below(mut self, row: usize) -> Self {
+        self.rows -= row;
+        self.a = self.a.wrapping_add(match self.layout {
+            Layout::Columns => row,
+            Layout::Rows => row * self.a_step,
+        });
+        self.c = self.c.wrapping_add(match self.transposed {
+            true => row * self.c_step,
+            false => row,
+        });
+        if let Start::Column(column) = self.start {
+            self.start = Start::Column(column.wrapping_add(row));
+        }
+        self
+    }
+
+    /// The columns from `column` on.
+    fn beside(mut self, column: usize) -> Self {
+        self.columns -= column;
+        self.b = self.b.wrapping_add(column * self.b_column);
+        self.c = self.c.wrapping_add(match self.transposed {
+            true => column,
+            false => column * self.c_step,
+        });
+        self
+    }
+}

@@ -1,0 +1,126 @@
+//! How the rows and columns of a product are cut into tiles, and which tile is computed for which size.
+
+use super::tile::{Tile, tile};
+use super::vector::{Fast, Vector};
+
+/// How the rows of a product are cut into tiles: as even as can be, none above the most that a level can hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tiles {
+    /// Registers in a column of C.
+    pub(super) vectors: usize,
+    /// Registers of the larger tiles, of which there are `many`; the others have one less.
+    pub(super) largest: usize,
+    many: usize,
+    /// The most columns of a tile.
+    pub(super) columns: usize,
+}
+
+impl Tiles {
+    #[inline(always)]
+    pub(super) fn new<V: Vector>(rows: usize) -> Self {
+        let vectors = rows.div_ceil(V::LANES);
+        let tiles = vectors.div_ceil(V::ROWS).max(1);
+        let largest = vectors.div_ceil(tiles);
+        Self {
+            vectors,
+            largest,
+            many: vectors - tiles * (largest - 1),
+            columns: match (V::ROWS, largest) {
+                (4, 4) => 6,
+                (4, 3) => 8,
+                (4, _) => 12,
+                (_, 2) => 6,
+                _ => 8,
+            },
+        }
+    }
+
+    /// Where the tile that begins at register v ends.
+    #[inline(always)]
+    pub(super) fn next(&self, v: usize) -> usize {
+        match v < self.many * self.largest {
+            true => v + self.largest,
+            false => v + self.largest - 1,
+        }
+    }
+
+    /// Where a block of at most `most` registers ends that begins with a tile at `first`.
+    #[inline(always)]
+    pub(super) fn end_of_block(&self, first: usize, most: usize) -> usize {
+        let mut end = self.next(first);
+        while end < self.vectors && self.next(end) - first <= most {
+            end = self.next(end);
+        }
+        end
+    }
+}
+
+/// Columns of the next tile.
+#[inline(always)]
+pub(super) fn width(most: usize, left: usize) -> usize {
+    match left {
+        _ if left >= most => most,
+        4.. => 4,
+        2.. => 2,
+        _ => 1,
+    }
+}
+
+/// A tile of R registers by C columns, for those that occur.
+#[inline(always)]
+pub(super) unsafe fn run_tile<V, const TAIL: bool>(
+    registers: usize,
+    columns: usize,
+    t: &Tile<V::Scalar>,
+) where
+    V: Vector,
+    V::Scalar: Fast,
+{
+    // SAFETY: passed on.
+    unsafe {
+        match columns {
+            12 if V::ROWS == 4 => rows_of::<V, 12, TAIL>(registers, t),
+            8 => rows_of::<V, 8, TAIL>(registers, t),
+            6 => rows_of::<V, 6, TAIL>(registers, t),
+            4 => rows_of::<V, 4, TAIL>(registers, t),
+            2 => rows_of::<V, 2, TAIL>(registers, t),
+            _ => rows_of::<V, 1, TAIL>(registers, t),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn rows_of<V, const C: usize, const TAIL: bool>(registers: usize, t: &Tile<V::Scalar>)
+where
+    V: Vector,
+    V::Scalar: Fast,
+{
+    // Registers for the sums: all but those for a column of A and an entry of B.
+    let most = if V::ROWS == 4 { 24 } else { 12 };
+    // SAFETY: passed on.
+    unsafe {
+        match registers {
+            4 if V::ROWS == 4 && 4 * C <= most => tile::<V, 4, C, TAIL>(t),
+            3 if V::ROWS == 4 && 3 * C <= most => tile::<V, 3, C, TAIL>(t),
+            2 if 2 * C <= most => tile::<V, 2, C, TAIL>(t),
+            _ => tile::<V, 1, C, TAIL>(t),
+        }
+    }
+}
+
+/// C entries from each of `depth` rows, one group after the other.
+#[inline(always)]
+pub(super) unsafe fn copy_rows<T: Copy, const C: usize>(
+    depth: usize,
+    from: *const T,
+    step: usize,
+    to: *mut T,
+) {
+    for p in 0..depth {
+        // SAFETY: the caller vouches for C entries in each row, and for depth · C entries of room.
+        unsafe {
+            let entries = from.add(p * step).cast::<[T; C]>().read_unaligned();
+            to.add(p * C).cast::<[T; C]>().write_unaligned(entries);
+        };
+    }
+}
