@@ -20,6 +20,10 @@ static LEVEL: AtomicU8 = AtomicU8::new(0);
 /// `BACKPROP_SIMD` names (`off`, `avx2`, `avx512`), if the processor has that.
 #[inline]
 pub(crate) fn level() -> Level {
+    #[cfg(test)]
+    if let Some(level) = FORCED.get() {
+        return level;
+    }
     match LEVEL.load(Ordering::Relaxed) {
         3 => Level::Avx512,
         2 => Level::Avx2,
@@ -83,6 +87,21 @@ pub(crate) fn available() -> impl Iterator<Item = Level> {
     [Level::Portable, Level::Avx2, Level::Avx512]
         .into_iter()
         .filter(|&level| level <= best())
+}
+
+#[cfg(test)]
+thread_local! {
+    static FORCED: std::cell::Cell<Option<Level>> = const { std::cell::Cell::new(None) };
+}
+
+/// Runs `f` once at each level that this machine can run; what it computes stays on this thread.
+#[cfg(test)]
+pub(crate) fn at_every_level(f: impl Fn(Level)) {
+    for level in available() {
+        FORCED.set(Some(level));
+        f(level);
+    }
+    FORCED.set(None);
 }
 
 #[cfg(test)]

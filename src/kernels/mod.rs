@@ -281,65 +281,11 @@ pub(crate) fn index_of_max<T: Scalar>(x: &[T]) -> usize {
 }
 
 #[cfg(test)]
+mod products_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
-    use nalgebra::DMatrix;
-
-    /// The products against the definition, at sizes around the unrolling factors, and on strided columns.
-    #[test]
-    fn products_equal_their_definitions() {
-        for &rows in &[1, 2, 7, 8, 9, 17] {
-            for &features in &[1, 3, 4, 5, 9] {
-                for &examples in &[1, 3, 4, 5, 8, 11] {
-                    let entry = |i: usize, j: usize| ((3 * i + 7 * j + rows) as f64).sin();
-                    let theta = DMatrix::from_fn(rows, features + 1, entry);
-                    let tall = DMatrix::from_fn(features + 2, examples, entry);
-                    let x = tall.rows(1, features);
-                    let delta = DMatrix::from_fn(rows, examples, |i, j| entry(j, i));
-                    let mut room = vec![f64::NAN; room_for::<f64>(rows, features, examples)];
-                    let with_one = x.clone_owned().insert_row(0, 1.0);
-
-                    let mut z = DMatrix::repeat(rows, examples, f64::NAN);
-                    affine(theta.as_slice(), x.as_view(), z.as_view_mut(), &mut room);
-                    assert!((&theta * &with_one - z).amax() < 1e-13);
-
-                    let mut gradient = DMatrix::repeat(rows, features + 1, f64::NAN);
-                    outer(
-                        delta.as_view(),
-                        x.as_view(),
-                        gradient.as_mut_slice(),
-                        &mut room,
-                    );
-                    assert!((&delta * with_one.transpose() - gradient).amax() < 1e-13);
-
-                    let mut below = DMatrix::repeat(features, examples, f64::NAN);
-                    transpose_product(
-                        theta.as_slice(),
-                        delta.as_view(),
-                        below.as_view_mut(),
-                        &mut room,
-                    );
-                    let weights = theta.columns_range(1..).clone_owned();
-                    assert!((weights.transpose() * &delta - below).amax() < 1e-13);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_gradient_of_a_million_examples_is_accurate() {
-        let delta = DMatrix::repeat(1, 1_000_000, 0.1_f32);
-        let x = DMatrix::repeat(1, 1_000_000, 0.3_f32);
-        let mut gradient = [f32::NAN; 2];
-        outer(delta.as_view(), x.as_view(), &mut gradient, &mut []);
-        let exact = [0.1_f32, 0.1_f32 * 0.3].map(|term| f64::from(term) * 1e6);
-        for (found, exact) in gradient.iter().zip(exact) {
-            assert!(
-                (f64::from(*found) / exact - 1.0).abs() < 1e-4,
-                "{found} {exact}"
-            );
-        }
-    }
 
     #[test]
     fn sums_are_accurate() {

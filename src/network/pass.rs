@@ -81,6 +81,10 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
         input_delta: Option<&mut [T]>,
     ) -> Result<(), Error> {
         let (network, m) = (self.network, self.x.ncols());
+        if self.objective.is_none() {
+            // Examples are checked when they are made, mere inputs here.
+            check_inputs(0, self.x)?;
+        }
         let wants = self.wants(input_delta.is_some());
         workspace.fit(&network.layout, &network.layers, (1, m, m), wants)?;
         let Some(part) = workspace.parts.first_mut() else {
@@ -181,8 +185,8 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
             false => self.x.columns(first, examples),
         };
         let backward = self.wants(results.input_delta.is_some()).backward;
-        if self.objective.is_none() {
-            // Examples are checked when they are made; mere inputs here, where they come into the cache for the first product.
+        if self.objective.is_none() && self.size < self.x.ncols() {
+            // Where they come into the cache for the first product.
             check_inputs(first, x)?;
         }
         self.forward(first, x, part, backward)?;

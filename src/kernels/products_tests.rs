@@ -1,0 +1,185 @@
+//! The products against the plain loops, at every level, at awkward sizes, on strided columns, with room and without.
+
+use super::level::{Level, at_every_level};
+use super::product::{Layout, Product};
+use super::tile::Start;
+use super::vector::{Fast, Lanes, Operation};
+use super::*;
+use crate::scalar::{real, to_f64};
+use nalgebra::DMatrix;
+
+/// Entries of both signs, none of them a round number.
+fn entries<T: Scalar>(rows: usize, columns: usize, seed: usize) -> DMatrix<T> {
+    DMatrix::from_fn(rows, columns, |i, j| {
+        real(((3 * i + 7 * j + seed) as f64 * 0.7).sin())
+    })
+}
+
+/// Whether entries are those expected, to the rounding of sums of so many terms of size 1 and of what they add up to.
+#[track_caller]
+fn close<T: Scalar>(found: &[T], expected: &[T], terms: usize, what: &str) {
+    assert_eq!(found.len(), expected.len());
+    let epsilon = to_f64(T::default_epsilon());
+    let each = 4.0 * (terms as f64 + 8.0) * epsilon;
+    for (i, (&found, &expected)) in found.iter().zip(expected).enumerate() {
+        let (found, expected) = (to_f64(found), to_f64(expected));
+        assert!(
+            (found - expected).abs() <= each * expected.abs().max(1.0),
+            "{what}, entry {i}: {found} and {expected}"
+        );
+    }
+}
+
+/// All three products of a layer of s units on n inputs for m examples, whose columns lie in taller matrices.
+fn products<T: Scalar>(level: Level, (s, n, m): (usize, usize, usize), with_room: bool) {
+    let what = &format!("{level:?} {s} x {n} x {m}, room: {with_room}");
+    let theta = entries::<T>(s, n + 1, 1);
+    let tall_x = entries::<T>(n + 3, m, 2);
+    let tall_delta = entries::<T>(s + 2, m, 3);
+    let (x, delta) = (tall_x.rows(1, n), tall_delta.rows(2, s));
+    let nan: T = real(f64::NAN);
+    let len = if with_room { room_for::<T>(s, n, m) } else { 0 };
+    let mut room = vec![nan; len];
+
+    // The rows above and below the result belong to somebody else.
+    let around = |rows: usize| DMatrix::repeat(rows + 2, m, nan);
+    let untouched = |matrix: &DMatrix<T>, rows: usize| {
+        let edges = [0, rows + 1];
+        let kept = |k| edges.iter().all(|&i| !matrix[(i, k)].is_finite());
+        assert!((0..m).all(kept), "{what}: wrote beside the result");
+    };
+
+    let (mut found, mut expected) = (around(s), around(s));
+    affine(theta.as_slice(), x, found.rows_mut(1, s), &mut room);
+    plain::affine(theta.as_slice(), x, expected.rows_mut(1, s));
+    untouched(&found, s);
+    let (found, expected) = (found.rows(1, s), expected.rows(1, s));
+    close(
+        found.clone_owned().as_slice(),
+        expected.clone_owned().as_slice(),
+        n + 1,
+        what,
+    );
+
+    let (mut found, mut expected) = (vec![nan; s * (n + 1)], vec![nan; s * (n + 1)]);
+    outer(delta, x, &mut found, &mut room);
+    plain::outer(delta, x, &mut expected);
+    close(&found, &expected, m, what);
+
+    let (mut found, mut expected) = (around(n), around(n));
+    transpose_product(theta.as_slice(), delta, found.rows_mut(1, n), &mut room);
+    plain::transpose_product(theta.as_slice(), delta, expected.rows_mut(1, n));
+    untouched(&found, n);
+    let (found, expected) = (found.rows(1, n), expected.rows(1, n));
+    close(
+        found.clone_owned().as_slice(),
+        expected.clone_owned().as_slice(),
+        s,
+        what,
+    );
+}
+
+fn every_way(sizes: (usize, usize, usize)) {
+    at_every_level(|level| {
+        for room in [true, false] {
+            products::<f64>(level, sizes, room);
+            products::<f32>(level, sizes, room);
+        }
+    });
+}
+
+#[test]
+fn products_are_those_of_the_plain_loops_at_awkward_sizes() {
+    let sizes = [1, 2, 3, 15, 16, 17, 25, 63, 64, 65];
+    for (i, &s) in sizes.iter().enumerate() {
+        for (j, &n) in sizes.iter().enumerate() {
+            // Every pair of sizes, and with each of them some numbers of examples.
+            for m in [0, 1, 2, sizes[(i + j) % 10], sizes[(i + 3 * j) % 10]] {
+                every_way((s, n, m));
+            }
+        }
+    }
+}
+
+#[test]
+fn products_are_those_of_the_plain_loops_in_several_blocks() {
+    // Several blocks of the depth; of the rows; columns a multiple of a page apart; much in all directions.
+    for sizes in [
+        (70, 2100, 40),
+        (2100, 40, 35),
+        (25, 30, 2500),
+        (512, 64, 33),
+        (1, 2500, 3),
+        (3, 1, 2600),
+        (300, 310, 320),
+    ] {
+        every_way(sizes);
+    }
+}
+
+#[test]
+fn a_gradient_of_a_million_examples_is_accurate() {
+    let delta = DMatrix::repeat(1, 1_000_000, 0.1_f32);
+    let x = DMatrix::repeat(1, 1_000_000, 0.3_f32);
+    let exact = [0.1_f32, 0.1_f32 * 0.3].map(|term| f64::from(term) * 1e6);
+    at_every_level(|level| {
+        let mut gradient = [f32::NAN; 2];
+        outer(delta.as_view(), x.as_view(), &mut gradient, &mut []);
+        for (found, exact) in gradient.iter().zip(exact) {
+            let error = (f64::from(*found) / exact - 1.0).abs();
+            assert!(error < 1e-4, "{level:?}: {found} and {exact}");
+        }
+    });
+}
+
+/// Registers as arrays, which other processors use.
+#[test]
+fn products_in_arrays_are_those_in_registers() {
+    fn check<T: Fast, const N: usize>((rows, columns, depth): (usize, usize, usize), layout: Layout)
+    where
+        Lanes<T, N>: super::vector::Vector<Scalar = T>,
+    {
+        let (a, b) = (
+            entries::<T>(rows, depth, 4),
+            entries::<T>(depth, columns, 5),
+        );
+        let stored = match layout {
+            Layout::Columns => a.clone(),
+            Layout::Rows => a.transpose(),
+        };
+        let start = entries::<T>(rows, 1, 6);
+        let mut c = DMatrix::repeat(rows, columns, real(f64::NAN));
+        let mut room = vec![real(f64::NAN); super::product::scratch::<T>(rows, columns, depth)];
+        let product = Product {
+            rows,
+            columns,
+            depth,
+            layout,
+            a: stored.as_ptr(),
+            a_step: stored.nrows(),
+            b: b.as_ptr(),
+            b_step: 1,
+            b_column: depth,
+            c: c.as_mut_ptr(),
+            c_step: rows,
+            transposed: false,
+            start: Start::Column(start.as_ptr()),
+            room: room.as_mut_ptr(),
+            room_len: room.len(),
+        };
+        // SAFETY: the matrices have the shapes that the product names, and arrays need no instructions.
+        unsafe { product.run::<Lanes<T, N>>() };
+        let expected = DMatrix::from_fn(rows, columns, |i, j| {
+            (0..depth).fold(start[i], |sum, p| sum + a[(i, p)] * b[(p, j)])
+        });
+        close(c.as_slice(), expected.as_slice(), depth + 1, "arrays");
+    }
+    for rows in [1, 3, 4, 5, 9] {
+        for columns in [1, 2, 3, 7] {
+            for layout in [Layout::Columns, Layout::Rows] {
+                check::<f64, 2>((rows, columns, 11), layout);
+                check::<f32, 4>((rows, columns, 11), layout);
+            }
+        }
+    }
+}

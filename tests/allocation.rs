@@ -1,0 +1,160 @@
+//! Nothing is allocated per step once a workspace has grown, ours or the kernels', on one thread or several.
+
+#![allow(
+    unsafe_code,
+    clippy::unwrap_used,
+    reason = "a global allocator that counts; a helper of a test may fail the test"
+)]
+
+use backprop::activation::{Identity, LeakyRelu, Relu, Sigmoid, Softmax, Tanh};
+use backprop::nalgebra::{DMatrix, RealField};
+use backprop::{
+    Accumulator, AnyActivation, AnyCost, CategoricalCrossEntropy, CrossEntropy, Examples,
+    Initialization, Network, Objective, SquaredError, Workspace, rng,
+};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+struct Counting;
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+type Case = (
+    &'static [usize],
+    AnyActivation,
+    AnyActivation,
+    AnyCost,
+    &'static [usize],
+);
+
+const CASES: &[Case] = &[
+    (&[2, 4, 1], Sigmoid, Sigmoid, CrossEntropy, &[1, 4, 7, 600]),
+    (
+        &[4, 16, 3],
+        Tanh,
+        Softmax,
+        CategoricalCrossEntropy,
+        &[1, 32, 513],
+    ),
+    (
+        &[400, 25, 10],
+        Sigmoid,
+        Sigmoid,
+        CrossEntropy,
+        &[1, 64, 2100],
+    ),
+    (
+        &[784, 128, 64, 10],
+        Relu,
+        Softmax,
+        CategoricalCrossEntropy,
+        &[1, 64, 600],
+    ),
+    (
+        &[256, 1024, 300, 10],
+        LeakyRelu { slope: 0.01 },
+        Identity,
+        SquaredError,
+        &[1, 70, 600],
+    ),
+    (
+        &[16, 16, 16, 16, 16, 16, 16, 1],
+        Tanh,
+        Tanh,
+        SquaredError,
+        &[3, 64],
+    ),
+];
+
+/// The allocations of 10 rounds of every call, after 3 rounds in which everything may grow.
+fn allocations<T: RealField + Copy>(case: &Case, m: usize) -> usize {
+    let (sizes, hidden, output, cost, _) = *case;
+    let mut builder = Network::<T>::builder(sizes[0]);
+    for &units in &sizes[1..sizes.len() - 1] {
+        builder = builder.dense(units, hidden);
+    }
+    let (k, real) = (*sizes.last().unwrap(), |x: f64| {
+        backprop::nalgebra::convert::<f64, T>(x)
+    });
+    let network = builder.dense(k, output);
+    let network = network
+        .initialize(Initialization::GlorotUniform, &mut rng(1))
+        .unwrap();
+    let x = DMatrix::from_fn(sizes[0], m, |i, j| real((i as f64 + 2.0 * j as f64).sin()));
+    let y = DMatrix::from_fn(k, m, |i, j| real(f64::from(i == j % k)));
+    let examples = Examples::new(&x, &y).unwrap();
+    let objective = Objective::new(cost).l2(0.1);
+    let mut gradient = vec![real(0.0); network.parameters()];
+    let mut input_gradient = vec![real(0.0); sizes[0] * m];
+    let mut sums = Accumulator::new(&network).unwrap();
+    // One for each kind of pass, as loops have them.
+    let mut workspaces: [Workspace<T>; 5] = std::array::from_fn(|_| Workspace::new());
+    let mut round = || {
+        let [a, b, c, d, e] = &mut workspaces;
+        network
+            .gradient_into(&examples, &objective, a, &mut gradient)
+            .unwrap();
+        network.cost_into(&examples, &objective, b).unwrap();
+        network.forward_into(&x, c).unwrap();
+        network
+            .input_gradient_into(&examples, &objective, d, &mut input_gradient)
+            .unwrap();
+        sums.reset();
+        sums.add(&network, &examples, &objective.cost, e).unwrap();
+        sums.finish_into(&network, &objective.penalty, &mut gradient)
+            .unwrap();
+        // And one workspace for all in turn.
+        network.forward_into(&x, a).unwrap();
+        network.cost_into(&examples, &objective, a).unwrap();
+    };
+    (0..3).for_each(|_| round());
+    let before = COUNT.load(Ordering::Relaxed);
+    (0..10).for_each(|_| round());
+    COUNT.load(Ordering::Relaxed) - before
+}
+
+/// One test, so that nothing else of this process allocates meanwhile.
+#[test]
+fn nothing_is_allocated_after_the_first_call() {
+    for threads in [1, 2] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build().unwrap().install(|| {
+            for case in CASES {
+                for &m in case.4 {
+                    let what = format!("{:?}, m = {m}, {threads} threads", case.0);
+                    assert_eq!(allocations::<f64>(case, m), 0, "f64 {what}");
+                    assert_eq!(allocations::<f32>(case, m), 0, "f32 {what}");
+                }
+            }
+        });
+    }
+    // Outside of any pool the small ones never ask for a thread.
+    assert_eq!(allocations::<f64>(&CASES[0], 4), 0);
+    // The count is not always 0.
+    let before = COUNT.load(Ordering::Relaxed);
+    drop(std::hint::black_box(vec![0_u8; 100]));
+    assert!(COUNT.load(Ordering::Relaxed) > before);
+}

@@ -1,0 +1,237 @@
+//! The same bits for any number of threads, whichever way a batch is computed.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+
+use backprop::activation::{Identity, Relu, Sigmoid, Softmax, Tanh};
+use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
+use backprop::nalgebra::{DMatrix, RealField, convert};
+use backprop::{
+    Accumulator, AnyActivation, AnyCost, Builder, CategoricalCrossEntropy, CrossEntropy, Error,
+    Examples, Initialization, Network, Objective, Scalar, SquaredError, Workspace, rng,
+};
+use std::sync::Mutex;
+
+/// Inputs through, after a note of how many examples came at once.
+#[derive(Debug)]
+struct Through {
+    units: usize,
+    couples: bool,
+    widths: Mutex<Vec<(usize, usize)>>,
+}
+
+impl<T: Scalar> Layer<T> for Through {
+    fn inputs(&self) -> usize {
+        self.units
+    }
+
+    fn outputs(&self) -> usize {
+        self.units
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        Vec::new()
+    }
+
+    fn forward(&self, mut pass: Forward<'_, T>) {
+        let seen = (pass.first_example, pass.input.ncols());
+        self.widths.lock().unwrap().push(seen);
+        pass.output.copy_from(&pass.input);
+    }
+
+    fn backward(&self, pass: Backward<'_, T>) {
+        if let Some(mut below) = pass.input_delta {
+            below.copy_from(&pass.delta);
+        }
+    }
+
+    fn couples_examples(&self) -> bool {
+        self.couples
+    }
+}
+
+type Mixed<T> = Network<T, AnyLayer<Through>>;
+
+fn network<T: Scalar>(sizes: &[usize], hidden: AnyActivation, output: AnyActivation) -> Mixed<T> {
+    let mut builder = Builder::<T, AnyLayer<Through>>::new(sizes[0]);
+    for &units in &sizes[1..sizes.len() - 1] {
+        builder = builder.dense(units, hidden);
+    }
+    let units = sizes[sizes.len() - 2];
+    let through = Through {
+        units,
+        couples: false,
+        widths: Mutex::new(Vec::new()),
+    };
+    builder
+        .layer(AnyLayer::Custom(through))
+        .dense(*sizes.last().unwrap(), output)
+        .initialize(Initialization::GlorotUniform, &mut rng(5))
+        .unwrap()
+}
+
+fn data<T: Scalar>(n: usize, k: usize, m: usize) -> (DMatrix<T>, DMatrix<T>) {
+    let x = DMatrix::from_fn(n, m, |i, j| {
+        convert((1.3 * i as f64 + 0.7 * j as f64).sin())
+    });
+    let y = DMatrix::from_fn(k, m, |i, j| convert(f64::from(i == j % k)));
+    (x, y)
+}
+
+/// J, ∇J, the outputs and ∂J/∂X on so many threads; 0 for outside of any pool.
+fn results<T: RealField + Copy>(
+    threads: usize,
+    network: &Mixed<T>,
+    (x, y, weights): (&DMatrix<T>, &DMatrix<T>, &[f64]),
+    cost: AnyCost,
+) -> Vec<u64> {
+    let compute = || {
+        let examples = Examples::new(x, y).unwrap().weighted(weights).unwrap();
+        let objective = Objective::new(cost).l2(0.3);
+        let mut workspace = Workspace::new();
+        let mut gradient = vec![T::zero(); network.parameters()];
+        let j = network
+            .gradient_into(&examples, &objective, &mut workspace, &mut gradient)
+            .unwrap();
+        let mut all = vec![j.total()];
+        all.extend(gradient);
+        all.extend(workspace.costs());
+        all.extend(network.forward(x).unwrap().iter());
+        all.extend(
+            network
+                .input_gradient(&examples, &objective)
+                .unwrap()
+                .iter(),
+        );
+        all.iter()
+            .map(|&value| {
+                backprop::nalgebra::try_convert::<T, f64>(value)
+                    .unwrap()
+                    .to_bits()
+            })
+            .collect()
+    };
+    if threads == 0 {
+        return compute();
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.build().unwrap().install(compute)
+}
+
+fn same_bits<T: RealField + Copy>(
+    sizes: &[usize],
+    hidden: AnyActivation,
+    (output, cost): (AnyActivation, AnyCost),
+    m: usize,
+) {
+    let network = network::<T>(sizes, hidden, output);
+    let (x, y) = data(sizes[0], *sizes.last().unwrap(), m);
+    let weights: Vec<f64> = (0..m).map(|k| 0.5 + (k % 3) as f64).collect();
+    let one = results(1, &network, (&x, &y, &weights), cost);
+    for threads in [0, 2, 3, 8] {
+        let found = results(threads, &network, (&x, &y, &weights), cost);
+        assert!(found == one, "{sizes:?}, m = {m}, {threads} threads");
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let softmax = (Softmax, CategoricalCrossEntropy);
+    // As a whole, in parts of equal and of unequal sizes, in products that are shared out.
+    for m in [64, 511, 512, 513, 1000, 2803] {
+        same_bits::<f64>(&[40, 25, 10], Sigmoid, (Sigmoid, CrossEntropy), m);
+        same_bits::<f32>(&[4, 32, 16, 4], Tanh, (Identity, SquaredError), m);
+    }
+    for m in [1, 2, 3, 25, 47, 70, 513] {
+        same_bits::<f32>(&[300, 1024, 256, 10], Relu, softmax, m);
+        same_bits::<f64>(&[300, 700, 300, 10], Tanh, softmax, m);
+    }
+    same_bits::<f32>(&[784, 128, 64, 10], Relu, softmax, 64);
+    same_bits::<f64>(&[784, 128, 64, 10], Relu, softmax, 1025);
+}
+
+#[test]
+fn parts_add_up_to_the_whole() {
+    let network = network::<f64>(&[30, 20, 10, 5], Tanh, Softmax);
+    let (x, y) = data(30, 5, 1500);
+    let objective = Objective::new(CategoricalCrossEntropy).l2(0.2);
+    let whole = network
+        .backprop(&Examples::new(&x, &y).unwrap(), &objective)
+        .unwrap();
+    let (mut sums, mut workspace) = (Accumulator::new(&network).unwrap(), Workspace::new());
+    // Batches too small to be cut.
+    for first in (0..1500).step_by(100) {
+        let batch = Examples::new(x.columns(first, 100), y.columns(first, 100)).unwrap();
+        sums.add(&network, &batch, &objective.cost, &mut workspace)
+            .unwrap();
+    }
+    let sum = sums.finish(&network, &objective.penalty).unwrap();
+    assert!((sum.cost() - whole.cost()).abs() <= 1e-14 * whole.cost());
+    let (sum, whole) = (sum.gradient().vector(), whole.gradient().vector());
+    assert!((sum - whole).amax() <= 1e-13 * whole.amax());
+}
+
+#[test]
+fn errors_count_the_examples_of_the_whole_batch() {
+    let network = network::<f64>(&[3, 4, 2], Identity, Identity);
+    let (mut x, y) = data(3, 2, 1300);
+    (x[(1, 1203)], x[(2, 777)]) = (1e200, 1e200);
+    for threads in [1, 2, 8] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let pool = pool.build().unwrap();
+        let objective = Objective::new(SquaredError);
+        let examples = Examples::new(&x, &y).unwrap();
+        let found = pool.install(|| network.cost(&examples, &objective));
+        // Squares overflow, the sums that lead to them do not.
+        let Err(Error::NonFiniteCost { example, value }) = found else {
+            panic!("{found:?}");
+        };
+        assert_eq!((example, value), (777, f64::INFINITY));
+        let mut bad = x.clone();
+        bad[(0, 901)] = f64::NAN;
+        let found = pool.install(|| network.forward(&bad));
+        assert!(
+            matches!(
+                found,
+                Err(Error::NonFiniteInput { row: 0, col: 901, value, .. }) if value.is_nan()
+            ),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_layer_that_couples_examples_gets_them_all() {
+    for couples in [true, false] {
+        let through = Through {
+            units: 4,
+            couples,
+            widths: Mutex::new(Vec::new()),
+        };
+        let network: Mixed<f64> = Builder::new(4)
+            .layer(AnyLayer::Custom(through))
+            .dense(2, Identity)
+            .zeros()
+            .unwrap();
+        let (x, y) = data(4, 2, 2000);
+        let examples = Examples::new(&x, &y).unwrap();
+        network
+            .backprop(&examples, &Objective::new(SquaredError))
+            .unwrap();
+        let AnyLayer::Custom(through) = &network.layers()[0] else {
+            panic!("the first layer is ours");
+        };
+        let mut widths = through.widths.lock().unwrap().clone();
+        widths.sort_unstable();
+        if couples {
+            assert_eq!(widths, [(0, 2000)]);
+        } else {
+            // Parts in a row, without gap or overlap, and told where they begin.
+            assert!(widths.len() > 1);
+            let end = widths.iter().fold(0, |end, &(first, width)| {
+                assert_eq!(first, end);
+                first + width
+            });
+            assert_eq!(end, 2000);
+        }
+    }
+}
