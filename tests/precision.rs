@@ -131,3 +131,66 @@ fn streams_keep_the_digits_of_j() {
     let j = sums.finish(&network, &Penalty::none()).unwrap().cost();
     assert!((j / (0.5 * 0.3 * 0.3) - 1.0).abs() < 1e-6, "{j}");
 }
+
+/// Pairwise sums: a plain one of 10⁶ costs would be wrong in the third digit.
+#[test]
+fn a_million_costs_keep_the_digits_of_j_in_one_batch() {
+    let m = 1_000_000;
+    let network = Builder::<f32>::new(1)
+        .dense(1, Identity)
+        .with_theta(&[0.1, 0.7])
+        .unwrap();
+    for x in [
+        DMatrix::repeat(1, m, 0.3_f32),
+        DMatrix::from_fn(1, m, |_, k| (k as f32 * 0.37).sin()),
+    ] {
+        let y = DMatrix::repeat(1, m, 0.0_f32);
+        let examples = Examples::new(&x, &y).unwrap();
+        let found = network.cost(&examples, &Objective::new(SquaredError));
+        // The costs as f32 has them, summed in f64.
+        let mut workspace = Workspace::new();
+        network
+            .cost_into(&examples, &Objective::new(SquaredError), &mut workspace)
+            .unwrap();
+        let costs = workspace.costs().iter().copied().map(f64::from);
+        let expected = costs.sum::<f64>() / m as f64;
+        assert!((f64::from(found.unwrap()) / expected - 1.0).abs() <= 1e-6);
+    }
+}
+
+/// ln Σ e^z within 4 units in the last place of max |z|, in f32 against f64.
+#[test]
+fn the_log_sum_exp_of_f32_keeps_its_digits() {
+    for scale in [1e-3_f32, 1.0, 30.0, 1e4] {
+        for k in 2..12_u16 {
+            let z: Vec<f32> = (0..k)
+                .map(|i| scale * (f32::from(i) * 1.7 + f32::from(k)).sin())
+                .collect();
+            let mut theta = z.clone();
+            theta.resize(2 * z.len(), 0.0);
+            let network = Builder::<f32>::new(1)
+                .dense(z.len(), Softmax)
+                .with_theta(&theta)
+                .unwrap();
+            // The target is the largest z, so that the cost is ln Σ e^(z − max z).
+            let max = z.iter().copied().fold(f32::MIN, f32::max);
+            let x = DMatrix::repeat(1, 1, 0.0);
+            let y = DMatrix::from_fn(z.len(), 1, |i, _| f32::from(u8::from(z[i] == max)));
+            let examples = Examples::new(&x, &y).unwrap();
+            let objective = Objective::new(CategoricalCrossEntropy);
+            let found = f64::from(network.cost(&examples, &objective).unwrap());
+            let sum: f64 = z
+                .iter()
+                .map(|&z| (f64::from(z) - f64::from(max)).exp())
+                .sum();
+            let size = z.iter().fold(0.0_f32, |size, z| size.max(z.abs()));
+            let ulp = f64::from(f32::from_bits(size.to_bits() + 1) - size);
+            // Between log-sum-exp and the cost there is one subtraction, of z itself.
+            let error = (found - sum.ln()).abs();
+            assert!(
+                error <= 4.0 * ulp.max(6e-8),
+                "{k} of {scale}: {error:e}, ulp {ulp:e}"
+            );
+        }
+    }
+}
