@@ -13,7 +13,7 @@ use backprop::{
     Initialization, Network, Objective, SquaredError, Workspace, rng,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 struct Counting;
 
@@ -89,7 +89,7 @@ const CASES: &[Case] = &[
     ),
 ];
 
-/// The allocations of 10 rounds of every call, after 3 rounds in which everything may grow; the least of three measurements.
+/// The allocations of 10 rounds of every call, after 3 rounds in which everything may grow.
 fn allocations<T: RealField + Copy>(case: &Case, m: usize) -> usize {
     let (sizes, hidden, output, cost, _) = *case;
     let mut builder = Network::<T>::builder(sizes[0]);
@@ -131,14 +131,27 @@ fn allocations<T: RealField + Copy>(case: &Case, m: usize) -> usize {
         network.cost_into(&examples, &objective, a).unwrap();
     };
     (0..3).for_each(|_| round());
-    // A thread of the pool allocates once, when it takes work from another for the first time, which may be late. What a step
-    // allocates is there in every measurement.
-    let mut measured = || {
-        let before = COUNT.load(Ordering::Relaxed);
-        (0..10).for_each(|_| round());
-        COUNT.load(Ordering::Relaxed) - before
-    };
-    (0..3).map(|_| measured()).min().unwrap()
+    let before = COUNT.load(Ordering::Relaxed);
+    (0..10).for_each(|_| round());
+    COUNT.load(Ordering::Relaxed) - before
+}
+
+/// A thread of a pool allocates when it takes work from another for the first time. Here each waits until another has taken some.
+fn let_every_thread_steal(pool: &rayon::ThreadPool) {
+    for thread in 0..pool.current_num_threads() {
+        pool.broadcast(|context| {
+            if context.index() != thread || context.num_threads() == 1 {
+                return; // free to steal
+            }
+            let taken = AtomicBool::new(false);
+            let wait = || {
+                while !taken.load(Ordering::Acquire) {
+                    std::thread::yield_now();
+                }
+            };
+            rayon::join(wait, || taken.store(true, Ordering::Release));
+        });
+    }
 }
 
 /// One test, so that nothing else of this process allocates meanwhile.
@@ -146,7 +159,9 @@ fn allocations<T: RealField + Copy>(case: &Case, m: usize) -> usize {
 fn nothing_is_allocated_after_the_first_call() {
     for threads in [1, 2] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-        pool.build().unwrap().install(|| {
+        let pool = pool.build().unwrap();
+        let_every_thread_steal(&pool);
+        pool.install(|| {
             for case in CASES {
                 for &m in case.4 {
                     let what = format!("{:?}, m = {m}, {threads} threads", case.0);

@@ -89,7 +89,7 @@ fn block<T>(rows: usize, depth: usize) -> (usize, usize) {
 pub(super) fn scratch<T>(rows: usize, columns: usize, depth: usize) -> usize {
     let (block_rows, block_depth) = block::<T>(rows, depth);
     let each = block_rows * block_depth + (block_depth * columns).min(PACKED_B);
-    each * parts(rows, columns, depth)
+    each * parts::<T>(rows, columns, depth)
 }
 
 impl<T: Fast> Operation<T> for Product<T> {

@@ -8,8 +8,14 @@ use super::tile::Start;
 use super::vector::{Fast, dispatch};
 use crate::scalar::Scalar;
 
-/// The operations of a product from which on it is shared out over threads: less takes no longer than waking one.
-const SHARED: usize = 3_000_000;
+/// The operations of a product from which on it is shared out over threads: less takes no longer than waking one and moving the
+/// operands to its cache, which `f64` has twice as many bytes of.
+const fn shared<T>() -> usize {
+    match size_of::<T>() {
+        4 => 3_000_000,
+        _ => 16_000_000,
+    }
+}
 
 /// The multiplications up to which the plain loop is done before a register has been filled.
 const TINY: usize = 64;
@@ -37,12 +43,12 @@ pub(super) unsafe fn multiply<T: Scalar>(product: Product<T>) -> bool {
 }
 
 /// How many parts a product of these sizes is computed in: the results are the same for any number.
-pub(super) fn parts(rows: usize, columns: usize, depth: usize) -> usize {
+pub(super) fn parts<T>(rows: usize, columns: usize, depth: usize) -> usize {
     let operations = 2 * rows * columns * depth;
-    if operations < SHARED || (rows < 128 && columns < 48) {
+    if operations < shared::<T>() || (rows < 128 && columns < 48) {
         return 1;
     }
-    threads().min(operations / (SHARED / 2))
+    threads().min(operations / (shared::<T>() / 2))
 }
 
 impl<T: Fast> Product<T> {
@@ -50,7 +56,7 @@ impl<T: Fast> Product<T> {
     /// That of [`multiply`].
     pub(super) unsafe fn share(self) {
         // SAFETY: passed on.
-        unsafe { self.split(parts(self.rows, self.columns, self.depth)) }
+        unsafe { self.split(parts::<T>(self.rows, self.columns, self.depth)) }
     }
 
     /// Cuts the rows or the columns of C in two until there are as many parts as asked for, each with its share of the room.
