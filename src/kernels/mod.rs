@@ -180,6 +180,12 @@ pub(crate) fn room_for<T: Scalar>(units: usize, inputs: usize, examples: usize) 
     if !is_fast::<T>() {
         return 0;
     }
+    // Sizes that no memory holds are refused as such, not by an overflow here.
+    let entries = units.max(1).checked_mul(inputs.max(1));
+    let all = entries.and_then(|entries| entries.checked_mul(examples.max(1)));
+    if all.is_none_or(|all| all > usize::MAX >> 12) {
+        return usize::MAX;
+    }
     let (height, width) = match swap_outer::<T>(units, inputs) {
         true => (inputs, units),
         false => (units, inputs),

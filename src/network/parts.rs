@@ -60,9 +60,10 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         if m < 2 * least || self.parameters() > PART_PARAMETERS || layout.couples_examples() {
             return m;
         }
-        let units: usize = layout.layers().iter().map(|sizes| sizes.outputs).sum();
-        let entries = layout.inputs() + 2 * (units + layout.widest());
-        let bytes = entries * size_of::<T>();
+        let outputs = layout.layers().iter().map(|sizes| sizes.outputs);
+        let units = outputs.fold(layout.widest(), usize::saturating_add);
+        let entries = units.saturating_mul(2).saturating_add(layout.inputs());
+        let bytes = entries.saturating_mul(size_of::<T>());
         let fits = (PART_BYTES / bytes).clamp(least, most);
         // An even number of parts, and all of one size: two threads have as much to do.
         let parts = m.div_ceil(fits).next_multiple_of(2);
