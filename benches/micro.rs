@@ -115,6 +115,7 @@ struct Pass<T: Scalar> {
     delta: DMatrix<T>,
     gradient: Vec<T>,
     input_delta: DMatrix<T>,
+    scratch: Vec<T>,
 }
 
 impl<T: Scalar> Pass<T> {
@@ -134,6 +135,7 @@ impl<T: Scalar> Pass<T> {
             delta: values(outputs, examples),
             gradient: vec![T::zero(); outputs * (inputs + 1)],
             input_delta: DMatrix::zeros(inputs, examples),
+            scratch: vec![T::zero(); Layer::<T>::scratch_len(&layer, examples)],
         }
     }
 }
@@ -143,12 +145,9 @@ fn dense_forward<T: Scalar>(bencher: Bencher<'_, '_>, shape: &Shape) {
     let mut p = Pass::<T>::new(shape);
     bencher.bench_local(|| {
         let input = black_box(p.input.as_view());
-        p.layer.forward(Forward::new(
-            &p.theta,
-            input,
-            p.output.as_view_mut(),
-            &mut p.cache,
-        ));
+        let mut pass = Forward::new(&p.theta, input, p.output.as_view_mut(), &mut p.cache);
+        pass.scratch = &mut p.scratch;
+        p.layer.forward(pass);
         black_box(p.output.as_slice().first());
     });
 }
@@ -166,6 +165,7 @@ fn dense_backward<T: Scalar>(bencher: Bencher<'_, '_>, shape: &Shape) {
         let input = black_box(p.input.as_view());
         let delta = p.delta.as_view_mut();
         let mut pass = Backward::new(&p.theta, input, p.output.as_view(), &p.cache, delta);
+        pass.scratch = &mut p.scratch;
         pass.gradient = Some(&mut p.gradient);
         pass.input_delta = Some(p.input_delta.as_view_mut());
         p.layer.backward(pass);

@@ -86,6 +86,8 @@ pub(crate) struct Part<T> {
 pub(crate) struct Buffers<T> {
     pub(crate) output: Vec<T>,
     pub(crate) cache: Vec<T>,
+    /// The layer's own part of the scratch: with more, the threads of another layer could decide how its products are computed.
+    pub(crate) scratch: usize,
     rows: usize,
 }
 
@@ -181,9 +183,9 @@ impl<T: Scalar> Workspace<T> {
     ) -> Result<(), Error> {
         let (parts, size, examples) = sizes;
         // Scratch is for each thread that may share a product.
-        let threads = match size.saturating_mul(layout.parameters()) {
-            ..1_000_000 => 1,
-            _ => parallel::threads(),
+        let threads = match parallel::is_worth_a_thread(size, layout.parameters()) {
+            true => parallel::threads(),
+            false => 1,
         };
         if let Some(fitted) = &self.fitted
             && (fitted.sizes, fitted.wants, fitted.threads) == (sizes, wants, threads)
@@ -196,8 +198,13 @@ impl<T: Scalar> Workspace<T> {
         if self.parts.len() < parts {
             self.parts.resize_with(parts, Part::new);
         }
+        // The last part may have fewer examples.
+        let last = match examples % size.max(1) {
+            0 => size,
+            last => last,
+        };
         for part in &mut self.parts[..parts] {
-            part.fit(layout, layers, size, wants.backward)?;
+            part.fit(layout, layers, (size, last), wants.backward)?;
             if wants.backward {
                 part.fit_deltas(layout, size)?;
             }
@@ -239,13 +246,14 @@ impl<T: Scalar> Part<T> {
         &mut self,
         layout: &Layout,
         layers: &[L],
-        examples: usize,
+        (examples, last): (usize, usize),
         backward: bool,
     ) -> Result<(), Error> {
         let hidden = layers.len() - 1;
         self.layers.resize_with(layers.len(), || Buffers {
             output: Vec::new(),
             cache: Vec::new(),
+            scratch: 0,
             rows: 1,
         });
         let mut scratch = 0;
@@ -256,10 +264,11 @@ impl<T: Scalar> Part<T> {
             buffers.rows = sizes.outputs;
             let cache = match sizes.fused.filter(|_| backward && l < hidden) {
                 Some(dense) => dense.fused_cache_len(examples),
-                None => layer.cache_len(examples),
+                None => layer.cache_len(examples).max(layer.cache_len(last)),
             };
             resize(&mut buffers.cache, "a layer's cache", (cache, 1), T::zero())?;
-            scratch = scratch.max(layer.scratch_len(examples));
+            buffers.scratch = layer.scratch_len(examples);
+            scratch = scratch.max(buffers.scratch);
         }
         resize(&mut self.scratch, "the scratch", (scratch, 1), T::zero())
     }

@@ -192,16 +192,20 @@ impl GradientCheck {
     ) -> Result<Report, Error> {
         let (n, s, m, p) = (layout.inputs(), layout.outputs(), x.ncols(), theta.len());
         // Tried once with an error in place of an abort, as the pass of a network is; then the sizes are known to be sound.
-        let cache_len = layer.cache_len(m);
+        let (cache_len, scratch_len) = (layer.cache_len(m), layer.scratch_len(m));
         drop(allocate::<T>("a layer's output", (s, m), nan())?);
         drop(allocate::<T>("a layer's cache", (cache_len, 1), nan())?);
+        drop(allocate::<T>("the scratch", (scratch_len, 1), nan())?);
         let r = cotangent(s, m, self.seed);
         let forward = |point: &[T]| {
             let (theta, x) = point.split_at(p);
             let mut output = DMatrix::repeat(s, m, nan());
             let mut cache = vec![nan(); cache_len];
             let input = DMatrixView::from_slice(x, n, m);
-            layer.forward(Forward::new(theta, input, output.as_view_mut(), &mut cache));
+            let mut pass = Forward::new(theta, input, output.as_view_mut(), &mut cache);
+            let mut scratch = vec![nan(); scratch_len];
+            pass.scratch = &mut scratch;
+            layer.forward(pass);
             (output, cache)
         };
         let value = |point: &[T]| {
@@ -227,6 +231,8 @@ impl GradientCheck {
             &cache,
             delta.as_view_mut(),
         );
+        let mut scratch = vec![nan(); scratch_len];
+        pass.scratch = &mut scratch;
         pass.linked = linked;
         pass.gradient = Some(of_theta);
         pass.input_delta = Some(DMatrixViewMut::from_slice(of_x, n, m));

@@ -31,16 +31,32 @@ pub(super) trait Activation<R>: Copy {
     /// Whether an entry costs so little that a tail is best done entry by entry.
     const CHEAP: bool = false;
 
-    fn at<const FMA: bool>(self, z: R) -> (R, R);
+    /// Whether [`second`](Self::second) makes use of the first stage.
+    const STAGED: bool = false;
+
+    /// The first stage, of many entries before their second: a loop over one long chain of operations alone waits for most of them.
+    #[inline(always)]
+    fn first<const FMA: bool>(self, z: R) -> R {
+        z
+    }
+
+    fn second<const FMA: bool>(self, z: R, first: R) -> (R, R);
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Sigmoid;
 
 impl<R: Real> Activation<R> for Sigmoid {
+    const STAGED: bool = true;
+
     #[inline(always)]
-    fn at<const FMA: bool>(self, z: R) -> (R, R) {
-        let (a, opposite) = functions::sigmoids::<R, FMA>(z);
+    fn first<const FMA: bool>(self, z: R) -> R {
+        functions::exp_of_minus_size::<R, FMA>(z)
+    }
+
+    #[inline(always)]
+    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R) {
+        let (a, opposite) = functions::sigmoids_of_exp::<R, FMA>(z, e);
         (a, a * opposite)
     }
 }
@@ -49,9 +65,16 @@ impl<R: Real> Activation<R> for Sigmoid {
 pub(super) struct Tanh;
 
 impl<R: Real> Activation<R> for Tanh {
+    const STAGED: bool = true;
+
     #[inline(always)]
-    fn at<const FMA: bool>(self, z: R) -> (R, R) {
-        functions::tanh::<R, FMA>(z)
+    fn first<const FMA: bool>(self, z: R) -> R {
+        functions::exp_of_minus_size::<R, FMA>(z + z)
+    }
+
+    #[inline(always)]
+    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R) {
+        functions::tanh_of_exp::<R, FMA>(z, e)
     }
 }
 
@@ -65,7 +88,7 @@ impl<R: Real> Activation<R> for LeakyRelu<R> {
     const CHEAP: bool = true;
 
     #[inline(always)]
-    fn at<const FMA: bool>(self, z: R) -> (R, R) {
+    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R) {
         let a = if z > R::ZERO { z } else { self.slope * z };
         (a, step(z, R::ONE, self.slope))
     }
@@ -78,7 +101,7 @@ impl<R: Real> Activation<R> for Relu {
     const CHEAP: bool = true;
 
     #[inline(always)]
-    fn at<const FMA: bool>(self, z: R) -> (R, R) {
+    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R) {
         // `z <= 0` is false for NaN, which `max` would swallow.
         let a = if z <= R::ZERO { R::ZERO } else { z };
         (a, step(z, R::ONE, R::ZERO))
@@ -93,7 +116,7 @@ pub(super) struct Elu<R> {
 
 impl<R: Real> Activation<R> for Elu<R> {
     #[inline(always)]
-    fn at<const FMA: bool>(self, z: R) -> (R, R) {
+    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R) {
         let below = if z > R::ZERO { R::ZERO } else { z };
         let (exp, exp_m1) = functions::exp_and_exp_m1::<R, FMA>(below);
         if z > R::ZERO {
@@ -108,9 +131,16 @@ impl<R: Real> Activation<R> for Elu<R> {
 pub(super) struct Softplus;
 
 impl<R: Real> Activation<R> for Softplus {
+    const STAGED: bool = true;
+
     #[inline(always)]
-    fn at<const FMA: bool>(self, z: R) -> (R, R) {
-        functions::softplus::<R, FMA>(z)
+    fn first<const FMA: bool>(self, z: R) -> R {
+        functions::exp_of_minus_size::<R, FMA>(z)
+    }
+
+    #[inline(always)]
+    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R) {
+        functions::softplus_of_exp::<R, FMA>(z, e)
     }
 }
 
@@ -119,7 +149,7 @@ pub(super) struct Softsign;
 
 impl<R: Real> Activation<R> for Softsign {
     #[inline(always)]
-    fn at<const FMA: bool>(self, z: R) -> (R, R) {
+    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R) {
         let under = R::ONE + z.size();
         let d = R::ONE / under;
         (z / under, d * d)
@@ -135,7 +165,7 @@ const GELU_CUBIC: f64 = 0.044_715;
 
 impl<R: Real> Activation<R> for GeluTanh {
     #[inline(always)]
-    fn at<const FMA: bool>(self, z: R) -> (R, R) {
+    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R) {
         let square = z * z;
         let twice_u = R::of(2.0 * GELU_SCALE) * z * (R::ONE + R::of(GELU_CUBIC) * square);
         // σ is 0 or 1 for large |z|, and has been for long before z³ overflows.
@@ -155,9 +185,16 @@ impl<R: Real> Activation<R> for GeluTanh {
 pub(super) struct Silu;
 
 impl<R: Real> Activation<R> for Silu {
+    const STAGED: bool = true;
+
     #[inline(always)]
-    fn at<const FMA: bool>(self, z: R) -> (R, R) {
-        let (a, opposite) = functions::sigmoids::<R, FMA>(z);
+    fn first<const FMA: bool>(self, z: R) -> R {
+        functions::exp_of_minus_size::<R, FMA>(z)
+    }
+
+    #[inline(always)]
+    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R) {
+        let (a, opposite) = functions::sigmoids_of_exp::<R, FMA>(z, e);
         (z * a, a * (R::ONE + z * opposite))
     }
 }
@@ -166,9 +203,16 @@ impl<R: Real> Activation<R> for Silu {
 pub(super) struct Mish;
 
 impl<R: Real> Activation<R> for Mish {
+    const STAGED: bool = true;
+
     #[inline(always)]
-    fn at<const FMA: bool>(self, z: R) -> (R, R) {
-        functions::mish::<R, FMA>(z)
+    fn first<const FMA: bool>(self, z: R) -> R {
+        functions::exp_of_minus_size::<R, FMA>(z)
+    }
+
+    #[inline(always)]
+    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R) {
+        functions::mish_of_exp::<R, FMA>(z, e)
     }
 }
 
@@ -179,7 +223,7 @@ impl<R: Real> Activation<R> for HardTanh {
     const CHEAP: bool = true;
 
     #[inline(always)]
-    fn at<const FMA: bool>(self, z: R) -> (R, R) {
+    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R) {
         let a = if z <= -R::ONE { -R::ONE } else { z };
         let a = if z >= R::ONE { R::ONE } else { a };
         let slope = if z.size() >= R::ONE { R::ZERO } else { z };
@@ -192,7 +236,7 @@ pub(super) struct Exponential;
 
 impl<R: Real> Activation<R> for Exponential {
     #[inline(always)]
-    fn at<const FMA: bool>(self, z: R) -> (R, R) {
+    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R) {
         let a = functions::exp::<R, FMA>(z);
         (a, a)
     }

@@ -4,12 +4,10 @@
 //! Matrices are slices of columns of `rows` units, one an example. The transcendental functions run over many
 //! columns at once, so that it does not matter how short a column is.
 
-use super::cast::{cast, cast_mut};
-use super::compiled::{F32, F64};
+use super::compiled::table;
 use super::elementwise::MAX_WIDTH;
 use super::functions::{self, Real};
-use super::launch::{Kernel, launch, whole_registers};
-use super::level::{Level, level};
+use super::launch::{Kernel, head_length, launch};
 use super::softmax::{largest, total, total_of};
 use crate::scalar::Scalar;
 
@@ -56,16 +54,6 @@ impl<R: Real> Pair<R> for SquaredError {
     }
 }
 
-/// How many of the entries a loop does by itself; the tail after them goes through padded blocks.
-#[inline(always)]
-fn head_length<R: Real, F: Pair<R>>(length: usize) -> usize {
-    if F::CHEAP {
-        length
-    } else {
-        whole_registers::<R>(length)
-    }
-}
-
 /// a ← f(x, y).
 struct Zip<'a, R, F> {
     function: F,
@@ -78,7 +66,7 @@ impl<R: Real, F: Pair<R>> Kernel<R> for Zip<'_, R, F> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self, a: &mut [R], _: &mut [R]) {
-        let n = head_length::<R, F>(a.len());
+        let n = head_length::<R>(F::CHEAP, a.len());
         let pairs = self.x[..n].iter().zip(&self.y[..n]);
         for (a, (&x, &y)) in a[..n].iter_mut().zip(pairs) {
             *a = self.function.at::<FMA>(x, y);
@@ -87,12 +75,12 @@ impl<R: Real, F: Pair<R>> Kernel<R> for Zip<'_, R, F> {
 }
 
 /// out = f(x, y), all of one length; a tail that fills no register goes through padded blocks.
-pub(super) fn zip<R: Real, F: Pair<R>>(level: Level, function: F, x: &[R], y: &[R], out: &mut [R]) {
+pub(super) fn zip<R: Real, F: Pair<R>>(function: F, x: &[R], y: &[R], out: &mut [R]) {
     assert!(x.len() == out.len() && y.len() == out.len());
-    let head = head_length::<R, F>(out.len());
+    let head = head_length::<R>(F::CHEAP, out.len());
     let (out, tail) = out.split_at_mut(head);
     if !out.is_empty() {
-        launch(level, Zip { function, x, y }, out, &mut []);
+        launch(Zip { function, x, y }, out, &mut []);
     }
     if !tail.is_empty() {
         let mut blocks = [[R::ZERO; MAX_WIDTH]; 3];
@@ -100,19 +88,13 @@ pub(super) fn zip<R: Real, F: Pair<R>>(level: Level, function: F, x: &[R], y: &[
         xs[..tail.len()].copy_from_slice(&x[head..]);
         ys[..tail.len()].copy_from_slice(&y[head..]);
         let (x, y) = (&xs[..], &ys[..]);
-        launch(
-            level,
-            Zip { function, x, y },
-            &mut outs[..R::WIDTH],
-            &mut [],
-        );
+        launch(Zip { function, x, y }, &mut outs[..R::WIDTH], &mut []);
         tail.copy_from_slice(&outs[..tail.len()]);
     }
 }
 
 /// values[k] = Σᵢ f(xᵢₖ, yᵢₖ).
 pub(super) fn sum_over_units<R: Real, F: Pair<R>>(
-    level: Level,
     function: F,
     rows: usize,
     (x, y): (&[R], &[R]),
@@ -120,7 +102,7 @@ pub(super) fn sum_over_units<R: Real, F: Pair<R>>(
 ) {
     assert!(x.len() == rows * values.len() && y.len() == x.len());
     if rows == 1 {
-        return zip(level, function, x, y, values);
+        return zip(function, x, y, values);
     }
     values.fill(R::ZERO);
     if rows == 0 {
@@ -138,7 +120,7 @@ pub(super) fn sum_over_units<R: Real, F: Pair<R>>(
     for ((x, y), values) in pairs.zip(values.chunks_mut(columns)) {
         for (x, y) in x.chunks(columns * part).zip(y.chunks(columns * part)) {
             let costs = &mut block[..x.len()];
-            zip(level, function, x, y, costs);
+            zip(function, x, y, costs);
             for (value, costs) in values.iter_mut().zip(costs.chunks(part)) {
                 *value += total(costs);
             }
@@ -149,43 +131,31 @@ pub(super) fn sum_over_units<R: Real, F: Pair<R>>(
 /// values[k] = Σᵢ max(z, 0) − y z + ln(1 + e^(−|z|)), the cross-entropy of a = σ(z).
 #[must_use]
 pub(crate) fn cross_entropy<T: Scalar>(rows: usize, z: &[T], y: &[T], values: &mut [T]) -> bool {
-    if let (Some(z), Some(y), Some(values)) = (cast::<T, f32>(z), cast(y), cast_mut(values)) {
-        (F32.cross_entropy)(level(), rows, (z, y), values);
-        return true;
-    }
-    if let (Some(z), Some(y), Some(values)) = (cast::<T, f64>(z), cast(y), cast_mut(values)) {
-        (F64.cross_entropy)(level(), rows, (z, y), values);
-        return true;
-    }
-    false
+    let Some(table) = table::<T>() else {
+        return false;
+    };
+    (table.cross_entropy)(rows, (z, y), values);
+    true
 }
 
 /// δ = σ(z) − y, whose digits do not cancel where σ(z) is near a y of 0 or 1.
 #[must_use]
 pub(crate) fn cross_entropy_delta<T: Scalar>(z: &[T], y: &[T], delta: &mut [T]) -> bool {
-    if let (Some(z), Some(y), Some(delta)) = (cast::<T, f32>(z), cast(y), cast_mut(delta)) {
-        (F32.cross_entropy_delta)(level(), z, y, delta);
-        return true;
-    }
-    if let (Some(z), Some(y), Some(delta)) = (cast::<T, f64>(z), cast(y), cast_mut(delta)) {
-        (F64.cross_entropy_delta)(level(), z, y, delta);
-        return true;
-    }
-    false
+    let Some(table) = table::<T>() else {
+        return false;
+    };
+    (table.cross_entropy_delta)(z, y, delta);
+    true
 }
 
 /// values[k] = ½ Σᵢ (a − y)².
 #[must_use]
 pub(crate) fn squared_error<T: Scalar>(rows: usize, a: &[T], y: &[T], values: &mut [T]) -> bool {
-    if let (Some(a), Some(y), Some(values)) = (cast::<T, f32>(a), cast(y), cast_mut(values)) {
-        (F32.squared_error)(level(), rows, (a, y), values);
-        return true;
-    }
-    if let (Some(a), Some(y), Some(values)) = (cast::<T, f64>(a), cast(y), cast_mut(values)) {
-        (F64.squared_error)(level(), rows, (a, y), values);
-        return true;
-    }
-    false
+    let Some(table) = table::<T>() else {
+        return false;
+    };
+    (table.squared_error)(rows, (a, y), values);
+    true
 }
 
 /// Writes the costs of the columns of `rows` units.
@@ -248,7 +218,6 @@ fn unless_near_one<R: Real>(a: R, x: R) -> R {
 }
 
 pub(super) fn categorical_at<R: Real>(
-    level: Level,
     rows: usize,
     (z, a, y): (&[R], &[R], &[R]),
     values: &mut [R],
@@ -257,7 +226,7 @@ pub(super) fn categorical_at<R: Real>(
     if rows == 0 {
         return values.fill(R::ZERO);
     }
-    launch(level, Categorical { rows, z, a, y }, values, &mut []);
+    launch(Categorical { rows, z, a, y }, values, &mut []);
 }
 
 /// values[k] = Σᵢ yᵢ (ln Σⱼ e^(zⱼ) − zᵢ), the categorical cross-entropy of a = softmax(z).
@@ -269,19 +238,11 @@ pub(crate) fn categorical<T: Scalar>(
     y: &[T],
     values: &mut [T],
 ) -> bool {
-    if let (Some(z), Some(a), Some(y), Some(values)) =
-        (cast::<T, f32>(z), cast(a), cast(y), cast_mut(values))
-    {
-        (F32.categorical)(level(), rows, (z, a, y), values);
-        return true;
-    }
-    if let (Some(z), Some(a), Some(y), Some(values)) =
-        (cast::<T, f64>(z), cast(a), cast(y), cast_mut(values))
-    {
-        (F64.categorical)(level(), rows, (z, a, y), values);
-        return true;
-    }
-    false
+    let Some(table) = table::<T>() else {
+        return false;
+    };
+    (table.categorical)(rows, (z, a, y), values);
+    true
 }
 
 /// Writes the δ of the columns of `rows` units.
@@ -313,30 +274,21 @@ impl<R: Real> Kernel<R> for CategoricalDelta<'_, R> {
     }
 }
 
-pub(super) fn categorical_delta_at<R: Real>(
-    level: Level,
-    rows: usize,
-    (a, y): (&[R], &[R]),
-    delta: &mut [R],
-) {
+pub(super) fn categorical_delta_at<R: Real>(rows: usize, (a, y): (&[R], &[R]), delta: &mut [R]) {
     assert!(a.len() == delta.len() && y.len() == delta.len());
     if rows > 0 {
-        launch(level, CategoricalDelta { rows, a, y }, delta, &mut []);
+        launch(CategoricalDelta { rows, a, y }, delta, &mut []);
     }
 }
 
 /// δᵢ = aᵢ Σⱼ≠ᵢ yⱼ − yᵢ Σⱼ≠ᵢ aⱼ: aᵢ Σy − yᵢ of a softmax, of which nothing cancels.
 #[must_use]
 pub(crate) fn categorical_delta<T: Scalar>(rows: usize, a: &[T], y: &[T], delta: &mut [T]) -> bool {
-    if let (Some(a), Some(y), Some(delta)) = (cast::<T, f32>(a), cast(y), cast_mut(delta)) {
-        (F32.categorical_delta)(level(), rows, (a, y), delta);
-        return true;
-    }
-    if let (Some(a), Some(y), Some(delta)) = (cast::<T, f64>(a), cast(y), cast_mut(delta)) {
-        (F64.categorical_delta)(level(), rows, (a, y), delta);
-        return true;
-    }
-    false
+    let Some(table) = table::<T>() else {
+        return false;
+    };
+    (table.categorical_delta)(rows, (a, y), delta);
+    true
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Softmax and the costs against the plain loops, which are those of a dual number's real part.
 
-use super::super::level::available;
+use super::super::level::at_every_level;
 use super::super::softmax::{softmax, softmax_at};
 use super::*;
 use crate::activation::{Activation as _, AnyActivation};
@@ -96,56 +96,58 @@ fn assert_close<R: Real + Into<f64>>(found: &[R], expected: &[f64], units: f64, 
 }
 
 fn equal_the_plain_loops<R: Real + Into<f64>>() {
-    for (level, (rows, columns)) in available().flat_map(|l| SHAPES.map(|shape| (l, shape))) {
-        let case = Case::new(rows, columns);
-        let name = |what: &str| format!("{what} of {rows} x {columns}, {level:?}");
-        let (z, y): (Vec<R>, Vec<R>) = (of(&case.z), of(&case.y));
-        // Roundings that add up in a column.
-        let units = 16.0 + (case.rows as f64).sqrt();
-        let outputs = || vec![R::of(7.0); columns];
-        let entries = || vec![R::of(7.0); rows * columns];
+    at_every_level(|level| {
+        for (rows, columns) in SHAPES {
+            let case = Case::new(rows, columns);
+            let name = |what: &str| format!("{what} of {rows} x {columns}, {level:?}");
+            let (z, y): (Vec<R>, Vec<R>) = (of(&case.z), of(&case.y));
+            // Roundings that add up in a column.
+            let units = 16.0 + (case.rows as f64).sqrt();
+            let outputs = || vec![R::of(7.0); columns];
+            let entries = || vec![R::of(7.0); rows * columns];
 
-        let mut a = z.clone();
-        softmax_at(level, rows, &mut a);
-        let expected: Vec<f64> = case.a.iter().map(|a| a.re).collect();
-        assert_close(&a, &expected, units, &name("softmax"));
+            let mut a = z.clone();
+            softmax_at(rows, &mut a);
+            let expected: Vec<f64> = case.a.iter().map(|a| a.re).collect();
+            assert_close(&a, &expected, units, &name("softmax"));
 
-        let [values, delta] = case.plain(AnyCost::CategoricalCrossEntropy, &case.a);
-        let mut found = outputs();
-        categorical_at(level, rows, (&z, &a, &y), &mut found);
-        assert_close(&found, &values, units, &name("categorical"));
-        let mut found = entries();
-        categorical_delta_at(level, rows, (&a, &y), &mut found);
-        // Soft targets can be near the outputs: then digits are lost in any order.
-        let soft = |i: &usize| i / rows.max(1) % 3 == 2;
-        let (near, far): (Vec<_>, Vec<_>) = (0..found.len()).partition(soft);
-        let near: f64 = near
-            .iter()
-            .map(|&i| (found[i].into() - delta[i]).abs())
-            .fold(0.0, f64::max);
-        assert!(
-            near <= units * epsilon::<R>(),
-            "{}: {near}",
-            name("categorical delta")
-        );
-        let found: Vec<R> = far.iter().map(|&i| found[i]).collect();
-        let delta: Vec<f64> = far.iter().map(|&i| delta[i]).collect();
-        assert_close(&found, &delta, 4.0 * units, &name("categorical delta"));
+            let [values, delta] = case.plain(AnyCost::CategoricalCrossEntropy, &case.a);
+            let mut found = outputs();
+            categorical_at(rows, (&z, &a, &y), &mut found);
+            assert_close(&found, &values, units, &name("categorical"));
+            let mut found = entries();
+            categorical_delta_at(rows, (&a, &y), &mut found);
+            // Soft targets can be near the outputs: then digits are lost in any order.
+            let soft = |i: &usize| i / rows.max(1) % 3 == 2;
+            let (near, far): (Vec<_>, Vec<_>) = (0..found.len()).partition(soft);
+            let near: f64 = near
+                .iter()
+                .map(|&i| (found[i].into() - delta[i]).abs())
+                .fold(0.0, f64::max);
+            assert!(
+                near <= units * epsilon::<R>(),
+                "{}: {near}",
+                name("categorical delta")
+            );
+            let found: Vec<R> = far.iter().map(|&i| found[i]).collect();
+            let delta: Vec<f64> = far.iter().map(|&i| delta[i]).collect();
+            assert_close(&found, &delta, 4.0 * units, &name("categorical delta"));
 
-        let [values, delta] = case.plain(AnyCost::CrossEntropy, &case.a);
-        let mut found = outputs();
-        sum_over_units(level, CrossEntropy, rows, (&z, &y), &mut found);
-        assert_close(&found, &values, units, &name("cross-entropy"));
-        let mut found = entries();
-        zip(level, CrossEntropyDelta, &z, &y, &mut found);
-        assert_close(&found, &delta, units, &name("cross-entropy delta"));
+            let [values, delta] = case.plain(AnyCost::CrossEntropy, &case.a);
+            let mut found = outputs();
+            sum_over_units(CrossEntropy, rows, (&z, &y), &mut found);
+            assert_close(&found, &values, units, &name("cross-entropy"));
+            let mut found = entries();
+            zip(CrossEntropyDelta, &z, &y, &mut found);
+            assert_close(&found, &delta, units, &name("cross-entropy delta"));
 
-        // Of z, so that the differences are of all sizes and exact.
-        let [values, _] = case.plain(AnyCost::SquaredError, &case.z);
-        let mut found = outputs();
-        sum_over_units(level, SquaredError, rows, (&z, &y), &mut found);
-        assert_close(&found, &values, units, &name("squared error"));
-    }
+            // Of z, so that the differences are of all sizes and exact.
+            let [values, _] = case.plain(AnyCost::SquaredError, &case.z);
+            let mut found = outputs();
+            sum_over_units(SquaredError, rows, (&z, &y), &mut found);
+            assert_close(&found, &values, units, &name("squared error"));
+        }
+    });
 }
 
 #[test]
@@ -157,62 +159,62 @@ fn softmax_and_costs_equal_the_plain_loops() {
 /// The costs from z = ±800, where σ has rounded, at lengths on both sides of a register.
 #[test]
 fn saturated_digits_are_kept() {
-    for level in available() {
+    at_every_level(|_| {
         for length in [1, 7, 8, 9, 17] {
             let pair = |z: f64, y: f64| (vec![z; length], vec![y; length]);
             let mut out = vec![7.0; length];
             let (z, y) = pair(40.0, 1.0);
-            zip(level, CrossEntropyDelta, &z, &y, &mut out);
+            zip(CrossEntropyDelta, &z, &y, &mut out);
             let expected = -(-40.0_f64).exp();
             assert!(out.iter().all(|d| (d / expected - 1.0).abs() < 1e-15));
-            sum_over_units(level, CrossEntropy, 1, (&z, &y), &mut out);
+            sum_over_units(CrossEntropy, 1, (&z, &y), &mut out);
             assert!(out.iter().all(|c| (c / -expected - 1.0).abs() < 1e-15));
             let (z, y) = pair(-800.0, 1.0);
-            sum_over_units(level, CrossEntropy, 1, (&z, &y), &mut out);
+            sum_over_units(CrossEntropy, 1, (&z, &y), &mut out);
             assert!(out.iter().all(|&c| c == 800.0));
             let (z, y) = pair(f64::NAN, 1.0);
-            sum_over_units(level, CrossEntropy, 1, (&z, &y), &mut out);
+            sum_over_units(CrossEntropy, 1, (&z, &y), &mut out);
             assert!(out.iter().all(|c| c.is_nan()));
         }
-    }
+    });
 }
 
 /// ln Σ e^z − max z over the whole range of the largest output, from 1/K to 1.
 #[test]
 fn the_log_of_the_sum_has_its_digits() {
-    for level in available() {
+    at_every_level(|level| {
         for i in 0..2_000 {
             let gap = 0.01 * f64::from(i);
             let z = [-gap, 0.0, -2.0 * gap, -gap];
             let mut a = z;
-            softmax_at(level, 4, &mut a);
+            softmax_at(4, &mut a);
             let mut value = [7.0];
             let y = [0.0, 1.0, 0.0, 0.0];
-            categorical_at(level, 4, (&z, &a, &y), &mut value);
+            categorical_at(4, (&z, &a, &y), &mut value);
             let others = 2.0 * (-gap).exp() + (-2.0 * gap).exp();
             let expected = others.ln_1p();
             let error = (value[0] / expected - 1.0).abs() / f64::EPSILON;
             assert!(error < 6.0, "{level:?}, {gap}: {error} units");
         }
-    }
+    });
 }
 
 /// What is not a number reaches the cost of its own column and no other.
 #[test]
 fn nan_stays_in_its_column() {
-    for level in available() {
+    at_every_level(|_| {
         for bad in 0..3 {
             let mut z = [0.5_f64; 9];
             z[3 + bad] = f64::NAN;
             let mut a = z;
-            softmax_at(level, 3, &mut a);
+            softmax_at(3, &mut a);
             assert!(a[3..6].iter().all(|a| a.is_nan()), "{bad}");
             assert!((a[0] - 1.0 / 3.0).abs() < 1e-15 && a[8] == a[0]);
             let mut values = [7.0; 3];
-            categorical_at(level, 3, (&z, &a, &[1.0; 9]), &mut values);
+            categorical_at(3, (&z, &a, &[1.0; 9]), &mut values);
             assert!(values[1].is_nan() && (values[2] - 3.0 * 3.0_f64.ln()).abs() < 1e-14);
         }
-    }
+    });
 }
 
 #[test]

@@ -8,11 +8,9 @@ use super::activations::{
     Activation, Elu, Exponential, GeluTanh, HardTanh, LeakyRelu, Mish, Relu, Sigmoid, Silu,
     Softplus, Softsign, Tanh,
 };
-use super::cast::{cast, cast_mut};
-use super::compiled::{F32, F64};
+use super::compiled::table;
 use super::functions::Real;
-use super::launch::{Kernel, launch, whole_registers};
-use super::level::{Level, level};
+use super::launch::{Kernel, head_length, launch};
 use crate::scalar::Scalar;
 
 /// a ← g(a).
@@ -23,9 +21,21 @@ impl<R: Real, A: Activation<R>> Kernel<R> for Values<A> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self, a: &mut [R], _: &mut [R]) {
-        let n = head_length::<R, A>(a.len());
-        for a in &mut a[..n] {
-            *a = self.0.at::<FMA>(*a).0;
+        let n = head_length::<R>(A::CHEAP, a.len());
+        if !A::STAGED || n <= R::WIDTH {
+            for a in &mut a[..n] {
+                *a = self.0.second::<FMA>(*a, self.0.first::<FMA>(*a)).0;
+            }
+            return;
+        }
+        let mut firsts = [R::ZERO; STAGE];
+        for a in a[..n].chunks_mut(STAGE) {
+            for (first, a) in firsts.iter_mut().zip(&*a) {
+                *first = self.0.first::<FMA>(*a);
+            }
+            for (&first, a) in firsts.iter().zip(a) {
+                *a = self.0.second::<FMA>(*a, first).0;
+            }
         }
     }
 }
@@ -38,56 +48,55 @@ impl<R: Real, A: Activation<R>> Kernel<R> for ValuesAndSlopes<A> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self, a: &mut [R], b: &mut [R]) {
-        let n = head_length::<R, A>(a.len());
-        for (a, b) in a[..n].iter_mut().zip(&mut b[..n]) {
-            (*a, *b) = self.0.at::<FMA>(*a);
+        let n = head_length::<R>(A::CHEAP, a.len());
+        if !A::STAGED || n <= R::WIDTH {
+            for (a, b) in a[..n].iter_mut().zip(&mut b[..n]) {
+                (*a, *b) = self.0.second::<FMA>(*a, self.0.first::<FMA>(*a));
+            }
+            return;
+        }
+        for (a, b) in a[..n].chunks_mut(STAGE).zip(b[..n].chunks_mut(STAGE)) {
+            for (first, a) in b.iter_mut().zip(&*a) {
+                *first = self.0.first::<FMA>(*a);
+            }
+            for (a, b) in a.iter_mut().zip(b) {
+                (*a, *b) = self.0.second::<FMA>(*a, *b);
+            }
         }
     }
 }
 
-/// How many of the entries a loop does by itself; the tail after them goes through a padded block.
-#[inline(always)]
-fn head_length<R: Real, A: Activation<R>>(length: usize) -> usize {
-    if A::CHEAP {
-        length
-    } else {
-        whole_registers::<R>(length)
-    }
-}
+/// Entries between the stages of an activation.
+const STAGE: usize = 256;
 
 /// The most that [`Real::WIDTH`] is.
 pub(super) const MAX_WIDTH: usize = 16;
 
 /// values ← g(values), and g′ into `slope`; a tail that fills no register goes through a padded block.
-fn sweep<R: Real, A: Activation<R>>(
-    level: Level,
-    activation: A,
-    values: &mut [R],
-    slope: Option<&mut [R]>,
-) {
-    let head = head_length::<R, A>(values.len());
+fn sweep<R: Real, A: Activation<R>>(activation: A, values: &mut [R], slope: Option<&mut [R]>) {
+    let head = head_length::<R>(A::CHEAP, values.len());
     let (values, tail) = values.split_at_mut(head);
     let mut blocks = [[R::ZERO; MAX_WIDTH]; 2];
     let [block, slopes] = blocks.each_mut().map(|block| &mut block[..R::WIDTH]);
     match slope {
         None => {
             if !values.is_empty() {
-                launch(level, Values(activation), values, &mut []);
+                launch(Values(activation), values, &mut []);
             }
             if !tail.is_empty() {
                 block[..tail.len()].copy_from_slice(tail);
-                launch(level, Values(activation), block, &mut []);
+                launch(Values(activation), block, &mut []);
                 tail.copy_from_slice(&block[..tail.len()]);
             }
         }
         Some(slope) => {
             let (slope, slope_tail) = slope.split_at_mut(head);
             if !values.is_empty() {
-                launch(level, ValuesAndSlopes(activation), values, slope);
+                launch(ValuesAndSlopes(activation), values, slope);
             }
             if !tail.is_empty() {
                 block[..tail.len()].copy_from_slice(tail);
-                launch(level, ValuesAndSlopes(activation), block, slopes);
+                launch(ValuesAndSlopes(activation), block, slopes);
                 tail.copy_from_slice(&block[..tail.len()]);
                 slope_tail.copy_from_slice(&slopes[..tail.len()]);
             }
@@ -96,33 +105,28 @@ fn sweep<R: Real, A: Activation<R>>(
 }
 
 /// [`sweep`] of the function that is asked for.
-pub(super) fn activate_at<R: Real>(
-    level: Level,
-    function: Function,
-    values: &mut [R],
-    slope: Option<&mut [R]>,
-) {
+pub(super) fn activate_at<R: Real>(function: Function, values: &mut [R], slope: Option<&mut [R]>) {
     match function {
-        Function::Sigmoid => sweep(level, Sigmoid, values, slope),
-        Function::Tanh => sweep(level, Tanh, values, slope),
-        Function::Relu => sweep(level, Relu, values, slope),
+        Function::Sigmoid => sweep(Sigmoid, values, slope),
+        Function::Tanh => sweep(Tanh, values, slope),
+        Function::Relu => sweep(Relu, values, slope),
         Function::LeakyRelu { slope: factor } => {
             let leaky = LeakyRelu {
                 slope: R::of(factor),
             };
-            sweep(level, leaky, values, slope);
+            sweep(leaky, values, slope);
         }
         Function::Elu { positive, negative } => {
             let (positive, negative) = (R::of(positive), R::of(negative));
-            sweep(level, Elu { positive, negative }, values, slope);
+            sweep(Elu { positive, negative }, values, slope);
         }
-        Function::Softplus => sweep(level, Softplus, values, slope),
-        Function::Softsign => sweep(level, Softsign, values, slope),
-        Function::GeluTanh => sweep(level, GeluTanh, values, slope),
-        Function::Silu => sweep(level, Silu, values, slope),
-        Function::Mish => sweep(level, Mish, values, slope),
-        Function::HardTanh => sweep(level, HardTanh, values, slope),
-        Function::Exponential => sweep(level, Exponential, values, slope),
+        Function::Softplus => sweep(Softplus, values, slope),
+        Function::Softsign => sweep(Softsign, values, slope),
+        Function::GeluTanh => sweep(GeluTanh, values, slope),
+        Function::Silu => sweep(Silu, values, slope),
+        Function::Mish => sweep(Mish, values, slope),
+        Function::HardTanh => sweep(HardTanh, values, slope),
+        Function::Exponential => sweep(Exponential, values, slope),
     }
 }
 
@@ -138,24 +142,20 @@ pub(crate) fn activate<T: Scalar>(
             .as_ref()
             .is_none_or(|slope| slope.len() == values.len())
     );
-    if let Some(values) = cast_mut::<T, f32>(values) {
-        (F32.activate)(level(), function, values, slope.and_then(cast_mut));
-        return true;
-    }
-    if let Some(values) = cast_mut::<T, f64>(values) {
-        (F64.activate)(level(), function, values, slope.and_then(cast_mut));
-        return true;
-    }
-    false
+    let Some(table) = table::<T>() else {
+        return false;
+    };
+    (table.activate)(function, values, slope);
+    true
 }
 
 /// Entries that stay in the first cache between two loops over them.
 const PANEL: usize = 1024;
 
-pub(super) fn apply_at<R: Real>(level: Level, function: Function, z: &[R], a: &mut [R]) {
+pub(super) fn apply_at<R: Real>(function: Function, z: &[R], a: &mut [R]) {
     for (z, a) in z.chunks(PANEL).zip(a.chunks_mut(PANEL)) {
         a.copy_from_slice(z);
-        activate_at(level, function, a, None);
+        activate_at(function, a, None);
     }
 }
 
@@ -163,30 +163,21 @@ pub(super) fn apply_at<R: Real>(level: Level, function: Function, z: &[R], a: &m
 #[must_use]
 pub(crate) fn apply<T: Scalar>(function: Function, z: &[T], a: &mut [T]) -> bool {
     assert_eq!(z.len(), a.len());
-    if let (Some(z), Some(a)) = (cast::<T, f32>(z), cast_mut::<T, f32>(a)) {
-        (F32.apply)(level(), function, z, a);
-        return true;
-    }
-    if let (Some(z), Some(a)) = (cast::<T, f64>(z), cast_mut::<T, f64>(a)) {
-        (F64.apply)(level(), function, z, a);
-        return true;
-    }
-    false
+    let Some(table) = table::<T>() else {
+        return false;
+    };
+    (table.apply)(function, z, a);
+    true
 }
 
-pub(super) fn scale_by_slope_at<R: Real>(
-    level: Level,
-    function: Function,
-    z: &[R],
-    delta: &mut [R],
-) {
+pub(super) fn scale_by_slope_at<R: Real>(function: Function, z: &[R], delta: &mut [R]) {
     const BLOCK: usize = 128;
     let (mut values, mut slope) = ([R::ZERO; BLOCK], [R::ZERO; BLOCK]);
     for (z, delta) in z.chunks(BLOCK).zip(delta.chunks_mut(BLOCK)) {
         let (values, slope) = (&mut values[..z.len()], &mut slope[..z.len()]);
         values.copy_from_slice(z);
-        activate_at(level, function, values, Some(&mut *slope));
-        launch(level, Multiply(slope), delta, &mut []);
+        activate_at(function, values, Some(&mut *slope));
+        launch(Multiply(slope), delta, &mut []);
     }
 }
 
@@ -194,15 +185,11 @@ pub(super) fn scale_by_slope_at<R: Real>(
 #[must_use]
 pub(crate) fn scale_by_slope<T: Scalar>(function: Function, z: &[T], delta: &mut [T]) -> bool {
     assert_eq!(z.len(), delta.len());
-    if let (Some(z), Some(delta)) = (cast::<T, f32>(z), cast_mut::<T, f32>(delta)) {
-        (F32.scale_by_slope)(level(), function, z, delta);
-        return true;
-    }
-    if let (Some(z), Some(delta)) = (cast::<T, f64>(z), cast_mut::<T, f64>(delta)) {
-        (F64.scale_by_slope)(level(), function, z, delta);
-        return true;
-    }
-    false
+    let Some(table) = table::<T>() else {
+        return false;
+    };
+    (table.scale_by_slope)(function, z, delta);
+    true
 }
 
 /// Entries up to which a plain loop is done before the instructions are chosen. The bits are the same.
@@ -222,24 +209,16 @@ impl<R: Real> Kernel<R> for Multiply<'_, R> {
     }
 }
 
-pub(super) fn multiply_at<R: Real>(level: Level, delta: &mut [R], d: &[R]) {
-    launch(level, Multiply(d), delta, &mut []);
+pub(super) fn multiply_at<R: Real>(delta: &mut [R], d: &[R]) {
+    launch(Multiply(d), delta, &mut []);
 }
 
 /// δ ← δ ∘ d, of the same length and of any scalar.
 pub(crate) fn multiply<T: Scalar>(delta: &mut [T], d: &[T]) {
     assert_eq!(delta.len(), d.len());
-    if delta.len() <= SHORT {
-        return delta.iter_mut().zip(d).for_each(|(x, &y)| *x *= y);
-    }
-    if let (Some(delta), Some(d)) = (cast_mut::<T, f32>(delta), cast::<T, f32>(d)) {
-        return (F32.multiply)(level(), delta, d);
-    }
-    if let (Some(delta), Some(d)) = (cast_mut::<T, f64>(delta), cast::<T, f64>(d)) {
-        return (F64.multiply)(level(), delta, d);
-    }
-    for (delta, &d) in delta.iter_mut().zip(d) {
-        *delta *= d;
+    match table::<T>() {
+        Some(table) if d.len() > SHORT => (table.multiply)(delta, d),
+        _ => delta.iter_mut().zip(d).for_each(|(x, &y)| *x *= y),
     }
 }
 
@@ -257,21 +236,16 @@ impl<R: Real> Kernel<R> for Add<'_, R> {
     }
 }
 
-pub(super) fn add_at<R: Real>(level: Level, x: &mut [R], y: &[R]) {
-    launch(level, Add(y), x, &mut []);
+pub(super) fn add_at<R: Real>(x: &mut [R], y: &[R]) {
+    launch(Add(y), x, &mut []);
 }
 
 /// x ← x + y, of the same length and of any scalar.
 pub(crate) fn add<T: Scalar>(x: &mut [T], y: &[T]) {
     assert_eq!(x.len(), y.len());
-    if let (Some(x), Some(y)) = (cast_mut::<T, f32>(x), cast::<T, f32>(y)) {
-        return (F32.add)(level(), x, y);
-    }
-    if let (Some(x), Some(y)) = (cast_mut::<T, f64>(x), cast::<T, f64>(y)) {
-        return (F64.add)(level(), x, y);
-    }
-    for (x, &y) in x.iter_mut().zip(y) {
-        *x += y;
+    match table::<T>() {
+        Some(table) => (table.add)(x, y),
+        None => x.iter_mut().zip(y).for_each(|(x, &y)| *x += y),
     }
 }
 
@@ -284,16 +258,18 @@ impl<R: Real> Kernel<R> for Divide<R> {
     #[inline(always)]
     fn run<const FMA: bool>(self, a: &mut [R], _: &mut [R]) -> bool {
         let (divisor, inverse) = (self.0, R::ONE / self.0);
+        // Neither the quotient nor the inverse leaves the normal range then, unless the quotient does so downwards.
+        let moderate = FMA && divisor >= R::ONE && divisor <= R::of(1e30);
         let mut finite = true;
         for a in a {
-            let quotient = if FMA {
-                // Exact to the last bit without a division (Markstein 1990, doi:10.1147/rd.341.0111): corrected by the remainder,
-                // which is NaN if the quotient is not finite.
+            let quotient = if moderate {
+                // Exact to the last bit without a division (Markstein 1990, doi:10.1147/rd.341.0111), of subnormal numbers to one unit:
+                // corrected by the remainder, which is NaN if the quotient is not finite.
                 let quotient = *a * inverse;
                 let remainder = (-quotient).times_plus::<FMA>(divisor, *a);
                 let corrected = remainder.times_plus::<FMA>(inverse, quotient);
                 if corrected.size() < R::INFINITY {
-                    corrected
+                    corrected.with_sign_of(quotient)
                 } else {
                     quotient
                 }
@@ -307,26 +283,24 @@ impl<R: Real> Kernel<R> for Divide<R> {
     }
 }
 
-pub(super) fn divide_at<R: Real>(level: Level, x: &mut [R], divisor: R) -> bool {
-    launch(level, Divide(divisor), x, &mut [])
+pub(super) fn divide_at<R: Real>(x: &mut [R], divisor: R) -> bool {
+    launch(Divide(divisor), x, &mut [])
 }
 
 /// x ← x / divisor for any scalar, and whether all quotients are finite.
 #[must_use]
 pub(crate) fn divide<T: Scalar>(x: &mut [T], divisor: T) -> bool {
-    if divisor == T::one() && super::is_fast::<T>() {
+    let table = table::<T>();
+    if divisor == T::one() && table.is_some() {
         return all_finite(x); // nothing to write
     }
-    if x.len() > SHORT {
-        if let (Some(x), Some(&[divisor])) = (cast_mut::<T, f32>(x), cast::<T, f32>(&[divisor])) {
-            return (F32.divide)(level(), x, divisor);
-        }
-        if let (Some(x), Some(&[divisor])) = (cast_mut::<T, f64>(x), cast::<T, f64>(&[divisor])) {
-            return (F64.divide)(level(), x, divisor);
+    match table {
+        Some(table) if x.len() > SHORT => (table.divide)(x, divisor),
+        _ => {
+            x.iter_mut().for_each(|x| *x /= divisor);
+            all_finite(x)
         }
     }
-    x.iter_mut().for_each(|x| *x /= divisor);
-    all_finite(x)
 }
 
 /// Whether no entry is infinite or NaN.
@@ -344,23 +318,17 @@ impl<R: Real> Kernel<R> for AllFinite<'_, R> {
     }
 }
 
-pub(super) fn all_finite_at<R: Real>(level: Level, x: &[R]) -> bool {
-    launch(level, AllFinite(x), &mut [], &mut [])
+pub(super) fn all_finite_at<R: Real>(x: &[R]) -> bool {
+    launch(AllFinite(x), &mut [], &mut [])
 }
 
 /// Whether no entry is infinite or NaN, for any scalar.
 #[must_use]
 pub(crate) fn all_finite<T: Scalar>(x: &[T]) -> bool {
-    if x.len() <= SHORT {
-        return x.iter().all(nalgebra::ComplexField::is_finite);
+    match table::<T>() {
+        Some(table) if x.len() > SHORT => (table.all_finite)(x),
+        _ => x.iter().all(nalgebra::ComplexField::is_finite),
     }
-    if let Some(x) = cast::<T, f32>(x) {
-        return (F32.all_finite)(level(), x);
-    }
-    if let Some(x) = cast::<T, f64>(x) {
-        return (F64.all_finite)(level(), x);
-    }
-    x.iter().all(nalgebra::ComplexField::is_finite)
 }
 
 #[cfg(test)]

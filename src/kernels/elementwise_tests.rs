@@ -1,6 +1,6 @@
 //! The vectorised activations against the plain loops, which are those of a dual number's real part.
 
-use super::super::level::available;
+use super::super::level::{Level, at_every_level};
 use super::*;
 use crate::activation::{Activation as _, AnyActivation};
 use nalgebra::DMatrix;
@@ -133,22 +133,22 @@ fn equals_the_plain_loop<R: Tested>() {
             let z = inputs::<R>(length);
             let wide: Vec<f64> = z.iter().map(|&z| z.into()).collect();
             let [values, slopes] = plain(activation, &wide);
-            for level in available() {
+            at_every_level(|level| {
                 let (mut a, mut slope) = (z.clone(), vec![R::of(7.0); length]);
-                activate_at(level, function, &mut a, Some(&mut slope));
+                activate_at(function, &mut a, Some(&mut slope));
                 let mut alone = z.clone();
-                activate_at(level, function, &mut alone, None);
+                activate_at(function, &mut alone, None);
                 let mut applied = vec![R::of(7.0); length];
-                apply_at(level, function, &z, &mut applied);
+                apply_at(function, &z, &mut applied);
                 let mut delta = vec![R::TWO; length];
-                scale_by_slope_at(level, function, &z, &mut delta);
+                scale_by_slope_at(function, &z, &mut delta);
                 for i in 0..length {
                     let at = (level, wide[i]);
                     assert_close(a[i], values[i], function, at);
                     assert_close(slope[i], slopes[i], function, at);
                     // Each entry has the same bits wherever it is and whatever else is asked for.
                     let mut single = [z[i]];
-                    activate_at(level, function, &mut single, None);
+                    activate_at(function, &mut single, None);
                     let nan = a[i].into().is_nan();
                     assert!(alone[i] == a[i] || nan, "{function:?} at {at:?}");
                     assert!(applied[i] == a[i] || nan, "{function:?} at {at:?}");
@@ -156,7 +156,7 @@ fn equals_the_plain_loop<R: Tested>() {
                     let same = delta[i] == R::TWO * slope[i];
                     assert!(same || slope[i].into().is_nan(), "{function:?} at {at:?}");
                 }
-            }
+            });
         }
     }
 }
@@ -169,10 +169,10 @@ fn every_function_equals_the_plain_loop() {
 
 #[test]
 fn the_ends_are_exact() {
-    for level in available() {
+    at_every_level(|_| {
         let at = |function, z: f64| {
             let (mut a, mut slope) = ([z], [f64::NAN]);
-            activate_at(level, function, &mut a, Some(&mut slope));
+            activate_at(function, &mut a, Some(&mut slope));
             (a[0], slope[0])
         };
         assert_eq!(at(Function::Sigmoid, 800.0), (1.0, 0.0));
@@ -193,7 +193,7 @@ fn the_ends_are_exact() {
             let (a, slope) = at(function, f64::NAN);
             assert!(a.is_nan() && slope.is_nan(), "{function:?}");
         }
-    }
+    });
 }
 
 #[test]
@@ -226,10 +226,10 @@ fn the_interface_is_for_two_scalars() {
 
 #[test]
 fn every_entry_that_is_not_finite_is_found() {
-    for level in available() {
+    at_every_level(|level| {
         for length in LENGTHS {
             let mut x = vec![-1e300; length];
-            let all = |x: &[f64]| launch(level, AllFinite(x), &mut [], &mut []);
+            let all = |x: &[f64]| launch(AllFinite(x), &mut [], &mut []);
             assert!(all(&x));
             for i in 0..length {
                 for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
@@ -239,7 +239,7 @@ fn every_entry_that_is_not_finite_is_found() {
                 x[i] = 0.0;
             }
         }
-    }
+    });
     assert!(all_finite(&[1.0_f32]) && !all_finite(&[1.0, f32::INFINITY]));
     assert!(all_finite(&[1.0_f64]) && !all_finite(&[f64::NAN]));
     let nan = Dual64::from(f64::NAN);

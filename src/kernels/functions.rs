@@ -285,6 +285,12 @@ pub(super) fn ln_of_sum<R: Real, const FMA: bool>(base: R, x: R) -> R {
     k.times_plus::<FMA>(R::LN_2.0, f - (half_square - low))
 }
 
+/// e^(−|z|), which all that follow can be computed from.
+#[inline(always)]
+pub(super) fn exp_of_minus_size<R: Real, const FMA: bool>(z: R) -> R {
+    exp_below::<R, FMA>(-z.size())
+}
+
 /// σ(z) and σ(−z), of which neither cancels, with the exponential of −|z| alone.
 #[inline(always)]
 pub(super) fn sigmoids<R: Real, const FMA: bool>(z: R) -> (R, R) {
@@ -294,7 +300,7 @@ pub(super) fn sigmoids<R: Real, const FMA: bool>(z: R) -> (R, R) {
 
 /// [`sigmoids`] from e = e^(−|z|).
 #[inline(always)]
-fn sigmoids_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R) {
+pub(super) fn sigmoids_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R) {
     let positive = z >= R::ZERO;
     let quotient = (if positive { R::ONE } else { e }) / (R::ONE + e);
     // a = e (1 − a), in which the rounding of 1 + e hardly counts if e is small.
@@ -306,11 +312,10 @@ fn sigmoids_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R) {
     (a, opposite)
 }
 
-/// tanh z and 1 − tanh² z.
+/// tanh z and 1 − tanh² z from e = e^(−2|z|).
 #[inline(always)]
-pub(super) fn tanh<R: Real, const FMA: bool>(z: R) -> (R, R) {
+pub(super) fn tanh_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R) {
     let size = z.size();
-    let e = exp_below::<R, FMA>(-(size + size));
     let square = size * size;
     let (p, q) = R::TANH;
     let small = size < R::of(0.625);
@@ -332,19 +337,17 @@ pub(super) fn tanh<R: Real, const FMA: bool>(z: R) -> (R, R) {
     (a.with_sign_of(z), rest * (R::TWO - rest))
 }
 
-/// ln(1 + eᶻ) and its derivative σ(z).
+/// ln(1 + eᶻ) and its derivative σ(z) from e = e^(−|z|).
 #[inline(always)]
-pub(super) fn softplus<R: Real, const FMA: bool>(z: R) -> (R, R) {
-    let e = exp_below::<R, FMA>(-z.size());
+pub(super) fn softplus_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R) {
     let positive = if z > R::ZERO { z } else { R::ZERO };
     let value = positive + ln_of_sum::<R, FMA>(R::ONE, e);
     (value, sigmoids_of_exp::<R, FMA>(z, e).0)
 }
 
-/// z tanh(ln(1 + eᶻ)) and its derivative.
+/// z tanh(ln(1 + eᶻ)) and its derivative from e = e^(−|z|).
 #[inline(always)]
-pub(super) fn mish<R: Real, const FMA: bool>(z: R) -> (R, R) {
-    let e = exp_below::<R, FMA>(-z.size());
+pub(super) fn mish_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R) {
     // t = tanh(ln(1 + eᶻ)) and 1 − t as fractions of one denominator, from e^(−|z|).
     let positive = z >= R::ZERO;
     let n = e * (e + R::TWO);

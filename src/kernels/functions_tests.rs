@@ -1,7 +1,7 @@
 //! The error of every function in units in the last place: `f32` against `f64`, `f64` against double-double numbers.
 
 use super::super::elementwise::{Function, activate_at};
-use super::super::level::available;
+use super::super::level::at_every_level;
 use super::*;
 use std::ops::{Add, Mul, Neg, Sub};
 
@@ -164,9 +164,9 @@ fn check<R: Counted>(
     exact: impl Fn(f64) -> (Double, Double),
 ) {
     let exact: Vec<_> = z.iter().map(|z| exact(z.to_f64())).collect();
-    for level in available() {
+    at_every_level(|level| {
         let (mut a, mut slope) = (z.to_vec(), z.to_vec());
-        activate_at(level, function, &mut a, Some(&mut slope));
+        activate_at(function, &mut a, Some(&mut slope));
         let mut worst = [(0.0, R::ZERO); 2];
         for (i, &(value, derivative)) in exact.iter().enumerate() {
             let errors = [a[i].error(value), slope[i].error(derivative)];
@@ -184,7 +184,7 @@ fn check<R: Counted>(
             derivative.0 <= bounds.1,
             "{function:?}' {level:?}: {derivative:?}"
         );
-    }
+    });
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Loops compiled once for each level, and chosen at run time.
 
 use super::functions::Real;
-use super::level::Level;
+use super::level::{Level, level};
 
 /// A loop over one or two slices that are written; what it only reads is in `self`.
 ///
@@ -14,18 +14,11 @@ pub(super) trait Kernel<R> {
 /// Whether every processor of the target has fused multiplication, so that even the portable loops may use it.
 const PORTABLE_FMA: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
 
-/// Runs the kernel as it was compiled for a level that this processor has.
+/// Runs the kernel as it was compiled for the level of this process.
 #[inline]
-pub(super) fn launch<R: Real, K: Kernel<R>>(
-    level: Level,
-    kernel: K,
-    a: &mut [R],
-    b: &mut [R],
-) -> K::Output {
-    debug_assert!(level <= super::level::best());
-    match level {
-        // SAFETY: every `Level` comes from `level()` or `available()`, which give none above `best()`: the
-        // processor has AVX2, FMA and the four parts of AVX-512.
+pub(super) fn launch<R: Real, K: Kernel<R>>(kernel: K, a: &mut [R], b: &mut [R]) -> K::Output {
+    match level() {
+        // SAFETY: `level` is never above what the processor has: AVX2, FMA and the four parts of AVX-512.
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => unsafe { avx512(kernel, a, b) },
         // SAFETY: as above, for AVX2 and FMA.
@@ -55,6 +48,17 @@ fn portable<R: Real, K: Kernel<R>>(kernel: K, a: &mut [R], b: &mut [R]) -> K::Ou
 
 /// The largest multiple of the register length in `length`: a loop over so many entries has no scalar rest.
 #[inline(always)]
-pub(super) fn whole_registers<R: Real>(length: usize) -> usize {
+fn whole_registers<R: Real>(length: usize) -> usize {
     length & !(R::WIDTH - 1)
+}
+
+/// How many of so many entries a loop does by itself: all if one is `cheap`, else whole registers; the tail after them goes through
+/// padded blocks.
+#[inline(always)]
+pub(super) fn head_length<R: Real>(cheap: bool, length: usize) -> usize {
+    if cheap {
+        length
+    } else {
+        whole_registers::<R>(length)
+    }
 }

@@ -40,7 +40,7 @@ pub(crate) fn lanes<T>() -> usize {
         Level::Avx2 => 32,
         Level::Portable => 16,
     };
-    bytes / size_of::<T>()
+    (bytes / size_of::<T>()).max(1)
 }
 
 #[cold]
@@ -81,27 +81,23 @@ pub(crate) fn best() -> Level {
     Level::Portable
 }
 
-/// Every level that this machine can run, for tests.
-#[cfg(test)]
-pub(crate) fn available() -> impl Iterator<Item = Level> {
-    [Level::Portable, Level::Avx2, Level::Avx512]
-        .into_iter()
-        .filter(|&level| level <= best())
-}
-
 #[cfg(test)]
 thread_local! {
     static FORCED: std::cell::Cell<Option<Level>> = const { std::cell::Cell::new(None) };
 }
 
-/// Runs `f` once at each level that this machine can run; what it computes stays on this thread.
+/// Runs `f` once at each level that this machine can run, in a pool of one thread: the others of a larger one would not know of it.
 #[cfg(test)]
-pub(crate) fn at_every_level(f: impl Fn(Level)) {
-    for level in available() {
-        FORCED.set(Some(level));
-        f(level);
-    }
-    FORCED.set(None);
+pub(crate) fn at_every_level(f: impl Fn(Level) + Sync) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let levels = [Level::Portable, Level::Avx2, Level::Avx512];
+    #[allow(clippy::unwrap_used, reason = "a helper of tests may fail them")]
+    pool.unwrap().install(|| {
+        for level in levels.into_iter().filter(|&level| level <= best()) {
+            FORCED.set(Some(level));
+            f(level);
+        }
+    });
 }
 
 #[cfg(test)]

@@ -45,6 +45,13 @@ pub(crate) fn is_fast<T: Scalar>() -> bool {
     cast::is::<T, f32>() || cast::is::<T, f64>()
 }
 
+/// Panics unless `theta` has the entries of s × (n + 1), without an overflow that would make other sizes equal to it.
+fn assert_is_theta<T>(theta: &[T], rows: usize, features: usize) {
+    let len = features.checked_add(1);
+    let len = len.and_then(|columns| columns.checked_mul(rows));
+    assert_eq!(len, Some(theta.len()), "{rows} × (1 + {features})");
+}
+
 /// z = b + W x for every example: Z = [b W] [1; X].
 ///
 /// `theta` is s × (n + 1) column-major with b in column 0, `x` is n × m, `z` is s × m and is overwritten. `room` is scratch
@@ -56,7 +63,8 @@ pub(crate) fn affine<T: Scalar>(
     room: &mut [T],
 ) {
     let ((rows, examples), features) = (z.shape(), x.nrows());
-    assert_eq!((theta.len(), x.ncols()), (rows * (features + 1), examples));
+    assert_eq!(x.ncols(), examples);
+    assert_is_theta(theta, rows, features);
     let (bias, weights) = theta.split_at(rows);
     let product = Product {
         rows,
@@ -91,10 +99,11 @@ pub(crate) fn outer<T: Scalar>(
     room: &mut [T],
 ) {
     let ((rows, examples), features) = (delta.shape(), a.nrows());
-    assert_eq!(
-        (gradient.len(), a.ncols()),
-        (rows * (features + 1), examples)
-    );
+    assert_eq!(a.ncols(), examples);
+    assert_is_theta(gradient, rows, features);
+    if !is_fast::<T>() {
+        return plain::outer(delta, a, gradient);
+    }
     let (bias, weights) = gradient.split_at_mut(rows);
     let swapped = swap_outer::<T>(rows, features);
     let ((left, right), (height, width)) = match swapped {
@@ -134,7 +143,7 @@ fn swap_outer<T>(rows: usize, features: usize) -> bool {
     let lanes = level::lanes::<T>();
     // Registers that are needed for each entry. A single register for a column of C is as slow as two: each entry of B is then
     // brought to a register for one multiplication alone.
-    let cost = |n: usize| n.next_multiple_of(lanes).max(2 * lanes) as f64 / n as f64;
+    let cost = |n: usize| (n.div_ceil(lanes).max(2) * lanes) as f64 / n as f64;
     rows == 1 || cost(rows) > 1.15 * cost(features)
 }
 
@@ -148,10 +157,8 @@ pub(crate) fn transpose_product<T: Scalar>(
     room: &mut [T],
 ) {
     let ((rows, examples), features) = (delta.shape(), below.nrows());
-    assert_eq!(
-        (theta.len(), below.ncols()),
-        (rows * (features + 1), examples)
-    );
+    assert_eq!(below.ncols(), examples);
+    assert_is_theta(theta, rows, features);
     let product = Product {
         rows: features,
         columns: examples,
@@ -179,12 +186,6 @@ pub(crate) fn transpose_product<T: Scalar>(
 pub(crate) fn room_for<T: Scalar>(units: usize, inputs: usize, examples: usize) -> usize {
     if !is_fast::<T>() {
         return 0;
-    }
-    // Sizes that no memory holds are refused as such, not by an overflow here.
-    let entries = units.max(1).checked_mul(inputs.max(1));
-    let all = entries.and_then(|entries| entries.checked_mul(examples.max(1)));
-    if all.is_none_or(|all| all > usize::MAX >> 12) {
-        return usize::MAX;
     }
     let (height, width) = match swap_outer::<T>(units, inputs) {
         true => (inputs, units),

@@ -15,6 +15,12 @@ pub(crate) fn threads() -> usize {
     1
 }
 
+/// Whether a pass of so many examples through so many parameters takes longer than waking another thread. No smaller one has a
+/// product that is shared out.
+pub(crate) fn is_worth_a_thread(examples: usize, parameters: usize) -> bool {
+    examples.saturating_mul(parameters) >= 1_000_000
+}
+
 /// Both results, computed at the same time where a thread is free.
 #[cfg(feature = "rayon")]
 pub(crate) fn join<A: Send, B: Send>(

@@ -14,6 +14,10 @@ const DEPTH_BYTES: usize = 4096;
 /// The most entries of B that are packed at once.
 const PACKED_B: usize = 1 << 20;
 
+/// The most rows of a matrix that are multiplied with a vector at once, at any level: in how many chains a row is summed depends on where
+/// it lies in such a group.
+pub(super) const VECTOR_ROWS: usize = 8 * 16;
+
 /// How A lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
@@ -47,49 +51,23 @@ pub(super) struct Product<T> {
     pub(super) room_len: usize,
 }
 
-impl<T> Product<T> {
-    /// The same product of scalars that are another name for `T`.
-    pub(super) fn cast<U>(self) -> Product<U> {
-        Product {
-            rows: self.rows,
-            columns: self.columns,
-            depth: self.depth,
-            layout: self.layout,
-            a: self.a.cast(),
-            a_step: self.a_step,
-            b: self.b.cast(),
-            b_step: self.b_step,
-            b_column: self.b_column,
-            c: self.c.cast(),
-            c_step: self.c_step,
-            transposed: self.transposed,
-            start: match self.start {
-                Start::Zero => Start::Zero,
-                Start::Column(column) => Start::Column(column.cast()),
-                Start::Present => Start::Present,
-            },
-            room: self.room.cast(),
-            room_len: self.room_len,
-        }
-    }
-}
-
-// SAFETY: a product is a description; what may be read and written at the same time is the contract of `run`.
-unsafe impl<T: Send> Send for Product<T> {}
+// SAFETY: a product is a description, of operands that other threads read too; what may be read and written at the same time is the
+// contract of `run`.
+unsafe impl<T: Send + Sync> Send for Product<T> {}
 
 /// Rows of a block, rounded to whole tiles of the widest registers, and its depth.
 fn block<T>(rows: usize, depth: usize) -> (usize, usize) {
     let depth = depth.clamp(1, DEPTH_BYTES / size_of::<T>());
     // 64 is a multiple of the rows of every tile.
     let most = (BLOCK_BYTES / size_of::<T>() / depth / 64).max(1) * 64;
-    (rows.next_multiple_of(64).min(most), depth)
+    (rows.min(most).next_multiple_of(64), depth)
 }
 
 /// The entries of scratch that a product of these sizes makes use of, all its parts together.
 pub(super) fn scratch<T>(rows: usize, columns: usize, depth: usize) -> usize {
     let (block_rows, block_depth) = block::<T>(rows, depth);
-    let each = block_rows * block_depth + (block_depth * columns).min(PACKED_B);
-    each * parts::<T>(rows, columns, depth)
+    let each = block_rows * block_depth + block_depth.saturating_mul(columns).min(PACKED_B);
+    each.saturating_mul(parts::<T>(rows, columns, depth))
 }
 
 impl<T: Fast> Operation<T> for Product<T> {
@@ -297,7 +275,8 @@ impl<T: Fast> Product<T> {
                         other => other,
                     },
                 };
-                let tail = !pack && tile.rows < wide;
+                // Where masks are free one tile for both halves the code to compile.
+                let tail = V::MASKED || (!pack && tile.rows < wide);
                 // SAFETY: a tile inside the product; without `tail` its registers are full, or A is packed.
                 unsafe {
                     match tail {

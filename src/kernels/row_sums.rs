@@ -1,7 +1,6 @@
 //! The sums over the examples: column 0 of Δ.
 
-use super::cast::is;
-use super::compiled::{F32, F64};
+use super::compiled::table;
 use super::product::{Layout, Product};
 use super::tile::Start;
 use super::vector::{Fast, Operation, Vector};
@@ -30,35 +29,14 @@ impl<T: Scalar> RowSums<T> {
         }
     }
 
+    /// Computes the sums of `f32` or `f64`; nothing for any other scalar.
+    ///
     /// # Safety
-    /// T is `f32` or `f64`, and the matrix and the slice are still borrowed.
+    /// The matrix and the slice are still borrowed.
     pub(super) unsafe fn compute(self) {
-        let Self {
-            rows,
-            columns,
-            from,
-            step,
-            to,
-        } = self;
-        // SAFETY: the caller's.
-        unsafe {
-            if is::<T, f32>() {
-                (F32.row_sums)(RowSums {
-                    rows,
-                    columns,
-                    from: from.cast(),
-                    step,
-                    to: to.cast(),
-                });
-            } else if is::<T, f64>() {
-                (F64.row_sums)(RowSums {
-                    rows,
-                    columns,
-                    from: from.cast(),
-                    step,
-                    to: to.cast(),
-                });
-            }
+        if let Some(table) = table::<T>() {
+            // SAFETY: the caller's.
+            unsafe { (table.row_sums)(self) };
         }
     }
 }

@@ -1,9 +1,8 @@
 //! A product on as many threads as it is worth, each entry of C by one of them.
 
-use super::cast::is;
-use super::compiled::{F32, F64};
+use super::compiled::table;
 use super::parallel::{join, threads};
-use super::product::{Layout, Product};
+use super::product::{Layout, Product, VECTOR_ROWS};
 use super::tile::Start;
 use super::vector::{Fast, dispatch};
 use crate::scalar::Scalar;
@@ -26,25 +25,24 @@ const TINY: usize = 64;
 /// # Safety
 /// All entries of A, B and the start may be read, those of C and of the room written, and nobody else does so meanwhile.
 pub(super) unsafe fn multiply<T: Scalar>(product: Product<T>) -> bool {
-    if product.rows * product.columns * product.depth <= TINY {
+    if multiplications(product.rows, product.columns, product.depth) <= TINY {
         return false;
     }
-    // SAFETY: the scalar is the type that the pointers are cast to; the rest is passed on.
-    unsafe {
-        if is::<T, f32>() {
-            (F32.product)(product.cast());
-        } else if is::<T, f64>() {
-            (F64.product)(product.cast());
-        } else {
-            return false;
-        }
-    }
+    let Some(table) = table::<T>() else {
+        return false;
+    };
+    // SAFETY: passed on.
+    unsafe { (table.product)(product) };
     true
+}
+
+fn multiplications(rows: usize, columns: usize, depth: usize) -> usize {
+    rows.saturating_mul(columns).saturating_mul(depth)
 }
 
 /// How many parts a product of these sizes is computed in: the results are the same for any number.
 pub(super) fn parts<T>(rows: usize, columns: usize, depth: usize) -> usize {
-    let operations = 2 * rows * columns * depth;
+    let operations = multiplications(rows, columns, depth).saturating_mul(2);
     if operations < shared::<T>() || (rows < 128 && columns < 48) {
         return 1;
     }
@@ -64,9 +62,11 @@ impl<T: Fast> Product<T> {
     /// # Safety
     /// That of [`multiply`].
     unsafe fn split(self, parts: usize) {
-        // Whole tiles, and enough columns that each part goes the way that the whole goes.
-        let cut = |n: usize, unit: usize| (n * (parts / 2) / parts.max(1)).next_multiple_of(unit);
-        let (row, column) = (cut(self.rows, 64), cut(self.columns, 24));
+        // Whole tiles, and enough columns that each part goes the way that the whole goes. Those of a matrix times a vector are
+        // groups of eight registers.
+        let cut = |n: usize, unit: usize| (n / parts.max(1) * (parts / 2)).next_multiple_of(unit);
+        let rows = if self.columns == 1 { VECTOR_ROWS } else { 64 };
+        let (row, column) = (cut(self.rows, rows), cut(self.columns, 24));
         let mut first = self;
         let mut second = if parts > 1 && row > 0 && row < self.rows {
             first.rows = row;

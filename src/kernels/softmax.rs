@@ -1,11 +1,9 @@
 //! Softmax of `f32` and `f64`, and the sums and maxima of columns.
 
-use super::cast::cast_mut;
-use super::compiled::{F32, F64};
+use super::compiled::table;
 use super::elementwise::{Function, activate_at};
 use super::functions::Real;
 use super::launch::{Kernel, launch};
-use super::level::{Level, level};
 use crate::scalar::Scalar;
 
 /// Σ xᵢ, in eight partial sums if there are many.
@@ -101,29 +99,25 @@ fn for_each_column<R: Real>(rows: usize, a: &mut [R], f: impl Fn(&mut [R])) {
     }
 }
 
-pub(super) fn softmax_at<R: Real>(level: Level, rows: usize, values: &mut [R]) {
+pub(super) fn softmax_at<R: Real>(rows: usize, values: &mut [R]) {
     /// Entries that stay in the first cache between the three loops.
     const PANEL: usize = 1024;
     if rows == 0 {
         return;
     }
     for panel in values.chunks_mut((PANEL / rows).max(1) * rows) {
-        launch(level, Shift { rows }, panel, &mut []);
-        activate_at(level, Function::Exponential, panel, None);
-        launch(level, Normalize { rows }, panel, &mut []);
+        launch(Shift { rows }, panel, &mut []);
+        activate_at(Function::Exponential, panel, None);
+        launch(Normalize { rows }, panel, &mut []);
     }
 }
 
 /// On entry `values` holds z, on return the softmax of each column.
 #[must_use]
 pub(crate) fn softmax<T: Scalar>(rows: usize, values: &mut [T]) -> bool {
-    if let Some(values) = cast_mut::<T, f32>(values) {
-        (F32.softmax)(level(), rows, values);
-        return true;
-    }
-    if let Some(values) = cast_mut::<T, f64>(values) {
-        (F64.softmax)(level(), rows, values);
-        return true;
-    }
-    false
+    let Some(table) = table::<T>() else {
+        return false;
+    };
+    (table.softmax)(rows, values);
+    true
 }

@@ -20,6 +20,8 @@ pub(super) trait Vector: Copy {
     const LANES: usize;
     /// Rows of the largest tile of a product, in registers.
     const ROWS: usize;
+    /// Whether partial loads cost no more than whole ones.
+    const MASKED: bool;
     unsafe fn splat(x: Self::Scalar) -> Self;
     unsafe fn load(p: *const Self::Scalar) -> Self;
     /// The first n lanes; the others are 0.
@@ -99,19 +101,9 @@ pub(super) trait Operation<T: Fast> {
 /// What the operation itself asks for holds.
 #[inline]
 pub(super) unsafe fn dispatch<T: Fast, O: Operation<T>>(operation: O) {
-    // SAFETY: `level` is never above what the processor has.
-    unsafe { dispatch_at(level(), operation) }
-}
-
-/// Runs an operation in the registers of a level.
-///
-/// # Safety
-/// The processor has the level, and what the operation itself asks for holds.
-#[inline]
-pub(super) unsafe fn dispatch_at<T: Fast, O: Operation<T>>(level: Level, operation: O) {
-    // SAFETY: passed on to the caller.
+    // SAFETY: `level` is never above what the processor has; the rest is the caller's.
     unsafe {
-        match level {
+        match level() {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => avx512(operation),
             #[cfg(target_arch = "x86_64")]
@@ -121,6 +113,8 @@ pub(super) unsafe fn dispatch_at<T: Fast, O: Operation<T>>(level: Level, operati
     }
 }
 
+/// # Safety
+/// The processor has AVX2, FMA and the four parts of AVX-512, and what the operation asks for holds.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
 unsafe fn avx512<T: Fast, O: Operation<T>>(operation: O) {
@@ -128,6 +122,8 @@ unsafe fn avx512<T: Fast, O: Operation<T>>(operation: O) {
     unsafe { operation.run::<T::Avx512>() }
 }
 
+/// # Safety
+/// The processor has AVX2 and FMA, and what the operation asks for holds.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn avx2<T: Fast, O: Operation<T>>(operation: O) {
@@ -144,6 +140,7 @@ macro_rules! masked {
             type Scalar = $scalar;
             const LANES: usize = $lanes;
             const ROWS: usize = 4;
+            const MASKED: bool = true;
             #[inline(always)]
             unsafe fn splat(x: $scalar) -> Self {
                 // SAFETY: the caller's processor has AVX-512.
@@ -250,6 +247,7 @@ macro_rules! unmasked {
             type Scalar = $scalar;
             const LANES: usize = $lanes;
             const ROWS: usize = 2;
+            const MASKED: bool = false;
             #[inline(always)]
             unsafe fn splat(x: $scalar) -> Self {
                 // SAFETY: the caller's processor has the instructions.
@@ -374,6 +372,7 @@ impl<T: Fast, const N: usize> Vector for Lanes<T, N> {
     type Scalar = T;
     const LANES: usize = N;
     const ROWS: usize = 2;
+    const MASKED: bool = false;
     #[inline(always)]
     unsafe fn splat(x: T) -> Self {
         Self([x; N])

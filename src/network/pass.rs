@@ -8,7 +8,7 @@ use crate::examples::{Examples, check_finite};
 use crate::kernels::{self, first_non_finite, parallel};
 use crate::layer::{Backward, Forward, Layer};
 use crate::scalar::{Scalar, real, to_f64};
-use crate::workspace::{Part, Wants, Workspace};
+use crate::workspace::{Buffers, Part, Wants, Workspace};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// Parts that are computed at the same time, for each thread: more than one, so that an uneven thread waits less.
@@ -63,15 +63,12 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
     ) -> Result<(), Error> {
         let m = self.x.ncols();
         self.training = workspace.training;
-        // Less work than this is done before another thread has woken.
-        let work = m.saturating_mul(self.network.parameters());
-        if self.size == m {
-            return match work < 1_000_000 {
-                true => self.run_whole(workspace, gradient, input_delta),
-                false => parallel::enter(|| self.run_whole(workspace, gradient, input_delta)),
-            };
-        }
-        parallel::enter(|| self.run_parts(workspace, gradient, input_delta))
+        let shared = parallel::is_worth_a_thread(m, self.network.parameters());
+        let run = || match self.size == m {
+            true => self.run_whole(workspace, gradient, input_delta),
+            false => self.run_parts(workspace, gradient, input_delta, shared),
+        };
+        if shared { parallel::enter(run) } else { run() }
     }
 
     fn run_whole(
@@ -83,7 +80,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
         let (network, m) = (self.network, self.x.ncols());
         if self.objective.is_none() {
             // Examples are checked when they are made, mere inputs here.
-            check_inputs(0, self.x)?;
+            check_finite_inputs(0, self.x)?;
         }
         let wants = self.wants(input_delta.is_some());
         workspace.fit(&network.layout, &network.layers, (1, m, m), wants)?;
@@ -107,12 +104,13 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
         workspace: &mut Workspace<T>,
         mut gradient: Option<&mut [T]>,
         input_delta: Option<&mut [T]>,
+        shared: bool,
     ) -> Result<(), Error> {
         let (network, m, size) = (self.network, self.x.ncols(), self.size);
         let parts = m.div_ceil(size);
-        let at_once = match parallel::threads() {
-            1 => 1,
-            threads => parts.min(PARTS_A_THREAD * threads),
+        let at_once = match shared {
+            true if parallel::threads() > 1 => parts.min(PARTS_A_THREAD * parallel::threads()),
+            _ => 1,
         };
         let wants = self.wants(input_delta.is_some());
         let sizes = (at_once, size, m);
@@ -134,9 +132,9 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
             self.round(first, examples, buffers, now)?;
             if let Some(gradient) = &mut gradient {
                 for (i, part) in buffers.iter().enumerate() {
-                    match first + i {
-                        0 => gradient.copy_from_slice(&part.gradient),
-                        _ => kernels::add(gradient, &part.gradient),
+                    match first == 0 && i == 0 {
+                        true => gradient.copy_from_slice(&part.gradient),
+                        false => kernels::add(gradient, &part.gradient),
                     }
                 }
             }
@@ -155,10 +153,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
         results: Results<'_, T>,
     ) -> Result<(), Error> {
         if let [part] = buffers {
-            let mut gradient = std::mem::take(&mut part.gradient);
-            let done = self.part(first, part, results, Some(&mut gradient));
-            part.gradient = gradient;
-            return done;
+            return self.part(first, part, results, None);
         }
         let half = buffers.len() / 2;
         let now = half * self.size;
@@ -171,7 +166,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
         near.and(far)
     }
 
-    /// One part, from its inputs to its gradient. Errors count the examples of the whole batch.
+    /// One part, from its inputs to its gradient, which is the part's own unless another is given. Errors count the examples of the whole batch.
     fn part(
         &self,
         first: usize,
@@ -187,7 +182,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
         let backward = self.wants(results.input_delta.is_some()).backward;
         if self.objective.is_none() && self.size < self.x.ncols() {
             // Where they come into the cache for the first product.
-            check_inputs(first, x)?;
+            check_finite_inputs(first, x)?;
         }
         self.forward(first, x, part, backward)?;
         if !results.outputs.is_empty()
@@ -205,14 +200,8 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
         };
         self.costs(first, &examples, cost, part, results.values)?;
         if backward {
-            let gradient = gradient.filter(|_| self.gradient);
-            self.backward(
-                first,
-                &examples,
-                cost,
-                part,
-                (gradient, results.input_delta),
-            );
+            let results = (gradient, results.input_delta);
+            self.backward(first, &examples, cost, part, results);
         }
         Ok(())
     }
@@ -247,7 +236,8 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
             let theta = &self.theta[sizes.theta.clone()];
             let fused = sizes.fused.filter(|_| backward && l + 1 < network.depth());
             if let Some(dense) = fused {
-                dense.forward_fused(theta, input, output, &mut buffers.cache, &mut part.scratch);
+                let scratch = &mut part.scratch[..buffers.scratch];
+                dense.forward_fused(theta, input, output, &mut buffers.cache, scratch);
             } else {
                 let output = DMatrixViewMut::from_slice(output, rows, m);
                 let cache = match m == self.size {
@@ -255,7 +245,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
                     false => &mut buffers.cache[..layer.cache_len(m)],
                 };
                 let mut pass = Forward::new(theta, input, output, cache);
-                pass.scratch = &mut part.scratch;
+                pass.scratch = &mut part.scratch[..buffers.scratch];
                 (pass.training, pass.seed) = mode(self.training, l);
                 pass.first_example = first;
                 layer.forward(pass);
@@ -278,10 +268,10 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
         &self,
         examples: &Examples<'b, T>,
         cost: &C,
-        part: &'b Part<T>,
+        layers: &'b [Buffers<T>],
     ) -> Outputs<'b, T> {
         let last = self.network.depth() - 1;
-        let (sizes, last) = (&self.network.layout.layers()[last], &part.layers[last]);
+        let (sizes, last) = (&self.network.layout.layers()[last], &layers[last]);
         let (rows, m) = (sizes.outputs, examples.len());
         let a = DMatrixView::from_slice(&last.output[..rows * m], rows, m);
         let linked = sizes.link.is_some() && sizes.link == cost.link();
@@ -299,7 +289,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
         part: &Part<T>,
         values: &mut [T],
     ) -> Result<(), Error> {
-        let at = self.outputs(examples, cost, part);
+        let at = self.outputs(examples, cost, &part.layers);
         if at.z.is_none() {
             self.check_domain(first, at, cost)?;
         }
@@ -333,11 +323,15 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
         examples: &Examples<'_, T>,
         cost: &C,
         part: &mut Part<T>,
-        (mut gradient, mut input_delta): (Option<&mut [T]>, Option<&mut [T]>),
+        (gradient, mut input_delta): (Option<&mut [T]>, Option<&mut [T]>),
     ) {
         let (network, m) = (self.network, examples.len());
-        let [mut delta, mut below] = std::mem::take(&mut part.deltas);
-        let at = self.outputs(examples, cost, part);
+        let layers = &part.layers;
+        let mut gradient = self
+            .gradient
+            .then(|| gradient.unwrap_or(&mut part.gradient));
+        let [mut delta, mut below] = part.deltas.each_mut();
+        let at = self.outputs(examples, cost, layers);
         let linked = at.z.is_some();
         {
             let rows = network.outputs();
@@ -351,10 +345,10 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
         }
         for (l, layer) in network.layers.iter().enumerate().rev() {
             let sizes = &network.layout.layers()[l];
-            let buffers = &part.layers[l];
+            let buffers = &layers[l];
             let input = match l.checked_sub(1) {
                 Some(l) => {
-                    let below = &part.layers[l].output[..sizes.inputs * m];
+                    let below = &layers[l].output[..sizes.inputs * m];
                     DMatrixView::from_slice(below, sizes.inputs, m)
                 }
                 None => examples.x,
@@ -376,7 +370,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
                 _ => Some(&mut below[..sizes.inputs * m]),
             }
             .map(|below| DMatrixViewMut::from_slice(below, sizes.inputs, m));
-            pass.scratch = &mut part.scratch;
+            pass.scratch = &mut part.scratch[..buffers.scratch];
             (pass.training, pass.seed) = mode(self.training, l);
             pass.first_example = first;
             match fused {
@@ -385,12 +379,11 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
             }
             std::mem::swap(&mut delta, &mut below);
         }
-        part.deltas = [delta, below];
     }
 }
 
 /// Whether all inputs are finite; the error counts the examples of the whole batch.
-fn check_inputs<T: Scalar>(first: usize, x: DMatrixView<'_, T>) -> Result<(), Error> {
+fn check_finite_inputs<T: Scalar>(first: usize, x: DMatrixView<'_, T>) -> Result<(), Error> {
     if kernels::flat(&x).is_some_and(kernels::all_finite) {
         return Ok(());
     }
