@@ -147,6 +147,10 @@ fn any_number_of_threads_gives_the_same_bits() {
     }
     same_bits::<f32>(&[784, 128, 64, 10], Relu, softmax, 64);
     same_bits::<f64>(&[784, 128, 64, 10], Relu, softmax, 1025);
+    // Products with one column, whose rows are taken in groups: z of one example, and Δ of one unit.
+    same_bits::<f32>(&[1500, 1088, 10], Relu, softmax, 1);
+    same_bits::<f32>(&[2048, 2048, 10], Relu, softmax, 1);
+    same_bits::<f32>(&[3, 4160, 1], Tanh, (Sigmoid, CrossEntropy), 500);
 }
 
 #[test]

@@ -245,3 +245,82 @@ fn every_entry_that_is_not_finite_is_found() {
     let nan = Dual64::from(f64::NAN);
     assert!(all_finite(&[Dual64::from(1.0)]) && !all_finite(&[nan]));
 }
+
+fn quotients<R: Tested>(smallest_normal: f64, largest: f64, unit: f64) {
+    // Enough for whole registers and a tail; signs, zeros, subnormal numbers and the ends of the range.
+    let mut values: Vec<f64> = (0..500)
+        .map(|i| f64::from(i - 250) * 1.7_f64.powi(i % 60 - 30))
+        .collect();
+    values.extend([
+        0.0,
+        -0.0,
+        largest,
+        -largest,
+        smallest_normal,
+        40.0 * smallest_normal * unit,
+    ]);
+    values.extend([f64::INFINITY, f64::NEG_INFINITY]);
+    let divisors = [
+        1.0, 2.0, 3.0, 10.0, 64.0, 5000.0, 60_000.0, 0.3, 1e-20, 1e36,
+    ];
+    at_every_level(|level| {
+        for divisor in divisors.map(R::of) {
+            let values: Vec<R> = values.iter().map(|&x| R::of(x)).collect();
+            let mut found = values.clone();
+            let finite = divide(&mut found, divisor);
+            let exact: Vec<R> = values.iter().map(|&x| x / divisor).collect();
+            for (&found, &exact) in found.iter().zip(&exact) {
+                let (found, exact): (f64, f64) = (found.into(), exact.into());
+                let what = format!("{found} instead of {exact}, / {divisor:?}, {level:?}");
+                if exact.abs() < smallest_normal {
+                    assert!((found - exact).abs() <= smallest_normal * unit, "{what}");
+                } else {
+                    assert_eq!(found, exact, "{what}");
+                }
+                assert_eq!(found.is_sign_negative(), exact.is_sign_negative(), "{what}");
+            }
+            assert!(!finite);
+            let mut moderate = vec![R::of(0.5); 100];
+            assert!(divide(&mut moderate, R::of(7.0)));
+            moderate[50] = R::of(f64::NAN);
+            assert!(!divide(&mut moderate, R::of(7.0)));
+            assert!(Into::<f64>::into(moderate[50]).is_nan());
+        }
+    });
+}
+
+#[test]
+fn quotients_are_exact() {
+    quotients::<f32>(
+        f32::MIN_POSITIVE.into(),
+        f32::MAX.into(),
+        f32::EPSILON.into(),
+    );
+    quotients::<f64>(f64::MIN_POSITIVE, f64::MAX, f64::EPSILON);
+}
+
+fn sums_and_products<R: Tested>() {
+    at_every_level(|level| {
+        for length in [0, 1, 15, 16, 17, 31, 32, 33, 65, 200] {
+            let x: Vec<R> = (0..length).map(|i| R::of(f64::from(i) - 7.3)).collect();
+            let y: Vec<R> = (0..length)
+                .map(|i| R::of(1.0 / (f64::from(i) + 0.7)))
+                .collect();
+            let (mut sum, mut product) = (x.clone(), x.clone());
+            add(&mut sum, &y);
+            multiply(&mut product, &y);
+            for (i, (&x, &y)) in x.iter().zip(&y).enumerate() {
+                assert!(
+                    sum[i] == x + y && product[i] == x * y,
+                    "{i} of {length}, {level:?}"
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn sums_and_products_have_the_bits_of_a_plain_loop() {
+    sums_and_products::<f32>();
+    sums_and_products::<f64>();
+}

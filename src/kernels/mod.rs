@@ -294,6 +294,14 @@ mod products_tests;
 mod tests {
     use super::*;
 
+    /// Sizes whose product wraps around to the length must not pass.
+    #[test]
+    #[should_panic(expected = "(1 + ")]
+    fn a_length_is_compared_without_an_overflow() {
+        let half = 1_usize << (usize::BITS / 2);
+        assert_is_theta(&vec![(); half], half, half);
+    }
+
     #[test]
     fn sums_are_accurate() {
         let tenth = vec![0.1_f32; 1_000_000];

@@ -240,10 +240,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
                 dense.forward_fused(theta, input, output, &mut buffers.cache, scratch);
             } else {
                 let output = DMatrixViewMut::from_slice(output, rows, m);
-                let cache = match m == self.size {
-                    true => &mut buffers.cache[..],
-                    false => &mut buffers.cache[..layer.cache_len(m)],
-                };
+                let cache = &mut buffers.cache[..layer.cache_len(m)];
                 let mut pass = Forward::new(theta, input, output, cache);
                 pass.scratch = &mut part.scratch[..buffers.scratch];
                 (pass.training, pass.seed) = mode(self.training, l);
@@ -356,9 +353,9 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
             let rows = sizes.outputs;
             let output = DMatrixView::from_slice(&buffers.output[..rows * m], rows, m);
             let fused = sizes.fused.filter(|_| l + 1 < network.depth());
-            let cache = match m == self.size || fused.is_some() {
-                true => &buffers.cache[..],
-                false => &buffers.cache[..layer.cache_len(m)],
+            let cache = match fused {
+                Some(_) => &buffers.cache[..],
+                None => &buffers.cache[..layer.cache_len(m)],
             };
             let delta_l = DMatrixViewMut::from_slice(&mut delta[..rows * m], rows, m);
             let theta = &self.theta[sizes.theta.clone()];
