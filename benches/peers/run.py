@@ -284,7 +284,8 @@ def versions(peers):
         except metadata.PackageNotFoundError:
             pass
     crates = {"burn": ["burn"], "candle": ["candle-core"], "dfdx": ["dfdx"]}
-    wanted = [(crate, names) for crate, names in crates.items() if crate in peers]
+    used = {crate for name, crate, _ in RUST_PEERS if name in peers}
+    wanted = [(crate, names) for crate, names in crates.items() if crate in used]
     wanted.append(("gemm", ["faer", "gemm", "matrixmultiply", "nano-gemm"]))
     for crate, names in wanted:
         lock = tomllib.loads((HERE / "rust" / crate / "Cargo.lock").read_text())
