@@ -1,6 +1,7 @@
 """`RESULTS.md` from `results.json`: what was measured, and whether it is what was aimed at."""
 
 import math
+import shlex
 import statistics
 
 from common import DTYPES, FOREIGN, Row
@@ -85,6 +86,20 @@ def verdict(ok):
     return "ok" if ok else "**miss**"
 
 
+def command(options):
+    """What measures all this again, with every option; folders, which change no figure, are left out."""
+    words = ["python", "benches/peers/run.py"]
+    for name, value in options.items():
+        flag = "--" + name.replace("_", "-")
+        if name == "extra":
+            words += [word for row in value for word in (flag, row)]
+        elif value is True:
+            words.append(flag)
+        elif value not in (False, None):
+            words += [flag, ",".join(map(str, value)) if isinstance(value, list) else str(value)]
+    return shlex.join(words)
+
+
 def report(results):
     """The Markdown of a results file, and how many targets were met and missed."""
     raw, options = results["raw"], results["options"]
@@ -109,6 +124,7 @@ def report(results):
     lines += [
         f"{results['date']}, commit `{results['commit'][:12]}`. Medians of {options['rounds']} rounds, each sampled for "
         f"{options['min_time']} s. Times are in microseconds; only ratios within one run mean something elsewhere.", "",
+        "```sh", command(options), "```", "",
     ]
     lines += table(["machine", ""], results["machine"].items())
     lines += ["Versions: " + ", ".join(f"{k} {v}" for k, v in results["versions"].items()) + ".", ""]
