@@ -136,10 +136,11 @@ def report(results):
         f"median of the row by more than {AGREEMENT['f32']:g} in f32 and {AGREEMENT['f64']:g} in f64.", "",
     ]
     lines += [f"- {text}" for text in wrong] + ([""] if wrong else [])
-    errors = {f"{r['impl']} {r.get('row') or r.get('job')}: {r['error']}" for r in raw if "error" in r}
+    everything = raw + results.get("growth", [])
+    errors = {f"{r['impl']} {r.get('row') or r.get('job')}: {r['error']}" for r in everything if "error" in r}
     if errors:
         lines += ["Not measured:", "", *(f"- {text}" for text in sorted(errors)), ""]
-    timed = [r for r in raw if "foreign" in r]
+    timed = [r for r in everything if "foreign" in r]
     disturbed = [r for r in timed if r["foreign"] > FOREIGN]
     lines += [f"Of {len(timed)} measurements {len(disturbed)} were disturbed by other processes; `!` marks figures without an undisturbed one.", ""]
 
@@ -209,50 +210,72 @@ def report(results):
         ],
     )
 
-    jobs = [r for r in raw if "seconds" in r]
-    if jobs:
-        lines += [
-            "## Whole trainings", "", "15 epochs of mini-batches of 64, plain gradient descent: seconds, and the share of the training images "
-            "that are read right. `digits` is 64-32-10 on 1,347 images, `images` 784-64-10 on 10,000.", "",
-        ]
-        names = [OURS, *(peer for peer in peers if peer in JOBS)]
-        body = []
-        for job in ["digits", "images"]:
-            for dtype in options["dtypes"]:
-                for threads in options["threads"]:
-                    cells, seconds = [], {}
-                    for name in names:
-                        same = [r for r in jobs if (r["impl"], r["job"], r["dtype"], r["threads"]) == (name, job, dtype, threads)]
-                        if same:
-                            seconds[name] = statistics.median(r["seconds"] for r in same)
-                            cells.append(f"{seconds[name]:.3g} ({100 * same[0]['accuracy']:.1f} %)")
-                        else:
-                            cells.append("–")
-                    others = [s for name, s in seconds.items() if name != OURS]
-                    ratio = min(others) / seconds[OURS] if others and OURS in seconds else None
-                    body.append([job, dtype, threads, *cells, number(ratio)])
-        lines += table(["job", "type", "threads", *names, "best peer / ours"], body)
-
-    if results.get("growth"):
-        lines += [
-            "## Growth of our time", "", "The exponent is the slope of the least-squares line through the logarithms of size and time; that "
-            "of the FLOPs beside it.", "",
-        ]
-        body = [
-            [g["what"], g["dtype"], g["threads"], f"{g['exponent']:.2f}", f"{g['flops_exponent']:.2f}",
-             ", ".join(f"{size}: {number(time)}" for size, time in g["points"])]
-            for g in results["growth"]
-        ]
-        lines += table(["with", "type", "threads", "exponent", "of FLOPs", "microseconds"], body)
-
-    if results.get("sizes"):
-        lines += ["## Size of a program that trains XOR", "", "Release, stripped, LTO.", ""]
-        lines += table(["features", "bytes"], [[name, f"{size:,}"] for name, size in results["sizes"].items()])
+    lines += trainings(raw, options) + growth(results.get("growth", [])) + program_sizes(results.get("sizes", {}))
     met = sum(verdicts)
     lines[2:2] = [f"{met} of {len(verdicts)} targets are met.", ""]
     return "\n".join(lines).rstrip() + "\n", met, len(verdicts), wrong
 
 
+def trainings(raw, options):
+    """The section of `--jobs`."""
+    jobs = [r for r in raw if "seconds" in r]
+    if not jobs:
+        return []
+    names = [OURS, *(peer for peer in options["peers"] if peer in JOBS)]
+    body = []
+    for job in ["digits", "images"]:
+        for dtype in options["dtypes"]:
+            for threads in options["threads"]:
+                cells, seconds = [], {}
+                for name in names:
+                    same = [r for r in jobs if (r["impl"], r["job"], r["dtype"], r["threads"]) == (name, job, dtype, threads)]
+                    clean = [r for r in same if r.get("foreign", 0) <= FOREIGN]
+                    if same:
+                        seconds[name] = statistics.median(r["seconds"] for r in clean or same)
+                        cells.append(f"{seconds[name]:.3g}{'' if clean else '!'} ({100 * same[0]['accuracy']:.1f} %)")
+                    else:
+                        cells.append("–")
+                others = [s for name, s in seconds.items() if name != OURS]
+                ratio = min(others) / seconds[OURS] if others and OURS in seconds else None
+                body.append([job, dtype, threads, *cells, number(ratio)])
+    return [
+        "## Whole trainings", "", "15 epochs of mini-batches of 64, plain gradient descent: seconds, and the share of the training images "
+        "that are read right. `digits` is 64-32-10 on 1,347 images, `images` 784-64-10 on 10,000.", "",
+        *table(["job", "type", "threads", *names, "best peer / ours"], body),
+    ]
+
+
+def growth(records):
+    """A section of `--scaling`: how time and the products' FLOPs grow."""
+    found, series = summary(records), {}
+    for r in records:
+        median = found.get((OURS, r["dtype"], r["threads"], r.get("row")))
+        if median:
+            series.setdefault((r["what"], r["dtype"], r["threads"]), {})[r["size"]] = Row(r["spec"]).flops(), median
+    body = []
+    for (what, dtype, threads), points in series.items():
+        flops, medians = zip(*points.values())
+        times = [median["median_us"] for median in medians]
+        exponents = [f"{slope(list(points), y):.2f}" if len(points) > 1 else "–" for y in (times, flops)]
+        cells = (f"{n}: {number(m['median_us'])}{'!' if m['disturbed'] else ''}" for n, m in zip(points, medians))
+        body.append([what, dtype, threads, *exponents, ", ".join(cells)])
+    if not body:
+        return []
+    return [
+        "## Growth of our time", "", "The exponent is the slope of the least-squares line through the logarithms of size and time; that "
+        "of the FLOPs beside it.", "",
+        *table(["with", "type", "threads", "exponent", "of FLOPs", "microseconds"], body),
+    ]
+
+
 def slope(x, y):
     """Of the least-squares line through the logarithms."""
     return statistics.linear_regression([math.log(v) for v in x], [math.log(v) for v in y]).slope
+
+
+def program_sizes(programs):
+    """A section of `--scaling`: bytes by features."""
+    if not programs:
+        return []
+    body = [[name, f"{size:,}"] for name, size in programs.items()]
+    return ["## Size of a program that trains XOR", "", "Release, stripped, LTO.", "", *table(["features", "bytes"], body)]

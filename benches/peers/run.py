@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tomllib
@@ -24,7 +23,7 @@ from pathlib import Path
 from common import DTYPES, FOREIGN, Row
 from jobs import JOBS
 from peers import STEPS
-from report import OURS, report, slope
+from report import OURS, report
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -223,23 +222,18 @@ GROWTH = {
 
 
 def growth(run):
-    """Fitted exponents of time and of the products' FLOPs, with the points."""
-    found = []
-    for what, cases in GROWTH.items():
+    """Our time as something grows, every measurement of some rounds."""
+    for round in range(min(3, run.options.rounds)):
         for threads in run.options.threads:
             for dtype in run.options.dtypes:
-                log("growth with", what, dtype, threads)
-                specs = ",".join(spec for _, spec in cases)
-                # Rounds apart, as above.
-                rounds = [run.program(OURS, threads, dtype, "--rows", specs) for _ in range(min(3, run.options.rounds))]
-                times = [statistics.median(r[i]["median_us"] for r in rounds) for i in range(len(cases))]
-                flops = [Row(spec).flops() for _, spec in cases]
-                sizes = [size for size, _ in cases]
-                found.append({
-                    "what": what, "dtype": dtype, "threads": threads, "points": list(zip(sizes, times)),
-                    "exponent": slope(sizes, times), "flops_exponent": slope(sizes, flops),
-                })
-    return found
+                for what, cases in GROWTH.items():
+                    log("growth with", what, dtype, threads)
+                    specs = ",".join(spec for _, spec in cases)
+                    for (size, spec), record in zip(cases, run.program(OURS, threads, dtype, "--rows", specs)):
+                        yield {
+                            "row": spec.split(":")[0], **record, "impl": OURS, "dtype": dtype, "threads": threads, "round": round,
+                            "what": what, "size": size, "spec": spec,
+                        }
 
 
 # ------------------------------------------------------------------------------------------------ the machine
@@ -351,7 +345,7 @@ def main():
         results["abouts"] = run.everything(save)
         save()
         if options.scaling:
-            results["growth"] = growth(run)
+            results["growth"] = list(growth(run))
             results["sizes"] = sizes(target)
         save()
     text, met, all_targets, wrong = report(results)
