@@ -15,9 +15,10 @@ use std::sync::Arc;
 /// contents are unspecified.
 ///
 /// # Memory
-/// A batch of fewer than 512 examples, or of a network with more than 2¹⁸ parameters, is computed as a whole: the buffers hold z or g′(z) and a of every
-/// layer, and twice the widest δ, for all its examples. Any other batch is computed in parts of 256 to 1024 examples; then the buffers
-/// hold that for four parts a thread (one part on one thread), a gradient of P scalars for each of them, and a⁽ᴸ⁾ and the costs of the whole batch.
+/// A batch of fewer than 512 examples, or of a network with more than 2¹⁸ parameters or with a layer that couples examples, is computed as a whole:
+/// the buffers hold z or g′(z) and a of every layer, and twice the widest δ, for all its examples. Any other batch is computed in parts of 129 to 1024
+/// examples, of which the last may have fewer; then the buffers hold that for up to four parts a thread (one part on one thread), a gradient of P scalars
+/// for each of them, and a⁽ᴸ⁾ and the costs of the whole batch.
 /// To this come some hundred KiB of scratch for each.
 ///
 /// # Example
@@ -155,8 +156,9 @@ impl<T: Scalar> Workspace<T> {
     }
 
     /// What layer l (from 0) kept of a pass for its backward pass; `None` as for [`activation`](Self::activation). Of a [`Dense`](crate::Dense) layer at
-    /// the end of a network it is z⁽ᴸ⁾, the logits, column-major; after [`forward_into`](crate::Network::forward_into) it is z of any dense layer. Of others it is
-    /// the layer's own business.
+    /// the end of a network it is z⁽ᴸ⁾, the logits, column-major. Of a hidden one it is z after [`forward_into`](crate::Network::forward_into) and
+    /// [`cost_into`](crate::Network::cost_into); after a pass with gradients, if the activation is exact GELU, sine, softmax or yours, or the scalar neither
+    /// `f32` nor `f64`. Of others it is the layer's own business.
     #[must_use]
     pub fn cache(&self, layer: usize) -> Option<&[T]> {
         Some(&self.buffers(layer)?.cache)

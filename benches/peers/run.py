@@ -11,53 +11,26 @@ other. With one thread every process is bound to the first processor.
 import argparse
 import datetime
 import json
-import math
 import os
 import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
 
-from peers import FOREIGN, JOBS, STEPS, Row
+from common import DTYPES, FOREIGN, Row
+from jobs import JOBS
+from peers import STEPS
+from report import OURS, report
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-OURS = "backprop"
 # Name, crate, features.
 RUST_PEERS = [("burn", "burn", []), ("burn-v4", "burn", ["v4"]), ("candle", "candle", []), ("dfdx", "dfdx", [])]
 PYTHON_PEERS = list(STEPS)
 PEERS = PYTHON_PEERS + [name for name, _, _ in RUST_PEERS]
-DTYPES = ["f32", "f64"]
-
-# What is aimed at: the best peer's time over ours, in f32 and in f64.
-RATIOS = {
-    "xor": (10, 10), "iris-b1": (10, 10), "iris-b32": (6, 5), "ex4": (1.8, 1.8), "mnist-b1": (3, 3),
-    "mnist-b64": (1.25, 1.2), "mnist-b1024": (1.1, 1.1), "wide-b256": (1.1, 1.04), "wide-b2048": (1.1, 1.04),
-    "deep": (1.8, 1.55), "ex4-fwd-b1": (3, 3), "mnist-fwd-b1": (1.3, 1.3), "mnist-fwd-b1024": (1.04, 1.0),
-    "simple": (2, 1.35),
-}
-# Our time over the bound, with one thread.
-BOUNDS = {
-    "ex4": 1.25, "mnist-b64": 1.2, "mnist-b1024": 1.12, "wide-b256": 1.1, "wide-b2048": 1.1, "deep": 1.4,
-    "mnist-fwd-b1024": 1.05, "simple": 2.2,
-}
-# Our time with one thread over that with two.
-SPEEDUP = 1.8
-SPEEDUP_ROWS = ["ex4", "mnist-b1024", "wide-b256", "wide-b2048"]
-SLACK = 1.03
-NOISE = 1.05
-# How far the costs of two implementations may differ, of their size.
-AGREEMENT = {"f32": 2e-4, "f64": 1e-9}
-
-
-def ratio_target(row, dtype, threads):
-    if row.startswith("wide") and dtype == "f64" and threads == 2:
-        return 1.0
-    return RATIOS.get(row, (1.0, 1.0))[DTYPES.index(dtype)]
 
 
 def log(*words):
@@ -249,28 +222,18 @@ GROWTH = {
 
 
 def growth(run):
-    """Fitted exponents of time and of the products' FLOPs, with the points."""
-    found = []
-    for what, cases in GROWTH.items():
+    """Our time as something grows, every measurement of some rounds."""
+    for round in range(min(3, run.options.rounds)):
         for threads in run.options.threads:
             for dtype in run.options.dtypes:
-                log("growth with", what, dtype, threads)
-                specs = ",".join(spec for _, spec in cases)
-                # Rounds apart, as above.
-                rounds = [run.program(OURS, threads, dtype, "--rows", specs) for _ in range(min(3, run.options.rounds))]
-                times = [statistics.median(r[i]["median_us"] for r in rounds) for i in range(len(cases))]
-                flops = [Row(spec).flops() for _, spec in cases]
-                sizes = [size for size, _ in cases]
-                found.append({
-                    "what": what, "dtype": dtype, "threads": threads, "points": list(zip(sizes, times)),
-                    "exponent": slope(sizes, times), "flops_exponent": slope(sizes, flops),
-                })
-    return found
-
-
-def slope(x, y):
-    """Of the least-squares line through the logarithms."""
-    return statistics.linear_regression([math.log(v) for v in x], [math.log(v) for v in y]).slope
+                for what, cases in GROWTH.items():
+                    log("growth with", what, dtype, threads)
+                    specs = ",".join(spec for _, spec in cases)
+                    for (size, spec), record in zip(cases, run.program(OURS, threads, dtype, "--rows", specs)):
+                        yield {
+                            "row": spec.split(":")[0], **record, "impl": OURS, "dtype": dtype, "threads": threads, "round": round,
+                            "what": what, "size": size, "spec": spec,
+                        }
 
 
 # ------------------------------------------------------------------------------------------------ the machine
@@ -315,217 +278,13 @@ def versions(peers):
         except metadata.PackageNotFoundError:
             pass
     crates = {"burn": ["burn"], "candle": ["candle-core"], "dfdx": ["dfdx"]}
-    wanted = [(crate, names) for crate, names in crates.items() if crate in peers]
+    used = {crate for name, crate, _ in RUST_PEERS if name in peers}
+    wanted = [(crate, names) for crate, names in crates.items() if crate in used]
     wanted.append(("gemm", ["faer", "gemm", "matrixmultiply", "nano-gemm"]))
     for crate, names in wanted:
         lock = tomllib.loads((HERE / "rust" / crate / "Cargo.lock").read_text())
         found.update({p["name"]: p["version"] for p in lock["package"] if p["name"] in names})
     return found
-
-
-# ------------------------------------------------------------------------------------------------ the report
-
-
-def summary(raw):
-    """By (impl, dtype, threads, row): the median over the clean rounds, the least, and whether there were clean ones."""
-    groups = {}
-    for record in raw:
-        if "median_us" in record:
-            groups.setdefault((record["impl"], record["dtype"], record["threads"], record["row"]), []).append(record)
-    found = {}
-    for key, group in groups.items():
-        clean = [record for record in group if record["foreign"] <= FOREIGN]
-        used = clean or group
-        found[key] = {
-            "median_us": statistics.median(r["median_us"] for r in used), "min_us": min(r["min_us"] for r in used),
-            "rounds": len(used), "disturbed": not clean,
-        }
-    return found
-
-
-def disagreements(raw):
-    """Costs, or Σ a²/m of inferences, against the median of all implementations: how many were compared, and which differ."""
-    groups = {}
-    for record in raw:
-        value = record.get("loss", record.get("norm"))
-        if value is not None:
-            groups.setdefault((record["row"], record["dtype"]), []).append((record["impl"], value))
-    wrong = []
-    for (row, dtype), values in groups.items():
-        # The more exact type is the reference for both.
-        reference = statistics.median(value for _, value in groups.get((row, "f64"), values))
-        for name, value in values:
-            if not abs(value - reference) <= AGREEMENT[dtype] * max(1.0, abs(reference)):
-                wrong.append(f"{name} {row} {dtype}: {value} against {reference}")
-    return sum(map(len, groups.values())), sorted(set(wrong))
-
-
-def number(x):
-    """Three digits."""
-    if x is None:
-        return "–"
-    return f"{x:.0f}" if x >= 100 else f"{x:.3g}"
-
-
-def table(head, rows):
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows] + [""]
-
-
-def verdict(ok):
-    return "ok" if ok else "**miss**"
-
-
-def report(results):
-    """The Markdown of a results file, and how many targets were met and missed."""
-    raw, options = results["raw"], results["options"]
-    found = summary([r for r in raw if "row" in r])
-    rows = [Row(spec) for spec in results["rows"]]
-    verdicts = []
-
-    def judge(ok):
-        verdicts.append(ok)
-        return verdict(ok)
-
-    def time_of(*key):
-        return found[key]["median_us"] if key in found else None
-
-    products = {key: value for key, value in found.items() if key[3].startswith("sq")}
-    best_rate = {}
-    for (name, dtype, threads, size), value in products.items():
-        rate = 2e-3 * int(size[2:]) ** 3 / value["median_us"]
-        best_rate[dtype, threads] = max(best_rate.get((dtype, threads), (0, "")), (rate, f"{name} {size}"))
-
-    lines = ["# Results", ""]
-    lines += [
-        f"{results['date']}, commit `{results['commit'][:12]}`. Medians of {options['rounds']} rounds, each sampled for "
-        f"{options['min_time']} s. Times are in microseconds; only ratios within one run mean something elsewhere.", "",
-    ]
-    lines += table(["machine", ""], results["machine"].items())
-    lines += ["Versions: " + ", ".join(f"{k} {v}" for k, v in results["versions"].items()) + ".", ""]
-    lines += ["Peers run on: " + "; ".join(f"{k}: {v}" for k, v in results["abouts"].items()) + ".", ""]
-
-    compared, wrong = disagreements(raw)
-    lines += [
-        f"All implementations get the same data and weights. Of {compared} costs (of inference: Σ a²/m), {len(wrong)} differ from the "
-        f"median of the row by more than {AGREEMENT['f32']:g} in f32 and {AGREEMENT['f64']:g} in f64.", "",
-    ]
-    lines += [f"- {text}" for text in wrong] + ([""] if wrong else [])
-    errors = {f"{r['impl']} {r.get('row') or r.get('job')}: {r['error']}" for r in raw if "error" in r}
-    if errors:
-        lines += ["Not measured:", "", *(f"- {text}" for text in sorted(errors)), ""]
-    timed = [r for r in raw if "foreign" in r]
-    disturbed = [r for r in timed if r["foreign"] > FOREIGN]
-    lines += [f"Of {len(timed)} measurements {len(disturbed)} were disturbed by other processes; `!` marks figures without an undisturbed one.", ""]
-
-    lines += [
-        "Ratio: the best peer's time over ours. Bound: the FLOPs of the row's products over the best rate of a square product in this run, "
-        "of the same type and with one thread. "
-        "Targets are those of `benches/peers/run.py`, with a slack of 3 %.", "",
-    ]
-    peers = options["peers"]
-    for dtype in options["dtypes"]:
-        for threads in options["threads"]:
-            rate, which = best_rate.get((dtype, 1), (None, ""))
-            title = f"## {dtype}, {threads} thread{'s' if threads > 1 else ''}"
-            lines += [title, ""]
-            if rate:
-                lines += [f"Best rate with one thread: {rate:.1f} GFLOP/s ({which}).", ""]
-            overview, details = [], []
-            for row in rows:
-                ours = time_of(OURS, dtype, threads, row.name)
-                if ours is None:
-                    continue
-                mark = lambda name: "!" if found.get((name, dtype, threads, row.name), {}).get("disturbed") else ""
-                others = {peer: time for peer in peers if (time := time_of(peer, dtype, threads, row.name))}
-                best = min(others, key=others.get, default=None)
-                ratio = others[best] / ours if best else None
-                bound = row.flops() / rate / 1e3 if rate else None
-                target, verdict_of = [], []
-                if best:
-                    wanted = ratio_target(row.name, dtype, threads)
-                    target.append(f"≥ {wanted:g}")
-                    verdict_of.append(judge(ratio * SLACK >= wanted))
-                if bound and threads == 1 and row.name in BOUNDS:
-                    target.append(f"≤ {BOUNDS[row.name]:g} × bound")
-                    verdict_of.append(judge(ours <= BOUNDS[row.name] * SLACK * bound))
-                overview.append([
-                    row.name, number(ours) + mark(OURS), f"{number(others[best])}{mark(best)} {best}" if best else "–", number(ratio),
-                    number(bound), number(ours / bound) if bound else "–", ", ".join(target), ", ".join(verdict_of),
-                ])
-                details.append([
-                    row.name,
-                    *(number(time_of(name, dtype, threads, row.name)) + mark(name) for name in [OURS, *peers]),
-                ])
-            lines += table(["row", "ours", "best peer", "ratio", "bound", "× bound", "target", ""], overview)
-            lines += ["Medians:", ""] + table(["row", OURS, *peers], details)
-
-    if 1 in options["threads"] and 2 in options["threads"]:
-        lines += ["## One thread and two, ours", ""]
-        speedups = []
-        for row in rows:
-            for dtype in options["dtypes"]:
-                one, two = (time_of(OURS, dtype, threads, row.name) for threads in [1, 2])
-                if one is None or two is None:
-                    continue
-                fast = row.name in SPEEDUP_ROWS
-                ok = one / two * SLACK >= SPEEDUP if fast else two <= NOISE * one
-                target = f"≥ {SPEEDUP}" if fast else "not slower"
-                speedups.append([row.name, dtype, number(one), number(two), number(one / two), target, judge(ok)])
-        lines += table(["row", "type", "one", "two", "speed-up", "target", ""], speedups)
-
-    lines += ["## Square products, GFLOP/s", ""]
-    columns = sorted({(d, t) for _, d, t, _ in products})
-    lines += table(
-        ["library", "size", *(f"{d}, {t}" for d, t in columns)],
-        [
-            [name, size[2:], *(number(2e-3 * int(size[2:]) ** 3 / t) if (t := time_of(name, *c, size)) else "–" for c in columns)]
-            for name, size in sorted({(n, s) for n, _, _, s in products}, key=lambda x: (x[0], int(x[1][2:])))
-        ],
-    )
-
-    jobs = [r for r in raw if "seconds" in r]
-    if jobs:
-        lines += [
-            "## Whole trainings", "", "15 epochs of mini-batches of 64, plain gradient descent: seconds, and the share of the training images "
-            "that are read right. `digits` is 64-32-10 on 1,347 images, `images` 784-64-10 on 10,000.", "",
-        ]
-        names = [OURS, *(peer for peer in peers if peer in JOBS)]
-        body = []
-        for job in ["digits", "images"]:
-            for dtype in options["dtypes"]:
-                for threads in options["threads"]:
-                    cells, seconds = [], {}
-                    for name in names:
-                        same = [r for r in jobs if (r["impl"], r["job"], r["dtype"], r["threads"]) == (name, job, dtype, threads)]
-                        if same:
-                            seconds[name] = statistics.median(r["seconds"] for r in same)
-                            cells.append(f"{seconds[name]:.3g} ({100 * same[0]['accuracy']:.1f} %)")
-                        else:
-                            cells.append("–")
-                    others = [s for name, s in seconds.items() if name != OURS]
-                    ratio = min(others) / seconds[OURS] if others and OURS in seconds else None
-                    body.append([job, dtype, threads, *cells, number(ratio)])
-        lines += table(["job", "type", "threads", *names, "best peer / ours"], body)
-
-    if results.get("growth"):
-        lines += [
-            "## Growth of our time", "", "The exponent is the slope of the least-squares line through the logarithms of size and time; that "
-            "of the FLOPs beside it.", "",
-        ]
-        body = [
-            [g["what"], g["dtype"], g["threads"], f"{g['exponent']:.2f}", f"{g['flops_exponent']:.2f}",
-             ", ".join(f"{size}: {number(time)}" for size, time in g["points"])]
-            for g in results["growth"]
-        ]
-        lines += table(["with", "type", "threads", "exponent", "of FLOPs", "microseconds"], body)
-
-    if results.get("sizes"):
-        lines += ["## Size of a program that trains XOR", "", "Release, stripped, LTO.", ""]
-        lines += table(["features", "bytes"], [[name, f"{size:,}"] for name, size in results["sizes"].items()])
-    met = sum(verdicts)
-    lines[2:2] = [f"{met} of {len(verdicts)} targets are met.", ""]
-    return "\n".join(lines).rstrip() + "\n", met, len(verdicts), wrong
 
 
 # ------------------------------------------------------------------------------------------------ main
@@ -546,7 +305,7 @@ def arguments():
     p.add_argument("--rows", help="names, separated by commas (all)")
     p.add_argument("--extra", action="append", default=[], metavar="name:sizes:activation:cost:batch:train|forward", help="a further row")
     p.add_argument("--threads", type=listed(int), default=[1, 2])
-    p.add_argument("--dtypes", type=listed(str, DTYPES), default=DTYPES)
+    p.add_argument("--dtypes", type=listed(str, DTYPES), default=list(DTYPES))
     p.add_argument("--peers", type=listed(str, PEERS), default=PEERS)
     p.add_argument("--scaling", action="store_true", help="growth with examples, width and depth, and the size of a program")
     p.add_argument("--jobs", action="store_true", help="whole trainings")
@@ -586,7 +345,7 @@ def main():
         results["abouts"] = run.everything(save)
         save()
         if options.scaling:
-            results["growth"] = growth(run)
+            results["growth"] = list(growth(run))
             results["sizes"] = sizes(target)
         save()
     text, met, all_targets, wrong = report(results)

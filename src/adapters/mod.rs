@@ -1,4 +1,4 @@
-//! Bridges to other crates, one file and one feature each: only that file names the crate.
+//! Bridges to other crates, as far as they are types of their own. Rayon is in `kernels/parallel.rs`, serde in derives and `network/saved.rs`.
 
 #[cfg(feature = "argmin")]
 pub(crate) mod argmin;

@@ -200,8 +200,8 @@ impl Report {
     /// Makes a test of the report.
     ///
     /// # Panics
-    /// If a derivative is wrong, with the report's table as the message. It is meant for tests; it is the only function of the
-    /// crate that panics.
+    /// If a derivative is wrong, with the report's table as the message. It is an assertion for tests: no call on a `Network`, `Examples`,
+    /// `Accumulator` or `GradientCheck` panics, unless a layer of yours does.
     #[track_caller]
     #[allow(
         clippy::panic,
