@@ -72,7 +72,7 @@ pub(super) fn scratch<T>(rows: usize, columns: usize, depth: usize) -> usize {
 
 impl<T: Fast> Operation<T> for Product<T> {
     /// # Safety
-    /// All entries of A, B and the start may be read, those of C and of the scratch written, and nobody else does so meanwhile.
+    /// That of [`multiply`](super::share::multiply).
     #[inline(always)]
     unsafe fn run<V: Vector<Scalar = T>>(self) {
         // SAFETY: passed on.
@@ -109,6 +109,8 @@ impl<T: Fast> Product<T> {
         self.b_column == 1 && self.rows >= 2 * rows_of_tile && self.columns * depth <= room
     }
 
+    /// # Safety
+    /// That of [`multiply`](super::share::multiply), and the processor has the instructions of `V`.
     #[inline(always)]
     unsafe fn blocks<V: Vector<Scalar = T>>(self) {
         let tiles = Tiles::new::<V>(self.rows);
@@ -167,6 +169,9 @@ impl<T: Fast> Product<T> {
     }
 
     /// B in the order in which tiles read it: tile by tile, row by row.
+    ///
+    /// # Safety
+    /// `b` has `depth` rows of all columns that may be read, `room` room for as many entries.
     #[inline(always)]
     unsafe fn pack_columns<V: Vector<Scalar = T>>(
         &self,
@@ -194,6 +199,10 @@ impl<T: Fast> Product<T> {
         }
     }
 
+    /// One block, tile by tile.
+    ///
+    /// # Safety
+    /// That of [`multiply`](super::share::multiply), and the processor has the instructions of `V`, `at` is inside the product; with `pack` the room holds a block, and a packed B holds its rows.
     #[inline(always)]
     unsafe fn block<V: Vector<Scalar = T>>(
         &self,
@@ -203,7 +212,6 @@ impl<T: Fast> Product<T> {
         b: *const T,
         packed_b: Option<*const T>,
     ) {
-        // SAFETY: the block's own rows and columns of A.
         let corner = match self.layout {
             Layout::Columns => self
                 .a
@@ -292,6 +300,9 @@ impl<T: Fast> Product<T> {
 
     /// One column of B: matrix times vector, in panels of the depth so that rounding errors grow with the panels' number and length, not
     /// with the product of both.
+    ///
+    /// # Safety
+    /// That of [`multiply`](super::share::multiply), and the processor has the instructions of `V`, and C is not transposed.
     #[inline(always)]
     pub(super) unsafe fn vector<V: Vector<Scalar = T>>(&self) {
         let (vectors, panel) = (self.rows.div_ceil(V::LANES), DEPTH_BYTES / size_of::<T>());
@@ -343,6 +354,9 @@ impl<T: Fast> Product<T> {
     }
 
     /// Entry by entry, each a dot product of two columns in memory: A lies by rows.
+    ///
+    /// # Safety
+    /// That of [`multiply`](super::share::multiply), and the processor has the instructions of `V`, and C is not transposed.
     #[inline(always)]
     unsafe fn dots<V: Vector<Scalar = T>>(&self) {
         debug_assert!(self.b_step == 1 && !self.transposed);
@@ -363,6 +377,10 @@ impl<T: Fast> Product<T> {
         }
     }
 
+    /// R sums to C, from row i of column j on; returns R.
+    ///
+    /// # Safety
+    /// That of [`multiply`](super::share::multiply), and those rows exist.
     #[inline(always)]
     unsafe fn put<const R: usize>(&self, i: usize, j: usize, sums: [T; R]) -> usize {
         for (r, sum) in sums.into_iter().enumerate() {

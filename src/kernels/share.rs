@@ -23,7 +23,9 @@ const TINY: usize = 64;
 /// plain loop is faster.
 ///
 /// # Safety
-/// All entries of A, B and the start may be read, those of C and of the room written, and nobody else does so meanwhile.
+/// All entries of A and B may be read, `rows` of the start's column, and those of C if the start is what is present; those of C and
+/// `room_len` of the room may be written, and nobody else does so meanwhile. No two entries of C are in one place, and C and the room lie apart
+/// from all that is read. Where A lies by rows, `b_step` is 1 and C is not transposed.
 pub(super) unsafe fn multiply<T: Scalar>(product: Product<T>) -> bool {
     if multiplications(product.rows, product.columns, product.depth) <= TINY {
         return false;

@@ -67,6 +67,9 @@ pub(super) fn width(most: usize, left: usize) -> usize {
 }
 
 /// A tile of R registers by C columns, for those that occur.
+///
+/// # Safety
+/// That of [`tile`] for so many registers and columns.
 #[inline(always)]
 pub(super) unsafe fn run_tile<V, const TAIL: bool>(
     registers: usize,
@@ -89,6 +92,8 @@ pub(super) unsafe fn run_tile<V, const TAIL: bool>(
     }
 }
 
+/// # Safety
+/// That of [`tile`] for so many registers and C columns.
 #[inline(always)]
 unsafe fn rows_of<V, const C: usize, const TAIL: bool>(registers: usize, t: &Tile<V::Scalar>)
 where
@@ -109,6 +114,9 @@ where
 }
 
 /// C entries from each of `depth` rows, one group after the other.
+///
+/// # Safety
+/// The rows, `step` apart, have C entries that may be read, and `to` room for depth · C.
 #[inline(always)]
 pub(super) unsafe fn copy_rows<T: Copy, const C: usize>(
     depth: usize,

@@ -4,7 +4,7 @@ use super::Network;
 use crate::layer::Layer;
 use crate::scalar::Scalar;
 
-/// The examples of the smallest part that a batch is cut into, and of the largest: below, adding up the gradients of the parts shows,
+/// The examples of the smallest part that a batch is cut into, before their number is made even, and of the largest: below, adding up the gradients of the parts shows,
 /// above, activations leave the cache.
 const PART: (usize, usize) = (256, 1024);
 
