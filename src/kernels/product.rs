@@ -2,7 +2,7 @@
 
 use super::share::parts;
 use super::tile::{Start, Tile, dots, pack_rows, pack_transposed, vector_tile};
-use super::tiling::{Tiles, copy_rows, run_tile, width};
+use super::tiling::{NARROW, Tiles, copy_rows, run_narrow_tile, run_tile, width};
 use super::vector::{Fast, Operation, Vector};
 
 /// The memory that a block of packed A should fill at most, in bytes: half of a second-level cache of 1 MiB.
@@ -283,11 +283,14 @@ impl<T: Fast> Product<T> {
                         other => other,
                     },
                 };
-                // Where masks are free one tile for both halves the code to compile.
-                let tail = V::MASKED || (!pack && tile.rows < wide);
-                // SAFETY: a tile inside the product; without `tail` its registers are full, or A is packed.
+                let tail = !pack && tile.rows < wide;
+                // SAFETY: a tile inside the product; without `tail` its registers are full, or A is packed. Of narrow tiles one with masks serves
+                // for both where there are any: half the code to compile, and masks cost only a few percent.
                 unsafe {
                     match tail {
+                        _ if V::MASKED && columns <= NARROW => {
+                            run_narrow_tile::<V, true>(next - v, columns, &tile);
+                        }
                         true => run_tile::<V, true>(next - v, columns, &tile),
                         false => run_tile::<V, false>(next - v, columns, &tile),
                     }

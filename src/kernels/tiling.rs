@@ -85,6 +85,32 @@ pub(super) unsafe fn run_tile<V, const TAIL: bool>(
             12 if V::ROWS == 4 => rows_of::<V, 12, TAIL>(registers, t),
             8 => rows_of::<V, 8, TAIL>(registers, t),
             6 => rows_of::<V, 6, TAIL>(registers, t),
+            // What has masks has been there already.
+            _ if !V::MASKED => run_narrow_tile::<V, TAIL>(registers, columns, t),
+            _ => {}
+        }
+    }
+}
+
+/// The columns that a narrow tile has at most.
+pub(super) const NARROW: usize = 4;
+
+/// As [`run_tile`], for the tiles that are left at the end.
+///
+/// # Safety
+/// That of [`tile`] for so many registers and columns.
+#[inline(always)]
+pub(super) unsafe fn run_narrow_tile<V, const TAIL: bool>(
+    registers: usize,
+    columns: usize,
+    t: &Tile<V::Scalar>,
+) where
+    V: Vector,
+    V::Scalar: Fast,
+{
+    // SAFETY: passed on.
+    unsafe {
+        match columns {
             4 => rows_of::<V, 4, TAIL>(registers, t),
             2 => rows_of::<V, 2, TAIL>(registers, t),
             _ => rows_of::<V, 1, TAIL>(registers, t),

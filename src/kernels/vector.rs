@@ -20,7 +20,7 @@ pub(super) trait Vector: Copy {
     const LANES: usize;
     /// Rows of the largest tile of a product, in registers.
     const ROWS: usize;
-    /// Whether partial loads cost no more than whole ones.
+    /// Whether partial loads are one instruction.
     const MASKED: bool;
     unsafe fn splat(x: Self::Scalar) -> Self;
     unsafe fn load(p: *const Self::Scalar) -> Self;
