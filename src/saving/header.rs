@@ -1,0 +1,118 @@
+//! The first line of a file.
+
+use super::Refusal;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// What a first line may have at most, so that a large file of another format is refused quickly.
+pub(super) const LIMIT: usize = 4096;
+
+const VERSION: u64 = 1;
+
+/// How every version begins.
+const OPENING: &[u8] = br#"{"format":"backprop","version":"#;
+
+/// What a header says about the content.
+#[derive(Debug)]
+pub(super) struct Header {
+    kind: String,
+    bytes: u64,
+    crc32: u32,
+}
+
+/// What later versions must keep.
+#[derive(Deserialize)]
+struct Opening {
+    format: String,
+    version: u64,
+}
+
+/// The rest in this version.
+#[derive(Deserialize)]
+struct Fields {
+    kind: String,
+    bytes: u64,
+    crc32: String,
+}
+
+impl Header {
+    pub(super) fn of(kind: &str, content: &[u8]) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            bytes: content.len() as u64,
+            crc32: crc32fast::hash(content),
+        }
+    }
+
+    pub(super) fn line(&self) -> String {
+        let kind = serde_json::Value::from(self.kind.as_str());
+        let Self { bytes, crc32, .. } = self;
+        format!(
+            "{{\"format\":\"backprop\",\"version\":{VERSION},\"kind\":{kind},\"bytes\":{bytes},\"crc32\":\"{crc32:08x}\"}}\n"
+        )
+    }
+
+    /// The header with which a file of this kind starts, and where its content begins.
+    pub(super) fn read(file: &[u8], kind: &str) -> Result<(Self, usize), Refusal> {
+        let start = file.get(..LIMIT).unwrap_or(file);
+        let Some(end) = start.iter().position(|&byte| byte == b'\n') else {
+            let begun = start.iter().zip(OPENING).all(|(found, byte)| found == byte);
+            return Err(match begun && start.len() < LIMIT {
+                true => Refusal::TruncatedHeader {
+                    found: start.len() as u64,
+                },
+                false => Refusal::NotOurs,
+            });
+        };
+        let line = start.get(..=end).unwrap_or_default();
+        let header = Self::parse(line)?;
+        if header.kind == kind {
+            Ok((header, end + 1))
+        } else {
+            Err(Refusal::Kind {
+                expected: kind.to_owned(),
+                found: header.kind,
+            })
+        }
+    }
+
+    fn parse(line: &[u8]) -> Result<Self, Refusal> {
+        let not_ours = |_| Refusal::NotOurs;
+        let opening: Opening = serde_json::from_slice(line).map_err(not_ours)?;
+        if opening.format == "backprop" && opening.version > VERSION {
+            return Err(Refusal::Newer {
+                found: opening.version,
+                supported: VERSION,
+            });
+        }
+        let fields: Fields = serde_json::from_slice(line).map_err(not_ours)?;
+        let header = Self {
+            kind: fields.kind,
+            bytes: fields.bytes,
+            crc32: u32::from_str_radix(&fields.crc32, 16).map_err(|_| Refusal::NotOurs)?,
+        };
+        // To the letter, so that a flipped bit cannot hide in a space or a capital.
+        let same = header.line().as_bytes() == line;
+        same.then_some(header).ok_or(Refusal::NotOurs)
+    }
+
+    pub(super) fn expect_bytes(&self, found: u64) -> Result<(), Refusal> {
+        let expected = self.bytes;
+        match found.cmp(&expected) {
+            std::cmp::Ordering::Less => Err(Refusal::Truncated { expected, found }),
+            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Greater => Err(Refusal::TrailingBytes { expected, found }),
+        }
+    }
+
+    /// The value in the content, if this is the content that was written.
+    pub(super) fn decode<D: DeserializeOwned>(&self, content: &[u8]) -> Result<D, Refusal> {
+        let (expected, found) = (self.crc32, crc32fast::hash(content));
+        if expected != found {
+            return Err(Refusal::Corrupt { expected, found });
+        }
+        serde_json::from_slice(content).map_err(|error| Refusal::Content {
+            message: error.to_string(),
+        })
+    }
+}

@@ -1,0 +1,210 @@
+//! Files that hold a network, the state of a training or anything else that serde knows, bit for bit.
+//!
+//! [`save`] replaces a file as a whole or not at all, [`load`] gives back the very bits that were saved or says why not, and
+//! [`Checkpoints`] keeps the last few states of a long training. The feature is `serde`.
+//!
+//! # Example
+//! ```
+//! use backprop::{Network, activation::Sigmoid, saving};
+//!
+//! let network = Network::<f64>::builder(2).dense(1, Sigmoid).with_theta(&[0.1 + 0.2, -0.0, 5e-324])?;
+//! let path = std::env::temp_dir().join(format!("example-{}.backprop", std::process::id()));
+//! saving::save(&path, "network", &network)?;
+//! let loaded: Network<f64> = saving::load(&path, "network")?;
+//! assert_eq!(loaded, network);
+//! # std::fs::remove_file(path)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Format
+//! A line of JSON, then JSON on one line, then the end of the file:
+//! ```text
+//! {"format":"backprop","version":1,"kind":"network","bytes":123,"crc32":"beefb541"}
+//! {"inputs":2,"layers":[…],"theta":[0.30000000000000004,-0.0,5e-324]}
+//! ```
+//! `kind` is a word of the caller's, so that an optimiser's state is not taken for a network. `bytes` and `crc32` (of zlib and
+//! gzip) are those of the content. The first line is written in this form to the letter, and has 4096 bytes at most. A number
+//! is written with the fewest digits that are read back as the same bits. JSON has no NaN and no infinity: they are refused.
+//!
+//! # What is checked
+//! Every cut and every flipped bit is found, and what was not meant to be read is not: another format, version or kind. The content is checked
+//! by its type: a [`Network`](crate::Network) refuses sizes that do not fit and parameters that are not finite. A network of boxed layers
+//! cannot be saved, as nothing could say which types are to be read:
+//! ```compile_fail,E0277
+//! use backprop::{Builder, Dense, Layer, activation::Sigmoid, saving};
+//!
+//! let layer: Box<dyn Layer<f64>> = Box::new(Dense::new(1, 1, Sigmoid));
+//! let network = Builder::<f64, _>::new(1).layer(layer).zeros().unwrap();
+//! let refused = saving::to_bytes("network", &network);
+//! ```
+
+mod atomic;
+mod checkpoints;
+mod error;
+mod finite;
+mod header;
+
+use header::{Header, LIMIT};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+pub use checkpoints::{Checkpoints, Found, Skipped};
+pub use error::{LoadError, Refusal, SaveError};
+
+/// What a kind may have at most, so that no header exceeds its limit however its bytes are escaped.
+const LONGEST_KIND: usize = 256;
+
+/// Writes `value` to a file, in place of the one that may be there.
+///
+/// The new file is written and brought to the disk under a temporary name in the same folder, then renamed: whatever happens, even a power
+/// cut, the path has the old content or the new one, whole. Other systems than Unix cannot be asked to bring the folder's entry to the disk as
+/// well: there a power cut just after the call may bring the old content back. The file has the permissions of a new one; a
+/// symbolic link is replaced, not followed.
+///
+/// # Errors
+/// The old file is untouched, and no temporary one is left.
+/// - [`SaveError::NotFinite`] if there is a NaN or an infinity, [`SaveError::Content`] if `value` does not let itself be written as JSON,
+///   [`SaveError::Kind`] if `kind` is longer than 256 bytes.
+/// - [`SaveError::Io`] if the file cannot be written. Only if the very last step failed, to bring the folder to the disk, the new content is already
+///   in place.
+///
+/// # Example
+/// ```
+/// use backprop::saving::{SaveError, to_bytes};
+///
+/// // `save` refuses what `to_bytes` refuses.
+/// let refused = to_bytes("costs", &vec![0.5, f64::NAN]);
+/// assert!(matches!(refused, Err(SaveError::NotFinite { place, .. }) if place == "[1]"));
+/// ```
+pub fn save<S: Serialize + ?Sized>(
+    path: impl AsRef<Path>,
+    kind: &str,
+    value: &S,
+) -> Result<(), SaveError> {
+    let (line, content) = encode(kind, value)?;
+    let path = path.as_ref();
+    let written = atomic::replace(path, ".backprop-", &[line.as_bytes(), &content]);
+    written.map_err(|source| SaveError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads what [`save`] wrote, of the kind that is expected.
+///
+/// A large file of another kind is refused by its first line, and nothing is allocated by what a header claims.
+///
+/// # Errors
+/// [`LoadError::Io`] if the file cannot be read, [`LoadError::Refused`] with the [`Refusal`] if it is not what was asked for, to the last bit.
+///
+/// # Example
+/// ```
+/// use backprop::saving::{LoadError, load};
+///
+/// let missing = load::<Vec<f64>>("no/such/file.backprop", "costs");
+/// assert!(matches!(missing, Err(LoadError::Io { .. })));
+/// ```
+pub fn load<D: DeserializeOwned>(path: impl AsRef<Path>, kind: &str) -> Result<D, LoadError> {
+    let path = path.as_ref();
+    let (header, content) = read(path, kind)?;
+    header
+        .decode(&content)
+        .map_err(|reason| refused(path, reason))
+}
+
+/// The bytes of the file that [`save`] would write.
+///
+/// # Errors
+/// Those of [`save`], but for [`SaveError::Io`].
+///
+/// # Example
+/// ```
+/// use backprop::saving::{from_bytes, to_bytes};
+///
+/// let bytes = to_bytes("costs", &[0.5, 0.25])?;
+/// assert!(bytes.ends_with(b"\n[0.5,0.25]"));
+/// assert_eq!(from_bytes::<[f64; 2]>(&bytes, "costs")?, [0.5, 0.25]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn to_bytes<S: Serialize + ?Sized>(kind: &str, value: &S) -> Result<Vec<u8>, SaveError> {
+    let (line, content) = encode(kind, value)?;
+    Ok([line.as_bytes(), &content].concat())
+}
+
+/// Reads the bytes of a file, as [`load`] does.
+///
+/// # Errors
+/// The [`Refusal`] if the bytes are not those that [`to_bytes`] gave for a value of this type and kind.
+///
+/// # Example
+/// ```
+/// use backprop::saving::{Refusal, from_bytes, to_bytes};
+///
+/// let mut bytes = to_bytes("costs", &[0.5, 0.25])?;
+/// bytes.push(b' ');
+/// let refused = from_bytes::<[f64; 2]>(&bytes, "costs");
+/// assert_eq!(refused, Err(Refusal::TrailingBytes { expected: 10, found: 11 }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn from_bytes<D: DeserializeOwned>(bytes: &[u8], kind: &str) -> Result<D, Refusal> {
+    let (header, from) = Header::read(bytes, kind)?;
+    let content = bytes.get(from..).unwrap_or_default();
+    header.expect_bytes(content.len() as u64)?;
+    header.decode(content)
+}
+
+/// The first line and the content of a file.
+fn encode<S: Serialize + ?Sized>(kind: &str, value: &S) -> Result<(String, Vec<u8>), SaveError> {
+    if kind.len() > LONGEST_KIND {
+        return Err(SaveError::Kind {
+            limit: LONGEST_KIND,
+            found: kind.len(),
+        });
+    }
+    finite::check(value)?;
+    let content = serde_json::to_vec(value).map_err(|error| SaveError::Content {
+        message: error.to_string(),
+    })?;
+    Ok((Header::of(kind, &content).line(), content))
+}
+
+/// The header of a file and its content, of the length that the header says.
+fn read(path: &Path, kind: &str) -> Result<(Header, Vec<u8>), LoadError> {
+    let io = |source| LoadError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    let mut start = Vec::new();
+    let first = (&file).take(LIMIT as u64).read_to_end(&mut start);
+    first.map_err(io)?;
+    let (header, from) = Header::read(&start, kind).map_err(|reason| refused(path, reason))?;
+    let size = length.saturating_sub(from as u64);
+    let checked = header.expect_bytes(size);
+    checked.map_err(|reason| refused(path, reason))?;
+
+    let mut content = start.split_off(from);
+    let rest = size.saturating_sub(content.len() as u64);
+    let room = usize::try_from(rest).ok();
+    let room = room.and_then(|rest| content.try_reserve_exact(rest).ok());
+    room.ok_or_else(|| io(io::ErrorKind::OutOfMemory.into()))?;
+    // A byte more, if the file has grown meanwhile.
+    let last = (&file)
+        .take(rest.saturating_add(1))
+        .read_to_end(&mut content);
+    last.map_err(io)?;
+    let checked = header.expect_bytes(content.len() as u64);
+    checked.map_err(|reason| refused(path, reason))?;
+    Ok((header, content))
+}
+
+fn refused(path: &Path, reason: Refusal) -> LoadError {
+    LoadError::Refused {
+        path: path.to_owned(),
+        reason,
+    }
+}

@@ -1,0 +1,81 @@
+//! Files: bit for bit there and back, refused if a bit is wrong, and never half written.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of a test may fail the test"
+)]
+
+mod crash;
+mod damage;
+mod errors;
+mod files;
+mod store;
+mod values;
+
+use backprop::saving::{self, LoadError, Refusal};
+use proptest::test_runner::{Config, RngSeed};
+use serde::de::DeserializeOwned;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A folder of its own for a test, removed when it is done.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let name = format!("saving-{test}-{}", std::process::id());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// What is in it, by name.
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Why these bytes are refused, in a file as in memory.
+#[track_caller]
+fn refusal<D: DeserializeOwned>(bytes: &[u8], kind: &str, folder: &Folder) -> Refusal {
+    let path = folder.file("refused.backprop");
+    fs::write(&path, bytes).unwrap();
+    let Err(refused) = saving::from_bytes::<D>(bytes, kind) else {
+        panic!("read: {}", String::from_utf8_lossy(bytes));
+    };
+    match saving::load::<D>(&path, kind) {
+        Err(LoadError::Refused { path: at, reason }) => {
+            assert_eq!((&at, &reason), (&path, &refused));
+        }
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("loaded: {}", String::from_utf8_lossy(bytes)),
+    }
+    refused
+}
+
+/// 2048 cases, the same in every run: `PROPTEST_RNG_SEED` and `PROPTEST_CASES` try others and more.
+fn config() -> Config {
+    let mut config = Config::default();
+    config.cases = config.cases.max(2048);
+    config.failure_persistence = None;
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(1);
+    }
+    config
+}

@@ -1,0 +1,326 @@
+//! The last few checkpoints of a run.
+
+use super::Folder;
+use backprop::activation::Sigmoid;
+use backprop::saving::{Checkpoints, LoadError, Refusal, SaveError, load, save, to_bytes};
+use backprop::{Network, saving::Found};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn name(step: u64) -> String {
+    format!("checkpoint-{step:020}.backprop")
+}
+
+fn names<const N: usize>(steps: [u64; N]) -> Vec<String> {
+    steps.map(name).to_vec()
+}
+
+fn latest(checkpoints: &Checkpoints) -> Found<String> {
+    checkpoints.latest().unwrap().unwrap()
+}
+
+#[test]
+fn the_last_are_kept() {
+    let folder = Folder::new("kept");
+    // Created with the folders above it.
+    let within = folder.file("runs/7");
+    let checkpoints = Checkpoints::new(&within);
+    assert!(checkpoints.latest::<String>().unwrap().is_none());
+    assert!(!within.exists(), "reading creates nothing");
+    let listed = || {
+        let mut names: Vec<_> = fs::read_dir(&within)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    // By number, not by text or time; the largest as well.
+    for (step, expected) in [
+        (9, vec![9]),
+        (10, vec![9, 10]),
+        (100, vec![9, 10, 100]),
+        (1000, vec![10, 100, 1000]),
+        (1000, vec![10, 100, 1000]),
+        (u64::MAX, vec![100, 1000, u64::MAX]),
+    ] {
+        let path = checkpoints.write(step, &format!("at {step}")).unwrap();
+        assert_eq!(path, within.join(name(step)));
+        let expected: Vec<_> = expected.into_iter().map(name).collect();
+        assert_eq!(listed(), expected);
+        let found = latest(&checkpoints);
+        assert_eq!((found.step, found.value), (step, format!("at {step}")));
+        assert_eq!(found.path, path);
+        assert!(found.skipped.is_empty());
+    }
+    // Each is a file as any other.
+    let path = within.join(name(100));
+    let read: String = load(path, "checkpoint").unwrap();
+    assert_eq!(read, "at 100");
+    // Fewer are kept from now on; none is none too few.
+    for keep in [2, 1, 0] {
+        let fewer = Checkpoints::new(&within).keep(keep);
+        fewer.write(u64::MAX, "last").unwrap();
+        assert_eq!(listed().len(), keep.max(1));
+    }
+    assert_eq!(listed(), names([u64::MAX]));
+}
+
+#[test]
+fn here() {
+    let empty = Checkpoints::new("");
+    assert_eq!(empty, Checkpoints::new("."));
+    assert!(empty.latest::<String>().unwrap().is_none());
+}
+
+#[test]
+fn a_step_back_is_refused() {
+    let folder = Folder::new("back");
+    let checkpoints = Checkpoints::new(&folder.0).keep(2);
+    for step in [10, 20] {
+        checkpoints.write(step, "first").unwrap();
+    }
+    for step in [0, 9, 10, 15, 19] {
+        let error = checkpoints.write(step, "second").unwrap_err();
+        let back = matches!(&error, SaveError::Step { found, newest: 20 } if *found == step);
+        assert!(back, "{error:?}");
+        let text =
+            format!("checkpoint {step} would be older than checkpoint 20, which its folder has");
+        assert_eq!(error.to_string(), text);
+    }
+    assert_eq!(folder.names(), names([10, 20]));
+    assert_eq!(latest(&checkpoints).value, "first");
+    // After a damaged one a run goes on from that before it, and may write at other steps.
+    fs::write(folder.file(&name(20)), "torn").unwrap();
+    assert_eq!(latest(&checkpoints).step, 10);
+    checkpoints.write(15, "second").unwrap();
+    assert_eq!(folder.names(), names([10, 15]));
+    // Or at the same ones.
+    fs::write(folder.file(&name(20)), "").unwrap();
+    checkpoints.write(20, "second").unwrap();
+    assert_eq!(latest(&checkpoints).step, 20);
+    assert_eq!(folder.names(), names([15, 20]));
+    // What this version cannot read is whole as far as anybody knows.
+    let newer = b"{\"format\":\"backprop\",\"version\":2}\n";
+    fs::write(folder.file(&name(30)), newer).unwrap();
+    let refused = checkpoints.write(25, "third");
+    assert!(matches!(refused, Err(SaveError::Step { newest: 30, .. })));
+}
+
+#[test]
+fn damaged_ones_are_skipped() {
+    let folder = Folder::new("skipped");
+    let checkpoints = Checkpoints::new(&folder.0).keep(6);
+    for step in 1..=6 {
+        checkpoints.write(step, &format!("at {step}")).unwrap();
+    }
+    let path = |step| folder.file(&name(step));
+    let whole = fs::read(path(1)).unwrap();
+    let end = whole.len();
+    let content = "\"at 1\"".len() as u64;
+    let mut flipped = whole.clone();
+    flipped[end - 2] ^= 1;
+    let zeros = vec![0; end];
+    fs::write(path(6), b"").unwrap();
+    fs::write(path(5), &whole[..end - 1]).unwrap();
+    fs::write(path(4), &flipped).unwrap();
+    fs::write(path(3), &zeros).unwrap();
+    fs::write(path(2), [&whole, b"\n".as_slice()].concat()).unwrap();
+    let found = latest(&checkpoints);
+    assert_eq!((found.step, found.value.as_str()), (1, "at 1"));
+    let reasons: Vec<_> = found.skipped.iter().map(|s| s.reason.clone()).collect();
+    let paths: Vec<PathBuf> = found.skipped.into_iter().map(|s| s.path).collect();
+    assert_eq!(paths, [6, 5, 4, 3, 2].map(path));
+    assert_eq!(reasons[0], Refusal::TruncatedHeader { found: 0 });
+    let (expected, found) = (content, content - 1);
+    assert_eq!(reasons[1], Refusal::Truncated { expected, found });
+    assert!(matches!(reasons[2], Refusal::Corrupt { .. }));
+    assert_eq!(reasons[3], Refusal::NotOurs);
+    let found = content + 1;
+    assert_eq!(reasons[4], Refusal::TrailingBytes { expected, found });
+
+    // All of them damaged is not the same as none: a run must not begin anew unasked.
+    fs::write(path(1), "").unwrap();
+    match checkpoints.latest::<String>() {
+        Err(error @ LoadError::NoneWhole { .. }) => {
+            let text = error.to_string();
+            assert!(
+                text.contains("no checkpoint is whole (of 6; the newest, "),
+                "{text}"
+            );
+            assert!(text.contains(&name(6)), "{text}");
+            let LoadError::NoneWhole {
+                folder: at,
+                skipped,
+            } = error
+            else {
+                unreachable!()
+            };
+            assert_eq!((at, skipped.len()), (folder.0.clone(), 6));
+        }
+        other => panic!("{other:?}"),
+    }
+    // A new run may still be begun there.
+    checkpoints.write(1, "anew").unwrap();
+    assert_eq!(latest(&checkpoints).value, "anew");
+    assert_eq!(folder.names(), names([1]));
+}
+
+/// What is whole, but not for this program, is not passed over.
+#[test]
+fn whole_ones_that_cannot_be_used_are_errors() {
+    let folder = Folder::new("unusable");
+    let checkpoints = Checkpoints::new(&folder.0);
+    checkpoints.write(1, "first").unwrap();
+    let newest = folder.file(&name(2));
+    let refused = || match checkpoints.latest::<String>() {
+        Err(LoadError::Refused { path, reason }) => {
+            assert_eq!(path, newest);
+            reason
+        }
+        other => panic!("{other:?}"),
+    };
+    fs::write(
+        &newest,
+        b"{\"format\":\"backprop\",\"version\":3}\nwho knows",
+    )
+    .unwrap();
+    let (found, supported) = (3, 1);
+    assert_eq!(refused(), Refusal::Newer { found, supported });
+    save(&newest, "network", "second").unwrap();
+    assert!(matches!(refused(), Refusal::Kind { .. }));
+    save(&newest, "checkpoint", &2).unwrap();
+    assert!(matches!(refused(), Refusal::Content { .. }));
+    // A network in it that is none.
+    let bytes = to_bytes("checkpoint", "{}").unwrap();
+    fs::write(&newest, bytes).unwrap();
+    let found = checkpoints.latest::<Network<f64>>();
+    assert!(matches!(
+        found,
+        Err(LoadError::Refused {
+            reason: Refusal::Content { .. },
+            ..
+        })
+    ));
+}
+
+#[test]
+fn what_is_not_ours_is_left_alone() {
+    let folder = Folder::new("foreign");
+    let foreign = [
+        "checkpoint-5.backprop",
+        "checkpoint-000000000000000000005.backprop",
+        "checkpoint-99999999999999999999.backprop",
+        "checkpoint-+0000000000000000005.backprop",
+        "checkpoint-00000000000000000005.backprop.bak",
+        "checkpoint-0000000000000000000x.backprop",
+        "model.backprop",
+        "log.txt",
+        ".backprop-0-0-0.tmp",
+        ".checkpoint-notes",
+    ];
+    for name in foreign {
+        fs::write(folder.file(name), "mine").unwrap();
+    }
+    fs::create_dir(folder.file(&name(9))).unwrap();
+    let checkpoints = Checkpoints::new(&folder.0).keep(1);
+    assert!(checkpoints.latest::<String>().unwrap().is_none());
+    for step in 1..=3 {
+        checkpoints.write(step, "ours").unwrap();
+    }
+    assert_eq!(latest(&checkpoints).step, 3);
+    let mut expected: Vec<String> = foreign.map(str::to_owned).to_vec();
+    expected.extend([name(3), name(9)]);
+    expected.sort();
+    assert_eq!(folder.names(), expected);
+}
+
+#[test]
+fn temporary_files_of_dead_runs_are_removed() {
+    let folder = Folder::new("temporary");
+    let dead = format!(".checkpoint-0123456789abcdef-{}-0.tmp", std::process::id());
+    fs::write(folder.file(&dead), "half").unwrap();
+    let checkpoints = Checkpoints::new(&folder.0);
+    assert!(checkpoints.latest::<String>().unwrap().is_none());
+    // A write that is refused removes nothing.
+    assert!(checkpoints.write(1, &f64::NAN).is_err());
+    assert_eq!(folder.names(), [dead]);
+    checkpoints.write(1, "whole").unwrap();
+    assert_eq!(folder.names(), names([1]));
+}
+
+/// Threads of one run do not take each other's temporary files for those of dead runs.
+#[test]
+fn threads_that_write() {
+    let folder = Folder::new("writers");
+    let checkpoints = Checkpoints::new(&folder.0);
+    std::thread::scope(|scope| {
+        for i in 0..4_u64 {
+            let checkpoints = &checkpoints;
+            let value = vec![i; 500];
+            scope.spawn(move || (0..20).for_each(|_| drop(checkpoints.write(7, &value).unwrap())));
+        }
+    });
+    let found: Found<Vec<u64>> = checkpoints.latest().unwrap().unwrap();
+    assert_eq!(found.value, vec![found.value[0]; 500]);
+    assert_eq!(folder.names(), names([7]));
+}
+
+/// Who reads while a run writes finds a whole one each time, and never an older one, although each that was listed may be gone.
+#[test]
+fn threads_that_read() {
+    let folder = Folder::new("readers");
+    let checkpoints = Checkpoints::new(&folder.0).keep(1);
+    checkpoints.write(0, &vec![0_u64; 500]).unwrap();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for step in 1..=60 {
+                checkpoints.write(step, &vec![step; 500]).unwrap();
+            }
+        });
+        let mut last = 0;
+        while !writer.is_finished() {
+            let found: Found<Vec<u64>> = checkpoints.latest().unwrap().unwrap();
+            assert!(found.step >= last, "{} after {last}", found.step);
+            assert_eq!(found.value, vec![found.step; 500]);
+            assert!(found.skipped.is_empty());
+            last = found.step;
+        }
+    });
+}
+
+/// A training that was killed goes on from where it was, to the same bits.
+#[test]
+fn a_training_goes_on() {
+    let folder = Folder::new("training");
+    let start = Network::<f64>::builder(1)
+        .dense(1, Sigmoid)
+        .with_theta(&[0.1, 0.7]);
+    let step = |network: &mut Network<f64>| {
+        let theta: Vec<f64> = network.theta().iter().map(|t| t * 0.99 + 1e-3).collect();
+        network.set_theta(&theta).unwrap();
+    };
+    let mut straight = start.clone().unwrap();
+    (0..50).for_each(|_| step(&mut straight));
+
+    let checkpoints = Checkpoints::new(&folder.0);
+    loop {
+        let found = checkpoints.latest::<Network<f64>>().unwrap();
+        let (from, mut network) = match found {
+            Some(found) => (found.step, found.value),
+            None => (0, start.clone().unwrap()),
+        };
+        // Killed after seven steps, having written every third.
+        for at in from + 1..=50.min(from + 7) {
+            step(&mut network);
+            if at % 3 == 0 || at == 50 {
+                checkpoints.write(at, &network).unwrap();
+            }
+        }
+        if from == 50 {
+            assert_eq!(network, straight);
+            break;
+        }
+    }
+    assert!(Path::new(&folder.file(&name(50))).exists());
+}
