@@ -1,0 +1,192 @@
+//! Classes as numbers, as columns of targets, and as whatever the user calls them.
+
+use crate::error::Error;
+use crate::examples::{Columns, check_rows};
+use crate::kernels::index_of_max;
+use crate::layout::allocate;
+use crate::scalar::{Scalar, to_f64};
+use nalgebra::DMatrix;
+use std::collections::BTreeSet;
+
+/// Y of m labels, K × m: column k is 1 in row `labels[k]` and 0 elsewhere.
+///
+/// For [`Softmax`](crate::activation::Softmax) with [`CategoricalCrossEntropy`](crate::CategoricalCrossEntropy). [`labels`] is
+/// the way back.
+///
+/// # Errors
+/// - [`Error::NoExamples`] without labels.
+/// - [`Error::Label`] with the first label that is not below `classes`.
+/// - [`Error::TooLarge`] if K × m numbers do not fit the memory.
+///
+/// # Example
+/// ```
+/// use backprop::data::one_hot;
+/// use backprop::nalgebra::dmatrix;
+///
+/// let y = one_hot::<f64>(&[2, 0], 3)?;
+/// assert_eq!(y, dmatrix![0.0, 1.0; 0.0, 0.0; 1.0, 0.0]);
+/// # Ok::<(), backprop::Error>(())
+/// ```
+pub fn one_hot<T: Scalar>(labels: &[usize], classes: usize) -> Result<DMatrix<T>, Error> {
+    if labels.is_empty() {
+        return Err(Error::NoExamples);
+    }
+    check_labels("the labels", labels, classes)?;
+    let shape = (classes, labels.len());
+    let mut y = allocate("the matrix of targets", shape, T::zero())?;
+    for (column, &label) in y.chunks_exact_mut(classes).zip(labels) {
+        column[label] = T::one();
+    }
+    Ok(DMatrix::from_vec(classes, labels.len(), y))
+}
+
+/// The label of each column: the row of its largest entry, of equal ones the first.
+///
+/// Of targets it undoes [`one_hot`], of outputs it is the class that the network reads. A matrix of one row knows one class, so all its
+/// labels are 0; one output for two classes is read by [`ConfusionMatrix::from_outputs`](crate::metrics::ConfusionMatrix::from_outputs)
+/// and the other metrics.
+///
+/// # Errors
+/// - [`Error::NoExamples`] without columns.
+/// - [`Error::Shape`] without rows.
+/// - [`Error::NonFiniteInput`] with the first NaN. Infinities are compared like numbers.
+///
+/// # Example
+/// ```
+/// use backprop::{data::labels, nalgebra::dmatrix};
+///
+/// let a = dmatrix![0.1, 0.5, 0.4; 0.2, 0.5, 0.3; 0.7, 0.0, 0.3];
+/// assert_eq!(labels(&a)?, [2, 0, 0]);
+/// # Ok::<(), backprop::Error>(())
+/// ```
+pub fn labels<'a, T: Scalar>(matrix: impl Columns<'a, T>) -> Result<Vec<usize>, Error> {
+    const WHAT: &str = "the matrix of classes";
+    let matrix = matrix.columns_view();
+    if matrix.ncols() == 0 {
+        return Err(Error::NoExamples);
+    }
+    if matrix.nrows() == 0 {
+        check_rows(WHAT, matrix, 1)?;
+    }
+    let columns = matrix.column_iter().enumerate();
+    let label = |(col, column): (usize, nalgebra::DVectorView<'_, T>)| {
+        let column = column.as_slice();
+        match column.iter().position(|&x| to_f64(x).is_nan()) {
+            None => Ok(index_of_max(column)),
+            Some(row) => Err(Error::NonFiniteInput {
+                what: WHAT,
+                row,
+                col,
+                value: to_f64(column[row]),
+            }),
+        }
+    };
+    columns.map(label).collect()
+}
+
+/// Whether all labels are below `classes`.
+pub(crate) fn check_labels(
+    what: &'static str,
+    labels: &[usize],
+    classes: usize,
+) -> Result<(), Error> {
+    match labels.iter().position(|&label| label >= classes) {
+        None => Ok(()),
+        Some(example) => Err(Error::Label {
+            what,
+            example,
+            label: labels[example],
+            classes,
+        }),
+    }
+}
+
+/// Labels of any ordered type as the numbers 0 to K − 1, in ascending order of the labels, and back.
+///
+/// # Example
+/// ```
+/// use backprop::data::{LabelEncoder, one_hot};
+///
+/// let species = ["virginica", "setosa", "virginica", "versicolor"];
+/// let encoder = LabelEncoder::fit(&species)?;
+/// assert_eq!(encoder.classes(), ["setosa", "versicolor", "virginica"]);
+/// let labels = encoder.encode(&species)?;
+/// assert_eq!(labels, [2, 0, 2, 1]);
+/// assert_eq!(encoder.decode(&labels)?, species);
+/// let y = one_hot::<f64>(&labels, encoder.classes().len())?;
+/// assert_eq!(y.shape(), (3, 4));
+/// # Ok::<(), backprop::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct LabelEncoder<V> {
+    /// Ascending, each once.
+    classes: Vec<V>,
+}
+
+impl<V: Ord + Clone> LabelEncoder<V> {
+    /// The encoder of all labels that occur.
+    ///
+    /// # Errors
+    /// [`Error::NoExamples`] without labels.
+    pub fn fit(labels: &[V]) -> Result<Self, Error> {
+        if labels.is_empty() {
+            return Err(Error::NoExamples);
+        }
+        let classes: BTreeSet<&V> = labels.iter().collect();
+        let classes = classes.into_iter().cloned().collect();
+        Ok(Self { classes })
+    }
+
+    /// The K labels in ascending order: the label of class c is at index c.
+    #[must_use]
+    pub fn classes(&self) -> &[V] {
+        &self.classes
+    }
+
+    /// The class of each label.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLabel`] with the first example whose label the encoder was not fitted to.
+    pub fn encode(&self, labels: &[V]) -> Result<Vec<usize>, Error> {
+        let class = |(example, label)| {
+            let found = self.classes.binary_search(label);
+            found.map_err(|_| Error::UnknownLabel {
+                example,
+                known: self.classes.len(),
+            })
+        };
+        labels.iter().enumerate().map(class).collect()
+    }
+
+    /// The label of each class.
+    ///
+    /// # Errors
+    /// [`Error::Label`] with the first number that is no class.
+    pub fn decode(&self, classes: &[usize]) -> Result<Vec<V>, Error> {
+        check_labels("the classes", classes, self.classes.len())?;
+        let labels = classes.iter().map(|&class| self.classes[class].clone());
+        Ok(labels.collect())
+    }
+}
+
+/// Labels that are not in ascending order, or none, are refused.
+#[cfg(feature = "serde")]
+impl<'de, V: Ord + Clone + serde::Deserialize<'de>> serde::Deserialize<'de> for LabelEncoder<V> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error as _;
+
+        #[derive(serde::Deserialize)]
+        #[serde(rename = "LabelEncoder", deny_unknown_fields)]
+        struct Read<V> {
+            classes: Vec<V>,
+        }
+
+        let Read { classes } = Read::deserialize(deserializer)?;
+        let fitted = Self::fit(&classes).map_err(D::Error::custom)?;
+        if fitted.classes != classes {
+            return Err(D::Error::custom("the labels are not in ascending order"));
+        }
+        Ok(fitted)
+    }
+}

@@ -1,0 +1,88 @@
+//! Permutations that depend on a seed and an epoch, and on nothing else.
+
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
+
+/// The order of the examples in one epoch: a permutation of 0..n, n the length of `order`, all n! equally likely.
+///
+/// It depends on n, the seed and the epoch alone: any epoch can be had without those before it, and is the same on every
+/// platform. What `order` held is overwritten; nothing is allocated.
+///
+/// The shuffle is that of Fisher and Yates (Durstenfeld 1964, doi:10.1145/364520.364540), from the last entry down, with
+/// bounded integers without bias (Lemire 2019, doi:10.1145/3230636) from the generator of [`rng`](crate::rng), which is seeded
+/// by s(s(seed) + epoch); s is the first output of SplitMix64 with that seed. So neighbouring seeds or epochs have nothing in
+/// common, and neither has [`rng`](crate::rng) of the same seed.
+///
+/// # Example
+/// ```
+/// use backprop::data::permutation_into;
+///
+/// let mut order = [0; 8];
+/// permutation_into(&mut order, 7, 0);
+/// assert_eq!(order, [5, 6, 3, 4, 1, 0, 7, 2]);
+/// permutation_into(&mut order, 7, 1);
+/// assert_eq!(order, [6, 7, 1, 4, 0, 5, 2, 3]);
+/// ```
+pub fn permutation_into(order: &mut [usize], seed: u64, epoch: u64) {
+    for (i, entry) in order.iter_mut().enumerate() {
+        *entry = i;
+    }
+    let mut rng = generator(seed, epoch);
+    for i in (1..order.len()).rev() {
+        let j = below(&mut rng, i as u64 + 1) as usize;
+        order.swap(i, j);
+    }
+}
+
+/// The generator of an epoch.
+fn generator(seed: u64, epoch: u64) -> Xoshiro256PlusPlus {
+    let mix = |seed| SplitMix64::seed_from_u64(seed).next_u64();
+    Xoshiro256PlusPlus::seed_from_u64(mix(mix(seed).wrapping_add(epoch)))
+}
+
+/// Uniform in 0..n, for n ≥ 1: the upper half of draw × n, drawn again where its lower half is below 2⁶⁴ mod n.
+fn below(rng: &mut Xoshiro256PlusPlus, n: u64) -> u64 {
+    let mut product = u128::from(rng.next_u64()) * u128::from(n);
+    // The remainder is below n, and is not computed where the lower half is not.
+    if (product as u64) < n {
+        let excess = n.wrapping_neg() % n;
+        while (product as u64) < excess {
+            product = u128::from(rng.next_u64()) * u128::from(n);
+        }
+    }
+    (product >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of bounds just above half of 2⁶⁴ nearly every second draw is rejected; those that remain are the draws halved.
+    #[test]
+    fn draws_without_a_fair_place_are_rejected() {
+        let n = (1_u64 << 63) + 1;
+        let (mut all, mut kept) = (crate::rng(5), crate::rng(5));
+        let mut rejected = 0;
+        for _ in 0..1000 {
+            let found = below(&mut kept, n);
+            assert!(found < n);
+            // x n = x 2⁶³ + x: its upper half is x/2 up to the carry, its lower half small if x is even.
+            let draw = loop {
+                let x = all.next_u64();
+                if (u128::from(x) * u128::from(n)) as u64 >= n - 2 {
+                    break x;
+                }
+                rejected += 1;
+            };
+            assert!(found.abs_diff(draw / 2) <= 1);
+        }
+        assert_eq!(all, kept);
+        assert!((850..1150).contains(&rejected), "{rejected}");
+    }
+
+    #[test]
+    fn one_has_no_choice() {
+        let mut rng = crate::rng(3);
+        assert!((0..100).all(|_| below(&mut rng, 1) == 0));
+    }
+}

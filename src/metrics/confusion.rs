@@ -1,0 +1,187 @@
+//! Which class was taken for which.
+
+use super::{check, class_of, classes_of_rows};
+use crate::data::check_labels;
+use crate::error::Error;
+use crate::examples::{Columns, check_length};
+use crate::layout::allocate;
+use crate::scalar::Scalar;
+use nalgebra::DMatrix;
+use std::fmt;
+
+/// Counts of examples by their class (rows) and the class that was read (columns), as scikit-learn's `confusion_matrix`.
+///
+/// It prints as a table, with the recall of each class at the end of its row, the precision below its column, and the accuracy in the corner.
+///
+/// # Example
+/// ```
+/// use backprop::metrics::{Average, ConfusionMatrix};
+///
+/// let counts = ConfusionMatrix::from_labels(&[0, 0, 1, 1, 1, 2], &[0, 1, 1, 1, 0, 2], 3)?;
+/// assert_eq!(counts.counts()[(1, 0)], 1); // one example of class 1 was read as 0
+/// assert_eq!(counts.accuracy(), 4.0 / 6.0);
+/// assert_eq!(counts.recall(Average::Class(0))?, 0.5);
+/// let table = "\
+/// true \\ read     0     1     2  recall
+/// 0               1     1     0   0.500
+/// 1               1     2     0   0.667
+/// 2               0     0     1   1.000
+/// precision   0.500 0.667 1.000   0.667";
+/// assert_eq!(counts.to_string(), table);
+/// # Ok::<(), backprop::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfusionMatrix {
+    counts: DMatrix<usize>,
+}
+
+impl ConfusionMatrix {
+    /// Counts of labels of `classes` classes.
+    ///
+    /// # Errors
+    /// - [`Error::Length`] if there are not as many predicted labels as actual ones.
+    /// - [`Error::NoExamples`] without labels.
+    /// - [`Error::Label`] with the first actual label, then predicted one, that is no class.
+    /// - [`Error::TooLarge`] if the K × K counts do not fit the memory.
+    pub fn from_labels(
+        actual: &[usize],
+        predicted: &[usize],
+        classes: usize,
+    ) -> Result<Self, Error> {
+        check_length("the predicted labels", actual.len(), predicted.len())?;
+        if actual.is_empty() {
+            return Err(Error::NoExamples);
+        }
+        check_labels("the actual labels", actual, classes)?;
+        check_labels("the predicted labels", predicted, classes)?;
+        let pairs = actual.iter().copied().zip(predicted.iter().copied());
+        Self::count(pairs, classes)
+    }
+
+    /// Counts of a network's outputs and the targets, both K × m: K classes, or two if K = 1.
+    ///
+    /// Classes are read as by [`Accuracy`](super::Accuracy).
+    ///
+    /// # Errors
+    /// Those of [`check`], and [`Error::TooLarge`] if the counts do not fit the memory.
+    ///
+    /// # Example
+    /// ```
+    /// use backprop::metrics::ConfusionMatrix;
+    /// use backprop::nalgebra::dmatrix;
+    ///
+    /// let (a, y) = (dmatrix![0.9, 0.4, 0.7], dmatrix![1.0, 0.0, 0.0]);
+    /// let counts = ConfusionMatrix::from_outputs(&a, &y)?;
+    /// assert_eq!(*counts.counts(), dmatrix![1, 1; 0, 1]);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn from_outputs<'a, T: Scalar>(
+        outputs: impl Columns<'a, T>,
+        targets: impl Columns<'a, T>,
+    ) -> Result<Self, Error> {
+        let (outputs, targets) = (outputs.columns_view(), targets.columns_view());
+        check(outputs, targets)?;
+        let examples = 0..outputs.ncols();
+        let pairs = examples.map(|k| (class_of(&targets, k), class_of(&outputs, k)));
+        Self::count(pairs, classes_of_rows(outputs.nrows()))
+    }
+
+    fn count(pairs: impl Iterator<Item = (usize, usize)>, classes: usize) -> Result<Self, Error> {
+        let counts = allocate("the confusion matrix", (classes, classes), 0)?;
+        let mut counts = DMatrix::from_vec(classes, classes, counts);
+        pairs.for_each(|pair| counts[pair] += 1);
+        Ok(Self { counts })
+    }
+
+    /// The number of classes, K.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.counts.nrows()
+    }
+
+    /// The counts, K × K: row i, column j is how many examples of class i were read as class j.
+    #[must_use]
+    pub fn counts(&self) -> &DMatrix<usize> {
+        &self.counts
+    }
+
+    /// As [`Accuracy`](super::Accuracy): the share of the examples on the diagonal.
+    #[must_use]
+    pub fn accuracy(&self) -> f64 {
+        self.counts.trace() as f64 / self.counts.sum() as f64
+    }
+
+    /// The counts of one class.
+    pub(super) fn tally(&self, class: usize) -> Tally {
+        Tally {
+            hits: self.counts[(class, class)],
+            predicted: self.counts.column(class).sum(),
+            actual: self.counts.row(class).sum(),
+        }
+    }
+}
+
+impl fmt::Display for ConfusionMatrix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = |n: usize| n.to_string().len();
+        // A precision has five characters, "true \\ read" has eleven.
+        let largest = self.counts.iter().copied().max().unwrap_or(0);
+        let width = 1 + digits(largest).max(digits(self.classes())).max(5);
+        let first = digits(self.classes()).max(11);
+        write!(f, "{:first$}", "true \\ read")?;
+        for class in 0..self.classes() {
+            write!(f, "{class:>width$}")?;
+        }
+        write!(f, "  recall")?;
+        for (class, row) in self.counts.row_iter().enumerate() {
+            write!(f, "\n{class:<first$}")?;
+            for count in row.iter() {
+                write!(f, "{count:>width$}")?;
+            }
+            write!(f, "{:8.3}", self.tally(class).recall())?;
+        }
+        write!(f, "\n{:first$}", "precision")?;
+        for class in 0..self.classes() {
+            write!(f, "{:width$.3}", self.tally(class).precision())?;
+        }
+        write!(f, "{:8.3}", self.accuracy())
+    }
+}
+
+/// What happened to one class: examples found, said to be of it, and of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) hits: usize,
+    pub(super) predicted: usize,
+    pub(super) actual: usize,
+}
+
+impl Tally {
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            hits: self.hits + other.hits,
+            predicted: self.predicted + other.predicted,
+            actual: self.actual + other.actual,
+        }
+    }
+
+    pub(super) fn precision(self) -> f64 {
+        ratio(self.hits, self.predicted)
+    }
+
+    pub(super) fn recall(self) -> f64 {
+        ratio(self.hits, self.actual)
+    }
+
+    pub(super) fn f1(self) -> f64 {
+        ratio(2 * self.hits, self.predicted + self.actual)
+    }
+}
+
+/// 0 where there is nothing to divide by.
+fn ratio(part: usize, whole: usize) -> f64 {
+    if whole == 0 {
+        return 0.0;
+    }
+    part as f64 / whole as f64
+}

@@ -1,0 +1,206 @@
+//! How good outputs are, as a number that people read: the trait, and the built-in metrics in one table.
+//!
+//! Outputs a and targets y are K × m, one example a column. The class of a column is the row of its largest entry, of equal ones the
+//! first; with a single row (K = 1) there are two classes, and the class is 1 if the entry is above ½, else 0. Tp, p and n are the examples
+//! of a class that were found, all that were said to be of it, and all that are.
+//!
+//! | metric | formula | better | scikit-learn |
+//! |---|---|---|---|
+//! | [`Accuracy`] | share of examples whose class is the target's | larger | `accuracy_score` |
+//! | [`TopK`] | share of examples whose class is among the k largest outputs | larger | `top_k_accuracy_score` |
+//! | [`Precision`] | tp/p of a class, averaged | larger | `precision_score` |
+//! | [`Recall`] | tp/n | larger | `recall_score` |
+//! | [`F1`] | 2 tp/(p + n) | larger | `f1_score` |
+//! | [`R2`] | 1 − Σ (y − a)²/Σ (y − ȳ)² of an output, mean over the outputs | larger | `r2_score` |
+//! | [`MeanAbsoluteError`] | Σ \|a − y\|/(K m) | smaller | `mean_absolute_error` |
+//! | [`MeanSquaredError`] | Σ (a − y)²/(K m) | smaller | `mean_squared_error` |
+//!
+//! [`ConfusionMatrix`] counts which class was taken for which. Sums are in `f64` whatever T is.
+//!
+//! # A metric of your own
+//! ```
+//! use backprop::metrics::{Direction, Metric};
+//! use backprop::nalgebra::{DMatrixView, dmatrix, try_convert};
+//! use backprop::{Error, Scalar};
+//!
+//! /// The largest |a − y|.
+//! #[derive(Debug)]
+//! struct Worst;
+//!
+//! impl<T: Scalar> Metric<T> for Worst {
+//!     fn name(&self) -> String {
+//!         "largest error".into()
+//!     }
+//!
+//!     fn direction(&self) -> Direction {
+//!         Direction::Minimize
+//!     }
+//!
+//!     fn evaluate(&self, outputs: DMatrixView<'_, T>, targets: DMatrixView<'_, T>) -> Result<f64, Error> {
+//!         backprop::metrics::check(outputs, targets)?;
+//!         let worst = outputs.zip_fold(&targets, T::zero(), |worst, a, y| worst.max((a - y).abs()));
+//!         Ok(try_convert(worst).unwrap_or(f64::NAN))
+//!     }
+//! }
+//!
+//! let (a, y) = (dmatrix![0.5, 0.25], dmatrix![1.0, 0.0]);
+//! assert_eq!(Worst.evaluate(a.as_view(), y.as_view())?, 0.5);
+//! # Ok::<(), Error>(())
+//! ```
+
+mod classification;
+mod confusion;
+mod regression;
+
+use crate::error::Error;
+use crate::examples::{check_finite, check_rows};
+use crate::kernels::index_of_max;
+use crate::scalar::{Scalar, real};
+use nalgebra::DMatrixView;
+use std::fmt::Debug;
+use std::ops::Range;
+
+pub use classification::{Accuracy, Average, F1, Precision, Recall, TopK};
+pub use confusion::ConfusionMatrix;
+pub use regression::{MeanAbsoluteError, MeanSquaredError, R2};
+
+/// Which of two values of a metric is better.
+///
+/// # Example
+/// ```
+/// use backprop::metrics::Direction;
+///
+/// assert!(Direction::Maximize.is_better(0.9, 0.8));
+/// assert!(Direction::Minimize.is_better(0.1, Direction::Minimize.worst()));
+/// assert!(!Direction::Maximize.is_better(f64::NAN, 0.8));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The larger.
+    Maximize,
+    /// The smaller.
+    Minimize,
+}
+
+impl Direction {
+    /// Whether `value` is better than `best`. NaN is not, and an equal value neither.
+    #[must_use]
+    pub fn is_better(self, value: f64, best: f64) -> bool {
+        match self {
+            Self::Maximize => value > best,
+            Self::Minimize => value < best,
+        }
+    }
+
+    /// What every number is better than: −∞ to be maximised, ∞ to be minimised.
+    #[must_use]
+    pub fn worst(self) -> f64 {
+        match self {
+            Self::Maximize => f64::NEG_INFINITY,
+            Self::Minimize => f64::INFINITY,
+        }
+    }
+}
+
+/// A number that says how good outputs are, for examples that a network was trained on or not.
+///
+/// Unlike a [`Cost`](crate::Cost) it has no derivative, and nothing is trained by it. The [module documentation](self) has the
+/// formulas of the built-in ones, and an example of one of your own.
+pub trait Metric<T: Scalar>: Debug + Send + Sync {
+    /// What it is called in tables: `"accuracy"`, `"macro F1"`.
+    fn name(&self) -> String;
+
+    /// Whether larger or smaller is better.
+    fn direction(&self) -> Direction;
+
+    /// The metric of outputs and targets, both K × m.
+    ///
+    /// # Errors
+    /// Those of [`check`], and those that the implementation names.
+    fn evaluate(
+        &self,
+        outputs: DMatrixView<'_, T>,
+        targets: DMatrixView<'_, T>,
+    ) -> Result<f64, Error>;
+}
+
+/// Delegates every method.
+impl<T: Scalar, M: Metric<T> + ?Sized> Metric<T> for Box<M> {
+    fn name(&self) -> String {
+        (**self).name()
+    }
+
+    fn direction(&self) -> Direction {
+        (**self).direction()
+    }
+
+    fn evaluate(
+        &self,
+        outputs: DMatrixView<'_, T>,
+        targets: DMatrixView<'_, T>,
+    ) -> Result<f64, Error> {
+        (**self).evaluate(outputs, targets)
+    }
+}
+
+/// What every built-in metric asks of outputs and targets.
+///
+/// # Errors
+/// - [`Error::NoExamples`] if the targets have no columns.
+/// - [`Error::Shape`] if they have no rows, or the outputs another shape.
+/// - [`Error::NonFiniteInput`] with the first entry of the outputs, then of the targets, that is NaN or infinite.
+///
+/// # Example
+/// ```
+/// use backprop::{Error, metrics::check, nalgebra::dmatrix};
+///
+/// let (a, y) = (dmatrix![0.5, f64::NAN], dmatrix![1.0, 0.0]);
+/// let refused = check(a.as_view(), y.as_view());
+/// assert!(matches!(refused, Err(Error::NonFiniteInput { what: "the outputs", col: 1, .. })));
+/// ```
+pub fn check<T: Scalar>(
+    outputs: DMatrixView<'_, T>,
+    targets: DMatrixView<'_, T>,
+) -> Result<(), Error> {
+    if targets.ncols() == 0 {
+        return Err(Error::NoExamples);
+    }
+    if targets.nrows() == 0 {
+        check_rows(TARGETS, targets, 1)?;
+    }
+    if outputs.shape() != targets.shape() {
+        return Err(Error::Shape {
+            what: OUTPUTS,
+            expected: targets.shape(),
+            found: outputs.shape(),
+        });
+    }
+    check_finite(OUTPUTS, outputs)?;
+    check_finite(TARGETS, targets)
+}
+
+const OUTPUTS: &str = "the outputs";
+const TARGETS: &str = "the targets";
+
+/// The number of classes that K rows tell apart.
+fn classes_of_rows(rows: usize) -> usize {
+    rows.max(2)
+}
+
+/// The class of example `k`.
+fn class_of<T: Scalar>(matrix: &DMatrixView<'_, T>, k: usize) -> usize {
+    let column = matrix.column(k);
+    match column.as_slice() {
+        [single] => usize::from(*single > real(0.5)),
+        entries => index_of_max(entries),
+    }
+}
+
+/// Σ f(k) by halves, so that the rounding error grows with the logarithm of their number.
+fn sum_by_halves(examples: Range<usize>, term: &impl Fn(usize) -> f64) -> f64 {
+    if examples.len() <= 64 {
+        return examples.map(term).sum();
+    }
+    let middle = examples.start + examples.len() / 2;
+    sum_by_halves(examples.start..middle, term) + sum_by_halves(middle..examples.end, term)
+}

@@ -1,0 +1,187 @@
+//! Metrics of numbers.
+
+use super::{Direction, Metric, check, sum_by_halves};
+use crate::error::Error;
+use crate::scalar::{Scalar, to_f64};
+use nalgebra::DMatrixView;
+
+/// The mean of |a − y| over all outputs of all examples.
+///
+/// # Errors
+/// Those of [`check`], and [`Error::NonFiniteMetric`] if the sum overflows.
+///
+/// # Example
+/// ```
+/// use backprop::metrics::{MeanAbsoluteError, Metric};
+/// use backprop::nalgebra::dmatrix;
+///
+/// let (a, y) = (dmatrix![1.0, 4.0; 0.0, 2.0], dmatrix![2.0, 4.0; 0.0, -1.0]);
+/// assert_eq!(MeanAbsoluteError.evaluate(a.as_view(), y.as_view())?, 1.0);
+/// # Ok::<(), backprop::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MeanAbsoluteError;
+
+impl<T: Scalar> Metric<T> for MeanAbsoluteError {
+    fn name(&self) -> String {
+        MEAN_ABSOLUTE_ERROR.to_owned()
+    }
+
+    fn direction(&self) -> Direction {
+        Direction::Minimize
+    }
+
+    fn evaluate(
+        &self,
+        outputs: DMatrixView<'_, T>,
+        targets: DMatrixView<'_, T>,
+    ) -> Result<f64, Error> {
+        mean(MEAN_ABSOLUTE_ERROR, outputs, targets, f64::abs)
+    }
+}
+
+/// The mean of (a − y)² over all outputs of all examples.
+///
+/// It is 2/K times the mean cost of [`SquaredError`](crate::SquaredError), which has a ½ and sums over the outputs.
+///
+/// # Errors
+/// Those of [`check`], and [`Error::NonFiniteMetric`] if a square or the sum overflows.
+///
+/// # Example
+/// ```
+/// use backprop::metrics::{MeanSquaredError, Metric};
+/// use backprop::nalgebra::dmatrix;
+///
+/// let (a, y) = (dmatrix![1.0, 4.0; 0.0, 2.0], dmatrix![2.0, 4.0; 0.0, -1.0]);
+/// assert_eq!(MeanSquaredError.evaluate(a.as_view(), y.as_view())?, 2.5);
+/// # Ok::<(), backprop::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MeanSquaredError;
+
+impl<T: Scalar> Metric<T> for MeanSquaredError {
+    fn name(&self) -> String {
+        MEAN_SQUARED_ERROR.to_owned()
+    }
+
+    fn direction(&self) -> Direction {
+        Direction::Minimize
+    }
+
+    fn evaluate(
+        &self,
+        outputs: DMatrixView<'_, T>,
+        targets: DMatrixView<'_, T>,
+    ) -> Result<f64, Error> {
+        mean(MEAN_SQUARED_ERROR, outputs, targets, |d| d * d)
+    }
+}
+
+/// The coefficient of determination R² = 1 − Σ (y − a)²/Σ (y − ȳ)² of each output, averaged over the outputs.
+///
+/// It is 1 if the outputs are the targets, 0 if they are no better than the mean ȳ, and may be negative. An output whose targets are
+/// all equal counts 1 if it meets them exactly, else 0, as scikit-learn's.
+///
+/// # Errors
+/// Those of [`check`], [`Error::FewExamples`] of a single example, and [`Error::NonFiniteMetric`] if a sum overflows.
+///
+/// # Example
+/// ```
+/// use backprop::metrics::{Metric, R2};
+/// use backprop::nalgebra::dmatrix;
+///
+/// let (a, y) = (dmatrix![1.0, 2.0, 4.0], dmatrix![1.0, 2.0, 3.0]);
+/// assert_eq!(R2.evaluate(a.as_view(), y.as_view())?, 0.5);
+/// # Ok::<(), backprop::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct R2;
+
+impl<T: Scalar> Metric<T> for R2 {
+    fn name(&self) -> String {
+        "R²".to_owned()
+    }
+
+    fn direction(&self) -> Direction {
+        Direction::Maximize
+    }
+
+    fn evaluate(
+        &self,
+        outputs: DMatrixView<'_, T>,
+        targets: DMatrixView<'_, T>,
+    ) -> Result<f64, Error> {
+        check(outputs, targets)?;
+        if outputs.ncols() < 2 {
+            return Err(Error::FewExamples {
+                class: None,
+                expected: 2,
+                found: outputs.ncols(),
+            });
+        }
+        let rows = 0..outputs.nrows();
+        let sum: f64 = rows.map(|row| r2_of_row(outputs, targets, row)).sum();
+        finite("coefficient of determination", sum / outputs.nrows() as f64)
+    }
+}
+
+fn r2_of_row<T: Scalar>(
+    outputs: DMatrixView<'_, T>,
+    targets: DMatrixView<'_, T>,
+    row: usize,
+) -> f64 {
+    let examples = outputs.ncols();
+    let pairs = |k| (to_f64(outputs[(row, k)]), to_f64(targets[(row, k)]));
+    let sum = |term: &dyn Fn(f64, f64) -> f64| {
+        let term = |k| {
+            let (a, y) = pairs(k);
+            term(a, y)
+        };
+        sum_by_halves(0..examples, &term)
+    };
+    // From the first target on, so that the mean of equal ones is that one, and nothing deviates from it.
+    let first = pairs(0).1;
+    let mean = first + sum(&|_, y| y - first) / examples as f64;
+    if !mean.is_finite() {
+        return f64::NAN;
+    }
+    let targets = (0..examples).map(|k| pairs(k).1);
+    let largest = targets.fold(0.0, |largest: f64, y| largest.max((y - mean).abs()));
+    if largest == 0.0 {
+        let mut pairs = (0..examples).map(pairs);
+        return f64::from(pairs.all(|(a, y)| a == y));
+    }
+    // In units of the largest deviation, whose square is 1.
+    let square = |d: f64| (d / largest) * (d / largest);
+    let total = sum(&|_, y| square(y - mean));
+    1.0 - sum(&|a, y| square(y - a)) / total
+}
+
+const MEAN_ABSOLUTE_ERROR: &str = "mean absolute error";
+const MEAN_SQUARED_ERROR: &str = "mean squared error";
+
+/// The mean of a function of a − y over all entries.
+fn mean<T: Scalar>(
+    what: &'static str,
+    outputs: DMatrixView<'_, T>,
+    targets: DMatrixView<'_, T>,
+    term: fn(f64) -> f64,
+) -> Result<f64, Error> {
+    check(outputs, targets)?;
+    let (rows, examples) = outputs.shape();
+    let of_example = |k| {
+        let (a, y) = (outputs.column(k), targets.column(k));
+        let pairs = a.iter().zip(y.iter());
+        pairs.map(|(&a, &y)| term(to_f64(a) - to_f64(y))).sum()
+    };
+    let sum = sum_by_halves(0..examples, &of_example);
+    finite(what, sum / (rows as f64 * examples as f64))
+}
+
+/// The value of a metric, if it did not overflow.
+fn finite(what: &'static str, value: f64) -> Result<f64, Error> {
+    if value.is_finite() {
+        return Ok(value);
+    }
+    Err(Error::NonFiniteMetric { what, value })
+}

@@ -1,0 +1,211 @@
+//! Splits: parts of a whole, of each class its share, and scikit-learn's folds.
+
+use super::{VALUES, list, uniform};
+use backprop::data::{KFold, Split, stratified_split, train_test_split};
+use backprop::rng;
+use std::collections::BTreeMap;
+
+/// Every index of 0..m in one of the two parts, ascending.
+#[track_caller]
+fn is_partition(split: &Split, examples: usize) {
+    let ascending = |part: &[usize]| part.windows(2).all(|pair| pair[0] < pair[1]);
+    assert!(
+        ascending(&split.train) && ascending(&split.test),
+        "{split:?}"
+    );
+    let mut all = [&split.train[..], &split.test].concat();
+    all.sort_unstable();
+    assert!(all.into_iter().eq(0..examples), "{split:?}");
+}
+
+/// How many examples of each label.
+fn counts(labels: impl IntoIterator<Item = usize>) -> BTreeMap<usize, usize> {
+    let mut counts = BTreeMap::new();
+    for label in labels {
+        *counts.entry(label).or_default() += 1;
+    }
+    counts
+}
+
+fn of_class(split: &Split, labels: &[usize], label: usize) -> usize {
+    split.test.iter().filter(|&&k| labels[k] == label).count()
+}
+
+#[test]
+fn the_test_part_has_its_share() {
+    for (examples, fraction, tests) in [
+        (10, 0.2, 2),
+        (10, 0.25, 3),
+        (10, 0.24, 2),
+        (2, 0.5, 1),
+        (3, 1.0 / 3.0, 1),
+        (1000, 0.999, 999),
+        (7, 0.9, 6),
+    ] {
+        for seed in 0..20 {
+            let split = train_test_split(examples, fraction, seed).unwrap();
+            is_partition(&split, examples);
+            assert_eq!(split.test.len(), tests, "{fraction} of {examples}");
+            assert_eq!(split, train_test_split(examples, fraction, seed).unwrap());
+        }
+    }
+    let of = |seed| train_test_split(100, 0.3, seed).unwrap().test;
+    assert_ne!(of(1), of(2));
+}
+
+/// Over many seeds every example is as often in the test part as any other.
+#[test]
+fn no_example_is_preferred() {
+    let (seeds, examples) = (20_000, 10);
+    let labels = [4, 4, 9, 4, 9, 4, 4, 9, 9, 4];
+    for stratified in [false, true] {
+        let mut often = [0.0; 10];
+        for seed in 0..seeds {
+            let split = if stratified {
+                stratified_split(&labels, 0.5, seed)
+            } else {
+                train_test_split(examples, 0.5, seed)
+            };
+            split.unwrap().test.iter().for_each(|&k| often[k] += 1.0);
+        }
+        let expected = seeds as f64 / 2.0;
+        // Five deviations of a binomial number.
+        let bound = 5.0 * (expected / 2.0).sqrt();
+        for (k, often) in often.iter().enumerate() {
+            assert!(
+                (often - expected).abs() < bound,
+                "{k}: {often}, {stratified}"
+            );
+        }
+    }
+}
+
+#[test]
+fn classes_have_their_shares() {
+    for case in VALUES["shares"].as_array().unwrap() {
+        let of_classes: Vec<usize> = list(&case["counts"]);
+        let expected: Vec<usize> = list(&case["test_counts"]);
+        let tests = usize::try_from(case["tests"].as_u64().unwrap()).unwrap();
+        let labels = of_classes.iter().enumerate();
+        let labels: Vec<usize> = labels.flat_map(|(label, &n)| vec![label; n]).collect();
+        let fraction = tests as f64 / labels.len() as f64;
+        for seed in 0..10 {
+            let split = stratified_split(&labels, fraction, seed).unwrap();
+            is_partition(&split, labels.len());
+            let found: Vec<usize> = (0..of_classes.len())
+                .map(|label| of_class(&split, &labels, label))
+                .collect();
+            assert_eq!(found, expected, "{case}");
+        }
+    }
+    // Equal remainders: the lowest label has one more.
+    let labels = [
+        8,
+        8,
+        8,
+        usize::MAX,
+        usize::MAX,
+        usize::MAX,
+        2,
+        2,
+        2,
+        5,
+        5,
+        5,
+    ];
+    let split = stratified_split(&labels, 0.5, 3).unwrap();
+    let found = [2, 5, 8, usize::MAX].map(|label| of_class(&split, &labels, label));
+    assert_eq!(found, [2, 2, 1, 1]);
+}
+
+/// Random labels: each class has its quota, rounded down or up, and the whole is what was asked for.
+#[test]
+fn random_labels_are_stratified() {
+    let mut rng = rng(5);
+    let mut seen = 0;
+    for seed in 0..400 {
+        let m = 12 + (200.0 * uniform(&mut rng).abs()) as usize;
+        let classes = 1.0 + (6.0 * uniform(&mut rng).abs()).floor();
+        let label = |u: f64| (classes * u * u) as usize;
+        let labels: Vec<usize> = (0..m).map(|_| label(uniform(&mut rng))).collect();
+        let all = counts(labels.iter().copied());
+        let (fewest, fraction) = (
+            all.values().min().unwrap(),
+            0.1 + 0.4 * (1.0 + uniform(&mut rng)),
+        );
+        if *fewest < 2 {
+            continue;
+        }
+        seen += 1;
+        let split = stratified_split(&labels, fraction, seed).unwrap();
+        is_partition(&split, m);
+        assert_eq!(split.test.len(), (fraction * m as f64).round() as usize);
+        for (&label, &count) in &all {
+            let (found, whole) = (of_class(&split, &labels, label), split.test.len() * count);
+            assert!(found == whole / m || found == whole.div_ceil(m), "{all:?}");
+        }
+        for folds in 2..=(*fewest).min(7) {
+            for k_fold in [KFold::new(folds), KFold::new(folds).shuffled(seed)] {
+                let splits = k_fold.stratified(&labels).unwrap();
+                are_folds(&splits, folds, m);
+                for (&label, &count) in &all {
+                    for split in &splits {
+                        let found = of_class(split, &labels, label);
+                        let (least, most) = (count / folds, count.div_ceil(folds));
+                        assert!(found == least || found == most, "{all:?}");
+                    }
+                }
+                are_folds(&k_fold.split(m).unwrap(), folds, m);
+            }
+        }
+    }
+    assert!(seen > 200, "{seen}");
+}
+
+/// k partitions, each example once in a test part, whose sizes differ by one at most.
+#[track_caller]
+fn are_folds(splits: &[Split], folds: usize, examples: usize) {
+    assert_eq!(splits.len(), folds);
+    splits
+        .iter()
+        .for_each(|split| is_partition(split, examples));
+    let mut tests: Vec<usize> = splits.iter().flat_map(|split| split.test.clone()).collect();
+    tests.sort_unstable();
+    assert!(tests.into_iter().eq(0..examples));
+    let sizes = splits.iter().map(|split| split.test.len());
+    assert!(
+        sizes.clone().max().unwrap() - sizes.min().unwrap() <= 1,
+        "{splits:?}"
+    );
+}
+
+#[test]
+fn folds_of_scikit_learn() {
+    let number = |value: &serde_json::Value| usize::try_from(value.as_u64().unwrap()).unwrap();
+    let tests = |splits: Vec<Split>| -> Vec<Vec<usize>> {
+        splits.into_iter().map(|split| split.test).collect()
+    };
+    for case in VALUES["k_fold"].as_array().unwrap() {
+        let k_fold = KFold::new(number(&case["folds"]));
+        let found = tests(k_fold.split(number(&case["examples"])).unwrap());
+        assert_eq!(found, list::<Vec<usize>>(&case["tests"]), "{case}");
+    }
+    for case in VALUES["stratified"].as_array().unwrap() {
+        let k_fold = KFold::new(number(&case["folds"]));
+        let labels: Vec<usize> = list(&case["labels"]);
+        let found = tests(k_fold.stratified(&labels).unwrap());
+        assert_eq!(found, list::<Vec<usize>>(&case["tests"]), "{case}");
+    }
+}
+
+#[test]
+fn seeds_make_folds() {
+    let folds = |seed| KFold::new(4).shuffled(seed).split(40).unwrap();
+    assert_eq!(folds(1), folds(1));
+    assert_ne!(folds(1), folds(2));
+    assert_ne!(folds(1), KFold::new(4).split(40).unwrap());
+    let labels: Vec<usize> = (0..40).map(|k| k % 2).collect();
+    let folds = |seed| KFold::new(4).shuffled(seed).stratified(&labels).unwrap();
+    assert_eq!(folds(1), folds(1));
+    assert_ne!(folds(1), folds(2));
+}

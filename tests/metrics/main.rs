@@ -1,0 +1,206 @@
+//! Metrics: values by hand, those of scikit-learn, and laws.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of a test may fail the test"
+)]
+
+mod classes;
+mod numbers;
+
+use backprop::metrics::{
+    Accuracy, Average, Direction, F1, MeanAbsoluteError, MeanSquaredError, Metric, Precision, R2,
+    Recall, TopK,
+};
+use backprop::nalgebra::{DMatrix, DMatrixView, dmatrix};
+use backprop::rand_xoshiro::Xoshiro256PlusPlus;
+use backprop::rand_xoshiro::rand_core::Rng;
+use backprop::{Error, Scalar, row_major};
+use num_dual::Dual64;
+use serde_json::Value;
+use std::sync::LazyLock;
+
+/// What scikit-learn says, see `generate.py`.
+static VALUES: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(include_str!("values.json")).unwrap());
+
+/// The cases of a kind.
+fn cases(kind: &str) -> &'static [Value] {
+    VALUES[kind].as_array().unwrap()
+}
+
+/// A list of a type that JSON knows.
+fn list<V: serde::de::DeserializeOwned>(value: &Value) -> Vec<V> {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+/// A list of examples, one a row, or of numbers, as a matrix of one example a column.
+fn example_columns(value: &Value) -> DMatrix<f64> {
+    if value[0].is_number() {
+        let numbers: Vec<f64> = list(value);
+        return DMatrix::from_row_slice(1, numbers.len(), &numbers);
+    }
+    let rows: Vec<Vec<f64>> = list(value);
+    let features = rows[0].len();
+    row_major(&rows.concat(), features).unwrap().clone_owned()
+}
+
+/// A metric of outputs and targets.
+#[track_caller]
+fn value<T: Scalar>(metric: &impl Metric<T>, outputs: &DMatrix<T>, targets: &DMatrix<T>) -> f64 {
+    metric
+        .evaluate(outputs.as_view(), targets.as_view())
+        .unwrap()
+}
+
+/// Equal to a few roundings.
+#[track_caller]
+fn close(what: &str, found: f64, expected: f64) {
+    let bound = 8.0 * f64::EPSILON * expected.abs().max(1.0);
+    assert!(
+        (found - expected).abs() <= bound,
+        "{what}: {found}, expected {expected}"
+    );
+}
+
+/// Uniform in \[−1, 1).
+fn uniform(rng: &mut Xoshiro256PlusPlus) -> f64 {
+    (rng.next_u64() >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+}
+
+/// All built-in metrics, boxed.
+fn all<T: Scalar>() -> Vec<Box<dyn Metric<T>>> {
+    let mut all: Vec<Box<dyn Metric<T>>> = vec![
+        Box::new(Accuracy),
+        Box::new(TopK(1)),
+        Box::new(TopK(2)),
+        Box::new(R2),
+        Box::new(MeanAbsoluteError),
+        Box::new(MeanSquaredError),
+    ];
+    for average in [Average::Macro, Average::Micro, Average::Class(1)] {
+        all.push(Box::new(Precision(average)));
+        all.push(Box::new(Recall(average)));
+        all.push(Box::new(F1(average)));
+    }
+    all
+}
+
+#[test]
+fn names_and_directions() {
+    let names: Vec<String> = all::<f64>().iter().map(Metric::name).collect();
+    let expected = [
+        "accuracy",
+        "top-1 accuracy",
+        "top-2 accuracy",
+        "R²",
+        "mean absolute error",
+        "mean squared error",
+        "macro precision",
+        "macro recall",
+        "macro F1",
+        "micro precision",
+        "micro recall",
+        "micro F1",
+        "precision of class 1",
+        "recall of class 1",
+        "F1 of class 1",
+    ];
+    assert_eq!(names, expected);
+    for metric in all::<f64>() {
+        let error = metric.name().ends_with("error");
+        assert_eq!(metric.direction() == Direction::Minimize, error);
+    }
+}
+
+#[test]
+fn better_is_better() {
+    use Direction::{Maximize, Minimize};
+    for (direction, sign) in [(Maximize, 1.0), (Minimize, -1.0)] {
+        assert!(direction.is_better(sign * 2.0, sign));
+        assert!(!direction.is_better(sign, sign * 2.0));
+        assert!(!direction.is_better(sign, sign));
+        assert!(!direction.is_better(f64::NAN, sign) && !direction.is_better(sign, f64::NAN));
+        assert!(direction.is_better(sign * f64::MIN, direction.worst()));
+    }
+}
+
+/// Outputs that are the targets are as good as can be, and no others are better.
+#[test]
+fn targets_are_best() {
+    let y = dmatrix![1.0, 0.0, 0.0, 1.0; 0.0, 1.0, 1.0, 0.0];
+    let mut rng = backprop::rng(3);
+    for metric in all::<f64>() {
+        let best = value(&metric, &y, &y);
+        let expected = f64::from(metric.direction() == Direction::Maximize);
+        assert_eq!(best, expected, "{metric:?}");
+        for _ in 0..100 {
+            let a = DMatrix::from_fn(2, 4, |_, _| uniform(&mut rng));
+            assert!(!metric.direction().is_better(value(&metric, &a, &y), best));
+        }
+    }
+}
+
+/// In every scalar type, of dual numbers by their real parts.
+#[test]
+fn scalars_agree() {
+    let a = dmatrix![0.5, 0.25, -1.0, 0.125; 0.75, 0.0, 2.0, 0.5; 0.0, -0.5, 1.0, 0.25];
+    let y = dmatrix![1.0, 0.0, 0.0, 0.0; 0.0, 1.0, 1.0, 0.0; 0.0, 0.0, 0.0, 1.0];
+    let single = (a.map(|x| x as f32), y.map(|x| x as f32));
+    let dual = (a.map(|x| Dual64::new(x, 3.0)), y.map(Dual64::from));
+    let metrics = all::<f64>()
+        .into_iter()
+        .zip(all::<f32>())
+        .zip(all::<Dual64>());
+    for ((of_f64, of_f32), of_dual) in metrics {
+        let expected = value(&of_f64, &a, &y);
+        assert_eq!(value(&of_f32, &single.0, &single.1), expected, "{of_f64:?}");
+        assert_eq!(value(&of_dual, &dual.0, &dual.1), expected, "{of_f64:?}");
+    }
+}
+
+/// Views of some rows and columns of larger matrices are the same as matrices of their own.
+#[test]
+fn views_are_what_they_show() {
+    let mut rng = backprop::rng(8);
+    let (a, y) = (
+        DMatrix::from_fn(5, 9, |_, _| uniform(&mut rng)),
+        DMatrix::from_fn(5, 9, |i, k| f64::from(i == k % 3 + 1)),
+    );
+    let part = |m: &DMatrix<f64>| m.view((1, 2), (3, 6)).clone_owned();
+    for metric in all::<f64>() {
+        let of_views = metric.evaluate(a.view((1, 2), (3, 6)), y.view((1, 2), (3, 6)));
+        assert_eq!(
+            of_views.unwrap(),
+            value(&metric, &part(&a), &part(&y)),
+            "{metric:?}"
+        );
+    }
+}
+
+/// A metric of one's own among ours.
+#[test]
+fn metrics_are_open() {
+    #[derive(Debug)]
+    struct Count;
+
+    impl<T: Scalar> Metric<T> for Count {
+        fn name(&self) -> String {
+            "count".into()
+        }
+
+        fn direction(&self) -> Direction {
+            Direction::Maximize
+        }
+
+        fn evaluate(&self, a: DMatrixView<'_, T>, y: DMatrixView<'_, T>) -> Result<f64, Error> {
+            backprop::metrics::check(a, y)?;
+            Ok(a.ncols() as f64)
+        }
+    }
+
+    let y = DMatrix::<f64>::zeros(2, 7);
+    let boxed: Box<dyn Metric<f64>> = Box::new(Box::new(Count));
+    assert_eq!(value(&boxed, &y, &y), 7.0);
+}

@@ -1,0 +1,393 @@
+//! Labels, rows, splits and metrics that are none.
+
+use super::*;
+use backprop::data::{
+    KFold, LabelEncoder, MinMaxScaler, Standardizer, labels, one_hot, select, stratified_split,
+    train_test_split,
+};
+use backprop::metrics::{
+    Accuracy, Average, ConfusionMatrix, F1, MeanAbsoluteError, MeanSquaredError, Metric, Precision,
+    R2, Recall, TopK,
+};
+use backprop::nalgebra::dmatrix;
+
+fn too_large(what: &'static str, rows: usize, cols: usize) -> Error {
+    Error::TooLarge { what, rows, cols }
+}
+
+fn label(what: &'static str, example: usize, label: usize, classes: usize) -> Error {
+    Error::Label {
+        what,
+        example,
+        label,
+        classes,
+    }
+}
+
+fn few(class: Option<usize>, expected: usize, found: usize) -> Error {
+    Error::FewExamples {
+        class,
+        expected,
+        found,
+    }
+}
+
+fn spread(row: usize, value: f64) -> Error {
+    Error::Spread { row, value }
+}
+
+fn scaled(row: usize, example: usize, value: f64) -> Error {
+    Error::Scaled {
+        row,
+        example,
+        value,
+    }
+}
+
+#[test]
+pub(super) fn labels_of_examples() {
+    refused("none", one_hot::<f64>(&[], 3), &Error::NoExamples);
+    for bad in [3, 4, usize::MAX] {
+        let expected = label("the labels", 1, bad, 3);
+        refused("label", one_hot::<f64>(&[2, bad, 9], 3), &expected);
+    }
+    let expected = label("the labels", 0, 0, 0);
+    refused("no classes", one_hot::<f64>(&[0], 0), &expected);
+    for classes in [usize::MAX, usize::MAX / 16] {
+        let expected = too_large("the matrix of targets", classes, 2);
+        refused("classes", one_hot::<f64>(&[0, 0], classes), &expected);
+    }
+
+    let what = "the matrix of classes";
+    refused(
+        "none",
+        labels(&DMatrix::<f64>::zeros(3, 0)),
+        &Error::NoExamples,
+    );
+    let found = labels(&DMatrix::<f64>::zeros(0, 2));
+    refused("no rows", found, &shape(what, (1, 2), (0, 2)));
+    for at in [(0, 0), (2, 1), (1, 4)] {
+        let mut a = DMatrix::repeat(3, 5, 0.5);
+        a[(2, 4)] = f64::NAN;
+        a[at] = f64::NAN;
+        refused("NaN", labels(&a), &input(what, at, f64::NAN));
+    }
+
+    let none: [&str; 0] = [];
+    refused("none", LabelEncoder::fit(&none), &Error::NoExamples);
+    let encoder = LabelEncoder::fit(&["b", "d", "b"]).unwrap();
+    for unknown in ["", "a", "c", "e"] {
+        let found = encoder.encode(&["d", "b", unknown, "f"]);
+        let (example, known) = (2, 2);
+        refused(unknown, found, &Error::UnknownLabel { example, known });
+    }
+    for bad in [2, usize::MAX] {
+        let expected = label("the classes", 1, bad, 2);
+        refused("class", encoder.decode(&[1, bad]), &expected);
+    }
+
+    let x = DMatrix::<f64>::zeros(2, 5);
+    for bad in [5, 6, usize::MAX] {
+        let found = select(&x, &[0, 4, bad, 99]);
+        refused("select", found, &index("example", bad, 5));
+    }
+    let found = select(&DMatrix::<f64>::zeros(2, 0), &[0]);
+    refused("select", found, &index("example", 0, 0));
+}
+
+#[test]
+pub(super) fn scalers() {
+    let x = Problem::new().x;
+    for rows in [0, 3] {
+        let empty = DMatrix::<f64>::zeros(rows, 0);
+        refused("none", Standardizer::fit(&empty), &Error::NoExamples);
+        refused("none", MinMaxScaler::fit(&empty), &Error::NoExamples);
+    }
+    let standard = Standardizer::fit(&x).unwrap();
+    let min_max = MinMaxScaler::fit(&x).unwrap();
+    let seven = DMatrix::repeat(3, 5, 7.0);
+    let mut into = seven.clone();
+    // Both scalers, there and back and into a buffer, which keeps what it had.
+    let mut no_scaling = |what: &str, x: &DMatrix<f64>, expected: [&Error; 2]| {
+        refused(what, standard.apply(x), expected[0]);
+        refused(what, min_max.apply(x), expected[0]);
+        refused(what, standard.invert(x), expected[1]);
+        refused(what, min_max.invert(x), expected[1]);
+        for found in [
+            standard.apply_into(x, into.as_view_mut()),
+            min_max.apply_into(x, into.as_view_mut()),
+        ] {
+            refused(what, found, expected[0]);
+        }
+        assert_eq!(into, seven, "{what}");
+    };
+    let z = "the scaled matrix";
+    for (broken, at, bad) in broken_entries(&x) {
+        let what = &format!("{bad} at {at:?}");
+        let expected = input("X", at, bad);
+        refused(what, Standardizer::fit(&broken), &expected);
+        refused(what, MinMaxScaler::fit(&broken), &expected);
+        no_scaling(what, &broken, [&expected, &input(z, at, bad)]);
+    }
+    for wrong in [(2, 5), (4, 5), (0, 5), (5, 3), (1, 1), (0, 0)] {
+        let other = DMatrix::repeat(wrong.0, wrong.1, f64::NAN);
+        let expected = [
+            shape("X", (3, wrong.1), wrong),
+            shape(z, (3, wrong.1), wrong),
+        ];
+        no_scaling(&format!("{wrong:?}"), &other, expected.each_ref());
+    }
+    for wrong in broken_shapes(3, 5) {
+        let mut out = DMatrix::repeat(wrong.0, wrong.1, 7.0);
+        let expected = shape("the matrix for the result", (3, 5), wrong);
+        refused(
+            "buffer",
+            standard.apply_into(&x, out.as_view_mut()),
+            &expected,
+        );
+        refused(
+            "buffer",
+            min_max.apply_into(&x, out.as_view_mut()),
+            &expected,
+        );
+        assert!(out.iter().all(|&x| x == 7.0));
+    }
+    statistics();
+}
+
+/// Means, deviations and ranges that are no numbers to scale by.
+fn statistics() {
+    let lengths = |expected| {
+        [
+            length("the deviations", 2, expected),
+            length("the ranges", 2, expected),
+        ]
+    };
+    for count in [0, 1, 3] {
+        let divisors = vec![1.0; count];
+        let expected = lengths(count);
+        refused(
+            "count",
+            Standardizer::new(vec![0.0; 2], divisors.clone()),
+            &expected[0],
+        );
+        refused(
+            "count",
+            MinMaxScaler::new(vec![0.0; 2], divisors),
+            &expected[1],
+        );
+    }
+    for bad in BAD {
+        let mut shifts = vec![1.0, 2.0, f64::NAN];
+        shifts[1] = bad;
+        let found = Standardizer::new(shifts.clone(), vec![1.0; 3]);
+        refused("mean", found, &input("the means", (1, 0), bad));
+        let found = MinMaxScaler::new(shifts, vec![1.0; 3]);
+        refused("minimum", found, &input("the minima", (1, 0), bad));
+    }
+    for bad in BAD.into_iter().chain([0.0, -0.0, -5e-324, -1.0]) {
+        let divisors = vec![1.0, bad, f64::NAN];
+        let found = Standardizer::new(vec![0.0; 3], divisors.clone());
+        refused("deviation", found, &spread(1, bad));
+        refused(
+            "range",
+            MinMaxScaler::new(vec![0.0; 3], divisors),
+            &spread(1, bad),
+        );
+    }
+    // Finite numbers whose range is not, and in f32 one whose deviation is 0.
+    let wide = dmatrix![1.0, 2.0; -f64::MAX, f64::MAX];
+    refused("wide", Standardizer::fit(&wide), &spread(1, f64::INFINITY));
+    refused("wide", MinMaxScaler::fit(&wide), &spread(1, f64::INFINITY));
+    let wide = wide.map(|x| x.signum() as f32 * f32::MAX);
+    let found = MinMaxScaler::fit(&wide.rows(1, 1).clone_owned());
+    refused("f32", found, &spread(0, 2.0 * f64::from(f32::MAX)));
+    assert!(Standardizer::fit(&wide).is_ok());
+
+    let expected = "finite numbers a < b, whose difference is finite";
+    let scaler = MinMaxScaler::fit(&dmatrix![1.0, 2.0]).unwrap();
+    let (a, b) = ("a of the interval [a, b]", "b of the interval [a, b]");
+    for bad in BAD {
+        let found = scaler.clone().interval(bad, 1.0);
+        refused("a", found, &hyperparameter(a, bad, expected));
+        let found = scaler.clone().interval(0.0, bad);
+        refused("b", found, &hyperparameter(b, bad, expected));
+    }
+    for (low, high) in [(0.0, 0.0), (1.0, 0.0), (-f64::MAX, f64::MAX)] {
+        let found = scaler.clone().interval(low, high);
+        refused("a < b", found, &hyperparameter(b, high, expected));
+    }
+    let single = MinMaxScaler::fit(&dmatrix![1.0_f32, 2.0]).unwrap();
+    let found = single.clone().interval(1e39, 2e39);
+    refused("f32", found, &hyperparameter(a, 1e39, expected));
+    let found = single.interval(0.0, 1e-50);
+    refused("f32", found, &hyperparameter(b, 1e-50, expected));
+
+    // Divided by a small number, or multiplied by a large one.
+    let small = Standardizer::new(vec![0.0; 2], vec![1.0, 1e-10]).unwrap();
+    let x = dmatrix![1e300, 1.0, 1.0; 1.0, 1.0, -1e300];
+    refused("apply", small.apply(&x), &scaled(1, 2, f64::NEG_INFINITY));
+    let large = MinMaxScaler::new(vec![0.0; 2], vec![1.0, 1e10]).unwrap();
+    refused("invert", large.invert(&x), &scaled(1, 2, f64::NEG_INFINITY));
+}
+
+#[test]
+pub(super) fn splits() {
+    let fraction = |value| {
+        let expected = "a number in (0, 1) that leaves an example to each part";
+        hyperparameter("the fraction of test examples", value, expected)
+    };
+    let ones = [1; 10];
+    for bad in BAD
+        .into_iter()
+        .chain([0.0, -0.0, 1.0, 1.5, -0.5, 0.04, 0.96])
+    {
+        refused("fraction", train_test_split(10, bad, 1), &fraction(bad));
+        refused("fraction", stratified_split(&ones, bad, 1), &fraction(bad));
+    }
+    refused("none", train_test_split(0, 0.5, 1), &Error::NoExamples);
+    refused("none", stratified_split(&[], 0.5, 1), &Error::NoExamples);
+    refused("one", train_test_split(1, 0.5, 1), &fraction(0.5));
+    let max = usize::MAX;
+    let indices = too_large("the indices of the examples", max, 1);
+    refused("memory", train_test_split(max, 0.5, 1), &indices);
+    let found = stratified_split(&[7, 2, 7, 9, 9], 0.5, 1);
+    refused("class", found, &few(Some(2), 2, 1));
+    let found = stratified_split(&[usize::MAX, 3, 3], 0.5, 1);
+    refused("class", found, &few(Some(usize::MAX), 2, 1));
+
+    let folds = |value: usize| {
+        let expected = "2 at least, and no more than examples";
+        hyperparameter("the number of folds", value as f64, expected)
+    };
+    for bad in [0, 1, 11, max] {
+        for k_fold in [KFold::new(bad), KFold::new(bad).shuffled(1)] {
+            refused("folds", k_fold.split(10), &folds(bad));
+            refused("folds", k_fold.stratified(&ones), &folds(bad));
+            refused("none", k_fold.split(0), &Error::NoExamples);
+            refused("none", k_fold.stratified(&[]), &Error::NoExamples);
+        }
+    }
+    refused("memory", KFold::new(2).split(max), &indices);
+    let found = KFold::new(3).stratified(&[5, 5, 5, 8, 8, 1]);
+    refused("class", found, &few(Some(8), 3, 2));
+}
+
+/// Every metric of classes, with a class that is there, and of numbers.
+fn metrics() -> Vec<Box<dyn Metric<f64>>> {
+    let mut all: Vec<Box<dyn Metric<f64>>> = vec![
+        Box::new(Accuracy),
+        Box::new(TopK(1)),
+        Box::new(R2),
+        Box::new(MeanAbsoluteError),
+        Box::new(MeanSquaredError),
+    ];
+    for average in [Average::Macro, Average::Micro, Average::Class(1)] {
+        all.push(Box::new(Precision(average)));
+        all.push(Box::new(Recall(average)));
+        all.push(Box::new(F1(average)));
+    }
+    all
+}
+
+#[test]
+pub(super) fn metrics_of_outputs() {
+    let (a, y) = (Problem::new().y, Problem::new().y);
+    let no_metric = |what: &str, a: &DMatrix<f64>, y: &DMatrix<f64>, expected: &Error| {
+        let (a, y) = (a.as_view(), y.as_view());
+        for metric in metrics() {
+            refused(
+                &format!("{what}, {metric:?}"),
+                metric.evaluate(a, y),
+                expected,
+            );
+        }
+        refused(what, ConfusionMatrix::from_outputs(a, y), expected);
+        refused(what, backprop::metrics::check(a, y), expected);
+    };
+    let empty = DMatrix::zeros(2, 0);
+    no_metric("none", &a, &empty, &Error::NoExamples);
+    no_metric("none", &empty, &empty, &Error::NoExamples);
+    let flat = DMatrix::zeros(0, 5);
+    no_metric("flat", &a, &flat, &shape("the targets", (1, 5), (0, 5)));
+    no_metric("flat", &flat, &flat, &shape("the targets", (1, 5), (0, 5)));
+    for wrong in broken_shapes(2, 5) {
+        let other = DMatrix::repeat(wrong.0, wrong.1, f64::NAN);
+        no_metric("shape", &other, &y, &shape("the outputs", (2, 5), wrong));
+    }
+    for (broken, at, bad) in broken_entries(&a) {
+        let nan = DMatrix::repeat(2, 5, f64::NAN);
+        for y in [&y, &nan] {
+            no_metric("outputs", &broken, y, &input("the outputs", at, bad));
+        }
+        no_metric("targets", &a, &broken, &input("the targets", at, bad));
+    }
+    metrics_of_their_own(&a, &y);
+}
+
+/// Classes, ranks and sums that are none.
+fn metrics_of_their_own(a: &DMatrix<f64>, y: &DMatrix<f64>) {
+    let views = (a.as_view(), y.as_view());
+    let row = (a.rows(0, 1).clone_owned(), y.rows(0, 1).clone_owned());
+    for k in [0, 3, usize::MAX] {
+        let name = "k of the top-k accuracy";
+        let expected = hyperparameter(name, k as f64, "1 at least, and no more than classes");
+        refused("k", TopK(k).evaluate(views.0, views.1), &expected);
+        let found = TopK(k).evaluate(row.0.as_view(), row.1.as_view());
+        refused("k", found, &expected);
+    }
+    let counts = ConfusionMatrix::from_outputs(a, y).unwrap();
+    for class in [2, 3, usize::MAX] {
+        let (average, expected) = (Average::Class(class), index("class", class, 2));
+        for metric in [
+            &Precision(average) as &dyn Metric<f64>,
+            &Recall(average),
+            &F1(average),
+        ] {
+            refused("class", metric.evaluate(views.0, views.1), &expected);
+            let found = metric.evaluate(row.0.as_view(), row.1.as_view());
+            refused("class", found, &expected);
+        }
+        refused("class", counts.precision(average), &expected);
+        refused("class", counts.recall(average), &expected);
+        refused("class", counts.f1(average), &expected);
+    }
+    let of_labels = ConfusionMatrix::from_labels;
+    for wrong in [0, 2, 4] {
+        let found = of_labels(&[0; 3], &vec![9; wrong], 2);
+        refused("count", found, &length("the predicted labels", 3, wrong));
+    }
+    refused("none", of_labels(&[], &[], 2), &Error::NoExamples);
+    let found = of_labels(&[0, 2, 3], &[5, 5, 5], 2);
+    refused("label", found, &label("the actual labels", 1, 2, 2));
+    let found = of_labels(&[0, 1, 1], &[1, 1, 2], 2);
+    refused("label", found, &label("the predicted labels", 2, 2, 2));
+    let found = of_labels(&[0], &[0], 0);
+    refused("label", found, &label("the actual labels", 0, 0, 0));
+    let expected = too_large("the confusion matrix", usize::MAX, usize::MAX);
+    refused("classes", of_labels(&[0], &[0], usize::MAX), &expected);
+
+    let one = (a.columns(0, 1), y.columns(0, 1));
+    refused("one example", R2.evaluate(one.0, one.1), &few(None, 2, 1));
+    let overflow = |what, value| Error::NonFiniteMetric { what, value };
+    let (infinity, zeros) = (f64::INFINITY, DMatrix::zeros(2, 5));
+    let mut large = zeros.clone();
+    (large[(1, 3)], large[(0, 4)]) = (1e200, 1e200);
+    let (zeros, large) = (zeros.as_view(), large.as_view());
+    let expected = overflow("mean squared error", infinity);
+    refused(
+        "squares",
+        MeanSquaredError.evaluate(large, zeros),
+        &expected,
+    );
+    assert!(MeanAbsoluteError.evaluate(large, zeros).is_ok());
+    let what = "coefficient of determination";
+    let found = R2.evaluate(large, views.1);
+    refused("residuals", found, &overflow(what, -infinity));
+    let far = DMatrix::from_fn(2, 5, |_, k| if k == 0 { f64::MIN } else { f64::MAX });
+    let expected = overflow(what, f64::NAN);
+    refused("mean", R2.evaluate(zeros, far.as_view()), &expected);
+    let largest = DMatrix::repeat(2, 5, f64::MAX);
+    let found = MeanAbsoluteError.evaluate(largest.as_view(), zeros);
+    refused("sum", found, &overflow("mean absolute error", infinity));
+}
