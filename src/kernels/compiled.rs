@@ -16,6 +16,7 @@ use super::functions::Real;
 use super::product::Product;
 use super::row_sums::RowSums;
 use super::softmax::softmax_at;
+use super::steps::{BUFFERS, Rule, step_at};
 use super::vector::{Fast, dispatch};
 use crate::scalar::Scalar;
 
@@ -54,12 +55,15 @@ pub(super) struct Table<R: 'static> {
     pub(super) squared_error: Values<R>,
     pub(super) categorical: ValuesOfThree<R>,
     pub(super) categorical_delta: Values<R>,
+    pub(super) step: Step<R>,
 }
 
 /// From two matrices with so many rows: a value for each column, or for each entry.
 type Values<R> = fn(usize, (&[R], &[R]), &mut [R]);
 /// The same from three.
 type ValuesOfThree<R> = fn(usize, (&[R], &[R], &[R]), &mut [R]);
+/// On θ with its gradient and the state of an optimiser.
+type Step<R> = fn(Rule, &mut [R], &[R], [&mut [R]; BUFFERS]);
 
 impl<R: Real + Fast> Table<R> {
     const fn new() -> Self {
@@ -83,6 +87,7 @@ impl<R: Real + Fast> Table<R> {
             },
             categorical: categorical_at,
             categorical_delta: categorical_delta_at,
+            step: step_at,
         }
     }
 }

@@ -22,13 +22,14 @@ mod product;
 mod row_sums;
 mod share;
 mod softmax;
+pub(crate) mod steps;
 mod tile;
 mod tiling;
 #[cfg(target_arch = "x86_64")]
 mod transpose;
 mod vector;
 
-use crate::scalar::{Scalar, sign};
+use crate::scalar::{Scalar, real, sign};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use product::{Layout, Product};
 use share::multiply;
@@ -240,6 +241,29 @@ pub(crate) fn sum<T: Scalar>(x: &[T]) -> T {
 /// The sum of squares by halves, as [`sum`].
 pub(crate) fn sum_of_squares<T: Scalar>(x: &[T]) -> T {
     sum_of(x, &|x| x * x)
+}
+
+/// The largest magnitude; 0 of nothing. A NaN is passed over.
+pub(crate) fn largest<T: Scalar>(x: &[T]) -> T {
+    x.iter().fold(T::zero(), |most, x| x.abs().max(most))
+}
+
+/// √Σ xᵢ², which neither overflows nor underflows on the way: NaN or ∞ only if an entry is, or if the norm itself overflows.
+pub(crate) fn norm<T: Scalar>(x: &[T]) -> T {
+    let squares = sum_of_squares(x);
+    // The squares that count are normal numbers then, even in `f32`.
+    if squares > real(1e-20) && squares.is_finite() {
+        return squares.sqrt();
+    }
+    let is_nan = squares.partial_cmp(&T::zero()).is_none();
+    if is_nan {
+        return squares;
+    }
+    let largest = largest(x);
+    if largest == T::zero() || !largest.is_finite() {
+        return largest;
+    }
+    largest * sum_of(x, &|x| (x / largest) * (x / largest)).sqrt()
 }
 
 /// The sum of magnitudes by halves, as [`sum`].

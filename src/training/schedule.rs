@@ -1,0 +1,309 @@
+//! How the rate of an optimiser changes from epoch to epoch.
+
+use super::optimizer::in_range;
+use crate::error::Error;
+use std::f64::consts::PI;
+
+/// The factor on the rate in epoch e, counted from 0.
+///
+/// Epochs may be fractional, for a rate that changes from step to step: in step k of an epoch of n steps e is the epoch plus k/n. All
+/// lengths are in epochs, and all other numbers are parts of the rate that the optimiser began with.
+///
+/// # Example
+/// ```
+/// use backprop::training::Schedule;
+///
+/// let halved = Schedule::Step { every: 10.0, factor: 0.5 };
+/// assert_eq!([0.0, 9.9, 10.0, 25.0].map(|epoch| halved.factor(epoch)), [1.0, 1.0, 0.5, 0.25]);
+///
+/// let cosine = Schedule::Cosine { over: 20.0, floor: 0.1 };
+/// assert!((cosine.factor(10.0) - 0.55).abs() < 1e-15);
+///
+/// // From 0.2 to 1 in four epochs, then as before.
+/// let warm = cosine.warm_up(4.0, 0.2);
+/// assert!((warm.factor(2.0) - 0.6).abs() < 1e-15);
+/// assert!((warm.factor(14.0) - 0.55).abs() < 1e-15);
+/// # warm.validate()?;
+/// # Ok::<(), backprop::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
+#[non_exhaustive]
+pub enum Schedule {
+    /// 1.
+    #[default]
+    Constant,
+    /// fⁿ with n = ⌊e/every⌋.
+    Step {
+        /// Epochs between two changes, above 0.
+        every: f64,
+        /// f > 0.
+        factor: f64,
+    },
+    /// fᵉ.
+    Exponential {
+        /// f > 0.
+        factor: f64,
+    },
+    /// floor + (1 − floor) (1 + cos(π e/over))/2, and `floor` from `over` on (Loshchilov, Hutter 2017, arXiv:1608.03983, without restarts).
+    Cosine {
+        /// Epochs until the floor is reached, above 0.
+        over: f64,
+        /// The last factor, from 0 to 1.
+        floor: f64,
+    },
+    /// Up from `start` to 1 and down to `end`, both along half a cosine (Smith, Topin 2018, arXiv:1708.07120); `end` from `over` on.
+    ///
+    /// PyTorch's `OneCycleLR` of N steps is this with `over` N − 1 and `rise` (0.3 N − 1)/(N − 1), counted in steps. It moves momentum too.
+    OneCycle {
+        /// Epochs of the cycle, above 0.
+        over: f64,
+        /// The part of them that the factor goes up, from 0 to 1.
+        rise: f64,
+        /// The first factor, from 0 to 1.
+        start: f64,
+        /// The last factor, from 0 to 1.
+        end: f64,
+    },
+    /// From a part of what `then` starts with up to all of it, along a line, and then `then` as if its epoch 0 were now (Goyal et al. 2017, arXiv:1706.02677).
+    WarmUp {
+        /// Epochs of the line, above 0.
+        epochs: f64,
+        /// The part at the beginning, from 0 to 1. With 0 and a rate that is set once an epoch, the first epoch would be lost.
+        from: f64,
+        /// What follows.
+        then: Box<Schedule>,
+    },
+    /// Smaller by a factor whenever J has stopped falling: 1 here, times what the [`plateau`](Self::plateau) that watches it says.
+    OnPlateau {
+        /// Values in a row without improvement that are waited out; with the next one the rate falls.
+        patience: usize,
+        /// f between 0 and 1.
+        factor: f64,
+        /// By what part of its size the best value must be undercut to count as improved, from 0 to below 1.
+        threshold: f64,
+        /// The least factor, from 0 to 1.
+        floor: f64,
+    },
+}
+
+impl Schedule {
+    /// A cycle of so many epochs with PyTorch's defaults: up for 0.3 of it from 1/25, and down to 1/250,000.
+    #[must_use]
+    pub fn one_cycle(over: f64) -> Self {
+        Self::OneCycle {
+            over,
+            rise: 0.3,
+            start: 0.04,
+            end: 4e-6,
+        }
+    }
+
+    /// A plateau with PyTorch's other defaults: a threshold of 10⁻⁴ and no floor.
+    #[must_use]
+    pub fn on_plateau(patience: usize, factor: f64) -> Self {
+        Self::OnPlateau {
+            patience,
+            factor,
+            threshold: 1e-4,
+            floor: 0.0,
+        }
+    }
+
+    /// This schedule after so many epochs of [`WarmUp`](Self::WarmUp) from a part of its first factor.
+    #[must_use]
+    pub fn warm_up(self, epochs: f64, from: f64) -> Self {
+        Self::WarmUp {
+            epochs,
+            from,
+            then: Box::new(self),
+        }
+    }
+
+    /// The factor in an epoch, counted from 0; before it that of 0.
+    #[must_use]
+    pub fn factor(&self, epoch: f64) -> f64 {
+        let epoch = epoch.max(0.0);
+        match *self {
+            Self::Constant | Self::OnPlateau { .. } => 1.0,
+            Self::Step { every, factor } => libm::pow(factor, (epoch / every).floor()),
+            Self::Exponential { factor } => libm::pow(factor, epoch),
+            Self::Cosine { over, floor } => anneal(1.0, floor, epoch / over),
+            Self::OneCycle {
+                over,
+                rise,
+                start,
+                end,
+            } => match epoch / over {
+                part if part < rise => anneal(start, 1.0, part / rise),
+                part if part < 1.0 => anneal(1.0, end, (part - rise) / (1.0 - rise)),
+                _ => end,
+            },
+            Self::WarmUp {
+                epochs,
+                from,
+                ref then,
+            } => match epoch / epochs {
+                part if part < 1.0 => (from + (1.0 - from) * part) * then.factor(0.0),
+                _ => then.factor(epoch - epochs),
+            },
+        }
+    }
+
+    /// What watches J for [`OnPlateau`](Self::OnPlateau), also after a warm-up; `None` for the other schedules.
+    #[must_use]
+    pub fn plateau(&self) -> Option<Plateau> {
+        match *self {
+            Self::WarmUp { ref then, .. } => then.plateau(),
+            Self::OnPlateau {
+                patience,
+                factor,
+                threshold,
+                floor,
+            } => Some(Plateau {
+                patience,
+                shrink: factor,
+                threshold,
+                floor,
+                best: None,
+                waited: 0,
+                factor: 1.0,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Whether all numbers are in their ranges.
+    ///
+    /// # Errors
+    /// [`Error::Hyperparameter`] names the first that is not.
+    pub fn validate(&self) -> Result<(), Error> {
+        match *self {
+            Self::Constant => Ok(()),
+            Self::Step { every, factor } => {
+                above_zero("epochs between two changes of the rate", every)?;
+                above_zero("factor of the rate", factor)
+            }
+            Self::Exponential { factor } => above_zero("factor of the rate", factor),
+            Self::Cosine { over, floor } => {
+                above_zero("epochs of the cosine", over)?;
+                part("floor of the cosine", floor)
+            }
+            Self::OneCycle {
+                over,
+                rise,
+                start,
+                end,
+            } => {
+                above_zero("epochs of the cycle", over)?;
+                part("rise of the cycle", rise)?;
+                part("start of the cycle", start)?;
+                part("end of the cycle", end)
+            }
+            Self::WarmUp {
+                epochs,
+                from,
+                ref then,
+            } => {
+                above_zero("epochs of the warm-up", epochs)?;
+                part("start of the warm-up", from)?;
+                then.validate()
+            }
+            Self::OnPlateau {
+                factor,
+                threshold,
+                floor,
+                ..
+            } => {
+                let holds = factor > 0.0 && factor < 1.0;
+                in_range(
+                    holds,
+                    "factor on a plateau",
+                    factor,
+                    "a number between 0 and 1",
+                )?;
+                let holds = (0.0..1.0).contains(&threshold);
+                let expected = "a number of at least 0 and below 1";
+                in_range(holds, "threshold of a plateau", threshold, expected)?;
+                part("floor on a plateau", floor)
+            }
+        }
+    }
+}
+
+/// What a schedule [`OnPlateau`](Schedule::OnPlateau) has seen.
+///
+/// As PyTorch's `ReduceLROnPlateau` for values to be minimised, without a cool-down. Its threshold is here b − t |b| for the best value b, which is
+/// PyTorch's b (1 − t) unless b is negative. A value that is not finite is no improvement.
+///
+/// # Example
+/// One value without improvement is waited out, the second halves the rate:
+/// ```
+/// use backprop::training::Schedule;
+///
+/// let mut plateau = Schedule::on_plateau(1, 0.5).plateau().unwrap();
+/// let factors = [4.0, 3.0, 3.0, 3.5, 2.0].map(|cost| plateau.observe(cost));
+/// assert_eq!(factors, [1.0, 1.0, 1.0, 0.5, 0.5]);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub struct Plateau {
+    patience: usize,
+    shrink: f64,
+    threshold: f64,
+    floor: f64,
+    best: Option<f64>,
+    waited: usize,
+    factor: f64,
+}
+
+impl Plateau {
+    /// Takes in the value of an epoch, and returns the factor on the rate from now on.
+    pub fn observe(&mut self, value: f64) -> f64 {
+        let bound = self.best.map(|best| best - self.threshold * best.abs());
+        if value.is_finite() && bound.is_none_or(|bound| value < bound) {
+            (self.best, self.waited) = (Some(value), 0);
+        } else if self.waited < self.patience {
+            self.waited += 1;
+        } else {
+            self.waited = 0;
+            // A floor does not raise it.
+            let lower = (self.factor * self.shrink).max(self.floor);
+            self.factor = self.factor.min(lower);
+        }
+        self.factor
+    }
+
+    /// The factor on the rate.
+    #[must_use]
+    pub fn factor(&self) -> f64 {
+        self.factor
+    }
+
+    /// The best value so far.
+    #[must_use]
+    pub fn best(&self) -> Option<f64> {
+        self.best
+    }
+}
+
+/// From a to b along half a cosine as t goes from 0 to 1.
+fn anneal(a: f64, b: f64, t: f64) -> f64 {
+    b + (a - b) * 0.5 * (1.0 + libm::cos(PI * t.min(1.0)))
+}
+
+fn above_zero(name: &'static str, value: f64) -> Result<(), Error> {
+    let holds = value > 0.0 && value.is_finite();
+    in_range(holds, name, value, "a finite number above 0")
+}
+
+/// Whether a number is from 0 to 1.
+fn part(name: &'static str, value: f64) -> Result<(), Error> {
+    let holds = (0.0..=1.0).contains(&value);
+    in_range(holds, name, value, "a number from 0 to 1")
+}
