@@ -252,6 +252,47 @@ pub enum Error {
         /// The range, in words.
         expected: &'static str,
     },
+    /// A training whose cost, gradient or parameters are no longer finite.
+    #[error("training diverged in epoch {epoch}, batch {batch}: {cause}")]
+    Diverged {
+        /// The epoch, from 1.
+        epoch: u64,
+        /// The batch of the epoch, from 1.
+        batch: usize,
+        /// What was not finite, and where.
+        #[source]
+        cause: Box<Error>,
+    },
+    /// A checkpoint that cannot be written or read.
+    #[error("checkpoint: {reason}")]
+    Checkpoint {
+        /// The reason, as the file system or the file's check gives it.
+        reason: String,
+    },
+    /// A checkpoint of a training with other settings, from which this one cannot go on.
+    #[error("the checkpoint is of another training: {what} is {found} there, expected {expected}")]
+    OtherTraining {
+        /// What differs.
+        what: &'static str,
+        /// The setting of the trainer.
+        expected: String,
+        /// That of the checkpoint.
+        found: String,
+    },
+    /// An entry that the state of an optimiser cannot hold.
+    #[error(
+        "buffer {buffer} of the optimiser's state is {value} at entry {index}, expected {expected}"
+    )]
+    OptimizerState {
+        /// The buffer.
+        buffer: usize,
+        /// The entry.
+        index: usize,
+        /// The value given.
+        value: f64,
+        /// The range, in words.
+        expected: &'static str,
+    },
     /// A derivative that a user's own type does not provide.
     #[error("{what} is not provided by {by}")]
     Unsupported {
@@ -260,6 +301,69 @@ pub enum Error {
         /// The type that lacks it.
         by: &'static str,
     },
+    /// A label that is none of the classes.
+    #[error(
+        "{what}: label {label} of example {example}, but there are {classes} classes, counted from 0"
+    )]
+    Label {
+        /// The labels.
+        what: &'static str,
+        /// The example.
+        example: usize,
+        /// Its label.
+        label: usize,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// A label that an encoder was not fitted to.
+    #[error("the label of example {example} is none of the {known} that the encoder knows")]
+    UnknownLabel {
+        /// The example.
+        example: usize,
+        /// How many labels the encoder knows.
+        known: usize,
+    },
+    /// Fewer examples than the call needs, in all or of one class.
+    #[error("{}: at least {expected} examples are needed, found {found}", of_class(*.class))]
+    FewExamples {
+        /// The class, if it is one class that has too few.
+        class: Option<usize>,
+        /// How many are needed.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// A row whose spread no scaler can divide by.
+    #[error("the spread of row {row} is {value}, expected finite and above 0")]
+    Spread {
+        /// The row.
+        row: usize,
+        /// The deviation or the range, or a mean that overflowed.
+        value: f64,
+    },
+    /// A finite number that is not finite any more when it is scaled, or scaled back.
+    #[error("row {row} of example {example} becomes {value} by scaling")]
+    Scaled {
+        /// The row.
+        row: usize,
+        /// The example.
+        example: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A metric that overflowed although outputs and targets are finite.
+    #[error("the {what} is {value}, although outputs and targets are finite")]
+    NonFiniteMetric {
+        /// The metric.
+        what: &'static str,
+        /// The value.
+        value: f64,
+    },
+}
+
+/// Which examples are meant: those of a class, or all.
+fn of_class(class: Option<usize>) -> String {
+    class.map_or_else(|| "the data".to_owned(), |class| format!("class {class}"))
 }
 
 /// What a reader of a message about X or Y may have overlooked.

@@ -208,6 +208,31 @@ impl<'a, T: Scalar> Examples<'a, T> {
         }
     }
 
+    /// Examples with entries of these, in other places.
+    pub(crate) fn with<'b>(
+        &self,
+        x: DMatrixView<'b, T>,
+        y: DMatrixView<'b, T>,
+        weights: Option<&'b [f64]>,
+    ) -> Examples<'b, T> {
+        Examples {
+            x,
+            y,
+            weights,
+            weight: self.weight,
+            range: self.range,
+        }
+    }
+
+    /// With the weight of its own examples in place of that of those they are taken from; `None` if they have none.
+    pub(crate) fn reweighted(mut self) -> Option<Self> {
+        self.weight = match self.weights {
+            Some(weights) => crate::kernels::sum(weights),
+            None => self.len() as f64,
+        };
+        Some(self).filter(|examples| examples.weight > 0.0)
+    }
+
     /// Whether X is inputs × m, Y is outputs × m, and all targets lie in `domain`.
     pub(crate) fn check(
         &self,

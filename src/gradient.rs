@@ -259,7 +259,10 @@ impl<T: Scalar> Accumulator<T> {
             return Err(Error::NoExamples);
         }
         gradient.copy_from_slice(self.delta.as_slice());
-        let (theta, sums) = (network.theta().as_slice(), (self.cost(), self.weight));
+        let (theta, sums) = (
+            network.theta().as_slice(),
+            (self.cost(), self.weight, self.weight),
+        );
         finish(&self.layout, penalty, theta, sums, Some(gradient))
     }
 
@@ -334,18 +337,19 @@ pub(crate) fn zeros<T: Scalar>(len: usize) -> Result<DVector<T>, Error> {
 
 /// The one place where sums over examples become J and D: the division by m = Σw and the penalty, for both alike.
 ///
-/// `(cost, weight)` are Σ w·cost and Σ w; `gradient` holds Δ on entry and D = (Δ + λΘ)/m on return.
+/// `(cost, weight)` are Σ w·cost and Σ w, and `whole` is Σ w of the data that a mini-batch is taken from, so that the penalty is
+/// Ω/whole; `gradient` holds Δ on entry and D = (Δ + λΘ)/m on return.
 pub(crate) fn finish<T: Scalar>(
     layout: &Layout,
     penalty: &Penalty,
     theta: &[T],
-    (cost, weight): (T, f64),
+    (cost, weight, whole): (T, f64, f64),
     mut gradient: Option<&mut [T]>,
 ) -> Result<CostParts<T>, Error> {
     let m: T = real(scalar_weight::<T>(weight)?);
     let parts = CostParts {
         data: cost / m,
-        penalty: penalty.apply(layout, theta, gradient.as_deref_mut()) / m,
+        penalty: penalty.apply(layout, theta, weight / whole, gradient.as_deref_mut()) / m,
     };
     let total = parts.total();
     if !total.is_finite() {

@@ -25,6 +25,8 @@
 //! [`row_major`]: crate::row_major
 #![cfg_attr(feature = "argmin", doc = "[`ArgminProblem`]: crate::ArgminProblem")]
 #![cfg_attr(not(feature = "argmin"), doc = "[`ArgminProblem`]: crate#features")]
+#![cfg_attr(feature = "serde", doc = "[`saving`]: crate::saving")]
+#![cfg_attr(not(feature = "serde"), doc = "[`saving`]: crate#features")]
 #![doc = include_str!("../README.md")]
 #![warn(unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -32,6 +34,7 @@
 pub mod activation;
 mod adapters;
 pub mod cost;
+pub mod data;
 mod error;
 mod examples;
 mod gradient;
@@ -40,10 +43,14 @@ mod initialization;
 mod kernels;
 pub mod layer;
 mod layout;
+pub mod metrics;
 mod network;
 mod objective;
 mod regularization;
+#[cfg(feature = "serde")]
+pub mod saving;
 mod scalar;
+pub mod training;
 mod workspace;
 
 #[cfg_attr(not(feature = "argmin"), doc = "[`ArgminProblem`]: crate#features")]

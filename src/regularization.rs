@@ -169,11 +169,13 @@ impl Penalty {
         Ok(())
     }
 
-    /// Ω = λ₁ Σ |Θ| + λ₂/2 Σ Θ² over the penalised entries, undivided; adds λ₁ sign Θ + λ₂ Θ to `gradient` if there is one.
+    /// Ω = λ₁ Σ |Θ| + λ₂/2 Σ Θ² over the penalised entries, undivided; adds λ₁ sign Θ + λ₂ Θ to `gradient` if there is one. Both
+    /// times `share`, which for a mini-batch is its part of the data.
     pub(crate) fn apply<T: Scalar>(
         &self,
         layout: &Layout,
         theta: &[T],
+        share: f64,
         mut gradient: Option<&mut [T]>,
     ) -> T {
         let mut omega = T::zero();
@@ -184,7 +186,7 @@ impl Penalty {
             let theta = &theta[place.penalised()];
             let mut gradient = gradient.as_deref_mut().map(|g| &mut g[place.penalised()]);
             if l1 != 0.0 {
-                let l1: T = real(l1);
+                let l1: T = real(l1 * share);
                 omega += l1 * sum_of_magnitudes(theta);
                 if let Some(gradient) = &mut gradient {
                     let entries = gradient.iter_mut().zip(theta);
@@ -192,7 +194,7 @@ impl Penalty {
                 }
             }
             if l2 != 0.0 {
-                let l2: T = real(l2);
+                let l2: T = real(l2 * share);
                 omega += l2 * sum_of_squares(theta) * real(0.5);
                 if let Some(gradient) = &mut gradient {
                     let entries = gradient.iter_mut().zip(theta);

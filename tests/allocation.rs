@@ -1,4 +1,4 @@
-//! Nothing is allocated per step once a workspace has grown, ours or the kernels', on one thread or several.
+//! Nothing is allocated per step once a workspace has grown, ours or the kernels', on one thread or several; nor by an optimiser after its first step.
 
 #![allow(
     unsafe_code,
@@ -7,13 +7,22 @@
 )]
 
 use backprop::activation::{Identity, LeakyRelu, Relu, Sigmoid, Softmax, Tanh};
+use backprop::data::{MinMaxScaler, Standardizer, permutation_into};
+use backprop::metrics::{
+    Accuracy, Average, F1, MeanAbsoluteError, MeanSquaredError, Metric, Precision, R2, Recall, TopK,
+};
 use backprop::nalgebra::{DMatrix, RealField};
+use backprop::training::{
+    AdaGrad, Adadelta, Adam, AdamW, Clipping, GradientDescent, IRpropMinus, Optimizer, RmsProp,
+    Trainer,
+};
 use backprop::{
     Accumulator, AnyActivation, AnyCost, CategoricalCrossEntropy, CrossEntropy, Examples,
     Initialization, Network, Objective, SquaredError, Workspace, rng,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 struct Counting;
@@ -148,6 +157,106 @@ fn allocations<T: RealField + Copy>(case: &Case, m: usize) -> usize {
     COUNT.load(Ordering::Relaxed) - before
 }
 
+fn optimizers() -> Vec<Box<dyn Optimizer<f64>>> {
+    vec![
+        Box::new(GradientDescent::new(0.01).momentum(0.9).nesterov()),
+        Box::new(Adam::new(0.01).amsgrad()),
+        Box::new(AdamW::new(0.01)),
+        Box::new(RmsProp::new(0.01)),
+        Box::new(AdaGrad::new(0.01)),
+        Box::new(Adadelta::new(1.0)),
+        Box::new(IRpropMinus::new(0.1)),
+    ]
+}
+
+/// The allocations of epochs 3 to 12 of a training with shuffled batches, the last of them smaller, and validation examples.
+fn allocations_of_a_training(optimizer: Box<dyn Optimizer<f64>>) -> usize {
+    let mut network = Network::<f64>::builder(5)
+        .dense(20, Tanh)
+        .dense(3, Softmax)
+        .initialize(Initialization::GlorotUniform, &mut rng(1))
+        .unwrap();
+    let x = DMatrix::from_fn(5, 1030, |i, j| (i as f64 + 2.0 * j as f64).sin());
+    let y = DMatrix::from_fn(3, 1030, |i, j| f64::from(i == j % 3));
+    let examples = Examples::new(&x, &y).unwrap();
+    let validation = Examples::new(x.columns(0, 50), y.columns(0, 50)).unwrap();
+    let mut counts = [0; 12];
+    Trainer::new(Objective::new(CategoricalCrossEntropy).l2(0.1), optimizer)
+        .epochs(12)
+        .batch_size(100)
+        .validation(validation)
+        .on_epoch(|epoch| {
+            counts[epoch.record.epoch as usize - 1] = COUNT.load(Ordering::Relaxed);
+            ControlFlow::Continue(())
+        })
+        .fit(&mut network, &examples)
+        .unwrap();
+    counts[11] - counts[1]
+}
+
+/// The allocations of ten steps on θ of a small network, the first of which is made before. Every kind of buffers is among them.
+fn allocations_of_steps<T: RealField + Copy>() -> usize {
+    let network = Network::<T>::builder(20).dense(30, Tanh).dense(3, Softmax);
+    let network = network.zeros().unwrap();
+    let layout = network.layout();
+    let mut methods: Vec<Box<dyn Optimizer<T>>> = vec![
+        Box::new(GradientDescent::new(0.1)),
+        Box::new(GradientDescent::new(0.1).momentum(0.9).nesterov()),
+        Box::new(Adam::new(0.1).amsgrad()),
+        Box::new(AdamW::new(0.1).spare_biases(layout)),
+        Box::new(RmsProp::new(0.1).centered().momentum(0.9)),
+        Box::new(AdaGrad::new(0.1)),
+        Box::new(Adadelta::new(1.0)),
+        Box::new(IRpropMinus::new(0.1)),
+    ];
+    let mut theta = vec![T::one(); network.parameters()];
+    let mut gradient = theta.clone();
+    let mut round = || {
+        for method in &mut methods {
+            method.step(&mut theta, &gradient).unwrap();
+            Clipping::Norm(1.0).apply(&mut gradient);
+        }
+    };
+    round();
+    let before = COUNT.load(Ordering::Relaxed);
+    (0..10).for_each(|_| round());
+    COUNT.load(Ordering::Relaxed) - before
+}
+
+/// The allocations of what is done beside a training: orders, scaled rows, and every metric but a macro average.
+fn allocations_beside_training() -> usize {
+    let x = DMatrix::from_fn(5, 300, |i, k| (i as f64 + 2.0 * k as f64).sin());
+    let y = DMatrix::from_fn(5, 300, |i, k| f64::from(i == k % 5));
+    let mut scaled = x.clone();
+    let standard = Standardizer::fit(&x).unwrap();
+    let min_max = MinMaxScaler::fit(&x).unwrap();
+    let one = Average::Class(1);
+    let metrics: [&dyn Metric<f64>; 10] = [
+        &Accuracy,
+        &TopK(2),
+        &Precision(one),
+        &Recall(one),
+        &F1(one),
+        &F1(Average::Micro),
+        &R2,
+        &MeanAbsoluteError,
+        &MeanSquaredError,
+        &Box::new(Accuracy),
+    ];
+    let mut order = [0; 300];
+    let before = COUNT.load(Ordering::Relaxed);
+    for epoch in 0..10 {
+        permutation_into(&mut order, 1, epoch);
+        standard.apply_into(&x, scaled.as_view_mut()).unwrap();
+        min_max.apply_into(&x, scaled.as_view_mut()).unwrap();
+        for metric in metrics {
+            let value = metric.evaluate(x.as_view(), y.as_view()).unwrap();
+            assert!(value.is_finite());
+        }
+    }
+    COUNT.load(Ordering::Relaxed) - before
+}
+
 /// A thread of a pool allocates when it takes work from another for the first time. Here each waits until another has taken some.
 fn let_every_thread_steal(pool: &rayon::ThreadPool) {
     for thread in 0..pool.current_num_threads() {
@@ -169,6 +278,9 @@ fn let_every_thread_steal(pool: &rayon::ThreadPool) {
 #[test]
 fn nothing_is_allocated_after_the_first_call() {
     COUNTED.set(true);
+    assert_eq!(allocations_of_steps::<f64>(), 0);
+    assert_eq!(allocations_of_steps::<f32>(), 0);
+    assert_eq!(allocations_beside_training(), 0);
     // Outside of any pool the small ones never ask for a thread.
     assert_eq!(allocations::<f64>(&CASES[0], 4), 0);
     for threads in [1, 2] {
@@ -183,6 +295,12 @@ fn nothing_is_allocated_after_the_first_call() {
                     assert_eq!(allocations::<f64>(case, m), 0, "f64 {what}");
                     assert_eq!(allocations::<f32>(case, m), 0, "f32 {what}");
                 }
+            }
+        });
+        pool.install(|| {
+            for optimizer in optimizers() {
+                let what = format!("{optimizer:?}, {threads} threads");
+                assert_eq!(allocations_of_a_training(optimizer), 0, "{what}");
             }
         });
         // The count is not always 0, nor blind to a thread.

@@ -1,16 +1,13 @@
 //! The network of the example and its training, for the example and its test alike.
 
 use crate::data::{CLASSES, Digits};
-use argmin::core::observers::{Observe, ObserverMode};
-use argmin::core::{Executor, IterState, KV, State};
-use argmin::solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS};
+use backprop::training::{Lbfgs, Trainer};
 use backprop::{
-    AnyCost, ArgminProblem, CrossEntropy, Examples, Initialization, Network, Objective,
-    activation::Sigmoid, rng,
+    AnyCost, CrossEntropy, Examples, Initialization, Network, Objective, activation::Sigmoid, rng,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::ControlFlow;
 
 /// Iterations of L-BFGS.
 const ITERATIONS: u64 = 200;
@@ -38,57 +35,29 @@ pub struct Training {
     pub path: Vec<Vec<f64>>,
 }
 
-/// Minimises J by L-BFGS.
+/// Minimises J by L-BFGS, with a bar that is silent where no one looks on.
 pub fn train(network: &mut Network<f64>, digits: &Digits) -> Result<Training, Box<dyn Error>> {
-    let (y, objective) = (digits.one_hot(), objective());
+    let y = digits.one_hot();
     let examples = Examples::new(&digits.x, &y)?;
-    let problem = ArgminProblem::new(network, &examples, &objective)?;
-    let start = network.theta().as_slice().to_vec();
-    let path = Arc::new(Mutex::new(vec![start.clone()]));
     let style = "training {bar:32} {pos:>3}/{len} iterations, {msg}, {eta} left";
-    let watch = Watch {
-        bar: ProgressBar::new(ITERATIONS).with_style(ProgressStyle::with_template(style)?),
-        path: Arc::clone(&path),
-    };
-    let solver = LBFGS::new(MoreThuenteLineSearch::new(), 10);
-    let mut found = Executor::new(problem, solver)
-        .configure(|state| state.param(start).max_iters(ITERATIONS))
-        .add_observer(watch, ObserverMode::Always)
-        .run()?;
-    let evaluations = found.problem.take_problem().map_or(0, |p| p.evaluations());
-    let iterations = found.state.get_iter();
-    let theta = found.state.take_best_param().ok_or("no point was found")?;
-    network.set_theta(&theta)?;
-    let path = std::mem::take(&mut *path.lock().unwrap_or_else(PoisonError::into_inner));
+    let bar = ProgressBar::new(ITERATIONS).with_style(ProgressStyle::with_template(style)?);
+    let mut path = vec![network.theta().as_slice().to_vec()];
+    let history = Trainer::new(objective(), Lbfgs::new())
+        .epochs(ITERATIONS)
+        .on_epoch(|epoch| {
+            bar.set_message(format!("J = {:.4}", epoch.record.cost));
+            bar.inc(1);
+            path.push(epoch.theta.to_vec());
+            ControlFlow::Continue(())
+        })
+        .fit(network, &examples)?;
+    bar.finish_and_clear();
+    let last = history.records().last().ok_or("no iteration was made")?;
     Ok(Training {
-        iterations,
-        evaluations,
+        iterations: last.epoch,
+        evaluations: last.steps,
         path,
     })
-}
-
-/// Shows each iteration in a bar, which is silent where no one looks on, and keeps its θ.
-struct Watch {
-    bar: ProgressBar,
-    path: Arc<Mutex<Vec<Vec<f64>>>>,
-}
-
-type Iteration = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
-
-impl Observe<Iteration> for Watch {
-    fn observe_iter(&mut self, state: &Iteration, _: &KV) -> Result<(), argmin::core::Error> {
-        self.bar.set_message(format!("J = {:.4}", state.get_cost()));
-        self.bar.inc(1);
-        let theta = state.get_param().cloned();
-        let mut path = self.path.lock().unwrap_or_else(PoisonError::into_inner);
-        path.extend(theta);
-        Ok(())
-    }
-
-    fn observe_final(&mut self, _: &Iteration) -> Result<(), argmin::core::Error> {
-        self.bar.finish_and_clear();
-        Ok(())
-    }
 }
 
 /// How often digit `row` was read as digit `column`.

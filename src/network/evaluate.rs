@@ -65,8 +65,21 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<CostParts<T>, Error> {
         objective.validate(&self.layout)?;
         let sum = self.sum(theta, (examples, &objective.cost), workspace, None, None)?;
-        let sums = (sum, examples.weight);
+        let sums = (sum, examples.weight, examples.weight);
         finish(&self.layout, &objective.penalty, theta, sums, None)
+    }
+
+    /// The mean cost at θ, without penalty.
+    pub(crate) fn data_cost_at<C: Cost<T>>(
+        &self,
+        theta: &[T],
+        examples: &Examples<'_, T>,
+        cost: &C,
+        workspace: &mut Workspace<T>,
+    ) -> Result<T, Error> {
+        cost.validate()?;
+        let sum = self.sum(theta, (examples, cost), workspace, None, None)?;
+        Ok(sum / real(examples.weight))
     }
 
     pub(crate) fn gradient_at<C: Cost<T>>(
@@ -77,11 +90,24 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
         gradient: &mut [T],
     ) -> Result<CostParts<T>, Error> {
+        let at = (examples, examples.weight);
+        self.batch_gradient_at(theta, at, objective, workspace, gradient)
+    }
+
+    /// J and ∇J of examples that are part of a larger data set, of which `whole` is the weight: the penalty is Ω/whole.
+    pub(crate) fn batch_gradient_at<C: Cost<T>>(
+        &self,
+        theta: &[T],
+        (examples, whole): (&Examples<'_, T>, f64),
+        objective: &Objective<C>,
+        workspace: &mut Workspace<T>,
+        gradient: &mut [T],
+    ) -> Result<CostParts<T>, Error> {
         check_length("the gradient", self.parameters(), gradient.len())?;
         objective.validate(&self.layout)?;
         let at = (examples, &objective.cost);
         let sum = self.sum(theta, at, workspace, Some(&mut *gradient), None)?;
-        let sums = (sum, examples.weight);
+        let sums = (sum, examples.weight, whole);
         finish(
             &self.layout,
             &objective.penalty,

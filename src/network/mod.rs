@@ -46,7 +46,8 @@ pub(crate) use parameters::check_theta;
 ///
 /// # Saving
 /// With the feature `serde` a network is plain data: its layers and θ. Loading refuses what is not a network: shapes that do not
-/// fit, numbers that are not finite. In JSON, `f64` keeps its last bit only with the feature `float_roundtrip` of `serde_json`.
+/// fit, numbers that are not finite. The module `saving` has files of networks. The feature turns on `float_roundtrip` of `serde_json`,
+/// without which an `f64` would lose its last bit in JSON.
 #[cfg_attr(feature = "serde", doc = "```")]
 #[cfg_attr(not(feature = "serde"), doc = "```text")]
 /// use backprop::{Network, activation::Sigmoid};

@@ -11,7 +11,9 @@ mod checker;
 mod data;
 mod parameters;
 mod passes;
+mod prepared;
 mod sums;
+mod trainings;
 mod values;
 
 use backprop::activation::{Sigmoid, Tanh};
@@ -55,6 +57,13 @@ fn every_variant_of_error_is_met() {
         values::outputs,
         values::overflow,
         sums::accumulators,
+        prepared::labels_of_examples,
+        prepared::scalers,
+        prepared::splits,
+        prepared::metrics_of_outputs,
+        trainings::divergence,
+        trainings::states_of_optimisers,
+        trainings::checkpoints_of_others,
     ];
     tests.iter().for_each(|test| test());
     let declared = variants(include_str!("../../src/error.rs"));
@@ -103,6 +112,9 @@ fn value_of(error: &Error) -> Option<u64> {
         | Error::NonFiniteInputGradient { value, .. }
         | Error::Weight { value, .. }
         | Error::TotalWeight { value }
+        | Error::Spread { value, .. }
+        | Error::Scaled { value, .. }
+        | Error::NonFiniteMetric { value, .. }
         | Error::Hyperparameter { value, .. } => Some(value.to_bits()),
         _ => None,
     }

@@ -1,0 +1,73 @@
+//! Training without the trainer: an own loop over mini-batches, with an optimiser of the crate. Two half moons, one in the other.
+//!
+//! ```sh
+//! cargo run --release --example own_loop
+//! ```
+
+use backprop::activation::{Sigmoid, Tanh};
+use backprop::data::permutation_into;
+use backprop::nalgebra::DMatrix;
+use backprop::training::{Adam, Optimizer};
+use backprop::{CrossEntropy, Examples, Initialization, Network, Objective, Workspace, rng};
+use std::error::Error;
+use std::f64::consts::PI;
+
+const EXAMPLES: usize = 400;
+const BATCH: usize = 32;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (x, y) = moons();
+    let all = Examples::new(&x, &y)?;
+    let objective = Objective::new(CrossEntropy).l2(0.01);
+    let mut network = Network::<f64>::builder(2)
+        .dense(16, Tanh)
+        .dense(1, Sigmoid)
+        .initialize(Initialization::GlorotUniform, &mut rng(1))?;
+
+    let (mut adam, mut workspace) = (Adam::new(0.02), Workspace::new());
+    let mut theta = network.theta().as_slice().to_vec();
+    let mut gradient = vec![0.0; theta.len()];
+    let mut order = vec![0; EXAMPLES];
+    println!("{:>6} {:>10} {:>10}", "epoch", "J", "accuracy");
+    for epoch in 0..=60 {
+        if epoch % 10 == 0 {
+            let (cost, accuracy) = (network.cost(&all, &objective)?, accuracy(&network, &x, &y)?);
+            println!("{epoch:>6} {cost:>10.5} {:>8.2} %", 100.0 * accuracy);
+        }
+        permutation_into(&mut order, 7, epoch);
+        for batch in order.chunks(BATCH) {
+            let (x, y) = (x.select_columns(batch), y.select_columns(batch));
+            let examples = Examples::new(&x, &y)?;
+            network.gradient_into(&examples, &objective, &mut workspace, &mut gradient)?;
+            adam.step(&mut theta, &gradient)?;
+            network.set_theta(&theta)?;
+        }
+    }
+    assert!(accuracy(&network, &x, &y)? > 0.99);
+    Ok(())
+}
+
+/// Points on two half circles, 2 × m, and which: 1 × m.
+fn moons() -> (DMatrix<f64>, DMatrix<f64>) {
+    let angle = |k: usize| PI * (k / 2) as f64 / (EXAMPLES / 2) as f64;
+    let noise = |k: usize| 0.1 * (12.9898 * k as f64).sin();
+    let x = DMatrix::from_fn(2, EXAMPLES, |i, k| match (i, k % 2) {
+        (0, 0) => angle(k).cos() + noise(k),
+        (0, _) => 1.0 - angle(k).cos() + noise(k),
+        (_, 0) => angle(k).sin() + noise(3 * k + 1),
+        _ => 0.5 - angle(k).sin() + noise(3 * k + 1),
+    });
+    (x, DMatrix::from_fn(1, EXAMPLES, |_, k| (k % 2) as f64))
+}
+
+/// The share of the examples whose output is on the right side of ½.
+fn accuracy(
+    network: &Network<f64>,
+    x: &DMatrix<f64>,
+    y: &DMatrix<f64>,
+) -> Result<f64, backprop::Error> {
+    let outputs = network.forward(x)?;
+    let right = outputs.iter().zip(y.iter());
+    let right = right.filter(|(a, y)| (**a > 0.5) == (**y > 0.5)).count();
+    Ok(right as f64 / y.len() as f64)
+}

@@ -1,0 +1,113 @@
+//! Mini-batches: which examples, in which order, in which memory.
+
+use crate::data::permutation_into;
+use crate::error::Error;
+use crate::examples::Examples;
+use crate::layout::resize;
+use crate::scalar::Scalar;
+use nalgebra::DMatrixView;
+
+/// The batches of an epoch, in buffers that are allocated once.
+#[derive(Debug)]
+pub(super) struct Batches<T> {
+    size: usize,
+    /// The seed of the order; `None` for that of the data.
+    seed: Option<u64>,
+    order: Vec<usize>,
+    x: Vec<T>,
+    y: Vec<T>,
+    weights: Vec<f64>,
+}
+
+impl<T: Scalar> Batches<T> {
+    pub(super) fn new(
+        examples: &Examples<'_, T>,
+        size: usize,
+        seed: Option<u64>,
+    ) -> Result<Self, Error> {
+        let mut batches = Self {
+            size,
+            seed: seed.filter(|_| size < examples.len()),
+            order: Vec::new(),
+            x: Vec::new(),
+            y: Vec::new(),
+            weights: Vec::new(),
+        };
+        if batches.seed.is_some() {
+            let (n, k) = (examples.x.nrows(), examples.y.nrows());
+            resize(
+                &mut batches.order,
+                "the order of the examples",
+                (examples.len(), 1),
+                0,
+            )?;
+            resize(
+                &mut batches.x,
+                "the inputs of a batch",
+                (n, size),
+                T::zero(),
+            )?;
+            resize(
+                &mut batches.y,
+                "the targets of a batch",
+                (k, size),
+                T::zero(),
+            )?;
+            if examples.weights.is_some() {
+                resize(
+                    &mut batches.weights,
+                    "the weights of a batch",
+                    (size, 1),
+                    0.0,
+                )?;
+            }
+        }
+        Ok(batches)
+    }
+
+    /// The order of an epoch: a function of the seed and the epoch alone, so that it needs not be saved.
+    pub(super) fn start(&mut self, epoch: u64) {
+        if let Some(seed) = self.seed {
+            permutation_into(&mut self.order, seed, epoch);
+        }
+    }
+
+    /// How many batches there are; the last may have fewer examples.
+    pub(super) fn count(&self, examples: &Examples<'_, T>) -> usize {
+        examples.len().div_ceil(self.size)
+    }
+
+    /// Batch b of the epoch. `None` if all its weights are 0, so that it says nothing.
+    pub(super) fn get<'b>(
+        &'b mut self,
+        all: &Examples<'b, T>,
+        b: usize,
+    ) -> Option<Examples<'b, T>> {
+        let first = b * self.size;
+        let count = self.size.min(all.len() - first);
+        if self.seed.is_none() {
+            let part = match count == all.len() {
+                true => *all,
+                false => all.part(first, count),
+            };
+            return part.reweighted();
+        }
+        let (n, k) = (all.x.nrows(), all.y.nrows());
+        let chosen = &self.order[first..first + count];
+        for (&from, to) in chosen.iter().zip(self.x.chunks_exact_mut(n)) {
+            to.copy_from_slice(all.x.column(from).as_slice());
+        }
+        for (&from, to) in chosen.iter().zip(self.y.chunks_exact_mut(k)) {
+            to.copy_from_slice(all.y.column(from).as_slice());
+        }
+        let weights = all.weights.map(|weights| {
+            for (&from, to) in chosen.iter().zip(&mut self.weights) {
+                *to = weights[from];
+            }
+            &self.weights[..count]
+        });
+        let x = DMatrixView::from_slice(&self.x[..n * count], n, count);
+        let y = DMatrixView::from_slice(&self.y[..k * count], k, count);
+        all.with(x, y, weights).reweighted()
+    }
+}

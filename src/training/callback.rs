@@ -1,0 +1,48 @@
+//! What a callback sees.
+
+use super::history::{History, Record};
+use crate::layout::Layout;
+use crate::scalar::Scalar;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+pub(super) type Callback<'a, T> = Box<dyn FnMut(&Epoch<'_, T>) -> ControlFlow<()> + 'a>;
+
+/// The state of a training after an epoch, as a callback of [`Trainer::on_epoch`](super::Trainer::on_epoch) sees it.
+///
+/// # Example
+/// ```
+/// use backprop::nalgebra::DMatrix;
+/// use backprop::training::{GradientDescent, Stop, Trainer};
+/// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
+/// use std::ops::ControlFlow;
+///
+/// let mut network = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
+/// let one = DMatrix::from_element(1, 1, 1.0);
+/// let history = Trainer::new(Objective::new(SquaredError), GradientDescent::new(0.25))
+///     .on_epoch(|epoch| match epoch.record.cost < 0.05 {
+///         true => ControlFlow::Break(()),
+///         false => ControlFlow::Continue(()),
+///     })
+///     .fit(&mut network, &Examples::new(&one, &one)?)?;
+/// assert_eq!((history.records().len(), history.stop()), (2, Some(Stop::Callback)));
+/// # Ok::<(), backprop::Error>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Epoch<'a, T: Scalar> {
+    /// What was measured.
+    pub record: &'a Record,
+    /// The records of all epochs so far, this one included.
+    pub history: &'a History,
+    /// θ.
+    pub theta: &'a [T],
+    /// The gradient of the epoch's last batch, at the parameters before its step.
+    pub gradient: &'a [T],
+    /// How θ and the gradient are divided among the layers.
+    pub layout: &'a Layout,
+    /// How many epochs the training has at most.
+    pub epochs: u64,
+    /// The time since training began.
+    pub elapsed: Duration,
+}

@@ -1,0 +1,68 @@
+//! Solvers that take all examples at once.
+
+use crate::error::Error;
+#[cfg(feature = "serde")]
+use crate::error::unsupported;
+use crate::scalar::Scalar;
+use std::fmt::Debug;
+
+/// J at a θ, and ∇J into the slice.
+pub type Evaluate<'a, T> = dyn FnMut(&[T], &mut [T]) -> Result<T, Error> + 'a;
+
+/// A solver that improves θ by evaluating J and ∇J over all examples, several times an iteration if it has to.
+///
+/// Ours are [`Lbfgs`](super::Lbfgs) and [`ConjugateGradient`](super::ConjugateGradient) (feature `argmin`).
+pub trait FullBatch<T: Scalar>: Debug + Send + Sync {
+    /// The name of the method, for reports and checkpoints.
+    #[must_use]
+    fn name(&self) -> &'static str;
+
+    /// Refuses settings that are out of their range.
+    ///
+    /// # Errors
+    /// [`Error::Hyperparameter`].
+    fn validate(&self) -> Result<(), Error>;
+
+    /// Forgets everything but the settings.
+    fn reset(&mut self);
+
+    /// One iteration from `theta`, which it moves; `gradient` gets ∇J there.
+    ///
+    /// # Errors
+    /// Those of `evaluate`.
+    fn iterate(
+        &mut self,
+        theta: &mut [T],
+        gradient: &mut [T],
+        evaluate: &mut Evaluate<'_, T>,
+    ) -> Result<Iteration<T>, Error>;
+
+    /// What is remembered from iteration to iteration, for a checkpoint; `None` before the first.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] from a solver that cannot be saved.
+    #[cfg(feature = "serde")]
+    fn save(&self) -> Result<Option<serde_json::Value>, Error> {
+        Err(unsupported::<Self>("a state that can be saved"))
+    }
+
+    /// Takes up what [`save`](Self::save) gave.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] from a solver that cannot be saved, [`Error::Checkpoint`] for what is no state of it.
+    #[cfg(feature = "serde")]
+    fn load(&mut self, _state: Option<&serde_json::Value>) -> Result<(), Error> {
+        Err(unsupported::<Self>("a state that can be saved"))
+    }
+}
+
+/// What an iteration of a [`FullBatch`] solver came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Iteration<T> {
+    /// J at the new θ.
+    pub cost: T,
+    /// How often J and ∇J were evaluated.
+    pub evaluations: u64,
+    /// Whether there is nothing more to gain: the gradient is small, J no longer changes, or the line search finds no smaller J.
+    pub converged: bool,
+}

@@ -1,0 +1,166 @@
+//! What happened in a training, epoch by epoch.
+
+use std::fmt::{self, Display, Formatter};
+
+/// One epoch: what was measured when it ended.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Record {
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// Steps of the optimiser since training began; of a full-batch solver evaluations of J and ∇J.
+    pub steps: u64,
+    /// J over all training examples, penalty included, at the parameters with which the epoch ended.
+    pub cost: f64,
+    /// The mean of the J of the epoch's batches, each at the parameters before its step; `None` for a full-batch solver.
+    pub batch_cost: Option<f64>,
+    /// The mean cost of the validation examples, without penalty.
+    pub validation: Option<f64>,
+    /// The learning rate of the epoch's last step; `None` for a full-batch solver.
+    pub rate: Option<f64>,
+    /// The metrics of the training examples, in the order of [`History::metrics`].
+    pub metrics: Vec<f64>,
+    /// Those of the validation examples; empty if there are none.
+    pub validation_metrics: Vec<f64>,
+}
+
+impl Record {
+    /// What early stopping and the best epoch go by: the cost of the validation examples, or J if there are none.
+    #[must_use]
+    pub fn monitored(&self) -> f64 {
+        self.validation.unwrap_or(self.cost)
+    }
+}
+
+/// Why a training ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Stop {
+    /// All epochs are done.
+    Epochs,
+    /// All steps are done.
+    Steps,
+    /// The time is up.
+    Time,
+    /// The monitored cost has not become smaller for as many epochs as the patience.
+    Patience,
+    /// A callback broke off.
+    Callback,
+    /// The solver found nothing better: it converged, or its line search failed.
+    Converged,
+}
+
+/// The course of a training: a [`Record`] an epoch, and why it ended.
+///
+/// It holds nothing that depends on the machine: the same seed gives the same history, bit for bit. Times are in what callbacks see.
+///
+/// # Example
+/// ```
+/// use backprop::nalgebra::DMatrix;
+/// use backprop::training::{GradientDescent, Stop, Trainer};
+/// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
+///
+/// // θ = (b, w) from (0, 0) with x = 1, y = 1 and a rate of ¼: the error 1 − (b + w) halves with every step.
+/// let mut network = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
+/// let one = DMatrix::from_element(1, 1, 1.0);
+/// let history = Trainer::new(Objective::new(SquaredError), GradientDescent::new(0.25))
+///     .epochs(2)
+///     .fit(&mut network, &Examples::new(&one, &one)?)?;
+/// let costs: Vec<f64> = history.records().iter().map(|record| record.cost).collect();
+/// assert_eq!(costs, [0.125, 0.03125]); // ½ · (½)² and ½ · (¼)²
+/// assert_eq!(history.stop(), Some(Stop::Epochs));
+/// assert_eq!(network.theta().as_slice(), [0.375, 0.375]);
+/// # Ok::<(), backprop::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub struct History {
+    pub(super) metrics: Vec<String>,
+    pub(super) records: Vec<Record>,
+    pub(super) stop: Option<Stop>,
+    /// The epoch with the smallest monitored cost.
+    pub(super) best: Option<u64>,
+}
+
+impl History {
+    /// The epochs in their order.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The names of the metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &[String] {
+        &self.metrics
+    }
+
+    /// Why the training ended; `None` while it has not.
+    #[must_use]
+    pub fn stop(&self) -> Option<Stop> {
+        self.stop
+    }
+
+    /// The record of the epoch with the smallest monitored cost: that of the validation examples, or J if there are none. `None` before the first.
+    #[must_use]
+    pub fn best(&self) -> Option<&Record> {
+        let best = self.best?;
+        self.records.iter().find(|record| record.epoch == best)
+    }
+
+    /// The records as comma-separated values under a line of names; what there is not is empty.
+    #[must_use]
+    pub fn to_csv(&self) -> String {
+        let or_nothing = |x: &Option<f64>| x.map(|x| x.to_string()).unwrap_or_default();
+        let quoted = |name: String| format!("\"{}\"", name.replace('"', "\"\""));
+        let mut csv = String::from("epoch,steps,cost,batch_cost,validation,rate");
+        for before in ["", "validation "] {
+            for name in &self.metrics {
+                csv += ",";
+                csv += &quoted(format!("{before}{name}"));
+            }
+        }
+        csv.push('\n');
+        for r in &self.records {
+            csv += &format!("{},{},{}", r.epoch, r.steps, r.cost);
+            let of_validation = r.validation_metrics.iter().copied().map(Some);
+            let of_validation = of_validation.chain(std::iter::repeat(None));
+            let cells = [r.batch_cost, r.validation, r.rate].into_iter();
+            let cells = cells.chain(r.metrics.iter().copied().map(Some));
+            for cell in cells.chain(of_validation.take(self.metrics.len())) {
+                csv += ",";
+                csv += &or_nothing(&cell);
+            }
+            csv.push('\n');
+        }
+        csv
+    }
+}
+
+/// A table of the records.
+impl Display for History {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let cell = |x: Option<f64>| x.map_or_else(|| "–".to_owned(), |x| format!("{x:.6}"));
+        writeln!(
+            f,
+            "{:>6} {:>8} {:>12} {:>12}",
+            "epoch", "steps", "J", "validation"
+        )?;
+        for r in &self.records {
+            let (cost, validation) = (cell(Some(r.cost)), cell(r.validation));
+            writeln!(
+                f,
+                "{:>6} {:>8} {cost:>12} {validation:>12}",
+                r.epoch, r.steps
+            )?;
+        }
+        match self.stop {
+            Some(stop) => writeln!(f, "ended: {stop:?}"),
+            None => Ok(()),
+        }
+    }
+}

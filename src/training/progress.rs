@@ -1,0 +1,83 @@
+//! The state of a training between two epochs: all that it takes to go on.
+
+use super::history::{History, Record};
+use super::optimizer::OptimizerState;
+use super::schedule::Plateau;
+use crate::scalar::Scalar;
+
+/// The state of a training between two epochs.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct Progress<T> {
+    /// Epochs that are done.
+    pub(super) epoch: u64,
+    pub(super) steps: u64,
+    /// θ at the end of the last epoch whose J was finite.
+    pub(super) theta: Vec<T>,
+    pub(super) optimizer: OptimizerState<T>,
+    /// θ of the best epoch, and its monitored cost; `None` before the first, or where only the last counts.
+    pub(super) best: Option<Best<T>>,
+    /// Epochs since the monitored cost became smaller by enough.
+    pub(super) waited: u64,
+    pub(super) plateau: Option<Plateau>,
+    pub(super) history: History,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct Best<T> {
+    pub(super) cost: f64,
+    /// Empty where only the last parameters count.
+    pub(super) theta: Vec<T>,
+}
+
+impl<T: Scalar> Progress<T> {
+    pub(super) fn new(theta: &[T]) -> Self {
+        Self {
+            epoch: 0,
+            steps: 0,
+            theta: theta.to_vec(),
+            optimizer: OptimizerState::new(0, Vec::new()),
+            best: None,
+            waited: 0,
+            plateau: None,
+            history: History::default(),
+        }
+    }
+
+    /// Notes an epoch with θ; with `keep`, θ too if it is the best so far. An improvement is one by more than `least`.
+    pub(super) fn note(&mut self, record: Record, theta: &[T], (least, keep): (f64, bool)) {
+        let monitored = record.monitored();
+        let before = self.best.as_ref().map_or(f64::INFINITY, |best| best.cost);
+        self.waited = match monitored < before - least {
+            true => 0,
+            false => self.waited + 1,
+        };
+        if monitored < before {
+            let best = self.best.get_or_insert_with(|| Best {
+                cost: monitored,
+                theta: Vec::new(),
+            });
+            best.cost = monitored;
+            if keep {
+                best.theta.clear();
+                best.theta.extend_from_slice(theta);
+            }
+            self.history.best = Some(record.epoch);
+        }
+        self.theta.copy_from_slice(theta);
+        self.history.records.push(record);
+    }
+
+    /// The parameters that a training ends with.
+    pub(super) fn result(&self) -> &[T] {
+        match &self.best {
+            Some(best) if !best.theta.is_empty() => &best.theta,
+            _ => &self.theta,
+        }
+    }
+
+    pub(super) fn into_history(self) -> History {
+        self.history
+    }
+}

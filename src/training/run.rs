@@ -1,0 +1,228 @@
+//! A training as it goes on: epoch by epoch, batch by batch.
+
+use super::batches::Batches;
+use super::callback::Epoch;
+use super::history::{Record, Stop};
+use super::method::Method;
+use super::progress::Progress;
+use super::schedule::Plateau;
+use super::trainer::Trainer;
+use crate::cost::Cost;
+use crate::error::Error;
+use crate::examples::Examples;
+use crate::gradient::check_gradient;
+use crate::kernels::all_finite;
+use crate::layer::Layer;
+use crate::layout::allocate;
+use crate::metrics::Metric;
+use crate::network::Network;
+use crate::scalar::{Scalar, to_f64};
+use crate::workspace::Workspace;
+use std::time::Instant;
+
+/// A training of one network on its examples.
+pub(super) struct Run<'r, 'a, T: Scalar, L, C> {
+    network: &'r Network<T, L>,
+    examples: &'r Examples<'r, T>,
+    validation: Option<Examples<'r, T>>,
+    /// The optimiser's own rate.
+    rate: f64,
+    trainer: &'r mut Trainer<'a, T, C>,
+    batches: Batches<T>,
+    theta: Vec<T>,
+    gradient: Vec<T>,
+    /// One for the batches and one for the whole data, so that neither has to be fitted anew.
+    workspaces: [Workspace<T>; 2],
+    began: Instant,
+    #[cfg(feature = "serde")]
+    settings: super::checkpoint::Settings,
+}
+
+impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
+    pub(super) fn new(
+        network: &'r Network<T, L>,
+        (examples, validation): (&'r Examples<'r, T>, Option<Examples<'r, T>>),
+        trainer: &'r mut Trainer<'a, T, C>,
+        rate: f64,
+    ) -> Result<Self, Error> {
+        let size = trainer.batch_size.unwrap_or(examples.len());
+        let seed = trainer.shuffle.then_some(trainer.seed);
+        let parameters = || allocate("the parameters", (network.parameters(), 1), T::zero());
+        #[cfg(feature = "serde")]
+        let settings = trainer.settings(network.parameters(), examples.len());
+        Ok(Self {
+            #[cfg(feature = "serde")]
+            settings,
+            network,
+            examples,
+            validation,
+            rate,
+            batches: Batches::new(examples, size, seed)?,
+            trainer,
+            theta: parameters()?,
+            gradient: parameters()?,
+            workspaces: [Workspace::new(), Workspace::new()],
+            began: Instant::now(),
+        })
+    }
+
+    /// From the state of `progress` to the end.
+    pub(super) fn go(&mut self, progress: &mut Progress<T>) -> Result<(), Error> {
+        self.theta.copy_from_slice(&progress.theta);
+        if progress.epoch == 0 {
+            progress.plateau = self.trainer.schedule.plateau();
+            progress.history.metrics = self.trainer.metrics.iter().map(Metric::name).collect();
+        }
+        progress.history.stop = self.trainer.ended(progress);
+        // So that epochs do not allocate; a training that is ended by other things may have any number.
+        let expected = self
+            .trainer
+            .epochs
+            .saturating_sub(progress.epoch)
+            .min(10_000);
+        progress.history.records.reserve(expected as usize);
+        while progress.history.stop.is_none() {
+            let number = progress.epoch + 1;
+            let (record, converged) = self.epoch(number, progress)?;
+            if let Some(plateau) = &mut progress.plateau {
+                plateau.observe(record.monitored());
+            }
+            progress.epoch = number;
+            progress.steps = record.steps;
+            let trainer = &*self.trainer;
+            let least = trainer.patience.map_or(0.0, |patience| patience.least);
+            let keep = trainer.keep_best && self.validation.is_some();
+            progress.note(record, &self.theta, (least, keep));
+            progress.history.stop = self.stop(progress, converged);
+            #[cfg(feature = "serde")]
+            self.trainer.save(progress, &self.settings)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the training ends here, and why: the first reason counts, but every callback is called.
+    fn stop(&mut self, progress: &Progress<T>, converged: bool) -> Option<Stop> {
+        let trainer = &mut *self.trainer;
+        let epoch = Epoch {
+            record: progress.history.records.last()?,
+            history: &progress.history,
+            theta: &self.theta,
+            gradient: &self.gradient,
+            layout: self.network.layout(),
+            epochs: trainer.epochs,
+            elapsed: self.began.elapsed(),
+        };
+        let mut broken = false;
+        for callback in &mut trainer.callbacks {
+            broken |= callback(&epoch).is_break();
+        }
+        let late = trainer.time.is_some_and(|most| epoch.elapsed >= most);
+        match (broken, converged) {
+            (true, _) => Some(Stop::Callback),
+            (_, true) => Some(Stop::Converged),
+            _ => trainer.ended(progress).or(late.then_some(Stop::Time)),
+        }
+    }
+
+    /// One step for each batch or one iteration on all, then J; and whether a solver says that it is done.
+    fn epoch(&mut self, epoch: u64, progress: &Progress<T>) -> Result<(Record, bool), Error> {
+        let (network, examples) = (self.network, self.examples);
+        let Trainer {
+            method,
+            objective,
+            schedule,
+            clipping,
+            metrics,
+            ..
+        } = &mut *self.trainer;
+        let [workspace, whole] = &mut self.workspaces;
+        let (theta, gradient) = (&mut self.theta, &mut self.gradient);
+        let diverged = |batch: usize, cause| Error::Diverged {
+            epoch,
+            batch,
+            cause: Box::new(cause),
+        };
+        let mut record = Record {
+            epoch,
+            steps: progress.steps,
+            cost: f64::NAN,
+            batch_cost: None,
+            validation: None,
+            rate: None,
+            metrics: Vec::new(),
+            validation_metrics: Vec::new(),
+        };
+        let (last, cost, converged) = match method {
+            Method::Steps(optimizer) => {
+                let count = self.batches.count(examples);
+                let (mut sum, mut weight) = (0.0, 0.0);
+                let plateau = progress.plateau.as_ref().map_or(1.0, Plateau::factor);
+                self.batches.start(epoch);
+                for b in 0..count {
+                    let Some(batch) = self.batches.get(examples, b) else {
+                        continue;
+                    };
+                    let at = (&batch, examples.weight);
+                    let parts = network
+                        .batch_gradient_at(theta, at, objective, workspace, gradient)
+                        .map_err(|cause| diverged(b + 1, cause))?;
+                    if let Some(clipping) = clipping {
+                        clipping.apply(gradient);
+                    }
+                    let now = (epoch - 1) as f64 + b as f64 / count as f64;
+                    optimizer.set_rate(self.rate * plateau * schedule.factor(now));
+                    optimizer.step(theta, gradient)?;
+                    sum += to_f64(parts.total()) * batch.weight;
+                    weight += batch.weight;
+                    record.steps += 1;
+                }
+                (record.batch_cost, record.rate) = (Some(sum / weight), Some(optimizer.rate()));
+                let parts = network.cost_at(theta, examples, objective, whole);
+                let cost = parts.map_err(|cause| diverged(count, cause))?.total();
+                (count, cost, false)
+            }
+            Method::FullBatch(solver) => {
+                let mut evaluate = |theta: &[T], gradient: &mut [T]| {
+                    let at = network.gradient_at(theta, examples, objective, whole, gradient);
+                    at.map(|parts| parts.total())
+                };
+                let done = solver.iterate(theta, gradient, &mut evaluate);
+                let done = done.map_err(|cause| diverged(1, cause))?;
+                record.steps += done.evaluations;
+                (1, done.cost, done.converged)
+            }
+        };
+        record.cost = to_f64(cost);
+        // A parameter that overflowed may hide behind a function that saturates.
+        if !all_finite(theta) {
+            check_gradient(network.layout(), theta).map_err(|cause| diverged(last, cause))?;
+        }
+        // The outputs at these parameters are in the workspace, unless the solver went on from them.
+        if let (Method::FullBatch(_), false) = (&*method, metrics.is_empty()) {
+            let again = network.cost_at(theta, examples, objective, whole);
+            again.map_err(|cause| diverged(last, cause))?;
+        }
+        record.metrics = evaluate_all(metrics, whole, examples)?;
+        if let Some(validation) = &self.validation {
+            let value = network.data_cost_at(theta, validation, &objective.cost, whole);
+            record.validation = Some(to_f64(value.map_err(|cause| diverged(last, cause))?));
+            record.validation_metrics = evaluate_all(metrics, whole, validation)?;
+        }
+        Ok((record, converged))
+    }
+}
+
+/// The metrics of the outputs of the last pass.
+fn evaluate_all<T: Scalar>(
+    metrics: &[Box<dyn Metric<T> + '_>],
+    workspace: &Workspace<T>,
+    examples: &Examples<'_, T>,
+) -> Result<Vec<f64>, Error> {
+    let Some(outputs) = workspace.output() else {
+        return Ok(Vec::new());
+    };
+    let values = metrics
+        .iter()
+        .map(|metric| metric.evaluate(outputs, examples.y));
+    values.collect()
+}

@@ -1,0 +1,399 @@
+//! The settings of a training.
+
+use super::callback::{Callback, Epoch};
+use super::clipping::Clipping;
+use super::history::{History, Stop};
+use super::method::Method;
+use super::progress::Progress;
+use super::run::Run;
+use super::schedule::Schedule;
+use crate::cost::{AnyCost, Cost};
+use crate::data::{select, train_test_split};
+use crate::error::Error;
+use crate::examples::Examples;
+use crate::layer::Layer;
+use crate::metrics::Metric;
+use crate::network::Network;
+use crate::objective::Objective;
+use crate::scalar::Scalar;
+use nalgebra::DMatrix;
+use std::fmt::{self, Debug, Formatter};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+/// Trains a network: epochs, mini-batches, validation, early stopping, budgets, callbacks.
+///
+/// An epoch takes every example once, in batches of [`batch_size`](Self::batch_size), in an order that follows from the seed and the number of the
+/// epoch. A batch's gradient is that of J with the penalty's share: λ is divided by m of the **whole** training set, so that a penalty has the same
+/// weight whatever the batch size. What is reported is J over all training examples at the end of each epoch.
+///
+/// The network is changed only when a training ends: it then has the last parameters, or with validation examples those of the best epoch
+/// ([`keep_best`](Self::keep_best)). Same seed, same bits: whatever the number of threads, with or without callbacks.
+///
+/// # Example
+/// XOR, by Adam on batches of two:
+/// ```
+/// use backprop::nalgebra::DMatrix;
+/// use backprop::training::{Adam, Trainer};
+/// use backprop::{CrossEntropy, Examples, Initialization, Network, Objective, rng};
+/// use backprop::activation::{Sigmoid, Tanh};
+///
+/// let x = DMatrix::from_column_slice(2, 4, &[0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0]);
+/// let y = DMatrix::from_row_slice(1, 4, &[0.0, 1.0, 1.0, 0.0]);
+/// let mut network = Network::<f64>::builder(2)
+///     .dense(4, Tanh)
+///     .dense(1, Sigmoid)
+///     .initialize(Initialization::GlorotUniform, &mut rng(1))?;
+/// let history = Trainer::new(Objective::new(CrossEntropy), Adam::new(0.05))
+///     .epochs(500)
+///     .batch_size(2)
+///     .seed(7)
+///     .fit(&mut network, &Examples::new(&x, &y)?)?;
+/// assert!(history.records()[499].cost < 0.01);
+/// # Ok::<(), backprop::Error>(())
+/// ```
+pub struct Trainer<'a, T: Scalar, C = AnyCost> {
+    pub(super) objective: Objective<C>,
+    pub(super) method: Method<T>,
+    pub(super) epochs: u64,
+    pub(super) steps: Option<u64>,
+    pub(super) time: Option<Duration>,
+    pub(super) batch_size: Option<usize>,
+    pub(super) seed: u64,
+    pub(super) shuffle: bool,
+    pub(super) schedule: Schedule,
+    pub(super) clipping: Option<Clipping>,
+    pub(super) validation: Option<Examples<'a, T>>,
+    pub(super) validation_fraction: Option<f64>,
+    pub(super) metrics: Vec<Box<dyn Metric<T> + 'a>>,
+    pub(super) patience: Option<Patience>,
+    pub(super) keep_best: bool,
+    pub(super) callbacks: Vec<Callback<'a, T>>,
+    #[cfg(feature = "serde")]
+    pub(super) store: Option<super::checkpoint::Store<'a, T>>,
+}
+
+/// How long a training goes on without getting better.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    pub(super) epochs: u64,
+    pub(super) least: f64,
+}
+
+impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
+    /// A training of 100 epochs on all examples at once, in the order of the data.
+    #[must_use]
+    pub fn new(objective: Objective<C>, method: impl Into<Method<T>>) -> Self {
+        Self {
+            objective,
+            method: method.into(),
+            epochs: 100,
+            steps: None,
+            time: None,
+            batch_size: None,
+            seed: 0,
+            shuffle: true,
+            schedule: Schedule::Constant,
+            clipping: None,
+            validation: None,
+            validation_fraction: None,
+            metrics: Vec::new(),
+            patience: None,
+            keep_best: true,
+            callbacks: Vec::new(),
+            #[cfg(feature = "serde")]
+            store: None,
+        }
+    }
+
+    /// Ends after so many epochs; of a full-batch solver an epoch is an iteration.
+    #[must_use]
+    pub fn epochs(mut self, epochs: u64) -> Self {
+        self.epochs = epochs;
+        self
+    }
+
+    /// Ends with the epoch in which so many steps are done.
+    #[must_use]
+    pub fn steps(mut self, steps: u64) -> Self {
+        self.steps = Some(steps);
+        self
+    }
+
+    /// Ends with the epoch in which so much time has passed since [`fit`](Self::fit) was called.
+    #[must_use]
+    pub fn time(mut self, time: Duration) -> Self {
+        self.time = Some(time);
+        self
+    }
+
+    /// Examples of a batch, from 1 to m; the last of an epoch has those that are left. Without it a batch is the whole data.
+    #[must_use]
+    pub fn batch_size(mut self, examples: usize) -> Self {
+        self.batch_size = Some(examples);
+        self
+    }
+
+    /// The seed of the orders of the examples.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Whether each epoch has an order of its own (it has unless this says no).
+    #[must_use]
+    pub fn shuffle(mut self, shuffle: bool) -> Self {
+        self.shuffle = shuffle;
+        self
+    }
+
+    /// The rate of each step: the optimiser's own times the schedule's factor at that part of the epoch. One that waits for a plateau goes by the
+    /// monitored cost. Full-batch solvers have no rate.
+    #[must_use]
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// Clips the gradient of each batch before its step. Full-batch solvers take theirs as it is.
+    #[must_use]
+    pub fn clipping(mut self, clipping: Clipping) -> Self {
+        self.clipping = Some(clipping);
+        self
+    }
+
+    /// Evaluates a metric after each epoch, on the training and on the validation examples. May be called several times.
+    #[must_use]
+    pub fn metric(mut self, metric: impl Metric<T> + 'a) -> Self {
+        self.metrics.push(Box::new(metric));
+        self
+    }
+
+    /// Takes a fraction above 0 and below 1 of the examples, chosen by the seed, for validation instead of training (m is that of the rest).
+    #[must_use]
+    pub fn validation_fraction(mut self, fraction: f64) -> Self {
+        self.validation_fraction = Some(fraction);
+        self
+    }
+
+    /// Examples that are not trained on: their mean cost is what early stopping and the best epoch go by.
+    #[must_use]
+    pub fn validation(mut self, examples: Examples<'a, T>) -> Self {
+        self.validation = Some(examples);
+        self
+    }
+
+    /// Ends when the monitored cost, that of the validation examples or else J, has for so many epochs not been below its best by more than `least` ≥ 0.
+    #[must_use]
+    pub fn patience(mut self, epochs: u64, least: f64) -> Self {
+        self.patience = Some(Patience { epochs, least });
+        self
+    }
+
+    /// Whether a training with validation examples ends with the parameters of its best epoch (it does unless this says no).
+    #[must_use]
+    pub fn keep_best(mut self, keep: bool) -> Self {
+        self.keep_best = keep;
+        self
+    }
+
+    /// Calls `f` after each epoch; [`ControlFlow::Break`] ends the training there.
+    #[must_use]
+    pub fn on_epoch(mut self, f: impl FnMut(&Epoch<'_, T>) -> ControlFlow<()> + 'a) -> Self {
+        self.callbacks.push(Box::new(f));
+        self
+    }
+
+    /// Trains the network, and says how it went.
+    ///
+    /// # Errors
+    /// - Those of [`Network::gradient_into`](crate::Network::gradient_into) on the examples, and of the validation examples likewise;
+    ///   [`Error::Hyperparameter`] for zero epochs or a batch size of 0 or above m, and those of the method: before the first step, nothing changed.
+    /// - [`Error::Diverged`] if a cost, a gradient or a parameter is not finite in the course of it. The network then has the parameters with which the
+    ///   last epoch ended whose J was finite, and is as it was if there is none.
+    pub fn fit<L: Layer<T>>(
+        &mut self,
+        network: &mut Network<T, L>,
+        examples: &Examples<'_, T>,
+    ) -> Result<History, Error> {
+        match &mut self.method {
+            Method::Steps(optimizer) => optimizer.reset(),
+            Method::FullBatch(solver) => solver.reset(),
+        }
+        let mut progress = Progress::new(network.theta().as_slice());
+        let done = self.run(network, examples, &mut progress);
+        done.map(|()| progress.into_history())
+    }
+
+    pub(super) fn run<L: Layer<T>>(
+        &mut self,
+        network: &mut Network<T, L>,
+        examples: &Examples<'_, T>,
+        progress: &mut Progress<T>,
+    ) -> Result<(), Error> {
+        self.check(network, examples)?;
+        let chosen = match self.validation_fraction {
+            Some(fraction) => Some(Chosen::split(examples, fraction, self.seed)?),
+            None => None,
+        };
+        let (train, validation) = match &chosen {
+            Some([train, validation]) => (train.examples()?, Some(validation.examples()?)),
+            None => (*examples, self.validation),
+        };
+        self.check_batches(train.len())?;
+        let rate = match &self.method {
+            Method::Steps(optimizer) => optimizer.rate(),
+            Method::FullBatch(_) => 0.0,
+        };
+        let done = Run::new(network, (&train, validation), self, rate)?.go(progress);
+        if let Method::Steps(optimizer) = &mut self.method {
+            optimizer.set_rate(rate);
+        }
+        // After a divergence these are the last that were good; before the first step those of the network.
+        network.set_theta(progress.result())?;
+        done
+    }
+
+    /// Whether a training has done all that it may.
+    pub(super) fn ended(&self, progress: &Progress<T>) -> Option<Stop> {
+        let reached = |most: Option<u64>, now: u64| most.is_some_and(|most| now >= most);
+        let patience = self.patience.map(|patience| patience.epochs);
+        [
+            (reached(patience, progress.waited), Stop::Patience),
+            (progress.epoch >= self.epochs, Stop::Epochs),
+            (reached(self.steps, progress.steps), Stop::Steps),
+        ]
+        .into_iter()
+        .find_map(|(ends, stop)| ends.then_some(stop))
+    }
+
+    /// All that can be known to be wrong before the first step.
+    fn check<L: Layer<T>>(
+        &self,
+        network: &Network<T, L>,
+        examples: &Examples<'_, T>,
+    ) -> Result<(), Error> {
+        let (inputs, outputs) = (network.inputs(), network.outputs());
+        let domain = self.objective.cost.target_domain();
+        self.objective.validate(network.layout())?;
+        examples.check(inputs, outputs, domain)?;
+        if let Some(validation) = &self.validation {
+            validation.check(inputs, outputs, domain)?;
+        }
+        match &self.method {
+            Method::Steps(optimizer) => optimizer.validate()?,
+            Method::FullBatch(solver) => solver.validate()?,
+        }
+        let refused = |name, value, expected| Error::Hyperparameter {
+            name,
+            value,
+            expected,
+        };
+        if self.epochs == 0 {
+            return Err(refused("the number of epochs", 0.0, "at least 1"));
+        }
+        if self.steps == Some(0) {
+            return Err(refused("the number of steps", 0.0, "at least 1"));
+        }
+        self.schedule.validate()?;
+        if let Some(clipping) = &self.clipping {
+            clipping.validate()?;
+        }
+        if let Some(fraction) = self.validation_fraction {
+            if !(fraction > 0.0 && fraction < 1.0) {
+                let name = "the validation fraction";
+                return Err(refused(name, fraction, "above 0 and below 1"));
+            }
+            if self.validation.is_some() {
+                let name = "the validation fraction";
+                return Err(refused(
+                    name,
+                    fraction,
+                    "none, as there are validation examples",
+                ));
+            }
+        }
+        if let Method::FullBatch(_) = self.method
+            && (self.schedule != Schedule::Constant || self.clipping.is_some())
+        {
+            return Err(Error::Unsupported {
+                what: "a schedule or clipping",
+                by: "a full-batch solver",
+            });
+        }
+        if let Some(Patience { least, .. }) = self.patience
+            && !(least >= 0.0 && least.is_finite())
+        {
+            return Err(refused(
+                "the least improvement",
+                least,
+                "finite and at least 0",
+            ));
+        }
+        if self.patience.is_some_and(|patience| patience.epochs == 0) {
+            return Err(refused("the patience", 0.0, "at least 1 epoch"));
+        }
+        Ok(())
+    }
+
+    /// Whether the batches fit m training examples, and the method.
+    fn check_batches(&self, m: usize) -> Result<(), Error> {
+        let expected = match self.batch_size {
+            Some(size) if size == 0 || size > m => "from 1 to the number of training examples",
+            Some(size) if size < m && matches!(self.method, Method::FullBatch(_)) => {
+                "all examples: the solver takes no batches"
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::Hyperparameter {
+            name: "the batch size",
+            value: self.batch_size.unwrap_or(m) as f64,
+            expected,
+        })
+    }
+}
+
+/// Examples of others, in memory of their own.
+struct Chosen<T> {
+    x: DMatrix<T>,
+    y: DMatrix<T>,
+    weights: Option<Vec<f64>>,
+}
+
+impl<T: Scalar> Chosen<T> {
+    /// Those to train on, and a fraction to validate with.
+    fn split(all: &Examples<'_, T>, fraction: f64, seed: u64) -> Result<[Self; 2], Error> {
+        let split = train_test_split(all.len(), fraction, seed)?;
+        let take = |indices: &[usize]| {
+            Ok(Self {
+                x: select(all.x, indices)?,
+                y: select(all.y, indices)?,
+                weights: all
+                    .weights
+                    .map(|weights| indices.iter().map(|&k| weights[k]).collect()),
+            })
+        };
+        Ok([take(&split.train)?, take(&split.test)?])
+    }
+
+    fn examples(&self) -> Result<Examples<'_, T>, Error> {
+        let examples = Examples::new(&self.x, &self.y)?;
+        match &self.weights {
+            Some(weights) => examples.weighted(weights),
+            None => Ok(examples),
+        }
+    }
+}
+
+impl<T: Scalar, C: Debug> Debug for Trainer<'_, T, C> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trainer")
+            .field("objective", &self.objective)
+            .field("method", &self.method)
+            .field("epochs", &self.epochs)
+            .field("batch_size", &self.batch_size)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}

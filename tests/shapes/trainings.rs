@@ -1,0 +1,99 @@
+//! Trainings that cannot go on, and states that an optimiser cannot have.
+
+use super::*;
+use backprop::activation::Identity;
+use backprop::saving::Checkpoints;
+use backprop::training::{Adam, GradientDescent, Optimizer, OptimizerState, Trainer};
+use backprop::{AnyCost, SquaredError};
+
+fn linear() -> Network<f64> {
+    Network::builder(1).dense(1, Identity).zeros().unwrap()
+}
+
+fn trainer<'a>(rate: f64) -> Trainer<'a, f64, AnyCost> {
+    Trainer::new(Objective::new(SquaredError), GradientDescent::new(rate)).epochs(2)
+}
+
+#[test]
+pub(super) fn divergence() {
+    // With x = y = 1 the gradient is −1 in both parameters. A step of 10²⁰⁰ has a cost that overflows.
+    let one = DMatrix::from_element(1, 1, 1.0);
+    let examples = Examples::new(&one, &one).unwrap();
+    let mut network = linear();
+    let found = trainer(1e200).fit(&mut network, &examples).unwrap_err();
+    let cause = Box::new(Error::NonFiniteCost {
+        example: 0,
+        value: f64::INFINITY,
+    });
+    let expected = Error::Diverged {
+        epoch: 1,
+        batch: 1,
+        cause,
+    };
+    same("a rate of 1e200", &found, &expected);
+    assert_eq!(network, linear());
+}
+
+#[test]
+pub(super) fn states_of_optimisers() {
+    let (mut adam, mut theta) = (Adam::<f64>::new(0.1), [1.0, 2.0]);
+    adam.step(&mut theta, &[0.5, -0.5]).unwrap();
+    let before = adam.state();
+    for value in [-1.0, f64::NAN, f64::INFINITY] {
+        let mut buffers = before.buffers.clone();
+        buffers[1][1] = value; // the mean of squares
+        let found = adam.restore(&OptimizerState::new(1, buffers)).unwrap_err();
+        let expected = match &found {
+            Error::OptimizerState { expected, .. } => *expected,
+            other => panic!("{other}"),
+        };
+        let wanted = Error::OptimizerState {
+            buffer: 1,
+            index: 1,
+            value,
+            expected,
+        };
+        same("a state", &found, &wanted);
+        assert_eq!(adam.state(), before);
+    }
+}
+
+#[test]
+pub(super) fn checkpoints_of_others() {
+    let folder = std::env::temp_dir().join(format!(
+        "backprop-shapes-{}-{:?}",
+        std::process::id(),
+        std::thread::current().id()
+    ));
+    let one = DMatrix::from_element(1, 2, 1.0);
+    let examples = Examples::new(&one, &one).unwrap();
+    let mut network = linear();
+    let saved = |rate| trainer(rate).checkpoints(Checkpoints::new(&folder), 1);
+    saved(0.1).fit(&mut network, &examples).unwrap();
+    let before = network.clone();
+    let found = saved(0.1)
+        .batch_size(1)
+        .resume(&mut network, &examples)
+        .unwrap_err();
+    let expected = Error::OtherTraining {
+        what: "the batch size",
+        expected: "1".into(),
+        found: "2".into(),
+    };
+    same("another batch size", &found, &expected);
+    assert_eq!(network, before);
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        std::fs::write(entry.unwrap().path(), "").unwrap();
+    }
+    let found = saved(0.1).resume(&mut network, &examples).unwrap_err();
+    let Error::Checkpoint { reason } = &found else {
+        panic!("{found}");
+    };
+    assert!(reason.contains("no checkpoint is whole"), "{reason}");
+    let expected = Error::Checkpoint {
+        reason: reason.clone(),
+    };
+    same("damaged checkpoints", &found, &expected);
+    assert_eq!(network, before);
+    std::fs::remove_dir_all(folder).unwrap();
+}

@@ -1,0 +1,117 @@
+//! What is refused before the first step, with nothing changed.
+
+use super::{bits, data, network};
+use backprop::nalgebra::DMatrix;
+use backprop::training::{Adam, GradientDescent, Lbfgs, Trainer};
+use backprop::{AnyCost, Error, Examples, Objective};
+
+type Training<'a> = Trainer<'a, f64>;
+
+fn trainer<'a>() -> Training<'a> {
+    Trainer::new(
+        Objective::new(AnyCost::CategoricalCrossEntropy),
+        Adam::new(0.01),
+    )
+    .epochs(2)
+}
+
+fn refuse(mut trainer: Training<'_>, examples: &Examples<'_, f64>) -> Error {
+    let mut refused = network([4, 3, 2]);
+    let before = bits(&refused);
+    let error = trainer.fit(&mut refused, examples).unwrap_err();
+    assert_eq!(bits(&refused), before);
+    error
+}
+
+fn hyperparameter(error: &Error) -> (&'static str, f64) {
+    match error {
+        Error::Hyperparameter { name, value, .. } => (name, *value),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn settings_out_of_range() {
+    let (x, y) = data(4, 2, 10);
+    let examples = Examples::new(&x, &y).unwrap();
+    let check = |trainer, expected| {
+        assert_eq!(hyperparameter(&refuse(trainer, &examples)), expected);
+    };
+    check(trainer().epochs(0), ("the number of epochs", 0.0));
+    check(trainer().steps(0), ("the number of steps", 0.0));
+    check(trainer().batch_size(0), ("the batch size", 0.0));
+    check(trainer().batch_size(11), ("the batch size", 11.0));
+    check(trainer().patience(0, 0.0), ("the patience", 0.0));
+    check(trainer().patience(3, -1.0), ("the least improvement", -1.0));
+    let objective = || Objective::new(AnyCost::CategoricalCrossEntropy);
+    let lbfgs = |solver: Lbfgs| Trainer::new(objective(), solver);
+    check(lbfgs(Lbfgs::new()).batch_size(5), ("the batch size", 5.0));
+    check(lbfgs(Lbfgs::new().memory(0)), ("the memory of L-BFGS", 0.0));
+    check(
+        lbfgs(Lbfgs::new().tolerance(-1.0, 0.0)),
+        ("a tolerance", -1.0),
+    );
+    for rate in [-0.1, f64::INFINITY] {
+        let error = refuse(
+            Trainer::new(objective(), GradientDescent::new(rate)),
+            &examples,
+        );
+        assert_eq!(hyperparameter(&error).1, rate);
+    }
+    let error = refuse(
+        Trainer::new(objective().l2(-2.0), Adam::new(0.1)),
+        &examples,
+    );
+    assert_eq!(hyperparameter(&error).1, -2.0);
+}
+
+#[test]
+fn data_of_the_wrong_kind() {
+    let shape = |what: &'static str, expected, found| Error::Shape {
+        what,
+        expected,
+        found,
+    };
+    let (x, y) = data(4, 2, 10);
+    let (wide, _) = data(5, 2, 10);
+    let (_, tall) = data(4, 3, 10);
+    let found = refuse(trainer(), &Examples::new(&wide, &y).unwrap());
+    assert_eq!(found, shape("X", (4, 10), (5, 10)));
+    let found = refuse(trainer(), &Examples::new(&x, &tall).unwrap());
+    assert_eq!(found, shape("Y", (2, 10), (3, 10)));
+    let examples = Examples::new(&x, &y).unwrap();
+    let found = refuse(
+        trainer().validation(Examples::new(&x, &tall).unwrap()),
+        &examples,
+    );
+    assert_eq!(found, shape("Y", (2, 10), (3, 10)));
+    let mut negative = y.clone();
+    negative[(1, 4)] = -0.5;
+    let found = refuse(trainer(), &Examples::new(&x, &negative).unwrap());
+    assert!(
+        matches!(
+            found,
+            Error::Target {
+                unit: 1,
+                example: 4,
+                ..
+            }
+        ),
+        "{found}"
+    );
+    // No example, and a NaN in row 2 of example 7, are refused where examples are made.
+    let none = DMatrix::<f64>::zeros(4, 0);
+    assert_eq!(Examples::new(&none, &none).unwrap_err(), Error::NoExamples);
+    let mut bad = x.clone();
+    bad[(2, 7)] = f64::NAN;
+    let found = Examples::new(&bad, &y).unwrap_err();
+    assert!(matches!(
+        found,
+        Error::NonFiniteInput {
+            what: "X",
+            row: 2,
+            col: 7,
+            ..
+        }
+    ));
+}
