@@ -3,10 +3,39 @@
 //! What is computed never depends on the threads, only who computes it: batches are cut by their shapes, and each entry of a
 //! product is one sum in one order.
 
+#[cfg(feature = "rayon")]
+thread_local! {
+    /// Whether the threads have enough to do with what this one is a part of.
+    static SERIAL: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
 /// How many threads may work at the same time. Asking from outside a pool starts the global one: ask only where work is plenty.
 #[cfg(feature = "rayon")]
 pub(crate) fn threads() -> usize {
+    if SERIAL.get() {
+        return 1;
+    }
     rayon::current_num_threads()
+}
+
+/// `f` with all its products and loops on this thread alone.
+#[cfg(feature = "rayon")]
+pub(crate) fn serially<A>(f: impl FnOnce() -> A) -> A {
+    /// Back to what it was, even if a layer of a user panics.
+    struct Reset(bool);
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            SERIAL.set(self.0);
+        }
+    }
+    let _reset = Reset(SERIAL.replace(true));
+    f()
+}
+
+/// `f` itself.
+#[cfg(not(feature = "rayon"))]
+pub(crate) fn serially<A>(f: impl FnOnce() -> A) -> A {
+    f()
 }
 
 /// How many threads may work at the same time.

@@ -12,7 +12,7 @@ use crate::scalar::Scalar;
 const fn shared<T>() -> usize {
     match size_of::<T>() {
         4 => 3_000_000,
-        _ => 16_000_000,
+        _ => 6_000_000,
     }
 }
 

@@ -108,9 +108,10 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
     ) -> Result<(), Error> {
         let (network, m, size) = (self.network, self.x.ncols(), self.size);
         let parts = m.div_ceil(size);
-        let at_once = match shared {
-            true if parallel::threads() > 1 => parts.min(PARTS_A_THREAD * parallel::threads()),
-            _ => 1,
+        let threads = if shared { parallel::threads() } else { 1 };
+        let at_once = match threads {
+            1 => 1,
+            _ => parts.min(PARTS_A_THREAD * threads),
         };
         let wants = self.wants(input_delta.is_some());
         let sizes = (at_once, size, m);
@@ -129,7 +130,9 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
             let examples = (at_once * size).min(m - first);
             let (now, later) = results.split(examples, m - first);
             let buffers = &mut buffers[..examples.div_ceil(size)];
-            self.round(first, examples, buffers, now)?;
+            // Products are shared out only where there are fewer parts than threads.
+            let serial = buffers.len() >= threads;
+            self.round(first, examples, (&mut *buffers, serial), now)?;
             if let Some(gradient) = &mut gradient {
                 for (i, part) in buffers.iter().enumerate() {
                     match first == 0 && i == 0 {
@@ -149,19 +152,24 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'a, T, L, C> {
         &self,
         first: usize,
         examples: usize,
-        buffers: &mut [Part<T>],
+        (buffers, serial): (&mut [Part<T>], bool),
         results: Results<'_, T>,
     ) -> Result<(), Error> {
         if let [part] = buffers {
-            return self.part(first, part, results, None);
+            let part = || self.part(first, part, results, None);
+            return if serial {
+                parallel::serially(part)
+            } else {
+                part()
+            };
         }
         let half = buffers.len() / 2;
         let now = half * self.size;
         let (left, right) = buffers.split_at_mut(half);
         let (near, far) = results.split(now, examples);
         let (near, far) = parallel::join(
-            || self.round(first, now, left, near),
-            || self.round(first + now, examples - now, right, far),
+            || self.round(first, now, (left, serial), near),
+            || self.round(first + now, examples - now, (right, serial), far),
         );
         near.and(far)
     }
