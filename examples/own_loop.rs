@@ -5,7 +5,8 @@
 //! ```
 
 use backprop::activation::{Sigmoid, Tanh};
-use backprop::data::permutation_into;
+use backprop::data::{permutation_into, select};
+use backprop::metrics::ConfusionMatrix;
 use backprop::nalgebra::DMatrix;
 use backprop::training::{Adam, Optimizer};
 use backprop::{CrossEntropy, Examples, Initialization, Network, Objective, Workspace, rng};
@@ -14,11 +15,12 @@ use std::f64::consts::PI;
 
 const EXAMPLES: usize = 400;
 const BATCH: usize = 32;
+const LAMBDA: f64 = 0.01;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (x, y) = moons();
     let all = Examples::new(&x, &y)?;
-    let objective = Objective::new(CrossEntropy).l2(0.01);
+    let objective = Objective::new(CrossEntropy).l2(LAMBDA);
     let mut network = Network::<f64>::builder(2)
         .dense(16, Tanh)
         .dense(1, Sigmoid)
@@ -31,19 +33,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{:>6} {:>10} {:>10}", "epoch", "J", "accuracy");
     for epoch in 0..=60 {
         if epoch % 10 == 0 {
-            let (cost, accuracy) = (network.cost(&all, &objective)?, accuracy(&network, &x, &y)?);
+            let cost = network.cost(&all, &objective)?;
+            let accuracy = ConfusionMatrix::from_outputs(&network.forward(&x)?, &y)?.accuracy();
             println!("{epoch:>6} {cost:>10.5} {:>8.2} %", 100.0 * accuracy);
         }
         permutation_into(&mut order, 7, epoch);
         for batch in order.chunks(BATCH) {
-            let (x, y) = (x.select_columns(batch), y.select_columns(batch));
+            let (x, y) = (select(&x, batch)?, select(&y, batch)?);
             let examples = Examples::new(&x, &y)?;
+            // A batch's gradient divides by its own size, but the penalty is λ/m of all examples.
+            let share = batch.len() as f64 / EXAMPLES as f64;
+            let objective = Objective::new(CrossEntropy).l2(LAMBDA * share);
             network.gradient_into(&examples, &objective, &mut workspace, &mut gradient)?;
             adam.step(&mut theta, &gradient)?;
             network.set_theta(&theta)?;
         }
     }
-    assert!(accuracy(&network, &x, &y)? > 0.99);
+    let read = ConfusionMatrix::from_outputs(&network.forward(&x)?, &y)?;
+    assert!(read.accuracy() > 0.99);
     Ok(())
 }
 
@@ -58,16 +65,4 @@ fn moons() -> (DMatrix<f64>, DMatrix<f64>) {
         _ => 0.5 - angle(k).sin() + noise(3 * k + 1),
     });
     (x, DMatrix::from_fn(1, EXAMPLES, |_, k| (k % 2) as f64))
-}
-
-/// The share of the examples whose output is on the right side of ½.
-fn accuracy(
-    network: &Network<f64>,
-    x: &DMatrix<f64>,
-    y: &DMatrix<f64>,
-) -> Result<f64, backprop::Error> {
-    let outputs = network.forward(x)?;
-    let right = outputs.iter().zip(y.iter());
-    let right = right.filter(|(a, y)| (**a > 0.5) == (**y > 0.5)).count();
-    Ok(right as f64 / y.len() as f64)
 }

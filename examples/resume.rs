@@ -30,14 +30,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let saved = || trainer().checkpoints(Checkpoints::new(&folder), 5);
 
-    // Something ends it after 12 epochs: a callback here, the power supply elsewhere.
+    // Something ends it after 12 epochs: a callback here, the power supply elsewhere. `resume` begins where there is no checkpoint.
     let mut network = start.clone();
-    let broken = saved()
+    let (broken, _) = saved()
         .on_epoch(|epoch| match epoch.record.epoch {
             12 => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         })
-        .fit(&mut network, &examples)?;
+        .resume(&mut network, &examples)?;
     println!("broken off:\n{broken}");
 
     // A new process would begin here, with a new network.

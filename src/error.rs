@@ -263,6 +263,20 @@ pub enum Error {
         #[source]
         cause: Box<Error>,
     },
+    /// A parameter that overflowed or became NaN in the step of a training.
+    #[error("the parameter of layer {layer}, block {block}, at row {row}, column {col} is {value}")]
+    NonFiniteParameter {
+        /// The layer.
+        layer: usize,
+        /// The block's name.
+        block: String,
+        /// Row in the block.
+        row: usize,
+        /// Column in the block.
+        col: usize,
+        /// The value.
+        value: f64,
+    },
     /// A checkpoint that cannot be written or read.
     #[error("checkpoint: {reason}")]
     Checkpoint {

@@ -165,7 +165,6 @@ fn optimizers() -> Vec<Box<dyn Optimizer<f64>>> {
         Box::new(RmsProp::new(0.01)),
         Box::new(AdaGrad::new(0.01)),
         Box::new(Adadelta::new(1.0)),
-        Box::new(IRpropMinus::new(0.1)),
     ]
 }
 

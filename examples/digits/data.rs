@@ -1,5 +1,6 @@
 //! The digits: 1,797 images of 8 × 8 pixels (E. Alpaydin, C. Kaynak 1998, CC BY 4.0; see `examples/data/README.md`).
 
+use backprop::data::one_hot;
 use backprop::nalgebra::DMatrix;
 use std::error::Error;
 use std::path::Path;
@@ -9,20 +10,11 @@ const TEST: usize = 450;
 const PIXELS: usize = 64;
 pub const CLASSES: usize = 10;
 
-/// Images (64 × m, pixels in 0..=1) and their digits.
+/// Images (64 × m, pixels in 0..=1), and 1 in the row of their digit (10 × m).
 #[derive(Debug)]
 pub struct Digits {
     pub x: DMatrix<f64>,
-    pub labels: Vec<usize>,
-}
-
-impl Digits {
-    /// One column an image, 1 in the row of its digit: 10 × m.
-    pub fn one_hot(&self) -> DMatrix<f64> {
-        DMatrix::from_fn(CLASSES, self.labels.len(), |class, k| {
-            f64::from(self.labels[k] == class)
-        })
-    }
+    pub y: DMatrix<f64>,
 }
 
 /// Reads `examples/data/digits.csv`: training and test part.
@@ -43,9 +35,11 @@ pub fn load() -> Result<(Digits, Digits), Box<dyn Error>> {
     }
     let test_labels = labels.split_off(labels.len().saturating_sub(TEST));
     let test_pixels = pixels.split_off(labels.len() * PIXELS);
-    let digits = |pixels, labels: Vec<usize>| Digits {
-        x: DMatrix::from_vec(PIXELS, labels.len(), pixels),
-        labels,
+    let digits = |pixels, labels: Vec<usize>| -> Result<Digits, backprop::Error> {
+        Ok(Digits {
+            x: DMatrix::from_vec(PIXELS, labels.len(), pixels),
+            y: one_hot(&labels, CLASSES)?,
+        })
     };
-    Ok((digits(pixels, labels), digits(test_pixels, test_labels)))
+    Ok((digits(pixels, labels)?, digits(test_pixels, test_labels)?))
 }

@@ -9,12 +9,11 @@ mod pictures;
 mod training;
 
 use backprop::{Examples, GradientCheck, Workspace};
-use data::CLASSES;
 use pictures::{hidden_units, learning_curve};
 use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
-use training::{accuracy, confusion, network, objective, train};
+use training::{network, objective, read, train};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (train_digits, test_digits) = data::load()?;
@@ -22,8 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{network}\n");
 
     // The first 20 images are enough to prove the gradient.
-    let y = train_digits.one_hot();
-    let few = Examples::new(train_digits.x.columns(0, 20), y.columns(0, 20))?;
+    let few = Examples::new(train_digits.x.columns(0, 20), train_digits.y.columns(0, 20))?;
     let report = GradientCheck::new().network(&network, &few, &objective())?;
     println!(
         "gradient check on 20 images, {} derivatives, λ = 1\n{report}\n",
@@ -33,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("the gradient is wrong".into());
     }
 
-    let examples = Examples::new(&train_digits.x, &y)?;
+    let examples = Examples::new(&train_digits.x, &train_digits.y)?;
     let before = network.cost(&examples, &objective())?;
     let clock = Instant::now();
     let training = train(&mut network, &train_digits)?;
@@ -49,27 +47,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         after.penalty
     );
 
-    let test = confusion(&network, &test_digits)?;
-    println!(
-        "training accuracy: {:.2} %",
-        accuracy(&confusion(&network, &train_digits)?)
-    );
-    println!("test accuracy: {:.2} %", accuracy(&test));
-    println!("\nconfusion matrix of the test (row: the digit, column: what was read)");
-    println!(
-        "    {}",
-        (0..CLASSES).map(|c| format!("{c:4}")).collect::<String>()
-    );
-    for (digit, row) in test.iter().enumerate() {
-        let counts = row.map(|n| {
-            if n == 0 {
-                "   .".into()
-            } else {
-                format!("{n:4}")
-            }
-        });
-        println!("{digit:4}{}", counts.concat());
-    }
+    let test = read(&network, &test_digits)?;
+    let percent = 100.0 * read(&network, &train_digits)?.accuracy();
+    println!("training accuracy: {percent:.2} %");
+    println!("test accuracy: {:.2} %", 100.0 * test.accuracy());
+    println!("\nconfusion matrix of the test (row: the digit, column: what was read)\n{test}");
 
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
     std::fs::create_dir_all(&folder)?;

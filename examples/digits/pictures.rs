@@ -1,7 +1,7 @@
 //! The two pictures of the example: how the training went, and what the hidden units look for.
 
 use crate::data::Digits;
-use crate::training::{accuracy, confusion, objective};
+use crate::training::{objective, read};
 use backprop::{Examples, Network, Objective};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
@@ -34,9 +34,8 @@ pub fn learning_curve(
     for theta in path {
         network.set_theta(theta)?;
         for (set, digits) in [train, test].into_iter().enumerate() {
-            let y = digits.one_hot();
-            costs[set].push(network.cost(&Examples::new(&digits.x, &y)?, &cost)?);
-            misread[set].push(100.0 - accuracy(&confusion(&network, digits)?));
+            costs[set].push(network.cost(&Examples::new(&digits.x, &digits.y)?, &cost)?);
+            misread[set].push(100.0 * (1.0 - read(&network, digits)?.accuracy()));
         }
     }
     let root = SVGBackend::new(file, (880, 360)).into_drawing_area();

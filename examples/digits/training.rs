@@ -1,6 +1,7 @@
 //! The network of the example and its training, for the example and its test alike.
 
 use crate::data::{CLASSES, Digits};
+use backprop::metrics::ConfusionMatrix;
 use backprop::training::{Lbfgs, Trainer};
 use backprop::{
     AnyCost, CrossEntropy, Examples, Initialization, Network, Objective, activation::Sigmoid, rng,
@@ -37,8 +38,7 @@ pub struct Training {
 
 /// Minimises J by L-BFGS, with a bar that is silent where no one looks on.
 pub fn train(network: &mut Network<f64>, digits: &Digits) -> Result<Training, Box<dyn Error>> {
-    let y = digits.one_hot();
-    let examples = Examples::new(&digits.x, &y)?;
+    let examples = Examples::new(&digits.x, &digits.y)?;
     let style = "training {bar:32} {pos:>3}/{len} iterations, {msg}, {eta} left";
     let bar = ProgressBar::new(ITERATIONS).with_style(ProgressStyle::with_template(style)?);
     let mut path = vec![network.theta().as_slice().to_vec()];
@@ -60,22 +60,7 @@ pub fn train(network: &mut Network<f64>, digits: &Digits) -> Result<Training, Bo
     })
 }
 
-/// How often digit `row` was read as digit `column`.
-pub type Confusion = [[usize; CLASSES]; CLASSES];
-
-/// Reads every image: the digit of the largest output.
-pub fn confusion(network: &Network<f64>, digits: &Digits) -> Result<Confusion, backprop::Error> {
-    let a = network.forward(&digits.x)?;
-    let mut counts = [[0; CLASSES]; CLASSES];
-    for (column, &label) in a.column_iter().zip(&digits.labels) {
-        counts[label][column.imax()] += 1;
-    }
-    Ok(counts)
-}
-
-/// The share of images read right, in percent.
-pub fn accuracy(confusion: &Confusion) -> f64 {
-    let right: usize = (0..CLASSES).map(|c| confusion[c][c]).sum();
-    let all: usize = confusion.iter().flatten().sum();
-    100.0 * right as f64 / all as f64
+/// Reads every image: which digit was read as which.
+pub fn read(network: &Network<f64>, digits: &Digits) -> Result<ConfusionMatrix, backprop::Error> {
+    ConfusionMatrix::from_outputs(&network.forward(&digits.x)?, &digits.y)
 }

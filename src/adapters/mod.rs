@@ -2,3 +2,7 @@
 
 #[cfg(feature = "argmin")]
 pub(crate) mod argmin;
+#[cfg(feature = "plot")]
+mod plot;
+#[cfg(feature = "progress")]
+mod progress;

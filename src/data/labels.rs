@@ -40,6 +40,59 @@ pub fn one_hot<T: Scalar>(labels: &[usize], classes: usize) -> Result<DMatrix<T>
     Ok(DMatrix::from_vec(classes, labels.len(), y))
 }
 
+/// The weight of each example, from one for each class: `weights[labels[k]]`. For [`Examples::weighted`](crate::Examples::weighted).
+///
+/// # Errors
+/// - [`Error::NoExamples`] without labels.
+/// - [`Error::Label`] with the first label for which there is no weight.
+///
+/// # Example
+/// ```
+/// use backprop::data::class_weights;
+///
+/// assert_eq!(class_weights(&[0, 1, 0], &[1.0, 5.0])?, [1.0, 5.0, 1.0]);
+/// # Ok::<(), backprop::Error>(())
+/// ```
+pub fn class_weights(labels: &[usize], weights: &[f64]) -> Result<Vec<f64>, Error> {
+    if labels.is_empty() {
+        return Err(Error::NoExamples);
+    }
+    check_labels("the labels", labels, weights.len())?;
+    Ok(labels.iter().map(|&label| weights[label]).collect())
+}
+
+/// A weight for each of K classes such that all of them weigh as much: m/(K mᵢ) for the mᵢ examples of class i, as scikit-learn's `balanced`. A class
+/// without examples has weight 0.
+///
+/// # Errors
+/// Those of [`class_weights`].
+///
+/// # Example
+/// ```
+/// use backprop::data::{balanced_weights, class_weights};
+///
+/// let labels = [0, 0, 0, 1];
+/// let weights = balanced_weights(&labels, 2)?;
+/// assert_eq!(weights, [4.0 / 6.0, 2.0]);
+/// let of_examples = class_weights(&labels, &weights)?; // Σ = m
+/// assert_eq!(of_examples.iter().sum::<f64>(), 4.0);
+/// # Ok::<(), backprop::Error>(())
+/// ```
+pub fn balanced_weights(labels: &[usize], classes: usize) -> Result<Vec<f64>, Error> {
+    if labels.is_empty() {
+        return Err(Error::NoExamples);
+    }
+    check_labels("the labels", labels, classes)?;
+    let mut counts = allocate("the weights of the classes", (classes, 1), 0.0)?;
+    labels.iter().for_each(|&label| counts[label] += 1.0);
+    let all = labels.len() as f64;
+    let weight = |count: f64| match count > 0.0 {
+        true => all / (classes as f64 * count),
+        false => 0.0,
+    };
+    Ok(counts.into_iter().map(weight).collect())
+}
+
 /// The label of each column: the row of its largest entry, of equal ones the first.
 ///
 /// Of targets it undoes [`one_hot`], of outputs it is the class that the network reads. A matrix of one row knows one class, so all its

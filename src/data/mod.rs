@@ -3,6 +3,7 @@
 //! | for | take |
 //! |---|---|
 //! | classes as targets and back | [`one_hot`], [`labels`]; [`LabelEncoder`] for names of classes |
+//! | classes that are rare or matter more | [`balanced_weights`], [`class_weights`] |
 //! | rows of size about 1 | [`Standardizer`] (mean 0, deviation 1), [`MinMaxScaler`] (an interval) |
 //! | training and test examples | [`train_test_split`], [`stratified_split`], [`KFold`], and [`select`] to gather them |
 //! | the order of an epoch | [`permutation_into`] |
@@ -48,7 +49,7 @@ use crate::scalar::Scalar;
 use nalgebra::DMatrix;
 
 pub(crate) use labels::check_labels;
-pub use labels::{LabelEncoder, labels, one_hot};
+pub use labels::{LabelEncoder, balanced_weights, class_weights, labels, one_hot};
 pub use scale::{MinMaxScaler, Standardizer};
 pub use shuffle::permutation_into;
 pub use split::{KFold, Split, stratified_split, train_test_split};

@@ -1,10 +1,13 @@
 //! Files that hold a network, the state of a training or anything else that serde knows, bit for bit.
 //!
 //! [`save`] replaces a file as a whole or not at all, [`load`] gives back the very bits that were saved or says why not, and
-//! [`Checkpoints`] keeps the last few states of a long training. The feature is `serde`.
+//! [`Checkpoints`] keeps the last few states of a long training; the trainer writes and reads them itself
+//! ([`Trainer::checkpoints`](crate::training::Trainer::checkpoints), [`resume`](crate::training::Trainer::resume)). The feature is `serde`.
 //!
 //! # Example
 //! ```
+//! use backprop::data::{LabelEncoder, Standardizer};
+//! use backprop::nalgebra::DMatrix;
 //! use backprop::{Network, activation::Sigmoid, saving};
 //!
 //! let network = Network::<f64>::builder(2).dense(1, Sigmoid).with_theta(&[0.1 + 0.2, -0.0, 5e-324])?;
@@ -12,6 +15,13 @@
 //! saving::save(&path, "network", &network)?;
 //! let loaded: Network<f64> = saving::load(&path, "network")?;
 //! assert_eq!(loaded, network);
+//!
+//! // With what a network needs to be used; owned names of classes: `String`, not `&str`.
+//! let scaler = Standardizer::fit(&DMatrix::<f64>::identity(2, 3))?;
+//! let encoder = LabelEncoder::fit(&["no".to_owned(), "yes".to_owned()])?;
+//! saving::save(&path, "model", &(&network, &scaler, &encoder))?;
+//! type Model = (Network<f64>, Standardizer<f64>, LabelEncoder<String>);
+//! assert_eq!(saving::load::<Model>(&path, "model")?, (network, scaler, encoder));
 //! # std::fs::remove_file(path)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

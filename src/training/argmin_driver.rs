@@ -2,7 +2,7 @@
 
 use super::full_batch::{Evaluate, FullBatch, Iteration};
 use crate::error::Error;
-use crate::kernels::sum_of_squares;
+use crate::kernels::{all_finite, sum_of_squares};
 use crate::scalar::{Scalar, to_f64};
 use argmin::core::{
     ArgminFloat, CostFunction, Error as ArgminError, Gradient, IterState, KV, LineSearch, Problem,
@@ -180,11 +180,13 @@ where
         if let Ok((mut solver, mut point)) = moved
             && let (Some(to), Some(slope)) = (point.get_param(), point.get_gradient())
         {
+            let stays = *theta == **to || point.get_cost() == cost;
             theta.copy_from_slice(to);
             gradient.copy_from_slice(slope);
             iteration.cost = point.get_cost();
             let norm = to_f64(sum_of_squares(slope)).sqrt();
-            iteration.converged = norm < self.gradient || solver.terminate(&point).terminated();
+            iteration.converged =
+                stays || norm < self.gradient || solver.terminate(&point).terminated();
             point.increment_iter();
             self.current = Some((solver, point));
         }
@@ -228,6 +230,10 @@ impl<'e, T: Scalar> Evaluated<'e, T> {
             && last.theta == theta
         {
             return Ok(cost);
+        }
+        if !all_finite(theta) {
+            // Of a line search that found no direction: there is nothing to evaluate, and nothing more to gain.
+            return Err(ArgminError::msg("the point is not finite"));
         }
         last.cost = None;
         last.theta.clear();

@@ -110,4 +110,19 @@ impl<T: Scalar> Batches<T> {
         let y = DMatrixView::from_slice(&self.y[..k * count], k, count);
         all.with(x, y, weights).reweighted()
     }
+
+    /// An error about an example of batch b as one about that example of the whole data.
+    pub(super) fn place(&self, b: usize, mut error: Error) -> Error {
+        if let Error::NonFinite { example, .. }
+        | Error::NonFiniteCost { example, .. }
+        | Error::Output { example, .. } = &mut error
+        {
+            let place = b * self.size + *example;
+            *example = match self.seed {
+                Some(_) => self.order.get(place).copied().unwrap_or(place),
+                None => place,
+            };
+        }
+        error
+    }
 }

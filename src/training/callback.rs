@@ -3,6 +3,7 @@
 use super::history::{History, Record};
 use crate::layout::Layout;
 use crate::scalar::Scalar;
+use std::fmt::{self, Display, Formatter};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -20,9 +21,12 @@ pub(super) type Callback<'a, T> = Box<dyn FnMut(&Epoch<'_, T>) -> ControlFlow<()
 /// let mut network = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
 /// let one = DMatrix::from_element(1, 1, 1.0);
 /// let history = Trainer::new(Objective::new(SquaredError), GradientDescent::new(0.25))
-///     .on_epoch(|epoch| match epoch.record.cost < 0.05 {
-///         true => ControlFlow::Break(()),
-///         false => ControlFlow::Continue(()),
+///     .on_epoch(|epoch| {
+///         eprintln!("{epoch}");
+///         match epoch.record.cost < 0.05 {
+///             true => ControlFlow::Break(()),
+///             false => ControlFlow::Continue(()),
+///         }
 ///     })
 ///     .fit(&mut network, &Examples::new(&one, &one)?)?;
 /// assert_eq!((history.records().len(), history.stop()), (2, Some(Stop::Callback)));
@@ -43,6 +47,27 @@ pub struct Epoch<'a, T: Scalar> {
     pub layout: &'a Layout,
     /// How many epochs the training has at most.
     pub epochs: u64,
+    /// Whether this is the first epoch of a call of [`fit`](super::Trainer::fit) or `resume`.
+    pub started: bool,
     /// The time since training began.
     pub elapsed: Duration,
+}
+
+/// One line: `12/500  J 0.123400  validation 0.234500  Accuracy 0.950000  3.2 s`.
+impl<T: Scalar> Display for Epoch<'_, T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let record = self.record;
+        write!(f, "{}/{}  J {:.6}", record.epoch, self.epochs, record.cost)?;
+        if let Some(validation) = record.validation {
+            write!(f, "  validation {validation:.6}")?;
+        }
+        let values = match record.validation_metrics.is_empty() {
+            true => &record.metrics,
+            false => &record.validation_metrics,
+        };
+        for (name, value) in self.history.metrics().iter().zip(values) {
+            write!(f, "  {name} {value:.6}")?;
+        }
+        write!(f, "  {:.1} s", self.elapsed.as_secs_f64())
+    }
 }

@@ -7,6 +7,7 @@ use crate::cost::Cost;
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::layer::Layer;
+use crate::metrics::Metric;
 use crate::network::Network;
 use crate::saving::{Checkpoints, Found, Skipped};
 use crate::scalar::Scalar;
@@ -22,15 +23,24 @@ pub(super) struct Saved<T> {
     pub(super) solver: Option<serde_json::Value>,
 }
 
-/// What has to be the same for a training to go on with the bits that it would have had.
+/// What is compared before a training goes on, in the order of [`Settings`].
+const COMPARED: [&str; 11] = [
+    "the scalar type",
+    "the method",
+    "the network",
+    "the penalty",
+    "the number of examples",
+    "the batch size",
+    "the seed",
+    "the validation fraction",
+    "the presence of validation examples",
+    "the schedule",
+    "the list of metrics",
+];
+
+/// The settings without which a training would not go on with the bits that it would have had, as text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Settings {
-    pub(super) method: String,
-    pub(super) parameters: usize,
-    pub(super) examples: usize,
-    pub(super) batch_size: usize,
-    pub(super) seed: Option<u64>,
-}
+pub(super) struct Settings(Vec<String>);
 
 type Write<'a, T> = Box<dyn Fn(&Saved<T>) -> Result<(), String> + 'a>;
 type Latest<'a, T> = Box<dyn Fn() -> Result<Option<Found<Saved<T>>>, String> + 'a>;
@@ -56,7 +66,7 @@ pub struct Resumed {
 }
 
 impl<'a, T: Scalar + Serialize + DeserializeOwned, C: Cost<T>> Trainer<'a, T, C> {
-    /// Writes a checkpoint every so many epochs, at least 1, and when the training ends; [`resume`](Self::resume) goes on from the newest.
+    /// Writes a checkpoint every so many epochs, at least 1, and when the training ends; [`resume`](Self::resume) goes on from the newest (feature `serde`).
     ///
     /// A checkpoint holds the parameters, the state of the method, the best epoch's parameters, what patience has counted, and the history: all that
     /// the rest of the training depends on beside the data, the settings and the number of the epoch. So a training that was broken off, even by force, and
@@ -81,7 +91,7 @@ impl<'a, T: Scalar + Serialize + DeserializeOwned, C: Cost<T>> Trainer<'a, T, C>
     /// };
     ///
     /// let mut network = start.clone();
-    /// trainer(25).fit(&mut network, &examples)?;
+    /// trainer(25).resume(&mut network, &examples)?; // begins, as there is none
     /// let (history, resumed) = trainer(40).resume(&mut network, &examples)?;
     /// assert_eq!((resumed.epoch, history.records().len()), (25, 40));
     ///
@@ -108,16 +118,21 @@ impl<'a, T: Scalar + Serialize + DeserializeOwned, C: Cost<T>> Trainer<'a, T, C>
 }
 
 impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
-    /// Goes on from the newest checkpoint, or begins if there is none; and says from where.
+    /// Goes on from the newest checkpoint, or begins if there is none; and says from where (feature `serde`). One program for the first and every later
+    /// start calls this alone.
     ///
     /// The network's own parameters count only if there is no checkpoint. A training that had ended goes on if it may now: if it has more epochs, steps or
     /// patience. One that a callback ended, or a solver that had converged, goes on as well.
+    ///
+    /// Compared with the checkpoint are T, the name of the method (of a full-batch solver its settings too), the network's layers, the penalty, the number of
+    /// examples, batch size, seed, validation fraction, whether there are validation examples, schedule and metrics. Everything else (the rate and other settings of the method, the cost, clipping, patience, the data themselves) is taken from this trainer,
+    /// and the bits are those of an unbroken run only if it is the same.
     ///
     /// # Errors
     /// Those of [`fit`](Self::fit), and
     /// - [`Error::Unsupported`] without [`checkpoints`](Self::checkpoints), or if the method cannot be saved.
     /// - [`Error::Checkpoint`] if a checkpoint cannot be read or written, or all are damaged.
-    /// - [`Error::OtherTraining`] if the newest is of another method, network, number of examples, batch size or seed. Nothing was changed.
+    /// - [`Error::OtherTraining`] if what is compared differs. Nothing was changed.
     pub fn resume<L: Layer<T>>(
         &mut self,
         network: &mut Network<T, L>,
@@ -131,7 +146,7 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         };
         let found = (store.latest)().map_err(|reason| Error::Checkpoint { reason })?;
         let Some(found) = found else {
-            let history = self.fit(network, examples)?;
+            let history = self.begin(network, examples)?;
             return Ok((history, Resumed::default()));
         };
         let Saved {
@@ -139,14 +154,20 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
             mut progress,
             solver,
         } = found.value;
-        self.settings(network.parameters(), examples.len())
+        self.settings(network, examples.len())
             .expect_equal(&settings)?;
+        let lengths = progress.best.iter().map(|best| best.theta.len());
+        let mut lengths = lengths.filter(|&len| len > 0);
+        if progress.theta.len() != network.parameters()
+            || lengths.any(|len| len != network.parameters())
+        {
+            let reason = "its parameters are not as many as the network's".to_owned();
+            return Err(Error::Checkpoint { reason });
+        }
         match &mut self.method {
             Method::Steps(optimizer) => {
                 optimizer.reset();
-                if progress.optimizer.steps > 0 {
-                    optimizer.restore(&progress.optimizer)?;
-                }
+                optimizer.restore(&progress.optimizer)?;
             }
             Method::FullBatch(method) => method.load(solver.as_ref())?,
         }
@@ -158,18 +179,64 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         Ok((progress.into_history(), resumed))
     }
 
-    pub(super) fn settings(&self, parameters: usize, examples: usize) -> Settings {
-        let size = self.batch_size.unwrap_or(examples);
-        Settings {
-            method: match &self.method {
-                Method::Steps(optimizer) => optimizer.name().to_owned(),
-                Method::FullBatch(solver) => solver.name().to_owned(),
-            },
-            parameters,
-            examples,
-            batch_size: size,
-            seed: (self.shuffle && size < examples).then_some(self.seed),
+    /// Whether the folder of checkpoints, if there is one, is free for a training that begins.
+    pub(super) fn check_store(&self) -> Result<(), Error> {
+        let Some(store) = &self.store else {
+            return Ok(());
+        };
+        if store.every == 0 {
+            return Err(Error::Hyperparameter {
+                name: "the epochs between two checkpoints",
+                value: 0.0,
+                expected: "at least 1",
+            });
         }
+        if let Method::FullBatch(solver) = &self.method {
+            solver.save()?; // refused now, not when an epoch is done
+        }
+        let found = (store.latest)().map_err(|reason| Error::Checkpoint { reason })?;
+        match found {
+            None => Ok(()),
+            Some(found) => Err(Error::Checkpoint {
+                reason: format!(
+                    "the folder has a training up to epoch {}: call `resume`, or take another folder",
+                    found.step
+                ),
+            }),
+        }
+    }
+
+    pub(super) fn settings<L: Layer<T>>(
+        &self,
+        network: &Network<T, L>,
+        examples: usize,
+    ) -> Settings {
+        let layers = network.layers().iter();
+        let layers = layers.map(|layer| format!(" → {} {}", layer.name(), layer.outputs()));
+        let metrics: Vec<_> = self.metrics.iter().map(Metric::name).collect();
+        Settings(vec![
+            std::any::type_name::<T>().to_owned(),
+            match &self.method {
+                Method::Steps(optimizer) => optimizer.name().to_owned(),
+                // What a solver has been told is part of what it remembers.
+                Method::FullBatch(solver) => format!("{}: {solver:?}", solver.name()),
+            },
+            format!("{}{}", network.inputs(), layers.collect::<String>()),
+            format!("{:?}", self.objective.penalty),
+            examples.to_string(),
+            match self.batch_size {
+                Some(size) => size.to_string(),
+                None => "all".to_owned(),
+            },
+            format!("{}, shuffle {}", self.seed, self.shuffle),
+            match self.validation_fraction {
+                Some(fraction) => fraction.to_string(),
+                None => "none".to_owned(),
+            },
+            self.validation.is_some().to_string(),
+            format!("{:?}", self.schedule),
+            metrics.join(", "),
+        ])
     }
 
     /// Writes a checkpoint if it is time for one.
@@ -181,7 +248,7 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         let Some(store) = &self.store else {
             return Ok(());
         };
-        if progress.history.stop.is_none() && !progress.epoch.is_multiple_of(store.every.max(1)) {
+        if progress.history.stop.is_none() && !progress.epoch.is_multiple_of(store.every) {
             return Ok(());
         }
         let solver = match &self.method {
@@ -202,38 +269,13 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
 
 impl Settings {
     fn expect_equal(&self, found: &Self) -> Result<(), Error> {
-        let seed = |settings: &Self| match settings.seed {
-            Some(seed) => seed.to_string(),
-            None => "none".to_owned(),
-        };
-        let pairs = [
-            ("the method", self.method.clone(), found.method.clone()),
-            (
-                "the number of parameters",
-                self.parameters.to_string(),
-                found.parameters.to_string(),
-            ),
-            (
-                "the number of examples",
-                self.examples.to_string(),
-                found.examples.to_string(),
-            ),
-            (
-                "the batch size",
-                self.batch_size.to_string(),
-                found.batch_size.to_string(),
-            ),
-            ("the seed", seed(self), seed(found)),
-        ];
-        match pairs
-            .into_iter()
-            .find(|(_, expected, found)| expected != found)
-        {
+        let mut pairs = self.0.iter().zip(&found.0).zip(COMPARED);
+        match pairs.find(|((expected, found), _)| expected != found) {
             None => Ok(()),
-            Some((what, expected, found)) => Err(Error::OtherTraining {
+            Some(((expected, found), what)) => Err(Error::OtherTraining {
                 what,
-                expected,
-                found,
+                expected: expected.clone(),
+                found: found.clone(),
             }),
         }
     }

@@ -55,6 +55,8 @@ pub enum Stop {
 
 /// The course of a training: a [`Record`] an epoch, and why it ended.
 ///
+/// As JSON (feature `serde`): `serde_json::to_string(&history)`, or `saving::save(path, "history", &history)`; as CSV [`to_csv`](Self::to_csv).
+///
 /// It holds nothing that depends on the machine: the same seed gives the same history, bit for bit. Times are in what callbacks see.
 ///
 /// # Example
@@ -141,22 +143,42 @@ impl History {
     }
 }
 
-/// A table of the records.
+/// A table of the records, with a column for each metric.
 impl Display for History {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let cell = |x: Option<f64>| x.map_or_else(|| "–".to_owned(), |x| format!("{x:.6}"));
-        writeln!(
+        let of_validation = self
+            .records
+            .iter()
+            .any(|r| !r.validation_metrics.is_empty());
+        let mut names = self.metrics.clone();
+        if of_validation {
+            names.extend(self.metrics.iter().map(|name| format!("validation {name}")));
+        }
+        write!(
             f,
             "{:>6} {:>8} {:>12} {:>12}",
             "epoch", "steps", "J", "validation"
         )?;
+        names.iter().try_for_each(|name| write!(f, " {name:>12}"))?;
+        writeln!(f)?;
         for r in &self.records {
-            let (cost, validation) = (cell(Some(r.cost)), cell(r.validation));
-            writeln!(
+            let validation = r
+                .validation
+                .map_or_else(|| "–".to_owned(), |x| format!("{x:.6}"));
+            write!(
                 f,
-                "{:>6} {:>8} {cost:>12} {validation:>12}",
-                r.epoch, r.steps
+                "{:>6} {:>8} {:>12.6} {validation:>12}",
+                r.epoch, r.steps, r.cost
             )?;
+            let values = r.metrics.iter().chain(&r.validation_metrics);
+            for (name, value) in names.iter().zip(values) {
+                write!(
+                    f,
+                    " {value:>width$.6}",
+                    width = name.chars().count().max(12)
+                )?;
+            }
+            writeln!(f)?;
         }
         match self.stop {
             Some(stop) => writeln!(f, "ended: {stop:?}"),

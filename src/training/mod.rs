@@ -1,8 +1,54 @@
 //! Training: from a gradient to a trained network.
 //!
 //! A [`Trainer`] goes through the data epoch by epoch, by an [`Optimizer`] on mini-batches or by a [`FullBatch`] solver on all examples, and gives
-//! back a [`History`]. Every part of it serves a loop of one's own as well: optimisers step on flat slices, [`Schedule`] and [`Clipping`] are
-//! values, and a batch's order is [`permutation_into`](crate::data::permutation_into).
+//! back a [`History`].
+//!
+//! | for | take |
+//! |---|---|
+//! | mini-batches | [`batch_size`](Trainer::batch_size), [`seed`](Trainer::seed), [`shuffle`](Trainer::shuffle) |
+//! | early stopping | [`validation`](Trainer::validation) with [`patience`](Trainer::patience); the best epoch is kept by [`keep_best`](Trainer::keep_best) |
+//! | a rate that changes, gradients cut to size | [`schedule`](Trainer::schedule), [`clipping`](Trainer::clipping) |
+//! | what is reported | [`metric`](Trainer::metric), [`on_epoch`](Trainer::on_epoch), [`History`] |
+//! | going on after a crash (feature `serde`) | `checkpoints`, `resume` |
+//! | L-BFGS, conjugate gradients (feature `argmin`) | `Lbfgs`, `ConjugateGradient` |
+//!
+//! Every part serves a loop of one's own as well: optimisers step on flat slices, [`Schedule`] and [`Clipping`] are values, a batch's order is
+//! [`permutation_into`](crate::data::permutation_into). Such a loop has to see to one thing itself: a batch's gradient divides by the batch's own m,
+//! so its λ is λ · (batch size)/m, which the trainer does.
+//!
+//! # Example
+//! ```
+//! use backprop::activation::{Softmax, Tanh};
+//! use backprop::data::{one_hot, select, stratified_split};
+//! use backprop::metrics::{Accuracy, ConfusionMatrix};
+//! use backprop::nalgebra::DMatrix;
+//! use backprop::training::{Adam, Trainer};
+//! use backprop::{CategoricalCrossEntropy, Examples, Initialization, Network, Objective, rng};
+//!
+//! // Which third of a circle: 90 points.
+//! let angle = |k: usize| 0.07 * k as f64;
+//! let x = DMatrix::from_fn(2, 90, |i, k| if i == 0 { angle(k).cos() } else { angle(k).sin() });
+//! let labels: Vec<usize> = (0..90).map(|k| k / 30).collect();
+//! let y = one_hot(&labels, 3)?;
+//! let split = stratified_split(&labels, 0.2, 1)?;
+//! let (train_x, train_y) = (select(&x, &split.train)?, select(&y, &split.train)?);
+//! let (test_x, test_y) = (select(&x, &split.test)?, select(&y, &split.test)?);
+//!
+//! let mut network = Network::<f64>::builder(2)
+//!     .dense(8, Tanh)
+//!     .dense(3, Softmax)
+//!     .initialize(Initialization::GlorotUniform, &mut rng(1))?;
+//! let history = Trainer::new(Objective::new(CategoricalCrossEntropy), Adam::new(0.05))
+//!     .epochs(200)
+//!     .batch_size(16)
+//!     .validation(Examples::new(&test_x, &test_y)?)
+//!     .patience(20, 0.0)
+//!     .metric(Accuracy)
+//!     .fit(&mut network, &Examples::new(&train_x, &train_y)?)?;
+//! assert!(history.best().is_some_and(|record| record.validation_metrics[0] > 0.9));
+//! println!("{}", ConfusionMatrix::from_outputs(&network.forward(&test_x)?, &test_y)?);
+//! # Ok::<(), backprop::Error>(())
+//! ```
 
 #[cfg(feature = "argmin")]
 mod argmin_driver;

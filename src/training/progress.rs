@@ -69,10 +69,10 @@ impl<T: Scalar> Progress<T> {
         self.history.records.push(record);
     }
 
-    /// The parameters that a training ends with.
-    pub(super) fn result(&self) -> &[T] {
+    /// The parameters that a training ends with: of the best epoch if they are to be kept, else of the last.
+    pub(super) fn result(&self, keep: bool) -> &[T] {
         match &self.best {
-            Some(best) if !best.theta.is_empty() => &best.theta,
+            Some(best) if keep && !best.theta.is_empty() => &best.theta,
             _ => &self.theta,
         }
     }

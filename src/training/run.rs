@@ -10,10 +10,9 @@ use super::trainer::Trainer;
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::examples::Examples;
-use crate::gradient::check_gradient;
-use crate::kernels::all_finite;
+use crate::kernels::first_non_finite;
 use crate::layer::Layer;
-use crate::layout::allocate;
+use crate::layout::{Layout, allocate};
 use crate::metrics::Metric;
 use crate::network::Network;
 use crate::scalar::{Scalar, to_f64};
@@ -34,8 +33,9 @@ pub(super) struct Run<'r, 'a, T: Scalar, L, C> {
     /// One for the batches and one for the whole data, so that neither has to be fitted anew.
     workspaces: [Workspace<T>; 2],
     began: Instant,
-    #[cfg(feature = "serde")]
-    settings: super::checkpoint::Settings,
+    /// Whether no callback was called yet.
+    starts: bool,
+    seed: u64,
 }
 
 impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
@@ -46,28 +46,30 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         rate: f64,
     ) -> Result<Self, Error> {
         let size = trainer.batch_size.unwrap_or(examples.len());
-        let seed = trainer.shuffle.then_some(trainer.seed);
+        let seed = trainer.seed;
         let parameters = || allocate("the parameters", (network.parameters(), 1), T::zero());
-        #[cfg(feature = "serde")]
-        let settings = trainer.settings(network.parameters(), examples.len());
         Ok(Self {
-            #[cfg(feature = "serde")]
-            settings,
             network,
             examples,
             validation,
             rate,
-            batches: Batches::new(examples, size, seed)?,
+            batches: Batches::new(examples, size, trainer.shuffle.then_some(seed))?,
             trainer,
             theta: parameters()?,
             gradient: parameters()?,
             workspaces: [Workspace::new(), Workspace::new()],
             began: Instant::now(),
+            starts: true,
+            seed,
         })
     }
 
     /// From the state of `progress` to the end.
-    pub(super) fn go(&mut self, progress: &mut Progress<T>) -> Result<(), Error> {
+    pub(super) fn go(
+        &mut self,
+        progress: &mut Progress<T>,
+        #[cfg(feature = "serde")] settings: &super::checkpoint::Settings,
+    ) -> Result<(), Error> {
         self.theta.copy_from_slice(&progress.theta);
         if progress.epoch == 0 {
             progress.plateau = self.trainer.schedule.plateau();
@@ -93,9 +95,11 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             let least = trainer.patience.map_or(0.0, |patience| patience.least);
             let keep = trainer.keep_best && self.validation.is_some();
             progress.note(record, &self.theta, (least, keep));
+            #[cfg(feature = "tracing")]
+            trace(progress.history.records.last());
             progress.history.stop = self.stop(progress, converged);
             #[cfg(feature = "serde")]
-            self.trainer.save(progress, &self.settings)?;
+            self.trainer.save(progress, settings)?;
         }
         Ok(())
     }
@@ -110,6 +114,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             gradient: &self.gradient,
             layout: self.network.layout(),
             epochs: trainer.epochs,
+            started: std::mem::take(&mut self.starts),
             elapsed: self.began.elapsed(),
         };
         let mut broken = false;
@@ -137,11 +142,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         } = &mut *self.trainer;
         let [workspace, whole] = &mut self.workspaces;
         let (theta, gradient) = (&mut self.theta, &mut self.gradient);
-        let diverged = |batch: usize, cause| Error::Diverged {
-            epoch,
-            batch,
-            cause: Box::new(cause),
-        };
+        let diverged = |batch: usize, cause| diverged((epoch, batch), cause);
         let mut record = Record {
             epoch,
             steps: progress.steps,
@@ -163,15 +164,22 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                         continue;
                     };
                     let at = (&batch, examples.weight);
-                    let parts = network
-                        .batch_gradient_at(theta, at, objective, workspace, gradient)
-                        .map_err(|cause| diverged(b + 1, cause))?;
+                    // Stochastic layers act at random, in a way that a resume repeats.
+                    workspace.set_training(Some(batch_seed(self.seed, epoch, b as u64)));
+                    let done = network.batch_gradient_at(theta, at, objective, workspace, gradient);
+                    let parts = match done {
+                        Ok(parts) => parts,
+                        Err(cause) => return Err(diverged(b + 1, self.batches.place(b, cause))),
+                    };
                     if let Some(clipping) = clipping {
                         clipping.apply(gradient);
                     }
                     let now = (epoch - 1) as f64 + b as f64 / count as f64;
                     optimizer.set_rate(self.rate * plateau * schedule.factor(now));
                     optimizer.step(theta, gradient)?;
+                    // What overflowed may hide behind a function that saturates.
+                    check_parameters(network.layout(), theta)
+                        .map_err(|cause| diverged(b + 1, cause))?;
                     sum += to_f64(parts.total()) * batch.weight;
                     weight += batch.weight;
                     record.steps += 1;
@@ -193,10 +201,11 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             }
         };
         record.cost = to_f64(cost);
-        // A parameter that overflowed may hide behind a function that saturates.
-        if !all_finite(theta) {
-            check_gradient(network.layout(), theta).map_err(|cause| diverged(last, cause))?;
+        if !record.cost.is_finite() {
+            let value = record.cost;
+            return Err(diverged(last, Error::NonFiniteObjective { value }));
         }
+        check_parameters(network.layout(), theta).map_err(|cause| diverged(last, cause))?;
         // The outputs at these parameters are in the workspace, unless the solver went on from them.
         if let (Method::FullBatch(_), false) = (&*method, metrics.is_empty()) {
             let again = network.cost_at(theta, examples, objective, whole);
@@ -221,8 +230,72 @@ fn evaluate_all<T: Scalar>(
     let Some(outputs) = workspace.output() else {
         return Ok(Vec::new());
     };
-    let values = metrics
-        .iter()
-        .map(|metric| metric.evaluate(outputs, examples.y));
+    let values = metrics.iter().map(|metric| {
+        let value = metric.evaluate(outputs, examples.y)?;
+        match value.is_finite() {
+            true => Ok(value),
+            false => Err(Error::NonFiniteMetric {
+                what: "metric of the training",
+                value,
+            }),
+        }
+    });
     values.collect()
+}
+
+/// An event for each epoch, at the level of information.
+#[cfg(feature = "tracing")]
+fn trace(record: Option<&Record>) {
+    if let Some(record) = record {
+        tracing::info!(
+            target: "backprop::training",
+            epoch = record.epoch,
+            steps = record.steps,
+            cost = record.cost,
+            validation = record.validation,
+            rate = record.rate,
+            "epoch"
+        );
+    }
+}
+
+/// Of what is not finite, where it happened; other errors as they are.
+fn diverged((epoch, batch): (u64, usize), cause: Error) -> Error {
+    match cause {
+        Error::NonFinite { .. }
+        | Error::NonFiniteCost { .. }
+        | Error::NonFiniteObjective { .. }
+        | Error::NonFiniteGradient { .. }
+        | Error::NonFiniteParameter { .. } => Error::Diverged {
+            epoch,
+            batch,
+            cause: Box::new(cause),
+        },
+        other => other,
+    }
+}
+
+/// Whether all parameters are finite; the error names the block.
+fn check_parameters<T: Scalar>(layout: &Layout, theta: &[T]) -> Result<(), Error> {
+    match first_non_finite(theta).and_then(|index| Some((index, layout.locate(index)?))) {
+        None => Ok(()),
+        Some((index, (place, row, col))) => Err(Error::NonFiniteParameter {
+            layer: place.layer(),
+            block: place.block().name.clone().into_owned(),
+            row,
+            col,
+            value: to_f64(theta[index]),
+        }),
+    }
+}
+
+/// A seed for each batch of each epoch, by the output function of SplitMix64 (Steele et al. 2014, doi:10.1145/2714064.2660195).
+fn batch_seed(seed: u64, epoch: u64, batch: u64) -> u64 {
+    let step = |z: u64, by: u64| {
+        let z = z.wrapping_add(by.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    step(step(seed, epoch), batch + 1)
 }

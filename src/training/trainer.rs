@@ -21,10 +21,11 @@ use std::fmt::{self, Debug, Formatter};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// Trains a network: epochs, mini-batches, validation, early stopping, budgets, callbacks.
+/// Trains a network: epochs, mini-batches, validation, early stopping ([`patience`](Self::patience)), budgets, callbacks.
 ///
 /// An epoch takes every example once, in batches of [`batch_size`](Self::batch_size), in an order that follows from the seed and the number of the
-/// epoch. A batch's gradient is that of J with the penalty's share: λ is divided by m of the **whole** training set, so that a penalty has the same
+/// epoch. Stochastic layers of your own act at random in these steps, by a seed for each batch, and not where J is measured. A batch's gradient is that of J, a
+/// mean by the batch's own weight, with the penalty's share: λ is divided by m of the **whole** training set, so that a penalty has the same
 /// weight whatever the batch size. What is reported is J over all training examples at the end of each epoch.
 ///
 /// The network is changed only when a training ends: it then has the last parameters, or with validation examples those of the best epoch
@@ -81,7 +82,7 @@ pub(super) struct Patience {
 }
 
 impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
-    /// A training of 100 epochs on all examples at once, in the order of the data.
+    /// A training of 100 epochs on all examples at once; with a [`batch_size`](Self::batch_size) they are shuffled anew for each epoch.
     #[must_use]
     pub fn new(objective: Objective<C>, method: impl Into<Method<T>>) -> Self {
         Self {
@@ -134,7 +135,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// The seed of the orders of the examples.
+    /// The seed of the orders of the examples, and of [`validation_fraction`](Self::validation_fraction); 0 unless this sets it.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -163,7 +164,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Evaluates a metric after each epoch, on the training and on the validation examples. May be called several times.
+    /// Evaluates a metric after each epoch, on the training and on the validation examples. May be called several times. Weights of examples do not count in it.
     #[must_use]
     pub fn metric(mut self, metric: impl Metric<T> + 'a) -> Self {
         self.metrics.push(Box::new(metric));
@@ -171,6 +172,9 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     }
 
     /// Takes a fraction above 0 and below 1 of the examples, chosen by the seed, for validation instead of training (m is that of the rest).
+    ///
+    /// Without regard to classes, and after any scaler was fitted: for a stratified part, or one that the scaler has not seen, split first
+    /// ([`stratified_split`](crate::data::stratified_split)) and use [`validation`](Self::validation).
     #[must_use]
     pub fn validation_fraction(mut self, fraction: f64) -> Self {
         self.validation_fraction = Some(fraction);
@@ -184,7 +188,10 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Ends when the monitored cost, that of the validation examples or else J, has for so many epochs not been below its best by more than `least` ≥ 0.
+    /// Early stopping: ends when the monitored cost, that of the validation examples or else J, has for so many epochs in a row not been below the best so far by more than
+    /// `least` ≥ 0. Every improvement, however small, moves the best, as with scikit-learn's `tol` and unlike Keras' `min_delta`. To go by a metric break
+    /// off in [`on_epoch`](Self::on_epoch).
+    #[doc(alias = "early_stopping")]
     #[must_use]
     pub fn patience(mut self, epochs: u64, least: f64) -> Self {
         self.patience = Some(Patience { epochs, least });
@@ -205,14 +212,29 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Trains the network, and says how it went.
+    /// Trains the network, and says how it went. Each call begins anew: the optimiser forgets its steps, epochs count from 1.
     ///
     /// # Errors
-    /// - Those of [`Network::gradient_into`](crate::Network::gradient_into) on the examples, and of the validation examples likewise;
-    ///   [`Error::Hyperparameter`] for zero epochs or a batch size of 0 or above m, and those of the method: before the first step, nothing changed.
-    /// - [`Error::Diverged`] if a cost, a gradient or a parameter is not finite in the course of it. The network then has the parameters with which the
-    ///   last epoch ended whose J was finite, and is as it was if there is none.
+    /// Before the first step, with nothing changed:
+    /// - those of [`Network::gradient_into`](crate::Network::gradient_into) on the examples, and of the validation examples likewise;
+    /// - [`Error::Hyperparameter`] for a setting out of its range: no epochs, a batch size of 0 or above m, a rate that is not above 0, …
+    /// - [`Error::Unsupported`] for a schedule or clipping with a full-batch solver;
+    /// - [`Error::Checkpoint`] if the folder of checkpoints has some already: [`resume`](Self::checkpoints) goes on from them.
+    ///
+    /// In the course of it, after which the network has the parameters that it would have ended with (of the best epoch, or of the last whose J was finite):
+    /// - [`Error::Diverged`] if a cost, a gradient or a parameter is not finite;
+    /// - [`Error::Checkpoint`] if one cannot be written, and the errors of the metrics.
     pub fn fit<L: Layer<T>>(
+        &mut self,
+        network: &mut Network<T, L>,
+        examples: &Examples<'_, T>,
+    ) -> Result<History, Error> {
+        #[cfg(feature = "serde")]
+        self.check_store()?;
+        self.begin(network, examples)
+    }
+
+    pub(super) fn begin<L: Layer<T>>(
         &mut self,
         network: &mut Network<T, L>,
         examples: &Examples<'_, T>,
@@ -242,16 +264,31 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
             None => (*examples, self.validation),
         };
         self.check_batches(train.len())?;
+        // What a metric cannot measure, as more classes than there are, it says of the targets as well.
+        for metric in &self.metrics {
+            metric.evaluate(train.y, train.y)?;
+            if let Some(validation) = &validation {
+                metric.evaluate(validation.y, validation.y)?;
+            }
+        }
         let rate = match &self.method {
             Method::Steps(optimizer) => optimizer.rate(),
             Method::FullBatch(_) => 0.0,
         };
-        let done = Run::new(network, (&train, validation), self, rate)?.go(progress);
+        #[cfg(feature = "serde")]
+        let settings = self.settings(network, examples.len());
+        let mut run = Run::new(network, (&train, validation), self, rate)?;
+        let done = run.go(
+            progress,
+            #[cfg(feature = "serde")]
+            &settings,
+        );
+        drop(run);
         if let Method::Steps(optimizer) = &mut self.method {
             optimizer.set_rate(rate);
         }
         // After a divergence these are the last that were good; before the first step those of the network.
-        network.set_theta(progress.result())?;
+        network.set_theta(progress.result(self.keep_best))?;
         done
     }
 
@@ -322,6 +359,12 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
                 by: "a full-batch solver",
             });
         }
+        if !self.takes_batches() && self.schedule != Schedule::Constant {
+            return Err(Error::Unsupported {
+                what: "a schedule",
+                by: "a method without a rate",
+            });
+        }
         if let Some(Patience { least, .. }) = self.patience
             && !(least >= 0.0 && least.is_finite())
         {
@@ -337,12 +380,19 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         Ok(())
     }
 
+    fn takes_batches(&self) -> bool {
+        match &self.method {
+            Method::Steps(optimizer) => optimizer.takes_batches(),
+            Method::FullBatch(_) => false,
+        }
+    }
+
     /// Whether the batches fit m training examples, and the method.
     fn check_batches(&self, m: usize) -> Result<(), Error> {
         let expected = match self.batch_size {
             Some(size) if size == 0 || size > m => "from 1 to the number of training examples",
-            Some(size) if size < m && matches!(self.method, Method::FullBatch(_)) => {
-                "all examples: the solver takes no batches"
+            Some(size) if size < m && !self.takes_batches() => {
+                "all examples: the method takes no batches"
             }
             _ => return Ok(()),
         };

@@ -2,8 +2,8 @@
 
 use super::*;
 use backprop::data::{
-    KFold, LabelEncoder, MinMaxScaler, Standardizer, labels, one_hot, select, stratified_split,
-    train_test_split,
+    KFold, LabelEncoder, MinMaxScaler, Standardizer, balanced_weights, class_weights, labels,
+    one_hot, select, stratified_split, train_test_split,
 };
 use backprop::metrics::{
     Accuracy, Average, ConfusionMatrix, F1, MeanAbsoluteError, MeanSquaredError, Metric, Precision,
@@ -51,6 +51,11 @@ pub(super) fn labels_of_examples() {
         let expected = label("the labels", 1, bad, 3);
         refused("label", one_hot::<f64>(&[2, bad, 9], 3), &expected);
     }
+    refused("none", class_weights(&[], &[1.0]), &Error::NoExamples);
+    refused("none", balanced_weights(&[], 3), &Error::NoExamples);
+    let expected = label("the labels", 1, 3, 3);
+    refused("label", class_weights(&[2, 3], &[1.0; 3]), &expected);
+    refused("label", balanced_weights(&[2, 3], 3), &expected);
     let expected = label("the labels", 0, 0, 0);
     refused("no classes", one_hot::<f64>(&[0], 0), &expected);
     for classes in [usize::MAX, usize::MAX / 16] {

@@ -32,6 +32,28 @@ pub(super) fn divergence() {
     };
     same("a rate of 1e200", &found, &expected);
     assert_eq!(network, linear());
+    // A step of 10³⁰⁸ times the gradient −10 overflows itself, which the sigmoid would hide.
+    let mut hidden = Network::builder(1).dense(1, Sigmoid).zeros().unwrap();
+    let x = DMatrix::from_element(1, 1, 20.0);
+    let examples = Examples::new(&x, &one).unwrap();
+    let objective = Objective::new(AnyCost::CrossEntropy);
+    let mut trainer = Trainer::<f64>::new(objective, GradientDescent::new(1e308)).epochs(2);
+    let found = trainer.fit(&mut hidden, &examples).unwrap_err();
+    let cause = Error::NonFiniteParameter {
+        layer: 0,
+        block: "Θ".into(),
+        row: 0,
+        col: 1,
+        value: f64::INFINITY,
+    };
+    same("a step of infinity", causes(&found), &cause);
+}
+
+fn causes(error: &Error) -> &Error {
+    match error {
+        Error::Diverged { cause, .. } => cause,
+        other => panic!("{other}"),
+    }
 }
 
 #[test]
@@ -78,7 +100,7 @@ pub(super) fn checkpoints_of_others() {
     let expected = Error::OtherTraining {
         what: "the batch size",
         expected: "1".into(),
-        found: "2".into(),
+        found: "all".into(),
     };
     same("another batch size", &found, &expected);
     assert_eq!(network, before);

@@ -5,8 +5,10 @@ use backprop::activation::{Identity, Tanh};
 use backprop::gradient_check::GradientCheck;
 use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
 use backprop::nalgebra::{DMatrix, DMatrixViewMut};
+use backprop::training::{GradientDescent, Trainer};
 use backprop::{
-    Builder, Examples, Initialization, Network, Objective, Scalar, SquaredError, Workspace, rng,
+    AnyCost, Builder, Examples, Initialization, Network, Objective, Scalar, SquaredError,
+    Workspace, rng,
 };
 use std::sync::Mutex;
 
@@ -172,4 +174,32 @@ fn every_layer_has_its_own_seed() {
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), 9, "three layers, three seeds: {all:?}");
+}
+
+#[test]
+fn a_trainer_lets_stochastic_layers_act_in_its_steps_alone() {
+    let start: Network<f64, AnyLayer<Dropout>> = Builder::new(3)
+        .dense(6, Tanh)
+        .layer(AnyLayer::Custom(Dropout { units: 6 }))
+        .dense(2, Identity)
+        .initialize(Initialization::GlorotUniform, &mut rng(3))
+        .unwrap();
+    let (x, y) = data();
+    let examples = Examples::new(&x, &y).unwrap();
+    let objective = || Objective::new(AnyCost::SquaredError);
+    let train = |seed| {
+        let mut network = start.clone();
+        let history = Trainer::new(objective(), GradientDescent::new(0.1))
+            .epochs(3)
+            .seed(seed)
+            .fit(&mut network, &examples)
+            .unwrap();
+        // J is that of the plain function.
+        let j = network.cost(&examples, &objective()).unwrap();
+        assert_eq!(history.records()[2].cost, j);
+        network
+    };
+    let first = train(1);
+    assert_eq!(train(1), first);
+    assert_ne!(train(2), first);
 }

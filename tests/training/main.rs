@@ -11,9 +11,11 @@ mod resume;
 
 use backprop::activation::{Identity, Sigmoid, Softmax, Tanh};
 use backprop::data::permutation_into;
+use backprop::metrics::{Accuracy, Metric};
 use backprop::nalgebra::DMatrix;
 use backprop::training::{
-    Adam, ConjugateGradient, GradientDescent, History, Lbfgs, Method, Optimizer, Stop, Trainer,
+    Adam, Clipping, ConjugateGradient, GradientDescent, History, Lbfgs, Method, Optimizer, Plateau,
+    Schedule, Stop, Trainer,
 };
 use backprop::{
     AnyCost, CategoricalCrossEntropy, CrossEntropy, Error, Examples, Initialization, Network,
@@ -404,6 +406,39 @@ fn lbfgs_is_argmins() {
     assert_eq!(trained.theta().as_slice(), expected.as_slice());
 }
 
+/// At a kink, in `f32`, and where J can fall no further a solver says that it is done.
+#[test]
+fn solvers_that_stagnate_have_converged() {
+    let zero = DMatrix::from_element(1, 1, 0.0);
+    let mut kink = Network::<f64>::builder(1)
+        .dense(1, Identity)
+        .with_theta(&[0.0, 0.3])
+        .unwrap();
+    let history = Trainer::new(Objective::new(SquaredError).l1(1.0), Lbfgs::new())
+        .epochs(500)
+        .fit(&mut kink, &Examples::new(&zero, &zero).unwrap())
+        .unwrap();
+    assert_eq!(history.stop(), Some(Stop::Converged));
+    let (x, y) = data(5, 3, 40);
+    let (x, y) = (x.map(|x| x as f32), y.map(|y| y as f32));
+    for method in [Lbfgs::new().into(), ConjugateGradient::new().into()] {
+        let method: Method<f32> = method;
+        let mut single = network([5, 4, 3]).map(|x| x as f32).unwrap();
+        let objective = Objective::new(CategoricalCrossEntropy).l2(0.5);
+        let history = Trainer::new(objective, method)
+            .epochs(2000)
+            .fit(&mut single, &Examples::new(&x, &y).unwrap())
+            .unwrap();
+        assert_eq!(history.stop(), Some(Stop::Converged));
+        assert!(
+            history
+                .records()
+                .windows(2)
+                .all(|two| two[1].cost <= two[0].cost * 1.000_001)
+        );
+    }
+}
+
 /// An own loop loses nothing: the optimisers are there without the trainer.
 #[test]
 fn an_own_loop_trains_too() {
@@ -423,4 +458,71 @@ fn an_own_loop_trains_too() {
         trained.set_theta(&theta).unwrap();
     }
     assert!(trained.cost(&examples, &objective).unwrap() < 0.1 * before);
+}
+
+/// Rate, clipping and metrics as an own loop has them.
+#[test]
+fn schedules_clipping_and_metrics_are_those_of_an_own_loop() {
+    let (x, y) = data(5, 3, 24);
+    let examples = Examples::new(&x, &y).unwrap();
+    let objective = Objective::new(AnyCost::CategoricalCrossEntropy);
+    let schedules = [
+        Schedule::Cosine {
+            over: 4.0,
+            floor: 0.1,
+        },
+        Schedule::Step {
+            every: 2.0,
+            factor: 0.5,
+        },
+        Schedule::on_plateau(0, 0.5),
+    ];
+    for schedule in schedules {
+        let (mut found, mut expected) = (network([5, 4, 3]), network([5, 4, 3]));
+        let (mut descent, mut plateau) =
+            (GradientDescent::new(0.5).momentum(0.9), schedule.plateau());
+        let mut rates = Vec::new();
+        let mut order = vec![0; 24];
+        for epoch in 1..=4 {
+            permutation_into(&mut order, 3, epoch);
+            let mut rate = 0.0;
+            for (b, batch) in order.chunks(10).enumerate() {
+                let (x, y) = (x.select_columns(batch), y.select_columns(batch));
+                let batch = Examples::new(&x, &y).unwrap();
+                let mut gradient = expected.gradient_vector(&batch, &objective).unwrap();
+                Clipping::Norm(0.05).apply(gradient.as_mut_slice());
+                let now = (epoch - 1) as f64 + b as f64 / 3.0;
+                rate = 0.5 * plateau.as_ref().map_or(1.0, Plateau::factor) * schedule.factor(now);
+                descent.set_rate(rate);
+                let mut theta = expected.theta().as_slice().to_vec();
+                descent.step(&mut theta, gradient.as_slice()).unwrap();
+                expected.set_theta(&theta).unwrap();
+            }
+            if let Some(plateau) = &mut plateau {
+                plateau.observe(expected.cost(&examples, &objective).unwrap());
+            }
+            rates.push(Some(rate));
+        }
+        let history = Trainer::new(objective.clone(), GradientDescent::new(0.5).momentum(0.9))
+            .epochs(4)
+            .batch_size(10)
+            .seed(3)
+            .schedule(schedule.clone())
+            .clipping(Clipping::Norm(0.05))
+            .metric(Accuracy)
+            .fit(&mut found, &examples)
+            .unwrap();
+        assert_eq!(found.theta(), expected.theta(), "{schedule:?}");
+        let of_history: Vec<_> = history.records().iter().map(|r| r.rate).collect();
+        assert_eq!(of_history, rates);
+        let outputs = found.forward(&x).unwrap();
+        let accuracy = Accuracy.evaluate(outputs.as_view(), y.as_view()).unwrap();
+        assert_eq!(history.records()[3].metrics, [accuracy]);
+        assert!(
+            history
+                .to_csv()
+                .starts_with("epoch,steps,cost,batch_cost,validation,rate,\"")
+        );
+        assert!(history.to_string().contains(&history.metrics()[0]));
+    }
 }

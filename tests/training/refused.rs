@@ -1,8 +1,9 @@
 //! What is refused before the first step, with nothing changed.
 
 use super::{bits, data, network};
+use backprop::metrics::TopK;
 use backprop::nalgebra::DMatrix;
-use backprop::training::{Adam, GradientDescent, Lbfgs, Trainer};
+use backprop::training::{Adam, Clipping, GradientDescent, IRpropMinus, Lbfgs, Schedule, Trainer};
 use backprop::{AnyCost, Error, Examples, Objective};
 
 type Training<'a> = Trainer<'a, f64>;
@@ -51,6 +52,36 @@ fn settings_out_of_range() {
         lbfgs(Lbfgs::new().tolerance(-1.0, 0.0)),
         ("a tolerance", -1.0),
     );
+    for fraction in [0.0, 1.0, -0.5, f64::NAN] {
+        let error = refuse(trainer().validation_fraction(fraction), &examples);
+        let (name, value) = hyperparameter(&error);
+        assert_eq!(
+            (name, value.to_bits()),
+            ("the validation fraction", fraction.to_bits())
+        );
+    }
+    let both = trainer().validation(examples).validation_fraction(0.2);
+    check(both, ("the validation fraction", 0.2));
+    let scheduled = lbfgs(Lbfgs::new()).schedule(Schedule::one_cycle(3.0));
+    assert!(matches!(
+        refuse(scheduled, &examples),
+        Error::Unsupported { .. }
+    ));
+    let clipped = lbfgs(Lbfgs::new()).clipping(Clipping::Value(1.0));
+    assert!(matches!(
+        refuse(clipped, &examples),
+        Error::Unsupported { .. }
+    ));
+    let rprop = || Trainer::new(objective(), IRpropMinus::new(0.1));
+    check(rprop().batch_size(5), ("the batch size", 5.0));
+    let scheduled = rprop().schedule(Schedule::one_cycle(3.0));
+    assert!(matches!(
+        refuse(scheduled, &examples),
+        Error::Unsupported { .. }
+    ));
+    // Three classes are more than there are: known before the first epoch.
+    let error = refuse(trainer().metric(TopK(3)), &examples);
+    assert!(matches!(error, Error::Hyperparameter { .. }), "{error}");
     for rate in [-0.1, f64::INFINITY] {
         let error = refuse(
             Trainer::new(objective(), GradientDescent::new(rate)),

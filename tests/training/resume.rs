@@ -1,10 +1,11 @@
 //! A training that was broken off goes on with the bits that it would have had.
 
 use super::{data, network};
+use backprop::metrics::Accuracy;
 use backprop::nalgebra::DMatrix;
 use backprop::saving::Checkpoints;
 use backprop::training::{
-    Adam, ConjugateGradient, GradientDescent, History, Lbfgs, Method, Resumed, Trainer,
+    Adam, ConjugateGradient, GradientDescent, History, Lbfgs, Method, Resumed, Schedule, Trainer,
 };
 use backprop::{AnyCost, Error, Examples, Network, Objective};
 use std::ops::ControlFlow;
@@ -192,36 +193,111 @@ fn a_damaged_checkpoint_is_passed_over_with_a_warning() {
     assert_eq!((network.theta(), found), (expected.theta(), history));
 }
 
+/// The part that validates depends on the seed, and not on how the training is cut.
+#[test]
+fn a_fraction_for_validation_is_the_same_after_a_resume() {
+    let data = Data::new();
+    let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
+    for size in [None, Some(7)] {
+        let folder = Folder::new(&format!("fraction-{size:?}"));
+        let trainer = |epochs, seed| {
+            let objective = Objective::new(AnyCost::CategoricalCrossEntropy);
+            let trainer = Trainer::new(objective, Adam::new(0.01))
+                .epochs(epochs)
+                .seed(seed);
+            let trainer = trainer
+                .validation_fraction(0.25)
+                .patience(5, 0.0)
+                .metric(Accuracy);
+            match size {
+                Some(size) => trainer.batch_size(size),
+                None => trainer,
+            }
+        };
+        let saved =
+            |epochs, seed| trainer(epochs, seed).checkpoints(Checkpoints::new(&folder.0), 3);
+        let mut expected = network([6, 5, 3]);
+        let history = trainer(20, 12).fit(&mut expected, &examples).unwrap();
+        let mut found = network([6, 5, 3]);
+        saved(8, 12).resume(&mut found, &examples).unwrap();
+        let error = saved(20, 13).resume(&mut found, &examples).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::OtherTraining {
+                    what: "the seed",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        let mut found = network([6, 5, 3]);
+        let (resumed, from) = saved(20, 12).resume(&mut found, &examples).unwrap();
+        assert_eq!((from.epoch, resumed), (8, history));
+        assert_eq!(found.theta(), expected.theta());
+    }
+}
+
+#[test]
+fn a_training_does_not_begin_in_the_folder_of_another() {
+    let folder = Folder::new("used");
+    resume("adam", 3, &folder.0, 1);
+    let data = Data::new();
+    let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
+    let mut begun = network([6, 5, 3]);
+    let before = begun.clone();
+    let fit = |every, network: &mut Network<f64>| {
+        let trainer = trainer("adam", 5, &data).checkpoints(Checkpoints::new(&folder.0), every);
+        let mut trainer = trainer;
+        trainer.fit(network, &examples).unwrap_err()
+    };
+    let error = fit(1, &mut begun);
+    let Error::Checkpoint { reason } = &error else {
+        panic!("{error}");
+    };
+    assert!(reason.contains("up to epoch 3"), "{reason}");
+    let error = fit(0, &mut begun);
+    assert!(
+        matches!(error, Error::Hyperparameter { value: 0.0, .. }),
+        "{error}"
+    );
+    assert_eq!(begun, before);
+}
+
 #[test]
 fn a_checkpoint_of_another_training_is_refused() {
     let folder = Folder::new("other");
     resume("adam", 3, &folder.0, 1);
     let data = Data::new();
     let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
-    let refuse = |change: &dyn Fn(Trainer<'static, f64>) -> Trainer<'static, f64>, sizes, what| {
+    type Change = fn(Trainer<'_, f64>) -> Trainer<'_, f64>;
+    let refuse = |method, change: Change, sizes, what| {
         let mut other = network(sizes);
         let before = other.clone();
-        let objective = Objective::new(AnyCost::CategoricalCrossEntropy);
-        let trainer = Trainer::new(objective, Adam::new(0.01))
-            .epochs(5)
-            .batch_size(7)
-            .seed(12);
-        let trainer = change(trainer.checkpoints(Checkpoints::new(&folder.0), 1));
-        let mut trainer = trainer;
-        let error = trainer.resume(&mut other, &examples).unwrap_err();
+        let trainer = trainer(method, 5, &data).checkpoints(Checkpoints::new(&folder.0), 1);
+        let error = change(trainer).resume(&mut other, &examples).unwrap_err();
         assert!(
             matches!(error, Error::OtherTraining { what: found, .. } if found == what),
             "{error}"
         );
         assert_eq!(other, before);
     };
-    refuse(&|trainer| trainer.seed(13), [6, 5, 3], "the seed");
+    refuse("adam", |t| t.seed(13), [6, 5, 3], "the seed");
+    refuse("adam", |t| t.batch_size(8), [6, 5, 3], "the batch size");
+    refuse("adam", |t| t, [6, 4, 3], "the network");
     refuse(
-        &|trainer| trainer.batch_size(8),
+        "adam",
+        |t| t.metric(Accuracy),
         [6, 5, 3],
-        "the batch size",
+        "the list of metrics",
     );
-    refuse(&|trainer| trainer, [6, 4, 3], "the number of parameters");
+    refuse(
+        "adam",
+        |t| t.schedule(Schedule::Exponential { factor: 0.9 }),
+        [6, 5, 3],
+        "the schedule",
+    );
+    refuse("momentum", |t| t, [6, 5, 3], "the method");
     let mut other = network([6, 5, 3]);
     let objective = Objective::new(AnyCost::CategoricalCrossEntropy);
     let error = Trainer::new(objective, GradientDescent::new(0.1)).resume(&mut other, &examples);

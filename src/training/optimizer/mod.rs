@@ -68,6 +68,12 @@ pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
     /// [`Error::TooLarge`] if there is no memory for the state.
     fn step(&mut self, theta: &mut [T], gradient: &[T]) -> Result<(), Error>;
 
+    /// Whether gradients of mini-batches and rates that change are of use to the method; of all ours but [`IRpropMinus`] they are.
+    #[must_use]
+    fn takes_batches(&self) -> bool {
+        true
+    }
+
     /// The rate η.
     #[must_use]
     fn rate(&self) -> f64;
@@ -101,6 +107,10 @@ impl<T: Scalar, O: Optimizer<T> + ?Sized> Optimizer<T> for Box<O> {
 
     fn step(&mut self, theta: &mut [T], gradient: &[T]) -> Result<(), Error> {
         (**self).step(theta, gradient)
+    }
+
+    fn takes_batches(&self) -> bool {
+        (**self).takes_batches()
     }
 
     fn rate(&self) -> f64 {

@@ -100,6 +100,11 @@ impl<T: Scalar> Optimizer<T> for IRpropMinus<T> {
         "iRprop⁻"
     }
 
+    /// No: the sign of a batch's gradient says as much about the batch as about J.
+    fn takes_batches(&self) -> bool {
+        false
+    }
+
     fn validate(&self) -> Result<(), Error> {
         above_zero::<T>("first step size", self.initial)?;
         self.check()

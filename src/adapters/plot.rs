@@ -1,0 +1,140 @@
+//! The learning curve of a training as a picture.
+
+use crate::training::History;
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
+use plotters::prelude::*;
+use std::ops::Range;
+use std::path::Path;
+
+const BLUE: RGBColor = RGBColor(31, 111, 235);
+const ORANGE: RGBColor = RGBColor(194, 65, 12);
+
+impl History {
+    /// Writes the learning curve as an SVG file: J of the training examples and the cost of the validation examples, epoch by epoch (feature `plot`).
+    ///
+    /// The axis of the costs is logarithmic if all are above 0.
+    ///
+    /// # Errors
+    /// With the reason as text, if there is no epoch to draw or the file cannot be written.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # fn draw(history: &backprop::training::History) -> Result<(), String> {
+    /// history.plot("target/learning_curve.svg")
+    /// # }
+    /// ```
+    pub fn plot(&self, file: impl AsRef<Path>) -> Result<(), String> {
+        let of = |value: fn(&crate::training::Record) -> Option<f64>| -> Vec<(f64, f64)> {
+            let points = self.records().iter();
+            let points = points.filter_map(|r| Some((r.epoch as f64, value(r)?)));
+            points.filter(|(_, y)| y.is_finite()).collect()
+        };
+        let curves = [
+            ("training (J)", BLUE, of(|r| Some(r.cost))),
+            ("validation", ORANGE, of(|r| r.validation)),
+        ];
+        draw(file.as_ref(), &curves).map_err(|error| error.to_string())
+    }
+}
+
+type Curve = (&'static str, RGBColor, Vec<(f64, f64)>);
+
+fn draw(file: &Path, curves: &[Curve]) -> Result<(), Box<dyn std::error::Error>> {
+    let points = || curves.iter().flat_map(|(_, _, points)| points);
+    let ends = |value: fn(&(f64, f64)) -> f64| {
+        let start = (f64::INFINITY, f64::NEG_INFINITY);
+        points()
+            .map(value)
+            .fold(start, |(low, high), x| (low.min(x), high.max(x)))
+    };
+    let ((first, last), (low, high)) = (ends(|p| p.0), ends(|p| p.1));
+    if first > last {
+        return Err("there is no epoch to draw".into());
+    }
+    // A curve of one point, or a level one, has a range all the same.
+    let (last, room) = (
+        last.max(first + 1.0),
+        0.05 * (high - low).max(1e-12 + high.abs()),
+    );
+    let root = SVGBackend::new(file, (640, 400)).into_drawing_area();
+    root.fill(&WHITE)?;
+    if low > 0.0 {
+        panel(
+            &root,
+            first..last,
+            (low / 1.1..high * 1.1).log_scale(),
+            curves,
+        )?;
+    } else {
+        panel(&root, first..last, low - room..high + room, curves)?;
+    }
+    root.present()?;
+    Ok(())
+}
+
+/// The axes, the curves and their names.
+fn panel<Y>(
+    root: &DrawingArea<SVGBackend<'_>, Shift>,
+    epochs: Range<f64>,
+    costs: Y,
+    curves: &[Curve],
+) -> Result<(), Box<dyn std::error::Error>>
+where
+    Y: AsRangedCoord<Value = f64>,
+    Y::CoordDescType: ValueFormatter<f64>,
+{
+    let mut chart = ChartBuilder::on(root)
+        .margin(14)
+        .x_label_area_size(38)
+        .y_label_area_size(60)
+        .build_cartesian_2d(epochs, costs)?;
+    chart
+        .configure_mesh()
+        .x_desc("epoch")
+        .y_desc("cost")
+        .light_line_style(TRANSPARENT)
+        .draw()?;
+    for (name, color, points) in curves.iter().filter(|(_, _, points)| !points.is_empty()) {
+        let color = *color;
+        let line = LineSeries::new(points.iter().copied(), color.stroke_width(2));
+        let key = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2));
+        chart.draw_series(line)?.label(*name).legend(key);
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .border_style(TRANSPARENT)
+        .draw()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_is_drawn_for_each_kind_of_cost() {
+        let file = std::env::temp_dir().join(format!("backprop-plot-{}.svg", std::process::id()));
+        let validation = vec![(1.0, 0.7), (2.0, 0.6)];
+        // Logarithmic, level, of one point, and below 0.
+        for training in [
+            vec![(1.0, 0.5), (2.0, 0.25)],
+            vec![(1.0, 0.5), (2.0, 0.5)],
+            vec![(1.0, 0.5)],
+            vec![(1.0, -0.5), (2.0, 0.25)],
+        ] {
+            let curves = [
+                ("training", BLUE, training),
+                ("validation", ORANGE, validation.clone()),
+            ];
+            draw(&file, &curves).unwrap();
+            let picture = std::fs::read_to_string(&file).unwrap();
+            assert!(picture.starts_with("<svg") && picture.contains("validation"));
+            assert!(picture.matches("<polyline").count() > 3);
+        }
+        assert!(draw(&file, &[("training", BLUE, Vec::new())]).is_err());
+        std::fs::remove_file(file).unwrap();
+        assert!(History::default().plot("/nowhere/curve.svg").is_err());
+    }
+}
