@@ -128,13 +128,20 @@ where
 {
     // Registers for the sums: all but those for a column of A and an entry of B.
     let most = if V::ROWS == 4 { 24 } else { 12 };
+    // The least, where narrower tiles are cut for fewer rows: see `Tiles::new`.
+    let least = match (V::ROWS, C) {
+        (4, 6) => 3,
+        (4, 8) => 2,
+        _ => 1,
+    };
     // SAFETY: passed on.
     unsafe {
         match registers {
             4 if V::ROWS == 4 && 4 * C <= most => tile::<V, 4, C, TAIL>(t),
             3 if V::ROWS == 4 && 3 * C <= most => tile::<V, 3, C, TAIL>(t),
-            2 if 2 * C <= most => tile::<V, 2, C, TAIL>(t),
-            _ => tile::<V, 1, C, TAIL>(t),
+            2 if least <= 2 && 2 * C <= most => tile::<V, 2, C, TAIL>(t),
+            _ if least == 1 => tile::<V, 1, C, TAIL>(t),
+            _ => debug_assert!(false, "{registers} registers by {C} columns"),
         }
     }
 }
