@@ -179,7 +179,7 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         Ok((progress.into_history(), resumed))
     }
 
-    /// Whether the folder of checkpoints, if there is one, is free for a training that begins.
+    /// Whether checkpoints, if there are to be any, can be written: refused now, not when an epoch is done.
     pub(super) fn check_store(&self) -> Result<(), Error> {
         let Some(store) = &self.store else {
             return Ok(());
@@ -192,8 +192,16 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
             });
         }
         if let Method::FullBatch(solver) = &self.method {
-            solver.save()?; // refused now, not when an epoch is done
+            solver.save()?;
         }
+        Ok(())
+    }
+
+    /// Whether the folder of checkpoints, if there is one, is free for a training that begins.
+    pub(super) fn check_folder(&self) -> Result<(), Error> {
+        let Some(store) = &self.store else {
+            return Ok(());
+        };
         let found = (store.latest)().map_err(|reason| Error::Checkpoint { reason })?;
         match found {
             None => Ok(()),

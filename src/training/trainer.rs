@@ -219,18 +219,18 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// - those of [`Network::gradient_into`](crate::Network::gradient_into) on the examples, and of the validation examples likewise;
     /// - [`Error::Hyperparameter`] for a setting out of its range: no epochs, a batch size of 0 or above m, a rate that is not above 0, …
     /// - [`Error::Unsupported`] for a schedule or clipping with a full-batch solver;
-    /// - [`Error::Checkpoint`] if the folder of checkpoints has some already: [`resume`](Self::checkpoints) goes on from them.
+    /// - [`Error::Checkpoint`] if the folder of checkpoints has some already: `resume` goes on from them.
     ///
     /// In the course of it, after which the network has the parameters that it would have ended with (of the best epoch, or of the last whose J was finite):
     /// - [`Error::Diverged`] if a cost, a gradient or a parameter is not finite;
-    /// - [`Error::Checkpoint`] if one cannot be written, and the errors of the metrics.
+    /// - [`Error::Checkpoint`] if one cannot be written, the errors of the metrics, and those of a pass that are no divergence, as [`Error::Output`].
     pub fn fit<L: Layer<T>>(
         &mut self,
         network: &mut Network<T, L>,
         examples: &Examples<'_, T>,
     ) -> Result<History, Error> {
         #[cfg(feature = "serde")]
-        self.check_store()?;
+        self.check_folder()?;
         self.begin(network, examples)
     }
 
@@ -255,6 +255,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         progress: &mut Progress<T>,
     ) -> Result<(), Error> {
         self.check(network, examples)?;
+        #[cfg(feature = "serde")]
+        self.check_store()?;
         let chosen = match self.validation_fraction {
             Some(fraction) => Some(Chosen::split(examples, fraction, self.seed)?),
             None => None,

@@ -246,17 +246,22 @@ fn a_training_does_not_begin_in_the_folder_of_another() {
     let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
     let mut begun = network([6, 5, 3]);
     let before = begun.clone();
-    let fit = |every, network: &mut Network<f64>| {
-        let trainer = trainer("adam", 5, &data).checkpoints(Checkpoints::new(&folder.0), every);
-        let mut trainer = trainer;
-        trainer.fit(network, &examples).unwrap_err()
-    };
-    let error = fit(1, &mut begun);
+    let mut used = trainer("adam", 5, &data).checkpoints(Checkpoints::new(&folder.0), 1);
+    let error = used.fit(&mut begun, &examples).unwrap_err();
     let Error::Checkpoint { reason } = &error else {
         panic!("{error}");
     };
     assert!(reason.contains("up to epoch 3"), "{reason}");
-    let error = fit(0, &mut begun);
+    // Epochs between checkpoints are at least 1, whether a training begins or goes on.
+    let empty = Folder::new("zero");
+    let none = trainer("adam", 5, &data).checkpoints(Checkpoints::new(&empty.0), 0);
+    let mut none = none;
+    let error = none.resume(&mut begun, &examples).unwrap_err();
+    assert!(
+        matches!(error, Error::Hyperparameter { value: 0.0, .. }),
+        "{error}"
+    );
+    let error = none.fit(&mut begun, &examples).unwrap_err();
     assert!(
         matches!(error, Error::Hyperparameter { value: 0.0, .. }),
         "{error}"
