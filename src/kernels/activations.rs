@@ -26,7 +26,7 @@ pub(crate) enum Function {
     Exponential,
 }
 
-/// g(z) and g′(z). Where the derivative is not used, the compiler drops it.
+/// g(z), g′(z) and g″(z). Where a derivative is not used, the compiler drops it.
 pub(super) trait Activation<R>: Copy {
     /// Whether an entry costs so little that a tail is best done entry by entry.
     const CHEAP: bool = false;
@@ -40,7 +40,7 @@ pub(super) trait Activation<R>: Copy {
         z
     }
 
-    fn second<const FMA: bool>(self, z: R, first: R) -> (R, R);
+    fn second<const FMA: bool>(self, z: R, first: R) -> (R, R, R);
 }
 
 #[derive(Clone, Copy)]
@@ -55,9 +55,10 @@ impl<R: Real> Activation<R> for Sigmoid {
     }
 
     #[inline(always)]
-    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R) {
+    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R, R) {
         let (a, opposite) = functions::sigmoids_of_exp::<R, FMA>(z, e);
-        (a, a * opposite)
+        let slope = a * opposite;
+        (a, slope, slope * (opposite - a))
     }
 }
 
@@ -73,8 +74,9 @@ impl<R: Real> Activation<R> for Tanh {
     }
 
     #[inline(always)]
-    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R) {
-        functions::tanh_of_exp::<R, FMA>(z, e)
+    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R, R) {
+        let (a, slope) = functions::tanh_of_exp::<R, FMA>(z, e);
+        (a, slope, -(a + a) * slope)
     }
 }
 
@@ -88,9 +90,9 @@ impl<R: Real> Activation<R> for LeakyRelu<R> {
     const CHEAP: bool = true;
 
     #[inline(always)]
-    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R) {
+    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
         let a = if z > R::ZERO { z } else { self.slope * z };
-        (a, step(z, R::ONE, self.slope))
+        (a, step(z, R::ONE, self.slope), step(z, R::ZERO, R::ZERO))
     }
 }
 
@@ -101,10 +103,10 @@ impl<R: Real> Activation<R> for Relu {
     const CHEAP: bool = true;
 
     #[inline(always)]
-    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R) {
+    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
         // `z <= 0` is false for NaN, which `max` would swallow.
         let a = if z <= R::ZERO { R::ZERO } else { z };
-        (a, step(z, R::ONE, R::ZERO))
+        (a, step(z, R::ONE, R::ZERO), step(z, R::ZERO, R::ZERO))
     }
 }
 
@@ -116,13 +118,14 @@ pub(super) struct Elu<R> {
 
 impl<R: Real> Activation<R> for Elu<R> {
     #[inline(always)]
-    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R) {
+    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
         let below = if z > R::ZERO { R::ZERO } else { z };
         let (exp, exp_m1) = functions::exp_and_exp_m1::<R, FMA>(below);
         if z > R::ZERO {
-            (self.positive * z, self.positive)
+            (self.positive * z, self.positive, R::ZERO)
         } else {
-            (self.negative * exp_m1, self.negative * exp)
+            let slope = self.negative * exp;
+            (self.negative * exp_m1, slope, slope)
         }
     }
 }
@@ -139,8 +142,9 @@ impl<R: Real> Activation<R> for Softplus {
     }
 
     #[inline(always)]
-    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R) {
-        functions::softplus_of_exp::<R, FMA>(z, e)
+    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R, R) {
+        let (a, slope, opposite) = functions::softplus_of_exp::<R, FMA>(z, e);
+        (a, slope, slope * opposite)
     }
 }
 
@@ -149,10 +153,12 @@ pub(super) struct Softsign;
 
 impl<R: Real> Activation<R> for Softsign {
     #[inline(always)]
-    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R) {
+    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
         let under = R::ONE + z.size();
         let d = R::ONE / under;
-        (z / under, d * d)
+        // Between −2 and 2 at 0.
+        let twice = if z == R::ZERO { z } else { -R::TWO };
+        (z / under, d * d, (twice * (d * d * d)).with_sign_of(-z))
     }
 }
 
@@ -165,7 +171,7 @@ const GELU_CUBIC: f64 = 0.044_715;
 
 impl<R: Real> Activation<R> for GeluTanh {
     #[inline(always)]
-    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R) {
+    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
         let square = z * z;
         let twice_u = R::of(2.0 * GELU_SCALE) * z * (R::ONE + R::of(GELU_CUBIC) * square);
         // σ is 0 or 1 for large |z|, and has been for long before z³ overflows.
@@ -176,8 +182,17 @@ impl<R: Real> Activation<R> for GeluTanh {
         let d = a * opposite;
         let inner = R::ONE + R::of(3.0 * GELU_CUBIC) * square;
         let slope = a + d * R::of(2.0 * GELU_SCALE) * inner * z;
-        // Where σ′ is 0 the second term is 0, although u′ may overflow.
-        (z * a, if d == R::ZERO { a } else { slope })
+        // (zσ)″ with σ of 2u: σ′ (2 (2u)′ + z ((σ(−2u) − σ(2u)) (2u)′² + (2u)″)).
+        let rate = R::of(2.0 * GELU_SCALE) * inner;
+        let change = R::of(12.0 * GELU_SCALE * GELU_CUBIC) * z;
+        let bend = d * (rate + rate + z * ((opposite - a) * rate * rate + change));
+        // Where σ′ is 0 the other terms are 0, although u′ may overflow.
+        let flat = d == R::ZERO;
+        (
+            z * a,
+            if flat { a } else { slope },
+            if flat { d } else { bend },
+        )
     }
 }
 
@@ -193,9 +208,11 @@ impl<R: Real> Activation<R> for Silu {
     }
 
     #[inline(always)]
-    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R) {
+    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R, R) {
         let (a, opposite) = functions::sigmoids_of_exp::<R, FMA>(z, e);
-        (z * a, a * (R::ONE + z * opposite))
+        let slope = a * (R::ONE + z * opposite);
+        let bend = a * opposite * (R::TWO + z * (opposite - a));
+        (z * a, slope, bend)
     }
 }
 
@@ -211,7 +228,7 @@ impl<R: Real> Activation<R> for Mish {
     }
 
     #[inline(always)]
-    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R) {
+    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R, R) {
         functions::mish_of_exp::<R, FMA>(z, e)
     }
 }
@@ -223,11 +240,12 @@ impl<R: Real> Activation<R> for HardTanh {
     const CHEAP: bool = true;
 
     #[inline(always)]
-    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R) {
+    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
         let a = if z <= -R::ONE { -R::ONE } else { z };
         let a = if z >= R::ONE { R::ONE } else { a };
         let slope = if z.size() >= R::ONE { R::ZERO } else { z };
-        (a, if z.size() < R::ONE { R::ONE } else { slope })
+        let slope = if z.size() < R::ONE { R::ONE } else { slope };
+        (a, slope, step(z, R::ZERO, R::ZERO))
     }
 }
 
@@ -236,9 +254,9 @@ pub(super) struct Exponential;
 
 impl<R: Real> Activation<R> for Exponential {
     #[inline(always)]
-    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R) {
+    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
         let a = functions::exp::<R, FMA>(z);
-        (a, a)
+        (a, a, a)
     }
 }
 

@@ -17,6 +17,7 @@ use super::product::Product;
 use super::row_sums::RowSums;
 use super::softmax::softmax_at;
 use super::steps::{BUFFERS, Rule, step_at};
+use super::tangents::{backward_tangent_at, curve_at, tangent_at};
 use super::vector::{Fast, dispatch};
 use crate::scalar::Scalar;
 
@@ -43,6 +44,9 @@ pub(super) struct Table<R: 'static> {
     pub(super) product: unsafe fn(Product<R>),
     pub(super) row_sums: unsafe fn(RowSums<R>),
     pub(super) activate: fn(Function, &mut [R], Option<&mut [R]>),
+    pub(super) curve: fn(Function, &mut [R], &mut [R], &mut [R]),
+    pub(super) tangent: Tangent<R>,
+    pub(super) backward_tangent: Tangent<R>,
     pub(super) apply: fn(Function, &[R], &mut [R]),
     pub(super) scale_by_slope: fn(Function, &[R], &mut [R]),
     pub(super) multiply: fn(&mut [R], &[R]),
@@ -58,6 +62,8 @@ pub(super) struct Table<R: 'static> {
     pub(super) step: Step<R>,
 }
 
+/// On two slices, from two others.
+type Tangent<R> = fn(&mut [R], &mut [R], (&[R], &[R]));
 /// From two matrices with so many rows: a value for each column, or for each entry.
 type Values<R> = fn(usize, (&[R], &[R]), &mut [R]);
 /// The same from three.
@@ -71,6 +77,9 @@ impl<R: Real + Fast> Table<R> {
             product: Product::share,
             row_sums: dispatch,
             activate: activate_at,
+            curve: curve_at,
+            tangent: tangent_at,
+            backward_tangent: backward_tangent_at,
             apply: apply_at,
             scale_by_slope: scale_by_slope_at,
             multiply: multiply_at,

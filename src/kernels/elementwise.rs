@@ -51,7 +51,8 @@ impl<R: Real, A: Activation<R>> Kernel<R> for ValuesAndSlopes<A> {
         let n = head_length::<R>(A::CHEAP, a.len());
         if !A::STAGED || n <= R::WIDTH {
             for (a, b) in a[..n].iter_mut().zip(&mut b[..n]) {
-                (*a, *b) = self.0.second::<FMA>(*a, self.0.first::<FMA>(*a));
+                let (value, slope, _) = self.0.second::<FMA>(*a, self.0.first::<FMA>(*a));
+                (*a, *b) = (value, slope);
             }
             return;
         }
@@ -60,14 +61,15 @@ impl<R: Real, A: Activation<R>> Kernel<R> for ValuesAndSlopes<A> {
                 *first = self.0.first::<FMA>(*a);
             }
             for (a, b) in a.iter_mut().zip(b) {
-                (*a, *b) = self.0.second::<FMA>(*a, *b);
+                let (value, slope, _) = self.0.second::<FMA>(*a, *b);
+                (*a, *b) = (value, slope);
             }
         }
     }
 }
 
 /// Entries between the stages of an activation.
-const STAGE: usize = 256;
+pub(super) const STAGE: usize = 256;
 
 /// The most that [`Real::WIDTH`] is.
 pub(super) const MAX_WIDTH: usize = 16;
@@ -104,30 +106,46 @@ fn sweep<R: Real, A: Activation<R>>(activation: A, values: &mut [R], slope: Opti
     }
 }
 
-/// [`sweep`] of the function that is asked for.
-pub(super) fn activate_at<R: Real>(function: Function, values: &mut [R], slope: Option<&mut [R]>) {
+/// What is to be done with the activation that a [`Function`] names.
+pub(super) trait With<R: Real> {
+    fn with<A: Activation<R>>(self, activation: A);
+}
+
+/// [`sweep`].
+struct Sweep<'a, R>(&'a mut [R], Option<&'a mut [R]>);
+
+impl<R: Real> With<R> for Sweep<'_, R> {
+    fn with<A: Activation<R>>(self, activation: A) {
+        sweep(activation, self.0, self.1);
+    }
+}
+
+/// The task with the activation itself.
+pub(super) fn with<R: Real>(function: Function, task: impl With<R>) {
     match function {
-        Function::Sigmoid => sweep(Sigmoid, values, slope),
-        Function::Tanh => sweep(Tanh, values, slope),
-        Function::Relu => sweep(Relu, values, slope),
-        Function::LeakyRelu { slope: factor } => {
-            let leaky = LeakyRelu {
-                slope: R::of(factor),
-            };
-            sweep(leaky, values, slope);
-        }
+        Function::Sigmoid => task.with(Sigmoid),
+        Function::Tanh => task.with(Tanh),
+        Function::Relu => task.with(Relu),
+        Function::LeakyRelu { slope } => task.with(LeakyRelu {
+            slope: R::of(slope),
+        }),
         Function::Elu { positive, negative } => {
             let (positive, negative) = (R::of(positive), R::of(negative));
-            sweep(Elu { positive, negative }, values, slope);
+            task.with(Elu { positive, negative });
         }
-        Function::Softplus => sweep(Softplus, values, slope),
-        Function::Softsign => sweep(Softsign, values, slope),
-        Function::GeluTanh => sweep(GeluTanh, values, slope),
-        Function::Silu => sweep(Silu, values, slope),
-        Function::Mish => sweep(Mish, values, slope),
-        Function::HardTanh => sweep(HardTanh, values, slope),
-        Function::Exponential => sweep(Exponential, values, slope),
+        Function::Softplus => task.with(Softplus),
+        Function::Softsign => task.with(Softsign),
+        Function::GeluTanh => task.with(GeluTanh),
+        Function::Silu => task.with(Silu),
+        Function::Mish => task.with(Mish),
+        Function::HardTanh => task.with(HardTanh),
+        Function::Exponential => task.with(Exponential),
     }
+}
+
+/// [`sweep`] of the function that is asked for.
+pub(super) fn activate_at<R: Real>(function: Function, values: &mut [R], slope: Option<&mut [R]>) {
+    with(function, Sweep(values, slope));
 }
 
 /// On entry `values` holds z, on return a = g(z); `slope`, of the same length, gets g′(z) if it is asked for.
@@ -193,7 +211,7 @@ pub(crate) fn scale_by_slope<T: Scalar>(function: Function, z: &[T], delta: &mut
 }
 
 /// Entries up to which a plain loop is done before the instructions are chosen. The bits are the same.
-const SHORT: usize = 32;
+pub(super) const SHORT: usize = 32;
 
 /// a ← a ∘ self.
 struct Multiply<'a, R>(&'a [R]);

@@ -337,17 +337,18 @@ pub(super) fn tanh_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R) {
     (a.with_sign_of(z), rest * (R::TWO - rest))
 }
 
-/// ln(1 + eᶻ) and its derivative σ(z) from e = e^(−|z|).
+/// ln(1 + eᶻ), its derivative σ(z), and σ(−z), from e = e^(−|z|).
 #[inline(always)]
-pub(super) fn softplus_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R) {
+pub(super) fn softplus_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R, R) {
     let positive = if z > R::ZERO { z } else { R::ZERO };
     let value = positive + ln_of_sum::<R, FMA>(R::ONE, e);
-    (value, sigmoids_of_exp::<R, FMA>(z, e).0)
+    let (slope, opposite) = sigmoids_of_exp::<R, FMA>(z, e);
+    (value, slope, opposite)
 }
 
-/// z tanh(ln(1 + eᶻ)) and its derivative from e = e^(−|z|).
+/// z tanh(ln(1 + eᶻ)) with its first and second derivative from e = e^(−|z|).
 #[inline(always)]
-pub(super) fn mish_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R) {
+pub(super) fn mish_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R, R) {
     // t = tanh(ln(1 + eᶻ)) and 1 − t as fractions of one denominator, from e^(−|z|).
     let positive = z >= R::ZERO;
     let n = e * (e + R::TWO);
@@ -359,8 +360,12 @@ pub(super) fn mish_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R) {
     };
     let t = (if positive { R::ONE + twice } else { n }) / under;
     let rest = (if positive { twice * e } else { R::TWO }) / under;
-    let slope = t + z * rest * (R::ONE + t) * sigmoids_of_exp::<R, FMA>(z, e).0;
-    (z * t, slope)
+    let (s, opposite) = sigmoids_of_exp::<R, FMA>(z, e);
+    let slope = t + z * rest * (R::ONE + t) * s;
+    // t′ = (1 − t²) σ, t″ = t′ (σ(−z) − 2 t σ), and (z t)″ = 2 t′ + z t″.
+    let rate = rest * (R::ONE + t) * s;
+    let bend = rate * (R::TWO + z * (opposite - R::TWO * t * s));
+    (z * t, slope, bend)
 }
 
 /// −y ln σ(z) − (1 − y) ln(1 − σ(z)) = max(z, 0) − y z + ln(1 + e^(−|z|)).

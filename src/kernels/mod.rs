@@ -19,10 +19,12 @@ mod level;
 pub(crate) mod parallel;
 mod plain;
 mod product;
+mod products;
 mod row_sums;
 mod share;
 mod softmax;
 pub(crate) mod steps;
+mod tangents;
 mod tile;
 mod tiling;
 #[cfg(target_arch = "x86_64")]
@@ -31,170 +33,21 @@ mod vector;
 
 use crate::scalar::{Scalar, real, sign};
 use nalgebra::{DMatrixView, DMatrixViewMut};
-use product::{Layout, Product};
-use share::multiply;
-use tile::Start;
 
 pub(crate) use cast::{columns, flat, flat_mut};
 pub(crate) use elementwise::{
     Function, activate, add, all_finite, apply, divide, multiply as multiply_by, scale_by_slope,
 };
+pub(crate) use products::{
+    add_linear, add_outer, add_product_transposed, add_transpose_product, affine, outer, room_for,
+    transpose_product,
+};
 pub(crate) use softmax::softmax;
+pub(crate) use tangents::{activate_with_curvature, backward_tangent, tangent};
 
 /// Whether a scalar has fast paths.
 pub(crate) fn is_fast<T: Scalar>() -> bool {
     cast::is::<T, f32>() || cast::is::<T, f64>()
-}
-
-/// Panics unless `theta` has the entries of s × (n + 1), without an overflow that would make other sizes equal to it.
-fn assert_is_theta<T>(theta: &[T], rows: usize, features: usize) {
-    let len = features.checked_add(1);
-    let len = len.and_then(|columns| columns.checked_mul(rows));
-    assert_eq!(len, Some(theta.len()), "{rows} × (1 + {features})");
-}
-
-/// z = b + W x for every example: Z = [b W] [1; X].
-///
-/// `theta` is s × (n + 1) column-major with b in column 0, `x` is n × m, `z` is s × m and is overwritten. `room` is scratch
-/// for packing ([`room_for`]), and may be empty.
-pub(crate) fn affine<T: Scalar>(
-    theta: &[T],
-    x: DMatrixView<'_, T>,
-    mut z: DMatrixViewMut<'_, T>,
-    room: &mut [T],
-) {
-    let ((rows, examples), features) = (z.shape(), x.nrows());
-    assert_eq!(x.ncols(), examples);
-    assert_is_theta(theta, rows, features);
-    let (bias, weights) = theta.split_at(rows);
-    let product = Product {
-        rows,
-        columns: examples,
-        depth: features,
-        layout: Layout::Columns,
-        a: weights.as_ptr(),
-        a_step: rows,
-        b: x.as_ptr(),
-        b_step: 1,
-        b_column: x.strides().1,
-        c: z.as_mut_ptr(),
-        c_step: z.strides().1,
-        transposed: false,
-        start: Start::Column(bias.as_ptr()),
-        room: room.as_mut_ptr(),
-        room_len: room.len(),
-    };
-    // SAFETY: the shapes agree, as asserted; rows lie one after the other in views of this type, and `z` and `room` are borrowed for writing.
-    if !unsafe { multiply(product) } {
-        plain::affine(theta, x, z);
-    }
-}
-
-/// Δ = δ [1; A]ᵀ, the sum over the examples of δ₍ₖ₎ [1, a₍ₖ₎ᵀ].
-///
-/// `delta` is s × m, `a` is n × m, `gradient` is s × (n + 1) column-major and is overwritten.
-pub(crate) fn outer<T: Scalar>(
-    delta: DMatrixView<'_, T>,
-    a: DMatrixView<'_, T>,
-    gradient: &mut [T],
-    room: &mut [T],
-) {
-    let ((rows, examples), features) = (delta.shape(), a.nrows());
-    assert_eq!(a.ncols(), examples);
-    assert_is_theta(gradient, rows, features);
-    if !is_fast::<T>() {
-        return plain::outer(delta, a, gradient);
-    }
-    let (bias, weights) = gradient.split_at_mut(rows);
-    let swapped = swap_outer::<T>(rows, features);
-    let ((left, right), (height, width)) = match swapped {
-        true => ((&a, &delta), (features, rows)),
-        false => ((&delta, &a), (rows, features)),
-    };
-    let product = Product {
-        rows: height,
-        columns: width,
-        depth: examples,
-        layout: Layout::Columns,
-        a: left.as_ptr(),
-        a_step: left.strides().1,
-        b: right.as_ptr(),
-        b_step: right.strides().1,
-        b_column: 1,
-        c: weights.as_mut_ptr(),
-        c_step: rows,
-        // A single row is a column in memory.
-        transposed: swapped && rows > 1,
-        start: Start::Zero,
-        room: room.as_mut_ptr(),
-        room_len: room.len(),
-    };
-    // SAFETY: as in `affine`.
-    if unsafe { multiply(product) } {
-        let sums = row_sums::RowSums::new(&delta, bias);
-        // SAFETY: `bias` has an entry for each row of δ.
-        unsafe { sums.compute() };
-    } else {
-        plain::outer(delta, a, gradient);
-    }
-}
-
-/// Whether to compute Δᵀ = \[1; A] δᵀ instead: if the features fill registers so much better than the units that storing across pays.
-fn swap_outer<T>(rows: usize, features: usize) -> bool {
-    let lanes = level::lanes::<T>();
-    // Registers that are needed for each entry. A single register for a column of C is as slow as two: each entry of B is then
-    // brought to a register for one multiplication alone.
-    let cost = |n: usize| (n.div_ceil(lanes).max(2) * lanes) as f64 / n as f64;
-    rows == 1 || cost(rows) > 1.15 * cost(features)
-}
-
-/// Wᵀ δ for every example: the error that reaches the layer below, without the bias column of Θ = [b W].
-///
-/// `theta` is s × (n + 1) column-major, `delta` is s × m, `below` is n × m and is overwritten.
-pub(crate) fn transpose_product<T: Scalar>(
-    theta: &[T],
-    delta: DMatrixView<'_, T>,
-    mut below: DMatrixViewMut<'_, T>,
-    room: &mut [T],
-) {
-    let ((rows, examples), features) = (delta.shape(), below.nrows());
-    assert_eq!(below.ncols(), examples);
-    assert_is_theta(theta, rows, features);
-    let product = Product {
-        rows: features,
-        columns: examples,
-        depth: rows,
-        layout: Layout::Rows,
-        a: theta[rows..].as_ptr(),
-        a_step: rows,
-        b: delta.as_ptr(),
-        b_step: 1,
-        b_column: delta.strides().1,
-        c: below.as_mut_ptr(),
-        c_step: below.strides().1,
-        transposed: false,
-        start: Start::Zero,
-        room: room.as_mut_ptr(),
-        room_len: room.len(),
-    };
-    // SAFETY: as in `affine`.
-    if !unsafe { multiply(product) } {
-        plain::transpose_product(theta, delta, below);
-    }
-}
-
-/// The scratch that the products of a layer of s units on n inputs make use of for m examples.
-pub(crate) fn room_for<T: Scalar>(units: usize, inputs: usize, examples: usize) -> usize {
-    if !is_fast::<T>() {
-        return 0;
-    }
-    let (height, width) = match swap_outer::<T>(units, inputs) {
-        true => (inputs, units),
-        false => (units, inputs),
-    };
-    product::scratch::<T>(units, examples, inputs)
-        .max(product::scratch::<T>(height, width, examples))
-        .max(product::scratch::<T>(inputs, examples, units))
 }
 
 /// a = g(z), entry by entry.
@@ -312,19 +165,8 @@ pub(crate) fn index_of_max<T: Scalar>(x: &[T]) -> usize {
 }
 
 #[cfg(test)]
-mod products_tests;
-
-#[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Sizes whose product wraps around to the length must not pass.
-    #[test]
-    #[should_panic(expected = "(1 + ")]
-    fn a_length_is_compared_without_an_overflow() {
-        let half = 1_usize << (usize::BITS / 2);
-        assert_is_theta(&vec![(); half], half, half);
-    }
 
     #[test]
     fn sums_are_accurate() {

@@ -86,34 +86,35 @@ pub(crate) fn enter<A: Send>(f: impl FnOnce() -> A + Send) -> A {
 /// Entries of a slice from which on an elementwise loop is shared out.
 const SHARED: usize = 1 << 17;
 
-/// `f` on the slices, cut in two where they are long; an elementwise loop has the same bits wherever it is cut.
-pub(crate) fn elementwise<T: Send + Sync>(
-    x: &mut [T],
-    y: &[T],
-    f: &(impl Fn(&mut [T], &[T]) + Sync),
+/// `f` on slices that are written and slices that are read, all of one length or empty, cut in two where they are long: an elementwise loop
+/// has the same bits wherever it is cut.
+#[inline]
+pub(crate) fn elementwise<T: Send + Sync, const W: usize, const N: usize>(
+    to: [&mut [T]; W],
+    of: [&[T]; N],
+    f: &(impl Fn([&mut [T]; W], [&[T]; N]) + Sync),
 ) {
-    if x.len() < SHARED || y.len() != x.len() || threads() == 1 {
-        return f(x, y);
+    let len = to.first().map_or(0, |to| to.len());
+    match len < SHARED || threads() == 1 {
+        true => f(to, of),
+        false => halves(to, of, f),
     }
-    let half = (x.len() / 2).next_multiple_of(64);
-    let ((x0, x1), (y0, y1)) = (x.split_at_mut(half), y.split_at(half));
-    join(|| elementwise(x0, y0, f), || elementwise(x1, y1, f));
 }
 
-/// As [`elementwise`], with two slices to be written; the second is as long as the first, or empty.
-pub(crate) fn elementwise_pair<T: Send>(
-    x: &mut [T],
-    y: &mut [T],
-    f: &(impl Fn(&mut [T], &mut [T]) + Sync),
+/// [`elementwise`] on both halves at the same time.
+fn halves<T: Send + Sync, const W: usize, const N: usize>(
+    to: [&mut [T]; W],
+    of: [&[T]; N],
+    f: &(impl Fn([&mut [T]; W], [&[T]; N]) + Sync),
 ) {
-    if x.len() < SHARED || threads() == 1 {
-        return f(x, y);
-    }
-    let half = (x.len() / 2).next_multiple_of(64);
-    let (x0, x1) = x.split_at_mut(half);
-    let (y0, y1) = y.split_at_mut(half.min(y.len()));
+    let len = to.first().map_or(0, |to| to.len());
+    let half = (len / 2).next_multiple_of(64);
+    let mut to = to.map(|to| to.split_at_mut(half.min(to.len())));
+    let of = of.map(|of| of.split_at(half.min(of.len())));
+    let first = to.each_mut().map(|to| std::mem::take(&mut to.0));
+    let second = to.map(|to| to.1);
     join(
-        || elementwise_pair(x0, y0, f),
-        || elementwise_pair(x1, y1, f),
+        || elementwise(first, of.map(|of| of.0), f),
+        || elementwise(second, of.map(|of| of.1), f),
     );
 }

@@ -9,13 +9,25 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 ///
 /// `theta` is s × (n + 1) column-major with b in column 0, `x` is n × m, `z` is s × m and is overwritten.
 pub(super) fn affine<T: Scalar>(theta: &[T], x: DMatrixView<'_, T>, mut z: DMatrixViewMut<'_, T>) {
+    let bias = &theta[..z.nrows()];
+    for k in 0..z.ncols() {
+        z.column_mut(k).as_mut_slice().copy_from_slice(bias);
+    }
+    add_linear(theta, x, z);
+}
+
+/// z += W x for every example.
+pub(super) fn add_linear<T: Scalar>(
+    theta: &[T],
+    x: DMatrixView<'_, T>,
+    mut z: DMatrixViewMut<'_, T>,
+) {
     let (rows, features) = (z.nrows(), x.nrows());
     debug_assert_eq!(theta.len(), rows * (features + 1));
-    let (bias, weights) = theta.split_at(rows);
+    let weights = &theta[rows..];
     for k in 0..z.ncols() {
         let mut z_k = z.column_mut(k);
         let z_k = z_k.as_mut_slice();
-        z_k.copy_from_slice(bias);
         let x_k = x.column(k);
         let mut quads = weights.chunks_exact(4 * rows);
         let mut inputs = x_k.as_slice().chunks_exact(4);
@@ -41,9 +53,27 @@ pub(super) fn outer<T: Scalar>(
     a: DMatrixView<'_, T>,
     gradient: &mut [T],
 ) {
-    let (rows, examples) = delta.shape();
-    debug_assert_eq!(gradient.len(), rows * (a.nrows() + 1));
+    debug_assert_eq!(gradient.len(), delta.nrows() * (a.nrows() + 1));
     gradient.fill(T::zero());
+    add_panels::<T, 1>(delta, a, gradient);
+}
+
+/// δ Aᵀ, the sum over the examples of δ₍ₖ₎ a₍ₖ₎ᵀ, added to `weights`, which is s × n column-major.
+pub(super) fn add_outer<T: Scalar>(
+    delta: DMatrixView<'_, T>,
+    a: DMatrixView<'_, T>,
+    weights: &mut [T],
+) {
+    add_panels::<T, 0>(delta, a, weights);
+}
+
+/// δ [1; A]ᵀ added to `sums`, with BIAS columns of ones, 1 or none.
+fn add_panels<T: Scalar, const BIAS: usize>(
+    delta: DMatrixView<'_, T>,
+    a: DMatrixView<'_, T>,
+    sums: &mut [T],
+) {
+    let (rows, examples) = delta.shape();
     let mut start = 0;
     while start < examples {
         let panel = PANEL.min(examples - start);
@@ -51,10 +81,10 @@ pub(super) fn outer<T: Scalar>(
         let mut row = 0;
         while row < rows {
             row += match rows - row {
-                8.. => outer_rows::<T, 8>(row, delta, a, gradient),
-                4.. => outer_rows::<T, 4>(row, delta, a, gradient),
-                2.. => outer_rows::<T, 2>(row, delta, a, gradient),
-                _ => outer_rows::<T, 1>(row, delta, a, gradient),
+                8.. => outer_rows::<T, 8, BIAS>(row, delta, a, sums),
+                4.. => outer_rows::<T, 4, BIAS>(row, delta, a, sums),
+                2.. => outer_rows::<T, 2, BIAS>(row, delta, a, sums),
+                _ => outer_rows::<T, 1, BIAS>(row, delta, a, sums),
             };
         }
         start += panel;
@@ -62,7 +92,7 @@ pub(super) fn outer<T: Scalar>(
 }
 
 /// Adds W rows of δ [1; A]ᵀ from `row` on, each entry summed in a register; returns W.
-fn outer_rows<T: Scalar, const W: usize>(
+fn outer_rows<T: Scalar, const W: usize, const BIAS: usize>(
     row: usize,
     delta: DMatrixView<'_, T>,
     a: DMatrixView<'_, T>,
@@ -76,14 +106,14 @@ fn outer_rows<T: Scalar, const W: usize>(
     };
     for (j, column) in gradient.chunks_exact_mut(rows).enumerate() {
         let mut sums = [T::zero(); W];
-        if j == 0 {
+        if j < BIAS {
             for k in 0..examples {
                 let d = rows_of(k);
                 (0..W).for_each(|i| sums[i] += d[i]);
             }
         } else {
             for k in 0..examples {
-                let (d, x) = (rows_of(k), a[(j - 1, k)]);
+                let (d, x) = (rows_of(k), a[(j - BIAS, k)]);
                 (0..W).for_each(|i| sums[i] += d[i] * x);
             }
         }
@@ -96,8 +126,8 @@ fn outer_rows<T: Scalar, const W: usize>(
 
 /// Wᵀ δ for every example: the error that reaches the layer below, without the bias column of Θ = [b W].
 ///
-/// `theta` is s × (n + 1) column-major, `delta` is s × m, `below` is n × m and is overwritten.
-pub(super) fn transpose_product<T: Scalar>(
+/// `theta` is s × (n + 1) column-major, `delta` is s × m, `below` is n × m and is overwritten, or with ADD added to.
+pub(super) fn transpose_product<T: Scalar, const ADD: bool>(
     theta: &[T],
     delta: DMatrixView<'_, T>,
     mut below: DMatrixViewMut<'_, T>,
@@ -110,7 +140,8 @@ pub(super) fn transpose_product<T: Scalar>(
         let mut below_k = below.column_mut(k);
         let columns = weights.chunks_exact(rows);
         for (b, w) in below_k.as_mut_slice().iter_mut().zip(columns) {
-            *b = dot(w, delta_k.as_slice());
+            let sum = dot(w, delta_k.as_slice());
+            *b = if ADD { *b + sum } else { sum };
         }
     }
 }

@@ -1,9 +1,7 @@
 //! The products against the plain loops, at every level, at awkward sizes, on strided columns, with room and without.
 
-use super::level::{Level, at_every_level};
-use super::product::{Layout, Product};
-use super::tile::Start;
-use super::vector::{Fast, Lanes, Operation};
+use super::super::level::{Level, at_every_level};
+use super::super::vector::{Fast, Lanes, Operation};
 use super::*;
 use crate::scalar::{real, to_f64};
 use nalgebra::DMatrix;
@@ -68,7 +66,7 @@ fn products<T: Scalar>(level: Level, (s, n, m): (usize, usize, usize), with_room
 
     let (mut found, mut expected) = (around(n), around(n));
     transpose_product(theta.as_slice(), delta, found.rows_mut(1, n), &mut room);
-    plain::transpose_product(theta.as_slice(), delta, expected.rows_mut(1, n));
+    plain::transpose_product::<T, false>(theta.as_slice(), delta, expected.rows_mut(1, n));
     untouched(&found, n);
     let (found, expected) = (found.rows(1, n), expected.rows(1, n));
     close(
@@ -77,6 +75,34 @@ fn products<T: Scalar>(level: Level, (s, n, m): (usize, usize, usize), with_room
         s,
         what,
     );
+    adding_products((s, n, m), (theta.as_slice(), x, delta), &mut room, what);
+}
+
+/// The products that add to their results.
+fn adding_products<T: Scalar>(
+    (s, n, m): (usize, usize, usize),
+    (theta, x, delta): (&[T], DMatrixView<'_, T>, DMatrixView<'_, T>),
+    room: &mut [T],
+    what: &str,
+) {
+    let present = entries::<T>(s, m, 4);
+    let (mut found, mut expected) = (present.clone(), present);
+    add_linear(theta, x, found.as_view_mut(), room);
+    plain::add_linear(theta, x, expected.as_view_mut());
+    close(found.as_slice(), expected.as_slice(), n + 1, what);
+
+    let present = entries::<T>(s, n + 1, 5);
+    let (mut found, mut expected) = (present.clone(), present);
+    add_outer(delta, x, found.as_mut_slice(), room);
+    plain::add_outer(delta, x, &mut expected.as_mut_slice()[s..]);
+    close(found.as_slice(), expected.as_slice(), m + 1, what);
+
+    let present = entries::<T>(n, m, 6);
+    let (mut found, mut expected) = (present.clone(), present);
+    add_transpose_product(theta, delta, found.as_view_mut(), room);
+    let expected_view = expected.as_view_mut();
+    plain::transpose_product::<T, true>(theta, delta, expected_view);
+    close(found.as_slice(), expected.as_slice(), s + 1, what);
 }
 
 fn every_way(sizes: (usize, usize, usize)) {
@@ -137,7 +163,7 @@ fn a_gradient_of_a_million_examples_is_accurate() {
 fn products_in_arrays_are_those_in_registers() {
     fn check<T: Fast, const N: usize>((rows, columns, depth): (usize, usize, usize), layout: Layout)
     where
-        Lanes<T, N>: super::vector::Vector<Scalar = T>,
+        Lanes<T, N>: crate::kernels::vector::Vector<Scalar = T>,
     {
         let (a, b) = (
             entries::<T>(rows, depth, 4),
@@ -182,4 +208,12 @@ fn products_in_arrays_are_those_in_registers() {
             }
         }
     }
+}
+
+/// Sizes whose product wraps around to the length must not pass.
+#[test]
+#[should_panic(expected = "(1 + ")]
+fn a_length_is_compared_without_an_overflow() {
+    let half = 1_usize << (usize::BITS / 2);
+    assert_is_theta(&vec![(); half], half, half);
 }
