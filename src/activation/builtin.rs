@@ -3,19 +3,18 @@
 use super::Activation;
 use crate::cost::Link;
 use crate::error::Error;
-use crate::kernels::{self, Function, flat, flat_mut, index_of_max, map, scale_by};
-use crate::scalar::{
-    SATURATED, Scalar, normal_cdf, normal_pdf, real, sigmoid, sigmoid_derivative, softplus, tanh,
-};
+use crate::kernels::{self, Function, flat, flat_mut, map, scale_by};
+use crate::scalar::{SATURATED, Scalar, normal_cdf, real, sigmoid, softplus, tanh};
+use crate::softmax;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// λ and α of the SELU paper.
-const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
-const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+pub(super) const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+pub(super) const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 
 /// √(2/π) and the cubic coefficient of the tanh form of GELU.
-const GELU_SCALE: f64 = 0.797_884_560_802_865_4;
-const GELU_CUBIC: f64 = 0.044_715;
+pub(super) const GELU_SCALE: f64 = 0.797_884_560_802_865_4;
+pub(super) const GELU_CUBIC: f64 = 0.044_715;
 
 /// The built-in activations; the [module documentation](super) has the table of their formulas.
 ///
@@ -181,7 +180,7 @@ impl<T: Scalar> Activation<T> for AnyActivation {
             }),
             Self::Sine => map(z, a, T::sin),
             Self::Exponential => map(z, a, T::exp),
-            Self::Softmax => softmax(z, a),
+            Self::Softmax => softmax::softmax(z, a),
         }
     }
 
@@ -198,56 +197,10 @@ impl<T: Scalar> Activation<T> for AnyActivation {
         {
             return;
         }
-        let (zero, one) = (T::zero(), T::one());
         match *self {
             Self::Identity => {}
-            Self::Sigmoid => scale_by(z, a, delta, |z, _| sigmoid_derivative(z)),
-            // 1 − tanh² z = 4 σ′(2z).
-            Self::Tanh => scale_by(z, a, delta, |z, _| {
-                real::<T>(4.0) * sigmoid_derivative(z + z)
-            }),
-            Self::Relu => scale_by(z, a, delta, |z, _| step(z, one, zero)),
-            Self::LeakyRelu { slope } => {
-                let slope = real(slope);
-                scale_by(z, a, delta, |z, _| step(z, one, slope));
-            }
-            Self::Elu { alpha } => elu_backward(z, a, delta, one, real(alpha)),
-            Self::Selu => {
-                elu_backward(z, a, delta, real(SELU_SCALE), real(SELU_SCALE * SELU_ALPHA));
-            }
-            Self::Softplus => scale_by(z, a, delta, |z, _| sigmoid(z)),
-            Self::Softsign => scale_by(z, a, delta, |z, _| {
-                let d = one / (one + z.abs());
-                d * d
-            }),
-            Self::Gelu => scale_by(z, a, delta, |z, _| normal_cdf(z) + z * normal_pdf(z)),
-            Self::GeluTanh => scale_by(z, a, delta, |z, _| {
-                let u = gelu_tanh_argument(z);
-                let (p, pq) = (sigmoid(u), sigmoid_derivative(u));
-                if pq == zero {
-                    // Saturated: the second term is 0, although u′ may overflow.
-                    return p;
-                }
-                let slope = one + real::<T>(3.0 * GELU_CUBIC) * z * z;
-                p + pq * real::<T>(2.0 * GELU_SCALE) * slope * z
-            }),
-            Self::Silu => scale_by(z, a, delta, |z, _| sigmoid(z) * (one + z * sigmoid(-z))),
-            Self::Mish => scale_by(z, a, delta, |z, _| {
-                let (t, one_minus_t) = tanh_softplus(z);
-                t + z * one_minus_t * (one + t) * sigmoid(z)
-            }),
-            Self::HardTanh => scale_by(z, a, delta, |z, _| {
-                if z > -one && z < one {
-                    one
-                } else if z <= -one || z >= one {
-                    zero
-                } else {
-                    z
-                }
-            }),
-            Self::Sine => scale_by(z, a, delta, |z, _| z.cos()),
-            Self::Exponential => scale_by(z, a, delta, |_, a| a),
-            Self::Softmax => softmax_backward(a, delta),
+            Self::Softmax => softmax::times_jacobian(a, delta),
+            g => scale_by(z, a, delta, |z, a| g.first_derivative(z, a)),
         }
     }
 
@@ -288,17 +241,49 @@ impl<T: Scalar> Activation<T> for AnyActivation {
             other => format!("{other:?}"),
         }
     }
-}
 
-/// `positive` for z > 0, `other` for z ≤ 0, and NaN for NaN.
-#[inline]
-fn step<T: Scalar>(z: T, positive: T, other: T) -> T {
-    if z > T::zero() {
-        positive
-    } else if z <= T::zero() {
-        other
-    } else {
-        z
+    fn forward_tangent(
+        &self,
+        z: DMatrixView<'_, T>,
+        a: DMatrixView<'_, T>,
+        z_tangent: DMatrixView<'_, T>,
+        mut a_tangent: DMatrixViewMut<'_, T>,
+    ) -> Result<(), Error> {
+        // ∂a/∂z is symmetric: diagonal, but for softmax, and symmetric there too.
+        a_tangent.copy_from(&z_tangent);
+        self.backward(z, a, a_tangent);
+        Ok(())
+    }
+
+    fn backward_tangent(
+        &self,
+        z: DMatrixView<'_, T>,
+        a: DMatrixView<'_, T>,
+        z_tangent: DMatrixView<'_, T>,
+        delta: DMatrixViewMut<'_, T>,
+        mut delta_tangent: DMatrixViewMut<'_, T>,
+    ) -> Result<(), Error> {
+        assert_eq!((z.shape(), a.shape()), (delta.shape(), delta.shape()));
+        let shapes = (z_tangent.shape(), delta_tangent.shape());
+        assert_eq!(shapes, (delta.shape(), delta.shape()));
+        if *self == Self::Softmax {
+            softmax::times_jacobian_tangent(a, z_tangent, delta, delta_tangent);
+            return Ok(());
+        }
+        self.backward(z, a, delta_tangent.as_view_mut());
+        if !self.is_piecewise_linear() {
+            for k in 0..z.ncols() {
+                let (z_k, moved_k, delta_k) = (z.column(k), z_tangent.column(k), delta.column(k));
+                let factors = moved_k.as_slice().iter().zip(delta_k.as_slice());
+                let factors = z_k.as_slice().iter().zip(factors);
+                let mut out_k = delta_tangent.column_mut(k);
+                for (out, (&z, (&moved, &d))) in out_k.as_mut_slice().iter_mut().zip(factors) {
+                    *out += self.second_derivative(z) * moved * d;
+                }
+            }
+        }
+        self.backward(z, a, delta);
+        Ok(())
     }
 }
 
@@ -307,24 +292,9 @@ fn elu<T: Scalar>(z: DMatrixView<'_, T>, a: DMatrixViewMut<'_, T>, p: T, q: T) {
     map(z, a, |z| if z > T::zero() { p * z } else { q * z.exp_m1() });
 }
 
-fn elu_backward<T: Scalar>(
-    z: DMatrixView<'_, T>,
-    a: DMatrixView<'_, T>,
-    delta: DMatrixViewMut<'_, T>,
-    p: T,
-    q: T,
-) {
-    scale_by(
-        z,
-        a,
-        delta,
-        |z, _| if z > T::zero() { p } else { q * z.exp() },
-    );
-}
-
 /// 2u = 2√(2/π)(z + 0.044715 z³), so that ½(1 + tanh u) = σ(2u).
 #[inline]
-fn gelu_tanh_argument<T: Scalar>(z: T) -> T {
+pub(super) fn gelu_tanh_argument<T: Scalar>(z: T) -> T {
     if z.abs() > real(SATURATED) {
         // σ is 0 or 1 here, and has been for long.
         return if z > T::zero() { real(1e4) } else { real(-1e4) };
@@ -334,7 +304,7 @@ fn gelu_tanh_argument<T: Scalar>(z: T) -> T {
 
 /// t = tanh(ln(1 + eᶻ)) and 1 − t, from the exponential of −|z|.
 #[inline]
-fn tanh_softplus<T: Scalar>(z: T) -> (T, T) {
+pub(super) fn tanh_softplus<T: Scalar>(z: T) -> (T, T) {
     let one = T::one();
     let two = one + one;
     if z >= T::zero() {
@@ -345,45 +315,5 @@ fn tanh_softplus<T: Scalar>(z: T) -> (T, T) {
         let e = z.exp();
         let n = e * (e + two);
         (n / (n + two), two / (n + two))
-    }
-}
-
-/// Shifted by the largest z of the example, so that no exponential overflows.
-fn softmax<T: Scalar>(z: DMatrixView<'_, T>, mut a: DMatrixViewMut<'_, T>) {
-    if z.is_empty() {
-        return;
-    }
-    for k in 0..z.ncols() {
-        let (z_k, mut a_k) = (z.column(k), a.column_mut(k));
-        let (z_k, a_k) = (z_k.as_slice(), a_k.as_mut_slice());
-        let shift = z_k[index_of_max(z_k)];
-        let mut total = T::zero();
-        for (a, &z) in a_k.iter_mut().zip(z_k) {
-            *a = (z - shift).exp();
-            total += *a;
-        }
-        for a in a_k {
-            *a /= total;
-        }
-    }
-}
-
-/// δ ← a ∘ (δ − aᵀδ), all relative to the δ of the largest a, so that its own entry does not cancel where a is near 1.
-fn softmax_backward<T: Scalar>(a: DMatrixView<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
-    if a.is_empty() {
-        return;
-    }
-    for k in 0..a.ncols() {
-        let (a_k, mut delta_k) = (a.column(k), delta.column_mut(k));
-        let (a_k, delta_k) = (a_k.as_slice(), delta_k.as_mut_slice());
-        let shift = delta_k[index_of_max(a_k)];
-        let mut mean = T::zero();
-        for (d, &a) in delta_k.iter_mut().zip(a_k) {
-            *d -= shift;
-            mean += a * *d;
-        }
-        for (d, &a) in delta_k.iter_mut().zip(a_k) {
-            *d = a * (*d - mean);
-        }
     }
 }

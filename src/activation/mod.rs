@@ -1,36 +1,37 @@
 //! Activations g, with a = g(z): the trait, and the built-in ones in one table.
 //!
-//! Writing σ(z) = 1/(1 + e⁻ᶻ), Φ and φ for the distribution and the density of the standard normal, and s(z) = ln(1 + eᶻ):
+//! Writing σ(z) = 1/(1 + e⁻ᶻ), σ′(z) = σ(z) σ(−z), Φ and φ for the distribution and the density of the standard normal, and s(z) = ln(1 + eᶻ):
 //!
-//! | [`AnyActivation`] | g(z) | g′(z) | range | canonical cost |
-//! |---|---|---|---|---|
-//! | [`Identity`] | z | 1 | ℝ | [`SquaredError`], [`Huber`], [`LogCosh`] |
-//! | [`Sigmoid`] | σ(z) | a (1 − a) | (0, 1) | [`CrossEntropy`] |
-//! | [`Tanh`] | tanh z | 1 − a² | (−1, 1) | – |
-//! | [`Relu`] | max(z, 0) | 1 if z > 0, else 0 | \[0, ∞) | – |
-//! | [`LeakyRelu`] | z if z > 0, else slope · z | 1 if z > 0, else slope | ℝ | – |
-//! | [`Elu`] | z if z > 0, else α (eᶻ − 1) | 1 if z > 0, else α eᶻ | (−α, ∞) | – |
-//! | [`Selu`] | λ z if z > 0, else λ α (eᶻ − 1) | λ if z > 0, else λ α eᶻ | (−λα, ∞) | – |
-//! | [`Softplus`] | s(z) | σ(z) | (0, ∞) | – |
-//! | [`Softsign`] | z / (1 + \|z\|) | 1 / (1 + \|z\|)² | (−1, 1) | – |
-//! | [`Gelu`] | z Φ(z) | Φ(z) + z φ(z) | \[−0.17, ∞) | – |
-//! | [`GeluTanh`] | z σ(2u), u = √(2/π) (z + 0.044715 z³) | σ(2u) + 2z σ(2u) (1 − σ(2u)) u′ | \[−0.171, ∞) | – |
-//! | [`Silu`] | z σ(z) | σ(z) (1 + z (1 − σ(z))) | \[−0.28, ∞) | – |
-//! | [`Mish`] | z t, t = tanh s(z) | t + z (1 − t²) σ(z) | \[−0.31, ∞) | – |
-//! | [`HardTanh`] | min(max(z, −1), 1) | 1 if \|z\| < 1, else 0 | \[−1, 1] | – |
-//! | [`Sine`] | sin z | cos z | \[−1, 1] | – |
-//! | [`Exponential`] | eᶻ | a | (0, ∞) | [`Poisson`] |
-//! | [`Softmax`] | eᶻ / Σⱼ e^(zⱼ), over the units of an example | ∂aᵢ/∂zⱼ = aᵢ ([i = j] − aⱼ) | (0, 1), Σ = 1 | [`CategoricalCrossEntropy`] |
+//! | [`AnyActivation`] | g(z) | g′(z) | g″(z) | range | canonical cost |
+//! |---|---|---|---|---|---|
+//! | [`Identity`] | z | 1 | 0 | ℝ | [`SquaredError`], [`Huber`], [`LogCosh`] |
+//! | [`Sigmoid`] | σ(z) | a (1 − a) | −g′ tanh(z/2) | (0, 1) | [`CrossEntropy`] |
+//! | [`Tanh`] | tanh z | 1 − a² | −2 a g′ | (−1, 1) | – |
+//! | [`Relu`] | max(z, 0) | 1 if z > 0, else 0 | 0 | \[0, ∞) | – |
+//! | [`LeakyRelu`] | z if z > 0, else slope · z | 1 if z > 0, else slope | 0 | ℝ | – |
+//! | [`Elu`] | z if z > 0, else α (eᶻ − 1) | 1 if z > 0, else α eᶻ | 0 if z > 0, else α eᶻ | (−α, ∞) | – |
+//! | [`Selu`] | λ z if z > 0, else λ α (eᶻ − 1) | λ if z > 0, else λ α eᶻ | 0 if z > 0, else λ α eᶻ | (−λα, ∞) | – |
+//! | [`Softplus`] | s(z) | σ(z) | σ(z) σ(−z) | (0, ∞) | – |
+//! | [`Softsign`] | z / (1 + \|z\|) | 1 / (1 + \|z\|)² | −2 sign(z) / (1 + \|z\|)³, 0 at 0 | (−1, 1) | – |
+//! | [`Gelu`] | z Φ(z) | Φ(z) + z φ(z) | φ(z) (2 − z²) | \[−0.17, ∞) | – |
+//! | [`GeluTanh`] | z σ(2u), u = √(2/π) (z + 0.044715 z³) | σ(2u) + 2z σ(2u) (1 − σ(2u)) u′ | σ′(2u) (4u′ + 2z u″ − 4z u′² tanh u) | \[−0.171, ∞) | – |
+//! | [`Silu`] | z σ(z) | σ(z) (1 + z (1 − σ(z))) | σ′(z) (2 − z tanh(z/2)) | \[−0.28, ∞) | – |
+//! | [`Mish`] | z t, t = tanh s(z) | t + z (1 − t²) σ(z) | (1 − t²) σ(z) (2 + z (σ(−z) − 2 t σ(z))) | \[−0.31, ∞) | – |
+//! | [`HardTanh`] | min(max(z, −1), 1) | 1 if \|z\| < 1, else 0 | 0 | \[−1, 1] | – |
+//! | [`Sine`] | sin z | cos z | −sin z | \[−1, 1] | – |
+//! | [`Exponential`] | eᶻ | a | a | (0, ∞) | [`Poisson`] |
+//! | [`Softmax`] | eᶻ / Σⱼ e^(zⱼ), over the units of an example | ∂aᵢ/∂zⱼ = aᵢ ([i = j] − aⱼ) | ∂²aᵢ/∂zⱼ∂zₖ = aᵢ ([i = j] − aⱼ) ([i = k] − aₖ) − aᵢ aⱼ ([j = k] − aₖ) | (0, 1), Σ = 1 | [`CategoricalCrossEntropy`] |
 //!
 //! The constants of [`Selu`] are λ = 1.0507009873554805 and α = 1.6732632423543772. At a kink the derivative is the
 //! one from the left ([`Relu`]: 0, [`LeakyRelu`]: the slope, [`Elu`]: α), and at z = ±1 that of [`HardTanh`] is 0, as
-//! in PyTorch. All are computed so that nothing overflows or cancels on the way (a (1 − a) from z, where 1 − a would have
+//! in PyTorch; g″ is the one from the left too, where the table does not say otherwise. All are computed so that nothing overflows or cancels on the way (a (1 − a) from z, where 1 − a would have
 //! rounded to 0): at z = ±800 values and derivatives are right, only [`Exponential`] overflows, as it must. A NaN comes out as NaN.
 //!
 //! Sources: ELU doi:10.48550/arXiv.1511.07289, SELU arXiv.1706.02515, GELU arXiv.1606.08415, SiLU
 //! arXiv.1702.03118, Mish arXiv.1908.08681; the rest are older than their names.
 //!
 //! # An activation of your own
+//! With the feature `num-dual` its value alone is enough (`from_fn`). Written out, for every scalar:
 //! ```
 //! use backprop::gradient_check::GradientCheck;
 //! use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
@@ -77,6 +78,9 @@
 //! [`Poisson`]: crate::cost::Poisson
 
 mod builtin;
+mod derivatives;
+#[cfg(feature = "num-dual")]
+mod from_fn;
 
 use crate::cost::Link;
 use crate::error::{Error, short_name, unsupported};
@@ -91,6 +95,8 @@ pub use builtin::AnyActivation::{
     Silu, Sine, Softmax, Softplus, Softsign, Tanh,
 };
 pub(crate) use builtin::Slope;
+#[cfg(feature = "num-dual")]
+pub use from_fn::{FromFn, from_fn};
 
 /// A differentiable function a = g(z) of the units of one example, applied to every example.
 ///
@@ -148,6 +154,8 @@ pub trait Activation<T: Scalar>: Debug + Send + Sync {
     }
 
     /// The derivative of [`backward`](Self::backward) along (ż, δ̇): δ̇ ← (∂a/∂z)ᵀ δ̇ + (d(∂a/∂z)ᵀ/dt) δ, and δ ← (∂a/∂z)ᵀ δ.
+    ///
+    /// Derivation: [(30)](crate::derivation#backward-tangent).
     ///
     /// # Errors
     /// [`Error::Unsupported`] unless the implementation provides it.

@@ -177,6 +177,20 @@ impl<T: Scalar> Cost<T> for AnyCost {
             _ => Ok(()),
         }
     }
+
+    fn is_log_likelihood(&self) -> bool {
+        !matches!(self, Self::Huber { .. } | Self::LogCosh)
+    }
+
+    fn delta_tangent(
+        &self,
+        at: Outputs<'_, T>,
+        tangent: DMatrixView<'_, T>,
+        delta_tangent: DMatrixViewMut<'_, T>,
+    ) -> Result<(), Error> {
+        self.write_delta_tangent(at, tangent, delta_tangent);
+        Ok(())
+    }
 }
 
 /// The canonical pairs and the squared error by vectorised loops; false where there is none, and nothing is written then.

@@ -2,16 +2,16 @@
 //!
 //! The cost of one example, with a = a⁽ᴸ⁾ the network's outputs, y the targets, d = a − y, and sums over the K output units:
 //!
-//! | [`AnyCost`] | cost of an example | ∂cost/∂a | targets | outputs | canonical activation | δ⁽ᴸ⁾ = ∂cost/∂z there |
-//! |---|---|---|---|---|---|---|
-//! | [`CrossEntropy`] | −Σ \[y ln a + (1 − y) ln(1 − a)] | (1 − y)/(1 − a) − y/a | \[0, 1] | \[0, 1] | sigmoid | a − y |
-//! | [`CategoricalCrossEntropy`] | −Σ y ln a | −y/a | \[0, ∞) | \[0, ∞) | softmax | a Σy − y |
-//! | [`SquaredError`] | ½ Σ d² | d | ℝ | ℝ | identity | a − y |
-//! | [`Huber`] | Σ ½d² if \|d\| ≤ δ, else δ(\|d\| − ½δ) | d, clipped to ±δ | ℝ | ℝ | identity | the same |
-//! | [`LogCosh`] | Σ ln cosh d | tanh d | ℝ | ℝ | identity | tanh d |
-//! | [`Poisson`] | Σ a − y ln a (without ln y!) | 1 − y/a | \[0, ∞) | \[0, ∞) | exponential | a − y |
+//! | [`AnyCost`] | cost of an example | ∂cost/∂a | ∂²cost/∂a² | targets | outputs | canonical activation | δ⁽ᴸ⁾ = ∂cost/∂z there | ∂²cost/∂z² there |
+//! |---|---|---|---|---|---|---|---|---|
+//! | [`CrossEntropy`] | −Σ \[y ln a + (1 − y) ln(1 − a)] | (1 − y)/(1 − a) − y/a | y/a² + (1 − y)/(1 − a)² | \[0, 1] | \[0, 1] | sigmoid | a − y | a (1 − a) |
+//! | [`CategoricalCrossEntropy`] | −Σ y ln a | −y/a | y/a² | \[0, ∞) | \[0, ∞) | softmax | a Σy − y | ∂²cost/∂zᵢ∂zⱼ = aᵢ ([i = j] − aⱼ) Σy |
+//! | [`SquaredError`] | ½ Σ d² | d | 1 | ℝ | ℝ | identity | a − y | 1 |
+//! | [`Huber`] | Σ ½d² if \|d\| ≤ δ, else δ(\|d\| − ½δ) | d, clipped to ±δ | 1 if \|d\| ≤ δ, else 0 | ℝ | ℝ | identity | the same | the same |
+//! | [`LogCosh`] | Σ ln cosh d | tanh d | 1 − tanh² d | ℝ | ℝ | identity | tanh d | 1 − tanh² d |
+//! | [`Poisson`] | Σ a − y ln a (without ln y!) | 1 − y/a | y/a² | \[0, ∞) | \[0, ∞) | exponential | a − y | a |
 //!
-//! Where y = 0 a term y ln a is 0, and so is its derivative: an example whose targets are all 0 costs nothing by the categorical cross-entropy. An output on the edge of its interval is accepted where
+//! Where y = 0 a term y ln a is 0, and so are its derivatives: an example whose targets are all 0 costs nothing by the categorical cross-entropy. An output on the edge of its interval is accepted where
 //! the cost is finite there (a = 0 with y = 0), else it is an [`Error::Output`], never clamped.
 //!
 //! **Canonical pairs.** With its canonical activation a cost is computed from z, not from a: ln(1 + e^(−|z|)) and
@@ -51,6 +51,7 @@
 //! ```
 
 mod builtin;
+mod tangent;
 
 use crate::error::{Error, unsupported};
 use crate::scalar::Scalar;
@@ -158,6 +159,22 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether the cost of an example is −ln p(y | a) + terms free of a, linear in y where a has a part in it, with E\[y] = a.
+    ///
+    /// Then the Fisher information of the outputs is ∂²cost/∂a² at y = a: 1/(a (1 − a)) for a unit of [`CrossEntropy`], 1/a for one of [`CategoricalCrossEntropy`] (with Σy = 1)
+    /// and of [`Poisson`], 1 for one of [`SquaredError`] (of unit variance).
+    ///
+    /// # Example
+    /// ```
+    /// use backprop::cost::{Cost, Huber, Poisson};
+    ///
+    /// assert!(Cost::<f64>::is_log_likelihood(&Poisson));
+    /// assert!(!Cost::<f64>::is_log_likelihood(&Huber { delta: 1.0 }));
+    /// ```
+    fn is_log_likelihood(&self) -> bool {
+        false
+    }
+
     /// The derivative of [`delta`](Self::delta) along the direction `tangent` of z (if `at.z` is present) or of a.
     ///
     /// # Errors
@@ -197,6 +214,10 @@ impl<T: Scalar, C: Cost<T> + ?Sized> Cost<T> for Box<C> {
 
     fn validate(&self) -> Result<(), Error> {
         (**self).validate()
+    }
+
+    fn is_log_likelihood(&self) -> bool {
+        (**self).is_log_likelihood()
     }
 
     fn delta_tangent(
