@@ -205,6 +205,30 @@ impl Penalty {
         omega
     }
 
+    /// Adds λ₂ v to the penalised entries of `product`: what Ω adds to a product with its second derivatives. λ₁ |Θ| has none but at its kink.
+    pub(crate) fn add_curvature<T: Scalar>(&self, layout: &Layout, v: &[T], product: &mut [T]) {
+        for (place, Strength { l2, .. }) in self.strengths(layout) {
+            if l2 != 0.0 {
+                let l2: T = real(l2);
+                let entries = product[place.penalised()].iter_mut();
+                entries
+                    .zip(&v[place.penalised()])
+                    .for_each(|(p, &v)| *p += l2 * v);
+            }
+        }
+    }
+
+    /// Adds the same to the diagonal of a matrix of P × P.
+    pub(crate) fn add_curvature_matrix<T: Scalar>(&self, layout: &Layout, matrix: &mut [T]) {
+        let p = layout.parameters();
+        for (place, Strength { l2, .. }) in self.strengths(layout) {
+            if l2 != 0.0 {
+                let l2: T = real(l2);
+                place.penalised().for_each(|i| matrix[i * p + i] += l2);
+            }
+        }
+    }
+
     /// Every block with its strength.
     fn strengths<'a>(
         &'a self,

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::kernels::parallel;
-use crate::layer::Layer;
+use crate::layer::{Keep, Layer};
 use crate::layout::{Layout, resize};
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
@@ -37,6 +37,8 @@ use std::sync::Arc;
 pub struct Workspace<T: Scalar> {
     /// The buffers of as many parts of a batch as are computed at the same time.
     pub(crate) parts: Vec<Part<T>>,
+    /// Σ over the examples of each part, where there are several, or scratch of a part.
+    pub(crate) sums: Vec<Vec<T>>,
     /// Whether the last pass was in one part, so that `parts[0]` holds all of it.
     pub(crate) whole: bool,
     /// a of the last layer for all parts, and its number of rows.
@@ -46,6 +48,8 @@ pub struct Workspace<T: Scalar> {
     pub(crate) values: Vec<T>,
     /// Σ over a batch of the gradient, before it is added to an accumulator.
     pub(crate) gradient: Vec<T>,
+    /// Weights of the examples that a call makes up.
+    pub(crate) weights: Vec<f64>,
     pub(crate) training: Option<u64>,
     /// What the buffers are fitted to, so that the next pass of the same kind need not ask.
     fitted: Option<Fitted>,
@@ -61,14 +65,22 @@ struct Fitted {
 }
 
 /// What a pass computes beside the outputs, and so needs room for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wants {
     /// The cost of each example.
     pub(crate) values: bool,
-    /// Δ.
-    pub(crate) gradient: bool,
+    /// Scalars that are summed over the examples of a part: Δ, or P for each direction.
+    pub(crate) sums: usize,
+    /// Whether these are scratch of each part, not a result.
+    pub(crate) scratch: bool,
     /// δ of each layer: for Δ, or for the inputs.
     pub(crate) backward: bool,
+    /// What hidden layers keep for it.
+    pub(crate) keep: Option<Keep>,
+    /// Derivatives along a direction.
+    pub(crate) tangents: bool,
+    /// Passes of one example at a time in the same buffers.
+    pub(crate) single: bool,
 }
 
 /// The buffers of one part of a batch.
@@ -77,19 +89,42 @@ pub(crate) struct Part<T> {
     pub(crate) layers: Vec<Buffers<T>>,
     /// δ of the current layer and of the one below, in turns.
     pub(crate) deltas: [Vec<T>; 2],
+    /// The derivatives of both along a direction.
+    pub(crate) tangents: Vec<Buffers<T>>,
+    pub(crate) delta_tangents: [Vec<T>; 2],
     pub(crate) scratch: Vec<T>,
-    /// Δ of this part, where there are several.
-    pub(crate) gradient: Vec<T>,
 }
 
 /// The buffers of one layer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Buffers<T> {
     pub(crate) output: Vec<T>,
     pub(crate) cache: Vec<T>,
     /// The layer's own part of the scratch: with more, the threads of another layer could decide how its products are computed.
     pub(crate) scratch: usize,
     rows: usize,
+}
+
+impl<T: Scalar> Buffers<T> {
+    fn new() -> Self {
+        Self {
+            output: Vec::new(),
+            cache: Vec::new(),
+            scratch: 0,
+            rows: 1,
+        }
+    }
+
+    /// The output for the first m examples.
+    pub(crate) fn view(&self, m: usize) -> DMatrixView<'_, T> {
+        DMatrixView::from_slice(&self.output[..self.rows * m], self.rows, m)
+    }
+
+    /// The z of a layer that keeps it.
+    pub(crate) fn cache_view(&self, m: usize) -> Option<DMatrixView<'_, T>> {
+        let z = self.cache.get(..self.rows * m)?;
+        Some(DMatrixView::from_slice(z, self.rows, m))
+    }
 }
 
 impl<T: Scalar> Default for Workspace<T> {
@@ -104,11 +139,13 @@ impl<T: Scalar> Workspace<T> {
     pub fn new() -> Self {
         Self {
             parts: Vec::new(),
+            sums: Vec::new(),
             whole: true,
             outputs: Vec::new(),
             rows: 1,
             values: Vec::new(),
             gradient: Vec::new(),
+            weights: Vec::new(),
             training: None,
             fitted: None,
         }
@@ -130,9 +167,16 @@ impl<T: Scalar> Workspace<T> {
                 layer.cache.fill(value);
             }
             part.deltas.iter_mut().for_each(|delta| delta.fill(value));
+            for layer in &mut part.tangents {
+                layer.output.fill(value);
+                layer.cache.fill(value);
+            }
+            for delta in &mut part.delta_tangents {
+                delta.fill(value);
+            }
             part.scratch.fill(value);
-            part.gradient.fill(value);
         }
+        self.sums.iter_mut().for_each(|sums| sums.fill(value));
         self.outputs.fill(value);
         self.values.fill(value);
         self.gradient.fill(value);
@@ -200,19 +244,27 @@ impl<T: Scalar> Workspace<T> {
         if self.parts.len() < parts {
             self.parts.resize_with(parts, Part::new);
         }
+        if self.sums.len() < parts {
+            self.sums.resize_with(parts, Vec::new);
+        }
         // The last part may have fewer examples.
         let last = match examples % size.max(1) {
             0 => size,
             last => last,
         };
         for part in &mut self.parts[..parts] {
-            part.fit(layout, layers, (size, last), wants.backward)?;
-            if wants.backward {
-                part.fit_deltas(layout, size)?;
+            part.fit(layout, layers, (size, last), wants)?;
+            if wants.tangents {
+                part.fit_tangents(layout, layers, (size, last), wants)?;
             }
-            if wants.gradient && !self.whole {
-                let shape = (layout.parameters(), 1);
-                resize(&mut part.gradient, "Δ", shape, T::zero())?;
+            if wants.backward {
+                fit_deltas(&mut part.deltas, layout, size)?;
+            }
+        }
+        if wants.sums > 0 && (wants.scratch || !self.whole) {
+            let shape = (wants.sums, 1);
+            for sums in &mut self.sums[..parts] {
+                resize(sums, "Δ", shape, T::zero())?;
             }
         }
         if !self.whole {
@@ -238,48 +290,99 @@ impl<T: Scalar> Part<T> {
         Self {
             layers: Vec::new(),
             deltas: [Vec::new(), Vec::new()],
+            tangents: Vec::new(),
+            delta_tangents: [Vec::new(), Vec::new()],
             scratch: Vec::new(),
-            gradient: Vec::new(),
         }
     }
 
-    /// Fits the buffers of a forward pass; if `backward`, the caches for what the fused kernels keep.
+    /// Fits the buffers of a forward pass.
     fn fit<L: Layer<T>>(
         &mut self,
         layout: &Layout,
         layers: &[L],
-        (examples, last): (usize, usize),
-        backward: bool,
+        sizes: (usize, usize),
+        wants: Wants,
     ) -> Result<(), Error> {
-        let hidden = layers.len() - 1;
-        self.layers.resize_with(layers.len(), || Buffers {
-            output: Vec::new(),
-            cache: Vec::new(),
-            scratch: 0,
-            rows: 1,
-        });
+        self.layers.resize_with(layers.len(), Buffers::new);
         let mut scratch = 0;
         for (l, (buffers, layer)) in self.layers.iter_mut().zip(layers).enumerate() {
-            let sizes = &layout.layers()[l];
-            let shape = (sizes.outputs, examples);
-            resize(&mut buffers.output, "a layer's output", shape, T::zero())?;
-            buffers.rows = sizes.outputs;
-            let cache = match sizes.fused.filter(|_| backward && l < hidden) {
-                Some(dense) => dense.fused_cache_len(examples),
-                None => layer.cache_len(examples).max(layer.cache_len(last)),
+            let cache = match (layout.layers()[l].fused, wants.keep) {
+                (Some(dense), Some(keep)) if l + 1 < layers.len() => {
+                    dense.fused_cache_len(sizes.0, keep)
+                }
+                _ => cache_len(layer, sizes, wants),
             };
-            resize(&mut buffers.cache, "a layer's cache", (cache, 1), T::zero())?;
-            buffers.scratch = layer.scratch_len(examples);
+            buffers.fit(layout.layers()[l].outputs, sizes.0, cache)?;
+            buffers.scratch = layer.scratch_len(sizes.0);
             scratch = scratch.max(buffers.scratch);
         }
         resize(&mut self.scratch, "the scratch", (scratch, 1), T::zero())
     }
 
-    /// Fits the two buffers that δ alternates between.
-    fn fit_deltas(&mut self, layout: &Layout, examples: usize) -> Result<(), Error> {
-        for delta in &mut self.deltas {
-            resize(delta, "δ", (layout.widest(), examples), T::zero())?;
+    /// Fits the buffers of the derivatives along a direction.
+    fn fit_tangents<L: Layer<T>>(
+        &mut self,
+        layout: &Layout,
+        layers: &[L],
+        sizes: (usize, usize),
+        wants: Wants,
+    ) -> Result<(), Error> {
+        self.tangents.resize_with(layers.len(), Buffers::new);
+        for (l, (buffers, layer)) in self.tangents.iter_mut().zip(layers).enumerate() {
+            let cache = match (layout.layers()[l].fused, wants.keep) {
+                (Some(dense), Some(Keep::Curvature)) if l + 1 < layers.len() => {
+                    dense.fused_tangent_len(sizes.0)
+                }
+                (Some(_), Some(Keep::Slope)) if l + 1 < layers.len() => 0,
+                _ => cache_len(layer, sizes, wants),
+            };
+            buffers.fit(layout.layers()[l].outputs, sizes.0, cache)?;
+        }
+        if wants.backward {
+            fit_deltas(&mut self.delta_tangents, layout, sizes.0)?;
         }
         Ok(())
     }
+
+    /// Copies a of the last layer to `outputs`, if there is room for it.
+    pub(crate) fn copy_outputs(&self, outputs: &mut [T]) {
+        if let Some(last) = self.layers.last() {
+            outputs.copy_from_slice(&last.output[..outputs.len()]);
+        }
+    }
+}
+
+impl<T: Scalar> Buffers<T> {
+    fn fit(&mut self, rows: usize, examples: usize, cache: usize) -> Result<(), Error> {
+        let shape = (rows, examples);
+        resize(&mut self.output, "a layer's output", shape, T::zero())?;
+        self.rows = rows;
+        resize(&mut self.cache, "a layer's cache", (cache, 1), T::zero())
+    }
+}
+
+/// The cache of a layer that is not fused, for parts of so many examples and the last.
+fn cache_len<T: Scalar, L: Layer<T>>(
+    layer: &L,
+    (examples, last): (usize, usize),
+    wants: Wants,
+) -> usize {
+    let len = layer.cache_len(examples).max(layer.cache_len(last));
+    match wants.single {
+        true => len.max(layer.cache_len(1)),
+        false => len,
+    }
+}
+
+/// Fits the two buffers that δ alternates between.
+fn fit_deltas<T: Scalar>(
+    deltas: &mut [Vec<T>; 2],
+    layout: &Layout,
+    examples: usize,
+) -> Result<(), Error> {
+    for delta in deltas {
+        resize(delta, "δ", (layout.widest(), examples), T::zero())?;
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The closed set of layers, open at one end.
 
-use super::{Backward, BackwardTangent, Block, Dense, Forward, ForwardTangent, Layer};
+use super::{Backward, BackwardTangent, Block, Dense, Forward, ForwardTangent, Layer, PerExample};
 use crate::cost::Link;
 use crate::error::Error;
 use crate::scalar::Scalar;
@@ -68,6 +68,18 @@ impl<T: Scalar, C: Layer<T>> Layer<T> for AnyLayer<C> {
 
     fn backward(&self, pass: Backward<'_, T>) {
         self.as_layer().backward(pass);
+    }
+
+    fn keeps_z(&self) -> bool {
+        self.as_layer().keeps_z()
+    }
+
+    fn backward_per_example(
+        &self,
+        pass: Backward<'_, T>,
+        wanted: PerExample<'_, T>,
+    ) -> Result<(), Error> {
+        self.as_layer().backward_per_example(pass, wanted)
     }
 
     fn couples_examples(&self) -> bool {

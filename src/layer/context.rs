@@ -63,7 +63,7 @@ pub struct Backward<'a, T: Scalar> {
     ///
     /// Derivation: [(7)](crate::derivation#error-term).
     pub delta: DMatrixViewMut<'a, T>,
-    /// Whether `delta` is ∂cost/∂z already; only a layer with a link meets it.
+    /// Whether `delta` is ∂cost/∂z already; only a layer that [keeps z](crate::Layer::keeps_z) meets it.
     pub linked: bool,
     /// Σ over the examples of ∂cost/∂θ of this layer, to be **overwritten**; absent if nobody asks for it.
     pub gradient: Option<&'a mut [T]>,
@@ -106,6 +106,15 @@ impl<'a, T: Scalar> Backward<'a, T> {
     }
 }
 
+/// What is wanted of each example in place of the sum of the gradients.
+#[derive(Debug)]
+pub enum PerExample<'a, T: Scalar> {
+    /// The gradient of each example, to be **overwritten**: a column for each, with the layer's blocks one after the other.
+    Gradients(DMatrixViewMut<'a, T>),
+    /// The squared Euclidean norm of each example's gradient, to be **added** to what is there: that is the sum over other layers.
+    SquaredNorms(&'a mut [T]),
+}
+
 /// The derivative of a forward pass along (θ̇, inpuṫ): `output_tangent` and `cache_tangent`, to be written.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -126,6 +135,8 @@ pub struct ForwardTangent<'a, T: Scalar> {
     pub output_tangent: DMatrixViewMut<'a, T>,
     /// The derivative of the cache, to be written.
     pub cache_tangent: &'a mut [T],
+    /// As in the forward pass.
+    pub scratch: &'a mut [T],
     /// As in the forward pass.
     pub training: bool,
     /// As in the forward pass.
@@ -155,6 +166,7 @@ impl<'a, T: Scalar> ForwardTangent<'a, T> {
             input_tangent: None,
             output_tangent,
             cache_tangent,
+            scratch: &mut [],
             training: false,
             seed: 0,
             first_example: 0,
@@ -178,7 +190,7 @@ pub struct BackwardTangent<'a, T: Scalar> {
     pub output_tangent: DMatrixView<'a, T>,
     /// The derivative of the cache.
     pub cache_tangent: &'a [T],
-    /// The derivative of `pass.delta`. It may be overwritten.
+    /// The derivative of `pass.delta`. It may be overwritten; a layer that [keeps z](crate::Layer::keeps_z) leaves that of ∂cost/∂z.
     pub delta_tangent: DMatrixViewMut<'a, T>,
     /// The derivative of `pass.gradient`, to be **overwritten**; absent if nobody asks for it.
     pub gradient_tangent: Option<&'a mut [T]>,

@@ -1,17 +1,19 @@
 //! The fully connected layer of the course.
 
-use super::{Backward, Block, Forward, Layer};
-use crate::activation::{Activation, AnyActivation, Slope};
+use super::{Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer, PerExample};
+use crate::activation::{Activation, AnyActivation};
 use crate::cost::Link;
 use crate::error::Error;
-use crate::kernels::parallel::{elementwise, elementwise_pair};
-use crate::kernels::{self, affine, flat, flat_mut, outer, room_for, transpose_product};
+use crate::kernels::{
+    add_linear, add_outer, add_transpose_product, affine, outer, room_for, sum_of_squares,
+    transpose_product,
+};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// A fully connected layer: z = Θ \[1; x], a = g(z).
 ///
-/// Derivation: [(2)](crate::derivation#pre-activation) and [(10)](crate::derivation#gradient).
+/// Derivation: [(2)](crate::derivation#pre-activation), [(10)](crate::derivation#gradient) and [(29)](crate::derivation#forward-tangent).
 ///
 /// Shapes: Θ is outputs × (inputs + 1) with the **bias in column 0**; x is inputs × m; z, a and δ are outputs × m.
 /// With δ = ∂cost/∂z the backward pass gives Δ = δ \[1; x]ᵀ, of the shape of Θ and summed over the examples, and
@@ -29,9 +31,9 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Dense<A = AnyActivation> {
-    inputs: usize,
-    outputs: usize,
-    activation: A,
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) activation: A,
 }
 
 impl<A> Dense<A> {
@@ -109,6 +111,60 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for Dense<A> {
         );
     }
 
+    fn keeps_z(&self) -> bool {
+        true
+    }
+
+    /// D of an example is δ \[1; x]ᵀ, and its squared norm ‖δ‖² (1 + ‖x‖²).
+    fn backward_per_example(
+        &self,
+        pass: Backward<'_, T>,
+        wanted: PerExample<'_, T>,
+    ) -> Result<(), Error> {
+        let mut delta = pass.delta;
+        if !pass.linked {
+            let z = DMatrixView::from_slice(pass.cache, self.outputs, pass.input.ncols());
+            self.activation
+                .backward(z, pass.output, delta.as_view_mut());
+        }
+        per_example(pass.input, delta.as_view(), wanted);
+        let below = (None, pass.input_delta);
+        products(pass.theta, pass.input, delta.as_view(), below, pass.scratch);
+        Ok(())
+    }
+
+    /// ż = Θ̇ \[1; x] + W ẋ and ȧ = (∂a/∂z) ż.
+    fn forward_tangent(&self, pass: ForwardTangent<'_, T>) -> Result<(), Error> {
+        let shape = (self.outputs, pass.input.ncols());
+        let z = DMatrixView::from_slice(pass.cache, shape.0, shape.1);
+        let mut z_tangent = DMatrixViewMut::from_slice(pass.cache_tangent, shape.0, shape.1);
+        linear_tangent(
+            (pass.theta, pass.theta_tangent),
+            (pass.input, pass.input_tangent),
+            z_tangent.as_view_mut(),
+            pass.scratch,
+        );
+        let z_tangent = z_tangent.as_view();
+        self.activation
+            .forward_tangent(z, pass.output, z_tangent, pass.output_tangent)
+    }
+
+    /// Δ̇ = δ̇ \[1; x]ᵀ + δ \[0; ẋ]ᵀ, and Wᵀ δ̇ + Ẇᵀ δ for the layer below.
+    fn backward_tangent(&self, mut along: BackwardTangent<'_, T>) -> Result<(), Error> {
+        if !along.pass.linked {
+            let shape = (self.outputs, along.pass.input.ncols());
+            self.activation.backward_tangent(
+                DMatrixView::from_slice(along.pass.cache, shape.0, shape.1),
+                along.pass.output,
+                DMatrixView::from_slice(along.cache_tangent, shape.0, shape.1),
+                along.pass.delta.as_view_mut(),
+                along.delta_tangent.as_view_mut(),
+            )?;
+        }
+        products_tangent(along);
+        Ok(())
+    }
+
     fn validate(&self) -> Result<(), Error> {
         self.activation.validate()
     }
@@ -118,72 +174,8 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for Dense<A> {
     }
 }
 
-/// A hidden layer in one sweep each way: no cost reads its z, so that a takes the place of z, and g′(z) comes with it.
-impl Dense {
-    /// Whether there are fused kernels for this activation and this scalar.
-    pub(crate) fn is_fused<T: Scalar>(&self) -> bool {
-        kernels::is_fast::<T>() && self.activation.slope().is_some()
-    }
-
-    /// The scalars that the backward pass wants of the forward pass, for a batch.
-    pub(crate) fn fused_cache_len(&self, examples: usize) -> usize {
-        match self.activation.slope() {
-            Some(Slope::Kept) => self.outputs.saturating_mul(examples),
-            _ => 0,
-        }
-    }
-
-    /// `output` becomes a, and `slope` g′(z) where that is kept.
-    pub(crate) fn forward_fused<T: Scalar>(
-        &self,
-        theta: &[T],
-        x: DMatrixView<'_, T>,
-        output: &mut [T],
-        slope: &mut [T],
-        scratch: &mut [T],
-    ) {
-        let z = DMatrixViewMut::from_slice(output, self.outputs, x.ncols());
-        affine(theta, x, z, scratch);
-        let Some(function) = self.activation.function() else {
-            return; // a = z
-        };
-        let slope = match self.activation.slope() {
-            Some(Slope::Kept) => &mut slope[..output.len()],
-            _ => &mut [],
-        };
-        elementwise_pair(output, slope, &|a, slope| {
-            let done = kernels::activate(function, a, Some(slope).filter(|s| !s.is_empty()));
-            debug_assert!(done || a.is_empty());
-        });
-    }
-
-    /// As [`Layer::backward`], with g′(z) from the cache or from the output.
-    pub(crate) fn backward_fused<T: Scalar>(&self, pass: Backward<'_, T>) {
-        let mut delta = pass.delta;
-        if let (Some(delta), Some(a)) = (flat_mut(&mut delta), flat(&pass.output)) {
-            match (self.activation.slope(), self.activation.function()) {
-                (Some(Slope::Kept), _) => {
-                    elementwise(delta, &pass.cache[..a.len()], &kernels::multiply_by);
-                }
-                (Some(Slope::OfOutput), Some(function)) => elementwise(delta, a, &|delta, a| {
-                    let done = kernels::scale_by_slope(function, a, delta);
-                    debug_assert!(done);
-                }),
-                _ => {}
-            }
-        }
-        products(
-            pass.theta,
-            pass.input,
-            delta.as_view(),
-            (pass.gradient, pass.input_delta),
-            pass.scratch,
-        );
-    }
-}
-
 /// Δ and the error of the layer below, each if asked for.
-fn products<T: Scalar>(
+pub(super) fn products<T: Scalar>(
     theta: &[T],
     x: DMatrixView<'_, T>,
     delta: DMatrixView<'_, T>,
@@ -195,6 +187,78 @@ fn products<T: Scalar>(
     }
     if let Some(below) = below {
         transpose_product(theta, delta, below, scratch);
+    }
+}
+
+/// ż of θ, x and their directions.
+pub(super) fn linear_tangent<T: Scalar>(
+    (theta, theta_tangent): (&[T], Option<&[T]>),
+    (x, x_tangent): (DMatrixView<'_, T>, Option<DMatrixView<'_, T>>),
+    mut z_tangent: DMatrixViewMut<'_, T>,
+    scratch: &mut [T],
+) {
+    match theta_tangent {
+        Some(theta) => affine(theta, x, z_tangent.as_view_mut(), scratch),
+        None => z_tangent.fill(T::zero()),
+    }
+    if let Some(x) = x_tangent {
+        add_linear(theta, x, z_tangent, scratch);
+    }
+}
+
+/// [`products`] and their derivatives, of δ = ∂cost/∂z and δ̇.
+pub(super) fn products_tangent<T: Scalar>(along: BackwardTangent<'_, T>) {
+    let Backward {
+        theta,
+        input: x,
+        delta,
+        gradient,
+        input_delta,
+        scratch,
+        ..
+    } = along.pass;
+    let (delta, delta_tangent) = (delta.as_view(), along.delta_tangent.as_view());
+    if let Some(gradient) = along.gradient_tangent {
+        outer(delta_tangent, x, gradient, scratch);
+        if let Some(x) = along.input_tangent {
+            add_outer(delta, x, gradient, scratch);
+        }
+    }
+    if let Some(mut below) = along.input_delta_tangent {
+        transpose_product(theta, delta_tangent, below.as_view_mut(), scratch);
+        if let Some(theta) = along.theta_tangent {
+            add_transpose_product(theta, delta, below, scratch);
+        }
+    }
+    products(theta, x, delta, (gradient, input_delta), scratch);
+}
+
+/// The gradients δₖ \[1; xₖ]ᵀ of the examples, or their squared norms, added to what is there.
+pub(super) fn per_example<T: Scalar>(
+    x: DMatrixView<'_, T>,
+    delta: DMatrixView<'_, T>,
+    wanted: PerExample<'_, T>,
+) {
+    let columns = x.column_iter().zip(delta.column_iter());
+    match wanted {
+        PerExample::SquaredNorms(norms) => {
+            for ((x, delta), norm) in columns.zip(norms) {
+                let size = T::one() + sum_of_squares(x.as_slice());
+                *norm += sum_of_squares(delta.as_slice()) * size;
+            }
+        }
+        PerExample::Gradients(mut gradients) => {
+            for ((x, delta), mut gradient) in columns.zip(gradients.column_iter_mut()) {
+                let delta = delta.as_slice();
+                let (bias, weights) = gradient.as_mut_slice().split_at_mut(delta.len());
+                bias.copy_from_slice(delta);
+                for (column, &x) in weights.chunks_exact_mut(delta.len()).zip(x.as_slice()) {
+                    for (w, &d) in column.iter_mut().zip(delta) {
+                        *w = d * x;
+                    }
+                }
+            }
+        }
     }
 }
 

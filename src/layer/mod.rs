@@ -82,6 +82,7 @@
 mod any;
 mod context;
 mod dense;
+mod fused;
 
 use crate::cost::Link;
 use crate::error::{Error, short_name, unsupported};
@@ -91,8 +92,9 @@ use std::borrow::Cow;
 use std::fmt::Debug;
 
 pub use any::{AnyLayer, NoCustom};
-pub use context::{Backward, BackwardTangent, Forward, ForwardTangent};
+pub use context::{Backward, BackwardTangent, Forward, ForwardTangent, PerExample};
 pub use dense::Dense;
+pub(crate) use fused::Keep;
 
 /// One matrix of a layer's parameters: rows × cols, column-major in the flat θ.
 ///
@@ -196,6 +198,15 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         None
     }
 
+    /// Whether the first outputs × m entries of the cache are z, column-major: the output is a function of z alone, θ and the input act
+    /// through z alone, and [`backward`](Self::backward) leaves ∂cost/∂z in its `delta`, or takes it from there with [`Backward::linked`] set.
+    /// So does [`backward_tangent`](Self::backward_tangent), with the derivative in `delta_tangent`. A layer with a link keeps z.
+    ///
+    /// Then there are Gauss–Newton products at z, and a trace of a pass has the layer's z and δ.
+    fn keeps_z(&self) -> bool {
+        self.link().is_some()
+    }
+
     /// output and cache from θ and input. Every entry of both must be written.
     ///
     /// Derivation: [(18)](crate::derivation#products).
@@ -205,6 +216,21 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     ///
     /// Derivation: [(10)](crate::derivation#gradient), [(11)](crate::derivation#recurrence), [(13)](crate::derivation#recurrence-general) and [(18)](crate::derivation#products).
     fn backward(&self, pass: Backward<'_, T>);
+
+    /// As [`backward`](Self::backward), with the gradient of each example or its squared norm in place of the sum of the gradients:
+    /// `pass.gradient` is absent.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] unless the implementation provides it. A network that has such a layer is then computed one example at a time, by
+    /// `forward` and `backward`.
+    fn backward_per_example(
+        &self,
+        pass: Backward<'_, T>,
+        wanted: PerExample<'_, T>,
+    ) -> Result<(), Error> {
+        let _ = (pass, wanted);
+        Err(unsupported::<Self>("Layer::backward_per_example"))
+    }
 
     /// Whether the output of one example depends on the others of its batch, as in batch normalisation.
     ///
@@ -229,6 +255,8 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
 
     /// Output and cache along a direction (forward mode): see [`ForwardTangent`].
     ///
+    /// Derivation: [(29)](crate::derivation#forward-tangent).
+    ///
     /// # Errors
     /// [`Error::Unsupported`] unless the implementation provides it.
     fn forward_tangent(&self, pass: ForwardTangent<'_, T>) -> Result<(), Error> {
@@ -237,6 +265,8 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     }
 
     /// The derivative of [`backward`](Self::backward) along a direction: see [`BackwardTangent`].
+    ///
+    /// Derivation: [(30)](crate::derivation#backward-tangent).
     ///
     /// # Errors
     /// [`Error::Unsupported`] unless the implementation provides it.
@@ -282,6 +312,18 @@ impl<T: Scalar, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
 
     fn backward(&self, pass: Backward<'_, T>) {
         (**self).backward(pass);
+    }
+
+    fn keeps_z(&self) -> bool {
+        (**self).keeps_z()
+    }
+
+    fn backward_per_example(
+        &self,
+        pass: Backward<'_, T>,
+        wanted: PerExample<'_, T>,
+    ) -> Result<(), Error> {
+        (**self).backward_per_example(pass, wanted)
     }
 
     fn couples_examples(&self) -> bool {

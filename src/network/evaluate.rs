@@ -1,12 +1,14 @@
 //! What a network computes of a pass: outputs, J, ∇J, Δ, ∂J/∂X.
 
 use super::Network;
-use super::pass::Pass;
+use super::chain::Chain;
+use super::parts::Targets;
+use super::pass::{Pass, Seed};
 use crate::cost::{AnyCost, Cost};
 use crate::error::Error;
 use crate::examples::{Examples, check_length, check_rows};
 use crate::gradient::{CostParts, check_gradient, finish};
-use crate::kernels::{self, first_non_finite};
+use crate::kernels;
 use crate::layer::Layer;
 use crate::layout::resize;
 use crate::objective::Objective;
@@ -15,7 +17,7 @@ use crate::workspace::Workspace;
 use nalgebra::DMatrixView;
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    pub(super) fn check_inputs(&self, x: DMatrixView<'_, T>) -> Result<(), Error> {
+    pub(crate) fn check_inputs(&self, x: DMatrixView<'_, T>) -> Result<(), Error> {
         check_rows("X", x, self.inputs())?;
         if x.ncols() == 0 {
             return Err(Error::NoExamples);
@@ -23,29 +25,58 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(())
     }
 
+    /// The layers at a θ, outside training.
+    pub(crate) fn chain<'a>(&'a self, theta: &'a [T]) -> Chain<'a, T, L> {
+        Chain {
+            network: self,
+            theta,
+            training: None,
+        }
+    }
+
+    /// Whether the cost is computed from z of the last layer.
+    pub(crate) fn is_canonical<C: Cost<T> + ?Sized>(&self, cost: &C) -> bool {
+        let link = self.layout.layers().last().and_then(|last| last.link);
+        link.is_some() && link == cost.link()
+    }
+
     /// z and a of every layer into the workspace; the first a that is not finite ends the pass.
-    pub(super) fn run_forward(
+    pub(crate) fn run_forward(
         &self,
+        theta: &[T],
         x: DMatrixView<'_, T>,
         workspace: &mut Workspace<T>,
     ) -> Result<(), Error> {
-        let nothing = None::<(_, &AnyCost)>;
-        Pass::new(self, self.theta.as_slice(), x, nothing, false).run(workspace, None, None)
+        let pass = Pass {
+            chain: self.chain(theta),
+            x,
+            seed: Seed::<_, AnyCost>::None,
+            divisor: T::one(),
+        };
+        pass.run(workspace, Targets::none())
     }
 
-    /// Σ w·cost, and w·Δ and w·∂cost/∂X, each if asked for.
-    fn sum<C: Cost<T> + ?Sized>(
+    /// Σ w·cost, and Σ w·Δ and w·∂cost/∂X / Σw, each if asked for.
+    pub(crate) fn sum<C: Cost<T> + ?Sized>(
         &self,
         theta: &[T],
         (examples, cost): (&Examples<'_, T>, &C),
         workspace: &mut Workspace<T>,
-        gradient: Option<&mut [T]>,
-        input_delta: Option<&mut [T]>,
+        (gradient, input_delta): (Option<&mut [T]>, Option<&mut [T]>),
     ) -> Result<T, Error> {
         examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
-        let objective = Some((examples, cost));
-        let pass = Pass::new(self, theta, examples.x, objective, gradient.is_some());
-        pass.run(workspace, gradient, input_delta)?;
+        let pass = Pass {
+            chain: self.chain(theta),
+            x: examples.x,
+            seed: Seed::Cost(examples, cost),
+            divisor: real(examples.weight),
+        };
+        let targets = Targets {
+            sums: gradient,
+            input_delta,
+            columns: None,
+        };
+        pass.run(workspace, targets)?;
         let sum = match examples.weights {
             None => kernels::sum(&workspace.values),
             Some(weights) => weighted_sum(weights, &workspace.values),
@@ -64,7 +95,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
     ) -> Result<CostParts<T>, Error> {
         objective.validate(&self.layout)?;
-        let sum = self.sum(theta, (examples, &objective.cost), workspace, None, None)?;
+        let sum = self.sum(theta, (examples, &objective.cost), workspace, (None, None))?;
         let sums = (sum, examples.weight, examples.weight);
         finish(&self.layout, &objective.penalty, theta, sums, None)
     }
@@ -78,7 +109,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
     ) -> Result<T, Error> {
         cost.validate()?;
-        let sum = self.sum(theta, (examples, cost), workspace, None, None)?;
+        let sum = self.sum(theta, (examples, cost), workspace, (None, None))?;
         Ok(sum / real(examples.weight))
     }
 
@@ -106,7 +137,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         check_length("the gradient", self.parameters(), gradient.len())?;
         objective.validate(&self.layout)?;
         let at = (examples, &objective.cost);
-        let sum = self.sum(theta, at, workspace, Some(&mut *gradient), None)?;
+        let sum = self.sum(theta, at, workspace, (Some(&mut *gradient), None))?;
         let sums = (sum, examples.weight, whole);
         finish(
             &self.layout,
@@ -127,35 +158,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<T, Error> {
         resize(delta, "Δ", (self.parameters(), 1), T::zero())?;
         let theta = self.theta.as_slice();
-        let sum = self.sum(theta, (examples, cost), workspace, Some(&mut *delta), None)?;
+        let sum = self.sum(
+            theta,
+            (examples, cost),
+            workspace,
+            (Some(&mut *delta), None),
+        )?;
         check_gradient(&self.layout, delta)?;
         Ok(sum)
-    }
-
-    pub(super) fn input_gradient_at<C: Cost<T>>(
-        &self,
-        theta: &[T],
-        examples: &Examples<'_, T>,
-        objective: &Objective<C>,
-        workspace: &mut Workspace<T>,
-        gradient: &mut [T],
-    ) -> Result<(), Error> {
-        let (rows, m) = examples.x.shape();
-        check_length("the gradient with respect to X", rows * m, gradient.len())?;
-        objective.validate(&self.layout)?;
-        let at = (examples, &objective.cost);
-        self.sum(theta, at, workspace, None, Some(&mut *gradient))?;
-        // The penalty does not depend on X: only the division by m is left of `finish`.
-        let weight: T = real(examples.weight);
-        let finite = kernels::divide(gradient, weight);
-        match first_non_finite(gradient).filter(|_| !finite) {
-            None => Ok(()),
-            Some(index) => Err(Error::NonFiniteInputGradient {
-                row: index % rows,
-                example: index / rows,
-                value: to_f64(gradient[index]),
-            }),
-        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! The network: layers, and one flat θ.
 
 mod builder;
+pub(crate) mod chain;
 mod evaluate;
 mod parameters;
-mod parts;
-mod pass;
+pub(crate) mod parts;
+pub(crate) mod pass;
 #[cfg(feature = "serde")]
 mod saved;
 
@@ -13,7 +14,7 @@ use crate::error::Error;
 use crate::examples::{Columns, Examples};
 use crate::gradient::{Backprop, CostParts, zeros};
 use crate::layer::{AnyLayer, Layer};
-use crate::layout::{Layout, allocate};
+use crate::layout::Layout;
 use crate::objective::Objective;
 use crate::scalar::Scalar;
 use crate::workspace::Workspace;
@@ -199,7 +200,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<DMatrixView<'w, T>, Error> {
         let x = x.columns_view();
         self.check_inputs(x)?;
-        self.run_forward(x, workspace)?;
+        self.run_forward(self.theta.as_slice(), x, workspace)?;
         workspace.output().ok_or(Error::NoLayers)
     }
 
@@ -321,52 +322,6 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<CostParts<T>, Error> {
         let theta = self.theta.as_slice();
         self.gradient_at(theta, examples, objective, workspace, gradient)
-    }
-
-    /// ∂J/∂X, n × m: the change of J with each input of each example.
-    ///
-    /// Derivation: [(26)](crate::derivation#input-gradient).
-    ///
-    /// # Errors
-    /// Those of [`backprop`](Self::backprop), and [`Error::NonFiniteInputGradient`] if the gradient overflows.
-    ///
-    /// # Example
-    /// J = ½(2x − 1)², so that ∂J/∂x = 2(2x − 1) = 10 at x = 3:
-    /// ```
-    /// use backprop::nalgebra::DMatrix;
-    /// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
-    ///
-    /// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[0.0, 2.0])?;
-    /// let (x, y) = (DMatrix::repeat(1, 1, 3.0), DMatrix::repeat(1, 1, 1.0));
-    /// let gradient = network.input_gradient(&Examples::new(&x, &y)?, &Objective::new(SquaredError))?;
-    /// assert_eq!(gradient[(0, 0)], 10.0);
-    /// # Ok::<(), backprop::Error>(())
-    /// ```
-    pub fn input_gradient<C: Cost<T>>(
-        &self,
-        examples: &Examples<'_, T>,
-        objective: &Objective<C>,
-    ) -> Result<DMatrix<T>, Error> {
-        let shape = examples.x().shape();
-        let mut buffer = allocate("∂J/∂X", shape, T::zero())?;
-        let mut workspace = Workspace::new();
-        self.input_gradient_into(examples, objective, &mut workspace, &mut buffer)?;
-        Ok(DMatrix::from_vec(shape.0, shape.1, buffer))
-    }
-
-    /// ∂J/∂X into the caller's buffer of n · m entries, column by column, without allocation once the workspace has grown.
-    ///
-    /// # Errors
-    /// Those of [`input_gradient`](Self::input_gradient), and [`Error::Length`] if `gradient` has not n · m entries.
-    pub fn input_gradient_into<C: Cost<T>>(
-        &self,
-        examples: &Examples<'_, T>,
-        objective: &Objective<C>,
-        workspace: &mut Workspace<T>,
-        gradient: &mut [T],
-    ) -> Result<(), Error> {
-        let theta = self.theta.as_slice();
-        self.input_gradient_at(theta, examples, objective, workspace, gradient)
     }
 }
 

@@ -1,8 +1,12 @@
-//! How a batch is cut into parts, and the results with it.
+//! How a batch is cut into parts, by whom they are computed, and where the results go.
 
 use super::Network;
+use crate::error::Error;
+use crate::kernels::{self, parallel};
 use crate::layer::Layer;
 use crate::scalar::Scalar;
+use crate::workspace::{Part, Wants, Workspace};
+use std::ops::Range;
 
 /// The examples of the smallest part that a batch is cut into, before their number is made even, and of the largest: below, adding up the gradients of the parts shows,
 /// above, activations leave the cache.
@@ -14,39 +18,74 @@ const PART_BYTES: usize = 640 << 10;
 /// Networks with more parameters than this compute a batch as a whole, and share out each product instead.
 const PART_PARAMETERS: usize = 1 << 18;
 
+/// Parts that are computed at the same time, for each thread: more than one, so that an uneven thread waits less.
+const PARTS_A_THREAD: usize = 4;
+
+/// What is computed of each part of a batch.
+pub(crate) trait Job<T: Scalar>: Sync {
+    /// Computes the examples `range` of the batch. `sums` is Σ over them of the gradient or another vector, to be overwritten, if the job has one. Errors count the
+    /// examples of the whole batch.
+    fn part(
+        &self,
+        range: Range<usize>,
+        part: &mut Part<T>,
+        results: Results<'_, T>,
+        sums: Option<&mut [T]>,
+    ) -> Result<(), Error>;
+}
+
+/// What the caller of a job wants, beside what a workspace keeps.
+#[derive(Debug)]
+pub(crate) struct Targets<'a, T> {
+    /// Σ over all examples.
+    pub(crate) sums: Option<&'a mut [T]>,
+    /// w·∂cost/∂X, divided.
+    pub(crate) input_delta: Option<&'a mut [T]>,
+    /// As many entries for each example, whatever the job has for it.
+    pub(crate) columns: Option<&'a mut [T]>,
+}
+
+impl<T> Targets<'_, T> {
+    pub(crate) fn none() -> Self {
+        Self {
+            sums: None,
+            input_delta: None,
+            columns: None,
+        }
+    }
+}
+
 /// What the parts of a pass write to, beside the buffers of their own.
-pub(super) struct Results<'a, T> {
-    pub(super) outputs: &'a mut [T],
-    pub(super) values: &'a mut [T],
-    /// w·∂cost/∂X, if asked for.
-    pub(super) input_delta: Option<&'a mut [T]>,
+pub(crate) struct Results<'a, T> {
+    pub(crate) outputs: &'a mut [T],
+    pub(crate) values: &'a mut [T],
+    pub(crate) input_delta: Option<&'a mut [T]>,
+    pub(crate) columns: Option<&'a mut [T]>,
 }
 
 impl<'a, T: Scalar> Results<'a, T> {
     /// Those of the first `examples` of m, and the rest.
-    pub(super) fn split(self, examples: usize, m: usize) -> (Self, Self) {
-        fn cut<T>(slice: &mut [T], examples: usize, m: usize) -> (&mut [T], &mut [T]) {
-            slice.split_at_mut(slice.len() / m * examples)
-        }
-        let (outputs, later_outputs) = cut(self.outputs, examples, m);
-        let (values, later_values) = cut(self.values, examples, m);
-        let (input_delta, later_input_delta) = match self.input_delta {
-            Some(input_delta) => {
-                let (first, later) = cut(input_delta, examples, m);
-                (Some(first), Some(later))
-            }
-            None => (None, None),
+    fn split(self, examples: usize, m: usize) -> (Self, Self) {
+        let cut = |slice: &'a mut [T]| {
+            let each = slice.len() / m;
+            slice.split_at_mut(each * examples)
         };
+        let (outputs, later_outputs) = cut(self.outputs);
+        let (values, later_values) = cut(self.values);
+        let (input_delta, later_input_delta) = self.input_delta.map(cut).unzip();
+        let (columns, later_columns) = self.columns.map(cut).unzip();
         (
             Self {
                 outputs,
                 values,
                 input_delta,
+                columns,
             },
             Self {
                 outputs: later_outputs,
                 values: later_values,
                 input_delta: later_input_delta,
+                columns: later_columns,
             },
         )
     }
@@ -54,7 +93,7 @@ impl<'a, T: Scalar> Results<'a, T> {
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Examples of a part of a batch of m: by the shapes alone, so that the results do not depend on the machine's threads.
-    pub(super) fn part_size(&self, m: usize) -> usize {
+    pub(crate) fn part_size(&self, m: usize) -> usize {
         let (least, most) = PART;
         let layout = &self.layout;
         if m < 2 * least || self.parameters() > PART_PARAMETERS || layout.couples_examples() {
@@ -68,5 +107,159 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         // An even number of parts, and all of one size: two threads have as much to do.
         let parts = m.div_ceil(fits).next_multiple_of(2);
         m.div_ceil(parts)
+    }
+
+    /// Computes a job of m examples, in parts and on several threads as they are worth it.
+    pub(crate) fn run<J: Job<T>>(
+        &self,
+        m: usize,
+        (job, wants): (&J, Wants),
+        workspace: &mut Workspace<T>,
+        targets: Targets<'_, T>,
+    ) -> Result<(), Error> {
+        let size = self.part_size(m);
+        let shared = parallel::is_worth_a_thread(m, self.parameters());
+        let threads = if shared { parallel::threads() } else { 1 };
+        let batch = Batch {
+            job,
+            wants,
+            m,
+            size,
+            threads,
+        };
+        let run = || match size == m {
+            true => batch.run_whole(self, workspace, targets),
+            false => batch.run_parts(self, workspace, targets),
+        };
+        if shared { parallel::enter(run) } else { run() }
+    }
+}
+
+/// A job and how it is cut.
+struct Batch<'a, J> {
+    job: &'a J,
+    wants: Wants,
+    m: usize,
+    /// Examples of a part; the last may have fewer.
+    size: usize,
+    threads: usize,
+}
+
+impl<J> Batch<'_, J> {
+    fn run_whole<T: Scalar, L: Layer<T>>(
+        &self,
+        network: &Network<T, L>,
+        workspace: &mut Workspace<T>,
+        targets: Targets<'_, T>,
+    ) -> Result<(), Error>
+    where
+        J: Job<T>,
+    {
+        let sizes = (1, self.m, self.m);
+        workspace.fit(&network.layout, &network.layers, sizes, self.wants)?;
+        let Some(part) = workspace.parts.first_mut() else {
+            return Ok(());
+        };
+        let results = Results {
+            outputs: &mut [],
+            values: match self.wants.values {
+                true => &mut workspace.values,
+                false => &mut [],
+            },
+            input_delta: targets.input_delta,
+            columns: targets.columns,
+        };
+        let sums = match self.wants.scratch {
+            true => workspace.sums.first_mut().map(|sums| &mut sums[..]),
+            false => targets.sums,
+        };
+        self.job.part(0..self.m, part, results, sums)
+    }
+
+    /// Some parts at a time, whose sums are added in the order of the parts: any number at a time gives the same bits.
+    fn run_parts<T: Scalar, L: Layer<T>>(
+        &self,
+        network: &Network<T, L>,
+        workspace: &mut Workspace<T>,
+        mut targets: Targets<'_, T>,
+    ) -> Result<(), Error>
+    where
+        J: Job<T>,
+    {
+        let (m, size) = (self.m, self.size);
+        let at_once = match self.threads {
+            1 => 1,
+            threads => m.div_ceil(size).min(PARTS_A_THREAD * threads),
+        };
+        let sizes = (at_once, size, m);
+        workspace.fit(&network.layout, &network.layers, sizes, self.wants)?;
+        let buffers = &mut workspace.parts[..at_once];
+        let partial = &mut workspace.sums[..at_once];
+        let mut results = Results {
+            outputs: &mut workspace.outputs,
+            values: match self.wants.values {
+                true => &mut workspace.values,
+                false => &mut [],
+            },
+            input_delta: targets.input_delta,
+            columns: targets.columns,
+        };
+        let mut first = 0;
+        while first < m {
+            let examples = (at_once * size).min(m - first);
+            let (now, later) = results.split(examples, m - first);
+            let parts = examples.div_ceil(size);
+            let (buffers, partial) = (&mut buffers[..parts], &mut partial[..parts]);
+            // Products are shared out only where there are fewer parts than threads.
+            let serial = parts >= self.threads;
+            self.round(first, examples, (buffers, partial, serial), now)?;
+            if let Some(sums) = &mut targets.sums {
+                for (i, part) in partial.iter().enumerate() {
+                    match first == 0 && i == 0 {
+                        true => sums.copy_from_slice(part),
+                        false => kernels::add(sums, part),
+                    }
+                }
+            }
+            results = later;
+            first += examples;
+        }
+        Ok(())
+    }
+
+    /// Parts at the same time; the error is that of the first part that has one.
+    fn round<T: Scalar>(
+        &self,
+        first: usize,
+        examples: usize,
+        (buffers, sums, serial): (&mut [Part<T>], &mut [Vec<T>], bool),
+        results: Results<'_, T>,
+    ) -> Result<(), Error>
+    where
+        J: Job<T>,
+    {
+        if let ([part], [sums]) = (&mut *buffers, &mut *sums) {
+            let wanted = (self.wants.sums > 0).then_some(&mut sums[..]);
+            let range = first..first + examples;
+            let run = || self.job.part(range, part, results, wanted);
+            return if serial {
+                parallel::serially(run)
+            } else {
+                run()
+            };
+        }
+        let half = buffers.len() / 2;
+        let now = half * self.size;
+        let (left, right) = buffers.split_at_mut(half);
+        let (left_sums, right_sums) = sums.split_at_mut(half);
+        let (near, far) = results.split(now, examples);
+        let (near, far) = parallel::join(
+            || self.round(first, now, (left, left_sums, serial), near),
+            || {
+                let right = (right, right_sums, serial);
+                self.round(first + now, examples - now, right, far)
+            },
+        );
+        near.and(far)
     }
 }
