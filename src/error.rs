@@ -228,6 +228,16 @@ pub enum Error {
         /// The value.
         value: f64,
     },
+    /// A product with a Jacobian, a Hessian or their kind that overflowed or became NaN.
+    #[error("{what} is {value} at entry {index}")]
+    NonFiniteDerivative {
+        /// The result.
+        what: &'static str,
+        /// The entry, counted column by column.
+        index: usize,
+        /// The value.
+        value: f64,
+    },
     /// The weight of an example that is negative or not finite.
     #[error("the weight of example {example} is {value}, expected finite and at least 0")]
     Weight {
@@ -252,7 +262,7 @@ pub enum Error {
         /// The range, in words.
         expected: &'static str,
     },
-    /// A training whose cost, gradient or parameters are no longer finite.
+    /// A training whose cost, gradient, parameters or state of the optimiser are no longer finite.
     #[error("training diverged in epoch {epoch}, batch {batch}: {cause}")]
     Diverged {
         /// The epoch, from 1.
@@ -267,6 +277,24 @@ pub enum Error {
     #[error("the parameter of layer {layer}, block {block}, at row {row}, column {col} is {value}")]
     NonFiniteParameter {
         /// The layer.
+        layer: usize,
+        /// The block's name.
+        block: String,
+        /// Row in the block.
+        row: usize,
+        /// Column in the block.
+        col: usize,
+        /// The value.
+        value: f64,
+    },
+    /// An entry of an optimiser's state that overflowed or became NaN in a training: its parameter would never move again.
+    #[error(
+        "buffer {buffer} of the optimiser's state is {value} for layer {layer}, block {block}, at row {row}, column {col}"
+    )]
+    NonFiniteState {
+        /// The buffer.
+        buffer: usize,
+        /// The layer of the parameter that it belongs to.
         layer: usize,
         /// The block's name.
         block: String,

@@ -9,9 +9,11 @@
 //! [`Builder`]: crate::Builder
 //! [`Cost`]: crate::Cost
 //! [`CostParts`]: crate::CostParts
+//! [`Curvature`]: crate::Curvature
 //! [`Dense`]: crate::Dense
 //! [`Error`]: crate::Error
 //! [`Examples`]: crate::Examples
+//! [`GaussNewton`]: crate::GaussNewton
 //! [`Gradient`]: crate::Gradient
 //! [`GradientCheck`]: crate::GradientCheck
 //! [`Initialization`]: crate::Initialization
@@ -21,10 +23,15 @@
 //! [`Objective`]: crate::Objective
 //! [`Penalty`]: crate::Penalty
 //! [`Strength`]: crate::Strength
+//! [`Tangent`]: crate::Tangent
+//! [`derivatives`]: crate::derivatives
+//! [`Trace`]: crate::Trace
 //! [`Workspace`]: crate::Workspace
 //! [`row_major`]: crate::row_major
 #![cfg_attr(feature = "argmin", doc = "[`ArgminProblem`]: crate::ArgminProblem")]
 #![cfg_attr(not(feature = "argmin"), doc = "[`ArgminProblem`]: crate#features")]
+#![cfg_attr(feature = "num-dual", doc = "[`dual`]: crate::dual")]
+#![cfg_attr(not(feature = "num-dual"), doc = "[`dual`]: crate#features")]
 #![cfg_attr(feature = "serde", doc = "[`saving`]: crate::saving")]
 #![cfg_attr(not(feature = "serde"), doc = "[`saving`]: crate#features")]
 #![doc = include_str!("../README.md")]
@@ -35,6 +42,9 @@ pub mod activation;
 mod adapters;
 pub mod cost;
 pub mod data;
+pub mod derivatives;
+#[cfg(feature = "num-dual")]
+pub mod dual;
 mod error;
 mod examples;
 mod gradient;
@@ -50,6 +60,7 @@ mod regularization;
 #[cfg(feature = "serde")]
 pub mod saving;
 mod scalar;
+mod softmax;
 pub mod training;
 mod workspace;
 
@@ -61,10 +72,13 @@ pub use activation::{Activation, AnyActivation};
 #[cfg(feature = "argmin")]
 pub use adapters::argmin::ArgminProblem;
 #[cfg(feature = "argmin")]
+pub use adapters::argmin_hessian::ArgminHessian;
+#[cfg(feature = "argmin")]
 pub use argmin;
 pub use cost::{
     AnyCost, CategoricalCrossEntropy, Cost, CrossEntropy, Huber, LogCosh, Poisson, SquaredError,
 };
+pub use derivatives::{Curvature, GaussNewton, Tangent, Trace};
 pub use error::Error;
 pub use examples::{Columns, Examples, row_major};
 pub use gradient::{Accumulator, Backprop, CostParts, Gradient, unroll};
@@ -74,6 +88,8 @@ pub use layer::{AnyLayer, Dense, Layer};
 pub use layout::{BlockLayout, Layout};
 pub use nalgebra;
 pub use network::{Builder, Network};
+#[cfg(feature = "num-dual")]
+pub use num_dual;
 pub use objective::Objective;
 pub use rand_xoshiro;
 pub use regularization::{Penalty, Strength};

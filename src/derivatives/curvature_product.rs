@@ -1,0 +1,193 @@
+//! Products with the Hessian of J, and with its Gauss–Newton part.
+
+use super::product::{Of, Product};
+use super::{Curvature, GaussNewton, check_finite_result};
+use crate::cost::Cost;
+use crate::error::{Error, unsupported};
+use crate::examples::{Examples, scalar_weight};
+use crate::gradient::zeros;
+use crate::kernels;
+use crate::layer::Layer;
+use crate::network::Network;
+use crate::network::parts::Targets;
+use crate::objective::Objective;
+use crate::scalar::{Scalar, real};
+use crate::workspace::Workspace;
+use nalgebra::DVector;
+
+impl<T: Scalar, L: Layer<T>> Network<T, L> {
+    /// H v, the Hessian of J times a vector: the change of ∇J along v, exact, penalty included. H itself is never formed.
+    ///
+    /// Derivation: [(31)](crate::derivation#hessian-product). (The R-operator: Pearlmutter 1994, doi:10.1162/neco.1994.6.1.147.)
+    ///
+    /// # Errors
+    /// - Those of [`backprop`](Self::backprop).
+    /// - [`Error::Length`] or [`Error::NonFiniteInput`] if `v` is not P finite numbers.
+    /// - [`Error::Unsupported`] if a layer, activation or cost of yours has no tangents.
+    /// - [`Error::NonFiniteDerivative`] if the product overflows.
+    ///
+    /// # Example
+    /// J = ½(θ₀ + 3 θ₁ − y)²: H = \[1 3; 3 9].
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[0.5, 2.0])?;
+    /// let (x, y) = (DMatrix::repeat(1, 1, 3.0), DMatrix::repeat(1, 1, 1.0));
+    /// let product = network.hessian_product(&Examples::new(&x, &y)?, &Objective::new(SquaredError), &[1.0, 1.0])?;
+    /// assert_eq!(product.as_slice(), &[4.0, 12.0]);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn hessian_product<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+        v: &[T],
+    ) -> Result<DVector<T>, Error> {
+        let mut product = zeros(self.parameters())?;
+        let to = product.as_mut_slice();
+        self.hessian_product_into(examples, objective, v, &mut Workspace::new(), to)?;
+        Ok(product)
+    }
+
+    /// H v for one vector, or for several one after the other, which share the forward pass: `v` and `product` have r · P entries, r ≥ 1.
+    ///
+    /// # Errors
+    /// Those of [`hessian_product`](Self::hessian_product), and [`Error::Length`] if `product` is not as long as `v`.
+    pub fn hessian_product_into<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+        v: &[T],
+        workspace: &mut Workspace<T>,
+        product: &mut [T],
+    ) -> Result<(), Error> {
+        let at = (self.theta().as_slice(), Curvature::Hessian);
+        self.curvature_product_at(at, (examples, objective), v, workspace, product)
+    }
+
+    /// A Gauss–Newton product G v, penalty included: the part of H v that does not hold the curvature of the network.
+    ///
+    /// Derivation: [(32)](crate::derivation#gauss-newton).
+    ///
+    /// # Errors
+    /// - Those of [`hessian_product`](Self::hessian_product).
+    /// - [`Error::Unsupported`] for [`GaussNewton::Fisher`] of a cost that is no log-likelihood, and for [`GaussNewton::Logits`] of a last layer that does not
+    ///   [keep z](crate::Layer::keeps_z).
+    /// - [`Error::Output`] if an output is outside the domain in which the curvature of the cost is defined.
+    ///
+    /// # Example
+    /// One sigmoid unit at θ = 0 with the cross-entropy: M = a(1 − a) = ¼ and G = ¼ \[1 x]ᵀ\[1 x].
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{CrossEntropy, Examples, GaussNewton, Network, Objective, activation::Sigmoid};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Sigmoid).zeros()?;
+    /// let (x, y) = (DMatrix::repeat(1, 1, 2.0), DMatrix::repeat(1, 1, 1.0));
+    /// let (examples, objective) = (Examples::new(&x, &y)?, Objective::new(CrossEntropy));
+    /// let product = network.gauss_newton_product(&examples, &objective, GaussNewton::Logits, &[0.0, 1.0])?;
+    /// assert_eq!(product.as_slice(), &[0.5, 1.0]);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn gauss_newton_product<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+        at: GaussNewton,
+        v: &[T],
+    ) -> Result<DVector<T>, Error> {
+        let mut product = zeros(self.parameters())?;
+        let to = product.as_mut_slice();
+        let workspace = &mut Workspace::new();
+        self.gauss_newton_product_into(examples, objective, (at, v), workspace, to)?;
+        Ok(product)
+    }
+
+    /// G v for one vector or several, as [`hessian_product_into`](Self::hessian_product_into).
+    ///
+    /// # Errors
+    /// Those of [`gauss_newton_product`](Self::gauss_newton_product), and [`Error::Length`] if `product` is not as long as `v`.
+    pub fn gauss_newton_product_into<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+        (at, v): (GaussNewton, &[T]),
+        workspace: &mut Workspace<T>,
+        product: &mut [T],
+    ) -> Result<(), Error> {
+        let at = (self.theta().as_slice(), Curvature::GaussNewton(at));
+        self.curvature_product_at(at, (examples, objective), v, workspace, product)
+    }
+
+    /// The product with a curvature at any θ.
+    pub(crate) fn curvature_product_at<C: Cost<T>>(
+        &self,
+        (theta, curvature): (&[T], Curvature),
+        (examples, objective): (&Examples<'_, T>, &Objective<C>),
+        v: &[T],
+        workspace: &mut Workspace<T>,
+        product: &mut [T],
+    ) -> Result<(), Error> {
+        objective.validate(self.layout())?;
+        let (p, given) = (self.parameters(), (examples, &objective.cost));
+        let m: T = real(scalar_weight::<T>(examples.weight)?);
+        self.curvature_sums_at((theta, curvature), given, v, workspace, product)?;
+        for (v, product) in v
+            .chunks_exact(p.max(1))
+            .zip(product.chunks_exact_mut(p.max(1)))
+        {
+            objective.penalty.add_curvature(self.layout(), v, product);
+        }
+        match kernels::divide(product, m) {
+            true => Ok(()),
+            false => check_finite_result("the product with the curvature", product),
+        }
+    }
+
+    /// The product with that of Σ w cost: without the penalty, and not divided by m.
+    pub(crate) fn curvature_sums_at<C: Cost<T>>(
+        &self,
+        (theta, curvature): (&[T], Curvature),
+        (examples, cost): (&Examples<'_, T>, &C),
+        v: &[T],
+        workspace: &mut Workspace<T>,
+        product: &mut [T],
+    ) -> Result<(), Error> {
+        let of = match curvature {
+            Curvature::Hessian => Of::Hessian(examples, cost),
+            Curvature::GaussNewton(at) => Of::GaussNewton(examples, cost, at),
+        };
+        if let Curvature::GaussNewton(at) = curvature {
+            check_curvature::<T, L, C>(self, cost, at)?;
+        }
+        self.check_directions(v, product)?;
+        examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
+        let pass = Product {
+            chain: self.chain(theta),
+            x: examples.x,
+            of,
+            along: (Some(v), None),
+        };
+        let targets = Targets {
+            sums: Some(product),
+            ..Targets::none()
+        };
+        pass.run(workspace, targets)
+    }
+}
+
+/// Whether the cost and the last layer have what a Gauss–Newton product is with.
+pub(super) fn check_curvature<T: Scalar, L: Layer<T>, C: Cost<T>>(
+    network: &Network<T, L>,
+    cost: &C,
+    at: GaussNewton,
+) -> Result<(), Error> {
+    let keeps_z = network.layers().last().is_some_and(Layer::keeps_z);
+    match at {
+        GaussNewton::Fisher if !cost.is_log_likelihood() => {
+            Err(unsupported::<C>("Cost::is_log_likelihood"))
+        }
+        GaussNewton::Logits if !keeps_z => Err(unsupported::<L>("Layer::keeps_z")),
+        _ => Ok(()),
+    }
+}

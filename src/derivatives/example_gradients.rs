@@ -1,0 +1,370 @@
+//! The gradients of single examples: all of them, one at a time, their norms, and sums of shortened ones.
+
+use super::check_finite_result;
+use crate::cost::Cost;
+use crate::error::Error;
+use crate::examples::{Examples, check_length};
+use crate::kernels::sum_of_squares;
+use crate::layer::{Keep, Layer};
+use crate::layout::{allocate, resize};
+use crate::network::Network;
+use crate::network::chain::{Chain, Wanted};
+use crate::network::parts::{Job, Results, Targets};
+use crate::scalar::{Scalar, real, to_f64};
+use crate::workspace::{Part, Wants, Workspace};
+use nalgebra::{DMatrix, DVector};
+use std::ops::Range;
+
+/// Scalars of gradients that are visited one at a time but computed together.
+const TOGETHER: usize = 1 << 16;
+
+/// A pass that leaves something of each example's gradient.
+struct Separate<'a, T: Scalar, L, C: ?Sized> {
+    chain: Chain<'a, T, L>,
+    examples: Examples<'a, T>,
+    cost: &'a C,
+    of: Of,
+    /// The example that the job begins with.
+    start: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Gradients,
+    SquaredNorms,
+}
+
+impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Separate<'_, T, L, C> {
+    /// Forward, and back with what is wanted.
+    fn pass(
+        &self,
+        range: Range<usize>,
+        part: &mut Part<T>,
+        values: &mut [T],
+        wanted: Wanted<'_, T>,
+    ) -> Result<(), Error> {
+        let (first, chain) = (self.start + range.start, &self.chain);
+        let examples = self.examples.part(first, range.len());
+        chain.forward(first, examples.x, part, Some(Keep::Slope))?;
+        chain.costs(first, &examples, self.cost, part, values)?;
+        let linked = chain.cost_delta(&examples, self.cost, part);
+        chain.backward(first, examples.x, part, linked, (wanted, None))
+    }
+
+    /// One example at a time, where a layer has no gradients of single examples. Each is computed in the place of the first, which comes last: then the outputs of
+    /// all are left as the pass before wrote them.
+    fn one_by_one(
+        &self,
+        range: Range<usize>,
+        part: &mut Part<T>,
+        (values, results): (&mut [T], &mut [T]),
+        room: Option<&mut [T]>,
+    ) -> Result<(), Error> {
+        let p = self.chain.network.parameters();
+        // Without parameters nobody asked for room.
+        let room = room.and_then(|room| room.get_mut(..p)).unwrap_or_default();
+        let each = results.len() / range.len().max(1);
+        let results = results.chunks_exact_mut(each.max(1));
+        for ((k, value), result) in range.zip(values.chunks_mut(1)).zip(results).rev() {
+            match self.of {
+                Of::Gradients => self.pass(k..k + 1, part, value, Wanted::Sum(result))?,
+                Of::SquaredNorms => {
+                    self.pass(k..k + 1, part, value, Wanted::Sum(room))?;
+                    result[0] = sum_of_squares(room);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Separate<'_, T, L, C> {
+    fn part(
+        &self,
+        range: Range<usize>,
+        part: &mut Part<T>,
+        results: Results<'_, T>,
+        room: Option<&mut [T]>,
+    ) -> Result<(), Error> {
+        let columns = results.columns.unwrap_or_default();
+        let wanted = match self.of {
+            Of::Gradients => Wanted::Gradients(&mut *columns),
+            Of::SquaredNorms => {
+                columns.fill(T::zero());
+                Wanted::SquaredNorms(&mut *columns)
+            }
+        };
+        let done = match self.pass(range.clone(), part, results.values, wanted) {
+            Err(Error::Unsupported { .. }) => {
+                self.one_by_one(range, part, (results.values, columns), room)
+            }
+            done => done,
+        };
+        part.copy_outputs(results.outputs);
+        done
+    }
+}
+
+impl<T: Scalar, L: Layer<T>> Network<T, L> {
+    /// ∇costₖ of every example, P × m: a column each, without weights, penalty and 1/m.
+    ///
+    /// Derivation: [(10)](crate::derivation#gradient). Their weighted sum is Δ.
+    ///
+    /// # Errors
+    /// - Those of [`backprop`](Self::backprop).
+    /// - [`Error::TooLarge`] if there is no memory for P · m scalars: see [`for_each_example_gradient`](Self::for_each_example_gradient).
+    /// - [`Error::Unsupported`] if a layer couples the examples of a batch.
+    /// - [`Error::NonFiniteDerivative`] if a gradient overflows.
+    ///
+    /// # Example
+    /// δ \[1; x] with δ = a − y, which is −1 and 2:
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Examples, Network, SquaredError, activation::Identity};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
+    /// let (x, y) = (DMatrix::from_row_slice(1, 2, &[3.0, 5.0]), DMatrix::from_row_slice(1, 2, &[1.0, -2.0]));
+    /// let examples = Examples::new(&x, &y)?;
+    /// let gradients = network.example_gradients(&examples, &SquaredError)?;
+    /// assert_eq!(gradients, DMatrix::from_row_slice(2, 2, &[-1.0, 2.0, -3.0, 10.0]));
+    /// let norms = network.example_gradient_norms(&examples, &SquaredError)?;
+    /// assert!((norms[0] - 10.0_f64.sqrt()).abs() < 1e-15);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn example_gradients<C: Cost<T> + ?Sized>(
+        &self,
+        examples: &Examples<'_, T>,
+        cost: &C,
+    ) -> Result<DMatrix<T>, Error> {
+        let shape = (self.parameters(), examples.len());
+        let mut gradients = allocate("the gradients of the examples", shape, T::zero())?;
+        self.example_gradients_into(examples, cost, &mut Workspace::new(), &mut gradients)?;
+        Ok(DMatrix::from_vec(shape.0, shape.1, gradients))
+    }
+
+    /// [`example_gradients`](Self::example_gradients) into the caller's buffer of P · m entries, column by column.
+    ///
+    /// # Errors
+    /// Those of [`example_gradients`](Self::example_gradients), and [`Error::Length`] if `gradients` has another length.
+    pub fn example_gradients_into<C: Cost<T> + ?Sized>(
+        &self,
+        examples: &Examples<'_, T>,
+        cost: &C,
+        workspace: &mut Workspace<T>,
+        gradients: &mut [T],
+    ) -> Result<(), Error> {
+        let expected = self.parameters().saturating_mul(examples.len());
+        check_length("the gradients of the examples", expected, gradients.len())?;
+        let all = (examples, 0..examples.len());
+        self.separate(all, cost, Of::Gradients, workspace, gradients)?;
+        check_finite_result("the gradient of an example", gradients)
+    }
+
+    /// Calls `visit` with each example's number and ∇cost, in their order; the gradients are computed some at a time, so that P · m scalars need not be stored.
+    ///
+    /// # Errors
+    /// Those of [`example_gradients`](Self::example_gradients). Examples before the one with an error may have been visited.
+    ///
+    /// # Example
+    /// The mean of squared gradients, which is the diagonal of the empirical Fisher information:
+    /// ```
+    /// use backprop::nalgebra::{DMatrix, DVector};
+    /// use backprop::{Examples, Network, SquaredError, Workspace, activation::Identity};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
+    /// let (x, y) = (DMatrix::from_row_slice(1, 2, &[3.0, 5.0]), DMatrix::from_row_slice(1, 2, &[1.0, -2.0]));
+    /// let mut mean = DVector::<f64>::zeros(2);
+    /// network.for_each_example_gradient(&Examples::new(&x, &y)?, &SquaredError, &mut Workspace::new(), |_, gradient| {
+    ///     mean.iter_mut().zip(gradient).for_each(|(mean, g)| *mean += g * g / 2.0);
+    /// })?;
+    /// assert_eq!(mean.as_slice(), &[2.5, 54.5]);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn for_each_example_gradient<C: Cost<T> + ?Sized>(
+        &self,
+        examples: &Examples<'_, T>,
+        cost: &C,
+        workspace: &mut Workspace<T>,
+        mut visit: impl FnMut(usize, &[T]),
+    ) -> Result<(), Error> {
+        let (p, m) = (self.parameters(), examples.len());
+        let together = (TOGETHER / p.max(1)).clamp(1, m);
+        let mut gradients = std::mem::take(&mut workspace.gradient);
+        let what = "the gradients of some examples";
+        let mut first = 0;
+        let mut done = resize(&mut gradients, what, (p, together), T::zero());
+        while first < m && done.is_ok() {
+            let count = together.min(m - first);
+            let columns = &mut gradients[..p * count];
+            let range = first..first + count;
+            done = self.separate((examples, range), cost, Of::Gradients, workspace, columns);
+            for k in first..first + count {
+                let gradient = &columns[(k - first) * p..][..p];
+                done = done.and_then(|()| check_finite_gradient(p, k, gradient));
+                if done.is_ok() {
+                    visit(k, gradient);
+                }
+            }
+            first += count;
+        }
+        workspace.gradient = gradients;
+        done
+    }
+
+    /// ‖∇costₖ‖ of every example, without forming the gradients: ‖δ‖² (1 + ‖a‖²) for a dense layer, summed over the layers.
+    ///
+    /// Derivation: [(33)](crate::derivation#example-norms). (Goodfellow 2015, arXiv:1510.01799.)
+    ///
+    /// # Errors
+    /// Those of [`example_gradients`](Self::example_gradients), memory aside.
+    pub fn example_gradient_norms<C: Cost<T> + ?Sized>(
+        &self,
+        examples: &Examples<'_, T>,
+        cost: &C,
+    ) -> Result<DVector<T>, Error> {
+        let mut norms = allocate("the norms", (examples.len(), 1), T::zero())?;
+        self.example_gradient_norms_into(examples, cost, &mut Workspace::new(), &mut norms)?;
+        Ok(DVector::from_vec(norms))
+    }
+
+    /// [`example_gradient_norms`](Self::example_gradient_norms) into the caller's buffer of m entries.
+    ///
+    /// # Errors
+    /// Those of [`example_gradient_norms`](Self::example_gradient_norms), and [`Error::Length`] if `norms` has another length.
+    pub fn example_gradient_norms_into<C: Cost<T> + ?Sized>(
+        &self,
+        examples: &Examples<'_, T>,
+        cost: &C,
+        workspace: &mut Workspace<T>,
+        norms: &mut [T],
+    ) -> Result<(), Error> {
+        check_length("the norms", examples.len(), norms.len())?;
+        let all = (examples, 0..examples.len());
+        self.separate(all, cost, Of::SquaredNorms, workspace, norms)?;
+        check_finite_result("the squared norm of an example's gradient", norms)?;
+        norms.iter_mut().for_each(|norm| *norm = norm.sqrt());
+        Ok(())
+    }
+
+    /// Σₖ wₖ cₖ ∇costₖ with cₖ = min(1, `most`/‖∇costₖ‖): the sum of the examples' gradients, of which none counts for more than `most`. Without penalty and 1/m. Returns how many
+    /// were shortened.
+    ///
+    /// What robust and private training add up (Abadi and others 2016, arXiv:1607.00133). It takes a pass for the norms and one for the sum, and no memory for single gradients.
+    ///
+    /// # Errors
+    /// Those of [`example_gradient_norms`](Self::example_gradient_norms), [`Error::Hyperparameter`] if `most` is not finite and above 0, and [`Error::Length`] if `sum` has not P
+    /// entries.
+    ///
+    /// # Example
+    /// Gradients (−1, −3) and (2, 10), of which the second is shortened to norm 5:
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Examples, Network, SquaredError, Workspace, activation::Identity};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
+    /// let (x, y) = (DMatrix::from_row_slice(1, 2, &[3.0, 5.0]), DMatrix::from_row_slice(1, 2, &[1.0, -2.0]));
+    /// let mut sum = [0.0; 2];
+    /// let shortened = network.clipped_sum(&Examples::new(&x, &y)?, &SquaredError, 5.0, &mut Workspace::new(), &mut sum)?;
+    /// let c = 5.0 / 104.0_f64.sqrt();
+    /// assert_eq!(shortened, 1);
+    /// assert!((sum[0] - (2.0 * c - 1.0)).abs() < 1e-14 && (sum[1] - (10.0 * c - 3.0)).abs() < 1e-14);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn clipped_sum<C: Cost<T> + ?Sized>(
+        &self,
+        examples: &Examples<'_, T>,
+        cost: &C,
+        most: f64,
+        workspace: &mut Workspace<T>,
+        sum: &mut [T],
+    ) -> Result<usize, Error> {
+        let in_t: T = real(most);
+        if !(in_t > T::zero() && in_t.is_finite()) {
+            return Err(Error::Hyperparameter {
+                name: "the largest norm of an example's gradient",
+                value: most,
+                expected: "a finite number above 0",
+            });
+        }
+        check_length("the sum", self.parameters(), sum.len())?;
+        let m = examples.len();
+        let (mut norms, mut weights) = (
+            std::mem::take(&mut workspace.gradient),
+            std::mem::take(&mut workspace.weights),
+        );
+        let mut shortened = 0;
+        let done = resize(&mut norms, "the norms", (m, 1), T::zero())
+            .and_then(|()| resize(&mut weights, "the weights", (m, 1), 0.0))
+            .and_then(|()| self.example_gradient_norms_into(examples, cost, workspace, &mut norms))
+            .and_then(|()| {
+                for (k, (weight, &norm)) in weights.iter_mut().zip(&norms).enumerate() {
+                    let given = examples.weights.map_or(1.0, |weights| weights[k]);
+                    let clip = norm > in_t;
+                    shortened += usize::from(clip);
+                    *weight = given * if clip { most / to_f64(norm) } else { 1.0 };
+                }
+                let weighted = examples.with(examples.x, examples.y, Some(&weights));
+                let theta = self.theta().as_slice();
+                let wanted = (Some(&mut *sum), None);
+                self.sum(theta, (&weighted, cost), workspace, wanted)
+            });
+        (workspace.gradient, workspace.weights) = (norms, weights);
+        done?;
+        check_finite_result("the sum of the clipped gradients", sum)?;
+        Ok(shortened)
+    }
+
+    fn separate<C: Cost<T> + ?Sized>(
+        &self,
+        (examples, range): (&Examples<'_, T>, Range<usize>),
+        cost: &C,
+        of: Of,
+        workspace: &mut Workspace<T>,
+        columns: &mut [T],
+    ) -> Result<(), Error> {
+        self.check_uncoupled()?;
+        cost.validate()?;
+        examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
+        let mut chain = self.chain(self.theta().as_slice());
+        chain.training = workspace.training;
+        let job = Separate {
+            chain,
+            // Each for itself: without weights.
+            examples: examples.with(examples.x, examples.y, None),
+            cost,
+            of,
+            start: range.start,
+        };
+        let ours = self.layers().iter().all(|layer| layer.as_dense().is_some());
+        let wants = Wants {
+            values: true,
+            backward: true,
+            keep: Some(Keep::Slope),
+            single: !ours,
+            sums: match of {
+                Of::SquaredNorms if !ours => self.parameters(),
+                _ => 0,
+            },
+            scratch: true,
+            ..Wants::default()
+        };
+        let targets = Targets {
+            columns: Some(columns),
+            ..Targets::none()
+        };
+        self.run(range.len(), (&job, wants), workspace, targets)
+    }
+}
+
+/// Whether the gradient of example k is finite.
+fn check_finite_gradient<T: Scalar>(p: usize, k: usize, gradient: &[T]) -> Result<(), Error> {
+    let what = "the gradient of an example";
+    check_finite_result(what, gradient).map_err(|error| match error {
+        Error::NonFiniteDerivative { what, index, value } => Error::NonFiniteDerivative {
+            what,
+            index: p * k + index,
+            value,
+        },
+        other => other,
+    })
+}

@@ -1,0 +1,104 @@
+//! The Hessian itself, and its diagonal, of small networks.
+
+use crate::cost::Cost;
+use crate::error::Error;
+use crate::examples::Examples;
+use crate::gradient::zeros;
+use crate::layer::Layer;
+use crate::layout::allocate;
+use crate::network::Network;
+use crate::objective::Objective;
+use crate::scalar::{Scalar, real};
+use crate::workspace::Workspace;
+use nalgebra::{DMatrix, DVector};
+
+/// Unit vectors that share a forward pass.
+const TOGETHER: usize = 8;
+
+impl<T: Scalar, L: Layer<T>> Network<T, L> {
+    /// The Hessian H = ∂²J/∂θ² of P × P, penalty included, and exactly symmetric: P products, for networks of some hundred parameters.
+    ///
+    /// Derivation: [(31)](crate::derivation#hessian-product).
+    ///
+    /// # Errors
+    /// Those of [`hessian_product`](Self::hessian_product), and [`Error::TooLarge`] if there is no memory for P² scalars.
+    ///
+    /// # Example
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[0.5, 2.0])?;
+    /// let (x, y) = (DMatrix::repeat(1, 1, 3.0), DMatrix::repeat(1, 1, 1.0));
+    /// let (examples, objective) = (Examples::new(&x, &y)?, Objective::new(SquaredError));
+    /// let hessian = network.hessian(&examples, &objective)?;
+    /// assert_eq!(hessian, DMatrix::from_row_slice(2, 2, &[1.0, 3.0, 3.0, 9.0]));
+    /// assert_eq!(network.hessian_diagonal(&examples, &objective)?, hessian.diagonal());
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn hessian<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+    ) -> Result<DMatrix<T>, Error> {
+        let p = self.parameters();
+        let entries = allocate("the Hessian", (p, p), T::zero())?;
+        let mut hessian = DMatrix::from_vec(p, p, entries);
+        self.unit_products(examples, objective, |i, product| {
+            hessian.column_mut(i).copy_from_slice(product);
+        })?;
+        let half = real::<T>(0.5);
+        for j in 0..p {
+            for i in 0..j {
+                let mean = (hessian[(i, j)] + hessian[(j, i)]) * half;
+                (hessian[(i, j)], hessian[(j, i)]) = (mean, mean);
+            }
+        }
+        Ok(hessian)
+    }
+
+    /// The diagonal of the Hessian, of length P: exact, and as many products as for all of it, but no more memory than a few vectors.
+    ///
+    /// # Errors
+    /// Those of [`hessian_product`](Self::hessian_product).
+    pub fn hessian_diagonal<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+    ) -> Result<DVector<T>, Error> {
+        let mut diagonal = zeros(self.parameters())?;
+        self.unit_products(examples, objective, |i, product| {
+            diagonal[i] = product[i];
+        })?;
+        Ok(diagonal)
+    }
+
+    /// H e for every unit vector e, by index.
+    fn unit_products<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+        mut visit: impl FnMut(usize, &[T]),
+    ) -> Result<(), Error> {
+        let p = self.parameters();
+        let together = TOGETHER.min(p).max(1);
+        let mut units = allocate("the unit vectors", (p, together), T::zero())?;
+        let mut products = allocate("their products", (p, together), T::zero())?;
+        let mut workspace = Workspace::new();
+        let mut first = 0;
+        while first < p {
+            let count = together.min(p - first);
+            let (units, products) = (&mut units[..p * count], &mut products[..p * count]);
+            units.fill(T::zero());
+            for (i, unit) in units.chunks_exact_mut(p).enumerate() {
+                unit[first + i] = T::one();
+            }
+            self.hessian_product_into(examples, objective, units, &mut workspace, products)?;
+            for (i, product) in products.chunks_exact(p).enumerate() {
+                visit(first + i, product);
+            }
+            first += count;
+        }
+        Ok(())
+    }
+}

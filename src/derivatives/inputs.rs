@@ -1,0 +1,130 @@
+//! ∂J/∂X, alone or with ∇J.
+
+use crate::cost::Cost;
+use crate::error::Error;
+use crate::examples::{Examples, check_length};
+use crate::gradient::{Backprop, CostParts, finish, zeros};
+use crate::layer::Layer;
+use crate::layout::allocate;
+use crate::network::Network;
+use crate::objective::Objective;
+use crate::scalar::Scalar;
+use crate::workspace::Workspace;
+use nalgebra::DMatrix;
+use std::sync::Arc;
+
+impl<T: Scalar, L: Layer<T>> Network<T, L> {
+    /// J and ∇J, and ∂J/∂X (n × m), of one pass.
+    ///
+    /// Derivation: [(26)](crate::derivation#input-gradient).
+    ///
+    /// # Errors
+    /// Those of [`backprop`](Self::backprop) and of [`input_gradient`](Self::input_gradient).
+    ///
+    /// # Example
+    /// J = ½(θ₀ + θ₁ x − 1)² at θ = (0, 2), x = 3: a − y = 5.
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[0.0, 2.0])?;
+    /// let (x, y) = (DMatrix::repeat(1, 1, 3.0), DMatrix::repeat(1, 1, 1.0));
+    /// let (pass, by_inputs) = network.gradients(&Examples::new(&x, &y)?, &Objective::new(SquaredError))?;
+    /// assert_eq!(pass.gradient().vector().as_slice(), &[5.0, 15.0]);
+    /// assert_eq!(by_inputs[(0, 0)], 10.0);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn gradients<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+    ) -> Result<(Backprop<T>, DMatrix<T>), Error> {
+        let mut vector = zeros(self.parameters())?;
+        let shape = examples.x().shape();
+        let mut inputs = allocate("∂J/∂X", shape, T::zero())?;
+        let wanted = (Some(vector.as_mut_slice()), Some(&mut inputs[..]));
+        let parts = self.gradients_into(examples, objective, &mut Workspace::new(), wanted)?;
+        let pass = Backprop::new(parts, vector, Arc::clone(self.layout_arc()));
+        Ok((pass, DMatrix::from_vec(shape.0, shape.1, inputs)))
+    }
+
+    /// J, and ∇J and ∂J/∂X into the caller's buffers of P and n · m entries; what is `None` is not computed.
+    ///
+    /// # Errors
+    /// Those of [`gradients`](Self::gradients), and [`Error::Length`] if a buffer has another length.
+    pub fn gradients_into<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+        workspace: &mut Workspace<T>,
+        (mut parameters, inputs): (Option<&mut [T]>, Option<&mut [T]>),
+    ) -> Result<CostParts<T>, Error> {
+        if let Some(parameters) = &parameters {
+            check_length("the gradient", self.parameters(), parameters.len())?;
+        }
+        if let Some(inputs) = &inputs {
+            let expected = examples.x.len();
+            check_length("the gradient with respect to X", expected, inputs.len())?;
+        }
+        objective.validate(self.layout())?;
+        let theta = self.theta().as_slice();
+        let at = (examples, &objective.cost);
+        let wanted = (parameters.as_deref_mut(), inputs);
+        let sum = self.sum(theta, at, workspace, wanted)?;
+        let sums = (sum, examples.weight, examples.weight);
+        // The penalty does not depend on X: ∂J/∂X is finished.
+        finish(self.layout(), &objective.penalty, theta, sums, parameters)
+    }
+
+    /// ∂J/∂X, n × m: the change of J with each input of each example.
+    ///
+    /// Derivation: [(26)](crate::derivation#input-gradient).
+    ///
+    /// # Errors
+    /// Those of [`backprop`](Self::backprop), and [`Error::NonFiniteInputGradient`] if the gradient overflows.
+    ///
+    /// # Example
+    /// J = ½(2x − 1)², so that ∂J/∂x = 2(2x − 1) = 10 at x = 3:
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[0.0, 2.0])?;
+    /// let (x, y) = (DMatrix::repeat(1, 1, 3.0), DMatrix::repeat(1, 1, 1.0));
+    /// let gradient = network.input_gradient(&Examples::new(&x, &y)?, &Objective::new(SquaredError))?;
+    /// assert_eq!(gradient[(0, 0)], 10.0);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn input_gradient<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+    ) -> Result<DMatrix<T>, Error> {
+        let shape = examples.x().shape();
+        let mut buffer = allocate("∂J/∂X", shape, T::zero())?;
+        let mut workspace = Workspace::new();
+        self.input_gradient_into(examples, objective, &mut workspace, &mut buffer)?;
+        Ok(DMatrix::from_vec(shape.0, shape.1, buffer))
+    }
+
+    /// ∂J/∂X into the caller's buffer of n · m entries, column by column, without allocation once the workspace has grown.
+    ///
+    /// # Errors
+    /// Those of [`input_gradient`](Self::input_gradient), and [`Error::Length`] if `gradient` has not n · m entries.
+    pub fn input_gradient_into<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+        workspace: &mut Workspace<T>,
+        gradient: &mut [T],
+    ) -> Result<(), Error> {
+        let expected = examples.x.len();
+        check_length("the gradient with respect to X", expected, gradient.len())?;
+        objective.validate(self.layout())?;
+        let at = (examples, &objective.cost);
+        // The penalty does not depend on X.
+        let theta = self.theta().as_slice();
+        self.sum(theta, at, workspace, (None, Some(gradient)))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,159 @@
+//! ∂a⁽ᴸ⁾/∂x of every example.
+
+use super::check_finite_result;
+use crate::error::Error;
+use crate::examples::{Columns, check_length};
+use crate::kernels::columns;
+use crate::layer::{Keep, Layer};
+use crate::layout::allocate;
+use crate::network::Network;
+use crate::network::chain::{Chain, Wanted, check_part_inputs};
+use crate::network::parts::{Job, Results, Targets};
+use crate::scalar::Scalar;
+use crate::workspace::{Part, Wants, Workspace};
+use nalgebra::{DMatrix, DMatrixView};
+use std::ops::Range;
+
+/// The Jacobians of a batch.
+struct Jacobian<'a, T: Scalar, L> {
+    chain: Chain<'a, T, L>,
+    x: DMatrixView<'a, T>,
+}
+
+impl<T: Scalar, L: Layer<T>> Jacobian<'_, T, L> {
+    /// Whether a row at a time by K backward passes, not a column at a time by n passes along an input.
+    fn by_rows(&self) -> bool {
+        let network = self.chain.network;
+        network.outputs() <= network.inputs()
+    }
+}
+
+impl<T: Scalar, L: Layer<T>> Job<T> for Jacobian<'_, T, L> {
+    fn part(
+        &self,
+        range: Range<usize>,
+        part: &mut Part<T>,
+        results: Results<'_, T>,
+        room: Option<&mut [T]>,
+    ) -> Result<(), Error> {
+        let (first, m, chain) = (range.start, range.len(), &self.chain);
+        let x = columns(self.x, first, m);
+        check_part_inputs(first, x, self.x)?;
+        chain.forward(first, x, part, Some(Keep::Slope))?;
+        part.copy_outputs(results.outputs);
+        let (Some(jacobians), Some(room)) = (results.columns, room) else {
+            return Ok(());
+        };
+        let (n, k) = (chain.network.inputs(), chain.network.outputs());
+        let unit = &mut room[..n * m];
+        if self.by_rows() {
+            for i in 0..k {
+                let delta = &mut part.deltas[0][..k * m];
+                delta.fill(T::zero());
+                delta
+                    .iter_mut()
+                    .skip(i)
+                    .step_by(k)
+                    .for_each(|d| *d = T::one());
+                let wanted = (Wanted::Errors, Some(&mut *unit));
+                chain.backward(first, x, part, false, wanted)?;
+                for (to, &from) in jacobians.iter_mut().skip(i).step_by(k).zip(&*unit) {
+                    *to = from;
+                }
+            }
+        } else {
+            for j in 0..n {
+                unit.fill(T::zero());
+                unit.iter_mut()
+                    .skip(j)
+                    .step_by(n)
+                    .for_each(|x| *x = T::one());
+                let along = (None, Some(DMatrixView::from_slice(unit, n, m)));
+                chain.forward_tangent(first, x, part, along)?;
+                let tangent = part.tangents.last().ok_or(Error::NoLayers)?;
+                let columns = tangent.output.chunks_exact(k);
+                for (to, from) in jacobians.chunks_exact_mut(k * n).zip(columns) {
+                    to[j * k..(j + 1) * k].copy_from_slice(from);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T: Scalar, L: Layer<T>> Network<T, L> {
+    /// ∂a⁽ᴸ⁾/∂x of every example, K × n each, side by side: columns k·n to (k + 1)·n are those of example k, so that the whole is K × (n · m). By K backward passes
+    /// or n passes along an input, whichever are fewer.
+    ///
+    /// Derivation: [(29)](crate::derivation#forward-tangent).
+    ///
+    /// # Errors
+    /// - Those of [`forward`](Self::forward).
+    /// - [`Error::Unsupported`] if a layer couples its examples, or if n < K and a layer or activation of yours has no tangents.
+    /// - [`Error::NonFiniteDerivative`] if the result overflows.
+    ///
+    /// # Example
+    /// a = tanh(2x₁ + 3x₂) at x = 0, where tanh′ is 1:
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Network, activation::Tanh};
+    ///
+    /// let network = Network::<f64>::builder(2).dense(1, Tanh).with_theta(&[0.0, 2.0, 3.0])?;
+    /// let jacobian = network.output_jacobian(&DMatrix::zeros(2, 1))?;
+    /// assert_eq!(jacobian, DMatrix::from_row_slice(1, 2, &[2.0, 3.0]));
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn output_jacobian<'a>(&self, x: impl Columns<'a, T>) -> Result<DMatrix<T>, Error> {
+        let x = x.columns_view();
+        let shape = (self.outputs(), x.len());
+        let mut jacobians = allocate("the output Jacobians", shape, T::zero())?;
+        self.output_jacobian_into(x, &mut Workspace::new(), &mut jacobians)?;
+        Ok(DMatrix::from_vec(shape.0, shape.1, jacobians))
+    }
+
+    /// [`output_jacobian`](Self::output_jacobian) into the caller's buffer of K · n · m entries, each Jacobian column by column.
+    ///
+    /// # Errors
+    /// Those of [`output_jacobian`](Self::output_jacobian), and [`Error::Length`] if `jacobians` has another length.
+    pub fn output_jacobian_into<'a>(
+        &self,
+        x: impl Columns<'a, T>,
+        workspace: &mut Workspace<T>,
+        jacobians: &mut [T],
+    ) -> Result<(), Error> {
+        let x = x.columns_view();
+        self.check_inputs(x)?;
+        self.check_uncoupled()?;
+        self.check_whole_inputs(x)?;
+        let expected = self.outputs().saturating_mul(x.len());
+        check_length("the output Jacobians", expected, jacobians.len())?;
+        let mut chain = self.chain(self.theta().as_slice());
+        chain.training = workspace.training;
+        let job = Jacobian { chain, x };
+        let wants = Wants {
+            backward: true,
+            keep: Some(Keep::Slope),
+            tangents: !job.by_rows(),
+            sums: self.inputs().saturating_mul(self.part_size(x.ncols())),
+            scratch: true,
+            ..Wants::default()
+        };
+        let targets = Targets {
+            columns: Some(&mut *jacobians),
+            ..Targets::none()
+        };
+        self.run(x.ncols(), (&job, wants), workspace, targets)?;
+        check_finite_result("the output Jacobian", jacobians)
+    }
+
+    /// Whether each example is computed on its own.
+    pub(super) fn check_uncoupled(&self) -> Result<(), Error> {
+        match self.layout().couples_examples() {
+            false => Ok(()),
+            true => Err(Error::Unsupported {
+                what: "a derivative of single examples",
+                by: "a layer that couples the examples of a batch",
+            }),
+        }
+    }
+}

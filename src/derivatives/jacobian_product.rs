@@ -1,0 +1,229 @@
+//! Products with the Jacobian of the outputs: from the right, from the left, and with its normal matrix.
+
+use super::product::{Of, Product};
+use super::{Tangent, check_finite_result, check_vector};
+use crate::cost::AnyCost;
+use crate::error::Error;
+use crate::examples::{Columns, check_finite, check_length};
+use crate::gradient::zeros;
+use crate::layer::Layer;
+use crate::layout::allocate;
+use crate::network::Network;
+use crate::network::parts::Targets;
+use crate::network::pass::{Pass, Seed};
+use crate::scalar::Scalar;
+use crate::workspace::Workspace;
+use nalgebra::{DMatrix, DVector};
+
+impl<T: Scalar, L: Layer<T>> Network<T, L> {
+    /// The Jacobian–vector product ȧ⁽ᴸ⁾ = (∂a⁽ᴸ⁾/∂θ) θ̇ + (∂a⁽ᴸ⁾/∂x) ẋ for every example, K × m: how the outputs move along a direction.
+    ///
+    /// Derivation: [(29)](crate::derivation#forward-tangent).
+    ///
+    /// # Errors
+    /// - Those of [`forward`](Self::forward).
+    /// - [`Error::Length`], [`Error::Shape`] or [`Error::NonFiniteInput`] if the direction is not P and n × m finite numbers.
+    /// - [`Error::Unsupported`] if a layer or activation of yours has no tangents.
+    /// - [`Error::NonFiniteDerivative`] if the result overflows.
+    ///
+    /// # Example
+    /// a = σ(θ₁ x) at θ₁ = 0: ∂a/∂θ₁ = x/4.
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Tangent, Network, activation::Sigmoid};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Sigmoid).zeros()?;
+    /// let x = DMatrix::from_row_slice(1, 2, &[1.0, 8.0]);
+    /// let change = network.jvp(&x, Tangent::of_parameters(&[0.0, 1.0]))?;
+    /// assert_eq!(change.as_slice(), &[0.25, 2.0]);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn jvp<'a>(
+        &self,
+        x: impl Columns<'a, T>,
+        direction: Tangent<'_, T>,
+    ) -> Result<DMatrix<T>, Error> {
+        let x = x.columns_view();
+        let shape = (self.outputs(), x.ncols());
+        let mut tangent = allocate("the Jacobian–vector product", shape, T::zero())?;
+        self.jvp_into(x, direction, &mut Workspace::new(), &mut tangent)?;
+        Ok(DMatrix::from_vec(shape.0, shape.1, tangent))
+    }
+
+    /// [`jvp`](Self::jvp) into the caller's buffer of K · m entries, column by column.
+    ///
+    /// # Errors
+    /// Those of [`jvp`](Self::jvp), and [`Error::Length`] if `tangent` has not K · m entries.
+    pub fn jvp_into<'a>(
+        &self,
+        x: impl Columns<'a, T>,
+        direction: Tangent<'_, T>,
+        workspace: &mut Workspace<T>,
+        tangent: &mut [T],
+    ) -> Result<(), Error> {
+        let x = x.columns_view();
+        self.check_inputs(x)?;
+        check_length("the tangent", self.outputs() * x.ncols(), tangent.len())?;
+        if let Some(theta) = direction.parameters {
+            check_vector("θ̇", theta, self.parameters())?;
+        }
+        if let Some(x_tangent) = direction.inputs {
+            if x_tangent.shape() != x.shape() {
+                return Err(Error::Shape {
+                    what: "Ẋ",
+                    expected: x.shape(),
+                    found: x_tangent.shape(),
+                });
+            }
+            check_finite("Ẋ", x_tangent)?;
+        }
+        let product = Product {
+            chain: self.chain(self.theta().as_slice()),
+            x,
+            of: Of::<_, AnyCost>::Outputs,
+            along: (direction.parameters, direction.inputs),
+        };
+        let targets = Targets {
+            columns: Some(&mut *tangent),
+            ..Targets::none()
+        };
+        product.run(workspace, targets)?;
+        check_finite_result("the Jacobian–vector product", tangent)
+    }
+
+    /// The vector–Jacobian product: Σₖ Aₖᵀ uₖ of length P and (∂a⁽ᴸ⁾/∂x)ᵀ uₖ for every example, n × m, where column k of the cotangent `u`, K × m, stands in
+    /// place of ∂costₖ/∂a⁽ᴸ⁾. Neither weights nor 1/m are applied.
+    ///
+    /// Derivation: [(13)](crate::derivation#recurrence-general).
+    ///
+    /// # Errors
+    /// - Those of [`forward`](Self::forward).
+    /// - [`Error::Shape`] or [`Error::NonFiniteInput`] if the cotangent is not K × m finite numbers.
+    /// - [`Error::NonFiniteDerivative`] if the result overflows.
+    ///
+    /// # Example
+    /// a = θ₀ + θ₁ x with θ₁ = 2: u = 3 goes back to 3 (1, x) and to 2·3.
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Network, activation::Identity};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[1.0, 2.0])?;
+    /// let (x, u) = (DMatrix::repeat(1, 1, 5.0), DMatrix::repeat(1, 1, 3.0));
+    /// let (parameters, inputs) = network.vjp(&x, &u)?;
+    /// assert_eq!(parameters.as_slice(), &[3.0, 15.0]);
+    /// assert_eq!(inputs[0], 6.0);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn vjp<'a, 'b>(
+        &self,
+        x: impl Columns<'a, T>,
+        cotangent: impl Columns<'b, T>,
+    ) -> Result<(DVector<T>, DMatrix<T>), Error> {
+        let (x, cotangent) = (x.columns_view(), cotangent.columns_view());
+        let mut parameters = zeros(self.parameters())?;
+        let shape = x.shape();
+        let mut inputs = allocate("the vector–Jacobian product", shape, T::zero())?;
+        let wanted = (Some(parameters.as_mut_slice()), Some(&mut inputs[..]));
+        self.vjp_into(x, cotangent, &mut Workspace::new(), wanted)?;
+        Ok((parameters, DMatrix::from_vec(shape.0, shape.1, inputs)))
+    }
+
+    /// [`vjp`](Self::vjp) into the caller's buffers for the parameters and the inputs, of P and n · m entries; what is `None` is not computed.
+    ///
+    /// # Errors
+    /// Those of [`vjp`](Self::vjp), and [`Error::Length`] if a buffer has another length.
+    pub fn vjp_into<'a, 'b>(
+        &self,
+        x: impl Columns<'a, T>,
+        cotangent: impl Columns<'b, T>,
+        workspace: &mut Workspace<T>,
+        (mut parameters, mut inputs): (Option<&mut [T]>, Option<&mut [T]>),
+    ) -> Result<(), Error> {
+        let (x, cotangent) = (x.columns_view(), cotangent.columns_view());
+        self.check_inputs(x)?;
+        let expected = (self.outputs(), x.ncols());
+        if cotangent.shape() != expected {
+            return Err(Error::Shape {
+                what: "the cotangent",
+                expected,
+                found: cotangent.shape(),
+            });
+        }
+        check_finite("the cotangent", cotangent)?;
+        if let Some(parameters) = &parameters {
+            check_length("the product for θ", self.parameters(), parameters.len())?;
+        }
+        if let Some(inputs) = &inputs {
+            check_length("the product for X", x.len(), inputs.len())?;
+        }
+        let pass = Pass {
+            chain: self.chain(self.theta().as_slice()),
+            x,
+            seed: Seed::<_, AnyCost>::Cotangent(cotangent),
+            divisor: T::one(),
+        };
+        let targets = Targets {
+            sums: parameters.as_deref_mut(),
+            input_delta: inputs.as_deref_mut(),
+            columns: None,
+        };
+        pass.run(workspace, targets)?;
+        for result in [parameters, inputs].into_iter().flatten() {
+            check_finite_result("the vector–Jacobian product", result)?;
+        }
+        Ok(())
+    }
+
+    /// Σₖ AₖᵀAₖ v, where Aₖ = ∂a⁽ᴸ⁾/∂θ is the K × P Jacobian of the outputs of example k: the normal matrix of least squares times a vector. It knows neither targets nor
+    /// weights, and is not divided by m.
+    ///
+    /// Derivation: [(32)](crate::derivation#gauss-newton).
+    ///
+    /// # Errors
+    /// Those of [`jvp`](Self::jvp).
+    ///
+    /// # Example
+    /// a = θ₀ + 3 θ₁: AᵀA = \[1 3; 3 9].
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Network, activation::Identity};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[0.5, 2.0])?;
+    /// let product = network.gram_product(&DMatrix::repeat(1, 1, 3.0), &[1.0, 1.0])?;
+    /// assert_eq!(product.as_slice(), &[4.0, 12.0]);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn gram_product<'a>(&self, x: impl Columns<'a, T>, v: &[T]) -> Result<DVector<T>, Error> {
+        let mut product = zeros(self.parameters())?;
+        self.gram_product_into(x, v, &mut Workspace::new(), product.as_mut_slice())?;
+        Ok(product)
+    }
+
+    /// [`gram_product`](Self::gram_product) for one vector or several, as [`hessian_product_into`](Self::hessian_product_into).
+    ///
+    /// # Errors
+    /// Those of [`gram_product`](Self::gram_product), and [`Error::Length`] if `product` is not as long as `v`.
+    pub fn gram_product_into<'a>(
+        &self,
+        x: impl Columns<'a, T>,
+        v: &[T],
+        workspace: &mut Workspace<T>,
+        product: &mut [T],
+    ) -> Result<(), Error> {
+        let x = x.columns_view();
+        self.check_inputs(x)?;
+        self.check_directions(v, product)?;
+        let pass = Product {
+            chain: self.chain(self.theta().as_slice()),
+            x,
+            of: Of::<_, AnyCost>::Gram,
+            along: (Some(v), None),
+        };
+        let targets = Targets {
+            sums: Some(&mut *product),
+            ..Targets::none()
+        };
+        pass.run(workspace, targets)?;
+        check_finite_result("the product with AᵀA", product)
+    }
+}

@@ -1,0 +1,77 @@
+//! Derivatives beyond ∇J: by the inputs, along directions, of second order, of single examples.
+//!
+//! Everything is a method of [`Network`](crate::Network). Forms that end in `_into` work in the buffers of a [`Workspace`](crate::Workspace) and of the
+//! caller, without allocation once they have grown; the others allocate for them. With A = ∂a⁽ᴸ⁾/∂θ, the K × P Jacobian of the outputs of an example, and m = Σw:
+//!
+//! | method | computes | shape | in gradients |
+//! |---|---|---|---|
+//! | [`gradients`](crate::Network::gradients) | ∇J and ∂J/∂X in one pass | P and n × m | 1.5 |
+//! | [`jvp`](crate::Network::jvp) | ȧ⁽ᴸ⁾ = A θ̇ + (∂a⁽ᴸ⁾/∂x) ẋ for each example | K × m | 1 |
+//! | [`vjp`](crate::Network::vjp) | Σₖ Aₖᵀ uₖ and (∂a⁽ᴸ⁾/∂x)ᵀ uₖ for each example | P and n × m | 1 |
+//! | [`output_jacobian`](crate::Network::output_jacobian) | ∂a⁽ᴸ⁾/∂x of each example | K × n, m times | min(K, n) |
+//! | [`hessian_product`](crate::Network::hessian_product) | H v, the change of ∇J along v | P | 2 to 3 |
+//! | [`hessian`](crate::Network::hessian), [`hessian_diagonal`](crate::Network::hessian_diagonal) | H itself, and its diagonal | P × P, P | 2 P |
+//! | [`gauss_newton_product`](crate::Network::gauss_newton_product) | (1/m) Σ w Jᵀ M J v, a part of H v that is semi-definite | P | 2 |
+//! | [`gauss_newton_matrix`](crate::Network::gauss_newton_matrix) | that matrix itself | P × P | K, and P² m K multiplications |
+//! | [`gram_product`](crate::Network::gram_product) | Σₖ AₖᵀAₖ v | P | 2 |
+//! | [`example_gradients`](crate::Network::example_gradients) | ∇costₖ | P × m | 1 |
+//! | [`example_gradient_norms`](crate::Network::example_gradient_norms) | ‖∇costₖ‖ | m | below 1 |
+//! | [`clipped_sum`](crate::Network::clipped_sum) | Σ w ∇cost, each shortened to a norm | P | 2 |
+//!
+//! The last column says how many passes of ∇J a call takes, roughly.
+//!
+//! # Kinks
+//! A second derivative at a kink (of ReLU at 0, of Huber's cost at δ) is that of one of its sides, as g′ is. The L1 penalty has none but at 0, where it counts as 0.
+//!
+//! # Own layers, activations and costs
+//! What goes along a direction needs the tangent methods of the traits, which default to a typed [`Error::Unsupported`]. Everything else works
+//! with `forward` and `backward` alone; gradients of single examples are then computed one example at a time.
+
+mod curvature_product;
+mod direction;
+mod example_gradients;
+mod hessian;
+mod inputs;
+mod jacobian;
+mod jacobian_product;
+mod normal_matrix;
+mod product;
+mod tangent;
+mod trace;
+mod trace_table;
+
+pub use direction::{Curvature, GaussNewton, Tangent};
+pub use trace::Trace;
+
+use crate::error::Error;
+use crate::kernels::{self, first_non_finite};
+use crate::scalar::{Scalar, to_f64};
+
+/// Whether all entries of a result are finite.
+pub(crate) fn check_finite_result<T: Scalar>(
+    what: &'static str,
+    result: &[T],
+) -> Result<(), Error> {
+    match first_non_finite(result) {
+        None => Ok(()),
+        Some(index) => Err(Error::NonFiniteDerivative {
+            what,
+            index,
+            value: to_f64(result[index]),
+        }),
+    }
+}
+
+/// Whether a direction that the caller gave has so many entries, all finite.
+fn check_vector<T: Scalar>(what: &'static str, v: &[T], expected: usize) -> Result<(), Error> {
+    crate::examples::check_length(what, expected, v.len())?;
+    match kernels::first_non_finite(v) {
+        None => Ok(()),
+        Some(row) => Err(Error::NonFiniteInput {
+            what,
+            row,
+            col: 0,
+            value: to_f64(v[row]),
+        }),
+    }
+}

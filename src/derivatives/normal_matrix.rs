@@ -1,0 +1,224 @@
+//! The Gauss–Newton matrix itself, of small networks: what normal equations are solved with.
+
+use super::curvature_product::check_curvature;
+use super::product::curvature_place;
+use super::{GaussNewton, check_finite_result};
+use crate::cost::Cost;
+use crate::error::{Error, unsupported};
+use crate::examples::{Examples, check_length, scalar_weight};
+use crate::kernels::{self, add_product_transposed};
+use crate::layer::{Keep, Layer};
+use crate::layout::{allocate, resize};
+use crate::network::Network;
+use crate::network::chain::{Chain, Wanted, weigh};
+use crate::network::parts::{Job, Results, Targets};
+use crate::objective::Objective;
+use crate::scalar::{Scalar, real};
+use crate::workspace::{Part, Wants, Workspace};
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
+use std::ops::Range;
+
+/// Scalars of Jacobians that are held at the same time.
+const TOGETHER: usize = 1 << 20;
+
+/// The most examples at the same time: as many as are computed as a whole, so that their Jacobians lie side by side.
+const MOST: usize = 256;
+
+/// The Jacobians of some examples by θ, and the curvature of their costs.
+struct Jacobians<'a, T: Scalar, L, C: ?Sized> {
+    chain: Chain<'a, T, L>,
+    examples: &'a Examples<'a, T>,
+    cost: &'a C,
+    at: GaussNewton,
+    /// The example that the job begins with.
+    start: usize,
+}
+
+impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Jacobians<'_, T, L, C> {
+    /// Writes to the columns, for each example: K gradients of outputs, and M of K × K.
+    fn part(
+        &self,
+        range: Range<usize>,
+        part: &mut Part<T>,
+        results: Results<'_, T>,
+        _: Option<&mut [T]>,
+    ) -> Result<(), Error> {
+        let (chain, network, m) = (&self.chain, self.chain.network, range.len());
+        let (first, k, p) = (
+            self.start + range.start,
+            network.outputs(),
+            network.parameters(),
+        );
+        let examples = self.examples.part(first, m);
+        chain.forward(first, examples.x, part, Some(Keep::Slope))?;
+        let given = (&examples, self.cost);
+        let Some(place) = curvature_place(chain, first, given, self.at, &part.layers)? else {
+            return Err(unsupported::<C>("a curvature at z that is semi-definite"));
+        };
+        let linked = place.z.is_some();
+        let columns = results.columns.unwrap_or_default();
+        let (jacobians, curvatures) = columns.split_at_mut(p * k * m);
+        for i in 0..k {
+            let unit = &mut part.deltas[0][..k * m];
+            unit.fill(T::zero());
+            unit.iter_mut()
+                .skip(i)
+                .step_by(k)
+                .for_each(|u| *u = T::one());
+            let (unit, column) = (&*unit, &mut curvatures[i * k * m..][..k * m]);
+            let tangent = DMatrixView::from_slice(unit, k, m);
+            let to = DMatrixViewMut::from_slice(column, k, m);
+            self.cost.delta_tangent(place, tangent, to)?;
+            weigh(&examples, k, column);
+        }
+        for (i, gradients) in jacobians.chunks_exact_mut(p * m).enumerate() {
+            let unit = &mut part.deltas[0][..k * m];
+            unit.fill(T::zero());
+            unit.iter_mut()
+                .skip(i)
+                .step_by(k)
+                .for_each(|u| *u = T::one());
+            let wanted = (Wanted::Gradients(gradients), None);
+            chain.backward(first, examples.x, part, linked, wanted)?;
+        }
+        Ok(())
+    }
+}
+
+impl<T: Scalar, L: Layer<T>> Network<T, L> {
+    /// The Gauss–Newton matrix G = (1/m) (Σ w JᵀMJ + λ) of P × P, penalty included, for networks of some hundred parameters: from the Jacobians of the outputs, in K passes.
+    ///
+    /// Derivation: [(32)](crate::derivation#gauss-newton).
+    ///
+    /// # Errors
+    /// - Those of [`gauss_newton_product`](Self::gauss_newton_product), and [`Error::TooLarge`] if there is no memory for P² scalars.
+    /// - [`Error::Unsupported`] for [`GaussNewton::Logits`] of a cost and an activation that are no canonical pair, if a layer couples the examples of a batch, and if a layer of yours has
+    ///   no gradients of single examples ([`Layer::backward_per_example`]).
+    ///
+    /// # Example
+    /// A = \[1 x] for a line, so that G is the mean of \[1 x]ᵀ\[1 x]:
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Examples, GaussNewton, Network, Objective, SquaredError, activation::Identity};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
+    /// let (x, y) = (DMatrix::from_row_slice(1, 2, &[3.0, 5.0]), DMatrix::zeros(1, 2));
+    /// let (examples, objective) = (Examples::new(&x, &y)?, Objective::new(SquaredError));
+    /// let matrix = network.gauss_newton_matrix(&examples, &objective, GaussNewton::Outputs)?;
+    /// assert_eq!(matrix, DMatrix::from_row_slice(2, 2, &[1.0, 4.0, 4.0, 17.0]));
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn gauss_newton_matrix<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+        at: GaussNewton,
+    ) -> Result<DMatrix<T>, Error> {
+        let p = self.parameters();
+        let entries = allocate("the Gauss–Newton matrix", (p, p), T::zero())?;
+        let mut matrix = DMatrix::from_vec(p, p, entries);
+        let workspace = &mut Workspace::new();
+        self.gauss_newton_matrix_into(examples, objective, at, workspace, matrix.as_mut_slice())?;
+        Ok(matrix)
+    }
+
+    /// [`gauss_newton_matrix`](Self::gauss_newton_matrix) into the caller's buffer of P² entries, column by column.
+    ///
+    /// # Errors
+    /// Those of [`gauss_newton_matrix`](Self::gauss_newton_matrix), and [`Error::Length`] if `matrix` has not P² entries.
+    pub fn gauss_newton_matrix_into<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+        at: GaussNewton,
+        workspace: &mut Workspace<T>,
+        matrix: &mut [T],
+    ) -> Result<(), Error> {
+        let (p, k, m) = (self.parameters(), self.outputs(), examples.len());
+        check_length("the Gauss–Newton matrix", p.saturating_mul(p), matrix.len())?;
+        self.check_uncoupled()?;
+        check_curvature::<T, L, C>(self, &objective.cost, at)?;
+        objective.validate(self.layout())?;
+        examples.check(
+            self.inputs(),
+            self.outputs(),
+            objective.cost.target_domain(),
+        )?;
+        let weight: T = real(scalar_weight::<T>(examples.weight)?);
+        let each = p.saturating_add(k).saturating_mul(k);
+        let together = (TOGETHER / each.saturating_add(p).max(1)).clamp(1, MOST.min(m));
+        let mut room = std::mem::take(&mut workspace.gradient);
+        let size = (each.saturating_add(p), together);
+        let mut done = resize(&mut room, "the Jacobians of some examples", size, T::zero());
+        matrix.fill(T::zero());
+        let mut first = 0;
+        while first < m && done.is_ok() {
+            let count = together.min(m - first);
+            let (columns, rest) = room.split_at_mut(each * count);
+            let mut chain = self.chain(self.theta().as_slice());
+            chain.training = workspace.training;
+            let job = Jacobians {
+                chain,
+                examples,
+                cost: &objective.cost,
+                at,
+                start: first,
+            };
+            let wants = Wants {
+                backward: true,
+                keep: Some(Keep::Slope),
+                ..Wants::default()
+            };
+            let targets = Targets {
+                columns: Some(&mut *columns),
+                ..Targets::none()
+            };
+            done = self.run(count, (&job, wants), workspace, targets);
+            if done.is_ok() {
+                let (jacobians, curvatures) = columns.split_at(p * k * count);
+                add_normal(
+                    (p, k, count),
+                    jacobians,
+                    curvatures,
+                    &mut rest[..p * count],
+                    matrix,
+                );
+            }
+            first += count;
+        }
+        workspace.gradient = room;
+        done?;
+        objective
+            .penalty
+            .add_curvature_matrix(self.layout(), matrix);
+        if !kernels::divide(matrix, weight) {
+            check_finite_result("the Gauss–Newton matrix", matrix)?;
+        }
+        Ok(())
+    }
+}
+
+/// N += Σₖ JₖᵀMₖJₖ, where the gradients of output i are J's row i of all examples, and M e_i the curvatures.
+fn add_normal<T: Scalar>(
+    (p, k, m): (usize, usize, usize),
+    jacobians: &[T],
+    curvatures: &[T],
+    weighted: &mut [T],
+    matrix: &mut [T],
+) {
+    let rows = |i: usize| &jacobians[i * p * m..][..p * m];
+    for j in 0..k {
+        weighted.fill(T::zero());
+        let curvature = &curvatures[j * k * m..][..k * m];
+        for i in 0..k {
+            let columns = weighted.chunks_exact_mut(p).zip(rows(i).chunks_exact(p));
+            for ((to, from), c) in columns.zip(curvature.chunks_exact(k)) {
+                if c[i] != T::zero() {
+                    to.iter_mut().zip(from).for_each(|(to, &x)| *to += c[i] * x);
+                }
+            }
+        }
+        let weighted = DMatrixView::from_slice(weighted, p, m);
+        add_product_transposed(weighted, DMatrixView::from_slice(rows(j), p, m), matrix);
+    }
+}

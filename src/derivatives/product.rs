@@ -1,0 +1,197 @@
+//! Jacobian, Hessian and Gauss–Newton products as one job.
+
+use super::tangent::{Along, output_tangent};
+use super::{GaussNewton, check_vector};
+use crate::cost::{Cost, Outputs};
+use crate::error::Error;
+use crate::examples::{Examples, check_length};
+use crate::kernels::columns;
+use crate::layer::{Keep, Layer};
+use crate::network::Network;
+use crate::network::chain::{Chain, Wanted, check_part_inputs, weigh};
+use crate::network::parts::{Job, Results, Targets};
+use crate::scalar::{Scalar, to_f64};
+use crate::workspace::{Buffers, Part, Wants, Workspace};
+use nalgebra::{DMatrixView, DMatrixViewMut};
+use std::ops::Range;
+
+/// A pass along directions.
+pub(super) struct Product<'a, T: Scalar, L, C: ?Sized> {
+    pub(super) chain: Chain<'a, T, L>,
+    pub(super) x: DMatrixView<'a, T>,
+    pub(super) of: Of<'a, T, C>,
+    /// θ̇ of one or more directions, one after the other, and ẋ.
+    pub(super) along: Along<'a, T>,
+}
+
+/// What the product is with.
+pub(super) enum Of<'a, T: Scalar, C: ?Sized> {
+    /// ∂a⁽ᴸ⁾/∂(θ, x): its result is a column for each example.
+    Outputs,
+    /// Σ AᵀA.
+    Gram,
+    /// Σ w ∂²cost/∂θ².
+    Hessian(&'a Examples<'a, T>, &'a C),
+    /// Σ w JᵀMJ.
+    GaussNewton(&'a Examples<'a, T>, &'a C, GaussNewton),
+}
+
+impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Product<'_, T, L, C> {
+    pub(super) fn run(
+        mut self,
+        workspace: &mut Workspace<T>,
+        targets: Targets<'_, T>,
+    ) -> Result<(), Error> {
+        self.chain.training = workspace.training;
+        let wants = Wants {
+            sums: targets.sums.as_ref().map_or(0, |sums| sums.len()),
+            backward: !matches!(self.of, Of::Outputs),
+            keep: Some(self.keep()),
+            tangents: true,
+            ..Wants::default()
+        };
+        let network = self.chain.network;
+        if matches!(self.of, Of::Outputs | Of::Gram) {
+            network.check_whole_inputs(self.x)?;
+        }
+        network.run(self.x.ncols(), (&self, wants), workspace, targets)
+    }
+
+    fn keep(&self) -> Keep {
+        match self.of {
+            Of::Hessian(..) => Keep::Curvature,
+            _ => Keep::Slope,
+        }
+    }
+
+    /// M times ż or ȧ into the first δ of the part; whether it is of z.
+    fn curvature(
+        &self,
+        first: usize,
+        x: DMatrixView<'_, T>,
+        (examples, cost): (&Examples<'_, T>, &C),
+        at: GaussNewton,
+        part: &mut Part<T>,
+    ) -> Result<bool, Error> {
+        let (chain, m) = (&self.chain, x.ncols());
+        let place = curvature_place(chain, first, (examples, cost), at, &part.layers)?;
+        let Some(place) = place else {
+            chain.cost_delta_tangent(examples, cost, part)?;
+            chain.to_z(first, x, part)?;
+            return Ok(true);
+        };
+        let rows = place.a.nrows();
+        let tangent = output_tangent(m, &part.tangents, place.z.is_some())?;
+        let delta = &mut part.deltas[0][..rows * m];
+        cost.delta_tangent(place, tangent, DMatrixViewMut::from_slice(delta, rows, m))?;
+        weigh(examples, rows, delta);
+        Ok(place.z.is_some())
+    }
+}
+
+/// Where the curvature M of the cost is taken, in its domain: at z if that is there. `None` for the logits of a pair that is not canonical, where M has a part of the
+/// activation's.
+pub(super) fn curvature_place<'b, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized>(
+    chain: &Chain<'_, T, L>,
+    first: usize,
+    (examples, cost): (&Examples<'b, T>, &C),
+    at: GaussNewton,
+    layers: &'b [Buffers<T>],
+) -> Result<Option<Outputs<'b, T>>, Error> {
+    let Outputs { z, a, y, .. } = chain.outputs(examples, cost, layers);
+    let place = match (at, z) {
+        (GaussNewton::Logits, None) => return Ok(None),
+        (GaussNewton::Logits, z) => Outputs::new(z, a, y),
+        (GaussNewton::Outputs, _) => Outputs::new(None, a, y),
+        (GaussNewton::Fisher, z) => Outputs::new(z, a, a),
+    };
+    chain.check_domain(first, place, cost)?;
+    if at == GaussNewton::Fisher && place.z.is_none() {
+        // At the edge of the domain the Fisher information is not finite.
+        let (low, high) = cost.target_domain();
+        let outside = |a: &T| !(to_f64(*a) > low && to_f64(*a) < high);
+        if let Some(index) = a.iter().position(outside) {
+            let (unit, k) = (index % a.nrows(), index / a.nrows());
+            return Err(Error::Output {
+                layer: chain.depth() - 1,
+                unit,
+                example: first + k,
+                value: to_f64(a[(unit, k)]),
+                expected: "inside of the domain of the targets",
+            });
+        }
+    }
+    Ok(Some(place))
+}
+
+impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C> {
+    fn part(
+        &self,
+        range: Range<usize>,
+        part: &mut Part<T>,
+        results: Results<'_, T>,
+        sums: Option<&mut [T]>,
+    ) -> Result<(), Error> {
+        let (first, m, chain) = (range.start, range.len(), &self.chain);
+        let x = columns(self.x, first, m);
+        let given = match self.of {
+            Of::Hessian(all, cost) | Of::GaussNewton(all, cost, _) => {
+                Some((all.part(first, m), cost))
+            }
+            Of::Outputs | Of::Gram => {
+                check_part_inputs(first, x, self.x)?;
+                None
+            }
+        };
+        chain.forward(first, x, part, Some(self.keep()))?;
+        part.copy_outputs(results.outputs);
+        if let Some((examples, cost)) = &given {
+            let at = chain.outputs(examples, *cost, &part.layers);
+            chain.check_domain(first, at, *cost)?;
+        }
+        let (theta, x_tangent) = self.along;
+        let x_tangent = x_tangent.map(|x| columns(x, first, m));
+        let Some(sums) = sums else {
+            chain.forward_tangent(first, x, part, (theta, x_tangent))?;
+            if let Some(columns) = results.columns {
+                let tangent = part.tangents.last().ok_or(Error::NoLayers)?;
+                columns.copy_from_slice(&tangent.output[..columns.len()]);
+            }
+            return Ok(());
+        };
+        let p = chain.network.parameters();
+        let directions = theta.unwrap_or_default().chunks_exact(p.max(1));
+        for (theta, sums) in directions.zip(sums.chunks_exact_mut(p.max(1))) {
+            let along = (Some(theta), x_tangent);
+            chain.forward_tangent(first, x, part, along)?;
+            let linked = match (&self.of, &given) {
+                (Of::Hessian(..), Some((examples, cost))) => {
+                    let linked = chain.cost_delta_tangent(examples, *cost, part)?;
+                    chain.backward_tangent(first, x, part, linked, (along, sums))?;
+                    continue;
+                }
+                (Of::GaussNewton(_, _, at), Some((examples, cost))) => {
+                    self.curvature(first, x, (examples, *cost), *at, part)?
+                }
+                _ => {
+                    let tangent = part.tangents.last().ok_or(Error::NoLayers)?;
+                    let len = m * chain.network.outputs();
+                    part.deltas[0][..len].copy_from_slice(&tangent.output[..len]);
+                    false
+                }
+            };
+            chain.backward(first, x, part, linked, (Wanted::Sum(sums), None))?;
+        }
+        Ok(())
+    }
+}
+
+impl<T: Scalar, L: Layer<T>> Network<T, L> {
+    /// Whether there are vectors of length P, at least one, and as many results.
+    pub(super) fn check_directions(&self, v: &[T], product: &[T]) -> Result<(), Error> {
+        let p = self.parameters();
+        let directions = v.len().checked_div(p).unwrap_or(0).max(1);
+        check_vector("v", v, directions * p)?;
+        check_length("the product", v.len(), product.len())
+    }
+}

@@ -1,0 +1,350 @@
+//! One pass in full: every z, a, δ, Δ and D.
+
+use crate::activation::AnyActivation;
+use crate::cost::{Cost, Outputs};
+use crate::error::Error;
+use crate::examples::Examples;
+use crate::gradient::{Backprop, CostParts, Gradient, finish};
+use crate::kernels::{self, first_non_finite};
+use crate::layer::{Backward, Forward, Layer};
+use crate::layout::{Layout, allocate};
+use crate::network::Network;
+use crate::network::chain::weigh;
+use crate::objective::Objective;
+use crate::regularization::Penalty;
+use crate::scalar::{Scalar, to_f64};
+use nalgebra::{DMatrix, DMatrixView, DVector};
+use std::sync::Arc;
+
+/// The whole of one pass, for learners and teachers: every z, a, δ, Δ and D by its name, the cost of each example, and J.
+///
+/// [`Network::trace`] makes it, layer by layer and with all examples at once, by the plain calls [`Layer::forward`] and [`Layer::backward`]. It keeps everything,
+/// so it is for looking; [`Network::backprop`] computes the same J and D, but for rounding, and keeps the buffers small.
+///
+/// Layers are counted from 0, as everywhere in the code: layer 0 has Θ⁽¹⁾ and makes z⁽²⁾ and a⁽²⁾ of a⁽¹⁾ = X. With s units on r inputs and m examples
+///
+/// | | | shape | call |
+/// |---|---|---|---|
+/// | a⁽¹⁾ = X | inputs | n × m | [`input`](Self::input) |
+/// | z⁽ˡ⁺²⁾, a⁽ˡ⁺²⁾ of layer l | pre-activations, activations | s × m | [`z`](Self::z), [`activation`](Self::activation) |
+/// | cost of each example | | m | [`costs`](Self::costs) |
+/// | J | its data term and penalty | scalars | [`cost_parts`](Self::cost_parts) |
+/// | δ⁽ˡ⁺²⁾ of layer l | w ∂cost/∂z⁽ˡ⁺²⁾ | s × m | [`delta`](Self::delta) |
+/// | Δ⁽ˡ⁺¹⁾ of layer l | sum over the examples | s × (r + 1) | [`layer_sum`](Self::layer_sum) |
+/// | D⁽ˡ⁺¹⁾ of layer l | (Δ⁽ˡ⁺¹⁾ + λΘ⁽ˡ⁺¹⁾)/m | s × (r + 1) | [`gradient`](Self::gradient) |
+///
+/// **Weights.** δ of an example is that of its cost times its weight, w ∂cost/∂z, so that Δ is the plain sum of δ \[1; a]ᵀ; without weights w is 1.
+///
+/// **As a table.** `{}` prints all of it, in the course's notation, with a formula above each matrix. `{:.3}` sets the decimals, else 6; a matrix that would not show, or is huge,
+/// is in scientific notation. Of more than 8 columns the first 6 and the last 2 are shown, of more than 12 rows the first 10 and the last 2, and the
+/// heading says how many are left out.
+///
+/// # Example
+/// One identity unit, a = z = 1 + 2·3 = 7, half the squared error of y = 4, ½ 3² = 4.5, and λ = 1:
+/// ```
+/// use backprop::nalgebra::DMatrix;
+/// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
+///
+/// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[1.0, 2.0])?;
+/// let (x, y) = (DMatrix::repeat(1, 1, 3.0), DMatrix::repeat(1, 1, 4.0));
+/// let trace = network.trace(&Examples::new(&x, &y)?, &Objective::new(SquaredError).l2(1.0))?;
+/// assert_eq!(trace.z(0).map(|z| z[0]), Some(7.0));
+/// assert_eq!(trace.delta(0).map(|delta| delta[0]), Some(3.0));
+/// assert_eq!(trace.sums().as_slice(), &[3.0, 9.0]); // δ [1; x]ᵀ
+/// assert_eq!(trace.gradient().vector().as_slice(), &[3.0, 11.0]); // λ · 2 more, not for the bias
+/// assert_eq!(trace.cost(), 4.5 + 2.0); // ½ λ 2²
+/// assert!(format!("{trace:.1}").contains("z⁽²⁾ = Θ⁽¹⁾ [1; a⁽¹⁾] (1 × 1)\n  7.0\n"));
+/// # Ok::<(), backprop::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace<T: Scalar> {
+    pub(super) theta: DVector<T>,
+    pub(super) x: DMatrix<T>,
+    pub(super) y: DMatrix<T>,
+    pub(super) weights: Option<Vec<f64>>,
+    /// m, or Σw.
+    pub(super) weight: f64,
+    pub(super) penalty: Penalty,
+    pub(super) layers: Vec<LayerTrace<T>>,
+    /// Whether the last δ is the cost's own, of a canonical pair.
+    pub(super) linked: bool,
+    pub(super) costs: DVector<T>,
+    sums: DVector<T>,
+    /// J and ∇J.
+    result: Backprop<T>,
+}
+
+/// What one layer computed.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct LayerTrace<T: Scalar> {
+    pub(super) name: String,
+    /// Its activation, if it is one of our dense layers.
+    pub(super) dense: Option<AnyActivation>,
+    pub(super) z: Option<DMatrix<T>>,
+    pub(super) a: DMatrix<T>,
+    pub(super) delta: Option<DMatrix<T>>,
+}
+
+impl<T: Scalar> Trace<T> {
+    /// a⁽¹⁾ = X, n × m.
+    #[must_use]
+    pub fn input(&self) -> DMatrixView<'_, T> {
+        self.x.as_view()
+    }
+
+    /// z⁽ˡ⁺²⁾ of layer l (from 0), outputs × m; `None` if there is no such layer or it does not keep z ([`Layer::keeps_z`]).
+    #[must_use]
+    pub fn z(&self, layer: usize) -> Option<DMatrixView<'_, T>> {
+        Some(self.layers.get(layer)?.z.as_ref()?.as_view())
+    }
+
+    /// a⁽ˡ⁺²⁾ of layer l (from 0), outputs × m; `None` if there is no such layer.
+    #[must_use]
+    pub fn activation(&self, layer: usize) -> Option<DMatrixView<'_, T>> {
+        Some(self.layers.get(layer)?.a.as_view())
+    }
+
+    /// δ⁽ˡ⁺²⁾ = w ∂cost/∂z⁽ˡ⁺²⁾ of layer l (from 0), outputs × m, with w the weight of the example; `None` where [`z`](Self::z) is.
+    #[must_use]
+    pub fn delta(&self, layer: usize) -> Option<DMatrixView<'_, T>> {
+        Some(self.layers.get(layer)?.delta.as_ref()?.as_view())
+    }
+
+    /// The cost of each example, without its weight.
+    #[must_use]
+    pub fn costs(&self) -> &DVector<T> {
+        &self.costs
+    }
+
+    /// J, with the penalty.
+    #[must_use]
+    pub fn cost(&self) -> T {
+        self.result.cost()
+    }
+
+    /// J in its two parts, data and penalty.
+    #[must_use]
+    pub fn cost_parts(&self) -> CostParts<T> {
+        self.result.cost_parts()
+    }
+
+    /// Δ of all layers, unrolled as θ is: of length P, summed over the examples with their weights, neither divided by m nor with a penalty.
+    #[must_use]
+    pub fn sums(&self) -> &DVector<T> {
+        &self.sums
+    }
+
+    /// Δ of layer l (from 0), of the shape of its Θ.
+    ///
+    /// # Errors
+    /// [`Error::Index`] if there is no such layer or it has no parameters. Of a layer with several blocks this is the first; see
+    /// [`block_sum`](Self::block_sum).
+    pub fn layer_sum(&self, layer: usize) -> Result<DMatrixView<'_, T>, Error> {
+        self.block_sum(layer, 0)
+    }
+
+    /// Δ of block b of layer l, both from 0.
+    ///
+    /// # Errors
+    /// [`Error::Index`] if there is no such layer or block.
+    pub fn block_sum(&self, layer: usize, block: usize) -> Result<DMatrixView<'_, T>, Error> {
+        let place = self.layout().block(layer, block)?;
+        Ok(self.layout().view(place, self.sums.as_slice()))
+    }
+
+    /// ∇J: the matrices D = (Δ + ∂Ω/∂Θ)/m, where m is Σw.
+    #[must_use]
+    pub fn gradient(&self) -> &Gradient<T> {
+        self.result.gradient()
+    }
+
+    /// Where each block lies in Δ and in ∇J.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        self.gradient().layout()
+    }
+}
+
+impl<T: Scalar, L: Layer<T>> Network<T, L> {
+    /// One pass with everything that it computes on the way: see [`Trace`].
+    ///
+    /// The layers are plain functions in it, as outside training.
+    ///
+    /// # Errors
+    /// Those of [`backprop`](Self::backprop).
+    ///
+    /// # Example
+    /// Two sigmoid units in a row, Θ⁽¹⁾ = \[0 2] and Θ⁽²⁾ = \[0 4], at x = 0 and y = 1: δ⁽³⁾ = σ(2) − 1, and δ⁽²⁾ = ½ · ½ · 4 δ⁽³⁾ is the same.
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{CrossEntropy, Examples, Network, Objective, activation::Sigmoid};
+    ///
+    /// let network = Network::<f64>::builder(1)
+    ///     .dense(1, Sigmoid)
+    ///     .dense(1, Sigmoid)
+    ///     .with_theta(&[0.0, 2.0, 0.0, 4.0])?;
+    /// let (x, y) = (DMatrix::zeros(1, 1), DMatrix::repeat(1, 1, 1.0));
+    /// let trace = network.trace(&Examples::new(&x, &y)?, &Objective::new(CrossEntropy))?;
+    /// for layer in [0, 1] {
+    ///     let delta = trace.delta(layer).map_or(f64::NAN, |delta| delta[0]);
+    ///     assert!((delta + 0.119203).abs() < 1e-6);
+    /// }
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn trace<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+    ) -> Result<Trace<T>, Error> {
+        let (layout, cost) = (self.layout(), &objective.cost);
+        objective.validate(layout)?;
+        examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
+        let (x, y) = (copy("X", examples.x)?, copy("Y", examples.y)?);
+        let (mut layers, caches) = forward(self, x.as_view())?;
+
+        let last = layers.last().ok_or(Error::NoLayers)?;
+        let linked = self.layers().last().and_then(Layer::link);
+        let linked = linked.is_some() && linked == cost.link();
+        let z = last.z.as_ref().map(DMatrix::as_view).filter(|_| linked);
+        let at = Outputs::new(z, last.a.as_view(), y.as_view());
+        let chain = self.chain(self.theta().as_slice());
+        chain.check_domain(0, at, cost)?;
+        let mut costs = matrix("the costs", (1, examples.len()))?;
+        cost.values(at, costs.as_mut_slice());
+        if let Some(example) = first_non_finite(costs.as_slice()) {
+            let value = to_f64(costs[example]);
+            return Err(Error::NonFiniteCost { example, value });
+        }
+        let mut delta = matrix("δ", at.a.shape())?;
+        cost.delta(at, delta.as_view_mut());
+        weigh(examples, delta.nrows(), delta.as_mut_slice());
+        let linked = at.z.is_some();
+        let sums = backward(self, x.as_view(), (&mut layers, &caches), (delta, linked))?;
+
+        let mut weighted = copy("the costs", costs.as_view())?;
+        weigh(examples, 1, weighted.as_mut_slice());
+        let sum = kernels::sum(weighted.as_slice());
+        if !sum.is_finite() {
+            let value = to_f64(sum);
+            return Err(Error::NonFiniteObjective { value });
+        }
+        let (theta, weight) = (vector("θ", self.theta().as_slice())?, examples.weight);
+        let mut gradient = vector("the gradient", sums.as_slice())?;
+        let parts = finish(
+            layout,
+            &objective.penalty,
+            theta.as_slice(),
+            (sum, weight, weight),
+            Some(gradient.as_mut_slice()),
+        )?;
+        Ok(Trace {
+            theta,
+            x,
+            y,
+            weights: examples.weights.map(<[f64]>::to_vec),
+            weight,
+            penalty: objective.penalty.clone(),
+            layers,
+            linked,
+            costs: vector("the costs", costs.as_slice())?,
+            sums,
+            result: Backprop::new(parts, gradient, Arc::clone(self.layout_arc())),
+        })
+    }
+}
+
+/// z and a of every layer, and what each keeps for the way back; the first a that is not finite ends the pass.
+#[allow(clippy::type_complexity, reason = "a pair of lists by layer")]
+fn forward<T: Scalar, L: Layer<T>>(
+    network: &Network<T, L>,
+    x: DMatrixView<'_, T>,
+) -> Result<(Vec<LayerTrace<T>>, Vec<Vec<T>>), Error> {
+    let chain = network.chain(network.theta().as_slice());
+    let (mut layers, mut caches): (Vec<LayerTrace<T>>, _) = (Vec::new(), Vec::new());
+    for (l, layer) in network.layers().iter().enumerate() {
+        let (sizes, m) = (chain.sizes(l), x.ncols());
+        let input = layers.last().map_or(x, |below| below.a.as_view());
+        let mut a = matrix("a layer's output", (sizes.outputs, m))?;
+        let mut cache = list("a layer's cache", layer.cache_len(m))?;
+        let mut scratch = list("the scratch", layer.scratch_len(m))?;
+        let theta = &chain.theta[sizes.theta.clone()];
+        let mut pass = Forward::new(theta, input, a.as_view_mut(), &mut cache);
+        pass.scratch = &mut scratch;
+        (pass.training, pass.seed) = chain.mode(l);
+        layer.forward(pass);
+        if let Some(index) = first_non_finite(a.as_slice()) {
+            return Err(Error::NonFinite {
+                layer: l,
+                unit: index % sizes.outputs,
+                example: index / sizes.outputs,
+                value: to_f64(a[index]),
+            });
+        }
+        let z = cache.get(..a.len()).filter(|_| layer.keeps_z());
+        let z = z.map(|z| copy("z", DMatrixView::from_slice(z, sizes.outputs, m)));
+        layers.push(LayerTrace {
+            name: layer.name(),
+            dense: layer.as_dense().map(|dense| *dense.activation()),
+            z: z.transpose()?,
+            a,
+            delta: None,
+        });
+        caches.push(cache);
+    }
+    Ok((layers, caches))
+}
+
+/// Δ, and δ of every layer that has z, from what the cost says of the outputs.
+fn backward<T: Scalar, L: Layer<T>>(
+    network: &Network<T, L>,
+    x: DMatrixView<'_, T>,
+    (layers, caches): (&mut [LayerTrace<T>], &[Vec<T>]),
+    (mut delta, linked): (DMatrix<T>, bool),
+) -> Result<DVector<T>, Error> {
+    let chain = network.chain(network.theta().as_slice());
+    let mut sums = DVector::from_vec(list("Δ", network.parameters())?);
+    for (l, layer) in network.layers().iter().enumerate().rev() {
+        let (sizes, m) = (chain.sizes(l), x.ncols());
+        let (below, rest) = layers.split_at_mut(l);
+        let input = below.last().map_or(x, |below| below.a.as_view());
+        let mut below = matrix("δ", if l > 0 { (sizes.inputs, m) } else { (0, 0) })?;
+        let mut scratch = list("the scratch", layer.scratch_len(m))?;
+        let theta = &chain.theta[sizes.theta.clone()];
+        let output = rest[0].a.as_view();
+        let mut pass = Backward::new(theta, input, output, &caches[l], delta.as_view_mut());
+        pass.linked = linked && l + 1 == network.depth();
+        pass.gradient = Some(&mut sums.as_mut_slice()[sizes.theta.clone()]);
+        pass.input_delta = (l > 0).then(|| below.as_view_mut());
+        pass.scratch = &mut scratch;
+        (pass.training, pass.seed) = chain.mode(l);
+        layer.backward(pass);
+        rest[0].delta = rest[0].z.is_some().then_some(delta);
+        delta = below;
+    }
+    Ok(sums)
+}
+
+/// So many zeros, or an error instead of an abort.
+fn list<T: Scalar>(what: &'static str, len: usize) -> Result<Vec<T>, Error> {
+    allocate(what, (len, 1), T::zero())
+}
+
+fn matrix<T: Scalar>(
+    what: &'static str,
+    (rows, cols): (usize, usize),
+) -> Result<DMatrix<T>, Error> {
+    let entries = allocate(what, (rows, cols), T::zero())?;
+    Ok(DMatrix::from_vec(rows, cols, entries))
+}
+
+fn copy<T: Scalar>(what: &'static str, of: DMatrixView<'_, T>) -> Result<DMatrix<T>, Error> {
+    let mut copy = matrix(what, of.shape())?;
+    copy.copy_from(&of);
+    Ok(copy)
+}
+
+fn vector<T: Scalar>(what: &'static str, of: &[T]) -> Result<DVector<T>, Error> {
+    let mut copy = list(what, of.len())?;
+    copy.copy_from_slice(of);
+    Ok(DVector::from_vec(copy))
+}
