@@ -1,6 +1,7 @@
 //! The objective of a network as a problem for `argmin`.
 
 use crate::cost::Cost;
+use crate::derivatives::Curvature;
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::layer::Layer;
@@ -10,7 +11,7 @@ use crate::objective::Objective;
 use crate::scalar::Scalar;
 use crate::workspace::Workspace;
 use argmin::core::{CostFunction, Error as ArgminError, Gradient};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// J and ∇J of a network over fixed examples as an `argmin` problem in the flat θ, a `Vec<T>` (feature `argmin`).
 ///
@@ -47,21 +48,25 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// ```
 #[derive(Debug)]
 pub struct ArgminProblem<'a, T: Scalar, L, C> {
-    network: &'a Network<T, L>,
-    examples: &'a Examples<'a, T>,
-    objective: &'a Objective<C>,
-    last: Mutex<Last<T>>,
+    pub(super) network: &'a Network<T, L>,
+    pub(super) examples: &'a Examples<'a, T>,
+    pub(super) objective: &'a Objective<C>,
+    pub(super) curvature: Curvature,
+    pub(super) last: Arc<Mutex<Last<T>>>,
 }
 
 /// The last point, and what was computed there.
 #[derive(Debug)]
-struct Last<T: Scalar> {
+pub(super) struct Last<T: Scalar> {
     theta: Vec<T>,
     /// J there; `None` while it is unknown.
     cost: Option<T>,
     gradient: Vec<T>,
-    workspace: Workspace<T>,
+    pub(super) workspace: Workspace<T>,
     evaluations: u64,
+    pub(super) products: u64,
+    /// What a product could not say, as it has no result for it: the next evaluation does.
+    pub(super) error: Option<Error>,
 }
 
 impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
@@ -80,12 +85,15 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
             cost: None,
             workspace: Workspace::new(),
             evaluations: 0,
+            products: 0,
+            error: None,
         };
         let problem = Self {
             network,
             examples,
             objective,
-            last: Mutex::new(last),
+            curvature: Curvature::Hessian,
+            last: Arc::new(Mutex::new(last)),
         };
         drop(problem.at(network.theta().as_slice())?);
         Ok(problem)
@@ -97,15 +105,30 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
         self.lock().evaluations
     }
 
+    /// Products with the Gauss–Newton part of the Hessian in place of the Hessian: semi-definite, so that every direction is one of descent.
+    #[must_use]
+    pub fn curvature(mut self, curvature: Curvature) -> Self {
+        self.curvature = curvature;
+        self
+    }
+
+    /// How many products with the Hessian were made.
+    #[must_use]
+    pub fn products(&self) -> u64 {
+        self.lock().products
+    }
+
     fn lock(&self) -> MutexGuard<'_, Last<T>> {
-        // A panic in a user's layer leaves at worst `cost: None`, so that nothing stale can be read.
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.last)
     }
 
     /// J at θ, and under the guard ∇J; computed unless θ is the last point.
     fn at(&self, theta: &[T]) -> Result<(T, MutexGuard<'_, Last<T>>), Error> {
         let mut guard = self.lock();
         let last = &mut *guard;
+        if let Some(error) = last.error.take() {
+            return Err(error);
+        }
         if let Some(cost) = last.cost
             && last.theta == theta
         {
@@ -127,6 +150,11 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
         last.cost = Some(cost);
         Ok((cost, guard))
     }
+}
+
+pub(super) fn lock<T: Scalar>(last: &Mutex<Last<T>>) -> MutexGuard<'_, Last<T>> {
+    // A panic in a user's layer leaves at worst `cost: None`, so that nothing stale can be read.
+    last.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T: Scalar, L: Layer<T>, C: Cost<T>> CostFunction for ArgminProblem<'_, T, L, C> {

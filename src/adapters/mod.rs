@@ -2,6 +2,8 @@
 
 #[cfg(feature = "argmin")]
 pub(crate) mod argmin;
+#[cfg(feature = "argmin")]
+pub(crate) mod argmin_hessian;
 #[cfg(feature = "plot")]
 mod plot;
 #[cfg(feature = "progress")]

@@ -1,0 +1,133 @@
+//! The Hessian of a network's objective for `argmin`, by its products alone.
+
+use super::argmin::{ArgminProblem, Last, lock};
+use crate::cost::Cost;
+use crate::derivatives::Curvature;
+use crate::error::Error;
+use crate::examples::Examples;
+use crate::layer::Layer;
+use crate::layout::allocate;
+use crate::network::{Network, check_theta};
+use crate::objective::Objective;
+use crate::scalar::Scalar;
+use argmin::core::{Error as ArgminError, Hessian};
+use argmin_math::ArgminDot;
+use std::fmt::{self, Debug, Formatter};
+use std::sync::{Arc, Mutex};
+
+/// The Hessian of J at a point, or its Gauss–Newton part, as something that a vector can be multiplied by: what `argmin`'s truncated Newton methods want of a Hessian (feature `argmin`).
+///
+/// No matrix is formed. A product that fails gives zeros, which ends the inner iterations, and its error is that of the next evaluation of the problem. The product with the vector of the
+/// call before is answered from it: argmin's solvers ask twice.
+///
+/// # Example
+/// Truncated Newton in a trust region, on the parabola through (−1, 1), (0, 0), (1, 1):
+/// ```
+/// use argmin::core::{Executor, State};
+/// use argmin::solver::trustregion::{Steihaug, TrustRegion};
+/// use backprop::activation::{Identity, Tanh};
+/// use backprop::nalgebra::DMatrix;
+/// use backprop::{ArgminProblem, Examples, Initialization, Network, Objective, SquaredError, rng};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let network = Network::<f64>::builder(1).dense(3, Tanh).dense(1, Identity);
+/// let network = network.initialize(Initialization::GlorotUniform, &mut rng(1))?;
+/// let x = DMatrix::from_row_slice(1, 3, &[-1.0, 0.0, 1.0]);
+/// let y = DMatrix::from_row_slice(1, 3, &[1.0, 0.0, 1.0]);
+/// let (examples, objective) = (Examples::new(&x, &y)?, Objective::new(SquaredError));
+///
+/// let problem = ArgminProblem::new(&network, &examples, &objective)?;
+/// let start = network.theta().as_slice().to_vec();
+/// let solver = TrustRegion::new(Steihaug::new().with_max_iters(20));
+/// let found = Executor::new(problem, solver).configure(|s| s.param(start).max_iters(50)).run()?;
+/// assert!(found.state.get_best_cost() < 1e-12);
+/// # Ok(())
+/// # }
+/// ```
+pub struct ArgminHessian<'a, T: Scalar, L, C> {
+    network: &'a Network<T, L>,
+    examples: &'a Examples<'a, T>,
+    objective: &'a Objective<C>,
+    curvature: Curvature,
+    theta: Arc<Vec<T>>,
+    last: Arc<Mutex<Last<T>>>,
+    /// The last vector and its product.
+    product: Arc<Mutex<(Vec<T>, Vec<T>)>>,
+}
+
+impl<T: Scalar, L, C> Clone for ArgminHessian<'_, T, L, C> {
+    fn clone(&self) -> Self {
+        Self {
+            theta: Arc::clone(&self.theta),
+            last: Arc::clone(&self.last),
+            product: Arc::clone(&self.product),
+            ..*self
+        }
+    }
+}
+
+impl<T: Scalar, L, C> Debug for ArgminHessian<'_, T, L, C> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArgminHessian")
+            .field("curvature", &self.curvature)
+            .field("theta", &self.theta)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> Hessian for ArgminProblem<'a, T, L, C> {
+    type Param = Vec<T>;
+    type Hessian = ArgminHessian<'a, T, L, C>;
+
+    fn hessian(&self, theta: &Vec<T>) -> Result<Self::Hessian, ArgminError> {
+        check_theta(self.network.parameters(), theta)?;
+        Ok(ArgminHessian {
+            network: self.network,
+            examples: self.examples,
+            objective: self.objective,
+            curvature: self.curvature,
+            theta: Arc::new(theta.clone()),
+            last: Arc::clone(&self.last),
+            product: Arc::default(),
+        })
+    }
+}
+
+impl<T: Scalar, L: Layer<T>, C: Cost<T>> ArgminHessian<'_, T, L, C> {
+    /// The product with a vector of length P.
+    ///
+    /// # Errors
+    /// Those of [`Network::hessian_product`] or [`Network::gauss_newton_product`].
+    pub fn product(&self, v: &[T]) -> Result<Vec<T>, Error> {
+        let mut product = allocate("the product", (v.len(), 1), T::zero())?;
+        let mut last = lock(&self.last);
+        last.products += 1;
+        let (at, of) = (
+            (&self.theta[..], self.curvature),
+            (self.examples, self.objective),
+        );
+        let workspace = &mut last.workspace;
+        self.network
+            .curvature_product_at(at, of, v, workspace, &mut product)?;
+        Ok(product)
+    }
+}
+
+impl<T: Scalar, L: Layer<T>, C: Cost<T>> ArgminDot<Vec<T>, Vec<T>> for ArgminHessian<'_, T, L, C> {
+    fn dot(&self, v: &Vec<T>) -> Vec<T> {
+        let mut known = self
+            .product
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if known.0 != *v || v.is_empty() {
+            match self.product(v) {
+                Ok(product) => *known = (v.clone(), product),
+                Err(error) => {
+                    lock(&self.last).error = Some(error);
+                    return vec![T::zero(); v.len()];
+                }
+            }
+        }
+        known.1.clone()
+    }
+}
