@@ -18,11 +18,13 @@ use backprop::training::{
 };
 use backprop::{
     Accumulator, AnyActivation, AnyCost, CategoricalCrossEntropy, CrossEntropy, Examples,
-    Initialization, Network, Objective, SquaredError, Workspace, rng,
+    GaussNewton, Initialization, Network, Objective, SquaredError, Tangent, Workspace, rng,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::io::IsTerminal;
 use std::ops::ControlFlow;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 struct Counting;
@@ -157,6 +159,70 @@ fn allocations<T: RealField + Copy>(case: &Case, m: usize) -> usize {
     COUNT.load(Ordering::Relaxed) - before
 }
 
+/// The allocations of 5 rounds of every derivative, after 3 rounds, with a workspace for each, and one for all in turn.
+fn allocations_of_derivatives<T: RealField + Copy>(case: &Case, m: usize) -> usize {
+    let (sizes, hidden, output, cost, _) = *case;
+    let mut builder = Network::<T>::builder(sizes[0]);
+    for &units in &sizes[1..sizes.len() - 1] {
+        builder = builder.dense(units, hidden);
+    }
+    let (n, k) = (sizes[0], *sizes.last().unwrap());
+    let real = |x: f64| backprop::nalgebra::convert::<f64, T>(x);
+    let network = builder.dense(k, output);
+    let network = network
+        .initialize(Initialization::GlorotUniform, &mut rng(1))
+        .unwrap();
+    let p = network.parameters();
+    let x = DMatrix::from_fn(n, m, |i, j| real((i as f64 + 2.0 * j as f64).sin()));
+    let y = DMatrix::from_fn(k, m, |i, j| real(f64::from(i == j % k)));
+    let examples = Examples::new(&x, &y).unwrap();
+    let objective = Objective::new(cost).l2(0.1);
+    let v: Vec<T> = (0..2 * p).map(|i| real((i as f64).cos())).collect();
+    let (mut product, mut theta, mut of_x) = (v.clone(), v[..p].to_vec(), vec![real(0.0); n * m]);
+    let (mut tangent, mut jacobians) = (vec![real(0.0); k * m], vec![real(0.0); k * n * m]);
+    let (mut norms, mut gradients) = (vec![real(0.0); m], vec![real(0.0); p * m]);
+    let mut round = |w: &mut [Workspace<T>; 10]| {
+        let [a, b, c, d, e, f, g, h, i, j] = w;
+        let direction = Tangent::of_parameters(&v[..p]).and_inputs(&x);
+        network.jvp_into(&x, direction, a, &mut tangent).unwrap();
+        let wanted = (Some(&mut theta[..]), Some(&mut of_x[..]));
+        network.vjp_into(&x, &y, b, wanted).unwrap();
+        let wanted = (Some(&mut theta[..]), Some(&mut of_x[..]));
+        network
+            .gradients_into(&examples, &objective, c, wanted)
+            .unwrap();
+        network.output_jacobian_into(&x, d, &mut jacobians).unwrap();
+        network
+            .hessian_product_into(&examples, &objective, &v, e, &mut product)
+            .unwrap();
+        let along = (GaussNewton::Logits, &v[..]);
+        network
+            .gauss_newton_product_into(&examples, &objective, along, f, &mut product)
+            .unwrap();
+        network.gram_product_into(&x, &v, g, &mut product).unwrap();
+        network
+            .example_gradients_into(&examples, &cost, h, &mut gradients)
+            .unwrap();
+        network
+            .example_gradient_norms_into(&examples, &cost, i, &mut norms)
+            .unwrap();
+        let visit = |k: usize, gradient: &[T]| norms[k] = gradient[0];
+        network
+            .for_each_example_gradient(&examples, &cost, i, visit)
+            .unwrap();
+        network
+            .clipped_sum(&examples, &cost, 0.5, j, &mut theta)
+            .unwrap();
+        // One for calls of two kinds in turn.
+        network.forward_into(&x, e).unwrap();
+    };
+    let mut workspaces = std::array::from_fn(|_| Workspace::new());
+    (0..3).for_each(|_| round(&mut workspaces));
+    let before = COUNT.load(Ordering::Relaxed);
+    (0..5).for_each(|_| round(&mut workspaces));
+    COUNT.load(Ordering::Relaxed) - before
+}
+
 fn optimizers() -> Vec<Box<dyn Optimizer<f64>>> {
     vec![
         Box::new(GradientDescent::new(0.01).momentum(0.9).nesterov()),
@@ -168,7 +234,7 @@ fn optimizers() -> Vec<Box<dyn Optimizer<f64>>> {
     ]
 }
 
-/// The allocations of epochs 3 to 12 of a training with shuffled batches, the last of them smaller, and validation examples.
+/// The allocations of epochs 3 to 12 of a training with shuffled batches, the last of them smaller, validation examples, and a bar that is silent.
 fn allocations_of_a_training(optimizer: Box<dyn Optimizer<f64>>) -> usize {
     let mut network = Network::<f64>::builder(5)
         .dense(20, Tanh)
@@ -184,6 +250,7 @@ fn allocations_of_a_training(optimizer: Box<dyn Optimizer<f64>>) -> usize {
         .epochs(12)
         .batch_size(100)
         .validation(validation)
+        .progress()
         .on_epoch(|epoch| {
             counts[epoch.record.epoch as usize - 1] = COUNT.load(Ordering::Relaxed);
             ControlFlow::Continue(())
@@ -276,6 +343,13 @@ fn let_every_thread_steal(pool: &rayon::ThreadPool) {
 
 #[test]
 fn nothing_is_allocated_after_the_first_call() {
+    if std::io::stderr().is_terminal() {
+        // Where a bar would be drawn: again, without a terminal.
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        let ended = again.stderr(Stdio::null()).status().unwrap();
+        assert!(ended.success());
+        return;
+    }
     COUNTED.set(true);
     assert_eq!(allocations_of_steps::<f64>(), 0);
     assert_eq!(allocations_of_steps::<f32>(), 0);
@@ -293,6 +367,13 @@ fn nothing_is_allocated_after_the_first_call() {
                     let what = format!("{:?}, m = {m}, {threads} threads", case.0);
                     assert_eq!(allocations::<f64>(case, m), 0, "f64 {what}");
                     assert_eq!(allocations::<f32>(case, m), 0, "f32 {what}");
+                    // A gradient of each example of the large ones takes too long.
+                    if case.0[0] < 100 || m < 50 {
+                        let found = allocations_of_derivatives::<f64>(case, m);
+                        assert_eq!(found, 0, "derivatives, f64 {what}");
+                        let found = allocations_of_derivatives::<f32>(case, m);
+                        assert_eq!(found, 0, "derivatives, f32 {what}");
+                    }
                 }
             }
         });

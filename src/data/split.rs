@@ -79,6 +79,13 @@ pub fn train_test_split(examples: usize, test_fraction: f64, seed: u64) -> Resul
 /// let split = stratified_split(&labels, 0.5, 1)?;
 /// let ones = split.test.iter().filter(|&&k| labels[k] == 1);
 /// assert_eq!((split.test.len(), ones.count()), (5, 2));
+///
+/// // Three parts: what is left is split again, and its indices are those of the first.
+/// let rest: Vec<usize> = split.train.iter().map(|&k| labels[k]).collect();
+/// let again = stratified_split(&rest, 0.4, 2)?;
+/// let [train, validation] = [again.train, again.test].map(|part| part.iter().map(|&k| split.train[k]).collect::<Vec<_>>());
+/// assert_eq!((train.len(), validation.len(), split.test.len()), (3, 2, 5));
+/// assert_eq!(validation.iter().filter(|&&k| labels[k] == 1).count(), 1);
 /// # Ok::<(), backprop::Error>(())
 /// ```
 pub fn stratified_split(labels: &[usize], test_fraction: f64, seed: u64) -> Result<Split, Error> {

@@ -130,13 +130,23 @@ where
     }
 
     #[cfg(feature = "serde")]
-    fn load(&mut self, state: Option<&serde_json::Value>) -> Result<(), Error> {
+    fn load(
+        &mut self,
+        state: Option<&serde_json::Value>,
+        (epochs, at): (u64, &[T]),
+    ) -> Result<(), Error> {
         self.current = match state {
             None => None,
             Some(state) => {
                 type State<T, S> = (S, Vec<T>, Vec<T>, T, u64);
+                let fits = has_vectors_of(at.len(), state);
                 let state = State::<T, S>::deserialize(state).map_err(checkpoint)?;
                 let (solver, theta, gradient, cost, iterations) = state;
+                // An iteration is an epoch, the solver is where the training is, and so are the vectors that it remembers.
+                if !fits || iterations > epochs || theta != at || gradient.len() != at.len() {
+                    let reason = "the solver's state is not that of the training".to_owned();
+                    return Err(Error::Checkpoint { reason });
+                }
                 let mut point = Point::new().param(theta).gradient(gradient).cost(cost);
                 (0..iterations).for_each(|_| point.increment_iter());
                 Some((solver, point))
@@ -191,6 +201,20 @@ where
             self.current = Some((solver, point));
         }
         Ok(iteration)
+    }
+}
+
+/// Whether all lists of numbers in a solver's state have so many entries: argmin's loops take that for granted.
+#[cfg(feature = "serde")]
+fn has_vectors_of(len: usize, state: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match state {
+        Value::Array(items) if items.iter().any(|item| item.is_array() || item.is_object()) => {
+            items.iter().all(|item| has_vectors_of(len, item))
+        }
+        Value::Array(items) => items.is_empty() || items.len() == len,
+        Value::Object(fields) => fields.values().all(|field| has_vectors_of(len, field)),
+        _ => true,
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Saved<T> {
 }
 
 /// What is compared before a training goes on, in the order of [`Settings`].
-const COMPARED: [&str; 11] = [
+const COMPARED: [&str; 12] = [
     "the scalar type",
     "the method",
     "the network",
@@ -36,6 +36,7 @@ const COMPARED: [&str; 11] = [
     "the presence of validation examples",
     "the schedule",
     "the list of metrics",
+    "what is monitored",
 ];
 
 /// The settings without which a training would not go on with the bits that it would have had, as text.
@@ -125,7 +126,7 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
     /// patience. One that a callback ended, or a solver that had converged, goes on as well.
     ///
     /// Compared with the checkpoint are T, the name of the method (of a full-batch solver its settings too), the network's layers, the penalty, the number of
-    /// examples, batch size, seed, validation fraction, whether there are validation examples, schedule and metrics. Everything else (the rate and other settings of the method, the cost, clipping, patience, the data themselves) is taken from this trainer,
+    /// examples, batch size, seed, validation fraction, whether there are validation examples, schedule, metrics and which is monitored. Everything else (the rate and other settings of the method, the cost, clipping, patience, the data themselves) is taken from this trainer,
     /// and the bits are those of an unbroken run only if it is the same.
     ///
     /// # Errors
@@ -164,12 +165,18 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
             let reason = "its parameters are not as many as the network's".to_owned();
             return Err(Error::Checkpoint { reason });
         }
+        if !progress.is_consistent() {
+            let reason = "its counts are not those of its records".to_owned();
+            return Err(Error::Checkpoint { reason });
+        }
         match &mut self.method {
             Method::Steps(optimizer) => {
                 optimizer.reset();
                 optimizer.restore(&progress.optimizer)?;
             }
-            Method::FullBatch(method) => method.load(solver.as_ref())?,
+            Method::FullBatch(method) => {
+                method.load(solver.as_ref(), (progress.epoch, &progress.theta))?;
+            }
         }
         let resumed = Resumed {
             epoch: progress.epoch,
@@ -244,6 +251,10 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
             self.validation.is_some().to_string(),
             format!("{:?}", self.schedule),
             metrics.join(", "),
+            match self.monitor {
+                Some(metric) => format!("metric {metric}"),
+                None => "the cost".to_owned(),
+            },
         ])
     }
 

@@ -1,6 +1,6 @@
 //! Gradients that are too large.
 
-use super::optimizer::in_range;
+use super::optimizer::above_zero;
 use crate::error::Error;
 use crate::kernels::{all_finite, largest, norm};
 use crate::scalar::{Scalar, real};
@@ -34,17 +34,16 @@ pub enum Clipping {
 }
 
 impl Clipping {
-    /// Whether the bound is finite and above 0. [`apply`](Self::apply) does not ask.
+    /// Whether the bound is finite and above 0, as a number of T too. [`apply`](Self::apply) does not ask.
     ///
     /// # Errors
     /// [`Error::Hyperparameter`].
-    pub fn validate(&self) -> Result<(), Error> {
+    pub fn validate<T: Scalar>(&self) -> Result<(), Error> {
         let (name, value) = match *self {
             Self::Norm(value) => ("bound of the gradient's norm", value),
             Self::Value(value) => ("bound of the gradient's entries", value),
         };
-        let holds = value > 0.0 && value.is_finite();
-        in_range(holds, name, value, "a finite number above 0")
+        above_zero::<T>(name, value)
     }
 
     /// Cuts the gradient to size, and returns the norm ‖g‖₂ that it had.

@@ -46,12 +46,12 @@ pub trait FullBatch<T: Scalar>: Debug + Send + Sync {
         Err(unsupported::<Self>("a state that can be saved"))
     }
 
-    /// Takes up what [`save`](Self::save) gave.
+    /// Takes up what [`save`](Self::save) gave after so many epochs, with the θ that a training goes on from.
     ///
     /// # Errors
     /// [`Error::Unsupported`] from a solver that cannot be saved, [`Error::Checkpoint`] for what is no state of it.
     #[cfg(feature = "serde")]
-    fn load(&mut self, _state: Option<&serde_json::Value>) -> Result<(), Error> {
+    fn load(&mut self, _state: Option<&serde_json::Value>, _at: (u64, &[T])) -> Result<(), Error> {
         Err(unsupported::<Self>("a state that can be saved"))
     }
 }

@@ -25,14 +25,6 @@ pub struct Record {
     pub validation_metrics: Vec<f64>,
 }
 
-impl Record {
-    /// What early stopping and the best epoch go by: the cost of the validation examples, or J if there are none.
-    #[must_use]
-    pub fn monitored(&self) -> f64 {
-        self.validation.unwrap_or(self.cost)
-    }
-}
-
 /// Why a training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -45,7 +37,7 @@ pub enum Stop {
     Steps,
     /// The time is up.
     Time,
-    /// The monitored cost has not become smaller for as many epochs as the patience.
+    /// What is monitored has not become better for as many epochs as the patience.
     Patience,
     /// A callback broke off.
     Callback,
@@ -84,7 +76,7 @@ pub struct History {
     pub(super) metrics: Vec<String>,
     pub(super) records: Vec<Record>,
     pub(super) stop: Option<Stop>,
-    /// The epoch with the smallest monitored cost.
+    /// The epoch whose monitored cost or metric is the best.
     pub(super) best: Option<u64>,
 }
 
@@ -107,7 +99,8 @@ impl History {
         self.stop
     }
 
-    /// The record of the epoch with the smallest monitored cost: that of the validation examples, or J if there are none. `None` before the first.
+    /// The record of the best epoch: by the cost of the validation examples, or J if there are none, or by the metric that
+    /// [`Trainer::monitor`](super::Trainer::monitor) names. `None` before the first.
     #[must_use]
     pub fn best(&self) -> Option<&Record> {
         let best = self.best?;

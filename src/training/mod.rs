@@ -6,11 +6,12 @@
 //! | for | take |
 //! |---|---|
 //! | mini-batches | [`batch_size`](Trainer::batch_size), [`seed`](Trainer::seed), [`shuffle`](Trainer::shuffle) |
-//! | early stopping | [`validation`](Trainer::validation) with [`patience`](Trainer::patience); the best epoch is kept by [`keep_best`](Trainer::keep_best) |
+//! | early stopping | [`validation`](Trainer::validation) with [`patience`](Trainer::patience), by a metric with [`monitor`](Trainer::monitor); the best epoch is kept by [`keep_best`](Trainer::keep_best) |
 //! | a rate that changes, gradients cut to size | [`schedule`](Trainer::schedule), [`clipping`](Trainer::clipping) |
 //! | what is reported | [`metric`](Trainer::metric), [`on_epoch`](Trainer::on_epoch), [`History`] |
 //! | going on after a crash (feature `serde`) | `checkpoints`, `resume` |
 //! | L-BFGS, conjugate gradients (feature `argmin`) | `Lbfgs`, `ConjugateGradient` |
+//! | small networks that should fit exactly | [`LevenbergMarquardt`], without a trainer |
 //!
 //! Every part serves a loop of one's own as well: optimisers step on flat slices, [`Schedule`] and [`Clipping`] are values, a batch's order is
 //! [`permutation_into`](crate::data::permutation_into). Such a loop has to see to one thing itself: a batch's gradient divides by the batch's own m,
@@ -54,6 +55,7 @@
 mod argmin_driver;
 mod batches;
 mod callback;
+mod check;
 #[cfg(feature = "serde")]
 mod checkpoint;
 mod clipping;
@@ -61,6 +63,7 @@ mod full_batch;
 mod history;
 #[cfg(feature = "argmin")]
 mod lbfgs;
+mod levenberg_marquardt;
 mod method;
 mod optimizer;
 mod progress;
@@ -76,6 +79,7 @@ pub use full_batch::{Evaluate, FullBatch, Iteration};
 pub use history::{History, Record, Stop};
 #[cfg(feature = "argmin")]
 pub use lbfgs::{ConjugateGradient, Lbfgs};
+pub use levenberg_marquardt::{Fit, LevenbergMarquardt};
 pub use method::Method;
 pub use optimizer::{
     AdaGrad, Adadelta, Adam, AdamW, GradientDescent, IRpropMinus, Optimizer, OptimizerState,

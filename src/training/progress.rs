@@ -45,9 +45,13 @@ impl<T: Scalar> Progress<T> {
         }
     }
 
-    /// Notes an epoch with θ; with `keep`, θ too if it is the best so far. An improvement is one by more than `least`.
-    pub(super) fn note(&mut self, record: Record, theta: &[T], (least, keep): (f64, bool)) {
-        let monitored = record.monitored();
+    /// Notes an epoch with what is to become smaller and θ; with `keep`, θ too if it is the best so far. An improvement is one by more than `least`.
+    pub(super) fn note(
+        &mut self,
+        (record, monitored): (Record, f64),
+        theta: &[T],
+        (least, keep): (f64, bool),
+    ) {
         let before = self.best.as_ref().map_or(f64::INFINITY, |best| best.cost);
         self.waited = match monitored < before - least {
             true => 0,
@@ -75,6 +79,16 @@ impl<T: Scalar> Progress<T> {
             Some(best) if keep && !best.theta.is_empty() => &best.theta,
             _ => &self.theta,
         }
+    }
+
+    /// Whether this can be the state of a training: what is counted is bounded by the records that are there.
+    #[cfg(feature = "serde")]
+    pub(super) fn is_consistent(&self) -> bool {
+        let records = &self.history.records;
+        self.epoch == records.len() as u64
+            && self.steps == records.last().map_or(0, |record| record.steps)
+            && self.steps < u64::MAX / 2
+            && self.waited <= self.epoch
     }
 
     pub(super) fn into_history(self) -> History {

@@ -4,6 +4,7 @@ use super::batches::Batches;
 use super::callback::Epoch;
 use super::history::{Record, Stop};
 use super::method::Method;
+use super::optimizer::Optimizer;
 use super::progress::Progress;
 use super::schedule::Plateau;
 use super::trainer::Trainer;
@@ -86,15 +87,16 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         while progress.history.stop.is_none() {
             let number = progress.epoch + 1;
             let (record, converged) = self.epoch(number, progress)?;
+            let monitored = self.trainer.monitored(&record);
             if let Some(plateau) = &mut progress.plateau {
-                plateau.observe(record.monitored());
+                plateau.observe(monitored);
             }
             progress.epoch = number;
             progress.steps = record.steps;
             let trainer = &*self.trainer;
             let least = trainer.patience.map_or(0.0, |patience| patience.least);
             let keep = trainer.keep_best && self.validation.is_some();
-            progress.note(record, &self.theta, (least, keep));
+            progress.note((record, monitored), &self.theta, (least, keep));
             #[cfg(feature = "tracing")]
             trace(progress.history.records.last());
             progress.history.stop = self.stop(progress, converged);
@@ -184,6 +186,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                     weight += batch.weight;
                     record.steps += 1;
                 }
+                check_state(network.layout(), &**optimizer)
+                    .map_err(|cause| diverged(count, cause))?;
                 (record.batch_cost, record.rate) = (Some(sum / weight), Some(optimizer.rate()));
                 let parts = network.cost_at(theta, examples, objective, whole);
                 let cost = parts.map_err(|cause| diverged(count, cause))?.total();
@@ -266,7 +270,8 @@ fn diverged((epoch, batch): (u64, usize), cause: Error) -> Error {
         | Error::NonFiniteCost { .. }
         | Error::NonFiniteObjective { .. }
         | Error::NonFiniteGradient { .. }
-        | Error::NonFiniteParameter { .. } => Error::Diverged {
+        | Error::NonFiniteParameter { .. }
+        | Error::NonFiniteState { .. } => Error::Diverged {
             epoch,
             batch,
             cause: Box::new(cause),
@@ -287,6 +292,31 @@ fn check_parameters<T: Scalar>(layout: &Layout, theta: &[T]) -> Result<(), Error
             value: to_f64(theta[index]),
         }),
     }
+}
+
+/// Whether the state of the optimiser is finite; the error names the block.
+fn check_state<T: Scalar>(layout: &Layout, optimizer: &dyn Optimizer<T>) -> Result<(), Error> {
+    let Some((buffer, index, value)) = optimizer.first_non_finite() else {
+        return Ok(());
+    };
+    let value = to_f64(value);
+    Err(match layout.locate(index) {
+        Some((place, row, col)) => Error::NonFiniteState {
+            buffer,
+            layer: place.layer(),
+            block: place.block().name.clone().into_owned(),
+            row,
+            col,
+            value,
+        },
+        // Of an optimiser whose buffers are not as long as θ.
+        None => Error::OptimizerState {
+            buffer,
+            index,
+            value,
+            expected: "a finite number",
+        },
+    })
 }
 
 /// A seed for each batch of each epoch, by the output function of SplitMix64 (Steele et al. 2014, doi:10.1145/2714064.2660195).

@@ -2,7 +2,7 @@
 
 use super::callback::{Callback, Epoch};
 use super::clipping::Clipping;
-use super::history::{History, Stop};
+use super::history::{History, Record, Stop};
 use super::method::Method;
 use super::progress::Progress;
 use super::run::Run;
@@ -12,7 +12,7 @@ use crate::data::{select, train_test_split};
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::layer::Layer;
-use crate::metrics::Metric;
+use crate::metrics::{Direction, Metric};
 use crate::network::Network;
 use crate::objective::Objective;
 use crate::scalar::Scalar;
@@ -67,6 +67,8 @@ pub struct Trainer<'a, T: Scalar, C = AnyCost> {
     pub(super) validation: Option<Examples<'a, T>>,
     pub(super) validation_fraction: Option<f64>,
     pub(super) metrics: Vec<Box<dyn Metric<T> + 'a>>,
+    /// Which of the metrics is monitored instead of a cost.
+    pub(super) monitor: Option<usize>,
     pub(super) patience: Option<Patience>,
     pub(super) keep_best: bool,
     pub(super) callbacks: Vec<Callback<'a, T>>,
@@ -99,6 +101,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
             validation: None,
             validation_fraction: None,
             metrics: Vec::new(),
+            monitor: None,
             patience: None,
             keep_best: true,
             callbacks: Vec::new(),
@@ -171,6 +174,14 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
+    /// A [`metric`](Self::metric) that early stopping, the best epoch and a schedule that waits for a plateau go by instead of the monitored cost; of several
+    /// the last. Which way is better, and so what improves by `least`, the metric says itself.
+    #[must_use]
+    pub fn monitor(mut self, metric: impl Metric<T> + 'a) -> Self {
+        self.monitor = Some(self.metrics.len());
+        self.metric(metric)
+    }
+
     /// Takes a fraction above 0 and below 1 of the examples, chosen by the seed, for validation instead of training (m is that of the rest).
     ///
     /// Without regard to classes, and after any scaler was fitted: for a stratified part, or one that the scaler has not seen, split first
@@ -181,7 +192,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Examples that are not trained on: their mean cost is what early stopping and the best epoch go by.
+    /// Examples that are not trained on: their mean cost is what early stopping and the best epoch go by, or their [`monitor`](Self::monitor)ed metric.
     #[must_use]
     pub fn validation(mut self, examples: Examples<'a, T>) -> Self {
         self.validation = Some(examples);
@@ -189,8 +200,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     }
 
     /// Early stopping: ends when the monitored cost, that of the validation examples or else J, has for so many epochs in a row not been below the best so far by more than
-    /// `least` ≥ 0. Every improvement, however small, moves the best, as with scikit-learn's `tol` and unlike Keras' `min_delta`. To go by a metric break
-    /// off in [`on_epoch`](Self::on_epoch).
+    /// `least` ≥ 0. Every improvement, however small, moves the best, as with scikit-learn's `tol` and unlike Keras' `min_delta`.
+    /// [`monitor`](Self::monitor) makes it go by a metric.
     #[doc(alias = "early_stopping")]
     #[must_use]
     pub fn patience(mut self, epochs: u64, least: f64) -> Self {
@@ -217,12 +228,12 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// # Errors
     /// Before the first step, with nothing changed:
     /// - those of [`Network::gradient_into`](crate::Network::gradient_into) on the examples, and of the validation examples likewise;
-    /// - [`Error::Hyperparameter`] for a setting out of its range: no epochs, a batch size of 0 or above m, a rate that is not above 0, …
+    /// - [`Error::Hyperparameter`] for a setting out of its range: no epochs, a batch size of 0 or above m, a rate that is not above 0 or grows beyond T, …
     /// - [`Error::Unsupported`] for a schedule or clipping with a full-batch solver;
     /// - [`Error::Checkpoint`] if the folder of checkpoints has some already: `resume` goes on from them.
     ///
     /// In the course of it, after which the network has the parameters that it would have ended with (of the best epoch, or of the last whose J was finite):
-    /// - [`Error::Diverged`] if a cost, a gradient or a parameter is not finite;
+    /// - [`Error::Diverged`] if a cost, a gradient or a parameter is not finite, or at the end of an epoch the state of the optimiser;
     /// - [`Error::Checkpoint`] if one cannot be written, the errors of the metrics, and those of a pass that are no divergence, as [`Error::Output`].
     pub fn fit<L: Layer<T>>(
         &mut self,
@@ -266,6 +277,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
             None => (*examples, self.validation),
         };
         self.check_batches(train.len())?;
+        self.check_rate(train.len())?;
         // What a metric cannot measure, as more classes than there are, it says of the targets as well.
         for metric in &self.metrics {
             metric.evaluate(train.y, train.y)?;
@@ -294,6 +306,22 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         done
     }
 
+    /// What is to become smaller: the cost of the validation examples, or J if there are none; or the monitored metric, negative if larger is better.
+    pub(super) fn monitored(&self, record: &Record) -> f64 {
+        let values = match record.validation {
+            Some(_) => &record.validation_metrics,
+            None => &record.metrics,
+        };
+        let metric = self
+            .monitor
+            .and_then(|at| self.metrics.get(at).zip(values.get(at)));
+        match metric.map(|(metric, value)| (metric.direction(), *value)) {
+            Some((Direction::Maximize, value)) => -value,
+            Some((Direction::Minimize, value)) => value,
+            None => record.validation.unwrap_or(record.cost),
+        }
+    }
+
     /// Whether a training has done all that it may.
     pub(super) fn ended(&self, progress: &Progress<T>) -> Option<Stop> {
         let reached = |most: Option<u64>, now: u64| most.is_some_and(|most| now >= most);
@@ -305,104 +333,6 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         ]
         .into_iter()
         .find_map(|(ends, stop)| ends.then_some(stop))
-    }
-
-    /// All that can be known to be wrong before the first step.
-    fn check<L: Layer<T>>(
-        &self,
-        network: &Network<T, L>,
-        examples: &Examples<'_, T>,
-    ) -> Result<(), Error> {
-        let (inputs, outputs) = (network.inputs(), network.outputs());
-        let domain = self.objective.cost.target_domain();
-        self.objective.validate(network.layout())?;
-        examples.check(inputs, outputs, domain)?;
-        if let Some(validation) = &self.validation {
-            validation.check(inputs, outputs, domain)?;
-        }
-        match &self.method {
-            Method::Steps(optimizer) => optimizer.validate()?,
-            Method::FullBatch(solver) => solver.validate()?,
-        }
-        let refused = |name, value, expected| Error::Hyperparameter {
-            name,
-            value,
-            expected,
-        };
-        if self.epochs == 0 {
-            return Err(refused("the number of epochs", 0.0, "at least 1"));
-        }
-        if self.steps == Some(0) {
-            return Err(refused("the number of steps", 0.0, "at least 1"));
-        }
-        self.schedule.validate()?;
-        if let Some(clipping) = &self.clipping {
-            clipping.validate()?;
-        }
-        if let Some(fraction) = self.validation_fraction {
-            if !(fraction > 0.0 && fraction < 1.0) {
-                let name = "the validation fraction";
-                return Err(refused(name, fraction, "above 0 and below 1"));
-            }
-            if self.validation.is_some() {
-                let name = "the validation fraction";
-                return Err(refused(
-                    name,
-                    fraction,
-                    "none, as there are validation examples",
-                ));
-            }
-        }
-        if let Method::FullBatch(_) = self.method
-            && (self.schedule != Schedule::Constant || self.clipping.is_some())
-        {
-            return Err(Error::Unsupported {
-                what: "a schedule or clipping",
-                by: "a full-batch solver",
-            });
-        }
-        if !self.takes_batches() && self.schedule != Schedule::Constant {
-            return Err(Error::Unsupported {
-                what: "a schedule",
-                by: "a method without a rate",
-            });
-        }
-        if let Some(Patience { least, .. }) = self.patience
-            && !(least >= 0.0 && least.is_finite())
-        {
-            return Err(refused(
-                "the least improvement",
-                least,
-                "finite and at least 0",
-            ));
-        }
-        if self.patience.is_some_and(|patience| patience.epochs == 0) {
-            return Err(refused("the patience", 0.0, "at least 1 epoch"));
-        }
-        Ok(())
-    }
-
-    fn takes_batches(&self) -> bool {
-        match &self.method {
-            Method::Steps(optimizer) => optimizer.takes_batches(),
-            Method::FullBatch(_) => false,
-        }
-    }
-
-    /// Whether the batches fit m training examples, and the method.
-    fn check_batches(&self, m: usize) -> Result<(), Error> {
-        let expected = match self.batch_size {
-            Some(size) if size == 0 || size > m => "from 1 to the number of training examples",
-            Some(size) if size < m && !self.takes_batches() => {
-                "all examples: the method takes no batches"
-            }
-            _ => return Ok(()),
-        };
-        Err(Error::Hyperparameter {
-            name: "the batch size",
-            value: self.batch_size.unwrap_or(m) as f64,
-            expected,
-        })
     }
 }
 

@@ -228,8 +228,14 @@ fn schedules_have_ranges() {
 #[test]
 fn bounds_of_clipping_are_above_zero() {
     for wrong in [0.0, -1.0, NAN, f64::INFINITY] {
-        assert!(Clipping::Norm(wrong).validate().is_err());
-        assert!(Clipping::Value(wrong).validate().is_err());
+        assert!(Clipping::Norm(wrong).validate::<f64>().is_err());
+        assert!(Clipping::Value(wrong).validate::<f64>().is_err());
     }
-    Clipping::Norm(1e-3).validate().unwrap();
+    Clipping::Norm(1e-3).validate::<f64>().unwrap();
+    // Numbers of f64 alone.
+    for wrong in [1e-50, 1e50] {
+        assert!(Clipping::Norm(wrong).validate::<f32>().is_err());
+        assert!(Clipping::Value(wrong).validate::<f32>().is_err());
+        Clipping::Norm(wrong).validate::<f64>().unwrap();
+    }
 }

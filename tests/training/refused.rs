@@ -79,6 +79,16 @@ fn settings_out_of_range() {
         refuse(scheduled, &examples),
         Error::Unsupported { .. }
     ));
+    // 2¹⁰²⁴ is infinite: reached in 2000 epochs, but not in 20, nor in 20 steps.
+    let doubled = || trainer().schedule(Schedule::Exponential { factor: 2.0 });
+    check(
+        doubled().epochs(2000),
+        ("the rate of the last step", f64::INFINITY),
+    );
+    let mut trained = network([4, 3, 2]);
+    for mut fine in [doubled().epochs(20), doubled().epochs(2000).steps(20)] {
+        fine.fit(&mut trained, &examples).unwrap();
+    }
     // Three classes are more than there are: known before the first epoch.
     let error = refuse(trainer().metric(TopK(3)), &examples);
     assert!(matches!(error, Error::Hyperparameter { .. }), "{error}");

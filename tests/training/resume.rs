@@ -1,13 +1,15 @@
 //! A training that was broken off goes on with the bits that it would have had.
 
 use super::{data, network};
-use backprop::metrics::Accuracy;
+use backprop::metrics::{Accuracy, Metric};
 use backprop::nalgebra::DMatrix;
 use backprop::saving::Checkpoints;
 use backprop::training::{
-    Adam, ConjugateGradient, GradientDescent, History, Lbfgs, Method, Resumed, Schedule, Trainer,
+    Adam, ConjugateGradient, GradientDescent, History, Lbfgs, Method, Record, Resumed, Schedule,
+    Stop, Trainer,
 };
 use backprop::{AnyCost, Error, Examples, Network, Objective};
+use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -307,4 +309,73 @@ fn a_checkpoint_of_another_training_is_refused() {
     let objective = Objective::new(AnyCost::CategoricalCrossEntropy);
     let error = Trainer::new(objective, GradientDescent::new(0.1)).resume(&mut other, &examples);
     assert!(matches!(error, Err(Error::Unsupported { .. })), "{error:?}");
+}
+
+/// A file that is whole, but tells of more than it holds, is refused at once.
+#[test]
+fn counts_that_no_training_has_are_refused() {
+    let data = Data::new();
+    let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
+    let forge = |method, field: &str, value: Value| {
+        let folder = Folder::new(&format!("forged-{method}-{}", field.replace('/', "-")));
+        resume(method, 3, &folder.0, 1);
+        let store = Checkpoints::new(&folder.0);
+        let mut saved: Value = store.latest().unwrap().unwrap().value;
+        *saved.pointer_mut(field).unwrap() = value;
+        store.write(4, &saved).unwrap();
+        let mut forged = network([6, 5, 3]);
+        let before = forged.clone();
+        let mut trainer = trainer(method, 5, &data).checkpoints(store, 1);
+        let error = trainer.resume(&mut forged, &examples).unwrap_err();
+        assert!(matches!(error, Error::Checkpoint { .. }), "{error}");
+        assert_eq!(forged, before);
+    };
+    forge("lbfgs", "/solver/4", u64::MAX.into());
+    forge("cg", "/solver/4", 4.into());
+    for field in ["/progress/epoch", "/progress/steps", "/progress/waited"] {
+        forge("adam", field, u64::MAX.into());
+    }
+    // A difference of θ with two entries.
+    forge("lbfgs", "/solver/0/s/0", json!([0.5, 0.25]));
+}
+
+/// Patience and the best epoch by a metric, in pieces or at once.
+#[test]
+fn a_monitored_metric_is_resumed() {
+    let data = Data::new();
+    let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
+    let (x, y) = &data.validation;
+    let validation = Examples::new(x, y).unwrap();
+    let trainer = |epochs| {
+        let objective = Objective::new(AnyCost::CategoricalCrossEntropy);
+        Trainer::new(objective, Adam::new(0.03))
+            .epochs(epochs)
+            .batch_size(7)
+            .validation(validation)
+            .patience(8, 0.0)
+            .monitor(Accuracy)
+    };
+    let mut expected = network([6, 5, 3]);
+    let history = trainer(500).fit(&mut expected, &examples).unwrap();
+    assert_eq!(history.stop(), Some(Stop::Patience));
+    let of = |r: &Record| r.validation_metrics[0];
+    let most = history.records().iter().map(of).fold(0.0, f64::max);
+    let best = history.records().iter().find(|r| of(r) == most).unwrap();
+    assert_eq!(history.best(), Some(best));
+    assert_eq!(history.records().len() as u64, best.epoch + 8);
+    let a = expected.forward(x).unwrap();
+    assert_eq!(Accuracy.evaluate(a.as_view(), y.as_view()).unwrap(), most);
+    // The cost would have gone another way.
+    let lowest = history.records().iter().filter_map(|r| r.validation);
+    assert!(lowest.fold(f64::INFINITY, f64::min) < best.validation.unwrap());
+
+    let folder = Folder::new("monitored");
+    let saved = |epochs| trainer(epochs).checkpoints(Checkpoints::new(&folder.0), 2);
+    let mut found = network([6, 5, 3]);
+    saved(best.epoch + 3).resume(&mut found, &examples).unwrap();
+    let (resumed, _) = saved(500).resume(&mut found, &examples).unwrap();
+    assert_eq!((found.theta(), resumed), (expected.theta(), history));
+    let error = saved(500).monitor(Accuracy);
+    let error = { error }.resume(&mut found, &examples).unwrap_err();
+    assert!(matches!(error, Error::OtherTraining { .. }), "{error}");
 }

@@ -12,6 +12,7 @@ pub use gradient_descent::GradientDescent;
 pub use rprop::IRpropMinus;
 
 use crate::error::Error;
+use crate::kernels::first_non_finite;
 use crate::scalar::{Scalar, real};
 use std::fmt::Debug;
 
@@ -85,6 +86,15 @@ pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
     #[must_use]
     fn state(&self) -> OptimizerState<T>;
 
+    /// The first number of the state that is not finite: its buffer, its index, and what it is. The square of a gradient may overflow where the step does
+    /// not, and holds its parameter still from then on.
+    ///
+    /// By default of a copy of the state; a trainer asks after each epoch.
+    #[must_use]
+    fn first_non_finite(&self) -> Option<(usize, usize, T)> {
+        self.state().first_non_finite()
+    }
+
     /// Continues from the state of an optimiser with the same options. Hyper-parameters are no part of it.
     ///
     /// # Errors
@@ -123,6 +133,10 @@ impl<T: Scalar, O: Optimizer<T> + ?Sized> Optimizer<T> for Box<O> {
 
     fn state(&self) -> OptimizerState<T> {
         (**self).state()
+    }
+
+    fn first_non_finite(&self) -> Option<(usize, usize, T)> {
+        (**self).first_non_finite()
     }
 
     fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error> {
@@ -171,6 +185,15 @@ impl<T> OptimizerState<T> {
     }
 }
 
+impl<T: Scalar> OptimizerState<T> {
+    fn first_non_finite(&self) -> Option<(usize, usize, T)> {
+        let mut buffers = self.buffers.iter().enumerate();
+        buffers.find_map(|(buffer, values)| {
+            first_non_finite(values).map(|index| (buffer, index, values[index]))
+        })
+    }
+}
+
 /// Whether a hyper-parameter is in its range.
 pub(super) fn in_range(
     holds: bool,
@@ -189,7 +212,7 @@ pub(super) fn in_range(
 }
 
 /// Whether a hyper-parameter is finite and above 0, as a number of T too.
-fn above_zero<T: Scalar>(name: &'static str, value: f64) -> Result<(), Error> {
+pub(super) fn above_zero<T: Scalar>(name: &'static str, value: f64) -> Result<(), Error> {
     let rounded = real::<T>(value);
     let holds = value > 0.0 && rounded > T::zero() && rounded.is_finite();
     in_range(holds, name, value, "a finite number above 0")
