@@ -142,12 +142,13 @@ impl Outcome {
         (numeric - self.analytic).abs()
     }
 
-    /// Decides between agreement, a kink and a wrong derivative. `rounding` is the rounding error of one value.
+    /// Decides between agreement, a kink and a wrong derivative. `rounding` is the rounding error of one value. Where many units move at once
+    /// several may have a kink here, and the derivative is not between the slopes; and values that are derivatives jump there.
     pub(super) fn judge(
         &mut self,
         along: &mut Along<'_>,
-        bound: f64,
-        rounding: f64,
+        (bound, rounding): (f64, f64),
+        many: bool,
     ) -> Result<(), Error> {
         self.bound = bound;
         let difference = self.error(self.numeric);
@@ -195,14 +196,18 @@ impl Outcome {
         let between = |(left, right): (f64, f64), slack: f64| {
             let apart = (right - left).abs() > 4.0 * slack;
             let (low, high) = (left.min(right) - slack, left.max(right) + slack);
-            apart && (low..=high).contains(&self.analytic)
+            apart && (many || (low..=high).contains(&self.analytic))
         };
         let wide = slopes(along, self.h)?;
         let noise = 8.0 * rounding / self.h;
         let kink = if looked {
             let near = slopes(along, self.h / 8.0)?;
             let ratio = (near.1 - near.0).abs() / (wide.1 - wide.0).abs();
-            between(near, bound + 8.0 * noise) && (0.5..2.0).contains(&ratio)
+            // A jump is of the same height over any step: what is left beside the derivative grows 8-fold.
+            let left = central(along, self.h / 8.0)? - self.analytic;
+            let growth = left / (self.numeric - self.analytic);
+            let jump = many && (7.2..8.8).contains(&growth);
+            jump || between(near, bound + 8.0 * noise) && (0.5..2.0).contains(&ratio)
         } else {
             // Rounding leaves no second look (as a rule in f32): all that can be said is that a kink would explain it.
             between(wide, bound + noise)

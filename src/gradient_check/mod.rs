@@ -22,6 +22,19 @@
 //! The error is measured block by block, because a small wrong block vanishes in the norm of the whole gradient; signs are kept,
 //! and a block whose derivatives are all 0 has relative error 0, not 0/0.
 //!
+//! # Beyond the gradient
+//! Tangents, H v and the gradients of single examples are held against the methods whose derivatives they are, by the same bounds:
+//!
+//! | call | checks |
+//! |---|---|
+//! | [`second_order`](GradientCheck::second_order) | Jacobian, Hessian and Gauss–Newton products of a network: differences, symmetry, v·G v ≥ 0 |
+//! | [`activation_tangents`](GradientCheck::activation_tangents), [`cost_tangent`](GradientCheck::cost_tangent) | the tangent methods of one activation or cost |
+//! | [`layer_tangents`](GradientCheck::layer_tangents) | those of one layer, z if it keeps that, and the gradients of single examples |
+//!
+//! There a function f of t is compared in all its entries at once, along a random direction: \[f(h) − f(−h)]/(2h), with max(|f|, |f′|, 1) in the bound. A method that is needed and answers
+//! [`Error::Unsupported`] ends the check with that error; one that is optional has the verdict [`Verdict::NotProvided`]. Where f has a kink, or jumps, right at the
+//! point, so that no step avoids it, the entry is a suspected kink: as many units may have theirs there at once, the derivative need not lie between the slopes.
+//!
 //! # Example
 //! Any function can be checked. Here the second block has lost its factor 2:
 //! ```
@@ -36,9 +49,13 @@
 //! # Ok::<(), backprop::Error>(())
 //! ```
 
+mod alone;
+mod layer_tangents;
 mod line;
 mod parts;
 mod report;
+mod second_order;
+mod tangents;
 
 use crate::cost::Cost;
 use crate::error::Error;
@@ -259,40 +276,28 @@ impl GradientCheck {
         gradient: &[T],
         mut value: impl FnMut(&[T]) -> Result<T, Error>,
     ) -> Result<Report, Error> {
-        let precision = to_f64(T::default_epsilon());
         let (step, relative, floor) = self.settings::<T>()?;
         if !j.is_finite() {
             return Err(Error::NonFiniteObjective { value: to_f64(j) });
         }
-        let finite = gradient
-            .iter()
-            .map(|&g| to_f64(g).abs())
-            .filter(|g| g.is_finite());
-        let scale = to_f64(j).abs().max(finite.fold(0.0, f64::max)).max(1.0);
+        let scale = to_f64(j).abs().max(size(gradient));
         let mut report = Report::new(to_f64(j), step);
         let mut point = theta.to_vec();
         let mut random = rng(self.seed);
+        let bounds = Bounds::new::<T>(relative, floor, scale);
         for block in blocks {
             let range = block.start..block.start + block.len;
-            let mut outcomes = Vec::new();
-            let mut norms = Norms::default();
-            // Two rounds: the bound of the second is known when the first has seen all derivatives.
-            for line in self.lines(block, &mut random) {
+            let lines = self.lines(block, &mut random).map(|line| {
+                let analytic = line.derivative(&gradient[range.clone()]);
                 let h = step * line.size(&theta[range.clone()]);
-                let numeric = {
-                    let mut along = along(&line, theta, &mut point, block.start, &mut value);
-                    line::central(&mut along, h)?
-                };
-                let outcome = Outcome::new(line.derivative(&gradient[range.clone()]), numeric, h);
-                norms.add(line.column(block.rows), outcome.size());
-                outcomes.push((line, outcome));
-            }
-            for (line, outcome) in &mut outcomes {
-                let bound = relative * norms.of(line.column(block.rows)) + floor * scale;
-                let mut along = along(line, theta, &mut point, block.start, &mut value);
-                outcome.judge(&mut along, bound, precision * scale)?;
-            }
-            report.push(block, &outcomes, floor * scale);
+                (line, analytic, h)
+            });
+            bounds.compare(&mut report, block, lines, &mut |line, t| {
+                let moved = line.move_to(theta, &mut point, block.start, t);
+                let found = value(&point).map(to_f64);
+                line.move_to(theta, &mut point, block.start, 0.0);
+                checked(moved, found?)
+            })?;
         }
         Ok(report)
     }
@@ -340,23 +345,68 @@ impl Norms {
     }
 }
 
-/// `value` along a line: t to how far θ has really moved, and the value there. It is an error if that is not finite.
-fn along<'a, T: Scalar>(
-    line: &'a Line,
-    theta: &'a [T],
-    point: &'a mut [T],
-    start: usize,
-    value: &'a mut impl FnMut(&[T]) -> Result<T, Error>,
-) -> impl FnMut(f64) -> Result<(f64, f64), Error> + 'a {
-    move |t| {
-        let moved = line.move_to(theta, point, start, t);
-        let found = value(point).map(to_f64);
-        line.move_to(theta, point, start, 0.0);
-        match found? {
-            value if value.is_finite() => Ok((moved, value)),
-            value => Err(Error::NonFiniteObjective { value }),
+/// The function to be compared: a line and t to the point that is really reached, and the value there.
+type At<'a> = dyn FnMut(&Line, f64) -> Result<(f64, f64), Error> + 'a;
+
+/// What a difference is allowed to be.
+struct Bounds {
+    relative: f64,
+    /// a · max(…), below which nothing is resolved.
+    floor: f64,
+    /// The rounding error of one value.
+    rounding: f64,
+    /// Whether many units move at once.
+    many: bool,
+}
+
+impl Bounds {
+    fn new<T: Scalar>(relative: f64, floor: f64, scale: f64) -> Self {
+        Self {
+            relative,
+            floor: floor * scale,
+            rounding: to_f64(T::default_epsilon()) * scale,
+            many: false,
         }
     }
+
+    /// Compares a block along lines, each with its analytic derivative and its step.
+    fn compare(
+        &self,
+        report: &mut Report,
+        block: &Named,
+        lines: impl Iterator<Item = (Line, f64, f64)>,
+        at: &mut At<'_>,
+    ) -> Result<(), Error> {
+        let mut outcomes = Vec::new();
+        let mut norms = Norms::default();
+        // Two rounds: the bound of the second is known when the first has seen all derivatives.
+        for (line, analytic, h) in lines {
+            let numeric = line::central(&mut |t| at(&line, t), h)?;
+            let outcome = Outcome::new(analytic, numeric, h);
+            norms.add(line.column(block.rows), outcome.size());
+            outcomes.push((line, outcome));
+        }
+        for (line, outcome) in &mut outcomes {
+            let bound = self.relative * norms.of(line.column(block.rows)) + self.floor;
+            outcome.judge(&mut |t| at(line, t), (bound, self.rounding), self.many)?;
+        }
+        report.push(block, &outcomes, self.floor);
+        Ok(())
+    }
+}
+
+/// Where on a line, and the value there. It is an error if that is not finite.
+fn checked(moved: f64, value: f64) -> Result<(f64, f64), Error> {
+    match value.is_finite() {
+        true => Ok((moved, value)),
+        false => Err(Error::NonFiniteObjective { value }),
+    }
+}
+
+/// The largest entry in absolute value, at least 1; what is not finite counts as nothing.
+fn size<T: Scalar>(entries: &[T]) -> f64 {
+    let sizes = entries.iter().map(|&x| to_f64(x).abs());
+    sizes.filter(|x| x.is_finite()).fold(1.0, f64::max)
 }
 
 /// A quiet NaN of any scalar type.

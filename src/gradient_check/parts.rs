@@ -1,15 +1,16 @@
 //! Checks of a single activation, cost or layer.
 
+use super::alone::Alone;
 use super::{GradientCheck, Named, Report, nan};
 use crate::activation::Activation;
 use crate::cost::{Cost, Outputs};
 use crate::error::Error;
-use crate::examples::{Columns, Examples, check_finite, check_length, check_rows};
+use crate::examples::{Columns, Examples, check_finite};
 use crate::initialization::rng;
-use crate::layer::{Backward, Forward, Layer};
-use crate::layout::{Layout, allocate};
+use crate::layer::Layer;
+use crate::layout::Layout;
 use crate::scalar::{Scalar, real, to_f64};
-use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
+use nalgebra::{DMatrix, DMatrixView};
 use rand_xoshiro::rand_core::Rng;
 
 impl GradientCheck {
@@ -66,41 +67,8 @@ impl GradientCheck {
         y: impl Columns<'a, T>,
     ) -> Result<Report, Error> {
         let (z, y) = (z.columns_view(), y.columns_view());
-        let (rows, cols) = z.shape();
-        let (step, ..) = self.settings::<T>()?;
-        check_not_empty("z", z)?;
-        check_finite("z", z)?;
-        if y.shape() != (rows, cols) {
-            return Err(Error::Shape {
-                what: "Y",
-                expected: (rows, cols),
-                found: y.shape(),
-            });
-        }
-        activation.validate()?;
-        cost.validate()?;
-        Examples::new(z, y)?.check(rows, rows, cost.target_domain())?;
-        let z = z.clone_owned();
-        let mut a = DMatrix::repeat(rows, cols, nan());
-        activation.forward(z.as_view(), a.as_view_mut());
-        let linked = cost.link().is_some() && cost.link() == activation.link();
-        // Differences in a need room on both sides; a canonical pair is at home where a has rounded to the edge, too.
-        let step: T = real(2.0 * step);
-        let room = [T::zero(), -step, step].into_iter().try_for_each(|step| {
-            let moved = a.map(|a| a + step * a.abs().max(T::one()));
-            cost.check_outputs(moved.as_view(), y)
-        });
-        if let (Err(found), false) = (room, linked) {
-            return Err(Error::Output {
-                layer: 0,
-                unit: found.unit,
-                example: found.example,
-                value: a
-                    .get((found.unit, found.example))
-                    .map_or(f64::NAN, |&a| to_f64(a)),
-                expected: found.expected,
-            });
-        }
+        let (a, linked, has_room) = self.outputs_of(cost, activation, z, y)?;
+        let ((rows, cols), z) = (z.shape(), z.clone_owned());
         let evaluate = |at: Outputs<'_, T>| {
             let (mut values, mut delta) = (vec![nan(); cols], DMatrix::repeat(rows, cols, nan()));
             cost.values(at, &mut values);
@@ -121,7 +89,7 @@ impl GradientCheck {
             evaluate(Outputs::new(Some(z), a.as_view(), y))
         };
         let mut report = Report::new(f64::NAN, f64::NAN);
-        if room.is_ok() {
+        if has_room {
             let (j, delta) = of_a(a.as_slice());
             let blocks = [block("∂cost/∂a", rows, 0, rows * cols)];
             report = self.compare(
@@ -149,6 +117,51 @@ impl GradientCheck {
         Ok(report)
     }
 
+    /// What a cost is checked at: a = g(z), whether the pair is canonical, and whether a is more than a step inside the domain, as it has to be if the pair is not.
+    pub(super) fn outputs_of<T: Scalar, C: Cost<T> + ?Sized, A: Activation<T> + ?Sized>(
+        &self,
+        cost: &C,
+        activation: &A,
+        z: DMatrixView<'_, T>,
+        y: DMatrixView<'_, T>,
+    ) -> Result<(DMatrix<T>, bool, bool), Error> {
+        let (rows, cols) = z.shape();
+        let (step, ..) = self.settings::<T>()?;
+        check_not_empty("z", z)?;
+        check_finite("z", z)?;
+        if y.shape() != (rows, cols) {
+            return Err(Error::Shape {
+                what: "Y",
+                expected: (rows, cols),
+                found: y.shape(),
+            });
+        }
+        activation.validate()?;
+        cost.validate()?;
+        Examples::new(z, y)?.check(rows, rows, cost.target_domain())?;
+        let mut a = DMatrix::repeat(rows, cols, nan());
+        activation.forward(z, a.as_view_mut());
+        let linked = cost.link().is_some() && cost.link() == activation.link();
+        // Differences in a need room on both sides; a canonical pair is at home where a has rounded to the edge, too.
+        let step: T = real(2.0 * step);
+        let room = [T::zero(), -step, step].into_iter().try_for_each(|step| {
+            let moved = a.map(|a| a + step * a.abs().max(T::one()));
+            cost.check_outputs(moved.as_view(), y)
+        });
+        if let (Err(found), false) = (room, linked) {
+            return Err(Error::Output {
+                layer: 0,
+                unit: found.unit,
+                example: found.example,
+                value: a
+                    .get((found.unit, found.example))
+                    .map_or(f64::NAN, |&a| to_f64(a)),
+                expected: found.expected,
+            });
+        }
+        Ok((a, linked, room.is_ok()))
+    }
+
     /// Checks one layer at parameters θ (its blocks one after the other) and inputs x (inputs × m): the derivatives
     /// of f(θ, x) = Σ r ∘ output for fixed random r.
     ///
@@ -166,17 +179,11 @@ impl GradientCheck {
         x: impl Columns<'a, T>,
     ) -> Result<Report, Error> {
         let x = x.columns_view();
-        let layout = Layout::new(layer.inputs(), std::slice::from_ref(layer))?;
-        check_length("θ", layout.parameters(), theta.len())?;
-        check_finite("θ", DMatrixView::from_slice(theta, theta.len(), 1))?;
-        check_rows("X", x, layout.inputs())?;
-        if x.ncols() == 0 {
-            return Err(Error::NoExamples);
-        }
-        check_finite("X", x)?;
-        let mut report = self.layer_path(layer, &layout, theta, x, false)?;
+        let (mut alone, layout) = Alone::new(layer, theta, x)?;
+        let mut report = self.layer_path(&alone, &layout, theta, x)?;
         if layer.link().is_some() {
-            let linked = self.layer_path(layer, &layout, theta, x, true)?;
+            alone.linked = true;
+            let linked = self.layer_path(&alone, &layout, theta, x)?;
             report.blocks.extend(linked.blocks);
         }
         Ok(report)
@@ -184,70 +191,29 @@ impl GradientCheck {
 
     fn layer_path<T: Scalar, L: Layer<T>>(
         &self,
-        layer: &L,
+        alone: &Alone<'_, L>,
         layout: &Layout,
         theta: &[T],
         x: DMatrixView<'_, T>,
-        linked: bool,
     ) -> Result<Report, Error> {
-        let (n, s, m, p) = (layout.inputs(), layout.outputs(), x.ncols(), theta.len());
-        // Tried once with an error in place of an abort, as the pass of a network is; then the sizes are known to be sound.
-        let (cache_len, scratch_len) = (layer.cache_len(m), layer.scratch_len(m));
-        drop(allocate::<T>("a layer's output", (s, m), nan())?);
-        drop(allocate::<T>("a layer's cache", (cache_len, 1), nan())?);
-        drop(allocate::<T>("the scratch", (scratch_len, 1), nan())?);
-        let r = cotangent(s, m, self.seed);
-        let forward = |point: &[T]| {
-            let (theta, x) = point.split_at(p);
-            let mut output = DMatrix::repeat(s, m, nan());
-            let mut cache = vec![nan(); cache_len];
-            let input = DMatrixView::from_slice(x, n, m);
-            let mut pass = Forward::new(theta, input, output.as_view_mut(), &mut cache);
-            let mut scratch = vec![nan(); scratch_len];
-            pass.scratch = &mut scratch;
-            layer.forward(pass);
-            (output, cache)
-        };
+        let (n, s, m, p) = (alone.inputs, alone.outputs, alone.examples, theta.len());
+        let (r, linked) = (cotangent(s, m, self.seed), alone.linked);
         let value = |point: &[T]| {
-            let (output, cache) = forward(point);
+            let (theta, x) = point.split_at(p);
+            let after = alone.forward(theta, DMatrixView::from_slice(x, n, m));
             let of = if linked {
-                cache.get(..s * m)
+                after.cache.get(..s * m)
             } else {
-                Some(output.as_slice())
+                Some(after.output.as_slice())
             };
             of.map_or(nan(), |of| inner(&r, of))
         };
         let mut point = theta.to_vec();
         point.extend(x.iter().copied());
-        let (output, cache) = forward(&point);
-        let mut gradient = vec![nan(); p + n * m];
-        let (of_theta, of_x) = gradient.split_at_mut(p);
-        let mut delta = r.clone();
-        let input = DMatrixView::from_slice(&point[p..], n, m);
-        let mut pass = Backward::new(
-            &point[..p],
-            input,
-            output.as_view(),
-            &cache,
-            delta.as_view_mut(),
-        );
-        let mut scratch = vec![nan(); scratch_len];
-        pass.scratch = &mut scratch;
-        pass.linked = linked;
-        pass.gradient = Some(of_theta);
-        pass.input_delta = Some(DMatrixViewMut::from_slice(of_x, n, m));
-        layer.backward(pass);
+        let back = alone.backward(theta, x, &alone.forward(theta, x), &r);
+        let gradient = [&back.gradient[..], back.below.as_slice()].concat();
         let suffix = if linked { " (linked)" } else { "" };
-        let parameters = layout.blocks().iter().map(|place| {
-            let label = format!("{}{suffix}", place.block().name);
-            block(
-                &label,
-                place.block().rows,
-                place.range().start,
-                place.range().len(),
-            )
-        });
-        let mut blocks: Vec<Named> = parameters.collect();
+        let mut blocks = parameter_blocks(layout, "", suffix, 0);
         blocks.push(block(&format!("input{suffix}"), n, p, n * m));
         self.compare(&blocks, &point, value(&point), &gradient, |point| {
             Ok(value(point))
@@ -256,7 +222,10 @@ impl GradientCheck {
 }
 
 /// Whether there is anything to check.
-fn check_not_empty<T: Scalar>(what: &'static str, z: DMatrixView<'_, T>) -> Result<(), Error> {
+pub(super) fn check_not_empty<T: Scalar>(
+    what: &'static str,
+    z: DMatrixView<'_, T>,
+) -> Result<(), Error> {
     let (rows, cols) = z.shape();
     match (rows, cols) {
         (_, 0) => Err(Error::NoExamples),
@@ -269,7 +238,22 @@ fn check_not_empty<T: Scalar>(what: &'static str, z: DMatrixView<'_, T>) -> Resu
     }
 }
 
-fn block(label: &str, rows: usize, start: usize, len: usize) -> Named {
+/// The blocks of a layer, from `start` on.
+pub(super) fn parameter_blocks(
+    layout: &Layout,
+    prefix: &str,
+    suffix: &str,
+    start: usize,
+) -> Vec<Named> {
+    let blocks = layout.blocks().iter().map(|place| {
+        let (of, range) = (place.block(), place.range());
+        let label = format!("{prefix}{}{suffix}", of.name);
+        block(&label, of.rows, start + range.start, range.len())
+    });
+    blocks.collect()
+}
+
+pub(super) fn block(label: &str, rows: usize, start: usize, len: usize) -> Named {
     Named {
         label: label.to_owned(),
         rows,
@@ -279,7 +263,7 @@ fn block(label: &str, rows: usize, start: usize, len: usize) -> Named {
 }
 
 /// Random entries between ½ and 3/2 in size, of both signs.
-fn cotangent<T: Scalar>(rows: usize, cols: usize, seed: u64) -> DMatrix<T> {
+pub(super) fn cotangent<T: Scalar>(rows: usize, cols: usize, seed: u64) -> DMatrix<T> {
     let mut random = rng(seed);
     DMatrix::from_fn(rows, cols, |_, _| {
         let draw = random.next_u64();

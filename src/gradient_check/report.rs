@@ -17,6 +17,10 @@ pub enum Verdict {
     SuspectedKink,
     /// Of a whole block: its derivatives differ, but all lie below the floor that rounding in J sets.
     Undecided,
+    /// Of an optional method of a layer or cost: it answers with [`Error::Unsupported`](crate::Error::Unsupported), and nothing was compared.
+    NotProvided,
+    /// Of a Gauss–Newton product: vᵀG v < 0. The cost is not convex there, which is no error in a cost that does not claim to be; but G is not semi-definite.
+    Indefinite,
     /// They differ: the derivative is wrong.
     Wrong,
 }
@@ -78,7 +82,7 @@ pub struct BlockReport {
     pub worst: Option<Comparison>,
     /// How many comparisons met a suspected kink.
     pub kinks: usize,
-    /// Wrong if one comparison is; else the least certain.
+    /// Wrong if one comparison is; else the least favourable.
     pub verdict: Verdict,
 }
 
@@ -86,7 +90,7 @@ pub struct BlockReport {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Report {
-    /// J at the point.
+    /// J at the point; NaN where only tangents of a part are checked.
     pub cost: f64,
     /// The step h.
     pub step: f64,
@@ -131,8 +135,8 @@ impl Report {
         // Wrong before agreeing before kinks; among equals the largest difference, NaN above all.
         let rank = |c: &Comparison| {
             let class = match c.verdict {
-                Verdict::Wrong => 2,
-                Verdict::Agrees | Verdict::Undecided => 1,
+                Verdict::Wrong | Verdict::Indefinite => 2,
+                Verdict::Agrees | Verdict::Undecided | Verdict::NotProvided => 1,
                 Verdict::SuspectedKink => 0,
             };
             let size = c.difference().abs();
@@ -151,6 +155,8 @@ impl Report {
         let largest = outcomes.iter().map(|(_, o)| o.size()).fold(0.0, f64::max);
         let verdict = if any(Verdict::Wrong) {
             Verdict::Wrong
+        } else if any(Verdict::Indefinite) {
+            Verdict::Indefinite
         } else if any(Verdict::SuspectedKink) {
             Verdict::SuspectedKink
         } else if largest <= floor && relative_error > UNRESOLVED {
@@ -170,7 +176,15 @@ impl Report {
         });
     }
 
-    /// Whether no derivative is wrong. Suspected kinks and undecided blocks pass, and show in the table.
+    /// A row for what a type does not provide.
+    pub(super) fn push_not_provided(&mut self, block: &Named) {
+        self.push(block, &[], 0.0);
+        if let Some(last) = self.blocks.last_mut() {
+            last.verdict = Verdict::NotProvided;
+        }
+    }
+
+    /// Whether no derivative is wrong. Suspected kinks, undecided blocks, indefinite products and what is not provided pass, and show in the table.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.wrong_blocks().next().is_none()
@@ -243,6 +257,8 @@ impl fmt::Display for Report {
                     )
                 }
                 Verdict::Undecided => "undecided: below the rounding of J".into(),
+                Verdict::NotProvided => "not provided".into(),
+                Verdict::Indefinite => "INDEFINITE: below 0".into(),
                 Verdict::Wrong => "WRONG".into(),
             };
             rows.push([
@@ -256,13 +272,15 @@ impl fmt::Display for Report {
                 verdict,
             ]);
         }
-        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+        // A dot above a letter takes no column of its own.
+        let columns = |cell: &str| cell.chars().filter(|c| *c != '\u{307}').count();
+        let width = |column: usize| rows.iter().map(|row| columns(&row[column])).max();
         for (i, row) in rows.iter().enumerate() {
             if i > 0 {
                 writeln!(f)?;
             }
             for (column, cell) in row.iter().enumerate() {
-                let width = width(column).unwrap_or(0);
+                let width = width(column).unwrap_or(0) + cell.chars().count() - columns(cell);
                 match column {
                     0 => write!(f, "{cell:<width$}")?,
                     7 => write!(f, "  {cell}")?,

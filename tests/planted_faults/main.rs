@@ -4,9 +4,12 @@
     reason = "fixtures that cannot fail, outside test functions"
 )]
 
+mod beyond;
 mod checker;
 mod kinks;
+mod limits;
 mod mutants;
+mod tangent_mutants;
 
 use backprop::activation::{Activation, AnyActivation, Identity, Relu, Sigmoid, Sine, Tanh};
 use backprop::cost::{Cost, CrossEntropy, SquaredError};

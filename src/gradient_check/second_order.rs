@@ -1,0 +1,271 @@
+//! The check of a network's derivatives beyond ∇J.
+
+use super::parts::{block, cotangent};
+use super::tangents::{Pair, direction, moved};
+use super::{BlockReport, GradientCheck, Named, Report, Verdict, nan};
+use crate::cost::Cost;
+use crate::derivatives::{Curvature, GaussNewton, Tangent};
+use crate::error::Error;
+use crate::examples::Examples;
+use crate::layer::Layer;
+use crate::network::Network;
+use crate::objective::Objective;
+use crate::scalar::{Scalar, to_f64};
+use crate::workspace::Workspace;
+use nalgebra::DMatrix;
+
+/// What is checked.
+struct Given<'a, 'e, T: Scalar, L, C> {
+    network: &'a Network<T, L>,
+    examples: &'a Examples<'e, T>,
+    objective: &'a Objective<C>,
+}
+
+impl GradientCheck {
+    /// Checks the derivatives of a network beyond ∇J, along random directions θ̇, ẋ and v, with a random cotangent u and a second vector v′:
+    ///
+    /// | row | says that |
+    /// |---|---|
+    /// | `ȧ along θ̇`, `along ẋ`, `along θ̇, ẋ` | [`jvp`](Network::jvp) is what differences of the outputs give, K × m |
+    /// | `u·ȧ along …` | [`jvp`](Network::jvp) and [`vjp`](Network::vjp) are products with the same Jacobian A: ⟨u, A θ̇⟩ = ⟨Aᵀu, θ̇⟩ |
+    /// | `H v, Θ⁽¹⁾`, … | [`hessian_product`](Network::hessian_product) is what differences of ∇J along v give, block by block |
+    /// | `v′·H v` | H is symmetric: ⟨v′, H v⟩ = ⟨v, H v′⟩ |
+    /// | `v′·G v (outputs)` | and so is the matrix of [`gauss_newton_product`](Network::gauss_newton_product) at [`GaussNewton::Outputs`] |
+    /// | `v·G v ≥ 0 (outputs)` | of each example it is semi-definite, without the penalty |
+    ///
+    /// The last two come again as `(logits)` for a canonical pair, and as `(Fisher)` for a cost that is a [log-likelihood](Cost::is_log_likelihood). These two claim to be semi-definite if the
+    /// cost is a log-likelihood: then v·G v below 0 is [`Verdict::Wrong`], else [`Verdict::Indefinite`]. Rows are left out where an output lies on the edge of the domain and G is
+    /// not finite; a G that the last layer or the cost does not provide is [`Verdict::NotProvided`].
+    ///
+    /// The inner products are not differences: with the size s of one, the root of the sum of squares of its terms, they may differ by r s + a max(s, 1), which is far above
+    /// their rounding. Where a unit is exactly at a kink (ReLU with biases of 0 above units that are all dead) ∇J jumps, and the rows that this reaches are
+    /// [`Verdict::SuspectedKink`]. Prove ∇J by [`network`](Self::network) first. In `f32` the check sees only coarse errors, and may call a kink wrong: prove
+    /// `network.map(f64::from)?`.
+    ///
+    /// # Errors
+    /// - Those of [`network`](Self::network).
+    /// - [`Error::Unsupported`] if a layer, activation or cost of yours has no tangents.
+    ///
+    /// # Example
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{CrossEntropy, Examples, GradientCheck, Initialization, Network, Objective, rng};
+    /// use backprop::activation::{Sigmoid, Tanh};
+    ///
+    /// let network = Network::<f64>::builder(3)
+    ///     .dense(4, Tanh)
+    ///     .dense(2, Sigmoid)
+    ///     .initialize(Initialization::GlorotUniform, &mut rng(0))?;
+    /// let x = DMatrix::from_fn(3, 5, |i, j| (1.0 + i as f64 + 3.0 * j as f64).sin());
+    /// let y = DMatrix::from_fn(2, 5, |i, j| f64::from(i == j % 2));
+    /// let examples = Examples::new(&x, &y)?;
+    /// let objective = Objective::new(CrossEntropy).l2(0.1);
+    /// let report = GradientCheck::new().second_order(&network, &examples, &objective)?;
+    /// report.assert_passed();
+    /// assert_eq!(report.block("H v, Θ⁽¹⁾").map(|b| b.compared), Some(16));
+    /// assert_eq!(report.block("v·G v ≥ 0 (logits)").map(|b| b.compared), Some(5));
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn second_order<T: Scalar, L: Layer<T>, C: Cost<T>>(
+        &self,
+        network: &Network<T, L>,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+    ) -> Result<Report, Error> {
+        let (step, ..) = self.settings::<T>()?;
+        let theta = network.theta().as_slice();
+        let j = network.cost_at(theta, examples, objective, &mut Workspace::new())?;
+        let given = Given {
+            network,
+            examples,
+            objective,
+        };
+        let mut report = Report::new(to_f64(j.total()), step);
+        report.blocks.extend(self.jacobian(&given)?);
+        report.blocks.extend(self.hessian(&given)?);
+        self.gauss_newton(&given, &mut report)?;
+        Ok(report)
+    }
+
+    /// The products with A and with Aᵀ.
+    fn jacobian<T: Scalar, L: Layer<T>, C: Cost<T>>(
+        &self,
+        given: &Given<'_, '_, T, L, C>,
+    ) -> Result<Vec<BlockReport>, Error> {
+        let network = given.network;
+        let (theta, x) = (network.theta().as_slice(), given.examples.x.clone_owned());
+        let ((n, m), k) = (x.shape(), network.outputs());
+        let theta_dot = direction(theta, self.seed);
+        let of_x = direction(x.as_slice(), self.seed.wrapping_add(1));
+        let x_dot = DMatrix::from_vec(n, m, of_x);
+        let u = cotangent::<T>(k, m, self.seed.wrapping_add(2));
+        let (mut to_theta, mut to_x) = (vec![nan(); theta.len()], vec![nan(); n * m]);
+        twice(|workspace| {
+            to_theta.fill(nan());
+            to_x.fill(nan());
+            let wanted = (Some(&mut to_theta[..]), Some(&mut to_x[..]));
+            network.vjp_into(&x, &u, workspace, wanted)
+        })?;
+        let both = Tangent::of_parameters(&theta_dot).and_inputs(&x_dot);
+        let cases = [
+            ("θ̇", Tangent::of_parameters(&theta_dot)),
+            ("ẋ", Tangent::of_inputs(&x_dot)),
+            ("θ̇, ẋ", both),
+        ];
+        let (mut rows, mut workspace) = (Vec::new(), Workspace::new());
+        for (case, along) in cases {
+            let mut tangent = vec![nan(); k * m];
+            twice(|workspace| {
+                tangent.fill(nan());
+                network.jvp_into(&x, along, workspace, &mut tangent)
+            })?;
+            let blocks = [block(&format!("ȧ along {case}"), k, 0, k * m)];
+            let (theta_dot, x_dot) = (along.parameters, along.inputs);
+            let x_dot = x_dot.map(|x| x.clone_owned());
+            let x_dot = x_dot.as_ref().map(DMatrix::as_slice);
+            let compared = self.compare_along(&blocks, &tangent, |t| {
+                let x = DMatrix::from_vec(n, m, moved(x.as_slice(), x_dot, t));
+                let theta = moved(theta, theta_dot, t);
+                network.run_forward(&theta, x.as_view(), &mut workspace)?;
+                let output = workspace.output().ok_or(Error::NoLayers)?;
+                Ok(output.iter().copied().collect())
+            });
+            rows.extend(compared?);
+            let moves = [theta_dot.unwrap_or(&[]), x_dot.unwrap_or(&[])].concat();
+            let back = [
+                &to_theta[..theta_dot.map_or(0, <[T]>::len)],
+                &to_x[..x_dot.map_or(0, <[T]>::len)],
+            ];
+            let pair = Pair::of_products((u.as_slice(), &tangent), (&back.concat(), &moves));
+            let label = format!("u·ȧ along {case}");
+            rows.extend(self.compare_pairs::<T>(&label, &[pair], Verdict::Wrong)?);
+        }
+        Ok(rows)
+    }
+
+    /// The two vectors that the curvatures are multiplied with.
+    fn vectors<T: Scalar>(&self, theta: &[T]) -> [Vec<T>; 2] {
+        [3, 4].map(|k| direction(theta, self.seed.wrapping_add(k)))
+    }
+
+    fn hessian<T: Scalar, L: Layer<T>, C: Cost<T>>(
+        &self,
+        given: &Given<'_, '_, T, L, C>,
+    ) -> Result<Vec<BlockReport>, Error> {
+        let network = given.network;
+        let theta = network.theta().as_slice();
+        let [v, w] = self.vectors(theta);
+        let [hv, hw] = [
+            given.product(&v, Curvature::Hessian)?,
+            given.product(&w, Curvature::Hessian)?,
+        ];
+        let blocks = network.layout().blocks().iter().map(|place| Named {
+            label: format!("H v, {}", place.label()),
+            rows: place.block().rows,
+            start: place.range().start,
+            len: place.range().len(),
+        });
+        let blocks: Vec<Named> = blocks.collect();
+        let mut workspace = Workspace::new();
+        let mut rows = self.compare_along(&blocks, &hv, |t| {
+            let mut gradient = vec![nan(); theta.len()];
+            let theta = moved(theta, Some(&v), t);
+            let at = (given.examples, given.objective);
+            network.gradient_at(&theta, at.0, at.1, &mut workspace, &mut gradient)?;
+            Ok(gradient)
+        })?;
+        let pair = Pair::of_products((&w, &hv), (&v, &hw));
+        rows.extend(self.compare_pairs::<T>("v′·H v", &[pair], Verdict::Wrong)?);
+        Ok(rows)
+    }
+
+    fn gauss_newton<T: Scalar, L: Layer<T>, C: Cost<T>>(
+        &self,
+        given: &Given<'_, '_, T, L, C>,
+        report: &mut Report,
+    ) -> Result<(), Error> {
+        let (network, cost) = (given.network, &given.objective.cost);
+        let canonical = network.is_canonical(cost);
+        let likelihood = cost.is_log_likelihood();
+        let wanted = [
+            ("outputs", GaussNewton::Outputs, true, false),
+            ("logits", GaussNewton::Logits, canonical, likelihood),
+            ("Fisher", GaussNewton::Fisher, likelihood, true),
+        ];
+        let [v, w] = self.vectors(network.theta().as_slice());
+        for (name, at, _, convex) in wanted.into_iter().filter(|wanted| wanted.2) {
+            let label = format!("v′·G v ({name})");
+            let curvature = Curvature::GaussNewton(at);
+            let gv = match given.product(&v, curvature) {
+                Ok(product) => product,
+                Err(Error::Output { .. }) => continue,
+                Err(Error::Unsupported { .. }) => {
+                    report.push_not_provided(&block(&label, 1, 0, 1));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let gw = given.product(&w, curvature)?;
+            let pair = Pair::of_products((&w, &gv), (&v, &gw));
+            let rows = self.compare_pairs::<T>(&label, &[pair], Verdict::Wrong)?;
+            report.blocks.extend(rows);
+            let pairs = given.curvatures(&v, curvature)?;
+            let failing = match convex {
+                true => Verdict::Wrong,
+                false => Verdict::Indefinite,
+            };
+            let label = format!("v·G v ≥ 0 ({name})");
+            report
+                .blocks
+                .extend(self.compare_pairs::<T>(&label, &pairs, failing)?);
+        }
+        Ok(())
+    }
+}
+
+impl<T: Scalar, L: Layer<T>, C: Cost<T>> Given<'_, '_, T, L, C> {
+    fn product(&self, v: &[T], curvature: Curvature) -> Result<Vec<T>, Error> {
+        let at = (self.network.theta().as_slice(), curvature);
+        let given = (self.examples, self.objective);
+        let mut product = vec![nan(); v.len()];
+        twice(|workspace| {
+            product.fill(nan());
+            let network = self.network;
+            network.curvature_product_at(at, given, v, workspace, &mut product)
+        })?;
+        Ok(product)
+    }
+
+    /// v·G v of each example; of all together if they are coupled.
+    fn curvatures(&self, v: &[T], curvature: Curvature) -> Result<Vec<Pair>, Error> {
+        let (network, m) = (self.network, self.examples.len());
+        let at = (network.theta().as_slice(), curvature);
+        let together = match network.layout().couples_examples() {
+            true => m,
+            false => 1,
+        };
+        let mut workspace = Workspace::new();
+        let mut product = vec![nan(); v.len()];
+        let pairs = (0..m).step_by(together).map(|first| {
+            let given = (&self.examples.part(first, together), &self.objective.cost);
+            network.curvature_sums_at(at, given, v, &mut workspace, &mut product)?;
+            Ok(Pair::at_least_0(v, &product))
+        });
+        pairs.collect()
+    }
+}
+
+/// Runs a pass twice, the second time on buffers that hold NaN: the first one only gives them their sizes. Results that are not finite show in the report.
+fn twice<T: Scalar>(
+    mut pass: impl FnMut(&mut Workspace<T>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut workspace = Workspace::new();
+    for _ in 0..2 {
+        workspace.fill(nan());
+        match pass(&mut workspace) {
+            Ok(()) | Err(Error::NonFiniteDerivative { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! Where the checks beyond the gradient end: what is not provided, the edge of a domain, kinks, and the rounding of ∇J.
+
+use super::beyond::{H, assert_all_agree, second_order, tangled, with_output};
+use super::tangent_mutants::{Bent, CurvatureFault, LayerFault, TangentFault, Tangled, Warped};
+use super::{INPUTS, data, wrong};
+use backprop::activation::{Identity, Relu, Sigmoid, Tanh};
+use backprop::cost::{CrossEntropy, SquaredError};
+use backprop::gradient_check::{GradientCheck, Report, Verdict};
+use backprop::nalgebra::DMatrix;
+use backprop::{Dense, Error, Examples, Network, Objective};
+
+/// What is not there is an error, or says so: it does not pass in silence.
+#[test]
+fn what_is_not_provided() {
+    let (x, y) = data();
+    let examples = Examples::new(&x, &y).unwrap();
+    let check = GradientCheck::new();
+    let unsupported = |result: Result<Report, Error>, method: &str| match result {
+        Err(Error::Unsupported { what, .. }) => assert_eq!(what, method),
+        other => panic!("{other:?}"),
+    };
+    let forward = "Activation::forward_tangent";
+    let network = tangled(LayerFault::None, CurvatureFault::NotProvided, 1);
+    let objective = Objective::new(CrossEntropy);
+    unsupported(check.second_order(&network, &examples, &objective), forward);
+    let bent = Bent {
+        inner: Tanh,
+        fault: CurvatureFault::NotProvided,
+    };
+    unsupported(check.activation_tangents(&bent, &x), forward);
+    let theta = [0.3; 8];
+    let layer = Dense::new(INPUTS, 2, bent);
+    unsupported(check.layer_tangents(&layer, &theta, &x), forward);
+    let cost = Warped {
+        inner: CrossEntropy,
+        fault: TangentFault::NotProvided,
+    };
+    let objective = Objective::new(cost);
+    let report = check.second_order(&with_output(Sigmoid), &examples, &objective);
+    unsupported(report, "Cost::delta_tangent");
+    let z = DMatrix::from_element(2, 5, 0.3);
+    let report = check.cost_tangent(&cost, &Sigmoid, &z, &y);
+    unsupported(report, "Cost::delta_tangent");
+
+    // Gradients of single examples are an option; where examples are coupled there are none.
+    let layer = |fault| Tangled {
+        inner: Dense::new(
+            INPUTS,
+            2,
+            Bent {
+                inner: Tanh,
+                fault: CurvatureFault::None,
+            },
+        ),
+        fault,
+    };
+    let report = check.layer_tangents(&layer(LayerFault::NoExamples), &theta, &x);
+    let report = report.unwrap();
+    report.assert_passed();
+    for row in ["gradients of examples", "norms of examples"] {
+        assert_eq!(report.block(row).unwrap().verdict, Verdict::NotProvided);
+    }
+    assert!(report.to_string().contains("not provided"), "{report}");
+    let report = check.layer_tangents(&layer(LayerFault::Couples), &theta, &x);
+    assert!(report.unwrap().block("norms of examples").is_none());
+    let network = tangled(LayerFault::Couples, CurvatureFault::None, 1);
+    let report = second_order(&network, CrossEntropy);
+    assert_all_agree(&report);
+    assert_eq!(report.block("v·G v ≥ 0 (logits)").unwrap().compared, 1);
+}
+
+/// At outputs that have rounded to 0 and 1 the curvature at them is not finite, and that at z is.
+#[test]
+fn outputs_at_the_edge() {
+    let network = Network::builder(1).dense(1, Sigmoid);
+    let network = network.with_theta(&[0.0, 800.0]).unwrap();
+    let x = DMatrix::from_row_slice(1, 3, &[1.0, -1.0, 1e-3]);
+    let y = DMatrix::from_element(1, 3, 0.5);
+    let examples = Examples::new(&x, &y).unwrap();
+    let objective = Objective::new(CrossEntropy);
+    let report = GradientCheck::new().second_order(&network, &examples, &objective);
+    let report = report.unwrap();
+    report.assert_passed();
+    assert!(report.block("v·G v ≥ 0 (logits)").is_some(), "{report}");
+    assert!(report.block("v·G v ≥ 0 (outputs)").is_none(), "{report}");
+}
+
+/// Within the step of a kink and at the kink itself, where slopes jump, the second derivative is that of one side.
+#[test]
+fn kinks() {
+    let check = |z: f64| {
+        let z = DMatrix::from_row_slice(1, 2, &[z, 1.0]);
+        GradientCheck::new().activation_tangents(&Relu, &z).unwrap()
+    };
+    assert_all_agree(&check(0.1));
+    for z in [1e-6, -1e-6, 1e-8, 0.0] {
+        let report = check(z);
+        for row in ["ȧ", "δ̇"] {
+            let found = report.block(row).unwrap();
+            let expected = (Verdict::SuspectedKink, 1);
+            assert_eq!((found.verdict, found.kinks), expected, "{report}");
+        }
+    }
+    // Biases of 0 below units that are all dead: z = 0 in all units of the layer above, whose kinks do not lie on one side.
+    let theta = [
+        -1.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.3, -0.2, 0.5, 0.4, 0.1, 1.3, -0.7,
+    ];
+    let network = Network::<f64>::builder(1).dense(2, Relu).dense(2, Relu);
+    let network = network.dense(1, Identity).with_theta(&theta).unwrap();
+    let (x, y) = (DMatrix::repeat(1, 1, 1.0), DMatrix::repeat(1, 1, 2.0));
+    let examples = Examples::new(&x, &y).unwrap();
+    let objective = Objective::new(SquaredError);
+    let report = GradientCheck::new().second_order(&network, &examples, &objective);
+    let report = report.unwrap();
+    report.assert_passed();
+    let kinks = report.blocks.iter().filter(|b| b.kinks > 0);
+    let kinks: Vec<&str> = kinks.map(|b| b.label.as_str()).collect();
+    assert_eq!(kinks, ["ȧ along θ̇", "ȧ along θ̇, ẋ", H[1], H[2]], "{report}");
+    // A kink excuses its own entry alone.
+    let bent = Bent {
+        inner: Relu,
+        fault: CurvatureFault::HalfForward,
+    };
+    let z = DMatrix::from_row_slice(1, 2, &[0.0, 1.0]);
+    let report = GradientCheck::new().activation_tangents(&bent, &z);
+    assert_eq!(wrong(&report.unwrap()), ["ȧ"]);
+}
+
+/// Second derivatives below the rounding of ∇J can be neither proved nor refuted.
+#[test]
+fn below_the_floor_is_undecided() {
+    let network = Network::<f64>::builder(1)
+        .dense(1, Identity)
+        .dense(1, Identity);
+    let network = network.with_theta(&[0.3, 0.7, 0.5, 1e-10]).unwrap();
+    let x = DMatrix::from_element(1, 1, 1.0);
+    let y = network.forward(&x).unwrap();
+    let examples = Examples::new(&x, &y).unwrap();
+    let report = |fault| {
+        let objective = Objective::new(Warped {
+            inner: SquaredError,
+            fault,
+        });
+        let report = GradientCheck::new().second_order(&network, &examples, &objective);
+        report.unwrap()
+    };
+    assert_all_agree(&report(TangentFault::None));
+    let report = report(TangentFault::Factor(2.0));
+    assert_eq!(wrong(&report), [H[1]], "{report}");
+    let first = report.block(H[0]).unwrap().verdict;
+    assert_eq!(first, Verdict::Undecided, "{report}");
+}

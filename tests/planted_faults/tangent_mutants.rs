@@ -1,0 +1,413 @@
+//! A layer, an activation and a cost around ours, each with one fault in what goes beyond the gradient.
+
+use backprop::activation::{Activation, AnyActivation};
+use backprop::cost::{AnyCost, Cost, Link, Outputs, Violation};
+use backprop::layer::{
+    Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer, PerExample,
+};
+use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
+use backprop::{Dense, Error};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum LayerFault {
+    None,
+    /// ż = Θ̇ \[1; x], without W ẋ.
+    NoInputForward,
+    /// Wᵀ δ̇ without Ẇᵀ δ.
+    NoThetaBackward,
+    /// δ̇ \[1; x]ᵀ without δ \[0; ẋ]ᵀ.
+    NoInputBackward,
+    /// δ \[1; ẋ]ᵀ for δ \[0; ẋ]ᵀ.
+    BiasMoves,
+    /// An input that does not move is taken to move by itself.
+    AbsentInputMoves,
+    /// Twice the right Δ beside the right Δ̇.
+    PlainGradient,
+    /// δ ← (∂a/∂z)ᵀ δ in a copy: ∂cost/∂a is left where ∂cost/∂z is promised.
+    DeltaOfA,
+    /// `linked` is not heeded: ∂cost/∂z is taken for ∂cost/∂a.
+    NotFromZ,
+    /// ‖δ‖² ‖x‖², without the 1 of the bias.
+    NormsWithout1,
+    /// = where += is asked for.
+    NormsOverwrite,
+    /// The sum of all for each.
+    SumForEach,
+    /// Twice the error of the layer below, where gradients of examples are asked for.
+    BelowOfExamples,
+    /// No fault: it says that it couples examples.
+    Couples,
+    /// No fault: it has no gradients of single examples.
+    NoExamples,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Tangled {
+    pub(super) inner: Dense<Bent>,
+    pub(super) fault: LayerFault,
+}
+
+impl Layer<f64> for Tangled {
+    fn inputs(&self) -> usize {
+        self.inner.inputs()
+    }
+
+    fn outputs(&self) -> usize {
+        self.inner.outputs()
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        self.inner.blocks()
+    }
+
+    fn cache_len(&self, examples: usize) -> usize {
+        self.inner.cache_len(examples)
+    }
+
+    fn link(&self) -> Option<Link> {
+        Layer::link(&self.inner)
+    }
+
+    fn keeps_z(&self) -> bool {
+        true
+    }
+
+    fn couples_examples(&self) -> bool {
+        self.fault == LayerFault::Couples
+    }
+
+    fn forward(&self, pass: Forward<'_, f64>) {
+        self.inner.forward(pass);
+    }
+
+    fn backward(&self, pass: Backward<'_, f64>) {
+        let (mut copy, mut delta) = (pass.delta.clone_owned(), pass.delta);
+        let own = match self.fault {
+            LayerFault::DeltaOfA => copy.as_view_mut(),
+            _ => delta.as_view_mut(),
+        };
+        let mut inner = Backward::new(pass.theta, pass.input, pass.output, pass.cache, own);
+        inner.linked = pass.linked && self.fault != LayerFault::NotFromZ;
+        (inner.gradient, inner.input_delta) = (pass.gradient, pass.input_delta);
+        self.inner.backward(inner);
+    }
+
+    fn backward_per_example(
+        &self,
+        mut pass: Backward<'_, f64>,
+        mut wanted: PerExample<'_, f64>,
+    ) -> Result<(), Error> {
+        if self.fault == LayerFault::NoExamples {
+            let what = "Layer::backward_per_example";
+            return Err(Error::Unsupported {
+                what,
+                by: "Tangled",
+            });
+        }
+        let (p, m) = (
+            (pass.input.nrows() + 1) * pass.delta.nrows(),
+            pass.input.ncols(),
+        );
+        let (rows, delta) = (pass.delta.nrows(), pass.delta.clone_owned());
+        let mut below = pass.input_delta.take();
+        // The right gradients.
+        let mut gradients = DMatrix::zeros(p, m);
+        let mut own = delta.clone();
+        let mut inner = Backward::new(
+            pass.theta,
+            pass.input,
+            pass.output,
+            pass.cache,
+            own.as_view_mut(),
+        );
+        inner.linked = pass.linked;
+        inner.input_delta = below.as_mut().map(DMatrixViewMut::as_view_mut);
+        let right = PerExample::Gradients(gradients.as_view_mut());
+        self.inner.backward_per_example(inner, right)?;
+        if let (Some(below), LayerFault::BelowOfExamples) = (&mut below, self.fault) {
+            below.scale_mut(2.0);
+        }
+        match &mut wanted {
+            PerExample::Gradients(to) => {
+                to.copy_from(&gradients);
+                if self.fault == LayerFault::SumForEach {
+                    to.column_iter_mut()
+                        .for_each(|mut column| column.copy_from(&gradients.column_sum()));
+                }
+            }
+            PerExample::SquaredNorms(norms) => {
+                for (norm, gradient) in norms.iter_mut().zip(gradients.column_iter()) {
+                    match self.fault {
+                        LayerFault::NormsWithout1 => {
+                            *norm += gradient.rows(rows, p - rows).norm_squared();
+                        }
+                        LayerFault::NormsOverwrite => *norm = gradient.norm_squared(),
+                        _ => *norm += gradient.norm_squared(),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn forward_tangent(&self, mut pass: ForwardTangent<'_, f64>) -> Result<(), Error> {
+        match self.fault {
+            LayerFault::NoInputForward => pass.input_tangent = None,
+            LayerFault::AbsentInputMoves => {
+                pass.input_tangent = pass.input_tangent.or(Some(pass.input));
+            }
+            _ => {}
+        }
+        self.inner.forward_tangent(pass)
+    }
+
+    fn backward_tangent(&self, mut along: BackwardTangent<'_, f64>) -> Result<(), Error> {
+        let mut gradient = along.pass.gradient.take();
+        let mut gradient_tangent = along.gradient_tangent.take();
+        let (mut delta, mut dot) = (
+            along.pass.delta.clone_owned(),
+            along.delta_tangent.clone_owned(),
+        );
+        let mut pass = Backward::new(
+            along.pass.theta,
+            along.pass.input,
+            along.pass.output,
+            along.pass.cache,
+            delta.as_view_mut(),
+        );
+        pass.linked = along.pass.linked;
+        pass.gradient = gradient.as_deref_mut();
+        pass.input_delta = along.pass.input_delta.take();
+        let (output, cache) = (along.output_tangent, along.cache_tangent);
+        let mut inner = BackwardTangent::new(pass, output, cache, dot.as_view_mut());
+        inner.theta_tangent = along.theta_tangent;
+        inner.input_tangent = along.input_tangent;
+        inner.gradient_tangent = gradient_tangent.as_deref_mut();
+        inner.input_delta_tangent = along.input_delta_tangent.take();
+        match self.fault {
+            LayerFault::NoThetaBackward => inner.theta_tangent = None,
+            LayerFault::NoInputBackward => inner.input_tangent = None,
+            _ => {}
+        }
+        self.inner.backward_tangent(inner)?;
+        match (self.fault, gradient, gradient_tangent) {
+            (LayerFault::PlainGradient, Some(gradient), _) => {
+                gradient.iter_mut().for_each(|g| *g *= 2.0);
+            }
+            (LayerFault::BiasMoves, _, Some(gradient)) if along.input_tangent.is_some() => {
+                let bias = delta.column_sum();
+                gradient
+                    .iter_mut()
+                    .zip(bias.iter())
+                    .for_each(|(g, d)| *g += d);
+            }
+            _ => {}
+        }
+        if self.fault != LayerFault::DeltaOfA {
+            along.pass.delta.copy_from(&delta);
+            along.delta_tangent.copy_from(&dot);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum CurvatureFault {
+    None,
+    /// δ̇ ← (∂a/∂z)ᵀ δ̇, as if g were straight.
+    Missing,
+    WrongSign,
+    /// ȧ = ½ (∂a/∂z) ż.
+    HalfForward,
+    /// ȧ is not written.
+    Unwritten,
+    /// δ is left as it was.
+    PlainDelta,
+    /// No tangents at all.
+    NotProvided,
+}
+
+/// One of our activations, with a fault in its tangents.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Bent {
+    pub(super) inner: AnyActivation,
+    pub(super) fault: CurvatureFault,
+}
+
+impl Activation<f64> for Bent {
+    fn forward(&self, z: DMatrixView<'_, f64>, a: DMatrixViewMut<'_, f64>) {
+        self.inner.forward(z, a);
+    }
+
+    fn backward(
+        &self,
+        z: DMatrixView<'_, f64>,
+        a: DMatrixView<'_, f64>,
+        delta: DMatrixViewMut<'_, f64>,
+    ) {
+        self.inner.backward(z, a, delta);
+    }
+
+    fn link(&self) -> Option<Link> {
+        Activation::<f64>::link(&self.inner)
+    }
+
+    fn forward_tangent(
+        &self,
+        z: DMatrixView<'_, f64>,
+        a: DMatrixView<'_, f64>,
+        z_tangent: DMatrixView<'_, f64>,
+        mut a_tangent: DMatrixViewMut<'_, f64>,
+    ) -> Result<(), Error> {
+        if self.fault == CurvatureFault::NotProvided {
+            return Err(Error::Unsupported {
+                what: "Activation::forward_tangent",
+                by: "Bent",
+            });
+        }
+        if self.fault == CurvatureFault::Unwritten {
+            return Ok(());
+        }
+        let to = a_tangent.as_view_mut();
+        self.inner.forward_tangent(z, a, z_tangent, to)?;
+        if self.fault == CurvatureFault::HalfForward {
+            a_tangent.scale_mut(0.5);
+        }
+        Ok(())
+    }
+
+    fn backward_tangent(
+        &self,
+        z: DMatrixView<'_, f64>,
+        a: DMatrixView<'_, f64>,
+        z_tangent: DMatrixView<'_, f64>,
+        mut delta: DMatrixViewMut<'_, f64>,
+        mut delta_tangent: DMatrixViewMut<'_, f64>,
+    ) -> Result<(), Error> {
+        let old = delta.clone_owned();
+        let mut straight = delta_tangent.clone_owned();
+        self.inner.backward(z, a, straight.as_view_mut());
+        let (to, dot) = (delta.as_view_mut(), delta_tangent.as_view_mut());
+        self.inner.backward_tangent(z, a, z_tangent, to, dot)?;
+        match self.fault {
+            CurvatureFault::Missing => delta_tangent.copy_from(&straight),
+            CurvatureFault::WrongSign => {
+                delta_tangent.zip_apply(&straight, |d, straight| *d = 2.0 * straight - *d);
+            }
+            CurvatureFault::PlainDelta => delta.copy_from(&old),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum TangentFault {
+    None,
+    Factor(f64),
+    /// Adds (ȧ₂, −ȧ₁), which no second derivative does.
+    Skew,
+    /// No tangent at all.
+    NotProvided,
+}
+
+/// One of our costs, with a fault in its tangent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Warped {
+    pub(super) inner: AnyCost,
+    pub(super) fault: TangentFault,
+}
+
+impl Cost<f64> for Warped {
+    fn values(&self, at: Outputs<'_, f64>, values: &mut [f64]) {
+        self.inner.values(at, values);
+    }
+
+    fn delta(&self, at: Outputs<'_, f64>, delta: DMatrixViewMut<'_, f64>) {
+        self.inner.delta(at, delta);
+    }
+
+    fn link(&self) -> Option<Link> {
+        Cost::<f64>::link(&self.inner)
+    }
+
+    fn target_domain(&self) -> (f64, f64) {
+        Cost::<f64>::target_domain(&self.inner)
+    }
+
+    fn check_outputs(
+        &self,
+        a: DMatrixView<'_, f64>,
+        y: DMatrixView<'_, f64>,
+    ) -> Result<(), Violation> {
+        self.inner.check_outputs(a, y)
+    }
+
+    fn is_log_likelihood(&self) -> bool {
+        Cost::<f64>::is_log_likelihood(&self.inner)
+    }
+
+    fn delta_tangent(
+        &self,
+        at: Outputs<'_, f64>,
+        tangent: DMatrixView<'_, f64>,
+        mut to: DMatrixViewMut<'_, f64>,
+    ) -> Result<(), Error> {
+        self.inner.delta_tangent(at, tangent, to.as_view_mut())?;
+        match self.fault {
+            TangentFault::NotProvided => {
+                return Err(Error::Unsupported {
+                    what: "Cost::delta_tangent",
+                    by: "Warped",
+                });
+            }
+            TangentFault::Factor(k) => to.scale_mut(k),
+            TangentFault::Skew => {
+                for (mut to, dot) in to.column_iter_mut().zip(tangent.column_iter()) {
+                    to[0] += dot[1];
+                    to[1] -= dot[0];
+                }
+            }
+            TangentFault::None => {}
+        }
+        Ok(())
+    }
+}
+
+/// Σ ½ ln(1 + d²), with the right derivatives: not convex where |d| > 1, whatever it claims.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Cauchy {
+    pub(super) claims: bool,
+}
+
+impl Cost<f64> for Cauchy {
+    fn values(&self, at: Outputs<'_, f64>, values: &mut [f64]) {
+        let errors = at.a - at.y;
+        for (value, d) in values.iter_mut().zip(errors.column_iter()) {
+            *value = d.iter().map(|d| 0.5 * (d * d).ln_1p()).sum();
+        }
+    }
+
+    fn delta(&self, at: Outputs<'_, f64>, mut delta: DMatrixViewMut<'_, f64>) {
+        delta.copy_from(&(at.a - at.y).map(|d| d / (1.0 + d * d)));
+    }
+
+    fn link(&self) -> Option<Link> {
+        Some(Link::Identity)
+    }
+
+    fn is_log_likelihood(&self) -> bool {
+        self.claims
+    }
+
+    fn delta_tangent(
+        &self,
+        at: Outputs<'_, f64>,
+        tangent: DMatrixView<'_, f64>,
+        mut to: DMatrixViewMut<'_, f64>,
+    ) -> Result<(), Error> {
+        let bend = |d: f64| (1.0 - d * d) / (1.0 + d * d).powi(2);
+        to.copy_from(&(at.a - at.y).map(bend).component_mul(&tangent));
+        Ok(())
+    }
+}
