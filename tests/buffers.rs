@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
-use backprop::activation::{Identity, Tanh};
+use backprop::activation::{Exponential, Gelu, Identity, Relu, Sigmoid, Softmax, Tanh};
 use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
 use backprop::nalgebra::{DMatrix, DMatrixView};
 use backprop::{
-    Builder, Examples, Initialization, Network, Objective, SquaredError, Workspace, rng,
+    AnyActivation, AnyCost, Builder, CategoricalCrossEntropy, CrossEntropy, Examples, GaussNewton,
+    Initialization, Network, Objective, Poisson, SquaredError, Tangent, Workspace, rng,
 };
+use proptest::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -85,6 +87,12 @@ fn every_part_has_the_cache_and_the_scratch_that_its_layers_ask_for() {
         network
             .backprop(&examples, &Objective::new(SquaredError))
             .unwrap();
+        // One at a time in the same buffers: the largest cache of all.
+        let gradients = network.example_gradients(&examples, &SquaredError);
+        let norms = network.example_gradient_norms(&examples, &SquaredError);
+        for (gradient, norm) in gradients.unwrap().column_iter().zip(norms.unwrap().iter()) {
+            assert!((gradient.norm() - norm).abs() <= 1e-13 * norm);
+        }
     }
 }
 
@@ -133,4 +141,172 @@ fn rows_beside_the_inputs_may_be_written_meanwhile() {
     .unwrap();
     assert_eq!(found.cost(), expected.cost());
     assert_eq!(found.gradient().vector(), expected.gradient().vector());
+}
+
+/// A network with examples, of which any kind of derivative can be asked.
+struct Asked {
+    network: Network<f64>,
+    cost: AnyCost,
+    x: DMatrix<f64>,
+    y: DMatrix<f64>,
+    v: Vec<f64>,
+}
+
+impl Asked {
+    fn new(
+        sizes: [usize; 3],
+        hidden: AnyActivation,
+        (output, cost): (AnyActivation, AnyCost),
+        m: usize,
+    ) -> Self {
+        let [n, units, k] = sizes;
+        let builder = Network::builder(n)
+            .dense(units, hidden)
+            .dense(units + 1, hidden)
+            .dense(k, output);
+        let network = builder
+            .initialize(Initialization::GlorotUniform, &mut rng(3))
+            .unwrap();
+        let p = network.parameters();
+        Self {
+            network,
+            cost,
+            x: DMatrix::from_fn(n, m, |i, j| (i as f64 + 0.37 * j as f64).sin()),
+            y: DMatrix::from_fn(k, m, |i, j| f64::from(i == j % k)),
+            v: (0..3 * p).map(|i| (0.7 * i as f64).cos()).collect(),
+        }
+    }
+
+    /// The bits of the answer to one of the questions.
+    fn answer(&self, kind: usize, w: &mut Workspace<f64>) -> Vec<u64> {
+        let (network, x, cost) = (&self.network, &self.x, &self.cost);
+        let (n, k) = (network.inputs(), network.outputs());
+        let (p, m) = (network.parameters(), x.ncols());
+        let examples = Examples::new(x, &self.y).unwrap();
+        let objective = Objective::new(self.cost).l2(0.3);
+        let v = &self.v[..p];
+        let nan = |len: usize| vec![f64::NAN; len];
+        let mut all = nan(p);
+        match kind {
+            0 => {
+                let outputs = network.forward_into(x, w).unwrap();
+                all = outputs.iter().copied().collect();
+            }
+            1 => {
+                let parts = network.gradient_into(&examples, &objective, w, &mut all);
+                all.push(parts.unwrap().total());
+            }
+            2 => {
+                all = nan(k * m);
+                let direction = Tangent::of_parameters(v).and_inputs(x);
+                network.jvp_into(x, direction, w, &mut all).unwrap();
+            }
+            3 => {
+                let mut of_x = nan(n * m);
+                let wanted = (Some(&mut all[..]), Some(&mut of_x[..]));
+                network.vjp_into(x, &self.y, w, wanted).unwrap();
+                all.extend(of_x);
+            }
+            4 => {
+                let mut of_x = nan(n * m);
+                let wanted = (Some(&mut all[..]), Some(&mut of_x[..]));
+                network
+                    .gradients_into(&examples, &objective, w, wanted)
+                    .unwrap();
+                all.extend(of_x);
+            }
+            5 => {
+                all = nan(k * n * m);
+                network.output_jacobian_into(x, w, &mut all).unwrap();
+            }
+            6 => network
+                .hessian_product_into(&examples, &objective, v, w, &mut all)
+                .unwrap(),
+            7 => {
+                all = nan(3 * p);
+                network
+                    .hessian_product_into(&examples, &objective, &self.v, w, &mut all)
+                    .unwrap();
+            }
+            8..=10 => {
+                let at = [
+                    GaussNewton::Logits,
+                    GaussNewton::Outputs,
+                    GaussNewton::Fisher,
+                ];
+                let along = (at[kind - 8], v);
+                network
+                    .gauss_newton_product_into(&examples, &objective, along, w, &mut all)
+                    .unwrap();
+            }
+            11 => network.gram_product_into(x, v, w, &mut all).unwrap(),
+            12 => {
+                all = nan(p * m);
+                network
+                    .example_gradients_into(&examples, cost, w, &mut all)
+                    .unwrap();
+            }
+            13 => {
+                all = nan(m);
+                network
+                    .example_gradient_norms_into(&examples, cost, w, &mut all)
+                    .unwrap();
+            }
+            14 => {
+                let count = network.clipped_sum(&examples, cost, 0.5, w, &mut all);
+                all.push(count.unwrap() as f64);
+            }
+            _ => {
+                all.clear();
+                network
+                    .for_each_example_gradient(&examples, cost, w, |k, gradient| {
+                        all.push(k as f64);
+                        all.extend_from_slice(gradient);
+                    })
+                    .unwrap();
+            }
+        }
+        // Every pass leaves its outputs, and those of costs their costs; a visit those of the last examples alone.
+        if kind < 15 {
+            all.extend(w.output().unwrap().iter());
+        }
+        if matches!(kind, 1 | 4 | 12..=14) {
+            all.extend(w.costs());
+        }
+        assert!(all.iter().all(|a| a.is_finite()), "kind {kind}");
+        all.iter().map(|a| a.to_bits()).collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(1),
+        ..ProptestConfig::default()
+    })]
+
+    /// Calls of all kinds, on networks and batches of all sizes, in any order, in one workspace: the bits of a new one, whatever its buffers hold.
+    #[test]
+    fn no_call_reads_what_another_left(
+        calls in proptest::collection::vec((0..5_usize, 0..16_usize, any::<bool>()), 2..24),
+    ) {
+        let asked = [
+            Asked::new([4, 5, 3], Tanh, (Softmax, CategoricalCrossEntropy), 7),
+            Asked::new([2, 9, 5], Gelu, (Sigmoid, CrossEntropy), 40),
+            Asked::new([3, 4, 2], Relu, (Identity, SquaredError), 530),
+            Asked::new([6, 3, 4], Sigmoid, (Exponential, Poisson), 1),
+            Asked::new([2, 6, 4], Tanh, (Identity, SquaredError), 1100),
+        ];
+        let mut reused = Workspace::new();
+        for (network, kind, poison) in calls {
+            let asked = &asked[network];
+            let fresh = asked.answer(kind, &mut Workspace::new());
+            if poison {
+                reused.fill(f64::NAN);
+            }
+            prop_assert!(asked.answer(kind, &mut reused) == fresh, "kind {kind}");
+            reused.fill(f64::NAN);
+            prop_assert!(asked.answer(kind, &mut reused) == fresh, "kind {kind}, poisoned");
+        }
+    }
 }

@@ -5,13 +5,13 @@
 use backprop::activation::{Identity, Relu, Sigmoid, Softmax, Tanh};
 use backprop::nalgebra::{DMatrix, RealField, convert};
 use backprop::{
-    AnyActivation, AnyCost, CategoricalCrossEntropy, CrossEntropy, Examples, Initialization,
-    Network, Objective, SquaredError, rng,
+    AnyActivation, AnyCost, CategoricalCrossEntropy, CrossEntropy, Examples, GaussNewton,
+    Initialization, Network, Objective, SquaredError, Tangent, rng,
 };
 use num_dual::HyperHyperDual64;
 use std::process::Command;
 
-/// J and ∇J of some networks, for one scalar.
+/// J, ∇J and further derivatives of some networks, for one scalar.
 fn results_of<T: RealField + Copy>() -> Vec<f64> {
     let cases: [(&[usize], AnyActivation, AnyActivation, AnyCost, usize); 4] = [
         (&[2, 4, 1], Sigmoid, Sigmoid, CrossEntropy, 4),
@@ -40,6 +40,22 @@ fn results_of<T: RealField + Copy>() -> Vec<f64> {
             .unwrap();
         all.push(pass.cost());
         all.extend(pass.gradient().vector().iter());
+        // v is short, so that no product is larger than what is there already.
+        let (p, objective) = (network.parameters(), Objective::new(cost).l2(0.2));
+        let v: Vec<T> = (0..p)
+            .map(|i| convert((0.7 * i as f64).sin() / p as f64))
+            .collect();
+        let direction = Tangent::of_parameters(&v).and_inputs(&x);
+        all.extend(network.jvp(&x, direction).unwrap().iter());
+        let product = network.hessian_product(&examples, &objective, &v).unwrap();
+        all.extend(product.iter());
+        for at in [GaussNewton::Logits, GaussNewton::Outputs] {
+            let product = network.gauss_newton_product(&examples, &objective, at, &v);
+            all.extend(product.unwrap().iter());
+        }
+        let norms = network.example_gradient_norms(&examples, &cost).unwrap();
+        all.extend(norms.iter());
+        all.extend(network.output_jacobian(&x).unwrap().iter());
     }
     let real = |x: T| backprop::nalgebra::try_convert::<T, f64>(x).unwrap();
     all.into_iter().map(real).collect()

@@ -7,7 +7,8 @@ use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
 use backprop::nalgebra::{DMatrix, RealField, convert};
 use backprop::{
     Accumulator, AnyActivation, AnyCost, Builder, CategoricalCrossEntropy, CrossEntropy, Error,
-    Examples, Initialization, Network, Objective, Scalar, SquaredError, Workspace, rng,
+    Examples, GaussNewton, Initialization, Network, Objective, Scalar, SquaredError, Tangent,
+    Workspace, rng,
 };
 use std::sync::Mutex;
 
@@ -131,6 +132,113 @@ fn same_bits<T: RealField + Copy>(
         let found = results(threads, &network, (&x, &y, &weights), cost);
         assert!(found == one, "{sizes:?}, m = {m}, {threads} threads");
     }
+}
+
+/// Every derivative but the Hessian itself, on so many threads.
+fn derivatives<T: RealField + Copy>(
+    threads: usize,
+    network: &Network<T>,
+    (x, y, weights): (&DMatrix<T>, &DMatrix<T>, &[f64]),
+    cost: AnyCost,
+) -> Vec<u64> {
+    let compute = || {
+        let (p, n, m) = (network.parameters(), network.inputs(), x.ncols());
+        let examples = Examples::new(x, y).unwrap().weighted(weights).unwrap();
+        let objective = Objective::new(cost).l2(0.3);
+        let wave = |i: usize| convert::<f64, T>((0.7 * i as f64).sin());
+        let v: Vec<T> = (0..2 * p).map(wave).collect();
+        let (x_dot, u) = (x.map(|x| x * x), y.map(|y| y + T::one()));
+        let mut all: Vec<T> = Vec::new();
+        let direction = Tangent::of_parameters(&v[..p]).and_inputs(&x_dot);
+        all.extend(network.jvp(x, direction).unwrap().iter());
+        let (of_theta, of_x) = network.vjp(x, &u).unwrap();
+        all.extend(of_theta.iter().chain(of_x.iter()));
+        let (pass, by_x) = network.gradients(&examples, &objective).unwrap();
+        all.extend(pass.gradient().vector().iter().chain(by_x.iter()));
+        // One workspace for several calls, as the first leaves it to the next.
+        let (mut workspace, mut product) = (Workspace::new(), vec![T::zero(); 2 * p]);
+        let w = &mut workspace;
+        network
+            .hessian_product_into(&examples, &objective, &v, w, &mut product)
+            .unwrap();
+        all.extend(&product);
+        for at in [GaussNewton::Logits, GaussNewton::Fisher] {
+            network
+                .gauss_newton_product_into(&examples, &objective, (at, &v), w, &mut product)
+                .unwrap();
+            all.extend(&product);
+        }
+        network.gram_product_into(x, &v, w, &mut product).unwrap();
+        all.extend(&product);
+        let mut norms = vec![T::zero(); m];
+        network
+            .example_gradient_norms_into(&examples, &cost, w, &mut norms)
+            .unwrap();
+        all.extend(&norms);
+        let most = backprop::nalgebra::try_convert::<T, f64>(norms[0]).unwrap();
+        let sum = &mut product[..p];
+        network
+            .clipped_sum(&examples, &cost, 0.9 * most, w, sum)
+            .unwrap();
+        all.extend(&*sum);
+        network
+            .for_each_example_gradient(&examples, &cost, w, |_, gradient| {
+                all.push(gradient.iter().fold(T::zero(), |sum, &g| sum * wave(3) + g));
+            })
+            .unwrap();
+        // P or K · n for each example, where that is not too much.
+        if p * m < 2_000_000 {
+            all.extend(network.example_gradients(&examples, &cost).unwrap().iter());
+        }
+        if n < 50 {
+            all.extend(network.output_jacobian(x).unwrap().iter());
+        }
+        let values = all.iter().map(|&value| {
+            let value = backprop::nalgebra::try_convert::<T, f64>(value).unwrap();
+            assert!(value.is_finite());
+            value.to_bits()
+        });
+        values.collect()
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.build().unwrap().install(compute)
+}
+
+fn same_bits_of_derivatives<T: RealField + Copy>(
+    sizes: &[usize],
+    hidden: AnyActivation,
+    (output, cost): (AnyActivation, AnyCost),
+    m: usize,
+) {
+    let mut builder = Network::<T>::builder(sizes[0]);
+    for &units in &sizes[1..sizes.len() - 1] {
+        builder = builder.dense(units, hidden);
+    }
+    let k = *sizes.last().unwrap();
+    let network = builder.dense(k, output);
+    let network = network
+        .initialize(Initialization::GlorotUniform, &mut rng(5))
+        .unwrap();
+    let (x, y) = data(sizes[0], k, m);
+    let weights: Vec<f64> = (0..m).map(|k| 0.5 + (k % 3) as f64).collect();
+    let one = derivatives(1, &network, (&x, &y, &weights), cost);
+    for threads in [2, 3, 8] {
+        let found = derivatives(threads, &network, (&x, &y, &weights), cost);
+        assert!(found == one, "{sizes:?}, m = {m}, {threads} threads");
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_derivatives() {
+    let softmax = (Softmax, CategoricalCrossEntropy);
+    // As a whole, in parts, and in products that are shared out.
+    for m in [64, 513, 2803] {
+        same_bits_of_derivatives::<f64>(&[40, 25, 10], Tanh, (Sigmoid, CrossEntropy), m);
+        same_bits_of_derivatives::<f32>(&[4, 32, 16, 7], Relu, (Identity, SquaredError), m);
+    }
+    same_bits_of_derivatives::<f32>(&[300, 1024, 256, 10], Tanh, softmax, 25);
+    same_bits_of_derivatives::<f64>(&[300, 700, 300, 10], Tanh, softmax, 7);
+    same_bits_of_derivatives::<f64>(&[100, 128, 64, 10], Relu, softmax, 1025);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod builtin;
 mod laws;
 mod reference;
+mod tangents;
 
 use backprop::Scalar;
 use backprop::activation::{

@@ -9,7 +9,7 @@ use backprop::activation::{
 use backprop::nalgebra::DMatrix;
 
 /// Exact in `f32` too, so that one table serves both.
-const Z: [f64; 12] = [
+pub(super) const Z: [f64; 12] = [
     -30.0,
     -6.0,
     -5.0,
@@ -184,7 +184,7 @@ const REFERENCE: &[Reference] = &[
 ///
 /// An exponential of x is off by as many units as x is, so that a Gaussian tail pays |z²| times the error of its
 /// argument (5/2 and 6 roundings of ε/2 each). The derivatives of SiLU and Mish are sums that cancel near z = −1.2.
-fn units(g: AnyActivation, z: f64) -> f64 {
+pub(super) fn units(g: AnyActivation, z: f64) -> f64 {
     match g {
         Gelu => 8.0 + 1.25 * z * z,
         GeluTanh => 8.0 + 3.0 * z * z,

@@ -15,9 +15,10 @@ mod values;
 
 use backprop::activation::{Exponential, Identity, Sigmoid, Softmax};
 use backprop::nalgebra::DMatrix;
+use backprop::training::{GradientDescent, Trainer};
 use backprop::{
-    CategoricalCrossEntropy, CrossEntropy, Examples, Huber, LogCosh, Network, Objective, Penalty,
-    Poisson, SquaredError, Strength, Workspace,
+    BlockLayout, CategoricalCrossEntropy, CrossEntropy, Examples, Huber, LogCosh, Network,
+    Objective, Penalty, Poisson, SquaredError, Strength, Workspace,
 };
 use ours::{
     K, M, assert_outputs, assert_theta_is_bias_then_kernel, classes, example_weights, network,
@@ -339,6 +340,45 @@ fn keras_mean_with_sample_weight_is_ours() {
 fn keras_l1_is_lambda_over_m() {
     let r = number("/keras/keras_l1/r");
     ours_penalised("/keras", Penalty::l1(r * M)).assert_is(&theirs("/keras/keras_l1"));
+}
+
+// Mini-batches in a `Trainer`
+
+/// In a `Trainer` m is that of all examples: `weight_decay` w is λ = w m, Keras' r is λ = 2 r m, and scikit-learn's `alpha`, which is
+/// divided by the batch's size, is λ = `alpha` × (number of batches). One epoch of two batches of three, by hand.
+#[test]
+fn trainer_divides_lambda_by_all_examples() {
+    let (x, y) = classes();
+    let (x, y) = (x.columns(0, 6), y.columns(0, 6));
+    let (w, rate) = (0.3, 0.1);
+    for lambda in [w * 6.0, 2.0 * (w / 2.0) * 6.0, (w * 3.0) * 2.0] {
+        // θ ← θ − rate (g + w θ), biases spared.
+        let mut expected = network("/torch", Softmax);
+        for from in [0, 3] {
+            let batch = Examples::new(x.columns(from, 3), y.columns(from, 3)).unwrap();
+            let objective = Objective::new(CategoricalCrossEntropy);
+            let mut g = expected.gradient_vector(&batch, &objective).unwrap();
+            for i in expected
+                .layout()
+                .blocks()
+                .iter()
+                .flat_map(BlockLayout::penalised)
+            {
+                g[i] += w * expected.theta()[i];
+            }
+            let theta = expected.theta() - g * rate;
+            expected.set_theta(theta.as_slice()).unwrap();
+        }
+        let mut found = network("/torch", Softmax);
+        let objective = Objective::new(CategoricalCrossEntropy).l2(lambda);
+        Trainer::new(objective, GradientDescent::new(rate))
+            .epochs(1)
+            .batch_size(3)
+            .shuffle(false)
+            .fit(&mut found, &Examples::new(x, y).unwrap())
+            .unwrap();
+        assert_close(found.theta().as_slice(), expected.theta().as_slice());
+    }
 }
 
 // Penalties written out in PyTorch, differentiated by its autograd, which takes sign 0 = 0 as well

@@ -8,6 +8,7 @@
 mod builtin;
 mod domain;
 mod extremes;
+mod tangents;
 
 use backprop::Scalar;
 use backprop::activation::{

@@ -106,7 +106,7 @@ fn text(line: &str) -> String {
 
 /// The path of an item for rustdoc, from its name and the file that defines it.
 fn item(name: &str, file: &str) -> String {
-    let module = ["activation", "cost", "layer"]
+    let module = ["activation", "cost", "layer", "training"]
         .into_iter()
         .find(|module| file.contains(&format!("src/{module}/")));
     let name = name.trim_matches('`');

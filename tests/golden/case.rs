@@ -20,6 +20,8 @@ pub(crate) struct Case {
     pub(crate) x: DMatrix<f64>,
     pub(crate) y: DMatrix<f64>,
     pub(crate) objective: Objective,
+    /// A direction, if the case has products along one.
+    pub(crate) v: Option<Vec<f64>>,
     pub(crate) expected: Vec<Field>,
 }
 
@@ -76,13 +78,37 @@ impl Case {
             let examples = examples.collect::<Result<Vec<_>, _>>()?;
             expected.push(("per_example_grad", joined(examples)));
         }
+        // Further derivatives are compared where they are.
+        let present = |field: &str| value.get(field).is_some_and(|field| !field.is_null());
+        let mut v = None;
+        if present("v") {
+            let layers = layers(&case.get("v")?, &sizes)?;
+            v = Some(unroll(&layers).as_slice().to_vec());
+            for field in ["hvp", "ggn_logits_vp", "gn_outputs_vp"] {
+                if present(field) {
+                    let layers = self::layers(&case.get(field)?, &sizes)?;
+                    expected.push((field, blocks(&layers)));
+                }
+            }
+        }
+        if present("hessian") {
+            let p = network.parameters();
+            let hessian = case.get("hessian")?.matrix(p, p)?;
+            expected.push(("hessian", vec![hessian.as_slice().to_vec()]));
+        }
         Ok(Self {
             network,
             x,
             y,
             objective,
+            v,
             expected,
         })
+    }
+
+    /// Whether a field is in the file.
+    pub(crate) fn has(&self, field: &str) -> bool {
+        self.expected.iter().any(|(name, _)| *name == field)
     }
 }
 

@@ -9,9 +9,11 @@
 mod building;
 mod checker;
 mod data;
+mod derivatives;
 mod parameters;
 mod passes;
 mod prepared;
+mod refusals;
 mod sums;
 mod trainings;
 mod values;
@@ -19,11 +21,12 @@ mod values;
 use backprop::activation::{Sigmoid, Tanh};
 use backprop::argmin::core::{CostFunction, Gradient as _};
 use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
-use backprop::nalgebra::{DMatrix, convert};
+use backprop::nalgebra::DMatrix;
 use backprop::{
     Accumulator, ArgminProblem, Builder, Cost, CrossEntropy, Error, Examples, GradientCheck,
     Initialization, Network, Objective, Scalar, Workspace, rng,
 };
+use refusals::{no_cost, no_gradient, no_input_gradient};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -61,7 +64,14 @@ fn every_variant_of_error_is_met() {
         prepared::scalers,
         prepared::splits,
         prepared::metrics_of_outputs,
+        derivatives::directions,
+        derivatives::inputs,
+        derivatives::buffers,
+        derivatives::limits_of_norms,
+        derivatives::overflow_along_directions,
+        derivatives::overflow_of_single_examples,
         trainings::divergence,
+        trainings::states_that_overflow,
         trainings::states_of_optimisers,
         trainings::checkpoints_of_others,
     ];
@@ -110,6 +120,7 @@ fn value_of(error: &Error) -> Option<u64> {
         | Error::NonFiniteObjective { value }
         | Error::NonFiniteGradient { value, .. }
         | Error::NonFiniteInputGradient { value, .. }
+        | Error::NonFiniteDerivative { value, .. }
         | Error::Weight { value, .. }
         | Error::TotalWeight { value }
         | Error::Spread { value, .. }
@@ -324,6 +335,19 @@ impl Problem {
         let done = network.input_gradient_into(&examples, objective, workspace, &mut of_x);
         done.unwrap();
         all.extend(of_x);
+        let (v, mut product) = ([0.5; 52], [0.0; 52]);
+        let done = network.hessian_product_into(&examples, objective, &v, workspace, &mut product);
+        done.unwrap();
+        all.extend(product);
+        let mut jacobians = [0.0; 30];
+        let done = network.output_jacobian_into(&self.x, workspace, &mut jacobians);
+        done.unwrap();
+        all.extend(jacobians);
+        let mut norms = [0.0; 5];
+        let cost = &objective.cost;
+        let done = network.example_gradient_norms_into(&examples, cost, workspace, &mut norms);
+        done.unwrap();
+        all.extend(norms);
         let mut sums = Accumulator::new(network).unwrap();
         let added = sums.add(network, &examples, &objective.cost, workspace);
         added.unwrap();
@@ -331,71 +355,4 @@ impl Problem {
         all.push(sums.finish(network, &objective.penalty).unwrap().cost());
         bits(&all)
     }
-}
-
-/// Whether each call that computes J refuses with this error, and leaves the caller's numbers alone.
-#[track_caller]
-fn no_cost<T: Scalar, L: Layer<T> + PartialEq, C: Cost<T>>(
-    what: &str,
-    (network, examples, objective): (&Network<T, L>, &Examples<'_, T>, &Objective<C>),
-    workspace: &mut Workspace<T>,
-    expected: &Error,
-) {
-    refused(what, network.cost(examples, objective), expected);
-    let found = network.cost_into(examples, objective, workspace);
-    refused(what, found, expected);
-    let found = GradientCheck::new().network(network, examples, objective);
-    refused(what, found, expected);
-    no_gradient(what, (network, examples, objective), workspace, expected);
-    no_input_gradient(what, (network, examples, objective), workspace, expected);
-}
-
-/// The same of each call that computes ∇J.
-#[track_caller]
-fn no_gradient<T: Scalar, L: Layer<T> + PartialEq, C: Cost<T>>(
-    what: &str,
-    (network, examples, objective): (&Network<T, L>, &Examples<'_, T>, &Objective<C>),
-    workspace: &mut Workspace<T>,
-    expected: &Error,
-) {
-    refused(what, network.backprop(examples, objective), expected);
-    refused(what, network.gradient_vector(examples, objective), expected);
-    let seven: T = convert(7.0);
-    let mut gradient = vec![seven; network.parameters()];
-    let found = network.gradient_into(examples, objective, workspace, &mut gradient);
-    refused(what, found, expected);
-    if before_the_pass(expected) {
-        assert!(gradient.iter().all(|&g| g == seven), "{what}: overwritten");
-    }
-    let found = ArgminProblem::new(network, examples, objective);
-    refused(what, found.map(drop), expected);
-}
-
-/// The same of each call that computes ∂J/∂X.
-#[track_caller]
-fn no_input_gradient<T: Scalar, L: Layer<T> + PartialEq, C: Cost<T>>(
-    what: &str,
-    (network, examples, objective): (&Network<T, L>, &Examples<'_, T>, &Objective<C>),
-    workspace: &mut Workspace<T>,
-    expected: &Error,
-) {
-    refused(what, network.input_gradient(examples, objective), expected);
-    let seven: T = convert(7.0);
-    let mut gradient = vec![seven; examples.x().len()];
-    let found = network.input_gradient_into(examples, objective, workspace, &mut gradient);
-    refused(what, found, expected);
-    if before_the_pass(expected) {
-        assert!(gradient.iter().all(|&g| g == seven), "{what}: overwritten");
-    }
-}
-
-/// Whether a pass is refused before anything is computed.
-fn before_the_pass(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Shape { .. }
-            | Error::Index { .. }
-            | Error::Target { .. }
-            | Error::Hyperparameter { .. }
-    )
 }

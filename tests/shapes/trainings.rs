@@ -3,7 +3,9 @@
 use super::*;
 use backprop::activation::Identity;
 use backprop::saving::Checkpoints;
-use backprop::training::{Adam, GradientDescent, Optimizer, OptimizerState, Trainer};
+use backprop::training::{
+    AdaGrad, Adadelta, Adam, GradientDescent, Method, Optimizer, OptimizerState, RmsProp, Trainer,
+};
 use backprop::{AnyCost, SquaredError};
 
 fn linear() -> Network<f64> {
@@ -47,6 +49,48 @@ pub(super) fn divergence() {
         value: f64::INFINITY,
     };
     same("a step of infinity", causes(&found), &cause);
+}
+
+/// In `f32` the square of 2 · 10¹⁹ is infinite, and the step of its parameter 0 from then on: J never shows it.
+#[test]
+pub(super) fn states_that_overflow() {
+    let x = DMatrix::from_column_slice(1, 1, &[2e19_f32]);
+    let y = DMatrix::from_column_slice(1, 1, &[1.0_f32]);
+    let examples = Examples::new(&x, &y).unwrap();
+    let methods: [Method<f32>; 4] = [
+        Adam::new(1e-3).into(),
+        AdaGrad::new(1e-3).into(),
+        RmsProp::new(1e-3).into(),
+        Adadelta::new(1.0).into(),
+    ];
+    for (method, buffer) in methods.into_iter().zip([1, 0, 0, 0]) {
+        let mut network = Network::<f32>::builder(1)
+            .dense(1, Identity)
+            .zeros()
+            .unwrap();
+        let before = network.clone();
+        let objective = Objective::new(AnyCost::SquaredError);
+        let mut trainer = Trainer::new(objective, method).epochs(1);
+        let found = trainer.fit(&mut network, &examples).unwrap_err();
+        let state = Error::NonFiniteState {
+            buffer,
+            layer: 0,
+            block: "Θ".into(),
+            row: 0,
+            col: 1,
+            value: f64::INFINITY,
+        };
+        same("a square", causes(&found), &state);
+        assert!(matches!(
+            found,
+            Error::Diverged {
+                epoch: 1,
+                batch: 1,
+                ..
+            }
+        ));
+        assert_eq!(network, before);
+    }
 }
 
 fn causes(error: &Error) -> &Error {

@@ -1,8 +1,12 @@
 //! What stands for a layer, an activation or a cost passes every question on to it, with its arguments.
 
-use backprop::activation::{Activation, AnyActivation, Elu, LeakyRelu, Sigmoid, Softmax, Tanh};
+use backprop::activation::{
+    Activation, AnyActivation, Elu, LeakyRelu, Sigmoid, Sine, Softmax, Tanh,
+};
 use backprop::cost::{Cost, Link, Outputs, Violation};
-use backprop::layer::{AnyLayer, Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer};
+use backprop::layer::{
+    AnyLayer, Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer, PerExample,
+};
 use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 use backprop::{Dense, Error, Network};
 use std::sync::Mutex;
@@ -50,6 +54,14 @@ impl Layer<f64> for Probe {
         1000 + examples
     }
 
+    fn scratch_len(&self, examples: usize) -> usize {
+        2000 + examples
+    }
+
+    fn as_dense(&self) -> Option<Dense> {
+        Some(Dense::new(33, 34, Sine))
+    }
+
     fn link(&self) -> Option<Link> {
         Some(LINK)
     }
@@ -70,6 +82,23 @@ impl Layer<f64> for Probe {
         if let Some(mut below) = pass.input_delta {
             below.fill(44.0);
         }
+    }
+
+    fn keeps_z(&self) -> bool {
+        false
+    }
+
+    fn backward_per_example(
+        &self,
+        pass: Backward<'_, f64>,
+        wanted: PerExample<'_, f64>,
+    ) -> Result<(), Error> {
+        self.note("backward_per_example");
+        if let (PerExample::SquaredNorms(norms), Some(mut below)) = (wanted, pass.input_delta) {
+            norms.fill(47.0);
+            below.fill(48.0);
+        }
+        Ok(())
     }
 
     fn couples_examples(&self) -> bool {
@@ -104,8 +133,10 @@ fn ask_layer<L: Layer<f64> + ?Sized>(layer: &L) {
     assert_eq!((layer.inputs(), layer.outputs()), (31, 32));
     let block = Block::new("probe", 5, 7).penalised_from_column(3);
     assert_eq!(layer.blocks(), [block]);
-    assert_eq!(layer.cache_len(3), 1003);
-    assert_eq!(layer.link(), Some(LINK));
+    assert_eq!((layer.cache_len(3), layer.scratch_len(3)), (1003, 2003));
+    assert_eq!(layer.as_dense(), Some(Dense::new(33, 34, Sine)));
+    // Not what follows from the link.
+    assert_eq!((layer.link(), layer.keeps_z()), (Some(LINK), false));
     assert!(layer.couples_examples());
     assert_eq!(layer.validate(), Err(refusal()));
     assert_eq!(layer.name(), "the probe");
@@ -126,6 +157,12 @@ fn ask_layer<L: Layer<f64> + ?Sized>(layer: &L) {
     layer.backward(pass);
     assert_eq!((gradient[0], below[0]), (43.0, 44.0));
 
+    let mut norms = [0.0];
+    let mut pass = Backward::new(&[], x.as_view(), x.as_view(), &[], delta.as_view_mut());
+    pass.input_delta = Some(below.as_view_mut());
+    let found = layer.backward_per_example(pass, PerExample::SquaredNorms(&mut norms));
+    assert_eq!((found, norms[0], below[0]), (Ok(()), 47.0, 48.0));
+
     let view = out.as_view_mut();
     let pass = ForwardTangent::new(&[], x.as_view(), x.as_view(), &[], view, &mut []);
     assert_eq!(layer.forward_tangent(pass), Ok(()));
@@ -143,8 +180,8 @@ fn ask_layer<L: Layer<f64> + ?Sized>(layer: &L) {
 fn layers_delegate_everything() {
     let probe = Probe::default();
     ask_layer(&probe);
-    let passes = ["forward", "backward", "forward_tangent", "backward_tangent"];
-    assert_eq!(probe.noted(), passes);
+    let passes = "forward backward backward_per_example forward_tangent backward_tangent";
+    assert_eq!(probe.noted().join(" "), passes);
 
     ask_layer(&probe as &dyn Layer<f64>);
     ask_layer(&Box::<Probe>::default());
@@ -160,7 +197,7 @@ fn layers_delegate_everything() {
     let custom = AnyLayer::Custom(Box::<Probe>::default());
     ask_layer(&custom);
     match custom {
-        AnyLayer::Custom(probe) => assert_eq!(probe.noted(), passes),
+        AnyLayer::Custom(probe) => assert_eq!(probe.noted().join(" "), passes),
         other => panic!("{other:?}"),
     }
 }
@@ -179,6 +216,10 @@ impl Activation<f64> for Probe {
     ) {
         self.note("backward");
         delta.copy_from(&(z * 10.0 + a * 100.0));
+    }
+
+    fn as_builtin(&self) -> Option<AnyActivation> {
+        Some(Sine)
     }
 
     fn link(&self) -> Option<Link> {
@@ -221,6 +262,7 @@ impl Activation<f64> for Probe {
 }
 
 fn ask_activation<A: Activation<f64> + ?Sized>(g: &A) {
+    assert_eq!(g.as_builtin(), Some(Sine));
     assert_eq!(g.link(), Some(LINK));
     assert_eq!(g.validate(), Err(refusal()));
     assert_eq!(g.name(), "the probe");
@@ -261,7 +303,8 @@ fn dense_layers_delegate_to_their_activation() {
     let boxed: Box<dyn Layer<f64>> = Box::new(dense());
     let layers: [&dyn Layer<f64>; 3] = [&dense(), &boxed, &AnyLayer::Custom(dense())];
     for layer in layers {
-        assert_eq!(layer.link(), Some(LINK));
+        assert_eq!(layer.as_dense(), Some(Dense::new(1, 1, Sine)));
+        assert_eq!((layer.link(), layer.keeps_z()), (Some(LINK), true));
         assert_eq!(layer.validate(), Err(refusal()));
         assert_eq!(layer.name(), "Dense the probe");
         // θ = (0, 2), x = 3: z = 6, which the probe makes 7.
@@ -297,7 +340,8 @@ fn any_layer_delegates_to_dense() {
         let layer = any(g);
         assert_eq!((layer.link(), layer.name().as_str()), (link, name));
         assert_eq!((layer.inputs(), layer.outputs()), (4, 3));
-        assert_eq!(layer.cache_len(5), 15);
+        assert_eq!((layer.cache_len(5), layer.keeps_z()), (15, true));
+        assert_eq!(layer.as_dense(), Some(Dense::new(4, 3, g)));
         let block = Block::new("Θ", 3, 5).penalised_from_column(1);
         assert_eq!(layer.blocks(), [block]);
         assert!(!layer.couples_examples());
@@ -348,6 +392,10 @@ impl Cost<f64> for Probe {
         Err(refusal())
     }
 
+    fn is_log_likelihood(&self) -> bool {
+        true
+    }
+
     fn delta_tangent(
         &self,
         at: Outputs<'_, f64>,
@@ -368,6 +416,7 @@ fn sum(at: Outputs<'_, f64>) -> f64 {
 fn ask_cost<C: Cost<f64> + ?Sized>(cost: &C) {
     assert_eq!(cost.link(), Some(LINK));
     assert_eq!(cost.target_domain(), (-61.0, 62.0));
+    assert!(cost.is_log_likelihood());
     assert_eq!(cost.validate(), Err(refusal()));
     let [z, a, y, t] = [2.0, 3.0, 5.0, 7.0].map(|v| DMatrix::repeat(1, 1, v));
     let violation = Violation {

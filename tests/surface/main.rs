@@ -6,10 +6,15 @@
 
 mod boxed;
 mod delegation;
+mod dense;
+mod dual;
+mod from_fn;
+mod one_line;
 mod own;
 mod saved;
 mod stochastic;
 mod tangents;
+mod trained;
 
 use backprop::activation::{AnyActivation, Softmax, Tanh};
 use backprop::cost::{AnyCost, CategoricalCrossEntropy, Cost, Outputs, SquaredError};

@@ -1,0 +1,216 @@
+//! Gradients of single examples where layers have none, one example at a time.
+
+use super::own::{Plain, data, lacks, plain, same, smooth};
+use super::{close, dot};
+use backprop::activation::{Identity, Tanh};
+use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
+use backprop::nalgebra::{DMatrix, DVector};
+use backprop::{
+    Builder, Examples, Initialization, Network, Objective, SquaredError, Workspace, rng,
+};
+
+/// Gradients, norms, visits and clipped sums of a network whose layers have no gradients of single examples, at a seed or none.
+fn one_at_a_time<L: Layer<f64>>(network: &Network<f64, L>, m: usize, seed: Option<u64>) {
+    let (x, y) = data(network.inputs(), network.outputs(), m);
+    let weights: Vec<f64> = (0..m).map(|k| 0.5 + (k % 3) as f64).collect();
+    let examples = Examples::new(&x, &y).unwrap().weighted(&weights).unwrap();
+    let (p, cost) = (network.parameters(), SquaredError);
+    let mut workspace = Workspace::new();
+    workspace.set_training(seed);
+    let mut gradients = vec![f64::NAN; p * m];
+    network
+        .example_gradients_into(&examples, &cost, &mut workspace, &mut gradients)
+        .unwrap();
+    let gradients = DMatrix::from_vec(p, m, gradients);
+    let outputs = workspace.output().unwrap().clone_owned();
+    let costs = workspace.costs().to_vec();
+
+    // The pass that sums them, and what it tells of the examples.
+    let mut sum = vec![f64::NAN; p];
+    let objective = Objective::new(cost);
+    network
+        .gradient_into(&examples, &objective, &mut workspace, &mut sum)
+        .unwrap();
+    let total = examples.total_weight();
+    let expected = &gradients * DVector::from_column_slice(&weights) / total;
+    same(&sum, expected.as_slice());
+    same(
+        outputs.as_slice(),
+        workspace.output().unwrap().clone_owned().as_slice(),
+    );
+    same(&costs, workspace.costs());
+    if seed.is_none() {
+        for k in [0, m / 2, m - 1] {
+            let one = Examples::new(x.columns(k, 1), y.columns(k, 1)).unwrap();
+            let alone = network.gradient_vector(&one, &objective).unwrap();
+            same(gradients.column(k).as_slice(), alone.as_slice());
+        }
+    }
+
+    let mut norms = vec![f64::NAN; m];
+    network
+        .example_gradient_norms_into(&examples, &cost, &mut workspace, &mut norms)
+        .unwrap();
+    let expected: Vec<f64> = gradients.column_iter().map(|g| g.norm()).collect();
+    same(&norms, &expected);
+    same(
+        workspace.output().unwrap().clone_owned().as_slice(),
+        outputs.as_slice(),
+    );
+    let mut next = 0;
+    network
+        .for_each_example_gradient(&examples, &cost, &mut workspace, |k, gradient| {
+            assert_eq!(k, next);
+            same(gradient, gradients.column(k).as_slice());
+            next += 1;
+        })
+        .unwrap();
+    assert_eq!(next, m);
+
+    let most = 0.7 * expected.iter().sum::<f64>() / m as f64;
+    let mut clipped = vec![f64::NAN; p];
+    let count = network.clipped_sum(&examples, &cost, most, &mut workspace, &mut clipped);
+    let factors = (0..m).map(|k| (0.5 + (k % 3) as f64) * (most / expected[k]).min(1.0));
+    let by_hand = &gradients * DVector::from_iterator(m, factors);
+    close(&clipped, by_hand.as_slice(), m as f64).unwrap();
+    let beyond = expected.iter().filter(|&&norm| norm > most).count();
+    assert_eq!(count, Ok(beyond));
+    assert!(beyond > 0 || m == 1);
+}
+
+#[test]
+fn layers_without_gradients_of_single_examples_are_asked_for_one_at_a_time() {
+    for m in [1, 2, 7, 700] {
+        one_at_a_time(&plain(4, 2, false), m, None);
+        one_at_a_time(&smooth(4, 2, Identity), m, None);
+        // An example is known by its number in the batch, whichever pass it is computed in.
+        for seed in [1, 2] {
+            one_at_a_time(&plain(4, 2, false), m, Some(seed));
+        }
+    }
+    // So many parameters that only a few gradients are computed together.
+    let layer = AnyLayer::Custom(Plain {
+        units: 90,
+        couples: false,
+    });
+    let network = Builder::<f64, _>::new(90)
+        .dense(90, Tanh)
+        .layer(layer)
+        .dense(2, Identity);
+    let network = network
+        .initialize(Initialization::GlorotUniform, &mut rng(6))
+        .unwrap();
+    for seed in [None, Some(3)] {
+        one_at_a_time(&network, 20, seed);
+    }
+}
+
+#[test]
+fn layers_that_couple_examples_have_none_of_their_own() {
+    let network = plain(4, 2, true);
+    let (x, y) = data(4, 2, 6);
+    let examples = Examples::new(&x, &y).unwrap();
+    let p = network.parameters();
+    let (what, by) = ("a derivative of single examples", "couples the examples");
+    let mut workspace = Workspace::new();
+    let mut kept = vec![7.0; p * 6];
+    let cost = SquaredError;
+    lacks(
+        network.example_gradients_into(&examples, &cost, &mut workspace, &mut kept),
+        what,
+        by,
+    );
+    lacks(
+        network.example_gradient_norms_into(&examples, &cost, &mut workspace, &mut kept[..6]),
+        what,
+        by,
+    );
+    lacks(
+        network.clipped_sum(&examples, &cost, 1.0, &mut workspace, &mut kept[..p]),
+        what,
+        by,
+    );
+    lacks(
+        network.output_jacobian_into(&x, &mut workspace, &mut kept[..48]),
+        what,
+        by,
+    );
+    assert!(kept.iter().all(|&k| k == 7.0), "overwritten");
+    let unseen = |_, _: &[f64]| panic!("there is nothing to visit");
+    lacks(
+        network.for_each_example_gradient(&examples, &cost, &mut workspace, unseen),
+        what,
+        by,
+    );
+
+    // What is of the batch is there all the same.
+    let (gradient, _) = network.gradients(&examples, &Objective::new(cost)).unwrap();
+    let errors = network.forward(&x).unwrap() - &y;
+    let (of_theta, _) = network.vjp(&x, &errors).unwrap();
+    same(
+        of_theta.as_slice(),
+        (gradient.gradient().vector() * 6.0).as_slice(),
+    );
+    assert!(dot(of_theta.as_slice(), of_theta.as_slice()) > 0.0);
+}
+
+/// Inputs through, without parameters.
+#[derive(Clone, Debug, PartialEq)]
+struct Through;
+
+impl Layer<f64> for Through {
+    fn inputs(&self) -> usize {
+        2
+    }
+
+    fn outputs(&self) -> usize {
+        2
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        Vec::new()
+    }
+
+    fn forward(&self, mut pass: Forward<'_, f64>) {
+        pass.output.copy_from(&pass.input);
+    }
+
+    fn backward(&self, pass: Backward<'_, f64>) {
+        if let Some(mut below) = pass.input_delta {
+            below.copy_from(&pass.delta);
+        }
+    }
+}
+
+/// Every example has a gradient, if only of no entries and of norm 0, whatever the workspace held before.
+#[test]
+fn gradients_without_parameters_are_empty() {
+    let mut workspace = Workspace::new();
+    let (x, y) = data(4, 2, 600);
+    let mut norms = [f64::NAN; 600];
+    let other = plain(4, 2, false);
+    let of_other = Examples::new(&x, &y).unwrap();
+    other
+        .example_gradient_norms_into(&of_other, &SquaredError, &mut workspace, &mut norms)
+        .unwrap();
+    let network = Network::from_layers(2, vec![Through], &[]).unwrap();
+    for m in [1, 5, 600] {
+        let (x, y) = data(2, 2, m);
+        let examples = Examples::new(&x, &y).unwrap();
+        let norms = &mut norms[..m];
+        network
+            .example_gradient_norms_into(&examples, &SquaredError, &mut workspace, norms)
+            .unwrap();
+        assert_eq!(norms, vec![0.0; m]);
+        let mut visited = 0;
+        network
+            .for_each_example_gradient(&examples, &SquaredError, &mut workspace, |k, gradient| {
+                assert_eq!((k, gradient.len()), (visited, 0));
+                visited += 1;
+            })
+            .unwrap();
+        assert_eq!(visited, m);
+        let gradients = network.example_gradients(&examples, &SquaredError);
+        assert_eq!(gradients.unwrap().shape(), (0, m));
+    }
+}
