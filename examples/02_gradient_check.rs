@@ -64,6 +64,12 @@ fn main() -> Result<(), Error> {
     println!("the right one again, along three random directions in each block:");
     let few = GradientCheck::new().directions(3, 42);
     let report = few.network(&right, &examples, &objective)?;
+    println!("{report}\n");
+    report.assert_passed();
+
+    // Beyond the gradient: what second-order methods work with.
+    println!("Jacobian, Hessian and Gauss–Newton products of the right one:");
+    let report = GradientCheck::new().second_order(&right, &examples, &objective)?;
     println!("{report}");
     report.assert_passed();
     Ok(())

@@ -1,0 +1,51 @@
+//! An activation of your own as one closure: its derivatives come from dual numbers, one call proves it, and it trains beside ours.
+//!
+//! ```sh
+//! cargo run --release --example custom_activation
+//! ```
+//!
+//! In a project of your own turn on the feature `num-dual` of `backprop`. (`03_custom_activation` writes the derivative out, which is faster.)
+
+use backprop::activation::{Identity, from_fn};
+use backprop::nalgebra::DMatrix;
+use backprop::num_dual::DualNum;
+use backprop::training::LevenbergMarquardt;
+use backprop::{
+    AnyLayer, Builder, Dense, Error, Examples, GradientCheck, Initialization, Network, Objective,
+    SquaredError, rng,
+};
+
+fn main() -> Result<(), Error> {
+    // A wavelet (the derivative of a Gaussian): g(z) = z e^(−z²/2).
+    let wavelet = from_fn("wavelet", |z| z * (z * z * -0.5).exp());
+    let z = DMatrix::from_fn(3, 5, |i, k| i as f64 - 0.9 * k as f64);
+    let report = GradientCheck::new().activation(&wavelet, &z)?;
+    println!("the closure alone, by its pre-activations z:\n{report}\n");
+    report.assert_passed();
+
+    // A chirp, which has no use for units that stay on one side: sin(x²) e^(−x²/8).
+    let x = DMatrix::from_fn(1, 81, |_, k| k as f64 / 20.0 - 2.0);
+    let y = x.map(|x| (2.0 * x * x).sin() * (-x * x / 8.0).exp());
+    let examples = Examples::new(&x, &y)?;
+    let objective = Objective::new(SquaredError).l2(1e-7);
+    let mut network: Network<f64, AnyLayer<Dense<_>>> = Builder::new(1)
+        .layer(AnyLayer::Custom(Dense::new(1, 10, wavelet)))
+        .dense(1, Identity)
+        .initialize(Initialization::Normal { sigma: 1.5 }, &mut rng(2))?;
+
+    // The second derivatives are there as well: the curvature along ∇J, exact.
+    let slope = network.gradient_vector(&examples, &objective)?;
+    let bend = network.hessian_product(&examples, &objective, slope.as_slice())?;
+    println!("∇Jᵀ H ∇J = {:.6}", slope.dot(&bend));
+
+    let fit = LevenbergMarquardt::new()
+        .iterations(300)
+        .fit(&mut network, &examples, &objective)?;
+    let error = (network.forward(&x)? - &y).amax();
+    println!(
+        "J: {:.1e} -> {:.1e} in {} steps, largest error {error:.1e}",
+        fit.history[0], fit.cost, fit.iterations
+    );
+    assert!(error < 0.05);
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! A pass in hand-checkable numbers beside its formulae, one step of gradient descent, and what a step through moved weights does.
+//!
+//! The network is that of M. Mazur, *A Step by Step Backpropagation Example*
+//! (<https://mattmazur.com/2015/03/17/a-step-by-step-backpropagation-example/>): 2-2-2, sigmoid units, one example, rate ½, biases that stay as they are. The
+//! new weights in the article are right. The error that it gives for them, 0.291027924, is not theirs: it is that of hidden weights
+//! whose gradient was taken through output weights that had already moved.
+//!
+//! ```sh
+//! cargo run --release --example worked_example
+//! ```
+
+use backprop::activation::Sigmoid;
+use backprop::nalgebra::{DMatrix, dmatrix};
+use backprop::{Error, Examples, Network, Objective, SquaredError, unroll};
+
+const RATE: f64 = 0.5;
+
+fn main() -> Result<(), Error> {
+    let (x, y) = (dmatrix![0.05; 0.10], dmatrix![0.01; 0.99]);
+    // The bias is in column 0: [b₁ w₁ w₂; b₁ w₃ w₄] and [b₂ w₅ w₆; b₂ w₇ w₈].
+    let hidden = dmatrix![0.35, 0.15, 0.20; 0.35, 0.25, 0.30];
+    let output = dmatrix![0.60, 0.40, 0.45; 0.60, 0.50, 0.55];
+    let examples = Examples::new(&x, &y)?;
+    let objective = Objective::new(SquaredError); // ½ Σ (a − y)²
+    let network = |hidden: &DMatrix<f64>, output: &DMatrix<f64>| {
+        Network::<f64>::builder(2)
+            .dense(2, Sigmoid)
+            .dense(2, Sigmoid)
+            .with_theta(unroll(&[hidden.clone(), output.clone()]).as_slice())
+    };
+
+    let trace = network(&hidden, &output)?.trace(&examples, &objective)?;
+    println!("{trace:.9}\n");
+    assert!((trace.cost() - 0.298371109).abs() < 5e-10);
+
+    // The step Θ − ½ D, but for the biases.
+    let step = |theta: &DMatrix<f64>, d: DMatrix<f64>| {
+        let mut moved = theta - d * RATE;
+        moved.set_column(0, &theta.column(0));
+        moved
+    };
+    let d = |layer| Ok::<_, Error>(trace.gradient().layer(layer)?.clone_owned());
+    let (new_hidden, new_output) = (step(&hidden, d(0)?), step(&output, d(1)?));
+    let right = network(&new_hidden, &new_output)?.cost(&examples, &objective)?;
+    println!("One step, both gradients at the old weights:");
+    println!("  Θ⁽¹⁾{new_hidden:.9}  Θ⁽²⁾{new_output:.9}  J = {right:.12}\n");
+
+    // The same, but with δ⁽²⁾ = (W⁽²⁾ᵀ δ⁽³⁾) ∘ a⁽²⁾ ∘ (1 − a⁽²⁾) through a Θ⁽²⁾ of choice, and D⁽¹⁾ = δ⁽²⁾ [1; x]ᵀ.
+    let a = trace.activation(0).ok_or(Error::NoLayers)?;
+    let delta = trace.delta(1).ok_or(Error::NoLayers)?;
+    let through = |output: &DMatrix<f64>| {
+        let error = output.columns(1, 2).transpose() * delta;
+        error.component_mul(&a.map(|a| a * (1.0 - a))) * dmatrix![1.0, x[0], x[1]]
+    };
+    assert!((through(&output) - d(0)?).amax() < 1e-15);
+    let wrong_hidden = step(&hidden, through(&new_output));
+    let wrong = network(&wrong_hidden, &new_output)?.cost(&examples, &objective)?;
+    println!("The same step with D⁽¹⁾ through the new Θ⁽²⁾, w₅ to w₈ having moved first:");
+    println!("  Θ⁽¹⁾{wrong_hidden:.9}  J = {wrong:.12}, in the article 0.291027924\n");
+    println!("D⁽¹⁾ is the derivative at one point, the old weights: {right:.9} is right.");
+
+    let article = dmatrix![0.35, 0.149780716, 0.19956143; 0.35, 0.24975114, 0.29950229];
+    assert!((new_hidden - article).amax() < 5e-9);
+    assert!((right - 0.291027773694).abs() < 1e-12);
+    assert_eq!(format!("{wrong:.9}"), "0.291027924");
+    Ok(())
+}
