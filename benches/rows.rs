@@ -8,17 +8,12 @@
 //! A training step is J and all gradients in workspace form, without an update; the data are validated once before.
 
 mod common;
+mod ours;
 
-use backprop::activation::{
-    Elu, Exponential, Gelu, GeluTanh, HardTanh, Identity, LeakyRelu, Mish, Relu, Selu, Sigmoid,
-    Silu, Sine, Softmax, Softplus, Softsign, Tanh,
-};
-use backprop::nalgebra::{DMatrix, convert};
-use backprop::{
-    AnyActivation, AnyCost, CategoricalCrossEntropy, CrossEntropy, Examples, Network, Objective,
-    Scalar, SquaredError, Workspace, row_major,
-};
-use common::{Data, Head, Options, Records, Row, Timing};
+use backprop::nalgebra::convert;
+use backprop::{Examples, Objective, Scalar, Workspace, row_major};
+use common::{Data, Options, Records, Row, Timing};
+use ours::network;
 use std::hint::black_box;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -80,54 +75,5 @@ fn measure<T: Scalar>(row: &Row, options: &Options) -> Result<(f64, Timing), bac
             );
         });
         Ok((norm, timing))
-    }
-}
-
-fn network<T: Scalar>(row: &Row, data: &Data) -> Result<(Network<T>, AnyCost), backprop::Error> {
-    let (output, cost) = match row.head {
-        Head::Bce => (Sigmoid, CrossEntropy),
-        Head::Softmax => (Softmax, CategoricalCrossEntropy),
-        Head::HalfMse => (Identity, SquaredError),
-    };
-    let mut builder = Network::<T>::builder(row.inputs());
-    for (l, (_, outputs)) in row.layers().enumerate() {
-        let last = l + 2 == row.sizes.len();
-        builder = builder.dense(
-            outputs,
-            if last {
-                output
-            } else {
-                activation(&row.hidden)
-            },
-        );
-    }
-    let mut network = builder.zeros()?;
-    for (l, ((inputs, outputs), weights)) in row.layers().zip(&data.weights).enumerate() {
-        let weights = weights.iter().map(|&weight| convert(weight));
-        let weights = DMatrix::from_iterator(outputs, inputs, weights);
-        network.set_dense(l, &weights, &vec![T::zero(); outputs])?;
-    }
-    Ok((network, cost))
-}
-
-/// The names have been checked by then.
-fn activation(name: &str) -> AnyActivation {
-    match name {
-        "sigmoid" => Sigmoid,
-        "tanh" => Tanh,
-        "relu" => Relu,
-        "leaky_relu" => LeakyRelu { slope: 0.01 },
-        "elu" => Elu { alpha: 1.0 },
-        "selu" => Selu,
-        "softplus" => Softplus,
-        "softsign" => Softsign,
-        "gelu" => Gelu,
-        "gelu_tanh" => GeluTanh,
-        "silu" => Silu,
-        "mish" => Mish,
-        "hard_tanh" => HardTanh,
-        "sine" => Sine,
-        "exponential" => Exponential,
-        _ => Identity,
     }
 }
