@@ -315,6 +315,8 @@ fn allocations_beside_training() -> usize {
         permutation_into(&mut order, 1, epoch);
         standard.apply_into(&x, scaled.as_view_mut()).unwrap();
         min_max.apply_into(&x, scaled.as_view_mut()).unwrap();
+        standard.invert_into(&x, scaled.as_view_mut()).unwrap();
+        min_max.invert_into(&x, scaled.as_view_mut()).unwrap();
         for metric in metrics {
             let value = metric.evaluate(x.as_view(), y.as_view()).unwrap();
             assert!(value.is_finite());

@@ -5,7 +5,7 @@
 //! | classes as targets and back | [`one_hot`], [`labels`]; [`LabelEncoder`] for names of classes |
 //! | classes that are rare or matter more | [`balanced_weights`], [`class_weights`] |
 //! | rows of size about 1 | [`Standardizer`] (mean 0, deviation 1), [`MinMaxScaler`] (an interval) |
-//! | training and test examples | [`train_test_split`], [`stratified_split`], [`KFold`], and [`select`] to gather them |
+//! | training and test examples | [`train_test_split`], [`stratified_split`], [`KFold`], [`Split::within`] for validation examples as well, and [`select`] to gather them |
 //! | the order of an epoch | [`permutation_into`] |
 //!
 //! What is random depends on a seed alone, and is the same on every platform. A scaler is fitted to the training examples and applied

@@ -127,8 +127,23 @@ impl<T: Scalar> Standardizer<T> {
     /// # Errors
     /// As [`apply`](Self::apply).
     pub fn invert<'a>(&self, z: impl Columns<'a, T>) -> Result<DMatrix<T>, Error> {
-        let back = |row: usize, z| z * self.deviations[row] + self.means[row];
-        mapped(Z, z.columns_view(), self.means.len(), back)
+        mapped(Z, z.columns_view(), self.means.len(), self.back())
+    }
+
+    /// [`invert`](Self::invert) into a matrix of the shape of Z, without allocation.
+    ///
+    /// # Errors
+    /// As [`apply_into`](Self::apply_into).
+    pub fn invert_into<'a>(
+        &self,
+        z: impl Columns<'a, T>,
+        x: DMatrixViewMut<'_, T>,
+    ) -> Result<(), Error> {
+        map_into(Z, z.columns_view(), x, self.means.len(), self.back())
+    }
+
+    fn back(&self) -> impl Fn(usize, T) -> T + '_ {
+        |row, z| z * self.deviations[row] + self.means[row]
     }
 
     fn forward(&self) -> impl Fn(usize, T) -> T + '_ {
@@ -278,9 +293,24 @@ impl<T: Scalar> MinMaxScaler<T> {
     /// # Errors
     /// As [`apply`](Self::apply).
     pub fn invert<'a>(&self, z: impl Columns<'a, T>) -> Result<DMatrix<T>, Error> {
+        mapped(Z, z.columns_view(), self.minima.len(), self.back())
+    }
+
+    /// [`invert`](Self::invert) into a matrix of the shape of Z, without allocation.
+    ///
+    /// # Errors
+    /// As [`apply_into`](Self::apply_into).
+    pub fn invert_into<'a>(
+        &self,
+        z: impl Columns<'a, T>,
+        x: DMatrixViewMut<'_, T>,
+    ) -> Result<(), Error> {
+        map_into(Z, z.columns_view(), x, self.minima.len(), self.back())
+    }
+
+    fn back(&self) -> impl Fn(usize, T) -> T + '_ {
         let (a, width) = self.start_and_width();
-        let back = |row: usize, z| (z - a) / width * self.ranges[row] + self.minima[row];
-        mapped(Z, z.columns_view(), self.minima.len(), back)
+        move |row, z| (z - a) / width * self.ranges[row] + self.minima[row]
     }
 
     fn forward(&self) -> impl Fn(usize, T) -> T + '_ {

@@ -6,6 +6,8 @@ use crate::layout::allocate;
 use std::collections::BTreeMap;
 
 /// Examples to train on and examples to judge by: each of them in one of the two, both in ascending order.
+///
+/// For a third part see [`within`](Self::within).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Split {
@@ -16,6 +18,40 @@ pub struct Split {
 }
 
 impl Split {
+    /// The same split of the examples at these indices instead of 0, 1, …: a part of one split is so divided by another.
+    ///
+    /// # Errors
+    /// [`Error::Index`] with the first index that `chosen` does not have.
+    ///
+    /// # Example
+    /// Of ten examples two are for the test, and of the other eight two for validation; then parts with a share of each class:
+    /// ```
+    /// use backprop::data::{stratified_split, train_test_split};
+    ///
+    /// let outer = train_test_split(10, 0.2, 1)?;
+    /// let inner = train_test_split(outer.train.len(), 0.25, 1)?.within(&outer.train)?;
+    /// let (train, validation, test) = (inner.train, inner.test, outer.test);
+    /// assert_eq!((train.len(), validation.len(), test.len()), (6, 2, 2));
+    ///
+    /// let labels = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1];
+    /// let outer = stratified_split(&labels, 0.25, 1)?;
+    /// let rest: Vec<usize> = outer.train.iter().map(|&k| labels[k]).collect();
+    /// let inner = stratified_split(&rest, 1.0 / 3.0, 1)?.within(&outer.train)?;
+    /// let ones = [inner.train, inner.test, outer.test].map(|part| part.iter().filter(|&&k| labels[k] == 1).count());
+    /// assert_eq!(ones, [2, 1, 1]);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn within(mut self, chosen: &[usize]) -> Result<Self, Error> {
+        for index in self.train.iter_mut().chain(&mut self.test) {
+            *index = *chosen.get(*index).ok_or(Error::Index {
+                what: "example",
+                index: *index,
+                count: chosen.len(),
+            })?;
+        }
+        Ok(self)
+    }
+
     /// The split of 0..m by a test of each index.
     fn of(examples: usize, is_test: impl Fn(usize) -> bool) -> Result<Self, Error> {
         let count = (0..examples).filter(|&k| is_test(k)).count();

@@ -216,6 +216,10 @@ fn invert_undoes_apply() {
         assert_eq!(into, z);
         min_max.apply_into(&x, into.as_view_mut()).unwrap();
         assert_eq!(into, s);
+        standard.invert_into(&z, into.as_view_mut()).unwrap();
+        assert_eq!(into, standard.invert(&z).unwrap());
+        min_max.invert_into(&s, into.as_view_mut()).unwrap();
+        assert_eq!(into, min_max.invert(&s).unwrap());
         // Known statistics make the same scaler.
         let (means, deviations) = (standard.means().to_vec(), standard.deviations().to_vec());
         assert_eq!(Standardizer::new(means, deviations).unwrap(), standard);

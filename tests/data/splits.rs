@@ -2,7 +2,7 @@
 
 use super::{VALUES, list, uniform};
 use backprop::data::{KFold, Split, stratified_split, train_test_split};
-use backprop::rng;
+use backprop::{Error, rng};
 use std::collections::BTreeMap;
 
 /// Every index of 0..m in one of the two parts, ascending.
@@ -51,6 +51,30 @@ fn the_test_part_has_its_share() {
     }
     let of = |seed| train_test_split(100, 0.3, seed).unwrap().test;
     assert_ne!(of(1), of(2));
+}
+
+/// Three parts of a whole, by a split of a split.
+#[test]
+fn a_split_within_a_split() {
+    let labels: Vec<usize> = (0..60).map(|k| usize::from(k % 3 == 0)).collect();
+    for seed in 0..20 {
+        let outer = stratified_split(&labels, 0.2, seed).unwrap();
+        let rest: Vec<usize> = outer.train.iter().map(|&k| labels[k]).collect();
+        let inner = stratified_split(&rest, 0.25, seed).unwrap();
+        let inner = inner.within(&outer.train).unwrap();
+        let mut both = [&inner.train[..], &inner.test].concat();
+        both.sort_unstable();
+        assert_eq!(both, outer.train);
+        assert_eq!((inner.train.len(), inner.test.len()), (36, 12));
+        assert_eq!(of_class(&inner, &labels, 1), 4);
+    }
+    let refused = train_test_split(5, 0.4, 1).unwrap().within(&[7, 8, 9, 10]);
+    let expected = Error::Index {
+        what: "example",
+        index: 4,
+        count: 4,
+    };
+    assert_eq!(refused, Err(expected));
 }
 
 /// Over many seeds every example is as often in the test part as any other.

@@ -124,6 +124,12 @@ pub(super) fn scalers() {
         ] {
             refused(what, found, expected[0]);
         }
+        for found in [
+            standard.invert_into(x, into.as_view_mut()),
+            min_max.invert_into(x, into.as_view_mut()),
+        ] {
+            refused(what, found, expected[1]);
+        }
         assert_eq!(into, seven, "{what}");
     };
     let z = "the scaled matrix";
