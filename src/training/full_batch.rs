@@ -11,7 +11,7 @@ pub type Evaluate<'a, T> = dyn FnMut(&[T], &mut [T]) -> Result<T, Error> + 'a;
 
 /// A solver that improves θ by evaluating J and ∇J over all examples, several times an iteration if it has to.
 ///
-/// Ours are [`Lbfgs`](super::Lbfgs) and [`ConjugateGradient`](super::ConjugateGradient) (feature `argmin`).
+/// Ours are `Lbfgs` and `ConjugateGradient` (feature `argmin`).
 pub trait FullBatch<T: Scalar>: Debug + Send + Sync {
     /// The name of the method, for reports and checkpoints.
     #[must_use]
