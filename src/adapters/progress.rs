@@ -2,12 +2,12 @@
 
 use crate::cost::Cost;
 use crate::scalar::Scalar;
-use crate::training::{Record, Trainer};
+use crate::training::Trainer;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::ops::ControlFlow;
 
 impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
-    /// Shows a bar on the terminal: epochs, J, the cost of the validation examples, the metrics, the rate and the time that is left (feature `progress`).
+    /// Shows a bar on the terminal, with what an [`Epoch`](crate::training::Epoch) prints and the time that is left (feature `progress`).
     ///
     /// It is silent where standard error is no terminal, and leaves its last line there when the training ends.
     ///
@@ -29,9 +29,9 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
             }
             let bar = bar.get_or_insert_with(|| new_bar(epoch.epochs));
             if !bar.is_hidden() {
-                bar.set_message(line(epoch.record, epoch.history.metrics()));
+                bar.set_message(epoch.to_string());
+                bar.set_position(epoch.record.epoch);
             }
-            bar.set_position(epoch.record.epoch);
             ControlFlow::Continue(())
         })
     }
@@ -39,30 +39,10 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
 
 fn new_bar(epochs: u64) -> ProgressBar {
     let bar = ProgressBar::new(epochs);
-    match ProgressStyle::with_template("{bar:24} {pos:>4}/{len} epochs, {msg}, {eta} left") {
+    match ProgressStyle::with_template("{bar:24} {msg}  {eta} left") {
         Ok(style) => bar.with_style(style),
         Err(_) => bar, // the default one, should this crate's template ever be refused
     }
-}
-
-/// What there is to say of an epoch, in one line.
-fn line(record: &Record, metrics: &[String]) -> String {
-    let mut line = format!("J {:.5}", record.cost);
-    let mut add = |name: &str, value: f64| line += &format!(", {name} {value:.5}");
-    if let Some(validation) = record.validation {
-        add("validation", validation);
-    }
-    let values = match record.validation_metrics.is_empty() {
-        true => &record.metrics,
-        false => &record.validation_metrics,
-    };
-    for (name, &value) in metrics.iter().zip(values) {
-        add(name, value);
-    }
-    if let Some(rate) = record.rate {
-        add("rate", rate);
-    }
-    line
 }
 
 #[cfg(test)]
@@ -89,21 +69,5 @@ mod tests {
     #[test]
     fn a_bar_changes_nothing() {
         assert_eq!(train(true), train(false));
-    }
-
-    #[test]
-    fn a_line_says_what_there_is() {
-        let (_, history) = train(false);
-        let mut record = history.records()[0].clone();
-        assert_eq!(line(&record, &[]), "J 0.12500, rate 0.25000");
-        record.validation = Some(0.5);
-        record.metrics = vec![0.75];
-        let names = ["accuracy".to_owned()];
-        assert_eq!(
-            line(&record, &names),
-            "J 0.12500, validation 0.50000, accuracy 0.75000, rate 0.25000"
-        );
-        record.validation_metrics = vec![0.25];
-        assert!(line(&record, &names).contains("accuracy 0.25000"));
     }
 }

@@ -53,7 +53,7 @@ pub struct Epoch<'a, T: Scalar> {
     pub elapsed: Duration,
 }
 
-/// One line: `12/500  J 0.123400  validation 0.234500  Accuracy 0.950000  3.2 s`.
+/// One line: `12/500  J 0.123400  validation 0.234500  accuracy 0.950000  rate 1.00e-2  3.2 s`. A metric is that of the validation examples, if there are any.
 impl<T: Scalar> Display for Epoch<'_, T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let record = self.record;
@@ -67,6 +67,9 @@ impl<T: Scalar> Display for Epoch<'_, T> {
         };
         for (name, value) in self.history.metrics().iter().zip(values) {
             write!(f, "  {name} {value:.6}")?;
+        }
+        if let Some(rate) = record.rate {
+            write!(f, "  rate {rate:.2e}")?;
         }
         write!(f, "  {:.1} s", self.elapsed.as_secs_f64())
     }

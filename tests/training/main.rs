@@ -352,6 +352,39 @@ fn a_divergence_is_named_and_the_last_good_parameters_are_kept() {
     assert_eq!(hidden.theta().amax(), 0.0);
 }
 
+#[test]
+fn an_epoch_in_a_line() {
+    let (x, y) = data(4, 2, 10);
+    let examples = Examples::new(&x, &y).unwrap();
+    let line = |validation: bool| {
+        let mut line = String::new();
+        let objective = Objective::new(AnyCost::CategoricalCrossEntropy);
+        let mut trainer = Trainer::new(objective, Adam::new(0.01)).metric(Accuracy);
+        if validation {
+            trainer = trainer.validation(examples);
+        }
+        let history = trainer
+            .epochs(1)
+            .on_epoch(|epoch| {
+                line = epoch.to_string();
+                ControlFlow::Continue(())
+            })
+            .fit(&mut network([4, 3, 2]), &examples)
+            .unwrap();
+        (line, history.records()[0].clone())
+    };
+    let (found, record) = line(false);
+    let middle = format!("accuracy {:.6}  rate 1.00e-2  ", record.metrics[0]);
+    let start = format!("1/1  J {:.6}  {middle}", record.cost);
+    assert!(
+        found.starts_with(&start) && found.ends_with(" s"),
+        "{found}"
+    );
+    // Without a penalty the cost of the same examples is J.
+    let start = format!("1/1  J {0:.6}  validation {0:.6}  {middle}", record.cost);
+    assert!(line(true).0.starts_with(&start), "{found}");
+}
+
 /// An own loop loses nothing: the optimisers are there without the trainer.
 #[test]
 fn an_own_loop_trains_too() {
