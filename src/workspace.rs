@@ -21,6 +21,10 @@ use std::sync::Arc;
 /// for each of them, and a⁽ᴸ⁾ and the costs of the whole batch.
 /// To this come some hundred KiB of scratch for each.
 ///
+/// Derivatives along a direction take the buffers of the layers and of δ a second time, and g″(z) for Hessian products, which have a sum of P scalars for each direction and part; an
+/// output Jacobian takes n scalars for each example of a part; gradients that are visited one after the other up to 2¹⁶ scalars or P, a Gauss–Newton matrix up to 2²⁰ or those of one
+/// example. After the last two the workspace holds the outputs and costs of the last few examples alone.
+///
 /// # Example
 /// ```
 /// use backprop::nalgebra::DMatrix;
@@ -180,6 +184,7 @@ impl<T: Scalar> Workspace<T> {
         self.outputs.fill(value);
         self.values.fill(value);
         self.gradient.fill(value);
+        self.weights.fill(f64::NAN);
     }
 
     /// a of the last layer after a pass, K × m; `None` before the first.
@@ -264,7 +269,7 @@ impl<T: Scalar> Workspace<T> {
         if wants.sums > 0 && (wants.scratch || !self.whole) {
             let shape = (wants.sums, 1);
             for sums in &mut self.sums[..parts] {
-                resize(sums, "Δ", shape, T::zero())?;
+                resize(sums, "the sums of a part", shape, T::zero())?;
             }
         }
         if !self.whole {

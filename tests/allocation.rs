@@ -181,6 +181,7 @@ fn allocations_of_derivatives<T: RealField + Copy>(case: &Case, m: usize) -> usi
     let (mut product, mut theta, mut of_x) = (v.clone(), v[..p].to_vec(), vec![real(0.0); n * m]);
     let (mut tangent, mut jacobians) = (vec![real(0.0); k * m], vec![real(0.0); k * n * m]);
     let (mut norms, mut gradients) = (vec![real(0.0); m], vec![real(0.0); p * m]);
+    let mut matrix = vec![real(0.0); if p < 400 { p * p } else { 0 }];
     let mut round = |w: &mut [Workspace<T>; 10]| {
         let [a, b, c, d, e, f, g, h, i, j] = w;
         let direction = Tangent::of_parameters(&v[..p]).and_inputs(&x);
@@ -213,6 +214,12 @@ fn allocations_of_derivatives<T: RealField + Copy>(case: &Case, m: usize) -> usi
         network
             .clipped_sum(&examples, &cost, 0.5, j, &mut theta)
             .unwrap();
+        if !matrix.is_empty() {
+            let at = GaussNewton::Logits;
+            network
+                .gauss_newton_matrix_into(&examples, &objective, at, i, &mut matrix)
+                .unwrap();
+        }
         // One for calls of two kinds in turn.
         network.forward_into(&x, e).unwrap();
     };

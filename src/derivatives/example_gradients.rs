@@ -26,6 +26,8 @@ struct Separate<'a, T: Scalar, L, C: ?Sized> {
     of: Of,
     /// The example that the job begins with.
     start: usize,
+    /// Whether there is room to compute one example at a time.
+    may_go_alone: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -95,7 +97,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Separate<'_, T, L, 
             }
         };
         let done = match self.pass(range.clone(), part, results.values, wanted) {
-            Err(Error::Unsupported { .. }) => {
+            Err(Error::Unsupported { .. }) if self.may_go_alone => {
                 self.one_by_one(range, part, (results.values, columns), room)
             }
             done => done,
@@ -327,6 +329,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
         let mut chain = self.chain(self.theta().as_slice());
         chain.training = workspace.training;
+        // What says that it is dense has these gradients.
+        let ours = self.layers().iter().all(|layer| layer.as_dense().is_some());
         let job = Separate {
             chain,
             // Each for itself: without weights.
@@ -334,8 +338,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             cost,
             of,
             start: range.start,
+            may_go_alone: !ours,
         };
-        let ours = self.layers().iter().all(|layer| layer.as_dense().is_some());
         let wants = Wants {
             values: true,
             backward: true,

@@ -14,8 +14,9 @@
 //! | [`gauss_newton_product`](crate::Network::gauss_newton_product) | (1/m) Σ w Jᵀ M J v, a part of H v that is semi-definite | P | 2 |
 //! | [`gauss_newton_matrix`](crate::Network::gauss_newton_matrix) | that matrix itself | P × P | K, and P² m K multiplications |
 //! | [`gram_product`](crate::Network::gram_product) | Σₖ AₖᵀAₖ v | P | 2 |
-//! | [`example_gradients`](crate::Network::example_gradients) | ∇costₖ | P × m | 1 |
+//! | [`example_gradients`](crate::Network::example_gradients) | ∇costₖ | P × m | about 10: P · m numbers are written |
 //! | [`example_gradient_norms`](crate::Network::example_gradient_norms) | ‖∇costₖ‖ | m | below 1 |
+//! | [`for_each_example_gradient`](crate::Network::for_each_example_gradient) | the same, one after the other | P, m times | about 10 |
 //! | [`clipped_sum`](crate::Network::clipped_sum) | Σ w ∇cost, each shortened to a norm | P | 2 |
 //!
 //! The last column says how many passes of ∇J a call takes, roughly.
@@ -24,8 +25,10 @@
 //! A second derivative at a kink (of ReLU at 0, of Huber's cost at δ) is that of one of its sides, as g′ is. The L1 penalty has none but at 0, where it counts as 0.
 //!
 //! # Own layers, activations and costs
-//! What goes along a direction needs the tangent methods of the traits, which default to a typed [`Error::Unsupported`]. Everything else works
-//! with `forward` and `backward` alone; gradients of single examples are then computed one example at a time.
+//! What goes along a direction needs the tangent methods of the traits, which default to a typed [`Error::Unsupported`]. Gradients of single examples, their
+//! norms and clipped sums work with `forward` and `backward` alone: layers without [`Layer::backward_per_example`](crate::Layer::backward_per_example) are computed one example at a time. The
+//! Gauss–Newton matrix needs that method, and [`Cost::delta_tangent`](crate::Cost::delta_tangent); an output Jacobian needs tangents if there are fewer inputs than outputs. What is left,
+//! [`gradients`](crate::Network::gradients) and [`vjp`](crate::Network::vjp), needs nothing more.
 
 mod curvature_product;
 mod direction;

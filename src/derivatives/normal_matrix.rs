@@ -145,6 +145,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             objective.cost.target_domain(),
         )?;
         let weight: T = real(scalar_weight::<T>(examples.weight)?);
+        if p == 0 {
+            return Ok(());
+        }
         let each = p.saturating_add(k).saturating_mul(k);
         let together = (TOGETHER / each.saturating_add(p).max(1)).clamp(1, MOST.min(m));
         let mut room = std::mem::take(&mut workspace.gradient);

@@ -107,7 +107,10 @@ impl<'a, T: Scalar> Backward<'a, T> {
 }
 
 /// What is wanted of each example in place of the sum of the gradients.
+///
+/// A layer answers what it does not know with [`Error::Unsupported`](crate::Error::Unsupported).
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum PerExample<'a, T: Scalar> {
     /// The gradient of each example, to be **overwritten**: a column for each, with the layer's blocks one after the other.
     Gradients(DMatrixViewMut<'a, T>),

@@ -221,8 +221,8 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// `pass.gradient` is absent.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] unless the implementation provides it. A network that has such a layer is then computed one example at a time, by
-    /// `forward` and `backward`.
+    /// [`Error::Unsupported`] unless the implementation provides it. The gradients and norms of a network that has such a layer are then computed one
+    /// example at a time, by `forward` and `backward`; it has no Gauss–Newton matrix.
     fn backward_per_example(
         &self,
         pass: Backward<'_, T>,

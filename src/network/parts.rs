@@ -213,7 +213,9 @@ impl<J> Batch<'_, J> {
             // Products are shared out only where there are fewer parts than threads.
             let serial = parts >= self.threads;
             self.round(first, examples, (buffers, partial, serial), now)?;
-            if let Some(sums) = &mut targets.sums {
+            if self.wants.sums > 0
+                && let Some(sums) = &mut targets.sums
+            {
                 for (i, part) in partial.iter().enumerate() {
                     match first == 0 && i == 0 {
                         true => sums.copy_from_slice(part),

@@ -1,4 +1,4 @@
-//! One pass: forward, costs, backward. Everything public on [`Network`](super::Network) is a thin wrapper over this.
+//! The plain pass: forward, costs, backward. Outputs, J, ∇J, Δ and ∂J/∂X are thin wrappers over this.
 
 use super::chain::{Chain, Wanted, check_part_inputs};
 use super::parts::{Job, Results, Targets};

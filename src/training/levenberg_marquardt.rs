@@ -23,6 +23,8 @@ use nalgebra::{Cholesky, DMatrix, DVector};
 /// pair G is taken at the logits, else at the outputs. μ follows the ratio of what J has gained to what the quadratic model promised (Madsen, Nielsen, Tingleff, *Methods for Non-Linear Least
 /// Squares Problems*, 2004; Marquardt 1963, doi:10.1137/0111030).
 ///
+/// Layers of yours need [`Layer::backward_per_example`](crate::Layer::backward_per_example), costs [`Cost::delta_tangent`](crate::Cost::delta_tangent).
+///
 /// # Example
 /// The decay y = e^(−x) by two tanh units, to some 10⁻⁵ everywhere:
 /// ```
@@ -149,7 +151,10 @@ impl LevenbergMarquardt {
             .total();
         let to = matrix.as_mut_slice();
         network.gauss_newton_matrix_into(examples, objective, at, &mut workspace, to)?;
-        let (mut mu, mut factor) = (real::<T>(self.damping) * matrix.diagonal().max(), 2.0);
+        // Where no entry has a curvature, as for Huber's cost far away, any damping gives a step of gradient descent.
+        let curvature = Some(largest(matrix.diagonal().as_slice())).filter(|&c| c > T::zero());
+        let mut mu = real::<T>(self.damping) * curvature.unwrap_or(T::one());
+        let mut factor = 2.0;
         let mut fit = Fit {
             cost,
             iterations: 0,

@@ -14,6 +14,7 @@ mod by_hand;
 mod common;
 mod curvature;
 mod matrices;
+mod odd;
 mod own;
 mod parts;
 mod single;

@@ -146,6 +146,12 @@ impl Layer<f64> for Tangled {
                     }
                 }
             }
+            _ => {
+                return Err(Error::Unsupported {
+                    what: "this",
+                    by: "a mutant",
+                });
+            }
         }
         Ok(())
     }

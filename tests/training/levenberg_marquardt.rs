@@ -143,3 +143,18 @@ fn settings_out_of_range_are_refused_and_nothing_moves() {
     assert_eq!(fit.unwrap().iterations, 0);
     assert_eq!(network, before);
 }
+
+/// Huber's cost has no curvature beyond δ: the first steps are those of gradient descent, and it gets there.
+#[test]
+fn a_start_without_curvature_is_left() {
+    let mut network = Network::<f64>::builder(1)
+        .dense(1, Identity)
+        .zeros()
+        .unwrap();
+    let (x, y) = (dmatrix![-1.0, 0.0, 1.0], dmatrix![98.0, 100.0, 102.0]);
+    let examples = Examples::new(&x, &y).unwrap();
+    let objective = Objective::new(Huber { delta: 1.0 });
+    let method = LevenbergMarquardt::new().iterations(1000);
+    let fit = method.fit(&mut network, &examples, &objective).unwrap();
+    assert!(fit.cost < 1e-12, "{fit:?}");
+}

@@ -1,0 +1,145 @@
+//! Layers without parameters, and layers that promise what they do not keep: typed errors or results, never a panic.
+
+use super::wave;
+use backprop::activation::Identity;
+use backprop::layer::{Backward, Block, Dense, Forward, Layer};
+use backprop::nalgebra::DMatrix;
+use backprop::training::LevenbergMarquardt;
+use backprop::{Error, Examples, GaussNewton, Network, Objective, SquaredError, Workspace};
+
+/// a = x, without parameters.
+#[derive(Debug)]
+struct Through;
+
+impl Layer<f64> for Through {
+    fn inputs(&self) -> usize {
+        2
+    }
+
+    fn outputs(&self) -> usize {
+        2
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        Vec::new()
+    }
+
+    fn forward(&self, mut pass: Forward<'_, f64>) {
+        pass.output.copy_from(&pass.input);
+    }
+
+    fn backward(&self, pass: Backward<'_, f64>) {
+        if let Some(mut below) = pass.input_delta {
+            below.copy_from(&pass.delta);
+        }
+    }
+}
+
+/// Every call on a network without parameters, in the buffers of another network's gradient.
+#[test]
+fn calls_without_parameters() {
+    let at = GaussNewton::Outputs;
+    for m in [5, 600] {
+        let (x, y) = (
+            DMatrix::from_vec(2, m, wave(2 * m, 0.1)),
+            DMatrix::zeros(2, m),
+        );
+        let examples = Examples::new(&x, &y).unwrap();
+        let objective = Objective::new(SquaredError).l2(0.5);
+        let other = Network::<f64>::builder(2)
+            .dense(2, Identity)
+            .zeros()
+            .unwrap();
+        let w = &mut Workspace::new();
+        let mut network = Network::from_layers(2, vec![Through], &[]).unwrap();
+        let mut inputs = vec![0.0; 2 * m];
+        for round in 0..2 {
+            other
+                .gradient_into(&examples, &objective, w, &mut [0.0; 6])
+                .unwrap();
+            let j = network
+                .gradient_into(&examples, &objective, w, &mut [])
+                .unwrap();
+            let expected = 0.5 * x.norm_squared() / m as f64;
+            assert!((j.total() - expected).abs() < 1e-14, "round {round}");
+            other
+                .gradient_into(&examples, &objective, w, &mut [0.0; 6])
+                .unwrap();
+            let wanted = (Some(&mut [][..]), Some(&mut inputs[..]));
+            network.vjp_into(&x, &x, w, wanted).unwrap();
+            assert_eq!(inputs, x.as_slice());
+            let wanted = (Some(&mut [][..]), Some(&mut inputs[..]));
+            network
+                .gradients_into(&examples, &objective, w, wanted)
+                .unwrap();
+            assert!((inputs[0] - x[0] / m as f64).abs() < 1e-15);
+            other
+                .gradient_into(&examples, &objective, w, &mut [0.0; 6])
+                .unwrap();
+            let product = network.hessian_product_into(&examples, &objective, &[], w, &mut []);
+            assert!(matches!(product, Ok(()) | Err(Error::Unsupported { .. })));
+            let product = network.gram_product_into(&x, &[], w, &mut []);
+            assert!(matches!(product, Ok(()) | Err(Error::Unsupported { .. })));
+        }
+        let matrix = network
+            .gauss_newton_matrix(&examples, &objective, at)
+            .unwrap();
+        assert_eq!(matrix.shape(), (0, 0));
+        let fit = LevenbergMarquardt::new().fit(&mut network, &examples, &objective);
+        assert_eq!(fit.unwrap().taken, 0);
+    }
+}
+
+/// A dense layer that passes on what it has to, but for the gradients of single examples.
+#[derive(Debug)]
+struct Shell(Dense);
+
+impl Layer<f64> for Shell {
+    fn inputs(&self) -> usize {
+        Layer::<f64>::inputs(&self.0)
+    }
+
+    fn outputs(&self) -> usize {
+        Layer::<f64>::outputs(&self.0)
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        Layer::<f64>::blocks(&self.0)
+    }
+
+    fn cache_len(&self, examples: usize) -> usize {
+        Layer::<f64>::cache_len(&self.0, examples)
+    }
+
+    fn as_dense(&self) -> Option<Dense> {
+        Layer::<f64>::as_dense(&self.0)
+    }
+
+    fn forward(&self, pass: Forward<'_, f64>) {
+        self.0.forward(pass);
+    }
+
+    fn backward(&self, pass: Backward<'_, f64>) {
+        self.0.backward(pass);
+    }
+}
+
+#[test]
+fn a_shell_that_says_it_is_dense_is_refused() {
+    let layers = vec![Shell(Dense::new(2, 1, Identity))];
+    let network = Network::from_layers(2, layers, &[0.1, 0.2, 0.3]).unwrap();
+    for m in [5, 600] {
+        let (x, y) = (
+            DMatrix::from_vec(2, m, wave(2 * m, 0.1)),
+            DMatrix::zeros(1, m),
+        );
+        let examples = Examples::new(&x, &y).unwrap();
+        let norms = network.example_gradient_norms(&examples, &SquaredError);
+        assert!(matches!(norms, Err(Error::Unsupported { .. })), "{norms:?}");
+        let gradients = network.example_gradients(&examples, &SquaredError);
+        assert!(matches!(gradients, Err(Error::Unsupported { .. })));
+        let w = &mut Workspace::new();
+        let sum = network.clipped_sum(&examples, &SquaredError, 1.0, w, &mut [0.0; 3]);
+        assert!(matches!(sum, Err(Error::Unsupported { .. })));
+    }
+}
