@@ -16,14 +16,14 @@ use backprop::{
 };
 
 fn main() -> Result<(), Error> {
-    // A wavelet (the derivative of a Gaussian): g(z) = z e^(−z²/2).
+    // A wavelet: g(z) = z e^(−z²/2), minus the derivative of a Gaussian.
     let wavelet = from_fn("wavelet", |z| z * (z * z * -0.5).exp());
     let z = DMatrix::from_fn(3, 5, |i, k| i as f64 - 0.9 * k as f64);
     let report = GradientCheck::new().activation(&wavelet, &z)?;
     println!("the closure alone, by its pre-activations z:\n{report}\n");
     report.assert_passed();
 
-    // A chirp, which has no use for units that stay on one side: sin(x²) e^(−x²/8).
+    // A chirp, whose frequency grows with |x|: sin(2x²) e^(−x²/8).
     let x = DMatrix::from_fn(1, 81, |_, k| k as f64 / 20.0 - 2.0);
     let y = x.map(|x| (2.0 * x * x).sin() * (-x * x / 8.0).exp());
     let examples = Examples::new(&x, &y)?;

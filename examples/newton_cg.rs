@@ -4,7 +4,7 @@
 //! cargo run --release --example newton_cg
 //! ```
 //!
-//! All three minimise the same J from the same start. A pass is J and ∇J; a product is H v or G v, and costs about two passes.
+//! All three minimise the same J from the same start. A pass is J and ∇J; a product is H v or G v, and costs one and a half passes or two.
 
 #[path = "digits/data.rs"]
 mod data;
@@ -77,10 +77,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         slopes.push(slope);
     }
     println!(
-        "\nWith exact curvature the last steps converge quadratically, down to rounding, in a tenth of the passes; the products\n\
-         before them cost more time than L-BFGS takes. G v leaves out what H has beside it, and is cheaper, not faster, here."
+        "\nWith H v the gradient falls to rounding, in far fewer passes but with the products beside them in more time than L-BFGS\n\
+         takes. With G v the limit of 150 iterations ends the search before that."
     );
-    assert!(slopes[1] < slopes[0]);
+    assert!(slopes[1] < slopes[0] && slopes[1] < 1e-8);
     Ok(())
 }
 

@@ -18,7 +18,7 @@ pub struct FromFn<F> {
 /// The elementwise activation a = f(z), whose derivatives come from f itself.
 ///
 /// f is called with the second-order dual number z + ε, and what it returns holds g(z), g′(z) and g″(z) at once, exact to rounding: nothing is to be derived, and both tangent
-/// methods are there. The functions that f may use are those of [`num_dual::DualNum`]. `f32` is computed in `f64` and rounded. Each entry costs a call of f: a formula
+/// methods are there. The functions that f may use are those of [`num_dual::DualNum`], which has to be in scope; constants stand on the right (`z * 0.5`, `-z + 1.0`). `f32` is computed in `f64` and rounded. Each entry costs a call of f: a formula
 /// written out for `forward` and `backward` is faster.
 ///
 /// **Kinks.** The derivatives are those of the branch that f takes at z: `if z.re > 0.0 { z } else { z * 0.5 }` has g′(0) = ½. A function that hides its branches, as `abs`, decides by the sign of the zero.

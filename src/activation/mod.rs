@@ -70,6 +70,9 @@
 //! # Ok::<(), backprop::Error>(())
 //! ```
 //!
+//! Without its two tangent methods what goes along a direction, as a Hessian product, is a typed error. The feature `num-dual` writes them in a line each (the module `dual`), or takes the whole activation
+//! as one closure (`from_fn`); [`GradientCheck::activation_tangents`](crate::GradientCheck::activation_tangents) proves them.
+//!
 //! [`SquaredError`]: crate::cost::SquaredError
 //! [`Huber`]: crate::cost::Huber
 //! [`LogCosh`]: crate::cost::LogCosh

@@ -105,7 +105,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
         self.lock().evaluations
     }
 
-    /// Products with the Gauss–Newton part of the Hessian in place of the Hessian: semi-definite, so that every direction is one of descent.
+    /// Which curvature the products are with; [`Curvature::Hessian`] unless set. With a positive semidefinite Gauss–Newton matrix every step of conjugate gradients is one of descent.
     #[must_use]
     pub fn curvature(mut self, curvature: Curvature) -> Self {
         self.curvature = curvature;

@@ -53,8 +53,8 @@ impl<'a, T: Scalar> Tangent<'a, T> {
     }
 }
 
-/// Which matrix a Gauss–Newton product is with: (1/m) Σ w JᵀMJ, where J is the Jacobian of some outputs of an example with respect to θ and M the curvature
-/// of its cost in these outputs, and the penalty's λ/m on the diagonal.
+/// Which matrix a Gauss–Newton product is with: (1/m) Σ w BᵀMB, where B is the Jacobian of some outputs of an example with respect to θ and M the second
+/// derivative of its cost with respect to these outputs, and the penalty's λ/m on the diagonal.
 ///
 /// Derivation: [(32)](crate::derivation#gauss-newton).
 ///
@@ -62,12 +62,12 @@ impl<'a, T: Scalar> Tangent<'a, T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GaussNewton {
-    /// J and M at z⁽ᴸ⁾, M = ∂²cost/∂z² (Schraudolph 2002, doi:10.1162/08997660260028683). Semi-definite for canonical pairs of cost and activation, and
+    /// B and M at z⁽ᴸ⁾, M = ∂²cost/∂z² (Schraudolph 2002, doi:10.1162/08997660260028683). Positive semidefinite for canonical pairs of cost and activation, and
     /// then near H where the errors are small. Of others M may be indefinite.
     Logits,
-    /// J and M at a⁽ᴸ⁾, M = ∂²cost/∂a². Semi-definite for every cost of ours; of ½ squared errors the classical (1/m) Σ w AᵀA.
+    /// B and M at a⁽ᴸ⁾, M = ∂²cost/∂a². Positive semidefinite for every cost of ours; of ½ squared errors the classical (1/m) Σ w AᵀA, A = ∂a⁽ᴸ⁾/∂θ.
     Outputs,
-    /// The Fisher information of the model that the cost is −ln p of: M is ∂²cost/∂z² or ∂²cost/∂a² at the targets that the network expects, y = a⁽ᴸ⁾. Always semi-definite. For
+    /// The Fisher information of the model that the cost is −ln p of: M is ∂²cost/∂z² or ∂²cost/∂a² at the targets that the network expects, y = a⁽ᴸ⁾. Always positive semidefinite. For
     /// [`CrossEntropy`](crate::CrossEntropy), [`CategoricalCrossEntropy`](crate::CategoricalCrossEntropy), [`SquaredError`](crate::SquaredError)
     /// and [`Poisson`](crate::Poisson); others are not the logarithm of such a model ([`Cost::is_log_likelihood`](crate::Cost::is_log_likelihood)). (Martens 2020, arXiv:1412.1193.)
     Fisher,
@@ -77,7 +77,7 @@ pub enum GaussNewton {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Curvature {
-    /// H, as [`hessian_product`](crate::Network::hessian_product): exact, and indefinite away from minima.
+    /// H, as [`hessian_product`](crate::Network::hessian_product): exact; it may be indefinite away from a minimum.
     #[default]
     Hessian,
     /// As [`gauss_newton_product`](crate::Network::gauss_newton_product).

@@ -1,28 +1,29 @@
 //! Derivatives beyond ∇J: by the inputs, along directions, of second order, of single examples.
 //!
 //! Everything is a method of [`Network`](crate::Network). Forms that end in `_into` work in the buffers of a [`Workspace`](crate::Workspace) and of the
-//! caller, without allocation once they have grown; the others allocate for them. With A = ∂a⁽ᴸ⁾/∂θ, the K × P Jacobian of the outputs of an example, and m = Σw:
+//! caller, without allocation once they have grown; the others allocate for them. With A = ∂a⁽ᴸ⁾/∂θ, the K × P Jacobian of the outputs of an example, B that of a⁽ᴸ⁾ or z⁽ᴸ⁾, M the second derivative of the cost with respect to the same, and m = Σw:
 //!
 //! | method | computes | shape | in gradients |
 //! |---|---|---|---|
-//! | [`gradients`](crate::Network::gradients) | ∇J and ∂J/∂X in one pass | P and n × m | 1.5 |
+//! | [`gradients`](crate::Network::gradients) | ∇J and ∂J/∂X in one pass | P and n × m | 1 to 1.5 |
 //! | [`jvp`](crate::Network::jvp) | ȧ⁽ᴸ⁾ = A θ̇ + (∂a⁽ᴸ⁾/∂x) ẋ for each example | K × m | 1 |
 //! | [`vjp`](crate::Network::vjp) | Σₖ Aₖᵀ uₖ and (∂a⁽ᴸ⁾/∂x)ᵀ uₖ for each example | P and n × m | 1 |
 //! | [`output_jacobian`](crate::Network::output_jacobian) | ∂a⁽ᴸ⁾/∂x of each example | K × n, m times | min(K, n) |
-//! | [`hessian_product`](crate::Network::hessian_product) | H v, the change of ∇J along v | P | 2 to 3 |
+//! | [`hessian_product`](crate::Network::hessian_product) | H v, the change of ∇J along v | P | 1.5 to 2.4 |
 //! | [`hessian`](crate::Network::hessian), [`hessian_diagonal`](crate::Network::hessian_diagonal) | H itself, and its diagonal | P × P, P | 2 P |
-//! | [`gauss_newton_product`](crate::Network::gauss_newton_product) | (1/m) Σ w Jᵀ M J v, a part of H v that is semi-definite | P | 2 |
+//! | [`gauss_newton_product`](crate::Network::gauss_newton_product) | G v, G = (1/m) (Σ w BᵀMB + λI′), the part of H without the curvature of the network | P | 1.5 |
 //! | [`gauss_newton_matrix`](crate::Network::gauss_newton_matrix) | that matrix itself | P × P | K, and P² m K multiplications |
 //! | [`gram_product`](crate::Network::gram_product) | Σₖ AₖᵀAₖ v | P | 2 |
 //! | [`example_gradients`](crate::Network::example_gradients) | ∇costₖ | P × m | about 10: P · m numbers are written |
 //! | [`example_gradient_norms`](crate::Network::example_gradient_norms) | ‖∇costₖ‖ | m | below 1 |
 //! | [`for_each_example_gradient`](crate::Network::for_each_example_gradient) | the same, one after the other | P, m times | about 10 |
-//! | [`clipped_sum`](crate::Network::clipped_sum) | Σ w ∇cost, each shortened to a norm | P | 2 |
+//! | [`clipped_sum`](crate::Network::clipped_sum) | Σ w c ∇cost, each gradient clipped to a norm before its weight | P | 2 |
 //!
-//! The last column says how many passes of ∇J a call takes, roughly.
+//! The last column says how many passes of ∇J a call takes, as `benches/DERIVATIVES.md` of the repository measured it. [`input_gradient`](crate::Network::input_gradient) is ∂J/∂X alone,
+//! [`trace`](crate::Network::trace) a pass with all its numbers.
 //!
 //! # Kinks
-//! A second derivative at a kink (of ReLU at 0, of Huber's cost at δ) is that of one of its sides, as g′ is. The L1 penalty has none but at 0, where it counts as 0.
+//! A second derivative at a kink (of ReLU at 0, of Huber's cost at δ) is that of one of its sides, as g′ is. That of the L1 penalty is 0, and is taken as 0 at its kink too.
 //!
 //! # Own layers, activations and costs
 //! What goes along a direction needs the tangent methods of the traits, which default to a typed [`Error::Unsupported`]. Gradients of single examples, their

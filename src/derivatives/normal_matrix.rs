@@ -86,7 +86,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Jacobians<'_, T, L,
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// The Gauss–Newton matrix G = (1/m) (Σ w JᵀMJ + λ) of P × P, penalty included, for networks of some hundred parameters: from the Jacobians of the outputs, in K passes.
+    /// The Gauss–Newton matrix G = (1/m) (Σ w BᵀMB + λI′) of P × P, penalty included, for networks of some hundred parameters: from the Jacobians of the outputs, in K passes.
     ///
     /// Derivation: [(32)](crate::derivation#gauss-newton).
     ///

@@ -19,14 +19,14 @@ use nalgebra::{Cholesky, DMatrix, DVector};
 /// Derivation: [(34)](crate::derivation#levenberg-marquardt).
 ///
 /// For small networks, of up to some hundred parameters, and fits that should be exact: near a minimum with small errors it converges like Newton's method, where first-order
-/// methods crawl. A step costs the K Jacobians of the outputs, P² m K multiplications for G, and P³/3 for Cholesky. It is for any cost of ours and any convex one of yours; of a canonical
+/// methods crawl. A step costs the Jacobian of the outputs in K passes, P² m K multiplications for G, and P³/3 for Cholesky. It is for any cost of ours and any convex one of yours; of a canonical
 /// pair G is taken at the logits, else at the outputs. μ follows the ratio of what J has gained to what the quadratic model promised (Madsen, Nielsen, Tingleff, *Methods for Non-Linear Least
 /// Squares Problems*, 2004; Marquardt 1963, doi:10.1137/0111030).
 ///
 /// Layers of yours need [`Layer::backward_per_example`](crate::Layer::backward_per_example), costs [`Cost::delta_tangent`](crate::Cost::delta_tangent).
 ///
 /// # Example
-/// The decay y = e^(−x) by two tanh units, to some 10⁻⁵ everywhere:
+/// The decay y = e^(−x) by two tanh units, to three digits everywhere:
 /// ```
 /// use backprop::activation::{Identity, Tanh};
 /// use backprop::nalgebra::DMatrix;
@@ -38,7 +38,8 @@ use nalgebra::{Cholesky, DMatrix, DVector};
 /// let x = DMatrix::from_fn(1, 21, |_, k| k as f64 / 10.0);
 /// let y = x.map(|x: f64| (-x).exp());
 /// let fit = LevenbergMarquardt::new().fit(&mut network, &Examples::new(&x, &y)?, &Objective::new(SquaredError))?;
-/// assert!(fit.cost < 1e-8 && fit.history.len() as u64 == fit.taken + 1);
+/// assert!((network.forward(&x)? - &y).amax() < 1e-3);
+/// assert_eq!(fit.history.len() as u64, fit.taken + 1);
 /// # Ok::<(), backprop::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,7 +58,7 @@ pub struct LevenbergMarquardt {
 pub struct Fit<T> {
     /// J at the end.
     pub cost: T,
-    /// Steps that were tried.
+    /// Steps that were computed; the last of them is not tried if it is smaller than asked for.
     pub iterations: u64,
     /// How many of them were taken: the others would have made J larger, and μ grew instead.
     pub taken: u64,
@@ -215,6 +216,8 @@ impl LevenbergMarquardt {
                 }
             }
         }
+        // The last step that was allowed may have been the one that gets there.
+        fit.converged |= to_f64(largest(gradient.as_slice())) <= self.gradient;
         Ok(fit)
     }
 }
