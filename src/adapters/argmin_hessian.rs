@@ -17,7 +17,8 @@ use std::sync::{Arc, Mutex};
 
 /// The Hessian of J at a point, or its Gauss–Newton part, as something that a vector can be multiplied by: what `argmin`'s truncated Newton methods want of a Hessian (feature `argmin`).
 ///
-/// No matrix is formed. A product that fails gives zeros, which ends the inner iterations, and its error is that of the next evaluation of the problem. The product with the vector of the
+/// No matrix is formed. A product that fails gives zeros, which ends the inner iterations (of `NewtonCG` with a curvature threshold of at least 0, the default), and its error is that of the next evaluation of the problem;
+/// if there is none, it is lost with the product. The product with the vector of the
 /// call before is answered from it: argmin's solvers ask twice.
 ///
 /// # Example

@@ -215,6 +215,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// ‖∇costₖ‖ of every example, without forming the gradients: ‖δ‖² (1 + ‖a‖²) for a dense layer, summed over the layers.
     ///
+    /// The squares are formed in T: a norm below 10⁻¹⁹ in `f32` (10⁻¹⁵⁴ in `f64`) loses its digits, down to 0, and one above 10¹⁹ (10¹⁵⁴) is an error.
+    ///
     /// Derivation: [(33)](crate::derivation#example-norms). (Goodfellow 2015, arXiv:1510.01799.)
     ///
     /// # Errors
@@ -254,7 +256,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// What robust and private training add up (Abadi and others 2016, arXiv:1607.00133). It takes a pass for the norms and one for the sum, and no memory for single gradients.
     ///
     /// # Errors
-    /// Those of [`example_gradient_norms`](Self::example_gradient_norms), [`Error::Hyperparameter`] if `most` is not finite and above 0, and [`Error::Length`] if `sum` has not P
+    /// Those of [`example_gradient_norms`](Self::example_gradient_norms), [`Error::Hyperparameter`] if `most` is not above 0 or its square is no normal number of T, and [`Error::Length`] if `sum` has not P
     /// entries.
     ///
     /// # Example
@@ -281,11 +283,13 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         sum: &mut [T],
     ) -> Result<usize, Error> {
         let in_t: T = real(most);
-        if !(in_t > T::zero() && in_t.is_finite()) {
+        // Its square has to be a normal number: of a smaller one the norms could not tell.
+        let least = T::max_value().map_or(T::zero(), |max| real::<T>(4.0) / max);
+        if !(in_t > T::zero() && in_t * in_t >= least && (in_t * in_t).is_finite()) {
             return Err(Error::Hyperparameter {
                 name: "the largest norm of an example's gradient",
                 value: most,
-                expected: "a finite number above 0",
+                expected: "above 0, with a square that the scalar type can hold",
             });
         }
         check_length("the sum", self.parameters(), sum.len())?;

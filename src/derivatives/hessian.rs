@@ -50,7 +50,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let half = real::<T>(0.5);
         for j in 0..p {
             for i in 0..j {
-                let mean = (hessian[(i, j)] + hessian[(j, i)]) * half;
+                // Halved first: the sum could overflow.
+                let mean = hessian[(i, j)] * half + hessian[(j, i)] * half;
                 (hessian[(i, j)], hessian[(j, i)]) = (mean, mean);
             }
         }

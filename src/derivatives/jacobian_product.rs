@@ -63,7 +63,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<(), Error> {
         let x = x.columns_view();
         self.check_inputs(x)?;
-        check_length("the tangent", self.outputs() * x.ncols(), tangent.len())?;
+        let expected = self.outputs().saturating_mul(x.ncols());
+        check_length("the tangent", expected, tangent.len())?;
         if let Some(theta) = direction.parameters {
             check_vector("θ̇", theta, self.parameters())?;
         }

@@ -62,7 +62,7 @@ pub struct Fit<T> {
     pub iterations: u64,
     /// How many of them were taken: the others would have made J larger, and μ grew instead.
     pub taken: u64,
-    /// Whether the gradient or the step became smaller than asked for.
+    /// Whether the gradient became smaller than asked for, or a step did that no refused one had shortened. At a kink (of ReLU, of an L1 penalty) a fit may end without.
     pub converged: bool,
     /// J at the beginning and after each step that was taken.
     pub history: Vec<T>,
@@ -154,7 +154,10 @@ impl LevenbergMarquardt {
         network.gauss_newton_matrix_into(examples, objective, at, &mut workspace, to)?;
         // Where no entry has a curvature, as for Huber's cost far away, any damping gives a step of gradient descent.
         let curvature = Some(largest(matrix.diagonal().as_slice())).filter(|&c| c > T::zero());
-        let mut mu = real::<T>(self.damping) * curvature.unwrap_or(T::one());
+        let curvature = curvature.unwrap_or(T::one());
+        // Below this the damping would be lost in rounding, or could become 0, from where it never grew.
+        let least = T::default_epsilon() * T::default_epsilon() * curvature;
+        let mut mu = (real::<T>(self.damping) * curvature).max(least);
         let mut factor = 2.0;
         let mut fit = Fit {
             cost,
@@ -170,12 +173,13 @@ impl LevenbergMarquardt {
             }
             fit.iterations += 1;
             let Some(step) = damped_step(&matrix, &gradient, mu) else {
-                (mu, factor) = (mu * real(factor), 2.0 * factor);
+                (mu, factor) = ((mu * real(factor)).max(least), 2.0 * factor);
                 continue;
             };
             let size = to_f64(norm(step.as_slice()));
             if size <= self.step * (to_f64(norm(network.theta().as_slice())) + self.step) {
-                fit.converged = true;
+                // A step that is small because larger ones were refused is none of convergence.
+                fit.converged = factor <= 2.0;
                 break;
             }
             let before = network.theta().clone();
@@ -212,7 +216,7 @@ impl LevenbergMarquardt {
                     if moved {
                         network.set_theta(before.as_slice())?;
                     }
-                    (mu, factor) = (mu * real(factor), 2.0 * factor);
+                    (mu, factor) = ((mu * real(factor)).max(least), 2.0 * factor);
                 }
             }
         }

@@ -143,3 +143,33 @@ fn a_shell_that_says_it_is_dense_is_refused() {
         assert!(matches!(sum, Err(Error::Unsupported { .. })));
     }
 }
+
+/// What has no room in the scalar's squares is refused, not passed by.
+#[test]
+fn ends_of_the_range() {
+    let network = Network::<f32>::builder(1)
+        .dense(1, Identity)
+        .zeros()
+        .unwrap();
+    let (x, y) = (
+        DMatrix::repeat(1, 1, 1.0_f32),
+        DMatrix::repeat(1, 1, 1e-25_f32),
+    );
+    let examples = Examples::new(&x, &y).unwrap();
+    let w = &mut Workspace::new();
+    for most in [1e-30, 1e25] {
+        let sum = network.clipped_sum(&examples, &SquaredError, most, w, &mut [0.0; 2]);
+        assert!(matches!(sum, Err(Error::Hyperparameter { .. })), "{sum:?}");
+    }
+    // 1.2e154² has a double that overflows, but is itself a number.
+    let network = Network::<f64>::builder(2)
+        .dense(1, Identity)
+        .zeros()
+        .unwrap();
+    let (x, y) = (DMatrix::repeat(2, 1, 1.2e154), DMatrix::zeros(1, 1));
+    let examples = Examples::new(&x, &y).unwrap();
+    let hessian = network
+        .hessian(&examples, &Objective::new(SquaredError))
+        .unwrap();
+    assert_eq!(hessian[(1, 2)], 1.2e154 * 1.2e154);
+}

@@ -158,3 +158,19 @@ fn a_start_without_curvature_is_left() {
     let fit = method.fit(&mut network, &examples, &objective).unwrap();
     assert!(fit.cost < 1e-12, "{fit:?}");
 }
+
+/// A damping that f32 cannot hold is raised to what it can.
+#[test]
+fn a_damping_below_the_scalar_still_damps() {
+    let mut network = Network::<f32>::builder(2)
+        .dense(1, Identity)
+        .zeros()
+        .unwrap();
+    // Two equal inputs: without damping the matrix is singular.
+    let x = DMatrix::from_fn(2, 4, |_, k| k as f32);
+    let y = DMatrix::from_fn(1, 4, |_, k| 1.0 + 2.0 * k as f32);
+    let examples = Examples::new(&x, &y).unwrap();
+    let method = LevenbergMarquardt::new().damping(1e-60);
+    let fit = method.fit(&mut network, &examples, &Objective::new(SquaredError));
+    assert!(fit.unwrap().cost < 1e-6);
+}
