@@ -256,7 +256,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// What robust and private training add up (Abadi and others 2016, arXiv:1607.00133). It takes a pass for the norms and one for the sum, and no memory for single gradients.
     ///
     /// # Errors
-    /// Those of [`example_gradient_norms`](Self::example_gradient_norms), [`Error::Hyperparameter`] if `most` is not above 0 or its square is no normal number of T, and [`Error::Length`] if `sum` has not P
+    /// Those of [`example_gradient_norms`](Self::example_gradient_norms), [`Error::Hyperparameter`] if `most` is not finite and above 0, or its square is below the normal numbers of T, and [`Error::Length`] if `sum` has not P
     /// entries.
     ///
     /// # Example
@@ -285,11 +285,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let in_t: T = real(most);
         // Its square has to be a normal number: of a smaller one the norms could not tell.
         let least = T::max_value().map_or(T::zero(), |max| real::<T>(4.0) / max);
-        if !(in_t > T::zero() && in_t * in_t >= least && (in_t * in_t).is_finite()) {
+        if !(in_t > T::zero() && in_t.is_finite() && in_t * in_t >= least) {
             return Err(Error::Hyperparameter {
                 name: "the largest norm of an example's gradient",
                 value: most,
-                expected: "above 0, with a square that the scalar type can hold",
+                expected: "finite, and above 0 with its square",
             });
         }
         check_length("the sum", self.parameters(), sum.len())?;

@@ -157,10 +157,8 @@ fn ends_of_the_range() {
     );
     let examples = Examples::new(&x, &y).unwrap();
     let w = &mut Workspace::new();
-    for most in [1e-30, 1e25] {
-        let sum = network.clipped_sum(&examples, &SquaredError, most, w, &mut [0.0; 2]);
-        assert!(matches!(sum, Err(Error::Hyperparameter { .. })), "{sum:?}");
-    }
+    let sum = network.clipped_sum(&examples, &SquaredError, 1e-30, w, &mut [0.0; 2]);
+    assert!(matches!(sum, Err(Error::Hyperparameter { .. })), "{sum:?}");
     // 1.2e154² has a double that overflows, but is itself a number.
     let network = Network::<f64>::builder(2)
         .dense(1, Identity)
