@@ -1,17 +1,16 @@
 //! Products with the Hessian of J, and with its Gauss–Newton part.
 
 use super::product::{Of, Product};
-use super::{Curvature, GaussNewton, check_finite_result};
+use super::{Curvature, GaussNewton, finish};
 use crate::cost::Cost;
 use crate::error::{Error, unsupported};
-use crate::examples::{Examples, scalar_weight};
+use crate::examples::Examples;
 use crate::gradient::zeros;
-use crate::kernels;
 use crate::layer::Layer;
 use crate::network::Network;
 use crate::network::parts::Targets;
 use crate::objective::Objective;
-use crate::scalar::{Scalar, real};
+use crate::scalar::Scalar;
 use crate::workspace::Workspace;
 use nalgebra::DVector;
 
@@ -129,19 +128,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         product: &mut [T],
     ) -> Result<(), Error> {
         objective.validate(self.layout())?;
-        let (p, given) = (self.parameters(), (examples, &objective.cost));
-        let m: T = real(scalar_weight::<T>(examples.weight)?);
+        let (p, given) = (self.parameters().max(1), (examples, &objective.cost));
         self.curvature_sums_at((theta, curvature), given, v, workspace, product)?;
-        for (v, product) in v
-            .chunks_exact(p.max(1))
-            .zip(product.chunks_exact_mut(p.max(1)))
-        {
-            objective.penalty.add_curvature(self.layout(), v, product);
-        }
-        match kernels::divide(product, m) {
-            true => Ok(()),
-            false => check_finite_result("the product with the curvature", product),
-        }
+        let what = "the product with the curvature";
+        finish(what, examples.weight, product, |product| {
+            for (v, product) in v.chunks_exact(p).zip(product.chunks_exact_mut(p)) {
+                objective.penalty.add_curvature(self.layout(), v, product);
+            }
+        })
     }
 
     /// The product with that of Σ w cost: without the penalty, and not divided by m.

@@ -1,6 +1,6 @@
 //! ∂a⁽ᴸ⁾/∂x of every example.
 
-use super::check_finite_result;
+use super::{check_finite_result, fill_with_unit};
 use crate::error::Error;
 use crate::examples::{Columns, check_length};
 use crate::kernels::columns;
@@ -49,12 +49,7 @@ impl<T: Scalar, L: Layer<T>> Job<T> for Jacobian<'_, T, L> {
         if self.by_rows() {
             for i in 0..k {
                 let delta = &mut part.deltas[0][..k * m];
-                delta.fill(T::zero());
-                delta
-                    .iter_mut()
-                    .skip(i)
-                    .step_by(k)
-                    .for_each(|d| *d = T::one());
+                fill_with_unit(delta, k, i);
                 let wanted = (Wanted::Errors, Some(&mut *unit));
                 chain.backward(first, x, part, false, wanted)?;
                 for (to, &from) in jacobians.iter_mut().skip(i).step_by(k).zip(&*unit) {
@@ -63,11 +58,7 @@ impl<T: Scalar, L: Layer<T>> Job<T> for Jacobian<'_, T, L> {
             }
         } else {
             for j in 0..n {
-                unit.fill(T::zero());
-                unit.iter_mut()
-                    .skip(j)
-                    .step_by(n)
-                    .for_each(|x| *x = T::one());
+                fill_with_unit(unit, n, j);
                 let along = (None, Some(DMatrixView::from_slice(unit, n, m)));
                 chain.forward_tangent(first, x, part, along)?;
                 let tangent = part.tangents.last().ok_or(Error::NoLayers)?;

@@ -48,8 +48,9 @@ pub use direction::{Curvature, GaussNewton, Tangent};
 pub use trace::Trace;
 
 use crate::error::Error;
+use crate::examples::scalar_weight;
 use crate::kernels::{self, first_non_finite};
-use crate::scalar::{Scalar, to_f64};
+use crate::scalar::{Scalar, real, to_f64};
 
 /// Whether all entries of a result are finite.
 pub(crate) fn check_finite_result<T: Scalar>(
@@ -78,4 +79,26 @@ fn check_vector<T: Scalar>(what: &'static str, v: &[T], expected: usize) -> Resu
             value: to_f64(v[row]),
         }),
     }
+}
+
+/// The one place where sums of second derivatives become those of J, as `gradient::finish` is for ∇J: λ by `add_penalty`, and the division by m = Σw.
+fn finish<T: Scalar>(
+    what: &'static str,
+    weight: f64,
+    result: &mut [T],
+    add_penalty: impl FnOnce(&mut [T]),
+) -> Result<(), Error> {
+    let m: T = real(scalar_weight::<T>(weight)?);
+    add_penalty(result);
+    match kernels::divide(result, m) {
+        true => Ok(()),
+        false => check_finite_result(what, result),
+    }
+}
+
+/// The unit vector e of index i in every column of so many rows.
+fn fill_with_unit<T: Scalar>(columns: &mut [T], rows: usize, i: usize) {
+    columns.fill(T::zero());
+    let entries = columns.iter_mut().skip(i).step_by(rows);
+    entries.for_each(|entry| *entry = T::one());
 }

@@ -2,18 +2,18 @@
 
 use super::curvature_product::check_curvature;
 use super::product::curvature_place;
-use super::{GaussNewton, check_finite_result};
+use super::{GaussNewton, fill_with_unit, finish};
 use crate::cost::Cost;
 use crate::error::{Error, unsupported};
-use crate::examples::{Examples, check_length, scalar_weight};
-use crate::kernels::{self, add_product_transposed};
+use crate::examples::{Examples, check_length};
+use crate::kernels::add_product_transposed;
 use crate::layer::{Keep, Layer};
 use crate::layout::{allocate, resize};
 use crate::network::Network;
 use crate::network::chain::{Chain, Wanted, weigh};
 use crate::network::parts::{Job, Results, Targets};
 use crate::objective::Objective;
-use crate::scalar::{Scalar, real};
+use crate::scalar::Scalar;
 use crate::workspace::{Part, Wants, Workspace};
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 use std::ops::Range;
@@ -60,11 +60,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Jacobians<'_, T, L,
         let (jacobians, curvatures) = columns.split_at_mut(p * k * m);
         for i in 0..k {
             let unit = &mut part.deltas[0][..k * m];
-            unit.fill(T::zero());
-            unit.iter_mut()
-                .skip(i)
-                .step_by(k)
-                .for_each(|u| *u = T::one());
+            fill_with_unit(unit, k, i);
             let (unit, column) = (&*unit, &mut curvatures[i * k * m..][..k * m]);
             let tangent = DMatrixView::from_slice(unit, k, m);
             let to = DMatrixViewMut::from_slice(column, k, m);
@@ -73,11 +69,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Jacobians<'_, T, L,
         }
         for (i, gradients) in jacobians.chunks_exact_mut(p * m).enumerate() {
             let unit = &mut part.deltas[0][..k * m];
-            unit.fill(T::zero());
-            unit.iter_mut()
-                .skip(i)
-                .step_by(k)
-                .for_each(|u| *u = T::one());
+            fill_with_unit(unit, k, i);
             let wanted = (Wanted::Gradients(gradients), None);
             chain.backward(first, examples.x, part, linked, wanted)?;
         }
@@ -144,7 +136,6 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             self.outputs(),
             objective.cost.target_domain(),
         )?;
-        let weight: T = real(scalar_weight::<T>(examples.weight)?);
         if p == 0 {
             return Ok(());
         }
@@ -191,13 +182,15 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         }
         workspace.gradient = room;
         done?;
-        objective
-            .penalty
-            .add_curvature_matrix(self.layout(), matrix);
-        if !kernels::divide(matrix, weight) {
-            check_finite_result("the Gauss–Newton matrix", matrix)?;
-        }
-        Ok(())
+        finish(
+            "the Gauss–Newton matrix",
+            examples.weight,
+            matrix,
+            |matrix| {
+                let penalty = &objective.penalty;
+                penalty.add_curvature_matrix(self.layout(), matrix);
+            },
+        )
     }
 }
 
