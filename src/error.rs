@@ -403,6 +403,21 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether something was not finite in a pass or a step, though data and parameters were.
+    pub(crate) fn is_divergence(&self) -> bool {
+        matches!(
+            self,
+            Self::NonFinite { .. }
+                | Self::NonFiniteCost { .. }
+                | Self::NonFiniteObjective { .. }
+                | Self::NonFiniteGradient { .. }
+                | Self::NonFiniteParameter { .. }
+                | Self::NonFiniteState { .. }
+        )
+    }
+}
+
 /// Which examples are meant: those of a class, or all.
 fn of_class(class: Option<usize>) -> String {
     class.map_or_else(|| "the data".to_owned(), |class| format!("class {class}"))

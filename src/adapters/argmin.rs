@@ -22,6 +22,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// stays as it is: set the parameters that argmin found with [`Network::set_theta`]. T is `f32` or `f64`: of a dual
 /// number only the real part tells one point from another.
 ///
+/// argmin's own line searches end a run where J overflows, and its Moré–Thuente search may return a
+/// point with a larger J. [`training::Lbfgs`](crate::training::Lbfgs) and
+/// [`ConjugateGradient`](crate::training::ConjugateGradient) are argmin's solvers with a search that does
+/// neither.
+///
 /// # Example
 /// The least-squares line through (0, 1), (1, 3), (2, 5) is 1 + 2x:
 /// ```

@@ -1,93 +1,37 @@
 //! argmin's solvers, iteration by iteration.
 
 use super::full_batch::{Evaluate, FullBatch, Iteration};
+use super::history::Stop;
+use super::wolfe_search::Point;
 use crate::error::Error;
-use crate::kernels::{all_finite, sum_of_squares};
-use crate::scalar::{Scalar, to_f64};
+use crate::kernels::{all_finite, norm};
+use crate::scalar::{Scalar, real, to_f64};
 use argmin::core::{
-    ArgminFloat, CostFunction, Error as ArgminError, Gradient, IterState, KV, LineSearch, Problem,
-    Solver, State, TerminationStatus,
+    ArgminFloat, CostFunction, Error as ArgminError, Gradient, Problem, Solver, State,
 };
-use argmin::solver::linesearch::MoreThuenteLineSearch;
+#[cfg(feature = "serde")]
+use serde::Deserialize;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cell::RefCell;
 use std::fmt::{self, Debug, Formatter};
-
-pub(super) type Point<T> = IterState<Vec<T>, Vec<T>, (), (), (), T>;
-
-/// Moré and Thuente's line search, which remembers nothing from one search to the next: so it is saved as nothing, and loaded as new. (Unset fields
-/// of argmin's own are NaN, which JSON cannot hold.)
-#[derive(Clone)]
-pub(super) struct Search<T>(MoreThuenteLineSearch<Vec<T>, Vec<T>, T>);
-
-impl<T: ArgminFloat> Search<T> {
-    pub(super) fn new() -> Self {
-        Self(MoreThuenteLineSearch::new())
-    }
-}
-
-impl<T> Serialize for Search<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_unit()
-    }
-}
-
-impl<'de, T: ArgminFloat> Deserialize<'de> for Search<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <()>::deserialize(deserializer).map(|()| Self::new())
-    }
-}
-
-impl<T: Scalar + ArgminFloat> LineSearch<Vec<T>, T> for Search<T> {
-    fn search_direction(&mut self, direction: Vec<T>) {
-        self.0.search_direction(direction);
-    }
-
-    fn initial_step_length(&mut self, step: T) -> Result<(), ArgminError> {
-        LineSearch::<Vec<T>, T>::initial_step_length(&mut self.0, step)
-    }
-}
-
-impl<O, T: Scalar + ArgminFloat> Solver<O, Point<T>> for Search<T>
-where
-    MoreThuenteLineSearch<Vec<T>, Vec<T>, T>: Solver<O, Point<T>>,
-{
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn init(
-        &mut self,
-        problem: &mut Problem<O>,
-        point: Point<T>,
-    ) -> Result<(Point<T>, Option<KV>), ArgminError> {
-        self.0.init(problem, point)
-    }
-
-    fn next_iter(
-        &mut self,
-        problem: &mut Problem<O>,
-        point: Point<T>,
-    ) -> Result<(Point<T>, Option<KV>), ArgminError> {
-        self.0.next_iter(problem, point)
-    }
-
-    fn terminate(&mut self, point: &Point<T>) -> TerminationStatus {
-        self.0.terminate(point)
-    }
-}
 
 /// One of argmin's solvers with its settings, from iteration to iteration.
 pub(super) struct Driver<T, K, S> {
     pub(super) name: &'static str,
     pub(super) settings: K,
     pub(super) validate: fn(&K) -> Result<(), Error>,
-    pub(super) make: fn(&K) -> Result<S, ArgminError>,
-    /// The tolerance of ‖∇J‖.
-    pub(super) gradient: f64,
+    pub(super) make: fn(&K) -> S,
+    pub(super) tolerance: Tolerance,
     /// The solver and where it is, once it has begun.
     pub(super) current: Option<(S, Point<T>)>,
+}
+
+/// When a solver has converged: ‖∇J‖ ≤ `gradient`, or J fell by less than `cost`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tolerance {
+    pub(super) gradient: f64,
+    pub(super) cost: f64,
 }
 
 impl<T, K: Debug, S> Debug for Driver<T, K, S> {
@@ -162,46 +106,93 @@ where
         evaluate: &mut Evaluate<'_, T>,
     ) -> Result<Iteration<T>, Error> {
         let evaluated = Evaluated::new(evaluate);
-        let mut problem = Problem::new(&evaluated);
-        let begun = match self.current.take() {
-            Some(current) => Ok(current),
-            None => (self.make)(&self.settings).and_then(|mut solver| {
-                let start = Point::new().param(theta.to_vec());
-                let (start, _) = solver.init(&mut problem, start)?;
-                Ok((solver, start))
-            }),
+        let (solver, point) = match self.current.take() {
+            Some(current) => current,
+            None => self.begin(Point::new().param(theta.to_vec()), &evaluated)?,
         };
-        // J at θ, where it stays if the line search finds nothing.
-        let mut cost = T::zero();
-        let moved = begun.and_then(|(mut solver, point)| {
-            cost = point.get_cost();
-            let (point, _) = solver.next_iter(&mut problem, point)?;
-            Ok((solver, point))
-        });
-        let last = evaluated.last.borrow();
-        if let Some(error) = &last.failed {
-            return Err(error.clone());
-        }
-        let mut iteration = Iteration {
-            cost,
-            evaluations: last.evaluations,
-            converged: true,
-        };
-        if let Ok((mut solver, mut point)) = moved
-            && let (Some(to), Some(slope)) = (point.get_param(), point.get_gradient())
-        {
-            let stays = *theta == **to || point.get_cost() == cost;
-            theta.copy_from_slice(to);
-            gradient.copy_from_slice(slope);
-            iteration.cost = point.get_cost();
-            let norm = to_f64(sum_of_squares(slope)).sqrt();
-            iteration.converged =
-                stays || norm < self.gradient || solver.terminate(&point).terminated();
-            point.increment_iter();
+        let cost = point.get_cost();
+        gradient.copy_from_slice(point.get_gradient().map_or(&[], |slope| slope));
+        if self.is_small(gradient) {
             self.current = Some((solver, point));
+            return Ok(evaluated.iteration(cost, Some(Stop::Converged)));
         }
-        Ok(iteration)
+        let remembers = point.get_iter() > 0;
+        let mut moved = advance(solver, point, &evaluated)?;
+        if moved.is_none() && remembers {
+            // What the solver remembers misleads it: once more along −∇J.
+            let start = Point::new().param(theta.to_vec()).cost(cost);
+            let (solver, point) = self.begin(start.gradient(gradient.to_vec()), &evaluated)?;
+            moved = advance(solver, point, &evaluated)?;
+        }
+        let Some((solver, mut point)) = moved else {
+            return Ok(evaluated.iteration(cost, Some(Stop::LineSearchFailed)));
+        };
+        theta.copy_from_slice(point.get_param().map_or(&[], |theta| theta));
+        gradient.copy_from_slice(point.get_gradient().map_or(&[], |slope| slope));
+        let fell = to_f64(cost) - to_f64(point.get_cost());
+        let converged = self.is_small(gradient) || fell < self.tolerance.cost;
+        let cost = point.get_cost();
+        point.increment_iter();
+        self.current = Some((solver, point));
+        Ok(evaluated.iteration(cost, converged.then_some(Stop::Converged)))
     }
+}
+
+impl<T: Scalar + ArgminFloat, K, S> Driver<T, K, S> {
+    fn is_small(&self, gradient: &[T]) -> bool {
+        to_f64(norm(gradient)) <= self.tolerance.gradient
+    }
+
+    /// A solver without memory at a point, where J and ∇J are evaluated unless the point has them.
+    fn begin<'e>(
+        &self,
+        point: Point<T>,
+        evaluated: &'e Evaluated<'e, T>,
+    ) -> Result<(S, Point<T>), Error>
+    where
+        S: Solver<&'e Evaluated<'e, T>, Point<T>>,
+    {
+        let mut solver = (self.make)(&self.settings);
+        let begun = solver.init(&mut Problem::new(evaluated), point);
+        match (evaluated.last.borrow().failed.clone(), begun) {
+            (None, Ok((point, _))) => Ok((solver, point)),
+            (Some(error), _) => Err(error),
+            // argmin refuses a start without θ alone.
+            (None, Err(_)) => Err(Error::NonFiniteObjective { value: f64::NAN }),
+        }
+    }
+}
+
+/// The solver at its next point; `None` if its line search found none with a smaller J.
+fn advance<'e, T, S>(
+    mut solver: S,
+    point: Point<T>,
+    evaluated: &'e Evaluated<'e, T>,
+) -> Result<Option<(S, Point<T>)>, Error>
+where
+    T: Scalar + ArgminFloat,
+    S: Solver<&'e Evaluated<'e, T>, Point<T>>,
+{
+    let cost = point.get_cost();
+    let before = point.get_gradient().map(|gradient| norm(gradient));
+    let next = solver.next_iter(&mut Problem::new(evaluated), point);
+    let last = evaluated.last.borrow();
+    if let Some(error) = last.failed.as_ref().filter(|error| !is_overflow(error)) {
+        return Err(error.clone());
+    }
+    // At the resolution of J a smaller gradient is progress too.
+    let moved = next.ok().map(|(point, _)| point).filter(|point| {
+        let slope = point.get_gradient().map(|gradient| norm(gradient));
+        point.get_param().is_some()
+            && slope.is_some()
+            && (point.get_cost() < cost || point.get_cost() == cost && slope < before)
+    });
+    Ok(moved.map(|point| (solver, point)))
+}
+
+/// Whether an error is about the point alone, so that a shorter step may avoid it.
+fn is_overflow(error: &Error) -> bool {
+    error.is_divergence() || matches!(error, Error::Output { .. })
 }
 
 /// Whether all lists of numbers in a solver's state have so many entries: argmin's loops take that for granted.
@@ -227,8 +218,9 @@ pub(super) struct Evaluated<'e, T: Scalar> {
 struct Last<T> {
     theta: Vec<T>,
     gradient: Vec<T>,
-    /// J there; `None` before the first evaluation and after one that failed.
+    /// J there, ∞ if the evaluation overflowed; `None` before the first.
     cost: Option<T>,
+    /// Why the last evaluation failed.
     failed: Option<Error>,
     evaluations: u64,
 }
@@ -247,7 +239,16 @@ impl<'e, T: Scalar> Evaluated<'e, T> {
         }
     }
 
-    /// J at θ, after which `last` holds ∇J there.
+    fn iteration(&self, cost: T, stop: Option<Stop>) -> Iteration<T> {
+        let evaluations = self.last.borrow().evaluations;
+        Iteration {
+            cost,
+            evaluations,
+            stop,
+        }
+    }
+
+    /// J at θ, after which `last` holds ∇J there; ∞ where J or ∇J overflows, or the cost is not defined.
     fn at(&self, theta: &[T]) -> Result<T, ArgminError> {
         let last = &mut *self.last.borrow_mut();
         if let Some(cost) = last.cost
@@ -256,26 +257,23 @@ impl<'e, T: Scalar> Evaluated<'e, T> {
             return Ok(cost);
         }
         if !all_finite(theta) {
-            // Of a line search that found no direction: there is nothing to evaluate, and nothing more to gain.
-            return Err(ArgminError::msg("the point is not finite"));
+            return Ok(real(f64::INFINITY));
         }
-        last.cost = None;
         last.theta.clear();
         last.theta.extend_from_slice(theta);
         last.gradient.resize(theta.len(), T::zero());
         last.evaluations += 1;
-        let cost = (self.evaluate.borrow_mut())(theta, &mut last.gradient);
-        match cost {
-            Ok(cost) => {
-                last.cost = Some(cost);
-                Ok(cost)
+        let found = (self.evaluate.borrow_mut())(theta, &mut last.gradient);
+        last.failed = found.as_ref().err().cloned();
+        let cost = match found {
+            Err(error) if !is_overflow(&error) => {
+                last.cost = None;
+                return Err(error.into());
             }
-            Err(error) => {
-                // The solvers take an error for the end of a line search: it is asked for afterwards.
-                last.failed = Some(error.clone());
-                Err(error.into())
-            }
-        }
+            found => found.unwrap_or(real(f64::INFINITY)),
+        };
+        last.cost = Some(cost);
+        Ok(cost)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Solvers that take all examples at once.
 
+use super::history::Stop;
 use crate::error::Error;
 #[cfg(feature = "serde")]
 use crate::error::unsupported;
@@ -63,6 +64,7 @@ pub struct Iteration<T> {
     pub cost: T,
     /// How often J and ∇J were evaluated.
     pub evaluations: u64,
-    /// Whether there is nothing more to gain: the gradient is small, J no longer changes, or the line search finds no smaller J.
-    pub converged: bool,
+    /// Why the solver ends here: it has [converged](Stop::Converged), or its
+    /// [line search failed](Stop::LineSearchFailed). `None` if it goes on.
+    pub stop: Option<Stop>,
 }

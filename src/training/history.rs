@@ -41,8 +41,13 @@ pub enum Stop {
     Patience,
     /// A callback broke off.
     Callback,
-    /// The solver found nothing better: it converged, or its line search failed.
+    /// The solver converged: ‖∇J‖ is below its tolerance, or J fell by less than its tolerance.
     Converged,
+    /// The solver's line search found no smaller J, not even along −∇J.
+    ///
+    /// Near a minimum this is the limit of rounding, which in `f32` usually comes before ‖∇J‖ is
+    /// below the tolerance. Elsewhere J has a kink there, or ∇J is not its gradient.
+    LineSearchFailed,
 }
 
 /// The course of a training: a [`Record`] an epoch, and why it ended.

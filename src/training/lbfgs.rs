@@ -1,21 +1,31 @@
-//! L-BFGS and nonlinear conjugate gradients.
+//! L-BFGS and nonlinear conjugate gradients: argmin's solvers with this crate's line search.
 
-use super::argmin_driver::{Driver, Search};
+use super::argmin_driver::{Driver, Tolerance};
 use super::method::Method;
+use super::wolfe_search::{For, Search};
 use crate::error::Error;
-use crate::scalar::{Scalar, real};
-use argmin::core::{ArgminFloat, Error as ArgminError};
+use crate::scalar::Scalar;
+use argmin::core::ArgminFloat;
 use argmin::solver::conjugategradient::NonlinearConjugateGradient;
-use argmin::solver::conjugategradient::beta::PolakRibiere;
+use argmin::solver::conjugategradient::beta::PolakRibierePlus;
 use argmin::solver::quasinewton::LBFGS;
 
-type LbfgsOf<T> = LBFGS<Search<T>, Vec<T>, Vec<T>, T>;
-type ConjugateGradientOf<T> = NonlinearConjugateGradient<Vec<T>, Search<T>, PolakRibiere, T>;
+/// argmin reserves room for all differences at once, and aborts the process where there is none.
+const MOST_MEMORY: usize = 10_000;
 
-/// Limited-memory BFGS with Moré and Thuente's line search, by `argmin` (feature `argmin`).
+type LbfgsOf<T> = LBFGS<Search<T>, Vec<T>, Vec<T>, T>;
+type ConjugateGradientOf<T> = NonlinearConjugateGradient<Vec<T>, Search<T>, PolakRibierePlus, T>;
+
+/// Limited-memory BFGS on all examples at once, by `argmin` (feature `argmin`).
 ///
-/// An iteration moves θ along −H ∇J, where H stands for the inverse Hessian as the last few differences of θ and of ∇J make it out (Liu and Nocedal
-/// 1989, doi:10.1007/BF01589116), by a length that the line search finds (Moré and Thuente 1994, doi:10.1145/192115.192132).
+/// An iteration moves θ by α p with p = −H ∇J. H approximates the inverse Hessian from the last
+/// differences of θ and ∇J (Liu and Nocedal 1989, doi:10.1007/BF01589116). α meets the strong Wolfe
+/// conditions with c₁ = 10⁻³ and c₂ = 0.9 (Moré and Thuente 1994, doi:10.1145/192115.192132; the
+/// search is this crate's). The first α tried is 1, and min(1, 1/‖∇J‖) while nothing is remembered.
+///
+/// J never grows. A step to where J or ∇J is not finite is shortened. If the search finds no smaller
+/// J, the solver forgets its differences and tries once more along −∇J; if that fails too, the run ends
+/// with [`Stop::LineSearchFailed`](super::Stop::LineSearchFailed).
 ///
 /// # Example
 /// The least-squares line through (0, 1), (1, 3), (2, 5) is 1 + 2x:
@@ -48,7 +58,7 @@ impl Default for Lbfgs {
 }
 
 impl Lbfgs {
-    /// With a memory of 10 iterations, until ‖∇J‖ < 10⁻⁹ or J no longer changes.
+    /// Remembers 10 differences, and converges at ‖∇J‖ ≤ 10⁻⁹.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -58,14 +68,14 @@ impl Lbfgs {
         }
     }
 
-    /// How many differences are remembered, at least 1.
+    /// Sets how many differences are remembered, from 1 to 10,000.
     #[must_use]
     pub fn memory(mut self, iterations: usize) -> Self {
         self.memory = iterations;
         self
     }
 
-    /// Converged when ‖∇J‖ is below `gradient`, or J changes by less than `cost`; both at least 0.
+    /// Converges when ‖∇J‖ ≤ `gradient`, or when J falls by less than `cost`; both at least 0.
     #[must_use]
     pub fn tolerance(mut self, gradient: f64, cost: f64) -> Self {
         (self.gradient, self.cost) = (gradient, cost);
@@ -73,10 +83,13 @@ impl Lbfgs {
     }
 }
 
-/// Nonlinear conjugate gradients with Polak and Ribière's β, by `argmin` (feature `argmin`).
+/// Nonlinear conjugate gradients on all examples at once, by `argmin` (feature `argmin`).
 ///
-/// An iteration moves θ along p = −∇J + β p, with β = ∇Jᵀ(∇J − ∇J′)/‖∇J′‖² from the gradient ∇J′ before (Polak and Ribière 1969), and by a length that
-/// the line search of [`Lbfgs`] finds. It begins anew with −∇J every so many iterations.
+/// An iteration moves θ by α p with p = −∇J + β p′, where p′ is the direction before and
+/// β = max(0, ∇Jᵀ(∇J − ∇J′)/‖∇J′‖²) with the gradient ∇J′ before (Polak and Ribière 1969; Nocedal and
+/// Wright, *Numerical Optimization*, 5.45). The search for α is that of [`Lbfgs`] with c₁ = 10⁻⁴ and
+/// c₂ = 0.1, and so are the guarantees. The first α tried would gain 1.01 times what the last step
+/// gained if J were a parabola, and is at most 1.
 ///
 /// # Example
 /// ```
@@ -107,7 +120,7 @@ impl Default for ConjugateGradient {
 }
 
 impl ConjugateGradient {
-    /// Anew every 100 iterations, until ‖∇J‖ < 10⁻⁹.
+    /// Restarts every 100 iterations, and converges at ‖∇J‖ ≤ 10⁻⁹.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -116,14 +129,14 @@ impl ConjugateGradient {
         }
     }
 
-    /// Begins anew every so many iterations, at least 1.
+    /// Restarts along −∇J every so many iterations, at least 1.
     #[must_use]
     pub fn restart(mut self, iterations: u64) -> Self {
         self.restart = iterations;
         self
     }
 
-    /// Converged when ‖∇J‖ is below `gradient` ≥ 0.
+    /// Converges when ‖∇J‖ ≤ `gradient`, at least 0.
     #[must_use]
     pub fn tolerance(mut self, gradient: f64) -> Self {
         self.gradient = gradient;
@@ -133,17 +146,16 @@ impl ConjugateGradient {
 
 impl Lbfgs {
     fn validate(&self) -> Result<(), Error> {
-        if self.memory == 0 {
-            return Err(refused("the memory of L-BFGS", 0.0, "at least 1"));
+        if !(1..=MOST_MEMORY).contains(&self.memory) {
+            let memory = self.memory as f64;
+            return Err(refused("the memory of L-BFGS", memory, "from 1 to 10,000"));
         }
         check_tolerance(self.gradient)?;
         check_tolerance(self.cost)
     }
 
-    fn make<T: Scalar + ArgminFloat>(&self) -> Result<LbfgsOf<T>, ArgminError> {
-        LBFGS::new(Search::new(), self.memory)
-            .with_tolerance_grad(real(self.gradient))?
-            .with_tolerance_cost(real(self.cost))
+    fn make<T: Scalar + ArgminFloat>(&self) -> LbfgsOf<T> {
+        LBFGS::new(Search::new(For::Lbfgs), self.memory)
     }
 
     fn driver<T: Scalar + ArgminFloat>(self) -> Driver<T, Self, LbfgsOf<T>> {
@@ -152,7 +164,10 @@ impl Lbfgs {
             settings: self,
             validate: Self::validate,
             make: Self::make,
-            gradient: self.gradient,
+            tolerance: Tolerance {
+                gradient: self.gradient,
+                cost: self.cost,
+            },
             current: None,
         }
     }
@@ -166,9 +181,9 @@ impl ConjugateGradient {
         check_tolerance(self.gradient)
     }
 
-    fn make<T: Scalar + ArgminFloat>(&self) -> Result<ConjugateGradientOf<T>, ArgminError> {
-        let solver = NonlinearConjugateGradient::new(Search::new(), PolakRibiere::new());
-        Ok(solver.restart_iters(self.restart))
+    fn make<T: Scalar + ArgminFloat>(&self) -> ConjugateGradientOf<T> {
+        let search = Search::new(For::ConjugateGradient);
+        NonlinearConjugateGradient::new(search, PolakRibierePlus::new()).restart_iters(self.restart)
     }
 
     fn driver<T: Scalar + ArgminFloat>(self) -> Driver<T, Self, ConjugateGradientOf<T>> {
@@ -177,7 +192,10 @@ impl ConjugateGradient {
             settings: self,
             validate: Self::validate,
             make: Self::make,
-            gradient: self.gradient,
+            tolerance: Tolerance {
+                gradient: self.gradient,
+                cost: 0.0,
+            },
             current: None,
         }
     }

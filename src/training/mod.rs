@@ -64,12 +64,16 @@ mod history;
 #[cfg(feature = "argmin")]
 mod lbfgs;
 mod levenberg_marquardt;
+#[cfg(feature = "argmin")]
+mod line_search;
 mod method;
 mod optimizer;
 mod progress;
 mod run;
 mod schedule;
 mod trainer;
+#[cfg(feature = "argmin")]
+mod wolfe_search;
 
 pub use callback::Epoch;
 #[cfg(feature = "serde")]

@@ -86,7 +86,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         progress.history.records.reserve(expected as usize);
         while progress.history.stop.is_none() {
             let number = progress.epoch + 1;
-            let (record, converged) = self.epoch(number, progress)?;
+            let (record, ended) = self.epoch(number, progress)?;
             let monitored = self.trainer.monitored(&record);
             if let Some(plateau) = &mut progress.plateau {
                 plateau.observe(monitored);
@@ -99,7 +99,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             progress.note((record, monitored), &self.theta, (least, keep));
             #[cfg(feature = "tracing")]
             trace(progress.history.records.last());
-            progress.history.stop = self.stop(progress, converged);
+            progress.history.stop = self.stop(progress, ended);
             #[cfg(feature = "serde")]
             self.trainer.save(progress, settings)?;
         }
@@ -107,7 +107,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
     }
 
     /// Whether the training ends here, and why: the first reason counts, but every callback is called.
-    fn stop(&mut self, progress: &Progress<T>, converged: bool) -> Option<Stop> {
+    fn stop(&mut self, progress: &Progress<T>, solver: Option<Stop>) -> Option<Stop> {
         let trainer = &mut *self.trainer;
         let epoch = Epoch {
             record: progress.history.records.last()?,
@@ -124,15 +124,20 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             broken |= callback(&epoch).is_break();
         }
         let late = trainer.time.is_some_and(|most| epoch.elapsed >= most);
-        match (broken, converged) {
-            (true, _) => Some(Stop::Callback),
-            (_, true) => Some(Stop::Converged),
-            _ => trainer.ended(progress).or(late.then_some(Stop::Time)),
+        match broken {
+            true => Some(Stop::Callback),
+            false => solver
+                .or_else(|| trainer.ended(progress))
+                .or(late.then_some(Stop::Time)),
         }
     }
 
-    /// One step for each batch or one iteration on all, then J; and whether a solver says that it is done.
-    fn epoch(&mut self, epoch: u64, progress: &Progress<T>) -> Result<(Record, bool), Error> {
+    /// One step for each batch or one iteration on all, then J; and why a solver ends, if it does.
+    fn epoch(
+        &mut self,
+        epoch: u64,
+        progress: &Progress<T>,
+    ) -> Result<(Record, Option<Stop>), Error> {
         let (network, examples) = (self.network, self.examples);
         let Trainer {
             method,
@@ -155,7 +160,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             metrics: Vec::new(),
             validation_metrics: Vec::new(),
         };
-        let (last, cost, converged) = match method {
+        let (last, cost, stop) = match method {
             Method::Steps(optimizer) => {
                 let count = self.batches.count(examples);
                 let (mut sum, mut weight) = (0.0, 0.0);
@@ -191,7 +196,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                 (record.batch_cost, record.rate) = (Some(sum / weight), Some(optimizer.rate()));
                 let parts = network.cost_at(theta, examples, objective, whole);
                 let cost = parts.map_err(|cause| diverged(count, cause))?.total();
-                (count, cost, false)
+                (count, cost, None)
             }
             Method::FullBatch(solver) => {
                 let mut evaluate = |theta: &[T], gradient: &mut [T]| {
@@ -201,7 +206,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                 let done = solver.iterate(theta, gradient, &mut evaluate);
                 let done = done.map_err(|cause| diverged(1, cause))?;
                 record.steps += done.evaluations;
-                (1, done.cost, done.converged)
+                (1, done.cost, done.stop)
             }
         };
         record.cost = to_f64(cost);
@@ -221,7 +226,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             record.validation = Some(to_f64(value.map_err(|cause| diverged(last, cause))?));
             record.validation_metrics = evaluate_all(metrics, whole, validation)?;
         }
-        Ok((record, converged))
+        Ok((record, stop))
     }
 }
 
@@ -263,20 +268,15 @@ fn trace(record: Option<&Record>) {
     }
 }
 
-/// Of what is not finite, where it happened; other errors as they are.
+/// Adds the epoch and batch to non-finite errors; returns others unchanged.
 fn diverged((epoch, batch): (u64, usize), cause: Error) -> Error {
-    match cause {
-        Error::NonFinite { .. }
-        | Error::NonFiniteCost { .. }
-        | Error::NonFiniteObjective { .. }
-        | Error::NonFiniteGradient { .. }
-        | Error::NonFiniteParameter { .. }
-        | Error::NonFiniteState { .. } => Error::Diverged {
+    match cause.is_divergence() {
+        true => Error::Diverged {
             epoch,
             batch,
             cause: Box::new(cause),
         },
-        other => other,
+        false => cause,
     }
 }
 

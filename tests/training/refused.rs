@@ -47,7 +47,10 @@ fn settings_out_of_range() {
     let objective = || Objective::new(AnyCost::CategoricalCrossEntropy);
     let lbfgs = |solver: Lbfgs| Trainer::new(objective(), solver);
     check(lbfgs(Lbfgs::new()).batch_size(5), ("the batch size", 5.0));
-    check(lbfgs(Lbfgs::new().memory(0)), ("the memory of L-BFGS", 0.0));
+    for memory in [0, 10_001, 100_000_000_000, usize::MAX] {
+        let expected = ("the memory of L-BFGS", memory as f64);
+        check(lbfgs(Lbfgs::new().memory(memory)), expected);
+    }
     check(
         lbfgs(Lbfgs::new().tolerance(-1.0, 0.0)),
         ("a tolerance", -1.0),

@@ -1,0 +1,167 @@
+//! The line search of the full-batch solvers, as argmin asks for one.
+
+use super::line_search::{Sample, Wolfe};
+use crate::kernels::norm;
+use crate::scalar::{Scalar, real, to_f64};
+use argmin::core::{
+    ArgminFloat, CostFunction, Error as ArgminError, Gradient, IterState, KV, LineSearch, Problem,
+    Solver, State, TerminationReason,
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub(super) type Point<T> = IterState<Vec<T>, Vec<T>, (), (), (), T>;
+
+/// The solver that a search serves: each has its own conditions and first step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum For {
+    Lbfgs,
+    ConjugateGradient,
+}
+
+/// Moré and Thuente's search along a direction that a solver sets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "T: Copy + Serialize + serde::de::DeserializeOwned")]
+pub(super) struct Search<T> {
+    solver: For,
+    before: Before<T>,
+    #[serde(skip)]
+    direction: Vec<T>,
+}
+
+/// J before the last step; shared by clones, because argmin clones a search for each use.
+#[derive(Clone, Debug)]
+struct Before<T>(Arc<Mutex<Option<T>>>);
+
+impl<T: Copy> Before<T> {
+    fn get(&self) -> Option<T> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, cost: T) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(cost);
+    }
+}
+
+impl<T: Copy + Serialize> Serialize for Before<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.get().serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Before<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(|before| Self(Arc::new(Mutex::new(before))))
+    }
+}
+
+impl<T: Scalar + ArgminFloat> Search<T> {
+    pub(super) fn new(solver: For) -> Self {
+        Self {
+            solver,
+            before: Before(Arc::default()),
+            direction: Vec::new(),
+        }
+    }
+
+    fn wolfe(&self, cost: T) -> Wolfe {
+        let resolution = 4.0 * to_f64(T::default_epsilon()) * to_f64(cost).abs();
+        match self.solver {
+            // A quasi-Newton step is nearly right as it is: a loose search costs one evaluation.
+            For::Lbfgs => Wolfe {
+                decrease: 1e-3,
+                curvature: 0.9,
+                width: 0.1,
+                resolution,
+            },
+            // Conjugate directions presuppose a nearly exact search.
+            For::ConjugateGradient => Wolfe {
+                decrease: 1e-4,
+                curvature: 0.1,
+                width: 1e-6,
+                resolution,
+            },
+        }
+    }
+
+    /// The first step: 1 for a quasi-Newton direction, and at most 1/‖∇J‖ along −∇J; for conjugate
+    /// gradients the minimum of the parabola that gains as much as the last step did
+    /// (Nocedal and Wright, *Numerical Optimization*, 3.60).
+    fn first_step(&self, gradient: &[T], start: Sample) -> f64 {
+        let steepest = gradient.iter().zip(&self.direction).all(|(g, d)| *d == -*g);
+        match self.before.get() {
+            Some(before) if self.solver == For::ConjugateGradient => {
+                let gained = to_f64(before) - start.value;
+                (1.01 * 2.0 * gained / -start.slope).min(1.0)
+            }
+            _ if steepest => (1.0 / to_f64(norm(gradient))).min(1.0),
+            _ => 1.0,
+        }
+    }
+}
+
+impl<T: Scalar + ArgminFloat> LineSearch<Vec<T>, T> for Search<T> {
+    fn search_direction(&mut self, direction: Vec<T>) {
+        self.direction = direction;
+    }
+
+    fn initial_step_length(&mut self, _: T) -> Result<(), ArgminError> {
+        Ok(())
+    }
+}
+
+impl<O, T> Solver<O, Point<T>> for Search<T>
+where
+    T: Scalar + ArgminFloat,
+    O: CostFunction<Param = Vec<T>, Output = T> + Gradient<Param = Vec<T>, Gradient = Vec<T>>,
+{
+    fn name(&self) -> &str {
+        "Moré–Thuente line search"
+    }
+
+    /// The whole search: an error if no step makes J smaller.
+    fn next_iter(
+        &mut self,
+        problem: &mut Problem<O>,
+        mut point: Point<T>,
+    ) -> Result<(Point<T>, Option<KV>), ArgminError> {
+        let nothing = || ArgminError::msg("the line search found no smaller J");
+        let (Some(theta), Some(gradient)) = (point.take_param(), point.take_gradient()) else {
+            return Err(nothing());
+        };
+        let cost = point.get_cost();
+        let direction = &self.direction;
+        let slope = |gradient: &[T]| -> f64 {
+            let terms = gradient.iter().zip(direction);
+            terms.map(|(g, d)| to_f64(*g) * to_f64(*d)).sum()
+        };
+        let at = |step: f64| -> Vec<T> {
+            let step = real::<T>(step);
+            let entries = theta.iter().zip(direction);
+            entries.map(|(theta, d)| *theta + step * *d).collect()
+        };
+        let start = Sample {
+            step: 0.0,
+            value: to_f64(cost),
+            slope: slope(&gradient),
+        };
+        let first = self.first_step(&gradient, start);
+        let found = self.wolfe(cost).search(start, first, |step| {
+            let theta = at(step);
+            let value = to_f64(problem.cost(&theta)?);
+            if !value.is_finite() {
+                return Ok(None);
+            }
+            let slope = slope(&problem.gradient(&theta)?);
+            Ok::<_, ArgminError>(Some(Sample { step, value, slope }))
+        })?;
+        let found = found.ok_or_else(nothing)?;
+        self.before.set(cost);
+        let point = point.param(at(found.step)).cost(real(found.value));
+        Ok((
+            point.terminate_with(TerminationReason::SolverConverged),
+            None,
+        ))
+    }
+}
