@@ -12,6 +12,7 @@ mod errors;
 mod files;
 mod store;
 mod values;
+mod versions;
 
 use backprop::saving::{self, LoadError, Refusal};
 use proptest::test_runner::{Config, RngSeed};
