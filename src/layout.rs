@@ -296,6 +296,22 @@ pub(crate) fn allocate<T: Clone>(
     Ok(vector)
 }
 
+/// A copy of a slice, or an error where an infallible allocation would abort.
+pub(crate) fn copied<T: Copy>(what: &'static str, values: &[T]) -> Result<Vec<T>, Error> {
+    let mut copy = reserved(what, values.len())?;
+    copy.extend_from_slice(values);
+    Ok(copy)
+}
+
+/// An empty vector with room for `len` entries.
+pub(crate) fn reserved<T>(what: &'static str, len: usize) -> Result<Vec<T>, Error> {
+    let mut vector = Vec::new();
+    let room = vector.try_reserve_exact(len);
+    let (rows, cols) = (len, 1);
+    room.map_err(|_| Error::TooLarge { what, rows, cols })?;
+    Ok(vector)
+}
+
 /// Grows or shrinks `vector` to rows × cols, keeping its capacity.
 pub(crate) fn resize<T: Clone>(
     vector: &mut Vec<T>,

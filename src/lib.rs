@@ -58,6 +58,8 @@ mod network;
 mod objective;
 mod regularization;
 #[cfg(feature = "serde")]
+mod saved_numbers;
+#[cfg(feature = "serde")]
 pub mod saving;
 mod scalar;
 mod softmax;

@@ -23,6 +23,7 @@ use crate::scalar::Scalar;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Objective<C = AnyCost> {
     /// The cost of one example.

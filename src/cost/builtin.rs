@@ -23,7 +23,10 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "serde",
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub enum AnyCost {
     /// −Σ \[y ln a + (1 − y) ln(1 − a)], the course's cost: binary, summed over the outputs; y may be soft.

@@ -34,7 +34,7 @@ use nalgebra::{DMatrix, DMatrixViewMut};
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
+    derive(serde::Deserialize),
     serde(
         try_from = "saved::Standardizer<T>",
         bound(deserialize = "T: Scalar + serde::Deserialize<'de>")
@@ -171,7 +171,7 @@ impl<T: Scalar> Standardizer<T> {
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
+    derive(serde::Deserialize),
     serde(
         try_from = "saved::MinMaxScaler<T>",
         bound(deserialize = "T: Scalar + serde::Deserialize<'de>")
@@ -324,16 +324,22 @@ impl<T: Scalar> MinMaxScaler<T> {
     }
 }
 
-/// Scalers as they are read, before they are known to be valid.
+/// Scalers as they are written, and as they are read before they are known to be valid.
 #[cfg(feature = "serde")]
 mod saved {
     use crate::error::Error;
+    use crate::saved_numbers::{ScalarName, list};
     use crate::scalar::Scalar;
+    use serde::{Deserialize, Serialize, Serializer};
 
-    #[derive(serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields, bound = "T: Deserialize<'de>")]
     pub(super) struct Standardizer<T> {
+        #[serde(default, rename = "scalar")]
+        _scalar: ScalarName<T>,
+        #[serde(deserialize_with = "list")]
         means: Vec<T>,
+        #[serde(deserialize_with = "list")]
         deviations: Vec<T>,
     }
 
@@ -345,10 +351,35 @@ mod saved {
         }
     }
 
-    #[derive(serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
+    impl<T: Serialize> Serialize for super::Standardizer<T> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            #[derive(Serialize)]
+            #[serde(bound = "T: Serialize")]
+            struct Standardizer<'a, T> {
+                scalar: ScalarName<T>,
+                means: &'a [T],
+                deviations: &'a [T],
+            }
+
+            let Self { means, deviations } = self;
+            let scalar = ScalarName::<T>::default();
+            let written = Standardizer {
+                scalar,
+                means,
+                deviations,
+            };
+            written.serialize(serializer)
+        }
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields, bound = "T: Deserialize<'de>")]
     pub(super) struct MinMaxScaler<T> {
+        #[serde(default, rename = "scalar")]
+        _scalar: ScalarName<T>,
+        #[serde(deserialize_with = "list")]
         minima: Vec<T>,
+        #[serde(deserialize_with = "list")]
         ranges: Vec<T>,
         interval: (f64, f64),
     }
@@ -359,6 +390,27 @@ mod saved {
         fn try_from(read: MinMaxScaler<T>) -> Result<Self, Error> {
             let (a, b) = read.interval;
             Self::new(read.minima, read.ranges)?.interval(a, b)
+        }
+    }
+
+    impl<T: Serialize> Serialize for super::MinMaxScaler<T> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            #[derive(Serialize)]
+            #[serde(bound = "T: Serialize")]
+            struct MinMaxScaler<'a, T> {
+                scalar: ScalarName<T>,
+                minima: &'a [T],
+                ranges: &'a [T],
+                interval: (f64, f64),
+            }
+
+            let written = MinMaxScaler {
+                scalar: ScalarName::<T>::default(),
+                minima: &self.minima,
+                ranges: &self.ranges,
+                interval: self.interval,
+            };
+            written.serialize(serializer)
         }
     }
 }

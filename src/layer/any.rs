@@ -12,7 +12,10 @@ use crate::scalar::Scalar;
 /// `Dense<MyActivation>`. (`Box<dyn Layer<T>>` mixes anything, but a network of boxes is neither cloned nor saved.)
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "serde",
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub enum AnyLayer<C = NoCustom> {
     /// A fully connected layer with one of our activations.

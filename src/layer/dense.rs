@@ -30,6 +30,7 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Dense<A = AnyActivation> {
     pub(super) inputs: usize,
     pub(super) outputs: usize,

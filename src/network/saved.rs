@@ -2,29 +2,39 @@
 
 use super::Network;
 use crate::layer::Layer;
+use crate::saved_numbers::{ScalarName, list};
 use crate::scalar::Scalar;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// What is written: the network without what follows from it.
 #[derive(Serialize)]
-#[serde(rename = "Network")]
+#[serde(rename = "Network", bound = "T: Serialize, L: Serialize")]
 struct Written<'a, T, L> {
+    scalar: ScalarName<T>,
     inputs: usize,
     layers: &'a [L],
     theta: &'a [T],
 }
 
 #[derive(Deserialize)]
-#[serde(rename = "Network")]
+#[serde(
+    rename = "Network",
+    deny_unknown_fields,
+    bound = "T: Deserialize<'de>, L: Deserialize<'de>"
+)]
 struct Read<T, L> {
+    #[serde(default, rename = "scalar")]
+    _scalar: ScalarName<T>,
     inputs: usize,
     layers: Vec<L>,
+    #[serde(deserialize_with = "list")]
     theta: Vec<T>,
 }
 
 impl<T: Scalar + Serialize, L: Layer<T> + Serialize> Serialize for Network<T, L> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let written = Written {
+            scalar: ScalarName::<T>::default(),
             inputs: self.inputs(),
             layers: self.layers(),
             theta: self.theta.as_slice(),
@@ -33,7 +43,8 @@ impl<T: Scalar + Serialize, L: Layer<T> + Serialize> Serialize for Network<T, L>
     }
 }
 
-/// Data that is not a network (shapes that do not fit, a NaN in θ) is refused, as by [`Network::from_layers`].
+/// Data that is not a network (shapes that do not fit, a NaN in θ) is refused, as by [`Network::from_layers`]; so are numbers of another
+/// scalar than T, and fields that a network has not.
 impl<'de, T: Scalar + Deserialize<'de>, L: Layer<T> + Deserialize<'de>> Deserialize<'de>
     for Network<T, L>
 {

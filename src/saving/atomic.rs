@@ -1,6 +1,6 @@
 //! Files that are replaced as a whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirEntry, File, FileType, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -10,26 +10,75 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const SUFFIX: &str = ".tmp";
 
 /// Writes a file under a temporary name that begins with `prefix`, brings it to the disk, and gives it its name.
+///
+/// What is there must be a file or a link. A FIFO or a device stays: who reads from it would read from what is no longer there.
 pub(super) fn replace(path: &Path, prefix: &str, parts: &[&[u8]]) -> io::Result<()> {
     if path.file_name().is_none() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    let (temporary, mut file) = Temporary::create(folder_of(path), prefix)?;
-    parts.iter().try_for_each(|part| file.write_all(part))?;
-    file.sync_all()?;
-    drop(file);
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_symlink() => expect_file(found.file_type())?,
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut temporary = Temporary::create(folder_of(path), prefix)?;
+    let mut parts = parts.iter();
+    parts.try_for_each(|part| temporary.file.write_all(part))?;
+    temporary.file.sync_all()?;
     temporary.rename(path)?;
     sync_folder(folder_of(path))
 }
 
+/// Opens a file to be read. To open a FIFO would wait for somebody to write to it.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    expect_file(fs::metadata(path)?.file_type())?;
+    let file = File::open(path)?;
+    expect_file(file.metadata()?.file_type())?;
+    Ok(file)
+}
+
+fn expect_file(found: FileType) -> io::Result<()> {
+    if found.is_file() {
+        return Ok(());
+    }
+    let (kind, found) = match found.is_dir() {
+        true => (io::ErrorKind::IsADirectory, "a folder"),
+        false => (io::ErrorKind::InvalidInput, special(found)),
+    };
+    Err(io::Error::new(
+        kind,
+        format!("expected a regular file, found {found}"),
+    ))
+}
+
+#[cfg(unix)]
+fn special(found: FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt as _;
+
+    match () {
+        () if found.is_fifo() => "a FIFO",
+        () if found.is_socket() => "a socket",
+        () => "a device",
+    }
+}
+
+#[cfg(not(unix))]
+fn special(_: FileType) -> &'static str {
+    "something else"
+}
+
 /// A file that is removed unless it is renamed.
+///
+/// It is locked as long as it has its temporary name: a lock that is free tells that its process is gone, even one on the other side of a
+/// container, or one whose id another process has by now.
 struct Temporary {
     path: PathBuf,
+    file: File,
     renamed: bool,
 }
 
 impl Temporary {
-    fn create(folder: &Path, prefix: &str) -> io::Result<(Self, File)> {
+    fn create(folder: &Path, prefix: &str) -> io::Result<Self> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let (run, process) = (run(), std::process::id());
         loop {
@@ -37,8 +86,16 @@ impl Temporary {
             let path = folder.join(format!("{prefix}{run}-{process}-{count}{SUFFIX}"));
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => {
-                    let renamed = false;
-                    return Ok((Self { path, renamed }, file));
+                    // Between the two lines somebody may have taken it for one that was left. A file system without locks has no such readers.
+                    let taken = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+                    if !taken && fs::symlink_metadata(&path).is_ok() {
+                        let renamed = false;
+                        return Ok(Self {
+                            path,
+                            file,
+                            renamed,
+                        });
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
@@ -68,19 +125,85 @@ fn run() -> &'static str {
     RUN.get_or_init(|| format!("{:016x}", RandomState::new().build_hasher().finish()))
 }
 
-/// Whether a file has a temporary name of another run.
-pub(super) fn is_stale(name: &str, prefix: &str) -> bool {
-    let rest = name.strip_prefix(prefix);
-    rest.is_some_and(|rest| rest.ends_with(SUFFIX) && !rest.starts_with(run()))
+/// A temporary file of a folder, and the process that its name says.
+#[derive(Debug)]
+pub(super) struct Leftover {
+    path: PathBuf,
+    process: u32,
+}
+
+impl Leftover {
+    /// The file, if it has a temporary name.
+    pub(super) fn of(entry: &DirEntry, prefix: &str) -> Option<Self> {
+        let name = entry.file_name();
+        let name = name.to_str()?;
+        let rest = name.strip_prefix(prefix)?.strip_suffix(SUFFIX)?;
+        let (run, rest) = rest.split_once('-')?;
+        let (process, count) = rest.split_once('-')?;
+        let hexadecimal = run.len() == 16 && run.bytes().all(|b| b.is_ascii_hexdigit());
+        let (process, count): (u32, u64) = (process.parse().ok()?, count.parse().ok()?);
+        let same = format!("{prefix}{run}-{process}-{count}{SUFFIX}") == name;
+        let path = entry.path();
+        let file = entry.file_type().is_ok_and(|found| found.is_file());
+        (hexadecimal && same && file).then_some(Self { path, process })
+    }
+
+    /// Removes it if its process is gone, and only then: nobody has its lock, and on Linux no other process of that id is there, as a version that
+    /// locked nothing may be writing. Where locks are not to be had it stays.
+    pub(super) fn remove(&self) {
+        let Self { path, process } = self;
+        let process = process.to_string();
+        let other = process != std::process::id().to_string();
+        if other && Path::new("/proc/self").exists() && Path::new("/proc").join(process).exists() {
+            return;
+        }
+        if let Ok(file) = OpenOptions::new().write(true).open(path)
+            && file.try_lock().is_ok()
+        {
+            // While the lock is held. What cannot be removed is left for the next call.
+            _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Removes the temporary files that processes which are gone have left beside a file.
+pub(super) fn remove_leftovers(path: &Path, prefix: &str) {
+    let entries = fs::read_dir(folder_of(path))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let leftovers = entries.filter_map(|entry| Leftover::of(&entry, prefix));
+    leftovers.for_each(|leftover| leftover.remove());
 }
 
 /// Creates a folder with those above it, so that they last.
 pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
-    let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.is_dir();
-    let missing: Vec<&Path> = folder.ancestors().take_while(missing).collect();
+    let missing = missing(folder);
     fs::create_dir_all(folder)?;
     let mut parents = missing.into_iter().map(folder_of);
     parents.try_for_each(sync_folder)
+}
+
+/// Whether a folder takes files: one is written, and removed again. The folder is created if need be, and not left behind by an error.
+pub(super) fn try_folder(folder: &Path, prefix: &str) -> io::Result<()> {
+    let missing = missing(folder);
+    let tried = create_folder(folder).and_then(|()| {
+        let mut temporary = Temporary::create(folder, prefix)?;
+        temporary.file.write_all(b"\n")?;
+        temporary.file.sync_all()
+    });
+    if tried.is_err() {
+        for created in missing {
+            _ = fs::remove_dir(created);
+        }
+    }
+    tried
+}
+
+/// A folder and those above it that are not there, the innermost first.
+fn missing(folder: &Path) -> Vec<&Path> {
+    let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.is_dir();
+    folder.ancestors().take_while(missing).collect()
 }
 
 fn folder_of(path: &Path) -> &Path {

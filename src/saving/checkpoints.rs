@@ -1,6 +1,7 @@
 //! A folder that holds the last few states of a training.
 
-use super::{LoadError, Refusal, SaveError, atomic, encode, load};
+use super::atomic::{self, Leftover};
+use super::{LoadError, Refusal, SaveError, encode, load};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::fs;
@@ -13,8 +14,8 @@ const TEMPORARY: &str = ".checkpoint-";
 
 /// The last few states of a training, in a folder: a run that was killed goes on from the newest that is whole.
 ///
-/// Each is a file of [`save`](super::save), named by its step: `checkpoint-00000000000000000042.backprop`. Other files in the
-/// folder are ignored. One run at a time may write to a folder, any number may read it meanwhile.
+/// Each is a file of [`save`](super::save), named by its step: `checkpoint-00000000000000000042.backprop`. Everything else in the
+/// folder is ignored, and so are folders, FIFOs and devices of such a name. One run at a time may write to a folder, any number may read it meanwhile.
 ///
 /// # Example
 /// ```
@@ -68,11 +69,11 @@ pub struct Skipped {
     pub reason: Refusal,
 }
 
-/// What is in a folder: checkpoints by step, and temporary files of other runs.
+/// What is in a folder: checkpoints by step, and temporary files.
 #[derive(Default)]
 struct Listing {
     checkpoints: Vec<(u64, PathBuf)>,
-    stale: Vec<PathBuf>,
+    leftovers: Vec<Leftover>,
 }
 
 impl Checkpoints {
@@ -109,8 +110,8 @@ impl Checkpoints {
     ///
     /// Nothing is removed before the new file is on the disk. A step may be written again; it may not be older than one that is whole, because then
     /// [`latest`](Self::latest) would find that one, of a run that was given up: begin such a run in a folder of its own. Damaged files of later steps
-    /// are removed, and so are temporary files of runs that were killed. What cannot be removed is left for the next call. The folder is created if
-    /// need be.
+    /// are removed, and so are temporary files of runs that were killed, as [`save`](super::save) tells them. What cannot be removed is left for the next
+    /// call. The folder is created if need be.
     ///
     /// # Errors
     /// Those of [`save`](super::save), and [`SaveError::Step`] if the folder has a whole one of a later step. No checkpoint was removed.
@@ -135,7 +136,10 @@ impl Checkpoints {
             source,
         };
         atomic::create_folder(&self.folder).map_err(io)?;
-        let Listing { checkpoints, stale } = self.list().map_err(io)?;
+        let Listing {
+            checkpoints,
+            leftovers,
+        } = self.list().map_err(io)?;
         let (later, earlier): (Vec<_>, Vec<_>) = checkpoints
             .into_iter()
             .filter(|&(other, _)| other != step)
@@ -154,12 +158,21 @@ impl Checkpoints {
             source,
         })?;
         let beyond = earlier.len().saturating_sub(self.keep - 1);
-        let oldest = earlier.into_iter().take(beyond).chain(later);
-        for path in oldest.map(|(_, path)| path).chain(stale) {
+        for (_, path) in earlier.into_iter().take(beyond).chain(later) {
             // The next call tries again.
             _ = fs::remove_file(path);
         }
+        leftovers.iter().for_each(Leftover::remove);
         Ok(path)
+    }
+
+    /// Whether the folder takes checkpoints: tried, with nothing left there. It is created if need be.
+    pub(crate) fn try_out(&self) -> Result<(), SaveError> {
+        let tried = atomic::try_folder(&self.folder, TEMPORARY);
+        tried.map_err(|source| SaveError::Io {
+            path: self.folder.clone(),
+            source,
+        })
     }
 
     /// The newest checkpoint that is whole, or `None` if there is none at all.
@@ -247,11 +260,12 @@ impl Checkpoints {
                 continue;
             };
             if let Some(step) = step_of(file_name) {
-                if !entry.path().is_dir() {
+                let found = entry.file_type()?;
+                if found.is_file() || found.is_symlink() && !entry.path().is_dir() {
                     listing.checkpoints.push((step, entry.path()));
                 }
-            } else if atomic::is_stale(file_name, TEMPORARY) {
-                listing.stale.push(entry.path());
+            } else {
+                listing.leftovers.extend(Leftover::of(&entry, TEMPORARY));
             }
         }
         listing.checkpoints.sort();

@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 /// What a first line may have at most, so that a large file of another format is refused quickly.
 pub(super) const LIMIT: usize = 4096;
 
-const VERSION: u64 = 1;
+/// What is written; 1 is read as well.
+const VERSION: u64 = 2;
 
 /// How every version begins.
 const OPENING: &[u8] = br#"{"format":"backprop","version":"#;
@@ -15,6 +16,7 @@ const OPENING: &[u8] = br#"{"format":"backprop","version":"#;
 /// What a header says about the content.
 #[derive(Debug)]
 pub(super) struct Header {
+    version: u64,
     kind: String,
     bytes: u64,
     crc32: u32,
@@ -27,7 +29,7 @@ struct Opening {
     version: u64,
 }
 
-/// The rest in this version.
+/// The rest, in both versions.
 #[derive(Deserialize)]
 struct Fields {
     kind: String,
@@ -38,6 +40,7 @@ struct Fields {
 impl Header {
     pub(super) fn of(kind: &str, content: &[u8]) -> Self {
         Self {
+            version: VERSION,
             kind: kind.to_owned(),
             bytes: content.len() as u64,
             crc32: crc32fast::hash(content),
@@ -46,10 +49,21 @@ impl Header {
 
     pub(super) fn line(&self) -> String {
         let kind = serde_json::Value::from(self.kind.as_str());
-        let Self { bytes, crc32, .. } = self;
-        format!(
-            "{{\"format\":\"backprop\",\"version\":{VERSION},\"kind\":{kind},\"bytes\":{bytes},\"crc32\":\"{crc32:08x}\"}}\n"
-        )
+        let Self {
+            version,
+            bytes,
+            crc32,
+            ..
+        } = self;
+        // Later versions have another order, so that no changed byte makes a file of one version a file of the other.
+        match version {
+            1 => format!(
+                "{{\"format\":\"backprop\",\"version\":1,\"kind\":{kind},\"bytes\":{bytes},\"crc32\":\"{crc32:08x}\"}}\n"
+            ),
+            _ => format!(
+                "{{\"format\":\"backprop\",\"version\":{version},\"bytes\":{bytes},\"crc32\":\"{crc32:08x}\",\"kind\":{kind}}}\n"
+            ),
+        }
     }
 
     /// The header with which a file of this kind starts, and where its content begins.
@@ -86,7 +100,11 @@ impl Header {
             });
         }
         let fields: Fields = serde_json::from_slice(line).map_err(not_ours)?;
+        if opening.version == 0 {
+            return Err(Refusal::NotOurs);
+        }
         let header = Self {
+            version: opening.version,
             kind: fields.kind,
             bytes: fields.bytes,
             crc32: u32::from_str_radix(&fields.crc32, 16).map_err(|_| Refusal::NotOurs)?,

@@ -57,12 +57,14 @@ mod header;
 use header::{Header, LIMIT};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
 pub use checkpoints::{Checkpoints, Found, Skipped};
 pub use error::{LoadError, Refusal, SaveError};
+
+/// How the names of temporary files begin.
+const TEMPORARY: &str = ".backprop-";
 
 /// What a kind may have at most, so that no header exceeds its limit however its bytes are escaped.
 const LONGEST_KIND: usize = 256;
@@ -96,11 +98,13 @@ pub fn save<S: Serialize + ?Sized>(
 ) -> Result<(), SaveError> {
     let (line, content) = encode(kind, value)?;
     let path = path.as_ref();
-    let written = atomic::replace(path, ".backprop-", &[line.as_bytes(), &content]);
+    let written = atomic::replace(path, TEMPORARY, &[line.as_bytes(), &content]);
     written.map_err(|source| SaveError::Io {
         path: path.to_owned(),
         source,
-    })
+    })?;
+    atomic::remove_leftovers(path, TEMPORARY);
+    Ok(())
 }
 
 /// Reads what [`save`] wrote, of the kind that is expected.
@@ -187,7 +191,7 @@ fn read(path: &Path, kind: &str) -> Result<(Header, Vec<u8>), LoadError> {
         path: path.to_owned(),
         source,
     };
-    let file = File::open(path).map_err(io)?;
+    let file = atomic::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
     let mut start = Vec::new();
     let first = (&file).take(LIMIT as u64).read_to_end(&mut start);

@@ -3,6 +3,8 @@
 use super::full_batch::{Evaluate, FullBatch, Iteration};
 use super::history::Stop;
 use super::wolfe_search::Point;
+#[cfg(feature = "serde")]
+use super::solver_state;
 use crate::error::Error;
 use crate::kernels::{all_finite, norm};
 use crate::scalar::{Scalar, real, to_f64};
@@ -83,11 +85,22 @@ where
             None => None,
             Some(state) => {
                 type State<T, S> = (S, Vec<T>, Vec<T>, T, u64);
-                let fits = has_vectors_of(at.len(), state);
+                let new = (self.make)(&self.settings).map_err(|error| Error::Checkpoint {
+                    reason: error.to_string(),
+                })?;
+                let new = serde_json::to_value(new).map_err(checkpoint)?;
+                let saved = state.get(0).unwrap_or(&serde_json::Value::Null);
+                solver_state::check::<T>(saved, &new, at.len())
+                    .map_err(|reason| Error::Checkpoint { reason })?;
                 let state = State::<T, S>::deserialize(state).map_err(checkpoint)?;
                 let (solver, theta, gradient, cost, iterations) = state;
                 // An iteration is an epoch, the solver is where the training is, and so are the vectors that it remembers.
-                if !fits || iterations > epochs || theta != at || gradient.len() != at.len() {
+                if iterations > epochs
+                    || theta != at
+                    || gradient.len() != at.len()
+                    || !all_finite(&gradient)
+                    || !cost.is_finite()
+                {
                     let reason = "the solver's state is not that of the training".to_owned();
                     return Err(Error::Checkpoint { reason });
                 }

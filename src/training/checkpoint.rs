@@ -1,6 +1,7 @@
 //! Checkpoints of a training, and how it goes on from one.
 
 use super::method::Method;
+use super::optimizer::OptimizerState;
 use super::progress::Progress;
 use super::trainer::Trainer;
 use crate::cost::Cost;
@@ -9,18 +10,38 @@ use crate::examples::Examples;
 use crate::layer::Layer;
 use crate::metrics::Metric;
 use crate::network::Network;
-use crate::saving::{Checkpoints, Found, Skipped};
+use crate::saved_numbers::scalar_name;
+use crate::saving::{Checkpoints, Found, SaveError, Skipped};
 use crate::scalar::Scalar;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-/// What a checkpoint holds.
+/// What a checkpoint holds, read from one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Saved<T> {
     pub(super) settings: Settings,
     pub(super) progress: Progress<T>,
     /// What a full-batch solver remembers.
     pub(super) solver: Option<serde_json::Value>,
+}
+
+/// The same, to be written.
+#[derive(Debug, Serialize)]
+pub(super) struct Saving<'a, T> {
+    settings: &'a Settings,
+    progress: &'a Progress<T>,
+    solver: Option<serde_json::Value>,
+}
+
+/// The settings in a checkpoint whose numbers cannot be read.
+#[derive(Debug, Deserialize)]
+struct Head {
+    settings: Settings,
+    #[serde(rename = "progress")]
+    _progress: IgnoredAny,
+    #[serde(rename = "solver")]
+    _solver: IgnoredAny,
 }
 
 /// What is compared before a training goes on, in the order of [`Settings`].
@@ -41,16 +62,49 @@ const COMPARED: [&str; 12] = [
 
 /// The settings without which a training would not go on with the bits that it would have had, as text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Settings(Vec<String>);
-
-type Write<'a, T> = Box<dyn Fn(&Saved<T>) -> Result<(), String> + 'a>;
-type Latest<'a, T> = Box<dyn Fn() -> Result<Option<Found<Saved<T>>>, String> + 'a>;
+pub(super) struct Settings([String; COMPARED.len()]);
 
 /// Where a training is saved, and how often. What T has to do for it was known where this was made.
-pub(super) struct Store<'a, T> {
+pub(super) struct Store<T> {
     every: u64,
-    write: Write<'a, T>,
-    latest: Latest<'a, T>,
+    checkpoints: Checkpoints,
+    write: fn(&Checkpoints, &Saving<'_, T>) -> Result<(), SaveError>,
+    latest: fn(&Checkpoints) -> Result<Option<Found<Saved<T>>>, Error>,
+}
+
+fn write<T: Serialize>(checkpoints: &Checkpoints, saving: &Saving<'_, T>) -> Result<(), SaveError> {
+    let epoch = saving.progress.epoch;
+    checkpoints.write(epoch, saving).map(drop)
+}
+
+/// The newest checkpoint. One of another scalar is said to be that, although its numbers are none of T.
+fn latest<T: DeserializeOwned>(
+    checkpoints: &Checkpoints,
+) -> Result<Option<Found<Saved<T>>>, Error> {
+    checkpoints.latest().map_err(|error| {
+        let expected = scalar_name::<T>();
+        match checkpoints.latest::<Head>() {
+            Ok(Some(Found {
+                value:
+                    Head {
+                        settings: Settings([found, ..]),
+                        ..
+                    },
+                ..
+            })) if found != expected => Error::OtherTraining {
+                what: COMPARED[0],
+                expected,
+                found,
+            },
+            _ => unreadable(&error),
+        }
+    })
+}
+
+fn unreadable(error: &impl ToString) -> Error {
+    Error::Checkpoint {
+        reason: error.to_string(),
+    }
 }
 
 /// From where a training went on.
@@ -105,14 +159,11 @@ impl<'a, T: Scalar + Serialize + DeserializeOwned, C: Cost<T>> Trainer<'a, T, C>
     /// ```
     #[must_use]
     pub fn checkpoints(mut self, checkpoints: Checkpoints, every: u64) -> Self {
-        let reader = checkpoints.clone();
         self.store = Some(Store {
             every,
-            write: Box::new(move |saved| {
-                let written = checkpoints.write(saved.progress.epoch, saved);
-                written.map(drop).map_err(|error| error.to_string())
-            }),
-            latest: Box::new(move || reader.latest().map_err(|error| error.to_string())),
+            checkpoints,
+            write,
+            latest,
         });
         self
     }
@@ -145,45 +196,42 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
                 by: "this trainer",
             });
         };
-        let found = (store.latest)().map_err(|reason| Error::Checkpoint { reason })?;
-        let Some(found) = found else {
+        let Some(found) = (store.latest)(&store.checkpoints)? else {
             let history = self.begin(network, examples)?;
             return Ok((history, Resumed::default()));
         };
+        let saved = found.value;
+        let settings = self.settings(network, examples.len());
+        settings.expect_equal(&saved.settings)?;
+        let resumed = Resumed {
+            epoch: saved.progress.epoch,
+            skipped: found.skipped,
+        };
+        let history = self.run(network, examples, Some(saved))?;
+        Ok((history, resumed))
+    }
+
+    /// Takes over the state of a checkpoint, if all of it can be a state of this training.
+    pub(super) fn take_over(
+        &mut self,
+        parameters: usize,
+        validates: bool,
+        saved: Saved<T>,
+    ) -> Result<Progress<T>, Error> {
+        self.check_saved(parameters, validates, &saved)?;
         let Saved {
-            settings,
             mut progress,
             solver,
-        } = found.value;
-        self.settings(network, examples.len())
-            .expect_equal(&settings)?;
-        let lengths = progress.best.iter().map(|best| best.theta.len());
-        let mut lengths = lengths.filter(|&len| len > 0);
-        if progress.theta.len() != network.parameters()
-            || lengths.any(|len| len != network.parameters())
-        {
-            let reason = "its parameters are not as many as the network's".to_owned();
-            return Err(Error::Checkpoint { reason });
-        }
-        if !progress.is_consistent() {
-            let reason = "its counts are not those of its records".to_owned();
-            return Err(Error::Checkpoint { reason });
-        }
+            ..
+        } = saved;
         match &mut self.method {
-            Method::Steps(optimizer) => {
-                optimizer.reset();
-                optimizer.restore(&progress.optimizer)?;
-            }
+            Method::Steps(optimizer) => optimizer.restore(&progress.optimizer)?,
             Method::FullBatch(method) => {
                 method.load(solver.as_ref(), (progress.epoch, &progress.theta))?;
             }
         }
-        let resumed = Resumed {
-            epoch: progress.epoch,
-            skipped: found.skipped,
-        };
-        self.run(network, examples, &mut progress)?;
-        Ok((progress.into_history(), resumed))
+        progress.optimizer = OptimizerState::new(0, Vec::new());
+        Ok(progress)
     }
 
     /// Whether checkpoints, if there are to be any, can be written: refused now, not when an epoch is done.
@@ -209,8 +257,7 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         let Some(store) = &self.store else {
             return Ok(());
         };
-        let found = (store.latest)().map_err(|reason| Error::Checkpoint { reason })?;
-        match found {
+        match (store.latest)(&store.checkpoints)? {
             None => Ok(()),
             Some(found) => Err(Error::Checkpoint {
                 reason: format!(
@@ -221,6 +268,12 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         }
     }
 
+    /// Whether the folder of checkpoints, if there is to be one, takes files: tried, with nothing left there.
+    pub(super) fn try_folder(&self) -> Result<(), Error> {
+        let tried = self.store.as_ref().map(|store| store.checkpoints.try_out());
+        tried.unwrap_or(Ok(())).map_err(|error| unreadable(&error))
+    }
+
     pub(super) fn settings<L: Layer<T>>(
         &self,
         network: &Network<T, L>,
@@ -229,8 +282,8 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         let layers = network.layers().iter();
         let layers = layers.map(|layer| format!(" → {} {}", layer.name(), layer.outputs()));
         let metrics: Vec<_> = self.metrics.iter().map(Metric::name).collect();
-        Settings(vec![
-            std::any::type_name::<T>().to_owned(),
+        Settings([
+            scalar_name::<T>(),
             match &self.method {
                 Method::Steps(optimizer) => optimizer.name().to_owned(),
                 // What a solver has been told is part of what it remembers.
@@ -277,12 +330,12 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
             }
             Method::FullBatch(solver) => solver.save()?,
         };
-        let saved = Saved {
-            settings: settings.clone(),
-            progress: progress.clone(),
+        let saving = Saving {
+            settings,
+            progress,
             solver,
         };
-        (store.write)(&saved).map_err(|reason| Error::Checkpoint { reason })
+        (store.write)(&store.checkpoints, &saving).map_err(|error| unreadable(&error))
     }
 }
 

@@ -24,7 +24,10 @@ use crate::scalar::{Scalar, real};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "serde",
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub enum Clipping {
     /// g ← g · min(1, c/(‖g‖₂ + 10⁻⁶)) with the bound c > 0, as PyTorch's `clip_grad_norm_`.

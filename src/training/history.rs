@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 /// One epoch: what was measured when it ended.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Record {
     /// The epoch, from 1.

@@ -45,6 +45,7 @@ type ConjugateGradientOf<T> = NonlinearConjugateGradient<Vec<T>, Search<T>, Pola
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Lbfgs {
     memory: usize,
     gradient: f64,
@@ -108,6 +109,7 @@ impl Lbfgs {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct ConjugateGradient {
     restart: u64,
     gradient: f64,

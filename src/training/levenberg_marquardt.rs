@@ -44,6 +44,7 @@ use nalgebra::{Cholesky, DMatrix, DVector};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[must_use]
 pub struct LevenbergMarquardt {
     iterations: u64,

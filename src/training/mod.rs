@@ -70,7 +70,11 @@ mod method;
 mod optimizer;
 mod progress;
 mod run;
+#[cfg(feature = "serde")]
+mod saved_state;
 mod schedule;
+#[cfg(all(feature = "argmin", feature = "serde"))]
+mod solver_state;
 mod trainer;
 #[cfg(feature = "argmin")]
 mod wolfe_search;

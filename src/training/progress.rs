@@ -3,11 +3,14 @@
 use super::history::{History, Record};
 use super::optimizer::OptimizerState;
 use super::schedule::Plateau;
+use crate::error::Error;
+use crate::layout::copied;
 use crate::scalar::Scalar;
 
 /// The state of a training between two epochs.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub(super) struct Progress<T> {
     /// Epochs that are done.
     pub(super) epoch: u64,
@@ -25,6 +28,7 @@ pub(super) struct Progress<T> {
 
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub(super) struct Best<T> {
     pub(super) cost: f64,
     /// Empty where only the last parameters count.
@@ -32,17 +36,17 @@ pub(super) struct Best<T> {
 }
 
 impl<T: Scalar> Progress<T> {
-    pub(super) fn new(theta: &[T]) -> Self {
-        Self {
+    pub(super) fn new(theta: &[T]) -> Result<Self, Error> {
+        Ok(Self {
             epoch: 0,
             steps: 0,
-            theta: theta.to_vec(),
+            theta: copied("the parameters", theta)?,
             optimizer: OptimizerState::new(0, Vec::new()),
             best: None,
             waited: 0,
             plateau: None,
             history: History::default(),
-        }
+        })
     }
 
     /// Notes an epoch with what is to become smaller and θ; with `keep`, θ too if it is the best so far. An improvement is one by more than `least`.
@@ -79,16 +83,6 @@ impl<T: Scalar> Progress<T> {
             Some(best) if keep && !best.theta.is_empty() => &best.theta,
             _ => &self.theta,
         }
-    }
-
-    /// Whether this can be the state of a training: what is counted is bounded by the records that are there.
-    #[cfg(feature = "serde")]
-    pub(super) fn is_consistent(&self) -> bool {
-        let records = &self.history.records;
-        self.epoch == records.len() as u64
-            && self.steps == records.last().map_or(0, |record| record.steps)
-            && self.steps < u64::MAX / 2
-            && self.waited <= self.epoch
     }
 
     pub(super) fn into_history(self) -> History {

@@ -1,6 +1,8 @@
 //! The settings of a training.
 
 use super::callback::{Callback, Epoch};
+#[cfg(feature = "serde")]
+use super::checkpoint::{Saved, Store};
 use super::clipping::Clipping;
 use super::history::{History, Record, Stop};
 use super::method::Method;
@@ -73,7 +75,7 @@ pub struct Trainer<'a, T: Scalar, C = AnyCost> {
     pub(super) keep_best: bool,
     pub(super) callbacks: Vec<Callback<'a, T>>,
     #[cfg(feature = "serde")]
-    pub(super) store: Option<super::checkpoint::Store<'a, T>>,
+    pub(super) store: Option<Store<T>>,
 }
 
 /// How long a training goes on without getting better.
@@ -250,21 +252,31 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         network: &mut Network<T, L>,
         examples: &Examples<'_, T>,
     ) -> Result<History, Error> {
+        self.run(
+            network,
+            examples,
+            #[cfg(feature = "serde")]
+            None,
+        )
+    }
+
+    /// The state before the first epoch.
+    fn begin_anew<L: Layer<T>>(&mut self, network: &Network<T, L>) -> Result<Progress<T>, Error> {
+        let progress = Progress::new(network.theta().as_slice())?;
         match &mut self.method {
             Method::Steps(optimizer) => optimizer.reset(),
             Method::FullBatch(solver) => solver.reset(),
         }
-        let mut progress = Progress::new(network.theta().as_slice());
-        let done = self.run(network, examples, &mut progress);
-        done.map(|()| progress.into_history())
+        Ok(progress)
     }
 
+    /// Trains from the beginning, or from a checkpoint's state.
     pub(super) fn run<L: Layer<T>>(
         &mut self,
         network: &mut Network<T, L>,
         examples: &Examples<'_, T>,
-        progress: &mut Progress<T>,
-    ) -> Result<(), Error> {
+        #[cfg(feature = "serde")] saved: Option<Saved<T>>,
+    ) -> Result<History, Error> {
         self.check(network, examples)?;
         #[cfg(feature = "serde")]
         self.check_store()?;
@@ -285,6 +297,15 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
                 metric.evaluate(validation.y, validation.y)?;
             }
         }
+        #[cfg(feature = "serde")]
+        self.try_folder()?;
+        #[cfg(feature = "serde")]
+        let mut progress = match saved {
+            Some(saved) => self.take_over(network.parameters(), validation.is_some(), saved)?,
+            None => self.begin_anew(network)?,
+        };
+        #[cfg(not(feature = "serde"))]
+        let mut progress = self.begin_anew(network)?;
         let rate = match &self.method {
             Method::Steps(optimizer) => optimizer.rate(),
             Method::FullBatch(_) => 0.0,
@@ -293,7 +314,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         let settings = self.settings(network, examples.len());
         let mut run = Run::new(network, (&train, validation), self, rate)?;
         let done = run.go(
-            progress,
+            &mut progress,
             #[cfg(feature = "serde")]
             &settings,
         );
@@ -303,7 +324,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         }
         // After a divergence these are the last that were good; before the first step those of the network.
         network.set_theta(progress.result(self.keep_best))?;
-        done
+        done.map(|()| progress.into_history())
     }
 
     /// What is to become smaller: the cost of the validation examples, or J if there are none; or the monitored metric, negative if larger is better.

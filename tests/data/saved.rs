@@ -28,9 +28,12 @@ fn there_and_back() {
 fn the_form_is_settled() {
     let x = dmatrix![1.0, 3.0; 2.0, 2.0];
     let written = serde_json::to_string(&Standardizer::fit(&x).unwrap()).unwrap();
-    assert_eq!(written, r#"{"means":[2.0,2.0],"deviations":[1.0,1.0]}"#);
+    assert_eq!(
+        written,
+        r#"{"scalar":"f64","means":[2.0,2.0],"deviations":[1.0,1.0]}"#
+    );
     let written = serde_json::to_string(&MinMaxScaler::fit(&x).unwrap()).unwrap();
-    let expected = r#"{"minima":[1.0,2.0],"ranges":[2.0,1.0],"interval":[0.0,1.0]}"#;
+    let expected = r#"{"scalar":"f64","minima":[1.0,2.0],"ranges":[2.0,1.0],"interval":[0.0,1.0]}"#;
     assert_eq!(written, expected);
     let written = serde_json::to_string(&LabelEncoder::fit(&[3, 1]).unwrap()).unwrap();
     assert_eq!(written, r#"{"classes":[1,3]}"#);

@@ -13,18 +13,28 @@ fn small() -> (Network<f64>, Vec<u8>) {
     (network, bytes)
 }
 
-/// The form that every later version reads.
+/// The forms that every later version reads: that of version 2, and of version 1, which did not name the scalar.
 #[test]
 fn the_form_is_settled() {
     let (network, bytes) = small();
     let settled = concat!(
+        r#"{"format":"backprop","version":2,"bytes":115,"crc32":"26f775e3","kind":"network"}"#,
+        "\n",
+        r#"{"scalar":"f64","inputs":1,"layers":[{"dense":{"inputs":1,"outputs":1,"activation":"sigmoid"}}],"theta":[0.1,-0.7]}"#,
+    );
+    assert_eq!(String::from_utf8(bytes).unwrap(), settled);
+    let before = concat!(
         r#"{"format":"backprop","version":1,"kind":"network","bytes":100,"crc32":"688445db"}"#,
         "\n",
         r#"{"inputs":1,"layers":[{"dense":{"inputs":1,"outputs":1,"activation":"sigmoid"}}],"theta":[0.1,-0.7]}"#,
     );
-    assert_eq!(String::from_utf8(bytes).unwrap(), settled);
-    let read: Network<f64> = from_bytes(settled.as_bytes(), "network").unwrap();
-    assert_eq!(read, network);
+    for text in [settled, before] {
+        let read: Network<f64> = from_bytes(text.as_bytes(), "network").unwrap();
+        assert_eq!(read, network);
+    }
+    // One that does not say what its numbers are is read as what is asked for.
+    let single: Network<f32> = from_bytes(before.as_bytes(), "network").unwrap();
+    assert_eq!(single.theta().as_slice(), [0.1_f32, -0.7]);
 }
 
 /// In memory, in a file, and in a folder of checkpoints, where the one before it serves.

@@ -39,11 +39,13 @@ fn files_of_others() {
         &spaces,
         &nested,
         &with(r#""backprop""#, r#""frontprop""#),
-        &with(r#""version":1"#, r#""version":0"#),
-        &with(r#""version":1"#, r#""version":-1"#),
-        &with(r#""version":1"#, r#""version":1.0"#),
-        &with(r#""version":1"#, r#""version":"1""#),
-        &with(r#""version":1"#, r#""version":18446744073709551616"#),
+        &with(r#""version":2"#, r#""version":0"#),
+        // The first line of version 1 has another order.
+        &with(r#""version":2"#, r#""version":1"#),
+        &with(r#""version":2"#, r#""version":-1"#),
+        &with(r#""version":2"#, r#""version":1.0"#),
+        &with(r#""version":2"#, r#""version":"1""#),
+        &with(r#""version":2"#, r#""version":18446744073709551616"#),
         &with(r#","kind":"costs""#, ""),
         &with(r#""bytes":10"#, r#""bytes":-10"#),
         &with(r#""bytes":10"#, r#""bytes":1e1"#),
@@ -76,14 +78,14 @@ fn refusals_say_what_was_expected_and_found() {
     let refused = |bytes: &[u8]| refusal::<[f64; 2]>(bytes, "costs", &folder);
     // What a later version has in its first line is not ours to say.
     for newer in [
-        with(r#""version":1"#, r#""version":2"#),
-        b"{\"format\":\"backprop\",\"version\":2,\"xxh3\":[]}\nbinary".to_vec(),
+        with(r#""version":2"#, r#""version":3"#),
+        b"{\"format\":\"backprop\",\"version\":3,\"xxh3\":[]}\nbinary".to_vec(),
     ] {
-        let (found, supported) = (2, 1);
+        let (found, supported) = (3, 2);
         assert_eq!(refused(&newer), Refusal::Newer { found, supported });
     }
-    let text = refused(&with(r#""version":1"#, r#""version":7"#)).to_string();
-    let expected = "the file has version 7, and this crate reads up to 1: a later one wrote it";
+    let text = refused(&with(r#""version":2"#, r#""version":7"#)).to_string();
+    let expected = "the file has version 7, and this crate reads up to 2: a later one wrote it";
     assert_eq!(text, expected);
 
     let refusal_of_kind = refused(&to_bytes("state\n", &1).unwrap());

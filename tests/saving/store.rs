@@ -101,7 +101,7 @@ fn a_step_back_is_refused() {
     assert_eq!(latest(&checkpoints).step, 20);
     assert_eq!(folder.names(), names([15, 20]));
     // What this version cannot read is whole as far as anybody knows.
-    let newer = b"{\"format\":\"backprop\",\"version\":2}\n";
+    let newer = b"{\"format\":\"backprop\",\"version\":3}\n";
     fs::write(folder.file(&name(30)), newer).unwrap();
     let refused = checkpoints.write(25, "third");
     assert!(matches!(refused, Err(SaveError::Step { newest: 30, .. })));
@@ -185,7 +185,7 @@ fn whole_ones_that_cannot_be_used_are_errors() {
         b"{\"format\":\"backprop\",\"version\":3}\nwho knows",
     )
     .unwrap();
-    let (found, supported) = (3, 1);
+    let (found, supported) = (3, 2);
     assert_eq!(refused(), Refusal::Newer { found, supported });
     save(&newest, "network", "second").unwrap();
     assert!(matches!(refused(), Refusal::Kind { .. }));

@@ -174,11 +174,20 @@ fn resumed(version: &str, method: &str) -> Result<u64, Error> {
     Ok(resumed.epoch)
 }
 
+/// Content without the name of a scalar is read as the type that is asked for.
 #[test]
 fn version_1() {
     check_all(&files("v1"));
     assert_eq!(resumed("v1", "adam"), Ok(3));
     for method in ["lbfgs", "cg"] {
         assert_eq!(resumed("v1", method), Ok(3));
+    }
+}
+
+#[test]
+fn version_2() {
+    check_all(&files("v2"));
+    for method in METHODS {
+        assert_eq!(resumed("v2", method), Ok(3));
     }
 }

@@ -45,13 +45,14 @@ fn json_there_and_back_is_bit_for_bit() {
     assert!(read.theta().iter().zip(&hard).all(same), "{json}");
 }
 
-/// What a file of version 0.1 looks like, and how it is read.
+/// What a network looks like, and how it is read; from content of version 1, which does not name its scalar, as the type that is asked for.
 #[test]
 fn the_form_is_settled() {
     let dense = r#"{"dense":{"inputs":1,"outputs":1,"activation":{"leaky_relu":{"slope":0.25}}}}"#;
     let custom = r#"{"custom":{"inputs":1,"rank":1,"outputs":1,"activation":"gelu_tanh"}}"#;
-    let json =
-        format!(r#"{{"inputs":1,"layers":[{dense},{custom}],"theta":[0.5,-1.0,2.0,0.0,1.5]}}"#);
+    let json = format!(
+        r#"{{"scalar":"f64","inputs":1,"layers":[{dense},{custom}],"theta":[0.5,-1.0,2.0,0.0,1.5]}}"#
+    );
     let low_rank = LowRank {
         inputs: 1,
         rank: 1,
@@ -66,6 +67,10 @@ fn the_form_is_settled() {
     let read: Network<f64, AnyLayer<LowRank<AnyActivation>>> = serde_json::from_str(&json).unwrap();
     assert_eq!(read, network);
     assert_eq!(serde_json::to_string(&network).unwrap(), json);
+    let before = json.replace(r#""scalar":"f64","#, "");
+    let read: Network<f64, AnyLayer<LowRank<AnyActivation>>> =
+        serde_json::from_str(&before).unwrap();
+    assert_eq!(read, network);
 
     let written = |cost: AnyCost| serde_json::to_string(&Objective::new(cost).l2(0.5)).unwrap();
     let expected = r#"{"cost":"categorical_cross_entropy","penalty":{"strength":{"l1":0.0,"l2":0.5},"exceptions":[]}}"#;
@@ -265,4 +270,116 @@ fn types_of_ones_own_are_saved() {
         serde_json::from_str::<Dense<Doubling>>(&json).unwrap(),
         layer
     );
+}
+
+/// Fields that a type has not are refused in everything that is saved: what they were meant to say would be lost without a word.
+#[test]
+fn unknown_fields_are_refused() {
+    use backprop::training::{ConjugateGradient, History, Lbfgs, LevenbergMarquardt, Schedule};
+
+    #[track_caller]
+    fn refuse<V: serde::Serialize + serde::de::DeserializeOwned + std::fmt::Debug>(value: &V) {
+        let saved = serde_json::to_value(value).unwrap();
+        serde_json::from_value::<V>(saved.clone()).unwrap();
+        let objects = count(&saved);
+        assert!(objects > 0, "{saved}");
+        for at in 0..objects {
+            let mut more = saved.clone();
+            insert(&mut more, &mut { at });
+            assert!(serde_json::from_value::<V>(more.clone()).is_err(), "{more}");
+        }
+    }
+    fn parts(value: &serde_json::Value) -> Vec<&serde_json::Value> {
+        match value {
+            serde_json::Value::Array(parts) => parts.iter().collect(),
+            serde_json::Value::Object(parts) => parts.values().collect(),
+            _ => Vec::new(),
+        }
+    }
+    fn count(value: &serde_json::Value) -> usize {
+        usize::from(value.is_object()) + parts(value).into_iter().map(count).sum::<usize>()
+    }
+    /// Gives the object of this number a field that it has not.
+    fn insert(value: &mut serde_json::Value, at: &mut usize) {
+        if let serde_json::Value::Object(fields) = value {
+            if *at == 0 {
+                fields.insert("more".into(), 1.into());
+            }
+            *at = at.wrapping_sub(1);
+            fields.values_mut().for_each(|field| insert(field, at));
+        } else if let serde_json::Value::Array(items) = value {
+            items.iter_mut().for_each(|item| insert(item, at));
+        }
+    }
+
+    let builder = Network::<f64>::builder(1).dense(2, LeakyRelu { slope: 0.25 });
+    refuse(&builder.dense(1, Elu { alpha: 0.5 }).zeros().unwrap());
+    refuse(&Objective::new(AnyCost::from(Huber { delta: 2.0 })).l2(0.5));
+    let exception = Strength { l1: 0.5, l2: 0.0 };
+    refuse(&Penalty::none().layer(0, exception));
+    refuse(&Dense::new(1, 1, AnyActivation::from(Softmax)));
+    refuse(&Schedule::on_plateau(1, 0.5).warm_up(2.0, 0.5));
+    refuse(&Schedule::on_plateau(1, 0.5).plateau().unwrap());
+    refuse(&backprop::training::Clipping::Norm(1.0));
+    refuse(&Lbfgs::new());
+    refuse(&ConjugateGradient::new());
+    refuse(&LevenbergMarquardt::new());
+    refuse(&backprop::training::OptimizerState::new(0, vec![vec![0.5]]));
+    refuse(&backprop::data::Standardizer::new(vec![0.5], vec![1.0]).unwrap());
+    refuse(&backprop::data::MinMaxScaler::new(vec![0.5], vec![1.0]).unwrap());
+    refuse(&backprop::data::LabelEncoder::fit(&[3, 1]).unwrap());
+    let record = r#"{"epoch":1,"steps":1,"cost":0.5,"batch_cost":null,"validation":null,"rate":null,"metrics":[],"validation_metrics":[]}"#;
+    let history = format!(r#"{{"metrics":[],"records":[{record}],"stop":"epochs","best":1}}"#);
+    refuse(&serde_json::from_str::<History>(&history).unwrap());
+}
+
+/// Numbers of one scalar are not read as those of another, which they are not: 0.1 is another number in each.
+#[test]
+fn the_scalar_is_named() {
+    use backprop::data::{MinMaxScaler, Standardizer};
+    use backprop::saving::{Refusal, from_bytes, to_bytes};
+    use backprop::training::OptimizerState;
+    use serde::Serialize;
+    use serde::de::DeserializeOwned;
+    use std::fmt::Debug;
+
+    #[track_caller]
+    fn refuse<V: Serialize, D: DeserializeOwned + Debug>(value: &V, found: &str, expected: &str) {
+        let json = serde_json::to_string(value).unwrap();
+        let text = serde_json::from_str::<D>(&json).unwrap_err().to_string();
+        let reason = format!(
+            "the numbers are {found}, expected {expected}: load them as {found}; `Network::map` converts a network"
+        );
+        assert!(text.contains(&reason), "{text}");
+        let bytes = to_bytes("kind", value).unwrap();
+        let Err(Refusal::Content { message }) = from_bytes::<D>(&bytes, "kind") else {
+            panic!("loaded: {json}");
+        };
+        assert!(message.contains(&reason), "{message}");
+    }
+
+    let builder = Network::<f64>::builder(1).dense(1, Softmax);
+    let double = builder.with_theta(&[0.1, 0.7]).unwrap();
+    let single = double.map(|x| x as f32).unwrap();
+    refuse::<_, Network<f32>>(&double, "f64", "f32");
+    refuse::<_, Network<f64>>(&single, "f32", "f64");
+    let scaler = Standardizer::new(vec![0.1_f64], vec![1.0]).unwrap();
+    refuse::<_, Standardizer<f32>>(&scaler, "f64", "f32");
+    let scaler = Standardizer::new(vec![0.1_f32], vec![1.0]).unwrap();
+    refuse::<_, Standardizer<f64>>(&scaler, "f32", "f64");
+    let scaler = MinMaxScaler::new(vec![0.1_f64], vec![1.0]).unwrap();
+    refuse::<_, MinMaxScaler<f32>>(&scaler, "f64", "f32");
+    let scaler = MinMaxScaler::new(vec![0.1_f32], vec![1.0]).unwrap();
+    refuse::<_, MinMaxScaler<f64>>(&scaler, "f32", "f64");
+    let state = OptimizerState::new(1, vec![vec![0.1_f64]]);
+    refuse::<_, OptimizerState<f32>>(&state, "f64", "f32");
+    let state = OptimizerState::new(1, vec![vec![0.1_f32]]);
+    refuse::<_, OptimizerState<f64>>(&state, "f32", "f64");
+    // Without parameters too, and with a part of several.
+    refuse::<_, OptimizerState<f64>>(&OptimizerState::<f32>::new(0, vec![]), "f32", "f64");
+    refuse::<_, (Network<f64>, Standardizer<f64>)>(&(&double, &scaler_of_f32()), "f32", "f64");
+
+    fn scaler_of_f32() -> Standardizer<f32> {
+        Standardizer::new(vec![0.5], vec![1.0]).unwrap()
+    }
 }

@@ -5,6 +5,8 @@ mod adaptive;
 mod gradient_descent;
 mod memory;
 mod rprop;
+#[cfg(feature = "serde")]
+mod saved;
 
 pub use adam::{Adam, AdamW};
 pub use adaptive::{AdaGrad, Adadelta, RmsProp};
@@ -166,9 +168,8 @@ impl<T: Scalar, O: Optimizer<T> + ?Sized> Optimizer<T> for Box<O> {
 /// assert_eq!(other.state(), state);
 /// # Ok::<(), backprop::Error>(())
 /// ```
+/// Saved (feature `serde`) with the name of T, and refused by every other type.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct OptimizerState<T> {
     /// Steps that were made.
