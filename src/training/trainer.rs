@@ -234,7 +234,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// - [`Error::Unsupported`] for a schedule or clipping with a full-batch solver;
     /// - [`Error::Checkpoint`] if the folder of checkpoints has some already: `resume` goes on from them.
     ///
-    /// In the course of it, after which the network has the parameters that it would have ended with (of the best epoch, or of the last whose J was finite):
+    /// In the course of it, after which the network has the parameters that it would have ended with (of the best epoch, or of the last whose J was finite), or its own
+    /// if this call has not ended an epoch:
     /// - [`Error::Diverged`] if a cost, a gradient or a parameter is not finite, or at the end of an epoch the state of the optimiser;
     /// - [`Error::Checkpoint`] if one cannot be written, the errors of the metrics, and those of a pass that are no divergence, as [`Error::Output`].
     pub fn fit<L: Layer<T>>(
@@ -306,6 +307,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         };
         #[cfg(not(feature = "serde"))]
         let mut progress = self.begin_anew(network)?;
+        let began = progress.epoch;
         let rate = match &self.method {
             Method::Steps(optimizer) => optimizer.rate(),
             Method::FullBatch(_) => 0.0,
@@ -322,8 +324,10 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         if let Method::Steps(optimizer) = &mut self.method {
             optimizer.set_rate(rate);
         }
-        // After a divergence these are the last that were good; before the first step those of the network.
-        network.set_theta(progress.result(self.keep_best))?;
+        // After a divergence these are the last that were good. If there was no epoch, nothing is changed.
+        if done.is_ok() || progress.epoch > began {
+            network.set_theta(progress.result(self.keep_best))?;
+        }
         done.map(|()| progress.into_history())
     }
 

@@ -6,6 +6,7 @@
     reason = "a helper of a test may fail the test"
 )]
 
+mod forged;
 mod levenberg_marquardt;
 mod refused;
 mod resume;

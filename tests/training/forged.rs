@@ -1,0 +1,511 @@
+//! Checkpoints that are whole, but of a state that no training can have been in.
+//!
+//! `BACKPROP_FORGED=1000000 cargo test --test training forged` tries more of them than 10,000; `TMPDIR` on a file system in memory makes it fast.
+
+use super::data;
+use super::resume::Folder;
+use backprop::activation::{Softmax, Tanh};
+use backprop::metrics::{Accuracy, MeanSquaredError};
+use backprop::nalgebra::DMatrix;
+use backprop::rand_xoshiro::rand_core::Rng;
+use backprop::saving::{Checkpoints, to_bytes};
+use backprop::training::{
+    Adam, ConjugateGradient, GradientDescent, Lbfgs, Method, Schedule, Trainer,
+};
+use backprop::{AnyCost, Error, Examples, Network, Objective, Scalar, nalgebra, rng};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const EPOCHS: u64 = 4;
+
+struct Data<T: Scalar> {
+    train: (DMatrix<T>, DMatrix<T>),
+    validation: (DMatrix<T>, DMatrix<T>),
+}
+
+impl<T: Scalar> Data<T> {
+    fn new() -> Self {
+        let real = |m: DMatrix<f64>| m.map(nalgebra::convert::<f64, T>);
+        let [train, validation] = [9, 5].map(|m| {
+            let (x, y) = data(2, 2, m);
+            (real(x), real(y))
+        });
+        Self { train, validation }
+    }
+}
+
+fn start<T: Scalar>() -> Network<T> {
+    let theta = [
+        0.1, -0.2, 0.3, 0.5, -0.4, 0.7, 0.2, -0.6, 0.8, 0.3, 0.2, -0.5,
+    ];
+    let builder = Network::builder(2).dense(2, Tanh).dense(2, Softmax);
+    builder
+        .with_theta(&theta.map(nalgebra::convert::<f64, T>))
+        .unwrap()
+}
+
+/// Trainings that together save all that there is to be saved.
+const KINDS: [&str; 5] = ["adam", "momentum", "plain", "lbfgs", "cg"];
+
+fn trainer<'a, T: Scalar>(kind: &str, epochs: u64, data: &'a Data<T>) -> Trainer<'a, T>
+where
+    Lbfgs: Into<Method<T>>,
+    ConjugateGradient: Into<Method<T>>,
+{
+    let (x, y) = &data.validation;
+    let validation = Examples::new(x, y).unwrap();
+    let objective = Objective::new(AnyCost::CategoricalCrossEntropy).l2(0.01);
+    let with = |method: Method<T>| Trainer::new(objective.clone(), method).epochs(epochs);
+    match kind {
+        "adam" => with(Adam::new(0.05).amsgrad().into())
+            .batch_size(4)
+            .validation(validation)
+            .patience(1000, 1e-3)
+            .schedule(Schedule::on_plateau(0, 0.5).warm_up(2.0, 0.5))
+            .metric(MeanSquaredError)
+            .monitor(Accuracy),
+        "momentum" => with(GradientDescent::new(0.05).momentum(0.9).into())
+            .batch_size(3)
+            .validation_fraction(0.25)
+            .schedule(Schedule::on_plateau(1, 0.5)),
+        "plain" => with(GradientDescent::new(0.05).into()).metric(Accuracy),
+        "lbfgs" => with(Lbfgs::new().memory(3).into())
+            .validation(validation)
+            .metric(Accuracy),
+        _ => with(ConjugateGradient::new().into()).monitor(MeanSquaredError),
+    }
+}
+
+fn file(folder: &Path) -> std::path::PathBuf {
+    folder.join(format!("checkpoint-{EPOCHS:020}.backprop"))
+}
+
+/// The checkpoint of a training.
+fn saved<T: Scalar + Serialize + DeserializeOwned>(kind: &str, data: &Data<T>) -> Value
+where
+    Lbfgs: Into<Method<T>>,
+    ConjugateGradient: Into<Method<T>>,
+{
+    // Tests run at the same time.
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let folder = Folder::new(&format!("genuine-{kind}-{count}"));
+    let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
+    let checkpoints = Checkpoints::new(&folder.0).keep(1);
+    let mut trainer = trainer(kind, EPOCHS, data).checkpoints(checkpoints, EPOCHS);
+    trainer.fit(&mut start(), &examples).unwrap();
+    let bytes = std::fs::read(file(&folder.0)).unwrap();
+    backprop::saving::from_bytes(&bytes, "checkpoint").unwrap()
+}
+
+/// A training goes on from this checkpoint for two epochs, or the network is as it was.
+fn resume<T: Scalar + Serialize + DeserializeOwned>(
+    kind: &str,
+    (data, folder): (&Data<T>, &Path),
+    value: &Value,
+) -> Result<(), Error>
+where
+    Lbfgs: Into<Method<T>>,
+    ConjugateGradient: Into<Method<T>>,
+{
+    _ = std::fs::remove_dir_all(folder);
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(file(folder), to_bytes("checkpoint", value).unwrap()).unwrap();
+    let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
+    let checkpoints = Checkpoints::new(folder).keep(1);
+    let mut trainer = trainer(kind, EPOCHS + 2, data).checkpoints(checkpoints, 10);
+    let (mut network, before) = (start(), start());
+    let done = trainer.resume(&mut network, &examples);
+    match done {
+        Ok((history, resumed)) => {
+            assert_eq!(resumed.epoch, EPOCHS);
+            assert!(history.records().len() as u64 >= EPOCHS);
+            assert!(history.best().is_some());
+            Ok(())
+        }
+        // It was a state, and the first epoch from it went well.
+        Err(Error::Diverged { epoch, .. }) if epoch > EPOCHS + 1 => Ok(()),
+        Err(error) => {
+            assert_eq!(network, before, "{error}");
+            Err(error)
+        }
+    }
+}
+
+#[track_caller]
+fn refused(kind: &str, pointer: &str, value: Value, reason: &str) {
+    let data = Data::<f64>::new();
+    let name = format!("refused-{kind}-{}", pointer.replace('/', "-"));
+    let folder = Folder::new(&name);
+    let mut forged = saved(kind, &data);
+    resume(kind, (&data, &folder.0), &forged).unwrap();
+    *forged.pointer_mut(pointer).unwrap() = value;
+    let error = resume(kind, (&data, &folder.0), &forged).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains(reason),
+        "{kind} {pointer}: {text}, expected {reason}"
+    );
+}
+
+/// One of each kind, with what is said of it.
+#[test]
+fn each_part_is_checked() {
+    let many = json!(vec![0.5; 13]);
+    for (kind, pointer, value, reason) in [
+        ("lbfgs", "/solver/0/y/0", json!([]), "\"s\""),
+        ("lbfgs", "/solver/0/y", json!([]), "\"s\""),
+        ("lbfgs", "/solver/0/s/1/3", json!("x"), "\"s\""),
+        ("lbfgs", "/solver/0/m", json!(2), "\"m\""),
+        (
+            "lbfgs",
+            "/solver/0/m",
+            json!(1_000_000_000_000_u64),
+            "\"m\"",
+        ),
+        ("lbfgs", "/solver/0/tol_grad", json!(1.0), "\"tol_grad\""),
+        ("lbfgs", "/solver/0/l1_coeff", json!(1.0), "\"l1_coeff\""),
+        ("lbfgs", "/solver/0", json!([]), "no list of fields"),
+        (
+            "lbfgs",
+            "/solver/1/0",
+            json!(7.5),
+            "not that of the training",
+        ),
+        (
+            "lbfgs",
+            "/solver/2",
+            json!([0.5]),
+            "not that of the training",
+        ),
+        ("lbfgs", "/solver", json!([]), "no list of fields"),
+        (
+            "lbfgs",
+            "/progress/optimizer/steps",
+            json!(1),
+            "an optimiser's state",
+        ),
+        ("cg", "/solver/0/p", json!(null), "\"p\""),
+        ("cg", "/solver/0/p", many.clone(), "\"p\""),
+        ("cg", "/solver/0/beta", json!(null), "\"beta\""),
+        ("cg", "/solver/0/restart_iter", json!(0), "\"restart_iter\""),
+        ("adam", "/solver", json!([]), "a solver's state"),
+        (
+            "adam",
+            "/settings",
+            json!([]),
+            "expected an array of length 12",
+        ),
+        (
+            "adam",
+            "/progress/theta",
+            many.clone(),
+            "expected 12 numbers, found 13",
+        ),
+        (
+            "adam",
+            "/progress/best/theta",
+            json!([0.5]),
+            "expected 12 numbers, found 1",
+        ),
+        ("adam", "/progress/best/cost", json!(-7.0), "best cost"),
+        ("adam", "/progress/best", json!(null), "best cost"),
+        ("adam", "/progress/history/best", json!(99), "best epoch"),
+        ("adam", "/progress/history/best", json!(null), "best epoch"),
+        (
+            "adam",
+            "/progress/history/metrics",
+            json!(["a", "b", "c"]),
+            "its metrics are",
+        ),
+        (
+            "adam",
+            "/progress/history/metrics",
+            json!([]),
+            "its metrics are",
+        ),
+        (
+            "adam",
+            "/progress/history/records/1/metrics",
+            json!([0.5]),
+            "epoch 2",
+        ),
+        (
+            "adam",
+            "/progress/history/records/1/validation_metrics",
+            json!([]),
+            "epoch 2",
+        ),
+        (
+            "adam",
+            "/progress/history/records/1/validation",
+            json!(null),
+            "epoch 2",
+        ),
+        (
+            "adam",
+            "/progress/history/records/2/rate",
+            json!(null),
+            "epoch 3",
+        ),
+        (
+            "adam",
+            "/progress/history/records/2/batch_cost",
+            json!(null),
+            "epoch 3",
+        ),
+        (
+            "adam",
+            "/progress/history/records/2/epoch",
+            json!(2),
+            "record 3",
+        ),
+        (
+            "adam",
+            "/progress/history/records/2/steps",
+            json!(0),
+            "record 3",
+        ),
+        (
+            "adam",
+            "/progress/history/records",
+            json!([]),
+            "0 records of 4",
+        ),
+        ("adam", "/progress/epoch", json!(0), "4 records of 0"),
+        ("adam", "/progress/steps", json!(0), "12 steps, expected 0"),
+        ("adam", "/progress/waited", json!(4), "waited for 4"),
+        ("adam", "/progress/plateau/factor", json!(-1.0), "schedule"),
+        ("adam", "/progress/plateau/shrink", json!(2.0), "schedule"),
+        ("adam", "/progress/plateau", json!(null), "schedule"),
+        ("adam", "/progress/optimizer/steps", json!(1), "1 steps"),
+        (
+            "adam",
+            "/progress/optimizer/buffers/1",
+            json!([0.5]),
+            "expected 12 numbers",
+        ),
+        (
+            "adam",
+            "/progress/optimizer/buffers/1/0",
+            json!(-0.5),
+            "at least 0",
+        ),
+        (
+            "adam",
+            "/progress/optimizer/buffers/2",
+            json!([]),
+            "expected 12 numbers",
+        ),
+        (
+            "momentum",
+            "/progress/optimizer/buffers",
+            json!([]),
+            "buffers",
+        ),
+        (
+            "plain",
+            "/progress/optimizer/buffers",
+            json!([[]]),
+            "expected 12 numbers",
+        ),
+    ] {
+        refused(kind, pointer, value, reason);
+    }
+    // All buffers of a length, but not of θ's.
+    let short = json!([[0.5], [0.5], [0.5]]);
+    refused(
+        "adam",
+        "/progress/optimizer/buffers",
+        short,
+        "expected 12 numbers, found 1",
+    );
+    // More differences than are remembered, of both.
+    let rows = json!(vec![vec![0.5; 12]; 4]);
+    let data = Data::<f64>::new();
+    let mut forged = saved("lbfgs", &data);
+    for list in ["s", "y"] {
+        forged["solver"][0][list] = rows.clone();
+    }
+    let folder = Folder::new("refused-rows");
+    let error = resume("lbfgs", (&data, &folder.0), &forged).unwrap_err();
+    assert!(error.to_string().contains("\"s\""), "{error}");
+}
+
+/// A checkpoint of another scalar names both, although its numbers are not read.
+#[test]
+fn of_another_scalar() {
+    let (data, single) = (Data::<f64>::new(), Data::<f32>::new());
+    for kind in KINDS {
+        let folder = Folder::new(&format!("scalar-{kind}"));
+        let error = resume(kind, (&single, &folder.0), &saved(kind, &data)).unwrap_err();
+        let (what, expected, found) = ("the scalar type", "f32".to_owned(), "f64".to_owned());
+        let other = Error::OtherTraining {
+            what,
+            expected,
+            found,
+        };
+        assert_eq!(error, other);
+    }
+}
+
+/// What a training refuses, it has not begun to take over: its next call is that of a new one.
+#[test]
+fn a_trainer_is_as_it_was() {
+    let data = Data::<f64>::new();
+    let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
+    for kind in KINDS {
+        let folder = Folder::new(&format!("again-{kind}"));
+        std::fs::create_dir_all(&folder.0).unwrap();
+        let mut forged = saved(kind, &data);
+        forged["progress"]["history"]["best"] = json!(99);
+        std::fs::write(file(&folder.0), to_bytes("checkpoint", &forged).unwrap()).unwrap();
+        let checkpoints = Checkpoints::new(&folder.0);
+        let mut used = trainer(kind, EPOCHS + 2, &data).checkpoints(checkpoints, 1);
+        let mut network = start();
+        used.resume(&mut network, &examples).unwrap_err();
+        std::fs::remove_file(file(&folder.0)).unwrap();
+        let history = used.fit(&mut network, &examples).unwrap();
+        let mut other = start();
+        let expected = trainer(kind, EPOCHS + 2, &data).fit(&mut other, &examples);
+        assert_eq!((network, history), (other, expected.unwrap()));
+    }
+}
+
+/// A random part of a value, by steps down that are drawn.
+fn part<'v>(value: &'v mut Value, rng: &mut impl Rng) -> &'v mut Value {
+    let count = match value {
+        Value::Array(items) => items.len(),
+        Value::Object(fields) => fields.len(),
+        _ => 0,
+    };
+    if count == 0 || rng.next_u64() % 5 == 0 {
+        return value;
+    }
+    let at = rng.next_u64() as usize % count;
+    let inner = match value {
+        Value::Array(items) => &mut items[at],
+        Value::Object(fields) => fields.values_mut().nth(at).unwrap(),
+        _ => unreachable!(),
+    };
+    part(inner, rng)
+}
+
+fn draw<const N: usize>(of: [Value; N], rng: &mut impl Rng) -> Value {
+    of[rng.next_u64() as usize % N].clone()
+}
+
+fn mutate(whole: &mut Value, rng: &mut impl Rng) {
+    let other = part(&mut whole.clone(), rng).clone();
+    let target = part(whole, rng);
+    let choice = rng.next_u64();
+    let at = rng.next_u64() as usize;
+    match (target, choice % 8) {
+        (Value::Array(items), 0) if !items.is_empty() => drop(items.remove(at % items.len())),
+        (Value::Array(items), 1) if !items.is_empty() => {
+            items.push(items[at % items.len()].clone());
+        }
+        (Value::Array(items), 2) => items.truncate(at % (items.len() + 1)),
+        (Value::Array(items), 3) => items.push(other),
+        (Value::Object(fields), 0) => {
+            let name = fields.keys().nth(at % fields.len().max(1)).cloned();
+            name.and_then(|name| fields.remove(&name));
+        }
+        (Value::Object(fields), 1) => drop(fields.insert("more".into(), other)),
+        (Value::Object(fields), 2) => {
+            let names: Vec<String> = fields.keys().cloned().collect();
+            if !names.is_empty() {
+                fields.insert(names[at % names.len()].clone(), other);
+            }
+        }
+        (target @ Value::Number(_), 0..4) => {
+            let x = target.as_f64().unwrap_or(1.0);
+            let factor = [-1.0, 0.0, 2.0, 1.0 + f64::EPSILON, 1e10, 1e-10][at % 6];
+            *target = json!(x * factor);
+        }
+        (target, 4) => *target = other,
+        (target, 5) => {
+            let whole = [0, 1, 2, 3, 4, 5, 12, 99, u64::MAX, u64::MAX / 2];
+            *target = json!(whole[at % whole.len()]);
+        }
+        (target, _) => {
+            let any = [
+                json!(null),
+                json!(true),
+                json!(""),
+                json!("f64"),
+                json!([]),
+                json!({}),
+                json!([[]]),
+                json!([null]),
+                json!(-1),
+                json!(i64::MIN),
+                json!(-0.5),
+                json!(1e308),
+                json!(-1e308),
+                json!(1e39),
+                json!(5e-324),
+                json!(vec![0.5; 12]),
+                json!(vec![1e300; 12]),
+                json!(vec![0.0; 12]),
+            ];
+            *target = draw(any, rng);
+        }
+    }
+}
+
+/// Says what was tried if it panics.
+struct Tried<'v>(&'v str, &'v Value);
+
+impl Drop for Tried<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}: {}", self.0, self.1);
+        }
+    }
+}
+
+/// Returns how many of them were accepted.
+fn any<T: Scalar + Serialize + DeserializeOwned>(tries: u64, seed: u64) -> u64
+where
+    Lbfgs: Into<Method<T>>,
+    ConjugateGradient: Into<Method<T>>,
+{
+    let data = Data::<T>::new();
+    let genuine = KINDS.map(|kind| saved(kind, &data));
+    let folder = Folder::new(&format!("any-{seed}"));
+    let mut random = rng(seed);
+    let mut accepted = 0;
+    for i in 0..tries {
+        let at = i as usize % KINDS.len();
+        let mut forged = genuine[at].clone();
+        for _ in 0..1 + random.next_u64() % 3 {
+            mutate(&mut forged, &mut random);
+        }
+        let tried = Tried(KINDS[at], &forged);
+        accepted += u64::from(resume(KINDS[at], (&data, &folder.0), &forged).is_ok());
+        drop(tried);
+    }
+    accepted
+}
+
+/// Whatever a checkpoint says, it is refused and changes nothing, or the training goes on.
+#[test]
+fn any_mutation() {
+    let tries = std::env::var("BACKPROP_FORGED").map(|tries| tries.parse().unwrap());
+    let tries: u64 = tries.unwrap_or(10_000);
+    let accepted = std::thread::scope(|scope| {
+        let double = scope.spawn(|| any::<f64>(tries / 2, 1));
+        let single = scope.spawn(|| any::<f32>(tries - tries / 2, 2));
+        [double.join().unwrap(), single.join().unwrap()]
+    });
+    println!("{accepted:?} of {tries} accepted");
+    // Changes of θ or of a cost that is not the best are a state as well: the test must not pass by refusing all.
+    assert!(
+        accepted.iter().all(|&count| count > tries / 100),
+        "{accepted:?}"
+    );
+}
