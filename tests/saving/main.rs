@@ -10,6 +10,7 @@ mod crash;
 mod damage;
 mod errors;
 mod files;
+mod special;
 mod store;
 mod values;
 mod versions;

@@ -324,3 +324,82 @@ fn a_training_goes_on() {
     }
     assert!(Path::new(&folder.file(&name(50))).exists());
 }
+
+/// What may be removed: damaged files of later steps and the oldest beyond those to keep; never a whole one of a later step, readable or not.
+#[test]
+fn what_a_write_may_remove() {
+    let folder = Folder::new("guard");
+    let checkpoints = Checkpoints::new(&folder.0).keep(2);
+    let path = |step| folder.file(&name(step));
+    let whole = to_bytes("checkpoint", "whole").unwrap();
+    let newer = b"{\"format\":\"backprop\",\"version\":3}\n".to_vec();
+    let other = to_bytes("network", "whole").unwrap();
+    let mut changed = whole.clone();
+    changed[whole.len() - 2] ^= 1;
+    let damaged = [
+        Vec::new(),
+        b"torn".to_vec(),
+        whole[..20].to_vec(),
+        whole[..whole.len() - 1].to_vec(),
+        [whole.as_slice(), b"\n"].concat(),
+        changed,
+        vec![0; whole.len()],
+    ];
+    for later in [&whole, &newer, &other] {
+        for damage in &damaged {
+            for step in folder.names() {
+                fs::remove_file(folder.file(&step)).unwrap();
+            }
+            for step in 1..=4 {
+                fs::write(path(step), &whole).unwrap();
+            }
+            // A whole one between damaged ones.
+            for (step, bytes) in [(20, damage), (30, later), (40, damage)] {
+                fs::write(path(step), bytes).unwrap();
+            }
+            let refused = checkpoints.write(10, "new");
+            let step = matches!(
+                refused,
+                Err(SaveError::Step {
+                    found: 10,
+                    newest: 30
+                })
+            );
+            assert!(step, "{refused:?}");
+            assert_eq!(folder.names(), names([1, 2, 3, 4, 20, 30, 40]));
+            for (step, bytes) in [(20, damage), (30, later), (40, damage)] {
+                assert_eq!(&fs::read(path(step)).unwrap(), bytes);
+            }
+            // Without it the damaged ones go, and of the others those that are too many.
+            fs::remove_file(path(30)).unwrap();
+            checkpoints.write(10, "new").unwrap();
+            assert_eq!(folder.names(), names([4, 10]));
+            assert_eq!(fs::read(path(4)).unwrap(), whole);
+            // A step that is whole may be written again, and so may one that is damaged.
+            checkpoints.write(10, "again").unwrap();
+            fs::write(path(10), damage).unwrap();
+            checkpoints.write(10, "again").unwrap();
+            assert_eq!(latest(&checkpoints).value, "again");
+            assert_eq!(folder.names(), names([4, 10]));
+        }
+    }
+}
+
+/// A later file that cannot be read may be whole: nothing is written and nothing removed.
+#[test]
+fn a_later_file_that_cannot_be_read() {
+    let folder = Folder::new("unreadable");
+    let checkpoints = Checkpoints::new(&folder.0).keep(1);
+    checkpoints.write(1, "first").unwrap();
+    // A link to itself, which not even the superuser opens.
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(folder.file(&name(5)), folder.file(&name(5))).unwrap();
+        let refused = checkpoints.write(2, "second");
+        assert!(
+            matches!(&refused, Err(SaveError::Io { path, .. }) if *path == folder.file(&name(5))),
+            "{refused:?}"
+        );
+        assert_eq!(folder.names(), names([1, 5]));
+    }
+}
