@@ -4,7 +4,7 @@ use crate::cost::Link;
 use crate::error::{Error, superscript};
 use crate::layer::{Block, Dense, Layer};
 use crate::scalar::Scalar;
-use nalgebra::DMatrixView;
+use nalgebra::{DMatrix, DMatrixView};
 use std::ops::Range;
 
 /// The order of the parameters in θ and in ∇J: layer by layer, block by block, each column-major, as Octave's `(:)`.
@@ -310,6 +310,40 @@ pub(crate) fn reserved<T>(what: &'static str, len: usize) -> Result<Vec<T>, Erro
     let (rows, cols) = (len, 1);
     room.map_err(|_| Error::TooLarge { what, rows, cols })?;
     Ok(vector)
+}
+
+/// Room for one more entry, with as many more as make pushing cheap.
+pub(crate) fn grow<T>(what: &'static str, vector: &mut Vec<T>) -> Result<(), Error> {
+    let (rows, cols) = (vector.len().saturating_add(1), 1);
+    let room = vector.try_reserve(1);
+    room.map_err(|_| Error::TooLarge { what, rows, cols })
+}
+
+/// What an iterator gives, in a vector of `len` entries.
+pub(crate) fn collected<T>(
+    what: &'static str,
+    len: usize,
+    items: impl IntoIterator<Item = Result<T, Error>>,
+) -> Result<Vec<T>, Error> {
+    let mut vector = reserved(what, len)?;
+    for item in items {
+        vector.push(item?);
+    }
+    Ok(vector)
+}
+
+/// A matrix as one of its own, or an error where an infallible allocation would abort.
+pub(crate) fn owned<T: Scalar>(
+    what: &'static str,
+    matrix: DMatrixView<'_, T>,
+) -> Result<DMatrix<T>, Error> {
+    let (rows, cols) = matrix.shape();
+    let too_large = || Error::TooLarge { what, rows, cols };
+    let mut entries = Vec::new();
+    let room = entries.try_reserve_exact(matrix.len());
+    room.map_err(|_| too_large())?;
+    entries.extend(matrix.iter().copied());
+    Ok(DMatrix::from_vec(rows, cols, entries))
 }
 
 /// Grows or shrinks `vector` to rows × cols, keeping its capacity.

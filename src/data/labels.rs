@@ -3,10 +3,9 @@
 use crate::error::Error;
 use crate::examples::{Columns, check_rows};
 use crate::kernels::index_of_max;
-use crate::layout::allocate;
+use crate::layout::{allocate, collected, reserved};
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::DMatrix;
-use std::collections::BTreeSet;
 
 /// Y of m labels, K × m: column k is 1 in row `labels[k]` and 0 elsewhere.
 ///
@@ -58,7 +57,8 @@ pub fn class_weights(labels: &[usize], weights: &[f64]) -> Result<Vec<f64>, Erro
         return Err(Error::NoExamples);
     }
     check_labels("the labels", labels, weights.len())?;
-    Ok(labels.iter().map(|&label| weights[label]).collect())
+    let of_examples = labels.iter().map(|&label| Ok(weights[label]));
+    collected("the weights of the examples", labels.len(), of_examples)
 }
 
 /// A weight for each of K classes such that all of them weigh as much: m/(K mᵢ) for the mᵢ examples of class i, as scikit-learn's `balanced`. A class
@@ -90,7 +90,9 @@ pub fn balanced_weights(labels: &[usize], classes: usize) -> Result<Vec<f64>, Er
         true => all / (classes as f64 * count),
         false => 0.0,
     };
-    Ok(counts.into_iter().map(weight).collect())
+    // In the same memory.
+    counts.iter_mut().for_each(|count| *count = weight(*count));
+    Ok(counts)
 }
 
 /// The label of each column: the row of its largest entry, of equal ones the first.
@@ -134,7 +136,7 @@ pub fn labels<'a, T: Scalar>(matrix: impl Columns<'a, T>) -> Result<Vec<usize>, 
             }),
         }
     };
-    columns.map(label).collect()
+    collected("the labels", matrix.ncols(), columns.map(label))
 }
 
 /// Whether all labels are below `classes`.
@@ -186,8 +188,12 @@ impl<V: Ord + Clone> LabelEncoder<V> {
         if labels.is_empty() {
             return Err(Error::NoExamples);
         }
-        let classes: BTreeSet<&V> = labels.iter().collect();
-        let classes = classes.into_iter().cloned().collect();
+        let mut sorted: Vec<&V> = reserved("the classes", labels.len())?;
+        sorted.extend(labels);
+        sorted.sort_unstable();
+        sorted.dedup();
+        let classes = sorted.iter().map(|&label| Ok(label.clone()));
+        let classes = collected("the classes", sorted.len(), classes)?;
         Ok(Self { classes })
     }
 
@@ -209,7 +215,11 @@ impl<V: Ord + Clone> LabelEncoder<V> {
                 known: self.classes.len(),
             })
         };
-        labels.iter().enumerate().map(class).collect()
+        collected(
+            "the labels",
+            labels.len(),
+            labels.iter().enumerate().map(class),
+        )
     }
 
     /// The label of each class.
@@ -218,8 +228,8 @@ impl<V: Ord + Clone> LabelEncoder<V> {
     /// [`Error::Label`] with the first number that is no class.
     pub fn decode(&self, classes: &[usize]) -> Result<Vec<V>, Error> {
         check_labels("the classes", classes, self.classes.len())?;
-        let labels = classes.iter().map(|&class| self.classes[class].clone());
-        Ok(labels.collect())
+        let labels = classes.iter().map(|&class| Ok(self.classes[class].clone()));
+        collected("the labels", classes.len(), labels)
     }
 }
 

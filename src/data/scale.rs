@@ -5,6 +5,7 @@ use super::rows::{
 };
 use crate::error::Error;
 use crate::examples::{Columns, check_finite, check_length};
+use crate::layout::reserved;
 use crate::scalar::{Scalar, real};
 use nalgebra::{DMatrix, DMatrixViewMut};
 
@@ -55,7 +56,10 @@ impl<T: Scalar> Standardizer<T> {
     pub fn fit<'a>(x: impl Columns<'a, T>) -> Result<Self, Error> {
         let x = x.columns_view();
         let ranges = ranges(x)?;
-        let (mut means, mut deviations) = (Vec::new(), Vec::new());
+        let (mut means, mut deviations) = (
+            reserved("the means", x.nrows())?,
+            reserved("the deviations", x.nrows())?,
+        );
         for (row, moments) in moments(x, &ranges)?.into_iter().enumerate() {
             let (mean, deviation) = moments;
             let deviation = if ranges[row].is_constant::<T>() {
@@ -191,8 +195,13 @@ impl<T: Scalar> MinMaxScaler<T> {
     /// - [`Error::NonFiniteInput`] with the first entry that is NaN or infinite.
     /// - [`Error::Spread`] with the first row whose range T cannot hold.
     pub fn fit<'a>(x: impl Columns<'a, T>) -> Result<Self, Error> {
-        let (mut minima, mut divisors) = (Vec::new(), Vec::new());
-        for (row, range) in ranges(x.columns_view())?.into_iter().enumerate() {
+        let x = x.columns_view();
+        let ranges = ranges(x)?;
+        let (mut minima, mut divisors) = (
+            reserved("the minima", x.nrows())?,
+            reserved("the ranges", x.nrows())?,
+        );
+        for (row, range) in ranges.into_iter().enumerate() {
             let width = if range.is_constant::<T>() {
                 1.0
             } else {

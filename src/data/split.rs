@@ -2,7 +2,7 @@
 
 use super::shuffle::permutation_into;
 use crate::error::Error;
-use crate::layout::allocate;
+use crate::layout::{allocate, collected, grow, reserved};
 use std::collections::BTreeMap;
 
 /// Examples to train on and examples to judge by: each of them in one of the two, both in ascending order.
@@ -56,9 +56,7 @@ impl Split {
     fn of(examples: usize, is_test: impl Fn(usize) -> bool) -> Result<Self, Error> {
         let count = (0..examples).filter(|&k| is_test(k)).count();
         let side = |len, test| {
-            let mut indices: Vec<usize> = Vec::new();
-            let reserved = indices.try_reserve_exact(len);
-            reserved.map_err(|_| too_large(examples))?;
+            let mut indices: Vec<usize> = reserved(INDICES, len)?;
             indices.extend((0..examples).filter(|&k| is_test(k) == test));
             Ok(indices)
         };
@@ -131,7 +129,7 @@ pub fn stratified_split(labels: &[usize], test_fraction: f64, seed: u64) -> Resu
         *counts.entry(label).or_default() += 1;
     }
     enough(counts.iter().map(|(&label, &count)| (label, count)), 2)?;
-    let mut left = largest_remainders(counts, tests, labels.len());
+    let mut left = largest_remainders(counts, tests, labels.len())?;
     let order = shuffled(labels.len(), seed)?;
     let mut is_test = allocate(INDICES, (labels.len(), 1), false)?;
     for k in order {
@@ -150,9 +148,9 @@ fn largest_remainders(
     mut counts: BTreeMap<usize, usize>,
     total: usize,
     sum: usize,
-) -> BTreeMap<usize, usize> {
+) -> Result<BTreeMap<usize, usize>, Error> {
     let (sum, mut missing) = (sum as u128, total);
-    let mut remainders = Vec::with_capacity(counts.len());
+    let mut remainders = reserved("the classes", counts.len())?;
     for (&label, count) in &mut counts {
         let product = total as u128 * *count as u128;
         // At most `total`.
@@ -160,12 +158,12 @@ fn largest_remainders(
         missing -= *count;
         remainders.push((product % sum, label));
     }
-    // Stable: of equal remainders the lowest label stays first.
-    remainders.sort_by_key(|&(remainder, _)| std::cmp::Reverse(remainder));
+    // Of equal remainders the lowest label is first.
+    remainders.sort_unstable_by_key(|&(remainder, label)| (std::cmp::Reverse(remainder), label));
     for (_, label) in remainders.into_iter().take(missing) {
         *counts.entry(label).or_default() += 1;
     }
-    counts
+    Ok(counts)
 }
 
 /// Cross-validation: k splits, so that each example is in the test part of exactly one.
@@ -238,6 +236,7 @@ impl KFold {
         for &label in labels {
             let class = *number.entry(label).or_insert(classes.len());
             if class == classes.len() {
+                grow("the classes", &mut classes)?;
                 classes.push((label, 0));
             }
             classes[class].1 += 1;
@@ -246,9 +245,9 @@ impl KFold {
         let mut start = 0;
         let states = classes.iter().map(|&(_, count)| {
             start += count;
-            Class::new(start - count, count)
+            Ok(Class::new(start - count, count))
         });
-        let mut states: Vec<Class> = states.collect();
+        let mut states = collected("the classes", classes.len(), states)?;
         self.deal(labels.len(), &mut states, |k| number[&labels[k]])
     }
 
@@ -324,14 +323,6 @@ const INDICES: &str = "the indices of the examples";
 
 /// The epoch of splits, which no training reaches: a split is not the order of an epoch with the same seed.
 const SPLIT: u64 = u64::MAX;
-
-fn too_large(examples: usize) -> Error {
-    Error::TooLarge {
-        what: INDICES,
-        rows: examples,
-        cols: 1,
-    }
-}
 
 /// A random order of 0..m.
 fn shuffled(examples: usize, seed: u64) -> Result<Vec<usize>, Error> {

@@ -7,7 +7,7 @@ use crate::examples::Examples;
 use crate::gradient::{Backprop, CostParts, Gradient, finish};
 use crate::kernels::{self, first_non_finite};
 use crate::layer::{Backward, Forward, Layer};
-use crate::layout::{Layout, allocate};
+use crate::layout::{Layout, allocate, owned};
 use crate::network::Network;
 use crate::network::chain::weigh;
 use crate::objective::Objective;
@@ -199,7 +199,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let (layout, cost) = (self.layout(), &objective.cost);
         objective.validate(layout)?;
         examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
-        let (x, y) = (copy("X", examples.x)?, copy("Y", examples.y)?);
+        let (x, y) = (owned("X", examples.x)?, owned("Y", examples.y)?);
         let (mut layers, caches) = forward(self, x.as_view())?;
 
         let last = layers.last().ok_or(Error::NoLayers)?;
@@ -221,7 +221,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let linked = at.z.is_some();
         let sums = backward(self, x.as_view(), (&mut layers, &caches), (delta, linked))?;
 
-        let mut weighted = copy("the costs", costs.as_view())?;
+        let mut weighted = owned("the costs", costs.as_view())?;
         weigh(examples, 1, weighted.as_mut_slice());
         let sum = kernels::sum(weighted.as_slice());
         if !sum.is_finite() {
@@ -281,7 +281,7 @@ fn forward<T: Scalar, L: Layer<T>>(
             });
         }
         let z = cache.get(..a.len()).filter(|_| layer.keeps_z());
-        let z = z.map(|z| copy("z", DMatrixView::from_slice(z, sizes.outputs, m)));
+        let z = z.map(|z| owned("z", DMatrixView::from_slice(z, sizes.outputs, m)));
         layers.push(LayerTrace {
             name: layer.name(),
             dense: layer.as_dense().map(|dense| *dense.activation()),
@@ -335,12 +335,6 @@ fn matrix<T: Scalar>(
 ) -> Result<DMatrix<T>, Error> {
     let entries = allocate(what, (rows, cols), T::zero())?;
     Ok(DMatrix::from_vec(rows, cols, entries))
-}
-
-fn copy<T: Scalar>(what: &'static str, of: DMatrixView<'_, T>) -> Result<DMatrix<T>, Error> {
-    let mut copy = matrix(what, of.shape())?;
-    copy.copy_from(&of);
-    Ok(copy)
 }
 
 fn vector<T: Scalar>(what: &'static str, of: &[T]) -> Result<DVector<T>, Error> {

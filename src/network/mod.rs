@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::examples::{Columns, Examples};
 use crate::gradient::{Backprop, CostParts, zeros};
 use crate::layer::{AnyLayer, Layer};
-use crate::layout::Layout;
+use crate::layout::{Layout, copied, owned, reserved};
 use crate::objective::Objective;
 use crate::scalar::Scalar;
 use crate::workspace::Workspace;
@@ -88,7 +88,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         check_theta(layout.parameters(), theta)?;
         Ok(Self {
             layers,
-            theta: DVector::from_column_slice(theta),
+            theta: DVector::from_vec(copied("the parameters", theta)?),
             layout: Arc::new(layout),
         })
     }
@@ -161,8 +161,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     where
         L: Layer<U> + Clone,
     {
-        let theta = self.theta.map(f);
-        Network::from_layers(self.inputs(), self.layers.clone(), theta.as_slice())
+        let mut theta = reserved("the parameters", self.parameters())?;
+        theta.extend(self.theta.iter().copied().map(f));
+        Network::from_layers(self.inputs(), self.layers.clone(), &theta)
     }
 
     /// The hypothesis h(x) = a⁽ᴸ⁾ for every example: K × m for an X of n × m.
@@ -186,7 +187,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// ```
     pub fn forward<'a>(&self, x: impl Columns<'a, T>) -> Result<DMatrix<T>, Error> {
         let mut workspace = Workspace::new();
-        Ok(self.forward_into(x, &mut workspace)?.clone_owned())
+        owned("the outputs", self.forward_into(x, &mut workspace)?)
     }
 
     /// [`forward`](Self::forward) into the buffers of a workspace, without allocation once they have grown.

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::examples::{Columns, check_finite, check_length};
 use crate::initialization::Initialization;
 use crate::layer::Layer;
+use crate::layout::{copied, owned};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView, DVector};
 use rand_xoshiro::rand_core::Rng;
@@ -104,13 +105,15 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Weights (outputs × inputs) and bias (outputs) of dense layer l (from 0), apart: the columns of Θ = \[b W].
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such layer, [`Error::NotDense`] if its parameters are not one block \[b W].
+    /// [`Error::Index`] if there is no such layer, [`Error::NotDense`] if its parameters are not one block \[b W], [`Error::TooLarge`] if there
+    /// is no memory for the copies.
     pub fn dense(&self, layer: usize) -> Result<(DMatrix<T>, DVector<T>), Error> {
         let theta = self
             .layout
             .view(self.layout.dense(layer)?, self.theta.as_slice());
         let (weights, bias) = (theta.columns_range(1..), theta.column(0));
-        Ok((weights.clone_owned(), bias.clone_owned()))
+        let bias = copied("the bias", bias.as_slice())?;
+        Ok((owned("the weights", weights)?, DVector::from_vec(bias)))
     }
 
     /// Sets dense layer l (from 0) from weights (outputs × inputs) and bias (outputs).
@@ -159,13 +162,13 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(23)](crate::derivation#unrolled).
     ///
     /// # Errors
-    /// [`Error::Length`] if the vector has not P entries.
+    /// [`Error::Length`] if the vector has not P entries, [`Error::TooLarge`] if there is no memory for the matrices.
     pub fn roll(&self, vector: &[T]) -> Result<Vec<DMatrix<T>>, Error> {
         check_length("the vector to roll", self.parameters(), vector.len())?;
         let blocks = self.layout.blocks().iter();
-        Ok(blocks
-            .map(|place| self.layout.view(place, vector).clone_owned())
-            .collect())
+        blocks
+            .map(|place| owned("a block", self.layout.view(place, vector)))
+            .collect()
     }
 }
 

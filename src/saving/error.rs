@@ -38,6 +38,12 @@ pub enum SaveError {
         /// The reason, as the type or `serde_json` gives it.
         message: String,
     },
+    /// Content that is too large for the memory.
+    #[error("there is no memory for the content, of {bytes} bytes or more")]
+    TooLarge {
+        /// Bytes of it that were there.
+        bytes: usize,
+    },
     /// A kind that is too long for a header.
     #[error("the kind has {found} bytes, expected at most {limit}")]
     Kind {

@@ -57,7 +57,7 @@ mod header;
 use header::{Header, LIMIT};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 pub use checkpoints::{Checkpoints, Found, Skipped};
@@ -145,7 +145,12 @@ pub fn load<D: DeserializeOwned>(path: impl AsRef<Path>, kind: &str) -> Result<D
 /// ```
 pub fn to_bytes<S: Serialize + ?Sized>(kind: &str, value: &S) -> Result<Vec<u8>, SaveError> {
     let (line, content) = encode(kind, value)?;
-    Ok([line.as_bytes(), &content].concat())
+    let mut bytes = Content(Vec::new());
+    let parts = [line.as_bytes(), &content];
+    let copied = parts.iter().try_for_each(|part| bytes.write_all(part));
+    let length = line.len() + content.len();
+    copied.map_err(|_| SaveError::TooLarge { bytes: length })?;
+    Ok(bytes.0)
 }
 
 /// Reads the bytes of a file, as [`load`] does.
@@ -179,10 +184,33 @@ fn encode<S: Serialize + ?Sized>(kind: &str, value: &S) -> Result<(String, Vec<u
         });
     }
     finite::check(value)?;
-    let content = serde_json::to_vec(value).map_err(|error| SaveError::Content {
-        message: error.to_string(),
+    let mut content = Content(Vec::new());
+    serde_json::to_writer(&mut content, value).map_err(|error| match error.is_io() {
+        true => SaveError::TooLarge {
+            bytes: content.0.len(),
+        },
+        false => SaveError::Content {
+            message: error.to_string(),
+        },
     })?;
+    let content = content.0;
     Ok((Header::of(kind, &content).line(), content))
+}
+
+/// Bytes in memory, which may end.
+struct Content(Vec<u8>);
+
+impl io::Write for Content {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = self.0.try_reserve(bytes.len());
+        room.map_err(|_| io::ErrorKind::OutOfMemory)?;
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The header of a file and its content, of the length that the header says.

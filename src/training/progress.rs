@@ -4,18 +4,25 @@ use super::history::{History, Record};
 use super::optimizer::OptimizerState;
 use super::schedule::Plateau;
 use crate::error::Error;
-use crate::layout::copied;
+use crate::layout::{copied, resize};
 use crate::scalar::Scalar;
 
 /// The state of a training between two epochs.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(deny_unknown_fields, bound(deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub(super) struct Progress<T> {
     /// Epochs that are done.
     pub(super) epoch: u64,
     pub(super) steps: u64,
     /// θ at the end of the last epoch whose J was finite.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::saved_numbers::list")
+    )]
     pub(super) theta: Vec<T>,
     pub(super) optimizer: OptimizerState<T>,
     /// θ of the best epoch, and its monitored cost; `None` before the first, or where only the last counts.
@@ -28,10 +35,17 @@ pub(super) struct Progress<T> {
 
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(deny_unknown_fields, bound(deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub(super) struct Best<T> {
     pub(super) cost: f64,
     /// Empty where only the last parameters count.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::saved_numbers::list")
+    )]
     pub(super) theta: Vec<T>,
 }
 
@@ -55,7 +69,7 @@ impl<T: Scalar> Progress<T> {
         (record, monitored): (Record, f64),
         theta: &[T],
         (least, keep): (f64, bool),
-    ) {
+    ) -> Result<(), Error> {
         let before = self.best.as_ref().map_or(f64::INFINITY, |best| best.cost);
         self.waited = match monitored < before - least {
             true => 0,
@@ -68,13 +82,23 @@ impl<T: Scalar> Progress<T> {
             });
             best.cost = monitored;
             if keep {
-                best.theta.clear();
-                best.theta.extend_from_slice(theta);
+                let shape = (theta.len(), 1);
+                resize(&mut best.theta, "the best parameters", shape, T::zero())?;
+                best.theta.copy_from_slice(theta);
             }
             self.history.best = Some(record.epoch);
         }
         self.theta.copy_from_slice(theta);
         self.history.records.push(record);
+        Ok(())
+    }
+
+    /// Room for the records of so many more epochs.
+    pub(super) fn reserve(&mut self, epochs: usize) -> Result<(), Error> {
+        let records = &mut self.history.records;
+        let (what, rows, cols) = ("the history", records.len().saturating_add(epochs), 1);
+        let room = records.try_reserve(epochs);
+        room.map_err(|_| Error::TooLarge { what, rows, cols })
     }
 
     /// The parameters that a training ends with: of the best epoch if they are to be kept, else of the last.

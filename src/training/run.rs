@@ -83,7 +83,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             .epochs
             .saturating_sub(progress.epoch)
             .min(10_000);
-        progress.history.records.reserve(expected as usize);
+        progress.reserve(expected as usize)?;
         while progress.history.stop.is_none() {
             let number = progress.epoch + 1;
             let (record, ended) = self.epoch(number, progress)?;
@@ -91,12 +91,13 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             if let Some(plateau) = &mut progress.plateau {
                 plateau.observe(monitored);
             }
-            progress.epoch = number;
-            progress.steps = record.steps;
+            let steps = record.steps;
             let trainer = &*self.trainer;
             let least = trainer.patience.map_or(0.0, |patience| patience.least);
             let keep = trainer.keep_best && self.validation.is_some();
-            progress.note((record, monitored), &self.theta, (least, keep));
+            progress.reserve(1)?;
+            progress.note((record, monitored), &self.theta, (least, keep))?;
+            (progress.epoch, progress.steps) = (number, steps);
             #[cfg(feature = "tracing")]
             trace(progress.history.records.last());
             progress.history.stop = self.stop(progress, ended);

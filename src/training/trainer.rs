@@ -14,6 +14,7 @@ use crate::data::{select, train_test_split};
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::layer::Layer;
+use crate::layout::collected;
 use crate::metrics::{Direction, Metric};
 use crate::network::Network;
 use crate::objective::Objective;
@@ -376,9 +377,13 @@ impl<T: Scalar> Chosen<T> {
             Ok(Self {
                 x: select(all.x, indices)?,
                 y: select(all.y, indices)?,
-                weights: all
-                    .weights
-                    .map(|weights| indices.iter().map(|&k| weights[k]).collect()),
+                weights: match all.weights {
+                    Some(weights) => {
+                        let chosen = indices.iter().map(|&k| Ok(weights[k]));
+                        Some(collected("the weights", indices.len(), chosen)?)
+                    }
+                    None => None,
+                },
             })
         };
         Ok([take(&split.train)?, take(&split.test)?])
