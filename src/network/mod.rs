@@ -46,8 +46,9 @@ pub(crate) use parameters::check_theta;
 /// ```
 ///
 /// # Saving
-/// With the feature `serde` a network is plain data: its layers and θ. Loading refuses what is not a network: shapes that do not
-/// fit, numbers that are not finite. The module `saving` has files of networks. The feature turns on `float_roundtrip` of `serde_json`,
+/// With the feature `serde` a network is plain data: the name of T, its layers and θ. Loading refuses what is not a network: shapes
+/// that do not fit, numbers that are not finite, unknown fields. It refuses numbers of another scalar too: load them as what they
+/// are, and convert the network by [`map`](Self::map). Data of version 1 does not name its scalar and is read as T. The module `saving` has files of networks. The feature turns on `float_roundtrip` of `serde_json`,
 /// without which an `f64` would lose its last bit in JSON.
 #[cfg_attr(feature = "serde", doc = "```")]
 #[cfg_attr(not(feature = "serde"), doc = "```text")]

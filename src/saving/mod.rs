@@ -29,16 +29,24 @@
 //! # Format
 //! A line of JSON, then JSON on one line, then the end of the file:
 //! ```text
-//! {"format":"backprop","version":1,"kind":"network","bytes":123,"crc32":"beefb541"}
-//! {"inputs":2,"layers":[…],"theta":[0.30000000000000004,-0.0,5e-324]}
+//! {"format":"backprop","version":2,"bytes":123,"crc32":"beefb541","kind":"network"}
+//! {"scalar":"f64","inputs":2,"layers":[…],"theta":[0.30000000000000004,-0.0,5e-324]}
 //! ```
 //! `kind` is a word of the caller's, so that an optimiser's state is not taken for a network. `bytes` and `crc32` (of zlib and
 //! gzip) are those of the content. The first line is written in this form to the letter, and has 4096 bytes at most. A number
 //! is written with the fewest digits that are read back as the same bits. JSON has no NaN and no infinity: they are refused.
 //!
+//! `scalar` names the type of the numbers. Networks, scalers and states of optimisers begin with it, in plain serde as well. To
+//! load them as another type is an error that names both; [`Network::map`](crate::Network::map) converts a network.
+//!
+//! Files of version 1 are read too. Their content has no `scalar` and is read as the type that is asked for. In their first line
+//! `kind` comes before `bytes`. A checkpoint of L-BFGS or of conjugate gradients from version 1 is refused with
+//! [`Error::Checkpoint`](crate::Error::Checkpoint) if the solver remembers something else by now.
+//!
 //! # What is checked
 //! Every cut and every flipped bit is found, and what was not meant to be read is not: another format, version or kind. The content is checked
-//! by its type: a [`Network`](crate::Network) refuses sizes that do not fit and parameters that are not finite. A network of boxed layers
+//! by its type: a [`Network`](crate::Network) refuses sizes that do not fit and parameters that are not finite. Every type of this crate
+//! refuses fields that it does not have. A network of boxed layers
 //! cannot be saved, as nothing could say which types are to be read:
 //! ```compile_fail,E0277
 //! use backprop::{Builder, Dense, Layer, activation::Sigmoid, saving};
@@ -76,11 +84,15 @@ const LONGEST_KIND: usize = 256;
 /// well: there a power cut just after the call may bring the old content back. The file has the permissions of a new one; a
 /// symbolic link is replaced, not followed.
 ///
+/// A process that is killed leaves its temporary file, `.backprop-<word>-<process>-<count>.tmp`. The next `save` to that folder
+/// removes it. A file whose process may still be writing stays: it is locked, or on Linux its process is running. Where the file
+/// system has no locks, nothing is removed.
+///
 /// # Errors
 /// The old file is untouched, and no temporary one is left.
 /// - [`SaveError::NotFinite`] if there is a NaN or an infinity, [`SaveError::Content`] if `value` does not let itself be written as JSON,
-///   [`SaveError::Kind`] if `kind` is longer than 256 bytes.
-/// - [`SaveError::Io`] if the file cannot be written. Only if the very last step failed, to bring the folder to the disk, the new content is already
+///   [`SaveError::Kind`] if `kind` is longer than 256 bytes, [`SaveError::TooLarge`] if there is no memory for the content.
+/// - [`SaveError::Io`] if the file cannot be written, or if the path is a folder, a FIFO, a socket or a device. Only if the very last step failed, to bring the folder to the disk, the new content is already
 ///   in place.
 ///
 /// # Example
@@ -112,7 +124,7 @@ pub fn save<S: Serialize + ?Sized>(
 /// A large file of another kind is refused by its first line, and nothing is allocated by what a header claims.
 ///
 /// # Errors
-/// [`LoadError::Io`] if the file cannot be read, [`LoadError::Refused`] with the [`Refusal`] if it is not what was asked for, to the last bit.
+/// [`LoadError::Io`] if the file cannot be read or is not a regular file (links are followed), [`LoadError::Refused`] with the [`Refusal`] if it is not what was asked for, to the last bit.
 ///
 /// # Example
 /// ```

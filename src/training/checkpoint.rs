@@ -69,8 +69,10 @@ pub(super) struct Store<T> {
     every: u64,
     checkpoints: Checkpoints,
     write: fn(&Checkpoints, &Saving<'_, T>) -> Result<(), SaveError>,
-    latest: fn(&Checkpoints) -> Result<Option<Found<Saved<T>>>, Error>,
+    latest: fn(&Checkpoints) -> Latest<T>,
 }
+
+type Latest<T> = Result<Option<Found<Saved<T>>>, Error>;
 
 fn write<T: Serialize>(checkpoints: &Checkpoints, saving: &Saving<'_, T>) -> Result<(), SaveError> {
     let epoch = saving.progress.epoch;
@@ -78,9 +80,7 @@ fn write<T: Serialize>(checkpoints: &Checkpoints, saving: &Saving<'_, T>) -> Res
 }
 
 /// The newest checkpoint. One of another scalar is said to be that, although its numbers are none of T.
-fn latest<T: DeserializeOwned>(
-    checkpoints: &Checkpoints,
-) -> Result<Option<Found<Saved<T>>>, Error> {
+fn latest<T: DeserializeOwned>(checkpoints: &Checkpoints) -> Latest<T> {
     checkpoints.latest().map_err(|error| {
         let expected = scalar_name::<T>();
         match checkpoints.latest::<Head>() {
@@ -122,6 +122,7 @@ pub struct Resumed {
 
 impl<'a, T: Scalar + Serialize + DeserializeOwned, C: Cost<T>> Trainer<'a, T, C> {
     /// Writes a checkpoint every so many epochs, at least 1, and when the training ends; [`resume`](Self::resume) goes on from the newest (feature `serde`).
+    /// A folder that takes no files is refused before the first step.
     ///
     /// A checkpoint holds the parameters, the state of the method, the best epoch's parameters, what patience has counted, and the history: all that
     /// the rest of the training depends on beside the data, the settings and the number of the epoch. So a training that was broken off, even by force, and
@@ -183,8 +184,11 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
     /// # Errors
     /// Those of [`fit`](Self::fit), and
     /// - [`Error::Unsupported`] without [`checkpoints`](Self::checkpoints), or if the method cannot be saved.
-    /// - [`Error::Checkpoint`] if a checkpoint cannot be read or written, or all are damaged.
+    /// - [`Error::Checkpoint`] if a checkpoint cannot be read or written, or all are damaged; or if it holds a state that no training
+    ///   with these settings can have had. All of it is checked before any of it is taken over.
     /// - [`Error::OtherTraining`] if what is compared differs. Nothing was changed.
+    ///
+    /// An error in the first epoch that this call computes leaves the network unchanged.
     pub fn resume<L: Layer<T>>(
         &mut self,
         network: &mut Network<T, L>,

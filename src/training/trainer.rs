@@ -233,7 +233,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// - those of [`Network::gradient_into`](crate::Network::gradient_into) on the examples, and of the validation examples likewise;
     /// - [`Error::Hyperparameter`] for a setting out of its range: no epochs, a batch size of 0 or above m, a rate that is not above 0 or grows beyond T, …
     /// - [`Error::Unsupported`] for a schedule or clipping with a full-batch solver;
-    /// - [`Error::Checkpoint`] if the folder of checkpoints has some already: `resume` goes on from them.
+    /// - [`Error::Checkpoint`] if the folder of checkpoints has some already: `resume` goes on from them; or if it takes no files.
     ///
     /// In the course of it, after which the network has the parameters that it would have ended with (of the best epoch, or of the last whose J was finite), or its own
     /// if this call has not ended an epoch:

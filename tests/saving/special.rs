@@ -20,9 +20,7 @@ fn fifo(path: &Path) {
 fn soon<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || send.send(f()));
-    receive
-        .recv_timeout(Duration::from_secs(60))
-        .expect("it waits")
+    receive.recv_timeout(Duration::from_secs(60)).unwrap()
 }
 
 fn not_saved(path: &Path) -> io::Error {
