@@ -2,9 +2,9 @@
 
 use super::full_batch::{Evaluate, FullBatch, Iteration};
 use super::history::Stop;
-use super::wolfe_search::Point;
 #[cfg(feature = "serde")]
 use super::solver_state;
+use super::wolfe_search::Point;
 use crate::error::Error;
 use crate::kernels::{all_finite, norm};
 use crate::scalar::{Scalar, real, to_f64};
@@ -14,7 +14,7 @@ use argmin::core::{
 #[cfg(feature = "serde")]
 use serde::Deserialize;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::cell::RefCell;
 use std::fmt::{self, Debug, Formatter};
 
@@ -84,16 +84,14 @@ where
         self.current = match state {
             None => None,
             Some(state) => {
-                type State<T, S> = (S, Vec<T>, Vec<T>, T, u64);
-                let new = (self.make)(&self.settings).map_err(|error| Error::Checkpoint {
-                    reason: error.to_string(),
-                })?;
-                let new = serde_json::to_value(new).map_err(checkpoint)?;
+                type State<T> = (IgnoredAny, Vec<T>, Vec<T>, T, u64);
+                let new = serde_json::to_value((self.make)(&self.settings)).map_err(checkpoint)?;
                 let saved = state.get(0).unwrap_or(&serde_json::Value::Null);
-                solver_state::check::<T>(saved, &new, at.len())
+                let solver = solver_state::restore::<T>(saved, new, at.len())
                     .map_err(|reason| Error::Checkpoint { reason })?;
-                let state = State::<T, S>::deserialize(state).map_err(checkpoint)?;
-                let (solver, theta, gradient, cost, iterations) = state;
+                let solver = S::deserialize(solver).map_err(checkpoint)?;
+                let state = State::<T>::deserialize(state).map_err(checkpoint)?;
+                let (_, theta, gradient, cost, iterations) = state;
                 // An iteration is an epoch, the solver is where the training is, and so are the vectors that it remembers.
                 if iterations > epochs
                     || theta != at
@@ -206,20 +204,6 @@ where
 /// Whether an error is about the point alone, so that a shorter step may avoid it.
 fn is_overflow(error: &Error) -> bool {
     error.is_divergence() || matches!(error, Error::Output { .. })
-}
-
-/// Whether all lists of numbers in a solver's state have so many entries: argmin's loops take that for granted.
-#[cfg(feature = "serde")]
-fn has_vectors_of(len: usize, state: &serde_json::Value) -> bool {
-    use serde_json::Value;
-    match state {
-        Value::Array(items) if items.iter().any(|item| item.is_array() || item.is_object()) => {
-            items.iter().all(|item| has_vectors_of(len, item))
-        }
-        Value::Array(items) => items.is_empty() || items.len() == len,
-        Value::Object(fields) => fields.values().all(|field| has_vectors_of(len, field)),
-        _ => true,
-    }
 }
 
 /// J and ∇J as argmin asks for them: in two calls a point, of which the second is answered from the first.

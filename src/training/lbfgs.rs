@@ -4,7 +4,7 @@ use super::argmin_driver::{Driver, Tolerance};
 use super::method::Method;
 use super::wolfe_search::{For, Search};
 use crate::error::Error;
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, real};
 use argmin::core::ArgminFloat;
 use argmin::solver::conjugategradient::NonlinearConjugateGradient;
 use argmin::solver::conjugategradient::beta::PolakRibierePlus;
@@ -157,7 +157,11 @@ impl Lbfgs {
     }
 
     fn make<T: Scalar + ArgminFloat>(&self) -> LbfgsOf<T> {
-        LBFGS::new(Search::new(For::Lbfgs), self.memory)
+        let solver = || LBFGS::new(Search::new(For::Lbfgs), self.memory);
+        // The driver applies the tolerances; argmin's copies are part of what is saved.
+        let toleranced = solver().with_tolerance_grad(real(self.gradient));
+        let toleranced = toleranced.and_then(|solver| solver.with_tolerance_cost(real(self.cost)));
+        toleranced.unwrap_or_else(|_| solver())
     }
 
     fn driver<T: Scalar + ArgminFloat>(self) -> Driver<T, Self, LbfgsOf<T>> {

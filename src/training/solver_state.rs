@@ -3,19 +3,20 @@
 use crate::scalar::{Scalar, real};
 use serde_json::Value;
 
-/// Says what is wrong with a solver's saved fields, beside those of a new one with the same settings.
+/// The fields of a new solver with what a saved one of the same kind remembers, or what is wrong with it.
 ///
-/// The differences that L-BFGS remembers (`s` and `y`) are as many of one as of the other and no more than `m`; they and the direction
-/// of conjugate gradients (`p`) have a finite number for each parameter; `beta` is finite. Every other field is that of the new solver.
-pub(super) fn check<T: Scalar>(
+/// L-BFGS remembers differences: as many of θ (`s`) as of ∇J (`y`), and at most `m`. Conjugate gradients
+/// remember a direction (`p`) and `beta`, their line search J before the last step. Vectors have a finite
+/// number for each parameter. All other fields are settings, and equal those of the new solver.
+pub(super) fn restore<T: Scalar>(
     saved: &Value,
-    new: &Value,
+    mut new: Value,
     parameters: usize,
-) -> Result<(), String> {
-    let (Some(saved), Some(new)) = (saved.as_object(), new.as_object()) else {
+) -> Result<Value, String> {
+    let (Some(saved), Some(fields)) = (saved.as_object(), new.as_object_mut()) else {
         return Err("the solver's state is no list of fields".into());
     };
-    if let Some(name) = saved.keys().find(|name| !new.contains_key(*name)) {
+    if let Some(name) = saved.keys().find(|name| !fields.contains_key(*name)) {
         return Err(format!("the solver has no field {name:?}"));
     }
     let vector = |value: &Value| {
@@ -26,27 +27,46 @@ pub(super) fn check<T: Scalar>(
         let all = value.as_array().filter(|all| all.iter().all(vector));
         all.map(Vec::len)
     };
-    for (name, expected) in new {
+    let most = fields.get("m").and_then(Value::as_u64);
+    for (name, field) in fields {
         let Some(found) = saved.get(name) else {
             return Err(format!("the solver's {name:?} is missing"));
         };
         let fits = match name.as_str() {
             "s" | "y" => vectors(found).is_some_and(|count| {
-                let most = new.get("m").and_then(Value::as_u64);
                 let pair = ["s", "y"].map(|name| saved.get(name).and_then(vectors));
                 pair == [Some(count); 2] && most.is_some_and(|most| count as u64 <= most)
             }),
             "p" => vector(found),
             "beta" => is_finite::<T>(found),
-            _ => found == expected,
+            "linesearch" => is_search::<T>(found, field),
+            _ => *found == *field,
         };
         if !fits {
             return Err(format!(
                 "the solver's {name:?} cannot be that of this training"
             ));
         }
+        // Files of version 1 have no line search.
+        if !found.is_null() {
+            *field = found.clone();
+        }
     }
-    Ok(())
+    Ok(new)
+}
+
+/// Whether a line search is for the same solver; it may know J before the last step.
+fn is_search<T: Scalar>(found: &Value, new: &Value) -> bool {
+    let (Some(fields), Some(new)) = (found.as_object(), new.as_object()) else {
+        return found.is_null();
+    };
+    fields.len() == new.len()
+        && new.iter().all(|(name, expected)| {
+            fields.get(name).is_some_and(|found| match name.as_str() {
+                "before" => found.is_null() || is_finite::<T>(found),
+                _ => found == expected,
+            })
+        })
 }
 
 fn is_finite<T: Scalar>(value: &Value) -> bool {
