@@ -314,10 +314,10 @@ fn unknown_fields_are_refused() {
 
     let builder = Network::<f64>::builder(1).dense(2, LeakyRelu { slope: 0.25 });
     refuse(&builder.dense(1, Elu { alpha: 0.5 }).zeros().unwrap());
-    refuse(&Objective::new(AnyCost::from(Huber { delta: 2.0 })).l2(0.5));
+    refuse(&Objective::new(Huber { delta: 2.0 }).l2(0.5));
     let exception = Strength { l1: 0.5, l2: 0.0 };
     refuse(&Penalty::none().layer(0, exception));
-    refuse(&Dense::new(1, 1, AnyActivation::from(Softmax)));
+    refuse(&Dense::new(1, 1, Softmax));
     refuse(&Schedule::on_plateau(1, 0.5).warm_up(2.0, 0.5));
     refuse(&Schedule::on_plateau(1, 0.5).plateau().unwrap());
     refuse(&backprop::training::Clipping::Norm(1.0));

@@ -382,7 +382,7 @@ fn part<'v>(value: &'v mut Value, rng: &mut impl Rng) -> &'v mut Value {
         Value::Object(fields) => fields.len(),
         _ => 0,
     };
-    if count == 0 || rng.next_u64() % 5 == 0 {
+    if count == 0 || rng.next_u64().is_multiple_of(5) {
         return value;
     }
     let at = rng.next_u64() as usize % count;
