@@ -101,8 +101,8 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         };
         let batches = m.div_ceil(self.batch_size.unwrap_or(m)) as u64;
         let epochs = self.steps.map_or(u64::MAX, |most| most.div_ceil(batches));
-        let last = self.epochs.min(epochs) as f64 - 1.0 / batches as f64;
-        let value = optimizer.rate() * self.schedule.factor(last);
+        let last = self.epochs.min(epochs) - 1;
+        let value = optimizer.rate() * self.schedule.factor_at(last, batches - 1, batches);
         in_range(
             real::<T>(value).is_finite(),
             "the rate of the last step",

@@ -59,6 +59,7 @@ mod check;
 #[cfg(feature = "serde")]
 mod checkpoint;
 mod clipping;
+mod decimal;
 mod full_batch;
 mod history;
 #[cfg(feature = "argmin")]

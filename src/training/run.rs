@@ -182,8 +182,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                     if let Some(clipping) = clipping {
                         clipping.apply(gradient);
                     }
-                    let now = (epoch - 1) as f64 + b as f64 / count as f64;
-                    optimizer.set_rate(self.rate * plateau * schedule.factor(now));
+                    let factor = schedule.factor_at(epoch - 1, b as u64, count as u64);
+                    optimizer.set_rate(self.rate * plateau * factor);
                     optimizer.step(theta, gradient)?;
                     // What overflowed may hide behind a function that saturates.
                     check_parameters(network.layout(), theta)

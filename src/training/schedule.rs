@@ -1,13 +1,17 @@
 //! How the rate of an optimiser changes from epoch to epoch.
 
+use super::decimal::Time;
 use super::optimizer::in_range;
 use crate::error::Error;
 use std::f64::consts::PI;
 
 /// The factor on the rate in epoch e, counted from 0.
 ///
-/// Epochs may be fractional, for a rate that changes from step to step: in step k of an epoch of n steps e is the epoch plus k/n. All
-/// lengths are in epochs, and all other numbers are parts of the rate that the optimiser began with.
+/// Epochs may be fractional, for a rate that changes from step to step: in step k of an epoch of n steps e is the epoch plus k/n
+/// ([`factor_at`](Self::factor_at)). All lengths are in epochs, and all other numbers are parts of the rate that the optimiser began with.
+///
+/// Lengths are the decimals that were written, compared and divided without rounding: `every: 0.2` is one fifth of an epoch, so that the
+/// third change comes at 0.6, although 3 · 0.2 is more than 0.6 in `f64`.
 ///
 /// # Example
 /// ```
@@ -124,32 +128,59 @@ impl Schedule {
         }
     }
 
-    /// The factor in an epoch, counted from 0; before it that of 0.
+    /// The factor in an epoch, counted from 0; before it that of 0. The epoch is taken as a decimal: 0.6 is three fifths.
+    ///
+    /// In a loop over steps take [`factor_at`](Self::factor_at): a third of an epoch is no decimal.
     #[must_use]
     pub fn factor(&self, epoch: f64) -> f64 {
-        let epoch = epoch.max(0.0);
+        self.at(&Time::of(epoch))
+    }
+
+    /// The factor before step `step` of the `steps` of an epoch, all counted from 0: that of epoch + step/steps, without rounding.
+    ///
+    /// # Example
+    /// Every fifth of an epoch is every third of its 15 steps:
+    /// ```
+    /// use backprop::training::Schedule;
+    ///
+    /// let halved = Schedule::Step { every: 0.2, factor: 0.5 };
+    /// assert_eq!([0, 2, 3, 8, 9].map(|step| halved.factor_at(0, step, 15)), [1.0, 1.0, 0.5, 0.25, 0.125]);
+    /// assert_eq!(halved.factor_at(1, 3, 15), 0.015625); // six times
+    /// ```
+    #[must_use]
+    pub fn factor_at(&self, epoch: u64, step: u64, steps: u64) -> f64 {
+        self.at(&Time::of_step(epoch, step, steps))
+    }
+
+    fn at(&self, time: &Time) -> f64 {
         match *self {
             Self::Constant | Self::OnPlateau { .. } => 1.0,
-            Self::Step { every, factor } => libm::pow(factor, (epoch / every).floor()),
-            Self::Exponential { factor } => libm::pow(factor, epoch),
-            Self::Cosine { over, floor } => anneal(1.0, floor, epoch / over),
+            Self::Step { every, factor } => libm::pow(factor, time.whole(every)),
+            Self::Exponential { factor } => libm::pow(factor, time.rounded),
+            Self::Cosine { over, floor } if time.reached(over) => floor,
+            Self::Cosine { over, floor } => anneal(1.0, floor, time.rounded / over),
             Self::OneCycle {
                 over,
                 rise,
                 start,
                 end,
-            } => match epoch / over {
+            } => match time.rounded / over {
+                _ if time.reached(over) => end,
+                // Both halves are level where they meet: rounding does not show there.
                 part if part < rise => anneal(start, 1.0, part / rise),
-                part if part < 1.0 => anneal(1.0, end, (part - rise) / (1.0 - rise)),
-                _ => end,
+                part if rise < 1.0 => anneal(1.0, end, (part - rise) / (1.0 - rise)),
+                _ => 1.0,
             },
             Self::WarmUp {
                 epochs,
                 from,
                 ref then,
-            } => match epoch / epochs {
-                part if part < 1.0 => (from + (1.0 - from) * part) * then.factor(0.0),
-                _ => then.factor(epoch - epochs),
+            } => match time.reached(epochs) {
+                true => then.at(&time.since(epochs)),
+                false => {
+                    let part = (time.rounded / epochs).min(1.0);
+                    (from + (1.0 - from) * part) * then.factor(0.0)
+                }
             },
         }
     }
@@ -292,9 +323,12 @@ impl Plateau {
     }
 }
 
-/// From a to b along half a cosine as t goes from 0 to 1.
+/// From a to b along half a cosine as t goes from 0 to 1; a and b themselves at the ends.
 fn anneal(a: f64, b: f64, t: f64) -> f64 {
-    b + (a - b) * 0.5 * (1.0 + libm::cos(PI * t.min(1.0)))
+    match libm::cos(PI * t.min(1.0)) {
+        1.0 => a,
+        cos => b + (a - b) * 0.5 * (1.0 + cos),
+    }
 }
 
 fn above_zero(name: &'static str, value: f64) -> Result<(), Error> {

@@ -131,3 +131,140 @@ fn what_is_not_finite_stays_visible() {
     assert!(gradient[0].is_nan());
     assert_eq!(gradient[1..], [2.0, -2.0]);
 }
+
+/// ⌊(b/n)/every⌋ for a `every` of digits/10^places, in whole numbers.
+fn changes(done: u64, steps: u64, (digits, places): (u128, u32)) -> u128 {
+    u128::from(done) * 10_u128.pow(places) / (digits * u128::from(steps))
+}
+
+/// How often a factor of 0.999999 was applied.
+fn count(factor: f64) -> u128 {
+    let count = factor.ln() / 0.999_999_f64.ln();
+    assert!((count - count.round()).abs() < 1e-3, "{count}");
+    count.round() as u128
+}
+
+/// 3 · 0.2 is above 0.6 in `f64`, and 0.3/0.1 below 3.
+#[test]
+fn steps_of_the_rate_come_in_the_step_in_which_they_are_due() {
+    let factor = 0.999_999;
+    for (every, decimal, steps, all) in [
+        (0.2, (2, 1), 5, 1_000_000),
+        (0.1, (1, 1), 10, 100_000),
+        (0.07, (7, 2), 100, 100_000),
+        (0.3, (3, 1), 10, 100_000),
+        (0.7, (7, 1), 20, 100_000),
+        (1.1, (11, 1), 30, 100_000),
+        (2.0, (2, 0), 7, 100_000),
+        (1e-3, (1, 3), 1000, 100_000),
+        // As they are written with all their digits.
+        (1.0 / 3.0, (3_333_333_333_333_333, 16), 3, 100_000),
+        (0.1 + 0.2, (30_000_000_000_000_004, 17), 10, 100_000),
+    ] {
+        let schedule = Schedule::Step { every, factor };
+        for done in 0..all {
+            let expected = changes(done, steps, decimal);
+            let found = schedule.factor_at(done / steps, done % steps, steps);
+            assert_eq!(count(found), expected, "step {done}/{steps}, every {every}");
+            // A decimal of a few digits says the same.
+            if steps % 3 != 0 && steps != 7 {
+                let found = schedule.factor(done as f64 / steps as f64);
+                assert_eq!(count(found), expected, "{done}/{steps} by {every}");
+            }
+        }
+    }
+    let halved = Schedule::Step {
+        every: 0.2,
+        factor: 0.5,
+    };
+    assert_eq!(halved.factor(0.6), 0.125);
+    for (every, expected) in [(1e-300, 0.0), (5e-324, 0.0), (1e300, 1.0), (f64::MAX, 1.0)] {
+        let schedule = Schedule::Step { every, factor: 0.5 };
+        assert_eq!(schedule.factor_at(1 << 40, 1, 3), expected);
+        assert_eq!(schedule.factor(1e15 / 3.0), expected);
+    }
+}
+
+/// Every length in tenths, every step of tenths: what a warm-up leads to begins in the step after it, and ends in its own.
+#[test]
+fn what_follows_a_warm_up_is_not_late() {
+    for warm in 1..30_u64 {
+        for length in 1..30_u64 {
+            let tenths = |count: u64| count as f64 / 10.0;
+            let step = Schedule::Step {
+                every: tenths(length),
+                factor: 0.5,
+            };
+            let step = step.warm_up(tenths(warm), 0.25);
+            // It jumps from 1 to 0.25 at its end.
+            let cycle = Schedule::OneCycle {
+                over: tenths(length),
+                rise: 1.0,
+                start: 0.5,
+                end: 0.25,
+            };
+            let twice = cycle.clone().warm_up(tenths(warm), 0.5).warm_up(0.3, 0.5);
+            let cosine = Schedule::Cosine {
+                over: tenths(length),
+                floor: 0.7,
+            }
+            .warm_up(tenths(warm), 0.0);
+            for done in 0..80_u64 {
+                let at = |schedule: &Schedule| {
+                    let found = schedule.factor_at(done / 10, done % 10, 10);
+                    // The same of fifths as of tenths, and of decimals.
+                    if done % 2 == 0 {
+                        assert_eq!(found, schedule.factor_at(done / 10, done % 10 / 2, 5));
+                    }
+                    let decimal = schedule.factor(done as f64 / 10.0);
+                    assert!(
+                        (decimal - found).abs() < 1e-14,
+                        "{schedule:?} at {done}: {decimal}, {found}"
+                    );
+                    found
+                };
+                let message = format!("{warm}, {length}, {done}");
+                match done.checked_sub(warm) {
+                    None => assert!(at(&step) < 1.0, "{message}"),
+                    Some(after) => {
+                        assert_eq!(
+                            at(&step),
+                            0.5_f64.powi((after / length) as i32),
+                            "{message}"
+                        );
+                    }
+                }
+                match done.checked_sub(warm + 3) {
+                    Some(after) if after >= length => assert_eq!(at(&twice), 0.25, "{message}"),
+                    Some(0) => assert_eq!(at(&twice), 0.5, "{message}"),
+                    Some(_) => assert!(at(&twice) > 0.5, "{message}"),
+                    None => assert!(at(&twice) < 0.5, "{message}"),
+                }
+                match done.checked_sub(warm) {
+                    Some(after) if after >= length => assert_eq!(at(&cosine), 0.7, "{message}"),
+                    Some(0) => assert_eq!(at(&cosine), 1.0, "{message}"),
+                    _ => assert!(at(&cosine) < 1.0, "{message}"),
+                }
+            }
+        }
+    }
+}
+
+/// The peak of a cycle is the whole rate, whatever its ends.
+#[test]
+fn a_cycle_peaks_at_one() {
+    for over in [0.7, 10.0, 30.0] {
+        for (start, end) in [(0.04, 4e-6), (0.3, 0.1), (0.0, 0.7)] {
+            for rise in [0.1, 0.25, 0.3, 0.9] {
+                let cycle = Schedule::OneCycle {
+                    over,
+                    rise,
+                    start,
+                    end,
+                };
+                assert_eq!(cycle.factor(rise * over), 1.0);
+                assert_eq!((cycle.factor(0.0), cycle.factor(over)), (start, end));
+            }
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Epochs as exact numbers: a step of an epoch is a fraction, a length that was written is a decimal.
+//!
+//! 3 · 0.2 is above 0.6 in `f64`, so that a change every 0.2 epochs would come a step late. Here 0.2 is 1/5.
+
+use std::cmp::Ordering;
+use std::io::Write;
+
+/// A time in epochs, t = numerator/(steps · 10^places).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Time {
+    /// t in `f64`, for what changes continuously.
+    pub(super) rounded: f64,
+    numerator: Natural,
+    steps: u64,
+    places: u32,
+}
+
+impl Time {
+    /// Before step `step` of `steps`, both of one epoch; an epoch has one step at least.
+    pub(super) fn of_step(epoch: u64, step: u64, steps: u64) -> Self {
+        let steps = steps.max(1);
+        // At most (2⁶⁴ − 1)² + 2⁶⁴ − 1.
+        let done = u128::from(epoch) * u128::from(steps) + u128::from(step);
+        Self {
+            rounded: epoch as f64 + step as f64 / steps as f64,
+            numerator: Natural::from(done),
+            steps,
+            places: 0,
+        }
+    }
+
+    /// The decimal that `epoch` is written as; 0 for what is below 0 or NaN.
+    pub(super) fn of(epoch: f64) -> Self {
+        let rounded = epoch.max(0.0);
+        let decimal = Decimal::of(rounded.min(f64::MAX));
+        let places = decimal.places();
+        Self {
+            rounded,
+            numerator: decimal.scaled(places),
+            steps: 1,
+            places,
+        }
+    }
+
+    /// Whether so many epochs have passed.
+    pub(super) fn reached(&self, epochs: f64) -> bool {
+        match self.against(epochs) {
+            Some((now, then, _)) => now.compare(&then).is_ge(),
+            None => self.rounded >= epochs,
+        }
+    }
+
+    /// The time after so many epochs, which have passed.
+    pub(super) fn since(&self, epochs: f64) -> Self {
+        let Some((now, then, places)) = self.against(epochs) else {
+            return Self::of(self.rounded - epochs);
+        };
+        let numerator = now.minus(&then);
+        let rounded = match numerator.bits() {
+            0 => 0.0,
+            _ => (self.rounded - epochs).max(0.0),
+        };
+        Self {
+            rounded,
+            numerator,
+            steps: self.steps,
+            places,
+        }
+    }
+
+    /// ⌊t/epochs⌋; ∞ from 10¹⁹ on, where no factor but 1 has a power between 0 and ∞.
+    pub(super) fn whole(&self, epochs: f64) -> f64 {
+        match self.against(epochs) {
+            Some((now, then, _)) => now.quotient(&then),
+            None => (self.rounded / epochs).floor(),
+        }
+    }
+
+    /// This time and a length as whole numbers of 1/(steps · 10^places), with the places; `None` for a length that no schedule may have.
+    fn against(&self, epochs: f64) -> Option<(Natural, Natural, u32)> {
+        if !(epochs > 0.0 && epochs.is_finite()) {
+            return None;
+        }
+        let decimal = Decimal::of(epochs);
+        let places = self.places.max(decimal.places());
+        let now = self.numerator.times_ten_to(places - self.places);
+        Some((now, decimal.scaled(places).times(self.steps), places))
+    }
+}
+
+/// digits · 10^exponent: the shortest decimal that is read as a given `f64`, which is the one that was written unless that had more than 15 digits.
+#[derive(Clone, Copy, Debug)]
+struct Decimal {
+    digits: u64,
+    exponent: i32,
+}
+
+impl Decimal {
+    /// Of a finite number of at least 0.
+    fn of(x: f64) -> Self {
+        // As 1.2345e-300, with 17 digits at most.
+        let mut text = [0; 32];
+        let mut rest = &mut text[..];
+        let written = write!(rest, "{x:e}").is_ok();
+        let length = 32 - rest.len();
+        let parts = str::from_utf8(&text[..length]).ok();
+        let parts = parts.and_then(|text| text.split_once('e'));
+        debug_assert!(written && parts.is_some(), "{x:e}");
+        let (mantissa, exponent) = parts.unwrap_or(("0", "0"));
+        let after_point = mantissa.split_once('.').map_or(0, |(_, after)| after.len());
+        let digits = mantissa.bytes().filter(u8::is_ascii_digit);
+        Self {
+            digits: digits.fold(0, |number, digit| 10 * number + u64::from(digit - b'0')),
+            exponent: exponent.parse().unwrap_or(0) - after_point as i32,
+        }
+    }
+
+    /// Digits after the point.
+    fn places(self) -> u32 {
+        (-self.exponent).max(0) as u32
+    }
+
+    /// The number times 10^places, which is whole.
+    fn scaled(self, places: u32) -> Natural {
+        let zeros = places as i32 + self.exponent;
+        debug_assert!(zeros >= 0, "{self:?} has more than {places} places");
+        Natural::from(u128::from(self.digits)).times_ten_to(zeros as u32)
+    }
+}
+
+/// Words of a [`Natural`], the least first. The largest number here is a decimal of 309 digits with 340 places after the point, times a number of steps:
+/// below 2²²²⁰.
+const WORDS: usize = 36;
+
+/// A whole number of at least 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Natural([u64; WORDS]);
+
+impl From<u128> for Natural {
+    fn from(x: u128) -> Self {
+        let mut words = [0; WORDS];
+        (words[0], words[1]) = (x as u64, (x >> 64) as u64);
+        Self(words)
+    }
+}
+
+impl Natural {
+    fn times(mut self, factor: u64) -> Self {
+        let mut carry = 0;
+        for word in &mut self.0 {
+            let product = u128::from(*word) * u128::from(factor) + carry;
+            (*word, carry) = (product as u64, product >> 64);
+        }
+        debug_assert_eq!(carry, 0, "more words are needed");
+        self
+    }
+
+    fn times_ten_to(mut self, power: u32) -> Self {
+        let mut left = power;
+        while left > 0 {
+            let part = left.min(19); // 10¹⁹ < 2⁶⁴
+            self = self.times(10_u64.pow(part));
+            left -= part;
+        }
+        self
+    }
+
+    /// The difference from a number that is not larger.
+    fn minus(mut self, other: &Self) -> Self {
+        let mut borrow = false;
+        for (word, other) in self.0.iter_mut().zip(other.0) {
+            let (less, first) = word.overflowing_sub(other);
+            let (less, second) = less.overflowing_sub(u64::from(borrow));
+            (*word, borrow) = (less, first || second);
+        }
+        debug_assert!(!borrow, "the difference is negative");
+        self
+    }
+
+    fn compare(&self, other: &Self) -> Ordering {
+        self.0.iter().rev().cmp(other.0.iter().rev())
+    }
+
+    /// Digits in base 2.
+    fn bits(&self) -> u32 {
+        let used = self.0.iter().rposition(|&word| word != 0);
+        used.map_or(0, |last| {
+            64 * (last as u32 + 1) - self.0[last].leading_zeros()
+        })
+    }
+
+    /// ⌊self/other⌋ of an `other` above 0, bit by bit; ∞ if it is 2⁶⁴ or more.
+    fn quotient(mut self, other: &Self) -> f64 {
+        let Some(first) = (self.bits() + 1).checked_sub(other.bits()) else {
+            return 0.0;
+        };
+        if first > 64 {
+            return f64::INFINITY;
+        }
+        let mut quotient = 0_u64;
+        for bit in (0..first).rev() {
+            let part = other.times(1 << bit);
+            if self.compare(&part).is_ge() {
+                self = self.minus(&part);
+                quotient |= 1 << bit;
+            }
+        }
+        quotient as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_those_that_were_written() {
+        for (x, digits, exponent) in [
+            (0.0, 0, 0),
+            (0.2, 2, -1),
+            (0.1 + 0.2, 30_000_000_000_000_004, -17),
+            (1.0 / 3.0, 3_333_333_333_333_333, -16),
+            (250.0, 25, 1),
+            (5e-324, 5, -324),
+            (f64::MAX, 17_976_931_348_623_157, 292),
+        ] {
+            let found = Decimal::of(x);
+            assert_eq!((found.digits, found.exponent), (digits, exponent), "{x:e}");
+        }
+    }
+
+    /// Against quotients of `u128`, which is enough for these.
+    #[test]
+    fn quotients_are_rounded_down_exactly() {
+        for steps in [1, 3, 5, 7, 60_000] {
+            for (every, digits, places) in [(0.2, 2, 1), (0.07, 7, 2), (0.375, 375, 3)] {
+                for step in 0..2000 {
+                    let expected =
+                        u128::from(step) * 10_u128.pow(places) / (digits * u128::from(steps));
+                    let found = Time::of_step(0, step, steps).whole(every);
+                    assert_eq!(found, expected as f64, "{step}/{steps} by {every}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_range_neither_overflow_nor_panic() {
+        let late = Time::of_step(u64::MAX, u64::MAX, u64::MAX);
+        for every in [5e-324, 1e-300, 1e-5] {
+            assert_eq!(late.whole(every), f64::INFINITY);
+            assert!(late.reached(every) && late.since(every).rounded > 1e19);
+        }
+        for every in [1e20, 1e300, f64::MAX] {
+            assert_eq!(late.whole(every), 0.0);
+            assert!(!late.reached(every));
+        }
+        let last = Time::of(f64::INFINITY);
+        assert_eq!(last.whole(f64::MAX), 1.0);
+        assert_eq!(last.since(5e-324).whole(f64::MAX), 0.0);
+        assert_eq!(last.since(f64::MAX).whole(5e-324), 0.0);
+        assert_eq!(Time::of(5e-324).whole(5e-324), 1.0);
+        assert_eq!(Time::of_step(0, 5, 0).whole(2.0), 2.0);
+        // Numbers that no valid schedule has.
+        for odd in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let _ = (late.whole(odd), late.reached(odd), late.since(odd));
+        }
+        assert_eq!(Time::of(f64::NAN).whole(0.5), 0.0);
+        assert_eq!(Time::of(-3.0).whole(0.5), 0.0);
+    }
+}
