@@ -161,6 +161,17 @@ pub enum Error {
         /// The closed interval that the cost accepts.
         domain: (f64, f64),
     },
+    /// One output where there should be one for each class: a softmax of one unit is always 1, and the categorical cross-entropy of one output says
+    /// nothing about the other class.
+    #[error(
+        "one output with {what}: two classes are {expected} on one output, or Softmax with CategoricalCrossEntropy on two"
+    )]
+    SingleOutput {
+        /// The activation of the last layer, or the cost, that needs several.
+        what: &'static str,
+        /// The pair for one output.
+        expected: &'static str,
+    },
     /// An output of the network at which the cost is not defined, as a negative one for a cross-entropy.
     #[error(
         "output {value} of layer {layer} (Θ{}), unit {unit}, example {example}: the cost needs outputs {expected}",
@@ -287,7 +298,7 @@ pub enum Error {
         /// The value.
         value: f64,
     },
-    /// An entry of an optimiser's state that overflowed or became NaN in a training: its parameter would never move again.
+    /// An entry of an optimiser's state that overflowed or became NaN in the step of a training, and its parameter with it.
     #[error(
         "buffer {buffer} of the optimiser's state is {value} for layer {layer}, block {block}, at row {row}, column {col}"
     )]

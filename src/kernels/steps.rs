@@ -99,6 +99,10 @@ impl Rule {
 }
 
 /// A rule at one entry: θ and the state after it. What it has no state for is 0, and not stored.
+///
+/// θ is not finite whenever the state is not, so that a scan of θ finds both. Sums of gradients see to that by themselves: θ moves by a multiple of
+/// them. Squares do not: where one is infinite the step divides by it and would be 0, for ever. So each of them passes on what it is
+/// ([`unless_overflown`]). Step sizes are bounded.
 trait Entry<T>: Copy {
     fn at(self, theta: T, g: T, state: [T; BUFFERS]) -> (T, [T; BUFFERS]);
 }
@@ -128,6 +132,7 @@ impl<T: Scalar> Entry<T> for Adam {
         // Written so that a NaN of v is passed on.
         let most = if self.amsgrad && most >= v { most } else { v };
         let d = m / (most.sqrt() * real(self.scale) + real(self.epsilon));
+        let d = unless_overflown(d, most);
         let theta = real::<T>(self.keep) * theta;
         (theta - real::<T>(self.rate) * d, [m, v, most])
     }
@@ -149,6 +154,7 @@ impl<T: Scalar> Entry<T> for RmsProp {
             variance
         };
         let d = g / (variance.sqrt() + real(self.epsilon));
+        let d = unless_overflown(d, v);
         let d = match self.momentum {
             Some(momentum) => real::<T>(momentum) * b + d,
             None => d,
@@ -163,6 +169,7 @@ impl<T: Scalar> Entry<T> for AdaGrad {
     fn at(self, theta: T, g: T, [sum, ..]: [T; BUFFERS]) -> (T, [T; BUFFERS]) {
         let sum = sum + g * g;
         let d = g / (sum.sqrt() + real(self.epsilon));
+        let d = unless_overflown(d, sum);
         (
             theta - real::<T>(self.rate) * d,
             [sum, T::zero(), T::zero()],
@@ -178,6 +185,7 @@ impl<T: Scalar> Entry<T> for Adadelta {
         // Two roots: a root of the quotient would underflow.
         let d = (u + epsilon).sqrt() / (v + epsilon).sqrt() * g;
         let u = mean(self.rho, u, d * d);
+        let d = unless_overflown(unless_overflown(d, v), u);
         (theta - real::<T>(self.rate) * d, [v, u, T::zero()])
     }
 }
@@ -200,6 +208,12 @@ impl<T: Scalar> Entry<T> for Resilient {
         let down = if g < zero { -step } else { down };
         (theta - down, [g, step, zero])
     }
+}
+
+/// d, to the bit, if x is finite, else NaN.
+#[inline(always)]
+fn unless_overflown<T: Scalar>(d: T, x: T) -> T {
+    d - (x - x)
 }
 
 /// β mean + (1 − β) x.

@@ -2,6 +2,7 @@
 
 use super::batches::Batches;
 use super::callback::Epoch;
+use super::clock::Clock;
 use super::history::{Record, Stop};
 use super::method::Method;
 use super::optimizer::Optimizer;
@@ -18,7 +19,6 @@ use crate::metrics::Metric;
 use crate::network::Network;
 use crate::scalar::{Scalar, to_f64};
 use crate::workspace::Workspace;
-use std::time::Instant;
 
 /// A training of one network on its examples.
 pub(super) struct Run<'r, 'a, T: Scalar, L, C> {
@@ -33,7 +33,7 @@ pub(super) struct Run<'r, 'a, T: Scalar, L, C> {
     gradient: Vec<T>,
     /// One for the batches and one for the whole data, so that neither has to be fitted anew.
     workspaces: [Workspace<T>; 2],
-    began: Instant,
+    clock: Clock,
     /// Whether no callback was called yet.
     starts: bool,
     seed: u64,
@@ -48,6 +48,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
     ) -> Result<Self, Error> {
         let size = trainer.batch_size.unwrap_or(examples.len());
         let seed = trainer.seed;
+        // A budget or a callback may ask for the time.
+        let clock = Clock::start(trainer.time.is_some() || !trainer.callbacks.is_empty());
         let parameters = || allocate("the parameters", (network.parameters(), 1), T::zero());
         Ok(Self {
             network,
@@ -59,7 +61,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             theta: parameters()?,
             gradient: parameters()?,
             workspaces: [Workspace::new(), Workspace::new()],
-            began: Instant::now(),
+            clock,
             starts: true,
             seed,
         })
@@ -118,7 +120,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             layout: self.network.layout(),
             epochs: trainer.epochs,
             started: std::mem::take(&mut self.starts),
-            elapsed: self.began.elapsed(),
+            elapsed: self.clock.elapsed(),
         };
         let mut broken = false;
         for callback in &mut trainer.callbacks {
@@ -186,14 +188,17 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                     optimizer.set_rate(self.rate * plateau * factor);
                     optimizer.step(theta, gradient)?;
                     // What overflowed may hide behind a function that saturates.
-                    check_parameters(network.layout(), theta)
+                    check_step(network.layout(), theta, &**optimizer)
                         .map_err(|cause| diverged(b + 1, cause))?;
                     sum += to_f64(parts.total()) * batch.weight;
                     weight += batch.weight;
                     record.steps += 1;
                 }
-                check_state(network.layout(), &**optimizer)
-                    .map_err(|cause| diverged(count, cause))?;
+                if weight == 0.0 {
+                    // All together say something, but no batch does.
+                    let value = examples.weight;
+                    return Err(Error::TotalWeight { value });
+                }
                 (record.batch_cost, record.rate) = (Some(sum / weight), Some(optimizer.rate()));
                 let parts = network.cost_at(theta, examples, objective, whole);
                 let cost = parts.map_err(|cause| diverged(count, cause))?.total();
@@ -228,6 +233,15 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             record.validation_metrics = evaluate_all(metrics, whole, validation)?;
         }
         Ok((record, stop))
+    }
+}
+
+/// The optimiser's own rate again, whatever ended the run: an error, or a panic of a callback, a metric or a layer.
+impl<T: Scalar, L, C> Drop for Run<'_, '_, T, L, C> {
+    fn drop(&mut self) {
+        if let Method::Steps(optimizer) = &mut self.trainer.method {
+            optimizer.set_rate(self.rate);
+        }
     }
 }
 
@@ -295,14 +309,20 @@ fn check_parameters<T: Scalar>(layout: &Layout, theta: &[T]) -> Result<(), Error
     }
 }
 
-/// Whether the state of the optimiser is finite; the error names the block.
-fn check_state<T: Scalar>(layout: &Layout, optimizer: &dyn Optimizer<T>) -> Result<(), Error> {
-    let Some((buffer, index, value)) = optimizer.first_non_finite() else {
+/// Whether a step was finite, which all of it is if θ is ([`Optimizer::step`]); else the error names what overflowed, of the state first.
+fn check_step<T: Scalar>(
+    layout: &Layout,
+    theta: &[T],
+    optimizer: &dyn Optimizer<T>,
+) -> Result<(), Error> {
+    let Err(found) = check_parameters(layout, theta) else {
         return Ok(());
     };
-    let value = to_f64(value);
-    Err(match layout.locate(index) {
-        Some((place, row, col)) => Error::NonFiniteState {
+    let state = optimizer.state().first_non_finite();
+    let place = state
+        .and_then(|(buffer, index, value)| Some((buffer, to_f64(value), layout.locate(index)?)));
+    Err(match place {
+        Some((buffer, value, (place, row, col))) => Error::NonFiniteState {
             buffer,
             layer: place.layer(),
             block: place.block().name.clone().into_owned(),
@@ -310,13 +330,7 @@ fn check_state<T: Scalar>(layout: &Layout, optimizer: &dyn Optimizer<T>) -> Resu
             col,
             value,
         },
-        // Of an optimiser whose buffers are not as long as θ.
-        None => Error::OptimizerState {
-            buffer,
-            index,
-            value,
-            expected: "a finite number",
-        },
+        None => found,
     })
 }
 

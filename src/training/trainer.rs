@@ -127,7 +127,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Ends with the epoch in which so much time has passed since [`fit`](Self::fit) was called.
+    /// Ends with the epoch in which so much time has passed since [`fit`](Self::fit) was called. Refused on `wasm32-unknown-unknown`, which has no clock.
     #[must_use]
     pub fn time(mut self, time: Duration) -> Self {
         self.time = Some(time);
@@ -232,12 +232,12 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// Before the first step, with nothing changed:
     /// - those of [`Network::gradient_into`](crate::Network::gradient_into) on the examples, and of the validation examples likewise;
     /// - [`Error::Hyperparameter`] for a setting out of its range: no epochs, a batch size of 0 or above m, a rate that is not above 0 or grows beyond T, …
-    /// - [`Error::Unsupported`] for a schedule or clipping with a full-batch solver;
+    /// - [`Error::Unsupported`] for a schedule or clipping with a full-batch solver, or a time budget without a clock;
     /// - [`Error::Checkpoint`] if the folder of checkpoints has some already: `resume` goes on from them; or if it takes no files.
     ///
     /// In the course of it, after which the network has the parameters that it would have ended with (of the best epoch, or of the last whose J was finite), or its own
     /// if this call has not ended an epoch:
-    /// - [`Error::Diverged`] if a cost, a gradient or a parameter is not finite, or at the end of an epoch the state of the optimiser;
+    /// - [`Error::Diverged`] if a cost, a gradient, a parameter or the state of the optimiser is not finite;
     /// - [`Error::Checkpoint`] if one cannot be written, the errors of the metrics, and those of a pass that are no divergence, as [`Error::Output`].
     pub fn fit<L: Layer<T>>(
         &mut self,
@@ -322,9 +322,6 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
             &settings,
         );
         drop(run);
-        if let Method::Steps(optimizer) = &mut self.method {
-            optimizer.set_rate(rate);
-        }
         // After a divergence these are the last that were good. If there was no epoch, nothing is changed.
         if done.is_ok() || progress.epoch > began {
             network.set_theta(progress.result(self.keep_best))?;

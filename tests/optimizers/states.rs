@@ -2,7 +2,9 @@
 
 use super::all;
 use super::golden::{START, gradient};
-use backprop::training::{Adam, GradientDescent, Optimizer, OptimizerState};
+use backprop::training::{
+    AdaGrad, Adadelta, Adam, AdamW, GradientDescent, Optimizer, OptimizerState, RmsProp,
+};
 use backprop::{Error, Scalar, nalgebra};
 
 fn steps<T: Scalar>(method: &mut dyn Optimizer<T>, theta: &mut [T], count: usize) {
@@ -158,4 +160,85 @@ fn options_do_not_change_between_steps() {
     method.reset();
     method.step(&mut theta, &[1.0]).unwrap();
     assert_eq!(theta, [0.0]);
+}
+
+/// Finite gradients up to the ends of the range, in any order: a state that overflows shows in θ in the same step, and a finite θ has a finite state.
+fn a_finite_theta_has_a_finite_state<T: Scalar>(largest: f64) {
+    let sizes = [
+        1.0,
+        1e-3,
+        0.4,
+        largest.sqrt(),
+        1.1 * largest.sqrt(),
+        1e-3 * largest,
+        largest,
+    ];
+    let with_rate = |factor: f64, seed: u64| {
+        let mut overflown = 0;
+        for mut method in all::<T>() {
+            let rate = method.rate();
+            let mut random = seed;
+            for _ in 0..40 {
+                method.reset();
+                let mut theta = [0.5, -1.0, 0.0, 3.0].map(nalgebra::convert::<f64, T>);
+                for _ in 0..12 {
+                    let g = [0; 4].map(|_| {
+                        random = random
+                            .wrapping_mul(6_364_136_223_846_793_005)
+                            .wrapping_add(1);
+                        let size = sizes[(random >> 33) as usize % sizes.len()];
+                        let size = if random >> 63 == 0 { -size } else { size };
+                        nalgebra::convert::<f64, T>(size)
+                    });
+                    assert!(g.iter().all(|g| g.is_finite()));
+                    method.set_rate(rate * factor);
+                    method.step(&mut theta, &g).unwrap();
+                    let state = method.state();
+                    let finite =
+                        |i: usize| state.buffers.iter().all(|buffer| buffer[i].is_finite());
+                    for (i, x) in theta.iter().enumerate() {
+                        assert!(
+                            !x.is_finite() || finite(i),
+                            "{method:?}: {x} beside {state:?}"
+                        );
+                    }
+                    if (0..4).any(|i| !finite(i)) {
+                        overflown += 1;
+                        break; // as a trainer does
+                    }
+                }
+            }
+        }
+        overflown
+    };
+    for (seed, factor) in [(1, 1.0), (2, 0.0), (3, 1e-3)] {
+        let overflown = with_rate(factor, seed);
+        assert!(overflown > 100, "{overflown} with a factor of {factor}");
+    }
+}
+
+#[test]
+fn a_finite_theta_has_a_finite_state_in_both_precisions() {
+    a_finite_theta_has_a_finite_state::<f32>(f64::from(f32::MAX));
+    a_finite_theta_has_a_finite_state::<f64>(f64::MAX);
+}
+
+/// One square that overflows, of each method that divides by squares; the step would be 0 in this and every later one.
+#[test]
+fn a_square_that_overflows_is_no_step_of_zero() {
+    let methods: [Box<dyn Optimizer<f32>>; 8] = [
+        Box::new(Adam::new(0.1)),
+        Box::new(Adam::new(0.1).amsgrad()),
+        Box::new(AdamW::new(0.1)),
+        Box::new(RmsProp::new(0.1)),
+        Box::new(RmsProp::new(0.1).centered()),
+        Box::new(RmsProp::new(0.1).momentum(0.9)),
+        Box::new(AdaGrad::new(0.1)),
+        Box::new(Adadelta::new(1.0)),
+    ];
+    for mut method in methods {
+        let mut theta = [1.0, 2.0];
+        method.step(&mut theta, &[1.0, 3e19]).unwrap();
+        assert!(theta[0] < 1.0 && theta[1].is_nan(), "{method:?}: {theta:?}");
+    }
 }

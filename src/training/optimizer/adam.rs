@@ -135,10 +135,6 @@ impl<T: Scalar> Optimizer<T> for Adam<T> {
         self.memory.state()
     }
 
-    fn first_non_finite(&self) -> Option<(usize, usize, T)> {
-        self.memory.first_non_finite()
-    }
-
     fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error> {
         self.memory.restore(state, self.slots())
     }
@@ -298,10 +294,6 @@ impl<T: Scalar> Optimizer<T> for AdamW<T> {
 
     fn state(&self) -> OptimizerState<T> {
         self.adam.state()
-    }
-
-    fn first_non_finite(&self) -> Option<(usize, usize, T)> {
-        self.adam.first_non_finite()
     }
 
     fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error> {

@@ -132,10 +132,6 @@ impl<T: Scalar> Optimizer<T> for RmsProp<T> {
         self.memory.state()
     }
 
-    fn first_non_finite(&self) -> Option<(usize, usize, T)> {
-        self.memory.first_non_finite()
-    }
-
     fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error> {
         self.memory.restore(state, self.slots())
     }
@@ -255,10 +251,6 @@ impl<T: Scalar> Optimizer<T> for AdaGrad<T> {
         self.memory.state()
     }
 
-    fn first_non_finite(&self) -> Option<(usize, usize, T)> {
-        self.memory.first_non_finite()
-    }
-
     fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error> {
         self.memory.restore(state, &self.slots())
     }
@@ -363,10 +355,6 @@ impl<T: Scalar> Optimizer<T> for Adadelta<T> {
 
     fn state(&self) -> OptimizerState<T> {
         self.memory.state()
-    }
-
-    fn first_non_finite(&self) -> Option<(usize, usize, T)> {
-        self.memory.first_non_finite()
     }
 
     fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error> {

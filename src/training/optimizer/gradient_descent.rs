@@ -144,10 +144,6 @@ impl<T: Scalar> Optimizer<T> for GradientDescent<T> {
         self.memory.state()
     }
 
-    fn first_non_finite(&self) -> Option<(usize, usize, T)> {
-        self.memory.first_non_finite()
-    }
-
     fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error> {
         self.memory.restore(state, self.slots())
     }

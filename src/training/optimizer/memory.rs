@@ -109,11 +109,6 @@ impl<T: Scalar> Memory<T> {
         self.state.clone()
     }
 
-    /// The buffer and the index of the first entry that is not finite.
-    pub(super) fn first_non_finite(&self) -> Option<(usize, usize, T)> {
-        self.state.first_non_finite()
-    }
-
     /// Takes over a state that fits the slots.
     pub(super) fn restore(
         &mut self,

@@ -63,7 +63,10 @@ pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
     /// One step from ∇J at θ, which is written over with the new θ.
     ///
     /// The first step takes the length of θ for the state, and is the only one that allocates. A rate of 0, which a schedule may end in, is
-    /// accepted here. A gradient that is not finite makes θ not finite.
+    /// accepted here.
+    ///
+    /// What is not finite shows in θ: a gradient that is not makes θ not finite, and so does a state that overflows, in the step in which it
+    /// does. [`Trainer`](super::Trainer) scans θ after each step, and nothing else: an optimiser of your own has to see to the same.
     ///
     /// # Errors
     /// With θ and the state unchanged: [`Error::Length`] for a gradient of another length than θ, for a θ of another length than in the steps before,
@@ -87,15 +90,6 @@ pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
     /// A copy of the state, from which [`restore`](Self::restore) continues with the same bits.
     #[must_use]
     fn state(&self) -> OptimizerState<T>;
-
-    /// The first number of the state that is not finite: its buffer, its index, and what it is. The square of a gradient may overflow where the step does
-    /// not, and holds its parameter still from then on.
-    ///
-    /// By default of a copy of the state; a trainer asks after each epoch.
-    #[must_use]
-    fn first_non_finite(&self) -> Option<(usize, usize, T)> {
-        self.state().first_non_finite()
-    }
 
     /// Continues from the state of an optimiser with the same options. Hyper-parameters are no part of it.
     ///
@@ -135,10 +129,6 @@ impl<T: Scalar, O: Optimizer<T> + ?Sized> Optimizer<T> for Box<O> {
 
     fn state(&self) -> OptimizerState<T> {
         (**self).state()
-    }
-
-    fn first_non_finite(&self) -> Option<(usize, usize, T)> {
-        (**self).first_non_finite()
     }
 
     fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error> {
@@ -187,7 +177,8 @@ impl<T> OptimizerState<T> {
 }
 
 impl<T: Scalar> OptimizerState<T> {
-    fn first_non_finite(&self) -> Option<(usize, usize, T)> {
+    /// The buffer and the index of the first entry that is not finite, and what it is.
+    pub(in crate::training) fn first_non_finite(&self) -> Option<(usize, usize, T)> {
         let mut buffers = self.buffers.iter().enumerate();
         buffers.find_map(|(buffer, values)| {
             first_non_finite(values).map(|index| (buffer, index, values[index]))

@@ -134,10 +134,6 @@ impl<T: Scalar> Optimizer<T> for IRpropMinus<T> {
         self.memory.state()
     }
 
-    fn first_non_finite(&self) -> Option<(usize, usize, T)> {
-        self.memory.first_non_finite()
-    }
-
     fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error> {
         self.memory.restore(state, &self.slots())
     }
