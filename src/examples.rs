@@ -224,13 +224,14 @@ impl<'a, T: Scalar> Examples<'a, T> {
         }
     }
 
-    /// With the weight of its own examples in place of that of those they are taken from; `None` if they have none.
+    /// With the weight of its own examples in place of that of those they are taken from; `None` if they have none, or so little that T
+    /// cannot divide by it.
     pub(crate) fn reweighted(mut self) -> Option<Self> {
         self.weight = match self.weights {
             Some(weights) => crate::kernels::sum(weights),
             None => self.len() as f64,
         };
-        Some(self).filter(|examples| examples.weight > 0.0)
+        Some(self).filter(|examples| scalar_weight::<T>(examples.weight).is_ok())
     }
 
     /// Whether X is inputs × m, Y is outputs × m, and all targets lie in `domain`.

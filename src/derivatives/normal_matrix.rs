@@ -131,11 +131,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.check_uncoupled()?;
         check_curvature::<T, L, C>(self, &objective.cost, at)?;
         objective.validate(self.layout())?;
-        examples.check(
-            self.inputs(),
-            self.outputs(),
-            objective.cost.target_domain(),
-        )?;
+        self.check_examples(examples, &objective.cost)?;
         if p == 0 {
             return Ok(());
         }

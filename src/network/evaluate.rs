@@ -4,7 +4,7 @@ use super::Network;
 use super::chain::Chain;
 use super::parts::Targets;
 use super::pass::{Pass, Seed};
-use crate::cost::{AnyCost, Cost};
+use crate::cost::{AnyCost, Cost, Link};
 use crate::error::Error;
 use crate::examples::{Examples, check_length, check_rows};
 use crate::gradient::{CostParts, check_gradient, finish};
@@ -23,6 +23,26 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             return Err(Error::NoExamples);
         }
         Ok(())
+    }
+
+    /// Whether examples fit the network and the cost, and the cost the outputs: one output is no choice between classes.
+    pub(crate) fn check_examples<C: Cost<T> + ?Sized>(
+        &self,
+        examples: &Examples<'_, T>,
+        cost: &C,
+    ) -> Result<(), Error> {
+        let link = self.layout.layers().last().and_then(|last| last.link);
+        let of_classes = [(link, "Softmax"), (cost.link(), "CategoricalCrossEntropy")];
+        let found = of_classes
+            .into_iter()
+            .find(|(link, _)| *link == Some(Link::Softmax));
+        match found {
+            Some((_, what)) if self.outputs() == 1 => Err(Error::SingleOutput {
+                what,
+                expected: "Sigmoid with CrossEntropy",
+            }),
+            _ => examples.check(self.inputs(), self.outputs(), cost.target_domain()),
+        }
     }
 
     /// The layers at a θ, outside training.
@@ -64,7 +84,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
         (gradient, input_delta): (Option<&mut [T]>, Option<&mut [T]>),
     ) -> Result<T, Error> {
-        examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
+        self.check_examples(examples, cost)?;
         let pass = Pass {
             chain: self.chain(theta),
             x: examples.x,

@@ -1,5 +1,6 @@
 //! What a callback sees.
 
+use super::clock::has_clock;
 use super::history::{History, Record};
 use crate::layout::Layout;
 use crate::scalar::Scalar;
@@ -49,7 +50,7 @@ pub struct Epoch<'a, T: Scalar> {
     pub epochs: u64,
     /// Whether this is the first epoch of a call of [`fit`](super::Trainer::fit) or `resume`.
     pub started: bool,
-    /// The time since training began.
+    /// The time since training began; 0 on `wasm32-unknown-unknown`, which has no clock.
     pub elapsed: Duration,
 }
 
@@ -71,6 +72,9 @@ impl<T: Scalar> Display for Epoch<'_, T> {
         if let Some(rate) = record.rate {
             write!(f, "  rate {rate:.2e}")?;
         }
-        write!(f, "  {:.1} s", self.elapsed.as_secs_f64())
+        match has_clock() {
+            true => write!(f, "  {:.1} s", self.elapsed.as_secs_f64()),
+            false => Ok(()),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What of a training is refused before its first step.
 
+use super::clock::has_clock;
 use super::method::Method;
 use super::optimizer::in_range;
 use super::schedule::Schedule;
@@ -18,12 +19,10 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         network: &Network<T, L>,
         examples: &Examples<'_, T>,
     ) -> Result<(), Error> {
-        let (inputs, outputs) = (network.inputs(), network.outputs());
-        let domain = self.objective.cost.target_domain();
         self.objective.validate(network.layout())?;
-        examples.check(inputs, outputs, domain)?;
+        network.check_examples(examples, &self.objective.cost)?;
         if let Some(validation) = &self.validation {
-            validation.check(inputs, outputs, domain)?;
+            network.check_examples(validation, &self.objective.cost)?;
         }
         match &self.method {
             Method::Steps(optimizer) => optimizer.validate()?,
@@ -39,6 +38,12 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         }
         if self.steps == Some(0) {
             return Err(refused("the number of steps", 0.0, "at least 1"));
+        }
+        if self.time.is_some() && !has_clock() {
+            return Err(Error::Unsupported {
+                what: "a time budget",
+                by: "this target, which has no clock",
+            });
         }
         self.schedule.validate()?;
         if let Some(clipping) = &self.clipping {

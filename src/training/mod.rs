@@ -59,6 +59,7 @@ mod check;
 #[cfg(feature = "serde")]
 mod checkpoint;
 mod clipping;
+mod clock;
 mod decimal;
 mod full_batch;
 mod history;

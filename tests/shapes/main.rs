@@ -56,6 +56,7 @@ fn every_variant_of_error_is_met() {
         data::row_major_buffers,
         passes::shapes,
         passes::objectives,
+        passes::single_outputs,
         values::targets,
         values::outputs,
         values::overflow,

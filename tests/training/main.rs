@@ -8,9 +8,11 @@
 
 mod forged;
 mod levenberg_marquardt;
+mod rates;
 mod refused;
 mod resume;
 mod solvers;
+mod weights;
 
 use backprop::activation::{Identity, Sigmoid, Softmax, Tanh};
 use backprop::data::permutation_into;
@@ -471,31 +473,5 @@ fn schedules_clipping_and_metrics_are_those_of_an_own_loop() {
                 .starts_with("epoch,steps,cost,batch_cost,validation,rate,\"")
         );
         assert!(history.to_string().contains(&history.metrics()[0]));
-    }
-}
-
-/// Five batches an epoch and a change every fifth of one: the rate is halved in every step.
-#[test]
-fn a_schedule_counts_steps_without_rounding() {
-    let (x, y) = data(4, 2, 10);
-    let examples = Examples::new(&x, &y).unwrap();
-    for (every, size, halvings) in [(0.2, 2, 5), (0.1, 1, 10)] {
-        let objective = Objective::new(AnyCost::CategoricalCrossEntropy);
-        let history = Trainer::new(objective, GradientDescent::new(0.5))
-            .epochs(100)
-            .batch_size(size)
-            .schedule(Schedule::Step { every, factor: 0.5 })
-            .fit(&mut network([4, 3, 2]), &examples)
-            .unwrap();
-        for record in history.records() {
-            // Before the last step of the epoch it was halved once in each of the others.
-            let expected = 0.5_f64.powi(record.epoch as i32 * halvings);
-            assert_eq!(
-                record.rate,
-                Some(expected),
-                "every {every}, epoch {}",
-                record.epoch
-            );
-        }
     }
 }

@@ -1,10 +1,14 @@
 //! What is refused before the first step, with nothing changed.
 
 use super::{bits, data, network};
+use backprop::activation::{Exponential, Identity, Sigmoid, Softmax, Tanh};
 use backprop::metrics::TopK;
 use backprop::nalgebra::DMatrix;
-use backprop::training::{Adam, Clipping, GradientDescent, IRpropMinus, Lbfgs, Schedule, Trainer};
-use backprop::{AnyCost, Error, Examples, Objective};
+use backprop::training::{
+    Adam, Clipping, ConjugateGradient, GradientDescent, IRpropMinus, Lbfgs, LevenbergMarquardt,
+    Schedule, Trainer,
+};
+use backprop::{AnyActivation, AnyCost, Error, Examples, Network, Objective};
 
 type Training<'a> = Trainer<'a, f64>;
 
@@ -158,4 +162,81 @@ fn data_of_the_wrong_kind() {
             ..
         }
     ));
+}
+
+/// A softmax of one unit is 1, and the categorical cross-entropy of one output is least where it is 1 for every example: J = 0, and nothing is learned.
+#[test]
+fn one_output_is_no_choice_between_classes() {
+    let x = DMatrix::from_row_slice(1, 4, &[-1.0, -0.5, 0.5, 1.0]);
+    let y = DMatrix::from_row_slice(1, 4, &[0.0, 0.0, 1.0, 1.0]);
+    let examples = Examples::new(&x, &y).unwrap();
+    let network = |last: AnyActivation| -> Network<f64> {
+        let network = Network::builder(1).dense(2, Tanh).dense(1, last);
+        network
+            .with_theta(&[0.1, -0.2, 0.3, 0.4, 0.5, -0.6, 0.7])
+            .unwrap()
+    };
+    for (last, cost, what) in [
+        (Softmax, AnyCost::CategoricalCrossEntropy, "Softmax"),
+        (Softmax, AnyCost::CrossEntropy, "Softmax"),
+        (Softmax, AnyCost::SquaredError, "Softmax"),
+        (
+            Sigmoid,
+            AnyCost::CategoricalCrossEntropy,
+            "CategoricalCrossEntropy",
+        ),
+        (
+            Exponential,
+            AnyCost::CategoricalCrossEntropy,
+            "CategoricalCrossEntropy",
+        ),
+    ] {
+        let objective = Objective::new(cost.clone());
+        let mut network = network(last);
+        let before = network.clone();
+        let refused = Error::SingleOutput {
+            what,
+            expected: "Sigmoid with CrossEntropy",
+        };
+        let same = |found: Error| assert_eq!(found, refused);
+        let fit = LevenbergMarquardt::new().fit(&mut network, &examples, &objective);
+        same(fit.unwrap_err());
+        for mut trainer in [
+            Training::new(objective.clone(), Adam::new(0.1)),
+            Training::new(objective.clone(), Lbfgs::new()),
+            Training::new(objective.clone(), ConjugateGradient::new()),
+        ] {
+            same(trainer.fit(&mut network, &examples).unwrap_err());
+        }
+        assert_eq!(network, before);
+        // Without a cost it is a function like any other.
+        assert_eq!(network.forward(&x).unwrap().ncols(), 4);
+    }
+    // The pair that was meant, other costs of one output, one hidden unit of softmax, and two outputs.
+    for (last, cost) in [
+        (Sigmoid, AnyCost::CrossEntropy),
+        (Identity, AnyCost::SquaredError),
+        (Exponential, AnyCost::Poisson),
+    ] {
+        network(last)
+            .backprop(&examples, &Objective::new(cost))
+            .unwrap();
+    }
+    let hidden = Network::<f64>::builder(1)
+        .dense(1, Softmax)
+        .dense(1, Sigmoid);
+    let objective = Objective::new(AnyCost::CrossEntropy);
+    hidden
+        .zeros()
+        .unwrap()
+        .backprop(&examples, &objective)
+        .unwrap();
+    let two = Network::<f64>::builder(1)
+        .dense(2, Softmax)
+        .zeros()
+        .unwrap();
+    let y = DMatrix::from_fn(2, 4, |i, k| f64::from(i == k / 2));
+    let examples = Examples::new(&x, &y).unwrap();
+    let objective = Objective::new(AnyCost::CategoricalCrossEntropy);
+    two.backprop(&examples, &objective).unwrap();
 }
