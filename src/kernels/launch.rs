@@ -1,7 +1,9 @@
 //! Loops compiled once for each level, and chosen at run time.
 
 use super::functions::Real;
-use super::level::{Level, level};
+#[cfg(target_arch = "x86_64")]
+use super::level::Level;
+use super::level::level;
 
 /// A loop over one or two slices that are written; what it only reads is in `self`.
 ///

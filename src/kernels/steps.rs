@@ -211,6 +211,7 @@ impl<T: Scalar> Entry<T> for Resilient {
 }
 
 /// d, to the bit, if x is finite, else NaN.
+#[allow(clippy::eq_op, reason = "∞ − ∞ is NaN")]
 #[inline(always)]
 fn unless_overflown<T: Scalar>(d: T, x: T) -> T {
     d - (x - x)

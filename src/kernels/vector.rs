@@ -1,6 +1,8 @@
 //! Vector registers: what the products are written in, and the one place where a level becomes a type.
 
-use super::level::{Level, level};
+#[cfg(target_arch = "x86_64")]
+use super::level::Level;
+use super::level::level;
 #[cfg(target_arch = "x86_64")]
 use super::transpose::{transpose_4, transpose_8, transpose_plain};
 use crate::scalar::Scalar;

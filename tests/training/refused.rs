@@ -191,7 +191,7 @@ fn one_output_is_no_choice_between_classes() {
             "CategoricalCrossEntropy",
         ),
     ] {
-        let objective = Objective::new(cost.clone());
+        let objective = Objective::new(cost);
         let mut network = network(last);
         let before = network.clone();
         let refused = Error::SingleOutput {
