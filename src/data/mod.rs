@@ -5,7 +5,8 @@
 //! | classes as targets and back | [`one_hot`], [`labels`]; [`LabelEncoder`] for names of classes |
 //! | classes that are rare or matter more | [`balanced_weights`], [`class_weights`] |
 //! | rows of size about 1 | [`Standardizer`] (mean 0, deviation 1), [`MinMaxScaler`] (an interval) |
-//! | training and test examples | [`train_test_split`], [`stratified_split`], [`KFold`], [`Split::within`] for validation examples as well, and [`select`] to gather them |
+//! | training and test examples | [`train_test_split`], [`stratified_split`], [`KFold`], and [`select`] to gather them |
+//! | validation examples as well, for early stopping | [`three_way_split`], [`stratified_three_way_split`], [`Split::within`] |
 //! | the order of an epoch | [`permutation_into`] |
 //!
 //! What is random depends on a seed alone, and is the same on every platform. A scaler is fitted to the training examples and applied
@@ -36,6 +37,7 @@
 //! # Ok::<(), backprop::Error>(())
 //! ```
 
+mod folds;
 mod labels;
 mod rows;
 mod scale;
@@ -48,11 +50,15 @@ use crate::layout::allocate;
 use crate::scalar::Scalar;
 use nalgebra::DMatrix;
 
+pub use folds::KFold;
 pub(crate) use labels::check_labels;
 pub use labels::{LabelEncoder, balanced_weights, class_weights, labels, one_hot};
 pub use scale::{MinMaxScaler, Standardizer};
 pub use shuffle::permutation_into;
-pub use split::{KFold, Split, stratified_split, train_test_split};
+pub use split::{
+    Fractions, Split, ThreeWaySplit, stratified_split, stratified_three_way_split, three_way_split,
+    train_test_split,
+};
 
 /// The columns of a matrix at these indices, in their order; an index may come again.
 ///

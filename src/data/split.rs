@@ -2,12 +2,13 @@
 
 use super::shuffle::permutation_into;
 use crate::error::Error;
-use crate::layout::{allocate, collected, grow, reserved};
+use crate::layout::{allocate, reserved};
 use std::collections::BTreeMap;
 
 /// Examples to train on and examples to judge by: each of them in one of the two, both in ascending order.
 ///
-/// For a third part see [`within`](Self::within).
+/// The examples to judge by must not decide anything before. Early stopping and the choice of settings need a part of their own, as
+/// [`three_way_split`] makes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Split {
@@ -17,6 +18,30 @@ pub struct Split {
     pub test: Vec<usize>,
 }
 
+/// Examples to train on, to decide by and to judge by: each of them in one of the three, all in ascending order.
+///
+/// [`Trainer::validation`](crate::training::Trainer::validation) decides by the second: when to stop, which epoch was the best. So their cost is too low
+/// to report. The third has decided nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ThreeWaySplit {
+    /// Indices of the examples to train on.
+    pub train: Vec<usize>,
+    /// Indices of those to decide by, for early stopping and the choice of settings.
+    pub validation: Vec<usize>,
+    /// Indices of those to judge by, in the end.
+    pub test: Vec<usize>,
+}
+
+/// The shares of a [`ThreeWaySplit`] that are not trained on, each above 0, and together below 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fractions {
+    /// Of all examples, those to decide by.
+    pub validation: f64,
+    /// Of all examples, those to judge by.
+    pub test: f64,
+}
+
 impl Split {
     /// The same split of the examples at these indices instead of 0, 1, …: a part of one split is so divided by another.
     ///
@@ -24,21 +49,16 @@ impl Split {
     /// [`Error::Index`] with the first index that `chosen` does not have.
     ///
     /// # Example
-    /// Of ten examples two are for the test, and of the other eight two for validation; then parts with a share of each class:
+    /// Of ten examples two are for the test; the other eight are folds for the choice of settings:
     /// ```
-    /// use backprop::data::{stratified_split, train_test_split};
+    /// use backprop::data::{KFold, train_test_split};
     ///
     /// let outer = train_test_split(10, 0.2, 1)?;
-    /// let inner = train_test_split(outer.train.len(), 0.25, 1)?.within(&outer.train)?;
-    /// let (train, validation, test) = (inner.train, inner.test, outer.test);
-    /// assert_eq!((train.len(), validation.len(), test.len()), (6, 2, 2));
-    ///
-    /// let labels = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1];
-    /// let outer = stratified_split(&labels, 0.25, 1)?;
-    /// let rest: Vec<usize> = outer.train.iter().map(|&k| labels[k]).collect();
-    /// let inner = stratified_split(&rest, 1.0 / 3.0, 1)?.within(&outer.train)?;
-    /// let ones = [inner.train, inner.test, outer.test].map(|part| part.iter().filter(|&&k| labels[k] == 1).count());
-    /// assert_eq!(ones, [2, 1, 1]);
+    /// for fold in KFold::new(4).split(outer.train.len())? {
+    ///     let fold = fold.within(&outer.train)?;
+    ///     assert_eq!((fold.train.len(), fold.test.len()), (6, 2));
+    ///     assert!(fold.test.iter().all(|k| !outer.test.contains(k)));
+    /// }
     /// # Ok::<(), backprop::Error>(())
     /// ```
     pub fn within(mut self, chosen: &[usize]) -> Result<Self, Error> {
@@ -52,8 +72,18 @@ impl Split {
         Ok(self)
     }
 
+    /// The training part split again.
+    fn with(self, inner: Self) -> Result<ThreeWaySplit, Error> {
+        let inner = inner.within(&self.train)?;
+        Ok(ThreeWaySplit {
+            train: inner.train,
+            validation: inner.test,
+            test: self.test,
+        })
+    }
+
     /// The split of 0..m by a test of each index.
-    fn of(examples: usize, is_test: impl Fn(usize) -> bool) -> Result<Self, Error> {
+    pub(super) fn of(examples: usize, is_test: impl Fn(usize) -> bool) -> Result<Self, Error> {
         let count = (0..examples).filter(|&k| is_test(k)).count();
         let side = |len, test| {
             let mut indices: Vec<usize> = reserved(INDICES, len)?;
@@ -90,7 +120,39 @@ impl Split {
 /// # Ok::<(), backprop::Error>(())
 /// ```
 pub fn train_test_split(examples: usize, test_fraction: f64, seed: u64) -> Result<Split, Error> {
-    let tests = test_count(examples, test_fraction)?;
+    let tests = share(TEST, examples, test_fraction, examples)?;
+    random(examples, tests, seed)
+}
+
+/// A random split of m examples into three: round(fraction · m) to decide by and to judge by, the others to train on.
+///
+/// The test part is that of [`train_test_split`] with the same fraction and seed.
+///
+/// # Errors
+/// As [`train_test_split`], for either fraction.
+///
+/// # Example
+/// ```
+/// use backprop::data::{Fractions, three_way_split};
+///
+/// let split = three_way_split(10, Fractions { validation: 0.2, test: 0.3 }, 1)?;
+/// assert_eq!((split.train.len(), split.validation.len(), split.test.len()), (5, 2, 3));
+/// # Ok::<(), backprop::Error>(())
+/// ```
+#[doc(alias = "train_validation_test_split")]
+pub fn three_way_split(
+    examples: usize,
+    fractions: Fractions,
+    seed: u64,
+) -> Result<ThreeWaySplit, Error> {
+    let (validations, tests) = fractions.counts(examples)?;
+    let outer = random(examples, tests, seed)?;
+    let inner = random(outer.train.len(), validations, seed)?;
+    outer.with(inner)
+}
+
+/// A random split of which `tests` are to judge by.
+fn random(examples: usize, tests: usize, seed: u64) -> Result<Split, Error> {
     let order = shuffled(examples, seed)?;
     let mut is_test = allocate(INDICES, (examples, 1), false)?;
     order[..tests].iter().for_each(|&k| is_test[k] = true);
@@ -113,23 +175,57 @@ pub fn train_test_split(examples: usize, test_fraction: f64, seed: u64) -> Resul
 /// let split = stratified_split(&labels, 0.5, 1)?;
 /// let ones = split.test.iter().filter(|&&k| labels[k] == 1);
 /// assert_eq!((split.test.len(), ones.count()), (5, 2));
-///
-/// // Three parts: what is left is split again, and its indices are those of the first.
-/// let rest: Vec<usize> = split.train.iter().map(|&k| labels[k]).collect();
-/// let again = stratified_split(&rest, 0.4, 2)?;
-/// let [train, validation] = [again.train, again.test].map(|part| part.iter().map(|&k| split.train[k]).collect::<Vec<_>>());
-/// assert_eq!((train.len(), validation.len(), split.test.len()), (3, 2, 5));
-/// assert_eq!(validation.iter().filter(|&&k| labels[k] == 1).count(), 1);
 /// # Ok::<(), backprop::Error>(())
 /// ```
 pub fn stratified_split(labels: &[usize], test_fraction: f64, seed: u64) -> Result<Split, Error> {
-    let tests = test_count(labels.len(), test_fraction)?;
-    let mut counts = BTreeMap::<usize, usize>::new();
+    let tests = share(TEST, labels.len(), test_fraction, labels.len())?;
+    enough(count(labels), 2)?;
+    stratified(labels, tests, seed)
+}
+
+/// [`three_way_split`] that takes its share of each class, as [`stratified_split`]: first for the test, then of what is left for validation.
+///
+/// # Errors
+/// As [`three_way_split`], and [`Error::FewExamples`] with the lowest label that fewer than three examples have.
+///
+/// # Example
+/// ```
+/// use backprop::data::{Fractions, stratified_three_way_split};
+///
+/// let labels = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1];
+/// let split = stratified_three_way_split(&labels, Fractions { validation: 0.25, test: 0.25 }, 1)?;
+/// let ones = [split.train, split.validation, split.test].map(|part| part.iter().filter(|&&k| labels[k] == 1).count());
+/// assert_eq!(ones, [2, 1, 1]);
+/// # Ok::<(), backprop::Error>(())
+/// ```
+pub fn stratified_three_way_split(
+    labels: &[usize],
+    fractions: Fractions,
+    seed: u64,
+) -> Result<ThreeWaySplit, Error> {
+    let (validations, tests) = fractions.counts(labels.len())?;
+    enough(count(labels), 3)?;
+    let outer = stratified(labels, tests, seed)?;
+    let mut rest = allocate(INDICES, (outer.train.len(), 1), 0)?;
+    for (label, &k) in rest.iter_mut().zip(&outer.train) {
+        *label = labels[k];
+    }
+    let inner = stratified(&rest, validations, seed)?;
+    outer.with(inner)
+}
+
+/// How many examples each class has.
+fn count(labels: &[usize]) -> BTreeMap<usize, usize> {
+    let mut counts = BTreeMap::new();
     for &label in labels {
         *counts.entry(label).or_default() += 1;
     }
-    enough(counts.iter().map(|(&label, &count)| (label, count)), 2)?;
-    let mut left = largest_remainders(counts, tests, labels.len())?;
+    counts
+}
+
+/// A random split of which `tests` are to judge by, a share of each class.
+fn stratified(labels: &[usize], tests: usize, seed: u64) -> Result<Split, Error> {
+    let mut left = largest_remainders(count(labels), tests, labels.len())?;
     let order = shuffled(labels.len(), seed)?;
     let mut is_test = allocate(INDICES, (labels.len(), 1), false)?;
     for k in order {
@@ -166,163 +262,10 @@ fn largest_remainders(
     Ok(counts)
 }
 
-/// Cross-validation: k splits, so that each example is in the test part of exactly one.
-///
-/// Test parts are consecutive examples, or after [`shuffled`](Self::shuffled) random ones. Their sizes differ by one at most.
-///
-/// # Example
-/// ```
-/// use backprop::data::KFold;
-///
-/// let splits = KFold::new(3).split(7)?;
-/// assert_eq!(splits[0].test, [0, 1, 2]);
-/// assert_eq!(splits[1].test, [3, 4]);
-/// assert_eq!(splits[2].train, [0, 1, 2, 3, 4]);
-/// # Ok::<(), backprop::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub struct KFold {
-    folds: usize,
-    seed: Option<u64>,
-}
-
-impl KFold {
-    /// k folds, 2 at least, in the order of the examples.
-    pub fn new(folds: usize) -> Self {
-        Self { folds, seed: None }
-    }
-
-    /// The same in an order that is drawn with this seed.
-    pub fn shuffled(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
-    }
-
-    /// The k splits of m examples. Without shuffling these are the folds of scikit-learn's `KFold`.
-    ///
-    /// # Errors
-    /// - [`Error::NoExamples`] if m is 0.
-    /// - [`Error::Hyperparameter`] if k is below 2 or above m.
-    /// - [`Error::TooLarge`] if k m indices do not fit the memory.
-    pub fn split(&self, examples: usize) -> Result<Vec<Split>, Error> {
-        self.validate(examples)?;
-        let mut all = [Class::new(0, examples)];
-        self.deal(examples, &mut all, |_| 0)
-    }
-
-    /// The k splits of examples with these labels: of each class the folds have as many, but for one.
-    ///
-    /// Without shuffling these are the folds of scikit-learn's `StratifiedKFold`.
-    ///
-    /// # Errors
-    /// As [`split`](Self::split), and [`Error::FewExamples`] with the first label that fewer than k examples have. (scikit-learn
-    /// only warns.)
-    ///
-    /// # Example
-    /// ```
-    /// use backprop::data::KFold;
-    ///
-    /// let splits = KFold::new(2).stratified(&[0, 0, 0, 0, 1, 1])?;
-    /// assert_eq!(splits[0].test, [0, 1, 4]);
-    /// assert_eq!(splits[1].test, [2, 3, 5]);
-    /// # Ok::<(), backprop::Error>(())
-    /// ```
-    pub fn stratified(&self, labels: &[usize]) -> Result<Vec<Split>, Error> {
-        self.validate(labels.len())?;
-        // Classes in the order of their first examples, as scikit-learn has them.
-        let mut number = BTreeMap::new();
-        let mut classes: Vec<(usize, usize)> = Vec::new();
-        for &label in labels {
-            let class = *number.entry(label).or_insert(classes.len());
-            if class == classes.len() {
-                grow("the classes", &mut classes)?;
-                classes.push((label, 0));
-            }
-            classes[class].1 += 1;
-        }
-        enough(classes.iter().copied(), self.folds)?;
-        let mut start = 0;
-        let states = classes.iter().map(|&(_, count)| {
-            start += count;
-            Ok(Class::new(start - count, count))
-        });
-        let mut states = collected("the classes", classes.len(), states)?;
-        self.deal(labels.len(), &mut states, |k| number[&labels[k]])
-    }
-
-    /// Deals out the examples of each class to the folds, a block to each in turn.
-    fn deal(
-        &self,
-        examples: usize,
-        classes: &mut [Class],
-        class_of: impl Fn(usize) -> usize,
-    ) -> Result<Vec<Split>, Error> {
-        let mut order: Vec<usize> = allocate(INDICES, (examples, 1), 0)?;
-        match self.seed {
-            Some(seed) => permutation_into(&mut order, seed, SPLIT),
-            None => order.iter_mut().enumerate().for_each(|(k, o)| *o = k),
-        }
-        let mut fold_of = allocate(INDICES, (examples, 1), 0)?;
-        for k in order {
-            fold_of[k] = classes[class_of(k)].deal(self.folds);
-        }
-        let splits = (0..self.folds).map(|fold| Split::of(examples, |k| fold_of[k] == fold));
-        splits.collect()
-    }
-
-    fn validate(&self, examples: usize) -> Result<(), Error> {
-        if examples == 0 {
-            return Err(Error::NoExamples);
-        }
-        if (2..=examples).contains(&self.folds) {
-            return Ok(());
-        }
-        Err(Error::Hyperparameter {
-            name: "the number of folds",
-            value: self.folds as f64,
-            expected: "2 at least, and no more than examples",
-        })
-    }
-}
-
-/// A class while its examples are dealt out.
-struct Class {
-    /// Number of examples of the classes before it, and of its own.
-    start: usize,
-    count: usize,
-    /// The fold after the one that gets the next example, and how many more that one gets.
-    next: usize,
-    left: usize,
-}
-
-impl Class {
-    fn new(start: usize, count: usize) -> Self {
-        Self {
-            start,
-            count,
-            next: 0,
-            left: 0,
-        }
-    }
-
-    /// The fold of the next example.
-    fn deal(&mut self, folds: usize) -> usize {
-        while self.left == 0 {
-            // As many as there are numbers ≡ fold (mod folds) in start..start + count.
-            let from_start = (self.next + folds - self.start % folds) % folds;
-            self.left = self.count / folds + usize::from(from_start < self.count % folds);
-            self.next += 1;
-        }
-        self.left -= 1;
-        self.next - 1
-    }
-}
-
-const INDICES: &str = "the indices of the examples";
+pub(super) const INDICES: &str = "the indices of the examples";
 
 /// The epoch of splits, which no training reaches: a split is not the order of an epoch with the same seed.
-const SPLIT: u64 = u64::MAX;
+pub(super) const SPLIT: u64 = u64::MAX;
 
 /// A random order of 0..m.
 fn shuffled(examples: usize, seed: u64) -> Result<Vec<usize>, Error> {
@@ -331,24 +274,41 @@ fn shuffled(examples: usize, seed: u64) -> Result<Vec<usize>, Error> {
     Ok(order)
 }
 
-/// The number of test examples.
-fn test_count(examples: usize, fraction: f64) -> Result<usize, Error> {
+const TEST: &str = "the fraction of test examples";
+
+impl Fractions {
+    /// The numbers of validation and of test examples.
+    fn counts(self, examples: usize) -> Result<(usize, usize), Error> {
+        let tests = share(TEST, examples, self.test, examples)?;
+        let name = "the fraction of validation examples";
+        Ok((
+            share(name, examples, self.validation, examples - tests)?,
+            tests,
+        ))
+    }
+}
+
+/// The number of examples that are a fraction of all: at least one, and fewer than there are to take from.
+fn share(name: &'static str, examples: usize, fraction: f64, left: usize) -> Result<usize, Error> {
     if examples == 0 {
         return Err(Error::NoExamples);
     }
     let count = (fraction * examples as f64).round();
-    if fraction > 0.0 && fraction < 1.0 && count >= 1.0 && count < examples as f64 {
+    if fraction > 0.0 && fraction < 1.0 && count >= 1.0 && count < left as f64 {
         return Ok(count as usize);
     }
     Err(Error::Hyperparameter {
-        name: "the fraction of test examples",
+        name,
         value: fraction,
         expected: "a number in (0, 1) that leaves an example to each part",
     })
 }
 
 /// Whether each class has as many examples as are needed.
-fn enough(counts: impl IntoIterator<Item = (usize, usize)>, expected: usize) -> Result<(), Error> {
+pub(super) fn enough(
+    counts: impl IntoIterator<Item = (usize, usize)>,
+    expected: usize,
+) -> Result<(), Error> {
     let few = counts.into_iter().find(|&(_, count)| count < expected);
     few.map_or(Ok(()), |(label, found)| {
         Err(Error::FewExamples {

@@ -20,7 +20,7 @@
 //! # Example
 //! ```
 //! use backprop::activation::{Softmax, Tanh};
-//! use backprop::data::{one_hot, select, stratified_split};
+//! use backprop::data::{Fractions, one_hot, select, stratified_three_way_split};
 //! use backprop::metrics::{Accuracy, ConfusionMatrix};
 //! use backprop::nalgebra::DMatrix;
 //! use backprop::training::{Adam, Trainer};
@@ -31,9 +31,13 @@
 //! let x = DMatrix::from_fn(2, 90, |i, k| if i == 0 { angle(k).cos() } else { angle(k).sin() });
 //! let labels: Vec<usize> = (0..90).map(|k| k / 30).collect();
 //! let y = one_hot(&labels, 3)?;
-//! let split = stratified_split(&labels, 0.2, 1)?;
-//! let (train_x, train_y) = (select(&x, &split.train)?, select(&y, &split.train)?);
-//! let (test_x, test_y) = (select(&x, &split.test)?, select(&y, &split.test)?);
+//!
+//! // Examples to train on, to stop by and to judge by.
+//! let fractions = Fractions { validation: 0.2, test: 0.2 };
+//! let split = stratified_three_way_split(&labels, fractions, 1)?;
+//! let train = (select(&x, &split.train)?, select(&y, &split.train)?);
+//! let validation = (select(&x, &split.validation)?, select(&y, &split.validation)?);
+//! let test = (select(&x, &split.test)?, select(&y, &split.test)?);
 //!
 //! let mut network = Network::<f64>::builder(2)
 //!     .dense(8, Tanh)
@@ -42,12 +46,15 @@
 //! let history = Trainer::new(Objective::new(CategoricalCrossEntropy), Adam::new(0.05))
 //!     .epochs(200)
 //!     .batch_size(16)
-//!     .validation(Examples::new(&test_x, &test_y)?)
+//!     .validation(Examples::new(&validation.0, &validation.1)?)
 //!     .patience(20, 0.0)
 //!     .metric(Accuracy)
-//!     .fit(&mut network, &Examples::new(&train_x, &train_y)?)?;
+//!     .fit(&mut network, &Examples::new(&train.0, &train.1)?)?;
 //! assert!(history.best().is_some_and(|record| record.validation_metrics[0] > 0.9));
-//! println!("{}", ConfusionMatrix::from_outputs(&network.forward(&test_x)?, &test_y)?);
+//!
+//! let judged = ConfusionMatrix::from_outputs(&network.forward(&test.0)?, &test.1)?;
+//! assert!(judged.accuracy() > 0.9);
+//! println!("{judged}");
 //! # Ok::<(), backprop::Error>(())
 //! ```
 

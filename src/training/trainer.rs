@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::run::Run;
 use super::schedule::Schedule;
 use crate::cost::{AnyCost, Cost};
-use crate::data::{select, train_test_split};
+use crate::data::{Split, select, train_test_split};
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::layer::Layer;
@@ -188,14 +188,15 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// Takes a fraction above 0 and below 1 of the examples, chosen by the seed, for validation instead of training (m is that of the rest).
     ///
     /// Without regard to classes, and after any scaler was fitted: for a stratified part, or one that the scaler has not seen, split first
-    /// ([`stratified_split`](crate::data::stratified_split)) and use [`validation`](Self::validation).
+    /// ([`stratified_three_way_split`](crate::data::stratified_three_way_split)) and use [`validation`](Self::validation).
     #[must_use]
     pub fn validation_fraction(mut self, fraction: f64) -> Self {
         self.validation_fraction = Some(fraction);
         self
     }
 
-    /// Examples that are not trained on: their mean cost is what early stopping and the best epoch go by, or their [`monitor`](Self::monitor)ed metric.
+    /// Examples that are not trained on: their mean cost is what early stopping and the best epoch go by, or their [`monitor`](Self::monitor)ed metric. As they
+    /// decide, they do not judge: keep others for that ([`three_way_split`](crate::data::three_way_split)).
     #[must_use]
     pub fn validation(mut self, examples: Examples<'a, T>) -> Self {
         self.validation = Some(examples);
@@ -369,7 +370,11 @@ struct Chosen<T> {
 impl<T: Scalar> Chosen<T> {
     /// Those to train on, and a fraction to validate with.
     fn split(all: &Examples<'_, T>, fraction: f64, seed: u64) -> Result<[Self; 2], Error> {
-        let split = train_test_split(all.len(), fraction, seed)?;
+        // Of these two parts the second is for validation; what judges is not here.
+        let Split {
+            train,
+            test: validation,
+        } = train_test_split(all.len(), fraction, seed)?;
         let take = |indices: &[usize]| {
             Ok(Self {
                 x: select(all.x, indices)?,
@@ -383,7 +388,7 @@ impl<T: Scalar> Chosen<T> {
                 },
             })
         };
-        Ok([take(&split.train)?, take(&split.test)?])
+        Ok([take(&train)?, take(&validation)?])
     }
 
     fn examples(&self) -> Result<Examples<'_, T>, Error> {

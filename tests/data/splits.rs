@@ -1,7 +1,10 @@
 //! Splits: parts of a whole, of each class its share, and scikit-learn's folds.
 
 use super::{VALUES, list, uniform};
-use backprop::data::{KFold, Split, stratified_split, train_test_split};
+use backprop::data::{
+    Fractions, KFold, Split, ThreeWaySplit, stratified_split, stratified_three_way_split,
+    three_way_split, train_test_split,
+};
 use backprop::{Error, rng};
 use std::collections::BTreeMap;
 
@@ -232,4 +235,64 @@ fn seeds_make_folds() {
     let folds = |seed| KFold::new(4).shuffled(seed).stratified(&labels).unwrap();
     assert_eq!(folds(1), folds(1));
     assert_ne!(folds(1), folds(2));
+}
+
+/// Whether each example is in one part, in ascending order.
+fn are_three_parts(split: &ThreeWaySplit, sizes: [usize; 3]) {
+    let parts = [&split.train, &split.validation, &split.test];
+    assert_eq!(parts.map(Vec::len), sizes);
+    assert!(
+        parts
+            .iter()
+            .all(|part| part.windows(2).all(|w| w[0] < w[1]))
+    );
+    let mut all = parts.map(Clone::clone).concat();
+    all.sort_unstable();
+    assert!(all.into_iter().eq(0..sizes.iter().sum()));
+}
+
+#[test]
+fn three_parts_hold_each_example_once() {
+    for (m, validation, test, sizes) in [
+        (10, 0.2, 0.3, [5, 2, 3]),
+        (3, 0.4, 0.4, [1, 1, 1]),
+        (101, 0.25, 0.5, [25, 25, 51]),
+        (1000, 0.001, 0.998, [1, 1, 998]),
+    ] {
+        for seed in 0..20 {
+            let fractions = Fractions { validation, test };
+            let split = three_way_split(m, fractions, seed).unwrap();
+            are_three_parts(&split, sizes);
+            assert_eq!(split, three_way_split(m, fractions, seed).unwrap());
+            assert_eq!(split.test, train_test_split(m, test, seed).unwrap().test);
+        }
+    }
+}
+
+/// Of 60, 30 and 10 examples each part has its share.
+#[test]
+fn three_stratified_parts_have_their_shares() {
+    let labels: Vec<usize> = (0..100)
+        .map(|k| [0, 1, 0, 2, 0, 1, 0, 1, 0, 0][k % 10])
+        .collect();
+    let fractions = Fractions {
+        validation: 0.2,
+        test: 0.3,
+    };
+    for seed in 0..20 {
+        let split = stratified_three_way_split(&labels, fractions, seed).unwrap();
+        are_three_parts(&split, [50, 20, 30]);
+        for (part, counts) in [
+            (&split.train, [30, 15, 5]),
+            (&split.validation, [12, 6, 2]),
+            (&split.test, [18, 9, 3]),
+        ] {
+            let of = |class| part.iter().filter(|&&k| labels[k] == class).count();
+            assert_eq!([of(0), of(1), of(2)], counts);
+        }
+        assert_eq!(
+            split.test,
+            stratified_split(&labels, 0.3, seed).unwrap().test
+        );
+    }
 }

@@ -2,8 +2,9 @@
 
 use super::*;
 use backprop::data::{
-    KFold, LabelEncoder, MinMaxScaler, Standardizer, balanced_weights, class_weights, labels,
-    one_hot, select, stratified_split, train_test_split,
+    Fractions, KFold, LabelEncoder, MinMaxScaler, Standardizer, balanced_weights, class_weights,
+    labels, one_hot, select, stratified_split, stratified_three_way_split, three_way_split,
+    train_test_split,
 };
 use backprop::metrics::{
     Accuracy, Average, ConfusionMatrix, F1, MeanAbsoluteError, MeanSquaredError, Metric, Precision,
@@ -244,10 +245,8 @@ fn statistics() {
 
 #[test]
 pub(super) fn splits() {
-    let fraction = |value| {
-        let expected = "a number in (0, 1) that leaves an example to each part";
-        hyperparameter("the fraction of test examples", value, expected)
-    };
+    const PART: &str = "a number in (0, 1) that leaves an example to each part";
+    let fraction = |value| hyperparameter("the fraction of test examples", value, PART);
     let ones = [1; 10];
     for bad in BAD
         .into_iter()
@@ -256,6 +255,43 @@ pub(super) fn splits() {
         refused("fraction", train_test_split(10, bad, 1), &fraction(bad));
         refused("fraction", stratified_split(&ones, bad, 1), &fraction(bad));
     }
+    let of_validation = |value| hyperparameter("the fraction of validation examples", value, PART);
+    for (validation, test, expected) in [
+        (f64::NAN, 0.2, of_validation(f64::NAN)),
+        (0.0, 0.2, of_validation(0.0)),
+        (-0.1, 0.2, of_validation(-0.1)),
+        (0.8, 0.2, of_validation(0.8)),
+        (1.5, 0.2, of_validation(1.5)),
+        (0.2, 1.0, fraction(1.0)),
+        (0.2, f64::INFINITY, fraction(f64::INFINITY)),
+    ] {
+        let parts = Fractions { validation, test };
+        refused("three", three_way_split(10, parts, 1), &expected);
+        refused(
+            "three",
+            stratified_three_way_split(&ones, parts, 1),
+            &expected,
+        );
+    }
+    let parts = Fractions {
+        validation: 0.3,
+        test: 0.3,
+    };
+    refused("none", three_way_split(0, parts, 1), &Error::NoExamples);
+    refused(
+        "none",
+        stratified_three_way_split(&[], parts, 1),
+        &Error::NoExamples,
+    );
+    refused("two", three_way_split(2, parts, 1), &of_validation(0.3));
+    let few_of_4 = few(Some(4), 3, 2);
+    let labels = [7, 4, 7, 7, 4, 9, 9, 9];
+    refused(
+        "two of 4",
+        stratified_three_way_split(&labels, parts, 1),
+        &few_of_4,
+    );
+
     refused("none", train_test_split(0, 0.5, 1), &Error::NoExamples);
     refused("none", stratified_split(&[], 0.5, 1), &Error::NoExamples);
     refused("one", train_test_split(1, 0.5, 1), &fraction(0.5));
