@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::kernels::{columns, first_non_finite};
+use crate::layout::fits;
 use crate::scalar::{Scalar, real, to_f64};
 use nalgebra::{DMatrix, DMatrixView, DVector, DVectorView};
 
@@ -60,7 +61,7 @@ impl<'a, T: Scalar> Columns<'a, T> for &DMatrixView<'a, T> {
 /// A row of the buffer is an example, and so is a column of the matrix: the memory is the same.
 ///
 /// # Errors
-/// [`Error::Ragged`] if the buffer is not a whole number of rows of n ≥ 1.
+/// [`Error::Ragged`] if the buffer is not a whole number of rows of n ≥ 1, [`Error::TooLarge`] if no memory could hold a row of n.
 ///
 /// # Example
 /// ```
@@ -76,6 +77,14 @@ pub fn row_major<T: Scalar>(buffer: &[T], n: usize) -> Result<DMatrixView<'_, T>
             what: "the row-major buffer",
             length: buffer.len(),
             row: n,
+        });
+    }
+    if !fits::<T>(n) {
+        // The buffer is empty: a view without columns, whose sizes nobody could compute with.
+        return Err(Error::TooLarge {
+            what: "a row of the row-major buffer",
+            rows: 1,
+            cols: n,
         });
     }
     Ok(DMatrixView::from_slice(buffer, n, buffer.len() / n))
@@ -284,6 +293,9 @@ pub(crate) fn check_finite<T: Scalar>(
     what: &'static str,
     matrix: DMatrixView<'_, T>,
 ) -> Result<(), Error> {
+    if matrix.is_empty() {
+        return Ok(()); // there may be more columns without entries than anybody could count
+    }
     for (col, column) in matrix.column_iter().enumerate() {
         if let Some(row) = first_non_finite(column.as_slice()) {
             return Err(Error::NonFiniteInput {

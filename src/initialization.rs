@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::layout::BlockLayout;
-use crate::scalar::{Scalar, real};
+use crate::scalar::{Scalar, real, to_f64};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
@@ -18,7 +18,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 /// | Glorot | 2/(n + s) | sigmoid, tanh, softmax |
 /// | He | 2/n | ReLU and its relatives |
 ///
-/// A uniform distribution in \[−ε, ε) has variance ε²/3.
+/// A uniform distribution in \[−ε, ε) has variance ε²/3. A draw is inside in every scalar type: it is never rounded up to ε.
 ///
 /// # Example
 /// Single layers may start by a rule of their own, and biases at any value:
@@ -95,11 +95,11 @@ impl Initialization {
             let draw = self.draw(fan_in, block.rows as f64);
             theta[place.range()].fill(T::zero());
             for entry in &mut theta[place.penalised()] {
-                *entry = real(match draw {
-                    Draw::Constant(value) => value,
-                    Draw::Uniform(epsilon) => epsilon * (2.0 * unit(rng) - 1.0),
-                    Draw::Normal(sigma) => sigma * normal.draw(rng),
-                });
+                *entry = match draw {
+                    Draw::Constant(value) => real(value),
+                    Draw::Uniform(epsilon) => within(epsilon * (2.0 * unit(rng) - 1.0), epsilon),
+                    Draw::Normal(sigma) => real(sigma * normal.draw(rng)),
+                };
             }
         }
         Ok(())
@@ -145,6 +145,19 @@ impl Initialization {
             Self::HeNormal => Draw::Normal((2.0 / fan_in).sqrt()),
         }
     }
+}
+
+/// x of [−ε, ε) in T, where ε is that of f64 or of T, whichever is smaller: the nearest number, or one nearer to 0 if that is outside.
+fn within<T: Scalar>(x: f64, epsilon: f64) -> T {
+    let end = epsilon.min(to_f64(real::<T>(epsilon)));
+    let inside = |value: &T| (-end..end).contains(&to_f64(*value));
+    let nearest = real(x);
+    if inside(&nearest) {
+        return nearest;
+    }
+    // By half a unit of the last place of f64, then by twice as much each time; the last is 0.
+    let mut nearer = (0..=53).rev().map(|k| real(x - x * 0.5_f64.powi(k)));
+    nearer.find(inside).unwrap_or(T::zero())
 }
 
 /// Standard normal numbers by the polar method (Marsaglia, Bray 1964, doi:10.1137/1006063), which gives two at a time.

@@ -4,7 +4,9 @@
 
 use backprop::activation::{Identity, Relu};
 use backprop::nalgebra::{DMatrix, DVector};
-use backprop::{Builder, Error, Initialization, Network, rng};
+use backprop::rand_xoshiro::rand_core::TryRng;
+use backprop::{Builder, Error, Initialization, Network, Scalar, rng};
+use std::convert::Infallible;
 
 /// Inputs and units of the layer under test: 60,000 weights.
 const FAN_IN: usize = 300;
@@ -127,6 +129,75 @@ fn a_seed_gives_the_same_normal_bits_everywhere() {
     assert_eq!(weights.as_slice(), &pinned);
     let exact = 0.981_398_390_072_498_4;
     assert!((weights[0] - exact).abs() <= 2.0 * f64::EPSILON * exact);
+}
+
+/// A generator whose draws are all the same.
+struct Always(u64);
+
+impl TryRng for Always {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok((self.0 >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.0)
+    }
+
+    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Infallible> {
+        unreachable!("an initialiser draws whole words")
+    }
+}
+
+/// The weights of 3 units on 5 inputs, if every draw is `word`.
+fn extreme<T: Scalar>(rule: Initialization, word: u64) -> T {
+    let network = Network::<T>::builder(5).dense(3, Relu);
+    let network = network.initialize(rule, &mut Always(word)).unwrap();
+    let (weights, _) = network.dense(0).unwrap();
+    assert!(weights.iter().all(|w| *w == weights[0]));
+    weights[0]
+}
+
+/// \[−ε, ε) holds of the numbers of each scalar, against ε in f64 and in that scalar.
+#[test]
+fn uniform_draws_are_rounded_to_no_end_of_the_interval() {
+    let mut rules: Vec<(Initialization, f64)> = vec![
+        (Initialization::LecunUniform, (3.0_f64 / 5.0).sqrt()),
+        (Initialization::GlorotUniform, (6.0_f64 / 8.0).sqrt()),
+        (Initialization::HeUniform, (6.0_f64 / 5.0).sqrt()),
+    ];
+    let sizes = [
+        1.0, 0.12, 0.1, 0.5, 1.5, 3e-5, 1e30, 1e-38, 1e-40, 1e-45, 1e-50,
+    ];
+    let odd = [1.0 - f64::EPSILON, 1.0 + f64::EPSILON, 1.0 + 6e-8];
+    for epsilon in sizes.into_iter().chain(odd) {
+        rules.push((Initialization::Uniform { epsilon }, epsilon));
+    }
+    for (rule, epsilon) in rules {
+        let narrow = epsilon as f32;
+        for word in [u64::MAX, u64::MAX - (1 << 40), 0, 1 << 20] {
+            let (single, double): (f32, f64) = (extreme(rule, word), extreme(rule, word));
+            let wide = f64::from(single);
+            assert!((-epsilon..epsilon).contains(&double), "{rule:?} {double:e}");
+            // Where ε is 0 in f32 there is nothing but 0.
+            let none = narrow == 0.0 && single == 0.0;
+            let inside = (-epsilon..epsilon).contains(&wide) && (-narrow..narrow).contains(&single);
+            assert!(inside || none, "{rule:?} {single:e}");
+            // And it is as near as two steps of f32.
+            let step = epsilon * 2.4e-7 + 3e-45;
+            assert!((double - wide).abs() <= step, "{rule:?} {single:e}");
+        }
+    }
+    let whole = Initialization::Uniform { epsilon: 1.0 };
+    assert_eq!(extreme::<f32>(whole, u64::MAX), 1.0_f32.next_down());
+    assert_eq!(extreme::<f64>(whole, u64::MAX), 1.0 - f64::EPSILON);
+    let least = f64::from_bits(1);
+    let least = Initialization::Uniform { epsilon: least };
+    assert_eq!(extreme::<f64>(least, u64::MAX), 0.0);
+    assert_eq!(extreme::<f64>(least, 0), -f64::from_bits(1));
+    let nothing = Initialization::Uniform { epsilon: 0.0 };
+    assert_eq!(extreme::<f64>(nothing, u64::MAX), 0.0);
 }
 
 #[test]

@@ -129,7 +129,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok((parameters, DMatrix::from_vec(shape.0, shape.1, inputs)))
     }
 
-    /// [`vjp`](Self::vjp) into the caller's buffers for the parameters and the inputs, of P and n · m entries; what is `None` is not computed.
+    /// [`vjp`](Self::vjp) into the caller's buffers for the parameters and the inputs, of P and n · m entries; what is `None` is not computed. With
+    /// neither the arguments are checked, and no pass is made.
     ///
     /// # Errors
     /// Those of [`vjp`](Self::vjp), and [`Error::Length`] if a buffer has another length.
@@ -156,6 +157,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         }
         if let Some(inputs) = &inputs {
             check_length("the product for X", x.len(), inputs.len())?;
+        }
+        if parameters.is_none() && inputs.is_none() {
+            return Ok(());
         }
         let pass = Pass {
             chain: self.chain(self.theta().as_slice()),

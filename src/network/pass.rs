@@ -74,6 +74,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Pass<'_, T, L, C> {
         part.copy_outputs(results.outputs);
         let linked = match self.seed {
             Seed::None => return Ok(()),
+            Seed::Cotangent(_) if !backward => return Ok(()),
             Seed::Cost(all, cost) => {
                 let examples = all.part(first, examples);
                 chain.costs(first, &examples, cost, part, results.values)?;

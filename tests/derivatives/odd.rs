@@ -1,7 +1,7 @@
 //! Layers without parameters, and layers that promise what they do not keep: typed errors or results, never a panic.
 
 use super::wave;
-use backprop::activation::Identity;
+use backprop::activation::{Identity, Tanh};
 use backprop::layer::{Backward, Block, Dense, Forward, Layer};
 use backprop::nalgebra::DMatrix;
 use backprop::training::LevenbergMarquardt;
@@ -87,6 +87,34 @@ fn calls_without_parameters() {
         assert_eq!(matrix.shape(), (0, 0));
         let fit = LevenbergMarquardt::new().fit(&mut network, &examples, &objective);
         assert_eq!(fit.unwrap().taken, 0);
+    }
+}
+
+/// Results are optional one by one, and so are all of them.
+#[test]
+fn a_call_that_wants_nothing_computes_nothing() {
+    let network = Network::<f64>::builder(2).dense(3, Tanh).dense(1, Identity);
+    let network = network.zeros().unwrap();
+    for m in [1, 600] {
+        let (x, u) = (DMatrix::repeat(2, m, 0.5), DMatrix::repeat(1, m, 1.0));
+        let mut workspace = Workspace::new();
+        let nothing = network.vjp_into(&x, &u, &mut workspace, (None, None));
+        assert_eq!(nothing, Ok(()));
+        assert!(workspace.output().is_none());
+        // It is checked all the same.
+        let nothing = network.vjp_into(&x, &x, &mut workspace, (None, None));
+        assert!(matches!(nothing, Err(Error::Shape { .. })));
+        let (examples, objective) = (Examples::new(&x, &u).unwrap(), Objective::new(SquaredError));
+        let parts = network.gradients_into(&examples, &objective, &mut workspace, (None, None));
+        assert_eq!(
+            parts,
+            network.cost_into(&examples, &objective, &mut workspace)
+        );
+        // Without parameters there is nothing to be wanted of them.
+        let through = Network::from_layers(2, vec![Through], &[]).unwrap();
+        let wanted = (Some(&mut [][..]), None);
+        let nothing = through.vjp_into(&x, &x, &mut workspace, wanted);
+        assert_eq!(nothing, Ok(()));
     }
 }
 

@@ -159,6 +159,32 @@ pub(super) fn row_major_buffers() {
         let found = row_major(&buffer[..length], row);
         refused(&format!("{length} by {row}"), found, &expected);
     }
+    // Rows that no memory could hold, of which there is none.
+    for row in [
+        usize::MAX,
+        usize::MAX / 2,
+        usize::MAX / 8,
+        usize::MAX / 16 + 1,
+    ] {
+        let expected = Error::TooLarge {
+            what: "a row of the row-major buffer",
+            rows: 1,
+            cols: row,
+        };
+        let found = row_major::<f64>(&[], row);
+        refused(&format!("none by {row}"), found, &expected);
+    }
+    let longest = usize::MAX / 16;
+    assert_eq!(row_major::<f64>(&[], longest).unwrap().nrows(), longest);
+    // Columns without an entry, more than anybody could look at.
+    let endless = DMatrix::<f64>::zeros(0, usize::MAX);
+    let found = Problem::new().network.forward(&endless);
+    refused(
+        "no rows",
+        found,
+        &shape("X", (3, usize::MAX), (0, usize::MAX)),
+    );
+    assert_eq!(Examples::new(&endless, &endless).unwrap().len(), usize::MAX);
     // No row at all is a whole number of rows, but no example; 5 rows of 3 where 3 of 5 were meant are another shape.
     let none = row_major::<f64>(&[], 3).unwrap();
     let problem = Problem::new();
