@@ -22,6 +22,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// stays as it is: set the parameters that argmin found with [`Network::set_theta`]. T is `f32` or `f64`: of a dual
 /// number only the real part tells one point from another.
 ///
+/// Threads may share a problem and its Hessians, as those of argmin's feature `rayon` do. Each call has buffers of its own, P numbers twice and a workspace,
+/// which are kept for later calls; as many of the last points are known as there were calls at the same time.
+///
 /// argmin's own line searches end a run where J overflows, and its Moré–Thuente search may return a
 /// point with a larger J. [`training::Lbfgs`](crate::training::Lbfgs) and
 /// [`ConjugateGradient`](crate::training::ConjugateGradient) are argmin's solvers with a search that does
@@ -30,8 +33,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// # Example
 /// The least-squares line through (0, 1), (1, 3), (2, 5) is 1 + 2x:
 /// ```
-/// use argmin::core::Executor;
-/// use argmin::solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS};
+/// use backprop::argmin::core::Executor;
+/// use backprop::argmin::solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS};
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::{ArgminProblem, Examples, Network, Objective, SquaredError, activation::Identity};
 ///
@@ -57,21 +60,31 @@ pub struct ArgminProblem<'a, T: Scalar, L, C> {
     pub(super) examples: &'a Examples<'a, T>,
     pub(super) objective: &'a Objective<C>,
     pub(super) curvature: Curvature,
-    pub(super) last: Arc<Mutex<Last<T>>>,
+    pub(super) shared: Arc<Mutex<Shared<T>>>,
 }
 
-/// The last point, and what was computed there.
+/// What the calls of a problem and of its Hessians share.
+///
+/// The lock is never held during a pass: while a pass waits for other threads of its pool, its own thread may take up another call of the
+/// same problem, which would wait for the lock for ever.
 #[derive(Debug)]
-pub(super) struct Last<T: Scalar> {
+pub(super) struct Shared<T: Scalar> {
+    /// Those that no call has at the moment, the last used last. On one thread there is one.
+    idle: Vec<Point<T>>,
+    evaluations: u64,
+    products: u64,
+    /// What a product could not say, as it has no result for it: the next evaluation does.
+    error: Option<Error>,
+}
+
+/// The buffers of a call, with what was computed last in them.
+#[derive(Debug)]
+struct Point<T: Scalar> {
     theta: Vec<T>,
     /// J there; `None` while it is unknown.
     cost: Option<T>,
     gradient: Vec<T>,
-    pub(super) workspace: Workspace<T>,
-    evaluations: u64,
-    pub(super) products: u64,
-    /// What a product could not say, as it has no result for it: the next evaluation does.
-    pub(super) error: Option<Error>,
+    workspace: Workspace<T>,
 }
 
 impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
@@ -84,11 +97,8 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
         examples: &'a Examples<'a, T>,
         objective: &'a Objective<C>,
     ) -> Result<Self, Error> {
-        let last = Last {
-            gradient: allocate("the gradient", (network.parameters(), 1), T::zero())?,
-            theta: Vec::new(),
-            cost: None,
-            workspace: Workspace::new(),
+        let shared = Shared {
+            idle: Vec::new(),
             evaluations: 0,
             products: 0,
             error: None,
@@ -98,16 +108,16 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
             examples,
             objective,
             curvature: Curvature::Hessian,
-            last: Arc::new(Mutex::new(last)),
+            shared: Arc::new(Mutex::new(shared)),
         };
-        drop(problem.at(network.theta().as_slice())?);
+        problem.at(network.theta().as_slice(), |_, _| ())?;
         Ok(problem)
     }
 
-    /// How many passes were made: one a point, however often it was asked for in a row.
+    /// How many passes were made: one a point, however often it was asked for in a row. Threads that ask for one point at the same time make one each.
     #[must_use]
     pub fn evaluations(&self) -> u64 {
-        self.lock().evaluations
+        lock(&self.shared).evaluations
     }
 
     /// Which curvature the products are with; [`Curvature::Hessian`] unless set. With a positive semidefinite Gauss–Newton matrix every step of conjugate gradients is one of descent.
@@ -120,46 +130,97 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
     /// How many products with the Hessian were made.
     #[must_use]
     pub fn products(&self) -> u64 {
-        self.lock().products
+        lock(&self.shared).products
     }
 
-    fn lock(&self) -> MutexGuard<'_, Last<T>> {
-        lock(&self.last)
-    }
-
-    /// J at θ, and under the guard ∇J; computed unless θ is the last point.
-    fn at(&self, theta: &[T]) -> Result<(T, MutexGuard<'_, Last<T>>), Error> {
-        let mut guard = self.lock();
-        let last = &mut *guard;
-        if let Some(error) = last.error.take() {
+    /// What is read from J and ∇J at θ; both are computed unless they are known.
+    fn at<A>(&self, theta: &[T], read: impl FnOnce(T, &[T]) -> A) -> Result<A, Error> {
+        let mut shared = lock(&self.shared);
+        if let Some(error) = shared.error.take() {
             return Err(error);
         }
-        if let Some(cost) = last.cost
-            && last.theta == theta
-        {
-            return Ok((cost, guard));
+        let known = |point: &Point<T>| point.cost.filter(|_| point.theta == theta);
+        if let Some(place) = shared.idle.iter().rposition(|point| known(point).is_some()) {
+            shared.idle[place..].rotate_left(1);
+            let last = shared.idle.last();
+            if let Some((point, cost)) = last.and_then(|last| Some((last, known(last)?))) {
+                return Ok(read(cost, &point.gradient));
+            }
         }
-        last.cost = None;
         check_theta(self.network.parameters(), theta)?;
-        last.theta.clear();
-        last.theta.extend_from_slice(theta);
-        last.evaluations += 1;
+        let mut point = shared.take(theta.len())?;
+        shared.evaluations += 1;
+        drop(shared);
+        let found = self.evaluate(theta, &mut point);
+        let found = found.map(|cost| read(cost, &point.gradient));
+        let mut shared = lock(&self.shared);
+        match found.is_ok() {
+            true => shared.idle.push(point),
+            false => shared.give_back(point),
+        }
+        found
+    }
+
+    /// J at θ, and ∇J in the buffers of `point`.
+    fn evaluate(&self, theta: &[T], point: &mut Point<T>) -> Result<T, Error> {
+        point.cost = None;
+        point.theta.copy_from_slice(theta);
         let parts = self.network.gradient_at(
             theta,
             self.examples,
             self.objective,
-            &mut last.workspace,
-            &mut last.gradient,
+            &mut point.workspace,
+            &mut point.gradient,
         )?;
-        let cost = parts.total();
-        last.cost = Some(cost);
-        Ok((cost, guard))
+        point.cost = Some(parts.total());
+        Ok(parts.total())
     }
 }
 
-pub(super) fn lock<T: Scalar>(last: &Mutex<Last<T>>) -> MutexGuard<'_, Last<T>> {
-    // A panic in a user's layer leaves at worst `cost: None`, so that nothing stale can be read.
-    last.lock().unwrap_or_else(PoisonError::into_inner)
+impl<T: Scalar> Shared<T> {
+    /// The buffers that were not used for longest, or new ones of P entries if all are in use.
+    fn take(&mut self, parameters: usize) -> Result<Point<T>, Error> {
+        if !self.idle.is_empty() {
+            return Ok(self.idle.remove(0));
+        }
+        let shape = (parameters, 1);
+        Ok(Point {
+            theta: allocate("θ", shape, T::zero())?,
+            cost: None,
+            gradient: allocate("the gradient", shape, T::zero())?,
+            workspace: Workspace::new(),
+        })
+    }
+
+    /// Puts buffers back as those that are used first: they hold nothing new.
+    fn give_back(&mut self, point: Point<T>) {
+        self.idle.insert(0, point);
+    }
+}
+
+/// `product` with the buffers of a call, counted.
+pub(super) fn with_workspace<T: Scalar, A>(
+    shared: &Mutex<Shared<T>>,
+    parameters: usize,
+    product: impl FnOnce(&mut Workspace<T>) -> Result<A, Error>,
+) -> Result<A, Error> {
+    let mut guard = lock(shared);
+    guard.products += 1;
+    let mut point = guard.take(parameters)?;
+    drop(guard);
+    let found = product(&mut point.workspace);
+    lock(shared).give_back(point);
+    found
+}
+
+/// Keeps an error for the next evaluation, unless an earlier one waits for it.
+pub(super) fn defer<T: Scalar>(shared: &Mutex<Shared<T>>, error: Error) {
+    lock(shared).error.get_or_insert(error);
+}
+
+/// A panic in a user's layer happens outside the lock, and loses no more than the buffers of its call.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T: Scalar, L: Layer<T>, C: Cost<T>> CostFunction for ArgminProblem<'_, T, L, C> {
@@ -167,7 +228,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> CostFunction for ArgminProblem<'_, T, L
     type Output = T;
 
     fn cost(&self, theta: &Vec<T>) -> Result<T, ArgminError> {
-        Ok(self.at(theta)?.0)
+        Ok(self.at(theta, |cost, _| cost)?)
     }
 }
 
@@ -176,6 +237,6 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Gradient for ArgminProblem<'_, T, L, C>
     type Gradient = Vec<T>;
 
     fn gradient(&self, theta: &Vec<T>) -> Result<Vec<T>, ArgminError> {
-        Ok(self.at(theta)?.1.gradient.clone())
+        Ok(self.at(theta, |_, gradient| gradient.to_vec())?)
     }
 }

@@ -1,6 +1,6 @@
 //! The Hessian of a network's objective for `argmin`, by its products alone.
 
-use super::argmin::{ArgminProblem, Last, lock};
+use super::argmin::{ArgminProblem, Shared, defer, lock, with_workspace};
 use crate::cost::Cost;
 use crate::derivatives::Curvature;
 use crate::error::Error;
@@ -24,8 +24,8 @@ use std::sync::{Arc, Mutex};
 /// # Example
 /// Truncated Newton in a trust region, on the parabola through (−1, 1), (0, 0), (1, 1):
 /// ```
-/// use argmin::core::{Executor, State};
-/// use argmin::solver::trustregion::{Steihaug, TrustRegion};
+/// use backprop::argmin::core::{Executor, State};
+/// use backprop::argmin::solver::trustregion::{Steihaug, TrustRegion};
 /// use backprop::activation::{Identity, Tanh};
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::{ArgminProblem, Examples, Initialization, Network, Objective, SquaredError, rng};
@@ -51,17 +51,17 @@ pub struct ArgminHessian<'a, T: Scalar, L, C> {
     objective: &'a Objective<C>,
     curvature: Curvature,
     theta: Arc<Vec<T>>,
-    last: Arc<Mutex<Last<T>>>,
+    shared: Arc<Mutex<Shared<T>>>,
     /// The last vector and its product.
-    product: Arc<Mutex<(Vec<T>, Vec<T>)>>,
+    known: Arc<Mutex<Option<(Vec<T>, Vec<T>)>>>,
 }
 
 impl<T: Scalar, L, C> Clone for ArgminHessian<'_, T, L, C> {
     fn clone(&self) -> Self {
         Self {
             theta: Arc::clone(&self.theta),
-            last: Arc::clone(&self.last),
-            product: Arc::clone(&self.product),
+            shared: Arc::clone(&self.shared),
+            known: Arc::clone(&self.known),
             ..*self
         }
     }
@@ -88,8 +88,8 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> Hessian for ArgminProblem<'a, T, L,
             objective: self.objective,
             curvature: self.curvature,
             theta: Arc::new(theta.clone()),
-            last: Arc::clone(&self.last),
-            product: Arc::default(),
+            shared: Arc::clone(&self.shared),
+            known: Arc::default(),
         })
     }
 }
@@ -101,34 +101,30 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> ArgminHessian<'_, T, L, C> {
     /// Those of [`Network::hessian_product`] or [`Network::gauss_newton_product`].
     pub fn product(&self, v: &[T]) -> Result<Vec<T>, Error> {
         let mut product = allocate("the product", (v.len(), 1), T::zero())?;
-        let mut last = lock(&self.last);
-        last.products += 1;
-        let (at, of) = (
-            (&self.theta[..], self.curvature),
-            (self.examples, self.objective),
-        );
-        let workspace = &mut last.workspace;
-        self.network
-            .curvature_product_at(at, of, v, workspace, &mut product)?;
+        let at = (&self.theta[..], self.curvature);
+        let of = (self.examples, self.objective);
+        with_workspace(&self.shared, self.theta.len(), |workspace| {
+            let to = &mut product;
+            self.network.curvature_product_at(at, of, v, workspace, to)
+        })?;
         Ok(product)
     }
 }
 
 impl<T: Scalar, L: Layer<T>, C: Cost<T>> ArgminDot<Vec<T>, Vec<T>> for ArgminHessian<'_, T, L, C> {
     fn dot(&self, v: &Vec<T>) -> Vec<T> {
-        let mut known = self
-            .product
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if known.0 != *v || v.is_empty() {
-            match self.product(v) {
-                Ok(product) => *known = (v.clone(), product),
-                Err(error) => {
-                    lock(&self.last).error = Some(error);
-                    return vec![T::zero(); v.len()];
-                }
+        if let Some((_, product)) = lock(&self.known).as_ref().filter(|(of, _)| of == v) {
+            return product.clone();
+        }
+        match self.product(v) {
+            Ok(product) => {
+                *lock(&self.known) = Some((v.clone(), product.clone()));
+                product
+            }
+            Err(error) => {
+                defer(&self.shared, error);
+                vec![T::zero(); v.len()]
             }
         }
-        known.1.clone()
     }
 }
