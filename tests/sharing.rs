@@ -56,9 +56,9 @@ fn with_problem(
 #[test]
 fn a_problem_is_shared_by_threads() {
     for (threads, units, m, rounds) in [
-        (4, 60, 600, ROUNDS),
-        (8, 60, 600, ROUNDS),
-        (4, 800, 130, 20),
+        (4, 60, 1000, ROUNDS),
+        (8, 60, 1000, ROUNDS),
+        (4, 2000, 130, 30),
     ] {
         in_time(
             &format!("{threads} threads, {units} units, {m} examples"),
