@@ -195,6 +195,7 @@ impl<T: Scalar> Accumulator<T> {
         self.check(network.layout_arc())?;
         cost.validate()?;
         let weight = scalar_weight::<T>(self.weight + examples.weight)?;
+        network.make_room(examples.len(), workspace);
         let mut batch = std::mem::take(&mut workspace.gradient);
         let sum = network.sum_batch(examples, cost, workspace, &mut batch);
         workspace.gradient = batch;

@@ -1,14 +1,18 @@
 //! The buffers of one pass.
 
+mod room;
+
 use crate::error::Error;
 use crate::kernels::parallel;
 use crate::layer::{Keep, Layer};
 use crate::layout::{Layout, resize};
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
+use room::Room;
+pub(crate) use room::{Most, gradients_together, jacobians_together};
 use std::sync::Arc;
 
-/// The buffers of a pass, reused from call to call: after the first call with the largest batch nothing is allocated.
+/// The buffers of a pass, reused from call to call: nothing is allocated after a call with a batch at least as large, of whatever kind the calls are.
 ///
 /// A workspace fits itself to the network and the batch of each call, and may be used with any of them in turn. After a
 /// pass it can be read: a⁽ᴸ⁾, the cost of each example, and a⁽ˡ⁾ of every layer unless the batch was computed in parts. After an error its
@@ -20,6 +24,11 @@ use std::sync::Arc;
 /// examples, of which the last may have fewer; then the buffers hold that for up to four parts a thread (one part on one thread), a gradient of P scalars
 /// for each of them, and a⁽ᴸ⁾ and the costs of the whole batch.
 /// To this come some hundred KiB of scratch for each.
+///
+/// The first call, and each with a larger batch, reserves room for all that is named here, for this batch and any smaller one, but writes to no more than what it needs itself:
+/// on most systems memory takes no place before it is written to. Room that cannot be had is no error before it is needed. Not reserved are sums for more than one direction before
+/// the first call with as many, and what a Gauss–Newton matrix takes where one example needs more than 2²⁰ scalars; and a layer of yours is taken to need no more for fewer
+/// examples. A clone has no room of its own.
 ///
 /// Derivatives along a direction take the buffers of the layers and of δ a second time, and g″(z) for Hessian products, which have a sum of P scalars for each direction and part; an
 /// output Jacobian takes n scalars for each example of a part; gradients that are visited one after the other up to 2¹⁶ scalars or P, a Gauss–Newton matrix up to 2²⁰ or those of one
@@ -57,6 +66,7 @@ pub struct Workspace<T: Scalar> {
     pub(crate) training: Option<u64>,
     /// What the buffers are fitted to, so that the next pass of the same kind need not ask.
     fitted: Option<Fitted>,
+    room: Room,
 }
 
 /// A kind of pass: a network's layout, and parts, examples of a part, and examples.
@@ -97,6 +107,8 @@ pub(crate) struct Part<T> {
     pub(crate) tangents: Vec<Buffers<T>>,
     pub(crate) delta_tangents: [Vec<T>; 2],
     pub(crate) scratch: Vec<T>,
+    /// Buffers of layers and of tangents from a network that has more layers, the deepest first.
+    spare: [Vec<Buffers<T>>; 2],
 }
 
 /// The buffers of one layer.
@@ -152,6 +164,15 @@ impl<T: Scalar> Workspace<T> {
             weights: Vec::new(),
             training: None,
             fitted: None,
+            room: Room::default(),
+        }
+    }
+
+    /// One for a single call, which need not have room for others.
+    pub(crate) fn for_one_call() -> Self {
+        Self {
+            room: Room::none(),
+            ..Self::new()
         }
     }
 
@@ -230,7 +251,7 @@ impl<T: Scalar> Workspace<T> {
         layout: &Arc<Layout>,
         layers: &[L],
         sizes: (usize, usize, usize),
-        wants: Wants,
+        (wants, most): (Wants, impl FnOnce() -> Most),
     ) -> Result<(), Error> {
         let (parts, size, examples) = sizes;
         // Scratch is for each thread that may share a product.
@@ -286,6 +307,8 @@ impl<T: Scalar> Workspace<T> {
             wants,
             threads,
         });
+        // After what is needed now, for which there may be no memory otherwise.
+        self.make_room(layout, layers, most(), wants.sums);
         Ok(())
     }
 }
@@ -298,6 +321,7 @@ impl<T: Scalar> Part<T> {
             tangents: Vec::new(),
             delta_tangents: [Vec::new(), Vec::new()],
             scratch: Vec::new(),
+            spare: [Vec::new(), Vec::new()],
         }
     }
 
@@ -309,7 +333,7 @@ impl<T: Scalar> Part<T> {
         sizes: (usize, usize),
         wants: Wants,
     ) -> Result<(), Error> {
-        self.layers.resize_with(layers.len(), Buffers::new);
+        set_depth(&mut self.layers, &mut self.spare[0], layers.len());
         let mut scratch = 0;
         for (l, (buffers, layer)) in self.layers.iter_mut().zip(layers).enumerate() {
             let cache = match (layout.layers()[l].fused, wants.keep) {
@@ -333,7 +357,7 @@ impl<T: Scalar> Part<T> {
         sizes: (usize, usize),
         wants: Wants,
     ) -> Result<(), Error> {
-        self.tangents.resize_with(layers.len(), Buffers::new);
+        set_depth(&mut self.tangents, &mut self.spare[1], layers.len());
         for (l, (buffers, layer)) in self.tangents.iter_mut().zip(layers).enumerate() {
             let cache = match (layout.layers()[l].fused, wants.keep) {
                 (Some(dense), Some(Keep::Curvature)) if l + 1 < layers.len() => {
@@ -365,6 +389,13 @@ impl<T: Scalar> Buffers<T> {
         self.rows = rows;
         resize(&mut self.cache, "a layer's cache", (cache, 1), T::zero())
     }
+}
+
+/// As many buffers as there are layers; those that are too many are kept for when they are wanted in the same places.
+fn set_depth<T: Scalar>(buffers: &mut Vec<Buffers<T>>, spare: &mut Vec<Buffers<T>>, depth: usize) {
+    let fewer = depth.min(buffers.len());
+    spare.extend(buffers.drain(fewer..).rev());
+    buffers.resize_with(depth, || spare.pop().unwrap_or_else(Buffers::new));
 }
 
 /// The cache of a layer that is not fused, for parts of so many examples and the last.

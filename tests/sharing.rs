@@ -1,6 +1,10 @@
 //! One problem for several threads: no call waits for another for ever, and each gets the numbers of its own point.
 
-#![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of a test may fail the test"
+)]
 
 use argmin_math::ArgminDot;
 use backprop::activation::{Softmax, Tanh};

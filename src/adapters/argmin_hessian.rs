@@ -52,9 +52,11 @@ pub struct ArgminHessian<'a, T: Scalar, L, C> {
     curvature: Curvature,
     theta: Arc<Vec<T>>,
     shared: Arc<Mutex<Shared<T>>>,
-    /// The last vector and its product.
-    known: Arc<Mutex<Option<(Vec<T>, Vec<T>)>>>,
+    known: Arc<Mutex<Known<T>>>,
 }
+
+/// The last vector and its product.
+type Known<T> = Option<(Vec<T>, Vec<T>)>;
 
 impl<T: Scalar, L, C> Clone for ArgminHessian<'_, T, L, C> {
     fn clone(&self) -> Self {

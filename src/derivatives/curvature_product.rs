@@ -45,7 +45,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<DVector<T>, Error> {
         let mut product = zeros(self.parameters())?;
         let to = product.as_mut_slice();
-        self.hessian_product_into(examples, objective, v, &mut Workspace::new(), to)?;
+        self.hessian_product_into(examples, objective, v, &mut Workspace::for_one_call(), to)?;
         Ok(product)
     }
 
@@ -97,7 +97,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<DVector<T>, Error> {
         let mut product = zeros(self.parameters())?;
         let to = product.as_mut_slice();
-        let workspace = &mut Workspace::new();
+        let workspace = &mut Workspace::for_one_call();
         self.gauss_newton_product_into(examples, objective, (at, v), workspace, to)?;
         Ok(product)
     }

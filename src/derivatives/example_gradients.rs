@@ -11,12 +11,9 @@ use crate::network::Network;
 use crate::network::chain::{Chain, Wanted};
 use crate::network::parts::{Job, Results, Targets};
 use crate::scalar::{Scalar, real, to_f64};
-use crate::workspace::{Part, Wants, Workspace};
+use crate::workspace::{Part, Wants, Workspace, gradients_together};
 use nalgebra::{DMatrix, DVector};
 use std::ops::Range;
-
-/// Scalars of gradients that are visited one at a time but computed together.
-const TOGETHER: usize = 1 << 16;
 
 /// A pass that leaves something of each example's gradient.
 struct Separate<'a, T: Scalar, L, C: ?Sized> {
@@ -140,7 +137,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<DMatrix<T>, Error> {
         let shape = (self.parameters(), examples.len());
         let mut gradients = allocate("the gradients of the examples", shape, T::zero())?;
-        self.example_gradients_into(examples, cost, &mut Workspace::new(), &mut gradients)?;
+        self.example_gradients_into(
+            examples,
+            cost,
+            &mut Workspace::for_one_call(),
+            &mut gradients,
+        )?;
         Ok(DMatrix::from_vec(shape.0, shape.1, gradients))
     }
 
@@ -190,7 +192,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         mut visit: impl FnMut(usize, &[T]),
     ) -> Result<(), Error> {
         let (p, m) = (self.parameters(), examples.len());
-        let together = (TOGETHER / p.max(1)).clamp(1, m);
+        let together = gradients_together(p, m);
+        self.make_room(m, workspace);
         let mut gradients = std::mem::take(&mut workspace.gradient);
         let what = "the gradients of some examples";
         let mut first = 0;
@@ -227,7 +230,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         cost: &C,
     ) -> Result<DVector<T>, Error> {
         let mut norms = allocate("the norms", (examples.len(), 1), T::zero())?;
-        self.example_gradient_norms_into(examples, cost, &mut Workspace::new(), &mut norms)?;
+        self.example_gradient_norms_into(
+            examples,
+            cost,
+            &mut Workspace::for_one_call(),
+            &mut norms,
+        )?;
         Ok(DVector::from_vec(norms))
     }
 
@@ -294,6 +302,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         }
         check_length("the sum", self.parameters(), sum.len())?;
         let m = examples.len();
+        self.make_room(m, workspace);
         let (mut norms, mut weights) = (
             std::mem::take(&mut workspace.gradient),
             std::mem::take(&mut workspace.weights),

@@ -85,7 +85,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let together = TOGETHER.min(p).max(1);
         let mut units = allocate("the unit vectors", (p, together), T::zero())?;
         let mut products = allocate("their products", (p, together), T::zero())?;
-        let mut workspace = Workspace::new();
+        let mut workspace = Workspace::for_one_call();
         let mut first = 0;
         while first < p {
             let count = together.min(p - first);

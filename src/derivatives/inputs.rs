@@ -43,7 +43,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let shape = examples.x().shape();
         let mut inputs = allocate("∂J/∂X", shape, T::zero())?;
         let wanted = (Some(vector.as_mut_slice()), Some(&mut inputs[..]));
-        let parts = self.gradients_into(examples, objective, &mut Workspace::new(), wanted)?;
+        let parts =
+            self.gradients_into(examples, objective, &mut Workspace::for_one_call(), wanted)?;
         let pass = Backprop::new(parts, vector, Arc::clone(self.layout_arc()));
         Ok((pass, DMatrix::from_vec(shape.0, shape.1, inputs)))
     }
@@ -102,7 +103,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<DMatrix<T>, Error> {
         let shape = examples.x().shape();
         let mut buffer = allocate("∂J/∂X", shape, T::zero())?;
-        let mut workspace = Workspace::new();
+        let mut workspace = Workspace::for_one_call();
         self.input_gradient_into(examples, objective, &mut workspace, &mut buffer)?;
         Ok(DMatrix::from_vec(shape.0, shape.1, buffer))
     }

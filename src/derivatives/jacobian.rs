@@ -98,7 +98,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let x = x.columns_view();
         let shape = (self.outputs(), x.len());
         let mut jacobians = allocate("the output Jacobians", shape, T::zero())?;
-        self.output_jacobian_into(x, &mut Workspace::new(), &mut jacobians)?;
+        self.output_jacobian_into(x, &mut Workspace::for_one_call(), &mut jacobians)?;
         Ok(DMatrix::from_vec(shape.0, shape.1, jacobians))
     }
 

@@ -46,7 +46,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let x = x.columns_view();
         let shape = (self.outputs(), x.ncols());
         let mut tangent = allocate("the Jacobian–vector product", shape, T::zero())?;
-        self.jvp_into(x, direction, &mut Workspace::new(), &mut tangent)?;
+        self.jvp_into(x, direction, &mut Workspace::for_one_call(), &mut tangent)?;
         Ok(DMatrix::from_vec(shape.0, shape.1, tangent))
     }
 
@@ -125,7 +125,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let shape = x.shape();
         let mut inputs = allocate("the vector–Jacobian product", shape, T::zero())?;
         let wanted = (Some(parameters.as_mut_slice()), Some(&mut inputs[..]));
-        self.vjp_into(x, cotangent, &mut Workspace::new(), wanted)?;
+        self.vjp_into(x, cotangent, &mut Workspace::for_one_call(), wanted)?;
         Ok((parameters, DMatrix::from_vec(shape.0, shape.1, inputs)))
     }
 
@@ -200,7 +200,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// ```
     pub fn gram_product<'a>(&self, x: impl Columns<'a, T>, v: &[T]) -> Result<DVector<T>, Error> {
         let mut product = zeros(self.parameters())?;
-        self.gram_product_into(x, v, &mut Workspace::new(), product.as_mut_slice())?;
+        self.gram_product_into(x, v, &mut Workspace::for_one_call(), product.as_mut_slice())?;
         Ok(product)
     }
 

@@ -14,15 +14,9 @@ use crate::network::chain::{Chain, Wanted, weigh};
 use crate::network::parts::{Job, Results, Targets};
 use crate::objective::Objective;
 use crate::scalar::Scalar;
-use crate::workspace::{Part, Wants, Workspace};
+use crate::workspace::{Part, Wants, Workspace, jacobians_together};
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 use std::ops::Range;
-
-/// Scalars of Jacobians that are held at the same time.
-const TOGETHER: usize = 1 << 20;
-
-/// The most examples at the same time: as many as are computed as a whole, so that their Jacobians lie side by side.
-const MOST: usize = 256;
 
 /// The Jacobians of some examples by θ, and the curvature of their costs.
 struct Jacobians<'a, T: Scalar, L, C: ?Sized> {
@@ -109,7 +103,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let p = self.parameters();
         let entries = allocate("the Gauss–Newton matrix", (p, p), T::zero())?;
         let mut matrix = DMatrix::from_vec(p, p, entries);
-        let workspace = &mut Workspace::new();
+        let workspace = &mut Workspace::for_one_call();
         self.gauss_newton_matrix_into(examples, objective, at, workspace, matrix.as_mut_slice())?;
         Ok(matrix)
     }
@@ -135,10 +129,10 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         if p == 0 {
             return Ok(());
         }
-        let each = p.saturating_add(k).saturating_mul(k);
-        let together = (TOGETHER / each.saturating_add(p).max(1)).clamp(1, MOST.min(m));
+        let size = jacobians_together(p, k, m);
+        let (each, together) = (size.0.saturating_sub(p), size.1);
+        self.make_room(m, workspace);
         let mut room = std::mem::take(&mut workspace.gradient);
-        let size = (each.saturating_add(p), together);
         let mut done = resize(&mut room, "the Jacobians of some examples", size, T::zero());
         matrix.fill(T::zero());
         let mut first = 0;

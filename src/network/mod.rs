@@ -187,7 +187,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// # Ok::<(), backprop::Error>(())
     /// ```
     pub fn forward<'a>(&self, x: impl Columns<'a, T>) -> Result<DMatrix<T>, Error> {
-        let mut workspace = Workspace::new();
+        let mut workspace = Workspace::for_one_call();
         owned("the outputs", self.forward_into(x, &mut workspace)?)
     }
 
@@ -230,7 +230,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         examples: &Examples<'_, T>,
         objective: &Objective<C>,
     ) -> Result<T, Error> {
-        let parts = self.cost_into(examples, objective, &mut Workspace::new())?;
+        let parts = self.cost_into(examples, objective, &mut Workspace::for_one_call())?;
         Ok(parts.total())
     }
 
@@ -284,7 +284,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let parts = self.gradient_into(
             examples,
             objective,
-            &mut Workspace::new(),
+            &mut Workspace::for_one_call(),
             vector.as_mut_slice(),
         )?;
         Ok(Backprop::new(parts, vector, Arc::clone(&self.layout)))

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::kernels::{self, parallel};
 use crate::layer::Layer;
 use crate::scalar::Scalar;
-use crate::workspace::{Part, Wants, Workspace};
+use crate::workspace::{Most, Part, Wants, Workspace};
 use std::ops::Range;
 
 /// The examples of the smallest part that a batch is cut into, before their number is made even, and of the largest: below, adding up the gradients of the parts shows,
@@ -94,19 +94,68 @@ impl<'a, T: Scalar> Results<'a, T> {
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Examples of a part of a batch of m: by the shapes alone, so that the results do not depend on the machine's threads.
     pub(crate) fn part_size(&self, m: usize) -> usize {
+        let Some(fits) = self.largest_part(m) else {
+            return m;
+        };
+        // An even number of parts, and all of one size: two threads have as much to do.
+        let parts = m.div_ceil(fits).next_multiple_of(2);
+        m.div_ceil(parts)
+    }
+
+    /// The examples that a part of a batch of m may have; `None` if the batch is computed as a whole.
+    fn largest_part(&self, m: usize) -> Option<usize> {
         let (least, most) = PART;
         let layout = &self.layout;
         if m < 2 * least || self.parameters() > PART_PARAMETERS || layout.couples_examples() {
-            return m;
+            return None;
         }
         let outputs = layout.layers().iter().map(|sizes| sizes.outputs);
         let units = outputs.fold(layout.widest(), usize::saturating_add);
         let entries = units.saturating_mul(2).saturating_add(layout.inputs());
         let bytes = entries.saturating_mul(size_of::<T>());
-        let fits = (PART_BYTES / bytes).clamp(least, most);
-        // An even number of parts, and all of one size: two threads have as much to do.
-        let parts = m.div_ceil(fits).next_multiple_of(2);
-        m.div_ceil(parts)
+        Some((PART_BYTES / bytes).clamp(least, most))
+    }
+
+    /// Threads that share a batch of m.
+    fn threads(&self, m: usize) -> usize {
+        match parallel::is_worth_a_thread(m, self.parameters()) {
+            true => parallel::threads(),
+            false => 1,
+        }
+    }
+
+    /// The largest sizes in which a batch of up to m examples is computed.
+    fn most(&self, m: usize) -> Most {
+        let threads = self.threads(m);
+        let whole = Most {
+            examples: m,
+            parts: 1,
+            sizes: (m, 0),
+            cut: false,
+            threads,
+        };
+        let Some(fits) = self.largest_part(m) else {
+            return whole;
+        };
+        // There are two parts at least.
+        let part = fits.min(m.div_ceil(2));
+        Most {
+            parts: match threads {
+                1 => 1,
+                _ => m
+                    .div_ceil(fits)
+                    .next_multiple_of(2)
+                    .min(PARTS_A_THREAD * threads),
+            },
+            sizes: (part.max(2 * PART.0 - 1), part),
+            cut: true,
+            ..whole
+        }
+    }
+
+    /// Reserves room in a workspace for calls of any kind with up to m examples.
+    pub(crate) fn make_room(&self, m: usize, workspace: &mut Workspace<T>) {
+        workspace.make_room(&self.layout, &self.layers, self.most(m), 0);
     }
 
     /// Computes a job of m examples, in parts and on several threads as they are worth it.
@@ -119,7 +168,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<(), Error> {
         let size = self.part_size(m);
         let shared = parallel::is_worth_a_thread(m, self.parameters());
-        let threads = if shared { parallel::threads() } else { 1 };
+        let threads = self.threads(m);
         let batch = Batch {
             job,
             wants,
@@ -156,7 +205,8 @@ impl<J> Batch<'_, J> {
         J: Job<T>,
     {
         let sizes = (1, self.m, self.m);
-        workspace.fit(&network.layout, &network.layers, sizes, self.wants)?;
+        let wants = (self.wants, || network.most(self.m));
+        workspace.fit(&network.layout, &network.layers, sizes, wants)?;
         let Some(part) = workspace.parts.first_mut() else {
             return Ok(());
         };
@@ -192,7 +242,8 @@ impl<J> Batch<'_, J> {
             threads => m.div_ceil(size).min(PARTS_A_THREAD * threads),
         };
         let sizes = (at_once, size, m);
-        workspace.fit(&network.layout, &network.layers, sizes, self.wants)?;
+        let wants = (self.wants, || network.most(self.m));
+        workspace.fit(&network.layout, &network.layers, sizes, wants)?;
         let buffers = &mut workspace.parts[..at_once];
         let partial = &mut workspace.sums[..at_once];
         let mut results = Results {

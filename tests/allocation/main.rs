@@ -6,6 +6,8 @@
     reason = "a global allocator that counts; a helper of a test may fail the test"
 )]
 
+mod sequences;
+
 use backprop::activation::{Identity, LeakyRelu, Relu, Sigmoid, Softmax, Tanh};
 use backprop::data::{MinMaxScaler, Standardizer, permutation_into};
 use backprop::metrics::{
@@ -386,6 +388,7 @@ fn nothing_is_allocated_after_the_first_call() {
                 }
             }
         });
+        pool.install(|| sequences::after_a_batch_as_large_nothing_is_allocated(threads));
         pool.install(|| {
             for optimizer in optimizers() {
                 let what = format!("{optimizer:?}, {threads} threads");

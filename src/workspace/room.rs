@@ -1,0 +1,185 @@
+//! Room for later calls: of any kind, with a batch no larger than the largest so far.
+
+use super::{Buffers, Part, Workspace, set_depth};
+use crate::layer::{Keep, Layer};
+use crate::layout::Layout;
+use crate::scalar::Scalar;
+use std::sync::Arc;
+
+/// Scalars of gradients that are visited one at a time but computed together.
+const GRADIENTS: usize = 1 << 16;
+
+/// Scalars of Jacobians that are held at the same time.
+const JACOBIANS: usize = 1 << 20;
+
+/// The most examples of which Jacobians are held: as many as are computed as a whole, so that they lie side by side.
+const MOST_JACOBIANS: usize = 256;
+
+/// Depths of a product up to which more examples may take less scratch: blocks of a product are so deep at most.
+const UNEVEN: usize = 1024;
+
+/// The gradients of single examples that are computed together, of m with P entries each.
+pub(crate) fn gradients_together(p: usize, m: usize) -> usize {
+    (GRADIENTS / p.max(1)).clamp(1, m.max(1))
+}
+
+/// The scalars that an example takes in a Gauss–Newton matrix of P × P with K outputs, and of how many examples they are held at the same time.
+pub(crate) fn jacobians_together(p: usize, k: usize, m: usize) -> (usize, usize) {
+    let each = p.saturating_add(k).saturating_mul(k).saturating_add(p);
+    let together = (JACOBIANS / each.max(1)).clamp(1, MOST_JACOBIANS.min(m.max(1)));
+    (each, together)
+}
+
+/// The largest sizes that a batch, or any smaller one, is computed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Most {
+    pub(crate) examples: usize,
+    /// Parts at the same time.
+    pub(crate) parts: usize,
+    /// Examples of the first part, which may be a whole batch, and of any other part.
+    pub(crate) sizes: (usize, usize),
+    /// Whether there are batches in parts, whose outputs are gathered.
+    pub(crate) cut: bool,
+    pub(crate) threads: usize,
+}
+
+impl Most {
+    fn max(self, other: Self) -> Self {
+        Self {
+            examples: self.examples.max(other.examples),
+            parts: self.parts.max(other.parts),
+            sizes: (
+                self.sizes.0.max(other.sizes.0),
+                self.sizes.1.max(other.sizes.1),
+            ),
+            cut: self.cut || other.cut,
+            threads: self.threads.max(other.threads),
+        }
+    }
+}
+
+/// What there is room for.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    /// Whether later calls do not count.
+    none: bool,
+    layout: Option<Arc<Layout>>,
+    most: Most,
+    /// Scalars of the sums of a part.
+    sums: usize,
+}
+
+impl Room {
+    pub(super) fn none() -> Self {
+        Self {
+            none: true,
+            ..Self::default()
+        }
+    }
+}
+
+/// The buffers of a clone are as long as they have to be.
+impl Clone for Room {
+    fn clone(&self) -> Self {
+        Self {
+            none: self.none,
+            ..Self::default()
+        }
+    }
+}
+
+impl<T: Scalar> Workspace<T> {
+    /// Reserves room for every kind of call, unless there is: for batches up to the largest so far, and sums of as many scalars as so far.
+    pub(crate) fn make_room<L: Layer<T>>(
+        &mut self,
+        layout: &Arc<Layout>,
+        layers: &[L],
+        most: Most,
+        sums: usize,
+    ) {
+        let room = &self.room;
+        let same = room
+            .layout
+            .as_ref()
+            .is_some_and(|of| Arc::ptr_eq(of, layout));
+        let (most, sums) = match same {
+            true => (room.most.max(most), room.sums.max(sums)),
+            false => (most, sums),
+        };
+        if room.none || (same && (room.most, room.sums) == (most, sums)) {
+            return;
+        }
+        let parts = most.parts.max(self.parts.len());
+        self.parts.resize_with(parts, Part::new);
+        self.sums.resize_with(parts, Vec::new);
+        // Those of one direction, or scratch: a gradient, or an input of every example.
+        let of_inputs = layout.inputs().saturating_mul(most.sizes.0);
+        let of_part = sums.max(layout.parameters()).max(of_inputs);
+        for (i, part) in self.parts[..most.parts].iter_mut().enumerate() {
+            let size = if i == 0 { most.sizes.0 } else { most.sizes.1 };
+            part.make_room(layout, layers, size);
+            reserve(&mut self.sums[i], of_part, 1);
+        }
+        if most.cut {
+            reserve(&mut self.outputs, layout.outputs(), most.examples);
+        }
+        reserve(&mut self.values, most.examples, 1);
+        reserve(&mut self.weights, most.examples, 1);
+        let (p, k) = (layout.parameters(), layout.outputs());
+        reserve(&mut self.gradient, p.max(most.examples), 1);
+        reserve(&mut self.gradient, p, gradients_together(p, most.examples));
+        let (each, together) = jacobians_together(p, k, most.examples);
+        if each <= JACOBIANS {
+            reserve(&mut self.gradient, each, together);
+        }
+        self.room = Room {
+            none: false,
+            layout: Some(Arc::clone(layout)),
+            most,
+            sums,
+        };
+    }
+}
+
+impl<T: Scalar> Part<T> {
+    /// Reserves room for so many examples, whatever is computed of them.
+    fn make_room<L: Layer<T>>(&mut self, layout: &Layout, layers: &[L], size: usize) {
+        let depth = layers.len();
+        set_depth(&mut self.layers, &mut self.spare[0], depth);
+        set_depth(&mut self.tangents, &mut self.spare[1], depth);
+        let mut scratch = 0;
+        let buffers = self.layers.iter_mut().zip(&mut self.tangents);
+        for ((buffers, tangents), (sizes, layer)) in buffers.zip(layout.layers().iter().zip(layers))
+        {
+            let plain = layer.cache_len(size).max(layer.cache_len(1));
+            let (mut cache, mut tangent) = (plain, plain);
+            if let Some(dense) = sizes.fused {
+                cache = cache.max(dense.fused_cache_len(size, Keep::Curvature));
+                tangent = tangent.max(dense.fused_tangent_len(size));
+            }
+            buffers.make_room((sizes.outputs, size), cache);
+            tangents.make_room((sizes.outputs, size), tangent);
+            let fewer = (1..size.min(UNEVEN)).map(|m| layer.scratch_len(m));
+            scratch = fewer.fold(scratch.max(layer.scratch_len(size)), usize::max);
+        }
+        reserve(&mut self.scratch, scratch, 1);
+        for delta in self.deltas.iter_mut().chain(&mut self.delta_tangents) {
+            reserve(delta, layout.widest(), size);
+        }
+    }
+}
+
+impl<T: Scalar> Buffers<T> {
+    fn make_room(&mut self, (rows, examples): (usize, usize), cache: usize) {
+        reserve(&mut self.output, rows, examples);
+        reserve(&mut self.cache, cache, 1);
+    }
+}
+
+/// Room for rows × cols entries, if it is to be had: a call that needs it and has not got it says so.
+fn reserve<T>(vector: &mut Vec<T>, rows: usize, cols: usize) {
+    if let Some(len) = rows.checked_mul(cols) {
+        let more = len.saturating_sub(vector.len());
+        let _ = vector.try_reserve_exact(more);
+    }
+}
