@@ -20,10 +20,10 @@ use nalgebra::DMatrix;
 /// # Example
 /// ```
 /// use backprop::data::one_hot;
-/// use backprop::nalgebra::dmatrix;
+/// use backprop::nalgebra::DMatrix;
 ///
 /// let y = one_hot::<f64>(&[2, 0], 3)?;
-/// assert_eq!(y, dmatrix![0.0, 1.0; 0.0, 0.0; 1.0, 0.0]);
+/// assert_eq!(y, DMatrix::from_row_slice(3, 2, &[0.0, 1.0, 0.0, 0.0, 1.0, 0.0]));
 /// # Ok::<(), backprop::Error>(())
 /// ```
 pub fn one_hot<T: Scalar>(labels: &[usize], classes: usize) -> Result<DMatrix<T>, Error> {
@@ -108,9 +108,9 @@ pub fn balanced_weights(labels: &[usize], classes: usize) -> Result<Vec<f64>, Er
 ///
 /// # Example
 /// ```
-/// use backprop::{data::labels, nalgebra::dmatrix};
+/// use backprop::{data::labels, nalgebra::DMatrix};
 ///
-/// let a = dmatrix![0.1, 0.5, 0.4; 0.2, 0.5, 0.3; 0.7, 0.0, 0.3];
+/// let a = DMatrix::from_row_slice(3, 3, &[0.1, 0.5, 0.4, 0.2, 0.5, 0.3, 0.7, 0.0, 0.3]);
 /// assert_eq!(labels(&a)?, [2, 0, 0]);
 /// # Ok::<(), backprop::Error>(())
 /// ```

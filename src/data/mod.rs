@@ -68,10 +68,10 @@ pub use split::{
 ///
 /// # Example
 /// ```
-/// use backprop::{data::select, nalgebra::dmatrix};
+/// use backprop::{data::select, nalgebra::DMatrix};
 ///
-/// let x = dmatrix![1, 2, 3; 4, 5, 6].map(f64::from);
-/// assert_eq!(select(&x, &[2, 0, 2])?, dmatrix![3.0, 1.0, 3.0; 6.0, 4.0, 6.0]);
+/// let x = DMatrix::from_row_slice(2, 3, &[1, 2, 3, 4, 5, 6]).map(f64::from);
+/// assert_eq!(select(&x, &[2, 0, 2])?, DMatrix::from_row_slice(2, 3, &[3.0, 1.0, 3.0, 6.0, 4.0, 6.0]));
 /// # Ok::<(), backprop::Error>(())
 /// ```
 pub fn select<'a, T: Scalar>(

@@ -22,14 +22,14 @@ use nalgebra::{DMatrix, DMatrixViewMut};
 /// # Example
 /// ```
 /// use backprop::data::Standardizer;
-/// use backprop::nalgebra::dmatrix;
+/// use backprop::nalgebra::DMatrix;
 ///
-/// let x = dmatrix![1.0, 5.0, 1.0, 5.0; 7.0, 7.0, 7.0, 7.0];
+/// let x = DMatrix::from_row_slice(2, 4, &[1.0, 5.0, 1.0, 5.0, 7.0, 7.0, 7.0, 7.0]);
 /// let scaler = Standardizer::fit(&x)?;
 /// assert_eq!(scaler.means(), [3.0, 7.0]);
 /// assert_eq!(scaler.deviations(), [2.0, 1.0]);
-/// let z = scaler.apply(&dmatrix![3.0, 1.0; 7.0, 8.0])?;
-/// assert_eq!(z, dmatrix![0.0, -1.0; 0.0, 1.0]);
+/// let z = scaler.apply(&DMatrix::from_row_slice(2, 2, &[3.0, 1.0, 7.0, 8.0]))?;
+/// assert_eq!(z, DMatrix::from_row_slice(2, 2, &[0.0, -1.0, 0.0, 1.0]));
 /// # Ok::<(), backprop::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -164,12 +164,14 @@ impl<T: Scalar> Standardizer<T> {
 /// # Example
 /// ```
 /// use backprop::data::MinMaxScaler;
-/// use backprop::nalgebra::dmatrix;
+/// use backprop::nalgebra::DMatrix;
 ///
-/// let scaler = MinMaxScaler::fit(&dmatrix![2.0, 6.0, 3.0; 5.0, 5.0, 5.0])?;
-/// assert_eq!(scaler.apply(&dmatrix![3.0, 10.0; 5.0, 6.0])?, dmatrix![0.25, 2.0; 0.0, 1.0]);
+/// let scaler = MinMaxScaler::fit(&DMatrix::from_row_slice(2, 3, &[2.0, 6.0, 3.0, 5.0, 5.0, 5.0]))?;
+/// let scaled = scaler.apply(&DMatrix::from_row_slice(2, 2, &[3.0, 10.0, 5.0, 6.0]))?;
+/// assert_eq!(scaled, DMatrix::from_row_slice(2, 2, &[0.25, 2.0, 0.0, 1.0]));
 /// let symmetric = scaler.interval(-1.0, 1.0)?;
-/// assert_eq!(symmetric.apply(&dmatrix![3.0, 6.0; 5.0, 5.0])?, dmatrix![-0.5, 1.0; -1.0, -1.0]);
+/// let scaled = symmetric.apply(&DMatrix::from_row_slice(2, 2, &[3.0, 6.0, 5.0, 5.0]))?;
+/// assert_eq!(scaled, DMatrix::from_row_slice(2, 2, &[-0.5, 1.0, -1.0, -1.0]));
 /// # Ok::<(), backprop::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]

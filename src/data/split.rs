@@ -110,9 +110,9 @@ impl Split {
 /// # Example
 /// ```
 /// use backprop::data::{select, train_test_split};
-/// use backprop::nalgebra::dmatrix;
+/// use backprop::nalgebra::DMatrix;
 ///
-/// let x = dmatrix![0.0, 1.0, 2.0, 3.0, 4.0];
+/// let x = DMatrix::from_row_slice(1, 5, &[0.0, 1.0, 2.0, 3.0, 4.0]);
 /// let split = train_test_split(x.ncols(), 0.4, 1)?;
 /// assert_eq!((split.train.len(), split.test.len()), (3, 2));
 /// let (train, test) = (select(&x, &split.train)?, select(&x, &split.test)?);

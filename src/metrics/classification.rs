@@ -18,9 +18,10 @@ use nalgebra::DMatrixView;
 /// # Example
 /// ```
 /// use backprop::metrics::{Accuracy, Metric};
-/// use backprop::nalgebra::dmatrix;
+/// use backprop::nalgebra::DMatrix;
 ///
-/// let (a, y) = (dmatrix![0.9, 0.4, 0.7], dmatrix![1.0, 0.0, 0.0]);
+/// let a = DMatrix::from_row_slice(1, 3, &[0.9, 0.4, 0.7]);
+/// let y = DMatrix::from_row_slice(1, 3, &[1.0, 0.0, 0.0]);
 /// assert_eq!(Accuracy.evaluate(a.as_view(), y.as_view())?, 2.0 / 3.0);
 /// # Ok::<(), backprop::Error>(())
 /// ```
@@ -59,10 +60,10 @@ impl<T: Scalar> Metric<T> for Accuracy {
 /// # Example
 /// ```
 /// use backprop::metrics::{Metric, TopK};
-/// use backprop::nalgebra::dmatrix;
+/// use backprop::nalgebra::DMatrix;
 ///
-/// let a = dmatrix![0.5, 0.5; 0.3, 0.1; 0.2, 0.4];
-/// let y = dmatrix![0.0, 0.0; 1.0, 1.0; 0.0, 0.0];
+/// let a = DMatrix::from_row_slice(3, 2, &[0.5, 0.5, 0.3, 0.1, 0.2, 0.4]);
+/// let y = DMatrix::from_row_slice(3, 2, &[0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
 /// assert_eq!(TopK(1).evaluate(a.as_view(), y.as_view())?, 0.0);
 /// assert_eq!(TopK(2).evaluate(a.as_view(), y.as_view())?, 0.5);
 /// # Ok::<(), backprop::Error>(())
@@ -243,9 +244,10 @@ ratio! {
     /// # Example
     /// ```
     /// use backprop::metrics::{Average, Metric, Precision};
-    /// use backprop::nalgebra::dmatrix;
+    /// use backprop::nalgebra::DMatrix;
     ///
-    /// let (a, y) = (dmatrix![0.9, 0.8, 0.2], dmatrix![1.0, 0.0, 0.0]);
+    /// let a = DMatrix::from_row_slice(1, 3, &[0.9, 0.8, 0.2]);
+    /// let y = DMatrix::from_row_slice(1, 3, &[1.0, 0.0, 0.0]);
     /// let precision = |average| Precision(average).evaluate(a.as_view(), y.as_view());
     /// assert_eq!(precision(Average::Class(1))?, 0.5);
     /// assert_eq!(precision(Average::Class(0))?, 1.0);
@@ -266,9 +268,10 @@ ratio! {
     /// # Example
     /// ```
     /// use backprop::metrics::{Average, Metric, Recall};
-    /// use backprop::nalgebra::dmatrix;
+    /// use backprop::nalgebra::DMatrix;
     ///
-    /// let (a, y) = (dmatrix![0.9, 0.8, 0.2], dmatrix![1.0, 0.0, 0.0]);
+    /// let a = DMatrix::from_row_slice(1, 3, &[0.9, 0.8, 0.2]);
+    /// let y = DMatrix::from_row_slice(1, 3, &[1.0, 0.0, 0.0]);
     /// let recall = |average| Recall(average).evaluate(a.as_view(), y.as_view());
     /// assert_eq!(recall(Average::Class(1))?, 1.0);
     /// assert_eq!(recall(Average::Class(0))?, 0.5);
@@ -289,9 +292,10 @@ ratio! {
     /// # Example
     /// ```
     /// use backprop::metrics::{Average, F1, Metric};
-    /// use backprop::nalgebra::dmatrix;
+    /// use backprop::nalgebra::DMatrix;
     ///
-    /// let (a, y) = (dmatrix![0.9, 0.8, 0.2], dmatrix![1.0, 0.0, 0.0]);
+    /// let a = DMatrix::from_row_slice(1, 3, &[0.9, 0.8, 0.2]);
+    /// let y = DMatrix::from_row_slice(1, 3, &[1.0, 0.0, 0.0]);
     /// let f1 = F1(Average::Class(1)).evaluate(a.as_view(), y.as_view())?;
     /// assert_eq!(f1, 2.0 / 3.0);
     /// # Ok::<(), backprop::Error>(())

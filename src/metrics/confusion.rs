@@ -68,11 +68,12 @@ impl ConfusionMatrix {
     /// # Example
     /// ```
     /// use backprop::metrics::ConfusionMatrix;
-    /// use backprop::nalgebra::dmatrix;
+    /// use backprop::nalgebra::DMatrix;
     ///
-    /// let (a, y) = (dmatrix![0.9, 0.4, 0.7], dmatrix![1.0, 0.0, 0.0]);
+    /// let a = DMatrix::from_row_slice(1, 3, &[0.9, 0.4, 0.7]);
+    /// let y = DMatrix::from_row_slice(1, 3, &[1.0, 0.0, 0.0]);
     /// let counts = ConfusionMatrix::from_outputs(&a, &y)?;
-    /// assert_eq!(*counts.counts(), dmatrix![1, 1; 0, 1]);
+    /// assert_eq!(*counts.counts(), DMatrix::from_row_slice(2, 2, &[1, 1, 0, 1]));
     /// # Ok::<(), backprop::Error>(())
     /// ```
     pub fn from_outputs<'a, T: Scalar>(

@@ -20,7 +20,7 @@
 //! # A metric of your own
 //! ```
 //! use backprop::metrics::{Direction, Metric};
-//! use backprop::nalgebra::{DMatrixView, dmatrix, try_convert};
+//! use backprop::nalgebra::{DMatrixView, DMatrix, try_convert};
 //! use backprop::{Error, Scalar};
 //!
 //! /// The largest |a − y|.
@@ -43,7 +43,8 @@
 //!     }
 //! }
 //!
-//! let (a, y) = (dmatrix![0.5, 0.25], dmatrix![1.0, 0.0]);
+//! let a = DMatrix::from_row_slice(1, 2, &[0.5, 0.25]);
+//! let y = DMatrix::from_row_slice(1, 2, &[1.0, 0.0]);
 //! assert_eq!(Worst.evaluate(a.as_view(), y.as_view())?, 0.5);
 //! # Ok::<(), Error>(())
 //! ```
@@ -152,9 +153,10 @@ impl<T: Scalar, M: Metric<T> + ?Sized> Metric<T> for Box<M> {
 ///
 /// # Example
 /// ```
-/// use backprop::{Error, metrics::check, nalgebra::dmatrix};
+/// use backprop::{Error, metrics::check, nalgebra::DMatrix};
 ///
-/// let (a, y) = (dmatrix![0.5, f64::NAN], dmatrix![1.0, 0.0]);
+/// let a = DMatrix::from_row_slice(1, 2, &[0.5, f64::NAN]);
+/// let y = DMatrix::from_row_slice(1, 2, &[1.0, 0.0]);
 /// let refused = check(a.as_view(), y.as_view());
 /// assert!(matches!(refused, Err(Error::NonFiniteInput { what: "the outputs", col: 1, .. })));
 /// ```

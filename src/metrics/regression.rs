@@ -13,9 +13,10 @@ use nalgebra::DMatrixView;
 /// # Example
 /// ```
 /// use backprop::metrics::{MeanAbsoluteError, Metric};
-/// use backprop::nalgebra::dmatrix;
+/// use backprop::nalgebra::DMatrix;
 ///
-/// let (a, y) = (dmatrix![1.0, 4.0; 0.0, 2.0], dmatrix![2.0, 4.0; 0.0, -1.0]);
+/// let a = DMatrix::from_row_slice(2, 2, &[1.0, 4.0, 0.0, 2.0]);
+/// let y = DMatrix::from_row_slice(2, 2, &[2.0, 4.0, 0.0, -1.0]);
 /// assert_eq!(MeanAbsoluteError.evaluate(a.as_view(), y.as_view())?, 1.0);
 /// # Ok::<(), backprop::Error>(())
 /// ```
@@ -50,9 +51,10 @@ impl<T: Scalar> Metric<T> for MeanAbsoluteError {
 /// # Example
 /// ```
 /// use backprop::metrics::{MeanSquaredError, Metric};
-/// use backprop::nalgebra::dmatrix;
+/// use backprop::nalgebra::DMatrix;
 ///
-/// let (a, y) = (dmatrix![1.0, 4.0; 0.0, 2.0], dmatrix![2.0, 4.0; 0.0, -1.0]);
+/// let a = DMatrix::from_row_slice(2, 2, &[1.0, 4.0, 0.0, 2.0]);
+/// let y = DMatrix::from_row_slice(2, 2, &[2.0, 4.0, 0.0, -1.0]);
 /// assert_eq!(MeanSquaredError.evaluate(a.as_view(), y.as_view())?, 2.5);
 /// # Ok::<(), backprop::Error>(())
 /// ```
@@ -88,9 +90,10 @@ impl<T: Scalar> Metric<T> for MeanSquaredError {
 /// # Example
 /// ```
 /// use backprop::metrics::{Metric, R2};
-/// use backprop::nalgebra::dmatrix;
+/// use backprop::nalgebra::DMatrix;
 ///
-/// let (a, y) = (dmatrix![1.0, 2.0, 4.0], dmatrix![1.0, 2.0, 3.0]);
+/// let a = DMatrix::from_row_slice(1, 3, &[1.0, 2.0, 4.0]);
+/// let y = DMatrix::from_row_slice(1, 3, &[1.0, 2.0, 3.0]);
 /// assert_eq!(R2.evaluate(a.as_view(), y.as_view())?, 0.5);
 /// # Ok::<(), backprop::Error>(())
 /// ```

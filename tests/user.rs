@@ -1,0 +1,200 @@
+//! The documentation's examples in a crate of a user, who depends on this one and on serde_json alone: our own `cargo test --doc` also sees the
+//! development dependencies, and the features that these turn on.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of a test may fail the test"
+)]
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// An example: where it begins, and its lines.
+struct Example {
+    file: String,
+    line: usize,
+    code: String,
+}
+
+impl Example {
+    /// The module that it is written to.
+    fn module(&self) -> String {
+        let file = self.file.trim_end_matches(".rs").trim_end_matches(".md");
+        let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+        let file: String = file.chars().map(word).collect();
+        format!("{}_line_{}", file.to_lowercase(), self.line)
+    }
+
+    /// As rustdoc wraps it.
+    fn source(&self) -> String {
+        let code = &self.code;
+        if code.contains("fn main()") {
+            return code.clone();
+        }
+        let result = match code.trim_end().ends_with("(())") {
+            true => " -> Result<(), impl std::fmt::Debug>",
+            false => "",
+        };
+        format!("fn main(){result} {{\n{code}}}\n")
+    }
+}
+
+/// Whether a code block with these words after its fence is Rust that is to be compiled.
+fn is_compiled(words: &str) -> bool {
+    let known = ["rust", "no_run", "should_panic"];
+    let mut words = words.split([',', ' ']).filter(|word| !word.is_empty());
+    words.all(|word| known.contains(&word))
+}
+
+/// The code blocks of a page of Markdown; each line comes with its number in the file.
+fn examples_of(file: &str, page: &[(usize, &str)]) -> Vec<Example> {
+    let mut examples = Vec::new();
+    let mut lines = page.iter();
+    while let Some((line, text)) = lines.next() {
+        let Some(words) = text.trim_start().strip_prefix("```") else {
+            continue;
+        };
+        let mut code = String::new();
+        let block = lines.by_ref().take_while(|(_, text)| text.trim() != "```");
+        for (_, text) in block {
+            let shown = text.trim_start();
+            let text = match shown.strip_prefix('#') {
+                Some("") => "",
+                Some(hidden) if hidden.starts_with(' ') => &hidden[1..],
+                Some(doubled) if doubled.starts_with('#') => doubled,
+                _ => text,
+            };
+            writeln!(code, "{text}").unwrap();
+        }
+        if is_compiled(words) {
+            let (file, line) = (file.to_owned(), *line);
+            examples.push(Example { file, line, code });
+        }
+    }
+    examples
+}
+
+/// The lines of a source file that are documentation where all features are on; the rest is left empty.
+fn documentation(source: &str) -> Vec<&str> {
+    fn text(line: &str) -> Option<&str> {
+        let line = line.trim_start();
+        if let Some(text) = line.strip_prefix("///").or(line.strip_prefix("//!")) {
+            return Some(text.strip_prefix(' ').unwrap_or(text));
+        }
+        // Of a condition and its contrary the first holds.
+        let attribute = line.trim_start_matches('#').trim_start_matches('!');
+        let attribute = attribute.strip_prefix("[cfg_attr(feature = ")?;
+        attribute.split_once("doc = \"")?.1.strip_suffix("\")]")
+    }
+    source
+        .lines()
+        .map(|line| text(line).unwrap_or(""))
+        .collect()
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn all_examples(root: &Path) -> Vec<Example> {
+    let mut files = vec![root.join("README.md"), root.join("docs/derivation.md")];
+    sources(&root.join("src"), &mut files);
+    files.sort();
+    let of = |path: &PathBuf| {
+        let text = fs::read_to_string(path).unwrap();
+        let lines: Vec<&str> = match path.extension().is_some_and(|end| end == "rs") {
+            true => documentation(&text),
+            false => text.lines().collect(),
+        };
+        let page: Vec<(usize, &str)> = (1..).zip(lines).collect();
+        let file = path.strip_prefix(root).unwrap().to_str().unwrap();
+        examples_of(file, &page)
+    };
+    files.iter().flat_map(of).collect()
+}
+
+/// Our optional features, by our manifest.
+fn features(manifest: &str) -> Vec<&str> {
+    let section = manifest
+        .split("\n[")
+        .find_map(|part| part.strip_prefix("features]"));
+    let names = section
+        .unwrap()
+        .lines()
+        .filter_map(|line| line.split_once(" = "));
+    names
+        .map(|(name, _)| name)
+        .filter(|name| !name.starts_with('#'))
+        .collect()
+}
+
+/// Writes only what is not there, so that nothing is compiled twice.
+fn write(path: &Path, content: &str) {
+    if fs::read_to_string(path).ok().as_deref() != Some(content) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+}
+
+/// Whether the examples compile in a crate of this name that turns on these features.
+fn check(name: &str, features: &[&str], examples: &[&Example]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let user = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let manifest = format!(
+        "[package]\nname = {name:?}\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
+         backprop = {{ path = {root:?}, features = {features:?} }}\nserde_json = \"1\"\n"
+    );
+    write(&user.join("Cargo.toml"), &manifest);
+    // The versions that we are built with, which are on this machine.
+    let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap();
+    fs::write(user.join("Cargo.lock"), lock).unwrap();
+    let mut modules = String::from("#![allow(unused)]\n\n");
+    for example in examples {
+        let module = example.module();
+        writeln!(modules, "mod {module};").unwrap();
+        write(&user.join(format!("src/{module}.rs")), &example.source());
+    }
+    write(&user.join("src/lib.rs"), &modules);
+
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    cargo.args(["check", "--offline", "--quiet", "--target-dir"]);
+    cargo.arg(user.with_file_name("target")).current_dir(&user);
+    let done = cargo.output().unwrap();
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{name} cannot compile\n{errors}");
+}
+
+#[test]
+fn every_example_of_the_documentation_compiles_for_a_user() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let examples = all_examples(root);
+    let found = |file: &str| examples.iter().filter(|e| e.file == file).count();
+    assert!(examples.len() > 120, "{} examples", examples.len());
+    assert_eq!((found("README.md"), found("docs/derivation.md")), (3, 1));
+
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let mut features = features(&manifest);
+    assert!(features.contains(&"num-dual") && features.len() > 7);
+    check(
+        "all-features",
+        &features,
+        &examples.iter().collect::<Vec<_>>(),
+    );
+    // num-dual turns on more of nalgebra than we do, such as its macros.
+    features.retain(|feature| *feature != "num-dual");
+    let dual = ["dual", "from_fn("];
+    let without = |e: &&Example| !dual.iter().any(|word| e.code.contains(word));
+    let examples: Vec<&Example> = examples.iter().filter(without).collect();
+    assert!(examples.len() > 110, "{} examples", examples.len());
+    check("without-num-dual", &features, &examples);
+}
