@@ -161,8 +161,8 @@ pub enum Error {
         /// The closed interval that the cost accepts.
         domain: (f64, f64),
     },
-    /// One output where there should be one for each class: a softmax of one unit is always 1, and the categorical cross-entropy of one output says
-    /// nothing about the other class.
+    /// One output to be trained where there should be one for each class: a softmax of one unit is always 1, and the categorical cross-entropy of one
+    /// output says nothing about the other class. (The derivatives of such a network are those of any other, and not refused.)
     #[error(
         "one output with {what}: two classes are {expected} on one output, or Softmax with CategoricalCrossEntropy on two"
     )]

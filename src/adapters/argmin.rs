@@ -91,12 +91,14 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
     /// The problem of minimising `objective` over `examples`.
     ///
     /// # Errors
-    /// Those of [`Network::backprop`] at the network's present parameters, where it is tried once.
+    /// Those of [`Network::backprop`] at the network's present parameters, where it is tried once, and [`Error::SingleOutput`] for one output with
+    /// softmax or the categorical cross-entropy.
     pub fn new(
         network: &'a Network<T, L>,
         examples: &'a Examples<'a, T>,
         objective: &'a Objective<C>,
     ) -> Result<Self, Error> {
+        network.check_classes(&objective.cost)?;
         let shared = Shared {
             idle: Vec::new(),
             evaluations: 0,

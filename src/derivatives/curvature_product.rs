@@ -155,7 +155,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             check_curvature::<T, L, C>(self, cost, at)?;
         }
         self.check_directions(v, product)?;
-        self.check_examples(examples, cost)?;
+        examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
         let pass = Product {
             chain: self.chain(theta),
             x: examples.x,

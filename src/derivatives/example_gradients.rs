@@ -339,7 +339,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<(), Error> {
         self.check_uncoupled()?;
         cost.validate()?;
-        self.check_examples(examples, cost)?;
+        examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
         let mut chain = self.chain(self.theta().as_slice());
         chain.training = workspace.training;
         // What says that it is dense has these gradients.

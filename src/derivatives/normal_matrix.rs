@@ -125,7 +125,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.check_uncoupled()?;
         check_curvature::<T, L, C>(self, &objective.cost, at)?;
         objective.validate(self.layout())?;
-        self.check_examples(examples, &objective.cost)?;
+        examples.check(
+            self.inputs(),
+            self.outputs(),
+            objective.cost.target_domain(),
+        )?;
         if p == 0 {
             return Ok(());
         }

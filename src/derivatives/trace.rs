@@ -198,7 +198,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<Trace<T>, Error> {
         let (layout, cost) = (self.layout(), &objective.cost);
         objective.validate(layout)?;
-        self.check_examples(examples, cost)?;
+        examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
         let (x, y) = (owned("X", examples.x)?, owned("Y", examples.y)?);
         let (mut layers, caches) = forward(self, x.as_view())?;
 

@@ -25,24 +25,19 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(())
     }
 
-    /// Whether examples fit the network and the cost, and the cost the outputs: one output is no choice between classes.
-    pub(crate) fn check_examples<C: Cost<T> + ?Sized>(
-        &self,
-        examples: &Examples<'_, T>,
-        cost: &C,
-    ) -> Result<(), Error> {
+    /// Whether there is something to learn: one output is no choice between classes. Its derivatives are right all the same, so that only those who minimise ask.
+    pub(crate) fn check_classes<C: Cost<T> + ?Sized>(&self, cost: &C) -> Result<(), Error> {
+        let softmax = Some(Link::Softmax);
         let link = self.layout.layers().last().and_then(|last| last.link);
-        let of_classes = [(link, "Softmax"), (cost.link(), "CategoricalCrossEntropy")];
-        let found = of_classes
-            .into_iter()
-            .find(|(link, _)| *link == Some(Link::Softmax));
-        match found {
-            Some((_, what)) if self.outputs() == 1 => Err(Error::SingleOutput {
-                what,
-                expected: "Sigmoid with CrossEntropy",
-            }),
-            _ => examples.check(self.inputs(), self.outputs(), cost.target_domain()),
-        }
+        let what = match (self.outputs(), link == softmax, cost.link() == softmax) {
+            (1, true, _) => "Softmax",
+            (1, _, true) => "CategoricalCrossEntropy",
+            _ => return Ok(()),
+        };
+        Err(Error::SingleOutput {
+            what,
+            expected: "Sigmoid with CrossEntropy",
+        })
     }
 
     /// The layers at a θ, outside training.
@@ -84,7 +79,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
         (gradient, input_delta): (Option<&mut [T]>, Option<&mut [T]>),
     ) -> Result<T, Error> {
-        self.check_examples(examples, cost)?;
+        examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
         let pass = Pass {
             chain: self.chain(theta),
             x: examples.x,

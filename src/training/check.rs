@@ -19,10 +19,13 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         network: &Network<T, L>,
         examples: &Examples<'_, T>,
     ) -> Result<(), Error> {
+        let (inputs, outputs) = (network.inputs(), network.outputs());
+        let domain = self.objective.cost.target_domain();
         self.objective.validate(network.layout())?;
-        network.check_examples(examples, &self.objective.cost)?;
+        network.check_classes(&self.objective.cost)?;
+        examples.check(inputs, outputs, domain)?;
         if let Some(validation) = &self.validation {
-            network.check_examples(validation, &self.objective.cost)?;
+            validation.check(inputs, outputs, domain)?;
         }
         match &self.method {
             Method::Steps(optimizer) => optimizer.validate()?,

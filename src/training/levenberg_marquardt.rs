@@ -130,6 +130,7 @@ impl LevenbergMarquardt {
     ///
     /// # Errors
     /// - [`Error::Hyperparameter`] if a setting is out of its range.
+    /// - [`Error::SingleOutput`] for one output with softmax or the categorical cross-entropy.
     /// - Those of [`Network::gauss_newton_matrix`]. The network has the parameters of the last step without an error then, or its first.
     pub fn fit<T: Scalar, L: Layer<T>, C: Cost<T>>(
         &self,
@@ -138,6 +139,7 @@ impl LevenbergMarquardt {
         objective: &Objective<C>,
     ) -> Result<Fit<T>, Error> {
         self.validate()?;
+        network.check_classes(&objective.cost)?;
         let p = network.parameters();
         let at = match network.is_canonical(&objective.cost) {
             true => GaussNewton::Logits,

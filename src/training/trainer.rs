@@ -232,6 +232,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// # Errors
     /// Before the first step, with nothing changed:
     /// - those of [`Network::gradient_into`](crate::Network::gradient_into) on the examples, and of the validation examples likewise;
+    /// - [`Error::SingleOutput`] for one output with softmax or the categorical cross-entropy, which has nothing to learn;
     /// - [`Error::Hyperparameter`] for a setting out of its range: no epochs, a batch size of 0 or above m, a rate that is not above 0 or grows beyond T, …
     /// - [`Error::Unsupported`] for a schedule or clipping with a full-batch solver, or a time budget without a clock;
     /// - [`Error::Checkpoint`] if the folder of checkpoints has some already: `resume` goes on from them; or if it takes no files.

@@ -1,7 +1,7 @@
 //! Valid examples and objectives that are not of this network, and buffers of the wrong length.
 
 use super::*;
-use backprop::activation::{Exponential, Identity, Softmax};
+use backprop::activation::Identity;
 use backprop::{CategoricalCrossEntropy, Huber, LogCosh, Penalty, Poisson, SquaredError, Strength};
 
 /// Everything that adds up costs refuses with this error; what holds the sums is as it was.
@@ -119,35 +119,6 @@ pub(super) fn workspaces() {
     assert_eq!(problem.bits(&mut workspace), before);
     assert_eq!(workspace.output().unwrap().shape(), (2, 5));
     assert_eq!(workspace.costs().len(), 5);
-}
-
-/// One output with what needs one for each class, whichever of the pair that is: every call with a cost.
-#[test]
-pub(super) fn single_outputs() {
-    let x = DMatrix::from_row_slice(1, 4, &[-1.0, -0.5, 0.5, 1.0]);
-    let y = DMatrix::from_row_slice(1, 4, &[0.0, 0.0, 1.0, 1.0]);
-    let examples = Examples::new(&x, &y).unwrap();
-    let of_cost = "CategoricalCrossEntropy";
-    for (last, cost, what) in [
-        (Softmax, CategoricalCrossEntropy, "Softmax"),
-        (Softmax, CrossEntropy, "Softmax"),
-        (Softmax, SquaredError, "Softmax"),
-        (Sigmoid, CategoricalCrossEntropy, of_cost),
-        (Exponential, CategoricalCrossEntropy, of_cost),
-    ] {
-        let network = Network::builder(1).dense(2, Tanh).dense(1, last);
-        let network = network.zeros().unwrap();
-        let expected = Error::SingleOutput {
-            what,
-            expected: "Sigmoid with CrossEntropy",
-        };
-        let objective = Objective::new(cost);
-        let call = (&network, &examples, &objective);
-        no_sums(what, call, &mut Workspace::new(), &expected);
-        refused(what, network.trace(&examples, &objective), &expected);
-        // Without a cost it is a function like any other.
-        assert!(network.forward(&x).is_ok());
-    }
 }
 
 /// Constants of costs, strengths of penalties, and the layers and blocks that penalties name.

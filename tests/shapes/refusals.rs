@@ -141,7 +141,6 @@ fn before_the_pass(error: &Error) -> bool {
         Error::Shape { .. }
             | Error::Index { .. }
             | Error::Target { .. }
-            | Error::SingleOutput { .. }
             | Error::Hyperparameter { .. }
     )
 }

@@ -1,12 +1,13 @@
 //! Trainings that cannot go on, and states that an optimiser cannot have.
 
 use super::*;
-use backprop::activation::Identity;
+use backprop::activation::{Exponential, Identity, Softmax};
 use backprop::saving::Checkpoints;
 use backprop::training::{
-    AdaGrad, Adadelta, Adam, GradientDescent, Method, Optimizer, OptimizerState, RmsProp, Trainer,
+    AdaGrad, Adadelta, Adam, GradientDescent, Lbfgs, LevenbergMarquardt, Method, Optimizer,
+    OptimizerState, RmsProp, Trainer,
 };
-use backprop::{AnyCost, SquaredError};
+use backprop::{AnyCost, ArgminProblem, SquaredError};
 
 fn linear() -> Network<f64> {
     Network::builder(1).dense(1, Identity).zeros().unwrap()
@@ -49,6 +50,44 @@ pub(super) fn divergence() {
         value: f64::INFINITY,
     };
     same("a step of infinity", causes(&found), &cause);
+}
+
+/// One output with what needs one for each class: nothing that minimises takes it, and its derivatives are those of any other function.
+#[test]
+pub(super) fn single_outputs() {
+    let x = DMatrix::from_row_slice(1, 4, &[-1.0, -0.5, 0.5, 1.0]);
+    let y = DMatrix::from_row_slice(1, 4, &[0.0, 0.0, 1.0, 1.0]);
+    let examples = Examples::new(&x, &y).unwrap();
+    let of_cost = "CategoricalCrossEntropy";
+    for (last, cost, what) in [
+        (Softmax, AnyCost::CategoricalCrossEntropy, "Softmax"),
+        (Softmax, AnyCost::CrossEntropy, "Softmax"),
+        (Softmax, AnyCost::SquaredError, "Softmax"),
+        (Sigmoid, AnyCost::CategoricalCrossEntropy, of_cost),
+        (Exponential, AnyCost::CategoricalCrossEntropy, of_cost),
+    ] {
+        let network = Network::<f64>::builder(1).dense(2, Tanh).dense(1, last);
+        let mut network = network.zeros().unwrap();
+        let before = network.clone();
+        let objective = Objective::new(cost);
+        let expected = Error::SingleOutput {
+            what,
+            expected: "Sigmoid with CrossEntropy",
+        };
+        for method in [Method::from(Adam::new(0.1)), Lbfgs::new().into()] {
+            let mut trainer = Trainer::new(objective.clone(), method);
+            refused(what, trainer.fit(&mut network, &examples), &expected);
+        }
+        let fit = LevenbergMarquardt::new().fit(&mut network, &examples, &objective);
+        refused(what, fit, &expected);
+        let problem = ArgminProblem::new(&network, &examples, &objective);
+        refused(what, problem.map(drop), &expected);
+        assert_eq!(network, before);
+        if cost != AnyCost::CrossEntropy {
+            let check = GradientCheck::new().network(&network, &examples, &objective);
+            assert!(check.unwrap().passed());
+        }
+    }
 }
 
 /// In `f32` the square of 2 · 10¹⁹ is infinite, and the step of its parameter 0 from then on: J never shows it.
