@@ -10,10 +10,16 @@ use std::path::Path;
 const BLUE: RGBColor = RGBColor(31, 111, 235);
 const ORANGE: RGBColor = RGBColor(194, 65, 12);
 
+/// Of larger costs the ends of the axis, or the distance between them, would not be finite.
+const LARGEST: f64 = 1e300;
+
+/// The costs for a logarithmic axis: the quotient of any two is finite, and none is so small that a tick could be 0.
+const LOGARITHMIC: Range<f64> = 1e-150..1e150;
+
 impl History {
     /// Writes the learning curve as an SVG file: J of the training examples and the cost of the validation examples, epoch by epoch (feature `plot`).
     ///
-    /// The axis of the costs is logarithmic if all are above 0.
+    /// The axis of the costs is logarithmic if all are above 0 (from 1e-150 to 1e150). Costs that are not finite, or beyond ±1e300, are left out.
     ///
     /// # Errors
     /// With the reason as text, if there is no epoch to draw or the file cannot be written.
@@ -28,7 +34,7 @@ impl History {
         let of = |value: fn(&crate::training::Record) -> Option<f64>| -> Vec<(f64, f64)> {
             let points = self.records().iter();
             let points = points.filter_map(|r| Some((r.epoch as f64, value(r)?)));
-            points.filter(|(_, y)| y.is_finite()).collect()
+            points.filter(|(_, y)| y.abs() <= LARGEST).collect()
         };
         let curves = [
             ("training (J)", BLUE, of(|r| Some(r.cost))),
@@ -52,14 +58,14 @@ fn draw(file: &Path, curves: &[Curve]) -> Result<(), Box<dyn std::error::Error>>
     if first > last {
         return Err("there is no epoch to draw".into());
     }
-    // A curve of one point, or a level one, has a range all the same.
+    // A curve of one point, or a level one, has a range all the same: of an epoch, and so wide that a tick is not lost in rounding.
     let (last, room) = (
-        last.max(first + 1.0),
+        last.max(first + 1.0 + 1e-9 * first),
         0.05 * (high - low).max(1e-12 + high.abs()),
     );
     let root = SVGBackend::new(file, (640, 400)).into_drawing_area();
     root.fill(&WHITE)?;
-    if low > 0.0 {
+    if LOGARITHMIC.contains(&low) && LOGARITHMIC.contains(&high) {
         panel(
             &root,
             first..last,
@@ -112,6 +118,72 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::training::Record;
+
+    /// Histories of any kind are drawn or refused; a picture that would never end fails by its deadline.
+    #[test]
+    fn any_history_is_drawn_or_refused() {
+        let values = [
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::MAX,
+            f64::MIN,
+            f64::MIN_POSITIVE,
+            f64::from_bits(1),
+            -f64::from_bits(1),
+            0.0,
+            1.0,
+            1.0 + f64::EPSILON,
+            1e-20,
+            -1e-20,
+            1e-300,
+            1e300,
+            1.1e300,
+            -1e300,
+            1e150,
+            1e-150,
+            1e16,
+        ];
+        let epochs = [0, 1, 2, 1 << 53, u64::MAX - 5000, u64::MAX - 1, u64::MAX];
+        let (done, end) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let name = format!("backprop-plots-{}.svg", std::process::id());
+            let file = std::env::temp_dir().join(name);
+            for (i, &cost) in values.iter().enumerate() {
+                for (j, &validation) in values.iter().enumerate() {
+                    for count in [1, 2, 3] {
+                        let record = |k: usize| Record {
+                            epoch: epochs[(i + 3 * j + k) % epochs.len()],
+                            steps: u64::MAX,
+                            cost: if k == 1 { validation } else { cost },
+                            batch_cost: None,
+                            validation: (k < 2).then_some(validation),
+                            rate: None,
+                            metrics: Vec::new(),
+                            validation_metrics: Vec::new(),
+                        };
+                        let history = History::of_records((0..count).map(record).collect());
+                        let drawable = |x: &f64| x.abs() <= LARGEST;
+                        let any = [cost, validation].iter().any(drawable);
+                        let found = history.plot(&file);
+                        assert_eq!(found.is_ok(), any, "{cost:e} {validation:e} {found:?}");
+                        if any {
+                            let picture = std::fs::read_to_string(&file).unwrap();
+                            assert!(picture.len() < 100_000 && !picture.contains("NaN"));
+                        }
+                    }
+                }
+            }
+            std::fs::remove_file(file).unwrap();
+            done.send(()).unwrap();
+        });
+        let ended = end.recv_timeout(std::time::Duration::from_secs(120));
+        let late = ended == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+        assert!(!late, "a picture without end");
+        thread.join().unwrap();
+        assert!(History::default().plot(std::env::temp_dir()).is_err());
+    }
 
     #[test]
     fn a_curve_is_drawn_for_each_kind_of_cost() {

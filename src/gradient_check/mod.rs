@@ -124,6 +124,9 @@ struct Named {
     len: usize,
 }
 
+/// Directions of a block, each as long as the block, that are kept for a second look.
+const MOST_DIRECTIONS: usize = 1 << 16;
+
 impl GradientCheck {
     /// Compares every entry, with the step and the tolerances of the scalar type.
     pub fn new() -> Self {
@@ -148,7 +151,7 @@ impl GradientCheck {
         self
     }
 
-    /// Compares the derivative along `count` random unit directions within each block. The seed fixes which.
+    /// Compares the derivative along `count` random unit directions within each block, 65,536 at most. The seed fixes which.
     pub fn directions(mut self, count: usize, seed: u64) -> Self {
         (self.sampling, self.seed) = (Sampling::Directions(count), seed);
         self
@@ -247,6 +250,15 @@ impl GradientCheck {
         });
         if let Sampling::PerBlock(count) | Sampling::Directions(count) = self.sampling {
             check_positive("the number of comparisons", count as f64)?;
+        }
+        if let Sampling::Directions(count) = self.sampling
+            && count > MOST_DIRECTIONS
+        {
+            return Err(Error::Hyperparameter {
+                name: "the number of comparisons",
+                value: count as f64,
+                expected: "no more than 65,536 directions",
+            });
         }
         // Smaller steps do not move θ, and larger ones leave its neighbourhood.
         if !(precision..=1.0).contains(&step) {

@@ -281,6 +281,7 @@ impl fmt::Display for Report {
             }
             for (column, cell) in row.iter().enumerate() {
                 let width = width(column).unwrap_or(0) + cell.chars().count() - columns(cell);
+                let width = width.min(usize::from(u16::MAX)); // names may be of any length
                 match column {
                     0 => write!(f, "{cell:<width$}")?,
                     7 => write!(f, "  {cell}")?,

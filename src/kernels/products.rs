@@ -171,7 +171,7 @@ fn swap_outer<T>(rows: usize, features: usize) -> bool {
     let lanes = level::lanes::<T>();
     // Registers that are needed for each entry. A single register for a column of C is as slow as two: each entry of B is then
     // brought to a register for one multiplication alone.
-    let cost = |n: usize| (n.div_ceil(lanes).max(2) * lanes) as f64 / n as f64;
+    let cost = |n: usize| n.div_ceil(lanes).max(2).saturating_mul(lanes) as f64 / n as f64;
     rows == 1 || cost(rows) > 1.15 * cost(features)
 }
 

@@ -87,6 +87,14 @@ pub struct History {
 }
 
 impl History {
+    #[cfg(all(test, feature = "plot"))]
+    pub(crate) fn of_records(records: Vec<Record>) -> Self {
+        Self {
+            records,
+            ..Self::default()
+        }
+    }
+
     /// The epochs in their order.
     #[must_use]
     pub fn records(&self) -> &[Record] {
@@ -142,6 +150,9 @@ impl History {
     }
 }
 
+/// The widest column that can be formatted: names may be of any length.
+const WIDEST: usize = u16::MAX as usize;
+
 /// A table of the records, with a column for each metric.
 impl Display for History {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -174,7 +185,7 @@ impl Display for History {
                 write!(
                     f,
                     " {value:>width$.6}",
-                    width = name.chars().count().max(12)
+                    width = name.chars().count().clamp(12, WIDEST)
                 )?;
             }
             writeln!(f)?;
