@@ -149,7 +149,10 @@ impl Schedule {
     /// ```
     #[must_use]
     pub fn factor_at(&self, epoch: u64, step: u64, steps: u64) -> f64 {
-        self.at(&Time::of_step(epoch, step, steps))
+        match self {
+            Self::Constant | Self::OnPlateau { .. } => 1.0,
+            _ => self.at(&Time::of_step(epoch, step, steps)),
+        }
     }
 
     fn at(&self, time: &Time) -> f64 {
