@@ -190,7 +190,7 @@ fn a_finite_theta_has_a_finite_state<T: Scalar>(largest: f64) {
                         let size = if random >> 63 == 0 { -size } else { size };
                         nalgebra::convert::<f64, T>(size)
                     });
-                    assert!(g.iter().all(|g| g.is_finite()));
+                    assert!(g.iter().all(nalgebra::ComplexField::is_finite));
                     method.set_rate(rate * factor);
                     method.step(&mut theta, &g).unwrap();
                     let state = method.state();
