@@ -33,6 +33,9 @@ pub(super) fn ranges<T: Scalar>(x: DMatrixView<'_, T>) -> Result<Vec<Range>, Err
     if x.ncols() == 0 {
         return Err(Error::NoExamples);
     }
+    if x.nrows() == 0 {
+        check_rows(X, x, 1)?;
+    }
     check_finite(X, x)?;
     let none = Range {
         least: f64::INFINITY,
@@ -161,6 +164,9 @@ pub(super) fn map_into<T: Scalar>(
             expected: x.shape(),
             found: out.shape(),
         });
+    }
+    if x.is_empty() {
+        return Ok(()); // however many columns there are
     }
     check_finite(what, x)?;
     for (example, column) in x.column_iter().enumerate() {

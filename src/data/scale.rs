@@ -50,7 +50,7 @@ impl<T: Scalar> Standardizer<T> {
     /// The scaler of these examples, X of n × m.
     ///
     /// # Errors
-    /// - [`Error::NoExamples`] if X has no columns.
+    /// - [`Error::NoExamples`] if X has no columns, [`Error::Shape`] if it has no rows.
     /// - [`Error::NonFiniteInput`] with the first entry that is NaN or infinite.
     /// - [`Error::Spread`] with the first row whose mean or deviation T cannot hold.
     pub fn fit<'a>(x: impl Columns<'a, T>) -> Result<Self, Error> {
@@ -193,7 +193,7 @@ impl<T: Scalar> MinMaxScaler<T> {
     /// The scaler of these examples, X of n × m, to \[0, 1].
     ///
     /// # Errors
-    /// - [`Error::NoExamples`] if X has no columns.
+    /// - [`Error::NoExamples`] if X has no columns, [`Error::Shape`] if it has no rows.
     /// - [`Error::NonFiniteInput`] with the first entry that is NaN or infinite.
     /// - [`Error::Spread`] with the first row whose range T cannot hold.
     pub fn fit<'a>(x: impl Columns<'a, T>) -> Result<Self, Error> {
