@@ -16,7 +16,7 @@ use std::sync::Arc;
 ///
 /// A workspace fits itself to the network and the batch of each call, and may be used with any of them in turn. After a
 /// pass it can be read: a⁽ᴸ⁾, the cost of each example, and a⁽ˡ⁾ of every layer unless the batch was computed in parts. After an error its
-/// contents are unspecified.
+/// contents are unspecified. Threads share a network and its examples, and have a workspace each.
 ///
 /// # Memory
 /// A batch of fewer than 512 examples, or of a network with more than 2¹⁸ parameters or with a layer that couples examples, is computed as a whole:

@@ -33,6 +33,7 @@ use std::time::Duration;
 ///
 /// The network is changed only when a training ends: it then has the last parameters, or with validation examples those of the best epoch
 /// ([`keep_best`](Self::keep_best)). Same seed, same bits: whatever the number of threads, with or without callbacks.
+/// A trainer stays on its thread, because its callbacks may hold what no other thread may have; all other types of this crate are `Send` and `Sync`.
 ///
 /// # Example
 /// XOR, by Adam on batches of two:

@@ -14,16 +14,17 @@ mod own;
 mod saved;
 mod stochastic;
 mod tangents;
+mod threads;
 mod trained;
 
 use backprop::activation::{AnyActivation, Softmax, Tanh};
-use backprop::cost::{AnyCost, CategoricalCrossEntropy, Cost, Outputs, SquaredError};
-use backprop::gradient_check::{BlockReport, Comparison, GradientCheck, Place, Report, Verdict};
+use backprop::cost::{CategoricalCrossEntropy, Cost, SquaredError};
+use backprop::gradient_check::GradientCheck;
 use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
 use backprop::nalgebra::DMatrix;
 use backprop::{
-    Accumulator, ArgminProblem, Backprop, BlockLayout, Builder, CostParts, Dense, Error, Examples,
-    Gradient, Initialization, Layout, Network, Objective, Penalty, Scalar, Workspace, rng,
+    Accumulator, Builder, Dense, Error, Examples, Initialization, Network, Objective, Penalty,
+    Scalar, Workspace, rng,
 };
 use num_dual::Dual64;
 use own::{Counts, Cubic, Doubling, LowRank};
@@ -310,45 +311,6 @@ fn clone_eq_display_and_constants() {
             other => panic!("{other:?}"),
         }
     }
-}
-
-#[test]
-fn everything_is_send_and_sync() {
-    fn check<X: Send + Sync>() {}
-    check::<Network<f64>>();
-    check::<Network<f32, Box<dyn Layer<f32>>>>();
-    check::<Mixed<Dual64>>();
-    check::<Builder<f64>>();
-    check::<Workspace<f64>>();
-    check::<Accumulator<f64>>();
-    check::<Backprop<f64>>();
-    check::<Gradient<f64>>();
-    check::<CostParts<f64>>();
-    check::<(Layout, BlockLayout, Block)>();
-    check::<Examples<'_, f64>>();
-    check::<Objective<Box<dyn Cost<f64>>>>();
-    check::<(
-        AnyCost,
-        AnyActivation,
-        AnyLayer,
-        Dense,
-        Penalty,
-        Initialization,
-    )>();
-    check::<(
-        GradientCheck,
-        Report,
-        BlockReport,
-        Comparison,
-        Place,
-        Verdict,
-    )>();
-    check::<Error>();
-    check::<Outputs<'_, f64>>();
-    check::<ArgminProblem<'_, f64, AnyLayer, AnyCost>>();
-    check::<ArgminProblem<'_, f64, Box<dyn Layer<f64>>, Box<dyn Cost<f64>>>>();
-    fn error<X: std::error::Error + 'static>() {}
-    error::<Error>();
 }
 
 /// One network for several threads, which bring their own workspaces.
