@@ -156,6 +156,11 @@ impl Penalty {
         &mut self.strength
     }
 
+    /// Whether nothing is penalised.
+    pub(crate) fn is_none(&self) -> bool {
+        *self == Self::none()
+    }
+
     /// Whether all strengths are in their range, and all that are named exist.
     pub(crate) fn validate<T: Scalar>(&self, layout: &Layout) -> Result<(), Error> {
         self.strength.validate::<T>()?;
@@ -179,7 +184,7 @@ impl Penalty {
         mut gradient: Option<&mut [T]>,
     ) -> T {
         let mut omega = T::zero();
-        if *self == Self::none() {
+        if self.is_none() {
             return omega;
         }
         for (place, Strength { l1, l2 }) in self.strengths(layout) {

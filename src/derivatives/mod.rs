@@ -39,13 +39,16 @@ mod inputs;
 mod jacobian;
 mod jacobian_product;
 mod normal_matrix;
+mod normal_root;
 mod product;
 mod tangent;
 mod trace;
 mod trace_table;
+mod triangle;
 
 pub use direction::{Curvature, GaussNewton, Tangent};
 pub use trace::Trace;
+pub(crate) use triangle::Triangle;
 
 use crate::error::Error;
 use crate::examples::scalar_weight;

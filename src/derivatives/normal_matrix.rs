@@ -24,12 +24,28 @@ struct Jacobians<'a, T: Scalar, L, C: ?Sized> {
     examples: &'a Examples<'a, T>,
     cost: &'a C,
     at: GaussNewton,
+    /// Whether δ of the costs is wanted, by the same outputs.
+    with_deltas: bool,
     /// The example that the job begins with.
     start: usize,
 }
 
+/// The Jacobians of some examples, and the derivatives of their costs by the outputs, times the weights.
+pub(super) struct Pieces<'a, T> {
+    /// How many examples.
+    pub(super) count: usize,
+    /// The gradients of output i of all of them, P each, then those of the next.
+    pub(super) jacobians: &'a [T],
+    /// M e_i of all of them, K each, then those of the next.
+    pub(super) curvatures: &'a [T],
+    /// δ of all of them, K each, if asked for.
+    pub(super) deltas: &'a [T],
+    /// As many scalars for each as asked for.
+    pub(super) room: &'a mut [T],
+}
+
 impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Jacobians<'_, T, L, C> {
-    /// Writes to the columns, for each example: K gradients of outputs, and M of K × K.
+    /// Writes to the columns, for each example: K gradients of outputs, M of K × K, and δ.
     fn part(
         &self,
         range: Range<usize>,
@@ -51,7 +67,13 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Jacobians<'_, T, L,
         };
         let linked = place.z.is_some();
         let columns = results.columns.unwrap_or_default();
-        let (jacobians, curvatures) = columns.split_at_mut(p * k * m);
+        let (jacobians, costs) = columns.split_at_mut(p * k * m);
+        let (curvatures, deltas) = costs.split_at_mut(k * k * m);
+        if self.with_deltas {
+            self.cost
+                .delta(place, DMatrixViewMut::from_slice(deltas, k, m));
+            weigh(&examples, k, deltas);
+        }
         for i in 0..k {
             let unit = &mut part.deltas[0][..k * m];
             fill_with_unit(unit, k, i);
@@ -120,8 +142,32 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
         matrix: &mut [T],
     ) -> Result<(), Error> {
-        let (p, k, m) = (self.parameters(), self.outputs(), examples.len());
+        let (p, k) = (self.parameters(), self.outputs());
         check_length("the Gauss–Newton matrix", p.saturating_mul(p), matrix.len())?;
+        self.check_jacobians((examples, objective), at)?;
+        matrix.fill(T::zero());
+        let given = (examples, &objective.cost);
+        self.for_each_jacobians(given, at, (false, p), workspace, |pieces| {
+            add_normal((p, k), pieces, matrix);
+            Ok(())
+        })?;
+        finish(
+            "the Gauss–Newton matrix",
+            examples.weight,
+            matrix,
+            |matrix| {
+                let penalty = &objective.penalty;
+                penalty.add_curvature_matrix(self.layout(), matrix);
+            },
+        )
+    }
+
+    /// Whether [`for_each_jacobians`](Self::for_each_jacobians) is defined.
+    pub(super) fn check_jacobians<C: Cost<T>>(
+        &self,
+        (examples, objective): (&Examples<'_, T>, &Objective<C>),
+        at: GaussNewton,
+    ) -> Result<(), Error> {
         self.check_uncoupled()?;
         check_curvature::<T, L, C>(self, &objective.cost, at)?;
         objective.validate(self.layout())?;
@@ -129,27 +175,42 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             self.inputs(),
             self.outputs(),
             objective.cost.target_domain(),
-        )?;
+        )
+    }
+
+    /// Calls `visit` with the Jacobians of some examples after the other: `(deltas, room)` says whether δ is wanted too, and how much room for each example.
+    pub(super) fn for_each_jacobians<C: Cost<T>>(
+        &self,
+        (examples, cost): (&Examples<'_, T>, &C),
+        at: GaussNewton,
+        (with_deltas, room): (bool, usize),
+        workspace: &mut Workspace<T>,
+        mut visit: impl FnMut(&mut Pieces<'_, T>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let (p, k, m) = (self.parameters(), self.outputs(), examples.len());
         if p == 0 {
             return Ok(());
         }
-        let size = jacobians_together(p, k, m);
-        let (each, together) = (size.0.saturating_sub(p), size.1);
+        let costs = k.saturating_add(usize::from(with_deltas));
+        let each = p.saturating_add(costs).saturating_mul(k);
+        let all = each.saturating_add(room);
+        let together = jacobians_together(all, m);
         self.make_room(m, workspace);
-        let mut room = std::mem::take(&mut workspace.gradient);
-        let mut done = resize(&mut room, "the Jacobians of some examples", size, T::zero());
-        matrix.fill(T::zero());
+        let mut buffer = std::mem::take(&mut workspace.gradient);
+        let what = "the Jacobians of some examples";
+        let mut done = resize(&mut buffer, what, (all, together), T::zero());
         let mut first = 0;
         while first < m && done.is_ok() {
             let count = together.min(m - first);
-            let (columns, rest) = room.split_at_mut(each * count);
+            let (columns, rest) = buffer.split_at_mut(each * count);
             let mut chain = self.chain(self.theta().as_slice());
             chain.training = workspace.training;
             let job = Jacobians {
                 chain,
                 examples,
-                cost: &objective.cost,
+                cost,
                 at,
+                with_deltas,
                 start: first,
             };
             let wants = Wants {
@@ -163,39 +224,27 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             };
             done = self.run(count, (&job, wants), workspace, targets);
             if done.is_ok() {
-                let (jacobians, curvatures) = columns.split_at(p * k * count);
-                add_normal(
-                    (p, k, count),
+                let (jacobians, costs) = columns.split_at(p * k * count);
+                let (curvatures, deltas) = costs.split_at(k * k * count);
+                done = visit(&mut Pieces {
+                    count,
                     jacobians,
                     curvatures,
-                    &mut rest[..p * count],
-                    matrix,
-                );
+                    deltas,
+                    room: &mut rest[..room * count],
+                });
             }
             first += count;
         }
-        workspace.gradient = room;
-        done?;
-        finish(
-            "the Gauss–Newton matrix",
-            examples.weight,
-            matrix,
-            |matrix| {
-                let penalty = &objective.penalty;
-                penalty.add_curvature_matrix(self.layout(), matrix);
-            },
-        )
+        workspace.gradient = buffer;
+        done
     }
 }
 
-/// N += Σₖ JₖᵀMₖJₖ, where the gradients of output i are J's row i of all examples, and M e_i the curvatures.
-fn add_normal<T: Scalar>(
-    (p, k, m): (usize, usize, usize),
-    jacobians: &[T],
-    curvatures: &[T],
-    weighted: &mut [T],
-    matrix: &mut [T],
-) {
+/// N += Σₖ JₖᵀMₖJₖ.
+fn add_normal<T: Scalar>((p, k): (usize, usize), pieces: &mut Pieces<'_, T>, matrix: &mut [T]) {
+    let (m, jacobians, curvatures) = (pieces.count, pieces.jacobians, pieces.curvatures);
+    let weighted = &mut *pieces.room;
     let rows = |i: usize| &jacobians[i * p * m..][..p * m];
     for j in 0..k {
         weighted.fill(T::zero());
@@ -208,7 +257,7 @@ fn add_normal<T: Scalar>(
                 }
             }
         }
-        let weighted = DMatrixView::from_slice(weighted, p, m);
+        let weighted = DMatrixView::from_slice(&*weighted, p, m);
         add_product_transposed(weighted, DMatrixView::from_slice(rows(j), p, m), matrix);
     }
 }

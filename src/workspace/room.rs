@@ -23,11 +23,9 @@ pub(crate) fn gradients_together(p: usize, m: usize) -> usize {
     (GRADIENTS / p.max(1)).clamp(1, m.max(1))
 }
 
-/// The scalars that an example takes in a Gauss–Newton matrix of P × P with K outputs, and of how many examples they are held at the same time.
-pub(crate) fn jacobians_together(p: usize, k: usize, m: usize) -> (usize, usize) {
-    let each = p.saturating_add(k).saturating_mul(k).saturating_add(p);
-    let together = (JACOBIANS / each.max(1)).clamp(1, MOST_JACOBIANS.min(m.max(1)));
-    (each, together)
+/// Of how many examples Jacobians are held at the same time, if each takes so many scalars.
+pub(crate) fn jacobians_together(each: usize, m: usize) -> usize {
+    (JACOBIANS / each.max(1)).clamp(1, MOST_JACOBIANS.min(m.max(1)))
 }
 
 /// The largest sizes that a batch, or any smaller one, is computed in.
@@ -128,8 +126,10 @@ impl<T: Scalar> Workspace<T> {
         let (p, k) = (layout.parameters(), layout.outputs());
         reserve(&mut self.gradient, p.max(most.examples), 1);
         reserve(&mut self.gradient, p, gradients_together(p, most.examples));
-        let (each, together) = jacobians_together(p, k, most.examples);
+        // What an example takes in a Gauss–Newton matrix.
+        let each = p.saturating_add(k).saturating_mul(k).saturating_add(p);
         if each <= JACOBIANS {
+            let together = jacobians_together(each, most.examples);
             reserve(&mut self.gradient, each, together);
         }
         self.room = Room {

@@ -1,5 +1,9 @@
 //! Levenberg–Marquardt: exact where the model is linear, and never uphill.
 
+mod rank;
+mod refused_steps;
+mod scales;
+
 use super::{data, network};
 use backprop::activation::{Identity, Sigmoid, Tanh};
 use backprop::nalgebra::{DMatrix, dmatrix};
@@ -173,4 +177,28 @@ fn a_damping_below_the_scalar_still_damps() {
     let method = LevenbergMarquardt::new().damping(1e-60);
     let fit = method.fit(&mut network, &examples, &Objective::new(SquaredError));
     assert!(fit.unwrap().cost < 1e-6);
+}
+
+/// D makes the damping one of each column: of Θ = [b w] with x = 0 the step is −∇J/(1 + μ) for b, whatever the units of the targets.
+#[test]
+fn the_first_damping_is_relative_to_the_columns() {
+    let x = dmatrix![0.0, 0.0];
+    for scale in [1e-60, 1.0, 1e60] {
+        let y = dmatrix![3.0, 5.0] * scale;
+        let mut network = Network::<f64>::builder(1)
+            .dense(1, Identity)
+            .zeros()
+            .unwrap();
+        let fit = LevenbergMarquardt::new().damping(0.6).iterations(1).fit(
+            &mut network,
+            &Examples::new(&x, &y).unwrap(),
+            &Objective::new(SquaredError),
+        );
+        let fit = fit.unwrap();
+        assert!((network.theta()[0] / scale - 2.5).abs() < 1e-14);
+        assert_eq!(
+            (network.theta()[1], fit.taken, fit.converged),
+            (0.0, 1, false)
+        );
+    }
 }

@@ -1,0 +1,244 @@
+//! The Gauss–Newton matrix and the gradient as a least-squares problem: G = AᵀA and ∇J = Aᵀr.
+
+use super::normal_matrix::Pieces;
+use super::triangle::Triangle;
+use super::{GaussNewton, check_finite_result};
+use crate::cost::Cost;
+use crate::error::Error;
+use crate::examples::Examples;
+use crate::kernels::largest;
+use crate::layer::Layer;
+use crate::layout::allocate;
+use crate::network::Network;
+use crate::objective::Objective;
+use crate::scalar::{Scalar, real};
+use crate::workspace::Workspace;
+
+/// No entry of r² is larger than this many J: where a slope of the cost has so little curvature, it is given as much as that takes.
+const MOST: f64 = 1e4;
+
+/// How rows of [A r] are scaled and bounded.
+#[derive(Clone, Copy)]
+struct Scale<T> {
+    /// 1/√Σw.
+    by: T,
+    /// The largest entry of r, before it is scaled.
+    most: T,
+}
+
+impl<T: Scalar, L: Layer<T>> Network<T, L> {
+    /// R and c of A = Q R and c = Qᵀr, where G = AᵀA is the Gauss–Newton matrix and ∇J = Aᵀr, penalty included. An example gives K rows √w LᵀJ of A
+    /// and L⁻¹δ √w of r, with its curvature M = LLᵀ.
+    ///
+    /// A slope of the cost without curvature, as of Huber's far away, has no such r: it is given a little curvature, the less the larger `size`, which is Σ w |cost|/Σw and the
+    /// penalty.
+    pub(crate) fn gauss_newton_root<C: Cost<T>>(
+        &self,
+        (examples, objective): (&Examples<'_, T>, &Objective<C>),
+        (at, size): (GaussNewton, f64),
+        workspace: &mut Workspace<T>,
+    ) -> Result<Triangle<T>, Error> {
+        self.check_jacobians((examples, objective), at)?;
+        let (p, k) = (self.parameters(), self.outputs());
+        let mut triangle = Triangle::new(p)?;
+        let scale = Scale {
+            by: real((1.0 / examples.weight).sqrt()),
+            most: real((MOST * size * examples.weight).sqrt()),
+        };
+        let given = (examples, &objective.cost);
+        let room = p.saturating_add(1).saturating_mul(k);
+        self.for_each_jacobians(given, at, (true, room), workspace, |pieces| {
+            check_finite_result("the curvature of the cost", pieces.curvatures)?;
+            check_finite_result("δ of the cost", pieces.deltas)?;
+            fill_rows((p, k), pieces, scale);
+            triangle.absorb(pieces.count * k, pieces.room)
+        })?;
+        self.absorb_penalty(objective, scale, &mut triangle)?;
+        triangle.check_finite()?;
+        Ok(triangle)
+    }
+
+    /// A row for each entry that has a penalty: √λ₂ with r = (λ₂ θ + λ₁ sign θ)/√λ₂.
+    fn absorb_penalty<C: Cost<T>>(
+        &self,
+        objective: &Objective<C>,
+        scale: Scale<T>,
+        triangle: &mut Triangle<T>,
+    ) -> Result<(), Error> {
+        let p = self.parameters();
+        let shape = (p, p.saturating_add(1));
+        let (theta, penalty) = (self.theta().as_slice(), &objective.penalty);
+        if penalty.is_none() {
+            return Ok(());
+        }
+        let mut block = allocate("the rows of the penalty", shape, T::zero())?;
+        penalty.apply(self.layout(), theta, 1.0, Some(&mut block[p * p..]));
+        let mut curvature = allocate("the curvatures of the penalty", (p, 1), T::zero())?;
+        let ones = allocate("the curvatures of the penalty", (p, 1), T::one())?;
+        penalty.add_curvature(self.layout(), &ones, &mut curvature);
+        for (i, &h) in curvature.iter().enumerate() {
+            let (slope, root) = (&mut block[p * p + i..][..1], &mut [h]);
+            factor(1, root, slope, scale.most);
+            slope[0] *= scale.by;
+            block[p * i + i] = root[0] * scale.by;
+        }
+        triangle.absorb_diagonal(&mut block);
+        Ok(())
+    }
+}
+
+/// Writes the rows of [A r] that the examples have, of each K, into the room.
+fn fill_rows<T: Scalar>((p, k): (usize, usize), pieces: &mut Pieces<'_, T>, scale: Scale<T>) {
+    let (m, rows) = (pieces.count, pieces.count * k);
+    let mut root = vec![T::zero(); k * k];
+    let (entries, right) = pieces.room.split_at_mut(p * rows);
+    entries.fill(T::zero());
+    for e in 0..m {
+        for (i, column) in root.chunks_exact_mut(k).enumerate() {
+            column.copy_from_slice(&pieces.curvatures[(i * m + e) * k..][..k]);
+        }
+        let right = &mut right[e * k..][..k];
+        right.copy_from_slice(&pieces.deltas[e * k..][..k]);
+        factor(k, &mut root, right, scale.most);
+        right.iter_mut().for_each(|r| *r *= scale.by);
+        for row in 0..k {
+            for i in row..k {
+                let c = root[row * k + i] * scale.by;
+                if c != T::zero() {
+                    let gradient = &pieces.jacobians[(i * m + e) * p..][..p];
+                    let row = entries.iter_mut().skip(e * k + row).step_by(rows);
+                    row.zip(gradient).for_each(|(to, &x)| *to += c * x);
+                }
+            }
+        }
+    }
+}
+
+/// Cholesky's L in place of M = LLᵀ, of which the lower triangle counts, and r = L⁻¹δ in place of δ. A pivot that is not above rounding is 0; where δ needs one, so that r exists, it is made
+/// as large as to have |r| ≤ `most`.
+fn factor<T: Scalar>(k: usize, m: &mut [T], delta: &mut [T], most: T) {
+    let rounding = T::default_epsilon() * real(8.0 * k as f64);
+    let least_slope = if k > 1 {
+        largest(delta) * rounding
+    } else {
+        T::zero()
+    };
+    for i in 0..k {
+        let whole = m[i * k + i];
+        let pivot = (0..i).fold(whole, |left, j| left - m[j * k + i] * m[j * k + i]);
+        let has_curvature = pivot > whole * rounding;
+        let curvature = if has_curvature { pivot } else { T::zero() };
+        let slope = (0..i).fold(delta[i], |left, j| left - m[j * k + i] * delta[j]);
+        let needed = match most > T::zero() && (has_curvature || slope.abs() > least_slope) {
+            true => slope / most * (slope / most),
+            false => T::zero(),
+        };
+        let root = curvature.max(needed).sqrt();
+        for l in i + 1..k {
+            let left = (0..i).fold(m[i * k + l], |left, j| left - m[j * k + i] * m[j * k + l]);
+            m[i * k + l] = if has_curvature {
+                left / root
+            } else {
+                T::zero()
+            };
+        }
+        m[i * k + i] = root;
+        delta[i] = if root > T::zero() {
+            slope / root
+        } else {
+            T::zero()
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activation::{Exponential, Identity, Sigmoid, Softmax, Tanh};
+    use crate::cost::{
+        AnyCost, CategoricalCrossEntropy, CrossEntropy, Huber, LogCosh, Poisson, SquaredError,
+    };
+    use crate::{AnyActivation, Penalty};
+    use nalgebra::DMatrix;
+
+    /// RᵀR = G and Rᵀc = ∇J for every cost, with weights and penalties, and blocks of several sizes.
+    #[test]
+    fn a_root_has_the_matrix_and_the_gradient() {
+        let wave = |i: usize| (1.7 * i as f64).sin();
+        let problems: [(AnyActivation, AnyCost); 8] = [
+            (Identity, SquaredError),
+            (Tanh, SquaredError),
+            (Sigmoid, CrossEntropy),
+            (Exponential, Poisson),
+            (Softmax, CategoricalCrossEntropy),
+            (Softmax, SquaredError),
+            (Identity, LogCosh),
+            (Identity, Huber { delta: 0.7 }),
+        ];
+        let weights: Vec<f64> = (0..300).map(|k| (k % 4) as f64).collect();
+        for (activation, cost) in problems {
+            for (m, penalty) in [(7, Penalty::none()), (300, Penalty::elastic_net(0.2, 0.3))] {
+                let builder = Network::<f64>::builder(2).dense(3, Tanh);
+                let theta: Vec<f64> = (0..21).map(wave).collect();
+                let network = builder.dense(3, activation).with_theta(&theta).unwrap();
+                let x = DMatrix::from_fn(2, m, |i, k| wave(i + 2 * k));
+                let y = DMatrix::from_fn(3, m, |i, k| f64::from((k + k / 3) % 3 == i));
+                let examples = Examples::new(&x, &y)
+                    .unwrap()
+                    .weighted(&weights[..m])
+                    .unwrap();
+                let objective = Objective::new(cost).penalty(penalty);
+                let at = match network.is_canonical(&cost) {
+                    true => GaussNewton::Logits,
+                    false => GaussNewton::Outputs,
+                };
+                let size = network.cost(&examples, &objective).unwrap().abs();
+                let mut workspace = Workspace::new();
+                let given = (&examples, &objective);
+                let root = network.gauss_newton_root(given, (at, size), &mut workspace);
+                let root = root.unwrap();
+                let matrix = network
+                    .gauss_newton_matrix(&examples, &objective, at)
+                    .unwrap();
+                let gradient = network.gradient_vector(&examples, &objective).unwrap();
+                let column = |j: usize| DMatrix::from_column_slice(21, 1, root.column(j));
+                // Without a curvature of their own the outer pieces of Huber's cost have a little.
+                let added = if matches!(cost, Huber { .. }) {
+                    1e-3
+                } else {
+                    0.0
+                };
+                for i in 0..21 {
+                    let slope = column(i).dot(&column(21));
+                    assert!(
+                        (slope - gradient[i]).abs() < 1e-13,
+                        "{cost:?}: {slope} {}",
+                        gradient[i]
+                    );
+                    for j in 0..21 {
+                        let error = column(i).dot(&column(j)) - matrix[(i, j)];
+                        assert!(error.abs() < 1e-13 + added, "{cost:?} {i} {j}: {error:e}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where there is no curvature, r is bounded, and ∇J is still that of the rows.
+    #[test]
+    fn slopes_without_curvature_are_given_a_little() {
+        let (mut root, mut right) = ([0.0], [-3.0]);
+        factor(1, &mut root, &mut right, 100.0);
+        assert_eq!((root[0], right[0]), (0.03, -100.0));
+        // Softmax: 1 is in the null space of M, and of δ.
+        let a = [0.2, 0.3, 0.5_f64];
+        let mut m: Vec<f64> = (0..9)
+            .map(|i| f64::from(u8::from(i % 4 == 0)) * a[i / 3] - a[i / 3] * a[i % 3])
+            .collect();
+        let mut delta = [0.2, 0.3, -0.5];
+        factor(3, &mut m, &mut delta, 100.0);
+        assert_eq!((m[8], delta[2]), (0.0, 0.0));
+        assert!((m[0] * delta[0] - 0.2).abs() < 1e-15);
+        assert!((m[1] * delta[0] + m[4] * delta[1] - 0.3).abs() < 1e-15);
+    }
+}

@@ -1,0 +1,120 @@
+//! Parameters that the data say nothing of, or the same of, and what is no minimum.
+
+use backprop::activation::{Identity, Relu, Sigmoid, Softmax};
+use backprop::nalgebra::{DMatrix, dmatrix};
+use backprop::training::LevenbergMarquardt;
+use backprop::{CategoricalCrossEntropy, CrossEntropy, Examples, Network, Objective, SquaredError};
+
+fn wave(i: usize, k: usize) -> f64 {
+    ((i * i) as f64 + (1.3 + 0.7 * i as f64) * k as f64).sin()
+}
+
+#[test]
+fn more_parameters_than_examples_fit_exactly() {
+    let x = DMatrix::from_fn(9, 4, |i, k| 10_f64.powi(3 * i as i32 - 12) * wave(i, k));
+    let y = DMatrix::from_fn(2, 4, |i, k| 1e5 * wave(i + 20, k));
+    let examples = Examples::new(&x, &y).unwrap();
+    let mut network = Network::<f64>::builder(9)
+        .dense(2, Identity)
+        .zeros()
+        .unwrap();
+    let objective = Objective::new(SquaredError);
+    let fit = LevenbergMarquardt::new().fit(&mut network, &examples, &objective);
+    let fit = fit.unwrap();
+    assert!(fit.converged && fit.cost < 1e-18, "{fit:?}");
+}
+
+/// The third feature is a sum of the others: the fit is that of two.
+#[test]
+fn dependent_features_add_nothing() {
+    let y = DMatrix::from_fn(1, 40, |_, k| wave(20, k));
+    let fitted = |rows: usize| {
+        let x = DMatrix::from_fn(rows, 40, |i, k| match i {
+            2 => 2.0 * wave(0, k) - 3.0 * wave(1, k),
+            _ => wave(i, k),
+        });
+        let examples = Examples::new(&x, &y).unwrap();
+        let mut network = Network::<f64>::builder(rows)
+            .dense(1, Identity)
+            .zeros()
+            .unwrap();
+        let objective = Objective::new(SquaredError);
+        let fit = LevenbergMarquardt::new().fit(&mut network, &examples, &objective);
+        fit.unwrap()
+    };
+    let (two, three) = (fitted(2), fitted(3));
+    assert!(two.converged && three.converged);
+    assert!((three.cost / two.cost - 1.0).abs() < 1e-14);
+}
+
+/// A unit that is never active has columns of zeros, and its parameters stay.
+#[test]
+fn dead_units_stay_and_the_others_are_fitted() {
+    let x = DMatrix::from_fn(1, 20, |_, k| k as f64);
+    let y = x.map(|x| 3.0 * x + 7.0);
+    // [b w] of a dead unit and of one that is active everywhere, then [b w w].
+    let theta = [-5.0, 1.0, -1.0, 0.5, 0.1, 0.2, 0.3];
+    let network = Network::<f64>::builder(1).dense(2, Relu).dense(1, Identity);
+    let mut network = network.with_theta(&theta).unwrap();
+    let examples = Examples::new(&x, &y).unwrap();
+    let objective = Objective::new(SquaredError);
+    let fit = LevenbergMarquardt::new().fit(&mut network, &examples, &objective);
+    let fit = fit.unwrap();
+    assert!(fit.converged && fit.cost < 1e-24, "{fit:?}");
+    for dead in [0, 2, 5] {
+        assert_eq!(network.theta()[dead], theta[dead]);
+    }
+}
+
+/// The logits of softmax may all move by the same: M is singular in every example.
+#[test]
+fn softmax_without_penalty_converges() {
+    let x = DMatrix::from_fn(2, 60, wave);
+    let y = DMatrix::from_fn(3, 60, |i, k| f64::from((k * k + k / 7) % 3 == i));
+    let examples = Examples::new(&x, &y).unwrap();
+    let objective = Objective::new(CategoricalCrossEntropy);
+    let mut network = Network::<f64>::builder(2)
+        .dense(3, Softmax)
+        .zeros()
+        .unwrap();
+    let fit = LevenbergMarquardt::new().fit(&mut network, &examples, &objective);
+    let fit = fit.unwrap();
+    let slope = network
+        .gradient_vector(&examples, &objective)
+        .unwrap()
+        .amax();
+    assert!(fit.converged && slope < 1e-9, "{slope:e} {fit:?}");
+}
+
+/// The minimum lies at infinity, so that no θ is one, however small J has become.
+#[test]
+fn separable_classes_never_converge() {
+    let x = dmatrix![-3.0, -1.0, 2.0, 5.0];
+    let y = dmatrix![0.0, 0.0, 1.0, 1.0];
+    let examples = Examples::new(&x, &y).unwrap();
+    let objective = Objective::new(CrossEntropy);
+    for steps in [1, 10, 100] {
+        let mut network = Network::<f64>::builder(1)
+            .dense(1, Sigmoid)
+            .zeros()
+            .unwrap();
+        let method = LevenbergMarquardt::new().iterations(steps);
+        let fit = method.fit(&mut network, &examples, &objective).unwrap();
+        assert!(!fit.converged && fit.taken == steps, "{fit:?}");
+    }
+}
+
+/// ∇J does not fade at a kink of L1, where no step leads further down.
+#[test]
+fn a_kink_is_no_minimum_of_the_model() {
+    let x = dmatrix![-1.0, 0.0, 1.0];
+    let y = dmatrix![-0.5, 0.1, 0.6];
+    let examples = Examples::new(&x, &y).unwrap();
+    let network = Network::<f64>::builder(1).dense(1, Identity);
+    let mut network = network.with_theta(&[1.0, 1.0]).unwrap();
+    let objective = Objective::new(SquaredError).l1(30.0);
+    let method = LevenbergMarquardt::new().iterations(1000);
+    let fit = method.fit(&mut network, &examples, &objective).unwrap();
+    assert!(!fit.converged && fit.iterations < 1000, "{fit:?}");
+    assert!(network.theta()[1].abs() < 1e-3);
+}
