@@ -88,6 +88,6 @@ mod tests {
     fn names() {
         assert_eq!(scalar_name::<f32>(), "f32");
         assert_eq!(scalar_name::<f64>(), "f64");
-        assert_eq!(scalar_name::<Dual64>(), "Dual<f64, f64>");
+        assert_eq!(scalar_name::<Dual64>(), "Dual<f64>");
     }
 }
