@@ -159,7 +159,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             check_length("the product for X", x.len(), inputs.len())?;
         }
         if parameters.is_none() && inputs.is_none() {
-            return Ok(());
+            return check_finite("X", x);
         }
         let pass = Pass {
             chain: self.chain(self.theta().as_slice()),

@@ -261,7 +261,9 @@ impl Checkpoints {
             };
             if let Some(step) = step_of(file_name) {
                 let found = entry.file_type()?;
-                if found.is_file() || found.is_symlink() && !entry.path().is_dir() {
+                // A link to something else is ignored as that is; one that leads nowhere is not.
+                let leads = || fs::metadata(entry.path()).map_or(true, |found| found.is_file());
+                if found.is_file() || found.is_symlink() && leads() {
                     listing.checkpoints.push((step, entry.path()));
                 }
             } else {

@@ -6,15 +6,15 @@ use super::history::Stop;
 use super::solver_state;
 use super::wolfe_search::Point;
 use crate::error::Error;
-use crate::kernels::{all_finite, norm};
+use crate::kernels::{all_finite, largest};
 use crate::scalar::{Scalar, real, to_f64};
 use argmin::core::{
     ArgminFloat, CostFunction, Error as ArgminError, Gradient, Problem, Solver, State,
 };
-#[cfg(feature = "serde")]
-use serde::Deserialize;
 use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
+#[cfg(feature = "serde")]
+use serde::{Deserialize, de::IgnoredAny};
 use std::cell::RefCell;
 use std::fmt::{self, Debug, Formatter};
 
@@ -87,11 +87,12 @@ where
                 type State<T> = (IgnoredAny, Vec<T>, Vec<T>, T, u64);
                 let new = serde_json::to_value((self.make)(&self.settings)).map_err(checkpoint)?;
                 let saved = state.get(0).unwrap_or(&serde_json::Value::Null);
-                let solver = solver_state::restore::<T>(saved, new, at.len())
+                let made = state.get(4).and_then(serde_json::Value::as_u64);
+                let solver = solver_state::restore::<T>(saved, new, (at.len(), made))
                     .map_err(|reason| Error::Checkpoint { reason })?;
                 let solver = S::deserialize(solver).map_err(checkpoint)?;
-                let state = State::<T>::deserialize(state).map_err(checkpoint)?;
-                let (_, theta, gradient, cost, iterations) = state;
+                let (_, theta, gradient, cost, iterations) =
+                    State::<T>::deserialize(state).map_err(checkpoint)?;
                 // An iteration is an epoch, the solver is where the training is, and so are the vectors that it remembers.
                 if iterations > epochs
                     || theta != at
@@ -122,7 +123,7 @@ where
             None => self.begin(Point::new().param(theta.to_vec()), &evaluated)?,
         };
         let cost = point.get_cost();
-        gradient.copy_from_slice(point.get_gradient().map_or(&[], |slope| slope));
+        copy(point.get_gradient(), gradient)?;
         if self.is_small(gradient) {
             self.current = Some((solver, point));
             return Ok(evaluated.iteration(cost, Some(Stop::Converged)));
@@ -138,8 +139,8 @@ where
         let Some((solver, mut point)) = moved else {
             return Ok(evaluated.iteration(cost, Some(Stop::LineSearchFailed)));
         };
-        theta.copy_from_slice(point.get_param().map_or(&[], |theta| theta));
-        gradient.copy_from_slice(point.get_gradient().map_or(&[], |slope| slope));
+        copy(point.get_param(), theta)?;
+        copy(point.get_gradient(), gradient)?;
         let fell = to_f64(cost) - to_f64(point.get_cost());
         let converged = self.is_small(gradient) || fell < self.tolerance.cost;
         let cost = point.get_cost();
@@ -151,7 +152,7 @@ where
 
 impl<T: Scalar + ArgminFloat, K, S> Driver<T, K, S> {
     fn is_small(&self, gradient: &[T]) -> bool {
-        to_f64(norm(gradient)) <= self.tolerance.gradient
+        length(gradient) <= self.tolerance.gradient
     }
 
     /// A solver without memory at a point, where J and ∇J are evaluated unless the point has them.
@@ -164,12 +165,14 @@ impl<T: Scalar + ArgminFloat, K, S> Driver<T, K, S> {
         S: Solver<&'e Evaluated<'e, T>, Point<T>>,
     {
         let mut solver = (self.make)(&self.settings);
+        // The search before may have ended at an overflow, which is none of this start.
+        evaluated.last.borrow_mut().failed = None;
         let begun = solver.init(&mut Problem::new(evaluated), point);
         match (evaluated.last.borrow().failed.clone(), begun) {
             (None, Ok((point, _))) => Ok((solver, point)),
             (Some(error), _) => Err(error),
             // argmin refuses a start without θ alone.
-            (None, Err(_)) => Err(Error::NonFiniteObjective { value: f64::NAN }),
+            (None, Err(_)) => Err(lost()),
         }
     }
 }
@@ -185,7 +188,7 @@ where
     S: Solver<&'e Evaluated<'e, T>, Point<T>>,
 {
     let cost = point.get_cost();
-    let before = point.get_gradient().map(|gradient| norm(gradient));
+    let before = point.get_gradient().map(|gradient| length(gradient));
     let next = solver.next_iter(&mut Problem::new(evaluated), point);
     let last = evaluated.last.borrow();
     if let Some(error) = last.failed.as_ref().filter(|error| !is_overflow(error)) {
@@ -193,12 +196,39 @@ where
     }
     // At the resolution of J a smaller gradient is progress too.
     let moved = next.ok().map(|(point, _)| point).filter(|point| {
-        let slope = point.get_gradient().map(|gradient| norm(gradient));
+        let slope = point.get_gradient().map(|gradient| length(gradient));
         point.get_param().is_some()
             && slope.is_some()
             && (point.get_cost() < cost || point.get_cost() == cost && slope < before)
     });
     Ok(moved.map(|point| (solver, point)))
+}
+
+/// ‖x‖ in `f64`: that of an `f32` vector may be beyond `f32`.
+pub(super) fn length<T: Scalar>(x: &[T]) -> f64 {
+    let most = to_f64(largest(x));
+    if most == 0.0 {
+        return 0.0;
+    }
+    let squares = x.iter().map(|x| (to_f64(*x) / most).powi(2));
+    most * squares.sum::<f64>().sqrt()
+}
+
+/// Copies what argmin holds into a slice of the same length.
+fn copy<T: Copy>(from: Option<&Vec<T>>, to: &mut [T]) -> Result<(), Error> {
+    match from.filter(|from| from.len() == to.len()) {
+        Some(from) => to.copy_from_slice(from),
+        None => return Err(lost()),
+    }
+    Ok(())
+}
+
+/// argmin has not kept θ or ∇J, which none of its solvers does.
+fn lost() -> Error {
+    Error::Unsupported {
+        what: "a point with its gradient",
+        by: "the solver of argmin",
+    }
 }
 
 /// Whether an error is about the point alone, so that a shorter step may avoid it.

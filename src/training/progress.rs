@@ -80,12 +80,12 @@ impl<T: Scalar> Progress<T> {
                 cost: monitored,
                 theta: Vec::new(),
             });
+            // Those of an earlier epoch are no longer the best.
+            let kept = if keep { theta } else { &[] };
+            let shape = (kept.len(), 1);
+            resize(&mut best.theta, "the best parameters", shape, T::zero())?;
+            best.theta.copy_from_slice(kept);
             best.cost = monitored;
-            if keep {
-                let shape = (theta.len(), 1);
-                resize(&mut best.theta, "the best parameters", shape, T::zero())?;
-                best.theta.copy_from_slice(theta);
-            }
             self.history.best = Some(record.epoch);
         }
         self.theta.copy_from_slice(theta);

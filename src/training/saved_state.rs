@@ -25,7 +25,7 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         check_vector("its parameters", &progress.theta, parameters)?;
         self.check_method(parameters, saved)?;
         self.check_records(validates, progress)?;
-        self.check_best(parameters, progress)
+        self.check_best(parameters, validates, progress)
     }
 
     fn check_method(&self, parameters: usize, saved: &Saved<T>) -> Result<(), Error> {
@@ -98,7 +98,12 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         })
     }
 
-    fn check_best(&self, parameters: usize, progress: &Progress<T>) -> Result<(), Error> {
+    fn check_best(
+        &self,
+        parameters: usize,
+        validates: bool,
+        progress: &Progress<T>,
+    ) -> Result<(), Error> {
         let (mut best, mut cost) = (None, f64::INFINITY);
         let mut plateau = self.schedule.plateau();
         for record in &progress.history.records {
@@ -122,6 +127,10 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
             && !theta.is_empty()
         {
             check_vector("the parameters of its best epoch", theta, parameters)?;
+            let is_last = best == Some(progress.epoch);
+            expect(validates && (!is_last || *theta == progress.theta), || {
+                "the parameters of its best epoch are none of this training".into()
+            })?;
         }
         // Since the best epoch at least, and not in the first; what counted as better may have had another bound.
         let (epoch, waited) = (progress.epoch, progress.waited);

@@ -5,13 +5,14 @@ use serde_json::Value;
 
 /// The fields of a new solver with what a saved one of the same kind remembers, or what is wrong with it.
 ///
-/// L-BFGS remembers differences: as many of θ (`s`) as of ∇J (`y`), and at most `m`. Conjugate gradients
+/// L-BFGS remembers differences: one of θ (`s`) and one of ∇J (`y`) for each iteration, of
+/// the last `m`. Conjugate gradients
 /// remember a direction (`p`) and `beta`, their line search J before the last step. Vectors have a finite
 /// number for each parameter. All other fields are settings, and equal those of the new solver.
 pub(super) fn restore<T: Scalar>(
     saved: &Value,
     mut new: Value,
-    parameters: usize,
+    (parameters, iterations): (usize, Option<u64>),
 ) -> Result<Value, String> {
     let (Some(saved), Some(fields)) = (saved.as_object(), new.as_object_mut()) else {
         return Err("the solver's state is no list of fields".into());
@@ -35,7 +36,8 @@ pub(super) fn restore<T: Scalar>(
         let fits = match name.as_str() {
             "s" | "y" => vectors(found).is_some_and(|count| {
                 let pair = ["s", "y"].map(|name| saved.get(name).and_then(vectors));
-                pair == [Some(count); 2] && most.is_some_and(|most| count as u64 <= most)
+                let expected = most.zip(iterations).map(|(most, made)| most.min(made));
+                pair == [Some(count); 2] && expected == Some(count as u64)
             }),
             "p" => vector(found),
             "beta" => is_finite::<T>(found),

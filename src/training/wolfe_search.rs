@@ -1,7 +1,7 @@
 //! The line search of the full-batch solvers, as argmin asks for one.
 
+use super::argmin_driver::length;
 use super::line_search::{Sample, Wolfe};
-use crate::kernels::norm;
 use crate::scalar::{Scalar, real, to_f64};
 use argmin::core::{
     ArgminFloat, CostFunction, Error as ArgminError, Gradient, IterState, KV, LineSearch, Problem,
@@ -90,12 +90,12 @@ impl<T: Scalar + ArgminFloat> Search<T> {
     /// (Nocedal and Wright, *Numerical Optimization*, 3.60).
     fn first_step(&self, gradient: &[T], start: Sample) -> f64 {
         let steepest = gradient.iter().zip(&self.direction).all(|(g, d)| *d == -*g);
-        match self.before.get() {
-            Some(before) if self.solver == For::ConjugateGradient => {
-                let gained = to_f64(before) - start.value;
+        let before = self.before.get().map(to_f64);
+        match before.map(|before| before - start.value) {
+            Some(gained) if self.solver == For::ConjugateGradient && gained > 0.0 => {
                 (1.01 * 2.0 * gained / -start.slope).min(1.0)
             }
-            _ if steepest => (1.0 / to_f64(norm(gradient))).min(1.0),
+            _ if steepest => (1.0 / length(gradient)).min(1.0),
             _ => 1.0,
         }
     }

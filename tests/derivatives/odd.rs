@@ -104,6 +104,12 @@ fn a_call_that_wants_nothing_computes_nothing() {
         // It is checked all the same.
         let nothing = network.vjp_into(&x, &x, &mut workspace, (None, None));
         assert!(matches!(nothing, Err(Error::Shape { .. })));
+        let odd = DMatrix::repeat(2, m, f64::NAN);
+        let nothing = network.vjp_into(&odd, &u, &mut workspace, (None, None));
+        assert!(matches!(
+            nothing,
+            Err(Error::NonFiniteInput { what: "X", .. })
+        ));
         let (examples, objective) = (Examples::new(&x, &u).unwrap(), Objective::new(SquaredError));
         let parts = network.gradients_into(&examples, &objective, &mut workspace, (None, None));
         assert_eq!(

@@ -105,6 +105,8 @@ fn special_files_among_checkpoints() {
     let name = |step: u64| folder.file(&format!("checkpoint-{step:020}.backprop"));
     fifo(&name(3));
     fifo(&name(9));
+    fifo(&folder.file("elsewhere"));
+    std::os::unix::fs::symlink(folder.file("elsewhere"), name(8)).unwrap();
     let reader = checkpoints.clone();
     assert!(soon(move || reader.latest::<f64>()).unwrap().is_none());
     let writer = checkpoints.clone();
@@ -113,7 +115,7 @@ fn special_files_among_checkpoints() {
     let refused = soon(move || writer.write(3, &0.5)).unwrap_err();
     assert!(refused.to_string().contains("found a FIFO"), "{refused}");
     assert_eq!(checkpoints.latest::<f64>().unwrap().unwrap().step, 1);
-    assert!([3, 9].iter().all(|&step| name(step).exists()));
+    assert!([3, 8, 9].iter().all(|&step| name(step).exists()));
 }
 
 fn word(process: u32, count: u32) -> String {

@@ -3,7 +3,9 @@
 use super::Mixed;
 use backprop::activation::{Activation, FromFn};
 use backprop::cost::{Cost, Link, Outputs, Violation};
-use backprop::data::{KFold, LabelEncoder, MinMaxScaler, Split, Standardizer};
+use backprop::data::{
+    Fractions, KFold, LabelEncoder, MinMaxScaler, Split, Standardizer, ThreeWaySplit,
+};
 use backprop::gradient_check::{BlockReport, Comparison, Place, Report, Verdict};
 use backprop::layer::{
     Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer, NoCustom, PerExample,
@@ -56,6 +58,7 @@ fn what_is_beside_them() {
     shared::<(Comparison, Place, Verdict)>();
     shared::<(Standardizer<f64>, MinMaxScaler<f64>)>();
     shared::<(LabelEncoder<String>, Split, KFold)>();
+    shared::<(ThreeWaySplit, Fractions)>();
     shared::<(ConfusionMatrix, Average, Direction, Box<dyn Metric<f64>>)>();
     shared::<(Accuracy, TopK, Precision, Recall, F1)>();
     shared::<(R2, MeanAbsoluteError, MeanSquaredError)>();

@@ -160,6 +160,8 @@ fn each_part_is_checked() {
         ("lbfgs", "/solver/0/y", json!([]), "\"s\""),
         ("lbfgs", "/solver/0/s/1/3", json!("x"), "\"s\""),
         ("lbfgs", "/solver/0/m", json!(2), "\"m\""),
+        // A difference for each iteration.
+        ("lbfgs", "/solver/4", json!(0), "\"s\""),
         (
             "lbfgs",
             "/solver/0/m",

@@ -222,6 +222,76 @@ fn a_failed_line_search_is_no_convergence() {
     }
 }
 
+/// J = ½(θ₀² + 10 θ₁²) and its gradient.
+fn bowl(theta: &[f64], gradient: &mut [f64]) -> f64 {
+    gradient.copy_from_slice(&[theta[0], 10.0 * theta[1]]);
+    0.5 * (theta[0] * theta[0] + 10.0 * theta[1] * theta[1])
+}
+
+/// Where the remembered direction leads nowhere, −∇J is tried once; if that leads nowhere either, θ stays and it is no divergence.
+#[test]
+fn a_search_that_fails_is_tried_again_without_memory() {
+    let overflow = || {
+        Err(Error::NonFiniteObjective {
+            value: f64::INFINITY,
+        })
+    };
+    for solver in solvers::<f64>() {
+        for leads in [true, false] {
+            let Method::FullBatch(mut solver) = solver() else {
+                panic!("a full-batch solver")
+            };
+            let (mut theta, mut gradient) = ([3.0, 1.0], [0.0; 2]);
+            for _ in 0..2 {
+                let mut evaluate = |theta: &[f64], gradient: &mut [f64]| Ok(bowl(theta, gradient));
+                let done = solver.iterate(&mut theta, &mut gradient, &mut evaluate);
+                assert_eq!(done.unwrap().stop, None);
+            }
+            let (start, slope) = (theta, gradient);
+            // J is finite at the start, and along −∇J if that leads on.
+            let mut evaluate = |theta: &[f64], gradient: &mut [f64]| {
+                let [x, y] = [0, 1].map(|i| theta[i] - start[i]);
+                let across = (x * slope[1] - y * slope[0]).abs();
+                let along = across <= 1e-9 * x.hypot(y) * slope[0].hypot(slope[1]);
+                match theta == start || leads && along {
+                    true => Ok(bowl(theta, gradient)),
+                    false => overflow(),
+                }
+            };
+            let done = solver
+                .iterate(&mut theta, &mut gradient, &mut evaluate)
+                .unwrap();
+            let cost = bowl(&start, &mut [0.0; 2]);
+            if leads {
+                assert_eq!(done.stop, None);
+                assert!(done.cost < cost && theta != start);
+            } else {
+                assert_eq!(done.stop, Some(Stop::LineSearchFailed));
+                assert_eq!((done.cost, theta), (cost, start));
+            }
+        }
+    }
+}
+
+/// A gradient whose norm is beyond f32, though none of its entries is.
+#[test]
+fn a_norm_beyond_single_precision_starts_a_search() {
+    let huge = [3e38_f32; 4];
+    for solver in solvers::<f32>() {
+        let Method::FullBatch(mut solver) = solver() else {
+            panic!("a full-batch solver")
+        };
+        let (mut theta, mut gradient) = ([0.0_f32; 4], [0.0; 4]);
+        let mut evaluate = |theta: &[f32], gradient: &mut [f32]| {
+            gradient.copy_from_slice(&huge);
+            Ok(3e38 * theta.iter().sum::<f32>())
+        };
+        let done = solver.iterate(&mut theta, &mut gradient, &mut evaluate);
+        assert_eq!(done.unwrap().stop, None);
+        assert!(theta[0] < 0.0);
+    }
+}
+
 /// At the minimum there is nothing to search for.
 #[test]
 fn a_start_at_the_minimum_has_converged() {
