@@ -161,15 +161,16 @@ pub enum Error {
         /// The closed interval that the cost accepts.
         domain: (f64, f64),
     },
-    /// One output to be trained where there should be one for each class: a softmax of one unit is always 1, and the categorical cross-entropy of one
-    /// output says nothing about the other class. (The derivatives of such a network are those of any other, and not refused.)
+    /// A single output where training needs one for each class. A softmax of one unit is always 1,
+    /// and the categorical cross-entropy of one output says nothing about the other class. (The
+    /// derivatives of such a network are valid and not refused.)
     #[error(
         "one output with {what}: two classes are {expected} on one output, or Softmax with CategoricalCrossEntropy on two"
     )]
     SingleOutput {
-        /// The activation of the last layer, or the cost, that needs several.
+        /// The activation of the last layer, or the cost, that needs several outputs.
         what: &'static str,
-        /// The pair for one output.
+        /// The activation and cost to use with one output.
         expected: &'static str,
     },
     /// An output of the network at which the cost is not defined, as a negative one for a cross-entropy.
@@ -298,7 +299,8 @@ pub enum Error {
         /// The value.
         value: f64,
     },
-    /// An entry of an optimiser's state that overflowed or became NaN in the step of a training, and its parameter with it.
+    /// An entry of an optimiser's state overflowed or became NaN in a training step, and its
+    /// parameter with it.
     #[error(
         "buffer {buffer} of the optimiser's state is {value} for layer {layer}, block {block}, at row {row}, column {col}"
     )]
@@ -415,7 +417,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether something was not finite in a pass or a step, though data and parameters were.
+    /// Returns whether a value became non-finite in a pass or a step although data and parameters
+    /// were finite.
     pub(crate) fn is_divergence(&self) -> bool {
         matches!(
             self,

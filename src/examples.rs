@@ -61,7 +61,8 @@ impl<'a, T: Scalar> Columns<'a, T> for &DMatrixView<'a, T> {
 /// A row of the buffer is an example, and so is a column of the matrix: the memory is the same.
 ///
 /// # Errors
-/// [`Error::Ragged`] if the buffer is not a whole number of rows of n ≥ 1, [`Error::TooLarge`] if no memory could hold a row of n.
+/// [`Error::Ragged`] if the buffer is not a whole number of rows of n ≥ 1, [`Error::TooLarge`] if a
+/// row of n entries exceeds any possible allocation.
 ///
 /// # Example
 /// ```
@@ -80,7 +81,7 @@ pub fn row_major<T: Scalar>(buffer: &[T], n: usize) -> Result<DMatrixView<'_, T>
         });
     }
     if !fits::<T>(n) {
-        // The buffer is empty: a view without columns, whose sizes nobody could compute with.
+        // The buffer is empty, and n is too large to compute sizes with.
         return Err(Error::TooLarge {
             what: "a row of the row-major buffer",
             rows: 1,
@@ -233,8 +234,8 @@ impl<'a, T: Scalar> Examples<'a, T> {
         }
     }
 
-    /// With the weight of its own examples in place of that of those they are taken from; `None` if they have none, or so little that T
-    /// cannot divide by it.
+    /// Replaces the weight of the original examples by that of its own. `None` if there is no
+    /// weight, or too little for T to divide by.
     pub(crate) fn reweighted(mut self) -> Option<Self> {
         self.weight = match self.weights {
             Some(weights) => crate::kernels::sum(weights),

@@ -18,7 +18,8 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 /// | Glorot | 2/(n + s) | sigmoid, tanh, softmax |
 /// | He | 2/n | ReLU and its relatives |
 ///
-/// A uniform distribution in \[−ε, ε) has variance ε²/3. A draw is inside in every scalar type: it is never rounded up to ε.
+/// A uniform distribution in \[−ε, ε) has variance ε²/3. Every draw lies in this interval in every
+/// scalar type: none is rounded up to ε.
 ///
 /// # Example
 /// Single layers may start by a rule of their own, and biases at any value:
@@ -147,7 +148,8 @@ impl Initialization {
     }
 }
 
-/// x of [−ε, ε) in T, where ε is that of f64 or of T, whichever is smaller: the nearest number, or one nearer to 0 if that is outside.
+/// Rounds x to T within [−ε, ε), where ε is the smaller of its values in f64 and in T. If the
+/// nearest number is outside, returns one nearer to 0.
 fn within<T: Scalar>(x: f64, epsilon: f64) -> T {
     let end = epsilon.min(to_f64(real::<T>(epsilon)));
     let inside = |value: &T| (-end..end).contains(&to_f64(*value));
@@ -155,7 +157,8 @@ fn within<T: Scalar>(x: f64, epsilon: f64) -> T {
     if inside(&nearest) {
         return nearest;
     }
-    // By half a unit of the last place of f64, then by twice as much each time; the last is 0.
+    // Shrinks x by half a unit in the last place of f64, then by twice as much each time, down to
+    // 0.
     let mut nearer = (0..=53).rev().map(|k| real(x - x * 0.5_f64.powi(k)));
     nearer.find(inside).unwrap_or(T::zero())
 }

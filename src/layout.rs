@@ -296,14 +296,14 @@ pub(crate) fn allocate<T: Clone>(
     Ok(vector)
 }
 
-/// A copy of a slice, or an error where an infallible allocation would abort.
+/// Copies a slice; an error where an infallible allocation would abort.
 pub(crate) fn copied<T: Copy>(what: &'static str, values: &[T]) -> Result<Vec<T>, Error> {
     let mut copy = reserved(what, values.len())?;
     copy.extend_from_slice(values);
     Ok(copy)
 }
 
-/// An empty vector with room for `len` entries.
+/// Returns an empty vector with room for `len` entries.
 pub(crate) fn reserved<T>(what: &'static str, len: usize) -> Result<Vec<T>, Error> {
     let mut vector = Vec::new();
     let room = vector.try_reserve_exact(len);
@@ -312,14 +312,14 @@ pub(crate) fn reserved<T>(what: &'static str, len: usize) -> Result<Vec<T>, Erro
     Ok(vector)
 }
 
-/// Room for one more entry, with as many more as make pushing cheap.
+/// Reserves room for at least one more entry; repeated pushes stay cheap.
 pub(crate) fn grow<T>(what: &'static str, vector: &mut Vec<T>) -> Result<(), Error> {
     let (rows, cols) = (vector.len().saturating_add(1), 1);
     let room = vector.try_reserve(1);
     room.map_err(|_| Error::TooLarge { what, rows, cols })
 }
 
-/// What an iterator gives, in a vector of `len` entries.
+/// Collects an iterator into a vector with room for `len` entries.
 pub(crate) fn collected<T>(
     what: &'static str,
     len: usize,
@@ -332,7 +332,7 @@ pub(crate) fn collected<T>(
     Ok(vector)
 }
 
-/// A matrix as one of its own, or an error where an infallible allocation would abort.
+/// Copies a view into an owned matrix; an error where an infallible allocation would abort.
 pub(crate) fn owned<T: Scalar>(
     what: &'static str,
     matrix: DMatrixView<'_, T>,

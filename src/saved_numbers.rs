@@ -1,4 +1,5 @@
-//! What all saved types with numbers of a scalar T have in common (feature `serde`): its name, and lists of them.
+//! Shared by all saved types with numbers of a scalar T: the scalar's name, and lists (feature
+//! `serde`).
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -6,7 +7,7 @@ use std::any::type_name;
 use std::fmt::{self, Formatter};
 use std::marker::PhantomData;
 
-/// The name of a scalar in saved content: that of its type without the modules it is in.
+/// Returns the name of a scalar in saved content: its type's name without module paths.
 pub(crate) fn scalar_name<T>() -> String {
     let (mut name, mut word) = (String::new(), 0);
     for c in type_name::<T>().chars() {
@@ -22,9 +23,10 @@ pub(crate) fn scalar_name<T>() -> String {
     name
 }
 
-/// Written as the name of T, and read only from it.
+/// Serialises as the name of T, and deserialises from that name only.
 ///
-/// The default stands for content of version 1, which does not say: it is read as the type that is asked for.
+/// The default stands for content of version 1, which does not name its scalar: it is read as the
+/// requested type.
 pub(crate) struct ScalarName<T>(PhantomData<fn() -> T>);
 
 impl<T> Default for ScalarName<T> {
@@ -51,7 +53,7 @@ impl<'de, T> Deserialize<'de> for ScalarName<T> {
     }
 }
 
-/// Reads a list, and is an error where there is no memory for it.
+/// Reads a list; an error if there is no memory for it.
 pub(crate) fn list<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<V>, D::Error> {
@@ -83,7 +85,7 @@ mod tests {
     use super::scalar_name;
     use num_dual::Dual64;
 
-    /// Names in files, which must not change.
+    /// Names in files: they must not change.
     #[test]
     fn names() {
         assert_eq!(scalar_name::<f32>(), "f32");

@@ -12,7 +12,10 @@ use room::Room;
 pub(crate) use room::{Most, gradients_together, jacobians_together};
 use std::sync::Arc;
 
-/// The buffers of a pass, reused from call to call: nothing is allocated after a call with a batch at least as large, of whatever kind the calls are.
+/// The buffers of a pass, reused from call to call.
+///
+/// Once a workspace has served a batch, later calls of any kind with batches no larger allocate
+/// nothing.
 ///
 /// A workspace fits itself to the network and the batch of each call, and may be used with any of them in turn. After a
 /// pass it can be read: a⁽ᴸ⁾, the cost of each example, and a⁽ˡ⁾ of every layer unless the batch was computed in parts. After an error its
@@ -25,10 +28,14 @@ use std::sync::Arc;
 /// for each of them, and a⁽ᴸ⁾ and the costs of the whole batch.
 /// To this come some hundred KiB of scratch for each.
 ///
-/// The first call, and each with a larger batch, reserves room for all that is named here, for this batch and any smaller one, but writes to no more than what it needs itself:
-/// on most systems memory takes no place before it is written to. Room that cannot be had is no error before it is needed. Not reserved are sums for more than one direction before
-/// the first call with as many, and what a Gauss–Newton matrix takes where one example needs more than 2²⁰ scalars; and a layer of yours is taken to need no more for fewer
-/// examples. A clone has no room of its own.
+/// The first call, and each call with a larger batch, reserves room for everything in this section,
+/// for this batch and any smaller one. It writes only what it needs itself: on most systems memory
+/// takes no space before it is written to. A reservation that fails is an error only when the room
+/// is needed.
+///
+/// Three things are not covered: sums for several directions before the first call with as many; a
+/// Gauss–Newton matrix where one example needs more than 2²⁰ scalars; and custom layers that need
+/// more for fewer examples. A clone starts without room of its own.
 ///
 /// Derivatives along a direction take the buffers of the layers and of δ a second time, and g″(z) for Hessian products, which have a sum of P scalars for each direction and part; an
 /// output Jacobian takes n scalars for each example of a part; gradients that are visited one after the other up to 2¹⁶ scalars or P, a Gauss–Newton matrix up to 2²⁰ or those of one
@@ -107,7 +114,8 @@ pub(crate) struct Part<T> {
     pub(crate) tangents: Vec<Buffers<T>>,
     pub(crate) delta_tangents: [Vec<T>; 2],
     pub(crate) scratch: Vec<T>,
-    /// Buffers of layers and of tangents from a network that has more layers, the deepest first.
+    /// Spare buffers of layers and of tangents, left by a network with more layers, the deepest
+    /// first.
     spare: [Vec<Buffers<T>>; 2],
 }
 
@@ -168,7 +176,7 @@ impl<T: Scalar> Workspace<T> {
         }
     }
 
-    /// One for a single call, which need not have room for others.
+    /// Creates a workspace for a single call, which reserves no room for others.
     pub(crate) fn for_one_call() -> Self {
         Self {
             room: Room::none(),
@@ -307,7 +315,7 @@ impl<T: Scalar> Workspace<T> {
             wants,
             threads,
         });
-        // After what is needed now, for which there may be no memory otherwise.
+        // Reserved last, so that it does not take the memory needed now.
         self.make_room(layout, layers, most(), wants.sums);
         Ok(())
     }
@@ -391,7 +399,8 @@ impl<T: Scalar> Buffers<T> {
     }
 }
 
-/// As many buffers as there are layers; those that are too many are kept for when they are wanted in the same places.
+/// Fits the number of buffers to the number of layers. Surplus buffers are kept, to return to the
+/// same places.
 fn set_depth<T: Scalar>(buffers: &mut Vec<Buffers<T>>, spare: &mut Vec<Buffers<T>>, depth: usize) {
     let fewer = depth.min(buffers.len());
     spare.extend(buffers.drain(fewer..).rev());

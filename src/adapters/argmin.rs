@@ -22,8 +22,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// stays as it is: set the parameters that argmin found with [`Network::set_theta`]. T is `f32` or `f64`: of a dual
 /// number only the real part tells one point from another.
 ///
-/// Threads may share a problem and its Hessians, as those of argmin's feature `rayon` do. Each call has buffers of its own, P numbers twice and a workspace,
-/// which are kept for later calls; as many of the last points are known as there were calls at the same time.
+/// Threads may share a problem and its Hessians, as argmin's `rayon` feature does. Each call has
+/// its own buffers: two vectors of P numbers and a workspace, kept for later calls. The problem
+/// remembers as many recent points as there were concurrent calls.
 ///
 /// argmin's own line searches end a run where J overflows, and its Moré–Thuente search may return a
 /// point with a larger J. [`training::Lbfgs`](crate::training::Lbfgs) and
@@ -63,13 +64,13 @@ pub struct ArgminProblem<'a, T: Scalar, L, C> {
     pub(super) shared: Arc<Mutex<Shared<T>>>,
 }
 
-/// What the calls of a problem and of its Hessians share.
+/// State shared by the calls of a problem and of its Hessians.
 ///
-/// The lock is never held during a pass: while a pass waits for other threads of its pool, its own thread may take up another call of the
-/// same problem, which would wait for the lock for ever.
+/// The lock is never held during a pass. While a pass waits for other threads of its pool, its own
+/// thread may start another call of the same problem, which would wait for the lock for ever.
 #[derive(Debug)]
 pub(super) struct Shared<T: Scalar> {
-    /// Those that no call has at the moment, the last used last. On one thread there is one.
+    /// Buffers that no call is using, the most recently used last. A single thread needs one.
     idle: Vec<Point<T>>,
     evaluations: u64,
     products: u64,
@@ -77,7 +78,7 @@ pub(super) struct Shared<T: Scalar> {
     error: Option<Error>,
 }
 
-/// The buffers of a call, with what was computed last in them.
+/// The buffers of a call, with the results it computed last.
 #[derive(Debug)]
 struct Point<T: Scalar> {
     theta: Vec<T>,
@@ -91,8 +92,8 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
     /// The problem of minimising `objective` over `examples`.
     ///
     /// # Errors
-    /// Those of [`Network::backprop`] at the network's present parameters, where it is tried once, and [`Error::SingleOutput`] for one output with
-    /// softmax or the categorical cross-entropy.
+    /// Those of [`Network::backprop`], which is tried once at the network's present parameters, and
+    /// [`Error::SingleOutput`] for one output with softmax or the categorical cross-entropy.
     pub fn new(
         network: &'a Network<T, L>,
         examples: &'a Examples<'a, T>,
@@ -116,7 +117,8 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
         Ok(problem)
     }
 
-    /// How many passes were made: one a point, however often it was asked for in a row. Threads that ask for one point at the same time make one each.
+    /// Returns the number of passes: one per point, even if a point is asked for several times in a
+    /// row. Threads that ask for the same point at the same time make one pass each.
     #[must_use]
     pub fn evaluations(&self) -> u64 {
         lock(&self.shared).evaluations
@@ -135,7 +137,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
         lock(&self.shared).products
     }
 
-    /// What is read from J and ∇J at θ; both are computed unless they are known.
+    /// Reads J and ∇J at θ, and computes both unless they are known.
     fn at<A>(&self, theta: &[T], read: impl FnOnce(T, &[T]) -> A) -> Result<A, Error> {
         let mut shared = lock(&self.shared);
         if let Some(error) = shared.error.take() {
@@ -163,7 +165,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
         found
     }
 
-    /// J at θ, and ∇J in the buffers of `point`.
+    /// Computes J at θ, and ∇J into the buffers of `point`.
     fn evaluate(&self, theta: &[T], point: &mut Point<T>) -> Result<T, Error> {
         point.cost = None;
         point.theta.copy_from_slice(theta);
@@ -180,7 +182,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
 }
 
 impl<T: Scalar> Shared<T> {
-    /// The buffers that were not used for longest, or new ones of P entries if all are in use.
+    /// Takes the least recently used buffers, or allocates buffers of P entries if all are in use.
     fn take(&mut self, parameters: usize) -> Result<Point<T>, Error> {
         if !self.idle.is_empty() {
             return Ok(self.idle.remove(0));
@@ -194,13 +196,13 @@ impl<T: Scalar> Shared<T> {
         })
     }
 
-    /// Puts buffers back as those that are used first: they hold nothing new.
+    /// Returns buffers that hold nothing new, so that they are taken first.
     fn give_back(&mut self, point: Point<T>) {
         self.idle.insert(0, point);
     }
 }
 
-/// `product` with the buffers of a call, counted.
+/// Runs `product` with the buffers of a call, and counts it.
 pub(super) fn with_workspace<T: Scalar, A>(
     shared: &Mutex<Shared<T>>,
     parameters: usize,
@@ -220,7 +222,8 @@ pub(super) fn defer<T: Scalar>(shared: &Mutex<Shared<T>>, error: Error) {
     lock(shared).error.get_or_insert(error);
 }
 
-/// A panic in a user's layer happens outside the lock, and loses no more than the buffers of its call.
+/// Locks `mutex`, even after a panic: a user's layer runs outside the lock, so only the buffers of
+/// its call are lost.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,16 +10,18 @@ use std::path::Path;
 const BLUE: RGBColor = RGBColor(31, 111, 235);
 const ORANGE: RGBColor = RGBColor(194, 65, 12);
 
-/// Of larger costs the ends of the axis, or the distance between them, would not be finite.
+/// The largest magnitude drawn. Beyond it the ends of the axis, or the distance between them, would
+/// not be finite.
 const LARGEST: f64 = 1e300;
 
-/// The costs for a logarithmic axis: the quotient of any two is finite, and none is so small that a tick could be 0.
+/// Costs that a logarithmic axis can show: all quotients are finite, and no tick can be 0.
 const LOGARITHMIC: Range<f64> = 1e-150..1e150;
 
 impl History {
     /// Writes the learning curve as an SVG file: J of the training examples and the cost of the validation examples, epoch by epoch (feature `plot`).
     ///
-    /// The axis of the costs is logarithmic if all are above 0 (from 1e-150 to 1e150). Costs that are not finite, or beyond ±1e300, are left out.
+    /// The cost axis is logarithmic if all costs are positive (at least 1e-150 and below 1e150).
+    /// Costs that are not finite, or beyond ±1e300, are left out.
     ///
     /// # Errors
     /// With the reason as text, if there is no epoch to draw or the file cannot be written.
@@ -58,7 +60,8 @@ fn draw(file: &Path, curves: &[Curve]) -> Result<(), Box<dyn std::error::Error>>
     if first > last {
         return Err("there is no epoch to draw".into());
     }
-    // A curve of one point, or a level one, has a range all the same: of an epoch, and so wide that a tick is not lost in rounding.
+    // Even a single point or a level curve needs a range: one epoch, and wide enough that rounding
+    // does not lose a tick.
     let (last, room) = (
         last.max(first + 1.0 + 1e-9 * first),
         0.05 * (high - low).max(1e-12 + high.abs()),
@@ -120,7 +123,7 @@ mod tests {
     use super::*;
     use crate::training::Record;
 
-    /// Histories of any kind are drawn or refused; a picture that would never end fails by its deadline.
+    /// Every history is drawn or refused. A picture that would never end fails by its deadline.
     #[test]
     fn any_history_is_drawn_or_refused() {
         let values = [

@@ -1,4 +1,4 @@
-//! Folds: every example judges once.
+//! Cross-validation: every example is in exactly one test part.
 
 use super::shuffle::permutation_into;
 use super::split::{INDICES, SPLIT, Split, enough};
@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 /// Cross-validation: k splits, so that each example is in the test part of exactly one.
 ///
-/// Test parts are consecutive examples, or after [`shuffled`](Self::shuffled) random ones. Their sizes differ by one at most. If folds decide
-/// on settings, keep a part out of all of them to judge by ([`Split::within`]).
+/// Test parts are consecutive examples, or random ones after [`shuffled`](Self::shuffled). Their
+/// sizes differ by at most one. If folds decide on settings, keep a separate test part out of all
+/// of them ([`Split::within`]).
 ///
 /// # Example
 /// ```

@@ -90,7 +90,7 @@ pub fn balanced_weights(labels: &[usize], classes: usize) -> Result<Vec<f64>, Er
         true => all / (classes as f64 * count),
         false => 0.0,
     };
-    // In the same memory.
+    // The weights replace the counts in place.
     counts.iter_mut().for_each(|count| *count = weight(*count));
     Ok(counts)
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 /// Examples to train on and examples to judge by: each of them in one of the two, both in ascending order.
 ///
-/// The examples to judge by must not decide anything before. Early stopping and the choice of settings need a part of their own, as
-/// [`three_way_split`] makes it.
+/// The test examples must not have decided anything before. Early stopping and the choice of
+/// settings need a part of their own: see [`three_way_split`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Split {
@@ -18,27 +18,29 @@ pub struct Split {
     pub test: Vec<usize>,
 }
 
-/// Examples to train on, to decide by and to judge by: each of them in one of the three, all in ascending order.
+/// Training, validation and test examples: each example in exactly one part, each part in ascending
+/// order.
 ///
-/// [`Trainer::validation`](crate::training::Trainer::validation) decides by the second: when to stop, which epoch was the best. So their cost is too low
-/// to report. The third has decided nothing.
+/// [`Trainer::validation`](crate::training::Trainer::validation) uses the validation part to choose
+/// when to stop and which epoch is best. Its cost is therefore too low to report. The test part has
+/// decided nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ThreeWaySplit {
     /// Indices of the examples to train on.
     pub train: Vec<usize>,
-    /// Indices of those to decide by, for early stopping and the choice of settings.
+    /// Indices of the validation examples, for early stopping and the choice of settings.
     pub validation: Vec<usize>,
-    /// Indices of those to judge by, in the end.
+    /// Indices of the test examples, for the final result.
     pub test: Vec<usize>,
 }
 
-/// The shares of a [`ThreeWaySplit`] that are not trained on, each above 0, and together below 1.
+/// The validation and test shares of a [`ThreeWaySplit`]: each above 0, together below 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fractions {
-    /// Of all examples, those to decide by.
+    /// Validation examples, as a fraction of all examples.
     pub validation: f64,
-    /// Of all examples, those to judge by.
+    /// Test examples, as a fraction of all examples.
     pub test: f64,
 }
 
@@ -49,7 +51,7 @@ impl Split {
     /// [`Error::Index`] with the first index that `chosen` does not have.
     ///
     /// # Example
-    /// Of ten examples two are for the test; the other eight are folds for the choice of settings:
+    /// Two of ten examples are for the test; the other eight form folds for the choice of settings:
     /// ```
     /// use backprop::data::{KFold, train_test_split};
     ///
@@ -72,7 +74,7 @@ impl Split {
         Ok(self)
     }
 
-    /// The training part split again.
+    /// Splits the training part again; its test part becomes the validation part.
     fn with(self, inner: Self) -> Result<ThreeWaySplit, Error> {
         let inner = inner.within(&self.train)?;
         Ok(ThreeWaySplit {
@@ -124,12 +126,13 @@ pub fn train_test_split(examples: usize, test_fraction: f64, seed: u64) -> Resul
     random(examples, tests, seed)
 }
 
-/// A random split of m examples into three: round(fraction · m) to decide by and to judge by, the others to train on.
+/// Splits m examples at random into three: round(fraction · m) for validation and for the test, the
+/// rest for training.
 ///
-/// The test part is that of [`train_test_split`] with the same fraction and seed.
+/// The test part equals that of [`train_test_split`] with the same fraction and seed.
 ///
 /// # Errors
-/// As [`train_test_split`], for either fraction.
+/// Those of [`train_test_split`], for either fraction.
 ///
 /// # Example
 /// ```
@@ -151,7 +154,7 @@ pub fn three_way_split(
     outer.with(inner)
 }
 
-/// A random split of which `tests` are to judge by.
+/// Splits at random, with `tests` test examples.
 fn random(examples: usize, tests: usize, seed: u64) -> Result<Split, Error> {
     let order = shuffled(examples, seed)?;
     let mut is_test = allocate(INDICES, (examples, 1), false)?;
@@ -183,10 +186,15 @@ pub fn stratified_split(labels: &[usize], test_fraction: f64, seed: u64) -> Resu
     stratified(labels, tests, seed)
 }
 
-/// [`three_way_split`] that takes its share of each class, as [`stratified_split`]: first for the test, then of what is left for validation.
+/// Splits like [`three_way_split`], with the same share of each class as far as whole examples
+/// allow.
+///
+/// The test part is that of [`stratified_split`]. The validation part is taken in the same way from
+/// the rest.
 ///
 /// # Errors
-/// As [`three_way_split`], and [`Error::FewExamples`] with the lowest label that fewer than three examples have.
+/// Those of [`three_way_split`], and [`Error::FewExamples`] with the lowest label that fewer than
+/// three examples have.
 ///
 /// # Example
 /// ```
@@ -214,7 +222,7 @@ pub fn stratified_three_way_split(
     outer.with(inner)
 }
 
-/// How many examples each class has.
+/// Counts the examples of each class.
 fn count(labels: &[usize]) -> BTreeMap<usize, usize> {
     let mut counts = BTreeMap::new();
     for &label in labels {
@@ -223,7 +231,7 @@ fn count(labels: &[usize]) -> BTreeMap<usize, usize> {
     counts
 }
 
-/// A random split of which `tests` are to judge by, a share of each class.
+/// Splits at random, with `tests` test examples and a share of each class among them.
 fn stratified(labels: &[usize], tests: usize, seed: u64) -> Result<Split, Error> {
     let mut left = largest_remainders(count(labels), tests, labels.len())?;
     let order = shuffled(labels.len(), seed)?;
@@ -254,7 +262,7 @@ fn largest_remainders(
         missing -= *count;
         remainders.push((product % sum, label));
     }
-    // Of equal remainders the lowest label is first.
+    // If remainders are equal, the lowest label comes first.
     remainders.sort_unstable_by_key(|&(remainder, label)| (std::cmp::Reverse(remainder), label));
     for (_, label) in remainders.into_iter().take(missing) {
         *counts.entry(label).or_default() += 1;
@@ -277,7 +285,7 @@ fn shuffled(examples: usize, seed: u64) -> Result<Vec<usize>, Error> {
 const TEST: &str = "the fraction of test examples";
 
 impl Fractions {
-    /// The numbers of validation and of test examples.
+    /// Returns the numbers of validation and test examples.
     fn counts(self, examples: usize) -> Result<(usize, usize), Error> {
         let tests = share(TEST, examples, self.test, examples)?;
         let name = "the fraction of validation examples";
@@ -288,7 +296,8 @@ impl Fractions {
     }
 }
 
-/// The number of examples that are a fraction of all: at least one, and fewer than there are to take from.
+/// Returns a fraction of all examples as a number: at least one, and fewer than the `left` to take
+/// from.
 fn share(name: &'static str, examples: usize, fraction: f64, left: usize) -> Result<usize, Error> {
     if examples == 0 {
         return Err(Error::NoExamples);

@@ -129,8 +129,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok((parameters, DMatrix::from_vec(shape.0, shape.1, inputs)))
     }
 
-    /// [`vjp`](Self::vjp) into the caller's buffers for the parameters and the inputs, of P and n · m entries; what is `None` is not computed. With
-    /// neither the arguments are checked, and no pass is made.
+    /// Writes [`vjp`](Self::vjp) into the caller's buffers: P entries for the parameters, n · m for
+    /// the inputs. A result whose buffer is `None` is not computed. If both are `None`, the
+    /// arguments are checked and no pass is made.
     ///
     /// # Errors
     /// Those of [`vjp`](Self::vjp), and [`Error::Length`] if a buffer has another length.

@@ -124,7 +124,7 @@ struct Named {
     len: usize,
 }
 
-/// Directions of a block, each as long as the block, that are kept for a second look.
+/// The most directions per block. Each is as long as the block, and is kept for a second look.
 const MOST_DIRECTIONS: usize = 1 << 16;
 
 impl GradientCheck {
@@ -151,7 +151,8 @@ impl GradientCheck {
         self
     }
 
-    /// Compares the derivative along `count` random unit directions within each block, 65,536 at most. The seed fixes which.
+    /// Compares the derivative along `count` random unit directions within each block, at most
+    /// 65,536. The seed fixes which.
     pub fn directions(mut self, count: usize, seed: u64) -> Self {
         (self.sampling, self.seed) = (Sampling::Directions(count), seed);
         self

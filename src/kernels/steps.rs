@@ -100,8 +100,9 @@ impl Rule {
 
 /// A rule at one entry: θ and the state after it. What it has no state for is 0, and not stored.
 ///
-/// θ is not finite whenever the state is not, so that a scan of θ finds both. Sums of gradients see to that by themselves: θ moves by a multiple of
-/// them. Squares do not: where one is infinite the step divides by it and would be 0, for ever. So each of them passes on what it is
+/// θ is not finite whenever the state is not, so that a scan of θ finds both. Sums of gradients
+/// ensure this by themselves, because θ moves by a multiple of them. Squares do not: dividing by an
+/// infinite square gives a step of 0 for ever. So the rules pass an overflow on to θ
 /// ([`unless_overflown`]). Step sizes are bounded.
 trait Entry<T>: Copy {
     fn at(self, theta: T, g: T, state: [T; BUFFERS]) -> (T, [T; BUFFERS]);
@@ -210,7 +211,7 @@ impl<T: Scalar> Entry<T> for Resilient {
     }
 }
 
-/// d, to the bit, if x is finite, else NaN.
+/// Returns d bit for bit if x is finite, else NaN.
 #[allow(clippy::eq_op, reason = "∞ − ∞ is NaN")]
 #[inline(always)]
 fn unless_overflown<T: Scalar>(d: T, x: T) -> T {

@@ -25,7 +25,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(())
     }
 
-    /// Whether there is something to learn: one output is no choice between classes. Its derivatives are right all the same, so that only those who minimise ask.
+    /// Refuses one output where one per class is needed: there is nothing to learn. The derivatives
+    /// are valid all the same, so that only minimisers call this.
     pub(crate) fn check_classes<C: Cost<T> + ?Sized>(&self, cost: &C) -> Result<(), Error> {
         let softmax = Some(Link::Softmax);
         let link = self.layout.layers().last().and_then(|last| last.link);

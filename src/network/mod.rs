@@ -46,9 +46,11 @@ pub(crate) use parameters::check_theta;
 /// ```
 ///
 /// # Saving
-/// With the feature `serde` a network is plain data: the name of T, its layers and θ. Loading refuses what is not a network: shapes
-/// that do not fit, numbers that are not finite, unknown fields. It refuses numbers of another scalar too: load them as what they
-/// are, and convert the network by [`map`](Self::map). Data of version 1 does not name its scalar and is read as T. The module `saving` has files of networks. The feature turns on `float_roundtrip` of `serde_json`,
+/// With the feature `serde` a network is plain data: the name of T, its layers and θ. Loading
+/// refuses invalid data: shapes that do not fit, numbers that are not finite, unknown fields. It
+/// also refuses numbers of another scalar type: load them as that type, then convert the network
+/// with [`map`](Self::map). Data of version 1 does not name its scalar and is read as T. The module
+/// `saving` handles files of networks. The feature turns on `float_roundtrip` of `serde_json`,
 /// without which an `f64` would lose its last bit in JSON.
 #[cfg_attr(feature = "serde", doc = "```")]
 #[cfg_attr(not(feature = "serde"), doc = "```text")]
@@ -357,7 +359,7 @@ impl<T: Scalar, L: Layer<T>> fmt::Display for Network<T, L> {
             self.parameters().to_string(),
         ]);
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-        // Names may be of any length, columns not.
+        // Names can be of any length, column widths cannot.
         let widest = usize::from(u16::MAX);
         let widths = [0, 1, 2, 3].map(|column| width(column).unwrap_or(0).min(widest));
         for (i, [name, outputs, shapes, count]) in rows.iter().enumerate() {

@@ -105,8 +105,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Weights (outputs × inputs) and bias (outputs) of dense layer l (from 0), apart: the columns of Θ = \[b W].
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such layer, [`Error::NotDense`] if its parameters are not one block \[b W], [`Error::TooLarge`] if there
-    /// is no memory for the copies.
+    /// [`Error::Index`] if there is no such layer, [`Error::NotDense`] if its parameters are not
+    /// one block \[b W], [`Error::TooLarge`] if there is no memory for the copies.
     pub fn dense(&self, layer: usize) -> Result<(DMatrix<T>, DVector<T>), Error> {
         let theta = self
             .layout
@@ -162,7 +162,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(23)](crate::derivation#unrolled).
     ///
     /// # Errors
-    /// [`Error::Length`] if the vector has not P entries, [`Error::TooLarge`] if there is no memory for the matrices.
+    /// [`Error::Length`] if the vector does not have P entries, [`Error::TooLarge`] if there is no
+    /// memory for the matrices.
     pub fn roll(&self, vector: &[T]) -> Result<Vec<DMatrix<T>>, Error> {
         check_length("the vector to roll", self.parameters(), vector.len())?;
         let blocks = self.layout.blocks().iter();

@@ -102,7 +102,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         m.div_ceil(parts)
     }
 
-    /// The examples that a part of a batch of m may have; `None` if the batch is computed as a whole.
+    /// Returns the most examples in a part of a batch of m; `None` if the batch is computed as a
+    /// whole.
     fn largest_part(&self, m: usize) -> Option<usize> {
         let (least, most) = PART;
         let layout = &self.layout;
@@ -116,7 +117,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Some((PART_BYTES / bytes).clamp(least, most))
     }
 
-    /// Threads that share a batch of m.
+    /// Returns the number of threads that share a batch of m.
     fn threads(&self, m: usize) -> usize {
         match parallel::is_worth_a_thread(m, self.parameters()) {
             true => parallel::threads(),
@@ -124,7 +125,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         }
     }
 
-    /// The largest sizes in which a batch of up to m examples is computed.
+    /// Returns the largest sizes in which a batch of up to m examples is computed.
     fn most(&self, m: usize) -> Most {
         let threads = self.threads(m);
         let whole = Most {
@@ -137,7 +138,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let Some(fits) = self.largest_part(m) else {
             return whole;
         };
-        // There are two parts at least.
+        // There are at least two parts.
         let part = fits.min(m.div_ceil(2));
         Most {
             parts: match threads {

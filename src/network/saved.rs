@@ -43,8 +43,9 @@ impl<T: Scalar + Serialize, L: Layer<T> + Serialize> Serialize for Network<T, L>
     }
 }
 
-/// Data that is not a network (shapes that do not fit, a NaN in θ) is refused, as by [`Network::from_layers`]; so are numbers of another
-/// scalar than T, and fields that a network has not.
+/// Refuses data that is not a network (shapes that do not fit, a NaN in θ), as
+/// [`Network::from_layers`] does. Also refuses numbers of a scalar other than T, and unknown
+/// fields.
 impl<'de, T: Scalar + Deserialize<'de>, L: Layer<T> + Deserialize<'de>> Deserialize<'de>
     for Network<T, L>
 {

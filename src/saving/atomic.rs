@@ -11,7 +11,8 @@ const SUFFIX: &str = ".tmp";
 
 /// Writes a file under a temporary name that begins with `prefix`, brings it to the disk, and gives it its name.
 ///
-/// What is there must be a file or a link. A FIFO or a device stays: who reads from it would read from what is no longer there.
+/// An existing path must be a file or a link. A FIFO or a device is left alone: replacing it would
+/// cut off its readers.
 pub(super) fn replace(path: &Path, prefix: &str, parts: &[&[u8]]) -> io::Result<()> {
     if path.file_name().is_none() {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -29,7 +30,7 @@ pub(super) fn replace(path: &Path, prefix: &str, parts: &[&[u8]]) -> io::Result<
     sync_folder(folder_of(path))
 }
 
-/// Opens a file to be read. To open a FIFO would wait for somebody to write to it.
+/// Opens a regular file for reading. (Opening a FIFO would wait for a writer.)
 pub(super) fn open(path: &Path) -> io::Result<File> {
     expect_file(fs::metadata(path)?.file_type())?;
     let file = File::open(path)?;
@@ -69,8 +70,8 @@ fn special(_: FileType) -> &'static str {
 
 /// A file that is removed unless it is renamed.
 ///
-/// It is locked as long as it has its temporary name: a lock that is free tells that its process is gone, even one on the other side of a
-/// container, or one whose id another process has by now.
+/// It is locked while it has its temporary name. So a free lock shows that its process is gone. A
+/// process id would not: ids are reused, and a process may run in another container.
 struct Temporary {
     path: PathBuf,
     file: File,
@@ -86,7 +87,8 @@ impl Temporary {
             let path = folder.join(format!("{prefix}{run}-{process}-{count}{SUFFIX}"));
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => {
-                    // Between the two lines somebody may have taken it for one that was left. A file system without locks has no such readers.
+                    // In between, another process may have taken the file for a leftover. File
+                    // systems without locks have no such processes.
                     let taken = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
                     if !taken && fs::symlink_metadata(&path).is_ok() {
                         let renamed = false;
@@ -125,7 +127,7 @@ fn run() -> &'static str {
     RUN.get_or_init(|| format!("{:016x}", RandomState::new().build_hasher().finish()))
 }
 
-/// A temporary file of a folder, and the process that its name says.
+/// A temporary file in a folder, and the process id in its name.
 #[derive(Debug)]
 pub(super) struct Leftover {
     path: PathBuf,
@@ -133,7 +135,7 @@ pub(super) struct Leftover {
 }
 
 impl Leftover {
-    /// The file, if it has a temporary name.
+    /// Returns the file if it has a temporary name.
     pub(super) fn of(entry: &DirEntry, prefix: &str) -> Option<Self> {
         let name = entry.file_name();
         let name = name.to_str()?;
@@ -148,8 +150,9 @@ impl Leftover {
         (hexadecimal && same && file).then_some(Self { path, process })
     }
 
-    /// Removes it if its process is gone, and only then: nobody has its lock, and on Linux no other process of that id is there, as a version that
-    /// locked nothing may be writing. Where locks are not to be had it stays.
+    /// Removes the file only if its process is gone: nobody holds its lock, and on Linux no other
+    /// process has that id. (The id matters because an earlier version, which did not lock, may be
+    /// writing.) If locks are not available, the file stays.
     pub(super) fn remove(&self) {
         let Self { path, process } = self;
         let process = process.to_string();
@@ -160,13 +163,13 @@ impl Leftover {
         if let Ok(file) = OpenOptions::new().write(true).open(path)
             && file.try_lock().is_ok()
         {
-            // While the lock is held. What cannot be removed is left for the next call.
+            // The lock is held meanwhile. If this fails, the file is left for the next call.
             _ = fs::remove_file(path);
         }
     }
 }
 
-/// Removes the temporary files that processes which are gone have left beside a file.
+/// Removes temporary files beside `path` whose processes are gone.
 pub(super) fn remove_leftovers(path: &Path, prefix: &str) {
     let entries = fs::read_dir(folder_of(path))
         .into_iter()
@@ -184,7 +187,8 @@ pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
     parents.try_for_each(sync_folder)
 }
 
-/// Whether a folder takes files: one is written, and removed again. The folder is created if need be, and not left behind by an error.
+/// Checks that a folder accepts files by writing and removing one. Creates the folder if needed,
+/// and removes it again on an error.
 pub(super) fn try_folder(folder: &Path, prefix: &str) -> io::Result<()> {
     let missing = missing(folder);
     let tried = create_folder(folder).and_then(|()| {
@@ -200,7 +204,7 @@ pub(super) fn try_folder(folder: &Path, prefix: &str) -> io::Result<()> {
     tried
 }
 
-/// A folder and those above it that are not there, the innermost first.
+/// Returns the missing folders among `folder` and its ancestors, the innermost first.
 fn missing(folder: &Path) -> Vec<&Path> {
     let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.is_dir();
     folder.ancestors().take_while(missing).collect()

@@ -14,8 +14,10 @@ const TEMPORARY: &str = ".checkpoint-";
 
 /// The last few states of a training, in a folder: a run that was killed goes on from the newest that is whole.
 ///
-/// Each is a file of [`save`](super::save), named by its step: `checkpoint-00000000000000000042.backprop`. Everything else in the
-/// folder is ignored, and so are folders, FIFOs and devices of such a name. One run at a time may write to a folder, any number may read it meanwhile.
+/// Each is a file of [`save`](super::save), named by its step:
+/// `checkpoint-00000000000000000042.backprop`. Everything else in the folder is ignored, including
+/// folders, FIFOs and devices with such a name. One run at a time may write to a folder; any number
+/// may read it meanwhile.
 ///
 /// # Example
 /// ```
@@ -110,8 +112,9 @@ impl Checkpoints {
     ///
     /// Nothing is removed before the new file is on the disk. A step may be written again; it may not be older than one that is whole, because then
     /// [`latest`](Self::latest) would find that one, of a run that was given up: begin such a run in a folder of its own. Damaged files of later steps
-    /// are removed, and so are temporary files of runs that were killed, as [`save`](super::save) tells them. What cannot be removed is left for the next
-    /// call. The folder is created if need be.
+    /// are removed, and so are temporary files of killed runs, under the rules of
+    /// [`save`](super::save). Anything that cannot be removed is left for the next call. The folder
+    /// is created if needed.
     ///
     /// # Errors
     /// Those of [`save`](super::save), and [`SaveError::Step`] if the folder has a whole one of a later step. No checkpoint was removed.
@@ -166,7 +169,7 @@ impl Checkpoints {
         Ok(path)
     }
 
-    /// Whether the folder takes checkpoints: tried, with nothing left there. It is created if need be.
+    /// Checks that the folder accepts checkpoints, and leaves nothing in it. Creates it if needed.
     pub(crate) fn try_out(&self) -> Result<(), SaveError> {
         let tried = atomic::try_folder(&self.folder, TEMPORARY);
         tried.map_err(|source| SaveError::Io {

@@ -38,10 +38,10 @@ pub enum SaveError {
         /// The reason, as the type or `serde_json` gives it.
         message: String,
     },
-    /// Content that is too large for the memory.
+    /// There is not enough memory for the content.
     #[error("there is no memory for the content, of {bytes} bytes or more")]
     TooLarge {
-        /// Bytes of it that were there.
+        /// A lower bound on the bytes needed.
         bytes: usize,
     },
     /// A kind that is too long for a header.

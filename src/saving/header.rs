@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 /// What a first line may have at most, so that a large file of another format is refused quickly.
 pub(super) const LIMIT: usize = 4096;
 
-/// What is written; 1 is read as well.
+/// The version written. Version 1 is also read.
 const VERSION: u64 = 2;
 
 /// How every version begins.
@@ -29,7 +29,7 @@ struct Opening {
     version: u64,
 }
 
-/// The rest, in both versions.
+/// The other fields, the same in both versions.
 #[derive(Deserialize)]
 struct Fields {
     kind: String,
@@ -55,7 +55,8 @@ impl Header {
             crc32,
             ..
         } = self;
-        // Later versions have another order, so that no changed byte makes a file of one version a file of the other.
+        // Later versions order the fields differently, so that no single changed byte turns a file
+        // of one version into a file of the other.
         match version {
             1 => format!(
                 "{{\"format\":\"backprop\",\"version\":1,\"kind\":{kind},\"bytes\":{bytes},\"crc32\":\"{crc32:08x}\"}}\n"

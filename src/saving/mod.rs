@@ -36,17 +36,19 @@
 //! gzip) are those of the content. The first line is written in this form to the letter, and has 4096 bytes at most. A number
 //! is written with the fewest digits that are read back as the same bits. JSON has no NaN and no infinity: they are refused.
 //!
-//! `scalar` names the type of the numbers. Networks, scalers and states of optimisers begin with it, in plain serde as well. To
-//! load them as another type is an error that names both; [`Network::map`](crate::Network::map) converts a network.
+//! `scalar` names the type of the numbers. Networks, scalers and states of optimisers begin with
+//! it, in plain serde as well. Loading them as another type is an error that names both;
+//! [`Network::map`](crate::Network::map) converts a network.
 //!
-//! Files of version 1 are read too. Their content has no `scalar` and is read as the type that is asked for. In their first line
-//! `kind` comes before `bytes`. A checkpoint of L-BFGS or of conjugate gradients from version 1 is refused with
-//! [`Error::Checkpoint`](crate::Error::Checkpoint) if the solver remembers something else by now.
+//! Files of version 1 are read too. Their content has no `scalar` and is read as the requested
+//! type. In their first line `kind` comes before `bytes`. A version 1 checkpoint of L-BFGS or
+//! conjugate gradients is refused with [`Error::Checkpoint`](crate::Error::Checkpoint) if its
+//! solver state does not have today's fields.
 //!
 //! # What is checked
 //! Every cut and every flipped bit is found, and what was not meant to be read is not: another format, version or kind. The content is checked
-//! by its type: a [`Network`](crate::Network) refuses sizes that do not fit and parameters that are not finite. Every type of this crate
-//! refuses fields that it does not have. A network of boxed layers
+//! by its type: a [`Network`](crate::Network) refuses sizes that do not fit and parameters that are
+//! not finite. Every type of this crate refuses unknown fields. A network of boxed layers
 //! cannot be saved, as nothing could say which types are to be read:
 //! ```compile_fail,E0277
 //! use backprop::{Builder, Dense, Layer, activation::Sigmoid, saving};
@@ -84,9 +86,10 @@ const LONGEST_KIND: usize = 256;
 /// well: there a power cut just after the call may bring the old content back. The file has the permissions of a new one; a
 /// symbolic link is replaced, not followed.
 ///
-/// A process that is killed leaves its temporary file, `.backprop-<word>-<process>-<count>.tmp`. The next `save` to that folder
-/// removes it. A file whose process may still be writing stays: it is locked, or on Linux its process is running. Where the file
-/// system has no locks, nothing is removed.
+/// A killed process leaves its temporary file, `.backprop-<word>-<process>-<count>.tmp`. The next
+/// `save` to that folder removes it. It stays if its process may still be writing: the file is
+/// locked, or on Linux a process with that id is running. Nothing is removed if the file system has
+/// no locks.
 ///
 /// # Errors
 /// The old file is untouched, and no temporary one is left.
@@ -209,7 +212,7 @@ fn encode<S: Serialize + ?Sized>(kind: &str, value: &S) -> Result<(String, Vec<u
     Ok((Header::of(kind, &content).line(), content))
 }
 
-/// Bytes in memory, which may end.
+/// A buffer whose growth may fail.
 struct Content(Vec<u8>);
 
 impl io::Write for Content {

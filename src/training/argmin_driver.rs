@@ -131,7 +131,7 @@ where
         let remembers = point.get_iter() > 0;
         let mut moved = advance(solver, point, &evaluated)?;
         if moved.is_none() && remembers {
-            // What the solver remembers misleads it: once more along −∇J.
+            // What the solver remembers may mislead it: try once more along −∇J.
             let start = Point::new().param(theta.to_vec()).cost(cost);
             let (solver, point) = self.begin(start.gradient(gradient.to_vec()), &evaluated)?;
             moved = advance(solver, point, &evaluated)?;
@@ -155,7 +155,7 @@ impl<T: Scalar + ArgminFloat, K, S> Driver<T, K, S> {
         length(gradient) <= self.tolerance.gradient
     }
 
-    /// A solver without memory at a point, where J and ∇J are evaluated unless the point has them.
+    /// Starts a solver without memory at a point. J and ∇J are evaluated unless the point has them.
     fn begin<'e>(
         &self,
         point: Point<T>,
@@ -171,13 +171,13 @@ impl<T: Scalar + ArgminFloat, K, S> Driver<T, K, S> {
         match (evaluated.last.borrow().failed.clone(), begun) {
             (None, Ok((point, _))) => Ok((solver, point)),
             (Some(error), _) => Err(error),
-            // argmin refuses a start without θ alone.
+            // argmin refuses only a start without θ.
             (None, Err(_)) => Err(lost()),
         }
     }
 }
 
-/// The solver at its next point; `None` if its line search found none with a smaller J.
+/// Advances the solver one iteration; `None` if its line search found no smaller J.
 fn advance<'e, T, S>(
     mut solver: S,
     point: Point<T>,
@@ -194,7 +194,7 @@ where
     if let Some(error) = last.failed.as_ref().filter(|error| !is_overflow(error)) {
         return Err(error.clone());
     }
-    // At the resolution of J a smaller gradient is progress too.
+    // If J is equal, a smaller gradient is progress too.
     let moved = next.ok().map(|(point, _)| point).filter(|point| {
         let slope = point.get_gradient().map(|gradient| length(gradient));
         point.get_param().is_some()
@@ -231,7 +231,7 @@ fn lost() -> Error {
     }
 }
 
-/// Whether an error is about the point alone, so that a shorter step may avoid it.
+/// Returns whether an error concerns this point only, so that a shorter step may avoid it.
 fn is_overflow(error: &Error) -> bool {
     error.is_divergence() || matches!(error, Error::Output { .. })
 }
@@ -245,7 +245,7 @@ pub(super) struct Evaluated<'e, T: Scalar> {
 struct Last<T> {
     theta: Vec<T>,
     gradient: Vec<T>,
-    /// J there, ∞ if the evaluation overflowed; `None` before the first.
+    /// J there, ∞ if the evaluation overflowed; `None` before the first evaluation.
     cost: Option<T>,
     /// Why the last evaluation failed.
     failed: Option<Error>,
@@ -275,7 +275,7 @@ impl<'e, T: Scalar> Evaluated<'e, T> {
         }
     }
 
-    /// J at θ, after which `last` holds ∇J there; ∞ where J or ∇J overflows, or the cost is not defined.
+    /// Returns J at θ and leaves ∇J in `last`; ∞ where J or ∇J overflows, or the cost is undefined.
     fn at(&self, theta: &[T]) -> Result<T, ArgminError> {
         let last = &mut *self.last.borrow_mut();
         if let Some(cost) = last.cost

@@ -77,7 +77,7 @@ impl<T: Scalar> Batches<T> {
         examples.len().div_ceil(self.size)
     }
 
-    /// Batch b of the epoch. `None` if all its weights are 0, or their sum is 0 in T, so that it says nothing.
+    /// Returns batch b of the epoch. `None` if all its weights are 0, or if their sum is 0 in T.
     pub(super) fn get<'b>(
         &'b mut self,
         all: &Examples<'b, T>,

@@ -16,7 +16,7 @@ use crate::scalar::Scalar;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-/// What a checkpoint holds, read from one.
+/// The contents of a checkpoint, as read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Saved<T> {
@@ -26,7 +26,7 @@ pub(super) struct Saved<T> {
     pub(super) solver: Option<serde_json::Value>,
 }
 
-/// The same, to be written.
+/// The contents of a checkpoint, to be written.
 #[derive(Debug, Serialize)]
 pub(super) struct Saving<'a, T> {
     settings: &'a Settings,
@@ -79,7 +79,8 @@ fn write<T: Serialize>(checkpoints: &Checkpoints, saving: &Saving<'_, T>) -> Res
     checkpoints.write(epoch, saving).map(drop)
 }
 
-/// The newest checkpoint. One of another scalar is said to be that, although its numbers are none of T.
+/// Reads the newest checkpoint. If its scalar is not T, the error says so, even though its numbers
+/// cannot be read as T.
 fn latest<T: DeserializeOwned>(checkpoints: &Checkpoints) -> Latest<T> {
     checkpoints.latest().map_err(|error| {
         let expected = scalar_name::<T>();
@@ -122,7 +123,7 @@ pub struct Resumed {
 
 impl<'a, T: Scalar + Serialize + DeserializeOwned, C: Cost<T>> Trainer<'a, T, C> {
     /// Writes a checkpoint every so many epochs, at least 1, and when the training ends; [`resume`](Self::resume) goes on from the newest (feature `serde`).
-    /// A folder that takes no files is refused before the first step.
+    /// A folder that cannot be written to is refused before the first step.
     ///
     /// A checkpoint holds the parameters, the state of the method, the best epoch's parameters, what patience has counted, and the history: all that
     /// the rest of the training depends on beside the data, the settings and the number of the epoch. So a training that was broken off, even by force, and
@@ -184,8 +185,9 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
     /// # Errors
     /// Those of [`fit`](Self::fit), and
     /// - [`Error::Unsupported`] without [`checkpoints`](Self::checkpoints), or if the method cannot be saved.
-    /// - [`Error::Checkpoint`] if a checkpoint cannot be read or written, or all are damaged; or if it holds a state that no training
-    ///   with these settings can have had. All of it is checked before any of it is taken over.
+    /// - [`Error::Checkpoint`] if a checkpoint cannot be read or written, if all are damaged, or if
+    ///   its state cannot come from a training with these settings. The whole state is checked
+    ///   before any of it is used.
     /// - [`Error::OtherTraining`] if what is compared differs. Nothing was changed.
     ///
     /// An error in the first epoch that this call computes leaves the network unchanged.
@@ -215,7 +217,8 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         Ok((history, resumed))
     }
 
-    /// Takes over the state of a checkpoint, if all of it can be a state of this training.
+    /// Restores the state of a checkpoint after checking that all of it can belong to this
+    /// training.
     pub(super) fn take_over(
         &mut self,
         parameters: usize,
@@ -272,7 +275,7 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         }
     }
 
-    /// Whether the folder of checkpoints, if there is to be one, takes files: tried, with nothing left there.
+    /// Checks that the folder of checkpoints, if any, accepts files, and leaves nothing in it.
     pub(super) fn try_folder(&self) -> Result<(), Error> {
         let tried = self.store.as_ref().map(|store| store.checkpoints.try_out());
         tried.unwrap_or(Ok(())).map_err(|error| unreadable(&error))

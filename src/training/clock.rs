@@ -1,8 +1,9 @@
-//! The one place where the time is read.
+//! The only place that reads the time.
 
 use std::time::{Duration, Instant};
 
-/// Whether the target has a clock: `wasm32-unknown-unknown` has none, and `Instant::now` panics there.
+/// Returns whether the target has a clock. `wasm32-unknown-unknown` has none, and `Instant::now`
+/// panics there.
 pub(super) fn has_clock() -> bool {
     #[cfg(test)]
     if tests::ABSENT.get() {
@@ -11,7 +12,7 @@ pub(super) fn has_clock() -> bool {
     cfg!(not(all(target_family = "wasm", target_os = "unknown")))
 }
 
-/// A clock that was started if somebody wants to know, and if there is one.
+/// A clock that runs only if the time is wanted and the target has a clock.
 #[derive(Debug)]
 pub(super) struct Clock(Option<Instant>);
 
@@ -20,7 +21,7 @@ impl Clock {
         Self((wanted && has_clock()).then(now))
     }
 
-    /// The time since it was started, 0 if it was not.
+    /// Returns the time since the start, or 0 if the clock does not run.
     pub(super) fn elapsed(&self) -> Duration {
         self.0
             .map_or(Duration::ZERO, |began| now().duration_since(began))
@@ -47,11 +48,11 @@ mod tests {
     thread_local! {
         /// How often this thread has read the clock.
         pub(super) static READ: Cell<u64> = const { Cell::new(0) };
-        /// Whether this thread has none.
+        /// Simulates a target without a clock on this thread.
         pub(super) static ABSENT: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// How often the clock is read in three epochs of a training, whether or not that fails.
+    /// Counts the clock reads in three epochs of training, whether or not it fails.
     fn reads<'a>(
         change: impl FnOnce(Trainer<'a, f64>) -> Trainer<'a, f64>,
     ) -> (u64, Result<(), Error>) {
@@ -91,7 +92,7 @@ mod tests {
             })
         });
         assert_eq!(callback, (0, Ok(())));
-        // No time is shown that nobody has measured.
+        // Unmeasured time is not shown.
         assert_eq!(lines.borrow().len(), 3);
         assert!(
             lines
@@ -108,7 +109,7 @@ mod tests {
         ABSENT.set(false);
     }
 
-    /// Files of `folder` that name the clock, with how often.
+    /// Collects the files of `folder` that read a clock, with the number of reads.
     fn clocks(folder: &Path, found: &mut Vec<(String, usize)>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -117,7 +118,7 @@ mod tests {
                 continue;
             }
             let text = std::fs::read_to_string(&path).unwrap();
-            // Put together, so that this line is not one of them.
+            // Built from parts, so that this line does not match itself.
             let count = |name: &str| text.matches(&format!("{name}::{}", "now(")).count();
             let count = count("Instant") + count("SystemTime");
             if count > 0 {

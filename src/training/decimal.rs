@@ -1,6 +1,7 @@
-//! Epochs as exact numbers: a step of an epoch is a fraction, a length that was written is a decimal.
+//! Exact times in epochs: a step is a fraction of an epoch, a written length is a decimal.
 //!
-//! 3 · 0.2 is above 0.6 in `f64`, so that a change every 0.2 epochs would come a step late. Here 0.2 is 1/5.
+//! 3 · 0.2 is above 0.6 in `f64`, so that a change every 0.2 epochs would come a step late. Here
+//! 0.2 is 1/5.
 
 use std::cmp::Ordering;
 use std::io::Write;
@@ -8,7 +9,7 @@ use std::io::Write;
 /// A time in epochs, t = numerator/(steps · 10^places).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Time {
-    /// t in `f64`, for what changes continuously.
+    /// t in `f64`, for factors that change continuously.
     pub(super) rounded: f64,
     numerator: Natural,
     steps: u64,
@@ -16,7 +17,7 @@ pub(super) struct Time {
 }
 
 impl Time {
-    /// Before step `step` of `steps`, both of one epoch; an epoch has one step at least.
+    /// Returns the time before step `step` of an epoch of `steps` steps, where 0 counts as 1.
     pub(super) fn of_step(epoch: u64, step: u64, steps: u64) -> Self {
         let steps = steps.max(1);
         // At most (2⁶⁴ − 1)² + 2⁶⁴ − 1.
@@ -29,7 +30,7 @@ impl Time {
         }
     }
 
-    /// The decimal that `epoch` is written as; 0 for what is below 0 or NaN.
+    /// Returns the decimal that `epoch` is written as; 0 if it is negative or NaN.
     pub(super) fn of(epoch: f64) -> Self {
         let rounded = epoch.max(0.0);
         let decimal = Decimal::of(rounded.min(f64::MAX));
@@ -42,7 +43,7 @@ impl Time {
         }
     }
 
-    /// Whether so many epochs have passed.
+    /// Returns whether at least `epochs` epochs have passed.
     pub(super) fn reached(&self, epochs: f64) -> bool {
         match self.against(epochs) {
             Some((now, then, _)) => now.compare(&then).is_ge(),
@@ -50,7 +51,7 @@ impl Time {
         }
     }
 
-    /// The time after so many epochs, which have passed.
+    /// Subtracts `epochs`, which must have passed.
     pub(super) fn since(&self, epochs: f64) -> Self {
         let Some((now, then, places)) = self.against(epochs) else {
             return Self::of(self.rounded - epochs);
@@ -68,7 +69,8 @@ impl Time {
         }
     }
 
-    /// ⌊t/epochs⌋; ∞ from 10¹⁹ on, where no factor but 1 has a power between 0 and ∞.
+    /// Returns ⌊t/epochs⌋. Large quotients are ∞ ([`Natural::quotient`]), because any factor but 1
+    /// to such a power is 0 or ∞.
     pub(super) fn whole(&self, epochs: f64) -> f64 {
         match self.against(epochs) {
             Some((now, then, _)) => now.quotient(&then),
@@ -76,7 +78,8 @@ impl Time {
         }
     }
 
-    /// This time and a length as whole numbers of 1/(steps · 10^places), with the places; `None` for a length that no schedule may have.
+    /// Returns this time and a length as whole multiples of 1/(steps · 10^places), with the places;
+    /// `None` for an invalid length.
     fn against(&self, epochs: f64) -> Option<(Natural, Natural, u32)> {
         if !(epochs > 0.0 && epochs.is_finite()) {
             return None;
@@ -88,7 +91,8 @@ impl Time {
     }
 }
 
-/// digits · 10^exponent: the shortest decimal that is read as a given `f64`, which is the one that was written unless that had more than 15 digits.
+/// digits · 10^exponent: the shortest decimal that reads as a given `f64`. It is the decimal that
+/// was written if that had at most 15 digits.
 #[derive(Clone, Copy, Debug)]
 struct Decimal {
     digits: u64,
@@ -96,9 +100,9 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// Of a finite number of at least 0.
+    /// Converts a finite number ≥ 0.
     fn of(x: f64) -> Self {
-        // As 1.2345e-300, with 17 digits at most.
+        // Written as 1.2345e-300, with at most 17 digits.
         let mut text = [0; 32];
         let mut rest = &mut text[..];
         let written = write!(rest, "{x:e}").is_ok();
@@ -115,12 +119,12 @@ impl Decimal {
         }
     }
 
-    /// Digits after the point.
+    /// Returns the number of digits after the point.
     fn places(self) -> u32 {
         (-self.exponent).max(0) as u32
     }
 
-    /// The number times 10^places, which is whole.
+    /// Returns the number times 10^places, which must be whole.
     fn scaled(self, places: u32) -> Natural {
         let zeros = places as i32 + self.exponent;
         debug_assert!(zeros >= 0, "{self:?} has more than {places} places");
@@ -128,11 +132,11 @@ impl Decimal {
     }
 }
 
-/// Words of a [`Natural`], the least first. The largest number here is a decimal of 309 digits with 340 places after the point, times a number of steps:
-/// below 2²²²⁰.
+/// Words of a [`Natural`], least significant first. The largest number is a decimal of 309 digits
+/// with 340 places after the point, times a number of steps: below 2²²²⁰.
 const WORDS: usize = 36;
 
-/// A whole number of at least 0.
+/// A non-negative integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Natural([u64; WORDS]);
 
@@ -165,7 +169,7 @@ impl Natural {
         self
     }
 
-    /// The difference from a number that is not larger.
+    /// Subtracts a number that is not larger.
     fn minus(mut self, other: &Self) -> Self {
         let mut borrow = false;
         for (word, other) in self.0.iter_mut().zip(other.0) {
@@ -181,7 +185,7 @@ impl Natural {
         self.0.iter().rev().cmp(other.0.iter().rev())
     }
 
-    /// Digits in base 2.
+    /// Returns the number of binary digits.
     fn bits(&self) -> u32 {
         let used = self.0.iter().rposition(|&word| word != 0);
         used.map_or(0, |last| {
@@ -189,7 +193,8 @@ impl Natural {
         })
     }
 
-    /// ⌊self/other⌋ of an `other` above 0, bit by bit; ∞ if it is 2⁶⁴ or more.
+    /// Returns ⌊self/other⌋ for `other` above 0, bit by bit; ∞ from 2⁶⁴ on, and for some quotients
+    /// from 2⁶³ on.
     fn quotient(mut self, other: &Self) -> f64 {
         let Some(first) = (self.bits() + 1).checked_sub(other.bits()) else {
             return 0.0;
@@ -229,7 +234,7 @@ mod tests {
         }
     }
 
-    /// Against quotients of `u128`, which is enough for these.
+    /// Compares with quotients of `u128`, whose range is enough here.
     #[test]
     fn quotients_are_rounded_down_exactly() {
         for steps in [1, 3, 5, 7, 60_000] {
@@ -261,7 +266,7 @@ mod tests {
         assert_eq!(last.since(f64::MAX).whole(5e-324), 0.0);
         assert_eq!(Time::of(5e-324).whole(5e-324), 1.0);
         assert_eq!(Time::of_step(0, 5, 0).whole(2.0), 2.0);
-        // Numbers that no valid schedule has.
+        // Lengths that no valid schedule has.
         for odd in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             let _ = (late.whole(odd), late.reached(odd), late.since(odd));
         }

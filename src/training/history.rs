@@ -46,8 +46,8 @@ pub enum Stop {
     Converged,
     /// The solver's line search found no smaller J, not even along −∇J.
     ///
-    /// Near a minimum this is the limit of rounding, which in `f32` usually comes before ‖∇J‖ is
-    /// below the tolerance. Elsewhere J has a kink there, or ∇J is not its gradient.
+    /// Near a minimum, rounding is the reason; in `f32` this usually happens before ‖∇J‖ reaches
+    /// the tolerance. Elsewhere J has a kink there, or ∇J is not its gradient.
     LineSearchFailed,
 }
 
@@ -150,7 +150,7 @@ impl History {
     }
 }
 
-/// The widest column that can be formatted: names may be of any length.
+/// The widest column that can be formatted; names can be of any length.
 const WIDEST: usize = u16::MAX as usize;
 
 /// A table of the records, with a column for each metric.

@@ -10,7 +10,8 @@ use argmin::solver::conjugategradient::NonlinearConjugateGradient;
 use argmin::solver::conjugategradient::beta::PolakRibierePlus;
 use argmin::solver::quasinewton::LBFGS;
 
-/// argmin reserves room for all differences at once, and aborts the process where there is none.
+/// The most differences. argmin reserves room for all of them at once, and aborts the process if
+/// there is none.
 const MOST_MEMORY: usize = 10_000;
 
 type LbfgsOf<T> = LBFGS<Search<T>, Vec<T>, Vec<T>, T>;
@@ -21,11 +22,11 @@ type ConjugateGradientOf<T> = NonlinearConjugateGradient<Vec<T>, Search<T>, Pola
 /// An iteration moves θ by α p with p = −H ∇J. H approximates the inverse Hessian from the last
 /// differences of θ and ∇J (Liu and Nocedal 1989, doi:10.1007/BF01589116). α meets the strong Wolfe
 /// conditions with c₁ = 10⁻³ and c₂ = 0.9 (Moré and Thuente 1994, doi:10.1145/192115.192132; the
-/// search is this crate's). The first α tried is 1, and min(1, 1/‖∇J‖) while nothing is remembered.
+/// search is this crate's). The first α tried is 1, or min(1, 1/‖∇J‖) while nothing is remembered.
 ///
-/// J never grows. A step to where J or ∇J is not finite is shortened. If the search finds no smaller
-/// J, the solver forgets its differences and tries once more along −∇J; if that fails too, the run ends
-/// with [`Stop::LineSearchFailed`](super::Stop::LineSearchFailed).
+/// J never grows. A step to a point where J or ∇J is not finite is shortened. If the search finds
+/// no smaller J, the solver forgets its differences and tries once more along −∇J. If that fails
+/// too, the run ends with [`Stop::LineSearchFailed`](super::Stop::LineSearchFailed).
 ///
 /// # Example
 /// The least-squares line through (0, 1), (1, 3), (2, 5) is 1 + 2x:
@@ -59,7 +60,7 @@ impl Default for Lbfgs {
 }
 
 impl Lbfgs {
-    /// Remembers 10 differences, and converges at ‖∇J‖ ≤ 10⁻⁹.
+    /// Returns the solver with 10 differences, which converges at ‖∇J‖ ≤ 10⁻⁹.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -76,7 +77,7 @@ impl Lbfgs {
         self
     }
 
-    /// Converges when ‖∇J‖ ≤ `gradient`, or when J falls by less than `cost`; both at least 0.
+    /// Sets convergence: ‖∇J‖ ≤ `gradient`, or J falls by less than `cost`. Both are at least 0.
     #[must_use]
     pub fn tolerance(mut self, gradient: f64, cost: f64) -> Self {
         (self.gradient, self.cost) = (gradient, cost);
@@ -86,11 +87,11 @@ impl Lbfgs {
 
 /// Nonlinear conjugate gradients on all examples at once, by `argmin` (feature `argmin`).
 ///
-/// An iteration moves θ by α p with p = −∇J + β p′, where p′ is the direction before and
-/// β = max(0, ∇Jᵀ(∇J − ∇J′)/‖∇J′‖²) with the gradient ∇J′ before (Polak and Ribière 1969; Nocedal and
-/// Wright, *Numerical Optimization*, 5.45). The search for α is that of [`Lbfgs`] with c₁ = 10⁻⁴ and
-/// c₂ = 0.1, and so are the guarantees. The first α tried would gain 1.01 times what the last step
-/// gained if J were a parabola, and is at most 1.
+/// An iteration moves θ by α p with p = −∇J + β p′, where p′ is the previous direction and β =
+/// max(0, ∇Jᵀ(∇J − ∇J′)/‖∇J′‖²) with the previous gradient ∇J′ (Polak and Ribière 1969; Nocedal and
+/// Wright, *Numerical Optimization*, 5.45). The search for α and its guarantees are those of
+/// [`Lbfgs`], with c₁ = 10⁻⁴ and c₂ = 0.1. If J were a parabola, the first α tried would gain 1.01
+/// times what the last step gained; it is at most 1.
 ///
 /// # Example
 /// ```
@@ -122,7 +123,7 @@ impl Default for ConjugateGradient {
 }
 
 impl ConjugateGradient {
-    /// Restarts every 100 iterations, and converges at ‖∇J‖ ≤ 10⁻⁹.
+    /// Returns the solver with a restart every 100 iterations, which converges at ‖∇J‖ ≤ 10⁻⁹.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -131,14 +132,14 @@ impl ConjugateGradient {
         }
     }
 
-    /// Restarts along −∇J every so many iterations, at least 1.
+    /// Sets the number of iterations between restarts along −∇J, at least 1.
     #[must_use]
     pub fn restart(mut self, iterations: u64) -> Self {
         self.restart = iterations;
         self
     }
 
-    /// Converges when ‖∇J‖ ≤ `gradient`, at least 0.
+    /// Sets convergence: ‖∇J‖ ≤ `gradient`, at least 0.
     #[must_use]
     pub fn tolerance(mut self, gradient: f64) -> Self {
         self.gradient = gradient;

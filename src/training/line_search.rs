@@ -207,7 +207,8 @@ impl Proposal {
     }
 }
 
-/// The minimum of the cubic with the values and slopes at a and b (Nocedal and Wright, *Numerical Optimization*, 3.59); NaN if it has none.
+/// The minimum of the cubic with the values and slopes at a and b (Nocedal and Wright, *Numerical
+/// Optimization*, 3.59); NaN if there is none.
 fn cubic_minimum(a: Sample, b: Sample) -> f64 {
     let d1 = a.slope + b.slope - 3.0 * (a.value - b.value) / (a.step - b.step);
     // Scaled, so that no square overflows.

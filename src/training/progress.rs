@@ -93,7 +93,7 @@ impl<T: Scalar> Progress<T> {
         Ok(())
     }
 
-    /// Room for the records of so many more epochs.
+    /// Reserves room for the records of `epochs` more epochs.
     pub(super) fn reserve(&mut self, epochs: usize) -> Result<(), Error> {
         let records = &mut self.history.records;
         let (what, rows, cols) = ("the history", records.len().saturating_add(epochs), 1);

@@ -48,7 +48,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
     ) -> Result<Self, Error> {
         let size = trainer.batch_size.unwrap_or(examples.len());
         let seed = trainer.seed;
-        // A budget or a callback may ask for the time.
+        // Only a budget or a callback needs the time.
         let clock = Clock::start(trainer.time.is_some() || !trainer.callbacks.is_empty());
         let parameters = || allocate("the parameters", (network.parameters(), 1), T::zero());
         Ok(Self {
@@ -135,7 +135,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         }
     }
 
-    /// One step for each batch or one iteration on all, then J; and why a solver ends, if it does.
+    /// Makes one step per batch or one iteration on all examples, then computes J. Also returns why
+    /// a solver ends, if it does.
     fn epoch(
         &mut self,
         epoch: u64,
@@ -195,7 +196,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                     record.steps += 1;
                 }
                 if weight == 0.0 {
-                    // All together say something, but no batch does.
+                    // The examples have weight as a whole, but no single batch does.
                     let value = examples.weight;
                     return Err(Error::TotalWeight { value });
                 }
@@ -236,7 +237,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
     }
 }
 
-/// The optimiser's own rate again, whatever ended the run: an error, or a panic of a callback, a metric or a layer.
+/// Restores the optimiser's own rate however the run ended, even by a panic of a callback, a metric
+/// or a layer.
 impl<T: Scalar, L, C> Drop for Run<'_, '_, T, L, C> {
     fn drop(&mut self) {
         if let Method::Steps(optimizer) = &mut self.trainer.method {
@@ -309,7 +311,8 @@ fn check_parameters<T: Scalar>(layout: &Layout, theta: &[T]) -> Result<(), Error
     }
 }
 
-/// Whether a step was finite, which all of it is if θ is ([`Optimizer::step`]); else the error names what overflowed, of the state first.
+/// Checks that a step is finite by scanning θ, which suffices ([`Optimizer::step`]). The error
+/// names the overflowing entry, of the state if there is one.
 fn check_step<T: Scalar>(
     layout: &Layout,
     theta: &[T],

@@ -1,4 +1,5 @@
-//! Whether a checkpoint holds a state that this training can have been in: all of it, before any of it is taken over.
+//! Checks that the whole state in a checkpoint can belong to this training, before any of it is
+//! used.
 
 use super::checkpoint::Saved;
 use super::history::Record;
@@ -12,9 +13,11 @@ use crate::metrics::Metric;
 use crate::scalar::Scalar;
 
 impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
-    /// Refuses a state that no training with these settings can have saved. The optimiser and the solver refuse theirs when they take it over.
+    /// Refuses a state that no training with these settings can have saved. The optimiser and the
+    /// solver check their own state when they restore it.
     ///
-    /// What follows from the records is computed from them again: the best epoch, its cost, and the state of a plateau.
+    /// The best epoch, its cost and the state of a plateau follow from the records, so they are
+    /// computed again.
     pub(super) fn check_saved(
         &self,
         parameters: usize,
@@ -35,7 +38,7 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         match &self.method {
             Method::Steps(_) => {
                 expect(saved.solver.is_none(), || "it has a solver's state".into())?;
-                // One of yours that remembers nothing need not count.
+                // A custom optimiser that remembers nothing need not count steps.
                 let counts = optimizer.steps > 0 || !optimizer.buffers.is_empty();
                 expect(!counts || optimizer.steps == *steps, || {
                     let found = optimizer.steps;
@@ -88,11 +91,11 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
                 && record.rate.is_some() == by_steps
                 && is_finite(record);
             expect(fits, || {
-                format!("its record of epoch {number} has not the values of this training")
+                format!("its record of epoch {number} does not have the values of this training")
             })?;
             before = record.steps;
         }
-        // So that counting on cannot overflow.
+        // Further counting must not overflow.
         expect(*steps == before && *steps < u64::MAX / 2, || {
             format!("it has made {steps} steps, expected the {before} of its last record")
         })
@@ -132,7 +135,8 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
                 "the parameters of its best epoch are none of this training".into()
             })?;
         }
-        // Since the best epoch at least, and not in the first; what counted as better may have had another bound.
+        // At least the epochs since the best, and fewer than all, because the first never waits. (A
+        // small improvement moves the best epoch without ending the wait.)
         let (epoch, waited) = (progress.epoch, progress.waited);
         let least = epoch - best.unwrap_or(epoch).min(epoch);
         expect((least..epoch).contains(&waited), || {

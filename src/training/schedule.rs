@@ -7,11 +7,13 @@ use std::f64::consts::PI;
 
 /// The factor on the rate in epoch e, counted from 0.
 ///
-/// Epochs may be fractional, for a rate that changes from step to step: in step k of an epoch of n steps e is the epoch plus k/n
-/// ([`factor_at`](Self::factor_at)). All lengths are in epochs, and all other numbers are parts of the rate that the optimiser began with.
+/// Epochs may be fractional, for a rate that changes from step to step. In step k of an epoch of n
+/// steps, e is the epoch plus k/n ([`factor_at`](Self::factor_at)). All lengths are in epochs; all
+/// other numbers are fractions of the optimiser's initial rate.
 ///
-/// Lengths are the decimals that were written, compared and divided without rounding: `every: 0.2` is one fifth of an epoch, so that the
-/// third change comes at 0.6, although 3 · 0.2 is more than 0.6 in `f64`.
+/// Lengths are taken as the decimals you write, and compared and divided without rounding. So
+/// `every: 0.2` is one fifth of an epoch, and the third change comes at 0.6, although 3 · 0.2 is
+/// more than 0.6 in `f64`.
 ///
 /// # Example
 /// ```
@@ -128,18 +130,21 @@ impl Schedule {
         }
     }
 
-    /// The factor in an epoch, counted from 0; before it that of 0. The epoch is taken as a decimal: 0.6 is three fifths.
+    /// Returns the factor in an epoch, counted from 0; a negative epoch counts as 0. The epoch is
+    /// taken as a decimal: 0.6 is three fifths.
     ///
-    /// In a loop over steps take [`factor_at`](Self::factor_at): a third of an epoch is no decimal.
+    /// In a loop over steps use [`factor_at`](Self::factor_at), because a third of an epoch is not
+    /// a decimal.
     #[must_use]
     pub fn factor(&self, epoch: f64) -> f64 {
         self.at(&Time::of(epoch))
     }
 
-    /// The factor before step `step` of the `steps` of an epoch, all counted from 0: that of epoch + step/steps, without rounding.
+    /// Returns the factor before step `step` of an epoch of `steps` steps, epochs and steps counted
+    /// from 0: that of epoch + step/steps, without rounding.
     ///
     /// # Example
-    /// Every fifth of an epoch is every third of its 15 steps:
+    /// With 15 steps to an epoch, every fifth of an epoch is every third step:
     /// ```
     /// use backprop::training::Schedule;
     ///
@@ -169,7 +174,7 @@ impl Schedule {
                 end,
             } => match time.rounded / over {
                 _ if time.reached(over) => end,
-                // Both halves are level where they meet: rounding does not show there.
+                // Both halves are level where they meet, so that rounding has no effect there.
                 part if part < rise => anneal(start, 1.0, part / rise),
                 part if rise < 1.0 => anneal(1.0, end, (part - rise) / (1.0 - rise)),
                 _ => 1.0,
@@ -326,7 +331,7 @@ impl Plateau {
     }
 }
 
-/// From a to b along half a cosine as t goes from 0 to 1; a and b themselves at the ends.
+/// Goes from a to b along half a cosine as t goes from 0 to 1; exactly a and b at the ends.
 fn anneal(a: f64, b: f64, t: f64) -> f64 {
     match libm::cos(PI * t.min(1.0)) {
         1.0 => a,

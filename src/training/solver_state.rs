@@ -1,14 +1,14 @@
-//! Whether what a checkpoint says of a solver can be its state: argmin's solvers take their own fields for granted.
+//! Checks a saved solver state, because argmin's solvers do not validate their own fields.
 
 use crate::scalar::{Scalar, real};
 use serde_json::Value;
 
-/// The fields of a new solver with what a saved one of the same kind remembers, or what is wrong with it.
+/// Returns the fields of a new solver with the saved memory, or the reason for refusing it.
 ///
-/// L-BFGS remembers differences: one of θ (`s`) and one of ∇J (`y`) for each iteration, of
-/// the last `m`. Conjugate gradients
-/// remember a direction (`p`) and `beta`, their line search J before the last step. Vectors have a finite
-/// number for each parameter. All other fields are settings, and equal those of the new solver.
+/// L-BFGS remembers differences: one of θ (`s`) and one of ∇J (`y`) for each of the last `m`
+/// iterations. Conjugate gradients remember a direction (`p`) and `beta`, and their line search J
+/// before the last step. Vectors have one finite number per parameter. All other fields are settings,
+/// and must equal those of the new solver.
 pub(super) fn restore<T: Scalar>(
     saved: &Value,
     mut new: Value,
@@ -57,7 +57,7 @@ pub(super) fn restore<T: Scalar>(
     Ok(new)
 }
 
-/// Whether a line search is for the same solver; it may know J before the last step.
+/// Returns whether a line search belongs to the same solver; it may know J before the last step.
 fn is_search<T: Scalar>(found: &Value, new: &Value) -> bool {
     let (Some(fields), Some(new)) = (found.as_object(), new.as_object()) else {
         return found.is_null();

@@ -33,7 +33,8 @@ use std::time::Duration;
 ///
 /// The network is changed only when a training ends: it then has the last parameters, or with validation examples those of the best epoch
 /// ([`keep_best`](Self::keep_best)). Same seed, same bits: whatever the number of threads, with or without callbacks.
-/// A trainer stays on its thread, because its callbacks may hold what no other thread may have; all other types of this crate are `Send` and `Sync`.
+/// A trainer stays on its thread, because its callbacks may hold values that must not leave it. All
+/// other types of this crate are `Send` and `Sync`.
 ///
 /// # Example
 /// XOR, by Adam on batches of two:
@@ -128,7 +129,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Ends with the epoch in which so much time has passed since [`fit`](Self::fit) was called. Refused on `wasm32-unknown-unknown`, which has no clock.
+    /// Stops at the end of the epoch in which this much time has passed since [`fit`](Self::fit)
+    /// was called. Refused on `wasm32-unknown-unknown`, which has no clock.
     #[must_use]
     pub fn time(mut self, time: Duration) -> Self {
         self.time = Some(time);
@@ -196,8 +198,10 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Examples that are not trained on: their mean cost is what early stopping and the best epoch go by, or their [`monitor`](Self::monitor)ed metric. As they
-    /// decide, they do not judge: keep others for that ([`three_way_split`](crate::data::three_way_split)).
+    /// Sets the validation examples, which are not trained on. Early stopping and the best epoch
+    /// follow their mean cost, or the [`monitor`](Self::monitor)ed metric on them. Because they
+    /// decide, keep other examples for the test
+    /// ([`three_way_split`](crate::data::three_way_split)).
     #[must_use]
     pub fn validation(mut self, examples: Examples<'a, T>) -> Self {
         self.validation = Some(examples);
@@ -236,10 +240,12 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// - [`Error::SingleOutput`] for one output with softmax or the categorical cross-entropy, which has nothing to learn;
     /// - [`Error::Hyperparameter`] for a setting out of its range: no epochs, a batch size of 0 or above m, a rate that is not above 0 or grows beyond T, …
     /// - [`Error::Unsupported`] for a schedule or clipping with a full-batch solver, or a time budget without a clock;
-    /// - [`Error::Checkpoint`] if the folder of checkpoints has some already: `resume` goes on from them; or if it takes no files.
+    /// - [`Error::Checkpoint`] if the folder already has checkpoints (`resume` goes on from them),
+    ///   or cannot be written to.
     ///
-    /// In the course of it, after which the network has the parameters that it would have ended with (of the best epoch, or of the last whose J was finite), or its own
-    /// if this call has not ended an epoch:
+    /// During training. The network then has the parameters that it would have ended with: those of
+    /// the best epoch, or of the last whose J was finite. If this call has not completed an epoch,
+    /// it is unchanged:
     /// - [`Error::Diverged`] if a cost, a gradient, a parameter or the state of the optimiser is not finite;
     /// - [`Error::Checkpoint`] if one cannot be written, the errors of the metrics, and those of a pass that are no divergence, as [`Error::Output`].
     pub fn fit<L: Layer<T>>(
@@ -265,7 +271,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         )
     }
 
-    /// The state before the first epoch.
+    /// Returns the state before the first epoch.
     fn begin_anew<L: Layer<T>>(&mut self, network: &Network<T, L>) -> Result<Progress<T>, Error> {
         let progress = Progress::new(network.theta().as_slice())?;
         match &mut self.method {
@@ -275,7 +281,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         Ok(progress)
     }
 
-    /// Trains from the beginning, or from a checkpoint's state.
+    /// Trains from the beginning, or from the state of a checkpoint.
     pub(super) fn run<L: Layer<T>>(
         &mut self,
         network: &mut Network<T, L>,
@@ -325,7 +331,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
             &settings,
         );
         drop(run);
-        // After a divergence these are the last that were good. If there was no epoch, nothing is changed.
+        // After a divergence these are the last good parameters. Without a completed epoch nothing
+        // changes.
         if done.is_ok() || progress.epoch > began {
             network.set_theta(progress.result(self.keep_best))?;
         }
@@ -372,7 +379,7 @@ struct Chosen<T> {
 impl<T: Scalar> Chosen<T> {
     /// Those to train on, and a fraction to validate with.
     fn split(all: &Examples<'_, T>, fraction: f64, seed: u64) -> Result<[Self; 2], Error> {
-        // Of these two parts the second is for validation; what judges is not here.
+        // The second part is for validation. Test examples are not among these.
         let Split {
             train,
             test: validation,

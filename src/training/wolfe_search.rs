@@ -1,4 +1,4 @@
-//! The line search of the full-batch solvers, as argmin asks for one.
+//! The line search of the full-batch solvers, behind argmin's interface.
 
 use super::argmin_driver::length;
 use super::line_search::{Sample, Wolfe};
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) type Point<T> = IterState<Vec<T>, Vec<T>, (), (), (), T>;
 
-/// The solver that a search serves: each has its own conditions and first step.
+/// The solver that a search serves. Each has its own conditions and first step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum For {
@@ -68,7 +68,8 @@ impl<T: Scalar + ArgminFloat> Search<T> {
     fn wolfe(&self, cost: T) -> Wolfe {
         let resolution = 4.0 * to_f64(T::default_epsilon()) * to_f64(cost).abs();
         match self.solver {
-            // A quasi-Newton step is nearly right as it is: a loose search costs one evaluation.
+            // A quasi-Newton step is usually nearly right already: a loose search takes one
+            // evaluation.
             For::Lbfgs => Wolfe {
                 decrease: 1e-3,
                 curvature: 0.9,
@@ -85,9 +86,9 @@ impl<T: Scalar + ArgminFloat> Search<T> {
         }
     }
 
-    /// The first step: 1 for a quasi-Newton direction, and at most 1/‖∇J‖ along −∇J; for conjugate
-    /// gradients the minimum of the parabola that gains as much as the last step did
-    /// (Nocedal and Wright, *Numerical Optimization*, 3.60).
+    /// Returns the first step: 1 for a quasi-Newton direction, and at most 1/‖∇J‖ along −∇J. For
+    /// conjugate gradients it is the minimum of the parabola that gains as much as the last step
+    /// did (Nocedal and Wright, *Numerical Optimization*, 3.60).
     fn first_step(&self, gradient: &[T], start: Sample) -> f64 {
         let steepest = gradient.iter().zip(&self.direction).all(|(g, d)| *d == -*g);
         let before = self.before.get().map(to_f64);
@@ -120,7 +121,7 @@ where
         "Moré–Thuente line search"
     }
 
-    /// The whole search: an error if no step makes J smaller.
+    /// Runs the whole search; an error if no step makes J smaller.
     fn next_iter(
         &mut self,
         problem: &mut Problem<O>,

@@ -1,4 +1,4 @@
-//! Room for later calls: of any kind, with a batch no larger than the largest so far.
+//! Room for later calls of any kind, with a batch no larger than the largest so far.
 
 use super::{Buffers, Part, Workspace, set_depth};
 use crate::layer::{Keep, Layer};
@@ -12,31 +12,33 @@ const GRADIENTS: usize = 1 << 16;
 /// Scalars of Jacobians that are held at the same time.
 const JACOBIANS: usize = 1 << 20;
 
-/// The most examples of which Jacobians are held: as many as are computed as a whole, so that they lie side by side.
+/// The most examples whose Jacobians are held. Up to this number they are computed as a whole, and
+/// so lie side by side.
 const MOST_JACOBIANS: usize = 256;
 
-/// Depths of a product up to which more examples may take less scratch: blocks of a product are so deep at most.
+/// Depths of a product up to which more examples may need less scratch: the largest depth of a
+/// block.
 const UNEVEN: usize = 1024;
 
-/// The gradients of single examples that are computed together, of m with P entries each.
+/// Returns how many of m gradients of single examples, with P entries each, are computed together.
 pub(crate) fn gradients_together(p: usize, m: usize) -> usize {
     (GRADIENTS / p.max(1)).clamp(1, m.max(1))
 }
 
-/// Of how many examples Jacobians are held at the same time, if each takes so many scalars.
+/// Returns for how many examples Jacobians are held at the same time, if each takes `each` scalars.
 pub(crate) fn jacobians_together(each: usize, m: usize) -> usize {
     (JACOBIANS / each.max(1)).clamp(1, MOST_JACOBIANS.min(m.max(1)))
 }
 
-/// The largest sizes that a batch, or any smaller one, is computed in.
+/// The largest sizes in which a batch, or any smaller one, is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Most {
     pub(crate) examples: usize,
-    /// Parts at the same time.
+    /// Parts computed at the same time.
     pub(crate) parts: usize,
-    /// Examples of the first part, which may be a whole batch, and of any other part.
+    /// Examples of the first part, which may be a whole batch, and of every other part.
     pub(crate) sizes: (usize, usize),
-    /// Whether there are batches in parts, whose outputs are gathered.
+    /// Whether batches are computed in parts, whose outputs are gathered.
     pub(crate) cut: bool,
     pub(crate) threads: usize,
 }
@@ -56,10 +58,10 @@ impl Most {
     }
 }
 
-/// What there is room for.
+/// The room that has been reserved.
 #[derive(Debug, Default)]
 pub(super) struct Room {
-    /// Whether later calls do not count.
+    /// Whether to reserve nothing for later calls.
     none: bool,
     layout: Option<Arc<Layout>>,
     most: Most,
@@ -76,7 +78,7 @@ impl Room {
     }
 }
 
-/// The buffers of a clone are as long as they have to be.
+/// A clone's buffers are only as long as they must be.
 impl Clone for Room {
     fn clone(&self) -> Self {
         Self {
@@ -87,7 +89,8 @@ impl Clone for Room {
 }
 
 impl<T: Scalar> Workspace<T> {
-    /// Reserves room for every kind of call, unless there is: for batches up to the largest so far, and sums of as many scalars as so far.
+    /// Reserves room for every kind of call unless it exists: for batches up to the largest so far,
+    /// and for as many scalars of sums.
     pub(crate) fn make_room<L: Layer<T>>(
         &mut self,
         layout: &Arc<Layout>,
@@ -110,7 +113,7 @@ impl<T: Scalar> Workspace<T> {
         let parts = most.parts.max(self.parts.len());
         self.parts.resize_with(parts, Part::new);
         self.sums.resize_with(parts, Vec::new);
-        // Those of one direction, or scratch: a gradient, or an input of every example.
+        // Sums of one direction, or scratch: a gradient, or one input for every example.
         let of_inputs = layout.inputs().saturating_mul(most.sizes.0);
         let of_part = sums.max(layout.parameters()).max(of_inputs);
         for (i, part) in self.parts[..most.parts].iter_mut().enumerate() {
@@ -142,7 +145,7 @@ impl<T: Scalar> Workspace<T> {
 }
 
 impl<T: Scalar> Part<T> {
-    /// Reserves room for so many examples, whatever is computed of them.
+    /// Reserves room for `size` examples, whatever is computed for them.
     fn make_room<L: Layer<T>>(&mut self, layout: &Layout, layers: &[L], size: usize) {
         let depth = layers.len();
         set_depth(&mut self.layers, &mut self.spare[0], depth);
@@ -176,7 +179,8 @@ impl<T: Scalar> Buffers<T> {
     }
 }
 
-/// Room for rows × cols entries, if it is to be had: a call that needs it and has not got it says so.
+/// Tries to reserve room for rows × cols entries. A call that needs it and lacks it reports the
+/// error.
 fn reserve<T>(vector: &mut Vec<T>, rows: usize, cols: usize) {
     if let Some(len) = rows.checked_mul(cols) {
         let more = len.saturating_sub(vector.len());

@@ -65,8 +65,9 @@ pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
     /// The first step takes the length of θ for the state, and is the only one that allocates. A rate of 0, which a schedule may end in, is
     /// accepted here.
     ///
-    /// What is not finite shows in θ: a gradient that is not makes θ not finite, and so does a state that overflows, in the step in which it
-    /// does. [`Trainer`](super::Trainer) scans θ after each step, and nothing else: an optimiser of your own has to see to the same.
+    /// θ shows anything that is not finite. If the gradient is not finite, θ is not. If the state
+    /// overflows, θ becomes non-finite in the same step. [`Trainer`](super::Trainer) scans only θ
+    /// after each step, so an optimiser of your own must ensure the same.
     ///
     /// # Errors
     /// With θ and the state unchanged: [`Error::Length`] for a gradient of another length than θ, for a θ of another length than in the steps before,
@@ -158,7 +159,7 @@ impl<T: Scalar, O: Optimizer<T> + ?Sized> Optimizer<T> for Box<O> {
 /// assert_eq!(other.state(), state);
 /// # Ok::<(), backprop::Error>(())
 /// ```
-/// Saved (feature `serde`) with the name of T, and refused by every other type.
+/// With the feature `serde` it is saved with the name of T, and loads as that type only.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct OptimizerState<T> {
@@ -177,7 +178,7 @@ impl<T> OptimizerState<T> {
 }
 
 impl<T: Scalar> OptimizerState<T> {
-    /// The buffer and the index of the first entry that is not finite, and what it is.
+    /// Returns the buffer, index and value of the first entry that is not finite.
     pub(in crate::training) fn first_non_finite(&self) -> Option<(usize, usize, T)> {
         let mut buffers = self.buffers.iter().enumerate();
         buffers.find_map(|(buffer, values)| {
