@@ -1,4 +1,4 @@
-//! Memory that ends in the middle of a call: a typed error, and nothing changed. Every large allocation of every call fails once.
+//! Memory that ends in the middle of a call: a typed error, and nothing changed. Every large allocation of the calls below fails once.
 
 #![allow(
     unsafe_code,
