@@ -430,6 +430,13 @@ impl Error {
                 | Self::NonFiniteState { .. }
         )
     }
+
+    /// Returns whether the error concerns the point where J was evaluated, so that a shorter step
+    /// may avoid it.
+    pub(crate) fn is_of_point(&self) -> bool {
+        self.is_divergence()
+            || matches!(self, Self::NonFiniteDerivative { .. } | Self::Output { .. })
+    }
 }
 
 /// Which examples are meant: those of a class, or all.

@@ -191,7 +191,7 @@ where
     let before = point.get_gradient().map(|gradient| length(gradient));
     let next = solver.next_iter(&mut Problem::new(evaluated), point);
     let last = evaluated.last.borrow();
-    if let Some(error) = last.failed.as_ref().filter(|error| !is_overflow(error)) {
+    if let Some(error) = last.failed.as_ref().filter(|error| !error.is_of_point()) {
         return Err(error.clone());
     }
     // If J is equal, a smaller gradient is progress too.
@@ -229,11 +229,6 @@ fn lost() -> Error {
         what: "a point with its gradient",
         by: "the solver of argmin",
     }
-}
-
-/// Returns whether an error concerns this point only, so that a shorter step may avoid it.
-fn is_overflow(error: &Error) -> bool {
-    error.is_divergence() || matches!(error, Error::Output { .. })
 }
 
 /// J and ∇J as argmin asks for them: in two calls a point, of which the second is answered from the first.
@@ -293,7 +288,7 @@ impl<'e, T: Scalar> Evaluated<'e, T> {
         let found = (self.evaluate.borrow_mut())(theta, &mut last.gradient);
         last.failed = found.as_ref().err().cloned();
         let cost = match found {
-            Err(error) if !is_overflow(&error) => {
+            Err(error) if !error.is_of_point() => {
                 last.cost = None;
                 return Err(error.into());
             }

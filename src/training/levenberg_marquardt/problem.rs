@@ -84,7 +84,7 @@ impl<'a, 'b, T: Scalar, L: Layer<T>, C: Cost<T>> Problem<'a, 'b, T, L, C> {
         }
         self.network.set_theta(before.as_slice())?;
         match there {
-            Err(error) if is_overflow(&error) => Ok(None),
+            Err(error) if error.is_of_point() => Ok(None),
             there => there,
         }
     }
@@ -112,16 +112,4 @@ impl<'a, 'b, T: Scalar, L: Layer<T>, C: Cost<T>> Problem<'a, 'b, T, L, C> {
         let model = Model::new(root, self.network.parameters())?;
         Ok(Point { cost, size, model })
     }
-}
-
-/// Whether an error says that the numbers have become too large, which a shorter step may mend.
-fn is_overflow(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::NonFinite { .. }
-            | Error::NonFiniteCost { .. }
-            | Error::NonFiniteObjective { .. }
-            | Error::NonFiniteDerivative { .. }
-            | Error::Output { .. }
-    )
 }
