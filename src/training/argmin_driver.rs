@@ -1,5 +1,7 @@
 //! argmin's solvers, iteration by iteration.
 
+#[cfg(feature = "serde")]
+use super::full_batch::Reached;
 use super::full_batch::{Evaluate, FullBatch, Iteration};
 use super::history::Stop;
 #[cfg(feature = "serde")]
@@ -76,11 +78,7 @@ where
     }
 
     #[cfg(feature = "serde")]
-    fn load(
-        &mut self,
-        state: Option<&serde_json::Value>,
-        (epochs, at): (u64, &[T]),
-    ) -> Result<(), Error> {
+    fn load(&mut self, state: Option<&serde_json::Value>, at: Reached<'_, T>) -> Result<(), Error> {
         self.current = match state {
             None => None,
             Some(state) => {
@@ -88,17 +86,17 @@ where
                 let new = serde_json::to_value((self.make)(&self.settings)).map_err(checkpoint)?;
                 let saved = state.get(0).unwrap_or(&serde_json::Value::Null);
                 let made = state.get(4).and_then(serde_json::Value::as_u64);
-                let solver = solver_state::restore::<T>(saved, new, (at.len(), made))
+                let solver = solver_state::restore::<T>(saved, new, (at.theta.len(), made))
                     .map_err(|reason| Error::Checkpoint { reason })?;
                 let solver = S::deserialize(solver).map_err(checkpoint)?;
                 let (_, theta, gradient, cost, iterations) =
                     State::<T>::deserialize(state).map_err(checkpoint)?;
                 // An iteration is an epoch, the solver is where the training is, and so are the vectors that it remembers.
-                if iterations > epochs
-                    || theta != at
-                    || gradient.len() != at.len()
+                if iterations > at.epochs
+                    || theta != at.theta
+                    || gradient.len() != theta.len()
                     || !all_finite(&gradient)
-                    || !cost.is_finite()
+                    || to_f64(cost) != at.cost
                 {
                     let reason = "the solver's state is not that of the training".to_owned();
                     return Err(Error::Checkpoint { reason });

@@ -1,5 +1,6 @@
 //! Checkpoints of a training, and how it goes on from one.
 
+use super::full_batch::Reached;
 use super::method::Method;
 use super::optimizer::OptimizerState;
 use super::progress::Progress;
@@ -234,7 +235,13 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         match &mut self.method {
             Method::Steps(optimizer) => optimizer.restore(&progress.optimizer)?,
             Method::FullBatch(method) => {
-                method.load(solver.as_ref(), (progress.epoch, &progress.theta))?;
+                let last = progress.history.records.last();
+                let at = Reached {
+                    epochs: progress.epoch,
+                    theta: &progress.theta,
+                    cost: last.map_or(f64::NAN, |record| record.cost),
+                };
+                method.load(solver.as_ref(), at)?;
             }
         }
         progress.optimizer = OptimizerState::new(0, Vec::new());

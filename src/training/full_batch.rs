@@ -47,14 +47,31 @@ pub trait FullBatch<T: Scalar>: Debug + Send + Sync {
         Err(unsupported::<Self>("a state that can be saved"))
     }
 
-    /// Takes up what [`save`](Self::save) gave after so many epochs, with the θ that a training goes on from.
+    /// Restores what [`save`](Self::save) returned, at the point that a run continues from.
     ///
     /// # Errors
     /// [`Error::Unsupported`] from a solver that cannot be saved, [`Error::Checkpoint`] for what is no state of it.
     #[cfg(feature = "serde")]
-    fn load(&mut self, _state: Option<&serde_json::Value>, _at: (u64, &[T])) -> Result<(), Error> {
+    fn load(
+        &mut self,
+        _state: Option<&serde_json::Value>,
+        _at: Reached<'_, T>,
+    ) -> Result<(), Error> {
         Err(unsupported::<Self>("a state that can be saved"))
     }
+}
+
+/// The point that a run continues from.
+#[cfg(feature = "serde")]
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Reached<'a, T> {
+    /// Epochs done.
+    pub epochs: u64,
+    /// θ.
+    pub theta: &'a [T],
+    /// J at θ, as recorded.
+    pub cost: f64,
 }
 
 /// What an iteration of a [`FullBatch`] solver came to.

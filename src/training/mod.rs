@@ -92,6 +92,8 @@ pub use callback::Epoch;
 #[cfg(feature = "serde")]
 pub use checkpoint::Resumed;
 pub use clipping::Clipping;
+#[cfg(feature = "serde")]
+pub use full_batch::Reached;
 pub use full_batch::{Evaluate, FullBatch, Iteration};
 pub use history::{History, Record, Stop};
 #[cfg(feature = "argmin")]

@@ -18,7 +18,7 @@ use backprop::saving::{Checkpoints, Found, LoadError, Refusal, SaveError, Skippe
 use backprop::training::{
     AdaGrad, Adadelta, Adam, AdamW, Clipping, ConjugateGradient, Epoch, Fit, FullBatch,
     GradientDescent, History, IRpropMinus, Iteration, Lbfgs, LevenbergMarquardt, Method, Optimizer,
-    OptimizerState, Plateau, Record, Resumed, RmsProp, Schedule, Stop,
+    OptimizerState, Plateau, Reached, Record, Resumed, RmsProp, Schedule, Stop,
 };
 use backprop::{
     Accumulator, AnyActivation, AnyCost, AnyLayer, ArgminHessian, ArgminProblem, Backprop,
@@ -76,6 +76,7 @@ fn what_trains_them() {
     shared::<(Box<dyn Optimizer<f64>>, OptimizerState<f64>)>();
     shared::<(Lbfgs, ConjugateGradient)>();
     shared::<(Method<f64>, Box<dyn FullBatch<f64>>, Iteration<f64>)>();
+    shared::<Reached<'_, f64>>();
     shared::<(LevenbergMarquardt, Fit<f64>)>();
     shared::<(Clipping, Schedule, Plateau, History, Record, Stop)>();
     shared::<(Epoch<'_, f64>, Resumed)>();

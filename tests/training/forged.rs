@@ -160,7 +160,14 @@ fn each_part_is_checked() {
         ("lbfgs", "/solver/0/y", json!([]), "\"s\""),
         ("lbfgs", "/solver/0/s/1/3", json!("x"), "\"s\""),
         ("lbfgs", "/solver/0/m", json!(2), "\"m\""),
-        // A difference for each iteration.
+        // J is that of the last record, and there is a difference for each iteration.
+        (
+            "lbfgs",
+            "/solver/3",
+            json!(-1e300),
+            "not that of the training",
+        ),
+        ("cg", "/solver/3", json!(0.25), "not that of the training"),
         ("lbfgs", "/solver/4", json!(0), "\"s\""),
         (
             "lbfgs",
