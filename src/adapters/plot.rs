@@ -6,6 +6,7 @@ use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 use std::ops::Range;
 use std::path::Path;
+use std::{fs, io};
 
 const BLUE: RGBColor = RGBColor(31, 111, 235);
 const ORANGE: RGBColor = RGBColor(194, 65, 12);
@@ -24,7 +25,8 @@ impl History {
     /// Costs that are not finite, or beyond ±1e300, are left out.
     ///
     /// # Errors
-    /// With the reason as text, if there is no epoch to draw or the file cannot be written.
+    /// With the reason as text, if there is no epoch to draw, if the path is a FIFO or a device, or if the
+    /// file cannot be written.
     ///
     /// # Example
     /// ```no_run
@@ -42,13 +44,22 @@ impl History {
             ("training (J)", BLUE, of(|r| Some(r.cost))),
             ("validation", ORANGE, of(|r| r.validation)),
         ];
-        draw(file.as_ref(), &curves).map_err(|error| error.to_string())
+        let file = file.as_ref();
+        let mut picture = String::new();
+        let drawn = draw(&mut picture, &curves);
+        drawn.map_err(|error| error.to_string())?;
+        // plotters writes as its file is dropped, where an error is lost; to open a FIFO would wait.
+        let written = match fs::metadata(file) {
+            Ok(found) if !found.is_file() => Err(io::Error::other("expected a regular file")),
+            _ => fs::write(file, picture),
+        };
+        written.map_err(|error| format!("{}: {error}", file.display()))
     }
 }
 
 type Curve = (&'static str, RGBColor, Vec<(f64, f64)>);
 
-fn draw(file: &Path, curves: &[Curve]) -> Result<(), Box<dyn std::error::Error>> {
+fn draw(picture: &mut String, curves: &[Curve]) -> Result<(), Box<dyn std::error::Error>> {
     let points = || curves.iter().flat_map(|(_, _, points)| points);
     let ends = |value: fn(&(f64, f64)) -> f64| {
         let start = (f64::INFINITY, f64::NEG_INFINITY);
@@ -66,7 +77,7 @@ fn draw(file: &Path, curves: &[Curve]) -> Result<(), Box<dyn std::error::Error>>
         last.max(first + 1.0 + 1e-9 * first),
         0.05 * (high - low).max(1e-12 + high.abs()),
     );
-    let root = SVGBackend::new(file, (640, 400)).into_drawing_area();
+    let root = SVGBackend::with_string(picture, (640, 400)).into_drawing_area();
     root.fill(&WHITE)?;
     if LOGARITHMIC.contains(&low) && LOGARITHMIC.contains(&high) {
         panel(
@@ -190,7 +201,6 @@ mod tests {
 
     #[test]
     fn a_curve_is_drawn_for_each_kind_of_cost() {
-        let file = std::env::temp_dir().join(format!("backprop-plot-{}.svg", std::process::id()));
         let validation = vec![(1.0, 0.7), (2.0, 0.6)];
         // Logarithmic, level, of one point, and below 0.
         for training in [
@@ -203,13 +213,22 @@ mod tests {
                 ("training", BLUE, training),
                 ("validation", ORANGE, validation.clone()),
             ];
-            draw(&file, &curves).unwrap();
-            let picture = std::fs::read_to_string(&file).unwrap();
+            let mut picture = String::new();
+            draw(&mut picture, &curves).unwrap();
             assert!(picture.starts_with("<svg") && picture.contains("validation"));
             assert!(picture.matches("<polyline").count() > 3);
         }
-        assert!(draw(&file, &[("training", BLUE, Vec::new())]).is_err());
-        std::fs::remove_file(file).unwrap();
-        assert!(History::default().plot("/nowhere/curve.svg").is_err());
+        assert!(draw(&mut String::new(), &[("training", BLUE, Vec::new())]).is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_not_written_is_an_error() {
+        let record = r#"{"epoch":1,"steps":1,"cost":0.5,"batch_cost":null,"validation":null,"rate":null,"metrics":[],"validation_metrics":[]}"#;
+        let history = format!(r#"{{"metrics":[],"records":[{record}],"stop":null,"best":1}}"#);
+        let history: History = serde_json::from_str(&history).unwrap();
+        for file in ["/nowhere/curve.svg", "/dev/full", "/dev/null"] {
+            let refused = history.plot(file).unwrap_err();
+            assert!(refused.starts_with(file), "{refused}");
+        }
     }
 }

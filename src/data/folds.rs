@@ -3,7 +3,7 @@
 use super::shuffle::permutation_into;
 use super::split::{INDICES, SPLIT, Split, enough};
 use crate::error::Error;
-use crate::layout::{allocate, collected, grow};
+use crate::layout::{allocate, collected, grow, reserved};
 use std::collections::BTreeMap;
 
 /// Cross-validation: k splits, so that each example is in the test part of exactly one.
@@ -100,6 +100,16 @@ impl KFold {
         classes: &mut [Class],
         class_of: impl Fn(usize) -> usize,
     ) -> Result<Vec<Split>, Error> {
+        // Systems that promise more memory than they have would end the process on the way.
+        let all = examples.checked_mul(self.folds);
+        let fits = all.is_some_and(|all| reserved::<usize>(INDICES, all).is_ok());
+        if !fits {
+            return Err(Error::TooLarge {
+                what: INDICES,
+                rows: examples,
+                cols: self.folds,
+            });
+        }
         let mut order: Vec<usize> = allocate(INDICES, (examples, 1), 0)?;
         match self.seed {
             Some(seed) => permutation_into(&mut order, seed, SPLIT),

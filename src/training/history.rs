@@ -42,12 +42,14 @@ pub enum Stop {
     Patience,
     /// A callback broke off.
     Callback,
-    /// The solver converged: ‖∇J‖ is below its tolerance, or J fell by less than its tolerance.
+    /// The solver converged: ‖∇J‖ is at most its tolerance, or J fell by less than its tolerance.
     Converged,
     /// The solver's line search found no smaller J, not even along −∇J.
     ///
-    /// Near a minimum, rounding is the reason; in `f32` this usually happens before ‖∇J‖ reaches
-    /// the tolerance. Elsewhere J has a kink there, or ∇J is not its gradient.
+    /// Near a minimum this is the limit of rounding, which in `f32` usually comes before ‖∇J‖ is
+    /// below the tolerance. Far from one the features are usually scaled badly: use a
+    /// [`Standardizer`](crate::data::Standardizer), or [`LevenbergMarquardt`](super::LevenbergMarquardt),
+    /// which does not depend on scales. Otherwise J has a kink there, or ∇J is not its gradient.
     LineSearchFailed,
 }
 

@@ -164,10 +164,16 @@ impl Proposal {
         // Case 1: the value is larger, so a minimum lies between.
         if trial.value > low.value {
             let quadratic = quadratic_minimum(low, trial);
-            let cubic_is_nearer = (cubic - low.step).abs() < (quadratic - low.step).abs();
-            let step = match cubic_is_nearer {
-                true => cubic,
-                false => cubic + 0.5 * (quadratic - cubic),
+            let (near, far) = ((cubic - low.step).abs(), (quadratic - low.step).abs());
+            let onward = (trial.step - low.step).signum();
+            let lies_between = (cubic - low.step) * onward > 0.0;
+            let step = if !lies_between {
+                // The minimum is so near that the cubic loses it in rounding.
+                quadratic
+            } else if near < far {
+                cubic
+            } else {
+                cubic + 0.5 * (quadratic - cubic)
             };
             return Self { step, closes: true };
         }

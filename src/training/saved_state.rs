@@ -135,6 +135,14 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
                 "the parameters of its best epoch are none of this training".into()
             })?;
         }
+        let kept = self.keep_best && validates && best.is_some();
+        let has = progress
+            .best
+            .as_ref()
+            .is_some_and(|best| !best.theta.is_empty());
+        expect(!kept || has, || {
+            "it has no parameters of its best epoch, as `keep_best(false)` leaves them out".into()
+        })?;
         // At least the epochs since the best, and fewer than all, because the first never waits. (A
         // small improvement moves the best epoch without ending the wait.)
         let (epoch, waited) = (progress.epoch, progress.waited);

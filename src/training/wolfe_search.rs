@@ -65,8 +65,13 @@ impl<T: Scalar + ArgminFloat> Search<T> {
         }
     }
 
-    fn wolfe(&self, cost: T) -> Wolfe {
-        let resolution = 4.0 * to_f64(T::default_epsilon()) * to_f64(cost).abs();
+    /// Smaller differences of J are rounding.
+    fn resolution(&self, cost: f64) -> f64 {
+        4.0 * to_f64(T::default_epsilon()) * cost.abs()
+    }
+
+    fn wolfe(&self, cost: f64) -> Wolfe {
+        let resolution = self.resolution(cost);
         match self.solver {
             // A quasi-Newton step is usually nearly right already: a loose search takes one
             // evaluation.
@@ -96,7 +101,12 @@ impl<T: Scalar + ArgminFloat> Search<T> {
             Some(gained) if self.solver == For::ConjugateGradient && gained > 0.0 => {
                 (1.01 * 2.0 * gained / -start.slope).min(1.0)
             }
-            _ if steepest => (1.0 / length(gradient)).min(1.0),
+            _ if steepest => {
+                // At least what promises a fall of J that rounding does not hide.
+                let norm = length(gradient);
+                let seen = 2.0 * self.resolution(start.value) / norm / norm;
+                (1.0 / norm).max(seen).min(1.0)
+            }
             _ => 1.0,
         }
     }
@@ -148,7 +158,7 @@ where
             slope: slope(&gradient),
         };
         let first = self.first_step(&gradient, start);
-        let found = self.wolfe(cost).search(start, first, |step| {
+        let found = self.wolfe(start.value).search(start, first, |step| {
             let theta = at(step);
             let value = to_f64(problem.cost(&theta)?);
             if !value.is_finite() {

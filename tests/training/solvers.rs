@@ -125,6 +125,23 @@ fn raw_features_are_fitted() {
         [3.0, 3.7, 4.8, 6.2, 7.8],
     );
     check::<f64>(identity, squared, [&x, &y], (line(&x, &y), 1e-6));
+    // Huge features: the first step, 1/‖∇J‖, is far beyond the minimum along −∇J.
+    let (x, y) = ([-1e20, 0., 1e20, 2e20, 3e20], [3., 5., 8., 9., 12.]);
+    let (a, b) = (row::<f64>(&x), row::<f64>(&y));
+    let examples = Examples::new(&a, &b).unwrap();
+    for solver in solvers::<f64>() {
+        let mut network = Network::<f64>::builder(1)
+            .dense(1, Identity)
+            .zeros()
+            .unwrap();
+        let history = Trainer::new(Objective::new(SquaredError), solver())
+            .fit(&mut network, &examples)
+            .unwrap();
+        // What the slope alone can do: (Σy² − (Σuy)²/Σu²)/10 with x = 10²⁰ u.
+        let least = (323.0 - 59.0 * 59.0 / 15.0) / 10.0;
+        let cost = history.records().last().unwrap().cost;
+        assert!(cost <= least * (1.0 + 1e-9), "{cost}");
+    }
     let (x, y) = ([-4e5, -1e5, 2e5, 3e5, 8e5], [7., 2., -3., -4., -13.]);
     check::<f64>(identity, squared, [&x, &y], (line(&x, &y), 1e-6));
 }
@@ -231,10 +248,18 @@ fn bowl(theta: &[f64], gradient: &mut [f64]) -> f64 {
 /// Where the remembered direction leads nowhere, −∇J is tried once; if that leads nowhere either, θ stays and it is no divergence.
 #[test]
 fn a_search_that_fails_is_tried_again_without_memory() {
-    let overflow = || {
-        Err(Error::NonFiniteObjective {
+    // An overflow, or an output for which the cost is not defined.
+    let refused = |leads| match leads {
+        true => Error::NonFiniteObjective {
             value: f64::INFINITY,
-        })
+        },
+        false => Error::Output {
+            layer: 0,
+            unit: 0,
+            example: 0,
+            value: -1.0,
+            expected: "of at least 0",
+        },
     };
     for solver in solvers::<f64>() {
         for leads in [true, false] {
@@ -255,7 +280,7 @@ fn a_search_that_fails_is_tried_again_without_memory() {
                 let along = across <= 1e-9 * x.hypot(y) * slope[0].hypot(slope[1]);
                 match theta == start || leads && along {
                     true => Ok(bowl(theta, gradient)),
-                    false => overflow(),
+                    false => Err(refused(leads)),
                 }
             };
             let done = solver
@@ -371,4 +396,72 @@ fn relu_networks_do_not_lag() {
     let costs = digits(network, || Lbfgs::new().into(), (10_000, 200), 20);
     assert!(costs[10] < 1.05 * 0.08867, "{costs:?}");
     assert!(costs[19] < 1.1 * 0.09205, "{costs:?}");
+}
+
+/// The first trial of a run, and of the second iteration, which conjugate gradients choose by the last gain.
+#[test]
+fn the_first_steps_of_a_search() {
+    for (solver, conjugate) in solvers::<f64>().into_iter().zip([false, true]) {
+        let Method::FullBatch(mut solver) = solver() else {
+            panic!("a full-batch solver")
+        };
+        let (mut theta, mut gradient) = ([3.0, 1.0], [0.0; 2]);
+        let mut trials: Vec<[f64; 2]> = Vec::new();
+        let mut iterate = |theta: &mut [f64; 2], gradient: &mut [f64; 2]| {
+            trials.clear();
+            let mut evaluate = |theta: &[f64], gradient: &mut [f64]| {
+                trials.push([theta[0], theta[1]]);
+                Ok(bowl(theta, gradient))
+            };
+            let done = solver.iterate(theta, gradient, &mut evaluate).unwrap();
+            (done.cost, trials.clone())
+        };
+        let (cost, trials) = iterate(&mut theta, &mut gradient);
+        // J = 9.5 and ∇J = (3, 10): the step is 1/‖∇J‖.
+        let norm = 109.0_f64.sqrt();
+        assert_eq!(trials[0], [3.0, 1.0]);
+        for (found, expected) in trials[1].iter().zip([3.0 - 3.0 / norm, 1.0 - 10.0 / norm]) {
+            assert!((found - expected).abs() < 1e-15, "{trials:?}");
+        }
+        if conjugate {
+            let (start, slope) = (theta, gradient);
+            let beta = {
+                let dot = |a: [f64; 2], b: [f64; 2]| a[0] * b[0] + a[1] * b[1];
+                let change = [slope[0] - 3.0, slope[1] - 10.0];
+                (dot(slope, change) / 109.0).max(0.0)
+            };
+            let p = [0, 1].map(|i| -slope[i] - beta * [3.0, 10.0][i]);
+            let rate = p[0] * slope[0] + p[1] * slope[1];
+            let step = (1.01 * 2.0 * (9.5 - cost) / -rate).min(1.0);
+            let (_, trials) = iterate(&mut theta, &mut gradient);
+            for (found, i) in trials[0].iter().zip(0..) {
+                let expected = start[i] + step * p[i];
+                assert!((found - expected).abs() < 1e-12, "{trials:?} {expected}");
+            }
+        }
+    }
+}
+
+/// L-BFGS has converged, too, where J falls by less than the tolerance asked for.
+#[test]
+fn a_tolerance_of_the_cost_ends_a_run() {
+    let (x, y) = (row::<f64>(&[1.0, 2.0, 4.0]), row::<f64>(&[3.0, 5.0, 7.0]));
+    let examples = Examples::new(&x, &y).unwrap();
+    let run = |cost| {
+        let mut network = Network::<f64>::builder(1)
+            .dense(1, Identity)
+            .zeros()
+            .unwrap();
+        let solver = Lbfgs::new().tolerance(0.0, cost);
+        Trainer::new(Objective::new(SquaredError), solver)
+            .fit(&mut network, &examples)
+            .unwrap()
+    };
+    let (loose, exact) = (run(1e-3), run(0.0));
+    assert_eq!(loose.stop(), Some(Stop::Converged));
+    assert!(loose.records().len() < exact.records().len());
+    let [.., before, last] = loose.records() else {
+        panic!("two iterations at least")
+    };
+    assert!(before.cost - last.cost < 1e-3);
 }

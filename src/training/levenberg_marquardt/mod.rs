@@ -20,6 +20,9 @@ use problem::Problem;
 /// An undamped step may be so many times as long as the last that was taken.
 const REACH: f64 = 10.0;
 
+/// A step is at most this many times ‖D θ‖, or the last step: MINPACK's factor.
+const LONGEST: f64 = 100.0;
+
 /// Levenberg–Marquardt: each step p solves (G + μ D²) p = −∇J, where G is the Gauss–Newton matrix of J, and μ is adapted.
 ///
 /// Derivation: [(34)](crate::derivation#levenberg-marquardt).
@@ -32,7 +35,9 @@ const REACH: f64 = 10.0;
 /// G is never formed, because that would square the condition number: a step is a least-squares problem
 /// in A with G = AᵀA and r with ∇J = Aᵀr, solved by QR decompositions. D holds the largest length that
 /// each column of A has had, so that the units of features and targets do not matter. Features far from
-/// 0, such as years or timestamps, cost only the rounding of the outputs.
+/// 0, such as years or timestamps, cost only the rounding of the outputs. A column that differs from a
+/// combination of others by less than 8 √P ε of its length counts as dependent on them. No step is longer
+/// than 100 times ‖D θ‖ or the last step, as with MINPACK's `factor`.
 ///
 /// # Damping
 /// With ϱ = (J(θ) − J(θ + p))/(½‖A p‖² + μ ‖D p‖²), what J gained over what the model promised, a step
@@ -126,7 +131,7 @@ impl LevenbergMarquardt {
         self
     }
 
-    /// Converged when cos φ ≤ `gradient` or ‖D p‖ ≤ `step` ‖D θ‖, both at least 0.
+    /// Converged when cos φ ≤ `gradient` or |pⱼ| ≤ `step` |θⱼ| for all j of the undamped step p, both at least 0.
     ///
     /// φ is the angle between the residual r and the space of A's columns: cos² φ = ‖Qᵀr‖²/(2 J) with A = Q R, the
     /// share of J that the undamped step p promises to take away. (J is taken without the signs of the examples' costs
@@ -192,7 +197,10 @@ impl LevenbergMarquardt {
             let size = to_f64(norm(scale.component_mul(theta).as_slice()));
             let mut newton = here.model.newton(&scale);
             let slope = here.model.slope();
-            let is_small = |step: &Step<T>| step.length <= self.step * size;
+            let is_small = |step: &Step<T>| {
+                let mut entries = step.p.iter().zip(theta.iter());
+                entries.all(|(p, theta)| to_f64(p.abs()) <= self.step * to_f64(theta.abs()))
+            };
             if slope <= self.gradient * here.residual() || newton.as_ref().is_some_and(is_small) {
                 fit.converged = true;
                 return Ok(fit);
@@ -212,12 +220,20 @@ impl LevenbergMarquardt {
                     None => damping.step(&here.model, &scale, (rounding, refused))?,
                 };
                 let Some(step) = step.or_else(|| newton.take().filter(|_| !refused)) else {
-                    // No step that is short enough to be foretold promises more than the rounding of J. At a kink the gradient does.
-                    fit.converged = settled || here.model.gradient() <= rounding;
+                    // No step that is short enough to be foretold promises more than the rounding of J.
+                    // At a kink the gradient does, and on a plateau the undamped step by far.
+                    let small = here.model.gradient() <= rounding && slope <= 10.0 * rounding;
+                    fit.converged = settled || small;
                     return Ok(fit);
                 };
                 fit.iterations += 1;
-                if let Some(there) = problem.try_step(&step.p, here.cost)? {
+                // Saturated units have columns of almost no length: small in D, a step may be endless.
+                let fits = size == 0.0 || step.length <= LONGEST * size.max(last);
+                let there = match fits {
+                    true => problem.try_step(&step.p, here.cost)?,
+                    false => None,
+                };
+                if let Some(there) = there {
                     let gain = to_f64(here.cost - there.cost);
                     damping.taken(2.0 * gain / step.promise.powi(2));
                     last = step.length;

@@ -54,7 +54,7 @@ impl<T: Scalar> Model<T> {
         let order = factors.p().clone();
         let mut triangle = factors.unpack_r();
         // What is left of columns of length 1 that depend on others.
-        let rounding = T::default_epsilon() * real(8.0 * size as f64);
+        let rounding = T::default_epsilon() * real(8.0 * (size as f64).sqrt());
         let rank = (0..size).find(|&i| triangle[(i, i)] <= rounding);
         let rank = rank.unwrap_or(size);
         triangle.rows_range_mut(rank..).fill(T::zero());

@@ -1,6 +1,6 @@
 //! Parameters that the data say nothing of, or the same of, and what is no minimum.
 
-use backprop::activation::{Identity, Relu, Sigmoid, Softmax};
+use backprop::activation::{Identity, Relu, Sigmoid, Softmax, Tanh};
 use backprop::nalgebra::{DMatrix, dmatrix};
 use backprop::training::LevenbergMarquardt;
 use backprop::{CategoricalCrossEntropy, CrossEntropy, Examples, Network, Objective, SquaredError};
@@ -117,4 +117,42 @@ fn a_kink_is_no_minimum_of_the_model() {
     let fit = method.fit(&mut network, &examples, &objective).unwrap();
     assert!(!fit.converged && fit.iterations < 1000, "{fit:?}");
     assert!(network.theta()[1].abs() < 1e-3);
+}
+
+/// Saturated units have columns of almost no length: no endless step is taken, and none ends a fit as converged.
+#[test]
+fn saturated_units_make_no_endless_steps() {
+    let x = DMatrix::from_row_slice(1, 5, &[3.0, -5.0, 4.0, 7.0, -1.0]);
+    let y = DMatrix::from_row_slice(1, 5, &[0.5, 1.0, 1.0, 1.0, 1.0]);
+    let network = Network::<f64>::builder(1).dense(1, Tanh);
+    let mut network = network.with_theta(&[-5.0, -3.0]).unwrap();
+    let (examples, objective) = (Examples::new(&x, &y).unwrap(), Objective::new(SquaredError));
+    let fit = LevenbergMarquardt::new();
+    let fit = fit.fit(&mut network, &examples, &objective).unwrap();
+    let gradient = network.gradient_vector(&examples, &objective).unwrap();
+    assert!(
+        !fit.converged || gradient.norm() < 1e-6,
+        "{fit:?} {gradient}"
+    );
+    assert!(network.theta().amax() < 1e12, "{}", network.theta());
+}
+
+/// The two tolerances end a fit before its first step, each alone.
+#[test]
+fn tolerances_end_a_fit() {
+    let x = DMatrix::from_row_slice(1, 3, &[0.0, 1.0, 2.0]);
+    let y = DMatrix::from_row_slice(1, 3, &[1.0, 3.0, 5.0]);
+    let examples = Examples::new(&x, &y).unwrap();
+    let steps = |gradient, step| {
+        let network = Network::<f64>::builder(1).dense(1, Identity);
+        let mut network = network.with_theta(&[1.1, 1.9]).unwrap();
+        let method = LevenbergMarquardt::new().tolerance(gradient, step);
+        let objective = Objective::new(SquaredError);
+        let fit = method.fit(&mut network, &examples, &objective).unwrap();
+        assert!(fit.converged);
+        fit.iterations
+    };
+    // The residual lies in the space of the columns, cos φ = 1; the undamped step is 9 and 5 % of θ.
+    assert_eq!((steps(1.0, 0.0), steps(0.0, 0.1)), (0, 0));
+    assert!(steps(0.99, 0.0) > 0 && steps(0.0, 0.08) > 0);
 }
