@@ -100,6 +100,12 @@ impl KFold {
         classes: &mut [Class],
         class_of: impl Fn(usize) -> usize,
     ) -> Result<Vec<Split>, Error> {
+        let mut order: Vec<usize> = allocate(INDICES, (examples, 1), 0)?;
+        match self.seed {
+            Some(seed) => permutation_into(&mut order, seed, SPLIT),
+            None => order.iter_mut().enumerate().for_each(|(k, o)| *o = k),
+        }
+        let mut fold_of = allocate(INDICES, (examples, 1), 0)?;
         // Systems that promise more memory than they have would end the process on the way.
         let all = examples.checked_mul(self.folds);
         let fits = all.is_some_and(|all| reserved::<usize>(INDICES, all).is_ok());
@@ -110,12 +116,6 @@ impl KFold {
                 cols: self.folds,
             });
         }
-        let mut order: Vec<usize> = allocate(INDICES, (examples, 1), 0)?;
-        match self.seed {
-            Some(seed) => permutation_into(&mut order, seed, SPLIT),
-            None => order.iter_mut().enumerate().for_each(|(k, o)| *o = k),
-        }
-        let mut fold_of = allocate(INDICES, (examples, 1), 0)?;
         for k in order {
             fold_of[k] = classes[class_of(k)].deal(self.folds);
         }
