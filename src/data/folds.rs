@@ -53,7 +53,8 @@ impl KFold {
         self.deal(examples, &mut all, |_| 0)
     }
 
-    /// The k splits of examples with these labels: of each class the folds have as many, but for one.
+    /// Returns k stratified splits: the numbers of examples of a class in two folds differ by at most
+    /// one.
     ///
     /// Without shuffling these are the folds of scikit-learn's `StratifiedKFold`.
     ///
@@ -106,7 +107,7 @@ impl KFold {
             None => order.iter_mut().enumerate().for_each(|(k, o)| *o = k),
         }
         let mut fold_of = allocate(INDICES, (examples, 1), 0)?;
-        // Systems that promise more memory than they have would end the process on the way.
+        // Ask for all of it at once: a system that overcommits would kill the process halfway.
         let all = examples.checked_mul(self.folds);
         let fits = all.is_some_and(|all| reserved::<usize>(INDICES, all).is_ok());
         if !fits {

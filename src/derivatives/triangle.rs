@@ -101,7 +101,7 @@ impl<T: Scalar> Triangle<T> {
         Ok(())
     }
 
-    /// The same of P rows that are zero but for their diagonal and r.
+    /// Like [`absorb`](Self::absorb), for P rows that are zero except on the diagonal and in r.
     pub(crate) fn absorb_diagonal(&mut self, block: &mut [T]) {
         for j in 0..self.size {
             // No row below the j-th has anything yet.

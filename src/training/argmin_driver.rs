@@ -6,9 +6,9 @@ use super::full_batch::{Evaluate, FullBatch, Iteration};
 use super::history::Stop;
 #[cfg(feature = "serde")]
 use super::solver_state;
-use super::wolfe_search::Point;
+use super::wolfe_search::{Point, length};
 use crate::error::Error;
-use crate::kernels::{all_finite, largest};
+use crate::kernels::all_finite;
 use crate::scalar::{Scalar, real, to_f64};
 use argmin::core::{
     ArgminFloat, CostFunction, Error as ArgminError, Gradient, Problem, Solver, State,
@@ -163,7 +163,7 @@ impl<T: Scalar + ArgminFloat, K, S> Driver<T, K, S> {
         S: Solver<&'e Evaluated<'e, T>, Point<T>>,
     {
         let mut solver = (self.make)(&self.settings);
-        // The search before may have ended at an overflow, which is none of this start.
+        // An overflow that ended the previous search says nothing about this start.
         evaluated.last.borrow_mut().failed = None;
         let begun = solver.init(&mut Problem::new(evaluated), point);
         match (evaluated.last.borrow().failed.clone(), begun) {
@@ -200,16 +200,6 @@ where
             && (point.get_cost() < cost || point.get_cost() == cost && slope < before)
     });
     Ok(moved.map(|point| (solver, point)))
-}
-
-/// ‖x‖ in `f64`: that of an `f32` vector may be beyond `f32`.
-pub(super) fn length<T: Scalar>(x: &[T]) -> f64 {
-    let most = to_f64(largest(x));
-    if most == 0.0 {
-        return 0.0;
-    }
-    let squares = x.iter().map(|x| (to_f64(*x) / most).powi(2));
-    most * squares.sum::<f64>().sqrt()
 }
 
 /// Copies what argmin holds into a slice of the same length.

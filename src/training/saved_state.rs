@@ -4,7 +4,7 @@
 use super::checkpoint::Saved;
 use super::history::Record;
 use super::method::Method;
-use super::progress::{Best, Progress};
+use super::progress::Progress;
 use super::trainer::Trainer;
 use crate::cost::Cost;
 use crate::error::Error;
@@ -126,23 +126,18 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         expect(found == best.map(|_| cost), || {
             format!("its best cost is {found:?}, expected {cost}")
         })?;
-        if let Some(Best { theta, .. }) = &progress.best
-            && !theta.is_empty()
-        {
+        let theta = progress.best.as_ref().map_or(&[][..], |best| &best.theta);
+        let kept = self.keep_best && validates && best.is_some();
+        expect(!kept || !theta.is_empty(), || {
+            "it lacks the parameters of its best epoch, which `keep_best(false)` leaves out".into()
+        })?;
+        if !theta.is_empty() {
             check_vector("the parameters of its best epoch", theta, parameters)?;
             let is_last = best == Some(progress.epoch);
-            expect(validates && (!is_last || *theta == progress.theta), || {
-                "the parameters of its best epoch are none of this training".into()
+            expect(validates && (!is_last || theta == progress.theta), || {
+                "the parameters of its best epoch are not from this training".into()
             })?;
         }
-        let kept = self.keep_best && validates && best.is_some();
-        let has = progress
-            .best
-            .as_ref()
-            .is_some_and(|best| !best.theta.is_empty());
-        expect(!kept || has, || {
-            "it has no parameters of its best epoch, as `keep_best(false)` leaves them out".into()
-        })?;
         // At least the epochs since the best, and fewer than all, because the first never waits. (A
         // small improvement moves the best epoch without ending the wait.)
         let (epoch, waited) = (progress.epoch, progress.waited);

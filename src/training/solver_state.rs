@@ -15,7 +15,7 @@ pub(super) fn restore<T: Scalar>(
     (parameters, iterations): (usize, Option<u64>),
 ) -> Result<Value, String> {
     let (Some(saved), Some(fields)) = (saved.as_object(), new.as_object_mut()) else {
-        return Err("the solver's state is no list of fields".into());
+        return Err("the solver's state is not an object".into());
     };
     if let Some(name) = saved.keys().find(|name| !fields.contains_key(*name)) {
         return Err(format!("the solver has no field {name:?}"));

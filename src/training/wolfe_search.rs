@@ -1,7 +1,7 @@
 //! The line search of the full-batch solvers, behind argmin's interface.
 
-use super::argmin_driver::length;
 use super::line_search::{Sample, Wolfe};
+use crate::kernels::largest;
 use crate::scalar::{Scalar, real, to_f64};
 use argmin::core::{
     ArgminFloat, CostFunction, Error as ArgminError, Gradient, IterState, KV, LineSearch, Problem,
@@ -11,6 +11,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) type Point<T> = IterState<Vec<T>, Vec<T>, (), (), (), T>;
+
+/// Returns ‖x‖ in `f64`, because that of an `f32` vector may be beyond `f32`; NaN if an entry is NaN.
+pub(super) fn length<T: Scalar>(x: &[T]) -> f64 {
+    let most = to_f64(largest(x)).max(f64::MIN_POSITIVE);
+    let squares = x.iter().map(|x| (to_f64(*x) / most).powi(2));
+    most * squares.sum::<f64>().sqrt()
+}
 
 /// The solver that a search serves. Each has its own conditions and first step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,8 +98,8 @@ impl<T: Scalar + ArgminFloat> Search<T> {
         }
     }
 
-    /// Returns the first step: 1 for a quasi-Newton direction, and at most 1/‖∇J‖ along −∇J. For
-    /// conjugate gradients it is the minimum of the parabola that gains as much as the last step
+    /// Returns the first step: 1 for a quasi-Newton direction, and min(1, 1/‖∇J‖) along −∇J, unless
+    /// rounding would hide so small a change of J. For conjugate gradients it is the minimum of the parabola that gains as much as the last step
     /// did (Nocedal and Wright, *Numerical Optimization*, 3.60).
     fn first_step(&self, gradient: &[T], start: Sample) -> f64 {
         let steepest = gradient.iter().zip(&self.direction).all(|(g, d)| *d == -*g);
@@ -102,7 +109,7 @@ impl<T: Scalar + ArgminFloat> Search<T> {
                 (1.01 * 2.0 * gained / -start.slope).min(1.0)
             }
             _ if steepest => {
-                // At least what promises a fall of J that rounding does not hide.
+                // The step whose predicted decrease is twice the resolution of J.
                 let norm = length(gradient);
                 let seen = 2.0 * self.resolution(start.value) / norm / norm;
                 (1.0 / norm).max(seen).min(1.0)

@@ -177,7 +177,7 @@ fn each_part_is_checked() {
         ),
         ("lbfgs", "/solver/0/tol_grad", json!(1.0), "\"tol_grad\""),
         ("lbfgs", "/solver/0/l1_coeff", json!(1.0), "\"l1_coeff\""),
-        ("lbfgs", "/solver/0", json!([]), "no list of fields"),
+        ("lbfgs", "/solver/0", json!([]), "not an object"),
         (
             "lbfgs",
             "/solver/1/0",
@@ -190,7 +190,7 @@ fn each_part_is_checked() {
             json!([0.5]),
             "not that of the training",
         ),
-        ("lbfgs", "/solver", json!([]), "no list of fields"),
+        ("lbfgs", "/solver", json!([]), "not an object"),
         (
             "lbfgs",
             "/progress/optimizer/steps",

@@ -142,6 +142,11 @@ fn raw_features_are_fitted() {
         let cost = history.records().last().unwrap().cost;
         assert!(cost <= least * (1.0 + 1e-9), "{cost}");
     }
+    // Huge targets: a change of θ by 1 is lost in the rounding of J.
+    for scale in [1e28, 1e40] {
+        let (x, y) = ([1., 2., 3., 4.], [2., 5., 4., 7.].map(|y| y * scale));
+        check::<f64>(identity, squared, [&x, &y], (line(&x, &y), 1e-6));
+    }
     let (x, y) = ([-4e5, -1e5, 2e5, 3e5, 8e5], [7., 2., -3., -4., -13.]);
     check::<f64>(identity, squared, [&x, &y], (line(&x, &y), 1e-6));
 }
@@ -314,6 +319,24 @@ fn a_norm_beyond_single_precision_starts_a_search() {
         let done = solver.iterate(&mut theta, &mut gradient, &mut evaluate);
         assert_eq!(done.unwrap().stop, None);
         assert!(theta[0] < 0.0);
+    }
+}
+
+/// A gradient of NaN alone is not small.
+#[test]
+fn a_gradient_that_is_not_a_number_has_not_converged() {
+    for solver in solvers::<f64>() {
+        let Method::FullBatch(mut solver) = solver() else {
+            panic!("a full-batch solver")
+        };
+        let (mut theta, mut gradient) = ([1.0], [0.0]);
+        let mut evaluate = |_: &[f64], gradient: &mut [f64]| {
+            gradient.fill(f64::NAN);
+            Ok(1.0)
+        };
+        let done = solver.iterate(&mut theta, &mut gradient, &mut evaluate);
+        assert_eq!(done.unwrap().stop, Some(Stop::LineSearchFailed));
+        assert_eq!(theta, [1.0]);
     }
 }
 

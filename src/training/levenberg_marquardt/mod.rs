@@ -17,7 +17,7 @@ use model::Step;
 use nalgebra::DVector;
 use problem::Problem;
 
-/// An undamped step may be so many times as long as the last that was taken.
+/// An undamped step is at most this many times as long as the last step taken.
 const REACH: f64 = 10.0;
 
 /// A step is at most this many times ‖D θ‖, or the last step: MINPACK's factor.
@@ -93,8 +93,9 @@ pub struct Fit<T> {
     pub iterations: u64,
     /// How many of them were taken: the others would have made J larger, and μ grew instead.
     pub taken: u64,
-    /// Whether θ is a minimum: the gradient or the undamped step is smaller than the [tolerance](LevenbergMarquardt::tolerance), or what they promise is
-    /// less than the rounding of J. At a kink (of ReLU, of an L1 penalty) a fit may end without.
+    /// Whether θ is a minimum: the gradient or the undamped step is within the
+    /// [tolerance](LevenbergMarquardt::tolerance), or the decrease they predict is below the rounding of
+    /// J. At a kink (of ReLU, or of an L1 penalty) a fit may end without converging.
     pub converged: bool,
     /// J at the beginning and after each step that was taken.
     pub history: Vec<T>,
@@ -117,7 +118,7 @@ impl LevenbergMarquardt {
         }
     }
 
-    /// At most so many steps are tried.
+    /// Sets the most steps tried.
     pub fn iterations(mut self, most: u64) -> Self {
         self.iterations = most;
         self
@@ -131,7 +132,8 @@ impl LevenbergMarquardt {
         self
     }
 
-    /// Converged when cos φ ≤ `gradient` or |pⱼ| ≤ `step` |θⱼ| for all j of the undamped step p, both at least 0.
+    /// Sets convergence: cos φ ≤ `gradient`, or |pⱼ| ≤ `step` |θⱼ| for every entry of the undamped
+    /// step p. Both are at least 0.
     ///
     /// φ is the angle between the residual r and the space of A's columns: cos² φ = ‖Qᵀr‖²/(2 J) with A = Q R, the
     /// share of J that the undamped step p promises to take away. (J is taken without the signs of the examples' costs
@@ -220,14 +222,16 @@ impl LevenbergMarquardt {
                     None => damping.step(&here.model, &scale, (rounding, refused))?,
                 };
                 let Some(step) = step.or_else(|| newton.take().filter(|_| !refused)) else {
-                    // No step that is short enough to be foretold promises more than the rounding of J.
-                    // At a kink the gradient does, and on a plateau the undamped step by far.
+                    // No short step predicts a decrease above the rounding of J. That is a minimum,
+                    // unless the gradient is larger (a kink) or the undamped step predicts far more
+                    // (a plateau).
                     let small = here.model.gradient() <= rounding && slope <= 10.0 * rounding;
                     fit.converged = settled || small;
                     return Ok(fit);
                 };
                 fit.iterations += 1;
-                // Saturated units have columns of almost no length: small in D, a step may be endless.
+                // The columns of saturated units are almost 0, so a step that is short in D can be
+                // huge in θ.
                 let fits = size == 0.0 || step.length <= LONGEST * size.max(last);
                 let there = match fits {
                     true => problem.try_step(&step.p, here.cost)?,
