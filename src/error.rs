@@ -1,6 +1,10 @@
 //! Every way in which a caller can be wrong, one variant each.
 
-use std::any::type_name;
+mod words;
+
+use words::{hint, of_class};
+
+pub(crate) use words::{short_name, superscript, unsupported};
 
 /// What went wrong, with the values that say so.
 ///
@@ -437,40 +441,4 @@ impl Error {
         self.is_divergence()
             || matches!(self, Self::NonFiniteDerivative { .. } | Self::Output { .. })
     }
-}
-
-/// Which examples are meant: those of a class, or all.
-fn of_class(class: Option<usize>) -> String {
-    class.map_or_else(|| "the data".to_owned(), |class| format!("class {class}"))
-}
-
-/// What a reader of a message about X or Y may have overlooked.
-fn hint(what: &str) -> &'static str {
-    match what {
-        "X" => " (a column is an example, a row an input)",
-        "Y" => " (a column is an example, a row an output)",
-        _ => "",
-    }
-}
-
-/// The layer's number as the course writes it: 0 becomes `⁽¹⁾`.
-pub(crate) fn superscript(layer: usize) -> String {
-    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
-    let digits = (layer as u128 + 1).to_string();
-    let raised = digits.bytes().map(|d| DIGITS[usize::from(d - b'0')]);
-    format!("⁽{}⁾", raised.collect::<String>())
-}
-
-/// The error of a tangent method that type `S` leaves at its default.
-pub(crate) fn unsupported<S: ?Sized>(what: &'static str) -> Error {
-    Error::Unsupported {
-        what,
-        by: type_name::<S>(),
-    }
-}
-
-/// The last segment of a type's path, without its generic arguments.
-pub(crate) fn short_name(path: &str) -> String {
-    let head = path.split('<').next().unwrap_or(path);
-    head.rsplit("::").next().unwrap_or(head).to_owned()
 }

@@ -55,6 +55,7 @@ pub(crate) use labels::check_labels;
 pub use labels::{LabelEncoder, balanced_weights, class_weights, labels, one_hot};
 pub use scale::{MinMaxScaler, Standardizer};
 pub use shuffle::permutation_into;
+pub(crate) use split::train_validation_split;
 pub use split::{
     Fractions, Split, ThreeWaySplit, stratified_split, stratified_three_way_split, three_way_split,
     train_test_split,

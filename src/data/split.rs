@@ -126,6 +126,16 @@ pub fn train_test_split(examples: usize, test_fraction: f64, seed: u64) -> Resul
     random(examples, tests, seed)
 }
 
+/// Splits as [`train_test_split`] does, with a part for validation in place of the test.
+pub(crate) fn train_validation_split(
+    examples: usize,
+    fraction: f64,
+    seed: u64,
+) -> Result<Split, Error> {
+    let count = share("the validation fraction", examples, fraction, examples)?;
+    random(examples, count, seed)
+}
+
 /// Splits m examples at random into three: round(fraction · m) for validation and for the test, the
 /// rest for training.
 ///

@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::run::Run;
 use super::schedule::Schedule;
 use crate::cost::{AnyCost, Cost};
-use crate::data::{Split, select, train_test_split};
+use crate::data::{Split, select, train_validation_split};
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::layer::Layer;
@@ -383,7 +383,7 @@ impl<T: Scalar> Chosen<T> {
         let Split {
             train,
             test: validation,
-        } = train_test_split(all.len(), fraction, seed)?;
+        } = train_validation_split(all.len(), fraction, seed)?;
         let take = |indices: &[usize]| {
             Ok(Self {
                 x: select(all.x, indices)?,
