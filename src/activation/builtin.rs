@@ -3,7 +3,7 @@
 use super::Activation;
 use crate::cost::Link;
 use crate::error::Error;
-use crate::kernels::{self, Function, flat, flat_mut, map, scale_by};
+use crate::kernels::{self, Function, flat, flat_mut, map, runs, scale_by};
 use crate::scalar::{SATURATED, Scalar, normal_cdf, real, sigmoid, softplus, tanh};
 use crate::softmax;
 use nalgebra::{DMatrixView, DMatrixViewMut};
@@ -113,12 +113,13 @@ impl AnyActivation {
             },
             Self::Softplus => Function::Softplus,
             Self::Softsign => Function::Softsign,
+            Self::Gelu => Function::Gelu,
             Self::GeluTanh => Function::GeluTanh,
             Self::Silu => Function::Silu,
             Self::Mish => Function::Mish,
             Self::HardTanh => Function::HardTanh,
             Self::Exponential => Function::Exponential,
-            Self::Identity | Self::Gelu | Self::Sine | Self::Softmax => return None,
+            Self::Identity | Self::Sine | Self::Softmax => return None,
         })
     }
 
@@ -136,20 +137,17 @@ impl<T: Scalar> Activation<T> for AnyActivation {
     fn forward(&self, z: DMatrixView<'_, T>, mut a: DMatrixViewMut<'_, T>) {
         let shape = z.shape();
         assert_eq!(shape, a.shape());
-        if let (Some(z), Some(a)) = (flat(&z), flat_mut(&mut a)) {
-            let done = match (self.function(), self) {
-                (Some(function), _) => kernels::apply(function, z, a),
-                (None, Self::Identity) => {
-                    a.copy_from_slice(z);
-                    true
-                }
-                (None, Self::Softmax) if kernels::is_fast::<T>() => {
-                    a.copy_from_slice(z);
-                    kernels::softmax(shape.0, a)
-                }
-                _ => false,
-            };
-            if done {
+        if kernels::is_fast::<T>() {
+            if let Some(function) = self.function() {
+                return runs(z, a, |z, a| {
+                    let done = kernels::apply(function, z, a);
+                    debug_assert!(done || a.is_empty());
+                });
+            }
+            if let (Self::Softmax, Some(z), Some(a)) = (self, flat(&z), flat_mut(&mut a)) {
+                a.copy_from_slice(z);
+                let done = kernels::softmax(shape.0, a);
+                debug_assert!(done || a.is_empty());
                 return;
             }
         }
@@ -187,18 +185,13 @@ impl<T: Scalar> Activation<T> for AnyActivation {
         }
     }
 
-    fn backward(
-        &self,
-        z: DMatrixView<'_, T>,
-        a: DMatrixView<'_, T>,
-        mut delta: DMatrixViewMut<'_, T>,
-    ) {
+    fn backward(&self, z: DMatrixView<'_, T>, a: DMatrixView<'_, T>, delta: DMatrixViewMut<'_, T>) {
         assert_eq!((z.shape(), a.shape()), (delta.shape(), delta.shape()));
-        if let (Some(function), Some(z), Some(delta)) =
-            (self.function(), flat(&z), flat_mut(&mut delta))
-            && kernels::scale_by_slope(function, z, delta)
-        {
-            return;
+        if let (true, Some(function)) = (kernels::is_fast::<T>(), self.function()) {
+            return runs(z, delta, |z, delta| {
+                let done = kernels::scale_by_slope(function, z, delta);
+                debug_assert!(done || z.is_empty());
+            });
         }
         match *self {
             Self::Identity => {}
@@ -271,6 +264,25 @@ impl<T: Scalar> Activation<T> for AnyActivation {
         assert_eq!(shapes, (delta.shape(), delta.shape()));
         if *self == Self::Softmax {
             softmax::times_jacobian_tangent(a, z_tangent, delta, delta_tangent);
+            return Ok(());
+        }
+        if let (true, false, Some(function)) = (
+            kernels::is_fast::<T>(),
+            self.is_piecewise_linear(),
+            self.function(),
+        ) {
+            let mut delta = delta;
+            for k in 0..z.ncols() {
+                let (z, z_tangent) = (z.column(k), z_tangent.column(k));
+                let (mut delta, mut moved) = (delta.column_mut(k), delta_tangent.column_mut(k));
+                let done = kernels::backward_tangent_from_z(
+                    function,
+                    (z.as_slice(), z_tangent.as_slice()),
+                    delta.as_mut_slice(),
+                    moved.as_mut_slice(),
+                );
+                debug_assert!(done || z.is_empty());
+            }
             return Ok(());
         }
         self.backward(z, a, delta_tangent.as_view_mut());

@@ -1,7 +1,7 @@
 //! The activations of `f32` and `f64` with their derivatives, one entry at a time and without a branch.
 
 use super::functions::{self, Real};
-use crate::scalar::SATURATED;
+use super::gelu;
 
 /// The activations that vectorise; formulas and constants as in the table of [`crate::activation`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,6 +19,7 @@ pub(crate) enum Function {
     },
     Softplus,
     Softsign,
+    Gelu,
     GeluTanh,
     Silu,
     Mish,
@@ -51,14 +52,18 @@ impl<R: Real> Activation<R> for Sigmoid {
 
     #[inline(always)]
     fn first<const FMA: bool>(self, z: R) -> R {
-        functions::exp_of_minus_size::<R, FMA>(z)
+        functions::scaled_exp_of_minus_size::<R, FMA>(z)
     }
 
     #[inline(always)]
-    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R, R) {
+    fn second<const FMA: bool>(self, z: R, scaled: R) -> (R, R, R) {
+        let e = functions::unscaled(scaled);
         let (a, opposite) = functions::sigmoids_of_exp::<R, FMA>(z, e);
         let slope = a * opposite;
-        (a, slope, slope * (opposite - a))
+        // 1 − 2a cancels near 0, tanh does not.
+        let (tanh, ..) = functions::tanh_of_exp::<R, FMA>(R::HALF * z, e);
+        let size = scaled * tanh.size() / functions::square_of_1_plus::<R, FMA>(e);
+        (a, slope, (size * R::SCALE.1).with_sign_of(-z))
     }
 }
 
@@ -70,13 +75,33 @@ impl<R: Real> Activation<R> for Tanh {
 
     #[inline(always)]
     fn first<const FMA: bool>(self, z: R) -> R {
-        functions::exp_of_minus_size::<R, FMA>(z + z)
+        functions::scaled_exp_of_minus_size::<R, FMA>(z + z)
     }
 
     #[inline(always)]
-    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R, R) {
+    fn second<const FMA: bool>(self, z: R, scaled: R) -> (R, R, R) {
+        let e = functions::unscaled(scaled);
         let (a, slope) = functions::tanh_of_exp::<R, FMA>(z, e);
-        (a, slope, -(a + a) * slope)
+        // 1 − a = 2e/(1 + e) once more, as 2 (e − e e/(1 + e)): for small e without the roundings of a quotient.
+        let rest = R::ONE - a.size();
+        let rest = if e < R::of(0.25) {
+            (e + e) - e * rest
+        } else {
+            rest
+        };
+        let refined = if e < R::of(0.25) {
+            rest * (R::TWO - rest)
+        } else {
+            slope
+        };
+        // Far out it is 8e, which a subnormal e has no digits for.
+        let far = R::of(8.0) * scaled * R::SCALE.1;
+        let size = if scaled < R::ONE {
+            far
+        } else {
+            (a + a).size() * refined
+        };
+        (a, slope, size.with_sign_of(-z))
     }
 }
 
@@ -120,12 +145,11 @@ impl<R: Real> Activation<R> for Elu<R> {
     #[inline(always)]
     fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
         let below = if z > R::ZERO { R::ZERO } else { z };
-        let (exp, exp_m1) = functions::exp_and_exp_m1::<R, FMA>(below);
+        let (exp, exp_m1) = functions::times_exp_and_exp_m1::<R, FMA>(self.negative, below);
         if z > R::ZERO {
             (self.positive * z, self.positive, R::ZERO)
         } else {
-            let slope = self.negative * exp;
-            (self.negative * exp_m1, slope, slope)
+            (self.negative * exp_m1, exp, exp)
         }
     }
 }
@@ -138,11 +162,12 @@ impl<R: Real> Activation<R> for Softplus {
 
     #[inline(always)]
     fn first<const FMA: bool>(self, z: R) -> R {
-        functions::exp_of_minus_size::<R, FMA>(z)
+        functions::scaled_exp_of_minus_size::<R, FMA>(z)
     }
 
     #[inline(always)]
-    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R, R) {
+    fn second<const FMA: bool>(self, z: R, scaled: R) -> (R, R, R) {
+        let e = functions::unscaled(scaled);
         let (a, slope, opposite) = functions::softplus_of_exp::<R, FMA>(z, e);
         (a, slope, slope * opposite)
     }
@@ -154,45 +179,44 @@ pub(super) struct Softsign;
 impl<R: Real> Activation<R> for Softsign {
     #[inline(always)]
     fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
-        let under = R::ONE + z.size();
+        let size = z.size();
+        let under = R::ONE + size;
         let d = R::ONE / under;
+        // What `under` has lost of the sum, which would count three times.
+        let lost = if size < R::ONE {
+            (R::ONE - under) + size
+        } else {
+            (size - under) + R::ONE
+        };
+        let twice = (d + d) / (under * under);
+        let bend = (R::of(-3.0) * lost * d).times_plus::<FMA>(twice, twice);
         // Between −2 and 2 at 0.
-        let twice = if z == R::ZERO { z } else { -R::TWO };
-        (z / under, d * d, (twice * (d * d * d)).with_sign_of(-z))
+        let bend = if z == R::ZERO {
+            z
+        } else {
+            bend.with_sign_of(-z)
+        };
+        (z / under, d * d, bend)
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Gelu;
+
+impl<R: Real> Activation<R> for Gelu {
+    #[inline(always)]
+    fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
+        gelu::gelu::<R, FMA>(z)
     }
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct GeluTanh;
 
-/// √(2/π) and the cubic coefficient.
-const GELU_SCALE: f64 = 0.797_884_560_802_865_4;
-const GELU_CUBIC: f64 = 0.044_715;
-
 impl<R: Real> Activation<R> for GeluTanh {
     #[inline(always)]
     fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
-        let square = z * z;
-        let twice_u = R::of(2.0 * GELU_SCALE) * z * (R::ONE + R::of(GELU_CUBIC) * square);
-        // σ is 0 or 1 for large |z|, and has been for long before z³ overflows.
-        let end = R::of(1e4).with_sign_of(z);
-        let saturated = z.size() > R::of(SATURATED);
-        let argument = if saturated { end } else { twice_u };
-        let (a, opposite) = functions::sigmoids::<R, FMA>(argument);
-        let d = a * opposite;
-        let inner = R::ONE + R::of(3.0 * GELU_CUBIC) * square;
-        let slope = a + d * R::of(2.0 * GELU_SCALE) * inner * z;
-        // (zσ)″ with σ of 2u: σ′ (2 (2u)′ + z ((σ(−2u) − σ(2u)) (2u)′² + (2u)″)).
-        let rate = R::of(2.0 * GELU_SCALE) * inner;
-        let change = R::of(12.0 * GELU_SCALE * GELU_CUBIC) * z;
-        let bend = d * (rate + rate + z * ((opposite - a) * rate * rate + change));
-        // Where σ′ is 0 the other terms are 0, although u′ may overflow.
-        let flat = d == R::ZERO;
-        (
-            z * a,
-            if flat { a } else { slope },
-            if flat { d } else { bend },
-        )
+        gelu::gelu_tanh::<R, FMA>(z)
     }
 }
 
@@ -204,15 +228,13 @@ impl<R: Real> Activation<R> for Silu {
 
     #[inline(always)]
     fn first<const FMA: bool>(self, z: R) -> R {
-        functions::exp_of_minus_size::<R, FMA>(z)
+        functions::exp_m1_of_remainder::<R, FMA>(z)
     }
 
     #[inline(always)]
-    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R, R) {
-        let (a, opposite) = functions::sigmoids_of_exp::<R, FMA>(z, e);
-        let slope = a * (R::ONE + z * opposite);
-        let bend = a * opposite * (R::TWO + z * (opposite - a));
-        (z * a, slope, bend)
+    fn second<const FMA: bool>(self, z: R, p: R) -> (R, R, R) {
+        let power = functions::power_of_minus_size::<R, FMA>(z);
+        functions::silu_of_exp::<R, FMA>(z, p, power)
     }
 }
 
@@ -224,12 +246,13 @@ impl<R: Real> Activation<R> for Mish {
 
     #[inline(always)]
     fn first<const FMA: bool>(self, z: R) -> R {
-        functions::exp_of_minus_size::<R, FMA>(z)
+        functions::exp_m1_of_remainder::<R, FMA>(z)
     }
 
     #[inline(always)]
-    fn second<const FMA: bool>(self, z: R, e: R) -> (R, R, R) {
-        functions::mish_of_exp::<R, FMA>(z, e)
+    fn second<const FMA: bool>(self, z: R, p: R) -> (R, R, R) {
+        let power = functions::power_of_minus_size::<R, FMA>(z);
+        functions::mish_of_exp::<R, FMA>(z, p, power)
     }
 }
 

@@ -17,7 +17,7 @@ use super::product::Product;
 use super::row_sums::RowSums;
 use super::softmax::softmax_at;
 use super::steps::{BUFFERS, Rule, step_at};
-use super::tangents::{backward_tangent_at, curve_at, tangent_at};
+use super::tangents::{backward_tangent_at, backward_tangent_from_z_at, curve_at, tangent_at};
 use super::vector::{Fast, dispatch};
 use crate::scalar::Scalar;
 
@@ -47,6 +47,7 @@ pub(super) struct Table<R: 'static> {
     pub(super) curve: fn(Function, &mut [R], &mut [R], &mut [R]),
     pub(super) tangent: Tangent<R>,
     pub(super) backward_tangent: Tangent<R>,
+    pub(super) backward_tangent_from_z: TangentOfFunction<R>,
     pub(super) apply: fn(Function, &[R], &mut [R]),
     pub(super) scale_by_slope: fn(Function, &[R], &mut [R]),
     pub(super) multiply: fn(&mut [R], &[R]),
@@ -64,6 +65,8 @@ pub(super) struct Table<R: 'static> {
 
 /// On two slices, from two others.
 type Tangent<R> = fn(&mut [R], &mut [R], (&[R], &[R]));
+/// The same of a function.
+type TangentOfFunction<R> = fn(Function, (&[R], &[R]), &mut [R], &mut [R]);
 /// From two matrices with so many rows: a value for each column, or for each entry.
 type Values<R> = fn(usize, (&[R], &[R]), &mut [R]);
 /// The same from three.
@@ -80,6 +83,7 @@ impl<R: Real + Fast> Table<R> {
             curve: curve_at,
             tangent: tangent_at,
             backward_tangent: backward_tangent_at,
+            backward_tangent_from_z: backward_tangent_from_z_at,
             apply: apply_at,
             scale_by_slope: scale_by_slope_at,
             multiply: multiply_at,

@@ -5,7 +5,7 @@
 
 pub(crate) use super::activations::Function;
 use super::activations::{
-    Activation, Elu, Exponential, GeluTanh, HardTanh, LeakyRelu, Mish, Relu, Sigmoid, Silu,
+    Activation, Elu, Exponential, Gelu, GeluTanh, HardTanh, LeakyRelu, Mish, Relu, Sigmoid, Silu,
     Softplus, Softsign, Tanh,
 };
 use super::compiled::table;
@@ -135,6 +135,7 @@ pub(super) fn with<R: Real>(function: Function, task: impl With<R>) {
         }
         Function::Softplus => task.with(Softplus),
         Function::Softsign => task.with(Softsign),
+        Function::Gelu => task.with(Gelu),
         Function::GeluTanh => task.with(GeluTanh),
         Function::Silu => task.with(Silu),
         Function::Mish => task.with(Mish),
@@ -188,8 +189,10 @@ pub(crate) fn apply<T: Scalar>(function: Function, z: &[T], a: &mut [T]) -> bool
     true
 }
 
+/// Entries whose derivatives are kept for a moment only.
+pub(super) const BLOCK: usize = 128;
+
 pub(super) fn scale_by_slope_at<R: Real>(function: Function, z: &[R], delta: &mut [R]) {
-    const BLOCK: usize = 128;
     let (mut values, mut slope) = ([R::ZERO; BLOCK], [R::ZERO; BLOCK]);
     for (z, delta) in z.chunks(BLOCK).zip(delta.chunks_mut(BLOCK)) {
         let (values, slope) = (&mut values[..z.len()], &mut slope[..z.len()]);

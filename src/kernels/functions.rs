@@ -4,208 +4,11 @@
 //! All are accurate to about 2 units in the last place, with and without fused multiplication. `FMA` must be true
 //! only where the processor has the instruction: elsewhere `mul_add` is a slow call.
 
-use crate::scalar::Scalar;
-
-/// `f32` and `f64`: bit patterns, and the constants and polynomials of each precision.
-pub(super) trait Real: Scalar {
-    /// Entries of a register of 512 bits.
-    const WIDTH: usize;
-    const ZERO: Self;
-    const ONE: Self;
-    const TWO: Self;
-    const HALF: Self;
-    const INFINITY: Self;
-    /// 1/ln 2, and ln 2 in two parts; the first times an exponent is exact.
-    const LOG2_E: Self;
-    const LN_2: (Self, Self);
-    /// 1.5 · 2ᵖ for p fraction bits: adding it rounds to an integer, which is then in the low bits.
-    const ROUND: Self;
-    /// Below the first eˣ rounds to 0, above the second it overflows.
-    const EXP_RANGE: (Self, Self);
-    /// q with eʳ = 1 + r + r² q(r) for |r| ≤ ½ ln 2, from the highest power down, as all that follow.
-    const EXP: &'static [Self];
-    /// p with ln((1 + s)/(1 − s)) = 2s + s³ p(s²) for |s| ≤ 0.2.
-    const LN: &'static [Self];
-    /// p and q with tanh z = z + z³ p(z²)/q(z²) for |z| ≤ 0.625.
-    const TANH: (&'static [Self], &'static [Self]);
-
-    /// The nearest number of this type.
-    fn of(x: f64) -> Self;
-    /// self · b + c, rounded once if `FMA`.
-    fn times_plus<const FMA: bool>(self, b: Self, c: Self) -> Self;
-    /// |self|, without touching the other bits of a NaN.
-    fn size(self) -> Self;
-    /// |self| with the sign of `sign`.
-    fn with_sign_of(self, sign: Self) -> Self;
-    /// 2ᵏ from [`ROUND`](Self::ROUND) + k, for the k of normal numbers.
-    fn power_of_two(rounded: Self) -> Self;
-    /// k and 2⁻ᵏ such that 2⁻ᵏ · self is in [0.75, 1.5), for normal numbers from above 0 to 2¹⁰⁰.
-    fn exponent(self) -> (Self, Self);
-}
-
-impl Real for f64 {
-    const WIDTH: usize = 8;
-    const ZERO: Self = 0.0;
-    const ONE: Self = 1.0;
-    const TWO: Self = 2.0;
-    const HALF: Self = 0.5;
-    const INFINITY: Self = Self::INFINITY;
-    const LOG2_E: Self = std::f64::consts::LOG2_E;
-    const LN_2: (Self, Self) = (6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10);
-    const ROUND: Self = 6_755_399_441_055_744.0;
-    const EXP_RANGE: (Self, Self) = (-746.0, 710.0);
-    const EXP: &'static [Self] = &[
-        2.499_785_941_815_406_8e-8,
-        2.762_973_572_619_039e-7,
-        2.755_759_206_535_594e-6,
-        2.480_149_473_576_305e-5,
-        1.984_126_950_224_254_6e-4,
-        1.388_888_894_178_645_6e-3,
-        8.333_333_333_495_067e-3,
-        4.166_666_666_653_867e-2,
-        1.666_666_666_666_641_6e-1,
-        5.000_000_000_000_009e-1,
-    ];
-    const LN: &'static [Self] = &[
-        1.380_631_249_642_652_6e-1,
-        1.317_975_088_920_361_5e-1,
-        1.539_069_036_892_538_3e-1,
-        1.818_168_105_666_073_4e-1,
-        2.222_222_399_013_805e-1,
-        2.857_142_855_923_137e-1,
-        4.000_000_000_003_79e-1,
-        6.666_666_666_666_663e-1,
-    ];
-    const TANH: (&'static [Self], &'static [Self]) = (
-        &[
-            -9.643_991_794_250_523e-1,
-            -9.928_772_310_019_185e1,
-            -1.614_687_684_417_084_5e3,
-        ],
-        &[
-            1.0,
-            1.128_116_784_916_329_3e2,
-            2.235_488_390_601_004_4e3,
-            4.844_063_053_251_255e3,
-        ],
-    );
-
-    #[inline(always)]
-    fn of(x: f64) -> Self {
-        x
-    }
-
-    #[inline(always)]
-    fn times_plus<const FMA: bool>(self, b: Self, c: Self) -> Self {
-        if FMA {
-            self.mul_add(b, c)
-        } else {
-            self * b + c
-        }
-    }
-
-    #[inline(always)]
-    fn size(self) -> Self {
-        self.abs()
-    }
-
-    #[inline(always)]
-    fn with_sign_of(self, sign: Self) -> Self {
-        self.copysign(sign)
-    }
-
-    #[inline(always)]
-    fn power_of_two(rounded: Self) -> Self {
-        Self::from_bits((rounded.to_bits() << 52).wrapping_add(1023 << 52))
-    }
-
-    #[inline(always)]
-    fn exponent(self) -> (Self, Self) {
-        const TO_INTEGER: f64 = 4_503_599_627_370_496.0;
-        // The exponent of x/0.75, whose own bits are those of x but for the exponent and the top bit of the fraction.
-        let bits = self
-            .to_bits()
-            .wrapping_add(Self::ONE.to_bits() - 0.75_f64.to_bits());
-        let k = Self::from_bits(bits >> 52 | TO_INTEGER.to_bits()) - (TO_INTEGER + 1023.0);
-        let scale = (2046_u64 << 52).wrapping_sub(bits & 0x7ff << 52);
-        (k, Self::from_bits(scale))
-    }
-}
-
-impl Real for f32 {
-    const WIDTH: usize = 16;
-    const ZERO: Self = 0.0;
-    const ONE: Self = 1.0;
-    const TWO: Self = 2.0;
-    const HALF: Self = 0.5;
-    const INFINITY: Self = Self::INFINITY;
-    const LOG2_E: Self = std::f32::consts::LOG2_E;
-    const LN_2: (Self, Self) = (0.693_145_75, 1.428_606_8e-6);
-    const ROUND: Self = 12_582_912.0;
-    const EXP_RANGE: (Self, Self) = (-104.5, 89.0);
-    const EXP: &'static [Self] = &[
-        1.381_458e-3,
-        8.368_745e-3,
-        4.166_839e-2,
-        1.666_652_1e-1,
-        4.999_999_4e-1,
-    ];
-    const LN: &'static [Self] = &[3.036_528_2e-1, 3.995_760_6e-1, 6.666_695e-1];
-    const TANH: (&'static [Self], &'static [Self]) = (
-        &[
-            -5.704_541_7e-3,
-            2.063_870_6e-2,
-            -5.373_960_4e-2,
-            1.333_144_1e-1,
-            -3.333_328e-1,
-        ],
-        &[1.0],
-    );
-
-    #[inline(always)]
-    fn of(x: f64) -> Self {
-        x as Self
-    }
-
-    #[inline(always)]
-    fn times_plus<const FMA: bool>(self, b: Self, c: Self) -> Self {
-        if FMA {
-            self.mul_add(b, c)
-        } else {
-            self * b + c
-        }
-    }
-
-    #[inline(always)]
-    fn size(self) -> Self {
-        self.abs()
-    }
-
-    #[inline(always)]
-    fn with_sign_of(self, sign: Self) -> Self {
-        self.copysign(sign)
-    }
-
-    #[inline(always)]
-    fn power_of_two(rounded: Self) -> Self {
-        Self::from_bits((rounded.to_bits() << 23).wrapping_add(127 << 23))
-    }
-
-    #[inline(always)]
-    fn exponent(self) -> (Self, Self) {
-        const TO_INTEGER: f32 = 8_388_608.0;
-        let bits = self
-            .to_bits()
-            .wrapping_add(Self::ONE.to_bits() - 0.75_f32.to_bits());
-        let k = Self::from_bits(bits >> 23 | TO_INTEGER.to_bits()) - (TO_INTEGER + 127.0);
-        let scale = (254_u32 << 23).wrapping_sub(bits & 0xff << 23);
-        (k, Self::from_bits(scale))
-    }
-}
+pub(super) use super::real::Real;
 
 /// Σ cᵢ xⁱ: Horner's rule for the even and for the odd powers, side by side.
 #[inline(always)]
-fn polynomial<R: Real, const FMA: bool>(coefficients: &[R], x: R) -> R {
+pub(super) fn polynomial<R: Real, const FMA: bool>(coefficients: &[R], x: R) -> R {
     let &[first, second, ref rest @ ..] = coefficients else {
         return coefficients[0];
     };
@@ -224,19 +27,42 @@ fn polynomial<R: Real, const FMA: bool>(coefficients: &[R], x: R) -> R {
     }
 }
 
-/// eʳ − 1 and two powers of two whose product times eʳ is eˣ: one alone could not reach the subnormal numbers.
+/// The same, but the constant is added last: where the other powers are smaller their errors count less.
 #[inline(always)]
-fn exp_parts<R: Real, const FMA: bool>(x: R) -> (R, R, R) {
+pub(super) fn polynomial_of_constant<R: Real, const FMA: bool>(coefficients: &[R], x: R) -> R {
+    let [rest @ .., constant] = coefficients else {
+        return R::ZERO;
+    };
+    x.times_plus::<FMA>(polynomial::<R, FMA>(rest, x), *constant)
+}
+
+/// p and k, as [`Real::ROUND`] + k, with eˣ = (1 + p) 2ᵏ.
+#[inline(always)]
+pub(super) fn exp_reduced<R: Real, const FMA: bool>(x: R) -> (R, R) {
     let rounded = x.times_plus::<FMA>(R::LOG2_E, R::ROUND);
     let k = rounded - R::ROUND;
     // r is exact as a sum of two; only the polynomial takes it rounded.
     let high = k.times_plus::<FMA>(-R::LN_2.0, x);
     let r = k.times_plus::<FMA>(-R::LN_2.1, high);
     let rest = (r * r) * polynomial::<R, FMA>(R::EXP, r);
-    let p = high + k.times_plus::<FMA>(-R::LN_2.1, rest);
+    (high + k.times_plus::<FMA>(-R::LN_2.1, rest), rounded)
+}
+
+/// eʳ − 1 and two powers of two whose product times eʳ is eˣ: one alone could not reach the subnormal numbers.
+#[inline(always)]
+fn exp_parts<R: Real, const FMA: bool>(x: R) -> (R, R, R) {
+    let (p, rounded) = exp_reduced::<R, FMA>(x);
+    let (first, second) = halves::<R, FMA>(rounded);
+    (p, first, second)
+}
+
+/// Two powers of two whose product is 2ᵏ, of [`Real::ROUND`] + k.
+#[inline(always)]
+fn halves<R: Real, const FMA: bool>(rounded: R) -> (R, R) {
+    let k = rounded - R::ROUND;
     let half = k.times_plus::<FMA>(R::HALF, R::ROUND);
     let other_half = rounded - (half - R::ROUND);
-    (p, R::power_of_two(half), R::power_of_two(other_half))
+    (R::power_of_two(half), R::power_of_two(other_half))
 }
 
 /// x, but not below `low`; NaN stays, which `max` would swallow.
@@ -259,13 +85,20 @@ pub(super) fn exp_below<R: Real, const FMA: bool>(x: R) -> R {
     (R::ONE + p) * scale * other
 }
 
-/// eˣ and eˣ − 1 for x ≤ 0.
+/// c eˣ and eˣ − 1 for x ≤ 0. A large c is halved often enough for the two powers to reach the last c eˣ above 0.
 #[inline(always)]
-pub(super) fn exp_and_exp_m1<R: Real, const FMA: bool>(x: R) -> (R, R) {
-    let (p, scale, other) = exp_parts::<R, FMA>(at_least(R::EXP_RANGE.0, x));
-    let whole = scale * other;
+pub(super) fn times_exp_and_exp_m1<R: Real, const FMA: bool>(c: R, x: R) -> (R, R) {
+    let large = c.size() > R::ONE;
+    let (c, shift, end) = if large {
+        (c * R::SCALE.1, R::SCALE.0, R::LARGE_EXP_END)
+    } else {
+        (c, R::ZERO, R::EXP_RANGE.0)
+    };
+    let (p, rounded) = exp_reduced::<R, FMA>(at_least(end, x));
+    let (first, second) = halves::<R, FMA>(rounded + shift);
+    let whole = R::power_of_two(at_least(R::ROUND + R::NO_POWER, rounded));
     (
-        (R::ONE + p) * scale * other,
+        (R::ONE + p) * c * first * second,
         whole.times_plus::<FMA>(p, whole - R::ONE),
     )
 }
@@ -285,31 +118,38 @@ pub(super) fn ln_of_sum<R: Real, const FMA: bool>(base: R, x: R) -> R {
     k.times_plus::<FMA>(R::LN_2.0, f - (half_square - low))
 }
 
-/// e^(−|z|), which all that follow can be computed from.
+/// 2ˢ e^(−|z|), with 2ˢ of [`Real::SCALE`], which all that follow can be computed from: a product with z is formed
+/// before 2⁻ˢ makes it subnormal. It is 0 where such products are.
 #[inline(always)]
-pub(super) fn exp_of_minus_size<R: Real, const FMA: bool>(z: R) -> R {
-    exp_below::<R, FMA>(-z.size())
+pub(super) fn scaled_exp_of_minus_size<R: Real, const FMA: bool>(z: R) -> R {
+    let (p, rounded) = exp_reduced::<R, FMA>(at_least(R::SCALED_END, -z.size()));
+    (R::ONE + p) * R::power_of_two(rounded + R::SCALE.0)
 }
 
-/// σ(z) and σ(−z), of which neither cancels, with the exponential of −|z| alone.
+/// e^(−|z|) from [`scaled_exp_of_minus_size`].
 #[inline(always)]
-pub(super) fn sigmoids<R: Real, const FMA: bool>(z: R) -> (R, R) {
-    let e = exp_below::<R, FMA>(-z.size());
-    sigmoids_of_exp::<R, FMA>(z, e)
+pub(super) fn unscaled<R: Real>(scaled: R) -> R {
+    scaled * R::SCALE.1
 }
 
-/// [`sigmoids`] from e = e^(−|z|).
+/// 1/(1 + e) for e of [0, 1], to half a unit: Newton's step with the remainder, from which 1 − quotient takes nothing.
+#[inline(always)]
+pub(super) fn inverse_of_1_plus<R: Real, const FMA: bool>(e: R) -> R {
+    let quotient = R::ONE / (R::ONE + e);
+    let remainder = (-e).times_plus::<FMA>(quotient, R::ONE - quotient);
+    quotient.times_plus::<FMA>(remainder, quotient)
+}
+
+/// σ(z) and σ(−z), of which neither cancels, from e = e^(−|z|).
 #[inline(always)]
 pub(super) fn sigmoids_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R) {
+    let larger = inverse_of_1_plus::<R, FMA>(e);
+    let smaller = e * larger;
     let positive = z >= R::ZERO;
-    let quotient = (if positive { R::ONE } else { e }) / (R::ONE + e);
-    // a = e (1 − a), in which the rounding of 1 + e hardly counts if e is small.
-    let refined = (-e).times_plus::<FMA>(quotient, e);
-    let below = if e < R::HALF { refined } else { quotient };
-    let a = if positive { quotient } else { below };
-    // 1 − a, for z ≥ 0 as e/(1 + e); for z < 0 there is a ≤ ½.
-    let opposite = if positive { e * a } else { R::ONE - a };
-    (a, opposite)
+    (
+        if positive { larger } else { smaller },
+        if positive { smaller } else { larger },
+    )
 }
 
 /// tanh z and 1 − tanh² z from e = e^(−2|z|).
@@ -346,26 +186,192 @@ pub(super) fn softplus_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R, R)
     (value, slope, opposite)
 }
 
-/// z tanh(ln(1 + eᶻ)) with its first and second derivative from e = e^(−|z|).
+/// p with 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
 #[inline(always)]
-pub(super) fn mish_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R, R) {
-    // t = tanh(ln(1 + eᶻ)) and 1 − t as fractions of one denominator, from e^(−|z|).
-    let positive = z >= R::ZERO;
-    let n = e * (e + R::TWO);
-    let twice = e + e;
-    let under = if positive {
-        R::ONE + twice * (R::ONE + e)
+pub(super) fn exp_m1_of_remainder<R: Real, const FMA: bool>(z: R) -> R {
+    exp_reduced::<R, FMA>(at_least(R::SCALED_END, -z.size())).0
+}
+
+/// 2ˢ⁺ᵏ with 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
+#[inline(always)]
+pub(super) fn power_of_minus_size<R: Real, const FMA: bool>(z: R) -> R {
+    let rounded = at_least(R::SCALED_END, -z.size()).times_plus::<FMA>(R::LOG2_E, R::ROUND);
+    R::power_of_two(rounded + R::SCALE.0)
+}
+
+/// (1 + e)², rounded little more than once, as products of 1 + e are not.
+#[inline(always)]
+pub(super) fn square_of_1_plus<R: Real, const FMA: bool>(e: R) -> R {
+    e.times_plus::<FMA>(R::TWO + e, R::ONE)
+}
+
+/// (1 + e)³.
+#[inline(always)]
+pub(super) fn cube_of_1_plus<R: Real, const FMA: bool>(e: R) -> R {
+    let three = R::ONE + R::TWO;
+    e.times_plus::<FMA>(e.times_plus::<FMA>(three + e, three), R::ONE)
+}
+
+/// a + b, and what was lost of it (Knuth).
+#[inline(always)]
+pub(super) fn exact_sum<R: Real>(a: R, b: R) -> (R, R) {
+    let sum = a + b;
+    let of_b = sum - a;
+    (sum, (a - (sum - of_b)) + (b - of_b))
+}
+
+/// a + b (1 + p) 2ᵏ with the rounding of the result alone, not that of 1 + p: where the two cancel it would remain.
+#[inline(always)]
+pub(super) fn plus_times_exp<R: Real, const FMA: bool>(a: R, b: R, p: R, power: R) -> R {
+    let scaled = b * power;
+    let (sum, lost) = exact_sum(a, scaled);
+    sum + p.times_plus::<FMA>(scaled, lost)
+}
+
+/// (1 + p) x, rounded once.
+#[inline(always)]
+pub(super) fn times_1_plus<R: Real, const FMA: bool>(x: R, p: R) -> R {
+    p.times_plus::<FMA>(x, x)
+}
+
+/// z σ(z) with its first and second derivative, from p and 2ˢ⁺ᵏ with 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
+#[inline(always)]
+pub(super) fn silu_of_exp<R: Real, const FMA: bool>(z: R, p: R, power: R) -> (R, R, R) {
+    let scaled = (R::ONE + p) * power;
+    let e = unscaled(scaled);
+    let (lead, scale) = lead_of(z, scaled);
+    let inverse = inverse_of_1_plus::<R, FMA>(e);
+    // σ = lead/(1 + e), and σ′ = e/(1 + e)².
+    let value = z * lead * inverse * scale;
+    let sum = if z < R::ZERO {
+        // Near its root 1 + z + e cancels: without the rounding of 1 + p.
+        let power = unscaled(power);
+        p.times_plus::<FMA>(power, (R::ONE + z) + power)
     } else {
-        n + R::TWO
+        e.times_plus::<FMA>(R::ONE + z, R::ONE)
     };
-    let t = (if positive { R::ONE + twice } else { n }) / under;
-    let rest = (if positive { twice * e } else { R::TWO }) / under;
-    let (s, opposite) = sigmoids_of_exp::<R, FMA>(z, e);
-    let slope = t + z * rest * (R::ONE + t) * s;
-    // t′ = (1 − t²) σ, t″ = t′ (σ(−z) − 2 t σ), and (z t)″ = 2 t′ + z t″.
-    let rate = rest * (R::ONE + t) * s;
-    let bend = rate * (R::TWO + z * (opposite - R::TWO * t * s));
-    (z * t, slope, bend)
+    let slope = (sum * inverse) * (lead * inverse) * scale;
+    // (2 − |z| tanh(|z|/2)) (1 + e)
+    let size = z.size();
+    let sum = e.times_plus::<FMA>(size, (R::TWO - size) + (e + e));
+    let quotient = times_1_plus::<R, FMA>(sum, p) / cube_of_1_plus::<R, FMA>(e);
+    (value, slope, quotient * power * R::SCALE.1)
+}
+
+/// For z < 0 the scaled exponential and what undoes the scale, else 1 and 1.
+#[inline(always)]
+pub(super) fn lead_of<R: Real>(z: R, scaled: R) -> (R, R) {
+    let negative = z < R::ZERO;
+    (
+        if negative { scaled } else { R::ONE },
+        if negative { R::SCALE.1 } else { R::ONE },
+    )
+}
+
+/// z tanh(ln(1 + eᶻ)) with its first and second derivative, from p and 2ˢ⁺ᵏ with 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
+///
+/// All are fractions with powers of d = E² + 2E + 2 below, for E = eᶻ: z E (E + 2)/d, 4 E N/d² and 16 E M/d³ with
+/// N = (1 + z) + (3/2 + z) E + E² + E³/4 and M = (1 + z/2) + (2 + z/2) E + (3/2 − 3z/4) E² + (1/2 − z/2) E³.
+/// For z ≥ 0 above and below are multiplied by powers of e = 1/E, so that coefficients change their order.
+#[inline(always)]
+pub(super) fn mish_of_exp<R: Real, const FMA: bool>(z: R, p: R, power: R) -> (R, R, R) {
+    let negative = z < R::ZERO;
+    let of = |low: f64, high: f64| if negative { R::of(low) } else { R::of(high) };
+    let (e, power_of_e) = (unscaled((R::ONE + p) * power), unscaled(power));
+    // E of the formulas for z < 0, as (1 + q) 2ᵏ and without what undoes its scale; else 1.
+    let (q, lead) = if negative {
+        (p, power)
+    } else {
+        (R::ZERO, R::ONE)
+    };
+    let scale = if negative { R::SCALE.1 } else { R::ONE };
+    // d = base + rest, whose inverse is refined as that of 1 + e.
+    let base = of(2.0, 1.0);
+    let rest = if negative {
+        e * (e + R::TWO)
+    } else {
+        (e + e) * (R::ONE + e)
+    };
+    let inverse = R::ONE / (base + rest);
+    let remainder = (-rest).times_plus::<FMA>(inverse, R::ONE - base * inverse);
+    let inverse = inverse.times_plus::<FMA>(remainder, inverse);
+    let twice = if negative { e } else { e + e };
+    let top = twice.times_plus::<FMA>(inverse, base * inverse);
+    let value = times_1_plus::<R, FMA>(z * top, q) * lead * scale;
+
+    let ordered = |[first, second, third, last]: [R; 4]| {
+        let outer = if negative {
+            (first, last)
+        } else {
+            (last, first)
+        };
+        let inner = if negative {
+            (second, third)
+        } else {
+            (third, second)
+        };
+        [outer.0, inner.0, inner.1, outer.1]
+    };
+    let [quarter, half, three_halves] = [0.25, 0.5, 1.5].map(R::of);
+    let [c0, c1, c2, c3] = ordered([R::ONE + z, three_halves + z, R::ONE, quarter]);
+    let n = horner::<R, FMA, 4>(e, [c3, c2, c1, c0]);
+    // d²/4
+    let square = [
+        of(0.25, 1.0),
+        of(1.0, 2.0),
+        R::TWO,
+        of(2.0, 1.0),
+        of(1.0, 0.25),
+    ];
+    // Where they do not cancel, t + z t′ has fewer roundings.
+    let apart = z > -half;
+    let change = if negative { z } else { z * e * e } * (R::ONE + e);
+    let quotient = if apart { change } else { n } / horner::<R, FMA, 5>(e, square);
+    let slope = quotient + if apart { top } else { R::ZERO };
+    let slope = times_1_plus::<R, FMA>(slope, q) * lead * scale;
+
+    // Near its roots m cancels: there e must not be rounded, and then not in d either.
+    let half_z = half * z;
+    let [c0, c1, c2, c3] = ordered([
+        R::ONE + half_z,
+        R::TWO + half_z,
+        three_halves * (R::ONE - half_z),
+        half - half_z,
+    ]);
+    let m = c3.times_plus::<FMA>(e, c2);
+    let m = plus_times_exp::<R, FMA>(c1, m, p, power_of_e);
+    let m = plus_times_exp::<R, FMA>(c0, m, p, power_of_e);
+    let lost = p.times_plus::<FMA>(power_of_e, power_of_e - e);
+    let change_of_inverse = -lost * ((twice + twice) + R::TWO) * inverse;
+    let change_of_cube = (change_of_inverse + change_of_inverse) + change_of_inverse;
+    // d³/16, and for z ≥ 0 another e.
+    let cube = [
+        of(0.0625, 0.5),
+        of(0.375, 1.5),
+        of(1.125, 2.25),
+        R::TWO,
+        of(2.25, 1.125),
+        of(1.5, 0.375),
+        of(0.5, 0.0625),
+    ];
+    let m = if negative {
+        m
+    } else {
+        times_1_plus::<R, FMA>(m * power_of_e, p)
+    };
+    let bend = times_1_plus::<R, FMA>(m, p) / horner::<R, FMA, 7>(e, cube);
+    let bend = times_1_plus::<R, FMA>(bend, change_of_cube) * power * R::SCALE.1;
+    (value, slope, bend)
+}
+
+/// Σ cᵢ xⁱ from the highest power down.
+#[inline(always)]
+fn horner<R: Real, const FMA: bool, const N: usize>(x: R, coefficients: [R; N]) -> R {
+    let [first, rest @ ..] = coefficients.as_slice() else {
+        return R::ZERO;
+    };
+    rest.iter()
+        .fold(*first, |sum, &c| sum.times_plus::<FMA>(x, c))
 }
 
 /// −y ln σ(z) − (1 − y) ln(1 − σ(z)) = max(z, 0) − y z + ln(1 + e^(−|z|)).

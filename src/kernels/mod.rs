@@ -14,12 +14,14 @@ mod compiled;
 pub(crate) mod costs;
 mod elementwise;
 mod functions;
+mod gelu;
 mod launch;
 mod level;
 pub(crate) mod parallel;
 mod plain;
 mod product;
 mod products;
+mod real;
 mod row_sums;
 mod share;
 mod softmax;
@@ -43,11 +45,27 @@ pub(crate) use products::{
     transpose_product,
 };
 pub(crate) use softmax::softmax;
-pub(crate) use tangents::{activate_with_curvature, backward_tangent, tangent};
+pub(crate) use tangents::{
+    activate_with_curvature, backward_tangent, backward_tangent_from_z, tangent,
+};
 
 /// Whether a scalar has fast paths.
 pub(crate) fn is_fast<T: Scalar>() -> bool {
     cast::is::<T, f32>() || cast::is::<T, f64>()
+}
+
+/// `f` on the entries of both matrices at once, or, where columns do not follow each other in memory, column by column.
+pub(crate) fn runs<T: Scalar>(
+    z: DMatrixView<'_, T>,
+    mut a: DMatrixViewMut<'_, T>,
+    f: impl Fn(&[T], &mut [T]),
+) {
+    if let (Some(z), Some(a)) = (flat(&z), flat_mut(&mut a)) {
+        return f(z, a);
+    }
+    for k in 0..z.ncols() {
+        f(z.column(k).as_slice(), a.column_mut(k).as_mut_slice());
+    }
 }
 
 /// a = g(z), entry by entry.

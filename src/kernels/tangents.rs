@@ -2,7 +2,7 @@
 
 use super::activations::{Activation, Function};
 use super::compiled::table;
-use super::elementwise::{MAX_WIDTH, SHORT, STAGE, With, with};
+use super::elementwise::{BLOCK, MAX_WIDTH, SHORT, STAGE, With, with};
 use super::functions::Real;
 use super::launch::{Kernel, head_length, launch};
 use crate::scalar::Scalar;
@@ -169,6 +169,43 @@ pub(crate) fn backward_tangent<T: Scalar>(
             }
         }
     }
+}
+
+pub(super) fn backward_tangent_from_z_at<R: Real>(
+    function: Function,
+    (z, z_tangent): (&[R], &[R]),
+    delta: &mut [R],
+    delta_tangent: &mut [R],
+) {
+    let mut blocks = [[R::ZERO; BLOCK]; 3];
+    let inputs = z.chunks(BLOCK).zip(z_tangent.chunks(BLOCK));
+    let outputs = delta.chunks_mut(BLOCK).zip(delta_tangent.chunks_mut(BLOCK));
+    for ((z, z_tangent), (delta, delta_tangent)) in inputs.zip(outputs) {
+        let [values, slope, bend] = blocks.each_mut().map(|block| &mut block[..z.len()]);
+        values.copy_from_slice(z);
+        curve_at(function, values, slope, bend);
+        for (bend, &moved) in bend.iter_mut().zip(z_tangent) {
+            *bend *= moved;
+        }
+        backward_tangent_at(delta, delta_tangent, (slope, bend));
+    }
+}
+
+/// [`backward_tangent`] with g′ and ġ′ = g″ ∘ ż of z and ż; all of one length.
+#[must_use]
+pub(crate) fn backward_tangent_from_z<T: Scalar>(
+    function: Function,
+    (z, z_tangent): (&[T], &[T]),
+    delta: &mut [T],
+    delta_tangent: &mut [T],
+) -> bool {
+    let len = z.len();
+    assert!(z_tangent.len() == len && delta.len() == len && delta_tangent.len() == len);
+    let Some(table) = table::<T>() else {
+        return false;
+    };
+    (table.backward_tangent_from_z)(function, (z, z_tangent), delta, delta_tangent);
+    true
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::activation::{Activation as _, AnyActivation};
 use nalgebra::DMatrix;
 use num_dual::Dual64;
 
-fn functions() -> [(Function, AnyActivation); 12] {
+fn functions() -> [(Function, AnyActivation); 13] {
     let (positive, negative) = (1.0, 0.7);
     [
         (Function::Sigmoid, AnyActivation::Sigmoid),
@@ -23,6 +23,7 @@ fn functions() -> [(Function, AnyActivation); 12] {
         ),
         (Function::Softplus, AnyActivation::Softplus),
         (Function::Softsign, AnyActivation::Softsign),
+        (Function::Gelu, AnyActivation::Gelu),
         (Function::GeluTanh, AnyActivation::GeluTanh),
         (Function::Silu, AnyActivation::Silu),
         (Function::Mish, AnyActivation::Mish),

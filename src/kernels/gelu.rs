@@ -1,0 +1,169 @@
+//! GELU and its tanh form, to the last digits where their exponentials are small: half a unit of x² is worth hundreds of
+//! units of e^(−x²/2), so that arguments of exponentials are sums of two numbers.
+
+use super::functions::{
+    cube_of_1_plus, exact_sum, exp_reduced, inverse_of_1_plus, lead_of, polynomial,
+    polynomial_of_constant, square_of_1_plus, times_1_plus, unscaled,
+};
+use super::real::Real;
+
+/// The unevaluated sum of two numbers, the second below the last digit of the first.
+#[derive(Clone, Copy)]
+struct Pair<R> {
+    high: R,
+    low: R,
+}
+
+impl<R: Real> Pair<R> {
+    fn of((high, low): (R, R)) -> Self {
+        Self { high, low }
+    }
+
+    /// a + b, exactly.
+    #[inline(always)]
+    fn sum(a: R, b: R) -> Self {
+        Self::of(exact_sum(a, b))
+    }
+
+    /// a · b, exactly: without fused multiplication from halves of their digits (Dekker).
+    #[inline(always)]
+    fn product<const FMA: bool>(a: R, b: R) -> Self {
+        let high = a * b;
+        let low = if FMA {
+            a.times_plus::<FMA>(b, -high)
+        } else {
+            let (a0, b0) = (a.first_digits(), b.first_digits());
+            let (a1, b1) = (a - a0, b - b0);
+            ((a0 * b0 - high) + (a0 * b1 + a1 * b0)) + a1 * b1
+        };
+        Self { high, low }
+    }
+
+    /// 1/(a + b) for numbers that are not negative.
+    #[inline(always)]
+    fn inverse_of_sum<const FMA: bool>(a: R, b: R) -> Self {
+        let sum = Self::sum(a, b);
+        let high = R::ONE / sum.high;
+        let product = Self::product::<FMA>(high, sum.high);
+        let remainder = ((R::ONE - product.high) - product.low) - high * sum.low;
+        let low = high * remainder;
+        Self { high, low }
+    }
+
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        let sum = Self::sum(self.high, other.high);
+        let low = sum.low + (self.low + other.low);
+        Self { low, ..sum }
+    }
+
+    #[inline(always)]
+    fn times<const FMA: bool>(self, other: Self) -> Self {
+        let product = Self::product::<FMA>(self.high, other.high);
+        let low = other.low.times_plus::<FMA>(self.high, product.low);
+        let low = self.low.times_plus::<FMA>(other.high, low);
+        Self { low, ..product }
+    }
+
+    /// Itself times a power of two.
+    #[inline(always)]
+    fn scaled(self, by: R) -> Self {
+        let (high, low) = (self.high * by, self.low * by);
+        Self { high, low }
+    }
+
+    /// 2ˢ e^self for a sum that is not above 0, as (1 + p) times a power of two.
+    #[inline(always)]
+    fn scaled_exp<const FMA: bool>(self) -> (R, R) {
+        let (p, rounded) = exp_reduced::<R, FMA>(self.high);
+        let p = p + self.low.times_plus::<FMA>(p, self.low);
+        (p, R::power_of_two(rounded + R::SCALE.0))
+    }
+}
+
+/// z, but not beyond ±`end`; NaN stays.
+#[inline(always)]
+fn within<R: Real>(end: R, z: R) -> R {
+    if z.size() > end {
+        end.with_sign_of(z)
+    } else {
+        z
+    }
+}
+
+/// z Φ(z) with its first and second derivative.
+///
+/// For x = |z| they are made of e^(−x²/2), Φ(−x) e^(x²/2) and (Φ(−x) − x φ(x)) e^(x²/2): a polynomial each, the last times
+/// its root, so that no digit is lost there either.
+#[inline(always)]
+pub(super) fn gelu<R: Real, const FMA: bool>(z: R) -> (R, R, R) {
+    let size = z.size();
+    let x = within(R::GELU_END, size);
+    let square = Pair::product::<FMA>(x, x);
+    let (p, power) = square.scaled(-R::HALF).scaled_exp::<FMA>();
+    let s = Pair::inverse_of_sum::<FMA>(x, R::of(4.0));
+    let t = (R::ONE - R::of(8.0) * s.high) - R::of(8.0) * s.low;
+    let s = s.high + s.low;
+    let negative = z < R::ZERO;
+    let scale = R::SCALE.1;
+    // Φ(−x) 2ˢ
+    let tail = polynomial_of_constant::<R, FMA>(R::GELU.0, t);
+    let tail = times_1_plus::<R, FMA>(s * tail, p) * power;
+    let value = if negative {
+        z * tail * scale
+    } else {
+        z * (R::ONE - tail * scale)
+    };
+    let (root, rest) = R::GELU_ROOT;
+    let from_root = (root - size) + rest;
+    let from_root = from_root * polynomial::<R, FMA>(R::GELU.1, t);
+    let slope = times_1_plus::<R, FMA>(from_root, p) * power * scale;
+    let slope = if negative { slope } else { R::ONE - slope };
+    let factor = ((R::TWO - square.high) - square.low) * R::DENSITY;
+    let bend = times_1_plus::<R, FMA>(factor, p) * power * scale;
+    (value, slope, bend)
+}
+
+/// z σ(v) with its first and second derivative, for v = 2√(2/π) (z + 0.044715 z³).
+///
+/// With e = e^(−|v|): σ′ = e/(1 + e)², and v′ and z v″ are polynomials of z².
+#[inline(always)]
+pub(super) fn gelu_tanh<R: Real, const FMA: bool>(z: R) -> (R, R, R) {
+    let [linear, cubic] = R::GELU_TANH.map(Pair::of);
+    let negative = z < R::ZERO;
+    // σ is 0 or 1 at the end already.
+    let u = within(R::GELU_TANH_END, z).size();
+    let square = Pair::product::<FMA>(u, u);
+    let c = cubic.times::<FMA>(square);
+    let v_over_u = linear.plus(c);
+    let u = Pair::of((u, R::ZERO));
+    let v = v_over_u.times::<FMA>(u);
+    let (p, power) = v.scaled(-R::ONE).scaled_exp::<FMA>();
+    let scaled = (R::ONE + p) * power;
+    let e = unscaled(scaled);
+    let (lead, scale) = lead_of(z, scaled);
+    let inverse = inverse_of_1_plus::<R, FMA>(e);
+    let value = z * lead * inverse * scale;
+    // v′ and |z| v′
+    let rate = v_over_u.plus(c.scaled(R::TWO));
+    let rise = rate.times::<FMA>(u);
+    let sum = if negative {
+        // Without the rounding of 1 + p, as it cancels near the root.
+        let power = unscaled(power);
+        ((R::ONE - rise.high) + power) + p.times_plus::<FMA>(power, -rise.low)
+    } else {
+        e.times_plus::<FMA>(R::ONE + rise.high, R::ONE)
+    };
+    let slope = sum * lead / square_of_1_plus::<R, FMA>(e) * scale;
+    // Half of (2v′ + z v″) (1 + e) − |z| v′² (1 − e)
+    let straight = rate.plus(c.scaled(R::TWO)).plus(c);
+    let bent = rise.times::<FMA>(rate).scaled(R::HALF);
+    let difference = (straight.high - bent.high) + (straight.low - bent.low);
+    let (both, power_of_e) = (straight.plus(bent), unscaled(power));
+    let scaled = both.scaled(power_of_e);
+    let sum = Pair::sum(difference, scaled.high);
+    let sum = sum.high + (sum.low + scaled.high.times_plus::<FMA>(p, scaled.low));
+    let quotient = times_1_plus::<R, FMA>(sum + sum, p) / cube_of_1_plus::<R, FMA>(e);
+    let bend = quotient * power * R::SCALE.1;
+    (value, slope, bend)
+}
