@@ -2,6 +2,7 @@
 
 use super::super::elementwise::{Function, activate_at};
 use super::super::level::at_every_level;
+use super::super::tangents::curve_at;
 use super::*;
 use std::ops::{Add, Mul, Neg, Sub};
 
@@ -121,7 +122,12 @@ trait Counted: Real {
 
     /// |self − exact| in units in the last place of the exact value, those of the smallest normal number below it.
     fn error(self, exact: Double) -> f64 {
-        let size = exact.0.abs().max(Self::MIN);
+        self.error_by(exact.0, exact)
+    }
+
+    /// The same in units of another number.
+    fn error_by(self, number: f64, exact: Double) -> f64 {
+        let size = number.abs().max(Self::MIN);
         let binade = f64::from_bits(size.to_bits() & 0x7ff << 52);
         let difference = (Double::from(self.to_f64()) - exact).0.abs();
         difference / binade / Self::EPSILON
@@ -278,6 +284,112 @@ fn logarithms_are_within_a_unit() {
     ];
     println!("{found:?}");
     assert!(found.iter().all(|&units| units <= 1.0), "{found:?}");
+}
+
+/// g, g′ and g″, each with the largest term of its formula.
+type Terms = [(Double, f64); 3];
+
+/// Within 4 units at each level; those of the largest term where the value is less than a quarter of it.
+fn check_curve<R: Counted>(function: Function, z: &[R], exact: impl Fn(f64) -> Terms) {
+    let exact: Vec<Terms> = z.iter().map(|z| exact(z.to_f64())).collect();
+    at_every_level(|level| {
+        let mut found = [z.to_vec(), z.to_vec(), z.to_vec()];
+        let [a, slope, bend] = &mut found;
+        curve_at(function, a, slope, bend);
+        for (i, exact) in exact.iter().enumerate() {
+            for (order, &(value, largest)) in exact.iter().enumerate() {
+                let unit_of = if value.0.abs() < 0.25 * largest {
+                    largest
+                } else {
+                    value.0
+                };
+                let error = found[order][i].error_by(unit_of, value);
+                let at = z[i];
+                assert!(
+                    error <= 4.0,
+                    "{function:?} {level:?}, derivative {order} at {at}: {error}"
+                );
+            }
+        }
+    });
+}
+
+/// Φ(−x)/φ(x) for x ≥ 2, as a continued fraction.
+fn mills_ratio(x: f64) -> Double {
+    let x = Double::from(x);
+    let below = (1..=400).rev().fold(x, |below, i| {
+        x + Double::from(f64::from(i)) * below.reciprocal()
+    });
+    below.reciprocal()
+}
+
+/// In the tails, where half a unit of z² is worth hundreds, and around the roots.
+fn curves_are_within_4_units<R: Counted>(end: f64, end_of_tanh: f64) {
+    let one = Double::ONE;
+    let two = Double::from(2.0);
+    let product = |x: Double, y: Double| (x * y).0.abs();
+    let wide: Vec<R> = grid(end * end / 2.0, 4_000);
+    check_curve(Function::Sigmoid, &wide, |z| {
+        let slope = Double::sigmoid(z) * Double::sigmoid(-z);
+        let bend = -slope * Double::tanh(0.5 * z);
+        [Double::sigmoid(z), slope, bend].map(|x| (x, 0.0))
+    });
+    check_curve(Function::Silu, &wide, |z| {
+        let (s, tanh, z) = (Double::sigmoid(z), Double::tanh(0.5 * z), Double::from(z));
+        let slope = s * Double::sigmoid(-z.0);
+        let bend = slope * (two - z * tanh);
+        [
+            (z * s, 0.0),
+            (
+                s * (one + z * Double::sigmoid(-z.0)),
+                s.0.max(product(z, slope)),
+            ),
+            (bend, slope.0 * 2.0_f64.max(product(z, tanh))),
+        ]
+    });
+    // √(2/π) and 0.044715 to 32 digits.
+    let scale = Double(1.595_769_121_605_730_8, -9.969_308_809_110_92e-17);
+    let cubic = Double(0.071_354_816_272_600_25, -6.175_149_918_155_315e-19);
+    check_curve(Function::GeluTanh, &grid::<R>(end_of_tanh, 8_000), |z| {
+        let z = Double::from(z);
+        let square = z * z;
+        let v = z * (scale + cubic * square);
+        let rate = scale + cubic * square * 3.0.into();
+        let e = if v.0 < 0.0 { v } else { -v }.exp();
+        let larger = (one + e).reciprocal();
+        let slope = e * larger * larger;
+        let s = if v.0 < 0.0 { e * larger } else { larger };
+        let tanh = (one - e) * larger;
+        let tanh = if v.0 < 0.0 { -tanh } else { tanh };
+        let straight = two * rate + cubic * square * 6.0.into();
+        let bent = z * rate * rate * tanh;
+        [
+            (z * s, 0.0),
+            (s + z * rate * slope, s.0),
+            (slope * (straight - bent), slope.0 * straight.0.max(bent.0)),
+        ]
+    });
+    let tail: Vec<R> = (0..8_000)
+        .map(|i| R::of(-2.0 - (end - 2.0) * f64::from(i) / 8_000.0))
+        .collect();
+    let density = Double(0.398_942_280_401_432_7, -2.499_232_701_463_665e-17);
+    check_curve(Function::Gelu, &tail, |z| {
+        let square = Double::from(z) * Double::from(z);
+        let density = density * (square * Double::from(-0.5)).exp();
+        let (z, ratio) = (Double::from(z), mills_ratio(-z));
+        let bend = density * (two - square);
+        [z * density * ratio, density * (ratio + z), bend].map(|x| (x, 0.0))
+    });
+}
+
+#[test]
+fn f64_curves_are_within_4_units() {
+    curves_are_within_4_units::<f64>(37.0, 21.0);
+}
+
+#[test]
+fn f32_curves_are_within_4_units() {
+    curves_are_within_4_units::<f32>(13.0, 10.2);
 }
 
 /// Values from mpmath at 40 digits: the reference is itself right.

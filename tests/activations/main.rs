@@ -5,6 +5,7 @@ mod builtin;
 mod laws;
 mod reference;
 mod tangents;
+mod ulps;
 
 use backprop::Scalar;
 use backprop::activation::{

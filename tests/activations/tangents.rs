@@ -13,7 +13,11 @@ use backprop::rng;
 use num_dual::{Dual2_64, Dual64};
 
 /// ȧ, into a buffer of NaN.
-fn forward_tangent<T: Scalar>(g: AnyActivation, z: &DMatrix<T>, moved: &DMatrix<T>) -> DMatrix<T> {
+pub(super) fn forward_tangent<T: Scalar>(
+    g: AnyActivation,
+    z: &DMatrix<T>,
+    moved: &DMatrix<T>,
+) -> DMatrix<T> {
     let a = value(g, z);
     let mut out = DMatrix::repeat(z.nrows(), z.ncols(), convert(f64::NAN));
     let (from, to) = (moved.as_view(), out.as_view_mut());
@@ -38,7 +42,7 @@ fn backward_tangent<T: Scalar>(
 }
 
 /// g″, as the backward pass makes it of ż = 1, δ = 1 and δ̇ = 0.
-fn curvature<T: Scalar>(g: AnyActivation, z: &DMatrix<T>) -> DMatrix<T> {
+pub(super) fn curvature<T: Scalar>(g: AnyActivation, z: &DMatrix<T>) -> DMatrix<T> {
     let one = z.map(|_| T::one());
     backward_tangent(g, z, &one, &one, &z.map(|_| T::zero())).1
 }
