@@ -283,11 +283,13 @@ pub(super) fn mish_of_exp<R: Real, const FMA: bool>(z: R, p: R, power: R) -> (R,
     let negative = z < R::ZERO;
     let of = |low: f64, high: f64| if negative { R::of(low) } else { R::of(high) };
     let (e, power_of_e) = (unscaled((R::ONE + p) * power), unscaled(power));
-    // E of the formulas for z < 0, as (1 + q) 2ᵏ and without what undoes its scale; else 1.
-    let (q, lead) = if negative {
-        (p, power)
-    } else {
-        (R::ZERO, R::ONE)
+    // E of the formulas for z < 0 is (1 + p) 2ᵏ, without what undoes its scale.
+    let times_e = |x| {
+        if negative {
+            times_1_plus::<R, FMA>(x, p) * power
+        } else {
+            x
+        }
     };
     let scale = if negative { R::SCALE.1 } else { R::ONE };
     // d = base + rest, whose inverse is refined as that of 1 + e.
@@ -302,7 +304,7 @@ pub(super) fn mish_of_exp<R: Real, const FMA: bool>(z: R, p: R, power: R) -> (R,
     let inverse = inverse.times_plus::<FMA>(remainder, inverse);
     let twice = if negative { e } else { e + e };
     let top = twice.times_plus::<FMA>(inverse, base * inverse);
-    let value = times_1_plus::<R, FMA>(z * top, q) * lead * scale;
+    let value = times_e(z * top) * scale;
 
     let ordered = |[first, second, third, last]: [R; 4]| {
         let outer = if negative {
@@ -333,7 +335,7 @@ pub(super) fn mish_of_exp<R: Real, const FMA: bool>(z: R, p: R, power: R) -> (R,
     let change = if negative { z } else { z * e * e } * (R::ONE + e);
     let quotient = if apart { change } else { n } / horner::<R, FMA, 5>(e, square);
     let slope = quotient + if apart { top } else { R::ZERO };
-    let slope = times_1_plus::<R, FMA>(slope, q) * lead * scale;
+    let slope = times_e(slope) * scale;
 
     // Near its roots m cancels: there e must not be rounded, and then not in d either. Elsewhere both roundings cancel.
     let half_z = half * z;
