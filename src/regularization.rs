@@ -1,7 +1,7 @@
 //! Penalties on the parameters, in J and D alike.
 
 use crate::error::Error;
-use crate::kernels::{sum_of_magnitudes, sum_of_squares};
+use crate::kernels::{norm, sum_of_magnitudes, sum_of_squares};
 use crate::layout::{BlockLayout, Layout};
 use crate::scalar::{Scalar, real, sign};
 
@@ -200,7 +200,7 @@ impl Penalty {
             }
             if l2 != 0.0 {
                 let l2: T = real(l2 * share);
-                omega += l2 * sum_of_squares(theta) * real(0.5);
+                omega += half_squares(theta, l2);
                 if let Some(gradient) = &mut gradient {
                     let entries = gradient.iter_mut().zip(theta);
                     entries.for_each(|(g, &t)| *g += l2 * t);
@@ -245,6 +245,17 @@ impl Penalty {
             numbered.map(move |(block, place)| (place, self.strength(layer, block)))
         })
     }
+}
+
+/// λ/2 Σ Θ²; where the squares alone would underflow or overflow as (λ ‖Θ‖) ‖Θ‖/2.
+fn half_squares<T: Scalar>(theta: &[T], l2: T) -> T {
+    let squares = sum_of_squares(theta);
+    let half = real(0.5);
+    if squares > real(1e-20) && squares.is_finite() {
+        return l2 * squares * half;
+    }
+    let norm = norm(theta);
+    l2 * norm * norm * half
 }
 
 impl Strength {
