@@ -1,6 +1,6 @@
 //! Where each layer and each block lies in the flat θ.
 
-use crate::cost::Link;
+use crate::cost::{Link, Squash};
 use crate::error::{Error, superscript};
 use crate::layer::{Block, Dense, Layer};
 use crate::scalar::Scalar;
@@ -47,6 +47,8 @@ pub(crate) struct LayerLayout {
     /// Its blocks in `Layout::blocks`.
     pub(crate) blocks: Range<usize>,
     pub(crate) link: Option<Link>,
+    /// How its outputs saturate, if it is one of our dense layers.
+    pub(crate) squash: Option<Squash>,
     /// The layer, if passes compute it by fused kernels.
     pub(crate) fused: Option<Dense>,
 }
@@ -159,13 +161,15 @@ impl Layout {
         }
         self.widest = self.widest.max(outputs);
         self.couples |= layer.couples_examples();
+        let dense = layer.as_dense();
         self.layers.push(LayerLayout {
             inputs,
             outputs,
             theta: theta..self.parameters,
             blocks: blocks..self.blocks.len(),
             link: layer.link(),
-            fused: layer.as_dense().filter(Dense::is_fused::<T>),
+            squash: dense.and_then(|dense| dense.activation().squash()),
+            fused: dense.filter(Dense::is_fused::<T>),
         });
         Ok(())
     }

@@ -89,8 +89,9 @@ pub(crate) fn softplus<T: Scalar>(z: T) -> T {
 pub(crate) fn ln_cosh<T: Scalar>(d: T) -> T {
     let size = d.abs();
     if size < T::one() {
-        let s = d.sinh();
-        (s * s).ln_1p() * real(0.5)
+        // cosh d − 1 = (eᵈ − 1)²/(2 eᵈ).
+        let e = d.exp_m1();
+        (e * e / (real::<T>(2.0) * (e + T::one()))).ln_1p()
     } else {
         size + (-(size + size)).exp().ln_1p() - T::ln_2()
     }

@@ -3,7 +3,8 @@
 //! All matrices are K × m, one example a column.
 
 use crate::kernels::index_of_max;
-use crate::scalar::Scalar;
+use crate::kernels::squash::NEAR;
+use crate::scalar::{Scalar, real};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// a = softmax(z), shifted by the largest z of the example, so that no exponential overflows.
@@ -24,6 +25,52 @@ pub(crate) fn softmax<T: Scalar>(z: DMatrixView<'_, T>, mut a: DMatrixViewMut<'_
             *a /= total;
         }
     }
+}
+
+/// aᵢ t − yᵢ of unit i, from y = yᵢ, `others` = t − yᵢ and t, which is Σy or 1, as aᵢ (t − yᵢ) − yᵢ (1 − aᵢ).
+///
+/// 1 − aᵢ of the largest a is the sum of the others. Where the two terms are nearly equal, and several z are near the
+/// largest, it is (uᵢ t − yᵢ Σu)/Σu with u = e^(z − max z), and 1 + (u − 1) in place of each u near 1.
+pub(crate) fn error_of_unit<T: Scalar>(
+    (z, a): (&[T], &[T]),
+    i: usize,
+    (y, others, t): (T, T, T),
+) -> T {
+    let rest = match i == index_of_max(a) {
+        true => sum_but(a, i),
+        false => T::one() - a[i],
+    };
+    let gain = a[i] * others;
+    let d = gain - y * rest;
+    if d.abs() < gain * real(0.5) {
+        return error_near_the_top((z, a), i, (y, t)).unwrap_or(d);
+    }
+    d
+}
+
+/// The sum of all but xᵢ.
+pub(crate) fn sum_but<T: Scalar>(x: &[T], i: usize) -> T {
+    let (before, after) = (x[..i].iter(), x[i + 1..].iter());
+    before.chain(after).fold(T::zero(), |sum, &x| sum + x)
+}
+
+/// [`error_of_unit`] of a unit near the largest, if it is one of two at least.
+fn error_near_the_top<T: Scalar>((z, a): (&[T], &[T]), i: usize, (y, t): (T, T)) -> Option<T> {
+    let largest = index_of_max(z);
+    let near = |j: usize| z[j] - z[largest] > real(-NEAR);
+    let less_one = |j: usize| (z[j] - z[largest]).exp_m1();
+    let (mut n, mut less, mut far) = (T::zero(), T::zero(), T::zero());
+    for (j, &a) in a.iter().enumerate() {
+        if near(j) {
+            n += T::one();
+            less += less_one(j);
+        } else {
+            far += a;
+        }
+    }
+    let less = less + far / a[largest];
+    let several = n > T::one() && near(i);
+    several.then(|| a[largest] * ((t - n * y) + (less_one(i) * t - y * less)))
 }
 
 /// v ← a ∘ (v − aᵀv), all relative to the v of the largest a, so that its own entry does not cancel where a is near 1.

@@ -3,6 +3,7 @@
 use super::Activation;
 use crate::cost::Link;
 use crate::error::Error;
+use crate::kernels::squash::Squash;
 use crate::kernels::{self, Function, flat, flat_mut, map, runs, scale_by};
 use crate::scalar::{SATURATED, Scalar, normal_cdf, real, sigmoid, softplus, tanh};
 use crate::softmax;
@@ -120,6 +121,22 @@ impl AnyActivation {
             Self::HardTanh => Function::HardTanh,
             Self::Exponential => Function::Exponential,
             Self::Identity | Self::Sine | Self::Softmax => return None,
+        })
+    }
+
+    /// How a saturates, if a cost can make use of that.
+    pub(crate) fn squash(self) -> Option<Squash> {
+        Some(match self {
+            Self::Sigmoid => Squash::Sigmoid,
+            Self::Tanh => Squash::Tanh,
+            Self::Softsign => Squash::Softsign,
+            Self::Softmax => Squash::Softmax,
+            Self::Exponential => Squash::Exponential,
+            Self::Elu { alpha } => Squash::Elu { alpha },
+            Self::Selu => Squash::Elu {
+                alpha: SELU_SCALE * SELU_ALPHA,
+            },
+            _ => return None,
         })
     }
 

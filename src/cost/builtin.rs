@@ -1,9 +1,14 @@
 //! The built-in costs. Formulas: the table of the module documentation.
 
+use super::outputs::sigmoid_parts;
 use super::{Cost, Link, Outputs, Violation};
 use crate::error::Error;
+use crate::kernels::squash::{
+    Place, Squash, categorical_delta as categorical_delta_of, differences,
+};
 use crate::kernels::{costs, flat, flat_mut, index_of_max};
-use crate::scalar::{Scalar, ln_cosh, real, sigmoid, tanh};
+use crate::scalar::{Scalar, ln_cosh, real, tanh};
+use crate::softmax::{error_of_unit, sum_but};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// The built-in costs; the [module documentation](super) has the table of their formulas.
@@ -59,24 +64,21 @@ impl<T: Scalar> Cost<T> for AnyCost {
         if self.fast_values(&at, values) {
             return;
         }
-        let Outputs { z, a, y } = at;
-        let half: T = real(0.5);
-        match (*self, z) {
-            (Self::CrossEntropy, Some(z)) => sum_over_units(z, y, values, cross_entropy_of_z),
-            (Self::CrossEntropy, None) => sum_over_units(a, y, values, |a, y| {
-                -x_ln_y(y, a) - x_ln_y(T::one() - y, T::one() - a)
+        let (half, one) = (real::<T>(0.5), T::one());
+        match (*self, at.z) {
+            (Self::CrossEntropy, Some(z)) => sum_over_units(z, at.y, values, cross_entropy_of_z),
+            (Self::CrossEntropy, None) => at.sum_with_complements(values, |a, rest, y| {
+                -x_ln_a(y, a, rest) - x_ln_a(one - y, rest, a)
             }),
-            (Self::CategoricalCrossEntropy, Some(z)) => categorical_of_z(z, y, values),
+            (Self::CategoricalCrossEntropy, Some(z)) => categorical_of_z(z, at.y, values),
             (Self::CategoricalCrossEntropy, None) => {
-                sum_over_units(a, y, values, |a, y| -x_ln_y(y, a));
+                at.sum_with_complements(values, |a, rest, y| -x_ln_a(y, a, rest));
             }
-            (Self::SquaredError, _) => {
-                sum_over_units(a, y, values, |a, y| half * (a - y) * (a - y));
-            }
+            (Self::SquaredError, _) => at.sum_of_differences(values, |d| half * d * d),
             (Self::Huber { delta }, _) => {
                 let delta: T = real(delta);
-                sum_over_units(a, y, values, |a, y| {
-                    let d = (a - y).abs();
+                at.sum_of_differences(values, |d| {
+                    let d = d.abs();
                     if d <= delta {
                         half * d * d
                     } else {
@@ -84,11 +86,13 @@ impl<T: Scalar> Cost<T> for AnyCost {
                     }
                 });
             }
-            (Self::LogCosh, _) => sum_over_units(a, y, values, |a, y| ln_cosh(a - y)),
+            (Self::LogCosh, _) => at.sum_of_differences(values, ln_cosh),
             (Self::Poisson, Some(z)) => {
-                sum_over_units(z, y, values, |z, y| z.exp() - y * z);
+                sum_over_units(z, at.y, values, |z, y| z.exp() - y * z);
             }
-            (Self::Poisson, None) => sum_over_units(a, y, values, |a, y| a - x_ln_y(y, a)),
+            (Self::Poisson, None) => {
+                at.sum_with_complements(values, |a, rest, y| a - x_ln_a(y, a, rest));
+            }
         }
     }
 
@@ -96,37 +100,58 @@ impl<T: Scalar> Cost<T> for AnyCost {
         if self.fast_delta(&at, &mut delta) {
             return;
         }
-        let Outputs { z, a, y } = at;
+        let Outputs { z, a, y, .. } = at;
         match (*self, z) {
-            (Self::Poisson, Some(_)) | (Self::SquaredError, _) => {
-                delta.zip_zip_apply(&a, &y, |out, a, y| *out = a - y);
-            }
-            (Self::CrossEntropy, Some(z)) => {
-                delta.zip_zip_apply(&z, &y, |out, z, y| *out = cross_entropy_delta(z, y));
-            }
-            (Self::CrossEntropy, None) => delta.zip_zip_apply(&a, &y, |out, a, y| {
-                *out = ratio(T::one() - y, T::one() - a) - ratio(y, a);
+            (Self::CrossEntropy, Some(z)) => delta.zip_zip_apply(&z, &y, |out, z, y| {
+                let (base, offset) = sigmoid_parts(z);
+                *out = (base - y) + offset;
             }),
-            (Self::CategoricalCrossEntropy, Some(_)) => categorical_delta(a, y, delta),
+            (Self::Poisson, Some(z)) => {
+                at.squashed(Squash::Exponential, z)
+                    .write_differences(&mut delta);
+            }
+            (Self::CategoricalCrossEntropy, Some(z)) => categorical_delta(z, a, y, delta),
             (Self::CategoricalCrossEntropy, None) => {
                 delta.zip_zip_apply(&a, &y, |out, a, y| *out = -ratio(y, a));
             }
+            (Self::SquaredError, _) => at.write_differences(&mut delta),
             (Self::Huber { delta: limit }, _) => {
                 let limit: T = real(limit);
-                delta.zip_zip_apply(&a, &y, |out, a, y| {
-                    let d = a - y;
-                    *out = if d > limit {
-                        limit
-                    } else if d < -limit {
-                        -limit
-                    } else {
-                        d
-                    };
+                at.write_differences(&mut delta);
+                delta.apply(|d| {
+                    if *d > limit {
+                        *d = limit;
+                    } else if *d < -limit {
+                        *d = -limit;
+                    }
                 });
             }
-            (Self::LogCosh, _) => delta.zip_zip_apply(&a, &y, |out, a, y| *out = tanh(a - y)),
+            (Self::LogCosh, _) => {
+                at.write_differences(&mut delta);
+                delta.apply(|d| *d = tanh(*d));
+            }
+            // (1 − y)/(1 − a) − y/a = (a − y)/(a (1 − a)); the latter where the former cancels.
+            (Self::CrossEntropy, None) => {
+                at.write_differences(&mut delta);
+                at.with_complements(&mut delta, |d, a, rest, y| {
+                    let (up, down) = (ratio(T::one() - y, rest), ratio(y, a));
+                    if (up - down).abs() < up * real(0.5) {
+                        d / a / rest
+                    } else {
+                        up - down
+                    }
+                });
+            }
+            // 1 − y/a = (a − y)/a, likewise.
             (Self::Poisson, None) => {
-                delta.zip_zip_apply(&a, &y, |out, a, y| *out = T::one() - ratio(y, a));
+                at.write_differences(&mut delta);
+                delta.zip_zip_apply(&a, &y, |d, a, y| {
+                    *d = if d.abs() < a * real(0.5) {
+                        *d / a
+                    } else {
+                        T::one() - ratio(y, a)
+                    };
+                });
             }
         }
     }
@@ -207,7 +232,9 @@ impl AnyCost {
         match (self, z) {
             (Self::CrossEntropy, Some(z)) => costs::cross_entropy(rows, z, y, values),
             (Self::CategoricalCrossEntropy, Some(z)) => costs::categorical(rows, z, a, y, values),
-            (Self::SquaredError, _) => costs::squared_error(rows, a, y, values),
+            (Self::SquaredError, _) if at.exact.is_none() => {
+                costs::squared_error(rows, a, y, values)
+            }
             _ => false,
         }
     }
@@ -219,12 +246,12 @@ impl AnyCost {
         };
         match (self, z) {
             (Self::CrossEntropy, Some(z)) => costs::cross_entropy_delta(z, y, delta),
-            (Self::CategoricalCrossEntropy, Some(_)) => costs::categorical_delta(rows, a, y, delta),
-            (Self::Poisson, Some(_)) | (Self::SquaredError, _) => {
-                for (out, (&a, &y)) in delta.iter_mut().zip(a.iter().zip(y)) {
-                    *out = a - y;
-                }
-                true
+            (Self::CategoricalCrossEntropy, Some(z)) => {
+                categorical_delta_of(rows, (z, a, y), delta)
+            }
+            (Self::Poisson, Some(z)) => {
+                let place = Place { rows, start: 0 };
+                differences(Squash::Exponential, place, (z, a, y), delta)
             }
             _ => false,
         }
@@ -255,37 +282,24 @@ fn cross_entropy_of_z<T: Scalar>(z: T, y: T) -> T {
     }
 }
 
-/// a − y with a = σ(z), taken from the side on which σ does not round to 1: (1 − y) − σ(−z) for z > 0.
-fn cross_entropy_delta<T: Scalar>(z: T, y: T) -> T {
-    if z > T::zero() {
-        (T::one() - y) - sigmoid(-z)
-    } else {
-        sigmoid(z) - y
-    }
-}
-
-/// aᵢ Σy − yᵢ = aᵢ Σⱼ≠ᵢ yⱼ − yᵢ (1 − aᵢ), where 1 − aᵢ of the largest aᵢ is the sum of the others: nothing cancels.
+/// aᵢ Σy − yᵢ, of which nothing cancels.
 fn categorical_delta<T: Scalar>(
+    z: DMatrixView<'_, T>,
     a: DMatrixView<'_, T>,
     y: DMatrixView<'_, T>,
     mut delta: DMatrixViewMut<'_, T>,
 ) {
-    let sum_but = |x: &[T], i: usize| {
-        let (before, after) = (x[..i].iter(), x[i + 1..].iter());
-        before.chain(after).fold(T::zero(), |sum, &x| sum + x)
-    };
     for k in 0..y.ncols() {
-        let (a_k, y_k, mut delta_k) = (a.column(k), y.column(k), delta.column_mut(k));
-        let (a_k, y_k) = (a_k.as_slice(), y_k.as_slice());
+        let (z_k, a_k, y_k) = (z.column(k), a.column(k), y.column(k));
+        let (z_k, a_k, y_k) = (z_k.as_slice(), a_k.as_slice(), y_k.as_slice());
         let total = y_k.iter().fold(T::zero(), |sum, &y| sum + y);
         let largest = index_of_max(a_k);
-        for (i, out) in delta_k.as_mut_slice().iter_mut().enumerate() {
-            let (rest, others) = if i == largest {
-                (sum_but(a_k, i), sum_but(y_k, i))
-            } else {
-                (T::one() - a_k[i], total - y_k[i])
+        for (i, out) in delta.column_mut(k).as_mut_slice().iter_mut().enumerate() {
+            let others = match i == largest {
+                true => sum_but(y_k, i),
+                false => total - y_k[i],
             };
-            *out = a_k[i] * others - y_k[i] * rest;
+            *out = error_of_unit((z_k, a_k), i, (y_k[i], others, total));
         }
     }
 }
@@ -320,12 +334,14 @@ fn categorical_of_z<T: Scalar>(z: DMatrixView<'_, T>, y: DMatrixView<'_, T>, val
     }
 }
 
-/// x ln y, which is 0 for x = 0 whatever y is.
-fn x_ln_y<T: Scalar>(x: T, y: T) -> T {
+/// x ln a, which is 0 for x = 0 whatever a is; `rest` is 1 − a, which has the digits of an a near 1.
+fn x_ln_a<T: Scalar>(x: T, a: T, rest: T) -> T {
     if x == T::zero() {
         T::zero()
+    } else if a > real(0.5) && a < real(2.0) {
+        x * (-rest).ln_1p()
     } else {
-        x * y.ln()
+        x * a.ln()
     }
 }
 

@@ -14,14 +14,20 @@ impl AnyCost {
         tangent: DMatrixView<'_, T>,
         mut out: DMatrixViewMut<'_, T>,
     ) {
-        let Outputs { z, a, y } = at;
+        let Outputs { z, a, y, .. } = at;
         let one = T::one();
         out.copy_from(&tangent);
         match (self, z) {
             (Self::SquaredError, _) => {}
             (Self::CrossEntropy, Some(z)) => scale_by_sigmoid_slope(z, out),
-            (Self::CrossEntropy, None) => out.zip_zip_apply(&a, &y, |out, a, y| {
-                *out *= curvature(y, a) + curvature(one - y, one - a);
+            // With y = a, as for the Fisher information, 1 − y is 1 − a.
+            (Self::CrossEntropy, None) if a.as_ptr() == y.as_ptr() => {
+                at.with_complements(&mut out, |out, a, rest, _| {
+                    out * (curvature(a, a) + curvature(rest, rest))
+                });
+            }
+            (Self::CrossEntropy, None) => at.with_complements(&mut out, |out, a, rest, y| {
+                out * (curvature(y, a) + curvature(one - y, rest))
             }),
             // δ = a Σy − y.
             (Self::CategoricalCrossEntropy, Some(_)) => {
@@ -35,21 +41,19 @@ impl AnyCost {
             }
             (Self::Huber { delta }, _) => {
                 let limit: T = real(delta);
-                out.zip_zip_apply(&a, &y, |out, a, y| {
-                    let d = a - y;
-                    *out = if d.abs() <= limit {
-                        *out
+                at.with_differences(&mut out, |out, d| {
+                    if d.abs() <= limit {
+                        out
                     } else if d.abs() > limit {
                         T::zero()
                     } else {
                         d // NaN
-                    };
+                    }
                 });
             }
             // 1 − tanh² d = 4 σ′(2d).
-            (Self::LogCosh, _) => out.zip_zip_apply(&a, &y, |out, a, y| {
-                let d = a - y;
-                *out *= real::<T>(4.0) * sigmoid_derivative(d + d);
+            (Self::LogCosh, _) => at.with_differences(&mut out, |out, d| {
+                out * (real::<T>(4.0) * sigmoid_derivative(d + d))
             }),
             (Self::Poisson, Some(_)) => out.zip_apply(&a, |out, a| *out *= a),
         }

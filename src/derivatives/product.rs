@@ -98,12 +98,13 @@ pub(super) fn curvature_place<'b, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized>(
     at: GaussNewton,
     layers: &'b [Buffers<T>],
 ) -> Result<Option<Outputs<'b, T>>, Error> {
-    let Outputs { z, a, y, .. } = chain.outputs(examples, cost, layers);
+    let outputs = chain.outputs(examples, cost, layers);
+    let Outputs { z, a, .. } = outputs;
     let place = match (at, z) {
         (GaussNewton::Logits, None) => return Ok(None),
-        (GaussNewton::Logits, z) => Outputs::new(z, a, y),
-        (GaussNewton::Outputs, _) => Outputs::new(None, a, y),
-        (GaussNewton::Fisher, z) => Outputs::new(z, a, a),
+        (GaussNewton::Logits, Some(_)) => outputs,
+        (GaussNewton::Outputs, _) => Outputs { z: None, ..outputs },
+        (GaussNewton::Fisher, _) => Outputs { y: a, ..outputs },
     };
     chain.check_domain(first, place, cost)?;
     if at == GaussNewton::Fisher && place.z.is_none() {

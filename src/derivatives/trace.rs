@@ -205,9 +205,13 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let last = layers.last().ok_or(Error::NoLayers)?;
         let linked = self.layers().last().and_then(Layer::link);
         let linked = linked.is_some() && linked == cost.link();
-        let z = last.z.as_ref().map(DMatrix::as_view).filter(|_| linked);
-        let at = Outputs::new(z, last.a.as_view(), y.as_view());
         let chain = self.chain(self.theta().as_slice());
+        let z = last.z.as_ref().map(DMatrix::as_view);
+        let at = Outputs::new(z.filter(|_| linked), last.a.as_view(), y.as_view());
+        let at = match (chain.sizes(self.depth() - 1).squash, z) {
+            (Some(squash), Some(z)) => at.squashed(squash, z),
+            _ => at,
+        };
         chain.check_domain(0, at, cost)?;
         let mut costs = matrix("the costs", (1, examples.len()))?;
         cost.values(at, costs.as_mut_slice());

@@ -2,7 +2,7 @@
 
 use super::{Dual, dispatch, lift, tangent, unwritten};
 use crate::activation::{self, Activation};
-use crate::cost::{Cost, Link, Outputs};
+use crate::cost::{Cost, Exact, Known, Link, Outputs};
 use crate::error::{Error, unsupported};
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
@@ -78,7 +78,22 @@ where
             Some(z) => moved_output(cost.link(), at.a, z),
         };
         let mut delta = unwritten::<D>(y.nrows(), y.ncols());
-        let at = Outputs::new(z.as_ref().map(DMatrix::as_view), a.as_view(), y.as_view());
+        // a − y and 1 − a with the digits that a alone has not.
+        let known = at.exact.is_some().then(|| {
+            let (mut difference, mut complement) = (a.clone(), a.clone());
+            for (i, k) in (0..y.ncols()).flat_map(|k| (0..y.nrows()).map(move |i| (i, k))) {
+                let along = a[(i, k)].parts().1;
+                difference[(i, k)] = D::of(to_f64(at.difference(i, k)), along);
+                complement[(i, k)] = D::of(to_f64(at.complement(i, k)), -along);
+            }
+            (difference, complement)
+        });
+        let mut at = Outputs::new(z.as_ref().map(DMatrix::as_view), a.as_view(), y.as_view());
+        let known = known.as_ref().map(|(difference, complement)| Known {
+            difference: difference.as_view(),
+            complement: complement.as_view(),
+        });
+        at.exact = known.as_ref().map(Exact::Known);
         cost.delta(at, delta.as_view_mut());
         let depends = |d: &D| d.parts().1.is_nan();
         if z.is_some() && inverse(cost.link()).is_none() && delta.iter().any(depends) {

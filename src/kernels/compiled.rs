@@ -5,8 +5,7 @@
 
 use super::cast::is;
 use super::costs::{
-    CrossEntropy, CrossEntropyDelta, SquaredError, categorical_at, categorical_delta_at,
-    sum_over_units, zip,
+    CrossEntropy, CrossEntropyDelta, SquaredError, categorical_at, sum_over_units, zip,
 };
 use super::elementwise::{
     Function, activate_at, add_at, all_finite_at, apply_at, divide_at, multiply_at,
@@ -16,6 +15,7 @@ use super::functions::Real;
 use super::product::Product;
 use super::row_sums::RowSums;
 use super::softmax::softmax_at;
+use super::squash::{Place, Squash, categorical_delta_at, differences_at};
 use super::steps::{BUFFERS, Rule, step_at};
 use super::tangents::{backward_tangent_at, backward_tangent_from_z_at, curve_at, tangent_at};
 use super::vector::{Fast, dispatch};
@@ -59,7 +59,8 @@ pub(super) struct Table<R: 'static> {
     pub(super) cross_entropy_delta: fn(&[R], &[R], &mut [R]),
     pub(super) squared_error: Values<R>,
     pub(super) categorical: ValuesOfThree<R>,
-    pub(super) categorical_delta: Values<R>,
+    pub(super) categorical_delta: ValuesOfThree<R>,
+    pub(super) differences: Differences<R>,
     pub(super) step: Step<R>,
 }
 
@@ -71,6 +72,8 @@ type TangentOfFunction<R> = fn(Function, (&[R], &[R]), &mut [R], &mut [R]);
 type Values<R> = fn(usize, (&[R], &[R]), &mut [R]);
 /// The same from three.
 type ValuesOfThree<R> = fn(usize, (&[R], &[R], &[R]), &mut [R]);
+/// a − y of z, a and y.
+type Differences<R> = fn(Squash, Place, (&[R], &[R], &[R]), &mut [R]);
 /// On θ with its gradient and the state of an optimiser.
 type Step<R> = fn(Rule, &mut [R], &[R], [&mut [R]; BUFFERS]);
 
@@ -100,6 +103,7 @@ impl<R: Real + Fast> Table<R> {
             },
             categorical: categorical_at,
             categorical_delta: categorical_delta_at,
+            differences: differences_at,
             step: step_at,
         }
     }

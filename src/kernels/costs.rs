@@ -9,6 +9,7 @@ use super::elementwise::MAX_WIDTH;
 use super::functions::{self, Real};
 use super::launch::{Kernel, head_length, launch};
 use super::softmax::{largest, total, total_of};
+use super::squash::{sigmoid_parts, unless_near_one};
 use crate::scalar::Scalar;
 
 /// Entries of a block on the stack.
@@ -38,7 +39,8 @@ pub(super) struct CrossEntropyDelta;
 impl<R: Real> Pair<R> for CrossEntropyDelta {
     #[inline(always)]
     fn at<const FMA: bool>(self, z: R, y: R) -> R {
-        functions::cross_entropy_delta::<R, FMA>(z, y)
+        let (base, offset) = sigmoid_parts::<R, FMA>(z);
+        (base - y) + offset
     }
 }
 
@@ -211,12 +213,6 @@ impl<R: Real> Kernel<R> for Categorical<'_, R> {
     }
 }
 
-/// x, or 0 where a is above ½, which one output of a softmax can be.
-#[inline(always)]
-fn unless_near_one<R: Real>(a: R, x: R) -> R {
-    if a > R::HALF { R::ZERO } else { x }
-}
-
 pub(super) fn categorical_at<R: Real>(
     rows: usize,
     (z, a, y): (&[R], &[R], &[R]),
@@ -242,52 +238,6 @@ pub(crate) fn categorical<T: Scalar>(
         return false;
     };
     (table.categorical)(rows, (z, a, y), values);
-    true
-}
-
-/// Writes the δ of the columns of `rows` units.
-struct CategoricalDelta<'a, R> {
-    rows: usize,
-    a: &'a [R],
-    y: &'a [R],
-}
-
-impl<R: Real> Kernel<R> for CategoricalDelta<'_, R> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<const FMA: bool>(self, delta: &mut [R], _: &mut [R]) {
-        let rows = self.rows;
-        let columns = self.a.chunks_exact(rows).zip(self.y.chunks_exact(rows));
-        for (delta, (a, y)) in delta.chunks_exact_mut(rows).zip(columns) {
-            // 1 − a cancels for an a above ½ alone: there it is the sum of the others, and so is Σy − y.
-            let sum = total(y);
-            let other_a = total_of(a, a, unless_near_one);
-            let other_y = total_of(a, y, unless_near_one);
-            for (d, (&a, &y)) in delta.iter_mut().zip(a.iter().zip(y)) {
-                let near_one = a > R::HALF;
-                let others = if near_one { other_y } else { sum - y };
-                let rest = if near_one { other_a } else { R::ONE - a };
-                *d = a * others - y * rest;
-            }
-        }
-    }
-}
-
-pub(super) fn categorical_delta_at<R: Real>(rows: usize, (a, y): (&[R], &[R]), delta: &mut [R]) {
-    assert!(a.len() == delta.len() && y.len() == delta.len());
-    if rows > 0 {
-        launch(CategoricalDelta { rows, a, y }, delta, &mut []);
-    }
-}
-
-/// δᵢ = aᵢ Σⱼ≠ᵢ yⱼ − yᵢ Σⱼ≠ᵢ aⱼ: aᵢ Σy − yᵢ of a softmax, of which nothing cancels.
-#[must_use]
-pub(crate) fn categorical_delta<T: Scalar>(rows: usize, a: &[T], y: &[T], delta: &mut [T]) -> bool {
-    let Some(table) = table::<T>() else {
-        return false;
-    };
-    (table.categorical_delta)(rows, (a, y), delta);
     true
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::level::at_every_level;
 use super::super::softmax::{softmax, softmax_at};
+use super::super::squash::{categorical_delta, categorical_delta_at};
 use super::*;
 use crate::activation::{Activation as _, AnyActivation};
 use crate::cost::{AnyCost, Cost as _, Outputs};
@@ -116,7 +117,7 @@ fn equal_the_plain_loops<R: Real + Into<f64>>() {
             categorical_at(rows, (&z, &a, &y), &mut found);
             assert_close(&found, &values, units, &name("categorical"));
             let mut found = entries();
-            categorical_delta_at(rows, (&a, &y), &mut found);
+            categorical_delta_at(rows, (&z, &a, &y), &mut found);
             // Soft targets can be near the outputs: then digits are lost in any order.
             let soft = |i: &usize| i / rows.max(1) % 3 == 2;
             let (near, far): (Vec<_>, Vec<_>) = (0..found.len()).partition(soft);
@@ -225,7 +226,7 @@ fn the_interface_is_for_two_scalars() {
     let (mut values, mut delta) = ([7.0; 2], [7.0; 4]);
     assert!(categorical(2, &z, &a, &y, &mut values));
     assert!((values[0] - (1.0 + 1.5_f32.exp()).ln()).abs() < 1e-6);
-    assert!(categorical_delta(2, &a, &y, &mut delta));
+    assert!(categorical_delta(2, (&z, &a, &y), &mut delta));
     assert!(
         delta
             .iter()
@@ -246,7 +247,7 @@ fn the_interface_is_for_two_scalars() {
     let z = [Dual64::from(0.5); 2];
     let (mut out, mut values) = (z, [Dual64::from(7.0)]);
     assert!(!softmax(2, &mut out) && !cross_entropy_delta(&z, &z, &mut out));
-    assert!(!categorical_delta(2, &z, &z, &mut out) && out == z);
+    assert!(!categorical_delta(2, (&z, &z, &z), &mut out) && out == z);
     assert!(!categorical(2, &z, &z, &z, &mut values) && !cross_entropy(2, &z, &z, &mut values));
     assert!(!squared_error(2, &z, &z, &mut values) && values[0].re == 7.0);
 }

@@ -389,14 +389,6 @@ pub(super) fn cross_entropy<R: Real, const FMA: bool>(z: R, y: R) -> R {
     factor.times_plus::<FMA>(z, ln_of_sum::<R, FMA>(R::ONE, e))
 }
 
-/// σ(z) − y from the side on which σ does not round to 1: (1 − y) − σ(−z) for z > 0.
-#[inline(always)]
-pub(super) fn cross_entropy_delta<R: Real, const FMA: bool>(z: R, y: R) -> R {
-    let e = exp_below::<R, FMA>(-z.size());
-    let s = e / (R::ONE + e);
-    if z > R::ZERO { (R::ONE - y) - s } else { s - y }
-}
-
 #[cfg(test)]
 #[path = "functions_tests.rs"]
 mod tests;

@@ -25,6 +25,7 @@ mod real;
 mod row_sums;
 mod share;
 mod softmax;
+pub(crate) mod squash;
 pub(crate) mod steps;
 mod tangents;
 mod tile;

@@ -115,7 +115,8 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         Ok(())
     }
 
-    /// What the cost is evaluated at after a forward pass: with z exactly if the pair is canonical.
+    /// What the cost is evaluated at after a forward pass: with z exactly if the pair is canonical, and with how the
+    /// outputs saturate.
     #[inline]
     pub(crate) fn outputs<'b, C: Cost<T> + ?Sized>(
         &self,
@@ -127,8 +128,12 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         let (sizes, buffers) = (self.sizes(last), &layers[last]);
         let m = examples.len();
         let linked = sizes.link.is_some() && sizes.link == cost.link();
-        let z = buffers.cache_view(m).filter(|_| linked);
-        Outputs::new(z, buffers.view(m), examples.y)
+        let z = buffers.cache_view(m);
+        let at = Outputs::new(z.filter(|_| linked), buffers.view(m), examples.y);
+        match (sizes.squash, z) {
+            (Some(squash), Some(z)) => at.squashed(squash, z),
+            _ => at,
+        }
     }
 
     /// The cost of each example, which has to be defined and finite.

@@ -8,7 +8,10 @@
 mod builtin;
 mod domain;
 mod extremes;
+mod extremes_table;
+mod saturated;
 mod tangents;
+mod ulps;
 
 use backprop::Scalar;
 use backprop::activation::{
