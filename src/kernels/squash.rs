@@ -57,7 +57,7 @@ impl<R: Real> Parts<R> for Sigmoid {
 /// σ(z) as ½ + ½ tanh(z/2) for |z| < 1, beyond as 1 − σ(−z) or 0 + σ(z): one division.
 #[inline(always)]
 pub(super) fn sigmoid_parts<R: Real, const FMA: bool>(z: R) -> (R, R) {
-    let (e, less_one) = functions::exp_and_exp_m1::<R, FMA>(-z.size());
+    let (e, less_one) = functions::times_exp_and_exp_m1::<R, FMA>(R::ONE, -z.size());
     let (near, positive) = (z.size() < R::ONE, z > R::ZERO);
     let quotient = (if near { -R::HALF * less_one } else { e }) / (R::ONE + e);
     let tail = tail::<R, FMA>(e, quotient);
@@ -80,7 +80,7 @@ impl<R: Real> Parts<R> for Tanh {
     #[inline(always)]
     fn parts<const FMA: bool>(self, z: R, a: R) -> (R, R) {
         // 1 − 2 σ(−2z).
-        let e = functions::exp_of_minus_size::<R, FMA>(z + z);
+        let e = functions::exp_below::<R, FMA>(-(z + z).size());
         let half = tail::<R, FMA>(e, e / (R::ONE + e));
         beside_one(z, a, half + half)
     }
