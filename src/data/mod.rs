@@ -39,10 +39,11 @@
 
 mod folds;
 mod labels;
+mod min_max;
 mod rows;
-mod scale;
 mod shuffle;
 mod split;
+mod standardizer;
 
 use crate::error::Error;
 use crate::examples::Columns;
@@ -53,13 +54,14 @@ use nalgebra::DMatrix;
 pub use folds::KFold;
 pub(crate) use labels::check_labels;
 pub use labels::{LabelEncoder, balanced_weights, class_weights, labels, one_hot};
-pub use scale::{MinMaxScaler, Standardizer};
+pub use min_max::MinMaxScaler;
 pub use shuffle::permutation_into;
 pub(crate) use split::train_validation_split;
 pub use split::{
     Fractions, Split, ThreeWaySplit, stratified_split, stratified_three_way_split, three_way_split,
     train_test_split,
 };
+pub use standardizer::Standardizer;
 
 /// The columns of a matrix at these indices, in their order; an index may come again.
 ///

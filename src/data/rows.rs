@@ -1,6 +1,8 @@
 //! What the scalers have in common: statistics of rows, and a function of each entry and its row.
 
 use crate::error::Error;
+#[cfg(feature = "serde")]
+use crate::examples::check_length;
 use crate::examples::{check_finite, check_rows};
 use crate::layout::allocate;
 use crate::scalar::{Scalar, real, to_f64};
@@ -13,7 +15,7 @@ pub(super) const Z: &str = "the scaled matrix";
 #[derive(Clone, Copy)]
 pub(super) struct Range {
     pub(super) least: f64,
-    largest: f64,
+    pub(super) largest: f64,
 }
 
 impl Range {
@@ -21,11 +23,19 @@ impl Range {
         self.largest - self.least
     }
 
-    /// Whether all values are equal but for rounding in T.
-    pub(super) fn is_constant<T: Scalar>(self) -> bool {
-        let size = self.least.abs().max(self.largest.abs());
-        self.width() <= 8.0 * to_f64(T::default_epsilon()) * size
+    /// Whether all values are equal.
+    pub(super) fn is_constant(self) -> bool {
+        self.least == self.largest
     }
+}
+
+/// Mean and deviation of a row.
+#[derive(Clone, Copy)]
+pub(super) struct Moments {
+    pub(super) mean: f64,
+    /// What rounding leaves out of the mean.
+    pub(super) rest: f64,
+    pub(super) deviation: f64,
 }
 
 /// The range of each row of examples that are finite.
@@ -56,26 +66,38 @@ pub(super) fn ranges<T: Scalar>(x: DMatrixView<'_, T>) -> Result<Vec<Range>, Err
 pub(super) fn moments<T: Scalar>(
     x: DMatrixView<'_, T>,
     ranges: &[Range],
-) -> Result<Vec<(f64, f64)>, Error> {
+) -> Result<Vec<Moments>, Error> {
     let m = x.ncols() as f64;
-    // Of a constant row every x − least is 0, and its mean the constant itself.
-    let mut moments = row_sums(x, |row, x| (x - ranges[row].least, 0.0))?;
-    for (moments, range) in moments.iter_mut().zip(ranges) {
-        let mean = range.least + moments.0 / m;
+    // In a constant row every x − least is 0, and its mean the constant itself.
+    let sums = row_sums(x, |row, x| (x - ranges[row].least, 0.0))?;
+    let none = Moments {
+        mean: 0.0,
+        rest: 0.0,
+        deviation: 0.0,
+    };
+    let mut moments = allocate("the moments", (x.nrows(), 1), none)?;
+    for ((moments, range), sums) in moments.iter_mut().zip(ranges).zip(sums) {
+        moments.mean = range.least + sums.0 / m;
         // The largest |x − mean|, in units of which no square overflows.
-        *moments = (mean, (range.largest - mean).max(mean - range.least));
+        moments.deviation = (range.largest - moments.mean).max(moments.mean - range.least);
     }
     let sums = row_sums(x, |row, x| {
-        let (mean, unit) = moments[row];
+        let (mean, unit) = (moments[row].mean, moments[row].deviation);
         let d = if unit > 0.0 { (x - mean) / unit } else { 0.0 };
         (d, d * d)
     })?;
     for (moments, sums) in moments.iter_mut().zip(sums) {
-        let (mean, unit) = *moments;
-        if mean.is_finite() {
+        let (first, unit) = (moments.mean, moments.deviation);
+        if first.is_finite() {
             let rest = sums.0 / m;
             let variance = (sums.1 / m - rest * rest).max(0.0);
-            *moments = (mean + unit * rest, unit * variance.sqrt());
+            // The mean is first + unit · rest, in two numbers (Dekker).
+            let mean = first + unit * rest;
+            *moments = Moments {
+                mean,
+                rest: (first - mean) + unit * rest,
+                deviation: unit * variance.sqrt(),
+            };
         }
     }
     Ok(moments)
@@ -129,6 +151,18 @@ pub(super) fn check_divisors<T: Scalar>(divisors: &[T]) -> Result<(), Error> {
             value: to_f64(divisors[row]),
         }),
     }
+}
+
+/// Replaces zeros by the rests that were saved, if there are any.
+#[cfg(feature = "serde")]
+pub(super) fn set_rests<T: Scalar>(read: Vec<T>, rests: &mut Vec<T>) -> Result<(), Error> {
+    if read.is_empty() {
+        return Ok(());
+    }
+    check_length("the rests", rests.len(), read.len())?;
+    check_finite("the rests", column(&read))?;
+    *rests = read;
+    Ok(())
 }
 
 /// A slice as a matrix of one column.

@@ -6,6 +6,7 @@
     reason = "a helper of a test may fail the test"
 )]
 
+mod exact;
 mod labels;
 mod saved;
 mod scalers;

@@ -60,16 +60,14 @@ fn constant_rows_are_divided_by_1() {
             assert_eq!(scaler.apply(&x).unwrap(), DMatrix::repeat(2, m, 2.0));
         }
     }
-    // Equal but for a rounding, in each scalar.
+    // Values that differ, however little, are not constant.
     let x = dmatrix![0.3, 0.1 + 0.2];
     assert_ne!(x[0], x[1]);
-    assert_eq!(Standardizer::fit(&x).unwrap().deviations(), [1.0]);
-    let x = dmatrix![0.3_f32, 0.300_000_04];
-    assert_ne!(x[0], x[1]);
-    assert_eq!(MinMaxScaler::fit(&x).unwrap().ranges(), [1.0]);
-    // What a `f64` tells apart is no rounding.
-    let x = x.map(f64::from);
-    assert!(MinMaxScaler::fit(&x).unwrap().ranges()[0] < 1e-7);
+    let scaler = Standardizer::fit(&x).unwrap();
+    assert_eq!(scaler.apply(&x).unwrap(), dmatrix![-1.0, 1.0]);
+    assert_eq!(scaler.invert(&dmatrix![-1.0, 1.0]).unwrap(), x);
+    let scaler = MinMaxScaler::fit(&x).unwrap();
+    assert_eq!(scaler.apply(&x).unwrap(), dmatrix![0.0, 1.0]);
 }
 
 /// Rows that are small, large, or far from 0 keep their digits.
@@ -108,10 +106,12 @@ fn statistics_and_rows_of_scikit_learn() {
         example_columns(&VALUES["new"]),
     );
     // Of the entries z = (x − shift)/divisor the sizes that round are those of x/divisor, and z.
+    // Row 4 is constant but for the last bit of one value. To scikit-learn it is constant, here it is
+    // not (see `rows_that_vary_by_a_bit` in `exact.rs`).
     let compare = |what: &str, found: &DMatrix<f64>, x: &DMatrix<f64>, divisors: &[f64]| {
         let matrix = example_columns(VALUES.pointer(what).unwrap());
         assert_eq!(found.shape(), matrix.shape());
-        for ((i, k), expected) in places(&matrix) {
+        for ((i, k), expected) in places(&matrix).filter(|((i, _), _)| *i != 4) {
             let size =
                 (x[(i, k)] / divisors[i]).abs() + 1e8 * f64::from(i == 2) + expected.abs() + 1.0;
             close(&format!("{what} {i} {k}"), found[(i, k)], expected, size);
@@ -121,7 +121,7 @@ fn statistics_and_rows_of_scikit_learn() {
     let scaler = Standardizer::fit(&x).unwrap();
     let means: Vec<f64> = list(&VALUES["standard"]["mean"]);
     let deviations: Vec<f64> = list(&VALUES["standard"]["scale"]);
-    for i in 0..6 {
+    for i in [0, 1, 2, 3, 5] {
         close(
             "mean",
             scaler.means()[i],
@@ -132,7 +132,7 @@ fn statistics_and_rows_of_scikit_learn() {
         let size = if i == 2 { 1e8 } else { deviations[i] };
         close("deviation", scaler.deviations()[i], deviations[i], size);
     }
-    assert_eq!(scaler.deviations()[3..], [1.0; 3]);
+    assert_eq!((scaler.deviations()[3], scaler.deviations()[5]), (1.0, 1.0));
     compare(
         "/standard/x",
         &scaler.apply(&x).unwrap(),

@@ -1,0 +1,238 @@
+//! Rows with mean 0 and deviation 1, and back.
+
+use super::rows::{
+    X, Z, check_divisors, column, divisor, finite, map_into, mapped, moments, ranges,
+};
+use crate::error::Error;
+use crate::examples::{Columns, check_finite, check_length};
+use crate::layout::{allocate, reserved};
+use crate::scalar::{Scalar, real, to_f64};
+use nalgebra::{DMatrix, DMatrixViewMut};
+
+/// Rows with mean 0 and deviation 1: zᵢ = (xᵢ − μᵢ)/σᵢ.
+///
+/// μᵢ is the mean of row i over the examples of the fit, σᵢ the deviation of the population, σᵢ² = (1/m) Σ (xᵢ − μᵢ)², as in
+/// scikit-learn's `StandardScaler`.
+///
+/// A constant row, whose values are all equal, has σᵢ = 1, so that it becomes 0. Any other row gets
+/// deviation 1, however little its values differ: a row of 0.3 and 0.1 + 0.2, which differ in the last
+/// bit, becomes ±1. If a row should be constant and is not because of rounding, round its values
+/// before the fit, or drop the row. (scikit-learn takes rows with σᵢ below about m ε |μᵢ| as
+/// constant.)
+///
+/// The sums are of two passes and in `f64`, the second corrected by what rounding left of Σ (xᵢ − μᵢ), and scaled so that no
+/// square overflows (Chan, Golub, LeVeque 1983, doi:10.1080/00031305.1983.10483115). For a dual number
+/// they use the real part. Where T rounds μᵢ, the scaler keeps the rest and subtracts it too, so that
+/// z is right in rows far from 0: for 1.7·10⁹ + 64 k in `f32`, a rounded mean alone may shift z by more
+/// than 1.
+///
+/// Two scalers are equal if their [`means`](Self::means) and [`deviations`](Self::deviations) are.
+///
+/// # Example
+/// ```
+/// use backprop::data::Standardizer;
+/// use backprop::nalgebra::DMatrix;
+///
+/// let x = DMatrix::from_row_slice(2, 4, &[1.0, 5.0, 1.0, 5.0, 7.0, 7.0, 7.0, 7.0]);
+/// let scaler = Standardizer::fit(&x)?;
+/// assert_eq!(scaler.means(), [3.0, 7.0]);
+/// assert_eq!(scaler.deviations(), [2.0, 1.0]);
+/// let z = scaler.apply(&DMatrix::from_row_slice(2, 2, &[3.0, 1.0, 7.0, 8.0]))?;
+/// assert_eq!(z, DMatrix::from_row_slice(2, 2, &[0.0, -1.0, 0.0, 1.0]));
+/// # Ok::<(), backprop::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(
+        try_from = "saved::Standardizer<T>",
+        bound(deserialize = "T: Scalar + serde::Deserialize<'de>")
+    )
+)]
+pub struct Standardizer<T> {
+    means: Vec<T>,
+    /// What rounding to T leaves out of the means.
+    rests: Vec<T>,
+    deviations: Vec<T>,
+}
+
+impl<T: PartialEq> PartialEq for Standardizer<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.means == other.means && self.deviations == other.deviations
+    }
+}
+
+impl<T: Scalar> Standardizer<T> {
+    /// The scaler of these examples, X of n × m.
+    ///
+    /// # Errors
+    /// - [`Error::NoExamples`] if X has no columns, [`Error::Shape`] if it has no rows.
+    /// - [`Error::NonFiniteInput`] with the first entry that is NaN or infinite.
+    /// - [`Error::Spread`] with the first row whose mean or deviation T cannot hold.
+    pub fn fit<'a>(x: impl Columns<'a, T>) -> Result<Self, Error> {
+        let x = x.columns_view();
+        let ranges = ranges(x)?;
+        let (mut means, mut rests, mut deviations) = (
+            reserved("the means", x.nrows())?,
+            reserved("the means", x.nrows())?,
+            reserved("the deviations", x.nrows())?,
+        );
+        for (row, moments) in moments(x, &ranges)?.into_iter().enumerate() {
+            let mean: T = finite(row, moments.mean)?;
+            means.push(mean);
+            rests.push(real((moments.mean - to_f64(mean)) + moments.rest));
+            let deviation = match ranges[row].is_constant() {
+                true => 1.0,
+                false => moments.deviation,
+            };
+            deviations.push(divisor(row, deviation)?);
+        }
+        Ok(Self {
+            means,
+            rests,
+            deviations,
+        })
+    }
+
+    /// The scaler of means μ and deviations σ > 0 that are known.
+    ///
+    /// # Errors
+    /// - [`Error::Length`] if there are not as many deviations as means.
+    /// - [`Error::NonFiniteInput`] with the first mean that is NaN or infinite.
+    /// - [`Error::Spread`] with the first deviation that is not finite or not above 0.
+    pub fn new(means: Vec<T>, deviations: Vec<T>) -> Result<Self, Error> {
+        check_length("the deviations", means.len(), deviations.len())?;
+        check_finite("the means", column(&means))?;
+        check_divisors(&deviations)?;
+        let rests = allocate("the means", (means.len(), 1), T::zero())?;
+        Ok(Self {
+            means,
+            rests,
+            deviations,
+        })
+    }
+
+    /// μ, one a row, rounded to T.
+    #[must_use]
+    pub fn means(&self) -> &[T] {
+        &self.means
+    }
+
+    /// σ, one a row: 1 for a constant row.
+    #[must_use]
+    pub fn deviations(&self) -> &[T] {
+        &self.deviations
+    }
+
+    /// (X − μ)/σ, for X of n × m.
+    ///
+    /// # Errors
+    /// - [`Error::Shape`] if X has not as many rows as the examples of the fit.
+    /// - [`Error::NonFiniteInput`] with the first entry that is NaN or infinite.
+    /// - [`Error::Scaled`] with the first entry that overflows.
+    pub fn apply<'a>(&self, x: impl Columns<'a, T>) -> Result<DMatrix<T>, Error> {
+        mapped(X, x.columns_view(), self.means.len(), self.forward())
+    }
+
+    /// [`apply`](Self::apply) into a matrix of the shape of X, without allocation.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply), and [`Error::Shape`] if `scaled` has another shape. An error leaves it unchanged.
+    pub fn apply_into<'a>(
+        &self,
+        x: impl Columns<'a, T>,
+        scaled: DMatrixViewMut<'_, T>,
+    ) -> Result<(), Error> {
+        map_into(
+            X,
+            x.columns_view(),
+            scaled,
+            self.means.len(),
+            self.forward(),
+        )
+    }
+
+    /// μ + σZ, which undoes [`apply`](Self::apply) but for rounding.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub fn invert<'a>(&self, z: impl Columns<'a, T>) -> Result<DMatrix<T>, Error> {
+        mapped(Z, z.columns_view(), self.means.len(), self.back())
+    }
+
+    /// [`invert`](Self::invert) into a matrix of the shape of Z, without allocation.
+    ///
+    /// # Errors
+    /// As [`apply_into`](Self::apply_into).
+    pub fn invert_into<'a>(
+        &self,
+        z: impl Columns<'a, T>,
+        x: DMatrixViewMut<'_, T>,
+    ) -> Result<(), Error> {
+        map_into(Z, z.columns_view(), x, self.means.len(), self.back())
+    }
+
+    fn back(&self) -> impl Fn(usize, T) -> T + '_ {
+        |row, z| (z * self.deviations[row] + self.rests[row]) + self.means[row]
+    }
+
+    /// x − μ is exact for x between μ/2 and 2 μ, so that the rest, which is small, keeps its digits.
+    fn forward(&self) -> impl Fn(usize, T) -> T + '_ {
+        |row, x| ((x - self.means[row]) - self.rests[row]) / self.deviations[row]
+    }
+}
+
+/// The scaler as it is written, and as it is read before it is known to be valid.
+#[cfg(feature = "serde")]
+mod saved {
+    use crate::data::rows::set_rests;
+    use crate::error::Error;
+    use crate::saved_numbers::{ScalarName, list};
+    use crate::scalar::Scalar;
+    use serde::ser::SerializeStruct;
+    use serde::{Deserialize, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields, bound = "T: Deserialize<'de>")]
+    pub(super) struct Standardizer<T> {
+        #[serde(default, rename = "scalar")]
+        _scalar: ScalarName<T>,
+        #[serde(deserialize_with = "list")]
+        means: Vec<T>,
+        #[serde(deserialize_with = "list")]
+        deviations: Vec<T>,
+        /// Not in files of version 1 and early files of version 2, nor where all are 0.
+        #[serde(default = "Vec::new", deserialize_with = "list")]
+        rests: Vec<T>,
+    }
+
+    impl<T: Scalar> TryFrom<Standardizer<T>> for super::Standardizer<T> {
+        type Error = Error;
+
+        fn try_from(read: Standardizer<T>) -> Result<Self, Error> {
+            let mut scaler = Self::new(read.means, read.deviations)?;
+            set_rests(read.rests, &mut scaler.rests)?;
+            Ok(scaler)
+        }
+    }
+
+    impl<T: Scalar + Serialize> Serialize for super::Standardizer<T> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            // Formats without names of fields need all of them.
+            let rests =
+                !serializer.is_human_readable() || self.rests.iter().any(|x| *x != T::zero());
+            let fields = 3 + usize::from(rests);
+            let mut written = serializer.serialize_struct("Standardizer", fields)?;
+            written.serialize_field("scalar", &ScalarName::<T>::default())?;
+            written.serialize_field("means", &self.means)?;
+            written.serialize_field("deviations", &self.deviations)?;
+            if rests {
+                written.serialize_field("rests", &self.rests)?;
+            } else {
+                written.skip_field("rests")?;
+            }
+            written.end()
+        }
+    }
+}
