@@ -11,6 +11,7 @@ use crate::regularization::Penalty;
 use crate::scalar::{Scalar, real, to_f64};
 use crate::workspace::Workspace;
 use nalgebra::{DMatrix, DMatrixView, DVector};
+use std::slice::from_mut;
 use std::sync::Arc;
 
 /// The objective in its two parts, J = data + penalty.
@@ -129,6 +130,9 @@ impl<T: Scalar> Backprop<T> {
 /// shared out over threads or machines, and merged in the end. Only [`finish`](Self::finish) divides by m = Σw and
 /// adds λΘ.
 ///
+/// Batches may be many and small: what rounding leaves out of Σ w·cost and Δ is kept in P + 1 further
+/// scalars and added with the next batch, so that the error does not grow with their number.
+///
 /// # Example
 /// Two batches give what one gives:
 /// ```
@@ -159,6 +163,8 @@ pub struct Accumulator<T: Scalar> {
     lost: T,
     weight: f64,
     delta: DVector<T>,
+    /// The same of `delta`.
+    lost_delta: DVector<T>,
     layout: Arc<Layout>,
 }
 
@@ -174,6 +180,7 @@ impl<T: Scalar> Accumulator<T> {
             lost: T::zero(),
             weight: 0.0,
             delta: zeros(layout.parameters())?,
+            lost_delta: zeros(layout.parameters())?,
             layout,
         })
     }
@@ -200,8 +207,7 @@ impl<T: Scalar> Accumulator<T> {
         let sum = network.sum_batch(examples, cost, workspace, &mut batch);
         workspace.gradient = batch;
         let sum = sum?;
-        kernels::add(self.delta.as_mut_slice(), &workspace.gradient);
-        self.add_cost(sum);
+        self.add_sums(sum, &workspace.gradient);
         self.weight = weight;
         Ok(())
     }
@@ -218,9 +224,8 @@ impl<T: Scalar> Accumulator<T> {
             return Ok(()); // nothing was added to it
         }
         self.weight = scalar_weight::<T>(self.weight + other.weight)?;
-        self.delta += &other.delta;
-        self.add_cost(other.cost);
-        self.add_cost(other.lost);
+        self.add_sums(other.cost, other.delta.as_slice());
+        self.add_sums(other.lost, other.lost_delta.as_slice());
         Ok(())
     }
 
@@ -272,12 +277,13 @@ impl<T: Scalar> Accumulator<T> {
         (self.cost, self.lost) = (T::zero(), T::zero());
         self.weight = 0.0;
         self.delta.fill(T::zero());
+        self.lost_delta.fill(T::zero());
     }
 
     /// Σ w·cost.
     #[must_use]
     pub fn cost(&self) -> T {
-        self.cost + self.lost
+        self.cost
     }
 
     /// Σ w: the number of examples if none has a weight.
@@ -294,18 +300,11 @@ impl<T: Scalar> Accumulator<T> {
         &self.delta
     }
 
-    /// Adds to the cost and keeps what that loses (Neumaier 1974, doi:10.1002/zamm.19740540106): batches may be many.
-    fn add_cost(&mut self, part: T) {
-        let sum = self.cost + part;
-        self.lost += if self.cost.abs() >= part.abs() {
-            (self.cost - sum) + part
-        } else {
-            (part - sum) + self.cost
-        };
-        self.cost = sum;
-        if !sum.is_finite() {
-            self.lost = T::zero(); // ∞ − ∞ would hide what happened
-        }
+    fn add_sums(&mut self, cost: T, delta: &[T]) {
+        let (sum, lost) = (&mut self.cost, &mut self.lost);
+        kernels::add_exactly(from_mut(sum), from_mut(lost), &[cost]);
+        let (sums, lost) = (&mut self.delta, &mut self.lost_delta);
+        kernels::add_exactly(sums.as_mut_slice(), lost.as_mut_slice(), delta);
     }
 
     fn check(&self, other: &Arc<Layout>) -> Result<(), Error> {

@@ -4,6 +4,7 @@ mod room;
 
 use crate::error::Error;
 use crate::kernels::parallel;
+use crate::kernels::tree::most_held;
 use crate::layer::{Keep, Layer};
 use crate::layout::{Layout, resize};
 use crate::scalar::Scalar;
@@ -25,8 +26,9 @@ use std::sync::Arc;
 /// A batch of fewer than 512 examples, or of a network with more than 2¹⁸ parameters or with a layer that couples examples, is computed as a whole:
 /// the buffers hold z or g′(z) and a of every layer, and twice the widest δ, for all its examples. Any other batch is computed in parts of 129 to 1024
 /// examples, of which the last may have fewer; then the buffers hold that for up to four parts a thread (one part on one thread), a gradient of P scalars
-/// for each of them, and a⁽ᴸ⁾ and the costs of the whole batch.
-/// To this come some hundred KiB of scratch for each.
+/// for each of them and for each binary digit of the number of parts, and a⁽ᴸ⁾ and the costs of the whole batch.
+/// To this come some hundred KiB of scratch for each, and where more than 2048 examples are computed
+/// as a whole, Δ of the largest layer for each doubling.
 ///
 /// The first call, and each call with a larger batch, reserves room for everything in this section,
 /// for this batch and any smaller one. It writes only what it needs itself: on most systems memory
@@ -34,12 +36,12 @@ use std::sync::Arc;
 /// is needed.
 ///
 /// Three things are not covered: sums for several directions before the first call with as many; a
-/// Gauss–Newton matrix where one example needs more than 2²⁰ scalars; and custom layers that need
+/// Gauss–Newton matrix where one example needs more than 2²⁰ scalars, or P > 2¹⁰; and custom layers that need
 /// more for fewer examples. A clone starts without room of its own.
 ///
 /// Derivatives along a direction take the buffers of the layers and of δ a second time, and g″(z) for Hessian products, which have a sum of P scalars for each direction and part; an
 /// output Jacobian takes n scalars for each example of a part; gradients that are visited one after the other up to 2¹⁶ scalars or P, a Gauss–Newton matrix up to 2²⁰ or those of one
-/// example. After the last two the workspace holds the outputs and costs of the last few examples alone.
+/// example, and 2 P². After the last two the workspace holds the outputs and costs of the last few examples alone.
 ///
 /// # Example
 /// ```
@@ -57,7 +59,8 @@ use std::sync::Arc;
 pub struct Workspace<T: Scalar> {
     /// The buffers of as many parts of a batch as are computed at the same time.
     pub(crate) parts: Vec<Part<T>>,
-    /// Σ over the examples of each part, where there are several, or scratch of a part.
+    /// Σ over the examples of each part, where there are several, and of parts before; or scratch of
+    /// a part.
     pub(crate) sums: Vec<Vec<T>>,
     /// Whether the last pass was in one part, so that `parts[0]` holds all of it.
     pub(crate) whole: bool,
@@ -68,6 +71,9 @@ pub struct Workspace<T: Scalar> {
     pub(crate) values: Vec<T>,
     /// Σ over a batch of the gradient, before it is added to an accumulator.
     pub(crate) gradient: Vec<T>,
+    /// Two matrices of P × P: what rounding has left out of a Gauss–Newton matrix, and that of some
+    /// examples.
+    pub(crate) matrix: Vec<T>,
     /// Weights of the examples that a call makes up.
     pub(crate) weights: Vec<f64>,
     pub(crate) training: Option<u64>,
@@ -169,6 +175,7 @@ impl<T: Scalar> Workspace<T> {
             rows: 1,
             values: Vec::new(),
             gradient: Vec::new(),
+            matrix: Vec::new(),
             weights: Vec::new(),
             training: None,
             fitted: None,
@@ -213,6 +220,7 @@ impl<T: Scalar> Workspace<T> {
         self.outputs.fill(value);
         self.values.fill(value);
         self.gradient.fill(value);
+        self.matrix.fill(value);
         self.weights.fill(f64::NAN);
     }
 
@@ -278,8 +286,12 @@ impl<T: Scalar> Workspace<T> {
         if self.parts.len() < parts {
             self.parts.resize_with(parts, Part::new);
         }
-        if self.sums.len() < parts {
-            self.sums.resize_with(parts, Vec::new);
+        let sums = match self.whole {
+            true => parts,
+            false => parts + most_held(examples.div_ceil(size.max(1))),
+        };
+        if self.sums.len() < sums {
+            self.sums.resize_with(sums, Vec::new);
         }
         // The last part may have fewer examples.
         let last = match examples % size.max(1) {
@@ -297,7 +309,7 @@ impl<T: Scalar> Workspace<T> {
         }
         if wants.sums > 0 && (wants.scratch || !self.whole) {
             let shape = (wants.sums, 1);
-            for sums in &mut self.sums[..parts] {
+            for sums in &mut self.sums[..sums] {
                 resize(sums, "the sums of a part", shape, T::zero())?;
             }
         }

@@ -6,7 +6,7 @@ use super::{GaussNewton, fill_with_unit, finish};
 use crate::cost::Cost;
 use crate::error::{Error, unsupported};
 use crate::examples::{Examples, check_length};
-use crate::kernels::add_product_transposed;
+use crate::kernels::{add_exactly, add_product_transposed};
 use crate::layer::{Keep, Layer};
 use crate::layout::{allocate, resize};
 use crate::network::Network;
@@ -145,12 +145,27 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let (p, k) = (self.parameters(), self.outputs());
         check_length("the Gauss–Newton matrix", p.saturating_mul(p), matrix.len())?;
         self.check_jacobians((examples, objective), at)?;
-        matrix.fill(T::zero());
         let given = (examples, &objective.cost);
-        self.for_each_jacobians(given, at, (false, p), workspace, |pieces| {
-            add_normal((p, k), pieces, matrix);
-            Ok(())
-        })?;
+        let mut sums = std::mem::take(&mut workspace.matrix);
+        let done = resize(
+            &mut sums,
+            "the Gauss–Newton matrix",
+            (matrix.len(), 2),
+            T::zero(),
+        )
+        .and_then(|()| {
+            matrix.fill(T::zero());
+            sums.fill(T::zero());
+            let (lost, some) = sums.split_at_mut(matrix.len());
+            self.for_each_jacobians(given, at, (false, p), workspace, |pieces| {
+                add_normal((p, k), pieces, some);
+                add_exactly(matrix, lost, some);
+                some.fill(T::zero());
+                Ok(())
+            })
+        });
+        workspace.matrix = sums;
+        done?;
         finish(
             "the Gauss–Newton matrix",
             examples.weight,

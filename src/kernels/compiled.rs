@@ -8,7 +8,7 @@ use super::costs::{
     CrossEntropy, CrossEntropyDelta, SquaredError, categorical_at, sum_over_units, zip,
 };
 use super::elementwise::{
-    Function, activate_at, add_at, all_finite_at, apply_at, divide_at, multiply_at,
+    Function, activate_at, add_at, add_exactly_at, all_finite_at, apply_at, divide_at, multiply_at,
     scale_by_slope_at,
 };
 use super::functions::Real;
@@ -52,6 +52,7 @@ pub(super) struct Table<R: 'static> {
     pub(super) scale_by_slope: fn(Function, &[R], &mut [R]),
     pub(super) multiply: fn(&mut [R], &[R]),
     pub(super) add: fn(&mut [R], &[R]),
+    pub(super) add_exactly: fn(&mut [R], &mut [R], &[R]),
     pub(super) divide: fn(&mut [R], R) -> bool,
     pub(super) all_finite: fn(&[R]) -> bool,
     pub(super) softmax: fn(usize, &mut [R]),
@@ -91,6 +92,7 @@ impl<R: Real + Fast> Table<R> {
             scale_by_slope: scale_by_slope_at,
             multiply: multiply_at,
             add: add_at,
+            add_exactly: add_exactly_at,
             divide: divide_at,
             all_finite: all_finite_at,
             softmax: softmax_at,

@@ -270,6 +270,50 @@ pub(crate) fn add<T: Scalar>(x: &mut [T], y: &[T]) {
     }
 }
 
+/// a ← a + self, where b holds what rounding has left out of a.
+struct AddExactly<'a, R>(&'a [R]);
+
+impl<R: Real> Kernel<R> for AddExactly<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self, sums: &mut [R], lost: &mut [R]) {
+        for ((sum, lost), &x) in sums.iter_mut().zip(lost).zip(self.0) {
+            let (x, before) = (x + *lost, *sum);
+            *sum = before + x;
+            let added = *sum - before;
+            let rest = (before - (*sum - added)) + (x - added);
+            *lost = if rest.size() < R::INFINITY {
+                rest
+            } else {
+                R::ZERO
+            };
+        }
+    }
+}
+
+pub(super) fn add_exactly_at<R: Real>(sums: &mut [R], lost: &mut [R], x: &[R]) {
+    launch(AddExactly(x), sums, lost);
+}
+
+/// sums ← sums + x, of the same length and of any scalar. `lost` holds what rounding has left out of
+/// the sums, no more than half a unit of their last place. It is added to the next x, so that the
+/// error of a sum does not grow with the number of its terms (Kahan 1965, doi:10.1145/363707.363723,
+/// with the rest of Knuth's exact addition). A sum that overflows stays infinite.
+pub(crate) fn add_exactly<T: Scalar>(sums: &mut [T], lost: &mut [T], x: &[T]) {
+    assert!(sums.len() == x.len() && lost.len() == x.len());
+    if let Some(table) = table::<T>() {
+        return (table.add_exactly)(sums, lost, x);
+    }
+    for ((sum, lost), &x) in sums.iter_mut().zip(lost).zip(x) {
+        let (x, before) = (x + *lost, *sum);
+        *sum = before + x;
+        let added = *sum - before;
+        let rest = (before - (*sum - added)) + (x - added);
+        *lost = if rest.is_finite() { rest } else { T::zero() };
+    }
+}
+
 /// a ← a / divisor, and whether all quotients are finite.
 struct Divide<R>(R);
 

@@ -329,3 +329,26 @@ fn sums_and_products_have_the_bits_of_a_plain_loop() {
     sums_and_products::<f32>();
     sums_and_products::<f64>();
 }
+
+/// Sums of a million terms at every level, with the bits of the plain loop, and of terms that are not
+/// finite.
+#[test]
+fn exact_sums_do_not_drift() {
+    at_every_level(|level| {
+        let x: Vec<f32> = (0..37).map(|i| 0.1 + 0.01 * i as f32).collect();
+        let (mut sums, mut lost) = (vec![0.0; 37], vec![0.0; 37]);
+        for _ in 0..1_000_000 {
+            add_exactly(&mut sums, &mut lost, &x);
+        }
+        for (&sum, &x) in sums.iter().zip(&x) {
+            let error = (f64::from(sum) / (f64::from(x) * 1e6) - 1.0).abs();
+            assert!(error < 1.2e-7, "{level:?}: {error:e}");
+        }
+        let (mut sums, mut lost) = (vec![f32::MAX; 37], vec![0.0; 37]);
+        for _ in 0..3 {
+            add_exactly(&mut sums, &mut lost, &[f32::MAX; 37]);
+        }
+        assert!(sums.iter().all(|&sum| sum == f32::INFINITY), "{level:?}");
+        assert!(lost.iter().all(|&lost| lost == 0.0), "{level:?}");
+    });
+}

@@ -32,6 +32,7 @@ mod tile;
 mod tiling;
 #[cfg(target_arch = "x86_64")]
 mod transpose;
+pub(crate) mod tree;
 mod vector;
 
 use crate::scalar::{Scalar, real, sign};
@@ -39,7 +40,8 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 
 pub(crate) use cast::{columns, flat, flat_mut};
 pub(crate) use elementwise::{
-    Function, activate, add, all_finite, apply, divide, multiply as multiply_by, scale_by_slope,
+    Function, activate, add, add_exactly, all_finite, apply, divide, multiply as multiply_by,
+    scale_by_slope,
 };
 pub(crate) use products::{
     add_linear, add_outer, add_product_transposed, add_transpose_product, affine, outer, room_for,

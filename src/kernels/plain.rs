@@ -43,7 +43,7 @@ pub(super) fn add_linear<T: Scalar>(
 
 /// Examples that are summed before they are added to the rest: with two levels the rounding error of m = 10⁶ examples grows
 /// like that of some thousand.
-const PANEL: usize = 512;
+const PANEL: usize = 64;
 
 /// Δ = δ [1; A]ᵀ, the sum over the examples of δ₍ₖ₎ [1, a₍ₖ₎ᵀ].
 ///

@@ -3,15 +3,17 @@
 //! Each comes in two forms: one that overwrites its result, and one that adds to it, for the sums of two products in the derivatives of
 //! passes.
 
-use super::is_fast;
 use super::level;
 use super::plain;
-use super::product::{self, Layout, Product};
+use super::product::{self, Layout, Product, chain};
 use super::row_sums::RowSums;
 use super::share::multiply;
 use super::tile::Start;
+use super::tree::most_held;
+use super::{add, columns, is_fast};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
+use std::ops::Range;
 
 /// Panics unless `theta` has the entries of s × (n + 1), without an overflow that would make other sizes equal to it.
 fn assert_is_theta<T>(theta: &[T], rows: usize, features: usize) {
@@ -64,6 +66,7 @@ fn linear<T: Scalar>(
         rows,
         columns: examples,
         depth: features,
+        chain: usize::MAX,
         layout: Layout::Columns,
         a: theta[rows..].as_ptr(),
         a_step: rows,
@@ -82,9 +85,28 @@ fn linear<T: Scalar>(
     unsafe { multiply(product) }
 }
 
+/// The most examples whose products are summed in order. The sums of more are added by a binary tree.
+const IN_ORDER: usize = 2048;
+
+/// The sums of `len` entries that are held at the same time for so many examples: those of the right
+/// halves, and one.
+fn held_sums(len: usize, examples: usize) -> usize {
+    match examples > IN_ORDER {
+        true => len.saturating_mul(1 + most_held(examples.div_ceil(IN_ORDER))),
+        false => 0,
+    }
+}
+
+/// Cuts the room for sums off the end of the scratch, unless the scratch is too small.
+fn split_room<T>(room: &mut [T], sums: usize) -> Option<(&mut [T], &mut [T])> {
+    let rest = room.len().checked_sub(sums).filter(|_| sums > 0)?;
+    Some(room.split_at_mut(rest))
+}
+
 /// Δ = δ [1; A]ᵀ, the sum over the examples of δ₍ₖ₎ [1, a₍ₖ₎ᵀ].
 ///
-/// `delta` is s × m, `a` is n × m, `gradient` is s × (n + 1) column-major and is overwritten.
+/// `delta` is s × m, `a` is n × m, `gradient` is s × (n + 1) column-major and is overwritten. Without
+/// the room for sums ([`room_for`]) those of many examples are less exact.
 pub(crate) fn outer<T: Scalar>(
     delta: DMatrixView<'_, T>,
     a: DMatrixView<'_, T>,
@@ -92,6 +114,38 @@ pub(crate) fn outer<T: Scalar>(
     room: &mut [T],
 ) {
     assert_is_theta(gradient, delta.nrows(), a.nrows());
+    match split_room(room, held_sums(gradient.len(), delta.ncols())) {
+        Some(room) => outer_by_halves(delta, a, gradient, room),
+        None => outer_in_order(delta, a, gradient, room),
+    }
+}
+
+/// [`outer`] by a binary tree over groups of [`IN_ORDER`] examples.
+fn outer_by_halves<T: Scalar>(
+    delta: DMatrixView<'_, T>,
+    a: DMatrixView<'_, T>,
+    gradient: &mut [T],
+    (room, sums): (&mut [T], &mut [T]),
+) {
+    let examples = delta.ncols();
+    if examples <= IN_ORDER {
+        return outer_in_order(delta, a, gradient, room);
+    }
+    let half = examples.div_ceil(IN_ORDER).next_power_of_two() / 2 * IN_ORDER;
+    let of = |matrix, range: Range<usize>| columns(matrix, range.start, range.len());
+    outer_by_halves(of(delta, 0..half), of(a, 0..half), gradient, (room, sums));
+    let (right, sums) = sums.split_at_mut(gradient.len());
+    let rest = half..examples;
+    outer_by_halves(of(delta, rest.clone()), of(a, rest), right, (room, sums));
+    add(gradient, right);
+}
+
+fn outer_in_order<T: Scalar>(
+    delta: DMatrixView<'_, T>,
+    a: DMatrixView<'_, T>,
+    gradient: &mut [T],
+    room: &mut [T],
+) {
     let (bias, weights) = gradient.split_at_mut(delta.nrows());
     if is_fast::<T>() && weights_outer(delta, a, weights, Start::Zero, room) {
         let sums = RowSums::new(&delta, bias);
@@ -110,8 +164,13 @@ pub(crate) fn add_outer<T: Scalar>(
     room: &mut [T],
 ) {
     assert_is_theta(gradient, delta.nrows(), a.nrows());
-    let weights = &mut gradient[delta.nrows()..];
-    if !weights_outer(delta, a, weights, Start::Present, room) {
+    let (len, rows) = (gradient.len(), delta.nrows());
+    let weights = &mut gradient[rows..];
+    if let Some((room, sums)) = split_room(room, held_sums(len, delta.ncols())) {
+        let (sum, sums) = sums.split_at_mut(len);
+        outer_by_halves(delta, a, sum, (room, sums));
+        add(weights, &sum[rows..]);
+    } else if !weights_outer(delta, a, weights, Start::Present, room) {
         plain::add_outer(delta, a, weights);
     }
 }
@@ -148,6 +207,7 @@ fn weights_outer<T: Scalar>(
         rows: height,
         columns: width,
         depth: examples,
+        chain: chain::<T>(),
         layout: Layout::Columns,
         a: left.as_ptr(),
         a_step: left.strides().1,
@@ -217,6 +277,7 @@ fn weights_transposed<T: Scalar>(
         rows: features,
         columns: examples,
         depth: rows,
+        chain: usize::MAX,
         layout: Layout::Rows,
         a: theta[rows..].as_ptr(),
         a_step: rows,
@@ -234,7 +295,8 @@ fn weights_transposed<T: Scalar>(
     unsafe { multiply(product) }
 }
 
-/// The scratch that the products of a layer of s units on n inputs make use of for m examples.
+/// The scratch that the products of a layer of s units on n inputs make use of for m examples, with
+/// the sums that many examples need.
 pub(crate) fn room_for<T: Scalar>(units: usize, inputs: usize, examples: usize) -> usize {
     if !is_fast::<T>() {
         return 0;
@@ -243,8 +305,10 @@ pub(crate) fn room_for<T: Scalar>(units: usize, inputs: usize, examples: usize) 
         true => (inputs, units),
         false => (units, inputs),
     };
+    let sums = held_sums(inputs.saturating_add(1).saturating_mul(units), examples);
+    let outer = product::scratch::<T>(height, width, examples.min(IN_ORDER));
     product::scratch::<T>(units, examples, inputs)
-        .max(product::scratch::<T>(height, width, examples))
+        .max(outer.saturating_add(sums))
         .max(product::scratch::<T>(inputs, examples, units))
 }
 

@@ -158,6 +158,38 @@ fn a_gradient_of_a_million_examples_is_accurate() {
     });
 }
 
+/// Equal terms, whose roundings all go the same way, with the room for their sums: column 0, matrices
+/// times a vector, tiles, and tiles across, in one block of the depth and in several.
+#[test]
+fn sums_over_examples_are_within_a_few_roundings() {
+    for (s, n) in [(1, 1), (1, 40), (3, 2), (17, 5), (25, 64), (200, 3)] {
+        for m in [96, 97, 1000, 2048, 2049, 20_000] {
+            let delta = DMatrix::repeat(s, m, 0.7_f32);
+            let x = DMatrix::repeat(n, m, 0.3_f32);
+            let terms = [f64::from(0.7_f32), f64::from(0.7_f32) * f64::from(0.3_f32)];
+            at_every_level(|level| {
+                let mut room = vec![f32::NAN; room_for::<f32>(s, n, m)];
+                let mut gradient = vec![f32::NAN; s * (n + 1)];
+                outer(delta.as_view(), x.as_view(), &mut gradient, &mut room);
+                let check = |gradient: &[f32], times: f64| {
+                    for (i, &found) in gradient.iter().enumerate() {
+                        let expected = terms[usize::from(i >= s)] * m as f64;
+                        let times = if i < s { 1.0 } else { times };
+                        let error = (f64::from(found) / (expected * times) - 1.0).abs();
+                        assert!(
+                            error < 2.6e-6,
+                            "{level:?}, {s} × {n}, {m}, entry {i}: {error:e}"
+                        );
+                    }
+                };
+                check(&gradient, 1.0);
+                add_outer(delta.as_view(), x.as_view(), &mut gradient, &mut room);
+                check(&gradient, 2.0);
+            });
+        }
+    }
+}
+
 /// Registers as arrays, which other processors use.
 #[test]
 fn products_in_arrays_are_those_in_registers() {
@@ -180,6 +212,7 @@ fn products_in_arrays_are_those_in_registers() {
             rows,
             columns,
             depth,
+            chain: usize::MAX,
             layout,
             a: stored.as_ptr(),
             a_step: stored.nrows(),

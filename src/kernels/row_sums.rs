@@ -1,7 +1,7 @@
 //! The sums over the examples: column 0 of Δ.
 
 use super::compiled::table;
-use super::product::{Layout, Product};
+use super::product::{Layout, Product, chain};
 use super::tile::Start;
 use super::vector::{Fast, Operation, Vector};
 use crate::scalar::Scalar;
@@ -50,6 +50,7 @@ impl<T: Fast> Operation<T> for RowSums<T> {
             rows: self.rows,
             columns: 1,
             depth: self.columns,
+            chain: chain::<T>(),
             layout: Layout::Columns,
             a: self.from,
             a_step: self.step,

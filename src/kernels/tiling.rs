@@ -1,7 +1,19 @@
 //! How the rows and columns of a product are cut into tiles, and which tile is computed for which size.
 
-use super::tile::{Tile, tile};
+use super::tile::{Start, Tile, tile};
 use super::vector::{Fast, Vector};
+use std::mem::MaybeUninit;
+
+/// The most registers that the sums of a tile fill.
+const LARGEST: usize = 24;
+
+/// Registers and columns of a tile, and whether its last register is read in part.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TileSize {
+    pub(super) registers: usize,
+    pub(super) columns: usize,
+    pub(super) tail: bool,
+}
 
 /// How the rows of a product are cut into tiles: as even as can be, none above the most that a level can hold.
 #[derive(Clone, Copy, Debug)]
@@ -66,16 +78,80 @@ pub(super) fn width(most: usize, left: usize) -> usize {
     }
 }
 
+/// Computes a tile in one chain an entry.
+///
+/// # Safety
+/// That of [`tile`] for this size.
+#[inline(always)]
+pub(super) unsafe fn run<V>(size: TileSize, tile: &Tile<V::Scalar>)
+where
+    V: Vector,
+    V::Scalar: Fast,
+{
+    // SAFETY: passed on. Of narrow tiles one with masks serves for both where there are any: half the
+    // code to compile, and masks cost only a few percent.
+    unsafe {
+        match size.tail {
+            _ if V::MASKED && size.columns <= NARROW => {
+                run_narrow_tile::<V, true>(size.registers, size.columns, tile);
+            }
+            true => run_tile::<V, true>(size.registers, size.columns, tile),
+            false => run_tile::<V, false>(size.registers, size.columns, tile),
+        }
+    }
+}
+
+/// Computes a tile in chains of `chain` multiply-adds, whose results are added in order: in C, or
+/// where C is transposed, in a copy that lies as the registers do.
+///
+/// # Safety
+/// That of [`tile`] for this size.
+#[inline(always)]
+pub(super) unsafe fn run_in_chains<V>(size: TileSize, whole: Tile<V::Scalar>, chain: usize)
+where
+    V: Vector,
+    V::Scalar: Fast,
+{
+    let mut copy = MaybeUninit::<[V; LARGEST]>::uninit();
+    let mut tile = whole;
+    if whole.transposed {
+        tile.c = copy.as_mut_ptr().cast();
+        tile.c_step = size.registers * V::LANES;
+        tile.transposed = false;
+        tile.start = Start::Zero;
+    }
+    let mut left = whole.depth;
+    while left > 0 {
+        tile.depth = chain.min(left);
+        // SAFETY: part of the depth of the tile, and a copy has room for all registers.
+        unsafe { run::<V>(size, &tile) };
+        tile.a = tile.a.wrapping_add(tile.depth * tile.a_step);
+        tile.b = tile.b.wrapping_add(tile.depth * tile.b_step);
+        tile.start = Start::Present;
+        left -= tile.depth;
+    }
+    if whole.transposed {
+        let add = matches!(whole.start, Start::Present);
+        for i in 0..whole.rows {
+            for j in 0..size.columns {
+                // SAFETY: entry (i, j) of the tile, which the copy has.
+                unsafe {
+                    let sum = *tile.c.add(i + j * tile.c_step);
+                    let to = whole.c.add(j + i * whole.c_step);
+                    *to = if add { *to + sum } else { sum };
+                }
+            }
+        }
+    }
+}
+
 /// A tile of R registers by C columns, for those that occur.
 ///
 /// # Safety
 /// That of [`tile`] for so many registers and columns.
 #[inline(always)]
-pub(super) unsafe fn run_tile<V, const TAIL: bool>(
-    registers: usize,
-    columns: usize,
-    t: &Tile<V::Scalar>,
-) where
+unsafe fn run_tile<V, const TAIL: bool>(registers: usize, columns: usize, t: &Tile<V::Scalar>)
+where
     V: Vector,
     V::Scalar: Fast,
 {
@@ -93,14 +169,14 @@ pub(super) unsafe fn run_tile<V, const TAIL: bool>(
 }
 
 /// The columns that a narrow tile has at most.
-pub(super) const NARROW: usize = 4;
+const NARROW: usize = 4;
 
 /// As [`run_tile`], for the tiles that are left at the end.
 ///
 /// # Safety
 /// That of [`tile`] for so many registers and columns.
 #[inline(always)]
-pub(super) unsafe fn run_narrow_tile<V, const TAIL: bool>(
+unsafe fn run_narrow_tile<V, const TAIL: bool>(
     registers: usize,
     columns: usize,
     t: &Tile<V::Scalar>,

@@ -2,7 +2,8 @@
 
 use super::Network;
 use crate::error::Error;
-use crate::kernels::{self, parallel};
+use crate::kernels::parallel;
+use crate::kernels::tree::{Tree, most_held};
 use crate::layer::Layer;
 use crate::scalar::Scalar;
 use crate::workspace::{Most, Part, Wants, Workspace};
@@ -131,6 +132,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let whole = Most {
             examples: m,
             parts: 1,
+            sums: 1,
             sizes: (m, 0),
             cut: false,
             threads,
@@ -140,14 +142,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         };
         // There are at least two parts.
         let part = fits.min(m.div_ceil(2));
+        let all = m.div_ceil(fits).next_multiple_of(2);
+        let parts = match threads {
+            1 => 1,
+            _ => all.min(PARTS_A_THREAD * threads),
+        };
         Most {
-            parts: match threads {
-                1 => 1,
-                _ => m
-                    .div_ceil(fits)
-                    .next_multiple_of(2)
-                    .min(PARTS_A_THREAD * threads),
-            },
+            parts,
+            sums: parts + most_held(all),
             sizes: (part.max(2 * PART.0 - 1), part),
             cut: true,
             ..whole
@@ -227,12 +229,13 @@ impl<J> Batch<'_, J> {
         self.job.part(0..self.m, part, results, sums)
     }
 
-    /// Some parts at a time, whose sums are added in the order of the parts: any number at a time gives the same bits.
+    /// Some parts at a time, whose sums are added up by a [`Tree`] over all parts: any number at a time
+    /// gives the same bits.
     fn run_parts<T: Scalar, L: Layer<T>>(
         &self,
         network: &Network<T, L>,
         workspace: &mut Workspace<T>,
-        mut targets: Targets<'_, T>,
+        targets: Targets<'_, T>,
     ) -> Result<(), Error>
     where
         J: Job<T>,
@@ -246,7 +249,7 @@ impl<J> Batch<'_, J> {
         let wants = (self.wants, || network.most(self.m));
         workspace.fit(&network.layout, &network.layers, sizes, wants)?;
         let buffers = &mut workspace.parts[..at_once];
-        let partial = &mut workspace.sums[..at_once];
+        let (sums, mut tree) = (&mut workspace.sums[..], Tree::default());
         let mut results = Results {
             outputs: &mut workspace.outputs,
             values: match self.wants.values {
@@ -261,22 +264,21 @@ impl<J> Batch<'_, J> {
             let examples = (at_once * size).min(m - first);
             let (now, later) = results.split(examples, m - first);
             let parts = examples.div_ceil(size);
-            let (buffers, partial) = (&mut buffers[..parts], &mut partial[..parts]);
+            let buffers = &mut buffers[..parts];
+            let partial = &mut sums[tree.held()..][..parts];
             // Products are shared out only where there are fewer parts than threads.
             let serial = parts >= self.threads;
             self.round(first, examples, (buffers, partial, serial), now)?;
-            if self.wants.sums > 0
-                && let Some(sums) = &mut targets.sums
-            {
-                for (i, part) in partial.iter().enumerate() {
-                    match first == 0 && i == 0 {
-                        true => sums.copy_from_slice(part),
-                        false => kernels::add(sums, part),
-                    }
-                }
+            if self.wants.sums > 0 {
+                tree.take(parts, sums);
             }
             results = later;
             first += examples;
+        }
+        if self.wants.sums > 0
+            && let Some(wanted) = targets.sums
+        {
+            wanted.copy_from_slice(tree.sum(sums));
         }
         Ok(())
     }

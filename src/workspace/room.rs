@@ -12,6 +12,9 @@ const GRADIENTS: usize = 1 << 16;
 /// Scalars of Jacobians that are held at the same time.
 const JACOBIANS: usize = 1 << 20;
 
+/// The most parameters for which a Gauss–Newton matrix has room.
+const PARAMETERS: usize = 1 << 10;
+
 /// The most examples whose Jacobians are held. Up to this number they are computed as a whole, and
 /// so lie side by side.
 const MOST_JACOBIANS: usize = 256;
@@ -36,6 +39,8 @@ pub(crate) struct Most {
     pub(crate) examples: usize,
     /// Parts computed at the same time.
     pub(crate) parts: usize,
+    /// Sums held at the same time: of these parts, and of parts before.
+    pub(crate) sums: usize,
     /// Examples of the first part, which may be a whole batch, and of every other part.
     pub(crate) sizes: (usize, usize),
     /// Whether batches are computed in parts, whose outputs are gathered.
@@ -48,6 +53,7 @@ impl Most {
         Self {
             examples: self.examples.max(other.examples),
             parts: self.parts.max(other.parts),
+            sums: self.sums.max(other.sums),
             sizes: (
                 self.sizes.0.max(other.sizes.0),
                 self.sizes.1.max(other.sizes.1),
@@ -112,14 +118,17 @@ impl<T: Scalar> Workspace<T> {
         }
         let parts = most.parts.max(self.parts.len());
         self.parts.resize_with(parts, Part::new);
-        self.sums.resize_with(parts, Vec::new);
+        let sums_held = most.sums.max(self.sums.len());
+        self.sums.resize_with(sums_held, Vec::new);
         // Sums of one direction, or scratch: a gradient, or one input for every example.
         let of_inputs = layout.inputs().saturating_mul(most.sizes.0);
         let of_part = sums.max(layout.parameters()).max(of_inputs);
         for (i, part) in self.parts[..most.parts].iter_mut().enumerate() {
             let size = if i == 0 { most.sizes.0 } else { most.sizes.1 };
             part.make_room(layout, layers, size);
-            reserve(&mut self.sums[i], of_part, 1);
+        }
+        for held in &mut self.sums[..most.sums] {
+            reserve(held, of_part, 1);
         }
         if most.cut {
             reserve(&mut self.outputs, layout.outputs(), most.examples);
@@ -134,6 +143,9 @@ impl<T: Scalar> Workspace<T> {
         if each <= JACOBIANS {
             let together = jacobians_together(each, most.examples);
             reserve(&mut self.gradient, each, together);
+        }
+        if p <= PARAMETERS {
+            reserve(&mut self.matrix, p * p, 2);
         }
         self.room = Room {
             none: false,

@@ -1,0 +1,94 @@
+//! Sums of many vectors by a binary tree, whose rounding error grows with the logarithm of their
+//! number.
+
+use super::add;
+use crate::scalar::Scalar;
+
+/// Adds up vectors in their order: pairs first, then pairs of pairs, and so on. The shape of the tree
+/// depends on the number of vectors alone.
+///
+/// The sums of complete subtrees are held in a list of buffers, the largest subtree first. There are
+/// at most as many as the number of vectors has binary digits.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    /// Vectors so far.
+    taken: usize,
+    held: usize,
+}
+
+/// Returns the most sums that are held before the last of so many vectors is taken.
+pub(crate) fn most_held(vectors: usize) -> usize {
+    (usize::BITS - vectors.saturating_sub(1).leading_zeros()) as usize
+}
+
+impl Tree {
+    /// Returns the number of sums held: the place in the list where the next vectors belong.
+    pub(crate) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Takes `count` more vectors, which begin at place [`held`](Self::held) of the list.
+    pub(crate) fn take<T: Scalar>(&mut self, count: usize, list: &mut [Vec<T>]) {
+        let first = self.held;
+        for vector in first..first + count {
+            list.swap(self.held, vector);
+            self.held += 1;
+            self.taken += 1;
+            // Two subtrees of the same size make one of twice the size.
+            for _ in 0..self.taken.trailing_zeros() {
+                self.join(list);
+            }
+        }
+    }
+
+    /// Returns the sum of all vectors; nothing if there was none.
+    pub(crate) fn sum<T: Scalar>(mut self, list: &mut [Vec<T>]) -> &[T] {
+        while self.held > 1 {
+            self.join(list);
+        }
+        list[..self.held].first().map_or(&[], |sum| sum)
+    }
+
+    /// Adds the last sum to the one before.
+    fn join<T: Scalar>(&mut self, list: &mut [Vec<T>]) {
+        self.held -= 1;
+        let (before, last) = list.split_at_mut(self.held);
+        add(&mut before[self.held - 1], &last[0]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tree of n vectors, whatever number of them is taken at a time.
+    #[test]
+    fn the_shape_is_that_of_the_number_alone() {
+        let value = |k: usize| [(k as f32 * 0.37).sin(), 1.0];
+        fn by_hand(values: &[[f32; 2]]) -> [f32; 2] {
+            if let [value] = values {
+                return *value;
+            }
+            let half = values.len().next_power_of_two() / 2;
+            let (left, right) = values.split_at(half);
+            let (left, right) = (by_hand(left), by_hand(right));
+            [left[0] + right[0], left[1] + right[1]]
+        }
+        for n in 1..70 {
+            let values: Vec<_> = (0..n).map(value).collect();
+            let expected = by_hand(&values);
+            for at_once in [1, 2, 3, 8, 100] {
+                let at_once = at_once.min(n);
+                let mut list = vec![vec![f32::NAN; 2]; most_held(n) + at_once];
+                let mut tree = Tree::default();
+                for values in values.chunks(at_once) {
+                    for (k, value) in values.iter().enumerate() {
+                        list[tree.held() + k].copy_from_slice(value);
+                    }
+                    tree.take(values.len(), &mut list);
+                }
+                assert_eq!(tree.sum(&mut list), expected, "{n} by {at_once}");
+            }
+        }
+    }
+}
