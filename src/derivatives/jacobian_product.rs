@@ -13,7 +13,7 @@ use crate::network::parts::Targets;
 use crate::network::pass::{Pass, Seed};
 use crate::scalar::Scalar;
 use crate::workspace::Workspace;
-use nalgebra::{DMatrix, DVector};
+use nalgebra::{DMatrix, DMatrixView, DVector};
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// The Jacobian–vector product ȧ⁽ᴸ⁾ = (∂a⁽ᴸ⁾/∂θ) θ̇ + (∂a⁽ᴸ⁾/∂x) ẋ for every example, K × m: how the outputs move along a direction.
@@ -78,8 +78,20 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             }
             check_finite("Ẋ", x_tangent)?;
         }
+        self.jvp_at(self.theta().as_slice(), x, direction, workspace, tangent)
+    }
+
+    /// [`jvp_into`](Self::jvp_into) at any θ, of arguments that are in order.
+    pub(crate) fn jvp_at(
+        &self,
+        theta: &[T],
+        x: DMatrixView<'_, T>,
+        direction: Tangent<'_, T>,
+        workspace: &mut Workspace<T>,
+        tangent: &mut [T],
+    ) -> Result<(), Error> {
         let product = Product {
-            chain: self.chain(self.theta().as_slice()),
+            chain: self.chain(theta),
             x,
             of: Of::<_, AnyCost>::Outputs,
             along: (direction.parameters, direction.inputs),

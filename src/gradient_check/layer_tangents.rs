@@ -2,7 +2,7 @@
 
 use super::alone::{After, Alone, Back};
 use super::parts::{block, cotangent, parameter_blocks};
-use super::tangents::{Pair, direction, moved};
+use super::tangents::{Asked, Pair, direction, moved};
 use super::{BlockReport, GradientCheck, Named, Report, Verdict, nan};
 use crate::error::Error;
 use crate::examples::Columns;
@@ -110,7 +110,6 @@ impl GradientCheck {
     ) -> Result<Report, Error> {
         let x = x.columns_view();
         let (alone, layout) = Alone::new(layer, theta, x)?;
-        let (step, ..) = self.settings::<T>()?;
         let delta = cotangent(alone.outputs, alone.examples, self.seed);
         let mut point = Point {
             alone,
@@ -119,7 +118,7 @@ impl GradientCheck {
             x,
             delta,
         };
-        let mut report = Report::new(f64::NAN, step);
+        let mut report = Report::new(f64::NAN, &self.settings::<T>()?);
         let paths = if layer.link().is_some() { 2 } else { 1 };
         for linked in [false, true].into_iter().take(paths) {
             point.alone.linked = linked;
@@ -171,14 +170,23 @@ impl GradientCheck {
                 alone.backward_tangent((theta, at.x), passes, moves, deltas, true)?;
             let suffix = format!(" {case}{linked}");
             let tangents = at.join(&along, &dot);
-            rows.extend(self.compare_along(&at.blocks(&suffix), &tangents, |t| {
-                let theta = moved(theta, theta_dot, t);
-                let x = DMatrix::from_vec(n, m, moved(x.as_slice(), x_dot, t));
-                let delta = &at.delta + &delta_dot * t;
-                let after = alone.forward(&theta, x.as_view());
-                let back = alone.backward(&theta, x.as_view(), &after, &delta);
-                Ok(at.join(&after, &back))
-            })?);
+            rows.extend(
+                self.compare_along(&at.blocks(&suffix), &tangents, 0.0, |asked, t| {
+                    let theta = moved(theta, theta_dot, t);
+                    let x = DMatrix::from_vec(n, m, moved(x.as_slice(), x_dot, t));
+                    let (x, delta) = (x.as_view(), &at.delta + &delta_dot * t);
+                    let after = alone.forward(&theta, x);
+                    if asked == Asked::Values {
+                        let back = alone.backward(&theta, x, &after, &delta);
+                        return Ok(at.join(&after, &back));
+                    }
+                    let along = alone.forward_tangent(&theta, x, &after, moves)?;
+                    let (point, passes) = ((&theta[..], x), (&after, &along));
+                    let deltas = (&delta, &delta_dot);
+                    let (_, dot) = alone.backward_tangent(point, passes, moves, deltas, true)?;
+                    Ok(at.join(&along, &dot))
+                })?,
+            );
             let (plain, expected) = (at.join_back(&plain), at.join_back(&back));
             let blocks = [block(
                 &format!("Δ, δ{suffix}"),

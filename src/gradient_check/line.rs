@@ -1,9 +1,9 @@
-//! One derivative: along a coordinate or a direction, with a second look where it disagrees.
+//! Lines through θ, and differences along them.
 
-use super::report::Verdict;
 use crate::error::Error;
 use crate::scalar::{Scalar, real, to_f64};
 use rand_xoshiro::rand_core::Rng;
+use std::collections::BTreeMap;
 
 /// A line through θ within one block.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,17 @@ impl Line {
         match self {
             Self::Entry(i) => to_f64(gradient[*i]),
             Self::Direction(v) => v.iter().zip(gradient).map(|(v, &g)| v * to_f64(g)).sum(),
+        }
+    }
+
+    /// The noise of [`derivative`](Self::derivative), from that of the entries.
+    pub(super) fn noise(&self, entries: &[f64]) -> f64 {
+        match self {
+            Self::Entry(i) => entries[*i],
+            Self::Direction(v) => {
+                let sizes = v.iter().zip(entries).map(|(v, s)| v * s);
+                sizes.fold(0.0, f64::hypot)
+            }
         }
     }
 
@@ -81,140 +92,73 @@ impl Line {
     }
 }
 
-/// \[f(h) − f(−h)\] over the distance really moved.
-pub(super) fn central(along: &mut Along<'_>, h: f64) -> Result<f64, Error> {
-    let ((up, f_up), (down, f_down)) = (along(h)?, along(-h)?);
-    if up == down {
-        return Err(Error::Hyperparameter {
-            name: "the step of the gradient check",
-            value: h,
-            expected: "large enough to move θ",
-        });
-    }
-    Ok((f_up - f_down) / (up - down))
+/// A function along the lines of a block, with the derivative that is claimed for it.
+pub(super) trait Along {
+    /// How far t along the line really is after rounding, and the value there.
+    fn value(&mut self, line: &Line, t: f64) -> Result<(f64, f64), Error>;
+
+    /// The derivative along the line that the code under test claims there.
+    fn claim(&mut self, line: &Line, t: f64) -> Result<f64, Error>;
 }
 
-/// The slopes from the left and from the right, free of curvature by one extrapolation.
-fn slopes(along: &mut Along<'_>, h: f64) -> Result<(f64, f64), Error> {
-    let (_, f) = along(0.0)?;
-    let mut side = |h: f64| -> Result<f64, Error> {
-        let ((whole, f_whole), (half, f_half)) = (along(h)?, along(0.5 * h)?);
-        Ok(2.0 * (f_half - f) / half - (f_whole - f) / whole)
-    };
-    Ok((side(-h)?, side(h)?))
+/// A function on one line, whose values are kept.
+pub(super) struct On<'a> {
+    line: &'a Line,
+    along: &'a mut dyn Along,
+    known: BTreeMap<u64, (f64, f64)>,
 }
 
-/// The function along a line: t to how far θ has really moved, and the value there.
-pub(super) type Along<'a> = dyn FnMut(f64) -> Result<(f64, f64), Error> + 'a;
-
-/// One comparison and what came of it.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Outcome {
-    pub(super) analytic: f64,
-    pub(super) numeric: f64,
-    /// The difference allowed.
-    pub(super) bound: f64,
-    pub(super) verdict: Verdict,
-    h: f64,
-}
-
-impl Outcome {
-    pub(super) fn new(analytic: f64, numeric: f64, h: f64) -> Self {
+impl<'a> On<'a> {
+    pub(super) fn new(line: &'a Line, along: &'a mut dyn Along) -> Self {
         Self {
-            analytic,
-            numeric,
-            bound: 0.0,
-            verdict: Verdict::Agrees,
-            h,
+            line,
+            along,
+            known: BTreeMap::new(),
         }
     }
 
-    /// The larger of the two in absolute value; what is not finite counts as nothing.
-    pub(super) fn size(&self) -> f64 {
-        let sizes = [self.analytic.abs(), self.numeric.abs()];
-        sizes
-            .into_iter()
-            .filter(|x| x.is_finite())
-            .fold(0.0, f64::max)
+    pub(super) fn value(&mut self, t: f64) -> Result<(f64, f64), Error> {
+        if let Some(&known) = self.known.get(&t.to_bits()) {
+            return Ok(known);
+        }
+        let (moved, value) = self.along.value(self.line, t)?;
+        if !value.is_finite() {
+            return Err(Error::NonFiniteObjective { value });
+        }
+        self.known.insert(t.to_bits(), (moved, value));
+        Ok((moved, value))
     }
 
-    fn error(&self, numeric: f64) -> f64 {
-        (numeric - self.analytic).abs()
+    pub(super) fn claim(&mut self, t: f64) -> Result<f64, Error> {
+        self.along.claim(self.line, t)
     }
 
-    /// Decides between agreement, a kink and a wrong derivative. `rounding` is the rounding error of one value. Where many units move at once
-    /// several may have a kink here, and the derivative is not between the slopes; and values that are derivatives jump there.
-    pub(super) fn judge(
-        &mut self,
-        along: &mut Along<'_>,
-        (bound, rounding): (f64, f64),
-        many: bool,
-    ) -> Result<(), Error> {
-        self.bound = bound;
-        let difference = self.error(self.numeric);
-        if difference <= bound {
-            return Ok(());
+    /// \[f(h) − f(−h)\] over the distance really moved.
+    pub(super) fn central(&mut self, h: f64) -> Result<f64, Error> {
+        Ok(self.central_and_size(h)?.0)
+    }
+
+    /// The difference quotient, and the larger of the two values.
+    pub(super) fn central_and_size(&mut self, h: f64) -> Result<(f64, f64), Error> {
+        let ((up, f_up), (down, f_down)) = (self.value(h)?, self.value(-h)?);
+        if up == down {
+            return Err(Error::Hyperparameter {
+                name: "the step of the gradient check",
+                value: h,
+                expected: "large enough to move θ",
+            });
         }
-        self.verdict = Verdict::Wrong;
-        if !difference.is_finite() {
-            return Ok(());
-        }
-        // Curvature: the error of a central difference falls with h², and one extrapolation removes it.
-        let half = central(along, 0.5 * self.h)?;
-        let extrapolated = half + (half - self.numeric) / 3.0;
-        if self.error(extrapolated) <= bound {
-            (self.numeric, self.verdict) = (extrapolated, Verdict::Agrees);
-            return Ok(());
-        }
-        // Smaller steps agree where J is smooth but wild, and where they no longer reach a kink.
-        let mut looked = false;
-        for shrink in [8.0, 64.0, 512.0] {
-            let h = self.h / shrink;
-            let noise = 8.0 * rounding / h;
-            if noise > 0.25 * difference {
-                break;
-            }
-            looked = true;
-            let numeric = central(along, h)?;
-            if self.error(numeric) > bound + noise
-                || (numeric - self.numeric).abs() < 0.5 * difference
-            {
-                continue;
-            }
-            // A smooth J makes the error fall 4-fold with half the step; at a kink it falls at any rate, or at once.
-            let fall = self.error(half) / difference;
-            self.verdict = if (0.2..0.3).contains(&fall) {
-                self.numeric = numeric;
-                Verdict::Agrees
-            } else {
-                Verdict::SuspectedKink
-            };
-            return Ok(());
-        }
-        // A kink right here: the slopes of both sides stay as far apart as h shrinks, and the derivative is between them.
-        // (Where J is smooth there is no gap; at a jump, or in noise, it grows.)
-        let between = |(left, right): (f64, f64), slack: f64| {
-            let apart = (right - left).abs() > 4.0 * slack;
-            let (low, high) = (left.min(right) - slack, left.max(right) + slack);
-            apart && (many || (low..=high).contains(&self.analytic))
+        let quotient = (f_up - f_down) / (up - down);
+        Ok((quotient, f_up.abs().max(f_down.abs())))
+    }
+
+    /// The slopes from the left and from the right, free of curvature by one extrapolation.
+    pub(super) fn slopes(&mut self, h: f64) -> Result<(f64, f64), Error> {
+        let (_, f) = self.value(0.0)?;
+        let mut side = |h: f64| -> Result<f64, Error> {
+            let ((whole, f_whole), (half, f_half)) = (self.value(h)?, self.value(0.5 * h)?);
+            Ok(2.0 * (f_half - f) / half - (f_whole - f) / whole)
         };
-        let wide = slopes(along, self.h)?;
-        let noise = 8.0 * rounding / self.h;
-        let kink = if looked {
-            let near = slopes(along, self.h / 8.0)?;
-            let ratio = (near.1 - near.0).abs() / (wide.1 - wide.0).abs();
-            // A jump is of the same height over any step: what is left beside the derivative grows 8-fold.
-            let left = central(along, self.h / 8.0)? - self.analytic;
-            let growth = left / (self.numeric - self.analytic);
-            let jump = many && (7.2..8.8).contains(&growth);
-            jump || between(near, bound + 8.0 * noise) && (0.5..2.0).contains(&ratio)
-        } else {
-            // Rounding leaves no second look (as a rule in f32): all that can be said is that a kink would explain it.
-            between(wide, bound + noise)
-        };
-        if kink {
-            self.verdict = Verdict::SuspectedKink;
-        }
-        Ok(())
+        Ok((side(-h)?, side(h)?))
     }
 }

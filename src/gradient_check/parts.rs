@@ -1,7 +1,8 @@
 //! Checks of a single activation, cost or layer.
 
 use super::alone::Alone;
-use super::{GradientCheck, Named, Report, nan};
+use super::compare::Start;
+use super::{GradientCheck, Named, Report, Settings, nan};
 use crate::activation::Activation;
 use crate::cost::{Cost, Outputs};
 use crate::error::Error;
@@ -44,8 +45,21 @@ impl GradientCheck {
         activation.backward(z.as_view(), a.as_view(), delta.as_view_mut());
         let blocks = [block("z", rows, 0, rows * cols)];
         let j = inner(&r, a.as_slice());
-        self.compare(&blocks, z.as_slice(), j, delta.as_slice(), |z| {
-            Ok(inner(&r, forward(z).as_slice()))
+        let at = Start {
+            theta: z.as_slice(),
+            j,
+            gradient: delta.as_slice(),
+            noise: 0.0,
+        };
+        self.compare(&blocks, at, |z, gradient| {
+            let a = forward(z);
+            if let Some(gradient) = gradient {
+                let z = DMatrixView::from_slice(z, rows, cols);
+                let mut delta = r.clone();
+                activation.backward(z, a.as_view(), delta.as_view_mut());
+                gradient.copy_from_slice(delta.as_slice());
+            }
+            Ok(inner(&r, a.as_slice()))
         })
     }
 
@@ -88,29 +102,36 @@ impl GradientCheck {
             activation.forward(z, a.as_view_mut());
             evaluate(Outputs::new(Some(z), a.as_view(), y))
         };
-        let mut report = Report::new(f64::NAN, f64::NAN);
+        let keep = |(j, delta): (T, DMatrix<T>), gradient: Option<&mut [T]>| {
+            if let Some(gradient) = gradient {
+                gradient.copy_from_slice(delta.as_slice());
+            }
+            j
+        };
+        let mut report = Report::new(f64::NAN, &self.settings::<T>()?);
         if has_room {
             let (j, delta) = of_a(a.as_slice());
             let blocks = [block("∂cost/∂a", rows, 0, rows * cols)];
-            report = self.compare(
-                &blocks,
-                a.as_slice(),
+            let pass = |a: &[T], gradient: Option<&mut [T]>| Ok(keep(of_a(a), gradient));
+            let at = Start {
+                theta: a.as_slice(),
                 j,
-                delta.as_slice(),
-                |a| Ok(of_a(a).0),
-            )?;
+                gradient: delta.as_slice(),
+                noise: 0.0,
+            };
+            report = self.compare(&blocks, at, pass)?;
         }
         if linked {
             let (j, delta) = of_z(z.as_slice());
             let blocks = [block("∂cost/∂z", rows, 0, rows * cols)];
-            let found =
-                self.compare(
-                    &blocks,
-                    z.as_slice(),
-                    j,
-                    delta.as_slice(),
-                    |z| Ok(of_z(z).0),
-                )?;
+            let pass = |z: &[T], gradient: Option<&mut [T]>| Ok(keep(of_z(z), gradient));
+            let at = Start {
+                theta: z.as_slice(),
+                j,
+                gradient: delta.as_slice(),
+                noise: 0.0,
+            };
+            let found = self.compare(&blocks, at, pass)?;
             (report.cost, report.step) = (found.cost, found.step);
             report.blocks.extend(found.blocks);
         }
@@ -126,7 +147,7 @@ impl GradientCheck {
         y: DMatrixView<'_, T>,
     ) -> Result<(DMatrix<T>, bool, bool), Error> {
         let (rows, cols) = z.shape();
-        let (step, ..) = self.settings::<T>()?;
+        let Settings { step, .. } = self.settings::<T>()?;
         check_not_empty("z", z)?;
         check_finite("z", z)?;
         if y.shape() != (rows, cols) {
@@ -198,9 +219,16 @@ impl GradientCheck {
     ) -> Result<Report, Error> {
         let (n, s, m, p) = (alone.inputs, alone.outputs, alone.examples, theta.len());
         let (r, linked) = (cotangent(s, m, self.seed), alone.linked);
-        let value = |point: &[T]| {
+        let pass = |point: &[T], gradient: Option<&mut [T]>| {
             let (theta, x) = point.split_at(p);
-            let after = alone.forward(theta, DMatrixView::from_slice(x, n, m));
+            let x = DMatrixView::from_slice(x, n, m);
+            let after = alone.forward(theta, x);
+            if let Some(gradient) = gradient {
+                let back = alone.backward(theta, x, &after, &r);
+                let (of_theta, of_x) = gradient.split_at_mut(p);
+                of_theta.copy_from_slice(&back.gradient);
+                of_x.copy_from_slice(back.below.as_slice());
+            }
             let of = if linked {
                 after.cache.get(..s * m)
             } else {
@@ -210,14 +238,18 @@ impl GradientCheck {
         };
         let mut point = theta.to_vec();
         point.extend(x.iter().copied());
-        let back = alone.backward(theta, x, &alone.forward(theta, x), &r);
-        let gradient = [&back.gradient[..], back.below.as_slice()].concat();
+        let mut gradient = vec![nan(); point.len()];
+        let j = pass(&point, Some(&mut gradient));
         let suffix = if linked { " (linked)" } else { "" };
         let mut blocks = parameter_blocks(layout, "", suffix, 0);
         blocks.push(block(&format!("input{suffix}"), n, p, n * m));
-        self.compare(&blocks, &point, value(&point), &gradient, |point| {
-            Ok(value(point))
-        })
+        let at = Start {
+            theta: &point,
+            j,
+            gradient: &gradient,
+            noise: 0.0,
+        };
+        self.compare(&blocks, at, |point, gradient| Ok(pass(point, gradient)))
     }
 }
 

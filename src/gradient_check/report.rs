@@ -1,11 +1,9 @@
 //! What a check found.
 
-use super::Named;
-use super::line::{Line, Outcome};
+use super::judge::Outcome;
+use super::line::Line;
+use super::{Named, Settings};
 use std::fmt;
-
-/// The relative error above which a block below the floor is called undecided.
-const UNRESOLVED: f64 = 0.1;
 
 /// What a comparison of an analytic with a numerical derivative came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,8 +13,12 @@ pub enum Verdict {
     Agrees,
     /// They differ, but the function has a kink within the step (as ReLU at 0), and the derivative is right beside it.
     SuspectedKink,
-    /// Of a whole block: its derivatives differ, but all lie below the floor that rounding in J sets.
+    /// They do not differ by more than rounding, but rounding is of the size of the derivatives: it neither proves nor refutes them.
     Undecided,
+    /// They differ by more than rounding, and the scalar type is too coarse to say why: smaller steps, which would tell a kink or a strong
+    /// curvature from a wrong derivative, are lost in rounding, and the values beside the point do not contradict the derivative there.
+    /// In `f64` this is rare; in `f32` check `network.map(f64::from)?`.
+    Unresolved,
     /// Of an optional method of a layer or cost: it answers with [`Error::Unsupported`](crate::Error::Unsupported), and nothing was compared.
     NotProvided,
     /// Of a Gauss–Newton product: vᵀG v < 0. The cost is not convex there, which is no error in a cost that does not claim to be; but G is not semi-definite.
@@ -82,7 +84,11 @@ pub struct BlockReport {
     pub worst: Option<Comparison>,
     /// How many comparisons met a suspected kink.
     pub kinks: usize,
-    /// Wrong if one comparison is; else the least favourable.
+    /// How many are undecided.
+    pub undecided: usize,
+    /// How many are unresolved.
+    pub unresolved: usize,
+    /// The least favourable of the comparisons: wrong, indefinite, unresolved, a suspected kink, undecided, and only then that all agree.
     pub verdict: Verdict,
 }
 
@@ -94,20 +100,23 @@ pub struct Report {
     pub cost: f64,
     /// The step h.
     pub step: f64,
+    /// The machine precision of the scalar type.
+    pub precision: f64,
     /// One report a block.
     pub blocks: Vec<BlockReport>,
 }
 
 impl Report {
-    pub(super) fn new(cost: f64, step: f64) -> Self {
+    pub(super) fn new(cost: f64, settings: &Settings) -> Self {
         Self {
             cost,
-            step,
+            step: settings.step,
+            precision: settings.precision,
             blocks: Vec::new(),
         }
     }
 
-    pub(super) fn push(&mut self, block: &Named, outcomes: &[(Line, Outcome)], floor: f64) {
+    pub(super) fn push(&mut self, block: &Named, outcomes: &[(Line, Outcome)]) {
         let comparisons = outcomes
             .iter()
             .enumerate()
@@ -125,17 +134,19 @@ impl Report {
                 verdict: outcome.verdict,
             });
         let comparisons: Vec<Comparison> = comparisons.collect();
-        let kink = |c: &&Comparison| c.verdict == Verdict::SuspectedKink;
+        let left_out =
+            |c: &Comparison| matches!(c.verdict, Verdict::SuspectedKink | Verdict::Unresolved);
         let norm = |f: fn(&Comparison) -> f64| {
-            let smooth = comparisons.iter().filter(|c| !kink(c));
-            smooth.map(|c| f(c) * f(c)).sum::<f64>().sqrt()
+            let smooth = comparisons.iter().filter(|c| !left_out(c));
+            smooth.map(f).fold(0.0, f64::hypot)
         };
         let total = norm(|c| c.analytic) + norm(|c| c.numeric);
         let difference = norm(Comparison::difference);
-        // Wrong before agreeing before kinks; among equals the largest difference, NaN above all.
+        // Wrong before unresolved before agreeing before kinks; among equals the largest difference, NaN above all.
         let rank = |c: &Comparison| {
             let class = match c.verdict {
-                Verdict::Wrong | Verdict::Indefinite => 2,
+                Verdict::Wrong | Verdict::Indefinite => 3,
+                Verdict::Unresolved => 2,
                 Verdict::Agrees | Verdict::Undecided | Verdict::NotProvided => 1,
                 Verdict::SuspectedKink => 0,
             };
@@ -151,18 +162,22 @@ impl Report {
         } else {
             difference / total
         };
-        let any = |verdict| comparisons.iter().any(|c| c.verdict == verdict);
+        let count = |verdict| comparisons.iter().filter(|c| c.verdict == verdict).count();
         let largest = outcomes.iter().map(|(_, o)| o.size()).fold(0.0, f64::max);
-        let verdict = if any(Verdict::Wrong) {
-            Verdict::Wrong
-        } else if any(Verdict::Indefinite) {
-            Verdict::Indefinite
-        } else if any(Verdict::SuspectedKink) {
-            Verdict::SuspectedKink
-        } else if largest <= floor && relative_error > UNRESOLVED {
-            Verdict::Undecided
-        } else {
-            Verdict::Agrees
+        // A column may be undecided beside others that are resolved: its derivatives are small beside theirs.
+        let decisive = outcomes.iter().map(|(_, o)| o);
+        let decisive = decisive.reduce(|most, o| if o.size() > most.size() { o } else { most });
+        let undecided = decisive.is_some_and(|o| o.verdict == Verdict::Undecided);
+        let by_weight = [
+            Verdict::Wrong,
+            Verdict::Indefinite,
+            Verdict::Unresolved,
+            Verdict::SuspectedKink,
+        ];
+        let verdict = match by_weight.into_iter().find(|&verdict| count(verdict) > 0) {
+            Some(verdict) => verdict,
+            None if undecided => Verdict::Undecided,
+            None => Verdict::Agrees,
         };
         self.blocks.push(BlockReport {
             label: block.label.clone(),
@@ -171,20 +186,22 @@ impl Report {
             relative_error,
             largest,
             worst,
-            kinks: comparisons.iter().filter(kink).count(),
+            kinks: count(Verdict::SuspectedKink),
+            undecided: count(Verdict::Undecided),
+            unresolved: count(Verdict::Unresolved),
             verdict,
         });
     }
 
     /// A row for what a type does not provide.
     pub(super) fn push_not_provided(&mut self, block: &Named) {
-        self.push(block, &[], 0.0);
+        self.push(block, &[]);
         if let Some(last) = self.blocks.last_mut() {
             last.verdict = Verdict::NotProvided;
         }
     }
 
-    /// Whether no derivative is wrong. Suspected kinks, undecided blocks, indefinite products and what is not provided pass, and show in the table.
+    /// Whether no derivative is wrong. What is undecided or unresolved, suspected kinks, indefinite products and what is not provided pass, and show in the table.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.wrong_blocks().next().is_none()
@@ -249,6 +266,9 @@ impl fmt::Display for Report {
             let number = |x: Option<f64>| x.map_or_else(String::new, |x| format!("{x:+.9e}"));
             let verdict = match b.verdict {
                 Verdict::Agrees if b.compared > 0 && b.largest == 0.0 => "agrees, all are 0".into(),
+                Verdict::Agrees if b.undecided > 0 => {
+                    format!("agrees, {} of {} undecided", b.undecided, b.compared)
+                }
                 Verdict::Agrees => "agrees".into(),
                 Verdict::SuspectedKink => {
                     format!(
@@ -256,7 +276,18 @@ impl fmt::Display for Report {
                         b.kinks, b.compared
                     )
                 }
-                Verdict::Undecided => "undecided: below the rounding of J".into(),
+                Verdict::Undecided => format!(
+                    "undecided: below the rounding of J, {} of {}",
+                    b.undecided, b.compared
+                ),
+                Verdict::Unresolved => {
+                    let advice = if self.precision > 1e-12 {
+                        ", check network.map(f64::from)?"
+                    } else {
+                        ""
+                    };
+                    format!("unresolved: {} of {}{advice}", b.unresolved, b.compared)
+                }
                 Verdict::NotProvided => "not provided".into(),
                 Verdict::Indefinite => "INDEFINITE: below 0".into(),
                 Verdict::Wrong => "WRONG".into(),

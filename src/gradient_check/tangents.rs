@@ -1,8 +1,10 @@
 //! What is shared by the checks of tangents, and those of a single activation and cost.
 
-use super::line::Outcome;
+use super::compare::{Bounds, Candidate, Norms};
+use super::judge::{Allowed, Outcome};
+use super::line::{Along, Line};
 use super::parts::{block, check_not_empty, cotangent};
-use super::{BlockReport, Bounds, GradientCheck, Named, Report, Verdict, checked, nan, size};
+use super::{BlockReport, GradientCheck, Named, Report, Verdict, nan, noise, size};
 use crate::activation::Activation;
 use crate::cost::{Cost, Outputs};
 use crate::error::Error;
@@ -45,7 +47,7 @@ impl Pair {
 /// ⟨a, b⟩ and the root of the sum of squares of its terms.
 fn product<T: Scalar>(a: &[T], b: &[T]) -> (f64, f64) {
     let terms = || a.iter().zip(b).map(|(&a, &b)| to_f64(a) * to_f64(b));
-    (terms().sum(), terms().map(|x| x * x).sum::<f64>().sqrt())
+    (terms().sum(), terms().fold(0.0, f64::hypot))
 }
 
 /// A random direction in which every entry moves by ½ to 3/2 of its size, which counts as at least 1.
@@ -63,69 +65,146 @@ pub(super) fn moved<T: Scalar>(x: &[T], along: Option<&[T]>, t: T) -> Vec<T> {
     }
 }
 
+/// What is wanted of a function of t.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Asked {
+    Values,
+    /// What the code under test says that their derivatives are.
+    Derivative,
+}
+
+/// A vector function of t at the points that were asked for, seen along lines within a block.
+struct Known<T, F> {
+    points: BTreeMap<(Asked, u64), Vec<T>>,
+    start: usize,
+    len: usize,
+    at: F,
+}
+
+impl<T: Scalar, F: FnMut(Asked, T) -> Result<Vec<T>, Error>> Known<T, F> {
+    /// The component along a line, and the t that was really reached.
+    fn component(&mut self, asked: Asked, line: &Line, t: f64) -> Result<(f64, f64), Error> {
+        let t: T = real(t);
+        let moved = to_f64(t);
+        let key = (asked, moved.to_bits());
+        let point = match self.points.remove(&key) {
+            Some(point) => point,
+            None => (self.at)(asked, t)?,
+        };
+        let value = line.derivative(&point[self.start..self.start + self.len]);
+        self.points.insert(key, point);
+        Ok((moved, value))
+    }
+}
+
+impl<T: Scalar, F: FnMut(Asked, T) -> Result<Vec<T>, Error>> Along for Known<T, F> {
+    fn value(&mut self, line: &Line, t: f64) -> Result<(f64, f64), Error> {
+        self.component(Asked::Values, line, t)
+    }
+
+    fn claim(&mut self, line: &Line, t: f64) -> Result<f64, Error> {
+        Ok(self.component(Asked::Derivative, line, t)?.1)
+    }
+}
+
+/// How many roundings of the largest entry two ways of computing an entry may be apart.
+const ROUNDINGS: f64 = 64.0;
+
 impl GradientCheck {
-    /// Compares `derivative`, that of a function of t at 0, with the function's differences.
+    /// Compares `derivative`, that of a function of t at 0, with the function's differences. `at`
+    /// returns either at t. `output_noise` is the relative error of the values that cannot be
+    /// measured.
     pub(super) fn compare_along<T: Scalar>(
         &self,
         blocks: &[Named],
         derivative: &[T],
-        mut values: impl FnMut(T) -> Result<Vec<T>, Error>,
+        output_noise: f64,
+        mut at: impl FnMut(Asked, T) -> Result<Vec<T>, Error>,
     ) -> Result<Vec<BlockReport>, Error> {
-        let (step, relative, floor) = self.settings::<T>()?;
-        let at_0 = values(T::zero())?;
+        let settings = self.settings::<T>()?;
+        let at_0 = at(Asked::Values, T::zero())?;
         if let Some(index) = first_non_finite(&at_0) {
             let value = to_f64(at_0[index]);
             return Err(Error::NonFiniteObjective { value });
         }
-        let scale = size(&at_0).max(size(derivative));
         let bounds = Bounds {
+            settings,
+            scale: size(&at_0).max(size(derivative)),
             many: true,
-            ..Bounds::new::<T>(relative, floor, scale)
         };
+        let n = at_0.len();
+        let noises = [Asked::Values, Asked::Derivative].map(|asked| {
+            let mut samples = Vec::with_capacity(noise::SAMPLES * n);
+            for t in noise::places::<T>() {
+                match at(asked, t) {
+                    Ok(sample) => samples.extend(sample),
+                    // Where a pass fails there is no noise to be measured.
+                    Err(_) => samples.resize(samples.len() + n, nan()),
+                }
+            }
+            noise::levels(&samples, n)
+        });
         // All entries have the same points.
-        let mut known = BTreeMap::from([(0_u64, at_0)]);
-        let (mut report, mut random) = (Report::new(f64::NAN, step), rng(self.seed));
+        let mut known = Known {
+            points: BTreeMap::from([((Asked::Values, 0_u64), at_0)]),
+            start: 0,
+            len: 0,
+            at,
+        };
+        let (mut report, mut random) = (Report::new(f64::NAN, &settings), rng(self.seed));
         for block in blocks {
             let range = block.start..block.start + block.len;
-            let lines = self.lines(block, &mut random).map(|line| {
-                let analytic = line.derivative(&derivative[range.clone()]);
-                (line, analytic, step)
+            (known.start, known.len) = (block.start, block.len);
+            let hidden = output_noise * size(&known.points[&(Asked::Values, 0)][range.clone()]);
+            let lines = self.lines(block, &mut random).map(|line| Candidate {
+                analytic: line.derivative(&derivative[range.clone()]),
+                h: settings.step,
+                value_noise: line.noise(&noises[0][range.clone()]),
+                hidden_noise: hidden,
+                claim_noise: line.noise(&noises[1][range.clone()]),
+                line,
             });
-            bounds.compare(&mut report, block, lines, &mut |line, t| {
-                let t: T = real(t);
-                let moved = to_f64(t);
-                let point = match known.remove(&moved.to_bits()) {
-                    Some(point) => point,
-                    None => values(t)?,
-                };
-                let value = line.derivative(&point[range.clone()]);
-                known.insert(moved.to_bits(), point);
-                checked(moved, value)
-            })?;
+            bounds.compare(&mut report, block, lines, &mut known)?;
         }
         Ok(report.blocks)
     }
 
-    /// Compares entries with what they have to be equal to, within the same bounds as derivatives.
+    /// Compares entries with what they have to be equal to, within the tolerance and the rounding of
+    /// sums.
     pub(super) fn compare_entries<T: Scalar>(
         &self,
         blocks: &[Named],
         found: &[T],
         expected: &[T],
     ) -> Result<Vec<BlockReport>, Error> {
-        let (step, relative, floor) = self.settings::<T>()?;
-        let bounds = Bounds::new::<T>(relative, floor, size(found).max(size(expected)));
-        let (mut report, mut random) = (Report::new(f64::NAN, step), rng(self.seed));
+        let settings = self.settings::<T>()?;
+        let scale = size(found).max(size(expected));
+        let (mut report, mut random) = (Report::new(f64::NAN, &settings), rng(self.seed));
         for block in blocks {
             let range = block.start..block.start + block.len;
-            let lines = self.lines(block, &mut random).map(|line| {
+            let mut norms = Norms::default();
+            let pairs = self.lines(block, &mut random).map(|line| {
                 let analytic = line.derivative(&found[range.clone()]);
-                (line, analytic, 1.0)
+                let outcome =
+                    Outcome::new(analytic, line.derivative(&expected[range.clone()]), 1.0);
+                norms.add(line.column(block.rows), outcome.size());
+                (line, outcome)
             });
-            // The difference quotient of a function with that slope.
-            bounds.compare(&mut report, block, lines, &mut |line, t| {
-                Ok((t, t * line.derivative(&expected[range.clone()])))
-            })?;
+            let mut outcomes: Vec<_> = pairs.collect();
+            for (line, outcome) in &mut outcomes {
+                let norm = norms.of(line.column(block.rows));
+                outcome.settle(&Allowed {
+                    tolerance: settings.relative * norm,
+                    floor: (settings.floor + ROUNDINGS * settings.precision) * scale,
+                    value_noise: 0.0,
+                    hidden_noise: 0.0,
+                    claim_noise: 0.0,
+                    norm,
+                    precision: settings.precision,
+                    many: false,
+                });
+            }
+            report.push(block, &outcomes);
         }
         Ok(report.blocks)
     }
@@ -137,19 +216,19 @@ impl GradientCheck {
         pairs: &[Pair],
         failing: Verdict,
     ) -> Result<Vec<BlockReport>, Error> {
-        let (step, relative, floor) = self.settings::<T>()?;
-        let mut report = Report::new(f64::NAN, step);
+        let settings = self.settings::<T>()?;
+        let mut report = Report::new(f64::NAN, &settings);
         let outcomes = pairs.iter().enumerate().map(|(k, pair)| {
-            let mut outcome = Outcome::new(pair.found, pair.expected, step);
-            outcome.bound = relative * pair.size + floor * pair.size.max(1.0);
+            let mut outcome = Outcome::new(pair.found, pair.expected, settings.step);
+            outcome.bound = (settings.relative + settings.floor) * pair.size;
             let agrees = (pair.found - pair.expected).abs() <= outcome.bound;
             if !agrees {
                 outcome.verdict = failing;
             }
-            (super::Line::Entry(k), outcome)
+            (Line::Entry(k), outcome)
         });
         let outcomes: Vec<_> = outcomes.collect();
-        report.push(&block(label, 1, 0, pairs.len()), &outcomes, floor);
+        report.push(&block(label, 1, 0, pairs.len()), &outcomes);
         Ok(report.blocks)
     }
 
@@ -199,19 +278,29 @@ impl GradientCheck {
             activation.backward(z.as_view(), a.as_view(), delta.as_view_mut());
             [a.as_slice(), delta.as_slice()].concat()
         };
+        // ȧ and δ̇ as the activation has them, and the δ that comes with them.
+        let tangent = |t: T| {
+            let z = matrix(moved(z.as_slice(), Some(z_dot.as_slice()), t));
+            let mut back = matrix(moved(delta.as_slice(), Some(delta_dot.as_slice()), t));
+            let mut a = DMatrix::repeat(rows, cols, nan());
+            activation.forward(z.as_view(), a.as_view_mut());
+            let (z, a, z_dot) = (z.as_view(), a.as_view(), z_dot.as_view());
+            let mut a_dot = DMatrix::repeat(rows, cols, nan());
+            activation.forward_tangent(z, a, z_dot, a_dot.as_view_mut())?;
+            let mut back_dot = delta_dot.clone();
+            let pair = (back.as_view_mut(), back_dot.as_view_mut());
+            activation.backward_tangent(z, a, z_dot, pair.0, pair.1)?;
+            Ok(([a_dot.as_slice(), back_dot.as_slice()].concat(), back))
+        };
         let at_0 = plain(T::zero());
-        let a = DMatrixView::from_slice(&at_0, rows, cols);
-        let mut a_dot = DMatrix::repeat(rows, cols, nan());
-        activation.forward_tangent(z.as_view(), a, z_dot.as_view(), a_dot.as_view_mut())?;
-        let (mut back, mut back_dot) = (delta.clone(), delta_dot.clone());
-        let pair = (back.as_view_mut(), back_dot.as_view_mut());
-        activation.backward_tangent(z.as_view(), a, z_dot.as_view(), pair.0, pair.1)?;
+        let (tangents, back) = tangent(T::zero())?;
 
-        let (step, ..) = self.settings::<T>()?;
-        let mut report = Report::new(f64::NAN, step);
+        let mut report = Report::new(f64::NAN, &self.settings::<T>()?);
         let blocks = [block("ȧ", rows, 0, n), block("δ̇", rows, n, n)];
-        let tangents = [a_dot.as_slice(), back_dot.as_slice()].concat();
-        let of_tangents = self.compare_along(&blocks, &tangents, |t| Ok(plain(t)))?;
+        let of_tangents = self.compare_along(&blocks, &tangents, 0.0, |asked, t| match asked {
+            Asked::Values => Ok(plain(t)),
+            Asked::Derivative => Ok(tangent(t)?.0),
+        })?;
         report.blocks.extend(of_tangents);
         let of_delta = [block("δ", rows, 0, n)];
         let of_delta = self.compare_entries(&of_delta, back.as_slice(), &at_0[n..])?;
@@ -250,8 +339,7 @@ impl GradientCheck {
         let (z, y) = (z.columns_view(), y.columns_view());
         let (a, linked, has_room) = self.outputs_of(cost, activation, z, y)?;
         let ((rows, cols), z) = (z.shape(), z.clone_owned());
-        let (step, ..) = self.settings::<T>()?;
-        let mut report = Report::new(f64::NAN, step);
+        let mut report = Report::new(f64::NAN, &self.settings::<T>()?);
         let paths = [("∂²cost/∂a² ȧ", &a, false), ("∂²cost/∂z² ż", &z, true)];
         for (label, place, of_z) in paths {
             if !(if of_z { linked } else { has_room }) {
@@ -269,19 +357,22 @@ impl GradientCheck {
                 }
                 (of_z.then_some(place), a)
             };
-            let mut found = DMatrix::repeat(rows, cols, nan());
-            let (z, a) = at(T::zero());
-            let outputs = Outputs::new(z.as_ref().map(DMatrix::as_view), a.as_view(), y);
-            let tangent = DMatrixView::from_slice(&dot, rows, cols);
-            cost.delta_tangent(outputs, tangent, found.as_view_mut())?;
-            let blocks = [block(label, rows, 0, rows * cols)];
-            let compared = self.compare_along(&blocks, found.as_slice(), |t| {
+            let of = |asked, t: T| {
                 let (z, a) = at(t);
                 let outputs = Outputs::new(z.as_ref().map(DMatrix::as_view), a.as_view(), y);
-                let mut delta = DMatrix::repeat(rows, cols, nan());
-                cost.delta(outputs, delta.as_view_mut());
-                Ok(delta.as_slice().to_vec())
-            });
+                let mut found = DMatrix::repeat(rows, cols, nan());
+                let dot = DMatrixView::from_slice(&dot, rows, cols);
+                match asked {
+                    Asked::Values => cost.delta(outputs, found.as_view_mut()),
+                    Asked::Derivative => {
+                        cost.delta_tangent(outputs, dot, found.as_view_mut())?;
+                    }
+                }
+                Ok(found.as_slice().to_vec())
+            };
+            let found = of(Asked::Derivative, T::zero())?;
+            let blocks = [block(label, rows, 0, rows * cols)];
+            let compared = self.compare_along(&blocks, &found, 0.0, of);
             report.blocks.extend(compared?);
         }
         Ok(report)

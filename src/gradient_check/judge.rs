@@ -1,0 +1,248 @@
+//! One comparison, with its second look where the two derivatives disagree.
+
+use super::line::On;
+use super::noise;
+use super::report::Verdict;
+use crate::error::Error;
+
+/// How many standard deviations of the noise a difference is allowed. Those of a central difference
+/// are σ/(√2 h), so that 8 σ/h is eleven of them.
+const DEVIATIONS: f64 = 8.0;
+
+/// The part of the largest derivative of a column that has to be resolved for a comparison to say
+/// anything.
+const RESOLVED: f64 = 0.1;
+
+/// What a difference is allowed to be.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Allowed {
+    /// r ‖column‖.
+    pub(super) tolerance: f64,
+    /// The floor that was asked for.
+    pub(super) floor: f64,
+    /// The noise of one value that was measured.
+    pub(super) value_noise: f64,
+    /// That which cannot be, because neighbours are rounded alike.
+    pub(super) hidden_noise: f64,
+    /// The noise of the analytic derivative.
+    pub(super) claim_noise: f64,
+    /// The largest derivative of the column.
+    pub(super) norm: f64,
+    pub(super) precision: f64,
+    /// Whether many units move at once: several may have a kink here, and the derivative need not
+    /// lie between the slopes. And values that are derivatives jump there.
+    pub(super) many: bool,
+}
+
+impl Allowed {
+    /// The measured noise of a central difference with the step h.
+    fn noise(&self, h: f64) -> f64 {
+        DEVIATIONS * self.value_noise / h
+    }
+
+    /// What is too small to be seen with the step h.
+    pub(super) fn resolution(&self, h: f64) -> f64 {
+        let values = self.value_noise.max(self.hidden_noise);
+        self.floor + DEVIATIONS * (values / h + self.claim_noise)
+    }
+
+    pub(super) fn bound(&self, h: f64) -> f64 {
+        self.tolerance + self.resolution(h)
+    }
+}
+
+/// One comparison and what came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Outcome {
+    pub(super) analytic: f64,
+    pub(super) numeric: f64,
+    /// The difference allowed.
+    pub(super) bound: f64,
+    pub(super) verdict: Verdict,
+    h: f64,
+}
+
+impl Outcome {
+    pub(super) fn new(analytic: f64, numeric: f64, h: f64) -> Self {
+        Self {
+            analytic,
+            numeric,
+            bound: 0.0,
+            verdict: Verdict::Agrees,
+            h,
+        }
+    }
+
+    /// The larger of the two in absolute value; what is not finite counts as nothing.
+    pub(super) fn size(&self) -> f64 {
+        let sizes = [self.analytic.abs(), self.numeric.abs()];
+        sizes
+            .into_iter()
+            .filter(|x| x.is_finite())
+            .fold(0.0, f64::max)
+    }
+
+    fn error(&self, numeric: f64) -> f64 {
+        (numeric - self.analytic).abs()
+    }
+
+    /// Whether the difference is allowed. If so, it says something only where the column is
+    /// resolved.
+    pub(super) fn settle(&mut self, allowed: &Allowed) -> bool {
+        self.bound = allowed.bound(self.h);
+        let agrees = self.error(self.numeric) <= self.bound;
+        self.verdict = match agrees {
+            true if allowed.resolution(self.h) <= RESOLVED * allowed.norm => Verdict::Agrees,
+            true if allowed.norm == 0.0 => Verdict::Agrees,
+            true => Verdict::Undecided,
+            false => Verdict::Wrong,
+        };
+        agrees
+    }
+
+    /// Decides between agreement, a kink and a wrong derivative.
+    pub(super) fn judge(&mut self, on: &mut On<'_>, allowed: Allowed) -> Result<(), Error> {
+        if self.settle(&allowed) || !self.error(self.numeric).is_finite() {
+            return Ok(());
+        }
+        let (bound, difference) = (self.bound, self.error(self.numeric));
+        // Curvature: the error of a central difference falls with h², and one extrapolation removes it.
+        let half = on.central(0.5 * self.h)?;
+        let extrapolated = half + (half - self.numeric) / 3.0;
+        if self.error(extrapolated) <= bound {
+            self.numeric = extrapolated;
+            self.settle(&allowed);
+            return Ok(());
+        }
+        // Smaller steps agree where J is smooth but wild, and where they no longer reach a kink.
+        let (mut looked, mut all) = (false, true);
+        for shrink in [8.0, 64.0, 512.0] {
+            let h = self.h / shrink;
+            let noise = allowed.noise(h);
+            if noise > 0.25 * difference {
+                all = false;
+                break;
+            }
+            looked = true;
+            let numeric = on.central(h)?;
+            if self.error(numeric) > bound + noise
+                || (numeric - self.numeric).abs() < 0.5 * difference
+            {
+                continue;
+            }
+            // A smooth J makes the error fall 4-fold with half the step; at a kink it falls at any rate, or at once.
+            let fall = self.error(half) / difference;
+            self.verdict = if (0.2..0.3).contains(&fall) {
+                self.numeric = numeric;
+                Verdict::Agrees
+            } else {
+                Verdict::SuspectedKink
+            };
+            return Ok(());
+        }
+        let kink = self.is_kink(on, &allowed, looked)?;
+        self.verdict = if all && kink {
+            Verdict::SuspectedKink
+        } else if all && !allowed.many && self.is_at_jump(on)? {
+            Verdict::Wrong
+        } else if self.is_contradicted(on, &allowed)? {
+            return self.settle_with_noise(on, allowed);
+        } else if kink {
+            Verdict::SuspectedKink
+        } else {
+            Verdict::Unresolved
+        };
+        Ok(())
+    }
+
+    /// Wrong, unless it is in the noise of this very line. Units in the last place may hide that:
+    /// where terms cancel, all values there are rounded alike.
+    fn settle_with_noise(&mut self, on: &mut On<'_>, mut allowed: Allowed) -> Result<(), Error> {
+        let along = noise::along(&mut |t| on.value(t), self.h)?;
+        allowed.value_noise = allowed.value_noise.max(along);
+        self.settle(&allowed);
+        Ok(())
+    }
+
+    /// Whether J jumps here: over a step that is 64 times smaller the difference quotient is 64
+    /// times as large.
+    fn is_at_jump(&self, on: &mut On<'_>) -> Result<bool, Error> {
+        let mut off = |shrink: f64| Ok(on.central(self.h / shrink)? - self.analytic);
+        let growth: f64 = off(512.0)? / off(8.0)?;
+        Ok((57.0..71.0).contains(&growth))
+    }
+
+    /// A kink right here: the slopes of both sides stay as far apart as h shrinks, and the
+    /// derivative is between them. (Where J is smooth there is no gap; at a jump, or in noise, it
+    /// grows.)
+    fn is_kink(&self, on: &mut On<'_>, allowed: &Allowed, looked: bool) -> Result<bool, Error> {
+        let between = |(left, right): (f64, f64), slack: f64| {
+            let apart = (right - left).abs() > 4.0 * slack;
+            let (low, high) = (left.min(right) - slack, left.max(right) + slack);
+            apart && (allowed.many || (low..=high).contains(&self.analytic))
+        };
+        let wide = on.slopes(self.h)?;
+        let noise = allowed.noise(self.h);
+        if !looked {
+            // Rounding leaves no second look: all that can be said is that a kink would explain it.
+            return Ok(between(wide, self.bound + noise));
+        }
+        let near = on.slopes(self.h / 8.0)?;
+        let ratio = (near.1 - near.0).abs() / (wide.1 - wide.0).abs();
+        // A jump is of the same height over any step: what is left beside the derivative grows 8-fold.
+        let left = on.central(self.h / 8.0)? - self.analytic;
+        let growth = left / (self.numeric - self.analytic);
+        let jump = allowed.many && (7.2..8.8).contains(&growth);
+        Ok(jump || between(near, self.bound + 8.0 * noise) && (0.5..2.0).contains(&ratio))
+    }
+
+    /// Whether the code's own derivatives, at five points within the smallest step that rounding
+    /// leaves, contradict the values there. Between two points a and b the mean of f′ is the slope of
+    /// f. It differs from the mean of f′(a) and f′(b) by half of what f′ varies in between at most,
+    /// kinks or not. If f′ is right, it differs by more only where it varies unseen; if wrong,
+    /// everywhere.
+    fn is_contradicted(&self, on: &mut On<'_>, allowed: &Allowed) -> Result<bool, Error> {
+        let mut h = self.h;
+        while h > self.h / 512.0 && allowed.noise(0.5 * h) <= 0.25 * self.error(self.numeric) {
+            h *= 0.5;
+        }
+        let difference = on.central(h)? - self.analytic;
+        if difference.abs() <= allowed.bound(h) {
+            return Ok(false);
+        }
+        let mut points = [(0.0, 0.0, 0.0); 5];
+        for (k, point) in points.iter_mut().enumerate() {
+            let t = (k as f64 - 2.0) * 0.5 * h;
+            let (moved, value) = on.value(t)?;
+            *point = (moved, value, on.claim(t).unwrap_or(f64::NAN));
+        }
+        // A quarter of the distance has four times the noise.
+        let slack = allowed.bound(0.25 * h).min(0.5 * difference.abs());
+        let steps: [f64; 4] = std::array::from_fn(|i| points[i + 1].2 - points[i].2);
+        let (mut additions, mut factors, mut in_favour) = (0, 0, 0);
+        for (i, pair) in points.windows(2).enumerate() {
+            let ((a, f_a, claim_a), (b, f_b, claim_b)) = (pair[0], pair[1]);
+            let (slope, claim) = ((f_b - f_a) / (b - a), 0.5 * (claim_a + claim_b));
+            // A steady change is curvature, which the mean takes care of; a kink is a step beside others.
+            let beside = steps[i.saturating_sub(1)..(i + 2).min(4)].iter();
+            let jump = beside.map(|s| (steps[i] - s).abs()).fold(0.0, f64::max);
+            let (off, jump) = (slope - claim, 0.5 * jump.min(steps[i].abs()));
+            if off.abs() > slack + jump {
+                // One fault everywhere: it adds with one sign, or multiplies.
+                additions += u8::from(off * difference.signum() > 0.0);
+                let factor = off * claim.signum() * difference.signum() * self.analytic.signum();
+                factors += u8::from(factor > 0.0);
+            } else if jump <= slack && slope.abs().max(claim.abs()) > slack {
+                in_favour += 1;
+            }
+        }
+        let against = additions.max(factors);
+        if allowed.many {
+            // Derivatives jump at kinks, and each jump is worth more the smaller the step.
+            return Ok(against == 4);
+        }
+        // On one side of a kink all may be 0, whatever the fault.
+        let clear = allowed.bound(0.25 * h) <= 0.5 * difference.abs();
+        Ok(against >= 3 || clear && against == 2 && in_favour == 0)
+    }
+}
