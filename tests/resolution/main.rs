@@ -1,0 +1,10 @@
+//! What the gradient checker resolves: functions whose verdict is known, and random networks.
+#![allow(
+    clippy::unwrap_used,
+    reason = "fixtures that cannot fail, outside test functions"
+)]
+
+#[path = "../common/builtin.rs"]
+mod builtin;
+mod functions;
+mod random;
