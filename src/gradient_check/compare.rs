@@ -26,8 +26,8 @@ pub(super) struct Start<'a, T> {
 }
 
 impl GradientCheck {
-    /// Compares `gradient` with the differences of J around `theta`. `pass` returns J at a point, and
-    /// writes ∇J if it is given a buffer.
+    /// Compares `gradient` with the differences of J around `theta`. `pass` returns J at a point,
+    /// and writes ∇J if it is given a buffer.
     pub(super) fn compare<T: Scalar>(
         &self,
         blocks: &[Named],
@@ -97,8 +97,8 @@ fn measured<T: Scalar>(
 }
 
 /// The outputs of a network where its cost is computed from them, not from z by a canonical pair.
-/// Close to the edge of the cost's domain they are rounded alike at all points nearby, so that their
-/// rounding errors, ε/2 · a, cannot be measured. What they do to J and to ∇J follows from the
+/// Close to the edge of the cost's domain they are rounded alike at all points nearby, so that
+/// their rounding errors, ε/2 · a, cannot be measured. What they do to J and to ∇J follows from the
 /// derivatives of the cost.
 pub(super) fn outputs<T: Scalar, L: Layer<T>, C: Cost<T>>(
     network: &Network<T, L>,
@@ -114,7 +114,8 @@ pub(super) fn outputs<T: Scalar, L: Layer<T>, C: Cost<T>>(
     Ok(Some(a.clone_owned()))
 }
 
-/// The noise of J that comes from the rounding of the outputs: (ε/2) ‖w δ ∘ a‖/Σw with δ = ∂cost/∂a.
+/// The noise of J that comes from the rounding of the outputs: (ε/2) ‖w δ ∘ a‖/Σw with δ =
+/// ∂cost/∂a.
 pub(super) fn noise_of_j<T: Scalar, C: Cost<T>>(
     a: &DMatrix<T>,
     examples: &Examples<'_, T>,

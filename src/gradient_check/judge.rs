@@ -106,7 +106,8 @@ impl Outcome {
             return Ok(());
         }
         let (bound, difference) = (self.bound, self.error(self.numeric));
-        // Curvature: the error of a central difference falls with h², and one extrapolation removes it.
+        // Curvature: the error of a central difference falls with h², and one extrapolation removes
+        // it.
         let half = on.central(0.5 * self.h)?;
         let extrapolated = half + (half - self.numeric) / 3.0;
         if self.error(extrapolated) <= bound {
@@ -130,7 +131,8 @@ impl Outcome {
             {
                 continue;
             }
-            // A smooth J makes the error fall 4-fold with half the step; at a kink it falls at any rate, or at once.
+            // A smooth J makes the error fall 4-fold with half the step; at a kink it falls at any
+            // rate, or at once.
             let fall = self.error(half) / difference;
             self.verdict = if (0.2..0.3).contains(&fall) {
                 self.numeric = numeric;
@@ -189,7 +191,8 @@ impl Outcome {
         }
         let near = on.slopes(self.h / 8.0)?;
         let ratio = (near.1 - near.0).abs() / (wide.1 - wide.0).abs();
-        // A jump is of the same height over any step: what is left beside the derivative grows 8-fold.
+        // A jump is of the same height over any step: what is left beside the derivative grows
+        // 8-fold.
         let left = on.central(self.h / 8.0)? - self.analytic;
         let growth = left / (self.numeric - self.analytic);
         let jump = allowed.many && (7.2..8.8).contains(&growth);
@@ -197,10 +200,10 @@ impl Outcome {
     }
 
     /// Whether the code's own derivatives, at five points within the smallest step that rounding
-    /// leaves, contradict the values there. Between two points a and b the mean of f′ is the slope of
-    /// f. It differs from the mean of f′(a) and f′(b) by half of what f′ varies in between at most,
-    /// kinks or not. If f′ is right, it differs by more only where it varies unseen; if wrong,
-    /// everywhere.
+    /// leaves, contradict the values there. Between two points a and b the mean of f′ is the slope
+    /// of f. It differs from the mean of f′(a) and f′(b) by half of what f′ varies in between at
+    /// most, kinks or not. If f′ is right, it differs by more only where it varies unseen; if
+    /// wrong, everywhere.
     fn is_contradicted(&self, on: &mut On<'_>, allowed: &Allowed) -> Result<bool, Error> {
         let mut h = self.h;
         while h > self.h / 512.0 && allowed.noise(0.5 * h) <= 0.25 * self.error(self.numeric) {
@@ -223,7 +226,8 @@ impl Outcome {
         for (i, pair) in points.windows(2).enumerate() {
             let ((a, f_a, claim_a), (b, f_b, claim_b)) = (pair[0], pair[1]);
             let (slope, claim) = ((f_b - f_a) / (b - a), 0.5 * (claim_a + claim_b));
-            // A steady change is curvature, which the mean takes care of; a kink is a step beside others.
+            // A steady change is curvature, which the mean takes care of; a kink is a step beside
+            // others.
             let beside = steps[i.saturating_sub(1)..(i + 2).min(4)].iter();
             let jump = beside.map(|s| (steps[i] - s).abs()).fold(0.0, f64::max);
             let (off, jump) = (slope - claim, 0.5 * jump.min(steps[i].abs()));

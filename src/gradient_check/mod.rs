@@ -12,18 +12,18 @@
 //! Every term has the unit of J: the check of c J has the verdicts of that of J.
 //!
 //! # What rounding hides
-//! If the rounding errors of J have the standard deviation σ, that of n is σ/(√2 h): 8 σ/h is eleven
-//! of them. The truncation error of n is h² J‴/6. By default h = ε^(1/3) max(1, |θᵢ|) for a machine
-//! precision ε, which balances the two (Gill, Murray and Wright, *Practical Optimization*, 1981,
-//! section 8.6; Moré and Wild 2012, doi:10.1145/2168773.2168777).
+//! If the rounding errors of J have the standard deviation σ, that of n is σ/(√2 h): 8 σ/h is
+//! eleven of them. The truncation error of n is h² J‴/6. By default h = ε^(1/3) max(1, |θᵢ|) for a
+//! machine precision ε, which balances the two (Gill, Murray and Wright, *Practical Optimization*,
+//! 1981, section 8.6; Moré and Wild 2012, doi:10.1145/2168773.2168777).
 //!
 //! σ is the largest of three numbers:
 //!
 //! 1. ε |J|/2, the error of the last rounding alone. It gives e = 4 ε^(2/3) |J|: 1.5e-10 |J| in
 //!    `f64`, 1e-4 |J| in `f32`.
-//! 2. The noise that is measured at ten points 16 ε apart, with all of θ moving. There a smooth J has
-//!    no third difference, and one of rounding errors has the variance (1 + 9 + 9 + 1) σ² (Moré and
-//!    Wild 2011, doi:10.1137/100786125). This sees terms that cancel on the way to J.
+//! 2. The noise that is measured at ten points 16 ε apart, with all of θ moving. There a smooth J
+//!    has no third difference, and one of rounding errors has the variance (1 + 9 + 9 + 1) σ² (Moré
+//!    and Wild 2011, doi:10.1137/100786125). This sees terms that cancel on the way to J.
 //! 3. ε/2 ‖w δ ∘ a‖/Σw with δ = ∂cost/∂a, what the rounding of the outputs a does to a cost that is
 //!    computed from them. An output next to the edge of a logarithm rounds alike at all those points.
 //!
@@ -32,29 +32,30 @@
 //!
 //! A comparison says something only if the resolution is at most a tenth of ‖column‖. If not, one
 //! that differs by no more than the bound is [`Verdict::Undecided`], and so is its block, unless
-//! larger columns of it are resolved. f = 10⁹ + t² has e = 0.15: at t = 1 a gradient of 3 t is wrong,
-//! at t = 0.01 even 2 t is undecided.
+//! larger columns of it are resolved. f = 10⁹ + t² has e = 0.15: at t = 1 a gradient of 3 t is
+//! wrong, at t = 0.01 even 2 t is undecided.
 //!
 //! # A second look
 //! Where an entry disagrees, the checker looks closer before it says so. It takes a second step and
-//! extrapolates (Richardson), which removes the error of a strongly curved J. It takes smaller steps,
-//! as far as rounding allows: a difference that falls into line once the step no longer reaches a
-//! kink is a [`Verdict::SuspectedKink`]. So are slopes on both sides that stay apart however small
-//! the step, with g between them. Then it asks the code under test for its derivative at five points
-//! within the smallest step. By the fundamental theorem the slope of J from one point to the next is
-//! the mean of the derivative in between. The mean of its two ends differs from that by half of its
-//! variation there at most, kinks or not. If the slopes contradict that with one and the same fault
-//! nearly everywhere, and more than the noise of J along this line, the entry is [`Verdict::Wrong`].
-//! Otherwise it is [`Verdict::Unresolved`]: there is a difference, and the derivative beside it is
-//! right.
+//! extrapolates (Richardson), which removes the error of a strongly curved J. It takes smaller
+//! steps, as far as rounding allows: a difference that falls into line once the step no longer
+//! reaches a kink is a [`Verdict::SuspectedKink`]. So are slopes on both sides that stay apart
+//! however small the step, with g between them. Then it asks the code under test for its derivative
+//! at five points within the smallest step. By the fundamental theorem the slope of J from one
+//! point to the next is the mean of the derivative in between. The mean of its two ends differs
+//! from that by half of its variation there at most, kinks or not. If the slopes contradict that
+//! with one and the same fault nearly everywhere, and more than the noise of J along this line, the
+//! entry is [`Verdict::Wrong`]. Otherwise it is [`Verdict::Unresolved`]: there is a difference, and
+//! the derivative beside it is right.
 //!
 //! # In `f32`
 //! Steps are wide, 0.005, and reach the kinks of several units and examples. Of 20,000 random
 //! networks of all activations and costs none has a right gradient that is called wrong; of their
-//! comparisons 1.5 % are suspected kinks, 4 % undecided (most with raw inputs) and 0.2 % unresolved.
-//! Faults of more than twice the bound are found. What is smaller, undecided or unresolved is proved
-//! on `network.map(f64::from)?`, with the data mapped alike. A J that is constant over the step
-//! because of rounding inside it looks constant, and cannot be told from one that is.
+//! comparisons 1.5 % are suspected kinks, 4 % undecided (most with raw inputs) and 0.2 %
+//! unresolved. Faults of more than twice the bound are found. What is smaller, undecided or
+//! unresolved is proved on `network.map(f64::from)?`, with the data mapped alike. A J that is
+//! constant over the step because of rounding inside it looks constant, and cannot be told from one
+//! that is.
 //!
 //! The error is measured block by block, because a small wrong block vanishes in the norm of the whole gradient; signs are kept,
 //! and a block whose derivatives are all 0 has relative error 0, not 0/0.
@@ -191,7 +192,8 @@ impl GradientCheck {
 
     /// The relative tolerance r > 0 and the floor a ≥ 0 of the bound in the [module documentation](self).
     ///
-    /// What rounding hides is added to them. A floor above a tenth of the derivatives leaves them undecided.
+    /// What rounding hides is added to them. A floor above a tenth of the derivatives leaves them
+    /// undecided.
     pub fn tolerance(mut self, relative: f64, floor: f64) -> Self {
         self.tolerance = Some((relative, floor));
         self
@@ -214,8 +216,9 @@ impl GradientCheck {
     ///
     /// Derivation: [(27)](crate::derivation#central-difference).
     ///
-    /// Besides two evaluations of J for each comparison this takes about twelve passes for ∇J, to measure the rounding.
-    /// In `f32` about three digits are compared; for the proof check `network.map(f64::from)?` with the data mapped alike.
+    /// Besides two evaluations of J for each comparison this takes about twelve passes for ∇J, to
+    /// measure the rounding. In `f32` about three digits are compared; for the proof check
+    /// `network.map(f64::from)?` with the data mapped alike.
     ///
     /// The pass runs on buffers filled with NaN, so that a layer that reads or adds to what it should overwrite is
     /// found too.

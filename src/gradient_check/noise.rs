@@ -1,10 +1,10 @@
 //! How far rounding blurs a value, measured.
 //!
 //! A bound from the outside, ε |J|, is too small where terms cancel on the way to J, and says
-//! nothing about an entry of ∇J. So the rounding errors are measured, as Moré and Wild do: at points
-//! a few units in the last place apart a smooth function has no third difference, and what is left
-//! is rounding. The third difference of errors with the variance σ² has the variance
-//! (1 + 9 + 9 + 1) σ² = 20 σ².
+//! nothing about an entry of ∇J. So the rounding errors are measured, as Moré and Wild do: at
+//! points a few units in the last place apart a smooth function has no third difference, and what
+//! is left is rounding. The third difference of errors with the variance σ² has the variance
+//! 20 σ² = (1 + 9 + 9 + 1) σ².
 
 use crate::error::Error;
 use crate::scalar::{Scalar, real, to_f64};

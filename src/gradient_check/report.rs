@@ -13,11 +13,13 @@ pub enum Verdict {
     Agrees,
     /// They differ, but the function has a kink within the step (as ReLU at 0), and the derivative is right beside it.
     SuspectedKink,
-    /// They do not differ by more than rounding, but rounding is of the size of the derivatives: it neither proves nor refutes them.
+    /// They do not differ by more than rounding, but rounding is of the size of the derivatives: it
+    /// neither proves nor refutes them.
     Undecided,
-    /// They differ by more than rounding, and the scalar type is too coarse to say why: smaller steps, which would tell a kink or a strong
-    /// curvature from a wrong derivative, are lost in rounding, and the values beside the point do not contradict the derivative there.
-    /// In `f64` this is rare; in `f32` check `network.map(f64::from)?`.
+    /// They differ by more than rounding, and the scalar type is too coarse to say why: smaller
+    /// steps, which would tell a kink or a strong curvature from a wrong derivative, are lost in
+    /// rounding, and the values beside the point do not contradict the derivative there. In `f64`
+    /// this is rare; in `f32` check `network.map(f64::from)?`.
     Unresolved,
     /// Of an optional method of a layer or cost: it answers with [`Error::Unsupported`](crate::Error::Unsupported), and nothing was compared.
     NotProvided,
@@ -88,7 +90,8 @@ pub struct BlockReport {
     pub undecided: usize,
     /// How many are unresolved.
     pub unresolved: usize,
-    /// The least favourable of the comparisons: wrong, indefinite, unresolved, a suspected kink, undecided, and only then that all agree.
+    /// The least favourable of the comparisons: wrong, indefinite, unresolved, a suspected kink,
+    /// undecided, and only then that all agree.
     pub verdict: Verdict,
 }
 
@@ -142,7 +145,8 @@ impl Report {
         };
         let total = norm(|c| c.analytic) + norm(|c| c.numeric);
         let difference = norm(Comparison::difference);
-        // Wrong before unresolved before agreeing before kinks; among equals the largest difference, NaN above all.
+        // Wrong before unresolved before agreeing before kinks; among equals the largest
+        // difference, NaN above all.
         let rank = |c: &Comparison| {
             let class = match c.verdict {
                 Verdict::Wrong | Verdict::Indefinite => 3,
@@ -164,7 +168,8 @@ impl Report {
         };
         let count = |verdict| comparisons.iter().filter(|c| c.verdict == verdict).count();
         let largest = outcomes.iter().map(|(_, o)| o.size()).fold(0.0, f64::max);
-        // A column may be undecided beside others that are resolved: its derivatives are small beside theirs.
+        // A column may be undecided beside others that are resolved: its derivatives are small
+        // beside theirs.
         let decisive = outcomes.iter().map(|(_, o)| o);
         let decisive = decisive.reduce(|most, o| if o.size() > most.size() { o } else { most });
         let undecided = decisive.is_some_and(|o| o.verdict == Verdict::Undecided);
@@ -201,7 +206,8 @@ impl Report {
         }
     }
 
-    /// Whether no derivative is wrong. What is undecided or unresolved, suspected kinks, indefinite products and what is not provided pass, and show in the table.
+    /// Whether no derivative is wrong. What is undecided or unresolved, suspected kinks, indefinite
+    /// products and what is not provided pass, and show in the table.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.wrong_blocks().next().is_none()

@@ -169,8 +169,8 @@ impl GradientCheck {
         Ok(report.blocks)
     }
 
-    /// Compares entries with what they have to be equal to, within the tolerance and the rounding of
-    /// sums.
+    /// Compares entries with what they have to be equal to, within the tolerance and the rounding
+    /// of sums.
     pub(super) fn compare_entries<T: Scalar>(
         &self,
         blocks: &[Named],
