@@ -94,14 +94,15 @@ pub(super) fn exp_below<R: Real, const FMA: bool>(x: R) -> R {
 #[inline(always)]
 pub(super) fn times_exp_and_exp_m1<R: Real, const FMA: bool>(c: R, x: R) -> (R, R) {
     let large = c.size() > R::ONE;
-    let (c, shift, end) = if large {
-        (c * R::SCALE.1, R::SCALE.0, R::LARGE_EXP_END)
+    let (shift, scale, end) = if large {
+        (R::SCALE.0, R::SCALE.1, R::LARGE_EXP_END)
     } else {
-        (c, R::ZERO, R::EXP_RANGE.0)
+        (R::ZERO, R::ONE, R::EXP_RANGE.0)
     };
+    let c = c * scale;
     let (p, rounded) = exp_reduced::<R, FMA>(at_least(end, x));
     let (first, second) = halves::<R, FMA>(rounded + shift);
-    let whole = R::power_of_two(at_least(R::ROUND + R::NO_POWER, rounded));
+    let whole = first * second * scale;
     (
         (R::ONE + p) * c * first * second,
         whole.times_plus::<FMA>(p, whole - R::ONE),

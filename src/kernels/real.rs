@@ -20,8 +20,6 @@ pub(super) trait Real: Scalar {
     const EXP_RANGE: (Self, Self);
     /// Below this the largest number times eˣ rounds to 0.
     const LARGE_EXP_END: Self;
-    /// The k whose 2ᵏ is 0.
-    const NO_POWER: Self;
     /// q with eʳ = 1 + r + r² q(r) for |r| ≤ ½ ln 2, from the highest power down, as all that follow.
     const EXP: &'static [Self];
     /// p with ln((1 + s)/(1 − s)) = 2s + s³ p(s²) for |s| ≤ 0.2.
@@ -73,7 +71,6 @@ impl Real for f64 {
     const ROUND: Self = 6_755_399_441_055_744.0;
     const EXP_RANGE: (Self, Self) = (-746.0, 710.0);
     const LARGE_EXP_END: Self = -1458.0;
-    const NO_POWER: Self = -1023.0;
     const EXP: &'static [Self] = &[
         2.499_785_941_815_406_8e-8,
         2.762_973_572_619_039e-7,
@@ -231,7 +228,6 @@ impl Real for f32 {
     const ROUND: Self = 12_582_912.0;
     const EXP_RANGE: (Self, Self) = (-104.5, 89.0);
     const LARGE_EXP_END: Self = -194.0;
-    const NO_POWER: Self = -127.0;
     const EXP: &'static [Self] = &[
         1.381_458e-3,
         8.368_745e-3,
