@@ -103,16 +103,21 @@ pub(super) fn gelu<R: Real, const FMA: bool>(z: R) -> (R, R, R) {
     let (p, power) = square.scaled(-R::HALF).scaled_exp::<FMA>();
     let s = Pair::inverse_of_sum::<FMA>(x, R::of(4.0));
     let t = (R::ONE - R::of(8.0) * s.high) - R::of(8.0) * s.low;
+    // x s, where it is near 1 without the rounding of s; at infinity NaN, as the formula has it.
+    let four = R::of(4.0);
+    let near_one = (R::ONE - four * s.high) - four * s.low;
     let s = s.high + s.low;
+    let part = if x < four { size * s } else { near_one } + (size - size);
     let negative = z < R::ZERO;
     let scale = R::SCALE.1;
     // Φ(−x) 2ˢ
     let tail = polynomial_of_constant::<R, FMA>(R::GELU.0, t);
-    let tail = times_1_plus::<R, FMA>(s * tail, p) * power;
+    let above = times_1_plus::<R, FMA>(s * tail, p) * power * scale;
+    let below = times_1_plus::<R, FMA>(part * tail, p) * power * scale;
     let value = if negative {
-        z * tail * scale
+        -below
     } else {
-        z * (R::ONE - tail * scale)
+        z * (R::ONE - above)
     };
     let (root, rest) = R::GELU_ROOT;
     let from_root = (root - size) + rest;
