@@ -107,7 +107,7 @@ pub(super) fn gelu<R: Real, const FMA: bool>(z: R) -> (R, R, R) {
     let four = R::of(4.0);
     let near_one = (R::ONE - four * s.high) - four * s.low;
     let s = s.high + s.low;
-    let part = if x < four { size * s } else { near_one } + (size - size);
+    let part = if x < four { size * s } else { near_one } + R::ZERO * size;
     let negative = z < R::ZERO;
     let scale = R::SCALE.1;
     // Φ(−x) 2ˢ
