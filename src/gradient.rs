@@ -130,8 +130,8 @@ impl<T: Scalar> Backprop<T> {
 /// shared out over threads or machines, and merged in the end. Only [`finish`](Self::finish) divides by m = Σw and
 /// adds λΘ.
 ///
-/// Batches may be many and small: what rounding leaves out of Σ w·cost and Δ is kept in P + 1 further
-/// scalars and added with the next batch, so that the error does not grow with their number.
+/// Batches may be many and small. The rounding errors of Σ w·cost and Δ are kept in P + 1 extra
+/// scalars and added with the next batch, so the error does not grow with the number of batches.
 ///
 /// # Example
 /// Two batches give what one gives:
@@ -163,7 +163,7 @@ pub struct Accumulator<T: Scalar> {
     lost: T,
     weight: f64,
     delta: DVector<T>,
-    /// The same of `delta`.
+    /// The same for `delta`.
     lost_delta: DVector<T>,
     layout: Arc<Layout>,
 }

@@ -47,7 +47,7 @@ pub(crate) struct LayerLayout {
     /// Its blocks in `Layout::blocks`.
     pub(crate) blocks: Range<usize>,
     pub(crate) link: Option<Link>,
-    /// How its outputs saturate, if it is one of our dense layers.
+    /// How its outputs saturate, if it is a built-in dense layer.
     pub(crate) squash: Option<Squash>,
     /// The layer, if passes compute it by fused kernels.
     pub(crate) fused: Option<Dense>,

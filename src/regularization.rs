@@ -247,7 +247,7 @@ impl Penalty {
     }
 }
 
-/// λ/2 Σ Θ²; where the squares alone would underflow or overflow as (λ ‖Θ‖) ‖Θ‖/2.
+/// Returns λ/2 Σ Θ², as (λ ‖Θ‖) ‖Θ‖/2 where the squares alone would underflow or overflow.
 fn half_squares<T: Scalar>(theta: &[T], l2: T) -> T {
     let squares = sum_of_squares(theta);
     let half = real(0.5);

@@ -29,8 +29,9 @@ pub(crate) fn softmax<T: Scalar>(z: DMatrixView<'_, T>, mut a: DMatrixViewMut<'_
 
 /// aᵢ t − yᵢ of unit i, from y = yᵢ, `others` = t − yᵢ and t, which is Σy or 1, as aᵢ (t − yᵢ) − yᵢ (1 − aᵢ).
 ///
-/// 1 − aᵢ of the largest a is the sum of the others. Where the two terms are nearly equal, and several z are near the
-/// largest, it is (uᵢ t − yᵢ Σu)/Σu with u = e^(z − max z), and 1 + (u − 1) in place of each u near 1.
+/// For the largest a, 1 − aᵢ is the sum of the others. Where the two terms nearly cancel and
+/// several z are near the largest, it is (uᵢ t − yᵢ Σu)/Σu with u = e^(z − max z), with each u near
+/// 1 written as 1 + (u − 1).
 pub(crate) fn error_of_unit<T: Scalar>(
     (z, a): (&[T], &[T]),
     i: usize,
@@ -54,7 +55,7 @@ pub(crate) fn sum_but<T: Scalar>(x: &[T], i: usize) -> T {
     before.chain(after).fold(T::zero(), |sum, &x| sum + x)
 }
 
-/// [`error_of_unit`] of a unit near the largest, if it is one of two at least.
+/// [`error_of_unit`] for a unit near the largest, if at least two are.
 fn error_near_the_top<T: Scalar>((z, a): (&[T], &[T]), i: usize, (y, t): (T, T)) -> Option<T> {
     let largest = index_of_max(z);
     let near = |j: usize| z[j] - z[largest] > real(-NEAR);

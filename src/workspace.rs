@@ -27,8 +27,8 @@ use std::sync::Arc;
 /// the buffers hold z or g′(z) and a of every layer, and twice the widest δ, for all its examples. Any other batch is computed in parts of 129 to 1024
 /// examples, of which the last may have fewer; then the buffers hold that for up to four parts a thread (one part on one thread), a gradient of P scalars
 /// for each of them and for each binary digit of the number of parts, and a⁽ᴸ⁾ and the costs of the whole batch.
-/// To this come some hundred KiB of scratch for each, and where more than 2048 examples are computed
-/// as a whole, Δ of the largest layer for each doubling.
+/// Each also needs a few hundred KiB of scratch. If more than 2048 examples are computed as a
+/// whole, the scratch holds Δ of the largest layer once more for each doubling.
 ///
 /// The first call, and each call with a larger batch, reserves room for everything in this section,
 /// for this batch and any smaller one. It writes only what it needs itself: on most systems memory
@@ -59,8 +59,8 @@ use std::sync::Arc;
 pub struct Workspace<T: Scalar> {
     /// The buffers of as many parts of a batch as are computed at the same time.
     pub(crate) parts: Vec<Part<T>>,
-    /// Σ over the examples of each part, where there are several, and of parts before; or scratch of
-    /// a part.
+    /// Σ over the examples of each part, if there are several, and over earlier parts; or scratch
+    /// of a part.
     pub(crate) sums: Vec<Vec<T>>,
     /// Whether the last pass was in one part, so that `parts[0]` holds all of it.
     pub(crate) whole: bool,
@@ -71,7 +71,7 @@ pub struct Workspace<T: Scalar> {
     pub(crate) values: Vec<T>,
     /// Σ over a batch of the gradient, before it is added to an accumulator.
     pub(crate) gradient: Vec<T>,
-    /// Two matrices of P × P: what rounding has left out of a Gauss–Newton matrix, and that of some
+    /// Two P × P matrices: the rounding error of a Gauss–Newton matrix, and the matrix of some
     /// examples.
     pub(crate) matrix: Vec<T>,
     /// Weights of the examples that a call makes up.

@@ -17,7 +17,7 @@ use backprop::{
 
 const BOUND: f64 = 3e-6;
 
-/// A layer that gives its inputs through, all examples at once.
+/// A layer that passes its inputs through, all examples at once.
 #[derive(Clone, Debug)]
 struct Together(usize);
 
@@ -51,8 +51,8 @@ impl<T: Scalar> Layer<T> for Together {
 
 type Mixed<T> = Network<T, AnyLayer<Together>>;
 
-/// A network of these sizes with parameters that are short in `f32`, and with all examples at once if
-/// so asked.
+/// A network of these sizes with parameters of few bits, which takes all examples at once if asked
+/// to.
 fn network(sizes: &[usize], hidden: AnyActivation, together: bool) -> Mixed<f32> {
     let mut builder = Builder::<f32, AnyLayer<Together>>::new(sizes[0]);
     let last = sizes.len() - 1;
@@ -76,7 +76,7 @@ fn network(sizes: &[usize], hidden: AnyActivation, together: bool) -> Mixed<f32>
     network
 }
 
-/// Inputs in (0, 1), all the same or not, and targets below every output.
+/// Inputs in (0, 1), all equal or not, and targets below every output.
 fn data(n: usize, k: usize, m: usize, constant: Option<f32>) -> (DMatrix<f32>, DMatrix<f32>) {
     let mut state = 1_u64;
     let x = DMatrix::from_fn(n, m, |i, _| match constant {
@@ -250,7 +250,7 @@ fn streams_of_batches() {
     }
 }
 
-/// A sum that overflows stays infinite, as the report of it says.
+/// A sum that overflows stays infinite, as its error reports.
 #[test]
 fn a_stream_that_overflows() {
     let network = Builder::<f32, AnyLayer<Together>>::new(1)

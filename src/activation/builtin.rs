@@ -124,7 +124,7 @@ impl AnyActivation {
         })
     }
 
-    /// How a saturates, if a cost can make use of that.
+    /// Returns how a saturates, if costs make use of it.
     pub(crate) fn squash(self) -> Option<Squash> {
         Some(match self {
             Self::Sigmoid => Squash::Sigmoid,

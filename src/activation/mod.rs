@@ -24,16 +24,19 @@
 //!
 //! The constants of [`Selu`] are λ = 1.0507009873554805 and α = 1.6732632423543772. At a kink the derivative is the
 //! one from the left ([`Relu`]: 0, [`LeakyRelu`]: the slope, [`Elu`]: α), and at z = ±1 that of [`HardTanh`] is 0, as
-//! in PyTorch; g″ is the one from the left too, where the table does not say otherwise. All are computed so that
-//! nothing overflows or cancels on the way (a (1 − a) from z, where 1 − a would have rounded to 0): at z = ±800 values and derivatives are right, only [`Exponential`] overflows, as it must. A NaN comes out as NaN.
+//! in PyTorch. g″ is the one from the left too, unless the table says otherwise. No intermediate
+//! result overflows or cancels: a (1 − a), for example, is computed from z, because 1 − a may round
+//! to 0. Values and derivatives are right even at z = ±800, where only [`Exponential`] overflows,
+//! as it must. NaN in gives NaN out.
 //!
 //! # Accuracy
 //! In `f32` and `f64`, g, g′ and g″ of every elementwise activation are within 4 units in the last place
-//! of the true value, on every processor. There are two exceptions. Where a derivative is less than a
-//! quarter of the largest term of its formula, near a root, the units are those of that term. Below the
-//! smallest normal number they are the steps of the subnormal numbers. The true value is that of the
-//! table with exact constants: √(2/π) and 0.044715 are not rounded. Other scalars, such as dual numbers,
-//! compute the formulas of the table as they stand.
+//! of the true value, on every processor. The unit is different in two cases. Near a root, where a
+//! derivative is less than a quarter of the largest term of its formula, the unit is that of the
+//! term. Below the smallest normal number, the unit is the spacing of the subnormal numbers. The
+//! true value is the table's formula with exact constants: √(2/π) and 0.044715 are not rounded.
+//! Other scalars, such as dual numbers, evaluate the table's formulas directly, without this
+//! guarantee.
 //!
 //! Sources: ELU doi:10.48550/arXiv.1511.07289, SELU arXiv.1706.02515, GELU arXiv.1606.08415, SiLU
 //! arXiv.1702.03118, Mish arXiv.1908.08681; the rest are older than their names.

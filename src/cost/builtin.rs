@@ -130,7 +130,7 @@ impl<T: Scalar> Cost<T> for AnyCost {
                 at.write_differences(&mut delta);
                 delta.apply(|d| *d = tanh(*d));
             }
-            // (1 − y)/(1 − a) − y/a = (a − y)/(a (1 − a)); the latter where the former cancels.
+            // (1 − y)/(1 − a) − y/a = (a − y)/(a (1 − a)): the right side where the left cancels.
             (Self::CrossEntropy, None) => {
                 at.write_differences(&mut delta);
                 at.with_complements(&mut delta, |d, a, rest, y| {
@@ -142,7 +142,7 @@ impl<T: Scalar> Cost<T> for AnyCost {
                     }
                 });
             }
-            // 1 − y/a = (a − y)/a, likewise.
+            // 1 − y/a = (a − y)/a: the right side where the left cancels.
             (Self::Poisson, None) => {
                 at.write_differences(&mut delta);
                 delta.zip_zip_apply(&a, &y, |d, a, y| {
@@ -282,7 +282,7 @@ fn cross_entropy_of_z<T: Scalar>(z: T, y: T) -> T {
     }
 }
 
-/// aᵢ Σy − yᵢ, of which nothing cancels.
+/// aᵢ Σy − yᵢ, computed without cancellation.
 fn categorical_delta<T: Scalar>(
     z: DMatrixView<'_, T>,
     a: DMatrixView<'_, T>,
@@ -334,7 +334,7 @@ fn categorical_of_z<T: Scalar>(z: DMatrixView<'_, T>, y: DMatrixView<'_, T>, val
     }
 }
 
-/// x ln a, which is 0 for x = 0 whatever a is; `rest` is 1 − a, which has the digits of an a near 1.
+/// x ln a, or 0 if x is 0, whatever a is. `rest` is 1 − a, which is more precise than a near 1.
 fn x_ln_a<T: Scalar>(x: T, a: T, rest: T) -> T {
     if x == T::zero() {
         T::zero()

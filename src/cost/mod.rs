@@ -15,20 +15,23 @@
 //! the cost is finite there (a = 0 with y = 0), else it is an [`Error::Output`], never clamped.
 //!
 //! **Canonical pairs.** With its canonical activation a cost is computed from z, not from a: ln(1 + e^(−|z|)) and
-//! the log-sum-exp of z instead of a logarithm of something that has rounded to 0 or 1. So it is finite and keeps its
-//! digits for any z (|z| = 1e4 in `f32` too; Poisson overflows where eᶻ does). Every other pairing of activation and
-//! cost takes the general path ∂cost/∂a, and gives the same derivative as long as a is inside the domain.
+//! the log-sum-exp of z instead of a logarithm of something that has rounded to 0 or 1. So it is
+//! finite and accurate for any z, even |z| = 1e4 in `f32`; only Poisson overflows, where eᶻ does.
+//! Every other pairing of activation and cost takes the general path ∂cost/∂a. It gives the same
+//! derivative as long as a is inside the domain.
 //!
-//! **Outputs that have rounded to their targets.** σ(40) rounds to 1, but in truth it is 1 − 4.2·10⁻¹⁸. A network tells
-//! its cost how the last activation squashes z (a [`Squash`]). The cost then takes a − y and 1 − a from z, beside the
-//! constants to which outputs round: 0, ½ and 1 for sigmoid and softmax, ±1 for tanh and softsign, 1 for the
-//! exponential, −α for ELU. Costs and δ are right to 4 units in the last place of their largest term: for y = 1 that is
-//! a − y itself, so that J, ∇J and ∂J/∂X of a saturated unit are true numbers, not 0. δ of [`CrossEntropy`] near z = 0
-//! with y = ½, and of [`Poisson`] with y = 1, likewise. [`Outputs::difference`] gives a − y to a cost of yours.
+//! **Outputs that have rounded to their targets.** σ(40) rounds to 1; its true value is
+//! 1 − 4.2·10⁻¹⁸. A network tells its cost which function of z the output is (a [`Squash`]). The cost
+//! then computes a − y and 1 − a from z wherever outputs round to a constant: 0, ½ and 1 for
+//! sigmoid; 0, 1/n and 1 for softmax; ±1 for tanh and softsign; 1 for the exponential; −α for ELU.
+//! Costs and δ are within 4 units in the last place of their largest term. For y = 1 that term is
+//! a − y itself, so J, ∇J and ∂J/∂X of a saturated unit are accurate instead of 0. The same holds for
+//! δ of [`CrossEntropy`] near z = 0 with y = ½, and of [`Poisson`] with y = 1. A custom cost gets
+//! a − y from [`Outputs::difference`].
 //!
-//! The domain of a cost is that of the rounded output: [`CrossEntropy`] after a tanh that has rounded to 1 is an
-//! [`Error::Output`] for y < 1. A number on the way that underflows counts as 0: δ of a sigmoid with the squared error
-//! from z = ±355 on, in `f32` from ±44.
+//! The domain is checked on the rounded output: [`CrossEntropy`] after a tanh that has rounded to 1
+//! is an [`Error::Output`] for y < 1. An intermediate result that underflows becomes 0. For a
+//! sigmoid with the squared error this makes δ 0 from z = ±355 on, and from ±44 in `f32`.
 //!
 //! # A cost of your own
 //! ```
@@ -44,7 +47,7 @@
 //! impl<T: Scalar> Cost<T> for Quartic {
 //!     fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
 //!         for (k, value) in values.iter_mut().enumerate() {
-//!             // a − y, with all its digits after a sigmoid or tanh too.
+//!             // a − y, accurate even where a sigmoid or tanh has rounded to y.
 //!             let terms = (0..at.a.nrows()).map(|i| at.difference(i, k).powi(4));
 //!             *value = terms.fold(T::zero(), |sum, term| sum + term) * convert(0.25);
 //!         }

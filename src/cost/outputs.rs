@@ -1,4 +1,4 @@
-//! What a cost is evaluated at, and the digits of a − y and 1 − a that a itself has not.
+//! The arguments of a cost, with a − y and 1 − a more precise than the rounded a allows.
 
 use crate::kernels::squash::{CANCELS, NEAR, Place, Squash, differences};
 use crate::kernels::{flat, flat_mut};
@@ -7,7 +7,7 @@ use crate::softmax::error_of_unit;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use std::ops::Range;
 
-/// What a cost is evaluated at: the outputs of a batch and its targets, all K × m.
+/// The arguments of a cost: the outputs of a batch and its targets, all K × m.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Outputs<'a, T: Scalar> {
@@ -17,11 +17,11 @@ pub struct Outputs<'a, T: Scalar> {
     pub a: DMatrixView<'a, T>,
     /// The targets y.
     pub y: DMatrixView<'a, T>,
-    /// What is known of a beyond its last digit.
+    /// How to compute a − y and 1 − a more precisely than from the rounded a.
     pub(crate) exact: Option<Exact<'a, T>>,
 }
 
-/// What is known of a beyond its last digit.
+/// How to compute a − y and 1 − a more precisely than from the rounded a.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Exact<'a, T: Scalar> {
     /// a is this function of z.
@@ -39,7 +39,7 @@ pub(crate) struct Known<'a, T: Scalar> {
     pub(crate) complement: DMatrixView<'a, T>,
 }
 
-/// Entries of a block on the stack.
+/// The number of entries in a block on the stack.
 const BLOCK: usize = 128;
 
 impl<'a, T: Scalar> Outputs<'a, T> {
@@ -54,11 +54,13 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         Self { z, a, y, exact }
     }
 
-    /// The same with the activation that made a from z (K × m), for [`difference`](Self::difference) and
-    /// [`complement`](Self::complement). A network does this by itself.
+    /// Adds z (K × m) and the activation that computed a from it, so that
+    /// [`difference`](Self::difference) and [`complement`](Self::complement) are accurate.
+    ///
+    /// A network does this itself.
     ///
     /// # Example
-    /// σ(40) rounds to 1, so that a − y is 0 for y = 1. In truth it is −σ(−40) = −4.2·10⁻¹⁸:
+    /// σ(40) rounds to 1, so a − y is 0 for y = 1. The true value is −σ(−40) = −4.2·10⁻¹⁸:
     /// ```
     /// use backprop::activation::{Activation, Sigmoid};
     /// use backprop::cost::{Cost, Outputs, SquaredError, Squash};
@@ -82,10 +84,12 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         self
     }
 
-    /// a − y of a unit and an example, accurate also where a has rounded to y; NaN if there is no such entry.
+    /// Returns a − y for one unit and example, accurate even where a has rounded to y; NaN if there
+    /// is no such entry.
     ///
-    /// Near 0, ±1 and the other constants of a [`Squash`] all digits of the difference count, and its derivative is
-    /// that of a. Elsewhere it is the plain difference.
+    /// Near the constants of the [`Squash`], such as 0 and ±1, it is computed from z and accurate
+    /// to all its digits. Elsewhere it is the plain difference. With dual numbers its derivative is
+    /// that of a.
     #[must_use]
     pub fn difference(&self, unit: usize, example: usize) -> T {
         let at = (unit, example);
@@ -100,7 +104,8 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         }
     }
 
-    /// 1 − a of a unit and an example, accurate also where a has rounded to 1; NaN if there is no such entry.
+    /// Returns 1 − a for one unit and example, accurate even where a has rounded to 1; NaN if there
+    /// is no such entry.
     #[must_use]
     pub fn complement(&self, unit: usize, example: usize) -> T {
         let at = (unit, example);
@@ -115,7 +120,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         }
     }
 
-    /// a − y of all entries.
+    /// Writes a − y for all entries.
     pub(super) fn write_differences(&self, out: &mut DMatrixViewMut<'_, T>) {
         if let Some(out) = flat_mut(out)
             && self.differences(0..out.len(), out)
@@ -128,7 +133,8 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         }
     }
 
-    /// a − y of entries one after the other; false, and nothing is written, if the matrices do not lie so.
+    /// Writes a − y for consecutive entries. Returns false, and writes nothing, if the matrices are
+    /// not contiguous.
     fn differences(&self, range: Range<usize>, out: &mut [T]) -> bool {
         let (Some(a), Some(y)) = (flat(&self.a), flat(&self.y)) else {
             return false;
@@ -149,7 +155,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         true
     }
 
-    /// 1 − a of at most [`BLOCK`] entries, likewise.
+    /// [`differences`](Self::differences) for 1 − a, of at most [`BLOCK`] entries.
     fn complements(&self, range: Range<usize>, out: &mut [T]) -> bool {
         let Some(a) = flat(&self.a) else {
             return false;
@@ -255,8 +261,8 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         }
     }
 
-    /// Sums over the units by blocks of whole columns or of parts of one, that `fill` writes; by single terms where
-    /// it can not.
+    /// Sums over the units in blocks of whole columns, or parts of one column, written by `fill`.
+    /// Where `fill` returns false, `term` computes the entries one at a time.
     fn sum_over_units(
         &self,
         values: &mut [T],
@@ -273,7 +279,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         }
         let mut block = [T::zero(); BLOCK];
         let part = rows.min(BLOCK);
-        // Of whole registers, if there are so many.
+        // A multiple of 16 columns, if that many fit, so that registers are full.
         let columns = match BLOCK / part {
             few @ 0..16 => few,
             many => many / 16 * 16,
@@ -281,7 +287,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         for (c, values) in values.chunks_mut(columns).enumerate() {
             let first = c * columns;
             for i in (0..rows).step_by(part) {
-                // Whole columns, or the units from i on of one.
+                // Whole columns, or the units of one column from i on.
                 let len = if part == rows {
                     rows * values.len()
                 } else {
@@ -302,7 +308,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
     }
 }
 
-/// a − y for any y, where a is `squash` of z. As in the kernels, but one entry of any scalar.
+/// a − y for any y, where a is `squash` of z: the kernels' formula, for one entry of any scalar.
 fn difference_of<T: Scalar>(
     squash: Squash,
     (z, a): (DMatrixView<'_, T>, DMatrixView<'_, T>),
@@ -323,7 +329,7 @@ fn difference_of<T: Scalar>(
     d
 }
 
-/// a as base + offset: a constant near it and what is left, to its own last digit.
+/// a as base + offset: a nearby constant and the remainder, accurate to its own last digit.
 fn parts<T: Scalar>(squash: Squash, z: T, a: T) -> (T, T) {
     let (zero, one, half) = (T::zero(), T::one(), real::<T>(0.5));
     let positive = z > zero;
@@ -347,7 +353,7 @@ fn parts<T: Scalar>(squash: Squash, z: T, a: T) -> (T, T) {
     }
 }
 
-/// σ(z) as base + offset: ½ + ½ tanh(z/2) for |z| < 1, beyond as 1 − σ(−z) or 0 + σ(z).
+/// σ(z) as base + offset: ½ + ½ tanh(z/2) for |z| < 1, otherwise 1 − σ(−z) or 0 + σ(z).
 pub(super) fn sigmoid_parts<T: Scalar>(z: T) -> (T, T) {
     let half: T = real(0.5);
     if z.abs() < T::one() {
@@ -359,7 +365,7 @@ pub(super) fn sigmoid_parts<T: Scalar>(z: T) -> (T, T) {
     }
 }
 
-/// σ(z) for z ≤ −1 as e − e · e/(1 + e), e = eᶻ, in which the rounding of 1 + e hardly counts.
+/// σ(z) for z ≤ −1, as e − e · e/(1 + e) with e = eᶻ, where the rounding of 1 + e hardly matters.
 fn tail<T: Scalar>(z: T) -> T {
     let e = z.exp();
     e - e * (e / (T::one() + e))

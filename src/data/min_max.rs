@@ -1,4 +1,4 @@
-//! Rows brought into an interval, and back.
+//! Scales rows to an interval, and back.
 
 use super::rows::{X, Z, check_divisors, column, divisor, map_into, mapped, ranges};
 use crate::error::Error;
@@ -7,17 +7,17 @@ use crate::layout::{allocate, reserved};
 use crate::scalar::{Scalar, real, to_f64};
 use nalgebra::{DMatrix, DMatrixViewMut};
 
-/// Rows with all values of the fit in \[a, b]: zᵢ = a + (b − a)(xᵢ − minᵢ)/(maxᵢ − minᵢ), with \[0, 1] unless told otherwise.
+/// Scales rows to \[a, b]: zᵢ = a + (b − a)(xᵢ − minᵢ)/(maxᵢ − minᵢ). The default is \[0, 1].
 ///
-/// As scikit-learn's `MinMaxScaler`. The values of the fit are never outside of \[a, b], with a and b
-/// rounded to T: minᵢ becomes a, maxᵢ becomes b, and a larger x never gives a smaller z. Later examples
-/// may lie outside of \[a, b]; nothing is clipped.
+/// Like scikit-learn's `MinMaxScaler`. The fitted examples never leave \[a, b], with a and b
+/// rounded to T. minᵢ maps to a, maxᵢ maps to b, and a larger x never gives a smaller z. New
+/// examples may lie outside \[a, b]; nothing is clipped.
 ///
-/// A constant row, whose values are all equal, is divided by 1, so that it becomes a. Any other row
-/// fills \[a, b], however little its values differ: 0.3 and 0.1 + 0.2, which differ in the last bit,
-/// become a and b. If a row should be constant and is not because of rounding, round its values before
-/// the fit, or drop the row. (scikit-learn divides every row by 1 whose range is below 2·10⁻¹⁵,
-/// whatever its size.)
+/// A row is constant if all its values are equal. It is divided by 1, so it maps to a. Any other
+/// row fills \[a, b], however little its values differ: 0.3 and 0.1 + 0.2, which differ in the last
+/// bit, map to a and b. If a row should be constant but differs by rounding, round its values
+/// before the fit, or drop the row. (scikit-learn divides a row by 1 if its range is below 2·10⁻¹⁵,
+/// whatever the size of its values.)
 ///
 /// Two scalers are equal if their [`minima`](Self::minima), [`ranges`](Self::ranges) and intervals are.
 ///
@@ -46,7 +46,7 @@ use nalgebra::{DMatrix, DMatrixViewMut};
 pub struct MinMaxScaler<T> {
     minima: Vec<T>,
     ranges: Vec<T>,
-    /// What rounding leaves out of min + range, so that the maxima are known.
+    /// The rounding error of min + range, so that the maxima are known exactly.
     rests: Vec<T>,
     interval: (f64, f64),
 }
@@ -59,7 +59,7 @@ impl<T: PartialEq> PartialEq for MinMaxScaler<T> {
 }
 
 impl<T: Scalar> MinMaxScaler<T> {
-    /// The scaler of these examples, X of n × m, to \[0, 1].
+    /// Fits a scaler to \[0, 1] on examples X (n × m).
     ///
     /// # Errors
     /// - [`Error::NoExamples`] if X has no columns, [`Error::Shape`] if it has no rows.
@@ -75,7 +75,7 @@ impl<T: Scalar> MinMaxScaler<T> {
         for (row, &range) in ranges.iter().enumerate() {
             let (least, largest) = (real::<T>(range.least), real::<T>(range.largest));
             minima.push(least);
-            // In T, as `forward` subtracts, so that the largest value is 1 exactly.
+            // Subtracted in T, as in `forward`, so that the largest value becomes exactly 1.
             let width = largest - least;
             divisors.push(match range.is_constant() {
                 true => T::one(),
@@ -95,7 +95,7 @@ impl<T: Scalar> MinMaxScaler<T> {
         Ok(scaler)
     }
 
-    /// The scaler of minima and ranges max − min > 0 that are known, to \[0, 1].
+    /// Creates a scaler to \[0, 1] from known minima and ranges max − min > 0.
     ///
     /// # Errors
     /// - [`Error::Length`] if there are not as many ranges as minima.
@@ -114,10 +114,11 @@ impl<T: Scalar> MinMaxScaler<T> {
         })
     }
 
-    /// The same scaler to another interval \[a, b].
+    /// Scales to \[a, b] instead.
     ///
     /// # Errors
-    /// [`Error::Hyperparameter`] unless a < b, and a, b and b − a are finite in T, and b − a is not 0 there.
+    /// [`Error::Hyperparameter`] unless a < b, and in T a, b and b − a are finite and b − a
+    /// is not 0.
     pub fn interval(mut self, a: f64, b: f64) -> Result<Self, Error> {
         let finite = |x| real::<T>(x).is_finite();
         for (name, value, fine) in [
@@ -143,22 +144,22 @@ impl<T: Scalar> MinMaxScaler<T> {
         Ok(self)
     }
 
-    /// The least value of each row.
+    /// Returns the smallest value of each row.
     #[must_use]
     pub fn minima(&self) -> &[T] {
         &self.minima
     }
 
-    /// max − min of each row: 1 for a constant row.
+    /// Returns max − min of each row; 1 for a constant row.
     #[must_use]
     pub fn ranges(&self) -> &[T] {
         &self.ranges
     }
 
-    /// a + (b − a)(X − min)/(max − min), for X of n × m.
+    /// Returns a + (b − a)(X − min)/(max − min), for X of n × m.
     ///
     /// # Errors
-    /// - [`Error::Shape`] if X has not as many rows as the examples of the fit.
+    /// - [`Error::Shape`] if X does not have as many rows as the fitted examples.
     /// - [`Error::NonFiniteInput`] with the first entry that is NaN or infinite.
     /// - [`Error::Scaled`] with the first entry that overflows.
     pub fn apply<'a>(&self, x: impl Columns<'a, T>) -> Result<DMatrix<T>, Error> {
@@ -183,7 +184,8 @@ impl<T: Scalar> MinMaxScaler<T> {
         )
     }
 
-    /// min + (max − min)(Z − a)/(b − a), which undoes [`apply`](Self::apply) but for rounding.
+    /// Returns min + (max − min)(Z − a)/(b − a), the inverse of [`apply`](Self::apply) up to
+    /// rounding.
     ///
     /// # Errors
     /// As [`apply`](Self::apply).
@@ -207,11 +209,11 @@ impl<T: Scalar> MinMaxScaler<T> {
         (self.minima[row] + self.ranges[row]) + self.rests[row]
     }
 
-    /// From the nearer end, so that a and b become the least and the largest value exactly.
+    /// Interpolates from the nearer end, so that a and b map to the minimum and maximum exactly.
     fn back(&self) -> impl Fn(usize, T) -> T + '_ {
         let (a, b) = self.interval;
         let (start, width) = (real::<T>(a), real::<T>(b) - real::<T>(a));
-        // In T the ends may be one number.
+        // Both ends may round to the same T.
         let width = if width > T::zero() {
             width
         } else {
@@ -226,19 +228,19 @@ impl<T: Scalar> MinMaxScaler<T> {
         }
     }
 
-    /// t = (x − min)/(max − min), and from the nearer end a + t w or b − (1 − t) w, where w is b − a
-    /// or, if T rounds that up, a little less.
+    /// With t = (x − min)/(max − min), interpolates from the nearer end: a + t w or b − (1 − t) w.
+    /// The width w is b − a or, if T rounds that up, slightly less.
     ///
-    /// With these, x never leaves \[a, b] by rounding, and z never falls as x rises. Each operation is
-    /// rounded to the nearest number of T, and so keeps the order of its operands. x − min is at most
-    /// what max − min was rounded to, hence t ≤ 1, and t = 0 and t = 1 give a and b exactly. Both
-    /// formulas rise with t. It remains that the second is not below the first at t = ½: w/2 and, from
-    /// there to t = 2, 1 − t are exact; then b − (1 − t) w ≥ b − w/2 ≥ a + w/2, because w ≤ b − a. (If
-    /// w/2 is not exact, all are multiples of the least number of T, and the same holds.)
+    /// Rounding never moves z out of \[a, b], and z never falls as x rises. Each operation is
+    /// rounded to nearest, which preserves order. x − min is at most the rounded max − min, so
+    /// t ≤ 1, and t = 0 and t = 1 give a and b exactly. Both formulas rise with t. It remains to show
+    /// that the second is not below the first at t = ½. There w/2 is exact, and 1 − t is exact for
+    /// t from ½ to 2. So b − (1 − t) w ≥ b − w/2 ≥ a + w/2, because w ≤ b − a. (If w/2 is not
+    /// exact, all values are multiples of the smallest positive number of T, and the same holds.)
     fn forward(&self) -> impl Fn(usize, T) -> T + '_ {
         let (a, b): (T, T) = (real(self.interval.0), real(self.interval.1));
         let mut width = b - a;
-        // b − a − w, exactly (Knuth).
+        // (b − a) − w, exactly (Knuth).
         let moved = width - b;
         let rest = (b - (width - moved)) - (a + moved);
         if rest < T::zero() {
@@ -254,7 +256,7 @@ impl<T: Scalar> MinMaxScaler<T> {
     }
 }
 
-/// The scaler as it is written, and as it is read before it is known to be valid.
+/// The serialized form, and the form read back before validation.
 #[cfg(feature = "serde")]
 mod saved {
     use crate::data::rows::set_rests;
@@ -274,7 +276,7 @@ mod saved {
         #[serde(deserialize_with = "list")]
         ranges: Vec<T>,
         interval: (f64, f64),
-        /// Not in files of version 1 and early files of version 2, nor where all are 0.
+        /// Absent in files of version 1, in early files of version 2, and where all are 0.
         #[serde(default = "Vec::new", deserialize_with = "list")]
         rests: Vec<T>,
     }
@@ -292,7 +294,7 @@ mod saved {
 
     impl<T: Scalar + Serialize> Serialize for super::MinMaxScaler<T> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            // Formats without names of fields need all of them.
+            // Formats without field names need all fields.
             let rests =
                 !serializer.is_human_readable() || self.rests.iter().any(|x| *x != T::zero());
             let fields = 4 + usize::from(rests);

@@ -23,17 +23,17 @@ impl Range {
         self.largest - self.least
     }
 
-    /// Whether all values are equal.
+    /// Returns whether all values are equal.
     pub(super) fn is_constant(self) -> bool {
         self.least == self.largest
     }
 }
 
-/// Mean and deviation of a row.
+/// The mean and standard deviation of a row.
 #[derive(Clone, Copy)]
 pub(super) struct Moments {
     pub(super) mean: f64,
-    /// What rounding leaves out of the mean.
+    /// The exact mean minus `mean`.
     pub(super) rest: f64,
     pub(super) deviation: f64,
 }
@@ -68,7 +68,7 @@ pub(super) fn moments<T: Scalar>(
     ranges: &[Range],
 ) -> Result<Vec<Moments>, Error> {
     let m = x.ncols() as f64;
-    // In a constant row every x − least is 0, and its mean the constant itself.
+    // In a constant row every x − least is 0, so the mean is the constant itself.
     let sums = row_sums(x, |row, x| (x - ranges[row].least, 0.0))?;
     let none = Moments {
         mean: 0.0,
@@ -91,7 +91,7 @@ pub(super) fn moments<T: Scalar>(
         if first.is_finite() {
             let rest = sums.0 / m;
             let variance = (sums.1 / m - rest * rest).max(0.0);
-            // The mean is first + unit · rest, in two numbers (Dekker).
+            // The mean is first + unit · rest, kept as two numbers (Dekker).
             let mean = first + unit * rest;
             *moments = Moments {
                 mean,
@@ -153,7 +153,7 @@ pub(super) fn check_divisors<T: Scalar>(divisors: &[T]) -> Result<(), Error> {
     }
 }
 
-/// Replaces zeros by the rests that were saved, if there are any.
+/// Replaces the zeros with the saved rests, if there are any.
 #[cfg(feature = "serde")]
 pub(super) fn set_rests<T: Scalar>(read: Vec<T>, rests: &mut Vec<T>) -> Result<(), Error> {
     if read.is_empty() {

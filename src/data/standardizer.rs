@@ -1,4 +1,4 @@
-//! Rows with mean 0 and deviation 1, and back.
+//! Scales rows to mean 0 and standard deviation 1, and back.
 
 use super::rows::{
     X, Z, check_divisors, column, divisor, finite, map_into, mapped, moments, ranges,
@@ -9,22 +9,21 @@ use crate::layout::{allocate, reserved};
 use crate::scalar::{Scalar, real, to_f64};
 use nalgebra::{DMatrix, DMatrixViewMut};
 
-/// Rows with mean 0 and deviation 1: zᵢ = (xᵢ − μᵢ)/σᵢ.
+/// Scales rows to mean 0 and standard deviation 1: zᵢ = (xᵢ − μᵢ)/σᵢ.
 ///
-/// μᵢ is the mean of row i over the examples of the fit, σᵢ the deviation of the population, σᵢ² = (1/m) Σ (xᵢ − μᵢ)², as in
-/// scikit-learn's `StandardScaler`.
+/// μᵢ is the mean of row i over the fitted examples. σᵢ is the population standard deviation,
+/// σᵢ² = (1/m) Σ (xᵢ − μᵢ)², as in scikit-learn's `StandardScaler`.
 ///
-/// A constant row, whose values are all equal, has σᵢ = 1, so that it becomes 0. Any other row gets
-/// deviation 1, however little its values differ: a row of 0.3 and 0.1 + 0.2, which differ in the last
-/// bit, becomes ±1. If a row should be constant and is not because of rounding, round its values
-/// before the fit, or drop the row. (scikit-learn takes rows with σᵢ below about m ε |μᵢ| as
-/// constant.)
+/// A row is constant if all its values are equal. Then σᵢ is 1, so the row maps to 0. Any other row
+/// gets deviation 1, however little its values differ: 0.3 and 0.1 + 0.2, which differ in the last
+/// bit, map to ±1. If a row should be constant but differs by rounding, round its values before the
+/// fit, or drop the row. (scikit-learn treats rows with σᵢ below about m ε |μᵢ| as constant.)
 ///
-/// The sums are of two passes and in `f64`, the second corrected by what rounding left of Σ (xᵢ − μᵢ), and scaled so that no
-/// square overflows (Chan, Golub, LeVeque 1983, doi:10.1080/00031305.1983.10483115). For a dual number
-/// they use the real part. Where T rounds μᵢ, the scaler keeps the rest and subtracts it too, so that
-/// z is right in rows far from 0: for 1.7·10⁹ + 64 k in `f32`, a rounded mean alone may shift z by more
-/// than 1.
+/// The sums are computed in `f64`, in two passes. The second pass corrects for the rounding of μᵢ
+/// and is scaled so that no square overflows (Chan, Golub, LeVeque 1983,
+/// doi:10.1080/00031305.1983.10483115). Dual numbers contribute their real part. Where T rounds μᵢ,
+/// the scaler keeps the remainder and subtracts it too, so z is accurate even in rows far from 0.
+/// For values 1.7·10⁹ + 64 k in `f32`, the rounded mean alone may shift z by more than 1.
 ///
 /// Two scalers are equal if their [`means`](Self::means) and [`deviations`](Self::deviations) are.
 ///
@@ -52,7 +51,7 @@ use nalgebra::{DMatrix, DMatrixViewMut};
 )]
 pub struct Standardizer<T> {
     means: Vec<T>,
-    /// What rounding to T leaves out of the means.
+    /// The exact means minus `means`.
     rests: Vec<T>,
     deviations: Vec<T>,
 }
@@ -64,7 +63,7 @@ impl<T: PartialEq> PartialEq for Standardizer<T> {
 }
 
 impl<T: Scalar> Standardizer<T> {
-    /// The scaler of these examples, X of n × m.
+    /// Fits a scaler on examples X (n × m).
     ///
     /// # Errors
     /// - [`Error::NoExamples`] if X has no columns, [`Error::Shape`] if it has no rows.
@@ -95,7 +94,7 @@ impl<T: Scalar> Standardizer<T> {
         })
     }
 
-    /// The scaler of means μ and deviations σ > 0 that are known.
+    /// Creates a scaler from known means μ and deviations σ > 0.
     ///
     /// # Errors
     /// - [`Error::Length`] if there are not as many deviations as means.
@@ -113,22 +112,22 @@ impl<T: Scalar> Standardizer<T> {
         })
     }
 
-    /// μ, one a row, rounded to T.
+    /// Returns μ of each row, rounded to T.
     #[must_use]
     pub fn means(&self) -> &[T] {
         &self.means
     }
 
-    /// σ, one a row: 1 for a constant row.
+    /// Returns σ of each row; 1 for a constant row.
     #[must_use]
     pub fn deviations(&self) -> &[T] {
         &self.deviations
     }
 
-    /// (X − μ)/σ, for X of n × m.
+    /// Returns (X − μ)/σ, for X of n × m.
     ///
     /// # Errors
-    /// - [`Error::Shape`] if X has not as many rows as the examples of the fit.
+    /// - [`Error::Shape`] if X does not have as many rows as the fitted examples.
     /// - [`Error::NonFiniteInput`] with the first entry that is NaN or infinite.
     /// - [`Error::Scaled`] with the first entry that overflows.
     pub fn apply<'a>(&self, x: impl Columns<'a, T>) -> Result<DMatrix<T>, Error> {
@@ -153,7 +152,7 @@ impl<T: Scalar> Standardizer<T> {
         )
     }
 
-    /// μ + σZ, which undoes [`apply`](Self::apply) but for rounding.
+    /// Returns μ + σZ, the inverse of [`apply`](Self::apply) up to rounding.
     ///
     /// # Errors
     /// As [`apply`](Self::apply).
@@ -177,13 +176,14 @@ impl<T: Scalar> Standardizer<T> {
         |row, z| (z * self.deviations[row] + self.rests[row]) + self.means[row]
     }
 
-    /// x − μ is exact for x between μ/2 and 2 μ, so that the rest, which is small, keeps its digits.
+    /// x − μ is exact for x between μ/2 and 2 μ, so subtracting the small rest afterwards loses
+    /// nothing.
     fn forward(&self) -> impl Fn(usize, T) -> T + '_ {
         |row, x| ((x - self.means[row]) - self.rests[row]) / self.deviations[row]
     }
 }
 
-/// The scaler as it is written, and as it is read before it is known to be valid.
+/// The serialized form, and the form read back before validation.
 #[cfg(feature = "serde")]
 mod saved {
     use crate::data::rows::set_rests;
@@ -202,7 +202,7 @@ mod saved {
         means: Vec<T>,
         #[serde(deserialize_with = "list")]
         deviations: Vec<T>,
-        /// Not in files of version 1 and early files of version 2, nor where all are 0.
+        /// Absent in files of version 1, in early files of version 2, and where all are 0.
         #[serde(default = "Vec::new", deserialize_with = "list")]
         rests: Vec<T>,
     }
@@ -219,7 +219,7 @@ mod saved {
 
     impl<T: Scalar + Serialize> Serialize for super::Standardizer<T> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            // Formats without names of fields need all of them.
+            // Formats without field names need all fields.
             let rests =
                 !serializer.is_human_readable() || self.rests.iter().any(|x| *x != T::zero());
             let fields = 3 + usize::from(rests);

@@ -81,7 +81,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.jvp_at(self.theta().as_slice(), x, direction, workspace, tangent)
     }
 
-    /// [`jvp_into`](Self::jvp_into) at any θ, of arguments that are in order.
+    /// [`jvp_into`](Self::jvp_into) at any θ, for arguments already checked.
     pub(crate) fn jvp_at(
         &self,
         theta: &[T],

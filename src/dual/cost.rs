@@ -78,7 +78,7 @@ where
             Some(z) => moved_output(cost.link(), at.a, z),
         };
         let mut delta = unwritten::<D>(y.nrows(), y.ncols());
-        // a − y and 1 − a with the digits that a alone has not.
+        // a − y and 1 − a, more precise than from the rounded a.
         let known = at.exact.is_some().then(|| {
             let (mut difference, mut complement) = (a.clone(), a.clone());
             for (i, k) in (0..y.ncols()).flat_map(|k| (0..y.nrows()).map(move |i| (i, k))) {

@@ -1,4 +1,4 @@
-//! Comparing the derivatives of a block with differences, and the noise that they are given.
+//! Compares the derivatives of a block with differences, and estimates the noise of both.
 
 use super::judge::{Allowed, Outcome};
 use super::line::{Along, Line, On};
@@ -16,18 +16,18 @@ use crate::workspace::Workspace;
 use nalgebra::DMatrix;
 use std::collections::BTreeMap;
 
-/// Where a gradient is checked, and what it is there.
+/// The point where a gradient is checked, with J and ∇J there.
 pub(super) struct Start<'a, T> {
     pub(super) theta: &'a [T],
     pub(super) j: T,
     pub(super) gradient: &'a [T],
-    /// The noise of J that is known without being measured.
+    /// The noise of J that is derived, not measured.
     pub(super) noise: f64,
 }
 
 impl GradientCheck {
-    /// Compares `gradient` with the differences of J around `theta`. `pass` returns J at a point,
-    /// and writes ∇J if it is given a buffer.
+    /// Compares `gradient` with differences of J around `theta`. `pass` returns J at a point, and
+    /// writes ∇J if given a buffer.
     pub(super) fn compare<T: Scalar>(
         &self,
         blocks: &[Named],
@@ -76,8 +76,8 @@ impl GradientCheck {
     }
 }
 
-/// The noise of J, and of each entry of ∇J, with all of θ moved by a few units in the last
-/// place. Where a pass fails there is none to be measured.
+/// Measures the noise of J and of each entry of ∇J, moving all of θ by a few units in the last
+/// place. If a pass fails, the noise counts as 0.
 fn measured<T: Scalar>(
     theta: &[T],
     pass: &mut impl FnMut(&[T], Option<&mut [T]>) -> Result<T, Error>,
@@ -96,9 +96,10 @@ fn measured<T: Scalar>(
     Ok((noise::level(&values), noise::levels(&gradients, p)))
 }
 
-/// The outputs of a network where its cost is computed from them, not from z by a canonical pair.
-/// Close to the edge of the cost's domain they are rounded alike at all points nearby, so that
-/// their rounding errors, ε/2 · a, cannot be measured. What they do to J and to ∇J follows from the
+/// Returns the outputs of a network; `None` for a canonical pair, whose cost is computed from z.
+///
+/// Near the edge of the cost's domain, outputs round the same way at all nearby points. So their
+/// rounding errors, ε/2 · a, cannot be measured. Their effect on J and ∇J follows from the
 /// derivatives of the cost.
 pub(super) fn outputs<T: Scalar, L: Layer<T>, C: Cost<T>>(
     network: &Network<T, L>,
@@ -114,8 +115,8 @@ pub(super) fn outputs<T: Scalar, L: Layer<T>, C: Cost<T>>(
     Ok(Some(a.clone_owned()))
 }
 
-/// The noise of J that comes from the rounding of the outputs: (ε/2) ‖w δ ∘ a‖/Σw with δ =
-/// ∂cost/∂a.
+/// Returns the noise of J that the rounding of the outputs causes: (ε/2) ‖w δ ∘ a‖/Σw with
+/// δ = ∂cost/∂a.
 pub(super) fn noise_of_j<T: Scalar, C: Cost<T>>(
     a: &DMatrix<T>,
     examples: &Examples<'_, T>,
@@ -132,8 +133,8 @@ pub(super) fn noise_of_j<T: Scalar, C: Cost<T>>(
     0.5 * to_f64(T::default_epsilon()) * size / examples.weight
 }
 
-/// The relative noise of δ, and so of ∇J, that comes from the rounding of the outputs:
-/// (ε/2) ‖(∂δ/∂a) a‖/‖δ‖ in largest entries.
+/// Returns the relative noise of δ, and so of ∇J, that the rounding of the outputs causes:
+/// (ε/2) ‖(∂δ/∂a) a‖/‖δ‖ in the maximum norm.
 pub(super) fn noise_of_delta<T: Scalar, C: Cost<T>>(
     a: &DMatrix<T>,
     examples: &Examples<'_, T>,
@@ -149,7 +150,7 @@ pub(super) fn noise_of_delta<T: Scalar, C: Cost<T>>(
     Ok(if relative.is_finite() { relative } else { 0.0 })
 }
 
-/// The largest derivative of each column, and of all of a block.
+/// The largest value of each column, and of the whole block.
 #[derive(Default)]
 pub(super) struct Norms {
     columns: BTreeMap<usize, f64>,
@@ -201,7 +202,7 @@ impl<T: Scalar, F: FnMut(&[T], Option<&mut [T]>) -> Result<T, Error>> Along for 
     }
 }
 
-/// A derivative to be compared: where, what the code under test says, the step, and the noise.
+/// A derivative to compare: its line, the analytic value, the step, and the noise.
 pub(super) struct Candidate {
     pub(super) line: Line,
     pub(super) analytic: f64,
@@ -211,7 +212,7 @@ pub(super) struct Candidate {
     pub(super) claim_noise: f64,
 }
 
-/// What a difference is allowed to be.
+/// How large a difference may be.
 pub(super) struct Bounds {
     pub(super) settings: Settings,
     /// What the floor is relative to.
@@ -237,7 +238,7 @@ impl Bounds {
         } = self.settings;
         let mut compared = Vec::new();
         let (mut norms, mut noises) = (Norms::default(), Norms::default());
-        // Two rounds: the bound of the second is known when the first has seen all derivatives.
+        // Two rounds: the bounds of the second depend on all derivatives of the first.
         for mut candidate in lines {
             let line = &candidate.line;
             let (numeric, size) = On::new(line, along).central_and_size(candidate.h)?;

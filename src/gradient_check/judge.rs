@@ -5,32 +5,32 @@ use super::noise;
 use super::report::Verdict;
 use crate::error::Error;
 
-/// How many standard deviations of the noise a difference is allowed. Those of a central difference
-/// are σ/(√2 h), so that 8 σ/h is eleven of them.
+/// The noise allowed in a difference, in units of σ/h. A central difference has the standard
+/// deviation σ/(√2 h), so 8 σ/h is eleven standard deviations.
 const DEVIATIONS: f64 = 8.0;
 
-/// The part of the largest derivative of a column that has to be resolved for a comparison to say
-/// anything.
+/// A comparison is conclusive only if the resolution is at most this fraction of the column's
+/// largest derivative.
 const RESOLVED: f64 = 0.1;
 
-/// What a difference is allowed to be.
+/// How large a difference may be.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Allowed {
     /// r ‖column‖.
     pub(super) tolerance: f64,
-    /// The floor that was asked for.
+    /// The floor set by the user, times its scale.
     pub(super) floor: f64,
-    /// The noise of one value that was measured.
+    /// The measured noise of one value.
     pub(super) value_noise: f64,
-    /// That which cannot be, because neighbours are rounded alike.
+    /// The noise that cannot be measured, because neighbouring values round the same way.
     pub(super) hidden_noise: f64,
     /// The noise of the analytic derivative.
     pub(super) claim_noise: f64,
     /// The largest derivative of the column.
     pub(super) norm: f64,
     pub(super) precision: f64,
-    /// Whether many units move at once: several may have a kink here, and the derivative need not
-    /// lie between the slopes. And values that are derivatives jump there.
+    /// Whether many units move at once. Several may then have a kink here, so the derivative need
+    /// not lie between the slopes. Values that are derivatives themselves jump there.
     pub(super) many: bool,
 }
 
@@ -40,7 +40,7 @@ impl Allowed {
         DEVIATIONS * self.value_noise / h
     }
 
-    /// What is too small to be seen with the step h.
+    /// The largest difference that rounding may hide with step h, including the floor.
     pub(super) fn resolution(&self, h: f64) -> f64 {
         let values = self.value_noise.max(self.hidden_noise);
         self.floor + DEVIATIONS * (values / h + self.claim_noise)
@@ -51,7 +51,7 @@ impl Allowed {
     }
 }
 
-/// One comparison and what came of it.
+/// One comparison and its verdict.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Outcome {
     pub(super) analytic: f64,
@@ -73,7 +73,7 @@ impl Outcome {
         }
     }
 
-    /// The larger of the two in absolute value; what is not finite counts as nothing.
+    /// Returns the larger absolute value of the two derivatives, ignoring non-finite ones.
     pub(super) fn size(&self) -> f64 {
         let sizes = [self.analytic.abs(), self.numeric.abs()];
         sizes
@@ -86,8 +86,8 @@ impl Outcome {
         (numeric - self.analytic).abs()
     }
 
-    /// Whether the difference is allowed. If so, it says something only where the column is
-    /// resolved.
+    /// Sets the verdict by the bound alone, and returns whether the difference is within it. If it
+    /// is, that is conclusive only where the column is resolved.
     pub(super) fn settle(&mut self, allowed: &Allowed) -> bool {
         self.bound = allowed.bound(self.h);
         let agrees = self.error(self.numeric) <= self.bound;
@@ -106,8 +106,7 @@ impl Outcome {
             return Ok(());
         }
         let (bound, difference) = (self.bound, self.error(self.numeric));
-        // Curvature: the error of a central difference falls with h², and one extrapolation removes
-        // it.
+        // Curvature: the error of a central difference falls as h²; one extrapolation removes it.
         let half = on.central(0.5 * self.h)?;
         let extrapolated = half + (half - self.numeric) / 3.0;
         if self.error(extrapolated) <= bound {
@@ -115,7 +114,7 @@ impl Outcome {
             self.settle(&allowed);
             return Ok(());
         }
-        // Smaller steps agree where J is smooth but wild, and where they no longer reach a kink.
+        // Smaller steps agree where J is smooth but varies fast, or no longer reach a kink.
         let (mut looked, mut all) = (false, true);
         for shrink in [8.0, 64.0, 512.0] {
             let h = self.h / shrink;
@@ -131,7 +130,7 @@ impl Outcome {
             {
                 continue;
             }
-            // A smooth J makes the error fall 4-fold with half the step; at a kink it falls at any
+            // Halving the step divides the error by 4 if J is smooth; at a kink it falls at any
             // rate, or at once.
             let fall = self.error(half) / difference;
             self.verdict = if (0.2..0.3).contains(&fall) {
@@ -157,8 +156,9 @@ impl Outcome {
         Ok(())
     }
 
-    /// Wrong, unless it is in the noise of this very line. Units in the last place may hide that:
-    /// where terms cancel, all values there are rounded alike.
+    /// Calls the derivative wrong unless the difference is within the noise along this line. Points
+    /// a few units in the last place apart may miss that noise: where terms cancel, all round the
+    /// same way.
     fn settle_with_noise(&mut self, on: &mut On<'_>, mut allowed: Allowed) -> Result<(), Error> {
         let along = noise::along(&mut |t| on.value(t), self.h)?;
         allowed.value_noise = allowed.value_noise.max(along);
@@ -166,17 +166,17 @@ impl Outcome {
         Ok(())
     }
 
-    /// Whether J jumps here: over a step that is 64 times smaller the difference quotient is 64
-    /// times as large.
+    /// Returns whether J jumps here: a step 64 times smaller makes the difference quotient 64 times
+    /// larger.
     fn is_at_jump(&self, on: &mut On<'_>) -> Result<bool, Error> {
         let mut off = |shrink: f64| Ok(on.central(self.h / shrink)? - self.analytic);
         let growth: f64 = off(512.0)? / off(8.0)?;
         Ok((57.0..71.0).contains(&growth))
     }
 
-    /// A kink right here: the slopes of both sides stay as far apart as h shrinks, and the
-    /// derivative is between them. (Where J is smooth there is no gap; at a jump, or in noise, it
-    /// grows.)
+    /// Returns whether there is a kink right here: the gap between the slopes of both sides does
+    /// not change as h shrinks, and the derivative lies between them. (There is no gap where J is
+    /// smooth; at a jump, or in noise, it grows.)
     fn is_kink(&self, on: &mut On<'_>, allowed: &Allowed, looked: bool) -> Result<bool, Error> {
         let between = |(left, right): (f64, f64), slack: f64| {
             let apart = (right - left).abs() > 4.0 * slack;
@@ -186,12 +186,13 @@ impl Outcome {
         let wide = on.slopes(self.h)?;
         let noise = allowed.noise(self.h);
         if !looked {
-            // Rounding leaves no second look: all that can be said is that a kink would explain it.
+            // Rounding rules out smaller steps. A kink would explain the difference; no more is
+            // known.
             return Ok(between(wide, self.bound + noise));
         }
         let near = on.slopes(self.h / 8.0)?;
         let ratio = (near.1 - near.0).abs() / (wide.1 - wide.0).abs();
-        // A jump is of the same height over any step: what is left beside the derivative grows
+        // A jump has the same height over any step, so the difference from the derivative grows
         // 8-fold.
         let left = on.central(self.h / 8.0)? - self.analytic;
         let growth = left / (self.numeric - self.analytic);
@@ -199,11 +200,12 @@ impl Outcome {
         Ok(jump || between(near, self.bound + 8.0 * noise) && (0.5..2.0).contains(&ratio))
     }
 
-    /// Whether the code's own derivatives, at five points within the smallest step that rounding
-    /// leaves, contradict the values there. Between two points a and b the mean of f′ is the slope
-    /// of f. It differs from the mean of f′(a) and f′(b) by half of what f′ varies in between at
-    /// most, kinks or not. If f′ is right, it differs by more only where it varies unseen; if
-    /// wrong, everywhere.
+    /// Returns whether the values contradict the code's own derivatives, at five points within the
+    /// smallest step that rounding allows.
+    ///
+    /// Between two points a and b the mean of f′ is the slope of f. It differs from the mean of
+    /// f′(a) and f′(b) by at most half of the variation of f′ in between, kinks or not. A right f′
+    /// exceeds that only where its variation goes unseen, a wrong one everywhere.
     fn is_contradicted(&self, on: &mut On<'_>, allowed: &Allowed) -> Result<bool, Error> {
         let mut h = self.h;
         while h > self.h / 512.0 && allowed.noise(0.5 * h) <= 0.25 * self.error(self.numeric) {
@@ -226,13 +228,13 @@ impl Outcome {
         for (i, pair) in points.windows(2).enumerate() {
             let ((a, f_a, claim_a), (b, f_b, claim_b)) = (pair[0], pair[1]);
             let (slope, claim) = ((f_b - f_a) / (b - a), 0.5 * (claim_a + claim_b));
-            // A steady change is curvature, which the mean takes care of; a kink is a step beside
-            // others.
+            // A steady change of f′ is curvature, which the mean accounts for. A kink is a step
+            // unlike its neighbours.
             let beside = steps[i.saturating_sub(1)..(i + 2).min(4)].iter();
             let jump = beside.map(|s| (steps[i] - s).abs()).fold(0.0, f64::max);
             let (off, jump) = (slope - claim, 0.5 * jump.min(steps[i].abs()));
             if off.abs() > slack + jump {
-                // One fault everywhere: it adds with one sign, or multiplies.
+                // One consistent fault: an offset of one sign, or a factor.
                 additions += u8::from(off * difference.signum() > 0.0);
                 let factor = off * claim.signum() * difference.signum() * self.analytic.signum();
                 factors += u8::from(factor > 0.0);
@@ -242,10 +244,10 @@ impl Outcome {
         }
         let against = additions.max(factors);
         if allowed.many {
-            // Derivatives jump at kinks, and each jump is worth more the smaller the step.
+            // Derivatives jump at kinks, and a jump weighs more the smaller the step.
             return Ok(against == 4);
         }
-        // On one side of a kink all may be 0, whatever the fault.
+        // On one side of a kink everything may be 0, whatever the fault.
         let clear = allowed.bound(0.25 * h) <= 0.5 * difference.abs();
         Ok(against >= 3 || clear && against == 2 && in_favour == 0)
     }

@@ -40,7 +40,7 @@ impl Line {
         }
     }
 
-    /// The noise of [`derivative`](Self::derivative), from that of the entries.
+    /// Returns the noise of [`derivative`](Self::derivative), from the noise of the entries.
     pub(super) fn noise(&self, entries: &[f64]) -> f64 {
         match self {
             Self::Entry(i) => entries[*i],
@@ -92,16 +92,16 @@ impl Line {
     }
 }
 
-/// A function along the lines of a block, with the derivative that is claimed for it.
+/// A function along the lines of a block, with its claimed derivative.
 pub(super) trait Along {
-    /// How far t along the line really is after rounding, and the value there.
+    /// Returns the t actually reached after rounding, and the value there.
     fn value(&mut self, line: &Line, t: f64) -> Result<(f64, f64), Error>;
 
-    /// The derivative along the line that the code under test claims there.
+    /// Returns the derivative along the line that the code under test claims at t.
     fn claim(&mut self, line: &Line, t: f64) -> Result<f64, Error>;
 }
 
-/// A function on one line, whose values are kept.
+/// A function on one line, with its values cached.
 pub(super) struct On<'a> {
     line: &'a Line,
     along: &'a mut dyn Along,
@@ -133,12 +133,12 @@ impl<'a> On<'a> {
         self.along.claim(self.line, t)
     }
 
-    /// \[f(h) − f(−h)\] over the distance really moved.
+    /// Returns \[f(h) − f(−h)\] divided by the distance actually moved.
     pub(super) fn central(&mut self, h: f64) -> Result<f64, Error> {
         Ok(self.central_and_size(h)?.0)
     }
 
-    /// The difference quotient, and the larger of the two values.
+    /// Returns the difference quotient, and the larger absolute value of the two.
     pub(super) fn central_and_size(&mut self, h: f64) -> Result<(f64, f64), Error> {
         let ((up, f_up), (down, f_down)) = (self.value(h)?, self.value(-h)?);
         if up == down {
@@ -152,7 +152,8 @@ impl<'a> On<'a> {
         Ok((quotient, f_up.abs().max(f_down.abs())))
     }
 
-    /// The slopes from the left and from the right, free of curvature by one extrapolation.
+    /// Returns the slopes from the left and from the right, with curvature removed by one
+    /// extrapolation.
     pub(super) fn slopes(&mut self, h: f64) -> Result<(f64, f64), Error> {
         let (_, f) = self.value(0.0)?;
         let mut side = |h: f64| -> Result<f64, Error> {

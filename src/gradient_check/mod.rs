@@ -1,61 +1,65 @@
-//! Gradient checking: analytic derivatives held against central differences.
+//! Gradient checking: compares analytic derivatives with central differences.
 //!
 //! The numerical derivative along a coordinate (or a direction) is
 //! n = \[J(θ + h) − J(θ − h)\]/(2h). An entry g of the gradient agrees with it if
 //!
 //! |n − g| ≤ r ‖column‖ + a max(|J|, ‖∇J‖) + e,  e = 8 σ/h + 8 σ′.
 //!
-//! ‖column‖ is the largest entry of the block's column, analytic or numerical: the column of D that
-//! belongs to one input, and so has that input's scale. (Along a random direction it is the largest
-//! of all.) The relative tolerance r is 1e-6 in `f64` and 1e-2 in `f32`. The floor a is 0 unless
-//! [`tolerance`](GradientCheck::tolerance) sets one. e is what rounding hides, the *resolution*.
-//! Every term has the unit of J: the check of c J has the verdicts of that of J.
+//! ‖column‖ is the largest derivative, analytic or numerical, in the entry's column of the block.
+//! That column of D belongs to one input, and so has that input's scale. Along a random direction
+//! ‖column‖ is the largest derivative of the block. The relative tolerance r is 1e-6 in `f64` and
+//! 1e-2 in `f32`. The floor a is 0 unless [`tolerance`](GradientCheck::tolerance) sets one. The
+//! *resolution* e is the largest difference that rounding may hide. Every term has the unit of J,
+//! so checking c J gives the same verdicts as checking J.
 //!
 //! # What rounding hides
-//! If the rounding errors of J have the standard deviation σ, that of n is σ/(√2 h): 8 σ/h is
-//! eleven of them. The truncation error of n is h² J‴/6. By default h = ε^(1/3) max(1, |θᵢ|) for a
-//! machine precision ε, which balances the two (Gill, Murray and Wright, *Practical Optimization*,
-//! 1981, section 8.6; Moré and Wild 2012, doi:10.1145/2168773.2168777).
+//! If the rounding errors of J have standard deviation σ, that of n is σ/(√2 h), so 8 σ/h is eleven
+//! standard deviations. The truncation error of n is h² J‴/6. The default step
+//! h = ε^(1/3) max(1, |θᵢ|), for machine precision ε, balances the two (Gill, Murray and Wright,
+//! *Practical Optimization*, 1981, section 8.6; Moré and Wild 2012, doi:10.1145/2168773.2168777).
 //!
 //! σ is the largest of three numbers:
 //!
 //! 1. ε |J|/2, the error of the last rounding alone. It gives e = 4 ε^(2/3) |J|: 1.5e-10 |J| in
 //!    `f64`, 1e-4 |J| in `f32`.
-//! 2. The noise that is measured at ten points 16 ε apart, with all of θ moving. There a smooth J
-//!    has no third difference, and one of rounding errors has the variance (1 + 9 + 9 + 1) σ² (Moré
-//!    and Wild 2011, doi:10.1137/100786125). This sees terms that cancel on the way to J.
-//! 3. ε/2 ‖w δ ∘ a‖/Σw with δ = ∂cost/∂a, what the rounding of the outputs a does to a cost that is
-//!    computed from them. An output next to the edge of a logarithm rounds alike at all those points.
+//! 2. The noise measured at ten points 16 ε apart, moving all of θ. There the third difference of a
+//!    smooth J vanishes, and that of the rounding errors has variance (1 + 9 + 9 + 1) σ² (Moré and
+//!    Wild 2011, doi:10.1137/100786125). This detects terms of J that cancel.
+//! 3. ε/2 ‖w δ ∘ a‖/Σw with δ = ∂cost/∂a, the effect of rounding the outputs a on a cost computed
+//!    from them. It cannot be measured near the edge of a logarithm's domain, where an output
+//!    rounds the same way at all ten points.
 //!
-//! σ′ is the noise of g itself, measured in the same ten passes: an entry is a sum over examples,
-//! whose terms may cancel. The column has that of its noisiest entry.
+//! σ′ is the noise of g itself, measured in the same ten passes: each entry is a sum over examples,
+//! whose terms may cancel. All entries of a column use the σ′ of its noisiest entry.
 //!
-//! A comparison says something only if the resolution is at most a tenth of ‖column‖. If not, one
-//! that differs by no more than the bound is [`Verdict::Undecided`], and so is its block, unless
-//! larger columns of it are resolved. f = 10⁹ + t² has e = 0.15: at t = 1 a gradient of 3 t is
-//! wrong, at t = 0.01 even 2 t is undecided.
+//! A comparison is conclusive only if the resolution is at most a tenth of ‖column‖. Otherwise a
+//! difference within the bound is [`Verdict::Undecided`]. The block is undecided too, unless its
+//! larger columns are resolved. For example, f = 10⁹ + t² has e = 0.15. At t = 1 a gradient of 3 t
+//! is wrong; at t = 0.01 even the right one, 2 t, is undecided.
 //!
 //! # A second look
-//! Where an entry disagrees, the checker looks closer before it says so. It takes a second step and
-//! extrapolates (Richardson), which removes the error of a strongly curved J. It takes smaller
-//! steps, as far as rounding allows: a difference that falls into line once the step no longer
-//! reaches a kink is a [`Verdict::SuspectedKink`]. So are slopes on both sides that stay apart
-//! however small the step, with g between them. Then it asks the code under test for its derivative
-//! at five points within the smallest step. By the fundamental theorem the slope of J from one
-//! point to the next is the mean of the derivative in between. The mean of its two ends differs
-//! from that by half of its variation there at most, kinks or not. If the slopes contradict that
-//! with one and the same fault nearly everywhere, and more than the noise of J along this line, the
-//! entry is [`Verdict::Wrong`]. Otherwise it is [`Verdict::Unresolved`]: there is a difference, and
-//! the derivative beside it is right.
+//! When an entry disagrees, the checker looks closer before it reports a fault:
+//!
+//! 1. It takes a second step and extrapolates (Richardson), which removes the error of a strongly
+//!    curved J.
+//! 2. It takes smaller steps, as far as rounding allows. If the difference vanishes once the step
+//!    no longer reaches a kink, the entry is a [`Verdict::SuspectedKink`]. It is one too if the
+//!    slopes on the two sides stay apart however small the step, with g between them.
+//! 3. It evaluates the code's own derivative at five points within the smallest step. By the
+//!    fundamental theorem, the slope of J between two points is the mean of the derivative in
+//!    between. The mean of its values at the two ends differs from that by at most half of its
+//!    variation there, kinks or not. If the slopes violate this nearly everywhere, consistently and
+//!    by more than the noise of J along this line, the entry is [`Verdict::Wrong`]. Otherwise it is
+//!    [`Verdict::Unresolved`]: there is a difference, but the derivative nearby is not
+//!    contradicted.
 //!
 //! # In `f32`
-//! Steps are wide, 0.005, and reach the kinks of several units and examples. Of 20,000 random
-//! networks of all activations and costs none has a right gradient that is called wrong; of their
-//! comparisons 1.5 % are suspected kinks, 4 % undecided (most with raw inputs) and 0.2 %
-//! unresolved. Faults of more than twice the bound are found. What is smaller, undecided or
-//! unresolved is proved on `network.map(f64::from)?`, with the data mapped alike. A J that is
-//! constant over the step because of rounding inside it looks constant, and cannot be told from one
-//! that is.
+//! Steps are wide, 0.005, and may reach the kinks of several units and examples. In a test of
+//! 20,000 random networks of all activations and costs, no right gradient was called wrong. Of the
+//! comparisons, 1.5 % were suspected kinks, 4 % undecided (most with raw inputs) and 0.2 %
+//! unresolved. Faults of more than twice the bound are found. Smaller faults, and what is undecided
+//! or unresolved, need a check of `network.map(f64::from)?` with the data mapped alike. If rounding
+//! inside J makes it constant over the step, the check cannot tell that from a true constant.
 //!
 //! The error is measured block by block, because a small wrong block vanishes in the norm of the whole gradient; signs are kept,
 //! and a block whose derivatives are all 0 has relative error 0, not 0/0.
@@ -69,9 +73,12 @@
 //! | [`activation_tangents`](GradientCheck::activation_tangents), [`cost_tangent`](GradientCheck::cost_tangent) | the tangent methods of one activation or cost |
 //! | [`layer_tangents`](GradientCheck::layer_tangents) | those of one layer, z if it keeps that, and the gradients of single examples |
 //!
-//! There a function f of t is compared in all its entries at once, along a random direction: \[f(h) − f(−h)]/(2h). Every entry has its own noise, measured along that direction. A method that is needed and answers
-//! [`Error::Unsupported`] ends the check with that error; one that is optional has the verdict [`Verdict::NotProvided`]. Where f has a kink, or jumps, right at the
-//! point, so that no step avoids it, the entry is a suspected kink: as many units may have theirs there at once, the derivative need not lie between the slopes.
+//! There a function f of t is compared in all its entries at once, along a random direction:
+//! \[f(h) − f(−h)]/(2h). Every entry has its own noise, measured along that direction. A method that is
+//! needed and returns [`Error::Unsupported`] ends the check with that error; one that is optional
+//! has the verdict [`Verdict::NotProvided`]. Where f has a kink, or jumps, right at the point, so
+//! that no step avoids it, the entry is a suspected kink. Many units may have a kink there at once,
+//! so the derivative need not lie between the slopes.
 //!
 //! # Example
 //! Any function can be checked. Here the second block has lost its factor 2:
@@ -175,7 +182,7 @@ struct Settings {
     precision: f64,
 }
 
-/// The most directions per block. Each is as long as the block, and is kept for a second look.
+/// The most directions per block. Each is as long as the block and is kept for a second look.
 const MOST_DIRECTIONS: usize = 1 << 16;
 
 impl GradientCheck {
@@ -192,7 +199,7 @@ impl GradientCheck {
 
     /// The relative tolerance r > 0 and the floor a ≥ 0 of the bound in the [module documentation](self).
     ///
-    /// What rounding hides is added to them. A floor above a tenth of the derivatives leaves them
+    /// The resolution is added to them. A floor above a tenth of the derivatives leaves them
     /// undecided.
     pub fn tolerance(mut self, relative: f64, floor: f64) -> Self {
         self.tolerance = Some((relative, floor));
@@ -216,9 +223,9 @@ impl GradientCheck {
     ///
     /// Derivation: [(27)](crate::derivation#central-difference).
     ///
-    /// Besides two evaluations of J for each comparison this takes about twelve passes for ∇J, to
-    /// measure the rounding. In `f32` about three digits are compared; for the proof check
-    /// `network.map(f64::from)?` with the data mapped alike.
+    /// Each comparison takes two evaluations of J. Measuring the rounding takes about twelve more
+    /// passes for ∇J. In `f32` about three digits are compared; for a rigorous check use
+    /// `network.map(f64::from)?`, with the data mapped alike.
     ///
     /// The pass runs on buffers filled with NaN, so that a layer that reads or adds to what it should overwrite is
     /// found too.
@@ -314,7 +321,7 @@ impl GradientCheck {
         })
     }
 
-    /// Step, tolerance and floor, each in its range.
+    /// Returns the step, tolerance and floor, after checking their ranges.
     fn settings<T: Scalar>(&self) -> Result<Settings, Error> {
         let precision = to_f64(T::default_epsilon());
         let step = self.step.unwrap_or_else(|| precision.cbrt());
@@ -378,7 +385,7 @@ impl GradientCheck {
     }
 }
 
-/// The largest entry in absolute value; what is not finite counts as nothing.
+/// Returns the largest absolute value of the entries, ignoring non-finite ones.
 fn size<T: Scalar>(entries: &[T]) -> f64 {
     let sizes = entries.iter().map(|&x| to_f64(x).abs());
     sizes.filter(|x| x.is_finite()).fold(0.0, f64::max)

@@ -1,25 +1,25 @@
-//! How far rounding blurs a value, measured.
+//! Measures the rounding noise of a value.
 //!
-//! A bound from the outside, ε |J|, is too small where terms cancel on the way to J, and says
-//! nothing about an entry of ∇J. So the rounding errors are measured, as Moré and Wild do: at
-//! points a few units in the last place apart a smooth function has no third difference, and what
-//! is left is rounding. The third difference of errors with the variance σ² has the variance
-//! 20 σ² = (1 + 9 + 9 + 1) σ².
+//! An a priori bound, ε |J|, is too small where terms of J cancel, and says nothing about an entry
+//! of ∇J. So the rounding errors are measured, as Moré and Wild do. At points a few units in the
+//! last place apart, the third difference of a smooth function vanishes, and what remains is
+//! rounding. The third difference of errors with variance σ² has variance 20 σ² = (1 + 9 + 9 + 1)
+//! σ².
 
 use crate::error::Error;
 use crate::scalar::{Scalar, real, to_f64};
 
-/// Points that are sampled. A jump between two of them reaches three of the seven differences, so
-/// that it does not move their median.
+/// The number of sample points. A jump between two of them affects three of the seven differences,
+/// so it does not move their median.
 pub(super) const SAMPLES: usize = 10;
 
-/// The distance of two of them, in units of the machine precision.
+/// The distance between sample points, in units of the machine precision.
 const SPACING: f64 = 16.0;
 
 /// The median of |x| of a normal x with variance 1.
 const MEDIAN: f64 = 0.6745;
 
-/// The standard deviation of the rounding errors of values at equal distances; 0 if one is not
+/// Returns the standard deviation of the rounding errors of equally spaced values; 0 if one is not
 /// finite.
 pub(super) fn level(values: &[f64; SAMPLES]) -> f64 {
     let third = |v: &[f64]| (v[3] - v[0] - 3.0 * (v[2] - v[1])).abs();
@@ -36,15 +36,15 @@ pub(super) fn level(values: &[f64; SAMPLES]) -> f64 {
     }
 }
 
-/// The distances from the point at which to sample: a few units in the last place of entries of
-/// size 1.
+/// Returns the distances from the point at which to sample: a few units in the last place of
+/// entries of size 1.
 pub(super) fn places<T: Scalar>() -> [T; SAMPLES] {
     let spacing = SPACING * to_f64(T::default_epsilon());
     std::array::from_fn(|k| real((k + 1) as f64 * spacing))
 }
 
-/// The noise of each entry of a vector that is sampled in turn, one sample after the other in
-/// `samples`.
+/// Returns the noise of each entry of a vector. `samples` holds one sample of the vector after the
+/// other.
 pub(super) fn levels<T: Scalar>(samples: &[T], entries: usize) -> Vec<f64> {
     let of = |i: usize| {
         level(&std::array::from_fn(|k| {
@@ -54,9 +54,8 @@ pub(super) fn levels<T: Scalar>(samples: &[T], entries: usize) -> Vec<f64> {
     (0..entries).map(of).collect()
 }
 
-/// The noise of a value along a line, at points that are as far apart as the step h allows. Where
-/// that is so far that a third difference sees curvature, a fifth does less, whose variance is
-/// 252 σ².
+/// Returns the noise of a value along a line, at points spread over the step h. If they are so far
+/// apart that the third difference sees curvature, the fifth sees less; its variance is 252 σ².
 pub(super) fn along(
     value: &mut dyn FnMut(f64) -> Result<(f64, f64), Error>,
     h: f64,

@@ -5,7 +5,7 @@ use super::line::Line;
 use super::{Named, Settings};
 use std::fmt;
 
-/// What a comparison of an analytic with a numerical derivative came to.
+/// The outcome of comparing an analytic with a numerical derivative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -13,13 +13,14 @@ pub enum Verdict {
     Agrees,
     /// They differ, but the function has a kink within the step (as ReLU at 0), and the derivative is right beside it.
     SuspectedKink,
-    /// They do not differ by more than rounding, but rounding is of the size of the derivatives: it
-    /// neither proves nor refutes them.
+    /// They agree within the bound, but rounding is too large beside the derivatives for that to
+    /// prove anything.
     Undecided,
-    /// They differ by more than rounding, and the scalar type is too coarse to say why: smaller
-    /// steps, which would tell a kink or a strong curvature from a wrong derivative, are lost in
-    /// rounding, and the values beside the point do not contradict the derivative there. In `f64`
-    /// this is rare; in `f32` check `network.map(f64::from)?`.
+    /// They differ by more than the bound, and the scalar type is too coarse to say why.
+    ///
+    /// Smaller steps would tell a kink or strong curvature from a wrong derivative, but are lost in
+    /// rounding. The values near the point do not contradict the derivative there. This is rare in
+    /// `f64`; in `f32` check `network.map(f64::from)?`.
     Unresolved,
     /// Of an optional method of a layer or cost: it answers with [`Error::Unsupported`](crate::Error::Unsupported), and nothing was compared.
     NotProvided,
@@ -78,20 +79,23 @@ pub struct BlockReport {
     pub entries: usize,
     /// Entries or directions compared.
     pub compared: usize,
-    /// ‖n − g‖/(‖n‖ + ‖g‖) over the compared ones, kinks left out: the course's measure. 0 if both are 0.
+    /// ‖n − g‖/(‖n‖ + ‖g‖), the course's measure, without suspected kinks and unresolved
+    /// comparisons. 0 if both are 0.
     pub relative_error: f64,
     /// The largest derivative compared, in absolute value, analytic or numeric. 0 proves little: dead units, or inputs that are all 0.
     pub largest: f64,
-    /// The comparison with the largest difference (kinks only if there is nothing else), if any was made.
+    /// The comparison with the largest difference, if any was made: among the wrong ones if there
+    /// are any, else the unresolved. Suspected kinks count only if there is nothing else.
     pub worst: Option<Comparison>,
     /// How many comparisons met a suspected kink.
     pub kinks: usize,
-    /// How many are undecided.
+    /// How many comparisons are undecided.
     pub undecided: usize,
-    /// How many are unresolved.
+    /// How many comparisons are unresolved.
     pub unresolved: usize,
-    /// The least favourable of the comparisons: wrong, indefinite, unresolved, a suspected kink,
-    /// undecided, and only then that all agree.
+    /// The worst verdict among the comparisons, in the order wrong, indefinite, unresolved,
+    /// suspected kink, undecided, agrees. Undecided comparisons count only if the one with the
+    /// largest derivative is among them.
     pub verdict: Verdict,
 }
 
@@ -145,8 +149,8 @@ impl Report {
         };
         let total = norm(|c| c.analytic) + norm(|c| c.numeric);
         let difference = norm(Comparison::difference);
-        // Wrong before unresolved before agreeing before kinks; among equals the largest
-        // difference, NaN above all.
+        // Wrong, then unresolved, then agreeing, then kinks; among equals the largest difference,
+        // with NaN above all.
         let rank = |c: &Comparison| {
             let class = match c.verdict {
                 Verdict::Wrong | Verdict::Indefinite => 3,
@@ -168,8 +172,8 @@ impl Report {
         };
         let count = |verdict| comparisons.iter().filter(|c| c.verdict == verdict).count();
         let largest = outcomes.iter().map(|(_, o)| o.size()).fold(0.0, f64::max);
-        // A column may be undecided beside others that are resolved: its derivatives are small
-        // beside theirs.
+        // A column of small derivatives may be undecided while larger ones are resolved. The
+        // comparison with the largest derivative decides.
         let decisive = outcomes.iter().map(|(_, o)| o);
         let decisive = decisive.reduce(|most, o| if o.size() > most.size() { o } else { most });
         let undecided = decisive.is_some_and(|o| o.verdict == Verdict::Undecided);
@@ -206,8 +210,7 @@ impl Report {
         }
     }
 
-    /// Whether no derivative is wrong. What is undecided or unresolved, suspected kinks, indefinite
-    /// products and what is not provided pass, and show in the table.
+    /// Returns whether no derivative is wrong. All other verdicts pass, and show in the table.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.wrong_blocks().next().is_none()

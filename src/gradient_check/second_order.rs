@@ -37,13 +37,14 @@ impl GradientCheck {
     /// cost is a log-likelihood: then v·G v below 0 is [`Verdict::Wrong`], else [`Verdict::Indefinite`]. Rows are left out where an output lies on the edge of the domain and G is
     /// not finite; a G that the last layer or the cost does not provide is [`Verdict::NotProvided`].
     ///
-    /// The inner products are not differences: with the size s of one, the root of the sum of
-    /// squares of its terms, they may differ by (r + a) s, which is far above
-    /// their rounding. Where a unit is exactly at a kink (ReLU with biases of 0 above units that are all dead) ∇J jumps, and the rows that this reaches are
-    /// [`Verdict::SuspectedKink`]. Prove ∇J by [`network`](Self::network) first. In `f32` the check
-    /// sees only coarse errors; with raw inputs, and a logarithm of outputs that have rounded to
-    /// the edge of its domain, it called 2 of 20,000 right networks wrong. Prove
-    /// `network.map(f64::from)?`.
+    /// The inner products are not differences. They may differ by (r + a) s, where s is the root of
+    /// the sum of squares of the terms; that is far above their rounding. Where a unit is exactly
+    /// at a kink (ReLU with biases of 0 above units that are all dead) ∇J jumps, and the affected
+    /// rows are [`Verdict::SuspectedKink`]. Check ∇J with [`network`](Self::network) first.
+    ///
+    /// In `f32` the check finds only coarse errors. It called 2 of 20,000 right networks wrong;
+    /// both had raw inputs and a logarithm of outputs that had rounded to the edge of its domain.
+    /// Check `network.map(f64::from)?` instead.
     ///
     /// # Errors
     /// - Those of [`network`](Self::network).

@@ -65,15 +65,15 @@ pub(super) fn moved<T: Scalar>(x: &[T], along: Option<&[T]>, t: T) -> Vec<T> {
     }
 }
 
-/// What is wanted of a function of t.
+/// What to compute for a function of t.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Asked {
     Values,
-    /// What the code under test says that their derivatives are.
+    /// Their derivatives, by the code under test.
     Derivative,
 }
 
-/// A vector function of t at the points that were asked for, seen along lines within a block.
+/// A vector function of t, cached at the points computed so far, along lines within a block.
 struct Known<T, F> {
     points: BTreeMap<(Asked, u64), Vec<T>>,
     start: usize,
@@ -82,7 +82,7 @@ struct Known<T, F> {
 }
 
 impl<T: Scalar, F: FnMut(Asked, T) -> Result<Vec<T>, Error>> Known<T, F> {
-    /// The component along a line, and the t that was really reached.
+    /// Returns the t actually reached, and the component along a line.
     fn component(&mut self, asked: Asked, line: &Line, t: f64) -> Result<(f64, f64), Error> {
         let t: T = real(t);
         let moved = to_f64(t);
@@ -107,13 +107,13 @@ impl<T: Scalar, F: FnMut(Asked, T) -> Result<Vec<T>, Error>> Along for Known<T, 
     }
 }
 
-/// How many roundings of the largest entry two ways of computing an entry may be apart.
+/// How far two ways of computing an entry may differ, in roundings of the largest entry.
 const ROUNDINGS: f64 = 64.0;
 
 impl GradientCheck {
-    /// Compares `derivative`, that of a function of t at 0, with the function's differences. `at`
-    /// returns either at t. `output_noise` is the relative error of the values that cannot be
-    /// measured.
+    /// Compares `derivative`, that of a function at t = 0, with differences of the function. `at`
+    /// returns the values or the derivative at t. `output_noise` is the part of their relative
+    /// error that cannot be measured.
     pub(super) fn compare_along<T: Scalar>(
         &self,
         blocks: &[Named],
@@ -138,7 +138,7 @@ impl GradientCheck {
             for t in noise::places::<T>() {
                 match at(asked, t) {
                     Ok(sample) => samples.extend(sample),
-                    // Where a pass fails there is no noise to be measured.
+                    // If a pass fails, no noise can be measured.
                     Err(_) => samples.resize(samples.len() + n, nan()),
                 }
             }
@@ -169,8 +169,7 @@ impl GradientCheck {
         Ok(report.blocks)
     }
 
-    /// Compares entries with what they have to be equal to, within the tolerance and the rounding
-    /// of sums.
+    /// Compares entries with their expected values, within the tolerance and the rounding of sums.
     pub(super) fn compare_entries<T: Scalar>(
         &self,
         blocks: &[Named],
@@ -278,7 +277,7 @@ impl GradientCheck {
             activation.backward(z.as_view(), a.as_view(), delta.as_view_mut());
             [a.as_slice(), delta.as_slice()].concat()
         };
-        // ȧ and δ̇ as the activation has them, and the δ that comes with them.
+        // ȧ and δ̇ by the activation's tangent methods, and the δ computed with them.
         let tangent = |t: T| {
             let z = matrix(moved(z.as_slice(), Some(z_dot.as_slice()), t));
             let mut back = matrix(moved(delta.as_slice(), Some(delta_dot.as_slice()), t));

@@ -82,7 +82,8 @@ impl<R: Real> Activation<R> for Tanh {
     fn second<const FMA: bool>(self, z: R, scaled: R) -> (R, R, R) {
         let e = functions::unscaled(scaled);
         let (a, slope) = functions::tanh_of_exp::<R, FMA>(z, e);
-        // 1 − a = 2e/(1 + e) once more, as 2 (e − e e/(1 + e)): for small e without the roundings of a quotient.
+        // 1 − a = 2e/(1 + e) recomputed as 2 (e − e e/(1 + e)), which avoids the quotient's
+        // roundings for small e.
         let rest = R::ONE - a.size();
         let rest = if e < R::of(0.25) {
             (e + e) - e * rest
@@ -94,7 +95,7 @@ impl<R: Real> Activation<R> for Tanh {
         } else {
             slope
         };
-        // Far out it is 8e, which a subnormal e has no digits for.
+        // For large |z| it is 8e, for which a subnormal e lacks the digits.
         let far = R::of(8.0) * scaled * R::SCALE.1;
         let size = if scaled < R::ONE {
             far
@@ -182,7 +183,7 @@ impl<R: Real> Activation<R> for Softsign {
         let size = z.size();
         let under = R::ONE + size;
         let d = R::ONE / under;
-        // What `under` has lost of the sum, which would count three times.
+        // The rounding error of `under`, which would count three times.
         let lost = if size < R::ONE {
             (R::ONE - under) + size
         } else {

@@ -67,13 +67,13 @@ pub(super) struct Table<R: 'static> {
 
 /// On two slices, from two others.
 type Tangent<R> = fn(&mut [R], &mut [R], (&[R], &[R]));
-/// The same of a function.
+/// The same for a function.
 type TangentOfFunction<R> = fn(Function, (&[R], &[R]), &mut [R], &mut [R]);
 /// From two matrices with so many rows: a value for each column, or for each entry.
 type Values<R> = fn(usize, (&[R], &[R]), &mut [R]);
 /// The same from three.
 type ValuesOfThree<R> = fn(usize, (&[R], &[R], &[R]), &mut [R]);
-/// a − y of z, a and y.
+/// a − y from z, a and y.
 type Differences<R> = fn(Squash, Place, (&[R], &[R], &[R]), &mut [R]);
 /// On θ with its gradient and the state of an optimiser.
 type Step<R> = fn(Rule, &mut [R], &[R], [&mut [R]; BUFFERS]);

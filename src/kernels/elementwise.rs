@@ -189,7 +189,7 @@ pub(crate) fn apply<T: Scalar>(function: Function, z: &[T], a: &mut [T]) -> bool
     true
 }
 
-/// Entries whose derivatives are kept for a moment only.
+/// The number of entries whose derivatives are held at a time.
 pub(super) const BLOCK: usize = 128;
 
 pub(super) fn scale_by_slope_at<R: Real>(function: Function, z: &[R], delta: &mut [R]) {
@@ -270,7 +270,7 @@ pub(crate) fn add<T: Scalar>(x: &mut [T], y: &[T]) {
     }
 }
 
-/// a ← a + self, where b holds what rounding has left out of a.
+/// a ← a + self, where b holds the rounding error of a.
 struct AddExactly<'a, R>(&'a [R]);
 
 impl<R: Real> Kernel<R> for AddExactly<'_, R> {
@@ -296,10 +296,10 @@ pub(super) fn add_exactly_at<R: Real>(sums: &mut [R], lost: &mut [R], x: &[R]) {
     launch(AddExactly(x), sums, lost);
 }
 
-/// sums ← sums + x, of the same length and of any scalar. `lost` holds what rounding has left out of
-/// the sums, no more than half a unit of their last place. It is added to the next x, so that the
-/// error of a sum does not grow with the number of its terms (Kahan 1965, doi:10.1145/363707.363723,
-/// with the rest of Knuth's exact addition). A sum that overflows stays infinite.
+/// sums ← sums + x, of the same length and of any scalar. `lost` holds the rounding errors of the
+/// sums, at most half a unit in their last place. It is added to the next x, so the error of a sum
+/// does not grow with the number of terms (Kahan 1965, doi:10.1145/363707.363723, with the
+/// remainder of Knuth's exact addition). A sum that overflows stays infinite.
 pub(crate) fn add_exactly<T: Scalar>(sums: &mut [T], lost: &mut [T], x: &[T]) {
     assert!(sums.len() == x.len() && lost.len() == x.len());
     if let Some(table) = table::<T>() {

@@ -5,9 +5,10 @@
 //! with and without fused multiplication; near a root of a derivative within 4 of its largest term. `FMA` must be true
 //! only where the processor has the instruction: elsewhere `mul_add` is a slow call.
 //!
-//! Tails decide how a formula is written. e^(−|z|) carries a factor 2ˢ until all else is done, as a subnormal number
-//! has no digits for what is multiplied by it later. It is kept as (1 + p) 2ᵏ where the rounding of 1 + p would count.
-//! 1 + e, and powers of it, are rounded once.
+//! The tails determine how formulas are written. e^(−|z|) carries a factor 2ˢ to the last
+//! operation, because a subnormal number would lose the digits of later products. Where the
+//! rounding of 1 + p would matter, it is kept as (1 + p) 2ᵏ. 1 + e, and powers of it, are rounded
+//! once.
 
 pub(super) use super::real::Real;
 
@@ -32,7 +33,7 @@ pub(super) fn polynomial<R: Real, const FMA: bool>(coefficients: &[R], x: R) -> 
     }
 }
 
-/// The same, but the constant is added last: where the other powers are smaller their errors count less.
+/// The same, but with the constant added last, so that errors of smaller powers matter less.
 #[inline(always)]
 pub(super) fn polynomial_of_constant<R: Real, const FMA: bool>(coefficients: &[R], x: R) -> R {
     let [rest @ .., constant] = coefficients else {
@@ -90,7 +91,8 @@ pub(super) fn exp_below<R: Real, const FMA: bool>(x: R) -> R {
     (R::ONE + p) * scale * other
 }
 
-/// c eˣ and eˣ − 1 for x ≤ 0. A large c is halved often enough for the two powers to reach the last c eˣ above 0.
+/// c eˣ and eˣ − 1 for x ≤ 0. A large c is halved often enough that the two powers reach the
+/// smallest c eˣ above 0.
 #[inline(always)]
 pub(super) fn times_exp_and_exp_m1<R: Real, const FMA: bool>(c: R, x: R) -> (R, R) {
     let large = c.size() > R::ONE;
@@ -124,8 +126,8 @@ pub(super) fn ln_of_sum<R: Real, const FMA: bool>(base: R, x: R) -> R {
     k.times_plus::<FMA>(R::LN_2.0, f - (half_square - low))
 }
 
-/// 2ˢ e^(−|z|), with 2ˢ of [`Real::SCALE`], which all that follow can be computed from: a product with z is formed
-/// before 2⁻ˢ makes it subnormal. It is 0 where such products are.
+/// 2ˢ e^(−|z|), with 2ˢ of [`Real::SCALE`]. The functions below start from it, so that a product
+/// with z is formed before 2⁻ˢ makes it subnormal. It is 0 where such products are.
 #[inline(always)]
 pub(super) fn scaled_exp_of_minus_size<R: Real, const FMA: bool>(z: R) -> R {
     let (p, rounded) = exp_reduced::<R, FMA>(at_least(R::SCALED_END, -z.size()));
@@ -138,7 +140,7 @@ pub(super) fn unscaled<R: Real>(scaled: R) -> R {
     scaled * R::SCALE.1
 }
 
-/// 1/(1 + e) for e of [0, 1], to half a unit: Newton's step with the remainder, from which 1 − quotient takes nothing.
+/// 1/(1 + e) for e in [0, 1], to half a unit, by a Newton step with the remainder.
 #[inline(always)]
 pub(super) fn inverse_of_1_plus<R: Real, const FMA: bool>(e: R) -> R {
     let quotient = R::ONE / (R::ONE + e);
@@ -146,7 +148,7 @@ pub(super) fn inverse_of_1_plus<R: Real, const FMA: bool>(e: R) -> R {
     quotient.times_plus::<FMA>(remainder, quotient)
 }
 
-/// σ(z) and σ(−z), of which neither cancels, from e = e^(−|z|).
+/// σ(z) and σ(−z) from e = e^(−|z|); neither cancels.
 #[inline(always)]
 pub(super) fn sigmoids_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R) {
     let larger = inverse_of_1_plus::<R, FMA>(e);
@@ -205,7 +207,7 @@ pub(super) fn power_of_minus_size<R: Real, const FMA: bool>(z: R) -> R {
     R::power_of_two(rounded + R::SCALE.0)
 }
 
-/// (1 + e)², rounded little more than once, as products of 1 + e are not.
+/// (1 + e)², with little more than one rounding, unlike a product of the rounded 1 + e.
 #[inline(always)]
 pub(super) fn square_of_1_plus<R: Real, const FMA: bool>(e: R) -> R {
     e.times_plus::<FMA>(R::TWO + e, R::ONE)
@@ -218,7 +220,7 @@ pub(super) fn cube_of_1_plus<R: Real, const FMA: bool>(e: R) -> R {
     e.times_plus::<FMA>(e.times_plus::<FMA>(three + e, three), R::ONE)
 }
 
-/// a + b, and what was lost of it (Knuth).
+/// a + b, and its rounding error (Knuth).
 #[inline(always)]
 pub(super) fn exact_sum<R: Real>(a: R, b: R) -> (R, R) {
     let sum = a + b;
@@ -226,7 +228,8 @@ pub(super) fn exact_sum<R: Real>(a: R, b: R) -> (R, R) {
     (sum, (a - (sum - of_b)) + (b - of_b))
 }
 
-/// a + b (1 + p) 2ᵏ with the rounding of the result alone, not that of 1 + p: where the two cancel it would remain.
+/// a + b (1 + p) 2ᵏ, rounded only once. A rounding of 1 + p would remain where the two terms
+/// cancel.
 #[inline(always)]
 pub(super) fn plus_times_exp<R: Real, const FMA: bool>(a: R, b: R, p: R, power: R) -> R {
     let scaled = b * power;
@@ -250,7 +253,7 @@ pub(super) fn silu_of_exp<R: Real, const FMA: bool>(z: R, p: R, power: R) -> (R,
     // σ = lead/(1 + e), and σ′ = e/(1 + e)².
     let value = z * lead * inverse * scale;
     let sum = if z < R::ZERO {
-        // Near its root 1 + z + e cancels: without the rounding of 1 + p.
+        // 1 + z + e cancels near its root, so 1 + p must not be rounded.
         let power = unscaled(power);
         p.times_plus::<FMA>(power, (R::ONE + z) + power)
     } else {
@@ -264,7 +267,7 @@ pub(super) fn silu_of_exp<R: Real, const FMA: bool>(z: R, p: R, power: R) -> (R,
     (value, slope, quotient * power * R::SCALE.1)
 }
 
-/// For z < 0 the scaled exponential and what undoes the scale, else 1 and 1.
+/// The scaled exponential and the factor that undoes the scale for z < 0, else 1 and 1.
 #[inline(always)]
 pub(super) fn lead_of<R: Real>(z: R, scaled: R) -> (R, R) {
     let negative = z < R::ZERO;
@@ -276,15 +279,16 @@ pub(super) fn lead_of<R: Real>(z: R, scaled: R) -> (R, R) {
 
 /// z tanh(ln(1 + eᶻ)) with its first and second derivative, from p and 2ˢ⁺ᵏ with 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
 ///
-/// All are fractions with powers of d = E² + 2E + 2 below, for E = eᶻ: z E (E + 2)/d, 4 E N/d² and 16 E M/d³ with
-/// N = (1 + z) + (3/2 + z) E + E² + E³/4 and M = (1 + z/2) + (2 + z/2) E + (3/2 − 3z/4) E² + (1/2 − z/2) E³.
-/// For z ≥ 0 above and below are multiplied by powers of e = 1/E, so that coefficients change their order.
+/// With E = eᶻ, all are fractions over powers of d = E² + 2E + 2: z E (E + 2)/d, 4 E N/d², 16 E
+/// M/d³ with N = (1 + z) + (3/2 + z) E + E² + E³/4 and M = (1 + z/2) + (2 + z/2) E + (3/2 − 3z/4)
+/// E² + (1/2 − z/2) E³. For z ≥ 0, numerator and denominator are multiplied by powers of e = 1/E,
+/// which reverses the order of the coefficients.
 #[inline(always)]
 pub(super) fn mish_of_exp<R: Real, const FMA: bool>(z: R, p: R, power: R) -> (R, R, R) {
     let negative = z < R::ZERO;
     let of = |low: f64, high: f64| if negative { R::of(low) } else { R::of(high) };
     let (e, power_of_e) = (unscaled((R::ONE + p) * power), unscaled(power));
-    // E of the formulas for z < 0 is (1 + p) 2ᵏ, without what undoes its scale.
+    // For z < 0, E of the formulas is (1 + p) 2ᵏ, without the factor that undoes its scale.
     let times_e = |x| {
         if negative {
             times_1_plus::<R, FMA>(x, p) * power
@@ -293,7 +297,7 @@ pub(super) fn mish_of_exp<R: Real, const FMA: bool>(z: R, p: R, power: R) -> (R,
         }
     };
     let scale = if negative { R::SCALE.1 } else { R::ONE };
-    // d = base + rest, whose inverse is refined as that of 1 + e.
+    // d = base + rest; its inverse is refined like that of 1 + e.
     let base = of(2.0, 1.0);
     let rest = if negative {
         e * (e + R::TWO)
@@ -338,7 +342,8 @@ pub(super) fn mish_of_exp<R: Real, const FMA: bool>(z: R, p: R, power: R) -> (R,
     let slope = quotient + if apart { top } else { R::ZERO };
     let slope = times_e(slope) * scale;
 
-    // Near its roots m cancels: there e must not be rounded, and then not in d either. Elsewhere both roundings cancel.
+    // m cancels near its roots: there e must not be rounded, in m or in d. Elsewhere the two
+    // roundings cancel.
     let half_z = half * z;
     let [c0, c1, c2, c3] = ordered([
         R::ONE + half_z,

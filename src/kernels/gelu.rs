@@ -1,5 +1,7 @@
-//! GELU and its tanh form, to the last digits where their exponentials are small: half a unit of x² is worth hundreds of
-//! units of e^(−x²/2), so that arguments of exponentials are sums of two numbers.
+//! GELU and its tanh form, accurate in the tails.
+//!
+//! Half a unit of x² changes e^(−x²/2) by hundreds of units there. So the arguments of exponentials
+//! are sums of two numbers.
 
 use super::functions::{
     cube_of_1_plus, exact_sum, exp_reduced, inverse_of_1_plus, lead_of, polynomial,
@@ -25,7 +27,7 @@ impl<R: Real> Pair<R> {
         Self::of(exact_sum(a, b))
     }
 
-    /// a · b, exactly: without fused multiplication from halves of their digits (Dekker).
+    /// a · b, exactly. Without fused multiplication it splits the digits of both in half (Dekker).
     #[inline(always)]
     fn product<const FMA: bool>(a: R, b: R) -> Self {
         let high = a * b;
@@ -65,7 +67,7 @@ impl<R: Real> Pair<R> {
         Self { low, ..product }
     }
 
-    /// Itself times a power of two.
+    /// self times a power of two.
     #[inline(always)]
     fn scaled(self, by: R) -> Self {
         let (high, low) = (self.high * by, self.low * by);
@@ -81,7 +83,7 @@ impl<R: Real> Pair<R> {
     }
 }
 
-/// z, but not beyond ±`end`; NaN stays.
+/// z clamped to ±`end`; NaN stays NaN.
 #[inline(always)]
 fn within<R: Real>(end: R, z: R) -> R {
     if z.size() > end {
@@ -93,8 +95,9 @@ fn within<R: Real>(end: R, z: R) -> R {
 
 /// z Φ(z) with its first and second derivative.
 ///
-/// For x = |z| they are made of e^(−x²/2), Φ(−x) e^(x²/2) and (Φ(−x) − x φ(x)) e^(x²/2): a polynomial each, the last times
-/// its root, so that no digit is lost there either.
+/// They are computed from e^(−x²/2), Φ(−x) e^(x²/2) and (Φ(−x) − x φ(x)) e^(x²/2), for x = |z|. The
+/// latter two are a polynomial each. The last has its root factored out, so it is accurate near the
+/// root too.
 #[inline(always)]
 pub(super) fn gelu<R: Real, const FMA: bool>(z: R) -> (R, R, R) {
     let size = z.size();
@@ -103,7 +106,7 @@ pub(super) fn gelu<R: Real, const FMA: bool>(z: R) -> (R, R, R) {
     let (p, power) = square.scaled(-R::HALF).scaled_exp::<FMA>();
     let s = Pair::inverse_of_sum::<FMA>(x, R::of(4.0));
     let t = (R::ONE - R::of(8.0) * s.high) - R::of(8.0) * s.low;
-    // x s, where it is near 1 without the rounding of s; at infinity NaN, as the formula has it.
+    // x s; where it is near 1, without the rounding of s. At infinity NaN, like the formula.
     let four = R::of(4.0);
     let near_one = (R::ONE - four * s.high) - four * s.low;
     let s = s.high + s.low;
@@ -153,7 +156,7 @@ pub(super) fn gelu_tanh<R: Real, const FMA: bool>(z: R) -> (R, R, R) {
     let rate = v_over_u.plus(c.scaled(R::TWO));
     let rise = rate.times::<FMA>(u);
     let sum = if negative {
-        // Without the rounding of 1 + p, as it cancels near the root.
+        // 1 + p must not be rounded, because the sum cancels near the root.
         let power = unscaled(power);
         ((R::ONE - rise.high) + power) + p.times_plus::<FMA>(power, -rise.low)
     } else {

@@ -57,7 +57,8 @@ pub(crate) fn is_fast<T: Scalar>() -> bool {
     cast::is::<T, f32>() || cast::is::<T, f64>()
 }
 
-/// `f` on the entries of both matrices at once, or, where columns do not follow each other in memory, column by column.
+/// Calls `f` on all entries of both matrices at once, or column by column if the columns are not
+/// contiguous.
 pub(crate) fn runs<T: Scalar>(
     z: DMatrixView<'_, T>,
     mut a: DMatrixViewMut<'_, T>,

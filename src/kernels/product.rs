@@ -21,9 +21,9 @@ pub(super) const VECTOR_ROWS: usize = 8 * 16;
 /// The most examples in one chain of a sum over examples. Longer sums are cut into chains of this
 /// length, whose results are added in order.
 ///
-/// A chain of n equal terms is wrong by up to 3/8 n units of rounding: in `f32` by 2.3·10⁻⁵ for 1024
-/// terms, and by 2.1·10⁻⁶ for 96. In `f64` that is 10⁻¹³ at most for the depth of a block, and shorter
-/// chains would only cost time.
+/// A chain of n equal terms is off by up to 3/8 n units of rounding: in `f32` by 2.3·10⁻⁵ for 1024
+/// terms and 2.1·10⁻⁶ for 96. In `f64` it is off by at most 10⁻¹³ for the depth of a block, so
+/// shorter chains would only cost time.
 pub(super) const fn chain<T>() -> usize {
     match size_of::<T>() {
         4 => 96,

@@ -85,11 +85,12 @@ fn linear<T: Scalar>(
     unsafe { multiply(product) }
 }
 
-/// The most examples whose products are summed in order. The sums of more are added by a binary tree.
+/// The most examples whose products are summed in order. A binary tree adds the sums of larger
+/// groups.
 const IN_ORDER: usize = 2048;
 
-/// The sums of `len` entries that are held at the same time for so many examples: those of the right
-/// halves, and one.
+/// Returns the room for the sums, of `len` entries each, held at the same time: those of the right
+/// halves, and one more.
 fn held_sums(len: usize, examples: usize) -> usize {
     match examples > IN_ORDER {
         true => len.saturating_mul(1 + most_held(examples.div_ceil(IN_ORDER))),
@@ -97,7 +98,7 @@ fn held_sums(len: usize, examples: usize) -> usize {
     }
 }
 
-/// Cuts the room for sums off the end of the scratch, unless the scratch is too small.
+/// Splits the room for sums off the end of the scratch, unless the scratch is too small.
 fn split_room<T>(room: &mut [T], sums: usize) -> Option<(&mut [T], &mut [T])> {
     let rest = room.len().checked_sub(sums).filter(|_| sums > 0)?;
     Some(room.split_at_mut(rest))
@@ -295,8 +296,8 @@ fn weights_transposed<T: Scalar>(
     unsafe { multiply(product) }
 }
 
-/// The scratch that the products of a layer of s units on n inputs make use of for m examples, with
-/// the sums that many examples need.
+/// Returns the scratch that the products of a layer with s units and n inputs use for m examples,
+/// including the sums that many examples need.
 pub(crate) fn room_for<T: Scalar>(units: usize, inputs: usize, examples: usize) -> usize {
     if !is_fast::<T>() {
         return 0;

@@ -16,9 +16,9 @@ pub(super) trait Real: Scalar {
     const LN_2: (Self, Self);
     /// 1.5 · 2ᵖ for p fraction bits: adding it rounds to an integer, which is then in the low bits.
     const ROUND: Self;
-    /// Below the first eˣ rounds to 0, above the second it overflows.
+    /// eˣ rounds to 0 below the first, and overflows above the second.
     const EXP_RANGE: (Self, Self);
-    /// Below this the largest number times eˣ rounds to 0.
+    /// Below this x, even the largest number times eˣ rounds to 0.
     const LARGE_EXP_END: Self;
     /// q with eʳ = 1 + r + r² q(r) for |r| ≤ ½ ln 2, from the highest power down, as all that follow.
     const EXP: &'static [Self];
@@ -26,21 +26,22 @@ pub(super) trait Real: Scalar {
     const LN: &'static [Self];
     /// p and q with tanh z = z + z³ p(z²)/q(z²) for |z| ≤ 0.625.
     const TANH: (&'static [Self], &'static [Self]);
-    /// The power of two that exponentials of negative numbers are scaled by, so that they stay normal
-    /// where they count, its exponent, and from where on the scaled exponential is 0.
+    /// s and 2⁻ˢ, for the scale 2ˢ that keeps exponentials of negative numbers normal where they
+    /// matter.
     const SCALE: (Self, Self);
+    /// The argument from which the scaled exponential is 0.
     const SCALED_END: Self;
-    /// P and Q of `tests/activations/coefficients.py`, which makes what follows too.
+    /// P and Q of `tests/activations/coefficients.py`, which also prints the constants below.
     const GELU: (&'static [Self], &'static [Self]);
     /// The root of Φ(−x) − x φ(x), in two parts.
     const GELU_ROOT: (Self, Self);
-    /// From here on the scaled exponential of −x²/2 is 0.
+    /// The x from which the scaled exponential of −x²/2 is 0.
     const GELU_END: Self;
     /// 1/√(2π).
     const DENSITY: Self;
     /// 2√(2/π), and 0.044715 times that, in two parts each.
     const GELU_TANH: [(Self, Self); 2];
-    /// From here on the scaled exponential in the tanh form of GELU is 0.
+    /// The |z| from which the scaled exponential in the tanh form of GELU is 0.
     const GELU_TANH_END: Self;
 
     /// The nearest number of this type.
@@ -51,7 +52,7 @@ pub(super) trait Real: Scalar {
     fn size(self) -> Self;
     /// |self| with the sign of `sign`.
     fn with_sign_of(self, sign: Self) -> Self;
-    /// Itself with so few digits that the product of two such numbers is exact.
+    /// self cut to so few digits that the product of two such numbers is exact.
     fn first_digits(self) -> Self;
     /// 2ᵏ from [`ROUND`](Self::ROUND) + k, for the k of normal numbers.
     fn power_of_two(rounded: Self) -> Self;

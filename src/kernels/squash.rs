@@ -1,7 +1,8 @@
-//! Outputs of squashing activations, exact beside the constants that they round to.
+//! Outputs of squashing activations, accurate near the constants that they round to.
 //!
-//! Such an output is a sum base + offset: of a constant near it, and of what is left, to its own last digit. So
-//! a − y = (base − y) + offset loses nothing where a has rounded to y, or y is the constant.
+//! Such an output is a sum base + offset: a nearby constant, and the remainder to its own last
+//! digit. So a − y = (base − y) + offset is accurate even where a has rounded to y, or y is the
+//! constant.
 
 use super::compiled::table;
 use super::elementwise::MAX_WIDTH;
@@ -10,9 +11,10 @@ use super::launch::{Kernel, head_length, launch};
 use super::softmax::{largest, total, total_of};
 use crate::scalar::Scalar;
 
-/// An activation of the outputs that comes so near to a constant that a rounds to it.
+/// An output activation that comes so close to a constant that a rounds to it.
 ///
-/// With z it tells a cost how far from the constant a really is: see [`Outputs::squashed`](crate::cost::Outputs::squashed).
+/// Together with z it gives a cost the true distance of a from the constant: see
+/// [`Outputs::squashed`](crate::cost::Outputs::squashed).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Squash {
@@ -22,24 +24,24 @@ pub enum Squash {
     Tanh,
     /// z/(1 + |z|), near −1 and 1.
     Softsign,
-    /// e^(zᵢ)/Σⱼ e^(zⱼ), near 0, 1/n and 1.
+    /// e^(zᵢ)/Σⱼ e^(zⱼ), near 0, 1/n (for n nearly equal largest outputs) and 1.
     Softmax,
     /// eᶻ, near 1.
     Exponential,
-    /// α (eᶻ − 1) for z < 0, near −α: ELU, and SELU.
+    /// α (eᶻ − 1) for z < 0, near −α: ELU, and SELU with its product λα as α.
     Elu {
         /// α.
         alpha: f64,
     },
 }
 
-/// Up to this |z|, less than ½ ln 2, the polynomial of the exponential gives eᶻ − 1.
+/// The largest |z| for which the polynomial of the exponential gives eᶻ − 1; less than ½ ln 2.
 pub(crate) const NEAR: f64 = 0.34;
 
-/// A difference a − y cancels if it is less than this part of a: the error of a counts more than it does there.
+/// a − y cancels if it is less than this fraction of a: then it amplifies the relative error of a.
 pub(crate) const CANCELS: f64 = 0.75;
 
-/// An activation of one unit as base + offset.
+/// The output of one unit as base + offset.
 pub(super) trait Parts<R>: Copy {
     fn parts<const FMA: bool>(self, z: R, a: R) -> (R, R);
 }
@@ -54,7 +56,7 @@ impl<R: Real> Parts<R> for Sigmoid {
     }
 }
 
-/// σ(z) as ½ + ½ tanh(z/2) for |z| < 1, beyond as 1 − σ(−z) or 0 + σ(z): one division.
+/// σ(z) as ½ + ½ tanh(z/2) for |z| < 1, otherwise as 1 − σ(−z) or 0 + σ(z), with one division.
 #[inline(always)]
 pub(super) fn sigmoid_parts<R: Real, const FMA: bool>(z: R) -> (R, R) {
     let (e, less_one) = functions::times_exp_and_exp_m1::<R, FMA>(R::ONE, -z.size());
@@ -86,8 +88,8 @@ impl<R: Real> Parts<R> for Tanh {
     }
 }
 
-/// e/(1 + e) again from that quotient, for an e below ½: as e − e · e/(1 + e), in which the rounding of 1 + e and of
-/// the division hardly counts.
+/// Recomputes e/(1 + e) for e < ½ from the rounded quotient, as e − e · e/(1 + e). There the
+/// rounding of 1 + e and of the division hardly matters.
 #[inline(always)]
 fn tail<R: Real, const FMA: bool>(e: R, quotient: R) -> R {
     (-e).times_plus::<FMA>(quotient, e)
@@ -103,7 +105,7 @@ impl<R: Real> Parts<R> for Softsign {
     }
 }
 
-/// ±(1 − rest), with the sign of z, or a itself where that is not near ±1.
+/// ±(1 − rest) with the sign of z, or a itself where a is not near ±1.
 #[inline(always)]
 fn beside_one<R: Real>(z: R, a: R, rest: R) -> (R, R) {
     let near = a.size() < R::HALF;
@@ -155,7 +157,7 @@ impl<R: Real> Parts<R> for Elu<R> {
     }
 }
 
-/// out ← a − y, from base + offset where more than a digit cancels in the difference itself.
+/// out ← a − y, from base + offset where the plain difference cancels.
 struct Difference<'a, R, P> {
     parts: P,
     z: &'a [R],
@@ -168,7 +170,7 @@ impl<R: Real, P: Parts<R>> Kernel<R> for Difference<'_, R, P> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self, out: &mut [R], _: &mut [R]) {
-        /// So many entries are left alone together if none of them cancels.
+        /// The entries that are tested together: if none cancels, all keep the plain difference.
         const PANEL: usize = 64;
         let n = head_length::<R>(false, out.len());
         let given = self.z[..n].chunks(PANEL).zip(self.a[..n].chunks(PANEL));
@@ -195,7 +197,7 @@ impl<R: Real, P: Parts<R>> Kernel<R> for Difference<'_, R, P> {
     }
 }
 
-/// [`Difference`]; a tail that fills no register goes through padded blocks.
+/// [`Difference`]; a tail shorter than a register goes through padded blocks.
 fn difference<R: Real, P: Parts<R>>(parts: P, (z, a, y): Three<'_, R>, out: &mut [R]) {
     assert!(z.len() == out.len() && a.len() == out.len() && y.len() == out.len());
     let head = head_length::<R>(false, out.len());
@@ -227,14 +229,15 @@ fn difference<R: Real, P: Parts<R>>(parts: P, (z, a, y): Three<'_, R>, out: &mut
 /// z, a and y.
 type Three<'a, R> = (&'a [R], &'a [R], &'a [R]);
 
-/// Which entries of matrices of `rows` units are wanted: as many as there are results, from `start` on.
+/// Which entries of matrices with `rows` units are wanted: as many as there are results, from
+/// `start` on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) rows: usize,
     pub(crate) start: usize,
 }
 
-/// As [`differences`]: z and a of all entries, y of those that are wanted.
+/// [`differences`] for one precision: z and a hold all entries, y only those that are wanted.
 pub(super) fn differences_at<R: Real>(
     squash: Squash,
     place: Place,
@@ -259,8 +262,8 @@ pub(super) fn differences_at<R: Real>(
     }
 }
 
-/// out ← a − y of so many entries from the start on, with the digits that a has not: z and a of all entries, y of
-/// those that are wanted.
+/// out ← a − y for the entries at `place`, accurate even where a has rounded to y. z and a hold all
+/// entries, y only those that are wanted.
 #[must_use]
 pub(crate) fn differences<T: Scalar>(
     squash: Squash,
@@ -290,7 +293,7 @@ impl<R: Real> Kernel<R> for SoftmaxDelta<'_, R> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self, out: &mut [R], _: &mut [R]) {
-        // The frequent lengths known to the compiler.
+        // Makes the common lengths compile-time constants.
         match self.place.rows {
             2 => self.columns::<FMA>(2, out),
             3 => self.columns::<FMA>(3, out),
@@ -302,7 +305,7 @@ impl<R: Real> Kernel<R> for SoftmaxDelta<'_, R> {
 }
 
 impl<R: Real> SoftmaxDelta<'_, R> {
-    /// Column by column, of which the first and the last may be parts.
+    /// Column by column. The first and the last column may be incomplete.
     #[inline(always)]
     fn columns<const FMA: bool>(self, rows: usize, out: &mut [R]) {
         let start = self.place.start;
@@ -320,7 +323,7 @@ impl<R: Real> SoftmaxDelta<'_, R> {
         self.parts(0, rows, out);
     }
 
-    /// Those from `done` on, each of which may be a part of a column.
+    /// The columns from entry `done` on, each of which may be incomplete.
     #[inline(always)]
     fn parts(self, mut done: usize, rows: usize, out: &mut [R]) {
         while done < out.len() {
@@ -338,8 +341,8 @@ impl<R: Real> SoftmaxDelta<'_, R> {
     }
 }
 
-/// As [`SoftmaxDelta`] of one column, from unit `first` on: a (t − y) − y (1 − a), where for an a above ½ the second
-/// factors are the sums of the others.
+/// [`SoftmaxDelta`] for one column, from unit `first` on, as a (t − y) − y (1 − a). For an a above
+/// ½, t − y and 1 − a are computed as sums over the other units.
 #[inline(always)]
 fn softmax_column<R: Real>((z, a, y): Three<'_, R>, first: usize, of_targets: bool, out: &mut [R]) {
     let other_a = total_of(a, a, unless_near_one);
@@ -366,10 +369,11 @@ fn softmax_column<R: Real>((z, a, y): Three<'_, R>, first: usize, of_targets: bo
     }
 }
 
-/// The same of the units whose z is near the largest, if there are two at least: with u = e^(z − max z) that is
-/// (u t − y Σu)/Σu, and u is 1 + (e^(z − max z) − 1) for n of them.
+/// The same for the units whose z is near the largest, if there are at least two. With
+/// u = e^(z − max z), δ is (u t − y Σu)/Σu. For the n units near the largest, u is written as
+/// 1 + (e^(z − max z) − 1).
 ///
-/// Not inlined, as few targets ask for it; so it is compiled for the portable level.
+/// Not inlined, because few targets need it, and so compiled for the portable level only.
 #[inline(never)]
 fn softmax_near_the_top<R: Real>((z, a, y): Three<'_, R>, first: usize, sum: R, out: &mut [R]) {
     let (shift, top) = (largest(z), largest(a));
@@ -396,7 +400,7 @@ fn softmax_near_the_top<R: Real>((z, a, y): Three<'_, R>, first: usize, sum: R, 
     }
 }
 
-/// x, or 0 where a is above ½, which one output of a softmax can be.
+/// x, or 0 where a is above ½. At most one output of a softmax is.
 #[inline(always)]
 pub(super) fn unless_near_one<R: Real>(a: R, x: R) -> R {
     if a > R::HALF { R::ZERO } else { x }
@@ -426,7 +430,7 @@ pub(super) fn categorical_delta_at<R: Real>(rows: usize, given: Three<'_, R>, de
     softmax_delta_at(Place { rows, start: 0 }, given, true, delta);
 }
 
-/// δᵢ = aᵢ Σy − yᵢ of a softmax, of which nothing cancels.
+/// δᵢ = aᵢ Σy − yᵢ of a softmax, computed without cancellation.
 #[must_use]
 pub(crate) fn categorical_delta<T: Scalar>(
     rows: usize,

@@ -191,7 +191,7 @@ pub(super) fn backward_tangent_from_z_at<R: Real>(
     }
 }
 
-/// [`backward_tangent`] with g′ and ġ′ = g″ ∘ ż of z and ż; all of one length.
+/// [`backward_tangent`] with g′ and ġ′ = g″ ∘ ż computed from z and ż; all of the same length.
 #[must_use]
 pub(crate) fn backward_tangent_from_z<T: Scalar>(
     function: Function,

@@ -4,7 +4,7 @@ use super::tile::{Start, Tile, tile};
 use super::vector::{Fast, Vector};
 use std::mem::MaybeUninit;
 
-/// The most registers that the sums of a tile fill.
+/// The largest number of registers for the sums of a tile.
 const LARGEST: usize = 24;
 
 /// Registers and columns of a tile, and whether its last register is read in part.
@@ -78,7 +78,7 @@ pub(super) fn width(most: usize, left: usize) -> usize {
     }
 }
 
-/// Computes a tile in one chain an entry.
+/// Computes a tile with one chain per entry.
 ///
 /// # Safety
 /// That of [`tile`] for this size.
@@ -88,8 +88,8 @@ where
     V: Vector,
     V::Scalar: Fast,
 {
-    // SAFETY: passed on. Of narrow tiles one with masks serves for both where there are any: half the
-    // code to compile, and masks cost only a few percent.
+    // SAFETY: passed on. For narrow tiles the masked version serves both cases where masks exist:
+    // half the code to compile, and masks cost only a few percent.
     unsafe {
         match size.tail {
             _ if V::MASKED && size.columns <= NARROW => {
@@ -101,8 +101,8 @@ where
     }
 }
 
-/// Computes a tile in chains of `chain` multiply-adds, whose results are added in order: in C, or
-/// where C is transposed, in a copy that lies as the registers do.
+/// Computes a tile in chains of `chain` multiply-adds, whose results are added in order: in C or,
+/// where C is transposed, in a copy with the layout of the registers.
 ///
 /// # Safety
 /// That of [`tile`] for this size.

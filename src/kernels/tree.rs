@@ -11,12 +11,12 @@ use crate::scalar::Scalar;
 /// at most as many as the number of vectors has binary digits.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
-    /// Vectors so far.
+    /// The number of vectors so far.
     taken: usize,
     held: usize,
 }
 
-/// Returns the most sums that are held before the last of so many vectors is taken.
+/// Returns the most sums held before the last of the vectors is taken.
 pub(crate) fn most_held(vectors: usize) -> usize {
     (usize::BITS - vectors.saturating_sub(1).leading_zeros()) as usize
 }
@@ -41,7 +41,7 @@ impl Tree {
         }
     }
 
-    /// Returns the sum of all vectors; nothing if there was none.
+    /// Returns the sum of all vectors, or an empty slice if there are none.
     pub(crate) fn sum<T: Scalar>(mut self, list: &mut [Vec<T>]) -> &[T] {
         while self.held > 1 {
             self.join(list);
@@ -49,7 +49,7 @@ impl Tree {
         list[..self.held].first().map_or(&[], |sum| sum)
     }
 
-    /// Adds the last sum to the one before.
+    /// Adds the last sum to the one before it.
     fn join<T: Scalar>(&mut self, list: &mut [Vec<T>]) {
         self.held -= 1;
         let (before, last) = list.split_at_mut(self.held);

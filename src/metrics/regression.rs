@@ -156,7 +156,7 @@ fn r2_of_row<T: Scalar>(
     }
     // In units of the largest deviation, whose square is 1.
     let square = |d: f64| (d / largest) * (d / largest);
-    // Less what rounding has moved the mean by.
+    // Corrects for the rounding of the mean.
     let rest = sum(&|_, y| (y - mean) / largest) / examples as f64;
     let total = sum(&|_, y| square(y - mean)) - examples as f64 * rest * rest;
     1.0 - sum(&|a, y| square(y - a)) / total

@@ -115,8 +115,8 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         Ok(())
     }
 
-    /// What the cost is evaluated at after a forward pass: with z exactly if the pair is canonical, and with how the
-    /// outputs saturate.
+    /// Returns the arguments of the cost after a forward pass: with z only if the pair is
+    /// canonical, and with the way the outputs saturate.
     #[inline]
     pub(crate) fn outputs<'b, C: Cost<T> + ?Sized>(
         &self,

@@ -229,8 +229,8 @@ impl<J> Batch<'_, J> {
         self.job.part(0..self.m, part, results, sums)
     }
 
-    /// Some parts at a time, whose sums are added up by a [`Tree`] over all parts: any number at a time
-    /// gives the same bits.
+    /// Runs some parts at a time. A [`Tree`] over all parts adds their sums, so any number at a
+    /// time gives the same bits.
     fn run_parts<T: Scalar, L: Layer<T>>(
         &self,
         network: &Network<T, L>,

@@ -39,7 +39,7 @@ pub(crate) struct Most {
     pub(crate) examples: usize,
     /// Parts computed at the same time.
     pub(crate) parts: usize,
-    /// Sums held at the same time: of these parts, and of parts before.
+    /// Sums held at the same time: of these parts, and of earlier parts.
     pub(crate) sums: usize,
     /// Examples of the first part, which may be a whole batch, and of every other part.
     pub(crate) sizes: (usize, usize),

@@ -150,7 +150,7 @@ ACTIVATIONS = {
     "Sine": sine,
     "Exponential": exponential,
 }
-# Roots of derivatives, and where the code or the type changes its ways.
+# Roots of derivatives, and points where the code or the type switches formulas.
 PLACES = [0.25, 0.34657, 0.5, 0.625, 0.693147, 1.0, 1.25, 2.0, 3.0, 5.0, 8.0, 10.0, 20.0, 30.0]
 PLACES += [0.7517915, 1.41421356, 1.2784645, 2.3993573, 1.19244, 2.2564, 1.4906, 1.4353]
 

@@ -1,5 +1,6 @@
-//! Every value within 4 units in the last place of 60-digit arithmetic (`reference.py`), wherever it is computed:
-//! by the trait, by fused hidden layers, by last layers, and with curvature.
+//! Every value is within 4 units in the last place of 60-digit arithmetic (`reference.py`),
+//! wherever it is computed: by the trait, by fused hidden layers, by last layers, and with
+//! curvature.
 
 #![allow(
     clippy::unwrap_used,
@@ -161,7 +162,7 @@ fn by_networks<T: Scalar + Into<f64>>(reference: &Reference<T>, worst: &mut Wors
     let direction = [one, zero, zero, zero];
     for (&z, &exact) in reference.z.iter().zip(&reference.exact) {
         let [Some(exact), Some(slope), Some(bend)] = exact else {
-            continue; // that overflow is an error of a network
+            continue; // a network reports that overflow as an error
         };
         let x = DMatrix::repeat(1, 1, z);
         let by_weight: f64 = (super::slope(g, &x)[0] * z).into();
@@ -213,7 +214,7 @@ fn f32_is_within_4_units() {
     });
 }
 
-/// A view whose columns are apart takes the same kernels.
+/// A view with gaps between its columns uses the same kernels.
 #[test]
 fn views_with_gaps_have_the_same_bits() {
     let whole = DMatrix::from_fn(5, 7, |i, j| (3 * i + 5 * j) as f64 * 1.1 - 38.0);

@@ -1,12 +1,12 @@
-"""J, its gradient and that by the inputs of networks far out: z of ±1e4, weights of 2^±1000, losses near 0.
+"""J, ∇J and ∂J/∂x of networks at extreme values: z of ±1e4, weights of 2^±1000, losses near 0.
 
 python tests/costs/extremes.py > tests/costs/extremes.txt
 
 Needs mpmath. A line is: type, hidden activation or -, activation, cost, θ, x, y, notes, J, ∇J, ∂J/∂x, each a
 list with commas. One example, one input; y has as many entries as there are outputs, and Θ of each layer is
-unrolled by columns. The notes are letters: o if an intermediate number is beyond the largest of the type, u if
-one is not 0 but below its smallest normal number, e if an output rounds to a place where the cost is not
-defined; - if none.
+unrolled by columns. The notes are letters: o if an intermediate result overflows, u if one is not 0
+but below the smallest normal number, e if an output rounds to a point where the cost is undefined;
+- if none.
 """
 
 import struct
@@ -188,7 +188,7 @@ shown = 0
 
 
 def show(kind, hidden, activation, cost, theta, x, y):
-    """Every third line, or the table would be long."""
+    """Every third line, to keep the table short."""
     global shown
     shown += 1
     if shown % 3:

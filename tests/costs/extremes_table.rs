@@ -1,4 +1,5 @@
-//! Networks far out, in `f64` and in `f32`: `extremes.txt`, by `extremes.py` (mpmath). The right number, or a typed error where a number on the way is beyond the type.
+//! Networks at extreme values, in `f64` and `f32`: `extremes.txt`, by `extremes.py` (mpmath). They
+//! give the right number, or a typed error where an intermediate result overflows.
 
 use backprop::activation::{
     AnyActivation, Elu, Exponential, Gelu, HardTanh, Identity, LeakyRelu, Mish, Relu, Selu,
@@ -10,7 +11,8 @@ use backprop::cost::{
 use backprop::nalgebra::{DMatrix, convert};
 use backprop::{Examples, Network, Objective, Scalar};
 
-/// Units in the last place: of a cost and its δ 4, and 4 of g′ and the products in each of two layers.
+/// Units in the last place: 4 for a cost and its δ, and 4 for g′ and the products in each of two
+/// layers.
 const UNITS: f64 = 12.0;
 
 fn activation(name: &str) -> AnyActivation {
@@ -51,7 +53,7 @@ fn cost(name: &str) -> AnyCost {
     }
 }
 
-/// What a line says against what the network says of it.
+/// Compares one line of the table with the network's result.
 fn check<T: Scalar>(
     fields: &[&str],
     (least, most, epsilon): (f64, f64, f64),

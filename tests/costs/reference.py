@@ -4,8 +4,8 @@ python tests/costs/reference.py > tests/costs/ulps.txt
 
 Needs mpmath. A line is: activation, cost, z, y, cost, δ, tangent, each a list with commas. z and y are
 exact in f32. δ is ∂cost/∂z of a canonical pair, else ∂cost/∂a. The tangent is that of δ along 1 in every
-z or a. After each number of the last three stands, behind a slash, the size of its largest term if that
-is larger than the number: of the terms by which it is best computed, which are distances from the
+z or a. Each of the last three may be followed by a slash and the size of its largest term, if that
+is larger than the number. The terms are those by which it is best computed: distances from the
 constants 0, ±1, ½, 1/n and −α.
 """
 

@@ -1,4 +1,5 @@
-//! Everything that reads δ, at outputs that have rounded to their targets: costs, passes, sums, single examples, inputs, traces, products and trainings.
+//! Every use of δ at outputs that have rounded to their targets: costs, passes, sums, single
+//! examples, inputs, traces, products and training.
 
 use backprop::activation::{AnyActivation, Sigmoid, Tanh};
 use backprop::cost::{AnyCost, Cost, Outputs, SquaredError};
@@ -168,7 +169,7 @@ fn central_differences_agree() {
     }
 }
 
-/// d⁴/4 by `difference`, of a cost that is not ours.
+/// d⁴/4, a custom cost that calls `difference`.
 #[derive(Debug)]
 struct Quartic;
 
@@ -210,12 +211,12 @@ fn a_cost_of_the_user_has_the_digits_too() {
         .hessian_product(&examples, &objective, &[1.0, 0.0])
         .unwrap();
     assert_units("H v", hessian[0], 4.0 * s.powi(4));
-    // No such unit, no such example: no number, and no panic.
+    // A unit or example out of range gives NaN, and no panic.
     let at = Outputs::new(None, x.as_view(), y.as_view());
     assert!(at.difference(1, 0).is_nan() && at.complement(0, 2).is_nan());
 }
 
-/// λ/2 Σ Θ² where Θ² is beyond the scalar, but λ Θ² is not.
+/// λ/2 Σ Θ² where Θ² is outside the range of the scalar, but λ Θ² is not.
 #[test]
 fn a_penalty_of_squares_that_no_scalar_holds() {
     for (weight, lambda, expected) in [(1e-200, 1e300, 0.5e-100), (1e200, 1e-300, 0.5e100)] {

@@ -1,4 +1,4 @@
-//! Scaled rows against exact values (`exact.py`), and intervals that nothing leaves.
+//! Scaled rows against exact values (`exact.py`), and intervals that fitted examples never leave.
 
 use super::{list, uniform};
 use backprop::data::{MinMaxScaler, Standardizer};
@@ -110,7 +110,7 @@ fn scores_are_those_of_exact_arithmetic() {
     }
 }
 
-/// A file has the rests of the means only if there are any, so that files without them are read.
+/// A file has the rests of the means only if they are not all 0; files without them load too.
 #[test]
 fn rests_are_saved() {
     let x = dmatrix![16_777_216.0_f32, 16_777_218.0, 16_777_218.0];
@@ -139,8 +139,8 @@ fn rests_are_saved() {
     );
 }
 
-/// In every interval: all values of the fit inside, the least and the largest at its ends and back,
-/// and no larger value below a smaller one, in the fit and beyond.
+/// For every interval: fitted values stay inside, the minimum and maximum map to its ends and back,
+/// and order is kept, for fitted and new values.
 #[test]
 fn nothing_leaves_an_interval() {
     fn check<T: Scalar>(to: fn(f64) -> T, seed: u64, sizes: f64) {
@@ -207,7 +207,7 @@ fn nothing_leaves_an_interval() {
     check::<f32>(|x| x as f32, 6, 35.0);
 }
 
-/// The interval and the row of a report: 157 of 60,000 values were above 0.3.
+/// A reported row and interval: 157 of 60,000 values were above 0.3.
 #[test]
 fn an_interval_that_was_left() {
     let mut rng = rng(1);

@@ -126,8 +126,8 @@ fn kinks() {
     assert_eq!(wrong(&report.unwrap()), ["ȧ"]);
 }
 
-/// What lies below the rounding of the values can be neither proved nor refuted, and what lies above
-/// it is found, however small it is beside other derivatives.
+/// A derivative below the rounding noise is undecided. A fault above it is found, however small it
+/// is beside other derivatives.
 #[test]
 fn below_the_rounding_is_undecided() {
     let network = Network::<f64>::builder(1)

@@ -24,7 +24,7 @@ fn offset<T: Scalar>(j: f64, c: f64, t: f64, factor: f64) -> BlockReport {
     line(t, |t| j + c * t * t, |t| slope * t)
 }
 
-/// 4 ε^(2/3) |J|, of the documentation.
+/// 4 ε^(2/3) |J|, from the documentation.
 fn resolution(precision: f64, j: f64) -> f64 {
     4.0 * precision.powf(2.0 / 3.0) * j.abs()
 }
@@ -77,7 +77,7 @@ fn a_large_offset_hides_no_fault() {
     offsets::<f32>(single, &[1e3, -1e3, 16_777_216.0, 10.0, 1.0, -1.0, 0.0]);
 }
 
-/// f c has the verdicts of f, for any power of two.
+/// c f has the verdicts of f, for any power of two c.
 #[test]
 fn verdicts_do_not_depend_on_the_unit_of_j() {
     fn verdicts<T: Scalar>(c: f64) -> Vec<(Verdict, f64)> {
@@ -107,7 +107,7 @@ fn verdicts_do_not_depend_on_the_unit_of_j() {
     assert_eq!(tiny.verdict, Verdict::Wrong, "{tiny:?}");
 }
 
-/// Large terms that cancel: J is small, and its rounding is not.
+/// Large terms that cancel: J is small, but its rounding error is not.
 #[test]
 fn terms_that_cancel_are_noise() {
     let f = |t: f64| (1e9 + t * t) - 1e9;
@@ -157,7 +157,7 @@ fn each_block_is_measured_by_its_own_derivatives() {
     assert_eq!(check(2.0), [agrees, Verdict::Wrong, lost]);
 }
 
-/// A penalty that is larger than the cost: the biases, which it leaves out, are found wrong.
+/// A penalty larger than the cost: faults of the biases, which it leaves out, are still found.
 #[test]
 fn a_large_penalty_hides_no_fault() {
     let network = Network::<f64>::builder(2).dense(3, Tanh).dense(1, Identity);
@@ -193,7 +193,7 @@ fn a_large_penalty_hides_no_fault() {
     }
 }
 
-/// A floor that is asked for counts as the tolerance that it is, relative to J.
+/// A floor set by the user acts as a tolerance relative to J.
 #[test]
 fn a_floor_of_ones_own() {
     let f = |p: &[f64]| (100.0 + p[0], vec![1.001]);
@@ -250,7 +250,7 @@ impl<T: Scalar> Activation<T> for Raised {
     }
 }
 
-/// The same kind beyond the gradient: values of 10⁹ whose tangent is half too large.
+/// The same for tangents: values of 10⁹ whose tangent is half too large.
 #[test]
 fn a_large_offset_hides_no_tangent() {
     let verdict = |offset, factor| {
@@ -338,7 +338,7 @@ fn second_derivatives_do_not_depend_on_the_unit_of_j() {
     }
 }
 
-/// What is unresolved says so, and what to do.
+/// An unresolved block says so, and what to do.
 #[test]
 fn the_table_says_what_f32_leaves_open() {
     const A: f32 = 4e-6;

@@ -130,7 +130,7 @@ fn tries() -> u64 {
     std::env::var("BACKPROP_CHECKED").map_or(1000, |tries| tries.parse().unwrap())
 }
 
-/// What became of the comparisons.
+/// The verdicts of the comparisons, counted.
 #[derive(Debug, Default)]
 struct Tally {
     networks: usize,
@@ -161,7 +161,7 @@ impl Tally {
     }
 }
 
-/// Checks right networks, and returns what became of the gradients and of the second derivatives.
+/// Checks right networks, and returns the counts for gradients and for second derivatives.
 fn right<T: Scalar>(map: impl Fn(f64) -> T + Copy) -> [Tally; 2] {
     let mut tallies = [Tally::default(), Tally::default()];
     let single = T::default_epsilon() > map(1e-12);
@@ -215,8 +215,8 @@ enum Fault {
     NotAveraged,
 }
 
-/// Every fault that is twice the bound is found in its layer; one of a single entry may stand beside
-/// a kink, but it never agrees.
+/// Every fault of twice the bound is found in its layer. One in a single entry may pass as a
+/// suspected kink, but it never agrees.
 fn faults<T: Scalar>(map: impl Fn(f64) -> T + Copy, relative: f64, faults: &[Fault]) {
     let (mut planted, mut hidden) = (0, 0);
     for seed in 0..tries() / 4 {
@@ -276,7 +276,7 @@ fn faults<T: Scalar>(map: impl Fn(f64) -> T + Copy, relative: f64, faults: &[Fau
         );
         let truth = truth.unwrap().into_gradient().into_vector();
         for &fault in faults {
-            // By how much a column is off, and by how much it may be.
+            // How far a column is off, and how far it may be.
             let visible = (0..range.len() / rows).filter(|&c| {
                 let entries = (c * rows..(c + 1) * rows).map(|i| {
                     let (g, theta) = (
