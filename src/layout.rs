@@ -1,6 +1,6 @@
 //! Where each layer and each block lies in the flat θ.
 
-use crate::cost::{Link, Squash};
+use crate::cost::{Link, Outputs, Squash};
 use crate::error::{Error, superscript};
 use crate::layer::{Block, Dense, Layer};
 use crate::scalar::Scalar;
@@ -51,6 +51,25 @@ pub(crate) struct LayerLayout {
     pub(crate) squash: Option<Squash>,
     /// The layer, if passes compute it by fused kernels.
     pub(crate) fused: Option<Dense>,
+}
+
+impl LayerLayout {
+    /// Returns what a cost of this link is evaluated at: z exactly if the pair is canonical, and how
+    /// the outputs saturate.
+    #[inline]
+    pub(crate) fn cost_at<'a, T: Scalar>(
+        &self,
+        link: Option<Link>,
+        z: Option<DMatrixView<'a, T>>,
+        at: Outputs<'a, T>,
+    ) -> Outputs<'a, T> {
+        let linked = self.link.is_some() && self.link == link;
+        let at = Outputs::new(z.filter(|_| linked), at.a, at.y);
+        match (self.squash, z) {
+            (Some(squash), Some(z)) => at.squashed(squash, z),
+            _ => at,
+        }
+    }
 }
 
 /// One block of parameters and its place in θ.

@@ -19,6 +19,8 @@ pub struct Outputs<'a, T: Scalar> {
     pub y: DMatrixView<'a, T>,
     /// How to compute a − y and 1 − a more precisely than from the rounded a.
     pub(crate) exact: Option<Exact<'a, T>>,
+    /// Whether y is a, as for the Fisher information: then 1 − y is 1 − a.
+    pub(crate) at_outputs: bool,
 }
 
 /// How to compute a − y and 1 − a more precisely than from the rounded a.
@@ -50,8 +52,13 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         a: DMatrixView<'a, T>,
         y: DMatrixView<'a, T>,
     ) -> Self {
-        let exact = None;
-        Self { z, a, y, exact }
+        Self {
+            z,
+            a,
+            y,
+            exact: None,
+            at_outputs: false,
+        }
     }
 
     /// Adds z (K × m) and the activation that computed a from it, so that
@@ -66,7 +73,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
     /// use backprop::cost::{Cost, Outputs, SquaredError, Squash};
     /// use backprop::nalgebra::DMatrix;
     ///
-    /// let (z, y) = (DMatrix::repeat(1, 1, 40.0), DMatrix::repeat(1, 1, 1.0));
+    /// let (z, y) = (DMatrix::repeat(1, 1, 40.0_f64), DMatrix::repeat(1, 1, 1.0));
     /// let (mut a, mut delta) = (z.clone(), z.clone());
     /// Sigmoid.forward(z.as_view(), a.as_view_mut());
     ///
@@ -117,6 +124,15 @@ impl<'a, T: Scalar> Outputs<'a, T> {
             #[cfg(feature = "num-dual")]
             Some(Exact::Known(known)) => known.complement[at],
             Some(Exact::Squashed(squash, z)) => -difference_of(squash, (z, self.a), at, T::one()),
+        }
+    }
+
+    /// Returns the same with a as the targets.
+    pub(crate) fn with_outputs_as_targets(self) -> Self {
+        Self {
+            y: self.a,
+            at_outputs: true,
+            ..self
         }
     }
 

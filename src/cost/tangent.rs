@@ -20,8 +20,8 @@ impl AnyCost {
         match (self, z) {
             (Self::SquaredError, _) => {}
             (Self::CrossEntropy, Some(z)) => scale_by_sigmoid_slope(z, out),
-            // With y = a, as for the Fisher information, 1 − y is 1 − a.
-            (Self::CrossEntropy, None) if a.as_ptr() == y.as_ptr() => {
+            // 1 − y is 1 − a.
+            (Self::CrossEntropy, None) if at.at_outputs => {
                 at.with_complements(&mut out, |out, a, rest, _| {
                     out * (curvature(a, a) + curvature(rest, rest))
                 });

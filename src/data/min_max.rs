@@ -3,7 +3,7 @@
 use super::rows::{X, Z, check_divisors, column, divisor, map_into, mapped, ranges};
 use crate::error::Error;
 use crate::examples::{Columns, check_finite, check_length};
-use crate::layout::{allocate, reserved};
+use crate::layout::reserved;
 use crate::scalar::{Scalar, real, to_f64};
 use nalgebra::{DMatrix, DMatrixViewMut};
 
@@ -19,8 +19,6 @@ use nalgebra::{DMatrix, DMatrixViewMut};
 /// before the fit, or drop the row. (scikit-learn divides a row by 1 if its range is below 2·10⁻¹⁵,
 /// whatever the size of its values.)
 ///
-/// Two scalers are equal if their [`minima`](Self::minima), [`ranges`](Self::ranges) and intervals are.
-///
 /// # Example
 /// ```
 /// use backprop::data::MinMaxScaler;
@@ -34,7 +32,7 @@ use nalgebra::{DMatrix, DMatrixViewMut};
 /// assert_eq!(scaled, DMatrix::from_row_slice(2, 2, &[-0.5, 1.0, -1.0, -1.0]));
 /// # Ok::<(), backprop::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Deserialize),
@@ -46,16 +44,7 @@ use nalgebra::{DMatrix, DMatrixViewMut};
 pub struct MinMaxScaler<T> {
     minima: Vec<T>,
     ranges: Vec<T>,
-    /// The rounding error of min + range, so that the maxima are known exactly.
-    rests: Vec<T>,
     interval: (f64, f64),
-}
-
-impl<T: PartialEq> PartialEq for MinMaxScaler<T> {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.minima, &self.ranges) == (&other.minima, &other.ranges)
-            && self.interval == other.interval
-    }
 }
 
 impl<T: Scalar> MinMaxScaler<T> {
@@ -83,16 +72,7 @@ impl<T: Scalar> MinMaxScaler<T> {
                 false => divisor(row, range.width())?,
             });
         }
-        let mut scaler = Self::new(minima, divisors)?;
-        for (row, range) in ranges
-            .iter()
-            .enumerate()
-            .filter(|(_, range)| !range.is_constant())
-        {
-            let rest = real::<T>(range.largest) - scaler.maximum(row);
-            scaler.rests[row] = if rest.is_finite() { rest } else { T::zero() };
-        }
-        Ok(scaler)
+        Self::new(minima, divisors)
     }
 
     /// Creates a scaler to \[0, 1] from known minima and ranges max − min > 0.
@@ -105,11 +85,9 @@ impl<T: Scalar> MinMaxScaler<T> {
         check_length("the ranges", minima.len(), ranges.len())?;
         check_finite("the minima", column(&minima))?;
         check_divisors(&ranges)?;
-        let rests = allocate("the ranges", (minima.len(), 1), T::zero())?;
         Ok(Self {
             minima,
             ranges,
-            rests,
             interval: (0.0, 1.0),
         })
     }
@@ -117,8 +95,7 @@ impl<T: Scalar> MinMaxScaler<T> {
     /// Scales to \[a, b] instead.
     ///
     /// # Errors
-    /// [`Error::Hyperparameter`] unless a < b, and in T a, b and b − a are finite and b − a
-    /// is not 0.
+    /// [`Error::Hyperparameter`] unless a < b and b − a is finite, with a and b rounded to T.
     pub fn interval(mut self, a: f64, b: f64) -> Result<Self, Error> {
         let finite = |x| real::<T>(x).is_finite();
         for (name, value, fine) in [
@@ -127,8 +104,7 @@ impl<T: Scalar> MinMaxScaler<T> {
                 "b of the interval [a, b]",
                 b,
                 finite(b)
-                    && finite(b - a)
-                    && real::<T>(b - a) > T::zero()
+                    && real::<T>(b) > real::<T>(a)
                     && (real::<T>(b) - real::<T>(a)).is_finite(),
             ),
         ] {
@@ -205,27 +181,9 @@ impl<T: Scalar> MinMaxScaler<T> {
         map_into(Z, z.columns_view(), x, self.minima.len(), self.back())
     }
 
-    fn maximum(&self, row: usize) -> T {
-        (self.minima[row] + self.ranges[row]) + self.rests[row]
-    }
-
-    /// Interpolates from the nearer end, so that a and b map to the minimum and maximum exactly.
     fn back(&self) -> impl Fn(usize, T) -> T + '_ {
-        let (a, b) = self.interval;
-        let (start, width) = (real::<T>(a), real::<T>(b) - real::<T>(a));
-        // Both ends may round to the same T.
-        let width = if width > T::zero() {
-            width
-        } else {
-            real(b - a)
-        };
-        move |row, z| {
-            let (t, range, maximum) = ((z - start) / width, self.ranges[row], self.maximum(row));
-            match t <= real(0.5) || !maximum.is_finite() {
-                true => t * range + self.minima[row],
-                false => maximum - (T::one() - t) * range,
-            }
-        }
+        let (a, b): (T, T) = (real(self.interval.0), real(self.interval.1));
+        move |row, z| (z - a) / (b - a) * self.ranges[row] + self.minima[row]
     }
 
     /// With t = (x − min)/(max − min), interpolates from the nearer end: a + t w or b − (1 − t) w.
@@ -259,11 +217,9 @@ impl<T: Scalar> MinMaxScaler<T> {
 /// The serialized form, and the form read back before validation.
 #[cfg(feature = "serde")]
 mod saved {
-    use crate::data::rows::set_rests;
     use crate::error::Error;
     use crate::saved_numbers::{ScalarName, list};
     use crate::scalar::Scalar;
-    use serde::ser::SerializeStruct;
     use serde::{Deserialize, Serialize, Serializer};
 
     #[derive(Deserialize)]
@@ -276,9 +232,6 @@ mod saved {
         #[serde(deserialize_with = "list")]
         ranges: Vec<T>,
         interval: (f64, f64),
-        /// Absent in files of version 1, in early files of version 2, and where all are 0.
-        #[serde(default = "Vec::new", deserialize_with = "list")]
-        rests: Vec<T>,
     }
 
     impl<T: Scalar> TryFrom<MinMaxScaler<T>> for super::MinMaxScaler<T> {
@@ -286,29 +239,28 @@ mod saved {
 
         fn try_from(read: MinMaxScaler<T>) -> Result<Self, Error> {
             let (a, b) = read.interval;
-            let mut scaler = Self::new(read.minima, read.ranges)?.interval(a, b)?;
-            set_rests(read.rests, &mut scaler.rests)?;
-            Ok(scaler)
+            Self::new(read.minima, read.ranges)?.interval(a, b)
         }
     }
 
-    impl<T: Scalar + Serialize> Serialize for super::MinMaxScaler<T> {
+    impl<T: Serialize> Serialize for super::MinMaxScaler<T> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            // Formats without field names need all fields.
-            let rests =
-                !serializer.is_human_readable() || self.rests.iter().any(|x| *x != T::zero());
-            let fields = 4 + usize::from(rests);
-            let mut written = serializer.serialize_struct("MinMaxScaler", fields)?;
-            written.serialize_field("scalar", &ScalarName::<T>::default())?;
-            written.serialize_field("minima", &self.minima)?;
-            written.serialize_field("ranges", &self.ranges)?;
-            written.serialize_field("interval", &self.interval)?;
-            if rests {
-                written.serialize_field("rests", &self.rests)?;
-            } else {
-                written.skip_field("rests")?;
+            #[derive(Serialize)]
+            #[serde(bound = "T: Serialize")]
+            struct MinMaxScaler<'a, T> {
+                scalar: ScalarName<T>,
+                minima: &'a [T],
+                ranges: &'a [T],
+                interval: (f64, f64),
             }
-            written.end()
+
+            let written = MinMaxScaler {
+                scalar: ScalarName::<T>::default(),
+                minima: &self.minima,
+                ranges: &self.ranges,
+                interval: self.interval,
+            };
+            written.serialize(serializer)
         }
     }
 }

@@ -153,15 +153,20 @@ pub(super) fn check_divisors<T: Scalar>(divisors: &[T]) -> Result<(), Error> {
     }
 }
 
-/// Replaces the zeros with the saved rests, if there are any.
+/// Checks that each rest can be what rounding left out of its mean.
 #[cfg(feature = "serde")]
-pub(super) fn set_rests<T: Scalar>(read: Vec<T>, rests: &mut Vec<T>) -> Result<(), Error> {
-    if read.is_empty() {
-        return Ok(());
+pub(super) fn check_rests<T: Scalar>(means: &[T], rests: &[T]) -> Result<(), Error> {
+    check_length("the rests", means.len(), rests.len())?;
+    for (mean, &rest) in means.iter().zip(rests) {
+        let is_small = rest.abs() <= mean.abs() * T::default_epsilon();
+        if !is_small {
+            return Err(Error::Hyperparameter {
+                name: "a rest of the means",
+                value: to_f64(rest),
+                expected: "at most the rounding error of its mean",
+            });
+        }
     }
-    check_length("the rests", rests.len(), read.len())?;
-    check_finite("the rests", column(&read))?;
-    *rests = read;
     Ok(())
 }
 

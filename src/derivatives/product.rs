@@ -104,7 +104,7 @@ pub(super) fn curvature_place<'b, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized>(
         (GaussNewton::Logits, None) => return Ok(None),
         (GaussNewton::Logits, Some(_)) => outputs,
         (GaussNewton::Outputs, _) => Outputs { z: None, ..outputs },
-        (GaussNewton::Fisher, _) => Outputs { y: a, ..outputs },
+        (GaussNewton::Fisher, _) => outputs.with_outputs_as_targets(),
     };
     chain.check_domain(first, place, cost)?;
     if at == GaussNewton::Fisher && place.z.is_none() {

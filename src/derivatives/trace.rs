@@ -203,15 +203,10 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let (mut layers, caches) = forward(self, x.as_view())?;
 
         let last = layers.last().ok_or(Error::NoLayers)?;
-        let linked = self.layers().last().and_then(Layer::link);
-        let linked = linked.is_some() && linked == cost.link();
         let chain = self.chain(self.theta().as_slice());
         let z = last.z.as_ref().map(DMatrix::as_view);
-        let at = Outputs::new(z.filter(|_| linked), last.a.as_view(), y.as_view());
-        let at = match (chain.sizes(self.depth() - 1).squash, z) {
-            (Some(squash), Some(z)) => at.squashed(squash, z),
-            _ => at,
-        };
+        let at = Outputs::new(None, last.a.as_view(), y.as_view());
+        let at = chain.sizes(self.depth() - 1).cost_at(cost.link(), z, at);
         chain.check_domain(0, at, cost)?;
         let mut costs = matrix("the costs", (1, examples.len()))?;
         cost.values(at, costs.as_mut_slice());

@@ -108,7 +108,7 @@ pub struct Report {
     /// The step h.
     pub step: f64,
     /// The machine precision of the scalar type.
-    pub precision: f64,
+    precision: f64,
     /// One report a block.
     pub blocks: Vec<BlockReport>,
 }
@@ -291,7 +291,7 @@ impl fmt::Display for Report {
                 ),
                 Verdict::Unresolved => {
                     let advice = if self.precision > 1e-12 {
-                        ", check network.map(f64::from)?"
+                        ", check it in f64"
                     } else {
                         ""
                     };

@@ -41,8 +41,8 @@ pub(super) fn add_linear<T: Scalar>(
     }
 }
 
-/// Examples that are summed before they are added to the rest: with two levels the rounding error of m = 10⁶ examples grows
-/// like that of some thousand.
+/// Examples summed before they are added to the rest: with two levels the rounding error of a part of
+/// 1024 examples grows like that of 64 + 16.
 const PANEL: usize = 64;
 
 /// Δ = δ [1; A]ᵀ, the sum over the examples of δ₍ₖ₎ [1, a₍ₖ₎ᵀ].

@@ -186,7 +186,7 @@ impl<R: Real, P: Parts<R>> Kernel<R> for Difference<'_, R, P> {
                 for (d, ((&z, &a), &y)) in out.iter_mut().zip(given) {
                     let (base, offset) = self.parts.parts::<FMA>(z, a);
                     let exact = (base - y) + offset;
-                    *d = if d.size() < R::HALF * a.size() {
+                    *d = if d.size() < R::of(CANCELS) * a.size() {
                         exact
                     } else {
                         *d

@@ -112,6 +112,9 @@ where
     V: Vector,
     V::Scalar: Fast,
 {
+    debug_assert!(size.registers * size.columns <= LARGEST && chain > 0);
+    // A copy begins at 0: no sum over examples begins with a column.
+    debug_assert!(!(whole.transposed && matches!(whole.start, Start::Column(_))));
     let mut copy = MaybeUninit::<[V; LARGEST]>::uninit();
     let mut tile = whole;
     if whole.transposed {
@@ -203,7 +206,7 @@ where
     V::Scalar: Fast,
 {
     // Registers for the sums: all but those for a column of A and an entry of B.
-    let most = if V::ROWS == 4 { 24 } else { 12 };
+    let most = if V::ROWS == 4 { LARGEST } else { LARGEST / 2 };
     // The least, where narrower tiles are cut for fewer rows: see `Tiles::new`.
     let least = match (V::ROWS, C) {
         (4, 6) => 3,

@@ -9,8 +9,10 @@ use crate::scalar::Scalar;
 ///
 /// The sums of complete subtrees are held in a list of buffers, the largest subtree first. There are
 /// at most as many as the number of vectors has binary digits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tree {
+    /// The number of all vectors.
+    vectors: usize,
     /// The number of vectors so far.
     taken: usize,
     held: usize,
@@ -22,6 +24,14 @@ pub(crate) fn most_held(vectors: usize) -> usize {
 }
 
 impl Tree {
+    pub(crate) fn new(vectors: usize) -> Self {
+        Self {
+            vectors,
+            taken: 0,
+            held: 0,
+        }
+    }
+
     /// Returns the number of sums held: the place in the list where the next vectors belong.
     pub(crate) fn held(&self) -> usize {
         self.held
@@ -36,17 +46,27 @@ impl Tree {
             self.taken += 1;
             // Two subtrees of the same size make one of twice the size.
             for _ in 0..self.taken.trailing_zeros() {
-                self.join(list);
+                if self.taken < self.vectors || self.held > 2 {
+                    self.join(list); // the last addition is that of `sum`
+                }
             }
         }
     }
 
-    /// Returns the sum of all vectors, or an empty slice if there are none.
-    pub(crate) fn sum<T: Scalar>(mut self, list: &mut [Vec<T>]) -> &[T] {
-        while self.held > 1 {
+    /// Writes the sum of all vectors.
+    pub(crate) fn sum<T: Scalar>(mut self, list: &mut [Vec<T>], sum: &mut [T]) {
+        while self.held > 2 {
             self.join(list);
         }
-        list[..self.held].first().map_or(&[], |sum| sum)
+        match &list[..self.held] {
+            [left, right] => {
+                for (sum, (&x, &y)) in sum.iter_mut().zip(left.iter().zip(right)) {
+                    *sum = x + y;
+                }
+            }
+            [only] => sum.copy_from_slice(only),
+            _ => sum.fill(T::zero()),
+        }
     }
 
     /// Adds the last sum to the one before it.
@@ -80,14 +100,16 @@ mod tests {
             for at_once in [1, 2, 3, 8, 100] {
                 let at_once = at_once.min(n);
                 let mut list = vec![vec![f32::NAN; 2]; most_held(n) + at_once];
-                let mut tree = Tree::default();
+                let mut tree = Tree::new(n);
                 for values in values.chunks(at_once) {
                     for (k, value) in values.iter().enumerate() {
                         list[tree.held() + k].copy_from_slice(value);
                     }
                     tree.take(values.len(), &mut list);
                 }
-                assert_eq!(tree.sum(&mut list), expected, "{n} by {at_once}");
+                let mut sum = [f32::NAN; 2];
+                tree.sum(&mut list, &mut sum);
+                assert_eq!(sum, expected, "{n} by {at_once}");
             }
         }
     }

@@ -125,15 +125,10 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         layers: &'b [Buffers<T>],
     ) -> Outputs<'b, T> {
         let last = self.depth() - 1;
-        let (sizes, buffers) = (self.sizes(last), &layers[last]);
-        let m = examples.len();
-        let linked = sizes.link.is_some() && sizes.link == cost.link();
-        let z = buffers.cache_view(m);
-        let at = Outputs::new(z.filter(|_| linked), buffers.view(m), examples.y);
-        match (sizes.squash, z) {
-            (Some(squash), Some(z)) => at.squashed(squash, z),
-            _ => at,
-        }
+        let (buffers, m) = (&layers[last], examples.len());
+        let at = Outputs::new(None, buffers.view(m), examples.y);
+        self.sizes(last)
+            .cost_at(cost.link(), buffers.cache_view(m), at)
     }
 
     /// The cost of each example, which has to be defined and finite.

@@ -249,7 +249,7 @@ impl<J> Batch<'_, J> {
         let wants = (self.wants, || network.most(self.m));
         workspace.fit(&network.layout, &network.layers, sizes, wants)?;
         let buffers = &mut workspace.parts[..at_once];
-        let (sums, mut tree) = (&mut workspace.sums[..], Tree::default());
+        let (sums, mut tree) = (&mut workspace.sums[..], Tree::new(m.div_ceil(size)));
         let mut results = Results {
             outputs: &mut workspace.outputs,
             values: match self.wants.values {
@@ -278,7 +278,7 @@ impl<J> Batch<'_, J> {
         if self.wants.sums > 0
             && let Some(wanted) = targets.sums
         {
-            wanted.copy_from_slice(tree.sum(sums));
+            tree.sum(sums, wanted);
         }
         Ok(())
     }
