@@ -1,7 +1,7 @@
 //! The arguments of a cost, with a − y and 1 − a more precise than the rounded a allows.
 
 use crate::kernels::squash::{CANCELS, NEAR, Place, Squash, differences};
-use crate::kernels::{flat, flat_mut};
+use crate::kernels::{flat, flat_mut, sum};
 use crate::scalar::{Scalar, real, tanh};
 use crate::softmax::error_of_unit;
 use nalgebra::{DMatrixView, DMatrixViewMut};
@@ -317,7 +317,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
                     }
                 }
                 for (value, terms) in values.iter_mut().zip(terms.chunks(part)) {
-                    *value = terms.iter().fold(*value, |sum, &x| sum + x);
+                    *value += sum(terms);
                 }
             }
         }

@@ -4,14 +4,14 @@ use super::judge::{Allowed, Outcome};
 use super::line::{Along, Line, On};
 use super::report::Report;
 use super::{GradientCheck, Named, Settings, nan, noise, size, tangents};
-use crate::cost::{Cost, Outputs};
+use crate::cost::{Cost, Link, Outputs};
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::initialization::rng;
 use crate::layer::Layer;
 use crate::layout::allocate;
 use crate::network::Network;
-use crate::scalar::{Scalar, to_f64};
+use crate::scalar::{Scalar, real, to_f64};
 use crate::workspace::Workspace;
 use nalgebra::DMatrix;
 use std::collections::BTreeMap;
@@ -50,7 +50,7 @@ impl GradientCheck {
             scale,
             many: false,
         };
-        let (value_noise, claim_noise) = measured(theta, &mut pass)?;
+        let (value_noise, claim_noise) = measured(theta, settings.step, &mut pass)?;
         let mut report = Report::new(to_f64(j), &settings);
         let mut random = rng(self.seed);
         for block in blocks {
@@ -77,26 +77,34 @@ impl GradientCheck {
 }
 
 /// Measures the noise of J and of each entry of ∇J, moving all of θ by a few units in the last
-/// place. If a pass fails, the noise counts as 0.
+/// place. That of J is measured a step away too: at an exact fit J is 0, and so is its noise, but not
+/// beside it. If a pass fails, the noise counts as 0.
 fn measured<T: Scalar>(
     theta: &[T],
+    step: f64,
     pass: &mut impl FnMut(&[T], Option<&mut [T]>) -> Result<T, Error>,
 ) -> Result<(f64, Vec<f64>), Error> {
     let p = theta.len();
     let direction = tangents::direction(theta, 0);
     let samples = (p, noise::SAMPLES);
     let mut gradients = allocate("gradients beside the point", samples, nan::<T>())?;
-    let mut values = [f64::NAN; noise::SAMPLES];
+    let [mut values, mut beside] = [[f64::NAN; noise::SAMPLES]; 2];
     for (k, t) in noise::places::<T>().into_iter().enumerate() {
+        let point = tangents::moved(theta, Some(&direction), t + real(step));
+        if let Ok(j) = pass(&point, None) {
+            beside[k] = to_f64(j);
+        }
         let point = tangents::moved(theta, Some(&direction), t);
         if let Ok(j) = pass(&point, Some(&mut gradients[k * p..][..p])) {
             values[k] = to_f64(j);
         }
     }
-    Ok((noise::level(&values), noise::levels(&gradients, p)))
+    let value_noise = noise::level(&values).max(noise::level(&beside));
+    Ok((value_noise, noise::levels(&gradients, p)))
 }
 
-/// Returns the outputs of a network; `None` for a canonical pair, whose cost is computed from z.
+/// Returns the outputs of a network; `None` for a canonical pair, whose cost is computed from z, if z
+/// is not the output itself.
 ///
 /// Near the edge of the cost's domain, outputs round the same way at all nearby points. So their
 /// rounding errors, ε/2 · a, cannot be measured. Their effect on J and ∇J follows from the
@@ -106,7 +114,7 @@ pub(super) fn outputs<T: Scalar, L: Layer<T>, C: Cost<T>>(
     examples: &Examples<'_, T>,
     cost: &C,
 ) -> Result<Option<DMatrix<T>>, Error> {
-    if network.is_canonical(cost) {
+    if network.is_canonical(cost) && cost.link() != Some(Link::Identity) {
         return Ok(None);
     }
     let mut workspace = Workspace::for_one_call();

@@ -254,7 +254,16 @@ impl GradientCheck {
         let below = alone.backward(theta, at.x, &after, &at.delta).below;
         // As in a network the rows of the layers above lie between the columns; norms are added to what is there.
         let mut found = DMatrix::repeat(p + 1, m, nan::<T>());
-        let old: Vec<T> = (0..m).map(|k| real(1.0 + k as f64)).collect();
+        // Of the size of what is added, so that it keeps its digits.
+        let old: Vec<T> = (0..m)
+            .map(|k| {
+                let factor = real::<T>(1.0 + k as f64);
+                match norms[k] > T::zero() {
+                    true => factor * norms[k],
+                    false => factor,
+                }
+            })
+            .collect();
         let mut added = old.clone();
         let linked = if alone.linked { " (linked)" } else { "" };
         let labels = ["gradients of examples", "norms of examples"];

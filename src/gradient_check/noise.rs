@@ -2,9 +2,8 @@
 //!
 //! An a priori bound, ε |J|, is too small where terms of J cancel, and says nothing about an entry
 //! of ∇J. So the rounding errors are measured, as Moré and Wild do. At points a few units in the
-//! last place apart, the third difference of a smooth function vanishes, and what remains is
-//! rounding. The third difference of errors with variance σ² has variance 20 σ² = (1 + 9 + 9 + 1)
-//! σ².
+//! last place apart, the third divided difference Σ w v of a smooth function vanishes, and what
+//! remains is rounding. That of errors with variance σ² has variance σ² Σ w².
 
 use crate::error::Error;
 use crate::scalar::{Scalar, real, to_f64};
@@ -13,34 +12,53 @@ use crate::scalar::{Scalar, real, to_f64};
 /// so it does not move their median.
 pub(super) const SAMPLES: usize = 10;
 
-/// The distance between sample points, in units of the machine precision.
+/// The sample points, in units of a tenth of their range. Their distances differ, because equal ones
+/// may be a multiple of the distance of two numbers of T: then all values round alike.
+const PLACES: [f64; SAMPLES] = [0.83, 2.06, 2.79, 4.17, 4.91, 6.34, 6.97, 8.14, 9.05, 10.0];
+
+/// A tenth of their range for [`places`], in units of the machine precision.
 const SPACING: f64 = 16.0;
 
 /// The median of |x| of a normal x with variance 1.
 const MEDIAN: f64 = 0.6745;
 
-/// Returns the standard deviation of the rounding errors of equally spaced values; 0 if one is not
+/// Returns the standard deviation of the rounding errors of values at [`PLACES`]; 0 if one is not
 /// finite.
 pub(super) fn level(values: &[f64; SAMPLES]) -> f64 {
-    let third = |v: &[f64]| (v[3] - v[0] - 3.0 * (v[2] - v[1])).abs();
-    let mut thirds = [0.0; SAMPLES - 3];
-    for (third_difference, four) in thirds.iter_mut().zip(values.windows(4)) {
-        *third_difference = third(four);
+    match values.iter().all(|v| v.is_finite()) {
+        true => median_of::<4>(values),
+        false => 0.0,
     }
-    thirds.sort_by(f64::total_cmp);
-    let level = thirds[thirds.len() / 2] / (MEDIAN * 20_f64.sqrt());
-    if values.iter().all(|v| v.is_finite()) && level.is_finite() {
-        level
-    } else {
-        0.0
-    }
+}
+
+/// Returns the median of the divided differences of N values, as standard deviations of one value.
+fn median_of<const N: usize>(values: &[f64; SAMPLES]) -> f64 {
+    let windows = PLACES.windows(N).zip(values.windows(N));
+    let mut levels: Vec<f64> = windows.map(|(x, v)| difference(x, v)).collect();
+    levels.sort_by(f64::total_cmp);
+    let level = levels[levels.len() / 2] / MEDIAN;
+    if level.is_finite() { level } else { 0.0 }
+}
+
+/// |Σ w v|/√Σ w², where Σ w v is the divided difference of the values v at the places x.
+fn difference(x: &[f64], v: &[f64]) -> f64 {
+    let weight = |i: usize| {
+        let others = x.iter().enumerate().filter(|&(j, _)| j != i);
+        others
+            .map(|(_, other)| 1.0 / (x[i] - other))
+            .product::<f64>()
+    };
+    let weights: Vec<f64> = (0..x.len()).map(weight).collect();
+    // Σ w is 0, but not as rounded: it must not meet a large v.
+    let sum: f64 = weights.iter().zip(v).map(|(w, x)| w * (x - v[0])).sum();
+    sum.abs() / weights.iter().map(|w| w * w).sum::<f64>().sqrt()
 }
 
 /// Returns the distances from the point at which to sample: a few units in the last place of
 /// entries of size 1.
 pub(super) fn places<T: Scalar>() -> [T; SAMPLES] {
     let spacing = SPACING * to_f64(T::default_epsilon());
-    std::array::from_fn(|k| real((k + 1) as f64 * spacing))
+    PLACES.map(|place| real(place * spacing))
 }
 
 /// Returns the noise of each entry of a vector. `samples` holds one sample of the vector after the
@@ -55,20 +73,26 @@ pub(super) fn levels<T: Scalar>(samples: &[T], entries: usize) -> Vec<f64> {
 }
 
 /// Returns the noise of a value along a line, at points spread over the step h. If they are so far
-/// apart that the third difference sees curvature, the fifth sees less; its variance is 252 σ².
+/// apart that the third difference sees curvature, the fifth sees less.
 pub(super) fn along(
     value: &mut dyn FnMut(f64) -> Result<(f64, f64), Error>,
     h: f64,
 ) -> Result<f64, Error> {
     let mut values = [0.0; SAMPLES];
-    for (k, v) in values.iter_mut().enumerate() {
-        *v = value((k + 1) as f64 / SAMPLES as f64 * h)?.1;
+    for (v, place) in values.iter_mut().zip(PLACES) {
+        *v = value(place / 10.0 * h)?.1;
     }
-    let fifth = |v: &[f64]| (v[5] - v[0] - 5.0 * (v[4] - v[1]) + 10.0 * (v[3] - v[2])).abs();
-    let mut fifths = [0.0; SAMPLES - 5];
-    for (fifth_difference, six) in fifths.iter_mut().zip(values.windows(6)) {
-        *fifth_difference = fifth(six);
+    let level = level(&values).min(median_of::<6>(&values));
+    Ok(level.max(of_steps(&values)))
+}
+
+/// Returns the noise of values that are constant but for single jumps, as those of sums with a much
+/// larger term: a jump between any two numbers is rounding. 0 for all others.
+fn of_steps(values: &[f64; SAMPLES]) -> f64 {
+    let jumps: Vec<f64> = values.windows(2).map(|v| (v[1] - v[0]).abs()).collect();
+    if jumps.windows(2).any(|pair| pair[0] > 0.0 && pair[1] > 0.0) {
+        return 0.0;
     }
-    fifths.sort_by(f64::total_cmp);
-    Ok(level(&values).min(fifths[2] / (MEDIAN * 252_f64.sqrt())))
+    // The standard deviation of an error spread evenly over the jump.
+    jumps.into_iter().fold(0.0, f64::max) / 12_f64.sqrt()
 }

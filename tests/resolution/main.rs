@@ -6,5 +6,6 @@
 
 #[path = "../common/builtin.rs"]
 mod builtin;
+mod fits;
 mod functions;
 mod random;
