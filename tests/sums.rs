@@ -136,7 +136,7 @@ fn compare(what: &str, network: &Mixed<f32>, (x, y): (&DMatrix<f32>, &DMatrix<f3
 fn ten_million_equal_examples() {
     let m = 10_000_000;
     for value in [0.1_f32, 0.7] {
-        let network = network(&[1, 1], Tanh.into(), false);
+        let network = network(&[1, 1], Tanh, false);
         let (x, y) = data(1, 1, m, Some(value));
         let objective = Objective::new(SquaredError);
         let gradient = network.gradient_vector(&Examples::new(&x, &y).unwrap(), &objective);
@@ -149,7 +149,7 @@ fn ten_million_equal_examples() {
 
 #[test]
 fn ten_million_examples() {
-    let network = network(&[1, 1], Tanh.into(), false);
+    let network = network(&[1, 1], Tanh, false);
     let (x, y) = data(1, 1, 10_000_000, None);
     compare("a line", &network, (&x, &y));
 }
@@ -166,7 +166,7 @@ fn networks_of_many_shapes() {
         (&[3, 5, 1], 513),
         (&[3, 5, 1], 1),
     ] {
-        for hidden in [AnyActivation::from(Tanh), Sigmoid.into()] {
+        for hidden in [Tanh, Sigmoid] {
             for constant in [Some(0.3), Some(0.17), None] {
                 let network = network(sizes, hidden, false);
                 let (x, y) = data(sizes[0], sizes[sizes.len() - 1], m, constant);
@@ -186,12 +186,12 @@ fn batches_that_are_computed_as_a_whole() {
             (&[3, 30, 2], 100_001),
             (&[2, 3, 1], 2049),
         ] {
-            let network = network(sizes, Tanh.into(), true);
+            let network = network(sizes, Tanh, true);
             let (x, y) = data(sizes[0], sizes[sizes.len() - 1], m, constant);
             compare(&format!("{sizes:?}, {m}, {constant:?}"), &network, (&x, &y));
         }
     }
-    let network = network(&[1, 8, 30_000, 1], Sigmoid.into(), false);
+    let network = network(&[1, 8, 30_000, 1], Sigmoid, false);
     assert!(network.parameters() > 1 << 18);
     let (x, y) = data(1, 1, 5000, Some(0.3));
     compare("a large network", &network, (&x, &y));
@@ -200,7 +200,7 @@ fn batches_that_are_computed_as_a_whole() {
 /// Batches of every size, and trees and chains of merged sums.
 #[test]
 fn streams_of_batches() {
-    let network = network(&[1, 1], Tanh.into(), false);
+    let network = network(&[1, 1], Tanh, false);
     let exact = network.map(f64::from).unwrap();
     for (size, batches) in [(1, 300_000), (1000, 1000), (37, 10_000)] {
         for constant in [Some(0.3_f32), Some(0.17), None] {
@@ -277,7 +277,7 @@ fn sums_beyond_the_gradient() {
     let at = GaussNewton::Outputs;
     for constant in [Some(0.3), Some(0.17), None] {
         let m = 100_000;
-        let network = network(&[1, 2, 1], Tanh.into(), false);
+        let network = network(&[1, 2, 1], Tanh, false);
         let p = network.parameters();
         let v = DVector::from_fn(p, |i, _| 0.3 + 0.1 * i as f32);
         let (x, y) = data(1, 1, m, constant);
