@@ -231,10 +231,8 @@ impl<'a, T: Scalar> Outputs<'a, T> {
             }
             done
         };
-        let at = |i, k| (self.a[(i, k)], self.complement(i, k), self.y[(i, k)]);
         self.sum_over_units(values, fill, |i, k| {
-            let (a, rest, y) = at(i, k);
-            f(a, rest, y)
+            f(self.a[(i, k)], self.complement(i, k), self.y[(i, k)])
         });
     }
 

@@ -22,14 +22,16 @@
 //!
 //! 1. ε |J|/2, the error of the last rounding alone. It gives e = 4 ε^(2/3) |J|: 1.5e-10 |J| in
 //!    `f64`, 1e-4 |J| in `f32`.
-//! 2. The noise measured at ten points 16 ε apart, moving all of θ. There the third difference of a
-//!    smooth J vanishes, and that of the rounding errors has variance (1 + 9 + 9 + 1) σ² (Moré and
-//!    Wild 2011, doi:10.1137/100786125). This detects terms of J that cancel.
+//! 2. The noise measured at ten points within 160 ε, moving all of θ. There the third divided
+//!    difference Σ w J of a smooth J vanishes, and that of the rounding errors has variance σ² Σ w²
+//!    (Moré and Wild 2011, doi:10.1137/100786125). This detects terms of J that cancel. It is
+//!    measured at θ and a step h beside it, because at an exact fit J and its noise are 0.
 //! 3. ε/2 ‖w δ ∘ a‖/Σw with δ = ∂cost/∂a, the effect of rounding the outputs a on a cost computed
-//!    from them. It cannot be measured near the edge of a logarithm's domain, where an output
-//!    rounds the same way at all ten points.
+//!    from them. It cannot be measured where an output rounds the same way at all ten points, as
+//!    near the edge of a logarithm's domain or for raw inputs. For outputs whose cost knows more of
+//!    them than a (a `Squash`), it is larger than need be.
 //!
-//! σ′ is the noise of g itself, measured in the same ten passes: each entry is a sum over examples,
+//! σ′ is the noise of g itself, measured in the ten passes at θ: each entry is a sum over examples,
 //! whose terms may cancel. All entries of a column use the σ′ of its noisiest entry.
 //!
 //! A comparison is conclusive only if the resolution is at most a tenth of ‖column‖. Otherwise a
@@ -55,7 +57,7 @@
 //!
 //! # In `f32`
 //! Steps are wide, 0.005, and may reach the kinks of several units and examples. In a test of
-//! 20,000 random networks of all activations and costs, no right gradient was called wrong. Of the
+//! 10,000 random networks of all activations and costs, no right gradient was called wrong. Of the
 //! comparisons, 1.5 % were suspected kinks, 4 % undecided (most with raw inputs) and 0.2 %
 //! unresolved. Faults of more than twice the bound are found. Smaller faults, and what is undecided
 //! or unresolved, need a check of `network.map(f64::from)?` with the data mapped alike. If rounding

@@ -86,8 +86,8 @@ pub(super) fn along(
     Ok(level.max(of_steps(&values)))
 }
 
-/// Returns the noise of values that are constant but for single jumps, as those of sums with a much
-/// larger term: a jump between any two numbers is rounding. 0 for all others.
+/// Returns the noise of values that stay constant between single jumps, as a sum with a much larger
+/// term does: each jump is a rounding. Returns 0 for all other values.
 fn of_steps(values: &[f64; SAMPLES]) -> f64 {
     let jumps: Vec<f64> = values.windows(2).map(|v| (v[1] - v[0]).abs()).collect();
     if jumps.windows(2).any(|pair| pair[0] > 0.0 && pair[1] > 0.0) {

@@ -106,8 +106,8 @@ fn statistics_and_rows_of_scikit_learn() {
         example_columns(&VALUES["new"]),
     );
     // Of the entries z = (x − shift)/divisor the sizes that round are those of x/divisor, and z.
-    // Row 4 is constant but for the last bit of one value. To scikit-learn it is constant, here it is
-    // not (see `rows_that_vary_by_a_bit` in `exact.rs`).
+    // The values of row 4 differ in the last bit of one. scikit-learn takes it as constant; here it is not
+    // (see `rows_that_vary_by_a_bit` in `exact.rs`).
     let compare = |what: &str, found: &DMatrix<f64>, x: &DMatrix<f64>, divisors: &[f64]| {
         let matrix = example_columns(VALUES.pointer(what).unwrap());
         assert_eq!(found.shape(), matrix.shape());
@@ -220,7 +220,7 @@ fn invert_undoes_apply() {
         assert_eq!(into, standard.invert(&z).unwrap());
         min_max.invert_into(&s, into.as_view_mut()).unwrap();
         assert_eq!(into, min_max.invert(&s).unwrap());
-        // Known statistics make the same scaler, but for what rounding left out of the means.
+        // Known statistics make the same scaler, up to the rounding errors of the means.
         let (means, deviations) = (standard.means().to_vec(), standard.deviations().to_vec());
         let again = Standardizer::new(means, deviations).unwrap();
         let statistics = (standard.means(), standard.deviations());
