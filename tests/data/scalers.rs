@@ -106,8 +106,8 @@ fn statistics_and_rows_of_scikit_learn() {
         example_columns(&VALUES["new"]),
     );
     // Of the entries z = (x − shift)/divisor the sizes that round are those of x/divisor, and z.
-    // The values of row 4 differ in the last bit of one. scikit-learn takes it as constant; here it is not
-    // (see `rows_that_vary_by_a_bit` in `exact.rs`).
+    // The values of row 4 differ in the last bit of one. scikit-learn takes it as constant; here it
+    // is not (see `rows_that_vary_by_a_bit` in `exact.rs`).
     let compare = |what: &str, found: &DMatrix<f64>, x: &DMatrix<f64>, divisors: &[f64]| {
         let matrix = example_columns(VALUES.pointer(what).unwrap());
         assert_eq!(found.shape(), matrix.shape());
