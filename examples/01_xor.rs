@@ -6,14 +6,16 @@
 
 use backprop::activation::{Sigmoid, Tanh};
 use backprop::nalgebra::DMatrix;
-use backprop::{CrossEntropy, Error, Examples, Initialization, Network, Objective, Workspace, rng};
+use backprop::{
+    BinaryCrossEntropy, Error, Examples, Initialization, Network, Objective, Workspace, rng,
+};
 
 fn main() -> Result<(), Error> {
     // One example a column: the inputs (0,0), (0,1), (1,0), (1,1) and what XOR makes of them.
     let x = DMatrix::from_row_slice(2, 4, &[0., 0., 1., 1., 0., 1., 0., 1.]);
     let y = DMatrix::from_row_slice(1, 4, &[0., 1., 1., 0.]);
     let examples = Examples::new(&x, &y)?;
-    let objective = Objective::new(CrossEntropy);
+    let objective = Objective::new(BinaryCrossEntropy);
 
     // No line parts the ones of XOR from the zeros: it takes a hidden layer.
     let mut network = Network::<f64>::builder(2)

@@ -8,7 +8,7 @@ use backprop::activation::Sigmoid;
 use backprop::gradient_check::GradientCheck;
 use backprop::layer::{Backward, Block, Forward, Layer};
 use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, convert};
-use backprop::{Builder, CrossEntropy, Error, Examples, Objective, Scalar};
+use backprop::{BinaryCrossEntropy, Builder, Error, Examples, Objective, Scalar};
 
 /// Radial units: aᵢ = exp(−‖x − cᵢ‖²), large near the centre cᵢ, which is learned.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ fn main() -> Result<(), Error> {
         .with_theta(&[centres.as_slice(), &[0.5; 7]].concat())?;
     let (examples, objective) = (
         Examples::new(&x, &y)?,
-        Objective::new(CrossEntropy).l2(0.01),
+        Objective::new(BinaryCrossEntropy).l2(0.01),
     );
     let report = GradientCheck::new().network(&network, &examples, &objective)?;
     println!("in the network:\n{report}\n");

@@ -8,7 +8,8 @@ use backprop::activation::{Sigmoid, Tanh};
 use backprop::nalgebra::DMatrix;
 use backprop::rand_xoshiro::rand_core::Rng;
 use backprop::{
-    Accumulator, CrossEntropy, Error, Examples, Initialization, Network, Penalty, Workspace, rng,
+    Accumulator, BinaryCrossEntropy, Error, Examples, Initialization, Network, Penalty, Workspace,
+    rng,
 };
 use std::panic::resume_unwind;
 use std::thread;
@@ -36,7 +37,7 @@ fn sums(
     for b in batches {
         let (x, y) = batch(b);
         let examples = Examples::new(&x, &y)?;
-        sums.add(network, &examples, &CrossEntropy, &mut workspace)?;
+        sums.add(network, &examples, &BinaryCrossEntropy, &mut workspace)?;
     }
     Ok(sums)
 }

@@ -16,7 +16,7 @@ use argmin::solver::trustregion::{Steihaug, TrustRegion};
 use backprop::activation::Sigmoid;
 use backprop::metrics::ConfusionMatrix;
 use backprop::{
-    AnyCost, AnyLayer, ArgminHessian, ArgminProblem, CrossEntropy, Curvature, Examples,
+    AnyCost, AnyLayer, ArgminHessian, ArgminProblem, BinaryCrossEntropy, Curvature, Examples,
     GaussNewton, Initialization, Network, Objective, rng,
 };
 use std::error::Error;
@@ -28,7 +28,7 @@ type Hessian<'a> = ArgminHessian<'a, f64, AnyLayer, AnyCost>;
 fn main() -> Result<(), Box<dyn Error>> {
     let (train, test) = data::load()?;
     let examples = Examples::new(&train.x, &train.y)?;
-    let objective = Objective::new(CrossEntropy).l2(1.0);
+    let objective = Objective::new(BinaryCrossEntropy).l2(1.0);
     let network = Network::<f64>::builder(64)
         .dense(25, Sigmoid)
         .dense(data::CLASSES, Sigmoid)

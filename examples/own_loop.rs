@@ -9,7 +9,7 @@ use backprop::data::{permutation_into, select};
 use backprop::metrics::ConfusionMatrix;
 use backprop::nalgebra::DMatrix;
 use backprop::training::{Adam, Optimizer};
-use backprop::{CrossEntropy, Examples, Initialization, Network, Objective, Workspace, rng};
+use backprop::{BinaryCrossEntropy, Examples, Initialization, Network, Objective, Workspace, rng};
 use std::error::Error;
 use std::f64::consts::PI;
 
@@ -20,7 +20,7 @@ const LAMBDA: f64 = 0.01;
 fn main() -> Result<(), Box<dyn Error>> {
     let (x, y) = moons();
     let all = Examples::new(&x, &y)?;
-    let objective = Objective::new(CrossEntropy).l2(LAMBDA);
+    let objective = Objective::new(BinaryCrossEntropy).l2(LAMBDA);
     let mut network = Network::<f64>::builder(2)
         .dense(16, Tanh)
         .dense(1, Sigmoid)
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let examples = Examples::new(&x, &y)?;
             // A batch's gradient divides by its own size, but the penalty is λ/m of all examples.
             let share = batch.len() as f64 / EXAMPLES as f64;
-            let objective = Objective::new(CrossEntropy).l2(LAMBDA * share);
+            let objective = Objective::new(BinaryCrossEntropy).l2(LAMBDA * share);
             network.gradient_into(&examples, &objective, &mut workspace, &mut gradient)?;
             adam.step(&mut theta, &gradient)?;
             network.set_theta(&theta)?;

@@ -137,13 +137,13 @@ impl<T: Scalar> Backprop<T> {
 /// Two batches give what one gives:
 /// ```
 /// use backprop::nalgebra::DMatrix;
-/// use backprop::{Accumulator, CrossEntropy, Examples, Network, Objective, Workspace};
+/// use backprop::{Accumulator, BinaryCrossEntropy, Examples, Network, Objective, Workspace};
 /// use backprop::activation::Sigmoid;
 ///
 /// let network = Network::<f64>::builder(1).dense(1, Sigmoid).with_theta(&[0.1, -0.2])?;
 /// let x = DMatrix::from_row_slice(1, 3, &[0.5, -1.0, 2.0]);
 /// let y = DMatrix::from_row_slice(1, 3, &[1.0, 0.0, 1.0]);
-/// let objective = Objective::new(CrossEntropy).l2(0.5);
+/// let objective = Objective::new(BinaryCrossEntropy).l2(0.5);
 ///
 /// let (mut sums, mut workspace) = (Accumulator::new(&network)?, Workspace::new());
 /// let head = Examples::new(x.columns(0, 2), y.columns(0, 2))?;

@@ -34,7 +34,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 ///     .initialize(Initialization::HeNormal, &mut rng)?;
 /// network.initialize_layer(1, Initialization::GlorotUniform, &mut rng)?;
 ///
-/// let (weights, bias) = network.dense(1)?;
+/// let (weights, bias) = network.dense_weights(1)?;
 /// assert!(weights.amax() < (6.0 / (8.0 + 3.0_f64)).sqrt());
 /// network.set_dense(1, &weights, bias.add_scalar(0.1).as_slice())?;
 /// # Ok::<(), backprop::Error>(())

@@ -78,7 +78,8 @@ pub use adapters::argmin_hessian::ArgminHessian;
 #[cfg(feature = "argmin")]
 pub use argmin;
 pub use cost::{
-    AnyCost, CategoricalCrossEntropy, Cost, CrossEntropy, Huber, LogCosh, Poisson, SquaredError,
+    AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Cost, Huber, LogCosh, Poisson,
+    SquaredError,
 };
 pub use derivatives::{Curvature, GaussNewton, Tangent, Trace};
 pub use error::Error;

@@ -16,9 +16,9 @@ use crate::scalar::Scalar;
 ///
 /// # Example
 /// ```
-/// use backprop::{CrossEntropy, Objective, Penalty};
+/// use backprop::{BinaryCrossEntropy, Objective, Penalty};
 ///
-/// let objective = Objective::new(CrossEntropy).l2(3.0);
+/// let objective = Objective::new(BinaryCrossEntropy).l2(3.0);
 /// assert_eq!(objective.penalty, Penalty::l2(3.0));
 /// ```
 #[derive(Clone, Debug, PartialEq)]

@@ -269,7 +269,7 @@ fn networks() {
     too_large("with_theta", || builder().with_theta(&theta));
     too_large("map", || network.map(|x| x as f32));
     too_large("roll", || network.roll(&theta));
-    too_large("dense", || network.dense(0));
+    too_large("dense", || network.dense_weights(0));
 }
 
 fn data_is_prepared() {

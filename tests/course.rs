@@ -9,8 +9,8 @@ use backprop::activation::{Identity, Relu, Sigmoid, Tanh};
 use backprop::gradient_check::GradientCheck;
 use backprop::nalgebra::{DMatrix, DVector, dmatrix};
 use backprop::{
-    CrossEntropy, Error, Examples, Initialization, Network, Objective, SquaredError, Workspace,
-    rng, row_major, unroll,
+    BinaryCrossEntropy, Error, Examples, Initialization, Network, Objective, SquaredError,
+    Workspace, rng, row_major, unroll,
 };
 
 /// The course's `debugInitializeWeights`: reshape(sin(1:numel), fan_out, 1 + fan_in)/10, column-major.
@@ -55,7 +55,7 @@ fn debug_network_has_the_courses_cost() {
     let (network, x, y) = debug_network();
     let examples = Examples::new(&x, &y).unwrap();
     for (lambda, j) in [(0.0, 2.10095056990246), (3.0, 2.14635981502436)] {
-        let objective = Objective::new(CrossEntropy).l2(lambda);
+        let objective = Objective::new(BinaryCrossEntropy).l2(lambda);
         assert_close(network.cost(&examples, &objective).unwrap(), j, 1e-14);
         let pass = network.backprop(&examples, &objective).unwrap();
         assert_close(pass.cost(), j, 1e-14);
@@ -68,7 +68,7 @@ fn debug_network_passes_the_courses_gradient_check() {
     let (network, x, y) = debug_network();
     let examples = Examples::new(&x, &y).unwrap();
     for lambda in [0.0, 3.0] {
-        let objective = Objective::new(CrossEntropy).l2(lambda);
+        let objective = Objective::new(BinaryCrossEntropy).l2(lambda);
         let report = GradientCheck::new()
             .step(1e-4)
             .network(&network, &examples, &objective)
@@ -83,12 +83,12 @@ fn debug_network_passes_the_courses_gradient_check() {
 fn debug_network_reads_j_with_and_without_penalty() {
     let (network, x, y) = debug_network();
     let examples = Examples::new(&x, &y).unwrap();
-    let objective = Objective::new(CrossEntropy).l2(3.0);
+    let objective = Objective::new(BinaryCrossEntropy).l2(3.0);
     let without = network
-        .cost(&examples, &Objective::new(CrossEntropy))
+        .cost(&examples, &Objective::new(BinaryCrossEntropy))
         .unwrap();
     // λ/(2m) Σ Θ² over all columns but the first.
-    let squares = (0..2).map(|l| network.dense(l).unwrap().0.norm_squared());
+    let squares = (0..2).map(|l| network.dense_weights(l).unwrap().0.norm_squared());
     let penalty = 3.0 / 10.0 * squares.sum::<f64>();
 
     let pass = network.backprop(&examples, &objective).unwrap();
@@ -127,7 +127,7 @@ fn one_sigmoid_unit_by_hand() {
     assert_matrix(&network.forward(&x).unwrap(), &dmatrix![0.75, 0.25, 0.5]);
 
     let examples = Examples::new(&x, &y).unwrap();
-    let objective = Objective::new(CrossEntropy);
+    let objective = Objective::new(BinaryCrossEntropy);
     let pass = network.backprop(&examples, &objective).unwrap();
     // −ln ¾ twice, and ln 2 for the soft target.
     let j = (2.0 * (4.0_f64 / 3.0).ln() + 2.0_f64.ln()) / 3.0;
@@ -194,7 +194,7 @@ fn two_layers_by_hand() {
     ];
     let j = 0.5 * (320.0_f64 / 3.0).ln();
     for lambda in [0.0, 2.0] {
-        let objective = Objective::new(CrossEntropy).l2(lambda);
+        let objective = Objective::new(BinaryCrossEntropy).l2(lambda);
         let pass = network.backprop(&examples, &objective).unwrap();
         // λ/(2m) Σ Θ² = λ/4 · L² (4 + 4 + 1 + 9 + 4 · 16), the biases left out.
         let penalty = lambda / 4.0 * 82.0 * l * l;
@@ -217,7 +217,7 @@ fn bias_is_exempt() {
     let (mut network, x, y) = debug_network();
     let examples = Examples::new(&x, &y).unwrap();
     let of = |network: &Network<f64>, lambda| {
-        let objective = Objective::new(CrossEntropy).l2(lambda);
+        let objective = Objective::new(BinaryCrossEntropy).l2(lambda);
         network.backprop(&examples, &objective).unwrap()
     };
     let (plain, penalised) = (of(&network, 0.0), of(&network, 7.0));
@@ -226,7 +226,7 @@ fn bias_is_exempt() {
         let penalised = penalised.gradient().layer(l).unwrap();
         assert_eq!(plain.column(0), penalised.column(0));
         let change = penalised.columns_range(1..) - plain.columns_range(1..);
-        let expected = network.dense(l).unwrap().0 * (7.0 / 5.0);
+        let expected = network.dense_weights(l).unwrap().0 * (7.0 / 5.0);
         assert!((change - expected).amax() < 1e-15);
     }
     // However large they are.
@@ -306,17 +306,17 @@ fn dense_and_set_dense_are_inverse() {
         .zeros()
         .unwrap();
     for l in 0..2 {
-        let (weights, bias) = network.dense(l).unwrap();
+        let (weights, bias) = network.dense_weights(l).unwrap();
         let theta = network.layer_theta(l).unwrap();
         assert_eq!(weights, theta.columns_range(1..));
         assert_eq!(bias, theta.column(0));
         copy.set_dense(l, &weights, bias.as_slice()).unwrap();
-        assert_eq!(copy.dense(l).unwrap(), (weights, bias));
+        assert_eq!(copy.dense_weights(l).unwrap(), (weights, bias));
     }
     assert_eq!(copy, network);
 
     // What does not fit is refused, and changes nothing: here the transpose.
-    let (weights, bias) = network.dense(0).unwrap();
+    let (weights, bias) = network.dense_weights(0).unwrap();
     let refused = copy.set_dense(0, &weights.transpose(), bias.as_slice());
     assert!(matches!(refused, Err(Error::Shape { .. })), "{refused:?}");
     let refused = copy.set_dense(0, &weights, &bias.as_slice()[1..]);

@@ -15,7 +15,7 @@ const FAN_OUT: usize = 200;
 fn draw(rule: Initialization, seed: u64) -> (DMatrix<f64>, DVector<f64>) {
     let network = Network::<f64>::builder(FAN_IN).dense(FAN_OUT, Relu);
     let network = network.initialize(rule, &mut rng(seed)).unwrap();
-    network.dense(0).unwrap()
+    network.dense_weights(0).unwrap()
 }
 
 /// Mean, variance and excess kurtosis times variance² of the weights.
@@ -118,7 +118,7 @@ fn a_seed_gives_the_same_normal_bits_everywhere() {
     let rule = Initialization::Normal { sigma: 1.0 };
     let network = Builder::<f64>::new(5).dense(1, Identity);
     let network = network.initialize(rule, &mut rng(42)).unwrap();
-    let (weights, _) = network.dense(0).unwrap();
+    let (weights, _) = network.dense_weights(0).unwrap();
     let pinned = [
         0.981_398_390_072_498_6,
         -0.565_720_104_673_956,
@@ -154,7 +154,7 @@ impl TryRng for Always {
 fn extreme<T: Scalar>(rule: Initialization, word: u64) -> T {
     let network = Network::<T>::builder(5).dense(3, Relu);
     let network = network.initialize(rule, &mut Always(word)).unwrap();
-    let (weights, _) = network.dense(0).unwrap();
+    let (weights, _) = network.dense_weights(0).unwrap();
     assert!(weights.iter().all(|w| *w == weights[0]));
     weights[0]
 }
@@ -221,7 +221,7 @@ fn each_block_has_its_own_scale() {
             .dense(2, Relu);
         let network = network.initialize(rule, &mut rng(2)).unwrap();
         for (layer, fan_in) in [(0, 1000.0), (1, 400.0)] {
-            let (weights, bias) = network.dense(layer).unwrap();
+            let (weights, bias) = network.dense_weights(layer).unwrap();
             let epsilon = (numerator / fan_in).sqrt();
             assert!(weights.amax() < epsilon && weights.amax() > 0.99 * epsilon);
             assert_eq!(bias.amax(), 0.0);
@@ -245,7 +245,7 @@ fn one_layer_is_drawn_anew_and_no_other() {
         .initialize_layer(1, Initialization::Uniform { epsilon: 0.5 }, &mut rng(7))
         .unwrap();
     assert_eq!(network.layer_theta(0), before.layer_theta(0));
-    let (weights, bias) = network.dense(1).unwrap();
+    let (weights, bias) = network.dense_weights(1).unwrap();
     assert!(weights.amax() < 0.5 && weights.amin() > 0.0);
     assert_eq!(bias.as_slice(), &[0.0, 0.0]);
     // As if the layer were a network of its own.

@@ -5,7 +5,7 @@
 use backprop::activation::{Identity, Relu, Sigmoid, Softmax, Tanh};
 use backprop::nalgebra::{DMatrix, RealField, convert};
 use backprop::{
-    AnyActivation, AnyCost, CategoricalCrossEntropy, CrossEntropy, Examples, GaussNewton,
+    AnyActivation, AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Examples, GaussNewton,
     Initialization, Network, Objective, SquaredError, Tangent, rng,
 };
 use num_dual::HyperHyperDual64;
@@ -14,7 +14,7 @@ use std::process::Command;
 /// J, ∇J and further derivatives of some networks, for one scalar.
 fn results_of<T: RealField + Copy>() -> Vec<f64> {
     let cases: [(&[usize], AnyActivation, AnyActivation, AnyCost, usize); 4] = [
-        (&[2, 4, 1], Sigmoid, Sigmoid, CrossEntropy, 4),
+        (&[2, 4, 1], Sigmoid, Sigmoid, BinaryCrossEntropy, 4),
         (&[40, 25, 10], Tanh, Softmax, CategoricalCrossEntropy, 600),
         (&[33, 130, 17, 3], Relu, Identity, SquaredError, 65),
         (&[7, 5, 2], Tanh, Tanh, SquaredError, 1),

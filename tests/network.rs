@@ -6,7 +6,7 @@ use argmin::core::{CostFunction, Gradient};
 use backprop::activation::{LeakyRelu, Sigmoid, Softmax, Tanh};
 use backprop::nalgebra::DMatrix;
 use backprop::{
-    Accumulator, ArgminProblem, Builder, CrossEntropy, Examples, Initialization, Network,
+    Accumulator, ArgminProblem, BinaryCrossEntropy, Builder, Examples, Initialization, Network,
     Objective, SquaredError, Workspace, rng,
 };
 
@@ -67,8 +67,13 @@ fn an_empty_accumulator_adds_nothing() {
     let (network, (x, y)) = (small(), data());
     let examples = Examples::new(&x, &y).unwrap();
     let mut sums = Accumulator::new(&network).unwrap();
-    sums.add(&network, &examples, &CrossEntropy, &mut Workspace::new())
-        .unwrap();
+    sums.add(
+        &network,
+        &examples,
+        &BinaryCrossEntropy,
+        &mut Workspace::new(),
+    )
+    .unwrap();
     let before = sums.clone();
     sums.reset();
     let empty = Accumulator::new(&network).unwrap();

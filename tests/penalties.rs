@@ -11,7 +11,7 @@ use backprop::gradient_check::{GradientCheck, Verdict};
 use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
 use backprop::nalgebra::DMatrix;
 use backprop::{
-    Accumulator, Builder, CrossEntropy, Dense, Examples, Network, Objective, Penalty, Scalar,
+    Accumulator, BinaryCrossEntropy, Builder, Dense, Examples, Network, Objective, Penalty, Scalar,
     SquaredError, Strength, Workspace,
 };
 use num_dual::Dual64;
@@ -133,7 +133,7 @@ fn values_and_gradients_are_those_worked_out_by_hand() {
 #[test]
 fn setters_of_the_objective_leave_the_rest() {
     let of = |objective: Objective| objective.penalty;
-    let new = || Objective::new(CrossEntropy);
+    let new = || Objective::new(BinaryCrossEntropy);
     assert_eq!(of(new()), Penalty::none());
     assert_eq!(of(new().l1(1.0)), Penalty::l1(1.0));
     assert_eq!(of(new().l1(1.0).l2(2.0)), Penalty::elastic_net(1.0, 2.0));
@@ -212,7 +212,7 @@ fn blocks_have_their_own_strengths() {
         .layer(2, Strength { l1: 0.05, l2: 0.4 });
     assert_eq!(penalty.strength(0, 0), Strength { l1: 0.3, l2: 0.2 });
     assert_eq!(penalty.strength(1, 1).l2, 1.9);
-    let objective = Objective::new(CrossEntropy).penalty(penalty);
+    let objective = Objective::new(BinaryCrossEntropy).penalty(penalty);
     let examples = Examples::new(&x, &y).unwrap();
     let pass = network.backprop(&examples, &objective).unwrap();
     GradientCheck::new()

@@ -5,7 +5,7 @@
 use backprop::activation::{Identity, LeakyRelu, Sigmoid, Softmax, Tanh};
 use backprop::nalgebra::DMatrix;
 use backprop::{
-    Accumulator, Builder, CategoricalCrossEntropy, CrossEntropy, Error, Examples, Network,
+    Accumulator, BinaryCrossEntropy, Builder, CategoricalCrossEntropy, Error, Examples, Network,
     Objective, Penalty, SquaredError, Workspace,
 };
 use num_dual::Dual64;
@@ -74,7 +74,7 @@ fn map_gives_a_valid_network_or_none() {
 #[test]
 fn saturated_gradients_keep_their_digits() {
     for (activation, cost) in [
-        (Sigmoid, CrossEntropy),
+        (Sigmoid, BinaryCrossEntropy),
         (Softmax, CategoricalCrossEntropy),
         (Sigmoid, SquaredError),
         (Tanh, SquaredError),

@@ -389,7 +389,7 @@ proptest! {
         for (l, matrix) in matrices.iter().enumerate() {
             prop_assert_eq!(&network.layer_theta(l).unwrap(), matrix);
             by_layer.set_layer_theta(l, matrix).unwrap();
-            let (weights, bias) = network.dense(l).unwrap();
+            let (weights, bias) = network.dense_weights(l).unwrap();
             by_part.set_dense(l, &weights, bias.as_slice()).unwrap();
         }
         by_vector.set_theta(network.theta().as_slice()).unwrap();

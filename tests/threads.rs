@@ -6,9 +6,9 @@ use backprop::activation::{Identity, Relu, Sigmoid, Softmax, Tanh};
 use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
 use backprop::nalgebra::{DMatrix, RealField, convert};
 use backprop::{
-    Accumulator, AnyActivation, AnyCost, Builder, CategoricalCrossEntropy, CrossEntropy, Error,
-    Examples, GaussNewton, Initialization, Network, Objective, Scalar, SquaredError, Tangent,
-    Workspace, rng,
+    Accumulator, AnyActivation, AnyCost, BinaryCrossEntropy, Builder, CategoricalCrossEntropy,
+    Error, Examples, GaussNewton, Initialization, Network, Objective, Scalar, SquaredError,
+    Tangent, Workspace, rng,
 };
 use std::sync::Mutex;
 
@@ -233,7 +233,7 @@ fn any_number_of_threads_gives_the_same_derivatives() {
     let softmax = (Softmax, CategoricalCrossEntropy);
     // As a whole, in parts, and in products that are shared out.
     for m in [64, 513, 2803] {
-        same_bits_of_derivatives::<f64>(&[40, 25, 10], Tanh, (Sigmoid, CrossEntropy), m);
+        same_bits_of_derivatives::<f64>(&[40, 25, 10], Tanh, (Sigmoid, BinaryCrossEntropy), m);
         same_bits_of_derivatives::<f32>(&[4, 32, 16, 7], Relu, (Identity, SquaredError), m);
     }
     same_bits_of_derivatives::<f32>(&[300, 1024, 256, 10], Tanh, softmax, 25);
@@ -246,7 +246,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     let softmax = (Softmax, CategoricalCrossEntropy);
     // As a whole, in parts of equal and of unequal sizes, in products that are shared out.
     for m in [64, 511, 512, 513, 1000, 2803] {
-        same_bits::<f64>(&[40, 25, 10], Sigmoid, (Sigmoid, CrossEntropy), m);
+        same_bits::<f64>(&[40, 25, 10], Sigmoid, (Sigmoid, BinaryCrossEntropy), m);
         same_bits::<f32>(&[4, 32, 16, 4], Tanh, (Identity, SquaredError), m);
     }
     for m in [1, 2, 3, 25, 47, 70, 513] {
@@ -258,7 +258,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     // Products with one column, whose rows are taken in groups: z of one example, and Δ of one unit.
     same_bits::<f32>(&[1500, 1088, 10], Relu, softmax, 1);
     same_bits::<f32>(&[2048, 2048, 10], Relu, softmax, 1);
-    same_bits::<f32>(&[3, 4160, 1], Tanh, (Sigmoid, CrossEntropy), 500);
+    same_bits::<f32>(&[3, 4160, 1], Tanh, (Sigmoid, BinaryCrossEntropy), 500);
 }
 
 #[test]

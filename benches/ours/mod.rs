@@ -7,14 +7,14 @@ use backprop::activation::{
 };
 use backprop::nalgebra::{DMatrix, convert};
 use backprop::{
-    AnyActivation, AnyCost, CategoricalCrossEntropy, CrossEntropy, Error, Network, Scalar,
+    AnyActivation, AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Error, Network, Scalar,
     SquaredError,
 };
 
 /// The network of a row, and its cost.
 pub fn network<T: Scalar>(row: &Row, data: &Data) -> Result<(Network<T>, AnyCost), Error> {
     let (output, cost) = match row.head {
-        Head::Bce => (Sigmoid, CrossEntropy),
+        Head::Bce => (Sigmoid, BinaryCrossEntropy),
         Head::Softmax => (Softmax, CategoricalCrossEntropy),
         Head::HalfMse => (Identity, SquaredError),
     };

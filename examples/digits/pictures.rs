@@ -104,7 +104,7 @@ where
 
 /// The incoming weights of each hidden unit as an image of 8 × 8 pixels: ink there speaks for the unit (orange) or against it (blue).
 pub fn hidden_units(file: &Path, network: &Network<f64>) -> Result<(), Box<dyn Error>> {
-    let (weights, _) = network.dense(0)?;
+    let (weights, _) = network.dense_weights(0)?;
     let step = 8 * SCALE + GAP;
     let (width, height) = (ROW * step + GAP, weights.nrows().div_ceil(ROW) * step + GAP);
     // An index into the palette for each pixel: 1 to 31 for a weight, 0 for the ground between the units.

@@ -4,7 +4,8 @@ use crate::data::{CLASSES, Digits};
 use backprop::metrics::ConfusionMatrix;
 use backprop::training::{Lbfgs, Trainer};
 use backprop::{
-    AnyCost, CrossEntropy, Examples, Initialization, Network, Objective, activation::Sigmoid, rng,
+    AnyCost, BinaryCrossEntropy, Examples, Initialization, Network, Objective, activation::Sigmoid,
+    rng,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use std::error::Error;
@@ -23,7 +24,7 @@ pub fn network(seed: u64) -> Result<Network<f64>, backprop::Error> {
 
 /// The course's cost with its penalty, λ = 1.
 pub fn objective() -> Objective<AnyCost> {
-    Objective::new(CrossEntropy).l2(1.0)
+    Objective::new(BinaryCrossEntropy).l2(1.0)
 }
 
 /// What a training did.

@@ -5,7 +5,7 @@
 //! | [`AnyActivation`] | g(z) | g′(z) | g″(z) | range | canonical cost |
 //! |---|---|---|---|---|---|
 //! | [`Identity`] | z | 1 | 0 | ℝ | [`SquaredError`], [`Huber`], [`LogCosh`] |
-//! | [`Sigmoid`] | σ(z) | a (1 − a) | −g′ tanh(z/2) | (0, 1) | [`CrossEntropy`] |
+//! | [`Sigmoid`] | σ(z) | a (1 − a) | −g′ tanh(z/2) | (0, 1) | [`BinaryCrossEntropy`] |
 //! | [`Tanh`] | tanh z | 1 − a² | −2 a g′ | (−1, 1) | – |
 //! | [`Relu`] | max(z, 0) | 1 if z > 0, else 0 | 0 | \[0, ∞) | – |
 //! | [`LeakyRelu`] | z if z > 0, else slope · z | 1 if z > 0, else slope | 0 | ℝ | – |
@@ -87,7 +87,7 @@
 //! [`SquaredError`]: crate::cost::SquaredError
 //! [`Huber`]: crate::cost::Huber
 //! [`LogCosh`]: crate::cost::LogCosh
-//! [`CrossEntropy`]: crate::cost::CrossEntropy
+//! [`BinaryCrossEntropy`]: crate::cost::BinaryCrossEntropy
 //! [`CategoricalCrossEntropy`]: crate::cost::CategoricalCrossEntropy
 //! [`Poisson`]: crate::cost::Poisson
 

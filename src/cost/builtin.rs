@@ -13,17 +13,17 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// The built-in costs; the [module documentation](super) has the table of their formulas.
 ///
-/// The variants are re-exported, so that an objective reads `Objective::new(CrossEntropy)`.
+/// The variants are re-exported, so that an objective reads `Objective::new(BinaryCrossEntropy)`.
 ///
 /// # Example
 /// −ln 0.8 for one unit with a = 0.8 and y = 1:
 /// ```
-/// use backprop::cost::{Cost, CrossEntropy, Outputs};
+/// use backprop::cost::{Cost, BinaryCrossEntropy, Outputs};
 /// use backprop::nalgebra::DMatrix;
 ///
 /// let (a, y) = (DMatrix::repeat(1, 1, 0.8), DMatrix::repeat(1, 1, 1.0));
 /// let mut values = [0.0];
-/// CrossEntropy.values(Outputs::new(None, a.as_view(), y.as_view()), &mut values);
+/// BinaryCrossEntropy.values(Outputs::new(None, a.as_view(), y.as_view()), &mut values);
 /// assert!((values[0] - 0.223_143_551_314_209_7_f64).abs() < 1e-15);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,7 +37,10 @@ pub enum AnyCost {
     /// −Σ \[y ln a + (1 − y) ln(1 − a)], the course's cost: binary, summed over the outputs; y may be soft.
     ///
     /// Derivation: [(5)](crate::derivation#cross-entropy) and [(9)](crate::derivation#output-error).
-    CrossEntropy,
+    #[doc(alias = "BCE")]
+    #[doc(alias = "CrossEntropy")]
+    #[cfg_attr(feature = "serde", serde(alias = "cross_entropy"))]
+    BinaryCrossEntropy,
     /// −Σ y ln a. The targets of an example need not sum to 1.
     ///
     /// Derivation: [(15)](crate::derivation#softmax-error).
@@ -66,8 +69,10 @@ impl<T: Scalar> Cost<T> for AnyCost {
         }
         let (half, one) = (real::<T>(0.5), T::one());
         match (*self, at.z) {
-            (Self::CrossEntropy, Some(z)) => sum_over_units(z, at.y, values, cross_entropy_of_z),
-            (Self::CrossEntropy, None) => at.sum_with_complements(values, |a, rest, y| {
+            (Self::BinaryCrossEntropy, Some(z)) => {
+                sum_over_units(z, at.y, values, cross_entropy_of_z)
+            }
+            (Self::BinaryCrossEntropy, None) => at.sum_with_complements(values, |a, rest, y| {
                 -x_ln_a(y, a, rest) - x_ln_a(one - y, rest, a)
             }),
             (Self::CategoricalCrossEntropy, Some(z)) => categorical_of_z(z, at.y, values),
@@ -102,7 +107,7 @@ impl<T: Scalar> Cost<T> for AnyCost {
         }
         let Outputs { z, a, y, .. } = at;
         match (*self, z) {
-            (Self::CrossEntropy, Some(z)) => delta.zip_zip_apply(&z, &y, |out, z, y| {
+            (Self::BinaryCrossEntropy, Some(z)) => delta.zip_zip_apply(&z, &y, |out, z, y| {
                 let (base, offset) = sigmoid_parts(z);
                 *out = (base - y) + offset;
             }),
@@ -131,7 +136,7 @@ impl<T: Scalar> Cost<T> for AnyCost {
                 delta.apply(|d| *d = tanh(*d));
             }
             // (1 − y)/(1 − a) − y/a = (a − y)/(a (1 − a)): the right side where the left cancels.
-            (Self::CrossEntropy, None) => {
+            (Self::BinaryCrossEntropy, None) => {
                 at.write_differences(&mut delta);
                 at.with_complements(&mut delta, |d, a, rest, y| {
                     let (up, down) = (ratio(T::one() - y, rest), ratio(y, a));
@@ -158,7 +163,7 @@ impl<T: Scalar> Cost<T> for AnyCost {
 
     fn link(&self) -> Option<Link> {
         Some(match self {
-            Self::CrossEntropy => Link::Logit,
+            Self::BinaryCrossEntropy => Link::Logit,
             Self::CategoricalCrossEntropy => Link::Softmax,
             Self::SquaredError | Self::Huber { .. } | Self::LogCosh => Link::Identity,
             Self::Poisson => Link::Log,
@@ -167,7 +172,7 @@ impl<T: Scalar> Cost<T> for AnyCost {
 
     fn target_domain(&self) -> (f64, f64) {
         match self {
-            Self::CrossEntropy => (0.0, 1.0),
+            Self::BinaryCrossEntropy => (0.0, 1.0),
             Self::CategoricalCrossEntropy | Self::Poisson => (0.0, f64::INFINITY),
             _ => (f64::NEG_INFINITY, f64::INFINITY),
         }
@@ -176,7 +181,7 @@ impl<T: Scalar> Cost<T> for AnyCost {
     fn check_outputs(&self, a: DMatrixView<'_, T>, y: DMatrixView<'_, T>) -> Result<(), Violation> {
         let (zero, one) = (T::zero(), T::one());
         match self {
-            Self::CrossEntropy => first_violation(
+            Self::BinaryCrossEntropy => first_violation(
                 a,
                 y,
                 "in (0, 1), or 0 where y = 0, or 1 where y = 1",
@@ -230,7 +235,7 @@ impl AnyCost {
             return false;
         };
         match (self, z) {
-            (Self::CrossEntropy, Some(z)) => costs::cross_entropy(rows, z, y, values),
+            (Self::BinaryCrossEntropy, Some(z)) => costs::cross_entropy(rows, z, y, values),
             (Self::CategoricalCrossEntropy, Some(z)) => costs::categorical(rows, z, a, y, values),
             (Self::SquaredError, _) if at.exact.is_none() => {
                 costs::squared_error(rows, a, y, values)
@@ -245,7 +250,7 @@ impl AnyCost {
             return false;
         };
         match (self, z) {
-            (Self::CrossEntropy, Some(z)) => costs::cross_entropy_delta(z, y, delta),
+            (Self::BinaryCrossEntropy, Some(z)) => costs::cross_entropy_delta(z, y, delta),
             (Self::CategoricalCrossEntropy, Some(z)) => {
                 categorical_delta_of(rows, (z, a, y), delta)
             }

@@ -4,7 +4,7 @@
 //!
 //! | [`AnyCost`] | cost of an example | ∂cost/∂a | ∂²cost/∂a² | targets | outputs | canonical activation | δ⁽ᴸ⁾ = ∂cost/∂z there | ∂²cost/∂z² there |
 //! |---|---|---|---|---|---|---|---|---|
-//! | [`CrossEntropy`] | −Σ \[y ln a + (1 − y) ln(1 − a)] | (1 − y)/(1 − a) − y/a | y/a² + (1 − y)/(1 − a)² | \[0, 1] | \[0, 1] | sigmoid | a − y | a (1 − a) |
+//! | [`BinaryCrossEntropy`] | −Σ \[y ln a + (1 − y) ln(1 − a)] | (1 − y)/(1 − a) − y/a | y/a² + (1 − y)/(1 − a)² | \[0, 1] | \[0, 1] | sigmoid | a − y | a (1 − a) |
 //! | [`CategoricalCrossEntropy`] | −Σ y ln a | −y/a | y/a² | \[0, ∞) | \[0, ∞) | softmax | a Σy − y | ∂²cost/∂zᵢ∂zⱼ = aᵢ ([i = j] − aⱼ) Σy |
 //! | [`SquaredError`] | ½ Σ d² | d | 1 | ℝ | ℝ | identity | a − y | 1 |
 //! | [`Huber`] | Σ ½d² if \|d\| ≤ δ, else δ(\|d\| − ½δ) | d, clipped to ±δ | 1 if \|d\| ≤ δ, else 0 | ℝ | ℝ | identity | the same | the same |
@@ -26,10 +26,10 @@
 //! sigmoid; 0, 1/n and 1 for softmax; ±1 for tanh and softsign; 1 for the exponential; −α for ELU.
 //! Costs and δ are within 4 units in the last place of their largest term. For y = 1 that term is
 //! a − y itself, so J, ∇J and ∂J/∂X of a saturated unit are accurate instead of 0. The same holds for
-//! δ of [`CrossEntropy`] near z = 0 with y = ½, and of [`Poisson`] with y = 1. A custom cost gets
+//! δ of [`BinaryCrossEntropy`] near z = 0 with y = ½, and of [`Poisson`] with y = 1. A custom cost gets
 //! a − y from [`Outputs::difference`].
 //!
-//! The domain is checked on the rounded output: [`CrossEntropy`] after a tanh that has rounded to 1
+//! The domain is checked on the rounded output: [`BinaryCrossEntropy`] after a tanh that has rounded to 1
 //! is an [`Error::Output`] for y < 1. An intermediate result that underflows becomes 0. For a
 //! sigmoid with the squared error this makes δ 0 from z = ±355 on, and from ±44 in `f32`.
 //!
@@ -80,7 +80,7 @@ use std::fmt::Debug;
 pub use crate::kernels::squash::Squash;
 pub use builtin::AnyCost;
 pub use builtin::AnyCost::{
-    CategoricalCrossEntropy, CrossEntropy, Huber, LogCosh, Poisson, SquaredError,
+    BinaryCrossEntropy, CategoricalCrossEntropy, Huber, LogCosh, Poisson, SquaredError,
 };
 pub use outputs::Outputs;
 #[cfg(feature = "num-dual")]
@@ -160,7 +160,7 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
 
     /// Whether the cost of an example is −ln p(y | a) + terms free of a, linear in y where a has a part in it, with E\[y] = a.
     ///
-    /// Then the Fisher information of the outputs is ∂²cost/∂a² at y = a: 1/(a (1 − a)) for a unit of [`CrossEntropy`], 1/a for one of [`CategoricalCrossEntropy`] (with Σy = 1)
+    /// Then the Fisher information of the outputs is ∂²cost/∂a² at y = a: 1/(a (1 − a)) for a unit of [`BinaryCrossEntropy`], 1/a for one of [`CategoricalCrossEntropy`] (with Σy = 1)
     /// and of [`Poisson`], 1 for one of [`SquaredError`] (of unit variance).
     ///
     /// # Example

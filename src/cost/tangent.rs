@@ -19,14 +19,14 @@ impl AnyCost {
         out.copy_from(&tangent);
         match (self, z) {
             (Self::SquaredError, _) => {}
-            (Self::CrossEntropy, Some(z)) => scale_by_sigmoid_slope(z, out),
+            (Self::BinaryCrossEntropy, Some(z)) => scale_by_sigmoid_slope(z, out),
             // 1 − y is 1 − a.
-            (Self::CrossEntropy, None) if at.at_outputs => {
+            (Self::BinaryCrossEntropy, None) if at.at_outputs => {
                 at.with_complements(&mut out, |out, a, rest, _| {
                     out * (curvature(a, a) + curvature(rest, rest))
                 });
             }
-            (Self::CrossEntropy, None) => at.with_complements(&mut out, |out, a, rest, y| {
+            (Self::BinaryCrossEntropy, None) => at.with_complements(&mut out, |out, a, rest, y| {
                 out * (curvature(y, a) + curvature(one - y, rest))
             }),
             // δ = a Σy − y.

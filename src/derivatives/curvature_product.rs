@@ -79,11 +79,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// One sigmoid unit at θ = 0 with the cross-entropy: M = a(1 − a) = ¼ and G = ¼ \[1 x]ᵀ\[1 x].
     /// ```
     /// use backprop::nalgebra::DMatrix;
-    /// use backprop::{CrossEntropy, Examples, GaussNewton, Network, Objective, activation::Sigmoid};
+    /// use backprop::{BinaryCrossEntropy, Examples, GaussNewton, Network, Objective, activation::Sigmoid};
     ///
     /// let network = Network::<f64>::builder(1).dense(1, Sigmoid).zeros()?;
     /// let (x, y) = (DMatrix::repeat(1, 1, 2.0), DMatrix::repeat(1, 1, 1.0));
-    /// let (examples, objective) = (Examples::new(&x, &y)?, Objective::new(CrossEntropy));
+    /// let (examples, objective) = (Examples::new(&x, &y)?, Objective::new(BinaryCrossEntropy));
     /// let product = network.gauss_newton_product(&examples, &objective, GaussNewton::Logits, &[0.0, 1.0])?;
     /// assert_eq!(product.as_slice(), &[0.5, 1.0]);
     /// # Ok::<(), backprop::Error>(())

@@ -68,7 +68,7 @@ pub enum GaussNewton {
     /// B and M at a⁽ᴸ⁾, M = ∂²cost/∂a². Positive semidefinite for every cost of ours; of ½ squared errors the classical (1/m) Σ w AᵀA, A = ∂a⁽ᴸ⁾/∂θ.
     Outputs,
     /// The Fisher information of the model that the cost is −ln p of: M is ∂²cost/∂z² or ∂²cost/∂a² at the targets that the network expects, y = a⁽ᴸ⁾. Always positive semidefinite. For
-    /// [`CrossEntropy`](crate::CrossEntropy), [`CategoricalCrossEntropy`](crate::CategoricalCrossEntropy), [`SquaredError`](crate::SquaredError)
+    /// [`BinaryCrossEntropy`](crate::BinaryCrossEntropy), [`CategoricalCrossEntropy`](crate::CategoricalCrossEntropy), [`SquaredError`](crate::SquaredError)
     /// and [`Poisson`](crate::Poisson); others are not the logarithm of such a model ([`Cost::is_log_likelihood`](crate::Cost::is_log_likelihood)). Of the categorical cross-entropy the outputs have to sum to 1. (Martens 2020, arXiv:1412.1193.)
     Fisher,
 }

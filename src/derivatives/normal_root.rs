@@ -156,7 +156,7 @@ mod tests {
     use super::*;
     use crate::activation::{Exponential, Identity, Sigmoid, Softmax, Tanh};
     use crate::cost::{
-        AnyCost, CategoricalCrossEntropy, CrossEntropy, Huber, LogCosh, Poisson, SquaredError,
+        AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Huber, LogCosh, Poisson, SquaredError,
     };
     use crate::{AnyActivation, Penalty};
     use nalgebra::DMatrix;
@@ -168,7 +168,7 @@ mod tests {
         let problems: [(AnyActivation, AnyCost); 8] = [
             (Identity, SquaredError),
             (Tanh, SquaredError),
-            (Sigmoid, CrossEntropy),
+            (Sigmoid, BinaryCrossEntropy),
             (Exponential, Poisson),
             (Softmax, CategoricalCrossEntropy),
             (Softmax, SquaredError),

@@ -177,14 +177,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Two sigmoid units in a row, Θ⁽¹⁾ = \[0 2] and Θ⁽²⁾ = \[0 4], at x = 0 and y = 1: δ⁽³⁾ = σ(2) − 1, and δ⁽²⁾ = ½ · ½ · 4 δ⁽³⁾ is the same.
     /// ```
     /// use backprop::nalgebra::DMatrix;
-    /// use backprop::{CrossEntropy, Examples, Network, Objective, activation::Sigmoid};
+    /// use backprop::{BinaryCrossEntropy, Examples, Network, Objective, activation::Sigmoid};
     ///
     /// let network = Network::<f64>::builder(1)
     ///     .dense(1, Sigmoid)
     ///     .dense(1, Sigmoid)
     ///     .with_theta(&[0.0, 2.0, 0.0, 4.0])?;
     /// let (x, y) = (DMatrix::zeros(1, 1), DMatrix::repeat(1, 1, 1.0));
-    /// let trace = network.trace(&Examples::new(&x, &y)?, &Objective::new(CrossEntropy))?;
+    /// let trace = network.trace(&Examples::new(&x, &y)?, &Objective::new(BinaryCrossEntropy))?;
     /// for layer in [0, 1] {
     ///     let delta = trace.delta(layer).map_or(f64::NAN, |delta| delta[0]);
     ///     assert!((delta + 0.119203).abs() < 1e-6);

@@ -136,7 +136,7 @@ pub use report::{BlockReport, Comparison, Place, Report, Verdict};
 /// ```
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::gradient_check::GradientCheck;
-/// use backprop::{CrossEntropy, Examples, Initialization, Network, Objective, activation::Sigmoid, rng};
+/// use backprop::{BinaryCrossEntropy, Examples, Initialization, Network, Objective, activation::Sigmoid, rng};
 ///
 /// let network = Network::<f64>::builder(3)
 ///     .dense(5, Sigmoid)
@@ -144,7 +144,7 @@ pub use report::{BlockReport, Comparison, Place, Report, Verdict};
 ///     .initialize(Initialization::GlorotUniform, &mut rng(0))?;
 /// let x = DMatrix::from_fn(3, 5, |i, j| (1.0 + i as f64 + 3.0 * j as f64).sin());
 /// let y = DMatrix::from_fn(3, 5, |i, j| f64::from(i == j % 3));
-/// let objective = Objective::new(CrossEntropy).l2(3.0);
+/// let objective = Objective::new(BinaryCrossEntropy).l2(3.0);
 /// let report = GradientCheck::new().network(&network, &Examples::new(&x, &y)?, &objective)?;
 /// report.assert_passed();
 /// assert!(report.relative_error() < 1e-8);

@@ -53,7 +53,7 @@ impl GradientCheck {
     /// # Example
     /// ```
     /// use backprop::nalgebra::DMatrix;
-    /// use backprop::{CrossEntropy, Examples, GradientCheck, Initialization, Network, Objective, rng};
+    /// use backprop::{BinaryCrossEntropy, Examples, GradientCheck, Initialization, Network, Objective, rng};
     /// use backprop::activation::{Sigmoid, Tanh};
     ///
     /// let network = Network::<f64>::builder(3)
@@ -63,7 +63,7 @@ impl GradientCheck {
     /// let x = DMatrix::from_fn(3, 5, |i, j| (1.0 + i as f64 + 3.0 * j as f64).sin());
     /// let y = DMatrix::from_fn(2, 5, |i, j| f64::from(i == j % 2));
     /// let examples = Examples::new(&x, &y)?;
-    /// let objective = Objective::new(CrossEntropy).l2(0.1);
+    /// let objective = Objective::new(BinaryCrossEntropy).l2(0.1);
     /// let report = GradientCheck::new().second_order(&network, &examples, &objective)?;
     /// report.assert_passed();
     /// assert_eq!(report.block("H v, Θ⁽¹⁾").map(|b| b.compared), Some(16));

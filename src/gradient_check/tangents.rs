@@ -319,10 +319,10 @@ impl GradientCheck {
     /// # Example
     /// ```
     /// use backprop::nalgebra::DMatrix;
-    /// use backprop::{CrossEntropy, GradientCheck, activation::Sigmoid};
+    /// use backprop::{BinaryCrossEntropy, GradientCheck, activation::Sigmoid};
     ///
     /// let (z, y) = (DMatrix::from_row_slice(1, 2, &[0.5, -1.0]), DMatrix::from_row_slice(1, 2, &[1.0, 0.0]));
-    /// let report = GradientCheck::new().cost_tangent(&CrossEntropy, &Sigmoid, &z, &y)?;
+    /// let report = GradientCheck::new().cost_tangent(&BinaryCrossEntropy, &Sigmoid, &z, &y)?;
     /// report.assert_passed();
     /// let rows: Vec<&str> = report.blocks.iter().map(|b| b.label.as_str()).collect();
     /// assert_eq!(rows, ["∂²cost/∂a² ȧ", "∂²cost/∂z² ż"]);

@@ -5,7 +5,7 @@
 
 use super::cast::is;
 use super::costs::{
-    CrossEntropy, CrossEntropyDelta, SquaredError, categorical_at, sum_over_units, zip,
+    BinaryCrossEntropy, BinaryCrossEntropyDelta, SquaredError, categorical_at, sum_over_units, zip,
 };
 use super::elementwise::{
     Function, activate_at, add_at, add_exactly_at, all_finite_at, apply_at, divide_at, multiply_at,
@@ -97,9 +97,9 @@ impl<R: Real + Fast> Table<R> {
             all_finite: all_finite_at,
             softmax: softmax_at,
             cross_entropy: |rows, at, values| {
-                sum_over_units(CrossEntropy, rows, at, values);
+                sum_over_units(BinaryCrossEntropy, rows, at, values);
             },
-            cross_entropy_delta: |z, y, delta| zip(CrossEntropyDelta, z, y, delta),
+            cross_entropy_delta: |z, y, delta| zip(BinaryCrossEntropyDelta, z, y, delta),
             squared_error: |rows, at, values| {
                 sum_over_units(SquaredError, rows, at, values);
             },

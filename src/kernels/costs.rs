@@ -24,9 +24,9 @@ pub(super) trait Pair<R>: Copy {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct CrossEntropy;
+pub(super) struct BinaryCrossEntropy;
 
-impl<R: Real> Pair<R> for CrossEntropy {
+impl<R: Real> Pair<R> for BinaryCrossEntropy {
     #[inline(always)]
     fn at<const FMA: bool>(self, z: R, y: R) -> R {
         functions::cross_entropy::<R, FMA>(z, y)
@@ -34,9 +34,9 @@ impl<R: Real> Pair<R> for CrossEntropy {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct CrossEntropyDelta;
+pub(super) struct BinaryCrossEntropyDelta;
 
-impl<R: Real> Pair<R> for CrossEntropyDelta {
+impl<R: Real> Pair<R> for BinaryCrossEntropyDelta {
     #[inline(always)]
     fn at<const FMA: bool>(self, z: R, y: R) -> R {
         let (base, offset) = sigmoid_parts::<R, FMA>(z);

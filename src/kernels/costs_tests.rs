@@ -134,12 +134,12 @@ fn equal_the_plain_loops<R: Real + Into<f64>>() {
             let delta: Vec<f64> = far.iter().map(|&i| delta[i]).collect();
             assert_close(&found, &delta, 4.0 * units, &name("categorical delta"));
 
-            let [values, delta] = case.plain(AnyCost::CrossEntropy, &case.a);
+            let [values, delta] = case.plain(AnyCost::BinaryCrossEntropy, &case.a);
             let mut found = outputs();
-            sum_over_units(CrossEntropy, rows, (&z, &y), &mut found);
+            sum_over_units(BinaryCrossEntropy, rows, (&z, &y), &mut found);
             assert_close(&found, &values, units, &name("cross-entropy"));
             let mut found = entries();
-            zip(CrossEntropyDelta, &z, &y, &mut found);
+            zip(BinaryCrossEntropyDelta, &z, &y, &mut found);
             assert_close(&found, &delta, units, &name("cross-entropy delta"));
 
             // Of z, so that the differences are of all sizes and exact.
@@ -165,16 +165,16 @@ fn saturated_digits_are_kept() {
             let pair = |z: f64, y: f64| (vec![z; length], vec![y; length]);
             let mut out = vec![7.0; length];
             let (z, y) = pair(40.0, 1.0);
-            zip(CrossEntropyDelta, &z, &y, &mut out);
+            zip(BinaryCrossEntropyDelta, &z, &y, &mut out);
             let expected = -(-40.0_f64).exp();
             assert!(out.iter().all(|d| (d / expected - 1.0).abs() < 1e-15));
-            sum_over_units(CrossEntropy, 1, (&z, &y), &mut out);
+            sum_over_units(BinaryCrossEntropy, 1, (&z, &y), &mut out);
             assert!(out.iter().all(|c| (c / -expected - 1.0).abs() < 1e-15));
             let (z, y) = pair(-800.0, 1.0);
-            sum_over_units(CrossEntropy, 1, (&z, &y), &mut out);
+            sum_over_units(BinaryCrossEntropy, 1, (&z, &y), &mut out);
             assert!(out.iter().all(|&c| c == 800.0));
             let (z, y) = pair(f64::NAN, 1.0);
-            sum_over_units(CrossEntropy, 1, (&z, &y), &mut out);
+            sum_over_units(BinaryCrossEntropy, 1, (&z, &y), &mut out);
             assert!(out.iter().all(|c| c.is_nan()));
         }
     });

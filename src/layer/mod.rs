@@ -12,7 +12,7 @@
 //! use backprop::gradient_check::GradientCheck;
 //! use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
 //! use backprop::nalgebra::DMatrix;
-//! use backprop::{Builder, CrossEntropy, Examples, Initialization, Network, Objective, Scalar, rng};
+//! use backprop::{Builder, BinaryCrossEntropy, Examples, Initialization, Network, Objective, Scalar, rng};
 //!
 //! #[derive(Clone, Debug, PartialEq)]
 //! struct Scale {
@@ -74,7 +74,7 @@
 //! let y = DMatrix::from_row_slice(1, 4, &[0., 1., 1., 0.]);
 //! let examples = Examples::new(&x, &y)?;
 //! GradientCheck::new()
-//!     .network(&network, &examples, &Objective::new(CrossEntropy).l2(0.1))?
+//!     .network(&network, &examples, &Objective::new(BinaryCrossEntropy).l2(0.1))?
 //!     .assert_passed();
 //! # Ok::<(), backprop::Error>(())
 //! ```

@@ -37,7 +37,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         };
         Err(Error::SingleOutput {
             what,
-            expected: "Sigmoid with CrossEntropy",
+            expected: "Sigmoid with BinaryCrossEntropy",
         })
     }
 

@@ -219,11 +219,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// A sigmoid unit with θ = 0 answers ½ to everything, so that the course's cost is ln 2:
     /// ```
     /// use backprop::nalgebra::DMatrix;
-    /// use backprop::{CrossEntropy, Examples, Network, Objective, activation::Sigmoid};
+    /// use backprop::{BinaryCrossEntropy, Examples, Network, Objective, activation::Sigmoid};
     ///
     /// let network = Network::<f64>::builder(1).dense(1, Sigmoid).zeros()?;
     /// let (x, y) = (DMatrix::repeat(1, 2, 3.0), DMatrix::from_row_slice(1, 2, &[0.0, 1.0]));
-    /// let j = network.cost(&Examples::new(&x, &y)?, &Objective::new(CrossEntropy))?;
+    /// let j = network.cost(&Examples::new(&x, &y)?, &Objective::new(BinaryCrossEntropy))?;
     /// assert!((j - 2.0_f64.ln()).abs() < 1e-15);
     /// # Ok::<(), backprop::Error>(())
     /// ```
@@ -269,11 +269,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// One sigmoid unit, x = 2, y = 1, θ = 0: a = ½, δ = a − y = −½, D = δ \[1 x] = \[−½ −1].
     /// ```
     /// use backprop::nalgebra::DMatrix;
-    /// use backprop::{CrossEntropy, Examples, Network, Objective, activation::Sigmoid};
+    /// use backprop::{BinaryCrossEntropy, Examples, Network, Objective, activation::Sigmoid};
     ///
     /// let network = Network::<f64>::builder(1).dense(1, Sigmoid).zeros()?;
     /// let (x, y) = (DMatrix::repeat(1, 1, 2.0), DMatrix::repeat(1, 1, 1.0));
-    /// let pass = network.backprop(&Examples::new(&x, &y)?, &Objective::new(CrossEntropy))?;
+    /// let pass = network.backprop(&Examples::new(&x, &y)?, &Objective::new(BinaryCrossEntropy))?;
     /// assert_eq!(pass.gradient().layer(0)?, DMatrix::from_row_slice(1, 2, &[-0.5, -1.0]));
     /// # Ok::<(), backprop::Error>(())
     /// ```

@@ -107,7 +107,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// # Errors
     /// [`Error::Index`] if there is no such layer, [`Error::NotDense`] if its parameters are not
     /// one block \[b W], [`Error::TooLarge`] if there is no memory for the copies.
-    pub fn dense(&self, layer: usize) -> Result<(DMatrix<T>, DVector<T>), Error> {
+    pub fn dense_weights(&self, layer: usize) -> Result<(DMatrix<T>, DVector<T>), Error> {
         let theta = self
             .layout
             .view(self.layout.dense(layer)?, self.theta.as_slice());

@@ -41,7 +41,7 @@ use std::time::Duration;
 /// ```
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::training::{Adam, Trainer};
-/// use backprop::{CrossEntropy, Examples, Initialization, Network, Objective, rng};
+/// use backprop::{BinaryCrossEntropy, Examples, Initialization, Network, Objective, rng};
 /// use backprop::activation::{Sigmoid, Tanh};
 ///
 /// let x = DMatrix::from_column_slice(2, 4, &[0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0]);
@@ -50,7 +50,7 @@ use std::time::Duration;
 ///     .dense(4, Tanh)
 ///     .dense(1, Sigmoid)
 ///     .initialize(Initialization::GlorotUniform, &mut rng(1))?;
-/// let history = Trainer::new(Objective::new(CrossEntropy), Adam::new(0.05))
+/// let history = Trainer::new(Objective::new(BinaryCrossEntropy), Adam::new(0.05))
 ///     .epochs(500)
 ///     .batch_size(2)
 ///     .seed(7)

@@ -19,7 +19,7 @@ use backprop::training::{
     Trainer,
 };
 use backprop::{
-    Accumulator, AnyActivation, AnyCost, CategoricalCrossEntropy, CrossEntropy, Examples,
+    Accumulator, AnyActivation, AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Examples,
     GaussNewton, Initialization, Network, Objective, SquaredError, Tangent, Workspace, rng,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -76,7 +76,13 @@ type Case = (
 );
 
 const CASES: &[Case] = &[
-    (&[2, 4, 1], Sigmoid, Sigmoid, CrossEntropy, &[1, 4, 7, 600]),
+    (
+        &[2, 4, 1],
+        Sigmoid,
+        Sigmoid,
+        BinaryCrossEntropy,
+        &[1, 4, 7, 600],
+    ),
     (
         &[4, 16, 3],
         Tanh,
@@ -88,7 +94,7 @@ const CASES: &[Case] = &[
         &[400, 25, 10],
         Sigmoid,
         Sigmoid,
-        CrossEntropy,
+        BinaryCrossEntropy,
         &[1, 64, 2100],
     ),
     (

@@ -4,7 +4,7 @@ mod builtin;
 
 use backprop::activation::{AnyActivation, Exponential, Identity, Sigmoid, Softmax, Softplus};
 use backprop::cost::{
-    AnyCost, CategoricalCrossEntropy, CrossEntropy, Huber, LogCosh, Poisson, SquaredError,
+    AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Huber, LogCosh, Poisson, SquaredError,
 };
 use backprop::layer::{AnyLayer, Dense, Layer};
 use backprop::nalgebra::DMatrix;
@@ -73,7 +73,7 @@ impl Case {
 /// θ is scaled so that no |z| exceeds a random number, which is at most `limit`.
 pub(crate) fn cases(limit: f64) -> impl Strategy<Value = Case> {
     let costs = select(vec![
-        CrossEntropy,
+        BinaryCrossEntropy,
         CategoricalCrossEntropy,
         SquaredError,
         Huber { delta: 0.8 },
@@ -140,7 +140,7 @@ fn strengths() -> impl Strategy<Value = Strength> {
 fn fits(cost: AnyCost, activation: AnyActivation, outputs: usize) -> bool {
     match cost {
         // The softmax of one unit is 1, which only the target 1 admits.
-        CrossEntropy => activation == Sigmoid || activation == Softmax && outputs > 1,
+        BinaryCrossEntropy => activation == Sigmoid || activation == Softmax && outputs > 1,
         CategoricalCrossEntropy | Poisson => {
             matches!(activation, Sigmoid | Softmax | Softplus | Exponential)
         }
@@ -171,7 +171,7 @@ fn network(
         let canonical = Layer::<f64>::link(&output) == backprop::Cost::<f64>::link(&cost);
         let limit = match cost {
             // ln a and ln(1 − a) of an a that rounded to 0 or 1 have no digits left: only canonical pairs keep them.
-            CrossEntropy | CategoricalCrossEntropy | Poisson if last && !canonical => {
+            BinaryCrossEntropy | CategoricalCrossEntropy | Poisson if last && !canonical => {
                 limit.min(3.0)
             }
             _ => limit,
@@ -201,9 +201,9 @@ impl Numbers {
     fn target(&mut self, cost: AnyCost) -> f64 {
         let u = self.uniform();
         match (cost, self.0.next_u64() % 3) {
-            (CrossEntropy | CategoricalCrossEntropy, 0) => 0.0,
-            (CrossEntropy | CategoricalCrossEntropy, 1) => 1.0,
-            (CrossEntropy | CategoricalCrossEntropy, _) => u.abs(),
+            (BinaryCrossEntropy | CategoricalCrossEntropy, 0) => 0.0,
+            (BinaryCrossEntropy | CategoricalCrossEntropy, 1) => 1.0,
+            (BinaryCrossEntropy | CategoricalCrossEntropy, _) => u.abs(),
             (Poisson, _) => (5.0 * u.abs()).floor(),
             _ => 2.0 * u,
         }

@@ -17,7 +17,7 @@ use backprop::activation::{Exponential, Identity, Sigmoid, Softmax};
 use backprop::nalgebra::DMatrix;
 use backprop::training::{GradientDescent, Trainer};
 use backprop::{
-    BlockLayout, CategoricalCrossEntropy, CrossEntropy, Examples, Huber, LogCosh, Network,
+    BinaryCrossEntropy, BlockLayout, CategoricalCrossEntropy, Examples, Huber, LogCosh, Network,
     Objective, Penalty, Poisson, SquaredError, Strength, Workspace,
 };
 use ours::{
@@ -46,13 +46,13 @@ fn sklearn_coefs_are_transposed() {
 }
 
 /// `alpha` in a full batch (`solver="lbfgs"` always is one) is our λ. The log loss of classes is our `Softmax` with
-/// `CategoricalCrossEntropy`, that of labels (multi-label) our `Sigmoid` with `CrossEntropy`.
+/// `CategoricalCrossEntropy`, that of labels (multi-label) our `Sigmoid` with `BinaryCrossEntropy`.
 #[test]
 fn sklearn_alpha_is_lambda() {
     let alpha = number("/sklearn/alpha");
     for (cost, case) in [
         (CategoricalCrossEntropy, "softmax"),
-        (CrossEntropy, "logistic"),
+        (BinaryCrossEntropy, "logistic"),
     ] {
         ours("/sklearn", cost, alpha).assert_is(&theirs(&format!("/sklearn/{case}")));
     }
@@ -141,10 +141,10 @@ fn torch_cross_entropy_is_categorical_cross_entropy() {
     ours("/torch", CategoricalCrossEntropy, 0.0).assert_is(&theirs("/torch/cross_entropy"));
 }
 
-/// `BCEWithLogitsLoss()` averages over the outputs too: our `Sigmoid` with `CrossEntropy` is K × it.
+/// `BCEWithLogitsLoss()` averages over the outputs too: our `Sigmoid` with `BinaryCrossEntropy` is K × it.
 #[test]
 fn torch_bce_is_a_mean_over_outputs() {
-    ours("/torch", CrossEntropy, 0.0).assert_is(&theirs("/torch/bce_with_logits").times(K));
+    ours("/torch", BinaryCrossEntropy, 0.0).assert_is(&theirs("/torch/bce_with_logits").times(K));
 }
 
 /// `MSELoss()` averages over the outputs too and has no ½: our `SquaredError` is K/2 × it.
@@ -170,7 +170,7 @@ fn torch_huber_and_poisson_are_means_over_outputs() {
 fn torch_sums_are_m_times_ours() {
     for (cost, case, factor) in [
         (CategoricalCrossEntropy, "cross_entropy_sum", 1.0 / M),
-        (CrossEntropy, "bce_with_logits_sum", 1.0 / M),
+        (BinaryCrossEntropy, "bce_with_logits_sum", 1.0 / M),
         (SquaredError, "mse_sum", 0.5 / M),
     ] {
         ours("/torch", cost, 0.0).assert_is(&theirs(&format!("/torch/{case}")).times(factor));
@@ -247,7 +247,7 @@ fn torch_class_weights_divide_by_their_sum() {
 #[test]
 fn torch_bce_weights_divide_by_their_number() {
     let (weights, sum) = example_weights();
-    ours_weighted("/torch", CrossEntropy, 0.0, Some(&weights))
+    ours_weighted("/torch", BinaryCrossEntropy, 0.0, Some(&weights))
         .assert_is(&theirs("/torch/bce_weighted").times(K * M / sum));
 }
 
@@ -267,10 +267,10 @@ fn keras_categorical_crossentropy_is_ours() {
     ours("/keras", CategoricalCrossEntropy, 0.0).assert_is(&theirs("/keras/categorical"));
 }
 
-/// `BinaryCrossentropy(from_logits=True)` averages over the outputs too: our `Sigmoid` with `CrossEntropy` is K × it.
+/// `BinaryCrossentropy(from_logits=True)` averages over the outputs too: our `Sigmoid` with `BinaryCrossEntropy` is K × it.
 #[test]
 fn keras_binary_crossentropy_is_a_mean_over_outputs() {
-    let found = ours("/keras", CrossEntropy, 0.0);
+    let found = ours("/keras", BinaryCrossEntropy, 0.0);
     found.assert_is(&theirs("/keras/binary").times(K));
     found.assert_is(&theirs("/keras/binary_probabilities").times(K));
 }
@@ -287,7 +287,9 @@ fn keras_clips_probabilities() {
         .unwrap();
     let one = DMatrix::repeat(1, 1, 1.0);
     let examples = Examples::new(&one, &one).unwrap();
-    let cost = unit.cost(&examples, &Objective::new(CrossEntropy)).unwrap();
+    let cost = unit
+        .cost(&examples, &Objective::new(BinaryCrossEntropy))
+        .unwrap();
     assert_close(&[cost], &[-a.ln()]);
 }
 

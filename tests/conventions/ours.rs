@@ -4,8 +4,8 @@ use crate::values::{Pass, assert_close, example_columns, layers, numbers, value}
 use backprop::activation::{AnyActivation, Exponential, Identity, Sigmoid, Softmax, Tanh};
 use backprop::nalgebra::DMatrix;
 use backprop::{
-    AnyCost, CategoricalCrossEntropy, CrossEntropy, Examples, Network, Objective, Penalty, Poisson,
-    row_major,
+    AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Examples, Network, Objective, Penalty,
+    Poisson, row_major,
 };
 
 pub(crate) const M: f64 = 7.0;
@@ -39,7 +39,7 @@ pub(crate) fn split(network: &Network<f64>, vector: &[f64]) -> Vec<Vec<f64>> {
 fn setting(cost: AnyCost) -> (AnyActivation, DMatrix<f64>) {
     let (output, targets) = match cost {
         CategoricalCrossEntropy => (Softmax, "one_hot"),
-        CrossEntropy => (Sigmoid, "labels"),
+        BinaryCrossEntropy => (Sigmoid, "labels"),
         Poisson => (Exponential, "counts"),
         _ => (Identity, "reals"),
     };

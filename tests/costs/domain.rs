@@ -5,7 +5,7 @@ use backprop::activation::{
     AnyActivation, Exponential, HardTanh, Identity, Relu, Sigmoid, Softmax, Tanh,
 };
 use backprop::cost::{
-    AnyCost, CategoricalCrossEntropy, CrossEntropy, Huber, LogCosh, Poisson, SquaredError,
+    AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Huber, LogCosh, Poisson, SquaredError,
 };
 use backprop::gradient_check::GradientCheck;
 use backprop::nalgebra::DMatrix;
@@ -49,9 +49,9 @@ fn passing_on<T: Scalar>(units: usize, g: AnyActivation) -> Network<T> {
 fn targets_outside_the_domain() {
     let infinity = f64::INFINITY;
     for (cost, g, bad, domain) in [
-        (CrossEntropy, Sigmoid, 1.5, (0.0, 1.0)),
-        (CrossEntropy, Sigmoid, 1.0_f64.next_up(), (0.0, 1.0)),
-        (CrossEntropy, Softmax, -0.25, (0.0, 1.0)),
+        (BinaryCrossEntropy, Sigmoid, 1.5, (0.0, 1.0)),
+        (BinaryCrossEntropy, Sigmoid, 1.0_f64.next_up(), (0.0, 1.0)),
+        (BinaryCrossEntropy, Softmax, -0.25, (0.0, 1.0)),
         (CategoricalCrossEntropy, Softmax, -1.0, (0.0, infinity)),
         (Poisson, Exponential, -2.0, (0.0, infinity)),
     ] {
@@ -82,11 +82,11 @@ fn targets_outside_the_domain() {
 #[test]
 fn outputs_outside_the_domain() {
     for (cost, g, z, a, target) in [
-        (CrossEntropy, Relu, -1.0, 0.0, 1.0),
-        (CrossEntropy, Relu, 2.0, 2.0, 1.0),
-        (CrossEntropy, Relu, 1.0, 1.0, 0.5),
-        (CrossEntropy, Tanh, -0.5, -0.5_f64.tanh(), 1.0),
-        (CrossEntropy, HardTanh, 5.0, 1.0, 0.0),
+        (BinaryCrossEntropy, Relu, -1.0, 0.0, 1.0),
+        (BinaryCrossEntropy, Relu, 2.0, 2.0, 1.0),
+        (BinaryCrossEntropy, Relu, 1.0, 1.0, 0.5),
+        (BinaryCrossEntropy, Tanh, -0.5, -0.5_f64.tanh(), 1.0),
+        (BinaryCrossEntropy, HardTanh, 5.0, 1.0, 0.0),
         (CategoricalCrossEntropy, Sigmoid, -800.0, 0.0, 0.25),
         (CategoricalCrossEntropy, Identity, -0.5, -0.5, 0.0),
         (Poisson, Identity, -1.5, -1.5, 3.0),
@@ -126,7 +126,7 @@ fn outputs_outside_the_domain() {
 fn saturated_softmax_with_cross_entropy() {
     let x = DMatrix::from_column_slice(2, 2, &[0.0, 0.5, 0.0, 800.0]);
     let y = DMatrix::from_column_slice(2, 2, &[1.0, 0.0, 1.0, 0.0]);
-    let error = refused(&passing_on(2, Softmax), &x, &y, CrossEntropy);
+    let error = refused(&passing_on(2, Softmax), &x, &y, BinaryCrossEntropy);
     let expected = matches!(
         error,
         Error::Output { layer: 1, unit: 0, example: 1, value, .. } if value == 0.0
@@ -144,12 +144,12 @@ fn edges_that_the_target_allows() {
     let y = DMatrix::from_row_slice(1, 3, &[0.0, 1.0, 1.0]);
     let network = passing_on(1, HardTanh);
     let examples = Examples::new(&x, &y).unwrap();
-    let pass = network.backprop(&examples, &Objective::new(CrossEntropy));
+    let pass = network.backprop(&examples, &Objective::new(BinaryCrossEntropy));
     let pass = pass.unwrap();
     assert_close("J", pass.cost(), 2.0_f64.ln() / 3.0, 1e-15);
     let a = activate(HardTanh, &x);
     // ∂cost/∂a = (1 − y)/(1 − a) − y/a, a term with y = 0 or 1 − y = 0 left out
-    let d = delta(CrossEntropy, None, &a, &y);
+    let d = delta(BinaryCrossEntropy, None, &a, &y);
     assert_eq!(d.as_slice(), &[1.0, -1.0, -2.0]);
     // 1/m Σ δ g′: the third example has g′ = 1 at z = ½, the first too, at z = 0.
     let gradient = pass.gradient().layer(1).unwrap();
@@ -185,8 +185,8 @@ fn edges_that_the_target_allows() {
 fn overflow_of_a_hidden_layer() {
     // The other weights are 0, and 0 · ∞ is NaN: a NaN is in no domain, but where it came from says more.
     for (cost, g) in [
-        (CrossEntropy, Sigmoid),
-        (CrossEntropy, Tanh),
+        (BinaryCrossEntropy, Sigmoid),
+        (BinaryCrossEntropy, Tanh),
         (CategoricalCrossEntropy, Softmax),
         (CategoricalCrossEntropy, Relu),
         (SquaredError, Identity),
@@ -328,7 +328,7 @@ fn bad_huber_limits() {
 #[test]
 fn gradient_check_beside_the_edge_of_the_domain() {
     let (x, y) = (DMatrix::repeat(1, 1, 1e-9), DMatrix::repeat(1, 1, 0.5));
-    let found = GradientCheck::new().cost(&CrossEntropy, &Identity, &x, &y);
+    let found = GradientCheck::new().cost(&BinaryCrossEntropy, &Identity, &x, &y);
     let expected = |value, expected| Error::Output {
         layer: 0,
         unit: 0,
@@ -341,7 +341,7 @@ fn gradient_check_beside_the_edge_of_the_domain() {
     // σ(±40) rounds to 1 or nearly 0.
     for z in [40.0, -40.0] {
         let z = DMatrix::repeat(1, 1, z);
-        let report = GradientCheck::new().cost(&CrossEntropy, &Sigmoid, &z, &y);
+        let report = GradientCheck::new().cost(&BinaryCrossEntropy, &Sigmoid, &z, &y);
         let report = report.unwrap();
         report.assert_passed();
         let labels: Vec<&str> = report.blocks.iter().map(|b| b.label.as_str()).collect();

@@ -2,7 +2,7 @@
 
 use super::{HUBER, activate, assert_close, delta, values};
 use backprop::activation::{Sigmoid, Softmax};
-use backprop::cost::{CategoricalCrossEntropy, CrossEntropy, LogCosh, SquaredError};
+use backprop::cost::{BinaryCrossEntropy, CategoricalCrossEntropy, LogCosh, SquaredError};
 use backprop::nalgebra::DMatrix;
 use backprop::{Examples, Network, Objective};
 
@@ -11,7 +11,7 @@ use backprop::{Examples, Network, Objective};
 fn cross_entropy_at_1e4_in_f32() {
     let network = Network::<f32>::builder(1).dense(1, Sigmoid);
     let network = network.with_theta(&[0.0, 1e4]).unwrap();
-    let objective = Objective::new(CrossEntropy);
+    let objective = Objective::new(BinaryCrossEntropy);
     // x, y, cost, a − y
     for (x, y, cost, slope) in [
         (1.0, 0.0, 1e4, 1.0),
@@ -65,7 +65,7 @@ fn small_costs_keep_their_digits() {
     let categorical = values(CategoricalCrossEntropy, Some(&z), &a, &y)[0];
     let z = DMatrix::repeat(1, 1, 20.0_f32);
     let binary = values(
-        CrossEntropy,
+        BinaryCrossEntropy,
         Some(&z),
         &activate(Sigmoid, &z),
         &y.rows(0, 1).into(),
@@ -86,13 +86,13 @@ fn small_errors_keep_their_digits() {
     };
     let z = DMatrix::from_row_slice(1, 3, &[40.0, -40.0, 40.0]);
     let y = DMatrix::from_row_slice(1, 3, &[1.0, 0.0, 0.75]);
-    let d = delta(CrossEntropy, Some(&z), &activate(Sigmoid, &z), &y);
+    let d = delta(BinaryCrossEntropy, Some(&z), &activate(Sigmoid, &z), &y);
     for (found, expected) in d.iter().zip([-tail, tail, 0.25]) {
         close(*found, expected, f64::EPSILON);
     }
     let single = (z.map(|z| z as f32), y.map(|y| y as f32));
     let d = delta(
-        CrossEntropy,
+        BinaryCrossEntropy,
         Some(&single.0),
         &activate(Sigmoid, &single.0),
         &single.1,

@@ -6,7 +6,7 @@ use backprop::activation::{
     Sigmoid, Silu, Sine, Softmax, Softplus, Softsign, Tanh,
 };
 use backprop::cost::{
-    AnyCost, CategoricalCrossEntropy, CrossEntropy, Huber, LogCosh, Poisson, SquaredError,
+    AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Huber, LogCosh, Poisson, SquaredError,
 };
 use backprop::nalgebra::{DMatrix, convert};
 use backprop::{Examples, Network, Objective, Scalar};
@@ -41,7 +41,7 @@ fn activation(name: &str) -> AnyActivation {
 
 fn cost(name: &str) -> AnyCost {
     match name {
-        "cross_entropy" => CrossEntropy,
+        "cross_entropy" => BinaryCrossEntropy,
         "categorical" => CategoricalCrossEntropy,
         "squared_error" => SquaredError,
         "huber" => Huber { delta: 0.75 },

@@ -18,7 +18,7 @@ use backprop::activation::{
     Activation, AnyActivation, Exponential, Identity, Sigmoid, Softmax, Softplus,
 };
 use backprop::cost::{
-    AnyCost, CategoricalCrossEntropy, Cost, CrossEntropy, Huber, LogCosh, Outputs, Poisson,
+    AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Cost, Huber, LogCosh, Outputs, Poisson,
     SquaredError,
 };
 use backprop::gradient_check::GradientCheck;
@@ -30,7 +30,7 @@ const HUBER: AnyCost = Huber { delta: 0.75 };
 
 /// Each cost with its canonical activation.
 const CANONICAL: [(AnyCost, AnyActivation); 6] = [
-    (CrossEntropy, Sigmoid),
+    (BinaryCrossEntropy, Sigmoid),
     (CategoricalCrossEntropy, Softmax),
     (SquaredError, Identity),
     (HUBER, Identity),
@@ -130,12 +130,12 @@ fn values_and_deltas_by_hand() {
     // Hard targets (1, 0), and soft ones.
     let a = DMatrix::from_column_slice(2, 2, &[0.8, 0.5, 0.25, 0.9]);
     let y = DMatrix::from_column_slice(2, 2, &[1.0, 0.0, 0.75, 0.5]);
-    let value = values(CrossEntropy, None, &a, &y);
+    let value = values(BinaryCrossEntropy, None, &a, &y);
     assert_close("hard", value[0], -ln(0.8) - ln(0.5), 1e-15);
     let first = -0.75 * ln(0.25) - 0.25 * ln(0.75);
     let soft = first - 0.5 * ln(0.9) - 0.5 * ln(0.1);
     assert_close("soft", value[1], soft, 1e-15);
-    let d = delta(CrossEntropy, None, &a, &y);
+    let d = delta(BinaryCrossEntropy, None, &a, &y);
     let slopes = [-1.25, 2.0, 0.25 / 0.75 - 3.0, 0.5 / 0.1 - 0.5 / 0.9];
     for i in 0..4 {
         assert_close("δ", d[i], slopes[i], 1e-14);
@@ -254,10 +254,11 @@ fn gradient_check_passes_for_all_pairs() {
             let plane = matches!(cost, SquaredError | Huber { .. } | LogCosh);
             let positive = matches!(g, Sigmoid | Softmax | Softplus | Exponential);
             let mut points = vec![];
-            if cost != CrossEntropy || !matches!(g, Softplus | Exponential) {
+            if cost != BinaryCrossEntropy || !matches!(g, Softplus | Exponential) {
                 points.push(&inner);
             }
-            if plane || (positive && (cost != CrossEntropy || matches!(g, Sigmoid | Softmax))) {
+            if plane || (positive && (cost != BinaryCrossEntropy || matches!(g, Sigmoid | Softmax)))
+            {
                 points.push(&both);
             }
             for z in points {

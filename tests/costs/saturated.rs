@@ -153,7 +153,7 @@ fn central_differences_agree() {
             SquaredError,
             super::HUBER,
             AnyCost::LogCosh,
-            AnyCost::CrossEntropy,
+            AnyCost::BinaryCrossEntropy,
             AnyCost::Poisson,
         ] {
             let network = Network::<f64>::builder(2).dense(3, activation);

@@ -4,7 +4,8 @@ use super::{CANONICAL, HUBER, Z, activate, assert_close, delta, out_of};
 use backprop::Scalar;
 use backprop::activation::{Activation, Sigmoid, Softmax};
 use backprop::cost::{
-    AnyCost, CategoricalCrossEntropy, Cost, CrossEntropy, LogCosh, Outputs, Poisson, SquaredError,
+    AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Cost, LogCosh, Outputs, Poisson,
+    SquaredError,
 };
 use backprop::nalgebra::{DMatrix, convert};
 use num_dual::Dual64;
@@ -95,7 +96,11 @@ fn tangents_by_hand() {
     let sech = |d: f64| 1.0 / d.cosh().powi(2);
     let table: [(AnyCost, Z<'_, f64>, [f64; 4]); 8] = [
         // σ′ = 3/16, 3/16, 1/4, 1/4.
-        (CrossEntropy, Some(&logit), [0.1875, 0.375, -0.25, 0.125]),
+        (
+            BinaryCrossEntropy,
+            Some(&logit),
+            [0.1875, 0.375, -0.25, 0.125],
+        ),
         // aᵀż = 1.25 and −0.25, Σy = 1.5 and 2.
         (
             CategoricalCrossEntropy,
@@ -135,7 +140,7 @@ fn tangents_by_hand() {
         }
     }
     let y = DMatrix::from_column_slice(2, 2, &[1.0, 0.5, 0.0, 0.25]);
-    let found = delta_tangent(CrossEntropy, None, &a, &y, &moved);
+    let found = delta_tangent(BinaryCrossEntropy, None, &a, &y, &moved);
     let expected = [
         1.0 / 0.5625,
         2.0 * (8.0 + 0.5 / 0.5625),
@@ -182,7 +187,7 @@ fn edges_and_extremes() {
     let row = |x: &[f64]| DMatrix::from_row_slice(1, x.len(), x);
     let one = row(&[1.0, 1.0]);
     let (a, y) = (row(&[0.0, 1.0]), row(&[0.0, 1.0]));
-    let found = delta_tangent(CrossEntropy, None, &a, &y, &one);
+    let found = delta_tangent(BinaryCrossEntropy, None, &a, &y, &one);
     assert_eq!(found.as_slice(), &[1.0, 1.0]);
     for cost in [CategoricalCrossEntropy, Poisson] {
         let found = delta_tangent(cost, None, &a, &y, &one);
@@ -195,7 +200,7 @@ fn edges_and_extremes() {
     }
     let z = row(&[-800.0, -40.0, 40.0, 1e4]);
     let (a, y) = (activate(Sigmoid, &z), row(&[0.0, 1.0, 1.0, 0.5]));
-    let found = delta_tangent(CrossEntropy, Some(&z), &a, &y, &row(&[1.0; 4]));
+    let found = delta_tangent(BinaryCrossEntropy, Some(&z), &a, &y, &row(&[1.0; 4]));
     let tail = 4.248_354_255_291_589e-18;
     assert_eq!((found[0], found[3]), (0.0, 0.0));
     for found in [found[1], found[2]] {
@@ -278,7 +283,7 @@ fn likelihoods_are_what_they_promise() {
         let information = delta_tangent(cost, None, &a, &a, &one);
         for (found, a) in information.iter().zip(&a) {
             let expected = match cost {
-                CrossEntropy => 1.0 / (a * (1.0 - a)),
+                BinaryCrossEntropy => 1.0 / (a * (1.0 - a)),
                 SquaredError => 1.0,
                 _ => 1.0 / a,
             };

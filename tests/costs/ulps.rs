@@ -6,7 +6,7 @@ use backprop::activation::{
     AnyActivation, Elu, Exponential, Identity, Sigmoid, Softmax, Softsign, Tanh,
 };
 use backprop::cost::{
-    AnyCost, CategoricalCrossEntropy, Cost, CrossEntropy, Huber, LogCosh, Outputs, Poisson,
+    AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Cost, Huber, LogCosh, Outputs, Poisson,
     SquaredError, Squash,
 };
 use backprop::nalgebra::{DMatrix, convert};
@@ -61,7 +61,7 @@ fn rows() -> impl Iterator<Item = Row<'static>> {
                 _ => Identity,
             },
             cost: match fields[1] {
-                "cross_entropy" => CrossEntropy,
+                "cross_entropy" => BinaryCrossEntropy,
                 "categorical" => CategoricalCrossEntropy,
                 "squared_error" => SquaredError,
                 "huber" => Huber { delta: 0.75 },
@@ -91,7 +91,7 @@ fn squash(activation: AnyActivation) -> Option<Squash> {
 
 fn is_canonical(activation: AnyActivation, cost: AnyCost) -> bool {
     let pairs = [
-        (Sigmoid, CrossEntropy),
+        (Sigmoid, BinaryCrossEntropy),
         (Softmax, CategoricalCrossEntropy),
         (Exponential, Poisson),
     ];

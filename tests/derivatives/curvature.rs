@@ -148,7 +148,7 @@ fn expected_squares(case: &Case, v: &[f64]) -> (DVector<f64>, f64) {
             // Targets of this unit and their probabilities.
             let mean = a[unit];
             let targets = match cost {
-                AnyCost::CrossEntropy => vec![(0.0, 1.0 - mean), (1.0, mean)],
+                AnyCost::BinaryCrossEntropy => vec![(0.0, 1.0 - mean), (1.0, mean)],
                 AnyCost::CategoricalCrossEntropy => vec![(1.0, mean)],
                 AnyCost::SquaredError => vec![(mean - 1.0, 0.5), (mean + 1.0, 0.5)],
                 _ => vec![(0.0, 1.0 / (1.0 + mean)), (mean + 1.0, mean / (1.0 + mean))],

@@ -7,7 +7,7 @@ use argmin::solver::trustregion::{Steihaug, TrustRegion};
 use backprop::activation::{Activation, Identity, Tanh};
 use backprop::nalgebra::{DMatrixView, DMatrixViewMut, DVector};
 use backprop::{
-    ArgminProblem, CrossEntropy, Curvature, Dense, Error, GaussNewton, LogCosh, Objective,
+    ArgminProblem, BinaryCrossEntropy, Curvature, Dense, Error, GaussNewton, LogCosh, Objective,
     SquaredError, Workspace,
 };
 
@@ -170,7 +170,7 @@ fn truncated_newton_finds_a_minimum() {
         wave_matrix(1, 30, 0.4).map(|y| f64::from(y > 0.0)),
     );
     let examples = Examples::new(&x, &y).unwrap();
-    let objective = Objective::new(CrossEntropy).l2(1.0);
+    let objective = Objective::new(BinaryCrossEntropy).l2(1.0);
     let problem = ArgminProblem::new(&network, &examples, &objective).unwrap();
     let solver = TrustRegion::new(Steihaug::new().with_max_iters(10));
     let search = Executor::new(problem, solver).configure(|s| s.param(vec![0.0; 3]).max_iters(30));

@@ -7,7 +7,7 @@ use backprop::cost::{Cost, Outputs};
 use backprop::layer::{AnyLayer, Backward, Block, Dense, Forward, Layer};
 use backprop::nalgebra::{DMatrix, DMatrixViewMut, convert};
 use backprop::{
-    Builder, CrossEntropy, Error, Examples, GaussNewton, Initialization, Network, Objective,
+    BinaryCrossEntropy, Builder, Error, Examples, GaussNewton, Initialization, Network, Objective,
     Scalar, SquaredError, Tangent, Workspace, rng,
 };
 use num_dual::Dual64;
@@ -166,7 +166,7 @@ fn own_tangents_are_used() {
         let (x, y) = data(n, k, 6);
         let weights = [1.0, 0.0, 2.0, 0.5, 1.0, 3.0];
         let examples = Examples::new(&x, &y).unwrap().weighted(&weights).unwrap();
-        let objective = Objective::new(CrossEntropy).l2(0.7);
+        let objective = Objective::new(BinaryCrossEntropy).l2(0.7);
         let (v, x_dot) = (wave(network.parameters(), 0.3), wave_matrix(n, 6, 0.4));
 
         let mut index = 0..;
@@ -249,7 +249,7 @@ fn own_last_layers_have_gauss_newton_products() {
         network.theta().as_slice(),
     );
     let logits = logits.unwrap();
-    let objective = Objective::new(CrossEntropy);
+    let objective = Objective::new(BinaryCrossEntropy);
     let z_dot = logits.jvp(&x, Tangent::of_parameters(&v)).unwrap();
     let a = network.forward(&x).unwrap();
     let (of_a, _) = logits

@@ -4,8 +4,9 @@ use super::{close, wave, wave_matrix};
 use backprop::activation::{Identity, Sigmoid, Softmax, Tanh};
 use backprop::nalgebra::{DMatrix, DVector};
 use backprop::{
-    AnyActivation, AnyCost, CategoricalCrossEntropy, CrossEntropy, Error, Examples, GaussNewton,
-    Initialization, Network, Objective, Poisson, SquaredError, Tangent, Workspace, rng,
+    AnyActivation, AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Error, Examples,
+    GaussNewton, Initialization, Network, Objective, Poisson, SquaredError, Tangent, Workspace,
+    rng,
 };
 
 /// Examples of a batch that is computed as a whole.
@@ -151,7 +152,7 @@ fn agree((n, k): (usize, usize), last: AnyActivation, cost: AnyCost, m: usize) {
 fn parts_agree_with_small_batches() {
     for m in [512, 513, 1000, 2803] {
         agree((4, 3), Softmax, CategoricalCrossEntropy, m);
-        agree((2, 3), Sigmoid, CrossEntropy, m);
+        agree((2, 3), Sigmoid, BinaryCrossEntropy, m);
     }
     agree((3, 2), Tanh, SquaredError, 1301);
     agree((2, 5), AnyActivation::Exponential, Poisson, 777);
@@ -226,7 +227,7 @@ fn errors_count_the_examples_of_the_whole_batch() {
     let (mut outside, target) = (DMatrix::repeat(2, m, 0.1), DMatrix::repeat(2, m, 0.5));
     outside[(0, 640)] = 1e9;
     let examples = Examples::new(&outside, &target).unwrap();
-    let objective = Objective::new(CrossEntropy);
+    let objective = Objective::new(BinaryCrossEntropy);
     for at in [GaussNewton::Outputs, GaussNewton::Fisher] {
         let clear = Network::<f64>::builder(2)
             .dense(2, Identity)

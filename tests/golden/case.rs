@@ -5,7 +5,7 @@ use backprop::activation::{
     Selu, Sigmoid, Silu, Sine, Softmax, Softplus, Softsign, Tanh,
 };
 use backprop::cost::{
-    AnyCost, CategoricalCrossEntropy, CrossEntropy, Huber, LogCosh, Poisson, SquaredError,
+    AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Huber, LogCosh, Poisson, SquaredError,
 };
 use backprop::nalgebra::{DMatrix, DMatrixView};
 use backprop::{Network, Objective, unroll};
@@ -261,7 +261,7 @@ fn activation(name: &At<'_>) -> Result<AnyActivation, String> {
 
 fn cost(name: &At<'_>) -> Result<AnyCost, String> {
     Ok(match name.value.as_str() {
-        Some("bce") => CrossEntropy,
+        Some("bce") => BinaryCrossEntropy,
         Some("cce") => CategoricalCrossEntropy,
         Some("half_mse") => SquaredError,
         Some("huber") => Huber { delta: 1.0 },

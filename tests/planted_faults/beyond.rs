@@ -9,7 +9,7 @@ use backprop::activation::{
     Selu, Sigmoid, Silu, Sine, Softmax, Softplus, Softsign, Tanh,
 };
 use backprop::cost::{
-    CategoricalCrossEntropy, Cost, CrossEntropy, Huber, LogCosh, Poisson, SquaredError,
+    BinaryCrossEntropy, CategoricalCrossEntropy, Cost, Huber, LogCosh, Poisson, SquaredError,
 };
 use backprop::gradient_check::{GradientCheck, Report, Verdict};
 use backprop::layer::{AnyLayer, Layer};
@@ -88,7 +88,7 @@ pub(super) fn tangled(
 fn networks_without_a_fault_pass() {
     for at in 0..3 {
         let network = tangled(LayerFault::None, CurvatureFault::None, at);
-        for cost in [CrossEntropy, SquaredError] {
+        for cost in [BinaryCrossEntropy, SquaredError] {
             assert_all_agree(&second_order(&network, cost));
         }
     }
@@ -97,7 +97,7 @@ fn networks_without_a_fault_pass() {
     let weights = [1.0, 0.5, 0.0, 2.0, 3.0];
     let examples = Examples::new(&x, &y).unwrap().weighted(&weights).unwrap();
     for (g, cost) in [
-        (Sigmoid, CrossEntropy),
+        (Sigmoid, BinaryCrossEntropy),
         (Sigmoid, SquaredError),
         (Softmax, CategoricalCrossEntropy),
         (Softmax, SquaredError),
@@ -140,7 +140,7 @@ fn parts_without_a_fault_pass() {
     }
     let y = DMatrix::from_fn(3, 4, |i, k| [0.2, 0.7, 0.1][(i + k) % 3]);
     for (cost, g) in [
-        (CrossEntropy, Sigmoid),
+        (BinaryCrossEntropy, Sigmoid),
         (CategoricalCrossEntropy, Softmax),
         (SquaredError, Identity),
         (Huber { delta: 0.6 }, Identity),
@@ -260,7 +260,7 @@ fn faults_of_an_activation_are_named() {
     let report = GradientCheck::new().activation_tangents(&bent, &z).unwrap();
     assert_eq!(wrong(&report), ["ȧ"]);
     let network = tangled(LayerFault::None, CurvatureFault::Unwritten, 1);
-    let report = second_order(&network, CrossEntropy);
+    let report = second_order(&network, BinaryCrossEntropy);
     assert!(wrong(&report).starts_with(&["ȧ along θ̇", "u·ȧ along θ̇"]));
     assert!(H.iter().all(|row| wrong(&report).contains(row)), "{report}");
     // In a layer: what the backward pass computes of it, from everything that moves.
@@ -278,7 +278,7 @@ pub(super) const H: [&str; 3] = ["H v, Θ⁽¹⁾", "H v, Θ⁽²⁾", "H v, Θ�
 #[test]
 fn faults_are_named_in_a_network() {
     let found = |fault, bend, at| {
-        let report = second_order(&tangled(fault, bend, at), CrossEntropy);
+        let report = second_order(&tangled(fault, bend, at), BinaryCrossEntropy);
         let rows = wrong(&report).into_iter().map(str::to_owned);
         rows.collect::<Vec<String>>()
     };
@@ -335,7 +335,7 @@ pub(super) fn with_output(g: AnyActivation) -> Network<f64> {
 fn faults_of_a_cost_are_named() {
     let (z, y) = (DMatrix::from_element(2, 5, 0.3), data().1);
     for (inner, g, canonical) in [
-        (CrossEntropy, Sigmoid, true),
+        (BinaryCrossEntropy, Sigmoid, true),
         (SquaredError, Sigmoid, false),
         (SquaredError, Identity, true),
     ] {

@@ -2,7 +2,7 @@
 
 use super::{Fault, Faulty, check_with, data, planted, wrong};
 use backprop::activation::{Exponential, Identity, Sigmoid};
-use backprop::cost::{CrossEntropy, SquaredError};
+use backprop::cost::{BinaryCrossEntropy, SquaredError};
 use backprop::gradient_check::{GradientCheck, Place, Report, Verdict};
 use backprop::nalgebra::DMatrix;
 use backprop::{Dense, Error, Examples, Network, Objective};
@@ -44,7 +44,7 @@ fn a_block_of_zeros() {
         .dense(4, Sigmoid)
         .dense(2, Sigmoid);
     let network = network.zeros().unwrap();
-    let report = check_with(&GradientCheck::new(), &network, CrossEntropy);
+    let report = check_with(&GradientCheck::new(), &network, BinaryCrossEntropy);
     report.assert_passed();
     let first = report.block("Θ⁽¹⁾").unwrap();
     assert_eq!(first.relative_error, 0.0, "{report}");
@@ -57,7 +57,7 @@ fn samples() {
     let network = planted(Fault::Factor(2.0), 2);
     let sampled = |count, seed| {
         let check = GradientCheck::new().sampled(count, seed);
-        check_with(&check, &network, CrossEntropy)
+        check_with(&check, &network, BinaryCrossEntropy)
     };
     let report = sampled(10, 3);
     let compared: Vec<usize> = report.blocks.iter().map(|b| b.compared).collect();
@@ -69,7 +69,7 @@ fn samples() {
     assert!((4..9).any(|seed| worst(&sampled(2, seed)) != worst(&sampled(2, 3))));
     // 15 of 16 takes as long as it must, and 16 are all.
     assert_eq!(sampled(15, 0).blocks[0].compared, 15);
-    let all = check_with(&GradientCheck::new(), &network, CrossEntropy);
+    let all = check_with(&GradientCheck::new(), &network, BinaryCrossEntropy);
     assert_eq!(sampled(16, 5), all);
 }
 
@@ -78,7 +78,7 @@ fn directions() {
     let network = planted(Fault::WrongSign, 1);
     let directions = |seed| {
         let check = GradientCheck::new().directions(3, seed);
-        check_with(&check, &network, CrossEntropy)
+        check_with(&check, &network, BinaryCrossEntropy)
     };
     let report = directions(3);
     assert_eq!(wrong(&report), ["Θ⁽²⁾"], "{report}");
@@ -215,7 +215,7 @@ fn nan_in_an_analytic_gradient_is_wrong() {
     let report = check_with(
         &GradientCheck::new(),
         &planted(Fault::KeepsOld, 0),
-        CrossEntropy,
+        BinaryCrossEntropy,
     );
     assert_eq!(wrong(&report), ["Θ⁽¹⁾"], "{report}");
 }
@@ -236,7 +236,7 @@ fn infinity_in_an_analytic_gradient_is_wrong() {
             "{report}"
         );
         let network = planted(Fault::Factor(infinity), 1);
-        let report = check_with(&check, &network, CrossEntropy);
+        let report = check_with(&check, &network, BinaryCrossEntropy);
         assert_eq!(wrong(&report), ["Θ⁽²⁾"], "{report}");
     }
 }
@@ -246,7 +246,7 @@ fn the_table_has_every_block() {
     let report = check_with(
         &GradientCheck::new(),
         &planted(Fault::NoBias, 1),
-        CrossEntropy,
+        BinaryCrossEntropy,
     );
     let table = report.to_string();
     let lines: Vec<&str> = table.lines().collect();
@@ -313,7 +313,7 @@ fn bad_options_are_refused() {
     assert!(found.is_err_and(is_it));
     let (x, y) = data();
     let examples = Examples::new(&x, &y).unwrap();
-    let (network, objective) = (planted(Fault::None, 0), Objective::new(CrossEntropy));
+    let (network, objective) = (planted(Fault::None, 0), Objective::new(BinaryCrossEntropy));
     for check in checks {
         let found = check.function(&[("p", 1)], &[0.5], f);
         assert!(found.is_err_and(is_it), "{check:?}");

@@ -4,7 +4,7 @@ use super::beyond::{H, assert_all_agree, second_order, tangled, with_output};
 use super::tangent_mutants::{Bent, CurvatureFault, LayerFault, TangentFault, Tangled, Warped};
 use super::{INPUTS, data, wrong};
 use backprop::activation::{Identity, Relu, Sigmoid, Tanh};
-use backprop::cost::{CrossEntropy, SquaredError};
+use backprop::cost::{BinaryCrossEntropy, SquaredError};
 use backprop::gradient_check::{GradientCheck, Report, Verdict};
 use backprop::nalgebra::DMatrix;
 use backprop::{Dense, Error, Examples, Network, Objective};
@@ -21,7 +21,7 @@ fn what_is_not_provided() {
     };
     let forward = "Activation::forward_tangent";
     let network = tangled(LayerFault::None, CurvatureFault::NotProvided, 1);
-    let objective = Objective::new(CrossEntropy);
+    let objective = Objective::new(BinaryCrossEntropy);
     unsupported(check.second_order(&network, &examples, &objective), forward);
     let bent = Bent {
         inner: Tanh,
@@ -32,7 +32,7 @@ fn what_is_not_provided() {
     let layer = Dense::new(INPUTS, 2, bent);
     unsupported(check.layer_tangents(&layer, &theta, &x), forward);
     let cost = Warped {
-        inner: CrossEntropy,
+        inner: BinaryCrossEntropy,
         fault: TangentFault::NotProvided,
     };
     let objective = Objective::new(cost);
@@ -64,7 +64,7 @@ fn what_is_not_provided() {
     let report = check.layer_tangents(&layer(LayerFault::Couples), &theta, &x);
     assert!(report.unwrap().block("norms of examples").is_none());
     let network = tangled(LayerFault::Couples, CurvatureFault::None, 1);
-    let report = second_order(&network, CrossEntropy);
+    let report = second_order(&network, BinaryCrossEntropy);
     assert_all_agree(&report);
     assert_eq!(report.block("v·G v ≥ 0 (logits)").unwrap().compared, 1);
 }
@@ -77,7 +77,7 @@ fn outputs_at_the_edge() {
     let x = DMatrix::from_row_slice(1, 3, &[1.0, -1.0, 1e-3]);
     let y = DMatrix::from_element(1, 3, 0.5);
     let examples = Examples::new(&x, &y).unwrap();
-    let objective = Objective::new(CrossEntropy);
+    let objective = Objective::new(BinaryCrossEntropy);
     let report = GradientCheck::new().second_order(&network, &examples, &objective);
     let report = report.unwrap();
     report.assert_passed();

@@ -12,7 +12,7 @@ mod mutants;
 mod tangent_mutants;
 
 use backprop::activation::{Activation, AnyActivation, Identity, Relu, Sigmoid, Sine, Tanh};
-use backprop::cost::{Cost, CrossEntropy, SquaredError};
+use backprop::cost::{BinaryCrossEntropy, Cost, SquaredError};
 use backprop::gradient_check::{GradientCheck, Place, Report};
 use backprop::layer::{AnyLayer, Layer};
 use backprop::nalgebra::DMatrix;
@@ -106,7 +106,7 @@ const OF_THE_ERROR: [Fault; 4] = [
 #[test]
 fn without_a_fault_everything_passes() {
     for at in 0..3 {
-        let report = check(&planted(Fault::None, at), CrossEntropy);
+        let report = check(&planted(Fault::None, at), BinaryCrossEntropy);
         report.assert_passed();
         assert_eq!(report.blocks.iter().map(|b| b.kinks).sum::<usize>(), 0);
         assert!(report.relative_error() < 1e-8, "{report}");
@@ -120,7 +120,7 @@ fn without_a_fault_everything_passes() {
 fn faults_of_the_gradient_are_named() {
     for fault in OF_THE_GRADIENT {
         for (at, label) in LABELS.into_iter().enumerate() {
-            let report = check(&planted(fault, at), CrossEntropy);
+            let report = check(&planted(fault, at), BinaryCrossEntropy);
             assert_eq!(wrong(&report), [label], "{fault:?}\n{report}");
             // The same without link, where the output layer computes its own g′.
             let report = check(&planted(fault, at), SquaredError);
@@ -134,7 +134,7 @@ fn faults_of_the_gradient_are_named() {
 fn faults_of_the_error_are_named() {
     for fault in OF_THE_ERROR {
         for at in 0..3 {
-            let report = check(&planted(fault, at), CrossEntropy);
+            let report = check(&planted(fault, at), BinaryCrossEntropy);
             assert_eq!(wrong(&report), LABELS[..at], "{fault:?}\n{report}");
         }
     }
@@ -145,7 +145,7 @@ fn samples_directions_and_f32_find_them_too() {
     let (x, y) = data();
     let (x, y) = (x.map(|x| x as f32), y.map(|y| y as f32));
     let examples = Examples::new(&x, &y).unwrap();
-    let objective = Objective::new(CrossEntropy).l2(LAMBDA);
+    let objective = Objective::new(BinaryCrossEntropy).l2(LAMBDA);
     let checks = [
         GradientCheck::new().sampled(6, 1),
         GradientCheck::new().directions(4, 1),
@@ -158,8 +158,8 @@ fn samples_directions_and_f32_find_them_too() {
     {
         let network = planted(fault, 1);
         for c in &checks {
-            check_with(c, &correct, CrossEntropy).assert_passed();
-            let report = check_with(c, &network, CrossEntropy);
+            check_with(c, &correct, BinaryCrossEntropy).assert_passed();
+            let report = check_with(c, &network, BinaryCrossEntropy);
             assert_eq!(wrong(&report), [LABELS[1]], "{fault:?}, {c:?}\n{report}");
         }
         let single = network.map(|w| w as f32).unwrap();
@@ -212,7 +212,7 @@ fn missing_and_wrong_derivatives_of_hidden_layers() {
         network
     };
     for g in [Sine, Tanh] {
-        check(&build(ActivationFault::None, 0, g), CrossEntropy).assert_passed();
+        check(&build(ActivationFault::None, 0, g), BinaryCrossEntropy).assert_passed();
         for fault in [
             ActivationFault::NoDerivative,
             ActivationFault::OfTheOutput,
@@ -222,7 +222,7 @@ fn missing_and_wrong_derivatives_of_hidden_layers() {
                 continue; // tanh rises everywhere: |g′| is right
             }
             for at in 0..2 {
-                let report = check(&build(fault, at, g), CrossEntropy);
+                let report = check(&build(fault, at, g), BinaryCrossEntropy);
                 assert_eq!(
                     wrong(&report),
                     LABELS[..=at],
@@ -244,7 +244,7 @@ fn zeros_that_are_not_written() {
     let (mut x, y) = data();
     x.row_mut(1).fill(0.0); // a feature without information: its column of Θ⁽¹⁾ has gradient 0
     let examples = Examples::new(&x, &y).unwrap();
-    let objective = Objective::new(CrossEntropy);
+    let objective = Objective::new(BinaryCrossEntropy);
     let (right, faulty) = (planted(Fault::None, 0), planted(Fault::SkipsZeros, 0));
     let first = |n: &Network<f64, _>| n.backprop(&examples, &objective).unwrap();
     assert_eq!(
@@ -294,7 +294,7 @@ fn faults_of_the_cost() {
         (network, report)
     };
     for (inner, g, canonical) in [
-        (CrossEntropy, Sigmoid, true),
+        (BinaryCrossEntropy, Sigmoid, true),
         (SquaredError, Sigmoid, false),
         (SquaredError, Identity, true),
     ] {
@@ -334,7 +334,7 @@ fn corrupted(corrupt: Corrupt) -> Report {
     let layout = network.layout();
     let (x, y) = data();
     let examples = Examples::new(&x, &y).unwrap();
-    let objective = Objective::new(CrossEntropy).l2(LAMBDA);
+    let objective = Objective::new(BinaryCrossEntropy).l2(LAMBDA);
     let labels: Vec<String> = layout.blocks().iter().map(BlockLayout::label).collect();
     let blocks: Vec<(&str, usize)> = labels
         .iter()
@@ -411,10 +411,10 @@ fn mutants_without_a_fault_compute_what_ours_do() {
     let theirs = planted(Fault::None, 1);
     assert_eq!(ours.theta(), theirs.theta());
     let cost = FaultyCost {
-        inner: CrossEntropy,
+        inner: BinaryCrossEntropy,
         fault: CostFault::None,
     };
-    let expected = ours.backprop(&examples, &Objective::new(CrossEntropy));
+    let expected = ours.backprop(&examples, &Objective::new(BinaryCrossEntropy));
     let found = theirs.backprop(&examples, &Objective::new(cost));
     let (found, expected) = (found.unwrap(), expected.unwrap());
     let (found, expected) = (found.gradient().vector(), expected.gradient().vector());
@@ -433,7 +433,7 @@ fn mutants_keep_their_links() {
         fault: ActivationFault::NoDerivative,
     };
     let cost = FaultyCost {
-        inner: AnyCost::CrossEntropy,
+        inner: AnyCost::BinaryCrossEntropy,
         fault: CostFault::WrongSign,
     };
     assert!(links_of::<f64>(&g, &cost));

@@ -3,7 +3,7 @@
 use crate::builtin::{activations, hidden_activations};
 use backprop::activation::{AnyActivation, Exponential, Sigmoid, Softmax, Softplus};
 use backprop::cost::{
-    CategoricalCrossEntropy, Cost, CrossEntropy, Huber, LogCosh, Poisson, SquaredError,
+    BinaryCrossEntropy, CategoricalCrossEntropy, Cost, Huber, LogCosh, Poisson, SquaredError,
 };
 use backprop::gradient_check::{GradientCheck, Report, Verdict};
 use backprop::layer::{AnyLayer, Layer};
@@ -49,7 +49,7 @@ impl Drawn {
     fn new(seed: u64) -> Self {
         let mut numbers = Numbers(rng(seed));
         let costs = [
-            CrossEntropy,
+            BinaryCrossEntropy,
             CategoricalCrossEntropy,
             SquaredError,
             Huber { delta: 0.8 },
@@ -62,8 +62,8 @@ impl Drawn {
         sizes.push(1 + numbers.below(3));
         let outputs = sizes[depth];
         let last: Vec<AnyActivation> = match cost {
-            CrossEntropy if outputs > 1 => vec![Sigmoid, Softmax],
-            CrossEntropy => vec![Sigmoid],
+            BinaryCrossEntropy if outputs > 1 => vec![Sigmoid, Softmax],
+            BinaryCrossEntropy => vec![Sigmoid],
             CategoricalCrossEntropy => vec![Softmax, Sigmoid],
             Poisson => vec![Exponential, Softplus],
             _ => activations()
@@ -83,7 +83,7 @@ impl Drawn {
             .collect();
         let x = DMatrix::from_fn(sizes[0], m, |i, _| scales[i] * numbers.normal());
         let y = DMatrix::from_fn(outputs, m, |i, k| match cost {
-            CrossEntropy => numbers.below(2) as f64,
+            BinaryCrossEntropy => numbers.below(2) as f64,
             CategoricalCrossEntropy => f64::from(i == k % outputs),
             Poisson => numbers.below(5) as f64,
             _ => numbers.normal(),
@@ -120,7 +120,7 @@ impl Drawn {
             return false;
         };
         let cost = &self.objective.cost;
-        matches!(cost, CrossEntropy | CategoricalCrossEntropy | Poisson)
+        matches!(cost, BinaryCrossEntropy | CategoricalCrossEntropy | Poisson)
             && Layer::<f64>::link(last) != Cost::<f64>::link(cost)
     }
 }

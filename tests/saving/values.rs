@@ -1,7 +1,7 @@
 //! Every number and every network comes back with the same bits.
 
 use backprop::activation::{Activation, Elu, LeakyRelu, Sigmoid, Softmax, Tanh};
-use backprop::cost::CrossEntropy;
+use backprop::cost::BinaryCrossEntropy;
 use backprop::layer::AnyLayer;
 use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, convert};
 use backprop::saving::{from_bytes, to_bytes};
@@ -181,7 +181,7 @@ fn networks_of_every_kind() {
 
 #[test]
 fn objectives_and_states() {
-    let objective = Objective::new(CrossEntropy).l2(0.1 + 0.2);
+    let objective = Objective::new(BinaryCrossEntropy).l2(0.1 + 0.2);
     assert_eq!(again::<_, Objective>(&objective), objective);
     let strength = Strength {
         l1: 1e-320,

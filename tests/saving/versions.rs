@@ -11,7 +11,7 @@ use backprop::training::{
     Adam, ConjugateGradient, GradientDescent, Lbfgs, Method, Optimizer, OptimizerState, Schedule,
     Trainer,
 };
-use backprop::{CrossEntropy, Error, Examples, Network, Objective};
+use backprop::{BinaryCrossEntropy, Error, Examples, Network, Objective};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
@@ -86,7 +86,7 @@ fn trainer(method: &str, folder: &Path, epochs: u64) -> Trainer<'static, f64> {
         "cg" => Some(ConjugateGradient::new().into()),
         _ => None,
     };
-    let objective = Objective::new(CrossEntropy).l2(0.01);
+    let objective = Objective::new(BinaryCrossEntropy).l2(0.01);
     let trainer = match full {
         Some(method) => Trainer::new(objective, method),
         None => Trainer::new(objective, Adam::new(0.05))

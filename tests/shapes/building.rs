@@ -176,7 +176,7 @@ pub(super) fn sizes_beyond_the_memory() {
         no_cost(what, call, &mut workspace, &expected);
         let mut sums = Accumulator::new(&network).unwrap();
         let empty = sums.clone();
-        let found = sums.add(&network, &examples, &CrossEntropy, &mut workspace);
+        let found = sums.add(&network, &examples, &BinaryCrossEntropy, &mut workspace);
         refused(what, found, &expected);
         let found = GradientCheck::new().layer(&layer, &[], &problem.x);
         refused(what, found, &expected);
@@ -217,7 +217,7 @@ pub(super) fn constants_of_activations() {
         no_network::<T>(3, &[dense(3, 4), bad(4, 2)], expected);
         let (check, x) = (GradientCheck::new(), DMatrix::<T>::zeros(2, 3));
         refused("alone", check.activation(&activation, &x), expected);
-        let found = check.cost(&CrossEntropy, &activation, &x, &x);
+        let found = check.cost(&BinaryCrossEntropy, &activation, &x, &x);
         refused("with a cost", found, expected);
         let layer = Dense::new(2, 1, activation);
         refused("a layer", check.layer(&layer, &[T::one(); 3], &x), expected);

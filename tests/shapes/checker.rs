@@ -165,12 +165,12 @@ fn parts() {
     }
     for rows in [1, 3, 0] {
         let other = DMatrix::repeat(rows, 5, 0.5);
-        let found = check.cost(&CrossEntropy, &Sigmoid, y, &other);
+        let found = check.cost(&BinaryCrossEntropy, &Sigmoid, y, &other);
         refused("targets", found, &shape("Y", (2, 5), (rows, 5)));
     }
     for cols in [4, 6, 0] {
         let other = DMatrix::repeat(2, cols, 0.5);
-        let found = check.cost(&CrossEntropy, &Sigmoid, y, &other);
+        let found = check.cost(&BinaryCrossEntropy, &Sigmoid, y, &other);
         refused("targets", found, &shape("Y", (2, 5), (2, cols)));
     }
     for (layer, expected) in [
@@ -200,7 +200,7 @@ fn parts() {
 
     check.activation(&Tanh, x).unwrap().assert_passed();
     check
-        .cost(&CrossEntropy, &Sigmoid, y, y)
+        .cost(&BinaryCrossEntropy, &Sigmoid, y, y)
         .unwrap()
         .assert_passed();
     let layer = Dense::new(3, 2, Tanh);

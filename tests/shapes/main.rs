@@ -23,7 +23,7 @@ use backprop::argmin::core::{CostFunction, Gradient as _};
 use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
 use backprop::nalgebra::DMatrix;
 use backprop::{
-    Accumulator, ArgminProblem, Builder, Cost, CrossEntropy, Error, Examples, GradientCheck,
+    Accumulator, ArgminProblem, BinaryCrossEntropy, Builder, Cost, Error, Examples, GradientCheck,
     Initialization, Network, Objective, Scalar, Workspace, rng,
 };
 use refusals::{no_cost, no_gradient, no_input_gradient};
@@ -310,7 +310,7 @@ impl Problem {
             x: DMatrix::from_fn(3, 5, |i, k| ((1 + i + 3 * k) as f64).sin()),
             y: DMatrix::from_fn(2, 5, |i, k| 0.2 * ((i + 2 * k) % 6) as f64),
             weights: [1.0, 0.5, 0.0, 2.0, 3.0],
-            objective: Objective::new(CrossEntropy).l1(0.2).l2(0.5),
+            objective: Objective::new(BinaryCrossEntropy).l1(0.2).l2(0.5),
         }
     }
 

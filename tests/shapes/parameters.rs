@@ -155,7 +155,7 @@ pub(super) fn blocks() {
         if layer >= 3 {
             let layout = network.layout();
             refused(what, layout.layer_blocks(layer), &expected);
-            refused(what, network.dense(layer), &expected);
+            refused(what, network.dense_weights(layer), &expected);
             let found = network.set_dense(layer, &seven, &[7.0; 2]);
             refused(what, found, &expected);
             let mut random = rng(5);
@@ -171,7 +171,7 @@ pub(super) fn blocks() {
     // Neither two blocks nor none are [b W], nor is one of another shape.
     for layer in [0, 2] {
         let expected = Error::NotDense { layer };
-        refused("dense", network.dense(layer), &expected);
+        refused("dense", network.dense_weights(layer), &expected);
         let found = network.set_dense(layer, &DMatrix::repeat(2, 3, 7.0), &[7.0; 2]);
         refused("set_dense", found, &expected);
     }
@@ -188,7 +188,7 @@ pub(super) fn blocks() {
         let len = layer.blocks[0].len().unwrap();
         let mut network = Network::from_layers(3, vec![layer], &entries[..len]).unwrap();
         let expected = Error::NotDense { layer: 0 };
-        refused("dense", network.dense(0), &expected);
+        refused("dense", network.dense_weights(0), &expected);
         let found = network.set_dense(0, &DMatrix::repeat(2, 3, 7.0), &[7.0; 2]);
         refused("set_dense", found, &expected);
         unchanged("set_dense", &network, &bits(&entries[..len]));
@@ -231,7 +231,7 @@ pub(super) fn blocks() {
 pub(super) fn dense() {
     let Problem { mut network, .. } = Problem::new();
     let before = bits(network.theta().as_slice());
-    let (weights, bias) = network.dense(0).unwrap();
+    let (weights, bias) = network.dense_weights(0).unwrap();
     for wrong in broken_shapes(4, 3) {
         let matrix = DMatrix::repeat(wrong.0, wrong.1, f64::NAN);
         let expected = shape("the weights", (4, 3), wrong);

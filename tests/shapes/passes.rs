@@ -154,12 +154,12 @@ pub(super) fn objectives() {
     }
 
     let mut sums = Accumulator::new(network).unwrap();
-    sums.add(network, &examples, &CrossEntropy, &mut workspace)
+    sums.add(network, &examples, &BinaryCrossEntropy, &mut workspace)
         .unwrap();
     let full = sums.clone();
     let mut no_penalty = |penalty: &Penalty, expected: &Error| {
         let what = &format!("{penalty:?}");
-        let objective = Objective::new(CrossEntropy).penalty(penalty.clone());
+        let objective = Objective::new(BinaryCrossEntropy).penalty(penalty.clone());
         let call = (network, &examples, &objective);
         no_cost(what, call, &mut workspace, expected);
         refused(what, sums.finish(network, penalty), expected);
@@ -186,9 +186,15 @@ pub(super) fn objectives() {
             }
         }
         let expected = hyperparameter(l1, bad, range);
-        no_penalty(&Objective::new(CrossEntropy).l1(bad).penalty, &expected);
+        no_penalty(
+            &Objective::new(BinaryCrossEntropy).l1(bad).penalty,
+            &expected,
+        );
         let expected = hyperparameter(l2, bad, range);
-        no_penalty(&Objective::new(CrossEntropy).l2(bad).penalty, &expected);
+        no_penalty(
+            &Objective::new(BinaryCrossEntropy).l2(bad).penalty,
+            &expected,
+        );
     }
     let (max, none) = (usize::MAX, Strength::default());
     for layer in [2, 3, max] {
@@ -211,8 +217,8 @@ pub(super) fn objectives() {
     let (x, y) = (problem.x.map(|x| x as f32), problem.y.map(|y| y as f32));
     let examples_f32 = Examples::new(&x, &y).unwrap();
     for (objective, name) in [
-        (Objective::new(CrossEntropy).l1(1e39), l1),
-        (Objective::new(CrossEntropy).l2(1e39), l2),
+        (Objective::new(BinaryCrossEntropy).l1(1e39), l1),
+        (Objective::new(BinaryCrossEntropy).l2(1e39), l2),
     ] {
         let found = single.cost(&examples_f32, &objective);
         refused("f32", found, &hyperparameter(name, 1e39, range));

@@ -115,7 +115,7 @@ pub(super) fn accumulators() {
     let mut gradient = [7.0; 26];
     let found = sums.finish_into(network, penalty, &mut gradient);
     refused("empty", found, &no_examples);
-    sums.add(network, &examples, &CrossEntropy, &mut workspace)
+    sums.add(network, &examples, &BinaryCrossEntropy, &mut workspace)
         .unwrap();
     let full = sums.clone();
     for wrong in [25, 27, 0, 52] {
@@ -129,7 +129,7 @@ pub(super) fn accumulators() {
     assert_eq!(gradient, [7.0; 26]);
     // A network of the same shape is no stranger, whoever built it.
     let again = Problem::new().network;
-    sums.add(&again, &examples, &CrossEntropy, &mut workspace)
+    sums.add(&again, &examples, &BinaryCrossEntropy, &mut workspace)
         .unwrap();
     assert_eq!(sums, full);
     // Nor is one of the same sizes with other activations.

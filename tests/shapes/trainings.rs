@@ -39,7 +39,7 @@ pub(super) fn divergence() {
     let mut hidden = Network::builder(1).dense(1, Sigmoid).zeros().unwrap();
     let x = DMatrix::from_element(1, 1, 20.0);
     let examples = Examples::new(&x, &one).unwrap();
-    let objective = Objective::new(AnyCost::CrossEntropy);
+    let objective = Objective::new(AnyCost::BinaryCrossEntropy);
     let mut trainer = Trainer::<f64>::new(objective, GradientDescent::new(1e308)).epochs(2);
     let found = trainer.fit(&mut hidden, &examples).unwrap_err();
     let cause = Error::NonFiniteParameter {
@@ -61,7 +61,7 @@ pub(super) fn single_outputs() {
     let of_cost = "CategoricalCrossEntropy";
     for (last, cost, what) in [
         (Softmax, AnyCost::CategoricalCrossEntropy, "Softmax"),
-        (Softmax, AnyCost::CrossEntropy, "Softmax"),
+        (Softmax, AnyCost::BinaryCrossEntropy, "Softmax"),
         (Softmax, AnyCost::SquaredError, "Softmax"),
         (Sigmoid, AnyCost::CategoricalCrossEntropy, of_cost),
         (Exponential, AnyCost::CategoricalCrossEntropy, of_cost),
@@ -72,7 +72,7 @@ pub(super) fn single_outputs() {
         let objective = Objective::new(cost);
         let expected = Error::SingleOutput {
             what,
-            expected: "Sigmoid with CrossEntropy",
+            expected: "Sigmoid with BinaryCrossEntropy",
         };
         for method in [Method::from(Adam::new(0.1)), Lbfgs::new().into()] {
             let mut trainer = Trainer::new(objective.clone(), method);
@@ -83,7 +83,7 @@ pub(super) fn single_outputs() {
         let problem = ArgminProblem::new(&network, &examples, &objective);
         refused(what, problem.map(drop), &expected);
         assert_eq!(network, before);
-        if cost != AnyCost::CrossEntropy {
+        if cost != AnyCost::BinaryCrossEntropy {
             let check = GradientCheck::new().network(&network, &examples, &objective);
             assert!(check.unwrap().passed());
         }

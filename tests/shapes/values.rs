@@ -65,8 +65,8 @@ pub(super) fn targets() {
     let before = problem.bits(&mut workspace);
     let (infinity, least) = (f64::INFINITY, 5e-324);
     for (cost, domain, bad) in [
-        (CrossEntropy, (0.0, 1.0), [-least, 1.0_f64.next_up()]),
-        (CrossEntropy, (0.0, 1.0), [-f64::MAX, f64::MAX]),
+        (BinaryCrossEntropy, (0.0, 1.0), [-least, 1.0_f64.next_up()]),
+        (BinaryCrossEntropy, (0.0, 1.0), [-f64::MAX, f64::MAX]),
         (CategoricalCrossEntropy, (0.0, infinity), [-least, -2.0]),
         (Poisson, (0.0, infinity), [-least, -f64::MAX]),
     ] {
@@ -117,12 +117,12 @@ pub(super) fn outputs() {
     let mut workspace = Workspace::new();
     let before = problem.bits(&mut workspace);
     for (cost, value, target, words) in [
-        (CrossEntropy, 0.0, 0.5, unit),
-        (CrossEntropy, 0.0, 5e-324, unit),
-        (CrossEntropy, 1.0, 1.0_f64.next_down(), unit),
-        (CrossEntropy, 1.0, 0.0, unit),
-        (CrossEntropy, -5e-324, 0.0, unit),
-        (CrossEntropy, 1.0_f64.next_up(), 1.0, unit),
+        (BinaryCrossEntropy, 0.0, 0.5, unit),
+        (BinaryCrossEntropy, 0.0, 5e-324, unit),
+        (BinaryCrossEntropy, 1.0, 1.0_f64.next_down(), unit),
+        (BinaryCrossEntropy, 1.0, 0.0, unit),
+        (BinaryCrossEntropy, -5e-324, 0.0, unit),
+        (BinaryCrossEntropy, 1.0_f64.next_up(), 1.0, unit),
         (CategoricalCrossEntropy, 0.0, 1.0, above),
         (CategoricalCrossEntropy, -5e-324, 0.0, above),
         (Poisson, 0.0, 5e-324, above),
@@ -149,7 +149,11 @@ pub(super) fn outputs() {
         }
     }
     // On the edge where the target allows it.
-    for (cost, edge) in [(CrossEntropy, 0.0), (CrossEntropy, 1.0), (Poisson, 0.0)] {
+    for (cost, edge) in [
+        (BinaryCrossEntropy, 0.0),
+        (BinaryCrossEntropy, 1.0),
+        (Poisson, 0.0),
+    ] {
         let edges = DMatrix::repeat(2, 5, edge);
         let examples = Examples::new(&edges, &edges).unwrap();
         assert!(network.backprop(&examples, &Objective::new(cost)).is_ok());
@@ -238,14 +242,14 @@ pub(super) fn overflow() {
 fn penalties_that_overflow(problem: &Problem, workspace: &mut Workspace<f64>) {
     let (network, examples) = (&problem.network, problem.examples());
     let mut sums = Accumulator::new(network).unwrap();
-    sums.add(network, &examples, &CrossEntropy, workspace)
+    sums.add(network, &examples, &BinaryCrossEntropy, workspace)
         .unwrap();
     let full = sums.clone();
     let expected = Error::NonFiniteObjective {
         value: f64::INFINITY,
     };
     for penalty in [Penalty::l1(f64::MAX), Penalty::l2(f64::MAX)] {
-        let objective = Objective::new(CrossEntropy).penalty(penalty.clone());
+        let objective = Objective::new(BinaryCrossEntropy).penalty(penalty.clone());
         let call = (network, &examples, &objective);
         refused("penalty", network.cost(&examples, &objective), &expected);
         let found = network.cost_into(&examples, &objective, workspace);

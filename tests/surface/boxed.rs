@@ -3,7 +3,7 @@
 use super::own::{Counts, Cubic, Doubling, LowRank};
 use super::{SMOOTH, bits, data, mixed};
 use backprop::activation::{Activation, AnyActivation, Identity, Sigmoid, Softmax, Tanh};
-use backprop::cost::{AnyCost, CategoricalCrossEntropy, Cost, CrossEntropy, SquaredError};
+use backprop::cost::{AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Cost, SquaredError};
 use backprop::gradient_check::GradientCheck;
 use backprop::layer::{AnyLayer, Layer};
 use backprop::{Accumulator, Builder, Dense, Examples, Network, Objective, Workspace};
@@ -49,7 +49,7 @@ fn boxes_compute_the_same_bits() {
     let y = y / 3.0;
     let examples = Examples::new(&x, &y).unwrap();
     for (g, cost) in [
-        (Sigmoid, CrossEntropy),
+        (Sigmoid, BinaryCrossEntropy),
         (Softmax, CategoricalCrossEntropy),
         (Identity, SquaredError),
         (Softmax, SquaredError),

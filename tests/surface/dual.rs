@@ -4,7 +4,7 @@ use super::SMOOTH;
 use super::own::{Counts, Cubic, LOG2};
 use backprop::activation::{Activation, Exponential, Identity, Sigmoid, Softmax};
 use backprop::cost::{
-    CategoricalCrossEntropy, Cost, CrossEntropy, Huber, Link, LogCosh, Outputs, Poisson,
+    BinaryCrossEntropy, CategoricalCrossEntropy, Cost, Huber, Link, LogCosh, Outputs, Poisson,
     SquaredError,
 };
 use backprop::layer::{Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer};
@@ -277,7 +277,7 @@ fn costs_agree<T: Scalar>() {
         out
     };
     for (cost, g) in [
-        (CrossEntropy, Sigmoid),
+        (BinaryCrossEntropy, Sigmoid),
         (CategoricalCrossEntropy, Softmax),
         (SquaredError, Identity),
         (Huber { delta: 0.75 }, Identity),

@@ -6,7 +6,7 @@ use backprop::layer::AnyLayer;
 use backprop::nalgebra::{DMatrix, convert};
 use backprop::num_dual::{Dual2_64, DualNum};
 use backprop::{
-    Builder, CrossEntropy, Dense, Error, Examples, GradientCheck, Initialization, Network,
+    BinaryCrossEntropy, Builder, Dense, Error, Examples, GradientCheck, Initialization, Network,
     Objective, Scalar, SquaredError, rng,
 };
 
@@ -65,7 +65,7 @@ fn a_value_alone_makes_a_layer() -> Result<(), Error> {
     let y = DMatrix::from_row_slice(1, 4, &[0., 1., 1., 0.]);
     let examples = Examples::new(&x, &y)?;
     let report =
-        GradientCheck::new().network(&network, &examples, &Objective::new(CrossEntropy))?;
+        GradientCheck::new().network(&network, &examples, &Objective::new(BinaryCrossEntropy))?;
     report.assert_passed();
     assert!(report.relative_error() < 1e-7, "{report}");
     // The same in f32.

@@ -6,7 +6,7 @@ use backprop::activation::{AnyActivation, Sigmoid, Tanh};
 use backprop::cost::Link;
 use backprop::layer::{AnyLayer, Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer};
 use backprop::{
-    Builder, CrossEntropy, Error, Examples, GaussNewton, Initialization, Network, Objective,
+    BinaryCrossEntropy, Builder, Error, Examples, GaussNewton, Initialization, Network, Objective,
     Scalar, SquaredError, dual, rng,
 };
 
@@ -85,7 +85,10 @@ fn products_are_those_of_tangents_written_out() -> Result<(), Error> {
     let examples = Examples::new(&x, &y)?;
     let v = wave(written.parameters(), 1, 0.4);
     let v = v.as_slice();
-    for objective in [Objective::new(CrossEntropy), Objective::new(SquaredError)] {
+    for objective in [
+        Objective::new(BinaryCrossEntropy),
+        Objective::new(SquaredError),
+    ] {
         let objective = objective.l2(0.1);
         let mut found = vec![by_dual.hessian_product(&examples, &objective, v)?];
         let mut expected = vec![written.hessian_product(&examples, &objective, v)?];

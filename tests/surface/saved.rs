@@ -3,7 +3,7 @@
 use super::own::{Counts, Cubic, Doubling, LowRank};
 use super::{Mixed, bits, mixed};
 use backprop::activation::{AnyActivation, Elu, LeakyRelu, Softmax};
-use backprop::cost::{CategoricalCrossEntropy, CrossEntropy, Huber, SquaredError};
+use backprop::cost::{BinaryCrossEntropy, CategoricalCrossEntropy, Huber, SquaredError};
 use backprop::layer::AnyLayer;
 use backprop::{AnyCost, Dense, Network, Objective, Penalty, Strength};
 use serde::de::value::{Error as ValueError, MapDeserializer, SeqDeserializer};
@@ -78,7 +78,7 @@ fn the_form_is_settled() {
     let expected = r#"{"cost":{"huber":{"delta":2.0}},"penalty":{"strength":{"l1":0.0,"l2":0.5},"exceptions":[]}}"#;
     assert_eq!(written(Huber { delta: 2.0 }), expected);
     for cost in [
-        CrossEntropy,
+        BinaryCrossEntropy,
         SquaredError,
         Huber { delta: 0.1 },
         AnyCost::LogCosh,

@@ -15,8 +15,8 @@ mod tables;
 use backprop::activation::{Identity, Relu, Sigmoid};
 use backprop::nalgebra::{DMatrix, DMatrixView, dmatrix};
 use backprop::{
-    Accumulator, CrossEntropy, Error, Examples, Initialization, Layer, Network, Objective, Penalty,
-    SquaredError, Strength, Trace, Workspace, rng, unroll,
+    Accumulator, BinaryCrossEntropy, Error, Examples, Initialization, Layer, Network, Objective,
+    Penalty, SquaredError, Strength, Trace, Workspace, rng, unroll,
 };
 use common::{cases, config};
 use proptest::prelude::*;
@@ -157,7 +157,7 @@ fn errors_are_those_of_backprop() {
     let plain = network(&[0.0, 1.0, 0.0, 1.0]);
     let huge = network(&[0.0, 1.0, 0.0, 1e200]);
     let squared = Objective::new(SquaredError);
-    let entropy = Objective::new(CrossEntropy);
+    let entropy = Objective::new(BinaryCrossEntropy);
 
     let error = refused(&plain, (1.0, 1.0), &Objective::new(SquaredError).l2(-1.0));
     assert!(matches!(error, Error::Hyperparameter { value: -1.0, .. }));

@@ -22,7 +22,7 @@ use backprop::training::{
     Adam, Clipping, GradientDescent, History, Optimizer, Plateau, Schedule, Stop, Trainer,
 };
 use backprop::{
-    AnyCost, CategoricalCrossEntropy, CrossEntropy, Error, Examples, Initialization, Network,
+    AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Error, Examples, Initialization, Network,
     Objective, SquaredError, Workspace, rng,
 };
 use std::ops::ControlFlow;
@@ -346,7 +346,7 @@ fn a_divergence_is_named_and_the_last_good_parameters_are_kept() {
         .dense(2, Sigmoid)
         .zeros()
         .unwrap();
-    let objective = Objective::new(CrossEntropy);
+    let objective = Objective::new(BinaryCrossEntropy);
     let error = Trainer::new(objective, GradientDescent::new(1e308))
         .epochs(1)
         .fit(&mut hidden, &Examples::new(&(10.0 * &x), &y).unwrap())

@@ -179,7 +179,7 @@ fn one_output_is_no_choice_between_classes() {
     };
     for (last, cost, what) in [
         (Softmax, AnyCost::CategoricalCrossEntropy, "Softmax"),
-        (Softmax, AnyCost::CrossEntropy, "Softmax"),
+        (Softmax, AnyCost::BinaryCrossEntropy, "Softmax"),
         (Softmax, AnyCost::SquaredError, "Softmax"),
         (
             Sigmoid,
@@ -197,7 +197,7 @@ fn one_output_is_no_choice_between_classes() {
         let before = network.clone();
         let refused = Error::SingleOutput {
             what,
-            expected: "Sigmoid with CrossEntropy",
+            expected: "Sigmoid with BinaryCrossEntropy",
         };
         let same = |found: Error| assert_eq!(found, refused);
         let fit = LevenbergMarquardt::new().fit(&mut network, &examples, &objective);
@@ -215,7 +215,7 @@ fn one_output_is_no_choice_between_classes() {
     }
     // The pair that was meant, other costs of one output, one hidden unit of softmax, and two outputs.
     for (last, cost) in [
-        (Sigmoid, AnyCost::CrossEntropy),
+        (Sigmoid, AnyCost::BinaryCrossEntropy),
         (Identity, AnyCost::SquaredError),
         (Exponential, AnyCost::Poisson),
     ] {
@@ -226,7 +226,7 @@ fn one_output_is_no_choice_between_classes() {
     let hidden = Network::<f64>::builder(1)
         .dense(1, Softmax)
         .dense(1, Sigmoid);
-    let objective = Objective::new(AnyCost::CrossEntropy);
+    let objective = Objective::new(AnyCost::BinaryCrossEntropy);
     hidden
         .zeros()
         .unwrap()

@@ -9,7 +9,8 @@ use backprop::activation::{Identity, Sigmoid, Tanh};
 use backprop::nalgebra::{DMatrix, dmatrix};
 use backprop::training::{Fit, LevenbergMarquardt};
 use backprop::{
-    CategoricalCrossEntropy, CrossEntropy, Error, Examples, Huber, Network, Objective, SquaredError,
+    BinaryCrossEntropy, CategoricalCrossEntropy, Error, Examples, Huber, Network, Objective,
+    SquaredError,
 };
 
 /// The ridge regression of a line: with λ = 2 on the slope and m = 4 its normal equations are (XᵀX + diag(0, 2)) θ = Xᵀy.
@@ -54,7 +55,7 @@ fn every_cost_descends_to_a_minimum() {
         .amax();
     minimum(&classes, &fit.unwrap(), slope);
 
-    for cost in [SquaredError, Huber { delta: 0.3 }, CrossEntropy] {
+    for cost in [SquaredError, Huber { delta: 0.3 }, BinaryCrossEntropy] {
         let network = Network::<f64>::builder(5).dense(3, Tanh).dense(3, Sigmoid);
         let theta: Vec<f64> = (0..30).map(|i| (1.7 * f64::from(i)).sin()).collect();
         let mut network = network.with_theta(&theta).unwrap();

@@ -3,7 +3,9 @@
 use backprop::activation::{Identity, Relu, Sigmoid, Softmax, Tanh};
 use backprop::nalgebra::{DMatrix, dmatrix};
 use backprop::training::LevenbergMarquardt;
-use backprop::{CategoricalCrossEntropy, CrossEntropy, Examples, Network, Objective, SquaredError};
+use backprop::{
+    BinaryCrossEntropy, CategoricalCrossEntropy, Examples, Network, Objective, SquaredError,
+};
 
 fn wave(i: usize, k: usize) -> f64 {
     ((i * i) as f64 + (1.3 + 0.7 * i as f64) * k as f64).sin()
@@ -92,7 +94,7 @@ fn separable_classes_never_converge() {
     let x = dmatrix![-3.0, -1.0, 2.0, 5.0];
     let y = dmatrix![0.0, 0.0, 1.0, 1.0];
     let examples = Examples::new(&x, &y).unwrap();
-    let objective = Objective::new(CrossEntropy);
+    let objective = Objective::new(BinaryCrossEntropy);
     for steps in [1, 10, 100] {
         let mut network = Network::<f64>::builder(1)
             .dense(1, Sigmoid)

@@ -4,8 +4,8 @@ use backprop::activation::{Exponential, Identity, Sigmoid, Softmax, Tanh};
 use backprop::nalgebra::{DMatrix, dmatrix};
 use backprop::training::{Fit, LevenbergMarquardt};
 use backprop::{
-    AnyActivation, AnyCost, CategoricalCrossEntropy, CrossEntropy, Examples, Huber, Initialization,
-    LogCosh, Network, Objective, Poisson, Scalar, SquaredError, rng,
+    AnyActivation, AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Examples, Huber,
+    Initialization, LogCosh, Network, Objective, Poisson, Scalar, SquaredError, rng,
 };
 use proptest::prelude::*;
 
@@ -195,7 +195,7 @@ fn costs_do_not_see_the_units_of_the_features() {
         100.0 + 3.0 * wave(0, k) + wave(1, k) + 0.3 * wave(4, k) + outlier
     });
     let problems: [(AnyActivation, AnyCost, &DMatrix<f64>); 6] = [
-        (Sigmoid, CrossEntropy, &one),
+        (Sigmoid, BinaryCrossEntropy, &one),
         (Sigmoid, SquaredError, &one),
         (Softmax, CategoricalCrossEntropy, &three),
         (Exponential, Poisson, &counts),

@@ -2,13 +2,13 @@
 
 use backprop::activation::{Sigmoid, Tanh};
 use backprop::nalgebra::DMatrix;
-use backprop::{CrossEntropy, Error, Examples, Initialization, Network, Objective, Workspace, rng};
+use backprop::{BinaryCrossEntropy, Error, Examples, Initialization, Network, Objective, Workspace, rng};
 
 fn main() -> Result<(), Error> {
     let x = DMatrix::from_row_slice(2, 4, &[0., 0., 1., 1., 0., 1., 0., 1.]);
     let y = DMatrix::from_row_slice(1, 4, &[0., 1., 1., 0.]);
     let examples = Examples::new(&x, &y)?;
-    let objective = Objective::new(CrossEntropy);
+    let objective = Objective::new(BinaryCrossEntropy);
     let mut network = Network::<f64>::builder(2)
         .dense(4, Tanh)
         .dense(1, Sigmoid)
