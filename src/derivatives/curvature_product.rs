@@ -1,6 +1,6 @@
 //! Products with the Hessian of J, and with its Gauss–Newton part.
 
-use super::product::{Of, Product};
+use super::product::{Operator, Product};
 use super::{Curvature, GaussNewton, finish};
 use crate::cost::Cost;
 use crate::error::{Error, unsupported};
@@ -8,7 +8,7 @@ use crate::examples::Examples;
 use crate::gradient::zeros;
 use crate::layer::Layer;
 use crate::network::Network;
-use crate::network::parts::Targets;
+use crate::network::job::JobResults;
 use crate::objective::Objective;
 use crate::scalar::Scalar;
 use crate::workspace::Workspace;
@@ -147,9 +147,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
         product: &mut [T],
     ) -> Result<(), Error> {
-        let of = match curvature {
-            Curvature::Hessian => Of::Hessian(examples, cost),
-            Curvature::GaussNewton(at) => Of::GaussNewton(examples, cost, at),
+        let operator = match curvature {
+            Curvature::Hessian => Operator::Hessian(examples, cost),
+            Curvature::GaussNewton(at) => Operator::GaussNewton(examples, cost, at),
         };
         if let Curvature::GaussNewton(at) = curvature {
             check_curvature::<T, L, C>(self, cost, at)?;
@@ -159,14 +159,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let pass = Product {
             chain: self.chain(theta),
             x: examples.x,
-            of,
+            operator,
             along: (Some(v), None),
         };
-        let targets = Targets {
+        let results = JobResults {
             sums: Some(product),
-            ..Targets::none()
+            ..JobResults::none()
         };
-        pass.run(workspace, targets)
+        pass.run(workspace, results)
     }
 }
 

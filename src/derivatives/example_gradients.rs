@@ -9,7 +9,7 @@ use crate::layer::{Keep, Layer};
 use crate::layout::{allocate, resize};
 use crate::network::Network;
 use crate::network::chain::{Chain, Wanted};
-use crate::network::parts::{Job, Results, Targets};
+use crate::network::job::{Job, JobResults, PartResults};
 use crate::scalar::{Scalar, real, to_f64};
 use crate::workspace::{Part, Wants, Workspace, gradients_together};
 use nalgebra::{DMatrix, DVector};
@@ -20,7 +20,7 @@ struct Separate<'a, T: Scalar, L, C: ?Sized> {
     chain: Chain<'a, T, L>,
     examples: Examples<'a, T>,
     cost: &'a C,
-    of: Of,
+    quantity: Quantity,
     /// The example that the job begins with.
     start: usize,
     /// Whether there is room to compute one example at a time.
@@ -28,7 +28,7 @@ struct Separate<'a, T: Scalar, L, C: ?Sized> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Of {
+enum Quantity {
     Gradients,
     SquaredNorms,
 }
@@ -65,9 +65,9 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Separate<'_, T, L, C> {
         let each = results.len() / range.len().max(1);
         let results = results.chunks_exact_mut(each.max(1));
         for ((k, value), result) in range.zip(values.chunks_mut(1)).zip(results).rev() {
-            match self.of {
-                Of::Gradients => self.pass(k..k + 1, part, value, Wanted::Sum(result))?,
-                Of::SquaredNorms => {
+            match self.quantity {
+                Quantity::Gradients => self.pass(k..k + 1, part, value, Wanted::Sum(result))?,
+                Quantity::SquaredNorms => {
                     self.pass(k..k + 1, part, value, Wanted::Sum(room))?;
                     result[0] = sum_of_squares(room);
                 }
@@ -82,13 +82,13 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Separate<'_, T, L, 
         &self,
         range: Range<usize>,
         part: &mut Part<T>,
-        results: Results<'_, T>,
+        results: PartResults<'_, T>,
         room: Option<&mut [T]>,
     ) -> Result<(), Error> {
         let columns = results.columns.unwrap_or_default();
-        let wanted = match self.of {
-            Of::Gradients => Wanted::Gradients(&mut *columns),
-            Of::SquaredNorms => {
+        let wanted = match self.quantity {
+            Quantity::Gradients => Wanted::Gradients(&mut *columns),
+            Quantity::SquaredNorms => {
                 columns.fill(T::zero());
                 Wanted::SquaredNorms(&mut *columns)
             }
@@ -160,7 +160,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let expected = self.parameters().saturating_mul(examples.len());
         check_length("the gradients of the examples", expected, gradients.len())?;
         let all = (examples, 0..examples.len());
-        self.separate(all, cost, Of::Gradients, workspace, gradients)?;
+        self.separate(all, cost, Quantity::Gradients, workspace, gradients)?;
         check_finite_result("the gradient of an example", gradients)
     }
 
@@ -202,7 +202,13 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             let count = together.min(m - first);
             let columns = &mut gradients[..p * count];
             let range = first..first + count;
-            done = self.separate((examples, range), cost, Of::Gradients, workspace, columns);
+            done = self.separate(
+                (examples, range),
+                cost,
+                Quantity::Gradients,
+                workspace,
+                columns,
+            );
             for k in first..first + count {
                 let gradient = &columns[(k - first) * p..][..p];
                 done = done.and_then(|()| check_finite_gradient(p, k, gradient));
@@ -252,7 +258,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<(), Error> {
         check_length("the norms", examples.len(), norms.len())?;
         let all = (examples, 0..examples.len());
-        self.separate(all, cost, Of::SquaredNorms, workspace, norms)?;
+        self.separate(all, cost, Quantity::SquaredNorms, workspace, norms)?;
         check_finite_result("the squared norm of an example's gradient", norms)?;
         norms.iter_mut().for_each(|norm| *norm = norm.sqrt());
         Ok(())
@@ -333,7 +339,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         &self,
         (examples, range): (&Examples<'_, T>, Range<usize>),
         cost: &C,
-        of: Of,
+        quantity: Quantity,
         workspace: &mut Workspace<T>,
         columns: &mut [T],
     ) -> Result<(), Error> {
@@ -349,7 +355,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             // Each for itself: without weights.
             examples: examples.with(examples.x, examples.y, None),
             cost,
-            of,
+            quantity,
             start: range.start,
             may_go_alone: !ours,
         };
@@ -358,18 +364,18 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             backward: true,
             keep: Some(Keep::Slope),
             single: !ours,
-            sums: match of {
-                Of::SquaredNorms if !ours => self.parameters(),
+            sums: match quantity {
+                Quantity::SquaredNorms if !ours => self.parameters(),
                 _ => 0,
             },
             scratch: true,
             ..Wants::default()
         };
-        let targets = Targets {
+        let results = JobResults {
             columns: Some(columns),
-            ..Targets::none()
+            ..JobResults::none()
         };
-        self.run(range.len(), (&job, wants), workspace, targets)
+        self.run(range.len(), (&job, wants), workspace, results)
     }
 }
 

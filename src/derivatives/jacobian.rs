@@ -8,7 +8,7 @@ use crate::layer::{Keep, Layer};
 use crate::layout::allocate;
 use crate::network::Network;
 use crate::network::chain::{Chain, Wanted, check_part_inputs};
-use crate::network::parts::{Job, Results, Targets};
+use crate::network::job::{Job, JobResults, PartResults};
 use crate::scalar::Scalar;
 use crate::workspace::{Part, Wants, Workspace};
 use nalgebra::{DMatrix, DMatrixView};
@@ -33,7 +33,7 @@ impl<T: Scalar, L: Layer<T>> Job<T> for Jacobian<'_, T, L> {
         &self,
         range: Range<usize>,
         part: &mut Part<T>,
-        results: Results<'_, T>,
+        results: PartResults<'_, T>,
         room: Option<&mut [T]>,
     ) -> Result<(), Error> {
         let (first, m, chain) = (range.start, range.len(), &self.chain);
@@ -129,11 +129,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             scratch: true,
             ..Wants::default()
         };
-        let targets = Targets {
+        let results = JobResults {
             columns: Some(&mut *jacobians),
-            ..Targets::none()
+            ..JobResults::none()
         };
-        self.run(x.ncols(), (&job, wants), workspace, targets)?;
+        self.run(x.ncols(), (&job, wants), workspace, results)?;
         check_finite_result("the output Jacobian", jacobians)
     }
 

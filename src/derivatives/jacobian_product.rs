@@ -1,6 +1,6 @@
 //! Products with the Jacobian of the outputs: from the right, from the left, and with its normal matrix.
 
-use super::product::{Of, Product};
+use super::product::{Operator, Product};
 use super::{Tangent, check_finite_result, check_vector};
 use crate::cost::AnyCost;
 use crate::error::Error;
@@ -9,7 +9,7 @@ use crate::gradient::zeros;
 use crate::layer::Layer;
 use crate::layout::allocate;
 use crate::network::Network;
-use crate::network::parts::Targets;
+use crate::network::job::JobResults;
 use crate::network::pass::{Pass, Seed};
 use crate::scalar::Scalar;
 use crate::workspace::Workspace;
@@ -93,14 +93,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let product = Product {
             chain: self.chain(theta),
             x,
-            of: Of::<_, AnyCost>::Outputs,
+            operator: Operator::<_, AnyCost>::Outputs,
             along: (direction.parameters, direction.inputs),
         };
-        let targets = Targets {
+        let results = JobResults {
             columns: Some(&mut *tangent),
-            ..Targets::none()
+            ..JobResults::none()
         };
-        product.run(workspace, targets)?;
+        product.run(workspace, results)?;
         check_finite_result("the Jacobian–vector product", tangent)
     }
 
@@ -180,12 +180,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             seed: Seed::<_, AnyCost>::Cotangent(cotangent),
             divisor: T::one(),
         };
-        let targets = Targets {
+        let results = JobResults {
             sums: parameters.as_deref_mut(),
             input_delta: inputs.as_deref_mut(),
             columns: None,
         };
-        pass.run(workspace, targets)?;
+        pass.run(workspace, results)?;
         for result in [parameters, inputs].into_iter().flatten() {
             check_finite_result("the vector–Jacobian product", result)?;
         }
@@ -234,14 +234,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let pass = Product {
             chain: self.chain(self.theta().as_slice()),
             x,
-            of: Of::<_, AnyCost>::Gram,
+            operator: Operator::<_, AnyCost>::Gram,
             along: (Some(v), None),
         };
-        let targets = Targets {
+        let results = JobResults {
             sums: Some(&mut *product),
-            ..Targets::none()
+            ..JobResults::none()
         };
-        pass.run(workspace, targets)?;
+        pass.run(workspace, results)?;
         check_finite_result("the product with AᵀA", product)
     }
 }

@@ -31,8 +31,8 @@
 //! Gauss–Newton matrix needs that method, and [`Cost::delta_tangent`](crate::Cost::delta_tangent); an output Jacobian needs tangents if there are fewer inputs than outputs. What is left,
 //! [`gradients`](crate::Network::gradients) and [`vjp`](crate::Network::vjp), needs nothing more.
 
+mod arguments;
 mod curvature_product;
-mod direction;
 mod example_gradients;
 mod hessian;
 mod inputs;
@@ -46,7 +46,7 @@ mod trace;
 mod trace_table;
 mod triangle;
 
-pub use direction::{Curvature, GaussNewton, Tangent};
+pub use arguments::{Curvature, GaussNewton, Tangent};
 pub use trace::Trace;
 pub(crate) use triangle::Triangle;
 

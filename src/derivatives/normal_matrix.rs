@@ -11,7 +11,7 @@ use crate::layer::{Keep, Layer};
 use crate::layout::{allocate, resize};
 use crate::network::Network;
 use crate::network::chain::{Chain, Wanted, weigh};
-use crate::network::parts::{Job, Results, Targets};
+use crate::network::job::{Job, JobResults, PartResults};
 use crate::objective::Objective;
 use crate::scalar::Scalar;
 use crate::workspace::{Part, Wants, Workspace, jacobians_together};
@@ -50,7 +50,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Jacobians<'_, T, L,
         &self,
         range: Range<usize>,
         part: &mut Part<T>,
-        results: Results<'_, T>,
+        results: PartResults<'_, T>,
         _: Option<&mut [T]>,
     ) -> Result<(), Error> {
         let (chain, network, m) = (&self.chain, self.chain.network, range.len());
@@ -233,11 +233,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
                 keep: Some(Keep::Slope),
                 ..Wants::default()
             };
-            let targets = Targets {
+            let results = JobResults {
                 columns: Some(&mut *columns),
-                ..Targets::none()
+                ..JobResults::none()
             };
-            done = self.run(count, (&job, wants), workspace, targets);
+            done = self.run(count, (&job, wants), workspace, results);
             if done.is_ok() {
                 let (jacobians, costs) = columns.split_at(p * k * count);
                 let (curvatures, deltas) = costs.split_at(k * k * count);

@@ -9,7 +9,7 @@ use crate::kernels::columns;
 use crate::layer::{Keep, Layer};
 use crate::network::Network;
 use crate::network::chain::{Chain, Wanted, check_part_inputs, weigh};
-use crate::network::parts::{Job, Results, Targets};
+use crate::network::job::{Job, JobResults, PartResults};
 use crate::scalar::{Scalar, to_f64};
 use crate::workspace::{Buffers, Part, Wants, Workspace};
 use nalgebra::{DMatrixView, DMatrixViewMut};
@@ -19,13 +19,13 @@ use std::ops::Range;
 pub(super) struct Product<'a, T: Scalar, L, C: ?Sized> {
     pub(super) chain: Chain<'a, T, L>,
     pub(super) x: DMatrixView<'a, T>,
-    pub(super) of: Of<'a, T, C>,
+    pub(super) operator: Operator<'a, T, C>,
     /// θ̇ of one or more directions, one after the other, and ẋ.
     pub(super) along: Along<'a, T>,
 }
 
 /// What the product is with.
-pub(super) enum Of<'a, T: Scalar, C: ?Sized> {
+pub(super) enum Operator<'a, T: Scalar, C: ?Sized> {
     /// ∂a⁽ᴸ⁾/∂(θ, x): its result is a column for each example.
     Outputs,
     /// Σ AᵀA.
@@ -40,26 +40,26 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Product<'_, T, L, C> {
     pub(super) fn run(
         mut self,
         workspace: &mut Workspace<T>,
-        targets: Targets<'_, T>,
+        results: JobResults<'_, T>,
     ) -> Result<(), Error> {
         self.chain.training = workspace.training;
         let wants = Wants {
-            sums: targets.sums.as_ref().map_or(0, |sums| sums.len()),
-            backward: !matches!(self.of, Of::Outputs),
+            sums: results.sums.as_ref().map_or(0, |sums| sums.len()),
+            backward: !matches!(self.operator, Operator::Outputs),
             keep: Some(self.keep()),
             tangents: true,
             ..Wants::default()
         };
         let network = self.chain.network;
-        if matches!(self.of, Of::Outputs | Of::Gram) {
+        if matches!(self.operator, Operator::Outputs | Operator::Gram) {
             network.check_whole_inputs(self.x)?;
         }
-        network.run(self.x.ncols(), (&self, wants), workspace, targets)
+        network.run(self.x.ncols(), (&self, wants), workspace, results)
     }
 
     fn keep(&self) -> Keep {
-        match self.of {
-            Of::Hessian(..) => Keep::Curvature,
+        match self.operator {
+            Operator::Hessian(..) => Keep::Curvature,
             _ => Keep::Slope,
         }
     }
@@ -130,16 +130,16 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
         &self,
         range: Range<usize>,
         part: &mut Part<T>,
-        results: Results<'_, T>,
+        results: PartResults<'_, T>,
         sums: Option<&mut [T]>,
     ) -> Result<(), Error> {
         let (first, m, chain) = (range.start, range.len(), &self.chain);
         let x = columns(self.x, first, m);
-        let given = match self.of {
-            Of::Hessian(all, cost) | Of::GaussNewton(all, cost, _) => {
+        let given = match self.operator {
+            Operator::Hessian(all, cost) | Operator::GaussNewton(all, cost, _) => {
                 Some((all.part(first, m), cost))
             }
-            Of::Outputs | Of::Gram => {
+            Operator::Outputs | Operator::Gram => {
                 check_part_inputs(first, x, self.x)?;
                 None
             }
@@ -165,13 +165,13 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
         for (theta, sums) in directions.zip(sums.chunks_exact_mut(p.max(1))) {
             let along = (Some(theta), x_tangent);
             chain.forward_tangent(first, x, part, along)?;
-            let linked = match (&self.of, &given) {
-                (Of::Hessian(..), Some((examples, cost))) => {
+            let linked = match (&self.operator, &given) {
+                (Operator::Hessian(..), Some((examples, cost))) => {
                     let linked = chain.cost_delta_tangent(examples, *cost, part)?;
                     chain.backward_tangent(first, x, part, linked, (along, sums))?;
                     continue;
                 }
-                (Of::GaussNewton(_, _, at), Some((examples, cost))) => {
+                (Operator::GaussNewton(_, _, at), Some((examples, cost))) => {
                     self.curvature(first, x, (examples, *cost), *at, part)?
                 }
                 _ => {

@@ -2,7 +2,7 @@
 
 use super::Network;
 use super::chain::Chain;
-use super::parts::Targets;
+use super::job::JobResults;
 use super::pass::{Pass, Seed};
 use crate::cost::{AnyCost, Cost, Link};
 use crate::error::Error;
@@ -69,7 +69,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             seed: Seed::<_, AnyCost>::None,
             divisor: T::one(),
         };
-        pass.run(workspace, Targets::none())
+        pass.run(workspace, JobResults::none())
     }
 
     /// Σ w·cost, and Σ w·Δ and w·∂cost/∂X / Σw, each if asked for.
@@ -87,12 +87,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             seed: Seed::Cost(examples, cost),
             divisor: real(examples.weight),
         };
-        let targets = Targets {
+        let results = JobResults {
             sums: gradient,
             input_delta,
             columns: None,
         };
-        pass.run(workspace, targets)?;
+        pass.run(workspace, results)?;
         let sum = match examples.weights {
             None => kernels::sum(&workspace.values),
             Some(weights) => weighted_sum(weights, &workspace.values),

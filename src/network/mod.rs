@@ -3,8 +3,8 @@
 mod builder;
 pub(crate) mod chain;
 mod evaluate;
+pub(crate) mod job;
 mod parameters;
-pub(crate) mod parts;
 pub(crate) mod pass;
 #[cfg(feature = "serde")]
 mod saved;

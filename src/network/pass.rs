@@ -1,7 +1,7 @@
 //! The plain pass: forward, costs, backward. Outputs, J, ∇J, Δ and ∂J/∂X are thin wrappers over this.
 
 use super::chain::{Chain, Wanted, check_part_inputs};
-use super::parts::{Job, Results, Targets};
+use super::job::{Job, JobResults, PartResults};
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::examples::Examples;
@@ -36,13 +36,13 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'_, T, L, C> {
     pub(crate) fn run(
         mut self,
         workspace: &mut Workspace<T>,
-        targets: Targets<'_, T>,
+        results: JobResults<'_, T>,
     ) -> Result<(), Error> {
         self.chain.training = workspace.training;
-        let backward = targets.sums.is_some() || targets.input_delta.is_some();
+        let backward = results.sums.is_some() || results.input_delta.is_some();
         let wants = Wants {
             values: matches!(self.seed, Seed::Cost(..)),
-            sums: targets.sums.as_ref().map_or(0, |sums| sums.len()),
+            sums: results.sums.as_ref().map_or(0, |sums| sums.len()),
             backward,
             keep: backward.then_some(Keep::Slope),
             ..Wants::default()
@@ -51,7 +51,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'_, T, L, C> {
         if !wants.values {
             network.check_whole_inputs(self.x)?;
         }
-        network.run(self.x.ncols(), (&self, wants), workspace, targets)
+        network.run(self.x.ncols(), (&self, wants), workspace, results)
     }
 }
 
@@ -60,7 +60,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Pass<'_, T, L, C> {
         &self,
         range: Range<usize>,
         part: &mut Part<T>,
-        results: Results<'_, T>,
+        results: PartResults<'_, T>,
         sums: Option<&mut [T]>,
     ) -> Result<(), Error> {
         let (first, examples, chain) = (range.start, range.len(), &self.chain);

@@ -6,22 +6,22 @@
     reason = "as in the tests that these functions serve"
 )]
 
-mod alone;
-mod batches;
+mod batch_aware_layers;
 mod by_hand;
 #[path = "../common/mod.rs"]
 #[allow(unused_imports, dead_code, reason = "lists that other tests run over")]
 mod common;
 mod curvature;
-mod matrices;
-mod odd;
-mod own;
-mod parts;
-mod single;
-mod tangents;
-#[path = "../surface/own.rs"]
+mod custom_layers;
+#[path = "../surface/custom_types.rs"]
 #[allow(dead_code, reason = "not all of these layers are asked for here")]
-mod theirs;
+mod custom_types;
+mod example_gradients;
+mod large_batches;
+mod matrices;
+mod never_panics;
+mod one_example_at_a_time;
+mod tangents;
 
 use backprop::nalgebra::{DMatrix, convert};
 use backprop::{Examples, Network, Scalar};

@@ -4,11 +4,11 @@
     reason = "fixtures that cannot fail, outside test functions"
 )]
 
-mod beyond;
 mod checker;
+mod inconclusive;
 mod kinks;
-mod limits;
 mod mutants;
+mod tangent_faults;
 mod tangent_mutants;
 
 use backprop::activation::{Activation, AnyActivation, Identity, Relu, Sigmoid, Sine, Tanh};

@@ -1,6 +1,6 @@
 //! Trait objects: everything behind `Box`, bit for bit what it is without.
 
-use super::own::{Counts, Cubic, Doubling, LowRank};
+use super::custom_types::{Counts, Cubic, Doubling, LowRank};
 use super::{SMOOTH, bits, data, mixed};
 use backprop::activation::{Activation, AnyActivation, Identity, Sigmoid, Softmax, Tanh};
 use backprop::cost::{AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Cost, SquaredError};

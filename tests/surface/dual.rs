@@ -1,7 +1,7 @@
 //! Tangents from dual numbers against those that are written out.
 
 use super::SMOOTH;
-use super::own::{Counts, Cubic, LOG2};
+use super::custom_types::{Counts, Cubic, LOG2};
 use backprop::activation::{Activation, Exponential, Identity, Sigmoid, Softmax};
 use backprop::cost::{
     BinaryCrossEntropy, CategoricalCrossEntropy, Cost, Huber, Link, LogCosh, Outputs, Poisson,

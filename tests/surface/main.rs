@@ -5,12 +5,12 @@
 )]
 
 mod boxed;
+mod custom_types;
 mod delegation;
 mod dense;
 mod dual;
+mod dual_in_networks;
 mod from_fn;
-mod one_line;
-mod own;
 mod saved;
 mod stochastic;
 mod tangents;
@@ -26,8 +26,8 @@ use backprop::{
     Accumulator, Builder, Dense, Error, Examples, Initialization, Network, Objective, Penalty,
     Scalar, Workspace, rng,
 };
+use custom_types::{Counts, Cubic, Doubling, LowRank};
 use num_dual::Dual64;
-use own::{Counts, Cubic, Doubling, LowRank};
 use serde::{Deserialize, Serialize};
 
 /// Several layers of one's own in one network: an enum, as `AnyLayer` itself.

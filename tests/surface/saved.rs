@@ -1,6 +1,6 @@
 //! Networks as data: bit for bit there and back, in a form that is settled, and refused if they are none.
 
-use super::own::{Counts, Cubic, Doubling, LowRank};
+use super::custom_types::{Counts, Cubic, Doubling, LowRank};
 use super::{Mixed, bits, mixed};
 use backprop::activation::{AnyActivation, Elu, LeakyRelu, Softmax};
 use backprop::cost::{BinaryCrossEntropy, CategoricalCrossEntropy, Huber, SquaredError};

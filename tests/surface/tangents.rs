@@ -1,7 +1,7 @@
 //! Forward mode: one's own tangents against dual numbers, through every kind of indirection.
 
 use super::SMOOTH;
-use super::own::{Counts, Cubic, Doubling, LowRank};
+use super::custom_types::{Counts, Cubic, Doubling, LowRank};
 use backprop::activation::Activation;
 use backprop::cost::{Cost, Outputs};
 use backprop::layer::{AnyLayer, Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer};

@@ -1,6 +1,6 @@
 //! Optimisers and layers of one's own in trainings: broken off, resumed and saved to the bit.
 
-use super::own::LowRank;
+use super::custom_types::LowRank;
 use backprop::activation::{AnyActivation, Softmax, Tanh};
 use backprop::layer::AnyLayer;
 use backprop::nalgebra::DMatrix;

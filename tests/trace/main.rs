@@ -9,7 +9,7 @@
 #[path = "../common/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "other tests use the rest of it")]
 mod common;
-mod own;
+mod custom_layers;
 mod tables;
 
 use backprop::activation::{Identity, Relu, Sigmoid};

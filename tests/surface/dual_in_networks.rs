@@ -1,7 +1,7 @@
 //! A layer whose tangent methods are a line each, in a network: products as with those that are written out.
 
+use super::custom_types::LowRank;
 use super::dual::wave;
-use super::own::LowRank;
 use backprop::activation::{AnyActivation, Sigmoid, Tanh};
 use backprop::cost::Link;
 use backprop::layer::{AnyLayer, Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer};

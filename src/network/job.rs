@@ -30,14 +30,14 @@ pub(crate) trait Job<T: Scalar>: Sync {
         &self,
         range: Range<usize>,
         part: &mut Part<T>,
-        results: Results<'_, T>,
+        results: PartResults<'_, T>,
         sums: Option<&mut [T]>,
     ) -> Result<(), Error>;
 }
 
 /// What the caller of a job wants, beside what a workspace keeps.
 #[derive(Debug)]
-pub(crate) struct Targets<'a, T> {
+pub(crate) struct JobResults<'a, T> {
     /// Σ over all examples.
     pub(crate) sums: Option<&'a mut [T]>,
     /// w·∂cost/∂X, divided.
@@ -46,7 +46,7 @@ pub(crate) struct Targets<'a, T> {
     pub(crate) columns: Option<&'a mut [T]>,
 }
 
-impl<T> Targets<'_, T> {
+impl<T> JobResults<'_, T> {
     pub(crate) fn none() -> Self {
         Self {
             sums: None,
@@ -57,14 +57,14 @@ impl<T> Targets<'_, T> {
 }
 
 /// What the parts of a pass write to, beside the buffers of their own.
-pub(crate) struct Results<'a, T> {
+pub(crate) struct PartResults<'a, T> {
     pub(crate) outputs: &'a mut [T],
     pub(crate) values: &'a mut [T],
     pub(crate) input_delta: Option<&'a mut [T]>,
     pub(crate) columns: Option<&'a mut [T]>,
 }
 
-impl<'a, T: Scalar> Results<'a, T> {
+impl<'a, T: Scalar> PartResults<'a, T> {
     /// Those of the first `examples` of m, and the rest.
     fn split(self, examples: usize, m: usize) -> (Self, Self) {
         let cut = |slice: &'a mut [T]| {
@@ -167,7 +167,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         m: usize,
         (job, wants): (&J, Wants),
         workspace: &mut Workspace<T>,
-        targets: Targets<'_, T>,
+        into: JobResults<'_, T>,
     ) -> Result<(), Error> {
         let size = self.part_size(m);
         let shared = parallel::is_worth_a_thread(m, self.parameters());
@@ -180,8 +180,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             threads,
         };
         let run = || match size == m {
-            true => batch.run_whole(self, workspace, targets),
-            false => batch.run_parts(self, workspace, targets),
+            true => batch.run_whole(self, workspace, into),
+            false => batch.run_parts(self, workspace, into),
         };
         if shared { parallel::enter(run) } else { run() }
     }
@@ -202,7 +202,7 @@ impl<J> Batch<'_, J> {
         &self,
         network: &Network<T, L>,
         workspace: &mut Workspace<T>,
-        targets: Targets<'_, T>,
+        into: JobResults<'_, T>,
     ) -> Result<(), Error>
     where
         J: Job<T>,
@@ -213,18 +213,18 @@ impl<J> Batch<'_, J> {
         let Some(part) = workspace.parts.first_mut() else {
             return Ok(());
         };
-        let results = Results {
+        let results = PartResults {
             outputs: &mut [],
             values: match self.wants.values {
                 true => &mut workspace.values,
                 false => &mut [],
             },
-            input_delta: targets.input_delta,
-            columns: targets.columns,
+            input_delta: into.input_delta,
+            columns: into.columns,
         };
         let sums = match self.wants.scratch {
             true => workspace.sums.first_mut().map(|sums| &mut sums[..]),
-            false => targets.sums,
+            false => into.sums,
         };
         self.job.part(0..self.m, part, results, sums)
     }
@@ -235,7 +235,7 @@ impl<J> Batch<'_, J> {
         &self,
         network: &Network<T, L>,
         workspace: &mut Workspace<T>,
-        targets: Targets<'_, T>,
+        into: JobResults<'_, T>,
     ) -> Result<(), Error>
     where
         J: Job<T>,
@@ -250,14 +250,14 @@ impl<J> Batch<'_, J> {
         workspace.fit(&network.layout, &network.layers, sizes, wants)?;
         let buffers = &mut workspace.parts[..at_once];
         let (sums, mut tree) = (&mut workspace.sums[..], Tree::new(m.div_ceil(size)));
-        let mut results = Results {
+        let mut results = PartResults {
             outputs: &mut workspace.outputs,
             values: match self.wants.values {
                 true => &mut workspace.values,
                 false => &mut [],
             },
-            input_delta: targets.input_delta,
-            columns: targets.columns,
+            input_delta: into.input_delta,
+            columns: into.columns,
         };
         let mut first = 0;
         while first < m {
@@ -276,7 +276,7 @@ impl<J> Batch<'_, J> {
             first += examples;
         }
         if self.wants.sums > 0
-            && let Some(wanted) = targets.sums
+            && let Some(wanted) = into.sums
         {
             tree.sum(sums, wanted);
         }
@@ -289,7 +289,7 @@ impl<J> Batch<'_, J> {
         first: usize,
         examples: usize,
         (buffers, sums, serial): (&mut [Part<T>], &mut [Vec<T>], bool),
-        results: Results<'_, T>,
+        results: PartResults<'_, T>,
     ) -> Result<(), Error>
     where
         J: Job<T>,

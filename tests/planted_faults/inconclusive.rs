@@ -1,6 +1,6 @@
 //! Where the checks beyond the gradient end: what is not provided, the edge of a domain, kinks, and the rounding of ∇J.
 
-use super::beyond::{H, assert_all_agree, second_order, tangled, with_output};
+use super::tangent_faults::{H, assert_all_agree, second_order, tangled, with_output};
 use super::tangent_mutants::{Bent, CurvatureFault, LayerFault, TangentFault, Tangled, Warped};
 use super::{INPUTS, data, wrong};
 use backprop::activation::{Identity, Relu, Sigmoid, Tanh};

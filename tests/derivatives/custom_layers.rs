@@ -1,6 +1,6 @@
 //! Layers, activations and costs of a user: with every method, with few of them, and with none beyond a forward and a backward pass.
 
-use super::theirs::{Counts, Cubic, Doubling, LowRank};
+use super::custom_types::{Counts, Cubic, Doubling, LowRank};
 use super::{close, wave, wave_matrix};
 use backprop::activation::{Identity, Sigmoid, Tanh};
 use backprop::cost::{Cost, Outputs};

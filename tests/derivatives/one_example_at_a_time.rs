@@ -1,6 +1,6 @@
 //! Gradients of single examples where layers have none, one example at a time.
 
-use super::own::{Plain, data, lacks, plain, same, smooth};
+use super::custom_layers::{Plain, data, lacks, plain, same, smooth};
 use super::{close, dot};
 use backprop::activation::{Identity, Tanh};
 use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
