@@ -1,6 +1,6 @@
 //! The network of the example and its training, for the example and its test alike.
 
-use crate::data::{CLASSES, Digits};
+use super::data::{CLASSES, Digits};
 use backprop::metrics::ConfusionMatrix;
 use backprop::training::{Lbfgs, Trainer};
 use backprop::{

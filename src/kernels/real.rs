@@ -31,7 +31,7 @@ pub(super) trait Real: Scalar {
     const SCALE: (Self, Self);
     /// The argument from which the scaled exponential is 0.
     const SCALED_END: Self;
-    /// P and Q of `tests/activations/coefficients.py`, which also prints the constants below.
+    /// P and Q of `tests/calculus/activations/coefficients.py`, which also prints the constants below.
     const GELU: (&'static [Self], &'static [Self]);
     /// The root of Φ(−x) − x φ(x), in two parts.
     const GELU_ROOT: (Self, Self);

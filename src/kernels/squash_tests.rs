@@ -1,4 +1,4 @@
-//! Differences at every level against the plain loops, which are those of a dual number and are held against mpmath in `tests/costs`.
+//! Differences at every level against the plain loops, which are those of a dual number and are held against mpmath in `tests/calculus/costs`.
 
 use super::super::level::at_every_level;
 use super::*;

@@ -7,6 +7,7 @@
     reason = "a helper of a test may fail the test"
 )]
 
+mod examples_compile;
 mod render;
 
 use render::{definitions, equations, path, read};
@@ -158,7 +159,7 @@ fn names_on_the_front_page_exist() {
 /// Every row that says what a convention of another library is here names the test that shows it.
 #[test]
 fn conventions_are_tested() {
-    let (readme, tests) = (read("README.md"), read("tests/conventions/main.rs"));
+    let (readme, tests) = (read("README.md"), read("tests/calculus/conventions/mod.rs"));
     let section = readme.split("## Coming from elsewhere").nth(1).unwrap();
     let section = section.split("\n## ").next().unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| "));

@@ -1,0 +1,112 @@
+//! A layer whose tangent methods are a line each, in a network: products as with those that are written out.
+
+use super::dual::wave;
+use crate::support::custom_types::LowRank;
+use backprop::activation::{AnyActivation, Sigmoid, Tanh};
+use backprop::cost::Link;
+use backprop::layer::{AnyLayer, Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer};
+use backprop::{
+    BinaryCrossEntropy, Builder, Error, Examples, GaussNewton, Initialization, Network, Objective,
+    Scalar, SquaredError, dual, rng,
+};
+
+/// Another layer, without its tangent methods.
+#[derive(Clone, Debug, PartialEq)]
+struct ByDual(LowRank<AnyActivation>);
+
+impl ByDual {
+    fn as_layer<T: Scalar>(&self) -> &dyn Layer<T> {
+        &self.0
+    }
+}
+
+impl<T: Scalar> Layer<T> for ByDual {
+    fn inputs(&self) -> usize {
+        self.as_layer::<T>().inputs()
+    }
+
+    fn outputs(&self) -> usize {
+        self.as_layer::<T>().outputs()
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        self.as_layer::<T>().blocks()
+    }
+
+    fn cache_len(&self, examples: usize) -> usize {
+        self.as_layer::<T>().cache_len(examples)
+    }
+
+    fn link(&self) -> Option<Link> {
+        self.as_layer::<T>().link()
+    }
+
+    fn forward(&self, pass: Forward<'_, T>) {
+        self.as_layer().forward(pass);
+    }
+
+    fn backward(&self, pass: Backward<'_, T>) {
+        self.as_layer().backward(pass);
+    }
+
+    fn forward_tangent(&self, pass: ForwardTangent<'_, T>) -> Result<(), Error> {
+        dual::layer_forward_tangent(self, pass)
+    }
+
+    fn backward_tangent(&self, pass: BackwardTangent<'_, T>) -> Result<(), Error> {
+        dual::layer_backward_tangent(self, pass)
+    }
+}
+
+/// 4-3-2, of two layers of low rank.
+fn network<L: Layer<f64>>(
+    layer: fn(LowRank<AnyActivation>) -> L,
+) -> Result<Network<f64, AnyLayer<L>>, Error> {
+    let low_rank = |inputs, outputs, activation| {
+        AnyLayer::Custom(layer(LowRank {
+            inputs,
+            rank: 2,
+            outputs,
+            activation,
+        }))
+    };
+    Builder::new(4)
+        .layer(low_rank(4, 3, Tanh))
+        .layer(low_rank(3, 2, Sigmoid))
+        .initialize(Initialization::GlorotUniform, &mut rng(3))
+}
+
+/// With a canonical cost, and with one that leaves the last layer's own part in the curvature at z.
+#[test]
+fn products_are_those_of_tangents_written_out() -> Result<(), Error> {
+    let (written, by_dual) = (network(|layer| layer)?, network(ByDual)?);
+    assert_eq!(written.theta(), by_dual.theta());
+    let (x, y) = (wave(4, 5, 0.2), wave(2, 5, 0.9).map(f64::abs));
+    let examples = Examples::new(&x, &y)?;
+    let v = wave(written.parameters(), 1, 0.4);
+    let v = v.as_slice();
+    for objective in [
+        Objective::new(BinaryCrossEntropy),
+        Objective::new(SquaredError),
+    ] {
+        let objective = objective.l2(0.1);
+        let mut found = vec![by_dual.hessian_product(&examples, &objective, v)?];
+        let mut expected = vec![written.hessian_product(&examples, &objective, v)?];
+        for at in [
+            GaussNewton::Logits,
+            GaussNewton::Outputs,
+            GaussNewton::Fisher,
+        ] {
+            found.push(by_dual.gauss_newton_product(&examples, &objective, at, v)?);
+            expected.push(written.gauss_newton_product(&examples, &objective, at, v)?);
+        }
+        for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let difference = (found - expected).amax();
+            assert!(
+                difference <= 1e-14 * expected.amax(),
+                "product {i}: {found}{expected}"
+            );
+        }
+    }
+    Ok(())
+}

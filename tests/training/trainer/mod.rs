@@ -1,0 +1,477 @@
+//! Training: batches, penalties, validation, budgets, divergence, and what is refused before the first step.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a helper of a test may fail the test"
+)]
+
+mod forged;
+mod levenberg_marquardt;
+mod rates;
+mod refused;
+mod resume;
+mod solvers;
+mod weights;
+
+use backprop::activation::{Identity, Sigmoid, Softmax, Tanh};
+use backprop::data::permutation_into;
+use backprop::metrics::{Accuracy, Metric};
+use backprop::nalgebra::DMatrix;
+use backprop::training::{
+    Adam, Clipping, GradientDescent, History, Optimizer, Plateau, Schedule, Stop, Trainer,
+};
+use backprop::{
+    AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Error, Examples, Initialization, Network,
+    Objective, SquaredError, Workspace, rng,
+};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+fn network(sizes: [usize; 3]) -> Network<f64> {
+    Network::builder(sizes[0])
+        .dense(sizes[1], Tanh)
+        .dense(sizes[2], Softmax)
+        .initialize(Initialization::GlorotUniform, &mut rng(4))
+        .unwrap()
+}
+
+fn data(n: usize, k: usize, m: usize) -> (DMatrix<f64>, DMatrix<f64>) {
+    let class = |j: usize| (j * j + j / 3) % k;
+    (
+        DMatrix::from_fn(n, m, |i, j| {
+            (0.9 * i as f64 + 0.37 * j as f64).sin() + f64::from(i == class(j))
+        }),
+        DMatrix::from_fn(k, m, |i, j| f64::from(i == class(j))),
+    )
+}
+
+fn bits(network: &Network<f64>) -> Vec<u64> {
+    network.theta().iter().map(|x| x.to_bits()).collect()
+}
+
+/// The loop that the trainer stands for, written out.
+fn by_hand(
+    network: &mut Network<f64>,
+    (x, y, weights): (&DMatrix<f64>, &DMatrix<f64>, &[f64]),
+    objective: &Objective<AnyCost>,
+    lambda: f64,
+    (epochs, size, seed): (u64, usize, u64),
+    optimizer: &mut dyn Optimizer<f64>,
+) {
+    let m = x.ncols();
+    let all: f64 = weights.iter().sum();
+    let mut order = vec![0; m];
+    for epoch in 1..=epochs {
+        permutation_into(&mut order, seed, epoch);
+        for batch in order.chunks(size) {
+            let (x, y) = (x.select_columns(batch), y.select_columns(batch));
+            let weights: Vec<f64> = batch.iter().map(|&k| weights[k]).collect();
+            let total: f64 = weights.iter().sum();
+            let examples = Examples::new(&x, &y).unwrap().weighted(&weights).unwrap();
+            let mut gradient = network.gradient_vector(&examples, objective).unwrap();
+            // λ/m of the whole data.
+            for place in network.layout().blocks() {
+                for i in place.penalised() {
+                    gradient[i] =
+                        (gradient[i] * total + network.theta()[i] * (lambda * total / all)) / total;
+                }
+            }
+            let mut theta = network.theta().as_slice().to_vec();
+            optimizer.step(&mut theta, gradient.as_slice()).unwrap();
+            network.set_theta(&theta).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_training_is_the_loop_that_it_stands_for() {
+    let (x, y) = data(5, 3, 23);
+    let weights: Vec<f64> = (0..23).map(|k| 0.5 + f64::from(k % 4)).collect();
+    let examples = Examples::new(&x, &y).unwrap().weighted(&weights).unwrap();
+    // One batch, batches with a rest of 3 and of 1, single examples.
+    for size in [23, 5, 11, 1] {
+        for lambda in [0.0, 0.7] {
+            let objective = Objective::new(CategoricalCrossEntropy);
+            let (mut found, mut expected) = (network([5, 4, 3]), network([5, 4, 3]));
+            let mut adam = Adam::new(0.01);
+            let at = (&x, &y, &weights[..]);
+            if size < 23 {
+                by_hand(
+                    &mut expected,
+                    at,
+                    &objective,
+                    lambda,
+                    (4, size, 9),
+                    &mut adam,
+                );
+            } else {
+                // All at once there is no order.
+                let objective = objective.clone().l2(lambda);
+                for _ in 0..4 {
+                    let gradient = expected.gradient_vector(&examples, &objective).unwrap();
+                    let mut theta = expected.theta().as_slice().to_vec();
+                    adam.step(&mut theta, gradient.as_slice()).unwrap();
+                    expected.set_theta(&theta).unwrap();
+                }
+            }
+            let history = Trainer::new(objective.l2(lambda), Adam::new(0.01))
+                .epochs(4)
+                .batch_size(size)
+                .seed(9)
+                .fit(&mut found, &examples)
+                .unwrap();
+            let difference = (found.theta() - expected.theta()).amax();
+            assert!(difference < 1e-13, "{size}, {lambda}: {difference}");
+            assert_eq!(history.records().len(), 4);
+            assert_eq!(history.records()[3].steps, 4 * 23_u64.div_ceil(size as u64));
+        }
+    }
+}
+
+/// J of the whole data is what is reported, and the costs of the batches before their steps.
+#[test]
+fn the_history_holds_j_of_the_whole_data() {
+    let (x, y) = data(4, 2, 17);
+    let examples = Examples::new(&x, &y).unwrap();
+    let objective = Objective::new(AnyCost::CategoricalCrossEntropy).l2(0.4);
+    let (other_x, other_y) = data(4, 2, 9);
+    let validation = Examples::new(&other_x, &other_y).unwrap();
+    let mut trained = network([4, 3, 2]);
+    let mut seen = Vec::new();
+    let history = Trainer::new(objective.clone(), GradientDescent::new(0.1).momentum(0.9))
+        .epochs(3)
+        .batch_size(4)
+        .validation(validation)
+        .keep_best(false)
+        .on_epoch(|epoch| {
+            let mut now = network([4, 3, 2]);
+            now.set_theta(epoch.theta).unwrap();
+            let j = now.cost(&examples, &objective).unwrap();
+            let plain = Objective::new(AnyCost::CategoricalCrossEntropy);
+            let of_validation = now.cost(&validation, &plain).unwrap();
+            seen.push((j, Some(of_validation)));
+            assert_eq!(epoch.history.records().last(), Some(epoch.record));
+            assert_eq!(epoch.record.epoch as usize, epoch.history.records().len());
+            ControlFlow::Continue(())
+        })
+        .fit(&mut trained, &examples)
+        .unwrap();
+    let found: Vec<_> = history
+        .records()
+        .iter()
+        .map(|r| (r.cost, r.validation))
+        .collect();
+    assert_eq!(found, seen);
+    assert_eq!(history.stop(), Some(Stop::Epochs));
+    let last = history.records().last().unwrap();
+    assert_eq!(trained.cost(&examples, &objective).unwrap(), last.cost);
+    assert_eq!(last.rate, Some(0.1));
+}
+
+fn train<'a>(change: impl FnOnce(Trainer<'a, f64>) -> Trainer<'a, f64>) -> (Vec<u64>, History) {
+    let (x, y) = data(6, 3, 600);
+    let examples = Examples::new(&x, &y).unwrap();
+    let mut network = network([6, 20, 3]);
+    let objective = Objective::new(AnyCost::CategoricalCrossEntropy).l2(0.1);
+    let trainer = Trainer::new(objective, Adam::new(0.01)).epochs(5).seed(3);
+    let history = change(trainer).fit(&mut network, &examples).unwrap();
+    (bits(&network), history)
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits() {
+    for size in [600, 32] {
+        let (x, y) = data(6, 3, 50);
+        let validation = Examples::new(&x, &y).unwrap();
+        let expected = train(|trainer| trainer.batch_size(size));
+        for threads in [1, 2, 3, 8] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let found = pool
+                .build()
+                .unwrap()
+                .install(|| train(|trainer| trainer.batch_size(size)));
+            assert_eq!(found, expected, "{threads} threads");
+        }
+        let watched = train(|trainer| {
+            let trainer = trainer
+                .batch_size(size)
+                .validation(validation)
+                .keep_best(false);
+            trainer.on_epoch(|_| ControlFlow::Continue(()))
+        });
+        assert_eq!(watched.0, expected.0);
+        if size < 600 {
+            let other = train(|trainer| trainer.batch_size(size).seed(4));
+            assert_ne!(other.0, expected.0);
+            let unshuffled = train(|trainer| trainer.batch_size(size).shuffle(false));
+            assert_ne!(unshuffled.0, expected.0);
+        }
+    }
+}
+
+#[test]
+fn a_trainer_may_be_used_again() {
+    let (x, y) = data(6, 3, 40);
+    let examples = Examples::new(&x, &y).unwrap();
+    let objective = Objective::new(CategoricalCrossEntropy);
+    let mut trainer = Trainer::new(objective, Adam::new(0.01))
+        .epochs(3)
+        .batch_size(16);
+    let (mut first, mut second) = (network([6, 5, 3]), network([6, 5, 3]));
+    let histories = [&mut first, &mut second].map(|n| trainer.fit(n, &examples).unwrap());
+    assert_eq!(bits(&first), bits(&second));
+    assert_eq!(histories[0], histories[1]);
+}
+
+#[test]
+fn patience_ends_a_training_and_the_best_epoch_is_kept() {
+    // Few training examples, many units: the validation cost falls, then rises.
+    let (x, y) = data(8, 3, 12);
+    let flipped = DMatrix::from_fn(3, 60, |i, j| f64::from(i == (j * 7 + 1) % 3));
+    let (other_x, mut other_y) = data(8, 3, 60);
+    other_y
+        .columns_mut(0, 30)
+        .copy_from(&flipped.columns(0, 30));
+    let (examples, validation) = (
+        Examples::new(&x, &y).unwrap(),
+        Examples::new(&other_x, &other_y).unwrap(),
+    );
+    let fit = |keep| {
+        let mut thetas = Vec::new();
+        let mut trained = network([8, 30, 3]);
+        let history = Trainer::new(Objective::new(CategoricalCrossEntropy), Adam::new(0.03))
+            .epochs(500)
+            .validation(validation)
+            .patience(10, 0.0)
+            .keep_best(keep)
+            .on_epoch(|epoch| {
+                thetas.push(epoch.theta.to_vec());
+                ControlFlow::Continue(())
+            })
+            .fit(&mut trained, &examples)
+            .unwrap();
+        (trained, history, thetas)
+    };
+    let (best, history, thetas) = fit(true);
+    assert_eq!(history.stop(), Some(Stop::Patience));
+    let record = history.best().unwrap();
+    let smallest = history
+        .records()
+        .iter()
+        .map(|r| r.validation.unwrap())
+        .fold(f64::INFINITY, f64::min);
+    assert_eq!(record.validation, Some(smallest));
+    assert_eq!(history.records().len() as u64, record.epoch + 10);
+    assert_eq!(best.theta().as_slice(), thetas[record.epoch as usize - 1]);
+    let (last, _, thetas) = fit(false);
+    assert_eq!(last.theta().as_slice(), thetas.last().unwrap().as_slice());
+}
+
+#[test]
+fn budgets_end_a_training() {
+    let (theta, history) = train(|trainer| trainer.batch_size(100).steps(13));
+    assert_eq!(
+        (history.records().len(), history.stop()),
+        (3, Some(Stop::Steps))
+    );
+    assert_eq!(history.records()[2].steps, 18);
+    let (same, history) = train(|trainer| trainer.batch_size(100).epochs(3));
+    assert_eq!((theta, history.stop()), (same, Some(Stop::Epochs)));
+    let (_, history) = train(|trainer| trainer.time(Duration::ZERO));
+    assert_eq!(
+        (history.records().len(), history.stop()),
+        (1, Some(Stop::Time))
+    );
+    let (_, history) = train(|trainer| {
+        trainer.on_epoch(|epoch| match epoch.record.epoch {
+            2 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
+    });
+    assert_eq!(
+        (history.records().len(), history.stop()),
+        (2, Some(Stop::Callback))
+    );
+}
+
+#[test]
+fn a_divergence_is_named_and_the_last_good_parameters_are_kept() {
+    let (x, y) = data(3, 2, 20);
+    let examples = Examples::new(&x, &y).unwrap();
+    let start = Network::<f64>::builder(3)
+        .dense(4, Identity)
+        .dense(2, Identity)
+        .initialize(Initialization::GlorotUniform, &mut rng(2))
+        .unwrap();
+    let mut thetas = vec![start.theta().as_slice().to_vec()];
+    let mut diverging = start.clone();
+    let error = Trainer::new(Objective::new(SquaredError), GradientDescent::new(3.0))
+        .epochs(1000)
+        .batch_size(7)
+        .on_epoch(|epoch| {
+            assert!(epoch.record.cost.is_finite());
+            thetas.push(epoch.theta.to_vec());
+            ControlFlow::Continue(())
+        })
+        .fit(&mut diverging, &examples)
+        .unwrap_err();
+    let Error::Diverged {
+        epoch,
+        batch,
+        cause,
+    } = &error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(*epoch as usize, thetas.len());
+    assert!((1..=3).contains(batch));
+    assert!(
+        matches!(
+            **cause,
+            Error::NonFinite { .. }
+                | Error::NonFiniteCost { .. }
+                | Error::NonFiniteGradient { .. }
+                | Error::NonFiniteObjective { .. }
+        ),
+        "{cause}"
+    );
+    assert!(std::error::Error::source(&error).is_some());
+    assert_eq!(
+        diverging.theta().as_slice(),
+        thetas.last().unwrap().as_slice()
+    );
+    // In the first epoch there is nothing better than the start. The sigmoid hides parameters that overflowed.
+    let mut hidden = Network::<f64>::builder(3)
+        .dense(2, Sigmoid)
+        .zeros()
+        .unwrap();
+    let objective = Objective::new(BinaryCrossEntropy);
+    let error = Trainer::new(objective, GradientDescent::new(1e308))
+        .epochs(1)
+        .fit(&mut hidden, &Examples::new(&(10.0 * &x), &y).unwrap())
+        .unwrap_err();
+    assert!(matches!(error, Error::Diverged { epoch: 1, .. }), "{error}");
+    assert_eq!(hidden.theta().amax(), 0.0);
+}
+
+#[test]
+fn an_epoch_in_a_line() {
+    let (x, y) = data(4, 2, 10);
+    let examples = Examples::new(&x, &y).unwrap();
+    let line = |validation: bool| {
+        let mut line = String::new();
+        let objective = Objective::new(AnyCost::CategoricalCrossEntropy);
+        let mut trainer = Trainer::new(objective, Adam::new(0.01)).metric(Accuracy);
+        if validation {
+            trainer = trainer.validation(examples);
+        }
+        let history = trainer
+            .epochs(1)
+            .on_epoch(|epoch| {
+                line = epoch.to_string();
+                ControlFlow::Continue(())
+            })
+            .fit(&mut network([4, 3, 2]), &examples)
+            .unwrap();
+        (line, history.records()[0].clone())
+    };
+    let (found, record) = line(false);
+    let middle = format!("accuracy {:.6}  rate 1.00e-2  ", record.metrics[0]);
+    let start = format!("1/1  J {:.6}  {middle}", record.cost);
+    assert!(
+        found.starts_with(&start) && found.ends_with(" s"),
+        "{found}"
+    );
+    // Without a penalty the cost of the same examples is J.
+    let start = format!("1/1  J {0:.6}  validation {0:.6}  {middle}", record.cost);
+    assert!(line(true).0.starts_with(&start), "{found}");
+}
+
+/// An own loop loses nothing: the optimisers are there without the trainer.
+#[test]
+fn an_own_loop_trains_too() {
+    let (x, y) = data(4, 2, 30);
+    let examples = Examples::new(&x, &y).unwrap();
+    let objective = Objective::new(AnyCost::CategoricalCrossEntropy);
+    let mut trained = network([4, 3, 2]);
+    let (mut workspace, mut adam) = (Workspace::new(), Adam::new(0.05));
+    let mut theta = trained.theta().as_slice().to_vec();
+    let mut gradient = vec![0.0; theta.len()];
+    let before = trained.cost(&examples, &objective).unwrap();
+    for _ in 0..200 {
+        trained
+            .gradient_into(&examples, &objective, &mut workspace, &mut gradient)
+            .unwrap();
+        adam.step(&mut theta, &gradient).unwrap();
+        trained.set_theta(&theta).unwrap();
+    }
+    assert!(trained.cost(&examples, &objective).unwrap() < 0.1 * before);
+}
+
+/// Rate, clipping and metrics as an own loop has them.
+#[test]
+fn schedules_clipping_and_metrics_are_those_of_an_own_loop() {
+    let (x, y) = data(5, 3, 24);
+    let examples = Examples::new(&x, &y).unwrap();
+    let objective = Objective::new(AnyCost::CategoricalCrossEntropy);
+    let schedules = [
+        Schedule::Cosine {
+            over: 4.0,
+            floor: 0.1,
+        },
+        Schedule::Step {
+            every: 2.0,
+            factor: 0.5,
+        },
+        Schedule::on_plateau(0, 0.5),
+    ];
+    for schedule in schedules {
+        let (mut found, mut expected) = (network([5, 4, 3]), network([5, 4, 3]));
+        let (mut descent, mut plateau) =
+            (GradientDescent::new(0.5).momentum(0.9), schedule.plateau());
+        let mut rates = Vec::new();
+        let mut order = vec![0; 24];
+        for epoch in 1..=4 {
+            permutation_into(&mut order, 3, epoch);
+            let mut rate = 0.0;
+            for (b, batch) in order.chunks(10).enumerate() {
+                let (x, y) = (x.select_columns(batch), y.select_columns(batch));
+                let batch = Examples::new(&x, &y).unwrap();
+                let mut gradient = expected.gradient_vector(&batch, &objective).unwrap();
+                Clipping::Norm(0.05).apply(gradient.as_mut_slice());
+                let now = (epoch - 1) as f64 + b as f64 / 3.0;
+                rate = 0.5 * plateau.as_ref().map_or(1.0, Plateau::factor) * schedule.factor(now);
+                descent.set_rate(rate);
+                let mut theta = expected.theta().as_slice().to_vec();
+                descent.step(&mut theta, gradient.as_slice()).unwrap();
+                expected.set_theta(&theta).unwrap();
+            }
+            if let Some(plateau) = &mut plateau {
+                plateau.observe(expected.cost(&examples, &objective).unwrap());
+            }
+            rates.push(Some(rate));
+        }
+        let history = Trainer::new(objective.clone(), GradientDescent::new(0.5).momentum(0.9))
+            .epochs(4)
+            .batch_size(10)
+            .seed(3)
+            .schedule(schedule.clone())
+            .clipping(Clipping::Norm(0.05))
+            .metric(Accuracy)
+            .fit(&mut found, &examples)
+            .unwrap();
+        assert_eq!(found.theta(), expected.theta(), "{schedule:?}");
+        let of_history: Vec<_> = history.records().iter().map(|r| r.rate).collect();
+        assert_eq!(of_history, rates);
+        let outputs = found.forward(&x).unwrap();
+        let accuracy = Accuracy.evaluate(outputs.as_view(), y.as_view()).unwrap();
+        assert_eq!(history.records()[3].metrics, [accuracy]);
+        assert!(
+            history
+                .to_csv()
+                .starts_with("epoch,steps,cost,batch_cost,validation,rate,\"")
+        );
+        assert!(history.to_string().contains(&history.metrics()[0]));
+    }
+}

@@ -1,0 +1,454 @@
+//! A training that was broken off goes on with the bits that it would have had.
+
+use super::{data, network};
+use backprop::metrics::{Accuracy, Metric};
+use backprop::nalgebra::DMatrix;
+use backprop::saving::Checkpoints;
+use backprop::training::{
+    Adam, ConjugateGradient, GradientDescent, History, Lbfgs, Method, Record, Resumed, Schedule,
+    Stop, Trainer,
+};
+use backprop::{AnyCost, Error, Examples, Network, Objective};
+use serde_json::{Value, json};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const FOLDER: &str = "BACKPROP_TEST_FOLDER";
+
+/// A folder that is removed in the end.
+pub(super) struct Folder(pub(super) PathBuf);
+
+impl Folder {
+    pub(super) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("backprop-{name}-{}", std::process::id()));
+        _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+struct Data {
+    train: (DMatrix<f64>, DMatrix<f64>),
+    validation: (DMatrix<f64>, DMatrix<f64>),
+}
+
+impl Data {
+    fn new() -> Self {
+        Self {
+            train: data(6, 3, 45),
+            validation: data(6, 3, 20),
+        }
+    }
+}
+
+/// All that has a state: shuffling, a validation cost, the best epoch's parameters, patience, an optimiser's or a solver's memory.
+fn trainer<'a>(method: &str, epochs: u64, data: &'a Data) -> Trainer<'a, f64> {
+    let (x, y) = &data.validation;
+    let objective = Objective::new(AnyCost::CategoricalCrossEntropy).l2(0.01);
+    let (method, size): (Method<f64>, _) = match method {
+        "adam" => (Adam::new(0.01).into(), 7),
+        "momentum" => (
+            GradientDescent::new(0.05).momentum(0.9).nesterov().into(),
+            16,
+        ),
+        "lbfgs" => (Lbfgs::new().into(), 45),
+        _ => (ConjugateGradient::new().into(), 45),
+    };
+    Trainer::new(objective, method)
+        .epochs(epochs)
+        .batch_size(size)
+        .seed(12)
+        .validation(Examples::new(x, y).unwrap())
+        .patience(1000, 1e-3)
+}
+
+fn at_once(method: &str, epochs: u64) -> (Network<f64>, History) {
+    let data = Data::new();
+    let mut network = network([6, 5, 3]);
+    let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
+    let history = trainer(method, epochs, &data)
+        .fit(&mut network, &examples)
+        .unwrap();
+    (network, history)
+}
+
+fn resume(
+    method: &str,
+    epochs: u64,
+    folder: &Path,
+    every: u64,
+) -> (Network<f64>, History, Resumed) {
+    let data = Data::new();
+    let mut network = network([6, 5, 3]);
+    let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
+    let (history, resumed) = trainer(method, epochs, &data)
+        .checkpoints(Checkpoints::new(folder), every)
+        .resume(&mut network, &examples)
+        .unwrap();
+    (network, history, resumed)
+}
+
+#[test]
+fn in_pieces_or_at_once() {
+    for method in ["adam", "momentum", "lbfgs", "cg"] {
+        let folder = Folder::new(method);
+        let (expected, history) = at_once(method, 40);
+        for (epochs, from) in [(1, 0), (2, 1), (9, 2), (25, 9), (40, 25), (40, 40)] {
+            let (network, found, resumed) = resume(method, epochs, &folder.0, 4);
+            assert_eq!(resumed.epoch, from, "{method}");
+            assert!(resumed.skipped.is_empty());
+            if epochs == 40 {
+                assert_eq!(network.theta(), expected.theta(), "{method}");
+                assert_eq!(found, history, "{method}");
+            }
+        }
+    }
+}
+
+/// Not a test of its own: the training of the process that is killed below.
+#[test]
+fn child() {
+    let Some(folder) = std::env::var_os(FOLDER) else {
+        return;
+    };
+    let folder = PathBuf::from(folder);
+    let data = Data::new();
+    let mut network = network([6, 5, 3]);
+    let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
+    let (history, _) = trainer("adam", 400, &data)
+        .checkpoints(Checkpoints::new(folder.join("checkpoints")), 1)
+        .on_epoch(|_| {
+            std::thread::sleep(Duration::from_millis(1));
+            ControlFlow::Continue(())
+        })
+        .resume(&mut network, &examples)
+        .unwrap();
+    let bits: Vec<String> = network
+        .theta()
+        .iter()
+        .map(|x| x.to_bits().to_string())
+        .collect();
+    let text = format!("{}\n{}", bits.join(" "), history.to_csv());
+    std::fs::write(folder.join("partial"), text).unwrap();
+    std::fs::rename(folder.join("partial"), folder.join("result")).unwrap();
+}
+
+#[test]
+fn killed_at_any_moment_it_ends_with_the_same_bits() {
+    let folder = Folder::new("killed");
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let spawn = || {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["trainer::resume::child", "--exact", "--nocapture"])
+            .env(FOLDER, &folder.0)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let mut kills = 0;
+    let mut state = 20_u64;
+    while kills < 25 {
+        let mut process = spawn();
+        // Any moment of some dozen epochs: while it starts, computes, writes.
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        std::thread::sleep(Duration::from_micros(3_000 + (state >> 33) % 40_000));
+        if process.try_wait().unwrap().is_some() {
+            break; // it was done before: few kills, but a result
+        }
+        process.kill().unwrap(); // SIGKILL
+        process.wait().unwrap();
+        kills += 1;
+    }
+    assert!(spawn().wait().unwrap().success());
+    let text = std::fs::read_to_string(folder.0.join("result")).unwrap();
+    let (network, history) = at_once("adam", 400);
+    let bits: Vec<String> = network
+        .theta()
+        .iter()
+        .map(|x| x.to_bits().to_string())
+        .collect();
+    assert_eq!(text, format!("{}\n{}", bits.join(" "), history.to_csv()));
+    assert!(kills >= 10, "only {kills} kills before the end");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over_with_a_warning() {
+    let folder = Folder::new("damaged");
+    let (expected, history) = at_once("adam", 20);
+    resume("adam", 12, &folder.0, 4);
+    let newest = folder.0.join(format!("checkpoint-{:020}.backprop", 12));
+    let bytes = std::fs::read(&newest).unwrap();
+    std::fs::write(&newest, &bytes[..bytes.len() - 9]).unwrap();
+    let (network, found, resumed) = resume("adam", 20, &folder.0, 4);
+    assert_eq!(resumed.epoch, 8);
+    assert_eq!(resumed.skipped[0].path, newest);
+    assert_eq!((network.theta(), found), (expected.theta(), history));
+}
+
+/// The part that validates depends on the seed, and not on how the training is cut.
+#[test]
+fn a_fraction_for_validation_is_the_same_after_a_resume() {
+    let data = Data::new();
+    let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
+    for size in [None, Some(7)] {
+        let folder = Folder::new(&format!("fraction-{size:?}"));
+        let trainer = |epochs, seed| {
+            let objective = Objective::new(AnyCost::CategoricalCrossEntropy);
+            let trainer = Trainer::new(objective, Adam::new(0.01))
+                .epochs(epochs)
+                .seed(seed);
+            let trainer = trainer
+                .validation_fraction(0.25)
+                .patience(5, 0.0)
+                .metric(Accuracy);
+            match size {
+                Some(size) => trainer.batch_size(size),
+                None => trainer,
+            }
+        };
+        let saved =
+            |epochs, seed| trainer(epochs, seed).checkpoints(Checkpoints::new(&folder.0), 3);
+        let mut expected = network([6, 5, 3]);
+        let history = trainer(20, 12).fit(&mut expected, &examples).unwrap();
+        let mut found = network([6, 5, 3]);
+        saved(8, 12).resume(&mut found, &examples).unwrap();
+        let error = saved(20, 13).resume(&mut found, &examples).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::OtherTraining {
+                    what: "the seed",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        let mut found = network([6, 5, 3]);
+        let (resumed, from) = saved(20, 12).resume(&mut found, &examples).unwrap();
+        assert_eq!((from.epoch, resumed), (8, history));
+        assert_eq!(found.theta(), expected.theta());
+    }
+}
+
+#[test]
+fn a_training_does_not_begin_in_the_folder_of_another() {
+    let folder = Folder::new("used");
+    resume("adam", 3, &folder.0, 1);
+    let data = Data::new();
+    let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
+    let mut begun = network([6, 5, 3]);
+    let before = begun.clone();
+    let mut used = trainer("adam", 5, &data).checkpoints(Checkpoints::new(&folder.0), 1);
+    let error = used.fit(&mut begun, &examples).unwrap_err();
+    let Error::Checkpoint { reason } = &error else {
+        panic!("{error}");
+    };
+    assert!(reason.contains("up to epoch 3"), "{reason}");
+    // Epochs between checkpoints are at least 1, whether a training begins or goes on.
+    let empty = Folder::new("zero");
+    let none = trainer("adam", 5, &data).checkpoints(Checkpoints::new(&empty.0), 0);
+    let mut none = none;
+    let error = none.resume(&mut begun, &examples).unwrap_err();
+    assert!(
+        matches!(error, Error::Hyperparameter { value: 0.0, .. }),
+        "{error}"
+    );
+    let error = none.fit(&mut begun, &examples).unwrap_err();
+    assert!(
+        matches!(error, Error::Hyperparameter { value: 0.0, .. }),
+        "{error}"
+    );
+    assert_eq!(begun, before);
+}
+
+#[test]
+fn a_checkpoint_of_another_training_is_refused() {
+    let folder = Folder::new("other");
+    resume("adam", 3, &folder.0, 1);
+    let data = Data::new();
+    let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
+    type Change = fn(Trainer<'_, f64>) -> Trainer<'_, f64>;
+    let refuse = |method, change: Change, sizes, what| {
+        let mut other = network(sizes);
+        let before = other.clone();
+        let trainer = trainer(method, 5, &data).checkpoints(Checkpoints::new(&folder.0), 1);
+        let error = change(trainer).resume(&mut other, &examples).unwrap_err();
+        assert!(
+            matches!(error, Error::OtherTraining { what: found, .. } if found == what),
+            "{error}"
+        );
+        assert_eq!(other, before);
+    };
+    refuse("adam", |t| t.seed(13), [6, 5, 3], "the seed");
+    refuse("adam", |t| t.batch_size(8), [6, 5, 3], "the batch size");
+    refuse("adam", |t| t, [6, 4, 3], "the network");
+    refuse(
+        "adam",
+        |t| t.metric(Accuracy),
+        [6, 5, 3],
+        "the list of metrics",
+    );
+    refuse(
+        "adam",
+        |t| t.schedule(Schedule::Exponential { factor: 0.9 }),
+        [6, 5, 3],
+        "the schedule",
+    );
+    refuse("momentum", |t| t, [6, 5, 3], "the method");
+    let mut other = network([6, 5, 3]);
+    let objective = Objective::new(AnyCost::CategoricalCrossEntropy);
+    let error = Trainer::new(objective, GradientDescent::new(0.1)).resume(&mut other, &examples);
+    assert!(matches!(error, Err(Error::Unsupported { .. })), "{error:?}");
+}
+
+/// A file that is whole, but tells of more than it holds, is refused at once.
+#[test]
+fn counts_that_no_training_has_are_refused() {
+    let data = Data::new();
+    let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
+    let forge = |method, field: &str, value: Value| {
+        let folder = Folder::new(&format!("forged-{method}-{}", field.replace('/', "-")));
+        resume(method, 3, &folder.0, 1);
+        let store = Checkpoints::new(&folder.0);
+        let mut saved: Value = store.latest().unwrap().unwrap().value;
+        *saved.pointer_mut(field).unwrap() = value;
+        store.write(4, &saved).unwrap();
+        let mut forged = network([6, 5, 3]);
+        let before = forged.clone();
+        let mut trainer = trainer(method, 5, &data).checkpoints(store, 1);
+        let error = trainer.resume(&mut forged, &examples).unwrap_err();
+        assert!(matches!(error, Error::Checkpoint { .. }), "{error}");
+        assert_eq!(forged, before);
+    };
+    forge("lbfgs", "/solver/4", u64::MAX.into());
+    forge("cg", "/solver/4", 4.into());
+    for field in ["/progress/epoch", "/progress/steps", "/progress/waited"] {
+        forge("adam", field, u64::MAX.into());
+    }
+    // A difference of θ with two entries.
+    forge("lbfgs", "/solver/0/s/0", json!([0.5, 0.25]));
+}
+
+/// Patience and the best epoch by a metric, in pieces or at once.
+#[test]
+fn a_monitored_metric_is_resumed() {
+    let data = Data::new();
+    let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
+    let (x, y) = &data.validation;
+    let validation = Examples::new(x, y).unwrap();
+    let trainer = |epochs| {
+        let objective = Objective::new(AnyCost::CategoricalCrossEntropy);
+        Trainer::new(objective, Adam::new(0.03))
+            .epochs(epochs)
+            .batch_size(7)
+            .validation(validation)
+            .patience(8, 0.0)
+            .monitor(Accuracy)
+    };
+    let mut expected = network([6, 5, 3]);
+    let history = trainer(500).fit(&mut expected, &examples).unwrap();
+    assert_eq!(history.stop(), Some(Stop::Patience));
+    let of = |r: &Record| r.validation_metrics[0];
+    let most = history.records().iter().map(of).fold(0.0, f64::max);
+    let best = history.records().iter().find(|r| of(r) == most).unwrap();
+    assert_eq!(history.best(), Some(best));
+    assert_eq!(history.records().len() as u64, best.epoch + 8);
+    let a = expected.forward(x).unwrap();
+    assert_eq!(Accuracy.evaluate(a.as_view(), y.as_view()).unwrap(), most);
+    // The cost would have gone another way.
+    let lowest = history.records().iter().filter_map(|r| r.validation);
+    assert!(lowest.fold(f64::INFINITY, f64::min) < best.validation.unwrap());
+
+    let folder = Folder::new("monitored");
+    let saved = |epochs| trainer(epochs).checkpoints(Checkpoints::new(&folder.0), 2);
+    let mut found = network([6, 5, 3]);
+    saved(best.epoch + 3).resume(&mut found, &examples).unwrap();
+    let (resumed, _) = saved(500).resume(&mut found, &examples).unwrap();
+    assert_eq!((found.theta(), resumed), (expected.theta(), history));
+    let error = saved(500).monitor(Accuracy);
+    let error = { error }.resume(&mut found, &examples).unwrap_err();
+    assert!(matches!(error, Error::OtherTraining { .. }), "{error}");
+}
+
+/// Where no checkpoint can be written, that is said before the first step, and nothing is left there.
+#[test]
+fn a_folder_that_takes_no_files_is_refused_before_the_first_step() {
+    let folder = Folder::new("unwritable");
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let file = folder.0.join("file");
+    std::fs::write(&file, "mine").unwrap();
+    let mut places = vec![file.clone(), file.join("below/it")];
+    // Where not even the superuser creates anything; others may not write to a folder of mode 555 either.
+    #[cfg(target_os = "linux")]
+    places.extend(["/proc/runs", "/proc/self", "/sys"].map(PathBuf::from));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let locked = folder.0.join("locked");
+        std::fs::create_dir(&locked).unwrap();
+        std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o555)).unwrap();
+        if std::fs::write(locked.join("try"), "").is_err() {
+            places.push(locked);
+        } else {
+            std::fs::remove_dir_all(&locked).unwrap();
+        }
+    }
+    let data = Data::new();
+    let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
+    let steps = std::cell::Cell::new(0);
+    let list = || {
+        let entries = std::fs::read_dir(&folder.0).unwrap();
+        entries
+            .map(|entry| entry.unwrap().path())
+            .collect::<Vec<_>>()
+    };
+    let before = list();
+    for place in places {
+        for resumes in [false, true] {
+            let mut network = network([6, 5, 3]);
+            let start = network.clone();
+            let mut trainer = trainer("adam", 5, &data)
+                .checkpoints(Checkpoints::new(&place), 1000)
+                .on_epoch(|_| {
+                    steps.set(steps.get() + 1);
+                    ControlFlow::Continue(())
+                });
+            let error = match resumes {
+                false => trainer.fit(&mut network, &examples).unwrap_err(),
+                true => trainer.resume(&mut network, &examples).unwrap_err(),
+            };
+            assert!(matches!(error, Error::Checkpoint { .. }), "{error}");
+            assert_eq!((network, steps.get()), (start, 0), "{place:?}");
+        }
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+    assert_eq!(list(), before);
+
+    // Settings that are refused create nothing, a folder that takes files holds the checkpoints alone.
+    let runs = folder.0.join("runs/1");
+    let checkpoints = Checkpoints::new(&runs);
+    let mut network = network([6, 5, 3]);
+    let mut refused = trainer("adam", 0, &data).checkpoints(checkpoints.clone(), 1);
+    refused.fit(&mut network, &examples).unwrap_err();
+    assert_eq!(list(), before);
+    let mut trainer = trainer("adam", 2, &data).checkpoints(checkpoints, 1);
+    trainer.fit(&mut network, &examples).unwrap();
+    let names = std::fs::read_dir(&runs)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    assert!(
+        names
+            .into_iter()
+            .all(|name| name.to_str().unwrap().starts_with("checkpoint-"))
+    );
+}
