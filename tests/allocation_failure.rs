@@ -1,4 +1,5 @@
-//! Memory that ends in the middle of a call: a typed error, and nothing changed. Every large allocation of the calls below fails once.
+//! An allocation that fails during a call gives a typed error and changes nothing. Every large
+//! allocation of the calls below fails once.
 
 #![allow(
     unsafe_code,
@@ -24,18 +25,19 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// From this size on an allocation is large: below are names, messages, and what depends on the number of layers.
+/// The size from which an allocation is large. Smaller ones hold names, messages and one entry per
+/// layer.
 const LARGE: usize = 4096;
 
-/// How many large allocations succeed before one fails; none is to fail if it is so many.
+/// The number of large allocations that succeed before one fails. None fails at this value.
 static LEFT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// Whether all large allocations after the one that fails do so too.
+/// Whether all later large allocations fail too.
 static LASTS: AtomicBool = AtomicBool::new(false);
 
 struct Failing;
 
-/// Whether this allocation is the one that fails.
+/// Returns whether this allocation fails.
 fn fails(size: usize) -> bool {
     if size < LARGE {
         return false;
@@ -49,18 +51,18 @@ fn fails(size: usize) -> bool {
     LEFT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step) == Ok(0)
 }
 
-// SAFETY: every call but one is passed on to the system's allocator as it is, and that one says that there is no memory.
+// SAFETY: every call goes to the system's allocator unchanged, or reports that there is no memory.
 unsafe impl GlobalAlloc for Failing {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if fails(layout.size()) {
             return std::ptr::null_mut();
         }
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps the contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps the contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 
@@ -68,7 +70,7 @@ unsafe impl GlobalAlloc for Failing {
         if fails(size) {
             return std::ptr::null_mut();
         }
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps the contract.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
@@ -76,7 +78,8 @@ unsafe impl GlobalAlloc for Failing {
 #[global_allocator]
 static ALLOCATOR: Failing = Failing;
 
-/// Calls `f` with each of its large allocations failing in turn, and checks the error; returns how many there were.
+/// Fails each large allocation of `f` in turn and checks the error. Returns the number of
+/// allocations.
 #[track_caller]
 fn each<R, E: Debug>(
     what: &str,
@@ -88,7 +91,7 @@ fn each<R, E: Debug>(
     failed
 }
 
-/// How many calls passed although an allocation of theirs failed, and how many said so.
+/// The calls that succeeded in spite of a failed allocation, and those that returned an error.
 #[track_caller]
 fn count<R, E: Debug>(
     what: &str,
@@ -122,7 +125,7 @@ fn count<R, E: Debug>(
     unreachable!()
 }
 
-/// What the test itself does within a call: nothing of it fails.
+/// Runs code of the test itself, whose allocations do not fail.
 fn spared<R>(f: impl FnOnce() -> R) -> R {
     let left = LEFT.swap(usize::MAX, Ordering::Relaxed);
     let result = f();
@@ -130,14 +133,14 @@ fn spared<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The same for what returns the crate's error.
+/// The same for calls that return the crate's error.
 #[track_caller]
 fn too_large<R>(what: &str, f: impl FnMut() -> Result<R, Error>) -> usize {
     each(what, f, |error| matches!(error, Error::TooLarge { .. }))
 }
 
-/// The same for a call with a workspace that lasts: it does without the room for later calls, which it tries to get first, so that
-/// allocations have to go on failing.
+/// The same for a call with a lasting workspace. The call first tries to reserve room for later
+/// calls and can do without, so all later allocations fail too.
 #[track_caller]
 fn too_large_or_less_room<R>(what: &str, f: impl FnMut() -> Result<R, Error>) {
     LASTS.store(true, Ordering::Relaxed);
@@ -145,7 +148,8 @@ fn too_large_or_less_room<R>(what: &str, f: impl FnMut() -> Result<R, Error>) {
     LASTS.store(false, Ordering::Relaxed);
 }
 
-/// Inputs, units of the two layers, and examples: of a batch in one part, of one in several, and of one that threads share.
+/// Inputs, units of the two layers, and examples: batches in one part, in several, and shared by
+/// threads.
 const SIZES: [[usize; 4]; 3] = [[30, 40, 20, 300], [30, 40, 20, 1200], [64, 128, 20, 4000]];
 
 fn data([n, _, k, m]: [usize; 4]) -> (DMatrix<f64>, DMatrix<f64>) {
@@ -164,7 +168,7 @@ fn network([n, s, k, _]: [usize; 4]) -> Network<f64> {
     builder.with_theta(&theta(zeros.parameters())).unwrap()
 }
 
-/// One test, as the allocator is shared: with the first call the threads of the pool are there.
+/// A single test, because its calls share the allocator. The first call starts the threads.
 #[test]
 fn every_large_allocation_fails_once() {
     for sizes in SIZES {
@@ -198,7 +202,7 @@ fn passes(network: &Network<f64>, (x, y): (&DMatrix<f64>, &DMatrix<f64>)) {
         network.input_gradient(&examples, &objective)
     });
     too_large("trace", || network.trace(&examples, &objective));
-    // A workspace that has failed can be read, and serves again.
+    // A workspace can be read and used again after a failure.
     let mut gradient = vec![0.0; network.parameters()];
     let mut used = Workspace::new();
     too_large_or_less_room("gradient_into", || {
@@ -308,7 +312,7 @@ fn data_is_prepared() {
     });
 }
 
-/// The network is as it was: none of these gets to the end of an epoch without its memory.
+/// The network is unchanged: no run reaches the end of an epoch without its memory.
 fn trainings() {
     let sizes = SIZES[1];
     let (x, y) = data(sizes);
@@ -347,7 +351,7 @@ fn trainings() {
         let start = network(sizes);
         let mut expected = start.clone();
         make().epochs(3).fit(&mut expected, &examples).unwrap();
-        // What has failed leaves nothing behind: the training is that of a new trainer.
+        // A failure leaves nothing behind: the next run equals that of a new trainer.
         let mut trainer = make().epochs(3);
         too_large_or_less_room(what, || {
             let mut network = spared(|| start.clone());

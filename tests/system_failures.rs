@@ -1,7 +1,7 @@
-//! Calls of the system that fail in the middle of a save: a typed error, and the last good file unchanged.
+//! A system call that fails during a save gives a typed error and keeps the last good file.
 //!
-//! The functions of the C library by which std writes are defined here once more; the linker takes these. Each is passed on, unless the
-//! thread has asked for it to fail.
+//! This file defines the functions of the C library that std writes with, and the linker prefers
+//! them. Each passes the call on, unless the thread has asked for it to fail.
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 #![allow(
     unsafe_code,
@@ -28,7 +28,7 @@ enum Call {
 }
 
 thread_local! {
-    /// Which call is to fail, after how many that do not, and with which number.
+    /// The call that fails, the number of such calls that succeed before it, and the error number.
     static FAILS: Cell<Option<(Call, usize, c_int)>> = const { Cell::new(None) };
 }
 
@@ -49,50 +49,50 @@ unsafe extern "C" {
     fn writev(file: c_int, parts: *const Part, count: c_int) -> isize;
 }
 
-/// Whether this call is the one that fails; it fails once.
+/// Returns whether this call fails. Each request makes one call fail.
 fn fails(call: Call) -> bool {
     let Some((which, after, number)) = FAILS.get().filter(|fails| fails.0 == call) else {
         return false;
     };
     FAILS.set((after > 0).then(|| (which, after - 1, number)));
     if after == 0 {
-        // SAFETY: the place of this thread's error number.
+        // SAFETY: the function returns the address of this thread's error number.
         unsafe { *__errno_location() = number };
     }
     after == 0
 }
 
 /// # Safety
-/// As that of the C library.
+/// The contract of the C library's function.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn fsync(file: c_int) -> c_int {
     if fails(Call::Sync) {
         return -1;
     }
-    // SAFETY: the caller's.
+    // SAFETY: the caller keeps the contract.
     unsafe { fdatasync(file) }
 }
 
 /// # Safety
-/// As that of the C library.
+/// The contract of the C library's function.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int {
     if fails(Call::Rename) {
         return -1;
     }
-    // SAFETY: the caller's.
+    // SAFETY: the caller keeps the contract.
     unsafe { renameat(AT_FDCWD, from, AT_FDCWD, to) }
 }
 
 /// # Safety
-/// As that of the C library.
+/// The contract of the C library's function.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn write(file: c_int, start: *const c_void, length: usize) -> isize {
     if fails(Call::Write) {
         return -1;
     }
     let part = Part { start, length };
-    // SAFETY: the caller's; the one part lives on the stack.
+    // SAFETY: the caller keeps the contract, and the one part lives on the stack.
     unsafe { writev(file, &raw const part, 1) }
 }
 
@@ -107,7 +107,7 @@ impl Folder {
         Self(folder)
     }
 
-    /// What is in it, with what is in each.
+    /// The files in the folder with their contents.
     fn contents(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let entries = fs::read_dir(&self.0).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
@@ -125,14 +125,14 @@ impl Drop for Folder {
     }
 }
 
-/// Runs `f` with one call that fails, and says whether it came to it.
+/// Runs `f` with one failing call. Also returns whether that call was made.
 fn with<R>(call: Call, after: usize, number: c_int, f: impl FnOnce() -> R) -> (R, bool) {
     FAILS.set(Some((call, after, number)));
     let result = f();
     (result, FAILS.take().is_none())
 }
 
-/// Every call that writes, brings to the disk or renames before the new file is in its place.
+/// Every write, sync and rename before the new file is in place.
 const BEFORE: [(Call, usize, c_int); 4] = [
     (Call::Write, 0, ENOSPC),
     (Call::Write, 1, EIO),
@@ -161,14 +161,14 @@ fn a_save_that_fails_leaves_the_last_good_file() {
         save(&path, "theta", &[0.1]).unwrap();
         assert_eq!(load::<Vec<f64>>(&path, "theta").unwrap(), [0.1]);
     }
-    // The last step, to bring the folder to the disk: the new content is whole and in its place.
+    // Syncing the folder is the last step. By then the new content is complete and in place.
     let (saved, failed) = with(Call::Sync, 1, EIO, || save(&path, "theta", &[0.75]));
     assert!(
         failed && matches!(saved, Err(SaveError::Io { .. })),
         "{saved:?}"
     );
     assert_eq!(load::<Vec<f64>>(&path, "theta").unwrap(), [0.75]);
-    // No other call is made.
+    // There are no other calls.
     for (call, after) in [(Call::Write, 2), (Call::Sync, 2), (Call::Rename, 1)] {
         let (saved, failed) = with(call, after, EIO, || save(&path, "theta", &[0.5]));
         assert!(saved.is_ok() && !failed, "{call:?}");
@@ -194,14 +194,15 @@ fn a_checkpoint_that_is_not_written_removes_none() {
         let found = checkpoints.latest::<u64>().unwrap().unwrap();
         assert_eq!((found.step, found.value, found.skipped.len()), (2, 2, 0));
     }
-    // Not known to be on the disk: it is there, and so are those that it would replace.
+    // The new checkpoint is visible but may not be on the disk, so the older ones stay.
     let (written, failed) = with(Call::Sync, 1, EIO, || checkpoints.write(3, &3));
     assert!(failed && written.is_err());
     assert_eq!(folder.contents().len(), 3);
     assert_eq!(folder.contents()[..2], before);
 }
 
-/// The training ends there with what it has, and goes on from the checkpoint before to the same bits.
+/// The run ends there with its results so far. Resumed from the previous checkpoint, it reaches the
+/// same bits.
 #[test]
 fn a_training_whose_checkpoint_fails() {
     let x = DMatrix::from_row_slice(1, 3, &[0.0, 1.0, 2.0]);
@@ -221,7 +222,7 @@ fn a_training_whose_checkpoint_fails() {
     for (call, after, number) in BEFORE {
         let folder = Folder::new(&format!("training-{call:?}-{after}"));
         let saved = |epochs| trainer(epochs).checkpoints(Checkpoints::new(&folder.0), 2);
-        // The trial before the first step goes well.
+        // The trial save before the first step succeeds.
         let trial = usize::from(call != Call::Rename);
         let mut network = start.clone();
         saved(2).fit(&mut network, &examples).unwrap();
@@ -239,7 +240,7 @@ fn a_training_whose_checkpoint_fails() {
         assert_eq!((resumed.epoch, history.records().len()), (2, 6));
         assert_eq!(network, trained(6));
     }
-    // The trial itself: nothing is changed, and no folder is left.
+    // The trial save fails: nothing has changed, and no folder is left.
     for (call, after) in [(Call::Write, 0), (Call::Sync, 0)] {
         let folder = Folder::new(&format!("trial-{call:?}"));
         let runs = folder.0.join("runs/7");

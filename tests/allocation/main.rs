@@ -1,4 +1,5 @@
-//! Nothing is allocated per step once a workspace has grown, ours or the kernels', on one thread or several; nor by an optimiser after its first step.
+//! No step allocates once its workspace has grown: neither this crate nor its kernels, on any
+//! number of threads. An optimiser allocates in its first step only.
 
 #![allow(
     unsafe_code,
@@ -34,7 +35,8 @@ struct Counting;
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    /// Whether this thread's allocations count: the test's own and those of the pool in use. Other pools may start or end meanwhile.
+    /// Whether this thread's allocations count: the test's thread and the pool in use. Other pools
+    /// may start or end at any time.
     static COUNTED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -44,22 +46,22 @@ fn count() {
     }
 }
 
-// SAFETY: every call is passed on to the system's allocator as it is.
+// SAFETY: every call goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps the contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps the contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps the contract.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
@@ -120,7 +122,7 @@ const CASES: &[Case] = &[
     ),
 ];
 
-/// The allocations of 10 rounds of every call, after 3 rounds in which everything may grow.
+/// The allocations of 10 rounds of every call, after 3 rounds to grow.
 fn allocations<T: RealField + Copy>(case: &Case, m: usize) -> usize {
     let (sizes, hidden, output, cost, _) = *case;
     let mut builder = Network::<T>::builder(sizes[0]);
@@ -141,7 +143,7 @@ fn allocations<T: RealField + Copy>(case: &Case, m: usize) -> usize {
     let mut gradient = vec![real(0.0); network.parameters()];
     let mut input_gradient = vec![real(0.0); sizes[0] * m];
     let mut sums = Accumulator::new(&network).unwrap();
-    // One for each kind of pass, as loops have them.
+    // A workspace for each kind of pass, as in a loop.
     let mut workspaces: [Workspace<T>; 5] = std::array::from_fn(|_| Workspace::new());
     let mut round = || {
         let [a, b, c, d, e] = &mut workspaces;
@@ -157,7 +159,7 @@ fn allocations<T: RealField + Copy>(case: &Case, m: usize) -> usize {
         sums.add(&network, &examples, &objective.cost, e).unwrap();
         sums.finish_into(&network, &objective.penalty, &mut gradient)
             .unwrap();
-        // And one workspace for all in turn.
+        // One workspace for all of them.
         network.forward_into(&x, a).unwrap();
         network.cost_into(&examples, &objective, a).unwrap();
     };
@@ -167,7 +169,8 @@ fn allocations<T: RealField + Copy>(case: &Case, m: usize) -> usize {
     COUNT.load(Ordering::Relaxed) - before
 }
 
-/// The allocations of 5 rounds of every derivative, after 3 rounds, with a workspace for each, and one for all in turn.
+/// The allocations of 5 rounds of every derivative, after 3 rounds to grow, with a workspace for
+/// each and one for all of them.
 fn allocations_of_derivatives<T: RealField + Copy>(case: &Case, m: usize) -> usize {
     let (sizes, hidden, output, cost, _) = *case;
     let mut builder = Network::<T>::builder(sizes[0]);
@@ -228,7 +231,7 @@ fn allocations_of_derivatives<T: RealField + Copy>(case: &Case, m: usize) -> usi
                 .gauss_newton_matrix_into(&examples, &objective, at, i, &mut matrix)
                 .unwrap();
         }
-        // One for calls of two kinds in turn.
+        // A workspace that two kinds of calls share.
         network.forward_into(&x, e).unwrap();
     };
     let mut workspaces = std::array::from_fn(|_| Workspace::new());
@@ -249,7 +252,8 @@ fn optimizers() -> Vec<Box<dyn Optimizer<f64>>> {
     ]
 }
 
-/// The allocations of all epochs but the first of a training with shuffled batches, the last of them smaller, validation examples, and a bar that is silent.
+/// The allocations of all epochs after the first, with shuffled batches, a smaller last batch,
+/// validation examples and a silent progress bar.
 fn allocations_of_a_training(optimizer: Box<dyn Optimizer<f64>>) -> usize {
     let mut network = Network::<f64>::builder(5)
         .dense(20, Tanh)
@@ -275,7 +279,8 @@ fn allocations_of_a_training(optimizer: Box<dyn Optimizer<f64>>) -> usize {
     counts[11] - counts[0]
 }
 
-/// The allocations of ten steps on θ of a small network, the first of which is made before. Every kind of buffers is among them.
+/// The allocations of ten steps of each optimiser after its first. The list has every kind of
+/// buffer.
 fn allocations_of_steps<T: RealField + Copy>() -> usize {
     let network = Network::<T>::builder(20).dense(30, Tanh).dense(3, Softmax);
     let network = network.zeros().unwrap();
@@ -304,7 +309,7 @@ fn allocations_of_steps<T: RealField + Copy>() -> usize {
     COUNT.load(Ordering::Relaxed) - before
 }
 
-/// The allocations of what is done beside a training: orders, scaled rows, and every metric but a macro average.
+/// The allocations around training: permutations, scalers, and every metric except a macro average.
 fn allocations_beside_training() -> usize {
     let x = DMatrix::from_fn(5, 300, |i, k| (i as f64 + 2.0 * k as f64).sin());
     let y = DMatrix::from_fn(5, 300, |i, k| f64::from(i == k % 5));
@@ -340,7 +345,8 @@ fn allocations_beside_training() -> usize {
     COUNT.load(Ordering::Relaxed) - before
 }
 
-/// A thread of a pool allocates when it takes work from another for the first time. Here each waits until another has taken some.
+/// A pool's thread allocates when it first takes work from another thread. Here each thread waits
+/// until another has taken some.
 fn let_every_thread_steal(pool: &rayon::ThreadPool) {
     for thread in 0..pool.current_num_threads() {
         pool.broadcast(|context| {
@@ -361,7 +367,7 @@ fn let_every_thread_steal(pool: &rayon::ThreadPool) {
 #[test]
 fn nothing_is_allocated_after_the_first_call() {
     if std::io::stderr().is_terminal() {
-        // Where a bar would be drawn: again, without a terminal.
+        // A terminal would show the bar, so the test runs again without one.
         let mut again = Command::new(std::env::current_exe().unwrap());
         let ended = again.stderr(Stdio::null()).status().unwrap();
         assert!(ended.success());
@@ -371,7 +377,7 @@ fn nothing_is_allocated_after_the_first_call() {
     assert_eq!(allocations_of_steps::<f64>(), 0);
     assert_eq!(allocations_of_steps::<f32>(), 0);
     assert_eq!(allocations_beside_training(), 0);
-    // Outside of any pool the small ones never ask for a thread.
+    // Outside any pool, the small networks never ask for a thread.
     assert_eq!(allocations::<f64>(&CASES[0], 4), 0);
     for threads in [1, 2] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
@@ -384,7 +390,7 @@ fn nothing_is_allocated_after_the_first_call() {
                     let what = format!("{:?}, m = {m}, {threads} threads", case.0);
                     assert_eq!(allocations::<f64>(case, m), 0, "f64 {what}");
                     assert_eq!(allocations::<f32>(case, m), 0, "f32 {what}");
-                    // A gradient of each example of the large ones takes too long.
+                    // Example gradients of the large networks take too long.
                     if case.0[0] < 100 || m < 50 {
                         let found = allocations_of_derivatives::<f64>(case, m);
                         assert_eq!(found, 0, "derivatives, f64 {what}");
@@ -401,7 +407,7 @@ fn nothing_is_allocated_after_the_first_call() {
                 assert_eq!(allocations_of_a_training(optimizer), 0, "{what}");
             }
         });
-        // The count is not always 0, nor blind to a thread.
+        // The count sees allocations, on every thread.
         let counted = pool.broadcast(|_| {
             let before = COUNT.load(Ordering::Relaxed);
             drop(std::hint::black_box(vec![0_u8; 100]));

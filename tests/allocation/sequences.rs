@@ -1,4 +1,5 @@
-//! One workspace for batches of many sizes and calls of every kind: nothing is allocated after a call with a batch at least as large.
+//! One workspace serves batches of many sizes and calls of every kind. No call allocates after one
+//! with a batch at least as large.
 
 use super::{COUNT, Ordering};
 use backprop::activation::{Identity, Softmax, Tanh};
@@ -8,8 +9,10 @@ use backprop::{
     Initialization, Network, Objective, SquaredError, Tangent, Workspace, rng,
 };
 
-/// Inputs, hidden units, outputs, and the largest batch. Batches of 512 and more are computed in parts, but for the third network, which has too many
-/// parameters. The parts of the first have up to 1024 examples, those of the second fewer, on several threads; the last is shallower than the others.
+/// Inputs, hidden units, outputs and the largest batch. Batches of 512 and more are computed in
+/// parts, except by the third network, which has too many parameters. The parts of the first have
+/// up to 1024 examples, those of the second fewer on several threads. The last network is
+/// shallower.
 const NETWORKS: &[(&[usize], AnyActivation, AnyCost, usize)] = &[
     (&[4, 16, 3], Softmax, CategoricalCrossEntropy, 2500),
     (&[20, 30, 20, 5], Identity, SquaredError, 2500),
@@ -17,13 +20,13 @@ const NETWORKS: &[(&[usize], AnyActivation, AnyCost, usize)] = &[
     (&[7, 2], Identity, SquaredError, 700),
 ];
 
-/// Sizes on both sides of where something changes, in an order that goes up and down.
+/// Sizes on both sides of every threshold, going up and down.
 const SIZES: &[usize] = &[
     511, 1, 512, 513, 2048, 256, 1025, 129, 1000, 768, 770, 1024, 1023, 300, 2049, 510, 64, 1537,
     2500, 24, 17,
 ];
 
-/// The caller's buffers of all calls, for the largest batch.
+/// The caller's buffers for all calls, as large as the largest batch needs.
 struct Data<T: RealField + Copy> {
     network: Network<T>,
     objective: Objective<AnyCost>,
@@ -74,7 +77,7 @@ impl<T: RealField + Copy> Data<T> {
         }
     }
 
-    /// A call of one kind with the first `m` examples.
+    /// Makes one kind of call with the first `m` examples.
     fn call(&mut self, kind: usize, m: usize, w: &mut Workspace<T>) {
         let (network, objective) = (&self.network, &self.objective);
         let (n, k, p) = (self.x.nrows(), self.y.nrows(), network.parameters());
@@ -160,12 +163,13 @@ impl<T: RealField + Copy> Data<T> {
     }
 }
 
-/// Asserts that after a first call of each kind, with the largest batch, no call of any kind allocates, for all sizes in turn.
+/// Asserts that no call allocates, at any size, after a first call of each kind with the largest
+/// batch.
 fn any_kind<T: RealField + Copy>(threads: usize) {
     for &(sizes, output, cost, most) in NETWORKS {
         let mut data = Data::<T>::new(sizes, output, cost, most);
         for (first, &largest) in (0..KINDS).zip(SIZES) {
-            // The kinds with most and with least buffers begin with all examples.
+            // The kinds with the most and the fewest buffers begin with all examples.
             let largest = match first {
                 0 | 2 | 9 => most,
                 _ => largest.min(most),
@@ -189,7 +193,7 @@ fn any_kind<T: RealField + Copy>(threads: usize) {
     }
 }
 
-/// Asserts that networks of other depths may take turns in a workspace.
+/// Asserts that networks of different depths can share a workspace.
 fn any_network<T: RealField + Copy>(threads: usize) {
     let all = NETWORKS.iter();
     let mut data: Vec<Data<T>> = all
@@ -210,7 +214,7 @@ fn any_network<T: RealField + Copy>(threads: usize) {
     assert_eq!(found, 0, "networks in turn, {threads} threads");
 }
 
-/// On `threads` threads of the current pool.
+/// Runs on `threads` threads of the current pool.
 pub(super) fn after_a_batch_as_large_nothing_is_allocated(threads: usize) {
     match threads {
         1 => any_kind::<f32>(threads),

@@ -1,4 +1,4 @@
-//! What a pass hands to the layers of others, and what it makes of their mistakes.
+//! Buffers: every pass gives a layer the sizes it asks for, and no call reads what another left.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
@@ -14,7 +14,8 @@ use proptest::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Inputs through, with a cache that shrinks as the batch grows, and scratch of its own; panics in `backward` when told to.
+/// Passes its inputs through, with scratch and a cache that shrinks as the batch grows. `backward`
+/// panics on request.
 #[derive(Debug, Default)]
 struct Odd {
     panics: AtomicBool,
@@ -81,14 +82,14 @@ fn data(m: usize) -> (DMatrix<f64>, DMatrix<f64>) {
 #[test]
 fn every_part_has_the_cache_and_the_scratch_that_its_layers_ask_for() {
     let network = network();
-    // One part, parts of one size, and a last one that is smaller and asks for a larger cache.
+    // One part, parts of equal size, and a smaller last part, which needs a larger cache.
     for m in [1, 64, 512, 513, 1025, 2803] {
         let (x, y) = data(m);
         let examples = Examples::new(&x, &y).unwrap();
         network
             .backprop(&examples, &Objective::new(SquaredError))
             .unwrap();
-        // One at a time in the same buffers: the largest cache of all.
+        // One example at a time in the same buffers needs the largest cache.
         let gradients = network.example_gradients(&examples, &SquaredError);
         let norms = network.example_gradient_norms(&examples, &SquaredError);
         for (gradient, norm) in gradients.unwrap().column_iter().zip(norms.unwrap().iter()) {
@@ -130,7 +131,7 @@ fn rows_beside_the_inputs_may_be_written_meanwhile() {
     let expected = network
         .backprop(&Examples::new(&x, &y).unwrap(), &objective)
         .unwrap();
-    // The inputs are the upper rows of a matrix whose lower rows somebody else owns.
+    // The inputs are the upper rows of a matrix. Another thread owns the lower rows.
     let mut both = DMatrix::from_element(2 * UNITS, 1300, f64::NAN);
     both.rows_mut(0, UNITS).copy_from(&x);
     let (upper, mut lower) = both.rows_range_pair_mut(..UNITS, UNITS..);
@@ -144,7 +145,7 @@ fn rows_beside_the_inputs_may_be_written_meanwhile() {
     assert_eq!(found.gradient().vector(), expected.gradient().vector());
 }
 
-/// A network with examples, of which any kind of derivative can be asked.
+/// A network with examples and directions for every kind of derivative.
 struct Asked {
     network: Network<f64>,
     cost: AnyCost,
@@ -178,7 +179,7 @@ impl Asked {
         }
     }
 
-    /// The bits of the answer to one of the questions.
+    /// The bits of one kind of result.
     fn answer(&self, kind: usize, w: &mut Workspace<f64>) -> Vec<u64> {
         let (network, x, cost) = (&self.network, &self.x, &self.cost);
         let (n, k) = (network.inputs(), network.outputs());
@@ -267,7 +268,8 @@ impl Asked {
                     .unwrap();
             }
         }
-        // Every pass leaves its outputs, and those of costs their costs; a visit those of the last examples alone.
+        // Every pass leaves its outputs and costs in the workspace. A visit leaves those of its
+        // last examples.
         if kind < 15 {
             all.extend(w.output().unwrap().iter());
         }
@@ -286,7 +288,8 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Calls of all kinds, on networks and batches of all sizes, in any order, in one workspace: the bits of a new one, whatever its buffers hold.
+    /// Calls of every kind, size and order in one workspace give the bits of a new workspace,
+    /// whatever its buffers hold.
     #[test]
     fn no_call_reads_what_another_left(
         calls in proptest::collection::vec((0..5_usize, 0..16_usize, any::<bool>()), 2..24),

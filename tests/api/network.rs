@@ -1,4 +1,4 @@
-//! Networks as values: building, printing, parameters, seeds, and the problem for argmin.
+//! Networks as values: building, printing, parameters, seeds and the problem for argmin.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
@@ -40,7 +40,7 @@ total                                          10285";
     assert_eq!(network.to_string(), expected);
 }
 
-/// The reference bits are from an independent implementation of SplitMix64 and xoshiro256++.
+/// The bits come from an independent implementation of SplitMix64 and xoshiro256++.
 #[test]
 fn a_seed_gives_the_same_bits_everywhere() {
     let make = || Builder::<f64>::new(3).dense(1, Tanh);

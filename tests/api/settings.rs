@@ -1,4 +1,5 @@
-//! Settings and sizes at the ends of their types: typed errors or results, never a panic, an abort or an endless loop.
+//! Settings and sizes at the limits of their types give results or typed errors. They never panic,
+//! abort or loop forever.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,7 +25,7 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// Numbers of things: few, or more than any memory holds.
+/// Counts: small, or larger than any memory.
 const SIZES: &[usize] = &[
     0,
     1,
@@ -77,7 +78,7 @@ fn data() -> (DMatrix<f64>, DMatrix<f64>) {
     (x, y)
 }
 
-/// Whether a size that is larger than what it counts was refused.
+/// Asserts that a size is refused if it exceeds the data.
 #[track_caller]
 fn refused_if<A>(large: bool, found: Result<A, Error>) {
     assert!(!large || found.is_err(), "accepted");
@@ -118,7 +119,7 @@ fn sizes_of_data() {
             row_major::<f64>(&[], size),
         );
         refused_if(size != 1 && size != 2, row_major(&[1.0, 2.0], size));
-        // Matrices without an entry, of any shape.
+        // Empty matrices of every shape.
         for empty in [DMatrix::zeros(size, 0), DMatrix::zeros(0, size)] {
             assert!(labels(&empty).is_err());
             refused_if(true, Standardizer::fit(&empty));
@@ -285,7 +286,7 @@ fn settings_of_trainings() {
     }
 }
 
-/// Inputs through, by a name of any length.
+/// Passes its inputs through; its name has any length.
 #[derive(Debug)]
 struct Named(String);
 
@@ -341,7 +342,7 @@ impl Metric<f64> for LongName {
     }
 }
 
-/// A column of a table cannot be wider than 65,535 characters, a name can.
+/// A table column holds at most 65,535 characters. A name may be longer.
 #[test]
 fn names_of_any_length_are_printed() {
     let (x, _) = data();

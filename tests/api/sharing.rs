@@ -1,4 +1,4 @@
-//! One problem for several threads: no call waits for another for ever, and each gets the numbers of its own point.
+//! Threads share one problem: no call deadlocks, and each gets the numbers of its own point.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,7 +20,8 @@ use std::time::Duration;
 const ROUNDS: usize = 300;
 const POINTS: usize = 7;
 
-/// Runs `f` on a thread of its own, and fails if it has not ended in time: what waits for ever can only be left behind.
+/// Runs `f` on a new thread and fails if it does not end in time. A deadlocked thread can only be
+/// abandoned.
 fn in_time(what: &str, f: impl FnOnce() + Send + 'static) {
     let (done, end) = channel();
     let thread = std::thread::spawn(move || {
@@ -29,11 +30,11 @@ fn in_time(what: &str, f: impl FnOnce() + Send + 'static) {
     });
     match end.recv_timeout(Duration::from_secs(120)) {
         Err(RecvTimeoutError::Timeout) => panic!("{what}: no end in two minutes"),
-        _ => thread.join().unwrap(), // with its panic, if it had one
+        _ => thread.join().unwrap(), // passes a panic on
     }
 }
 
-/// A network whose passes are shared out, in parts (`m` ≥ 512) or product by product.
+/// A network whose passes run on several threads: in parts if `m` ≥ 512, else product by product.
 fn with_problem(
     units: usize,
     m: usize,
@@ -80,7 +81,8 @@ fn a_problem_is_shared_by_threads() {
                     let before = (problem.evaluations(), problem.products());
                     for round in 0..rounds {
                         pool.install(|| match round % 3 {
-                            // argmin's own, as ParticleSwarm has them, and each with all that a solver asks of a point.
+                            // Bulk calls as argmin's ParticleSwarm makes them, and every call
+                            // that a solver makes at one point.
                             0 => assert_eq!(problem.bulk_cost(points).unwrap(), costs),
                             1 => points.par_iter().enumerate().for_each(|(k, point)| {
                                 assert_eq!(problem.cost(point).unwrap(), costs[k]);
@@ -94,7 +96,7 @@ fn a_problem_is_shared_by_threads() {
                         });
                     }
                     let thirds = |more: usize| ((rounds + more) / 3 * POINTS) as u64;
-                    // Any number of the points may have been known, but each was once asked of all.
+                    // Any of the calls may have found its point cached, but not all.
                     let evaluations = problem.evaluations() - before.0;
                     let asked = thirds(2) + 2 * thirds(1) + thirds(0);
                     assert!((1..=asked).contains(&evaluations), "{evaluations}");
@@ -106,7 +108,7 @@ fn a_problem_is_shared_by_threads() {
     }
 }
 
-/// The counts and the errors of one thread after the other are those of one thread.
+/// Threads that take turns get the counts and errors of a single thread.
 #[test]
 fn what_is_known_and_what_failed_is_told_once() {
     with_problem(3, 5, |problem, points| {
@@ -118,14 +120,14 @@ fn what_is_known_and_what_failed_is_told_once() {
             problem.cost(&points[1]).unwrap();
             assert_eq!(problem.evaluations(), evaluations + 2 * round);
         }
-        // A product leaves the last point as it is.
+        // A product keeps the last point.
         let hessian = problem.hessian(&points[2]).unwrap();
         let product = hessian.dot(&points[0]);
         assert_eq!(hessian.dot(&points[0]), product);
         assert_eq!(problem.products(), 1);
         problem.cost(&points[1]).unwrap();
         assert_eq!(problem.evaluations(), evaluations + 6);
-        // Two products fail: the first error is that of the next evaluation, wherever it is asked for.
+        // Two products fail. The next evaluation, on any thread, reports the first error.
         assert_eq!(hessian.dot(&vec![1.0]), [0.0]);
         assert_eq!(hessian.dot(&vec![1.0, 2.0]), [0.0, 0.0]);
         let error = std::thread::scope(|scope| {
@@ -135,7 +137,7 @@ fn what_is_known_and_what_failed_is_told_once() {
         assert!(error.contains("found 1"), "{error}");
         problem.gradient(&points[1]).unwrap();
         assert_eq!(problem.evaluations(), evaluations + 6);
-        // A point that cannot be evaluated is not the last point.
+        // A point that cannot be evaluated does not become the last point.
         assert!(problem.cost(&vec![f64::NAN; points[0].len()]).is_err());
         assert!(problem.cost(&vec![f64::MAX; points[0].len()]).is_err());
         assert!(problem.cost(&vec![f64::MAX; points[0].len()]).is_err());

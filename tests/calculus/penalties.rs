@@ -1,4 +1,4 @@
-//! Penalties: values worked out by hand, strengths by layer and block, kinks, refusals.
+//! Penalties: values by hand, strengths by layer and block, kinks and refusals.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,7 +18,7 @@ use num_dual::Dual64;
 
 const NONE: Strength = Strength { l1: 0.0, l2: 0.0 };
 
-/// 2-2-1 identity units with weights of both signs, one of them 0, and biases that no penalty may touch.
+/// 2-2-1 identity units. The weights have both signs and a 0; no penalty may touch the biases.
 fn network() -> Network<f64> {
     let mut network = Network::builder(2)
         .dense(2, Identity)
@@ -32,14 +32,15 @@ fn network() -> Network<f64> {
     network
 }
 
-/// Four examples of weights that sum to m = 5, which the network answers without error: J and D are the penalty's alone.
+/// Four examples with weights that sum to m = 5. The network answers them without error, so J and D
+/// come from the penalty alone.
 fn exact() -> (DMatrix<f64>, DMatrix<f64>, [f64; 4]) {
     let x = DMatrix::from_row_slice(2, 4, &[1.0, 0.0, -1.0, 2.0, 0.5, 1.0, 0.0, -1.0]);
     let y = network().forward(&x).unwrap();
     (x, y, [1.0, 2.0, 0.0, 2.0])
 }
 
-/// J, and D of both layers by rows, times m = 5.
+/// J, and the rows of D for both layers, times m = 5.
 fn scaled(penalty: &Penalty) -> (f64, [f64; 6], [f64; 3]) {
     let (network, (x, y, weights)) = (network(), exact());
     let examples = Examples::new(&x, &y).unwrap().weighted(&weights).unwrap();
@@ -71,7 +72,8 @@ fn assert_close(found: &[f64], expected: &[f64]) {
 
 #[test]
 fn values_and_gradients_are_those_worked_out_by_hand() {
-    // |Θ⁽¹⁾| sums to 1 + 2 + 0 + 3 = 6 and |Θ⁽²⁾| to 4.5, the squares to 14 and 16.25; biases never count.
+    // |Θ⁽¹⁾| sums to 1 + 2 + 0 + 3 = 6 and |Θ⁽²⁾| to 4.5. The squares sum to 14 and 16.25. Biases
+    // never count.
     let (half, quarter) = (
         Strength { l1: 0.5, l2: 0.0 },
         Strength { l1: 0.0, l2: 0.25 },
@@ -96,7 +98,7 @@ fn values_and_gradients_are_those_worked_out_by_hand() {
             signs.0,
             quarters.1,
         ),
-        // The last call that names a block counts.
+        // The last call for a block wins.
         (
             Penalty::none().block(0, 0, both).layer(0, half),
             3.0,
@@ -114,7 +116,7 @@ fn values_and_gradients_are_those_worked_out_by_hand() {
         assert_close(&[found_j], &[j]);
         assert_close(&found_first, &first);
         assert_close(&found_second, &second);
-        // Whatever else reports the objective reports this one.
+        // Every other method that reports the objective agrees.
         let (network, (x, y, weights)) = (network(), exact());
         let examples = Examples::new(&x, &y).unwrap().weighted(&weights).unwrap();
         let objective = Objective::new(SquaredError).penalty(penalty.clone());
@@ -147,7 +149,7 @@ fn setters_of_the_objective_leave_the_rest() {
     assert_eq!(of(new().l2(7.0).penalty(layered).l2(2.0)), expected);
 }
 
-/// γ ∘ x + κ: two blocks without exempt columns.
+/// γ ∘ x + κ: two blocks, neither with exempt columns.
 #[derive(Clone, Debug, PartialEq)]
 struct ScaleAndShift(usize);
 
@@ -192,7 +194,7 @@ impl<T: Scalar> Layer<T> for ScaleAndShift {
     }
 }
 
-/// Each block of a layer by its own strength, in J as in D: every derivative against a dual number's.
+/// Each block has its own strength, in J and in D. Dual numbers give every derivative.
 #[test]
 fn blocks_have_their_own_strengths() {
     let theta: Vec<f64> = (0..9 + 6 + 4)
@@ -243,7 +245,8 @@ fn blocks_have_their_own_strengths() {
     assert_close(&[pass.cost_parts().penalty], &[(ours + first + last) / 5.0]);
 }
 
-/// At a weight of exactly 0 the gradient is the data's alone, the checker sees the kink just beside it, and calls it one.
+/// At a weight of exactly 0 the gradient comes from the data alone. The checker sees the kink next
+/// to it and reports a kink.
 #[test]
 fn the_kink_of_l1_is_known() {
     let weight = |w: f64| {

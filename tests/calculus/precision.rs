@@ -1,4 +1,5 @@
-//! Digits that rounding must not take: saturated units, long streams, weights and parameters that a scalar cannot hold.
+//! Rounding must not take these digits: saturated units, long streams, and weights and parameters
+//! beyond the range of the scalar.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
@@ -10,7 +11,7 @@ use backprop::{
 };
 use num_dual::Dual64;
 
-/// A mean by a weight that has become ∞ or 0 in the scalar type would be 0, or NaN.
+/// If a weight overflows to ∞ or underflows to 0 in the scalar type, the mean would be 0 or NaN.
 #[test]
 fn weights_that_the_scalar_cannot_sum_are_refused() {
     let (x, y) = (
@@ -70,7 +71,8 @@ fn map_gives_a_valid_network_or_none() {
     ));
 }
 
-/// Where a has rounded to 1, a − y has no digits left; the gradient keeps them, because z has not rounded.
+/// If a has rounded to 1, a − y has no digits left. The gradient keeps them, because z has not
+/// rounded.
 #[test]
 fn saturated_gradients_keep_their_digits() {
     for (activation, cost) in [
@@ -86,7 +88,8 @@ fn saturated_gradients_keep_their_digits() {
                 .unwrap();
             let (x, y) = (
                 DMatrix::repeat(1, 1, 1.0),
-                // The logarithmic costs know how far a is from its target; of a − y that is less than a's last digit.
+                // The logarithmic costs resolve a distance from the target that is smaller than the
+                // last digit of a.
                 match cost {
                     SquaredError => DMatrix::from_column_slice(2, 1, &[0.9, 0.1]),
                     _ => DMatrix::from_column_slice(2, 1, &[1.0, 0.0]),
@@ -114,7 +117,7 @@ fn saturated_gradients_keep_their_digits() {
     }
 }
 
-/// 100,000 batches of one example in f32: a plain sum of their costs would lose three digits.
+/// 100,000 batches of one example in f32. A plain sum of their costs would lose three digits.
 #[test]
 fn streams_keep_the_digits_of_j() {
     let network = Network::<f32>::builder(1)
@@ -132,7 +135,7 @@ fn streams_keep_the_digits_of_j() {
     assert!((j / (0.5 * 0.3 * 0.3) - 1.0).abs() < 1e-6, "{j}");
 }
 
-/// Pairwise sums: a plain one of 10⁶ costs would be wrong in the third digit.
+/// Pairwise sums. A plain sum of 10⁶ costs would be wrong in the third digit.
 #[test]
 fn a_million_costs_keep_the_digits_of_j_in_one_batch() {
     let m = 1_000_000;
@@ -147,7 +150,7 @@ fn a_million_costs_keep_the_digits_of_j_in_one_batch() {
         let y = DMatrix::repeat(1, m, 0.0_f32);
         let examples = Examples::new(&x, &y).unwrap();
         let found = network.cost(&examples, &Objective::new(SquaredError));
-        // The costs as f32 has them, summed in f64.
+        // The costs of f32, summed in f64.
         let mut workspace = Workspace::new();
         network
             .cost_into(&examples, &Objective::new(SquaredError), &mut workspace)
@@ -158,7 +161,7 @@ fn a_million_costs_keep_the_digits_of_j_in_one_batch() {
     }
 }
 
-/// ln Σ e^z within 4 units in the last place of max |z|, in f32 against f64.
+/// ln Σ e^z in f32 is within 4 units in the last place of max |z|, compared with f64.
 #[test]
 fn the_log_sum_exp_of_f32_keeps_its_digits() {
     for scale in [1e-3_f32, 1.0, 30.0, 1e4] {
@@ -172,7 +175,7 @@ fn the_log_sum_exp_of_f32_keeps_its_digits() {
                 .dense(z.len(), Softmax)
                 .with_theta(&theta)
                 .unwrap();
-            // The target is the largest z, so that the cost is ln Σ e^(z − max z).
+            // The target is the largest z, so the cost is ln Σ e^(z − max z).
             let max = z.iter().copied().fold(f32::MIN, f32::max);
             let x = DMatrix::repeat(1, 1, 0.0);
             let y = DMatrix::from_fn(z.len(), 1, |i, _| f32::from(u8::from(z[i] == max)));
@@ -185,7 +188,7 @@ fn the_log_sum_exp_of_f32_keeps_its_digits() {
                 .sum();
             let size = z.iter().fold(0.0_f32, |size, z| size.max(z.abs()));
             let ulp = f64::from(f32::from_bits(size.to_bits() + 1) - size);
-            // Between log-sum-exp and the cost there is one subtraction, of z itself.
+            // The cost is log-sum-exp minus z: one subtraction.
             let error = (found - sum.ln()).abs();
             assert!(
                 error <= 4.0 * ulp.max(6e-8),

@@ -1,5 +1,5 @@
-//! Sums over very many examples in `f32`: within 3·10⁻⁶ of the same sums in `f64`, for examples that are
-//! all equal, where every rounding goes the same way, and for others whose terms do not cancel.
+//! Sums over up to 10⁷ examples in `f32` are within 3·10⁻⁶ of the same sums in `f64`. The examples
+//! are all equal, so that every rounding goes the same way, or different without cancelling.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +17,7 @@ use backprop::{
 
 const BOUND: f64 = 3e-6;
 
-/// A layer that passes its inputs through, all examples at once.
+/// Passes its inputs through and needs all examples at once.
 #[derive(Clone, Debug)]
 struct Together(usize);
 
@@ -51,8 +51,8 @@ impl<T: Scalar> Layer<T> for Together {
 
 type Mixed<T> = Network<T, AnyLayer<Together>>;
 
-/// A network of these sizes with parameters of few bits, which takes all examples at once if asked
-/// to.
+/// A network of these sizes whose parameters are of one size. With `together` it needs all examples
+/// at once.
 fn network(sizes: &[usize], hidden: AnyActivation, together: bool) -> Mixed<f32> {
     let mut builder = Builder::<f32, AnyLayer<Together>>::new(sizes[0]);
     let last = sizes.len() - 1;
@@ -76,7 +76,7 @@ fn network(sizes: &[usize], hidden: AnyActivation, together: bool) -> Mixed<f32>
     network
 }
 
-/// Inputs in (0, 1), all equal or not, and targets below every output.
+/// Inputs in (0, 1), equal to `constant` if given, and targets below every output.
 fn data(n: usize, k: usize, m: usize, constant: Option<f32>) -> (DMatrix<f32>, DMatrix<f32>) {
     let mut state = 1_u64;
     let x = DMatrix::from_fn(n, m, |i, _| match constant {
@@ -95,7 +95,7 @@ fn wide(matrix: &DMatrix<f32>) -> DMatrix<f64> {
     matrix.map(f64::from)
 }
 
-/// Whether all entries are within the bound of the largest.
+/// Asserts that the norm and every entry of the error are within the relative bound.
 #[track_caller]
 fn close(what: &str, found: &[f32], expected: &[f64]) {
     assert_eq!(found.len(), expected.len());
@@ -112,7 +112,7 @@ fn close(what: &str, found: &[f32], expected: &[f64]) {
     }
 }
 
-/// ∇J and J of f32 against those of the same network on the same examples in f64.
+/// Compares ∇J and J in f32 with those of the same network and examples in f64.
 #[track_caller]
 fn compare(what: &str, network: &Mixed<f32>, (x, y): (&DMatrix<f32>, &DMatrix<f32>)) {
     let objective = Objective::new(SquaredError).l2(0.5);
@@ -131,7 +131,7 @@ fn compare(what: &str, network: &Mixed<f32>, (x, y): (&DMatrix<f32>, &DMatrix<f3
     close(what, &[found.cost()], &[exact.cost()]);
 }
 
-/// One line, whose gradient is known: δ [1 x] with δ = θ₀ + θ₁ x − y.
+/// A linear unit with a known gradient: δ [1 x] with δ = θ₀ + θ₁ x − y.
 #[test]
 fn ten_million_equal_examples() {
     let m = 10_000_000;
@@ -154,7 +154,7 @@ fn ten_million_examples() {
     compare("a line", &network, (&x, &y));
 }
 
-/// Units that fill no register, one, and several; Δ that is computed across; parts of every size.
+/// Units that fill less than a register, one or several; Δ computed across; parts of every size.
 #[test]
 fn networks_of_many_shapes() {
     for (sizes, m) in [
@@ -176,8 +176,7 @@ fn networks_of_many_shapes() {
     }
 }
 
-/// A batch that is computed as a whole: because a layer couples its examples, and because of more than
-/// 2¹⁸ parameters.
+/// Batches computed as a whole: a layer couples its examples, or θ has more than 2¹⁸ entries.
 #[test]
 fn batches_that_are_computed_as_a_whole() {
     for constant in [Some(0.3), Some(0.17), None] {
@@ -197,7 +196,7 @@ fn batches_that_are_computed_as_a_whole() {
     compare("a large network", &network, (&x, &y));
 }
 
-/// Batches of every size, and trees and chains of merged sums.
+/// Batches of every size, merged as trees and as chains.
 #[test]
 fn streams_of_batches() {
     let network = network(&[1, 1], Tanh, false);
@@ -229,7 +228,7 @@ fn streams_of_batches() {
                 close(&what, &[found.cost()], &[expected.cost()]);
             };
             check("a stream", &sums);
-            // The same sums, merged one after the other and by halves.
+            // The same sums, merged one by one and by halves.
             let mut chain = Accumulator::new(&network).unwrap();
             for _ in 0..10_000 {
                 chain.merge(&sums).unwrap();
@@ -250,7 +249,7 @@ fn streams_of_batches() {
     }
 }
 
-/// A sum that overflows stays infinite, as its error reports.
+/// A sum that overflows stays infinite, and its error says so.
 #[test]
 fn a_stream_that_overflows() {
     let network = Builder::<f32, AnyLayer<Together>>::new(1)
@@ -270,7 +269,7 @@ fn a_stream_that_overflows() {
     );
 }
 
-/// The other sums over examples: along directions, by matrices, clipped, and of given cotangents.
+/// The other sums over examples: tangents, curvature products, clipped sums and given cotangents.
 #[test]
 fn sums_beyond_the_gradient() {
     let objective = Objective::new(SquaredError);
@@ -323,7 +322,7 @@ fn sums_beyond_the_gradient() {
             .unwrap();
         check("a clipped sum", &found, &expected);
 
-        // A line: H is the mean of [1 x]ᵀ[1 x].
+        // For a linear unit, H is the mean of [1 x]ᵀ[1 x].
         let network = Network::<f32>::builder(1)
             .dense(1, Identity)
             .zeros()

@@ -1,4 +1,4 @@
-//! The same bits for any number of threads, whichever way a batch is computed.
+//! Any number of threads gives the same bits, however a batch is computed.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
@@ -12,7 +12,7 @@ use backprop::{
 };
 use std::sync::Mutex;
 
-/// Inputs through, after a note of how many examples came at once.
+/// Passes its inputs through and records the number of examples of each call.
 #[derive(Debug)]
 struct Through {
     units: usize,
@@ -78,7 +78,7 @@ fn data<T: Scalar>(n: usize, k: usize, m: usize) -> (DMatrix<T>, DMatrix<T>) {
     (x, y)
 }
 
-/// J, ∇J, the outputs and ∂J/∂X on so many threads; 0 for outside of any pool.
+/// J, ∇J, the outputs and ∂J/∂X with this number of threads; 0 means outside any pool.
 fn results<T: RealField + Copy>(
     threads: usize,
     network: &Mixed<T>,
@@ -134,7 +134,7 @@ fn same_bits<T: RealField + Copy>(
     }
 }
 
-/// Every derivative but the Hessian itself, on so many threads.
+/// Every derivative except the full Hessian, with this number of threads.
 fn derivatives<T: RealField + Copy>(
     threads: usize,
     network: &Network<T>,
@@ -155,7 +155,7 @@ fn derivatives<T: RealField + Copy>(
         all.extend(of_theta.iter().chain(of_x.iter()));
         let (pass, by_x) = network.gradients(&examples, &objective).unwrap();
         all.extend(pass.gradient().vector().iter().chain(by_x.iter()));
-        // One workspace for several calls, as the first leaves it to the next.
+        // The calls share a workspace, so each starts with what the previous one left.
         let (mut workspace, mut product) = (Workspace::new(), vec![T::zero(); 2 * p]);
         let w = &mut workspace;
         network
@@ -186,7 +186,7 @@ fn derivatives<T: RealField + Copy>(
                 all.push(gradient.iter().fold(T::zero(), |sum, &g| sum * wave(3) + g));
             })
             .unwrap();
-        // P or K · n for each example, where that is not too much.
+        // These have P or K · n numbers per example, so only where that is not too much.
         if p * m < 2_000_000 {
             all.extend(network.example_gradients(&examples, &cost).unwrap().iter());
         }
@@ -231,7 +231,7 @@ fn same_bits_of_derivatives<T: RealField + Copy>(
 #[test]
 fn any_number_of_threads_gives_the_same_derivatives() {
     let softmax = (Softmax, CategoricalCrossEntropy);
-    // As a whole, in parts, and in products that are shared out.
+    // Batches computed as a whole, in parts, and by parallel products.
     for m in [64, 513, 2803] {
         same_bits_of_derivatives::<f64>(&[40, 25, 10], Tanh, (Sigmoid, BinaryCrossEntropy), m);
         same_bits_of_derivatives::<f32>(&[4, 32, 16, 7], Relu, (Identity, SquaredError), m);
@@ -244,7 +244,7 @@ fn any_number_of_threads_gives_the_same_derivatives() {
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     let softmax = (Softmax, CategoricalCrossEntropy);
-    // As a whole, in parts of equal and of unequal sizes, in products that are shared out.
+    // Batches computed as a whole, in equal and unequal parts, and by parallel products.
     for m in [64, 511, 512, 513, 1000, 2803] {
         same_bits::<f64>(&[40, 25, 10], Sigmoid, (Sigmoid, BinaryCrossEntropy), m);
         same_bits::<f32>(&[4, 32, 16, 4], Tanh, (Identity, SquaredError), m);
@@ -255,7 +255,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     }
     same_bits::<f32>(&[784, 128, 64, 10], Relu, softmax, 64);
     same_bits::<f64>(&[784, 128, 64, 10], Relu, softmax, 1025);
-    // Products with one column, whose rows are taken in groups: z of one example, and Δ of one unit.
+    // Products with one column take their rows in groups: z of one example and Δ of one unit.
     same_bits::<f32>(&[1500, 1088, 10], Relu, softmax, 1);
     same_bits::<f32>(&[2048, 2048, 10], Relu, softmax, 1);
     same_bits::<f32>(&[3, 4160, 1], Tanh, (Sigmoid, BinaryCrossEntropy), 500);
@@ -270,7 +270,7 @@ fn parts_add_up_to_the_whole() {
         .backprop(&Examples::new(&x, &y).unwrap(), &objective)
         .unwrap();
     let (mut sums, mut workspace) = (Accumulator::new(&network).unwrap(), Workspace::new());
-    // Batches too small to be cut.
+    // Batches too small to split.
     for first in (0..1500).step_by(100) {
         let batch = Examples::new(x.columns(first, 100), y.columns(first, 100)).unwrap();
         sums.add(&network, &batch, &objective.cost, &mut workspace)
@@ -293,7 +293,7 @@ fn errors_count_the_examples_of_the_whole_batch() {
         let objective = Objective::new(SquaredError);
         let examples = Examples::new(&x, &y).unwrap();
         let found = pool.install(|| network.cost(&examples, &objective));
-        // Squares overflow, the sums that lead to them do not.
+        // The squares overflow; the sums before them do not.
         let Err(Error::NonFiniteCost { example, value }) = found else {
             panic!("{found:?}");
         };
@@ -337,7 +337,7 @@ fn a_layer_that_couples_examples_gets_them_all() {
         if couples {
             assert_eq!(widths, [(0, 2000)]);
         } else {
-            // Parts in a row, without gap or overlap, and told where they begin.
+            // Consecutive parts without gap or overlap, each with its starting index.
             assert!(widths.len() > 1);
             let end = widths.iter().fold(0, |end, &(first, width)| {
                 assert_eq!(first, end);

@@ -1,5 +1,6 @@
-//! The documentation's examples in a crate of a user, who depends on this one and on serde_json alone: our own `cargo test --doc` also sees the
-//! development dependencies, and the features that these turn on.
+//! Every example of the documentation compiles in a user's crate that depends on this one and on
+//! serde_json alone. `cargo test --doc` does not show that: it also sees the development
+//! dependencies and the features that they turn on.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// An example: where it begins, and its lines.
+/// An example: its place and its lines.
 struct Example {
     file: String,
     line: usize,
@@ -20,7 +21,7 @@ struct Example {
 }
 
 impl Example {
-    /// The module that it is written to.
+    /// The module for this example.
     fn module(&self) -> String {
         let file = self.file.trim_end_matches(".rs").trim_end_matches(".md");
         let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
@@ -28,7 +29,7 @@ impl Example {
         format!("{}_line_{}", file.to_lowercase(), self.line)
     }
 
-    /// As rustdoc wraps it.
+    /// The source as rustdoc wraps it.
     fn source(&self) -> String {
         let code = &self.code;
         if code.contains("fn main()") {
@@ -42,14 +43,14 @@ impl Example {
     }
 }
 
-/// Whether a code block with these words after its fence is Rust that is to be compiled.
+/// Returns whether a code block with these words after its fence is Rust to compile.
 fn is_compiled(words: &str) -> bool {
     let known = ["rust", "no_run", "should_panic"];
     let mut words = words.split([',', ' ']).filter(|word| !word.is_empty());
     words.all(|word| known.contains(&word))
 }
 
-/// The code blocks of a page of Markdown; each line comes with its number in the file.
+/// The code blocks of a Markdown page. Each line comes with its number in the file.
 fn examples_of(file: &str, page: &[(usize, &str)]) -> Vec<Example> {
     let mut examples = Vec::new();
     let mut lines = page.iter();
@@ -77,14 +78,14 @@ fn examples_of(file: &str, page: &[(usize, &str)]) -> Vec<Example> {
     examples
 }
 
-/// The lines of a source file that are documentation where all features are on; the rest is left empty.
+/// The documentation lines of a source file with all features on. Other lines are empty.
 fn documentation(source: &str) -> Vec<&str> {
     fn text(line: &str) -> Option<&str> {
         let line = line.trim_start();
         if let Some(text) = line.strip_prefix("///").or(line.strip_prefix("//!")) {
             return Some(text.strip_prefix(' ').unwrap_or(text));
         }
-        // Of a condition and its contrary the first holds.
+        // A condition holds, and its negation does not.
         let attribute = line.trim_start_matches('#').trim_start_matches('!');
         let attribute = attribute.strip_prefix("[cfg_attr(feature = ")?;
         attribute.split_once("doc = \"")?.1.strip_suffix("\")]")
@@ -123,7 +124,7 @@ fn all_examples(root: &Path) -> Vec<Example> {
     files.iter().flat_map(of).collect()
 }
 
-/// Our optional features, by our manifest.
+/// The optional features in the manifest.
 fn features(manifest: &str) -> Vec<&str> {
     let section = manifest
         .split("\n[")
@@ -138,7 +139,7 @@ fn features(manifest: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Writes only what is not there, so that nothing is compiled twice.
+/// Writes the file only if it differs, so that nothing is compiled twice.
 fn write(path: &Path, content: &str) {
     if fs::read_to_string(path).ok().as_deref() != Some(content) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -146,7 +147,7 @@ fn write(path: &Path, content: &str) {
     }
 }
 
-/// Whether the examples compile in a crate of this name that turns on these features.
+/// Asserts that the examples compile in a crate of this name with these features.
 fn check(name: &str, features: &[&str], examples: &[&Example]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let user = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -155,7 +156,7 @@ fn check(name: &str, features: &[&str], examples: &[&Example]) {
          backprop = {{ path = {root:?}, features = {features:?} }}\nserde_json = \"1\"\n"
     );
     write(&user.join("Cargo.toml"), &manifest);
-    // The versions that we are built with, which are on this machine.
+    // The same versions as ours, which are already downloaded.
     let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap();
     fs::write(user.join("Cargo.lock"), lock).unwrap();
     let mut modules = String::from("#![allow(unused)]\n\n");
@@ -190,7 +191,7 @@ fn every_example_of_the_documentation_compiles_for_a_user() {
         &features,
         &examples.iter().collect::<Vec<_>>(),
     );
-    // num-dual turns on more of nalgebra than we do, such as its macros.
+    // num-dual turns on more of nalgebra than this crate does, such as its macros.
     features.retain(|feature| *feature != "num-dual");
     let dual = ["dual", "from_fn("];
     let without = |e: &&Example| !dual.iter().any(|word| e.code.contains(word));

@@ -1,4 +1,5 @@
-//! The pages: what rustdoc shows is what the sources say, names exist, links lead somewhere and back.
+//! The pages match the code: rustdoc shows what the sources say, names exist, and links work in
+//! both directions.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,7 +14,7 @@ mod render;
 use render::{definitions, equations, path, read};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// `BACKPROP_RENDER=1 cargo test --test docs` writes the pages that this compares.
+/// Compares a page with its source. `BACKPROP_RENDER=1 cargo test --test docs` writes the page.
 fn assert_rendered(file: &str, expected: &str) {
     if std::env::var_os("BACKPROP_RENDER").is_some() {
         std::fs::write(path(file), expected).unwrap();
@@ -35,7 +36,7 @@ fn rendered_pages_are_those_of_their_sources() {
     );
 }
 
-/// The documentation above the definition of an item in a file of ours, if there is such an item.
+/// The documentation of an item in a file of this repository, if the item exists.
 fn documentation(file: &str, name: &str) -> Option<String> {
     let source = read(file);
     let item = name.rsplit("::").next()?;
@@ -58,13 +59,14 @@ fn documentation(file: &str, name: &str) -> Option<String> {
         let docs: Vec<&str> = above.copied().filter(|l| l.contains("///")).collect();
         docs.into_iter().rev().collect::<Vec<_>>().join("\n")
     };
-    // A variant or a field stands for itself, where no function or type has the name.
+    // If no function or type has the name, it is a variant or a field.
     let found = (0..lines.len()).find(|&i| defines(lines[i]));
     let found = found.or_else(|| (0..lines.len()).find(|&i| names(&code(lines[i]))));
     found.map(documented)
 }
 
-/// Every formula names the functions that compute it, these exist, and their documentation links back to it by its number.
+/// Every formula names the functions that compute it. They exist, and their documentation links
+/// back to the formula by its number.
 #[test]
 fn formulae_and_functions_name_each_other() {
     let page = read("docs/derivation.md");
@@ -91,7 +93,7 @@ fn formulae_and_functions_name_each_other() {
             linked.entry(file.to_owned()).or_default().insert(back);
         }
     }
-    // Nothing in the code links to an equation that does not name something in that file.
+    // If the code links to an equation, the equation names something in that file.
     for file in sources("src") {
         let source = read(&file);
         for (start, _) in source.match_indices("(crate::derivation#") {
@@ -102,7 +104,7 @@ fn formulae_and_functions_name_each_other() {
             assert!(known, "{file}: {link}");
         }
     }
-    // Every name that has a definition is used, and the other way round.
+    // Every link definition is used, and every link is defined.
     let labels: BTreeSet<&str> = files
         .keys()
         .copied()
@@ -134,7 +136,7 @@ fn sources(folder: &str) -> Vec<String> {
     files
 }
 
-/// The README's names of types exist where it says, and rustdoc's front page overrides every link that is a file's.
+/// The README's types exist where it says. rustdoc's front page overrides every link to a file.
 #[test]
 fn names_on_the_front_page_exist() {
     let (readme, lib) = (read("README.md"), read("src/lib.rs"));
@@ -156,7 +158,7 @@ fn names_on_the_front_page_exist() {
     }
 }
 
-/// Every row that says what a convention of another library is here names the test that shows it.
+/// Every row about another library's convention names the test that shows it.
 #[test]
 fn conventions_are_tested() {
     let (readme, tests) = (read("README.md"), read("tests/calculus/conventions/mod.rs"));
@@ -178,7 +180,7 @@ fn conventions_are_tested() {
     assert!(heads == 4 && named.len() >= 20, "{heads} {}", named.len());
 }
 
-/// Links between files lead to files.
+/// Links between files lead to existing files.
 #[test]
 fn links_lead_to_files() {
     let mut seen = 0;

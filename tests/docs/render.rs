@@ -1,5 +1,5 @@
-//! From `docs/derivation.md`, which web pages of repositories show, to what rustdoc shows: formulae in MathML and
-//! pictures within the page, so that nothing is loaded from anywhere.
+//! Renders `docs/derivation.md` for rustdoc: formulae become MathML, and pictures become part of
+//! the page, so that it loads nothing.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -24,7 +24,7 @@ pub(crate) fn definitions(page: &str) -> BTreeMap<&str, &str> {
         .collect()
 }
 
-/// An equation with a number and an anchor, and the names of the functions that compute it.
+/// A numbered equation with its anchor and the names of the functions that compute it.
 #[derive(Debug)]
 pub(crate) struct Equation {
     pub(crate) anchor: String,
@@ -32,12 +32,12 @@ pub(crate) struct Equation {
     pub(crate) names: Vec<String>,
 }
 
-/// The anchor `<a id="…"></a>` that a line consists of.
+/// The anchor, if the line is `<a id="…"></a>`.
 fn anchor(line: &str) -> Option<&str> {
     line.strip_prefix("<a id=\"")?.strip_suffix("\"></a>")
 }
 
-/// The LaTeX of a line that is a displayed formula, and its number if it has one.
+/// The LaTeX of a displayed formula, and its number if it has one.
 fn formula(line: &str) -> Option<(&str, Option<&str>)> {
     let latex = line.strip_prefix("$$")?.strip_suffix("$$")?;
     match latex.split_once("\\tag{") {
@@ -46,7 +46,8 @@ fn formula(line: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
-/// The numbered equations of a page. Each has its anchor before it and its names, after "*In code:*", behind.
+/// The numbered equations of a page. The anchor comes before each, the names after it ("*In
+/// code:*").
 pub(crate) fn equations(page: &str) -> Vec<Equation> {
     let lines: Vec<&str> = page.lines().filter(|line| !line.is_empty()).collect();
     let mut equations = Vec::new();
@@ -69,7 +70,7 @@ pub(crate) fn equations(page: &str) -> Vec<Equation> {
     equations
 }
 
-/// Fonts with the tall brackets that formulae need, whichever a system has.
+/// Fonts with the tall brackets that formulae need, for every system.
 const FONTS: &str = "'STIX Two Math','Cambria Math','Latin Modern Math','Libertinus Math',\
                      'Noto Sans Math','DejaVu Math TeX Gyre',math";
 
@@ -80,7 +81,7 @@ fn math(latex: &str, display: MathDisplay) -> String {
     mathml.replacen("<math", &format!("<math style=\"font-family:{FONTS}\""), 1)
 }
 
-/// A line of text with its `$formulae$` in MathML, in which nothing reads as Markdown.
+/// A line of text with its `$formulae$` in MathML, escaped so that nothing in it is Markdown.
 fn text(line: &str) -> String {
     assert!(
         line.matches('$').count().is_multiple_of(2),
@@ -113,7 +114,7 @@ fn item(name: &str, file: &str) -> String {
     module.map_or(format!("crate::{name}"), |m| format!("crate::{m}::{name}"))
 }
 
-/// A picture within a page.
+/// A picture as part of the page.
 fn data(file: &str) -> String {
     let kind = if file.ends_with(".svg") {
         "svg+xml"
@@ -160,7 +161,7 @@ pub(crate) fn derivation(page: &str) -> String {
     rendered
 }
 
-/// The pictures of the front page as link definitions, which go before the README's own.
+/// The pictures of the front page as link definitions. They come before the README's.
 pub(crate) fn pictures(readme: &str) -> String {
     let all = definitions(readme).into_iter();
     let pictures = all.filter(|(_, target)| target.starts_with("docs/figures/"));

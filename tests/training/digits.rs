@@ -1,4 +1,4 @@
-//! The example's promise on real data: at least 97 % of the test images, from any start.
+//! The promise of the `digits` example: a test accuracy of at least 97 % from any seed.
 
 #[path = "../../examples/digits/data.rs"]
 mod data;

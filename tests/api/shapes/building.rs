@@ -1,4 +1,4 @@
-//! What is not a network, or has no room.
+//! Invalid networks, and networks too large for memory.
 
 use super::*;
 use backprop::activation::{Activation, AnyActivation, Elu, LeakyRelu};
@@ -23,7 +23,7 @@ fn builder<T: Scalar>(inputs: usize, layers: &[AnyLayer<Told>]) -> Builder<T, An
     layers.fold(Builder::new(inputs), Builder::layer)
 }
 
-/// Every way of making a network of these layers is refused with this error, before θ is looked at.
+/// Asserts that every way of building these layers gives this error, before any check of θ.
 #[track_caller]
 fn no_network<T: Scalar>(inputs: usize, layers: &[AnyLayer<Told>], expected: &Error) {
     let what = &format!("{inputs} inputs, {layers:?}");
@@ -85,7 +85,7 @@ pub(super) fn sizes_that_do_not_fit() {
     no_network::<f64>(3, &layers, &Error::ZeroUnits { layer: 1 });
     let layers = [custom(3, 4, &[]), custom(4, 0, &[])];
     no_network::<f64>(3, &layers, &Error::ZeroUnits { layer: 1 });
-    // One output less or more is another network, with another θ.
+    // One output more or less makes another network, with another θ.
     for (outputs, parameters) in [(1, 21), (3, 31)] {
         let layers = [dense(3, 4), dense(4, outputs)];
         let expected = length("θ", parameters, 26);
@@ -101,7 +101,7 @@ pub(super) fn sizes_that_do_not_fit() {
     assert_eq!(builder::<f64>(3, &valid).zeros(), Ok(network));
 }
 
-/// Sizes that overflow a `usize`, an allocation or the memory, alone or together.
+/// Sizes that overflow a `usize`, an allocation or memory, alone or together.
 #[test]
 pub(super) fn sizes_beyond_the_memory() {
     let max = usize::MAX;
@@ -118,11 +118,11 @@ pub(super) fn sizes_beyond_the_memory() {
         let expected = too_large(THETA, units, cols);
         no_network::<f64>(inputs, &[dense(inputs, units)], &expected);
     }
-    // An allocation may have isize::MAX bytes: half as many f64 as f32.
+    // An allocation holds at most isize::MAX bytes: half as many f64 as f32.
     let most = isize::MAX.unsigned_abs();
     no_network::<f64>(1, &[dense(1, most / 8)], &too_large(THETA, most / 8, 2));
     no_network::<f32>(1, &[dense(1, most / 4)], &too_large(THETA, most / 4, 2));
-    // The first layer alone fits, the second not any more.
+    // The first layer fits, but not the second.
     let (half, quarter) = (most / 16, most / 32);
     let layers = [dense(1, half), dense(half, 1)];
     no_network::<f64>(1, &layers, &too_large(THETA, 1, half + 1));
@@ -131,12 +131,13 @@ pub(super) fn sizes_beyond_the_memory() {
         custom(quarter, 1, &[Block::new("U", most, 2)]),
     ];
     no_network::<f64>(1, &layers, &too_large(THETA, most, 2));
-    // Without an entry, but with a side that no matrix has.
+    // No entries, but a side longer than any matrix.
     for (rows, cols) in [(0, max), (max, 0)] {
         let layers = [custom(1, 1, &[Block::new("U", rows, cols)])];
         no_network::<f64>(1, &layers, &too_large(THETA, rows, cols));
     }
-    // What fits an allocation, but no memory, is refused where it would be allocated; a θ that is too short first.
+    // A size that fits an allocation but not memory is refused on allocation. A short θ is refused
+    // first.
     let huge = [dense(1, half)];
     let expected = too_large("the parameters", 2 * half, 1);
     refused("zeros", builder::<f64>(1, &huge).zeros(), &expected);
@@ -229,7 +230,7 @@ pub(super) fn constants_of_activations() {
         let expected = hyperparameter("alpha of Elu", bad, finite);
         refuses::<f64>(Elu { alpha: bad }, &expected);
     }
-    // Finite, but not in f32: neither there nor on the way to it.
+    // Finite in f64 but not in f32, directly and by conversion.
     for (good, bad) in [(1e30, 1e300), (-1e30, -1e300)] {
         let leaky = |slope| LeakyRelu { slope };
         let expected = hyperparameter("slope of LeakyRelu", bad, finite);
@@ -242,7 +243,7 @@ pub(super) fn constants_of_activations() {
     }
 }
 
-/// An activation and a cost without what can be left out.
+/// An activation and a cost without the optional methods.
 #[derive(Debug)]
 struct Bare;
 
@@ -270,7 +271,7 @@ impl Cost<f64> for Bare {
     }
 }
 
-/// Each tangent method of the traits, at its default.
+/// Every tangent method of the traits has its default.
 #[test]
 pub(super) fn what_no_type_of_ours_provides() {
     let x = DMatrix::<f64>::zeros(1, 1);

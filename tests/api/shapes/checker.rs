@@ -1,10 +1,10 @@
-//! The gradient checker's own options, and parts that cannot be checked.
+//! The gradient checker's options, and parts that cannot be checked.
 
 use super::*;
 use backprop::activation::{Exponential, Identity};
 use backprop::{Dense, SquaredError};
 
-/// Everything that compares refuses with this error.
+/// Asserts that every comparing call gives this error.
 #[track_caller]
 fn no_check(check: &GradientCheck, expected: &Error) {
     let (problem, what) = (Problem::new(), &format!("{check:?}"));
@@ -27,7 +27,7 @@ fn no_check(check: &GradientCheck, expected: &Error) {
 #[test]
 fn options() {
     let positive = "a finite number above 0";
-    // Steps that rounding takes away, or that leave the neighbourhood of θ.
+    // Steps that vanish in rounding or leave the neighbourhood of θ.
     let range = "a number from the machine precision to 1";
     for bad in BAD
         .into_iter()
@@ -50,7 +50,7 @@ fn options() {
     let none = hyperparameter("the number of comparisons", 0.0, positive);
     no_check(&GradientCheck::new().sampled(0, 1), &none);
     no_check(&GradientCheck::new().directions(0, 1), &none);
-    // More than there are is all of them.
+    // A larger count than there is means all.
     let problem = Problem::new();
     let check = GradientCheck::new()
         .tolerance(1e-6, 0.0)
@@ -59,7 +59,7 @@ fn options() {
     let report = check.network(&problem.network, &examples, &problem.objective);
     assert_eq!(report.unwrap().blocks[0].compared, 16);
 
-    // Each scalar type has a precision of its own.
+    // Each scalar type has its own precision.
     let single = |step| {
         let f = |p: &[f32]| (p[0] + p[1], vec![1.0, 1.0]);
         let check = GradientCheck::new().step(step);
@@ -121,7 +121,7 @@ fn functions() {
             &input("θ", (row, 0), value),
         );
     }
-    // Not a number at the point itself, or a step beside it.
+    // NaN at the point, or one step from it.
     for value in BAD {
         let expected = Error::NonFiniteObjective { value };
         for variable in 0..3 {

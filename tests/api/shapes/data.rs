@@ -1,4 +1,4 @@
-//! X, Y and weights that are no examples, whatever the network.
+//! X, Y and weights that are invalid for every network.
 
 use super::*;
 use backprop::nalgebra::DVector;
@@ -56,7 +56,7 @@ pub(super) fn examples() {
         let (what, expected) = (&format!("X: {bad} at {at:?}"), input("X", at, bad));
         no_examples(what, &broken, y, &expected);
         no_forward(what, &broken, &expected);
-        // X is looked at first.
+        // X is checked first.
         let nan = DMatrix::repeat(2, 5, f64::NAN);
         no_examples(what, &broken, &nan, &expected);
         let col = broken.columns(at.1, 1);
@@ -78,7 +78,7 @@ pub(super) fn examples() {
     }
     no_forward("no columns", &empty(3), &Error::NoExamples);
     for wrong in broken(3) {
-        // Up to the sizes that a test can hold.
+        // Only sizes that a test can hold.
         let single = DVector::repeat(wrong.min(9), 0.5);
         let expected = shape("X", (3, 1), (wrong.min(9), 1));
         refused("one example", network.forward(&single), &expected);
@@ -118,10 +118,10 @@ pub(super) fn weights() {
     refused("sum", found, &total(f64::INFINITY));
     let tiny = [0.0, 0.0, 1e-310, 0.0, 0.0];
     refused("sum", examples.weighted(&tiny).map(drop), &total(1e-310));
-    // Sums that f64 holds, but not f32: beyond it, and where it has no digits.
+    // Sums that f64 holds but f32 does not: above its range, and where it has no digits.
     let (x, y) = (problem.x.map(|x| x as f32), problem.y.map(|y| y as f32));
     let single = Examples::new(&x, &y).unwrap();
-    // Powers of 2 below 2⁻¹²⁶ are numbers of f32 too, but a mean by them would have lost its digits.
+    // f32 has powers of 2 below 2⁻¹²⁶, but a mean divided by one would have lost its digits.
     for exponent in [127, -160, -149, -140, -130] {
         let value = 2.0_f64.powi(exponent);
         let weights = [value; 5];
@@ -129,7 +129,7 @@ pub(super) fn weights() {
         refused("f32", found, &total(5.0 * value));
         assert!(examples.weighted(&weights).is_ok());
     }
-    // What is refused leaves the examples as they are, those with weights too.
+    // A refused call leaves the examples unchanged, with weights and without.
     assert_eq!(examples.total_weight(), 5.0);
     assert!(problem.examples().weighted(&[f64::NAN; 5]).is_err());
     assert_eq!(problem.examples().total_weight(), 6.5);
@@ -159,7 +159,7 @@ pub(super) fn row_major_buffers() {
         let found = row_major(&buffer[..length], row);
         refused(&format!("{length} by {row}"), found, &expected);
     }
-    // Rows that no memory could hold, of which there is none.
+    // Rows longer than any memory, but none of them.
     for row in [
         usize::MAX,
         usize::MAX / 2,
@@ -176,7 +176,7 @@ pub(super) fn row_major_buffers() {
     }
     let longest = usize::MAX / 16;
     assert_eq!(row_major::<f64>(&[], longest).unwrap().nrows(), longest);
-    // Columns without an entry, more than anybody could look at.
+    // More empty columns than any loop could visit.
     let endless = DMatrix::<f64>::zeros(0, usize::MAX);
     let found = Problem::new().network.forward(&endless);
     refused(
@@ -185,7 +185,8 @@ pub(super) fn row_major_buffers() {
         &shape("X", (3, usize::MAX), (0, usize::MAX)),
     );
     assert_eq!(Examples::new(&endless, &endless).unwrap().len(), usize::MAX);
-    // No row at all is a whole number of rows, but no example; 5 rows of 3 where 3 of 5 were meant are another shape.
+    // Zero rows are whole rows but no examples. 5 rows of 3 instead of 3 rows of 5 are another
+    // shape.
     let none = row_major::<f64>(&[], 3).unwrap();
     let problem = Problem::new();
     let found = Examples::new(none, none);

@@ -1,11 +1,12 @@
-//! Directions, cotangents, vectors and buffers that do not fit, and derivatives that overflow although all that they are computed of is finite.
+//! Directions, cotangents, vectors and buffers that do not fit, and derivatives of finite numbers
+//! that overflow.
 
 use super::*;
 use backprop::activation::Identity;
 use backprop::nalgebra::DVector;
 use backprop::{GaussNewton, Huber, SquaredError, Tangent};
 
-/// What `refused` says, and the caller's numbers as they were.
+/// Asserts that the call is refused and leaves the caller's numbers unchanged.
 #[track_caller]
 fn kept<R: Debug>(
     what: &str,
@@ -18,7 +19,7 @@ fn kept<R: Debug>(
     assert!(buffer.iter().all(|&b| b == 7.0), "{what}: overwritten");
 }
 
-/// θ̇, Ẋ, u and v of other sizes, and with entries that are no numbers.
+/// θ̇, Ẋ, u and v with wrong sizes and with non-finite entries.
 #[test]
 pub(super) fn directions() {
     let problem = Problem::new();
@@ -61,7 +62,7 @@ pub(super) fn directions() {
             network.vjp_into(x, &cotangent, w, (None, Some(to)))
         });
     }
-    // Any number of vectors, but a whole one, and of all results.
+    // Any number of whole vectors, and as many results.
     for (len, expected) in [(0, 26), (25, 26), (27, 26), (51, 26), (53, 52), (77, 52)] {
         let v = vec![0.5; len];
         let expected = length("v", expected, len);
@@ -104,7 +105,7 @@ pub(super) fn directions() {
     assert_eq!(problem.bits(&mut workspace), before);
 }
 
-/// Whether every product with v is refused, and the result of so many entries left alone.
+/// Asserts that every product with v is refused and leaves a result of this length unchanged.
 #[track_caller]
 fn no_product(
     problem: &Problem,
@@ -132,7 +133,7 @@ fn no_product(
     });
 }
 
-/// X of other sizes, without columns, and with entries that are no numbers.
+/// X with wrong sizes, without columns, and with non-finite entries.
 #[test]
 pub(super) fn inputs() {
     let problem = Problem::new();
@@ -172,7 +173,7 @@ pub(super) fn inputs() {
     assert_eq!(problem.bits(&mut workspace), before);
 }
 
-/// One less, one more, none, and the lengths of other results.
+/// One less, one more, zero, and the lengths of other results.
 #[test]
 pub(super) fn buffers() {
     let problem = Problem::new();
@@ -243,7 +244,7 @@ pub(super) fn limits_of_norms() {
             network.clipped_sum(&examples, cost, most, &mut workspace, to)
         });
     }
-    // What f64 holds, f32 may not.
+    // Finite in f64, but not in f32.
     let single = network.map(|w| w as f32).unwrap();
     let (x, y) = (problem.x.map(|x| x as f32), problem.y.map(|y| y as f32));
     let in_single = Examples::new(&x, &y).unwrap();
@@ -263,7 +264,7 @@ pub(super) fn limits_of_norms() {
     }
 }
 
-/// One identity unit on one input.
+/// An identity unit with one input.
 fn line(theta: [f64; 2]) -> Network<f64> {
     let network = Network::builder(1).dense(1, Identity);
     network.with_theta(&theta).unwrap()
@@ -273,7 +274,7 @@ fn overflow(what: &'static str, index: usize, value: f64) -> Error {
     Error::NonFiniteDerivative { what, index, value }
 }
 
-/// Finite at θ and X, and not along a direction: the first entry of all results.
+/// Finite at θ and X but not along a direction: the first entry of every result.
 #[test]
 pub(super) fn overflow_along_directions() {
     let (inf, what) = (f64::INFINITY, "the Jacobian–vector product");
@@ -326,7 +327,7 @@ pub(super) fn overflow_along_directions() {
         refused("G v", found, &overflow(curvature, 2, inf));
     }
     let found = network.hessian(&examples, &squares);
-    // x² in the last entry.
+    // The last entry is x².
     refused("H", found, &overflow(curvature, 3, inf));
     refused(
         "diagonal",
@@ -334,7 +335,7 @@ pub(super) fn overflow_along_directions() {
         &overflow(curvature, 3, inf),
     );
 
-    // By rows, and by columns.
+    // By rows and by columns.
     let what = "the output Jacobian";
     for (n, k) in [(2, 1), (1, 2)] {
         let theta: &[f64] = match n {
@@ -348,7 +349,7 @@ pub(super) fn overflow_along_directions() {
     }
 }
 
-/// Costs that are finite, and gradients, squares or sums of them that are not.
+/// Finite costs whose gradients, or their squares or sums, are infinite.
 #[test]
 pub(super) fn overflow_of_single_examples() {
     let network = line([0.0, 0.0]);
@@ -381,7 +382,7 @@ pub(super) fn overflow_of_single_examples() {
         network.clipped_sum(&examples, &cost, 1.0, &mut workspace, to)
     });
 
-    // The norm is 1e150, and below the limit; it counts 1e200 times.
+    // The norm, 1e150, is below the limit. The weight is 1e200.
     let (x, y) = (DVector::repeat(1, 1e150), DVector::repeat(1, 1.0));
     let weights = [1e200];
     let examples = Examples::new(&x, &y).unwrap().weighted(&weights).unwrap();

@@ -1,4 +1,5 @@
-//! One valid call, then each dimension, count and value of it broken in turn: the exact error, and nothing changed.
+//! Each dimension, count and value of a valid call is broken in turn. The call returns the exact
+//! error and changes nothing.
 
 #![allow(
     clippy::unwrap_used,
@@ -31,15 +32,15 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-/// What is not a finite number.
+/// The values that are not finite.
 const BAD: [f64; 3] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
 
 thread_local! {
-    /// The variants of `Error` that this thread has met where they were expected.
+    /// The variants of `Error` that this thread expected and met.
     static MET: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
 }
 
-/// Every variant is expected in one of these tests: they are run here in one thread, which keeps what it met.
+/// Runs the tests on one thread, which records the variants, and asserts that each variant occurs.
 #[test]
 fn every_variant_of_error_is_met() {
     let tests: &[fn()] = &[
@@ -84,7 +85,7 @@ fn every_variant_of_error_is_met() {
     assert!(missing.is_empty(), "not met: {missing:?}");
 }
 
-/// The names of the variants in the source of `Error`: what is indented by four spaces and begins with a capital.
+/// The variants in the source of `Error`: lines indented by four spaces that begin with a capital.
 fn variants(source: &str) -> BTreeSet<String> {
     let (_, body) = source.split_once("pub enum Error {").unwrap();
     let (body, _) = body.split_once("\n}").unwrap();
@@ -93,16 +94,16 @@ fn variants(source: &str) -> BTreeSet<String> {
     names.map(|name| name_in(name).to_owned()).collect()
 }
 
-/// The name at the beginning of a variant, printed or declared.
+/// The name of a variant, printed or declared.
 fn name_in(text: &str) -> &str {
     let end = text.find(|c: char| !c.is_alphanumeric());
     &text[..end.unwrap_or(text.len())]
 }
 
-/// Whether two errors are one and the same in all fields, NaN by its bits.
+/// Returns whether two errors agree in all fields. NaN compares by its bits.
 #[track_caller]
 fn same(what: &str, found: &Error, expected: &Error) {
-    // As text, because a NaN is not equal to itself: no two other numbers print alike.
+    // As text, because NaN is not equal to itself. No two other numbers print alike.
     let (text, wanted) = (format!("{found:?}"), format!("{expected:?}"));
     assert_eq!(text, wanted, "{what}");
     let values = (value_of(found), value_of(expected));
@@ -110,7 +111,7 @@ fn same(what: &str, found: &Error, expected: &Error) {
     MET.with_borrow_mut(|met| met.insert(name_in(&text).to_owned()));
 }
 
-/// The bits of the value that an error names, if it names one.
+/// The bits of the value in an error, if it has one.
 fn value_of(error: &Error) -> Option<u64> {
     match error {
         Error::NonFiniteInput { value, .. }
@@ -132,7 +133,7 @@ fn value_of(error: &Error) -> Option<u64> {
     }
 }
 
-/// Whether a call was refused with this error.
+/// Asserts that a call was refused with this error.
 #[track_caller]
 fn refused<R: Debug>(what: &str, found: Result<R, Error>, expected: &Error) {
     match found {
@@ -141,7 +142,7 @@ fn refused<R: Debug>(what: &str, found: Result<R, Error>, expected: &Error) {
     }
 }
 
-/// As [`refused`], for what argmin hands on.
+/// The same for errors that pass through argmin.
 #[track_caller]
 fn refused_by_argmin<R: Debug>(
     what: &str,
@@ -195,12 +196,12 @@ fn hyperparameter(name: &'static str, value: f64, expected: &'static str) -> Err
     }
 }
 
-/// One less, one more, none, and beyond all memory.
+/// One less, one more, zero, and more than memory.
 fn broken(size: usize) -> [usize; 4] {
     [size - 1, size + 1, 0, usize::MAX]
 }
 
-/// The shapes beside that of `rows` × `cols`: each dimension broken, and both exchanged.
+/// Wrong shapes instead of `rows` × `cols`: each dimension broken, and both exchanged.
 fn broken_shapes(rows: usize, cols: usize) -> [(usize, usize); 8] {
     [
         (rows - 1, cols),
@@ -214,7 +215,8 @@ fn broken_shapes(rows: usize, cols: usize) -> [(usize, usize); 8] {
     ]
 }
 
-/// The same matrix with one entry of each kind that is no number, at each place in turn; a later one must not be named.
+/// The matrix with each non-finite value at each place in turn. The error must name the first, not
+/// a later one.
 fn broken_entries(
     matrix: &DMatrix<f64>,
 ) -> impl Iterator<Item = (DMatrix<f64>, (usize, usize), f64)> {
@@ -229,7 +231,7 @@ fn broken_entries(
     })
 }
 
-/// A layer of sizes as told, with the blocks that it is told. Its outputs are 1.
+/// A layer with these sizes and blocks. Its outputs are 1.
 #[derive(Clone, Debug, PartialEq)]
 struct Told {
     inputs: usize,
@@ -281,7 +283,7 @@ impl<T: Scalar> Layer<T> for Told {
     }
 }
 
-/// Two blocks, a dense layer, and a layer without parameters.
+/// A layer with two blocks, a dense layer and a layer without parameters.
 fn mixed() -> Network<f64, AnyLayer<Told>> {
     let blocks = [Block::new("U", 2, 3), Block::new("V", 1, 2)];
     Builder::new(3)
@@ -292,7 +294,7 @@ fn mixed() -> Network<f64, AnyLayer<Told>> {
         .unwrap()
 }
 
-/// The valid problem that every test breaks at one place at a time: 3-4-2, five examples.
+/// The valid problem that every test breaks in one place: 3-4-2, five examples.
 struct Problem {
     network: Network<f64>,
     x: DMatrix<f64>,
@@ -319,7 +321,7 @@ impl Problem {
         examples.weighted(&self.weights).unwrap()
     }
 
-    /// The bits of all that can be computed of the problem, in buffers that may come from a pass that failed.
+    /// The bits of all results of the problem, in buffers that a failed pass may have left.
     fn bits(&self, workspace: &mut Workspace<f64>) -> Vec<u64> {
         let (network, examples, objective) = (&self.network, self.examples(), &self.objective);
         let outputs = network.forward_into(&self.x, workspace).unwrap();

@@ -1,4 +1,5 @@
-//! θ, in and out: flat, by layer and block, as weights and biases, and the views of a gradient.
+//! Reading and writing θ: flat, by layer and block, as weights and biases, and the views of a
+//! gradient.
 
 use super::*;
 use backprop::nalgebra::DVector;
@@ -6,13 +7,13 @@ use backprop::{Dense, Penalty};
 
 const LARGEST: f64 = f32::MAX as f64;
 
-/// Whether the network still has θ, bit for bit.
+/// Asserts that the network still has θ, bit for bit.
 #[track_caller]
 fn unchanged<L: Layer<f64>>(what: &str, network: &Network<f64, L>, before: &[u64]) {
     assert_eq!(bits(network.theta().as_slice()), before, "{what}");
 }
 
-/// The entries of a vector replaced in turn, with the error that names them.
+/// Replaces the entries of a vector in turn. The error names the entry.
 fn broken_vectors(what: &'static str, values: &[f64]) -> impl Iterator<Item = (Vec<f64>, Error)> {
     let column = DMatrix::from_column_slice(values.len(), 1, values);
     let broken: Vec<_> = broken_entries(&column).collect();
@@ -51,7 +52,7 @@ pub(super) fn theta() {
         assert_eq!(problem_of.evaluations(), evaluations, "{what}");
         assert_eq!(problem_of.cost(&good).unwrap().to_bits(), valid, "{what}");
 
-        // One layer alone has the first sixteen.
+        // The first layer alone has the first sixteen.
         let layer = Dense::new(3, 4, Tanh);
         let found = GradientCheck::new().layer(&layer, &theta[..theta.len().min(16)], &problem.x);
         match expected {
@@ -60,7 +61,7 @@ pub(super) fn theta() {
             _ => {}
         }
     }
-    // Finite, but J is not: however often it is asked for.
+    // θ is finite, but J is not, in repeated calls too.
     let far = vec![1e200; 26];
     let expected = Error::NonFiniteObjective {
         value: f64::INFINITY,
@@ -81,7 +82,7 @@ pub(super) fn theta() {
         refused("a layer alone", found, &length("θ", 16, wrong));
     }
 
-    // θ that is finite, but not in f32; and a map that makes it so.
+    // θ is not finite in f32, or a map makes it so.
     let last = network.parameters() - 1;
     for (at, value) in [(0, 1e300), (13, -1e300), (last, 1e39)] {
         let mut theta = good.clone();
@@ -115,7 +116,7 @@ pub(super) fn theta() {
     );
 }
 
-/// Layers and blocks that are not there, in everything that is asked for one of them.
+/// Layers and blocks that do not exist, in every call that takes one.
 #[test]
 pub(super) fn blocks() {
     let mut network = mixed();
@@ -168,7 +169,7 @@ pub(super) fn blocks() {
         refused(what, found, &expected);
         unchanged(what, &network, &before);
     }
-    // Neither two blocks nor none are [b W], nor is one of another shape.
+    // Two blocks are not [b W]. Neither are none, or one of another shape.
     for layer in [0, 2] {
         let expected = Error::NotDense { layer };
         refused("dense", network.dense_weights(layer), &expected);
@@ -226,7 +227,7 @@ pub(super) fn blocks() {
     unchanged("in the end", &network, &before);
 }
 
-/// Weights and biases apart, and initialisers of one layer or all.
+/// Separate weights and biases, and initialisers of one layer or all.
 #[test]
 pub(super) fn dense() {
     let Problem { mut network, .. } = Problem::new();
@@ -239,7 +240,7 @@ pub(super) fn dense() {
         refused("weights", found, &expected);
         unchanged("weights", &network, &before);
     }
-    // Θ as a whole in place of the weights.
+    // All of Θ instead of the weights.
     let whole = network.layer_theta(0).unwrap().clone_owned();
     let found = network.set_dense(0, &whole, bias.as_slice());
     refused("Θ", found, &shape("the weights", (4, 3), (4, 4)));
@@ -250,10 +251,10 @@ pub(super) fn dense() {
         refused("bias", found, &length("the bias", 4, wrong));
         unchanged("bias", &network, &before);
     }
-    // All else is new as well, so that whatever is written shows.
+    // Everything else is new too, so that any write shows.
     let (others, other) = (DMatrix::repeat(4, 3, 7.0), DVector::repeat(4, 7.0));
     for (matrix, at, bad) in broken_entries(&others) {
-        // The weights are looked at first.
+        // The weights are checked first.
         for bias in [other.clone(), DVector::repeat(4, f64::NAN)] {
             let found = network.set_dense(0, &matrix, bias.as_slice());
             refused("weights", found, &input("the weights", at, bad));
@@ -296,7 +297,7 @@ pub(super) fn dense() {
         assert_eq!(random, rng(5), "{what}: numbers were drawn");
         unchanged(what, &network, &before);
     }
-    // In range, but not in f32.
+    // In range in f64, but not in f32.
     for (start, (name, range), bad) in [
         (constant(-1e39), value, -1e39),
         (uniform(1e39), epsilon, 1e39),

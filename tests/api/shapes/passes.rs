@@ -1,10 +1,10 @@
-//! Valid examples and objectives that are not of this network, and buffers of the wrong length.
+//! Valid examples and objectives that do not fit the network, and buffers of the wrong length.
 
 use super::*;
 use backprop::activation::Identity;
 use backprop::{CategoricalCrossEntropy, Huber, LogCosh, Penalty, Poisson, SquaredError, Strength};
 
-/// Everything that adds up costs refuses with this error; what holds the sums is as it was.
+/// Asserts that every call that adds up costs gives this error and leaves the sums unchanged.
 #[track_caller]
 fn no_sums(
     what: &str,
@@ -85,7 +85,8 @@ pub(super) fn shapes() {
     assert_eq!(problem.bits(&mut workspace), before);
 }
 
-/// What a workspace is asked for and does not hold: before any pass, beyond the layers, and after passes that failed.
+/// Asks a workspace for results it does not hold: before any pass, beyond the layers, and after a
+/// failed pass.
 #[test]
 pub(super) fn workspaces() {
     let problem = Problem::new();
@@ -96,7 +97,7 @@ pub(super) fn workspaces() {
     }
     assert!(workspace.output().is_none() && workspace.costs().is_empty());
     let before = problem.bits(&mut workspace);
-    // Batches of all sizes, refused before the pass and within it.
+    // Batches of all sizes, refused before and during the pass.
     let infinite = DMatrix::repeat(1, 3, f64::MAX);
     let wide = Network::<f64>::builder(1).dense(7, Tanh).dense(1, Identity);
     let wide = wide.with_theta(&[f64::MAX; 22]).unwrap();
@@ -180,7 +181,7 @@ pub(super) fn objectives() {
                 let good = Penalty::l2(0.5);
                 no_penalty(&good.clone().layer(layer, strength), &expected);
                 no_penalty(&good.clone().block(layer, 0, strength), &expected);
-                // One that is overridden all the same.
+                // Invalid even if a later setting overrides it.
                 let overridden = good.layer(layer, strength).layer(layer, of(0.5, 0.5));
                 no_penalty(&overridden, &expected);
             }
@@ -212,7 +213,7 @@ pub(super) fn objectives() {
             no_penalty(&Penalty::none().block(layer, block, none), &expected);
         }
     }
-    // What f64 holds, f32 may not.
+    // Finite in f64, but not in f32.
     let single = network.map(|w| w as f32).unwrap();
     let (x, y) = (problem.x.map(|x| x as f32), problem.y.map(|y| y as f32));
     let examples_f32 = Examples::new(&x, &y).unwrap();

@@ -1,4 +1,4 @@
-//! Labels, rows, splits and metrics that are none.
+//! Invalid labels, rows, splits and metrics.
 
 use super::*;
 use backprop::data::{
@@ -113,7 +113,7 @@ pub(super) fn scalers() {
     let min_max = MinMaxScaler::fit(&x).unwrap();
     let seven = DMatrix::repeat(3, 5, 7.0);
     let mut into = seven.clone();
-    // Both scalers, there and back and into a buffer, which keeps what it had.
+    // Both scalers, in both directions and into a buffer, which stays unchanged.
     let mut no_scaling = |what: &str, x: &DMatrix<f64>, expected: [&Error; 2]| {
         refused(what, standard.apply(x), expected[0]);
         refused(what, min_max.apply(x), expected[0]);
@@ -167,7 +167,7 @@ pub(super) fn scalers() {
     statistics();
 }
 
-/// Means, deviations and ranges that are no numbers to scale by.
+/// Means, deviations and ranges that cannot scale.
 fn statistics() {
     let lengths = |expected| {
         [
@@ -207,7 +207,7 @@ fn statistics() {
             &spread(1, bad),
         );
     }
-    // Finite numbers whose range is not, and in f32 one whose deviation is 0.
+    // Finite numbers with an infinite range, and in f32 a deviation of 0.
     let wide = dmatrix![1.0, 2.0; -f64::MAX, f64::MAX];
     refused("wide", Standardizer::fit(&wide), &spread(1, f64::INFINITY));
     refused("wide", MinMaxScaler::fit(&wide), &spread(1, f64::INFINITY));
@@ -235,7 +235,7 @@ fn statistics() {
     let found = single.interval(0.0, 1e-50);
     refused("f32", found, &hyperparameter(b, 1e-50, expected));
 
-    // Divided by a small number, or multiplied by a large one.
+    // Divided by a small number or multiplied by a large one.
     let small = Standardizer::new(vec![0.0; 2], vec![1.0, 1e-10]).unwrap();
     let x = dmatrix![1e300, 1.0, 1.0; 1.0, 1.0, -1e300];
     refused("apply", small.apply(&x), &scaled(1, 2, f64::NEG_INFINITY));
@@ -320,7 +320,7 @@ pub(super) fn splits() {
     refused("class", found, &few(Some(8), 3, 2));
 }
 
-/// Every metric of classes, with a class that is there, and of numbers.
+/// Every metric of classes, with an existing class, and every metric of numbers.
 fn metrics() -> Vec<Box<dyn Metric<f64>>> {
     let mut all: Vec<Box<dyn Metric<f64>>> = vec![
         Box::new(Accuracy),
@@ -372,7 +372,7 @@ pub(super) fn metrics_of_outputs() {
     metrics_of_their_own(&a, &y);
 }
 
-/// Classes, ranks and sums that are none.
+/// Invalid classes, ranks and sums.
 fn metrics_of_their_own(a: &DMatrix<f64>, y: &DMatrix<f64>) {
     let views = (a.as_view(), y.as_view());
     let row = (a.rows(0, 1).clone_owned(), y.rows(0, 1).clone_owned());

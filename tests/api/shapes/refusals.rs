@@ -1,4 +1,4 @@
-//! Every call of a kind, refused with the same error.
+//! Asserts that every call of a kind is refused with the same error.
 
 use super::{Error, refused};
 use backprop::nalgebra::convert;
@@ -7,7 +7,8 @@ use backprop::{
     Workspace,
 };
 
-/// Whether each call that computes J refuses with this error, and leaves the caller's numbers alone.
+/// Asserts that each call that computes J gives this error and leaves the caller's numbers
+/// unchanged.
 #[track_caller]
 pub(super) fn no_cost<T: Scalar, L: Layer<T> + PartialEq, C: Cost<T>>(
     what: &str,
@@ -31,7 +32,7 @@ pub(super) fn no_cost<T: Scalar, L: Layer<T> + PartialEq, C: Cost<T>>(
     );
 }
 
-/// The same of each call that computes ∇J.
+/// The same for each call that computes ∇J.
 #[track_caller]
 pub(super) fn no_gradient<T: Scalar, L: Layer<T> + PartialEq, C: Cost<T>>(
     what: &str,
@@ -52,7 +53,7 @@ pub(super) fn no_gradient<T: Scalar, L: Layer<T> + PartialEq, C: Cost<T>>(
     refused(what, found.map(drop), expected);
 }
 
-/// The same of each call that computes ∂J/∂X.
+/// The same for each call that computes ∂J/∂X.
 #[track_caller]
 pub(super) fn no_input_gradient<T: Scalar, L: Layer<T> + PartialEq, C: Cost<T>>(
     what: &str,
@@ -70,7 +71,7 @@ pub(super) fn no_input_gradient<T: Scalar, L: Layer<T> + PartialEq, C: Cost<T>>(
     }
 }
 
-/// The same of each call that computes second derivatives, which need outputs but no costs.
+/// The same for each call that computes second derivatives, which need outputs but no costs.
 #[track_caller]
 pub(super) fn no_curvature<T: Scalar, L: Layer<T> + PartialEq, C: Cost<T>>(
     what: &str,
@@ -98,7 +99,7 @@ pub(super) fn no_curvature<T: Scalar, L: Layer<T> + PartialEq, C: Cost<T>>(
     refused(what, network.gradients(examples, objective), expected);
 }
 
-/// The same of each call that computes gradients of single examples, which know no penalty.
+/// The same for each call that computes gradients of single examples, which have no penalty.
 #[track_caller]
 pub(super) fn no_single_gradients<T: Scalar, L: Layer<T> + PartialEq, C: Cost<T>>(
     what: &str,
@@ -134,7 +135,7 @@ pub(super) fn no_single_gradients<T: Scalar, L: Layer<T> + PartialEq, C: Cost<T>
     refused(what, found, expected);
 }
 
-/// Whether a pass is refused before anything is computed.
+/// Asserts that a pass is refused before it computes anything.
 fn before_the_pass(error: &Error) -> bool {
     matches!(
         error,

@@ -1,4 +1,4 @@
-//! Accumulators: of other networks, empty, too heavy, and beyond the scalar once they are added up.
+//! Accumulators: of other networks, empty, with too much weight, and with sums that overflow.
 
 use super::*;
 use backprop::activation::Identity;
@@ -14,7 +14,7 @@ fn other(expected: usize, found: usize) -> Error {
     }
 }
 
-/// Whether two networks that are not of one shape keep their sums apart, both ways.
+/// Asserts that two networks of different shapes refuse each other's sums.
 #[track_caller]
 fn strangers<L: Layer<f64> + PartialEq>(ours: &Network<f64, L>, theirs: &Network<f64, L>) {
     for (home, guest) in [(ours, theirs), (theirs, ours)] {
@@ -71,7 +71,7 @@ pub(super) fn accumulators() {
             .unwrap()
     };
     let ours = dense(3, &[4, 2]);
-    // As many parameters in other shapes; and a dimension less or more.
+    // The same number of parameters in other shapes, and a dimension more or less.
     for (inputs, units) in [
         (2, &[2, 5, 1][..]),
         (4, &[3, 2, 1]),
@@ -90,7 +90,7 @@ pub(super) fn accumulators() {
     ] {
         strangers(&ours, &dense(inputs, units));
     }
-    // Of one block of six entries and of what the layer says of it.
+    // One block of six entries, described in different ways.
     let told = |inputs, outputs, blocks: &[Block]| {
         let layers = vec![Told::new(inputs, outputs, blocks)];
         Network::from_layers(inputs, layers, &[0.5; 6]).unwrap()
@@ -127,12 +127,12 @@ pub(super) fn accumulators() {
     sums.reset();
     refused("reset", sums.finish(network, penalty), &no_examples);
     assert_eq!(gradient, [7.0; 26]);
-    // A network of the same shape is no stranger, whoever built it.
+    // Any network of the same shape is accepted.
     let again = Problem::new().network;
     sums.add(&again, &examples, &BinaryCrossEntropy, &mut workspace)
         .unwrap();
     assert_eq!(sums, full);
-    // Nor is one of the same sizes with other activations.
+    // So is one with the same sizes and other activations.
     let other = Network::builder(3).dense(4, Sigmoid).dense(2, Identity);
     let other = other.with_theta(network.theta().as_slice()).unwrap();
     sums.add(&other, &examples, &SquaredError, &mut workspace)
@@ -143,7 +143,7 @@ pub(super) fn accumulators() {
     assert_eq!(problem.bits(&mut workspace), before);
 }
 
-/// Weights that are fine, but not their sum.
+/// Valid weights with an invalid sum.
 fn too_heavy(problem: &Problem) {
     let (network, mut workspace) = (&problem.network, Workspace::new());
     let mut weights = [0.0; 5];
@@ -161,7 +161,7 @@ fn too_heavy(problem: &Problem) {
     refused("merge", sums.merge(&before), &expected);
     assert_eq!(sums, before);
 
-    // 2¹²⁷ twice is more than f32 holds.
+    // Twice 2¹²⁷ is more than f32 holds.
     let single = network.map(|w| w as f32).unwrap();
     let (x, y) = (problem.x.map(|x| x as f32), problem.y.map(|y| y as f32));
     weights[2] = 2.0_f64.powi(127);
@@ -180,7 +180,7 @@ fn too_heavy(problem: &Problem) {
     assert!(sums.finish(&single, &Penalty::none()).is_ok());
 }
 
-/// Δ of 1e308 twice: each batch is fine, and the sum says where it is not.
+/// Twice Δ = 1e308: each batch is finite, and the error of the sum names the place.
 fn beyond_the_scalar() {
     let builder = Network::<f64>::builder(2).dense(2, Identity);
     let network = builder.with_theta(&[0.0, 1e8, 0.0, 0.0, 0.0, 0.0]).unwrap();
@@ -208,7 +208,7 @@ fn beyond_the_scalar() {
     refused("sum", found, &expected);
     assert_eq!(added, merged);
 
-    // Costs of 1.1e308 twice, with gradients that are small beside them.
+    // Twice a cost of 1.1e308, with small gradients.
     let network = Network::<f64>::builder(1).dense(1, Identity);
     let network = network.with_theta(&[0.0, 1.0]).unwrap();
     let (x, y) = (DVector::zeros(1), DVector::repeat(1, 1.5e154));

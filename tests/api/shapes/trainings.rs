@@ -1,4 +1,4 @@
-//! Trainings that cannot go on, and states that an optimiser cannot have.
+//! Training runs that cannot continue, and invalid states of optimisers.
 
 use super::*;
 use backprop::activation::{Exponential, Identity, Softmax};
@@ -19,7 +19,8 @@ fn trainer<'a>(rate: f64) -> Trainer<'a, f64, AnyCost> {
 
 #[test]
 pub(super) fn divergence() {
-    // With x = y = 1 the gradient is −1 in both parameters. A step of 10²⁰⁰ has a cost that overflows.
+    // With x = y = 1 the gradient is −1 in both parameters. After a step of 10²⁰⁰ the cost
+    // overflows.
     let one = DMatrix::from_element(1, 1, 1.0);
     let examples = Examples::new(&one, &one).unwrap();
     let mut network = linear();
@@ -35,7 +36,7 @@ pub(super) fn divergence() {
     };
     same("a rate of 1e200", &found, &expected);
     assert_eq!(network, linear());
-    // A step of 10³⁰⁸ times the gradient −10 overflows itself, which the sigmoid would hide.
+    // The step, 10³⁰⁸ times the gradient −10, overflows. The sigmoid would hide that.
     let mut hidden = Network::builder(1).dense(1, Sigmoid).zeros().unwrap();
     let x = DMatrix::from_element(1, 1, 20.0);
     let examples = Examples::new(&x, &one).unwrap();
@@ -52,7 +53,8 @@ pub(super) fn divergence() {
     same("a step of infinity", causes(&found), &cause);
 }
 
-/// One output with what needs one for each class: nothing that minimises takes it, and its derivatives are those of any other function.
+/// One output where the cost needs one per class. Every minimiser refuses it; derivatives are those
+/// of any other function.
 #[test]
 pub(super) fn single_outputs() {
     let x = DMatrix::from_row_slice(1, 4, &[-1.0, -0.5, 0.5, 1.0]);
@@ -90,7 +92,8 @@ pub(super) fn single_outputs() {
     }
 }
 
-/// In `f32` the square of 2 · 10¹⁹ is infinite, and the step of its parameter 0 from then on: J never shows it.
+/// In `f32` the square of 2 · 10¹⁹ is infinite, and every later step of that parameter is 0. J
+/// never shows it.
 #[test]
 pub(super) fn states_that_overflow() {
     let x = DMatrix::from_column_slice(1, 1, &[2e19_f32]);

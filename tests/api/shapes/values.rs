@@ -1,10 +1,10 @@
-//! Numbers that no cost is defined at, and numbers that overflow on the way: where, exactly.
+//! Numbers outside the domain of the cost and numbers that overflow. Errors name the exact place.
 
 use super::*;
 use backprop::activation::{Identity, Softmax};
 use backprop::{CategoricalCrossEntropy, Penalty, Poisson, SquaredError};
 
-/// As `no_cost`, and of an accumulator.
+/// As `no_cost`, also for an accumulator.
 #[track_caller]
 fn no_pass(
     what: &str,
@@ -18,7 +18,7 @@ fn no_pass(
     assert_eq!(*network, copy, "{what}");
 }
 
-/// Whether a batch is refused with this error, and leaves no trace in sums that hold something, or nothing.
+/// Asserts that a batch is refused with this error and leaves empty and non-empty sums unchanged.
 #[track_caller]
 fn no_batch(
     what: &str,
@@ -40,7 +40,7 @@ fn no_batch(
     }
 }
 
-/// 2-2-2, all identities: Θ⁽¹⁾ and Θ⁽²⁾ are zero but for the given entries.
+/// 2-2-2 identity units. Θ⁽¹⁾ and Θ⁽²⁾ are zero except for the given entries.
 fn linear(entries: &[(usize, (usize, usize), f64)]) -> Network<f64> {
     let builder = Network::builder(2).dense(2, Identity).dense(2, Identity);
     let mut network = builder.zeros().unwrap();
@@ -52,7 +52,7 @@ fn linear(entries: &[(usize, (usize, usize), f64)]) -> Network<f64> {
     network
 }
 
-/// The places of a 2 × 5 matrix, by columns.
+/// The places of a 2 × 5 matrix, column by column.
 fn places() -> impl Iterator<Item = (usize, usize)> {
     (0..10).map(|i| (i % 2, i / 2))
 }
@@ -73,7 +73,7 @@ pub(super) fn targets() {
         for (at, value) in places().flat_map(|at| bad.map(|value| (at, value))) {
             let what = &format!("{cost:?}: {value} at {at:?}");
             let mut y = problem.y.clone();
-            y[(1, 4)] = -0.5; // a later one, which is not the one to be named
+            y[(1, 4)] = -0.5; // a later one, which the error must not name
             y[at] = value;
             let examples = Examples::new(&problem.x, &y).unwrap();
             let expected = Error::Target {
@@ -87,7 +87,7 @@ pub(super) fn targets() {
             no_pass(what, call, &mut workspace, &expected);
             let found = GradientCheck::new().cost(&cost, &Sigmoid, &problem.y, &y);
             refused(what, found, &expected);
-            // Without weight it is refused all the same.
+            // A zero weight does not help.
             let mut weights = [1.0; 5];
             weights[at.1] = 0.0;
             let weighted = examples.weighted(&weights).unwrap();
@@ -103,7 +103,7 @@ pub(super) fn targets() {
     assert_eq!(problem.bits(&mut workspace), before);
 }
 
-/// Outputs that are the inputs, moved to where the cost has no value.
+/// The outputs are the inputs, moved out of the domain of the cost.
 #[test]
 pub(super) fn outputs() {
     let mut network = linear(&[]);
@@ -148,7 +148,7 @@ pub(super) fn outputs() {
             refused(what, found, &output(0));
         }
     }
-    // On the edge where the target allows it.
+    // On the edge of the domain, if the target allows it.
     for (cost, edge) in [
         (BinaryCrossEntropy, 0.0),
         (BinaryCrossEntropy, 1.0),
@@ -169,7 +169,7 @@ pub(super) fn overflow() {
     let (infinity, zeros) = (f64::INFINITY, DMatrix::<f64>::zeros(2, 5));
     let squares = Objective::new(SquaredError);
 
-    // z = 1e300 · 1e10 of one unit and one example, of either sign, in either layer.
+    // z = ±1e300 · 1e10 for one unit and one example, in either layer.
     for (layer, (unit, example)) in places().flat_map(|at| [(0, at), (1, at)]) {
         for sign in [1.0, -1.0] {
             let what = &format!("layer {layer}, unit {unit}, example {example}");
@@ -190,7 +190,7 @@ pub(super) fn overflow() {
             no_pass(what, call, &mut workspace, &expected);
         }
     }
-    // In f32, where the layer above would have swallowed it.
+    // In f32, where the next layer would hide it.
     let mut theta = [0.0_f32; 2 * 2 + 3 * 3];
     theta[3] = 3e38;
     let builder = Network::builder(1).dense(2, Identity).dense(3, Softmax);
@@ -221,7 +221,7 @@ pub(super) fn overflow() {
         let call = (&identity, &examples, &squares);
         no_pass("½ d²", call, &mut workspace, &expected);
     }
-    // Each ½ d² is 8e307; the weight makes 1e310 of the second.
+    // Each ½ d² is 8e307. The weight makes the second more than 1e308.
     let expected = Error::NonFiniteObjective { value: infinity };
     let x = DMatrix::from_fn(2, 5, |i, _| if i == 0 { 1.3e154 } else { 0.0 });
     let examples = Examples::new(&x, &zeros).unwrap();
@@ -238,7 +238,7 @@ pub(super) fn overflow() {
     assert_eq!(problem.bits(&mut workspace), before);
 }
 
-/// Finite data, infinite penalty: ∂J/∂X and the sums know nothing of it.
+/// Finite data and an infinite penalty, which ∂J/∂X and the sums do not contain.
 fn penalties_that_overflow(problem: &Problem, workspace: &mut Workspace<f64>) {
     let (network, examples) = (&problem.network, problem.examples());
     let mut sums = Accumulator::new(network).unwrap();
@@ -265,7 +265,7 @@ fn penalties_that_overflow(problem: &Problem, workspace: &mut Workspace<f64>) {
     }
 }
 
-/// J is finite, a product of the backward pass is not.
+/// J is finite, but a product of the backward pass is not.
 fn gradients_that_overflow(workspace: &mut Workspace<f64>) {
     let squares = Objective::new(SquaredError);
     let non_finite = |layer, row, col| Error::NonFiniteGradient {
@@ -275,7 +275,7 @@ fn gradients_that_overflow(workspace: &mut Workspace<f64>) {
         col,
         value: f64::INFINITY,
     };
-    // δ of one output is 1e150, and one activation below is 1e200: their product is in D⁽²⁾.
+    // δ of one output is 1e150 and one of its inputs is 1e200. Their product is in D⁽²⁾.
     for (row, below) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
         let network = linear(&[(1, (row, 0), 1e150), (0, (below, 0), 1e200)]);
         let zeros = DMatrix::zeros(2, 5);
@@ -286,7 +286,7 @@ fn gradients_that_overflow(workspace: &mut Workspace<f64>) {
         let expected = non_finite(1, row, below + 1);
         no_gradient("D⁽²⁾", call, workspace, &expected);
         no_batch("D⁽²⁾", call, workspace, &expected);
-        // The gradient itself stays to be looked at.
+        // The gradient can still be read.
         let mut gradient = [7.0; 12];
         let found = network.gradient_into(&examples, &squares, workspace, &mut gradient);
         refused("D⁽²⁾", found, &expected);
@@ -294,7 +294,7 @@ fn gradients_that_overflow(workspace: &mut Workspace<f64>) {
         (d[6 + row], d[6 + row + 2 * (below + 1)]) = (1e150, f64::INFINITY);
         assert_eq!(gradient, d);
     }
-    // The same with an input of 1e200 of one example, whose δ reaches layer 0 through a weight of 1.
+    // The same for an input of 1e200 in one example, whose δ reaches layer 0 through a weight of 1.
     for (input, example) in places() {
         let network = linear(&[(1, (1, 2), 1.0), (1, (1, 0), 1e150)]);
         let (mut x, y) = (DMatrix::zeros(2, 5), DMatrix::zeros(2, 5));
@@ -306,7 +306,7 @@ fn gradients_that_overflow(workspace: &mut Workspace<f64>) {
         no_batch("D⁽¹⁾", call, workspace, &expected);
         assert!(network.cost(&examples, &squares).is_ok());
     }
-    // δ = 1e150 of one example, on its way down by 1e200 through one weight of the first layer.
+    // δ = 1e150 of one example, multiplied by a weight of 1e200 in the first layer.
     for (row, example) in places() {
         let network = linear(&[
             (0, (1, row + 1), 1e200),

@@ -1,4 +1,4 @@
-//! Reading a golden case: the format that `README.md` beside this file describes.
+//! Reads a golden case. `tests/golden/README.md` describes the format.
 
 use backprop::activation::{
     AnyActivation, Elu, Exponential, Gelu, GeluTanh, HardTanh, Identity, LeakyRelu, Mish, Relu,
@@ -11,16 +11,17 @@ use backprop::nalgebra::{DMatrix, DMatrixView};
 use backprop::{Network, Objective, unroll};
 use serde_json::Value;
 
-/// A field as the blocks that errors are relative to: the layers of `grad`, or the array as a whole.
+/// A field, split into the blocks that errors are relative to: the layers of `grad`, or the whole
+/// array.
 pub(crate) type Field = (&'static str, Vec<Vec<f64>>);
 
-/// A network, its data, and what is expected of them.
+/// A network, its data and the expected results.
 pub(crate) struct Case {
     pub(crate) network: Network<f64>,
     pub(crate) x: DMatrix<f64>,
     pub(crate) y: DMatrix<f64>,
     pub(crate) objective: Objective,
-    /// A direction, if the case has products along one.
+    /// The direction of the products, if the case has any.
     pub(crate) v: Option<Vec<f64>>,
     pub(crate) expected: Vec<Field>,
 }
@@ -53,7 +54,7 @@ impl Case {
         let network = builder.with_theta(theta.as_slice());
         let network = network.map_err(|e| format!("Theta: {e}"))?;
 
-        // J and grad have to be there; of the others a null is skipped.
+        // J and grad are required. A null in any other field is skipped.
         let mut expected = vec![
             ("J", vec![vec![case.get("J")?.number()?]]),
             ("grad", blocks(&layers(&case.get("grad")?, &sizes)?)),
@@ -78,7 +79,7 @@ impl Case {
             let examples = examples.collect::<Result<Vec<_>, _>>()?;
             expected.push(("per_example_grad", joined(examples)));
         }
-        // Further derivatives are compared where they are.
+        // Other derivatives are compared if the file has them.
         let present = |field: &str| value.get(field).is_some_and(|field| !field.is_null());
         let mut v = None;
         if present("v") {
@@ -112,7 +113,8 @@ impl Case {
     }
 }
 
-/// The largest difference over the largest entry of its block. Infinite where lengths differ or a number is not finite.
+/// The largest difference divided by the largest entry of its block. Infinite if the lengths differ
+/// or a number is not finite.
 pub(crate) fn relative_error(found: &[Vec<f64>], expected: &[Vec<f64>]) -> f64 {
     if found.len() != expected.len() {
         return f64::INFINITY;
@@ -126,7 +128,7 @@ pub(crate) fn relative_error(found: &[Vec<f64>], expected: &[Vec<f64>]) -> f64 {
         }
         let difference = differences.iter().copied().fold(0.0, f64::max);
         let scale = expected.iter().fold(0.0, |max: f64, e| max.max(e.abs()));
-        // A block of zeros is to be met exactly.
+        // A block of zeros must match exactly.
         if difference > 0.0 {
             worst = worst.max(difference / scale);
         }
@@ -138,7 +140,7 @@ pub(crate) fn blocks(layers: &[DMatrix<f64>]) -> Vec<Vec<f64>> {
     layers.iter().map(|l| l.as_slice().to_vec()).collect()
 }
 
-/// \[example\]\[layer\] as one block a layer, over all examples.
+/// Joins \[example\]\[layer\] into one block per layer over all examples.
 pub(crate) fn joined(examples: Vec<Vec<DMatrix<f64>>>) -> Vec<Vec<f64>> {
     let mut joined: Vec<Vec<f64>> = Vec::new();
     for layers in examples {
@@ -150,7 +152,7 @@ pub(crate) fn joined(examples: Vec<Vec<DMatrix<f64>>>) -> Vec<Vec<f64>> {
     joined
 }
 
-/// A value of a JSON file and the path that leads to it.
+/// A value in a JSON file and its path.
 struct At<'a> {
     path: String,
     value: &'a Value,
@@ -201,7 +203,7 @@ impl<'a> At<'a> {
         }
     }
 
-    /// A size: a whole number of at least 1.
+    /// A size: an integer of at least 1.
     fn count(&self) -> Result<usize, String> {
         match self.value.as_u64().map(usize::try_from) {
             Some(Ok(count)) if count > 0 => Ok(count),
@@ -223,7 +225,7 @@ impl<'a> At<'a> {
     }
 }
 
-/// One matrix a layer, with the bias in column 0.
+/// One matrix per layer, with the bias in column 0.
 fn layers(at: &At<'_>, sizes: &[usize]) -> Result<Vec<DMatrix<f64>>, String> {
     let list = at.list_of(sizes.len() - 1)?;
     let shapes = sizes.windows(2);

@@ -1,11 +1,11 @@
-//! Every field of a case, computed.
+//! Computes every field of a case.
 
 use super::case::{Case, Field, blocks, joined};
 use backprop::nalgebra::DVector;
 use backprop::{Error, Examples, GaussNewton, Objective, Scalar, Workspace};
 
 impl Case {
-    /// In a scalar that `to` rounds to, and `back` as `f64`.
+    /// Computes in the scalar that `to` rounds to and converts the results with `back`.
     pub(crate) fn fields<T: Scalar>(
         &self,
         to: impl Fn(f64) -> T,

@@ -1,7 +1,8 @@
-//! J, its gradients and the outputs of every case of a folder, against values that other programs computed.
+//! J, its gradients and the outputs of every case in a folder, against values from other programs.
 //!
-//! The folder is `tests/golden/`, or the one that the environment variable `BACKPROP_GOLDEN` names;
-//! `tests/golden/README.md` explains the format and the bounds. `cargo test golden -- --nocapture` prints a summary.
+//! The folder is `tests/golden/`, or the one that the environment variable `BACKPROP_GOLDEN` names.
+//! `tests/golden/README.md` explains the format and the bounds. `cargo test golden -- --nocapture`
+//! prints a summary.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,7 +24,8 @@ mod runner;
 /// The bound on every field in `f64`.
 const BOUND_F64: f64 = 1e-12;
 
-/// The bound in `f32`, unless rounding the inputs alone moves the field by more than an eighth of it.
+/// The bound in `f32`. It grows if rounding the inputs alone moves the field by more than an eighth
+/// of it.
 const BOUND_F32: f64 = 1e-5;
 
 #[test]
@@ -33,7 +35,7 @@ fn every_case_agrees() {
         None => golden(),
     };
     match run(&folder) {
-        // On a line of its own even where the harness has begun one with the test's name.
+        // The harness may have begun a line with the name of the test.
         Ok(summary) => println!("\n{}", summary.line()),
         Err(failures) => panic!("{} failures:\n{}", failures.len(), failures.join("\n")),
     }
@@ -43,14 +45,14 @@ fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-/// How many cases agreed, and how closely.
+/// The number of cases that agreed, and how closely.
 #[derive(Debug, Default)]
 struct Summary {
     cases: usize,
     /// The largest relative error and its case.
     worst_f64: (f64, String),
     worst_f32: (f64, String),
-    /// How many of each field were compared.
+    /// The number of comparisons per field.
     compared: BTreeMap<&'static str, usize>,
 }
 
@@ -60,14 +62,15 @@ impl Summary {
         let counts = self.compared.iter();
         let counts: Vec<String> = counts.map(|(field, n)| format!("{field} {n}")).collect();
         format!(
-            "golden: {} cases, worst relative error f64 {e64:.1e} ({case64}), f32 {e32:.1e} ({case32}); compared: {}",
+            "golden: {} cases, worst relative error f64 {e64:.1e} ({case64}), f32 {e32:.1e} \
+             ({case32}); compared: {}",
             self.cases,
             counts.join(", ")
         )
     }
 }
 
-/// Runs every `*.json` of a folder, and returns every failure as "file: field: what is wrong".
+/// Runs every `*.json` of a folder and returns every failure as "file: field: what is wrong".
 fn run(folder: &Path) -> Result<Summary, Vec<String>> {
     let unreadable = |error| vec![format!("{}: {error}", folder.display())];
     let mut files = Vec::new();
@@ -101,7 +104,7 @@ fn run(folder: &Path) -> Result<Summary, Vec<String>> {
 }
 
 impl Case {
-    /// Compares every field, and returns the failures.
+    /// Compares every field and returns the failures.
     fn check(
         &self,
         name: &str,
@@ -109,7 +112,7 @@ impl Case {
         summary: &mut Summary,
     ) -> Vec<String> {
         let mut failures = Vec::new();
-        // NaN, so that nothing of the case before can pass for a result of this one.
+        // With NaN, no result of the previous case can pass for one of this case.
         workspace.fill(f64::NAN);
         match self.fields(|x| x, |x| x, workspace) {
             Err(error) => failures.push(format!("f64 pass: {error}")),
@@ -127,7 +130,7 @@ impl Case {
                 }
             }
         }
-        // What f32 can know of a case: the same numbers in f64, but from the inputs that f32 sees.
+        // The best that f32 can do: the same computation in f64, from inputs rounded to f32.
         let rounded = self.fields(|x| f64::from(x as f32), |x| x, workspace);
         let single = self.fields(|x| x as f32, f64::from, &mut Workspace::new());
         match rounded.and_then(|rounded| Ok((rounded, single?))) {
@@ -157,7 +160,7 @@ impl Case {
     }
 }
 
-/// False for an error or a bound that is infinite or NaN.
+/// False if the error or the bound is infinite or NaN.
 fn within(error: f64, bound: f64) -> bool {
     error <= bound && bound.is_finite()
 }

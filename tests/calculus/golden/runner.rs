@@ -1,11 +1,11 @@
-//! The runner itself: what it refuses, and that it finds what is wrong.
+//! The runner itself: it refuses malformed cases and finds wrong numbers.
 
 use super::{BOUND_F64, golden, relative_error, run, within};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::{env, fs, process};
 
-/// A folder of one case, made of a good one by `change`; it is gone when the value is dropped.
+/// A folder with one case, which `change` made from a good one. Dropping it removes the folder.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -28,7 +28,7 @@ impl Folder {
         Self::with(name, &value.to_string())
     }
 
-    /// The failures of a run, all of them.
+    /// All failures of a run.
     fn failures(&self) -> Vec<String> {
         run(&self.0).expect_err("the folder is bad")
     }
@@ -36,7 +36,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Left over in the worst case: no reason for a test to fail.
+        // At worst the folder stays. That is no reason to fail.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -160,7 +160,7 @@ fn values_that_no_network_can_have_name_the_pass() {
     assert!(negative[1].starts_with("case.json: f32 pass: λ of the L2 penalty is -1"));
 }
 
-/// One entry of each field, off by 1e-10 of its size, is found, and nothing else is.
+/// Changes one entry of each field by 1e-10 of its size. The runner reports that field alone.
 #[test]
 fn wrong_values_name_file_and_field() {
     let entries = [
@@ -186,7 +186,7 @@ fn wrong_values_name_file_and_field() {
     }
 }
 
-/// 2²⁴ + 1 is not an `f32`, although all inputs are: a = 2²⁴ and d = 0 there, where d = 1 in `f64`.
+/// All inputs are exact in `f32`, but 2²⁴ + 1 is not. There a = 2²⁴ and d = 0; in `f64`, d = 1.
 #[test]
 fn wrong_values_in_f32_name_file_and_field() {
     let big = 16_777_216.0;
@@ -195,8 +195,9 @@ fn wrong_values_in_f32_name_file_and_field() {
         "cost": "half_mse", "lambda": 0, "m": 1,
     });
     let case = json!({
-        "spec": spec, "Theta": [[[big, 1.0]]], "X": [[1.0]], "Y": [[big]], "J": 0.5, "grad": [[[1.0, 1.0]]],
-        "grad_X": [[1.0]], "outputs": [[big + 1.0]], "logits": [[big + 1.0]], "per_example_cost": [0.5],
+        "spec": spec, "Theta": [[[big, 1.0]]], "X": [[1.0]], "Y": [[big]],
+        "J": 0.5, "grad": [[[1.0, 1.0]]], "grad_X": [[1.0]], "per_example_cost": [0.5],
+        "outputs": [[big + 1.0]], "logits": [[big + 1.0]],
     });
     let failures = Folder::with("f32", &case.to_string()).failures();
     let expected = ["J", "grad", "grad_X", "per_example_cost"]
@@ -204,7 +205,7 @@ fn wrong_values_in_f32_name_file_and_field() {
     assert_eq!(failures, expected);
 }
 
-/// All failures of all files are reported, in one go; fields that are null or unknown are none.
+/// One run reports the failures of all files. Null and unknown fields are not failures.
 #[test]
 fn failures_are_collected() {
     let folder = Folder::changed("many", |c| {
