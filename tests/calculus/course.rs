@@ -1,4 +1,4 @@
-//! The course's debug network, values worked out by hand, and the unrolling.
+//! The course's debug network, values by hand, and unrolling.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,7 +13,8 @@ use backprop::{
     Workspace, rng, row_major, unroll,
 };
 
-/// The course's `debugInitializeWeights`: reshape(sin(1:numel), fan_out, 1 + fan_in)/10, column-major.
+/// The course's `debugInitializeWeights`: reshape(sin(1:numel), fan_out, 1 + fan_in)/10,
+/// column-major.
 fn debug_weights(fan_out: usize, fan_in: usize) -> DMatrix<f64> {
     let entry = |i: usize| ((i + 1) as f64).sin() / 10.0;
     DMatrix::from_iterator(fan_out, 1 + fan_in, (0..fan_out * (1 + fan_in)).map(entry))
@@ -27,7 +28,7 @@ fn debug_network() -> (Network<f64>, DMatrix<f64>, DMatrix<f64>) {
         .dense(3, Sigmoid)
         .with_theta(theta.as_slice())
         .unwrap();
-    // The course's X has an example a row; y = 1 + mod(1:m, 3) are classes from 1.
+    // The course's X has one example per row; y = 1 + mod(1:m, 3) are classes from 1.
     let x = debug_weights(5, 2).transpose();
     let y = DMatrix::from_fn(3, 5, |class, k| f64::from(class == (k + 1) % 3));
     (network, x, y)
@@ -62,7 +63,7 @@ fn debug_network_has_the_courses_cost() {
     }
 }
 
-/// With the course's step, 1e-4, and its demand on ‖n − g‖/‖n + g‖: less than 1e-9.
+/// The course's step, 1e-4, and its bound: ‖n − g‖/‖n + g‖ below 1e-9.
 #[test]
 fn debug_network_passes_the_courses_gradient_check() {
     let (network, x, y) = debug_network();
@@ -87,7 +88,7 @@ fn debug_network_reads_j_with_and_without_penalty() {
     let without = network
         .cost(&examples, &Objective::new(BinaryCrossEntropy))
         .unwrap();
-    // λ/(2m) Σ Θ² over all columns but the first.
+    // λ/(2m) Σ Θ² over all columns except the first.
     let squares = (0..2).map(|l| network.dense_weights(l).unwrap().0.norm_squared());
     let penalty = 3.0 / 10.0 * squares.sum::<f64>();
 
@@ -108,13 +109,14 @@ fn debug_network_reads_j_with_and_without_penalty() {
         network.gradient_into(&examples, &objective, &mut workspace, &mut gradient),
         Ok(parts)
     );
-    // The cost of each example, whose mean is J without the penalty.
+    // The mean of the examples' costs is J without the penalty.
     assert_close(workspace.costs().iter().sum::<f64>() / 5.0, without, 1e-15);
 }
 
 /// One sigmoid unit with two inputs, three examples, λ = 0.
 ///
-/// Θ = L \[1 1 −1\] with L = ln 3; z = L, −L, 0 at x = (0, 0), (0, 2), (1, 2); σ(±L) = ¾, ¼ and σ(0) = ½.
+/// Θ = L \[1 1 −1\] with L = ln 3; z = L, −L, 0 at x = (0, 0), (0, 2), (1, 2); σ(±L) = ¾, ¼ and
+/// σ(0) = ½.
 #[test]
 fn one_sigmoid_unit_by_hand() {
     let l = 3.0_f64.ln();
@@ -143,7 +145,7 @@ fn one_sigmoid_unit_by_hand() {
     );
 }
 
-/// A 2-2-2 network with sigmoid units, two examples, and all sigmoids rational.
+/// A 2-2-2 network with sigmoid units and two examples. All sigmoids are rational.
 ///
 /// With L = ln 3, so that σ(L) = ¾, σ(−L) = ¼, σ(0) = ½ and σ(−2L) = 1/10:
 ///
@@ -196,7 +198,7 @@ fn two_layers_by_hand() {
     for lambda in [0.0, 2.0] {
         let objective = Objective::new(BinaryCrossEntropy).l2(lambda);
         let pass = network.backprop(&examples, &objective).unwrap();
-        // λ/(2m) Σ Θ² = λ/4 · L² (4 + 4 + 1 + 9 + 4 · 16), the biases left out.
+        // λ/(2m) Σ Θ² = λ/4 · L² (4 + 4 + 1 + 9 + 4 · 16), without the biases.
         let penalty = lambda / 4.0 * 82.0 * l * l;
         assert_close(pass.cost(), j + penalty, 3e-15);
         assert_close(pass.cost_parts().data, j, 3e-15);
@@ -211,7 +213,7 @@ fn two_layers_by_hand() {
     }
 }
 
-/// Biases are exempt: λ changes column 0 of no D, and J by what the other columns are alone.
+/// Biases are exempt: λ never changes column 0 of D, and changes J by the other columns alone.
 #[test]
 fn bias_is_exempt() {
     let (mut network, x, y) = debug_network();
@@ -229,7 +231,7 @@ fn bias_is_exempt() {
         let expected = network.dense_weights(l).unwrap().0 * (7.0 / 5.0);
         assert!((change - expected).amax() < 1e-15);
     }
-    // However large they are.
+    // Large biases change nothing.
     for l in 0..2 {
         let mut theta = network.layer_theta(l).unwrap().clone_owned();
         theta.column_mut(0).fill(100.0);
@@ -239,7 +241,7 @@ fn bias_is_exempt() {
     assert_eq!(of(&network, 7.0).cost_parts().penalty, before);
 }
 
-/// \[Θ⁽¹⁾(:); Θ⁽²⁾(:)\], as Octave writes it, and its inverse; the gradient alike.
+/// \[Θ⁽¹⁾(:); Θ⁽²⁾(:)\] in Octave's notation and its inverse, for θ and the gradient.
 #[test]
 fn unrolling_is_column_major() {
     let matrices = [
@@ -275,7 +277,8 @@ fn unrolling_is_column_major() {
     assert!(network.roll(&vector.as_slice()[1..]).is_err());
 }
 
-/// The same layer from PyTorch's buffers (outputs × inputs, row-major) and scikit-learn's (inputs × outputs, row-major).
+/// The same layer from PyTorch's buffers (outputs × inputs, row-major) and scikit-learn's (inputs ×
+/// outputs, row-major).
 #[test]
 fn weights_of_others_mean_the_same_here() {
     // aᵢ = biasᵢ + Σⱼ Wᵢⱼ xⱼ with W = [1 2 3; 4 5 6].
@@ -315,7 +318,7 @@ fn dense_and_set_dense_are_inverse() {
     }
     assert_eq!(copy, network);
 
-    // What does not fit is refused, and changes nothing: here the transpose.
+    // The transpose does not fit. It is refused and changes nothing.
     let (weights, bias) = network.dense_weights(0).unwrap();
     let refused = copy.set_dense(0, &weights.transpose(), bias.as_slice());
     assert!(matches!(refused, Err(Error::Shape { .. })), "{refused:?}");
@@ -324,7 +327,7 @@ fn dense_and_set_dense_are_inverse() {
     assert_eq!(copy, network);
 }
 
-/// A row-major m × n buffer, as it lies in memory, is the transposed matrix to the last bit.
+/// A row-major m × n buffer is the transposed matrix, bit for bit.
 #[test]
 fn row_major_equals_the_transpose() {
     let entries: Vec<f64> = (0..7 * 3).map(|i| f64::from(i).sin()).collect();

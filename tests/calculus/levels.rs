@@ -1,4 +1,5 @@
-//! Every set of instructions that `BACKPROP_SIMD` names, each in a process of its own: the same numbers to rounding, and no crash.
+//! Every set of instructions that `BACKPROP_SIMD` names, in its own process: no crash, and the same
+//! numbers up to rounding.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
@@ -40,7 +41,7 @@ fn results_of<T: RealField + Copy>() -> Vec<f64> {
             .unwrap();
         all.push(pass.cost());
         all.extend(pass.gradient().vector().iter());
-        // v is short, so that no product is larger than what is there already.
+        // v is short, so that no product exceeds the results above.
         let (p, objective) = (network.parameters(), Objective::new(cost).l2(0.2));
         let v: Vec<T> = (0..p)
             .map(|i| convert((0.7 * i as f64).sin() / p as f64))
@@ -61,7 +62,7 @@ fn results_of<T: RealField + Copy>() -> Vec<f64> {
     all.into_iter().map(real).collect()
 }
 
-/// Those of the two scalars with fast paths, and of one that is wider than a register.
+/// The results for the two scalars with fast paths and for one wider than a register.
 fn results() -> [Vec<f64>; 3] {
     [
         results_of::<f64>(),
@@ -70,7 +71,7 @@ fn results() -> [Vec<f64>; 3] {
     ]
 }
 
-/// Not a test of its own: what the processes below print.
+/// Not a test: prints the results in the child processes below.
 #[test]
 fn printed() {
     if std::env::var_os("PRINT_RESULTS").is_some() {
@@ -97,7 +98,7 @@ fn every_level_computes_the_same() {
         let mut found = line
             .split(' ')
             .map(|bits| f64::from_bits(bits.parse().unwrap()));
-        // A scalar without fast paths has the same bits.
+        // A scalar without fast paths must have the same bits.
         for (here, bound) in here.iter().zip([1e-13, 1e-5, 0.0]) {
             let size = here.iter().fold(0.0_f64, |size, x| size.max(x.abs()));
             for &here in here {

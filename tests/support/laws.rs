@@ -1,4 +1,4 @@
-//! The built-in activations and what is known of each, a line a law: the one list that tests run over.
+//! The built-in activations with their known values: the list that tests iterate over.
 
 use backprop::activation::{
     AnyActivation, Elu, Exponential, Gelu, GeluTanh, HardTanh, Identity, LeakyRelu, Mish, Relu,
@@ -13,7 +13,7 @@ pub(crate) const SELU_SLOPE: f64 = 1.050_700_987_355_480_5;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Shape {
     Smooth,
-    /// A derivative, of whatever order, jumps somewhere.
+    /// A derivative of some order jumps somewhere.
     Piecewise,
 }
 use Shape::{Piecewise, Smooth};
@@ -21,7 +21,7 @@ use Shape::{Piecewise, Smooth};
 /// An elementwise activation, its shape, and (g, g′) at −800, 0 and 800.
 pub(crate) type Law = (AnyActivation, Shape, [(f64, f64); 3]);
 
-/// All but softmax.
+/// All activations except softmax.
 #[rustfmt::skip]
 pub(crate) fn laws() -> Vec<Law> {
     let (inf, ln_2) = (f64::INFINITY, std::f64::consts::LN_2);
@@ -47,13 +47,13 @@ pub(crate) fn laws() -> Vec<Law> {
     ]
 }
 
-/// All, softmax last.
+/// All activations, softmax last.
 pub(crate) fn activations() -> Vec<AnyActivation> {
     let elementwise = laws().into_iter().map(|(g, ..)| g);
     elementwise.chain([Softmax]).collect()
 }
 
-/// Those of hidden layers: all but the exponential, which overflows in a deep network.
+/// The activations for hidden layers: all except the exponential, which overflows in deep networks.
 pub(crate) fn hidden_activations() -> Vec<AnyActivation> {
     let all = activations().into_iter();
     all.filter(|&g| g != Exponential).collect()

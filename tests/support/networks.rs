@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngSeed};
 
-/// 2048 cases, the same in every run, so that a failure is found again without files. `PROPTEST_RNG_SEED` and
-/// `PROPTEST_CASES` try others and more.
+/// 2048 cases, the same in every run, so that a failure needs no file to be reproduced.
+/// `PROPTEST_RNG_SEED` and `PROPTEST_CASES` try others and more.
 pub(crate) fn config() -> Config {
     let mut config = Config::default();
     config.cases = config.cases.max(2048);
@@ -50,7 +50,7 @@ impl Case {
         self.weights.as_ref().map_or(1.0, |w| w[example])
     }
 
-    /// Whether a derivative of J, of whatever order, jumps somewhere.
+    /// Returns whether a derivative of J of some order jumps somewhere.
     pub(crate) fn is_piecewise(&self) -> bool {
         let laws = laws();
         let jumps = |g| laws.iter().any(|l| l.0 == g && l.1 == Shape::Piecewise);
@@ -66,9 +66,10 @@ impl Case {
     }
 }
 
-/// Depth 1 to 5, widths 1 to 9, any activations, any cost with outputs in its domain, any penalty and weights, m from 1 to 9.
+/// Depth 1 to 5, widths 1 to 9, m from 1 to 9, any activations, any cost with outputs in its
+/// domain, any penalty and weights.
 ///
-/// θ is scaled so that no |z| exceeds a random number, which is at most `limit`.
+/// θ is scaled so that no |z| exceeds a random bound of at most `limit`.
 pub(crate) fn cases(limit: f64) -> impl Strategy<Value = Case> {
     let costs = select(vec![
         BinaryCrossEntropy,
@@ -103,7 +104,7 @@ pub(crate) fn cases(limit: f64) -> impl Strategy<Value = Case> {
                 let network = network(&sizes, &activations, cost, &x, limit, &mut numbers);
                 let weights = weights.map(|mut weights| {
                     weights.truncate(m);
-                    // Not all of them may be 0.
+                    // At least one weight must be positive.
                     if weights.iter().all(|w| *w == 0.0) {
                         weights[0] = 2.0;
                     }
@@ -128,16 +129,16 @@ pub(crate) fn cases(limit: f64) -> impl Strategy<Value = Case> {
         )
 }
 
-/// λ₁ and λ₂ of a penalty, each 0 in half of the cases.
+/// λ₁ and λ₂ of a penalty, each 0 in half the cases.
 fn strengths() -> impl Strategy<Value = Strength> {
     let lambda = || prop_oneof![Just(0.0), 0.01..4.0];
     (lambda(), lambda()).prop_map(|(l1, l2)| Strength { l1, l2 })
 }
 
-/// Whether the outputs of an activation are inside the domain of a cost, whatever z is.
+/// Returns whether the outputs of an activation are in the domain of a cost for every z.
 fn fits(cost: AnyCost, activation: AnyActivation, outputs: usize) -> bool {
     match cost {
-        // The softmax of one unit is 1, which only the target 1 admits.
+        // The softmax of one unit is 1, which fits the target 1 only.
         BinaryCrossEntropy => activation == Sigmoid || activation == Softmax && outputs > 1,
         CategoricalCrossEntropy | Poisson => {
             matches!(activation, Sigmoid | Softmax | Softplus | Exponential)
@@ -168,13 +169,14 @@ fn network(
         let last = l + 2 == sizes.len();
         let canonical = Layer::<f64>::link(&output) == backprop::Cost::<f64>::link(&cost);
         let limit = match cost {
-            // ln a and ln(1 − a) of an a that rounded to 0 or 1 have no digits left: only canonical pairs keep them.
+            // If a rounds to 0 or 1, ln a and ln(1 − a) have no digits left. Only canonical pairs
+            // keep them.
             BinaryCrossEntropy | CategoricalCrossEntropy | Poisson if last && !canonical => {
                 limit.min(3.0)
             }
             _ => limit,
         };
-        // θ of small units may grow, but not without end where z is 0.
+        // Small θ may grow, but not without limit where z is 0.
         let scale = (limit / largest).min(4.0);
         theta[start..].iter_mut().for_each(|t| *t *= scale);
         layers[l] = output.into();

@@ -1,8 +1,9 @@
-//! How the conventions of scikit-learn, PyTorch and Keras relate to those of this crate: each test is a statement, and compares with
-//! numbers that the library itself computed. `generate.py` wrote them to `values.json`, which names the versions.
+//! How the conventions of scikit-learn, PyTorch and Keras relate to those of this crate. Each test
+//! is a statement and compares with numbers that the library itself computed. `generate.py` wrote
+//! them to `values.json`, which names the versions.
 //!
-//! The network has 3 inputs, 5 tanh units and K = 4 outputs, and there are m = 7 examples. Every comparison of a pass is of the loss
-//! and of the gradient, unless the statement tells them apart.
+//! The network has 3 inputs, 5 tanh units and K = 4 outputs; there are m = 7 examples. Each test of
+//! a pass compares the loss and the gradient, unless the statement separates them.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,8 +31,8 @@ use values::{
 
 // scikit-learn
 
-/// `coefs_[l]` is inputs × units, the transpose of our weights, and `intercepts_[l]` is column 0 of Θ: in memory, Θ⁽ˡ⁾(:) is
-/// `[intercepts_[l], coefs_[l].ravel()]`. Predictions are equal.
+/// `coefs_[l]` is inputs × units, the transpose of our weights. `intercepts_[l]` is column 0 of Θ.
+/// In memory, Θ⁽ˡ⁾(:) is `[intercepts_[l], coefs_[l].ravel()]`. Predictions are equal.
 #[test]
 fn sklearn_coefs_are_transposed() {
     assert_theta_is_bias_then_kernel("/sklearn");
@@ -45,8 +46,9 @@ fn sklearn_coefs_are_transposed() {
     }
 }
 
-/// `alpha` in a full batch (`solver="lbfgs"` always is one) is our λ. The log loss of classes is our `Softmax` with
-/// `CategoricalCrossEntropy`, that of labels (multi-label) our `Sigmoid` with `BinaryCrossEntropy`.
+/// With a full batch (`solver="lbfgs"` always uses one), `alpha` is our λ. The log loss of classes
+/// is our `Softmax` with `CategoricalCrossEntropy`. With multi-label targets it is our `Sigmoid`
+/// with `BinaryCrossEntropy`.
 #[test]
 fn sklearn_alpha_is_lambda() {
     let alpha = number("/sklearn/alpha");
@@ -58,9 +60,10 @@ fn sklearn_alpha_is_lambda() {
     }
 }
 
-/// In mini-batches scikit-learn divides `alpha` by the size of the batch, so that a step is ours with λ = `alpha` on the batch's `Examples`.
-/// The mean over an epoch's batches, in proportion to their sizes, is then J of the training set with λ = `alpha` × (number of batches);
-/// with λ = `alpha` × (batch size)/m in each batch it is J with λ = `alpha`.
+/// scikit-learn divides `alpha` by the size of the mini-batch. A step equals ours with λ = `alpha`
+/// on the batch's `Examples`. The mean over an epoch's batches, weighted by their sizes, is then J
+/// of the training set with λ = `alpha` × (number of batches). With λ = `alpha` × (batch size)/m in
+/// each batch it is J with λ = `alpha`.
 #[test]
 fn sklearn_divides_alpha_by_the_batch() {
     let (alpha, rate) = (number("/sklearn/alpha"), number("/sklearn/rate"));
@@ -81,13 +84,14 @@ fn sklearn_divides_alpha_by_the_batch() {
     }
     sum.assert_is(&ours("/sklearn", CategoricalCrossEntropy, 2.0 * alpha));
     in_proportion.assert_is(&ours("/sklearn", CategoricalCrossEntropy, alpha));
-    // One epoch of `fit` with `solver="sgd"`, without momentum and shuffling.
+    // One epoch of `fit` with `solver="sgd"`, without momentum or shuffling.
     let after = split(&trained, trained.theta().as_slice());
     assert_blocks(&after, &blocks(&layers("/sklearn/after_epoch")));
 }
 
-/// `MLPRegressor`'s gradient of the squared error is our `SquaredError`'s with λ = `alpha`, but the loss that it reports has 1/K of our data
-/// term beside our penalty: it is averaged over the outputs, its gradient is not (scikit-learn #8349).
+/// `MLPRegressor`'s gradient is that of our `SquaredError` with λ = `alpha`. Its reported loss is
+/// our penalty plus 1/K of our data term: it averages over the outputs, but its gradient does not
+/// (scikit-learn #8349).
 #[test]
 fn sklearn_squared_loss_is_averaged_but_not_its_gradient() {
     let expected = theirs("/sklearn/squared");
@@ -98,8 +102,8 @@ fn sklearn_squared_loss_is_averaged_but_not_its_gradient() {
     assert_close(&[data / K + (found.loss - data)], &[expected.loss]);
 }
 
-/// `MLPRegressor(loss="poisson")` is our `Exponential` with `Poisson`, with λ = `alpha`; its loss, half the deviance, is ours plus the mean of
-/// Σ y ln y − y, which does not depend on θ.
+/// `MLPRegressor(loss="poisson")` is our `Exponential` with `Poisson` and λ = `alpha`. Its loss,
+/// half the deviance, is ours plus the mean of Σ y ln y − y, which does not depend on θ.
 #[test]
 fn sklearn_poisson_is_half_the_deviance() {
     let mut found = ours("/sklearn", Poisson, number("/sklearn/alpha"));
@@ -109,7 +113,8 @@ fn sklearn_poisson_is_half_the_deviance() {
     found.assert_is(&theirs("/sklearn/poisson"));
 }
 
-/// `sample_weight` of scikit-learn's MLPs is `Examples::weighted`: loss, gradient and penalty are divided by Σw.
+/// `sample_weight` of scikit-learn's MLPs is `Examples::weighted`. Loss, gradient and penalty are
+/// divided by Σw.
 #[test]
 fn sklearn_sample_weight_divides_by_its_sum() {
     let (weights, _) = example_weights();
@@ -120,7 +125,8 @@ fn sklearn_sample_weight_divides_by_its_sum() {
 
 // PyTorch
 
-/// `Linear.weight` is units × inputs, our Θ without column 0 (but row-major), and `Linear.bias` is column 0. Outputs are equal.
+/// `Linear.weight` is units × inputs: our Θ without column 0, but row-major. `Linear.bias` is
+/// column 0. Outputs are equal.
 #[test]
 fn torch_weight_is_theta_without_column_0() {
     let network = network("/torch", Softmax);
@@ -135,26 +141,28 @@ fn torch_weight_is_theta_without_column_0() {
     assert_outputs("/torch", Softmax, "/torch/softmax_outputs");
 }
 
-/// `CrossEntropyLoss()` of logits is our `Softmax` with `CategoricalCrossEntropy`.
+/// `CrossEntropyLoss()` on logits is our `Softmax` with `CategoricalCrossEntropy`.
 #[test]
 fn torch_cross_entropy_is_categorical_cross_entropy() {
     ours("/torch", CategoricalCrossEntropy, 0.0).assert_is(&theirs("/torch/cross_entropy"));
 }
 
-/// `BCEWithLogitsLoss()` averages over the outputs too: our `Sigmoid` with `BinaryCrossEntropy` is K × it.
+/// `BCEWithLogitsLoss()` also averages over the outputs. Our `Sigmoid` with `BinaryCrossEntropy` is
+/// K × it.
 #[test]
 fn torch_bce_is_a_mean_over_outputs() {
     ours("/torch", BinaryCrossEntropy, 0.0).assert_is(&theirs("/torch/bce_with_logits").times(K));
 }
 
-/// `MSELoss()` averages over the outputs too and has no ½: our `SquaredError` is K/2 × it.
+/// `MSELoss()` also averages over the outputs and has no ½. Our `SquaredError` is K/2 × it.
 #[test]
 fn torch_mse_is_a_mean_over_outputs_without_half() {
     ours("/torch", SquaredError, 0.0).assert_is(&theirs("/torch/mse").times(K / 2.0));
 }
 
-/// `HuberLoss(delta=δ)` and `PoissonNLLLoss()` average over the outputs too: our `Huber { delta: δ }`, and our `Exponential` with `Poisson`, are
-/// K × them. `SmoothL1Loss(beta=δ)` is `HuberLoss` over δ: ours is Kδ × it.
+/// `HuberLoss(delta=δ)` and `PoissonNLLLoss()` also average over the outputs. Our `Huber { delta: δ
+/// }` and our `Exponential` with `Poisson` are K × them. `SmoothL1Loss(beta=δ)` is `HuberLoss`
+/// divided by δ, so ours is Kδ × it.
 #[test]
 fn torch_huber_and_poisson_are_means_over_outputs() {
     let delta = number("/torch/huber/delta");
@@ -165,7 +173,7 @@ fn torch_huber_and_poisson_are_means_over_outputs() {
     ours("/torch", Poisson, 0.0).assert_is(&theirs("/torch/poisson").times(K));
 }
 
-/// `reduction="sum"` sums over examples and outputs: ours is 1/m × it, for `MSELoss` 1/(2m) × it.
+/// `reduction="sum"` sums over examples and outputs. Ours is 1/m × it, for `MSELoss` 1/(2m) × it.
 #[test]
 fn torch_sums_are_m_times_ours() {
     for (cost, case, factor) in [
@@ -177,16 +185,16 @@ fn torch_sums_are_m_times_ours() {
     }
 }
 
-/// `weight_decay` of `torch.optim.SGD` adds wd θ to the mean gradient: our λ is wd × m, m the size of the batch, if the biases are in a
-/// parameter group without decay.
+/// `weight_decay` of `torch.optim.SGD` adds wd θ to the mean gradient. Our λ is wd × m, where m is
+/// the size of the batch, if the biases are in a parameter group without decay.
 #[test]
 fn torch_weight_decay_of_weights_is_lambda_over_m() {
     let found = torch_step();
     assert_blocks(&found, &blocks(&layers("/torch/sgd_groups")));
 }
 
-/// By default `weight_decay` is on the biases too: after a step each of PyTorch's is rate × wd × bias less than our column 0, and the
-/// weights are equal.
+/// By default `weight_decay` also applies to the biases. After a step each of PyTorch's biases is
+/// rate × wd × bias less than our column 0. The weights are equal.
 #[test]
 fn torch_weight_decay_includes_biases_by_default() {
     let (found, expected) = (torch_step(), blocks(&layers("/torch/sgd_default")));
@@ -211,7 +219,8 @@ fn torch_step() -> Vec<Vec<f64>> {
     split(&network, network.theta().as_slice())
 }
 
-/// `backward` adds to `.grad`, so that a second one without `zero_grad` doubles it; `gradient_into` overwrites.
+/// `backward` adds to `.grad`, so a second call without `zero_grad` doubles it. `gradient_into`
+/// overwrites.
 #[test]
 fn torch_accumulates_gradients() {
     let (x, y) = classes();
@@ -229,8 +238,9 @@ fn torch_accumulates_gradients() {
     assert_blocks(&found, &theirs("/torch/backward_twice").times(0.5).gradient);
 }
 
-/// `CrossEntropyLoss(weight=c)` of class indices divides by the sum of the weights: it is ours with example weights wₖ = c\[class of k].
-/// Of one-hot (probability) targets it divides by m: ours is m/Σw × it.
+/// `CrossEntropyLoss(weight=c)` on class indices divides by the sum of the weights. It equals ours
+/// with example weights wₖ = c\[class of k]. On one-hot (probability) targets it divides by m, so
+/// ours is m/Σw × it.
 #[test]
 fn torch_class_weights_divide_by_their_sum() {
     let classes = numbers(value("/problem/class_weights"));
@@ -243,7 +253,8 @@ fn torch_class_weights_divide_by_their_sum() {
     found.assert_is(&theirs("/torch/cross_entropy_class_weights_one_hot").times(factor));
 }
 
-/// `BCELoss(weight=w)`, w an m × 1 column, divides by m × K and not by Σw: ours with example weights w is K m/Σw × it.
+/// `BCELoss(weight=w)`, where w is an m × 1 column, divides by m × K instead of Σw. Ours with
+/// example weights w is K m/Σw × it.
 #[test]
 fn torch_bce_weights_divide_by_their_number() {
     let (weights, sum) = example_weights();
@@ -253,8 +264,8 @@ fn torch_bce_weights_divide_by_their_number() {
 
 // Keras
 
-/// `Dense.kernel` is inputs × units, the transpose of our weights, and the bias is column 0 of Θ: in memory, Θ⁽ˡ⁾(:) is
-/// `[bias, kernel.ravel()]`. Outputs are equal.
+/// `Dense.kernel` is inputs × units, the transpose of our weights. The bias is column 0 of Θ. In
+/// memory, Θ⁽ˡ⁾(:) is `[bias, kernel.ravel()]`. Outputs are equal.
 #[test]
 fn keras_kernel_is_transposed() {
     assert_theta_is_bias_then_kernel("/keras");
@@ -267,7 +278,8 @@ fn keras_categorical_crossentropy_is_ours() {
     ours("/keras", CategoricalCrossEntropy, 0.0).assert_is(&theirs("/keras/categorical"));
 }
 
-/// `BinaryCrossentropy(from_logits=True)` averages over the outputs too: our `Sigmoid` with `BinaryCrossEntropy` is K × it.
+/// `BinaryCrossentropy(from_logits=True)` also averages over the outputs. Our `Sigmoid` with
+/// `BinaryCrossEntropy` is K × it.
 #[test]
 fn keras_binary_crossentropy_is_a_mean_over_outputs() {
     let found = ours("/keras", BinaryCrossEntropy, 0.0);
@@ -275,8 +287,8 @@ fn keras_binary_crossentropy_is_a_mean_over_outputs() {
     found.assert_is(&theirs("/keras/binary_probabilities").times(K));
 }
 
-/// `BinaryCrossentropy()` of probabilities clips them to \[1e-7, 1 − 1e-7], so that an output costs at most −ln 1e-7 = 16.1; ours
-/// costs −ln a for every a.
+/// `BinaryCrossentropy()` clips probabilities to \[1e-7, 1 − 1e-7], so an output costs at most
+/// −ln 1e-7 = 16.1. Ours costs −ln a for every a.
 #[test]
 fn keras_clips_probabilities() {
     let a = number("/keras/binary_clipped/a");
@@ -293,14 +305,16 @@ fn keras_clips_probabilities() {
     assert_close(&[cost], &[-a.ln()]);
 }
 
-/// `MeanSquaredError()` averages over the outputs too and has no ½: our `SquaredError` is K/2 × it.
+/// `MeanSquaredError()` also averages over the outputs and has no ½. Our `SquaredError` is K/2 ×
+/// it.
 #[test]
 fn keras_mse_is_a_mean_over_outputs_without_half() {
     ours("/keras", SquaredError, 0.0).assert_is(&theirs("/keras/mse").times(K / 2.0));
 }
 
-/// `Huber(delta=δ)` and `LogCosh()` average over the outputs too: our `Huber { delta: δ }` and `LogCosh` are K × them (the loss of
-/// `LogCosh()` has ln 2 in float32, so that it is off by 2e-9 in float64).
+/// `Huber(delta=δ)` and `LogCosh()` also average over the outputs. Our `Huber { delta: δ }` and
+/// `LogCosh` are K × them. (Keras has ln 2 in float32, so its `LogCosh()` is off by 2e-9 in
+/// float64.)
 #[test]
 fn keras_huber_and_log_cosh_are_means_over_outputs() {
     let delta = number("/keras/huber/delta");
@@ -310,14 +324,16 @@ fn keras_huber_and_log_cosh_are_means_over_outputs() {
     ours("/keras", LogCosh, 0.0).assert_is(&log_cosh.times(K));
 }
 
-/// `regularizers.L2(r)` adds r ΣW², without ½ and without 1/m: our λ is 2 r m, m the size of the batch.
+/// `regularizers.L2(r)` adds r ΣW², without ½ and without 1/m. Our λ is 2 r m, where m is the size
+/// of the batch.
 #[test]
 fn keras_l2_is_lambda_over_2m() {
     let lambda = 2.0 * number("/keras/categorical_l2/r") * M;
     ours("/keras", CategoricalCrossEntropy, lambda).assert_is(&theirs("/keras/categorical_l2"));
 }
 
-/// `sample_weight` divides by m and not by Σw: Keras's J is ours with the same example weights × Σw/m, with λ = 2 r m for `L2(r)`.
+/// `sample_weight` divides by m instead of Σw. Keras's J is ours with the same example weights ×
+/// Σw/m, with λ = 2 r m for `L2(r)`.
 #[test]
 fn keras_sample_weight_divides_by_the_number() {
     let (weights, sum) = example_weights();
@@ -328,7 +344,8 @@ fn keras_sample_weight_divides_by_the_number() {
         .assert_is(&theirs("/keras/sample_weight"));
 }
 
-/// `reduction="mean_with_sample_weight"` divides by Σw, as we do: J is equal, with λ = 2 r Σw for `L2(r)`.
+/// `reduction="mean_with_sample_weight"` divides by Σw, as ours does. J is equal, with λ = 2 r Σw
+/// for `L2(r)`.
 #[test]
 fn keras_mean_with_sample_weight_is_ours() {
     let (weights, sum) = example_weights();
@@ -337,7 +354,7 @@ fn keras_mean_with_sample_weight_is_ours() {
     found.assert_is(&theirs("/keras/mean_with_sample_weight"));
 }
 
-/// `regularizers.L1(r)` adds r Σ|W|, without 1/m: our λ₁ = r m, m the size of the batch.
+/// `regularizers.L1(r)` adds r Σ|W|, without 1/m. Our λ₁ is r m, where m is the size of the batch.
 #[test]
 fn keras_l1_is_lambda_over_m() {
     let r = number("/keras/keras_l1/r");
@@ -346,15 +363,16 @@ fn keras_l1_is_lambda_over_m() {
 
 // Mini-batches in a `Trainer`
 
-/// In a `Trainer` m is that of all examples: `weight_decay` w is λ = w m, Keras' r is λ = 2 r m, and scikit-learn's `alpha`, which is
-/// divided by the batch's size, is λ = `alpha` × (number of batches). One epoch of two batches of three, by hand.
+/// In a `Trainer`, m counts all examples. `weight_decay` w is λ = w m and Keras' r is λ = 2 r m.
+/// scikit-learn divides `alpha` by the size of the batch, so it is λ = `alpha` × (number of
+/// batches). One epoch of two batches of three examples, by hand.
 #[test]
 fn trainer_divides_lambda_by_all_examples() {
     let (x, y) = classes();
     let (x, y) = (x.columns(0, 6), y.columns(0, 6));
     let (w, rate) = (0.3, 0.1);
     for lambda in [w * 6.0, 2.0 * (w / 2.0) * 6.0, (w * 3.0) * 2.0] {
-        // θ ← θ − rate (g + w θ), biases spared.
+        // θ ← θ − rate (g + w θ), except the biases.
         let mut expected = network("/torch", Softmax);
         for from in [0, 3] {
             let batch = Examples::new(x.columns(from, 3), y.columns(from, 3)).unwrap();
@@ -383,7 +401,7 @@ fn trainer_divides_lambda_by_all_examples() {
     }
 }
 
-// Penalties written out in PyTorch, differentiated by its autograd, which takes sign 0 = 0 as well
+// Penalties written out in PyTorch. Its autograd also takes sign 0 = 0.
 
 /// (λ₁ Σ|W| + λ₂/2 ΣW²)/m in PyTorch is our `Penalty::elastic_net`.
 #[test]
@@ -393,7 +411,7 @@ fn torch_elastic_net_is_elastic_net() {
         .assert_is(&theirs("/torch/torch_elastic_net"));
 }
 
-/// The same with λ₁ and λ₂ of each layer is our `Penalty::layer`.
+/// The same with λ₁ and λ₂ for each layer is our `Penalty::layer`.
 #[test]
 fn torch_strengths_by_layer_are_penalty_layer() {
     let of = |name: &str, l| number(&format!("/torch/torch_layer_strengths/{name}/{l}"));

@@ -1,4 +1,4 @@
-//! What this crate says of the problem in `values.json`, at the parameters of a library.
+//! This crate's results for the problem in `values.json`, with the parameters of a library.
 
 use super::values::{Pass, assert_close, example_columns, layers, numbers, value};
 use backprop::activation::{AnyActivation, Exponential, Identity, Sigmoid, Softmax, Tanh};
@@ -11,7 +11,7 @@ use backprop::{
 pub(crate) const M: f64 = 7.0;
 pub(crate) const K: f64 = 4.0;
 
-/// The network of a library's parameters.
+/// The network with a library's parameters.
 pub(crate) fn network(library: &str, output: AnyActivation) -> Network<f64> {
     network_of(&format!("{library}/parameters"), output)
 }
@@ -25,7 +25,7 @@ fn network_of(parameters: &str, output: AnyActivation) -> Network<f64> {
     network
 }
 
-/// A vector laid out as θ, in the blocks of a `Pass`.
+/// A vector laid out as θ, split into the blocks of a `Pass`.
 pub(crate) fn split(network: &Network<f64>, vector: &[f64]) -> Vec<Vec<f64>> {
     let matrices = network.roll(vector).unwrap();
     let blocks = matrices.iter().flat_map(|d| {
@@ -35,7 +35,7 @@ pub(crate) fn split(network: &Network<f64>, vector: &[f64]) -> Vec<Vec<f64>> {
     blocks.collect()
 }
 
-/// The output layer whose cost this is, and the targets.
+/// The output layer for this cost, and the targets.
 fn setting(cost: AnyCost) -> (AnyActivation, DMatrix<f64>) {
     let (output, targets) = match cost {
         CategoricalCrossEntropy => (Softmax, "one_hot"),
@@ -64,18 +64,18 @@ fn pass_of(network: &Network<f64>, examples: &Examples<'_, f64>, objective: &Obj
     }
 }
 
-/// X, and Y of classes.
+/// X, and Y for the classes.
 pub(crate) fn classes() -> (DMatrix<f64>, DMatrix<f64>) {
     let y = example_columns("/problem/one_hot");
     (example_columns("/problem/x"), y)
 }
 
-/// Our J and D of all examples at a library's parameters.
+/// Our J and D of all examples with a library's parameters.
 pub(crate) fn ours(library: &str, cost: AnyCost, lambda: f64) -> Pass {
     ours_weighted(library, cost, lambda, None)
 }
 
-/// The same with example weights, if there are some.
+/// The same with optional example weights.
 pub(crate) fn ours_weighted(
     library: &str,
     cost: AnyCost,
@@ -91,7 +91,7 @@ pub(crate) fn ours_weighted(
     pass(&network(library, output), &examples, cost, lambda)
 }
 
-/// Our J and D of classes with any penalty, at a library's parameters of which some are 0.
+/// Our J and D of the classes with any penalty, with a library's parameters, some of them 0.
 pub(crate) fn ours_penalised(library: &str, penalty: Penalty) -> Pass {
     let network = network_of(&format!("{library}/sparse_parameters"), Softmax);
     let zeros = network.theta().iter().filter(|&&t| t == 0.0).count();
@@ -101,7 +101,7 @@ pub(crate) fn ours_penalised(library: &str, penalty: Penalty) -> Pass {
     pass_of(&network, &Examples::new(&x, &y).unwrap(), &objective)
 }
 
-/// The weights of the examples, and Σw.
+/// The weights of the examples and Σw.
 pub(crate) fn example_weights() -> (Vec<f64>, f64) {
     let weights = numbers(value("/problem/example_weights"));
     let sum = weights.iter().sum();
@@ -122,7 +122,7 @@ pub(crate) fn step(
     stepped
 }
 
-/// The outputs for X, from a row-major buffer of it as the libraries hold it.
+/// The outputs for X, read from a row-major buffer as in the libraries.
 #[track_caller]
 pub(crate) fn assert_outputs(library: &str, output: AnyActivation, expected: &str) {
     let x = numbers(value("/problem/x"));
@@ -131,7 +131,7 @@ pub(crate) fn assert_outputs(library: &str, output: AnyActivation, expected: &st
     assert_close(a.as_slice(), &numbers(value(expected)));
 }
 
-/// That θ of a layer is, as it lies in memory, the bias, then the rows of a kernel of inputs × units.
+/// Asserts that a layer's θ in memory is the bias, then the rows of an inputs × units kernel.
 pub(crate) fn assert_theta_is_bias_then_kernel(library: &str) {
     let (network, parameters) = (network(library, Identity), format!("{library}/parameters"));
     for (l, (inputs, units)) in [(3, 5), (5, 4)].into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Reading `values.json`, in which every library's matrices are in its own layout, and comparing with it.
+//! Reads `values.json`, where each library's matrices have its own layout, and compares with it.
 
 use backprop::nalgebra::DMatrix;
 use backprop::row_major;
@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 static VALUES: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(include_str!("values.json")).unwrap());
 
-/// What is at a JSON pointer.
+/// The value at a JSON pointer.
 pub(crate) fn value(pointer: &str) -> &'static Value {
     VALUES
         .pointer(pointer)
@@ -19,7 +19,7 @@ pub(crate) fn number(pointer: &str) -> f64 {
     value(pointer).as_f64().unwrap()
 }
 
-/// The numbers of a nested list, row after row.
+/// The numbers of a nested list, row by row.
 pub(crate) fn numbers(value: &Value) -> Vec<f64> {
     match value {
         Value::Array(entries) => entries.iter().flat_map(numbers).collect(),
@@ -27,14 +27,15 @@ pub(crate) fn numbers(value: &Value) -> Vec<f64> {
     }
 }
 
-/// A list of examples, one a row, as this crate's matrix of one example a column.
+/// A list of examples, one per row, as this crate's matrix with one example per column.
 pub(crate) fn example_columns(pointer: &str) -> DMatrix<f64> {
     let rows = value(pointer);
     let features = rows[0].as_array().unwrap().len();
     row_major(&numbers(rows), features).unwrap().clone_owned()
 }
 
-/// Weights (units × inputs, as here) and biases of each layer: parameters, or a gradient.
+/// Weights (units × inputs, as in this crate) and biases of each layer, of parameters or a
+/// gradient.
 pub(crate) fn layers(pointer: &str) -> Vec<(DMatrix<f64>, Vec<f64>)> {
     let value = value(pointer);
     let weights = value["weights"].as_array().unwrap();
@@ -46,7 +47,7 @@ pub(crate) fn layers(pointer: &str) -> Vec<(DMatrix<f64>, Vec<f64>)> {
         let weights = if pointer.starts_with("/torch") {
             DMatrix::from_row_slice(rows, entries.len() / rows, &entries)
         } else {
-            // Row-major inputs × units is in memory what column-major units × inputs is.
+            // Row-major inputs × units has the memory layout of column-major units × inputs.
             row_major(&entries, bias.len()).unwrap().clone_owned()
         };
         assert_eq!(weights.nrows(), bias.len());
@@ -55,21 +56,21 @@ pub(crate) fn layers(pointer: &str) -> Vec<(DMatrix<f64>, Vec<f64>)> {
     layers.collect()
 }
 
-/// The same as weights and bias of each layer in turn.
+/// The same as a list of blocks: weights and bias of each layer in turn.
 pub(crate) fn blocks(layers: &[(DMatrix<f64>, Vec<f64>)]) -> Vec<Vec<f64>> {
     let pair =
         |(weights, bias): &(DMatrix<f64>, Vec<f64>)| [weights.as_slice().to_vec(), bias.clone()];
     layers.iter().flat_map(pair).collect()
 }
 
-/// A loss and its gradient, the latter as weights and bias of each layer in turn.
+/// A loss and its gradient as a list of blocks: weights and bias of each layer in turn.
 #[derive(Clone, Debug)]
 pub(crate) struct Pass {
     pub(crate) loss: f64,
     pub(crate) gradient: Vec<Vec<f64>>,
 }
 
-/// What a library said.
+/// The results of a library.
 pub(crate) fn theirs(case: &str) -> Pass {
     Pass {
         loss: number(&format!("{case}/loss")),
@@ -103,7 +104,7 @@ impl Pass {
     }
 }
 
-/// Equal to 1e-12 of the largest entry.
+/// Asserts equality within 1e-12 of the largest entry.
 #[track_caller]
 pub(crate) fn assert_close(found: &[f64], expected: &[f64]) {
     assert_eq!(found.len(), expected.len());
@@ -115,7 +116,7 @@ pub(crate) fn assert_close(found: &[f64], expected: &[f64]) {
     );
 }
 
-/// Each block on the scale of its own.
+/// The same, block by block.
 #[track_caller]
 pub(crate) fn assert_blocks(found: &[Vec<f64>], expected: &[Vec<f64>]) {
     assert_eq!((found.len(), expected.len()), (4, 4));
