@@ -6,7 +6,7 @@
 //! ```
 
 use backprop::activation::{Identity, Tanh};
-use backprop::data::{Standardizer, select, train_test_split};
+use backprop::data::{Scaler, Standardizer, select, train_test_split};
 use backprop::metrics::{MeanAbsoluteError, Metric, R2};
 use backprop::nalgebra::DMatrix;
 use backprop::training::{Adam, Trainer};

@@ -10,8 +10,8 @@
 
 use backprop::activation::{Softmax, Tanh};
 use backprop::data::{
-    KFold, LabelEncoder, MinMaxScaler, Standardizer, balanced_weights, class_weights, labels,
-    one_hot, select, stratified_split, train_test_split,
+    KFold, LabelEncoder, MinMaxScaler, Scaler, Standardizer, balanced_weights, class_weights,
+    labels, one_hot, select, stratified_split, train_test_split,
 };
 use backprop::metrics::{Accuracy, ConfusionMatrix};
 use backprop::nalgebra::DMatrix;

@@ -1,4 +1,4 @@
-//! Cross-validation: every example is in exactly one test part.
+//! Cross-validation.
 
 use super::shuffle::permutation_into;
 use super::split::{INDICES, SPLIT, Split, enough};
@@ -6,11 +6,11 @@ use crate::error::Error;
 use crate::layout::{allocate, collected, grow, reserved};
 use std::collections::BTreeMap;
 
-/// Cross-validation: k splits, so that each example is in the test part of exactly one.
+/// k-fold cross-validation: k splits in which each example is in exactly one test part.
 ///
 /// Test parts are consecutive examples, or random ones after [`shuffled`](Self::shuffled). Their
-/// sizes differ by at most one. If folds decide on settings, keep a separate test part out of all
-/// of them ([`Split::within`]).
+/// sizes differ by at most one. If you choose settings by the folds, keep a separate test part out
+/// of all of them ([`Split::within`]).
 ///
 /// # Example
 /// ```
@@ -30,18 +30,20 @@ pub struct KFold {
 }
 
 impl KFold {
-    /// k folds, 2 at least, in the order of the examples.
+    /// Creates k ≥ 2 folds, in the order of the examples.
     pub fn new(folds: usize) -> Self {
         Self { folds, seed: None }
     }
 
-    /// The same in an order that is drawn with this seed.
+    /// Shuffles the examples with this seed first.
     pub fn shuffled(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// The k splits of m examples. Without shuffling these are the folds of scikit-learn's `KFold`.
+    /// Returns the k splits of m examples.
+    ///
+    /// Without shuffling they equal those of scikit-learn's `KFold`.
     ///
     /// # Errors
     /// - [`Error::NoExamples`] if m is 0.
@@ -53,14 +55,13 @@ impl KFold {
         self.deal(examples, &mut all, |_| 0)
     }
 
-    /// Returns k stratified splits: the numbers of examples of a class in two folds differ by at most
-    /// one.
+    /// Returns k splits with the same number of examples of each class in all folds, up to one.
     ///
-    /// Without shuffling these are the folds of scikit-learn's `StratifiedKFold`.
+    /// Without shuffling they equal those of scikit-learn's `StratifiedKFold`.
     ///
     /// # Errors
-    /// As [`split`](Self::split), and [`Error::FewExamples`] with the first label that fewer than k examples have. (scikit-learn
-    /// only warns.)
+    /// As [`split`](Self::split), and [`Error::FewExamples`] with the first label that has fewer
+    /// than k examples. (scikit-learn only warns.)
     ///
     /// # Example
     /// ```
@@ -73,7 +74,7 @@ impl KFold {
     /// ```
     pub fn stratified(&self, labels: &[usize]) -> Result<Vec<Split>, Error> {
         self.validate(labels.len())?;
-        // Classes in the order of their first examples, as scikit-learn has them.
+        // Classes in the order of their first examples, as in scikit-learn.
         let mut number = BTreeMap::new();
         let mut classes: Vec<(usize, usize)> = Vec::new();
         for &label in labels {
@@ -94,7 +95,7 @@ impl KFold {
         self.deal(labels.len(), &mut states, |k| number[&labels[k]])
     }
 
-    /// Deals out the examples of each class to the folds, a block to each in turn.
+    /// Deals the examples of each class to the folds, in blocks.
     fn deal(
         &self,
         examples: usize,
@@ -107,7 +108,7 @@ impl KFold {
             None => order.iter_mut().enumerate().for_each(|(k, o)| *o = k),
         }
         let mut fold_of = allocate(INDICES, (examples, 1), 0)?;
-        // Ask for all of it at once: a system that overcommits would kill the process halfway.
+        // Reserve everything at once: a system that overcommits would kill the process halfway.
         let all = examples.checked_mul(self.folds);
         let fits = all.is_some_and(|all| reserved::<usize>(INDICES, all).is_ok());
         if !fits {
@@ -134,18 +135,20 @@ impl KFold {
         Err(Error::Hyperparameter {
             name: "the number of folds",
             value: self.folds as f64,
-            expected: "2 at least, and no more than examples",
+            expected: "at least 2 and at most the number of examples",
         })
     }
 }
 
-/// A class while its examples are dealt out.
+/// A class whose examples are being dealt to the folds.
 struct Class {
-    /// Number of examples of the classes before it, and of its own.
+    /// The number of examples of all classes before it.
     start: usize,
+    /// Its own number of examples.
     count: usize,
-    /// The fold after the one that gets the next example, and how many more that one gets.
+    /// The fold after the current one.
     next: usize,
+    /// How many more examples the current fold gets.
     left: usize,
 }
 
@@ -159,10 +162,10 @@ impl Class {
         }
     }
 
-    /// The fold of the next example.
+    /// Returns the fold of the next example.
     fn deal(&mut self, folds: usize) -> usize {
         while self.left == 0 {
-            // As many as there are numbers ≡ fold (mod folds) in start..start + count.
+            // The count of numbers in start..start + count that are ≡ fold (mod folds).
             let from_start = (self.next + folds - self.start % folds) % folds;
             self.left = self.count / folds + usize::from(from_start < self.count % folds);
             self.next += 1;

@@ -1,4 +1,4 @@
-//! Classes as numbers, as columns of targets, and as whatever the user calls them.
+//! Class labels: as numbers, as columns of targets, and by name.
 
 use crate::error::Error;
 use crate::examples::{Columns, check_rows};
@@ -7,10 +7,10 @@ use crate::layout::{allocate, collected, reserved};
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::DMatrix;
 
-/// Y of m labels, K × m: column k is 1 in row `labels[k]` and 0 elsewhere.
+/// Returns the targets Y (K × m) of m labels: column k is 1 in row `labels[k]` and 0 elsewhere.
 ///
-/// For [`Softmax`](crate::activation::Softmax) with [`CategoricalCrossEntropy`](crate::CategoricalCrossEntropy). [`labels`] is
-/// the way back.
+/// Use it for [`Softmax`](crate::activation::Softmax) with
+/// [`CategoricalCrossEntropy`](crate::CategoricalCrossEntropy). [`labels`] is the inverse.
 ///
 /// # Errors
 /// - [`Error::NoExamples`] without labels.
@@ -39,11 +39,13 @@ pub fn one_hot<T: Scalar>(labels: &[usize], classes: usize) -> Result<DMatrix<T>
     Ok(DMatrix::from_vec(classes, labels.len(), y))
 }
 
-/// The weight of each example, from one for each class: `weights[labels[k]]`. For [`Examples::weighted`](crate::Examples::weighted).
+/// Returns the weight of each example from the weights of the classes: `weights[labels[k]]`.
+///
+/// Pass the result to [`Examples::weighted`](crate::Examples::weighted).
 ///
 /// # Errors
 /// - [`Error::NoExamples`] without labels.
-/// - [`Error::Label`] with the first label for which there is no weight.
+/// - [`Error::Label`] with the first label that has no weight.
 ///
 /// # Example
 /// ```
@@ -61,8 +63,10 @@ pub fn class_weights(labels: &[usize], weights: &[f64]) -> Result<Vec<f64>, Erro
     collected("the weights of the examples", labels.len(), of_examples)
 }
 
-/// A weight for each of K classes such that all of them weigh as much: m/(K mᵢ) for the mᵢ examples of class i, as scikit-learn's `balanced`. A class
-/// without examples has weight 0.
+/// Returns class weights that give all K classes the same total weight: m/(K mᵢ).
+///
+/// mᵢ is the number of examples of class i. This is scikit-learn's `class_weight="balanced"`. A
+/// class without examples has weight 0.
 ///
 /// # Errors
 /// Those of [`class_weights`].
@@ -74,8 +78,8 @@ pub fn class_weights(labels: &[usize], weights: &[f64]) -> Result<Vec<f64>, Erro
 /// let labels = [0, 0, 0, 1];
 /// let weights = balanced_weights(&labels, 2)?;
 /// assert_eq!(weights, [4.0 / 6.0, 2.0]);
-/// let of_examples = class_weights(&labels, &weights)?; // Σ = m
-/// assert_eq!(of_examples.iter().sum::<f64>(), 4.0);
+/// let example_weights = class_weights(&labels, &weights)?; // they sum to m
+/// assert_eq!(example_weights.iter().sum::<f64>(), 4.0);
 /// # Ok::<(), backprop::Error>(())
 /// ```
 pub fn balanced_weights(labels: &[usize], classes: usize) -> Result<Vec<f64>, Error> {
@@ -86,20 +90,20 @@ pub fn balanced_weights(labels: &[usize], classes: usize) -> Result<Vec<f64>, Er
     let mut counts = allocate("the weights of the classes", (classes, 1), 0.0)?;
     labels.iter().for_each(|&label| counts[label] += 1.0);
     let all = labels.len() as f64;
-    let weight = |count: f64| match count > 0.0 {
-        true => all / (classes as f64 * count),
-        false => 0.0,
-    };
-    // The weights replace the counts in place.
-    counts.iter_mut().for_each(|count| *count = weight(*count));
+    // The weights replace the counts.
+    for count in counts.iter_mut().filter(|count| **count > 0.0) {
+        *count = all / (classes as f64 * *count);
+    }
     Ok(counts)
 }
 
-/// The label of each column: the row of its largest entry, of equal ones the first.
+/// Returns the label of each column: the row of its largest entry, or the first of several equal
+/// ones.
 ///
-/// Of targets it undoes [`one_hot`], of outputs it is the class that the network reads. A matrix of one row knows one class, so all its
-/// labels are 0; one output for two classes is read by [`ConfusionMatrix::from_outputs`](crate::metrics::ConfusionMatrix::from_outputs)
-/// and the other metrics.
+/// Applied to targets, it inverts [`one_hot`]. Applied to outputs, it returns the predicted
+/// classes. A matrix of one row has one class, so all its labels are 0. For two classes on one
+/// output, use [`ConfusionMatrix::from_outputs`](crate::metrics::ConfusionMatrix::from_outputs) or
+/// another metric.
 ///
 /// # Errors
 /// - [`Error::NoExamples`] without columns.
@@ -139,7 +143,7 @@ pub fn labels<'a, T: Scalar>(matrix: impl Columns<'a, T>) -> Result<Vec<usize>, 
     collected("the labels", matrix.ncols(), columns.map(label))
 }
 
-/// Whether all labels are below `classes`.
+/// Checks that all labels are below `classes`.
 pub(crate) fn check_labels(
     what: &'static str,
     labels: &[usize],
@@ -156,7 +160,7 @@ pub(crate) fn check_labels(
     }
 }
 
-/// Labels of any ordered type as the numbers 0 to K − 1, in ascending order of the labels, and back.
+/// Maps labels of any ordered type to the numbers 0 to K − 1, in ascending order, and back.
 ///
 /// # Example
 /// ```
@@ -180,7 +184,7 @@ pub struct LabelEncoder<V> {
 }
 
 impl<V: Ord + Clone> LabelEncoder<V> {
-    /// The encoder of all labels that occur.
+    /// Fits an encoder to the labels that occur.
     ///
     /// # Errors
     /// [`Error::NoExamples`] without labels.
@@ -197,13 +201,13 @@ impl<V: Ord + Clone> LabelEncoder<V> {
         Ok(Self { classes })
     }
 
-    /// The K labels in ascending order: the label of class c is at index c.
+    /// Returns the K labels in ascending order. The label of class c is at index c.
     #[must_use]
     pub fn classes(&self) -> &[V] {
         &self.classes
     }
 
-    /// The class of each label.
+    /// Returns the class of each label.
     ///
     /// # Errors
     /// [`Error::UnknownLabel`] with the first example whose label the encoder was not fitted to.
@@ -222,10 +226,10 @@ impl<V: Ord + Clone> LabelEncoder<V> {
         )
     }
 
-    /// The label of each class.
+    /// Returns the label of each class.
     ///
     /// # Errors
-    /// [`Error::Label`] with the first number that is no class.
+    /// [`Error::Label`] with the first number that is not a class.
     pub fn decode(&self, classes: &[usize]) -> Result<Vec<V>, Error> {
         check_labels("the classes", classes, self.classes.len())?;
         let labels = classes.iter().map(|&class| Ok(self.classes[class].clone()));
@@ -233,7 +237,7 @@ impl<V: Ord + Clone> LabelEncoder<V> {
     }
 }
 
-/// Labels that are not in ascending order, or none, are refused.
+/// Rejects labels that are not in ascending order, and an empty list.
 #[cfg(feature = "serde")]
 impl<'de, V: Ord + Clone + serde::Deserialize<'de>> serde::Deserialize<'de> for LabelEncoder<V> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,11 +1,11 @@
 //! Scales rows to an interval, and back.
 
-use super::rows::{X, Z, check_divisors, column, divisor, map_into, mapped, ranges};
+use super::rows::{check_divisors, column, divisor, ranges};
+use super::scaler::Scaler;
 use crate::error::Error;
 use crate::examples::{Columns, check_finite, check_length};
 use crate::layout::reserved;
 use crate::scalar::{Scalar, real, to_f64};
-use nalgebra::{DMatrix, DMatrixViewMut};
 
 /// Scales rows to \[a, b]: zᵢ = a + (b − a)(xᵢ − minᵢ)/(maxᵢ − minᵢ). The default is \[0, 1].
 ///
@@ -21,10 +21,11 @@ use nalgebra::{DMatrix, DMatrixViewMut};
 ///
 /// # Example
 /// ```
-/// use backprop::data::MinMaxScaler;
+/// use backprop::data::{MinMaxScaler, Scaler};
 /// use backprop::nalgebra::DMatrix;
 ///
-/// let scaler = MinMaxScaler::fit(&DMatrix::from_row_slice(2, 3, &[2.0, 6.0, 3.0, 5.0, 5.0, 5.0]))?;
+/// let x = DMatrix::from_row_slice(2, 3, &[2.0, 6.0, 3.0, 5.0, 5.0, 5.0]);
+/// let scaler = MinMaxScaler::fit(&x)?;
 /// let scaled = scaler.apply(&DMatrix::from_row_slice(2, 2, &[3.0, 10.0, 5.0, 6.0]))?;
 /// assert_eq!(scaled, DMatrix::from_row_slice(2, 2, &[0.25, 2.0, 0.0, 1.0]));
 /// let symmetric = scaler.interval(-1.0, 1.0)?;
@@ -64,12 +65,14 @@ impl<T: Scalar> MinMaxScaler<T> {
         for (row, &range) in ranges.iter().enumerate() {
             let (least, largest) = (real::<T>(range.least), real::<T>(range.largest));
             minima.push(least);
-            // Subtracted in T, as in `forward`, so that the largest value becomes exactly 1.
+            // Subtracted in T, as in `scale`, so that the largest value becomes exactly 1.
             let width = largest - least;
-            divisors.push(match range.is_constant() {
-                true => T::one(),
-                false if width.is_finite() => divisor(row, to_f64(width))?,
-                false => divisor(row, range.width())?,
+            divisors.push(if range.is_constant() {
+                T::one()
+            } else if width.is_finite() {
+                divisor(row, to_f64(width))?
+            } else {
+                divisor(row, range.width())?
             });
         }
         Self::new(minima, divisors)
@@ -131,71 +134,25 @@ impl<T: Scalar> MinMaxScaler<T> {
     pub fn ranges(&self) -> &[T] {
         &self.ranges
     }
+}
 
-    /// Returns a + (b − a)(X − min)/(max − min), for X of n × m.
+impl<T: Scalar> Scaler<T> for MinMaxScaler<T> {
+    fn rows(&self) -> usize {
+        self.minima.len()
+    }
+
+    /// Returns a + (b − a)(x − min)/(max − min).
     ///
-    /// # Errors
-    /// - [`Error::Shape`] if X does not have as many rows as the fitted examples.
-    /// - [`Error::NonFiniteInput`] with the first entry that is NaN or infinite.
-    /// - [`Error::Scaled`] with the first entry that overflows.
-    pub fn apply<'a>(&self, x: impl Columns<'a, T>) -> Result<DMatrix<T>, Error> {
-        mapped(X, x.columns_view(), self.minima.len(), self.forward())
-    }
-
-    /// [`apply`](Self::apply) into a matrix of the shape of X, without allocation.
-    ///
-    /// # Errors
-    /// As [`apply`](Self::apply), and [`Error::Shape`] if `scaled` has another shape. An error leaves it unchanged.
-    pub fn apply_into<'a>(
-        &self,
-        x: impl Columns<'a, T>,
-        scaled: DMatrixViewMut<'_, T>,
-    ) -> Result<(), Error> {
-        map_into(
-            X,
-            x.columns_view(),
-            scaled,
-            self.minima.len(),
-            self.forward(),
-        )
-    }
-
-    /// Returns min + (max − min)(Z − a)/(b − a), the inverse of [`apply`](Self::apply) up to
-    /// rounding.
-    ///
-    /// # Errors
-    /// As [`apply`](Self::apply).
-    pub fn invert<'a>(&self, z: impl Columns<'a, T>) -> Result<DMatrix<T>, Error> {
-        mapped(Z, z.columns_view(), self.minima.len(), self.back())
-    }
-
-    /// [`invert`](Self::invert) into a matrix of the shape of Z, without allocation.
-    ///
-    /// # Errors
-    /// As [`apply_into`](Self::apply_into).
-    pub fn invert_into<'a>(
-        &self,
-        z: impl Columns<'a, T>,
-        x: DMatrixViewMut<'_, T>,
-    ) -> Result<(), Error> {
-        map_into(Z, z.columns_view(), x, self.minima.len(), self.back())
-    }
-
-    fn back(&self) -> impl Fn(usize, T) -> T + '_ {
-        let (a, b): (T, T) = (real(self.interval.0), real(self.interval.1));
-        move |row, z| (z - a) / (b - a) * self.ranges[row] + self.minima[row]
-    }
-
     /// With t = (x − min)/(max − min), interpolates from the nearer end: a + t w or b − (1 − t) w.
     /// The width w is b − a or, if T rounds that up, slightly less.
     ///
     /// Rounding never moves z out of \[a, b], and z never falls as x rises. Each operation is
     /// rounded to nearest, which preserves order. x − min is at most the rounded max − min, so
-    /// t ≤ 1, and t = 0 and t = 1 give a and b exactly. Both formulas rise with t. It remains to show
-    /// that the second is not below the first at t = ½. There w/2 is exact, and 1 − t is exact for
-    /// t from ½ to 2. So b − (1 − t) w ≥ b − w/2 ≥ a + w/2, because w ≤ b − a. (If w/2 is not
+    /// t ≤ 1, and t = 0 and t = 1 give a and b exactly. Both formulas rise with t. It remains to
+    /// show that the second is not below the first at t = ½. There w/2 is exact, and 1 − t is exact
+    /// for t from ½ to 2. So b − (1 − t) w ≥ b − w/2 ≥ a + w/2, because w ≤ b − a. (If w/2 is not
     /// exact, all values are multiples of the smallest positive number of T, and the same holds.)
-    fn forward(&self) -> impl Fn(usize, T) -> T + '_ {
+    fn scale(&self, row: usize, x: T) -> T {
         let (a, b): (T, T) = (real(self.interval.0), real(self.interval.1));
         let mut width = b - a;
         // (b − a) − w, exactly (Knuth).
@@ -204,13 +161,18 @@ impl<T: Scalar> MinMaxScaler<T> {
         if rest < T::zero() {
             width *= T::one() - T::default_epsilon();
         }
-        move |row, x| {
-            let t = (x - self.minima[row]) / self.ranges[row];
-            match t <= real(0.5) {
-                true => t * width + a,
-                false => b - (T::one() - t) * width,
-            }
+        let t = (x - self.minima[row]) / self.ranges[row];
+        if t <= real(0.5) {
+            t * width + a
+        } else {
+            b - (T::one() - t) * width
         }
+    }
+
+    /// Returns min + (max − min)(z − a)/(b − a).
+    fn unscale(&self, row: usize, z: T) -> T {
+        let (a, b): (T, T) = (real(self.interval.0), real(self.interval.1));
+        (z - a) / (b - a) * self.ranges[row] + self.minima[row]
     }
 }
 

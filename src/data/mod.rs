@@ -1,21 +1,21 @@
-//! Before training: labels as targets, rows of one scale, and which examples train and which judge.
+//! Prepares data for training: labels, scaling, splits and shuffling.
 //!
-//! | for | take |
+//! | for | use |
 //! |---|---|
-//! | classes as targets and back | [`one_hot`], [`labels`]; [`LabelEncoder`] for names of classes |
-//! | classes that are rare or matter more | [`balanced_weights`], [`class_weights`] |
-//! | rows of size about 1 | [`Standardizer`] (mean 0, deviation 1), [`MinMaxScaler`] (an interval) |
-//! | training and test examples | [`train_test_split`], [`stratified_split`], [`KFold`], and [`select`] to gather them |
-//! | validation examples as well, for early stopping | [`three_way_split`], [`stratified_three_way_split`], [`Split::within`] |
+//! | class labels to targets and back | [`one_hot`], [`labels`]; [`LabelEncoder`] for class names |
+//! | rare or important classes | [`balanced_weights`], [`class_weights`] |
+//! | inputs of size about 1 | [`Standardizer`] (mean 0, deviation 1), [`MinMaxScaler`] (an interval); [`Scaler`] for your own |
+//! | training and test examples | [`train_test_split`], [`stratified_split`], [`KFold`]; [`select`] collects them |
+//! | validation examples too, for early stopping | [`three_way_split`], [`stratified_three_way_split`], [`Split::within`] |
 //! | the order of an epoch | [`permutation_into`] |
 //!
-//! What is random depends on a seed alone, and is the same on every platform. A scaler is fitted to the training examples and applied
-//! to all others as it is.
+//! Random choices depend only on a seed and are the same on every platform. Fit a scaler to the
+//! training examples, then apply it unchanged to all others.
 //!
 //! # Example
-//! Petals in cm, the species by name, every third flower kept for the test:
+//! Petals in cm and species by name. A third of the flowers is kept for the test:
 //! ```
-//! use backprop::data::{LabelEncoder, Standardizer, one_hot, select, stratified_split};
+//! use backprop::data::{LabelEncoder, Scaler, Standardizer, one_hot, select, stratified_split};
 //! use backprop::row_major;
 //!
 //! let rows = [1.4, 0.2, 1.3, 0.2, 1.7, 0.4, 4.7, 1.4, 4.5, 1.5, 4.0, 1.3];
@@ -41,6 +41,7 @@ mod folds;
 mod labels;
 mod min_max;
 mod rows;
+mod scaler;
 mod shuffle;
 mod split;
 mod standardizer;
@@ -55,6 +56,7 @@ pub use folds::KFold;
 pub(crate) use labels::check_labels;
 pub use labels::{LabelEncoder, balanced_weights, class_weights, labels, one_hot};
 pub use min_max::MinMaxScaler;
+pub use scaler::Scaler;
 pub use shuffle::permutation_into;
 pub(crate) use split::train_validation_split;
 pub use split::{
@@ -63,7 +65,7 @@ pub use split::{
 };
 pub use standardizer::Standardizer;
 
-/// The columns of a matrix at these indices, in their order; an index may come again.
+/// Returns the columns of a matrix at the given indices, in that order. Indices may repeat.
 ///
 /// # Errors
 /// - [`Error::Index`] with the first index that is not a column.
@@ -74,7 +76,8 @@ pub use standardizer::Standardizer;
 /// use backprop::{data::select, nalgebra::DMatrix};
 ///
 /// let x = DMatrix::from_row_slice(2, 3, &[1, 2, 3, 4, 5, 6]).map(f64::from);
-/// assert_eq!(select(&x, &[2, 0, 2])?, DMatrix::from_row_slice(2, 3, &[3.0, 1.0, 3.0, 6.0, 4.0, 6.0]));
+/// let selected = DMatrix::from_row_slice(2, 3, &[3.0, 1.0, 3.0, 6.0, 4.0, 6.0]);
+/// assert_eq!(select(&x, &[2, 0, 2])?, selected);
 /// # Ok::<(), backprop::Error>(())
 /// ```
 pub fn select<'a, T: Scalar>(

@@ -1,4 +1,4 @@
-//! What the scalers have in common: statistics of rows, and a function of each entry and its row.
+//! Statistics of rows, for the scalers.
 
 use crate::error::Error;
 #[cfg(feature = "serde")]
@@ -6,12 +6,9 @@ use crate::examples::check_length;
 use crate::examples::{check_finite, check_rows};
 use crate::layout::allocate;
 use crate::scalar::{Scalar, real, to_f64};
-use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
+use nalgebra::DMatrixView;
 
-pub(super) const X: &str = "X";
-pub(super) const Z: &str = "the scaled matrix";
-
-/// Least and largest value of a row.
+/// The least and the largest value of a row.
 #[derive(Clone, Copy)]
 pub(super) struct Range {
     pub(super) least: f64,
@@ -38,15 +35,15 @@ pub(super) struct Moments {
     pub(super) deviation: f64,
 }
 
-/// The range of each row of examples that are finite.
+/// Returns the range of each row. X must be finite and not empty.
 pub(super) fn ranges<T: Scalar>(x: DMatrixView<'_, T>) -> Result<Vec<Range>, Error> {
     if x.ncols() == 0 {
         return Err(Error::NoExamples);
     }
     if x.nrows() == 0 {
-        check_rows(X, x, 1)?;
+        check_rows("X", x, 1)?;
     }
-    check_finite(X, x)?;
+    check_finite("X", x)?;
     let none = Range {
         least: f64::INFINITY,
         largest: f64::NEG_INFINITY,
@@ -62,14 +59,17 @@ pub(super) fn ranges<T: Scalar>(x: DMatrixView<'_, T>) -> Result<Vec<Range>, Err
     Ok(ranges)
 }
 
-/// Mean and deviation of each row, in two passes.
+/// Returns the mean and deviation of each row, computed in two passes.
 pub(super) fn moments<T: Scalar>(
     x: DMatrixView<'_, T>,
     ranges: &[Range],
 ) -> Result<Vec<Moments>, Error> {
     let m = x.ncols() as f64;
     // In a constant row every x − least is 0, so the mean is the constant itself.
-    let sums = row_sums(x, |row, x| (x - ranges[row].least, 0.0))?;
+    let sums = row_sums(x, |row, x| Sums {
+        first: x - ranges[row].least,
+        second: 0.0,
+    })?;
     let none = Moments {
         mean: 0.0,
         rest: 0.0,
@@ -77,20 +77,23 @@ pub(super) fn moments<T: Scalar>(
     };
     let mut moments = allocate("the moments", (x.nrows(), 1), none)?;
     for ((moments, range), sums) in moments.iter_mut().zip(ranges).zip(sums) {
-        moments.mean = range.least + sums.0 / m;
-        // The largest |x − mean|, in units of which no square overflows.
+        moments.mean = range.least + sums.first / m;
+        // The largest |x − mean|. In units of it, no square overflows.
         moments.deviation = (range.largest - moments.mean).max(moments.mean - range.least);
     }
     let sums = row_sums(x, |row, x| {
         let (mean, unit) = (moments[row].mean, moments[row].deviation);
         let d = if unit > 0.0 { (x - mean) / unit } else { 0.0 };
-        (d, d * d)
+        Sums {
+            first: d,
+            second: d * d,
+        }
     })?;
     for (moments, sums) in moments.iter_mut().zip(sums) {
         let (first, unit) = (moments.mean, moments.deviation);
         if first.is_finite() {
-            let rest = sums.0 / m;
-            let variance = (sums.1 / m - rest * rest).max(0.0);
+            let rest = sums.first / m;
+            let variance = (sums.second / m - rest * rest).max(0.0);
             // The mean is first + unit · rest, kept as two numbers (Dekker).
             let mean = first + unit * rest;
             *moments = Moments {
@@ -103,30 +106,43 @@ pub(super) fn moments<T: Scalar>(
     Ok(moments)
 }
 
-/// Two sums over each row, column by column, as the matrix lies; in blocks, so that long rows keep their digits.
+/// Two sums over a row.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    first: f64,
+    second: f64,
+}
+
+impl Sums {
+    fn add(&mut self, other: Self) {
+        self.first += other.first;
+        self.second += other.second;
+    }
+}
+
+/// Returns two sums over each row. Columns are added in blocks, so that long rows keep their
+/// precision.
 fn row_sums<T: Scalar>(
     x: DMatrixView<'_, T>,
-    terms: impl Fn(usize, f64) -> (f64, f64),
-) -> Result<Vec<(f64, f64)>, Error> {
+    terms: impl Fn(usize, f64) -> Sums,
+) -> Result<Vec<Sums>, Error> {
     const BLOCK: usize = 512;
-    let mut sums = allocate("the sums", (x.nrows(), 1), (0.0, 0.0))?;
-    let mut block = allocate("the sums", (x.nrows(), 1), (0.0, 0.0))?;
+    let mut sums = allocate("the sums", (x.nrows(), 1), Sums::default())?;
+    let mut block = allocate("the sums", (x.nrows(), 1), Sums::default())?;
     for (k, column) in x.column_iter().enumerate() {
         for (row, (sums, &x)) in block.iter_mut().zip(column.iter()).enumerate() {
-            let terms = terms(row, to_f64(x));
-            *sums = (sums.0 + terms.0, sums.1 + terms.1);
+            sums.add(terms(row, to_f64(x)));
         }
         if (k + 1).is_multiple_of(BLOCK) || k + 1 == x.ncols() {
             for (sums, block) in sums.iter_mut().zip(&mut block) {
-                *sums = (sums.0 + block.0, sums.1 + block.1);
-                *block = (0.0, 0.0);
+                sums.add(std::mem::take(block));
             }
         }
     }
     Ok(sums)
 }
 
-/// A mean as T, if it is finite there.
+/// Rounds a mean to T, where it must be finite.
 pub(super) fn finite<T: Scalar>(row: usize, value: f64) -> Result<T, Error> {
     let in_t: T = real(value);
     if in_t.is_finite() {
@@ -135,13 +151,14 @@ pub(super) fn finite<T: Scalar>(row: usize, value: f64) -> Result<T, Error> {
     Err(Error::Spread { row, value })
 }
 
-/// A divisor as T, if it is finite and above 0 there.
+/// Rounds a divisor to T, where it must be finite and above 0.
 pub(super) fn divisor<T: Scalar>(row: usize, value: f64) -> Result<T, Error> {
     let in_t: T = real(value);
     check_divisors(&[in_t]).map_err(|_| Error::Spread { row, value })?;
     Ok(in_t)
 }
 
+/// Checks that all divisors are finite and above 0.
 pub(super) fn check_divisors<T: Scalar>(divisors: &[T]) -> Result<(), Error> {
     let fine = |x: &T| x.is_finite() && *x > T::zero();
     match divisors.iter().position(|x| !fine(x)) {
@@ -170,61 +187,7 @@ pub(super) fn check_rests<T: Scalar>(means: &[T], rests: &[T]) -> Result<(), Err
     Ok(())
 }
 
-/// A slice as a matrix of one column.
+/// Views a slice as a matrix of one column.
 pub(super) fn column<T: Scalar>(values: &[T]) -> DMatrixView<'_, T> {
     DMatrixView::from_slice(values, values.len(), 1)
-}
-
-/// The matrix of f(row, x), after all of it is known to be finite.
-pub(super) fn mapped<T: Scalar>(
-    what: &'static str,
-    x: DMatrixView<'_, T>,
-    rows: usize,
-    f: impl Fn(usize, T) -> T,
-) -> Result<DMatrix<T>, Error> {
-    check_rows(what, x, rows)?;
-    let entries = allocate("the scaled matrix", x.shape(), T::zero())?;
-    let mut out = DMatrix::from_vec(x.nrows(), x.ncols(), entries);
-    map_into(what, x, out.as_view_mut(), rows, f)?;
-    Ok(out)
-}
-
-pub(super) fn map_into<T: Scalar>(
-    what: &'static str,
-    x: DMatrixView<'_, T>,
-    mut out: DMatrixViewMut<'_, T>,
-    rows: usize,
-    f: impl Fn(usize, T) -> T,
-) -> Result<(), Error> {
-    check_rows(what, x, rows)?;
-    if out.shape() != x.shape() {
-        return Err(Error::Shape {
-            what: "the matrix for the result",
-            expected: x.shape(),
-            found: out.shape(),
-        });
-    }
-    if x.is_empty() {
-        return Ok(()); // however many columns there are
-    }
-    check_finite(what, x)?;
-    for (example, column) in x.column_iter().enumerate() {
-        for (row, &x) in column.iter().enumerate() {
-            let value = f(row, x);
-            if !value.is_finite() {
-                let value = to_f64(value);
-                return Err(Error::Scaled {
-                    row,
-                    example,
-                    value,
-                });
-            }
-        }
-    }
-    for (column, mut out) in x.column_iter().zip(out.column_iter_mut()) {
-        for (row, (&x, out)) in column.iter().zip(out.iter_mut()).enumerate() {
-            *out = f(row, x);
-        }
-    }
-    Ok(())
 }

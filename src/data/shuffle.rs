@@ -1,17 +1,19 @@
-//! Permutations that depend on a seed and an epoch, and on nothing else.
+//! Permutations that depend only on a seed and an epoch.
 
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 
-/// The order of the examples in one epoch: a permutation of 0..n, n the length of `order`, all n! equally likely.
+/// Writes the order of the examples in one epoch: a random permutation of 0..n, n = `order.len()`.
 ///
-/// It depends on n, the seed and the epoch alone: any epoch can be had without those before it, and is the same on every
-/// platform. What `order` held is overwritten; nothing is allocated.
+/// All n! permutations are equally likely. The result depends only on n, the seed and the epoch, so
+/// any epoch can be computed without those before it, on every platform alike. Nothing is
+/// allocated.
 ///
-/// The shuffle is that of Fisher and Yates (Durstenfeld 1964, doi:10.1145/364520.364540), from the last entry down, with
-/// bounded integers without bias (Lemire 2019, doi:10.1145/3230636) from the generator of [`rng`](crate::rng), which is seeded
-/// by s(s(seed) + epoch); s is the first output of SplitMix64 with that seed. So neighbouring seeds or epochs have nothing in
-/// common, and neither has [`rng`](crate::rng) of the same seed.
+/// The shuffle is Fisher–Yates (Durstenfeld 1964, doi:10.1145/364520.364540), from the last entry
+/// down, with unbiased bounded integers (Lemire 2019, doi:10.1145/3230636). They come from the
+/// generator of [`rng`](crate::rng), seeded with s(s(seed) + epoch). Here s(x) is the first output
+/// of SplitMix64 with seed x. So the orders of neighbouring seeds and epochs are unrelated, and
+/// unrelated to [`rng`](crate::rng) with the same seed.
 ///
 /// # Example
 /// ```
@@ -34,16 +36,17 @@ pub fn permutation_into(order: &mut [usize], seed: u64, epoch: u64) {
     }
 }
 
-/// The generator of an epoch.
+/// Returns the generator of an epoch.
 fn generator(seed: u64, epoch: u64) -> Xoshiro256PlusPlus {
     let mix = |seed| SplitMix64::seed_from_u64(seed).next_u64();
     Xoshiro256PlusPlus::seed_from_u64(mix(mix(seed).wrapping_add(epoch)))
 }
 
-/// Uniform in 0..n, for n ≥ 1: the upper half of draw × n, drawn again where its lower half is below 2⁶⁴ mod n.
+/// Draws uniformly from 0..n, for n ≥ 1: the upper half of draw × n. Draws again if the lower half
+/// is below 2⁶⁴ mod n.
 fn below(rng: &mut Xoshiro256PlusPlus, n: u64) -> u64 {
     let mut product = u128::from(rng.next_u64()) * u128::from(n);
-    // The remainder is below n, and is not computed where the lower half is not.
+    // The remainder is below n, so it is needed only if the lower half is too.
     if (product as u64) < n {
         let excess = n.wrapping_neg() % n;
         while (product as u64) < excess {
@@ -57,7 +60,7 @@ fn below(rng: &mut Xoshiro256PlusPlus, n: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// Of bounds just above half of 2⁶⁴ nearly every second draw is rejected; those that remain are the draws halved.
+    /// For a bound just above 2⁶³, nearly every second draw is rejected. The others are halved.
     #[test]
     fn draws_without_a_fair_place_are_rejected() {
         let n = (1_u64 << 63) + 1;
@@ -66,7 +69,8 @@ mod tests {
         for _ in 0..1000 {
             let found = below(&mut kept, n);
             assert!(found < n);
-            // x n = x 2⁶³ + x: its upper half is x/2 up to the carry, its lower half small if x is even.
+            // x n = x 2⁶³ + x. The upper half is x/2 up to the carry; the lower is small for even
+            // x.
             let draw = loop {
                 let x = all.next_u64();
                 if (u128::from(x) * u128::from(n)) as u64 >= n - 2 {

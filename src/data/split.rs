@@ -1,20 +1,20 @@
-//! Which examples to train on, and which to judge by.
+//! Splits examples into training, validation and test parts.
 
 use super::shuffle::permutation_into;
 use crate::error::Error;
 use crate::layout::{allocate, reserved};
 use std::collections::BTreeMap;
 
-/// Examples to train on and examples to judge by: each of them in one of the two, both in ascending order.
+/// Training and test examples: each example in exactly one part, both parts in ascending order.
 ///
-/// The test examples must not have decided anything before. Early stopping and the choice of
-/// settings need a part of their own: see [`three_way_split`].
+/// Test examples must not influence training. Early stopping and the choice of settings need a
+/// separate validation part: see [`three_way_split`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Split {
-    /// Indices of the examples to train on.
+    /// Indices of the training examples.
     pub train: Vec<usize>,
-    /// Indices of the others.
+    /// Indices of the test examples.
     pub test: Vec<usize>,
 }
 
@@ -22,12 +22,12 @@ pub struct Split {
 /// order.
 ///
 /// [`Trainer::validation`](crate::training::Trainer::validation) uses the validation part to choose
-/// when to stop and which epoch is best. Its cost is therefore too low to report. The test part has
-/// decided nothing.
+/// when to stop and which epoch is best, so its cost is optimistic. Report the cost of the test
+/// part, which no decision has used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ThreeWaySplit {
-    /// Indices of the examples to train on.
+    /// Indices of the training examples.
     pub train: Vec<usize>,
     /// Indices of the validation examples, for early stopping and the choice of settings.
     pub validation: Vec<usize>,
@@ -45,13 +45,13 @@ pub struct Fractions {
 }
 
 impl Split {
-    /// The same split of the examples at these indices instead of 0, 1, …: a part of one split is so divided by another.
+    /// Replaces each index k by `chosen[k]`, which splits one part of another split.
     ///
     /// # Errors
-    /// [`Error::Index`] with the first index that `chosen` does not have.
+    /// [`Error::Index`] with the first index that is out of range for `chosen`.
     ///
     /// # Example
-    /// Two of ten examples are for the test; the other eight form folds for the choice of settings:
+    /// Two of ten examples are kept for the test. The other eight form folds to choose settings:
     /// ```
     /// use backprop::data::{KFold, train_test_split};
     ///
@@ -84,7 +84,7 @@ impl Split {
         })
     }
 
-    /// The split of 0..m by a test of each index.
+    /// Splits 0..m by a test of each index.
     pub(super) fn of(examples: usize, is_test: impl Fn(usize) -> bool) -> Result<Self, Error> {
         let count = (0..examples).filter(|&k| is_test(k)).count();
         let side = |len, test| {
@@ -99,10 +99,10 @@ impl Split {
     }
 }
 
-/// A random split of m examples: round(`test_fraction` · m) to judge by, the others to train on.
+/// Splits m examples at random: round(`test_fraction` · m) for the test, the others for training.
 ///
-/// The same seed gives the same split, on every platform. A half is rounded up. (scikit-learn's
-/// `train_test_split` rounds all up.)
+/// The same seed gives the same split on every platform. A half is rounded up. (scikit-learn's
+/// `train_test_split` always rounds up.)
 ///
 /// # Errors
 /// - [`Error::NoExamples`] if m is 0.
@@ -126,7 +126,7 @@ pub fn train_test_split(examples: usize, test_fraction: f64, seed: u64) -> Resul
     random(examples, tests, seed)
 }
 
-/// Splits as [`train_test_split`] does, with a part for validation in place of the test.
+/// Splits like [`train_test_split`], with a validation part instead of the test part.
 pub(crate) fn train_validation_split(
     examples: usize,
     fraction: f64,
@@ -136,8 +136,9 @@ pub(crate) fn train_validation_split(
     random(examples, count, seed)
 }
 
-/// Splits m examples at random into three: round(fraction · m) for validation and for the test, the
-/// rest for training.
+/// Splits m examples at random into training, validation and test parts.
+///
+/// The validation and test parts have round(fraction · m) examples each. The rest is for training.
 ///
 /// The test part equals that of [`train_test_split`] with the same fraction and seed.
 ///
@@ -172,13 +173,15 @@ fn random(examples: usize, tests: usize, seed: u64) -> Result<Split, Error> {
     Split::of(examples, |k| is_test[k])
 }
 
-/// A random split that takes its share of each class.
+/// Splits m examples at random, with the same share of each class in both parts.
 ///
-/// The test part has t = round(`test_fraction` · m) examples, as in [`train_test_split`]. Of a class of c examples it has
-/// t c/m, rounded down or up: up where the remainders are largest, and of equal ones where the label is lowest (largest-remainder method).
+/// The test part has t = round(`test_fraction` · m) examples, as in [`train_test_split`]. A class
+/// of c examples contributes t c/m of them, rounded by the largest-remainder method: up for the
+/// classes with the largest remainders, and for lower labels first if remainders are equal.
 ///
 /// # Errors
-/// As [`train_test_split`], and [`Error::FewExamples`] with the lowest label that a single example has.
+/// As [`train_test_split`], and [`Error::FewExamples`] with the lowest label that has only one
+/// example.
 ///
 /// # Example
 /// ```
@@ -196,24 +199,24 @@ pub fn stratified_split(labels: &[usize], test_fraction: f64, seed: u64) -> Resu
     stratified(labels, tests, seed)
 }
 
-/// Splits like [`three_way_split`], with the same share of each class as far as whole examples
-/// allow.
+/// Splits like [`three_way_split`], with the same share of each class in all parts.
 ///
-/// The test part is that of [`stratified_split`]. The validation part is taken in the same way from
-/// the rest.
+/// Shares are as equal as whole examples allow. The test part is that of [`stratified_split`]. The
+/// validation part is taken from the rest in the same way.
 ///
 /// # Errors
-/// Those of [`three_way_split`], and [`Error::FewExamples`] with the lowest label that fewer than
-/// three examples have.
+/// Those of [`three_way_split`], and [`Error::FewExamples`] with the lowest label that has fewer
+/// than three examples.
 ///
 /// # Example
 /// ```
 /// use backprop::data::{Fractions, stratified_three_way_split};
 ///
 /// let labels = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1];
-/// let split = stratified_three_way_split(&labels, Fractions { validation: 0.25, test: 0.25 }, 1)?;
-/// let ones = [split.train, split.validation, split.test].map(|part| part.iter().filter(|&&k| labels[k] == 1).count());
-/// assert_eq!(ones, [2, 1, 1]);
+/// let fractions = Fractions { validation: 0.25, test: 0.25 };
+/// let split = stratified_three_way_split(&labels, fractions, 1)?;
+/// let ones = |part: &[usize]| part.iter().filter(|&&k| labels[k] == 1).count();
+/// assert_eq!([ones(&split.train), ones(&split.validation), ones(&split.test)], [2, 1, 1]);
 /// # Ok::<(), backprop::Error>(())
 /// ```
 pub fn stratified_three_way_split(
@@ -241,7 +244,7 @@ fn count(labels: &[usize]) -> BTreeMap<usize, usize> {
     counts
 }
 
-/// Splits at random, with `tests` test examples and a share of each class among them.
+/// Splits at random, with `tests` test examples and the share of each class among them.
 fn stratified(labels: &[usize], tests: usize, seed: u64) -> Result<Split, Error> {
     let mut left = largest_remainders(count(labels), tests, labels.len())?;
     let order = shuffled(labels.len(), seed)?;
@@ -257,7 +260,7 @@ fn stratified(labels: &[usize], tests: usize, seed: u64) -> Result<Split, Error>
     Split::of(labels.len(), |k| is_test[k])
 }
 
-/// `total` shared out in proportion to the counts, which sum to `sum`.
+/// Divides `total` in proportion to the counts, which sum to `sum`.
 fn largest_remainders(
     mut counts: BTreeMap<usize, usize>,
     total: usize,
@@ -282,10 +285,11 @@ fn largest_remainders(
 
 pub(super) const INDICES: &str = "the indices of the examples";
 
-/// The epoch of splits, which no training reaches: a split is not the order of an epoch with the same seed.
+/// The epoch number used for splits. No training run reaches it, so a split never equals the order
+/// of an epoch with the same seed.
 pub(super) const SPLIT: u64 = u64::MAX;
 
-/// A random order of 0..m.
+/// Returns a random order of 0..m.
 fn shuffled(examples: usize, seed: u64) -> Result<Vec<usize>, Error> {
     let mut order = allocate(INDICES, (examples, 1), 0)?;
     permutation_into(&mut order, seed, SPLIT);
@@ -306,8 +310,7 @@ impl Fractions {
     }
 }
 
-/// Returns a fraction of all examples as a number: at least one, and fewer than the `left` to take
-/// from.
+/// Returns the number of examples in a fraction of all: at least 1 and less than `left`.
 fn share(name: &'static str, examples: usize, fraction: f64, left: usize) -> Result<usize, Error> {
     if examples == 0 {
         return Err(Error::NoExamples);
@@ -323,7 +326,7 @@ fn share(name: &'static str, examples: usize, fraction: f64, left: usize) -> Res
     })
 }
 
-/// Whether each class has as many examples as are needed.
+/// Checks that each class has at least `expected` examples.
 pub(super) fn enough(
     counts: impl IntoIterator<Item = (usize, usize)>,
     expected: usize,

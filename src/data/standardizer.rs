@@ -1,13 +1,11 @@
 //! Scales rows to mean 0 and standard deviation 1, and back.
 
-use super::rows::{
-    X, Z, check_divisors, column, divisor, finite, map_into, mapped, moments, ranges,
-};
+use super::rows::{check_divisors, column, divisor, finite, moments, ranges};
+use super::scaler::Scaler;
 use crate::error::Error;
 use crate::examples::{Columns, check_finite, check_length};
 use crate::layout::{allocate, reserved};
 use crate::scalar::{Scalar, real, to_f64};
-use nalgebra::{DMatrix, DMatrixViewMut};
 
 /// Scales rows to mean 0 and standard deviation 1: zᵢ = (xᵢ − μᵢ)/σᵢ.
 ///
@@ -27,7 +25,7 @@ use nalgebra::{DMatrix, DMatrixViewMut};
 ///
 /// # Example
 /// ```
-/// use backprop::data::Standardizer;
+/// use backprop::data::{Scaler, Standardizer};
 /// use backprop::nalgebra::DMatrix;
 ///
 /// let x = DMatrix::from_row_slice(2, 4, &[1.0, 5.0, 1.0, 5.0, 7.0, 7.0, 7.0, 7.0]);
@@ -73,9 +71,10 @@ impl<T: Scalar> Standardizer<T> {
             let mean: T = finite(row, moments.mean)?;
             means.push(mean);
             rests.push(real((moments.mean - to_f64(mean)) + moments.rest));
-            let deviation = match ranges[row].is_constant() {
-                true => 1.0,
-                false => moments.deviation,
+            let deviation = if ranges[row].is_constant() {
+                1.0
+            } else {
+                moments.deviation
             };
             deviations.push(divisor(row, deviation)?);
         }
@@ -115,63 +114,23 @@ impl<T: Scalar> Standardizer<T> {
     pub fn deviations(&self) -> &[T] {
         &self.deviations
     }
+}
 
-    /// Returns (X − μ)/σ, for X of n × m.
-    ///
-    /// # Errors
-    /// - [`Error::Shape`] if X does not have as many rows as the fitted examples.
-    /// - [`Error::NonFiniteInput`] with the first entry that is NaN or infinite.
-    /// - [`Error::Scaled`] with the first entry that overflows.
-    pub fn apply<'a>(&self, x: impl Columns<'a, T>) -> Result<DMatrix<T>, Error> {
-        mapped(X, x.columns_view(), self.means.len(), self.forward())
+impl<T: Scalar> Scaler<T> for Standardizer<T> {
+    fn rows(&self) -> usize {
+        self.means.len()
     }
 
-    /// [`apply`](Self::apply) into a matrix of the shape of X, without allocation.
-    ///
-    /// # Errors
-    /// As [`apply`](Self::apply), and [`Error::Shape`] if `scaled` has another shape. An error leaves it unchanged.
-    pub fn apply_into<'a>(
-        &self,
-        x: impl Columns<'a, T>,
-        scaled: DMatrixViewMut<'_, T>,
-    ) -> Result<(), Error> {
-        map_into(
-            X,
-            x.columns_view(),
-            scaled,
-            self.means.len(),
-            self.forward(),
-        )
+    /// Returns (x − μ)/σ.
+    fn scale(&self, row: usize, x: T) -> T {
+        // x − μ is exact for x between μ/2 and 2 μ, so subtracting the small rest afterwards loses
+        // nothing.
+        ((x - self.means[row]) - self.rests[row]) / self.deviations[row]
     }
 
-    /// Returns μ + σZ, the inverse of [`apply`](Self::apply) up to rounding.
-    ///
-    /// # Errors
-    /// As [`apply`](Self::apply).
-    pub fn invert<'a>(&self, z: impl Columns<'a, T>) -> Result<DMatrix<T>, Error> {
-        mapped(Z, z.columns_view(), self.means.len(), self.back())
-    }
-
-    /// [`invert`](Self::invert) into a matrix of the shape of Z, without allocation.
-    ///
-    /// # Errors
-    /// As [`apply_into`](Self::apply_into).
-    pub fn invert_into<'a>(
-        &self,
-        z: impl Columns<'a, T>,
-        x: DMatrixViewMut<'_, T>,
-    ) -> Result<(), Error> {
-        map_into(Z, z.columns_view(), x, self.means.len(), self.back())
-    }
-
-    fn back(&self) -> impl Fn(usize, T) -> T + '_ {
-        |row, z| (z * self.deviations[row] + self.rests[row]) + self.means[row]
-    }
-
-    /// x − μ is exact for x between μ/2 and 2 μ, so subtracting the small rest afterwards loses
-    /// nothing.
-    fn forward(&self) -> impl Fn(usize, T) -> T + '_ {
-        |row, x| ((x - self.means[row]) - self.rests[row]) / self.deviations[row]
+    /// Returns μ + σ z.
+    fn unscale(&self, row: usize, z: T) -> T {
+        (z * self.deviations[row] + self.rests[row]) + self.means[row]
     }
 }
 

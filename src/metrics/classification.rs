@@ -1,4 +1,4 @@
-//! Metrics of classes.
+//! Metrics for classification.
 
 use super::confusion::{ConfusionMatrix, Tally};
 use super::{Direction, Metric, check, class_of, classes_of_rows};
@@ -7,10 +7,11 @@ use crate::layout::allocate;
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
 
-/// The share of examples whose class is that of their targets.
+/// The fraction of examples classified correctly.
 ///
-/// The class of a column is its largest entry, or with one row whether it is above ½. Targets are one-hot columns
-/// ([`one_hot`](crate::data::one_hot)), or a row of 0 and 1. For several independent labels an example it says nothing.
+/// The class of a column is the row of its largest entry. With one row, it is 1 if the entry is
+/// above ½. Targets are one-hot columns ([`one_hot`](crate::data::one_hot)), or a row of 0 and 1.
+/// Do not use it for several independent labels per example.
 ///
 /// # Errors
 /// Those of [`check`].
@@ -49,13 +50,14 @@ impl<T: Scalar> Metric<T> for Accuracy {
     }
 }
 
-/// The share of examples whose class is among the k of the largest outputs.
+/// The fraction of examples whose class is among the k largest outputs.
 ///
-/// Of equal outputs the first is larger, so that `TopK(1)` is [`Accuracy`] (scikit-learn takes the last). With k the number
-/// of classes it is 1.
+/// Equal outputs rank in the order of their rows, so `TopK(1)` is [`Accuracy`]. (scikit-learn ranks
+/// them the other way.) If k is the number of classes, the metric is 1.
 ///
 /// # Errors
-/// Those of [`check`], and [`Error::Hyperparameter`] unless k is 1 at least and no more than classes.
+/// Those of [`check`], and [`Error::Hyperparameter`] unless k is between 1 and the number of
+/// classes.
 ///
 /// # Example
 /// ```
@@ -93,7 +95,7 @@ impl<T: Scalar> Metric<T> for TopK {
             return Err(Error::Hyperparameter {
                 name: "k of the top-k accuracy",
                 value: self.0 as f64,
-                expected: "1 at least, and no more than classes",
+                expected: "at least 1 and at most the number of classes",
             });
         }
         Ok(share(outputs.ncols(), |k| {
@@ -102,35 +104,36 @@ impl<T: Scalar> Metric<T> for TopK {
                 return self.0 == 2 || class_of(&outputs, k) == class;
             }
             let column = outputs.column(k);
-            let of_class = column[class];
-            let before = column.iter().enumerate();
-            let before = before.filter(|&(i, &a)| a > of_class || a == of_class && i < class);
+            let output = column[class];
+            let ranked = column.iter().enumerate();
+            let before = ranked.filter(|&(i, &a)| a > output || a == output && i < class);
             before.count() < self.0
         }))
     }
 }
 
-/// The share of the m examples that pass a test.
+/// Returns the fraction of the m examples that pass a test.
 fn share(examples: usize, test: impl Fn(usize) -> bool) -> f64 {
     let passed = (0..examples).filter(|&k| test(k)).count();
     passed as f64 / examples as f64
 }
 
-/// Of which class, or over which classes, a ratio of counts is taken.
+/// How a ratio of counts is averaged over classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Average {
-    /// The mean over all K classes, those that do not occur included, at 0. (scikit-learn leaves them out unless it is
-    /// told `labels=range(K)`.)
+    /// The mean over all K classes. A class that does not occur counts as 0. (scikit-learn leaves
+    /// it out unless `labels=range(K)` is given.)
     Macro,
-    /// The ratio of the sums over all classes. As each example has one class, it is the accuracy.
+    /// The ratio of the sums over all classes. It equals the accuracy, because each example has one
+    /// class.
     Micro,
-    /// One class. Of one output, class 1 is scikit-learn's `average="binary"`.
+    /// One class. For a single output, class 1 is scikit-learn's `average="binary"`.
     Class(usize),
 }
 
 impl Average {
-    /// A ratio averaged over the tallies of all classes, one or more.
+    /// Averages a ratio over the tallies of the classes.
     pub(super) fn of(
         self,
         classes: usize,
@@ -167,10 +170,11 @@ impl Average {
         }
     }
 
-    /// The same of outputs and targets. Only a macro average needs room for the counts.
+    /// Averages a ratio over outputs and targets. Only a macro average allocates.
     fn evaluate<T: Scalar>(
         self,
-        (outputs, targets): (DMatrixView<'_, T>, DMatrixView<'_, T>),
+        outputs: DMatrixView<'_, T>,
+        targets: DMatrixView<'_, T>,
         ratio: fn(Tally) -> f64,
     ) -> Result<f64, Error> {
         check(outputs, targets)?;
@@ -202,13 +206,13 @@ impl Average {
     }
 }
 
-/// A metric that is a ratio of counts, averaged.
+/// Defines a metric that is an averaged ratio of counts.
 macro_rules! ratio {
     ($metric:ident, $name:literal, $ratio:path, $(#[$docs:meta])*) => {
         $(#[$docs])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub struct $metric(
-            /// Over which classes.
+            /// How classes are averaged.
             pub Average,
         );
 
@@ -226,7 +230,7 @@ macro_rules! ratio {
                 outputs: DMatrixView<'_, T>,
                 targets: DMatrixView<'_, T>,
             ) -> Result<f64, Error> {
-                self.0.evaluate((outputs, targets), $ratio)
+                self.0.evaluate(outputs, targets, $ratio)
             }
         }
     };
@@ -234,12 +238,12 @@ macro_rules! ratio {
 
 ratio! {
     Precision, "precision", Tally::precision,
-    /// Of the examples that were said to be of a class, the share that are: tp/p.
+    /// Precision: the fraction of predicted positives that are correct, tp/p.
     ///
-    /// It is 0 of a class that nothing was said to be of, as scikit-learn's, which also warns.
+    /// It is zero for a class that was never predicted, as in scikit-learn, which also warns.
     ///
     /// # Errors
-    /// Those of [`check`], and [`Error::Index`] of a class that is none.
+    /// Those of [`check`], and [`Error::Index`] for a class that does not exist.
     ///
     /// # Example
     /// ```
@@ -258,12 +262,12 @@ ratio! {
 
 ratio! {
     Recall, "recall", Tally::recall,
-    /// Of the examples of a class, the share that was found: tp/n.
+    /// Recall: the fraction of actual positives that are found, tp/n.
     ///
-    /// It is 0 of a class that has no example, as scikit-learn's, which also warns.
+    /// It is zero for a class without examples, as in scikit-learn, which also warns.
     ///
     /// # Errors
-    /// Those of [`check`], and [`Error::Index`] of a class that is none.
+    /// Those of [`check`], and [`Error::Index`] for a class that does not exist.
     ///
     /// # Example
     /// ```
@@ -281,13 +285,14 @@ ratio! {
 
 ratio! {
     F1, "F1", Tally::f1,
-    /// The harmonic mean of precision and recall: 2 tp/(p + n) (van Rijsbergen, *Information Retrieval*, 1979, ch. 7).
+    /// F1: the harmonic mean of precision and recall, 2 tp/(p + n).
     ///
-    /// It is 0 of a class that has no example and that none was said to be of, as scikit-learn's, which also warns. The macro average is the
-    /// mean of the classes' F1, not the F1 of their means.
+    /// It is zero for a class that has no examples and was never predicted, as in scikit-learn,
+    /// which also warns. The macro average is the mean of the classes' F1, not the F1 of mean
+    /// precision and recall. (van Rijsbergen, *Information Retrieval*, 1979, ch. 7.)
     ///
     /// # Errors
-    /// Those of [`check`], and [`Error::Index`] of a class that is none.
+    /// Those of [`check`], and [`Error::Index`] for a class that does not exist.
     ///
     /// # Example
     /// ```
@@ -302,28 +307,28 @@ ratio! {
     /// ```
 }
 
-/// The same of counts.
+/// Metrics of the counts.
 impl ConfusionMatrix {
-    /// As [`Precision`].
+    /// Returns the [`Precision`].
     ///
     /// # Errors
-    /// [`Error::Index`] of a class that is none.
+    /// [`Error::Index`] for a class that does not exist.
     pub fn precision(&self, average: Average) -> Result<f64, Error> {
         average.of(self.classes(), |class| self.tally(class), Tally::precision)
     }
 
-    /// As [`Recall`].
+    /// Returns the [`Recall`].
     ///
     /// # Errors
-    /// [`Error::Index`] of a class that is none.
+    /// [`Error::Index`] for a class that does not exist.
     pub fn recall(&self, average: Average) -> Result<f64, Error> {
         average.of(self.classes(), |class| self.tally(class), Tally::recall)
     }
 
-    /// As [`F1`].
+    /// Returns the [`F1`].
     ///
     /// # Errors
-    /// [`Error::Index`] of a class that is none.
+    /// [`Error::Index`] for a class that does not exist.
     pub fn f1(&self, average: Average) -> Result<f64, Error> {
         average.of(self.classes(), |class| self.tally(class), Tally::f1)
     }

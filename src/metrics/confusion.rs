@@ -1,4 +1,4 @@
-//! Which class was taken for which.
+//! The confusion matrix.
 
 use super::{check, class_of, classes_of_rows};
 use crate::data::check_labels;
@@ -9,20 +9,22 @@ use crate::scalar::Scalar;
 use nalgebra::DMatrix;
 use std::fmt;
 
-/// Counts of examples by their class (rows) and the class that was read (columns), as scikit-learn's `confusion_matrix`.
+/// Counts examples by actual class (rows) and predicted class (columns), as scikit-learn's
+/// `confusion_matrix` does.
 ///
-/// It prints as a table, with the recall of each class at the end of its row, the precision below its column, and the accuracy in the corner.
+/// It prints as a table. The recall of a class stands at the end of its row, the precision below
+/// its column, and the accuracy in the corner.
 ///
 /// # Example
 /// ```
 /// use backprop::metrics::{Average, ConfusionMatrix};
 ///
 /// let counts = ConfusionMatrix::from_labels(&[0, 0, 1, 1, 1, 2], &[0, 1, 1, 1, 0, 2], 3)?;
-/// assert_eq!(counts.counts()[(1, 0)], 1); // one example of class 1 was read as 0
+/// assert_eq!(counts.counts()[(1, 0)], 1); // one example of class 1 was classified as 0
 /// assert_eq!(counts.accuracy(), 4.0 / 6.0);
 /// assert_eq!(counts.recall(Average::Class(0))?, 0.5);
 /// let table = "\
-/// true \\ read     0     1     2  recall
+/// true \\ pred     0     1     2  recall
 /// 0               1     1     0   0.500
 /// 1               1     2     0   0.667
 /// 2               0     0     1   1.000
@@ -36,12 +38,12 @@ pub struct ConfusionMatrix {
 }
 
 impl ConfusionMatrix {
-    /// Counts of labels of `classes` classes.
+    /// Counts pairs of labels of `classes` classes.
     ///
     /// # Errors
-    /// - [`Error::Length`] if there are not as many predicted labels as actual ones.
+    /// - [`Error::Length`] if the numbers of actual and predicted labels differ.
     /// - [`Error::NoExamples`] without labels.
-    /// - [`Error::Label`] with the first actual label, then predicted one, that is no class.
+    /// - [`Error::Label`] with the first label that is not a class, actual labels first.
     /// - [`Error::TooLarge`] if the K × K counts do not fit the memory.
     pub fn from_labels(
         actual: &[usize],
@@ -58,9 +60,10 @@ impl ConfusionMatrix {
         Self::count(pairs, classes)
     }
 
-    /// Counts of a network's outputs and the targets, both K × m: K classes, or two if K = 1.
+    /// Counts outputs of a network by class, with their targets. Both are K × m.
     ///
-    /// Classes are read as by [`Accuracy`](super::Accuracy).
+    /// There are K classes, or two if K = 1. Columns are classified as for
+    /// [`Accuracy`](super::Accuracy).
     ///
     /// # Errors
     /// Those of [`check`], and [`Error::TooLarge`] if the counts do not fit the memory.
@@ -94,25 +97,25 @@ impl ConfusionMatrix {
         Ok(Self { counts })
     }
 
-    /// The number of classes, K.
+    /// Returns the number of classes K.
     #[must_use]
     pub fn classes(&self) -> usize {
         self.counts.nrows()
     }
 
-    /// The counts, K × K: row i, column j is how many examples of class i were read as class j.
+    /// Returns the counts, K × K. Entry (i, j) counts examples of class i classified as class j.
     #[must_use]
     pub fn counts(&self) -> &DMatrix<usize> {
         &self.counts
     }
 
-    /// As [`Accuracy`](super::Accuracy): the share of the examples on the diagonal.
+    /// Returns the [`Accuracy`](super::Accuracy): the fraction of examples on the diagonal.
     #[must_use]
     pub fn accuracy(&self) -> f64 {
         self.counts.trace() as f64 / self.counts.sum() as f64
     }
 
-    /// The counts of one class.
+    /// Returns the counts of one class.
     pub(super) fn tally(&self, class: usize) -> Tally {
         Tally {
             hits: self.counts[(class, class)],
@@ -125,11 +128,11 @@ impl ConfusionMatrix {
 impl fmt::Display for ConfusionMatrix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = |n: usize| n.to_string().len();
-        // A precision has five characters, "true \\ read" has eleven.
+        // A precision takes five characters.
         let largest = self.counts.iter().copied().max().unwrap_or(0);
         let width = 1 + digits(largest).max(digits(self.classes())).max(5);
         let first = digits(self.classes()).max(11);
-        write!(f, "{:first$}", "true \\ read")?;
+        write!(f, "{:first$}", "true \\ pred")?;
         for class in 0..self.classes() {
             write!(f, "{class:>width$}")?;
         }
@@ -149,7 +152,7 @@ impl fmt::Display for ConfusionMatrix {
     }
 }
 
-/// What happened to one class: examples found, said to be of it, and of it.
+/// Counts of one class: true positives, predicted positives and actual positives.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
     pub(super) hits: usize,
@@ -179,7 +182,7 @@ impl Tally {
     }
 }
 
-/// 0 where there is nothing to divide by.
+/// Returns part/whole, or 0 if `whole` is 0.
 fn ratio(part: usize, whole: usize) -> f64 {
     if whole == 0 {
         return 0.0;

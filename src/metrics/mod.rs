@@ -1,23 +1,25 @@
-//! How good outputs are, as a number that people read: the trait, and the built-in metrics in one table.
+//! Metrics: the quality of outputs as numbers for people.
 //!
-//! Outputs a and targets y are K × m, one example a column. The class of a column is the row of its largest entry, of equal ones the
-//! first; with a single row (K = 1) there are two classes, and the class is 1 if the entry is above ½, else 0. Tp, p and n are the examples
-//! of a class that were found, all that were said to be of it, and all that are.
+//! Outputs a and targets y are K × m, one example per column. The class of a column is the row of
+//! its largest entry, or the first of several equal ones. With a single row (K = 1) there are two
+//! classes: class 1 if the entry is above ½, else class 0. For one class, tp counts the true
+//! positives, p the predicted positives and n the actual positives.
 //!
 //! | metric | formula | better | scikit-learn |
 //! |---|---|---|---|
-//! | [`Accuracy`] | share of examples whose class is the target's | larger | `accuracy_score` |
-//! | [`TopK`] | share of examples whose class is among the k largest outputs | larger | `top_k_accuracy_score` |
-//! | [`Precision`] | tp/p of a class, averaged | larger | `precision_score` |
+//! | [`Accuracy`] | fraction of examples classified correctly | larger | `accuracy_score` |
+//! | [`TopK`] | fraction of examples whose class is among the k largest outputs | larger | `top_k_accuracy_score` |
+//! | [`Precision`] | tp/p, averaged over the classes | larger | `precision_score` |
 //! | [`Recall`] | tp/n | larger | `recall_score` |
 //! | [`F1`] | 2 tp/(p + n) | larger | `f1_score` |
-//! | [`R2`] | 1 − Σ (y − a)²/Σ (y − ȳ)² of an output, mean over the outputs | larger | `r2_score` |
+//! | [`R2`] | 1 − Σ (y − a)²/Σ (y − ȳ)², mean over the outputs | larger | `r2_score` |
 //! | [`MeanAbsoluteError`] | Σ \|a − y\|/(K m) | smaller | `mean_absolute_error` |
 //! | [`MeanSquaredError`] | Σ (a − y)²/(K m) | smaller | `mean_squared_error` |
 //!
-//! [`ConfusionMatrix`] counts which class was taken for which. Sums are in `f64` whatever T is.
+//! [`ConfusionMatrix`] counts predictions by actual and predicted class. Sums are in `f64` for
+//! every T.
 //!
-//! # A metric of your own
+//! # A custom metric
 //! ```
 //! use backprop::metrics::{Direction, Metric};
 //! use backprop::nalgebra::{DMatrixView, DMatrix, try_convert};
@@ -36,9 +38,14 @@
 //!         Direction::Minimize
 //!     }
 //!
-//!     fn evaluate(&self, outputs: DMatrixView<'_, T>, targets: DMatrixView<'_, T>) -> Result<f64, Error> {
+//!     fn evaluate(
+//!         &self,
+//!         outputs: DMatrixView<'_, T>,
+//!         targets: DMatrixView<'_, T>,
+//!     ) -> Result<f64, Error> {
 //!         backprop::metrics::check(outputs, targets)?;
-//!         let worst = outputs.zip_fold(&targets, T::zero(), |worst, a, y| worst.max((a - y).abs()));
+//!         let larger = |worst: T, a, y| worst.max((a - y).abs());
+//!         let worst = outputs.zip_fold(&targets, T::zero(), larger);
 //!         Ok(try_convert(worst).unwrap_or(f64::NAN))
 //!     }
 //! }
@@ -65,7 +72,7 @@ pub use classification::{Accuracy, Average, F1, Precision, Recall, TopK};
 pub use confusion::ConfusionMatrix;
 pub use regression::{MeanAbsoluteError, MeanSquaredError, R2};
 
-/// Which of two values of a metric is better.
+/// Says whether larger or smaller values of a metric are better.
 ///
 /// # Example
 /// ```
@@ -77,14 +84,14 @@ pub use regression::{MeanAbsoluteError, MeanSquaredError, R2};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// The larger.
+    /// Larger is better.
     Maximize,
-    /// The smaller.
+    /// Smaller is better.
     Minimize,
 }
 
 impl Direction {
-    /// Whether `value` is better than `best`. NaN is not, and an equal value neither.
+    /// Returns whether `value` is better than `best`. Neither NaN nor an equal value is.
     #[must_use]
     pub fn is_better(self, value: f64, best: f64) -> bool {
         match self {
@@ -93,7 +100,7 @@ impl Direction {
         }
     }
 
-    /// What every number is better than: −∞ to be maximised, ∞ to be minimised.
+    /// Returns the worst value: −∞ to maximise, ∞ to minimise.
     #[must_use]
     pub fn worst(self) -> f64 {
         match self {
@@ -103,18 +110,18 @@ impl Direction {
     }
 }
 
-/// A number that says how good outputs are, for examples that a network was trained on or not.
+/// A number that measures the quality of outputs, on training examples or others.
 ///
-/// Unlike a [`Cost`](crate::Cost) it has no derivative, and nothing is trained by it. The [module documentation](self) has the
-/// formulas of the built-in ones, and an example of one of your own.
+/// Unlike a [`Cost`](crate::Cost), a metric has no derivative and is not minimised. The
+/// [module documentation](self) has the formulas of the built-in metrics and a custom one.
 pub trait Metric<T: Scalar>: Debug + Send + Sync {
-    /// What it is called in tables: `"accuracy"`, `"macro F1"`.
+    /// Returns the name shown in tables, such as `"accuracy"` or `"macro F1"`.
     fn name(&self) -> String;
 
-    /// Whether larger or smaller is better.
+    /// Returns whether larger or smaller values are better.
     fn direction(&self) -> Direction;
 
-    /// The metric of outputs and targets, both K × m.
+    /// Computes the metric of outputs and targets, both K × m.
     ///
     /// # Errors
     /// Those of [`check`], and those that the implementation names.
@@ -144,12 +151,12 @@ impl<T: Scalar, M: Metric<T> + ?Sized> Metric<T> for Box<M> {
     }
 }
 
-/// What every built-in metric asks of outputs and targets.
+/// Checks outputs and targets as every built-in metric does.
 ///
 /// # Errors
 /// - [`Error::NoExamples`] if the targets have no columns.
-/// - [`Error::Shape`] if they have no rows, or the outputs another shape.
-/// - [`Error::NonFiniteInput`] with the first entry of the outputs, then of the targets, that is NaN or infinite.
+/// - [`Error::Shape`] if the targets have no rows, or the outputs have another shape.
+/// - [`Error::NonFiniteInput`] with the first entry that is NaN or infinite, outputs first.
 ///
 /// # Example
 /// ```
@@ -184,12 +191,12 @@ pub fn check<T: Scalar>(
 const OUTPUTS: &str = "the outputs";
 const TARGETS: &str = "the targets";
 
-/// The number of classes that K rows tell apart.
+/// Returns the number of classes of K rows.
 fn classes_of_rows(rows: usize) -> usize {
     rows.max(2)
 }
 
-/// The class of example `k`.
+/// Returns the class of example `k`.
 fn class_of<T: Scalar>(matrix: &DMatrixView<'_, T>, k: usize) -> usize {
     let column = matrix.column(k);
     match column.as_slice() {
@@ -198,7 +205,7 @@ fn class_of<T: Scalar>(matrix: &DMatrixView<'_, T>, k: usize) -> usize {
     }
 }
 
-/// Σ f(k) by halves, so that the rounding error grows with the logarithm of their number.
+/// Computes Σ f(k) by halves, so that the rounding error grows only with log m.
 fn sum_by_halves(examples: Range<usize>, term: &impl Fn(usize) -> f64) -> f64 {
     if examples.len() <= 64 {
         return examples.map(term).sum();

@@ -1,11 +1,11 @@
-//! Metrics of numbers.
+//! Metrics for regression.
 
 use super::{Direction, Metric, check, sum_by_halves};
 use crate::error::Error;
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::DMatrixView;
 
-/// The mean of |a − y| over all outputs of all examples.
+/// The mean of |a − y| over all outputs and examples.
 ///
 /// # Errors
 /// Those of [`check`], and [`Error::NonFiniteMetric`] if the sum overflows.
@@ -41,9 +41,10 @@ impl<T: Scalar> Metric<T> for MeanAbsoluteError {
     }
 }
 
-/// The mean of (a − y)² over all outputs of all examples.
+/// The mean of (a − y)² over all outputs and examples.
 ///
-/// It is 2/K times the mean cost of [`SquaredError`](crate::SquaredError), which has a ½ and sums over the outputs.
+/// It is 2/K times the mean cost of [`SquaredError`](crate::SquaredError), which has a factor ½ and
+/// sums over the outputs.
 ///
 /// # Errors
 /// Those of [`check`], and [`Error::NonFiniteMetric`] if a square or the sum overflows.
@@ -79,13 +80,15 @@ impl<T: Scalar> Metric<T> for MeanSquaredError {
     }
 }
 
-/// The coefficient of determination R² = 1 − Σ (y − a)²/Σ (y − ȳ)² of each output, averaged over the outputs.
+/// The coefficient of determination, R² = 1 − Σ (y − a)²/Σ (y − ȳ)², averaged over the outputs.
 ///
-/// It is 1 if the outputs are the targets, 0 if they are no better than the mean ȳ, and may be negative. An output whose targets are
-/// all equal counts 1 if it meets them exactly, else 0, as scikit-learn's.
+/// It is 1 if outputs equal targets, and 0 if they predict no better than the mean ȳ. It may be
+/// negative. If all targets of an output are equal, its R² is 1 for exact predictions and 0
+/// otherwise, as in scikit-learn.
 ///
 /// # Errors
-/// Those of [`check`], [`Error::FewExamples`] of a single example, and [`Error::NonFiniteMetric`] if a sum overflows.
+/// Those of [`check`], [`Error::FewExamples`] for a single example, and [`Error::NonFiniteMetric`]
+/// if a sum overflows.
 ///
 /// # Example
 /// ```
@@ -142,7 +145,7 @@ fn r2_of_row<T: Scalar>(
         };
         sum_by_halves(0..examples, &term)
     };
-    // From the first target on, so that the mean of equal ones is that one, and nothing deviates from it.
+    // Relative to the first target, so the mean of equal targets is exact.
     let first = pairs(0).1;
     let mean = first + sum(&|_, y| y - first) / examples as f64;
     if !mean.is_finite() {
@@ -154,7 +157,7 @@ fn r2_of_row<T: Scalar>(
         let mut pairs = (0..examples).map(pairs);
         return f64::from(pairs.all(|(a, y)| a == y));
     }
-    // In units of the largest deviation, whose square is 1.
+    // In units of the largest deviation, so that no square overflows.
     let square = |d: f64| (d / largest) * (d / largest);
     // Corrects for the rounding of the mean.
     let rest = sum(&|_, y| (y - mean) / largest) / examples as f64;
@@ -165,7 +168,7 @@ fn r2_of_row<T: Scalar>(
 const MEAN_ABSOLUTE_ERROR: &str = "mean absolute error";
 const MEAN_SQUARED_ERROR: &str = "mean squared error";
 
-/// The mean of a function of a − y over all entries.
+/// Computes the mean of a function of a − y over all entries.
 fn mean<T: Scalar>(
     what: &'static str,
     outputs: DMatrixView<'_, T>,
@@ -183,7 +186,7 @@ fn mean<T: Scalar>(
     finite(what, sum / (rows as f64 * examples as f64))
 }
 
-/// The value of a metric, if it did not overflow.
+/// Returns the value of a metric unless it overflowed.
 fn finite(what: &'static str, value: f64) -> Result<f64, Error> {
     if value.is_finite() {
         return Ok(value);

@@ -10,7 +10,7 @@
 mod sequences;
 
 use backprop::activation::{Identity, LeakyRelu, Relu, Sigmoid, Softmax, Tanh};
-use backprop::data::{MinMaxScaler, Standardizer, permutation_into};
+use backprop::data::{MinMaxScaler, Scaler, Standardizer, permutation_into};
 use backprop::metrics::{
     Accuracy, Average, F1, MeanAbsoluteError, MeanSquaredError, Metric, Precision, R2, Recall, TopK,
 };

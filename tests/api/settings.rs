@@ -9,8 +9,8 @@
 
 use backprop::activation::{Identity, Relu, Softmax, Tanh};
 use backprop::data::{
-    KFold, MinMaxScaler, Split, Standardizer, balanced_weights, class_weights, labels, one_hot,
-    permutation_into, select, stratified_split, train_test_split,
+    KFold, MinMaxScaler, Scaler, Split, Standardizer, balanced_weights, class_weights, labels,
+    one_hot, permutation_into, select, stratified_split, train_test_split,
 };
 use backprop::layer::{Backward, Block, Forward};
 use backprop::metrics::{Average, ConfusionMatrix, F1, Metric, TopK};

@@ -2,9 +2,9 @@
 
 use super::*;
 use backprop::data::{
-    Fractions, KFold, LabelEncoder, MinMaxScaler, Standardizer, balanced_weights, class_weights,
-    labels, one_hot, select, stratified_split, stratified_three_way_split, three_way_split,
-    train_test_split,
+    Fractions, KFold, LabelEncoder, MinMaxScaler, Scaler, Standardizer, balanced_weights,
+    class_weights, labels, one_hot, select, stratified_split, stratified_three_way_split,
+    three_way_split, train_test_split,
 };
 use backprop::metrics::{
     Accuracy, Average, ConfusionMatrix, F1, MeanAbsoluteError, MeanSquaredError, Metric, Precision,

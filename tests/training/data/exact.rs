@@ -1,7 +1,7 @@
 //! Scaled rows against exact values (`exact.py`), and intervals that fitted examples never leave.
 
 use super::{list, uniform};
-use backprop::data::{MinMaxScaler, Standardizer};
+use backprop::data::{MinMaxScaler, Scaler, Standardizer};
 use backprop::metrics::{Metric, R2};
 use backprop::nalgebra::{DMatrix, dmatrix};
 use backprop::{Scalar, rng};

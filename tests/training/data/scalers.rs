@@ -1,7 +1,7 @@
 //! Scaled rows: by hand, of scikit-learn, and back.
 
 use super::{VALUES, example_columns, list, uniform};
-use backprop::data::{MinMaxScaler, Standardizer};
+use backprop::data::{MinMaxScaler, Scaler, Standardizer};
 use backprop::nalgebra::{DMatrix, dmatrix};
 use backprop::rng;
 use num_dual::Dual64;

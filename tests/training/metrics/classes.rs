@@ -208,11 +208,11 @@ fn tables_are_aligned() {
         lines.iter().all(|line| line.len() == lines[0].len()),
         "{table}"
     );
-    assert!(lines[0].starts_with("true \\ read     0     1 "), "{table}");
+    assert!(lines[0].starts_with("true \\ pred     0     1 "), "{table}");
     assert!(lines[0].ends_with("    10  recall"), "{table}");
     let counts = ConfusionMatrix::from_labels(&[0; 1_234_567], &[0; 1_234_567], 2).unwrap();
     let expected = "\
-true \\ read       0       1  recall
+true \\ pred       0       1  recall
 0           1234567       0   1.000
 1                 0       0   0.000
 precision     1.000   0.000   1.000";

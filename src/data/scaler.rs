@@ -1,0 +1,175 @@
+//! The trait of everything that scales the rows of a matrix.
+
+use crate::error::Error;
+use crate::examples::{Columns, check_finite, check_rows};
+use crate::layout::allocate;
+use crate::scalar::{Scalar, to_f64};
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
+use std::fmt::Debug;
+
+/// A function of each entry and its row, and its inverse: what every scaler does.
+///
+/// An implementation says how one entry is scaled. The methods on matrices come from that. They
+/// check shapes and values first, so an error changes nothing.
+///
+/// # Example
+/// The logarithm of prices, as a scaler of your own:
+/// ```
+/// use backprop::Scalar;
+/// use backprop::data::Scaler;
+/// use backprop::nalgebra::DMatrix;
+///
+/// #[derive(Debug)]
+/// struct Logarithm {
+///     rows: usize,
+/// }
+///
+/// impl<T: Scalar> Scaler<T> for Logarithm {
+///     fn rows(&self) -> usize {
+///         self.rows
+///     }
+///
+///     fn scale(&self, _row: usize, x: T) -> T {
+///         x.ln()
+///     }
+///
+///     fn unscale(&self, _row: usize, z: T) -> T {
+///         z.exp()
+///     }
+/// }
+///
+/// let prices = DMatrix::from_row_slice(1, 2, &[1.0, 0.0]);
+/// let z = Logarithm { rows: 1 }.apply(prices.column(0))?;
+/// assert_eq!(z[0], 0.0);
+/// assert!(Logarithm { rows: 1 }.apply(&prices).is_err()); // ln 0 is −∞
+/// # Ok::<(), backprop::Error>(())
+/// ```
+#[doc(alias = "transform")]
+#[doc(alias = "inverse_transform")]
+pub trait Scaler<T: Scalar>: Debug + Send + Sync {
+    /// Returns the number of rows n that the scaler knows.
+    fn rows(&self) -> usize;
+
+    /// Returns z of an entry x in row `row`, which is below [`rows`](Self::rows).
+    fn scale(&self, row: usize, x: T) -> T;
+
+    /// Returns x of an entry z in row `row`: the inverse of [`scale`](Self::scale) up to rounding.
+    fn unscale(&self, row: usize, z: T) -> T;
+
+    /// Scales X (n × m).
+    ///
+    /// # Errors
+    /// - [`Error::Shape`] if X does not have n rows.
+    /// - [`Error::NonFiniteInput`] with the first entry that is NaN or infinite.
+    /// - [`Error::Scaled`] with the first entry that overflows.
+    #[doc(alias = "transform")]
+    fn apply<'a>(&self, x: impl Columns<'a, T>) -> Result<DMatrix<T>, Error>
+    where
+        Self: Sized,
+    {
+        mapped("X", x.columns_view(), self.rows(), |row, x| {
+            self.scale(row, x)
+        })
+    }
+
+    /// Scales X (n × m) into a matrix of the same shape, without allocation.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply), and [`Error::Shape`] if `scaled` has another shape. An error
+    /// leaves `scaled` unchanged.
+    fn apply_into<'a>(
+        &self,
+        x: impl Columns<'a, T>,
+        scaled: DMatrixViewMut<'_, T>,
+    ) -> Result<(), Error>
+    where
+        Self: Sized,
+    {
+        map_into("X", x.columns_view(), scaled, self.rows(), |row, x| {
+            self.scale(row, x)
+        })
+    }
+
+    /// Scales Z (n × m) back, the inverse of [`apply`](Self::apply) up to rounding.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    #[doc(alias = "inverse_transform")]
+    fn invert<'a>(&self, z: impl Columns<'a, T>) -> Result<DMatrix<T>, Error>
+    where
+        Self: Sized,
+    {
+        mapped(SCALED, z.columns_view(), self.rows(), |row, z| {
+            self.unscale(row, z)
+        })
+    }
+
+    /// Scales Z (n × m) back into a matrix of the same shape, without allocation.
+    ///
+    /// # Errors
+    /// As [`apply_into`](Self::apply_into).
+    fn invert_into<'a>(&self, z: impl Columns<'a, T>, x: DMatrixViewMut<'_, T>) -> Result<(), Error>
+    where
+        Self: Sized,
+    {
+        map_into(SCALED, z.columns_view(), x, self.rows(), |row, z| {
+            self.unscale(row, z)
+        })
+    }
+}
+
+const SCALED: &str = "the scaled matrix";
+
+/// Returns the matrix of f(row, x) if all its entries are finite.
+fn mapped<T: Scalar>(
+    what: &'static str,
+    x: DMatrixView<'_, T>,
+    rows: usize,
+    f: impl Fn(usize, T) -> T,
+) -> Result<DMatrix<T>, Error> {
+    check_rows(what, x, rows)?;
+    let entries = allocate(SCALED, x.shape(), T::zero())?;
+    let mut out = DMatrix::from_vec(x.nrows(), x.ncols(), entries);
+    map_into(what, x, out.as_view_mut(), rows, f)?;
+    Ok(out)
+}
+
+fn map_into<T: Scalar>(
+    what: &'static str,
+    x: DMatrixView<'_, T>,
+    mut out: DMatrixViewMut<'_, T>,
+    rows: usize,
+    f: impl Fn(usize, T) -> T,
+) -> Result<(), Error> {
+    check_rows(what, x, rows)?;
+    if out.shape() != x.shape() {
+        return Err(Error::Shape {
+            what: "the matrix for the result",
+            expected: x.shape(),
+            found: out.shape(),
+        });
+    }
+    if x.is_empty() {
+        return Ok(());
+    }
+    check_finite(what, x)?;
+    for (example, column) in x.column_iter().enumerate() {
+        for (row, &x) in column.iter().enumerate() {
+            let value = f(row, x);
+            if !value.is_finite() {
+                let value = to_f64(value);
+                return Err(Error::Scaled {
+                    row,
+                    example,
+                    value,
+                });
+            }
+        }
+    }
+    for (column, mut out) in x.column_iter().zip(out.column_iter_mut()) {
+        for (row, (&x, out)) in column.iter().zip(out.iter_mut()).enumerate() {
+            *out = f(row, x);
+        }
+    }
+    Ok(())
+}
