@@ -1,4 +1,4 @@
-//! Scaled rows against exact values (`exact.py`), and intervals that fitted examples never leave.
+//! Scaled rows against exact values (`exact.py`); fitted examples never leave their interval.
 
 use super::{list, uniform};
 use backprop::data::{MinMaxScaler, Scaler, Standardizer};
@@ -8,12 +8,12 @@ use backprop::{Scalar, rng};
 use serde_json::Value;
 use std::sync::LazyLock;
 
-/// Statistics, scaled rows and scores from fractions, see `exact.py`.
+/// Statistics, scaled rows and scores from fractions (`exact.py`).
 static EXACT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(include_str!("exact.json")).unwrap());
 
-/// Rows that are far from 0, or vary in their last bits, scaled as exact arithmetic scales them, to a
-/// few roundings in T.
+/// Rows far from 0, or varying only in their last bits, are scaled as by exact arithmetic, up to a
+/// few rounding errors in T.
 #[test]
 fn rows_are_those_of_exact_arithmetic() {
     fn check<T: Scalar>(row: &Value, to: fn(f64) -> T, from: fn(T) -> f64) {
@@ -64,7 +64,7 @@ fn rows_are_those_of_exact_arithmetic() {
     }
 }
 
-/// The rows of a counter and of a pressure, whose spread is 10⁻⁶ of their size and less.
+/// Rows of a counter and a pressure whose spread is at most 10⁻⁶ of their size.
 #[test]
 fn rows_that_vary_by_a_bit() {
     let counter = DMatrix::from_fn(1, 13, |_, k| 1.7e9_f32 + 128.0 * k as f32);
@@ -80,7 +80,7 @@ fn rows_that_vary_by_a_bit() {
         }
         assert_eq!((unit[0], unit[12]), (0.0, 1.0));
     }
-    // Eight values and one that is larger by a bit: −1/√8, and √8.
+    // Eight equal values and one larger by one bit: −1/√8 and √8.
     let mut x = DMatrix::repeat(1, 9, 0.3);
     x[3] = 0.1 + 0.2;
     let z = Standardizer::fit(&x).unwrap().apply(&x).unwrap();
@@ -94,7 +94,7 @@ fn rows_that_vary_by_a_bit() {
     }
 }
 
-/// R² of targets that differ in their last bits: their mean is between two numbers of the scalar.
+/// R² of targets that differ in their last bits. Their mean lies between two neighbouring floats.
 #[test]
 fn scores_are_those_of_exact_arithmetic() {
     let scores = EXACT["r2"].as_array().unwrap();
@@ -110,7 +110,7 @@ fn scores_are_those_of_exact_arithmetic() {
     }
 }
 
-/// A file has the rests of the means only if they are not all 0; files without them load too.
+/// A file contains the rests of the means only if one is not 0. Files without them load too.
 #[test]
 fn rests_are_saved() {
     let x = dmatrix![16_777_216.0_f32, 16_777_218.0, 16_777_218.0];
@@ -119,7 +119,7 @@ fn rests_are_saved() {
     assert!(text.contains(r#""rests":["#), "{text}");
     let read: Standardizer<f32> = serde_json::from_str(&text).unwrap();
     assert_eq!(read.apply(&x), scaler.apply(&x));
-    // Without the rest z is that of the rounded mean.
+    // Without the rest, z follows from the rounded mean.
     let known = Standardizer::new(scaler.means().to_vec(), scaler.deviations().to_vec()).unwrap();
     assert_ne!(known.apply(&x), scaler.apply(&x));
     assert_ne!(known, scaler);
@@ -131,7 +131,7 @@ fn rests_are_saved() {
         refused.to_string().contains("expected 1 entries, found 2"),
         "{refused}"
     );
-    // Larger than what rounding leaves out.
+    // Larger than a rounding error.
     let i = text.find(r#""rests":["#).unwrap();
     let forged = format!(r#"{}"rests":[3.0]}}"#, &text[..i]);
     let refused = serde_json::from_str::<Standardizer<f32>>(&forged).unwrap_err();
@@ -141,8 +141,8 @@ fn rests_are_saved() {
     );
 }
 
-/// For every interval: fitted values stay inside, the minimum and maximum map to its ends and back up
-/// to rounding, and order is kept, for fitted and new values.
+/// For every interval, fitted values stay inside. Minimum and maximum map to the ends, and back up
+/// to rounding. Order is preserved, for fitted and new values.
 #[test]
 fn nothing_leaves_an_interval() {
     fn check<T: Scalar>(to: fn(f64) -> T, seed: u64, sizes: f64) {
@@ -153,7 +153,7 @@ fn nothing_leaves_an_interval() {
             let size = 10.0_f64.powf(sizes * uniform(&mut rng) * f64::from(u8::from(case % 4 > 0)));
             let mut ends = [uniform(&mut rng) * size, uniform(&mut rng) * size];
             if case % 5 == 0 {
-                // Ends of different sizes, near each other, or with few digits.
+                // Ends of different magnitude, near each other, or with few digits.
                 ends[1] = match case % 3 {
                     0 => ends[0] * uniform(&mut rng) * 1e-9,
                     1 => ends[0] * (1.0 + 1e-6 * uniform(&mut rng)),
@@ -196,7 +196,7 @@ fn nothing_leaves_an_interval() {
                 error.abs() <= size * T::default_epsilon(),
                 "{x} of {a}..{b}"
             );
-            // Near the middle, where the two halves meet, and beyond the ends.
+            // Near the middle, where the two formulas meet, and beyond the ends.
             let mut points: Vec<T> = (-40..=40)
                 .map(|i| least + range * (to(0.5) + to(f64::from(i)) * T::default_epsilon()))
                 .chain((-30..=60).map(|i| least + range * to(f64::from(i) / 30.0)))
@@ -213,7 +213,7 @@ fn nothing_leaves_an_interval() {
     check::<f32>(|x| x as f32, 6, 35.0);
 }
 
-/// A reported row and interval: 157 of 60,000 values were above 0.3.
+/// A reported row and interval, where 157 of 60,000 values were above 0.3.
 #[test]
 fn an_interval_that_was_left() {
     let mut rng = rng(1);

@@ -1,4 +1,4 @@
-//! Labels as targets and back, and their names.
+//! Labels to targets and back, and label encoders.
 
 use super::{VALUES, example_columns, list};
 use backprop::data::{LabelEncoder, labels, one_hot, select};

@@ -1,4 +1,4 @@
-//! Labels, scalers, splits and permutations: values by hand, those of scikit-learn, and laws.
+//! Labels, scalers, splits and permutations: values by hand, values of scikit-learn, and laws.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,23 +20,23 @@ use backprop::row_major;
 use serde_json::Value;
 use std::sync::LazyLock;
 
-/// What scikit-learn says, see `generate.py`.
+/// Values of scikit-learn, from `generate.py`.
 static VALUES: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(include_str!("values.json")).unwrap());
 
-/// A list of a type that JSON knows.
+/// Reads a JSON list.
 fn list<V: serde::de::DeserializeOwned>(value: &Value) -> Vec<V> {
     serde_json::from_value(value.clone()).unwrap()
 }
 
-/// A list of examples, one a row, as a matrix of one example a column.
+/// Reads a list of examples (one per row) as a matrix with one example per column.
 fn example_columns(value: &Value) -> DMatrix<f64> {
     let rows: Vec<Vec<f64>> = list(value);
     let features = rows[0].len();
     row_major(&rows.concat(), features).unwrap().clone_owned()
 }
 
-/// Uniform in \[−1, 1).
+/// Draws uniformly from \[−1, 1).
 fn uniform(rng: &mut Xoshiro256PlusPlus) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
 }

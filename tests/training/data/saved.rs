@@ -1,4 +1,5 @@
-//! Scalers and encoders as data: there and back bit for bit, in a form that is settled, and refused if they are none.
+//! Saved scalers and encoders: bit-exact round trips, a fixed format, and rejection of invalid
+//! data.
 
 use backprop::data::{LabelEncoder, MinMaxScaler, Standardizer};
 use backprop::nalgebra::dmatrix;
@@ -115,7 +116,7 @@ fn what_is_none_is_refused() {
     }
 }
 
-/// As a format gives it that has NaN, unlike JSON.
+/// A value as a format with NaN gives it; JSON has none.
 #[test]
 fn nan_is_refused() {
     let read = |mean: f64, deviation: f64| {

@@ -1,4 +1,4 @@
-//! Scaled rows: by hand, of scikit-learn, and back.
+//! Scalers: values by hand, values of scikit-learn, and round trips.
 
 use super::{VALUES, example_columns, list, uniform};
 use backprop::data::{MinMaxScaler, Scaler, Standardizer};
@@ -6,7 +6,7 @@ use backprop::nalgebra::{DMatrix, dmatrix};
 use backprop::rng;
 use num_dual::Dual64;
 
-/// Equal to a few roundings of numbers of this size.
+/// Equal up to a few rounding errors of numbers of this size.
 #[track_caller]
 fn close(what: &str, found: f64, expected: f64, size: f64) {
     let bound = 8.0 * f64::EPSILON * size;
@@ -19,7 +19,7 @@ fn close(what: &str, found: f64, expected: f64, size: f64) {
 
 #[test]
 fn by_hand() {
-    // Mean 5, squares 9, 1, 1, 1, 0, 0, 4, 16: the population's variance is 4.
+    // Mean 5, squares 9, 1, 1, 1, 0, 0, 4, 16: the population variance is 4.
     let x = dmatrix![2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0];
     let scaler = Standardizer::fit(&x).unwrap();
     assert_eq!(
@@ -43,7 +43,7 @@ fn by_hand() {
     assert_eq!(scaler.invert(&dmatrix![0.0, -2.0]).unwrap(), x);
 }
 
-/// One example, or equal ones, have no deviation: they become 0, whatever their size.
+/// One example, or several equal ones, have no deviation. They map to 0, whatever their size.
 #[test]
 fn constant_rows_are_divided_by_1() {
     for value in [0.0, -0.0, 0.1, -1e300, 5e-324, 1e8 + 0.1] {
@@ -70,7 +70,7 @@ fn constant_rows_are_divided_by_1() {
     assert_eq!(scaler.apply(&x).unwrap(), dmatrix![0.0, 1.0]);
 }
 
-/// Rows that are small, large, or far from 0 keep their digits.
+/// Rows of tiny or huge values, or far from 0, keep their precision.
 #[test]
 fn sizes_do_not_matter() {
     let row = [2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0];
@@ -88,7 +88,7 @@ fn sizes_do_not_matter() {
         assert_eq!(scaler.means(), [5.0 + offset]);
         assert_eq!(scaler.deviations(), [2.0]);
     }
-    // A long row: the sums of a million numbers, 0 to 7 again and again.
+    // A long row: a million numbers, 0 to 7 repeated.
     let x = DMatrix::from_fn(1, 1 << 20, |_, k| 1e6 + (k % 8) as f64);
     let scaler = Standardizer::fit(&x).unwrap();
     close("mean", scaler.means()[0], 1e6 + 3.5, 1e6);
@@ -105,8 +105,8 @@ fn statistics_and_rows_of_scikit_learn() {
         example_columns(&VALUES["x"]),
         example_columns(&VALUES["new"]),
     );
-    // Of the entries z = (x − shift)/divisor the sizes that round are those of x/divisor, and z.
-    // The values of row 4 differ in the last bit of one. scikit-learn takes it as constant; here it
+    // Rounding errors of z = (x − shift)/divisor are relative to x/divisor and to z.
+    // One value of row 4 differs in its last bit. scikit-learn treats the row as constant; here it
     // is not (see `rows_that_vary_by_a_bit` in `exact.rs`).
     let compare = |what: &str, found: &DMatrix<f64>, x: &DMatrix<f64>, divisors: &[f64]| {
         let matrix = example_columns(VALUES.pointer(what).unwrap());
@@ -128,7 +128,7 @@ fn statistics_and_rows_of_scikit_learn() {
             means[i],
             means[i].abs() + deviations[i],
         );
-        // Theirs of the row with an offset of 1e8 is exact to 1e-8 only.
+        // For the row with offset 1e8, scikit-learn is exact only to 1e-8.
         let size = if i == 2 { 1e8 } else { deviations[i] };
         close("deviation", scaler.deviations()[i], deviations[i], size);
     }
@@ -166,14 +166,15 @@ fn statistics_and_rows_of_scikit_learn() {
     compare("/interval/new", &wide.apply(&new).unwrap(), &new, &thirds);
 }
 
-/// The entries with their places.
+/// Returns the entries with their places.
 fn places(matrix: &DMatrix<f64>) -> impl Iterator<Item = ((usize, usize), f64)> {
     let rows = matrix.nrows();
     let entries = matrix.iter().enumerate();
     entries.map(move |(at, &x)| ((at % rows, at / rows), x))
 }
 
-/// Random rows of any size and offset: mean 0 and deviation 1, or all in the interval, and back again.
+/// Random rows of any scale and offset get mean 0 and deviation 1, or fill the interval, and map
+/// back.
 #[test]
 fn invert_undoes_apply() {
     let mut rng = rng(11);
@@ -210,7 +211,7 @@ fn invert_undoes_apply() {
                 close("back", back[(i, k)], x, x.abs() + 100.0 * scales[i].0);
             }
         }
-        // Into a buffer of the caller's, the same bits.
+        // The same bits in the caller's buffer.
         let mut into = DMatrix::repeat(rows, m, f64::NAN);
         standard.apply_into(&x, into.as_view_mut()).unwrap();
         assert_eq!(into, z);
@@ -220,7 +221,7 @@ fn invert_undoes_apply() {
         assert_eq!(into, standard.invert(&z).unwrap());
         min_max.invert_into(&s, into.as_view_mut()).unwrap();
         assert_eq!(into, min_max.invert(&s).unwrap());
-        // Known statistics make the same scaler, up to the rounding errors of the means.
+        // Known statistics give the same scaler, up to the rounding errors of the means.
         let (means, deviations) = (standard.means().to_vec(), standard.deviations().to_vec());
         let again = Standardizer::new(means, deviations).unwrap();
         let statistics = (standard.means(), standard.deviations());
@@ -231,7 +232,7 @@ fn invert_undoes_apply() {
     }
 }
 
-/// Statistics have no derivative, the scaled numbers have: 1/σ.
+/// Statistics carry no derivative. Scaled numbers have the derivative 1/σ.
 #[test]
 fn dual_numbers_are_scaled() {
     let x = dmatrix![2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0].map(|x| Dual64::new(x, 1.0));
@@ -242,7 +243,7 @@ fn dual_numbers_are_scaled() {
     assert_eq!((z[7].re, z[7].eps), (1.0, 1.0 / 7.0));
 }
 
-/// A view of some rows and columns is scaled into a view.
+/// Scales a view of some rows and columns into another view.
 #[test]
 fn views_are_scaled() {
     let x = DMatrix::from_fn(4, 6, |i, k| ((i + 1) * k) as f64);

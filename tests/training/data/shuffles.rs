@@ -1,4 +1,4 @@
-//! Permutations: of a seed and an epoch, the same everywhere, and all as likely.
+//! Permutations depend only on seed and epoch, and are all equally likely.
 
 use super::{VALUES, list};
 use backprop::data::permutation_into;
@@ -10,7 +10,7 @@ fn permutation(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
     order
 }
 
-/// An implementation in another language agrees, so that no platform can be different unnoticed.
+/// Permutations equal those of an implementation in another language, on every platform.
 #[test]
 fn permutations_are_pinned() {
     let cases = VALUES["permutations"].as_array().unwrap();
@@ -36,7 +36,7 @@ fn permutations_are_permutations() {
     }
 }
 
-/// What is in the buffer, and which epochs came before, has no part in it.
+/// Neither the contents of the buffer nor earlier epochs matter.
 #[test]
 fn nothing_else_matters() {
     let mut order: Vec<usize> = (0..100).collect();
@@ -44,20 +44,21 @@ fn nothing_else_matters() {
         permutation_into(&mut order, 4, epoch);
         assert_eq!(order, permutation(100, 4, epoch));
     }
-    // Seeds and epochs are not interchangeable, and their sums neither.
+    // Neither seed and epoch nor their sum are interchangeable.
     let all: BTreeSet<Vec<usize>> = (0..30)
         .flat_map(|seed| (0..30).map(move |epoch| permutation(100, seed, epoch)))
         .collect();
     assert_eq!(all.len(), 900);
 }
 
-/// Σ (found − expected)²/expected.
+/// Computes χ² = Σ (found − expected)²/expected.
 fn chi_square(found: impl IntoIterator<Item = f64>, expected: f64) -> f64 {
     let terms = found.into_iter().map(|n| (n - expected).powi(2) / expected);
     terms.sum()
 }
 
-/// All 120 orders of five, over epochs of a seed and over seeds of an epoch: χ² of 119 degrees exceeds 182 once in 5000 times,
+/// All 120 orders of five are equally frequent, over epochs and over seeds. χ² with 119 degrees of
+/// freedom exceeds 182 once in 5000 times,
 /// and falls below 72 as rarely.
 #[test]
 fn all_orders_are_as_likely() {
@@ -74,7 +75,8 @@ fn all_orders_are_as_likely() {
     }
 }
 
-/// Every entry is at every place as often: of 30 × 30 counts χ² has 29² = 841 degrees, and its deviation is 41.
+/// Every entry is equally often in every place. For 30 × 30 counts, χ² has 29² = 841 degrees of
+/// freedom and a deviation of 41.
 #[test]
 fn every_place_is_as_likely() {
     let (n, trials) = (30, 20_000);
@@ -90,7 +92,7 @@ fn every_place_is_as_likely() {
     assert!((found - 841.0).abs() < 4.0 * 41.0, "{found}");
 }
 
-/// The order of an epoch says nothing of that of the next: the places of an entry are not correlated.
+/// The places of an entry in successive epochs are not correlated.
 #[test]
 fn epochs_are_independent() {
     let (n, epochs) = (50_usize, 4000_u64);
@@ -103,7 +105,8 @@ fn epochs_are_independent() {
         sum += pairs.map(|(&a, &b)| centred(a) * centred(b)).sum::<f64>();
         last = next;
     }
-    // Σ of n products of two numbers of variance v: deviation v n/√(n − 1), of all epochs √epochs times it.
+    // A sum of n products of two numbers of variance v has the deviation v n/√(n − 1); for all
+    // epochs, √epochs times that.
     let variance = (n * n - 1) as f64 / 12.0;
     let deviation = variance * n as f64 / (n as f64 - 1.0).sqrt() * (epochs as f64).sqrt();
     assert!(

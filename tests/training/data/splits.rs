@@ -1,4 +1,4 @@
-//! Splits: parts of a whole, of each class its share, and scikit-learn's folds.
+//! Splits: partitions, equal shares of each class, and scikit-learn's folds.
 
 use super::{VALUES, list, uniform};
 use backprop::data::{
@@ -8,7 +8,7 @@ use backprop::data::{
 use backprop::{Error, rng};
 use std::collections::BTreeMap;
 
-/// Every index of 0..m in one of the two parts, ascending.
+/// Checks that each index of 0..m is in one of the two parts, in ascending order.
 #[track_caller]
 fn is_partition(split: &Split, examples: usize) {
     let ascending = |part: &[usize]| part.windows(2).all(|pair| pair[0] < pair[1]);
@@ -21,7 +21,7 @@ fn is_partition(split: &Split, examples: usize) {
     assert!(all.into_iter().eq(0..examples), "{split:?}");
 }
 
-/// How many examples of each label.
+/// Counts the examples of each label.
 fn counts(labels: impl IntoIterator<Item = usize>) -> BTreeMap<usize, usize> {
     let mut counts = BTreeMap::new();
     for label in labels {
@@ -56,7 +56,7 @@ fn the_test_part_has_its_share() {
     assert_ne!(of(1), of(2));
 }
 
-/// Three parts of a whole, by a split of a split.
+/// A split of a split gives three disjoint parts.
 #[test]
 fn a_split_within_a_split() {
     let labels: Vec<usize> = (0..60).map(|k| usize::from(k % 3 == 0)).collect();
@@ -80,7 +80,7 @@ fn a_split_within_a_split() {
     assert_eq!(refused, Err(expected));
 }
 
-/// Over many seeds every example is as often in the test part as any other.
+/// Over many seeds, every example is equally often in the test part.
 #[test]
 fn no_example_is_preferred() {
     let (seeds, examples) = (20_000, 10);
@@ -96,7 +96,7 @@ fn no_example_is_preferred() {
             split.unwrap().test.iter().for_each(|&k| often[k] += 1.0);
         }
         let expected = seeds as f64 / 2.0;
-        // Five deviations of a binomial number.
+        // Five standard deviations of a binomial count.
         let bound = 5.0 * (expected / 2.0).sqrt();
         for (k, often) in often.iter().enumerate() {
             assert!(
@@ -125,7 +125,7 @@ fn classes_have_their_shares() {
             assert_eq!(found, expected, "{case}");
         }
     }
-    // Equal remainders: the lowest label has one more.
+    // Equal remainders: the lowest label gets one more.
     let labels = [
         8,
         8,
@@ -145,7 +145,7 @@ fn classes_have_their_shares() {
     assert_eq!(found, [2, 2, 1, 1]);
 }
 
-/// Random labels: each class has its quota, rounded down or up, and the whole is what was asked for.
+/// Each class gets its quota, rounded down or up, and the total is as requested.
 #[test]
 fn random_labels_are_stratified() {
     let mut rng = rng(5);
@@ -189,7 +189,7 @@ fn random_labels_are_stratified() {
     assert!(seen > 200, "{seen}");
 }
 
-/// k partitions, each example once in a test part, whose sizes differ by one at most.
+/// Each example is once in a test part. The sizes of test parts differ by at most one.
 #[track_caller]
 fn are_folds(splits: &[Split], folds: usize, examples: usize) {
     assert_eq!(splits.len(), folds);
@@ -237,7 +237,7 @@ fn seeds_make_folds() {
     assert_ne!(folds(1), folds(2));
 }
 
-/// Whether each example is in one part, in ascending order.
+/// Checks that each example is in exactly one part, in ascending order.
 fn are_three_parts(split: &ThreeWaySplit, sizes: [usize; 3]) {
     let parts = [&split.train, &split.validation, &split.test];
     assert_eq!(parts.map(Vec::len), sizes);
@@ -269,7 +269,7 @@ fn three_parts_hold_each_example_once() {
     }
 }
 
-/// Of 60, 30 and 10 examples each part has its share.
+/// Classes of 60, 30 and 10 examples get their share in each part.
 #[test]
 fn three_stratified_parts_have_their_shares() {
     let labels: Vec<usize> = (0..100)

@@ -1,4 +1,4 @@
-//! Metrics of classes.
+//! Classification metrics: values by hand, laws, and scikit-learn.
 
 use super::{VALUES, cases, close, example_columns, list, uniform, value};
 use backprop::data::{labels, one_hot};
@@ -7,7 +7,7 @@ use backprop::nalgebra::{DMatrix, dmatrix};
 use backprop::rng;
 use serde_json::Value;
 
-/// Precision, recall and F1 by every average, of outputs and of counts.
+/// Precision, recall and F1 by every average, from outputs and from counts.
 fn compare(case: &Value, a: &DMatrix<f64>, y: &DMatrix<f64>) {
     let counts = ConfusionMatrix::from_outputs(a, y).unwrap();
     close(
@@ -86,7 +86,7 @@ fn two_classes_of_scikit_learn() {
     }
 }
 
-/// One output of ½ is class 0, of equal outputs the first is the class, of targets as well.
+/// A single output of ½ is class 0. Of equal outputs or targets, the first decides the class.
 #[test]
 fn where_outputs_are_equal() {
     let half = dmatrix![0.5, 0.5_f64.next_up(), 0.5, -7.0];
@@ -102,7 +102,7 @@ fn where_outputs_are_equal() {
     assert_eq!(*counts.counts(), dmatrix![2, 0; 0, 1]);
 }
 
-/// Counted one by one: random outputs, with equal ones among them.
+/// Random outputs, some of them equal, against counts made one by one.
 #[test]
 fn ranks_and_counts_by_their_definition() {
     let mut rng = rng(4);
@@ -141,7 +141,7 @@ fn ranks_and_counts_by_their_definition() {
             ] {
                 assert_eq!(found, accuracy);
             }
-            // Of all orders in which larger outputs come first, the one that keeps equal ones as they are.
+            // A stable sort: equal outputs keep their order.
             if classes > 1 {
                 for k in 1..=classes {
                     let found = (0..30).filter(|&example| {
@@ -157,7 +157,7 @@ fn ranks_and_counts_by_their_definition() {
     }
 }
 
-/// Precision and recall change places with outputs and targets.
+/// Exchanging outputs and targets exchanges precision and recall.
 #[test]
 fn precision_is_recall_the_other_way_round() {
     let mut rng = rng(6);
@@ -185,7 +185,7 @@ fn precision_is_recall_the_other_way_round() {
     }
 }
 
-/// Nothing divided by nothing is 0.
+/// 0/0 counts as 0.
 #[test]
 fn empty_classes_count_as_0() {
     let (a, y) = (dmatrix![0.1, 0.2], dmatrix![0.0, 0.0]);

@@ -1,4 +1,4 @@
-//! Metrics: values by hand, those of scikit-learn, and laws.
+//! Metrics: values by hand, values of scikit-learn, and laws.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,21 +21,21 @@ use num_dual::Dual64;
 use serde_json::Value;
 use std::sync::LazyLock;
 
-/// What scikit-learn says, see `generate.py`.
+/// Values of scikit-learn, from `generate.py`.
 static VALUES: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(include_str!("values.json")).unwrap());
 
-/// The cases of a kind.
+/// Returns the cases of one kind.
 fn cases(kind: &str) -> &'static [Value] {
     VALUES[kind].as_array().unwrap()
 }
 
-/// A list of a type that JSON knows.
+/// Reads a JSON list.
 fn list<V: serde::de::DeserializeOwned>(value: &Value) -> Vec<V> {
     serde_json::from_value(value.clone()).unwrap()
 }
 
-/// A list of examples, one a row, or of numbers, as a matrix of one example a column.
+/// Reads a list of examples (one per row) or of numbers as a matrix with one example per column.
 fn example_columns(value: &Value) -> DMatrix<f64> {
     if value[0].is_number() {
         let numbers: Vec<f64> = list(value);
@@ -46,7 +46,7 @@ fn example_columns(value: &Value) -> DMatrix<f64> {
     row_major(&rows.concat(), features).unwrap().clone_owned()
 }
 
-/// A metric of outputs and targets.
+/// Evaluates a metric.
 #[track_caller]
 fn value<T: Scalar>(metric: &impl Metric<T>, outputs: &DMatrix<T>, targets: &DMatrix<T>) -> f64 {
     metric
@@ -54,7 +54,7 @@ fn value<T: Scalar>(metric: &impl Metric<T>, outputs: &DMatrix<T>, targets: &DMa
         .unwrap()
 }
 
-/// Equal to a few roundings.
+/// Equal up to a few rounding errors.
 #[track_caller]
 fn close(what: &str, found: f64, expected: f64) {
     let bound = 8.0 * f64::EPSILON * expected.abs().max(1.0);
@@ -64,7 +64,7 @@ fn close(what: &str, found: f64, expected: f64) {
     );
 }
 
-/// Uniform in \[−1, 1).
+/// Draws uniformly from \[−1, 1).
 fn uniform(rng: &mut Xoshiro256PlusPlus) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
 }
@@ -126,7 +126,7 @@ fn better_is_better() {
     }
 }
 
-/// Outputs that are the targets are as good as can be, and no others are better.
+/// Outputs equal to the targets get the best value; no other outputs are better.
 #[test]
 fn targets_are_best() {
     let y = dmatrix![1.0, 0.0, 0.0, 1.0; 0.0, 1.0, 1.0, 0.0];
@@ -142,7 +142,7 @@ fn targets_are_best() {
     }
 }
 
-/// In every scalar type, of dual numbers by their real parts.
+/// Every scalar type works. Dual numbers count by their real parts.
 #[test]
 fn scalars_agree() {
     let a = dmatrix![0.5, 0.25, -1.0, 0.125; 0.75, 0.0, 2.0, 0.5; 0.0, -0.5, 1.0, 0.25];
@@ -160,7 +160,7 @@ fn scalars_agree() {
     }
 }
 
-/// Views of some rows and columns of larger matrices are the same as matrices of their own.
+/// A view into a larger matrix gives the same result as a copy.
 #[test]
 fn views_are_what_they_show() {
     let mut rng = backprop::rng(8);
@@ -179,7 +179,7 @@ fn views_are_what_they_show() {
     }
 }
 
-/// A metric of one's own among ours.
+/// A custom metric works beside the built-in ones.
 #[test]
 fn metrics_are_open() {
     #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Metrics of numbers.
+//! Regression metrics: values by hand, laws, and scikit-learn.
 
 use super::{cases, close, example_columns, value};
 use backprop::metrics::{MeanAbsoluteError, MeanSquaredError, R2};
@@ -22,7 +22,7 @@ fn numbers_of_scikit_learn() {
     }
 }
 
-/// An output whose targets are equal has no deviation, however its mean rounds.
+/// Equal targets have no deviation, however their mean rounds.
 #[test]
 fn constant_targets() {
     for m in [2, 3, 10, 1000] {
@@ -44,7 +44,7 @@ fn constant_targets() {
     assert_eq!(value(&R2, &a, &y), 0.75);
 }
 
-/// Numbers of any size are worth the same.
+/// R² does not depend on the scale of the numbers.
 #[test]
 fn sizes_do_not_matter() {
     let (a, y) = (dmatrix![1.0, 2.0, 4.0], dmatrix![1.0, 2.0, 3.0]);
@@ -54,7 +54,7 @@ fn sizes_do_not_matter() {
     }
 }
 
-/// The mean of the targets is worth 0, whatever they are.
+/// Predicting the mean gives R² = 0.
 #[test]
 fn the_mean_explains_nothing() {
     let y = DMatrix::from_fn(3, 50, |i, k| 1e3 * i as f64 + (k as f64).sin());
@@ -65,7 +65,7 @@ fn the_mean_explains_nothing() {
     assert!(value(&R2, &a, &y).abs() < 1e-12);
 }
 
-/// 2/K of the cost, as the documentation says.
+/// The metric is 2/K times the cost, as documented.
 #[test]
 fn the_squared_error_is_the_cost_but_for_its_factor() {
     let network = Network::<f64>::builder(2).dense(3, Identity);
@@ -85,7 +85,7 @@ fn the_squared_error_is_the_cost_but_for_its_factor() {
     );
 }
 
-/// A million errors of a tenth, in `f32`: their mean is not wrong by what a plain sum loses.
+/// The mean of a million errors of 0.1 in `f32` does not have the error of a plain sum.
 #[test]
 fn long_sums_keep_their_digits() {
     let (a, y) = (
