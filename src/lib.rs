@@ -38,6 +38,9 @@
 #![warn(unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// First, so that rustdoc lists its methods first: it follows the order of the modules.
+mod network;
+
 pub mod activation;
 mod adapters;
 pub mod cost;
@@ -54,7 +57,6 @@ mod kernels;
 pub mod layer;
 mod layout;
 pub mod metrics;
-mod network;
 mod objective;
 mod regularization;
 #[cfg(feature = "serde")]

@@ -123,7 +123,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// [`row_major`](crate::row_major) reads scikit-learn's and Keras' as they lie, already transposed.
     ///
     /// # Errors
-    /// [`Error::Index`] or [`Error::NotDense`] as [`dense`](Self::dense), [`Error::Shape`], [`Error::Length`] or
+    /// [`Error::Index`] or [`Error::NotDense`] as [`dense_weights`](Self::dense_weights), [`Error::Shape`], [`Error::Length`] or
     /// [`Error::NonFiniteInput`] if weights or bias do not fit. The network is unchanged then.
     ///
     /// # Example

@@ -10,6 +10,7 @@
 
 mod examples_compile;
 mod render;
+mod rustdoc;
 
 use render::{definitions, equations, path, read};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,0 +1,184 @@
+//! The calls of a network: the hypothesis, J and ∇J.
+
+use super::{Builder, Network};
+use crate::cost::Cost;
+use crate::error::Error;
+use crate::examples::{Columns, Examples};
+use crate::gradient::{Backprop, CostParts, zeros};
+use crate::layer::Layer;
+use crate::layout::owned;
+use crate::objective::Objective;
+use crate::scalar::Scalar;
+use crate::workspace::Workspace;
+use nalgebra::{DMatrix, DMatrixView, DVector};
+use std::sync::Arc;
+
+impl<T: Scalar> Network<T> {
+    /// Starts a network of our layers with `inputs` input units.
+    ///
+    /// For other layer types write `Builder::<T, L>::new(inputs)`.
+    pub fn builder(inputs: usize) -> Builder<T> {
+        Builder::new(inputs)
+    }
+}
+
+impl<T: Scalar, L: Layer<T>> Network<T, L> {
+    /// The hypothesis h(x) = a⁽ᴸ⁾ for every example: K × m for an X of n × m.
+    ///
+    /// Derivation: [(4)](crate::derivation#hypothesis).
+    ///
+    /// # Errors
+    /// - [`Error::NoExamples`], [`Error::Shape`] or [`Error::NonFiniteInput`] if X is not n × m with m ≥ 1 and finite.
+    /// - [`Error::NonFinite`] with layer, unit and example if an activation overflows.
+    /// - [`Error::TooLarge`] if there is no memory for the buffers.
+    ///
+    /// # Example
+    /// a = 1 + 2·3 for a single identity unit:
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Network, activation::Identity};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[1.0, 2.0])?;
+    /// assert_eq!(network.forward(&DMatrix::repeat(1, 1, 3.0))?[0], 7.0);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn forward<'a>(&self, x: impl Columns<'a, T>) -> Result<DMatrix<T>, Error> {
+        let mut workspace = Workspace::for_one_call();
+        owned("the outputs", self.forward_into(x, &mut workspace)?)
+    }
+
+    /// J and the gradient matrices D of one forward and one backward pass.
+    ///
+    /// Derivation: [(21)](crate::derivation#regularised-gradient).
+    ///
+    /// δ⁽ᴸ⁾ is the cost's own (a − y for the canonical pairs); then layer by layer δ⁽ˡ⁾ = (W⁽ˡ⁾)ᵀ δ⁽ˡ⁺¹⁾ ∘ g′(z⁽ˡ⁾), where W is Θ without
+    /// its bias column, Δ⁽ˡ⁾ = δ⁽ˡ⁺¹⁾ \[1; a⁽ˡ⁾]ᵀ, and in the end D⁽ˡ⁾ = (Δ⁽ˡ⁾ + λΘ⁽ˡ⁾)/m, without λ in column 0. D⁽ˡ⁾ has the
+    /// shape of Θ⁽ˡ⁾, s₍ₗ₊₁₎ × (sₗ + 1). With example weights m is Σw. (Rumelhart, Hinton, Williams 1986, doi:10.1038/323533a0.)
+    ///
+    /// # Errors
+    /// - [`Error::Shape`] if X or Y do not fit the network, [`Error::Target`] if a target is outside the cost's domain.
+    /// - [`Error::Hyperparameter`] if λ or a constant of the cost is out of range, [`Error::Index`] if the penalty names a layer or block that is not there.
+    /// - [`Error::Output`] if an output is outside the cost's domain.
+    /// - [`Error::NonFinite`], [`Error::NonFiniteCost`], [`Error::NonFiniteObjective`] or [`Error::NonFiniteGradient`] where a number
+    ///   overflows first.
+    /// - [`Error::TooLarge`] if there is no memory for the buffers.
+    ///
+    /// # Example
+    /// One sigmoid unit, x = 2, y = 1, θ = 0: a = ½, δ = a − y = −½, D = δ \[1 x] = \[−½ −1].
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{BinaryCrossEntropy, Examples, Network, Objective, activation::Sigmoid};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Sigmoid).zeros()?;
+    /// let (x, y) = (DMatrix::repeat(1, 1, 2.0), DMatrix::repeat(1, 1, 1.0));
+    /// let pass = network.backprop(&Examples::new(&x, &y)?, &Objective::new(BinaryCrossEntropy))?;
+    /// assert_eq!(pass.gradient().layer(0)?, DMatrix::from_row_slice(1, 2, &[-0.5, -1.0]));
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn backprop<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+    ) -> Result<Backprop<T>, Error> {
+        let mut vector = zeros(self.parameters())?;
+        let parts = self.gradient_into(
+            examples,
+            objective,
+            &mut Workspace::for_one_call(),
+            vector.as_mut_slice(),
+        )?;
+        Ok(Backprop::new(parts, vector, Arc::clone(&self.layout)))
+    }
+
+    /// The unrolled gradient ∇J = \[D⁽¹⁾(:); D⁽²⁾(:); …] alone, of length P.
+    ///
+    /// Derivation: [(23)](crate::derivation#unrolled).
+    ///
+    /// # Errors
+    /// Those of [`backprop`](Self::backprop).
+    pub fn gradient_vector<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+    ) -> Result<DVector<T>, Error> {
+        Ok(self
+            .backprop(examples, objective)?
+            .into_gradient()
+            .into_vector())
+    }
+
+    /// J(θ) = (1/m) Σₖ costₖ + λ/(2m) Σ Θ², the bias columns exempt.
+    ///
+    /// Derivation: [(6)](crate::derivation#objective).
+    ///
+    /// # Errors
+    /// Those of [`backprop`](Self::backprop), gradient aside.
+    ///
+    /// # Example
+    /// A sigmoid unit with θ = 0 answers ½ to everything, so that the course's cost is ln 2:
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{BinaryCrossEntropy, Examples, Network, Objective, activation::Sigmoid};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Sigmoid).zeros()?;
+    /// let (x, y) = (DMatrix::repeat(1, 2, 3.0), DMatrix::from_row_slice(1, 2, &[0.0, 1.0]));
+    /// let j = network.cost(&Examples::new(&x, &y)?, &Objective::new(BinaryCrossEntropy))?;
+    /// assert!((j - 2.0_f64.ln()).abs() < 1e-15);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn cost<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+    ) -> Result<T, Error> {
+        let parts = self.cost_into(examples, objective, &mut Workspace::for_one_call())?;
+        Ok(parts.total())
+    }
+
+    /// [`forward`](Self::forward) into the buffers of a workspace, without allocation once they have grown.
+    ///
+    /// # Errors
+    /// Those of [`forward`](Self::forward).
+    pub fn forward_into<'a, 'w>(
+        &self,
+        x: impl Columns<'a, T>,
+        workspace: &'w mut Workspace<T>,
+    ) -> Result<DMatrixView<'w, T>, Error> {
+        let x = x.columns_view();
+        self.check_inputs(x)?;
+        self.run_forward(self.theta.as_slice(), x, workspace)?;
+        workspace.output().ok_or(Error::NoLayers)
+    }
+
+    /// J in its two parts, in the buffers of a workspace.
+    ///
+    /// # Errors
+    /// Those of [`cost`](Self::cost).
+    pub fn cost_into<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+        workspace: &mut Workspace<T>,
+    ) -> Result<CostParts<T>, Error> {
+        self.cost_at(self.theta.as_slice(), examples, objective, workspace)
+    }
+
+    /// J and ∇J into the caller's buffers: what an optimiser calls in its loop, without allocation once they have grown.
+    /// Returns J in its two parts; [`total`](CostParts::total) is J.
+    ///
+    /// Derivation: [(24)](crate::derivation#descent).
+    ///
+    /// # Errors
+    /// Those of [`backprop`](Self::backprop), and [`Error::Length`] if `gradient` has not P entries. What `gradient`
+    /// holds after a non-finite gradient is the gradient itself, to look at; after any other error it is unspecified.
+    pub fn gradient_into<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+        workspace: &mut Workspace<T>,
+        gradient: &mut [T],
+    ) -> Result<CostParts<T>, Error> {
+        let theta = self.theta.as_slice();
+        self.gradient_at(theta, examples, objective, workspace, gradient)
+    }
+}
