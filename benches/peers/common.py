@@ -1,4 +1,4 @@
-"""What all measurements have in common: the rows, their data and the clock, as in `benches/common`."""
+"""Shared by all measurements: the rows, their data and the clock, as in `benches/common`."""
 
 import gc
 import os
@@ -29,12 +29,17 @@ class Row:
         return 2 * sum(forward) + sum(forward[1:]) if self.train else sum(forward)
 
 
-# ------------------------------------------------------------------------------------------------ data
+# ------------------------------------------------------------------------------------------------
+# data
 
 
 def uniforms(count, seed=1):
-    """`count` numbers of the linear congruential generator of `benches/common/table.rs`, by doubling."""
-    factors = np.array([6364136223846793005], np.uint64)  # state after k steps is factor · seed + term
+    """`count` numbers of the linear congruential generator of `benches/common/table.rs`, by
+    doubling.
+    """
+    factors = np.array(
+        [6364136223846793005], np.uint64
+    )  # state after k steps is factor · seed + term
     terms = np.array([1442695040888963407], np.uint64)
     while len(factors) < count:
         terms = np.concatenate([terms, factors * terms[-1] + terms])
@@ -67,7 +72,8 @@ def data(row, dtype):
     return x, y.astype(scalar), weights
 
 
-# ------------------------------------------------------------------------------------------------ clock
+# ------------------------------------------------------------------------------------------------
+# clock
 
 
 def foreign_seconds():
@@ -118,4 +124,8 @@ def timed_once(call, min_time):
     # Each of the two readings is rounded down to a tick of 10 ms.
     foreign = 0.0 if load is None else max(0.0, (after - load - 0.02) / seconds)
     samples.sort()
-    return {"median_us": samples[len(samples) // 2], "min_us": samples[0], "foreign": round(foreign, 3)}
+    return {
+        "median_us": samples[len(samples) // 2],
+        "min_us": samples[0],
+        "foreign": round(foreign, 3),
+    }

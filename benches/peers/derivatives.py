@@ -1,10 +1,11 @@
-"""Derivatives beyond the gradient, of this crate and of JAX (jit) on the same rows, on one thread; writes `benches/DERIVATIVES.md`.
+"""Derivatives beyond the gradient, of this crate and of JAX (jit) on the same rows, on one thread;
+writes `benches/DERIVATIVES.md`.
 
     python benches/peers/derivatives.py [--min-time 0.5] [--target-dir DIR]
 
-For each row and type ours and JAX are measured one after the other. In JAX these are `jax.jvp` of `jax.grad`, `jax.jvp` and `jax.vjp` around the Hessian
-of the cost, and `jax.vmap` of `jax.grad`. The norms of the results have to agree.
-"""
+For each row and type ours and JAX are measured one after the other. In JAX these are `jax.jvp` of
+`jax.grad`, `jax.jvp` and `jax.vjp` around the Hessian of the cost, and `jax.vmap` of `jax.grad`.
+The norms of the results have to agree."""
 
 import argparse
 import json
@@ -14,7 +15,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-os.environ.update(XLA_FLAGS="--xla_cpu_multi_thread_eigen=false", NPROC="1", JAX_PLATFORMS="cpu", TF_CPP_MIN_LOG_LEVEL="3")
+os.environ.update(
+    XLA_FLAGS="--xla_cpu_multi_thread_eigen=false",
+    NPROC="1",
+    JAX_PLATFORMS="cpu",
+    TF_CPP_MIN_LOG_LEVEL="3",
+)
 for name in ["OMP", "MKL", "OPENBLAS", "RAYON"]:
     os.environ[f"{name}_NUM_THREADS"] = "1"
 if hasattr(os, "sched_setaffinity"):
@@ -34,9 +40,15 @@ ROWS = [
 ]
 # The most gradients that a derivative may take.
 BOUNDS = {
-    ("ex4", "hessian_product"): 1.8, ("mnist-b64", "hessian_product"): 2.2, ("deep", "hessian_product"): 3.0,
-    ("ex4", "gauss_newton_product"): 2.0, ("mnist-b64", "gauss_newton_product"): 2.0, ("deep", "gauss_newton_product"): 2.0,
-    ("ex4", "example_gradient_norms"): 1.0, ("mnist-b64", "example_gradient_norms"): 1.0, ("deep", "example_gradient_norms"): 1.0,
+    ("ex4", "hessian_product"): 1.8,
+    ("mnist-b64", "hessian_product"): 2.2,
+    ("deep", "hessian_product"): 3.0,
+    ("ex4", "gauss_newton_product"): 2.0,
+    ("mnist-b64", "gauss_newton_product"): 2.0,
+    ("deep", "gauss_newton_product"): 2.0,
+    ("ex4", "example_gradient_norms"): 1.0,
+    ("mnist-b64", "example_gradient_norms"): 1.0,
+    ("deep", "example_gradient_norms"): 1.0,
     ("ex4", "gradients"): 1.6,
 }
 
@@ -53,7 +65,11 @@ def peer(row, dtype, min_time, tries):
     # The direction sin i, i in the order of our flat parameters: each layer [b W] column by column.
     direction, offset = ([], []), 0
     for inputs, outputs in row.layers:
-        unrolled = np.sin(np.arange(offset, offset + outputs * (inputs + 1))).reshape(inputs + 1, outputs).astype(DTYPES[dtype])
+        unrolled = (
+            np.sin(np.arange(offset, offset + outputs * (inputs + 1)))
+            .reshape(inputs + 1, outputs)
+            .astype(DTYPES[dtype])
+        )
         direction[1].append(jnp.asarray(unrolled[0]))
         direction[0].append(jnp.asarray(unrolled[1:]))
         offset += outputs * (inputs + 1)
@@ -99,12 +115,23 @@ def peer(row, dtype, min_time, tries):
         return jax.value_and_grad(loss, argnums=(0, 1))(parameters, x, y)
 
     found = {}
-    for f in [gradient, hessian_product, gauss_newton_product, example_gradient_norms, gradients, example_gradients]:
+    for f in [
+        gradient,
+        hessian_product,
+        gauss_newton_product,
+        example_gradient_norms,
+        gradients,
+        example_gradients,
+    ]:
         step = jax.jit(f)
         result = step(parameters, direction)
         if f is gradients:
             result = result[1][0]  # ours takes the norm of the gradient
-        norm = float(np.sqrt(sum((np.asarray(leaf, np.float64) ** 2).sum() for leaf in jax.tree.leaves(result))))
+        norm = float(
+            np.sqrt(
+                sum((np.asarray(leaf, np.float64) ** 2).sum() for leaf in jax.tree.leaves(result))
+            )
+        )
         timing = timed(lambda: jax.block_until_ready(step(parameters, direction)), min_time, tries)
         found[f.__name__] = timing["median_us"], norm
         jax.clear_caches()
@@ -112,9 +139,24 @@ def peer(row, dtype, min_time, tries):
 
 
 def ours(row, dtype, options):
-    command = ["cargo", "bench", "--bench", "derivatives", "--", "--rows", row.name, "--dtypes", dtype,
-               "--min-time", str(options.min_time), "--tries", str(options.tries)]
-    env = dict(os.environ, **({"CARGO_TARGET_DIR": options.target_dir} if options.target_dir else {}))
+    command = [
+        "cargo",
+        "bench",
+        "--bench",
+        "derivatives",
+        "--",
+        "--rows",
+        row.name,
+        "--dtypes",
+        dtype,
+        "--min-time",
+        str(options.min_time),
+        "--tries",
+        str(options.tries),
+    ]
+    env = dict(
+        os.environ, **({"CARGO_TARGET_DIR": options.target_dir} if options.target_dir else {})
+    )
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, env=env)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     return {line["kind"]: line for line in lines}
@@ -129,10 +171,13 @@ def main():
     lines = [
         "# Derivatives beyond the gradient",
         "",
-        f"By `python benches/peers/derivatives.py`: JAX {jax.__version__}, one thread, {platform.machine()}, in one run. `gradients` is ∇J with ∂J/∂X. "
-        "A ratio is the time over that of J and ∇J of the same library, measured in turns; the bound is what was aimed for.",
+        f"By `python benches/peers/derivatives.py`: JAX {jax.__version__}, one thread, "
+        f"{platform.machine()}, in one run. `gradients` is ∇J with ∂J/∂X. "
+        "A ratio is the time over that of J and ∇J of the same library, measured in turns; the "
+        "bound is what was aimed for.",
         "",
-        "| row | type | derivative | ours, µs | ratio | bound | JAX, µs | JAX's ratio | times faster |",
+        "| row | type | derivative | ours, µs | ratio | bound | JAX, µs | JAX's ratio | times "
+        "faster |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     missed = []
@@ -144,13 +189,17 @@ def main():
             for kind, line in mine.items():
                 time, norm = theirs[kind]
                 if abs(line["norm"] - norm) > {"f32": 1e-3, "f64": 1e-9}[dtype] * norm:
-                    sys.exit(f"{row.name} {dtype} {kind}: the norm is {line['norm']}, JAX has {norm}")
+                    sys.exit(
+                        f"{row.name} {dtype} {kind}: the norm is {line['norm']}, JAX has {norm}"
+                    )
                 bound = BOUNDS.get((row.name, kind))
                 if (bound and line["ratio"] > bound) or time < line["median_us"]:
                     missed.append(f"{row.name} {dtype} {kind}")
                 lines.append(
-                    f"| {row.name} | {dtype} | {kind} | {line['median_us']:.0f} | {line['ratio']:.2f} | {f'≤ {bound}' if bound else '–'} "
-                    f"| {time:.0f} | {time / theirs['gradient'][0]:.2f} | {time / line['median_us']:.2f} |"
+                    f"| {row.name} | {dtype} | {kind} | {line['median_us']:.0f} | "
+                    f"{line['ratio']:.2f} | {f'≤ {bound}' if bound else '–'} "
+                    f"| {time:.0f} | {time / theirs['gradient'][0]:.2f} | "
+                    f"{time / line['median_us']:.2f} |"
                 )
                 print(lines[-1], flush=True)
     lines += ["", f"Missed: {', '.join(missed) or 'none'}."]

@@ -31,8 +31,18 @@ def sklearn_job(job, dtype):
 
     x, labels, hidden, rate = job_data(job, dtype)
     model = MLPClassifier(
-        hidden_layer_sizes=(hidden,), activation="relu", solver="sgd", alpha=0.0, batch_size=BATCH, learning_rate_init=rate, max_iter=EPOCHS,
-        shuffle=True, momentum=0.0, nesterovs_momentum=False, n_iter_no_change=EPOCHS + 1, random_state=1,
+        hidden_layer_sizes=(hidden,),
+        activation="relu",
+        solver="sgd",
+        alpha=0.0,
+        batch_size=BATCH,
+        learning_rate_init=rate,
+        max_iter=EPOCHS,
+        shuffle=True,
+        momentum=0.0,
+        nesterovs_momentum=False,
+        n_iter_no_change=EPOCHS + 1,
+        random_state=1,
     )
     clock = time.perf_counter()
     model.fit(x, labels)

@@ -2,11 +2,12 @@
 
     python peers.py torch 1
 
-serves one library with a number of threads: a JSON request a line on the standard input, a JSON answer a line on the standard
-output. `run.py` starts one such process for each and asks them in turn, so that all are measured side by side.
+serves one library with a number of threads: a JSON request a line on the standard input, a JSON
+answer a line on the standard output. `run.py` starts one such process for each and asks them in
+turn, so that all are measured side by side.
 
-A training step is the cost and the gradients of all weights and biases, without an update. Data and weights are those of
-`benches/common/table.rs`, to the last bit, so that the costs can be compared.
+A training step is the cost and the gradients of all weights and biases, without an update. Data and
+weights are those of `benches/common/table.rs`, to the last bit, so that the costs can be compared.
 """
 
 import json
@@ -25,8 +26,9 @@ class Unsupported(Exception):
     pass
 
 
-# ------------------------------------------------------------------------------------------------ libraries
-# Each gives a function of one step, and a function that makes J or the outputs of what the step returns.
+# ------------------------------------------------------------------------------------------------
+# libraries Each gives a function of one step, and a function that makes J or the outputs of what
+# the step returns.
 
 
 def numpy_step(row, dtype):
@@ -50,7 +52,10 @@ def numpy_step(row, dtype):
         "relu": (lambda z: np.maximum(z, 0), lambda z, a: a > 0),
         "softplus": (lambda z: np.logaddexp(z, 0), lambda z, a: sigmoid(z)),
         "silu": (lambda z: z * sigmoid(z), lambda z, a: (s := sigmoid(z)) * (one + z * (one - s))),
-        "elu": (lambda z: np.where(z > 0, z, np.expm1(z)), lambda z, a: np.where(z > 0, one, a + one)),
+        "elu": (
+            lambda z: np.where(z > 0, z, np.expm1(z)),
+            lambda z, a: np.where(z > 0, one, a + one),
+        ),
     }
     if row.hidden not in table:
         raise Unsupported(f"no {row.hidden} here")
@@ -109,10 +114,22 @@ def torch_step(row, dtype):
     weights = [torch.from_numpy(np.ascontiguousarray(w.T)) for w in weights]
     biases = [torch.zeros(outputs, dtype=x.dtype) for _, outputs in row.layers]
     table = {
-        "identity": lambda z: z, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu,
-        "leaky_relu": F.leaky_relu, "elu": F.elu, "selu": F.selu, "softplus": F.softplus, "softsign": F.softsign,
-        "gelu": F.gelu, "gelu_tanh": lambda z: F.gelu(z, approximate="tanh"), "silu": F.silu, "mish": F.mish,
-        "hard_tanh": F.hardtanh, "sine": torch.sin, "exponential": torch.exp,
+        "identity": lambda z: z,
+        "sigmoid": torch.sigmoid,
+        "tanh": torch.tanh,
+        "relu": torch.relu,
+        "leaky_relu": F.leaky_relu,
+        "elu": F.elu,
+        "selu": F.selu,
+        "softplus": F.softplus,
+        "softsign": F.softsign,
+        "gelu": F.gelu,
+        "gelu_tanh": lambda z: F.gelu(z, approximate="tanh"),
+        "silu": F.silu,
+        "mish": F.mish,
+        "hard_tanh": F.hardtanh,
+        "sine": torch.sin,
+        "exponential": torch.exp,
     }
     activation = table[row.hidden]
     last = len(weights) - 1
@@ -130,7 +147,9 @@ def torch_step(row, dtype):
         def forward():
             with torch.inference_mode():
                 z = logits()
-                return {"bce": torch.sigmoid, "softmax": lambda z: torch.softmax(z, 1)}.get(row.head, lambda z: z)(z)
+                return {"bce": torch.sigmoid, "softmax": lambda z: torch.softmax(z, 1)}.get(
+                    row.head, lambda z: z
+                )(z)
 
         return forward, lambda a: a.numpy()
 
@@ -163,10 +182,22 @@ def jax_step(row, dtype):
     biases = [jnp.zeros(outputs, x.dtype) for _, outputs in row.layers]
     nn = jax.nn
     table = {
-        "identity": lambda z: z, "sigmoid": nn.sigmoid, "tanh": jnp.tanh, "relu": nn.relu, "leaky_relu": nn.leaky_relu,
-        "elu": nn.elu, "selu": nn.selu, "softplus": nn.softplus, "softsign": nn.soft_sign,
-        "gelu": lambda z: nn.gelu(z, approximate=False), "gelu_tanh": nn.gelu, "silu": nn.silu, "mish": nn.mish,
-        "hard_tanh": nn.hard_tanh, "sine": jnp.sin, "exponential": jnp.exp,
+        "identity": lambda z: z,
+        "sigmoid": nn.sigmoid,
+        "tanh": jnp.tanh,
+        "relu": nn.relu,
+        "leaky_relu": nn.leaky_relu,
+        "elu": nn.elu,
+        "selu": nn.selu,
+        "softplus": nn.softplus,
+        "softsign": nn.soft_sign,
+        "gelu": lambda z: nn.gelu(z, approximate=False),
+        "gelu_tanh": nn.gelu,
+        "silu": nn.silu,
+        "mish": nn.mish,
+        "hard_tanh": nn.hard_tanh,
+        "sine": jnp.sin,
+        "exponential": jnp.exp,
     }
     activation = table[row.hidden]
     last = len(weights) - 1
@@ -211,7 +242,12 @@ def sklearn_step(row, dtype):
         raise Unsupported(f"no {row.hidden} here")
     kind = MLPRegressor if row.head == "half_mse" else MLPClassifier
     model = kind(
-        hidden_layer_sizes=row.sizes[1:-1], activation=names[row.hidden], solver="sgd", alpha=0.0, max_iter=1, batch_size=1
+        hidden_layer_sizes=row.sizes[1:-1],
+        activation=names[row.hidden],
+        solver="sgd",
+        alpha=0.0,
+        max_iter=1,
+        batch_size=1,
     )
     # Fitted once on a few rows that show every class, so that the model has the wanted shape.
     few = np.arange(3 * max(row.outputs, 2))
@@ -224,7 +260,10 @@ def sklearn_step(row, dtype):
         targets = few % max(row.outputs, 2)
     model.fit(np.sin(few[:, None] * 0.1 + np.arange(row.sizes[0])).astype(x.dtype), targets)
     shapes = [w.shape for w in model.coefs_]
-    if shapes != row.layers or model.out_activation_ != {"bce": "logistic", "half_mse": "identity"}.get(row.head, row.head):
+    if shapes != row.layers or model.out_activation_ != {
+        "bce": "logistic",
+        "half_mse": "identity",
+    }.get(row.head, row.head):
         raise Unsupported(f"the model is {shapes}, {model.out_activation_}")
     model.coefs_ = weights
     model.intercepts_ = [np.zeros(outputs, x.dtype) for _, outputs in row.layers]
@@ -246,7 +285,8 @@ compiled = {}
 def measure(library, spec, dtype, min_time, tries):
     row = Row(spec)
     if library == "jax":
-        # Compiling takes longer than measuring: once is enough. The setting goes with the row's type.
+        # Compiling takes longer than measuring: once is enough. The setting goes with the row's
+        # type.
         import jax
 
         if (spec, dtype) not in compiled:
@@ -263,7 +303,8 @@ def measure(library, spec, dtype, min_time, tries):
     return {**record, **timed(step, min_time, tries)}
 
 
-# ------------------------------------------------------------------------------------------------ products
+# ------------------------------------------------------------------------------------------------
+# products
 
 
 def products(library, dtype, min_time, tries):
@@ -284,7 +325,8 @@ def products(library, dtype, min_time, tries):
     return records
 
 
-# ------------------------------------------------------------------------------------------------ server
+# ------------------------------------------------------------------------------------------------
+# server
 
 
 def about(library):
@@ -292,12 +334,17 @@ def about(library):
     if library == "torch":
         import torch
 
-        return {"torch": f"{torch.backends.cpu.get_cpu_capability()}, MKL {torch.backends.mkl.is_available()}"}
+        level = torch.backends.cpu.get_cpu_capability()
+        return {"torch": f"{level}, MKL {torch.backends.mkl.is_available()}"}
     if library == "numpy":
         from threadpoolctl import threadpool_info
 
         pools = threadpool_info()
-        return {"numpy": ", ".join(f"{p['internal_api']} {p['version']} {p.get('architecture', '')}" for p in pools)}
+        return {
+            "numpy": ", ".join(
+                f"{p['internal_api']} {p['version']} {p.get('architecture', '')}" for p in pools
+            )
+        }
     return {}
 
 

@@ -11,15 +11,31 @@ OURS = "backprop"
 
 # What is aimed at: the best peer's time over ours, in f32 and in f64.
 RATIOS = {
-    "xor": (10, 10), "iris-b1": (10, 10), "iris-b32": (6, 5), "ex4": (1.8, 1.8), "mnist-b1": (3, 3),
-    "mnist-b64": (1.25, 1.2), "mnist-b1024": (1.1, 1.1), "wide-b256": (1.1, 1.04), "wide-b2048": (1.1, 1.04),
-    "deep": (1.8, 1.55), "ex4-fwd-b1": (3, 3), "mnist-fwd-b1": (1.3, 1.3), "mnist-fwd-b1024": (1.04, 1.0),
+    "xor": (10, 10),
+    "iris-b1": (10, 10),
+    "iris-b32": (6, 5),
+    "ex4": (1.8, 1.8),
+    "mnist-b1": (3, 3),
+    "mnist-b64": (1.25, 1.2),
+    "mnist-b1024": (1.1, 1.1),
+    "wide-b256": (1.1, 1.04),
+    "wide-b2048": (1.1, 1.04),
+    "deep": (1.8, 1.55),
+    "ex4-fwd-b1": (3, 3),
+    "mnist-fwd-b1": (1.3, 1.3),
+    "mnist-fwd-b1024": (1.04, 1.0),
     "simple": (2, 1.35),
 }
 # Our time over the bound, with one thread.
 BOUNDS = {
-    "ex4": 1.25, "mnist-b64": 1.2, "mnist-b1024": 1.12, "wide-b256": 1.1, "wide-b2048": 1.1, "deep": 1.4,
-    "mnist-fwd-b1024": 1.05, "simple": 2.2,
+    "ex4": 1.25,
+    "mnist-b64": 1.2,
+    "mnist-b1024": 1.12,
+    "wide-b256": 1.1,
+    "wide-b2048": 1.1,
+    "deep": 1.4,
+    "mnist-fwd-b1024": 1.05,
+    "simple": 2.2,
 }
 # Our time with one thread over that with two.
 SPEEDUP = 1.8
@@ -37,24 +53,32 @@ def ratio_target(row, dtype, threads):
 
 
 def summary(raw):
-    """By (impl, dtype, threads, row): the median over the clean rounds, the least, and whether there were clean ones."""
+    """By (impl, dtype, threads, row): the median over the clean rounds, the least, and whether
+    there were clean ones.
+    """
     groups = {}
     for record in raw:
         if "median_us" in record:
-            groups.setdefault((record["impl"], record["dtype"], record["threads"], record["row"]), []).append(record)
+            groups.setdefault(
+                (record["impl"], record["dtype"], record["threads"], record["row"]), []
+            ).append(record)
     found = {}
     for key, group in groups.items():
         clean = [record for record in group if record["foreign"] <= FOREIGN]
         used = clean or group
         found[key] = {
-            "median_us": statistics.median(r["median_us"] for r in used), "min_us": min(r["min_us"] for r in used),
-            "rounds": len(used), "disturbed": not clean,
+            "median_us": statistics.median(r["median_us"] for r in used),
+            "min_us": min(r["min_us"] for r in used),
+            "rounds": len(used),
+            "disturbed": not clean,
         }
     return found
 
 
 def disagreements(raw):
-    """Costs, or Σ a²/m of inferences, against the median of all implementations: how many were compared, and which differ."""
+    """Costs, or Σ a²/m of inferences, against the median of all implementations: how many were
+    compared, and which differ.
+    """
     groups = {}
     for record in raw:
         value = record.get("loss", record.get("norm"))
@@ -87,7 +111,9 @@ def verdict(ok):
 
 
 def command(options):
-    """What measures all this again, with every option; folders, which change no figure, are left out."""
+    """What measures all this again, with every option; folders, which change no figure, are left
+    out.
+    """
     words = ["python", "benches/peers/run.py"]
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")
@@ -118,36 +144,63 @@ def report(results):
     best_rate = {}
     for (name, dtype, threads, size), value in products.items():
         rate = 2e-3 * int(size[2:]) ** 3 / value["median_us"]
-        best_rate[dtype, threads] = max(best_rate.get((dtype, threads), (0, "")), (rate, f"{name} {size}"))
+        best_rate[dtype, threads] = max(
+            best_rate.get((dtype, threads), (0, "")), (rate, f"{name} {size}")
+        )
 
     lines = ["# Results", ""]
     lines += [
-        f"{results['date']}, commit `{results['commit'][:12]}`. Medians of {options['rounds']} rounds, each sampled for "
-        f"{options['min_time']} s. Times are in microseconds; only ratios within one run mean something elsewhere.", "",
-        "```sh", command(options), "```", "",
+        f"{results['date']}, commit `{results['commit'][:12]}`. Medians of {options['rounds']} "
+        "rounds, each sampled for "
+        f"{options['min_time']} s. Times are in microseconds; only ratios within one run mean "
+        "something elsewhere.",
+        "",
+        "```sh",
+        command(options),
+        "```",
+        "",
     ]
     lines += table(["machine", ""], results["machine"].items())
-    lines += ["Versions: " + ", ".join(f"{k} {v}" for k, v in results["versions"].items()) + ".", ""]
-    lines += ["Peers run on: " + "; ".join(f"{k}: {v}" for k, v in results["abouts"].items()) + ".", ""]
+    lines += [
+        "Versions: " + ", ".join(f"{k} {v}" for k, v in results["versions"].items()) + ".",
+        "",
+    ]
+    lines += [
+        "Peers run on: " + "; ".join(f"{k}: {v}" for k, v in results["abouts"].items()) + ".",
+        "",
+    ]
 
     compared, wrong = disagreements(raw)
     lines += [
-        f"All implementations get the same data and weights. Of {compared} costs (of inference: Σ a²/m), {len(wrong)} differ from the "
-        f"median of the row by more than {AGREEMENT['f32']:g} in f32 and {AGREEMENT['f64']:g} in f64.", "",
+        f"All implementations get the same data and weights. Of {compared} costs (of inference: Σ "
+        f"a²/m), {len(wrong)} differ from the "
+        f"median of the row by more than {AGREEMENT['f32']:g} in f32 and {AGREEMENT['f64']:g} in "
+        "f64.",
+        "",
     ]
     lines += [f"- {text}" for text in wrong] + ([""] if wrong else [])
     everything = raw + results.get("growth", [])
-    errors = {f"{r['impl']} {r.get('row') or r.get('job')}: {r['error']}" for r in everything if "error" in r}
+    errors = {
+        f"{r['impl']} {r.get('row') or r.get('job')}: {r['error']}"
+        for r in everything
+        if "error" in r
+    }
     if errors:
         lines += ["Not measured:", "", *(f"- {text}" for text in sorted(errors)), ""]
     timed = [r for r in everything if "foreign" in r]
     disturbed = [r for r in timed if r["foreign"] > FOREIGN]
-    lines += [f"Of {len(timed)} measurements {len(disturbed)} were disturbed by other processes; `!` marks figures without an undisturbed one.", ""]
+    lines += [
+        f"Of {len(timed)} measurements {len(disturbed)} were disturbed by other processes; `!` "
+        "marks figures without an undisturbed one.",
+        "",
+    ]
 
     lines += [
-        "Ratio: the best peer's time over ours. Bound: the FLOPs of the row's products over the best rate of a square product in this run, "
+        "Ratio: the best peer's time over ours. Bound: the FLOPs of the row's products over the "
+        "best rate of a square product in this run, "
         "of the same type and with one thread. "
-        "Targets are those of `benches/peers/report.py`, with a slack of 3 %.", "",
+        "Targets are those of `benches/peers/report.py`, with a slack of 3 %.",
+        "",
     ]
     peers = options["peers"]
     for dtype in options["dtypes"]:
@@ -162,8 +215,14 @@ def report(results):
                 ours = time_of(OURS, dtype, threads, row.name)
                 if ours is None:
                     continue
-                mark = lambda name: "!" if found.get((name, dtype, threads, row.name), {}).get("disturbed") else ""
-                others = {peer: time for peer in peers if (time := time_of(peer, dtype, threads, row.name))}
+                mark = lambda name: (
+                    "!" if found.get((name, dtype, threads, row.name), {}).get("disturbed") else ""
+                )
+                others = {
+                    peer: time
+                    for peer in peers
+                    if (time := time_of(peer, dtype, threads, row.name))
+                }
                 best = min(others, key=others.get, default=None)
                 ratio = others[best] / ours if best else None
                 bound = row.flops() / rate / 1e3 if rate else None
@@ -175,15 +234,30 @@ def report(results):
                 if bound and threads == 1 and row.name in BOUNDS:
                     target.append(f"≤ {BOUNDS[row.name]:g} × bound")
                     verdict_of.append(judge(ours <= BOUNDS[row.name] * SLACK * bound))
-                overview.append([
-                    row.name, number(ours) + mark(OURS), f"{number(others[best])}{mark(best)} {best}" if best else "–", number(ratio),
-                    number(bound), number(ours / bound) if bound else "–", ", ".join(target), ", ".join(verdict_of),
-                ])
-                details.append([
-                    row.name,
-                    *(number(time_of(name, dtype, threads, row.name)) + mark(name) for name in [OURS, *peers]),
-                ])
-            lines += table(["row", "ours", "best peer", "ratio", "bound", "× bound", "target", ""], overview)
+                overview.append(
+                    [
+                        row.name,
+                        number(ours) + mark(OURS),
+                        f"{number(others[best])}{mark(best)} {best}" if best else "–",
+                        number(ratio),
+                        number(bound),
+                        number(ours / bound) if bound else "–",
+                        ", ".join(target),
+                        ", ".join(verdict_of),
+                    ]
+                )
+                details.append(
+                    [
+                        row.name,
+                        *(
+                            number(time_of(name, dtype, threads, row.name)) + mark(name)
+                            for name in [OURS, *peers]
+                        ),
+                    ]
+                )
+            lines += table(
+                ["row", "ours", "best peer", "ratio", "bound", "× bound", "target", ""], overview
+            )
             lines += ["Medians:", ""] + table(["row", OURS, *peers], details)
 
     if 1 in options["threads"] and 2 in options["threads"]:
@@ -197,7 +271,17 @@ def report(results):
                 fast = row.name in SPEEDUP_ROWS
                 ok = one / two * SLACK >= SPEEDUP if fast else two <= NOISE * one
                 target = f"≥ {SPEEDUP}" if fast else "not slower"
-                speedups.append([row.name, dtype, number(one), number(two), number(one / two), target, judge(ok)])
+                speedups.append(
+                    [
+                        row.name,
+                        dtype,
+                        number(one),
+                        number(two),
+                        number(one / two),
+                        target,
+                        judge(ok),
+                    ]
+                )
         lines += table(["row", "type", "one", "two", "speed-up", "target", ""], speedups)
 
     lines += ["## Square products, GFLOP/s", ""]
@@ -205,12 +289,25 @@ def report(results):
     lines += table(
         ["library", "size", *(f"{d}, {t}" for d, t in columns)],
         [
-            [name, size[2:], *(number(2e-3 * int(size[2:]) ** 3 / t) if (t := time_of(name, *c, size)) else "–" for c in columns)]
-            for name, size in sorted({(n, s) for n, _, _, s in products}, key=lambda x: (x[0], int(x[1][2:])))
+            [
+                name,
+                size[2:],
+                *(
+                    number(2e-3 * int(size[2:]) ** 3 / t) if (t := time_of(name, *c, size)) else "–"
+                    for c in columns
+                ),
+            ]
+            for name, size in sorted(
+                {(n, s) for n, _, _, s in products}, key=lambda x: (x[0], int(x[1][2:]))
+            )
         ],
     )
 
-    lines += trainings(raw, options) + growth(results.get("growth", [])) + program_sizes(results.get("sizes", {}))
+    lines += (
+        trainings(raw, options)
+        + growth(results.get("growth", []))
+        + program_sizes(results.get("sizes", {}))
+    )
     met = sum(verdicts)
     lines[2:2] = [f"{met} of {len(verdicts)} targets are met.", ""]
     return "\n".join(lines).rstrip() + "\n", met, len(verdicts), wrong
@@ -228,19 +325,31 @@ def trainings(raw, options):
             for threads in options["threads"]:
                 cells, seconds = [], {}
                 for name in names:
-                    same = [r for r in jobs if (r["impl"], r["job"], r["dtype"], r["threads"]) == (name, job, dtype, threads)]
+                    same = [
+                        r
+                        for r in jobs
+                        if (r["impl"], r["job"], r["dtype"], r["threads"])
+                        == (name, job, dtype, threads)
+                    ]
                     clean = [r for r in same if r.get("foreign", 0) <= FOREIGN]
                     if same:
                         seconds[name] = statistics.median(r["seconds"] for r in clean or same)
-                        cells.append(f"{seconds[name]:.3g}{'' if clean else '!'} ({100 * same[0]['accuracy']:.1f} %)")
+                        cells.append(
+                            f"{seconds[name]:.3g}{'' if clean else '!'} "
+                            f"({100 * same[0]['accuracy']:.1f} %)"
+                        )
                     else:
                         cells.append("–")
                 others = [s for name, s in seconds.items() if name != OURS]
                 ratio = min(others) / seconds[OURS] if others and OURS in seconds else None
                 body.append([job, dtype, threads, *cells, number(ratio)])
     return [
-        "## Whole trainings", "", "15 epochs of mini-batches of 64, plain gradient descent: seconds, and the share of the training images "
-        "that are read right. `digits` is 64-32-10 on 1,347 images, `images` 784-64-10 on 10,000.", "",
+        "## Whole trainings",
+        "",
+        "15 epochs of mini-batches of 64, plain gradient descent: seconds, and the share of the "
+        "training images "
+        "that are read right. `digits` is 64-32-10 on 1,347 images, `images` 784-64-10 on 10,000.",
+        "",
         *table(["job", "type", "threads", *names, "best peer / ours"], body),
     ]
 
@@ -251,19 +360,31 @@ def growth(records):
     for r in records:
         median = found.get((OURS, r["dtype"], r["threads"], r.get("row")))
         if median:
-            series.setdefault((r["what"], r["dtype"], r["threads"]), {})[r["size"]] = Row(r["spec"]).flops(), median
+            series.setdefault((r["what"], r["dtype"], r["threads"]), {})[r["size"]] = (
+                Row(r["spec"]).flops(),
+                median,
+            )
     body = []
     for (what, dtype, threads), points in series.items():
         flops, medians = zip(*points.values())
         times = [median["median_us"] for median in medians]
-        exponents = [f"{slope(list(points), y):.2f}" if len(points) > 1 else "–" for y in (times, flops)]
-        cells = (f"{n}: {number(m['median_us'])}{'!' if m['disturbed'] else ''}" for n, m in zip(points, medians))
+        exponents = [
+            f"{slope(list(points), y):.2f}" if len(points) > 1 else "–" for y in (times, flops)
+        ]
+        cells = (
+            f"{n}: {number(m['median_us'])}{'!' if m['disturbed'] else ''}"
+            for n, m in zip(points, medians)
+        )
         body.append([what, dtype, threads, *exponents, ", ".join(cells)])
     if not body:
         return []
     return [
-        "## Growth of our time", "", "The exponent is the slope of the least-squares line through the logarithms of size and time; that "
-        "of the FLOPs beside it.", "",
+        "## Growth of our time",
+        "",
+        "The exponent is the slope of the least-squares line through the logarithms of size and "
+        "time; that "
+        "of the FLOPs beside it.",
+        "",
         *table(["with", "type", "threads", "exponent", "of FLOPs", "microseconds"], body),
     ]
 
@@ -278,4 +399,10 @@ def program_sizes(programs):
     if not programs:
         return []
     body = [[name, f"{size:,}"] for name, size in programs.items()]
-    return ["## Size of a program that trains XOR", "", "Release, stripped, LTO.", "", *table(["features", "bytes"], body)]
+    return [
+        "## Size of a program that trains XOR",
+        "",
+        "Release, stripped, LTO.",
+        "",
+        *table(["features", "bytes"], body),
+    ]

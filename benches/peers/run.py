@@ -1,12 +1,13 @@
-"""Measures this crate and its peers side by side, and writes `benches/RESULTS.md` and `benches/results.json`.
+"""Measures this crate and its peers side by side, and writes `benches/RESULTS.md` and
+`benches/results.json`.
 
     python benches/peers/run.py
 
-Everything is built first. Then in each round every row is measured by all implementations one after the other, in an order that
-turns from round to round, so that a machine that slows down or a neighbour that wakes up meets them alike. A figure is the
-median over the rounds of the medians; rounds in which other processes took more than 0.06 of a processor count only if there is no
-other. With one thread every process is bound to the first processor.
-"""
+Everything is built first. Then in each round every row is measured by all implementations one after
+the other, in an order that turns from round to round, so that a machine that slows down or a
+neighbour that wakes up meets them alike. A figure is the median over the rounds of the medians;
+rounds in which other processes took more than 0.06 of a processor count only if there is no other.
+With one thread every process is bound to the first processor."""
 
 import argparse
 import datetime
@@ -28,7 +29,12 @@ from report import OURS, report
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 # Name, crate, features.
-RUST_PEERS = [("burn", "burn", []), ("burn-v4", "burn", ["v4"]), ("candle", "candle", []), ("dfdx", "dfdx", [])]
+RUST_PEERS = [
+    ("burn", "burn", []),
+    ("burn-v4", "burn", ["v4"]),
+    ("candle", "candle", []),
+    ("dfdx", "dfdx", []),
+]
 PYTHON_PEERS = list(STEPS)
 PEERS = PYTHON_PEERS + [name for name, _, _ in RUST_PEERS]
 
@@ -37,7 +43,8 @@ def log(*words):
     print(*words, file=sys.stderr, flush=True)
 
 
-# ------------------------------------------------------------------------------------------------ processes
+# ------------------------------------------------------------------------------------------------
+# processes
 
 
 def environment(threads):
@@ -47,7 +54,9 @@ def environment(threads):
         env.pop(name, None)
     for name in ["OMP", "MKL", "OPENBLAS", "RAYON", "MATMUL"]:
         env[f"{name}_NUM_THREADS"] = str(threads)
-    env.update(NPROC=str(threads), JAX_PLATFORMS="cpu", CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3")
+    env.update(
+        NPROC=str(threads), JAX_PLATFORMS="cpu", CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3"
+    )
     if threads == 1:
         env["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
     return env
@@ -64,7 +73,11 @@ def pin(threads):
 def records(command, threads):
     """The JSON lines that a program prints, or one error."""
     done = subprocess.run(
-        [str(word) for word in command], env=environment(threads), preexec_fn=pin(threads), capture_output=True, text=True
+        [str(word) for word in command],
+        env=environment(threads),
+        preexec_fn=pin(threads),
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         return [{"error": (done.stderr.strip().splitlines() or ["?"])[-1]}]
@@ -76,8 +89,13 @@ class Server:
 
     def __init__(self, library, threads):
         self.process = subprocess.Popen(
-            [sys.executable, HERE / "peers.py", library, str(threads)], env=environment(threads), preexec_fn=pin(threads),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            [sys.executable, HERE / "peers.py", library, str(threads)],
+            env=environment(threads),
+            preexec_fn=pin(threads),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
 
     def ask(self, **request):
@@ -93,7 +111,8 @@ class Server:
         self.process.wait()
 
 
-# ------------------------------------------------------------------------------------------------ building
+# ------------------------------------------------------------------------------------------------
+# building
 
 
 def cargo(*words, cwd=ROOT, target=None):
@@ -121,7 +140,9 @@ def build(peers, target):
         extra = ["--features", ",".join(features)] if features else []
         # A folder for each set of features, so that the next run finds both built.
         place = target / "-".join(["with", *features]) if features else target
-        (program,) = cargo("build", "--release", "--locked", *extra, cwd=HERE / "rust" / crate, target=place).values()
+        (program,) = cargo(
+            "build", "--release", "--locked", *extra, cwd=HERE / "rust" / crate, target=place
+        ).values()
         programs[name] = folder / name
         shutil.copy2(program, programs[name])
     return programs
@@ -131,14 +152,18 @@ def sizes(target):
     """Bytes of a program that trains XOR."""
     crate = HERE / "rust/xor-size"
     found = {}
-    for name, extra in [("default features", []), ("no default features", ["--no-default-features"])]:
+    for name, extra in [
+        ("default features", []),
+        ("no default features", ["--no-default-features"]),
+    ]:
         log("building xor-size with", name)
         (program,) = cargo("build", "--release", *extra, cwd=crate, target=target / "size").values()
         found[name] = program.stat().st_size
     return found
 
 
-# ------------------------------------------------------------------------------------------------ measuring
+# ------------------------------------------------------------------------------------------------
+# measuring
 
 
 class Run:
@@ -157,46 +182,111 @@ class Run:
 
     def program(self, name, threads, dtype, *extra):
         o = self.options
-        command = [self.programs[name], "--threads", threads, "--dtypes", dtype, "--min-time", o.min_time, "--tries", o.tries]
+        command = [
+            self.programs[name],
+            "--threads",
+            threads,
+            "--dtypes",
+            dtype,
+            "--min-time",
+            o.min_time,
+            "--tries",
+            o.tries,
+        ]
         return records([*command, *extra], threads)
 
     def keep(self, **record):
         self.raw.append(record)
         if record.get("foreign", 0) > FOREIGN:
-            log(f"  ! {record['impl']} {record.get('row') or record.get('job')}: foreign load {record['foreign']:.2f}")
+            log(
+                f"  ! {record['impl']} {record.get('row') or record.get('job')}: foreign load "
+                f"{record['foreign']:.2f}"
+            )
 
     def row(self, name, row, dtype, threads, round):
         if name in PYTHON_PEERS:
-            found = self.server(name, threads).ask(kind="row", spec=row.spec, dtype=dtype, **self.common())
+            found = self.server(name, threads).ask(
+                kind="row", spec=row.spec, dtype=dtype, **self.common()
+            )
         else:
-            found = (self.program(name, threads, dtype, "--rows", row.spec) or [{"error": "no record"}])[0]
-        self.keep(**{**found, "impl": name, "row": row.name, "dtype": dtype, "threads": threads, "round": round})
+            found = (
+                self.program(name, threads, dtype, "--rows", row.spec) or [{"error": "no record"}]
+            )[0]
+        self.keep(
+            **{
+                **found,
+                "impl": name,
+                "row": row.name,
+                "dtype": dtype,
+                "threads": threads,
+                "round": round,
+            }
+        )
 
     def products(self, dtype, threads, round):
         for library in [peer for peer in ["numpy", "torch"] if peer in self.options.peers]:
             found = self.server(library, threads).ask(kind="products", dtype=dtype, **self.common())
             for record in found if isinstance(found, list) else [{**found, "row": "sq"}]:
-                self.keep(**{**record, "impl": library, "dtype": dtype, "threads": threads, "round": round})
+                self.keep(
+                    **{
+                        **record,
+                        "impl": library,
+                        "dtype": dtype,
+                        "threads": threads,
+                        "round": round,
+                    }
+                )
         for record in self.program("gemm-rates", threads, dtype):
-            self.keep(**{"impl": "gemm-rates", "row": "sq", **record, "dtype": dtype, "threads": threads, "round": round})
+            self.keep(
+                **{
+                    "impl": "gemm-rates",
+                    "row": "sq",
+                    **record,
+                    "dtype": dtype,
+                    "threads": threads,
+                    "round": round,
+                }
+            )
 
     def jobs(self, dtype, threads, round):
         for job in ["digits", "images"]:
             for name in [OURS, *(peer for peer in self.options.peers if peer in JOBS)]:
                 if name == OURS:
-                    command = [self.programs["jobs"], "--jobs", job, "--threads", threads, "--dtypes", dtype]
+                    command = [
+                        self.programs["jobs"],
+                        "--jobs",
+                        job,
+                        "--threads",
+                        threads,
+                        "--dtypes",
+                        dtype,
+                    ]
                     found = records(command, threads)[0]
                 else:
                     found = self.server(name, threads).ask(kind="job", job=job, dtype=dtype)
-                self.keep(**{**found, "impl": name, "job": job, "dtype": dtype, "threads": threads, "round": round})
+                self.keep(
+                    **{
+                        **found,
+                        "impl": name,
+                        "job": job,
+                        "dtype": dtype,
+                        "threads": threads,
+                        "round": round,
+                    }
+                )
 
     def everything(self, save):
-        """All rounds; `save` is called after each, so that little is lost if the next is interrupted."""
+        """All rounds; `save` is called after each, so that little is lost if the next is
+        interrupted.
+        """
         names = [OURS, *self.options.peers]
         for round in range(self.options.rounds):
             for threads in self.options.threads:
                 for dtype in self.options.dtypes:
-                    log(f"round {round + 1} of {self.options.rounds}, {dtype}, {threads} threads, {datetime.datetime.now():%H:%M:%S}")
+                    log(
+                        f"round {round + 1} of {self.options.rounds}, {dtype}, {threads} threads, "
+                        f"{datetime.datetime.now():%H:%M:%S}"
+                    )
                     self.products(dtype, threads, round)
                     for row in self.rows:
                         first = round % len(names)
@@ -215,8 +305,12 @@ class Run:
 
 # What grows, and the rows of it.
 GROWTH = {
-    "examples m": [(m, f"m{m}:784-128-64-10:relu:softmax:{m}:train") for m in [64, 128, 256, 512, 1024, 2048]],
-    "width w": [(w, f"w{w}:{w}-{w}-{w}-{w}:tanh:half_mse:256:train") for w in [64, 128, 256, 512, 1024]],
+    "examples m": [
+        (m, f"m{m}:784-128-64-10:relu:softmax:{m}:train") for m in [64, 128, 256, 512, 1024, 2048]
+    ],
+    "width w": [
+        (w, f"w{w}:{w}-{w}-{w}-{w}:tanh:half_mse:256:train") for w in [64, 128, 256, 512, 1024]
+    ],
     "depth d": [(d, f"d{d}:{'64-' * d}64:tanh:half_mse:256:train") for d in [2, 4, 8, 16, 32, 64]],
 }
 
@@ -229,14 +323,24 @@ def growth(run):
                 for what, cases in GROWTH.items():
                     log("growth with", what, dtype, threads)
                     specs = ",".join(spec for _, spec in cases)
-                    for (size, spec), record in zip(cases, run.program(OURS, threads, dtype, "--rows", specs)):
+                    for (size, spec), record in zip(
+                        cases, run.program(OURS, threads, dtype, "--rows", specs)
+                    ):
                         yield {
-                            "row": spec.split(":")[0], **record, "impl": OURS, "dtype": dtype, "threads": threads, "round": round,
-                            "what": what, "size": size, "spec": spec,
+                            "row": spec.split(":")[0],
+                            **record,
+                            "impl": OURS,
+                            "dtype": dtype,
+                            "threads": threads,
+                            "round": round,
+                            "what": what,
+                            "size": size,
+                            "spec": spec,
                         }
 
 
-# ------------------------------------------------------------------------------------------------ the machine
+# ------------------------------------------------------------------------------------------------
+# the machine
 
 
 def read(path):
@@ -254,15 +358,23 @@ def output(*command):
 
 
 def machine():
-    lines = [line.split(":", 1) for line in read("/proc/cpuinfo").split("\n\n")[0].splitlines() if ":" in line]
+    lines = [
+        line.split(":", 1)
+        for line in read("/proc/cpuinfo").split("\n\n")[0].splitlines()
+        if ":" in line
+    ]
     cpu = {key.strip(): value.strip() for key, value in lines}
     caches = []
     for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
-        caches.append(f"L{read(index / 'level')} {read(index / 'type').lower()} {read(index / 'size')}")
+        caches.append(
+            f"L{read(index / 'level')} {read(index / 'type').lower()} {read(index / 'size')}"
+        )
     names = ["avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"]
     return {
         "cpu": cpu.get("model name", platform.processor() or platform.machine()),
-        "family, model, stepping": ", ".join(cpu.get(key, "?") for key in ["cpu family", "model", "stepping"]),
+        "family, model, stepping": ", ".join(
+            cpu.get(key, "?") for key in ["cpu family", "model", "stepping"]
+        ),
         "instructions": " ".join(name for name in names if name in cpu.get("flags", "").split()),
         "processors": os.cpu_count(),
         "caches": ", ".join(caches),
@@ -271,7 +383,10 @@ def machine():
 
 
 def versions(peers):
-    found = {"python": platform.python_version(), "rustc": output("rustc", "--version").removeprefix("rustc ")}
+    found = {
+        "python": platform.python_version(),
+        "rustc": output("rustc", "--version").removeprefix("rustc "),
+    }
     for package in ["numpy", "scikit-learn", "scipy", "torch", "jax", "jaxlib"]:
         try:
             found[package] = metadata.version(package)
@@ -287,11 +402,14 @@ def versions(peers):
     return found
 
 
-# ------------------------------------------------------------------------------------------------ main
+# ------------------------------------------------------------------------------------------------
+# main
 
 
 def arguments():
-    listed = lambda kind, known=None: lambda text: [check(kind(part), known) for part in text.split(",")]
+    listed = lambda kind, known=None: (
+        lambda text: [check(kind(part), known) for part in text.split(",")]
+    )
 
     def check(value, known):
         if known and value not in known:
@@ -300,18 +418,41 @@ def arguments():
 
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--min-time", type=float, default=0.2, help="seconds that a measurement is sampled for")
-    p.add_argument("--tries", type=int, default=6, help="how often a disturbed measurement is repeated")
+    p.add_argument(
+        "--min-time", type=float, default=0.2, help="seconds that a measurement is sampled for"
+    )
+    p.add_argument(
+        "--tries", type=int, default=6, help="how often a disturbed measurement is repeated"
+    )
     p.add_argument("--rows", help="names, separated by commas (all)")
-    p.add_argument("--extra", action="append", default=[], metavar="name:sizes:activation:cost:batch:train|forward", help="a further row")
+    p.add_argument(
+        "--extra",
+        action="append",
+        default=[],
+        metavar="name:sizes:activation:cost:batch:train|forward",
+        help="a further row",
+    )
     p.add_argument("--threads", type=listed(int), default=[1, 2])
     p.add_argument("--dtypes", type=listed(str, DTYPES), default=list(DTYPES))
     p.add_argument("--peers", type=listed(str, PEERS), default=PEERS)
-    p.add_argument("--scaling", action="store_true", help="growth with examples, width and depth, and the size of a program")
+    p.add_argument(
+        "--scaling",
+        action="store_true",
+        help="growth with examples, width and depth, and the size of a program",
+    )
     p.add_argument("--jobs", action="store_true", help="whole trainings")
-    p.add_argument("--target-dir", type=Path, default=HERE / "target", help="where the Rust peers are built")
-    p.add_argument("--output", type=Path, default=ROOT / "benches", help="folder of RESULTS.md and results.json")
-    p.add_argument("--report", action="store_true", help="only write RESULTS.md anew from results.json")
+    p.add_argument(
+        "--target-dir", type=Path, default=HERE / "target", help="where the Rust peers are built"
+    )
+    p.add_argument(
+        "--output",
+        type=Path,
+        default=ROOT / "benches",
+        help="folder of RESULTS.md and results.json",
+    )
+    p.add_argument(
+        "--report", action="store_true", help="only write RESULTS.md anew from results.json"
+    )
     return p.parse_args()
 
 
@@ -326,7 +467,11 @@ def main():
         programs = build(options.peers, target)
         wanted = ["--rows", ",".join(([options.rows] if options.rows else []) + options.extra)]
         command = [programs[OURS], "--list"]
-        lists = [command + wanted] if options.rows else [command] + ([command + wanted] if options.extra else [])
+        lists = (
+            [command + wanted]
+            if options.rows
+            else [command] + ([command + wanted] if options.extra else [])
+        )
         specs = []
         for words in lists:
             done = subprocess.run(words, capture_output=True, text=True)
@@ -335,9 +480,12 @@ def main():
             specs += done.stdout.split()
         results = {
             "date": f"{datetime.datetime.now():%Y-%m-%d %H:%M}",
-            "commit": output("git", "rev-parse", "HEAD") + ("-dirty" if output("git", "status", "--porcelain", "-uno") else ""),
+            "commit": output("git", "rev-parse", "HEAD")
+            + ("-dirty" if output("git", "status", "--porcelain", "-uno") else ""),
             "options": {k: v for k, v in vars(options).items() if not isinstance(v, Path)},
-            "machine": machine(), "versions": versions(options.peers), "rows": specs,
+            "machine": machine(),
+            "versions": versions(options.peers),
+            "rows": specs,
         }
         run = Run(options, programs, [Row(spec) for spec in specs])
         results |= {"abouts": {}, "raw": run.raw}

@@ -2,10 +2,10 @@
 
     python benches/peers/solvers.py [--seeds 20]
 
-ReLU networks by L-BFGS within 200 evaluations of J and its gradient: 64-32-10 on the digits, 784-32-10 on 2,400 images of MNIST. Nonlinear
-conjugate gradients on 64-25-10 sigmoid, 50 iterations. Softmax cross-entropy, lambda = 1, starts of Glorot's uniform rule from seeds 0 to 19.
-Targets: median of the ratios at most 1.05, worst at most 1.1. Writes `benches/SOLVERS.md`.
-"""
+ReLU networks by L-BFGS within 200 evaluations of J and its gradient: 64-32-10 on the digits,
+784-32-10 on 2,400 images of MNIST. Nonlinear conjugate gradients on 64-25-10 sigmoid, 50
+iterations. Softmax cross-entropy, lambda = 1, starts of Glorot's uniform rule from seeds 0 to 19.
+Targets: median of the ratios at most 1.05, worst at most 1.1. Writes `benches/SOLVERS.md`."""
 
 import argparse
 import csv
@@ -28,12 +28,33 @@ ROOT = HERE.parent.parent
 FOLDER = ROOT / "target/solvers"
 LAMBDA = 1.0
 PROBLEMS = [
-    dict(name="digits, ReLU, L-BFGS", data="digits", hidden=32, activation="relu", method="lbfgs",
-         iterations=100000, evaluations=200),
-    dict(name="mnist3k, ReLU, L-BFGS", data="mnist3k", hidden=32, activation="relu", method="lbfgs",
-         iterations=100000, evaluations=200),
-    dict(name="digits, sigmoid, CG", data="digits", hidden=25, activation="sigmoid", method="cg",
-         iterations=50, evaluations=100000),
+    dict(
+        name="digits, ReLU, L-BFGS",
+        data="digits",
+        hidden=32,
+        activation="relu",
+        method="lbfgs",
+        iterations=100000,
+        evaluations=200,
+    ),
+    dict(
+        name="mnist3k, ReLU, L-BFGS",
+        data="mnist3k",
+        hidden=32,
+        activation="relu",
+        method="lbfgs",
+        iterations=100000,
+        evaluations=200,
+    ),
+    dict(
+        name="digits, sigmoid, CG",
+        data="digits",
+        hidden=25,
+        activation="sigmoid",
+        method="cg",
+        iterations=50,
+        evaluations=100000,
+    ),
 ]
 MEDIAN, WORST = 1.05, 1.1
 
@@ -66,7 +87,7 @@ def objective(theta, x, y, sizes, activation):
     n, h, k = sizes
     m = x.shape[1]
     t1 = theta[: h * (n + 1)].reshape((h, n + 1), order="F")
-    t2 = theta[h * (n + 1):].reshape((k, h + 1), order="F")
+    t2 = theta[h * (n + 1) :].reshape((k, h + 1), order="F")
     z = t1[:, 1:] @ x + t1[:, :1]
     a = np.maximum(z, 0.0) if activation == "relu" else 1.0 / (1.0 + np.exp(-z))
     slope = (z > 0.0) * 1.0 if activation == "relu" else a * (1.0 - a)
@@ -113,8 +134,13 @@ def main():
         sizes = [x.shape[0], problem["hidden"], 10]
         folder = FOLDER / str(index)
         folder.mkdir(parents=True, exist_ok=True)
-        kept = {key: problem[key] for key in ("name", "activation", "method", "iterations", "evaluations")}
-        (folder / "problem.json").write_text(json.dumps(kept | dict(sizes=sizes, seeds=seeds, **{"lambda": LAMBDA})))
+        kept = {
+            key: problem[key]
+            for key in ("name", "activation", "method", "iterations", "evaluations")
+        }
+        (folder / "problem.json").write_text(
+            json.dumps(kept | dict(sizes=sizes, seeds=seeds, **{"lambda": LAMBDA}))
+        )
         x.ravel(order="F").tofile(folder / "x.f64")
         y.ravel(order="F").tofile(folder / "y.f64")
         for seed in range(seeds):
@@ -135,10 +161,13 @@ def report(ours, scipys, seeds):
     lines = [
         "# Full-batch solvers beside SciPy's",
         "",
-        f"J from the same {seeds} starts within the same budget, as a ratio to SciPy {scipy.__version__} (below 1 is better), by",
-        "`python benches/peers/solvers.py`, which says what is measured. Targets: median at most 1.05, worst at most 1.1.",
+        f"J from the same {seeds} starts within the same budget, as a ratio to SciPy "
+        f"{scipy.__version__} (below 1 is better), by",
+        "`python benches/peers/solvers.py`, which says what is measured. Targets: median at most "
+        "1.05, worst at most 1.1.",
         "",
-        "| problem | median | worst | best | our J, median | SciPy's | our evaluations, median | SciPy's |",
+        "| problem | median | worst | best | our J, median | SciPy's | our evaluations, median | "
+        "SciPy's |",
         "|---|---|---|---|---|---|---|---|",
     ]
     met = True
@@ -147,9 +176,14 @@ def report(ours, scipys, seeds):
         ratios = [ours[key][0] / scipys[key][0] for key in keys]
         median, worst = statistics.median(ratios), max(ratios)
         met &= median <= MEDIAN and worst <= WORST
-        middle = [statistics.median(side[key][at] for key in keys) for at in (0, 1) for side in (ours, scipys)]
+        middle = [
+            statistics.median(side[key][at] for key in keys)
+            for at in (0, 1)
+            for side in (ours, scipys)
+        ]
         lines.append(
-            f"| {problem['name']} | {median:.3f} | {worst:.3f} | {min(ratios):.3f} | {middle[0]:.6f} | {middle[1]:.6f}"
+            f"| {problem['name']} | {median:.3f} | {worst:.3f} | {min(ratios):.3f} | "
+            f"{middle[0]:.6f} | {middle[1]:.6f}"
             f" | {middle[2]:.0f} | {middle[3]:.0f} |"
         )
         print([round(ratio, 3) for ratio in ratios])

@@ -1,10 +1,11 @@
-"""The digits by scikit-learn's MLPClassifier beside the trainer of this crate, with the same settings, on one thread.
+"""The digits by scikit-learn's MLPClassifier beside the trainer of this crate, with the same
+settings, on one thread.
 
     python benches/peers/training.py [--seeds 10]
 
-64-32-10, pixels / 16, alpha = lambda = 0.001; L-BFGS 200 iterations (tol 1e-9), SGD (Nesterov 0.9, rate 0.1, batch 32, 100 epochs) and Adam
-(rate 0.01, batch 32, 100 epochs), logistic and ReLU. Writes `benches/TRAINING.md`.
-"""
+64-32-10, pixels / 16, alpha = lambda = 0.001; L-BFGS 200 iterations (tol 1e-9), SGD (Nesterov 0.9,
+rate 0.1, batch 32, 100 epochs) and Adam (rate 0.01, batch 32, 100 epochs), logistic and ReLU.
+Writes `benches/TRAINING.md`."""
 
 import argparse
 import csv
@@ -28,9 +29,24 @@ ROOT = HERE.parent.parent
 TRAINING = 1347
 SETTINGS = {
     "lbfgs": dict(solver="lbfgs", max_iter=200, tol=1e-9, max_fun=10**6),
-    "sgd": dict(solver="sgd", momentum=0.9, nesterovs_momentum=True, learning_rate_init=0.1,
-                batch_size=32, max_iter=100, tol=0.0, n_iter_no_change=10**6),
-    "adam": dict(solver="adam", learning_rate_init=0.01, batch_size=32, max_iter=100, tol=0.0, n_iter_no_change=10**6),
+    "sgd": dict(
+        solver="sgd",
+        momentum=0.9,
+        nesterovs_momentum=True,
+        learning_rate_init=0.1,
+        batch_size=32,
+        max_iter=100,
+        tol=0.0,
+        n_iter_no_change=10**6,
+    ),
+    "adam": dict(
+        solver="adam",
+        learning_rate_init=0.01,
+        batch_size=32,
+        max_iter=100,
+        tol=0.0,
+        n_iter_no_change=10**6,
+    ),
 }
 FASTER = {"lbfgs": 2.0, "sgd": 5.0, "adam": 5.0}
 
@@ -47,14 +63,22 @@ def peer(seeds):
     for method, settings in SETTINGS.items():
         for activation in ("logistic", "relu"):
             for seed in range(seeds):
-                model = MLPClassifier((32,), activation=activation, alpha=0.001, random_state=seed, **settings)
+                model = MLPClassifier(
+                    (32,), activation=activation, alpha=0.001, random_state=seed, **settings
+                )
                 began = time.perf_counter()
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     model.fit(x[:TRAINING], y[:TRAINING])
                 seconds = time.perf_counter() - began
                 accuracy = float((model.predict(x[TRAINING:]) == y[TRAINING:]).mean())
-                yield dict(method=method, activation=activation, seed=seed, accuracy=accuracy, seconds=seconds)
+                yield dict(
+                    method=method,
+                    activation=activation,
+                    seed=seed,
+                    accuracy=accuracy,
+                    seconds=seconds,
+                )
 
 
 def ours(seeds):
@@ -71,23 +95,34 @@ def main():
     lines = [
         "# Digits: this crate's trainer beside scikit-learn's",
         "",
-        f"By `python benches/peers/training.py --seeds {seeds}`: scikit-learn {sklearn.__version__}, NumPy {np.__version__}, one thread, `f64`, "
-        f"{seeds} seeds, in one run. Accuracy on the 450 test images (mean ± standard deviation), median seconds of a training.",
+        f"By `python benches/peers/training.py --seeds {seeds}`: scikit-learn "
+        f"{sklearn.__version__}, NumPy {np.__version__}, one thread, `f64`, "
+        f"{seeds} seeds, in one run. Accuracy on the 450 test images (mean ± standard deviation), "
+        "median seconds of a training.",
         "",
-        "| method | activation | ours | scikit-learn | difference (≥ −0.004) | ours, s | scikit-learn, s | times faster |",
+        "| method | activation | ours | scikit-learn | difference (≥ −0.004) | ours, s | "
+        "scikit-learn, s | times faster |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for method in SETTINGS:
         for activation in ("logistic", "relu"):
             cells = {}
             for name, records in tables.items():
-                chosen = [r for r in records if (r["method"], r["activation"]) == (method, activation)]
+                chosen = [
+                    r for r in records if (r["method"], r["activation"]) == (method, activation)
+                ]
                 accuracies = [r["accuracy"] for r in chosen]
-                cells[name] = (statistics.mean(accuracies), statistics.pstdev(accuracies),
-                               statistics.median(r["seconds"] for r in chosen))
+                cells[name] = (
+                    statistics.mean(accuracies),
+                    statistics.pstdev(accuracies),
+                    statistics.median(r["seconds"] for r in chosen),
+                )
             (a, sa, ta), (b, sb, tb) = cells["ours"], cells["scikit-learn"]
-            lines.append(f"| {method} | {activation} | {a:.4f} ± {sa:.4f} | {b:.4f} ± {sb:.4f} | {a - b:+.4f} | {ta:.3f} | {tb:.3f} "
-                         f"| {tb / ta:.1f} (≥ {FASTER[method]:.0f}) |")
+            lines.append(
+                f"| {method} | {activation} | {a:.4f} ± {sa:.4f} | {b:.4f} ± {sb:.4f} | "
+                f"{a - b:+.4f} | {ta:.3f} | {tb:.3f} "
+                f"| {tb / ta:.1f} (≥ {FASTER[method]:.0f}) |"
+            )
     text = "\n".join(lines) + "\n"
     (ROOT / "benches/TRAINING.md").write_text(text)
     print(text)

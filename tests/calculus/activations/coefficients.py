@@ -8,8 +8,8 @@ s = 1/(x + 4) and t = (x - 4)/(x + 4) = 1 - 8 s:
     exp(x^2/2) Phi(-x)                  = s P(t)
     exp(x^2/2) (Phi(-x) - x phi(x))     = (root - x) Q(t)
 
-Both are fitted up to the x where the exponential is 0. The script prints the largest relative error of the rounded polynomials.
-"""
+Both are fitted up to the x where the exponential is 0. The script prints the largest relative error
+of the rounded polynomials."""
 
 import mpmath as mp
 import numpy as np
@@ -52,7 +52,9 @@ def fit(f, degree, end, kind):
     values = [f(x_of(t)) for t in nodes]
     left, pairs = [mp.mpf(1)] * count, []
     for i in range(degree + 1):
-        powers = mp.matrix([[t**k / v for k in range(i, degree + 1)] for t, v in zip(nodes, values)])
+        powers = mp.matrix(
+            [[t**k / v for k in range(i, degree + 1)] for t, v in zip(nodes, values)]
+        )
         best = mp.lu_solve(powers.T * powers, powers.T * mp.matrix(left))
         pairs.append(rounded(best[0], kind))
         left = [r - pairs[i][0] * t**i / v for r, t, v in zip(left, nodes, values)]
@@ -100,7 +102,10 @@ def report(kind, end, degrees):
     # Where x^2/2, and 2u for GELU's tanh form, are so large that the scaled exponential is 0.
     limit = mp.mpf("764.5") if kind == "f64" else mp.mpf("115.7")
     print("end:", mp.nstr(mp.sqrt(2 * limit), 10))
-    print("end of the tanh form:", mp.nstr(mp.findroot(lambda z: scale * z + cubic * z**3 - limit, 20), 10))
+    print(
+        "end of the tanh form:",
+        mp.nstr(mp.findroot(lambda z: scale * z + cubic * z**3 - limit, 20), 10),
+    )
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 
     python tests/calculus/activations/reference.py
 
-writes tests/calculus/activations/ulps_f64.txt and ulps_f32.txt, which ulps.rs reads. A line is the bits of z
-in hexadecimal and then each of g, g' and g'' as unit,count: the value is count * 2^unit. A unit is
-one in the last place of the value; of the largest term of its formula, if the value is less than a
-quarter of that (it is near a root); and a step of the subnormal numbers below the smallest normal
-number. The constants of the formulas are the real ones: sqrt(2/pi), 0.044715, slope and alpha as
-they are written.
-"""
+writes tests/calculus/activations/ulps_f64.txt and ulps_f32.txt, which ulps.rs reads. A line is the
+bits of z in hexadecimal and then each of g, g' and g'' as unit,count: the value is count * 2^unit.
+A unit is one in the last place of the value; of the largest term of its formula, if the value is
+less than a quarter of that (it is near a root); and a step of the subnormal numbers below the
+smallest normal number. The constants of the formulas are the real ones: sqrt(2/pi), 0.044715, slope
+and alpha as they are written."""
 
 import os
 import random
@@ -184,10 +183,39 @@ class Kind:
         return sorted({self.hexadecimal(z): z for x in points for z in (x, -x)}.values())
 
 
-F64 = Kind("f64", "d", 64, -1022, 53, 1.7976931348623157e308, [
-    14.2, 21.3, 37.5, 38.4, 38.58, 354.9, 372.6, 708.39, 709.78, 714.9, 744.44, 745.13, 750.0, 764.6])
-F32 = Kind("f32", "f", 32, -126, 24, 3.4028234663852886e38, [
-    10.3, 10.5, 13.0, 14.2, 14.4, 43.7, 51.9, 87.33, 88.72, 92.0, 103.97, 108.0, 115.8])
+F64 = Kind(
+    "f64",
+    "d",
+    64,
+    -1022,
+    53,
+    1.7976931348623157e308,
+    [
+        14.2,
+        21.3,
+        37.5,
+        38.4,
+        38.58,
+        354.9,
+        372.6,
+        708.39,
+        709.78,
+        714.9,
+        744.44,
+        745.13,
+        750.0,
+        764.6,
+    ],
+)
+F32 = Kind(
+    "f32",
+    "f",
+    32,
+    -126,
+    24,
+    3.4028234663852886e38,
+    [10.3, 10.5, 13.0, 14.2, 14.4, 43.7, 51.9, 87.33, 88.72, 92.0, 103.97, 108.0, 115.8],
+)
 
 
 def entry(terms, kind):

@@ -1,16 +1,17 @@
-"""Losses, gradients and steps of scikit-learn, PyTorch and Keras on one small problem, for the tests beside this file.
+"""Losses, gradients and steps of scikit-learn, PyTorch and Keras on one small problem, for the
+tests beside this file.
 
     pip install numpy scikit-learn torch keras tensorflow-cpu
     python generate.py > values.json
 
-The last run used scikit-learn 1.9.1, PyTorch 2.15.0, Keras 3.15.1 on TensorFlow 2.21.0, and NumPy 2.4.6; `versions` in the file
-says the same. Keras runs on TensorFlow because on its other backends a float64 model is computed in float32
-(keras-team/keras#23704).
+The last run used scikit-learn 1.9.1, PyTorch 2.15.0, Keras 3.15.1 on TensorFlow 2.21.0, and NumPy
+2.4.6; `versions` in the file says the same. Keras runs on TensorFlow because on its other backends
+a float64 model is computed in float32 (keras-team/keras#23704).
 
-The network has 3 inputs, 5 tanh units and 4 outputs; there are 7 examples. No two of these numbers are equal, so that a
-mean over one of them cannot pass for a mean over another. Everything is float64. What a library says is recorded as it
-says it: matrices in its own layout, one example a row, and no number is scaled or converted here.
-"""
+The network has 3 inputs, 5 tanh units and 4 outputs; there are 7 examples. No two of these numbers
+are equal, so that a mean over one of them cannot pass for a mean over another. Everything is
+float64. What a library says is recorded as it says it: matrices in its own layout, one example a
+row, and no number is scaled or converted here."""
 
 import json
 import os
@@ -20,10 +21,15 @@ import warnings
 
 import numpy as np
 
-# One process cannot load both PyTorch and TensorFlow (each brings an LLVM): Keras gets a process of its own.
+# One process cannot load both PyTorch and TensorFlow (each brings an LLVM): Keras gets a process of
+# its own.
 ONLY_KERAS = sys.argv[1:] == ["keras"]
 if ONLY_KERAS:
-    os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    os.environ |= {
+        "KERAS_BACKEND": "tensorflow",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     import keras
     import tensorflow
 
@@ -72,7 +78,8 @@ def case(loss, weights, biases, **more):
 def mlp(kind, y, **options):
     """An MLP with our parameters. `coefs_[l]` is inputs × units."""
     model = kind(
-        hidden_layer_sizes=(HIDDEN,), activation="tanh", alpha=ALPHA, solver="sgd", max_iter=1, warm_start=True,
+        hidden_layer_sizes=(HIDDEN,), activation="tanh", alpha=ALPHA, solver="sgd",
+        max_iter=1, warm_start=True,
         shuffle=False, momentum=0.0, learning_rate_init=RATE, random_state=0, **options,
     )  # fmt: skip
     model.fit(X, y)  # creates the attributes
@@ -85,7 +92,13 @@ def mlp_case(model, y, rows=slice(None), sample_weight=None, **more):
     """The loss and the gradients that the solvers are given."""
     target = model._label_binarizer.transform(y) if isinstance(model, MLPClassifier) else y
     loss, coefs, intercepts = model._backprop(
-        X[rows], target[rows].astype(float), sample_weight, [X[rows], None, None], [None] * 2, [None] * 2, [None] * 2
+        X[rows],
+        target[rows].astype(float),
+        sample_weight,
+        [X[rows], None, None],
+        [None] * 2,
+        [None] * 2,
+        [None] * 2,
     )
     return case(loss, coefs, intercepts, **more)
 
@@ -105,7 +118,9 @@ def scikit_learn():
         "logistic": mlp_case(logistic, LABELS, outputs=logistic.predict_proba(X)),
         "squared": mlp_case(squared, REALS, outputs=squared.predict(X)),
         "poisson": mlp_case(poisson, COUNTS, outputs=poisson.predict(X)),
-        "batches": [mlp_case(softmax, CLASSES, rows) for rows in (slice(BATCH), slice(BATCH, None))],
+        "batches": [
+            mlp_case(softmax, CLASSES, rows) for rows in (slice(BATCH), slice(BATCH, None))
+        ],
         "after_epoch": {"weights": epoch.coefs_, "biases": epoch.intercepts_},
     }
 
@@ -115,7 +130,9 @@ def scikit_learn():
 
 def linear_layers(weights):
     """`Linear.weight` is units × inputs."""
-    net = torch.nn.Sequential(torch.nn.Linear(N, HIDDEN), torch.nn.Tanh(), torch.nn.Linear(HIDDEN, K))
+    net = torch.nn.Sequential(
+        torch.nn.Linear(N, HIDDEN), torch.nn.Tanh(), torch.nn.Linear(HIDDEN, K)
+    )
     with torch.no_grad():
         for layer, weight, bias in zip((net[0], net[2]), weights, BIASES):
             layer.weight.copy_(torch.tensor(weight))
@@ -129,7 +146,15 @@ def read(net, what=lambda parameter: parameter):
     return {"weights": [array(l.weight) for l in layers], "biases": [array(l.bias) for l in layers]}
 
 
-def torch_case(loss, target, output=lambda z: z, weights=WEIGHTS, penalty=lambda weights: 0.0, backward=1, **more):
+def torch_case(
+    loss,
+    target,
+    output=lambda z: z,
+    weights=WEIGHTS,
+    penalty=lambda weights: 0.0,
+    backward=1,
+    **more,
+):
     net = linear_layers(weights)
     for _ in range(backward):
         value = loss(output(net(torch.tensor(X))), torch.tensor(target))
@@ -158,9 +183,9 @@ def pytorch():
     net = linear_layers(WEIGHTS)
     outputs = torch.softmax(net(t(X)), dim=1).detach().numpy()
     example_weights = t(EXAMPLE_WEIGHTS)[:, None]
-    elastic = lambda l1, l2: lambda ws: sum(
-        a * w.abs().sum() + b / 2 * (w**2).sum() for a, b, w in zip(l1, l2, ws)
-    ) / M
+    elastic = lambda l1, l2: (
+        lambda ws: sum(a * w.abs().sum() + b / 2 * (w**2).sum() for a, b, w in zip(l1, l2, ws)) / M
+    )
     layers_l1, layers_l2 = [0.3, 0.8], [1.1, 0.2]
     return {
         "rate": RATE,
@@ -170,7 +195,9 @@ def pytorch():
         "cross_entropy": torch_case(nn.CrossEntropyLoss(), CLASSES),
         "cross_entropy_sum": torch_case(nn.CrossEntropyLoss(**sums), CLASSES),
         "cross_entropy_class_weights": torch_case(nn.CrossEntropyLoss(t(CLASS_WEIGHTS)), CLASSES),
-        "cross_entropy_class_weights_one_hot": torch_case(nn.CrossEntropyLoss(t(CLASS_WEIGHTS)), ONE_HOT),
+        "cross_entropy_class_weights_one_hot": torch_case(
+            nn.CrossEntropyLoss(t(CLASS_WEIGHTS)), ONE_HOT
+        ),
         "bce_with_logits": torch_case(nn.BCEWithLogitsLoss(), LABELS),
         "bce_with_logits_sum": torch_case(nn.BCEWithLogitsLoss(**sums), LABELS),
         "bce_weighted": torch_case(nn.BCELoss(example_weights), LABELS, torch.sigmoid),
@@ -182,14 +209,24 @@ def pytorch():
         "backward_twice": torch_case(nn.CrossEntropyLoss(), CLASSES, backward=2),
         "sgd_groups": sgd_step(decay_biases=False),
         "sgd_default": sgd_step(decay_biases=True),
-        # J = mean cost + (l1 Σ|W| + l2/2 ΣW²)/m, the strengths of each layer; some weights are exactly 0.
+        # J = mean cost + (l1 Σ|W| + l2/2 ΣW²)/m, the strengths of each layer; some weights are
+        # exactly 0.
         "sparse_parameters": read(linear_layers(SPARSE)),
         "torch_elastic_net": torch_case(
-            nn.CrossEntropyLoss(), CLASSES, weights=SPARSE, penalty=elastic([L1] * 2, [L2] * 2), l1=L1, l2=L2
+            nn.CrossEntropyLoss(),
+            CLASSES,
+            weights=SPARSE,
+            penalty=elastic([L1] * 2, [L2] * 2),
+            l1=L1,
+            l2=L2,
         ),
         "torch_layer_strengths": torch_case(
-            nn.CrossEntropyLoss(), CLASSES, weights=SPARSE, penalty=elastic(layers_l1, layers_l2),
-            l1=layers_l1, l2=layers_l2,
+            nn.CrossEntropyLoss(),
+            CLASSES,
+            weights=SPARSE,
+            penalty=elastic(layers_l1, layers_l2),
+            l1=layers_l1,
+            l2=layers_l2,
         ),  # fmt: skip
     }
 
@@ -218,7 +255,9 @@ def keras_case(loss, target, sample_weight=None, more=None, **options):
 def keras_library():
     losses, regularizers = keras.losses, keras.regularizers
     softmax = losses.CategoricalCrossentropy(from_logits=True)
-    by_weight = losses.CategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
+    by_weight = losses.CategoricalCrossentropy(
+        from_logits=True, reduction="mean_with_sample_weight"
+    )
     binary = losses.BinaryCrossentropy(from_logits=True)
     probabilities = losses.BinaryCrossentropy()
     model = dense_layers(softmax)
@@ -228,7 +267,9 @@ def keras_library():
         "parameters": {"weights": arrays[0::2], "biases": arrays[1::2]},
         "softmax_outputs": outputs,
         "categorical": keras_case(softmax, ONE_HOT),
-        "categorical_l2": keras_case(softmax, ONE_HOT, regularizer=regularizers.L2(R), more={"r": R}),
+        "categorical_l2": keras_case(
+            softmax, ONE_HOT, regularizer=regularizers.L2(R), more={"r": R}
+        ),
         "binary": keras_case(binary, LABELS),
         "binary_probabilities": keras_case(probabilities, LABELS, activation="sigmoid"),
         "binary_clipped": {"a": 1e-9, "loss": float(probabilities([[1.0]], [[1e-9]]))},
@@ -242,7 +283,9 @@ def keras_library():
             by_weight, ONE_HOT, EXAMPLE_WEIGHTS, regularizer=regularizers.L2(R), more={"r": R}
         ),
         "sparse_parameters": {"weights": [w.T for w in SPARSE], "biases": BIASES},
-        "keras_l1": keras_case(softmax, ONE_HOT, regularizer=regularizers.L1(R), weights=SPARSE, more={"r": R}),
+        "keras_l1": keras_case(
+            softmax, ONE_HOT, regularizer=regularizers.L1(R), weights=SPARSE, more={"r": R}
+        ),
     }
 
 
@@ -256,9 +299,13 @@ def plain(value):
 
 
 def write(value, indent=0):
-    """JSON with one line a case. Python prints the shortest digits that read back as the same float64."""
+    """JSON with one line a case. Python prints the shortest digits that read back as the same
+    float64.
+    """
     if isinstance(value, dict) and indent < 2:
-        lines = (f"{' ' * (indent + 1)}{json.dumps(k)}: {write(v, indent + 1)}" for k, v in value.items())
+        lines = (
+            f"{' ' * (indent + 1)}{json.dumps(k)}: {write(v, indent + 1)}" for k, v in value.items()
+        )
         return "{\n" + ",\n".join(lines) + "\n" + " " * indent + "}"
     return json.dumps(value, allow_nan=False)
 
@@ -268,7 +315,11 @@ def main():
         versions = {"keras": keras.__version__, "tensorflow": tensorflow.__version__}
         print(json.dumps(plain({"versions": versions, "keras": keras_library()})))
         return
-    other = json.loads(subprocess.run([sys.executable, __file__, "keras"], stdout=subprocess.PIPE, check=True).stdout)
+    other = json.loads(
+        subprocess.run(
+            [sys.executable, __file__, "keras"], stdout=subprocess.PIPE, check=True
+        ).stdout
+    )
     versions = {
         "python": sys.version.split()[0],
         "numpy": np.__version__,

@@ -2,10 +2,11 @@
 
 python tests/calculus/costs/extremes.py > tests/calculus/costs/extremes.txt
 
-Needs mpmath. A line is: type, hidden activation or -, activation, cost, θ, x, y, notes, J, ∇J, ∂J/∂x, each a
-list with commas. One example, one input; y has as many entries as there are outputs, and Θ of each layer is
-unrolled by columns. The notes are letters: o if an intermediate result overflows, u if one is not 0
-but below the smallest normal number, e if an output rounds to a point where the cost is undefined;
+Needs mpmath. A line is: type, hidden activation or -, activation, cost, θ, x, y, notes, J, ∇J,
+∂J/∂x, each a list with commas. One example, one input; y has as many entries as there are outputs,
+and Θ of each layer is unrolled by columns. The notes are letters: o if an intermediate result
+overflows, u if one is not 0 but below the smallest normal number, e if an output rounds to a point
+where the cost is undefined;
 - if none.
 """
 
@@ -102,7 +103,11 @@ def of_cost(activation, cost, z, a, rest, y, seen):
     if cost == "cross_entropy":
         if rest < 0 or rest == 0 and y < 1:
             raise Undefined
-        return -x_ln(y, a) - x_ln(1 - y, rest), (1 - y) / rest - y / a if 0 < y < 1 else -1 / a if y == 1 else 1 / rest, False
+        return (
+            -x_ln(y, a) - x_ln(1 - y, rest),
+            (1 - y) / rest - y / a if 0 < y < 1 else -1 / a if y == 1 else 1 / rest,
+            False,
+        )
     if cost == "categorical":
         return -x_ln(y, a), -y / a if y else mpf(0), False
     return a - x_ln(y, a), 1 - y / a if y else mpf(1), False
@@ -134,13 +139,24 @@ def evaluate(kind, hidden, activation, cost, theta, x, y):
     else:
         both = [ACTIVATIONS[activation](v) for v in z]
         a, slopes = [v[0] for v in both], [v[1] for v in both]
-        rest = [sigma(-v) if activation == "sigmoid" else 2 * sigma(-2 * v) if activation == "tanh" else 1 - p for v, p in zip(z, a)]
+        rest = [
+            sigma(-v)
+            if activation == "sigmoid"
+            else 2 * sigma(-2 * v)
+            if activation == "tanh"
+            else 1 - p
+            for v, p in zip(z, a)
+        ]
         seen += slopes
     seen += a
     edge = False
     for p, r, t in zip(a, rest, y):
         p = mpf(0) if 0 < p < least else rounded(p, digits)
-        linked = (activation, cost) in (("sigmoid", "cross_entropy"), ("exponential", "poisson"), ("softmax", "categorical"))
+        linked = (activation, cost) in (
+            ("sigmoid", "cross_entropy"),
+            ("exponential", "poisson"),
+            ("softmax", "categorical"),
+        )
         if not linked and cost in ("cross_entropy", "categorical", "poisson"):
             edge |= p < 0 or p == 0 and t > 0
             edge |= cost == "cross_entropy" and (p > 1 or p == 1 and t < 1)
@@ -150,7 +166,9 @@ def evaluate(kind, hidden, activation, cost, theta, x, y):
         delta = [(p * (total - t) - t * r) for p, r, t in zip(a, rest, y)]
     else:
         try:
-            units = [of_cost(activation, cost, *v, mpf(t), seen) for v, t in zip(zip(z, a, rest), y)]
+            units = [
+                of_cost(activation, cost, *v, mpf(t), seen) for v, t in zip(zip(z, a, rest), y)
+            ]
         except Undefined:
             return None
         j = sum(v[0] for v in units)
@@ -181,7 +199,13 @@ def evaluate(kind, hidden, activation, cost, theta, x, y):
 
 def number(x):
     x = mpf(x)
-    return "0" if abs(x) < mpf(10) ** -400 else "1e999" if abs(x) > mpf(10) ** 400 else mp.nstr(x, 18, min_fixed=-2, max_fixed=4)
+    return (
+        "0"
+        if abs(x) < mpf(10) ** -400
+        else "1e999"
+        if abs(x) > mpf(10) ** 400
+        else mp.nstr(x, 18, min_fixed=-2, max_fixed=4)
+    )
 
 
 shown = 0
@@ -199,7 +223,17 @@ def show(kind, hidden, activation, cost, theta, x, y):
     notes, j, gradient, below = found
     lists = [theta, [x], y]
     text = [",".join(repr(float(v)) for v in values) for values in lists]
-    print(kind, hidden or "-", activation, cost, *text, notes, number(j), ",".join(map(number, gradient)), number(below))
+    print(
+        kind,
+        hidden or "-",
+        activation,
+        cost,
+        *text,
+        notes,
+        number(j),
+        ",".join(map(number, gradient)),
+        number(below),
+    )
 
 
 def targets(activation, cost):
@@ -209,7 +243,10 @@ def targets(activation, cost):
 
 
 def main():
-    plane, log_costs = ["squared_error", "huber", "log_cosh"], ["cross_entropy", "categorical", "poisson"]
+    plane, log_costs = (
+        ["squared_error", "huber", "log_cosh"],
+        ["cross_entropy", "categorical", "poisson"],
+    )
     sizes = [1e4, 700, 100, 40, 20, 10, 1.5, 1e-4, 1e-30]
     zs = [single(s * v) for v in sizes for s in (1, -1)]
     for kind in ("f64", "f32"):
@@ -217,7 +254,11 @@ def main():
         count = 0
         for activation in [*ACTIVATIONS, "softmax"]:
             full = activation in ("sigmoid", "tanh", "softmax", "exponential", "identity")
-            costs = plane + log_costs if full or activation == "softsign" else ["squared_error", "huber", "poisson"]
+            costs = (
+                plane + log_costs
+                if full or activation == "softsign"
+                else ["squared_error", "huber", "poisson"]
+            )
             for cost in costs:
                 for z in zs:
                     if activation == "gelu" and -39 < z < -2:
@@ -228,7 +269,11 @@ def main():
                             continue
                         # w and x with w x = z, none of them rounded.
                         scale = [0, small, -small, large, -large][count // (1 if full else 3) % 5]
-                        if kind == "f32" and abs(z) * 2.0**-scale < 2.0**-126 or abs(z) * 2.0**-scale > 2.0**(127 if kind == "f32" else 1023):
+                        if (
+                            kind == "f32"
+                            and abs(z) * 2.0**-scale < 2.0**-126
+                            or abs(z) * 2.0**-scale > 2.0 ** (127 if kind == "f32" else 1023)
+                        ):
                             scale = 0
                         w, x = z * 2.0**-scale, 2.0**scale
                         if activation == "softmax":
@@ -237,16 +282,28 @@ def main():
                             continue
                         show(kind, None, activation, cost, [0, w], x, [y])
                         if count % 4 == 0:
-                            for hidden, (v, u) in zip(("identity", "relu", "tanh"), ((z, 1), (z * 2.0**-20, 2.0**20), (z, 40))):
+                            for hidden, (v, u) in zip(
+                                ("identity", "relu", "tanh"),
+                                ((z, 1), (z * 2.0**-20, 2.0**20), (z, 40)),
+                            ):
                                 # a of the hidden unit is u, or 1 of tanh.
                                 inner = u * 2.0**-scale if abs(scale) < 900 else u
                                 outer = 2.0**scale if abs(scale) < 900 else 1.0
-                                if kind == "f32" and (abs(v) < 2.0**-126 or not 2.0**-126 < inner < 2.0**127):
+                                if kind == "f32" and (
+                                    abs(v) < 2.0**-126 or not 2.0**-126 < inner < 2.0**127
+                                ):
                                     continue
                                 show(kind, hidden, activation, cost, [0, inner, 0, v], outer, [y])
         # Pre-activations that cancel or overflow, and losses near 0.
         big = 2.0**large
-        for activation, cost in (("sigmoid", "squared_error"), ("sigmoid", "cross_entropy"), ("tanh", "huber"), ("identity", "squared_error"), ("softsign", "log_cosh"), ("exponential", "poisson")):
+        for activation, cost in (
+            ("sigmoid", "squared_error"),
+            ("sigmoid", "cross_entropy"),
+            ("tanh", "huber"),
+            ("identity", "squared_error"),
+            ("softsign", "log_cosh"),
+            ("exponential", "poisson"),
+        ):
             for y in targets(activation, cost):
                 show(kind, None, activation, cost, [-big, big], 1, [y])
                 show(kind, None, activation, cost, [0, big], big, [y])

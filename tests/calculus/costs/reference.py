@@ -2,12 +2,11 @@
 
 python tests/calculus/costs/reference.py > tests/calculus/costs/ulps.txt
 
-Needs mpmath. A line is: activation, cost, z, y, cost, δ, tangent, each a list with commas. z and y are
-exact in f32. δ is ∂cost/∂z of a canonical pair, else ∂cost/∂a. The tangent is that of δ along 1 in every
-z or a. Each of the last three may be followed by a slash and the size of its largest term, if that
-is larger than the number. The terms are those by which it is best computed: distances from the
-constants 0, ±1, ½, 1/n and −α.
-"""
+Needs mpmath. A line is: activation, cost, z, y, cost, δ, tangent, each a list with commas. z and y
+are exact in f32. δ is ∂cost/∂z of a canonical pair, else ∂cost/∂a. The tangent is that of δ along 1
+in every z or a. Each of the last three may be followed by a slash and the size of its largest term,
+if that is larger than the number. The terms are those by which it is best computed: distances from
+the constants 0, ±1, ½, 1/n and −α."""
 
 import struct
 
@@ -114,7 +113,11 @@ def of_softmax(cost, z, y):
         elif cost == "cross_entropy":
             both = a[i] * (1 - a[i])
             value = -x_ln(y[i], a[i]) - x_ln(1 - y[i], 1 - a[i])
-            found = (value, 0), (d / both, scale / both), (y[i] / a[i] ** 2 + (1 - y[i]) / (1 - a[i]) ** 2, 0)
+            found = (
+                (value, 0),
+                (d / both, scale / both),
+                (y[i] / a[i] ** 2 + (1 - y[i]) / (1 - a[i]) ** 2, 0),
+            )
         else:
             value = a[i] - x_ln(y[i], a[i])
             found = (value, max(a[i], value)), (d / a[i], scale / a[i]), (y[i] / a[i] ** 2, 0)
@@ -128,7 +131,11 @@ def number(x):
 
 
 def sized(x, size):
-    return number(x) if size <= abs(x) * (1 + mpf(10) ** -15) else f"{number(x)}/{mp.nstr(mpf(size), 6)}"
+    return (
+        number(x)
+        if size <= abs(x) * (1 + mpf(10) ** -15)
+        else f"{number(x)}/{mp.nstr(mpf(size), 6)}"
+    )
 
 
 def show(g, cost, z, y, values, deltas, tangents):
@@ -145,8 +152,12 @@ def main():
     zs = [mpf(0)] + [mpf(single(s * x)) for x in sizes for s in (1, -1)]
     plane = ["squared_error", "huber", "log_cosh"]
     targets = {
-        "sigmoid": [0, 0.5, 1, 0.75], "tanh": [0, 1, -1, 0.25], "softsign": [1, -1],
-        "exponential": [0, 1, 0.75], "elu": [0, -1.5], "identity": [0.25],
+        "sigmoid": [0, 0.5, 1, 0.75],
+        "tanh": [0, 1, -1, 0.25],
+        "softsign": [1, -1],
+        "exponential": [0, 1, 0.75],
+        "elu": [0, -1.5],
+        "identity": [0.25],
     }
     for g, ys in targets.items():
         costs = list(plane)
@@ -158,7 +169,9 @@ def main():
             for y in ys:
                 for z in zs:
                     a = ACTIVATIONS[g][0](z)
-                    inside = cost in plane or a > 0 and y >= 0 and (cost != "cross_entropy" or a < 1)
+                    inside = (
+                        cost in plane or a > 0 and y >= 0 and (cost != "cross_entropy" or a < 1)
+                    )
                     # Where a rounds to 0 or 1 the domain is that of the rounded output.
                     at_edge = cost == "cross_entropy" and (g, cost) not in CANONICAL
                     if not inside or at_edge and y not in (0, 1) and abs(z) > 10:
@@ -169,13 +182,31 @@ def main():
                         continue
                     found = of_unit(g, cost, z, mpf(y))
                     show(g, cost, [z], [mpf(y)], *([part] for part in found))
-    columns = [[40, 0], [10, 0], [17.5, 0, -3], [3, -1, 2], [100, 0, 0], [0, 0], [0, 0, 0, 0], [0.25, 0, -40],
-               [2.0**-20, 0], [2.0**-60, 0], [2.0**-30, 0, -(2.0**-30), 0], [0.125, 0, 0.25], [0.125, 0, -60]]
+    columns = [
+        [40, 0],
+        [10, 0],
+        [17.5, 0, -3],
+        [3, -1, 2],
+        [100, 0, 0],
+        [0, 0],
+        [0, 0, 0, 0],
+        [0.25, 0, -40],
+        [2.0**-20, 0],
+        [2.0**-60, 0],
+        [2.0**-30, 0, -(2.0**-30), 0],
+        [0.125, 0, 0.25],
+        [0.125, 0, -60],
+    ]
     for z in columns:
         k = len(z)
         hard = [1.0] + [0.0] * (k - 1)
         even = [1 / k] * k if k != 3 else [0.5, 0.5, 0.0]
-        for y in (hard, hard[::-1], even, [0.75] + [0.25 / (k - 1)] * (k - 1) if k != 4 else even[::-1]):
+        for y in (
+            hard,
+            hard[::-1],
+            even,
+            [0.75] + [0.25 / (k - 1)] * (k - 1) if k != 4 else even[::-1],
+        ):
             if any(single(v) != v for v in y):
                 continue
             for cost in plane + ["cross_entropy", "categorical", "poisson"]:

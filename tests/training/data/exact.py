@@ -3,10 +3,9 @@
     pip install mpmath
     python exact.py > exact.json
 
-The last run used mpmath 1.4.1. The values of each row are numbers of its scalar type; everything else
-is computed from them with fractions, and at 60 digits where there is a square root, and rounded once
-to float64.
-"""
+The last run used mpmath 1.4.1. The values of each row are numbers of its scalar type; everything
+else is computed from them with fractions, and at 60 digits where there is a square root, and
+rounded once to float64."""
 
 import json
 import struct

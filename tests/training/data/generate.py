@@ -1,11 +1,12 @@
-"""Scaled rows, encoded labels and splits of scikit-learn, and permutations written out, for the tests beside this file.
+"""Scaled rows, encoded labels and splits of scikit-learn, and permutations written out, for the
+tests beside this file.
 
     pip install numpy scikit-learn
     python generate.py > values.json
 
-The last run used scikit-learn 1.9.1 and NumPy 2.4.6; `versions` in the file says the same. Everything is float64, and matrices are
-scikit-learn's, one example a row. The permutations are those of `permutation_into`, from its documentation alone.
-"""
+The last run used scikit-learn 1.9.1 and NumPy 2.4.6; `versions` in the file says the same.
+Everything is float64, and matrices are scikit-learn's, one example a row. The permutations are
+those of `permutation_into`, from its documentation alone."""
 
 import json
 
@@ -22,7 +23,8 @@ def waves(scale, start, *shape):
     return np.round(scale * np.sin(start + np.arange(np.prod(shape))), 3).reshape(shape)
 
 
-# Usual, small, large with an offset, constant (0.1 is not a sum of powers of 2), constant but for rounding, and zero.
+# Usual, small, large with an offset, constant (0.1 is not a sum of powers of 2), constant but for
+# rounding, and zero.
 X = waves(1.5, 1, 9, 6)
 X[:, 1] *= 1e-6
 X[:, 2] = 1e8 + X[:, 2]
@@ -60,7 +62,9 @@ def stratified(labels, k):
 
 
 def shares(counts, tests):
-    """How many of each class a stratified split takes; the remainders of these counts are different."""
+    """How many of each class a stratified split takes; the remainders of these counts are
+    different.
+    """
     labels = [label for label, count in enumerate(counts) for _ in range(count)]
     _, test = train_test_split(labels, test_size=tests, stratify=labels, random_state=0)
     found = np.bincount(test, minlength=len(counts)).tolist()
@@ -126,7 +130,12 @@ values = {
     "k_fold": [plain(7, 3), plain(10, 5), plain(11, 2), plain(5, 5)],
     "stratified": [stratified(labels, k) for labels in LABELS for k in (2, 3)]
     + [stratified(LABELS[1], 5), stratified(LABELS[2], 5)],
-    "shares": [shares([7, 2, 4], 5), shares([50, 30, 21], 17), shares([6, 4], 3), shares([9, 9, 9], 9)],
+    "shares": [
+        shares([7, 2, 4], 5),
+        shares([50, 30, 21], 17),
+        shares([6, 4], 3),
+        shares([9, 9, 9], 9),
+    ],
     "permutations": [
         permutation(*of)
         for of in [

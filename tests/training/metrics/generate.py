@@ -3,9 +3,9 @@
     pip install numpy scikit-learn
     python generate.py > values.json
 
-The last run used scikit-learn 1.9.1 and NumPy 2.4.6; `versions` in the file says the same. Everything is float64, and matrices are
-scikit-learn's, one example a row. Classes that do not occur are named to it by `labels`.
-"""
+The last run used scikit-learn 1.9.1 and NumPy 2.4.6; `versions` in the file says the same.
+Everything is float64, and matrices are scikit-learn's, one example a row. Classes that do not occur
+are named to it by `labels`."""
 
 import json
 import warnings
@@ -26,7 +26,9 @@ def ratios(y, read, classes):
     found = {}
     for name in ["precision", "recall", "f1"]:
         score = getattr(metrics, name + "_score")
-        averaged = lambda average: score(y, read, labels=range(classes), average=average, zero_division=0)
+        averaged = lambda average: score(
+            y, read, labels=range(classes), average=average, zero_division=0
+        )
         found[name] = {
             "macro": float(averaged("macro")),
             "micro": float(averaged("micro")),
@@ -84,7 +86,9 @@ values = {
     "classes": [
         classes(waves(1.0, 3, 12, 4), np.array([0, 1, 2, 3, 1, 1, 0, 2, 2, 3, 0, 1])),
         # Class 3 does not occur, class 0 is never read, and neither 4 in either.
-        classes(waves(0.2, 9, 9, 5) + np.array([-1, 0, 0, 0, -2]), np.array([0, 1, 2, 2, 1, 1, 0, 2, 1])),
+        classes(
+            waves(0.2, 9, 9, 5) + np.array([-1, 0, 0, 0, -2]), np.array([0, 1, 2, 2, 1, 1, 0, 2, 1])
+        ),
         classes(waves(0.9, 31, 18, 6) + 0.7 * np.eye(6)[SIX], SIX),
     ],
     "binary": [

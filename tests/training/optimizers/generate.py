@@ -1,11 +1,12 @@
-"""Steps of PyTorch's optimisers, factors of its schedules and clipped gradients, for the tests beside this file.
+"""Steps of PyTorch's optimisers, factors of its schedules and clipped gradients, for the tests
+beside this file.
 
     pip install numpy torch
     python generate.py > values.json
 
-The last run used PyTorch 2.15.0; `version` in the file says the same. Everything is float64. The problem is Rosenbrock's function in
-6 variables with 10 in place of 100; its gradient is the formula below, which `golden.rs` has too, in the same order of operations.
-"""
+The last run used PyTorch 2.15.0; `version` in the file says the same. Everything is float64. The
+problem is Rosenbrock's function in 6 variables with 10 in place of 100; its gradient is the formula
+below, which `golden.rs` has too, in the same order of operations."""
 
 import json
 
@@ -54,11 +55,19 @@ def spared(**options):
 
     def make(tensors):
         bias, weights = tensors
-        groups = [{"params": [bias], "weight_decay": 0.0}, {"params": [weights], "weight_decay": decay}]
+        groups = [
+            {"params": [bias], "weight_decay": 0.0},
+            {"params": [weights], "weight_decay": decay},
+        ]
         return torch.optim.AdamW(groups, **options)
 
     path = steps(make, [range(BIASES), range(BIASES, 6)])
-    return {"optimizer": "AdamW", "spared": True, "options": options | {"weight_decay": decay}, "path": path}
+    return {
+        "optimizer": "AdamW",
+        "spared": True,
+        "options": options | {"weight_decay": decay},
+        "path": path,
+    }
 
 
 def cases():
@@ -108,13 +117,38 @@ def schedules():
     yield "step", rates(lambda o: lr_scheduler.StepLR(o, step_size=3, gamma=0.4), 10)
     yield "exponential", rates(lambda o: lr_scheduler.ExponentialLR(o, gamma=0.8), 10)
     yield "cosine", rates(lambda o: lr_scheduler.CosineAnnealingLR(o, T_max=9, eta_min=0.1), 10)
-    yield "one_cycle", rates(lambda o: lr_scheduler.OneCycleLR(o, max_lr=1.0, total_steps=20, cycle_momentum=False), 20)
+    yield (
+        "one_cycle",
+        rates(
+            lambda o: lr_scheduler.OneCycleLR(o, max_lr=1.0, total_steps=20, cycle_momentum=False),
+            20,
+        ),
+    )
     yield "warm_up", rates(lambda o: lr_scheduler.LinearLR(o, start_factor=0.2, total_iters=4), 7)
-    make = lambda o: lr_scheduler.ReduceLROnPlateau(o, factor=0.3, patience=2, threshold=0.01, min_lr=0.05)
+    make = lambda o: lr_scheduler.ReduceLROnPlateau(
+        o, factor=0.3, patience=2, threshold=0.01, min_lr=0.05
+    )
     yield "plateau", rates(make, len(OBSERVED), OBSERVED)
 
 
-OBSERVED = [5.0, 4.0, 3.99, 3.98, 3.97, 3.9, 3.95, 3.95, 3.95, 3.95, 3.95, 3.95, 3.95, 3.95, 2.0, 1.0]
+OBSERVED = [
+    5.0,
+    4.0,
+    3.99,
+    3.98,
+    3.97,
+    3.9,
+    3.95,
+    3.95,
+    3.95,
+    3.95,
+    3.95,
+    3.95,
+    3.95,
+    3.95,
+    2.0,
+    1.0,
+]
 
 
 def clipped(kind, bound, values):
@@ -125,7 +159,13 @@ def clipped(kind, bound, values):
         torch.nn.utils.clip_grad_norm_([tensor], bound)
     else:
         torch.nn.utils.clip_grad_value_([tensor], bound)
-    return {"kind": kind, "bound": bound, "gradient": values, "norm": norm, "clipped": tensor.grad.tolist()}
+    return {
+        "kind": kind,
+        "bound": bound,
+        "gradient": values,
+        "norm": norm,
+        "clipped": tensor.grad.tolist(),
+    }
 
 
 VALUES = [0.3, -4.0, 2.5, 0.0, -0.001, 7.5]
