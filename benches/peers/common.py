@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 DTYPES = {"f32": np.float32, "f64": np.float64}
-# Above this many processors' worth of other processes a measurement is done again.
+# A measurement is repeated if other processes use more than this many processors.
 FOREIGN = 0.06
 
 
@@ -24,7 +24,7 @@ class Row:
         self.layers = list(zip(self.sizes[:-1], self.sizes[1:]))
 
     def flops(self):
-        """Of the products: forward, dW of all layers, dA of all but the first."""
+        """FLOPs of the products: forward, dW of all layers, dA of all but the first."""
         forward = [2 * self.batch * inputs * outputs for inputs, outputs in self.layers]
         return 2 * sum(forward) + sum(forward[1:]) if self.train else sum(forward)
 
@@ -88,7 +88,7 @@ def foreign_seconds():
 
 
 def timed(call, min_time, tries):
-    """As `Timing::of` in `benches/common/timing.rs`."""
+    """Time a function as `Timing::of` in `benches/common/timing.rs` does."""
     best = None
     for attempt in range(tries):
         if attempt:

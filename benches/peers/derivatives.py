@@ -1,9 +1,9 @@
-"""Derivatives beyond the gradient, of this crate and of JAX (jit) on the same rows, on one thread;
-writes `benches/DERIVATIVES.md`.
+"""Measures derivatives beyond the gradient in this crate and in JAX (jit), on one thread, and writes
+`benches/DERIVATIVES.md`.
 
     python benches/peers/derivatives.py [--min-time 0.5] [--target-dir DIR]
 
-For each row and type ours and JAX are measured one after the other. In JAX these are `jax.jvp` of
+For each row and type, both are measured one after the other. The JAX counterparts are `jax.jvp` of
 `jax.grad`, `jax.jvp` and `jax.vjp` around the Hessian of the cost, and `jax.vmap` of `jax.grad`.
 The norms of the results have to agree."""
 
@@ -38,7 +38,7 @@ ROWS = [
     "mnist-b64:784-128-64-10:relu:softmax:64:train",
     "deep:" + "-".join(["64"] * 33 + ["1"]) + ":tanh:half_mse:32:train",
 ]
-# The most gradients that a derivative may take.
+# The targets: time in units of one gradient.
 BOUNDS = {
     ("ex4", "hessian_product"): 1.8,
     ("mnist-b64", "hessian_product"): 2.2,

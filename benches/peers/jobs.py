@@ -1,4 +1,4 @@
-"""The whole trainings of `benches/jobs.rs` in scikit-learn and PyTorch."""
+"""The training runs of `benches/jobs.rs` in scikit-learn and PyTorch."""
 
 import csv
 import time

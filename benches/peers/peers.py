@@ -2,12 +2,12 @@
 
     python peers.py torch 1
 
-serves one library with a number of threads: a JSON request a line on the standard input, a JSON
-answer a line on the standard output. `run.py` starts one such process for each and asks them in
-turn, so that all are measured side by side.
+serves one library with a number of threads. It reads one JSON request per line and writes one JSON
+answer per line. `run.py` starts one process per library and asks them in turn, so that all are
+measured side by side.
 
 A training step is the cost and the gradients of all weights and biases, without an update. Data and
-weights are those of `benches/common/table.rs`, to the last bit, so that the costs can be compared.
+weights equal those of `benches/common/table.rs` to the last bit, so costs can be compared.
 """
 
 import json
@@ -27,8 +27,8 @@ class Unsupported(Exception):
 
 
 # ------------------------------------------------------------------------------------------------
-# libraries Each gives a function of one step, and a function that makes J or the outputs of what
-# the step returns.
+# libraries
+# Each returns a function of one step, and a function that gets J or the outputs from its result.
 
 
 def numpy_step(row, dtype):
@@ -308,7 +308,7 @@ def measure(library, spec, dtype, min_time, tries):
 
 
 def products(library, dtype, min_time, tries):
-    """Rates of square products."""
+    """Measure the rates of square products."""
     records = []
     for n in [256, 512, 1024, 2048]:
         a, b = ((uniforms(2 * n * n) - 0.5).reshape(2, n, n)).astype(DTYPES[dtype])
@@ -330,7 +330,7 @@ def products(library, dtype, min_time, tries):
 
 
 def about(library):
-    """What the library runs on."""
+    """Describe what the library runs on."""
     if library == "torch":
         import torch
 
@@ -364,7 +364,7 @@ def answer(library, request):
 
 def main():
     library, threads = sys.argv[1], int(sys.argv[2])
-    # What a library prints must not get between the answers.
+    # Keep the output of libraries apart from the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     warnings.filterwarnings("ignore")

@@ -1,4 +1,4 @@
-"""`RESULTS.md` from `results.json`: what was measured, and whether it is what was aimed at."""
+"""Write `RESULTS.md` from `results.json`, and judge the targets."""
 
 import math
 import shlex
@@ -9,7 +9,7 @@ from jobs import JOBS
 
 OURS = "backprop"
 
-# What is aimed at: the best peer's time over ours, in f32 and in f64.
+# Targets: the best peer's time over ours, in f32 and in f64.
 RATIOS = {
     "xor": (10, 10),
     "iris-b1": (10, 10),
@@ -42,7 +42,7 @@ SPEEDUP = 1.8
 SPEEDUP_ROWS = ["ex4", "mnist-b1024", "wide-b256", "wide-b2048"]
 SLACK = 1.03
 NOISE = 1.05
-# How far the costs of two implementations may differ, of their size.
+# The largest relative difference between the costs of two implementations.
 AGREEMENT = {"f32": 2e-4, "f64": 1e-9}
 
 
@@ -76,8 +76,8 @@ def summary(raw):
 
 
 def disagreements(raw):
-    """Costs, or Σ a²/m of inferences, against the median of all implementations: how many were
-    compared, and which differ.
+    """Compare costs (of inference: Σ a²/m) with the median of all implementations. Return how many
+    were compared, and which differ.
     """
     groups = {}
     for record in raw:
@@ -111,9 +111,7 @@ def verdict(ok):
 
 
 def command(options):
-    """What measures all this again, with every option; folders, which change no figure, are left
-    out.
-    """
+    """The command that repeats the measurement, with every option except folders."""
     words = ["python", "benches/peers/run.py"]
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")
@@ -390,7 +388,7 @@ def growth(records):
 
 
 def slope(x, y):
-    """Of the least-squares line through the logarithms."""
+    """The slope of the least-squares line through the logarithms."""
     return statistics.linear_regression([math.log(v) for v in x], [math.log(v) for v in y]).slope
 
 

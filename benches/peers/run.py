@@ -3,11 +3,11 @@
 
     python benches/peers/run.py
 
-Everything is built first. Then in each round every row is measured by all implementations one after
-the other, in an order that turns from round to round, so that a machine that slows down or a
-neighbour that wakes up meets them alike. A figure is the median over the rounds of the medians;
-rounds in which other processes took more than 0.06 of a processor count only if there is no other.
-With one thread every process is bound to the first processor."""
+Everything is built first. In each round, all implementations measure every row one after the other.
+The order rotates from round to round, so a slow phase of the machine affects all alike. Each figure
+is the median over the rounds of the medians. Rounds in which other processes used more than 0.06 of
+a processor count only if there are no others. With one thread, every process is pinned to the first
+processor."""
 
 import argparse
 import datetime
@@ -63,7 +63,7 @@ def environment(threads):
 
 
 def pin(threads):
-    """What a child process does first."""
+    """Return the function that pins a child process."""
     if threads == 1 and hasattr(os, "sched_setaffinity"):
         first = min(os.sched_getaffinity(0))
         return lambda: os.sched_setaffinity(0, {first})
@@ -71,7 +71,7 @@ def pin(threads):
 
 
 def records(command, threads):
-    """The JSON lines that a program prints, or one error."""
+    """Read the JSON lines that a program prints, or one error."""
     done = subprocess.run(
         [str(word) for word in command],
         env=environment(threads),
@@ -85,7 +85,7 @@ def records(command, threads):
 
 
 class Server:
-    """A Python library with a number of threads, kept alive over all rounds."""
+    """The process of a Python library with a number of threads, kept alive over all rounds."""
 
     def __init__(self, library, threads):
         self.process = subprocess.Popen(
@@ -276,9 +276,7 @@ class Run:
                 )
 
     def everything(self, save):
-        """All rounds; `save` is called after each, so that little is lost if the next is
-        interrupted.
-        """
+        """Run all rounds. Call `save` after each, so that an interruption loses little."""
         names = [OURS, *self.options.peers]
         for round in range(self.options.rounds):
             for threads in self.options.threads:
@@ -303,7 +301,7 @@ class Run:
         return abouts
 
 
-# What grows, and the rows of it.
+# The size that grows, and its rows.
 GROWTH = {
     "examples m": [
         (m, f"m{m}:784-128-64-10:relu:softmax:{m}:train") for m in [64, 128, 256, 512, 1024, 2048]
@@ -316,7 +314,7 @@ GROWTH = {
 
 
 def growth(run):
-    """Our time as something grows, every measurement of some rounds."""
+    """Our time as a size grows: every measurement of some rounds."""
     for round in range(min(3, run.options.rounds)):
         for threads in run.options.threads:
             for dtype in run.options.dtypes:

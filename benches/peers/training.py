@@ -1,5 +1,5 @@
-"""The digits by scikit-learn's MLPClassifier beside the trainer of this crate, with the same
-settings, on one thread.
+"""Trains the digits with scikit-learn's MLPClassifier and with the trainer of this crate, with the
+same settings, on one thread.
 
     python benches/peers/training.py [--seeds 10]
 

@@ -2,12 +2,12 @@
 
     python tests/calculus/activations/reference.py
 
-writes tests/calculus/activations/ulps_f64.txt and ulps_f32.txt, which ulps.rs reads. A line is the
-bits of z in hexadecimal and then each of g, g' and g'' as unit,count: the value is count * 2^unit.
-A unit is one in the last place of the value; of the largest term of its formula, if the value is
-less than a quarter of that (it is near a root); and a step of the subnormal numbers below the
-smallest normal number. The constants of the formulas are the real ones: sqrt(2/pi), 0.044715, slope
-and alpha as they are written."""
+writes tests/calculus/activations/ulps_f64.txt and ulps_f32.txt, which ulps.rs reads. A line has
+the bits of z in hexadecimal and then g, g' and g'', each as unit,count: the value is
+count * 2^unit. A unit is one unit in the last place of the value. If the value is less than a
+quarter of the largest term of its formula (near a root), the unit is that of the term. Below the
+smallest normal number, it is the spacing of subnormal numbers. The formulas use exact constants:
+sqrt(2/pi), 0.044715, and slope and alpha as written."""
 
 import os
 import random
@@ -20,7 +20,7 @@ ONE, TWO = mp.mpf(1), mp.mpf(2)
 
 
 def exp(x):
-    """mpmath's numbers have no smallest one: what is 0 in any type need not be computed."""
+    """Skips values that are 0 in every type; numbers of mpmath do not underflow."""
     return mp.exp(x) if x > -100000 else mp.mpf(0)
 
 

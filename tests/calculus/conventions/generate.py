@@ -9,9 +9,9 @@ The last run used scikit-learn 1.9.1, PyTorch 2.15.0, Keras 3.15.1 on TensorFlow
 a float64 model is computed in float32 (keras-team/keras#23704).
 
 The network has 3 inputs, 5 tanh units and 4 outputs; there are 7 examples. No two of these numbers
-are equal, so that a mean over one of them cannot pass for a mean over another. Everything is
-float64. What a library says is recorded as it says it: matrices in its own layout, one example a
-row, and no number is scaled or converted here."""
+are equal, so a mean over one of them cannot pass for a mean over another. Everything is float64.
+Results are recorded as each library gives them: matrices in its own layout, one example per row,
+nothing scaled or converted."""
 
 import json
 import os

@@ -3,9 +3,8 @@
     pip install mpmath
     python exact.py > exact.json
 
-The last run used mpmath 1.4.1. The values of each row are numbers of its scalar type; everything
-else is computed from them with fractions, and at 60 digits where there is a square root, and
-rounded once to float64."""
+The last run used mpmath 1.4.1. The values of each row are numbers of its scalar type.
+Everything else is computed with fractions (square roots at 60 digits) and rounded once to float64."""
 
 import json
 import struct
@@ -50,7 +49,7 @@ def row(scalar, values):
 
 
 ROWS = [
-    # Counters, pressures and counts far from 0, with means that the scalar holds, or not.
+    # Counters, pressures and counts far from 0, with means that the scalar can hold or cannot.
     row("f32", [1.7e9 + 128 * k for k in range(13)]),
     row("f32", [1.7e9 + 128 * k for k in range(12)]),
     row("f32", [-1.7e9 - 128 * k for k in (0, 1, 1, 5)]),

@@ -1,5 +1,5 @@
-"""Scaled rows, encoded labels and splits of scikit-learn, and permutations written out, for the
-tests beside this file.
+"""Scaled rows, encoded labels and splits of scikit-learn, and permutations from an independent
+implementation, for the tests beside this file.
 
     pip install numpy scikit-learn
     python generate.py > values.json
@@ -23,7 +23,7 @@ def waves(scale, start, *shape):
     return np.round(scale * np.sin(start + np.arange(np.prod(shape))), 3).reshape(shape)
 
 
-# Usual, small, large with an offset, constant (0.1 is not a sum of powers of 2), constant but for
+# Usual, small, large with an offset, constant (0.1 is not a sum of powers of 2), constant up to
 # rounding, and zero.
 X = waves(1.5, 1, 9, 6)
 X[:, 1] *= 1e-6
@@ -62,9 +62,7 @@ def stratified(labels, k):
 
 
 def shares(counts, tests):
-    """How many of each class a stratified split takes; the remainders of these counts are
-    different.
-    """
+    """Examples of each class in a stratified split; all remainders of these counts differ."""
     labels = [label for label, count in enumerate(counts) for _ in range(count)]
     _, test = train_test_split(labels, test_size=tests, stratify=labels, random_state=0)
     found = np.bincount(test, minlength=len(counts)).tolist()
@@ -112,7 +110,7 @@ def permutation(n, seed, epoch):
     for i in range(n - 1, 0, -1):
         j = below(draws, i + 1)
         order[i], order[j] = order[j], order[i]
-    # As text: JSON numbers above 2^53 are not read alike everywhere.
+    # As text, because some readers round JSON numbers above 2^53.
     return {"seed": str(seed), "epoch": str(epoch), "order": order}
 
 

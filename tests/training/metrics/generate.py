@@ -4,8 +4,8 @@
     python generate.py > values.json
 
 The last run used scikit-learn 1.9.1 and NumPy 2.4.6; `versions` in the file says the same.
-Everything is float64, and matrices are scikit-learn's, one example a row. Classes that do not occur
-are named to it by `labels`."""
+Everything is float64, and matrices are scikit-learn's, one example a row. The argument
+`labels` names classes that do not occur."""
 
 import json
 import warnings
@@ -85,7 +85,7 @@ values = {
     "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__},
     "classes": [
         classes(waves(1.0, 3, 12, 4), np.array([0, 1, 2, 3, 1, 1, 0, 2, 2, 3, 0, 1])),
-        # Class 3 does not occur, class 0 is never read, and neither 4 in either.
+        # Class 3 does not occur, class 0 is never predicted, and class 4 neither occurs nor is predicted.
         classes(
             waves(0.2, 9, 9, 5) + np.array([-1, 0, 0, 0, -2]), np.array([0, 1, 2, 2, 1, 1, 0, 2, 1])
         ),

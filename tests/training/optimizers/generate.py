@@ -21,7 +21,7 @@ BIASES = 2  # of a dense layer with 2 units and 2 inputs, whose θ has 6 entries
 
 
 def gradient(x):
-    """Of Σ 10 (xᵢ₊₁ − xᵢ²)² + (1 − xᵢ)²."""
+    """The gradient of Σ 10 (xᵢ₊₁ − xᵢ²)² + (1 − xᵢ)²."""
     g = [0.0] * len(x)
     for i in range(len(x) - 1):
         rest = x[i + 1] - x[i] * x[i]
@@ -177,5 +177,5 @@ parts = {
     "observed": OBSERVED,
     "clippings": [clipped(k, b, VALUES) for k in ("norm", "value") for b in (0.5, 3.0, 20.0)],
 }
-# A case a line.
+# One case per line.
 print(json.dumps(parts).replace(', {"', ',\n{"'))
