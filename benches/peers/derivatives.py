@@ -1,5 +1,5 @@
-"""Measures derivatives beyond the gradient in this crate and in JAX (jit), on one thread, and writes
-`benches/DERIVATIVES.md`.
+"""Measures derivatives beyond the gradient in this crate and in JAX (jit), on one thread, and
+writes `benches/DERIVATIVES.md`.
 
     python benches/peers/derivatives.py [--min-time 0.5] [--target-dir DIR]
 

@@ -4,7 +4,8 @@
     python exact.py > exact.json
 
 The last run used mpmath 1.4.1. The values of each row are numbers of its scalar type.
-Everything else is computed with fractions (square roots at 60 digits) and rounded once to float64."""
+Everything else is computed with fractions (square roots at 60 digits) and rounded once to
+float64."""
 
 import json
 import struct

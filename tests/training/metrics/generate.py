@@ -85,7 +85,8 @@ values = {
     "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__},
     "classes": [
         classes(waves(1.0, 3, 12, 4), np.array([0, 1, 2, 3, 1, 1, 0, 2, 2, 3, 0, 1])),
-        # Class 3 does not occur, class 0 is never predicted, and class 4 neither occurs nor is predicted.
+        # Class 3 does not occur, class 0 is never predicted, and class 4 neither occurs nor is
+        # predicted.
         classes(
             waves(0.2, 9, 9, 5) + np.array([-1, 0, 0, 0, -2]), np.array([0, 1, 2, 2, 1, 1, 0, 2, 1])
         ),
