@@ -1,9 +1,12 @@
 //! Every way in which a caller can be wrong, one variant each.
 
+mod debug;
+mod location;
 mod words;
 
 use words::{hint, of_class};
 
+pub use location::{BlockEntry, Location};
 pub(crate) use words::{short_name, superscript, unsupported};
 
 /// What went wrong, with the values that say so.
@@ -20,7 +23,7 @@ pub(crate) use words::{short_name, superscript, unsupported};
 /// assert_eq!(refused, Err(Error::ZeroUnits { layer: 0 }));
 /// assert_eq!(Error::ZeroUnits { layer: 0 }.to_string(), "layer 0 (Θ⁽¹⁾) has no units");
 /// ```
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A network without a layer.
@@ -141,15 +144,11 @@ pub enum Error {
         /// The layer.
         layer: usize,
     },
-    /// A NaN or an infinity in data or parameters that the caller gave.
-    #[error("{what}: {value} at row {row}, column {col}{}", hint(what))]
-    NonFiniteInput {
-        /// Which input: `X`, `Y`, `θ`, `weights`, …
-        what: &'static str,
-        /// Row (0 for a vector of weights).
-        row: usize,
-        /// Column: in X and Y the example.
-        col: usize,
+    /// A NaN or an infinity, in what the caller gave or in what was computed from it.
+    #[error("{at} is {value}{}", at.advice())]
+    NonFinite {
+        /// Where it was found.
+        at: Location,
         /// The value.
         value: f64,
     },
@@ -194,66 +193,6 @@ pub enum Error {
         /// The domain, in words.
         expected: &'static str,
     },
-    /// An activation that overflowed or became NaN in the forward pass.
-    #[error("layer {layer} (Θ{}), unit {unit}: {value} for example {example}", superscript(*.layer))]
-    NonFinite {
-        /// The layer.
-        layer: usize,
-        /// The unit.
-        unit: usize,
-        /// The example.
-        example: usize,
-        /// The value.
-        value: f64,
-    },
-    /// A cost that overflowed or became NaN although all activations are finite.
-    #[error("the cost of example {example} is {value}")]
-    NonFiniteCost {
-        /// The example.
-        example: usize,
-        /// The value.
-        value: f64,
-    },
-    /// A sum or a penalty that overflowed although every cost is finite.
-    #[error("the objective J is {value}, although the cost of every example is finite")]
-    NonFiniteObjective {
-        /// The value of J.
-        value: f64,
-    },
-    /// A gradient that overflowed or became NaN.
-    #[error("the gradient of layer {layer}, block {block}, is {value} at row {row}, column {col}")]
-    NonFiniteGradient {
-        /// The layer.
-        layer: usize,
-        /// The block's name.
-        block: String,
-        /// Row in the block.
-        row: usize,
-        /// Column in the block.
-        col: usize,
-        /// The value.
-        value: f64,
-    },
-    /// A gradient with respect to the inputs that overflowed or became NaN.
-    #[error("the gradient with respect to X is {value} at row {row}, example {example}")]
-    NonFiniteInputGradient {
-        /// Row of X.
-        row: usize,
-        /// The example.
-        example: usize,
-        /// The value.
-        value: f64,
-    },
-    /// A product with a Jacobian, a Hessian or their kind that overflowed or became NaN.
-    #[error("{what} is {value} at entry {index}")]
-    NonFiniteDerivative {
-        /// The result.
-        what: &'static str,
-        /// The entry, counted column by column.
-        index: usize,
-        /// The value.
-        value: f64,
-    },
     /// The weight of an example that is negative or not finite.
     #[error("the weight of example {example} is {value}, expected finite and at least 0")]
     Weight {
@@ -288,39 +227,6 @@ pub enum Error {
         /// What was not finite, and where.
         #[source]
         cause: Box<Error>,
-    },
-    /// A parameter that overflowed or became NaN in the step of a training.
-    #[error("the parameter of layer {layer}, block {block}, at row {row}, column {col} is {value}")]
-    NonFiniteParameter {
-        /// The layer.
-        layer: usize,
-        /// The block's name.
-        block: String,
-        /// Row in the block.
-        row: usize,
-        /// Column in the block.
-        col: usize,
-        /// The value.
-        value: f64,
-    },
-    /// An entry of an optimiser's state overflowed or became NaN in a training step, and its
-    /// parameter with it.
-    #[error(
-        "buffer {buffer} of the optimiser's state is {value} for layer {layer}, block {block}, at row {row}, column {col}"
-    )]
-    NonFiniteState {
-        /// The buffer.
-        buffer: usize,
-        /// The layer of the parameter that it belongs to.
-        layer: usize,
-        /// The block's name.
-        block: String,
-        /// Row in the block.
-        row: usize,
-        /// Column in the block.
-        col: usize,
-        /// The value.
-        value: f64,
     },
     /// A checkpoint that cannot be written or read.
     #[error("checkpoint: {reason}")]
@@ -410,35 +316,34 @@ pub enum Error {
         /// The value.
         value: f64,
     },
-    /// A metric that overflowed although outputs and targets are finite.
-    #[error("the {what} is {value}, although outputs and targets are finite")]
-    NonFiniteMetric {
-        /// The metric.
-        what: &'static str,
-        /// The value.
-        value: f64,
-    },
 }
 
 impl Error {
     /// Returns whether a value became non-finite in a pass or a step although data and parameters
     /// were finite.
     pub(crate) fn is_divergence(&self) -> bool {
+        use Location::{Activation, Cost, Gradient, Objective, OptimizerState, Parameter};
+        let Self::NonFinite { at, .. } = self else {
+            return false;
+        };
         matches!(
-            self,
-            Self::NonFinite { .. }
-                | Self::NonFiniteCost { .. }
-                | Self::NonFiniteObjective { .. }
-                | Self::NonFiniteGradient { .. }
-                | Self::NonFiniteParameter { .. }
-                | Self::NonFiniteState { .. }
+            at,
+            Activation { .. }
+                | Cost { .. }
+                | Objective
+                | Gradient(_)
+                | Parameter(_)
+                | OptimizerState { .. }
         )
     }
 
     /// Returns whether the error concerns the point where J was evaluated, so that a shorter step
     /// may avoid it.
     pub(crate) fn is_of_point(&self) -> bool {
-        self.is_divergence()
-            || matches!(self, Self::NonFiniteDerivative { .. } | Self::Output { .. })
+        let derivative = |at: &Location| matches!(at, Location::Derivative { .. });
+        match self {
+            Self::NonFinite { at, .. } => self.is_divergence() || derivative(at),
+            _ => matches!(self, Self::Output { .. }),
+        }
     }
 }

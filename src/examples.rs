@@ -1,6 +1,6 @@
 //! Data, checked once: X, Y and the weights of the examples.
 
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::kernels::{columns, first_non_finite};
 use crate::layout::fits;
 use crate::scalar::{Scalar, real, to_f64};
@@ -99,13 +99,14 @@ pub fn row_major<T: Scalar>(buffer: &[T], n: usize) -> Result<DMatrixView<'_, T>
 ///
 /// # Example
 /// ```
-/// use backprop::{Error, Examples};
+/// use backprop::{Location, Error, Examples};
 /// use backprop::nalgebra::DMatrix;
 ///
 /// let x = DMatrix::from_row_slice(1, 2, &[0.5, f64::NAN]);
 /// let y = DMatrix::from_row_slice(1, 2, &[0.0, 1.0]);
 /// let refused = Examples::new(&x, &y);
-/// assert!(matches!(refused, Err(Error::NonFiniteInput { what: "X", col: 1, .. })));
+/// let place = Location::Input { what: "X", row: 0, col: 1 };
+/// assert!(matches!(refused, Err(Error::NonFinite { at, .. }) if at == place));
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Examples<'a, T: Scalar> {
@@ -126,7 +127,7 @@ impl<'a, T: Scalar> Examples<'a, T> {
     /// # Errors
     /// - [`Error::NoExamples`] if X has no columns.
     /// - [`Error::ExampleCounts`] if Y has not as many columns as X.
-    /// - [`Error::NonFiniteInput`] with the first entry of X, then of Y, that is NaN or infinite.
+    /// - [`Error::NonFinite`] with the first entry of X, then of Y, that is NaN or infinite.
     pub fn new(x: impl Columns<'a, T>, y: impl Columns<'a, T>) -> Result<Self, Error> {
         let (x, y) = (x.columns_view(), y.columns_view());
         if x.ncols() == 0 {
@@ -299,10 +300,8 @@ pub(crate) fn check_finite<T: Scalar>(
     }
     for (col, column) in matrix.column_iter().enumerate() {
         if let Some(row) = first_non_finite(column.as_slice()) {
-            return Err(Error::NonFiniteInput {
-                what,
-                row,
-                col,
+            return Err(Error::NonFinite {
+                at: Location::Input { what, row, col },
                 value: to_f64(column[row]),
             });
         }

@@ -1,7 +1,7 @@
 //! From sums over examples to J and D: the accumulator Δ, the gradient and its unrolling.
 
 use crate::cost::Cost;
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::examples::{Examples, check_length, scalar_weight};
 use crate::kernels::{self, first_non_finite};
 use crate::layer::Layer;
@@ -237,7 +237,7 @@ impl<T: Scalar> Accumulator<T> {
     /// - [`Error::NoExamples`] if nothing was added.
     /// - [`Error::OtherNetwork`] if the network has another shape.
     /// - [`Error::Hyperparameter`] if λ is out of range, [`Error::Index`] if the penalty names a layer that is not there.
-    /// - [`Error::NonFiniteObjective`] or [`Error::NonFiniteGradient`] if a sum overflowed.
+    /// - [`Error::NonFinite`] with the objective or the entry of the gradient if a sum overflowed.
     pub fn finish<L: Layer<T>>(
         &self,
         network: &Network<T, L>,
@@ -353,7 +353,8 @@ pub(crate) fn finish<T: Scalar>(
     };
     let total = parts.total();
     if !total.is_finite() {
-        return Err(Error::NonFiniteObjective {
+        return Err(Error::NonFinite {
+            at: Location::Objective,
             value: to_f64(total),
         });
     }
@@ -371,16 +372,10 @@ pub(crate) fn check_gradient<T: Scalar>(layout: &Layout, gradient: &[T]) -> Resu
         return Ok(());
     };
     let value = to_f64(gradient[index]);
-    Err(match layout.locate(index) {
-        Some((place, row, col)) => Error::NonFiniteGradient {
-            layer: place.layer(),
-            block: place.block().name.clone().into_owned(),
-            row,
-            col,
-            value,
-        },
-        None => Error::NonFiniteObjective { value },
-    })
+    let at = layout
+        .entry(index)
+        .map_or(Location::Objective, Location::Gradient);
+    Err(Error::NonFinite { at, value })
 }
 
 /// Unrolls matrices into one vector, \[Θ⁽¹⁾(:); Θ⁽²⁾(:); …], each column by column. The inverse is [`Network::roll`].

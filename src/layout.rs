@@ -1,7 +1,7 @@
 //! Where each layer and each block lies in the flat θ.
 
 use crate::cost::{Link, Outputs, Squash};
-use crate::error::{Error, superscript};
+use crate::error::{BlockEntry, Error, superscript};
 use crate::layer::{Block, Dense, Layer};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView};
@@ -294,11 +294,16 @@ impl Layout {
         DMatrixView::from_slice(&flat[place.range()], rows, cols)
     }
 
-    /// The block and the row and column of an index into θ.
-    pub(crate) fn locate(&self, index: usize) -> Option<(&BlockLayout, usize, usize)> {
+    /// Returns the block, row and column of an index into θ.
+    pub(crate) fn entry(&self, index: usize) -> Option<BlockEntry> {
         let place = self.blocks.iter().find(|b| b.range().contains(&index))?;
         let offset = index - place.start;
-        Some((place, offset % place.block.rows, offset / place.block.rows))
+        Some(BlockEntry {
+            layer: place.layer,
+            block: place.block.name.clone().into_owned(),
+            row: offset % place.block.rows,
+            col: offset / place.block.rows,
+        })
     }
 }
 

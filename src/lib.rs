@@ -84,7 +84,7 @@ pub use cost::{
     SquaredError,
 };
 pub use derivatives::{Curvature, GaussNewton, Tangent, Trace};
-pub use error::Error;
+pub use error::{BlockEntry, Error, Location};
 pub use examples::{Columns, Examples, row_major};
 pub use gradient::{Accumulator, Backprop, CostParts, Gradient, unroll};
 pub use gradient_check::GradientCheck;

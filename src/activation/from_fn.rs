@@ -24,7 +24,8 @@ pub struct FromFn<F> {
 /// **Kinks.** The derivatives are those of the branch that f takes at z: `if z.re > 0.0 { z } else { z * 0.5 }` has g′(0) = ½. A function that hides its branches, as `abs`, decides by the sign of the zero.
 ///
 /// **Where there is none.** A derivative that is infinite or not a number in dual arithmetic (√z at 0; their `tanh` from |z| ≈ 355, where it overflows on the way) is handed on as it is,
-/// and a network answers with [`Error::NonFiniteGradient`], or [`Error::NonFinite`] if the value is not finite either.
+/// and a network answers with [`Error::NonFinite`] at the gradient, or at the activation if the value is
+/// not finite either.
 ///
 /// # Example
 /// The bent identity (√(z² + 1) − 1)/2 + z at z = ¾, where g = 0.875, g′ = 1.3 and g″ = 1/(2 · 1.25³) = 0.256, proved and put between layers of ours:

@@ -1,6 +1,6 @@
 //! Class labels: as numbers, as columns of targets, and by name.
 
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::examples::{Columns, check_rows};
 use crate::kernels::index_of_max;
 use crate::layout::{allocate, collected, reserved};
@@ -108,7 +108,7 @@ pub fn balanced_weights(labels: &[usize], classes: usize) -> Result<Vec<f64>, Er
 /// # Errors
 /// - [`Error::NoExamples`] without columns.
 /// - [`Error::Shape`] without rows.
-/// - [`Error::NonFiniteInput`] with the first NaN. Infinities are compared like numbers.
+/// - [`Error::NonFinite`] with the first NaN. Infinities are compared like numbers.
 ///
 /// # Example
 /// ```
@@ -132,10 +132,12 @@ pub fn labels<'a, T: Scalar>(matrix: impl Columns<'a, T>) -> Result<Vec<usize>, 
         let column = column.as_slice();
         match column.iter().position(|&x| to_f64(x).is_nan()) {
             None => Ok(index_of_max(column)),
-            Some(row) => Err(Error::NonFiniteInput {
-                what: WHAT,
-                row,
-                col,
+            Some(row) => Err(Error::NonFinite {
+                at: Location::Input {
+                    what: WHAT,
+                    row,
+                    col,
+                },
                 value: to_f64(column[row]),
             }),
         }

@@ -53,7 +53,7 @@ impl<T: Scalar> MinMaxScaler<T> {
     ///
     /// # Errors
     /// - [`Error::NoExamples`] if X has no columns, [`Error::Shape`] if it has no rows.
-    /// - [`Error::NonFiniteInput`] with the first entry that is NaN or infinite.
+    /// - [`Error::NonFinite`] with the first entry that is NaN or infinite.
     /// - [`Error::Spread`] with the first row whose range T cannot hold.
     pub fn fit<'a>(x: impl Columns<'a, T>) -> Result<Self, Error> {
         let x = x.columns_view();
@@ -82,7 +82,7 @@ impl<T: Scalar> MinMaxScaler<T> {
     ///
     /// # Errors
     /// - [`Error::Length`] if there are not as many ranges as minima.
-    /// - [`Error::NonFiniteInput`] with the first minimum that is NaN or infinite.
+    /// - [`Error::NonFinite`] with the first minimum that is NaN or infinite.
     /// - [`Error::Spread`] with the first range that is not finite or not above 0.
     pub fn new(minima: Vec<T>, ranges: Vec<T>) -> Result<Self, Error> {
         check_length("the ranges", minima.len(), ranges.len())?;

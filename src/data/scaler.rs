@@ -60,7 +60,7 @@ pub trait Scaler<T: Scalar>: Debug + Send + Sync {
     ///
     /// # Errors
     /// - [`Error::Shape`] if X does not have n rows.
-    /// - [`Error::NonFiniteInput`] with the first entry that is NaN or infinite.
+    /// - [`Error::NonFinite`] with the first entry that is NaN or infinite.
     /// - [`Error::Scaled`] with the first entry that overflows.
     #[doc(alias = "transform")]
     fn apply<'a>(&self, x: impl Columns<'a, T>) -> Result<DMatrix<T>, Error>

@@ -57,7 +57,7 @@ impl<T: Scalar> Standardizer<T> {
     ///
     /// # Errors
     /// - [`Error::NoExamples`] if X has no columns, [`Error::Shape`] if it has no rows.
-    /// - [`Error::NonFiniteInput`] with the first entry that is NaN or infinite.
+    /// - [`Error::NonFinite`] with the first entry that is NaN or infinite.
     /// - [`Error::Spread`] with the first row whose mean or deviation T cannot hold.
     pub fn fit<'a>(x: impl Columns<'a, T>) -> Result<Self, Error> {
         let x = x.columns_view();
@@ -89,7 +89,7 @@ impl<T: Scalar> Standardizer<T> {
     ///
     /// # Errors
     /// - [`Error::Length`] if there are not as many deviations as means.
-    /// - [`Error::NonFiniteInput`] with the first mean that is NaN or infinite.
+    /// - [`Error::NonFinite`] with the first mean that is NaN or infinite.
     /// - [`Error::Spread`] with the first deviation that is not finite or not above 0.
     pub fn new(means: Vec<T>, deviations: Vec<T>) -> Result<Self, Error> {
         check_length("the deviations", means.len(), deviations.len())?;

@@ -21,9 +21,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// - Those of [`backprop`](Self::backprop).
-    /// - [`Error::Length`] or [`Error::NonFiniteInput`] if `v` is not P finite numbers.
+    /// - [`Error::Length`] or [`Error::NonFinite`] if `v` is not P finite numbers.
     /// - [`Error::Unsupported`] if a layer, activation or cost of yours has no tangents.
-    /// - [`Error::NonFiniteDerivative`] if the product overflows.
+    /// - [`Error::NonFinite`] if the product overflows.
     ///
     /// # Example
     /// J = ½(θ₀ + 3 θ₁ − y)²: H = \[1 3; 3 9].

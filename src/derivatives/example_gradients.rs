@@ -2,7 +2,7 @@
 
 use super::check_finite_result;
 use crate::cost::Cost;
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::examples::{Examples, check_length};
 use crate::kernels::sum_of_squares;
 use crate::layer::{Keep, Layer};
@@ -113,7 +113,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// - Those of [`backprop`](Self::backprop).
     /// - [`Error::TooLarge`] if there is no memory for P · m scalars: see [`for_each_example_gradient`](Self::for_each_example_gradient).
     /// - [`Error::Unsupported`] if a layer couples the examples of a batch.
-    /// - [`Error::NonFiniteDerivative`] if a gradient overflows.
+    /// - [`Error::NonFinite`] if a gradient overflows.
     ///
     /// # Example
     /// δ \[1; x] with δ = a − y, which is −1 and 2:
@@ -382,12 +382,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 /// Whether the gradient of example k is finite.
 fn check_finite_gradient<T: Scalar>(p: usize, k: usize, gradient: &[T]) -> Result<(), Error> {
     let what = "the gradient of an example";
-    check_finite_result(what, gradient).map_err(|error| match error {
-        Error::NonFiniteDerivative { what, index, value } => Error::NonFiniteDerivative {
-            what,
-            index: p * k + index,
-            value,
-        },
-        other => other,
+    check_finite_result(what, gradient).map_err(|mut error| {
+        if let Error::NonFinite {
+            at: Location::Derivative { index, .. },
+            ..
+        } = &mut error
+        {
+            *index += p * k;
+        }
+        error
     })
 }

@@ -82,7 +82,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(26)](crate::derivation#input-gradient).
     ///
     /// # Errors
-    /// Those of [`backprop`](Self::backprop), and [`Error::NonFiniteInputGradient`] if the gradient overflows.
+    /// Those of [`backprop`](Self::backprop), and [`Error::NonFinite`] if the gradient overflows.
     ///
     /// # Example
     /// J = ½(2x − 1)², so that ∂J/∂x = 2(2x − 1) = 10 at x = 3:

@@ -81,7 +81,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// # Errors
     /// - Those of [`forward`](Self::forward).
     /// - [`Error::Unsupported`] if a layer couples its examples, or if n < K and a layer or activation of yours has no tangents.
-    /// - [`Error::NonFiniteDerivative`] if the result overflows.
+    /// - [`Error::NonFinite`] if the result overflows.
     ///
     /// # Example
     /// a = tanh(2x₁ + 3x₂) at x = 0, where tanh′ is 1:

@@ -22,9 +22,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// - Those of [`forward`](Self::forward).
-    /// - [`Error::Length`], [`Error::Shape`] or [`Error::NonFiniteInput`] if the direction is not P and n × m finite numbers.
+    /// - [`Error::Length`], [`Error::Shape`] or [`Error::NonFinite`] if the direction is not P and n × m finite numbers.
     /// - [`Error::Unsupported`] if a layer or activation of yours has no tangents.
-    /// - [`Error::NonFiniteDerivative`] if the result overflows.
+    /// - [`Error::NonFinite`] if the result overflows.
     ///
     /// # Example
     /// a = σ(θ₁ x) at θ₁ = 0: ∂a/∂θ₁ = x/4.
@@ -111,8 +111,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// - Those of [`forward`](Self::forward).
-    /// - [`Error::Shape`] or [`Error::NonFiniteInput`] if the cotangent is not K × m finite numbers.
-    /// - [`Error::NonFiniteDerivative`] if the result overflows.
+    /// - [`Error::Shape`] or [`Error::NonFinite`] if the cotangent is not K × m finite numbers.
+    /// - [`Error::NonFinite`] if the result overflows.
     ///
     /// # Example
     /// a = θ₀ + θ₁ x with θ₁ = 2: u = 3 goes back to 3 (1, x) and to 2·3.

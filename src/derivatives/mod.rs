@@ -50,7 +50,7 @@ pub use arguments::{Curvature, GaussNewton, Tangent};
 pub use trace::Trace;
 pub(crate) use triangle::Triangle;
 
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::examples::scalar_weight;
 use crate::kernels::{self, first_non_finite};
 use crate::scalar::{Scalar, real, to_f64};
@@ -62,9 +62,8 @@ pub(crate) fn check_finite_result<T: Scalar>(
 ) -> Result<(), Error> {
     match first_non_finite(result) {
         None => Ok(()),
-        Some(index) => Err(Error::NonFiniteDerivative {
-            what,
-            index,
+        Some(index) => Err(Error::NonFinite {
+            at: Location::Derivative { what, index },
             value: to_f64(result[index]),
         }),
     }
@@ -75,10 +74,8 @@ fn check_vector<T: Scalar>(what: &'static str, v: &[T], expected: usize) -> Resu
     crate::examples::check_length(what, expected, v.len())?;
     match kernels::first_non_finite(v) {
         None => Ok(()),
-        Some(row) => Err(Error::NonFiniteInput {
-            what,
-            row,
-            col: 0,
+        Some(row) => Err(Error::NonFinite {
+            at: Location::Input { what, row, col: 0 },
             value: to_f64(v[row]),
         }),
     }

@@ -2,7 +2,7 @@
 
 use crate::activation::AnyActivation;
 use crate::cost::{Cost, Outputs};
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::examples::Examples;
 use crate::gradient::{Backprop, CostParts, Gradient, finish};
 use crate::kernels::{self, first_non_finite};
@@ -212,7 +212,10 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         cost.values(at, costs.as_mut_slice());
         if let Some(example) = first_non_finite(costs.as_slice()) {
             let value = to_f64(costs[example]);
-            return Err(Error::NonFiniteCost { example, value });
+            return Err(Error::NonFinite {
+                at: Location::Cost { example },
+                value,
+            });
         }
         let mut delta = matrix("δ", at.a.shape())?;
         cost.delta(at, delta.as_view_mut());
@@ -225,7 +228,10 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let sum = kernels::sum(weighted.as_slice());
         if !sum.is_finite() {
             let value = to_f64(sum);
-            return Err(Error::NonFiniteObjective { value });
+            return Err(Error::NonFinite {
+                at: Location::Objective,
+                value,
+            });
         }
         let (theta, weight) = (vector("θ", self.theta().as_slice())?, examples.weight);
         let mut gradient = vector("the gradient", sums.as_slice())?;
@@ -273,9 +279,11 @@ fn forward<T: Scalar, L: Layer<T>>(
         layer.forward(pass);
         if let Some(index) = first_non_finite(a.as_slice()) {
             return Err(Error::NonFinite {
-                layer: l,
-                unit: index % sizes.outputs,
-                example: index / sizes.outputs,
+                at: Location::Activation {
+                    layer: l,
+                    unit: index % sizes.outputs,
+                    example: index / sizes.outputs,
+                },
                 value: to_f64(a[index]),
             });
         }

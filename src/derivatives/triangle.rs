@@ -1,6 +1,6 @@
 //! A least-squares problem that grows by blocks of rows, of which the triangle of its QR decomposition is kept.
 
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::kernels::{add_linear, first_non_finite, norm, transpose_product};
 use crate::layout::allocate;
 use crate::scalar::{Scalar, sign, to_f64};
@@ -40,9 +40,11 @@ impl<T: Scalar> Triangle<T> {
     pub(crate) fn check_finite(&self) -> Result<(), Error> {
         match first_non_finite(&self.entries) {
             None => Ok(()),
-            Some(index) => Err(Error::NonFiniteDerivative {
-                what: "the factor of the Gauss–Newton matrix",
-                index,
+            Some(index) => Err(Error::NonFinite {
+                at: Location::Derivative {
+                    what: "the factor of the Gauss–Newton matrix",
+                    index,
+                },
                 value: to_f64(self.entries[index]),
             }),
         }

@@ -3,7 +3,7 @@
 use super::compare::{self, Start};
 use super::{GradientCheck, Named, Report, Sampling, nan};
 use crate::cost::Cost;
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::examples::{Examples, check_finite, check_length};
 use crate::layer::Layer;
 use crate::layout::allocate;
@@ -48,7 +48,10 @@ impl GradientCheck {
                 gradient.fill(nan());
                 match network.gradient_at(theta, examples, objective, &mut workspace, gradient) {
                     // The report shows where.
-                    Err(Error::NonFiniteGradient { .. }) => {}
+                    Err(Error::NonFinite {
+                        at: Location::Gradient(..),
+                        ..
+                    }) => {}
                     done => return Ok(done?.total()),
                 }
             }
@@ -82,7 +85,7 @@ impl GradientCheck {
     ///
     /// # Errors
     /// - [`Error::Length`] if the blocks or the gradient have not as many entries as `theta`.
-    /// - [`Error::NonFiniteInput`] if `theta` is not finite, [`Error::NonFiniteObjective`] if the function is not at a point that is tried.
+    /// - [`Error::NonFinite`] if `theta` is not finite, or the function at a point that is tried.
     /// - [`Error::Hyperparameter`] for a bad step or tolerance.
     pub fn function<T: Scalar>(
         &self,

@@ -5,7 +5,7 @@ use super::line::{Along, Line, On};
 use super::report::Report;
 use super::{GradientCheck, Named, Settings, nan, noise, size, tangents};
 use crate::cost::{Cost, Link, Outputs};
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::examples::Examples;
 use crate::initialization::rng;
 use crate::layer::Layer;
@@ -42,7 +42,10 @@ impl GradientCheck {
             noise,
         } = at;
         if !j.is_finite() {
-            return Err(Error::NonFiniteObjective { value: to_f64(j) });
+            return Err(Error::NonFinite {
+                at: Location::Objective,
+                value: to_f64(j),
+            });
         }
         let scale = to_f64(j).abs().max(size(gradient));
         let bounds = Bounds {

@@ -1,6 +1,6 @@
 //! Lines through θ, and differences along them.
 
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::scalar::{Scalar, real, to_f64};
 use rand_xoshiro::rand_core::Rng;
 use std::collections::BTreeMap;
@@ -123,7 +123,10 @@ impl<'a> On<'a> {
         }
         let (moved, value) = self.along.value(self.line, t)?;
         if !value.is_finite() {
-            return Err(Error::NonFiniteObjective { value });
+            return Err(Error::NonFinite {
+                at: Location::Objective,
+                value,
+            });
         }
         self.known.insert(t.to_bits(), (moved, value));
         Ok((moved, value))

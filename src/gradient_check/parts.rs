@@ -20,8 +20,8 @@ impl GradientCheck {
     /// The report has one block, `z`. Buffers to be written hold NaN before.
     ///
     /// # Errors
-    /// - [`Error::NoExamples`] or [`Error::Shape`] if z is empty, [`Error::NonFiniteInput`] if it is not finite,
-    ///   [`Error::NonFiniteObjective`] if g overflows there.
+    /// - [`Error::NoExamples`] or [`Error::Shape`] if z is empty.
+    /// - [`Error::NonFinite`] if z is not finite, or g overflows there.
     /// - [`Error::Hyperparameter`] for a bad step, tolerance or constant of the activation.
     pub fn activation<'a, T: Scalar, A: Activation<T> + ?Sized>(
         &self,
@@ -69,10 +69,10 @@ impl GradientCheck {
     /// way from z, and `∂cost/∂a` only if no output is within a step of the edge of the cost's domain.
     ///
     /// # Errors
-    /// - [`Error::NoExamples`], [`Error::Shape`] or [`Error::NonFiniteInput`] if z and y are not two finite matrices of equal shape.
+    /// - [`Error::NoExamples`], [`Error::Shape`] or [`Error::NonFinite`] if z and y are not two finite matrices of equal shape.
     /// - [`Error::Target`] if a target is outside the domain of the cost, [`Error::Output`] if an output is, or is within a step
     ///   of its edge.
-    /// - [`Error::NonFiniteObjective`] if the cost overflows, [`Error::Hyperparameter`] for a bad step, tolerance or constant.
+    /// - [`Error::NonFinite`] if the cost overflows, [`Error::Hyperparameter`] for a bad step, tolerance or constant.
     pub fn cost<'a, T: Scalar, C: Cost<T> + ?Sized, A: Activation<T> + ?Sized>(
         &self,
         cost: &C,
@@ -191,8 +191,8 @@ impl GradientCheck {
     ///
     /// # Errors
     /// - [`Error::ZeroUnits`], [`Error::PenalisedColumns`], [`Error::TooLarge`], … if the layer could not stand in a network.
-    /// - [`Error::Length`], [`Error::Shape`], [`Error::NoExamples`] or [`Error::NonFiniteInput`] if θ or x do not fit it.
-    /// - [`Error::NonFiniteObjective`] if the output overflows, [`Error::Hyperparameter`] for a bad step or tolerance.
+    /// - [`Error::Length`], [`Error::Shape`], [`Error::NoExamples`] or [`Error::NonFinite`] if θ or x do not fit it.
+    /// - [`Error::NonFinite`] if the output overflows, [`Error::Hyperparameter`] for a bad step or tolerance.
     pub fn layer<'a, T: Scalar, L: Layer<T>>(
         &self,
         layer: &L,

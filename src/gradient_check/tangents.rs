@@ -7,7 +7,7 @@ use super::parts::{block, check_not_empty, cotangent};
 use super::{BlockReport, GradientCheck, Named, Report, Verdict, nan, noise, size};
 use crate::activation::Activation;
 use crate::cost::{Cost, Outputs};
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::examples::{Columns, check_finite};
 use crate::initialization::rng;
 use crate::kernels::first_non_finite;
@@ -125,7 +125,10 @@ impl GradientCheck {
         let at_0 = at(Asked::Values, T::zero())?;
         if let Some(index) = first_non_finite(&at_0) {
             let value = to_f64(at_0[index]);
-            return Err(Error::NonFiniteObjective { value });
+            return Err(Error::NonFinite {
+                at: Location::Objective,
+                value,
+            });
         }
         let bounds = Bounds {
             settings,

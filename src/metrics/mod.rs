@@ -156,16 +156,17 @@ impl<T: Scalar, M: Metric<T> + ?Sized> Metric<T> for Box<M> {
 /// # Errors
 /// - [`Error::NoExamples`] if the targets have no columns.
 /// - [`Error::Shape`] if the targets have no rows, or the outputs have another shape.
-/// - [`Error::NonFiniteInput`] with the first entry that is NaN or infinite, outputs first.
+/// - [`Error::NonFinite`] with the first entry that is NaN or infinite, outputs first.
 ///
 /// # Example
 /// ```
-/// use backprop::{Error, metrics::check, nalgebra::DMatrix};
+/// use backprop::{Error, Location, metrics::check, nalgebra::DMatrix};
 ///
 /// let a = DMatrix::from_row_slice(1, 2, &[0.5, f64::NAN]);
 /// let y = DMatrix::from_row_slice(1, 2, &[1.0, 0.0]);
 /// let refused = check(a.as_view(), y.as_view());
-/// assert!(matches!(refused, Err(Error::NonFiniteInput { what: "the outputs", col: 1, .. })));
+/// let place = Location::Input { what: "the outputs", row: 0, col: 1 };
+/// assert!(matches!(refused, Err(Error::NonFinite { at, .. }) if at == place));
 /// ```
 pub fn check<T: Scalar>(
     outputs: DMatrixView<'_, T>,

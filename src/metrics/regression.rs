@@ -1,14 +1,14 @@
 //! Metrics for regression.
 
 use super::{Direction, Metric, check, sum_by_halves};
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::DMatrixView;
 
 /// The mean of |a − y| over all outputs and examples.
 ///
 /// # Errors
-/// Those of [`check`], and [`Error::NonFiniteMetric`] if the sum overflows.
+/// Those of [`check`], and [`Error::NonFinite`] if the sum overflows.
 ///
 /// # Example
 /// ```
@@ -47,7 +47,7 @@ impl<T: Scalar> Metric<T> for MeanAbsoluteError {
 /// sums over the outputs.
 ///
 /// # Errors
-/// Those of [`check`], and [`Error::NonFiniteMetric`] if a square or the sum overflows.
+/// Those of [`check`], and [`Error::NonFinite`] if a square or the sum overflows.
 ///
 /// # Example
 /// ```
@@ -87,7 +87,7 @@ impl<T: Scalar> Metric<T> for MeanSquaredError {
 /// otherwise, as in scikit-learn.
 ///
 /// # Errors
-/// Those of [`check`], [`Error::FewExamples`] for a single example, and [`Error::NonFiniteMetric`]
+/// Those of [`check`], [`Error::FewExamples`] for a single example, and [`Error::NonFinite`]
 /// if a sum overflows.
 ///
 /// # Example
@@ -191,5 +191,8 @@ fn finite(what: &'static str, value: f64) -> Result<f64, Error> {
     if value.is_finite() {
         return Ok(value);
     }
-    Err(Error::NonFiniteMetric { what, value })
+    Err(Error::NonFinite {
+        at: Location::Metric { what },
+        value,
+    })
 }

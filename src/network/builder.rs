@@ -84,7 +84,7 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
     /// The network with given parameters, unrolled as [`Layout`](crate::Layout) says.
     ///
     /// # Errors
-    /// Those of [`zeros`](Self::zeros), and [`Error::Length`] or [`Error::NonFiniteInput`] if θ is not P finite numbers.
+    /// Those of [`zeros`](Self::zeros), and [`Error::Length`] or [`Error::NonFinite`] if θ is not P finite numbers.
     pub fn with_theta(self, theta: &[T]) -> Result<Network<T, L>, Error> {
         Network::from_layers(self.inputs, self.layers, theta)
     }

@@ -28,7 +28,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(4)](crate::derivation#hypothesis).
     ///
     /// # Errors
-    /// - [`Error::NoExamples`], [`Error::Shape`] or [`Error::NonFiniteInput`] if X is not n × m with m ≥ 1 and finite.
+    /// - [`Error::NoExamples`], [`Error::Shape`] or [`Error::NonFinite`] if X is not n × m with m ≥ 1 and finite.
     /// - [`Error::NonFinite`] with layer, unit and example if an activation overflows.
     /// - [`Error::TooLarge`] if there is no memory for the buffers.
     ///
@@ -59,7 +59,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// - [`Error::Shape`] if X or Y do not fit the network, [`Error::Target`] if a target is outside the cost's domain.
     /// - [`Error::Hyperparameter`] if λ or a constant of the cost is out of range, [`Error::Index`] if the penalty names a layer or block that is not there.
     /// - [`Error::Output`] if an output is outside the cost's domain.
-    /// - [`Error::NonFinite`], [`Error::NonFiniteCost`], [`Error::NonFiniteObjective`] or [`Error::NonFiniteGradient`] where a number
+    /// - [`Error::NonFinite`] with the activation, cost, objective or entry of the gradient that
     ///   overflows first.
     /// - [`Error::TooLarge`] if there is no memory for the buffers.
     ///

@@ -2,7 +2,7 @@
 
 use super::Network;
 use crate::cost::{Cost, Outputs};
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::examples::{Examples, check_finite};
 use crate::kernels::{self, first_non_finite};
 use crate::layer::{Backward, Dense, Forward, Keep, Layer, PerExample};
@@ -105,9 +105,11 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
             let output = &buffers.output[..rows * m];
             if let Some(index) = first_non_finite(output) {
                 return Err(Error::NonFinite {
-                    layer: l,
-                    unit: index % rows,
-                    example: first + index / rows,
+                    at: Location::Activation {
+                        layer: l,
+                        unit: index % rows,
+                        example: first + index / rows,
+                    },
                     value: to_f64(output[index]),
                 });
             }
@@ -146,8 +148,10 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         cost.values(at, values);
         match first_non_finite(values) {
             None => Ok(()),
-            Some(example) => Err(Error::NonFiniteCost {
-                example: first + example,
+            Some(example) => Err(Error::NonFinite {
+                at: Location::Cost {
+                    example: first + example,
+                },
                 value: to_f64(values[example]),
             }),
         }
@@ -297,19 +301,15 @@ fn check_finite_inputs<T: Scalar>(first: usize, x: DMatrixView<'_, T>) -> Result
     if kernels::flat(&x).is_some_and(kernels::all_finite) {
         return Ok(());
     }
-    check_finite("X", x).map_err(|error| match error {
-        Error::NonFiniteInput {
-            what,
-            row,
-            col,
-            value,
-        } => Error::NonFiniteInput {
-            what,
-            row,
-            col: first + col,
-            value,
-        },
-        other => other,
+    check_finite("X", x).map_err(|mut error| {
+        if let Error::NonFinite {
+            at: Location::Input { col, .. },
+            ..
+        } = &mut error
+        {
+            *col += first;
+        }
+        error
     })
 }
 

@@ -5,7 +5,7 @@ use super::chain::Chain;
 use super::job::JobResults;
 use super::pass::{Pass, Seed};
 use crate::cost::{AnyCost, Cost, Link};
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::examples::{Examples, check_length, check_rows};
 use crate::gradient::{CostParts, check_gradient, finish};
 use crate::kernels;
@@ -99,7 +99,10 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         };
         match sum.is_finite() {
             true => Ok(sum),
-            false => Err(Error::NonFiniteObjective { value: to_f64(sum) }),
+            false => Err(Error::NonFinite {
+                at: Location::Objective,
+                value: to_f64(sum),
+            }),
         }
     }
 

@@ -74,7 +74,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// # Errors
     /// - [`Error::NoInputs`], [`Error::NoLayers`], [`Error::ZeroUnits`], [`Error::LayerInputs`],
     ///   [`Error::PenalisedColumns`], [`Error::TooLarge`] or [`Error::Hyperparameter`] if the layers are not a network.
-    /// - [`Error::Length`] or [`Error::NonFiniteInput`] if θ is not P finite numbers.
+    /// - [`Error::Length`] or [`Error::NonFinite`] if θ is not P finite numbers.
     pub fn from_layers(inputs: usize, layers: Vec<L>, theta: &[T]) -> Result<Self, Error> {
         // θ is checked before anything of its size is allocated: the layers may come from a file.
         let layout = Layout::new(inputs, &layers)?;
@@ -138,7 +138,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// The same architecture with every parameter mapped to another scalar: `f32`, dual numbers, …
     ///
     /// # Errors
-    /// [`Error::NonFiniteInput`] if a parameter is not finite there, as 1e300 in `f32`; [`Error::Hyperparameter`] if a layer's
+    /// [`Error::NonFinite`] if a parameter is not finite there, as 1e300 in `f32`; [`Error::Hyperparameter`] if a layer's
     /// constant is out of range there; [`Error::TooLarge`] if θ is too large there.
     ///
     /// # Example

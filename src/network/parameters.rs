@@ -22,7 +22,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(24)](crate::derivation#descent).
     ///
     /// # Errors
-    /// [`Error::Length`] if there are not P of them, [`Error::NonFiniteInput`] with the first that is NaN or infinite. The network is
+    /// [`Error::Length`] if there are not P of them, [`Error::NonFinite`] with the first that is NaN or infinite. The network is
     /// unchanged then.
     pub fn set_theta(&mut self, theta: &[T]) -> Result<(), Error> {
         check_theta(self.parameters(), theta)?;
@@ -64,7 +64,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// [`Error::Index`] if there is no such layer or block, [`Error::Shape`] if the matrix has another shape,
-    /// [`Error::NonFiniteInput`] if it holds a NaN or an infinity. The network is unchanged then.
+    /// [`Error::NonFinite`] if it holds a NaN or an infinity. The network is unchanged then.
     pub fn set_block<'a>(
         &mut self,
         layer: usize,
@@ -124,7 +124,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// [`Error::Index`] or [`Error::NotDense`] as [`dense_weights`](Self::dense_weights), [`Error::Shape`], [`Error::Length`] or
-    /// [`Error::NonFiniteInput`] if weights or bias do not fit. The network is unchanged then.
+    /// [`Error::NonFinite`] if weights or bias do not fit. The network is unchanged then.
     ///
     /// # Example
     /// ```

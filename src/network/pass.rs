@@ -3,7 +3,7 @@
 use super::chain::{Chain, Wanted, check_part_inputs};
 use super::job::{Job, JobResults, PartResults};
 use crate::cost::Cost;
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::examples::Examples;
 use crate::kernels::{self, columns, first_non_finite, sum_of_squares, transpose_product};
 use crate::layer::{Keep, Layer};
@@ -145,9 +145,11 @@ impl<T: Scalar, L: Layer<T>, C: ?Sized> Pass<'_, T, L, C> {
     fn check(&self, first: usize, inputs: &[T]) -> Result<(), Error> {
         match first_non_finite(inputs) {
             None => Ok(()),
-            Some(index) => Err(Error::NonFiniteInputGradient {
-                row: index % self.x.nrows(),
-                example: first + index / self.x.nrows(),
+            Some(index) => Err(Error::NonFinite {
+                at: Location::InputGradient {
+                    row: index % self.x.nrows(),
+                    example: first + index / self.x.nrows(),
+                },
                 value: to_f64(inputs[index]),
             }),
         }

@@ -1,7 +1,7 @@
 //! Mini-batches: which examples, in which order, in which memory.
 
 use crate::data::permutation_into;
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::examples::Examples;
 use crate::layout::resize;
 use crate::scalar::Scalar;
@@ -113,8 +113,10 @@ impl<T: Scalar> Batches<T> {
 
     /// An error about an example of batch b as one about that example of the whole data.
     pub(super) fn place(&self, b: usize, mut error: Error) -> Error {
-        if let Error::NonFinite { example, .. }
-        | Error::NonFiniteCost { example, .. }
+        if let Error::NonFinite {
+            at: Location::Activation { example, .. } | Location::Cost { example },
+            ..
+        }
         | Error::Output { example, .. } = &mut error
         {
             let place = b * self.size + *example;

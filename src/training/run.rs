@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::schedule::Plateau;
 use super::trainer::Trainer;
 use crate::cost::Cost;
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::examples::Examples;
 use crate::kernels::first_non_finite;
 use crate::layer::Layer;
@@ -219,7 +219,13 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         record.cost = to_f64(cost);
         if !record.cost.is_finite() {
             let value = record.cost;
-            return Err(diverged(last, Error::NonFiniteObjective { value }));
+            return Err(diverged(
+                last,
+                Error::NonFinite {
+                    at: Location::Objective,
+                    value,
+                },
+            ));
         }
         check_parameters(network.layout(), theta).map_err(|cause| diverged(last, cause))?;
         // The outputs at these parameters are in the workspace, unless the solver went on from them.
@@ -260,8 +266,10 @@ fn evaluate_all<T: Scalar>(
         let value = metric.evaluate(outputs, examples.y)?;
         match value.is_finite() {
             true => Ok(value),
-            false => Err(Error::NonFiniteMetric {
-                what: "metric of the training",
+            false => Err(Error::NonFinite {
+                at: Location::Metric {
+                    what: "metric of the training run",
+                },
                 value,
             }),
         }
@@ -297,15 +305,12 @@ fn diverged((epoch, batch): (u64, usize), cause: Error) -> Error {
     }
 }
 
-/// Whether all parameters are finite; the error names the block.
+/// Checks that all parameters are finite; the error names the block.
 fn check_parameters<T: Scalar>(layout: &Layout, theta: &[T]) -> Result<(), Error> {
-    match first_non_finite(theta).and_then(|index| Some((index, layout.locate(index)?))) {
+    match first_non_finite(theta).and_then(|index| Some((index, layout.entry(index)?))) {
         None => Ok(()),
-        Some((index, (place, row, col))) => Err(Error::NonFiniteParameter {
-            layer: place.layer(),
-            block: place.block().name.clone().into_owned(),
-            row,
-            col,
+        Some((index, entry)) => Err(Error::NonFinite {
+            at: Location::Parameter(entry),
             value: to_f64(theta[index]),
         }),
     }
@@ -322,19 +327,13 @@ fn check_step<T: Scalar>(
         return Ok(());
     };
     let state = optimizer.state().first_non_finite();
-    let place = state
-        .and_then(|(buffer, index, value)| Some((buffer, to_f64(value), layout.locate(index)?)));
-    Err(match place {
-        Some((buffer, value, (place, row, col))) => Error::NonFiniteState {
-            buffer,
-            layer: place.layer(),
-            block: place.block().name.clone().into_owned(),
-            row,
-            col,
-            value,
-        },
-        None => found,
-    })
+    let state = state.and_then(|(buffer, index, value)| {
+        let entry = layout.entry(index)?;
+        let at = Location::OptimizerState { buffer, entry };
+        let value = to_f64(value);
+        Some(Error::NonFinite { at, value })
+    });
+    Err(state.unwrap_or(found))
 }
 
 /// A seed for each batch of each epoch, by the output function of SplitMix64 (Steele et al. 2014, doi:10.1145/2714064.2660195).

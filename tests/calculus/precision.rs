@@ -6,8 +6,8 @@
 use backprop::activation::{Identity, LeakyRelu, Sigmoid, Softmax, Tanh};
 use backprop::nalgebra::DMatrix;
 use backprop::{
-    Accumulator, BinaryCrossEntropy, Builder, CategoricalCrossEntropy, Error, Examples, Network,
-    Objective, Penalty, SquaredError, Workspace,
+    Accumulator, BinaryCrossEntropy, Builder, CategoricalCrossEntropy, Error, Examples, Location,
+    Network, Objective, Penalty, SquaredError, Workspace,
 };
 use num_dual::Dual64;
 
@@ -55,9 +55,12 @@ fn map_gives_a_valid_network_or_none() {
         .unwrap();
     assert!(matches!(
         network.map(|w| w as f32),
-        Err(Error::NonFiniteInput {
-            what: "θ",
-            row: 1,
+        Err(Error::NonFinite {
+            at: Location::Input {
+                what: "θ",
+                row: 1,
+                ..
+            },
             ..
         })
     ));

@@ -7,8 +7,8 @@ use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
 use backprop::nalgebra::{DMatrix, RealField, convert};
 use backprop::{
     Accumulator, AnyActivation, AnyCost, BinaryCrossEntropy, Builder, CategoricalCrossEntropy,
-    Error, Examples, GaussNewton, Initialization, Network, Objective, Scalar, SquaredError,
-    Tangent, Workspace, rng,
+    Error, Examples, GaussNewton, Initialization, Location, Network, Objective, Scalar,
+    SquaredError, Tangent, Workspace, rng,
 };
 use std::sync::Mutex;
 
@@ -294,7 +294,11 @@ fn errors_count_the_examples_of_the_whole_batch() {
         let examples = Examples::new(&x, &y).unwrap();
         let found = pool.install(|| network.cost(&examples, &objective));
         // The squares overflow; the sums before them do not.
-        let Err(Error::NonFiniteCost { example, value }) = found else {
+        let Err(Error::NonFinite {
+            at: Location::Cost { example },
+            value,
+        }) = found
+        else {
             panic!("{found:?}");
         };
         assert_eq!((example, value), (777, f64::INFINITY));
@@ -304,7 +308,7 @@ fn errors_count_the_examples_of_the_whole_batch() {
         assert!(
             matches!(
                 found,
-                Err(Error::NonFiniteInput { row: 0, col: 901, value, .. }) if value.is_nan()
+                Err(Error::NonFinite { at: Location::Input { row: 0, col: 901, .. }, value }) if value.is_nan()
             ),
             "{found:?}"
         );

@@ -2,7 +2,7 @@
 
 use super::*;
 use backprop::activation::{Exponential, Identity};
-use backprop::{Dense, SquaredError};
+use backprop::{Dense, Location, SquaredError};
 
 /// Asserts that every comparing call gives this error.
 #[track_caller]
@@ -123,7 +123,10 @@ fn functions() {
     }
     // NaN at the point, or one step from it.
     for value in BAD {
-        let expected = Error::NonFiniteObjective { value };
+        let expected = Error::NonFinite {
+            at: Location::Objective,
+            value,
+        };
         for variable in 0..3 {
             for side in [-1.0, 0.0, 1.0] {
                 let found = check.function(&good, &theta, |p| {
@@ -189,7 +192,10 @@ fn parts() {
     }
     let too_much = DMatrix::repeat(1, 1, 800.0);
     let infinite = |found: Result<_, Error>| match found {
-        Err(Error::NonFiniteObjective { value }) => value.is_infinite(),
+        Err(Error::NonFinite {
+            at: Location::Objective,
+            value,
+        }) => value.is_infinite(),
         _ => false,
     };
     assert!(infinite(check.activation(&Exponential, &too_much)));

@@ -4,7 +4,7 @@
 use super::*;
 use backprop::activation::Identity;
 use backprop::nalgebra::DVector;
-use backprop::{GaussNewton, Huber, SquaredError, Tangent};
+use backprop::{GaussNewton, Huber, Location, SquaredError, Tangent};
 
 /// Asserts that the call is refused and leaves the caller's numbers unchanged.
 #[track_caller]
@@ -271,7 +271,10 @@ fn line(theta: [f64; 2]) -> Network<f64> {
 }
 
 fn overflow(what: &'static str, index: usize, value: f64) -> Error {
-    Error::NonFiniteDerivative { what, index, value }
+    Error::NonFinite {
+        at: Location::Derivative { what, index },
+        value,
+    }
 }
 
 /// Finite at θ and X but not along a direction: the first entry of every result.

@@ -25,7 +25,7 @@ use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
 use backprop::nalgebra::DMatrix;
 use backprop::{
     Accumulator, ArgminProblem, BinaryCrossEntropy, Builder, Cost, Error, Examples, GradientCheck,
-    Initialization, Network, Objective, Scalar, Workspace, rng,
+    Initialization, Location, Network, Objective, Scalar, Workspace, rng,
 };
 use refusals::{no_cost, no_gradient, no_input_gradient};
 use std::cell::RefCell;
@@ -78,16 +78,19 @@ fn every_variant_of_error_is_met() {
         trainings::checkpoints_of_others,
     ];
     tests.iter().for_each(|test| test());
-    let declared = variants(include_str!("../../../src/error.rs"));
-    assert!(declared.contains("NoLayers") && declared.contains("Unsupported"));
+    let mut declared = variants("Error", include_str!("../../../src/error.rs"));
+    let locations = variants("Location", include_str!("../../../src/error/location.rs"));
+    assert!(declared.remove("NonFinite") && declared.contains("NoLayers"));
+    assert!(locations.contains("Input") && locations.contains("Metric"));
+    declared.extend(locations);
     let met = MET.with_borrow(Clone::clone);
     let missing: Vec<_> = declared.difference(&met).collect();
     assert!(missing.is_empty(), "not met: {missing:?}");
 }
 
-/// The variants in the source of `Error`: lines indented by four spaces that begin with a capital.
-fn variants(source: &str) -> BTreeSet<String> {
-    let (_, body) = source.split_once("pub enum Error {").unwrap();
+/// The variants of an enum in its source: lines indented by four spaces that begin with a capital.
+fn variants(name: &str, source: &str) -> BTreeSet<String> {
+    let (_, body) = source.split_once(&format!("pub enum {name} {{")).unwrap();
     let (body, _) = body.split_once("\n}").unwrap();
     let names = body.lines().filter_map(|line| line.strip_prefix("    "));
     let names = names.filter(|name| name.starts_with(char::is_uppercase));
@@ -108,26 +111,24 @@ fn same(what: &str, found: &Error, expected: &Error) {
     assert_eq!(text, wanted, "{what}");
     let values = (value_of(found), value_of(expected));
     assert_eq!(values.0, values.1, "{what}: another NaN in {text}");
-    MET.with_borrow_mut(|met| met.insert(name_in(&text).to_owned()));
+    let fields = text.strip_prefix(&format!("{found} [")).expect(&text);
+    let name = match found {
+        Error::NonFinite { at, .. } => format!("{at:?}"),
+        _ => fields.to_owned(),
+    };
+    MET.with_borrow_mut(|met| met.insert(name_in(&name).to_owned()));
 }
 
 /// The bits of the value in an error, if it has one.
 fn value_of(error: &Error) -> Option<u64> {
     match error {
-        Error::NonFiniteInput { value, .. }
+        Error::NonFinite { value, .. }
         | Error::Target { value, .. }
         | Error::Output { value, .. }
-        | Error::NonFinite { value, .. }
-        | Error::NonFiniteCost { value, .. }
-        | Error::NonFiniteObjective { value }
-        | Error::NonFiniteGradient { value, .. }
-        | Error::NonFiniteInputGradient { value, .. }
-        | Error::NonFiniteDerivative { value, .. }
         | Error::Weight { value, .. }
         | Error::TotalWeight { value }
         | Error::Spread { value, .. }
         | Error::Scaled { value, .. }
-        | Error::NonFiniteMetric { value, .. }
         | Error::Hyperparameter { value, .. } => Some(value.to_bits()),
         _ => None,
     }
@@ -180,10 +181,8 @@ fn index(what: &'static str, index: usize, count: usize) -> Error {
 }
 
 fn input(what: &'static str, (row, col): (usize, usize), value: f64) -> Error {
-    Error::NonFiniteInput {
-        what,
-        row,
-        col,
+    Error::NonFinite {
+        at: Location::Input { what, row, col },
         value,
     }
 }

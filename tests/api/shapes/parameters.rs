@@ -3,7 +3,7 @@
 
 use super::*;
 use backprop::nalgebra::DVector;
-use backprop::{Dense, Penalty};
+use backprop::{Dense, Location, Penalty};
 
 const LARGEST: f64 = f32::MAX as f64;
 
@@ -56,14 +56,18 @@ pub(super) fn theta() {
         let layer = Dense::new(3, 4, Tanh);
         let found = GradientCheck::new().layer(&layer, &theta[..theta.len().min(16)], &problem.x);
         match expected {
-            Error::NonFiniteInput { row, .. } if *row < 16 => refused(what, found, expected),
+            Error::NonFinite {
+                at: Location::Input { row, .. },
+                ..
+            } if *row < 16 => refused(what, found, expected),
             Error::Length { found: 0, .. } => refused(what, found, &length("θ", 16, 0)),
             _ => {}
         }
     }
     // θ is finite, but J is not, in repeated calls too.
     let far = vec![1e200; 26];
-    let expected = Error::NonFiniteObjective {
+    let expected = Error::NonFinite {
+        at: Location::Objective,
         value: f64::INFINITY,
     };
     for _ in 0..2 {

@@ -2,7 +2,9 @@
 
 use super::*;
 use backprop::activation::Identity;
-use backprop::{CategoricalCrossEntropy, Huber, LogCosh, Penalty, Poisson, SquaredError, Strength};
+use backprop::{
+    CategoricalCrossEntropy, Huber, Location, LogCosh, Penalty, Poisson, SquaredError, Strength,
+};
 
 /// Asserts that every call that adds up costs gives this error and leaves the sums unchanged.
 #[track_caller]
@@ -102,9 +104,11 @@ pub(super) fn workspaces() {
     let wide = Network::<f64>::builder(1).dense(7, Tanh).dense(1, Identity);
     let wide = wide.with_theta(&[f64::MAX; 22]).unwrap();
     let expected = Error::NonFinite {
-        layer: 1,
-        unit: 0,
-        example: 0,
+        at: Location::Activation {
+            layer: 1,
+            unit: 0,
+            example: 0,
+        },
         value: f64::INFINITY,
     };
     let found = wide.forward_into(&infinite, &mut workspace);

@@ -416,7 +416,10 @@ fn metrics_of_their_own(a: &DMatrix<f64>, y: &DMatrix<f64>) {
 
     let one = (a.columns(0, 1), y.columns(0, 1));
     refused("one example", R2.evaluate(one.0, one.1), &few(None, 2, 1));
-    let overflow = |what, value| Error::NonFiniteMetric { what, value };
+    let overflow = |what, value| Error::NonFinite {
+        at: Location::Metric { what },
+        value,
+    };
     let (infinity, zeros) = (f64::INFINITY, DMatrix::zeros(2, 5));
     let mut large = zeros.clone();
     (large[(1, 3)], large[(0, 4)]) = (1e200, 1e200);

@@ -3,7 +3,7 @@
 use super::*;
 use backprop::activation::Identity;
 use backprop::nalgebra::DVector;
-use backprop::{Penalty, SquaredError};
+use backprop::{BlockEntry, Location, Penalty, SquaredError};
 use std::slice::from_ref;
 
 fn other(expected: usize, found: usize) -> Error {
@@ -196,11 +196,13 @@ fn beyond_the_scalar() {
         .unwrap();
     merged.merge(&once).unwrap();
     assert_eq!(added, merged);
-    let expected = Error::NonFiniteGradient {
-        layer: 0,
-        block: "Θ".into(),
-        row: 1,
-        col: 2,
+    let expected = Error::NonFinite {
+        at: Location::Gradient(BlockEntry {
+            layer: 0,
+            block: "Θ".into(),
+            row: 1,
+            col: 2,
+        }),
         value: f64::INFINITY,
     };
     refused("sum", added.finish(&network, &penalty), &expected);
@@ -223,7 +225,10 @@ fn beyond_the_scalar() {
             .unwrap();
         assert_eq!(sums.cost(), f64::INFINITY);
         let value = f64::INFINITY;
-        let expected = Error::NonFiniteObjective { value };
+        let expected = Error::NonFinite {
+            at: Location::Objective,
+            value,
+        };
         refused("cost", sums.finish(&network, &penalty), &expected);
     }
 }

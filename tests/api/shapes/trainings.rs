@@ -7,7 +7,7 @@ use backprop::training::{
     AdaGrad, Adadelta, Adam, GradientDescent, Lbfgs, LevenbergMarquardt, Method, Optimizer,
     OptimizerState, RmsProp, Trainer,
 };
-use backprop::{AnyCost, ArgminProblem, SquaredError};
+use backprop::{AnyCost, ArgminProblem, BlockEntry, Location, SquaredError};
 
 fn linear() -> Network<f64> {
     Network::builder(1).dense(1, Identity).zeros().unwrap()
@@ -25,8 +25,8 @@ pub(super) fn divergence() {
     let examples = Examples::new(&one, &one).unwrap();
     let mut network = linear();
     let found = trainer(1e200).fit(&mut network, &examples).unwrap_err();
-    let cause = Box::new(Error::NonFiniteCost {
-        example: 0,
+    let cause = Box::new(Error::NonFinite {
+        at: Location::Cost { example: 0 },
         value: f64::INFINITY,
     });
     let expected = Error::Diverged {
@@ -43,11 +43,13 @@ pub(super) fn divergence() {
     let objective = Objective::new(AnyCost::BinaryCrossEntropy);
     let mut trainer = Trainer::<f64>::new(objective, GradientDescent::new(1e308)).epochs(2);
     let found = trainer.fit(&mut hidden, &examples).unwrap_err();
-    let cause = Error::NonFiniteParameter {
-        layer: 0,
-        block: "Θ".into(),
-        row: 0,
-        col: 1,
+    let cause = Error::NonFinite {
+        at: Location::Parameter(BlockEntry {
+            layer: 0,
+            block: "Θ".into(),
+            row: 0,
+            col: 1,
+        }),
         value: f64::INFINITY,
     };
     same("a step of infinity", causes(&found), &cause);
@@ -114,12 +116,16 @@ pub(super) fn states_that_overflow() {
         let objective = Objective::new(AnyCost::SquaredError);
         let mut trainer = Trainer::new(objective, method).epochs(1);
         let found = trainer.fit(&mut network, &examples).unwrap_err();
-        let state = Error::NonFiniteState {
-            buffer,
-            layer: 0,
-            block: "Θ".into(),
-            row: 0,
-            col: 1,
+        let state = Error::NonFinite {
+            at: Location::OptimizerState {
+                buffer,
+                entry: BlockEntry {
+                    layer: 0,
+                    block: "Θ".into(),
+                    row: 0,
+                    col: 1,
+                },
+            },
             value: f64::INFINITY,
         };
         same("a square", causes(&found), &state);

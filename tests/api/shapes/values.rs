@@ -2,7 +2,7 @@
 
 use super::*;
 use backprop::activation::{Identity, Softmax};
-use backprop::{CategoricalCrossEntropy, Penalty, Poisson, SquaredError};
+use backprop::{BlockEntry, CategoricalCrossEntropy, Location, Penalty, Poisson, SquaredError};
 
 /// As `no_cost`, also for an accumulator.
 #[track_caller]
@@ -177,9 +177,11 @@ pub(super) fn overflow() {
             let mut x = DMatrix::zeros(2, 5);
             (x[(0, 4)], x[(0, example)]) = (1e10, 1e10);
             let expected = Error::NonFinite {
-                layer,
-                unit,
-                example,
+                at: Location::Activation {
+                    layer,
+                    unit,
+                    example,
+                },
                 value: sign * infinity,
             };
             refused(what, network.forward(&x), &expected);
@@ -202,9 +204,11 @@ pub(super) fn overflow() {
     let examples = Examples::new(&x, &y).unwrap();
     let objective = Objective::new(CategoricalCrossEntropy);
     let expected = Error::NonFinite {
-        layer: 0,
-        unit: 1,
-        example: 1,
+        at: Location::Activation {
+            layer: 0,
+            unit: 1,
+            example: 1,
+        },
         value: infinity,
     };
     refused("f32", network.forward(&x), &expected);
@@ -217,12 +221,18 @@ pub(super) fn overflow() {
         (x[(0, 4)], x[(0, example)]) = (-1e200, 1e200);
         let examples = Examples::new(&x, &zeros).unwrap();
         let value = infinity;
-        let expected = Error::NonFiniteCost { example, value };
+        let expected = Error::NonFinite {
+            at: Location::Cost { example },
+            value,
+        };
         let call = (&identity, &examples, &squares);
         no_pass("½ d²", call, &mut workspace, &expected);
     }
     // Each ½ d² is 8e307. The weight makes the second more than 1e308.
-    let expected = Error::NonFiniteObjective { value: infinity };
+    let expected = Error::NonFinite {
+        at: Location::Objective,
+        value: infinity,
+    };
     let x = DMatrix::from_fn(2, 5, |i, _| if i == 0 { 1.3e154 } else { 0.0 });
     let examples = Examples::new(&x, &zeros).unwrap();
     let call = (&identity, &examples, &squares);
@@ -245,7 +255,8 @@ fn penalties_that_overflow(problem: &Problem, workspace: &mut Workspace<f64>) {
     sums.add(network, &examples, &BinaryCrossEntropy, workspace)
         .unwrap();
     let full = sums.clone();
-    let expected = Error::NonFiniteObjective {
+    let expected = Error::NonFinite {
+        at: Location::Objective,
         value: f64::INFINITY,
     };
     for penalty in [Penalty::l1(f64::MAX), Penalty::l2(f64::MAX)] {
@@ -268,11 +279,13 @@ fn penalties_that_overflow(problem: &Problem, workspace: &mut Workspace<f64>) {
 /// J is finite, but a product of the backward pass is not.
 fn gradients_that_overflow(workspace: &mut Workspace<f64>) {
     let squares = Objective::new(SquaredError);
-    let non_finite = |layer, row, col| Error::NonFiniteGradient {
-        layer,
-        block: "Θ".into(),
-        row,
-        col,
+    let non_finite = |layer, row, col| Error::NonFinite {
+        at: Location::Gradient(BlockEntry {
+            layer,
+            block: "Θ".into(),
+            row,
+            col,
+        }),
         value: f64::INFINITY,
     };
     // δ of one output is 1e150 and one of its inputs is 1e200. Their product is in D⁽²⁾.
@@ -318,9 +331,8 @@ fn gradients_that_overflow(workspace: &mut Workspace<f64>) {
         y[(0, example)] = 0.0;
         let examples = Examples::new(&x, &y).unwrap();
         assert!(network.backprop(&examples, &squares).is_ok());
-        let expected = Error::NonFiniteInputGradient {
-            row,
-            example,
+        let expected = Error::NonFinite {
+            at: Location::InputGradient { row, example },
             value: f64::INFINITY,
         };
         let call = (&network, &examples, &squares);

@@ -6,8 +6,8 @@ use backprop::layer::AnyLayer;
 use backprop::nalgebra::{DMatrix, convert};
 use backprop::num_dual::{Dual2_64, DualNum};
 use backprop::{
-    BinaryCrossEntropy, Builder, Dense, Error, Examples, GradientCheck, Initialization, Network,
-    Objective, Scalar, SquaredError, rng,
+    BinaryCrossEntropy, Builder, Dense, Error, Examples, GradientCheck, Initialization, Location,
+    Network, Objective, Scalar, SquaredError, rng,
 };
 
 /// All four methods at the same z, ż, δ and δ̇: a, ȧ, δ of the plain method, and δ and δ̇.
@@ -93,7 +93,13 @@ fn kinks_and_derivatives_that_are_no_number() -> Result<(), Error> {
     let examples = Examples::new(&x, &y)?;
     let found = network.gradient_vector(&examples, &Objective::new(SquaredError));
     assert!(
-        matches!(found, Err(Error::NonFiniteGradient { .. })),
+        matches!(
+            found,
+            Err(Error::NonFinite {
+                at: Location::Gradient(..),
+                ..
+            })
+        ),
         "{found:?}"
     );
     Ok(())

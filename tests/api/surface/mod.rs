@@ -23,8 +23,8 @@ use backprop::gradient_check::GradientCheck;
 use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
 use backprop::nalgebra::DMatrix;
 use backprop::{
-    Accumulator, Builder, Dense, Error, Examples, Initialization, Network, Objective, Penalty,
-    Scalar, Workspace, rng,
+    Accumulator, Builder, Dense, Error, Examples, Initialization, Location, Network, Objective,
+    Penalty, Scalar, Workspace, rng,
 };
 use num_dual::Dual64;
 use serde::{Deserialize, Serialize};
@@ -267,10 +267,12 @@ fn maps_that_leave_the_domain() {
     let mut theta = network.theta().clone();
     theta[3] = 1e300;
     network.set_theta(theta.as_slice()).unwrap();
-    let expected = Error::NonFiniteInput {
-        what: "θ",
-        row: 3,
-        col: 0,
+    let expected = Error::NonFinite {
+        at: Location::Input {
+            what: "θ",
+            row: 3,
+            col: 0,
+        },
         value: f64::INFINITY,
     };
     assert_eq!(network.map(single), Err::<Mixed<f32>, _>(expected));

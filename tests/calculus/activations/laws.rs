@@ -8,7 +8,7 @@ use backprop::activation::{
 use backprop::cost::Link;
 use backprop::gradient_check::{GradientCheck, Verdict};
 use backprop::nalgebra::DMatrix;
-use backprop::{Error, Network};
+use backprop::{Error, Location, Network};
 
 #[test]
 fn nan_comes_out_as_nan() {
@@ -199,7 +199,13 @@ fn nothing_is_not_checked() {
     assert_eq!(check(3, 0), Err(Error::NoExamples));
     assert!(matches!(check(0, 3), Err(Error::Shape { what: "z", .. })));
     let nan = GradientCheck::new().activation(&Tanh, &DMatrix::repeat(1, 1, f64::NAN));
-    assert!(matches!(nan, Err(Error::NonFiniteInput { what: "z", .. })));
+    assert!(matches!(
+        nan,
+        Err(Error::NonFinite {
+            at: Location::Input { what: "z", .. },
+            ..
+        })
+    ));
 }
 
 /// At a kink the check suspects it, and nowhere else: ELU with α = 1 has none.

@@ -9,7 +9,9 @@ use backprop::cost::{
 };
 use backprop::gradient_check::GradientCheck;
 use backprop::nalgebra::DMatrix;
-use backprop::{Accumulator, Error, Examples, Network, Objective, Scalar, Workspace};
+use backprop::{
+    Accumulator, BlockEntry, Error, Examples, Location, Network, Objective, Scalar, Workspace,
+};
 
 /// The error that everything that computes a cost gives: it must be one and the same.
 #[track_caller]
@@ -203,9 +205,11 @@ fn overflow_of_a_hidden_layer() {
         let x = DMatrix::from_column_slice(2, 3, &[0.0, 1.0, 100.0, 1.0, 100.0, 1.0]);
         let y = DMatrix::repeat(2, 3, 0.5);
         let expected = Error::NonFinite {
-            layer: 0,
-            unit: 1,
-            example: 1,
+            at: Location::Activation {
+                layer: 0,
+                unit: 1,
+                example: 1,
+            },
             value: f64::INFINITY,
         };
         // With weights of 0 the outputs of example 0 are fine: a = g(½), in every domain.
@@ -231,9 +235,11 @@ fn overflow_that_a_saturated_layer_would_swallow() {
         let network = builder.with_theta(&theta).unwrap();
         let x = DMatrix::from_row_slice(1, 2, &[0.0, 100.0]);
         let expected = Error::NonFinite {
-            layer: 0,
-            unit: 0,
-            example: 1,
+            at: Location::Activation {
+                layer: 0,
+                unit: 0,
+                example: 1,
+            },
             value: f64::INFINITY,
         };
         assert_eq!(network.forward(&x), Err(expected.clone()), "{g:?}");
@@ -253,9 +259,11 @@ fn overflow_of_the_output_layer() {
         Poisson,
     );
     let expected = Error::NonFinite {
-        layer: 1,
-        unit: 1,
-        example: 1,
+        at: Location::Activation {
+            layer: 1,
+            unit: 1,
+            example: 1,
+        },
         value: f64::INFINITY,
     };
     assert_eq!(error, expected);
@@ -267,14 +275,15 @@ fn overflow_after_the_outputs() {
     let network = passing_on::<f32>(1, Identity);
     let y = DMatrix::zeros(1, 2);
     let x = DMatrix::from_row_slice(1, 2, &[1.0, 1e20]);
-    let expected = Error::NonFiniteCost {
-        example: 1,
+    let expected = Error::NonFinite {
+        at: Location::Cost { example: 1 },
         value: f64::INFINITY,
     };
     assert_eq!(refused(&network, &x, &y, SquaredError), expected);
     // ½ (2.4e19)² = 2.9e38 fits, twice that does not.
     let x = DMatrix::repeat(1, 2, 2.4e19);
-    let expected = Error::NonFiniteObjective {
+    let expected = Error::NonFinite {
+        at: Location::Objective,
         value: f64::INFINITY,
     };
     assert_eq!(refused(&network, &x, &y, SquaredError), expected);
@@ -285,11 +294,13 @@ fn overflow_after_the_outputs() {
     let x = DMatrix::from_row_slice(1, 2, &[1e30, 1.0]);
     let (examples, objective) = (Examples::new(&x, &y).unwrap(), Objective::new(SquaredError));
     assert!(network.cost(&examples, &objective).is_ok());
-    let expected = Error::NonFiniteGradient {
-        layer: 0,
-        block: "Θ".into(),
-        row: 0,
-        col: 1,
+    let expected = Error::NonFinite {
+        at: Location::Gradient(BlockEntry {
+            layer: 0,
+            block: "Θ".into(),
+            row: 0,
+            col: 1,
+        }),
         value: f64::INFINITY,
     };
     let found = network.backprop(&examples, &objective);

@@ -5,8 +5,8 @@ use backprop::activation::{Identity, Sigmoid, Softmax, Tanh};
 use backprop::nalgebra::{DMatrix, DVector};
 use backprop::{
     AnyActivation, AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Error, Examples,
-    GaussNewton, Initialization, Network, Objective, Poisson, SquaredError, Tangent, Workspace,
-    rng,
+    GaussNewton, Initialization, Location, Network, Objective, Poisson, SquaredError, Tangent,
+    Workspace, rng,
 };
 
 /// Examples of a batch that is computed as a whole.
@@ -174,10 +174,13 @@ fn errors_count_the_examples_of_the_whole_batch() {
     let mut bad = x.clone();
     (bad[(1, 901)], bad[(0, 1203)]) = (f64::NAN, f64::NAN);
     let at = |found: Option<Error>| match found {
-        Some(Error::NonFiniteInput {
-            what: "X",
-            row,
-            col,
+        Some(Error::NonFinite {
+            at:
+                Location::Input {
+                    what: "X",
+                    row,
+                    col,
+                },
             ..
         }) => (row, col),
         other => panic!("{other:?}"),
@@ -193,8 +196,8 @@ fn errors_count_the_examples_of_the_whole_batch() {
     (large[(1, 777)], large[(0, 1203)]) = (1e200, 1e200);
     let examples = Examples::new(&large, &y).unwrap();
     let cost = SquaredError;
-    let expected = Error::NonFiniteCost {
-        example: 777,
+    let expected = Error::NonFinite {
+        at: Location::Cost { example: 777 },
         value: f64::INFINITY,
     };
     let objective = Objective::new(cost);

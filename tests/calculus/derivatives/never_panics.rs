@@ -5,7 +5,9 @@ use backprop::activation::{Identity, Tanh};
 use backprop::layer::{Backward, Block, Dense, Forward, Layer};
 use backprop::nalgebra::DMatrix;
 use backprop::training::LevenbergMarquardt;
-use backprop::{Error, Examples, GaussNewton, Network, Objective, SquaredError, Workspace};
+use backprop::{
+    Error, Examples, GaussNewton, Location, Network, Objective, SquaredError, Workspace,
+};
 
 /// a = x, without parameters.
 #[derive(Debug)]
@@ -108,7 +110,10 @@ fn a_call_that_wants_nothing_computes_nothing() {
         let nothing = network.vjp_into(&odd, &u, &mut workspace, (None, None));
         assert!(matches!(
             nothing,
-            Err(Error::NonFiniteInput { what: "X", .. })
+            Err(Error::NonFinite {
+                at: Location::Input { what: "X", .. },
+                ..
+            })
         ));
         let (examples, objective) = (Examples::new(&x, &u).unwrap(), Objective::new(SquaredError));
         let parts = network.gradients_into(&examples, &objective, &mut workspace, (None, None));

@@ -13,8 +13,8 @@ use crate::support::{cases, config};
 use backprop::activation::{Identity, Relu, Sigmoid};
 use backprop::nalgebra::{DMatrix, DMatrixView, dmatrix};
 use backprop::{
-    Accumulator, BinaryCrossEntropy, Error, Examples, Initialization, Layer, Network, Objective,
-    Penalty, SquaredError, Strength, Trace, Workspace, rng, unroll,
+    Accumulator, BinaryCrossEntropy, BlockEntry, Error, Examples, Initialization, Layer, Location,
+    Network, Objective, Penalty, SquaredError, Strength, Trace, Workspace, rng, unroll,
 };
 use proptest::prelude::*;
 
@@ -195,25 +195,42 @@ fn errors_are_those_of_backprop() {
     assert!(matches!(
         error,
         Error::NonFinite {
-            layer: 1,
-            unit: 0,
-            example: 0,
+            at: Location::Activation {
+                layer: 1,
+                unit: 0,
+                example: 0
+            },
             ..
         }
     ));
     let error = refused(&plain, (1e200, 1.0), &squared);
-    assert!(matches!(error, Error::NonFiniteCost { example: 0, .. }));
+    assert!(matches!(
+        error,
+        Error::NonFinite {
+            at: Location::Cost { example: 0 },
+            ..
+        }
+    ));
     // ½ 1.7e154² is finite, but not twice that.
     let error = refused(&plain, (1.7e154, 0.0), &squared);
-    assert!(matches!(error, Error::NonFiniteObjective { .. }));
+    assert!(matches!(
+        error,
+        Error::NonFinite {
+            at: Location::Objective,
+            ..
+        }
+    ));
     // D⁽¹⁾ = 1e200 · 1e120: the cost is finite, its gradient is not.
     let error = refused(&huge, (0.0, 1e120), &squared);
     assert!(matches!(
         error,
-        Error::NonFiniteGradient {
-            layer: 0,
-            row: 0,
-            col: 0,
+        Error::NonFinite {
+            at: Location::Gradient(BlockEntry {
+                layer: 0,
+                row: 0,
+                col: 0,
+                ..
+            }),
             ..
         }
     ));

@@ -5,7 +5,7 @@ use backprop::activation::{Exponential, Identity, Sigmoid};
 use backprop::cost::{BinaryCrossEntropy, SquaredError};
 use backprop::gradient_check::{GradientCheck, Place, Report, Verdict};
 use backprop::nalgebra::DMatrix;
-use backprop::{Dense, Error, Examples, Network, Objective};
+use backprop::{Dense, Error, Examples, Location, Network, Objective};
 
 /// f = Σ cᵢ sin pᵢ over three named blocks, its gradient scaled by the factor of each block.
 fn three_blocks(c: [f64; 3], factors: [f64; 3], check: &GradientCheck) -> Report {
@@ -359,7 +359,13 @@ fn functions_that_are_not_finite_are_refused() {
     ] {
         let f = |p: &[f64]| (f(p[0]), vec![1.0]);
         let refused = GradientCheck::new().function(&[("p", 1)], &[at], f);
-        assert!(matches!(refused, Err(Error::NonFiniteObjective { .. })));
+        assert!(matches!(
+            refused,
+            Err(Error::NonFinite {
+                at: Location::Objective,
+                ..
+            })
+        ));
     }
     // A network that overflows within the step says where, as any pass does.
     let network = Network::<f64>::builder(1).dense(1, Exponential);
@@ -371,7 +377,13 @@ fn functions_that_are_not_finite_are_refused() {
         &examples,
         &Objective::new(backprop::Poisson),
     );
-    assert!(matches!(refused, Err(Error::NonFinite { layer: 0, .. })));
+    assert!(matches!(
+        refused,
+        Err(Error::NonFinite {
+            at: Location::Activation { layer: 0, .. },
+            ..
+        })
+    ));
 }
 
 /// The verdict of a block is wrong if one of its derivatives is, and an empty block agrees.

@@ -17,8 +17,8 @@ use backprop::gradient_check::{GradientCheck, Place, Report};
 use backprop::layer::{AnyLayer, Layer};
 use backprop::nalgebra::DMatrix;
 use backprop::{
-    AnyCost, BlockLayout, Builder, Dense, Error, Examples, Initialization, Layout, Network,
-    Objective, Scalar, rng,
+    AnyCost, BlockLayout, Builder, Dense, Error, Examples, Initialization, Layout, Location,
+    Network, Objective, Scalar, rng,
 };
 use mutants::{ActivationFault, CostFault, Fault, Faulty, FaultyActivation, FaultyCost};
 
@@ -271,13 +271,25 @@ fn zeros_that_are_not_written() {
     check(ActivationFault::None).unwrap().assert_passed();
     let found = check(ActivationFault::SkipsZeros);
     assert!(
-        matches!(found, Err(Error::NonFinite { layer: 0, .. })),
+        matches!(
+            found,
+            Err(Error::NonFinite {
+                at: Location::Activation { layer: 0, .. },
+                ..
+            })
+        ),
         "{found:?}"
     );
     let z = DMatrix::from_row_slice(1, 2, &[0.5, -0.5]);
     let found = GradientCheck::new().activation(&relu(ActivationFault::SkipsZeros), &z);
     assert!(
-        matches!(found, Err(Error::NonFiniteObjective { .. })),
+        matches!(
+            found,
+            Err(Error::NonFinite {
+                at: Location::Objective,
+                ..
+            })
+        ),
         "{found:?}"
     );
 }

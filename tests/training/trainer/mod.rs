@@ -22,8 +22,8 @@ use backprop::training::{
     Adam, Clipping, GradientDescent, History, Optimizer, Plateau, Schedule, Stop, Trainer,
 };
 use backprop::{
-    AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Error, Examples, Initialization, Network,
-    Objective, SquaredError, Workspace, rng,
+    AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Error, Examples, Initialization,
+    Location, Network, Objective, SquaredError, Workspace, rng,
 };
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -329,10 +329,13 @@ fn a_divergence_is_named_and_the_last_good_parameters_are_kept() {
     assert!(
         matches!(
             **cause,
-            Error::NonFinite { .. }
-                | Error::NonFiniteCost { .. }
-                | Error::NonFiniteGradient { .. }
-                | Error::NonFiniteObjective { .. }
+            Error::NonFinite {
+                at: Location::Activation { .. }
+                    | Location::Cost { .. }
+                    | Location::Gradient(_)
+                    | Location::Objective,
+                ..
+            }
         ),
         "{cause}"
     );

@@ -8,7 +8,7 @@ use backprop::training::{
     Adam, Clipping, ConjugateGradient, GradientDescent, IRpropMinus, Lbfgs, LevenbergMarquardt,
     Schedule, Trainer,
 };
-use backprop::{AnyActivation, AnyCost, Error, Examples, Network, Objective};
+use backprop::{AnyActivation, AnyCost, Error, Examples, Location, Network, Objective};
 
 type Training<'a> = Trainer<'a, f64>;
 
@@ -156,10 +156,12 @@ fn data_of_the_wrong_kind() {
     let found = Examples::new(&bad, &y).unwrap_err();
     assert!(matches!(
         found,
-        Error::NonFiniteInput {
-            what: "X",
-            row: 2,
-            col: 7,
+        Error::NonFinite {
+            at: Location::Input {
+                what: "X",
+                row: 2,
+                col: 7
+            },
             ..
         }
     ));

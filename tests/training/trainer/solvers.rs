@@ -6,8 +6,8 @@ use backprop::data::one_hot;
 use backprop::nalgebra::{self, DMatrix};
 use backprop::training::{ConjugateGradient, Lbfgs, Method, Stop, Trainer};
 use backprop::{
-    AnyActivation, AnyCost, CategoricalCrossEntropy, Error, Examples, Initialization, Network,
-    Objective, Poisson, Scalar, SquaredError, rng,
+    AnyActivation, AnyCost, CategoricalCrossEntropy, Error, Examples, Initialization, Location,
+    Network, Objective, Poisson, Scalar, SquaredError, rng,
 };
 
 #[test]
@@ -255,7 +255,8 @@ fn bowl(theta: &[f64], gradient: &mut [f64]) -> f64 {
 fn a_search_that_fails_is_tried_again_without_memory() {
     // An overflow, or an output for which the cost is not defined.
     let refused = |leads| match leads {
-        true => Error::NonFiniteObjective {
+        true => Error::NonFinite {
+            at: Location::Objective,
             value: f64::INFINITY,
         },
         false => Error::Output {

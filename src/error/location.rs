@@ -1,0 +1,148 @@
+//! Where a number that is not finite was found.
+
+use super::{hint, superscript};
+use std::fmt;
+
+/// Where a NaN or an infinity was found: the `at` of [`Error::NonFinite`](crate::Error::NonFinite).
+///
+/// [`Input`](Self::Input) is in what the caller gave. All others were computed from finite numbers.
+///
+/// # Example
+/// ```
+/// use backprop::nalgebra::DMatrix;
+/// use backprop::{Error, Examples, Location};
+///
+/// let (x, y) = (DMatrix::from_row_slice(1, 2, &[0.5, f64::NAN]), DMatrix::zeros(1, 2));
+/// match Examples::new(&x, &y) {
+///     Err(Error::NonFinite { at: Location::Input { what, row, col }, .. }) => {
+///         assert_eq!((what, row, col), ("X", 0, 1));
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Location {
+    /// An entry of data or parameters that the caller gave.
+    Input {
+        /// Which input: `X`, `Y`, `θ`, `the bias`, …
+        what: &'static str,
+        /// The row, or the entry of a vector.
+        row: usize,
+        /// The column, which is the example in X and Y, and 0 in a vector.
+        col: usize,
+    },
+    /// An output of a layer in the forward pass.
+    Activation {
+        /// The layer.
+        layer: usize,
+        /// The unit.
+        unit: usize,
+        /// The example.
+        example: usize,
+    },
+    /// The cost of one example, although all activations are finite.
+    Cost {
+        /// The example.
+        example: usize,
+    },
+    /// The objective J, although the cost of every example is finite: the sum or the penalty overflowed.
+    /// In the gradient checker, the function under test.
+    Objective,
+    /// An entry of the gradient with respect to the parameters.
+    Gradient(BlockEntry),
+    /// An entry of the gradient with respect to the inputs.
+    InputGradient {
+        /// The row of X.
+        row: usize,
+        /// The example.
+        example: usize,
+    },
+    /// An entry of another derivative, such as a Jacobian or a Hessian product.
+    Derivative {
+        /// The result.
+        what: &'static str,
+        /// The entry, counted column by column.
+        index: usize,
+    },
+    /// A parameter after a step of training.
+    Parameter(BlockEntry),
+    /// An entry of the optimiser's state after a step of training.
+    OptimizerState {
+        /// The buffer of the state.
+        buffer: usize,
+        /// The parameter that the entry belongs to.
+        entry: BlockEntry,
+    },
+    /// A metric, although outputs and targets are finite.
+    Metric {
+        /// The metric.
+        what: &'static str,
+    },
+}
+
+/// One entry of a block of parameters, or of its gradient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockEntry {
+    /// The layer.
+    pub layer: usize,
+    /// The block's name.
+    pub block: String,
+    /// The row in the block.
+    pub row: usize,
+    /// The column in the block.
+    pub col: usize,
+}
+
+impl Location {
+    /// Returns what the message adds after the value: what may have gone wrong.
+    pub(super) fn advice(&self) -> &'static str {
+        match self {
+            Self::Input { what, .. } => hint(what),
+            Self::Objective => ": the sum of the costs or the penalty overflowed",
+            _ => "",
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Input { what, row, col } => write!(f, "{what} at row {row}, column {col}"),
+            Self::Activation {
+                layer,
+                unit,
+                example,
+            } => write!(
+                f,
+                "the output of layer {layer} (Θ{}), unit {unit}, for example {example}",
+                superscript(*layer)
+            ),
+            Self::Cost { example } => write!(f, "the cost of example {example}"),
+            Self::Objective => write!(f, "the objective J"),
+            Self::Gradient(entry) => write!(f, "the gradient of {entry}"),
+            Self::InputGradient { row, example } => write!(
+                f,
+                "the gradient with respect to X at row {row}, example {example}"
+            ),
+            Self::Derivative { what, index } => write!(f, "entry {index} of {what}"),
+            Self::Parameter(entry) => write!(f, "the parameter of {entry}"),
+            Self::OptimizerState { buffer, entry } => {
+                write!(f, "buffer {buffer} of the optimiser's state for {entry}")
+            }
+            Self::Metric { what } => write!(f, "the {what}"),
+        }
+    }
+}
+
+impl fmt::Display for BlockEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            layer,
+            block,
+            row,
+            col,
+        } = self;
+        write!(f, "layer {layer}, block {block}, row {row}, column {col}")
+    }
+}
