@@ -99,7 +99,7 @@ pub fn row_major<T: Scalar>(buffer: &[T], n: usize) -> Result<DMatrixView<'_, T>
 ///
 /// # Example
 /// ```
-/// use backprop::{Location, Error, Examples};
+/// use backprop::{Error, Examples, Location};
 /// use backprop::nalgebra::DMatrix;
 ///
 /// let x = DMatrix::from_row_slice(1, 2, &[0.5, f64::NAN]);
