@@ -9,7 +9,7 @@
 use backprop::activation::{Identity, from_fn};
 use backprop::nalgebra::DMatrix;
 use backprop::num_dual::DualNum;
-use backprop::training::LevenbergMarquardt;
+use backprop::training::{LevenbergMarquardt, Trainer};
 use backprop::{
     AnyLayer, Builder, Dense, Error, Examples, GradientCheck, Initialization, Network, Objective,
     SquaredError, rng,
@@ -38,14 +38,15 @@ fn main() -> Result<(), Error> {
     let bend = network.hessian_product(&examples, &objective, slope.as_slice())?;
     println!("∇Jᵀ H ∇J = {:.6}", slope.dot(&bend));
 
-    let fit = LevenbergMarquardt::new()
-        .iterations(300)
-        .fit(&mut network, &examples, &objective)?;
+    let before = network.cost(&examples, &objective)?;
+    let history = Trainer::new(objective, LevenbergMarquardt::new())
+        .epochs(300)
+        .fit(&mut network, &examples)?;
     let error = (network.forward(&x)? - &y).amax();
-    println!(
-        "J: {:.1e} -> {:.1e} in {} steps, largest error {error:.1e}",
-        fit.history[0], fit.cost, fit.iterations
-    );
+    if let Some(record) = history.records().last() {
+        let (cost, epochs) = (record.cost, record.epoch);
+        println!("J: {before:.1e} -> {cost:.1e} in {epochs} steps, largest error {error:.1e}");
+    }
     assert!(error < 0.05);
     Ok(())
 }

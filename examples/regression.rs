@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .epochs(500)
         .batch_size(16)
         .validation_fraction(0.2)
-        .patience(30, 0.0)
+        .patience(30)
         .fit(&mut network, &Examples::new(&train_x, &train_y)?)?;
     let best = history.best().ok_or("no epoch")?;
     println!(

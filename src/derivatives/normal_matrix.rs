@@ -157,7 +157,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             matrix.fill(T::zero());
             sums.fill(T::zero());
             let (lost, some) = sums.split_at_mut(matrix.len());
-            self.for_each_jacobians(given, at, (false, p), workspace, |pieces| {
+            let theta = self.theta().as_slice();
+            self.for_each_jacobians(theta, given, at, (false, p), workspace, |pieces| {
                 add_normal((p, k), pieces, some);
                 add_exactly(matrix, lost, some);
                 some.fill(T::zero());
@@ -196,6 +197,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Calls `visit` with the Jacobians of some examples after the other: `(deltas, room)` says whether δ is wanted too, and how much room for each example.
     pub(super) fn for_each_jacobians<C: Cost<T>>(
         &self,
+        theta: &[T],
         (examples, cost): (&Examples<'_, T>, &C),
         at: GaussNewton,
         (with_deltas, room): (bool, usize),
@@ -218,7 +220,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         while first < m && done.is_ok() {
             let count = together.min(m - first);
             let (columns, rest) = buffer.split_at_mut(each * count);
-            let mut chain = self.chain(self.theta().as_slice());
+            let mut chain = self.chain(theta);
             chain.training = workspace.training;
             let job = Jacobians {
                 chain,

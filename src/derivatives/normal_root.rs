@@ -34,6 +34,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// penalty.
     pub(crate) fn gauss_newton_root<C: Cost<T>>(
         &self,
+        theta: &[T],
         (examples, objective): (&Examples<'_, T>, &Objective<C>),
         (at, size): (GaussNewton, f64),
         workspace: &mut Workspace<T>,
@@ -47,13 +48,13 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         };
         let given = (examples, &objective.cost);
         let room = p.saturating_add(1).saturating_mul(k);
-        self.for_each_jacobians(given, at, (true, room), workspace, |pieces| {
+        self.for_each_jacobians(theta, given, at, (true, room), workspace, |pieces| {
             check_finite_result("the curvature of the cost", pieces.curvatures)?;
             check_finite_result("δ of the cost", pieces.deltas)?;
             fill_rows((p, k), pieces, scale);
             triangle.absorb(pieces.count * k, pieces.room)
         })?;
-        self.absorb_penalty(objective, scale, &mut triangle)?;
+        self.absorb_penalty(theta, objective, scale, &mut triangle)?;
         triangle.check_finite()?;
         Ok(triangle)
     }
@@ -61,13 +62,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// A row for each entry that has a penalty: √λ₂ with r = (λ₂ θ + λ₁ sign θ)/√λ₂.
     fn absorb_penalty<C: Cost<T>>(
         &self,
+        theta: &[T],
         objective: &Objective<C>,
         scale: Scale<T>,
         triangle: &mut Triangle<T>,
     ) -> Result<(), Error> {
         let p = self.parameters();
         let shape = (p, p.saturating_add(1));
-        let (theta, penalty) = (self.theta().as_slice(), &objective.penalty);
+        let penalty = &objective.penalty;
         if penalty.is_none() {
             return Ok(());
         }
@@ -195,7 +197,7 @@ mod tests {
                 let size = network.cost(&examples, &objective).unwrap().abs();
                 let mut workspace = Workspace::new();
                 let given = (&examples, &objective);
-                let root = network.gauss_newton_root(given, (at, size), &mut workspace);
+                let root = network.gauss_newton_root(&theta, given, (at, size), &mut workspace);
                 let root = root.unwrap();
                 let matrix = network
                     .gauss_newton_matrix(&examples, &objective, at)

@@ -4,7 +4,7 @@ use crate::error::{Error, Location};
 use crate::kernels::{add_linear, first_non_finite, norm, transpose_product};
 use crate::layout::allocate;
 use crate::scalar::{Scalar, sign, to_f64};
-use nalgebra::{DMatrixView, DMatrixViewMut};
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 
 /// Columns whose reflections are put together.
 const PANEL: usize = 32;
@@ -35,6 +35,13 @@ impl<T: Scalar> Triangle<T> {
 
     pub(crate) fn column_mut(&mut self, j: usize) -> &mut [T] {
         &mut self.entries[j * self.size..][..self.size]
+    }
+
+    /// Returns R and c. The memory of R is reused.
+    pub(crate) fn into_parts(mut self) -> (DMatrix<T>, DVector<T>) {
+        let right = self.entries.split_off(self.size * self.size);
+        let triangle = DMatrix::from_vec(self.size, self.size, self.entries);
+        (triangle, DVector::from_vec(right))
     }
 
     pub(crate) fn check_finite(&self) -> Result<(), Error> {

@@ -2,21 +2,21 @@
 
 #[cfg(feature = "serde")]
 use super::full_batch::Reached;
-use super::full_batch::{Evaluate, FullBatch, Iteration};
+use super::full_batch::{FullBatch, Iteration, Problem};
 use super::history::Stop;
-#[cfg(feature = "serde")]
-use super::solver_state;
 use super::wolfe_search::{Point, length};
 use crate::error::Error;
 use crate::kernels::all_finite;
 use crate::scalar::{Scalar, real, to_f64};
 use argmin::core::{
-    ArgminFloat, CostFunction, Error as ArgminError, Gradient, Problem, Solver, State,
+    ArgminFloat, CostFunction, Error as ArgminError, Gradient, Problem as Counted, Solver, State,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 #[cfg(feature = "serde")]
 use serde::{Deserialize, de::IgnoredAny};
+#[cfg(feature = "serde")]
+use serde_json::Value;
 use std::cell::RefCell;
 use std::fmt::{self, Debug, Formatter};
 
@@ -63,7 +63,7 @@ where
     }
 
     #[cfg(feature = "serde")]
-    fn save(&self) -> Result<Option<serde_json::Value>, Error> {
+    fn save(&self) -> Result<Option<Value>, Error> {
         let Some((solver, point)) = &self.current else {
             return Ok(None);
         };
@@ -78,15 +78,15 @@ where
     }
 
     #[cfg(feature = "serde")]
-    fn load(&mut self, state: Option<&serde_json::Value>, at: Reached<'_, T>) -> Result<(), Error> {
+    fn load(&mut self, state: Option<&Value>, at: Reached<'_, T>) -> Result<(), Error> {
         self.current = match state {
             None => None,
             Some(state) => {
                 type State<T> = (IgnoredAny, Vec<T>, Vec<T>, T, u64);
                 let new = serde_json::to_value((self.make)(&self.settings)).map_err(checkpoint)?;
-                let saved = state.get(0).unwrap_or(&serde_json::Value::Null);
-                let made = state.get(4).and_then(serde_json::Value::as_u64);
-                let solver = solver_state::restore::<T>(saved, new, (at.theta.len(), made))
+                let saved = state.get(0).unwrap_or(&Value::Null);
+                let made = state.get(4).and_then(Value::as_u64);
+                let solver = restore_solver::<T>(saved, new, at.theta.len(), made)
                     .map_err(|reason| Error::Checkpoint { reason })?;
                 let solver = S::deserialize(solver).map_err(checkpoint)?;
                 let (_, theta, gradient, cost, iterations) =
@@ -111,11 +111,11 @@ where
 
     fn iterate(
         &mut self,
+        problem: &mut dyn Problem<T>,
         theta: &mut [T],
         gradient: &mut [T],
-        evaluate: &mut Evaluate<'_, T>,
     ) -> Result<Iteration<T>, Error> {
-        let evaluated = Evaluated::new(evaluate);
+        let evaluated = Evaluated::new(problem);
         let (solver, point) = match self.current.take() {
             Some(current) => current,
             None => self.begin(Point::new().param(theta.to_vec()), &evaluated)?,
@@ -135,7 +135,7 @@ where
             moved = advance(solver, point, &evaluated)?;
         }
         let Some((solver, mut point)) = moved else {
-            return Ok(evaluated.iteration(cost, Some(Stop::LineSearchFailed)));
+            return Ok(evaluated.iteration(cost, Some(Stop::NoDescent)));
         };
         copy(point.get_param(), theta)?;
         copy(point.get_gradient(), gradient)?;
@@ -165,7 +165,7 @@ impl<T: Scalar + ArgminFloat, K, S> Driver<T, K, S> {
         let mut solver = (self.make)(&self.settings);
         // An overflow that ended the previous search says nothing about this start.
         evaluated.last.borrow_mut().failed = None;
-        let begun = solver.init(&mut Problem::new(evaluated), point);
+        let begun = solver.init(&mut Counted::new(evaluated), point);
         match (evaluated.last.borrow().failed.clone(), begun) {
             (None, Ok((point, _))) => Ok((solver, point)),
             (Some(error), _) => Err(error),
@@ -187,7 +187,7 @@ where
 {
     let cost = point.get_cost();
     let before = point.get_gradient().map(|gradient| length(gradient));
-    let next = solver.next_iter(&mut Problem::new(evaluated), point);
+    let next = solver.next_iter(&mut Counted::new(evaluated), point);
     let last = evaluated.last.borrow();
     if let Some(error) = last.failed.as_ref().filter(|error| !error.is_of_point()) {
         return Err(error.clone());
@@ -221,7 +221,7 @@ fn lost() -> Error {
 
 /// J and ∇J as argmin asks for them: in two calls a point, of which the second is answered from the first.
 pub(super) struct Evaluated<'e, T: Scalar> {
-    evaluate: RefCell<&'e mut Evaluate<'e, T>>,
+    problem: RefCell<&'e mut dyn Problem<T>>,
     last: RefCell<Last<T>>,
 }
 
@@ -236,9 +236,9 @@ struct Last<T> {
 }
 
 impl<'e, T: Scalar> Evaluated<'e, T> {
-    fn new(evaluate: &'e mut Evaluate<'e, T>) -> Self {
+    fn new(problem: &'e mut dyn Problem<T>) -> Self {
         Self {
-            evaluate: RefCell::new(evaluate),
+            problem: RefCell::new(problem),
             last: RefCell::new(Last {
                 theta: Vec::new(),
                 gradient: Vec::new(),
@@ -273,7 +273,7 @@ impl<'e, T: Scalar> Evaluated<'e, T> {
         last.theta.extend_from_slice(theta);
         last.gradient.resize(theta.len(), T::zero());
         last.evaluations += 1;
-        let found = (self.evaluate.borrow_mut())(theta, &mut last.gradient);
+        let found = (self.problem.borrow_mut()).gradient(theta, &mut last.gradient);
         last.failed = found.as_ref().err().cloned();
         let cost = match found {
             Err(error) if !error.is_of_point() => {
@@ -311,4 +311,82 @@ fn checkpoint(error: serde_json::Error) -> Error {
     Error::Checkpoint {
         reason: error.to_string(),
     }
+}
+
+/// Returns the fields of a new solver with the saved memory, or the reason for refusing it.
+///
+/// L-BFGS remembers differences: one of θ (`s`) and one of ∇J (`y`) for each of the last `m`
+/// iterations. Conjugate gradients remember a direction (`p`) and `beta`, and their line search J
+/// before the last step. Vectors have one finite number per parameter. All other fields are settings,
+/// and must equal those of the new solver.
+///
+/// argmin's solvers do not check their own fields.
+#[cfg(feature = "serde")]
+fn restore_solver<T: Scalar>(
+    saved: &Value,
+    mut new: Value,
+    parameters: usize,
+    iterations: Option<u64>,
+) -> Result<Value, String> {
+    let (Some(saved), Some(fields)) = (saved.as_object(), new.as_object_mut()) else {
+        return Err("the solver's state is not an object".into());
+    };
+    if let Some(name) = saved.keys().find(|name| !fields.contains_key(*name)) {
+        return Err(format!("the solver has no field {name:?}"));
+    }
+    let vector = |value: &Value| {
+        let entries = value.as_array().map(Vec::as_slice);
+        entries.is_some_and(|all| all.len() == parameters && all.iter().all(is_finite::<T>))
+    };
+    let vectors = |value: &Value| {
+        let all = value.as_array().filter(|all| all.iter().all(vector));
+        all.map(Vec::len)
+    };
+    let most = fields.get("m").and_then(Value::as_u64);
+    for (name, field) in fields {
+        let Some(found) = saved.get(name) else {
+            return Err(format!("the solver's {name:?} is missing"));
+        };
+        let fits = match name.as_str() {
+            "s" | "y" => vectors(found).is_some_and(|count| {
+                let pair = ["s", "y"].map(|name| saved.get(name).and_then(vectors));
+                let expected = most.zip(iterations).map(|(most, made)| most.min(made));
+                pair == [Some(count); 2] && expected == Some(count as u64)
+            }),
+            "p" => vector(found),
+            "beta" => is_finite::<T>(found),
+            "linesearch" => is_search::<T>(found, field),
+            _ => *found == *field,
+        };
+        if !fits {
+            return Err(format!(
+                "the solver's {name:?} cannot be that of this training"
+            ));
+        }
+        // Files of version 1 have no line search.
+        if !found.is_null() {
+            *field = found.clone();
+        }
+    }
+    Ok(new)
+}
+
+/// Returns whether a line search belongs to the same solver; it may know J before the last step.
+#[cfg(feature = "serde")]
+fn is_search<T: Scalar>(found: &Value, new: &Value) -> bool {
+    let (Some(fields), Some(new)) = (found.as_object(), new.as_object()) else {
+        return found.is_null();
+    };
+    fields.len() == new.len()
+        && new.iter().all(|(name, expected)| {
+            fields.get(name).is_some_and(|found| match name.as_str() {
+                "before" => found.is_null() || is_finite::<T>(found),
+                _ => found == expected,
+            })
+        })
+}
+
+#[cfg(feature = "serde")]
+fn is_finite<T: Scalar>(value: &Value) -> bool {
+    value.as_f64().is_some_and(|x| real::<T>(x).is_finite())
 }

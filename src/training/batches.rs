@@ -1,17 +1,17 @@
-//! Mini-batches: which examples, in which order, in which memory.
+//! Mini-batches, and copies of selected examples.
 
-use crate::data::permutation_into;
+use crate::data::{permutation_into, select};
 use crate::error::{Error, Location};
 use crate::examples::Examples;
-use crate::layout::resize;
+use crate::layout::{collected, resize};
 use crate::scalar::Scalar;
-use nalgebra::DMatrixView;
+use nalgebra::{DMatrix, DMatrixView};
 
-/// The batches of an epoch, in buffers that are allocated once.
+/// The batches of an epoch, in buffers allocated once.
 #[derive(Debug)]
 pub(super) struct Batches<T> {
     size: usize,
-    /// The seed of the order; `None` for that of the data.
+    /// The seed of the order; `None` for the order of the data.
     seed: Option<u64>,
     order: Vec<usize>,
     x: Vec<T>,
@@ -65,14 +65,14 @@ impl<T: Scalar> Batches<T> {
         Ok(batches)
     }
 
-    /// The order of an epoch: a function of the seed and the epoch alone, so that it needs not be saved.
+    /// Sets the order of an epoch. It depends on the seed and the epoch alone, so it is not saved.
     pub(super) fn start(&mut self, epoch: u64) {
         if let Some(seed) = self.seed {
             permutation_into(&mut self.order, seed, epoch);
         }
     }
 
-    /// How many batches there are; the last may have fewer examples.
+    /// Returns the number of batches. The last may have fewer examples.
     pub(super) fn count(&self, examples: &Examples<'_, T>) -> usize {
         examples.len().div_ceil(self.size)
     }
@@ -86,9 +86,10 @@ impl<T: Scalar> Batches<T> {
         let first = b * self.size;
         let count = self.size.min(all.len() - first);
         if self.seed.is_none() {
-            let part = match count == all.len() {
-                true => *all,
-                false => all.part(first, count),
+            let part = if count == all.len() {
+                *all
+            } else {
+                all.part(first, count)
             };
             return part.reweighted();
         }
@@ -111,7 +112,7 @@ impl<T: Scalar> Batches<T> {
         all.with(x, y, weights).reweighted()
     }
 
-    /// An error about an example of batch b as one about that example of the whole data.
+    /// Numbers the example of an error in the whole data instead of in batch b.
     pub(super) fn place(&self, b: usize, mut error: Error) -> Error {
         if let Error::NonFinite {
             at: Location::Activation { example, .. } | Location::Cost { example },
@@ -126,5 +127,34 @@ impl<T: Scalar> Batches<T> {
             };
         }
         error
+    }
+}
+
+/// Copies of selected examples.
+pub(super) struct Selected<T> {
+    x: DMatrix<T>,
+    y: DMatrix<T>,
+    weights: Option<Vec<f64>>,
+}
+
+impl<T: Scalar> Selected<T> {
+    pub(super) fn new(all: &Examples<'_, T>, indices: &[usize]) -> Result<Self, Error> {
+        let weights = all.weights.map(|weights| {
+            let chosen = indices.iter().map(|&k| Ok(weights[k]));
+            collected("the weights", indices.len(), chosen)
+        });
+        Ok(Self {
+            x: select(all.x, indices)?,
+            y: select(all.y, indices)?,
+            weights: weights.transpose()?,
+        })
+    }
+
+    pub(super) fn examples(&self) -> Result<Examples<'_, T>, Error> {
+        let examples = Examples::new(&self.x, &self.y)?;
+        match &self.weights {
+            Some(weights) => examples.weighted(weights),
+            None => Ok(examples),
+        }
     }
 }

@@ -1,10 +1,10 @@
-//! What of a training is refused before its first step.
+//! Validates the settings of a run before its first step.
 
 use super::clock::has_clock;
 use super::method::Method;
 use super::optimizer::in_range;
+use super::plan::{Data, Plan};
 use super::schedule::Schedule;
-use super::trainer::{Patience, Trainer};
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::examples::Examples;
@@ -12,8 +12,8 @@ use crate::layer::Layer;
 use crate::network::Network;
 use crate::scalar::{Scalar, real};
 
-impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
-    /// All that can be known to be wrong before the first step.
+impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
+    /// Validates the settings, and the shapes and targets of the examples.
     pub(super) fn check<L: Layer<T>>(
         &self,
         network: &Network<T, L>,
@@ -80,17 +80,31 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
                 by: "a method without a rate",
             });
         }
-        if let Some(Patience { least, .. }) = self.patience
-            && !(least >= 0.0 && least.is_finite())
-        {
-            return Err(refused(
-                "the least improvement",
-                least,
-                "finite and at least 0",
-            ));
+        let least = self.min_improvement;
+        if !(least >= 0.0 && least.is_finite()) {
+            let name = "the least improvement";
+            return Err(refused(name, least, "finite and at least 0"));
         }
-        if self.patience.is_some_and(|patience| patience.epochs == 0) {
+        if self.patience == Some(0) {
             return Err(refused("the patience", 0.0, "at least 1 epoch"));
+        }
+        Ok(())
+    }
+
+    /// Validates what depends on the examples of the run: batches, rates and metrics.
+    pub(super) fn check_data(&self, data: &Data<'_, T>) -> Result<(), Error> {
+        let Data {
+            training,
+            validation,
+        } = data;
+        self.check_batches(training.len())?;
+        self.check_rate(training.len())?;
+        // A metric refuses targets that it cannot measure, such as fewer classes than it ranks.
+        for metric in &self.metrics {
+            metric.evaluate(training.y, training.y)?;
+            if let Some(validation) = validation {
+                metric.evaluate(validation.y, validation.y)?;
+            }
         }
         Ok(())
     }
@@ -102,8 +116,9 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         }
     }
 
-    /// Whether a rate that grows stays a number of T as long as epochs and steps last. No schedule goes beyond both its ends.
-    pub(super) fn check_rate(&self, m: usize) -> Result<(), Error> {
+    /// Checks that the rate is a finite number of T in every step. The last step suffices, because no
+    /// factor of a schedule is above both 1 and its last factor.
+    fn check_rate(&self, m: usize) -> Result<(), Error> {
         let Method::Steps(optimizer) = &self.method else {
             return Ok(());
         };
@@ -119,8 +134,8 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         )
     }
 
-    /// Whether the batches fit m training examples, and the method.
-    pub(super) fn check_batches(&self, m: usize) -> Result<(), Error> {
+    /// Checks that the batches fit m training examples, and the method.
+    fn check_batches(&self, m: usize) -> Result<(), Error> {
         let expected = match self.batch_size {
             Some(size) if size == 0 || size > m => "from 1 to the number of training examples",
             Some(size) if size < m && !self.takes_batches() => {

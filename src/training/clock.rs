@@ -70,7 +70,7 @@ mod tests {
     fn the_time_is_read_only_where_it_is_asked_for() {
         let plain = reads(|trainer| {
             let schedule = Schedule::one_cycle(3.0);
-            let trainer = trainer.batch_size(2).schedule(schedule).patience(9, 0.0);
+            let trainer = trainer.batch_size(2).schedule(schedule).patience(9);
             trainer.validation_fraction(0.5).steps(9)
         });
         assert_eq!(plain, (0, Ok(())));

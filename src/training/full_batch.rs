@@ -1,47 +1,133 @@
-//! Solvers that take all examples at once.
+//! Solvers that work on all examples at once, and the problem they are given.
 
 use super::history::Stop;
-use crate::error::Error;
-#[cfg(feature = "serde")]
-use crate::error::unsupported;
+use crate::error::{Error, unsupported};
 use crate::scalar::Scalar;
+use nalgebra::{DMatrix, DVector};
 use std::fmt::Debug;
 
-/// J at a θ, and ∇J into the slice.
-pub type Evaluate<'a, T> = dyn FnMut(&[T], &mut [T]) -> Result<T, Error> + 'a;
-
-/// A solver that improves θ by evaluating J and ∇J over all examples, several times an iteration if it has to.
+/// The problem of minimising J over all examples, as a [`FullBatch`] solver sees it.
 ///
-/// Ours are `Lbfgs` and `ConjugateGradient` (feature `argmin`).
+/// A [`Trainer`](super::Trainer) poses the problem of its network. Implement the trait yourself to
+/// test a solver on a function of your own.
+///
+/// # Example
+/// One iteration of Levenberg–Marquardt on J = ½(θ − 3)²:
+/// ```
+/// use backprop::nalgebra::{DMatrix, DVector};
+/// use backprop::training::{LeastSquares, LevenbergMarquardt, Method, Problem};
+/// use backprop::Error;
+///
+/// struct Parabola;
+///
+/// impl Problem<f64> for Parabola {
+///     fn cost(&mut self, theta: &[f64]) -> Result<f64, Error> {
+///         Ok(0.5 * (theta[0] - 3.0) * (theta[0] - 3.0))
+///     }
+///
+///     fn gradient(&mut self, theta: &[f64], gradient: &mut [f64]) -> Result<f64, Error> {
+///         gradient[0] = theta[0] - 3.0;
+///         self.cost(theta)
+///     }
+///
+///     fn least_squares(&mut self, theta: &[f64]) -> Result<LeastSquares<f64>, Error> {
+///         let cost = self.cost(theta)?;
+///         Ok(LeastSquares {
+///             cost,
+///             magnitude: cost,
+///             triangle: DMatrix::from_element(1, 1, 1.0),
+///             right: DVector::from_element(1, theta[0] - 3.0),
+///         })
+///     }
+/// }
+///
+/// let Method::FullBatch(mut solver) = LevenbergMarquardt::new().damping(1e-12).into() else {
+///     unreachable!()
+/// };
+/// let (mut theta, mut gradient) = ([1.0], [0.0]);
+/// solver.iterate(&mut Parabola, &mut theta, &mut gradient)?;
+/// assert!((theta[0] - 3.0).abs() < 1e-9);
+/// # Ok::<(), Error>(())
+/// ```
+pub trait Problem<T: Scalar> {
+    /// Returns J at θ.
+    ///
+    /// # Errors
+    /// Those of [`Network::cost`](crate::Network::cost).
+    fn cost(&mut self, theta: &[T]) -> Result<T, Error>;
+
+    /// Returns J at θ and writes ∇J to `gradient`.
+    ///
+    /// # Errors
+    /// Those of [`Network::gradient_into`](crate::Network::gradient_into).
+    fn gradient(&mut self, theta: &[T], gradient: &mut [T]) -> Result<T, Error>;
+
+    /// Returns J at θ with its Gauss–Newton approximation, for problems of some hundred parameters.
+    ///
+    /// # Errors
+    /// Those of [`Network::gauss_newton_matrix`](crate::Network::gauss_newton_matrix), and by default
+    /// [`Error::Unsupported`].
+    fn least_squares(&mut self, theta: &[T]) -> Result<LeastSquares<T>, Error> {
+        _ = theta;
+        Err(unsupported::<Self>("a least-squares form of J"))
+    }
+}
+
+/// J near a θ as a least-squares problem: J(θ + p) ≈ J + ½‖R p + c‖² − ½‖c‖².
+///
+/// R and c come from the QR decomposition A = Q R with c = Qᵀr. A and r have a row for each example
+/// and output, and one for each penalised parameter. So RᵀR = AᵀA is the Gauss–Newton matrix of J,
+/// which is never formed, and Rᵀc = Aᵀr is ∇J.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeastSquares<T: Scalar> {
+    /// J at θ.
+    pub cost: T,
+    /// J with the absolute cost of each example. It differs from J only if costs can be negative,
+    /// as Poisson's can.
+    pub magnitude: f64,
+    /// R: P × P and upper triangular.
+    pub triangle: DMatrix<T>,
+    /// c: P entries.
+    pub right: DVector<T>,
+}
+
+/// A solver that improves θ by evaluating J and its derivatives over all examples. An iteration may
+/// take several evaluations.
+///
+/// The crate provides [`LevenbergMarquardt`](super::LevenbergMarquardt), and `Lbfgs` and
+/// `ConjugateGradient` (feature `argmin`).
 pub trait FullBatch<T: Scalar>: Debug + Send + Sync {
-    /// The name of the method, for reports and checkpoints.
+    /// Returns the name of the method, for reports and checkpoints.
     #[must_use]
     fn name(&self) -> &'static str;
 
-    /// Refuses settings that are out of their range.
+    /// Checks that all settings are in their ranges.
     ///
     /// # Errors
     /// [`Error::Hyperparameter`].
     fn validate(&self) -> Result<(), Error>;
 
-    /// Forgets everything but the settings.
+    /// Forgets everything except the settings.
     fn reset(&mut self);
 
-    /// One iteration from `theta`, which it moves; `gradient` gets ∇J there.
+    /// Makes one iteration: moves `theta` and writes ∇J at the new θ to `gradient`.
+    ///
+    /// `theta` is the start of the run, or where the previous iteration ended.
     ///
     /// # Errors
-    /// Those of `evaluate`.
+    /// Those of `problem`.
     fn iterate(
         &mut self,
+        problem: &mut dyn Problem<T>,
         theta: &mut [T],
         gradient: &mut [T],
-        evaluate: &mut Evaluate<'_, T>,
     ) -> Result<Iteration<T>, Error>;
 
-    /// What is remembered from iteration to iteration, for a checkpoint; `None` before the first.
+    /// Returns what the solver remembers between iterations, for a checkpoint; `None` before the
+    /// first.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] from a solver that cannot be saved.
+    /// [`Error::Unsupported`] if the solver cannot be saved.
     #[cfg(feature = "serde")]
     fn save(&self) -> Result<Option<serde_json::Value>, Error> {
         Err(unsupported::<Self>("a state that can be saved"))
@@ -50,13 +136,11 @@ pub trait FullBatch<T: Scalar>: Debug + Send + Sync {
     /// Restores what [`save`](Self::save) returned, at the point that a run continues from.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] from a solver that cannot be saved, [`Error::Checkpoint`] for what is no state of it.
+    /// [`Error::Unsupported`] if the solver cannot be saved, [`Error::Checkpoint`] if `state` cannot be
+    /// its state at that point.
     #[cfg(feature = "serde")]
-    fn load(
-        &mut self,
-        _state: Option<&serde_json::Value>,
-        _at: Reached<'_, T>,
-    ) -> Result<(), Error> {
+    fn load(&mut self, state: Option<&serde_json::Value>, at: Reached<'_, T>) -> Result<(), Error> {
+        _ = (state, at);
         Err(unsupported::<Self>("a state that can be saved"))
     }
 }
@@ -74,14 +158,14 @@ pub struct Reached<'a, T> {
     pub cost: f64,
 }
 
-/// What an iteration of a [`FullBatch`] solver came to.
+/// The result of one iteration of a [`FullBatch`] solver.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Iteration<T> {
     /// J at the new θ.
     pub cost: T,
-    /// How often J and ∇J were evaluated.
+    /// How often J was evaluated, with or without its derivatives.
     pub evaluations: u64,
-    /// Why the solver ends here: it has [converged](Stop::Converged), or its
-    /// [line search failed](Stop::LineSearchFailed). `None` if it goes on.
+    /// Why the solver ends here: it has [converged](Stop::Converged), or it
+    /// [found no smaller J](Stop::NoDescent). `None` if it goes on.
     pub stop: Option<Stop>,
 }

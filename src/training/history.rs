@@ -44,13 +44,14 @@ pub enum Stop {
     Callback,
     /// The solver converged: ‖∇J‖ is at most its tolerance, or J fell by less than its tolerance.
     Converged,
-    /// The solver's line search found no smaller J, not even along −∇J.
+    /// The solver found no step that makes J smaller, not even along −∇J.
     ///
     /// Near a minimum this is the limit of rounding, which in `f32` usually comes before ‖∇J‖ is
     /// below the tolerance. Far from one the features are usually scaled badly: use a
     /// [`Standardizer`](crate::data::Standardizer), or [`LevenbergMarquardt`](super::LevenbergMarquardt),
     /// which does not depend on scales. Otherwise J has a kink there, or ∇J is not its gradient.
-    LineSearchFailed,
+    #[cfg_attr(feature = "serde", serde(alias = "line_search_failed"))]
+    NoDescent,
 }
 
 /// The course of a training: a [`Record`] an epoch, and why it ended.

@@ -27,7 +27,7 @@ type ConjugateGradientOf<T> = NonlinearConjugateGradient<Vec<T>, Search<T>, Pola
 ///
 /// J never grows. A step to a point where J or ∇J is not finite is shortened. If the search finds
 /// no smaller J, the solver forgets its differences and tries once more along −∇J. If that fails
-/// too, the run ends with [`Stop::LineSearchFailed`](super::Stop::LineSearchFailed).
+/// too, the run ends with [`Stop::NoDescent`](super::Stop::NoDescent).
 ///
 /// # Example
 /// The least-squares line through (0, 1), (1, 3), (2, 5) is 1 + 2x:

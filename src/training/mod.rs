@@ -11,7 +11,7 @@
 //! | what is reported | [`metric`](Trainer::metric), [`on_epoch`](Trainer::on_epoch), [`History`] |
 //! | going on after a crash (feature `serde`) | `checkpoints`, `resume` |
 //! | L-BFGS, conjugate gradients (feature `argmin`) | `Lbfgs`, `ConjugateGradient` |
-//! | small networks that should fit exactly | [`LevenbergMarquardt`], without a trainer |
+//! | small networks that should fit exactly | [`LevenbergMarquardt`] |
 //!
 //! Every part serves a loop of one's own as well: optimisers step on flat slices, [`Schedule`] and [`Clipping`] are values, a batch's order is
 //! [`permutation_into`](crate::data::permutation_into). Such a loop has to see to one thing itself: a batch's gradient divides by the batch's own m,
@@ -47,7 +47,7 @@
 //!     .epochs(200)
 //!     .batch_size(16)
 //!     .validation(Examples::new(&validation.0, &validation.1)?)
-//!     .patience(20, 0.0)
+//!     .patience(20)
 //!     .metric(Accuracy)
 //!     .fit(&mut network, &Examples::new(&train.0, &train.1)?)?;
 //! assert!(history.best().is_some_and(|record| record.validation_metrics[0] > 0.9));
@@ -77,32 +77,34 @@ mod levenberg_marquardt;
 mod line_search;
 mod method;
 mod optimizer;
+mod plan;
+mod problem;
 mod progress;
+#[cfg(feature = "serde")]
+mod resume;
 mod run;
 #[cfg(feature = "serde")]
 mod saved_state;
 mod schedule;
-#[cfg(all(feature = "argmin", feature = "serde"))]
-mod solver_state;
 mod trainer;
 #[cfg(feature = "argmin")]
 mod wolfe_search;
 
 pub use callback::Epoch;
-#[cfg(feature = "serde")]
-pub use checkpoint::Resumed;
 pub use clipping::Clipping;
 #[cfg(feature = "serde")]
 pub use full_batch::Reached;
-pub use full_batch::{Evaluate, FullBatch, Iteration};
+pub use full_batch::{FullBatch, Iteration, LeastSquares, Problem};
 pub use history::{History, Record, Stop};
 #[cfg(feature = "argmin")]
 pub use lbfgs::{ConjugateGradient, Lbfgs};
-pub use levenberg_marquardt::{Fit, LevenbergMarquardt};
+pub use levenberg_marquardt::LevenbergMarquardt;
 pub use method::Method;
 pub use optimizer::{
     AdaGrad, Adadelta, Adam, AdamW, GradientDescent, IRpropMinus, Optimizer, OptimizerState,
     RmsProp,
 };
+#[cfg(feature = "serde")]
+pub use resume::Resumed;
 pub use schedule::{Plateau, Schedule};
 pub use trainer::Trainer;

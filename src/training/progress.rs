@@ -1,4 +1,4 @@
-//! The state of a training between two epochs: all that it takes to go on.
+//! The state of a run between two epochs: all that it takes to go on.
 
 use super::history::{History, Record};
 use super::optimizer::OptimizerState;
@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::layout::{copied, resize};
 use crate::scalar::Scalar;
 
-/// The state of a training between two epochs.
+/// The state of a run between two epochs.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(
@@ -15,7 +15,7 @@ use crate::scalar::Scalar;
     serde(deny_unknown_fields, bound(deserialize = "T: serde::Deserialize<'de>"))
 )]
 pub(super) struct Progress<T> {
-    /// Epochs that are done.
+    /// Epochs done.
     pub(super) epoch: u64,
     pub(super) steps: u64,
     /// θ at the end of the last epoch whose J was finite.
@@ -25,9 +25,9 @@ pub(super) struct Progress<T> {
     )]
     pub(super) theta: Vec<T>,
     pub(super) optimizer: OptimizerState<T>,
-    /// θ of the best epoch, and its monitored cost; `None` before the first, or where only the last counts.
+    /// The monitored cost and θ of the best epoch; `None` before the first.
     pub(super) best: Option<Best<T>>,
-    /// Epochs since the monitored cost became smaller by enough.
+    /// Epochs in a row without an improvement that counts for patience.
     pub(super) waited: u64,
     pub(super) plateau: Option<Plateau>,
     pub(super) history: History,
@@ -41,12 +41,23 @@ pub(super) struct Progress<T> {
 )]
 pub(super) struct Best<T> {
     pub(super) cost: f64,
-    /// Empty where only the last parameters count.
+    /// θ; empty if a run ends with the last parameters.
     #[cfg_attr(
         feature = "serde",
         serde(deserialize_with = "crate::saved_numbers::list")
     )]
     pub(super) theta: Vec<T>,
+}
+
+/// How an epoch is compared with the best one so far.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Improvement {
+    /// The value to be minimised.
+    pub(super) monitored: f64,
+    /// Patience starts anew after a decrease by more than this.
+    pub(super) least: f64,
+    /// Whether θ of the best epoch is kept.
+    pub(super) keep: bool,
 }
 
 impl<T: Scalar> Progress<T> {
@@ -63,24 +74,30 @@ impl<T: Scalar> Progress<T> {
         })
     }
 
-    /// Notes an epoch with what is to become smaller and θ; with `keep`, θ too if it is the best so far. An improvement is one by more than `least`.
+    /// Adds an epoch that ended at `theta`.
     pub(super) fn note(
         &mut self,
-        (record, monitored): (Record, f64),
+        record: Record,
         theta: &[T],
-        (least, keep): (f64, bool),
+        improvement: Improvement,
     ) -> Result<(), Error> {
+        let Improvement {
+            monitored,
+            least,
+            keep,
+        } = improvement;
         let before = self.best.as_ref().map_or(f64::INFINITY, |best| best.cost);
-        self.waited = match monitored < before - least {
-            true => 0,
-            false => self.waited + 1,
+        self.waited = if monitored < before - least {
+            0
+        } else {
+            self.waited + 1
         };
         if monitored < before {
             let best = self.best.get_or_insert_with(|| Best {
                 cost: monitored,
                 theta: Vec::new(),
             });
-            // Those of an earlier epoch are no longer the best.
+            // The parameters of an earlier epoch are no longer the best.
             let kept = if keep { theta } else { &[] };
             let shape = (kept.len(), 1);
             resize(&mut best.theta, "the best parameters", shape, T::zero())?;
@@ -101,7 +118,8 @@ impl<T: Scalar> Progress<T> {
         room.map_err(|_| Error::TooLarge { what, rows, cols })
     }
 
-    /// The parameters that a training ends with: of the best epoch if they are to be kept, else of the last.
+    /// Returns the parameters that a run ends with: those of the best epoch if they are kept, otherwise
+    /// the last.
     pub(super) fn result(&self, keep: bool) -> &[T] {
         match &self.best {
             Some(best) if keep && !best.theta.is_empty() => &best.theta,

@@ -1,4 +1,4 @@
-//! A training as it goes on: epoch by epoch, batch by batch.
+//! A run: epoch by epoch, batch by batch.
 
 use super::batches::Batches;
 use super::callback::Epoch;
@@ -6,9 +6,10 @@ use super::clock::Clock;
 use super::history::{Record, Stop};
 use super::method::Method;
 use super::optimizer::Optimizer;
+use super::plan::{Data, Plan};
+use super::problem::NetworkProblem;
 use super::progress::Progress;
 use super::schedule::Plateau;
-use super::trainer::Trainer;
 use crate::cost::Cost;
 use crate::error::{Error, Location};
 use crate::examples::Examples;
@@ -20,140 +21,131 @@ use crate::network::Network;
 use crate::scalar::{Scalar, to_f64};
 use crate::workspace::Workspace;
 
-/// A training of one network on its examples.
+/// The run of a plan with one network and its examples.
 pub(super) struct Run<'r, 'a, T: Scalar, L, C> {
     network: &'r Network<T, L>,
-    examples: &'r Examples<'r, T>,
-    validation: Option<Examples<'r, T>>,
+    data: Data<'r, T>,
+    pub(super) plan: &'r mut Plan<'a, T, C>,
     /// The optimiser's own rate.
     rate: f64,
-    trainer: &'r mut Trainer<'a, T, C>,
     batches: Batches<T>,
     theta: Vec<T>,
     gradient: Vec<T>,
-    /// One for the batches and one for the whole data, so that neither has to be fitted anew.
-    workspaces: [Workspace<T>; 2],
+    /// Two workspaces, so that neither is refitted within an epoch.
+    batch_workspace: Workspace<T>,
+    data_workspace: Workspace<T>,
     clock: Clock,
     /// Whether no callback was called yet.
     starts: bool,
-    seed: u64,
 }
 
 impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
+    /// Starts at the state of `progress`.
     pub(super) fn new(
         network: &'r Network<T, L>,
-        (examples, validation): (&'r Examples<'r, T>, Option<Examples<'r, T>>),
-        trainer: &'r mut Trainer<'a, T, C>,
-        rate: f64,
+        data: Data<'r, T>,
+        plan: &'r mut Plan<'a, T, C>,
+        progress: &mut Progress<T>,
     ) -> Result<Self, Error> {
-        let size = trainer.batch_size.unwrap_or(examples.len());
-        let seed = trainer.seed;
+        let size = plan.batch_size.unwrap_or(data.training.len());
+        let order = plan.shuffle.then_some(plan.seed);
         // Only a budget or a callback needs the time.
-        let clock = Clock::start(trainer.time.is_some() || !trainer.callbacks.is_empty());
+        let clock = Clock::start(plan.time.is_some() || !plan.callbacks.is_empty());
         let parameters = || allocate("the parameters", (network.parameters(), 1), T::zero());
+        let (mut theta, gradient) = (parameters()?, parameters()?);
+        theta.copy_from_slice(&progress.theta);
+        let batches = Batches::new(&data.training, size, order)?;
+        if progress.epoch == 0 {
+            progress.plateau = plan.schedule.plateau();
+            progress.history.metrics = plan.metrics.iter().map(Metric::name).collect();
+        }
+        progress.history.stop = plan.ended(progress);
+        // Epochs then do not allocate. A run that something else ends may have any number of them.
+        let expected = plan.epochs.saturating_sub(progress.epoch).min(10_000);
+        progress.reserve(expected as usize)?;
+        let rate = match &plan.method {
+            Method::Steps(optimizer) => optimizer.rate(),
+            Method::FullBatch(_) => 0.0,
+        };
         Ok(Self {
             network,
-            examples,
-            validation,
+            data,
+            plan,
             rate,
-            batches: Batches::new(examples, size, trainer.shuffle.then_some(seed))?,
-            trainer,
-            theta: parameters()?,
-            gradient: parameters()?,
-            workspaces: [Workspace::new(), Workspace::new()],
+            batches,
+            theta,
+            gradient,
+            batch_workspace: Workspace::new(),
+            data_workspace: Workspace::new(),
             clock,
             starts: true,
-            seed,
         })
     }
 
-    /// From the state of `progress` to the end.
-    pub(super) fn go(
-        &mut self,
-        progress: &mut Progress<T>,
-        #[cfg(feature = "serde")] settings: &super::checkpoint::Settings,
-    ) -> Result<(), Error> {
-        self.theta.copy_from_slice(&progress.theta);
-        if progress.epoch == 0 {
-            progress.plateau = self.trainer.schedule.plateau();
-            progress.history.metrics = self.trainer.metrics.iter().map(Metric::name).collect();
+    /// Runs one epoch and adds it to `progress`.
+    pub(super) fn advance(&mut self, progress: &mut Progress<T>) -> Result<(), Error> {
+        let number = progress.epoch + 1;
+        let (record, solver) = self.epoch(number, progress)?;
+        let improvement = self.plan.improvement(&record);
+        if let Some(plateau) = &mut progress.plateau {
+            plateau.observe(improvement.monitored);
         }
-        progress.history.stop = self.trainer.ended(progress);
-        // So that epochs do not allocate; a training that is ended by other things may have any number.
-        let expected = self
-            .trainer
-            .epochs
-            .saturating_sub(progress.epoch)
-            .min(10_000);
-        progress.reserve(expected as usize)?;
-        while progress.history.stop.is_none() {
-            let number = progress.epoch + 1;
-            let (record, ended) = self.epoch(number, progress)?;
-            let monitored = self.trainer.monitored(&record);
-            if let Some(plateau) = &mut progress.plateau {
-                plateau.observe(monitored);
-            }
-            let steps = record.steps;
-            let trainer = &*self.trainer;
-            let least = trainer.patience.map_or(0.0, |patience| patience.least);
-            let keep = trainer.keep_best && self.validation.is_some();
-            progress.reserve(1)?;
-            progress.note((record, monitored), &self.theta, (least, keep))?;
-            (progress.epoch, progress.steps) = (number, steps);
-            #[cfg(feature = "tracing")]
-            trace(progress.history.records.last());
-            progress.history.stop = self.stop(progress, ended);
-            #[cfg(feature = "serde")]
-            self.trainer.save(progress, settings)?;
-        }
+        let steps = record.steps;
+        progress.reserve(1)?;
+        progress.note(record, &self.theta, improvement)?;
+        (progress.epoch, progress.steps) = (number, steps);
+        #[cfg(feature = "tracing")]
+        trace(progress.history.records.last());
+        progress.history.stop = self.stop(progress, solver);
         Ok(())
     }
 
-    /// Whether the training ends here, and why: the first reason counts, but every callback is called.
+    /// Calls every callback, and returns why the run ends here, if it does. A callback comes before the
+    /// solver, and both before the budgets.
     fn stop(&mut self, progress: &Progress<T>, solver: Option<Stop>) -> Option<Stop> {
-        let trainer = &mut *self.trainer;
+        let plan = &mut *self.plan;
         let epoch = Epoch {
             record: progress.history.records.last()?,
             history: &progress.history,
             theta: &self.theta,
             gradient: &self.gradient,
             layout: self.network.layout(),
-            epochs: trainer.epochs,
+            epochs: plan.epochs,
             started: std::mem::take(&mut self.starts),
             elapsed: self.clock.elapsed(),
         };
         let mut broken = false;
-        for callback in &mut trainer.callbacks {
+        for callback in &mut plan.callbacks {
             broken |= callback(&epoch).is_break();
         }
-        let late = trainer.time.is_some_and(|most| epoch.elapsed >= most);
-        match broken {
-            true => Some(Stop::Callback),
-            false => solver
-                .or_else(|| trainer.ended(progress))
-                .or(late.then_some(Stop::Time)),
+        if broken {
+            return Some(Stop::Callback);
         }
+        let late = plan.time.is_some_and(|most| epoch.elapsed >= most);
+        let ended = solver.or_else(|| plan.ended(progress));
+        ended.or(late.then_some(Stop::Time))
     }
 
     /// Makes one step per batch or one iteration on all examples, then computes J. Also returns why
-    /// a solver ends, if it does.
+    /// the solver ends, if it does.
     fn epoch(
         &mut self,
         epoch: u64,
         progress: &Progress<T>,
     ) -> Result<(Record, Option<Stop>), Error> {
-        let (network, examples) = (self.network, self.examples);
-        let Trainer {
+        let (network, examples) = (self.network, &self.data.training);
+        let Plan {
             method,
             objective,
             schedule,
             clipping,
             metrics,
+            seed,
             ..
-        } = &mut *self.trainer;
-        let [workspace, whole] = &mut self.workspaces;
+        } = &mut *self.plan;
+        let (workspace, whole) = (&mut self.batch_workspace, &mut self.data_workspace);
         let (theta, gradient) = (&mut self.theta, &mut self.gradient);
-        let diverged = |batch: usize, cause| diverged((epoch, batch), cause);
+        let diverged = |batch: usize, cause| diverged(epoch, batch, cause);
         let mut record = Record {
             epoch,
             steps: progress.steps,
@@ -175,8 +167,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                         continue;
                     };
                     let at = (&batch, examples.weight);
-                    // Stochastic layers act at random, in a way that a resume repeats.
-                    workspace.set_training(Some(batch_seed(self.seed, epoch, b as u64)));
+                    // Stochastic layers act at random, and a resumed run repeats it.
+                    workspace.set_training(Some(batch_seed(*seed, epoch, b as u64)));
                     let done = network.batch_gradient_at(theta, at, objective, workspace, gradient);
                     let parts = match done {
                         Ok(parts) => parts,
@@ -188,7 +180,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                     let factor = schedule.factor_at(epoch - 1, b as u64, count as u64);
                     optimizer.set_rate(self.rate * plateau * factor);
                     optimizer.step(theta, gradient)?;
-                    // What overflowed may hide behind a function that saturates.
+                    // A saturating function may hide an overflow.
                     check_step(network.layout(), theta, &**optimizer)
                         .map_err(|cause| diverged(b + 1, cause))?;
                     sum += to_f64(parts.total()) * batch.weight;
@@ -206,11 +198,13 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                 (count, cost, None)
             }
             Method::FullBatch(solver) => {
-                let mut evaluate = |theta: &[T], gradient: &mut [T]| {
-                    let at = network.gradient_at(theta, examples, objective, whole, gradient);
-                    at.map(|parts| parts.total())
+                let mut problem = NetworkProblem {
+                    network,
+                    examples,
+                    objective,
+                    workspace: whole,
                 };
-                let done = solver.iterate(theta, gradient, &mut evaluate);
+                let done = solver.iterate(&mut problem, theta, gradient);
                 let done = done.map_err(|cause| diverged(1, cause))?;
                 record.steps += done.evaluations;
                 (1, done.cost, done.stop)
@@ -218,23 +212,17 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         };
         record.cost = to_f64(cost);
         if !record.cost.is_finite() {
-            let value = record.cost;
-            return Err(diverged(
-                last,
-                Error::NonFinite {
-                    at: Location::Objective,
-                    value,
-                },
-            ));
+            let (at, value) = (Location::Objective, record.cost);
+            return Err(diverged(last, Error::NonFinite { at, value }));
         }
         check_parameters(network.layout(), theta).map_err(|cause| diverged(last, cause))?;
-        // The outputs at these parameters are in the workspace, unless the solver went on from them.
+        // The workspace has the outputs at these parameters, unless a solver evaluated others later.
         if let (Method::FullBatch(_), false) = (&*method, metrics.is_empty()) {
             let again = network.cost_at(theta, examples, objective, whole);
             again.map_err(|cause| diverged(last, cause))?;
         }
         record.metrics = evaluate_all(metrics, whole, examples)?;
-        if let Some(validation) = &self.validation {
+        if let Some(validation) = &self.data.validation {
             let value = network.data_cost_at(theta, validation, &objective.cost, whole);
             record.validation = Some(to_f64(value.map_err(|cause| diverged(last, cause))?));
             record.validation_metrics = evaluate_all(metrics, whole, validation)?;
@@ -247,13 +235,13 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
 /// or a layer.
 impl<T: Scalar, L, C> Drop for Run<'_, '_, T, L, C> {
     fn drop(&mut self) {
-        if let Method::Steps(optimizer) = &mut self.trainer.method {
+        if let Method::Steps(optimizer) = &mut self.plan.method {
             optimizer.set_rate(self.rate);
         }
     }
 }
 
-/// The metrics of the outputs of the last pass.
+/// Evaluates the metrics on the outputs of the last pass.
 fn evaluate_all<T: Scalar>(
     metrics: &[Box<dyn Metric<T> + '_>],
     workspace: &Workspace<T>,
@@ -264,20 +252,19 @@ fn evaluate_all<T: Scalar>(
     };
     let values = metrics.iter().map(|metric| {
         let value = metric.evaluate(outputs, examples.y)?;
-        match value.is_finite() {
-            true => Ok(value),
-            false => Err(Error::NonFinite {
-                at: Location::Metric {
-                    what: "metric of the training run",
-                },
-                value,
-            }),
+        if value.is_finite() {
+            return Ok(value);
         }
+        let what = "metric of the training run";
+        Err(Error::NonFinite {
+            at: Location::Metric { what },
+            value,
+        })
     });
     values.collect()
 }
 
-/// An event for each epoch, at the level of information.
+/// Emits an event for an epoch, at level `INFO`.
 #[cfg(feature = "tracing")]
 fn trace(record: Option<&Record>) {
     if let Some(record) = record {
@@ -294,18 +281,18 @@ fn trace(record: Option<&Record>) {
 }
 
 /// Adds the epoch and batch to non-finite errors; returns others unchanged.
-fn diverged((epoch, batch): (u64, usize), cause: Error) -> Error {
-    match cause.is_divergence() {
-        true => Error::Diverged {
-            epoch,
-            batch,
-            cause: Box::new(cause),
-        },
-        false => cause,
+fn diverged(epoch: u64, batch: usize, cause: Error) -> Error {
+    if !cause.is_divergence() {
+        return cause;
+    }
+    Error::Diverged {
+        epoch,
+        batch,
+        cause: Box::new(cause),
     }
 }
 
-/// Checks that all parameters are finite; the error names the block.
+/// Checks that all parameters are finite. The error names the block.
 fn check_parameters<T: Scalar>(layout: &Layout, theta: &[T]) -> Result<(), Error> {
     match first_non_finite(theta).and_then(|index| Some((index, layout.entry(index)?))) {
         None => Ok(()),
@@ -336,7 +323,8 @@ fn check_step<T: Scalar>(
     Err(state.unwrap_or(found))
 }
 
-/// A seed for each batch of each epoch, by the output function of SplitMix64 (Steele et al. 2014, doi:10.1145/2714064.2660195).
+/// Returns the seed of a batch, by the output function of SplitMix64 (Steele et al. 2014,
+/// doi:10.1145/2714064.2660195).
 fn batch_seed(seed: u64, epoch: u64, batch: u64) -> u64 {
     let step = |z: u64, by: u64| {
         let z = z.wrapping_add(by.wrapping_mul(0x9e37_79b9_7f4a_7c15));

@@ -1,34 +1,125 @@
-//! Checks that the whole state in a checkpoint can belong to this training, before any of it is
-//! used.
+//! The state of a run in a checkpoint: written from a plan, and checked before any of it is restored.
 
-use super::checkpoint::Saved;
+use super::checkpoint::{Saved, Saving, Settings, Store};
+use super::full_batch::Reached;
 use super::history::Record;
 use super::method::Method;
+use super::optimizer::OptimizerState;
+use super::plan::Plan;
 use super::progress::Progress;
-use super::trainer::Trainer;
-use crate::cost::Cost;
 use crate::error::Error;
 use crate::kernels::all_finite;
+use crate::layer::Layer;
 use crate::metrics::Metric;
+use crate::network::Network;
+use crate::saved_numbers::scalar_name;
 use crate::scalar::Scalar;
 
-impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
-    /// Refuses a state that no training with these settings can have saved. The optimiser and the
+impl<T: Scalar, C> Plan<'_, T, C> {
+    /// Returns the settings that a checkpoint is compared by.
+    pub(super) fn settings<L: Layer<T>>(
+        &self,
+        network: &Network<T, L>,
+        examples: usize,
+    ) -> Settings {
+        let layers = network.layers().iter();
+        let layers = layers.map(|layer| format!(" → {} {}", layer.name(), layer.outputs()));
+        let metrics: Vec<_> = self.metrics.iter().map(Metric::name).collect();
+        let or_else = |value: Option<String>, absent: &str| value.unwrap_or(absent.to_owned());
+        Settings([
+            scalar_name::<T>(),
+            match &self.method {
+                Method::Steps(optimizer) => optimizer.name().to_owned(),
+                // The settings of a solver are part of what it remembers.
+                Method::FullBatch(solver) => format!("{}: {solver:?}", solver.name()),
+            },
+            format!("{}{}", network.inputs(), layers.collect::<String>()),
+            format!("{:?}", self.objective.penalty),
+            examples.to_string(),
+            or_else(self.batch_size.map(|size| size.to_string()), "all"),
+            format!("{}, shuffle {}", self.seed, self.shuffle),
+            or_else(
+                self.validation_fraction.map(|part| part.to_string()),
+                "none",
+            ),
+            self.validation.is_some().to_string(),
+            format!("{:?}", self.schedule),
+            metrics.join(", "),
+            or_else(self.monitor.map(|at| format!("metric {at}")), "the cost"),
+        ])
+    }
+
+    /// Checks that the method and the folder can keep checkpoints.
+    pub(super) fn check_store(&self, store: &Store<T>) -> Result<(), Error> {
+        if let Method::FullBatch(solver) = &self.method {
+            solver.save()?;
+        }
+        store.check()
+    }
+
+    /// Writes a checkpoint if one is due.
+    pub(super) fn save(
+        &self,
+        store: &Store<T>,
+        progress: &mut Progress<T>,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        if !store.is_due(progress) {
+            return Ok(());
+        }
+        let solver = match &self.method {
+            Method::Steps(optimizer) => {
+                progress.optimizer = optimizer.state();
+                None
+            }
+            Method::FullBatch(solver) => solver.save()?,
+        };
+        store.write(&Saving {
+            settings,
+            progress,
+            solver,
+        })
+    }
+
+    /// Restores the state of a checkpoint after checking that all of it can belong to this run.
+    pub(super) fn restore(
+        &mut self,
+        parameters: usize,
+        saved: Saved<T>,
+    ) -> Result<Progress<T>, Error> {
+        self.check_saved(parameters, &saved)?;
+        let Saved {
+            mut progress,
+            solver,
+            ..
+        } = saved;
+        match &mut self.method {
+            Method::Steps(optimizer) => optimizer.restore(&progress.optimizer)?,
+            Method::FullBatch(method) => {
+                let last = progress.history.records.last();
+                let at = Reached {
+                    epochs: progress.epoch,
+                    theta: &progress.theta,
+                    cost: last.map_or(f64::NAN, |record| record.cost),
+                };
+                method.load(solver.as_ref(), at)?;
+            }
+        }
+        progress.optimizer = OptimizerState::new(0, Vec::new());
+        Ok(progress)
+    }
+
+    /// Refuses a state that no run with these settings can have saved. The optimiser and the
     /// solver check their own state when they restore it.
     ///
     /// The best epoch, its cost and the state of a plateau follow from the records, so they are
     /// computed again.
-    pub(super) fn check_saved(
-        &self,
-        parameters: usize,
-        validates: bool,
-        saved: &Saved<T>,
-    ) -> Result<(), Error> {
+    fn check_saved(&self, parameters: usize, saved: &Saved<T>) -> Result<(), Error> {
         let progress = &saved.progress;
         check_vector("its parameters", &progress.theta, parameters)?;
         self.check_method(parameters, saved)?;
-        self.check_records(validates, progress)?;
-        self.check_best(parameters, validates, progress)
+        self.check_records(progress)?;
+        self.check_best(parameters, progress)
     }
 
     fn check_method(&self, parameters: usize, saved: &Saved<T>) -> Result<(), Error> {
@@ -54,14 +145,14 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         }
     }
 
-    fn check_records(&self, validates: bool, progress: &Progress<T>) -> Result<(), Error> {
+    fn check_records(&self, progress: &Progress<T>) -> Result<(), Error> {
         let Progress {
             epoch,
             steps,
             history,
             ..
         } = progress;
-        let records = &history.records;
+        let (records, validates) = (&history.records, self.validates());
         let count = records.len();
         expect(count > 0 && *epoch == count as u64, || {
             format!(
@@ -101,12 +192,7 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         })
     }
 
-    fn check_best(
-        &self,
-        parameters: usize,
-        validates: bool,
-        progress: &Progress<T>,
-    ) -> Result<(), Error> {
+    fn check_best(&self, parameters: usize, progress: &Progress<T>) -> Result<(), Error> {
         let (mut best, mut cost) = (None, f64::INFINITY);
         let mut plateau = self.schedule.plateau();
         for record in &progress.history.records {
@@ -127,6 +213,7 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
             format!("its best cost is {found:?}, expected {cost}")
         })?;
         let theta = progress.best.as_ref().map_or(&[][..], |best| &best.theta);
+        let validates = self.validates();
         let kept = self.keep_best && validates && best.is_some();
         expect(!kept || !theta.is_empty(), || {
             "it lacks the parameters of its best epoch, which `keep_best(false)` leaves out".into()
@@ -169,8 +256,8 @@ fn check_vector<T: Scalar>(what: &str, values: &[T], parameters: usize) -> Resul
 }
 
 fn expect(holds: bool, reason: impl FnOnce() -> String) -> Result<(), Error> {
-    match holds {
-        true => Ok(()),
-        false => Err(Error::Checkpoint { reason: reason() }),
+    if holds {
+        return Ok(());
     }
+    Err(Error::Checkpoint { reason: reason() })
 }

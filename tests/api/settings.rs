@@ -217,7 +217,7 @@ fn settings_of_trainings() {
         let mut found = trainer().epochs(count).progress();
         refused_if(count == 0, found.fit(&mut network(), &examples));
         for &number in NUMBERS {
-            let mut found = trainer().patience(count, number);
+            let mut found = trainer().patience(count).min_improvement(number);
             refused_if(count == 0, found.fit(&mut network(), &examples));
         }
         let folder = std::env::temp_dir().join(format!("settings-{}-{size}", std::process::id()));

@@ -92,7 +92,8 @@ fn trainer(method: &str, folder: &Path, epochs: u64) -> Trainer<'static, f64> {
         None => Trainer::new(objective, Adam::new(0.05))
             .batch_size(3)
             .schedule(Schedule::on_plateau(1, 0.5))
-            .patience(7, 1e-3),
+            .patience(7)
+            .min_improvement(1e-3),
     };
     let checkpoints = Checkpoints::new(folder).keep(1);
     trainer.epochs(epochs).checkpoints(checkpoints, 3)

@@ -1,4 +1,4 @@
-//! The quadratic model of J around a θ, and its steps.
+//! The quadratic model of J around a θ, its damped steps, and the damping μ (Nielsen's rule).
 
 use crate::derivatives::Triangle;
 use crate::error::Error;
@@ -7,73 +7,66 @@ use crate::layout::allocate;
 use crate::scalar::{Scalar, real, to_f64};
 use nalgebra::{ColPivQR, DMatrix, DVector, Dyn, PermutationSequence};
 
-/// J(θ + p) ≈ J + ½‖A p + r‖² − ½‖r‖², by the triangle of A with columns of length 1, pivoted and cut to its rank.
+/// J(θ + p) ≈ J + ½‖A p + r‖² − ½‖r‖². The columns of A are scaled to length 1, pivoted and cut to
+/// their rank.
 pub(super) struct Model<T: Scalar> {
-    /// The lengths of A's columns.
+    /// The length of each column of A.
     lengths: DVector<T>,
-    /// R of A's scaled columns in the order of `order`, zero below its rank.
+    /// R of the scaled columns in the order of `order`; zero below the rank.
     triangle: DMatrix<T>,
-    /// Qᵀr, zero below the rank.
+    /// Qᵀr; zero below the rank.
     right: DVector<T>,
     rank: usize,
     order: PermutationSequence<Dyn>,
 }
 
-/// A step and what the model says of it.
+/// A step and what the model predicts for it.
 pub(super) struct Step<T: Scalar> {
-    /// p, to be added to θ.
+    /// p, which is added to θ.
     pub(super) p: DVector<T>,
     /// ‖D p‖.
     pub(super) length: f64,
-    /// √(2 · the fall of J that the model promises).
+    /// √(2 · the predicted decrease of J).
     pub(super) promise: f64,
 }
 
 impl<T: Scalar> Model<T> {
-    pub(super) fn new(mut root: Triangle<T>, size: usize) -> Result<Self, Error> {
+    /// Builds the model from R and c = Qᵀr of A.
+    pub(super) fn new(mut triangle: DMatrix<T>, mut right: DVector<T>) -> Self {
+        let size = right.len();
         let mut lengths = DVector::zeros(size);
-        let mut entries = allocate(
-            "the factor of the Gauss–Newton matrix",
-            (size, size),
-            T::zero(),
-        )?;
-        for j in 0..size {
-            let (from, to) = (root.column_mut(j), &mut entries[j * size..][..size]);
-            let length = norm(from);
-            lengths[j] = length;
+        for (mut column, to) in triangle.column_iter_mut().zip(lengths.iter_mut()) {
+            let length = norm(column.as_slice());
+            *to = length;
             if length > T::zero() {
-                to.iter_mut()
-                    .zip(&*from)
-                    .for_each(|(to, &x)| *to = x / length);
+                column.iter_mut().for_each(|x| *x /= length);
             }
         }
-        let mut right = DVector::from_column_slice(root.column(size));
-        drop(root);
-        let factors = ColPivQR::new(DMatrix::from_vec(size, size, entries));
+        let factors = ColPivQR::new(triangle);
         factors.q_tr_mul(&mut right);
         let order = factors.p().clone();
         let mut triangle = factors.unpack_r();
-        // What is left of columns of length 1 that depend on others.
+        // Columns of length 1 with a smaller remainder depend on others.
         let rounding = T::default_epsilon() * real(8.0 * (size as f64).sqrt());
         let rank = (0..size).find(|&i| triangle[(i, i)] <= rounding);
         let rank = rank.unwrap_or(size);
         triangle.rows_range_mut(rank..).fill(T::zero());
         right.rows_range_mut(rank..).fill(T::zero());
-        Ok(Self {
+        Self {
             lengths,
             triangle,
             right,
             rank,
             order,
-        })
+        }
     }
 
-    /// The part of ‖r‖ that a step can take away, to first order: ‖Qᵀr‖, which is 0 at a minimum.
+    /// Returns ‖Qᵀr‖: the part of ‖r‖ that a step can remove, to first order. It is 0 at a minimum.
     pub(super) fn slope(&self) -> f64 {
         to_f64(norm(self.right.as_slice()))
     }
 
-    /// ‖∇J‖ by the scaled columns, which have length 1.
+    /// Returns ‖∇J‖ in the scale of the columns, which have length 1.
     pub(super) fn gradient(&self) -> f64 {
         let columns = self.triangle.column_iter().enumerate();
         let entries: Vec<T> = columns
@@ -85,25 +78,24 @@ impl<T: Scalar> Model<T> {
         to_f64(norm(&entries))
     }
 
-    /// The rounding of the outputs, as far as the parameters cause it: ‖A θ‖ without cancellation, times ε.
+    /// Returns the rounding of the outputs that the parameters cause: ε ‖A θ‖, without cancellation.
     pub(super) fn rounding(&self, theta: &DVector<T>) -> f64 {
         to_f64(norm(self.lengths.component_mul(theta).as_slice()) * T::default_epsilon())
     }
 
-    /// The step to the minimum of the model: that with the fewest entries where there are several, `None` if it overflows.
+    /// Returns the step to the minimum of the model, with as many entries as its rank. `None` if it
+    /// overflows.
     pub(super) fn newton(&self, scale: &DVector<T>) -> Option<Step<T>> {
         let mut p = -&self.right;
-        let (head, n) = (
-            self.triangle.view((0, 0), (self.rank, self.rank)),
-            self.rank,
-        );
+        let n = self.rank;
+        let head = self.triangle.view((0, 0), (n, n));
         if !head.solve_upper_triangular_mut(&mut p.rows_range_mut(..n)) {
             return None;
         }
-        self.step(p, (0.0, scale))
+        self.step(p, 0.0, scale)
     }
 
-    /// The step of (G + μ D²) p = −∇J, μ > 0.
+    /// Returns the solution of (G + μ D²) p = −∇J with μ > 0; `None` if it overflows.
     pub(super) fn damped(&self, mu: f64, scale: &DVector<T>) -> Result<Option<Step<T>>, Error> {
         let n = self.lengths.len();
         let mut damped = Triangle::new(n)?;
@@ -125,21 +117,22 @@ impl<T: Scalar> Model<T> {
                 .zip(&column[..i])
                 .for_each(|(to, &r)| *to -= r * x);
         }
-        Ok(self.step(p, (mu, scale)))
+        Ok(self.step(p, mu, scale))
     }
 
-    /// D becomes the largest length of each column so far: it never shrinks, so that a column that fades for a while makes no long steps.
+    /// Raises D to the largest length of each column so far. It never shrinks, so that a column that
+    /// fades for a while does not cause long steps.
     pub(super) fn widen(&self, scale: &mut DVector<T>) {
         for (j, &length) in self.lengths.iter().enumerate() {
             scale[j] = scale[j].max(length);
         }
     }
 
-    /// √μ D by the lengths of the columns, in the order of the pivots.
+    /// Returns √μ D, divided by the lengths of the columns, in the order of the pivots.
     fn damping(&self, mu: f64, scale: &DVector<T>) -> DVector<T> {
         let root: T = real(mu.sqrt());
         let mut damping = scale.zip_map(&self.lengths, |d, length| {
-            // Of a zero column that never was another d is 0.
+            // For a column that has always been zero, d is 0.
             if length > T::zero() {
                 d / length * root
             } else {
@@ -150,8 +143,8 @@ impl<T: Scalar> Model<T> {
         damping
     }
 
-    /// The step whose scaled and pivoted entries are p.
-    fn step(&self, mut p: DVector<T>, (mu, scale): (f64, &DVector<T>)) -> Option<Step<T>> {
+    /// Returns the step with the scaled and pivoted entries `p`.
+    fn step(&self, mut p: DVector<T>, mu: f64, scale: &DVector<T>) -> Option<Step<T>> {
         let n = self.rank;
         let mut moved = DVector::<T>::zeros(n);
         for (j, &x) in p.iter().enumerate() {
@@ -161,7 +154,7 @@ impl<T: Scalar> Model<T> {
         }
         self.order.inv_permute_rows(&mut p);
         for (p, &length) in p.iter_mut().zip(&self.lengths) {
-            // A zero column has nothing to say.
+            // The parameter of a zero column stays.
             *p = if length > T::zero() {
                 *p / length
             } else {
@@ -173,4 +166,74 @@ impl<T: Scalar> Model<T> {
         let promise = moved.hypot((2.0 * mu).sqrt() * length);
         all_finite(p.as_slice()).then_some(Step { p, length, promise })
     }
+}
+
+/// Above this μ, steps are lost in rounding.
+const MOST: f64 = 1e30;
+
+/// The smallest factor on μ in a step.
+const SHRINK: f64 = 0.1;
+
+/// The damping μ, and the factor by which it grows when a step is refused.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub(super) struct Damping {
+    mu: f64,
+    growth: f64,
+}
+
+impl Damping {
+    pub(super) fn new<T: Scalar>(mu: f64) -> Self {
+        Self {
+            mu: mu.clamp(least::<T>(), MOST),
+            growth: 2.0,
+        }
+    }
+
+    /// Returns whether a fit in T can have this damping.
+    #[cfg(feature = "serde")]
+    pub(super) fn is_valid<T: Scalar>(&self) -> bool {
+        let finite = self.mu.is_finite() && self.growth.is_finite();
+        finite && self.mu >= least::<T>() && self.growth >= 2.0
+    }
+
+    /// Adapts μ to a step that was taken. `ratio` is the decrease of J over the predicted decrease.
+    pub(super) fn taken<T: Scalar>(&mut self, ratio: f64) {
+        let factor = (1.0 - (2.0 * ratio - 1.0).powi(3)).max(SHRINK);
+        self.mu = (self.mu * factor).max(least::<T>());
+        self.growth = 2.0;
+    }
+
+    /// Raises μ after a refused step.
+    pub(super) fn refused(&mut self) {
+        self.mu *= self.growth;
+        self.growth *= 2.0;
+    }
+
+    /// Returns a damped step with a predicted decrease above the rounding of J, or `None` if there is
+    /// none. Lowers μ if that takes it, unless a step was `refused` here already.
+    pub(super) fn step<T: Scalar>(
+        &mut self,
+        model: &Model<T>,
+        scale: &DVector<T>,
+        rounding: f64,
+        refused: bool,
+    ) -> Result<Option<Step<T>>, Error> {
+        let least = least::<T>();
+        while self.mu <= MOST {
+            match model.damped(self.mu, scale)? {
+                Some(step) if step.promise > rounding => return Ok(Some(step)),
+                Some(_) if refused || self.mu <= least => return Ok(None),
+                Some(_) => self.mu = (self.mu * SHRINK).max(least),
+                None => self.refused(),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Below this μ, the damping is lost in rounding.
+fn least<T: Scalar>() -> f64 {
+    to_f64(T::default_epsilon()).powi(2)
 }

@@ -16,8 +16,8 @@ use backprop::metrics::{
 };
 use backprop::saving::{Checkpoints, Found, LoadError, Refusal, SaveError, Skipped};
 use backprop::training::{
-    AdaGrad, Adadelta, Adam, AdamW, Clipping, ConjugateGradient, Epoch, Fit, FullBatch,
-    GradientDescent, History, IRpropMinus, Iteration, Lbfgs, LevenbergMarquardt, Method, Optimizer,
+    AdaGrad, Adadelta, Adam, AdamW, Clipping, ConjugateGradient, Epoch, FullBatch, GradientDescent,
+    History, IRpropMinus, Iteration, Lbfgs, LeastSquares, LevenbergMarquardt, Method, Optimizer,
     OptimizerState, Plateau, Reached, Record, Resumed, RmsProp, Schedule, Stop,
 };
 use backprop::{
@@ -77,7 +77,7 @@ fn what_trains_them() {
     shared::<(Lbfgs, ConjugateGradient)>();
     shared::<(Method<f64>, Box<dyn FullBatch<f64>>, Iteration<f64>)>();
     shared::<Reached<'_, f64>>();
-    shared::<(LevenbergMarquardt, Fit<f64>)>();
+    shared::<(LevenbergMarquardt, LeastSquares<f64>)>();
     shared::<(Clipping, Schedule, Plateau, History, Record, Stop)>();
     shared::<(Epoch<'_, f64>, Resumed)>();
 }

@@ -4,7 +4,7 @@ use super::wave;
 use backprop::activation::{Identity, Tanh};
 use backprop::layer::{Backward, Block, Dense, Forward, Layer};
 use backprop::nalgebra::DMatrix;
-use backprop::training::LevenbergMarquardt;
+use backprop::training::{LevenbergMarquardt, Stop, Trainer};
 use backprop::{
     Error, Examples, GaussNewton, Location, Network, Objective, SquaredError, Workspace,
 };
@@ -87,8 +87,10 @@ fn calls_without_parameters() {
             .gauss_newton_matrix(&examples, &objective, at)
             .unwrap();
         assert_eq!(matrix.shape(), (0, 0));
-        let fit = LevenbergMarquardt::new().fit(&mut network, &examples, &objective);
-        assert_eq!(fit.unwrap().taken, 0);
+        let mut trainer = Trainer::new(objective, LevenbergMarquardt::new());
+        let history = trainer.fit(&mut network, &examples).unwrap();
+        assert_eq!(history.records().len(), 1);
+        assert_eq!(history.stop(), Some(Stop::Converged));
     }
 }
 

@@ -10,7 +10,7 @@ use backprop::nalgebra::DMatrix;
 use backprop::rand_xoshiro::rand_core::Rng;
 use backprop::saving::{Checkpoints, to_bytes};
 use backprop::training::{
-    Adam, ConjugateGradient, GradientDescent, Lbfgs, Method, Schedule, Trainer,
+    Adam, ConjugateGradient, GradientDescent, Lbfgs, LevenbergMarquardt, Method, Schedule, Trainer,
 };
 use backprop::{AnyCost, Error, Examples, Network, Objective, Scalar, nalgebra, rng};
 use serde::Serialize;
@@ -48,7 +48,7 @@ fn start<T: Scalar>() -> Network<T> {
 }
 
 /// Trainings that together save all that there is to be saved.
-const KINDS: [&str; 5] = ["adam", "momentum", "plain", "lbfgs", "cg"];
+const KINDS: [&str; 6] = ["adam", "momentum", "plain", "lbfgs", "cg", "lm"];
 
 fn trainer<'a, T: Scalar>(kind: &str, epochs: u64, data: &'a Data<T>) -> Trainer<'a, T>
 where
@@ -63,7 +63,8 @@ where
         "adam" => with(Adam::new(0.05).amsgrad().into())
             .batch_size(4)
             .validation(validation)
-            .patience(1000, 1e-3)
+            .patience(1000)
+            .min_improvement(1e-3)
             .schedule(Schedule::on_plateau(0, 0.5).warm_up(2.0, 0.5))
             .metric(MeanSquaredError)
             .monitor(Accuracy),
@@ -73,6 +74,9 @@ where
             .schedule(Schedule::on_plateau(1, 0.5)),
         "plain" => with(GradientDescent::new(0.05).into()).metric(Accuracy),
         "lbfgs" => with(Lbfgs::new().memory(3).into())
+            .validation(validation)
+            .metric(Accuracy),
+        "lm" => with(LevenbergMarquardt::new().into())
             .validation(validation)
             .metric(Accuracy),
         _ => with(ConjugateGradient::new().into()).monitor(MeanSquaredError),
@@ -201,6 +205,39 @@ fn each_part_is_checked() {
         ("cg", "/solver/0/p", many.clone(), "\"p\""),
         ("cg", "/solver/0/beta", json!(null), "\"beta\""),
         ("cg", "/solver/0/restart_iter", json!(0), "\"restart_iter\""),
+        ("lm", "/solver", json!(null), "state is missing"),
+        ("lm", "/solver", json!([]), "the solver's state"),
+        (
+            "lm",
+            "/solver/last",
+            json!(-1.0),
+            "not that of the training",
+        ),
+        ("lm", "/solver/last", json!(null), "the solver's state"),
+        (
+            "lm",
+            "/solver/scale/3",
+            json!(-0.5),
+            "not that of the training",
+        ),
+        (
+            "lm",
+            "/solver/scale",
+            json!([0.5]),
+            "not that of the training",
+        ),
+        (
+            "lm",
+            "/solver/damping/mu",
+            json!(0.0),
+            "not that of the training",
+        ),
+        (
+            "lm",
+            "/solver/damping/growth",
+            json!(1.0),
+            "not that of the training",
+        ),
         ("adam", "/solver", json!([]), "a solver's state"),
         (
             "adam",

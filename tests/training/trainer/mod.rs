@@ -243,7 +243,7 @@ fn patience_ends_a_training_and_the_best_epoch_is_kept() {
         let history = Trainer::new(Objective::new(CategoricalCrossEntropy), Adam::new(0.03))
             .epochs(500)
             .validation(validation)
-            .patience(10, 0.0)
+            .patience(10)
             .keep_best(keep)
             .on_epoch(|epoch| {
                 thetas.push(epoch.theta.to_vec());

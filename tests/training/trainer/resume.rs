@@ -5,8 +5,8 @@ use backprop::metrics::{Accuracy, Metric};
 use backprop::nalgebra::DMatrix;
 use backprop::saving::Checkpoints;
 use backprop::training::{
-    Adam, ConjugateGradient, GradientDescent, History, Lbfgs, Method, Record, Resumed, Schedule,
-    Stop, Trainer,
+    Adam, ConjugateGradient, GradientDescent, History, Lbfgs, LevenbergMarquardt, Method, Record,
+    Resumed, Schedule, Stop, Trainer,
 };
 use backprop::{AnyCost, Error, Examples, Network, Objective};
 use serde_json::{Value, json};
@@ -59,6 +59,7 @@ fn trainer<'a>(method: &str, epochs: u64, data: &'a Data) -> Trainer<'a, f64> {
             16,
         ),
         "lbfgs" => (Lbfgs::new().into(), 45),
+        "lm" => (LevenbergMarquardt::new().into(), 45),
         _ => (ConjugateGradient::new().into(), 45),
     };
     Trainer::new(objective, method)
@@ -66,7 +67,8 @@ fn trainer<'a>(method: &str, epochs: u64, data: &'a Data) -> Trainer<'a, f64> {
         .batch_size(size)
         .seed(12)
         .validation(Examples::new(x, y).unwrap())
-        .patience(1000, 1e-3)
+        .patience(1000)
+        .min_improvement(1e-3)
 }
 
 fn at_once(method: &str, epochs: u64) -> (Network<f64>, History) {
@@ -97,7 +99,7 @@ fn resume(
 
 #[test]
 fn in_pieces_or_at_once() {
-    for method in ["adam", "momentum", "lbfgs", "cg"] {
+    for method in ["adam", "momentum", "lbfgs", "cg", "lm"] {
         let folder = Folder::new(method);
         let (expected, history) = at_once(method, 40);
         for (epochs, from) in [(1, 0), (2, 1), (9, 2), (25, 9), (40, 25), (40, 40)] {
@@ -209,7 +211,7 @@ fn a_fraction_for_validation_is_the_same_after_a_resume() {
                 .seed(seed);
             let trainer = trainer
                 .validation_fraction(0.25)
-                .patience(5, 0.0)
+                .patience(5)
                 .metric(Accuracy);
             match size {
                 Some(size) => trainer.batch_size(size),
@@ -335,6 +337,11 @@ fn counts_that_no_training_has_are_refused() {
     for field in ["/progress/epoch", "/progress/steps", "/progress/waited"] {
         forge("adam", field, u64::MAX.into());
     }
+    forge("lm", "/solver/last", json!(-1.0));
+    forge("lm", "/solver/scale/7", json!(-0.5));
+    forge("lm", "/solver/scale", json!([0.5, 0.25]));
+    forge("lm", "/solver/damping/mu", 0.into());
+    forge("lm", "/solver/damping/growth", json!(1.0));
     // A difference of θ with two entries.
     forge("lbfgs", "/solver/0/s/0", json!([0.5, 0.25]));
 }
@@ -352,7 +359,7 @@ fn a_monitored_metric_is_resumed() {
             .epochs(epochs)
             .batch_size(7)
             .validation(validation)
-            .patience(8, 0.0)
+            .patience(8)
             .monitor(Accuracy)
     };
     let mut expected = network([6, 5, 3]);

@@ -1,10 +1,10 @@
-//! Trainings by solvers that take all examples at once.
+//! Runs of solvers that work on all examples at once.
 
 use super::{data, network};
 use backprop::activation::{Exponential, Identity, Softmax};
 use backprop::data::one_hot;
 use backprop::nalgebra::{self, DMatrix};
-use backprop::training::{ConjugateGradient, Lbfgs, Method, Stop, Trainer};
+use backprop::training::{ConjugateGradient, Lbfgs, Method, Problem, Stop, Trainer};
 use backprop::{
     AnyActivation, AnyCost, CategoricalCrossEntropy, Error, Examples, Initialization, Location,
     Network, Objective, Poisson, Scalar, SquaredError, rng,
@@ -223,7 +223,7 @@ fn a_failed_line_search_is_no_convergence() {
             .fit(&mut kink, &Examples::new(&zero, &zero).unwrap())
             .unwrap();
         // |w| falls from 0.3 to the kink at 0, where its slope is still 1 on either side.
-        assert_eq!(history.stop(), Some(Stop::LineSearchFailed));
+        assert_eq!(history.stop(), Some(Stop::NoDescent));
         assert!(kink.theta()[1].abs() < 1e-6, "{}", kink.theta()[1]);
     }
     let (x, y) = data(5, 3, 40);
@@ -236,11 +236,24 @@ fn a_failed_line_search_is_no_convergence() {
             .epochs(2000)
             .fit(&mut single, &examples)
             .unwrap();
-        assert_eq!(history.stop(), Some(Stop::LineSearchFailed));
+        assert_eq!(history.stop(), Some(Stop::NoDescent));
         let gradient = single.gradient_vector(&examples, &objective).unwrap();
         assert!(gradient.norm() < 1e-3, "{}", gradient.norm());
         let costs: Vec<f64> = history.records().iter().map(|record| record.cost).collect();
         assert!(costs.windows(2).all(|two| two[1] <= two[0]));
+    }
+}
+
+/// A problem from a function that returns J and writes ∇J.
+struct Function<F>(F);
+
+impl<T: Scalar, F: FnMut(&[T], &mut [T]) -> Result<T, Error>> Problem<T> for Function<F> {
+    fn cost(&mut self, theta: &[T]) -> Result<T, Error> {
+        self.0(theta, &mut vec![T::zero(); theta.len()])
+    }
+
+    fn gradient(&mut self, theta: &[T], gradient: &mut [T]) -> Result<T, Error> {
+        self.0(theta, gradient)
     }
 }
 
@@ -254,18 +267,20 @@ fn bowl(theta: &[f64], gradient: &mut [f64]) -> f64 {
 #[test]
 fn a_search_that_fails_is_tried_again_without_memory() {
     // An overflow, or an output for which the cost is not defined.
-    let refused = |leads| match leads {
-        true => Error::NonFinite {
-            at: Location::Objective,
-            value: f64::INFINITY,
-        },
-        false => Error::Output {
+    let refused = |leads| {
+        if leads {
+            return Error::NonFinite {
+                at: Location::Objective,
+                value: f64::INFINITY,
+            };
+        }
+        Error::Output {
             layer: 0,
             unit: 0,
             example: 0,
             value: -1.0,
             expected: "of at least 0",
-        },
+        }
     };
     for solver in solvers::<f64>() {
         for leads in [true, false] {
@@ -274,30 +289,32 @@ fn a_search_that_fails_is_tried_again_without_memory() {
             };
             let (mut theta, mut gradient) = ([3.0, 1.0], [0.0; 2]);
             for _ in 0..2 {
-                let mut evaluate = |theta: &[f64], gradient: &mut [f64]| Ok(bowl(theta, gradient));
-                let done = solver.iterate(&mut theta, &mut gradient, &mut evaluate);
+                let mut problem =
+                    Function(|theta: &[f64], gradient: &mut [f64]| Ok(bowl(theta, gradient)));
+                let done = solver.iterate(&mut problem, &mut theta, &mut gradient);
                 assert_eq!(done.unwrap().stop, None);
             }
             let (start, slope) = (theta, gradient);
             // J is finite at the start, and along −∇J if that leads on.
-            let mut evaluate = |theta: &[f64], gradient: &mut [f64]| {
+            let mut problem = Function(|theta: &[f64], gradient: &mut [f64]| {
                 let [x, y] = [0, 1].map(|i| theta[i] - start[i]);
                 let across = (x * slope[1] - y * slope[0]).abs();
                 let along = across <= 1e-9 * x.hypot(y) * slope[0].hypot(slope[1]);
-                match theta == start || leads && along {
-                    true => Ok(bowl(theta, gradient)),
-                    false => Err(refused(leads)),
+                if theta == start || leads && along {
+                    Ok(bowl(theta, gradient))
+                } else {
+                    Err(refused(leads))
                 }
-            };
+            });
             let done = solver
-                .iterate(&mut theta, &mut gradient, &mut evaluate)
+                .iterate(&mut problem, &mut theta, &mut gradient)
                 .unwrap();
             let cost = bowl(&start, &mut [0.0; 2]);
             if leads {
                 assert_eq!(done.stop, None);
                 assert!(done.cost < cost && theta != start);
             } else {
-                assert_eq!(done.stop, Some(Stop::LineSearchFailed));
+                assert_eq!(done.stop, Some(Stop::NoDescent));
                 assert_eq!((done.cost, theta), (cost, start));
             }
         }
@@ -313,11 +330,11 @@ fn a_norm_beyond_single_precision_starts_a_search() {
             panic!("a full-batch solver")
         };
         let (mut theta, mut gradient) = ([0.0_f32; 4], [0.0; 4]);
-        let mut evaluate = |theta: &[f32], gradient: &mut [f32]| {
+        let mut problem = Function(|theta: &[f32], gradient: &mut [f32]| {
             gradient.copy_from_slice(&huge);
             Ok(3e38 * theta.iter().sum::<f32>())
-        };
-        let done = solver.iterate(&mut theta, &mut gradient, &mut evaluate);
+        });
+        let done = solver.iterate(&mut problem, &mut theta, &mut gradient);
         assert_eq!(done.unwrap().stop, None);
         assert!(theta[0] < 0.0);
     }
@@ -331,12 +348,12 @@ fn a_gradient_that_is_not_a_number_has_not_converged() {
             panic!("a full-batch solver")
         };
         let (mut theta, mut gradient) = ([1.0], [0.0]);
-        let mut evaluate = |_: &[f64], gradient: &mut [f64]| {
+        let mut problem = Function(|_: &[f64], gradient: &mut [f64]| {
             gradient.fill(f64::NAN);
             Ok(1.0)
-        };
-        let done = solver.iterate(&mut theta, &mut gradient, &mut evaluate);
-        assert_eq!(done.unwrap().stop, Some(Stop::LineSearchFailed));
+        });
+        let done = solver.iterate(&mut problem, &mut theta, &mut gradient);
+        assert_eq!(done.unwrap().stop, Some(Stop::NoDescent));
         assert_eq!(theta, [1.0]);
     }
 }
@@ -433,11 +450,11 @@ fn the_first_steps_of_a_search() {
         let mut trials: Vec<[f64; 2]> = Vec::new();
         let mut iterate = |theta: &mut [f64; 2], gradient: &mut [f64; 2]| {
             trials.clear();
-            let mut evaluate = |theta: &[f64], gradient: &mut [f64]| {
+            let mut problem = Function(|theta: &[f64], gradient: &mut [f64]| {
                 trials.push([theta[0], theta[1]]);
                 Ok(bowl(theta, gradient))
-            };
-            let done = solver.iterate(theta, gradient, &mut evaluate).unwrap();
+            });
+            let done = solver.iterate(&mut problem, theta, gradient).unwrap();
             (done.cost, trials.clone())
         };
         let (cost, trials) = iterate(&mut theta, &mut gradient);

@@ -1,8 +1,9 @@
-//! The units and the offset of features and targets do not matter: not to the fit, nor to what it says of itself.
+//! The units and offsets of features and targets do not change a fit, nor whether it converges.
 
+use super::{Fit, fit};
 use backprop::activation::{Exponential, Identity, Sigmoid, Softmax, Tanh};
 use backprop::nalgebra::{DMatrix, dmatrix};
-use backprop::training::{Fit, LevenbergMarquardt};
+use backprop::training::LevenbergMarquardt;
 use backprop::{
     AnyActivation, AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Examples, Huber,
     Initialization, LogCosh, Network, Objective, Poisson, Scalar, SquaredError, rng,
@@ -19,13 +20,10 @@ fn fit_with<T: Scalar>(
     network: &mut Network<T>,
     (x, y): (&DMatrix<T>, &DMatrix<T>),
     objective: &Objective<AnyCost>,
-) -> Fit<T> {
+) -> Fit {
     let examples = Examples::new(x, y).unwrap();
     let method = LevenbergMarquardt::new();
-    let fit = method.fit(network, &examples, objective).unwrap();
-    assert_eq!(fit.cost, network.cost(&examples, objective).unwrap());
-    assert!(fit.history.windows(2).all(|two| two[1] < two[0]));
-    fit
+    fit(method, 100, network, &examples, objective).unwrap()
 }
 
 /// A row of f(0), f(1), ….
@@ -33,13 +31,14 @@ fn row(m: usize, f: impl Fn(f64) -> f64) -> DMatrix<f64> {
     DMatrix::from_fn(1, m, |_, k| f(k as f64))
 }
 
-fn line(x: &DMatrix<f64>, y: &DMatrix<f64>) -> (Fit<f64>, f64, f64) {
+fn line(x: &DMatrix<f64>, y: &DMatrix<f64>) -> (Fit, f64, f64) {
     let mut network = layer(1, 1, Identity);
     let fit = fit_with(&mut network, (x, y), &Objective::new(SquaredError));
     (fit, network.theta()[0], network.theta()[1])
 }
 
-/// Slope, mean of y and J of the least-squares line, from what is centred on paper: x = offset + step · k has mean offset + step · (m − 1)/2.
+/// Slope, mean of y and J of the least-squares line through x = offset + step · k, whose mean is
+/// offset + step · (m − 1)/2.
 fn centred(step: f64, y: &DMatrix<f64>) -> (f64, f64, f64) {
     let m = y.len() as f64;
     let centre = (m - 1.0) / 2.0;
@@ -60,7 +59,7 @@ fn a_line_of_any_size_is_converged_at_its_minimum() {
         let x = row(30, |k| scale * k);
         let (fit, b, w) = line(&x, &row(30, |k| scale * (2.0 * k + 1.0)));
         assert!(
-            fit.converged && fit.cost <= 1e-28 * scale * scale,
+            fit.converged() && fit.cost <= 1e-28 * scale * scale,
             "{fit:?}"
         );
         assert!((b / scale - 1.0).abs() < 1e-13 && (w - 2.0).abs() < 1e-14);
@@ -69,21 +68,21 @@ fn a_line_of_any_size_is_converged_at_its_minimum() {
         let (fit, _, w) = line(&x, &y);
         let (slope, _, j) = centred(scale, &y);
         assert!(
-            fit.converged && (fit.cost / j - 1.0).abs() < 1e-13,
+            fit.converged() && (fit.cost / j - 1.0).abs() < 1e-13,
             "{fit:?}"
         );
         assert!((w / slope - 1.0).abs() < 1e-13);
     }
 }
 
-/// What SciPy's `lm` finds, and what the method said it had converged to.
+/// SciPy's `lm` finds the same fits.
 #[test]
 fn nearly_parallel_and_tiny_columns_are_fitted_exactly() {
     let (fit, b, w) = line(
         &row(10, |k| 1e-9 * (k + 1.0)),
         &row(10, |k| 1.0 + 2e9 * (1e-9 * (k + 1.0))),
     );
-    assert!(fit.converged && fit.cost < 1e-28, "{fit:?}");
+    assert!(fit.converged() && fit.cost < 1e-28, "{fit:?}");
     assert!((w / 2e9 - 1.0).abs() < 1e-14 && (b - 1.0).abs() < 1e-13);
 
     let y = row(20, |k| 2.0 * k + 10.0 + k.sin());
@@ -91,27 +90,27 @@ fn nearly_parallel_and_tiny_columns_are_fitted_exactly() {
     let (fit, _, w) = line(&row(20, |k| 1.7e9 + 60.0 * k), &y);
     assert!((j - 0.226_450_7).abs() < 1e-7);
     assert!(
-        fit.converged && (fit.cost / 0.226_451_4 - 1.0).abs() < 1e-5,
+        fit.converged() && (fit.cost / 0.226_451_4 - 1.0).abs() < 1e-5,
         "{fit:?}"
     );
     assert!((w / slope - 1.0).abs() < 1e-8);
 
     let x = row(20, |k| 1e6 + k);
     let (fit, b, w) = line(&x, &x.map(|x| 2.0 * x - 1.99e6));
-    assert!(fit.converged && fit.cost < 1e-18, "{fit:?}");
+    assert!(fit.converged() && fit.cost < 1e-18, "{fit:?}");
     assert!((w - 2.0).abs() < 1e-11 && (b / -1.99e6 - 1.0).abs() < 1e-11);
 
     for scale in [1e-150, 1e-60, 1e-13, 1e60, 1e150] {
         let (fit, b, w) = line(&row(20, |k| k), &row(20, |k| scale * (2.0 * k + 1.0)));
         assert!(
-            fit.converged && fit.cost <= 1e-28 * scale * scale,
+            fit.converged() && fit.cost <= 1e-28 * scale * scale,
             "{scale:e}: {fit:?}"
         );
         assert!((b / scale - 1.0).abs() < 1e-13 && (w / scale - 2.0).abs() < 1e-13);
     }
 }
 
-/// Up to the offset at which the line through x and the constant are the same number to rounding.
+/// Up to the offset at which rounding makes x and the constant the same column.
 #[test]
 fn an_offset_costs_no_more_than_the_rounding_of_the_outputs() {
     let y = row(20, |k| 2.0 * k + 10.0 + k.sin());
@@ -123,7 +122,7 @@ fn an_offset_costs_no_more_than_the_rounding_of_the_outputs() {
         let rounding = 8.0 * f64::EPSILON * offset;
         let bound = 1e-13 + 4.0 * rounding;
         assert!(
-            fit.converged && (fit.cost - j).abs() < bound,
+            fit.converged() && (fit.cost - j).abs() < bound,
             "{offset:e}: {fit:?}"
         );
         assert!((w - slope).abs() < 1e-11 + rounding, "{offset:e}: {w}");
@@ -133,7 +132,7 @@ fn an_offset_costs_no_more_than_the_rounding_of_the_outputs() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Three features, each in units and with an offset of its own, against the QR of centred and scaled columns.
+    /// Three features, each with its own unit and offset, against the QR of centred and scaled columns.
     #[test]
     fn features_of_any_units_give_the_same_fit(
         units in prop::collection::vec(-12..=12_i32, 3),
@@ -161,21 +160,21 @@ proptest! {
         let solution = qr.r().solve_upper_triangular(&(qr.q().transpose() * &right)).unwrap();
         let expected = a * solution;
         let j = (&expected - &right).norm_squared() / (2.0 * m as f64);
-        // Both the offset of the targets and what the features' offsets add up to are rounded away from the sum.
+        // The sum loses the rounding of the targets' offset and of the features' offsets.
         let theta = network.theta();
         let terms = (0..3).map(|i| theta[i + 1].abs() * x.row(i).amax()).sum::<f64>() + theta[0].abs();
         let rounding = 1e-12 + 256.0 * f64::EPSILON * (terms / size + shift.abs());
-        prop_assert!(fit.converged, "{fit:?}");
+        prop_assert!(fit.converged(), "{fit:?}");
         let found = network.forward(&x).unwrap().transpose() / size;
         let worst = (&found - &expected).amax();
-        // Where J has a minimum above 0, outputs are as near as J tells: to the root.
+        // Where the minimum of J is above 0, J determines the outputs to the root of its rounding.
         prop_assert!(worst < rounding + (rounding * j.sqrt()).sqrt(), "{worst:e} {rounding:e}");
         let excess = fit.cost / size / size - j;
         prop_assert!(excess.abs() < rounding * (j.sqrt() + rounding), "{excess:e} {rounding:e}");
     }
 }
 
-/// Every cost has the same minimum in whatever units the features are, and with a penalty in the same units.
+/// Every cost has the same minimum for any units of the features, with a penalty in the same units.
 #[test]
 fn costs_do_not_see_the_units_of_the_features() {
     let m = 60;
@@ -211,7 +210,7 @@ fn costs_do_not_see_the_units_of_the_features() {
                 let mut network = layer(2, y.nrows(), activation);
                 let fit = fit_with(&mut network, (&x, y), &objective);
                 assert!(
-                    fit.converged,
+                    fit.converged(),
                     "{cost:?}, λ {lambda}, {unit:e} {offset:e}: {fit:?}"
                 );
                 costs.push(fit.cost);
@@ -224,7 +223,7 @@ fn costs_do_not_see_the_units_of_the_features() {
     }
 }
 
-/// Weights count as repetitions, and their scale not at all.
+/// Weights count as repetitions, and their scale does not matter.
 #[test]
 fn weights_of_any_size() {
     let x = row(12, |k| 1e5 + k);
@@ -243,10 +242,10 @@ fn weights_of_any_size() {
         let weights: Vec<f64> = double.iter().map(|w| w * size).collect();
         let examples = Examples::new(&x, &y).unwrap().weighted(&weights).unwrap();
         let mut network = layer(1, 1, Identity);
-        let fit = LevenbergMarquardt::new();
-        let fit = fit.fit(&mut network, &examples, &Objective::new(SquaredError));
-        let fit = fit.unwrap();
-        assert!(fit.converged, "{fit:?}");
+        let method = LevenbergMarquardt::new();
+        let objective = Objective::new(SquaredError);
+        let fit = fit(method, 100, &mut network, &examples, &objective).unwrap();
+        assert!(fit.converged(), "{fit:?}");
         assert!((fit.cost / expected.cost - 1.0).abs() < 1e-9);
         assert!((network.theta()[1] / slope - 1.0).abs() < 1e-8);
     }
@@ -259,7 +258,7 @@ fn single_precision_has_bounds_of_its_own() {
     let mut network = layer(1, 1, Identity);
     let fit = fit_with(&mut network, (&x, &y), &Objective::new(SquaredError));
     assert!(
-        fit.converged && (fit.cost / 0.07 - 1.0).abs() < 1e-3,
+        fit.converged() && (fit.cost / 0.07 - 1.0).abs() < 1e-3,
         "{fit:?}"
     );
 
@@ -276,16 +275,16 @@ fn single_precision_has_bounds_of_its_own() {
         let y = row(20, |k| size * (2.0 * k + 10.0 + k.sin())).map(|y| y as f32);
         let mut network = layer(1, 1, Identity);
         let fit = fit_with(&mut network, (&x, &y), &Objective::new(SquaredError));
-        let found = f64::from(fit.cost) / size / size;
+        let found = fit.cost / size / size;
         let bound = 1e-5 + f64::from(f32::EPSILON) * offset;
         assert!(
-            fit.converged && (found - j).abs() < bound,
+            fit.converged() && (found - j).abs() < bound,
             "{offset:e} {unit:e}: {fit:?}"
         );
     }
 }
 
-/// If the last layer starts in the units of the targets, all steps are the same but for rounding.
+/// If the last layer starts in the units of the targets, all steps are the same up to rounding.
 #[test]
 fn a_network_is_fitted_alike_in_any_units_of_its_targets() {
     let x = row(30, |k| k / 10.0);
@@ -304,12 +303,12 @@ fn a_network_is_fitted_alike_in_any_units_of_its_targets() {
             let mut network = start.clone();
             network.set_theta(&theta).unwrap();
             let fit = fit_with(&mut network, (&x, &y), &Objective::new(SquaredError));
-            assert!(fit.converged, "{fit:?}");
+            assert!(fit.converged(), "{fit:?}");
             if noise == 0.0 {
                 assert!(fit.cost < 1e-28 * size * size, "{fit:?}");
             }
-            let history = fit.history.iter().map(|j| j / size / size);
-            // Further down it is the rounding of the outputs that makes the difference.
+            let history = fit.costs.iter().map(|j| j / size / size);
+            // Below this, the rounding of the outputs makes a difference.
             let least = (fit.cost / size / size * (1.0 + 1e-9)).max(1e-24);
             histories.push(history.filter(|&j| j > least).collect::<Vec<f64>>());
         }
@@ -322,7 +321,7 @@ fn a_network_is_fitted_alike_in_any_units_of_its_targets() {
     }
 }
 
-/// From the same start in other units a network has to find its way to tiny and to large outputs first.
+/// From one start, a network first has to reach tiny or large outputs.
 #[test]
 fn a_network_reaches_targets_of_other_sizes() {
     let x = row(30, |k| k / 10.0);
@@ -333,12 +332,11 @@ fn a_network_reaches_targets_of_other_sizes() {
             .initialize(Initialization::GlorotUniform, &mut rng(3))
             .unwrap();
         let examples = Examples::new(&x, &y).unwrap();
-        let method = LevenbergMarquardt::new().iterations(1000);
-        let fit = method
-            .fit(&mut network, &examples, &Objective::new(SquaredError))
-            .unwrap();
+        let method = LevenbergMarquardt::new();
+        let objective = Objective::new(SquaredError);
+        let fit = fit(method, 1000, &mut network, &examples, &objective).unwrap();
         assert!(
-            fit.converged && fit.cost < 1e-26 * size * size,
+            fit.converged() && fit.cost < 1e-26 * size * size,
             "{size:e}: {fit:?}"
         );
     }

@@ -1,0 +1,132 @@
+//! Checkpoints of a trainer, and how a run resumes from one.
+
+use super::checkpoint::Store;
+use super::history::History;
+use super::trainer::Trainer;
+use crate::cost::Cost;
+use crate::error::Error;
+use crate::examples::Examples;
+use crate::layer::Layer;
+use crate::network::Network;
+use crate::saving::{Checkpoints, Skipped};
+use crate::scalar::Scalar;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Where a run resumed.
+///
+/// # Example
+/// See [`Trainer::checkpoints`].
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Resumed {
+    /// The epochs that were done; 0 if there was no checkpoint.
+    pub epoch: u64,
+    /// Newer checkpoints that were skipped because they are damaged. Show them as a warning.
+    pub skipped: Vec<Skipped>,
+}
+
+impl<'a, T: Scalar + Serialize + DeserializeOwned, C: Cost<T>> Trainer<'a, T, C> {
+    /// Writes a checkpoint every `every` epochs, at least 1, and when the run ends;
+    /// [`resume`](Self::resume) continues from the newest (feature `serde`). A folder that cannot be
+    /// written to is refused before the first step.
+    ///
+    /// A checkpoint holds the parameters, the state of the method, the best epoch's parameters, what
+    /// patience has counted, and the history. The rest of the run depends on nothing else but the data
+    /// and the settings. So a run that was interrupted, even killed, and resumed gives the same bits as
+    /// an uninterrupted one. Only a time budget starts anew.
+    ///
+    /// # Example
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::saving::Checkpoints;
+    /// use backprop::training::{Adam, Trainer};
+    /// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let folder = std::env::temp_dir().join(format!("training-{}", std::process::id()));
+    /// let start = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
+    /// let x = DMatrix::from_row_slice(1, 3, &[0.0, 1.0, 2.0]);
+    /// let y = DMatrix::from_row_slice(1, 3, &[1.0, 3.0, 5.0]);
+    /// let examples = Examples::new(&x, &y)?;
+    /// let trainer = |epochs| {
+    ///     let trainer = Trainer::new(Objective::new(SquaredError), Adam::new(0.1));
+    ///     trainer.epochs(epochs).batch_size(2).checkpoints(Checkpoints::new(&folder), 10)
+    /// };
+    ///
+    /// let mut network = start.clone();
+    /// trainer(25).resume(&mut network, &examples)?; // starts, because there is no checkpoint
+    /// let (history, resumed) = trainer(40).resume(&mut network, &examples)?;
+    /// assert_eq!((resumed.epoch, history.records().len()), (25, 40));
+    ///
+    /// let mut at_once = start.clone();
+    /// let uninterrupted = Trainer::new(Objective::new(SquaredError), Adam::new(0.1));
+    /// uninterrupted.epochs(40).batch_size(2).fit(&mut at_once, &examples)?;
+    /// assert_eq!(network.theta(), at_once.theta());
+    /// # std::fs::remove_dir_all(folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn checkpoints(mut self, checkpoints: Checkpoints, every: u64) -> Self {
+        self.store = Some(Store::new(checkpoints, every));
+        self
+    }
+}
+
+impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
+    /// Continues from the newest checkpoint, or starts if there is none, and says where (feature
+    /// `serde`). A program that calls this can be interrupted and started again any number of times.
+    ///
+    /// The network's own parameters count only if there is no checkpoint. A run that had ended
+    /// continues if it now has more epochs, steps or patience. A run that a callback ended, or whose
+    /// solver had converged, continues as well.
+    ///
+    /// The checkpoint must agree with this trainer in T, the name of the method (for a full-batch solver
+    /// also its settings), the network's layers, the penalty, the number of examples, batch size, seed,
+    /// validation fraction, whether there are validation examples, schedule, metrics, and which metric
+    /// is monitored. Everything else comes from this trainer: the rate and other settings of the
+    /// method, the cost, clipping, patience and the data themselves. The bits are those of an
+    /// uninterrupted run only if these are unchanged too.
+    ///
+    /// # Errors
+    /// Those of [`fit`](Self::fit), and
+    /// - [`Error::Unsupported`] without [`checkpoints`](Self::checkpoints), or if the method cannot be
+    ///   saved.
+    /// - [`Error::Checkpoint`] if a checkpoint cannot be read or written, if all are damaged, or if
+    ///   its state cannot come from a run with these settings. The whole state is checked before any
+    ///   of it is used.
+    /// - [`Error::OtherTraining`] if the checkpoint does not agree with this trainer. Nothing has
+    ///   changed then.
+    ///
+    /// An error in the first epoch that this call computes leaves the network unchanged.
+    pub fn resume<L: Layer<T>>(
+        &mut self,
+        network: &mut Network<T, L>,
+        examples: &Examples<'_, T>,
+    ) -> Result<(History, Resumed), Error> {
+        let Some(store) = &self.store else {
+            return Err(Error::Unsupported {
+                what: "a folder of checkpoints",
+                by: "this trainer",
+            });
+        };
+        let Some(found) = store.latest()? else {
+            let history = self.train(network, examples, |plan, network| {
+                plan.begin(network.theta().as_slice())
+            })?;
+            return Ok((history, Resumed::default()));
+        };
+        let saved = found.value;
+        let settings = self.plan.settings(network, examples.len());
+        settings.expect_equal(&saved.settings)?;
+        let resumed = Resumed {
+            epoch: saved.progress.epoch,
+            skipped: found.skipped,
+        };
+        let history = self.train(network, examples, |plan, network| {
+            plan.restore(network.parameters(), saved)
+        })?;
+        Ok((history, resumed))
+    }
+}
