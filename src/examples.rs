@@ -10,13 +10,45 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A matrix with one example a column, borrowed: `&DMatrix<T>`, a `DMatrixView<'_, T>` such as `x.columns(0, 10)`, or as
-/// a single example a `&DVector<T>` or a `DVectorView<'_, T>` such as `x.column(0)`.
+/// A borrowed matrix with one example a column.
 ///
-/// Rows lie one after the other in memory by type, so no stride can go wrong. For row-major buffers see
-/// [`row_major`].
+/// | argument | read as |
+/// |---|---|
+/// | `&DMatrix<T>`, a `DMatrixView<'_, T>` such as `x.columns(0, 10)` | the matrix, n × m |
+/// | `&[T]`, `&[T; N]`, `&Vec<T>` | **one example**, n × 1 |
+/// | `&DVector<T>`, a `DVectorView<'_, T>` such as `x.column(0)` | one example, n × 1 |
+///
+/// A slice is one example however long it is. A buffer of several examples needs its shape:
+/// [`row_major`] reads m × n buffers, and `DMatrixView::from_slice(buffer, n, m)` reads buffers with
+/// one example after the other. Both hold the same numbers in the same order. Without the shape,
+/// such a buffer has too many rows, which is an [`Error::Shape`].
+///
+/// In a matrix the rows lie one after the other in memory, by type, so no stride can go wrong.
+///
+/// # Example
+/// ```
+/// use backprop::nalgebra::DMatrix;
+/// use backprop::{Error, Network, activation::Identity, row_major};
+///
+/// let network = Network::<f64>::builder(2).dense(1, Identity).with_theta(&[1.0, 2.0, 3.0])?;
+/// assert_eq!(network.forward(&[0.5, 0.25])?[0], 2.75); // 1 + 2 · 0.5 + 3 · 0.25
+///
+/// let rows = [0.5, 0.25, 0.0, 1.0]; // two examples
+/// assert_eq!(network.forward(row_major(&rows, 2)?)?, DMatrix::from_row_slice(1, 2, &[2.75, 4.0]));
+/// assert!(matches!(network.forward(&rows), Err(Error::Shape { found: (4, 1), .. })));
+/// # Ok::<(), backprop::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a matrix of `{T}` with one example a column",
+    label = "expected `&DMatrix<{T}>`, a view of one, or one example as `&[{T}]`",
+    note = "a matrix and a single example are borrowed: write `&x`",
+    note = "a buffer of several examples needs its shape: `row_major(&buffer, n)?` for one example a \
+            row, or `DMatrixView::from_slice(&buffer, n, m)`",
+    note = "numbers of another type are converted first, as in `x.map(|v| v as {T})`: the network and \
+            its data have the same scalar type"
+)]
 pub trait Columns<'a, T: Scalar>: sealed::Sealed {
-    /// The matrix as a view.
+    /// Returns the matrix as a view.
     fn columns_view(self) -> DMatrixView<'a, T>;
 }
 
@@ -25,6 +57,9 @@ impl<T> sealed::Sealed for DMatrixView<'_, T> {}
 impl<T> sealed::Sealed for &DMatrixView<'_, T> {}
 impl<T> sealed::Sealed for &DVector<T> {}
 impl<T> sealed::Sealed for DVectorView<'_, T> {}
+impl<T> sealed::Sealed for &[T] {}
+impl<T, const N: usize> sealed::Sealed for &[T; N] {}
+impl<T> sealed::Sealed for &Vec<T> {}
 
 impl<'a, T: Scalar> Columns<'a, T> for &'a DMatrix<T> {
     fn columns_view(self) -> DMatrixView<'a, T> {
@@ -40,19 +75,37 @@ impl<'a, T: Scalar> Columns<'a, T> for DMatrixView<'a, T> {
 
 impl<'a, T: Scalar> Columns<'a, T> for &'a DVector<T> {
     fn columns_view(self) -> DMatrixView<'a, T> {
-        DMatrixView::from_slice(self.as_slice(), self.len(), 1)
+        self.as_slice().columns_view()
     }
 }
 
 impl<'a, T: Scalar> Columns<'a, T> for DVectorView<'a, T> {
     fn columns_view(self) -> DMatrixView<'a, T> {
-        DMatrixView::from_slice(self.data.into_slice(), self.nrows(), 1)
+        self.data.into_slice().columns_view()
     }
 }
 
 impl<'a, T: Scalar> Columns<'a, T> for &DMatrixView<'a, T> {
     fn columns_view(self) -> DMatrixView<'a, T> {
         *self
+    }
+}
+
+impl<'a, T: Scalar> Columns<'a, T> for &'a [T] {
+    fn columns_view(self) -> DMatrixView<'a, T> {
+        DMatrixView::from_slice(self, self.len(), 1)
+    }
+}
+
+impl<'a, T: Scalar, const N: usize> Columns<'a, T> for &'a [T; N] {
+    fn columns_view(self) -> DMatrixView<'a, T> {
+        self.as_slice().columns_view()
+    }
+}
+
+impl<'a, T: Scalar> Columns<'a, T> for &'a Vec<T> {
+    fn columns_view(self) -> DMatrixView<'a, T> {
+        self.as_slice().columns_view()
     }
 }
 

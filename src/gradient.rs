@@ -153,7 +153,7 @@ impl<T: Scalar> Backprop<T> {
 ///
 /// let parts = sums.finish(&network, &objective.penalty)?;
 /// let whole = network.backprop(&Examples::new(&x, &y)?, &objective)?;
-/// assert!((parts.cost() - whole.cost()).abs() < 1e-15);
+/// backprop::approx::assert_abs_diff_eq!(parts, whole, epsilon = 1e-15);
 /// # Ok::<(), backprop::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]

@@ -43,6 +43,7 @@ mod network;
 
 pub mod activation;
 mod adapters;
+mod approx_eq;
 pub mod cost;
 pub mod data;
 pub mod derivatives;
@@ -77,6 +78,7 @@ pub use activation::{Activation, AnyActivation};
 pub use adapters::argmin::ArgminProblem;
 #[cfg(feature = "argmin")]
 pub use adapters::argmin_hessian::ArgminHessian;
+pub use approx;
 #[cfg(feature = "argmin")]
 pub use argmin;
 pub use cost::{

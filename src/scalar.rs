@@ -1,20 +1,24 @@
 //! The scalar types, and the functions on them that have to be right everywhere.
 
 use nalgebra::RealField;
+use num_traits::{FromPrimitive, NumAssign, Signed};
 
 /// A scalar that a network computes with: any `RealField` of nalgebra that is [`Copy`].
 ///
-/// Implemented for every such type: `f32`, `f64`, and the dual and hyper-dual numbers of the `num-dual` crate. It
-/// is a name for two bounds and has no methods of its own.
+/// Implemented for every such type: `f32`, `f64`, and the dual and hyper-dual numbers of the
+/// `num-dual` crate. The trait has no methods of its own. The bounds from num-traits are part of
+/// `RealField`; they are named here because generic code uses them: `T::zero()` and `T::one()`, the
+/// operators, and `T::from_usize`.
 ///
 /// # Example
 /// ```
-/// fn square<T: backprop::Scalar>(x: T) -> T {
-///     x * x
+/// fn mean<T: backprop::Scalar>(values: &[T]) -> Option<T> {
+///     let sum = values.iter().fold(T::zero(), |sum, &x| sum + x);
+///     Some(sum / T::from_usize(values.len())?)
 /// }
-/// assert_eq!(square(3.0_f32), 9.0);
+/// assert_eq!(mean(&[1.0_f32, 2.0, 6.0]), Some(3.0));
 /// ```
-pub trait Scalar: RealField + Copy {}
+pub trait Scalar: RealField + NumAssign + Signed + FromPrimitive + Copy {}
 
 impl<T: RealField + Copy> Scalar for T {}
 
@@ -32,7 +36,7 @@ pub(crate) fn to_f64<T: Scalar>(x: T) -> f64 {
 
 /// −1, 0 or 1; 0 at 0, and of a dual number without a derivative. (`RealField::signum` is 1 at 0.)
 #[inline]
-pub(crate) fn sign<T: Scalar>(x: T) -> T {
+pub(crate) fn sign<T: Signed + PartialOrd>(x: T) -> T {
     if x > T::zero() {
         T::one()
     } else if x < T::zero() {

@@ -116,6 +116,13 @@ pub use from_fn::{FromFn, from_fn};
 ///
 /// Matrices are s × m, one example a column, and of equal shapes (with others an implementation may panic). All calls are on whole matrices, so that the dynamic dispatch of a
 /// `Box<dyn Activation<T>>` is paid once a layer. The [module documentation](self) shows one of your own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an activation for numbers of type `{T}`",
+    label = "`Activation<{T}>` is not implemented for `{Self}`",
+    note = "the built-in activations are in `backprop::activation`: `Sigmoid`, `Tanh`, `Relu`, …",
+    note = "for a type of your own implement `forward` and `backward` of `Activation<{T}>`, best for every \
+            `T: Scalar`; `activation::from_fn` (feature `num-dual`) takes g(z) alone"
+)]
 pub trait Activation<T: Scalar>: Debug + Send + Sync {
     /// a = g(z). Every entry of `a` must be written; what it held before is unspecified.
     ///

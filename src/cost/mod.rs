@@ -120,6 +120,13 @@ pub struct Violation {
 ///
 /// All matrices of a call have equal shapes (with others an implementation may panic). A cost knows nothing of m, weights or penalties: those are applied in one place, for all costs alike. The
 /// [module documentation](self) has the formulas of the built-in ones, and an example of one of your own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a cost for numbers of type `{T}`",
+    label = "`Cost<{T}>` is not implemented for `{Self}`",
+    note = "the built-in costs are in `backprop::cost`: `BinaryCrossEntropy`, `SquaredError`, …; an \
+            `Objective` holds one, and is not one itself",
+    note = "for a type of your own implement `Cost<{T}>`, best for every `T: Scalar`"
+)]
 pub trait Cost<T: Scalar>: Debug + Send + Sync {
     /// The cost of each example, written to `values` (of length m).
     ///

@@ -45,7 +45,7 @@ use crate::scalar::{Scalar, real, to_f64};
 pub struct MinMaxScaler<T> {
     minima: Vec<T>,
     ranges: Vec<T>,
-    interval: (f64, f64),
+    pub(crate) interval: (f64, f64),
 }
 
 impl<T: Scalar> MinMaxScaler<T> {

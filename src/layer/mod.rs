@@ -160,6 +160,13 @@ impl Block {
 ///
 /// A layer that wraps another has to pass on every method, those with a default too: without `cache_len` the inner layer has no
 /// room for what it keeps, without `link` the canonical costs lose their digits.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a layer for numbers of type `{T}`",
+    label = "`Layer<{T}>` is not implemented for `{Self}`",
+    note = "an activation becomes a layer by `Dense::new(inputs, units, activation)`",
+    note = "for a type of your own implement `Layer<{T}>`, best for every `T: Scalar`; it stands among \
+            built-in layers as `AnyLayer::Custom(layer)` in an `AnyLayer<{Self}>`"
+)]
 pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// Rows of the input.
     fn inputs(&self) -> usize;

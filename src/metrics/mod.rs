@@ -114,6 +114,12 @@ impl Direction {
 ///
 /// Unlike a [`Cost`](crate::Cost), a metric has no derivative and is not minimised. The
 /// [module documentation](self) has the formulas of the built-in metrics and a custom one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a metric for numbers of type `{T}`",
+    label = "`Metric<{T}>` is not implemented for `{Self}`",
+    note = "the built-in metrics are in `backprop::metrics`: `Accuracy`, `F1`, `MeanSquaredError`, …",
+    note = "for a type of your own implement `Metric<{T}>`, best for every `T: Scalar`"
+)]
 pub trait Metric<T: Scalar>: Debug + Send + Sync {
     /// Returns the name shown in tables, such as `"accuracy"` or `"macro F1"`.
     fn name(&self) -> String;

@@ -8,8 +8,10 @@
     reason = "a helper of a test may fail the test"
 )]
 
+mod approximate_equality;
 mod buffers;
 mod network;
+mod one_example;
 mod settings;
 mod shapes;
 mod sharing;

@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// An example: its place and its lines.
-struct Example {
-    file: String,
-    line: usize,
-    code: String,
+pub struct Example {
+    pub file: String,
+    pub line: usize,
+    pub code: String,
 }
 
 impl Example {
@@ -125,7 +125,7 @@ fn all_examples(root: &Path) -> Vec<Example> {
 }
 
 /// The optional features in the manifest.
-fn features(manifest: &str) -> Vec<&str> {
+pub fn features(manifest: &str) -> Vec<&str> {
     let section = manifest
         .split("\n[")
         .find_map(|part| part.strip_prefix("features]"));
@@ -147,8 +147,9 @@ fn write(path: &Path, content: &str) {
     }
 }
 
-/// Asserts that the examples compile in a crate of this name with these features.
-fn check(name: &str, features: &[&str], examples: &[&Example]) {
+/// Checks the examples in a crate of this name with these features, and returns the compiler's
+/// errors, if any.
+pub fn errors(name: &str, features: &[&str], examples: &[&Example]) -> Option<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let user = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let manifest = format!(
@@ -171,8 +172,15 @@ fn check(name: &str, features: &[&str], examples: &[&Example]) {
     cargo.args(["check", "--offline", "--quiet", "--target-dir"]);
     cargo.arg(user.with_file_name("target")).current_dir(&user);
     let done = cargo.output().unwrap();
-    let errors = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{name} cannot compile\n{errors}");
+    let errors = || String::from_utf8_lossy(&done.stderr).into_owned();
+    (!done.status.success()).then(errors)
+}
+
+/// Asserts that the examples compile.
+fn check(name: &str, features: &[&str], examples: &[&Example]) {
+    if let Some(errors) = errors(name, features, examples) {
+        panic!("{name} cannot compile\n{errors}");
+    }
 }
 
 #[test]

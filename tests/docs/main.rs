@@ -8,6 +8,7 @@
     reason = "a helper of a test may fail the test"
 )]
 
+mod compiler_messages;
 mod examples_compile;
 mod render;
 mod rustdoc;

@@ -17,6 +17,7 @@ mod threads;
 mod trained;
 
 use crate::support::custom_types::{Counts, Cubic, Doubling, LowRank};
+use backprop::approx::assert_abs_diff_eq;
 use backprop::activation::{AnyActivation, Softmax, Tanh};
 use backprop::cost::{CategoricalCrossEntropy, Cost, SquaredError};
 use backprop::gradient_check::GradientCheck;
@@ -338,8 +339,5 @@ fn threads_share_a_network() {
     });
     let merged = sums.finish(&network, &Penalty::none()).unwrap();
     let whole = network.backprop(&Examples::new(&x, &y).unwrap(), &objective);
-    let whole = whole.unwrap();
-    assert!((merged.cost() - whole.cost()).abs() < 1e-14);
-    let difference = merged.gradient().vector() - whole.gradient().vector();
-    assert!(difference.amax() < 1e-14);
+    assert_abs_diff_eq!(merged, whole.unwrap(), epsilon = 1e-14);
 }
