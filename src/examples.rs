@@ -125,6 +125,7 @@ impl<'a, T: Scalar> Columns<'a, T> for &'a Vec<T> {
 /// assert_eq!(x.column(1).as_slice(), &[4.0, 5.0, 6.0]);
 /// # Ok::<(), backprop::Error>(())
 /// ```
+#[doc(alias("from_numpy", "ndarray"))]
 pub fn row_major<T: Scalar>(buffer: &[T], n: usize) -> Result<DMatrixView<'_, T>, Error> {
     if n == 0 || !buffer.len().is_multiple_of(n) {
         return Err(Error::Ragged {
@@ -161,6 +162,7 @@ pub fn row_major<T: Scalar>(buffer: &[T], n: usize) -> Result<DMatrixView<'_, T>
 /// let place = Location::Input { what: "X", row: 0, col: 1 };
 /// assert!(matches!(refused, Err(Error::NonFinite { at, .. }) if at == place));
 /// ```
+#[doc(alias("Dataset", "TensorDataset"))]
 #[derive(Clone, Copy, Debug)]
 pub struct Examples<'a, T: Scalar> {
     pub(crate) x: DMatrixView<'a, T>,
@@ -214,6 +216,7 @@ impl<'a, T: Scalar> Examples<'a, T> {
     /// - [`Error::Length`] if there is not one weight an example.
     /// - [`Error::Weight`] with the first weight that is negative or not finite.
     /// - [`Error::NoExamples`] if all are zero, [`Error::TotalWeight`] if T cannot hold their sum.
+    #[doc(alias = "sample_weight")]
     pub fn weighted(mut self, weights: &'a [f64]) -> Result<Self, Error> {
         check_length("the example weights", self.len(), weights.len())?;
         if let Some(example) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {

@@ -156,6 +156,7 @@ impl<T: Scalar> Backprop<T> {
 /// backprop::approx::assert_abs_diff_eq!(parts, whole, epsilon = 1e-15);
 /// # Ok::<(), backprop::Error>(())
 /// ```
+#[doc(alias = "gradient_accumulation")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accumulator<T: Scalar> {
     cost: T,
@@ -273,6 +274,7 @@ impl<T: Scalar> Accumulator<T> {
     }
 
     /// Forgets everything that was added, and keeps the memory.
+    #[doc(alias = "zero_grad")]
     pub fn reset(&mut self) {
         (self.cost, self.lost) = (T::zero(), T::zero());
         self.weight = 0.0;
@@ -389,6 +391,7 @@ pub(crate) fn check_gradient<T: Scalar>(layout: &Layout, gradient: &[T]) -> Resu
 /// let theta = DMatrix::from_row_slice(2, 2, &[1.0, 2.0, 3.0, 4.0]);
 /// assert_eq!(backprop::unroll(&[theta]).as_slice(), &[1.0, 3.0, 2.0, 4.0]);
 /// ```
+#[doc(alias("ravel", "flatten"))]
 #[must_use]
 pub fn unroll<T: Scalar>(matrices: &[DMatrix<T>]) -> DVector<T> {
     let entries: Vec<T> = matrices.iter().flat_map(|m| m.iter().copied()).collect();

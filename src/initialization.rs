@@ -39,6 +39,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 /// network.set_dense(1, &weights, bias.add_scalar(0.1).as_slice())?;
 /// # Ok::<(), backprop::Error>(())
 /// ```
+#[doc(alias = "kernel_initializer")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Initialization {
@@ -62,12 +63,16 @@ pub enum Initialization {
     /// Normal with σ = √(1/n), from the same paper.
     LecunNormal,
     /// Uniform with ε = √(6/(n + s)): the course's recommendation, and Glorot and Bengio's (AISTATS 2010, eq. 16).
+    #[doc(alias("Xavier", "xavier_uniform"))]
     GlorotUniform,
     /// Normal with σ = √(2/(n + s)), from the same paper (eq. 12).
+    #[doc(alias("Xavier", "xavier_normal"))]
     GlorotNormal,
     /// Uniform with ε = √(6/n) (He et al. 2015, doi:10.1109/ICCV.2015.123).
+    #[doc(alias("Kaiming", "kaiming_uniform"))]
     HeUniform,
     /// Normal with σ = √(2/n), from the same paper (eq. 10).
+    #[doc(alias("Kaiming", "kaiming_normal"))]
     HeNormal,
 }
 
@@ -210,6 +215,7 @@ fn unit<R: Rng + ?Sized>(rng: &mut R) -> f64 {
 /// assert_eq!(make(7), make(7));
 /// assert_ne!(make(7), make(8));
 /// ```
+#[doc(alias("manual_seed", "random_state"))]
 #[must_use]
 pub fn rng(seed: u64) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(seed)

@@ -21,6 +21,7 @@ use crate::scalar::Scalar;
 /// let objective = Objective::new(BinaryCrossEntropy).l2(3.0);
 /// assert_eq!(objective.penalty, Penalty::l2(3.0));
 /// ```
+#[doc(alias = "loss")]
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
@@ -43,6 +44,7 @@ impl<C> Objective<C> {
     }
 
     /// With the course's penalty λ/(2m) Σ Θ², biases exempt. Sets the penalty's λ₂ and leaves the rest of it as it is.
+    #[doc(alias("weight_decay", "alpha", "ridge"))]
     #[must_use]
     pub fn l2(mut self, lambda: f64) -> Self {
         self.penalty.general().l2 = lambda;
@@ -50,6 +52,7 @@ impl<C> Objective<C> {
     }
 
     /// With λ/m Σ |Θ|, biases exempt. Sets the penalty's λ₁ and leaves the rest of it as it is.
+    #[doc(alias = "lasso")]
     #[must_use]
     pub fn l1(mut self, lambda: f64) -> Self {
         self.penalty.general().l1 = lambda;

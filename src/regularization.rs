@@ -58,6 +58,7 @@ pub struct Strength {
 /// assert!((pass.cost() - 0.125).abs() < 1e-15);
 /// # Ok::<(), backprop::Error>(())
 /// ```
+#[doc(alias("regularizer", "weight_decay"))]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
@@ -101,6 +102,7 @@ impl Penalty {
     /// λ₁/m Σ |Θ| + λ₂/(2m) Σ Θ².
     ///
     /// Derivation: [(22)](crate::derivation#elastic-net).
+    #[doc(alias = "L1L2")]
     #[must_use]
     pub fn elastic_net(l1: f64, l2: f64) -> Self {
         Self {

@@ -40,10 +40,12 @@ pub(super) const GELU_CUBIC: f64 = 0.044_715;
 #[non_exhaustive]
 pub enum AnyActivation {
     /// a = z.
+    #[doc(alias = "linear")]
     Identity,
     /// a = 1/(1 + e⁻ᶻ), the course's g.
     ///
     /// Derivation: [(8)](crate::derivation#sigmoid-slope).
+    #[doc(alias("logistic", "expit"))]
     Sigmoid,
     /// a = tanh z.
     Tanh,
@@ -70,14 +72,17 @@ pub enum AnyActivation {
     /// a = z σ(2√(2/π)(z + 0.044715 z³)), the tanh form of [`Gelu`](Self::Gelu).
     GeluTanh,
     /// a = z σ(z), also called swish.
+    #[doc(alias = "Swish")]
     Silu,
     /// a = z tanh(ln(1 + eᶻ)).
     Mish,
     /// a = min(max(z, −1), 1).
     HardTanh,
     /// a = sin z.
+    #[doc(alias("sin", "SIREN"))]
     Sine,
     /// a = eᶻ.
+    #[doc(alias = "exp")]
     Exponential,
     /// aᵢ = e^(zᵢ)/Σⱼ e^(zⱼ) over the units of an example.
     ///

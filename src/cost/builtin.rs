@@ -37,6 +37,7 @@ pub enum AnyCost {
     /// −Σ \[y ln a + (1 − y) ln(1 − a)], the course's cost: binary, summed over the outputs; y may be soft.
     ///
     /// Derivation: [(5)](crate::derivation#cross-entropy) and [(9)](crate::derivation#output-error).
+    #[doc(alias("BCEWithLogitsLoss", "log_loss"))]
     #[doc(alias = "BCE")]
     #[doc(alias = "CrossEntropy")]
     #[cfg_attr(feature = "serde", serde(alias = "cross_entropy"))]
@@ -44,12 +45,15 @@ pub enum AnyCost {
     /// −Σ y ln a. The targets of an example need not sum to 1.
     ///
     /// Derivation: [(15)](crate::derivation#softmax-error).
+    #[doc(alias("CCE", "CrossEntropyLoss", "NLLLoss", "softmax_cross_entropy"))]
     CategoricalCrossEntropy,
     /// ½ Σ (a − y)².
     ///
     /// Derivation: [(16)](crate::derivation#other-pairs).
+    #[doc(alias("MSE", "MSELoss", "mean_squared_error"))]
     SquaredError,
     /// Quadratic up to |a − y| = δ, linear beyond (Huber 1964, doi:10.1214/aoms/1177703732).
+    #[doc(alias("HuberLoss", "SmoothL1Loss"))]
     Huber {
         /// δ > 0, in the units of the targets.
         delta: f64,
@@ -59,6 +63,7 @@ pub enum AnyCost {
     /// Σ a − y ln a: the negative log-likelihood of counts y with mean a, without the constant ln y!.
     ///
     /// Derivation: [(16)](crate::derivation#other-pairs).
+    #[doc(alias = "PoissonNLLLoss")]
     Poisson,
 }
 

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 /// assert_eq!(splits[2].train, [0, 1, 2, 3, 4]);
 /// # Ok::<(), backprop::Error>(())
 /// ```
+#[doc(alias = "cross_validation")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct KFold {
@@ -72,6 +73,7 @@ impl KFold {
     /// assert_eq!(splits[1].test, [2, 3, 5]);
     /// # Ok::<(), backprop::Error>(())
     /// ```
+    #[doc(alias = "StratifiedKFold")]
     pub fn stratified(&self, labels: &[usize]) -> Result<Vec<Split>, Error> {
         self.validate(labels.len())?;
         // Classes in the order of their first examples, as in scikit-learn.

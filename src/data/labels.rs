@@ -26,6 +26,7 @@ use nalgebra::DMatrix;
 /// assert_eq!(y, DMatrix::from_row_slice(3, 2, &[0.0, 1.0, 0.0, 0.0, 1.0, 0.0]));
 /// # Ok::<(), backprop::Error>(())
 /// ```
+#[doc(alias("to_categorical", "OneHotEncoder"))]
 pub fn one_hot<T: Scalar>(labels: &[usize], classes: usize) -> Result<DMatrix<T>, Error> {
     if labels.is_empty() {
         return Err(Error::NoExamples);
@@ -82,6 +83,7 @@ pub fn class_weights(labels: &[usize], weights: &[f64]) -> Result<Vec<f64>, Erro
 /// assert_eq!(example_weights.iter().sum::<f64>(), 4.0);
 /// # Ok::<(), backprop::Error>(())
 /// ```
+#[doc(alias = "class_weight")]
 pub fn balanced_weights(labels: &[usize], classes: usize) -> Result<Vec<f64>, Error> {
     if labels.is_empty() {
         return Err(Error::NoExamples);
@@ -118,6 +120,7 @@ pub fn balanced_weights(labels: &[usize], classes: usize) -> Result<Vec<f64>, Er
 /// assert_eq!(labels(&a)?, [2, 0, 0]);
 /// # Ok::<(), backprop::Error>(())
 /// ```
+#[doc(alias = "argmax")]
 pub fn labels<'a, T: Scalar>(matrix: impl Columns<'a, T>) -> Result<Vec<usize>, Error> {
     const WHAT: &str = "the matrix of classes";
     let matrix = matrix.columns_view();

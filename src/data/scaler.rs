@@ -108,6 +108,7 @@ pub trait Scaler<T: Scalar>: Debug + Send + Sync {
     ///
     /// # Errors
     /// As [`apply_into`](Self::apply_into).
+    #[doc(alias = "inverse_transform")]
     fn invert_into<'a>(&self, z: impl Columns<'a, T>, x: DMatrixViewMut<'_, T>) -> Result<(), Error>
     where
         Self: Sized,

@@ -25,6 +25,7 @@ use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 /// permutation_into(&mut order, 7, 1);
 /// assert_eq!(order, [6, 7, 1, 4, 0, 5, 2, 3]);
 /// ```
+#[doc(alias = "randperm")]
 pub fn permutation_into(order: &mut [usize], seed: u64, epoch: u64) {
     for (i, entry) in order.iter_mut().enumerate() {
         *entry = i;

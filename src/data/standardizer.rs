@@ -45,6 +45,7 @@ use crate::scalar::{Scalar, real, to_f64};
         bound(deserialize = "T: Scalar + serde::Deserialize<'de>")
     )
 )]
+#[doc(alias("StandardScaler", "normalize"))]
 pub struct Standardizer<T> {
     means: Vec<T>,
     /// The exact means minus `means`.

@@ -37,6 +37,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// assert_eq!(product.as_slice(), &[4.0, 12.0]);
     /// # Ok::<(), backprop::Error>(())
     /// ```
+    #[doc(alias = "hvp")]
     pub fn hessian_product<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,

@@ -130,6 +130,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// assert!((norms[0] - 10.0_f64.sqrt()).abs() < 1e-15);
     /// # Ok::<(), backprop::Error>(())
     /// ```
+    #[doc(alias = "per_sample_grads")]
     pub fn example_gradients<C: Cost<T> + ?Sized>(
         &self,
         examples: &Examples<'_, T>,
@@ -288,6 +289,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// assert!((sum[0] - (2.0 * c - 1.0)).abs() < 1e-14 && (sum[1] - (10.0 * c - 3.0)).abs() < 1e-14);
     /// # Ok::<(), backprop::Error>(())
     /// ```
+    #[doc(alias = "DP_SGD")]
     pub fn clipped_sum<C: Cost<T> + ?Sized>(
         &self,
         examples: &Examples<'_, T>,

@@ -96,6 +96,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// assert_eq!(gradient[(0, 0)], 10.0);
     /// # Ok::<(), backprop::Error>(())
     /// ```
+    #[doc(alias = "saliency")]
     pub fn input_gradient<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,

@@ -94,6 +94,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// assert_eq!(jacobian, DMatrix::from_row_slice(1, 2, &[2.0, 3.0]));
     /// # Ok::<(), backprop::Error>(())
     /// ```
+    #[doc(alias("jacrev", "jacfwd"))]
     pub fn output_jacobian<'a>(&self, x: impl Columns<'a, T>) -> Result<DMatrix<T>, Error> {
         let x = x.columns_view();
         let shape = (self.outputs(), x.len());

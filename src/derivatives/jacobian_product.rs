@@ -38,6 +38,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// assert_eq!(change.as_slice(), &[0.25, 2.0]);
     /// # Ok::<(), backprop::Error>(())
     /// ```
+    #[doc(alias = "pushforward")]
     pub fn jvp<'a>(
         &self,
         x: impl Columns<'a, T>,
@@ -127,6 +128,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// assert_eq!(inputs[0], 6.0);
     /// # Ok::<(), backprop::Error>(())
     /// ```
+    #[doc(alias = "pullback")]
     pub fn vjp<'a, 'b>(
         &self,
         x: impl Columns<'a, T>,

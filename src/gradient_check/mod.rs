@@ -144,6 +144,7 @@ pub use report::{BlockReport, Comparison, Place, Report, Verdict};
 /// assert!(report.relative_error() < 1e-8);
 /// # Ok::<(), backprop::Error>(())
 /// ```
+#[doc(alias("gradcheck", "check_grads"))]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use]
 pub struct GradientCheck {

@@ -28,6 +28,7 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 /// let layer = Dense::new(400, 25, Sigmoid);
 /// assert_eq!(Layer::<f64>::blocks(&layer)[0].len(), Some(25 * 401));
 /// ```
+#[doc(alias("Linear", "FullyConnected"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]

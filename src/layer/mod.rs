@@ -167,6 +167,7 @@ impl Block {
     note = "for a type of your own implement `Layer<{T}>`, best for every `T: Scalar`; it stands among \
             built-in layers as `AnyLayer::Custom(layer)` in an `AnyLayer<{Self}>`"
 )]
+#[doc(alias = "Module")]
 pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// Rows of the input.
     fn inputs(&self) -> usize;

@@ -26,6 +26,7 @@ use nalgebra::DMatrixView;
 /// assert_eq!(Accuracy.evaluate(a.as_view(), y.as_view())?, 2.0 / 3.0);
 /// # Ok::<(), backprop::Error>(())
 /// ```
+#[doc(alias = "accuracy_score")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Accuracy;
 

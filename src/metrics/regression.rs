@@ -20,6 +20,7 @@ use nalgebra::DMatrixView;
 /// assert_eq!(MeanAbsoluteError.evaluate(a.as_view(), y.as_view())?, 1.0);
 /// # Ok::<(), backprop::Error>(())
 /// ```
+#[doc(alias = "MAE")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MeanAbsoluteError;
 
@@ -59,6 +60,7 @@ impl<T: Scalar> Metric<T> for MeanAbsoluteError {
 /// assert_eq!(MeanSquaredError.evaluate(a.as_view(), y.as_view())?, 2.5);
 /// # Ok::<(), backprop::Error>(())
 /// ```
+#[doc(alias = "MSE")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MeanSquaredError;
 
@@ -100,6 +102,7 @@ impl<T: Scalar> Metric<T> for MeanSquaredError {
 /// assert_eq!(R2.evaluate(a.as_view(), y.as_view())?, 0.5);
 /// # Ok::<(), backprop::Error>(())
 /// ```
+#[doc(alias = "r2_score")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct R2;
 

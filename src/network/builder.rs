@@ -57,6 +57,7 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
     /// With the default layer type the activation is one of ours. A `Builder<T, Dense<A>>` takes activations of type `A`, a
     /// `Builder<T, Box<dyn Layer<T>>>` any. Between ours, in a `Builder<T, AnyLayer<Dense<A>>>`, one of yours is
     /// `.layer(AnyLayer::Custom(Dense::new(inputs, units, a)))`.
+    #[doc(alias("Linear", "fully_connected"))]
     pub fn dense<A>(self, units: usize, activation: A) -> Self
     where
         L: From<Dense<A>>,

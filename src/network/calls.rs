@@ -17,6 +17,7 @@ impl<T: Scalar> Network<T> {
     /// Starts a network of our layers with `inputs` input units.
     ///
     /// For other layer types write `Builder::<T, L>::new(inputs)`.
+    #[doc(alias = "Sequential")]
     pub fn builder(inputs: usize) -> Builder<T> {
         Builder::new(inputs)
     }
@@ -42,6 +43,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// assert_eq!(network.forward(&DMatrix::repeat(1, 1, 3.0))?[0], 7.0);
     /// # Ok::<(), backprop::Error>(())
     /// ```
+    #[doc(alias("predict", "predict_proba", "inference"))]
     pub fn forward<'a>(&self, x: impl Columns<'a, T>) -> Result<DMatrix<T>, Error> {
         let mut workspace = Workspace::for_one_call();
         owned("the outputs", self.forward_into(x, &mut workspace)?)
@@ -75,6 +77,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// assert_eq!(pass.gradient().layer(0)?, DMatrix::from_row_slice(1, 2, &[-0.5, -1.0]));
     /// # Ok::<(), backprop::Error>(())
     /// ```
+    #[doc(alias("backward", "value_and_grad"))]
     pub fn backprop<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,
@@ -96,6 +99,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// Those of [`backprop`](Self::backprop).
+    #[doc(alias = "grad")]
     pub fn gradient_vector<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,
@@ -126,6 +130,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// assert!((j - 2.0_f64.ln()).abs() < 1e-15);
     /// # Ok::<(), backprop::Error>(())
     /// ```
+    #[doc(alias = "loss")]
     pub fn cost<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,

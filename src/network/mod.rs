@@ -61,6 +61,7 @@ pub(crate) use parameters::check_theta;
 /// assert_eq!(loaded, network);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("Sequential", "MLP", "MLPClassifier", "MLPRegressor", "summary"))]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network<T: Scalar, L = AnyLayer> {
     layers: Vec<L>,
@@ -114,6 +115,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 
     /// P, the length of θ.
+    #[doc(alias = "count_params")]
     #[must_use]
     pub fn parameters(&self) -> usize {
         self.layout.parameters()

@@ -12,6 +12,7 @@ use rand_xoshiro::rand_core::Rng;
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// θ, all parameters in one vector: \[Θ⁽¹⁾(:); Θ⁽²⁾(:); …].
+    #[doc(alias("parameters_to_vector", "state_dict"))]
     #[must_use]
     pub fn theta(&self) -> &DVector<T> {
         &self.theta
@@ -24,6 +25,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// # Errors
     /// [`Error::Length`] if there are not P of them, [`Error::NonFinite`] with the first that is NaN or infinite. The network is
     /// unchanged then.
+    #[doc(alias("vector_to_parameters", "load_state_dict"))]
     pub fn set_theta(&mut self, theta: &[T]) -> Result<(), Error> {
         check_theta(self.parameters(), theta)?;
         self.theta.as_mut_slice().copy_from_slice(theta);
@@ -107,6 +109,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// # Errors
     /// [`Error::Index`] if there is no such layer, [`Error::NotDense`] if its parameters are not
     /// one block \[b W], [`Error::TooLarge`] if there is no memory for the copies.
+    #[doc(alias("get_weights", "coefs_", "intercepts_"))]
     pub fn dense_weights(&self, layer: usize) -> Result<(DMatrix<T>, DVector<T>), Error> {
         let theta = self
             .layout
@@ -136,6 +139,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// assert_eq!(network.theta().as_slice(), &[-30.0, 20.0, 10.0]);
     /// # Ok::<(), backprop::Error>(())
     /// ```
+    #[doc(alias = "set_weights")]
     pub fn set_dense<'a>(
         &mut self,
         layer: usize,

@@ -35,6 +35,7 @@ const TEMPORARY: &str = ".checkpoint-";
 /// # std::fs::remove_dir_all(folder)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "ModelCheckpoint")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoints {
     folder: PathBuf,

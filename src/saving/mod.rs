@@ -106,6 +106,7 @@ const LONGEST_KIND: usize = 256;
 /// let refused = to_bytes("costs", &vec![0.5, f64::NAN]);
 /// assert!(matches!(refused, Err(SaveError::NotFinite { place, .. }) if place == "[1]"));
 /// ```
+#[doc(alias = "state_dict")]
 pub fn save<S: Serialize + ?Sized>(
     path: impl AsRef<Path>,
     kind: &str,
@@ -136,6 +137,7 @@ pub fn save<S: Serialize + ?Sized>(
 /// let missing = load::<Vec<f64>>("no/such/file.backprop", "costs");
 /// assert!(matches!(missing, Err(LoadError::Io { .. })));
 /// ```
+#[doc(alias = "load_state_dict")]
 pub fn load<D: DeserializeOwned>(path: impl AsRef<Path>, kind: &str) -> Result<D, LoadError> {
     let path = path.as_ref();
     let (header, content) = read(path, kind)?;

@@ -28,6 +28,7 @@ use crate::scalar::{Scalar, real};
     feature = "serde",
     serde(rename_all = "snake_case", deny_unknown_fields)
 )]
+#[doc(alias("clip_grad_norm_", "clip_grad_value_"))]
 #[non_exhaustive]
 pub enum Clipping {
     /// g ← g · min(1, c/(‖g‖₂ + 10⁻⁶)) with the bound c > 0, as PyTorch's `clip_grad_norm_`.

@@ -99,6 +99,7 @@ pub enum Schedule {
 
 impl Schedule {
     /// A cycle of so many epochs with PyTorch's defaults: up for 0.3 of it from 1/25, and down to 1/250,000.
+    #[doc(alias = "OneCycleLR")]
     #[must_use]
     pub fn one_cycle(over: f64) -> Self {
         Self::OneCycle {
@@ -110,6 +111,7 @@ impl Schedule {
     }
 
     /// A plateau with PyTorch's other defaults: a threshold of 10⁻⁴ and no floor.
+    #[doc(alias = "ReduceLROnPlateau")]
     #[must_use]
     pub fn on_plateau(patience: usize, factor: f64) -> Self {
         Self::OnPlateau {

@@ -146,6 +146,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// Changes the rate over time: the rate of a step is the optimiser's own times the schedule's factor
     /// at that part of the epoch. A schedule that waits for a plateau follows the monitored cost.
     /// Full-batch solvers have no rate, and refuse a schedule.
+    #[doc(alias = "lr_scheduler")]
     #[must_use]
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.plan.schedule = schedule;
@@ -227,6 +228,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
 
     /// Sets whether a run with validation examples ends with the parameters of its best epoch. It does
     /// by default.
+    #[doc(alias = "restore_best_weights")]
     #[must_use]
     pub fn keep_best(mut self, keep: bool) -> Self {
         self.plan.keep_best = keep;
@@ -234,6 +236,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     }
 
     /// Calls `f` after each epoch. [`ControlFlow::Break`] stops the run there.
+    #[doc(alias = "callback")]
     #[must_use]
     pub fn on_epoch(mut self, f: impl FnMut(&Epoch<'_, T>) -> ControlFlow<()> + 'a) -> Self {
         self.plan.callbacks.push(Box::new(f));
@@ -263,6 +266,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     ///   finite;
     /// - [`Error::Checkpoint`] if a checkpoint cannot be written;
     /// - the errors of the metrics, and other errors of a pass, such as [`Error::Output`].
+    #[doc(alias = "train")]
     pub fn fit<L: Layer<T>>(
         &mut self,
         network: &mut Network<T, L>,

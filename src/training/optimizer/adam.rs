@@ -45,6 +45,7 @@ pub struct Adam<T> {
 
 impl<T: Scalar> Adam<T> {
     /// With the rate η > 0; 0.001 is where most begin.
+    #[doc(alias("learning_rate", "lr"))]
     #[must_use]
     pub fn new(rate: f64) -> Self {
         Self {
@@ -187,6 +188,7 @@ struct Mask {
 
 impl<T: Scalar> AdamW<T> {
     /// With the rate η > 0 and the decay w = 0.01.
+    #[doc(alias("learning_rate", "lr"))]
     #[must_use]
     pub fn new(rate: f64) -> Self {
         Self {
@@ -197,6 +199,7 @@ impl<T: Scalar> AdamW<T> {
     }
 
     /// With another decay w ≥ 0 of which η w ≤ 1.
+    #[doc(alias = "weight_decay")]
     #[must_use]
     pub fn decay(mut self, decay: f64) -> Self {
         self.decay = decay;

@@ -42,6 +42,7 @@ pub struct RmsProp<T> {
 
 impl<T: Scalar> RmsProp<T> {
     /// With the rate η > 0, 0.01 for example; neither centered nor with momentum.
+    #[doc(alias("learning_rate", "lr"))]
     #[must_use]
     pub fn new(rate: f64) -> Self {
         Self {
@@ -173,6 +174,7 @@ pub struct AdaGrad<T> {
 
 impl<T: Scalar> AdaGrad<T> {
     /// With the rate η > 0, 0.01 for example.
+    #[doc(alias("learning_rate", "lr"))]
     #[must_use]
     pub fn new(rate: f64) -> Self {
         Self {
@@ -291,6 +293,7 @@ impl<T: Scalar> Adadelta<T> {
     const SLOTS: &'static [Slot] = &[Slot::Squares(0.0), Slot::Squares(0.0)];
 
     /// With the rate η > 0; 1 is the paper's method.
+    #[doc(alias("learning_rate", "lr"))]
     #[must_use]
     pub fn new(rate: f64) -> Self {
         Self {

@@ -37,6 +37,7 @@ use crate::scalar::Scalar;
 /// assert_eq!(theta, [3.25]);
 /// # Ok::<(), backprop::Error>(())
 /// ```
+#[doc(alias = "SGD")]
 #[derive(Clone, Debug)]
 pub struct GradientDescent<T> {
     rate: f64,
@@ -48,6 +49,7 @@ pub struct GradientDescent<T> {
 
 impl<T: Scalar> GradientDescent<T> {
     /// With the rate η > 0, and without momentum.
+    #[doc(alias("learning_rate", "lr"))]
     #[must_use]
     pub fn new(rate: f64) -> Self {
         Self {

@@ -36,6 +36,7 @@ use crate::scalar::Scalar;
 /// }
 /// # Ok::<(), backprop::Error>(())
 /// ```
+#[doc(alias = "Rprop")]
 #[derive(Clone, Debug)]
 pub struct IRpropMinus<T> {
     initial: f64,

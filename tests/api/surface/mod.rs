@@ -17,8 +17,8 @@ mod threads;
 mod trained;
 
 use crate::support::custom_types::{Counts, Cubic, Doubling, LowRank};
-use backprop::approx::assert_abs_diff_eq;
 use backprop::activation::{AnyActivation, Softmax, Tanh};
+use backprop::approx::assert_abs_diff_eq;
 use backprop::cost::{CategoricalCrossEntropy, Cost, SquaredError};
 use backprop::gradient_check::GradientCheck;
 use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
