@@ -1,6 +1,7 @@
 //! Where each layer and each block lies in the flat θ.
 
-use crate::cost::{Link, Outputs, Squash};
+use crate::activation::AnyActivation;
+use crate::cost::{Link, Outputs};
 use crate::error::{BlockEntry, Error, superscript};
 use crate::layer::{Block, Dense, Layer};
 use crate::scalar::Scalar;
@@ -47,15 +48,15 @@ pub(crate) struct LayerLayout {
     /// Its blocks in `Layout::blocks`.
     pub(crate) blocks: Range<usize>,
     pub(crate) link: Option<Link>,
-    /// How its outputs saturate, if it is a built-in dense layer.
-    pub(crate) squash: Option<Squash>,
+    /// The activation of a built-in dense layer.
+    pub(crate) activation: Option<AnyActivation>,
     /// The layer, if passes compute it by fused kernels.
     pub(crate) fused: Option<Dense>,
 }
 
 impl LayerLayout {
-    /// Returns what a cost of this link is evaluated at: z exactly if the pair is canonical, and how
-    /// the outputs saturate.
+    /// Returns the arguments of a cost with this link: z if the pair is canonical, and the activation
+    /// that computed a.
     #[inline]
     pub(crate) fn cost_at<'a, T: Scalar>(
         &self,
@@ -65,8 +66,8 @@ impl LayerLayout {
     ) -> Outputs<'a, T> {
         let linked = self.link.is_some() && self.link == link;
         let at = Outputs::new(z.filter(|_| linked), at.a, at.y);
-        match (self.squash, z) {
-            (Some(squash), Some(z)) => at.squashed(squash, z),
+        match (self.activation, z) {
+            (Some(activation), Some(z)) => at.activated_by(activation, z),
             _ => at,
         }
     }
@@ -187,7 +188,7 @@ impl Layout {
             theta: theta..self.parameters,
             blocks: blocks..self.blocks.len(),
             link: layer.link(),
-            squash: dense.and_then(|dense| dense.activation().squash()),
+            activation: dense.map(|dense| *dense.activation()),
             fused: dense.filter(Dense::is_fused::<T>),
         });
         Ok(())

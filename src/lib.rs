@@ -65,7 +65,6 @@ mod saved_numbers;
 #[cfg(feature = "serde")]
 pub mod saving;
 mod scalar;
-mod softmax;
 pub mod training;
 mod workspace;
 

@@ -1,25 +1,25 @@
-//! The built-in activations. Formulas: the table of the module documentation.
+//! The built-in activations. The module documentation has their formulas.
 
 use super::Activation;
 use crate::cost::Link;
 use crate::error::Error;
+use crate::kernels::plain_softmax;
 use crate::kernels::squash::Squash;
-use crate::kernels::{self, Function, flat, flat_mut, map, runs, scale_by};
+use crate::kernels::{self, FastActivation, flat, flat_mut, map, runs, scale_by};
 use crate::scalar::{SATURATED, Scalar, normal_cdf, real, sigmoid, softplus, tanh};
-use crate::softmax;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// λ and α of the SELU paper.
 pub(super) const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 pub(super) const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 
-/// √(2/π) and the cubic coefficient of the tanh form of GELU.
+/// √(2/π), and the cubic coefficient of the tanh form of GELU.
 pub(super) const GELU_SCALE: f64 = 0.797_884_560_802_865_4;
 pub(super) const GELU_CUBIC: f64 = 0.044_715;
 
-/// The built-in activations; the [module documentation](super) has the table of their formulas.
+/// The built-in activations. The [module documentation](super) has a table of their formulas.
 ///
-/// The variants are re-exported, so that a layer reads `dense(25, Sigmoid)`.
+/// The variants are re-exported, so that you can write `dense(25, Sigmoid)`.
 ///
 /// # Example
 /// ```
@@ -42,7 +42,7 @@ pub enum AnyActivation {
     /// a = z.
     #[doc(alias = "linear")]
     Identity,
-    /// a = 1/(1 + e⁻ᶻ), the course's g.
+    /// a = 1/(1 + e⁻ᶻ), the logistic function.
     ///
     /// Derivation: [(8)](crate::derivation#sigmoid-slope).
     #[doc(alias("logistic", "expit"))]
@@ -53,25 +53,25 @@ pub enum AnyActivation {
     Relu,
     /// a = z for z > 0, else `slope` · z.
     LeakyRelu {
-        /// The slope for z < 0: finite; 0.01 is usual.
+        /// The slope for z < 0, a finite number. 0.01 is common.
         slope: f64,
     },
     /// a = z for z > 0, else α (eᶻ − 1).
     Elu {
-        /// α: finite; 1 is usual, and the only value without a kink at 0.
+        /// α, a finite number. 1 is common, and the only value without a kink at 0.
         alpha: f64,
     },
-    /// ELU with the constants of self-normalising networks.
+    /// Scaled ELU, with the constants λ and α of self-normalising networks.
     Selu,
     /// a = ln(1 + eᶻ).
     Softplus,
     /// a = z/(1 + |z|).
     Softsign,
-    /// a = z Φ(z), exact (PyTorch's default).
+    /// a = z Φ(z), the exact form and PyTorch's default.
     Gelu,
     /// a = z σ(2√(2/π)(z + 0.044715 z³)), the tanh form of [`Gelu`](Self::Gelu).
     GeluTanh,
-    /// a = z σ(z), also called swish.
+    /// a = z σ(z), also known as swish.
     #[doc(alias = "Swish")]
     Silu,
     /// a = z tanh(ln(1 + eᶻ)).
@@ -84,52 +84,53 @@ pub enum AnyActivation {
     /// a = eᶻ.
     #[doc(alias = "exp")]
     Exponential,
-    /// aᵢ = e^(zᵢ)/Σⱼ e^(zⱼ) over the units of an example.
+    /// aᵢ = e^(zᵢ)/Σⱼ e^(zⱼ), over the units of an example.
     ///
     /// Derivation: [(14)](crate::derivation#softmax).
     Softmax,
 }
 
-/// Where the fused kernels take g′(z) from.
+/// Where a fused layer takes g′(z) from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slope {
-    /// It is 1.
+    /// g′ is 1.
     One,
-    /// From a, as from z.
+    /// g′ is computed from a, which gives the same as z.
     OfOutput,
-    /// It is computed with a, from the same exponential, and kept.
+    /// g′ is computed together with a and kept.
     Kept,
 }
 
 impl AnyActivation {
-    /// The vectorised function, if there is one; none is needed for the identity.
-    pub(crate) fn function(self) -> Option<Function> {
+    /// Returns the vectorised version, if there is one. The identity does not need one.
+    pub(crate) fn fast(self) -> Option<FastActivation> {
+        use FastActivation as Fast;
         Some(match self {
-            Self::Sigmoid => Function::Sigmoid,
-            Self::Tanh => Function::Tanh,
-            Self::Relu => Function::Relu,
-            Self::LeakyRelu { slope } => Function::LeakyRelu { slope },
-            Self::Elu { alpha } => Function::Elu {
+            Self::Sigmoid => Fast::Sigmoid,
+            Self::Tanh => Fast::Tanh,
+            Self::Relu => Fast::Relu,
+            Self::LeakyRelu { slope } => Fast::LeakyRelu { slope },
+            Self::Elu { alpha } => Fast::Elu {
                 positive: 1.0,
                 negative: alpha,
             },
-            Self::Selu => Function::Elu {
+            Self::Selu => Fast::Elu {
                 positive: SELU_SCALE,
                 negative: SELU_SCALE * SELU_ALPHA,
             },
-            Self::Softplus => Function::Softplus,
-            Self::Softsign => Function::Softsign,
-            Self::Gelu => Function::Gelu,
-            Self::GeluTanh => Function::GeluTanh,
-            Self::Silu => Function::Silu,
-            Self::Mish => Function::Mish,
-            Self::HardTanh => Function::HardTanh,
-            Self::Exponential => Function::Exponential,
+            Self::Softplus => Fast::Softplus,
+            Self::Softsign => Fast::Softsign,
+            Self::Gelu => Fast::Gelu,
+            Self::GeluTanh => Fast::GeluTanh,
+            Self::Silu => Fast::Silu,
+            Self::Mish => Fast::Mish,
+            Self::HardTanh => Fast::HardTanh,
+            Self::Exponential => Fast::Exponential,
             Self::Identity | Self::Sine | Self::Softmax => return None,
         })
     }
 
-    /// Returns how a saturates, if costs make use of it.
+    /// Returns how a comes near a constant, if it does.
     pub(crate) fn squash(self) -> Option<Squash> {
         Some(match self {
             Self::Sigmoid => Squash::Sigmoid,
@@ -145,12 +146,12 @@ impl AnyActivation {
         })
     }
 
-    /// Where its derivative comes from in a fused pass; `None` if there is none.
+    /// Returns where a fused layer takes g′ from, or `None` if there is no fused layer.
     pub(crate) fn slope(self) -> Option<Slope> {
         match self {
             Self::Identity => Some(Slope::One),
             Self::Relu => Some(Slope::OfOutput),
-            other => other.function().map(|_| Slope::Kept),
+            other => other.fast().map(|_| Slope::Kept),
         }
     }
 }
@@ -160,9 +161,9 @@ impl<T: Scalar> Activation<T> for AnyActivation {
         let shape = z.shape();
         assert_eq!(shape, a.shape());
         if kernels::is_fast::<T>() {
-            if let Some(function) = self.function() {
+            if let Some(fast) = self.fast() {
                 return runs(z, a, |z, a| {
-                    let done = kernels::apply(function, z, a);
+                    let done = kernels::apply(fast, z, a);
                     debug_assert!(done || a.is_empty());
                 });
             }
@@ -203,21 +204,23 @@ impl<T: Scalar> Activation<T> for AnyActivation {
             }),
             Self::Sine => map(z, a, T::sin),
             Self::Exponential => map(z, a, T::exp),
-            Self::Softmax => softmax::softmax(z, a),
+            Self::Softmax => plain_softmax::softmax(z, a),
         }
     }
 
     fn backward(&self, z: DMatrixView<'_, T>, a: DMatrixView<'_, T>, delta: DMatrixViewMut<'_, T>) {
         assert_eq!((z.shape(), a.shape()), (delta.shape(), delta.shape()));
-        if let (true, Some(function)) = (kernels::is_fast::<T>(), self.function()) {
+        if kernels::is_fast::<T>()
+            && let Some(fast) = self.fast()
+        {
             return runs(z, delta, |z, delta| {
-                let done = kernels::scale_by_slope(function, z, delta);
+                let done = kernels::scale_by_slope(fast, z, delta);
                 debug_assert!(done || z.is_empty());
             });
         }
         match *self {
             Self::Identity => {}
-            Self::Softmax => softmax::times_jacobian(a, delta),
+            Self::Softmax => plain_softmax::times_jacobian(a, delta),
             g => scale_by(z, a, delta, |z, a| g.first_derivative(z, a)),
         }
     }
@@ -267,7 +270,7 @@ impl<T: Scalar> Activation<T> for AnyActivation {
         z_tangent: DMatrixView<'_, T>,
         mut a_tangent: DMatrixViewMut<'_, T>,
     ) -> Result<(), Error> {
-        // ∂a/∂z is symmetric: diagonal, but for softmax, and symmetric there too.
+        // ∂a/∂z is symmetric, for softmax too, and otherwise diagonal.
         a_tangent.copy_from(&z_tangent);
         self.backward(z, a, a_tangent);
         Ok(())
@@ -285,21 +288,21 @@ impl<T: Scalar> Activation<T> for AnyActivation {
         let shapes = (z_tangent.shape(), delta_tangent.shape());
         assert_eq!(shapes, (delta.shape(), delta.shape()));
         if *self == Self::Softmax {
-            softmax::times_jacobian_tangent(a, z_tangent, delta, delta_tangent);
+            plain_softmax::times_jacobian_tangent(a, z_tangent, delta, delta_tangent);
             return Ok(());
         }
-        if let (true, false, Some(function)) = (
-            kernels::is_fast::<T>(),
-            self.is_piecewise_linear(),
-            self.function(),
-        ) {
+        if kernels::is_fast::<T>()
+            && !self.is_piecewise_linear()
+            && let Some(fast) = self.fast()
+        {
             let mut delta = delta;
             for k in 0..z.ncols() {
                 let (z, z_tangent) = (z.column(k), z_tangent.column(k));
                 let (mut delta, mut moved) = (delta.column_mut(k), delta_tangent.column_mut(k));
                 let done = kernels::backward_tangent_from_z(
-                    function,
-                    (z.as_slice(), z_tangent.as_slice()),
+                    fast,
+                    z.as_slice(),
+                    z_tangent.as_slice(),
                     delta.as_mut_slice(),
                     moved.as_mut_slice(),
                 );
@@ -329,17 +332,17 @@ fn elu<T: Scalar>(z: DMatrixView<'_, T>, a: DMatrixViewMut<'_, T>, p: T, q: T) {
     map(z, a, |z| if z > T::zero() { p * z } else { q * z.exp_m1() });
 }
 
-/// 2u = 2√(2/π)(z + 0.044715 z³), so that ½(1 + tanh u) = σ(2u).
+/// Returns 2u = 2√(2/π)(z + 0.044715 z³), for which ½(1 + tanh u) = σ(2u).
 #[inline]
 pub(super) fn gelu_tanh_argument<T: Scalar>(z: T) -> T {
     if z.abs() > real(SATURATED) {
-        // σ is 0 or 1 here, and has been for long.
+        // σ(2u) is 0 or 1 here, and z³ may overflow.
         return if z > T::zero() { real(1e4) } else { real(-1e4) };
     }
     real::<T>(2.0 * GELU_SCALE) * z * (T::one() + real::<T>(GELU_CUBIC) * z * z)
 }
 
-/// t = tanh(ln(1 + eᶻ)) and 1 − t, from the exponential of −|z|.
+/// Returns t = tanh(ln(1 + eᶻ)) and 1 − t, computed from e^(−|z|).
 #[inline]
 pub(super) fn tanh_softplus<T: Scalar>(z: T) -> (T, T) {
     let one = T::one();

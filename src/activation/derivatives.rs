@@ -1,4 +1,4 @@
-//! g′ and g″ of the elementwise activations, each in one place, for every scalar.
+//! g′ and g″ of the elementwise activations, for every scalar.
 
 use super::AnyActivation;
 use super::builtin::{
@@ -9,7 +9,7 @@ use crate::scalar::{
 };
 
 impl AnyActivation {
-    /// g′(z), with a = g(z). NaN for softmax, which is no function of one unit.
+    /// Returns g′(z), given a = g(z). It is NaN for softmax, which is not elementwise.
     #[inline]
     pub(super) fn first_derivative<T: Scalar>(self, z: T, a: T) -> T {
         let (zero, one) = (T::zero(), T::one());
@@ -18,8 +18,8 @@ impl AnyActivation {
             Self::Sigmoid => sigmoid_derivative(z),
             // 1 − tanh² z = 4 σ′(2z).
             Self::Tanh => real::<T>(4.0) * sigmoid_derivative(z + z),
-            Self::Relu => step(z, one, zero),
-            Self::LeakyRelu { slope } => step(z, one, real(slope)),
+            Self::Relu => by_sign(z, one, zero),
+            Self::LeakyRelu { slope } => by_sign(z, one, real(slope)),
             Self::Elu { alpha } => elu_derivative(z, one, real(alpha)),
             Self::Selu => elu_derivative(z, real(SELU_SCALE), real(SELU_SCALE * SELU_ALPHA)),
             Self::Softplus => sigmoid(z),
@@ -58,7 +58,7 @@ impl AnyActivation {
         }
     }
 
-    /// Whether g″ is 0 wherever it exists.
+    /// Returns whether g″ is 0 wherever it exists.
     pub(super) fn is_piecewise_linear(self) -> bool {
         matches!(
             self,
@@ -66,9 +66,9 @@ impl AnyActivation {
         )
     }
 
-    /// g″(z); at a kink, as g′, that from the left. NaN for softmax, which is no function of one unit.
+    /// Returns g″(z), from the left at a kink. It is NaN for softmax, which is not elementwise.
     ///
-    /// σ(−z) − σ(z) is taken as −tanh(z/2), which does not cancel near 0.
+    /// σ(−z) − σ(z) is computed as −tanh(z/2), which does not cancel near 0.
     #[inline]
     pub(crate) fn second_derivative<T: Scalar>(self, z: T) -> T {
         let (zero, one, half) = (T::zero(), T::one(), real::<T>(0.5));
@@ -114,9 +114,9 @@ impl AnyActivation {
     }
 }
 
-/// `positive` for z > 0, `other` for z ≤ 0, and NaN for NaN.
+/// Returns `positive` for z > 0, `other` for z ≤ 0, and NaN for NaN.
 #[inline]
-fn step<T: Scalar>(z: T, positive: T, other: T) -> T {
+fn by_sign<T: Scalar>(z: T, positive: T, other: T) -> T {
     if z > T::zero() {
         positive
     } else if z <= T::zero() {
@@ -126,7 +126,7 @@ fn step<T: Scalar>(z: T, positive: T, other: T) -> T {
     }
 }
 
-/// p for z > 0, else q eᶻ.
+/// Returns p for z > 0, else q eᶻ.
 #[inline]
 fn elu_derivative<T: Scalar>(z: T, p: T, q: T) -> T {
     if z > T::zero() { p } else { q * z.exp() }

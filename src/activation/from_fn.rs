@@ -1,4 +1,4 @@
-//! Activations given by their value alone (feature `num-dual`).
+//! Activations from a closure that computes their values (feature `num-dual`).
 
 use super::Activation;
 use crate::error::Error;
@@ -8,27 +8,35 @@ use num_dual::Dual2_64;
 use std::borrow::Cow;
 use std::fmt;
 
-/// An elementwise activation given by its value alone: see [`from_fn`].
+/// An elementwise activation from a closure, created by [`from_fn`].
 #[derive(Clone)]
 pub struct FromFn<F> {
     name: Cow<'static, str>,
     f: F,
 }
 
-/// The elementwise activation a = f(z), whose derivatives come from f itself.
+/// Returns the elementwise activation a = f(z), whose derivatives come from f itself.
 ///
-/// f is called with the second-order dual number z + ε, and what it returns holds g(z), g′(z) and g″(z) at once, exact to rounding: nothing is to be derived, and both tangent
-/// methods are there. The functions that f may use are those of [`num_dual::DualNum`], which has to be in scope; constants stand on the right (`z * 0.5`, `-z + 1.0`). `f32` is computed in `f64` and rounded. Each entry costs a call of f: a formula
-/// written out for `forward` and `backward` is faster.
+/// f is called with the second-order dual number z + ε. Its result holds g(z), g′(z) and g″(z),
+/// exact up to rounding, so there is nothing to derive by hand and both tangent methods are
+/// implemented.
 ///
-/// **Kinks.** The derivatives are those of the branch that f takes at z: `if z.re > 0.0 { z } else { z * 0.5 }` has g′(0) = ½. A function that hides its branches, as `abs`, decides by the sign of the zero.
+/// f may use the functions of [`num_dual::DualNum`], which must be in scope. Constants go on the
+/// right: `z * 0.5`, `-z + 1.0`. `f32` is computed in `f64` and rounded. Each entry costs a call of
+/// f, so a formula written out in `forward` and `backward` is faster.
 ///
-/// **Where there is none.** A derivative that is infinite or not a number in dual arithmetic (√z at 0; their `tanh` from |z| ≈ 355, where it overflows on the way) is handed on as it is,
-/// and a network answers with [`Error::NonFinite`] at the gradient, or at the activation if the value is
-/// not finite either.
+/// **Kinks.** The derivatives are those of the branch that f takes at z. For example,
+/// `if z.re > 0.0 { z } else { z * 0.5 }` has g′(0) = ½. A function with hidden branches, such as
+/// `abs`, decides by the sign of zero.
+///
+/// **Undefined derivatives.** A derivative may be infinite or NaN in dual arithmetic. Examples are
+/// √z at 0, and the dual `tanh` from |z| ≈ 355, where an intermediate result overflows. It is passed
+/// on unchanged, and a network then returns [`Error::NonFinite`] at the gradient, or at the activation
+/// if the value is not finite either.
 ///
 /// # Example
-/// The bent identity (√(z² + 1) − 1)/2 + z at z = ¾, where g = 0.875, g′ = 1.3 and g″ = 1/(2 · 1.25³) = 0.256, proved and put between layers of ours:
+/// The bent identity (√(z² + 1) − 1)/2 + z at z = ¾, where g = 0.875, g′ = 1.3 and
+/// g″ = 1/(2 · 1.25³) = 0.256. It is checked and put between built-in layers:
 /// ```
 /// use backprop::activation::{Sigmoid, from_fn};
 /// use backprop::nalgebra::DMatrix;
@@ -65,7 +73,7 @@ where
 }
 
 impl<F: Fn(Dual2_64) -> Dual2_64> FromFn<F> {
-    /// g, g′ and g″ at z.
+    /// Returns g, g′ and g″ at z.
     fn at(&self, z: f64) -> Dual2_64 {
         (self.f)(Dual2_64::from_re(z).derivative())
     }
@@ -77,6 +85,7 @@ impl<F> fmt::Debug for FromFn<F> {
     }
 }
 
+/// Implements [`Activation`] for one scalar.
 macro_rules! activation_of {
     ($t:ty) => {
         impl<F: Fn(Dual2_64) -> Dual2_64 + Send + Sync> Activation<$t> for FromFn<F> {

@@ -1,48 +1,78 @@
-//! Activations g, with a = g(z): the trait, and the built-in ones in one table.
+//! Activations a = g(z): the trait and the 17 built-in ones.
 //!
-//! Writing σ(z) = 1/(1 + e⁻ᶻ), σ′(z) = σ(z) σ(−z), Φ and φ for the distribution and the density of the standard normal, and s(z) = ln(1 + eᶻ):
+//! Here σ(z) = 1/(1 + e⁻ᶻ) is the logistic function, with σ′(z) = σ(z) σ(−z). Φ and φ are the
+//! distribution function and the density of the standard normal distribution.
 //!
-//! | [`AnyActivation`] | g(z) | g′(z) | g″(z) | range | canonical cost |
-//! |---|---|---|---|---|---|
-//! | [`Identity`] | z | 1 | 0 | ℝ | [`SquaredError`], [`Huber`], [`LogCosh`] |
-//! | [`Sigmoid`] | σ(z) | a (1 − a) | −g′ tanh(z/2) | (0, 1) | [`BinaryCrossEntropy`] |
-//! | [`Tanh`] | tanh z | 1 − a² | −2 a g′ | (−1, 1) | – |
-//! | [`Relu`] | max(z, 0) | 1 if z > 0, else 0 | 0 | \[0, ∞) | – |
-//! | [`LeakyRelu`] | z if z > 0, else slope · z | 1 if z > 0, else slope | 0 | ℝ | – |
-//! | [`Elu`] | z if z > 0, else α (eᶻ − 1) | 1 if z > 0, else α eᶻ | 0 if z > 0, else α eᶻ | (−α, ∞) | – |
-//! | [`Selu`] | λ z if z > 0, else λ α (eᶻ − 1) | λ if z > 0, else λ α eᶻ | 0 if z > 0, else λ α eᶻ | (−λα, ∞) | – |
-//! | [`Softplus`] | s(z) | σ(z) | σ(z) σ(−z) | (0, ∞) | – |
-//! | [`Softsign`] | z / (1 + \|z\|) | 1 / (1 + \|z\|)² | −2 sign(z) / (1 + \|z\|)³, 0 at 0 | (−1, 1) | – |
-//! | [`Gelu`] | z Φ(z) | Φ(z) + z φ(z) | φ(z) (2 − z²) | \[−0.17, ∞) | – |
-//! | [`GeluTanh`] | z σ(2u), u = √(2/π) (z + 0.044715 z³) | σ(2u) + 2z σ(2u) (1 − σ(2u)) u′ | σ′(2u) (4u′ + 2z u″ − 4z u′² tanh u) | \[−0.171, ∞) | – |
-//! | [`Silu`] | z σ(z) | σ(z) (1 + z (1 − σ(z))) | σ′(z) (2 − z tanh(z/2)) | \[−0.28, ∞) | – |
-//! | [`Mish`] | z t, t = tanh s(z) | t + z (1 − t²) σ(z) | (1 − t²) σ(z) (2 + z (σ(−z) − 2 t σ(z))) | \[−0.31, ∞) | – |
-//! | [`HardTanh`] | min(max(z, −1), 1) | 1 if \|z\| < 1, else 0 | 0 | \[−1, 1] | – |
-//! | [`Sine`] | sin z | cos z | −sin z | \[−1, 1] | – |
-//! | [`Exponential`] | eᶻ | a | a | (0, ∞) | [`Poisson`] |
-//! | [`Softmax`] | eᶻ / Σⱼ e^(zⱼ), over the units of an example | ∂aᵢ/∂zⱼ = aᵢ ([i = j] − aⱼ) | ∂²aᵢ/∂zⱼ∂zₖ = aᵢ ([i = j] − aⱼ) ([i = k] − aₖ) − aᵢ aⱼ ([j = k] − aₖ) | (0, 1), Σ = 1 | [`CategoricalCrossEntropy`] |
+//! | [`AnyActivation`] | g(z) | range | canonical cost |
+//! |---|---|---|---|
+//! | [`Identity`] | z | ℝ | [`SquaredError`], [`Huber`], [`LogCosh`] |
+//! | [`Sigmoid`] | σ(z) | (0, 1) | [`BinaryCrossEntropy`] |
+//! | [`Tanh`] | tanh z | (−1, 1) | – |
+//! | [`Relu`] | max(z, 0) | \[0, ∞) | – |
+//! | [`LeakyRelu`] | z if z > 0, else slope · z | ℝ | – |
+//! | [`Elu`] | z if z > 0, else α (eᶻ − 1) | (−α, ∞) | – |
+//! | [`Selu`] | λ z if z > 0, else λ α (eᶻ − 1) | (−λα, ∞) | – |
+//! | [`Softplus`] | ln(1 + eᶻ) | (0, ∞) | – |
+//! | [`Softsign`] | z/(1 + \|z\|) | (−1, 1) | – |
+//! | [`Gelu`] | z Φ(z) | \[−0.1700, ∞) | – |
+//! | [`GeluTanh`] | z σ(v), v = 2√(2/π) (z + 0.044715 z³) | \[−0.1701, ∞) | – |
+//! | [`Silu`] | z σ(z) | \[−0.2785, ∞) | – |
+//! | [`Mish`] | z t, t = tanh(ln(1 + eᶻ)) | \[−0.3089, ∞) | – |
+//! | [`HardTanh`] | min(max(z, −1), 1) | \[−1, 1] | – |
+//! | [`Sine`] | sin z | \[−1, 1] | – |
+//! | [`Exponential`] | eᶻ | (0, ∞) | [`Poisson`] |
+//! | [`Softmax`] | aᵢ = e^(zᵢ)/Σⱼ e^(zⱼ), over the units of an example | (0, 1), Σ aᵢ = 1 | [`CategoricalCrossEntropy`] |
 //!
-//! The constants of [`Selu`] are λ = 1.0507009873554805 and α = 1.6732632423543772. At a kink the derivative is the
-//! one from the left ([`Relu`]: 0, [`LeakyRelu`]: the slope, [`Elu`]: α), and at z = ±1 that of [`HardTanh`] is 0, as
-//! in PyTorch. g″ is the one from the left too, unless the table says otherwise. No intermediate
-//! result overflows or cancels: a (1 − a), for example, is computed from z, because 1 − a may round
-//! to 0. Values and derivatives are right even at z = ±800, where only [`Exponential`] overflows,
-//! as it must. NaN in gives NaN out.
+//! The constants of [`Selu`] are λ = 1.0507009873554805 and α = 1.6732632423543772. The minima of
+//! [`Gelu`], [`GeluTanh`], [`Silu`] and [`Mish`] are rounded down to four digits.
+//!
+//! # Derivatives
+//! They are written with a = g(z) where that is shorter.
+//!
+//! | | g′(z) | g″(z) |
+//! |---|---|---|
+//! | [`Identity`] | 1 | 0 |
+//! | [`Sigmoid`] | a (1 − a) | −g′ tanh(z/2) |
+//! | [`Tanh`] | 1 − a² | −2 a g′ |
+//! | [`Relu`] | 1 if z > 0, else 0 | 0 |
+//! | [`LeakyRelu`] | 1 if z > 0, else slope | 0 |
+//! | [`Elu`] | 1 if z > 0, else α eᶻ | 0 if z > 0, else α eᶻ |
+//! | [`Selu`] | λ if z > 0, else λ α eᶻ | 0 if z > 0, else λ α eᶻ |
+//! | [`Softplus`] | σ(z) | σ′(z) |
+//! | [`Softsign`] | 1/(1 + \|z\|)² | −2 sign(z)/(1 + \|z\|)³, and 0 at 0 |
+//! | [`Gelu`] | Φ(z) + z φ(z) | φ(z) (2 − z²) |
+//! | [`GeluTanh`] | σ(v) + z σ′(v) v′ | σ′(v) (2v′ + z v″ − z v′² tanh(v/2)) |
+//! | [`Silu`] | σ(z) + z σ′(z) | σ′(z) (2 − z tanh(z/2)) |
+//! | [`Mish`] | t + z t′, t′ = (1 − t²) σ(z) | t′ (2 + z (σ(−z) − 2 t σ(z))) |
+//! | [`HardTanh`] | 1 if \|z\| < 1, else 0 | 0 |
+//! | [`Sine`] | cos z | −sin z |
+//! | [`Exponential`] | a | a |
+//! | [`Softmax`] | ∂aᵢ/∂zⱼ = aᵢ ([i = j] − aⱼ) | ∂²aᵢ/∂zⱼ∂zₖ = aᵢ ([i = j] − aⱼ) ([i = k] − aₖ) − aᵢ aⱼ ([j = k] − aₖ) |
+//!
+//! At a kink, g′ and g″ are the derivatives from the left, unless the table says otherwise: at 0,
+//! g′ is 0 for [`Relu`], the slope for [`LeakyRelu`] and α for [`Elu`]. For [`HardTanh`], g′ is 0 at
+//! z = ±1. PyTorch does the same.
 //!
 //! # Accuracy
-//! In `f32` and `f64`, g, g′ and g″ of every elementwise activation are within 4 units in the last place
-//! of the true value, on every processor. The unit is different in two cases. Near a root, where a
-//! derivative is less than a quarter of the largest term of its formula, the unit is that of the
-//! term. Below the smallest normal number, the unit is the spacing of the subnormal numbers. The
+//! No intermediate result overflows or cancels. For example, a (1 − a) is computed from z, because
+//! 1 − a may round to 0. Values and derivatives are right even at z = ±800, where only
+//! [`Exponential`] overflows. NaN in gives NaN out.
+//!
+//! In `f32` and `f64`, g, g′ and g″ of every elementwise activation are within 4 units in the last
+//! place of the true value, on every processor. The unit is different in two cases. Near a root,
+//! where a derivative is less than a quarter of the largest term of its formula, the unit is that of
+//! the term. Below the smallest normal number, the unit is the spacing of the subnormal numbers. The
 //! true value is the table's formula with exact constants: √(2/π) and 0.044715 are not rounded.
 //! Other scalars, such as dual numbers, evaluate the table's formulas directly, without this
 //! guarantee.
 //!
-//! Sources: ELU doi:10.48550/arXiv.1511.07289, SELU arXiv.1706.02515, GELU arXiv.1606.08415, SiLU
-//! arXiv.1702.03118, Mish arXiv.1908.08681; the rest are older than their names.
+//! # Sources
+//! ELU arXiv:1511.07289, SELU arXiv:1706.02515, GELU arXiv:1606.08415, SiLU arXiv:1702.03118, Mish
+//! arXiv:1908.08681. The others are older than their names.
 //!
-//! # An activation of your own
-//! With the feature `num-dual` its value alone is enough (`from_fn`). Written out, for every scalar:
+//! # Custom activations
+//! With the feature `num-dual` a closure for g is enough: see `from_fn`. Without it, implement
+//! [`Activation`]:
 //! ```
 //! use backprop::gradient_check::GradientCheck;
 //! use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
@@ -69,7 +99,7 @@
 //!     }
 //! }
 //!
-//! // Prove it right, then use it beside the built-in ones.
+//! // Check it, then use it beside the built-in ones.
 //! let z = DMatrix::from_fn(3, 2, |i, j| i as f64 - j as f64 - 0.5);
 //! GradientCheck::new().activation(&BentIdentity, &z)?.assert_passed();
 //!
@@ -81,8 +111,10 @@
 //! # Ok::<(), backprop::Error>(())
 //! ```
 //!
-//! Without its two tangent methods what goes along a direction, as a Hessian product, is a typed error. The feature `num-dual` writes them in a line each (the module `dual`), or takes the whole activation
-//! as one closure (`from_fn`); [`GradientCheck::activation_tangents`](crate::GradientCheck::activation_tangents) proves them.
+//! Derivatives along a direction, such as Hessian products, need the two tangent methods. Without
+//! them they return [`Error::Unsupported`]. The module `dual` (feature `num-dual`) implements each in
+//! one line, and
+//! [`GradientCheck::activation_tangents`](crate::GradientCheck::activation_tangents) checks them.
 //!
 //! [`SquaredError`]: crate::cost::SquaredError
 //! [`Huber`]: crate::cost::Huber
@@ -114,39 +146,44 @@ pub use from_fn::{FromFn, from_fn};
 
 /// A differentiable function a = g(z) of the units of one example, applied to every example.
 ///
-/// Matrices are s × m, one example a column, and of equal shapes (with others an implementation may panic). All calls are on whole matrices, so that the dynamic dispatch of a
-/// `Box<dyn Activation<T>>` is paid once a layer. The [module documentation](self) shows one of your own.
+/// All matrices of a call are s × m, with one column for each example. If their shapes differ, an
+/// implementation may panic. Calls take whole matrices, so a `Box<dyn Activation<T>>` costs one
+/// dynamic dispatch per layer. The [module documentation](self) has an example.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an activation for numbers of type `{T}`",
     label = "`Activation<{T}>` is not implemented for `{Self}`",
     note = "the built-in activations are in `backprop::activation`: `Sigmoid`, `Tanh`, `Relu`, …",
-    note = "for a type of your own implement `forward` and `backward` of `Activation<{T}>`, best for every \
+    note = "for a custom type implement `forward` and `backward` of `Activation<{T}>`, best for every \
             `T: Scalar`; `activation::from_fn` (feature `num-dual`) takes g(z) alone"
 )]
 pub trait Activation<T: Scalar>: Debug + Send + Sync {
-    /// a = g(z). Every entry of `a` must be written; what it held before is unspecified.
+    /// Writes a = g(z). It must write every entry of `a`, whose previous contents are unspecified.
     ///
     /// Derivation: [(3)](crate::derivation#activation).
     fn forward(&self, z: DMatrixView<'_, T>, a: DMatrixViewMut<'_, T>);
 
-    /// δ ← (∂a/∂z)ᵀ δ for every example: on entry `delta` is ∂cost/∂a, on return ∂cost/∂z.
+    /// Replaces ∂cost/∂a in `delta` by ∂cost/∂z: δ ← (∂a/∂z)ᵀ δ for every example.
     ///
-    /// Derivation: [(11)](crate::derivation#recurrence), [(12)](crate::derivation#output-error-general) and [(13)](crate::derivation#recurrence-general).
+    /// An elementwise function multiplies by g′(z). `a` is g(z), from which many derivatives are
+    /// cheaper to compute.
     ///
-    /// Elementwise functions multiply by g′(z); `a` = g(z) is there because many derivatives are cheaper from it.
+    /// Derivation: [(11)](crate::derivation#recurrence),
+    /// [(12)](crate::derivation#output-error-general) and
+    /// [(13)](crate::derivation#recurrence-general).
     fn backward(&self, z: DMatrixView<'_, T>, a: DMatrixView<'_, T>, delta: DMatrixViewMut<'_, T>);
 
-    /// The link function that this activation inverts, if a cost can make use of that (see [`Link`]).
+    /// Returns the link function that this activation inverts, if a cost may use it: see [`Link`].
     fn link(&self) -> Option<Link> {
         None
     }
 
-    /// This activation as one of ours, if it is exactly that (see [`Layer::as_dense`](crate::Layer::as_dense)).
+    /// Returns the built-in activation that this one is, if it is exactly that: see
+    /// [`Layer::as_dense`](crate::Layer::as_dense).
     fn as_builtin(&self) -> Option<AnyActivation> {
         None
     }
 
-    /// Whether the activation's own constants are in their ranges; asked once, when a network is built.
+    /// Checks the constants of this activation. A builder calls it once, when it builds a network.
     ///
     /// # Errors
     /// [`Error::Hyperparameter`] if a constant is out of range.
@@ -154,12 +191,14 @@ pub trait Activation<T: Scalar>: Debug + Send + Sync {
         Ok(())
     }
 
-    /// The name that tables print.
+    /// Returns the name that tables print.
     fn name(&self) -> String {
         short_name(type_name::<Self>())
     }
 
-    /// ȧ = (∂a/∂z) ż: the change of a along the direction ż (forward mode, for second-order methods).
+    /// Writes ȧ = (∂a/∂z) ż, the change of a along the direction ż.
+    ///
+    /// Second-order derivatives need it (forward mode).
     ///
     /// # Errors
     /// [`Error::Unsupported`] unless the implementation provides it.
@@ -174,7 +213,9 @@ pub trait Activation<T: Scalar>: Debug + Send + Sync {
         Err(unsupported::<Self>("Activation::forward_tangent"))
     }
 
-    /// The derivative of [`backward`](Self::backward) along (ż, δ̇): δ̇ ← (∂a/∂z)ᵀ δ̇ + (d(∂a/∂z)ᵀ/dt) δ, and δ ← (∂a/∂z)ᵀ δ.
+    /// Differentiates [`backward`](Self::backward) along the direction (ż, δ̇).
+    ///
+    /// Writes δ̇ ← (∂a/∂z)ᵀ δ̇ + (d(∂a/∂z)ᵀ/dt) δ, then δ ← (∂a/∂z)ᵀ δ.
     ///
     /// Derivation: [(30)](crate::derivation#backward-tangent).
     ///
@@ -193,7 +234,7 @@ pub trait Activation<T: Scalar>: Debug + Send + Sync {
     }
 }
 
-/// Delegates every method.
+/// Delegates every method to the boxed activation.
 impl<T: Scalar, A: Activation<T> + ?Sized> Activation<T> for Box<A> {
     fn forward(&self, z: DMatrixView<'_, T>, a: DMatrixViewMut<'_, T>) {
         (**self).forward(z, a);

@@ -1,22 +1,21 @@
-//! The built-in costs. Formulas: the table of the module documentation.
+//! The built-in costs. The module documentation has their formulas.
 
-use super::outputs::sigmoid_parts;
+use super::outputs::sigmoid_split;
 use super::{Cost, Link, Outputs, Violation};
+use crate::activation::AnyActivation;
 use crate::error::Error;
-use crate::kernels::squash::{
-    Place, Squash, categorical_delta as categorical_delta_of, differences,
-};
-use crate::kernels::{costs, flat, flat_mut, index_of_max};
-use crate::scalar::{Scalar, ln_cosh, real, tanh};
-use crate::softmax::{error_of_unit, sum_but};
+use crate::kernels::plain_softmax::{Column, UnitTarget, error_of_unit, sum_but, times_jacobian};
+use crate::kernels::squash::{OutputSlices, Squash, Window, differences};
+use crate::kernels::{self, FastActivation, costs, flat, flat_mut, index_of_max, squash};
+use crate::scalar::{Scalar, ln_cosh, real, sigmoid_derivative, tanh};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
-/// The built-in costs; the [module documentation](super) has the table of their formulas.
+/// The built-in costs. The [module documentation](super) has a table of their formulas.
 ///
-/// The variants are re-exported, so that an objective reads `Objective::new(BinaryCrossEntropy)`.
+/// The variants are re-exported, so that you can write `Objective::new(BinaryCrossEntropy)`.
 ///
 /// # Example
-/// −ln 0.8 for one unit with a = 0.8 and y = 1:
+/// One unit with a = 0.8 and y = 1 costs −ln 0.8:
 /// ```
 /// use backprop::cost::{Cost, BinaryCrossEntropy, Outputs};
 /// use backprop::nalgebra::DMatrix;
@@ -34,7 +33,8 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 )]
 #[non_exhaustive]
 pub enum AnyCost {
-    /// −Σ \[y ln a + (1 − y) ln(1 − a)], the course's cost: binary, summed over the outputs; y may be soft.
+    /// −Σ \[y ln a + (1 − y) ln(1 − a)], summed over independent outputs. Targets in \[0, 1] may be
+    /// soft.
     ///
     /// Derivation: [(5)](crate::derivation#cross-entropy) and [(9)](crate::derivation#output-error).
     #[doc(alias("BCEWithLogitsLoss", "log_loss"))]
@@ -52,7 +52,7 @@ pub enum AnyCost {
     /// Derivation: [(16)](crate::derivation#other-pairs).
     #[doc(alias("MSE", "MSELoss", "mean_squared_error"))]
     SquaredError,
-    /// Quadratic up to |a − y| = δ, linear beyond (Huber 1964, doi:10.1214/aoms/1177703732).
+    /// Σ ½ (a − y)² up to |a − y| = δ, linear beyond (Huber 1964, doi:10.1214/aoms/1177703732).
     #[doc(alias("HuberLoss", "SmoothL1Loss"))]
     Huber {
         /// δ > 0, in the units of the targets.
@@ -60,7 +60,7 @@ pub enum AnyCost {
     },
     /// Σ ln cosh(a − y).
     LogCosh,
-    /// Σ a − y ln a: the negative log-likelihood of counts y with mean a, without the constant ln y!.
+    /// Σ a − y ln a: the negative log-likelihood of counts y with mean a, without its constant ln y!.
     ///
     /// Derivation: [(16)](crate::derivation#other-pairs).
     #[doc(alias = "PoissonNLLLoss")]
@@ -75,12 +75,14 @@ impl<T: Scalar> Cost<T> for AnyCost {
         let (half, one) = (real::<T>(0.5), T::one());
         match (*self, at.z) {
             (Self::BinaryCrossEntropy, Some(z)) => {
-                sum_over_units(z, at.y, values, cross_entropy_of_z)
+                sum_of_pairs(z, at.y, values, binary_cross_entropy_of_z);
             }
             (Self::BinaryCrossEntropy, None) => at.sum_with_complements(values, |a, rest, y| {
                 -x_ln_a(y, a, rest) - x_ln_a(one - y, rest, a)
             }),
-            (Self::CategoricalCrossEntropy, Some(z)) => categorical_of_z(z, at.y, values),
+            (Self::CategoricalCrossEntropy, Some(z)) => {
+                categorical_cross_entropy_of_z(z, at.y, values);
+            }
             (Self::CategoricalCrossEntropy, None) => {
                 at.sum_with_complements(values, |a, rest, y| -x_ln_a(y, a, rest));
             }
@@ -98,7 +100,7 @@ impl<T: Scalar> Cost<T> for AnyCost {
             }
             (Self::LogCosh, _) => at.sum_of_differences(values, ln_cosh),
             (Self::Poisson, Some(z)) => {
-                sum_over_units(z, at.y, values, |z, y| z.exp() - y * z);
+                sum_of_pairs(z, at.y, values, |z, y| z.exp() - y * z);
             }
             (Self::Poisson, None) => {
                 at.sum_with_complements(values, |a, rest, y| a - x_ln_a(y, a, rest));
@@ -113,14 +115,16 @@ impl<T: Scalar> Cost<T> for AnyCost {
         let Outputs { z, a, y, .. } = at;
         match (*self, z) {
             (Self::BinaryCrossEntropy, Some(z)) => delta.zip_zip_apply(&z, &y, |out, z, y| {
-                let (base, offset) = sigmoid_parts(z);
+                let (base, offset) = sigmoid_split(z);
                 *out = (base - y) + offset;
             }),
             (Self::Poisson, Some(z)) => {
-                at.squashed(Squash::Exponential, z)
+                at.activated_by(AnyActivation::Exponential, z)
                     .write_differences(&mut delta);
             }
-            (Self::CategoricalCrossEntropy, Some(z)) => categorical_delta(z, a, y, delta),
+            (Self::CategoricalCrossEntropy, Some(z)) => {
+                categorical_cross_entropy_delta(z, a, y, delta);
+            }
             (Self::CategoricalCrossEntropy, None) => {
                 delta.zip_zip_apply(&a, &y, |out, a, y| *out = -ratio(y, a));
             }
@@ -140,7 +144,8 @@ impl<T: Scalar> Cost<T> for AnyCost {
                 at.write_differences(&mut delta);
                 delta.apply(|d| *d = tanh(*d));
             }
-            // (1 − y)/(1 − a) − y/a = (a − y)/(a (1 − a)): the right side where the left cancels.
+            // (1 − y)/(1 − a) − y/a = (a − y)/(a (1 − a)). The right side replaces the left where it
+            // cancels.
             (Self::BinaryCrossEntropy, None) => {
                 at.write_differences(&mut delta);
                 at.with_complements(&mut delta, |d, a, rest, y| {
@@ -152,7 +157,7 @@ impl<T: Scalar> Cost<T> for AnyCost {
                     }
                 });
             }
-            // 1 − y/a = (a − y)/a: the right side where the left cancels.
+            // 1 − y/a = (a − y)/a. The right side replaces the left where it cancels.
             (Self::Poisson, None) => {
                 at.write_differences(&mut delta);
                 delta.zip_zip_apply(&a, &y, |d, a, y| {
@@ -224,14 +229,57 @@ impl<T: Scalar> Cost<T> for AnyCost {
         &self,
         at: Outputs<'_, T>,
         tangent: DMatrixView<'_, T>,
-        delta_tangent: DMatrixViewMut<'_, T>,
+        mut out: DMatrixViewMut<'_, T>,
     ) -> Result<(), Error> {
-        self.write_delta_tangent(at, tangent, delta_tangent);
+        let Outputs { z, a, y, .. } = at;
+        let one = T::one();
+        out.copy_from(&tangent);
+        match (*self, z) {
+            (Self::SquaredError, _) => {}
+            (Self::BinaryCrossEntropy, Some(z)) => scale_by_sigmoid_slope(z, out),
+            // 1 − y is 1 − a.
+            (Self::BinaryCrossEntropy, None) if at.at_outputs => {
+                at.with_complements(&mut out, |out, a, rest, _| {
+                    out * (curvature(a, a) + curvature(rest, rest))
+                });
+            }
+            (Self::BinaryCrossEntropy, None) => at.with_complements(&mut out, |out, a, rest, y| {
+                out * (curvature(y, a) + curvature(one - y, rest))
+            }),
+            // δ = a Σy − y.
+            (Self::CategoricalCrossEntropy, Some(_)) => {
+                times_jacobian(a, out.as_view_mut());
+                for (mut out, y) in out.column_iter_mut().zip(y.column_iter()) {
+                    out *= y.sum();
+                }
+            }
+            (Self::CategoricalCrossEntropy | Self::Poisson, None) => {
+                out.zip_zip_apply(&a, &y, |out, a, y| *out *= curvature(y, a));
+            }
+            (Self::Huber { delta }, _) => {
+                let limit: T = real(delta);
+                at.with_differences(&mut out, |out, d| {
+                    if d.abs() <= limit {
+                        out
+                    } else if d.abs() > limit {
+                        T::zero()
+                    } else {
+                        d // NaN
+                    }
+                });
+            }
+            // 1 − tanh² d = 4 σ′(2d).
+            (Self::LogCosh, _) => at.with_differences(&mut out, |out, d| {
+                out * (real::<T>(4.0) * sigmoid_derivative(d + d))
+            }),
+            (Self::Poisson, Some(_)) => out.zip_apply(&a, |out, a| *out *= a),
+        }
         Ok(())
     }
 }
 
-/// The canonical pairs and the squared error by vectorised loops; false where there is none, and nothing is written then.
+/// The vectorised loops, for canonical pairs and the squared error. They return false, and write
+/// nothing, where there is none.
 impl AnyCost {
     fn fast_values<T: Scalar>(self, at: &Outputs<'_, T>, values: &mut [T]) -> bool {
         let rows = at.a.nrows();
@@ -240,8 +288,10 @@ impl AnyCost {
             return false;
         };
         match (self, z) {
-            (Self::BinaryCrossEntropy, Some(z)) => costs::cross_entropy(rows, z, y, values),
-            (Self::CategoricalCrossEntropy, Some(z)) => costs::categorical(rows, z, a, y, values),
+            (Self::BinaryCrossEntropy, Some(z)) => costs::binary_cross_entropy(rows, z, y, values),
+            (Self::CategoricalCrossEntropy, Some(z)) => {
+                costs::categorical_cross_entropy(rows, OutputSlices { z, a, y }, values)
+            }
             (Self::SquaredError, _) if at.exact.is_none() => {
                 costs::squared_error(rows, a, y, values)
             }
@@ -255,21 +305,22 @@ impl AnyCost {
             return false;
         };
         match (self, z) {
-            (Self::BinaryCrossEntropy, Some(z)) => costs::cross_entropy_delta(z, y, delta),
+            (Self::BinaryCrossEntropy, Some(z)) => costs::binary_cross_entropy_delta(z, y, delta),
             (Self::CategoricalCrossEntropy, Some(z)) => {
-                categorical_delta_of(rows, (z, a, y), delta)
+                squash::categorical_cross_entropy_delta(rows, OutputSlices { z, a, y }, delta)
             }
             (Self::Poisson, Some(z)) => {
-                let place = Place { rows, start: 0 };
-                differences(Squash::Exponential, place, (z, a, y), delta)
+                let window = Window { rows, start: 0 };
+                let at = OutputSlices { z, a, y };
+                differences(Squash::Exponential, window, at, delta)
             }
             _ => false,
         }
     }
 }
 
-/// The cost of each example as a sum over its units.
-fn sum_over_units<T: Scalar>(
+/// values[k] = Σᵢ cost(outputᵢ, yᵢ), unit by unit.
+fn sum_of_pairs<T: Scalar>(
     outputs: DMatrixView<'_, T>,
     y: DMatrixView<'_, T>,
     values: &mut [T],
@@ -282,9 +333,9 @@ fn sum_over_units<T: Scalar>(
     }
 }
 
-/// −y ln σ(z) − (1 − y) ln(1 − σ(z)) = max(z, 0) − y z + ln(1 + e^(−|z|)).
-fn cross_entropy_of_z<T: Scalar>(z: T, y: T) -> T {
-    // One branch a sign, each smooth: |z| has no derivative at 0, but this function has.
+/// Returns −y ln σ(z) − (1 − y) ln(1 − σ(z)) = max(z, 0) − y z + ln(1 + e^(−|z|)).
+fn binary_cross_entropy_of_z<T: Scalar>(z: T, y: T) -> T {
+    // One smooth branch for each sign, because |z| has no derivative at 0, but this function does.
     if z > T::zero() {
         (T::one() - y) * z + (-z).exp().ln_1p()
     } else {
@@ -292,8 +343,8 @@ fn cross_entropy_of_z<T: Scalar>(z: T, y: T) -> T {
     }
 }
 
-/// aᵢ Σy − yᵢ, computed without cancellation.
-fn categorical_delta<T: Scalar>(
+/// δᵢ = aᵢ Σy − yᵢ, computed without cancellation.
+fn categorical_cross_entropy_delta<T: Scalar>(
     z: DMatrixView<'_, T>,
     a: DMatrixView<'_, T>,
     y: DMatrixView<'_, T>,
@@ -301,28 +352,35 @@ fn categorical_delta<T: Scalar>(
 ) {
     for k in 0..y.ncols() {
         let (z_k, a_k, y_k) = (z.column(k), a.column(k), y.column(k));
-        let (z_k, a_k, y_k) = (z_k.as_slice(), a_k.as_slice(), y_k.as_slice());
-        let total = y_k.iter().fold(T::zero(), |sum, &y| sum + y);
-        let largest = index_of_max(a_k);
+        let (z, a, y_k) = (z_k.as_slice(), a_k.as_slice(), y_k.as_slice());
+        let sum = y_k.iter().fold(T::zero(), |sum, &y| sum + y);
+        let largest = index_of_max(a);
         for (i, out) in delta.column_mut(k).as_mut_slice().iter_mut().enumerate() {
-            let others = match i == largest {
-                true => sum_but(y_k, i),
-                false => total - y_k[i],
+            let y = y_k[i];
+            let others = if i == largest {
+                sum_but(y_k, i)
+            } else {
+                sum - y
             };
-            *out = error_of_unit((z_k, a_k), i, (y_k[i], others, total));
+            *out = error_of_unit(Column { z, a }, i, UnitTarget { y, sum, others });
         }
     }
 }
 
-/// Σᵢ yᵢ (ln Σⱼ e^(zⱼ − max z) − (zᵢ − max z)), whose terms are all ≥ 0.
-fn categorical_of_z<T: Scalar>(z: DMatrixView<'_, T>, y: DMatrixView<'_, T>, values: &mut [T]) {
+/// values[k] = Σᵢ yᵢ (ln Σⱼ e^(zⱼ − max z) − (zᵢ − max z)), whose terms are all ≥ 0.
+fn categorical_cross_entropy_of_z<T: Scalar>(
+    z: DMatrixView<'_, T>,
+    y: DMatrixView<'_, T>,
+    values: &mut [T],
+) {
     if z.is_empty() {
         return values.fill(T::zero());
     }
     for (k, value) in values.iter_mut().enumerate() {
         let (z_k, y_k) = (z.column(k), y.column(k));
         let (z_k, y_k) = (z_k.as_slice(), y_k.as_slice());
-        // The largest term of the inner sum is 1: left out and put back by ln(1 + …), it hides none of the others.
+        // The largest term of the inner sum is 1. `ln_1p` adds it last, so it does not hide the
+        // others.
         let largest = index_of_max(z_k);
         let shift = z_k[largest];
         let others = z_k.iter().enumerate().fold(T::zero(), |sum, (j, &z)| {
@@ -334,7 +392,7 @@ fn categorical_of_z<T: Scalar>(z: DMatrixView<'_, T>, y: DMatrixView<'_, T>, val
         });
         let log_total = others.ln_1p();
         *value = z_k.iter().zip(y_k).fold(T::zero(), |sum, (&z, &y)| {
-            // As x ln y: nothing for y = 0, even where z − shift overflows.
+            // The term of y = 0 is 0, even where z − shift overflows.
             if y == T::zero() {
                 sum
             } else {
@@ -344,7 +402,7 @@ fn categorical_of_z<T: Scalar>(z: DMatrixView<'_, T>, y: DMatrixView<'_, T>, val
     }
 }
 
-/// x ln a, or 0 if x is 0, whatever a is. `rest` is 1 − a, which is more precise than a near 1.
+/// Returns x ln a, or 0 if x is 0, for any a. Near a = 1 it uses the more accurate `rest` = 1 − a.
 fn x_ln_a<T: Scalar>(x: T, a: T, rest: T) -> T {
     if x == T::zero() {
         T::zero()
@@ -355,12 +413,27 @@ fn x_ln_a<T: Scalar>(x: T, a: T, rest: T) -> T {
     }
 }
 
-/// x / y, which is 0 for x = 0 whatever y is.
+/// Returns x / y, or 0 if x is 0, for any y.
 fn ratio<T: Scalar>(x: T, y: T) -> T {
     if x == T::zero() { T::zero() } else { x / y }
 }
 
-/// The first entry at which `allowed` is false; false for NaN as well.
+/// out ← out ∘ σ′(z).
+fn scale_by_sigmoid_slope<T: Scalar>(z: DMatrixView<'_, T>, mut out: DMatrixViewMut<'_, T>) {
+    if let (Some(z), Some(out)) = (flat(&z), flat_mut(&mut out))
+        && kernels::scale_by_slope(FastActivation::Sigmoid, z, out)
+    {
+        return;
+    }
+    out.zip_apply(&z, |out, z| *out *= sigmoid_derivative(z));
+}
+
+/// Returns y / a², or 0 if y is 0, for any a. a² alone could underflow or overflow.
+fn curvature<T: Scalar>(y: T, a: T) -> T {
+    if y == T::zero() { T::zero() } else { y / a / a }
+}
+
+/// Returns an error for the first entry at which `allowed` is false.
 fn first_violation<T: Scalar>(
     a: DMatrixView<'_, T>,
     y: DMatrixView<'_, T>,

@@ -1,39 +1,60 @@
-//! Costs: the trait, the built-in ones in one table, and the canonical pairs.
+//! Costs: the trait, the 6 built-in ones, and the canonical pairs.
 //!
-//! The cost of one example, with a = a⁽ᴸ⁾ the network's outputs, y the targets, d = a − y, and sums over the K output units:
+//! The cost of one example is a function of the outputs a = a⁽ᴸ⁾ and the targets y. Sums are over
+//! the K output units, and d = a − y.
 //!
-//! | [`AnyCost`] | cost of an example | ∂cost/∂a | ∂²cost/∂a² | targets | outputs | canonical activation | δ⁽ᴸ⁾ = ∂cost/∂z there | ∂²cost/∂z² there |
-//! |---|---|---|---|---|---|---|---|---|
-//! | [`BinaryCrossEntropy`] | −Σ \[y ln a + (1 − y) ln(1 − a)] | (1 − y)/(1 − a) − y/a | y/a² + (1 − y)/(1 − a)² | \[0, 1] | \[0, 1] | sigmoid | a − y | a (1 − a) |
-//! | [`CategoricalCrossEntropy`] | −Σ y ln a | −y/a | y/a² | \[0, ∞) | \[0, ∞) | softmax | a Σy − y | ∂²cost/∂zᵢ∂zⱼ = aᵢ ([i = j] − aⱼ) Σy |
-//! | [`SquaredError`] | ½ Σ d² | d | 1 | ℝ | ℝ | identity | a − y | 1 |
-//! | [`Huber`] | Σ ½d² if \|d\| ≤ δ, else δ(\|d\| − ½δ) | d, clipped to ±δ | 1 if \|d\| ≤ δ, else 0 | ℝ | ℝ | identity | the same | the same |
-//! | [`LogCosh`] | Σ ln cosh d | tanh d | 1 − tanh² d | ℝ | ℝ | identity | tanh d | 1 − tanh² d |
-//! | [`Poisson`] | Σ a − y ln a (without ln y!) | 1 − y/a | y/a² | \[0, ∞) | \[0, ∞) | exponential | a − y | a |
+//! | [`AnyCost`] | cost of an example | targets | outputs | canonical activation |
+//! |---|---|---|---|---|
+//! | [`BinaryCrossEntropy`] | −Σ \[y ln a + (1 − y) ln(1 − a)] | \[0, 1] | \[0, 1] | [`Sigmoid`] |
+//! | [`CategoricalCrossEntropy`] | −Σ y ln a | \[0, ∞) | \[0, ∞) | [`Softmax`] |
+//! | [`SquaredError`] | ½ Σ d² | ℝ | ℝ | [`Identity`] |
+//! | [`Huber`] | Σ ½ d² if \|d\| ≤ δ, else δ (\|d\| − ½ δ) | ℝ | ℝ | [`Identity`] |
+//! | [`LogCosh`] | Σ ln cosh d | ℝ | ℝ | [`Identity`] |
+//! | [`Poisson`] | Σ a − y ln a, without ln y! | \[0, ∞) | \[0, ∞) | [`Exponential`] |
 //!
-//! Where y = 0 a term y ln a is 0, and so are its derivatives: an example whose targets are all 0 costs nothing by the categorical cross-entropy. An output on the edge of its interval is accepted where
-//! the cost is finite there (a = 0 with y = 0), else it is an [`Error::Output`], never clamped.
+//! A term y ln a is 0 where y = 0, and so are its derivatives. An example whose targets are all 0
+//! has categorical cross-entropy 0. An output at the edge of its interval is accepted where the cost
+//! is finite there, such as a = 0 with y = 0. Otherwise it is an [`Error::Output`]. Outputs are never
+//! clamped.
 //!
-//! **Canonical pairs.** With its canonical activation a cost is computed from z, not from a: ln(1 + e^(−|z|)) and
-//! the log-sum-exp of z instead of a logarithm of something that has rounded to 0 or 1. So it is
-//! finite and accurate for any z, even |z| = 1e4 in `f32`; only Poisson overflows, where eᶻ does.
-//! Every other pairing of activation and cost takes the general path ∂cost/∂a. It gives the same
+//! # Derivatives
+//! The derivatives of the cost of one unit. Those by z are for the canonical activation, where
+//! ∂cost/∂z is δ⁽ᴸ⁾. Elsewhere the chain rule gives them from those by a.
+//!
+//! | | ∂cost/∂a | ∂²cost/∂a² | ∂cost/∂z | ∂²cost/∂z² |
+//! |---|---|---|---|---|
+//! | [`BinaryCrossEntropy`] | (1 − y)/(1 − a) − y/a | y/a² + (1 − y)/(1 − a)² | a − y | a (1 − a) |
+//! | [`CategoricalCrossEntropy`] | −y/a | y/a² | a Σy − y | ∂²cost/∂zᵢ∂zⱼ = aᵢ ([i = j] − aⱼ) Σy |
+//! | [`SquaredError`] | d | 1 | d | 1 |
+//! | [`Huber`] | d, clipped to ±δ | 1 if \|d\| ≤ δ, else 0 | as by a | as by a |
+//! | [`LogCosh`] | tanh d | 1 − tanh² d | tanh d | 1 − tanh² d |
+//! | [`Poisson`] | 1 − y/a | y/a² | a − y | a |
+//!
+//! # Canonical pairs
+//! With its canonical activation a cost is computed from z instead of a. It uses ln(1 + e^(−|z|)),
+//! or the log-sum-exp of z, instead of the logarithm of a number that has rounded to 0 or 1. So it
+//! is finite and accurate for any z, even for |z| = 10⁴ in `f32`. Only Poisson overflows, where eᶻ
+//! does. Every other pair of activation and cost goes through ∂cost/∂a, which gives the same
 //! derivative as long as a is inside the domain.
 //!
-//! **Outputs that have rounded to their targets.** σ(40) rounds to 1; its true value is
-//! 1 − 4.2·10⁻¹⁸. A network tells its cost which function of z the output is (a [`Squash`]). The cost
-//! then computes a − y and 1 − a from z wherever outputs round to a constant: 0, ½ and 1 for
-//! sigmoid; 0, 1/n and 1 for softmax; ±1 for tanh and softsign; 1 for the exponential; −α for ELU.
+//! # Saturated outputs
+//! σ(40) rounds to 1; its true value is 1 − 4.2·10⁻¹⁸. A network tells its cost which activation
+//! computed the outputs ([`Outputs::activated_by`]). The cost then computes a − y and 1 − a from z
+//! wherever outputs round to a constant: 0, ½ and 1 for sigmoid; 0, 1/n and 1 for softmax; ±1 for
+//! tanh and softsign; 1 for the exponential; −α for ELU. Custom costs get a − y from
+//! [`Outputs::difference`].
+//!
 //! Costs and δ are within 4 units in the last place of their largest term. For y = 1 that term is
 //! a − y itself, so J, ∇J and ∂J/∂X of a saturated unit are accurate instead of 0. The same holds for
-//! δ of [`BinaryCrossEntropy`] near z = 0 with y = ½, and of [`Poisson`] with y = 1. A custom cost gets
-//! a − y from [`Outputs::difference`].
+//! δ of [`BinaryCrossEntropy`] near z = 0 with y = ½, and of [`Poisson`] with y = 1.
 //!
-//! The domain is checked on the rounded output: [`BinaryCrossEntropy`] after a tanh that has rounded to 1
-//! is an [`Error::Output`] for y < 1. An intermediate result that underflows becomes 0. For a
+//! The domain is checked on the rounded output: [`BinaryCrossEntropy`] after a tanh that has rounded
+//! to 1 is an [`Error::Output`] for y < 1. An intermediate result that underflows becomes 0. For a
 //! sigmoid with the squared error this makes δ 0 from z = ±355 on, and from ±44 in `f32`.
 //!
-//! # A cost of your own
+//! # Custom costs
+//! Implement [`Cost`], and check it with a
+//! [`GradientCheck`](crate::gradient_check::GradientCheck):
 //! ```
 //! use backprop::cost::{Cost, Outputs};
 //! use backprop::gradient_check::GradientCheck;
@@ -67,17 +88,20 @@
 //! GradientCheck::new().cost(&Quartic, &Tanh, &z, &y)?.assert_passed();
 //! # Ok::<(), backprop::Error>(())
 //! ```
+//!
+//! [`Exponential`]: crate::activation::Exponential
+//! [`Identity`]: crate::activation::Identity
+//! [`Sigmoid`]: crate::activation::Sigmoid
+//! [`Softmax`]: crate::activation::Softmax
 
 mod builtin;
 mod outputs;
-mod tangent;
 
 use crate::error::{Error, unsupported};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use std::fmt::Debug;
 
-pub use crate::kernels::squash::Squash;
 pub use builtin::AnyCost;
 pub use builtin::AnyCost::{
     BinaryCrossEntropy, CategoricalCrossEntropy, Huber, LogCosh, Poisson, SquaredError,
@@ -86,22 +110,23 @@ pub use outputs::Outputs;
 #[cfg(feature = "num-dual")]
 pub(crate) use outputs::{Exact, Known};
 
-/// The link function of a canonical pair: an activation inverts it, a cost is computed through it.
+/// The link function of a canonical pair. The activation inverts it.
 ///
-/// If the output layer's activation and the cost name the same link, the cost gets z and gives ∂cost/∂z itself.
-/// Named as in generalised linear models (McCullagh, Nelder, *Generalized Linear Models*, 1989).
+/// If the output activation and the cost have the same link, the cost gets z and computes ∂cost/∂z
+/// itself. The term is that of generalised linear models (McCullagh, Nelder, *Generalized Linear
+/// Models*, 1989).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Link {
-    /// z = a: identity with the regression costs.
+    /// z = a: the identity with a regression cost.
     Identity,
-    /// z = ln(a/(1 − a)): sigmoid with cross-entropy.
+    /// z = ln(a/(1 − a)): sigmoid with binary cross-entropy.
     Logit,
-    /// zᵢ = ln aᵢ + any constant: softmax with categorical cross-entropy.
+    /// zᵢ = ln aᵢ + a constant: softmax with categorical cross-entropy.
     Softmax,
-    /// z = ln a: exponential with Poisson.
+    /// z = ln a: the exponential with Poisson.
     Log,
-    /// A pair of your own, by name.
+    /// The link of a custom pair, by name.
     Custom(&'static str),
 }
 
@@ -112,52 +137,57 @@ pub struct Violation {
     pub unit: usize,
     /// The example.
     pub example: usize,
-    /// What was expected, in words: `"in (0, 1)"`.
+    /// The domain in words, such as `"in (0, 1)"`.
     pub expected: &'static str,
 }
 
-/// The cost of one example as a function of the network's outputs and the targets, for every example of a batch.
+/// The cost of each example of a batch, as a function of outputs and targets.
 ///
-/// All matrices of a call have equal shapes (with others an implementation may panic). A cost knows nothing of m, weights or penalties: those are applied in one place, for all costs alike. The
-/// [module documentation](self) has the formulas of the built-in ones, and an example of one of your own.
+/// All matrices of a call have equal shapes. If they differ, an implementation may panic. A cost
+/// ignores m, weights and penalties, which are applied to all costs in one place. The
+/// [module documentation](self) has the formulas of the built-in costs, and an example of a custom
+/// one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a cost for numbers of type `{T}`",
     label = "`Cost<{T}>` is not implemented for `{Self}`",
     note = "the built-in costs are in `backprop::cost`: `BinaryCrossEntropy`, `SquaredError`, …; an \
             `Objective` holds one, and is not one itself",
-    note = "for a type of your own implement `Cost<{T}>`, best for every `T: Scalar`"
+    note = "for a custom type implement `Cost<{T}>`, best for every `T: Scalar`"
 )]
 pub trait Cost<T: Scalar>: Debug + Send + Sync {
-    /// The cost of each example, written to `values` (of length m).
+    /// Writes the cost of each example to `values`, of length m.
     ///
     /// Derivation: [(5)](crate::derivation#cross-entropy).
     fn values(&self, at: Outputs<'_, T>, values: &mut [T]);
 
-    /// If `at.z` is present ∂cost/∂z, else ∂cost/∂a, written to every entry of `delta` (K × m).
+    /// Writes ∂cost/∂z to `delta` (K × m) if `at.z` is present, otherwise ∂cost/∂a.
     ///
-    /// Derivation: [(9)](crate::derivation#output-error) and [(12)](crate::derivation#output-error-general).
+    /// It must write every entry.
+    ///
+    /// Derivation: [(9)](crate::derivation#output-error) and
+    /// [(12)](crate::derivation#output-error-general).
     fn delta(&self, at: Outputs<'_, T>, delta: DMatrixViewMut<'_, T>);
 
-    /// The link through which this cost can be computed from z, if it can.
+    /// Returns the link with which this cost can be computed from z, if there is one.
     fn link(&self) -> Option<Link> {
         None
     }
 
-    /// The closed interval of the targets; (−∞, ∞) unless overridden.
+    /// Returns the closed interval of valid targets. The default is (−∞, ∞).
     fn target_domain(&self) -> (f64, f64) {
         (f64::NEG_INFINITY, f64::INFINITY)
     }
 
-    /// The first output at which the cost is not defined. Not asked for a canonical pair.
+    /// Checks that the cost is defined at all outputs. It is not called for a canonical pair.
     ///
     /// # Errors
-    /// A [`Violation`] with the unit, the example, and the domain in words.
+    /// A [`Violation`] for the first output outside the domain, with its unit and example.
     fn check_outputs(&self, a: DMatrixView<'_, T>, y: DMatrixView<'_, T>) -> Result<(), Violation> {
         let _ = (a, y);
         Ok(())
     }
 
-    /// Whether the cost's own constants are in their ranges.
+    /// Checks the constants of this cost.
     ///
     /// # Errors
     /// [`Error::Hyperparameter`] if a constant is out of range.
@@ -165,10 +195,12 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Whether the cost of an example is −ln p(y | a) + terms free of a, linear in y where a has a part in it, with E\[y] = a.
+    /// Returns whether the cost is the negative log-likelihood of an exponential family with mean a.
     ///
-    /// Then the Fisher information of the outputs is ∂²cost/∂a² at y = a: 1/(a (1 − a)) for a unit of [`BinaryCrossEntropy`], 1/a for one of [`CategoricalCrossEntropy`] (with Σy = 1)
-    /// and of [`Poisson`], 1 for one of [`SquaredError`] (of unit variance).
+    /// That is −ln p(y | a) up to terms that do not depend on a, and linear in y in the terms that do.
+    /// Then the Fisher information of the outputs is ∂²cost/∂a² at y = a. For one unit it is
+    /// 1/(a (1 − a)) with [`BinaryCrossEntropy`], 1/a with [`CategoricalCrossEntropy`] (for Σy = 1)
+    /// and [`Poisson`], and 1 with [`SquaredError`] (for unit variance).
     ///
     /// # Example
     /// ```
@@ -181,7 +213,8 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
         false
     }
 
-    /// The derivative of [`delta`](Self::delta) along the direction `tangent` of z (if `at.z` is present) or of a.
+    /// Writes the derivative of [`delta`](Self::delta) along `tangent`, a direction of z if `at.z` is
+    /// present, otherwise of a.
     ///
     /// # Errors
     /// [`Error::Unsupported`] unless the implementation provides it.
@@ -196,7 +229,7 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
     }
 }
 
-/// Delegates every method.
+/// Delegates every method to the boxed cost.
 impl<T: Scalar, C: Cost<T> + ?Sized> Cost<T> for Box<C> {
     fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
         (**self).values(at, values);

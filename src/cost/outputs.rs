@@ -1,34 +1,36 @@
-//! The arguments of a cost, with a − y and 1 − a more precise than the rounded a allows.
+//! The arguments of a cost, with a − y and 1 − a more accurate than the rounded a allows.
 
-use crate::kernels::squash::{CANCELS, NEAR, Place, Squash, differences};
+use crate::activation::AnyActivation;
+use crate::kernels::plain_softmax::{Column, UnitTarget, error_of_unit};
+use crate::kernels::squash::{CANCELS, NEAR, OutputSlices, Squash, Window, differences};
 use crate::kernels::{flat, flat_mut, sum};
 use crate::scalar::{Scalar, real, tanh};
-use crate::softmax::error_of_unit;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use std::ops::Range;
 
-/// The arguments of a cost: the outputs of a batch and its targets, all K × m.
+/// The arguments of a cost: the outputs and the targets of a batch, all K × m.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Outputs<'a, T: Scalar> {
-    /// z⁽ᴸ⁾, present exactly if the output activation has the cost's own [`Link`](super::Link): then compute from it.
+    /// z⁽ᴸ⁾, present if the output activation has the cost's own [`Link`](super::Link). Then compute
+    /// the cost from it.
     pub z: Option<DMatrixView<'a, T>>,
-    /// a⁽ᴸ⁾.
+    /// The outputs a⁽ᴸ⁾.
     pub a: DMatrixView<'a, T>,
     /// The targets y.
     pub y: DMatrixView<'a, T>,
-    /// How to compute a − y and 1 − a more precisely than from the rounded a.
+    /// How to compute a − y and 1 − a more accurately than from the rounded a.
     pub(crate) exact: Option<Exact<'a, T>>,
-    /// Whether y is a, as for the Fisher information: then 1 − y is 1 − a.
+    /// Whether y is a, as for the Fisher information. Then 1 − y is 1 − a.
     pub(crate) at_outputs: bool,
 }
 
-/// How to compute a − y and 1 − a more precisely than from the rounded a.
+/// How to compute a − y and 1 − a more accurately than from the rounded a.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Exact<'a, T: Scalar> {
     /// a is this function of z.
     Squashed(Squash, DMatrixView<'a, T>),
-    /// a − y and 1 − a.
+    /// They are known.
     #[cfg(feature = "num-dual")]
     Known(&'a Known<'a, T>),
 }
@@ -45,7 +47,7 @@ pub(crate) struct Known<'a, T: Scalar> {
 const BLOCK: usize = 128;
 
 impl<'a, T: Scalar> Outputs<'a, T> {
-    /// Outputs and targets of equal shape; `z` only for a canonical pair.
+    /// Collects outputs and targets of equal shape. Pass `z` only for a canonical pair.
     #[must_use]
     pub fn new(
         z: Option<DMatrixView<'a, T>>,
@@ -61,16 +63,16 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         }
     }
 
-    /// Adds z (K × m) and the activation that computed a from it, so that
-    /// [`difference`](Self::difference) and [`complement`](Self::complement) are accurate.
+    /// Adds z (K × m) and the activation that computed a from it.
     ///
-    /// A network does this itself.
+    /// Then [`difference`](Self::difference) and [`complement`](Self::complement) are accurate even
+    /// where a has rounded to a constant. A network does this itself.
     ///
     /// # Example
     /// σ(40) rounds to 1, so a − y is 0 for y = 1. The true value is −σ(−40) = −4.2·10⁻¹⁸:
     /// ```
     /// use backprop::activation::{Activation, Sigmoid};
-    /// use backprop::cost::{Cost, Outputs, SquaredError, Squash};
+    /// use backprop::cost::{Cost, Outputs, SquaredError};
     /// use backprop::nalgebra::DMatrix;
     ///
     /// let (z, y) = (DMatrix::repeat(1, 1, 40.0_f64), DMatrix::repeat(1, 1, 1.0));
@@ -80,23 +82,24 @@ impl<'a, T: Scalar> Outputs<'a, T> {
     /// let at = Outputs::new(None, a.as_view(), y.as_view());
     /// assert_eq!(at.difference(0, 0), 0.0);
     ///
-    /// let at = at.squashed(Squash::Sigmoid, z.as_view());
+    /// let at = at.activated_by(Sigmoid, z.as_view());
     /// assert!((at.difference(0, 0) / -4.248_354_255_291_589e-18 - 1.0).abs() < 1e-15);
     /// SquaredError.delta(at, delta.as_view_mut());
     /// assert_eq!(delta[0], at.difference(0, 0));
     /// ```
     #[must_use]
-    pub fn squashed(mut self, squash: Squash, z: DMatrixView<'a, T>) -> Self {
-        self.exact = (z.shape() == self.a.shape()).then_some(Exact::Squashed(squash, z));
+    pub fn activated_by(mut self, activation: AnyActivation, z: DMatrixView<'a, T>) -> Self {
+        let squash = activation.squash();
+        let squash = squash.filter(|_| z.shape() == self.a.shape());
+        self.exact = squash.map(|squash| Exact::Squashed(squash, z));
         self
     }
 
-    /// Returns a − y for one unit and example, accurate even where a has rounded to y; NaN if there
-    /// is no such entry.
+    /// Returns a − y for one unit and example, or NaN if there is no such entry.
     ///
-    /// Near the constants of the [`Squash`], such as 0 and ±1, it is computed from z and accurate
-    /// to all its digits. Elsewhere it is the plain difference. With dual numbers its derivative is
-    /// that of a.
+    /// It is accurate even where a has rounded to y. Near a constant to which outputs round, such as
+    /// 0 or ±1, it is computed from z. Elsewhere it is the plain difference. With dual numbers its
+    /// derivative is that of a.
     #[must_use]
     pub fn difference(&self, unit: usize, example: usize) -> T {
         let at = (unit, example);
@@ -107,12 +110,13 @@ impl<'a, T: Scalar> Outputs<'a, T> {
             None => a - y,
             #[cfg(feature = "num-dual")]
             Some(Exact::Known(known)) => known.difference[at],
-            Some(Exact::Squashed(squash, z)) => difference_of(squash, (z, self.a), at, y),
+            Some(Exact::Squashed(squash, z)) => self.difference_from(squash, z, unit, example, y),
         }
     }
 
-    /// Returns 1 − a for one unit and example, accurate even where a has rounded to 1; NaN if there
-    /// is no such entry.
+    /// Returns 1 − a for one unit and example, or NaN if there is no such entry.
+    ///
+    /// It is accurate even where a has rounded to 1.
     #[must_use]
     pub fn complement(&self, unit: usize, example: usize) -> T {
         let at = (unit, example);
@@ -123,11 +127,41 @@ impl<'a, T: Scalar> Outputs<'a, T> {
             None => T::one() - a,
             #[cfg(feature = "num-dual")]
             Some(Exact::Known(known)) => known.complement[at],
-            Some(Exact::Squashed(squash, z)) => -difference_of(squash, (z, self.a), at, T::one()),
+            Some(Exact::Squashed(squash, z)) => {
+                -self.difference_from(squash, z, unit, example, T::one())
+            }
         }
     }
 
-    /// Returns the same with a as the targets.
+    /// Returns a − y for any y, where a is `squash` of z: the kernels' formula for one entry.
+    fn difference_from(
+        &self,
+        squash: Squash,
+        z: DMatrixView<'_, T>,
+        unit: usize,
+        example: usize,
+        y: T,
+    ) -> T {
+        let at = (unit, example);
+        let a = self.a[at];
+        if squash == Squash::Softmax {
+            let (z_k, a_k) = (z.column(example), self.a.column(example));
+            let column = Column {
+                z: z_k.as_slice(),
+                a: a_k.as_slice(),
+            };
+            let (sum, others) = (T::one(), T::one() - y);
+            return error_of_unit(column, unit, UnitTarget { y, sum, others });
+        }
+        let d = a - y;
+        if d.abs() < a.abs() * real(CANCELS) {
+            let (base, offset) = split(squash, z[at], a);
+            return (base - y) + offset;
+        }
+        d
+    }
+
+    /// Returns the same outputs with themselves as targets.
     pub(crate) fn with_outputs_as_targets(self) -> Self {
         Self {
             y: self.a,
@@ -159,7 +193,12 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         if let Some(Exact::Squashed(squash, z)) = self.exact {
             return flat(&z).is_some_and(|z| {
                 let (rows, start) = (self.a.nrows(), range.start);
-                differences(squash, Place { rows, start }, (z, a, y), out)
+                differences(
+                    squash,
+                    Window { rows, start },
+                    OutputSlices { z, a, y },
+                    out,
+                )
             });
         }
         if self.exact.is_some() {
@@ -171,7 +210,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         true
     }
 
-    /// [`differences`](Self::differences) for 1 − a, of at most [`BLOCK`] entries.
+    /// Like [`differences`](Self::differences), but for 1 − a and at most [`BLOCK`] entries.
     fn complements(&self, range: Range<usize>, out: &mut [T]) -> bool {
         let Some(a) = flat(&self.a) else {
             return false;
@@ -181,12 +220,13 @@ impl<'a, T: Scalar> Outputs<'a, T> {
             Some(Exact::Known(_)) => return false,
             Some(Exact::Squashed(squash, z)) => {
                 let ones = [T::one(); BLOCK];
-                let place = Place {
+                let window = Window {
                     rows: self.a.nrows(),
                     start: range.start,
                 };
+                let y = &ones[..out.len()];
                 let done = flat(&z)
-                    .is_some_and(|z| differences(squash, place, (z, a, &ones[..out.len()]), out));
+                    .is_some_and(|z| differences(squash, window, OutputSlices { z, a, y }, out));
                 if !done {
                     return false;
                 }
@@ -275,8 +315,10 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         }
     }
 
-    /// Sums over the units in blocks of whole columns, or parts of one column, written by `fill`.
-    /// Where `fill` returns false, `term` computes the entries one at a time.
+    /// Sums terms over the units of each example.
+    ///
+    /// `fill` writes blocks of whole columns, or of parts of one column. Where it returns false,
+    /// `term` computes the terms one at a time.
     fn sum_over_units(
         &self,
         values: &mut [T],
@@ -293,7 +335,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         }
         let mut block = [T::zero(); BLOCK];
         let part = rows.min(BLOCK);
-        // A multiple of 16 columns, if that many fit, so that registers are full.
+        // A multiple of 16 columns, if that many fit, so that the terms fill registers.
         let columns = match BLOCK / part {
             few @ 0..16 => few,
             many => many / 16 * 16,
@@ -301,7 +343,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         for (c, values) in values.chunks_mut(columns).enumerate() {
             let first = c * columns;
             for i in (0..rows).step_by(part) {
-                // Whole columns, or the units of one column from i on.
+                // Whole columns, or units of one column from i on.
                 let len = if part == rows {
                     rows * values.len()
                 } else {
@@ -322,39 +364,17 @@ impl<'a, T: Scalar> Outputs<'a, T> {
     }
 }
 
-/// a − y for any y, where a is `squash` of z: the kernels' formula, for one entry of any scalar.
-fn difference_of<T: Scalar>(
-    squash: Squash,
-    (z, a): (DMatrixView<'_, T>, DMatrixView<'_, T>),
-    (i, k): (usize, usize),
-    y: T,
-) -> T {
-    let own = a[(i, k)];
-    if squash == Squash::Softmax {
-        let (z, a) = (z.column(k), a.column(k));
-        let given = (z.as_slice(), a.as_slice());
-        return error_of_unit(given, i, (y, T::one() - y, T::one()));
-    }
-    let d = own - y;
-    if d.abs() < own.abs() * real(CANCELS) {
-        let (base, offset) = parts(squash, z[(i, k)], own);
-        return (base - y) + offset;
-    }
-    d
-}
-
-/// a as base + offset: a nearby constant and the remainder, accurate to its own last digit.
-fn parts<T: Scalar>(squash: Squash, z: T, a: T) -> (T, T) {
+/// Splits a into base + offset: a nearby constant, and the remainder to its own last digit.
+fn split<T: Scalar>(squash: Squash, z: T, a: T) -> (T, T) {
     let (zero, one, half) = (T::zero(), T::one(), real::<T>(0.5));
     let positive = z > zero;
-    let beside_one = |rest: T| match positive {
-        true => (one, -rest),
-        false => (-one, rest),
+    let beside_one = |rest: T| {
+        if positive { (one, -rest) } else { (-one, rest) }
     };
     match squash {
-        Squash::Sigmoid => sigmoid_parts(z),
+        Squash::Sigmoid => sigmoid_split(z),
         Squash::Tanh if a.abs() >= half => {
-            let half = tail(-(z + z).abs());
+            let half = sigmoid_tail(-(z + z).abs());
             beside_one(half + half)
         }
         Squash::Softsign if a.abs() >= half => beside_one(one / (one + z.abs())),
@@ -367,20 +387,21 @@ fn parts<T: Scalar>(squash: Squash, z: T, a: T) -> (T, T) {
     }
 }
 
-/// σ(z) as base + offset: ½ + ½ tanh(z/2) for |z| < 1, otherwise 1 − σ(−z) or 0 + σ(z).
-pub(super) fn sigmoid_parts<T: Scalar>(z: T) -> (T, T) {
+/// Splits σ(z) as ½ + ½ tanh(z/2) for |z| < 1, otherwise as 1 − σ(−z) or 0 + σ(z).
+pub(super) fn sigmoid_split<T: Scalar>(z: T) -> (T, T) {
     let half: T = real(0.5);
     if z.abs() < T::one() {
         (half, tanh(z * half) * half)
     } else if z > T::zero() {
-        (T::one(), -tail(-z))
+        (T::one(), -sigmoid_tail(-z))
     } else {
-        (T::zero(), tail(z))
+        (T::zero(), sigmoid_tail(z))
     }
 }
 
-/// σ(z) for z ≤ −1, as e − e · e/(1 + e) with e = eᶻ, where the rounding of 1 + e hardly matters.
-fn tail<T: Scalar>(z: T) -> T {
+/// Returns σ(z) for z ≤ −1 as e − e · e/(1 + e) with e = eᶻ. There the rounding of 1 + e hardly
+/// matters.
+fn sigmoid_tail<T: Scalar>(z: T) -> T {
     let e = z.exp();
     e - e * (e / (T::one() + e))
 }

@@ -29,7 +29,7 @@
 //! 3. ε/2 ‖w δ ∘ a‖/Σw with δ = ∂cost/∂a, the effect of rounding the outputs a on a cost computed
 //!    from them. It cannot be measured where an output rounds the same way at all ten points, as
 //!    near the edge of a logarithm's domain or for raw inputs. For outputs whose cost knows more of
-//!    them than a (a `Squash`), it is larger than need be.
+//!    them than a, it is larger than need be.
 //!
 //! σ′ is the noise of g itself, measured in the ten passes at θ: each entry is a sum over examples,
 //! whose terms may cancel. All entries of a column use the σ′ of its noisiest entry.

@@ -1,23 +1,24 @@
-//! The costs of `f32` and `f64`, vectorised for the processor at hand; false for any other scalar, as in
+//! Vectorised loops for the costs of `f32` and `f64`. They return false for any other scalar, as in
 //! [`super::elementwise`].
 //!
-//! Matrices are slices of columns of `rows` units, one an example. The transcendental functions run over many
-//! columns at once, so that it does not matter how short a column is.
+//! Matrices are slices of columns with `rows` units, one column an example. The transcendental
+//! functions run over many columns at once, so short columns are no slower.
 
-use super::compiled::table;
 use super::elementwise::MAX_WIDTH;
-use super::functions::{self, Real};
-use super::launch::{Kernel, head_length, launch};
-use super::softmax::{largest, total, total_of};
-use super::squash::{sigmoid_parts, unless_near_one};
+use super::level::{Kernel, head_length, launch};
+use super::math;
+use super::real::Real;
+use super::softmax::{column_max, column_sum, column_sum_of};
+use super::squash::{OutputSlices, sigmoid_split, unless_near_one};
+use super::table::table;
 use crate::scalar::Scalar;
 
-/// Entries of a block on the stack.
+/// The number of entries in a block on the stack.
 const BLOCK: usize = 256;
 
-/// A function of two numbers.
-pub(super) trait Pair<R>: Copy {
-    /// Whether an entry costs so little that a tail is best done entry by entry.
+/// The cost of one unit, or its derivative, as a function of an output x and a target y.
+pub(super) trait UnitCost<R>: Copy {
+    /// Whether an entry costs so little that a tail is fastest entry by entry.
     const CHEAP: bool = false;
 
     fn at<const FMA: bool>(self, x: R, y: R) -> R;
@@ -26,20 +27,20 @@ pub(super) trait Pair<R>: Copy {
 #[derive(Clone, Copy)]
 pub(super) struct BinaryCrossEntropy;
 
-impl<R: Real> Pair<R> for BinaryCrossEntropy {
+impl<R: Real> UnitCost<R> for BinaryCrossEntropy {
     #[inline(always)]
     fn at<const FMA: bool>(self, z: R, y: R) -> R {
-        functions::cross_entropy::<R, FMA>(z, y)
+        math::binary_cross_entropy::<R, FMA>(z, y)
     }
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct BinaryCrossEntropyDelta;
 
-impl<R: Real> Pair<R> for BinaryCrossEntropyDelta {
+impl<R: Real> UnitCost<R> for BinaryCrossEntropyDelta {
     #[inline(always)]
     fn at<const FMA: bool>(self, z: R, y: R) -> R {
-        let (base, offset) = sigmoid_parts::<R, FMA>(z);
+        let (base, offset) = sigmoid_split::<R, FMA>(z);
         (base - y) + offset
     }
 }
@@ -47,7 +48,7 @@ impl<R: Real> Pair<R> for BinaryCrossEntropyDelta {
 #[derive(Clone, Copy)]
 pub(super) struct SquaredError;
 
-impl<R: Real> Pair<R> for SquaredError {
+impl<R: Real> UnitCost<R> for SquaredError {
     const CHEAP: bool = true;
 
     #[inline(always)]
@@ -63,7 +64,7 @@ struct Zip<'a, R, F> {
     y: &'a [R],
 }
 
-impl<R: Real, F: Pair<R>> Kernel<R> for Zip<'_, R, F> {
+impl<R: Real, F: UnitCost<R>> Kernel<R> for Zip<'_, R, F> {
     type Output = ();
 
     #[inline(always)]
@@ -76,8 +77,9 @@ impl<R: Real, F: Pair<R>> Kernel<R> for Zip<'_, R, F> {
     }
 }
 
-/// out = f(x, y), all of one length; a tail that fills no register goes through padded blocks.
-pub(super) fn zip<R: Real, F: Pair<R>>(function: F, x: &[R], y: &[R], out: &mut [R]) {
+/// out = f(x, y) for slices of equal length. A tail shorter than a register goes through padded
+/// blocks.
+pub(super) fn zip<R: Real, F: UnitCost<R>>(function: F, x: &[R], y: &[R], out: &mut [R]) {
     assert!(x.len() == out.len() && y.len() == out.len());
     let head = head_length::<R>(F::CHEAP, out.len());
     let (out, tail) = out.split_at_mut(head);
@@ -96,10 +98,11 @@ pub(super) fn zip<R: Real, F: Pair<R>>(function: F, x: &[R], y: &[R], out: &mut 
 }
 
 /// values[k] = Σᵢ f(xᵢₖ, yᵢₖ).
-pub(super) fn sum_over_units<R: Real, F: Pair<R>>(
+pub(super) fn column_sums<R: Real, F: UnitCost<R>>(
     function: F,
     rows: usize,
-    (x, y): (&[R], &[R]),
+    x: &[R],
+    y: &[R],
     values: &mut [R],
 ) {
     assert!(x.len() == rows * values.len() && y.len() == x.len());
@@ -111,7 +114,7 @@ pub(super) fn sum_over_units<R: Real, F: Pair<R>>(
         return;
     }
     let mut block = [R::ZERO; BLOCK];
-    // Many columns to a block, of whole registers if it has so many, or many blocks to a column.
+    // A block has many columns, filling whole registers if possible, or a column has many blocks.
     let columns = (BLOCK / rows).max(1);
     let columns = match columns & !(R::WIDTH - 1) {
         0 => columns,
@@ -124,29 +127,34 @@ pub(super) fn sum_over_units<R: Real, F: Pair<R>>(
             let costs = &mut block[..x.len()];
             zip(function, x, y, costs);
             for (value, costs) in values.iter_mut().zip(costs.chunks(part)) {
-                *value += total(costs);
+                *value += column_sum(costs);
             }
         }
     }
 }
 
-/// values[k] = Σᵢ max(z, 0) − y z + ln(1 + e^(−|z|)), the cross-entropy of a = σ(z).
+/// values[k] = Σᵢ max(z, 0) − y z + ln(1 + e^(−|z|)), the binary cross-entropy of a = σ(z).
 #[must_use]
-pub(crate) fn cross_entropy<T: Scalar>(rows: usize, z: &[T], y: &[T], values: &mut [T]) -> bool {
+pub(crate) fn binary_cross_entropy<T: Scalar>(
+    rows: usize,
+    z: &[T],
+    y: &[T],
+    values: &mut [T],
+) -> bool {
     let Some(table) = table::<T>() else {
         return false;
     };
-    (table.cross_entropy)(rows, (z, y), values);
+    (table.binary_cross_entropy)(rows, z, y, values);
     true
 }
 
-/// δ = σ(z) − y, whose digits do not cancel where σ(z) is near a y of 0 or 1.
+/// δ = σ(z) − y, accurate even where σ(z) is near a y of 0, ½ or 1.
 #[must_use]
-pub(crate) fn cross_entropy_delta<T: Scalar>(z: &[T], y: &[T], delta: &mut [T]) -> bool {
+pub(crate) fn binary_cross_entropy_delta<T: Scalar>(z: &[T], y: &[T], delta: &mut [T]) -> bool {
     let Some(table) = table::<T>() else {
         return false;
     };
-    (table.cross_entropy_delta)(z, y, delta);
+    (table.binary_cross_entropy_delta)(z, y, delta);
     true
 }
 
@@ -156,55 +164,54 @@ pub(crate) fn squared_error<T: Scalar>(rows: usize, a: &[T], y: &[T], values: &m
     let Some(table) = table::<T>() else {
         return false;
     };
-    (table.squared_error)(rows, (a, y), values);
+    (table.squared_error)(rows, a, y, values);
     true
 }
 
-/// Writes the costs of the columns of `rows` units.
+/// Writes the categorical cross-entropy of each column.
 ///
-/// ln Σ e^(z − max z) is −ln(1 − rest) if the largest a is above ½, else −ln a, where `rest` is the sum of the other
-/// a: no second set of exponentials.
-struct Categorical<'a, R> {
+/// ln Σ e^(z − max z) needs no second set of exponentials. It is −ln max a. If the largest a is
+/// above ½, it is computed as −ln(1 − rest), where `rest` is the sum of the other a.
+struct CategoricalCrossEntropy<'a, R> {
     rows: usize,
-    z: &'a [R],
-    a: &'a [R],
-    y: &'a [R],
+    outputs: OutputSlices<'a, R>,
 }
 
-impl<R: Real> Kernel<R> for Categorical<'_, R> {
+impl<R: Real> Kernel<R> for CategoricalCrossEntropy<'_, R> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self, values: &mut [R], _: &mut [R]) {
         const COLUMNS: usize = 64;
         let (rows, size) = (self.rows, COLUMNS * self.rows);
+        let OutputSlices { z, a, y } = self.outputs;
         let mut blocks = [[R::ZERO; COLUMNS]; 3];
         let [shifts, bases, logs] = &mut blocks;
-        let blocks = self.z.chunks(size).zip(self.a.chunks(size));
-        let blocks = blocks.zip(self.y.chunks(size));
+        let blocks = z.chunks(size).zip(a.chunks(size));
+        let blocks = blocks.zip(y.chunks(size));
         for (((z, a), y), values) in blocks.zip(values.chunks_mut(COLUMNS)) {
             let columns = z.chunks_exact(rows).zip(a.chunks_exact(rows));
             let stored = shifts.iter_mut().zip(&mut *bases).zip(&mut *logs);
             for ((z, a), ((shift, base), x)) in columns.zip(stored) {
-                let top = largest(a);
-                *shift = largest(z);
+                let top = column_max(a);
+                *shift = column_max(z);
                 let near_one = top > R::HALF;
                 *base = if near_one { R::ONE } else { R::ZERO };
                 *x = if near_one {
-                    -total_of(a, a, unless_near_one)
+                    -column_sum_of(a, a, unless_near_one)
                 } else {
                     top
                 };
             }
             let used = values.len().next_multiple_of(R::WIDTH);
             for (x, &base) in logs[..used].iter_mut().zip(&*bases) {
-                *x = functions::ln_of_sum::<R, FMA>(base, *x);
+                *x = math::ln_of_sum::<R, FMA>(base, *x);
             }
             let columns = z.chunks_exact(rows).zip(y.chunks_exact(rows));
             let stored = shifts.iter().zip(&*logs);
             for ((value, (z, y)), (&shift, &log)) in values.iter_mut().zip(columns).zip(stored) {
-                // Nothing for y = 0, even where z − shift overflows.
-                *value = total_of(z, y, |z, y| {
+                // The term of y = 0 is 0, even where z − shift overflows.
+                *value = column_sum_of(z, y, |z, y| {
                     let cost = y * (-log - (z - shift));
                     if y == R::ZERO { R::ZERO } else { cost }
                 });
@@ -213,31 +220,31 @@ impl<R: Real> Kernel<R> for Categorical<'_, R> {
     }
 }
 
-pub(super) fn categorical_at<R: Real>(
+/// [`categorical_cross_entropy`] for one precision.
+pub(super) fn categorical_cross_entropy_at<R: Real>(
     rows: usize,
-    (z, a, y): (&[R], &[R], &[R]),
+    outputs: OutputSlices<'_, R>,
     values: &mut [R],
 ) {
+    let OutputSlices { z, a, y } = outputs;
     assert!(z.len() == rows * values.len() && a.len() == z.len() && y.len() == z.len());
     if rows == 0 {
         return values.fill(R::ZERO);
     }
-    launch(Categorical { rows, z, a, y }, values, &mut []);
+    launch(CategoricalCrossEntropy { rows, outputs }, values, &mut []);
 }
 
 /// values[k] = Σᵢ yᵢ (ln Σⱼ e^(zⱼ) − zᵢ), the categorical cross-entropy of a = softmax(z).
 #[must_use]
-pub(crate) fn categorical<T: Scalar>(
+pub(crate) fn categorical_cross_entropy<T: Scalar>(
     rows: usize,
-    z: &[T],
-    a: &[T],
-    y: &[T],
+    outputs: OutputSlices<'_, T>,
     values: &mut [T],
 ) -> bool {
     let Some(table) = table::<T>() else {
         return false;
     };
-    (table.categorical)(rows, (z, a, y), values);
+    (table.categorical_cross_entropy)(rows, outputs, values);
     true
 }
 

@@ -1,8 +1,8 @@
-//! Softmax and the costs against the plain loops, which are those of a dual number's real part.
+//! Softmax and the costs against the plain loops, which run on dual numbers here.
 
 use super::super::level::at_every_level;
 use super::super::softmax::{softmax, softmax_at};
-use super::super::squash::{categorical_delta, categorical_delta_at};
+use super::super::squash::{categorical_cross_entropy_delta, categorical_cross_entropy_delta_at};
 use super::*;
 use crate::activation::{Activation as _, AnyActivation};
 use crate::cost::{AnyCost, Cost as _, Outputs};
@@ -28,7 +28,7 @@ const SHAPES: [(usize, usize); 16] = [
     (1100, 2),
 ];
 
-/// z, targets and the plain loops' softmax: z with wide and narrow columns, targets hard and soft.
+/// z with wide and narrow columns, hard and soft targets, and softmax by the plain loops.
 struct Case {
     rows: usize,
     z: DMatrix<Dual64>,
@@ -40,7 +40,7 @@ impl Case {
     fn new(rows: usize, columns: usize) -> Self {
         let z = DMatrix::from_fn(rows, columns, |i, k| {
             let wave = ((7 * i + 3 * k + rows) as f64).sin();
-            // Exact in f32, so that both scalars start from the same numbers.
+            // Exact in `f32`, so that both scalars start from the same numbers.
             let scale = [1.0, 40.0, 1e4, 1e-3][k % 4];
             Dual64::from(f64::from((scale * wave) as f32))
         });
@@ -53,7 +53,7 @@ impl Case {
         Self { rows, z, a, y }
     }
 
-    /// The plain loop's costs and δ.
+    /// Returns the costs and δ by the plain loops.
     fn plain(&self, cost: AnyCost, a: &DMatrix<Dual64>) -> [Vec<f64>; 2] {
         let mut values = vec![Dual64::from(7.0); self.z.ncols()];
         let mut delta = self.z.clone();
@@ -68,7 +68,7 @@ impl Case {
     }
 }
 
-/// The entries as the scalar that is tested.
+/// Returns the entries as the tested scalar.
 fn of<R: Real>(x: &DMatrix<Dual64>) -> Vec<R> {
     x.iter().map(|x| R::of(x.re)).collect()
 }
@@ -86,7 +86,7 @@ fn assert_close<R: Real + Into<f64>>(found: &[R], expected: &[f64], units: f64, 
     let smallest = f64::from(f32::MIN_POSITIVE);
     for (i, (&found, &expected)) in found.iter().zip(expected).enumerate() {
         let found: f64 = found.into();
-        // The rounding of z moves e^z by |z| units.
+        // The rounding of z changes eᶻ by |z| units.
         let units = units - 2.0 * expected.abs().clamp(1e-300, 1.0).ln();
         let bound = units * epsilon::<R>() * expected.abs() + smallest;
         assert!(
@@ -102,7 +102,7 @@ fn equal_the_plain_loops<R: Real + Into<f64>>() {
             let case = Case::new(rows, columns);
             let name = |what: &str| format!("{what} of {rows} x {columns}, {level:?}");
             let (z, y): (Vec<R>, Vec<R>) = (of(&case.z), of(&case.y));
-            // Roundings that add up in a column.
+            // Rounding errors add up in a column.
             let units = 16.0 + (case.rows as f64).sqrt();
             let outputs = || vec![R::of(7.0); columns];
             let entries = || vec![R::of(7.0); rows * columns];
@@ -114,11 +114,16 @@ fn equal_the_plain_loops<R: Real + Into<f64>>() {
 
             let [values, delta] = case.plain(AnyCost::CategoricalCrossEntropy, &case.a);
             let mut found = outputs();
-            categorical_at(rows, (&z, &a, &y), &mut found);
+            let at = OutputSlices {
+                z: &z,
+                a: &a,
+                y: &y,
+            };
+            categorical_cross_entropy_at(rows, at, &mut found);
             assert_close(&found, &values, units, &name("categorical"));
             let mut found = entries();
-            categorical_delta_at(rows, (&z, &a, &y), &mut found);
-            // Soft targets can be near the outputs: then digits are lost in any order.
+            categorical_cross_entropy_delta_at(rows, at, &mut found);
+            // Soft targets can be near the outputs. Then any order of operations loses digits.
             let soft = |i: &usize| i / rows.max(1) % 3 == 2;
             let (near, far): (Vec<_>, Vec<_>) = (0..found.len()).partition(soft);
             let near: f64 = near
@@ -136,16 +141,16 @@ fn equal_the_plain_loops<R: Real + Into<f64>>() {
 
             let [values, delta] = case.plain(AnyCost::BinaryCrossEntropy, &case.a);
             let mut found = outputs();
-            sum_over_units(BinaryCrossEntropy, rows, (&z, &y), &mut found);
+            column_sums(BinaryCrossEntropy, rows, &z, &y, &mut found);
             assert_close(&found, &values, units, &name("cross-entropy"));
             let mut found = entries();
             zip(BinaryCrossEntropyDelta, &z, &y, &mut found);
             assert_close(&found, &delta, units, &name("cross-entropy delta"));
 
-            // Of z, so that the differences are of all sizes and exact.
+            // z as outputs, so that the differences have all sizes and are exact.
             let [values, _] = case.plain(AnyCost::SquaredError, &case.z);
             let mut found = outputs();
-            sum_over_units(SquaredError, rows, (&z, &y), &mut found);
+            column_sums(SquaredError, rows, &z, &y, &mut found);
             assert_close(&found, &values, units, &name("squared error"));
         }
     });
@@ -157,7 +162,7 @@ fn softmax_and_costs_equal_the_plain_loops() {
     equal_the_plain_loops::<f64>();
 }
 
-/// The costs from z = ±800, where σ has rounded, at lengths on both sides of a register.
+/// Checks the costs where σ(z) has rounded, at lengths on both sides of a register.
 #[test]
 fn saturated_digits_are_kept() {
     at_every_level(|_| {
@@ -168,21 +173,21 @@ fn saturated_digits_are_kept() {
             zip(BinaryCrossEntropyDelta, &z, &y, &mut out);
             let expected = -(-40.0_f64).exp();
             assert!(out.iter().all(|d| (d / expected - 1.0).abs() < 1e-15));
-            sum_over_units(BinaryCrossEntropy, 1, (&z, &y), &mut out);
+            column_sums(BinaryCrossEntropy, 1, &z, &y, &mut out);
             assert!(out.iter().all(|c| (c / -expected - 1.0).abs() < 1e-15));
             let (z, y) = pair(-800.0, 1.0);
-            sum_over_units(BinaryCrossEntropy, 1, (&z, &y), &mut out);
+            column_sums(BinaryCrossEntropy, 1, &z, &y, &mut out);
             assert!(out.iter().all(|&c| c == 800.0));
             let (z, y) = pair(f64::NAN, 1.0);
-            sum_over_units(BinaryCrossEntropy, 1, (&z, &y), &mut out);
+            column_sums(BinaryCrossEntropy, 1, &z, &y, &mut out);
             assert!(out.iter().all(|c| c.is_nan()));
         }
     });
 }
 
-/// ln Σ e^z − max z over the whole range of the largest output, from 1/K to 1.
+/// Checks ln Σ eᶻ − max z over the whole range of the largest output, from 1/K to 1.
 #[test]
-fn the_log_of_the_sum_has_its_digits() {
+fn the_log_of_the_sum_is_accurate() {
     at_every_level(|level| {
         for i in 0..2_000 {
             let gap = 0.01 * f64::from(i);
@@ -191,7 +196,8 @@ fn the_log_of_the_sum_has_its_digits() {
             softmax_at(4, &mut a);
             let mut value = [7.0];
             let y = [0.0, 1.0, 0.0, 0.0];
-            categorical_at(4, (&z, &a, &y), &mut value);
+            let (z, a, y) = (&z, &a, &y);
+            categorical_cross_entropy_at(4, OutputSlices { z, a, y }, &mut value);
             let others = 2.0 * (-gap).exp() + (-2.0 * gap).exp();
             let expected = others.ln_1p();
             let error = (value[0] / expected - 1.0).abs() / f64::EPSILON;
@@ -200,7 +206,7 @@ fn the_log_of_the_sum_has_its_digits() {
     });
 }
 
-/// What is not a number reaches the cost of its own column and no other.
+/// A NaN reaches the cost of its own column and no other.
 #[test]
 fn nan_stays_in_its_column() {
     at_every_level(|_| {
@@ -212,30 +218,36 @@ fn nan_stays_in_its_column() {
             assert!(a[3..6].iter().all(|a| a.is_nan()), "{bad}");
             assert!((a[0] - 1.0 / 3.0).abs() < 1e-15 && a[8] == a[0]);
             let mut values = [7.0; 3];
-            categorical_at(3, (&z, &a, &[1.0; 9]), &mut values);
+            let (z, a, y) = (&z, &a, &[1.0; 9]);
+            categorical_cross_entropy_at(3, OutputSlices { z, a, y }, &mut values);
             assert!(values[1].is_nan() && (values[2] - 3.0 * 3.0_f64.ln()).abs() < 1e-14);
         }
     });
 }
 
 #[test]
-fn the_interface_is_for_two_scalars() {
+fn only_f32_and_f64_have_fast_paths() {
     let (z, y) = ([0.5_f32, -1.0, 2.0, 0.0], [0.0, 1.0, 1.0, 0.0]);
     let mut a = z;
     assert!(softmax(2, &mut a));
     let (mut values, mut delta) = ([7.0; 2], [7.0; 4]);
-    assert!(categorical(2, &z, &a, &y, &mut values));
+    let at = OutputSlices {
+        z: &z,
+        a: &a,
+        y: &y,
+    };
+    assert!(categorical_cross_entropy(2, at, &mut values));
     assert!((values[0] - (1.0 + 1.5_f32.exp()).ln()).abs() < 1e-6);
-    assert!(categorical_delta(2, (&z, &a, &y), &mut delta));
+    assert!(categorical_cross_entropy_delta(2, at, &mut delta));
     assert!(
         delta
             .iter()
             .zip(a.iter().zip(y))
             .all(|(d, (a, y))| (d - (a - y)).abs() < 1e-6)
     );
-    assert!(cross_entropy(2, &z, &y, &mut values));
+    assert!(binary_cross_entropy(2, &z, &y, &mut values));
     assert!((values[1] - ((-2.0_f32).exp().ln_1p() + 2.0_f32.ln())).abs() < 1e-6);
-    assert!(cross_entropy_delta(&z, &y, &mut delta));
+    assert!(binary_cross_entropy_delta(&z, &y, &mut delta));
     assert!((delta[3] - 0.5).abs() < 1e-6);
     assert!(squared_error(2, &z, &y, &mut values));
     assert_eq!(values, [2.125, 0.5]);
@@ -246,8 +258,14 @@ fn the_interface_is_for_two_scalars() {
 
     let z = [Dual64::from(0.5); 2];
     let (mut out, mut values) = (z, [Dual64::from(7.0)]);
-    assert!(!softmax(2, &mut out) && !cross_entropy_delta(&z, &z, &mut out));
-    assert!(!categorical_delta(2, (&z, &z, &z), &mut out) && out == z);
-    assert!(!categorical(2, &z, &z, &z, &mut values) && !cross_entropy(2, &z, &z, &mut values));
+    let at = OutputSlices {
+        z: &z,
+        a: &z,
+        y: &z,
+    };
+    assert!(!softmax(2, &mut out) && !binary_cross_entropy_delta(&z, &z, &mut out));
+    assert!(!categorical_cross_entropy_delta(2, at, &mut out) && out == z);
+    assert!(!categorical_cross_entropy(2, at, &mut values));
+    assert!(!binary_cross_entropy(2, &z, &z, &mut values));
     assert!(!squared_error(2, &z, &z, &mut values) && values[0].re == 7.0);
 }

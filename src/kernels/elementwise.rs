@@ -1,28 +1,27 @@
-//! Activations of `f32` and `f64`, vectorised for the processor at hand.
+//! Vectorised loops over `f32` and `f64`: activations, sums, products and quotients of vectors.
 //!
-//! Each function returns false, with nothing written, for any other scalar: the caller's plain loop is for those. The
-//! values of an entry depend on that entry alone, never on its place in the slice.
+//! The functions for activations return false and write nothing for any other scalar. Then the
+//! caller uses its plain loop. The result for an entry never depends on its place in the slice.
 
-pub(crate) use super::activations::Function;
-use super::activations::{
-    Activation, Elu, Exponential, Gelu, GeluTanh, HardTanh, LeakyRelu, Mish, Relu, Sigmoid, Silu,
-    Softplus, Softsign, Tanh,
+use super::activation_formulas::{
+    Elu, Exponential, FastActivation, Formula, Gelu, GeluTanh, HardTanh, LeakyRelu, Mish, Relu,
+    Sigmoid, Silu, Softplus, Softsign, Tanh,
 };
-use super::compiled::table;
-use super::functions::Real;
-use super::launch::{Kernel, head_length, launch};
+use super::level::{Kernel, head_length, launch};
+use super::real::Real;
+use super::table::table;
 use crate::scalar::Scalar;
 
 /// a ← g(a).
-struct Values<A>(A);
+struct Values<F>(F);
 
-impl<R: Real, A: Activation<R>> Kernel<R> for Values<A> {
+impl<R: Real, F: Formula<R>> Kernel<R> for Values<F> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self, a: &mut [R], _: &mut [R]) {
-        let n = head_length::<R>(A::CHEAP, a.len());
-        if !A::STAGED || n <= R::WIDTH {
+        let n = head_length::<R>(F::CHEAP, a.len());
+        if !F::STAGED || n <= R::WIDTH {
             for a in &mut a[..n] {
                 *a = self.0.second::<FMA>(*a, self.0.first::<FMA>(*a)).0;
             }
@@ -41,15 +40,15 @@ impl<R: Real, A: Activation<R>> Kernel<R> for Values<A> {
 }
 
 /// b ← g′(a), a ← g(a).
-struct ValuesAndSlopes<A>(A);
+struct ValuesAndSlopes<F>(F);
 
-impl<R: Real, A: Activation<R>> Kernel<R> for ValuesAndSlopes<A> {
+impl<R: Real, F: Formula<R>> Kernel<R> for ValuesAndSlopes<F> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self, a: &mut [R], b: &mut [R]) {
-        let n = head_length::<R>(A::CHEAP, a.len());
-        if !A::STAGED || n <= R::WIDTH {
+        let n = head_length::<R>(F::CHEAP, a.len());
+        if !F::STAGED || n <= R::WIDTH {
             for (a, b) in a[..n].iter_mut().zip(&mut b[..n]) {
                 let (value, slope, _) = self.0.second::<FMA>(*a, self.0.first::<FMA>(*a));
                 (*a, *b) = (value, slope);
@@ -68,37 +67,38 @@ impl<R: Real, A: Activation<R>> Kernel<R> for ValuesAndSlopes<A> {
     }
 }
 
-/// Entries between the stages of an activation.
+/// The number of entries for which the first stage runs before the second.
 pub(super) const STAGE: usize = 256;
 
-/// The most that [`Real::WIDTH`] is.
+/// The largest [`Real::WIDTH`].
 pub(super) const MAX_WIDTH: usize = 16;
 
-/// values ← g(values), and g′ into `slope`; a tail that fills no register goes through a padded block.
-fn sweep<R: Real, A: Activation<R>>(activation: A, values: &mut [R], slope: Option<&mut [R]>) {
-    let head = head_length::<R>(A::CHEAP, values.len());
+/// values ← g(values), and g′ into `slope`. A tail shorter than a register goes through a padded
+/// block.
+fn sweep<R: Real, F: Formula<R>>(formula: F, values: &mut [R], slope: Option<&mut [R]>) {
+    let head = head_length::<R>(F::CHEAP, values.len());
     let (values, tail) = values.split_at_mut(head);
     let mut blocks = [[R::ZERO; MAX_WIDTH]; 2];
     let [block, slopes] = blocks.each_mut().map(|block| &mut block[..R::WIDTH]);
     match slope {
         None => {
             if !values.is_empty() {
-                launch(Values(activation), values, &mut []);
+                launch(Values(formula), values, &mut []);
             }
             if !tail.is_empty() {
                 block[..tail.len()].copy_from_slice(tail);
-                launch(Values(activation), block, &mut []);
+                launch(Values(formula), block, &mut []);
                 tail.copy_from_slice(&block[..tail.len()]);
             }
         }
         Some(slope) => {
             let (slope, slope_tail) = slope.split_at_mut(head);
             if !values.is_empty() {
-                launch(ValuesAndSlopes(activation), values, slope);
+                launch(ValuesAndSlopes(formula), values, slope);
             }
             if !tail.is_empty() {
                 block[..tail.len()].copy_from_slice(tail);
-                launch(ValuesAndSlopes(activation), block, slopes);
+                launch(ValuesAndSlopes(formula), block, slopes);
                 tail.copy_from_slice(&block[..tail.len()]);
                 slope_tail.copy_from_slice(&slopes[..tail.len()]);
             }
@@ -106,53 +106,61 @@ fn sweep<R: Real, A: Activation<R>>(activation: A, values: &mut [R], slope: Opti
     }
 }
 
-/// What is to be done with the activation that a [`Function`] names.
-pub(super) trait With<R: Real> {
-    fn with<A: Activation<R>>(self, activation: A);
+/// A task that is generic over the formula of an activation.
+pub(super) trait Task<R: Real> {
+    fn run<F: Formula<R>>(self, formula: F);
 }
 
-/// [`sweep`].
-struct Sweep<'a, R>(&'a mut [R], Option<&'a mut [R]>);
+/// [`sweep`] as a task.
+struct Sweep<'a, R> {
+    values: &'a mut [R],
+    slope: Option<&'a mut [R]>,
+}
 
-impl<R: Real> With<R> for Sweep<'_, R> {
-    fn with<A: Activation<R>>(self, activation: A) {
-        sweep(activation, self.0, self.1);
+impl<R: Real> Task<R> for Sweep<'_, R> {
+    fn run<F: Formula<R>>(self, formula: F) {
+        sweep(formula, self.values, self.slope);
     }
 }
 
-/// The task with the activation itself.
-pub(super) fn with<R: Real>(function: Function, task: impl With<R>) {
-    match function {
-        Function::Sigmoid => task.with(Sigmoid),
-        Function::Tanh => task.with(Tanh),
-        Function::Relu => task.with(Relu),
-        Function::LeakyRelu { slope } => task.with(LeakyRelu {
+/// Runs a task with the formula of an activation.
+pub(super) fn with_formula<R: Real>(activation: FastActivation, task: impl Task<R>) {
+    use FastActivation as A;
+    match activation {
+        A::Sigmoid => task.run(Sigmoid),
+        A::Tanh => task.run(Tanh),
+        A::Relu => task.run(Relu),
+        A::LeakyRelu { slope } => task.run(LeakyRelu {
             slope: R::of(slope),
         }),
-        Function::Elu { positive, negative } => {
+        A::Elu { positive, negative } => {
             let (positive, negative) = (R::of(positive), R::of(negative));
-            task.with(Elu { positive, negative });
+            task.run(Elu { positive, negative });
         }
-        Function::Softplus => task.with(Softplus),
-        Function::Softsign => task.with(Softsign),
-        Function::Gelu => task.with(Gelu),
-        Function::GeluTanh => task.with(GeluTanh),
-        Function::Silu => task.with(Silu),
-        Function::Mish => task.with(Mish),
-        Function::HardTanh => task.with(HardTanh),
-        Function::Exponential => task.with(Exponential),
+        A::Softplus => task.run(Softplus),
+        A::Softsign => task.run(Softsign),
+        A::Gelu => task.run(Gelu),
+        A::GeluTanh => task.run(GeluTanh),
+        A::Silu => task.run(Silu),
+        A::Mish => task.run(Mish),
+        A::HardTanh => task.run(HardTanh),
+        A::Exponential => task.run(Exponential),
     }
 }
 
-/// [`sweep`] of the function that is asked for.
-pub(super) fn activate_at<R: Real>(function: Function, values: &mut [R], slope: Option<&mut [R]>) {
-    with(function, Sweep(values, slope));
+/// [`activate`] for one precision.
+pub(super) fn activate_at<R: Real>(
+    activation: FastActivation,
+    values: &mut [R],
+    slope: Option<&mut [R]>,
+) {
+    with_formula(activation, Sweep { values, slope });
 }
 
-/// On entry `values` holds z, on return a = g(z); `slope`, of the same length, gets g′(z) if it is asked for.
+/// Replaces z in `values` by a = g(z), and writes g′(z) to `slope` if there is one.
 #[must_use]
 pub(crate) fn activate<T: Scalar>(
-    function: Function,
+    activation: FastActivation,
     values: &mut [T],
     slope: Option<&mut [T]>,
 ) -> bool {
@@ -164,56 +172,62 @@ pub(crate) fn activate<T: Scalar>(
     let Some(table) = table::<T>() else {
         return false;
     };
-    (table.activate)(function, values, slope);
+    (table.activate)(activation, values, slope);
     true
 }
 
-/// Entries that stay in the first cache between two loops over them.
+/// The number of entries that stay in the first-level cache between two loops over them.
 const PANEL: usize = 1024;
 
-pub(super) fn apply_at<R: Real>(function: Function, z: &[R], a: &mut [R]) {
+/// [`apply`] for one precision.
+pub(super) fn apply_at<R: Real>(activation: FastActivation, z: &[R], a: &mut [R]) {
     for (z, a) in z.chunks(PANEL).zip(a.chunks_mut(PANEL)) {
         a.copy_from_slice(z);
-        activate_at(function, a, None);
+        activate_at(activation, a, None);
     }
 }
 
-/// a = g(z), of the same length.
+/// a = g(z) for slices of equal length.
 #[must_use]
-pub(crate) fn apply<T: Scalar>(function: Function, z: &[T], a: &mut [T]) -> bool {
+pub(crate) fn apply<T: Scalar>(activation: FastActivation, z: &[T], a: &mut [T]) -> bool {
     assert_eq!(z.len(), a.len());
     let Some(table) = table::<T>() else {
         return false;
     };
-    (table.apply)(function, z, a);
+    (table.apply)(activation, z, a);
     true
 }
 
-/// The number of entries whose derivatives are held at a time.
+/// The number of entries whose derivatives are kept on the stack at a time.
 pub(super) const BLOCK: usize = 128;
 
-pub(super) fn scale_by_slope_at<R: Real>(function: Function, z: &[R], delta: &mut [R]) {
+/// [`scale_by_slope`] for one precision.
+pub(super) fn scale_by_slope_at<R: Real>(activation: FastActivation, z: &[R], delta: &mut [R]) {
     let (mut values, mut slope) = ([R::ZERO; BLOCK], [R::ZERO; BLOCK]);
     for (z, delta) in z.chunks(BLOCK).zip(delta.chunks_mut(BLOCK)) {
         let (values, slope) = (&mut values[..z.len()], &mut slope[..z.len()]);
         values.copy_from_slice(z);
-        activate_at(function, values, Some(&mut *slope));
+        activate_at(activation, values, Some(&mut *slope));
         launch(Multiply(slope), delta, &mut []);
     }
 }
 
-/// δ ← δ ∘ g′(z), of the same length.
+/// δ ← δ ∘ g′(z) for slices of equal length.
 #[must_use]
-pub(crate) fn scale_by_slope<T: Scalar>(function: Function, z: &[T], delta: &mut [T]) -> bool {
+pub(crate) fn scale_by_slope<T: Scalar>(
+    activation: FastActivation,
+    z: &[T],
+    delta: &mut [T],
+) -> bool {
     assert_eq!(z.len(), delta.len());
     let Some(table) = table::<T>() else {
         return false;
     };
-    (table.scale_by_slope)(function, z, delta);
+    (table.scale_by_slope)(activation, z, delta);
     true
 }
 
-/// Entries up to which a plain loop is done before the instructions are chosen. The bits are the same.
+/// The length up to which a plain loop beats the dispatch to a level. The bits are the same.
 pub(super) const SHORT: usize = 32;
 
 /// a ← a ∘ self.
@@ -234,7 +248,7 @@ pub(super) fn multiply_at<R: Real>(delta: &mut [R], d: &[R]) {
     launch(Multiply(d), delta, &mut []);
 }
 
-/// δ ← δ ∘ d, of the same length and of any scalar.
+/// δ ← δ ∘ d for slices of equal length and any scalar.
 pub(crate) fn multiply<T: Scalar>(delta: &mut [T], d: &[T]) {
     assert_eq!(delta.len(), d.len());
     match table::<T>() {
@@ -261,7 +275,7 @@ pub(super) fn add_at<R: Real>(x: &mut [R], y: &[R]) {
     launch(Add(y), x, &mut []);
 }
 
-/// x ← x + y, of the same length and of any scalar.
+/// x ← x + y for slices of equal length and any scalar.
 pub(crate) fn add<T: Scalar>(x: &mut [T], y: &[T]) {
     assert_eq!(x.len(), y.len());
     match table::<T>() {
@@ -270,7 +284,7 @@ pub(crate) fn add<T: Scalar>(x: &mut [T], y: &[T]) {
     }
 }
 
-/// a ← a + self, where b holds the rounding error of a.
+/// a ← a + self, with the rounding error of a in b.
 struct AddExactly<'a, R>(&'a [R]);
 
 impl<R: Real> Kernel<R> for AddExactly<'_, R> {
@@ -296,10 +310,12 @@ pub(super) fn add_exactly_at<R: Real>(sums: &mut [R], lost: &mut [R], x: &[R]) {
     launch(AddExactly(x), sums, lost);
 }
 
-/// sums ← sums + x, of the same length and of any scalar. `lost` holds the rounding errors of the
-/// sums, at most half a unit in their last place. It is added to the next x, so the error of a sum
-/// does not grow with the number of terms (Kahan 1965, doi:10.1145/363707.363723, with the
-/// remainder of Knuth's exact addition). A sum that overflows stays infinite.
+/// sums ← sums + x for slices of equal length and any scalar.
+///
+/// `lost` holds the rounding errors of the sums, at most half a unit in their last place. It is
+/// added to the next x, so the error of a sum does not grow with the number of terms (Kahan 1965,
+/// doi:10.1145/363707.363723, with the remainder of Knuth's exact addition). A sum that overflows
+/// stays infinite.
 pub(crate) fn add_exactly<T: Scalar>(sums: &mut [T], lost: &mut [T], x: &[T]) {
     assert!(sums.len() == x.len() && lost.len() == x.len());
     if let Some(table) = table::<T>() {
@@ -314,7 +330,7 @@ pub(crate) fn add_exactly<T: Scalar>(sums: &mut [T], lost: &mut [T], x: &[T]) {
     }
 }
 
-/// a ← a / divisor, and whether all quotients are finite.
+/// a ← a / divisor. Returns whether all quotients are finite.
 struct Divide<R>(R);
 
 impl<R: Real> Kernel<R> for Divide<R> {
@@ -323,13 +339,15 @@ impl<R: Real> Kernel<R> for Divide<R> {
     #[inline(always)]
     fn run<const FMA: bool>(self, a: &mut [R], _: &mut [R]) -> bool {
         let (divisor, inverse) = (self.0, R::ONE / self.0);
-        // Neither the quotient nor the inverse leaves the normal range then, unless the quotient does so downwards.
+        // Then neither the inverse nor the quotient leaves the normal range, except that the
+        // quotient may underflow.
         let moderate = FMA && divisor >= R::ONE && divisor <= R::of(1e30);
         let mut finite = true;
         for a in a {
             let quotient = if moderate {
-                // Exact to the last bit without a division (Markstein 1990, doi:10.1147/rd.341.0111), of subnormal numbers to one unit:
-                // corrected by the remainder, which is NaN if the quotient is not finite.
+                // Correctly rounded without a division (Markstein 1990, doi:10.1147/rd.341.0111),
+                // and within one unit for subnormal quotients. The remainder is NaN if the
+                // quotient is not finite.
                 let quotient = *a * inverse;
                 let remainder = (-quotient).times_plus::<FMA>(divisor, *a);
                 let corrected = remainder.times_plus::<FMA>(inverse, quotient);
@@ -352,12 +370,12 @@ pub(super) fn divide_at<R: Real>(x: &mut [R], divisor: R) -> bool {
     launch(Divide(divisor), x, &mut [])
 }
 
-/// x ← x / divisor for any scalar, and whether all quotients are finite.
+/// x ← x / divisor for any scalar. Returns whether all quotients are finite.
 #[must_use]
 pub(crate) fn divide<T: Scalar>(x: &mut [T], divisor: T) -> bool {
     let table = table::<T>();
     if divisor == T::one() && table.is_some() {
-        return all_finite(x); // nothing to write
+        return all_finite(x); // x / 1 is x
     }
     match table {
         Some(table) if x.len() > SHORT => (table.divide)(x, divisor),
@@ -368,7 +386,7 @@ pub(crate) fn divide<T: Scalar>(x: &mut [T], divisor: T) -> bool {
     }
 }
 
-/// Whether no entry is infinite or NaN.
+/// Returns whether all entries are finite.
 pub(super) struct AllFinite<'a, R>(pub(super) &'a [R]);
 
 impl<R: Real> Kernel<R> for AllFinite<'_, R> {
@@ -376,7 +394,8 @@ impl<R: Real> Kernel<R> for AllFinite<'_, R> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self, _: &mut [R], _: &mut [R]) -> bool {
-        // `&` instead of `&&`: a loop with an early exit would not vectorise, and the usual answer is true.
+        // `&` instead of `&&`: a loop with an early exit would not vectorise, and the answer is
+        // nearly always true.
         self.0
             .iter()
             .fold(true, |all, x| all & (x.size() < R::INFINITY))
@@ -387,7 +406,7 @@ pub(super) fn all_finite_at<R: Real>(x: &[R]) -> bool {
     launch(AllFinite(x), &mut [], &mut [])
 }
 
-/// Whether no entry is infinite or NaN, for any scalar.
+/// Returns whether all entries are finite, for any scalar.
 #[must_use]
 pub(crate) fn all_finite<T: Scalar>(x: &[T]) -> bool {
     match table::<T>() {

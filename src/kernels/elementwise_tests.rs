@@ -1,4 +1,4 @@
-//! The vectorised activations against the plain loops, which are those of a dual number's real part.
+//! The vectorised loops against the plain ones, which run on dual numbers here.
 
 use super::super::level::{Level, at_every_level};
 use super::*;
@@ -36,35 +36,35 @@ const SPECIAL: [f64; 25] = [
     f64::NAN,
 ];
 
-fn functions() -> [(Function, AnyActivation); 13] {
+fn activations() -> [(FastActivation, AnyActivation); 13] {
     let (scale, alpha) = (1.050_700_987_355_480_5, 1.673_263_242_354_377_2);
     [
-        (Function::Sigmoid, AnyActivation::Sigmoid),
-        (Function::Tanh, AnyActivation::Tanh),
-        (Function::Relu, AnyActivation::Relu),
+        (FastActivation::Sigmoid, AnyActivation::Sigmoid),
+        (FastActivation::Tanh, AnyActivation::Tanh),
+        (FastActivation::Relu, AnyActivation::Relu),
         (
-            Function::LeakyRelu { slope: 0.01 },
+            FastActivation::LeakyRelu { slope: 0.01 },
             AnyActivation::LeakyRelu { slope: 0.01 },
         ),
         (
-            Function::Elu {
+            FastActivation::Elu {
                 positive: scale,
                 negative: scale * alpha,
             },
             AnyActivation::Selu,
         ),
-        (Function::Softplus, AnyActivation::Softplus),
-        (Function::Softsign, AnyActivation::Softsign),
-        (Function::Gelu, AnyActivation::Gelu),
-        (Function::GeluTanh, AnyActivation::GeluTanh),
-        (Function::Silu, AnyActivation::Silu),
-        (Function::Mish, AnyActivation::Mish),
-        (Function::HardTanh, AnyActivation::HardTanh),
-        (Function::Exponential, AnyActivation::Exponential),
+        (FastActivation::Softplus, AnyActivation::Softplus),
+        (FastActivation::Softsign, AnyActivation::Softsign),
+        (FastActivation::Gelu, AnyActivation::Gelu),
+        (FastActivation::GeluTanh, AnyActivation::GeluTanh),
+        (FastActivation::Silu, AnyActivation::Silu),
+        (FastActivation::Mish, AnyActivation::Mish),
+        (FastActivation::HardTanh, AnyActivation::HardTanh),
+        (FastActivation::Exponential, AnyActivation::Exponential),
     ]
 }
 
-/// g(z) and g′(z) of the plain loops.
+/// Returns g(z) and g′(z) by the plain loops.
 fn plain(activation: AnyActivation, z: &[f64]) -> [Vec<f64>; 2] {
     let row = DMatrix::from_iterator(1, z.len(), z.iter().map(|&z| Dual64::from(z)));
     let mut a = row.clone();
@@ -84,7 +84,7 @@ fn inputs<R: Real>(length: usize) -> Vec<R> {
         .collect()
 }
 
-/// A scalar of the tests, with its precision.
+/// A tested scalar, with its precision.
 trait Tested: Real + Into<f64> {
     const EPSILON: f64;
     const SMALLEST: f64;
@@ -100,26 +100,37 @@ impl Tested for f64 {
     const SMALLEST: f64 = f64::MIN_POSITIVE;
 }
 
-/// Equal up to a few roundings; NaN and ∞ exactly.
-fn assert_close<R: Tested>(found: R, expected: f64, function: Function, at: (Level, f64)) {
-    // `of` rounds to ∞ what this type cannot hold.
+/// Asserts equality up to a few roundings, and exactly for NaN and ∞.
+fn assert_close<R: Tested>(
+    found: R,
+    expected: f64,
+    function: FastActivation,
+    level: Level,
+    z: f64,
+) {
+    // `of` rounds a number that is too large for the type to ∞.
     let (found, rounded): (f64, f64) = (found.into(), R::of(expected).into());
     if !rounded.is_finite() {
         assert!(
             found == rounded || found.is_nan() && rounded.is_nan(),
-            "{function:?} at {at:?}: {found} instead of {expected}"
+            "{function:?} at {z}, {level:?}: {found} instead of {expected}"
         );
         return;
     }
     let units = match function {
         // The plain loop rounds the arguments of its exponentials.
-        Function::Gelu | Function::GeluTanh => 8.0 - 8.0 * expected.abs().clamp(1e-300, 1.0).ln(),
+        FastActivation::Gelu | FastActivation::GeluTanh => {
+            8.0 - 8.0 * expected.abs().clamp(1e-300, 1.0).ln()
+        }
         _ => 8.0,
     };
-    // The derivatives of these have a root, and there the terms of a sum cancel.
+    // The derivatives of these have a root, where the terms of a sum cancel.
     let cancelled = match function {
-        Function::Silu | Function::Mish | Function::Gelu | Function::GeluTanh
-            if at.1.abs() < 2.0 =>
+        FastActivation::Silu
+        | FastActivation::Mish
+        | FastActivation::Gelu
+        | FastActivation::GeluTanh
+            if z.abs() < 2.0 =>
         {
             4.0
         }
@@ -128,12 +139,12 @@ fn assert_close<R: Tested>(found: R, expected: f64, function: Function, at: (Lev
     let bound = R::EPSILON * (units * rounded.abs() + cancelled) + R::SMALLEST;
     assert!(
         (found - expected).abs() <= bound,
-        "{function:?} at {at:?}: {found} instead of {expected}"
+        "{function:?} at {z}, {level:?}: {found} instead of {expected}"
     );
 }
 
 fn equals_the_plain_loop<R: Tested>() {
-    for (function, activation) in functions() {
+    for (function, activation) in activations() {
         for length in LENGTHS {
             let z = inputs::<R>(length);
             let wide: Vec<f64> = z.iter().map(|&z| z.into()).collect();
@@ -148,18 +159,21 @@ fn equals_the_plain_loop<R: Tested>() {
                 let mut delta = vec![R::TWO; length];
                 scale_by_slope_at(function, &z, &mut delta);
                 for i in 0..length {
-                    let at = (level, wide[i]);
-                    assert_close(a[i], values[i], function, at);
-                    assert_close(slope[i], slopes[i], function, at);
-                    // Each entry has the same bits wherever it is and whatever else is asked for.
+                    let at = wide[i];
+                    assert_close(a[i], values[i], function, level, at);
+                    assert_close(slope[i], slopes[i], function, level, at);
+                    // An entry has the same bits in any place, with or without its derivative.
                     let mut single = [z[i]];
                     activate_at(function, &mut single, None);
                     let nan = a[i].into().is_nan();
-                    assert!(alone[i] == a[i] || nan, "{function:?} at {at:?}");
-                    assert!(applied[i] == a[i] || nan, "{function:?} at {at:?}");
-                    assert!(single[0] == a[i] || nan, "{function:?} at {at:?}");
+                    assert!(alone[i] == a[i] || nan, "{function:?} at {at}, {level:?}");
+                    assert!(applied[i] == a[i] || nan, "{function:?} at {at}, {level:?}");
+                    assert!(single[0] == a[i] || nan, "{function:?} at {at}, {level:?}");
                     let same = delta[i] == R::TWO * slope[i];
-                    assert!(same || slope[i].into().is_nan(), "{function:?} at {at:?}");
+                    assert!(
+                        same || slope[i].into().is_nan(),
+                        "{function:?} at {at}, {level:?}"
+                    );
                 }
             });
         }
@@ -167,34 +181,37 @@ fn equals_the_plain_loop<R: Tested>() {
 }
 
 #[test]
-fn every_function_equals_the_plain_loop() {
+fn every_activation_equals_the_plain_loop() {
     equals_the_plain_loop::<f32>();
     equals_the_plain_loop::<f64>();
 }
 
 #[test]
-fn the_ends_are_exact() {
+fn limits_are_exact() {
     at_every_level(|_| {
         let at = |function, z: f64| {
             let (mut a, mut slope) = ([z], [f64::NAN]);
             activate_at(function, &mut a, Some(&mut slope));
             (a[0], slope[0])
         };
-        assert_eq!(at(Function::Sigmoid, 800.0), (1.0, 0.0));
-        assert_eq!(at(Function::Sigmoid, -800.0), (0.0, 0.0));
-        assert_eq!(at(Function::Tanh, 1e4), (1.0, 0.0));
-        assert_eq!(at(Function::Tanh, f64::NEG_INFINITY), (-1.0, 0.0));
-        assert!(at(Function::Tanh, -0.0).0.is_sign_negative());
-        assert!(at(Function::Tanh, 0.0).0.is_sign_positive());
-        assert_eq!(at(Function::Exponential, f64::INFINITY).0, f64::INFINITY);
-        assert_eq!(at(Function::Exponential, -746.0).0, 0.0);
-        assert_eq!(at(Function::Exponential, -745.0).0, 5e-324);
-        assert_eq!(at(Function::Softplus, -f64::INFINITY), (0.0, 0.0));
-        // Where 1 − a has rounded to 0 the slope has all its digits.
-        let (a, slope) = at(Function::Sigmoid, 40.0);
+        assert_eq!(at(FastActivation::Sigmoid, 800.0), (1.0, 0.0));
+        assert_eq!(at(FastActivation::Sigmoid, -800.0), (0.0, 0.0));
+        assert_eq!(at(FastActivation::Tanh, 1e4), (1.0, 0.0));
+        assert_eq!(at(FastActivation::Tanh, f64::NEG_INFINITY), (-1.0, 0.0));
+        assert!(at(FastActivation::Tanh, -0.0).0.is_sign_negative());
+        assert!(at(FastActivation::Tanh, 0.0).0.is_sign_positive());
+        assert_eq!(
+            at(FastActivation::Exponential, f64::INFINITY).0,
+            f64::INFINITY
+        );
+        assert_eq!(at(FastActivation::Exponential, -746.0).0, 0.0);
+        assert_eq!(at(FastActivation::Exponential, -745.0).0, 5e-324);
+        assert_eq!(at(FastActivation::Softplus, -f64::INFINITY), (0.0, 0.0));
+        // Where 1 − a has rounded to 0, the slope still has all its digits.
+        let (a, slope) = at(FastActivation::Sigmoid, 40.0);
         assert_eq!(a, 1.0);
         assert!((slope / (-40.0_f64).exp() - 1.0).abs() < 1e-15);
-        for (function, _) in functions() {
+        for (function, _) in activations() {
             let (a, slope) = at(function, f64::NAN);
             assert!(a.is_nan() && slope.is_nan(), "{function:?}");
         }
@@ -202,35 +219,35 @@ fn the_ends_are_exact() {
 }
 
 #[test]
-fn the_interface_is_for_two_scalars() {
+fn only_f32_and_f64_have_fast_paths() {
     let z = [0.25_f32, -3.0, 5.0];
     let (mut a, mut slope, mut delta) = (z, [0.0; 3], [2.0; 3]);
-    assert!(activate(Function::Tanh, &mut a, Some(&mut slope)));
+    assert!(activate(FastActivation::Tanh, &mut a, Some(&mut slope)));
     assert!(a.iter().zip(z).all(|(a, z)| (a - z.tanh()).abs() < 1e-6));
     let mut b = [0.0; 3];
-    assert!(apply(Function::Tanh, &z, &mut b));
+    assert!(apply(FastActivation::Tanh, &z, &mut b));
     assert_eq!(a, b);
-    assert!(scale_by_slope(Function::Tanh, &z, &mut delta));
+    assert!(scale_by_slope(FastActivation::Tanh, &z, &mut delta));
     multiply(&mut b, &slope);
     assert_eq!(b, [0, 1, 2].map(|i| a[i] * slope[i]));
     assert_eq!(delta, slope.map(|s| 2.0 * s));
 
     let mut wide = [0.25_f64];
-    assert!(activate(Function::Tanh, &mut wide, None));
+    assert!(activate(FastActivation::Tanh, &mut wide, None));
     assert!((wide[0] - 0.25_f64.tanh()).abs() < 1e-15);
 
     let z = [Dual64::new(0.25, 1.0)];
     let mut a = z;
-    assert!(!activate(Function::Tanh, &mut a, None));
-    assert!(!apply(Function::Tanh, &z, &mut a));
-    assert!(!scale_by_slope(Function::Tanh, &z, &mut a));
+    assert!(!activate(FastActivation::Tanh, &mut a, None));
+    assert!(!apply(FastActivation::Tanh, &z, &mut a));
+    assert!(!scale_by_slope(FastActivation::Tanh, &z, &mut a));
     assert_eq!(a, z);
     multiply(&mut a, &z);
     assert_eq!(a, [z[0] * z[0]]);
 }
 
 #[test]
-fn every_entry_that_is_not_finite_is_found() {
+fn every_non_finite_entry_is_found() {
     at_every_level(|level| {
         for length in LENGTHS {
             let mut x = vec![-1e300; length];
@@ -252,7 +269,7 @@ fn every_entry_that_is_not_finite_is_found() {
 }
 
 fn quotients<R: Tested>(smallest_normal: f64, largest: f64, unit: f64) {
-    // Enough for whole registers and a tail; signs, zeros, subnormal numbers and the ends of the range.
+    // Whole registers and a tail, with both signs, zeros, subnormal numbers and the largest ones.
     let mut values: Vec<f64> = (0..500)
         .map(|i| f64::from(i - 250) * 1.7_f64.powi(i % 60 - 30))
         .collect();
@@ -295,7 +312,7 @@ fn quotients<R: Tested>(smallest_normal: f64, largest: f64, unit: f64) {
 }
 
 #[test]
-fn quotients_are_exact() {
+fn quotients_are_correctly_rounded() {
     quotients::<f32>(
         f32::MIN_POSITIVE.into(),
         f32::MAX.into(),
@@ -330,10 +347,9 @@ fn sums_and_products_have_the_bits_of_a_plain_loop() {
     sums_and_products::<f64>();
 }
 
-/// Sums of a million terms at every level, with the bits of the plain loop, and of terms that are not
-/// finite.
+/// Sums a million terms, and terms whose sum overflows, at every level.
 #[test]
-fn exact_sums_do_not_drift() {
+fn compensated_sums_do_not_drift() {
     at_every_level(|level| {
         let x: Vec<f32> = (0..37).map(|i| 0.1 + 0.01 * i as f32).collect();
         let (mut sums, mut lost) = (vec![0.0; 37], vec![0.0; 37]);

@@ -1,9 +1,9 @@
 //! GELU and its tanh form, accurate in the tails.
 //!
-//! Half a unit of x² changes e^(−x²/2) by hundreds of units there. So the arguments of exponentials
-//! are sums of two numbers.
+//! Half a unit of x² changes e^(−x²/2) by hundreds of units there. So the arguments of
+//! exponentials are double-word numbers.
 
-use super::functions::{
+use super::math::{
     cube_of_1_plus, exact_sum, exp_reduced, inverse_of_1_plus, lead_of, polynomial,
     polynomial_of_constant, square_of_1_plus, times_1_plus, unscaled,
 };
@@ -11,23 +11,21 @@ use super::real::Real;
 
 /// The unevaluated sum of two numbers, the second below the last digit of the first.
 #[derive(Clone, Copy)]
-struct Pair<R> {
+struct DoubleWord<R> {
     high: R,
     low: R,
 }
 
-impl<R: Real> Pair<R> {
-    fn of((high, low): (R, R)) -> Self {
+impl<R: Real> DoubleWord<R> {
+    /// Returns a + b, exactly.
+    #[inline(always)]
+    fn sum(a: R, b: R) -> Self {
+        let (high, low) = exact_sum(a, b);
         Self { high, low }
     }
 
-    /// a + b, exactly.
-    #[inline(always)]
-    fn sum(a: R, b: R) -> Self {
-        Self::of(exact_sum(a, b))
-    }
-
-    /// a · b, exactly. Without fused multiplication it splits the digits of both in half (Dekker).
+    /// Returns a · b, exactly. Without fused multiplication it splits the digits of both in half
+    /// (Dekker).
     #[inline(always)]
     fn product<const FMA: bool>(a: R, b: R) -> Self {
         let high = a * b;
@@ -41,7 +39,7 @@ impl<R: Real> Pair<R> {
         Self { high, low }
     }
 
-    /// 1/(a + b) for numbers that are not negative.
+    /// Returns 1/(a + b) for non-negative numbers.
     #[inline(always)]
     fn inverse_of_sum<const FMA: bool>(a: R, b: R) -> Self {
         let sum = Self::sum(a, b);
@@ -67,14 +65,14 @@ impl<R: Real> Pair<R> {
         Self { low, ..product }
     }
 
-    /// self times a power of two.
+    /// Returns self times a power of two.
     #[inline(always)]
     fn scaled(self, by: R) -> Self {
         let (high, low) = (self.high * by, self.low * by);
         Self { high, low }
     }
 
-    /// 2ˢ e^self for a sum that is not above 0, as (1 + p) times a power of two.
+    /// Returns 2ˢ e^self for self ≤ 0, as (1 + p) times a power of two.
     #[inline(always)]
     fn scaled_exp<const FMA: bool>(self) -> (R, R) {
         let (p, rounded) = exp_reduced::<R, FMA>(self.high);
@@ -83,7 +81,7 @@ impl<R: Real> Pair<R> {
     }
 }
 
-/// z clamped to ±`end`; NaN stays NaN.
+/// Returns z, clamped to ±`end`. NaN stays NaN.
 #[inline(always)]
 fn within<R: Real>(end: R, z: R) -> R {
     if z.size() > end {
@@ -93,20 +91,21 @@ fn within<R: Real>(end: R, z: R) -> R {
     }
 }
 
-/// z Φ(z) with its first and second derivative.
+/// Returns z Φ(z) and its first two derivatives.
 ///
-/// They are computed from e^(−x²/2), Φ(−x) e^(x²/2) and (Φ(−x) − x φ(x)) e^(x²/2), for x = |z|. The
-/// latter two are a polynomial each. The last has its root factored out, so it is accurate near the
-/// root too.
+/// They are computed from e^(−x²/2), Φ(−x) e^(x²/2) and (Φ(−x) − x φ(x)) e^(x²/2), for x = |z|.
+/// The latter two are polynomials. The last one has its root factored out, so it is accurate near
+/// the root too.
 #[inline(always)]
 pub(super) fn gelu<R: Real, const FMA: bool>(z: R) -> (R, R, R) {
     let size = z.size();
     let x = within(R::GELU_END, size);
-    let square = Pair::product::<FMA>(x, x);
+    let square = DoubleWord::product::<FMA>(x, x);
     let (p, power) = square.scaled(-R::HALF).scaled_exp::<FMA>();
-    let s = Pair::inverse_of_sum::<FMA>(x, R::of(4.0));
+    let s = DoubleWord::inverse_of_sum::<FMA>(x, R::of(4.0));
     let t = (R::ONE - R::of(8.0) * s.high) - R::of(8.0) * s.low;
-    // x s; where it is near 1, without the rounding of s. At infinity NaN, like the formula.
+    // x s. Where it is near 1, it does not use the rounded s. At infinity it is NaN, like the
+    // formula.
     let four = R::of(4.0);
     let near_one = (R::ONE - four * s.high) - four * s.low;
     let s = s.high + s.low;
@@ -132,19 +131,20 @@ pub(super) fn gelu<R: Real, const FMA: bool>(z: R) -> (R, R, R) {
     (value, slope, bend)
 }
 
-/// z σ(v) with its first and second derivative, for v = 2√(2/π) (z + 0.044715 z³).
+/// Returns z σ(v) and its first two derivatives, for v = 2√(2/π) (z + 0.044715 z³).
 ///
 /// With e = e^(−|v|): σ′ = e/(1 + e)², and v′ and z v″ are polynomials of z².
 #[inline(always)]
 pub(super) fn gelu_tanh<R: Real, const FMA: bool>(z: R) -> (R, R, R) {
-    let [linear, cubic] = R::GELU_TANH.map(Pair::of);
+    let [linear, cubic] = R::GELU_TANH.map(|(high, low)| DoubleWord { high, low });
     let negative = z < R::ZERO;
-    // σ is 0 or 1 at the end already.
+    // Beyond the end σ is 0 or 1.
     let u = within(R::GELU_TANH_END, z).size();
-    let square = Pair::product::<FMA>(u, u);
+    let square = DoubleWord::product::<FMA>(u, u);
     let c = cubic.times::<FMA>(square);
     let v_over_u = linear.plus(c);
-    let u = Pair::of((u, R::ZERO));
+    let (high, low) = (u, R::ZERO);
+    let u = DoubleWord { high, low };
     let v = v_over_u.times::<FMA>(u);
     let (p, power) = v.scaled(-R::ONE).scaled_exp::<FMA>();
     let scaled = (R::ONE + p) * power;
@@ -163,13 +163,13 @@ pub(super) fn gelu_tanh<R: Real, const FMA: bool>(z: R) -> (R, R, R) {
         e.times_plus::<FMA>(R::ONE + rise.high, R::ONE)
     };
     let slope = sum * lead / square_of_1_plus::<R, FMA>(e) * scale;
-    // Half of (2v′ + z v″) (1 + e) − |z| v′² (1 − e)
+    // Half of (2v′ + z v″) (1 + e) − |z| v′² (1 − e).
     let straight = rate.plus(c.scaled(R::TWO)).plus(c);
     let bent = rise.times::<FMA>(rate).scaled(R::HALF);
     let difference = (straight.high - bent.high) + (straight.low - bent.low);
     let (both, power_of_e) = (straight.plus(bent), unscaled(power));
     let scaled = both.scaled(power_of_e);
-    let sum = Pair::sum(difference, scaled.high);
+    let sum = DoubleWord::sum(difference, scaled.high);
     let sum = sum.high + (sum.low + scaled.high.times_plus::<FMA>(p, scaled.low));
     let quotient = times_1_plus::<R, FMA>(sum + sum, p) / cube_of_1_plus::<R, FMA>(e);
     let bend = quotient * power * R::SCALE.1;

@@ -1,23 +1,26 @@
-//! Which instructions the kernels may use, decided at run time.
+//! The instruction set, detected at run time, and loops that are compiled once for each.
 
+use super::real::Real;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// A set of instructions, from the least to the most.
+/// An instruction set, in increasing order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
-    /// What every processor of the target has; the loops vectorise for that.
+    /// What every processor of the target has.
     Portable = 1,
     /// AVX2 and FMA: 256 bits.
     Avx2 = 2,
-    /// AVX-512 F, VL, DQ and BW, and all of AVX2: 512 bits.
+    /// AVX-512 F, VL, DQ and BW, and everything in `Avx2`: 512 bits.
     Avx512 = 3,
 }
 
-/// The level once it is known; 0 before.
+/// The level, or 0 until it is known.
 static LEVEL: AtomicU8 = AtomicU8::new(0);
 
-/// The level of this process: the best that the processor has, or the one that the environment variable
-/// `BACKPROP_SIMD` names (`off`, `avx2`, `avx512`), if the processor has that.
+/// Returns the level of this process.
+///
+/// It is the best level of the processor, or a lower one that the environment variable
+/// `BACKPROP_SIMD` names: `off`, `avx2` or `avx512`.
 #[inline]
 pub(crate) fn level() -> Level {
     #[cfg(test)]
@@ -32,7 +35,7 @@ pub(crate) fn level() -> Level {
     }
 }
 
-/// Scalars of type T in a register.
+/// Returns the number of scalars of type `T` in a register.
 #[inline]
 pub(crate) fn lanes<T>() -> usize {
     let bytes = match level() {
@@ -51,7 +54,7 @@ fn detect() -> Level {
     level
 }
 
-/// The level that is asked for, but never above the best; the best if none is asked for.
+/// Returns the requested level, at most `best`; `best` if the request is missing or unknown.
 fn chosen(wanted: Option<&str>, best: Level) -> Level {
     match wanted {
         Some("off") => Level::Portable,
@@ -60,7 +63,7 @@ fn chosen(wanted: Option<&str>, best: Level) -> Level {
     }
 }
 
-/// The best level that processor and operating system have.
+/// Returns the best level that the processor and the operating system support.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn best() -> Level {
     let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
@@ -75,10 +78,72 @@ pub(crate) fn best() -> Level {
     }
 }
 
-/// The best level that processor and operating system have.
+/// Returns the best level that the processor and the operating system support.
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) fn best() -> Level {
     Level::Portable
+}
+
+/// A loop that writes one or two slices. Slices that it only reads are fields of `self`.
+///
+/// The written slices are arguments, because then the compiler knows that they are disjoint.
+pub(super) trait Kernel<R> {
+    type Output;
+    fn run<const FMA: bool>(self, a: &mut [R], b: &mut [R]) -> Self::Output;
+}
+
+/// Whether every processor of the target has fused multiplication. Then portable loops use it too.
+const PORTABLE_FMA: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
+
+/// Runs the version of a kernel that was compiled for the level of this process.
+#[inline]
+pub(super) fn launch<R: Real, K: Kernel<R>>(kernel: K, a: &mut [R], b: &mut [R]) -> K::Output {
+    match level() {
+        // SAFETY: `level` is never above what the processor has: AVX2, FMA and the four parts of AVX-512.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { avx512(kernel, a, b) },
+        // SAFETY: as above, for AVX2 and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { avx2(kernel, a, b) },
+        _ => portable(kernel, a, b),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+fn avx512<R: Real, K: Kernel<R>>(kernel: K, a: &mut [R], b: &mut [R]) -> K::Output {
+    kernel.run::<true>(a, b)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn avx2<R: Real, K: Kernel<R>>(kernel: K, a: &mut [R], b: &mut [R]) -> K::Output {
+    kernel.run::<true>(a, b)
+}
+
+/// Not inlined, like the other two, so that the loops are not compiled again for each constant length.
+#[inline(never)]
+fn portable<R: Real, K: Kernel<R>>(kernel: K, a: &mut [R], b: &mut [R]) -> K::Output {
+    kernel.run::<PORTABLE_FMA>(a, b)
+}
+
+/// Returns the largest multiple of the register length up to `length`.
+#[inline(always)]
+fn whole_registers<R: Real>(length: usize) -> usize {
+    length & !(R::WIDTH - 1)
+}
+
+/// Returns how many of `length` entries a loop handles directly.
+///
+/// That is all of them if an entry is `cheap`. Otherwise it is whole registers, and the tail goes
+/// through padded blocks.
+#[inline(always)]
+pub(super) fn head_length<R: Real>(cheap: bool, length: usize) -> usize {
+    if cheap {
+        length
+    } else {
+        whole_registers::<R>(length)
+    }
 }
 
 #[cfg(test)]
@@ -86,7 +151,9 @@ thread_local! {
     static FORCED: std::cell::Cell<Option<Level>> = const { std::cell::Cell::new(None) };
 }
 
-/// Runs `f` once at each level that this machine can run, in a pool of one thread: the others of a larger one would not know of it.
+/// Runs `f` once at each level that this machine supports.
+///
+/// It runs in a pool of one thread, because the level is forced for that thread alone.
 #[cfg(test)]
 pub(crate) fn at_every_level(f: impl Fn(Level) + Sync) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();

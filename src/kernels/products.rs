@@ -1,21 +1,22 @@
-//! The products of back-propagation on matrices: the fast ones where there are any, else the plain loops.
+//! The products of back-propagation on matrices, by fast paths or plain loops.
 //!
-//! Each comes in two forms: one that overwrites its result, and one that adds to it, for the sums of two products in the derivatives of
-//! passes.
+//! Each has two forms: one overwrites its result, the other adds to it. Derivatives of passes need
+//! the second, because they are sums of two products.
 
+use super::gemm::{Gemm, StorageOrder, chain, scratch};
+use super::gemm_threads::gemm;
 use super::level;
-use super::plain;
-use super::product::{self, Layout, Product, chain};
-use super::row_sums::RowSums;
-use super::share::multiply;
-use super::tile::Start;
+use super::microkernel::Start;
+use super::plain_products;
+use super::table::table;
 use super::tree::most_held;
+use super::vector::{Fast, Operation, Vector};
 use super::{add, columns, is_fast};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use std::ops::Range;
 
-/// Panics unless `theta` has the entries of s × (n + 1), without an overflow that would make other sizes equal to it.
+/// Panics unless `theta` has s × (n + 1) entries. An overflow cannot make other sizes pass.
 fn assert_is_theta<T>(theta: &[T], rows: usize, features: usize) {
     let len = features.checked_add(1);
     let len = len.and_then(|columns| columns.checked_mul(rows));
@@ -24,8 +25,8 @@ fn assert_is_theta<T>(theta: &[T], rows: usize, features: usize) {
 
 /// z = b + W x for every example: Z = [b W] [1; X].
 ///
-/// `theta` is s × (n + 1) column-major with b in column 0, `x` is n × m, `z` is s × m and is overwritten. `room` is scratch
-/// for packing ([`room_for`]), and may be empty.
+/// `theta` is s × (n + 1), column-major, with b in column 0. `x` is n × m, and `z` is s × m and is
+/// overwritten. `room` is scratch for packing ([`room_for`]), and may be empty.
 pub(crate) fn affine<T: Scalar>(
     theta: &[T],
     x: DMatrixView<'_, T>,
@@ -34,11 +35,11 @@ pub(crate) fn affine<T: Scalar>(
 ) {
     let bias = &theta[..z.nrows().min(theta.len())];
     if !linear(theta, x, &mut z, Start::Column(bias.as_ptr()), room) {
-        plain::affine(theta, x, z);
+        plain_products::affine(theta, x, z);
     }
 }
 
-/// z += W x for every example: [`affine`] without the bias, added to what `z` holds.
+/// z += W x for every example: [`affine`] without the bias, added to `z`.
 pub(crate) fn add_linear<T: Scalar>(
     theta: &[T],
     x: DMatrixView<'_, T>,
@@ -46,11 +47,11 @@ pub(crate) fn add_linear<T: Scalar>(
     room: &mut [T],
 ) {
     if !linear(theta, x, &mut z, Start::Present, room) {
-        plain::add_linear(theta, x, z);
+        plain_products::add_linear(theta, x, z);
     }
 }
 
-/// W x from a start, by a fast product; false, and nothing done, if there is none.
+/// Computes `start` + W x by a fast path. Returns false, and does nothing, if there is none.
 #[inline]
 fn linear<T: Scalar>(
     theta: &[T],
@@ -62,12 +63,12 @@ fn linear<T: Scalar>(
     let ((rows, examples), features) = (z.shape(), x.nrows());
     assert_eq!(x.ncols(), examples);
     assert_is_theta(theta, rows, features);
-    let product = Product {
+    let product = Gemm {
         rows,
         columns: examples,
         depth: features,
         chain: usize::MAX,
-        layout: Layout::Columns,
+        order: StorageOrder::ColumnMajor,
         a: theta[rows..].as_ptr(),
         a_step: rows,
         b: x.as_ptr(),
@@ -80,34 +81,46 @@ fn linear<T: Scalar>(
         room: room.as_mut_ptr(),
         room_len: room.len(),
     };
-    // SAFETY: the shapes agree, as asserted; rows lie one after the other in views of this type, a start's column is column 0 of θ, and `z` and
-    // `room` are borrowed for writing.
-    unsafe { multiply(product) }
+    // SAFETY: the shapes agree, as asserted; rows lie one after the other in views of this type, a
+    // start's column is column 0 of θ, and `z` and `room` are borrowed for writing.
+    unsafe { gemm(product) }
 }
 
-/// The most examples whose products are summed in order. A binary tree adds the sums of larger
-/// groups.
+/// The most examples whose products are summed in order. The sums of such groups are added in a
+/// binary tree.
 const IN_ORDER: usize = 2048;
 
 /// Returns the room for the sums, of `len` entries each, held at the same time: those of the right
 /// halves, and one more.
 fn held_sums(len: usize, examples: usize) -> usize {
-    match examples > IN_ORDER {
-        true => len.saturating_mul(1 + most_held(examples.div_ceil(IN_ORDER))),
-        false => 0,
+    if examples <= IN_ORDER {
+        return 0;
     }
+    len.saturating_mul(1 + most_held(examples.div_ceil(IN_ORDER)))
 }
 
-/// Splits the room for sums off the end of the scratch, unless the scratch is too small.
-fn split_room<T>(room: &mut [T], sums: usize) -> Option<(&mut [T], &mut [T])> {
-    let rest = room.len().checked_sub(sums).filter(|_| sums > 0)?;
-    Some(room.split_at_mut(rest))
+/// Scratch of a product that is summed in a binary tree.
+struct TreeRoom<'a, T> {
+    packing: &'a mut [T],
+    sums: &'a mut [T],
+}
+
+impl<'a, T> TreeRoom<'a, T> {
+    /// Takes `sums` entries off the end of `room`. Returns the whole room if it is too small, or if
+    /// `sums` is 0.
+    fn new(room: &'a mut [T], sums: usize) -> Result<Self, &'a mut [T]> {
+        if sums == 0 || room.len() < sums {
+            return Err(room);
+        }
+        let (packing, sums) = room.split_at_mut(room.len() - sums);
+        Ok(Self { packing, sums })
+    }
 }
 
 /// Δ = δ [1; A]ᵀ, the sum over the examples of δ₍ₖ₎ [1, a₍ₖ₎ᵀ].
 ///
-/// `delta` is s × m, `a` is n × m, `gradient` is s × (n + 1) column-major and is overwritten. Without
-/// the room for sums ([`room_for`]) those of many examples are less exact.
+/// `delta` is s × m, `a` is n × m, and `gradient` is s × (n + 1), column-major, and is overwritten.
+/// Without the room for sums ([`room_for`]) the sums of many examples are less accurate.
 pub(crate) fn outer<T: Scalar>(
     delta: DMatrixView<'_, T>,
     a: DMatrixView<'_, T>,
@@ -115,32 +128,37 @@ pub(crate) fn outer<T: Scalar>(
     room: &mut [T],
 ) {
     assert_is_theta(gradient, delta.nrows(), a.nrows());
-    match split_room(room, held_sums(gradient.len(), delta.ncols())) {
-        Some(room) => outer_by_halves(delta, a, gradient, room),
-        None => outer_in_order(delta, a, gradient, room),
+    match TreeRoom::new(room, held_sums(gradient.len(), delta.ncols())) {
+        Ok(room) => outer_by_halves(delta, a, gradient, room),
+        Err(room) => outer_in_order(delta, a, gradient, room),
     }
 }
 
-/// [`outer`] by a binary tree over groups of [`IN_ORDER`] examples.
+/// [`outer`], summed in a binary tree over groups of [`IN_ORDER`] examples.
 fn outer_by_halves<T: Scalar>(
     delta: DMatrixView<'_, T>,
     a: DMatrixView<'_, T>,
     gradient: &mut [T],
-    (room, sums): (&mut [T], &mut [T]),
+    room: TreeRoom<'_, T>,
 ) {
-    let examples = delta.ncols();
+    let (examples, TreeRoom { packing, sums }) = (delta.ncols(), room);
     if examples <= IN_ORDER {
-        return outer_in_order(delta, a, gradient, room);
+        return outer_in_order(delta, a, gradient, packing);
     }
     let half = examples.div_ceil(IN_ORDER).next_power_of_two() / 2 * IN_ORDER;
     let of = |matrix, range: Range<usize>| columns(matrix, range.start, range.len());
-    outer_by_halves(of(delta, 0..half), of(a, 0..half), gradient, (room, sums));
+    let room = TreeRoom {
+        packing: &mut *packing,
+        sums: &mut *sums,
+    };
+    outer_by_halves(of(delta, 0..half), of(a, 0..half), gradient, room);
     let (right, sums) = sums.split_at_mut(gradient.len());
-    let rest = half..examples;
-    outer_by_halves(of(delta, rest.clone()), of(a, rest), right, (room, sums));
+    let (rest, room) = (half..examples, TreeRoom { packing, sums });
+    outer_by_halves(of(delta, rest.clone()), of(a, rest), right, room);
     add(gradient, right);
 }
 
+/// [`outer`], summed in the order of the examples.
 fn outer_in_order<T: Scalar>(
     delta: DMatrixView<'_, T>,
     a: DMatrixView<'_, T>,
@@ -153,11 +171,73 @@ fn outer_in_order<T: Scalar>(
         // SAFETY: `bias` has an entry for each row of δ.
         unsafe { sums.compute() };
     } else {
-        plain::outer(delta, a, gradient);
+        plain_products::outer(delta, a, gradient);
     }
 }
 
-/// Δ += δ [0; A]ᵀ: [`outer`] but for column 0, added to what `gradient` holds.
+/// The sums of the rows of a matrix: column 0 of Δ.
+#[derive(Debug)]
+pub(super) struct RowSums<T> {
+    rows: usize,
+    columns: usize,
+    from: *const T,
+    step: usize,
+    to: *mut T,
+}
+
+impl<T: Scalar> RowSums<T> {
+    fn new(matrix: &DMatrixView<'_, T>, to: &mut [T]) -> Self {
+        assert_eq!(to.len(), matrix.nrows());
+        Self {
+            rows: matrix.nrows(),
+            columns: matrix.ncols(),
+            from: matrix.as_ptr(),
+            step: matrix.strides().1,
+            to: to.as_mut_ptr(),
+        }
+    }
+
+    /// Computes the sums in `f32` or `f64`. Does nothing for any other scalar.
+    ///
+    /// # Safety
+    /// The matrix and the slice are still borrowed.
+    unsafe fn compute(self) {
+        if let Some(table) = table::<T>() {
+            // SAFETY: the caller's.
+            unsafe { (table.row_sums)(self) };
+        }
+    }
+}
+
+impl<T: Fast> Operation<T> for RowSums<T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = T>>(self) {
+        // A sum is a product with a column of ones. With `b_step` 0 a single one is enough.
+        let one = [T::one()];
+        let product = Gemm {
+            rows: self.rows,
+            columns: 1,
+            depth: self.columns,
+            chain: chain::<T>(),
+            order: StorageOrder::ColumnMajor,
+            a: self.from,
+            a_step: self.step,
+            b: one.as_ptr(),
+            b_step: 0,
+            b_column: 0,
+            c: self.to,
+            c_step: 0,
+            transposed: false,
+            start: Start::Zero,
+            room: std::ptr::null_mut(),
+            room_len: 0,
+        };
+        // SAFETY: the matrix and the result are the caller's, and `one` outlives the call.
+        unsafe { product.vector::<V>() };
+    }
+}
+
+/// Δ += δ [0; A]ᵀ: [`outer`] without column 0, added to `gradient`.
 pub(crate) fn add_outer<T: Scalar>(
     delta: DMatrixView<'_, T>,
     a: DMatrixView<'_, T>,
@@ -167,27 +247,32 @@ pub(crate) fn add_outer<T: Scalar>(
     assert_is_theta(gradient, delta.nrows(), a.nrows());
     let (len, rows) = (gradient.len(), delta.nrows());
     let weights = &mut gradient[rows..];
-    if let Some((room, sums)) = split_room(room, held_sums(len, delta.ncols())) {
-        let (sum, sums) = sums.split_at_mut(len);
-        outer_by_halves(delta, a, sum, (room, sums));
-        add(weights, &sum[rows..]);
-    } else if !weights_outer(delta, a, weights, Start::Present, room) {
-        plain::add_outer(delta, a, weights);
+    match TreeRoom::new(room, held_sums(len, delta.ncols())) {
+        Ok(TreeRoom { packing, sums }) => {
+            let (sum, sums) = sums.split_at_mut(len);
+            outer_by_halves(delta, a, sum, TreeRoom { packing, sums });
+            add(weights, &sum[rows..]);
+        }
+        Err(room) => {
+            if !weights_outer(delta, a, weights, Start::Present, room) {
+                plain_products::add_outer(delta, a, weights);
+            }
+        }
     }
 }
 
-/// C += B Aᵀ for B of s × m, A of n × m and C of s × n, column-major.
+/// C += B Aᵀ, where B is s × m, A is n × m and C is s × n, column-major.
 pub(crate) fn add_product_transposed<T: Scalar>(
     b: DMatrixView<'_, T>,
     a: DMatrixView<'_, T>,
     c: &mut [T],
 ) {
     if !weights_outer(b, a, c, Start::Present, &mut []) {
-        plain::add_outer(b, a, c);
+        plain_products::add_outer(b, a, c);
     }
 }
 
-/// δ Aᵀ from a start, by a fast product; false, and nothing done, if there is none.
+/// Computes `start` + δ Aᵀ by a fast path. Returns false, and does nothing, if there is none.
 #[inline]
 fn weights_outer<T: Scalar>(
     delta: DMatrixView<'_, T>,
@@ -200,16 +285,13 @@ fn weights_outer<T: Scalar>(
     assert_eq!(a.ncols(), examples);
     assert_eq!(rows.checked_mul(features), Some(weights.len()));
     let swapped = swap_outer::<T>(rows, features);
-    let ((left, right), (height, width)) = match swapped {
-        true => ((&a, &delta), (features, rows)),
-        false => ((&delta, &a), (rows, features)),
-    };
-    let product = Product {
-        rows: height,
-        columns: width,
+    let (left, right) = if swapped { (&a, &delta) } else { (&delta, &a) };
+    let product = Gemm {
+        rows: left.nrows(),
+        columns: right.nrows(),
         depth: examples,
         chain: chain::<T>(),
-        layout: Layout::Columns,
+        order: StorageOrder::ColumnMajor,
         a: left.as_ptr(),
         a_step: left.strides().1,
         b: right.as_ptr(),
@@ -217,28 +299,29 @@ fn weights_outer<T: Scalar>(
         b_column: 1,
         c: weights.as_mut_ptr(),
         c_step: rows,
-        // A single row is a column in memory.
+        // A single row lies in memory like a column.
         transposed: swapped && rows > 1,
         start,
         room: room.as_mut_ptr(),
         room_len: room.len(),
     };
     // SAFETY: as in `linear`.
-    unsafe { multiply(product) }
+    unsafe { gemm(product) }
 }
 
-/// Whether to compute Δᵀ = \[1; A] δᵀ instead: if the features fill registers so much better than the units that storing across pays.
+/// Returns whether to compute (δ Aᵀ)ᵀ = A δᵀ instead. It pays if the features fill registers much
+/// better than the units do.
 fn swap_outer<T>(rows: usize, features: usize) -> bool {
     let lanes = level::lanes::<T>();
-    // Registers that are needed for each entry. A single register for a column of C is as slow as two: each entry of B is then
-    // brought to a register for one multiplication alone.
+    // The registers needed for each entry. A column of C in a single register is as slow as in two,
+    // because then each entry of B is loaded for one multiplication only.
     let cost = |n: usize| n.div_ceil(lanes).max(2).saturating_mul(lanes) as f64 / n as f64;
     rows == 1 || cost(rows) > 1.15 * cost(features)
 }
 
-/// Wᵀ δ for every example: the error that reaches the layer below, without the bias column of Θ = [b W].
+/// Wᵀ δ for every example, with Θ = [b W]: the error that reaches the layer below.
 ///
-/// `theta` is s × (n + 1) column-major, `delta` is s × m, `below` is n × m and is overwritten.
+/// `theta` is s × (n + 1), column-major, `delta` is s × m, and `below` is n × m and is overwritten.
 pub(crate) fn transpose_product<T: Scalar>(
     theta: &[T],
     delta: DMatrixView<'_, T>,
@@ -246,11 +329,11 @@ pub(crate) fn transpose_product<T: Scalar>(
     room: &mut [T],
 ) {
     if !weights_transposed(theta, delta, &mut below, Start::Zero, room) {
-        plain::transpose_product::<T, false>(theta, delta, below);
+        plain_products::transpose_product::<T, false>(theta, delta, below);
     }
 }
 
-/// [`transpose_product`], added to what `below` holds.
+/// [`transpose_product`], added to `below`.
 pub(crate) fn add_transpose_product<T: Scalar>(
     theta: &[T],
     delta: DMatrixView<'_, T>,
@@ -258,11 +341,11 @@ pub(crate) fn add_transpose_product<T: Scalar>(
     room: &mut [T],
 ) {
     if !weights_transposed(theta, delta, &mut below, Start::Present, room) {
-        plain::transpose_product::<T, true>(theta, delta, below);
+        plain_products::transpose_product::<T, true>(theta, delta, below);
     }
 }
 
-/// Wᵀ δ from a start, by a fast product; false, and nothing done, if there is none.
+/// Computes `start` + Wᵀ δ by a fast path. Returns false, and does nothing, if there is none.
 #[inline]
 fn weights_transposed<T: Scalar>(
     theta: &[T],
@@ -274,12 +357,12 @@ fn weights_transposed<T: Scalar>(
     let ((rows, examples), features) = (delta.shape(), below.nrows());
     assert_eq!(below.ncols(), examples);
     assert_is_theta(theta, rows, features);
-    let product = Product {
+    let product = Gemm {
         rows: features,
         columns: examples,
         depth: rows,
         chain: usize::MAX,
-        layout: Layout::Rows,
+        order: StorageOrder::RowMajor,
         a: theta[rows..].as_ptr(),
         a_step: rows,
         b: delta.as_ptr(),
@@ -293,24 +376,25 @@ fn weights_transposed<T: Scalar>(
         room_len: room.len(),
     };
     // SAFETY: as in `linear`.
-    unsafe { multiply(product) }
+    unsafe { gemm(product) }
 }
 
 /// Returns the scratch that the products of a layer with s units and n inputs use for m examples,
-/// including the sums that many examples need.
+/// including the sums of a binary tree.
 pub(crate) fn room_for<T: Scalar>(units: usize, inputs: usize, examples: usize) -> usize {
     if !is_fast::<T>() {
         return 0;
     }
-    let (height, width) = match swap_outer::<T>(units, inputs) {
-        true => (inputs, units),
-        false => (units, inputs),
+    let (height, width) = if swap_outer::<T>(units, inputs) {
+        (inputs, units)
+    } else {
+        (units, inputs)
     };
     let sums = held_sums(inputs.saturating_add(1).saturating_mul(units), examples);
-    let outer = product::scratch::<T>(height, width, examples.min(IN_ORDER));
-    product::scratch::<T>(units, examples, inputs)
+    let outer = scratch::<T>(height, width, examples.min(IN_ORDER));
+    scratch::<T>(units, examples, inputs)
         .max(outer.saturating_add(sums))
-        .max(product::scratch::<T>(inputs, examples, units))
+        .max(scratch::<T>(inputs, examples, units))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The products against the plain loops, at every level, at awkward sizes, on strided columns, with room and without.
+//! The products against the plain loops: at every level, at awkward sizes, on strided columns, and
+//! with and without room.
 
 use super::super::level::{Level, at_every_level};
 use super::super::vector::{Fast, Lanes, Operation};
@@ -6,14 +7,14 @@ use super::*;
 use crate::scalar::{real, to_f64};
 use nalgebra::DMatrix;
 
-/// Entries of both signs, none of them a round number.
+/// Returns entries of both signs, none of them a round number.
 fn entries<T: Scalar>(rows: usize, columns: usize, seed: usize) -> DMatrix<T> {
     DMatrix::from_fn(rows, columns, |i, j| {
         real(((3 * i + 7 * j + seed) as f64 * 0.7).sin())
     })
 }
 
-/// Whether entries are those expected, to the rounding of sums of so many terms of size 1 and of what they add up to.
+/// Asserts that entries are as expected, up to the rounding of sums of `terms` terms of size 1.
 #[track_caller]
 fn close<T: Scalar>(found: &[T], expected: &[T], terms: usize, what: &str) {
     assert_eq!(found.len(), expected.len());
@@ -28,8 +29,17 @@ fn close<T: Scalar>(found: &[T], expected: &[T], terms: usize, what: &str) {
     }
 }
 
-/// All three products of a layer of s units on n inputs for m examples, whose columns lie in taller matrices.
-fn products<T: Scalar>(level: Level, (s, n, m): (usize, usize, usize), with_room: bool) {
+/// The sizes of a layer's products: units, inputs and examples.
+#[derive(Clone, Copy)]
+struct Sizes {
+    s: usize,
+    n: usize,
+    m: usize,
+}
+
+/// Checks the three products of a layer, whose columns lie in taller matrices.
+fn products<T: Scalar>(level: Level, sizes: Sizes, with_room: bool) {
+    let Sizes { s, n, m } = sizes;
     let what = &format!("{level:?} {s} x {n} x {m}, room: {with_room}");
     let theta = entries::<T>(s, n + 1, 1);
     let tall_x = entries::<T>(n + 3, m, 2);
@@ -39,7 +49,7 @@ fn products<T: Scalar>(level: Level, (s, n, m): (usize, usize, usize), with_room
     let len = if with_room { room_for::<T>(s, n, m) } else { 0 };
     let mut room = vec![nan; len];
 
-    // The rows above and below the result belong to somebody else.
+    // The rows above and below the result must not be written.
     let around = |rows: usize| DMatrix::repeat(rows + 2, m, nan);
     let untouched = |matrix: &DMatrix<T>, rows: usize| {
         let edges = [0, rows + 1];
@@ -49,7 +59,7 @@ fn products<T: Scalar>(level: Level, (s, n, m): (usize, usize, usize), with_room
 
     let (mut found, mut expected) = (around(s), around(s));
     affine(theta.as_slice(), x, found.rows_mut(1, s), &mut room);
-    plain::affine(theta.as_slice(), x, expected.rows_mut(1, s));
+    plain_products::affine(theta.as_slice(), x, expected.rows_mut(1, s));
     untouched(&found, s);
     let (found, expected) = (found.rows(1, s), expected.rows(1, s));
     close(
@@ -61,12 +71,12 @@ fn products<T: Scalar>(level: Level, (s, n, m): (usize, usize, usize), with_room
 
     let (mut found, mut expected) = (vec![nan; s * (n + 1)], vec![nan; s * (n + 1)]);
     outer(delta, x, &mut found, &mut room);
-    plain::outer(delta, x, &mut expected);
+    plain_products::outer(delta, x, &mut expected);
     close(&found, &expected, m, what);
 
     let (mut found, mut expected) = (around(n), around(n));
     transpose_product(theta.as_slice(), delta, found.rows_mut(1, n), &mut room);
-    plain::transpose_product::<T, false>(theta.as_slice(), delta, expected.rows_mut(1, n));
+    plain_products::transpose_product::<T, false>(theta.as_slice(), delta, expected.rows_mut(1, n));
     untouched(&found, n);
     let (found, expected) = (found.rows(1, n), expected.rows(1, n));
     close(
@@ -75,37 +85,39 @@ fn products<T: Scalar>(level: Level, (s, n, m): (usize, usize, usize), with_room
         s,
         what,
     );
-    adding_products((s, n, m), (theta.as_slice(), x, delta), &mut room, what);
+    adding_products(theta.as_slice(), x, delta, &mut room, what);
 }
 
-/// The products that add to their results.
+/// Checks the products that add to their results.
 fn adding_products<T: Scalar>(
-    (s, n, m): (usize, usize, usize),
-    (theta, x, delta): (&[T], DMatrixView<'_, T>, DMatrixView<'_, T>),
+    theta: &[T],
+    x: DMatrixView<'_, T>,
+    delta: DMatrixView<'_, T>,
     room: &mut [T],
     what: &str,
 ) {
+    let (s, n, m) = (delta.nrows(), x.nrows(), x.ncols());
     let present = entries::<T>(s, m, 4);
     let (mut found, mut expected) = (present.clone(), present);
     add_linear(theta, x, found.as_view_mut(), room);
-    plain::add_linear(theta, x, expected.as_view_mut());
+    plain_products::add_linear(theta, x, expected.as_view_mut());
     close(found.as_slice(), expected.as_slice(), n + 1, what);
 
     let present = entries::<T>(s, n + 1, 5);
     let (mut found, mut expected) = (present.clone(), present);
     add_outer(delta, x, found.as_mut_slice(), room);
-    plain::add_outer(delta, x, &mut expected.as_mut_slice()[s..]);
+    plain_products::add_outer(delta, x, &mut expected.as_mut_slice()[s..]);
     close(found.as_slice(), expected.as_slice(), m + 1, what);
 
     let present = entries::<T>(n, m, 6);
     let (mut found, mut expected) = (present.clone(), present);
     add_transpose_product(theta, delta, found.as_view_mut(), room);
     let expected_view = expected.as_view_mut();
-    plain::transpose_product::<T, true>(theta, delta, expected_view);
+    plain_products::transpose_product::<T, true>(theta, delta, expected_view);
     close(found.as_slice(), expected.as_slice(), s + 1, what);
 }
 
-fn every_way(sizes: (usize, usize, usize)) {
+fn every_way(sizes: Sizes) {
     at_every_level(|level| {
         for room in [true, false] {
             products::<f64>(level, sizes, room);
@@ -115,22 +127,23 @@ fn every_way(sizes: (usize, usize, usize)) {
 }
 
 #[test]
-fn products_are_those_of_the_plain_loops_at_awkward_sizes() {
+fn products_equal_the_plain_loops_at_awkward_sizes() {
     let sizes = [1, 2, 3, 15, 16, 17, 25, 63, 64, 65];
     for (i, &s) in sizes.iter().enumerate() {
         for (j, &n) in sizes.iter().enumerate() {
-            // Every pair of sizes, and with each of them some numbers of examples.
+            // Every pair of sizes, each with some numbers of examples.
             for m in [0, 1, 2, sizes[(i + j) % 10], sizes[(i + 3 * j) % 10]] {
-                every_way((s, n, m));
+                every_way(Sizes { s, n, m });
             }
         }
     }
 }
 
 #[test]
-fn products_are_those_of_the_plain_loops_in_several_blocks() {
-    // Several blocks of the depth; of the rows; columns a multiple of a page apart; much in all directions.
-    for sizes in [
+fn products_equal_the_plain_loops_in_several_blocks() {
+    // Several blocks of the depth, several blocks of the rows, columns a multiple of a page apart,
+    // and large in all directions.
+    for (s, n, m) in [
         (70, 2100, 40),
         (2100, 40, 35),
         (25, 30, 2500),
@@ -139,7 +152,7 @@ fn products_are_those_of_the_plain_loops_in_several_blocks() {
         (3, 1, 2600),
         (300, 310, 320),
     ] {
-        every_way(sizes);
+        every_way(Sizes { s, n, m });
     }
 }
 
@@ -158,8 +171,10 @@ fn a_gradient_of_a_million_examples_is_accurate() {
     });
 }
 
-/// Equal terms, whose roundings all go the same way, with the room for their sums: column 0, matrices
-/// times a vector, tiles, and tiles across, in one block of the depth and in several.
+/// Sums equal terms, whose rounding errors all have the same sign, with room for the tree.
+///
+/// The sizes take every path: column 0, matrices times a vector, tiles and transposed tiles, with
+/// one block of the depth and with several.
 #[test]
 fn sums_over_examples_are_within_a_few_roundings() {
     for (s, n) in [(1, 1), (1, 40), (3, 2), (17, 5), (25, 64), (200, 3)] {
@@ -190,30 +205,31 @@ fn sums_over_examples_are_within_a_few_roundings() {
     }
 }
 
-/// Registers as arrays, which other processors use.
+/// Other processors use arrays as registers.
 #[test]
-fn products_in_arrays_are_those_in_registers() {
-    fn check<T: Fast, const N: usize>((rows, columns, depth): (usize, usize, usize), layout: Layout)
+fn products_in_arrays_equal_those_in_registers() {
+    fn check<T: Fast, const N: usize>(rows: usize, columns: usize, order: StorageOrder)
     where
         Lanes<T, N>: crate::kernels::vector::Vector<Scalar = T>,
     {
+        let depth = 11;
         let (a, b) = (
             entries::<T>(rows, depth, 4),
             entries::<T>(depth, columns, 5),
         );
-        let stored = match layout {
-            Layout::Columns => a.clone(),
-            Layout::Rows => a.transpose(),
+        let stored = match order {
+            StorageOrder::ColumnMajor => a.clone(),
+            StorageOrder::RowMajor => a.transpose(),
         };
         let start = entries::<T>(rows, 1, 6);
         let mut c = DMatrix::repeat(rows, columns, real(f64::NAN));
-        let mut room = vec![real(f64::NAN); super::product::scratch::<T>(rows, columns, depth)];
-        let product = Product {
+        let mut room = vec![real(f64::NAN); scratch::<T>(rows, columns, depth)];
+        let product = Gemm {
             rows,
             columns,
             depth,
             chain: usize::MAX,
-            layout,
+            order,
             a: stored.as_ptr(),
             a_step: stored.nrows(),
             b: b.as_ptr(),
@@ -226,7 +242,8 @@ fn products_in_arrays_are_those_in_registers() {
             room: room.as_mut_ptr(),
             room_len: room.len(),
         };
-        // SAFETY: the matrices have the shapes that the product names, and arrays need no instructions.
+        // SAFETY: the matrices have the shapes that the product names, and arrays need no
+        // instructions.
         unsafe { product.run::<Lanes<T, N>>() };
         let expected = DMatrix::from_fn(rows, columns, |i, j| {
             (0..depth).fold(start[i], |sum, p| sum + a[(i, p)] * b[(p, j)])
@@ -235,15 +252,15 @@ fn products_in_arrays_are_those_in_registers() {
     }
     for rows in [1, 3, 4, 5, 9] {
         for columns in [1, 2, 3, 7] {
-            for layout in [Layout::Columns, Layout::Rows] {
-                check::<f64, 2>((rows, columns, 11), layout);
-                check::<f32, 4>((rows, columns, 11), layout);
+            for order in [StorageOrder::ColumnMajor, StorageOrder::RowMajor] {
+                check::<f64, 2>(rows, columns, order);
+                check::<f32, 4>(rows, columns, order);
             }
         }
     }
 }
 
-/// Sizes whose product wraps around to the length must not pass.
+/// Sizes whose product wraps around to the length do not pass.
 #[test]
 #[should_panic(expected = "(1 + ")]
 fn a_length_is_compared_without_an_overflow() {

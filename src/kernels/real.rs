@@ -1,62 +1,63 @@
-//! `f32` and `f64`: bit patterns, and the constants and polynomials of each precision.
+//! The trait of `f32` and `f64` with the constants and polynomials of each precision.
 
 use crate::scalar::Scalar;
 
-/// `f32` and `f64`: bit patterns, and the constants and polynomials of each precision.
+/// `f32` or `f64`, with its bit patterns, constants and polynomials.
 pub(super) trait Real: Scalar {
-    /// Entries of a register of 512 bits.
+    /// The entries in a register of 512 bits.
     const WIDTH: usize;
     const ZERO: Self;
     const ONE: Self;
     const TWO: Self;
     const HALF: Self;
     const INFINITY: Self;
-    /// 1/ln 2, and ln 2 in two parts; the first times an exponent is exact.
+    /// 1/ln 2.
     const LOG2_E: Self;
+    /// ln 2 in two parts. The first times an exponent is exact.
     const LN_2: (Self, Self);
-    /// 1.5 · 2ᵖ for p fraction bits: adding it rounds to an integer, which is then in the low bits.
+    /// 1.5 · 2ᵖ for p fraction bits. Adding it rounds to an integer, which is then in the low bits.
     const ROUND: Self;
-    /// eˣ rounds to 0 below the first, and overflows above the second.
+    /// Below the first number eˣ rounds to 0, and above the second it overflows.
     const EXP_RANGE: (Self, Self);
     /// Below this x, even the largest number times eˣ rounds to 0.
     const LARGE_EXP_END: Self;
-    /// q with eʳ = 1 + r + r² q(r) for |r| ≤ ½ ln 2, from the highest power down, as all that follow.
+    /// q of eʳ = 1 + r + r² q(r) for |r| ≤ ½ ln 2. This and the other polynomials begin with the
+    /// highest power.
     const EXP: &'static [Self];
-    /// p with ln((1 + s)/(1 − s)) = 2s + s³ p(s²) for |s| ≤ 0.2.
+    /// p of ln((1 + s)/(1 − s)) = 2s + s³ p(s²) for |s| ≤ 0.2.
     const LN: &'static [Self];
-    /// p and q with tanh z = z + z³ p(z²)/q(z²) for |z| ≤ 0.625.
+    /// p and q of tanh z = z + z³ p(z²)/q(z²) for |z| ≤ 0.625.
     const TANH: (&'static [Self], &'static [Self]);
-    /// s and 2⁻ˢ, for the scale 2ˢ that keeps exponentials of negative numbers normal where they
-    /// matter.
+    /// s and 2⁻ˢ. The scale 2ˢ keeps exponentials of negative numbers normal where they matter.
     const SCALE: (Self, Self);
-    /// The argument from which the scaled exponential is 0.
+    /// The argument at which the scaled exponential becomes 0.
     const SCALED_END: Self;
     /// P and Q of `tests/calculus/activations/coefficients.py`, which also prints the constants below.
     const GELU: (&'static [Self], &'static [Self]);
     /// The root of Φ(−x) − x φ(x), in two parts.
     const GELU_ROOT: (Self, Self);
-    /// The x from which the scaled exponential of −x²/2 is 0.
+    /// The x at which the scaled exponential of −x²/2 becomes 0.
     const GELU_END: Self;
     /// 1/√(2π).
     const DENSITY: Self;
     /// 2√(2/π), and 0.044715 times that, in two parts each.
     const GELU_TANH: [(Self, Self); 2];
-    /// The |z| from which the scaled exponential in the tanh form of GELU is 0.
+    /// The |z| at which the scaled exponential in the tanh form of GELU becomes 0.
     const GELU_TANH_END: Self;
 
-    /// The nearest number of this type.
+    /// Returns the nearest number of this type.
     fn of(x: f64) -> Self;
-    /// self · b + c, rounded once if `FMA`.
+    /// Returns self · b + c, rounded once if `FMA`.
     fn times_plus<const FMA: bool>(self, b: Self, c: Self) -> Self;
-    /// |self|, without touching the other bits of a NaN.
+    /// Returns |self|, without changing the other bits of a NaN.
     fn size(self) -> Self;
-    /// |self| with the sign of `sign`.
+    /// Returns |self| with the sign of `sign`.
     fn with_sign_of(self, sign: Self) -> Self;
-    /// self cut to so few digits that the product of two such numbers is exact.
+    /// Returns the leading digits of self, so few that the product of two such numbers is exact.
     fn first_digits(self) -> Self;
-    /// 2ᵏ from [`ROUND`](Self::ROUND) + k, for the k of normal numbers.
+    /// Returns 2ᵏ from [`ROUND`](Self::ROUND) + k, for the k of normal numbers.
     fn power_of_two(rounded: Self) -> Self;
-    /// k and 2⁻ᵏ such that 2⁻ᵏ · self is in [0.75, 1.5), for normal numbers from above 0 to 2¹⁰⁰.
+    /// Returns k and 2⁻ᵏ such that 2⁻ᵏ · self is in [0.75, 1.5), for normal numbers in (0, 2¹⁰⁰].
     fn exponent(self) -> (Self, Self);
 }
 
@@ -207,7 +208,7 @@ impl Real for f64 {
     #[inline(always)]
     fn exponent(self) -> (Self, Self) {
         const TO_INTEGER: f64 = 4_503_599_627_370_496.0;
-        // The exponent of x/0.75, whose own bits are those of x but for the exponent and the top bit of the fraction.
+        // The exponent of x/0.75. Only the exponent and the top bit of the fraction differ from x.
         let bits = self
             .to_bits()
             .wrapping_add(Self::ONE.to_bits() - 0.75_f64.to_bits());

@@ -1,20 +1,21 @@
-//! Softmax of `f32` and `f64`, and the sums and maxima of columns.
+//! Softmax of `f32` and `f64`, and sums and maxima of columns.
 
-use super::compiled::table;
-use super::elementwise::{Function, activate_at};
-use super::functions::Real;
-use super::launch::{Kernel, launch};
+use super::activation_formulas::FastActivation;
+use super::elementwise::activate_at;
+use super::level::{Kernel, launch};
+use super::real::Real;
+use super::table::table;
 use crate::scalar::Scalar;
 
-/// Σ xᵢ, in eight partial sums if there are many.
+/// Returns Σ xᵢ, from eight partial sums if there are at least 16 terms.
 #[inline(always)]
-pub(super) fn total<R: Real>(x: &[R]) -> R {
-    total_of(x, x, |x, _| x)
+pub(super) fn column_sum<R: Real>(x: &[R]) -> R {
+    column_sum_of(x, x, |x, _| x)
 }
 
-/// Σ f(xᵢ, yᵢ), in eight partial sums if there are many.
+/// Returns Σ f(xᵢ, yᵢ), from eight partial sums if there are at least 16 terms.
 #[inline(always)]
-pub(super) fn total_of<R: Real>(x: &[R], y: &[R], f: impl Fn(R, R) -> R) -> R {
+pub(super) fn column_sum_of<R: Real>(x: &[R], y: &[R], f: impl Fn(R, R) -> R) -> R {
     let few = |x: &[R], y: &[R]| {
         let pairs = x.iter().zip(y);
         pairs.fold(R::ZERO, |sum, (&x, &y)| sum + f(x, y))
@@ -30,9 +31,9 @@ pub(super) fn total_of<R: Real>(x: &[R], y: &[R], f: impl Fn(R, R) -> R) -> R {
     sums.iter().fold(few(x_rest, y_rest), |sum, &x| sum + x)
 }
 
-/// The largest entry, in eight parts if there are many. With a NaN among them it may be any.
+/// Returns the largest entry of a non-empty slice. With a NaN among them it may be any entry.
 #[inline(always)]
-pub(super) fn largest<R: Real>(x: &[R]) -> R {
+pub(super) fn column_max<R: Real>(x: &[R]) -> R {
     let larger = |best: R, x: R| if x > best { x } else { best };
     if x.len() < 16 {
         return x[1..].iter().fold(x[0], |best, &x| larger(best, x));
@@ -46,7 +47,7 @@ pub(super) fn largest<R: Real>(x: &[R]) -> R {
     best.iter().fold(rest, |best, &x| larger(best, x))
 }
 
-/// Subtracts from each column its largest entry.
+/// Subtracts its largest entry from each column.
 struct Shift {
     rows: usize,
 }
@@ -74,21 +75,22 @@ impl<R: Real> Kernel<R> for Normalize {
     }
 }
 
-// Functions, as a closure cannot be made to inline, and what is not inlined is compiled for the portable level.
+// Functions, not closures: only a function can be marked for inlining, and code that is not inlined
+// is compiled for the portable level.
 
 #[inline(always)]
 fn shift<R: Real>(column: &mut [R]) {
-    let shift = largest(column);
+    let shift = column_max(column);
     column.iter_mut().for_each(|z| *z -= shift);
 }
 
 #[inline(always)]
 fn normalize<R: Real>(column: &mut [R]) {
-    let total = total(column);
+    let total = column_sum(column);
     column.iter_mut().for_each(|a| *a /= total);
 }
 
-/// Calls f on each column, with the frequent lengths known to the compiler.
+/// Calls f on each column. The frequent lengths are constants, which the compiler can use.
 #[inline(always)]
 fn for_each_column<R: Real>(rows: usize, a: &mut [R], f: impl Fn(&mut [R])) {
     match rows {
@@ -99,20 +101,21 @@ fn for_each_column<R: Real>(rows: usize, a: &mut [R], f: impl Fn(&mut [R])) {
     }
 }
 
+/// [`softmax`] for one precision.
 pub(super) fn softmax_at<R: Real>(rows: usize, values: &mut [R]) {
-    /// Entries that stay in the first cache between the three loops.
+    /// The number of entries that stay in the first-level cache between the three loops.
     const PANEL: usize = 1024;
     if rows == 0 {
         return;
     }
     for panel in values.chunks_mut((PANEL / rows).max(1) * rows) {
         launch(Shift { rows }, panel, &mut []);
-        activate_at(Function::Exponential, panel, None);
+        activate_at(FastActivation::Exponential, panel, None);
         launch(Normalize { rows }, panel, &mut []);
     }
 }
 
-/// On entry `values` holds z, on return the softmax of each column.
+/// Replaces z in `values` by the softmax of each column of `rows` entries.
 #[must_use]
 pub(crate) fn softmax<T: Scalar>(rows: usize, values: &mut [T]) -> bool {
     let Some(table) = table::<T>() else {

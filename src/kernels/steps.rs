@@ -2,9 +2,9 @@
 //!
 //! No multiplication is fused with an addition, so that an entry has the same bits at every level and in the plain loop.
 
-use super::compiled::table;
-use super::functions::Real;
-use super::launch::{Kernel, launch};
+use super::level::{Kernel, launch};
+use super::real::Real;
+use super::table::table;
 use crate::scalar::{Scalar, real};
 
 /// Slices of state beside θ; a rule makes use of the first [`Rule::buffers`] of them.

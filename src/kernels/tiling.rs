@@ -1,13 +1,13 @@
-//! How the rows and columns of a product are cut into tiles, and which tile is computed for which size.
+//! Cuts the rows and columns of a product into tiles, and picks the microkernel for each size.
 
-use super::tile::{Start, Tile, tile};
+use super::microkernel::{Start, Tile, tile};
 use super::vector::{Fast, Vector};
 use std::mem::MaybeUninit;
 
-/// The largest number of registers for the sums of a tile.
+/// The most registers for the sums of a tile.
 const LARGEST: usize = 24;
 
-/// Registers and columns of a tile, and whether its last register is read in part.
+/// The registers and columns of a tile, and whether its last register is read in part.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TileSize {
     pub(super) registers: usize,
@@ -15,12 +15,13 @@ pub(super) struct TileSize {
     pub(super) tail: bool,
 }
 
-/// How the rows of a product are cut into tiles: as even as can be, none above the most that a level can hold.
+/// A cut of the rows of a product into tiles. They are as even as possible, and none is larger than
+/// the registers of a level can hold.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tiles {
-    /// Registers in a column of C.
+    /// The registers in a column of C.
     pub(super) vectors: usize,
-    /// Registers of the larger tiles, of which there are `many`; the others have one less.
+    /// The registers of the larger tiles, of which there are `many`. The others have one less.
     pub(super) largest: usize,
     many: usize,
     /// The most columns of a tile.
@@ -47,16 +48,18 @@ impl Tiles {
         }
     }
 
-    /// Where the tile that begins at register v ends.
+    /// Returns the end of the tile that begins at register v.
     #[inline(always)]
     pub(super) fn next(&self, v: usize) -> usize {
-        match v < self.many * self.largest {
-            true => v + self.largest,
-            false => v + self.largest - 1,
+        if v < self.many * self.largest {
+            v + self.largest
+        } else {
+            v + self.largest - 1
         }
     }
 
-    /// Where a block of at most `most` registers ends that begins with a tile at `first`.
+    /// Returns the end of a block that begins at register `first`: whole tiles, and at most `most`
+    /// registers unless a single tile has more.
     #[inline(always)]
     pub(super) fn end_of_block(&self, first: usize, most: usize) -> usize {
         let mut end = self.next(first);
@@ -67,7 +70,7 @@ impl Tiles {
     }
 }
 
-/// Columns of the next tile.
+/// Returns the columns of the next tile, with `left` columns to go and at most `most`.
 #[inline(always)]
 pub(super) fn width(most: usize, left: usize) -> usize {
     match left {
@@ -91,12 +94,12 @@ where
     // SAFETY: passed on. For narrow tiles the masked version serves both cases where masks exist:
     // half the code to compile, and masks cost only a few percent.
     unsafe {
-        match size.tail {
-            _ if V::MASKED && size.columns <= NARROW => {
-                run_narrow_tile::<V, true>(size.registers, size.columns, tile);
-            }
-            true => run_tile::<V, true>(size.registers, size.columns, tile),
-            false => run_tile::<V, false>(size.registers, size.columns, tile),
+        if V::MASKED && size.columns <= NARROW {
+            run_narrow_tile::<V, true>(size.registers, size.columns, tile);
+        } else if size.tail {
+            run_tile::<V, true>(size.registers, size.columns, tile);
+        } else {
+            run_tile::<V, false>(size.registers, size.columns, tile);
         }
     }
 }
@@ -113,7 +116,7 @@ where
     V::Scalar: Fast,
 {
     debug_assert!(size.registers * size.columns <= LARGEST && chain > 0);
-    // A copy begins at 0: no sum over examples begins with a column.
+    // A copy starts from 0, because no sum over examples starts from a column.
     debug_assert!(!(whole.transposed && matches!(whole.start, Start::Column(_))));
     let mut copy = MaybeUninit::<[V; LARGEST]>::uninit();
     let mut tile = whole;
@@ -148,10 +151,10 @@ where
     }
 }
 
-/// A tile of R registers by C columns, for those that occur.
+/// Computes a tile with any number of registers and columns that occurs.
 ///
 /// # Safety
-/// That of [`tile`] for so many registers and columns.
+/// That of [`tile`] for these numbers of registers and columns.
 #[inline(always)]
 unsafe fn run_tile<V, const TAIL: bool>(registers: usize, columns: usize, t: &Tile<V::Scalar>)
 where
@@ -164,20 +167,20 @@ where
             12 if V::ROWS == 4 => rows_of::<V, 12, TAIL>(registers, t),
             8 => rows_of::<V, 8, TAIL>(registers, t),
             6 => rows_of::<V, 6, TAIL>(registers, t),
-            // What has masks has been there already.
+            // Registers with masks have taken the narrow path already.
             _ if !V::MASKED => run_narrow_tile::<V, TAIL>(registers, columns, t),
             _ => {}
         }
     }
 }
 
-/// The columns that a narrow tile has at most.
+/// The most columns of a narrow tile.
 const NARROW: usize = 4;
 
-/// As [`run_tile`], for the tiles that are left at the end.
+/// Like [`run_tile`], for the narrow tiles at the end of a row of tiles.
 ///
 /// # Safety
-/// That of [`tile`] for so many registers and columns.
+/// That of [`tile`] for these numbers of registers and columns.
 #[inline(always)]
 unsafe fn run_narrow_tile<V, const TAIL: bool>(
     registers: usize,
@@ -197,17 +200,19 @@ unsafe fn run_narrow_tile<V, const TAIL: bool>(
     }
 }
 
+/// Computes a tile with C columns.
+///
 /// # Safety
-/// That of [`tile`] for so many registers and C columns.
+/// That of [`tile`] for this number of registers and C columns.
 #[inline(always)]
 unsafe fn rows_of<V, const C: usize, const TAIL: bool>(registers: usize, t: &Tile<V::Scalar>)
 where
     V: Vector,
     V::Scalar: Fast,
 {
-    // Registers for the sums: all but those for a column of A and an entry of B.
+    // All registers except those for a column of A and an entry of B hold sums.
     let most = if V::ROWS == 4 { LARGEST } else { LARGEST / 2 };
-    // The least, where narrower tiles are cut for fewer rows: see `Tiles::new`.
+    // The least registers that `Tiles::new` combines with C columns.
     let least = match (V::ROWS, C) {
         (4, 6) => 3,
         (4, 8) => 2,
@@ -222,25 +227,5 @@ where
             _ if least == 1 => tile::<V, 1, C, TAIL>(t),
             _ => debug_assert!(false, "{registers} registers by {C} columns"),
         }
-    }
-}
-
-/// C entries from each of `depth` rows, one group after the other.
-///
-/// # Safety
-/// The rows, `step` apart, have C entries that may be read, and `to` room for depth · C.
-#[inline(always)]
-pub(super) unsafe fn copy_rows<T: Copy, const C: usize>(
-    depth: usize,
-    from: *const T,
-    step: usize,
-    to: *mut T,
-) {
-    for p in 0..depth {
-        // SAFETY: the caller vouches for C entries in each row, and for depth · C entries of room.
-        unsafe {
-            let entries = from.add(p * step).cast::<[T; C]>().read_unaligned();
-            to.add(p * C).cast::<[T; C]>().write_unaligned(entries);
-        };
     }
 }

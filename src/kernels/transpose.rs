@@ -1,8 +1,8 @@
-//! Small squares with rows and columns exchanged, in registers of AVX2 or entry by entry.
+//! Transposes of small squares, in registers of AVX2 or entry by entry.
 
 use std::arch::x86_64::*;
 
-/// A square of N × N entries, entry by entry.
+/// Transposes a square of N × N entries, one at a time.
 ///
 /// # Safety
 /// Both pointers are to squares of N × N entries.
@@ -21,7 +21,7 @@ pub(super) unsafe fn transpose_plain<T: Copy, const N: usize>(
     }
 }
 
-/// A square of 8 × 8 in registers: pairs, then quadruples, then halves change places.
+/// Transposes a square of 8 × 8 in registers: swaps pairs, then quadruples, then halves.
 ///
 /// # Safety
 /// The processor has AVX2, and both pointers are to squares of 8 × 8 entries.
@@ -37,7 +37,7 @@ pub(super) unsafe fn transpose_8(from: *const f32, step: usize, to: *mut f32, to
                 _ => _mm256_unpackhi_ps(even, odd),
             }
         });
-        // Rows 0 to 3 (and 4 to 7): column c of the low half, and column c + 4 of the high half.
+        // Rows 0 to 3 (and 4 to 7): column c in the low half, and column c + 4 in the high half.
         let quads: [__m256; 8] = std::array::from_fn(|i| {
             let (rows, c) = (i / 4 * 4, i % 4);
             let (x, y) = (pairs[rows + c / 2], pairs[rows + 2 + c / 2]);
@@ -57,7 +57,7 @@ pub(super) unsafe fn transpose_8(from: *const f32, step: usize, to: *mut f32, to
     }
 }
 
-/// A square of 4 × 4 in registers.
+/// Transposes a square of 4 × 4 in registers.
 ///
 /// # Safety
 /// The processor has AVX2, and both pointers are to squares of 4 × 4 entries.

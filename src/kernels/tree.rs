@@ -1,20 +1,21 @@
-//! Sums of many vectors by a binary tree, whose rounding error grows with the logarithm of their
+//! Sums of many vectors in a binary tree. The rounding error grows with the logarithm of their
 //! number.
 
 use super::add;
 use crate::scalar::Scalar;
 
-/// Adds up vectors in their order: pairs first, then pairs of pairs, and so on. The shape of the tree
-/// depends on the number of vectors alone.
+/// Adds vectors in their order: pairs first, then pairs of pairs, and so on.
 ///
-/// The sums of complete subtrees are held in a list of buffers, the largest subtree first. There are
-/// at most as many as the number of vectors has binary digits.
+/// The shape of the tree depends on the number of vectors alone. The sums of complete subtrees are
+/// held in a list of buffers, the largest subtree first. There are at most as many as the number of
+/// vectors has binary digits.
 #[derive(Debug)]
 pub(crate) struct Tree {
-    /// The number of all vectors.
+    /// The total number of vectors.
     vectors: usize,
     /// The number of vectors so far.
     taken: usize,
+    /// The number of sums held.
     held: usize,
 }
 
@@ -32,12 +33,12 @@ impl Tree {
         }
     }
 
-    /// Returns the number of sums held: the place in the list where the next vectors belong.
+    /// Returns the number of sums held, which is the place of the next vectors in the list.
     pub(crate) fn held(&self) -> usize {
         self.held
     }
 
-    /// Takes `count` more vectors, which begin at place [`held`](Self::held) of the list.
+    /// Adds `count` more vectors, which begin at place [`held`](Self::held) of the list.
     pub(crate) fn take<T: Scalar>(&mut self, count: usize, list: &mut [Vec<T>]) {
         let first = self.held;
         for vector in first..first + count {
@@ -81,9 +82,9 @@ impl Tree {
 mod tests {
     use super::*;
 
-    /// The tree of n vectors, whatever number of them is taken at a time.
+    /// The sum does not depend on how many vectors are taken at a time.
     #[test]
-    fn the_shape_is_that_of_the_number_alone() {
+    fn the_tree_depends_on_the_number_of_vectors_alone() {
         let value = |k: usize| [(k as f32 * 0.37).sin(), 1.0];
         fn by_hand(values: &[[f32; 2]]) -> [f32; 2] {
             if let [value] = values {

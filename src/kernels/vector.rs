@@ -1,4 +1,4 @@
-//! Vector registers: what the products are written in, and the one place where a level becomes a type.
+//! Vector registers for the products. Here a level becomes a type.
 
 #[cfg(target_arch = "x86_64")]
 use super::level::Level;
@@ -14,28 +14,30 @@ use std::arch::x86_64::*;
 /// Every method is inlined into a caller that was compiled for the instructions it needs.
 ///
 /// # Safety
-/// All methods may only be called where the processor has the instructions of the type, which [`dispatch`] sees to.
-/// `load` and `store` take a pointer to `LANES` scalars, `load_first` and `store_first` to `n` ≤ `LANES`; none needs to be aligned.
+/// All methods may only be called where the processor has the instructions of the type, which
+/// [`dispatch`] sees to. `load` and `store` take a pointer to `LANES` scalars, `load_first` and
+/// `store_first` to `n` ≤ `LANES`; none needs to be aligned.
 pub(super) trait Vector: Copy {
     type Scalar: Copy;
-    /// Scalars in a register.
+    /// The scalars in a register.
     const LANES: usize;
-    /// Rows of the largest tile of a product, in registers.
+    /// The rows of the largest tile of a product, in registers.
     const ROWS: usize;
     /// Whether partial loads are one instruction.
     const MASKED: bool;
     unsafe fn splat(x: Self::Scalar) -> Self;
     unsafe fn load(p: *const Self::Scalar) -> Self;
-    /// The first n lanes; the others are 0.
+    /// Loads the first n lanes and sets the others to 0.
     unsafe fn load_first(p: *const Self::Scalar, n: usize) -> Self;
     unsafe fn store(self, p: *mut Self::Scalar);
     unsafe fn store_first(self, p: *mut Self::Scalar, n: usize);
     unsafe fn add(self, other: Self) -> Self;
-    /// self · b + c.
+    /// Returns self · b + c.
     unsafe fn mul_add(self, b: Self, c: Self) -> Self;
-    /// The sum of the lanes.
+    /// Returns the sum of the lanes.
     unsafe fn sum(self) -> Self::Scalar;
-    /// Copies a square of LANES × LANES entries with rows and columns exchanged: `to[j·to_step + i] = from[i·step + j]`.
+    /// Copies the transpose of a square of LANES × LANES entries:
+    /// `to[j·to_step + i] = from[i·step + j]`.
     #[inline(always)]
     unsafe fn transpose(
         from: *const Self::Scalar,
@@ -52,7 +54,7 @@ pub(super) trait Vector: Copy {
     }
 }
 
-/// A scalar with fast paths, and its registers at each level.
+/// A scalar with fast paths, with its registers at each level.
 pub(super) trait Fast: Scalar {
     type Portable: Vector<Scalar = Self>;
     #[cfg(target_arch = "x86_64")]
@@ -90,14 +92,14 @@ impl Fast for f64 {
     const ZERO: Self = 0.0;
 }
 
-/// Something to do in registers of any kind. `run` has to be `#[inline(always)]`.
+/// An operation written for registers of any kind. `run` must be `#[inline(always)]`.
 pub(super) trait Operation<T: Fast> {
     /// # Safety
     /// The processor has the instructions of `V`, and what the operation itself asks for holds.
     unsafe fn run<V: Vector<Scalar = T>>(self);
 }
 
-/// Runs an operation in the registers of this process's level.
+/// Runs an operation in the registers of the level of this process.
 ///
 /// # Safety
 /// What the operation itself asks for holds.
@@ -116,7 +118,8 @@ pub(super) unsafe fn dispatch<T: Fast, O: Operation<T>>(operation: O) {
 }
 
 /// # Safety
-/// The processor has AVX2, FMA and the four parts of AVX-512, and what the operation asks for holds.
+/// The processor has AVX2, FMA and the four parts of AVX-512, and what the operation asks for
+/// holds.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
 unsafe fn avx512<T: Fast, O: Operation<T>>(operation: O) {
@@ -133,7 +136,8 @@ unsafe fn avx2<T: Fast, O: Operation<T>>(operation: O) {
     unsafe { operation.run::<T::Avx2>() }
 }
 
-/// The registers of AVX-512, whose masks cost nothing. `mask` makes the mask of the first n lanes.
+/// Implements [`Vector`] for the registers of AVX-512, whose masks cost nothing. `mask` is the type
+/// of a mask.
 #[cfg(target_arch = "x86_64")]
 macro_rules! masked {
     ($vector:ty, $scalar:ty, $lanes:literal, $mask:ty, $splat:ident, $load:ident, $load_mask:ident,
@@ -240,11 +244,12 @@ masked!(
     __m256d
 );
 
-/// Registers whose partial loads and stores go through memory: AVX2, SSE2.
+/// Implements [`Vector`] for the registers of AVX2 and SSE2, whose partial loads and stores go
+/// through memory.
 #[cfg(target_arch = "x86_64")]
 macro_rules! unmasked {
-    ($vector:ty, $scalar:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, |$a:ident, $b:ident, $c:ident| $fma:expr,
-     $transpose:path) => {
+    ($vector:ty, $scalar:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident,
+     |$a:ident, $b:ident, $c:ident| $fma:expr, $transpose:path) => {
         impl Vector for $vector {
             type Scalar = $scalar;
             const LANES: usize = $lanes;
@@ -257,7 +262,8 @@ macro_rules! unmasked {
             }
             #[inline(always)]
             unsafe fn load(p: *const $scalar) -> Self {
-                // SAFETY: the caller's processor has the instructions, and p points to LANES scalars.
+                // SAFETY: the caller's processor has the instructions, and p points to LANES
+                // scalars.
                 unsafe { $load(p) }
             }
             #[inline(always)]
@@ -308,7 +314,8 @@ macro_rules! unmasked {
                 to: *mut $scalar,
                 to_step: usize,
             ) {
-                // SAFETY: the caller's processor has the instructions, and the pointers are to squares.
+                // SAFETY: the caller's processor has the instructions, and the pointers are to
+                // squares.
                 unsafe { $transpose(from, step, to, to_step) }
             }
         }
@@ -364,7 +371,7 @@ unmasked!(
     transpose_plain::<f64, 2>
 );
 
-/// Registers as arrays, which compilers turn into what the processor has.
+/// Registers as arrays, which compilers vectorise for the processor at hand.
 #[cfg(any(not(target_arch = "x86_64"), test))]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lanes<T, const N: usize>([T; N]);

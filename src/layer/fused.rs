@@ -49,7 +49,7 @@ impl Dense {
     ) {
         let z = DMatrixViewMut::from_slice(output, self.outputs, x.ncols());
         affine(theta, x, z, scratch);
-        let Some(function) = self.activation.function() else {
+        let Some(function) = self.activation.fast() else {
             return; // a = z
         };
         let len = output.len();
@@ -75,10 +75,10 @@ impl Dense {
 
     /// δ ← g′(z) ∘ δ, with g′(z) from the cache or from the output. Also of ż, for that gives ȧ.
     fn scale_by_slope<T: Scalar>(&self, a: &[T], cache: &[T], delta: &mut [T]) {
-        match (self.activation.slope(), self.activation.function()) {
+        match (self.activation.slope(), self.activation.fast()) {
             (Some(Slope::Kept), _) => {
                 elementwise([delta], [&cache[..a.len()]], &|[delta], [slope]| {
-                    kernels::multiply_by(delta, slope);
+                    kernels::multiply(delta, slope);
                 });
             }
             (Some(Slope::OfOutput), Some(function)) => {
@@ -141,7 +141,7 @@ impl Dense {
         let (slope, bend) = pass.cache[..2 * len].split_at(len);
         let to = [output, &mut pass.cache_tangent[..len]];
         elementwise(to, [slope, bend], &|[z, change], [slope, bend]| {
-            kernels::tangent(z, change, (slope, bend));
+            kernels::tangent(z, change, slope, bend);
         });
     }
 
@@ -161,7 +161,7 @@ impl Dense {
             } else {
                 let of = [&pass.cache[..len], &along.cache_tangent[..len]];
                 elementwise([delta, delta_tangent], of, &|[d, dot], [slope, change]| {
-                    kernels::backward_tangent(d, dot, (slope, change));
+                    kernels::backward_tangent(d, dot, slope, change);
                 });
             }
         }

@@ -7,7 +7,7 @@ use backprop::activation::{
 };
 use backprop::cost::{
     AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Cost, Huber, LogCosh, Outputs, Poisson,
-    SquaredError, Squash,
+    SquaredError,
 };
 use backprop::nalgebra::{DMatrix, convert};
 use num_dual::{Dual32, Dual64};
@@ -77,18 +77,6 @@ fn rows() -> impl Iterator<Item = Row<'static>> {
     })
 }
 
-fn squash(activation: AnyActivation) -> Option<Squash> {
-    Some(match activation {
-        Sigmoid => Squash::Sigmoid,
-        Tanh => Squash::Tanh,
-        Softsign => Squash::Softsign,
-        Softmax => Squash::Softmax,
-        Exponential => Squash::Exponential,
-        Elu { alpha } => Squash::Elu { alpha },
-        _ => return None,
-    })
-}
-
 fn is_canonical(activation: AnyActivation, cost: AnyCost) -> bool {
     let pairs = [
         (Sigmoid, BinaryCrossEntropy),
@@ -148,10 +136,7 @@ fn all_have_their_digits<T: Scalar>(examples: usize) {
         }
         let of_z = is_canonical(row.activation, row.cost).then(|| z.as_view());
         let at = Outputs::new(of_z, a.as_view(), y.as_view());
-        let at = match squash(row.activation) {
-            Some(squash) => at.squashed(squash, z.as_view()),
-            None => at,
-        };
+        let at = at.activated_by(row.activation, z.as_view());
         let mut values = vec![T::zero(); examples];
         row.cost.values(at, &mut values);
         let (mut delta, mut tangent) = (z.clone(), z.clone());

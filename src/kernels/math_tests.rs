@@ -1,12 +1,14 @@
-//! The error of every function in units in the last place: `f32` against `f64`, `f64` against double-double numbers.
+//! The error of each function in units in the last place: `f32` against `f64`, and `f64` against
+//! double-double numbers.
 
-use super::super::elementwise::{Function, activate_at};
+use super::super::activation_formulas::FastActivation;
+use super::super::elementwise::activate_at;
 use super::super::level::at_every_level;
 use super::super::tangents::curve_at;
 use super::*;
 use std::ops::{Add, Mul, Neg, Sub};
 
-/// An unevaluated sum of two `f64`: about 106 bits.
+/// An unevaluated sum of two `f64`, with about 106 bits.
 #[derive(Clone, Copy, Debug)]
 struct Double(f64, f64);
 
@@ -59,7 +61,7 @@ impl Double {
         r + r * (Self::ONE - self * r)
     }
 
-    /// eˣ: Taylor's series of x − k ln 2, halved eight times.
+    /// Returns eˣ by Taylor's series of x − k ln 2, halved eight times.
     fn exp(self) -> Self {
         let k = (self.0 / std::f64::consts::LN_2).round();
         let ln_2 = Self(std::f64::consts::LN_2, 2.319_046_813_846_3e-17);
@@ -77,7 +79,7 @@ impl Double {
         Self(scale(e.0), scale(e.1))
     }
 
-    /// ln(1 + x) for x of [−½, 1].
+    /// Returns ln(1 + x) for x in [−½, 1].
     fn ln_1p(self) -> Self {
         if self.0.abs() < 1e-9 {
             let third = Self::from(3.0).reciprocal();
@@ -114,18 +116,20 @@ impl Double {
     }
 }
 
-/// A type whose units can be counted.
+/// A type whose errors are counted in units in the last place.
 trait Counted: Real {
     const EPSILON: f64;
     const MIN: f64;
     fn to_f64(self) -> f64;
 
-    /// |self − exact| in units in the last place of the exact value, those of the smallest normal number below it.
+    /// Returns |self − exact| in units in the last place of the exact value.
+    ///
+    /// Below the smallest normal number the unit is that of this number.
     fn error(self, exact: Double) -> f64 {
         self.error_by(exact.0, exact)
     }
 
-    /// The same in units of another number.
+    /// Returns the same in units of another number.
     fn error_by(self, number: f64, exact: Double) -> f64 {
         let size = number.abs().max(Self::MIN);
         let binade = f64::from_bits(size.to_bits() & 0x7ff << 52);
@@ -150,7 +154,8 @@ impl Counted for f64 {
     }
 }
 
-/// Numbers of both signs: evenly over ±range, and as many in a geometric progression down to the subnormal ones.
+/// Returns numbers of both signs: some evenly spaced over ±range, and as many in a geometric
+/// progression down to the subnormal ones.
 fn grid<R: Counted>(range: f64, count: i32) -> Vec<R> {
     let steps = f64::from(count);
     let smallest = (R::MIN * R::EPSILON).ln();
@@ -162,11 +167,26 @@ fn grid<R: Counted>(range: f64, count: i32) -> Vec<R> {
     sizes.flat_map(|x| [R::of(x), R::of(-x)]).collect()
 }
 
-/// Worst errors of value and derivative at each level, which must be within the bounds.
+/// The largest errors allowed, in units.
+struct Bounds {
+    value: f64,
+    derivative: f64,
+}
+
+const EXACT: Bounds = Bounds {
+    value: 2.0,
+    derivative: 2.0,
+};
+const SIGMOIDAL: Bounds = Bounds {
+    value: 2.0,
+    derivative: 5.0,
+};
+
+/// Asserts that the errors of value and derivative are within bounds at each level.
 fn check<R: Counted>(
-    function: Function,
+    function: FastActivation,
     z: &[R],
-    bounds: (f64, f64),
+    bounds: Bounds,
     exact: impl Fn(f64) -> (Double, Double),
 ) {
     let exact: Vec<_> = z.iter().map(|z| exact(z.to_f64())).collect();
@@ -185,79 +205,79 @@ fn check<R: Counted>(
         let [value, derivative] = worst;
         let name = std::any::type_name::<R>();
         println!("{function:?} {name} {level:?}: {value:?}, derivative {derivative:?}");
-        assert!(value.0 <= bounds.0, "{function:?} {level:?}: {value:?}");
+        assert!(value.0 <= bounds.value, "{function:?} {level:?}: {value:?}");
         assert!(
-            derivative.0 <= bounds.1,
+            derivative.0 <= bounds.derivative,
             "{function:?}' {level:?}: {derivative:?}"
         );
     });
 }
 
 #[test]
-fn f32_functions_are_within_2_units() {
+fn f32_values_are_within_2_units() {
     let wide = grid::<f32>(110.0, 500_000);
     let plain = |a: f64, d: f64| (Double::from(a), Double::from(d));
     let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
-    // Overflow has no unit: it is among the special values.
+    // Overflow is tested with the special values.
     let finite: Vec<f32> = wide.iter().copied().filter(|&z| z < 88.7).collect();
-    check(Function::Exponential, &finite, (2.0, 2.0), |z| {
+    check(FastActivation::Exponential, &finite, EXACT, |z| {
         plain(z.exp(), z.exp())
     });
-    check(Function::Sigmoid, &wide, (2.0, 5.0), |z| {
+    check(FastActivation::Sigmoid, &wide, SIGMOIDAL, |z| {
         plain(sigmoid(z), sigmoid(z) * sigmoid(-z))
     });
-    check(Function::Softplus, &wide, (2.0, 2.0), |z| {
+    check(FastActivation::Softplus, &wide, EXACT, |z| {
         plain(z.max(0.0) + (-z.abs()).exp().ln_1p(), sigmoid(z))
     });
     let narrow = grid::<f32>(55.0, 500_000);
-    check(Function::Tanh, &narrow, (2.0, 5.0), |z| {
+    check(FastActivation::Tanh, &narrow, SIGMOIDAL, |z| {
         plain(z.tanh(), 4.0 * sigmoid(2.0 * z) * sigmoid(-2.0 * z))
     });
 }
 
 #[test]
-fn f64_functions_are_within_2_units() {
+fn f64_values_are_within_2_units() {
     let wide = grid::<f64>(750.0, 30_000);
     let finite: Vec<f64> = wide.iter().copied().filter(|&z| z < 709.7).collect();
-    check(Function::Exponential, &finite, (2.0, 2.0), |z| {
+    check(FastActivation::Exponential, &finite, EXACT, |z| {
         let e = Double::from(z).exp();
         (e, e)
     });
-    check(Function::Sigmoid, &wide, (2.0, 5.0), |z| {
+    check(FastActivation::Sigmoid, &wide, SIGMOIDAL, |z| {
         let (p, q) = (Double::sigmoid(z), Double::sigmoid(-z));
         (p, p * q)
     });
-    check(Function::Softplus, &wide, (2.0, 2.0), |z| {
+    check(FastActivation::Softplus, &wide, EXACT, |z| {
         (Double::softplus(z), Double::sigmoid(z))
     });
     check(
-        Function::Tanh,
+        FastActivation::Tanh,
         &grid::<f64>(380.0, 30_000),
-        (2.0, 5.0),
+        SIGMOIDAL,
         |z| (Double::tanh(z), Double::tanh_slope(z)),
     );
 }
 
-/// eᶻ − 1 and its derivative through ELU, for z ≤ 0 alone.
+/// Checks eᶻ − 1 and its derivative through ELU, for z ≤ 0.
 #[test]
 fn exp_m1_is_within_2_units() {
-    let elu = Function::Elu {
+    let elu = FastActivation::Elu {
         positive: 1.0,
         negative: 1.0,
     };
     let mut z = grid::<f32>(110.0, 30_000);
     z.retain(|&z| z <= 0.0);
-    check(elu, &z, (2.0, 2.0), |z| (z.exp_m1().into(), z.exp().into()));
+    check(elu, &z, EXACT, |z| (z.exp_m1().into(), z.exp().into()));
     let mut z = grid::<f64>(750.0, 30_000);
     z.retain(|&z| z <= 0.0);
-    check(elu, &z, (2.0, 2.0), |z| {
+    check(elu, &z, EXACT, |z| {
         let e = Double::from(z).exp();
         let small = Double::from(z) + Double(z * z * 0.5, 0.0);
         (if z > -1e-9 { small } else { e - Double::ONE }, e)
     });
 }
 
-/// The logarithm alone: 1 + x of both signs, and x itself over many exponents.
+/// Checks ln(1 + x) for x of both signs, and ln x over many exponents.
 #[test]
 fn logarithms_are_within_a_unit() {
     fn worst<R: Counted, const FMA: bool>() -> f64 {
@@ -269,7 +289,7 @@ fn logarithms_are_within_a_unit() {
         });
         let far = (0..20_000).map(|i| R::of((-80.0 + 0.005 * f64::from(i)).exp()));
         let far = far.map(|x| {
-            // Newton's step for eʸ = x doubles the digits of y.
+            // A Newton step for eʸ = x doubles the digits of y.
             let y = Double::from(x.to_f64().ln());
             let exact = y + (Double::from(x.to_f64()) * (-y).exp() - Double::ONE);
             ln_of_sum::<R, FMA>(R::ZERO, x).error(exact)
@@ -286,11 +306,13 @@ fn logarithms_are_within_a_unit() {
     assert!(found.iter().all(|&units| units <= 1.0), "{found:?}");
 }
 
-/// g, g′ and g″, each with the largest term of its formula.
+/// g, g′ and g″ with the largest term of each formula.
 type Terms = [(Double, f64); 3];
 
-/// Within 4 units at each level; those of the largest term where the value is less than a quarter of it.
-fn check_curve<R: Counted>(function: Function, z: &[R], exact: impl Fn(f64) -> Terms) {
+/// Asserts that g, g′ and g″ are within 4 units at each level.
+///
+/// The unit is that of the largest term where the value is less than a quarter of it.
+fn check_curve<R: Counted>(function: FastActivation, z: &[R], exact: impl Fn(f64) -> Terms) {
     let exact: Vec<Terms> = z.iter().map(|z| exact(z.to_f64())).collect();
     at_every_level(|level| {
         let mut found = [z.to_vec(), z.to_vec(), z.to_vec()];
@@ -314,7 +336,7 @@ fn check_curve<R: Counted>(function: Function, z: &[R], exact: impl Fn(f64) -> T
     });
 }
 
-/// Φ(−x)/φ(x) for x ≥ 2, as a continued fraction.
+/// Returns Φ(−x)/φ(x) for x ≥ 2, as a continued fraction.
 fn mills_ratio(x: f64) -> Double {
     let x = Double::from(x);
     let below = (1..=400).rev().fold(x, |below, i| {
@@ -323,18 +345,18 @@ fn mills_ratio(x: f64) -> Double {
     below.reciprocal()
 }
 
-/// In the tails, where half a unit of z² is worth hundreds, and around the roots.
+/// Checks the tails, where half a unit of z² changes the value by hundreds of units, and the roots.
 fn curves_are_within_4_units<R: Counted>(end: f64, end_of_tanh: f64) {
     let one = Double::ONE;
     let two = Double::from(2.0);
     let product = |x: Double, y: Double| (x * y).0.abs();
     let wide: Vec<R> = grid(end * end / 2.0, 4_000);
-    check_curve(Function::Sigmoid, &wide, |z| {
+    check_curve(FastActivation::Sigmoid, &wide, |z| {
         let slope = Double::sigmoid(z) * Double::sigmoid(-z);
         let bend = -slope * Double::tanh(0.5 * z);
         [Double::sigmoid(z), slope, bend].map(|x| (x, 0.0))
     });
-    check_curve(Function::Silu, &wide, |z| {
+    check_curve(FastActivation::Silu, &wide, |z| {
         let (s, tanh, z) = (Double::sigmoid(z), Double::tanh(0.5 * z), Double::from(z));
         let slope = s * Double::sigmoid(-z.0);
         let bend = slope * (two - z * tanh);
@@ -347,33 +369,37 @@ fn curves_are_within_4_units<R: Counted>(end: f64, end_of_tanh: f64) {
             (bend, slope.0 * 2.0_f64.max(product(z, tanh))),
         ]
     });
-    // √(2/π) and 0.044715 to 32 digits.
+    // 2√(2/π), and 0.044715 times that, to 32 digits.
     let scale = Double(1.595_769_121_605_730_8, -9.969_308_809_110_92e-17);
     let cubic = Double(0.071_354_816_272_600_25, -6.175_149_918_155_315e-19);
-    check_curve(Function::GeluTanh, &grid::<R>(end_of_tanh, 8_000), |z| {
-        let z = Double::from(z);
-        let square = z * z;
-        let v = z * (scale + cubic * square);
-        let rate = scale + cubic * square * 3.0.into();
-        let e = if v.0 < 0.0 { v } else { -v }.exp();
-        let larger = (one + e).reciprocal();
-        let slope = e * larger * larger;
-        let s = if v.0 < 0.0 { e * larger } else { larger };
-        let tanh = (one - e) * larger;
-        let tanh = if v.0 < 0.0 { -tanh } else { tanh };
-        let straight = two * rate + cubic * square * 6.0.into();
-        let bent = z * rate * rate * tanh;
-        [
-            (z * s, 0.0),
-            (s + z * rate * slope, s.0),
-            (slope * (straight - bent), slope.0 * straight.0.max(bent.0)),
-        ]
-    });
+    check_curve(
+        FastActivation::GeluTanh,
+        &grid::<R>(end_of_tanh, 8_000),
+        |z| {
+            let z = Double::from(z);
+            let square = z * z;
+            let v = z * (scale + cubic * square);
+            let rate = scale + cubic * square * 3.0.into();
+            let e = if v.0 < 0.0 { v } else { -v }.exp();
+            let larger = (one + e).reciprocal();
+            let slope = e * larger * larger;
+            let s = if v.0 < 0.0 { e * larger } else { larger };
+            let tanh = (one - e) * larger;
+            let tanh = if v.0 < 0.0 { -tanh } else { tanh };
+            let straight = two * rate + cubic * square * 6.0.into();
+            let bent = z * rate * rate * tanh;
+            [
+                (z * s, 0.0),
+                (s + z * rate * slope, s.0),
+                (slope * (straight - bent), slope.0 * straight.0.max(bent.0)),
+            ]
+        },
+    );
     let tail: Vec<R> = (0..8_000)
         .map(|i| R::of(-2.0 - (end - 2.0) * f64::from(i) / 8_000.0))
         .collect();
     let density = Double(0.398_942_280_401_432_7, -2.499_232_701_463_665e-17);
-    check_curve(Function::Gelu, &tail, |z| {
+    check_curve(FastActivation::Gelu, &tail, |z| {
         let square = Double::from(z) * Double::from(z);
         let density = density * (square * Double::from(-0.5)).exp();
         let (z, ratio) = (Double::from(z), mills_ratio(-z));
@@ -392,7 +418,7 @@ fn f32_curves_are_within_4_units() {
     curves_are_within_4_units::<f32>(13.0, 10.2);
 }
 
-/// Values from mpmath at 40 digits: the reference is itself right.
+/// Compares the reference itself with values from mpmath at 40 digits.
 #[test]
 fn double_double_numbers_are_exact() {
     let close = |found: Double, expected: Double| {

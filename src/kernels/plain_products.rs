@@ -1,4 +1,5 @@
-//! The products as plain loops over contiguous columns, for any scalar; what the fast ones are held against.
+//! The products as plain loops over contiguous columns, for any scalar. The tests compare the fast
+//! paths with them.
 //!
 //! The innermost loop runs down a column with independent entries, which compilers vectorise.
 
@@ -7,7 +8,8 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// z = b + W x for every example: Z = [b W] [1; X].
 ///
-/// `theta` is s × (n + 1) column-major with b in column 0, `x` is n × m, `z` is s × m and is overwritten.
+/// `theta` is s × (n + 1), column-major, with b in column 0. `x` is n × m, and `z` is s × m and is
+/// overwritten.
 pub(super) fn affine<T: Scalar>(theta: &[T], x: DMatrixView<'_, T>, mut z: DMatrixViewMut<'_, T>) {
     let bias = &theta[..z.nrows()];
     for k in 0..z.ncols() {
@@ -41,13 +43,13 @@ pub(super) fn add_linear<T: Scalar>(
     }
 }
 
-/// Examples summed before they are added to the rest: with two levels the rounding error of a part of
-/// 1024 examples grows like that of 64 + 16.
+/// The number of examples that are summed before they are added to the rest. With two levels the
+/// rounding error of 1024 examples grows like that of 64 + 16.
 const PANEL: usize = 64;
 
 /// Δ = δ [1; A]ᵀ, the sum over the examples of δ₍ₖ₎ [1, a₍ₖ₎ᵀ].
 ///
-/// `delta` is s × m, `a` is n × m, `gradient` is s × (n + 1) column-major and is overwritten.
+/// `delta` is s × m, `a` is n × m, and `gradient` is s × (n + 1), column-major, and is overwritten.
 pub(super) fn outer<T: Scalar>(
     delta: DMatrixView<'_, T>,
     a: DMatrixView<'_, T>,
@@ -58,7 +60,7 @@ pub(super) fn outer<T: Scalar>(
     add_panels::<T, 1>(delta, a, gradient);
 }
 
-/// δ Aᵀ, the sum over the examples of δ₍ₖ₎ a₍ₖ₎ᵀ, added to `weights`, which is s × n column-major.
+/// Adds δ Aᵀ, the sum over the examples of δ₍ₖ₎ a₍ₖ₎ᵀ, to `weights`, which is s × n, column-major.
 pub(super) fn add_outer<T: Scalar>(
     delta: DMatrixView<'_, T>,
     a: DMatrixView<'_, T>,
@@ -67,7 +69,7 @@ pub(super) fn add_outer<T: Scalar>(
     add_panels::<T, 0>(delta, a, weights);
 }
 
-/// δ [1; A]ᵀ added to `sums`, with BIAS columns of ones, 1 or none.
+/// Adds δ [1; A]ᵀ to `sums`, with BIAS columns of ones: 1 or 0.
 fn add_panels<T: Scalar, const BIAS: usize>(
     delta: DMatrixView<'_, T>,
     a: DMatrixView<'_, T>,
@@ -91,7 +93,7 @@ fn add_panels<T: Scalar, const BIAS: usize>(
     }
 }
 
-/// Adds W rows of δ [1; A]ᵀ from `row` on, each entry summed in a register; returns W.
+/// Adds W rows of δ [1; A]ᵀ from `row` on, and returns W. Each entry is summed in a register.
 fn outer_rows<T: Scalar, const W: usize, const BIAS: usize>(
     row: usize,
     delta: DMatrixView<'_, T>,
@@ -124,9 +126,10 @@ fn outer_rows<T: Scalar, const W: usize, const BIAS: usize>(
     W
 }
 
-/// Wᵀ δ for every example: the error that reaches the layer below, without the bias column of Θ = [b W].
+/// Wᵀ δ for every example, with Θ = [b W]: the error that reaches the layer below.
 ///
-/// `theta` is s × (n + 1) column-major, `delta` is s × m, `below` is n × m and is overwritten, or with ADD added to.
+/// `theta` is s × (n + 1), column-major, `delta` is s × m, and `below` is n × m. It is overwritten,
+/// or added to with ADD.
 pub(super) fn transpose_product<T: Scalar, const ADD: bool>(
     theta: &[T],
     delta: DMatrixView<'_, T>,
@@ -165,7 +168,7 @@ fn add_scaled_4<T: Scalar>(y: &mut [T], x: &[T], c: [T; 4]) {
     }
 }
 
-/// xᵀ y in eight independent partial sums.
+/// Returns xᵀ y, from eight independent partial sums.
 #[inline]
 fn dot<T: Scalar>(x: &[T], y: &[T]) -> T {
     let mut sums = [T::zero(); 8];

@@ -1,21 +1,25 @@
-//! C = start + A B: how a product is cut into blocks that fit the caches, and those into tiles that fit the registers.
+//! The matrix product C = start + A B, cut into blocks that fit the caches, and those into tiles that
+//! fit the registers.
 
-use super::share::parts;
-use super::tile::{Start, Tile, dots, pack_rows, pack_transposed, vector_tile};
-use super::tiling::{TileSize, Tiles, copy_rows, run, run_in_chains, width};
+use super::gemm_threads::part_count;
+use super::microkernel::{Start, Tile, dots, vector_tile};
+use super::packing::{PackedSize, pack_columns, pack_rows, pack_transposed};
+use super::tiling::{TileSize, Tiles, run, run_in_chains, width};
 use super::vector::{Fast, Operation, Vector};
 
-/// The memory that a block of packed A should fill at most, in bytes: half of a second-level cache of 1 MiB.
+/// The most bytes in a packed block of A: half of a second-level cache of 1 MiB.
 const BLOCK_BYTES: usize = 512 << 10;
 
-/// The memory of one row of a packed block, in bytes: with six columns of B beside it half of a first-level cache of 48 KiB.
+/// The most bytes in a row of a packed block. With six columns of B beside it, that is half of a
+/// first-level cache of 48 KiB.
 const DEPTH_BYTES: usize = 4096;
 
-/// The most entries of B that are packed at once.
+/// The most entries of B that are packed at a time.
 const PACKED_B: usize = 1 << 20;
 
-/// The most rows of a matrix that are multiplied with a vector at once, at any level: in how many chains a row is summed depends on where
-/// it lies in such a group.
+/// The most rows of a matrix that are multiplied by a vector at a time, at any level.
+///
+/// The number of chains in which a row is summed depends on its place in such a group.
 pub(super) const VECTOR_ROWS: usize = 8 * 16;
 
 /// The most examples in one chain of a sum over examples. Longer sums are cut into chains of this
@@ -31,27 +35,28 @@ pub(super) const fn chain<T>() -> usize {
     }
 }
 
-/// How A lies in memory.
+/// The order in which the entries of A lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Layout {
-    /// Column by column, rows one after the other.
-    Columns,
-    /// Row by row: the transpose of a matrix that lies column by column.
-    Rows,
+pub(super) enum StorageOrder {
+    /// Column by column.
+    ColumnMajor,
+    /// Row by row: the transpose of a column-major matrix.
+    RowMajor,
 }
 
 /// A product C = start + A B of M × K by K × N.
 ///
-/// Entry (i, p) of A is at `a[i + p · a_step]`, or at `a[p + i · a_step]` if A lies by rows. Entry (p, j) of B is at `b[p · b_step + j · b_column]`.
-/// Entry (i, j) of C is at `c[i + j · c_step]`, or if `transposed` at `c[j + i · c_step]`.
+/// - Entry (i, p) of A is `a[i + p · a_step]`, or `a[p + i · a_step]` if A is row-major.
+/// - Entry (p, j) of B is `b[p · b_step + j · b_column]`.
+/// - Entry (i, j) of C is `c[i + j · c_step]`, or `c[j + i · c_step]` if C is `transposed`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Product<T> {
+pub(super) struct Gemm<T> {
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) depth: usize,
-    /// The most multiply-adds in one chain: [`chain`] of a sum over examples, or as many as there are.
+    /// The most multiply-adds in one chain: [`chain`] for a sum over examples, otherwise no limit.
     pub(super) chain: usize,
-    pub(super) layout: Layout,
+    pub(super) order: StorageOrder,
     pub(super) a: *const T,
     pub(super) a_step: usize,
     pub(super) b: *const T,
@@ -61,16 +66,17 @@ pub(super) struct Product<T> {
     pub(super) c_step: usize,
     pub(super) transposed: bool,
     pub(super) start: Start<T>,
-    /// Room for packing; with less than [`scratch`] asks for, A is read where it lies, or dot by dot.
+    /// Scratch for packing. With less than [`scratch`] returns, A is read in place, or the product
+    /// is computed as dot products.
     pub(super) room: *mut T,
     pub(super) room_len: usize,
 }
 
-// SAFETY: a product is a description, of operands that other threads read too; what may be read and written at the same time is the
-// contract of `run`.
-unsafe impl<T: Send + Sync> Send for Product<T> {}
+// SAFETY: a product is a description, of operands that other threads read too; what may be read and
+// written at the same time is the contract of `run`.
+unsafe impl<T: Send + Sync> Send for Gemm<T> {}
 
-/// Rows of a block, rounded to whole tiles of the widest registers, and its depth.
+/// Returns the rows of a block, rounded up to whole tiles of the widest registers, and its depth.
 fn block<T>(rows: usize, depth: usize) -> (usize, usize) {
     let depth = depth.clamp(1, DEPTH_BYTES / size_of::<T>());
     // 64 is a multiple of the rows of every tile.
@@ -78,74 +84,74 @@ fn block<T>(rows: usize, depth: usize) -> (usize, usize) {
     (rows.min(most).next_multiple_of(64), depth)
 }
 
-/// The entries of scratch that a product of these sizes makes use of, all its parts together.
+/// Returns the number of scratch entries that a product of these sizes uses in all its parts.
 pub(super) fn scratch<T>(rows: usize, columns: usize, depth: usize) -> usize {
     let (block_rows, block_depth) = block::<T>(rows, depth);
     let each = block_rows * block_depth + block_depth.saturating_mul(columns).min(PACKED_B);
-    each.saturating_mul(parts::<T>(rows, columns, depth))
+    each.saturating_mul(part_count::<T>(rows, columns, depth))
 }
 
-impl<T: Fast> Operation<T> for Product<T> {
+impl<T: Fast> Operation<T> for Gemm<T> {
     /// # Safety
-    /// That of [`multiply`](super::share::multiply).
+    /// That of [`gemm`](super::gemm_threads::gemm).
     #[inline(always)]
     unsafe fn run<V: Vector<Scalar = T>>(self) {
         // SAFETY: passed on.
         unsafe {
-            match (self.layout, self.columns) {
+            match (self.order, self.columns) {
                 _ if self.rows == 0 || self.columns == 0 => {}
-                (Layout::Columns, 1) if !self.transposed => self.vector::<V>(),
-                (Layout::Rows, 1 | 2) => self.dots::<V>(),
-                (Layout::Rows, _) if self.room_len < self.packed_len() => self.dots::<V>(),
+                (StorageOrder::ColumnMajor, 1) if !self.transposed => self.vector::<V>(),
+                (StorageOrder::RowMajor, 1 | 2) => self.dots::<V>(),
+                (StorageOrder::RowMajor, _) if self.room_len < self.packed_len() => {
+                    self.dots::<V>();
+                }
                 _ => self.blocks::<V>(),
             }
         }
     }
 }
 
-impl<T: Fast> Product<T> {
+impl<T: Fast> Gemm<T> {
     fn packed_len(&self) -> usize {
         let (rows, depth) = block::<T>(self.rows, self.depth);
         rows * depth
     }
 
-    /// Whether to pack an A that could be read where it lies: when several columns of B make up for it, and A does not fit
-    /// the caches where it lies, because it is large or because its columns are a multiple of a page apart.
+    /// Returns whether to pack A.
+    ///
+    /// A row-major A has to be packed. Otherwise packing pays if B has many columns and A does not
+    /// fit the caches in place: it is large, or its columns are a multiple of half a page apart.
     fn pack(&self) -> bool {
         let bytes = size_of::<T>();
         let large = self.rows * self.depth * bytes > BLOCK_BYTES;
         let aliased = (self.a_step * bytes).is_multiple_of(2048) && self.depth >= 32;
-        self.layout == Layout::Rows
+        self.order == StorageOrder::RowMajor
             || (self.columns >= 32 && (large || aliased) && self.room_len >= self.packed_len())
     }
 
-    /// Whether to pack B: where a row of it is read a few entries at a time, by several rows of tiles.
+    /// Returns whether to pack B. It pays where several rows of tiles read the rows of B in pieces.
     fn pack_b(&self, rows_of_tile: usize, room: usize, depth: usize) -> bool {
         self.b_column == 1 && self.rows >= 2 * rows_of_tile && self.columns * depth <= room
     }
 
     /// # Safety
-    /// That of [`multiply`](super::share::multiply), and the processor has the instructions of `V`.
+    /// That of [`gemm`](super::gemm_threads::gemm), and the processor has the instructions of `V`.
     #[inline(always)]
     unsafe fn blocks<V: Vector<Scalar = T>>(self) {
         let tiles = Tiles::new::<V>(self.rows);
         let (pack, (block_rows, block_depth)) = (self.pack(), block::<T>(self.rows, self.depth));
-        let (room, room_len) = match pack {
-            true => (
-                self.room.wrapping_add(self.packed_len()),
-                self.room_len - self.packed_len(),
-            ),
-            false => (self.room, self.room_len),
-        };
+        let used = if pack { self.packed_len() } else { 0 };
+        let (room, room_len) = (self.room.wrapping_add(used), self.room_len - used);
         let pack_b = self.pack_b(
             tiles.largest * V::LANES,
             room_len,
             block_depth.min(self.depth),
         );
-        // Rows of a block in registers, as whole tiles.
-        let block_vectors = match pack {
-            true => (block_rows / V::LANES).min(tiles.vectors),
-            false => tiles.vectors,
+        // The rows of a block, in registers and as whole tiles.
+        let block_vectors = if pack {
+            (block_rows / V::LANES).min(tiles.vectors)
+        } else {
+            tiles.vectors
         };
         let mut p = 0;
         loop {
@@ -157,14 +163,14 @@ impl<T: Fast> Product<T> {
             };
             if pack_b {
                 // SAFETY: `pack_b` has made sure of the room.
-                unsafe { self.pack_columns::<V>(b, depth, tiles.columns, room) };
+                unsafe { self.pack_b_columns(b, depth, tiles.columns, room) };
             }
             let mut first = 0;
             while first < tiles.vectors {
                 // SAFETY: blocks of rows and of the depth inside the product.
                 first = unsafe {
                     let end = tiles.end_of_block(first, block_vectors);
-                    let place = Place {
+                    let block = Block {
                         p,
                         depth,
                         first,
@@ -172,7 +178,7 @@ impl<T: Fast> Product<T> {
                         start,
                     };
                     let packed_b = pack_b.then_some(room.cast_const());
-                    self.block::<V>(&tiles, place, pack, b, packed_b);
+                    self.block::<V>(&tiles, block, pack, b, packed_b);
                     end
                 };
             }
@@ -183,18 +189,12 @@ impl<T: Fast> Product<T> {
         }
     }
 
-    /// B in the order in which tiles read it: tile by tile, row by row.
+    /// Packs B in the order in which tiles read it: tile by tile, row by row.
     ///
     /// # Safety
     /// `b` has `depth` rows of all columns that may be read, `room` room for as many entries.
     #[inline(always)]
-    unsafe fn pack_columns<V: Vector<Scalar = T>>(
-        &self,
-        b: *const T,
-        depth: usize,
-        most: usize,
-        room: *mut T,
-    ) {
+    unsafe fn pack_b_columns(&self, b: *const T, depth: usize, most: usize, room: *mut T) {
         let mut j = 0;
         while j < self.columns {
             let columns = width(most, self.columns - j);
@@ -202,39 +202,36 @@ impl<T: Fast> Product<T> {
             unsafe {
                 let (from, to) = (b.add(j), room.add(depth * j));
                 match columns {
-                    12 => copy_rows::<T, 12>(depth, from, self.b_step, to),
-                    8 => copy_rows::<T, 8>(depth, from, self.b_step, to),
-                    6 => copy_rows::<T, 6>(depth, from, self.b_step, to),
-                    4 => copy_rows::<T, 4>(depth, from, self.b_step, to),
-                    2 => copy_rows::<T, 2>(depth, from, self.b_step, to),
-                    _ => copy_rows::<T, 1>(depth, from, self.b_step, to),
+                    12 => pack_columns::<T, 12>(depth, from, self.b_step, to),
+                    8 => pack_columns::<T, 8>(depth, from, self.b_step, to),
+                    6 => pack_columns::<T, 6>(depth, from, self.b_step, to),
+                    4 => pack_columns::<T, 4>(depth, from, self.b_step, to),
+                    2 => pack_columns::<T, 2>(depth, from, self.b_step, to),
+                    _ => pack_columns::<T, 1>(depth, from, self.b_step, to),
                 }
             }
             j += columns;
         }
     }
 
-    /// One block, tile by tile.
+    /// Computes one block, tile by tile.
     ///
     /// # Safety
-    /// That of [`multiply`](super::share::multiply), and the processor has the instructions of `V`, `at` is inside the product; with `pack` the room holds a block, and a packed B holds its rows.
+    /// That of [`gemm`](super::gemm_threads::gemm), and the processor has the instructions of `V`.
+    /// `at` is inside the product. With `pack` the room holds a block, and a packed B holds its rows.
     #[inline(always)]
     unsafe fn block<V: Vector<Scalar = T>>(
         &self,
         tiles: &Tiles,
-        at: Place<T>,
+        at: Block<T>,
         pack: bool,
         b: *const T,
         packed_b: Option<*const T>,
     ) {
-        let corner = match self.layout {
-            Layout::Columns => self
-                .a
-                .wrapping_add(at.first * V::LANES + at.p * self.a_step),
-            Layout::Rows => self
-                .a
-                .wrapping_add(at.first * V::LANES * self.a_step + at.p),
-        };
+        let corner = self.a.wrapping_add(match self.order {
+            StorageOrder::ColumnMajor => at.first * V::LANES + at.p * self.a_step,
+            StorageOrder::RowMajor => at.first * V::LANES * self.a_step + at.p,
+        });
         let rows = (at.end * V::LANES).min(self.rows) - at.first * V::LANES;
         let width_of_block = (at.end - at.first) * V::LANES;
         if pack {
@@ -243,14 +240,20 @@ impl<T: Fast> Product<T> {
                 let mut v = at.first;
                 while v < at.end {
                     let next = tiles.next(v);
-                    let (i, wide) = ((v - at.first) * V::LANES, (next - v) * V::LANES);
-                    let shape = (wide.min(rows - i), wide, at.depth);
+                    let (i, width) = ((v - at.first) * V::LANES, (next - v) * V::LANES);
+                    let size = PackedSize {
+                        rows: width.min(rows - i),
+                        width,
+                        depth: at.depth,
+                    };
                     let to = self.room.add(i * at.depth);
-                    match self.layout {
-                        Layout::Columns => pack_rows::<V>(shape, corner.add(i), self.a_step, to),
-                        Layout::Rows => {
+                    match self.order {
+                        StorageOrder::ColumnMajor => {
+                            pack_rows::<V>(size, corner.add(i), self.a_step, to);
+                        }
+                        StorageOrder::RowMajor => {
                             let from = corner.add(i * self.a_step);
-                            pack_transposed::<V>(shape, from, self.a_step, to);
+                            pack_transposed::<V>(size, from, self.a_step, to);
                         }
                     }
                     v = next;
@@ -274,9 +277,10 @@ impl<T: Fast> Product<T> {
                 let next = tiles.next(v);
                 let i = (v - at.first) * V::LANES;
                 let wide = (next - v) * V::LANES;
-                let (a, a_step) = match pack {
-                    true => (self.room.wrapping_add(i * at.depth).cast_const(), wide),
-                    false => (corner.wrapping_add(i), self.a_step),
+                let (a, a_step) = if pack {
+                    (self.room.wrapping_add(i * at.depth).cast_const(), wide)
+                } else {
+                    (corner.wrapping_add(i), self.a_step)
                 };
                 let row = at.first * V::LANES + i;
                 let tile = Tile {
@@ -287,10 +291,11 @@ impl<T: Fast> Product<T> {
                     b,
                     b_step,
                     b_column,
-                    c: match self.transposed {
-                        true => self.c.wrapping_add(j + row * self.c_step),
-                        false => self.c.wrapping_add(row + j * self.c_step),
-                    },
+                    c: self.c.wrapping_add(if self.transposed {
+                        j + row * self.c_step
+                    } else {
+                        row + j * self.c_step
+                    }),
                     c_step: self.c_step,
                     transposed: self.transposed,
                     start: match at.start {
@@ -305,9 +310,10 @@ impl<T: Fast> Product<T> {
                 };
                 // SAFETY: a tile inside the product; without `tail` its registers are full, or A is packed.
                 unsafe {
-                    match at.depth <= self.chain {
-                        true => run::<V>(size, &tile),
-                        false => run_in_chains::<V>(size, tile, self.chain),
+                    if at.depth <= self.chain {
+                        run::<V>(size, &tile);
+                    } else {
+                        run_in_chains::<V>(size, tile, self.chain);
                     }
                 }
                 v = next;
@@ -316,11 +322,14 @@ impl<T: Fast> Product<T> {
         }
     }
 
-    /// One column of B: matrix times vector, in panels of the depth so that rounding errors grow with the panels' number and length, not
-    /// with the product of both.
+    /// Computes a matrix times a vector, where B is a single column.
+    ///
+    /// The depth is cut into panels, so that rounding errors grow with the number and the length of
+    /// the panels, not with their product.
     ///
     /// # Safety
-    /// That of [`multiply`](super::share::multiply), and the processor has the instructions of `V`, and C is not transposed.
+    /// That of [`gemm`](super::gemm_threads::gemm), and the processor has the instructions of `V`,
+    /// and C is not transposed.
     #[inline(always)]
     pub(super) unsafe fn vector<V: Vector<Scalar = T>>(&self) {
         let vectors = self.rows.div_ceil(V::LANES);
@@ -372,10 +381,11 @@ impl<T: Fast> Product<T> {
         }
     }
 
-    /// Entry by entry, each a dot product of two columns in memory: A lies by rows.
+    /// Computes each entry as a dot product of two columns in memory, for a row-major A.
     ///
     /// # Safety
-    /// That of [`multiply`](super::share::multiply), and the processor has the instructions of `V`, and C is not transposed.
+    /// That of [`gemm`](super::gemm_threads::gemm), and the processor has the instructions of `V`,
+    /// and C is not transposed.
     #[inline(always)]
     unsafe fn dots<V: Vector<Scalar = T>>(&self) {
         debug_assert!(self.b_step == 1 && !self.transposed);
@@ -396,10 +406,10 @@ impl<T: Fast> Product<T> {
         }
     }
 
-    /// R sums to C, from row i of column j on; returns R.
+    /// Writes R sums to C, from row i of column j on, and returns R.
     ///
     /// # Safety
-    /// That of [`multiply`](super::share::multiply), and those rows exist.
+    /// That of [`gemm`](super::gemm_threads::gemm), and those rows exist.
     #[inline(always)]
     unsafe fn put<const R: usize>(&self, i: usize, j: usize, sums: [T; R]) -> usize {
         for (r, sum) in sums.into_iter().enumerate() {
@@ -417,9 +427,9 @@ impl<T: Fast> Product<T> {
     }
 }
 
-/// A block of a product: part of the depth, and registers `first..end` of the rows.
+/// A block of a product: `depth` columns of A from `p` on, and registers `first..end` of the rows.
 #[derive(Clone, Copy)]
-struct Place<T> {
+struct Block<T> {
     p: usize,
     depth: usize,
     first: usize,

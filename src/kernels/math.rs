@@ -1,25 +1,31 @@
-//! The functions behind activations and costs for `f32` and `f64`, written so that loops over them vectorise: no
-//! branch, no call, no table; where two formulas are needed both are computed and one is selected.
+//! Exponential, logarithm, sigmoid, tanh and their kin for `f32` and `f64`.
 //!
-//! Exponential, logarithm and tanh are within 2 units in the last place, activations with their derivatives within 4,
-//! with and without fused multiplication; near a root of a derivative within 4 of its largest term. `FMA` must be true
-//! only where the processor has the instruction: elsewhere `mul_add` is a slow call.
+//! Loops over them vectorise: they have no branch, no call and no table. Where two formulas are
+//! needed, both are computed and one is selected.
+//!
+//! Exponential, logarithm and tanh are within 2 units in the last place. Activations and their
+//! derivatives are within 4 units, or within 4 units of the largest term near a root. Both hold
+//! with and without fused multiplication. `FMA` may only be true where the processor has the
+//! instruction, because `mul_add` is a slow call elsewhere.
 //!
 //! The tails determine how formulas are written. e^(−|z|) carries a factor 2ˢ to the last
 //! operation, because a subnormal number would lose the digits of later products. Where the
 //! rounding of 1 + p would matter, it is kept as (1 + p) 2ᵏ. 1 + e, and powers of it, are rounded
 //! once.
 
-pub(super) use super::real::Real;
+use super::real::Real;
 
-/// Σ cᵢ xⁱ: Horner's rule for the even and for the odd powers, side by side.
+/// Returns Σ cᵢ xⁱ by Horner's rule, for even and odd powers side by side.
+///
+/// The coefficients start with the highest power.
 #[inline(always)]
 pub(super) fn polynomial<R: Real, const FMA: bool>(coefficients: &[R], x: R) -> R {
     let &[first, second, ref rest @ ..] = coefficients else {
         return coefficients[0];
     };
     let square = x * x;
-    // Each pair is a step of both; a last single one is a step of one of them, which then ends in the power 0.
+    // Each pair is one step of both chains. A last single coefficient is a step of one of them,
+    // which then ends in the power 0.
     let (pairs, last) = rest.as_chunks::<2>();
     let (p, q) = pairs.iter().fold((first, second), |(p, q), &[c, d]| {
         (
@@ -33,7 +39,8 @@ pub(super) fn polynomial<R: Real, const FMA: bool>(coefficients: &[R], x: R) -> 
     }
 }
 
-/// The same, but with the constant added last, so that errors of smaller powers matter less.
+/// Like [`polynomial`], but adds the constant last, so that the rounding errors of the rest matter
+/// less.
 #[inline(always)]
 pub(super) fn polynomial_of_constant<R: Real, const FMA: bool>(coefficients: &[R], x: R) -> R {
     let [rest @ .., constant] = coefficients else {
@@ -42,19 +49,21 @@ pub(super) fn polynomial_of_constant<R: Real, const FMA: bool>(coefficients: &[R
     x.times_plus::<FMA>(polynomial::<R, FMA>(rest, x), *constant)
 }
 
-/// p and k, as [`Real::ROUND`] + k, with eˣ = (1 + p) 2ᵏ.
+/// Returns p and [`Real::ROUND`] + k such that eˣ = (1 + p) 2ᵏ.
 #[inline(always)]
 pub(super) fn exp_reduced<R: Real, const FMA: bool>(x: R) -> (R, R) {
     let rounded = x.times_plus::<FMA>(R::LOG2_E, R::ROUND);
     let k = rounded - R::ROUND;
-    // r is exact as a sum of two; only the polynomial takes it rounded.
+    // r is exact as a sum of two numbers. Only the polynomial uses it rounded.
     let high = k.times_plus::<FMA>(-R::LN_2.0, x);
     let r = k.times_plus::<FMA>(-R::LN_2.1, high);
     let rest = (r * r) * polynomial::<R, FMA>(R::EXP, r);
     (high + k.times_plus::<FMA>(-R::LN_2.1, rest), rounded)
 }
 
-/// eʳ − 1 and two powers of two whose product times eʳ is eˣ: one alone could not reach the subnormal numbers.
+/// Returns eʳ − 1 and two powers of two such that their product times eʳ is eˣ.
+///
+/// A single power of two could not reach the subnormal numbers.
 #[inline(always)]
 fn exp_parts<R: Real, const FMA: bool>(x: R) -> (R, R, R) {
     let (p, rounded) = exp_reduced::<R, FMA>(x);
@@ -62,7 +71,7 @@ fn exp_parts<R: Real, const FMA: bool>(x: R) -> (R, R, R) {
     (p, first, second)
 }
 
-/// Two powers of two whose product is 2ᵏ, of [`Real::ROUND`] + k.
+/// Returns two powers of two whose product is 2ᵏ, from [`Real::ROUND`] + k.
 #[inline(always)]
 fn halves<R: Real, const FMA: bool>(rounded: R) -> (R, R) {
     let k = rounded - R::ROUND;
@@ -71,28 +80,29 @@ fn halves<R: Real, const FMA: bool>(rounded: R) -> (R, R) {
     (R::power_of_two(half), R::power_of_two(other_half))
 }
 
-/// x, but not below `low`; NaN stays, which `max` would swallow.
+/// Returns the larger of `low` and x. Unlike `max`, it keeps a NaN.
 #[inline(always)]
 fn at_least<R: Real>(low: R, x: R) -> R {
     if x < low { low } else { x }
 }
 
-/// eˣ.
+/// Returns eˣ.
 #[inline(always)]
 pub(super) fn exp<R: Real, const FMA: bool>(x: R) -> R {
     let (_, high) = R::EXP_RANGE;
     exp_below::<R, FMA>(if x > high { high } else { x })
 }
 
-/// eˣ for x that cannot overflow.
+/// Returns eˣ for an x at which it cannot overflow.
 #[inline(always)]
 pub(super) fn exp_below<R: Real, const FMA: bool>(x: R) -> R {
     let (p, scale, other) = exp_parts::<R, FMA>(at_least(R::EXP_RANGE.0, x));
     (R::ONE + p) * scale * other
 }
 
-/// c eˣ and eˣ − 1 for x ≤ 0. A large c is halved often enough that the two powers reach the
-/// smallest c eˣ above 0.
+/// Returns c eˣ and eˣ − 1 for x ≤ 0.
+///
+/// A large c is scaled down, so that the two powers of two reach the smallest c eˣ above 0.
 #[inline(always)]
 pub(super) fn times_exp_and_exp_m1<R: Real, const FMA: bool>(c: R, x: R) -> (R, R) {
     let large = c.size() > R::ONE;
@@ -111,12 +121,13 @@ pub(super) fn times_exp_and_exp_m1<R: Real, const FMA: bool>(c: R, x: R) -> (R, 
     )
 }
 
-/// ln(base + x) for a base of 0 or 1 and a sum that is normal and at most 2¹⁰⁰: with 1 the digits of a small x,
-/// of either sign, all count.
+/// Returns ln(base + x) for a base of 0 or 1 and a normal sum of at most 2¹⁰⁰.
+///
+/// With base 1 it uses all digits of a small x of either sign.
 #[inline(always)]
 pub(super) fn ln_of_sum<R: Real, const FMA: bool>(base: R, x: R) -> R {
     let (k, scale) = (base + x).exponent();
-    // Exact, as the sum is not: the range [0.75, 1.5) is such that only a sum in [0.75, 1.5) has rounded.
+    // Exact, unlike the sum. For base 1 and k = 0 it is x itself.
     let f = x.times_plus::<FMA>(scale, base * scale - R::ONE);
     let s = f / (R::TWO + f);
     let z = s * s;
@@ -126,21 +137,23 @@ pub(super) fn ln_of_sum<R: Real, const FMA: bool>(base: R, x: R) -> R {
     k.times_plus::<FMA>(R::LN_2.0, f - (half_square - low))
 }
 
-/// 2ˢ e^(−|z|), with 2ˢ of [`Real::SCALE`]. The functions below start from it, so that a product
-/// with z is formed before 2⁻ˢ makes it subnormal. It is 0 where such products are.
+/// Returns 2ˢ e^(−|z|), with 2ˢ of [`Real::SCALE`].
+///
+/// The functions below start from it, so that a product with z is formed before 2⁻ˢ makes it
+/// subnormal. It is 0 where such products are.
 #[inline(always)]
 pub(super) fn scaled_exp_of_minus_size<R: Real, const FMA: bool>(z: R) -> R {
     let (p, rounded) = exp_reduced::<R, FMA>(at_least(R::SCALED_END, -z.size()));
     (R::ONE + p) * R::power_of_two(rounded + R::SCALE.0)
 }
 
-/// e^(−|z|) from [`scaled_exp_of_minus_size`].
+/// Returns e^(−|z|) from [`scaled_exp_of_minus_size`].
 #[inline(always)]
 pub(super) fn unscaled<R: Real>(scaled: R) -> R {
     scaled * R::SCALE.1
 }
 
-/// 1/(1 + e) for e in [0, 1], to half a unit, by a Newton step with the remainder.
+/// Returns 1/(1 + e) for e in [0, 1], to half a unit, by a Newton step with the remainder.
 #[inline(always)]
 pub(super) fn inverse_of_1_plus<R: Real, const FMA: bool>(e: R) -> R {
     let quotient = R::ONE / (R::ONE + e);
@@ -148,7 +161,7 @@ pub(super) fn inverse_of_1_plus<R: Real, const FMA: bool>(e: R) -> R {
     quotient.times_plus::<FMA>(remainder, quotient)
 }
 
-/// σ(z) and σ(−z) from e = e^(−|z|); neither cancels.
+/// Returns σ(z) and σ(−z) from e = e^(−|z|), without cancellation.
 #[inline(always)]
 pub(super) fn sigmoids_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R) {
     let larger = inverse_of_1_plus::<R, FMA>(e);
@@ -160,14 +173,14 @@ pub(super) fn sigmoids_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R) {
     )
 }
 
-/// tanh z and 1 − tanh² z from e = e^(−2|z|).
+/// Returns tanh z and 1 − tanh² z from e = e^(−2|z|).
 #[inline(always)]
 pub(super) fn tanh_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R) {
     let size = z.size();
     let square = size * size;
     let (p, q) = R::TANH;
     let small = size < R::of(0.625);
-    // z + z³ p/q for small z, else 1 − 2e/(1 + e): in one division.
+    // z + z³ p/q for small z, else 1 − 2e/(1 + e), with one division for both.
     let over = if small {
         size * square * polynomial::<R, FMA>(p, square)
     } else {
@@ -180,12 +193,12 @@ pub(super) fn tanh_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R) {
     };
     let quotient = over / under;
     let a = (if small { size } else { R::ONE }) + quotient;
-    // (1 − a)(1 + a), where 1 − a does not cancel if it is the quotient.
+    // (1 − a)(1 + a). For large z the quotient gives 1 − a without cancellation.
     let rest = if small { R::ONE - a } else { -quotient };
     (a.with_sign_of(z), rest * (R::TWO - rest))
 }
 
-/// ln(1 + eᶻ), its derivative σ(z), and σ(−z), from e = e^(−|z|).
+/// Returns ln(1 + eᶻ), its derivative σ(z), and σ(−z), from e = e^(−|z|).
 #[inline(always)]
 pub(super) fn softplus_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R, R) {
     let positive = if z > R::ZERO { z } else { R::ZERO };
@@ -194,33 +207,33 @@ pub(super) fn softplus_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R, R)
     (value, slope, opposite)
 }
 
-/// p with 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
+/// Returns p of 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
 #[inline(always)]
 pub(super) fn exp_m1_of_remainder<R: Real, const FMA: bool>(z: R) -> R {
     exp_reduced::<R, FMA>(at_least(R::SCALED_END, -z.size())).0
 }
 
-/// 2ˢ⁺ᵏ with 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
+/// Returns 2ˢ⁺ᵏ of 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
 #[inline(always)]
 pub(super) fn power_of_minus_size<R: Real, const FMA: bool>(z: R) -> R {
     let rounded = at_least(R::SCALED_END, -z.size()).times_plus::<FMA>(R::LOG2_E, R::ROUND);
     R::power_of_two(rounded + R::SCALE.0)
 }
 
-/// (1 + e)², with little more than one rounding, unlike a product of the rounded 1 + e.
+/// Returns (1 + e)² with little more than one rounding, unlike a product of the rounded 1 + e.
 #[inline(always)]
 pub(super) fn square_of_1_plus<R: Real, const FMA: bool>(e: R) -> R {
     e.times_plus::<FMA>(R::TWO + e, R::ONE)
 }
 
-/// (1 + e)³.
+/// Returns (1 + e)³ likewise.
 #[inline(always)]
 pub(super) fn cube_of_1_plus<R: Real, const FMA: bool>(e: R) -> R {
     let three = R::ONE + R::TWO;
     e.times_plus::<FMA>(e.times_plus::<FMA>(three + e, three), R::ONE)
 }
 
-/// a + b, and its rounding error (Knuth).
+/// Returns a + b and its rounding error (Knuth's exact addition).
 #[inline(always)]
 pub(super) fn exact_sum<R: Real>(a: R, b: R) -> (R, R) {
     let sum = a + b;
@@ -228,8 +241,9 @@ pub(super) fn exact_sum<R: Real>(a: R, b: R) -> (R, R) {
     (sum, (a - (sum - of_b)) + (b - of_b))
 }
 
-/// a + b (1 + p) 2ᵏ, rounded only once. A rounding of 1 + p would remain where the two terms
-/// cancel.
+/// Returns a + b (1 + p) 2ᵏ, rounded only once.
+///
+/// A rounding of 1 + p would remain where the two terms cancel.
 #[inline(always)]
 pub(super) fn plus_times_exp<R: Real, const FMA: bool>(a: R, b: R, p: R, power: R) -> R {
     let scaled = b * power;
@@ -237,13 +251,13 @@ pub(super) fn plus_times_exp<R: Real, const FMA: bool>(a: R, b: R, p: R, power: 
     sum + p.times_plus::<FMA>(scaled, lost)
 }
 
-/// (1 + p) x, rounded once.
+/// Returns (1 + p) x, rounded once.
 #[inline(always)]
 pub(super) fn times_1_plus<R: Real, const FMA: bool>(x: R, p: R) -> R {
     p.times_plus::<FMA>(x, x)
 }
 
-/// z σ(z) with its first and second derivative, from p and 2ˢ⁺ᵏ with 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
+/// Returns z σ(z) and its first two derivatives, from p and 2ˢ⁺ᵏ of 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
 #[inline(always)]
 pub(super) fn silu_of_exp<R: Real, const FMA: bool>(z: R, p: R, power: R) -> (R, R, R) {
     let scaled = (R::ONE + p) * power;
@@ -267,7 +281,7 @@ pub(super) fn silu_of_exp<R: Real, const FMA: bool>(z: R, p: R, power: R) -> (R,
     (value, slope, quotient * power * R::SCALE.1)
 }
 
-/// The scaled exponential and the factor that undoes the scale for z < 0, else 1 and 1.
+/// Returns the scaled exponential and the factor that undoes the scale for z < 0, else 1 and 1.
 #[inline(always)]
 pub(super) fn lead_of<R: Real>(z: R, scaled: R) -> (R, R) {
     let negative = z < R::ZERO;
@@ -277,18 +291,22 @@ pub(super) fn lead_of<R: Real>(z: R, scaled: R) -> (R, R) {
     )
 }
 
-/// z tanh(ln(1 + eᶻ)) with its first and second derivative, from p and 2ˢ⁺ᵏ with 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
+/// Returns z tanh(ln(1 + eᶻ)) and its first two derivatives, from p and 2ˢ⁺ᵏ of
+/// 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
 ///
-/// With E = eᶻ, all are fractions over powers of d = E² + 2E + 2: z E (E + 2)/d, 4 E N/d², 16 E
-/// M/d³ with N = (1 + z) + (3/2 + z) E + E² + E³/4 and M = (1 + z/2) + (2 + z/2) E + (3/2 − 3z/4)
-/// E² + (1/2 − z/2) E³. For z ≥ 0, numerator and denominator are multiplied by powers of e = 1/E,
-/// which reverses the order of the coefficients.
+/// With E = eᶻ and d = E² + 2E + 2, they are z E (E + 2)/d, 4 E N/d² and 16 E M/d³, where
+///
+/// - N = (1 + z) + (3/2 + z) E + E² + E³/4,
+/// - M = (1 + z/2) + (2 + z/2) E + (3/2 − 3z/4) E² + (1/2 − z/2) E³.
+///
+/// For z ≥ 0, numerator and denominator are multiplied by powers of e = 1/E, which reverses the
+/// order of the coefficients.
 #[inline(always)]
 pub(super) fn mish_of_exp<R: Real, const FMA: bool>(z: R, p: R, power: R) -> (R, R, R) {
     let negative = z < R::ZERO;
     let of = |low: f64, high: f64| if negative { R::of(low) } else { R::of(high) };
     let (e, power_of_e) = (unscaled((R::ONE + p) * power), unscaled(power));
-    // For z < 0, E of the formulas is (1 + p) 2ᵏ, without the factor that undoes its scale.
+    // For z < 0, the formulas' E is (1 + p) 2ᵏ. The scale is undone at the end.
     let times_e = |x| {
         if negative {
             times_1_plus::<R, FMA>(x, p) * power
@@ -377,7 +395,7 @@ pub(super) fn mish_of_exp<R: Real, const FMA: bool>(z: R, p: R, power: R) -> (R,
     (value, slope, bend)
 }
 
-/// Σ cᵢ xⁱ from the highest power down.
+/// Returns Σ cᵢ xⁱ by Horner's rule. The coefficients start with the highest power.
 #[inline(always)]
 fn horner<R: Real, const FMA: bool, const N: usize>(x: R, coefficients: [R; N]) -> R {
     let [first, rest @ ..] = coefficients.as_slice() else {
@@ -387,14 +405,14 @@ fn horner<R: Real, const FMA: bool, const N: usize>(x: R, coefficients: [R; N]) 
         .fold(*first, |sum, &c| sum.times_plus::<FMA>(x, c))
 }
 
-/// −y ln σ(z) − (1 − y) ln(1 − σ(z)) = max(z, 0) − y z + ln(1 + e^(−|z|)).
+/// Returns −y ln σ(z) − (1 − y) ln(1 − σ(z)) = max(z, 0) − y z + ln(1 + e^(−|z|)).
 #[inline(always)]
-pub(super) fn cross_entropy<R: Real, const FMA: bool>(z: R, y: R) -> R {
+pub(super) fn binary_cross_entropy<R: Real, const FMA: bool>(z: R, y: R) -> R {
     let e = exp_below::<R, FMA>(-z.size());
     let factor = if z > R::ZERO { R::ONE - y } else { -y };
     factor.times_plus::<FMA>(z, ln_of_sum::<R, FMA>(R::ONE, e))
 }
 
 #[cfg(test)]
-#[path = "functions_tests.rs"]
+#[path = "math_tests.rs"]
 mod tests;

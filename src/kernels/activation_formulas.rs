@@ -1,18 +1,19 @@
-//! The activations of `f32` and `f64` with their derivatives, one entry at a time and without a branch.
+//! The activations of `f32` and `f64` with their derivatives, for one entry and without a branch.
 
-use super::functions::{self, Real};
 use super::gelu;
+use super::math;
+use super::real::Real;
 
-/// The activations that vectorise; formulas and constants as in the table of [`crate::activation`].
+/// The activations with vectorised loops. The table of [`crate::activation`] has the formulas.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Function {
+pub(crate) enum FastActivation {
     Sigmoid,
     Tanh,
     Relu,
     LeakyRelu {
         slope: f64,
     },
-    /// p z for z > 0, else q (eᶻ − 1): ELU and SELU.
+    /// `positive` · z for z > 0, else `negative` · (eᶻ − 1): ELU and SELU.
     Elu {
         positive: f64,
         negative: f64,
@@ -27,42 +28,44 @@ pub(crate) enum Function {
     Exponential,
 }
 
-/// g(z), g′(z) and g″(z). Where a derivative is not used, the compiler drops it.
-pub(super) trait Activation<R>: Copy {
-    /// Whether an entry costs so little that a tail is best done entry by entry.
+/// Computes g(z), g′(z) and g″(z). The compiler drops a derivative that is not used.
+pub(super) trait Formula<R>: Copy {
+    /// Whether an entry costs so little that a tail is fastest entry by entry.
     const CHEAP: bool = false;
 
-    /// Whether [`second`](Self::second) makes use of the first stage.
+    /// Whether [`second`](Self::second) uses the result of [`first`](Self::first).
     const STAGED: bool = false;
 
-    /// The first stage, of many entries before their second: a loop over one long chain of operations alone waits for most of them.
+    /// The first stage. It runs over many entries before the second stage does, because one long
+    /// chain of operations would leave the processor waiting.
     #[inline(always)]
     fn first<const FMA: bool>(self, z: R) -> R {
         z
     }
 
+    /// The second stage: g, g′ and g″ from z and the result of the first.
     fn second<const FMA: bool>(self, z: R, first: R) -> (R, R, R);
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Sigmoid;
 
-impl<R: Real> Activation<R> for Sigmoid {
+impl<R: Real> Formula<R> for Sigmoid {
     const STAGED: bool = true;
 
     #[inline(always)]
     fn first<const FMA: bool>(self, z: R) -> R {
-        functions::scaled_exp_of_minus_size::<R, FMA>(z)
+        math::scaled_exp_of_minus_size::<R, FMA>(z)
     }
 
     #[inline(always)]
     fn second<const FMA: bool>(self, z: R, scaled: R) -> (R, R, R) {
-        let e = functions::unscaled(scaled);
-        let (a, opposite) = functions::sigmoids_of_exp::<R, FMA>(z, e);
+        let e = math::unscaled(scaled);
+        let (a, opposite) = math::sigmoids_of_exp::<R, FMA>(z, e);
         let slope = a * opposite;
-        // 1 − 2a cancels near 0, tanh does not.
-        let (tanh, ..) = functions::tanh_of_exp::<R, FMA>(R::HALF * z, e);
-        let size = scaled * tanh.size() / functions::square_of_1_plus::<R, FMA>(e);
+        // 1 − 2a cancels near 0; tanh does not.
+        let (tanh, ..) = math::tanh_of_exp::<R, FMA>(R::HALF * z, e);
+        let size = scaled * tanh.size() / math::square_of_1_plus::<R, FMA>(e);
         (a, slope, (size * R::SCALE.1).with_sign_of(-z))
     }
 }
@@ -70,18 +73,18 @@ impl<R: Real> Activation<R> for Sigmoid {
 #[derive(Clone, Copy)]
 pub(super) struct Tanh;
 
-impl<R: Real> Activation<R> for Tanh {
+impl<R: Real> Formula<R> for Tanh {
     const STAGED: bool = true;
 
     #[inline(always)]
     fn first<const FMA: bool>(self, z: R) -> R {
-        functions::scaled_exp_of_minus_size::<R, FMA>(z + z)
+        math::scaled_exp_of_minus_size::<R, FMA>(z + z)
     }
 
     #[inline(always)]
     fn second<const FMA: bool>(self, z: R, scaled: R) -> (R, R, R) {
-        let e = functions::unscaled(scaled);
-        let (a, slope) = functions::tanh_of_exp::<R, FMA>(z, e);
+        let e = math::unscaled(scaled);
+        let (a, slope) = math::tanh_of_exp::<R, FMA>(z, e);
         // 1 − a = 2e/(1 + e) recomputed as 2 (e − e e/(1 + e)), which avoids the quotient's
         // roundings for small e.
         let rest = R::ONE - a.size();
@@ -95,7 +98,7 @@ impl<R: Real> Activation<R> for Tanh {
         } else {
             slope
         };
-        // For large |z| it is 8e, for which a subnormal e lacks the digits.
+        // For large |z| it is 8e, and a subnormal e has too few digits for that.
         let far = R::of(8.0) * scaled * R::SCALE.1;
         let size = if scaled < R::ONE {
             far
@@ -112,27 +115,31 @@ pub(super) struct LeakyRelu<R> {
     pub(super) slope: R,
 }
 
-impl<R: Real> Activation<R> for LeakyRelu<R> {
+impl<R: Real> Formula<R> for LeakyRelu<R> {
     const CHEAP: bool = true;
 
     #[inline(always)]
     fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
         let a = if z > R::ZERO { z } else { self.slope * z };
-        (a, step(z, R::ONE, self.slope), step(z, R::ZERO, R::ZERO))
+        (
+            a,
+            by_sign(z, R::ONE, self.slope),
+            by_sign(z, R::ZERO, R::ZERO),
+        )
     }
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Relu;
 
-impl<R: Real> Activation<R> for Relu {
+impl<R: Real> Formula<R> for Relu {
     const CHEAP: bool = true;
 
     #[inline(always)]
     fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
         // `z <= 0` is false for NaN, which `max` would swallow.
         let a = if z <= R::ZERO { R::ZERO } else { z };
-        (a, step(z, R::ONE, R::ZERO), step(z, R::ZERO, R::ZERO))
+        (a, by_sign(z, R::ONE, R::ZERO), by_sign(z, R::ZERO, R::ZERO))
     }
 }
 
@@ -142,11 +149,11 @@ pub(super) struct Elu<R> {
     pub(super) negative: R,
 }
 
-impl<R: Real> Activation<R> for Elu<R> {
+impl<R: Real> Formula<R> for Elu<R> {
     #[inline(always)]
     fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
         let below = if z > R::ZERO { R::ZERO } else { z };
-        let (exp, exp_m1) = functions::times_exp_and_exp_m1::<R, FMA>(self.negative, below);
+        let (exp, exp_m1) = math::times_exp_and_exp_m1::<R, FMA>(self.negative, below);
         if z > R::ZERO {
             (self.positive * z, self.positive, R::ZERO)
         } else {
@@ -158,18 +165,18 @@ impl<R: Real> Activation<R> for Elu<R> {
 #[derive(Clone, Copy)]
 pub(super) struct Softplus;
 
-impl<R: Real> Activation<R> for Softplus {
+impl<R: Real> Formula<R> for Softplus {
     const STAGED: bool = true;
 
     #[inline(always)]
     fn first<const FMA: bool>(self, z: R) -> R {
-        functions::scaled_exp_of_minus_size::<R, FMA>(z)
+        math::scaled_exp_of_minus_size::<R, FMA>(z)
     }
 
     #[inline(always)]
     fn second<const FMA: bool>(self, z: R, scaled: R) -> (R, R, R) {
-        let e = functions::unscaled(scaled);
-        let (a, slope, opposite) = functions::softplus_of_exp::<R, FMA>(z, e);
+        let e = math::unscaled(scaled);
+        let (a, slope, opposite) = math::softplus_of_exp::<R, FMA>(z, e);
         (a, slope, slope * opposite)
     }
 }
@@ -177,13 +184,13 @@ impl<R: Real> Activation<R> for Softplus {
 #[derive(Clone, Copy)]
 pub(super) struct Softsign;
 
-impl<R: Real> Activation<R> for Softsign {
+impl<R: Real> Formula<R> for Softsign {
     #[inline(always)]
     fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
         let size = z.size();
         let under = R::ONE + size;
         let d = R::ONE / under;
-        // The rounding error of `under`, which would count three times.
+        // The rounding error of `under`, which would enter three times.
         let lost = if size < R::ONE {
             (R::ONE - under) + size
         } else {
@@ -191,7 +198,7 @@ impl<R: Real> Activation<R> for Softsign {
         };
         let twice = (d + d) / (under * under);
         let bend = (R::of(-3.0) * lost * d).times_plus::<FMA>(twice, twice);
-        // Between −2 and 2 at 0.
+        // At 0, where it jumps from 2 to −2, it is 0.
         let bend = if z == R::ZERO {
             z
         } else {
@@ -204,7 +211,7 @@ impl<R: Real> Activation<R> for Softsign {
 #[derive(Clone, Copy)]
 pub(super) struct Gelu;
 
-impl<R: Real> Activation<R> for Gelu {
+impl<R: Real> Formula<R> for Gelu {
     #[inline(always)]
     fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
         gelu::gelu::<R, FMA>(z)
@@ -214,7 +221,7 @@ impl<R: Real> Activation<R> for Gelu {
 #[derive(Clone, Copy)]
 pub(super) struct GeluTanh;
 
-impl<R: Real> Activation<R> for GeluTanh {
+impl<R: Real> Formula<R> for GeluTanh {
     #[inline(always)]
     fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
         gelu::gelu_tanh::<R, FMA>(z)
@@ -224,43 +231,43 @@ impl<R: Real> Activation<R> for GeluTanh {
 #[derive(Clone, Copy)]
 pub(super) struct Silu;
 
-impl<R: Real> Activation<R> for Silu {
+impl<R: Real> Formula<R> for Silu {
     const STAGED: bool = true;
 
     #[inline(always)]
     fn first<const FMA: bool>(self, z: R) -> R {
-        functions::exp_m1_of_remainder::<R, FMA>(z)
+        math::exp_m1_of_remainder::<R, FMA>(z)
     }
 
     #[inline(always)]
     fn second<const FMA: bool>(self, z: R, p: R) -> (R, R, R) {
-        let power = functions::power_of_minus_size::<R, FMA>(z);
-        functions::silu_of_exp::<R, FMA>(z, p, power)
+        let power = math::power_of_minus_size::<R, FMA>(z);
+        math::silu_of_exp::<R, FMA>(z, p, power)
     }
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Mish;
 
-impl<R: Real> Activation<R> for Mish {
+impl<R: Real> Formula<R> for Mish {
     const STAGED: bool = true;
 
     #[inline(always)]
     fn first<const FMA: bool>(self, z: R) -> R {
-        functions::exp_m1_of_remainder::<R, FMA>(z)
+        math::exp_m1_of_remainder::<R, FMA>(z)
     }
 
     #[inline(always)]
     fn second<const FMA: bool>(self, z: R, p: R) -> (R, R, R) {
-        let power = functions::power_of_minus_size::<R, FMA>(z);
-        functions::mish_of_exp::<R, FMA>(z, p, power)
+        let power = math::power_of_minus_size::<R, FMA>(z);
+        math::mish_of_exp::<R, FMA>(z, p, power)
     }
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct HardTanh;
 
-impl<R: Real> Activation<R> for HardTanh {
+impl<R: Real> Formula<R> for HardTanh {
     const CHEAP: bool = true;
 
     #[inline(always)]
@@ -269,24 +276,24 @@ impl<R: Real> Activation<R> for HardTanh {
         let a = if z >= R::ONE { R::ONE } else { a };
         let slope = if z.size() >= R::ONE { R::ZERO } else { z };
         let slope = if z.size() < R::ONE { R::ONE } else { slope };
-        (a, slope, step(z, R::ZERO, R::ZERO))
+        (a, slope, by_sign(z, R::ZERO, R::ZERO))
     }
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Exponential;
 
-impl<R: Real> Activation<R> for Exponential {
+impl<R: Real> Formula<R> for Exponential {
     #[inline(always)]
     fn second<const FMA: bool>(self, z: R, _: R) -> (R, R, R) {
-        let a = functions::exp::<R, FMA>(z);
+        let a = math::exp::<R, FMA>(z);
         (a, a, a)
     }
 }
 
-/// `positive` for z > 0, `other` for z ≤ 0, and NaN for NaN.
+/// Returns `positive` for z > 0, `other` for z ≤ 0, and NaN for NaN.
 #[inline(always)]
-fn step<R: Real>(z: R, positive: R, other: R) -> R {
+fn by_sign<R: Real>(z: R, positive: R, other: R) -> R {
     let rest = if z <= R::ZERO { other } else { z };
     if z > R::ZERO { positive } else { rest }
 }

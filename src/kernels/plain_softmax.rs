@@ -1,13 +1,13 @@
-//! Softmax and its Jacobian matrix as plain loops, for the activation and for the cost that is computed through it.
+//! Softmax and its Jacobian matrix as plain loops, for any scalar.
 //!
-//! All matrices are K × m, one example a column.
+//! The activation and its canonical cost share them. All matrices are K × m, one column an example.
 
-use crate::kernels::index_of_max;
-use crate::kernels::squash::NEAR;
+use super::index_of_max;
+use super::squash::NEAR;
 use crate::scalar::{Scalar, real};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
-/// a = softmax(z), shifted by the largest z of the example, so that no exponential overflows.
+/// a = softmax(z). It subtracts the largest z of each example, so that no exponential overflows.
 pub(crate) fn softmax<T: Scalar>(z: DMatrixView<'_, T>, mut a: DMatrixViewMut<'_, T>) {
     if z.is_empty() {
         return;
@@ -27,36 +27,61 @@ pub(crate) fn softmax<T: Scalar>(z: DMatrixView<'_, T>, mut a: DMatrixViewMut<'_
     }
 }
 
-/// aᵢ t − yᵢ of unit i, from y = yᵢ, `others` = t − yᵢ and t, which is Σy or 1, as aᵢ (t − yᵢ) − yᵢ (1 − aᵢ).
+/// The units of one example: z and the outputs a.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column<'a, T> {
+    pub(crate) z: &'a [T],
+    pub(crate) a: &'a [T],
+}
+
+/// The target of one unit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UnitTarget<T> {
+    /// yᵢ.
+    pub(crate) y: T,
+    /// t, which is Σy or 1.
+    pub(crate) sum: T,
+    /// t − yᵢ.
+    pub(crate) others: T,
+}
+
+/// Returns aᵢ t − yᵢ, computed as aᵢ (t − yᵢ) − yᵢ (1 − aᵢ).
 ///
-/// For the largest a, 1 − aᵢ is the sum of the others. Where the two terms nearly cancel and
-/// several z are near the largest, it is (uᵢ t − yᵢ Σu)/Σu with u = e^(z − max z), with each u near
-/// 1 written as 1 + (u − 1).
+/// For the largest a, 1 − aᵢ is the sum of the others. If the two terms nearly cancel and several z
+/// are near the largest, the result is (uᵢ t − yᵢ Σu)/Σu with u = e^(z − max z). There each u near 1
+/// is written as 1 + (u − 1).
 pub(crate) fn error_of_unit<T: Scalar>(
-    (z, a): (&[T], &[T]),
+    column: Column<'_, T>,
     i: usize,
-    (y, others, t): (T, T, T),
+    target: UnitTarget<T>,
 ) -> T {
-    let rest = match i == index_of_max(a) {
-        true => sum_but(a, i),
-        false => T::one() - a[i],
+    let a = column.a;
+    let rest = if i == index_of_max(a) {
+        sum_but(a, i)
+    } else {
+        T::one() - a[i]
     };
-    let gain = a[i] * others;
-    let d = gain - y * rest;
+    let gain = a[i] * target.others;
+    let d = gain - target.y * rest;
     if d.abs() < gain * real(0.5) {
-        return error_near_the_top((z, a), i, (y, t)).unwrap_or(d);
+        return error_near_the_top(column, i, target).unwrap_or(d);
     }
     d
 }
 
-/// The sum of all but xᵢ.
+/// Returns the sum of all entries except xᵢ.
 pub(crate) fn sum_but<T: Scalar>(x: &[T], i: usize) -> T {
     let (before, after) = (x[..i].iter(), x[i + 1..].iter());
     before.chain(after).fold(T::zero(), |sum, &x| sum + x)
 }
 
-/// [`error_of_unit`] for a unit near the largest, if at least two are.
-fn error_near_the_top<T: Scalar>((z, a): (&[T], &[T]), i: usize, (y, t): (T, T)) -> Option<T> {
+/// [`error_of_unit`] for a unit near the largest, if there are at least two such units.
+fn error_near_the_top<T: Scalar>(
+    column: Column<'_, T>,
+    i: usize,
+    target: UnitTarget<T>,
+) -> Option<T> {
+    let (Column { z, a }, UnitTarget { y, sum: t, .. }) = (column, target);
     let largest = index_of_max(z);
     let near = |j: usize| z[j] - z[largest] > real(-NEAR);
     let less_one = |j: usize| (z[j] - z[largest]).exp_m1();
@@ -74,9 +99,10 @@ fn error_near_the_top<T: Scalar>((z, a): (&[T], &[T]), i: usize, (y, t): (T, T))
     several.then(|| a[largest] * ((t - n * y) + (less_one(i) * t - y * less)))
 }
 
-/// v ← a ∘ (v − aᵀv), all relative to the v of the largest a, so that its own entry does not cancel where a is near 1.
+/// v ← (∂a/∂z) v = a ∘ (v − aᵀv).
 ///
-/// That is v ← (∂a/∂z) v, and with (∂a/∂z)ᵀ the same: the matrix diag a − a aᵀ is symmetric.
+/// The matrix diag a − a aᵀ is symmetric, so (∂a/∂z)ᵀ gives the same. All v are taken relative to
+/// that of the largest a, so that its entry does not cancel where a is near 1.
 pub(crate) fn times_jacobian<T: Scalar>(a: DMatrixView<'_, T>, mut v: DMatrixViewMut<'_, T>) {
     if a.is_empty() {
         return;
@@ -96,9 +122,10 @@ pub(crate) fn times_jacobian<T: Scalar>(a: DMatrixView<'_, T>, mut v: DMatrixVie
     }
 }
 
-/// v ← (∂a/∂z) v and its derivative along ż: v̇ ← a ∘ (v̇ − aᵀv̇) + ȧ ∘ (v − aᵀv) − a (ȧᵀv), ȧ = a ∘ (ż − aᵀż).
+/// v ← (∂a/∂z) v and its derivative along ż.
 ///
-/// v, v̇ and ż relative to those of the largest a, as in [`times_jacobian`].
+/// With ȧ = a ∘ (ż − aᵀż) it is v̇ ← a ∘ (v̇ − aᵀv̇) + ȧ ∘ (v − aᵀv) − a (ȧᵀv). As in
+/// [`times_jacobian`], v, v̇ and ż are relative to those of the largest a.
 pub(crate) fn times_jacobian_tangent<T: Scalar>(
     a: DMatrixView<'_, T>,
     z_tangent: DMatrixView<'_, T>,
@@ -124,7 +151,7 @@ pub(crate) fn times_jacobian_tangent<T: Scalar>(
             mean_dot += a_k[i] * v_dot_k[i];
             mean_moved += a_k[i] * (moved_k[i] - shift_moved);
         }
-        // ȧ/a of a unit.
+        // ȧ/a for a unit.
         let rate = |i: usize| (moved_k[i] - shift_moved) - mean_moved;
         let turned = units
             .clone()

@@ -1,0 +1,125 @@
+//! A product shared out over as many threads as it is worth. One thread computes each entry of C.
+
+use super::gemm::{Gemm, StorageOrder, VECTOR_ROWS};
+use super::microkernel::Start;
+use super::parallel::{join, threads};
+use super::table::table;
+use super::vector::{Fast, dispatch};
+use crate::scalar::Scalar;
+
+/// Returns the number of operations from which on a product is shared out over threads.
+///
+/// With fewer it takes no longer than waking a thread and moving the operands to its cache, and
+/// operands in `f64` have twice the bytes.
+const fn shared_from<T>() -> usize {
+    match size_of::<T>() {
+        4 => 3_000_000,
+        _ => 6_000_000,
+    }
+}
+
+/// The number of multiplications up to which the plain loop is faster than filling registers.
+const TINY: usize = 64;
+
+/// Computes a product of `f32` or `f64`.
+///
+/// Returns false, and does nothing, for any other scalar, and for a product so small that the plain
+/// loop is faster.
+///
+/// # Safety
+/// All entries of A and B may be read, `rows` of the start's column, and those of C if the start is
+/// what is present; those of C and `room_len` of the room may be written, and nobody else does so
+/// meanwhile. No two entries of C are in one place, and C and the room lie apart from all that is
+/// read. Where A is row-major, `b_step` is 1 and C is not transposed.
+pub(super) unsafe fn gemm<T: Scalar>(product: Gemm<T>) -> bool {
+    if multiplications(product.rows, product.columns, product.depth) <= TINY {
+        return false;
+    }
+    let Some(table) = table::<T>() else {
+        return false;
+    };
+    // SAFETY: passed on.
+    unsafe { (table.gemm)(product) };
+    true
+}
+
+fn multiplications(rows: usize, columns: usize, depth: usize) -> usize {
+    rows.saturating_mul(columns).saturating_mul(depth)
+}
+
+/// Returns the number of parts in which a product of these sizes is computed. The results have the
+/// same bits for any number.
+pub(super) fn part_count<T>(rows: usize, columns: usize, depth: usize) -> usize {
+    let operations = multiplications(rows, columns, depth).saturating_mul(2);
+    if operations < shared_from::<T>() || (rows < 128 && columns < 48) {
+        return 1;
+    }
+    threads().min(operations / (shared_from::<T>() / 2))
+}
+
+impl<T: Fast> Gemm<T> {
+    /// Computes the product, on several threads if it is worth it.
+    ///
+    /// # Safety
+    /// That of [`gemm`].
+    pub(super) unsafe fn share(self) {
+        // SAFETY: passed on.
+        unsafe { self.split(part_count::<T>(self.rows, self.columns, self.depth)) }
+    }
+
+    /// Halves the rows or the columns of C until there are `parts` parts, each with its share of
+    /// the room.
+    ///
+    /// # Safety
+    /// That of [`gemm`].
+    unsafe fn split(self, parts: usize) {
+        // Cuts lie between whole tiles, and leave enough columns that each part takes the path of
+        // the whole. For a matrix times a vector a tile is a group of eight registers.
+        let cut = |n: usize, unit: usize| (n / parts.max(1) * (parts / 2)).next_multiple_of(unit);
+        let rows = if self.columns == 1 { VECTOR_ROWS } else { 64 };
+        let (row, column) = (cut(self.rows, rows), cut(self.columns, 24));
+        let mut first = self;
+        let mut second = if parts > 1 && row > 0 && row < self.rows {
+            first.rows = row;
+            self.below(row)
+        } else if parts > 1 && column >= 3 && column + 3 <= self.columns {
+            first.columns = column;
+            self.beside(column)
+        } else {
+            // SAFETY: passed on.
+            return unsafe { dispatch(self) };
+        };
+        first.room_len = self.room_len / parts * (parts / 2);
+        second.room = self.room.wrapping_add(first.room_len);
+        second.room_len = self.room_len - first.room_len;
+        // SAFETY: the parts write other entries of C and of the room, and only read what they share.
+        join(
+            move || unsafe { first.split(parts / 2) },
+            move || unsafe { second.split(parts - parts / 2) },
+        );
+    }
+
+    /// Returns the part with the rows from `row` on.
+    fn below(mut self, row: usize) -> Self {
+        self.rows -= row;
+        self.a = self.a.wrapping_add(match self.order {
+            StorageOrder::ColumnMajor => row,
+            StorageOrder::RowMajor => row * self.a_step,
+        });
+        let step = if self.transposed { self.c_step } else { 1 };
+        self.c = self.c.wrapping_add(row * step);
+        if let Start::Column(column) = self.start {
+            self.start = Start::Column(column.wrapping_add(row));
+        }
+        self
+    }
+
+    /// Returns the part with the columns from `column` on.
+    fn beside(mut self, column: usize) -> Self {
+        self.columns -= column;
+        self.b = self.b.wrapping_add(column * self.b_column);
+        let step = if self.transposed { 1 } else { self.c_step };
+        self.c = self.c.wrapping_add(column * step);
+        self
+    }
+}

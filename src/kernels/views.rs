@@ -1,0 +1,92 @@
+//! Matrix views: their entries as slices, ranges of columns, and plain entrywise loops.
+
+use crate::scalar::Scalar;
+use nalgebra::{Const, DMatrixView, DMatrixViewMut, Dyn, ViewStorage};
+
+/// Returns all entries of a view as one slice, or `None` if its columns are not contiguous.
+#[inline]
+pub(crate) fn flat<'a, T: Scalar>(matrix: &DMatrixView<'a, T>) -> Option<&'a [T]> {
+    if matrix.strides().1 != matrix.nrows() && matrix.ncols() > 1 {
+        return None;
+    }
+    // SAFETY: the columns follow each other without a gap, all of them inside what the view
+    // borrows for 'a.
+    Some(unsafe { std::slice::from_raw_parts(matrix.as_ptr(), matrix.len()) })
+}
+
+/// Returns all entries of a view as one slice, or `None` if its columns are not contiguous.
+#[inline]
+pub(crate) fn flat_mut<'a, T: Scalar>(
+    matrix: &'a mut DMatrixViewMut<'_, T>,
+) -> Option<&'a mut [T]> {
+    if matrix.strides().1 != matrix.nrows() && matrix.ncols() > 1 {
+        return None;
+    }
+    // SAFETY: as in `flat`; the view is borrowed for writing as long as the slice.
+    Some(unsafe { std::slice::from_raw_parts_mut(matrix.as_mut_ptr(), matrix.len()) })
+}
+
+/// Returns columns `first..first + count` of a view. The result lives as long as the underlying
+/// matrix, whereas nalgebra's `columns` borrows the view.
+pub(crate) fn columns<T: Scalar>(
+    matrix: DMatrixView<'_, T>,
+    first: usize,
+    count: usize,
+) -> DMatrixView<'_, T> {
+    assert!(first <= matrix.ncols() && count <= matrix.ncols() - first);
+    let (rows, stride) = (matrix.nrows(), matrix.strides().1);
+    let (shape, strides) = ((Dyn(rows), Dyn(count)), (Const::<1>, Dyn(stride)));
+    // SAFETY: columns of the view itself, which are read as long as it may be. Not a slice: what
+    // lies between the columns is not the view's.
+    DMatrixView::from_data(unsafe {
+        let first = matrix.as_ptr().wrapping_add(first * stride);
+        ViewStorage::from_raw_parts(first, shape, strides)
+    })
+}
+
+/// Calls `f` on all entries of both matrices at once, or column by column if the columns are not
+/// contiguous.
+pub(crate) fn runs<T: Scalar>(
+    z: DMatrixView<'_, T>,
+    mut a: DMatrixViewMut<'_, T>,
+    f: impl Fn(&[T], &mut [T]),
+) {
+    if let (Some(z), Some(a)) = (flat(&z), flat_mut(&mut a)) {
+        return f(z, a);
+    }
+    for k in 0..z.ncols() {
+        f(z.column(k).as_slice(), a.column_mut(k).as_mut_slice());
+    }
+}
+
+/// a = g(z), entry by entry.
+#[inline]
+pub(crate) fn map<T: Scalar>(
+    z: DMatrixView<'_, T>,
+    mut a: DMatrixViewMut<'_, T>,
+    g: impl Fn(T) -> T,
+) {
+    for k in 0..z.ncols() {
+        let (z_k, mut a_k) = (z.column(k), a.column_mut(k));
+        for (a, &z) in a_k.as_mut_slice().iter_mut().zip(z_k.as_slice()) {
+            *a = g(z);
+        }
+    }
+}
+
+/// δ ← δ · g′(z, a), entry by entry.
+#[inline]
+pub(crate) fn scale_by<T: Scalar>(
+    z: DMatrixView<'_, T>,
+    a: DMatrixView<'_, T>,
+    mut delta: DMatrixViewMut<'_, T>,
+    derivative: impl Fn(T, T) -> T,
+) {
+    for k in 0..z.ncols() {
+        let (z_k, a_k, mut delta_k) = (z.column(k), a.column(k), delta.column_mut(k));
+        let pairs = z_k.as_slice().iter().zip(a_k.as_slice());
+        for (d, (&z, &a)) in delta_k.as_mut_slice().iter_mut().zip(pairs) {
+            *d *= derivative(z, a);
+        }
+    }
+}
