@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let share = batch.len() as f64 / EXAMPLES as f64;
             let objective = Objective::new(BinaryCrossEntropy).l2(LAMBDA * share);
             network.gradient_into(&examples, &objective, &mut workspace, &mut gradient)?;
-            adam.step(&mut theta, &gradient)?;
+            adam.step(&mut theta, &gradient, 1.0)?;
             network.set_theta(&theta)?;
         }
     }

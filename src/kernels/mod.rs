@@ -41,6 +41,8 @@ pub(crate) use activation_formulas::FastActivation;
 pub(crate) use elementwise::{
     activate, add, add_exactly, all_finite, apply, divide, multiply, scale_by_slope,
 };
+#[cfg(test)]
+pub(crate) use level::at_every_level;
 pub(crate) use products::{
     add_linear, add_outer, add_product_transposed, add_transpose_product, affine, outer, room_for,
     transpose_product,

@@ -19,7 +19,6 @@ use super::softmax::softmax_at;
 use super::squash::{
     OutputSlices, Squash, Window, categorical_cross_entropy_delta_at, differences_at,
 };
-use super::steps::{BUFFERS, Rule, step_at};
 use super::tangents::{backward_tangent_at, backward_tangent_from_z_at, curve_at, tangent_at};
 use super::vector::{Fast, dispatch};
 use crate::scalar::Scalar;
@@ -30,7 +29,7 @@ static F64: Table<f64> = Table::new();
 
 /// Returns whether `A` and `B` are the same type. The compiler folds the answer.
 #[inline(always)]
-fn is<A: 'static, B: 'static>() -> bool {
+pub(super) fn is<A: 'static, B: 'static>() -> bool {
     TypeId::of::<A>() == TypeId::of::<B>()
 }
 
@@ -77,7 +76,6 @@ pub(super) struct Table<R: 'static> {
     pub(super) categorical_cross_entropy: FromOutputs<R>,
     pub(super) categorical_cross_entropy_delta: FromOutputs<R>,
     pub(super) differences: Differences<R>,
-    pub(super) step: Step<R>,
 }
 
 /// Changes two slices by the entries of two others.
@@ -90,8 +88,6 @@ type CostValues<R> = fn(usize, &[R], &[R], &mut [R]);
 type FromOutputs<R> = fn(usize, OutputSlices<'_, R>, &mut [R]);
 /// Computes a − y from z, a and y.
 type Differences<R> = fn(Squash, Window, OutputSlices<'_, R>, &mut [R]);
-/// Updates θ and the state of an optimiser from the gradient.
-type Step<R> = fn(Rule, &mut [R], &[R], [&mut [R]; BUFFERS]);
 
 impl<R: Real + Fast> Table<R> {
     const fn new() -> Self {
@@ -119,7 +115,6 @@ impl<R: Real + Fast> Table<R> {
             categorical_cross_entropy: categorical_cross_entropy_at,
             categorical_cross_entropy_delta: categorical_cross_entropy_delta_at,
             differences: differences_at,
-            step: step_at,
         }
     }
 }

@@ -111,7 +111,7 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
 
     fn takes_batches(&self) -> bool {
         match &self.method {
-            Method::Steps(optimizer) => optimizer.takes_batches(),
+            Method::Steps(optimizer) => optimizer.info().takes_batches,
             Method::FullBatch(_) => false,
         }
     }
@@ -125,7 +125,7 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         let batches = m.div_ceil(self.batch_size.unwrap_or(m)) as u64;
         let epochs = self.steps.map_or(u64::MAX, |most| most.div_ceil(batches));
         let last = self.epochs.min(epochs) - 1;
-        let value = optimizer.rate() * self.schedule.factor_at(last, batches - 1, batches);
+        let value = optimizer.info().rate * self.schedule.factor_at(last, batches - 1, batches);
         in_range(
             real::<T>(value).is_finite(),
             "the rate of the last step",

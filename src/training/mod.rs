@@ -101,8 +101,8 @@ pub use lbfgs::{ConjugateGradient, Lbfgs};
 pub use levenberg_marquardt::LevenbergMarquardt;
 pub use method::Method;
 pub use optimizer::{
-    AdaGrad, Adadelta, Adam, AdamW, GradientDescent, IRpropMinus, Optimizer, OptimizerState,
-    RmsProp,
+    AdaGrad, Adadelta, Adam, AdamW, Entrywise, GradientDescent, IRpropMinus, Optimizer,
+    OptimizerInfo, OptimizerState, RmsProp,
 };
 #[cfg(feature = "serde")]
 pub use resume::Resumed;

@@ -5,6 +5,7 @@ use super::callback::Callback;
 use super::clipping::Clipping;
 use super::history::{Record, Stop};
 use super::method::Method;
+use super::optimizer::OptimizerState;
 use super::progress::{Improvement, Progress};
 use super::schedule::Schedule;
 use crate::data::{Split, train_validation_split};
@@ -73,7 +74,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
     pub(super) fn begin(&mut self, theta: &[T]) -> Result<Progress<T>, Error> {
         let progress = Progress::new(theta)?;
         match &mut self.method {
-            Method::Steps(optimizer) => optimizer.reset(),
+            Method::Steps(optimizer) => optimizer.restore(&OptimizerState::default())?,
             Method::FullBatch(solver) => solver.reset(),
         }
         Ok(progress)

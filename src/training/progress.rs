@@ -66,7 +66,7 @@ impl<T: Scalar> Progress<T> {
             epoch: 0,
             steps: 0,
             theta: copied("the parameters", theta)?,
-            optimizer: OptimizerState::new(0, Vec::new()),
+            optimizer: OptimizerState::default(),
             best: None,
             waited: 0,
             plateau: None,

@@ -26,8 +26,6 @@ pub(super) struct Run<'r, 'a, T: Scalar, L, C> {
     network: &'r Network<T, L>,
     data: Data<'r, T>,
     pub(super) plan: &'r mut Plan<'a, T, C>,
-    /// The optimiser's own rate.
-    rate: f64,
     batches: Batches<T>,
     theta: Vec<T>,
     gradient: Vec<T>,
@@ -63,15 +61,10 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         // Epochs then do not allocate. A run that something else ends may have any number of them.
         let expected = plan.epochs.saturating_sub(progress.epoch).min(10_000);
         progress.reserve(expected as usize)?;
-        let rate = match &plan.method {
-            Method::Steps(optimizer) => optimizer.rate(),
-            Method::FullBatch(_) => 0.0,
-        };
         Ok(Self {
             network,
             data,
             plan,
-            rate,
             batches,
             theta,
             gradient,
@@ -177,9 +170,9 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                     if let Some(clipping) = clipping {
                         clipping.apply(gradient);
                     }
-                    let factor = schedule.factor_at(epoch - 1, b as u64, count as u64);
-                    optimizer.set_rate(self.rate * plateau * factor);
-                    optimizer.step(theta, gradient)?;
+                    let factor = plateau * schedule.factor_at(epoch - 1, b as u64, count as u64);
+                    optimizer.step(theta, gradient, factor)?;
+                    record.rate = Some(optimizer.info().rate * factor);
                     // A saturating function may hide an overflow.
                     check_step(network.layout(), theta, &**optimizer)
                         .map_err(|cause| diverged(b + 1, cause))?;
@@ -192,7 +185,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                     let value = examples.weight;
                     return Err(Error::TotalWeight { value });
                 }
-                (record.batch_cost, record.rate) = (Some(sum / weight), Some(optimizer.rate()));
+                record.batch_cost = Some(sum / weight);
                 let parts = network.cost_at(theta, examples, objective, whole);
                 let cost = parts.map_err(|cause| diverged(count, cause))?.total();
                 (count, cost, None)
@@ -228,16 +221,6 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             record.validation_metrics = evaluate_all(metrics, whole, validation)?;
         }
         Ok((record, stop))
-    }
-}
-
-/// Restores the optimiser's own rate however the run ended, even by a panic of a callback, a metric
-/// or a layer.
-impl<T: Scalar, L, C> Drop for Run<'_, '_, T, L, C> {
-    fn drop(&mut self) {
-        if let Method::Steps(optimizer) = &mut self.plan.method {
-            optimizer.set_rate(self.rate);
-        }
     }
 }
 

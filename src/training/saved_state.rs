@@ -29,7 +29,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
         Settings([
             scalar_name::<T>(),
             match &self.method {
-                Method::Steps(optimizer) => optimizer.name().to_owned(),
+                Method::Steps(optimizer) => optimizer.info().name.to_owned(),
                 // The settings of a solver are part of what it remembers.
                 Method::FullBatch(solver) => format!("{}: {solver:?}", solver.name()),
             },
@@ -105,7 +105,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
                 method.load(solver.as_ref(), at)?;
             }
         }
-        progress.optimizer = OptimizerState::new(0, Vec::new());
+        progress.optimizer = OptimizerState::default();
         Ok(progress)
     }
 

@@ -299,7 +299,7 @@ fn allocations_of_steps<T: RealField + Copy>() -> usize {
     let mut gradient = theta.clone();
     let mut round = || {
         for method in &mut methods {
-            method.step(&mut theta, &gradient).unwrap();
+            method.step(&mut theta, &gradient, 1.0).unwrap();
             Clipping::Norm(1.0).apply(&mut gradient);
         }
     };

@@ -59,13 +59,13 @@ fn min_max() -> MinMaxScaler<f32> {
 
 fn adam() -> OptimizerState<f64> {
     let mut method = Adam::new(0.1);
-    method.step(&mut [1.0, -2.0], &[0.1, 0.3]).unwrap();
+    method.step(&mut [1.0, -2.0], &[0.1, 0.3], 1.0).unwrap();
     method.state()
 }
 
 fn momentum() -> OptimizerState<f32> {
     let mut method = GradientDescent::<f32>::new(0.1).momentum(0.9);
-    method.step(&mut [1.0, -2.0], &[0.1, 0.3]).unwrap();
+    method.step(&mut [1.0, -2.0], &[0.1, 0.3], 1.0).unwrap();
     method.state()
 }
 

@@ -1,21 +1,24 @@
 //! Rates by the squares of past gradients: RMSProp, AdaGrad, Adadelta.
 
-use super::memory::{Memory, Slot};
-use super::{Optimizer, OptimizerState, above_zero, below_one, not_negative};
+use super::state::Slot;
+use super::{Entrywise, Rule, above_zero, below_one, not_negative};
 use crate::error::Error;
-use crate::kernels::steps::{self, Rule};
-use crate::scalar::Scalar;
+use crate::kernels::steps::{Compiled, Entries, Step, Update, mean, unless_overflown};
+use crate::scalar::{Scalar, real};
 
-/// RMSProp: gradients divided by the root of the mean of their squares (Tieleman, Hinton 2012, lecture 6.5 of the course *Neural Networks for
-/// Machine Learning*).
+/// RMSProp: divides gradients by the root of their mean square (Tieleman, Hinton 2012, lecture 6.5
+/// of the course *Neural Networks for Machine Learning*).
 ///
-/// v ← α v + (1 − α) g² from v = 0, and θ ← θ − η d with d = g/(√v + ε). α = 0.99 and ε = 10⁻⁸ unless set otherwise.
+/// v ← α v + (1 − α) g² from v = 0, and θ ← θ − η d with d = g/(√v + ε). The defaults are α = 0.99
+/// and ε = 10⁻⁸.
 ///
-/// - [`centered`](Self::centered): d = g/(√(v − ḡ²) + ε) with the mean ḡ ← α ḡ + (1 − α) g (Graves 2013, arXiv:1308.0850, where ε is inside the root).
-///   A v − ḡ² that rounding made negative counts as 0; in PyTorch its root is NaN.
+/// - [`centered`](Self::centered): d = g/(√(v − ḡ²) + ε) with the mean ḡ ← α ḡ + (1 − α) g (Graves
+///   2013, arXiv:1308.0850, where ε is inside the root). A v − ḡ² that rounding made negative counts
+///   as 0. In PyTorch its root is NaN.
 /// - [`momentum`](Self::momentum) μ: b ← μ b + d from b = 0, and θ ← θ − η b.
 ///
-/// v starts at 0 and is not corrected for it, as in PyTorch: the first step of an entry is η/√(1 − α) long, ten times η.
+/// v starts at 0 and is not corrected for it, as in PyTorch. So the first step of an entry is
+/// η/√(1 − α) long, ten times η.
 ///
 /// The state is v, then ḡ if centered, then b with momentum.
 ///
@@ -26,127 +29,123 @@ use crate::scalar::Scalar;
 ///
 /// let mut method = RmsProp::new(0.1).alpha(0.75);
 /// let mut theta = [1.0_f64];
-/// method.step(&mut theta, &[4.0])?;
+/// method.step(&mut theta, &[4.0], 1.0)?;
 /// assert!((theta[0] - 0.8).abs() < 1e-8);
 /// # Ok::<(), backprop::Error>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct RmsProp<T> {
-    rate: f64,
+pub type RmsProp<T> = Entrywise<T, RmsPropRule>;
+
+/// The settings of [`RmsProp`].
+#[derive(Clone, Copy, Debug)]
+pub struct RmsPropRule {
     alpha: f64,
     epsilon: f64,
     centered: bool,
     momentum: f64,
-    memory: Memory<T>,
 }
 
 impl<T: Scalar> RmsProp<T> {
-    /// With the rate η > 0, 0.01 for example; neither centered nor with momentum.
-    #[doc(alias("learning_rate", "lr"))]
+    /// Creates RMSProp with the rate η > 0, 0.01 for example.
     #[must_use]
+    #[doc(alias("learning_rate", "lr"))]
     pub fn new(rate: f64) -> Self {
-        Self {
-            rate,
+        let rule = RmsPropRule {
             alpha: 0.99,
             epsilon: 1e-8,
             centered: false,
             momentum: 0.0,
-            memory: Memory::default(),
-        }
+        };
+        Self::of(rate, rule, ())
     }
 
-    /// With another α in \[0, 1).
+    /// Sets α in \[0, 1).
     #[must_use]
     pub fn alpha(mut self, alpha: f64) -> Self {
-        self.alpha = alpha;
+        self.rule.alpha = alpha;
         self
     }
 
-    /// With another ε > 0.
+    /// Sets ε > 0.
     #[must_use]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
+        self.rule.epsilon = epsilon;
         self
     }
 
-    /// With the variance of the gradient in place of the mean of its square.
+    /// Divides by the standard deviation of the gradient instead of the root of its mean square.
     #[must_use]
     pub fn centered(mut self) -> Self {
-        self.centered = true;
+        self.rule.centered = true;
         self
     }
 
-    /// With momentum μ in \[0, 1).
+    /// Sets the momentum μ in \[0, 1). The default is 0.
     #[must_use]
     pub fn momentum(mut self, momentum: f64) -> Self {
-        self.momentum = momentum;
+        self.rule.momentum = momentum;
         self
     }
+}
 
-    fn slots(&self) -> &'static [Slot] {
-        const SLOTS: &[Slot] = &[Slot::Squares(0.0), Slot::Signed, Slot::Signed];
-        &SLOTS[..1 + usize::from(self.centered) + usize::from(self.momentum != 0.0)]
-    }
+impl Rule for RmsPropRule {
+    const NAME: &'static str = "RMSProp";
 
-    /// All but whether the rate is above 0.
-    fn check(&self) -> Result<(), Error> {
-        not_negative::<T>("rate", self.rate)?;
+    fn check<T: Scalar>(&self) -> Result<(), Error> {
         below_one("α", self.alpha)?;
         above_zero::<T>("ε", self.epsilon)?;
         below_one("momentum", self.momentum)
     }
-}
 
-impl<T: Scalar> Optimizer<T> for RmsProp<T> {
-    fn name(&self) -> &'static str {
-        "RMSProp"
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        above_zero::<T>("rate", self.rate)?;
-        self.check()
-    }
-
-    fn step(&mut self, theta: &mut [T], gradient: &[T]) -> Result<(), Error> {
-        self.check()?;
-        self.memory.begin(theta, gradient, self.slots())?;
-        let rule = Rule::RmsProp(steps::RmsProp {
-            rate: self.rate,
-            alpha: self.alpha,
-            epsilon: self.epsilon,
-            centered: self.centered,
-            momentum: Some(self.momentum).filter(|&momentum| momentum != 0.0),
-        });
-        self.memory.apply(rule, 0..theta.len(), theta, gradient);
-        Ok(())
-    }
-
-    fn rate(&self) -> f64 {
-        self.rate
-    }
-
-    fn set_rate(&mut self, rate: f64) {
-        self.rate = rate;
-    }
-
-    fn state(&self) -> OptimizerState<T> {
-        self.memory.state()
-    }
-
-    fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error> {
-        self.memory.restore(state, self.slots())
-    }
-
-    fn reset(&mut self) {
-        self.memory.reset();
+    fn slots(&self) -> &'static [Slot] {
+        const SLOTS: &[Slot] = &[Slot::Squares, Slot::Signed, Slot::Signed];
+        &SLOTS[..1 + usize::from(self.centered) + usize::from(self.momentum != 0.0)]
     }
 }
 
-/// AdaGrad: gradients divided by the root of the sum of all their squares (Duchi, Hazan, Singer 2011, JMLR 12:2121–2159, with diagonal matrices).
+impl Update for RmsPropRule {
+    #[inline(always)]
+    fn update<T: Scalar>(self, step: Step, entries: Entries<'_, T>) {
+        let (rate, epsilon): (T, T) = (real(step.rate), real(self.epsilon));
+        let (momentum, zero): (T, T) = (real(self.momentum), T::zero());
+        let rolls = self.momentum != 0.0;
+        // ḡ, if there is one, and b follow v in this order.
+        let update = |theta: T, g: T, [v, second, third]: &mut [T; 3]| {
+            *v = mean(self.alpha, *v, g * g);
+            let (center, b) = if self.centered {
+                (mean(self.alpha, *second, g), *third)
+            } else {
+                (zero, *second)
+            };
+            let variance = *v - center * center;
+            // Rounding makes it negative if the gradient does not change.
+            let variance = if variance < zero { zero } else { variance };
+            let d = unless_overflown(g / (variance.sqrt() + epsilon), *v);
+            let d = if rolls { momentum * b + d } else { d };
+            (*second, *third) = if self.centered { (center, d) } else { (d, d) };
+            theta - rate * d
+        };
+        if self.centered && rolls {
+            entries.each::<3>(step, update);
+        } else if self.centered || rolls {
+            entries.each::<2>(step, update);
+        } else {
+            entries.each::<1>(step, update);
+        }
+    }
+
+    fn compiled() -> &'static Compiled<Self> {
+        static COMPILED: Compiled<RmsPropRule> = Compiled::new();
+        &COMPILED
+    }
+}
+
+/// AdaGrad: divides gradients by the root of the sum of all their squares (Duchi, Hazan, Singer
+/// 2011, JMLR 12:2121–2159, with diagonal matrices).
 ///
-/// s ← s + g² and θ ← θ − ηₜ g/(√s + ε), with ηₜ = η/(1 + (t − 1) d) in step t, from 1. s starts at 0, d is 0 and ε = 10⁻¹⁰ unless set otherwise.
+/// s ← s + g² and θ ← θ − ηₜ g/(√s + ε), with ηₜ = η/(1 + (t − 1) d) in step t, from 1. The
+/// defaults are s = 0 before the first step, d = 0 and ε = 10⁻¹⁰.
 ///
-/// d is PyTorch's; the paper has a constant rate, and calls ε δ.
+/// d is PyTorch's. The paper has a constant rate, and calls ε δ.
 ///
 /// The state is s.
 ///
@@ -157,114 +156,99 @@ impl<T: Scalar> Optimizer<T> for RmsProp<T> {
 ///
 /// let mut method = AdaGrad::new(0.5);
 /// let mut theta = [1.0_f64];
-/// method.step(&mut theta, &[3.0])?; // 0.5 · 3/3
+/// method.step(&mut theta, &[3.0], 1.0)?; // 0.5 · 3/3
 /// assert!((theta[0] - 0.5).abs() < 1e-9);
-/// method.step(&mut theta, &[4.0])?; // 0.5 · 4/5
+/// method.step(&mut theta, &[4.0], 1.0)?; // 0.5 · 4/5
 /// assert!((theta[0] - 0.1).abs() < 1e-9);
 /// # Ok::<(), backprop::Error>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct AdaGrad<T> {
-    rate: f64,
+pub type AdaGrad<T> = Entrywise<T, AdaGradRule>;
+
+/// The settings of [`AdaGrad`].
+#[derive(Clone, Copy, Debug)]
+pub struct AdaGradRule {
     rate_decay: f64,
     initial: f64,
     epsilon: f64,
-    memory: Memory<T>,
 }
 
 impl<T: Scalar> AdaGrad<T> {
-    /// With the rate η > 0, 0.01 for example.
-    #[doc(alias("learning_rate", "lr"))]
+    /// Creates AdaGrad with the rate η > 0, 0.01 for example.
     #[must_use]
+    #[doc(alias("learning_rate", "lr"))]
     pub fn new(rate: f64) -> Self {
-        Self {
-            rate,
+        let rule = AdaGradRule {
             rate_decay: 0.0,
             initial: 0.0,
             epsilon: 1e-10,
-            memory: Memory::default(),
-        }
+        };
+        Self::of(rate, rule, ())
     }
 
-    /// With the decay d ≥ 0 of the rate.
+    /// Sets the decay d ≥ 0 of the rate.
     #[must_use]
     pub fn rate_decay(mut self, rate_decay: f64) -> Self {
-        self.rate_decay = rate_decay;
+        self.rule.rate_decay = rate_decay;
         self
     }
 
-    /// With another s ≥ 0 before the first step.
+    /// Sets s ≥ 0 before the first step.
     #[must_use]
     pub fn initial(mut self, initial: f64) -> Self {
-        self.initial = initial;
+        self.rule.initial = initial;
         self
     }
 
-    /// With another ε > 0.
+    /// Sets ε > 0.
     #[must_use]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
+        self.rule.epsilon = epsilon;
         self
     }
+}
 
-    fn slots(&self) -> [Slot; 1] {
-        [Slot::Squares(self.initial)]
-    }
+impl Rule for AdaGradRule {
+    const NAME: &'static str = "AdaGrad";
 
-    /// All but whether the rate is above 0.
-    fn check(&self) -> Result<(), Error> {
-        not_negative::<T>("rate", self.rate)?;
+    fn check<T: Scalar>(&self) -> Result<(), Error> {
         not_negative::<T>("decay of the rate", self.rate_decay)?;
         not_negative::<T>("initial sum of squares", self.initial)?;
         above_zero::<T>("ε", self.epsilon)
     }
+
+    fn slots(&self) -> &'static [Slot] {
+        &[Slot::Squares]
+    }
+
+    fn first(&self, _: usize, _: f64) -> f64 {
+        self.initial
+    }
 }
 
-impl<T: Scalar> Optimizer<T> for AdaGrad<T> {
-    fn name(&self) -> &'static str {
-        "AdaGrad"
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        above_zero::<T>("rate", self.rate)?;
-        self.check()
-    }
-
-    fn step(&mut self, theta: &mut [T], gradient: &[T]) -> Result<(), Error> {
-        self.check()?;
-        let step = self.memory.begin(theta, gradient, &self.slots())?;
-        let rule = Rule::AdaGrad(steps::AdaGrad {
-            rate: self.rate / (1.0 + (step - 1) as f64 * self.rate_decay),
-            epsilon: self.epsilon,
+impl Update for AdaGradRule {
+    #[inline(always)]
+    fn update<T: Scalar>(self, step: Step, entries: Entries<'_, T>) {
+        let past = (step.number - 1) as f64;
+        let rate: T = real(step.rate / (1.0 + past * self.rate_decay));
+        let epsilon: T = real(self.epsilon);
+        entries.each::<1>(step, |theta, g, [s, ..]| {
+            *s += g * g;
+            let d = g / (s.sqrt() + epsilon);
+            theta - rate * unless_overflown(d, *s)
         });
-        self.memory.apply(rule, 0..theta.len(), theta, gradient);
-        Ok(())
     }
 
-    fn rate(&self) -> f64 {
-        self.rate
-    }
-
-    fn set_rate(&mut self, rate: f64) {
-        self.rate = rate;
-    }
-
-    fn state(&self) -> OptimizerState<T> {
-        self.memory.state()
-    }
-
-    fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error> {
-        self.memory.restore(state, &self.slots())
-    }
-
-    fn reset(&mut self) {
-        self.memory.reset();
+    fn compiled() -> &'static Compiled<Self> {
+        static COMPILED: Compiled<AdaGradRule> = Compiled::new();
+        &COMPILED
     }
 }
 
-/// Adadelta: steps in proportion to the root of the mean of squared steps (Zeiler 2012, arXiv:1212.5701).
+/// Adadelta: steps in proportion to the root of the mean of squared steps (Zeiler 2012,
+/// arXiv:1212.5701).
 ///
-/// From v = u = 0: v ← ρ v + (1 − ρ) g², d = g √(u + ε)/√(v + ε), u ← ρ u + (1 − ρ) d², θ ← θ − η d. ρ = 0.9 and ε = 10⁻⁶ unless set otherwise.
+/// From v = u = 0: v ← ρ v + (1 − ρ) g², d = g √(u + ε)/√(v + ε), u ← ρ u + (1 − ρ) d²,
+/// θ ← θ − η d. The defaults are ρ = 0.9 and ε = 10⁻⁶.
 ///
 /// The paper has no rate, which is η = 1, PyTorch's default. The first steps are as small as √ε.
 ///
@@ -277,94 +261,74 @@ impl<T: Scalar> Optimizer<T> for AdaGrad<T> {
 ///
 /// let mut method = Adadelta::new(1.0).rho(0.75).epsilon(1.0);
 /// let mut theta = [3.0_f64];
-/// method.step(&mut theta, &[2.0])?;
+/// method.step(&mut theta, &[2.0], 1.0)?;
 /// assert!((theta[0] - (3.0 - 2.0_f64.sqrt())).abs() < 1e-15);
 /// # Ok::<(), backprop::Error>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct Adadelta<T> {
-    rate: f64,
+pub type Adadelta<T> = Entrywise<T, AdadeltaRule>;
+
+/// The settings of [`Adadelta`].
+#[derive(Clone, Copy, Debug)]
+pub struct AdadeltaRule {
     rho: f64,
     epsilon: f64,
-    memory: Memory<T>,
 }
 
 impl<T: Scalar> Adadelta<T> {
-    const SLOTS: &'static [Slot] = &[Slot::Squares(0.0), Slot::Squares(0.0)];
-
-    /// With the rate η > 0; 1 is the paper's method.
-    #[doc(alias("learning_rate", "lr"))]
+    /// Creates Adadelta with the rate η > 0. A rate of 1 is the paper's method.
     #[must_use]
+    #[doc(alias("learning_rate", "lr"))]
     pub fn new(rate: f64) -> Self {
-        Self {
-            rate,
+        let rule = AdadeltaRule {
             rho: 0.9,
             epsilon: 1e-6,
-            memory: Memory::default(),
-        }
+        };
+        Self::of(rate, rule, ())
     }
 
-    /// With another ρ in \[0, 1).
+    /// Sets ρ in \[0, 1).
     #[must_use]
     pub fn rho(mut self, rho: f64) -> Self {
-        self.rho = rho;
+        self.rule.rho = rho;
         self
     }
 
-    /// With another ε > 0.
+    /// Sets ε > 0.
     #[must_use]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
+        self.rule.epsilon = epsilon;
         self
-    }
-
-    /// All but whether the rate is above 0.
-    fn check(&self) -> Result<(), Error> {
-        not_negative::<T>("rate", self.rate)?;
-        below_one("ρ", self.rho)?;
-        above_zero::<T>("ε", self.epsilon)
     }
 }
 
-impl<T: Scalar> Optimizer<T> for Adadelta<T> {
-    fn name(&self) -> &'static str {
-        "Adadelta"
+impl Rule for AdadeltaRule {
+    const NAME: &'static str = "Adadelta";
+
+    fn check<T: Scalar>(&self) -> Result<(), Error> {
+        below_one("ρ", self.rho)?;
+        above_zero::<T>("ε", self.epsilon)
     }
 
-    fn validate(&self) -> Result<(), Error> {
-        above_zero::<T>("rate", self.rate)?;
-        self.check()
+    fn slots(&self) -> &'static [Slot] {
+        &[Slot::Squares, Slot::Squares]
     }
+}
 
-    fn step(&mut self, theta: &mut [T], gradient: &[T]) -> Result<(), Error> {
-        self.check()?;
-        self.memory.begin(theta, gradient, Self::SLOTS)?;
-        let rule = Rule::Adadelta(steps::Adadelta {
-            rate: self.rate,
-            rho: self.rho,
-            epsilon: self.epsilon,
+impl Update for AdadeltaRule {
+    #[inline(always)]
+    fn update<T: Scalar>(self, step: Step, entries: Entries<'_, T>) {
+        let (rate, epsilon): (T, T) = (real(step.rate), real(self.epsilon));
+        entries.each::<2>(step, |theta, g, [v, u, _]| {
+            *v = mean(self.rho, *v, g * g);
+            // Two roots, because the quotient under one would underflow.
+            let d = (*u + epsilon).sqrt() / (*v + epsilon).sqrt() * g;
+            *u = mean(self.rho, *u, d * d);
+            theta - rate * unless_overflown(unless_overflown(d, *v), *u)
         });
-        self.memory.apply(rule, 0..theta.len(), theta, gradient);
-        Ok(())
     }
 
-    fn rate(&self) -> f64 {
-        self.rate
-    }
-
-    fn set_rate(&mut self, rate: f64) {
-        self.rate = rate;
-    }
-
-    fn state(&self) -> OptimizerState<T> {
-        self.memory.state()
-    }
-
-    fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error> {
-        self.memory.restore(state, Self::SLOTS)
-    }
-
-    fn reset(&mut self) {
-        self.memory.reset();
+    fn compiled() -> &'static Compiled<Self> {
+        static COMPILED: Compiled<AdadeltaRule> = Compiled::new();
+        &COMPILED
     }
 }

@@ -1,26 +1,30 @@
-//! What takes θ downhill, one step from one gradient at a time.
+//! Optimisers: one update of the parameters per gradient.
 
 mod adam;
 mod adaptive;
+mod decay;
+mod entrywise;
 mod gradient_descent;
-mod memory;
 mod rprop;
-#[cfg(feature = "serde")]
-mod saved;
+mod state;
 
 pub use adam::{Adam, AdamW};
 pub use adaptive::{AdaGrad, Adadelta, RmsProp};
+pub use entrywise::Entrywise;
 pub use gradient_descent::GradientDescent;
 pub use rprop::IRpropMinus;
+pub use state::OptimizerState;
+
+pub(super) use decay::Decoupled;
+pub(super) use entrywise::Rule;
 
 use crate::error::Error;
-use crate::kernels::first_non_finite;
 use crate::scalar::{Scalar, real};
 use std::fmt::Debug;
 
-/// A method that makes one step on θ from ∇J at θ.
+/// An optimiser: updates θ from ∇J at θ, one step per gradient.
 ///
-/// | type | step from the gradient g | state |
+/// | type | step from the gradient g | buffers |
 /// |---|---|---|
 /// | [`GradientDescent`] | η g, or η times a sum of gradients with momentum | 0 or 1 |
 /// | [`Adam`], [`AdamW`] | η m̂/(√v̂ + ε), with means m of g and v of g² | 2 or 3 |
@@ -29,11 +33,13 @@ use std::fmt::Debug;
 /// | [`Adadelta`] | η g √(u + ε)/√(v + ε), with the mean u of squared steps | 2 |
 /// | [`IRpropMinus`] | sign g times a step size of its own for each entry; whole batches only | 2 |
 ///
-/// η is the rate, and the last column counts vectors as long as θ. Where the paper of a method and PyTorch 2.15 differ, this is
-/// PyTorch's method, and the type says in what. Hyper-parameters are `f64` whatever T is, and rounded to T in a step. Every entry of θ
-/// is computed from what belongs to that entry alone, with the same bits for all instructions that the processor may have.
+/// η is the rate. The last column counts vectors as long as θ in the state. Where the paper and
+/// PyTorch 2.15 differ, the type does as PyTorch, and says how they differ. Settings are `f64` for
+/// any T, and rounded to T in a step. Each entry of θ depends only on its own gradient and state,
+/// and has the same bits on every processor.
 ///
-/// Weight decay that is part of J is a [`Penalty`](crate::Penalty), and in ∇J already; that of [`AdamW`] is not.
+/// Weight decay that is part of J is a [`Penalty`](crate::Penalty), and ∇J already contains it. The
+/// decay of [`AdamW`] is separate.
 ///
 /// # Example
 /// J = θ²/2 has the gradient θ, and a rate of ½ takes half of θ away:
@@ -44,88 +50,170 @@ use std::fmt::Debug;
 /// let mut theta = [8.0, -4.0];
 /// for _ in 0..2 {
 ///     let gradient = theta;
-///     method.step(&mut theta, &gradient)?;
+///     method.step(&mut theta, &gradient, 1.0)?;
 /// }
 /// assert_eq!(theta, [2.0, -1.0]);
 /// # Ok::<(), backprop::Error>(())
 /// ```
+/// The last argument is a factor on the rate. [`Schedule`](super::Schedule) computes it, and
+/// [`Clipping`](super::Clipping) bounds the gradient, as they do in a [`Trainer`](super::Trainer):
+/// ```
+/// use backprop::training::{Clipping, GradientDescent, Optimizer, Schedule};
+///
+/// let (schedule, clipping) = (Schedule::Exponential { factor: 0.5 }, Clipping::Value(4.0));
+/// let mut method = GradientDescent::new(0.5);
+/// let mut theta = [8.0, -4.0];
+/// for epoch in 0..2 {
+///     let mut gradient = theta;
+///     clipping.apply(&mut gradient);
+///     method.step(&mut theta, &gradient, schedule.factor_at(epoch, 0, 1))?;
+/// }
+/// assert_eq!(theta, [5.0, -1.5]); // 8 − 0.5 · 4 − 0.25 · 4, −4 + 0.5 · 4 + 0.25 · 2
+/// # Ok::<(), backprop::Error>(())
+/// ```
+///
+/// # Your own optimiser
+/// Lion steps along the sign of a mean gradient (Chen et al. 2023, arXiv:2302.06675):
+/// θ ← θ − η sign(β₁ m + (1 − β₁) g), then m ← β₂ m + (1 − β₂) g. An [`OptimizerState`] holds m:
+/// ```
+/// use backprop::Error;
+/// use backprop::training::{Method, Optimizer, OptimizerInfo, OptimizerState};
+///
+/// #[derive(Debug, Default)]
+/// struct Lion {
+///     rate: f64,
+///     state: OptimizerState<f64>,
+/// }
+///
+/// impl Optimizer<f64> for Lion {
+///     fn info(&self) -> OptimizerInfo {
+///         OptimizerInfo::new("Lion", self.rate)
+///     }
+///
+///     fn step(&mut self, theta: &mut [f64], gradient: &[f64], factor: f64) -> Result<(), Error> {
+///         let state = &mut self.state;
+///         state.steps += 1;
+///         state.buffers.resize(1, vec![0.0; theta.len()]);
+///         for ((x, g), m) in theta.iter_mut().zip(gradient).zip(&mut state.buffers[0]) {
+///             *x -= self.rate * factor * (0.9 * *m + 0.1 * g).signum();
+///             *m = 0.99 * *m + 0.01 * g;
+///         }
+///         Ok(())
+///     }
+///
+///     fn state(&self) -> OptimizerState<f64> {
+///         self.state.clone()
+///     }
+///
+///     fn restore(&mut self, state: &OptimizerState<f64>) -> Result<(), Error> {
+///         self.state = state.clone();
+///         Ok(())
+///     }
+/// }
+///
+/// let mut lion = Lion { rate: 0.5, ..Lion::default() };
+/// let mut theta = [2.0, 2.0];
+/// lion.step(&mut theta, &[3.0, -4.0], 1.0)?;
+/// assert_eq!(theta, [1.5, 2.5]);
+/// lion.step(&mut theta, &[-0.1, -4.0], 0.5)?; // 0.9 · 0.03 − 0.1 · 0.1 is above 0
+/// assert_eq!(theta, [1.25, 2.75]);
+///
+/// // For `Trainer::new`, which calls all five methods.
+/// let boxed: Box<dyn Optimizer<f64>> = Box::new(lion);
+/// let method = Method::from(boxed);
+/// # Ok::<(), backprop::Error>(())
+/// ```
 pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
-    /// The name of the method, for reports.
-    #[must_use]
-    fn name(&self) -> &'static str;
+    /// Returns the name, the rate η, and whether mini-batches suit the method.
+    fn info(&self) -> OptimizerInfo;
 
-    /// Whether all hyper-parameters are in their ranges, as numbers of T. The rate is above 0.
+    /// Checks that all settings are in their ranges, as numbers of T.
+    ///
+    /// [`Trainer`](super::Trainer) calls this before the first step. By default it checks that the
+    /// rate is finite and above 0.
     ///
     /// # Errors
-    /// [`Error::Hyperparameter`] names the first that is not.
-    fn validate(&self) -> Result<(), Error>;
+    /// [`Error::Hyperparameter`] names the first setting that is out of range.
+    fn validate(&self) -> Result<(), Error> {
+        above_zero::<T>("rate", self.info().rate)
+    }
 
-    /// One step from ∇J at θ, which is written over with the new θ.
+    /// Makes one step from ∇J at θ, and overwrites θ with the result.
     ///
-    /// The first step takes the length of θ for the state, and is the only one that allocates. A rate of 0, which a schedule may end in, is
-    /// accepted here.
+    /// The rate of this step is η times `factor`: 1 without a [`Schedule`](super::Schedule). A
+    /// factor of 0 is accepted, because a schedule may end there.
+    ///
+    /// Only the first step allocates. It takes the length of θ for the state.
     ///
     /// θ shows anything that is not finite. If the gradient is not finite, θ is not. If the state
     /// overflows, θ becomes non-finite in the same step. [`Trainer`](super::Trainer) scans only θ
     /// after each step, so an optimiser of your own must ensure the same.
     ///
     /// # Errors
-    /// With θ and the state unchanged: [`Error::Length`] for a gradient of another length than θ, for a θ of another length than in the steps before,
-    /// or for a state that options have changed since; [`Error::Hyperparameter`] as [`validate`](Self::validate);
-    /// [`Error::TooLarge`] if there is no memory for the state.
-    fn step(&mut self, theta: &mut [T], gradient: &[T]) -> Result<(), Error>;
+    /// With θ and the state unchanged:
+    /// - [`Error::Length`] if the gradient is not as long as θ, if θ is not as long as in earlier
+    ///   steps, or if settings have changed and the state no longer fits them;
+    /// - [`Error::Hyperparameter`] as in [`validate`](Self::validate);
+    /// - [`Error::TooLarge`] if there is no memory for the state.
+    #[doc(alias = "update")]
+    fn step(&mut self, theta: &mut [T], gradient: &[T], factor: f64) -> Result<(), Error>;
 
-    /// Whether gradients of mini-batches and rates that change are of use to the method; of all ours but [`IRpropMinus`] they are.
+    /// Returns a copy of the state, from which [`restore`](Self::restore) continues bit for bit.
     #[must_use]
-    fn takes_batches(&self) -> bool {
-        true
-    }
-
-    /// The rate η.
-    #[must_use]
-    fn rate(&self) -> f64;
-
-    /// Another rate for the steps to come, as a [`Schedule`](super::Schedule) asks for.
-    fn set_rate(&mut self, rate: f64);
-
-    /// A copy of the state, from which [`restore`](Self::restore) continues with the same bits.
-    #[must_use]
+    #[doc(alias = "state_dict")]
     fn state(&self) -> OptimizerState<T>;
 
-    /// Continues from the state of an optimiser with the same options. Hyper-parameters are no part of it.
+    /// Replaces the state by that of an optimiser with the same settings. Settings are not part of
+    /// it.
+    ///
+    /// The empty state, `OptimizerState::default()`, must be accepted. It forgets all steps, and the
+    /// next θ may have another length.
     ///
     /// # Errors
-    /// With nothing changed: [`Error::Length`] for another number of buffers or buffers of unequal lengths;
-    /// [`Error::OptimizerState`] for an entry that is not finite, or negative where it cannot be.
+    /// With nothing changed:
+    /// - [`Error::Length`] for a wrong number of buffers, or buffers of unequal lengths;
+    /// - [`Error::OptimizerState`] for an entry that is not finite, or negative where it cannot be.
+    #[doc(alias = "reset")]
     fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error>;
+}
 
-    /// Forgets all steps. The next one may be on a θ of another length.
-    fn reset(&mut self);
+/// What an [`Optimizer`] says about itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+#[must_use]
+pub struct OptimizerInfo {
+    /// The name of the method, for reports. [Resuming](super::Trainer) compares it.
+    pub name: &'static str,
+    /// The rate η, before any schedule.
+    #[doc(alias("learning_rate", "lr"))]
+    pub rate: f64,
+    /// Whether gradients of mini-batches and schedules suit the method. Among the optimisers of
+    /// this crate, only [`IRpropMinus`] needs whole batches and a constant rate.
+    pub takes_batches: bool,
+}
+
+impl OptimizerInfo {
+    /// Creates the description of a method that takes mini-batches.
+    pub fn new(name: &'static str, rate: f64) -> Self {
+        Self {
+            name,
+            rate,
+            takes_batches: true,
+        }
+    }
 }
 
 impl<T: Scalar, O: Optimizer<T> + ?Sized> Optimizer<T> for Box<O> {
-    fn name(&self) -> &'static str {
-        (**self).name()
+    fn info(&self) -> OptimizerInfo {
+        (**self).info()
     }
 
     fn validate(&self) -> Result<(), Error> {
         (**self).validate()
     }
 
-    fn step(&mut self, theta: &mut [T], gradient: &[T]) -> Result<(), Error> {
-        (**self).step(theta, gradient)
-    }
-
-    fn takes_batches(&self) -> bool {
-        (**self).takes_batches()
-    }
-
-    fn rate(&self) -> f64 {
-        (**self).rate()
-    }
-
-    fn set_rate(&mut self, rate: f64) {
-        (**self).set_rate(rate);
+    fn step(&mut self, theta: &mut [T], gradient: &[T], factor: f64) -> Result<(), Error> {
+        (**self).step(theta, gradient, factor)
     }
 
     fn state(&self) -> OptimizerState<T> {
@@ -135,59 +223,9 @@ impl<T: Scalar, O: Optimizer<T> + ?Sized> Optimizer<T> for Box<O> {
     fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error> {
         (**self).restore(state)
     }
-
-    fn reset(&mut self) {
-        (**self).reset();
-    }
 }
 
-/// What an [`Optimizer`] remembers of its steps: with θ and the hyper-parameters all that a checkpoint of it needs.
-///
-/// Before the first step it has no buffers. The type of each optimiser says which buffers it has.
-///
-/// # Example
-/// ```
-/// use backprop::training::{GradientDescent, Optimizer, OptimizerState};
-///
-/// let mut method = GradientDescent::new(0.5).momentum(0.9);
-/// method.step(&mut [8.0, -4.0], &[1.0, 3.0])?;
-/// let state = method.state();
-/// assert_eq!(state, OptimizerState::new(1, vec![vec![1.0, 3.0]]));
-///
-/// let mut other = GradientDescent::new(0.5).momentum(0.9);
-/// other.restore(&state)?;
-/// assert_eq!(other.state(), state);
-/// # Ok::<(), backprop::Error>(())
-/// ```
-/// With the feature `serde` it is saved with the name of T, and loads as that type only.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct OptimizerState<T> {
-    /// Steps that were made.
-    pub steps: u64,
-    /// Vectors as long as θ, in the order that the optimiser documents.
-    pub buffers: Vec<Vec<T>>,
-}
-
-impl<T> OptimizerState<T> {
-    /// A state of its parts. Whether an optimiser can take it [`Optimizer::restore`] says.
-    #[must_use]
-    pub fn new(steps: u64, buffers: Vec<Vec<T>>) -> Self {
-        Self { steps, buffers }
-    }
-}
-
-impl<T: Scalar> OptimizerState<T> {
-    /// Returns the buffer, index and value of the first entry that is not finite.
-    pub(in crate::training) fn first_non_finite(&self) -> Option<(usize, usize, T)> {
-        let mut buffers = self.buffers.iter().enumerate();
-        buffers.find_map(|(buffer, values)| {
-            first_non_finite(values).map(|index| (buffer, index, values[index]))
-        })
-    }
-}
-
-/// Whether a hyper-parameter is in its range.
+/// Checks the range of a setting.
 pub(super) fn in_range(
     holds: bool,
     name: &'static str,
@@ -204,21 +242,25 @@ pub(super) fn in_range(
     })
 }
 
-/// Whether a hyper-parameter is finite and above 0, as a number of T too.
+/// Checks that a setting is finite and above 0, as a number of T too.
 pub(super) fn above_zero<T: Scalar>(name: &'static str, value: f64) -> Result<(), Error> {
     let rounded = real::<T>(value);
     let holds = value > 0.0 && rounded > T::zero() && rounded.is_finite();
     in_range(holds, name, value, "a finite number above 0")
 }
 
-/// Whether a hyper-parameter is finite and not negative, as a number of T too.
+/// Checks that a setting is finite and not negative, as a number of T too.
 fn not_negative<T: Scalar>(name: &'static str, value: f64) -> Result<(), Error> {
     let holds = value >= 0.0 && real::<T>(value).is_finite();
     in_range(holds, name, value, "a finite number of at least 0")
 }
 
-/// Whether a hyper-parameter is in \[0, 1).
+/// Checks that a setting is in \[0, 1).
 fn below_one(name: &'static str, value: f64) -> Result<(), Error> {
     let holds = (0.0..1.0).contains(&value);
     in_range(holds, name, value, "a number of at least 0 and below 1")
 }
+
+#[cfg(test)]
+#[path = "levels_tests.rs"]
+mod tests;

@@ -153,7 +153,7 @@ fn causes(error: &Error) -> &Error {
 #[test]
 pub(super) fn states_of_optimisers() {
     let (mut adam, mut theta) = (Adam::<f64>::new(0.1), [1.0, 2.0]);
-    adam.step(&mut theta, &[0.5, -0.5]).unwrap();
+    adam.step(&mut theta, &[0.5, -0.5], 1.0).unwrap();
     let before = adam.state();
     for value in [-1.0, f64::NAN, f64::INFINITY] {
         let mut buffers = before.buffers.clone();

@@ -5,7 +5,9 @@ use backprop::activation::{AnyActivation, Softmax, Tanh};
 use backprop::layer::AnyLayer;
 use backprop::nalgebra::DMatrix;
 use backprop::saving::{Checkpoints, load, save};
-use backprop::training::{Adam, History, Method, Optimizer, OptimizerState, Trainer};
+use backprop::training::{
+    Adam, History, Method, Optimizer, OptimizerInfo, OptimizerState, Trainer,
+};
 use backprop::{
     Builder, CategoricalCrossEntropy, Dense, Error, Examples, Initialization, Network, Objective,
     rng,
@@ -33,31 +35,19 @@ impl Signs {
 }
 
 impl Optimizer<f64> for Signs {
-    fn name(&self) -> &'static str {
-        "signs"
+    fn info(&self) -> OptimizerInfo {
+        OptimizerInfo::new("signs", self.rate)
     }
 
-    fn validate(&self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn step(&mut self, theta: &mut [f64], gradient: &[f64]) -> Result<(), Error> {
+    fn step(&mut self, theta: &mut [f64], gradient: &[f64], factor: f64) -> Result<(), Error> {
         self.steps += 1;
         self.mean.resize(theta.len(), 0.0);
-        let length = self.rate / (self.steps as f64).sqrt();
+        let length = self.rate * factor / (self.steps as f64).sqrt();
         for ((w, g), mean) in theta.iter_mut().zip(gradient).zip(&mut self.mean) {
             *mean = 0.9 * *mean + 0.1 * g;
             *w -= length * mean.signum();
         }
         Ok(())
-    }
-
-    fn rate(&self) -> f64 {
-        self.rate
-    }
-
-    fn set_rate(&mut self, rate: f64) {
-        self.rate = rate;
     }
 
     fn state(&self) -> OptimizerState<f64> {
@@ -66,15 +56,8 @@ impl Optimizer<f64> for Signs {
 
     fn restore(&mut self, state: &OptimizerState<f64>) -> Result<(), Error> {
         self.steps = state.steps;
-        self.mean.clone_from(&state.buffers[0]);
+        self.mean = state.buffers.first().cloned().unwrap_or_default();
         Ok(())
-    }
-
-    fn reset(&mut self) {
-        *self = Self {
-            rate: self.rate,
-            ..Self::new()
-        };
     }
 }
 

@@ -8,7 +8,7 @@ use backprop::training::{
 fn two_steps(mut method: impl Optimizer<f64>) -> [f64; 2] {
     let mut theta = [1.0];
     [2.0, -1.0].map(|g| {
-        method.step(&mut theta, &[g]).unwrap();
+        method.step(&mut theta, &[g], 1.0).unwrap();
         theta[0]
     })
 }
@@ -62,7 +62,7 @@ fn adam_w() {
     let mut method = AdamW::new(0.5);
     let mut theta = [1.0];
     for expected in [0.995, 0.995 * 0.995] {
-        method.step(&mut theta, &[0.0]).unwrap();
+        method.step(&mut theta, &[0.0], 1.0).unwrap();
         assert_eq!(theta, [expected]);
     }
 }
@@ -90,7 +90,7 @@ fn a_constant_gradient_has_no_variance_below_zero() {
     let mut method = RmsProp::new(1e-12).alpha(0.3).centered();
     let mut theta = [0.0_f64; 4];
     for _ in 0..1000 {
-        method.step(&mut theta, &[0.1, 0.3, 0.7, 1.1]).unwrap();
+        method.step(&mut theta, &[0.1, 0.3, 0.7, 1.1], 1.0).unwrap();
         assert!(theta.iter().all(|x| x.is_finite()));
     }
 }
@@ -142,7 +142,7 @@ fn i_rprop_minus() {
         (-1.0, 0.0), // Δ = 0.0375, bounded
         (1.0, 0.04),
     ] {
-        method.step(&mut theta, &[g]).unwrap();
+        method.step(&mut theta, &[g], 1.0).unwrap();
         expected -= step;
         assert!(
             (theta[0] - expected).abs() < 1e-14,

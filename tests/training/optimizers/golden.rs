@@ -123,7 +123,7 @@ fn ten_steps_are_those_of_pytorch() {
         assert_eq!(path.len(), 10);
         for (step, expected) in path.iter().enumerate() {
             let g = gradient(&theta);
-            method.step(&mut theta, &g).unwrap();
+            method.step(&mut theta, &g, 1.0).unwrap();
             let expected = numbers(expected);
             assert_eq!(expected.len(), theta.len());
             for (found, expected) in theta.iter().zip(expected) {
@@ -144,12 +144,12 @@ fn single_precision_follows_double() {
         let (mut x, mut y) = (START.map(|x| x as f32), START);
         for _ in 0..10 {
             let (g, h) = (gradient(&x), gradient(&y));
-            single.step(&mut x, &g).unwrap();
-            double.step(&mut y, &h).unwrap();
+            single.step(&mut x, &g, 1.0).unwrap();
+            double.step(&mut y, &h, 1.0).unwrap();
         }
         for (x, y) in x.iter().zip(y) {
             let error = (f64::from(*x) - y).abs();
-            assert!(error < 1e-4, "{}: {x} instead of {y}", double.name());
+            assert!(error < 1e-4, "{}: {x} instead of {y}", double.info().name);
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::all;
 use backprop::activation::Identity;
 use backprop::training::{
-    AdaGrad, Adadelta, Adam, AdamW, Clipping, GradientDescent, IRpropMinus, Optimizer, RmsProp,
-    Schedule,
+    AdaGrad, Adadelta, Adam, AdamW, Clipping, GradientDescent, IRpropMinus, Optimizer,
+    OptimizerState, RmsProp, Schedule,
 };
 use backprop::{Error, Network};
 
@@ -20,19 +20,19 @@ fn lengths_are_compared() {
             found: 1,
         };
         // Before the first step, whose length is not taken from a call that fails.
-        assert_eq!(method.step(&mut theta, &[1.0]), Err(short.clone()));
-        method.step(&mut [1.0; 3], &[1.0; 3]).unwrap();
-        method.reset();
-        method.step(&mut theta, &[0.5, 0.5]).unwrap();
+        assert_eq!(method.step(&mut theta, &[1.0], 1.0), Err(short.clone()));
+        method.step(&mut [1.0; 3], &[1.0; 3], 1.0).unwrap();
+        method.restore(&OptimizerState::default()).unwrap();
+        method.step(&mut theta, &[0.5, 0.5], 1.0).unwrap();
 
         let (state, before) = (method.state(), theta);
-        assert_eq!(method.step(&mut theta, &[1.0]), Err(short));
+        assert_eq!(method.step(&mut theta, &[1.0], 1.0), Err(short));
         let other = Error::Length {
             what: "θ",
             expected: 2,
             found: 3,
         };
-        assert_eq!(method.step(&mut [1.0; 3], &[1.0; 3]), Err(other));
+        assert_eq!(method.step(&mut [1.0; 3], &[1.0; 3], 1.0), Err(other));
         assert_eq!((method.state(), theta), (state, before));
     }
 }
@@ -40,7 +40,7 @@ fn lengths_are_compared() {
 #[test]
 fn nothing_is_a_theta_too() {
     for mut method in all::<f32>() {
-        method.step(&mut [], &[]).unwrap();
+        method.step(&mut [], &[], 1.0).unwrap();
         assert_eq!(method.state().steps, 1);
     }
 }
@@ -128,32 +128,24 @@ fn hyper_parameters_are_numbers_of_the_scalar_type() {
 }
 
 #[test]
-fn a_step_refuses_what_validate_does_but_for_a_rate_of_zero() {
+fn a_step_refuses_what_validate_refuses_except_a_rate_of_zero() {
     for mut method in all::<f64>() {
-        let rate = method.rate();
+        let info = method.info();
         let mut theta = [1.0, 2.0];
         for wrong in [NAN, -0.1, f64::INFINITY] {
-            method.set_rate(wrong);
-            let refused = method.step(&mut theta, &[1.0, 1.0]);
+            let refused = method.step(&mut theta, &[1.0, 1.0], wrong);
             assert!(matches!(refused, Err(Error::Hyperparameter { .. })));
             assert_eq!((theta, method.state().steps), ([1.0, 2.0], 0));
         }
-        method.set_rate(0.0);
-        assert!(method.validate().is_err());
-        method.step(&mut theta, &[1.0, 1.0]).unwrap();
-        let moved = if method.name() == "iRprop⁻" {
-            1e-6
-        } else {
-            0.0
-        };
+        method.step(&mut theta, &[1.0, 1.0], 0.0).unwrap();
+        let moved = if info.name == "iRprop⁻" { 1e-6 } else { 0.0 };
         assert_eq!(theta, [1.0 - moved, 2.0 - moved]);
-        method.set_rate(rate);
-        assert_eq!(method.rate(), rate);
-        method.step(&mut theta, &[1.0, 1.0]).unwrap();
+        assert_eq!(method.info(), info);
+        method.step(&mut theta, &[1.0, 1.0], 1.0).unwrap();
         assert!(theta[0] < 1.0);
     }
     let mut method = Adam::new(0.1).betas(1.0, 0.9);
-    assert!(method.step(&mut [1.0], &[1.0]).is_err());
+    assert!(method.step(&mut [1.0], &[1.0], 1.0).is_err());
     assert_eq!(method.state().steps, 0);
 }
 
@@ -166,8 +158,8 @@ fn a_mask_has_the_length_of_theta() {
         expected: 6,
         found: 2,
     };
-    assert_eq!(method.step(&mut [1.0; 2], &[1.0; 2]), Err(expected));
-    method.step(&mut [1.0; 6], &[1.0; 6]).unwrap();
+    assert_eq!(method.step(&mut [1.0; 2], &[1.0; 2], 1.0), Err(expected));
+    method.step(&mut [1.0; 6], &[1.0; 6], 1.0).unwrap();
 }
 
 #[test]

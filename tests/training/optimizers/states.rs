@@ -10,7 +10,7 @@ use backprop::{Error, Scalar, nalgebra};
 fn steps<T: Scalar>(method: &mut dyn Optimizer<T>, theta: &mut [T], count: usize) {
     for _ in 0..count {
         let g = gradient(theta);
-        method.step(theta, &g).unwrap();
+        method.step(theta, &g, 1.0).unwrap();
     }
 }
 
@@ -25,7 +25,7 @@ fn a_restored_state_continues_with_the_same_bits<T: Scalar>() {
         other.restore(&state).unwrap();
         assert_eq!(other.state(), state);
         steps(&mut *other, &mut copy, 5);
-        assert_eq!(copy, theta, "{}", method.name());
+        assert_eq!(copy, theta, "{}", method.info().name);
         assert_eq!(other.state(), method.state());
     }
 }
@@ -40,7 +40,7 @@ fn a_restored_state_continues_with_the_same_bits_in_both_precisions() {
 fn a_reset_optimiser_is_as_new() {
     for (mut method, mut other) in all::<f64>().into_iter().zip(all::<f64>()) {
         steps(&mut *method, &mut [0.5; 9], 3);
-        method.reset();
+        method.restore(&OptimizerState::default()).unwrap();
         assert_eq!(method.state(), OptimizerState::default());
         let (mut theta, mut copy) = (START, START);
         steps(&mut *method, &mut theta, 3);
@@ -89,7 +89,7 @@ fn a_state_that_does_not_fit_is_refused() {
         expected,
     };
     let mut method = Adam::new(0.1);
-    method.step(&mut [1.0, 2.0], &[1.0, -1.0]).unwrap();
+    method.step(&mut [1.0, 2.0], &[1.0, -1.0], 1.0).unwrap();
     let before = method.state();
     for (steps, buffers, expected) in [
         (1, vec![vec![1.0, 2.0]], wrong_count(2, 1)),
@@ -148,17 +148,17 @@ fn step_sizes_are_above_zero() {
 fn options_do_not_change_between_steps() {
     let mut method = GradientDescent::new(0.5);
     let mut theta = [1.0];
-    method.step(&mut theta, &[1.0]).unwrap();
+    method.step(&mut theta, &[1.0], 1.0).unwrap();
     let mut method = method.momentum(0.9);
     let refused = Error::Length {
         what: "buffers of the optimiser's state",
         expected: 1,
         found: 0,
     };
-    assert_eq!(method.step(&mut theta, &[1.0]), Err(refused));
+    assert_eq!(method.step(&mut theta, &[1.0], 1.0), Err(refused));
     assert_eq!((theta, method.state().steps), ([0.5], 1));
-    method.reset();
-    method.step(&mut theta, &[1.0]).unwrap();
+    method.restore(&OptimizerState::default()).unwrap();
+    method.step(&mut theta, &[1.0], 1.0).unwrap();
     assert_eq!(theta, [0.0]);
 }
 
@@ -173,13 +173,12 @@ fn a_finite_theta_has_a_finite_state<T: Scalar>(largest: f64) {
         1e-3 * largest,
         largest,
     ];
-    let with_rate = |factor: f64, seed: u64| {
+    let with_factor = |factor: f64, seed: u64| {
         let mut overflown = 0;
         for mut method in all::<T>() {
-            let rate = method.rate();
             let mut random = seed;
             for _ in 0..40 {
-                method.reset();
+                method.restore(&OptimizerState::default()).unwrap();
                 let mut theta = [0.5, -1.0, 0.0, 3.0].map(nalgebra::convert::<f64, T>);
                 for _ in 0..12 {
                     let g = [0; 4].map(|_| {
@@ -191,8 +190,7 @@ fn a_finite_theta_has_a_finite_state<T: Scalar>(largest: f64) {
                         nalgebra::convert::<f64, T>(size)
                     });
                     assert!(g.iter().all(nalgebra::ComplexField::is_finite));
-                    method.set_rate(rate * factor);
-                    method.step(&mut theta, &g).unwrap();
+                    method.step(&mut theta, &g, factor).unwrap();
                     let state = method.state();
                     let finite =
                         |i: usize| state.buffers.iter().all(|buffer| buffer[i].is_finite());
@@ -212,7 +210,7 @@ fn a_finite_theta_has_a_finite_state<T: Scalar>(largest: f64) {
         overflown
     };
     for (seed, factor) in [(1, 1.0), (2, 0.0), (3, 1e-3)] {
-        let overflown = with_rate(factor, seed);
+        let overflown = with_factor(factor, seed);
         assert!(overflown > 100, "{overflown} with a factor of {factor}");
     }
 }
@@ -238,7 +236,7 @@ fn a_square_that_overflows_is_no_step_of_zero() {
     ];
     for mut method in methods {
         let mut theta = [1.0, 2.0];
-        method.step(&mut theta, &[1.0, 3e19]).unwrap();
+        method.step(&mut theta, &[1.0, 3e19], 1.0).unwrap();
         assert!(theta[0] < 1.0 && theta[1].is_nan(), "{method:?}: {theta:?}");
     }
 }

@@ -78,7 +78,9 @@ fn by_hand(
                 }
             }
             let mut theta = network.theta().as_slice().to_vec();
-            optimizer.step(&mut theta, gradient.as_slice()).unwrap();
+            optimizer
+                .step(&mut theta, gradient.as_slice(), 1.0)
+                .unwrap();
             network.set_theta(&theta).unwrap();
         }
     }
@@ -111,7 +113,7 @@ fn a_training_is_the_loop_that_it_stands_for() {
                 for _ in 0..4 {
                     let gradient = expected.gradient_vector(&examples, &objective).unwrap();
                     let mut theta = expected.theta().as_slice().to_vec();
-                    adam.step(&mut theta, gradient.as_slice()).unwrap();
+                    adam.step(&mut theta, gradient.as_slice(), 1.0).unwrap();
                     expected.set_theta(&theta).unwrap();
                 }
             }
@@ -406,7 +408,7 @@ fn an_own_loop_trains_too() {
         trained
             .gradient_into(&examples, &objective, &mut workspace, &mut gradient)
             .unwrap();
-        adam.step(&mut theta, &gradient).unwrap();
+        adam.step(&mut theta, &gradient, 1.0).unwrap();
         trained.set_theta(&theta).unwrap();
     }
     assert!(trained.cost(&examples, &objective).unwrap() < 0.1 * before);
@@ -444,10 +446,12 @@ fn schedules_clipping_and_metrics_are_those_of_an_own_loop() {
                 let mut gradient = expected.gradient_vector(&batch, &objective).unwrap();
                 Clipping::Norm(0.05).apply(gradient.as_mut_slice());
                 let now = (epoch - 1) as f64 + b as f64 / 3.0;
-                rate = 0.5 * plateau.as_ref().map_or(1.0, Plateau::factor) * schedule.factor(now);
-                descent.set_rate(rate);
+                let factor = plateau.as_ref().map_or(1.0, Plateau::factor) * schedule.factor(now);
+                rate = 0.5 * factor;
                 let mut theta = expected.theta().as_slice().to_vec();
-                descent.step(&mut theta, gradient.as_slice()).unwrap();
+                descent
+                    .step(&mut theta, gradient.as_slice(), factor)
+                    .unwrap();
                 expected.set_theta(&theta).unwrap();
             }
             if let Some(plateau) = &mut plateau {

@@ -1,0 +1,80 @@
+//! Weight decay that is not part of the gradient.
+
+use super::state::same_length;
+use super::{in_range, not_negative};
+use crate::error::Error;
+use crate::layout::{BlockLayout, Layout};
+use crate::scalar::Scalar;
+use std::fmt::Debug;
+use std::ops::Range;
+use std::slice;
+
+/// Decoupled weight decay: θ ← (1 − η w) θ before the rule's own step, at some entries or at all.
+#[derive(Clone, Debug)]
+pub struct Decay {
+    pub(super) weight: f64,
+    pub(super) mask: Option<Mask>,
+}
+
+/// The entries that decay, in order.
+#[derive(Clone, Debug)]
+pub(super) struct Mask {
+    decayed: Vec<Range<usize>>,
+    /// The length of the θ that they are in.
+    parameters: usize,
+}
+
+impl Mask {
+    /// Selects the entries that a penalty acts on.
+    pub(super) fn penalised(layout: &Layout) -> Self {
+        let penalised = layout.blocks().iter().map(BlockLayout::penalised);
+        Self {
+            decayed: penalised.collect(),
+            parameters: layout.parameters(),
+        }
+    }
+}
+
+impl Decay {
+    /// Checks the decay with the rate of a step.
+    pub(super) fn check<T: Scalar>(&self, rate: f64) -> Result<(), Error> {
+        not_negative::<T>("decay", self.weight)?;
+        let product = rate * self.weight;
+        in_range(product <= 1.0, "rate times decay", product, "at most 1")
+    }
+
+    /// Returns 1 − η w, the part of θ that one step keeps.
+    pub(super) fn keep(&self, rate: f64) -> f64 {
+        1.0 - rate * self.weight
+    }
+
+    /// Returns the entries that decay, out of all.
+    pub(super) fn entries<'a>(
+        &'a self,
+        all: &'a Range<usize>,
+    ) -> Result<&'a [Range<usize>], Error> {
+        let Some(mask) = &self.mask else {
+            return Ok(slice::from_ref(all));
+        };
+        same_length("θ", mask.parameters, all.end)?;
+        Ok(&mask.decayed)
+    }
+}
+
+/// Weight decay or none, by type.
+pub trait Decoupled: Debug + Send + Sync {
+    /// Returns the decay, if there is one.
+    fn get(&self) -> Option<&Decay>;
+}
+
+impl Decoupled for () {
+    fn get(&self) -> Option<&Decay> {
+        None
+    }
+}
+
+impl Decoupled for Decay {
+    fn get(&self) -> Option<&Decay> {
+        Some(self)
+    }
+}

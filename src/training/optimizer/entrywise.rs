@@ -1,0 +1,115 @@
+//! The driver of the optimisers that compute each entry of θ by itself.
+
+use super::decay::Decoupled;
+use super::state::{Memory, OptimizerState, Slot};
+use super::{Optimizer, OptimizerInfo, above_zero, not_negative};
+use crate::error::Error;
+use crate::kernels::steps::{Step, Update};
+use crate::scalar::Scalar;
+use std::fmt::Debug;
+
+/// An optimiser that updates each entry of θ by a rule, from that entry's gradient and state alone.
+///
+/// This is the type behind [`Adam`](super::Adam) and the others, which document how to set it up.
+/// `R` is the rule with its settings, and `D` the weight decay, if any.
+#[derive(Clone, Debug)]
+pub struct Entrywise<T, R, D = ()> {
+    rate: f64,
+    pub(super) rule: R,
+    pub(super) decay: D,
+    memory: Memory<T>,
+}
+
+/// The rule of an optimiser: its settings, its state, and how one step [updates](Update) an entry.
+pub trait Rule: Update + Debug + Send + Sync {
+    /// The name of the optimiser.
+    const NAME: &'static str;
+    /// The name of the optimiser with weight decay.
+    const NAME_WITH_DECAY: &'static str = Self::NAME;
+    /// What errors call the rate.
+    const RATE: &'static str = "rate";
+    /// Whether gradients of mini-batches and schedules suit the rule.
+    const TAKES_BATCHES: bool = true;
+
+    /// Checks the settings.
+    fn check<T: Scalar>(&self) -> Result<(), Error>;
+
+    /// Returns what each buffer of the state holds.
+    fn slots(&self) -> &'static [Slot];
+
+    /// Returns what a buffer is filled with before the first step, which has this rate.
+    fn first(&self, _slot: usize, _rate: f64) -> f64 {
+        0.0
+    }
+}
+
+impl<T: Scalar, R: Rule, D: Decoupled> Entrywise<T, R, D> {
+    pub(super) fn of(rate: f64, rule: R, decay: D) -> Self {
+        Self {
+            rate,
+            rule,
+            decay,
+            memory: Memory::default(),
+        }
+    }
+
+    /// Checks all settings with the rate of a step, which may be 0.
+    fn check(&self, rate: f64) -> Result<(), Error> {
+        not_negative::<T>(R::RATE, rate)?;
+        self.rule.check::<T>()?;
+        self.decay
+            .get()
+            .map_or(Ok(()), |decay| decay.check::<T>(rate))
+    }
+}
+
+impl<T: Scalar, R: Rule, D: Decoupled> Optimizer<T> for Entrywise<T, R, D> {
+    fn info(&self) -> OptimizerInfo {
+        let name = match self.decay.get() {
+            None => R::NAME,
+            Some(_) => R::NAME_WITH_DECAY,
+        };
+        OptimizerInfo {
+            name,
+            rate: self.rate,
+            takes_batches: R::TAKES_BATCHES,
+        }
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        above_zero::<T>(R::RATE, self.rate)?;
+        self.check(self.rate)
+    }
+
+    fn step(&mut self, theta: &mut [T], gradient: &[T], factor: f64) -> Result<(), Error> {
+        let rate = self.rate * factor;
+        self.check(rate)?;
+        let whole = 0..theta.len();
+        let (keep, decayed) = match self.decay.get() {
+            None => (1.0, &[][..]),
+            Some(decay) => (decay.keep(rate), decay.entries(&whole)?),
+        };
+        let rule = self.rule;
+        let number = self.memory.begin(theta, gradient, &rule, rate)?;
+        let mut apply = |keep, range| {
+            let step = Step { number, rate, keep };
+            self.memory.apply(rule, step, range, theta, gradient);
+        };
+        let mut done = 0;
+        for range in decayed {
+            apply(1.0, done..range.start);
+            apply(keep, range.clone());
+            done = range.end;
+        }
+        apply(1.0, done..whole.end);
+        Ok(())
+    }
+
+    fn state(&self) -> OptimizerState<T> {
+        self.memory.state.clone()
+    }
+
+    fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error> {
+        self.memory.restore(state, self.rule.slots())
+    }
+}
