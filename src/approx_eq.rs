@@ -103,8 +103,8 @@ comparisons! {
     Gradient<T>;
     /// Compares the data term and the penalty.
     CostParts<T>;
-    /// Compares both parts of J, and ∇J entry by entry. Passes of networks with different shapes are
-    /// never equal.
+    /// Compares both parts of J, and ∇J entry by entry. Passes of networks with different shapes
+    /// are never equal.
     Backprop<T>;
     /// Compares the rounded means and the deviations of the rows. Scalers with different numbers of
     /// rows are never equal.

@@ -1,4 +1,4 @@
-//! Data, checked once: X, Y and the weights of the examples.
+//! The examples X, Y and their weights, validated once.
 
 use crate::error::{Error, Location};
 use crate::kernels::{columns, first_non_finite};
@@ -19,9 +19,9 @@ mod sealed {
 /// | `&DVector<T>`, a `DVectorView<'_, T>` such as `x.column(0)` | one example, n × 1 |
 ///
 /// A slice is one example however long it is. A buffer of several examples needs its shape:
-/// [`row_major`] reads m × n buffers, and `DMatrixView::from_slice(buffer, n, m)` reads buffers with
-/// one example after the other. Both hold the same numbers in the same order. Without the shape,
-/// such a buffer has too many rows, which is an [`Error::Shape`].
+/// [`row_major`] reads m × n buffers, and `DMatrixView::from_slice(buffer, n, m)` reads buffers
+/// with one example after the other. Both hold the same numbers in the same order. Without the
+/// shape, such a buffer has too many rows, which is an [`Error::Shape`].
 ///
 /// In a matrix the rows lie one after the other in memory, by type, so no stride can go wrong.
 ///
@@ -42,10 +42,10 @@ mod sealed {
     message = "`{Self}` is not a matrix of `{T}` with one example a column",
     label = "expected `&DMatrix<{T}>`, a view of one, or one example as `&[{T}]`",
     note = "a matrix and a single example are borrowed: write `&x`",
-    note = "a buffer of several examples needs its shape: `row_major(&buffer, n)?` for one example a \
-            row, or `DMatrixView::from_slice(&buffer, n, m)`",
-    note = "numbers of another type are converted first, as in `x.map(|v| v as {T})`: the network and \
-            its data have the same scalar type"
+    note = "a buffer of several examples needs its shape: `row_major(&buffer, n)?` for one example \
+            a row, or `DMatrixView::from_slice(&buffer, n, m)`",
+    note = "numbers of another type are converted first, as in `x.map(|v| v as {T})`: the network \
+            and its data have the same scalar type"
 )]
 pub trait Columns<'a, T: Scalar>: sealed::Sealed {
     /// Returns the matrix as a view.
@@ -109,13 +109,14 @@ impl<'a, T: Scalar> Columns<'a, T> for &'a Vec<T> {
     }
 }
 
-/// A row-major m × n buffer, as NumPy, C and CSV files hold it, as the n × m matrix of this crate, without a copy.
+/// Views a row-major m × n buffer, as in NumPy, C and CSV files, as this crate's n × m matrix.
 ///
-/// A row of the buffer is an example, and so is a column of the matrix: the memory is the same.
+/// Nothing is copied. A row of the buffer is an example, and so is a column of the matrix; both
+/// have the same layout in memory.
 ///
 /// # Errors
-/// [`Error::Ragged`] if the buffer is not a whole number of rows of n ≥ 1, [`Error::TooLarge`] if a
-/// row of n entries exceeds any possible allocation.
+/// - [`Error::Ragged`] if n is 0 or the buffer is not a whole number of rows.
+/// - [`Error::TooLarge`] if a row of n entries exceeds any possible allocation.
 ///
 /// # Example
 /// ```
@@ -135,7 +136,7 @@ pub fn row_major<T: Scalar>(buffer: &[T], n: usize) -> Result<DMatrixView<'_, T>
         });
     }
     if !fits::<T>(n) {
-        // The buffer is empty, and n is too large to compute sizes with.
+        // The buffer is empty, and sizes computed from n would overflow.
         return Err(Error::TooLarge {
             what: "a row of the row-major buffer",
             rows: 1,
@@ -145,11 +146,12 @@ pub fn row_major<T: Scalar>(buffer: &[T], n: usize) -> Result<DMatrixView<'_, T>
     Ok(DMatrixView::from_slice(buffer, n, buffer.len() / n))
 }
 
-/// Inputs X (n × m) and targets Y (K × m) of m examples, with optional weights, validated when made.
+/// Inputs X (n × m) and targets Y (K × m) of m examples, with optional weights.
 ///
-/// J and D are means over the examples with weight wₖ (1 by default): (1/Σw) Σ wₖ costₖ. A weight of 2 is the
-/// example twice. A weight of 0 takes an example out of the sums, but it is still computed: its outputs have to be finite
-/// and inside the cost's domain.
+/// The data are validated on construction. J and D are means over the examples with weights wₖ (1
+/// by default): (1/Σw) Σ wₖ costₖ. A weight of 2 counts an example twice. A weight of 0 leaves an
+/// example out of the sums, but it is still computed: its outputs must be finite and in the cost's
+/// domain.
 ///
 /// # Example
 /// ```
@@ -168,20 +170,20 @@ pub struct Examples<'a, T: Scalar> {
     pub(crate) x: DMatrixView<'a, T>,
     pub(crate) y: DMatrixView<'a, T>,
     pub(crate) weights: Option<&'a [f64]>,
-    /// m, or Σw.
+    /// Σw; m without weights.
     pub(crate) weight: f64,
-    /// Smallest and largest target.
+    /// The smallest and the largest target.
     range: (f64, f64),
 }
 
 impl<'a, T: Scalar> Examples<'a, T> {
-    /// X and Y with one example a column each, all of weight 1.
+    /// Takes X and Y with one example a column. Every weight is 1.
     ///
     /// Derivation: [(1)](crate::derivation#input).
     ///
     /// # Errors
     /// - [`Error::NoExamples`] if X has no columns.
-    /// - [`Error::ExampleCounts`] if Y has not as many columns as X.
+    /// - [`Error::ExampleCounts`] if X and Y have different numbers of columns.
     /// - [`Error::NonFinite`] with the first entry of X, then of Y, that is NaN or infinite.
     pub fn new(x: impl Columns<'a, T>, y: impl Columns<'a, T>) -> Result<Self, Error> {
         let (x, y) = (x.columns_view(), y.columns_view());
@@ -210,12 +212,13 @@ impl<'a, T: Scalar> Examples<'a, T> {
         })
     }
 
-    /// The same examples with weights wₖ ≥ 0, one each. Weights are `f64` whatever T is.
+    /// Gives the examples weights wₖ ≥ 0, one each. Weights are `f64` for every T.
     ///
     /// # Errors
-    /// - [`Error::Length`] if there is not one weight an example.
+    /// - [`Error::Length`] if there is not one weight for each example.
     /// - [`Error::Weight`] with the first weight that is negative or not finite.
-    /// - [`Error::NoExamples`] if all are zero, [`Error::TotalWeight`] if T cannot hold their sum.
+    /// - [`Error::NoExamples`] if all weights are 0, [`Error::TotalWeight`] if T cannot hold their
+    ///   sum.
     #[doc(alias = "sample_weight")]
     pub fn weighted(mut self, weights: &'a [f64]) -> Result<Self, Error> {
         check_length("the example weights", self.len(), weights.len())?;
@@ -235,37 +238,37 @@ impl<'a, T: Scalar> Examples<'a, T> {
         Ok(self)
     }
 
-    /// X, n × m.
+    /// Returns X, n × m.
     #[must_use]
     pub fn x(&self) -> DMatrixView<'a, T> {
         self.x
     }
 
-    /// Y, K × m.
+    /// Returns Y, K × m.
     #[must_use]
     pub fn y(&self) -> DMatrixView<'a, T> {
         self.y
     }
 
-    /// The number of examples, m.
+    /// Returns the number of examples, m.
     #[must_use]
     pub fn len(&self) -> usize {
         self.x.ncols()
     }
 
-    /// Never true: examples without a column are refused.
+    /// Returns `false`: there is always at least one example.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Σw, which is m without weights.
+    /// Returns Σw, or m without weights.
     #[must_use]
     pub fn total_weight(&self) -> f64 {
         self.weight
     }
 
-    /// The examples `first..first + count`.
+    /// Returns the examples `first..first + count`.
     pub(crate) fn part(&self, first: usize, count: usize) -> Self {
         Self {
             x: columns(self.x, first, count),
@@ -275,7 +278,7 @@ impl<'a, T: Scalar> Examples<'a, T> {
         }
     }
 
-    /// Examples with entries of these, in other places.
+    /// Returns the same data in other buffers.
     pub(crate) fn with<'b>(
         &self,
         x: DMatrixView<'b, T>,
@@ -291,8 +294,8 @@ impl<'a, T: Scalar> Examples<'a, T> {
         }
     }
 
-    /// Replaces the weight of the original examples by that of its own. `None` if there is no
-    /// weight, or too little for T to divide by.
+    /// Replaces the total weight by the sum of the weights of these examples. `None` if T cannot
+    /// divide by that sum.
     pub(crate) fn reweighted(mut self) -> Option<Self> {
         self.weight = match self.weights {
             Some(weights) => crate::kernels::sum(weights),
@@ -301,7 +304,7 @@ impl<'a, T: Scalar> Examples<'a, T> {
         Some(self).filter(|examples| scalar_weight::<T>(examples.weight).is_ok())
     }
 
-    /// Whether X is inputs × m, Y is outputs × m, and all targets lie in `domain`.
+    /// Checks that X is inputs × m, Y is outputs × m, and all targets lie in `domain`.
     pub(crate) fn check(
         &self,
         inputs: usize,
@@ -330,7 +333,7 @@ impl<'a, T: Scalar> Examples<'a, T> {
     }
 }
 
-/// Whether a matrix has `rows` rows.
+/// Checks that a matrix has `rows` rows.
 pub(crate) fn check_rows<T: Scalar>(
     what: &'static str,
     matrix: DMatrixView<'_, T>,
@@ -346,13 +349,13 @@ pub(crate) fn check_rows<T: Scalar>(
     })
 }
 
-/// Whether all entries of a matrix are finite.
+/// Checks that all entries of a matrix are finite.
 pub(crate) fn check_finite<T: Scalar>(
     what: &'static str,
     matrix: DMatrixView<'_, T>,
 ) -> Result<(), Error> {
     if matrix.is_empty() {
-        return Ok(()); // there may be more columns without entries than anybody could count
+        return Ok(()); // without rows, the number of columns may be huge
     }
     for (col, column) in matrix.column_iter().enumerate() {
         if let Some(row) = first_non_finite(column.as_slice()) {
@@ -365,19 +368,19 @@ pub(crate) fn check_finite<T: Scalar>(
     Ok(())
 }
 
-/// Σ w, if it is a normal number in T as well: else a mean by it would be 0 or lose its digits.
+/// Returns Σ w if it is a normal number in T too. Otherwise a mean would be 0 or lose digits.
 pub(crate) fn scalar_weight<T: Scalar>(weight: f64) -> Result<f64, Error> {
     let in_t = to_f64(real::<T>(weight));
-    // The least normal number is 4 over the largest, but for rounding; below it are fewer and fewer digits.
+    // The smallest normal number is about 4 over the largest. Smaller numbers have fewer digits.
     let normal = T::max_value().is_none_or(|max| in_t >= 4.0 / to_f64(max));
-    // Rounding to T moves a normal number by less than 1e-6 of it.
+    // Rounding to T changes a normal number by a factor of less than 1 ± 1e-6.
     if normal && (in_t / weight - 1.0).abs() < 1e-6 {
         return Ok(weight);
     }
     Err(Error::TotalWeight { value: weight })
 }
 
-/// Whether a slice has the length that it should have.
+/// Checks the length of a slice.
 pub(crate) fn check_length(what: &'static str, expected: usize, found: usize) -> Result<(), Error> {
     if expected == found {
         return Ok(());

@@ -1,4 +1,4 @@
-//! From sums over examples to J and D: the accumulator Δ, the gradient and its unrolling.
+//! The accumulator Δ, the gradient and its unrolling: from sums over examples to J and D.
 
 use crate::cost::Cost;
 use crate::error::{Error, Location};
@@ -14,25 +14,25 @@ use nalgebra::{DMatrix, DMatrixView, DVector};
 use std::slice::from_mut;
 use std::sync::Arc;
 
-/// The objective in its two parts, J = data + penalty.
+/// The two parts of the objective: J = data + penalty.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CostParts<T> {
-    /// (1/Σw) Σ wₖ costₖ, the mean cost of an example.
+    /// The mean cost (1/Σw) Σ wₖ costₖ.
     pub data: T,
-    /// Ω/Σw of the [`Penalty`]: λ/(2Σw) Σ Θ² over the penalised entries for the course's.
+    /// The [`Penalty`] Ω/Σw. The course's is λ/(2Σw) Σ Θ² over the penalised entries.
     pub penalty: T,
 }
 
 impl<T: Scalar> CostParts<T> {
-    /// J = data + penalty.
+    /// Returns J = data + penalty.
     #[must_use]
     pub fn total(&self) -> T {
         self.data + self.penalty
     }
 }
 
-/// ∇J: one flat vector of length P, and each layer's D as a view of it.
+/// ∇J as one flat vector of length P. Each layer's D is a view of it.
 ///
 /// # Example
 /// One identity unit, ½ squared error: D = δ \[1; x] with δ = a − y = (1 + 2·3) − 4 = 3.
@@ -54,28 +54,29 @@ pub struct Gradient<T: Scalar> {
 }
 
 impl<T: Scalar> Gradient<T> {
-    /// The unrolled gradient \[D⁽¹⁾(:); D⁽²⁾(:); …], of length P.
+    /// Returns the unrolled gradient \[D⁽¹⁾(:); D⁽²⁾(:); …], of length P.
     #[must_use]
     pub fn vector(&self) -> &DVector<T> {
         &self.vector
     }
 
-    /// The same, by value.
+    /// Returns the unrolled gradient by value.
     #[must_use]
     pub fn into_vector(self) -> DVector<T> {
         self.vector
     }
 
-    /// D of layer l (from 0), of the shape of its Θ: outputs × (inputs + 1) for a dense layer.
+    /// Returns D of layer l (from 0), in the shape of Θ: outputs × (inputs + 1) for a dense layer.
+    ///
+    /// If a layer has several blocks, this is the first; see [`block`](Self::block).
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such layer or it has no parameters. Of a layer with several blocks this is the first; see
-    /// [`block`](Self::block).
+    /// [`Error::Index`] if there is no such layer or it has no parameters.
     pub fn layer(&self, layer: usize) -> Result<DMatrixView<'_, T>, Error> {
         self.block(layer, 0)
     }
 
-    /// Block b of layer l, both from 0.
+    /// Returns block b of layer l, both from 0.
     ///
     /// # Errors
     /// [`Error::Index`] if there is no such layer or block.
@@ -84,7 +85,7 @@ impl<T: Scalar> Gradient<T> {
         Ok(self.layout.view(place, self.vector.as_slice()))
     }
 
-    /// Where each block lies.
+    /// Returns the position of each block in the vector.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
@@ -99,42 +100,41 @@ pub struct Backprop<T: Scalar> {
 }
 
 impl<T: Scalar> Backprop<T> {
-    /// J, with the penalty.
+    /// Returns J, including the penalty.
     #[must_use]
     pub fn cost(&self) -> T {
         self.parts.total()
     }
 
-    /// J in its two parts, data and penalty.
+    /// Returns the two parts of J, data and penalty.
     #[must_use]
     pub fn cost_parts(&self) -> CostParts<T> {
         self.parts
     }
 
-    /// ∇J.
+    /// Returns ∇J.
     #[must_use]
     pub fn gradient(&self) -> &Gradient<T> {
         &self.gradient
     }
 
-    /// ∇J, by value.
+    /// Returns ∇J by value.
     #[must_use]
     pub fn into_gradient(self) -> Gradient<T> {
         self.gradient
     }
 }
 
-/// The sums that a pass over examples makes: Σ w·cost, Σ w and Δ = Σ w δ \[1; a]ᵀ, unscaled.
+/// The sums of passes over examples: Σ w·cost, Σ w and Δ = Σ w δ \[1; a]ᵀ, unscaled.
 ///
-/// A sum over all examples is the sum of the sums over their parts, so data may come in batches of any size, be
-/// shared out over threads or machines, and merged in the end. Only [`finish`](Self::finish) divides by m = Σw and
-/// adds λΘ.
+/// Data may come in batches of any size. It may also be distributed over threads or machines, and
+/// the sums merged at the end. Only [`finish`](Self::finish) divides by m = Σw and adds λΘ.
 ///
-/// Batches may be many and small. The rounding errors of Σ w·cost and Δ are kept in P + 1 extra
-/// scalars and added with the next batch, so the error does not grow with the number of batches.
+/// The rounding errors of Σ w·cost and Δ are kept in P + 1 extra scalars and added with the next
+/// batch, so the error does not grow with the number of batches.
 ///
 /// # Example
-/// Two batches give what one gives:
+/// Two batches give the same result as one:
 /// ```
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::{Accumulator, BinaryCrossEntropy, Examples, Network, Objective, Workspace};
@@ -160,17 +160,17 @@ impl<T: Scalar> Backprop<T> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accumulator<T: Scalar> {
     cost: T,
-    /// What rounding has taken from `cost` so far.
+    /// The rounding error of `cost` so far.
     lost: T,
     weight: f64,
     delta: DVector<T>,
-    /// The same for `delta`.
+    /// The rounding errors of `delta` so far.
     lost_delta: DVector<T>,
     layout: Arc<Layout>,
 }
 
 impl<T: Scalar> Accumulator<T> {
-    /// Empty sums for a network of this shape.
+    /// Creates empty sums for networks of this shape.
     ///
     /// # Errors
     /// [`Error::TooLarge`] if there is no memory for P scalars.
@@ -186,13 +186,16 @@ impl<T: Scalar> Accumulator<T> {
         })
     }
 
-    /// Adds the examples of a batch at the network's present θ.
+    /// Adds the examples of a batch, at the current θ of the network.
     ///
     /// Derivation: [(17)](crate::derivation#accumulator).
     ///
     /// # Errors
-    /// - [`Error::OtherNetwork`] if the network has not the shape of the one that these sums were made for.
-    /// - [`Error::TotalWeight`] if Σ w overflows, and those of [`Network::backprop`]. The sums are unchanged then.
+    /// - [`Error::OtherNetwork`] if the network has another shape than that in [`new`](Self::new).
+    /// - [`Error::TotalWeight`] if Σ w overflows.
+    /// - The errors of [`Network::backprop`].
+    ///
+    /// The sums are unchanged after an error.
     pub fn add<L: Layer<T>, C: Cost<T> + ?Sized>(
         &mut self,
         network: &Network<T, L>,
@@ -218,11 +221,12 @@ impl<T: Scalar> Accumulator<T> {
     /// Derivation: [(19)](crate::derivation#merge).
     ///
     /// # Errors
-    /// [`Error::OtherNetwork`] if it was made for a network of another shape, [`Error::TotalWeight`] if Σ w overflows.
+    /// [`Error::OtherNetwork`] if `other` was made for a network of another shape,
+    /// [`Error::TotalWeight`] if Σ w overflows.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
         self.check(&other.layout)?;
         if other.weight == 0.0 {
-            return Ok(()); // nothing was added to it
+            return Ok(()); // it is empty
         }
         self.weight = scalar_weight::<T>(self.weight + other.weight)?;
         self.add_sums(other.cost, other.delta.as_slice());
@@ -230,14 +234,15 @@ impl<T: Scalar> Accumulator<T> {
         Ok(())
     }
 
-    /// J and D = (Δ + λΘ)/Σw of all examples added so far, Θ being that of `network`.
+    /// Returns J and D = (Δ + λΘ)/Σw for all examples added so far, with Θ of `network`.
     ///
     /// Derivation: [(21)](crate::derivation#regularised-gradient).
     ///
     /// # Errors
-    /// - [`Error::NoExamples`] if nothing was added.
+    /// - [`Error::NoExamples`] if no examples were added.
     /// - [`Error::OtherNetwork`] if the network has another shape.
-    /// - [`Error::Hyperparameter`] if λ is out of range, [`Error::Index`] if the penalty names a layer that is not there.
+    /// - [`Error::Hyperparameter`] if λ is out of range.
+    /// - [`Error::Index`] if the penalty names a layer that does not exist.
     /// - [`Error::NonFinite`] with the objective or the entry of the gradient if a sum overflowed.
     pub fn finish<L: Layer<T>>(
         &self,
@@ -249,10 +254,12 @@ impl<T: Scalar> Accumulator<T> {
         Ok(Backprop::new(parts, vector, Arc::clone(&self.layout)))
     }
 
-    /// [`finish`](Self::finish) into the caller's buffer of length P, without allocation.
+    /// Writes D to a buffer of length P and returns J, like [`finish`](Self::finish). Allocates
+    /// nothing.
     ///
     /// # Errors
-    /// Those of [`finish`](Self::finish), and [`Error::Length`] if `gradient` has not P entries.
+    /// The errors of [`finish`](Self::finish), and [`Error::Length`] if `gradient` does not have P
+    /// entries.
     pub fn finish_into<L: Layer<T>>(
         &self,
         network: &Network<T, L>,
@@ -273,7 +280,7 @@ impl<T: Scalar> Accumulator<T> {
         finish(&self.layout, penalty, theta, sums, Some(gradient))
     }
 
-    /// Forgets everything that was added, and keeps the memory.
+    /// Sets all sums to 0 and keeps the memory.
     #[doc(alias = "zero_grad")]
     pub fn reset(&mut self) {
         (self.cost, self.lost) = (T::zero(), T::zero());
@@ -282,19 +289,19 @@ impl<T: Scalar> Accumulator<T> {
         self.lost_delta.fill(T::zero());
     }
 
-    /// Σ w·cost.
+    /// Returns Σ w·cost.
     #[must_use]
     pub fn cost(&self) -> T {
         self.cost
     }
 
-    /// Σ w: the number of examples if none has a weight.
+    /// Returns Σ w: the number of examples, if they have no weights.
     #[must_use]
     pub fn weight(&self) -> f64 {
         self.weight
     }
 
-    /// Δ, unrolled as θ is.
+    /// Returns Δ, unrolled like θ.
     ///
     /// Derivation: [(17)](crate::derivation#accumulator).
     #[must_use]
@@ -328,7 +335,7 @@ impl<T: Scalar> Backprop<T> {
     }
 }
 
-/// P zeros, or an error instead of an abort.
+/// Allocates P zeros; an error where an infallible allocation would abort.
 pub(crate) fn zeros<T: Scalar>(len: usize) -> Result<DVector<T>, Error> {
     Ok(DVector::from_vec(allocate(
         "the parameters",
@@ -337,10 +344,11 @@ pub(crate) fn zeros<T: Scalar>(len: usize) -> Result<DVector<T>, Error> {
     )?))
 }
 
-/// The one place where sums over examples become J and D: the division by m = Σw and the penalty, for both alike.
+/// Turns sums over examples into J and D: divides by m = Σw and adds the penalty. Nothing else
+/// does.
 ///
-/// `(cost, weight)` are Σ w·cost and Σ w, and `whole` is Σ w of the data that a mini-batch is taken from, so that the penalty is
-/// Ω/whole; `gradient` holds Δ on entry and D = (Δ + λΘ)/m on return.
+/// `(cost, weight)` are Σ w·cost and Σ w. `whole` is Σ w of all data that a mini-batch comes from,
+/// so the penalty is Ω/whole. `gradient` holds Δ on entry and D = (Δ + λΘ)/m on return.
 pub(crate) fn finish<T: Scalar>(
     layout: &Layout,
     penalty: &Penalty,
@@ -368,7 +376,7 @@ pub(crate) fn finish<T: Scalar>(
     Ok(parts)
 }
 
-/// Whether all entries of a gradient are finite; the error names the block.
+/// Checks that all entries of a gradient are finite. The error names the block.
 pub(crate) fn check_gradient<T: Scalar>(layout: &Layout, gradient: &[T]) -> Result<(), Error> {
     let Some(index) = first_non_finite(gradient) else {
         return Ok(());
@@ -380,7 +388,9 @@ pub(crate) fn check_gradient<T: Scalar>(layout: &Layout, gradient: &[T]) -> Resu
     Err(Error::NonFinite { at, value })
 }
 
-/// Unrolls matrices into one vector, \[Θ⁽¹⁾(:); Θ⁽²⁾(:); …], each column by column. The inverse is [`Network::roll`].
+/// Unrolls matrices into one vector \[Θ⁽¹⁾(:); Θ⁽²⁾(:); …], each column by column.
+///
+/// The inverse is [`Network::roll`].
 ///
 /// Derivation: [(23)](crate::derivation#unrolled).
 ///

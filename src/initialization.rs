@@ -1,4 +1,4 @@
-//! Initial parameters from an explicit random generator.
+//! Initial parameters, drawn from an explicit random generator.
 
 use crate::error::Error;
 use crate::layout::BlockLayout;
@@ -6,23 +6,24 @@ use crate::scalar::{Scalar, real, to_f64};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-/// How weights start. Biases, the columns that no penalty acts on, start at 0.
+/// A rule for the initial weights. Biases, the columns exempt from penalties, start at 0.
 ///
-/// n is the number of inputs of the layer (fan-in), s that of its units (fan-out). A layer whose weights have variance 1/n passes on the
-/// variance of its inputs, one with 1/s that of the error on the way back; the rules below differ in what they weigh against what.
-/// Normal numbers are not truncated (Keras cuts them off at two standard deviations, PyTorch does not).
+/// n is the number of inputs of the layer (fan-in) and s the number of its units (fan-out). Weights
+/// of variance 1/n preserve the variance of the inputs; weights of variance 1/s preserve that of
+/// the error in the backward pass. The rules weigh the two differently. Normal numbers are not
+/// truncated (Keras truncates them at two standard deviations, PyTorch does not).
 ///
-/// | rule | variance | for |
+/// | rule | variance | suits |
 /// |---|---|---|
 /// | LeCun | 1/n | tanh, SELU |
 /// | Glorot | 2/(n + s) | sigmoid, tanh, softmax |
-/// | He | 2/n | ReLU and its relatives |
+/// | He | 2/n | ReLU and its variants |
 ///
 /// A uniform distribution in \[−ε, ε) has variance ε²/3. Every draw lies in this interval in every
-/// scalar type: none is rounded up to ε.
+/// scalar type; none is rounded up to ε.
 ///
 /// # Example
-/// Single layers may start by a rule of their own, and biases at any value:
+/// Single layers may use another rule, and biases may start at any value:
 /// ```
 /// use backprop::{Initialization, Network, rng};
 /// use backprop::activation::{Relu, Softmax};
@@ -43,14 +44,15 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Initialization {
-    /// Every weight the same. Units that start alike stay alike: for single units, comparisons and tests.
+    /// All weights equal. Units that start equal stay equal, so this is for single units,
+    /// comparisons and tests.
     Constant {
         /// The weight, finite.
         value: f64,
     },
     /// Uniform in \[−ε, ε).
     Uniform {
-        /// ε ≥ 0, finite. The course's exercise takes 0.12 (and draws the biases too).
+        /// ε ≥ 0, finite. The course's exercise uses 0.12 (and draws the biases too).
         epsilon: f64,
     },
     /// Normal with mean 0.
@@ -62,7 +64,8 @@ pub enum Initialization {
     LecunUniform,
     /// Normal with σ = √(1/n), from the same paper.
     LecunNormal,
-    /// Uniform with ε = √(6/(n + s)): the course's recommendation, and Glorot and Bengio's (AISTATS 2010, eq. 16).
+    /// Uniform with ε = √(6/(n + s)), recommended by the course and by Glorot and Bengio (AISTATS
+    /// 2010, eq. 16).
     #[doc(alias("Xavier", "xavier_uniform"))]
     GlorotUniform,
     /// Normal with σ = √(2/(n + s)), from the same paper (eq. 12).
@@ -76,7 +79,7 @@ pub enum Initialization {
     HeNormal,
 }
 
-/// A distribution of weights: its shape and its size.
+/// A distribution of weights.
 enum Draw {
     Constant(f64),
     Uniform(f64),
@@ -84,9 +87,10 @@ enum Draw {
 }
 
 impl Initialization {
-    /// Writes initial values for the blocks of all layers, or of one.
+    /// Writes initial values for the given blocks.
     ///
-    /// The draws are made in f64 and in the order of θ, then converted: networks of any scalar type start alike.
+    /// Draws in `f64` and in the order of θ, then converts, so networks of all scalar types start
+    /// alike.
     pub(crate) fn fill<T: Scalar, R: Rng + ?Sized>(
         self,
         blocks: &[BlockLayout],
@@ -122,7 +126,7 @@ impl Initialization {
                 ("ε of the initialiser", epsilon, epsilon, expected)
             }
             Self::Normal { sigma } => {
-                // The polar method draws nothing beyond 12.1 σ: s is 2⁻¹⁰⁴ at least.
+                // The polar method draws nothing beyond 12.1 σ, because s is at least 2⁻¹⁰⁴.
                 let expected = "a number of at least 0, so small that no draw overflows";
                 ("σ of the initialiser", sigma, 13.0 * sigma, expected)
             }
@@ -153,7 +157,7 @@ impl Initialization {
     }
 }
 
-/// Rounds x to T within [−ε, ε), where ε is the smaller of its values in f64 and in T. If the
+/// Rounds x to T within [−ε, ε), where ε is the smaller of its values in `f64` and in T. If the
 /// nearest number is outside, returns one nearer to 0.
 fn within<T: Scalar>(x: f64, epsilon: f64) -> T {
     let end = epsilon.min(to_f64(real::<T>(epsilon)));
@@ -162,15 +166,15 @@ fn within<T: Scalar>(x: f64, epsilon: f64) -> T {
     if inside(&nearest) {
         return nearest;
     }
-    // Shrinks x by half a unit in the last place of f64, then by twice as much each time, down to
-    // 0.
+    // Shrinks x by half a unit in the last place of f64, then by twice as much each time, to 0.
     let mut nearer = (0..=53).rev().map(|k| real(x - x * 0.5_f64.powi(k)));
     nearer.find(inside).unwrap_or(T::zero())
 }
 
-/// Standard normal numbers by the polar method (Marsaglia, Bray 1964, doi:10.1137/1006063), which gives two at a time.
+/// Standard normal numbers by the polar method (Marsaglia, Bray 1964, doi:10.1137/1006063), which
+/// yields two at a time.
 ///
-/// Its one function that platforms round differently is the logarithm: `libm`'s is the same everywhere.
+/// Only its logarithm could be rounded differently on other platforms; that of `libm` is not.
 #[derive(Default)]
 struct Normal {
     spare: Option<f64>,
@@ -193,15 +197,16 @@ impl Normal {
     }
 }
 
-/// Uniform in \[0, 1): the upper 53 bits of a draw, exact in f64.
+/// Returns a uniform number in \[0, 1): the upper 53 bits of a draw, exact in `f64`.
 fn unit<R: Rng + ?Sized>(rng: &mut R) -> f64 {
     const UNIT: f64 = 1.0 / (1_u64 << 53) as f64;
     (rng.next_u64() >> 11) as f64 * UNIT
 }
 
-/// The crate's portable generator: xoshiro256++ (Blackman, Vigna 2019, doi:10.1145/3460772), seeded by SplitMix64.
+/// Creates a portable random generator: xoshiro256++ (Blackman, Vigna 2019, doi:10.1145/3460772),
+/// seeded by SplitMix64.
 ///
-/// Same seed, same bits, on every platform.
+/// The same seed gives the same bits on every platform.
 ///
 /// # Example
 /// ```

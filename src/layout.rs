@@ -1,4 +1,4 @@
-//! Where each layer and each block lies in the flat θ.
+//! The positions of layers and blocks in the flat θ.
 
 use crate::activation::AnyActivation;
 use crate::cost::{Link, Outputs};
@@ -8,12 +8,13 @@ use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView};
 use std::ops::Range;
 
-/// The order of the parameters in θ and in ∇J: layer by layer, block by block, each column-major, as Octave's `(:)`.
+/// The order of the parameters in θ and ∇J: layer by layer, block by block, each column-major.
 ///
 /// Derivation: [(23)](crate::derivation#unrolled).
 ///
-/// Sizes are read from the layers once, when a network is built, and kept here. Optimisers find the entries that take
-/// a penalty or decay, checks and tables the names of the blocks.
+/// The layout reads the sizes from the layers once, when a network is built. It says which entries
+/// penalties and decay act on, and names the blocks for reports. The order is that of Octave's
+/// `(:)`.
 ///
 /// # Example
 /// ```
@@ -32,7 +33,7 @@ pub struct Layout {
     layers: Vec<LayerLayout>,
     blocks: Vec<BlockLayout>,
     parameters: usize,
-    /// Outputs of the widest layer.
+    /// The number of outputs of the widest layer.
     widest: usize,
     /// Whether a layer couples the examples of a batch.
     couples: bool,
@@ -43,14 +44,14 @@ pub struct Layout {
 pub(crate) struct LayerLayout {
     pub(crate) inputs: usize,
     pub(crate) outputs: usize,
-    /// Its parameters in θ.
+    /// The range of its parameters in θ.
     pub(crate) theta: Range<usize>,
-    /// Its blocks in `Layout::blocks`.
+    /// The range of its blocks in `Layout::blocks`.
     pub(crate) blocks: Range<usize>,
     pub(crate) link: Option<Link>,
     /// The activation of a built-in dense layer.
     pub(crate) activation: Option<AnyActivation>,
-    /// The layer, if passes compute it by fused kernels.
+    /// The layer, if passes compute it with fused kernels.
     pub(crate) fused: Option<Dense>,
 }
 
@@ -73,7 +74,7 @@ impl LayerLayout {
     }
 }
 
-/// One block of parameters and its place in θ.
+/// One block of parameters and its position in θ.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BlockLayout {
     layer: usize,
@@ -82,31 +83,32 @@ pub struct BlockLayout {
 }
 
 impl BlockLayout {
-    /// The layer it belongs to, from 0.
+    /// Returns the index of its layer, from 0.
     #[must_use]
     pub fn layer(&self) -> usize {
         self.layer
     }
 
-    /// Name and shape.
+    /// Returns its name and shape.
     #[must_use]
     pub fn block(&self) -> &Block {
         &self.block
     }
 
-    /// Its name with the layer's number: `Θ⁽¹⁾`.
+    /// Returns its name with the number of its layer, such as `Θ⁽¹⁾`.
     #[must_use]
     pub fn label(&self) -> String {
         format!("{}{}", self.block.name, superscript(self.layer))
     }
 
-    /// Its entries in θ.
+    /// Returns the range of its entries in θ.
     #[must_use]
     pub fn range(&self) -> Range<usize> {
         self.start..self.start + self.block.rows * self.block.cols
     }
 
-    /// Those of its entries that penalties and decay act on: all but the first columns.
+    /// Returns the range of the entries that penalties and decay act on: all but the exempt first
+    /// columns.
     #[must_use]
     pub fn penalised(&self) -> Range<usize> {
         let range = self.range();
@@ -194,37 +196,37 @@ impl Layout {
         Ok(())
     }
 
-    /// Rows of X.
+    /// Returns the number of inputs, the rows of X.
     #[must_use]
     pub fn inputs(&self) -> usize {
         self.inputs
     }
 
-    /// Rows of Y: outputs of the last layer.
+    /// Returns the number of outputs of the last layer, the rows of Y.
     #[must_use]
     pub fn outputs(&self) -> usize {
         self.layers.last().map_or(self.inputs, |last| last.outputs)
     }
 
-    /// Layers with weights: L − 1 in the course's count.
+    /// Returns the number of layers, without the inputs: L − 1 in the course's count.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.layers.len()
     }
 
-    /// P, the length of θ and of ∇J.
+    /// Returns P, the length of θ and ∇J.
     #[must_use]
     pub fn parameters(&self) -> usize {
         self.parameters
     }
 
-    /// All blocks, in their order in θ.
+    /// Returns all blocks, in their order in θ.
     #[must_use]
     pub fn blocks(&self) -> &[BlockLayout] {
         &self.blocks
     }
 
-    /// Whether both are of layers and blocks of equal sizes, whatever the layers compute.
+    /// Returns whether layers and blocks have equal sizes, whatever the layers compute.
     pub(crate) fn same_shape(&self, other: &Self) -> bool {
         self.inputs == other.inputs
             && self.blocks == other.blocks
@@ -232,7 +234,7 @@ impl Layout {
             && (self.layers.iter().zip(&other.layers)).all(|(a, b)| a.outputs == b.outputs)
     }
 
-    /// The blocks of one layer.
+    /// Returns the blocks of one layer.
     ///
     /// # Errors
     /// [`Error::Index`] if there is no such layer.
@@ -260,7 +262,7 @@ impl Layout {
         })
     }
 
-    /// The place of block `block` of layer `layer`.
+    /// Returns block `block` of layer `layer`.
     pub(crate) fn block(&self, layer: usize, block: usize) -> Result<&BlockLayout, Error> {
         let blocks = self.layer_blocks(layer)?;
         blocks.get(block).ok_or(Error::Index {
@@ -270,7 +272,7 @@ impl Layout {
         })
     }
 
-    /// The one block of a dense layer: \[b W\], outputs × (inputs + 1).
+    /// Returns the single block of a dense layer: \[b W\], outputs × (inputs + 1).
     pub(crate) fn dense(&self, layer: usize) -> Result<&BlockLayout, Error> {
         let sizes = self.layer(layer)?;
         match self.layer_blocks(layer)? {
@@ -285,7 +287,7 @@ impl Layout {
         }
     }
 
-    /// A block of a flat vector laid out as θ, as a matrix.
+    /// Views a block of a flat vector, laid out like θ, as a matrix.
     pub(crate) fn view<'a, T: Scalar>(
         &self,
         place: &BlockLayout,
@@ -308,13 +310,13 @@ impl Layout {
     }
 }
 
-/// Whether `len` scalars fit one allocation.
+/// Returns whether `len` scalars fit one allocation.
 pub(crate) fn fits<T>(len: usize) -> bool {
     len.checked_mul(size_of::<T>())
         .is_some_and(|bytes| isize::try_from(bytes).is_ok())
 }
 
-/// A vector of `len` copies of `value`, or an error where an infallible allocation would abort.
+/// Allocates rows × cols copies of `value`; an error where an infallible allocation would abort.
 pub(crate) fn allocate<T: Clone>(
     what: &'static str,
     (rows, cols): (usize, usize),

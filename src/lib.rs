@@ -1,4 +1,5 @@
-// Of two definitions of a link the first counts, so these go before the README's own, which are for the repository.
+// The first definition of a link counts, so these come before the README's own, which lead to
+// files.
 #![doc = include_str!("../docs/rendered/pictures.md")]
 //! [derivation]: crate::derivation
 //! [`Accumulator`]: crate::Accumulator

@@ -1,7 +1,6 @@
-//! What is minimised: a cost and a penalty.
+//! The objective J: a cost and a penalty.
 
-use crate::cost::AnyCost;
-use crate::cost::Cost;
+use crate::cost::{AnyCost, Cost};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::regularization::Penalty;
@@ -11,7 +10,7 @@ use crate::scalar::Scalar;
 ///
 /// Derivation: [(6)](crate::derivation#objective).
 ///
-/// Its constants are `f64` whatever the network computes in, so that one objective serves `f32`, `f64` and dual
+/// The constants are `f64` for every scalar type, so one objective serves `f32`, `f64` and dual
 /// numbers.
 ///
 /// # Example
@@ -34,7 +33,7 @@ pub struct Objective<C = AnyCost> {
 }
 
 impl<C> Objective<C> {
-    /// A cost without penalty.
+    /// Creates an objective without a penalty.
     #[must_use]
     pub fn new(cost: C) -> Self {
         Self {
@@ -43,7 +42,33 @@ impl<C> Objective<C> {
         }
     }
 
-    /// With the course's penalty λ/(2m) Σ Θ², biases exempt. Sets the penalty's λ₂ and leaves the rest of it as it is.
+    /// Adds the course's L2 penalty λ/(2m) Σ Θ², which exempts the biases.
+    ///
+    /// Sets λ₂ of the penalty and keeps λ₁ and the strengths of single layers. Other libraries
+    /// divide differently. m is the number of examples (with example weights, their sum); in a
+    /// [`Trainer`](crate::training::Trainer) it is that of *all* training examples, whatever the
+    /// batch size:
+    ///
+    /// | elsewhere | λ here |
+    /// |---|---|
+    /// | Keras `L2(r)`, for example `L2(1e-4)` | 2 r m |
+    /// | PyTorch `weight_decay=w`, biases in a group without it | w m |
+    /// | scikit-learn `alpha`, full batch (`lbfgs`) | `alpha` |
+    /// | scikit-learn `alpha`, mini-batches | `alpha` × (number of batches) |
+    ///
+    /// # Example
+    /// Keras' `L2(1e-4)` with 1000 examples adds 1e-4 Σ Θ², so λ is 2 · 1e-4 · 1000:
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[0.0, 3.0])?;
+    /// let (x, y) = (DMatrix::zeros(1, 1000), DMatrix::zeros(1, 1000)); // predicted exactly
+    /// let objective = Objective::new(SquaredError).l2(2.0 * 1e-4 * 1000.0);
+    /// let j = network.cost(&Examples::new(&x, &y)?, &objective)?;
+    /// assert!((j - 1e-4 * 9.0).abs() < 1e-15);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
     #[doc(alias("weight_decay", "alpha", "ridge"))]
     #[must_use]
     pub fn l2(mut self, lambda: f64) -> Self {
@@ -51,7 +76,9 @@ impl<C> Objective<C> {
         self
     }
 
-    /// With λ/m Σ |Θ|, biases exempt. Sets the penalty's λ₁ and leaves the rest of it as it is.
+    /// Adds the L1 penalty λ/m Σ |Θ|, which exempts the biases.
+    ///
+    /// Sets λ₁ of the penalty and keeps λ₂ and the strengths of single layers.
     #[doc(alias = "lasso")]
     #[must_use]
     pub fn l1(mut self, lambda: f64) -> Self {
@@ -59,7 +86,7 @@ impl<C> Objective<C> {
         self
     }
 
-    /// With any [`Penalty`], one by layers or blocks too, in place of the present one.
+    /// Replaces the penalty, for example by one with strengths for single layers or blocks.
     #[must_use]
     pub fn penalty(mut self, penalty: Penalty) -> Self {
         self.penalty = penalty;

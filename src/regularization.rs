@@ -1,41 +1,49 @@
-//! Penalties on the parameters, in J and D alike.
+//! Penalties on the parameters, for J and D.
 
 use crate::error::Error;
 use crate::kernels::{norm, sum_of_magnitudes, sum_of_squares};
 use crate::layout::{BlockLayout, Layout};
 use crate::scalar::{Scalar, real, sign};
 
-/// How strongly parameters are penalised: λ₁ |Θ| + λ₂/2 Θ² for each entry.
+/// The strength of a penalty: λ₁ |Θ| + λ₂/2 Θ² for each entry.
 ///
-/// λ₁ and λ₂ are finite and at least 0, which is checked where the penalty is used. The default is 0 for both.
+/// λ₁ and λ₂ must be finite and at least 0. Both are 0 by default. The calls that use a penalty
+/// check its strengths.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct Strength {
-    /// λ₁, of the sum of magnitudes (L1, the lasso): a pull of the same strength wherever an entry is, so that minima have entries of exactly 0.
+    /// λ₁, the factor of the sum of magnitudes (L1, the lasso). Its pull does not depend on the
+    /// size of an entry, so some entries are exactly 0 at a minimum.
     pub l1: f64,
-    /// λ₂, of half the sum of squares (L2, the course's λ): pulls entries towards 0 in proportion.
+    /// λ₂, the factor of half the sum of squares (L2, the course's λ). It pulls each entry towards
+    /// 0 in proportion to the entry.
     pub l2: f64,
 }
 
-/// The penalty on the parameters, Ω(θ)/m with Ω = λ₁ Σ |Θ| + λ₂/2 Σ Θ² over all entries but the bias columns.
+/// The penalty on the parameters, Ω(θ)/m with Ω = λ₁ Σ |Θ| + λ₂/2 Σ Θ². It exempts the bias
+/// columns.
 ///
 /// Derivation: [(22)](crate::derivation#elastic-net).
 ///
-/// With λ₁ = 0 it is the course's λ/(2m) Σ Θ², with λ₂ = 0 the lasso's (Tibshirani 1996, doi:10.1111/j.2517-6161.1996.tb02080.x), with both
-/// the elastic net (Zou, Hastie 2005, doi:10.1111/j.1467-9868.2005.00503.x). In D it is (λ₁ sign Θ + λ₂ Θ)/m with sign 0 = 0, which is the
-/// subgradient of least size at the kink of |Θ|.
+/// λ₁ = 0 gives the course's λ/(2m) Σ Θ². λ₂ = 0 gives the lasso (Tibshirani 1996,
+/// doi:10.1111/j.2517-6161.1996.tb02080.x). With both it is the elastic net (Zou, Hastie 2005,
+/// doi:10.1111/j.1467-9868.2005.00503.x). D gains (λ₁ sign Θ + λ₂ Θ)/m with sign 0 = 0, the
+/// smallest subgradient at the kink of |Θ|.
 ///
-/// L1 does not make weights exactly 0 under a method that follows ∇J, gradient descent or L-BFGS: at the kink ∇J does not fade, and such a method ends near it,
-/// often at its limit of iterations. Cut off what is small afterwards, and train the rest again.
+/// Methods that follow ∇J, such as gradient descent and L-BFGS, do not reach weights of exactly 0
+/// with L1. At the kink ∇J does not vanish, so they end near it, often at their iteration limit.
+/// Set small weights to 0 afterwards, and train the rest again.
 ///
-/// Which entries are penalised each layer's [`Block`](crate::layer::Block) says; for dense layers all but column 0. A [`layer`](Self::layer)
-/// or a [`block`](Self::block) may have strengths of its own. The division by m (the sum of the example weights) is made with that
-/// of the data, when a pass is finished.
+/// Each layer's [`Block`](crate::layer::Block) says which entries are penalised; in dense layers
+/// all but column 0. A [`layer`](Self::layer) or a [`block`](Self::block) may have its own
+/// strength. m is the sum of the example weights. Data and penalty are divided by it together, at
+/// the end of a pass.
 ///
 /// # Example
-/// Θ = \[5, 3, −4] (bias first) and one example that the network gets right, so that only the penalty is left:
-/// λ₁ (3 + 4) + λ₂/2 (9 + 16) = 0.1·7 + 0.01·12.5 = 0.825, and D = \[0, 0.1 + 0.03, −0.1 − 0.04].
+/// Θ = \[5, 3, −4] (bias first), and one example that the network predicts exactly, so only the
+/// penalty is left: λ₁ (3 + 4) + λ₂/2 (9 + 16) = 0.1·7 + 0.01·12.5 = 0.825, and D =
+/// \[0, 0.1 + 0.03, −0.1 − 0.04].
 /// ```
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::{Examples, Network, Objective, Penalty, SquaredError, Strength};
@@ -52,7 +60,7 @@ pub struct Strength {
 /// assert!((pass.gradient().vector()[1] - 0.13).abs() < 1e-15);
 /// assert!((pass.gradient().vector()[2] + 0.14).abs() < 1e-15);
 ///
-/// // A strength of its own for the first layer, here the only one.
+/// // Another strength for the first layer, here the only one.
 /// objective.penalty = Penalty::l2(7.0).layer(0, Strength { l1: 0.0, l2: 0.01 });
 /// let pass = network.backprop(&Examples::new(&x, &y)?, &objective)?;
 /// assert!((pass.cost() - 0.125).abs() < 1e-15);
@@ -63,7 +71,7 @@ pub struct Strength {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct Penalty {
-    /// Of every block that `exceptions` does not name.
+    /// The strength of every block that `exceptions` does not name.
     strength: Strength,
     exceptions: Vec<Exception>,
 }
@@ -79,13 +87,13 @@ struct Exception {
 }
 
 impl Penalty {
-    /// No penalty.
+    /// Creates an empty penalty.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// λ/(2m) Σ Θ²: λ/m · Θ in D.
+    /// Creates the L2 penalty λ/(2m) Σ Θ², which adds λ/m · Θ to D.
     ///
     /// Derivation: [(20)](crate::derivation#penalty).
     #[must_use]
@@ -93,13 +101,13 @@ impl Penalty {
         Self::elastic_net(0.0, lambda)
     }
 
-    /// λ/m Σ |Θ|: λ/m · sign Θ in D.
+    /// Creates the L1 penalty λ/m Σ |Θ|, which adds λ/m · sign Θ to D.
     #[must_use]
     pub fn l1(lambda: f64) -> Self {
         Self::elastic_net(lambda, 0.0)
     }
 
-    /// λ₁/m Σ |Θ| + λ₂/(2m) Σ Θ².
+    /// Creates the elastic net λ₁/m Σ |Θ| + λ₂/(2m) Σ Θ².
     ///
     /// Derivation: [(22)](crate::derivation#elastic-net).
     #[doc(alias = "L1L2")]
@@ -111,16 +119,16 @@ impl Penalty {
         }
     }
 
-    /// The same penalty with a strength of its own for all blocks of layer l (from 0). It may be 0: a layer without penalty.
+    /// Sets the strength for all blocks of layer l (from 0). A strength of 0 exempts the layer.
     ///
-    /// Of several calls that name the same block the last counts. That the network has such a layer is checked where the penalty is
-    /// used: [`Error::Index`].
+    /// If several calls name the same block, the last one counts. If the network has no such layer,
+    /// the calls that use the penalty return [`Error::Index`].
     #[must_use]
     pub fn layer(self, layer: usize, strength: Strength) -> Self {
         self.except(layer, None, strength)
     }
 
-    /// The same for block b of layer l, both from 0.
+    /// Sets the strength for block b of layer l, both from 0. Otherwise as [`layer`](Self::layer).
     #[must_use]
     pub fn block(self, layer: usize, block: usize, strength: Strength) -> Self {
         self.except(layer, Some(block), strength)
@@ -135,7 +143,7 @@ impl Penalty {
         self
     }
 
-    /// The strength that acts on block b of layer l, both from 0.
+    /// Returns the strength for block b of layer l, both from 0.
     ///
     /// # Example
     /// ```
@@ -153,17 +161,17 @@ impl Penalty {
         exception.map_or(self.strength, |e| e.strength)
     }
 
-    /// The same penalty with another λ₁ or λ₂ wherever no layer or block has its own.
+    /// The strength where no layer or block has its own.
     pub(crate) fn general(&mut self) -> &mut Strength {
         &mut self.strength
     }
 
-    /// Whether nothing is penalised.
+    /// Returns whether nothing is penalised.
     pub(crate) fn is_none(&self) -> bool {
         *self == Self::none()
     }
 
-    /// Whether all strengths are in their range, and all that are named exist.
+    /// Checks that all strengths are in range, and that the named layers and blocks exist.
     pub(crate) fn validate<T: Scalar>(&self, layout: &Layout) -> Result<(), Error> {
         self.strength.validate::<T>()?;
         for exception in &self.exceptions {
@@ -176,8 +184,9 @@ impl Penalty {
         Ok(())
     }
 
-    /// Ω = λ₁ Σ |Θ| + λ₂/2 Σ Θ² over the penalised entries, undivided; adds λ₁ sign Θ + λ₂ Θ to `gradient` if there is one. Both
-    /// times `share`, which for a mini-batch is its part of the data.
+    /// Returns Ω = λ₁ Σ |Θ| + λ₂/2 Σ Θ² over the penalised entries, not divided by m, and adds λ₁
+    /// sign Θ + λ₂ Θ to `gradient`, if given. Both are multiplied by `share`, the mini-batch's
+    /// share of the data.
     pub(crate) fn apply<T: Scalar>(
         &self,
         layout: &Layout,
@@ -212,7 +221,8 @@ impl Penalty {
         omega
     }
 
-    /// Adds λ₂ v to the penalised entries of `product`: what Ω adds to a product with its second derivatives. λ₁ |Θ| has none but at its kink.
+    /// Adds λ₂ v to the penalised entries of `product`, the product of v with the second
+    /// derivatives of Ω. Those of λ₁ |Θ| are 0 except at the kink.
     pub(crate) fn add_curvature<T: Scalar>(&self, layout: &Layout, v: &[T], product: &mut [T]) {
         for (place, Strength { l2, .. }) in self.strengths(layout) {
             if l2 != 0.0 {
@@ -225,7 +235,7 @@ impl Penalty {
         }
     }
 
-    /// Adds the same to the diagonal of a matrix of P × P.
+    /// Adds the second derivatives of Ω to the diagonal of a P × P matrix.
     pub(crate) fn add_curvature_matrix<T: Scalar>(&self, layout: &Layout, matrix: &mut [T]) {
         let p = layout.parameters();
         for (place, Strength { l2, .. }) in self.strengths(layout) {
@@ -236,7 +246,7 @@ impl Penalty {
         }
     }
 
-    /// Every block with its strength.
+    /// Iterates over all blocks with their strengths.
     fn strengths<'a>(
         &'a self,
         layout: &'a Layout,
@@ -261,7 +271,7 @@ fn half_squares<T: Scalar>(theta: &[T], l2: T) -> T {
 }
 
 impl Strength {
-    /// Whether both are numbers that T can hold.
+    /// Checks that both are at least 0 and finite in T.
     fn validate<T: Scalar>(self) -> Result<(), Error> {
         for (name, value) in [
             ("λ of the L1 penalty", self.l1),

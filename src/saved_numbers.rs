@@ -1,5 +1,4 @@
-//! Shared by all saved types with numbers of a scalar T: the scalar's name, and lists (feature
-//! `serde`).
+//! The scalar's name and lists of numbers in saved content (feature `serde`).
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -7,7 +6,7 @@ use std::any::type_name;
 use std::fmt::{self, Formatter};
 use std::marker::PhantomData;
 
-/// Returns the name of a scalar in saved content: its type's name without module paths.
+/// Returns the name of a scalar in saved content: the name of its type without module paths.
 pub(crate) fn scalar_name<T>() -> String {
     let (mut name, mut word) = (String::new(), 0);
     for c in type_name::<T>().chars() {
@@ -25,8 +24,7 @@ pub(crate) fn scalar_name<T>() -> String {
 
 /// Serialises as the name of T, and deserialises from that name only.
 ///
-/// The default stands for content of version 1, which does not name its scalar: it is read as the
-/// requested type.
+/// Content of version 1 does not name its scalar. The default then stands for the requested type.
 pub(crate) struct ScalarName<T>(PhantomData<fn() -> T>);
 
 impl<T> Default for ScalarName<T> {
@@ -48,7 +46,8 @@ impl<'de, T> Deserialize<'de> for ScalarName<T> {
             return Ok(Self::default());
         }
         Err(D::Error::custom(format_args!(
-            "the numbers are {found}, expected {expected}: load them as {found}; `Network::map` converts a network"
+            "the numbers are {found}, expected {expected}: load them as {found}; `Network::map` \
+             converts a network"
         )))
     }
 }
@@ -85,7 +84,7 @@ mod tests {
     use super::scalar_name;
     use num_dual::Dual64;
 
-    /// Names in files: they must not change.
+    /// The names are in files, so they must not change.
     #[test]
     fn names() {
         assert_eq!(scalar_name::<f32>(), "f32");

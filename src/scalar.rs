@@ -1,4 +1,4 @@
-//! The scalar types, and the functions on them that have to be right everywhere.
+//! The scalar types, and elementary functions that are accurate everywhere.
 
 use nalgebra::RealField;
 use num_traits::{FromPrimitive, NumAssign, Signed};
@@ -22,19 +22,19 @@ pub trait Scalar: RealField + NumAssign + Signed + FromPrimitive + Copy {}
 
 impl<T: RealField + Copy> Scalar for T {}
 
-/// An `f64` constant as a scalar of type `T`.
+/// Converts an `f64` constant to T.
 #[inline]
 pub(crate) fn real<T: Scalar>(x: f64) -> T {
     nalgebra::convert(x)
 }
 
-/// The real part of a scalar as `f64`: for messages, ranges and reports, never for the calculus.
+/// Returns the real part of a scalar as `f64`, for messages, ranges and reports only.
 #[inline]
 pub(crate) fn to_f64<T: Scalar>(x: T) -> f64 {
     nalgebra::convert_unchecked(x)
 }
 
-/// −1, 0 or 1; 0 at 0, and of a dual number without a derivative. (`RealField::signum` is 1 at 0.)
+/// Returns −1, 0 or 1, without a derivative in a dual number. (`RealField::signum` is 1 at 0.)
 #[inline]
 pub(crate) fn sign<T: Signed + PartialOrd>(x: T) -> T {
     if x > T::zero() {
@@ -46,7 +46,8 @@ pub(crate) fn sign<T: Signed + PartialOrd>(x: T) -> T {
     }
 }
 
-/// σ(z) = 1/(1 + e⁻ᶻ), with the exponential of −|z| alone, so that nothing overflows (dual parts neither).
+/// Returns σ(z) = 1/(1 + e⁻ᶻ). It only takes the exponential of −|z|, so nothing overflows, not
+/// even dual parts.
 #[inline]
 pub(crate) fn sigmoid<T: Scalar>(z: T) -> T {
     if z >= T::zero() {
@@ -57,7 +58,8 @@ pub(crate) fn sigmoid<T: Scalar>(z: T) -> T {
     }
 }
 
-/// σ′(z) = σ(z) σ(−z) = e^(−|z|)/(1 + e^(−|z|))²: in a (1 − a) the second factor cancels for large z.
+/// Returns σ′(z) = σ(z) σ(−z) = e^(−|z|)/(1 + e^(−|z|))². In a (1 − a) the second factor would
+/// cancel for large z.
 #[inline]
 pub(crate) fn sigmoid_derivative<T: Scalar>(z: T) -> T {
     let e = (-z.abs()).exp();
@@ -65,7 +67,7 @@ pub(crate) fn sigmoid_derivative<T: Scalar>(z: T) -> T {
     e / (d * d)
 }
 
-/// tanh z from e^(−2|z|) − 1. A dual number's own tanh is sinh/cosh, which is NaN from |z| ≈ 355.
+/// Returns tanh z, from e^(−2|z|) − 1. A dual number's own tanh is sinh/cosh, NaN from |z| ≈ 355.
 #[inline]
 pub(crate) fn tanh<T: Scalar>(z: T) -> T {
     let two = T::one() + T::one();
@@ -78,7 +80,7 @@ pub(crate) fn tanh<T: Scalar>(z: T) -> T {
     }
 }
 
-/// ln(1 + eᶻ) = max(z, 0) + ln(1 + e^(−|z|)).
+/// Returns ln(1 + eᶻ) = max(z, 0) + ln(1 + e^(−|z|)).
 #[inline]
 pub(crate) fn softplus<T: Scalar>(z: T) -> T {
     if z >= T::zero() {
@@ -88,7 +90,7 @@ pub(crate) fn softplus<T: Scalar>(z: T) -> T {
     }
 }
 
-/// ln cosh d, without overflow for large |d| and without cancellation for small ones.
+/// Returns ln cosh d, without overflow for large |d| and without cancellation for small |d|.
 #[inline]
 pub(crate) fn ln_cosh<T: Scalar>(d: T) -> T {
     let size = d.abs();
@@ -101,16 +103,17 @@ pub(crate) fn ln_cosh<T: Scalar>(d: T) -> T {
     }
 }
 
-/// Beyond this size e^(−z²/2) is 0 in `f64`. Its argument is not formed there: where it overflows, a dual part is 0 · ∞.
+/// Beyond this size e^(−z²/2) is 0 in `f64`. Its argument is not computed there: if it overflowed,
+/// a dual part would be 0 · ∞.
 pub(crate) const SATURATED: f64 = 40.0;
 
-/// The distribution function of the standard normal, Φ(z) = ½ erfc(−z/√2).
+/// Returns the standard normal distribution function Φ(z) = ½ erfc(−z/√2).
 #[inline]
 pub(crate) fn normal_cdf<T: Scalar>(z: T) -> T {
     erfc(z * real(-std::f64::consts::FRAC_1_SQRT_2)) * real(0.5)
 }
 
-/// The density of the standard normal, φ(z) = e^(−z²/2)/√(2π).
+/// Returns the standard normal density φ(z) = e^(−z²/2)/√(2π).
 #[inline]
 pub(crate) fn normal_pdf<T: Scalar>(z: T) -> T {
     if z.abs() > real(SATURATED) {
@@ -119,7 +122,7 @@ pub(crate) fn normal_pdf<T: Scalar>(z: T) -> T {
     (z * z * real(-0.5)).exp() * real(0.398_942_280_401_432_7)
 }
 
-/// Σ cᵢ xⁱ by Horner's rule, the coefficients from the highest power down.
+/// Returns Σ cᵢ xⁱ by Horner's rule; the coefficients start with that of the highest power.
 #[inline]
 fn polynomial<T: Scalar>(coefficients: &[f64], x: T) -> T {
     coefficients
@@ -127,11 +130,11 @@ fn polynomial<T: Scalar>(coefficients: &[f64], x: T) -> T {
         .fold(T::zero(), |sum, &c| sum * x + real(c))
 }
 
-/// The complementary error function, which [`RealField`] lacks.
+/// Returns the complementary error function, which [`RealField`] lacks.
 ///
-/// Rational approximations of W. J. Cody, *Math. Comp.* 23 (1969) 631–637, doi:10.1090/S0025-5718-1969-0247736-4:
-/// relative error below 1e-18 on each of the three ranges, so that the derivative that a dual number takes through
-/// them is right to rounding as well.
+/// Rational approximations of W. J. Cody, *Math. Comp.* 23 (1969) 631–637,
+/// doi:10.1090/S0025-5718-1969-0247736-4. Their relative error is below 1e-18 in each of the three
+/// ranges, so the derivative of a dual number is accurate to rounding too.
 #[inline]
 pub(crate) fn erfc<T: Scalar>(x: T) -> T {
     let size = x.abs();
@@ -148,7 +151,8 @@ pub(crate) fn erfc<T: Scalar>(x: T) -> T {
         let r = y * polynomial(&ERFC_TAIL.0, y) / polynomial(&ERFC_TAIL.1, y);
         (real::<T>(0.564_189_583_547_756_3) - r) / size
     };
-    // e^(−x²) keeps a relative error of x² units in the last place: below 4e-13 where it is not yet subnormal.
+    // e^(−x²) has a relative error of x² units in the last place, below 4e-13 unless it is
+    // subnormal.
     let tail = (-(size * size)).exp() * tail;
     if x < T::zero() {
         T::one() + T::one() - tail
@@ -157,7 +161,7 @@ pub(crate) fn erfc<T: Scalar>(x: T) -> T {
     }
 }
 
-/// erf(x)/x as a function of x², for |x| ≤ 0.46875.
+/// Returns erf(x)/x as a function of x², for |x| ≤ 0.46875.
 #[inline]
 fn erf_over_x<T: Scalar>(square: T) -> T {
     polynomial(&ERF_SMALL.0, square) / polynomial(&ERF_SMALL.1, square)
@@ -229,7 +233,8 @@ mod tests {
     use super::*;
     use num_dual::Dual64;
 
-    /// Values from mpmath at 40 digits, on all three ranges and both signs; the derivative is −2/√π e^(−x²).
+    /// Values from mpmath at 40 digits, in all three ranges and for both signs. The derivative is
+    /// −2/√π e^(−x²).
     #[test]
     fn erfc_is_exact_with_its_derivative() {
         for (x, expected) in [
@@ -249,12 +254,12 @@ mod tests {
             (20.0, 5.395_865_611_607_901e-176),
             (26.0, 5.663_192_408_856_143e-296),
         ] {
-            // A few roundings, and x² of them in e^(−x²).
+            // A few rounding errors, and x² of them in e^(−x²).
             let bound = (4.0 + x * x) * f64::EPSILON;
             let found = erfc(Dual64::new(x, 1.0));
             assert!((found.re / expected - 1.0).abs() <= bound, "erfc({x})");
             let slope = -std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp();
-            // Where erfc is near 2 its slope is a difference of larger terms.
+            // Near erfc = 2 the slope is a difference of larger terms.
             let bound = 8.0 * bound * slope.abs() + f64::EPSILON * f64::from(x < 0.0);
             assert!(
                 (found.eps - slope).abs() <= bound,

@@ -13,35 +13,48 @@ use room::Room;
 pub(crate) use room::{Most, gradients_together, jacobians_together};
 use std::sync::Arc;
 
-/// The buffers of a pass, reused from call to call.
+/// The buffers of a pass, reused by later calls.
 ///
-/// Once a workspace has served a batch, later calls of any kind with batches no larger allocate
-/// nothing.
+/// Once a workspace has served a batch, later calls of any kind allocate nothing for batches of the
+/// same size or smaller.
 ///
-/// A workspace fits itself to the network and the batch of each call, and may be used with any of them in turn. After a
-/// pass it can be read: a⁽ᴸ⁾, the cost of each example, and a⁽ˡ⁾ of every layer unless the batch was computed in parts. After an error its
-/// contents are unspecified. Threads share a network and its examples, and have a workspace each.
+/// A workspace adapts to the network and the batch of each call, and may serve different networks
+/// in turn. After a pass it holds a⁽ᴸ⁾, the cost of each example and, unless the batch was computed
+/// in parts, a⁽ˡ⁾ of every layer. After an error its contents are unspecified. Threads can share a
+/// network and its examples, but each needs its own workspace.
 ///
 /// # Memory
-/// A batch of fewer than 512 examples, or of a network with more than 2¹⁸ parameters or with a layer that couples examples, is computed as a whole:
-/// the buffers hold z or g′(z) and a of every layer, and twice the widest δ, for all its examples. Any other batch is computed in parts of 129 to 1024
-/// examples, of which the last may have fewer; then the buffers hold that for up to four parts a thread (one part on one thread), a gradient of P scalars
-/// for each of them and for each binary digit of the number of parts, and a⁽ᴸ⁾ and the costs of the whole batch.
-/// Each also needs a few hundred KiB of scratch. If more than 2048 examples are computed as a
-/// whole, the scratch holds Δ of the largest layer once more for each doubling.
+/// A batch is computed as a whole if it has fewer than 512 examples, if the network has more than
+/// 2¹⁸ parameters, or if a layer couples examples. Then the buffers hold z or g′(z) and a of every
+/// layer, and twice the widest δ, for all examples.
+///
+/// Any other batch is computed in parts of 129 to 1024 examples; the last part may have fewer. Then
+/// the buffers hold the same for up to four parts per thread (one part on one thread). They also
+/// hold a gradient of P scalars for each of these parts and for each binary digit of the number of
+/// parts, and a⁽ᴸ⁾ and the costs of the whole batch.
+///
+/// Either way, each part needs a few hundred KiB of scratch. If more than 2048 examples are
+/// computed as a whole, the scratch holds Δ of the largest layer once more for each doubling.
 ///
 /// The first call, and each call with a larger batch, reserves room for everything in this section,
-/// for this batch and any smaller one. It writes only what it needs itself: on most systems memory
-/// takes no space before it is written to. A reservation that fails is an error only when the room
-/// is needed.
+/// for this batch and smaller ones. It writes only what it needs itself, and on most systems memory
+/// takes no space until it is written. A failed reservation is an error only once the room is
+/// needed.
 ///
-/// Three things are not covered: sums for several directions before the first call with as many; a
-/// Gauss–Newton matrix where one example needs more than 2²⁰ scalars, or P > 2¹⁰; and custom layers that need
-/// more for fewer examples. A clone starts without room of its own.
+/// Three things are not reserved: sums for several directions, before the first call with as many;
+/// a Gauss–Newton matrix with P > 2¹⁰ or more than 2²⁰ scalars for one example; and custom layers
+/// that need more for fewer examples. A clone starts without reserved room.
 ///
-/// Derivatives along a direction take the buffers of the layers and of δ a second time, and g″(z) for Hessian products, which have a sum of P scalars for each direction and part; an
-/// output Jacobian takes n scalars for each example of a part; gradients that are visited one after the other up to 2¹⁶ scalars or P, a Gauss–Newton matrix up to 2²⁰ or those of one
-/// example, and 2 P². After the last two the workspace holds the outputs and costs of the last few examples alone.
+/// Other derivatives need more:
+///
+/// - Derivatives along a direction take the buffers of the layers and of δ twice. Hessian products
+///   also take g″(z), and P scalars for each direction and part.
+/// - An output Jacobian takes n scalars for each example of a part.
+/// - Gradients visited one at a time take P scalars, or up to 2¹⁶ for several at once.
+/// - A Gauss–Newton matrix takes 2 P² scalars, and up to 2²⁰ for several examples at once, or those
+///   of one example.
+///
+/// After the last two, the workspace holds the outputs and costs of only the last few examples.
 ///
 /// # Example
 /// ```
@@ -57,7 +70,7 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Workspace<T: Scalar> {
-    /// The buffers of as many parts of a batch as are computed at the same time.
+    /// The buffers of the parts of a batch that are computed at the same time.
     pub(crate) parts: Vec<Part<T>>,
     /// Σ over the examples of each part, if there are several, and over earlier parts; or scratch
     /// of a part.
@@ -130,7 +143,8 @@ pub(crate) struct Part<T> {
 pub(crate) struct Buffers<T> {
     pub(crate) output: Vec<T>,
     pub(crate) cache: Vec<T>,
-    /// The layer's own part of the scratch: with more, the threads of another layer could decide how its products are computed.
+    /// The layer's share of the scratch. With more, the threads of another layer could decide how
+    /// its products are computed.
     pub(crate) scratch: usize,
     rows: usize,
 }
@@ -164,7 +178,7 @@ impl<T: Scalar> Default for Workspace<T> {
 }
 
 impl<T: Scalar> Workspace<T> {
-    /// A workspace without buffers: the first pass allocates them.
+    /// Creates a workspace without buffers. The first pass allocates them.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -191,15 +205,17 @@ impl<T: Scalar> Workspace<T> {
         }
     }
 
-    /// Whether the next passes serve training, and with which seed: what stochastic layers of your own are told.
+    /// Marks the next passes as training passes with this seed, for custom stochastic layers.
     ///
-    /// `None`, the default, makes every layer a plain function, as finite differences need it. None of our own
-    /// layers is stochastic.
+    /// `None`, the default, makes every layer a deterministic function, which finite differences
+    /// need. No built-in layer is stochastic.
     pub fn set_training(&mut self, seed: Option<u64>) {
         self.training = seed;
     }
 
-    /// Fills every buffer with `value`. Tests fill with NaN before a pass, to show that nothing is read before it is written.
+    /// Fills every buffer with `value`.
+    ///
+    /// Tests fill with NaN before a pass, to show that nothing is read before it is written.
     pub fn fill(&mut self, value: T) {
         for part in &mut self.parts {
             for layer in &mut part.layers {
@@ -224,7 +240,7 @@ impl<T: Scalar> Workspace<T> {
         self.weights.fill(f64::NAN);
     }
 
-    /// a of the last layer after a pass, K × m; `None` before the first.
+    /// Returns a⁽ᴸ⁾ of the last pass, K × m; `None` before the first pass.
     #[must_use]
     pub fn output(&self) -> Option<DMatrixView<'_, T>> {
         if self.whole {
@@ -234,17 +250,25 @@ impl<T: Scalar> Workspace<T> {
         Some(DMatrixView::from_slice(&self.outputs, self.rows, m))
     }
 
-    /// The output a⁽ˡ⁺²⁾ of layer l (from 0) after a pass, s × m; `None` if there was none, or if it was computed in parts (see [Memory](Self#memory)).
+    /// Returns the output a⁽ˡ⁺²⁾ of layer l (from 0) in the last pass, s × m.
+    ///
+    /// `None` before the first pass, or if the batch was computed in parts (see
+    /// [Memory](Self#memory)).
     #[must_use]
     pub fn activation(&self, layer: usize) -> Option<DMatrixView<'_, T>> {
         let Buffers { output, rows, .. } = self.buffers(layer)?;
         Some(DMatrixView::from_slice(output, *rows, output.len() / rows))
     }
 
-    /// What layer l (from 0) kept of a pass for its backward pass; `None` as for [`activation`](Self::activation). Of a [`Dense`](crate::Dense) layer at
-    /// the end of a network it is z⁽ᴸ⁾, the logits, column-major. Of a hidden one it is z after [`forward_into`](crate::Network::forward_into) and
-    /// [`cost_into`](crate::Network::cost_into); after a pass with gradients, if the activation is exact GELU, sine, softmax or yours, or the scalar neither
-    /// `f32` nor `f64`. Of others it is the layer's own business.
+    /// Returns the numbers that layer l (from 0) kept for its backward pass; `None` as in
+    /// [`activation`](Self::activation).
+    ///
+    /// For a [`Dense`](crate::Dense) layer at the end of a network these are the logits z⁽ᴸ⁾,
+    /// column-major. For a hidden dense layer they are z after
+    /// [`forward_into`](crate::Network::forward_into) and [`cost_into`](crate::Network::cost_into).
+    /// After a pass with gradients they are z if the activation is exact GELU, sine, softmax or a
+    /// custom one, or if the scalar is neither `f32` nor `f64`. Otherwise the content is
+    /// unspecified.
     #[must_use]
     pub fn cache(&self, layer: usize) -> Option<&[T]> {
         Some(&self.buffers(layer)?.cache)
@@ -255,13 +279,14 @@ impl<T: Scalar> Workspace<T> {
         part.layers.get(layer)
     }
 
-    /// The cost of each example in the last pass that computed costs, without weights and penalty.
+    /// Returns the cost of each example in the last pass that computed costs, without weights and
+    /// penalty.
     #[must_use]
     pub fn costs(&self) -> &[T] {
         &self.values
     }
 
-    /// Fits the buffers to parts, of so many examples each, of a batch of so many examples.
+    /// Fits the buffers to (parts, examples of a part, examples of the batch).
     pub(crate) fn fit<L: Layer<T>>(
         &mut self,
         layout: &Arc<Layout>,

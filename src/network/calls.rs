@@ -14,9 +14,9 @@ use nalgebra::{DMatrix, DMatrixView, DVector};
 use std::sync::Arc;
 
 impl<T: Scalar> Network<T> {
-    /// Starts a network of our layers with `inputs` input units.
+    /// Starts a network of built-in layers with `inputs` input units.
     ///
-    /// For other layer types write `Builder::<T, L>::new(inputs)`.
+    /// For other layer types use `Builder::<T, L>::new(inputs)`.
     #[doc(alias = "Sequential")]
     pub fn builder(inputs: usize) -> Builder<T> {
         Builder::new(inputs)
@@ -24,23 +24,26 @@ impl<T: Scalar> Network<T> {
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// The hypothesis h(x) = a⁽ᴸ⁾ for every example: K × m for an X of n × m.
+    /// Returns the hypothesis h(x) = a⁽ᴸ⁾ of every example: K × m for X of n × m.
     ///
     /// Derivation: [(4)](crate::derivation#hypothesis).
     ///
     /// # Errors
-    /// - [`Error::NoExamples`], [`Error::Shape`] or [`Error::NonFinite`] if X is not n × m with m ≥ 1 and finite.
+    /// - [`Error::NoExamples`], [`Error::Shape`] or [`Error::NonFinite`] if X is not n × m with m ≥
+    ///   1 and finite.
     /// - [`Error::NonFinite`] with layer, unit and example if an activation overflows.
     /// - [`Error::TooLarge`] if there is no memory for the buffers.
     ///
     /// # Example
-    /// a = 1 + 2·3 for a single identity unit:
+    /// A single identity unit, a = 1 + 2 x, for one example as a slice and for a matrix of two:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{Network, activation::Identity};
     ///
     /// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[1.0, 2.0])?;
-    /// assert_eq!(network.forward(&DMatrix::repeat(1, 1, 3.0))?[0], 7.0);
+    /// assert_eq!(network.forward(&[3.0])?[0], 7.0);
+    /// let x = DMatrix::from_row_slice(1, 2, &[3.0, -1.0]);
+    /// assert_eq!(network.forward(&x)?.as_slice(), &[7.0, -1.0]);
     /// # Ok::<(), backprop::Error>(())
     /// ```
     #[doc(alias("predict", "predict_proba", "inference"))]
@@ -49,24 +52,28 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         owned("the outputs", self.forward_into(x, &mut workspace)?)
     }
 
-    /// J and the gradient matrices D of one forward and one backward pass.
+    /// Returns J and the gradient matrices D, from one forward and one backward pass.
     ///
     /// Derivation: [(21)](crate::derivation#regularised-gradient).
     ///
-    /// δ⁽ᴸ⁾ is the cost's own (a − y for the canonical pairs); then layer by layer δ⁽ˡ⁾ = (W⁽ˡ⁾)ᵀ δ⁽ˡ⁺¹⁾ ∘ g′(z⁽ˡ⁾), where W is Θ without
-    /// its bias column, Δ⁽ˡ⁾ = δ⁽ˡ⁺¹⁾ \[1; a⁽ˡ⁾]ᵀ, and in the end D⁽ˡ⁾ = (Δ⁽ˡ⁾ + λΘ⁽ˡ⁾)/m, without λ in column 0. D⁽ˡ⁾ has the
-    /// shape of Θ⁽ˡ⁾, s₍ₗ₊₁₎ × (sₗ + 1). With example weights m is Σw. (Rumelhart, Hinton, Williams 1986, doi:10.1038/323533a0.)
+    /// The cost gives δ⁽ᴸ⁾ (a − y for canonical pairs). Each layer then gives δ⁽ˡ⁾ = (W⁽ˡ⁾)ᵀ δ⁽ˡ⁺¹⁾
+    /// ∘ g′(z⁽ˡ⁾), where W is Θ without its bias column, and Δ⁽ˡ⁾ = δ⁽ˡ⁺¹⁾ \[1; a⁽ˡ⁾]ᵀ. Finally
+    /// D⁽ˡ⁾ = (Δ⁽ˡ⁾ + λΘ⁽ˡ⁾)/m, without λ in column 0. D⁽ˡ⁾ has the shape of Θ⁽ˡ⁾, s₍ₗ₊₁₎ × (sₗ +
+    /// 1). With example weights m is Σw. (Rumelhart, Hinton, Williams 1986, doi:10.1038/323533a0.)
     ///
     /// # Errors
-    /// - [`Error::Shape`] if X or Y do not fit the network, [`Error::Target`] if a target is outside the cost's domain.
-    /// - [`Error::Hyperparameter`] if λ or a constant of the cost is out of range, [`Error::Index`] if the penalty names a layer or block that is not there.
+    /// - [`Error::Shape`] if X or Y do not fit the network.
+    /// - [`Error::Target`] if a target is outside the cost's domain.
+    /// - [`Error::Hyperparameter`] if λ or a constant of the cost is out of range.
+    /// - [`Error::Index`] if the penalty names a layer or block that does not exist.
     /// - [`Error::Output`] if an output is outside the cost's domain.
     /// - [`Error::NonFinite`] with the activation, cost, objective or entry of the gradient that
     ///   overflows first.
     /// - [`Error::TooLarge`] if there is no memory for the buffers.
     ///
     /// # Example
-    /// One sigmoid unit, x = 2, y = 1, θ = 0: a = ½, δ = a − y = −½, D = δ \[1 x] = \[−½ −1].
+    /// One sigmoid unit with x = 2, y = 1 and θ = 0: a = ½, δ = a − y = −½, D = δ \[1 x] =
+    /// \[−½ −1].
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{BinaryCrossEntropy, Examples, Network, Objective, activation::Sigmoid};
@@ -93,12 +100,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(Backprop::new(parts, vector, Arc::clone(&self.layout)))
     }
 
-    /// The unrolled gradient ∇J = \[D⁽¹⁾(:); D⁽²⁾(:); …] alone, of length P.
+    /// Returns only the unrolled gradient ∇J = \[D⁽¹⁾(:); D⁽²⁾(:); …], of length P.
     ///
     /// Derivation: [(23)](crate::derivation#unrolled).
     ///
     /// # Errors
-    /// Those of [`backprop`](Self::backprop).
+    /// The errors of [`backprop`](Self::backprop).
     #[doc(alias = "grad")]
     pub fn gradient_vector<C: Cost<T>>(
         &self,
@@ -111,15 +118,15 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             .into_vector())
     }
 
-    /// J(θ) = (1/m) Σₖ costₖ + λ/(2m) Σ Θ², the bias columns exempt.
+    /// Returns J(θ) = (1/m) Σₖ costₖ + λ/(2m) Σ Θ². The penalty exempts the bias columns.
     ///
     /// Derivation: [(6)](crate::derivation#objective).
     ///
     /// # Errors
-    /// Those of [`backprop`](Self::backprop), gradient aside.
+    /// The errors of [`backprop`](Self::backprop), except those of the gradient.
     ///
     /// # Example
-    /// A sigmoid unit with θ = 0 answers ½ to everything, so that the course's cost is ln 2:
+    /// A sigmoid unit with θ = 0 outputs ½ for every x, so the course's cost is ln 2:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{BinaryCrossEntropy, Examples, Network, Objective, activation::Sigmoid};
@@ -140,10 +147,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(parts.total())
     }
 
-    /// [`forward`](Self::forward) into the buffers of a workspace, without allocation once they have grown.
+    /// Computes [`forward`](Self::forward) in the buffers of a workspace. Allocates nothing once
+    /// they are large enough.
     ///
     /// # Errors
-    /// Those of [`forward`](Self::forward).
+    /// The errors of [`forward`](Self::forward).
     pub fn forward_into<'a, 'w>(
         &self,
         x: impl Columns<'a, T>,
@@ -155,10 +163,10 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace.output().ok_or(Error::NoLayers)
     }
 
-    /// J in its two parts, in the buffers of a workspace.
+    /// Returns the two parts of J, computed in the buffers of a workspace.
     ///
     /// # Errors
-    /// Those of [`cost`](Self::cost).
+    /// The errors of [`cost`](Self::cost).
     pub fn cost_into<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,
@@ -168,14 +176,18 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.cost_at(self.theta.as_slice(), examples, objective, workspace)
     }
 
-    /// J and ∇J into the caller's buffers: what an optimiser calls in its loop, without allocation once they have grown.
-    /// Returns J in its two parts; [`total`](CostParts::total) is J.
+    /// Writes ∇J to `gradient` and returns the two parts of J, whose [`total`](CostParts::total) is
+    /// J.
+    ///
+    /// This is the call for an optimiser's loop: it allocates nothing once the buffers are large
+    /// enough.
     ///
     /// Derivation: [(24)](crate::derivation#descent).
     ///
     /// # Errors
-    /// Those of [`backprop`](Self::backprop), and [`Error::Length`] if `gradient` has not P entries. What `gradient`
-    /// holds after a non-finite gradient is the gradient itself, to look at; after any other error it is unspecified.
+    /// The errors of [`backprop`](Self::backprop), and [`Error::Length`] if `gradient` does not
+    /// have P entries. After a non-finite gradient, `gradient` holds that gradient, for inspection.
+    /// After any other error its contents are unspecified.
     pub fn gradient_into<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,
