@@ -1,15 +1,16 @@
-//! The closed set of layers, open at one end.
+//! A built-in or a custom layer.
 
 use super::{Backward, BackwardTangent, Block, Dense, Forward, ForwardTangent, Layer, PerExample};
 use crate::cost::Link;
 use crate::error::Error;
 use crate::scalar::Scalar;
 
-/// One of our layers, or one of type `C`: what a network holds by default.
+/// A built-in layer, or a custom one of type `C`. The default layer type of a network.
 ///
-/// `AnyLayer` alone holds our layers only. With `AnyLayer<MyLayer>` yours stand between ours, and the network keeps
-/// `Clone`, `PartialEq`, `map` and serialisation as far as `MyLayer` has them. `C` may be an enum of several, or a
-/// `Dense<MyActivation>`. (`Box<dyn Layer<T>>` mixes anything, but a network of boxes is neither cloned nor saved.)
+/// `AnyLayer` alone holds built-in layers only. `AnyLayer<MyLayer>` also holds custom ones. The
+/// network then has `Clone`, `PartialEq`, `map` and serialisation as far as `MyLayer` has them. `C`
+/// may be an enum of several types, or a `Dense<MyActivation>`. (`Box<dyn Layer<T>>` holds any
+/// layer, but a network of boxes cannot be cloned or saved.)
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(
@@ -18,13 +19,13 @@ use crate::scalar::Scalar;
 )]
 #[non_exhaustive]
 pub enum AnyLayer<C = NoCustom> {
-    /// A fully connected layer with one of our activations.
+    /// A fully connected layer with a built-in activation.
     Dense(Dense),
-    /// A layer of yours.
+    /// A custom layer.
     Custom(C),
 }
 
-/// The empty type: `AnyLayer<NoCustom>` has no custom layers.
+/// The empty type, for an `AnyLayer` without custom layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum NoCustom {}

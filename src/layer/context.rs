@@ -1,9 +1,9 @@
-//! What one pass hands to a layer.
+//! The arguments of a layer's passes.
 
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
-/// The forward pass of one layer: `output` and `cache` from `theta` and `input`.
+/// The forward pass of one layer, which computes `output` and `cache` from `theta` and `input`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Forward<'a, T: Scalar> {
@@ -13,20 +13,22 @@ pub struct Forward<'a, T: Scalar> {
     pub input: DMatrixView<'a, T>,
     /// Activations of this layer, outputs × m, to be written.
     pub output: DMatrixViewMut<'a, T>,
-    /// The `cache_len(m)` scalars that `backward` will be given, to be written.
+    /// The `cache_len(m)` scalars for `backward`, to be written.
     pub cache: &'a mut [T],
-    /// Room for intermediate results, of unspecified contents: `scratch_len(m)` scalars in a network, and none by default.
+    /// Room for intermediate results, with unspecified contents: `scratch_len(m)` scalars in a
+    /// network, none by default.
     pub scratch: &'a mut [T],
-    /// Whether this pass serves training: a stochastic layer acts at random only then.
+    /// Whether this is a training pass. A stochastic layer is random only then.
     pub training: bool,
-    /// The seed of this layer in this pass: the same seed and example must give the same numbers, backward as forward.
+    /// The seed of this layer in this pass. The same seed and example must give the same numbers,
+    /// backward and forward.
     pub seed: u64,
-    /// The number of the first column in the batch, where a pass is given part of one.
+    /// The index in the batch of the first column, for a pass over part of a batch.
     pub first_example: usize,
 }
 
 impl<'a, T: Scalar> Forward<'a, T> {
-    /// A pass outside training, with seed and first example 0.
+    /// Creates a pass outside training, with seed and first example 0.
     #[must_use]
     pub fn new(
         theta: &'a [T],
@@ -47,7 +49,8 @@ impl<'a, T: Scalar> Forward<'a, T> {
     }
 }
 
-/// The backward pass of one layer: `gradient` and `input_delta` from `delta` and what the forward pass left.
+/// The backward pass of one layer, which computes `gradient` and `input_delta` from `delta` and the
+/// results of the forward pass.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Backward<'a, T: Scalar> {
@@ -57,17 +60,18 @@ pub struct Backward<'a, T: Scalar> {
     pub input: DMatrixView<'a, T>,
     /// Activations of this layer, outputs × m.
     pub output: DMatrixView<'a, T>,
-    /// What the forward pass wrote.
+    /// The cache that the forward pass wrote.
     pub cache: &'a [T],
     /// ∂cost/∂a of each example (∂cost/∂z if `linked`), outputs × m. It may be overwritten.
     ///
     /// Derivation: [(7)](crate::derivation#error-term).
     pub delta: DMatrixViewMut<'a, T>,
-    /// Whether `delta` is ∂cost/∂z already; only a layer that [keeps z](crate::Layer::keeps_z) meets it.
+    /// Whether `delta` is already ∂cost/∂z. Only for layers that [keep z](crate::Layer::keeps_z).
     pub linked: bool,
-    /// Σ over the examples of ∂cost/∂θ of this layer, to be **overwritten**; absent if nobody asks for it.
+    /// ∂cost/∂θ of this layer, summed over the examples, to be **overwritten**; absent if not
+    /// needed.
     pub gradient: Option<&'a mut [T]>,
-    /// ∂cost/∂input, inputs × m, to be **overwritten**; absent if nobody asks for it.
+    /// ∂cost/∂input, inputs × m, to be **overwritten**; absent if not needed.
     pub input_delta: Option<DMatrixViewMut<'a, T>>,
     /// As in the forward pass.
     pub scratch: &'a mut [T],
@@ -80,7 +84,7 @@ pub struct Backward<'a, T: Scalar> {
 }
 
 impl<'a, T: Scalar> Backward<'a, T> {
-    /// A pass outside training that is asked for nothing yet: set `gradient` and `input_delta` as needed.
+    /// Creates a pass outside training that computes nothing yet: set `gradient` and `input_delta`.
     #[must_use]
     pub fn new(
         theta: &'a [T],
@@ -106,19 +110,23 @@ impl<'a, T: Scalar> Backward<'a, T> {
     }
 }
 
-/// What is wanted of each example in place of the sum of the gradients.
+/// The result for each example, instead of the sum of the gradients.
 ///
-/// A layer answers what it does not know with [`Error::Unsupported`](crate::Error::Unsupported).
+/// A layer returns [`Error::Unsupported`](crate::Error::Unsupported) for variants that it does not
+/// know.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PerExample<'a, T: Scalar> {
-    /// The gradient of each example, to be **overwritten**: a column for each, with the layer's blocks one after the other.
+    /// The gradient of each example, to be **overwritten**: one column each, with the layer's
+    /// blocks one after the other.
     Gradients(DMatrixViewMut<'a, T>),
-    /// The squared Euclidean norm of each example's gradient, to be **added** to what is there: that is the sum over other layers.
+    /// The squared Euclidean norm of each example's gradient, to be **added** to the sum over other
+    /// layers.
     SquaredNorms(&'a mut [T]),
 }
 
-/// The derivative of a forward pass along (θ̇, inpuṫ): `output_tangent` and `cache_tangent`, to be written.
+/// The derivative of a forward pass along (θ̇, inpuṫ): `output_tangent` and `cache_tangent`, to be
+/// written.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ForwardTangent<'a, T: Scalar> {
@@ -128,7 +136,7 @@ pub struct ForwardTangent<'a, T: Scalar> {
     pub input: DMatrixView<'a, T>,
     /// Activations of this layer.
     pub output: DMatrixView<'a, T>,
-    /// What the forward pass wrote.
+    /// The cache that the forward pass wrote.
     pub cache: &'a [T],
     /// The direction of the parameters; absent if they do not move.
     pub theta_tangent: Option<&'a [T]>,
@@ -149,8 +157,8 @@ pub struct ForwardTangent<'a, T: Scalar> {
 }
 
 impl<'a, T: Scalar> ForwardTangent<'a, T> {
-    /// The derivative of the pass `of` that wrote `output` and `cache`, along no direction yet: set `theta_tangent` and
-    /// `input_tangent` as needed.
+    /// Creates the derivative of the pass that wrote `output` and `cache`, without a direction yet:
+    /// set `theta_tangent` and `input_tangent`.
     #[must_use]
     pub fn new(
         theta: &'a [T],
@@ -177,9 +185,11 @@ impl<'a, T: Scalar> ForwardTangent<'a, T> {
     }
 }
 
-/// The derivative of a backward pass along the direction of a [`ForwardTangent`] and of `delta_tangent`.
+/// The derivative of a backward pass along the direction of a [`ForwardTangent`] and of
+/// `delta_tangent`.
 ///
-/// It computes what [`Backward`] computes and the derivative of each result, as the same code on dual numbers would.
+/// Computes the results of [`Backward`] and the derivative of each, like the same code on dual
+/// numbers.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct BackwardTangent<'a, T: Scalar> {
@@ -193,16 +203,18 @@ pub struct BackwardTangent<'a, T: Scalar> {
     pub output_tangent: DMatrixView<'a, T>,
     /// The derivative of the cache.
     pub cache_tangent: &'a [T],
-    /// The derivative of `pass.delta`. It may be overwritten; a layer that [keeps z](crate::Layer::keeps_z) leaves that of ∂cost/∂z.
+    /// The derivative of `pass.delta`. It may be overwritten. A layer that
+    /// [keeps z](crate::Layer::keeps_z) leaves the derivative of ∂cost/∂z.
     pub delta_tangent: DMatrixViewMut<'a, T>,
-    /// The derivative of `pass.gradient`, to be **overwritten**; absent if nobody asks for it.
+    /// The derivative of `pass.gradient`, to be **overwritten**; absent if not needed.
     pub gradient_tangent: Option<&'a mut [T]>,
-    /// The derivative of `pass.input_delta`, to be **overwritten**; absent if nobody asks for it.
+    /// The derivative of `pass.input_delta`, to be **overwritten**; absent if not needed.
     pub input_delta_tangent: Option<DMatrixViewMut<'a, T>>,
 }
 
 impl<'a, T: Scalar> BackwardTangent<'a, T> {
-    /// The derivative of `pass`, asked for nothing yet: set `gradient_tangent` and `input_delta_tangent` as needed.
+    /// Creates the derivative of `pass`, which computes nothing yet: set `gradient_tangent` and
+    /// `input_delta_tangent`.
     #[must_use]
     pub fn new(
         pass: Backward<'a, T>,

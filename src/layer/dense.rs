@@ -13,13 +13,15 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// A fully connected layer: z = Θ \[1; x], a = g(z).
 ///
-/// Derivation: [(2)](crate::derivation#pre-activation), [(10)](crate::derivation#gradient) and [(29)](crate::derivation#forward-tangent).
+/// Derivation: [(2)](crate::derivation#pre-activation), [(10)](crate::derivation#gradient) and
+/// [(29)](crate::derivation#forward-tangent).
 ///
-/// Shapes: Θ is outputs × (inputs + 1) with the **bias in column 0**; x is inputs × m; z, a and δ are outputs × m.
-/// With δ = ∂cost/∂z the backward pass gives Δ = δ \[1; x]ᵀ, of the shape of Θ and summed over the examples, and
-/// passes Wᵀ δ down, where W is Θ without column 0.
+/// Θ is outputs × (inputs + 1), with the **bias in column 0**; x is inputs × m; z, a and δ are
+/// outputs × m. With δ = ∂cost/∂z the backward pass computes Δ = δ \[1; x]ᵀ, summed over the
+/// examples and in the shape of Θ. It passes Wᵀ δ to the layer below, where W is Θ without column
+/// 0.
 ///
-/// The activation may be one of ours, or any type of yours that implements [`Activation`].
+/// The activation is a built-in one or any type that implements [`Activation`].
 ///
 /// # Example
 /// ```
@@ -39,7 +41,8 @@ pub struct Dense<A = AnyActivation> {
 }
 
 impl<A> Dense<A> {
-    /// A layer of `outputs` units on `inputs` inputs. Sizes are checked when a network is built of it.
+    /// Creates a layer with `outputs` units and `inputs` inputs. Building a network checks the
+    /// sizes.
     #[must_use]
     pub fn new(inputs: usize, outputs: usize, activation: A) -> Self {
         Self {
@@ -49,7 +52,7 @@ impl<A> Dense<A> {
         }
     }
 
-    /// The activation g.
+    /// Returns the activation g.
     #[must_use]
     pub fn activation(&self) -> &A {
         &self.activation
@@ -264,7 +267,7 @@ pub(super) fn per_example<T: Scalar>(
     }
 }
 
-/// So that a builder of boxed layers takes `dense(units, activation)` too.
+/// For `dense(units, activation)` in a builder of boxed layers.
 impl<T: Scalar, A: Activation<T> + 'static> From<Dense<A>> for Box<dyn Layer<T>> {
     fn from(layer: Dense<A>) -> Self {
         Box::new(layer)

@@ -1,4 +1,5 @@
-//! Hidden dense layers in one sweep each way: no cost reads their z, so that a takes the place of z, and g′(z) comes with it.
+//! Hidden dense layers in one sweep each way. No cost reads their z, so a takes the place of z, and
+//! g′(z) is computed with it.
 
 use super::dense::{linear_tangent, per_example, products, products_tangent};
 use super::{Backward, BackwardTangent, Dense, ForwardTangent, PerExample};
@@ -33,7 +34,8 @@ impl Dense {
         self.outputs.saturating_mul(examples).saturating_mul(copies)
     }
 
-    /// The scalars that the tangent of a forward pass leaves for that of the backward pass: the change of g′(z).
+    /// Returns how many scalars the tangent of a forward pass keeps for the backward pass: the change
+    /// of g′(z).
     pub(crate) fn fused_tangent_len(&self, examples: usize) -> usize {
         self.fused_cache_len(examples, Keep::Slope)
     }
@@ -122,7 +124,8 @@ impl Dense {
         products(pass.theta, pass.input, delta.as_view(), below, pass.scratch);
     }
 
-    /// As [`Layer::forward_tangent`](super::Layer::forward_tangent). The tangent of the cache, if there is room for it, becomes that of g′(z).
+    /// As [`Layer::forward_tangent`](super::Layer::forward_tangent). The tangent of the cache, if there
+    /// is room for it, is that of g′(z).
     pub(crate) fn forward_tangent_fused<T: Scalar>(&self, pass: ForwardTangent<'_, T>) {
         let mut output = pass.output_tangent;
         linear_tangent(

@@ -1,18 +1,20 @@
-//! Layers: the trait, the parameter blocks, and the contexts that one pass hands to a layer.
+//! Layers: the trait, the parameter blocks, and the arguments of a layer's passes.
 //!
-//! A layer is a stateless description. It holds sizes and constants, but no parameters and no buffers: those come with each call, as
-//! views of the network's flat θ and of a [`Workspace`](crate::Workspace). So one layer value serves `f32`, `f64` and dual
-//! numbers, and any number of threads.
+//! A layer is a stateless description. It holds sizes and constants, but no parameters and no
+//! buffers. Those come with each call, as views of the network's flat θ and of a
+//! [`Workspace`](crate::Workspace). So one layer value serves `f32`, `f64` and dual numbers, and
+//! any number of threads.
 //!
-//! # A layer of your own
-//! A layer that scales each of its inputs, aᵢ = γᵢ xᵢ. Its gradient is ∂J/∂γᵢ = Σₖ δᵢₖ xᵢₖ, and the error that it
-//! passes down is γᵢ δᵢₖ.
+//! # A custom layer
+//! This layer scales each of its inputs, aᵢ = γᵢ xᵢ. Its gradient is ∂J/∂γᵢ = Σₖ δᵢₖ xᵢₖ. The error
+//! for the layer below is γᵢ δᵢₖ.
 //! ```
 //! use backprop::activation::{Sigmoid, Tanh};
 //! use backprop::gradient_check::GradientCheck;
 //! use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
 //! use backprop::nalgebra::DMatrix;
-//! use backprop::{Builder, BinaryCrossEntropy, Examples, Initialization, Network, Objective, Scalar, rng};
+//! use backprop::{BinaryCrossEntropy, Builder, Examples, Initialization, Network, Objective};
+//! use backprop::{Scalar, rng};
 //!
 //! #[derive(Clone, Debug, PartialEq)]
 //! struct Scale {
@@ -42,7 +44,7 @@
 //!
 //!     fn backward(&self, pass: Backward<'_, T>) {
 //!         if let Some(gradient) = pass.gradient {
-//!             gradient.fill(T::zero()); // overwrite: what the buffer held is unspecified
+//!             gradient.fill(T::zero()); // overwrite: the contents of the buffer are unspecified
 //!             for (x, delta) in pass.input.column_iter().zip(pass.delta.column_iter()) {
 //!                 for i in 0..self.units {
 //!                     gradient[i] += delta[i] * x[i];
@@ -59,12 +61,12 @@
 //!     }
 //! }
 //!
-//! // Prove the layer alone …
+//! // Check the layer by itself …
 //! let theta = [0.5, -1.5, 2.0];
 //! let x = DMatrix::from_fn(3, 4, |i, j| (i as f64) - 0.7 * (j as f64));
 //! GradientCheck::new().layer(&Scale { units: 3 }, &theta, &x)?.assert_passed();
 //!
-//! // … and in a network, between layers of ours.
+//! // … and in a network, between built-in layers.
 //! let network: Network<f64, AnyLayer<Scale>> = Builder::new(2)
 //!     .dense(3, Tanh)
 //!     .layer(AnyLayer::Custom(Scale { units: 3 }))
@@ -99,7 +101,8 @@ pub(crate) use fused::Keep;
 /// One matrix of a layer's parameters: rows × cols, column-major in the flat θ.
 ///
 /// # Example
-/// Θ⁽¹⁾ of a dense layer of 25 units on 400 inputs, whose column 0 is the bias and not penalised:
+/// Θ⁽¹⁾ of a dense layer with 25 units and 400 inputs. Column 0 is the bias, which is not
+/// penalised:
 /// ```
 /// use backprop::layer::Block;
 ///
@@ -109,18 +112,19 @@ pub(crate) use fused::Keep;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Block {
-    /// The symbol that tables and reports print; they add the layer's number.
+    /// The symbol in tables and reports, which add the number of the layer.
     pub name: Cow<'static, str>,
-    /// Rows.
+    /// The number of rows.
     pub rows: usize,
-    /// Columns.
+    /// The number of columns.
     pub cols: usize,
-    /// The columns before this one are biases: exempt from penalties and decay, and 0 at the start.
+    /// The columns before this one are biases. They are exempt from penalties and decay, and start
+    /// at 0.
     pub penalised_from_column: usize,
 }
 
 impl Block {
-    /// A block that is penalised as a whole.
+    /// Creates a block without biases: all columns are penalised.
     #[must_use]
     pub fn new(name: impl Into<Cow<'static, str>>, rows: usize, cols: usize) -> Self {
         Self {
@@ -131,106 +135,117 @@ impl Block {
         }
     }
 
-    /// The same block with its first `column` columns exempt from penalties.
+    /// Exempts the first `column` columns from penalties.
     #[must_use]
     pub fn penalised_from_column(mut self, column: usize) -> Self {
         self.penalised_from_column = column;
         self
     }
 
-    /// rows · cols, if that fits a `usize`.
+    /// Returns rows · cols, or `None` if that overflows.
     #[must_use]
     pub fn len(&self) -> Option<usize> {
         self.rows.checked_mul(self.cols)
     }
 
-    /// Whether the block has no entries.
+    /// Returns whether the block has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows == 0 || self.cols == 0
     }
 }
 
-/// A layer: a differentiable map of the activations of one layer to those of the next, with its parameters.
+/// A layer: a differentiable map from the activations of one layer to those of the next.
 ///
-/// Shapes: with m examples, `input` is inputs × m and `output` is outputs × m, one example a column; the
-/// layer's parameters are its [`blocks`](Self::blocks) one after the other, each column-major. Sizes are asked for once, when the
-/// network is built ([`cache_len`](Self::cache_len) in each pass). A network calls `forward` and `backward` with matrices of
-/// these shapes; with others an implementation may panic. The [module documentation](self) has a worked example.
+/// For m examples, `input` is inputs × m and `output` is outputs × m, one example a column. The
+/// parameters of the layer are its [`blocks`](Self::blocks) one after the other, each column-major.
+/// Sizes are read once, when the network is built ([`cache_len`](Self::cache_len) in each pass). A
+/// network calls `forward` and `backward` with matrices of these shapes. With other shapes an
+/// implementation may panic. The [module documentation](self) has a worked example.
 ///
-/// A layer that wraps another has to pass on every method, those with a default too: without `cache_len` the inner layer has no
-/// room for what it keeps, without `link` the canonical costs lose their digits.
+/// A layer that wraps another must delegate every method, including those with a default. Without
+/// `cache_len` the inner layer has no room for its cache; without `link` canonical costs lose
+/// precision.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a layer for numbers of type `{T}`",
     label = "`Layer<{T}>` is not implemented for `{Self}`",
     note = "an activation becomes a layer by `Dense::new(inputs, units, activation)`",
-    note = "for a type of your own implement `Layer<{T}>`, best for every `T: Scalar`; it stands among \
-            built-in layers as `AnyLayer::Custom(layer)` in an `AnyLayer<{Self}>`"
+    note = "for a type of your own implement `Layer<{T}>`, best for every `T: Scalar`; among built-in \
+            layers it is `AnyLayer::Custom(layer)` of an `AnyLayer<{Self}>`"
 )]
 #[doc(alias = "Module")]
 pub trait Layer<T: Scalar>: Debug + Send + Sync {
-    /// Rows of the input.
+    /// Returns the number of inputs, the rows of `input`.
     fn inputs(&self) -> usize;
 
-    /// Rows of the output.
+    /// Returns the number of outputs, the rows of `output`.
     fn outputs(&self) -> usize;
 
-    /// The parameter matrices in their order in θ; none for a layer without parameters.
+    /// Returns the parameter matrices in their order in θ. Empty for a layer without parameters.
     fn blocks(&self) -> Vec<Block>;
 
-    /// How many scalars `backward` wants kept for a batch, beside input and output.
+    /// Returns how many scalars `backward` needs from `forward` for a batch, besides input and
+    /// output.
     fn cache_len(&self, examples: usize) -> usize {
         let _ = examples;
         0
     }
 
-    /// How many scalars of scratch `forward` and `backward` make use of for a batch; they have to work with less.
+    /// Returns how many scalars of scratch `forward` and `backward` can use for a batch. They must
+    /// also work with less.
     fn scratch_len(&self, examples: usize) -> usize {
         let _ = examples;
         0
     }
 
-    /// This layer as one of our dense layers, if it is exactly that.
+    /// Returns the layer as a built-in dense layer, if it is exactly that.
     ///
-    /// A network computes such a layer by its own fused kernels, and calls neither `forward` nor `backward` where it needs no z of it. A layer that
-    /// wraps a dense one and changes anything on the way keeps the default.
+    /// A network computes such a layer with fused kernels. It calls neither `forward` nor
+    /// `backward` where it does not need z. A layer that wraps a dense one and changes anything
+    /// keeps the default.
     fn as_dense(&self) -> Option<Dense> {
         None
     }
 
-    /// The link function that the output of this layer inverts, if any (see [`Link`]).
+    /// Returns the link function that the output inverts, if any (see [`Link`]).
     ///
-    /// A layer with a link promises that the first outputs × m entries of its cache are z, column-major, and that
-    /// `backward` with [`Backward::linked`] set takes ∂cost/∂z for ∂cost/∂a.
+    /// A layer with a link promises that the first outputs × m entries of its cache are z,
+    /// column-major, and that `backward` with [`Backward::linked`] set takes ∂cost/∂z for ∂cost/∂a.
     fn link(&self) -> Option<Link> {
         None
     }
 
-    /// Whether the first outputs × m entries of the cache are z, column-major: the output is a function of z alone, θ and the input act
-    /// through z alone, and [`backward`](Self::backward) leaves ∂cost/∂z in its `delta`, or takes it from there with [`Backward::linked`] set.
-    /// So does [`backward_tangent`](Self::backward_tangent), with the derivative in `delta_tangent`. A layer with a link keeps z.
+    /// Returns whether the first outputs × m entries of the cache are z, column-major.
     ///
-    /// Then there are Gauss–Newton products at z, and a trace of a pass has the layer's z and δ.
+    /// Then the output is a function of z alone, and θ and the input act only through z.
+    /// [`backward`](Self::backward) leaves ∂cost/∂z in `delta`, or takes it from there with
+    /// [`Backward::linked`] set. [`backward_tangent`](Self::backward_tangent) does the same with
+    /// the derivative in `delta_tangent`. A layer with a link keeps z.
+    ///
+    /// Gauss–Newton products at z need this, and so do z and δ in a trace of a pass.
     fn keeps_z(&self) -> bool {
         self.link().is_some()
     }
 
-    /// output and cache from θ and input. Every entry of both must be written.
+    /// Computes output and cache from θ and input. Must write every entry of both.
     ///
     /// Derivation: [(18)](crate::derivation#products).
     fn forward(&self, pass: Forward<'_, T>);
 
-    /// The gradient summed over the examples, and the error of the layer below. Both are **overwritten**, never added to.
+    /// Computes the gradient, summed over the examples, and the error of the layer below. Both are
+    /// **overwritten**, not added to.
     ///
-    /// Derivation: [(10)](crate::derivation#gradient), [(11)](crate::derivation#recurrence), [(13)](crate::derivation#recurrence-general) and [(18)](crate::derivation#products).
+    /// Derivation: [(10)](crate::derivation#gradient), [(11)](crate::derivation#recurrence),
+    /// [(13)](crate::derivation#recurrence-general) and [(18)](crate::derivation#products).
     fn backward(&self, pass: Backward<'_, T>);
 
-    /// As [`backward`](Self::backward), with the gradient of each example or its squared norm in place of the sum of the gradients:
-    /// `pass.gradient` is absent.
+    /// Like [`backward`](Self::backward), but computes the gradient of each example, or its squared
+    /// norm, instead of the sum. `pass.gradient` is absent.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] unless the implementation provides it. The gradients and norms of a network that has such a layer are then computed one
-    /// example at a time, by `forward` and `backward`; it has no Gauss–Newton matrix.
+    /// [`Error::Unsupported`] unless the implementation provides it. Then a network with this layer
+    /// computes gradients and norms one example at a time, by `forward` and `backward`, and has no
+    /// Gauss–Newton matrix.
     fn backward_per_example(
         &self,
         pass: Backward<'_, T>,
@@ -240,15 +255,16 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         Err(unsupported::<Self>("Layer::backward_per_example"))
     }
 
-    /// Whether the output of one example depends on the others of its batch, as in batch normalisation.
+    /// Returns whether the output for one example depends on the others in its batch, as in batch
+    /// normalisation.
     ///
-    /// A pass never splits a batch for such a layer, and there are no per-example derivatives. Batches that are added to one
-    /// accumulator are populations of their own.
+    /// A pass never splits a batch for such a layer, and there are no per-example derivatives.
+    /// Batches added to one accumulator stay separate populations.
     fn couples_examples(&self) -> bool {
         false
     }
 
-    /// Whether the layer's own constants are in their ranges; asked once, when a network is built.
+    /// Checks the constants of the layer. Called once, when a network is built.
     ///
     /// # Errors
     /// [`Error::Hyperparameter`] if a constant is out of range.
@@ -256,12 +272,13 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         Ok(())
     }
 
-    /// The name that tables print.
+    /// Returns the name in tables.
     fn name(&self) -> String {
         short_name(type_name::<Self>())
     }
 
-    /// Output and cache along a direction (forward mode): see [`ForwardTangent`].
+    /// Computes the derivatives of output and cache along a direction (forward mode); see
+    /// [`ForwardTangent`].
     ///
     /// Derivation: [(29)](crate::derivation#forward-tangent).
     ///
@@ -272,7 +289,8 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         Err(unsupported::<Self>("Layer::forward_tangent"))
     }
 
-    /// The derivative of [`backward`](Self::backward) along a direction: see [`BackwardTangent`].
+    /// Computes the derivative of [`backward`](Self::backward) along a direction; see
+    /// [`BackwardTangent`].
     ///
     /// Derivation: [(30)](crate::derivation#backward-tangent).
     ///

@@ -117,7 +117,7 @@ impl Direction {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a metric for numbers of type `{T}`",
     label = "`Metric<{T}>` is not implemented for `{Self}`",
-    note = "the built-in metrics are in `backprop::metrics`: `Accuracy`, `F1`, `MeanSquaredError`, …",
+    note = "the built-in metrics are in `backprop::metrics`: `Accuracy`, `F1`, `R2`, …",
     note = "for a type of your own implement `Metric<{T}>`, best for every `T: Scalar`"
 )]
 pub trait Metric<T: Scalar>: Debug + Send + Sync {

@@ -8,7 +8,7 @@ use crate::scalar::Scalar;
 use rand_xoshiro::rand_core::Rng;
 use std::marker::PhantomData;
 
-/// Collects layers, and makes a [`Network`] of them: everything is checked at the end, in one place.
+/// Builds a [`Network`] layer by layer. The last call checks everything.
 ///
 /// # Example
 /// ```
@@ -26,7 +26,7 @@ use std::marker::PhantomData;
 #[must_use]
 pub struct Builder<T: Scalar, L = AnyLayer> {
     inputs: usize,
-    /// Outputs of the last layer so far.
+    /// The number of outputs of the last layer so far.
     width: usize,
     layers: Vec<L>,
     scalar: PhantomData<fn() -> T>,
@@ -35,11 +35,13 @@ pub struct Builder<T: Scalar, L = AnyLayer> {
 impl<T: Scalar, L: Layer<T>> Builder<T, L> {
     /// Starts a network with `inputs` input units.
     ///
-    /// Name the layer type here where it is not the default; the annotation of a `let` does not reach through `?`:
+    /// Name the layer type here if it is not the default. The annotation of a `let` is not enough,
+    /// as it does not reach through `?`:
     /// ```
     /// use backprop::{Builder, Layer, activation::{Relu, Sigmoid}};
     ///
-    /// let boxed = Builder::<f64, Box<dyn Layer<f64>>>::new(3).dense(4, Relu).dense(1, Sigmoid).zeros()?;
+    /// let boxed = Builder::<f64, Box<dyn Layer<f64>>>::new(3);
+    /// let boxed = boxed.dense(4, Relu).dense(1, Sigmoid).zeros()?;
     /// assert_eq!(boxed.parameters(), 4 * 4 + 5);
     /// # Ok::<(), backprop::Error>(())
     /// ```
@@ -52,10 +54,11 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
         }
     }
 
-    /// Adds a fully connected layer of `units` units on top of the present ones.
+    /// Adds a fully connected layer with `units` units.
     ///
-    /// With the default layer type the activation is one of ours. A `Builder<T, Dense<A>>` takes activations of type `A`, a
-    /// `Builder<T, Box<dyn Layer<T>>>` any. Between ours, in a `Builder<T, AnyLayer<Dense<A>>>`, one of yours is
+    /// The default layer type takes a built-in activation. A `Builder<T, Dense<A>>` takes
+    /// activations of type `A`, and a `Builder<T, Box<dyn Layer<T>>>` takes any. To mix a custom
+    /// activation with built-in ones, use a `Builder<T, AnyLayer<Dense<A>>>` and
     /// `.layer(AnyLayer::Custom(Dense::new(inputs, units, a)))`.
     #[doc(alias("Linear", "fully_connected"))]
     pub fn dense<A>(self, units: usize, activation: A) -> Self
@@ -66,37 +69,40 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
         self.layer(L::from(dense))
     }
 
-    /// Adds any layer.
+    /// Adds a layer of type `L`.
     pub fn layer(mut self, layer: L) -> Self {
         self.width = layer.outputs();
         self.layers.push(layer);
         self
     }
 
-    /// The network with all parameters 0.
+    /// Builds the network with all parameters 0.
     ///
     /// # Errors
     /// [`Error::NoInputs`], [`Error::NoLayers`], [`Error::ZeroUnits`], [`Error::LayerInputs`],
-    /// [`Error::PenalisedColumns`], [`Error::TooLarge`] or [`Error::Hyperparameter`] if the layers are not a network.
+    /// [`Error::PenalisedColumns`], [`Error::TooLarge`] or [`Error::Hyperparameter`] if the layers
+    /// do not form a network.
     pub fn zeros(self) -> Result<Network<T, L>, Error> {
         Network::with_zeros(self.inputs, self.layers)
     }
 
-    /// The network with given parameters, unrolled as [`Layout`](crate::Layout) says.
+    /// Builds the network with given parameters, in the order of [`Layout`](crate::Layout).
     ///
     /// # Errors
-    /// Those of [`zeros`](Self::zeros), and [`Error::Length`] or [`Error::NonFinite`] if θ is not P finite numbers.
+    /// The errors of [`zeros`](Self::zeros), and [`Error::Length`] or [`Error::NonFinite`] if θ is
+    /// not P finite numbers.
     pub fn with_theta(self, theta: &[T]) -> Result<Network<T, L>, Error> {
         Network::from_layers(self.inputs, self.layers, theta)
     }
 
-    /// The network with random weights, and biases 0.
+    /// Builds the network with random weights. Biases are 0.
     ///
-    /// Any generator of `rand_core` 0.10 (`rand` 0.10) will do. [`rng`](crate::rng) gives a named one: with it the same seed gives the same
-    /// parameters, bit for bit, on every platform.
+    /// Takes any generator of `rand_core` 0.10 (`rand` 0.10). With that of [`rng`](crate::rng), the
+    /// same seed gives the same parameters, bit for bit, on every platform.
     ///
     /// # Errors
-    /// Those of [`zeros`](Self::zeros), and [`Error::Hyperparameter`] if a constant of the initialiser is out of range.
+    /// The errors of [`zeros`](Self::zeros), and [`Error::Hyperparameter`] if a constant of the
+    /// initialiser is out of range.
     pub fn initialize<R: Rng + ?Sized>(
         self,
         initialization: Initialization,

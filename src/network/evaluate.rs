@@ -1,4 +1,4 @@
-//! What a network computes of a pass: outputs, J, ∇J, Δ, ∂J/∂X.
+//! The computations of a pass: outputs, J, ∇J, Δ and ∂J/∂X.
 
 use super::Network;
 use super::chain::Chain;
@@ -25,8 +25,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(())
     }
 
-    /// Refuses one output where one per class is needed: there is nothing to learn. The derivatives
-    /// are valid all the same, so that only minimisers call this.
+    /// Refuses a single output where one per class is needed, because there is nothing to learn.
+    /// The derivatives are still valid, so only minimisers call this.
     pub(crate) fn check_classes<C: Cost<T> + ?Sized>(&self, cost: &C) -> Result<(), Error> {
         let softmax = Some(Link::Softmax);
         let link = self.layout.layers().last().and_then(|last| last.link);
@@ -50,13 +50,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         }
     }
 
-    /// Whether the cost is computed from z of the last layer.
+    /// Returns whether the cost is computed from z of the last layer.
     pub(crate) fn is_canonical<C: Cost<T> + ?Sized>(&self, cost: &C) -> bool {
         let link = self.layout.layers().last().and_then(|last| last.link);
         link.is_some() && link == cost.link()
     }
 
-    /// z and a of every layer into the workspace; the first a that is not finite ends the pass.
+    /// Computes z and a of every layer in the workspace. The first a that is not finite ends the
+    /// pass.
     pub(crate) fn run_forward(
         &self,
         theta: &[T],
@@ -72,7 +73,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         pass.run(workspace, JobResults::none())
     }
 
-    /// Σ w·cost, and Σ w·Δ and w·∂cost/∂X / Σw, each if asked for.
+    /// Returns Σ w·cost, and writes Σ w·Δ and w·∂cost/∂X / Σw where requested.
     pub(crate) fn sum<C: Cost<T> + ?Sized>(
         &self,
         theta: &[T],
@@ -119,7 +120,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         finish(&self.layout, &objective.penalty, theta, sums, None)
     }
 
-    /// The mean cost at θ, without penalty.
+    /// Returns the mean cost at θ, without penalty.
     pub(crate) fn data_cost_at<C: Cost<T>>(
         &self,
         theta: &[T],
@@ -144,7 +145,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.batch_gradient_at(theta, at, objective, workspace, gradient)
     }
 
-    /// J and ∇J of examples that are part of a larger data set, of which `whole` is the weight: the penalty is Ω/whole.
+    /// Returns J and ∇J of examples from a larger data set of weight `whole`. The penalty is
+    /// Ω/whole.
     pub(crate) fn batch_gradient_at<C: Cost<T>>(
         &self,
         theta: &[T],
@@ -167,7 +169,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         )
     }
 
-    /// Σ w·cost, and Δ into `delta`, both unscaled: what an accumulator adds.
+    /// Returns Σ w·cost and writes Δ to `delta`, both unscaled, for an accumulator to add.
     pub(crate) fn sum_batch<C: Cost<T> + ?Sized>(
         &self,
         examples: &Examples<'_, T>,
@@ -188,7 +190,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 }
 
-/// Σ wₖ vₖ by halves, as [`kernels::sum`].
+/// Returns Σ wₖ vₖ, added by halves like [`kernels::sum`].
 fn weighted_sum<T: Scalar>(weights: &[f64], values: &[T]) -> T {
     if values.len() <= 32 {
         let pairs = weights.iter().zip(values);

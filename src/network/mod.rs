@@ -1,4 +1,4 @@
-//! The network: layers, and one flat θ.
+//! The network: layers and one flat θ.
 
 // First, so that rustdoc lists `builder` and `forward` first: it follows the order of the modules.
 mod calls;
@@ -24,12 +24,14 @@ use std::sync::Arc;
 pub use builder::Builder;
 pub(crate) use parameters::check_theta;
 
-/// A feed-forward network: a chain of layers that describe it, and one flat θ that it owns.
+/// A feed-forward network: a chain of layers, and one flat θ with all parameters.
 ///
-/// `Network<f64>` is the whole type for networks of our layers. `L` may be an [`AnyLayer<C>`](AnyLayer) with layers
-/// of yours, one layer type alone such as `Dense<MyActivation>`, or a `Box<dyn Layer<T>>`.
+/// `Network<f64>` is the type for networks of built-in layers. For custom layers `L` is an
+/// [`AnyLayer<C>`](AnyLayer), a single layer type such as `Dense<MyActivation>`, or a
+/// `Box<dyn Layer<T>>`.
 ///
-/// All matrices have one example a column: X is n × m, the outputs are K × m.
+/// All matrices have one example a column: X is n × m, and the outputs are K × m. A single example
+/// may be a slice (see [`Columns`](crate::Columns)).
 ///
 /// # Example
 /// The course's AND gate, σ(−30 + 20 x₁ + 20 x₂):
@@ -70,11 +72,12 @@ pub struct Network<T: Scalar, L = AnyLayer> {
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// A network of given layers, each taking what the one before it gives, with θ as given.
+    /// Creates a network from layers and θ. Each layer takes the outputs of the one before it.
     ///
     /// # Errors
     /// - [`Error::NoInputs`], [`Error::NoLayers`], [`Error::ZeroUnits`], [`Error::LayerInputs`],
-    ///   [`Error::PenalisedColumns`], [`Error::TooLarge`] or [`Error::Hyperparameter`] if the layers are not a network.
+    ///   [`Error::PenalisedColumns`], [`Error::TooLarge`] or [`Error::Hyperparameter`] if the
+    ///   layers do not form a network.
     /// - [`Error::Length`] or [`Error::NonFinite`] if θ is not P finite numbers.
     pub fn from_layers(inputs: usize, layers: Vec<L>, theta: &[T]) -> Result<Self, Error> {
         // θ is checked before anything of its size is allocated: the layers may come from a file.
@@ -96,38 +99,38 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         })
     }
 
-    /// Rows of X.
+    /// Returns the number of inputs, the rows of X.
     #[must_use]
     pub fn inputs(&self) -> usize {
         self.layout.inputs()
     }
 
-    /// Rows of Y and of the outputs.
+    /// Returns the number of outputs, the rows of Y.
     #[must_use]
     pub fn outputs(&self) -> usize {
         self.layout.outputs()
     }
 
-    /// Layers with weights.
+    /// Returns the number of layers, without the inputs.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.layout.depth()
     }
 
-    /// P, the length of θ.
+    /// Returns P, the number of parameters and the length of θ.
     #[doc(alias = "count_params")]
     #[must_use]
     pub fn parameters(&self) -> usize {
         self.layout.parameters()
     }
 
-    /// The layers.
+    /// Returns the layers.
     #[must_use]
     pub fn layers(&self) -> &[L] {
         &self.layers
     }
 
-    /// Where each block of parameters lies in θ and in ∇J.
+    /// Returns the position of each block of parameters in θ and ∇J.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
@@ -137,11 +140,13 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         &self.layout
     }
 
-    /// The same architecture with every parameter mapped to another scalar: `f32`, dual numbers, …
+    /// Converts the network to another scalar, such as `f32` or dual numbers.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] if a parameter is not finite there, as 1e300 in `f32`; [`Error::Hyperparameter`] if a layer's
-    /// constant is out of range there; [`Error::TooLarge`] if θ is too large there.
+    /// All concern the new scalar:
+    /// - [`Error::NonFinite`] if a parameter is not finite, such as 1e300 in `f32`.
+    /// - [`Error::Hyperparameter`] if a layer's constant is out of range.
+    /// - [`Error::TooLarge`] if θ is too large.
     ///
     /// # Example
     /// ```
@@ -162,7 +167,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 }
 
-/// A table of the layers, their shapes and their parameter counts.
+/// Prints a table of the layers with their shapes and numbers of parameters.
 impl<T: Scalar, L: Layer<T>> fmt::Display for Network<T, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rows = vec![["layer", "outputs", "parameters", "count"].map(String::from)];

@@ -1,4 +1,4 @@
-//! Parameters in and out: flat, by layer, and as weights and biases apart.
+//! Reading and setting parameters: all of θ, layer by layer, or as weights and biases.
 
 use super::Network;
 use crate::error::Error;
@@ -11,7 +11,7 @@ use nalgebra::{DMatrix, DMatrixView, DVector};
 use rand_xoshiro::rand_core::Rng;
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// θ, all parameters in one vector: \[Θ⁽¹⁾(:); Θ⁽²⁾(:); …].
+    /// Returns θ, all parameters in one vector: \[Θ⁽¹⁾(:); Θ⁽²⁾(:); …].
     #[doc(alias("parameters_to_vector", "state_dict"))]
     #[must_use]
     pub fn theta(&self) -> &DVector<T> {
@@ -23,8 +23,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(24)](crate::derivation#descent).
     ///
     /// # Errors
-    /// [`Error::Length`] if there are not P of them, [`Error::NonFinite`] with the first that is NaN or infinite. The network is
-    /// unchanged then.
+    /// [`Error::Length`] if `theta` does not have P entries, [`Error::NonFinite`] with the first
+    /// that is NaN or infinite. The network is unchanged after an error.
     #[doc(alias("vector_to_parameters", "load_state_dict"))]
     pub fn set_theta(&mut self, theta: &[T]) -> Result<(), Error> {
         check_theta(self.parameters(), theta)?;
@@ -32,11 +32,13 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(())
     }
 
-    /// Θ of layer l (from 0), with the bias in column 0: outputs × (inputs + 1) for a dense layer.
+    /// Returns Θ of layer l (from 0): outputs × (inputs + 1) for a dense layer, with the bias in
+    /// column 0.
+    ///
+    /// If a layer has several blocks, this is the first; see [`block`](Self::block).
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such layer or it has no parameters. Of a layer with several blocks this is the first; see
-    /// [`block`](Self::block).
+    /// [`Error::Index`] if there is no such layer or it has no parameters.
     pub fn layer_theta(&self, layer: usize) -> Result<DMatrixView<'_, T>, Error> {
         self.block(layer, 0)
     }
@@ -44,7 +46,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Replaces Θ of layer l (from 0).
     ///
     /// # Errors
-    /// Those of [`set_block`](Self::set_block).
+    /// The errors of [`set_block`](Self::set_block).
     pub fn set_layer_theta<'a>(
         &mut self,
         layer: usize,
@@ -53,7 +55,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.set_block(layer, 0, theta)
     }
 
-    /// Block b of layer l, both from 0.
+    /// Returns block b of layer l, both from 0.
     ///
     /// # Errors
     /// [`Error::Index`] if there is no such layer or block.
@@ -65,8 +67,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Replaces block b of layer l, both from 0.
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such layer or block, [`Error::Shape`] if the matrix has another shape,
-    /// [`Error::NonFinite`] if it holds a NaN or an infinity. The network is unchanged then.
+    /// [`Error::Index`] if there is no such layer or block, [`Error::Shape`] if the matrix has
+    /// another shape, [`Error::NonFinite`] if an entry is NaN or infinite. The network is unchanged
+    /// after an error.
     pub fn set_block<'a>(
         &mut self,
         layer: usize,
@@ -88,12 +91,13 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(())
     }
 
-    /// Draws the weights of layer l (from 0) anew and sets its biases to 0, for layers that start by a rule of their own:
-    /// see [`Initialization`].
+    /// Draws new weights for layer l (from 0) and sets its biases to 0.
+    ///
+    /// So single layers can start by other rules; see [`Initialization`].
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such layer, [`Error::Hyperparameter`] if a constant of the initialiser is out of range. The network is
-    /// unchanged then.
+    /// [`Error::Index`] if there is no such layer, [`Error::Hyperparameter`] if a constant of the
+    /// initialiser is out of range. The network is unchanged after an error.
     pub fn initialize_layer<R: Rng + ?Sized>(
         &mut self,
         layer: usize,
@@ -104,7 +108,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         initialization.fill(blocks, self.theta.as_mut_slice(), rng)
     }
 
-    /// Weights (outputs × inputs) and bias (outputs) of dense layer l (from 0), apart: the columns of Θ = \[b W].
+    /// Returns weights (outputs × inputs) and bias (outputs) of dense layer l (from 0), where
+    /// Θ = \[b W].
     ///
     /// # Errors
     /// [`Error::Index`] if there is no such layer, [`Error::NotDense`] if its parameters are not
@@ -121,13 +126,16 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// Sets dense layer l (from 0) from weights (outputs × inputs) and bias (outputs).
     ///
-    /// This is how others hold them. PyTorch's `Linear.weight` is outputs × inputs and goes in as it is;
-    /// scikit-learn's `coefs_[l]` and Keras' kernel are inputs × outputs: the transpose. Their buffers are row-major, so
-    /// [`row_major`](crate::row_major) reads scikit-learn's and Keras' as they lie, already transposed.
+    /// Other libraries store weights and biases like this. PyTorch's `Linear.weight` is outputs ×
+    /// inputs, so use `DMatrix::from_row_slice(outputs, inputs, &weight)`. scikit-learn's
+    /// `coefs_[l]` and Keras' kernel are inputs × outputs, the transpose. Their buffers are
+    /// row-major, so [`row_major`](crate::row_major)`(&kernel, outputs)` reads them already
+    /// transposed.
     ///
     /// # Errors
-    /// [`Error::Index`] or [`Error::NotDense`] as [`dense_weights`](Self::dense_weights), [`Error::Shape`], [`Error::Length`] or
-    /// [`Error::NonFinite`] if weights or bias do not fit. The network is unchanged then.
+    /// [`Error::Index`] or [`Error::NotDense`] as in [`dense_weights`](Self::dense_weights).
+    /// [`Error::Shape`], [`Error::Length`] or [`Error::NonFinite`] if weights or bias do not fit.
+    /// The network is unchanged after an error.
     ///
     /// # Example
     /// ```
@@ -161,7 +169,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(())
     }
 
-    /// Cuts a vector laid out as θ into its matrices, one a block: the inverse of [`unroll`](crate::unroll).
+    /// Splits a vector, laid out like θ, into its matrices, one per block.
+    ///
+    /// The inverse of [`unroll`](crate::unroll).
     ///
     /// Derivation: [(23)](crate::derivation#unrolled).
     ///
@@ -192,7 +202,7 @@ fn check_shape<T: Scalar>(
     })
 }
 
-/// Whether `theta` is as many finite numbers as a network has parameters.
+/// Checks that `theta` is one finite number for each parameter.
 pub(crate) fn check_theta<T: Scalar>(parameters: usize, theta: &[T]) -> Result<(), Error> {
     check_length("θ", parameters, theta.len())?;
     check_finite("θ", DMatrixView::from_slice(theta, theta.len(), 1))

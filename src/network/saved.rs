@@ -6,7 +6,7 @@ use crate::saved_numbers::{ScalarName, list};
 use crate::scalar::Scalar;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// What is written: the network without what follows from it.
+/// The serialised form: the network without what can be derived.
 #[derive(Serialize)]
 #[serde(rename = "Network", bound = "T: Serialize, L: Serialize")]
 struct Written<'a, T, L> {
