@@ -1,175 +1,58 @@
-//! Compares the derivatives of a block with differences, and estimates the noise of both.
+//! Compares derivatives with differences, and vectors with what they should equal.
 
 use super::judge::{Allowed, Outcome};
 use super::line::{Along, Line, On};
-use super::report::Report;
-use super::{GradientCheck, Named, Settings, nan, noise, size, tangents};
-use crate::cost::{Cost, Link, Outputs};
-use crate::error::{Error, Location};
-use crate::examples::Examples;
+use super::report::{Report, Verdict};
+use super::settings::Settings;
+use super::{GradientCheck, size};
+use crate::error::Error;
 use crate::initialization::rng;
-use crate::layer::Layer;
-use crate::layout::allocate;
-use crate::network::Network;
-use crate::scalar::{Scalar, real, to_f64};
-use crate::workspace::Workspace;
-use nalgebra::DMatrix;
+use crate::layout::Layout;
+use crate::scalar::{Scalar, to_f64};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-/// The point where a gradient is checked, with J and ∇J there.
-pub(super) struct Start<'a, T> {
-    pub(super) theta: &'a [T],
-    pub(super) j: T,
-    pub(super) gradient: &'a [T],
-    /// The noise of J that is derived, not measured.
-    pub(super) noise: f64,
+/// A block of the variables being checked: a row of the report.
+pub(super) struct CheckedBlock {
+    pub(super) label: String,
+    pub(super) rows: usize,
+    pub(super) start: usize,
+    pub(super) len: usize,
 }
 
-impl GradientCheck {
-    /// Compares `gradient` with differences of J around `theta`. `pass` returns J at a point, and
-    /// writes ∇J if given a buffer.
-    pub(super) fn compare<T: Scalar>(
-        &self,
-        blocks: &[Named],
-        at: Start<'_, T>,
-        mut pass: impl FnMut(&[T], Option<&mut [T]>) -> Result<T, Error>,
-    ) -> Result<Report, Error> {
-        let settings = self.settings::<T>()?;
-        let Start {
-            theta,
-            j,
-            gradient,
-            noise,
-        } = at;
-        if !j.is_finite() {
-            return Err(Error::NonFinite {
-                at: Location::Objective,
-                value: to_f64(j),
-            });
-        }
-        let scale = to_f64(j).abs().max(size(gradient));
-        let bounds = Bounds {
-            settings,
-            scale,
-            many: false,
-        };
-        let (value_noise, claim_noise) = measured(theta, settings.step, &mut pass)?;
-        let mut report = Report::new(to_f64(j), &settings);
-        let mut random = rng(self.seed);
-        for block in blocks {
-            let range = block.start..block.start + block.len;
-            let lines = self.lines(block, &mut random).map(|line| Candidate {
-                analytic: line.derivative(&gradient[range.clone()]),
-                h: settings.step * line.size(&theta[range.clone()]),
-                value_noise,
-                hidden_noise: noise,
-                claim_noise: line.noise(&claim_noise[range.clone()]),
-                line,
-            });
-            let mut along = Around {
-                theta,
-                point: theta.to_vec(),
-                gradient: vec![nan(); theta.len()],
-                block,
-                pass: &mut pass,
-            };
-            bounds.compare(&mut report, block, lines, &mut along)?;
-        }
-        Ok(report)
-    }
-}
-
-/// Measures the noise of J and of each entry of ∇J, moving all of θ by a few units in the last
-/// place. That of J is measured a step away too: at an exact fit J is 0, and so is its noise, but not
-/// beside it. If a pass fails, the noise counts as 0.
-fn measured<T: Scalar>(
-    theta: &[T],
-    step: f64,
-    pass: &mut impl FnMut(&[T], Option<&mut [T]>) -> Result<T, Error>,
-) -> Result<(f64, Vec<f64>), Error> {
-    let p = theta.len();
-    let direction = tangents::direction(theta, 0);
-    let samples = (p, noise::SAMPLES);
-    let mut gradients = allocate("gradients beside the point", samples, nan::<T>())?;
-    let [mut values, mut beside] = [[f64::NAN; noise::SAMPLES]; 2];
-    for (k, t) in noise::places::<T>().into_iter().enumerate() {
-        let point = tangents::moved(theta, Some(&direction), t + real(step));
-        if let Ok(j) = pass(&point, None) {
-            beside[k] = to_f64(j);
-        }
-        let point = tangents::moved(theta, Some(&direction), t);
-        if let Ok(j) = pass(&point, Some(&mut gradients[k * p..][..p])) {
-            values[k] = to_f64(j);
+impl CheckedBlock {
+    pub(super) fn new(label: &str, rows: usize, start: usize, len: usize) -> Self {
+        Self {
+            label: label.to_owned(),
+            rows,
+            start,
+            len,
         }
     }
-    let value_noise = noise::level(&values).max(noise::level(&beside));
-    Ok((value_noise, noise::levels(&gradients, p)))
-}
 
-/// Returns the outputs of a network; `None` for a canonical pair, whose cost is computed from z, if z
-/// is not the output itself.
-///
-/// Near the edge of the cost's domain, outputs round the same way at all nearby points. So their
-/// rounding errors, ε/2 · a, cannot be measured. Their effect on J and ∇J follows from the
-/// derivatives of the cost.
-pub(super) fn outputs<T: Scalar, L: Layer<T>, C: Cost<T>>(
-    network: &Network<T, L>,
-    examples: &Examples<'_, T>,
-    cost: &C,
-) -> Result<Option<DMatrix<T>>, Error> {
-    if network.is_canonical(cost) && cost.link() != Some(Link::Identity) {
-        return Ok(None);
+    /// Lists the blocks of a network, with a prefix before their labels.
+    pub(super) fn list(layout: &Layout, prefix: &str) -> Vec<Self> {
+        let blocks = layout.blocks().iter().map(|place| {
+            let (label, range) = (format!("{prefix}{}", place.label()), place.range());
+            Self::new(&label, place.block().rows, range.start, range.len())
+        });
+        blocks.collect()
     }
-    let mut workspace = Workspace::for_one_call();
-    network.run_forward(network.theta().as_slice(), examples.x, &mut workspace)?;
-    let a = workspace.output().ok_or(Error::NoLayers)?;
-    Ok(Some(a.clone_owned()))
-}
 
-/// Returns the noise of J that the rounding of the outputs causes: (ε/2) ‖w δ ∘ a‖/Σw with
-/// δ = ∂cost/∂a.
-pub(super) fn noise_of_j<T: Scalar, C: Cost<T>>(
-    a: &DMatrix<T>,
-    examples: &Examples<'_, T>,
-    cost: &C,
-) -> f64 {
-    let mut delta = DMatrix::repeat(a.nrows(), a.ncols(), nan());
-    let outputs = Outputs::new(None, a.as_view(), examples.y);
-    cost.delta(outputs, delta.as_view_mut());
-    let terms = delta.iter().zip(a).enumerate().map(|(i, (&delta, &a))| {
-        let weight = examples.weights.map_or(1.0, |w| w[i / examples.y.nrows()]);
-        weight * to_f64(delta) * to_f64(a)
-    });
-    let size = terms.filter(|x| x.is_finite()).fold(0.0, f64::hypot);
-    0.5 * to_f64(T::default_epsilon()) * size / examples.weight
-}
-
-/// Returns the relative noise of δ, and so of ∇J, that the rounding of the outputs causes:
-/// (ε/2) ‖(∂δ/∂a) a‖/‖δ‖ in the maximum norm.
-pub(super) fn noise_of_delta<T: Scalar, C: Cost<T>>(
-    a: &DMatrix<T>,
-    examples: &Examples<'_, T>,
-    cost: &C,
-) -> Result<f64, Error> {
-    let outputs = Outputs::new(None, a.as_view(), examples.y);
-    let mut delta = DMatrix::repeat(a.nrows(), a.ncols(), nan());
-    cost.delta(outputs, delta.as_view_mut());
-    let mut change = DMatrix::repeat(a.nrows(), a.ncols(), nan());
-    cost.delta_tangent(outputs, a.as_view(), change.as_view_mut())?;
-    let noise = 0.5 * to_f64(T::default_epsilon()) * size(change.as_slice());
-    let relative = noise / size(delta.as_slice());
-    Ok(if relative.is_finite() { relative } else { 0.0 })
+    pub(super) fn range(&self) -> Range<usize> {
+        self.start..self.start + self.len
+    }
 }
 
 /// The largest value of each column, and of the whole block.
 #[derive(Default)]
-pub(super) struct Norms {
+struct Norms {
     columns: BTreeMap<usize, f64>,
     all: f64,
 }
 
 impl Norms {
-    pub(super) fn add(&mut self, column: Option<usize>, size: f64) {
+    fn add(&mut self, column: Option<usize>, size: f64) {
         self.all = self.all.max(size);
         if let Some(column) = column {
             let norm = self.columns.entry(column).or_insert(0.0);
@@ -177,39 +60,11 @@ impl Norms {
         }
     }
 
-    pub(super) fn of(&self, column: Option<usize>) -> f64 {
+    fn of(&self, column: Option<usize>) -> f64 {
         column
             .and_then(|c| self.columns.get(&c))
             .copied()
             .unwrap_or(self.all)
-    }
-}
-
-/// J around θ, along lines within a block.
-struct Around<'a, T, F> {
-    theta: &'a [T],
-    point: Vec<T>,
-    gradient: Vec<T>,
-    block: &'a Named,
-    pass: &'a mut F,
-}
-
-impl<T: Scalar, F: FnMut(&[T], Option<&mut [T]>) -> Result<T, Error>> Along for Around<'_, T, F> {
-    fn value(&mut self, line: &Line, t: f64) -> Result<(f64, f64), Error> {
-        let start = self.block.start;
-        let moved = line.move_to(self.theta, &mut self.point, start, t);
-        let found = (self.pass)(&self.point, None).map(to_f64);
-        line.move_to(self.theta, &mut self.point, start, 0.0);
-        Ok((moved, found?))
-    }
-
-    fn claim(&mut self, line: &Line, t: f64) -> Result<f64, Error> {
-        let Named { start, len, .. } = *self.block;
-        line.move_to(self.theta, &mut self.point, start, t);
-        let found = (self.pass)(&self.point, Some(&mut self.gradient));
-        line.move_to(self.theta, &mut self.point, start, 0.0);
-        found?;
-        Ok(line.derivative(&self.gradient[start..start + len]))
     }
 }
 
@@ -237,7 +92,7 @@ impl Bounds {
     pub(super) fn compare(
         &self,
         report: &mut Report,
-        block: &Named,
+        block: &CheckedBlock,
         lines: impl Iterator<Item = Candidate>,
         along: &mut dyn Along,
     ) -> Result<(), Error> {
@@ -252,7 +107,9 @@ impl Bounds {
         // Two rounds: the bounds of the second depend on all derivatives of the first.
         for mut candidate in lines {
             let line = &candidate.line;
-            let (numeric, size) = On::new(line, along).central_and_size(candidate.h)?;
+            let mut on = On::new(line, along);
+            let numeric = on.central(candidate.h)?;
+            let size = on.size(candidate.h)?;
             let outcome = Outcome::new(candidate.analytic, numeric, candidate.h);
             let column = line.column(block.rows);
             norms.add(column, outcome.size());
@@ -272,13 +129,118 @@ impl Bounds {
                 hidden_noise: candidate.hidden_noise,
                 claim_noise: noises.of(column),
                 norm,
-                precision,
                 many: self.many,
             };
             outcome.judge(&mut On::new(&line, along), allowed)?;
             outcomes.push((line, outcome));
         }
         report.push(block, &outcomes);
+        Ok(())
+    }
+}
+
+/// Two inner products that should be equal.
+pub(super) struct Pair {
+    found: f64,
+    expected: f64,
+    size: f64,
+}
+
+impl Pair {
+    /// Pairs two inner products. The larger size counts.
+    pub(super) fn equal(found: Product, expected: Product) -> Self {
+        Self {
+            found: found.value,
+            expected: expected.value,
+            size: found.size.max(expected.size),
+        }
+    }
+
+    /// Pairs ⟨v, G v⟩ with itself, or with 0 if it is negative.
+    pub(super) fn at_least_0(product: Product) -> Self {
+        Self {
+            found: product.value,
+            expected: product.value.max(0.0),
+            size: product.size,
+        }
+    }
+}
+
+/// An inner product, and the root of the sum of squares of its terms: its size if the terms have
+/// random signs.
+pub(super) struct Product {
+    value: f64,
+    size: f64,
+}
+
+impl Product {
+    pub(super) fn new<T: Scalar>(a: &[T], b: &[T]) -> Self {
+        let terms = || a.iter().zip(b).map(|(&a, &b)| to_f64(a) * to_f64(b));
+        Self {
+            value: terms().sum(),
+            size: terms().fold(0.0, f64::hypot),
+        }
+    }
+}
+
+/// How far two ways of computing an entry may differ, in roundings of the largest entry.
+const ROUNDINGS: f64 = 64.0;
+
+impl GradientCheck {
+    /// Compares entries with their expected values, within the tolerance and the rounding of sums.
+    pub(super) fn compare_entries<T: Scalar>(
+        &self,
+        report: &mut Report,
+        block: &CheckedBlock,
+        found: &[T],
+        expected: &[T],
+    ) -> Result<(), Error> {
+        let settings = self.settings::<T>()?;
+        let scale = size(found).max(size(expected));
+        let mut norms = Norms::default();
+        let pairs = self.lines(block, &mut rng(self.seed)).map(|line| {
+            let outcome = Outcome::new(line.derivative(found), line.derivative(expected), 1.0);
+            norms.add(line.column(block.rows), outcome.size());
+            (line, outcome)
+        });
+        let mut outcomes: Vec<_> = pairs.collect();
+        for (line, outcome) in &mut outcomes {
+            let norm = norms.of(line.column(block.rows));
+            outcome.settle(&Allowed {
+                tolerance: settings.relative * norm,
+                floor: (settings.floor + ROUNDINGS * settings.precision) * scale,
+                value_noise: 0.0,
+                hidden_noise: 0.0,
+                claim_noise: 0.0,
+                norm,
+                many: false,
+            });
+        }
+        report.push(block, &outcomes);
+        Ok(())
+    }
+
+    /// Compares inner products. The row has an entry for each pair; unequal pairs get the verdict
+    /// `failing`.
+    pub(super) fn compare_pairs<T: Scalar>(
+        &self,
+        report: &mut Report,
+        label: &str,
+        pairs: &[Pair],
+        failing: Verdict,
+    ) -> Result<(), Error> {
+        let settings = self.settings::<T>()?;
+        let outcomes = pairs.iter().enumerate().map(|(k, pair)| {
+            let mut outcome = Outcome::new(pair.found, pair.expected, settings.step);
+            outcome.bound = (settings.relative + settings.floor) * pair.size;
+            let agrees = (pair.found - pair.expected).abs() <= outcome.bound;
+            if !agrees {
+                outcome.verdict = failing;
+            }
+            (Line::Entry(k), outcome)
+        });
+        let outcomes: Vec<_> = outcomes.collect();
+        report.push(&CheckedBlock::new(label, 1, 0, pairs.len()), &outcomes);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! One comparison, with its second look where the two derivatives disagree.
 
-use super::line::On;
+use super::line::{On, Slopes};
 use super::noise;
 use super::report::Verdict;
 use crate::error::Error;
@@ -28,7 +28,6 @@ pub(super) struct Allowed {
     pub(super) claim_noise: f64,
     /// The largest derivative of the column.
     pub(super) norm: f64,
-    pub(super) precision: f64,
     /// Whether many units move at once. Several may then have a kink here, so the derivative need
     /// not lie between the slopes. Values that are derivatives themselves jump there.
     pub(super) many: bool,
@@ -91,11 +90,13 @@ impl Outcome {
     pub(super) fn settle(&mut self, allowed: &Allowed) -> bool {
         self.bound = allowed.bound(self.h);
         let agrees = self.error(self.numeric) <= self.bound;
-        self.verdict = match agrees {
-            true if allowed.resolution(self.h) <= RESOLVED * allowed.norm => Verdict::Agrees,
-            true if allowed.norm == 0.0 => Verdict::Agrees,
-            true => Verdict::Undecided,
-            false => Verdict::Wrong,
+        let resolved = allowed.resolution(self.h) <= RESOLVED * allowed.norm;
+        self.verdict = if !agrees {
+            Verdict::Wrong
+        } else if resolved || allowed.norm == 0.0 {
+            Verdict::Agrees
+        } else {
+            Verdict::Undecided
         };
         agrees
     }
@@ -160,7 +161,7 @@ impl Outcome {
     /// a few units in the last place apart may miss that noise: where terms cancel, all round the
     /// same way.
     fn settle_with_noise(&mut self, on: &mut On<'_>, mut allowed: Allowed) -> Result<(), Error> {
-        let along = noise::along(&mut |t| on.value(t), self.h)?;
+        let along = noise::along(&mut |t| Ok(on.value(t)?.value), self.h)?;
         allowed.value_noise = allowed.value_noise.max(along);
         self.settle(&allowed);
         Ok(())
@@ -178,9 +179,10 @@ impl Outcome {
     /// not change as h shrinks, and the derivative lies between them. (There is no gap where J is
     /// smooth; at a jump, or in noise, it grows.)
     fn is_kink(&self, on: &mut On<'_>, allowed: &Allowed, looked: bool) -> Result<bool, Error> {
-        let between = |(left, right): (f64, f64), slack: f64| {
-            let apart = (right - left).abs() > 4.0 * slack;
-            let (low, high) = (left.min(right) - slack, left.max(right) + slack);
+        let between = |slopes: Slopes, slack: f64| {
+            let apart = slopes.gap() > 4.0 * slack;
+            let low = slopes.left.min(slopes.right) - slack;
+            let high = slopes.left.max(slopes.right) + slack;
             apart && (allowed.many || (low..=high).contains(&self.analytic))
         };
         let wide = on.slopes(self.h)?;
@@ -191,7 +193,7 @@ impl Outcome {
             return Ok(between(wide, self.bound + noise));
         }
         let near = on.slopes(self.h / 8.0)?;
-        let ratio = (near.1 - near.0).abs() / (wide.1 - wide.0).abs();
+        let ratio = near.gap() / wide.gap();
         // A jump has the same height over any step, so the difference from the derivative grows
         // 8-fold.
         let left = on.central(self.h / 8.0)? - self.analytic;
@@ -215,24 +217,24 @@ impl Outcome {
         if difference.abs() <= allowed.bound(h) {
             return Ok(false);
         }
-        let mut points = [(0.0, 0.0, 0.0); 5];
-        for (k, point) in points.iter_mut().enumerate() {
+        let (mut points, mut claims) = (Vec::with_capacity(5), [0.0; 5]);
+        for (k, claim) in claims.iter_mut().enumerate() {
             let t = (k as f64 - 2.0) * 0.5 * h;
-            let (moved, value) = on.value(t)?;
-            *point = (moved, value, on.claim(t).unwrap_or(f64::NAN));
+            points.push(on.value(t)?);
+            *claim = on.claim(t).unwrap_or(f64::NAN);
         }
         // A quarter of the distance has four times the noise.
         let slack = allowed.bound(0.25 * h).min(0.5 * difference.abs());
-        let steps: [f64; 4] = std::array::from_fn(|i| points[i + 1].2 - points[i].2);
+        let steps: [f64; 4] = std::array::from_fn(|i| claims[i + 1] - claims[i]);
         let (mut additions, mut factors, mut in_favour) = (0, 0, 0);
-        for (i, pair) in points.windows(2).enumerate() {
-            let ((a, f_a, claim_a), (b, f_b, claim_b)) = (pair[0], pair[1]);
-            let (slope, claim) = ((f_b - f_a) / (b - a), 0.5 * (claim_a + claim_b));
+        for (i, &step) in steps.iter().enumerate() {
+            let slope = points[i].slope_to(points[i + 1]);
+            let claim = 0.5 * (claims[i] + claims[i + 1]);
             // A steady change of f′ is curvature, which the mean accounts for. A kink is a step
             // unlike its neighbours.
             let beside = steps[i.saturating_sub(1)..(i + 2).min(4)].iter();
-            let jump = beside.map(|s| (steps[i] - s).abs()).fold(0.0, f64::max);
-            let (off, jump) = (slope - claim, 0.5 * jump.min(steps[i].abs()));
+            let jump = beside.map(|s| (step - s).abs()).fold(0.0, f64::max);
+            let (off, jump) = (slope - claim, 0.5 * jump.min(step.abs()));
             if off.abs() > slack + jump {
                 // One consistent fault: an offset of one sign, or a factor.
                 additions += u8::from(off * difference.signum() > 0.0);

@@ -1,9 +1,12 @@
 //! The check of everything that a layer may provide beyond `forward` and `backward`.
 
-use super::alone::{After, Alone, Back};
-use super::parts::{block, cotangent, parameter_blocks};
-use super::tangents::{Asked, Pair, direction, moved};
-use super::{BlockReport, GradientCheck, Named, Report, Verdict, nan};
+use super::compare::{CheckedBlock, Pair, Product};
+use super::layer::parameter_blocks;
+use super::line::{cotangent, direction, moved};
+use super::single_layer::{Arguments, Backwarded, Forwarded, SingleLayer, TangentStart};
+use super::vector_function::Asked;
+use super::{GradientCheck, Report, Verdict, nan};
+use crate::derivatives::Tangent;
 use crate::error::Error;
 use crate::examples::Columns;
 use crate::kernels::columns;
@@ -14,80 +17,112 @@ use nalgebra::{DMatrix, DMatrixView};
 
 /// A layer, the point where it is checked, and δ.
 struct Point<'a, 'b, T: Scalar, L> {
-    alone: Alone<'a, L>,
+    single: SingleLayer<'a, L>,
     layout: &'b Layout,
-    theta: &'b [T],
-    x: DMatrixView<'b, T>,
+    at: Arguments<'b, T>,
     delta: DMatrix<T>,
 }
 
 impl<T: Scalar, L: Layer<T>> Point<'_, '_, T, L> {
-    /// Entries of an output, and how many of z and of what becomes of δ are compared: none, if the layer does not promise that they are those.
-    fn sizes(&self) -> (usize, usize) {
-        let len = self.delta.len();
-        (len, if self.alone.layer.keeps_z() { len } else { 0 })
+    /// Returns how many entries of z and of the final δ are compared: all if the layer promises to
+    /// leave z and ∂cost/∂z there, else none.
+    fn kept(&self) -> usize {
+        if self.single.layer.keeps_z() {
+            self.delta.len()
+        } else {
+            0
+        }
     }
 
-    /// All results one after the other: a, z, Δ, the error of the layer below and what becomes of δ.
-    fn join(&self, after: &After<T>, back: &Back<T>) -> Vec<T> {
-        let kept = self.sizes().1;
-        let z = (0..kept).map(|i| after.cache.get(i).copied().unwrap_or_else(nan));
+    /// Joins all results: a, z, Δ, the δ of the layer below and the final δ.
+    fn join(&self, forward: &Forwarded<T>, back: &Backwarded<T>) -> Vec<T> {
+        let z = (0..self.kept()).map(|i| forward.cache.get(i).copied().unwrap_or_else(nan));
         let z: Vec<T> = z.collect();
-        [after.output.as_slice(), &z, &self.join_back(back)].concat()
+        [forward.output.as_slice(), &z, &self.join_back(back)].concat()
     }
 
-    /// Of these the last three.
-    fn join_back(&self, back: &Back<T>) -> Vec<T> {
-        let delta = &back.delta.as_slice()[..self.sizes().1];
+    /// Joins the last three of these.
+    fn join_back(&self, back: &Backwarded<T>) -> Vec<T> {
+        let delta = &back.delta.as_slice()[..self.kept()];
         [&back.gradient[..], back.below.as_slice(), delta].concat()
     }
 
-    /// The rows of a report for `join`; those of the forward pass only where δ is of a.
-    fn blocks(&self, suffix: &str) -> Vec<Named> {
-        let (len, kept) = self.sizes();
-        let Alone {
-            inputs,
-            outputs,
-            parameters,
-            linked,
-            ..
-        } = self.alone;
+    /// Lists the rows of a report for [`join`](Self::join). Rows of the forward pass are left out
+    /// if δ is ∂cost/∂z: they do not depend on it.
+    fn blocks(&self, suffix: &str) -> Vec<CheckedBlock> {
+        let (len, kept) = (self.delta.len(), self.kept());
+        let (inputs, outputs) = (self.single.inputs, self.single.outputs);
         let mut blocks = Vec::new();
-        if !linked {
-            blocks.push(block(&format!("ȧ{suffix}"), outputs, 0, len));
-            blocks.push(block(&format!("ż{suffix}"), outputs, len, kept));
+        if !self.single.linked {
+            blocks.push(CheckedBlock::new(&format!("ȧ{suffix}"), outputs, 0, len));
+            blocks.push(CheckedBlock::new(&format!("ż{suffix}"), outputs, len, kept));
         }
         let mut start = len + kept;
         blocks.extend(parameter_blocks(self.layout, "Δ̇ of ", suffix, start));
-        start += parameters;
-        let below = format!("δ̇ below{suffix}");
-        blocks.push(block(&below, inputs, start, self.x.len()));
-        start += self.x.len();
-        blocks.push(block(&format!("δ̇ of z{suffix}"), outputs, start, kept));
+        start += self.single.parameters;
+        let label = format!("δ̇ below{suffix}");
+        blocks.push(CheckedBlock::new(&label, inputs, start, self.at.x.len()));
+        start += self.at.x.len();
+        let label = format!("δ̇ of z{suffix}");
+        blocks.push(CheckedBlock::new(&label, outputs, start, kept));
         blocks.retain(|block| block.len > 0);
         blocks
+    }
+
+    /// Runs `backward_per_example`, and returns the δ of the layer below. `None` if the layer does
+    /// not provide it.
+    fn per_example(
+        &self,
+        forward: &Forwarded<T>,
+        wanted: PerExample<'_, T>,
+    ) -> Result<Option<DMatrix<T>>, Error> {
+        let (single, m) = (&self.single, self.single.examples);
+        let mut delta = self.delta.clone();
+        let mut below = DMatrix::repeat(single.inputs, m, nan());
+        let mut scratch = vec![nan(); single.layer.scratch_len(m)];
+        let mut pass = single.pass(self.at, forward, delta.as_view_mut());
+        pass.scratch = &mut scratch;
+        pass.input_delta = Some(below.as_view_mut());
+        match single.layer.backward_per_example(pass, wanted) {
+            Ok(()) => Ok(Some(below)),
+            Err(Error::Unsupported { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns what the labels of rows end with.
+    fn linked(&self) -> &'static str {
+        if self.single.linked { " (linked)" } else { "" }
     }
 }
 
 impl GradientCheck {
-    /// Checks what one layer provides beyond `forward` and `backward`, at parameters θ (its blocks one after the other) and inputs x (inputs × m), for random δ, δ̇, θ̇ and ẋ:
+    /// Checks the tangent methods of one layer, and its gradients of single examples.
     ///
-    /// | rows | computed by | held against |
+    /// θ holds the blocks of the layer one after the other; x is inputs × m. The directions θ̇, ẋ
+    /// and δ̇ and the δ are random:
+    ///
+    /// | rows | computed by | compared with |
     /// |---|---|---|
-    /// | `ȧ`, and `ż` of a layer that keeps z | [`forward_tangent`](Layer::forward_tangent) | differences of `forward` |
-    /// | `Δ̇ of …` of each block, `δ̇ below`, and `δ̇ of z` of a layer that keeps z | [`backward_tangent`](Layer::backward_tangent) | differences of `backward` |
-    /// | `Δ, δ` | the same method, which computes them as well | `backward` |
-    /// | `δ of z · ż` | both tangent methods of a layer that keeps z, for each example | δ · ȧ: with ∂cost/∂z left in δ they are equal |
-    /// | `Δ, δ from z` | `backward` with [`linked`](crate::layer::Backward::linked) set, from the ∂cost/∂z that it left | what it computed with that |
-    /// | `δ, δ̇ of z alone` | `backward_tangent` that is asked for neither Δ nor δ below | what it leaves when asked |
+    /// | `ȧ`, and `ż` if the layer keeps z | [`forward_tangent`](Layer::forward_tangent) | differences of `forward` |
+    /// | `Δ̇ of …` each block, `δ̇ below`, and `δ̇ of z` if the layer keeps z | [`backward_tangent`](Layer::backward_tangent) | differences of `backward` |
+    /// | `Δ, δ` | `backward_tangent`, which computes them too | `backward` |
+    /// | `δ of z · ż`, for each example, if the layer keeps z | both tangent methods | δ · ȧ, which is equal if the layer leaves ∂cost/∂z in δ |
+    /// | `Δ, δ from z`, if the layer keeps z | `backward` with [`linked`](crate::layer::Backward::linked) set, from the ∂cost/∂z that it left | `backward` from ∂cost/∂a |
+    /// | `δ, δ̇ of z alone`, if the layer keeps z | `backward_tangent`, asked for neither Δ nor δ below | `backward_tangent`, asked for all |
     /// | `gradients of examples`, `norms of examples` (squared), `δ below, with …` | [`backward_per_example`](Layer::backward_per_example) | `backward` of one column at a time |
     ///
-    /// The first four kinds come three times: `along θ̇, ẋ`, and with each of them absent. For a layer with a [`link`](Layer::link) all but the rows of the forward pass, of ż and
-    /// `from z` come again as `(linked)`. Without `backward_per_example` its rows say [`Verdict::NotProvided`]; they are left out of a layer that couples examples. Buffers to be
-    /// written hold NaN before. Prove `backward` by [`layer`](Self::layer) first.
+    /// The first four kinds appear three times: `along θ̇, ẋ`, `along θ̇` and `along ẋ`. For a layer
+    /// with a [`link`](Layer::link) all rows appear again as `(linked)`, except those of the
+    /// forward pass, of ż and `from z`.
+    ///
+    /// A layer without `backward_per_example` gets [`Verdict::NotProvided`] in those rows. They are
+    /// left out if the layer couples examples. Buffers are filled with NaN before they are written.
+    /// Check `backward` with [`layer`](Self::layer) first.
     ///
     /// # Errors
-    /// Those of [`layer`](Self::layer), and [`Error::Unsupported`] if the layer has no tangents.
+    /// - Those of [`layer`](Self::layer).
+    /// - [`Error::Unsupported`] if the layer has no tangents.
     ///
     /// # Example
     /// ```
@@ -109,20 +144,19 @@ impl GradientCheck {
         x: impl Columns<'a, T>,
     ) -> Result<Report, Error> {
         let x = x.columns_view();
-        let (alone, layout) = Alone::new(layer, theta, x)?;
-        let delta = cotangent(alone.outputs, alone.examples, self.seed);
+        let (single, layout) = SingleLayer::new(layer, theta, x)?;
+        let delta = cotangent(single.outputs, single.examples, self.seed);
         let mut point = Point {
-            alone,
+            single,
             layout: &layout,
-            theta,
-            x,
+            at: Arguments { theta, x },
             delta,
         };
-        let mut report = Report::new(f64::NAN, &self.settings::<T>()?);
+        let mut report = Report::new(&self.settings::<T>()?);
         let paths = if layer.link().is_some() { 2 } else { 1 };
         for linked in [false, true].into_iter().take(paths) {
-            point.alone.linked = linked;
-            report.blocks.extend(self.layer_directions(&point)?);
+            point.single.linked = linked;
+            self.layer_directions(&point, &mut report)?;
             if !layer.couples_examples() {
                 self.layer_examples(&point, &mut report)?;
             }
@@ -130,118 +164,150 @@ impl GradientCheck {
         Ok(report)
     }
 
-    /// The tangents along θ̇ and ẋ, and with each absent.
+    /// Compares the tangents along θ̇ and ẋ, and with each absent.
     fn layer_directions<T: Scalar, L: Layer<T>>(
         &self,
-        at: &Point<'_, '_, T, L>,
-    ) -> Result<Vec<BlockReport>, Error> {
-        let (alone, theta) = (&at.alone, at.theta);
+        point: &Point<'_, '_, T, L>,
+        report: &mut Report,
+    ) -> Result<(), Error> {
+        let (single, at, delta) = (&point.single, point.at, &point.delta);
         let x = at.x.clone_owned();
         let (n, m) = x.shape();
-        let after = alone.forward(theta, at.x);
-        let back = alone.backward(theta, at.x, &after, &at.delta);
-        let theta_dot = direction(theta, self.seed.wrapping_add(1));
+        let forward = single.forward(at);
+        let back = single.backward(at, &forward, delta);
+        let theta_dot = direction(at.theta, self.seed.wrapping_add(1));
         let x_dot = direction(x.as_slice(), self.seed.wrapping_add(2));
-        let delta_dot = cotangent(alone.outputs, m, self.seed.wrapping_add(3));
+        let x_dot = DMatrixView::from_slice(&x_dot, n, m);
+        let delta_dot = cotangent(single.outputs, m, self.seed.wrapping_add(3));
+        let by_theta = Tangent::of_parameters(&theta_dot);
         let cases = [
-            ("along θ̇, ẋ", Some(&theta_dot[..]), Some(&x_dot[..])),
-            ("along θ̇", Some(&theta_dot[..]), None),
-            ("along ẋ", None, Some(&x_dot[..])),
+            ("along θ̇, ẋ", by_theta.and_inputs(x_dot)),
+            ("along θ̇", by_theta),
+            ("along ẋ", Tangent::of_inputs(x_dot)),
         ];
-        let linked = if alone.linked { " (linked)" } else { "" };
-        let mut rows = Vec::new();
-        if !alone.linked && at.sizes().1 > 0 {
-            let from_z = Alone {
-                linked: true,
-                ..*alone
-            };
-            let found = from_z.backward(theta, at.x, &after, &back.delta);
-            let join = |back: &Back<T>| [&back.gradient[..], back.below.as_slice()].concat();
-            let (found, expected) = (join(&found), join(&back));
-            let blocks = [block("Δ, δ from z", expected.len(), 0, expected.len())];
-            rows.extend(self.compare_entries(&blocks, &found, &expected)?);
+        let (linked, kept) = (point.linked(), point.kept());
+        if !single.linked && kept > 0 {
+            self.layer_from_z(point, &forward, &back, report)?;
         }
-        for (case, theta_dot, x_dot) in cases {
-            let moves = (theta_dot, x_dot.map(|x| DMatrixView::from_slice(x, n, m)));
-            let along = alone.forward_tangent(theta, at.x, &after, moves)?;
-            let passes = (&after, &along);
-            let deltas = (&at.delta, &delta_dot);
-            let (plain, dot) =
-                alone.backward_tangent((theta, at.x), passes, moves, deltas, true)?;
+        for (case, motion) in cases {
+            let forward_tangent = single.forward_tangent(at, &forward, motion)?;
+            let start = TangentStart {
+                at,
+                motion,
+                forward: &forward,
+                forward_tangent: &forward_tangent,
+                delta,
+                delta_tangent: &delta_dot,
+            };
+            let found = single.backward_tangent(start)?;
             let suffix = format!(" {case}{linked}");
-            let tangents = at.join(&along, &dot);
-            rows.extend(
-                self.compare_along(&at.blocks(&suffix), &tangents, 0.0, |asked, t| {
-                    let theta = moved(theta, theta_dot, t);
-                    let x = DMatrix::from_vec(n, m, moved(x.as_slice(), x_dot, t));
-                    let (x, delta) = (x.as_view(), &at.delta + &delta_dot * t);
-                    let after = alone.forward(&theta, x);
-                    if asked == Asked::Values {
-                        let back = alone.backward(&theta, x, &after, &delta);
-                        return Ok(at.join(&after, &back));
-                    }
-                    let along = alone.forward_tangent(&theta, x, &after, moves)?;
-                    let (point, passes) = ((&theta[..], x), (&after, &along));
-                    let deltas = (&delta, &delta_dot);
-                    let (_, dot) = alone.backward_tangent(point, passes, moves, deltas, true)?;
-                    Ok(at.join(&along, &dot))
-                })?,
-            );
-            let (plain, expected) = (at.join_back(&plain), at.join_back(&back));
-            let blocks = [block(
-                &format!("Δ, δ{suffix}"),
-                expected.len(),
-                0,
-                expected.len(),
-            )];
-            rows.extend(self.compare_entries(&blocks, &plain, &expected)?);
-            let (len, kept) = at.sizes();
+            let tangents = point.join(&forward_tangent, &found.tangent);
+            let blocks = point.blocks(&suffix);
+            self.compare_tangent(report, &blocks, &tangents, 0.0, |asked, t| {
+                let theta = moved(at.theta, motion.parameters, t);
+                let along = motion.inputs.map(|x| x.clone_owned());
+                let x = moved(x.as_slice(), along.as_ref().map(DMatrix::as_slice), t);
+                let (theta, x) = (&theta[..], DMatrixView::from_slice(&x, n, m));
+                let (at, delta) = (Arguments { theta, x }, delta + &delta_dot * t);
+                let forward = single.forward(at);
+                if asked == Asked::Values {
+                    return Ok(point.join(&forward, &single.backward(at, &forward, &delta)));
+                }
+                let forward_tangent = single.forward_tangent(at, &forward, motion)?;
+                let found = single.backward_tangent(TangentStart {
+                    at,
+                    forward: &forward,
+                    forward_tangent: &forward_tangent,
+                    delta: &delta,
+                    ..start
+                })?;
+                Ok(point.join(&forward_tangent, &found.tangent))
+            })?;
+            let (plain, expected) = (point.join_back(&found.plain), point.join_back(&back));
+            let len = expected.len();
+            let block = CheckedBlock::new(&format!("Δ, δ{suffix}"), len, 0, len);
+            self.compare_entries(report, &block, &plain, &expected)?;
             if kept == 0 {
                 continue;
             }
-            if !alone.linked {
+            if !single.linked {
                 let pairs = (0..m).map(|k| {
-                    let column = |of: &[T]| of[k * alone.outputs..][..alone.outputs].to_vec();
-                    let (delta, a_dot) = (column(at.delta.as_slice()), column(&tangents));
+                    let column =
+                        |entries: &[T]| entries[k * single.outputs..][..single.outputs].to_vec();
+                    let (delta, a_dot) = (column(delta.as_slice()), column(&tangents));
                     let (delta_z, z_dot) =
-                        (column(back.delta.as_slice()), column(&tangents[len..]));
-                    Pair::of_products((&delta_z, &z_dot), (&delta, &a_dot))
+                        (column(back.delta.as_slice()), column(&tangents[kept..]));
+                    Pair::equal(Product::new(&delta_z, &z_dot), Product::new(&delta, &a_dot))
                 });
                 let pairs: Vec<Pair> = pairs.collect();
                 let label = format!("δ of z · ż{suffix}");
-                rows.extend(self.compare_pairs::<T>(&label, &pairs, Verdict::Wrong)?);
+                self.compare_pairs::<T>(report, &label, &pairs, Verdict::Wrong)?;
             }
-            if theta_dot.is_some() && x_dot.is_some() {
-                let (point, none) = ((theta, at.x), (None, None));
-                let (plain, only) = alone.backward_tangent(point, passes, none, deltas, false)?;
-                let found = [plain.delta.as_slice(), only.delta.as_slice()].concat();
-                let expected = [back.delta.as_slice(), dot.delta.as_slice()].concat();
+            if motion.parameters.is_some() && motion.inputs.is_some() {
+                let still = Tangent {
+                    parameters: None,
+                    inputs: None,
+                };
+                let only = single.delta_tangent(TangentStart {
+                    motion: still,
+                    ..start
+                })?;
+                let join = |plain: &Backwarded<T>, tangent: &Backwarded<T>| {
+                    [plain.delta.as_slice(), tangent.delta.as_slice()].concat()
+                };
+                let (only, expected) = (
+                    join(&only.plain, &only.tangent),
+                    join(&back, &found.tangent),
+                );
                 let label = format!("δ, δ̇ of z alone{linked}");
-                let blocks = [block(&label, alone.outputs, 0, 2 * len)];
-                rows.extend(self.compare_entries(&blocks, &found, &expected)?);
+                let block = CheckedBlock::new(&label, single.outputs, 0, 2 * kept);
+                self.compare_entries(report, &block, &only, &expected)?;
             }
         }
-        Ok(rows)
+        Ok(())
     }
 
-    /// The gradients of single examples and their norms.
-    fn layer_examples<T: Scalar, L: Layer<T>>(
+    /// Compares `backward` from the ∂cost/∂z that it left with `backward` from ∂cost/∂a.
+    fn layer_from_z<T: Scalar, L: Layer<T>>(
         &self,
-        at: &Point<'_, '_, T, L>,
+        point: &Point<'_, '_, T, L>,
+        forward: &Forwarded<T>,
+        back: &Backwarded<T>,
         report: &mut Report,
     ) -> Result<(), Error> {
-        let (alone, theta) = (&at.alone, at.theta);
-        let (p, m) = (alone.parameters, alone.examples);
+        let from_z = SingleLayer {
+            linked: true,
+            ..point.single
+        };
+        let found = from_z.backward(point.at, forward, &back.delta);
+        let join = |back: &Backwarded<T>| [&back.gradient[..], back.below.as_slice()].concat();
+        let (found, expected) = (join(&found), join(back));
+        let len = expected.len();
+        let block = CheckedBlock::new("Δ, δ from z", len, 0, len);
+        self.compare_entries(report, &block, &found, &expected)
+    }
+
+    /// Compares the gradients of single examples and their norms.
+    fn layer_examples<T: Scalar, L: Layer<T>>(
+        &self,
+        point: &Point<'_, '_, T, L>,
+        report: &mut Report,
+    ) -> Result<(), Error> {
+        let (single, at) = (&point.single, point.at);
+        let (p, m) = (single.parameters, single.examples);
         let mut gradients = Vec::with_capacity(p * m);
         for k in 0..m {
-            let one = Alone {
+            let one = SingleLayer {
                 examples: 1,
                 first: k,
-                ..*alone
+                ..*single
             };
-            let (x, delta) = (columns(at.x, k, 1), at.delta.columns(k, 1).clone_owned());
-            let back = one.backward(theta, x, &one.forward(theta, x), &delta);
-            gradients.extend(back.gradient);
+            let at = Arguments {
+                x: columns(at.x, k, 1),
+                ..at
+            };
+            let delta = point.delta.columns(k, 1).clone_owned();
+            gradients.extend(one.backward(at, &one.forward(at), &delta).gradient);
         }
         let squares = gradients.chunks_exact(p.max(1)).map(|gradient| {
             let squares = gradient.iter().map(|&g| g * g);
@@ -250,56 +316,45 @@ impl GradientCheck {
         let mut norms: Vec<T> = squares.collect();
         norms.resize(m, T::zero());
 
-        let after = alone.forward(theta, at.x);
-        let below = alone.backward(theta, at.x, &after, &at.delta).below;
-        // As in a network the rows of the layers above lie between the columns; norms are added to what is there.
-        let mut found = DMatrix::repeat(p + 1, m, nan::<T>());
-        // Of the size of what is added, so that it keeps its digits.
-        let old: Vec<T> = (0..m)
-            .map(|k| {
-                let factor = real::<T>(1.0 + k as f64);
-                match norms[k] > T::zero() {
-                    true => factor * norms[k],
-                    false => factor,
-                }
-            })
-            .collect();
-        let mut added = old.clone();
-        let linked = if alone.linked { " (linked)" } else { "" };
-        let labels = ["gradients of examples", "norms of examples"];
-        for (norms_wanted, label) in [false, true].into_iter().zip(labels) {
-            let label = format!("{label}{linked}");
-            let mut delta = at.delta.clone();
-            let mut found_below = DMatrix::repeat(alone.inputs, m, nan());
-            let mut scratch = vec![nan(); alone.layer.scratch_len(m)];
-            let mut pass = alone.pass(theta, at.x, &after, delta.as_view_mut());
-            pass.scratch = &mut scratch;
-            pass.input_delta = Some(found_below.as_view_mut());
-            let wanted = match norms_wanted {
-                true => PerExample::SquaredNorms(&mut added),
-                false => PerExample::Gradients(found.rows_mut(0, p)),
-            };
-            match alone.layer.backward_per_example(pass, wanted) {
-                Err(Error::Unsupported { .. }) => {
-                    let rows = if norms_wanted { 1 } else { p };
-                    report.push_not_provided(&block(&label, rows, 0, rows * m));
-                    continue;
-                }
-                done => done?,
-            }
-            let rows = if norms_wanted {
-                let new: Vec<T> = added.iter().zip(&old).map(|(&a, &b)| a - b).collect();
-                self.compare_entries(&[block(&label, 1, 0, m)], &new, &norms)?
-            } else {
-                let found = found.rows(0, p).clone_owned();
-                let blocks = [block(&label, p, 0, p * m)];
-                self.compare_entries(&blocks, found.as_slice(), &gradients)?
-            };
-            report.blocks.extend(rows);
+        // In a network the rows of other layers lie between the columns, and norms are added to
+        // what is there. What is there has the size of what is added, so that this keeps its digits.
+        let mut room = DMatrix::repeat(p + 1, m, nan::<T>());
+        let old = norms.iter().enumerate().map(|(k, &norm)| {
+            let size = if norm > T::zero() { norm } else { T::one() };
+            real::<T>(1.0 + k as f64) * size
+        });
+        let old: Vec<T> = old.collect();
+        let mut sums = old.clone();
+
+        let forward = single.forward(at);
+        let below = single.backward(at, &forward, &point.delta).below;
+        let compare_below = |report: &mut Report, label: &str, found: &DMatrix<T>| {
             let label = format!("δ below, with {label}");
-            let blocks = [block(&label, alone.inputs, 0, below.len())];
-            let rows = self.compare_entries(&blocks, found_below.as_slice(), below.as_slice())?;
-            report.blocks.extend(rows);
+            let block = CheckedBlock::new(&label, single.inputs, 0, below.len());
+            self.compare_entries(report, &block, found.as_slice(), below.as_slice())
+        };
+
+        let label = format!("gradients of examples{}", point.linked());
+        let block = CheckedBlock::new(&label, p, 0, p * m);
+        let wanted = PerExample::Gradients(room.rows_mut(0, p));
+        if let Some(below) = point.per_example(&forward, wanted)? {
+            let found = room.rows(0, p).clone_owned();
+            self.compare_entries(report, &block, found.as_slice(), &gradients)?;
+            compare_below(report, &label, &below)?;
+        } else {
+            report.push_not_provided(&block);
+        }
+
+        let label = format!("norms of examples{}", point.linked());
+        let block = CheckedBlock::new(&label, 1, 0, m);
+        let wanted = PerExample::SquaredNorms(&mut sums);
+        if let Some(below) = point.per_example(&forward, wanted)? {
+            let found = sums.iter().zip(&old).map(|(&sum, &old)| sum - old);
+            let found: Vec<T> = found.collect();
+            self.compare_entries(report, &block, &found, &norms)?;
+            compare_below(report, &label, &below)?;
+        } else {
+            report.push_not_provided(&block);
         }
         Ok(())
     }

@@ -1,7 +1,9 @@
 //! Lines through θ, and differences along them.
 
 use crate::error::{Error, Location};
+use crate::initialization::rng;
 use crate::scalar::{Scalar, real, to_f64};
+use nalgebra::DMatrix;
 use rand_xoshiro::rand_core::Rng;
 use std::collections::BTreeMap;
 
@@ -15,7 +17,7 @@ pub(super) enum Line {
 }
 
 impl Line {
-    /// A random unit vector. Its entries differ in size, so that no two errors cancel for many of them.
+    /// Returns a random unit vector. Its entries differ in size, so errors rarely cancel.
     pub(super) fn random(n: usize, random: &mut impl Rng) -> Self {
         let entry = |_| (random.next_u64() >> 11) as f64 / (1_u64 << 52) as f64 - 1.0;
         let mut v: Vec<f64> = (0..n).map(entry).collect();
@@ -24,7 +26,7 @@ impl Line {
         Self::Direction(v)
     }
 
-    /// The column of the block that the line moves in, if it is one.
+    /// Returns the column of the block that an entry lies in.
     pub(super) fn column(&self, rows: usize) -> Option<usize> {
         match self {
             Self::Entry(i) => Some(i / rows),
@@ -32,7 +34,7 @@ impl Line {
         }
     }
 
-    /// The analytic derivative along the line.
+    /// Returns the analytic derivative along the line.
     pub(super) fn derivative<T: Scalar>(&self, gradient: &[T]) -> f64 {
         match self {
             Self::Entry(i) => to_f64(gradient[*i]),
@@ -51,7 +53,7 @@ impl Line {
         }
     }
 
-    /// The size of θ along the line, at least 1: what steps are relative to.
+    /// Returns the size of θ along the line, at least 1. Steps are relative to it.
     pub(super) fn size<T: Scalar>(&self, theta: &[T]) -> f64 {
         match self {
             Self::Entry(i) => to_f64(theta[*i]).abs().max(1.0),
@@ -59,7 +61,7 @@ impl Line {
         }
     }
 
-    /// Moves `point` to t along the line from θ, and returns how far that is after rounding.
+    /// Moves `point` to t along the line from θ, and returns the t reached after rounding.
     pub(super) fn move_to<T: Scalar>(
         &self,
         theta: &[T],
@@ -67,24 +69,19 @@ impl Line {
         start: usize,
         t: f64,
     ) -> f64 {
+        let moved = |theta: T, by: f64| {
+            if t == 0.0 { theta } else { theta + real(by) }
+        };
         match self {
             Self::Entry(i) => {
                 let i = start + i;
-                point[i] = if t == 0.0 {
-                    theta[i]
-                } else {
-                    theta[i] + real(t)
-                };
+                point[i] = moved(theta[i], t);
                 to_f64(point[i] - theta[i])
             }
             Self::Direction(v) => {
                 for (i, v) in v.iter().enumerate() {
                     let i = start + i;
-                    point[i] = if t == 0.0 {
-                        theta[i]
-                    } else {
-                        theta[i] + real(t * v)
-                    };
+                    point[i] = moved(theta[i], t * v);
                 }
                 t
             }
@@ -92,10 +89,39 @@ impl Line {
     }
 }
 
+/// A function at one point of a line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Sample {
+    /// The t reached after rounding.
+    pub(super) t: f64,
+    pub(super) value: f64,
+}
+
+impl Sample {
+    /// Returns the slope between two points.
+    pub(super) fn slope_to(self, other: Self) -> f64 {
+        (other.value - self.value) / (other.t - self.t)
+    }
+}
+
+/// The slopes of a function on the two sides of a point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Slopes {
+    pub(super) left: f64,
+    pub(super) right: f64,
+}
+
+impl Slopes {
+    /// Returns the distance between the two slopes.
+    pub(super) fn gap(self) -> f64 {
+        (self.right - self.left).abs()
+    }
+}
+
 /// A function along the lines of a block, with its claimed derivative.
 pub(super) trait Along {
-    /// Returns the t actually reached after rounding, and the value there.
-    fn value(&mut self, line: &Line, t: f64) -> Result<(f64, f64), Error>;
+    /// Returns the function at t.
+    fn value(&mut self, line: &Line, t: f64) -> Result<Sample, Error>;
 
     /// Returns the derivative along the line that the code under test claims at t.
     fn claim(&mut self, line: &Line, t: f64) -> Result<f64, Error>;
@@ -105,7 +131,7 @@ pub(super) trait Along {
 pub(super) struct On<'a> {
     line: &'a Line,
     along: &'a mut dyn Along,
-    known: BTreeMap<u64, (f64, f64)>,
+    known: BTreeMap<u64, Sample>,
 }
 
 impl<'a> On<'a> {
@@ -117,19 +143,19 @@ impl<'a> On<'a> {
         }
     }
 
-    pub(super) fn value(&mut self, t: f64) -> Result<(f64, f64), Error> {
+    pub(super) fn value(&mut self, t: f64) -> Result<Sample, Error> {
         if let Some(&known) = self.known.get(&t.to_bits()) {
             return Ok(known);
         }
-        let (moved, value) = self.along.value(self.line, t)?;
-        if !value.is_finite() {
+        let sample = self.along.value(self.line, t)?;
+        if !sample.value.is_finite() {
             return Err(Error::NonFinite {
                 at: Location::Objective,
-                value,
+                value: sample.value,
             });
         }
-        self.known.insert(t.to_bits(), (moved, value));
-        Ok((moved, value))
+        self.known.insert(t.to_bits(), sample);
+        Ok(sample)
     }
 
     pub(super) fn claim(&mut self, t: f64) -> Result<f64, Error> {
@@ -138,31 +164,63 @@ impl<'a> On<'a> {
 
     /// Returns \[f(h) − f(−h)\] divided by the distance actually moved.
     pub(super) fn central(&mut self, h: f64) -> Result<f64, Error> {
-        Ok(self.central_and_size(h)?.0)
-    }
-
-    /// Returns the difference quotient, and the larger absolute value of the two.
-    pub(super) fn central_and_size(&mut self, h: f64) -> Result<(f64, f64), Error> {
-        let ((up, f_up), (down, f_down)) = (self.value(h)?, self.value(-h)?);
-        if up == down {
+        let (up, down) = (self.value(h)?, self.value(-h)?);
+        if up.t == down.t {
             return Err(Error::Hyperparameter {
                 name: "the step of the gradient check",
                 value: h,
                 expected: "large enough to move θ",
             });
         }
-        let quotient = (f_up - f_down) / (up - down);
-        Ok((quotient, f_up.abs().max(f_down.abs())))
+        Ok(down.slope_to(up))
     }
 
-    /// Returns the slopes from the left and from the right, with curvature removed by one
-    /// extrapolation.
-    pub(super) fn slopes(&mut self, h: f64) -> Result<(f64, f64), Error> {
-        let (_, f) = self.value(0.0)?;
-        let mut side = |h: f64| -> Result<f64, Error> {
-            let ((whole, f_whole), (half, f_half)) = (self.value(h)?, self.value(0.5 * h)?);
-            Ok(2.0 * (f_half - f) / half - (f_whole - f) / whole)
-        };
-        Ok((side(-h)?, side(h)?))
+    /// Returns the larger of |f(h)| and |f(−h)|.
+    pub(super) fn size(&mut self, h: f64) -> Result<f64, Error> {
+        Ok(self.value(h)?.value.abs().max(self.value(-h)?.value.abs()))
     }
+
+    /// Returns the slopes from the left and from the right. One extrapolation removes curvature.
+    pub(super) fn slopes(&mut self, h: f64) -> Result<Slopes, Error> {
+        let f = self.value(0.0)?.value;
+        let mut side = |h: f64| -> Result<f64, Error> {
+            let (whole, half) = (self.value(h)?, self.value(0.5 * h)?);
+            Ok(2.0 * (half.value - f) / half.t - (whole.value - f) / whole.t)
+        };
+        Ok(Slopes {
+            left: side(-h)?,
+            right: side(h)?,
+        })
+    }
+}
+
+/// Returns random entries between ½ and 3/2 in size, of both signs.
+pub(super) fn cotangent<T: Scalar>(rows: usize, cols: usize, seed: u64) -> DMatrix<T> {
+    let mut random = rng(seed);
+    DMatrix::from_fn(rows, cols, |_, _| {
+        let draw = random.next_u64();
+        let size = 0.5 + (draw >> 12) as f64 / (1_u64 << 52) as f64;
+        real(if draw & 1 == 0 { size } else { -size })
+    })
+}
+
+/// Returns a random direction that moves each entry by ½ to 3/2 of its size, counted as at least 1.
+pub(super) fn direction<T: Scalar>(at: &[T], seed: u64) -> Vec<T> {
+    let r = cotangent::<T>(at.len(), 1, seed);
+    let entries = r.iter().zip(at);
+    entries.map(|(&r, &x)| r * x.abs().max(T::one())).collect()
+}
+
+/// Returns x + t ẋ, or x itself without a direction.
+pub(super) fn moved<T: Scalar>(x: &[T], along: Option<&[T]>, t: T) -> Vec<T> {
+    match along {
+        Some(along) => x.iter().zip(along).map(|(&x, &d)| x + t * d).collect(),
+        None => x.to_vec(),
+    }
+}
+
+/// Returns Σ r ∘ values.
+pub(super) fn inner<T: Scalar>(r: &[T], values: &[T]) -> T {
+    let pairs = r.iter().zip(values);
+    pairs.fold(T::zero(), |sum, (&r, &v)| sum + r * v)
 }

@@ -6,11 +6,15 @@
 //! |n − g| ≤ r ‖column‖ + a max(|J|, ‖∇J‖) + e,  e = 8 σ/h + 8 σ′.
 //!
 //! ‖column‖ is the largest derivative, analytic or numerical, in the entry's column of the block.
-//! That column of D belongs to one input, and so has that input's scale. Along a random direction
-//! ‖column‖ is the largest derivative of the block. The relative tolerance r is 1e-6 in `f64` and
-//! 1e-2 in `f32`. The floor a is 0 unless [`tolerance`](GradientCheck::tolerance) sets one. The
-//! *resolution* e is the largest difference that rounding may hide. Every term has the unit of J,
-//! so checking c J gives the same verdicts as checking J.
+//! All derivatives in a column of D scale with one input, so they have a common size. Along a
+//! random direction ‖column‖ is the largest derivative of the block. The relative tolerance r is
+//! 1e-6 in `f64` and 1e-2 in `f32`. The floor a is 0 unless
+//! [`tolerance`](GradientCheck::tolerance) sets one. The *resolution* e is the largest difference
+//! that rounding may hide. Every term has the unit of J, so checking c J gives the same verdicts as
+//! checking J.
+//!
+//! The error is measured for each block, because a small wrong block vanishes in the norm of the
+//! whole gradient. A block whose derivatives are all 0 has relative error 0, not 0/0.
 //!
 //! # What rounding hides
 //! If the rounding errors of J have standard deviation σ, that of n is σ/(√2 h), so 8 σ/h is eleven
@@ -22,14 +26,14 @@
 //!
 //! 1. ε |J|/2, the error of the last rounding alone. It gives e = 4 ε^(2/3) |J|: 1.5e-10 |J| in
 //!    `f64`, 1e-4 |J| in `f32`.
-//! 2. The noise measured at ten points within 160 ε, moving all of θ. There the third divided
+//! 2. The noise measured at ten points, moving all of θ by up to 240 ε. There the third divided
 //!    difference Σ w J of a smooth J vanishes, and that of the rounding errors has variance σ² Σ w²
 //!    (Moré and Wild 2011, doi:10.1137/100786125). This detects terms of J that cancel. It is
 //!    measured at θ and a step h beside it, because at an exact fit J and its noise are 0.
 //! 3. ε/2 ‖w δ ∘ a‖/Σw with δ = ∂cost/∂a, the effect of rounding the outputs a on a cost computed
-//!    from them. It cannot be measured where an output rounds the same way at all ten points, as
-//!    near the edge of a logarithm's domain or for raw inputs. For outputs whose cost knows more of
-//!    them than a, it is larger than need be.
+//!    from them. It cannot be measured if an output rounds the same way at all ten points. That
+//!    happens near the edge of a logarithm's domain and with raw inputs. Some costs know more
+//!    digits of an output than a holds; for those the estimate is too large.
 //!
 //! σ′ is the noise of g itself, measured in the ten passes at θ: each entry is a sum over examples,
 //! whose terms may cancel. All entries of a column use the σ′ of its noisiest entry.
@@ -59,28 +63,27 @@
 //! Steps are wide, 0.005, and may reach the kinks of several units and examples. In a test of
 //! 10,000 random networks of all activations and costs, no right gradient was called wrong. Of the
 //! comparisons, 1.5 % were suspected kinks, 4 % undecided (most with raw inputs) and 0.2 %
-//! unresolved. Faults of more than twice the bound are found. Smaller faults, and what is undecided
-//! or unresolved, need a check of `network.map(f64::from)?` with the data mapped alike. If rounding
-//! inside J makes it constant over the step, the check cannot tell that from a true constant.
-//!
-//! The error is measured block by block, because a small wrong block vanishes in the norm of the whole gradient; signs are kept,
-//! and a block whose derivatives are all 0 has relative error 0, not 0/0.
+//! unresolved. The checker finds faults of more than twice the bound. For smaller faults, and for
+//! undecided or unresolved entries, check `network.map(f64::from)?` with the data mapped alike. If
+//! rounding inside J makes it constant over the step, the check cannot tell that from a true
+//! constant.
 //!
 //! # Beyond the gradient
-//! Tangents, H v and the gradients of single examples are held against the methods whose derivatives they are, by the same bounds:
+//! The same bounds hold for tangents, for H v and for the gradients of single examples. They are
+//! compared with the methods whose derivatives they are:
 //!
 //! | call | checks |
 //! |---|---|
 //! | [`second_order`](GradientCheck::second_order) | Jacobian, Hessian and Gauss–Newton products of a network: differences, symmetry, v·G v ≥ 0 |
 //! | [`activation_tangents`](GradientCheck::activation_tangents), [`cost_tangent`](GradientCheck::cost_tangent) | the tangent methods of one activation or cost |
-//! | [`layer_tangents`](GradientCheck::layer_tangents) | those of one layer, z if it keeps that, and the gradients of single examples |
+//! | [`layer_tangents`](GradientCheck::layer_tangents) | the tangent methods of one layer, z if the layer keeps it, and the gradients of single examples |
 //!
-//! There a function f of t is compared in all its entries at once, along a random direction:
-//! \[f(h) − f(−h)]/(2h). Every entry has its own noise, measured along that direction. A method that is
-//! needed and returns [`Error::Unsupported`] ends the check with that error; one that is optional
-//! has the verdict [`Verdict::NotProvided`]. Where f has a kink, or jumps, right at the point, so
-//! that no step avoids it, the entry is a suspected kink. Many units may have a kink there at once,
-//! so the derivative need not lie between the slopes.
+//! These checks compare all entries of a function f of t at once, along a random direction:
+//! \[f(h) − f(−h)]/(2h). Each entry has its own noise, measured along that direction. If a required
+//! method returns [`Error::Unsupported`], so does the check. If an optional method returns it, the
+//! verdict is [`Verdict::NotProvided`]. Where f has a kink or a jump exactly at the point, no step
+//! avoids it, and the entry is a suspected kink. Many units may have a kink there at once, so the
+//! derivative need not lie between the slopes.
 //!
 //! # Example
 //! Any function can be checked. Here the second block has lost its factor 2:
@@ -99,23 +102,23 @@
 // First, so that rustdoc lists `new` and `network` first: it follows the order of the modules.
 mod checker;
 
-mod alone;
+mod activation;
 mod compare;
+mod cost;
 mod judge;
+mod layer;
 mod layer_tangents;
 mod line;
 mod noise;
-mod parts;
 mod report;
+mod scalar_function;
 mod second_order;
-mod tangents;
+mod settings;
+mod single_layer;
+mod vector_function;
 
-use crate::error::Error;
-use crate::initialization::rng;
 use crate::scalar::{Scalar, to_f64};
-use line::Line;
-use rand_xoshiro::rand_core::Rng;
-use std::collections::BTreeSet;
+use settings::{Sampling, Tolerance};
 
 pub use report::{BlockReport, Comparison, Place, Report, Verdict};
 
@@ -123,14 +126,17 @@ pub use report::{BlockReport, Comparison, Place, Report, Verdict};
 ///
 /// Derivation: [(27)](crate::derivation#central-difference).
 ///
-/// The default compares every entry, as the course's `checkNNGradients` does. For larger networks compare a sample of
-/// each block, or derivatives along random directions; both cost two evaluations of J a comparison.
+/// The default compares every entry, as the course's `checkNNGradients` does. For larger networks
+/// compare a sample of each block, or derivatives along random directions. Each comparison costs
+/// two evaluations of J.
 ///
 /// # Example
 /// ```
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::gradient_check::GradientCheck;
-/// use backprop::{BinaryCrossEntropy, Examples, Initialization, Network, Objective, activation::Sigmoid, rng};
+/// use backprop::{
+///     BinaryCrossEntropy, Examples, Initialization, Network, Objective, activation::Sigmoid, rng,
+/// };
 ///
 /// let network = Network::<f64>::builder(3)
 ///     .dense(5, Sigmoid)
@@ -149,102 +155,9 @@ pub use report::{BlockReport, Comparison, Place, Report, Verdict};
 #[must_use]
 pub struct GradientCheck {
     step: Option<f64>,
-    tolerance: Option<(f64, f64)>,
+    tolerance: Option<Tolerance>,
     sampling: Sampling,
     seed: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-enum Sampling {
-    #[default]
-    Full,
-    PerBlock(usize),
-    Directions(usize),
-}
-
-/// A block of the variables being checked.
-struct Named {
-    label: String,
-    rows: usize,
-    start: usize,
-    len: usize,
-}
-
-/// The step and the tolerances.
-#[derive(Clone, Copy)]
-struct Settings {
-    step: f64,
-    relative: f64,
-    floor: f64,
-    precision: f64,
-}
-
-/// The most directions per block. Each is as long as the block and is kept for a second look.
-const MOST_DIRECTIONS: usize = 1 << 16;
-
-impl GradientCheck {
-    /// Returns the step, tolerance and floor, after checking their ranges.
-    fn settings<T: Scalar>(&self) -> Result<Settings, Error> {
-        let precision = to_f64(T::default_epsilon());
-        let step = self.step.unwrap_or_else(|| precision.cbrt());
-        let (relative, floor) = self.tolerance.unwrap_or(if precision < 1e-12 {
-            (1e-6, 0.0)
-        } else {
-            (1e-2, 0.0)
-        });
-        if let Sampling::PerBlock(count) | Sampling::Directions(count) = self.sampling {
-            check_positive("the number of comparisons", count as f64)?;
-        }
-        if let Sampling::Directions(count) = self.sampling
-            && count > MOST_DIRECTIONS
-        {
-            return Err(Error::Hyperparameter {
-                name: "the number of comparisons",
-                value: count as f64,
-                expected: "no more than 65,536 directions",
-            });
-        }
-        // Smaller steps do not move θ, and larger ones leave its neighbourhood.
-        if !(precision..=1.0).contains(&step) {
-            return Err(Error::Hyperparameter {
-                name: "the step of the gradient check",
-                value: step,
-                expected: "a number from the machine precision to 1",
-            });
-        }
-        check_positive("the tolerance of the gradient check", relative)?;
-        if !(floor >= 0.0 && floor.is_finite()) {
-            return Err(Error::Hyperparameter {
-                name: "the floor of the gradient check",
-                value: floor,
-                expected: "a finite number of at least 0",
-            });
-        }
-        Ok(Settings {
-            step,
-            relative,
-            floor,
-            precision,
-        })
-    }
-
-    /// The lines along which a block is compared.
-    fn lines(&self, block: &Named, random: &mut impl Rng) -> Box<dyn Iterator<Item = Line>> {
-        match self.sampling {
-            Sampling::PerBlock(count) if count < block.len => {
-                let mut chosen = BTreeSet::new();
-                while chosen.len() < count {
-                    chosen.insert((random.next_u64() % block.len as u64) as usize);
-                }
-                Box::new(chosen.into_iter().map(Line::Entry))
-            }
-            Sampling::Directions(count) if block.len > 0 => {
-                let (n, mut random) = (block.len, rng(random.next_u64()));
-                Box::new((0..count).map(move |_| Line::random(n, &mut random)))
-            }
-            _ => Box::new((0..block.len).map(Line::Entry)),
-        }
-    }
 }
 
 /// Returns the largest absolute value of the entries, ignoring non-finite ones.
@@ -253,18 +166,7 @@ fn size<T: Scalar>(entries: &[T]) -> f64 {
     sizes.filter(|x| x.is_finite()).fold(0.0, f64::max)
 }
 
-/// A quiet NaN of any scalar type.
+/// Returns a quiet NaN of any scalar type.
 fn nan<T: Scalar>() -> T {
     T::zero() / T::zero()
-}
-
-fn check_positive(name: &'static str, value: f64) -> Result<(), Error> {
-    if value > 0.0 && value.is_finite() {
-        return Ok(());
-    }
-    Err(Error::Hyperparameter {
-        name,
-        value,
-        expected: "a finite number above 0",
-    })
 }

@@ -1,8 +1,9 @@
-//! What a check found.
+//! The report of a check: verdicts by block, and the table that shows them.
 
+use super::compare::CheckedBlock;
 use super::judge::Outcome;
 use super::line::Line;
-use super::{Named, Settings};
+use super::settings::Settings;
 use std::fmt;
 
 /// The outcome of comparing an analytic with a numerical derivative.
@@ -11,7 +12,8 @@ use std::fmt;
 pub enum Verdict {
     /// They agree within the bound.
     Agrees,
-    /// They differ, but the function has a kink within the step (as ReLU at 0), and the derivative is right beside it.
+    /// They differ, but the function has a kink within the step (as ReLU at 0), and the derivative
+    /// is right beside it.
     SuspectedKink,
     /// They agree within the bound, but rounding is too large beside the derivatives for that to
     /// prove anything.
@@ -22,70 +24,73 @@ pub enum Verdict {
     /// rounding. The values near the point do not contradict the derivative there. This is rare in
     /// `f64`; in `f32` check `network.map(f64::from)?`.
     Unresolved,
-    /// Of an optional method of a layer or cost: it answers with [`Error::Unsupported`](crate::Error::Unsupported), and nothing was compared.
+    /// An optional method returned [`Error::Unsupported`](crate::Error::Unsupported), so nothing was
+    /// compared.
     NotProvided,
-    /// Of a Gauss–Newton product: vᵀG v < 0. The cost is not convex there, which is no error in a cost that does not claim to be; but G is not semi-definite.
+    /// A Gauss–Newton matrix is not semidefinite: v·G v < 0. The cost is not convex there. That is
+    /// no error if the cost does not claim to be convex.
     Indefinite,
-    /// They differ: the derivative is wrong.
+    /// They differ, and the derivative is wrong.
     Wrong,
 }
 
-/// Where in a block a derivative was taken.
+/// The place in a block where a derivative was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place {
-    /// With respect to one entry.
+    /// The derivative with respect to one entry.
     Entry {
-        /// Its row.
+        /// The row of the entry.
         row: usize,
-        /// Its column.
+        /// The column of the entry.
         col: usize,
     },
-    /// Along the random direction of this number.
+    /// The derivative along the random direction with this number.
     Direction(usize),
 }
 
-/// One derivative, by both methods.
+/// One derivative, analytic and numerical.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Comparison {
-    /// Where.
+    /// The place in the block.
     pub place: Place,
-    /// What the code under test says.
+    /// The derivative that the code under test computes.
     pub analytic: f64,
-    /// What differences say.
+    /// The derivative by differences.
     pub numeric: f64,
-    /// The difference that was allowed.
+    /// The largest difference that counts as agreement.
     pub bound: f64,
-    /// What came of it.
+    /// The outcome.
     pub verdict: Verdict,
 }
 
 impl Comparison {
-    /// analytic − numeric, with its sign.
+    /// Returns analytic − numeric.
     #[must_use]
     pub fn difference(&self) -> f64 {
         self.analytic - self.numeric
     }
 }
 
-/// The comparisons of one block.
+/// The comparisons of one block: a row of the table.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BlockReport {
-    /// The block's name, as `Θ⁽¹⁾`.
+    /// The name of the block, such as `Θ⁽¹⁾`.
     pub label: String,
-    /// Its entries.
+    /// The number of entries of the block.
     pub entries: usize,
-    /// Entries or directions compared.
+    /// The number of entries or directions compared.
     pub compared: usize,
     /// ‖n − g‖/(‖n‖ + ‖g‖), the course's measure, without suspected kinks and unresolved
     /// comparisons. 0 if both are 0.
     pub relative_error: f64,
-    /// The largest derivative compared, in absolute value, analytic or numeric. 0 proves little: dead units, or inputs that are all 0.
+    /// The largest derivative compared, in absolute value, analytic or numeric. A 0 proves little:
+    /// the units may be dead, or the inputs all 0.
     pub largest: f64,
-    /// The comparison with the largest difference, if any was made: among the wrong ones if there
-    /// are any, else the unresolved. Suspected kinks count only if there is nothing else.
+    /// The comparison with the largest difference, if any was made. Wrong ones come first, then
+    /// unresolved ones. A suspected kink appears only if there is nothing else.
     pub worst: Option<Comparison>,
     /// How many comparisons met a suspected kink.
     pub kinks: usize,
@@ -99,31 +104,47 @@ pub struct BlockReport {
     pub verdict: Verdict,
 }
 
-/// The result of a gradient check, by block. `{}` prints it as a table.
+/// The result of a gradient check, block by block. `{}` prints it as a table.
+///
+/// # Example
+/// The second block has lost its factor 2, so its relative error is |2 − 4|/(2 + 4) = ⅓:
+/// ```
+/// use backprop::GradientCheck;
+///
+/// let f = |p: &[f64]| (p[0] + p[1] * p[1], vec![1.0, p[1]]);
+/// let report = GradientCheck::new().function(&[("p", 1), ("q", 1)], &[0.0, 2.0], f)?;
+/// assert!(!report.passed());
+/// let wrong: Vec<&str> = report.wrong_blocks().map(|b| b.label.as_str()).collect();
+/// assert_eq!(wrong, ["q"]);
+/// assert!((report.relative_error() - 1.0 / 3.0).abs() < 1e-9);
+/// println!("{report}");
+/// # Ok::<(), backprop::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Report {
-    /// J at the point; NaN where only tangents of a part are checked.
+    /// J at the point. NaN if only the tangents of an activation, cost or layer were checked.
     pub cost: f64,
     /// The step h.
     pub step: f64,
     /// The machine precision of the scalar type.
     precision: f64,
-    /// One report a block.
+    /// One report for each block.
     pub blocks: Vec<BlockReport>,
 }
 
 impl Report {
-    pub(super) fn new(cost: f64, settings: &Settings) -> Self {
+    /// Creates a report without rows, and without J.
+    pub(super) fn new(settings: &Settings) -> Self {
         Self {
-            cost,
+            cost: f64::NAN,
             step: settings.step,
             precision: settings.precision,
             blocks: Vec::new(),
         }
     }
 
-    pub(super) fn push(&mut self, block: &Named, outcomes: &[(Line, Outcome)]) {
+    pub(super) fn push(&mut self, block: &CheckedBlock, outcomes: &[(Line, Outcome)]) {
         let comparisons = outcomes
             .iter()
             .enumerate()
@@ -202,8 +223,8 @@ impl Report {
         });
     }
 
-    /// A row for what a type does not provide.
-    pub(super) fn push_not_provided(&mut self, block: &Named) {
+    /// Adds a row for a method that a type does not provide.
+    pub(super) fn push_not_provided(&mut self, block: &CheckedBlock) {
         self.push(block, &[]);
         if let Some(last) = self.blocks.last_mut() {
             last.verdict = Verdict::NotProvided;
@@ -216,18 +237,18 @@ impl Report {
         self.wrong_blocks().next().is_none()
     }
 
-    /// The blocks with a wrong derivative.
+    /// Returns the blocks with a wrong derivative.
     pub fn wrong_blocks(&self) -> impl Iterator<Item = &BlockReport> {
         self.blocks.iter().filter(|b| b.verdict == Verdict::Wrong)
     }
 
-    /// The report of the block with this label.
+    /// Returns the report of the block with this label.
     #[must_use]
     pub fn block(&self, label: &str) -> Option<&BlockReport> {
         self.blocks.iter().find(|b| b.label == label)
     }
 
-    /// The largest relative error of a block; NaN if one is NaN.
+    /// Returns the largest relative error of a block; NaN if one is NaN.
     #[must_use]
     pub fn relative_error(&self) -> f64 {
         let errors = self.blocks.iter().map(|b| b.relative_error);
@@ -237,16 +258,13 @@ impl Report {
         )
     }
 
-    /// Makes a test of the report.
+    /// Panics if a derivative is wrong. For tests.
     ///
     /// # Panics
-    /// If a derivative is wrong, with the report's table as the message. It is an assertion for tests: no call on a `Network`, `Examples`,
-    /// `Accumulator` or `GradientCheck` panics, unless a layer of yours does.
+    /// If a derivative is wrong, with the table of the report as the message. No other call of the
+    /// checker panics, unless a custom type does.
     #[track_caller]
-    #[allow(
-        clippy::panic,
-        reason = "an assertion is to panic, as the documentation says"
-    )]
+    #[allow(clippy::panic, reason = "an assertion for tests")]
     pub fn assert_passed(&self) {
         if !self.passed() {
             panic!("the gradient check failed\n{self}");
@@ -274,31 +292,25 @@ impl fmt::Display for Report {
             });
             let number = |x: Option<f64>| x.map_or_else(String::new, |x| format!("{x:+.9e}"));
             let verdict = match b.verdict {
-                Verdict::Agrees if b.compared > 0 && b.largest == 0.0 => "agrees, all are 0".into(),
+                Verdict::Agrees if b.compared > 0 && b.largest == 0.0 => "agrees, all 0".into(),
                 Verdict::Agrees if b.undecided > 0 => {
                     format!("agrees, {} of {} undecided", b.undecided, b.compared)
                 }
                 Verdict::Agrees => "agrees".into(),
                 Verdict::SuspectedKink => {
-                    format!(
-                        "agrees but for suspected kinks: {} of {}",
-                        b.kinks, b.compared
-                    )
+                    format!("agrees, {} of {} suspected kinks", b.kinks, b.compared)
                 }
                 Verdict::Undecided => format!(
-                    "undecided: below the rounding of J, {} of {}",
+                    "undecided, {} of {} below the rounding of J",
                     b.undecided, b.compared
                 ),
                 Verdict::Unresolved => {
-                    let advice = if self.precision > 1e-12 {
-                        ", check it in f64"
-                    } else {
-                        ""
-                    };
-                    format!("unresolved: {} of {}{advice}", b.unresolved, b.compared)
+                    let coarse = self.precision > 1e-12;
+                    let advice = if coarse { ": check it in f64" } else { "" };
+                    format!("unresolved, {} of {}{advice}", b.unresolved, b.compared)
                 }
                 Verdict::NotProvided => "not provided".into(),
-                Verdict::Indefinite => "INDEFINITE: below 0".into(),
+                Verdict::Indefinite => "INDEFINITE: v·G v < 0".into(),
                 Verdict::Wrong => "WRONG".into(),
             };
             rows.push([

@@ -1,8 +1,9 @@
 //! The check of a network's derivatives beyond ∇J.
 
-use super::parts::{block, cotangent};
-use super::tangents::{Asked, Pair, direction, moved};
-use super::{BlockReport, GradientCheck, Named, Report, Verdict, compare, nan};
+use super::compare::{CheckedBlock, Pair, Product};
+use super::line::{cotangent, direction, moved};
+use super::vector_function::Asked;
+use super::{GradientCheck, Report, Verdict, nan, noise};
 use crate::cost::Cost;
 use crate::derivatives::{Curvature, GaussNewton, Tangent};
 use crate::error::{Error, Location};
@@ -14,28 +15,41 @@ use crate::scalar::{Scalar, to_f64};
 use crate::workspace::Workspace;
 use nalgebra::DMatrix;
 
-/// What is checked.
+/// The network that is checked, and on what.
 struct Given<'a, 'e, T: Scalar, L, C> {
     network: &'a Network<T, L>,
     examples: &'a Examples<'e, T>,
     objective: &'a Objective<C>,
 }
 
+/// A Gauss–Newton matrix, and whether the network claims that it is semidefinite.
+struct Claim {
+    name: &'static str,
+    matrix: GaussNewton,
+    semidefinite: bool,
+}
+
 impl GradientCheck {
-    /// Checks the derivatives of a network beyond ∇J, along random directions θ̇, ẋ and v, with a random cotangent u and a second vector v′:
+    /// Checks the derivatives of a network beyond ∇J.
     ///
-    /// | row | says that |
+    /// The directions θ̇, ẋ and v, the cotangent u and the second vector v′ are random:
+    ///
+    /// | row | claim |
     /// |---|---|
-    /// | `ȧ along θ̇`, `along ẋ`, `along θ̇, ẋ` | [`jvp`](Network::jvp) is what differences of the outputs give, K × m |
+    /// | `ȧ along θ̇`, `along ẋ`, `along θ̇, ẋ` | [`jvp`](Network::jvp) equals differences of the outputs, K × m |
     /// | `u·ȧ along …` | [`jvp`](Network::jvp) and [`vjp`](Network::vjp) are products with the same Jacobian A: ⟨u, A θ̇⟩ = ⟨Aᵀu, θ̇⟩ |
-    /// | `H v, Θ⁽¹⁾`, … | [`hessian_product`](Network::hessian_product) is what differences of ∇J along v give, block by block |
+    /// | `H v, Θ⁽¹⁾`, … | [`hessian_product`](Network::hessian_product) equals differences of ∇J along v, block by block |
     /// | `v′·H v` | H is symmetric: ⟨v′, H v⟩ = ⟨v, H v′⟩ |
-    /// | `v′·G v (outputs)` | and so is the matrix of [`gauss_newton_product`](Network::gauss_newton_product) at [`GaussNewton::Outputs`] |
-    /// | `v·G v ≥ 0 (outputs)` | of each example it is semi-definite, without the penalty |
+    /// | `v′·G v (outputs)` | so is the matrix of [`gauss_newton_product`](Network::gauss_newton_product) at [`GaussNewton::Outputs`] |
+    /// | `v·G v ≥ 0 (outputs)` | for each example it is semidefinite, without the penalty |
     ///
-    /// The last two come again as `(logits)` for a canonical pair, and as `(Fisher)` for a cost that is a [log-likelihood](Cost::is_log_likelihood). These two claim to be semi-definite if the
-    /// cost is a log-likelihood: then v·G v below 0 is [`Verdict::Wrong`], else [`Verdict::Indefinite`]. Rows are left out where an output lies on the edge of the domain and G is
-    /// not finite; a G that the last layer or the cost does not provide is [`Verdict::NotProvided`].
+    /// The last two rows appear again as `(logits)` for a canonical pair, and as `(Fisher)` for a
+    /// cost that is a [log-likelihood](Cost::is_log_likelihood). If v·G v is negative there and the
+    /// cost is a log-likelihood, the verdict is [`Verdict::Wrong`]. In all other cases G need not
+    /// be semidefinite, and the verdict is [`Verdict::Indefinite`].
+    ///
+    /// Rows are left out if an output lies on the edge of the domain, where G is not finite. If the
+    /// last layer or the cost does not provide G, the verdict is [`Verdict::NotProvided`].
     ///
     /// The inner products are not differences. They may differ by (r + a) s, where s is the root of
     /// the sum of squares of the terms; that is far above their rounding. Where a unit is exactly
@@ -48,12 +62,14 @@ impl GradientCheck {
     ///
     /// # Errors
     /// - Those of [`network`](Self::network).
-    /// - [`Error::Unsupported`] if a layer, activation or cost of yours has no tangents.
+    /// - [`Error::Unsupported`] if a custom layer, activation or cost has no tangents.
     ///
     /// # Example
     /// ```
     /// use backprop::nalgebra::DMatrix;
-    /// use backprop::{BinaryCrossEntropy, Examples, GradientCheck, Initialization, Network, Objective, rng};
+    /// use backprop::{
+    ///     BinaryCrossEntropy, Examples, GradientCheck, Initialization, Network, Objective, rng,
+    /// };
     /// use backprop::activation::{Sigmoid, Tanh};
     ///
     /// let network = Network::<f64>::builder(3)
@@ -83,18 +99,20 @@ impl GradientCheck {
             examples,
             objective,
         };
-        let mut report = Report::new(to_f64(j.total()), &self.settings::<T>()?);
-        report.blocks.extend(self.jacobian(&given)?);
-        report.blocks.extend(self.hessian(&given)?);
+        let mut report = Report::new(&self.settings::<T>()?);
+        report.cost = to_f64(j.total());
+        self.jacobian(&given, &mut report)?;
+        self.hessian(&given, &mut report)?;
         self.gauss_newton(&given, &mut report)?;
         Ok(report)
     }
 
-    /// The products with A and with Aᵀ.
+    /// Compares the products with A and with Aᵀ.
     fn jacobian<T: Scalar, L: Layer<T>, C: Cost<T>>(
         &self,
         given: &Given<'_, '_, T, L, C>,
-    ) -> Result<Vec<BlockReport>, Error> {
+        report: &mut Report,
+    ) -> Result<(), Error> {
         let network = given.network;
         let (theta, x) = (network.theta().as_slice(), given.examples.x.clone_owned());
         let ((n, m), k) = (x.shape(), network.outputs());
@@ -115,18 +133,18 @@ impl GradientCheck {
             ("ẋ", Tangent::of_inputs(&x_dot)),
             ("θ̇, ẋ", both),
         ];
-        let (mut rows, mut workspace) = (Vec::new(), Workspace::new());
+        let mut workspace = Workspace::new();
         for (case, along) in cases {
             let mut tangent = vec![nan(); k * m];
             twice(|workspace| {
                 tangent.fill(nan());
                 network.jvp_into(&x, along, workspace, &mut tangent)
             })?;
-            let blocks = [block(&format!("ȧ along {case}"), k, 0, k * m)];
+            let blocks = [CheckedBlock::new(&format!("ȧ along {case}"), k, 0, k * m)];
             let (theta_dot, x_dot) = (along.parameters, along.inputs);
             let x_dot = x_dot.map(|x| x.clone_owned());
             let x_dot = x_dot.as_ref().map(DMatrix::as_slice);
-            let compared = self.compare_along(&blocks, &tangent, 0.0, |asked, t| {
+            self.compare_tangent(report, &blocks, &tangent, 0.0, |asked, t| {
                 let x = DMatrix::from_vec(n, m, moved(x.as_slice(), x_dot, t));
                 let theta = moved(theta, theta_dot, t);
                 if asked == Asked::Derivative {
@@ -137,21 +155,21 @@ impl GradientCheck {
                 network.run_forward(&theta, x.as_view(), &mut workspace)?;
                 let output = workspace.output().ok_or(Error::NoLayers)?;
                 Ok(output.iter().copied().collect())
-            });
-            rows.extend(compared?);
+            })?;
             let moves = [theta_dot.unwrap_or(&[]), x_dot.unwrap_or(&[])].concat();
             let back = [
                 &to_theta[..theta_dot.map_or(0, <[T]>::len)],
                 &to_x[..x_dot.map_or(0, <[T]>::len)],
             ];
-            let pair = Pair::of_products((u.as_slice(), &tangent), (&back.concat(), &moves));
+            let found = Product::new(u.as_slice(), &tangent);
+            let pair = Pair::equal(found, Product::new(&back.concat(), &moves));
             let label = format!("u·ȧ along {case}");
-            rows.extend(self.compare_pairs::<T>(&label, &[pair], Verdict::Wrong)?);
+            self.compare_pairs::<T>(report, &label, &[pair], Verdict::Wrong)?;
         }
-        Ok(rows)
+        Ok(())
     }
 
-    /// The two vectors that the curvatures are multiplied with.
+    /// Returns the vectors v and v′.
     fn vectors<T: Scalar>(&self, theta: &[T]) -> [Vec<T>; 2] {
         [3, 4].map(|k| direction(theta, self.seed.wrapping_add(k)))
     }
@@ -159,7 +177,8 @@ impl GradientCheck {
     fn hessian<T: Scalar, L: Layer<T>, C: Cost<T>>(
         &self,
         given: &Given<'_, '_, T, L, C>,
-    ) -> Result<Vec<BlockReport>, Error> {
+        report: &mut Report,
+    ) -> Result<(), Error> {
         let network = given.network;
         let theta = network.theta().as_slice();
         let [v, w] = self.vectors(theta);
@@ -167,20 +186,14 @@ impl GradientCheck {
             given.product(theta, &v, Curvature::Hessian)?,
             given.product(theta, &w, Curvature::Hessian)?,
         ];
-        let blocks = network.layout().blocks().iter().map(|place| Named {
-            label: format!("H v, {}", place.label()),
-            rows: place.block().rows,
-            start: place.range().start,
-            len: place.range().len(),
-        });
-        let blocks: Vec<Named> = blocks.collect();
+        let blocks = CheckedBlock::list(network.layout(), "H v, ");
         let mut workspace = Workspace::new();
         let cost = &given.objective.cost;
-        let noise = match compare::outputs(network, given.examples, cost)? {
-            Some(a) => compare::noise_of_delta(&a, given.examples, cost)?,
+        let noise = match noise::outputs(network, given.examples, cost)? {
+            Some(a) => noise::of_delta(&a, given.examples, cost)?,
             None => 0.0,
         };
-        let mut rows = self.compare_along(&blocks, &hv, noise, |asked, t| {
+        self.compare_tangent(report, &blocks, &hv, noise, |asked, t| {
             let mut gradient = vec![nan(); theta.len()];
             let theta = moved(theta, Some(&v), t);
             if asked == Asked::Derivative {
@@ -190,9 +203,8 @@ impl GradientCheck {
             network.gradient_at(&theta, at.0, at.1, &mut workspace, &mut gradient)?;
             Ok(gradient)
         })?;
-        let pair = Pair::of_products((&w, &hv), (&v, &hw));
-        rows.extend(self.compare_pairs::<T>("v′·H v", &[pair], Verdict::Wrong)?);
-        Ok(rows)
+        let pair = Pair::equal(Product::new(&w, &hv), Product::new(&v, &hw));
+        self.compare_pairs::<T>(report, "v′·H v", &[pair], Verdict::Wrong)
     }
 
     fn gauss_newton<T: Scalar, L: Layer<T>, C: Cost<T>>(
@@ -203,38 +215,55 @@ impl GradientCheck {
         let (network, cost) = (given.network, &given.objective.cost);
         let canonical = network.is_canonical(cost);
         let likelihood = cost.is_log_likelihood();
-        let wanted = [
-            ("outputs", GaussNewton::Outputs, true, false),
-            ("logits", GaussNewton::Logits, canonical, likelihood),
-            ("Fisher", GaussNewton::Fisher, likelihood, true),
-        ];
+        let mut wanted = vec![Claim {
+            name: "outputs",
+            matrix: GaussNewton::Outputs,
+            semidefinite: false,
+        }];
+        if canonical {
+            wanted.push(Claim {
+                name: "logits",
+                matrix: GaussNewton::Logits,
+                semidefinite: likelihood,
+            });
+        }
+        if likelihood {
+            wanted.push(Claim {
+                name: "Fisher",
+                matrix: GaussNewton::Fisher,
+                semidefinite: true,
+            });
+        }
         let theta = network.theta().as_slice();
         let [v, w] = self.vectors(theta);
-        for (name, at, _, convex) in wanted.into_iter().filter(|wanted| wanted.2) {
+        for Claim {
+            name,
+            matrix,
+            semidefinite,
+        } in wanted
+        {
             let label = format!("v′·G v ({name})");
-            let curvature = Curvature::GaussNewton(at);
+            let curvature = Curvature::GaussNewton(matrix);
             let gv = match given.product(theta, &v, curvature) {
                 Ok(product) => product,
                 Err(Error::Output { .. }) => continue,
                 Err(Error::Unsupported { .. }) => {
-                    report.push_not_provided(&block(&label, 1, 0, 1));
+                    report.push_not_provided(&CheckedBlock::new(&label, 1, 0, 1));
                     continue;
                 }
                 Err(error) => return Err(error),
             };
             let gw = given.product(theta, &w, curvature)?;
-            let pair = Pair::of_products((&w, &gv), (&v, &gw));
-            let rows = self.compare_pairs::<T>(&label, &[pair], Verdict::Wrong)?;
-            report.blocks.extend(rows);
+            let pair = Pair::equal(Product::new(&w, &gv), Product::new(&v, &gw));
+            self.compare_pairs::<T>(report, &label, &[pair], Verdict::Wrong)?;
             let pairs = given.curvatures(&v, curvature)?;
-            let failing = match convex {
-                true => Verdict::Wrong,
-                false => Verdict::Indefinite,
+            let failing = if semidefinite {
+                Verdict::Wrong
+            } else {
+                Verdict::Indefinite
             };
             let label = format!("v·G v ≥ 0 ({name})");
-            report
-                .blocks
-                .extend(self.compare_pairs::<T>(&label, &pairs, failing)?);
+            self.compare_pairs::<T>(report, &label, &pairs, failing)?;
         }
         Ok(())
     }
@@ -253,26 +282,28 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Given<'_, '_, T, L, C> {
         Ok(product)
     }
 
-    /// v·G v of each example; of all together if they are coupled.
+    /// Returns v·G v for each example, or for all together if the network couples them.
     fn curvatures(&self, v: &[T], curvature: Curvature) -> Result<Vec<Pair>, Error> {
         let (network, m) = (self.network, self.examples.len());
         let at = (network.theta().as_slice(), curvature);
-        let together = match network.layout().couples_examples() {
-            true => m,
-            false => 1,
+        let together = if network.layout().couples_examples() {
+            m
+        } else {
+            1
         };
         let mut workspace = Workspace::new();
         let mut product = vec![nan(); v.len()];
         let pairs = (0..m).step_by(together).map(|first| {
             let given = (&self.examples.part(first, together), &self.objective.cost);
             network.curvature_sums_at(at, given, v, &mut workspace, &mut product)?;
-            Ok(Pair::at_least_0(v, &product))
+            Ok(Pair::at_least_0(Product::new(v, &product)))
         });
         pairs.collect()
     }
 }
 
-/// Runs a pass twice, the second time on buffers that hold NaN: the first one only gives them their sizes. Results that are not finite show in the report.
+/// Runs a pass twice. The first run gives the buffers their sizes; the second finds NaN in them.
+/// Results that are not finite show in the report.
 fn twice<T: Scalar>(
     mut pass: impl FnMut(&mut Workspace<T>) -> Result<(), Error>,
 ) -> Result<(), Error> {

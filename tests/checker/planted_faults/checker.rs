@@ -145,7 +145,7 @@ fn derivatives_below_the_floor_are_undecided() {
     );
     let table = report.to_string();
     assert!(
-        table.contains("undecided: below the rounding of J"),
+        table.contains("undecided, 1 of 1 below the rounding of J"),
         "{table}"
     );
     // What is right there, or nothing at all, is not called undecided.
@@ -415,5 +415,5 @@ fn blocks_that_are_all_0_say_so() {
         .lines()
         .map(|l| l.rsplit("  ").next().unwrap())
         .collect();
-    assert_eq!(ends, ["verdict", "agrees, all are 0", "agrees"]);
+    assert_eq!(ends, ["verdict", "agrees, all 0", "agrees"]);
 }

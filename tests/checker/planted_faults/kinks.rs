@@ -41,10 +41,7 @@ fn relu_at_0_is_a_suspected_kink() {
     assert_eq!(first.relative_error, 0.0, "kinks are left out");
     assert_eq!(report.block("Θ⁽²⁾").unwrap().verdict, Verdict::Agrees);
     let table = report.to_string();
-    assert!(
-        table.contains("agrees but for suspected kinks: 2 of 2"),
-        "{table}"
-    );
+    assert!(table.contains("agrees, 2 of 2 suspected kinks"), "{table}");
 }
 
 /// The step is 6e-6.

@@ -392,7 +392,7 @@ fn a_cost_that_is_not_convex() {
         assert_eq!(report.block(row).unwrap().verdict, Verdict::Indefinite);
     }
     assert!(report.block("v·G v ≥ 0 (Fisher)").is_none());
-    assert!(report.to_string().contains("INDEFINITE: below 0"));
+    assert!(report.to_string().contains("INDEFINITE: v·G v < 0"));
     let report = second_order(&network, Cauchy { claims: true });
     assert_eq!(wrong(&report), ["v·G v ≥ 0 (logits)"], "{report}");
 }

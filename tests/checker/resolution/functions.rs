@@ -355,6 +355,6 @@ fn the_table_says_what_f32_leaves_open() {
     let block = &report.blocks[0];
     assert_eq!((block.verdict, block.unresolved), (Verdict::Unresolved, 1));
     let table = report.to_string();
-    let expected = "unresolved: 1 of 1, check it in f64";
+    let expected = "unresolved, 1 of 1: check it in f64";
     assert!(table.ends_with(expected), "{table}");
 }

@@ -1,0 +1,120 @@
+//! The check of a single layer.
+
+use super::compare::CheckedBlock;
+use super::line::{cotangent, inner};
+use super::single_layer::{Arguments, SingleLayer};
+use super::{GradientCheck, Report, nan};
+use crate::error::Error;
+use crate::examples::Columns;
+use crate::layer::Layer;
+use crate::layout::Layout;
+use crate::scalar::Scalar;
+use nalgebra::DMatrixView;
+
+impl GradientCheck {
+    /// Checks the derivatives of one layer at parameters θ and inputs x (inputs × m).
+    ///
+    /// θ holds the blocks of the layer one after the other. The check compares
+    /// [`backward`](Layer::backward) with differences of f(θ, x) = Σ r ∘ output for fixed random r,
+    /// whose gradients are Δ and the δ of the layer below if δ = r.
+    ///
+    /// The report has one row for each block of the layer, and one for `input`. For a layer with a
+    /// [`link`](Layer::link) all appear again as `… (linked)`, for f = Σ r ∘ z. Buffers are filled
+    /// with NaN before they are written.
+    ///
+    /// # Errors
+    /// - [`Error::ZeroUnits`], [`Error::PenalisedColumns`], [`Error::TooLarge`], … if a network
+    ///   would refuse the layer.
+    /// - [`Error::Length`], [`Error::Shape`], [`Error::NoExamples`] or [`Error::NonFinite`] if
+    ///   θ or x do not fit the layer.
+    /// - [`Error::NonFinite`] if the output overflows.
+    /// - [`Error::Hyperparameter`] for a bad step or tolerance.
+    ///
+    /// # Example
+    /// A dense layer with 2 inputs and 2 units has 6 parameters; 3 examples have 6 inputs:
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Dense, GradientCheck, activation::Tanh};
+    ///
+    /// let theta = [0.1, -0.2, 0.3, 0.5, -0.4, 0.6];
+    /// let x = DMatrix::from_row_slice(2, 3, &[0.5, -1.0, 2.0, 1.0, 0.3, -0.7]);
+    /// let report = GradientCheck::new().layer(&Dense::new(2, 2, Tanh), &theta, &x)?;
+    /// report.assert_passed();
+    /// assert_eq!(report.block("Θ").map(|b| b.compared), Some(6));
+    /// assert_eq!(report.block("input").map(|b| b.compared), Some(6));
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn layer<'a, T: Scalar, L: Layer<T>>(
+        &self,
+        layer: &L,
+        theta: &[T],
+        x: impl Columns<'a, T>,
+    ) -> Result<Report, Error> {
+        let x = x.columns_view();
+        let (mut single, layout) = SingleLayer::new(layer, theta, x)?;
+        let at = Arguments { theta, x };
+        let mut report = Report::new(&self.settings::<T>()?);
+        report.cost = self.layer_path(&mut report, &single, &layout, at)?;
+        if layer.link().is_some() {
+            single.linked = true;
+            self.layer_path(&mut report, &single, &layout, at)?;
+        }
+        Ok(report)
+    }
+
+    /// Compares Δ and δ below for one meaning of δ, and returns f.
+    fn layer_path<T: Scalar, L: Layer<T>>(
+        &self,
+        report: &mut Report,
+        single: &SingleLayer<'_, L>,
+        layout: &Layout,
+        at: Arguments<'_, T>,
+    ) -> Result<f64, Error> {
+        let (n, s, m, p) = (
+            single.inputs,
+            single.outputs,
+            single.examples,
+            at.theta.len(),
+        );
+        let (r, linked) = (cotangent(s, m, self.seed), single.linked);
+        let pass = |point: &[T], gradient: Option<&mut [T]>| {
+            let (theta, x) = point.split_at(p);
+            let x = DMatrixView::from_slice(x, n, m);
+            let at = Arguments { theta, x };
+            let forward = single.forward(at);
+            if let Some(gradient) = gradient {
+                let back = single.backward(at, &forward, &r);
+                let (to_theta, to_x) = gradient.split_at_mut(p);
+                to_theta.copy_from_slice(&back.gradient);
+                to_x.copy_from_slice(back.below.as_slice());
+            }
+            let values = if linked {
+                forward.cache.get(..s * m)
+            } else {
+                Some(forward.output.as_slice())
+            };
+            Ok(values.map_or(nan(), |values| inner(r.as_slice(), values)))
+        };
+        let mut point = at.theta.to_vec();
+        point.extend(at.x.iter().copied());
+        let suffix = if linked { " (linked)" } else { "" };
+        let mut blocks = parameter_blocks(layout, "", suffix, 0);
+        blocks.push(CheckedBlock::new(&format!("input{suffix}"), n, p, n * m));
+        self.compare_gradient(report, &blocks, &point, 0.0, pass)
+    }
+}
+
+/// Lists the blocks of a layer, from `start` on.
+pub(super) fn parameter_blocks(
+    layout: &Layout,
+    prefix: &str,
+    suffix: &str,
+    start: usize,
+) -> Vec<CheckedBlock> {
+    let blocks = layout.blocks().iter().map(|place| {
+        let (block, range) = (place.block(), place.range());
+        let label = format!("{prefix}{}{suffix}", block.name);
+        CheckedBlock::new(&label, block.rows, start + range.start, range.len())
+    });
+    blocks.collect()
+}

@@ -1,0 +1,118 @@
+//! The settings of a check, and the lines along which it compares.
+
+use super::GradientCheck;
+use super::compare::CheckedBlock;
+use super::line::Line;
+use crate::error::Error;
+use crate::initialization::rng;
+use crate::scalar::{Scalar, to_f64};
+use rand_xoshiro::rand_core::Rng;
+use std::collections::BTreeSet;
+
+/// How far a derivative may be off.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Tolerance {
+    pub(super) relative: f64,
+    pub(super) floor: f64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) enum Sampling {
+    #[default]
+    Full,
+    PerBlock(usize),
+    Directions(usize),
+}
+
+/// The step and the tolerances.
+#[derive(Clone, Copy)]
+pub(super) struct Settings {
+    pub(super) step: f64,
+    pub(super) relative: f64,
+    pub(super) floor: f64,
+    pub(super) precision: f64,
+}
+
+/// The most directions per block. Each is as long as the block and is kept for a second look.
+const MOST_DIRECTIONS: usize = 1 << 16;
+
+impl GradientCheck {
+    /// Returns the step, tolerance and floor, after checking their ranges.
+    pub(super) fn settings<T: Scalar>(&self) -> Result<Settings, Error> {
+        let precision = to_f64(T::default_epsilon());
+        let step = self.step.unwrap_or_else(|| precision.cbrt());
+        let relative = if precision < 1e-12 { 1e-6 } else { 1e-2 };
+        let default = Tolerance {
+            relative,
+            floor: 0.0,
+        };
+        let Tolerance { relative, floor } = self.tolerance.unwrap_or(default);
+        if let Sampling::PerBlock(count) | Sampling::Directions(count) = self.sampling {
+            check_positive("the number of comparisons", count as f64)?;
+        }
+        if let Sampling::Directions(count) = self.sampling
+            && count > MOST_DIRECTIONS
+        {
+            return Err(Error::Hyperparameter {
+                name: "the number of comparisons",
+                value: count as f64,
+                expected: "no more than 65,536 directions",
+            });
+        }
+        // Smaller steps do not move θ, and larger ones leave its neighbourhood.
+        if !(precision..=1.0).contains(&step) {
+            return Err(Error::Hyperparameter {
+                name: "the step of the gradient check",
+                value: step,
+                expected: "a number from the machine precision to 1",
+            });
+        }
+        check_positive("the tolerance of the gradient check", relative)?;
+        if !(floor >= 0.0 && floor.is_finite()) {
+            return Err(Error::Hyperparameter {
+                name: "the floor of the gradient check",
+                value: floor,
+                expected: "a finite number of at least 0",
+            });
+        }
+        Ok(Settings {
+            step,
+            relative,
+            floor,
+            precision,
+        })
+    }
+
+    /// Returns the lines along which a block is compared.
+    pub(super) fn lines(
+        &self,
+        block: &CheckedBlock,
+        random: &mut impl Rng,
+    ) -> Box<dyn Iterator<Item = Line>> {
+        match self.sampling {
+            Sampling::PerBlock(count) if count < block.len => {
+                let mut chosen = BTreeSet::new();
+                while chosen.len() < count {
+                    chosen.insert((random.next_u64() % block.len as u64) as usize);
+                }
+                Box::new(chosen.into_iter().map(Line::Entry))
+            }
+            Sampling::Directions(count) if block.len > 0 => {
+                let (n, mut random) = (block.len, rng(random.next_u64()));
+                Box::new((0..count).map(move |_| Line::random(n, &mut random)))
+            }
+            _ => Box::new((0..block.len).map(Line::Entry)),
+        }
+    }
+}
+
+fn check_positive(name: &'static str, value: f64) -> Result<(), Error> {
+    if value > 0.0 && value.is_finite() {
+        return Ok(());
+    }
+    Err(Error::Hyperparameter {
+        name,
+        value,
+        expected: "a finite number above 0",
+    })
+}
