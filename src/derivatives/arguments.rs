@@ -1,4 +1,4 @@
-//! Along what, and with which curvature of the cost.
+//! The arguments of derivatives: a direction, and the matrix of a second-order method.
 
 use crate::examples::Columns;
 use crate::scalar::Scalar;
@@ -13,7 +13,7 @@ use nalgebra::DMatrixView;
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::{Tangent, Network, activation::Identity};
 ///
-/// // a = 1 + 2 x: along θ̇ = (1, 0) it moves by 1, along ẋ = 1 by 2, along both by 3.
+/// // a = 1 + 2x moves by 1 along θ̇ = (1, 0), by 2 along ẋ = 1, and by 3 along both.
 /// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[1.0, 2.0])?;
 /// let (x, dx) = (DMatrix::repeat(1, 1, 5.0), DMatrix::repeat(1, 1, 1.0));
 /// let both = Tangent::of_parameters(&[1.0, 0.0]).and_inputs(&dx);
@@ -27,7 +27,7 @@ pub struct Tangent<'a, T: Scalar> {
 }
 
 impl<'a, T: Scalar> Tangent<'a, T> {
-    /// The parameters move, the inputs do not.
+    /// Creates a direction in which only the parameters move.
     #[must_use]
     pub fn of_parameters(theta: &'a [T]) -> Self {
         Self {
@@ -36,7 +36,7 @@ impl<'a, T: Scalar> Tangent<'a, T> {
         }
     }
 
-    /// The inputs move, the parameters do not.
+    /// Creates a direction in which only the inputs move.
     #[must_use]
     pub fn of_inputs(x: impl Columns<'a, T>) -> Self {
         Self {
@@ -45,7 +45,7 @@ impl<'a, T: Scalar> Tangent<'a, T> {
         }
     }
 
-    /// The inputs move too.
+    /// Lets the inputs move too.
     #[must_use]
     pub fn and_inputs(mut self, x: impl Columns<'a, T>) -> Self {
         self.inputs = Some(x.columns_view());
@@ -53,33 +53,42 @@ impl<'a, T: Scalar> Tangent<'a, T> {
     }
 }
 
-/// Which matrix a Gauss–Newton product is with: (1/m) Σ w BᵀMB, where B is the Jacobian of some outputs of an example with respect to θ and M the second
-/// derivative of its cost with respect to these outputs, and the penalty's λ/m on the diagonal.
+/// Selects a Gauss–Newton matrix G = (1/m) (Σ w BᵀMB + λI′).
+///
+/// B is the Jacobian of the outputs of an example, z⁽ᴸ⁾ or a⁽ᴸ⁾, with respect to θ. M is the second
+/// derivative of its cost with respect to the same outputs. λI′ is the penalty.
 ///
 /// Derivation: [(32)](crate::derivation#gauss-newton).
 ///
-/// It is H without the curvature of the network itself: without the terms that hold second derivatives of the outputs.
+/// G is H without the terms that hold second derivatives of the outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GaussNewton {
-    /// B and M at z⁽ᴸ⁾, M = ∂²cost/∂z² (Schraudolph 2002, doi:10.1162/08997660260028683). Positive semidefinite for canonical pairs of cost and activation, and
-    /// then near H where the errors are small. Of others M may be indefinite.
+    /// B and M at z⁽ᴸ⁾, with M = ∂²cost/∂z² (Schraudolph 2002, doi:10.1162/08997660260028683). G is
+    /// positive semidefinite for canonical pairs of cost and activation, and near H if the errors
+    /// are small. For other pairs M may be indefinite.
     Logits,
-    /// B and M at a⁽ᴸ⁾, M = ∂²cost/∂a². Positive semidefinite for every cost of ours; of ½ squared errors the classical (1/m) Σ w AᵀA, A = ∂a⁽ᴸ⁾/∂θ.
+    /// B and M at a⁽ᴸ⁾, with M = ∂²cost/∂a². G is positive semidefinite for every built-in cost.
+    /// For half squared errors it is the classical (1/m) Σ w AᵀA with A = ∂a⁽ᴸ⁾/∂θ.
     Outputs,
-    /// The Fisher information of the model that the cost is −ln p of: M is ∂²cost/∂z² or ∂²cost/∂a² at the targets that the network expects, y = a⁽ᴸ⁾. Always positive semidefinite. For
-    /// [`BinaryCrossEntropy`](crate::BinaryCrossEntropy), [`CategoricalCrossEntropy`](crate::CategoricalCrossEntropy), [`SquaredError`](crate::SquaredError)
-    /// and [`Poisson`](crate::Poisson); others are not the logarithm of such a model ([`Cost::is_log_likelihood`](crate::Cost::is_log_likelihood)). Of the categorical cross-entropy the outputs have to sum to 1. (Martens 2020, arXiv:1412.1193.)
+    /// The Fisher information of the model whose −ln p is the cost. M is ∂²cost/∂z² or ∂²cost/∂a²
+    /// at the targets that the network expects, y = a⁽ᴸ⁾. G is always positive semidefinite. It
+    /// exists for [`BinaryCrossEntropy`](crate::BinaryCrossEntropy),
+    /// [`CategoricalCrossEntropy`](crate::CategoricalCrossEntropy),
+    /// [`SquaredError`](crate::SquaredError) and [`Poisson`](crate::Poisson); other costs are not
+    /// log-likelihoods ([`Cost::is_log_likelihood`](crate::Cost::is_log_likelihood)). For the
+    /// categorical cross-entropy the outputs must sum to 1. (Martens 2020, arXiv:1412.1193.)
     Fisher,
 }
 
-/// The second derivatives of J, or their Gauss–Newton part: what a second-order method works with.
+/// The matrix that a second-order method works with: the Hessian of J, or a Gauss–Newton matrix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Curvature {
-    /// H, as [`hessian_product`](crate::Network::hessian_product): exact; it may be indefinite away from a minimum.
+    /// The exact H, as in [`hessian_product`](crate::Network::hessian_product). It may be
+    /// indefinite away from a minimum.
     #[default]
     Hessian,
-    /// As [`gauss_newton_product`](crate::Network::gauss_newton_product).
+    /// A G, as in [`gauss_newton_product`](crate::Network::gauss_newton_product).
     GaussNewton(GaussNewton),
 }

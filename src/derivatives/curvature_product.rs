@@ -15,18 +15,20 @@ use crate::workspace::Workspace;
 use nalgebra::DVector;
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// H v, the Hessian of J times a vector: the change of ∇J along v, exact, penalty included. H itself is never formed.
+    /// Returns H v, the Hessian of J times a vector.
+    ///
+    /// It is the exact change of ∇J along v, with the penalty. H itself is never formed.
     ///
     /// Derivation: [(31)](crate::derivation#hessian-product). (The R-operator: Pearlmutter 1994, doi:10.1162/neco.1994.6.1.147.)
     ///
     /// # Errors
     /// - Those of [`backprop`](Self::backprop).
     /// - [`Error::Length`] or [`Error::NonFinite`] if `v` is not P finite numbers.
-    /// - [`Error::Unsupported`] if a layer, activation or cost of yours has no tangents.
+    /// - [`Error::Unsupported`] if a custom layer, activation or cost has no tangents.
     /// - [`Error::NonFinite`] if the product overflows.
     ///
     /// # Example
-    /// J = ½(θ₀ + 3 θ₁ − y)²: H = \[1 3; 3 9].
+    /// J = ½(θ₀ + 3 θ₁ − y)² has H = \[1 3; 3 9]:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
@@ -50,10 +52,15 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(product)
     }
 
-    /// H v for one vector, or for several one after the other, which share the forward pass: `v` and `product` have r · P entries, r ≥ 1.
+    /// Writes [`hessian_product`](Self::hessian_product) into the caller's buffer, for one vector
+    /// or several.
+    ///
+    /// Several vectors stand one after the other and share the forward pass: `v` and `product` have
+    /// r · P entries, r ≥ 1.
     ///
     /// # Errors
-    /// Those of [`hessian_product`](Self::hessian_product), and [`Error::Length`] if `product` is not as long as `v`.
+    /// - Those of [`hessian_product`](Self::hessian_product).
+    /// - [`Error::Length`] if `product` is not as long as `v`.
     pub fn hessian_product_into<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,
@@ -66,18 +73,23 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.curvature_product_at(at, (examples, objective), v, workspace, product)
     }
 
-    /// A Gauss–Newton product G v, penalty included: the part of H v that does not hold the curvature of the network.
+    /// Returns a Gauss–Newton product G v, with the penalty.
+    ///
+    /// G = (1/m) (Σ w BᵀMB + λI′) is H without the curvature of the network itself. [`GaussNewton`]
+    /// says which B and M.
     ///
     /// Derivation: [(32)](crate::derivation#gauss-newton).
     ///
     /// # Errors
     /// - Those of [`hessian_product`](Self::hessian_product).
-    /// - [`Error::Unsupported`] for [`GaussNewton::Fisher`] of a cost that is no log-likelihood, and for [`GaussNewton::Logits`] of a last layer that does not
-    ///   [keep z](crate::Layer::keeps_z).
+    /// - [`Error::Unsupported`] for [`GaussNewton::Fisher`] if the cost is not a log-likelihood,
+    ///   and for [`GaussNewton::Logits`] if the last layer does not [keep
+    ///   z](crate::Layer::keeps_z).
     /// - [`Error::Output`] if an output is outside the domain in which the curvature of the cost is defined.
     ///
     /// # Example
-    /// One sigmoid unit at θ = 0 with the cross-entropy: M = a(1 − a) = ¼ and G = ¼ \[1 x]ᵀ\[1 x].
+    /// One sigmoid unit at θ = 0 with the cross-entropy has M = a(1 − a) = ¼ and G = ¼ \[1 x]ᵀ\[1
+    /// x]:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{BinaryCrossEntropy, Examples, GaussNewton, Network, Objective, activation::Sigmoid};
@@ -103,10 +115,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(product)
     }
 
-    /// G v for one vector or several, as [`hessian_product_into`](Self::hessian_product_into).
+    /// Writes [`gauss_newton_product`](Self::gauss_newton_product) into the caller's buffer, for
+    /// one vector or several.
+    ///
+    /// `v` and `product` are laid out as for [`hessian_product_into`](Self::hessian_product_into).
     ///
     /// # Errors
-    /// Those of [`gauss_newton_product`](Self::gauss_newton_product), and [`Error::Length`] if `product` is not as long as `v`.
+    /// - Those of [`gauss_newton_product`](Self::gauss_newton_product).
+    /// - [`Error::Length`] if `product` is not as long as `v`.
     pub fn gauss_newton_product_into<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,

@@ -105,7 +105,8 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Separate<'_, T, L, 
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// ∇costₖ of every example, P × m: a column each, without weights, penalty and 1/m.
+    /// Returns the gradient of every example, P × m: column k is ∇costₖ, without weight, penalty
+    /// and 1/m.
     ///
     /// Derivation: [(10)](crate::derivation#gradient). Their weighted sum is Δ.
     ///
@@ -116,7 +117,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// - [`Error::NonFinite`] if a gradient overflows.
     ///
     /// # Example
-    /// δ \[1; x] with δ = a − y, which is −1 and 2:
+    /// The gradients are δ \[1; x], and δ = a − y is −1 and 2:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{Examples, Network, SquaredError, activation::Identity};
@@ -147,10 +148,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(DMatrix::from_vec(shape.0, shape.1, gradients))
     }
 
-    /// [`example_gradients`](Self::example_gradients) into the caller's buffer of P · m entries, column by column.
+    /// Writes [`example_gradients`](Self::example_gradients) into the caller's buffer of P · m
+    /// entries, column by column.
     ///
     /// # Errors
-    /// Those of [`example_gradients`](Self::example_gradients), and [`Error::Length`] if `gradients` has another length.
+    /// - Those of [`example_gradients`](Self::example_gradients).
+    /// - [`Error::Length`] if `gradients` has another length.
     pub fn example_gradients_into<C: Cost<T> + ?Sized>(
         &self,
         examples: &Examples<'_, T>,
@@ -165,13 +168,16 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         check_finite_result("the gradient of an example", gradients)
     }
 
-    /// Calls `visit` with each example's number and ∇cost, in their order; the gradients are computed some at a time, so that P · m scalars need not be stored.
+    /// Calls `visit` with the number and ∇cost of each example, in order.
+    ///
+    /// The gradients are computed a few at a time, so P · m scalars need not be stored.
     ///
     /// # Errors
     /// Those of [`example_gradients`](Self::example_gradients). Examples before the one with an error may have been visited.
     ///
     /// # Example
-    /// The mean of squared gradients, which is the diagonal of the empirical Fisher information:
+    /// The mean of the squared gradients is the diagonal of the empirical Fisher information. For
+    /// the gradients (−1, −3) and (2, 10) it is (2.5, 54.5):
     /// ```
     /// use backprop::nalgebra::{DMatrix, DVector};
     /// use backprop::{Examples, Network, SquaredError, Workspace, activation::Identity};
@@ -223,14 +229,32 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         done
     }
 
-    /// ‖∇costₖ‖ of every example, without forming the gradients: ‖δ‖² (1 + ‖a‖²) for a dense layer, summed over the layers.
+    /// Returns the norm ‖∇costₖ‖ of every example, without forming the gradients.
     ///
-    /// The squares are formed in T: a norm below 10⁻¹⁹ in `f32` (10⁻¹⁵⁴ in `f64`) loses its digits, down to 0, and one above 10¹⁹ (10¹⁵⁴) is an error.
+    /// Its square is the sum over the layers of ‖δ‖² (1 + ‖a‖²), for dense layers.
+    ///
+    /// The squares are formed in T. A norm below 10⁻¹⁹ in `f32` (10⁻¹⁵⁴ in `f64`) loses digits,
+    /// down to 0. A norm above 10¹⁹ (10¹⁵⁴) is an error.
     ///
     /// Derivation: [(33)](crate::derivation#example-norms). (Goodfellow 2015, arXiv:1510.01799.)
     ///
     /// # Errors
-    /// Those of [`example_gradients`](Self::example_gradients), memory aside.
+    /// Those of [`example_gradients`](Self::example_gradients), except [`Error::TooLarge`].
+    ///
+    /// # Example
+    /// The gradients (−1, −3) and (2, 10) have the norms √10 and √104:
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Examples, Network, SquaredError, activation::Identity};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
+    /// let x = DMatrix::from_row_slice(1, 2, &[3.0, 5.0]);
+    /// let y = DMatrix::from_row_slice(1, 2, &[1.0, -2.0]);
+    /// let norms = network.example_gradient_norms(&Examples::new(&x, &y)?, &SquaredError)?;
+    /// assert!((norms[0] - 10.0_f64.sqrt()).abs() < 1e-15);
+    /// assert!((norms[1] - 104.0_f64.sqrt()).abs() < 1e-14);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
     pub fn example_gradient_norms<C: Cost<T> + ?Sized>(
         &self,
         examples: &Examples<'_, T>,
@@ -246,10 +270,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(DVector::from_vec(norms))
     }
 
-    /// [`example_gradient_norms`](Self::example_gradient_norms) into the caller's buffer of m entries.
+    /// Writes [`example_gradient_norms`](Self::example_gradient_norms) into the caller's buffer of
+    /// m entries.
     ///
     /// # Errors
-    /// Those of [`example_gradient_norms`](Self::example_gradient_norms), and [`Error::Length`] if `norms` has another length.
+    /// - Those of [`example_gradient_norms`](Self::example_gradient_norms).
+    /// - [`Error::Length`] if `norms` has another length.
     pub fn example_gradient_norms_into<C: Cost<T> + ?Sized>(
         &self,
         examples: &Examples<'_, T>,
@@ -265,17 +291,22 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(())
     }
 
-    /// Σₖ wₖ cₖ ∇costₖ with cₖ = min(1, `most`/‖∇costₖ‖): the sum of the examples' gradients, of which none counts for more than `most`. Without penalty and 1/m. Returns how many
-    /// were shortened.
+    /// Writes the sum of the gradients of the examples, each clipped to the norm `most`, and
+    /// returns how many were clipped.
     ///
-    /// What robust and private training add up (Abadi and others 2016, arXiv:1607.00133). It takes a pass for the norms and one for the sum, and no memory for single gradients.
+    /// The sum is Σₖ wₖ cₖ ∇costₖ with cₖ = min(1, `most`/‖∇costₖ‖), without penalty and 1/m.
+    ///
+    /// Robust and private training use this sum (Abadi and others 2016, arXiv:1607.00133). It takes
+    /// one pass for the norms and one for the sum, and no memory for single gradients.
     ///
     /// # Errors
-    /// Those of [`example_gradient_norms`](Self::example_gradient_norms), [`Error::Hyperparameter`] if `most` is not finite and above 0, or its square is below the normal numbers of T, and [`Error::Length`] if `sum` has not P
-    /// entries.
+    /// - Those of [`example_gradient_norms`](Self::example_gradient_norms).
+    /// - [`Error::Hyperparameter`] unless `most` is finite and positive, and its square a normal
+    ///   number of T.
+    /// - [`Error::Length`] if `sum` does not have P entries.
     ///
     /// # Example
-    /// Gradients (−1, −3) and (2, 10), of which the second is shortened to norm 5:
+    /// Of the gradients (−1, −3) and (2, 10), the second is clipped to norm 5:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{Examples, Network, SquaredError, Workspace, activation::Identity};

@@ -16,12 +16,16 @@ use nalgebra::{DMatrix, DVector};
 const TOGETHER: usize = 8;
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// The Hessian H = ∂²J/∂θ² of P × P, penalty included, and exactly symmetric: P products, for networks of some hundred parameters.
+    /// Returns the Hessian H = ∂²J/∂θ², P × P, with the penalty.
+    ///
+    /// It is exactly symmetric. It takes P products, so it is for networks of some hundred
+    /// parameters. There is no `_into` form.
     ///
     /// Derivation: [(31)](crate::derivation#hessian-product).
     ///
     /// # Errors
-    /// Those of [`hessian_product`](Self::hessian_product), and [`Error::TooLarge`] if there is no memory for P² scalars.
+    /// - Those of [`hessian_product`](Self::hessian_product).
+    /// - [`Error::TooLarge`] if there is no memory for P² scalars.
     ///
     /// # Example
     /// ```
@@ -58,7 +62,10 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(hessian)
     }
 
-    /// The diagonal of the Hessian, of length P: exact, and as many products as for all of it, but no more memory than a few vectors.
+    /// Returns the diagonal of the Hessian, of length P.
+    ///
+    /// It is exact. It takes as many products as [`hessian`](Self::hessian), but only the memory of
+    /// a few vectors. There is no `_into` form.
     ///
     /// # Errors
     /// Those of [`hessian_product`](Self::hessian_product).

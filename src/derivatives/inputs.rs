@@ -14,15 +14,16 @@ use nalgebra::DMatrix;
 use std::sync::Arc;
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// J and ∇J, and ∂J/∂X (n × m), of one pass.
+    /// Returns J, ∇J and ∂J/∂X (n × m), all from one pass.
     ///
     /// Derivation: [(26)](crate::derivation#input-gradient).
     ///
     /// # Errors
-    /// Those of [`backprop`](Self::backprop) and of [`input_gradient`](Self::input_gradient).
+    /// Those of [`backprop`](Self::backprop) and [`input_gradient`](Self::input_gradient).
     ///
     /// # Example
-    /// J = ½(θ₀ + θ₁ x − 1)² at θ = (0, 2), x = 3: a − y = 5.
+    /// J = ½(θ₀ + θ₁ x − 1)² at θ = (0, 2) and x = 3 has a − y = 5, so ∇J = 5 (1, 3) and ∂J/∂x = 5
+    /// · 2:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
@@ -49,10 +50,13 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok((pass, DMatrix::from_vec(shape.0, shape.1, inputs)))
     }
 
-    /// J, and ∇J and ∂J/∂X into the caller's buffers of P and n · m entries; what is `None` is not computed.
+    /// Returns J, and writes ∇J and ∂J/∂X into the caller's buffers of P and n · m entries.
+    ///
+    /// A result whose buffer is `None` is not computed.
     ///
     /// # Errors
-    /// Those of [`gradients`](Self::gradients), and [`Error::Length`] if a buffer has another length.
+    /// - Those of [`gradients`](Self::gradients).
+    /// - [`Error::Length`] if a buffer has another length.
     pub fn gradients_into<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,
@@ -77,15 +81,16 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         finish(self.layout(), &objective.penalty, theta, sums, parameters)
     }
 
-    /// ∂J/∂X, n × m: the change of J with each input of each example.
+    /// Returns ∂J/∂X, n × m: the change of J with each input of each example.
     ///
     /// Derivation: [(26)](crate::derivation#input-gradient).
     ///
     /// # Errors
-    /// Those of [`backprop`](Self::backprop), and [`Error::NonFinite`] if the gradient overflows.
+    /// - Those of [`backprop`](Self::backprop).
+    /// - [`Error::NonFinite`] if the gradient overflows.
     ///
     /// # Example
-    /// J = ½(2x − 1)², so that ∂J/∂x = 2(2x − 1) = 10 at x = 3:
+    /// J = ½(2x − 1)² has ∂J/∂x = 2(2x − 1) = 10 at x = 3:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
@@ -109,10 +114,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(DMatrix::from_vec(shape.0, shape.1, buffer))
     }
 
-    /// ∂J/∂X into the caller's buffer of n · m entries, column by column, without allocation once the workspace has grown.
+    /// Writes [`input_gradient`](Self::input_gradient) into the caller's buffer of n · m entries,
+    /// column by column.
+    ///
+    /// It does not allocate once the workspace has grown.
     ///
     /// # Errors
-    /// Those of [`input_gradient`](Self::input_gradient), and [`Error::Length`] if `gradient` has not n · m entries.
+    /// - Those of [`input_gradient`](Self::input_gradient).
+    /// - [`Error::Length`] if `gradient` does not have n · m entries.
     pub fn input_gradient_into<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,

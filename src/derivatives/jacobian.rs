@@ -73,18 +73,21 @@ impl<T: Scalar, L: Layer<T>> Job<T> for Jacobian<'_, T, L> {
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// ∂a⁽ᴸ⁾/∂x of every example, K × n each, side by side: columns k·n to (k + 1)·n are those of example k, so that the whole is K × (n · m). By K backward passes
-    /// or n passes along an input, whichever are fewer.
+    /// Returns the Jacobians ∂a⁽ᴸ⁾/∂x of all examples side by side, K × (n · m).
+    ///
+    /// The Jacobian of example k, K × n, has the columns k·n to (k + 1)·n. The call takes K
+    /// backward passes or n passes along an input, whichever are fewer.
     ///
     /// Derivation: [(29)](crate::derivation#forward-tangent).
     ///
     /// # Errors
     /// - Those of [`forward`](Self::forward).
-    /// - [`Error::Unsupported`] if a layer couples its examples, or if n < K and a layer or activation of yours has no tangents.
+    /// - [`Error::Unsupported`] if a layer couples its examples, or if n < K and a custom layer or
+    ///   activation has no tangents.
     /// - [`Error::NonFinite`] if the result overflows.
     ///
     /// # Example
-    /// a = tanh(2x₁ + 3x₂) at x = 0, where tanh′ is 1:
+    /// a = tanh(2x₁ + 3x₂) has the Jacobian (2, 3) at x = 0, where tanh′ is 1:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{Network, activation::Tanh};
@@ -103,10 +106,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(DMatrix::from_vec(shape.0, shape.1, jacobians))
     }
 
-    /// [`output_jacobian`](Self::output_jacobian) into the caller's buffer of K · n · m entries, each Jacobian column by column.
+    /// Writes [`output_jacobian`](Self::output_jacobian) into the caller's buffer of K · n · m
+    /// entries, column by column.
     ///
     /// # Errors
-    /// Those of [`output_jacobian`](Self::output_jacobian), and [`Error::Length`] if `jacobians` has another length.
+    /// - Those of [`output_jacobian`](Self::output_jacobian).
+    /// - [`Error::Length`] if `jacobians` has another length.
     pub fn output_jacobian_into<'a>(
         &self,
         x: impl Columns<'a, T>,

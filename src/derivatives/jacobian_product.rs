@@ -16,18 +16,22 @@ use crate::workspace::Workspace;
 use nalgebra::{DMatrix, DMatrixView, DVector};
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// The Jacobian–vector product ȧ⁽ᴸ⁾ = (∂a⁽ᴸ⁾/∂θ) θ̇ + (∂a⁽ᴸ⁾/∂x) ẋ for every example, K × m: how the outputs move along a direction.
+    /// Returns the Jacobian–vector product of every example, K × m: how the outputs move along a
+    /// direction.
+    ///
+    /// ȧ⁽ᴸ⁾ = (∂a⁽ᴸ⁾/∂θ) θ̇ + (∂a⁽ᴸ⁾/∂x) ẋ.
     ///
     /// Derivation: [(29)](crate::derivation#forward-tangent).
     ///
     /// # Errors
     /// - Those of [`forward`](Self::forward).
-    /// - [`Error::Length`], [`Error::Shape`] or [`Error::NonFinite`] if the direction is not P and n × m finite numbers.
-    /// - [`Error::Unsupported`] if a layer or activation of yours has no tangents.
+    /// - [`Error::Length`], [`Error::Shape`] or [`Error::NonFinite`] unless θ̇ has P finite entries
+    ///   and ẋ n × m.
+    /// - [`Error::Unsupported`] if a custom layer or activation has no tangents.
     /// - [`Error::NonFinite`] if the result overflows.
     ///
     /// # Example
-    /// a = σ(θ₁ x) at θ₁ = 0: ∂a/∂θ₁ = x/4.
+    /// a = σ(θ₁ x) has ∂a/∂θ₁ = x/4 at θ₁ = 0:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{Tangent, Network, activation::Sigmoid};
@@ -51,10 +55,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(DMatrix::from_vec(shape.0, shape.1, tangent))
     }
 
-    /// [`jvp`](Self::jvp) into the caller's buffer of K · m entries, column by column.
+    /// Writes [`jvp`](Self::jvp) into the caller's buffer of K · m entries, column by column.
     ///
     /// # Errors
-    /// Those of [`jvp`](Self::jvp), and [`Error::Length`] if `tangent` has not K · m entries.
+    /// - Those of [`jvp`](Self::jvp).
+    /// - [`Error::Length`] if `tangent` does not have K · m entries.
     pub fn jvp_into<'a>(
         &self,
         x: impl Columns<'a, T>,
@@ -105,18 +110,21 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         check_finite_result("the Jacobian–vector product", tangent)
     }
 
-    /// The vector–Jacobian product: Σₖ Aₖᵀ uₖ of length P and (∂a⁽ᴸ⁾/∂x)ᵀ uₖ for every example, n × m, where column k of the cotangent `u`, K × m, stands in
-    /// place of ∂costₖ/∂a⁽ᴸ⁾. Neither weights nor 1/m are applied.
+    /// Returns the vector–Jacobian products with the cotangent `u`, K × m.
+    ///
+    /// They are Σₖ Aₖᵀ uₖ of length P, with Aₖ = ∂a⁽ᴸ⁾/∂θ, and (∂a⁽ᴸ⁾/∂x)ᵀ uₖ for every example, n
+    /// × m. Column k of `u` takes the place of ∂costₖ/∂a⁽ᴸ⁾, so a loss computed elsewhere enters
+    /// here. Neither weights nor 1/m are applied.
     ///
     /// Derivation: [(13)](crate::derivation#recurrence-general).
     ///
     /// # Errors
     /// - Those of [`forward`](Self::forward).
-    /// - [`Error::Shape`] or [`Error::NonFinite`] if the cotangent is not K × m finite numbers.
+    /// - [`Error::Shape`] or [`Error::NonFinite`] unless the cotangent has K × m finite entries.
     /// - [`Error::NonFinite`] if the result overflows.
     ///
     /// # Example
-    /// a = θ₀ + θ₁ x with θ₁ = 2: u = 3 goes back to 3 (1, x) and to 2·3.
+    /// a = θ₀ + θ₁ x with θ₁ = 2 and x = 5 takes u = 3 back to 3 (1, x) = (3, 15) and to 2 · 3 = 6:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{Network, activation::Identity};
@@ -148,7 +156,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// arguments are checked and no pass is made.
     ///
     /// # Errors
-    /// Those of [`vjp`](Self::vjp), and [`Error::Length`] if a buffer has another length.
+    /// - Those of [`vjp`](Self::vjp).
+    /// - [`Error::Length`] if a buffer has another length.
     pub fn vjp_into<'a, 'b>(
         &self,
         x: impl Columns<'a, T>,
@@ -194,8 +203,10 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(())
     }
 
-    /// Σₖ AₖᵀAₖ v, where Aₖ = ∂a⁽ᴸ⁾/∂θ is the K × P Jacobian of the outputs of example k: the normal matrix of least squares times a vector. It knows neither targets nor
-    /// weights, and is not divided by m.
+    /// Returns Σₖ AₖᵀAₖ v, the normal matrix of least squares times a vector.
+    ///
+    /// Aₖ = ∂a⁽ᴸ⁾/∂θ is the K × P Jacobian of the outputs of example k. The sum uses neither
+    /// targets nor weights, and is not divided by m.
     ///
     /// Derivation: [(32)](crate::derivation#gauss-newton).
     ///
@@ -203,7 +214,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Those of [`jvp`](Self::jvp).
     ///
     /// # Example
-    /// a = θ₀ + 3 θ₁: AᵀA = \[1 3; 3 9].
+    /// a = θ₀ + 3 θ₁ has AᵀA = \[1 3; 3 9]:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{Network, activation::Identity};
@@ -219,10 +230,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(product)
     }
 
-    /// [`gram_product`](Self::gram_product) for one vector or several, as [`hessian_product_into`](Self::hessian_product_into).
+    /// Writes [`gram_product`](Self::gram_product) into the caller's buffer, for one vector or
+    /// several.
+    ///
+    /// `v` and `product` are laid out as for [`hessian_product_into`](Self::hessian_product_into).
     ///
     /// # Errors
-    /// Those of [`gram_product`](Self::gram_product), and [`Error::Length`] if `product` is not as long as `v`.
+    /// - Those of [`gram_product`](Self::gram_product).
+    /// - [`Error::Length`] if `product` is not as long as `v`.
     pub fn gram_product_into<'a>(
         &self,
         x: impl Columns<'a, T>,

@@ -1,7 +1,13 @@
 //! Derivatives beyond ∇J: by the inputs, along directions, of second order, of single examples.
 //!
-//! Everything is a method of [`Network`](crate::Network). Forms that end in `_into` work in the buffers of a [`Workspace`](crate::Workspace) and of the
-//! caller, without allocation once they have grown; the others allocate for them. With A = ∂a⁽ᴸ⁾/∂θ, the K × P Jacobian of the outputs of an example, B that of a⁽ᴸ⁾ or z⁽ᴸ⁾, M the second derivative of the cost with respect to the same, and m = Σw:
+//! Everything is a method of [`Network`](crate::Network). The `_into` variants work in the buffers
+//! of a [`Workspace`](crate::Workspace) and of the caller, and do not allocate once these have
+//! grown. [`hessian`](crate::Network::hessian),
+//! [`hessian_diagonal`](crate::Network::hessian_diagonal) and [`trace`](crate::Network::trace) have
+//! no such variant.
+//!
+//! A = ∂a⁽ᴸ⁾/∂θ is the K × P Jacobian of the outputs of an example, and B that of a⁽ᴸ⁾ or z⁽ᴸ⁾. M is
+//! the second derivative of the cost with respect to the same outputs as B, and m = Σw:
 //!
 //! | method | computes | shape | in gradients |
 //! |---|---|---|---|
@@ -19,17 +25,27 @@
 //! | [`for_each_example_gradient`](crate::Network::for_each_example_gradient) | the same, one after the other | P, m times | about 10 |
 //! | [`clipped_sum`](crate::Network::clipped_sum) | Σ w c ∇cost, each gradient clipped to a norm before its weight | P | 2 |
 //!
-//! The last column says how many passes of ∇J a call takes, as `benches/DERIVATIVES.md` of the repository measured it. [`input_gradient`](crate::Network::input_gradient) is ∂J/∂X alone,
-//! [`trace`](crate::Network::trace) a pass with all its numbers.
+//! The last column is the time of a call divided by that of ∇J, as measured in
+//! `benches/DERIVATIVES.md` of the repository. [`input_gradient`](crate::Network::input_gradient)
+//! computes ∂J/∂X alone, and [`trace`](crate::Network::trace) one pass with all its numbers.
 //!
 //! # Kinks
-//! A second derivative at a kink (of ReLU at 0, of Huber's cost at δ) is that of one of its sides, as g′ is. That of the L1 penalty is 0, and is taken as 0 at its kink too.
+//! A second derivative at a kink (of ReLU at 0, of Huber's cost at δ) is that of one side, as g′ is.
+//! The second derivative of the L1 penalty is 0, also at its kink.
 //!
-//! # Own layers, activations and costs
-//! What goes along a direction needs the tangent methods of the traits, which default to a typed [`Error::Unsupported`]. Gradients of single examples, their
-//! norms and clipped sums work with `forward` and `backward` alone: layers without [`Layer::backward_per_example`](crate::Layer::backward_per_example) are computed one example at a time. The
-//! Gauss–Newton matrix needs that method, and [`Cost::delta_tangent`](crate::Cost::delta_tangent); an output Jacobian needs tangents if there are fewer inputs than outputs. What is left,
-//! [`gradients`](crate::Network::gradients) and [`vjp`](crate::Network::vjp), needs nothing more.
+//! # Custom layers, activations and costs
+//! Derivatives along a direction need the tangent methods of the traits. The default methods return
+//! [`Error::Unsupported`], and `backprop::dual` writes them in one line each. The other calls
+//! need less:
+//!
+//! - [`gradients`](crate::Network::gradients) and [`vjp`](crate::Network::vjp) need only `forward`
+//!   and `backward`.
+//! - Gradients of single examples, their norms and clipped sums need only these too. A layer without
+//!   [`Layer::backward_per_example`](crate::Layer::backward_per_example) is computed one example at a
+//!   time.
+//! - The Gauss–Newton matrix needs that method, and
+//!   [`Cost::delta_tangent`](crate::Cost::delta_tangent).
+//! - An output Jacobian needs tangents if there are fewer inputs than outputs.
 
 mod arguments;
 mod curvature_product;

@@ -94,17 +94,22 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Jacobians<'_, T, L,
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// The Gauss–Newton matrix G = (1/m) (Σ w BᵀMB + λI′) of P × P, penalty included, for networks of some hundred parameters: from the Jacobians of the outputs, in K passes.
+    /// Returns the Gauss–Newton matrix G = (1/m) (Σ w BᵀMB + λI′), P × P, with the penalty.
+    ///
+    /// It takes the Jacobians of the outputs from K backward passes. It is for networks of some
+    /// hundred parameters.
     ///
     /// Derivation: [(32)](crate::derivation#gauss-newton).
     ///
     /// # Errors
-    /// - Those of [`gauss_newton_product`](Self::gauss_newton_product), and [`Error::TooLarge`] if there is no memory for P² scalars.
-    /// - [`Error::Unsupported`] for [`GaussNewton::Logits`] of a cost and an activation that are no canonical pair, if a layer couples the examples of a batch, and if a layer of yours has
-    ///   no gradients of single examples ([`Layer::backward_per_example`]).
+    /// - Those of [`gauss_newton_product`](Self::gauss_newton_product).
+    /// - [`Error::TooLarge`] if there is no memory for P² scalars.
+    /// - [`Error::Unsupported`] for [`GaussNewton::Logits`] if cost and activation are not a
+    ///   canonical pair, if a layer couples the examples of a batch, and if a custom layer has no
+    ///   [`Layer::backward_per_example`].
     ///
     /// # Example
-    /// A = \[1 x] for a line, so that G is the mean of \[1 x]ᵀ\[1 x]:
+    /// A line has A = \[1 x], so G is the mean of \[1 x]ᵀ\[1 x]:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{Examples, GaussNewton, Network, Objective, SquaredError, activation::Identity};
@@ -130,10 +135,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(matrix)
     }
 
-    /// [`gauss_newton_matrix`](Self::gauss_newton_matrix) into the caller's buffer of P² entries, column by column.
+    /// Writes [`gauss_newton_matrix`](Self::gauss_newton_matrix) into the caller's buffer of P²
+    /// entries, column by column.
     ///
     /// # Errors
-    /// Those of [`gauss_newton_matrix`](Self::gauss_newton_matrix), and [`Error::Length`] if `matrix` has not P² entries.
+    /// - Those of [`gauss_newton_matrix`](Self::gauss_newton_matrix).
+    /// - [`Error::Length`] if `matrix` does not have P² entries.
     pub fn gauss_newton_matrix_into<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,

@@ -16,12 +16,15 @@ use crate::scalar::{Scalar, to_f64};
 use nalgebra::{DMatrix, DMatrixView, DVector};
 use std::sync::Arc;
 
-/// The whole of one pass, for learners and teachers: every z, a, δ, Δ and D by its name, the cost of each example, and J.
+/// One pass in full, for learners and teachers: every z, a, δ, Δ and D, the cost of each example,
+/// and J.
 ///
-/// [`Network::trace`] makes it, layer by layer and with all examples at once, by the plain calls [`Layer::forward`] and [`Layer::backward`]. It keeps everything,
-/// so it is for looking; [`Network::backprop`] computes the same J and D, but for rounding, and keeps the buffers small.
+/// [`Network::trace`] computes it layer by layer, for all examples at once, with [`Layer::forward`]
+/// and [`Layer::backward`]. It keeps every number, for inspection. [`Network::backprop`] computes
+/// the same J and D up to rounding, in less memory.
 ///
-/// Layers are counted from 0, as everywhere in the code: layer 0 has Θ⁽¹⁾ and makes z⁽²⁾ and a⁽²⁾ of a⁽¹⁾ = X. With s units on r inputs and m examples
+/// Layers are counted from 0, as everywhere in the code: layer 0 has Θ⁽¹⁾ and computes z⁽²⁾ and
+/// a⁽²⁾ from a⁽¹⁾ = X. A layer has r inputs and s units; there are m examples:
 ///
 /// | | | shape | call |
 /// |---|---|---|---|
@@ -33,14 +36,18 @@ use std::sync::Arc;
 /// | Δ⁽ˡ⁺¹⁾ of layer l | sum over the examples | s × (r + 1) | [`layer_sum`](Self::layer_sum) |
 /// | D⁽ˡ⁺¹⁾ of layer l | (Δ⁽ˡ⁺¹⁾ + λΘ⁽ˡ⁺¹⁾)/m | s × (r + 1) | [`gradient`](Self::gradient) |
 ///
-/// **Weights.** δ of an example is that of its cost times its weight, w ∂cost/∂z, so that Δ is the plain sum of δ \[1; a]ᵀ; without weights w is 1.
+/// **Weights.** δ of an example includes its weight, w ∂cost/∂z, so Δ is the plain sum of δ \[1;
+/// a]ᵀ. Without weights w is 1.
 ///
-/// **As a table.** `{}` prints all of it, in the course's notation, with a formula above each matrix. `{:.3}` sets the decimals, else 6; a matrix that would not show, or is huge,
-/// is in scientific notation. Of more than 8 columns the first 6 and the last 2 are shown, of more than 12 rows the first 10 and the last 2, and the
-/// heading says how many are left out.
+/// **As a table.** `{}` prints everything in the course's notation, with a formula above each
+/// matrix. `{:.3}` sets the number of decimals; the default is 6. A matrix whose numbers would all
+/// print as 0, or with a huge number, is printed in scientific notation. If there are more than 8
+/// columns, the table shows the first 6 and the last 2. If there are more than 12 rows, it shows
+/// the first 10 and the last 2. The heading says how many are left out.
 ///
 /// # Example
-/// One identity unit, a = z = 1 + 2·3 = 7, half the squared error of y = 4, ½ 3² = 4.5, and λ = 1:
+/// One identity unit has a = z = 1 + 2·3 = 7. Half the squared error against y = 4 is ½ 3² = 4.5,
+/// and λ = 1:
 /// ```
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
@@ -86,64 +93,71 @@ pub(super) struct LayerTrace<T: Scalar> {
 }
 
 impl<T: Scalar> Trace<T> {
-    /// a⁽¹⁾ = X, n × m.
+    /// Returns a⁽¹⁾ = X, n × m.
     #[must_use]
     pub fn input(&self) -> DMatrixView<'_, T> {
         self.x.as_view()
     }
 
-    /// z⁽ˡ⁺²⁾ of layer l (from 0), outputs × m; `None` if there is no such layer or it does not keep z ([`Layer::keeps_z`]).
+    /// Returns z⁽ˡ⁺²⁾ of layer l (from 0), outputs × m.
+    ///
+    /// `None` if there is no such layer or it does not keep z ([`Layer::keeps_z`]).
     #[must_use]
     pub fn z(&self, layer: usize) -> Option<DMatrixView<'_, T>> {
         Some(self.layers.get(layer)?.z.as_ref()?.as_view())
     }
 
-    /// a⁽ˡ⁺²⁾ of layer l (from 0), outputs × m; `None` if there is no such layer.
+    /// Returns a⁽ˡ⁺²⁾ of layer l (from 0), outputs × m; `None` if there is no such layer.
     #[must_use]
     pub fn activation(&self, layer: usize) -> Option<DMatrixView<'_, T>> {
         Some(self.layers.get(layer)?.a.as_view())
     }
 
-    /// δ⁽ˡ⁺²⁾ = w ∂cost/∂z⁽ˡ⁺²⁾ of layer l (from 0), outputs × m, with w the weight of the example; `None` where [`z`](Self::z) is.
+    /// Returns δ⁽ˡ⁺²⁾ = w ∂cost/∂z⁽ˡ⁺²⁾ of layer l (from 0), outputs × m.
+    ///
+    /// w is the weight of the example. `None` wherever [`z`](Self::z) is `None`.
     #[must_use]
     pub fn delta(&self, layer: usize) -> Option<DMatrixView<'_, T>> {
         Some(self.layers.get(layer)?.delta.as_ref()?.as_view())
     }
 
-    /// The cost of each example, without its weight.
+    /// Returns the cost of each example, without its weight.
     #[must_use]
     pub fn costs(&self) -> &DVector<T> {
         &self.costs
     }
 
-    /// J, with the penalty.
+    /// Returns J, with the penalty.
     #[must_use]
     pub fn cost(&self) -> T {
         self.result.cost()
     }
 
-    /// J in its two parts, data and penalty.
+    /// Returns the data term and the penalty of J.
     #[must_use]
     pub fn cost_parts(&self) -> CostParts<T> {
         self.result.cost_parts()
     }
 
-    /// Δ of all layers, unrolled as θ is: of length P, summed over the examples with their weights, neither divided by m nor with a penalty.
+    /// Returns Δ of all layers, unrolled like θ.
+    ///
+    /// It has length P, and is the weighted sum over the examples, without penalty and 1/m.
     #[must_use]
     pub fn sums(&self) -> &DVector<T> {
         &self.sums
     }
 
-    /// Δ of layer l (from 0), of the shape of its Θ.
+    /// Returns Δ of layer l (from 0), in the shape of its Θ.
+    ///
+    /// For a layer with several blocks this is the first; see [`block_sum`](Self::block_sum).
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such layer or it has no parameters. Of a layer with several blocks this is the first; see
-    /// [`block_sum`](Self::block_sum).
+    /// [`Error::Index`] if there is no such layer or it has no parameters.
     pub fn layer_sum(&self, layer: usize) -> Result<DMatrixView<'_, T>, Error> {
         self.block_sum(layer, 0)
     }
 
-    /// Δ of block b of layer l, both from 0.
+    /// Returns Δ of block b of layer l, both counted from 0.
     ///
     /// # Errors
     /// [`Error::Index`] if there is no such layer or block.
@@ -152,13 +166,13 @@ impl<T: Scalar> Trace<T> {
         Ok(self.layout().view(place, self.sums.as_slice()))
     }
 
-    /// ∇J: the matrices D = (Δ + ∂Ω/∂Θ)/m, where m is Σw.
+    /// Returns ∇J: the matrices D = (Δ + ∂Ω/∂Θ)/m with m = Σw.
     #[must_use]
     pub fn gradient(&self) -> &Gradient<T> {
         self.result.gradient()
     }
 
-    /// Where each block lies in Δ and in ∇J.
+    /// Returns the layout of the blocks in Δ and in ∇J.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         self.gradient().layout()
@@ -166,15 +180,16 @@ impl<T: Scalar> Trace<T> {
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// One pass with everything that it computes on the way: see [`Trace`].
+    /// Computes one pass and keeps every intermediate result: see [`Trace`].
     ///
-    /// The layers are plain functions in it, as outside training.
+    /// Stochastic layers act as outside training.
     ///
     /// # Errors
     /// Those of [`backprop`](Self::backprop).
     ///
     /// # Example
-    /// Two sigmoid units in a row, Θ⁽¹⁾ = \[0 2] and Θ⁽²⁾ = \[0 4], at x = 0 and y = 1: δ⁽³⁾ = σ(2) − 1, and δ⁽²⁾ = ½ · ½ · 4 δ⁽³⁾ is the same.
+    /// Two sigmoid units in a row have Θ⁽¹⁾ = \[0 2] and Θ⁽²⁾ = \[0 4]. At x = 0 and y = 1, δ⁽³⁾ =
+    /// σ(2) − 1, and δ⁽²⁾ = ½ · ½ · 4 δ⁽³⁾ is the same:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{BinaryCrossEntropy, Examples, Network, Objective, activation::Sigmoid};

@@ -1,23 +1,26 @@
-//! The tangent of δ of a cost from dual numbers.
+//! The tangent of a cost's δ from dual numbers.
 
-use super::{Dual, dispatch, lift, tangent, unwritten};
+use super::{Dual, OnDual, dispatch, lift, tangent, unwritten};
 use crate::activation::{self, Activation};
 use crate::cost::{Cost, Exact, Known, Link, Outputs};
-use crate::error::{Error, unsupported};
+use crate::error::Error;
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 use num_dual::{Dual32, Dual64};
 
-/// [`Cost::delta_tangent`] by [`Cost::delta`] on dual numbers; the targets do not move.
+/// Computes [`Cost::delta_tangent`] by running [`Cost::delta`] on dual numbers.
 ///
-/// All matrices are K × m, and `along` is the direction of z, or of a if there is no z. Of a canonical pair how a moves with z is known for our links. For a
-/// [`Link::Custom`] it is not, so δ has to come from z and y alone there.
+/// All matrices are K × m. `along` is the direction of z, or of a if there is no z; the targets do
+/// not move. For a canonical pair, a moves with z as the built-in link says. How it moves for a
+/// [`Link::Custom`] is not known, so δ must then come from z and y alone.
 ///
 /// # Errors
-/// [`Error::Unsupported`] unless T is `f64` or `f32`, or if δ of a [`Link::Custom`] moves with a (or not to a number); nothing is written then.
+/// [`Error::Unsupported`] unless T is `f64` or `f32`, and if δ of a [`Link::Custom`] moves with a or
+/// is NaN. Nothing is written then.
 ///
 /// # Example
-/// Σ d⁴/4, whose ∂cost/∂a is d³, and its derivative along ȧ 3d² ȧ: with a = 3, y = 1 and ȧ = ½ it is 6.
+/// The cost Σ d⁴/4 with d = a − y has ∂cost/∂a = d³. Its derivative along ȧ is 3d² ȧ, which is 6 at
+/// a = 3, y = 1 and ȧ = ½:
 /// ```
 /// use backprop::cost::{Cost, Outputs};
 /// use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
@@ -65,17 +68,30 @@ where
     T: Scalar,
     C: Cost<Dual64> + Cost<Dual32>,
 {
-    fn run<D: Dual, T: Scalar, C: Cost<D>>(
-        cost: &C,
-        at: Outputs<'_, T>,
-        along: DMatrixView<'_, T>,
-        mut delta_tangent: DMatrixViewMut<'_, T>,
-    ) -> Result<(), Error> {
+    let method = DeltaTangent {
+        cost,
+        at,
+        along,
+        delta_tangent,
+    };
+    dispatch::<T, C>("Cost::delta_tangent", method)
+}
+
+struct DeltaTangent<'a, T: Scalar, C> {
+    cost: &'a C,
+    at: Outputs<'a, T>,
+    along: DMatrixView<'a, T>,
+    delta_tangent: DMatrixViewMut<'a, T>,
+}
+
+impl<D: Dual, T: Scalar, C: Cost<D>> OnDual<D> for DeltaTangent<'_, T, C> {
+    fn run(mut self) -> Option<()> {
+        let (at, link) = (self.at, self.cost.link());
         let y: DMatrix<D> = lift(at.y, None);
-        let z = at.z.map(|z| lift::<D, T>(z, Some(along)));
+        let z = at.z.map(|z| lift::<D, T>(z, Some(self.along)));
         let a = match &z {
-            None => lift(at.a, Some(along)),
-            Some(z) => moved_output(cost.link(), at.a, z),
+            None => lift(at.a, Some(self.along)),
+            Some(z) => moved_output(link, at.a, z),
         };
         let mut delta = unwritten::<D>(y.nrows(), y.ncols());
         // a − y and 1 − a, more precise than from the rounded a.
@@ -88,25 +104,24 @@ where
             }
             (difference, complement)
         });
-        let mut at = Outputs::new(z.as_ref().map(DMatrix::as_view), a.as_view(), y.as_view());
         let known = known.as_ref().map(|(difference, complement)| Known {
             difference: difference.as_view(),
             complement: complement.as_view(),
         });
+        let mut at = Outputs::new(z.as_ref().map(DMatrix::as_view), a.as_view(), y.as_view());
         at.exact = known.as_ref().map(Exact::Known);
-        cost.delta(at, delta.as_view_mut());
+        self.cost.delta(at, delta.as_view_mut());
         let depends = |d: &D| d.parts().1.is_nan();
-        if z.is_some() && inverse(cost.link()).is_none() && delta.iter().any(depends) {
-            return Err(unsupported::<C>("Cost::delta_tangent"));
+        if z.is_some() && inverse(link).is_none() && delta.iter().any(depends) {
+            return None;
         }
-        delta_tangent.zip_apply(&delta, |out, d| *out = tangent(d));
-        Ok(())
+        self.delta_tangent
+            .zip_apply(&delta, |out, d| *out = tangent(d));
+        Some(())
     }
-    let otherwise = unsupported::<C>("Cost::delta_tangent");
-    dispatch!(T, otherwise, run(cost, at, along, delta_tangent))
 }
 
-/// The activation that inverts a link of ours.
+/// Returns the activation that inverts a built-in link.
 fn inverse(link: Option<Link>) -> Option<activation::AnyActivation> {
     match link? {
         Link::Identity => Some(activation::Identity),
@@ -117,7 +132,7 @@ fn inverse(link: Option<Link>) -> Option<activation::AnyActivation> {
     }
 }
 
-/// a with the tangent that it has from z, unknown for a link that is not ours.
+/// Returns a with its tangent from z. The tangent is unknown for a custom link.
 fn moved_output<D: Dual, T: Scalar>(
     link: Option<Link>,
     a: DMatrixView<'_, T>,

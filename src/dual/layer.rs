@@ -1,19 +1,23 @@
 //! Both tangent passes of a layer from dual numbers.
 
-use super::{Dual, UNKNOWN, dispatch, lift, lift_slice, tangent, unwritten, value};
-use crate::error::{Error, unsupported};
+use super::{Dual, OnDual, UNKNOWN, dispatch, lift, lift_slice, tangent, unwritten, value};
+use crate::error::Error;
 use crate::layer::{Backward, BackwardTangent, Forward, ForwardTangent, Layer};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixViewMut};
 use num_dual::{Dual32, Dual64};
 
-/// [`Layer::forward_tangent`] by [`Layer::forward`] on dual numbers: output and cache from θ + θ̇ ε and x + ẋ ε, with the pass's own training, seed and first example.
+/// Computes [`Layer::forward_tangent`] by running [`Layer::forward`] on dual numbers.
+///
+/// The derivatives of output and cache are taken at θ + θ̇ ε and x + ẋ ε. The pass keeps its
+/// training mode, its seed and its first example.
 ///
 /// # Errors
-/// [`Error::Unsupported`] unless T is `f64` or `f32` and the cache has the same length on dual numbers; nothing is written then.
+/// [`Error::Unsupported`] unless T is `f64` or `f32`, and if the cache has another length on dual
+/// numbers. Nothing is written then.
 ///
 /// # Example
-/// a = θ x with θ = 2, θ̇ = 3, x = 5, ẋ = 7: ȧ = 3 · 5 + 2 · 7 = 29.
+/// a = θ x with θ = 2, θ̇ = 3, x = 5 and ẋ = 7 has ȧ = 3 · 5 + 2 · 7 = 29:
 /// ```
 /// use backprop::layer::{Backward, Block, Forward, ForwardTangent, Layer};
 /// use backprop::nalgebra::DMatrix;
@@ -69,12 +73,20 @@ where
     T: Scalar,
     L: Layer<Dual64> + Layer<Dual32>,
 {
-    fn run<D: Dual, T: Scalar, L: Layer<D>>(
-        layer: &L,
-        mut pass: ForwardTangent<'_, T>,
-    ) -> Result<(), Error> {
+    dispatch::<T, L>("Layer::forward_tangent", On { layer, pass })
+}
+
+/// A layer and the pass that it is to compute.
+struct On<'a, L, P> {
+    layer: &'a L,
+    pass: P,
+}
+
+impl<D: Dual, T: Scalar, L: Layer<D>> OnDual<D> for On<'_, L, ForwardTangent<'_, T>> {
+    fn run(self) -> Option<()> {
+        let (layer, mut pass) = (self.layer, self.pass);
         if layer.cache_len(pass.input.ncols()) != pass.cache_tangent.len() {
-            return Err(unsupported::<L>("Layer::forward_tangent"));
+            return None;
         }
         let theta: Vec<D> = lift_slice(pass.theta, pass.theta_tangent);
         let input = lift(pass.input, pass.input_tangent);
@@ -96,34 +108,38 @@ where
         for (out, c) in pass.cache_tangent.iter_mut().zip(cache) {
             *out = tangent(c);
         }
-        Ok(())
+        Some(())
     }
-    let otherwise = unsupported::<L>("Layer::forward_tangent");
-    dispatch!(T, otherwise, run(layer, pass))
 }
 
-/// [`Layer::backward_tangent`] by [`Layer::backward`] on dual numbers, with the pass's own `linked`, training, seed and first example.
+/// Computes [`Layer::backward_tangent`] by running [`Layer::backward`] on dual numbers.
 ///
-/// Output and cache are taken with the tangents that are given, as [`layer_forward_tangent`] wrote them. In δ and δ̇ is left what `backward` leaves in its δ.
+/// The pass brings output and cache with their tangents, as [`layer_forward_tangent`] wrote them.
+/// It keeps `linked`, its training mode, its seed and its first example. δ and δ̇ become the parts
+/// of what `backward` leaves in its δ.
 ///
 /// # Errors
-/// [`Error::Unsupported`] unless T is `f64` or `f32` and the cache has the same length on dual numbers; nothing is written then.
+/// [`Error::Unsupported`] unless T is `f64` or `f32`, and if the cache has another length on dual
+/// numbers. Nothing is written then.
 ///
 /// # Example
-/// As for [`layer_forward_tangent`], with `dual::layer_backward_tangent(self, tangent)` as the body of the method.
+/// As for [`layer_forward_tangent`], with `dual::layer_backward_tangent(self, tangent)` as the body
+/// of the method.
 pub fn layer_backward_tangent<T, L>(layer: &L, along: BackwardTangent<'_, T>) -> Result<(), Error>
 where
     T: Scalar,
     L: Layer<Dual64> + Layer<Dual32>,
 {
-    fn run<D: Dual, T: Scalar, L: Layer<D>>(
-        layer: &L,
-        along: BackwardTangent<'_, T>,
-    ) -> Result<(), Error> {
+    dispatch::<T, L>("Layer::backward_tangent", On { layer, pass: along })
+}
+
+impl<D: Dual, T: Scalar, L: Layer<D>> OnDual<D> for On<'_, L, BackwardTangent<'_, T>> {
+    fn run(self) -> Option<()> {
+        let (layer, along) = (self.layer, self.pass);
         let (mut pass, mut delta_tangent) = (along.pass, along.delta_tangent);
         let (inputs, examples) = pass.input.shape();
         if layer.cache_len(examples) != pass.cache.len() {
-            return Err(unsupported::<L>("Layer::backward_tangent"));
+            return None;
         }
         let theta: Vec<D> = lift_slice(pass.theta, along.theta_tangent);
         let input = lift(pass.input, along.input_tangent);
@@ -164,8 +180,6 @@ where
         };
         write(pass.input_delta, value);
         write(along.input_delta_tangent, tangent);
-        Ok(())
+        Some(())
     }
-    let otherwise = unsupported::<L>("Layer::backward_tangent");
-    dispatch!(T, otherwise, run(layer, along))
 }

@@ -1,19 +1,25 @@
-//! Tangent methods from dual numbers, in one line each (feature `num-dual`).
+//! Tangent methods from dual numbers, one line each (feature `num-dual`).
 //!
-//! A dual number x + ẋε with ε² = 0 carries a derivative through any code that is generic over the scalar: f(x + ẋε) = f(x) + f′(x) ẋ ε. So an activation, a cost or a layer
-//! that is implemented for every [`Scalar`] has its tangent methods already: these functions call the plain methods on [`Dual64`] for `f64` and on [`Dual32`] for `f32`, and hand
-//! back the parts. The results are exact to rounding. For any other scalar they are [`Error::Unsupported`], as the methods' own defaults are.
+//! A dual number x + ẋε with ε² = 0 carries a derivative through any code that is generic over the
+//! scalar: f(x + ẋε) = f(x) + f′(x) ẋ ε. So an activation, cost or layer implemented for every
+//! [`Scalar`] can be differentiated by running it on dual numbers. The functions here call its plain
+//! methods on [`Dual64`] for `f64` and on [`Dual32`] for `f32`, and write the derivative parts. The
+//! results are exact to rounding. For any other scalar they return [`Error::Unsupported`], as the
+//! default tangent methods do.
 //!
-//! They allocate copies of what they are given on every call, and the plain methods take plain loops on dual numbers: right for a start, and to hold faster ones against.
+//! Each call allocates copies of its arguments, and dual numbers take the plain loops instead of the
+//! vectorised ones. Use these functions to start with, and to test faster methods against.
 //!
-//! What dual numbers see is the code. A derivative is lost where a number leaves the scalar type (a constant got from z by way of `f64`), and at a kink it is that of the branch
-//! that is taken.
+//! Dual numbers differentiate the code as it runs. A value that leaves the scalar type (a constant
+//! computed from z by way of `f64`) loses its derivative. At a kink the derivative is that of the
+//! branch taken.
 //!
-//! A type that is generic over a part of its own, as a layer over its activation `A`, needs that part on dual numbers: `A: Activation<T> + Activation<Dual64> + Activation<Dual32>`,
-//! the types being those of [`backprop::num_dual`](crate::num_dual).
+//! A type with a generic part, such as a layer over its activation `A`, needs that part on dual
+//! numbers: `A: Activation<T> + Activation<Dual64> + Activation<Dual32>`, with the types of
+//! [`backprop::num_dual`](crate::num_dual).
 //!
 //! # Example
-//! The bent identity with both tangents, g″(z) = 1/(2 (z² + 1)^(3/2)) of which nothing is written down:
+//! The bent identity gets both tangents without a formula for g″(z) = 1/(2 (z² + 1)^(3/2)):
 //! ```
 //! use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 //! use backprop::{Activation, Error, Scalar, dual};
@@ -80,11 +86,12 @@ use crate::error::{Error, unsupported};
 use crate::scalar::{Scalar, real, to_f64};
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 use num_dual::{Dual32, Dual64};
+use std::any::TypeId;
 
 pub use cost::cost_delta_tangent;
 pub use layer::{layer_backward_tangent, layer_forward_tangent};
 
-/// A dual number, made of and taken to pieces as `f64`, which holds the parts of both.
+/// A dual number, made from and split into `f64`, which holds the parts of both types.
 trait Dual: Scalar {
     fn of(re: f64, eps: f64) -> Self;
     fn parts(self) -> (f64, f64);
@@ -110,36 +117,30 @@ impl Dual for Dual32 {
     }
 }
 
-/// `$call::<D, …>` with the dual number of T, or `$otherwise`.
-macro_rules! dispatch {
-    ($t:ty, $otherwise:expr, $call:ident($($argument:expr),*)) => {
-        if std::any::TypeId::of::<$t>() == std::any::TypeId::of::<f64>() {
-            $call::<num_dual::Dual64, $t, _>($($argument),*)
-        } else if std::any::TypeId::of::<$t>() == std::any::TypeId::of::<f32>() {
-            $call::<num_dual::Dual32, $t, _>($($argument),*)
-        } else {
-            Err($otherwise)
-        }
-    };
+/// One tangent method, computed on the dual numbers D. `None` if the type does not provide it.
+trait OnDual<D> {
+    fn run(self) -> Option<()>;
 }
-use dispatch;
 
-/// What is not known, or has to be written: it shows in every result that it has a part in.
+/// Runs `method` of type S on the dual numbers that have the precision of T.
+fn dispatch<T: Scalar, S: ?Sized>(
+    what: &'static str,
+    method: impl OnDual<Dual64> + OnDual<Dual32>,
+) -> Result<(), Error> {
+    let done = if TypeId::of::<T>() == TypeId::of::<f64>() {
+        OnDual::<Dual64>::run(method)
+    } else if TypeId::of::<T>() == TypeId::of::<f32>() {
+        OnDual::<Dual32>::run(method)
+    } else {
+        None
+    };
+    done.ok_or_else(|| unsupported::<S>(what))
+}
+
+/// NaN placeholder: any result that reads an unwritten value becomes NaN.
 const UNKNOWN: f64 = f64::NAN;
 
-/// value + tangent ε, entry by entry; an absent tangent is 0.
-fn lift_slice<D: Dual, T: Scalar>(value: &[T], tangent: Option<&[T]>) -> Vec<D> {
-    match tangent {
-        Some(tangent) => {
-            assert_eq!(value.len(), tangent.len());
-            let pairs = value.iter().zip(tangent);
-            pairs.map(|(&x, &t)| D::of(to_f64(x), to_f64(t))).collect()
-        }
-        None => value.iter().map(|&x| D::of(to_f64(x), 0.0)).collect(),
-    }
-}
-
-/// value + tangent ε, entry by entry; an absent tangent is 0.
+/// Returns value + tangent ε, entry by entry. An absent tangent is 0.
 fn lift<D: Dual, T: Scalar>(
     value: DMatrixView<'_, T>,
     tangent: Option<DMatrixView<'_, T>>,
@@ -150,7 +151,13 @@ fn lift<D: Dual, T: Scalar>(
     }
 }
 
-/// A matrix to be overwritten as a whole.
+/// As [`lift`], for slices.
+fn lift_slice<D: Dual, T: Scalar>(value: &[T], tangent: Option<&[T]>) -> Vec<D> {
+    let column = |slice| DMatrixView::from_slice(slice, value.len(), 1);
+    lift(column(value), tangent.map(column)).data.into()
+}
+
+/// Returns a matrix that is to be overwritten.
 fn unwritten<D: Dual>(rows: usize, cols: usize) -> DMatrix<D> {
     DMatrix::repeat(rows, cols, D::of(UNKNOWN, UNKNOWN))
 }
@@ -163,12 +170,13 @@ fn tangent<D: Dual, T: Scalar>(x: D) -> T {
     real(x.parts().1)
 }
 
-/// [`Activation::forward_tangent`] by [`Activation::forward`] on dual numbers: ȧ from z + ż ε.
+/// Computes [`Activation::forward_tangent`] by running [`Activation::forward`] on dual numbers.
 ///
-/// All matrices are s × m. See the [module documentation](self) for an example.
+/// ȧ is the derivative part of g(z + ż ε). All matrices are s × m. The
+/// [module documentation](self) has an example.
 ///
 /// # Errors
-/// [`Error::Unsupported`] unless T is `f64` or `f32`.
+/// [`Error::Unsupported`] unless T is `f64` or `f32`. Nothing is written then.
 pub fn activation_forward_tangent<T, A>(
     activation: &A,
     z: DMatrixView<'_, T>,
@@ -179,28 +187,39 @@ where
     T: Scalar,
     A: Activation<Dual64> + Activation<Dual32>,
 {
-    fn run<D: Dual, T: Scalar, A: Activation<D>>(
-        activation: &A,
-        z: DMatrixView<'_, T>,
-        z_tangent: DMatrixView<'_, T>,
-        mut a_tangent: DMatrixViewMut<'_, T>,
-    ) -> Result<(), Error> {
-        let z: DMatrix<D> = lift(z, Some(z_tangent));
-        let mut a = unwritten(z.nrows(), z.ncols());
-        activation.forward(z.as_view(), a.as_view_mut());
-        a_tangent.zip_apply(&a, |out, a| *out = tangent(a));
-        Ok(())
-    }
-    let otherwise = unsupported::<A>("Activation::forward_tangent");
-    dispatch!(T, otherwise, run(activation, z, z_tangent, a_tangent))
+    let method = ForwardTangent {
+        activation,
+        z,
+        z_tangent,
+        a_tangent,
+    };
+    dispatch::<T, A>("Activation::forward_tangent", method)
 }
 
-/// [`Activation::backward_tangent`] by [`Activation::backward`] on dual numbers: δ and δ̇ from z + ż ε and δ + δ̇ ε.
+struct ForwardTangent<'a, T, A> {
+    activation: &'a A,
+    z: DMatrixView<'a, T>,
+    z_tangent: DMatrixView<'a, T>,
+    a_tangent: DMatrixViewMut<'a, T>,
+}
+
+impl<D: Dual, T: Scalar, A: Activation<D>> OnDual<D> for ForwardTangent<'_, T, A> {
+    fn run(mut self) -> Option<()> {
+        let z: DMatrix<D> = lift(self.z, Some(self.z_tangent));
+        let mut a = unwritten(z.nrows(), z.ncols());
+        self.activation.forward(z.as_view(), a.as_view_mut());
+        self.a_tangent.zip_apply(&a, |out, a| *out = tangent(a));
+        Some(())
+    }
+}
+
+/// Computes [`Activation::backward_tangent`] by running [`Activation::backward`] on dual numbers.
 ///
-/// All matrices are s × m. a is computed again, with its tangent. See the [module documentation](self) for an example.
+/// δ and δ̇ become the parts of what `backward` makes of δ + δ̇ ε at z + ż ε. All matrices are
+/// s × m. a is computed again, with its tangent. The [module documentation](self) has an example.
 ///
 /// # Errors
-/// [`Error::Unsupported`] unless T is `f64` or `f32`; δ and δ̇ are unchanged then.
+/// [`Error::Unsupported`] unless T is `f64` or `f32`. δ and δ̇ are unchanged then.
 pub fn activation_backward_tangent<T, A>(
     activation: &A,
     z: DMatrixView<'_, T>,
@@ -212,26 +231,35 @@ where
     T: Scalar,
     A: Activation<Dual64> + Activation<Dual32>,
 {
-    fn run<D: Dual, T: Scalar, A: Activation<D>>(
-        activation: &A,
-        z: DMatrixView<'_, T>,
-        z_tangent: DMatrixView<'_, T>,
-        mut delta: DMatrixViewMut<'_, T>,
-        mut delta_tangent: DMatrixViewMut<'_, T>,
-    ) -> Result<(), Error> {
-        let z: DMatrix<D> = lift(z, Some(z_tangent));
+    let method = BackwardTangent {
+        activation,
+        z,
+        z_tangent,
+        delta,
+        delta_tangent,
+    };
+    dispatch::<T, A>("Activation::backward_tangent", method)
+}
+
+struct BackwardTangent<'a, T, A> {
+    activation: &'a A,
+    z: DMatrixView<'a, T>,
+    z_tangent: DMatrixView<'a, T>,
+    delta: DMatrixViewMut<'a, T>,
+    delta_tangent: DMatrixViewMut<'a, T>,
+}
+
+impl<D: Dual, T: Scalar, A: Activation<D>> OnDual<D> for BackwardTangent<'_, T, A> {
+    fn run(mut self) -> Option<()> {
+        let z: DMatrix<D> = lift(self.z, Some(self.z_tangent));
         let mut a = unwritten(z.nrows(), z.ncols());
-        activation.forward(z.as_view(), a.as_view_mut());
-        let mut moved = lift(delta.as_view(), Some(delta_tangent.as_view()));
-        activation.backward(z.as_view(), a.as_view(), moved.as_view_mut());
-        delta.zip_apply(&moved, |out, d| *out = value(d));
-        delta_tangent.zip_apply(&moved, |out, d| *out = tangent(d));
-        Ok(())
+        self.activation.forward(z.as_view(), a.as_view_mut());
+        let mut moved = lift(self.delta.as_view(), Some(self.delta_tangent.as_view()));
+        let (z, a) = (z.as_view(), a.as_view());
+        self.activation.backward(z, a, moved.as_view_mut());
+        self.delta.zip_apply(&moved, |out, d| *out = value(d));
+        self.delta_tangent
+            .zip_apply(&moved, |out, d| *out = tangent(d));
+        Some(())
     }
-    let otherwise = unsupported::<A>("Activation::backward_tangent");
-    dispatch!(
-        T,
-        otherwise,
-        run(activation, z, z_tangent, delta, delta_tangent)
-    )
 }
