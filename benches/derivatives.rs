@@ -1,39 +1,58 @@
-//! Derivatives beyond the gradient on the rows ex4, mnist-b64 and deep (or others), one JSON record a line.
+//! Every call of `backprop::derivatives`, one JSON record a line.
 //!
 //! ```sh
 //! cargo bench --bench derivatives -- --dtypes f64 --min-time 0.3
 //! ```
 //!
-//! All in workspace form. `ratio` is the time over that of J and ∇J, measured in turns with it: the median over the rounds.
+//! The rows are ex4, mnist-b64, deep and iris-b32 unless the options name others. Calls that have an
+//! `_into` form are measured in it. `ratio` is the time over that of J and ∇J, measured in turns with
+//! it: the median over the rounds. Results too large for memory are left out, and the matrices of
+//! second derivatives for more than 1000 parameters.
 
 mod common;
 mod ours;
 
-use backprop::nalgebra::convert;
-use backprop::{Error, Examples, GaussNewton, Objective, Scalar, Workspace, row_major};
+use backprop::nalgebra::{convert, convert_unchecked};
+use backprop::{
+    Error, Examples, GaussNewton, Network, Objective, Scalar, Tangent, Workspace, row_major,
+};
 use common::{Data, Options, Records, Row, Timing};
 use ours::network;
 use std::hint::black_box;
 
-/// What is measured, and the name of it.
-const KINDS: [&str; 5] = [
-    "hessian_product",
-    "gauss_newton_product",
-    "example_gradient_norms",
+/// The calls, as the table of `backprop::derivatives` names them.
+const KINDS: [&str; 16] = [
     "gradients",
+    "jvp",
+    "jvp_inputs",
+    "vjp",
+    "output_jacobian",
+    "hessian_product",
+    "hessian",
+    "hessian_diagonal",
+    "gauss_newton_product",
+    "gauss_newton_matrix",
+    "gram_product",
     "example_gradients",
+    "example_gradient_norms",
+    "for_each_example_gradient",
+    "clipped_sum",
+    "input_gradient",
 ];
 
 /// Turns of the gradient and of each other derivative.
 const ROUNDS: usize = 5;
 
-/// The most scalars that gradients of single examples may take here.
+/// The most scalars that a result may have here.
 const MOST: usize = 1 << 26;
+
+/// The most parameters of a network whose matrices of second derivatives are measured.
+const MOST_PARAMETERS: usize = 1000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut options = Options::from_env();
     if options.rows.len() == Row::all()?.len() {
-        let names = ["ex4", "mnist-b64", "deep"];
+        let names = ["ex4", "mnist-b64", "deep", "iris-b32"];
         options.rows = names
             .iter()
             .map(|name| Row::parse(name))
@@ -71,59 +90,36 @@ fn measure<T: Scalar>(row: &Row, options: &Options) -> Result<Vec<String>, Error
     let objective = Objective::new(cost);
     let (p, m) = (network.parameters(), examples.len());
     let v: Vec<T> = (0..p).map(|i| convert((i as f64).sin())).collect();
+    let x_tangent: Vec<T> = (0..x.len()).map(|i| convert((i as f64).cos())).collect();
     let mut workspaces = [Workspace::new(), Workspace::new()];
     let [first, second] = &mut workspaces;
     let mut gradient = vec![T::zero(); p];
-    let mut result = vec![T::zero(); p];
-    let mut inputs = vec![T::zero(); x.len()];
-    let mut norms = vec![T::zero(); m];
-    let mut each = vec![T::zero(); if p * m > MOST { 0 } else { p * m }];
-    let norm = |x: &[T]| -> f64 {
-        let squares = x
-            .iter()
-            .map(|&x| backprop::nalgebra::convert_unchecked::<T, f64>(x).powi(2));
-        squares.sum::<f64>().sqrt()
-    };
     let mut lines = Vec::new();
     for kind in KINDS {
-        if kind == "example_gradients" && each.is_empty() {
+        let (k, n) = (row.outputs(), row.inputs());
+        let len = match kind {
+            "gradients" => p + n * m,
+            "jvp" | "jvp_inputs" => k * m,
+            "input_gradient" => n * m,
+            "output_jacobian" => k * n * m,
+            "hessian" | "gauss_newton_matrix" => p * p,
+            "example_gradients" => p * m,
+            "example_gradient_norms" => m,
+            _ => p,
+        };
+        let second_order = ["hessian", "hessian_diagonal", "gauss_newton_matrix"];
+        if len > MOST || p > MOST_PARAMETERS && second_order.contains(&kind) {
             continue;
         }
-        let mut call = || -> Result<(), Error> {
-            let examples = black_box(&examples);
-            match kind {
-                "hessian_product" => {
-                    network.hessian_product_into(examples, &objective, &v, second, &mut result)?;
-                }
-                "gauss_newton_product" => {
-                    let along = (GaussNewton::Logits, &v[..]);
-                    network.gauss_newton_product_into(
-                        examples,
-                        &objective,
-                        along,
-                        second,
-                        &mut result,
-                    )?;
-                }
-                "example_gradient_norms" => {
-                    network.example_gradient_norms_into(
-                        examples,
-                        &objective.cost,
-                        second,
-                        &mut norms,
-                    )?;
-                }
-                "gradients" => {
-                    let wanted = (Some(&mut result[..]), Some(&mut inputs[..]));
-                    network.gradients_into(examples, &objective, second, wanted)?;
-                }
-                _ => {
-                    network.example_gradients_into(examples, &objective.cost, second, &mut each)?;
-                }
-            }
-            Ok(())
+        let mut result = vec![T::zero(); len];
+        let problem = Problem {
+            network: &network,
+            examples: &examples,
+            objective: &objective,
+            v: &v,
+            x_tangent: &x_tangent,
         };
-        call()?;
+        problem.call(kind, second, &mut result)?;
         let (mut ratios, mut times) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             let time = options.min_time / ROUNDS as f64;
@@ -133,23 +129,96 @@ fn measure<T: Scalar>(row: &Row, options: &Options) -> Result<Vec<String>, Error
                 black_box(done.is_ok());
             });
             let timing = Timing::of(time, options.tries, || {
-                black_box(call().is_ok());
+                black_box(black_box(&problem).call(kind, second, &mut result).is_ok());
             });
             ratios.push(timing.median_us / base.median_us);
             times.push(timing.median_us);
         }
-        let check = norm(match kind {
-            "example_gradient_norms" => &norms,
-            "example_gradients" => &each,
-            _ => &result,
-        });
+        // Of the gradient alone in `gradients`, as the peers' is.
+        let compared = if kind == "gradients" { &result[..p] } else { &result };
+        let squares = compared.iter().map(|&x| convert_unchecked::<T, f64>(x).powi(2));
+        let norm = squares.sum::<f64>().sqrt();
         ratios.sort_by(f64::total_cmp);
         times.sort_by(f64::total_cmp);
         lines.push(format!(
-            "\"kind\": \"{kind}\", \"median_us\": {:.3}, \"ratio\": {:.3}, \"norm\": {check:e}",
+            "\"kind\": \"{kind}\", \"median_us\": {:.3}, \"ratio\": {:.3}, \"norm\": {norm:e}",
             times[ROUNDS / 2],
             ratios[ROUNDS / 2]
         ));
     }
     Ok(lines)
+}
+
+/// What the calls are made with.
+struct Problem<'a, T: Scalar> {
+    network: &'a Network<T>,
+    examples: &'a Examples<'a, T>,
+    objective: &'a Objective,
+    v: &'a [T],
+    x_tangent: &'a [T],
+}
+
+impl<T: Scalar> Problem<'_, T> {
+    /// Makes one call, into `result`.
+    fn call(
+        &self,
+        kind: &str,
+        workspace: &mut Workspace<T>,
+        result: &mut [T],
+    ) -> Result<(), Error> {
+        let (network, examples, objective) = (self.network, self.examples, self.objective);
+        let (x, y, cost) = (examples.x(), examples.y(), &objective.cost);
+        match kind {
+            "gradients" => {
+                let (parameters, inputs) = result.split_at_mut(network.parameters());
+                let wanted = (Some(parameters), Some(inputs));
+                network.gradients_into(examples, objective, workspace, wanted)?;
+            }
+            "input_gradient" => {
+                network.input_gradient_into(examples, objective, workspace, result)?;
+            }
+            "jvp" => network.jvp_into(x, Tangent::of_parameters(self.v), workspace, result)?,
+            "jvp_inputs" => {
+                let x_tangent = row_major(self.x_tangent, x.nrows())?;
+                let direction = Tangent::of_parameters(self.v).and_inputs(x_tangent);
+                network.jvp_into(x, direction, workspace, result)?;
+            }
+            "vjp" => network.vjp_into(x, y, workspace, (Some(result), None))?,
+            "output_jacobian" => network.output_jacobian_into(x, workspace, result)?,
+            "hessian_product" => {
+                network.hessian_product_into(examples, objective, self.v, workspace, result)?;
+            }
+            "hessian" => {
+                let hessian = network.hessian(examples, objective)?;
+                result.copy_from_slice(hessian.as_slice());
+            }
+            "hessian_diagonal" => {
+                let diagonal = network.hessian_diagonal(examples, objective)?;
+                result.copy_from_slice(diagonal.as_slice());
+            }
+            "gauss_newton_product" => {
+                let along = (GaussNewton::Logits, self.v);
+                network.gauss_newton_product_into(examples, objective, along, workspace, result)?;
+            }
+            "gauss_newton_matrix" => {
+                let at = GaussNewton::Logits;
+                network.gauss_newton_matrix_into(examples, objective, at, workspace, result)?;
+            }
+            "gram_product" => network.gram_product_into(x, self.v, workspace, result)?,
+            "example_gradients" => {
+                network.example_gradients_into(examples, cost, workspace, result)?;
+            }
+            "example_gradient_norms" => {
+                network.example_gradient_norms_into(examples, cost, workspace, result)?;
+            }
+            "for_each_example_gradient" => {
+                let visit = |_, gradient: &[T]| result[0] += black_box(gradient)[0];
+                network.for_each_example_gradient(examples, cost, workspace, visit)?;
+            }
+            _ => {
+                network.clipped_sum(examples, cost, 1.0, workspace, result)?;
+            }
+        }
+        Ok(())
+    }
 }

@@ -1,40 +1,25 @@
 // The first definition of a link counts, so these come before the README's own, which lead to
 // files.
 #![doc = include_str!("../docs/rendered/pictures.md")]
+//! [conventions]: crate::conventions
 //! [derivation]: crate::derivation
-//! [`Accumulator`]: crate::Accumulator
+//! [elsewhere]: crate::derivatives#your-loss-comes-from-elsewhere
+//! [weights]: crate::conventions#weights-from-and-to-python
 //! [`Activation`]: crate::Activation
-//! [`AnyActivation`]: crate::AnyActivation
-//! [`AnyCost`]: crate::AnyCost
-//! [`Backprop`]: crate::Backprop
-//! [`Builder`]: crate::Builder
 //! [`Cost`]: crate::Cost
-//! [`CostParts`]: crate::CostParts
-//! [`Curvature`]: crate::Curvature
-//! [`Dense`]: crate::Dense
-//! [`Error`]: crate::Error
-//! [`Examples`]: crate::Examples
-//! [`GaussNewton`]: crate::GaussNewton
-//! [`Gradient`]: crate::Gradient
 //! [`GradientCheck`]: crate::GradientCheck
-//! [`Initialization`]: crate::Initialization
 //! [`Layer`]: crate::Layer
-//! [`Layout`]: crate::Layout
 //! [`Network`]: crate::Network
 //! [`Objective`]: crate::Objective
-//! [`Penalty`]: crate::Penalty
-//! [`Strength`]: crate::Strength
-//! [`Tangent`]: crate::Tangent
-//! [`derivatives`]: crate::derivatives
 //! [`Trace`]: crate::Trace
-//! [`Workspace`]: crate::Workspace
-//! [`row_major`]: crate::row_major
-#![cfg_attr(feature = "argmin", doc = "[`ArgminProblem`]: crate::ArgminProblem")]
-#![cfg_attr(not(feature = "argmin"), doc = "[`ArgminProblem`]: crate#features")]
+//! [`data`]: crate::data
+//! [`derivatives`]: crate::derivatives
+//! [`metrics`]: crate::metrics
+//! [`training`]: crate::training
 #![cfg_attr(feature = "num-dual", doc = "[`dual`]: crate::dual")]
-#![cfg_attr(not(feature = "num-dual"), doc = "[`dual`]: crate#features")]
+#![cfg_attr(not(feature = "num-dual"), doc = "[`dual`]: crate#what-there-is")]
 #![cfg_attr(feature = "serde", doc = "[`saving`]: crate::saving")]
-#![cfg_attr(not(feature = "serde"), doc = "[`saving`]: crate#features")]
+#![cfg_attr(not(feature = "serde"), doc = "[`saving`]: crate#what-there-is")]
 #![doc = include_str!("../README.md")]
 #![warn(unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -69,9 +54,16 @@ mod scalar;
 pub mod training;
 mod workspace;
 
-#[cfg_attr(not(feature = "argmin"), doc = "[`ArgminProblem`]: crate#features")]
+#[cfg_attr(not(feature = "argmin"), doc = "[`ArgminProblem`]: crate#what-there-is")]
 #[doc = include_str!("../docs/rendered/derivation.md")]
 pub mod derivation {}
+
+/// [derivation]: crate::derivation
+/// [`AnyActivation`]: crate::AnyActivation
+/// [`Network`]: crate::Network
+/// [`row_major`]: crate::row_major
+#[doc = include_str!("../docs/conventions.md")]
+pub mod conventions {}
 
 pub use activation::{Activation, AnyActivation};
 #[cfg(feature = "argmin")]

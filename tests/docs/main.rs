@@ -160,14 +160,14 @@ fn names_on_the_front_page_exist() {
     }
 }
 
-/// Every row about another library's convention names the test that shows it.
+/// Every row about another library names the test that proves it, in the order of the tests.
 #[test]
 fn conventions_are_tested() {
-    let (readme, tests) = (read("README.md"), read("tests/calculus/conventions/mod.rs"));
-    let section = readme.split("## Coming from elsewhere").nth(1).unwrap();
-    let section = section.split("\n## ").next().unwrap();
+    let page = read("docs/conventions.md");
+    let tests = read("tests/calculus/conventions/mod.rs");
+    let section = page.split("## Losses and penalties").nth(1).unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| "));
-    let (mut named, mut heads) = (BTreeSet::new(), 0);
+    let (mut places, mut heads) = (Vec::new(), 0);
     for row in rows {
         let Some((_, test)) = row.split_once("<!-- ") else {
             heads += 1;
@@ -175,11 +175,108 @@ fn conventions_are_tested() {
             continue;
         };
         let test = test.strip_suffix(" --> |").unwrap();
-        let defined = format!("#[test]\nfn {test}()");
-        assert!(tests.contains(&defined), "{test} is not a test");
-        assert!(named.insert(test), "{test} twice");
+        let defined = tests.find(&format!("#[test]\nfn {test}()"));
+        let place = defined.unwrap_or_else(|| panic!("{test} is not a test"));
+        assert!(places.last() < Some(&place), "{test} is out of order");
+        places.push(place);
     }
-    assert!(heads == 4 && named.len() >= 20, "{heads} {}", named.len());
+    assert!(heads == 4 && places.len() > 20, "{heads} {}", places.len());
+}
+
+/// The words in backticks in the first cells of a Markdown table, which follows a line of headings.
+fn first_cells(page: &str, heading: &str) -> Vec<String> {
+    let table = page.split(heading).nth(1);
+    let table = table.unwrap_or_else(|| panic!("no table {heading}"));
+    let rows = table.lines().skip(1).take_while(|line| line.starts_with('|'));
+    let names = rows.flat_map(|row| {
+        let cell = row.split('|').nth(1).unwrap();
+        let quoted = cell.split('`').skip(1).step_by(2);
+        quoted.map(str::to_owned).collect::<Vec<_>>()
+    });
+    names.collect()
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names
+}
+
+#[test]
+fn readme_lists_every_example_and_feature() {
+    let readme = read("README.md");
+    assert!(readme.lines().count() < 180);
+    let mut examples = Vec::new();
+    for entry in std::fs::read_dir(path("examples")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        match name.strip_suffix(".rs") {
+            Some(name) => examples.push(name.to_owned()),
+            None if entry.path().join("main.rs").exists() => examples.push(name),
+            None => {}
+        }
+    }
+    let listed = first_cells(&readme, "| `cargo run --release --example …` | shows |\n");
+    assert_eq!(sorted(listed), sorted(examples));
+
+    let manifest = read("Cargo.toml");
+    let features = manifest.split("[features]").nth(1).unwrap();
+    let features = features.split("\n[").next().unwrap().lines();
+    let features = features.filter_map(|line| line.split_once(" = "));
+    let features = features.map(|(name, _)| name).filter(|name| *name != "default");
+    let listed = first_cells(&readme, "| feature | adds |\n");
+    assert_eq!(sorted(listed), sorted(features.map(str::to_owned).collect()));
+}
+
+/// The speed rows of the README are those of `benches/RESULTS.md`.
+#[test]
+fn readme_quotes_the_results() {
+    let (readme, results) = (read("README.md"), read("benches/RESULTS.md"));
+    let single = results.split("## f32, 1 thread\n").nth(1).unwrap();
+    let single = single.split("\nMedians:").next().unwrap();
+    let rows = readme.split("| row | network, batch | ours | best peer | ratio |\n");
+    let rows = rows.last().unwrap().lines().skip(1);
+    let rows: Vec<&str> = rows.take_while(|row| row.starts_with('|')).collect();
+    assert_eq!(rows.len(), 5);
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches(['|', ' ']).split(" | ").collect();
+        let name = cells[0].trim_matches('`');
+        let measured = format!("| {name} | {} |", cells[2..].join(" | "));
+        assert!(single.contains(&measured), "{measured}");
+    }
+}
+
+/// ARCHITECTURE.md has a row for every file of `src`, which names it, and no row for others.
+#[test]
+fn architecture_names_every_file() {
+    let page = read("ARCHITECTURE.md");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let in_kernels = page.split("\n## Kernels").nth(1).unwrap();
+    let in_kernels = in_kernels.split("\n## ").next().unwrap();
+    for file in sources("src") {
+        let file = file.strip_prefix("src/").unwrap();
+        let named = match file.split_once('/') {
+            None => rows.iter().any(|row| row.contains(&format!("`{file}`"))),
+            Some(("kernels", name)) if name.ends_with("_tests.rs") || name == "mod.rs" => true,
+            Some(("kernels", name)) => in_kernels.contains(&format!("`{name}`")),
+            Some((folder, name)) => {
+                // A folder within a folder is named as a whole.
+                let name = match name.split_once('/') {
+                    Some((inner, _)) => format!("`{inner}/`"),
+                    None => format!("`{name}`"),
+                };
+                let row = rows.iter().find(|row| row.starts_with(&format!("| `{folder}/` ")));
+                row.is_some_and(|row| row.contains(&name) || name == "`mod.rs`")
+            }
+        };
+        assert!(named, "ARCHITECTURE.md does not name {file}");
+    }
+    let words = page.split('`').skip(1).step_by(2);
+    for name in words.filter(|word| word.ends_with(".rs") && !word.contains(['*', ' '])) {
+        let known = sources("src").iter().chain(&sources("tests")).any(|file| {
+            file == name || file.ends_with(&format!("/{name}"))
+        });
+        assert!(known, "ARCHITECTURE.md names {name}, which is not there");
+    }
 }
 
 /// Links between files lead to existing files.
@@ -191,6 +288,7 @@ fn links_lead_to_files() {
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "CHANGELOG.md",
+        "docs/conventions.md",
         "docs/derivation.md",
         "examples/data/README.md",
     ] {

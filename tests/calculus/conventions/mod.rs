@@ -19,12 +19,13 @@ use backprop::nalgebra::DMatrix;
 use backprop::training::{GradientDescent, Trainer};
 use backprop::{
     BinaryCrossEntropy, BlockLayout, CategoricalCrossEntropy, Examples, Huber, LogCosh, Network,
-    Objective, Penalty, Poisson, SquaredError, Strength, Workspace,
+    Objective, Penalty, Poisson, SquaredError, Strength, Workspace, row_major,
 };
 use ours::{
     K, M, assert_outputs, assert_theta_is_bias_then_kernel, classes, example_weights, network,
     ours, ours_penalised, ours_weighted, pass, split, step,
 };
+use serde_json::Value;
 use values::{
     assert_blocks, assert_close, blocks, example_columns, layers, number, numbers, theirs, value,
 };
@@ -399,6 +400,30 @@ fn trainer_divides_lambda_by_all_examples() {
             .unwrap();
         assert_close(found.theta().as_slice(), expected.theta().as_slice());
     }
+}
+
+// Weights as JSON
+
+/// The Python code of `docs/conventions.md` writes a network that loads here with NumPy's outputs.
+/// `weights.py` ran this very code, and checked that the code of the way back returns the weights.
+#[test]
+fn json_of_python_is_a_network() {
+    let expected: Value = serde_json::from_str(include_str!("network_outputs.json")).unwrap();
+    let page = include_str!("../../../docs/conventions.md");
+    for code in expected["code"].as_array().unwrap() {
+        let block = format!("```python\n{}```", code.as_str().unwrap());
+        assert!(page.contains(&block), "run weights.py: the page has changed");
+    }
+    assert_eq!(page.matches("```python").count(), 2);
+
+    let network: Network<f64> = serde_json::from_str(include_str!("network.json")).unwrap();
+    let x = numbers(&expected["x"]);
+    let found = network.forward(row_major(&x, 2).unwrap()).unwrap();
+    assert_close(found.as_slice(), &numbers(&expected["outputs"]));
+    // And it writes what the code for the way back reads.
+    let written: Value = serde_json::to_value(&network).unwrap();
+    let python: Value = serde_json::from_str(include_str!("network.json")).unwrap();
+    assert_eq!(written, python);
 }
 
 // Penalties written out in PyTorch. Its autograd also takes sign 0 = 0.
