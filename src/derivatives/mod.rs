@@ -116,6 +116,7 @@
 //!   [`Cost::delta_tangent`](crate::Cost::delta_tangent).
 //! - An output Jacobian needs tangents if there are fewer inputs than outputs.
 
+mod arguments;
 mod curvature_product;
 mod example_gradients;
 mod hessian;
