@@ -135,8 +135,14 @@ fn measure<T: Scalar>(row: &Row, options: &Options) -> Result<Vec<String>, Error
             times.push(timing.median_us);
         }
         // Of the gradient alone in `gradients`, as the peers' is.
-        let compared = if kind == "gradients" { &result[..p] } else { &result };
-        let squares = compared.iter().map(|&x| convert_unchecked::<T, f64>(x).powi(2));
+        let compared = if kind == "gradients" {
+            &result[..p]
+        } else {
+            &result
+        };
+        let squares = compared
+            .iter()
+            .map(|&x| convert_unchecked::<T, f64>(x).powi(2));
         let norm = squares.sum::<f64>().sqrt();
         ratios.sort_by(f64::total_cmp);
         times.sort_by(f64::total_cmp);

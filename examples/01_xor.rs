@@ -1,4 +1,4 @@
-//! 1 of 6. A network learns XOR by gradient descent, and shows where it draws the line.
+//! 1 of 6. A network learns XOR by gradient descent and shows where it draws the line.
 //!
 //! ```sh
 //! cargo run --release --example 01_xor
@@ -11,13 +11,13 @@ use backprop::{
 };
 
 fn main() -> Result<(), Error> {
-    // One example a column: the inputs (0,0), (0,1), (1,0), (1,1) and what XOR makes of them.
+    // One example per column: the inputs (0,0), (0,1), (1,0), (1,1) and their XOR.
     let x = DMatrix::from_row_slice(2, 4, &[0., 0., 1., 1., 0., 1., 0., 1.]);
     let y = DMatrix::from_row_slice(1, 4, &[0., 1., 1., 0.]);
     let examples = Examples::new(&x, &y)?;
     let objective = Objective::new(BinaryCrossEntropy);
 
-    // No line parts the ones of XOR from the zeros: it takes a hidden layer.
+    // No line separates the ones of XOR from the zeros, so the network needs a hidden layer.
     let mut network = Network::<f64>::builder(2)
         .dense(3, Tanh)
         .dense(1, Sigmoid)
@@ -45,7 +45,7 @@ fn main() -> Result<(), Error> {
         println!("  {}  {}    {}  {:.4}", x[(0, k)], x[(1, k)], y[k], a[k]);
     }
 
-    // The whole square from −0.5 to 1.5, all points in one pass; x₂ upwards.
+    // All points of the square from −0.5 to 1.5 in one pass, with x₂ upwards.
     let (width, height) = (64, 24);
     let place = |i: usize, n: usize| -0.5 + 2.0 * (i as f64 + 0.5) / n as f64;
     let grid = DMatrix::from_fn(2, width * height, |row, k| match row {

@@ -1,4 +1,4 @@
-//! 2 of 6. A gradient held against central differences, entry by entry; and what a wrong one looks like.
+//! 2 of 6. A gradient is compared with central differences, entry by entry, and then a wrong one.
 //!
 //! ```sh
 //! cargo run --release --example 02_gradient_check
@@ -12,7 +12,7 @@ use backprop::{
     Objective, rng,
 };
 
-/// tanh with a bug: its derivative is 1 − a², but here it has lost the square.
+/// tanh with a bug: its derivative should be 1 − a², but the square is missing.
 #[derive(Clone, Debug)]
 struct Buggy;
 
@@ -32,7 +32,8 @@ impl Activation<f64> for Buggy {
 }
 
 fn main() -> Result<(), Error> {
-    // Sizes that all differ, several examples and outputs, and λ: nothing can hide behind a factor of 1.
+    // All sizes differ, and there are several examples and outputs and a λ. So no bug hides behind
+    // a factor of 1.
     let x = DMatrix::from_fn(4, 7, |i, k| ((1 + i + 4 * k) as f64).sin());
     let y = DMatrix::from_fn(3, 7, |i, k| f64::from(i == k % 3));
     let examples = Examples::new(&x, &y)?;
@@ -48,7 +49,8 @@ fn main() -> Result<(), Error> {
     println!("{report}\n");
     report.assert_passed();
 
-    // A bug in the second layer reaches its Θ and, as the error flows back through it, the one below. Above it all is right.
+    // A bug in the second layer affects its Θ and, because the error flows back through it, the Θ
+    // below. The layer above is right.
     let wrong: Network<f64, AnyLayer<Dense<Buggy>>> = Builder::new(4)
         .dense(6, Tanh)
         .layer(AnyLayer::Custom(Dense::new(6, 5, Buggy)))
@@ -60,15 +62,15 @@ fn main() -> Result<(), Error> {
     let blocks: Vec<&str> = report.wrong_blocks().map(|b| b.label.as_str()).collect();
     assert_eq!(blocks, ["Θ⁽¹⁾", "Θ⁽²⁾"]);
 
-    // For large networks a sample of each block, or derivatives along random directions, is enough.
-    println!("the right one again, along three random directions in each block:");
+    // For large networks a sample of each block is enough, or derivatives along random directions.
+    println!("the correct one again, along three random directions in each block:");
     let few = GradientCheck::new().directions(3, 42);
     let report = few.network(&right, &examples, &objective)?;
     println!("{report}\n");
     report.assert_passed();
 
-    // Beyond the gradient: what second-order methods work with.
-    println!("Jacobian, Hessian and Gauss–Newton products of the right one:");
+    // Beyond the gradient: the products that second-order methods use.
+    println!("Jacobian, Hessian and Gauss–Newton products of the correct one:");
     let report = GradientCheck::new().second_order(&right, &examples, &objective)?;
     println!("{report}");
     report.assert_passed();

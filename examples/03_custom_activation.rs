@@ -1,4 +1,5 @@
-//! 3 of 6. An activation of your own: two formulas, one call to prove them, and it trains beside ours.
+//! 3 of 6. An activation of your own: write two formulas, check them with one call, and train it
+//! beside ours.
 //!
 //! ```sh
 //! cargo run --release --example 03_custom_activation
@@ -39,7 +40,7 @@ fn main() -> Result<(), Error> {
     println!("Snake alone, by its pre-activations z:\n{report}\n");
     report.assert_passed();
 
-    // y = sin 3x + x/2 from 80 points, with Snake below an identity output.
+    // y = sin 3x + x/2 at 80 points, with Snake below an identity output.
     let x = DMatrix::from_fn(1, 80, |_, k| -3.0 + 6.0 * k as f64 / 79.0);
     let y = x.map(|x| (3.0 * x).sin() + 0.5 * x);
     let examples = Examples::new(&x, &y)?;

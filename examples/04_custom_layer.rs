@@ -1,4 +1,5 @@
-//! 4 of 6. A layer of your own, with parameters: proved alone, then trained below a layer of ours, both boxed.
+//! 4 of 6. A layer of your own, with parameters: checked alone, then trained below a layer of ours,
+//! both boxed.
 //!
 //! ```sh
 //! cargo run --release --example 04_custom_layer
@@ -10,7 +11,7 @@ use backprop::layer::{Backward, Block, Forward, Layer};
 use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, convert};
 use backprop::{BinaryCrossEntropy, Builder, Error, Examples, Objective, Scalar};
 
-/// Radial units: aᵢ = exp(−‖x − cᵢ‖²), large near the centre cᵢ, which is learned.
+/// Radial units: aᵢ = exp(−‖x − cᵢ‖²), large near the centre cᵢ. The centres are learned.
 #[derive(Debug)]
 struct Radial {
     inputs: usize,
@@ -26,7 +27,8 @@ impl<T: Scalar> Layer<T> for Radial {
         self.units
     }
 
-    /// C is inputs × units, a centre a column. A penalty would pull the centres to the origin: all columns are exempt.
+    /// C is inputs × units, one centre per column. A penalty would pull the centres to the origin,
+    /// so all columns are exempt.
     fn blocks(&self) -> Vec<Block> {
         vec![Block::new("C", self.inputs, self.units).penalised_from_column(self.units)]
     }
@@ -40,7 +42,8 @@ impl<T: Scalar> Layer<T> for Radial {
         }
     }
 
-    /// ∂a/∂c = 2a (x − c) = −∂a/∂x. Both results are overwritten: what the buffers held before is unspecified.
+    /// ∂a/∂c = 2a (x − c) = −∂a/∂x. Both results are overwritten, because the buffers may hold
+    /// anything before.
     fn backward(&self, pass: Backward<'_, T>) {
         let c = DMatrixView::from_slice(pass.theta, self.inputs, self.units);
         let change = |i: usize, k: usize| {
@@ -81,7 +84,7 @@ fn main() -> Result<(), Error> {
     println!("the layer alone:\n{report}\n");
     report.assert_passed();
 
-    // Boxes take layers of any kind. (`AnyLayer<Radial>` would keep Clone, map and serialisation.)
+    // Boxes mix layers of any kind. (`AnyLayer<Radial>` would keep Clone, map and serialisation.)
     let mut network = Builder::<f64, Box<dyn Layer<f64>>>::new(2)
         .layer(Box::new(radial))
         .dense(1, Sigmoid)

@@ -1,10 +1,12 @@
-//! 5 of 6. J and ∇J as a problem for argmin: three of its solvers on one network, and how many passes each takes.
+//! 5 of 6. J and ∇J become a problem for argmin. Three of its solvers train one network, and the
+//! table shows how many passes each takes.
 //!
 //! ```sh
 //! cargo run --release --example 05_argmin
 //! ```
 //!
-//! In a project of your own turn on the feature `argmin` of `backprop`, and depend on `argmin` itself or on `backprop::argmin`.
+//! In your project, turn on the feature `argmin` of `backprop`. Use `backprop::argmin`, or depend
+//! on `argmin` itself.
 
 use argmin::core::{Executor, IterState, Solver, State};
 use argmin::solver::conjugategradient::{NonlinearConjugateGradient, beta::PolakRibiere};
@@ -43,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         network.cost(&examples, &objective)?
     );
     println!(
-        "each solver stops after 1000 iterations; the error is the largest of the 61 points\n"
+        "each solver stops after 1000 iterations; the error is the largest at the 61 points\n"
     );
     println!("solver                  iterations  passes         J   error");
 
@@ -71,13 +73,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         results.push(j);
     }
     println!(
-        "\nThe lower two learn the curvature from the gradients, and go further in fewer passes."
+        "\nThe lower two learn the curvature from the gradients. They get further in fewer passes."
     );
     assert!(results[2] < results[1] && results[1] < results[0]);
     Ok(())
 }
 
-/// θ after 1000 iterations or convergence, with the iterations and the passes through the network that it took.
+/// Returns θ after convergence or 1000 iterations, the iterations, and the passes through the
+/// network.
 fn minimise<'a, S>(
     problem: Problem<'a>,
     start: &[f64],

@@ -1,4 +1,5 @@
-//! 6 of 6. More data than memory: batches stream through accumulators in two threads, and the sums give J and ∇J of all.
+//! 6 of 6. More data than memory: batches stream through accumulators in two threads, and their
+//! sums are J and ∇J of all the data.
 //!
 //! ```sh
 //! cargo run --release --example 06_streaming
@@ -28,7 +29,7 @@ fn batch(b: u64) -> (DMatrix<f64>, DMatrix<f64>) {
     (x, y)
 }
 
-/// Σ cost, Σ w and Δ of some batches, of which one at a time is in memory.
+/// Σ cost, Σ w and Δ of some batches. Only one batch is in memory at a time.
 fn sums(
     network: &Network<f64>,
     batches: impl Iterator<Item = u64>,
@@ -42,7 +43,7 @@ fn sums(
     Ok(sums)
 }
 
-/// The same of all batches, half of them in each of two threads.
+/// The same sums for all batches, half of them in each of two threads.
 fn shared(network: &Network<f64>) -> Result<Accumulator<f64>, Error> {
     let (even, odd) = thread::scope(|scope| {
         let odd = scope.spawn(|| sums(network, (1..BATCHES).step_by(2)));
@@ -60,7 +61,7 @@ fn main() -> Result<(), Error> {
         .dense(1, Sigmoid)
         .initialize(Initialization::GlorotUniform, &mut rng(1))?;
 
-    // A sum does not mind how it is split. Only `finish` divides by m and adds the penalty.
+    // It does not matter how a sum is split. Only `finish` divides by m and adds the penalty.
     let one = sums(&network, 0..BATCHES)?.finish(&network, &penalty)?;
     let two = shared(&network)?.finish(&network, &penalty)?;
     let difference = one.gradient().vector() - two.gradient().vector();
@@ -86,7 +87,7 @@ fn main() -> Result<(), Error> {
         network.set_theta(theta.as_slice())?;
     }
 
-    let (x, y) = batch(BATCHES); // one that was never seen
+    let (x, y) = batch(BATCHES); // a batch outside the data
     let right = network
         .forward(&x)?
         .map(f64::round)

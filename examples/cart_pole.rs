@@ -51,7 +51,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             let before = cart.state;
             cart.step(action);
             steps += 1;
-            agent.remember(Step { before, action, after: cart.state, failed: cart.failed() });
+            agent.remember(Step {
+                before,
+                action,
+                after: cart.state,
+                failed: cart.failed(),
+            });
             agent.learn(&mut random)?;
         }
         lengths.push(steps as f64);
@@ -100,8 +105,8 @@ impl CartPole {
         let (sin, cos) = angle.sin_cos();
         let total = CART + POLE;
         let pushed = (force + POLE * LENGTH * omega * omega * sin) / total;
-        let alpha = (GRAVITY * sin - cos * pushed)
-            / (LENGTH * (4.0 / 3.0 - POLE * cos * cos / total));
+        let alpha =
+            (GRAVITY * sin - cos * pushed) / (LENGTH * (4.0 / 3.0 - POLE * cos * cos / total));
         let acceleration = pushed - POLE * LENGTH * alpha * cos / total;
         self.state = [
             x + TIME * v,
@@ -196,7 +201,8 @@ impl Agent {
         });
         let mut gradient = vec![0.0; self.network.parameters()];
         let wanted = (Some(&mut gradient[..]), None);
-        self.network.vjp_into(&before, &slope, &mut self.workspace, wanted)?;
+        self.network
+            .vjp_into(&before, &slope, &mut self.workspace, wanted)?;
 
         let mut theta = self.network.theta().as_slice().to_vec();
         self.adam.step(&mut theta, &gradient)?;
@@ -229,7 +235,10 @@ fn draw(file: &Path, lengths: &[f64]) -> Result<(), Box<dyn Error>> {
         .y_label_area_size(46)
         .build_cartesian_2d(0..lengths.len(), 0.0..STEPS as f64)?;
     let mut mesh = chart.configure_mesh();
-    mesh.x_desc("episode").y_desc("steps balanced").light_line_style(TRANSPARENT).draw()?;
+    mesh.x_desc("episode")
+        .y_desc("steps balanced")
+        .light_line_style(TRANSPARENT)
+        .draw()?;
     let points = lengths.iter().copied().enumerate();
     chart.draw_series(LineSeries::new(points, RGBColor(31, 111, 235)))?;
     root.present()?;

@@ -1,10 +1,12 @@
-//! An activation of your own as one closure: its derivatives come from dual numbers, one call proves it, and it trains beside ours.
+//! An activation of your own as one closure. Dual numbers compute its derivatives, one call checks
+//! it, and it trains beside ours.
 //!
 //! ```sh
 //! cargo run --release --example custom_activation
 //! ```
 //!
-//! In a project of your own turn on the feature `num-dual` of `backprop`. (`03_custom_activation` writes the derivative out, which is faster.)
+//! In your project, turn on the feature `num-dual` of `backprop`. (`03_custom_activation` writes
+//! out the derivative, which is faster.)
 
 use backprop::activation::{Identity, from_fn};
 use backprop::nalgebra::DMatrix;
@@ -16,7 +18,7 @@ use backprop::{
 };
 
 fn main() -> Result<(), Error> {
-    // A wavelet: g(z) = z e^(−z²/2), minus the derivative of a Gaussian.
+    // A wavelet: g(z) = z e^(−z²/2), the negative derivative of a Gaussian.
     let wavelet = from_fn("wavelet", |z| z * (z * z * -0.5).exp());
     let z = DMatrix::from_fn(3, 5, |i, k| i as f64 - 0.9 * k as f64);
     let report = GradientCheck::new().activation(&wavelet, &z)?;
@@ -33,7 +35,7 @@ fn main() -> Result<(), Error> {
         .dense(1, Identity)
         .initialize(Initialization::Normal { sigma: 1.5 }, &mut rng(2))?;
 
-    // The second derivatives are there as well: the curvature along ∇J, exact.
+    // Second derivatives work too: the exact curvature along ∇J.
     let slope = network.gradient_vector(&examples, &objective)?;
     let bend = network.hessian_product(&examples, &objective, slope.as_slice())?;
     println!("∇Jᵀ H ∇J = {:.6}", slope.dot(&bend));

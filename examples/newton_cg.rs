@@ -1,10 +1,12 @@
-//! Truncated Newton on handwritten digits: what exact curvature buys, beside L-BFGS, which guesses it from gradients.
+//! Truncated Newton on handwritten digits: exact curvature compared with L-BFGS, which estimates
+//! curvature from gradients.
 //!
 //! ```sh
 //! cargo run --release --example newton_cg
 //! ```
 //!
-//! All three minimise the same J from the same start. A pass is J and ∇J; a product is H v or G v, and costs one and a half passes or two.
+//! All three methods minimise the same J from the same start. A pass is J and ∇J. A product is H v
+//! or G v and costs one and a half to two passes.
 
 #[path = "digits/data.rs"]
 mod data;
@@ -44,7 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = network.theta().as_slice();
     let problem = || ArgminProblem::new(&network, &examples, &objective);
     let gauss_newton = Curvature::GaussNewton(GaussNewton::Logits);
-    // At most 60 products a step. (Steihaug's epsilon also ends everything once ‖∇J‖ is below it, so it stays small.)
+    // At most 60 products per step. (Steihaug's epsilon also stops the run once ‖∇J‖ is below it,
+    // so it stays small.)
     let region = || TrustRegion::new(Steihaug::new().with_max_iters(60)).with_radius(3.0);
     let mut slopes = Vec::new();
     for name in ["L-BFGS", "trust region, H v", "trust region, G v"] {
@@ -77,20 +80,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         slopes.push(slope);
     }
     println!(
-        "\nWith H v the gradient falls to rounding, in far fewer passes but with the products beside them in more time than L-BFGS\n\
-         takes. With G v the limit of 150 iterations ends the search before that."
+        "\nWith H v the gradient falls to rounding, in far fewer passes than L-BFGS takes. The\n\
+         products make it slower all the same. With G v the limit of 150 iterations ends the\n\
+         run before that."
     );
     assert!(slopes[1] < slopes[0] && slopes[1] < 1e-8);
     Ok(())
 }
 
-/// What a solver came to.
+/// The result of a solver.
 struct Run {
     theta: Vec<f64>,
     iterations: u64,
-    /// Of J and ∇J.
+    /// Evaluations of J and ∇J.
     passes: u64,
-    /// With H or G.
+    /// Products with H or G.
     products: u64,
 }
 

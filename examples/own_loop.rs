@@ -1,4 +1,5 @@
-//! Training without the trainer: an own loop over mini-batches, with an optimiser of the crate. Two half moons, one in the other.
+//! Training without the trainer: a loop of your own over mini-batches, with an optimiser of the
+//! crate. The data are two interleaved half moons.
 //!
 //! ```sh
 //! cargo run --release --example own_loop
@@ -41,7 +42,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         for batch in order.chunks(BATCH) {
             let (x, y) = (select(&x, batch)?, select(&y, batch)?);
             let examples = Examples::new(&x, &y)?;
-            // A batch's gradient divides by its own size, but the penalty is λ/m of all examples.
+            // A batch's gradient divides by the batch size, but the penalty is λ/m for all
+            // examples.
             let share = batch.len() as f64 / EXAMPLES as f64;
             let objective = Objective::new(BinaryCrossEntropy).l2(LAMBDA * share);
             network.gradient_into(&examples, &objective, &mut workspace, &mut gradient)?;
@@ -54,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Points on two half circles, 2 × m, and which: 1 × m.
+/// Returns points on two half circles, 2 × m, and the half circle of each, 1 × m.
 fn moons() -> (DMatrix<f64>, DMatrix<f64>) {
     let angle = |k: usize| PI * (k / 2) as f64 / (EXAMPLES / 2) as f64;
     let noise = |k: usize| 0.1 * (12.9898 * k as f64).sin();

@@ -1,5 +1,6 @@
-//! Numbers instead of classes: the alcohol of 178 wines from twelve other measurements (UCI Wine, CC BY 4.0; see `examples/data/README.md`).
-//! Draws predictions against truth, and the residuals, into `target/regression.svg`.
+//! Numbers instead of classes: predicts the alcohol of 178 wines from twelve other measurements
+//! (UCI Wine, CC BY 4.0; see `examples/data/README.md`). Draws predictions against truth, and the
+//! residuals, to `target/regression.svg`.
 //!
 //! ```sh
 //! cargo run --release --example regression
@@ -66,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The twelve measurements, 12 × m, and the alcohol, 1 × m.
+/// Returns the twelve measurements, 12 × m, and the alcohol, 1 × m.
 fn load() -> Result<(DMatrix<f64>, DMatrix<f64>), Box<dyn Error>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/wine.csv");
     let (mut measurements, mut alcohol) = (Vec::new(), Vec::new());
@@ -84,7 +85,8 @@ fn load() -> Result<(DMatrix<f64>, DMatrix<f64>), Box<dyn Error>> {
     ))
 }
 
-/// Left predictions over truth, with the line on which they would be right; right the residuals over the predictions.
+/// Draws predictions over truth on the left, with the line of correct ones, and residuals over
+/// predictions on the right.
 fn draw(file: &Path, truth: &[f64], predicted: &[f64]) -> Result<(), Box<dyn Error>> {
     let root = SVGBackend::new(file, (880, 400)).into_drawing_area();
     root.fill(&WHITE)?;

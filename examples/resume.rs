@@ -1,4 +1,4 @@
-//! A training that is broken off goes on from its checkpoint, to the very bits that it would have reached without the interruption.
+//! An interrupted run resumes from its checkpoint, with the same bits as an uninterrupted run.
 //!
 //! ```sh
 //! cargo run --release --example resume
@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 const EPOCHS: u64 = 30;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // A sine, from 200 points in (−π, π).
+    // A sine at 200 points in (−π, π).
     let x = DMatrix::from_fn(1, 200, |_, k| 0.0314 * (k as f64 - 100.0));
     let y = x.map(f64::sin);
     let examples = Examples::new(&x, &y)?;
@@ -30,17 +30,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let saved = || trainer().checkpoints(Checkpoints::new(&folder), 5);
 
-    // Something ends it after 12 epochs: a callback here, the power supply elsewhere. `resume` begins where there is no checkpoint.
+    // A callback stops the run after 12 epochs, as a power failure would. Without a checkpoint,
+    // `resume` starts from the beginning.
     let mut network = start.clone();
-    let (broken, _) = saved()
+    let (interrupted, _) = saved()
         .on_epoch(|epoch| match epoch.record.epoch {
             12 => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         })
         .resume(&mut network, &examples)?;
-    println!("broken off:\n{broken}");
+    println!("interrupted:\n{interrupted}");
 
-    // A new process would begin here, with a new network.
+    // A new process would start here, with a new network.
     let mut network = start.clone();
     let (history, resumed) = saved().resume(&mut network, &examples)?;
     println!("resumed after epoch {}:\n{history}", resumed.epoch);

@@ -1,10 +1,10 @@
-//! What a network looks at: ∂J/∂X of trained digits, drawn over the images to `target/sensitivity.png`.
+//! What a network looks at: ∂J/∂X of digits, drawn over the images, in `target/sensitivity.png`.
 //!
 //! ```sh
 //! cargo run --release --example sensitivity
 //! ```
 //!
-//! Orange: more ink there would make the digit harder to read. Blue: more ink would make it easier.
+//! More ink on orange makes the digit harder to classify. More ink on blue makes it easier.
 
 #[path = "digits/data.rs"]
 mod data;
@@ -18,7 +18,7 @@ use std::error::Error;
 use std::fs::File;
 use std::path::Path;
 
-/// Pixels of the picture for one of an image, and between images.
+/// Pixels of the picture for one pixel of an image, and between images.
 const SCALE: usize = 12;
 const GAP: usize = 8;
 /// Pixels on a side of an image.
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .batch_size(32)
         .fit(&mut network, &Examples::new(&train.x, &train.y)?)?;
 
-    // One test image of each class. The gradient of the cost of one image is m times that of the mean.
+    // One test image of each class. The gradient of one image's cost is m times that of the mean.
     let first = |class| (0..test.y.ncols()).find(|&k| test.y[(class, k)] == 1.0);
     let chosen: Vec<usize> = (0..data::CLASSES).filter_map(first).collect();
     let (x, y) = (
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let by_pixel = network.input_gradient(&Examples::new(&x, &y)?, &objective)? * x.ncols() as f64;
 
     println!(
-        "digit  probability  pixel that counts most  cost by 0.1 more ink there: predicted  measured"
+        "digit  probability  pixel that counts most  cost of 0.1 more ink: predicted  measured"
     );
     let outputs = network.forward(&x)?;
     for (k, slopes) in by_pixel.column_iter().enumerate() {
@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             )
         };
         println!(
-            "{digit:5}  {:11.4}  row {}, column {}         {:+36.5}  {:+.5}",
+            "{digit:5}  {:11.4}  row {}, column {}         {:+30.5}  {:+.5}",
             outputs[(digit, k)],
             pixel / SIDE,
             pixel % SIDE,
@@ -76,7 +76,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The images in a row, and below them the same with the gradient as colour.
+/// Draws the images in a row, and below them the same images with the gradient as colour.
 fn draw(file: &Path, x: &DMatrix<f64>, slopes: &DMatrix<f64>) -> Result<(), Box<dyn Error>> {
     let step = SIDE * SCALE + GAP;
     let (width, height) = (x.ncols() * step + GAP, 2 * step + GAP);
@@ -101,7 +101,7 @@ fn draw(file: &Path, x: &DMatrix<f64>, slopes: &DMatrix<f64>) -> Result<(), Box<
     Ok(())
 }
 
-/// Ink as grey, mixed with orange for a slope of 1 and with blue for −1.
+/// Returns ink as grey, mixed with orange for a slope of 1 and with blue for −1.
 fn color(ink: f64, slope: f64) -> [u8; 3] {
     let end = if slope < 0.0 {
         [31.0, 111.0, 235.0]

@@ -1,9 +1,11 @@
-//! A pass in hand-checkable numbers beside its formulae, one step of gradient descent, and what a step through moved weights does.
+//! One pass in numbers that you can check by hand, beside the formulas; one step of gradient
+//! descent; and the same step with a common mistake.
 //!
 //! The network is that of M. Mazur, *A Step by Step Backpropagation Example*
-//! (<https://mattmazur.com/2015/03/17/a-step-by-step-backpropagation-example/>): 2-2-2, sigmoid units, one example, rate ½, biases that stay as they are. The
-//! new weights in the article are right. The error that it gives for them, 0.291027924, is not theirs: it is that of hidden weights
-//! whose gradient was taken through output weights that had already moved.
+//! (<https://mattmazur.com/2015/03/17/a-step-by-step-backpropagation-example/>): 2-2-2, sigmoid
+//! units, one example, rate ½, fixed biases. The new weights in the article are right, but the
+//! error that it states for them, 0.291027924, is not. It belongs to hidden weights whose gradient
+//! was computed with output weights that had already moved.
 //!
 //! ```sh
 //! cargo run --release --example worked_example
@@ -33,7 +35,7 @@ fn main() -> Result<(), Error> {
     println!("{trace:.9}\n");
     assert!((trace.cost() - 0.298371109).abs() < 5e-10);
 
-    // The step Θ − ½ D, but for the biases.
+    // The step Θ − ½ D, without the biases.
     let step = |theta: &DMatrix<f64>, d: DMatrix<f64>| {
         let mut moved = theta - d * RATE;
         moved.set_column(0, &theta.column(0));
@@ -45,7 +47,8 @@ fn main() -> Result<(), Error> {
     println!("One step, both gradients at the old weights:");
     println!("  Θ⁽¹⁾{new_hidden:.9}  Θ⁽²⁾{new_output:.9}  J = {right:.12}\n");
 
-    // The same, but with δ⁽²⁾ = (W⁽²⁾ᵀ δ⁽³⁾) ∘ a⁽²⁾ ∘ (1 − a⁽²⁾) through a Θ⁽²⁾ of choice, and D⁽¹⁾ = δ⁽²⁾ [1; x]ᵀ.
+    // The same step from a given Θ⁽²⁾: δ⁽²⁾ = (W⁽²⁾ᵀ δ⁽³⁾) ∘ a⁽²⁾ ∘ (1 − a⁽²⁾) and D⁽¹⁾ = δ⁽²⁾ [1;
+    // x]ᵀ.
     let a = trace.activation(0).ok_or(Error::NoLayers)?;
     let delta = trace.delta(1).ok_or(Error::NoLayers)?;
     let through = |output: &DMatrix<f64>| {
@@ -55,7 +58,7 @@ fn main() -> Result<(), Error> {
     assert!((through(&output) - d(0)?).amax() < 1e-15);
     let wrong_hidden = step(&hidden, through(&new_output));
     let wrong = network(&wrong_hidden, &new_output)?.cost(&examples, &objective)?;
-    println!("The same step with D⁽¹⁾ through the new Θ⁽²⁾, w₅ to w₈ having moved first:");
+    println!("The same step with D⁽¹⁾ from the new Θ⁽²⁾, after w₅ to w₈ have moved:");
     println!("  Θ⁽¹⁾{wrong_hidden:.9}  J = {wrong:.12}, in the article 0.291027924\n");
     println!("D⁽¹⁾ is the derivative at one point, the old weights: {right:.9} is right.");
 

@@ -54,7 +54,10 @@ mod scalar;
 pub mod training;
 mod workspace;
 
-#[cfg_attr(not(feature = "argmin"), doc = "[`ArgminProblem`]: crate#what-there-is")]
+#[cfg_attr(
+    not(feature = "argmin"),
+    doc = "[`ArgminProblem`]: crate#what-there-is"
+)]
 #[doc = include_str!("../docs/rendered/derivation.md")]
 pub mod derivation {}
 

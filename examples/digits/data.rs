@@ -1,23 +1,24 @@
-//! The digits: 1,797 images of 8 × 8 pixels (E. Alpaydin, C. Kaynak 1998, CC BY 4.0; see `examples/data/README.md`).
+//! The digits: 1,797 images of 8 × 8 pixels (E. Alpaydin, C. Kaynak 1998, CC BY 4.0; see
+//! `examples/data/README.md`).
 
 use backprop::data::one_hot;
 use backprop::nalgebra::DMatrix;
 use std::error::Error;
 use std::path::Path;
 
-/// Rows at the end of the file that are kept for the test.
+/// Rows at the end of the file, which are the test set.
 const TEST: usize = 450;
 const PIXELS: usize = 64;
 pub const CLASSES: usize = 10;
 
-/// Images (64 × m, pixels in 0..=1), and 1 in the row of their digit (10 × m).
+/// Images (64 × m, pixels in 0..=1), and their digits one-hot (10 × m).
 #[derive(Debug)]
 pub struct Digits {
     pub x: DMatrix<f64>,
     pub y: DMatrix<f64>,
 }
 
-/// Reads `examples/data/digits.csv`: training and test part.
+/// Reads `examples/data/digits.csv` and returns the training and the test set.
 pub fn load() -> Result<(Digits, Digits), Box<dyn Error>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/digits.csv");
     let text = std::fs::read_to_string(&path)

@@ -1,4 +1,5 @@
-//! Handwritten digits: check the gradient, train by L-BFGS, read the test images, and draw two pictures under `target/`.
+//! Handwritten digits: checks the gradient, trains with L-BFGS, classifies the test images, and
+//! draws two pictures in `target/`.
 //!
 //! ```sh
 //! cargo run --release --example digits
@@ -13,14 +14,14 @@ use pictures::{hidden_units, learning_curve};
 use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
-use training::{network, objective, read, train};
+use training::{classify, network, objective, train};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (train_digits, test_digits) = data::load()?;
     let mut network = network(1)?;
     println!("{network}\n");
 
-    // The first 20 images are enough to prove the gradient.
+    // The first 20 images are enough to check the gradient.
     let few = Examples::new(train_digits.x.columns(0, 20), train_digits.y.columns(0, 20))?;
     let report = GradientCheck::new().network(&network, &few, &objective())?;
     println!(
@@ -47,11 +48,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         after.penalty
     );
 
-    let test = read(&network, &test_digits)?;
-    let percent = 100.0 * read(&network, &train_digits)?.accuracy();
+    let test = classify(&network, &test_digits)?;
+    let percent = 100.0 * classify(&network, &train_digits)?.accuracy();
     println!("training accuracy: {percent:.2} %");
     println!("test accuracy: {:.2} %", 100.0 * test.accuracy());
-    println!("\nconfusion matrix of the test (row: the digit, column: what was read)\n{test}");
+    println!("\nconfusion matrix of the test set (row: the digit, column: the prediction)\n{test}");
 
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
     std::fs::create_dir_all(&folder)?;

@@ -1,7 +1,7 @@
-//! The two pictures of the example: how the training went, and what the hidden units look for.
+//! The two pictures of the example: the learning curve, and the weights of the hidden units.
 
 use crate::data::Digits;
-use crate::training::{objective, read};
+use crate::training::{classify, objective};
 use backprop::{Examples, Network, Objective};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
@@ -17,25 +17,26 @@ const ORANGE: RGBColor = RGBColor(194, 65, 12);
 /// Pixels on a side of a weight, and between two units.
 const SCALE: usize = 9;
 const GAP: usize = 6;
-/// Units in a row.
+/// Units per row.
 const ROW: usize = 5;
 
-/// Cost and share of misread images along the path of a training, for the training and the test images.
+/// Draws the cost and the share of misclassified images along the path of a run, for the training
+/// and the test images.
 pub fn learning_curve(
     file: &Path,
     network: &Network<f64>,
     path: &[Vec<f64>],
     [train, test]: [&Digits; 2],
 ) -> Result<(), Box<dyn Error>> {
-    let (mut costs, mut misread) = ([vec![], vec![]], [vec![], vec![]]);
-    // Without the penalty, so that both sets are measured alike.
+    let (mut costs, mut misclassified) = ([vec![], vec![]], [vec![], vec![]]);
+    // The penalty is left out, so that both sets are measured alike.
     let cost = Objective::new(objective().cost);
     let mut network = network.clone();
     for theta in path {
         network.set_theta(theta)?;
         for (set, digits) in [train, test].into_iter().enumerate() {
             costs[set].push(network.cost(&Examples::new(&digits.x, &digits.y)?, &cost)?);
-            misread[set].push(100.0 * (1.0 - read(&network, digits)?.accuracy()));
+            misclassified[set].push(100.0 * (1.0 - classify(&network, digits)?.accuracy()));
         }
     }
     let root = SVGBackend::new(file, (880, 360)).into_drawing_area();
@@ -50,19 +51,19 @@ pub fn learning_curve(
         costs_axis,
         &costs,
     )?;
-    let misread_axis = (0.1..100.0).log_scale();
+    let misclassified_axis = (0.1..100.0).log_scale();
     panel(
         &right,
-        "images misread, %",
+        "images misclassified, %",
         iterations,
-        misread_axis,
-        &misread,
+        misclassified_axis,
+        &misclassified,
     )?;
     root.present()?;
     Ok(())
 }
 
-/// One diagram: a curve for the training images, one for the test images.
+/// Draws one diagram with a curve for the training images and one for the test images.
 fn panel<Y>(
     area: &DrawingArea<SVGBackend<'_>, Shift>,
     caption: &str,
@@ -102,12 +103,13 @@ where
     Ok(())
 }
 
-/// The incoming weights of each hidden unit as an image of 8 × 8 pixels: ink there speaks for the unit (orange) or against it (blue).
+/// Draws the incoming weights of each hidden unit as an image of 8 × 8 pixels. Ink on orange
+/// excites the unit, ink on blue inhibits it.
 pub fn hidden_units(file: &Path, network: &Network<f64>) -> Result<(), Box<dyn Error>> {
     let (weights, _) = network.dense_weights(0)?;
     let step = 8 * SCALE + GAP;
     let (width, height) = (ROW * step + GAP, weights.nrows().div_ceil(ROW) * step + GAP);
-    // An index into the palette for each pixel: 1 to 31 for a weight, 0 for the ground between the units.
+    // An index into the palette for each pixel: 1 to 31 for a weight, 0 for the background.
     let mut pixels = vec![0; width * height];
     for (unit, row) in weights.row_iter().enumerate() {
         let largest = row.amax();
@@ -127,7 +129,8 @@ pub fn hidden_units(file: &Path, network: &Network<f64>) -> Result<(), Box<dyn E
     Ok(())
 }
 
-/// The weight at a pixel, drawn linearly between the weights around it: strokes show better than in squares.
+/// Returns the weight at a pixel, interpolated between the weights around it. Strokes show better
+/// than in squares.
 fn between(x: usize, y: usize, weight: impl Fn(usize, usize) -> f64) -> f64 {
     let split = |pixel: usize| {
         let place = ((pixel as f64 + 0.5) / SCALE as f64 - 0.5).clamp(0.0, 7.0);
@@ -139,7 +142,7 @@ fn between(x: usize, y: usize, weight: impl Fn(usize, usize) -> f64) -> f64 {
     (1.0 - v) * along(j) + v * along(j + 1)
 }
 
-/// From blue at −1 over white at 0 to orange at 1.
+/// Returns a colour from blue at −1 through white at 0 to orange at 1.
 fn color(weight: f64) -> [u8; 3] {
     let end = if weight < 0.0 { BLUE } else { ORANGE };
     let mix = |c: u8| (255.0 + (f64::from(c) - 255.0) * weight.abs()).round() as u8;

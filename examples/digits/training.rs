@@ -1,4 +1,4 @@
-//! The network of the example and its training, for the example and its test alike.
+//! The network of the example and its training, shared by the example and its test.
 
 use super::data::{CLASSES, Digits};
 use backprop::metrics::ConfusionMatrix;
@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 /// Iterations of L-BFGS.
 const ITERATIONS: u64 = 200;
 
-/// 64 pixels, 25 hidden units, 10 classes, as the course builds it.
+/// Returns the course's network: 64 pixels, 25 hidden units, 10 classes.
 pub fn network(seed: u64) -> Result<Network<f64>, backprop::Error> {
     Network::builder(64)
         .dense(25, Sigmoid)
@@ -22,22 +22,22 @@ pub fn network(seed: u64) -> Result<Network<f64>, backprop::Error> {
         .initialize(Initialization::GlorotUniform, &mut rng(seed))
 }
 
-/// The course's cost with its penalty, λ = 1.
+/// Returns the course's cost with its penalty, λ = 1.
 pub fn objective() -> Objective<AnyCost> {
     Objective::new(BinaryCrossEntropy).l2(1.0)
 }
 
-/// What a training did.
+/// The record of a run.
 #[derive(Debug)]
 pub struct Training {
     pub iterations: u64,
-    /// Of J and ∇J.
+    /// Evaluations of J and ∇J.
     pub evaluations: u64,
     /// θ before the first iteration and after each.
     pub path: Vec<Vec<f64>>,
 }
 
-/// Minimises J by L-BFGS, with a bar that is silent where no one looks on.
+/// Minimises J with L-BFGS. The progress bar is silent if there is no terminal.
 pub fn train(network: &mut Network<f64>, digits: &Digits) -> Result<Training, Box<dyn Error>> {
     let examples = Examples::new(&digits.x, &digits.y)?;
     let style = "training {bar:32} {pos:>3}/{len} iterations, {msg}, {eta} left";
@@ -61,7 +61,10 @@ pub fn train(network: &mut Network<f64>, digits: &Digits) -> Result<Training, Bo
     })
 }
 
-/// Reads every image: which digit was read as which.
-pub fn read(network: &Network<f64>, digits: &Digits) -> Result<ConfusionMatrix, backprop::Error> {
+/// Classifies every image, and counts which digit was predicted as which.
+pub fn classify(
+    network: &Network<f64>,
+    digits: &Digits,
+) -> Result<ConfusionMatrix, backprop::Error> {
     ConfusionMatrix::from_outputs(&network.forward(&digits.x)?, &digits.y)
 }

@@ -187,7 +187,10 @@ fn conventions_are_tested() {
 fn first_cells(page: &str, heading: &str) -> Vec<String> {
     let table = page.split(heading).nth(1);
     let table = table.unwrap_or_else(|| panic!("no table {heading}"));
-    let rows = table.lines().skip(1).take_while(|line| line.starts_with('|'));
+    let rows = table
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with('|'));
     let names = rows.flat_map(|row| {
         let cell = row.split('|').nth(1).unwrap();
         let quoted = cell.split('`').skip(1).step_by(2);
@@ -222,9 +225,14 @@ fn readme_lists_every_example_and_feature() {
     let features = manifest.split("[features]").nth(1).unwrap();
     let features = features.split("\n[").next().unwrap().lines();
     let features = features.filter_map(|line| line.split_once(" = "));
-    let features = features.map(|(name, _)| name).filter(|name| *name != "default");
+    let features = features
+        .map(|(name, _)| name)
+        .filter(|name| *name != "default");
     let listed = first_cells(&readme, "| feature | adds |\n");
-    assert_eq!(sorted(listed), sorted(features.map(str::to_owned).collect()));
+    assert_eq!(
+        sorted(listed),
+        sorted(features.map(str::to_owned).collect())
+    );
 }
 
 /// The speed rows of the README are those of `benches/RESULTS.md`.
@@ -249,7 +257,10 @@ fn readme_quotes_the_results() {
 #[test]
 fn architecture_names_every_file() {
     let page = read("ARCHITECTURE.md");
-    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let rows: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
     let in_kernels = page.split("\n## Kernels").nth(1).unwrap();
     let in_kernels = in_kernels.split("\n## ").next().unwrap();
     for file in sources("src") {
@@ -264,7 +275,9 @@ fn architecture_names_every_file() {
                     Some((inner, _)) => format!("`{inner}/`"),
                     None => format!("`{name}`"),
                 };
-                let row = rows.iter().find(|row| row.starts_with(&format!("| `{folder}/` ")));
+                let row = rows
+                    .iter()
+                    .find(|row| row.starts_with(&format!("| `{folder}/` ")));
                 row.is_some_and(|row| row.contains(&name) || name == "`mod.rs`")
             }
         };
@@ -272,9 +285,10 @@ fn architecture_names_every_file() {
     }
     let words = page.split('`').skip(1).step_by(2);
     for name in words.filter(|word| word.ends_with(".rs") && !word.contains(['*', ' '])) {
-        let known = sources("src").iter().chain(&sources("tests")).any(|file| {
-            file == name || file.ends_with(&format!("/{name}"))
-        });
+        let known = sources("src")
+            .iter()
+            .chain(&sources("tests"))
+            .any(|file| file == name || file.ends_with(&format!("/{name}")));
         assert!(known, "ARCHITECTURE.md names {name}, which is not there");
     }
 }

@@ -5,7 +5,7 @@ mod data;
 #[path = "../../examples/digits/training.rs"]
 mod training;
 
-use training::{network, read, train};
+use training::{classify, network, train};
 
 #[test]
 fn five_seeds_reach_97_percent() {
@@ -16,7 +16,7 @@ fn five_seeds_reach_97_percent() {
         let training = train(&mut network, &train_digits).unwrap();
         assert_eq!(training.path.len() as u64, training.iterations + 1);
         assert!(training.evaluations > training.iterations && training.iterations <= 200);
-        let reached = 100.0 * read(&network, &test_digits).unwrap().accuracy();
+        let reached = 100.0 * classify(&network, &test_digits).unwrap().accuracy();
         println!("seed {seed}: test accuracy {reached:.2} %");
         assert!(reached >= 97.0, "seed {seed}: {reached} %");
     }

@@ -412,7 +412,10 @@ fn json_of_python_is_a_network() {
     let page = include_str!("../../../docs/conventions.md");
     for code in expected["code"].as_array().unwrap() {
         let block = format!("```python\n{}```", code.as_str().unwrap());
-        assert!(page.contains(&block), "run weights.py: the page has changed");
+        assert!(
+            page.contains(&block),
+            "run weights.py: the page has changed"
+        );
     }
     assert_eq!(page.matches("```python").count(), 2);
 
