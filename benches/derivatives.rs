@@ -4,10 +4,10 @@
 //! cargo bench --bench derivatives -- --dtypes f64 --min-time 0.3
 //! ```
 //!
-//! The rows are ex4, mnist-b64, deep and iris-b32 unless the options name others. Calls that have an
-//! `_into` form are measured in it. `ratio` is the time over that of J and ∇J, measured in turns with
-//! it: the median over the rounds. Results too large for memory are left out, and the matrices of
-//! second derivatives for more than 1000 parameters.
+//! The rows are ex4, mnist-b64, deep and iris-b32 unless the options name others. Calls that have
+//! an `_into` form are measured in it. `ratio` is the time over that of J and ∇J, measured in turns
+//! with it: the median over the rounds. Results too large for memory are left out, and the matrices
+//! of second derivatives for more than 1000 parameters.
 
 mod common;
 mod ours;
@@ -71,7 +71,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 })?;
                 for line in lines {
                     records.line(&format!(
-                        "{{\"impl\": \"backprop\", \"row\": \"{}\", \"dtype\": \"{dtype}\", \"threads\": {threads}, {line}}}",
+                        "{{\"impl\": \"backprop\", \"row\": \"{}\", \"dtype\": \"{dtype}\", \
+                         \"threads\": {threads}, {line}}}",
                         row.name
                     ))?;
                 }

@@ -1,11 +1,13 @@
-//! Whole trainings: 15 epochs of mini-batches of 64 by plain gradient descent, shuffled anew in each. One JSON record a line.
+//! Whole training runs: 15 epochs of plain gradient descent on mini-batches of 64, shuffled in each
+//! epoch. One JSON record per line.
 //!
 //! ```sh
 //! cargo bench --bench jobs -- --jobs digits,images --threads 1,2 --dtypes f32,f64
 //! ```
 //!
-//! `digits` is 64-32-10 on the first 1,347 rows of `examples/data/digits.csv`, `images` 784-64-10 on 10,000 synthetic images of the size of
-//! MNIST's. ReLU and softmax, learning rate 0.1 and 0.02. The clock runs from the first epoch to the last.
+//! `digits` is 64-32-10 on the first 1,347 rows of `examples/data/digits.csv`, with learning rate
+//! 0.1. `images` is 784-64-10 on 10,000 synthetic images of MNIST's size, with learning rate 0.02.
+//! Both use ReLU and softmax. The clock runs from the first epoch to the last.
 
 mod common;
 
@@ -47,8 +49,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                     _ => job.train::<f64>(),
                 })?;
                 println!(
-                    "{{\"impl\": \"backprop\", \"job\": \"{name}\", \"dtype\": \"{dtype}\", \"threads\": {threads}, \
-                     \"seconds\": {seconds:.5}, \"accuracy\": {accuracy:.4}}}"
+                    "{{\"impl\": \"backprop\", \"job\": \"{name}\", \"dtype\": \"{dtype}\", \
+                     \"threads\": {threads}, \"seconds\": {seconds:.5}, \
+                     \"accuracy\": {accuracy:.4}}}"
                 );
             }
         }
@@ -102,9 +105,9 @@ impl Options {
     }
 }
 
-/// What is learned, by a network with one hidden layer.
+/// A classification problem for a network with one hidden layer.
 struct Job {
-    /// Rows of pixels in 0..=1, one after the other.
+    /// Rows of pixels in 0..=1, one after another.
     pixels: Vec<f64>,
     labels: Vec<usize>,
     hidden: usize,
@@ -154,7 +157,7 @@ impl Job {
         }
     }
 
-    /// Seconds, and the share of the training images that are read right in the end.
+    /// Returns the seconds, and the share of the training images classified correctly at the end.
     fn train<T: Scalar>(&self) -> Result<(f64, f64), backprop::Error> {
         let m = self.labels.len();
         let inputs = self.pixels.len() / m;

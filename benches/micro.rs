@@ -1,4 +1,4 @@
-//! Parts of a pass alone: activations and dense layers, through their traits.
+//! Single parts of a pass: activations and dense layers, through their traits.
 //!
 //! ```sh
 //! cargo bench --bench micro -- relu
@@ -14,7 +14,7 @@ fn main() {
     divan::main();
 }
 
-/// Numbers of alternating sign and different sizes, about ±4.
+/// Returns numbers of alternating sign and different sizes, about ±4.
 fn values<T: Scalar>(rows: usize, cols: usize) -> DMatrix<T> {
     DMatrix::from_fn(rows, cols, |i, j| {
         convert((((i + 7 * j) * 37 % 101) as f64 - 50.0) / 12.0)
@@ -66,7 +66,8 @@ fn activation_backward<T: Scalar>(bencher: Bencher<'_, '_>, case: &Case) {
     let z = values::<T>(case.units, case.examples);
     let mut a = DMatrix::zeros(case.units, case.examples);
     case.activation.forward(z.as_view(), a.as_view_mut());
-    // Backward multiplies in place: a fresh δ each time, or it would sink into subnormal numbers. The copy is part of the time.
+    // Backward multiplies in place, so each call gets a fresh δ. Otherwise δ would become
+    // subnormal. The copy is part of the time.
     let (fresh, mut delta) = (values::<T>(case.units, case.examples), a.clone());
     bencher.counter(ItemsCount::new(z.len())).bench_local(|| {
         delta.copy_from(&fresh);
@@ -105,7 +106,7 @@ fn shapes() -> impl Iterator<Item = Shape> {
     sizes.into_iter().flat_map(batches)
 }
 
-/// A layer of identity units, so that the products are the time, with all that a pass hands it.
+/// A layer of identity units, so that the time is that of the products, with the buffers of a pass.
 struct Pass<T: Scalar> {
     layer: Dense,
     theta: Vec<T>,

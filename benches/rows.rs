@@ -1,11 +1,12 @@
-//! Training steps and inference of the rows in `common/table.rs`, one JSON record a line.
+//! Training steps and inference of the rows in `common/table.rs`, one JSON record per line.
 //!
 //! ```sh
 //! cargo bench --bench rows -- --rows xor,ex4 --threads 1,2 --dtypes f64 --min-time 0.5
 //! cargo bench --bench rows -- --rows gym:17-64-64-6:gelu:half_mse:64:train
 //! ```
 //!
-//! A training step is J and all gradients in workspace form, without an update; the data are validated once before.
+//! A training step is J and all gradients in workspace form, without an update. The data are
+//! validated once, beforehand.
 
 mod common;
 mod ours;

@@ -1,11 +1,13 @@
-//! J by the full-batch solvers within a budget, from starts in files. One JSON record a line.
+//! J after the full-batch solvers have spent a budget, from starts in files. One JSON record per
+//! line.
 //!
 //! ```sh
 //! cargo bench --bench solvers -- FOLDER
 //! ```
 //!
-//! `benches/peers/solvers.py` writes the folder, and runs SciPy from the same starts. Each of its folders is a problem: `problem.json` with
-//! the sizes, the hidden activation, the method and its budget; X, Y and the starts as raw little-endian `f64`.
+//! `benches/peers/solvers.py` writes the folder and runs SciPy from the same starts. Each subfolder
+//! is a problem: `problem.json` with the sizes, the hidden activation, the method and its budget,
+//! and X, Y and the starts as raw little-endian `f64`.
 
 use backprop::activation::Softmax;
 use backprop::nalgebra::DMatrix;
@@ -77,7 +79,8 @@ fn solve(folder: &Path, problem: &Problem) -> Result<(), Box<dyn Error>> {
             .find(|record| record.steps <= problem.evaluations)
             .ok_or("the budget is too small for an iteration")?;
         println!(
-            "{{\"problem\": \"{}\", \"seed\": {seed}, \"cost\": {}, \"evaluations\": {}, \"iterations\": {}}}",
+            "{{\"problem\": \"{}\", \"seed\": {seed}, \"cost\": {}, \"evaluations\": {}, \
+             \"iterations\": {}}}",
             problem.name, within.cost, within.steps, within.epoch
         );
     }

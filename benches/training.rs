@@ -1,11 +1,13 @@
-//! The digits by the trainer: accuracy on the test images and seconds, for each method, activation and seed. One JSON record a line.
+//! The trainer on the digits: test accuracy and seconds for each method, activation and seed. One
+//! JSON record per line.
 //!
 //! ```sh
 //! cargo bench --bench training -- 10
 //! ```
 //!
-//! 64-32-10, softmax, λ = 0.001, on the first 1,347 rows of `examples/data/digits.csv`; tested on the last 450. `benches/peers/training.py` runs
-//! scikit-learn beside it.
+//! The network is 64-32-10 with softmax and λ = 0.001. It is trained on the first 1,347 rows of
+//! `examples/data/digits.csv` and tested on the last 450. `benches/peers/training.py` runs
+//! scikit-learn on the same data.
 
 use backprop::activation::{Relu, Sigmoid, Softmax};
 use backprop::nalgebra::DMatrix;
@@ -30,7 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             for seed in 0..seeds.unwrap_or(1) {
                 let (accuracy, seconds) = one.install(|| data.train(method, activation, seed))?;
                 println!(
-                    "{{\"method\": \"{method}\", \"activation\": \"{name}\", \"seed\": {seed}, \"accuracy\": {accuracy:.5}, \"seconds\": {seconds:.5}}}"
+                    "{{\"method\": \"{method}\", \"activation\": \"{name}\", \"seed\": {seed}, \
+                     \"accuracy\": {accuracy:.5}, \"seconds\": {seconds:.5}}}"
                 );
             }
         }
@@ -62,7 +65,7 @@ impl Data {
         })
     }
 
-    /// The share of the test images that are read right, and the seconds of the training.
+    /// Returns the share of the test images classified correctly, and the seconds of the run.
     fn train(
         &self,
         method: &str,

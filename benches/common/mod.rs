@@ -1,7 +1,8 @@
-//! What our driver and the Rust peers in `benches/peers` have in common: the rows, their data, the command line, the clock and
-//! the record. The peers include this folder by path, so it depends on nothing.
+//! Shared by our drivers and the Rust peers in `benches/peers`: the rows, their data, the command
+//! line, the clock and the records. The peers include this folder by path, so it depends on
+//! nothing.
 
-// Each user takes a part of it.
+// Each driver uses a part of it.
 #![allow(dead_code, unused_imports)]
 
 mod options;
@@ -15,7 +16,7 @@ pub use timing::Timing;
 use std::fs::File;
 use std::io::Write;
 
-/// Where the records go: a line each on the standard output, and into a file if one is asked for.
+/// Writes records, one per line, to the standard output and to a file if the options name one.
 #[derive(Debug)]
 pub struct Records {
     file: Option<File>,
@@ -28,7 +29,8 @@ impl Records {
         Ok(Self { file })
     }
 
-    /// One JSON object. `check` is the cost J of a training step, or Σ a²/m of an inference: all implementations have to agree on it.
+    /// Writes one JSON object. `check` is the cost J of a training step, or Σ a²/m of an inference.
+    /// All implementations must agree on it.
     pub fn write(
         &mut self,
         implementation: &str,
@@ -40,13 +42,14 @@ impl Records {
     ) -> Result<(), String> {
         let name = if row.train { "loss" } else { "norm" };
         self.line(&format!(
-            "{{\"impl\": \"{implementation}\", \"row\": \"{}\", \"dtype\": \"{dtype}\", \"threads\": {threads}, \
-             \"median_us\": {:.4}, \"min_us\": {:.4}, \"foreign\": {:.3}, \"{name}\": {check:e}}}",
+            "{{\"impl\": \"{implementation}\", \"row\": \"{}\", \"dtype\": \"{dtype}\", \
+             \"threads\": {threads}, \"median_us\": {:.4}, \"min_us\": {:.4}, \
+             \"foreign\": {:.3}, \"{name}\": {check:e}}}",
             row.name, timing.median_us, timing.min_us, timing.foreign,
         ))
     }
 
-    /// What cannot be measured, and why.
+    /// Reports a row that cannot be measured, and why.
     pub fn refuse(
         &mut self,
         implementation: &str,
@@ -56,7 +59,8 @@ impl Records {
         why: &str,
     ) -> Result<(), String> {
         self.line(&format!(
-            "{{\"impl\": \"{implementation}\", \"row\": \"{}\", \"dtype\": \"{dtype}\", \"threads\": {threads}, \"error\": {why:?}}}",
+            "{{\"impl\": \"{implementation}\", \"row\": \"{}\", \"dtype\": \"{dtype}\", \
+             \"threads\": {threads}, \"error\": {why:?}}}",
             row.name,
         ))
     }

@@ -3,7 +3,7 @@
 use super::Row;
 
 const USAGE: &str = "options:
-  --rows a,b,…        rows by name, or further ones as name:sizes:activation:cost:batch:train|forward,
+  --rows a,b,…        rows by name, or others as name:sizes:activation:cost:batch:train|forward,
                       as gym:17-64-64-6:tanh:half_mse:64:train (all named rows)
   --threads 1,2       sizes of the thread pool (1)
   --dtypes f32,f64    scalar types (both)
@@ -23,7 +23,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// The options of this process. With wrong ones it ends: a message, and code 2.
+    /// Returns the options of this process. If they are wrong, prints a message and exits with code
+    /// 2.
     pub fn from_env() -> Self {
         Self::parse(std::env::args().skip(1)).unwrap_or_else(|message| {
             eprintln!("{message}\n\n{USAGE}");

@@ -22,7 +22,7 @@ pub struct Row {
     pub head: Head,
     /// Examples.
     pub batch: usize,
-    /// A training step, J and all gradients; else inference.
+    /// Whether it is a training step (J and all gradients) or inference.
     pub train: bool,
 }
 
@@ -57,19 +57,21 @@ mnist-b64:784-128-64-10:relu:softmax:64:train
 mnist-b1024:784-128-64-10:relu:softmax:1024:train
 wide-b256:1024-1024-1024-10:relu:softmax:256:train
 wide-b2048:1024-1024-1024-10:relu:softmax:2048:train
-deep:64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-1:tanh:half_mse:32:train
+deep:64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-64-\
+64-64-64-1:tanh:half_mse:32:train
 simple:4-32-16-4:tanh:half_mse:10000:train
 ex4-fwd-b1:400-25-10:sigmoid:bce:1:forward
 mnist-fwd-b1:784-128-64-10:relu:softmax:1:forward
 mnist-fwd-b1024:784-128-64-10:relu:softmax:1024:forward";
 
 impl Row {
-    /// All rows that have a name.
+    /// Returns all named rows.
     pub fn all() -> Result<Vec<Self>, String> {
         ROWS.lines().map(Self::parse).collect()
     }
 
-    /// A row by its name, or a further one as `name:sizes:activation:cost:batch:train|forward`.
+    /// Returns a row by its name, or another one from
+    /// `name:sizes:activation:cost:batch:train|forward`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let fields: Vec<&str> = text.split(':').collect();
         let [name, sizes, hidden, head, batch, mode] = fields[..] else {
@@ -77,7 +79,8 @@ impl Row {
             return match named {
                 Some(row) if fields.len() == 1 => Self::parse(row),
                 _ => Err(format!(
-                    "no row is called {text:?}. Rows: {}; others are name:sizes:activation:cost:batch:train|forward",
+                    "no row is called {text:?}. Rows: {}; others are \
+                     name:sizes:activation:cost:batch:train|forward",
                     ROWS.lines()
                         .filter_map(|row| row.split(':').next())
                         .collect::<Vec<_>>()
@@ -191,7 +194,7 @@ impl Random {
     }
 }
 
-/// The data of a row, all row-major: the same numbers for every implementation.
+/// The data of a row, all row-major. Every implementation gets the same numbers.
 #[derive(Debug)]
 pub struct Data {
     /// Examples × inputs.

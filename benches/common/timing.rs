@@ -4,7 +4,7 @@ use std::fs::read_to_string;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Above this many processors' worth of other processes a measurement is done again.
+/// If other processes take more than this many processors, a measurement is repeated.
 const FOREIGN: f64 = 0.06;
 /// A tick of the counters in /proc, in seconds.
 const TICK: f64 = 0.01;
@@ -14,13 +14,13 @@ const TICK: f64 = 0.01;
 pub struct Timing {
     pub median_us: f64,
     pub min_us: f64,
-    /// How many processors other processes took meanwhile; 0 where there is no /proc.
+    /// How many processors other processes took meanwhile. 0 if there is no /proc.
     pub foreign: f64,
 }
 
 impl Timing {
-    /// Samples `call` for `min_time` seconds and at least seven times, as often as it takes to be left alone, at most `tries` times. A
-    /// sample is as many calls as last 20 µs.
+    /// Samples `call` for `min_time` seconds and at least seven times. Repeats this until other
+    /// processes do not disturb it, at most `tries` times. A sample is as many calls as take 20 µs.
     pub fn of(min_time: f64, tries: usize, mut call: impl FnMut()) -> Self {
         let mut best: Option<Self> = None;
         for attempt in 0..tries {
@@ -75,7 +75,7 @@ impl Timing {
     }
 }
 
-/// Processor seconds of all other processes since the start of the system.
+/// Returns the processor seconds of all other processes since the start of the system.
 fn foreign_seconds() -> Option<f64> {
     let system = read_to_string("/proc/stat").ok()?;
     let fields = system.lines().next()?.split_whitespace().skip(1).take(8);

@@ -11,7 +11,7 @@ use backprop::{
     SquaredError,
 };
 
-/// The network of a row, and its cost.
+/// Returns the network of a row, and its cost.
 pub fn network<T: Scalar>(row: &Row, data: &Data) -> Result<(Network<T>, AnyCost), Error> {
     let (output, cost) = match row.head {
         Head::Bce => (Sigmoid, BinaryCrossEntropy),
@@ -39,7 +39,7 @@ pub fn network<T: Scalar>(row: &Row, data: &Data) -> Result<(Network<T>, AnyCost
     Ok((network, cost))
 }
 
-/// The names have been checked by then.
+/// Returns the activation of a name, which the options have checked.
 fn activation(name: &str) -> AnyActivation {
     match name {
         "sigmoid" => Sigmoid,

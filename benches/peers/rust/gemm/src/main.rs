@@ -1,4 +1,5 @@
-//! Rates of square matrix products in GFLOP/s, one JSON record a line: what the bound of a row is computed from.
+//! Rates of square matrix products in GFLOP/s, one JSON record a line: what the bound of a row is
+//! computed from.
 //!
 //! Takes the options of the rows (`--threads`, `--dtypes`, `--min-time`, `--tries`).
 
@@ -32,8 +33,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             for (name, timing) in rates {
                 let gflops = 2e-3 * (n as f64).powi(3) / timing.median_us;
                 records.line(&format!(
-                    "{{\"impl\": \"{name}\", \"row\": \"sq{n}\", \"dtype\": \"{dtype}\", \"threads\": {threads}, \
-                     \"median_us\": {:.3}, \"min_us\": {:.3}, \"foreign\": {:.3}, \"gflops\": {gflops:.2}}}",
+                    "{{\"impl\": \"{name}\", \"row\": \"sq{n}\", \"dtype\": \"{dtype}\", \
+                     \"threads\": {threads}, \"median_us\": {:.3}, \"min_us\": {:.3}, \
+                     \"foreign\": {:.3}, \"gflops\": {gflops:.2}}}",
                     timing.median_us, timing.min_us, timing.foreign,
                 ))?;
             }

@@ -2,7 +2,9 @@
 
 use backprop::activation::{Sigmoid, Tanh};
 use backprop::nalgebra::DMatrix;
-use backprop::{BinaryCrossEntropy, Error, Examples, Initialization, Network, Objective, Workspace, rng};
+use backprop::{
+    BinaryCrossEntropy, Error, Examples, Initialization, Network, Objective, Workspace, rng,
+};
 
 fn main() -> Result<(), Error> {
     let x = DMatrix::from_row_slice(2, 4, &[0., 0., 1., 1., 0., 1., 0., 1.]);
