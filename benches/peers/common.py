@@ -2,6 +2,7 @@
 
 import gc
 import os
+import textwrap
 import time
 
 import numpy as np
@@ -9,6 +10,19 @@ import numpy as np
 DTYPES = {"f32": np.float32, "f64": np.float64}
 # A measurement is repeated if other processes use more than this many processors.
 FOREIGN = 0.06
+
+
+def page(lines):
+    """Joins the lines of a Markdown page, with its paragraphs wrapped at 100 columns."""
+    wrapped, code = [], False
+    for line in lines:
+        code ^= line.startswith("```")
+        if code or line.startswith(("|", "#", "```")):
+            wrapped.append(line)
+        else:
+            width = {"width": 100, "break_long_words": False, "break_on_hyphens": False}
+            wrapped += textwrap.wrap(line, **width) or [""]
+    return "\n".join(wrapped)
 
 
 class Row:

@@ -4,7 +4,7 @@ import math
 import shlex
 import statistics
 
-from common import DTYPES, FOREIGN, Row
+from common import DTYPES, FOREIGN, Row, page
 from jobs import JOBS
 
 OURS = "backprop"
@@ -308,7 +308,7 @@ def report(results):
     )
     met = sum(verdicts)
     lines[2:2] = [f"{met} of {len(verdicts)} targets are met.", ""]
-    return "\n".join(lines).rstrip() + "\n", met, len(verdicts), wrong
+    return page(lines).rstrip() + "\n", met, len(verdicts), wrong
 
 
 def trainings(raw, options):

@@ -23,6 +23,8 @@ import numpy as np  # noqa: E402
 import scipy  # noqa: E402
 from scipy.optimize import minimize  # noqa: E402
 
+from common import page  # noqa: E402
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 FOLDER = ROOT / "target/solvers"
@@ -188,7 +190,7 @@ def report(ours, scipys, seeds):
         )
         print([round(ratio, 3) for ratio in ratios])
     lines += ["", "All targets are met." if met else "Not all targets are met."]
-    (ROOT / "benches/SOLVERS.md").write_text("\n".join(lines) + "\n")
+    (ROOT / "benches/SOLVERS.md").write_text(page(lines) + "\n")
     print("\n".join(lines))
 
 

@@ -24,6 +24,8 @@ import numpy as np  # noqa: E402
 import sklearn  # noqa: E402
 from sklearn.neural_network import MLPClassifier  # noqa: E402
 
+from common import page  # noqa: E402
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TRAINING = 1347
@@ -123,7 +125,7 @@ def main():
                 f"{a - b:+.4f} | {ta:.3f} | {tb:.3f} "
                 f"| {tb / ta:.1f} (≥ {FASTER[method]:.0f}) |"
             )
-    text = "\n".join(lines) + "\n"
+    text = page(lines) + "\n"
     (ROOT / "benches/TRAINING.md").write_text(text)
     print(text)
 

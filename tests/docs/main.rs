@@ -253,6 +253,29 @@ fn readme_quotes_the_results() {
     }
 }
 
+/// `benches/README.md` states the range of the whole training runs in `benches/RESULTS.md`.
+#[test]
+fn benches_quote_the_training_runs() {
+    let (page, results) = (read("benches/README.md"), read("benches/RESULTS.md"));
+    let table = results.split("| job | type | threads |").nth(1).unwrap();
+    let rows = table.lines().skip(2).take_while(|row| row.starts_with('|'));
+    let ratios = rows.map(|row| row.trim_matches(['|', ' ']).rsplit(" | ").next().unwrap());
+    let ratios: Vec<f64> = ratios.map(|ratio| ratio.parse().unwrap()).collect();
+    assert_eq!(ratios.len(), 8);
+    let (least, most) = (
+        ratios.iter().copied().fold(f64::MAX, f64::min),
+        ratios.into_iter().fold(0.0, f64::max),
+    );
+    let stated = format!("is {least} to {most} times as fast");
+    assert!(
+        page.split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .contains(&stated),
+        "{stated}"
+    );
+}
+
 /// ARCHITECTURE.md has a row for every file of `src`, which names it, and no row for others.
 #[test]
 fn architecture_names_every_file() {
