@@ -40,6 +40,8 @@ mod examples;
 mod gradient;
 pub mod gradient_check;
 mod initialization;
+#[cfg(all(debug_assertions, not(test)))]
+mod instances;
 mod kernels;
 pub mod layer;
 mod layout;

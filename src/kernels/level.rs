@@ -156,15 +156,19 @@ thread_local! {
 /// It runs in a pool of one thread, because the level is forced for that thread alone.
 #[cfg(test)]
 pub(crate) fn at_every_level(f: impl Fn(Level) + Sync) {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-    let levels = [Level::Portable, Level::Avx2, Level::Avx512];
-    #[allow(clippy::unwrap_used, reason = "a helper of tests may fail them")]
-    pool.unwrap().install(|| {
-        for level in levels.into_iter().filter(|&level| level <= best()) {
-            FORCED.set(Some(level));
-            f(level);
-        }
-    });
+    // rayon's part is compiled once, not again for each closure.
+    fn run(f: &(dyn Fn(Level) + Sync)) {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+        let levels = [Level::Portable, Level::Avx2, Level::Avx512];
+        #[allow(clippy::unwrap_used, reason = "a helper of tests may fail them")]
+        pool.unwrap().install(|| {
+            for level in levels.into_iter().filter(|&level| level <= best()) {
+                FORCED.set(Some(level));
+                f(level);
+            }
+        });
+    }
+    run(&f);
 }
 
 #[cfg(test)]

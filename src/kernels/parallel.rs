@@ -58,7 +58,19 @@ pub(crate) fn join<A: Send, B: Send>(
     a: impl FnOnce() -> A + Send,
     b: impl FnOnce() -> B + Send,
 ) -> (A, B) {
-    rayon::join(a, b)
+    // rayon's part is compiled once, not again for each pair of closures.
+    fn run(a: &mut (dyn FnMut() + Send), b: &mut (dyn FnMut() + Send)) {
+        rayon::join(a, b);
+    }
+    let (mut a, mut b) = (Some(a), Some(b));
+    let (mut first, mut second) = (None, None);
+    run(&mut || first = a.take().map(|a| a()), &mut || {
+        second = b.take().map(|b| b())
+    });
+    match (first, second) {
+        (Some(first), Some(second)) => (first, second),
+        _ => unreachable!("`rayon::join` runs both"),
+    }
 }
 
 /// Runs both closures, one after the other.
@@ -79,7 +91,7 @@ pub(crate) fn enter<A: Send>(f: impl FnOnce() -> A + Send) -> A {
     if rayon::current_thread_index().is_some() || rayon::current_num_threads() == 1 {
         return f();
     }
-    rayon::join(f, || ()).0
+    join(f, || ()).0
 }
 
 /// Runs `f` directly.

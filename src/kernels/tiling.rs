@@ -111,12 +111,12 @@ where
         // tiles the masked version serves both cases where masks exist: half the code to compile,
         // and masks cost only a few percent.
         unsafe {
-            match size.tail {
-                _ if V::MASKED && size.columns <= NARROW => {
-                    run_narrow_tile::<V, true>(size.registers, size.columns, &tile);
-                }
-                true => run_tile::<V, true>(size.registers, size.columns, &tile),
-                false => run_tile::<V, false>(size.registers, size.columns, &tile),
+            if V::MASKED && size.columns <= NARROW {
+                run_narrow_tile::<V, true>(size.registers, size.columns, &tile);
+            } else if size.tail {
+                run_tile::<V, true>(size.registers, size.columns, &tile);
+            } else {
+                run_tile::<V, false>(size.registers, size.columns, &tile);
             }
         }
         left -= tile.depth;

@@ -1,0 +1,48 @@
+//! Networks of `f32` and `f64`, compiled with this crate.
+//!
+//! In builds with little optimisation, a crate reuses generic functions that a crate below it has
+//! compiled for the same types. Nothing calls these functions. They let this crate compile the common
+//! calls once, instead of every test, example and program again.
+
+use crate::training::{Adam, Trainer};
+use crate::{
+    Error, Examples, GaussNewton, GradientCheck, Initialization, Network, Objective, Scalar,
+    Tangent, Workspace, rng,
+};
+use nalgebra::DMatrix;
+
+#[used]
+static SINGLE: fn(&DMatrix<f32>, &DMatrix<f32>, &Objective) -> Result<(), Error> = call_all;
+#[used]
+static DOUBLE: fn(&DMatrix<f64>, &DMatrix<f64>, &Objective) -> Result<(), Error> = call_all;
+
+fn call_all<T: Scalar>(x: &DMatrix<T>, y: &DMatrix<T>, objective: &Objective) -> Result<(), Error> {
+    let mut network = Network::<T>::builder(x.nrows())
+        .dense(y.nrows(), crate::activation::Tanh)
+        .initialize(Initialization::GlorotUniform, &mut rng(1))?;
+    let examples = Examples::new(x, y)?;
+    let mut workspace = Workspace::new();
+    let mut gradient = network.theta().as_slice().to_vec();
+    let v = gradient.clone();
+    let cost = &objective.cost;
+    network.set_theta(&v)?;
+    network.forward(x)?;
+    network.forward_into(x, &mut workspace)?;
+    network.cost(&examples, objective)?;
+    network.cost_into(&examples, objective, &mut workspace)?;
+    network.backprop(&examples, objective)?;
+    network.gradient_vector(&examples, objective)?;
+    network.gradient_into(&examples, objective, &mut workspace, &mut gradient)?;
+    network.trace(&examples, objective)?;
+    network.input_gradient(&examples, objective)?;
+    network.jvp(x, Tangent::of_parameters(&v).and_inputs(x))?;
+    network.hessian_product(&examples, objective, &v)?;
+    network.gauss_newton_product(&examples, objective, GaussNewton::Logits, &v)?;
+    network.gauss_newton_matrix(&examples, objective, GaussNewton::Logits)?;
+    network.example_gradients(&examples, cost)?;
+    network.example_gradient_norms(&examples, cost)?;
+    network.output_jacobian(x)?;
+    GradientCheck::new().network(&network, &examples, objective)?;
+    Trainer::new(objective.clone(), Adam::new(0.1)).fit(&mut network, &examples)?;
+    Ok(())
+}
