@@ -195,9 +195,12 @@ impl Agent {
 
         // The slope of Huber's loss of Q(s, a) − y, for the action that was taken; 0 for the other.
         let q = self.network.forward_into(&before, &mut self.workspace)?;
-        let slope = DMatrix::from_fn(2, BATCH, |a, k| match a == batch[k].action {
-            true => (q[(a, k)] - y[k]).clamp(-1.0, 1.0) / BATCH as f64,
-            false => 0.0,
+        let slope = DMatrix::from_fn(2, BATCH, |a, k| {
+            if a == batch[k].action {
+                (q[(a, k)] - y[k]).clamp(-1.0, 1.0) / BATCH as f64
+            } else {
+                0.0
+            }
         });
         let mut gradient = vec![0.0; self.network.parameters()];
         let wanted = (Some(&mut gradient[..]), None);
@@ -205,7 +208,7 @@ impl Agent {
             .vjp_into(&before, &slope, &mut self.workspace, wanted)?;
 
         let mut theta = self.network.theta().as_slice().to_vec();
-        self.adam.step(&mut theta, &gradient)?;
+        self.adam.step(&mut theta, &gradient, 1.0)?;
         self.network.set_theta(&theta)?;
         let target = self.network.theta() * TAU + self.target.theta() * (1.0 - TAU);
         self.target.set_theta(target.as_slice())

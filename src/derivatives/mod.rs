@@ -86,7 +86,7 @@
 //! assert_eq!(gradient, [0.0, 6.0]); // 3 (1, 3) − 3 (1, 1)
 //!
 //! let mut theta = network.theta().as_slice().to_vec();
-//! GradientDescent::new(0.25).step(&mut theta, &gradient)?;
+//! GradientDescent::new(0.25).step(&mut theta, &gradient, 1.0)?;
 //! network.set_theta(&theta)?;
 //! assert_eq!(network.forward(&x)?.as_slice(), &[1.5, 0.5]); // the loss is 0
 //! # Ok::<(), backprop::Error>(())
