@@ -11,10 +11,12 @@ use crate::{
 };
 use nalgebra::DMatrix;
 
+type Calls<T> = fn(&DMatrix<T>, &DMatrix<T>, &Objective) -> Result<(), Error>;
+
 #[used]
-static SINGLE: fn(&DMatrix<f32>, &DMatrix<f32>, &Objective) -> Result<(), Error> = call_all;
+static SINGLE: Calls<f32> = call_all;
 #[used]
-static DOUBLE: fn(&DMatrix<f64>, &DMatrix<f64>, &Objective) -> Result<(), Error> = call_all;
+static DOUBLE: Calls<f64> = call_all;
 
 fn call_all<T: Scalar>(x: &DMatrix<T>, y: &DMatrix<T>, objective: &Objective) -> Result<(), Error> {
     let mut network = Network::<T>::builder(x.nrows())

@@ -64,9 +64,9 @@ pub(crate) fn join<A: Send, B: Send>(
     }
     let (mut a, mut b) = (Some(a), Some(b));
     let (mut first, mut second) = (None, None);
-    run(&mut || first = a.take().map(|a| a()), &mut || {
-        second = b.take().map(|b| b())
-    });
+    let mut run_a = || first = a.take().map(|a| a());
+    let mut run_b = || second = b.take().map(|b| b());
+    run(&mut run_a, &mut run_b);
     match (first, second) {
         (Some(first), Some(second)) => (first, second),
         _ => unreachable!("`rayon::join` runs both"),

@@ -287,11 +287,12 @@ impl<T: Scalar> FullBatch<T> for Solver<T> {
         let saved = saved.map_err(|error| refused(&format!("the solver's state: {error}")))?;
         let scale: Vec<T> = saved.scale.iter().map(|&d| real(d)).collect();
         let lengths = all_finite(&scale) && scale.iter().all(|&d| d >= T::zero());
-        if scale.len() != at.theta.len()
-            || !lengths
-            || !saved.damping.is_valid::<T>()
-            || !(saved.last >= 0.0 && saved.last.is_finite())
-        {
+        let is_valid = scale.len() == at.theta.len()
+            && lengths
+            && saved.damping.is_valid::<T>()
+            && saved.last >= 0.0
+            && saved.last.is_finite();
+        if !is_valid {
             return Err(refused(&"the solver's state is not that of the training"));
         }
         self.memory = Some(Memory {
