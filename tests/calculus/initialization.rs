@@ -1,4 +1,4 @@
-//! Initialisers: the distribution of every rule, biases, portable bits, refusals.
+//! Initialisers: the distribution of every rule, biases, portable bits and refusals.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
@@ -26,7 +26,7 @@ fn moments(weights: &DMatrix<f64>) -> (f64, f64, f64) {
     (mean, moment(2), moment(4))
 }
 
-/// Bounds of five standard errors: one seed in a million fails, and these are fixed.
+/// Bounds of five standard errors. One seed in a million fails, but these seeds are fixed.
 fn assert_moments(rule: Initialization, variance: f64, kurtosis: f64) {
     let n = (FAN_IN * FAN_OUT) as f64;
     for seed in 1..=5 {
@@ -41,7 +41,8 @@ fn assert_moments(rule: Initialization, variance: f64, kurtosis: f64) {
             (ratio - 1.0).abs() < errors(kurtosis - 1.0),
             "{rule:?}: variance {second}, expected {variance}"
         );
-        // The fourth moment tells a normal distribution (3) from a uniform one (9/5); Var(w⁴) ≤ 96 variance⁴.
+        // The fourth moment separates a normal distribution (3) from a uniform one (9/5);
+        // Var(w⁴) ≤ 96 variance⁴.
         let found = fourth / (second * second);
         assert!(
             (found - kurtosis).abs() < errors(96.0),
@@ -77,7 +78,7 @@ fn normal_rules_have_their_variance() {
         (Initialization::HeNormal, 2.0 / n),
     ] {
         assert_moments(rule, variance, 3.0);
-        // Shares within 1, 2 and 3 standard deviations, and beyond 4.
+        // Fractions within 1, 2 and 3 standard deviations, and beyond 4.
         let (weights, _) = draw(rule, 1);
         for (limit, expected) in [
             (1.0, 0.682_689_492),
@@ -93,7 +94,8 @@ fn normal_rules_have_their_variance() {
     }
 }
 
-/// Two numbers come of one round of the polar method: neither they nor neighbours may be correlated.
+/// One round of the polar method gives two numbers. Neither they nor their neighbours may
+/// correlate.
 #[test]
 fn normal_draws_are_independent() {
     let (weights, _) = draw(Initialization::Normal { sigma: 1.0 }, 3);
@@ -112,7 +114,8 @@ fn constants_are_constant_and_biases_zero() {
     assert!(bias.iter().all(|&b| b == 0.0));
 }
 
-/// The bits are pinned; the reference is from an independent implementation of xoshiro256++ and 60-digit arithmetic.
+/// The bits are pinned. They come from an independent implementation of xoshiro256++ and 60-digit
+/// arithmetic.
 #[test]
 fn a_seed_gives_the_same_normal_bits_everywhere() {
     let rule = Initialization::Normal { sigma: 1.0 };
@@ -131,7 +134,7 @@ fn a_seed_gives_the_same_normal_bits_everywhere() {
     assert!((weights[0] - exact).abs() <= 2.0 * f64::EPSILON * exact);
 }
 
-/// A generator whose draws are all the same.
+/// A generator that always draws the same word.
 struct Always(u64);
 
 impl TryRng for Always {
@@ -150,7 +153,7 @@ impl TryRng for Always {
     }
 }
 
-/// The weights of 3 units on 5 inputs, if every draw is `word`.
+/// The weights of 3 units with 5 inputs if every draw is `word`.
 fn extreme<T: Scalar>(rule: Initialization, word: u64) -> T {
     let network = Network::<T>::builder(5).dense(3, Relu);
     let network = network.initialize(rule, &mut Always(word)).unwrap();
@@ -159,7 +162,7 @@ fn extreme<T: Scalar>(rule: Initialization, word: u64) -> T {
     weights[0]
 }
 
-/// \[−ε, ε) holds of the numbers of each scalar, against ε in f64 and in that scalar.
+/// The weights of each scalar are in \[−ε, ε), for ε in f64 and in that scalar.
 #[test]
 fn uniform_draws_are_rounded_to_no_end_of_the_interval() {
     let mut rules: Vec<(Initialization, f64)> = vec![
@@ -180,11 +183,11 @@ fn uniform_draws_are_rounded_to_no_end_of_the_interval() {
             let (single, double): (f32, f64) = (extreme(rule, word), extreme(rule, word));
             let wide = f64::from(single);
             assert!((-epsilon..epsilon).contains(&double), "{rule:?} {double:e}");
-            // Where ε is 0 in f32 there is nothing but 0.
+            // If ε is 0 in f32, all weights are 0.
             let none = narrow == 0.0 && single == 0.0;
             let inside = (-epsilon..epsilon).contains(&wide) && (-narrow..narrow).contains(&single);
             assert!(inside || none, "{rule:?} {single:e}");
-            // And it is as near as two steps of f32.
+            // The bound is reached within two steps of f32.
             let step = epsilon * 2.4e-7 + 3e-45;
             assert!((double - wide).abs() <= step, "{rule:?} {single:e}");
         }
@@ -211,7 +214,7 @@ fn scalars_start_alike() {
     }
 }
 
-/// Fan-in and fan-out are those of each block, and its exempt columns start at 0.
+/// Each block has its own fan-in and fan-out, and its exempt columns start at 0.
 #[test]
 fn each_block_has_its_own_scale() {
     let (wide, narrow) = (Initialization::LecunUniform, Initialization::HeUniform);
@@ -248,7 +251,7 @@ fn one_layer_is_drawn_anew_and_no_other() {
     let (weights, bias) = network.dense_weights(1).unwrap();
     assert!(weights.amax() < 0.5 && weights.amin() > 0.0);
     assert_eq!(bias.as_slice(), &[0.0, 0.0]);
-    // As if the layer were a network of its own.
+    // The same as for a network of this layer alone.
     let alone = Network::<f64>::builder(4).dense(2, Relu);
     let uniform = Initialization::Uniform { epsilon: 0.5 };
     let alone = alone.initialize(uniform, &mut rng(7)).unwrap();

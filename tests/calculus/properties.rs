@@ -21,18 +21,21 @@ use std::collections::BTreeSet;
 
 type Outcome = Result<(), TestCaseError>;
 
-/// The limit on |z| where results are compared to 1e-12. A unit that is saturated near 1 has lost the digits of 1 − a
-/// (1 − σ(30) is 9e-14, of which `f64` keeps 3), and where the next layer hangs on them no two computations agree to 1e-12: at 30 about
-/// one network in 60,000. Differences of J are compared less closely, and go to 30.
+/// The limit on |z| for comparisons to 1e-12. A unit saturated near 1 has lost digits of 1 − a: 1 −
+/// σ(30) is 9e-14, of which `f64` keeps 3. If the next layer depends on them, no two computations
+/// agree to 1e-12; at a limit of 30 that is one network in 60,000. Differences of J are compared
+/// less closely and go to 30.
 const TAME: f64 = 10.0;
 
 fn largest(entries: &[f64]) -> f64 {
     entries.iter().fold(0.0, |max, e| max.max(e.abs()))
 }
 
-/// Every entry within 1e-12 of the largest of its block, or of a thousandth of `size`, that of the whole gradient.
+/// Every entry is within 1e-12 of the largest in its block, or of a thousandth of `size`, the size
+/// of the whole gradient.
 ///
-/// Where all of a gradient is 0 but for rounding, that rounding is the one of numbers of size 1, as outputs and targets are.
+/// If all of a gradient is 0 up to rounding, it is the rounding of numbers of size 1: outputs and
+/// targets.
 fn close_block(found: &[f64], expected: &[f64], size: f64) -> Outcome {
     prop_assert_eq!(found.len(), expected.len());
     let rounding = 8.0 * f64::EPSILON;
@@ -60,7 +63,8 @@ fn close(network: &Network<f64>, found: &[f64], expected: &[f64]) -> Outcome {
     Ok(())
 }
 
-/// How far two values of J may lie apart: 1e-12 of J, or of the largest cost of an example, as costs may cancel.
+/// The largest allowed difference of two values of J: 1e-12 of J, or of the largest cost of an
+/// example, because costs may cancel.
 fn cost_bound(case: &Case) -> f64 {
     let mut workspace = Workspace::new();
     let parts = case
@@ -80,7 +84,7 @@ fn close_cost(case: &Case, found: f64, expected: f64) -> Outcome {
     Ok(())
 }
 
-/// The case in dual numbers: every number with its part of a direction of θ and X.
+/// The case in dual numbers: every number with its part of a direction in θ and X.
 struct Lifted {
     network: Network<Dual64>,
     x: DMatrix<Dual64>,
@@ -113,7 +117,8 @@ impl Lifted {
     }
 }
 
-/// J and its derivative along a direction of θ and X, by a forward pass of dual numbers, without back-propagation.
+/// J and its derivative along a direction in θ and X, by a forward pass in dual numbers, without
+/// back-propagation.
 fn dual_cost(case: &Case, theta: impl Fn(usize) -> f64, x: impl Fn(usize) -> f64) -> Dual64 {
     let lifted = Lifted::new(case, theta, x);
     let cost = lifted.network.cost(&lifted.examples(case), &case.objective);
@@ -129,7 +134,7 @@ fn dual_gradient(case: &Case, u: impl Fn(usize) -> f64) -> (Vec<f64>, Vec<f64>) 
     gradient.unwrap().iter().map(|g| (g.re, g.eps)).unzip()
 }
 
-/// J and ∇J of a pass on buffers that hold NaN, and with them what the workspace tells of it.
+/// J and ∇J of a pass on buffers that hold NaN, checked against the workspace's results.
 fn pass(case: &Case, workspace: &mut Workspace<f64>) -> Vec<f64> {
     let (network, examples) = (&case.network, case.examples());
     workspace.fill(f64::NAN);
@@ -160,13 +165,13 @@ fn pass(case: &Case, workspace: &mut Workspace<f64>) -> Vec<f64> {
     results
 }
 
-/// The cases are not all alike: every activation, pair and size occurs, and no |z| is beyond the limit.
+/// The cases cover every activation, pair and size, and no |z| exceeds the limit.
 #[test]
 fn cases_cover_what_they_promise() {
     let mut runner = TestRunner::new(config());
     let (mut hidden, mut pairs, mut sizes) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let (mut zero_weights, mut largest_z) = (0, 0.0_f64);
-    // Cases with a penalty; with λ₁, with λ₂ and with both in a layer; and with layers that differ.
+    // Cases with a penalty; with λ₁, λ₂ or both in a layer; and with different layers.
     let [mut penalties, mut l1, mut l2, mut both, mut unlike] = [0_u32; 5];
     for _ in 0..runner.config().cases {
         let case = cases(30.0).new_tree(&mut runner).unwrap().current();
@@ -193,7 +198,8 @@ fn cases_cover_what_they_promise() {
         let z = (0..network.depth()).flat_map(|l| workspace.cache(l).unwrap());
         largest_z = z.fold(largest_z, |max, z| max.max(z.abs()));
     }
-    // All activations but the exponential; 3 costs with all outputs, and 2, 4 and 4 outputs for those with a domain.
+    // All activations except the exponential; 3 costs with all outputs, and 2, 4 and 4 outputs for
+    // costs with a domain.
     assert_eq!(hidden.len(), hidden_activations().len(), "{hidden:?}");
     let all = activations().len();
     assert_eq!(pairs.len(), 3 * all + 2 + 4 + 4, "{pairs:?}");
@@ -207,7 +213,8 @@ fn cases_cover_what_they_promise() {
 proptest! {
     #![proptest_config(config())]
 
-    /// By differences of J, with the default tolerances of the checker. A kink needs a function that has one.
+    /// Differences of J, with the checker's default tolerances. Only piecewise functions may have
+    /// kinks.
     #[test]
     fn gradient_agrees_with_central_differences(case in cases(30.0)) {
         let report = GradientCheck::new()
@@ -220,7 +227,7 @@ proptest! {
         prop_assert!(kinks == 0 || case.is_piecewise(), "{report}");
     }
 
-    /// By the chain rule in forward mode, which no step size blurs: every entry of ∇J.
+    /// Every entry of ∇J by the chain rule in forward mode, which has no step size.
     #[test]
     fn gradient_agrees_with_dual_numbers(case in cases(TAME)) {
         let pass = case.network.backprop(&case.examples(), &case.objective).unwrap();
@@ -233,7 +240,7 @@ proptest! {
         close(&case.network, pass.gradient().vector().as_slice(), &derivatives)?;
     }
 
-    /// ∂J/∂X likewise, held against the largest of its entries or a thousandth of the largest of ∇J.
+    /// The same for ∂J/∂X, relative to its largest entry or a thousandth of the largest in ∇J.
     #[test]
     fn input_gradient_agrees_with_dual_numbers(case in cases(TAME)) {
         let gradient = case.network.gradient_vector(&case.examples(), &case.objective).unwrap();
@@ -247,7 +254,7 @@ proptest! {
         close_block(found.as_slice(), derivatives.as_slice(), gradient.amax())?;
     }
 
-    /// Back-propagation itself in dual numbers: the real parts are ∇J, the others Hu, and H is symmetric.
+    /// Back-propagation in dual numbers: the real parts are ∇J, the others Hu, and H is symmetric.
     #[test]
     fn passes_on_dual_numbers_differentiate_the_gradient(case in cases(TAME)) {
         let gradient = case.network.gradient_vector(&case.examples(), &case.objective).unwrap();
@@ -263,7 +270,7 @@ proptest! {
         prop_assert!(difference.abs() <= 1e-12 * size.max(1.0), "{difference:e} of {size:e}");
     }
 
-    /// Sums over unequal shards, added one after the other or each by itself and merged, are those over the whole.
+    /// Sums over unequal shards, added one by one or merged, equal the sums over the whole batch.
     #[test]
     fn shards_agree_with_the_whole(
         case in cases(TAME),
@@ -280,7 +287,7 @@ proptest! {
         for cut in cuts.windows(2) {
             let (start, len) = (cut[0], cut[1] - cut[0]);
             let weights: Vec<f64> = (start..cut[1]).map(|k| case.weight(k)).collect();
-            // A shard without examples, or with weights that are all 0, is refused when made.
+            // `Examples` refuses a shard without examples or with only zero weights.
             if weights.iter().all(|w| *w == 0.0) {
                 continue;
             }
@@ -310,7 +317,7 @@ proptest! {
         }
     }
 
-    /// Σ wₖ ∇costₖ over the examples, each in a batch of its own, is the batch's Δ.
+    /// Σ wₖ ∇costₖ over the examples, each as its own batch, is the batch's Δ.
     #[test]
     fn gradients_of_examples_sum_to_that_of_the_batch(case in cases(TAME)) {
         let mut batch = Accumulator::new(&case.network).unwrap();
@@ -334,13 +341,14 @@ proptest! {
         close(&case.network, batch.delta().as_slice(), &sum)?;
         let m = batch.weight();
         close_cost(&case, batch.cost() / m, total / m)?;
-        // finish divides by m, once, and adds no penalty of its own.
+        // `finish` divides by m once and adds no penalty.
         let mean = batch.finish(&case.network, &Penalty::none()).unwrap();
         sum.iter_mut().for_each(|g| *g /= m);
         close(&case.network, mean.gradient().vector().as_slice(), &sum)?;
     }
 
-    /// A weight of n is the example n times, and a weight of 0 the example left out: in J, ∇J and ∂J/∂X.
+    /// A weight of n repeats the example n times, and a weight of 0 leaves it out, in J, ∇J and
+    /// ∂J/∂X.
     #[test]
     fn weights_count_examples(case in cases(TAME), counts in vec(0..=3_u8, 9)) {
         let m = case.x.ncols();
@@ -361,7 +369,10 @@ proptest! {
         close(&plain.network, w.as_slice(), p.as_slice())?;
         let size = p.amax();
 
-        let of = |case: &Case| case.network.input_gradient(&case.examples(), &case.objective).unwrap();
+        let of = |case: &Case| {
+            let network = &case.network;
+            network.input_gradient(&case.examples(), &case.objective).unwrap()
+        };
         let (w, p) = (of(&weighted), of(&plain));
         let mut sums = DMatrix::zeros(w.nrows(), m);
         for (column, &k) in p.column_iter().zip(&repeated) {
@@ -371,7 +382,7 @@ proptest! {
         close_block(w.as_slice(), sums.as_slice(), size)?;
     }
 
-    /// θ as a vector, as matrices, and as weights and biases: each way out is undone by its way in.
+    /// θ as a vector, as matrices, and as weights and biases: writing undoes reading.
     #[test]
     fn unrolling_and_its_inverse_are_identities(case in cases(30.0)) {
         let network = &case.network;
@@ -382,7 +393,8 @@ proptest! {
         prop_assert_eq!(unroll(&rolled), counted);
 
         let zeros = vec![0.0; network.parameters()];
-        let empty = Network::from_layers(network.inputs(), network.layers().to_vec(), &zeros).unwrap();
+        let layers = network.layers().to_vec();
+        let empty = Network::from_layers(network.inputs(), layers, &zeros).unwrap();
         let (mut by_layer, mut by_part, mut by_vector) = (empty.clone(), empty.clone(), empty);
         for (l, matrix) in matrices.iter().enumerate() {
             prop_assert_eq!(&network.layer_theta(l).unwrap(), matrix);
@@ -403,16 +415,20 @@ proptest! {
         prop_assert_eq!(network.roll(gradient.vector().as_slice()).unwrap(), layers);
     }
 
-    /// One workspace for networks and batches of all sizes gives what a new one gives, bit for bit, whatever it held.
+    /// One workspace for networks and batches of all sizes gives the bits of a new one, whatever it
+    /// held.
     #[test]
     fn workspaces_remember_nothing(cases in vec(cases(30.0), 2..4)) {
         let mut reused = Workspace::new();
         for case in cases.iter().chain(cases.iter().rev()) {
             let fresh = pass(case, &mut Workspace::new());
-            // Twice, as what a buffer grows by is not NaN in the first pass.
+            // Twice, because new entries of a growing buffer are not NaN in the first pass.
             for _ in 0..2 {
                 let found = pass(case, &mut reused);
-                prop_assert!(found.iter().map(|v| v.to_bits()).eq(fresh.iter().map(|v| v.to_bits())));
+                let bits = |values: &[f64]| -> Vec<u64> {
+                    values.iter().map(|v| v.to_bits()).collect()
+                };
+                prop_assert_eq!(bits(&found), bits(&fresh));
             }
             prop_assert!(fresh.iter().all(|v| v.is_finite()));
         }

@@ -1,4 +1,4 @@
-//! What holds for whole families of them: NaN, ranges, monotony, symmetry, and what a network asks of them.
+//! Laws of whole families: NaN, ranges, monotony, symmetry, and their use in a network.
 
 use super::{SELU_FLOOR, activations, assert_close, elementwise, row, slope, value};
 use backprop::activation::{
@@ -16,13 +16,13 @@ fn nan_comes_out_as_nan() {
     for g in elementwise() {
         let (a, d) = (value(g, &z), slope(g, &z));
         assert!(a[0].is_nan() && a[1].is_finite(), "{g:?}: {a}");
-        // The derivative of the identity is 1 whatever z is.
+        // The derivative of the identity is 1 for every z.
         assert!(d[0].is_nan() != (g == Identity), "derivative of {g:?}: {d}");
         assert!(d[1].is_finite(), "derivative of {g:?}: {d}");
         let single = row::<f32>(&[f64::NAN]);
         assert!(value(g, &single)[0].is_nan(), "{g:?}");
         assert!(slope(g, &single)[0].is_nan() != (g == Identity), "{g:?}");
-        // A NaN of the error above is not swallowed either, even where g′ = 0.
+        // A NaN in the error of the next layer survives too, even where g′ = 0.
         let z = row::<f64>(&[-2.0]);
         let mut delta = DMatrix::repeat(1, 1, f64::NAN);
         g.backward(z.as_view(), value(g, &z).as_view(), delta.as_view_mut());
@@ -42,7 +42,7 @@ fn softmax_with_a_nan_is_nan_in_that_example_alone() {
     }
 }
 
-/// Where z² overflows: nothing may come of 0 · ∞ or ∞ − ∞ on the way.
+/// z² overflows here. The result must not contain 0 · ∞ or ∞ − ∞.
 #[test]
 fn huge_arguments_are_not_nan() {
     for g in elementwise() {
@@ -147,7 +147,7 @@ fn symmetries_hold() {
         let sign = if i < 6 { 1.0 } else { -1.0 };
         let both = value(g, &z) + value(g, &mirrored) * sign;
         for (both, z) in both.iter().zip(&z) {
-            // Exact for the odd ones: they compute with |z|.
+            // Exact for odd functions, which compute with |z|.
             let limit = if i < 5 { 0.0 } else { 4.0 * f64::EPSILON };
             let limit = limit * z.abs().max(1.0);
             assert_close(&format!("{g:?} at {z}"), *both, law(*z), limit);
@@ -169,7 +169,7 @@ fn softmax_sums_to_1_and_forgets_shifts() {
     }
     assert_eq!(a.column(0).as_slice(), &[1.0, 0.0, 0.0]);
     assert_eq!(a.column(1).as_slice(), &[0.0, 0.0, 1.0]);
-    // 1024 and these z are exact, so that the shifted z are too.
+    // 1024 and these z are exact, so the shifted z are too.
     let z = DMatrix::from_column_slice(3, 1, &[0.5, -1.25, 2.0]);
     assert_eq!(value(Softmax, &z), value(Softmax, &z.add_scalar(1024.0)));
     // All equal, and a single unit.
@@ -208,7 +208,7 @@ fn nothing_is_not_checked() {
     ));
 }
 
-/// At a kink the check suspects it, and nowhere else: ELU with α = 1 has none.
+/// The check suspects a kink only at a kink. ELU with α = 1 has none.
 #[test]
 fn gradient_check_tells_kinks_apart() {
     let z = DMatrix::from_row_slice(2, 2, &[-1.0, 0.0, 1.0, 0.5]);
@@ -249,7 +249,7 @@ fn bad_constants_are_refused_at_build() {
                 }
                 _ => false,
             };
-            // As hidden layer, as output layer, and where it is checked alone.
+            // In a hidden layer, in the output layer, and on its own.
             let hidden = Network::<f64>::builder(1).dense(2, g).dense(1, Sigmoid);
             assert!(hidden.zeros().is_err_and(is_it));
             let output = Network::<f64>::builder(1).dense(1, g).with_theta(&[0.0; 2]);

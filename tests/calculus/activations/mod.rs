@@ -1,4 +1,4 @@
-//! Every built-in activation against reference values, at the extremes, at NaN, and by its laws.
+//! Every built-in activation: reference values, extremes, NaN and laws.
 
 mod laws;
 mod reference;
@@ -13,24 +13,24 @@ use backprop::activation::{
 use backprop::nalgebra::{DMatrix, convert};
 use num_dual::{Dual2_64, Dual64};
 
-/// All but softmax.
+/// All activations except softmax.
 fn elementwise() -> impl Iterator<Item = AnyActivation> {
     laws().into_iter().map(|(g, ..)| g)
 }
 
-/// One unit, one example a value.
+/// One unit, with one example per value.
 fn row<T: Scalar>(z: &[f64]) -> DMatrix<T> {
     DMatrix::from_fn(1, z.len(), |_, j| convert(z[j]))
 }
 
-/// g(z), into a buffer of NaN.
+/// g(z), written over NaN.
 fn value<T: Scalar>(g: AnyActivation, z: &DMatrix<T>) -> DMatrix<T> {
     let mut a = DMatrix::repeat(z.nrows(), z.ncols(), convert(f64::NAN));
     g.forward(z.as_view(), a.as_view_mut());
     a
 }
 
-/// g′(z), as the backward pass makes it of δ = 1.
+/// g′(z), from the backward pass with δ = 1.
 fn slope<T: Scalar>(g: AnyActivation, z: &DMatrix<T>) -> DMatrix<T> {
     let a = value(g, z);
     let mut delta = DMatrix::repeat(z.nrows(), z.ncols(), T::one());
@@ -42,7 +42,7 @@ fn dual(z: f64) -> Dual64 {
     Dual64::new(z, 1.0)
 }
 
-/// Equal (infinities too), or closer than `tolerance`; never for NaN.
+/// Asserts equality, also of infinities, or a difference below `tolerance`. Fails for NaN.
 #[track_caller]
 fn assert_close(what: &str, found: f64, expected: f64, tolerance: f64) {
     assert!(
@@ -94,7 +94,8 @@ fn dual_numbers_are_right_at_0_and_800() {
     }
 }
 
-/// Forward on dual numbers is g′, on second-order ones g″: backward gives the first, and on dual numbers the second.
+/// The forward pass gives g′ on dual numbers and g″ on second-order ones. The backward pass agrees
+/// with the first, and on dual numbers with the second.
 #[test]
 fn dual_derivative_of_forward_is_backward() {
     let grid: Vec<f64> = (-48..=48).map(|i| f64::from(i) / 8.0).collect();
@@ -108,7 +109,7 @@ fn dual_derivative_of_forward_is_backward() {
             let limit = 1e-14 * plain[j].abs().max(1.0);
             assert_close(&what, first[j].re, plain[j], limit);
             assert_close(&what, first[j].eps, analytic[j].re, limit);
-            // |z| has no second derivative at 0, where dual numbers take some side of it.
+            // |z| has no second derivative at 0. Dual numbers take one side.
             if g != Softsign || z[j] != 0.0 {
                 assert_close(&what, analytic[j].eps, second[j].v2, 4.0 * limit);
             }
@@ -133,7 +134,8 @@ fn dual_jacobian_of_softmax_is_backward() {
     }
 }
 
-/// From the left (and from within, for hard tanh: 0 at both ends), on plain and on dual numbers; at −0 as at 0.
+/// One-sided derivatives: from the left, and 0 at both ends of hard tanh. Plain and dual numbers
+/// agree, and so do −0 and 0.
 #[test]
 fn kinks_take_the_documented_side() {
     let negative = -0.25;

@@ -12,7 +12,7 @@ use backprop::rand_xoshiro::rand_core::Rng;
 use backprop::rng;
 use num_dual::{Dual2_64, Dual64};
 
-/// ȧ, into a buffer of NaN.
+/// ȧ, written over NaN.
 pub(super) fn forward_tangent<T: Scalar>(
     g: AnyActivation,
     z: &DMatrix<T>,
@@ -26,7 +26,7 @@ pub(super) fn forward_tangent<T: Scalar>(
     out
 }
 
-/// δ and δ̇ of what is given as δ and δ̇.
+/// The δ and δ̇ that come from the given δ and δ̇.
 fn backward_tangent<T: Scalar>(
     g: AnyActivation,
     z: &DMatrix<T>,
@@ -41,7 +41,7 @@ fn backward_tangent<T: Scalar>(
     (d, d_moved)
 }
 
-/// g″, as the backward pass makes it of ż = 1, δ = 1 and δ̇ = 0.
+/// g″, from the backward pass with ż = 1, δ = 1 and δ̇ = 0.
 pub(super) fn curvature<T: Scalar>(g: AnyActivation, z: &DMatrix<T>) -> DMatrix<T> {
     let one = z.map(|_| T::one());
     backward_tangent(g, z, &one, &one, &z.map(|_| T::zero())).1
@@ -55,7 +55,7 @@ fn lift(value: &DMatrix<f64>, tangent: &DMatrix<f64>) -> DMatrix<Dual64> {
     value.zip_map(tangent, Dual64::new)
 }
 
-/// What the plain methods give on dual numbers: ȧ, δ and δ̇.
+/// ȧ, δ and δ̇ from the plain methods on dual numbers.
 fn by_dual_numbers(
     g: AnyActivation,
     z: &DMatrix<Dual64>,
@@ -66,7 +66,7 @@ fn by_dual_numbers(
     [a.map(|a| a.eps), d.map(|d| d.re), d.map(|d| d.eps)]
 }
 
-/// Steps of 1/8, and where all is saturated; without 0, where |z| has no second derivative.
+/// Steps of 1/8, and saturated values. 0 is missing, because |z| has no second derivative there.
 fn grid(g: AnyActivation) -> Vec<f64> {
     let inner = (-80..=80).filter(|&i| i != 0).map(|i| f64::from(i) / 8.0);
     let far = [
@@ -87,7 +87,8 @@ fn elementwise_tangents_are_those_of_dual_numbers() {
         let found = [forward_tangent(g, &z, &moved), d, d_moved];
         for (found, expected) in found.iter().zip(&expected) {
             for (j, &z) in z.iter().enumerate() {
-                // Relative, but for terms of size e^(−|z|) that cancel; and z/(1 + |z|) on dual numbers cancels |z| of its units.
+                // Relative, except for terms of size e^(−|z|) that cancel. On dual numbers,
+                // z/(1 + |z|) cancels |z| of its units.
                 let relative = 1e-13 + z.abs() * f64::EPSILON;
                 let limit = relative * expected[j].abs() + 1e-13 * (-z.abs()).exp();
                 assert_close(&format!("{g:?} at {z}"), found[j], expected[j], limit);
@@ -96,7 +97,7 @@ fn elementwise_tangents_are_those_of_dual_numbers() {
     }
 }
 
-/// The plain forward pass to second order along z + ε has g″, by a way that shares nothing with it.
+/// The plain forward pass to second order along z + ε gives g″ independently.
 #[test]
 fn second_derivative_is_that_of_forward() {
     for g in elementwise() {
@@ -104,14 +105,14 @@ fn second_derivative_is_that_of_forward() {
         let (found, twice) = (curvature(g, &z), z.map(|z| Dual2_64::new(z, 1.0, 0.0)));
         let twice = value(g, &twice);
         for (j, &z) in z.iter().enumerate() {
-            // Of the size of g: its tails lose digits to second order.
+            // Relative to g, because its tails lose digits to second order.
             let limit = 1e-13 * twice[j].re.abs().max(1.0);
             assert_close(&format!("{g:?} at {z}"), found[j], twice[j].v2, limit);
         }
     }
 }
 
-/// On dual numbers g″ comes with g‴, at the extremes too.
+/// On dual numbers g″ comes with g‴, also at the extremes.
 #[test]
 fn tangents_of_dual_numbers_have_the_third_derivative() {
     for g in elementwise() {
@@ -130,70 +131,79 @@ fn tangents_of_dual_numbers_have_the_third_derivative() {
 
 /// Activation, g″(Z).
 ///
-/// Made with mpmath 1.3.0 at 60 digits from the formulas of the module documentation, each compared with
-/// `mpmath.diff` of g, and rounded to the nearest `f64`.
+/// mpmath 1.3.0 computed these at 60 digits from the formulas of the module documentation. Each was
+/// compared with `mpmath.diff` of g and rounded to the nearest `f64`.
 #[rustfmt::skip]
 #[allow(clippy::approx_constant, reason = "numbers like the others")]
 const REFERENCE: &[(AnyActivation, [f64; 12])] = &[
     (Sigmoid, [
-        9.357_622_968_836_672e-14, 0.002_454_311_795_380_304_4, 0.006_559_067_766_322_563, 0.094_730_212_784_752_67,
-        0.023_164_881_226_653_704, 9.313_225_746_154_785e-10, 0.0, -9.313_225_746_154_785e-10,
-        -0.073_653_797_590_808_88, -0.079_962_501_056_153_06, -0.002_454_311_795_380_304_4, -9.357_622_968_836_672e-14,
+        9.357_622_968_836_672e-14, 0.002_454_311_795_380_304_4, 0.006_559_067_766_322_563,
+        0.094_730_212_784_752_67, 0.023_164_881_226_653_704, 9.313_225_746_154_785e-10, 0.0,
+        -9.313_225_746_154_785e-10, -0.073_653_797_590_808_88, -0.079_962_501_056_153_06,
+        -0.002_454_311_795_380_304_4, -9.357_622_968_836_672e-14,
     ]),
     (Tanh, [
-        7.005_208_610_157_216e-26, 4.915_249_080_027_189e-5, 0.000_363_133_487_920_905_6, 0.327_132_597_287_547_84,
-        0.357_934_603_906_539, 1.490_116_119_384_765_5e-8, 0.0, -1.490_116_119_384_765_5e-8,
-        -0.768_532_982_547_285_6, -0.136_218_687_427_113_04, -4.915_249_080_027_189e-5, -7.005_208_610_157_216e-26,
+        7.005_208_610_157_216e-26, 4.915_249_080_027_189e-5, 0.000_363_133_487_920_905_6,
+        0.327_132_597_287_547_84, 0.357_934_603_906_539, 1.490_116_119_384_765_5e-8, 0.0,
+        -1.490_116_119_384_765_5e-8, -0.768_532_982_547_285_6, -0.136_218_687_427_113_04,
+        -4.915_249_080_027_189e-5, -7.005_208_610_157_216e-26,
     ]),
     (Elu { alpha: 1.5 }, [
-        1.403_643_445_326_026_3e-13, 0.003_718_128_264_999_537_7, 0.010_106_920_498_628_201, 0.334_695_240_222_644_74,
-        1.243_543_677_270_600_6, 1.499_999_988_824_129, 1.5, 0.0,
-        0.0, 0.0, 0.0, 0.0,
+        1.403_643_445_326_026_3e-13, 0.003_718_128_264_999_537_7, 0.010_106_920_498_628_201,
+        0.334_695_240_222_644_74, 1.243_543_677_270_600_6, 1.499_999_988_824_129, 1.5, 0.0, 0.0,
+        0.0, 0.0, 0.0,
     ]),
     (Selu, [
-        1.645_163_077_341_618_5e-13, 0.004_357_892_567_921_125, 0.011_845_980_177_756_72, 0.392_284_987_480_124_14,
-        1.457_515_546_216_244, 1.758_099_327_748_516_2, 1.758_099_340_847_376_8, 0.0,
-        0.0, 0.0, 0.0, 0.0,
+        1.645_163_077_341_618_5e-13, 0.004_357_892_567_921_125, 0.011_845_980_177_756_72,
+        0.392_284_987_480_124_14, 1.457_515_546_216_244, 1.758_099_327_748_516_2,
+        1.758_099_340_847_376_8, 0.0, 0.0, 0.0, 0.0, 0.0,
     ]),
     (Softplus, [
-        9.357_622_968_838_423e-14, 0.002_466_509_291_360_047_6, 0.006_648_056_670_790_155, 0.149_146_452_070_332_86,
-        0.247_815_545_149_063_12, 0.25, 0.25, 0.25,
-        0.222_639_347_055_066_8, 0.104_993_585_403_506_52, 0.002_466_509_291_360_047_6, 9.357_622_968_838_423e-14,
+        9.357_622_968_838_423e-14, 0.002_466_509_291_360_047_6, 0.006_648_056_670_790_155,
+        0.149_146_452_070_332_86, 0.247_815_545_149_063_12, 0.25, 0.25, 0.25,
+        0.222_639_347_055_066_8, 0.104_993_585_403_506_52, 0.002_466_509_291_360_047_6,
+        9.357_622_968_838_423e-14,
     ]),
     (Softsign, [
         6.713_436_944_043_503e-5, 0.005_830_903_790_087_463_5, 0.009_259_259_259_259_259, 0.128,
         1.194_343_198_717_014, 1.999_999_955_296_517, 0.0, -1.999_999_955_296_517,
-        -0.416_196_717_979_982_7, -0.074_074_074_074_074_07, -0.005_830_903_790_087_463_5, -6.713_436_944_043_503e-5,
+        -0.416_196_717_979_982_7, -0.074_074_074_074_074_07, -0.005_830_903_790_087_463_5,
+        -6.713_436_944_043_503e-5,
     ]),
     (Gelu, [
-        -1.323_334_229_120_935_7e-193, -2.065_800_168_939_917e-7, -3.419_454_883_888_884_5e-5, -0.032_379_398_916_472_93,
-        0.770_200_866_488_451_8, 0.797_884_560_802_865_3, 0.797_884_560_802_865_4, 0.797_884_560_802_865_3,
-        0.481_072_860_749_210_9, -0.107_981_933_026_376_1, -2.065_800_168_939_917e-7, -1.323_334_229_120_935_7e-193,
+        -1.323_334_229_120_935_7e-193, -2.065_800_168_939_917e-7, -3.419_454_883_888_884_5e-5,
+        -0.032_379_398_916_472_93, 0.770_200_866_488_451_8, 0.797_884_560_802_865_3,
+        0.797_884_560_802_865_4, 0.797_884_560_802_865_3, 0.481_072_860_749_210_9,
+        -0.107_981_933_026_376_1, -2.065_800_168_939_917e-7, -1.323_334_229_120_935_7e-193,
     ]),
     (GeluTanh, [
         -0.0, -6.824_247_274_157_194e-9, -9.934_132_224_996_206e-6, -0.030_518_196_484_224_946,
-        0.770_070_347_431_287_7, 0.797_884_560_802_865_3, 0.797_884_560_802_865_4, 0.797_884_560_802_865_3,
-        0.480_421_493_620_692_2, -0.107_875_079_951_078_45, -6.824_247_274_157_194e-9, -0.0,
+        0.770_070_347_431_287_7, 0.797_884_560_802_865_3, 0.797_884_560_802_865_4,
+        0.797_884_560_802_865_3, 0.480_421_493_620_692_2, -0.107_875_079_951_078_45,
+        -6.824_247_274_157_194e-9, -0.0,
     ]),
     (Silu, [
-        -2.620_134_431_274_233e-12, -0.009_792_852_189_561_73, -0.019_499_225_490_032_506, 0.156_197_584_963_536_7,
-        0.491_287_675_068_128_7, 0.5, 0.5, 0.5,
-        0.394_641_708_266_452_5, 0.050_062_168_694_706_91, -0.009_792_852_189_561_73, -2.620_134_431_274_233e-12,
+        -2.620_134_431_274_233e-12, -0.009_792_852_189_561_73, -0.019_499_225_490_032_506,
+        0.156_197_584_963_536_7, 0.491_287_675_068_128_7, 0.5, 0.5, 0.5, 0.394_641_708_266_452_5,
+        0.050_062_168_694_706_91, -0.009_792_852_189_561_73, -2.620_134_431_274_233e-12,
     ]),
     (Mish, [
-        -2.620_134_431_274_741e-12, -0.009_853_567_410_392_498, -0.019_850_678_262_608_362, 0.154_614_753_561_543_17,
-        0.638_977_882_768_200_1, 0.640_000_000_715_255_8, 0.64, 0.639_999_999_284_744_3,
-        0.361_325_191_366_005_6, -0.057_724_667_408_294_06, -0.000_242_857_626_119_760_7, -2.031_510_496_944_727_4e-24,
+        -2.620_134_431_274_741e-12, -0.009_853_567_410_392_498, -0.019_850_678_262_608_362,
+        0.154_614_753_561_543_17, 0.638_977_882_768_200_1, 0.640_000_000_715_255_8, 0.64,
+        0.639_999_999_284_744_3, 0.361_325_191_366_005_6, -0.057_724_667_408_294_06,
+        -0.000_242_857_626_119_760_7, -2.031_510_496_944_727_4e-24,
     ]),
     (Sine, [
-        -0.988_031_624_092_861_8, -0.279_415_498_198_925_86, -0.958_924_274_663_138_5, 0.997_494_986_604_054_4,
-        0.186_403_296_762_269_88, 7.450_580_596_923_828e-9, 0.0, -7.450_580_596_923_828e-9,
-        -0.634_607_080_015_269_3, -0.909_297_426_825_681_7, 0.279_415_498_198_925_86, 0.988_031_624_092_861_8,
+        -0.988_031_624_092_861_8, -0.279_415_498_198_925_86, -0.958_924_274_663_138_5,
+        0.997_494_986_604_054_4, 0.186_403_296_762_269_88, 7.450_580_596_923_828e-9, 0.0,
+        -7.450_580_596_923_828e-9, -0.634_607_080_015_269_3, -0.909_297_426_825_681_7,
+        0.279_415_498_198_925_86, 0.988_031_624_092_861_8,
     ]),
     (Exponential, [
-        9.357_622_968_840_175e-14, 0.002_478_752_176_666_358_5, 0.006_737_946_999_085_467, 0.223_130_160_148_429_82,
-        0.829_029_118_180_400_4, 0.999_999_992_549_419_4, 1.0, 1.000_000_007_450_580_6,
-        1.988_737_469_582_292, 7.389_056_098_930_65, 403.428_793_492_735_1, 10_686_474_581_524.463,
+        9.357_622_968_840_175e-14, 0.002_478_752_176_666_358_5, 0.006_737_946_999_085_467,
+        0.223_130_160_148_429_82, 0.829_029_118_180_400_4, 0.999_999_992_549_419_4, 1.0,
+        1.000_000_007_450_580_6, 1.988_737_469_582_292, 7.389_056_098_930_65, 403.428_793_492_735_1,
+        10_686_474_581_524.463,
     ]),
 ];
 
@@ -207,7 +217,7 @@ fn agrees_with_reference<T: Scalar + Into<f64>>(tiny: f64) {
         let expected = listed.map_or([0.0; 12], |(_, values)| *values);
         let found = curvature(g, &z);
         for (j, &z) in Z.iter().enumerate() {
-            // One factor more than g′ has, and one more difference.
+            // One more factor than g′, and one more difference.
             let limit = 2.0 * units(g, z) * epsilon * expected[j].abs() + tiny;
             let what = format!("second derivative of {g:?} at {z}");
             assert_close(&what, found[j].into(), expected[j], limit);
@@ -225,7 +235,7 @@ fn f32_agrees_with_reference() {
     agrees_with_reference::<f32>(f32::MIN_POSITIVE.into());
 }
 
-/// Where z² and |z|³ overflow: nothing may come of 0 · ∞ or ∞ − ∞ on the way; and a NaN stays one.
+/// z² and |z|³ overflow here. The result must not contain 0 · ∞ or ∞ − ∞. A NaN stays NaN.
 #[test]
 fn huge_arguments_and_nan() {
     for g in elementwise() {
@@ -241,10 +251,10 @@ fn huge_arguments_and_nan() {
         let (nan, one) = (row::<f64>(&[f64::NAN]), row::<f64>(&[1.0]));
         let (d, d_moved) = backward_tangent(g, &nan, &one, &one, &one);
         for x in [forward_tangent(g, &nan, &one)[0], d[0], d_moved[0]] {
-            // The derivative of the identity is 1 whatever z is.
+            // The derivative of the identity is 1 for every z.
             assert!(x.is_nan() != (g == Identity), "{g:?}: {x}");
         }
-        // Nor is a NaN of the layer above swallowed, even where g′ = 0.
+        // A NaN of the next layer survives too, even where g′ = 0.
         let z = row::<f64>(&[-2.0]);
         assert!(backward_tangent(g, &z, &one, &nan, &one).0[0].is_nan());
         assert!(backward_tangent(g, &z, &one, &one, &nan).1[0].is_nan());
@@ -263,11 +273,12 @@ fn kinks_take_the_documented_side() {
     }
 }
 
-/// The formulas with a branch at 0, of functions that are smooth there: both signs of the zero, and dual numbers, give the same.
+/// Some smooth functions have formulas with a branch at 0. Both signs of zero and dual numbers
+/// agree there.
 #[test]
 fn branches_meet_at_zero() {
     for g in elementwise() {
-        // Their kinks, or jumps of g″, are the branch.
+        // Here the branch is a kink or a jump of g″.
         if matches!(g, Relu | LeakyRelu { .. } | Elu { .. } | Selu | Softsign) {
             continue;
         }
@@ -288,8 +299,8 @@ fn branches_meet_at_zero() {
     }
 }
 
-/// ȧ, δ and δ̇ of each column. They are sums of aᵢ aⱼ times numbers of size 1: to 1e-14 of the largest aᵢ (1 − aᵢ).
-/// Where these do not cancel, to 1e-13 of the largest entry too.
+/// ȧ, δ and δ̇ of each column are sums of aᵢ aⱼ times numbers of size 1. They are right to 1e-14 of
+/// the largest aᵢ (1 − aᵢ) and, where the sums do not cancel, to 1e-13 of the largest entry.
 #[track_caller]
 fn softmax_agrees(z: &DMatrix<f64>, cancels: bool) {
     let ((rows, cols), a) = (z.shape(), value(Softmax, z));
@@ -318,7 +329,7 @@ fn softmax_agrees(z: &DMatrix<f64>, cancels: bool) {
     }
 }
 
-/// Mixed columns, a tie, and saturated ones, in which no entry cancels.
+/// Mixed columns, a tie, and saturated columns, where no entry cancels.
 #[test]
 fn softmax_tangents_are_those_of_dual_numbers() {
     #[rustfmt::skip]
@@ -329,7 +340,7 @@ fn softmax_tangents_are_those_of_dual_numbers() {
     softmax_agrees(&z, false);
 }
 
-/// From units that are nearly alike to one that takes all.
+/// From nearly equal units to a single dominant one.
 #[test]
 fn softmax_tangents_at_random() {
     let mut random = rng(7);
@@ -342,7 +353,8 @@ fn softmax_tangents_at_random() {
     }
 }
 
-/// Two units, p = a₁ and q = a₂: ∂a₁/∂z = pq (1, −1), whose derivative along ż is pq (q − p) (ż₁ − ż₂) (1, −1).
+/// Two units, p = a₁ and q = a₂: ∂a₁/∂z = pq (1, −1), with derivative pq (q − p) (ż₁ − ż₂) (1, −1)
+/// along ż.
 #[test]
 fn saturated_softmax_by_hand() {
     let z = DMatrix::from_column_slice(2, 1, &[40.0, 0.0]);
@@ -359,7 +371,7 @@ fn saturated_softmax_by_hand() {
     }
 }
 
-/// In `f32`, at points that are exact there, a few units in the last place of the largest entry.
+/// In `f32`, at exact points, to a few units in the last place of the largest entry.
 #[test]
 fn f32_is_f64_rounded() {
     let z = DMatrix::from_fn(4, 5, |i, k| (4.0 * i as f64 - 3.0 * k as f64) / 4.0);
@@ -381,7 +393,7 @@ fn f32_is_f64_rounded() {
     }
 }
 
-/// Views whose columns do not follow each other in memory take the plain loops, and δ is what `backward` makes of it.
+/// Views with gaps between their columns take the plain loops, and δ agrees with `backward`.
 #[test]
 fn parts_of_matrices_have_the_same_tangents() {
     let whole = [0.1, 0.2, 0.5, 0.9].map(|phase| wave(5, 4, phase));

@@ -1,4 +1,4 @@
-//! What a cost refuses: targets and outputs outside its domain, overflow, and bad constants.
+//! A cost refuses targets and outputs outside its domain, overflow and bad constants.
 
 use super::{HUBER, activate, assert_close, delta, values};
 use backprop::activation::{
@@ -13,7 +13,7 @@ use backprop::{
     Accumulator, BlockEntry, Error, Examples, Location, Network, Objective, Scalar, Workspace,
 };
 
-/// The error that everything that computes a cost gives: it must be one and the same.
+/// Asserts that every call that computes a cost gives the same error, and returns it.
 #[track_caller]
 fn refused<T: Scalar>(
     network: &Network<T>,
@@ -35,7 +35,7 @@ fn refused<T: Scalar>(
     error
 }
 
-/// Units whose z are the inputs, behind a first layer that does nothing.
+/// Units whose z equal the inputs, after a first layer that does nothing.
 fn passing_on<T: Scalar>(units: usize, g: AnyActivation) -> Network<T> {
     let identity = DMatrix::<T>::identity(units, units);
     let bias = vec![T::zero(); units];
@@ -60,7 +60,7 @@ fn targets_outside_the_domain() {
         let x = DMatrix::repeat(3, 4, 0.5);
         let mut y = DMatrix::repeat(3, 4, 1.0);
         y[(2, 1)] = bad;
-        y[(0, 3)] = -7.0; // a later one, which is not the one to be named
+        y[(0, 3)] = -7.0; // a later one, which the error must not name
         let expected = Error::Target {
             unit: 2,
             example: 1,
@@ -80,7 +80,7 @@ fn targets_outside_the_domain() {
     }
 }
 
-/// z of unit 1, example 2 (the others are harmless), the output there, its target.
+/// z of unit 1 in example 2 (the others are harmless), its output and its target.
 #[test]
 fn outputs_outside_the_domain() {
     for (cost, g, z, a, target) in [
@@ -109,7 +109,7 @@ fn outputs_outside_the_domain() {
             } => assert_close(&what, value, a, 1e-15),
             other => panic!("{what}: {other}"),
         }
-        // Without a network around it the layer is number 0.
+        // Without a network, the layer has number 0.
         match GradientCheck::new().cost(&cost, &g, &x, &y) {
             Err(Error::Output {
                 layer: 0,
@@ -123,7 +123,7 @@ fn outputs_outside_the_domain() {
     }
 }
 
-/// Softmax is not cross-entropy's canonical activation: what has rounded to 1 has no ln(1 − a).
+/// Softmax is not cross-entropy's canonical activation, so an output of 1 has no ln(1 − a).
 #[test]
 fn saturated_softmax_with_cross_entropy() {
     let x = DMatrix::from_column_slice(2, 2, &[0.0, 0.5, 0.0, 800.0]);
@@ -138,7 +138,7 @@ fn saturated_softmax_with_cross_entropy() {
     assert!(text.contains("or 0 where y = 0"), "{text}");
 }
 
-/// On the edge of the domain, but with the target that makes the cost finite there: accepted, and right.
+/// Outputs on the edge of the domain with a target that makes the cost finite: accepted and right.
 #[test]
 fn edges_that_the_target_allows() {
     // HardTanh gives 0 and 1 exactly, Relu 0.
@@ -150,10 +150,10 @@ fn edges_that_the_target_allows() {
     let pass = pass.unwrap();
     assert_close("J", pass.cost(), 2.0_f64.ln() / 3.0, 1e-15);
     let a = activate(HardTanh, &x);
-    // ∂cost/∂a = (1 − y)/(1 − a) − y/a, a term with y = 0 or 1 − y = 0 left out
+    // ∂cost/∂a = (1 − y)/(1 − a) − y/a, without a term whose y or 1 − y is 0
     let d = delta(BinaryCrossEntropy, None, &a, &y);
     assert_eq!(d.as_slice(), &[1.0, -1.0, -2.0]);
-    // 1/m Σ δ g′: the third example has g′ = 1 at z = ½, the first too, at z = 0.
+    // 1/m Σ δ g′: g′ = 1 in the third example, at z = ½, and in the first, at z = 0.
     let gradient = pass.gradient().layer(1).unwrap();
     assert_close("bias", gradient[0], (1.0 - 2.0) / 3.0, 1e-15);
     assert_close("weight", gradient[1], -1.0 / 3.0, 1e-15);
@@ -182,10 +182,11 @@ fn edges_that_the_target_allows() {
     }
 }
 
-/// e^100 is ∞ in `f32`: the layer, unit and example where that happened are named, whatever came of it further up.
+/// e^100 is ∞ in `f32`. The error names the layer, unit and example, whatever the later layers make
+/// of it.
 #[test]
 fn overflow_of_a_hidden_layer() {
-    // The other weights are 0, and 0 · ∞ is NaN: a NaN is in no domain, but where it came from says more.
+    // The other weights are 0, and 0 · ∞ is NaN. NaN is in no domain, but its origin says more.
     for (cost, g) in [
         (BinaryCrossEntropy, Sigmoid),
         (BinaryCrossEntropy, Tanh),
@@ -212,7 +213,7 @@ fn overflow_of_a_hidden_layer() {
             },
             value: f64::INFINITY,
         };
-        // With weights of 0 the outputs of example 0 are fine: a = g(½), in every domain.
+        // With weights of 0 the outputs of example 0 are valid: a = g(½) is in every domain.
         let nothing = DMatrix::zeros(2, 2);
         network.set_dense(1, &nothing, &[0.5, 0.5]).unwrap();
         assert_eq!(refused(&network, &x, &y, cost), expected, "{cost:?}, {g:?}");
@@ -220,7 +221,7 @@ fn overflow_of_a_hidden_layer() {
     }
 }
 
-/// e^100 is ∞ and −1 times it −∞, of which a saturated unit makes a fine 0 or 1: the overflow is an error all the same.
+/// e^100 is ∞, and a saturated unit turns ±∞ into a valid 0 or 1. The overflow is still an error.
 #[test]
 fn overflow_that_a_saturated_layer_would_swallow() {
     for (g, weight) in [
@@ -248,7 +249,7 @@ fn overflow_that_a_saturated_layer_would_swallow() {
     }
 }
 
-/// Poisson's canonical path overflows where eᶻ does, which is the output layer.
+/// Poisson's canonical path overflows with eᶻ, in the output layer.
 #[test]
 fn overflow_of_the_output_layer() {
     let x = DMatrix::from_column_slice(2, 2, &[0.0_f32, 1.0, 2.0, 100.0]);
@@ -269,7 +270,7 @@ fn overflow_of_the_output_layer() {
     assert_eq!(error, expected);
 }
 
-/// All activations are finite, but the square, the sum or the gradient is not.
+/// All activations are finite, but a square, a sum or the gradient is not.
 #[test]
 fn overflow_after_the_outputs() {
     let network = passing_on::<f32>(1, Identity);
@@ -280,7 +281,7 @@ fn overflow_after_the_outputs() {
         value: f64::INFINITY,
     };
     assert_eq!(refused(&network, &x, &y, SquaredError), expected);
-    // ½ (2.4e19)² = 2.9e38 fits, twice that does not.
+    // ½ (2.4e19)² = 2.9e38 fits. Twice that does not.
     let x = DMatrix::repeat(1, 2, 2.4e19);
     let expected = Error::NonFinite {
         at: Location::Objective,
@@ -322,7 +323,7 @@ fn bad_huber_limits() {
         let checked = GradientCheck::new().cost(&cost, &Identity, &x, &y);
         assert!(checked.is_err_and(is_it));
     }
-    // In range, but not in f32, where they are 0 and ∞.
+    // In range in f64. In f32 they are 0 and ∞.
     for bad in [1e-300, 1e300] {
         let cost = Huber { delta: bad };
         let (x, y) = (DMatrix::repeat(1, 2, 0.5_f32), DMatrix::repeat(1, 2, 1.0));
@@ -335,7 +336,8 @@ fn bad_huber_limits() {
     }
 }
 
-/// Differences with respect to a need room: refused beside the edge, and left out where a canonical pair can do without.
+/// Differences in a need room. They are refused next to the edge, and skipped if a canonical pair
+/// does not need them.
 #[test]
 fn gradient_check_beside_the_edge_of_the_domain() {
     let (x, y) = (DMatrix::repeat(1, 1, 1e-9), DMatrix::repeat(1, 1, 0.5));

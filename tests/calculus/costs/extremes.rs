@@ -1,4 +1,4 @@
-//! Far out and close by: z and differences of 1e4 in `f32`, and results of 1e-18 that keep their digits.
+//! Large and small values: z and differences of 1e4 in `f32`, and results of 1e-18 with all digits.
 
 use super::{HUBER, activate, assert_close, delta, values};
 use backprop::activation::{Sigmoid, Softmax};
@@ -6,7 +6,7 @@ use backprop::cost::{BinaryCrossEntropy, CategoricalCrossEntropy, LogCosh, Squar
 use backprop::nalgebra::DMatrix;
 use backprop::{Examples, Network, Objective};
 
-/// Through a network in `f32` with z = ±1e4: right, not only finite.
+/// A network in `f32` with z = ±1e4: the results are right, not only finite.
 #[test]
 fn cross_entropy_at_1e4_in_f32() {
     let network = Network::<f32>::builder(1).dense(1, Sigmoid);
@@ -30,7 +30,7 @@ fn cross_entropy_at_1e4_in_f32() {
     }
 }
 
-/// Gaps of 1e4 and 2e4 between the z of an example, hard, soft and unnormalised targets.
+/// Gaps of 1e4 and 2e4 between the z of an example, with hard, soft and unnormalised targets.
 #[test]
 fn categorical_at_1e4_in_f32() {
     let z = DMatrix::from_column_slice(3, 4, &[1e4_f32, -1e4, 0.0].repeat(4));
@@ -54,7 +54,8 @@ fn categorical_at_1e4_in_f32() {
     assert_eq!(d.as_slice(), expected.as_flattened());
 }
 
-/// a has rounded to 1, but the cost has not rounded to 0: ln(1 + e⁻²⁰) = 2.061153620314381e-9 (mpmath).
+/// a has rounded to 1, but the cost has not rounded to 0. It is
+/// ln(1 + e⁻²⁰) = 2.061153620314381e-9 (mpmath).
 #[test]
 fn small_costs_keep_their_digits() {
     let expected = 2.061_153_620_314_381e-9;
@@ -76,7 +77,8 @@ fn small_costs_keep_their_digits() {
     }
 }
 
-/// A unit that has saturated on the right side still has an error: a = 1 − 4e-18 is 1, but a − y is not 0 (mpmath).
+/// A unit that has saturated on the right side still has an error. a = 1 − 4e-18 is 1, but a − y is
+/// not 0 (mpmath).
 #[test]
 fn small_errors_keep_their_digits() {
     let tail = 4.248_354_255_291_589e-18;
@@ -121,7 +123,7 @@ fn small_errors_keep_their_digits() {
     }
 }
 
-/// z from end to end of `f32`: the gap is ∞, but what is asked for is not.
+/// z spans the range of `f32`. The gap is ∞, but the results are finite.
 #[test]
 fn categorical_of_the_widest_gap() {
     let z = DMatrix::from_column_slice(2, 1, &[3e38_f32, -3e38]);
@@ -131,7 +133,7 @@ fn categorical_of_the_widest_gap() {
     assert_eq!(delta(CategoricalCrossEntropy, Some(&z), &a, &y).amax(), 0.0);
 }
 
-/// d, ln cosh d and tanh d from mpmath at 50 digits; all d are exact in `f32`.
+/// d, ln cosh d and tanh d from mpmath at 50 digits. All d are exact in `f32`.
 #[test]
 fn log_cosh_keeps_its_digits() {
     let table = [
@@ -170,7 +172,7 @@ fn log_cosh_keeps_its_digits() {
     }
 }
 
-/// Costs of the plane: differences of 1e4 in `f32`.
+/// Regression costs with differences of 1e4 in `f32`.
 #[test]
 fn regression_costs_at_1e4_in_f32() {
     let (a, y) = (DMatrix::repeat(1, 1, 1e4_f32), DMatrix::zeros(1, 1));

@@ -1,4 +1,4 @@
-//! Every built-in cost: by hand, on both of its paths, at the extremes, and through dual numbers.
+//! Every built-in cost: by hand, on both paths, at the extremes, and with dual numbers.
 #![allow(
     clippy::unwrap_used,
     reason = "fixtures that cannot fail, outside test functions"
@@ -36,10 +36,10 @@ const CANONICAL: [(AnyCost, AnyActivation); 6] = [
     (Poisson, Exponential),
 ];
 
-/// A path: with z the canonical one, without it the general one.
+/// The path: canonical with z, general without.
 type Z<'a, T> = Option<&'a DMatrix<T>>;
 
-/// The cost of each example, into a buffer of NaN.
+/// The cost of each example, written over NaN.
 fn values<T: Scalar>(cost: AnyCost, z: Z<'_, T>, a: &DMatrix<T>, y: &DMatrix<T>) -> Vec<T> {
     let mut values = vec![convert(f64::NAN); y.ncols()];
     let at = Outputs::new(z.map(DMatrix::as_view), a.as_view(), y.as_view());
@@ -47,7 +47,7 @@ fn values<T: Scalar>(cost: AnyCost, z: Z<'_, T>, a: &DMatrix<T>, y: &DMatrix<T>)
     values
 }
 
-/// ∂cost/∂z with z, else ∂cost/∂a, into a buffer of NaN.
+/// ∂cost/∂z with z, else ∂cost/∂a, written over NaN.
 fn delta<T: Scalar>(cost: AnyCost, z: Z<'_, T>, a: &DMatrix<T>, y: &DMatrix<T>) -> DMatrix<T> {
     let mut delta = DMatrix::repeat(y.nrows(), y.ncols(), convert(f64::NAN));
     let at = Outputs::new(z.map(DMatrix::as_view), a.as_view(), y.as_view());
@@ -61,7 +61,7 @@ fn activate<T: Scalar>(g: AnyActivation, z: &DMatrix<T>) -> DMatrix<T> {
     a
 }
 
-/// Closer than `tolerance`, relative for numbers above 1; never for NaN.
+/// Asserts a difference below `tolerance`, relative for numbers above 1. Fails for NaN.
 #[track_caller]
 fn assert_close(what: &str, found: f64, expected: f64, tolerance: f64) {
     let bound = tolerance * expected.abs().max(1.0);
@@ -71,7 +71,7 @@ fn assert_close(what: &str, found: f64, expected: f64, tolerance: f64) {
     );
 }
 
-/// Two units, two examples: sums over the units, one value an example.
+/// Two units and two examples: sums over the units, one value per example.
 #[test]
 fn values_and_deltas_by_hand() {
     let a = DMatrix::from_column_slice(2, 2, &[0.8, 0.5, 0.25, 3.0]);
@@ -125,7 +125,7 @@ fn values_and_deltas_by_hand() {
             assert_close(&format!("δ of {cost:?}"), d[i], slopes[i], 1e-15);
         }
     }
-    // Hard targets (1, 0), and soft ones.
+    // Hard targets (1, 0) and soft ones.
     let a = DMatrix::from_column_slice(2, 2, &[0.8, 0.5, 0.25, 0.9]);
     let y = DMatrix::from_column_slice(2, 2, &[1.0, 0.0, 0.75, 0.5]);
     let value = values(BinaryCrossEntropy, None, &a, &y);
@@ -140,7 +140,7 @@ fn values_and_deltas_by_hand() {
     }
 }
 
-/// At its limit Huber's cost is one function from both sides, and so is its derivative.
+/// At its limit, Huber's cost and its derivative agree from both sides.
 #[test]
 fn huber_at_its_limit() {
     let y = DMatrix::repeat(1, 4, 0.0);
@@ -153,7 +153,7 @@ fn huber_at_its_limit() {
     assert_eq!(delta(HUBER, None, &a, &y).as_slice(), &slopes);
 }
 
-/// Where both can be represented they are one function: cost, and ∂cost/∂z by way of ∂cost/∂a and g′.
+/// Where both paths can be represented they agree: the cost, and ∂cost/∂z from ∂cost/∂a and g′.
 #[test]
 fn canonical_path_equals_general_path() {
     let z = DMatrix::from_fn(4, 9, |i, j| (2.7 * (9 * i + j) as f64).sin() * 5.0);
@@ -174,7 +174,7 @@ fn canonical_path_equals_general_path() {
     }
 }
 
-/// Targets that do not sum to 1: δ = a Σy − y, and the cost is −Σ y ln a all the same.
+/// Targets that do not sum to 1: δ = a Σy − y, and the cost is still −Σ y ln a.
 #[test]
 fn categorical_with_other_sums() {
     let z = DMatrix::from_column_slice(3, 2, &[0.5, -1.0, 2.0, 0.0, 0.25, -0.5]);
@@ -191,12 +191,13 @@ fn categorical_with_other_sums() {
     assert_eq!(value[1], 0.0);
 }
 
-/// `delta` is the derivative of `values`, and on dual numbers has the second derivative: on both paths, at z = 0 and d = 0 too.
+/// `delta` is the derivative of `values`, and on dual numbers it has the second derivative. Both
+/// paths, also at z = 0 and d = 0.
 #[test]
 fn dual_derivative_of_values_is_delta() {
     let grid: Vec<f64> = (-24..=24).map(|i| f64::from(i) / 8.0).collect();
     for (cost, g) in CANONICAL {
-        // Softmax over two units, of which the other one stays.
+        // Softmax over two units, one of them constant.
         let rows = if g == Softmax { 2 } else { 1 };
         for canonical in [true, false] {
             for (&at, target) in grid.iter().flat_map(|z| [0.0, 0.5, 1.0].map(|y| (z, y))) {
@@ -230,7 +231,7 @@ fn dual_derivative_of_values_is_delta() {
     }
 }
 
-/// A point of the cost's own domain for the general path.
+/// A point in the domain of the cost, for the general path.
 fn out_of(g: AnyActivation, z: f64) -> f64 {
     match g {
         Sigmoid | Softmax => activate(Sigmoid, &DMatrix::repeat(1, 1, z))[0],
@@ -242,9 +243,9 @@ fn out_of(g: AnyActivation, z: f64) -> f64 {
 /// Every cost after every activation, at outputs in its domain.
 #[test]
 fn gradient_check_passes_for_all_pairs() {
-    // Outputs in (0, 1) but for softplus and exponential, so that every cost is defined.
+    // Outputs in (0, 1), except for softplus and exponential, so that every cost is defined.
     let inner = DMatrix::from_fn(3, 4, |i, j| 0.15 + 0.06 * (4 * i + j) as f64);
-    // Both signs, for the costs that take them.
+    // Both signs for the costs that take them.
     let both = DMatrix::from_fn(3, 4, |i, j| 1.1 * i as f64 - 0.7 * j as f64 - 0.35);
     let y = DMatrix::from_fn(3, 4, |i, j| 0.5 + 0.5 * ((5 * i + 3 * j) as f64).sin());
     for (cost, canonical) in CANONICAL {

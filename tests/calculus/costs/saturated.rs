@@ -22,7 +22,8 @@ fn assert_units<T: Scalar>(what: &str, found: T, expected: f64) {
     );
 }
 
-/// One unit, z = 40 and 10 for x = 4 and 1, y = 1, weights 1 and 2: d = −s, cost ½ s², δ = −s² (1 − s), with s = σ(−z).
+/// One unit, z = 40 and 10 for x = 4 and 1, y = 1, weights 1 and 2. With s = σ(−z): d = −s,
+/// cost ½ s², δ = −s² (1 − s).
 struct Problem<T: Scalar> {
     network: Network<T>,
     x: DMatrix<T>,
@@ -32,7 +33,7 @@ struct Problem<T: Scalar> {
 }
 
 fn problem<T: Scalar>(activation: AnyActivation) -> Problem<T> {
-    // tanh z = 2 σ(2z) − 1, so that with half of z its distance from 1 is twice that of σ.
+    // tanh z = 2 σ(2z) − 1. At half of z its distance from 1 is twice that of σ.
     let (scale, z) = if activation == Tanh {
         (2.0, 5.0)
     } else {
@@ -61,7 +62,7 @@ fn every_reader<T: Scalar>(activation: AnyActivation) {
         y,
         expected,
     } = problem::<T>(activation);
-    // The examples apart, so that the smaller one counts; then both.
+    // Each example alone, so that the smaller one counts, then both.
     for range in [0..1, 1..2, 0..2] {
         let (x, y) = (
             x.columns_range(range.clone()),
@@ -111,7 +112,8 @@ fn every_reader<T: Scalar>(activation: AnyActivation) {
             assert_units("a gradient", singles[(1, k)], e[1] * e[2]);
         }
 
-        // d²cost/dz² = g′² + d g″, and g″ is −g′ (1 − 2s) or −2 g′ (1 − s): the second part is −s g′ or so.
+        // d²cost/dz² = g′² + d g″. g″ is −g′ (1 − 2s) or −2 g′ (1 − s), so the second part is about
+        // −s g′.
         let v = [T::one(), T::zero()];
         let gauss = network
             .gauss_newton_product(&examples, &objective, GaussNewton::Outputs, &v)
@@ -211,7 +213,7 @@ fn a_cost_of_the_user_has_the_digits_too() {
         .hessian_product(&examples, &objective, &[1.0, 0.0])
         .unwrap();
     assert_units("H v", hessian[0], 4.0 * s.powi(4));
-    // A unit or example out of range gives NaN, and no panic.
+    // A unit or example out of range gives NaN instead of a panic.
     let at = Outputs::new(None, x.as_view(), y.as_view());
     assert!(at.difference(1, 0).is_nan() && at.complement(0, 2).is_nan());
 }

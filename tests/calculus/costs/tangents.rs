@@ -1,4 +1,5 @@
-//! The tangent of δ against dual numbers, by hand, at the extremes, and against the tangents of the activation; likelihoods.
+//! The tangent of δ: against dual numbers, by hand, at the extremes, and against the tangents of
+//! the activation. Also the likelihoods.
 
 use super::{CANONICAL, HUBER, Z, activate, assert_close, delta, out_of};
 use backprop::Scalar;
@@ -10,7 +11,7 @@ use backprop::cost::{
 use backprop::nalgebra::{DMatrix, convert};
 use num_dual::Dual64;
 
-/// δ̇ along ż with z, else along ȧ, into a buffer of NaN.
+/// δ̇ along ż with z, else along ȧ, written over NaN.
 fn delta_tangent<T: Scalar>(
     cost: AnyCost,
     z: Z<'_, T>,
@@ -29,7 +30,7 @@ fn wave(rows: usize, cols: usize, phase: f64) -> DMatrix<f64> {
     DMatrix::from_fn(rows, cols, |i, k| (phase + (3 * i + 5 * k) as f64).sin())
 }
 
-/// Three units, an example a z: z itself, and two others.
+/// Three units, one example per z: z itself and two others.
 fn grid() -> DMatrix<f64> {
     let inner = (-24..=24).map(|i| f64::from(i) / 4.0);
     let far = [-1e4, -800.0, -40.0, -20.0, 20.0, 40.0, 600.0];
@@ -48,7 +49,7 @@ fn tangents_are_those_of_dual_numbers() {
         for canonical in [true, false] {
             // The general path at outputs in the cost's domain.
             let at = if canonical {
-                // Where eᶻ does not overflow.
+                // Only where eᶻ does not overflow.
                 z.map(|z| if cost == Poisson { z.min(600.0) } else { z })
             } else {
                 z.map(|z| out_of(g, z.clamp(-30.0, 30.0)))
@@ -66,7 +67,7 @@ fn tangents_are_those_of_dual_numbers() {
                 let expected = expected.column(k).map(|d| d.eps);
                 for i in 0..3 {
                     let what = format!("{cost:?} at {}, canonical: {canonical}", at[(i, k)]);
-                    // The units of softmax are sums over all of them.
+                    // Each unit of softmax depends on all of them.
                     let of_all = g == Softmax && canonical;
                     let most = if of_all {
                         expected.amax()
@@ -84,13 +85,13 @@ fn tangents_are_those_of_dual_numbers() {
     }
 }
 
-/// Two units, two examples, with and without z.
+/// Two units and two examples, with and without z.
 #[test]
 fn tangents_by_hand() {
     let a = DMatrix::from_column_slice(2, 2, &[0.75, 0.25, 0.5, 0.5]);
     let y = DMatrix::from_column_slice(2, 2, &[1.0, 0.5, 0.0, 2.0]);
     let moved = DMatrix::from_column_slice(2, 2, &[1.0, 2.0, -1.0, 0.5]);
-    // Sigmoid, softmax and the exponential have other z at these a.
+    // Sigmoid, softmax and the exponential have different z for these a.
     let logit = a.map(|a: f64| (a / (1.0 - a)).ln());
     let log = a.map(f64::ln);
     let sech = |d: f64| 1.0 / d.cosh().powi(2);
@@ -157,7 +158,7 @@ fn tangents_by_hand() {
     }
 }
 
-/// ∂cost/∂z twice: with z at once, and by way of ȧ, δ and both tangents of the activation.
+/// ∂cost/∂z in two ways: from z directly, and from ȧ, δ and both tangents of the activation.
 #[test]
 fn canonical_path_equals_general_path() {
     let z = DMatrix::from_fn(4, 9, |i, j| (2.7 * (9 * i + j) as f64).sin() * 5.0);
@@ -181,7 +182,8 @@ fn canonical_path_equals_general_path() {
     }
 }
 
-/// On the edge of its interval an output whose numerator is 0 costs nothing, nor does it when it moves; saturated units keep their digits.
+/// On the edge of its interval, an output whose numerator is 0 costs nothing, also when it moves.
+/// Saturated units keep their digits.
 #[test]
 fn edges_and_extremes() {
     let row = |x: &[f64]| DMatrix::from_row_slice(1, x.len(), x);
@@ -192,7 +194,7 @@ fn edges_and_extremes() {
     for cost in [CategoricalCrossEntropy, Poisson] {
         let found = delta_tangent(cost, None, &a, &y, &one);
         assert_eq!(found.as_slice(), &[0.0, 1.0], "{cost:?}");
-        // a² would underflow, or overflow.
+        // a² would underflow or overflow.
         let (a, y) = (row(&[1e-170, 1e170]), row(&[1e-40, 1e250]));
         let found = delta_tangent(cost, None, &a, &y, &one);
         assert_close("small", found[0], 1e300, 1e-15);
@@ -218,7 +220,7 @@ fn nan_comes_out_as_nan() {
     for (cost, _) in CANONICAL {
         for z in [Some(&nan), None] {
             let found = delta_tangent(cost, z, &nan, &one, &one);
-            // The second derivative of the squared error is 1 whatever a is.
+            // The second derivative of the squared error is 1 for every a.
             let expected = cost != SquaredError;
             assert!(
                 found.iter().all(|d| d.is_nan() == expected),
@@ -230,7 +232,7 @@ fn nan_comes_out_as_nan() {
     }
 }
 
-/// In `f32`, at points that are exact there, and in parts of matrices whose columns are apart in memory.
+/// In `f32`, at exact points, and in views with gaps between their columns.
 #[test]
 fn f32_and_parts_of_matrices() {
     let z = DMatrix::from_fn(4, 5, |i, k| (4.0 * i as f64 - 3.0 * k as f64) / 8.0);
@@ -249,7 +251,7 @@ fn f32_and_parts_of_matrices() {
                 "{cost:?} in f32"
             );
         }
-        // All but the first row; of softmax the four units belong together.
+        // All rows except the first. The four units of softmax belong together.
         let (first, rows) = if g == Softmax { (0, 4) } else { (1, 3) };
         let stretch = |x: &DMatrix<f64>| x.clone().insert_rows(4, 2, f64::NAN);
         let [z, a, y, moved] = [&z, &a, &y, &moved].map(stretch);
@@ -265,7 +267,7 @@ fn f32_and_parts_of_matrices() {
     }
 }
 
-/// δ is linear in y, and of no other cost; and ∂²cost/∂a² at y = a is the Fisher information.
+/// δ is linear in y for the likelihoods alone, and ∂²cost/∂a² at y = a is the Fisher information.
 #[test]
 fn likelihoods_are_what_they_promise() {
     let a = DMatrix::from_row_slice(1, 3, &[0.125, 0.5, 0.875]);

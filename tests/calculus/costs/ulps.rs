@@ -1,4 +1,5 @@
-//! Costs, δ and its tangent within 4 units in the last place of the largest term: `ulps.txt`, by `reference.py` (mpmath).
+//! Costs, δ and its tangent are within 4 units in the last place of the largest term.
+//! `reference.py` (mpmath) wrote the table, `ulps.txt`.
 
 use super::activate;
 use backprop::Scalar;
@@ -12,7 +13,7 @@ use backprop::cost::{
 use backprop::nalgebra::{DMatrix, convert};
 use num_dual::{Dual32, Dual64};
 
-/// A number, and its largest term.
+/// A number and its largest term.
 #[derive(Clone, Copy)]
 struct Sized {
     value: f64,
@@ -99,7 +100,8 @@ fn least<T: Scalar>() -> f64 {
     }
 }
 
-/// The error in units in the last place of the larger of the number and its largest term; 0 for a number beyond the type that is not finite.
+/// The error in units in the last place of the number or its largest term, whichever is larger. 0
+/// if both the number and the result overflow the type.
 fn units<T: Scalar>(found: T, expected: Sized) -> f64 {
     let single = is_single::<T>();
     let most = if single { f32::MAX.into() } else { f64::MAX };
@@ -117,11 +119,12 @@ fn units<T: Scalar>(found: T, expected: Sized) -> f64 {
     if units.is_nan() { f64::INFINITY } else { units }
 }
 
-/// Units in the last place of costs and δ; y/a² and (1 − y)/(1 − a)² have twice the error of a and 1 − a.
+/// Units in the last place for costs and δ. y/a² and (1 − y)/(1 − a)² have twice the error of a and
+/// 1 − a.
 const UNITS: f64 = 4.0;
 const UNITS_OF_TANGENTS: f64 = 6.0;
 
-/// Every line, in a batch of so many equal examples: in whole registers and in a tail.
+/// Every line in a batch of equal examples, in whole registers and in a tail.
 fn all_have_their_digits<T: Scalar>(examples: usize) {
     let mut failures = Vec::new();
     for row in rows() {
@@ -132,7 +135,7 @@ fn all_have_their_digits<T: Scalar>(examples: usize) {
         if a.iter()
             .any(|&a| a > T::zero() && a < convert(least::<T>()))
         {
-            continue; // a has not all its digits
+            continue; // a has lost digits
         }
         let of_z = is_canonical(row.activation, row.cost).then(|| z.as_view());
         let at = Outputs::new(of_z, a.as_view(), y.as_view());
