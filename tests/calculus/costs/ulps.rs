@@ -101,7 +101,7 @@ fn least<T: Scalar>() -> f64 {
 }
 
 /// The error in units in the last place of the number or its largest term, whichever is larger. 0
-/// if both the number and the result overflow the type.
+/// if that overflows the type and the result is not finite.
 fn units<T: Scalar>(found: T, expected: Sized) -> f64 {
     let single = is_single::<T>();
     let most = if single { f32::MAX.into() } else { f64::MAX };
