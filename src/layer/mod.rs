@@ -170,7 +170,7 @@ impl Block {
     message = "`{Self}` is not a layer for numbers of type `{T}`",
     label = "`Layer<{T}>` is not implemented for `{Self}`",
     note = "an activation becomes a layer by `Dense::new(inputs, units, activation)`",
-    note = "for a type of your own implement `Layer<{T}>`, best for every `T: Scalar`; among built-in \
+    note = "for a custom type implement `Layer<{T}>`, best for every `T: Scalar`; among built-in \
             layers it is `AnyLayer::Custom(layer)` of an `AnyLayer<{Self}>`"
 )]
 #[doc(alias = "Module")]

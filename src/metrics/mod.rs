@@ -44,7 +44,7 @@
 //!         targets: DMatrixView<'_, T>,
 //!     ) -> Result<f64, Error> {
 //!         backprop::metrics::check(outputs, targets)?;
-//!         let larger = |worst: T, a, y| worst.max((a - y).abs());
+//!         let larger = |worst: T, a: T, y: T| worst.max((a - y).abs());
 //!         let worst = outputs.zip_fold(&targets, T::zero(), larger);
 //!         Ok(try_convert(worst).unwrap_or(f64::NAN))
 //!     }
@@ -118,7 +118,7 @@ impl Direction {
     message = "`{Self}` is not a metric for numbers of type `{T}`",
     label = "`Metric<{T}>` is not implemented for `{Self}`",
     note = "the built-in metrics are in `backprop::metrics`: `Accuracy`, `F1`, `R2`, …",
-    note = "for a type of your own implement `Metric<{T}>`, best for every `T: Scalar`"
+    note = "for a custom type implement `Metric<{T}>`, best for every `T: Scalar`"
 )]
 pub trait Metric<T: Scalar>: Debug + Send + Sync {
     /// Returns the name shown in tables, such as `"accuracy"` or `"macro F1"`.
