@@ -4,16 +4,22 @@ mod debug;
 mod location;
 mod words;
 
-use words::{hint, of_class};
+use std::borrow::Cow;
+use words::{
+    below, exempt, feeding, interval, misread, named, of_class, plainly, remedy, size,
+    transposed_examples, whole_rows,
+};
 
 pub use location::{BlockEntry, Location};
-pub(crate) use words::{short_name, superscript, unsupported};
+pub(crate) use words::{hyperparameter, short_name, superscript, unsupported};
 
 /// What went wrong, with the values that say so.
 ///
-/// Layers, units and examples are counted from 0 in the fields, as in the code, and the layer's Θ from 1 in the text, as in the
-/// course: `layer: 0` is printed as Θ⁽¹⁾. A call that returns an error has changed nothing that the caller can see,
-/// unless its documentation says otherwise.
+/// `Debug` prints the message before the fields, so errors returned from `main` can be read.
+///
+/// The fields count layers, units and examples from 0, as the code does. The text also names the
+/// layer's Θ, which the course counts from 1: `layer: 0` is printed as Θ⁽¹⁾. A call that returns an
+/// error has changed nothing that the caller can see, unless its documentation says otherwise.
 ///
 /// # Example
 /// ```
@@ -21,25 +27,25 @@ pub(crate) use words::{short_name, superscript, unsupported};
 ///
 /// let refused = Network::<f64>::builder(3).dense(0, Sigmoid).zeros();
 /// assert_eq!(refused, Err(Error::ZeroUnits { layer: 0 }));
-/// assert_eq!(Error::ZeroUnits { layer: 0 }.to_string(), "layer 0 (Θ⁽¹⁾) has no units");
+/// assert_eq!(Error::ZeroUnits { layer: 0 }.to_string(), "layer 0 (Θ⁽¹⁾) has no units, expected at least one");
 /// ```
 #[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A network without a layer.
-    #[error("the network has no layers")]
+    #[error("the network has no layers, expected at least one")]
     NoLayers,
     /// A network whose input has no rows.
-    #[error("the network has no inputs")]
+    #[error("the network has no inputs, expected at least one")]
     NoInputs,
     /// A layer without outputs.
-    #[error("layer {layer} (Θ{}) has no units", superscript(*.layer))]
+    #[error("{} has no units, expected at least one", named(*.layer))]
     ZeroUnits {
         /// The layer.
         layer: usize,
     },
     /// A layer that does not fit the one before it.
-    #[error("layer {layer} (Θ{}) takes {found} inputs, but the layer before it gives {expected}", superscript(*.layer))]
+    #[error("{} takes {found} inputs, expected {expected}, {}", named(*.layer), feeding(*.layer))]
     LayerInputs {
         /// The layer.
         layer: usize,
@@ -48,10 +54,8 @@ pub enum Error {
         /// Inputs that the layer declares.
         found: usize,
     },
-    /// A block of parameters whose exempt columns are more than it has.
-    #[error(
-        "block {block} of layer {layer} has {cols} columns, but is penalised from column {from}"
-    )]
+    /// The block exempts more columns than it has.
+    #[error("block {block} of {}: {}", named(*.layer), exempt(*from, *cols))]
     PenalisedColumns {
         /// The layer.
         layer: usize,
@@ -63,7 +67,7 @@ pub enum Error {
         from: usize,
     },
     /// A size that does not fit the address space or the memory.
-    #[error("{what} is too large for the memory: {rows} × {cols}")]
+    #[error("there is no memory for {what}, {rows} × {cols} entries")]
     TooLarge {
         /// What would have that size.
         what: &'static str,
@@ -76,7 +80,7 @@ pub enum Error {
     #[error("there are no examples, or all their weights are zero")]
     NoExamples,
     /// A matrix of the wrong shape.
-    #[error("{what}: expected {} × {}, found {} × {}{}", expected.0, expected.1, found.0, found.1, hint(what))]
+    #[error("{what}: expected {}, found {}{}", size(*expected), size(*found), misread(what, *expected, *found))]
     Shape {
         /// The matrix.
         what: &'static str,
@@ -87,8 +91,8 @@ pub enum Error {
     },
     /// Inputs and targets of different numbers of examples.
     #[error(
-        "X is {} × {} and Y is {} × {}: a column is an example, so both need as many (for examples in rows see `row_major`)",
-        x.0, x.1, y.0, y.1
+        "X is {} and Y is {}, expected as many columns in both: {}",
+        size(*x), size(*y), transposed_examples(*x, *y)
     )]
     ExampleCounts {
         /// Rows and columns of X.
@@ -97,7 +101,7 @@ pub enum Error {
         y: (usize, usize),
     },
     /// A slice of the wrong length.
-    #[error("{what}: expected {expected} entries, found {found}")]
+    #[error("{what}: expected a length of {expected}, found {found}")]
     Length {
         /// The slice.
         what: &'static str,
@@ -107,7 +111,7 @@ pub enum Error {
         found: usize,
     },
     /// A row-major buffer that is not a whole number of rows.
-    #[error("{what}: {length} values are not a whole number of rows of {row} values")]
+    #[error("{what} has {length} values, expected {}", whole_rows(*row))]
     Ragged {
         /// The buffer.
         what: &'static str,
@@ -117,7 +121,7 @@ pub enum Error {
         row: usize,
     },
     /// An index that is out of range.
-    #[error("there is no {what} {index}: there are {count}, counted from 0")]
+    #[error("there is no {what} {index}, expected {}", below(*count))]
     Index {
         /// What is counted.
         what: &'static str,
@@ -128,7 +132,8 @@ pub enum Error {
     },
     /// Sums that belong to a network of another shape.
     #[error(
-        "{what} is for a network of other sizes (its {expected} parameters are not laid out as these {found})"
+        "{what} is for a network of another shape: expected its layout of {expected} parameters, \
+         found another one of {found}"
     )]
     OtherNetwork {
         /// What was combined.
@@ -139,13 +144,16 @@ pub enum Error {
         found: usize,
     },
     /// A layer that is not one block of parameters [b W], although the call needs one.
-    #[error("layer {layer} (Θ{}) is not dense: its parameters are not one block [b W]", superscript(*.layer))]
+    #[error(
+        "{} is not dense, expected one block of parameters [b W]: use `block` and `set_block`",
+        named(*.layer)
+    )]
     NotDense {
         /// The layer.
         layer: usize,
     },
     /// A NaN or an infinity, in what the caller gave or in what was computed from it.
-    #[error("{at} is {value}{}", at.advice())]
+    #[error("{at} is {value}{}", at.advice(*value))]
     NonFinite {
         /// Where it was found.
         at: Location,
@@ -153,7 +161,7 @@ pub enum Error {
         value: f64,
     },
     /// A target outside the domain of the cost.
-    #[error("target {value} of unit {unit}, example {example}: the cost needs targets in [{}, {}]", domain.0, domain.1)]
+    #[error("the target of unit {unit}, example {example} is {value}, expected a number in {}", interval(*domain))]
     Target {
         /// The output unit.
         unit: usize,
@@ -168,7 +176,8 @@ pub enum Error {
     /// and the categorical cross-entropy of one output says nothing about the other class. (The
     /// derivatives of such a network are valid and not refused.)
     #[error(
-        "one output with {what}: two classes are {expected} on one output, or Softmax with CategoricalCrossEntropy on two"
+        "{what} needs one output for each class, found 1: for two classes use {expected}, \
+         or two outputs with Softmax and CategoricalCrossEntropy"
     )]
     SingleOutput {
         /// The activation of the last layer, or the cost, that needs several outputs.
@@ -176,10 +185,12 @@ pub enum Error {
         /// The activation and cost to use with one output.
         expected: &'static str,
     },
-    /// An output of the network at which the cost is not defined, as a negative one for a cross-entropy.
+    /// An output of the network at which the cost is not defined, such as a negative one for a
+    /// cross-entropy.
     #[error(
-        "output {value} of layer {layer} (Θ{}), unit {unit}, example {example}: the cost needs outputs {expected}",
-        superscript(*.layer)
+        "the output of {}, unit {unit}, for example {example} is {value}, \
+         expected an output {expected}: use an activation with this range",
+        named(*.layer)
     )]
     Output {
         /// The last layer.
@@ -194,7 +205,7 @@ pub enum Error {
         expected: &'static str,
     },
     /// The weight of an example that is negative or not finite.
-    #[error("the weight of example {example} is {value}, expected finite and at least 0")]
+    #[error("the weight of example {example} is {value}, expected a number in [0, ∞)")]
     Weight {
         /// The example.
         example: usize,
@@ -202,7 +213,10 @@ pub enum Error {
         value: f64,
     },
     /// Weights whose sum overflows or underflows the scalar type.
-    #[error("the weights of the examples sum to {value}, which the scalar type cannot hold")]
+    #[error(
+        "the weights of the examples sum to {value}, expected a sum that the scalar type can hold: \
+         scale the weights"
+    )]
     TotalWeight {
         /// The sum.
         value: f64,
@@ -215,10 +229,13 @@ pub enum Error {
         /// The value given.
         value: f64,
         /// The range, in words.
-        expected: &'static str,
+        expected: Cow<'static, str>,
     },
-    /// A training whose cost, gradient, parameters or state of the optimiser are no longer finite.
-    #[error("training diverged in epoch {epoch}, batch {batch}: {cause}")]
+    /// A training run whose cost, gradient, parameters or optimiser state are no longer finite.
+    #[error(
+        "training diverged in epoch {epoch}, batch {batch}: {}; lower the rate or scale the inputs",
+        plainly(.cause)
+    )]
     Diverged {
         /// The epoch, from 1.
         epoch: u64,
@@ -234,8 +251,10 @@ pub enum Error {
         /// The reason, as the file system or the file's check gives it.
         reason: String,
     },
-    /// A checkpoint of a training with other settings, from which this one cannot go on.
-    #[error("the checkpoint is of another training: {what} is {found} there, expected {expected}")]
+    /// A checkpoint of a training run with other settings, which this one cannot resume.
+    #[error(
+        "the checkpoint is from another training run: {what} is {found} there, expected {expected}"
+    )]
     OtherTraining {
         /// What differs.
         what: &'static str,
@@ -258,17 +277,18 @@ pub enum Error {
         /// The range, in words.
         expected: &'static str,
     },
-    /// A derivative that a user's own type does not provide.
-    #[error("{what} is not provided by {by}")]
+    /// A method or a setting that a type does not support, such as a derivative of a custom layer.
+    #[error("{by} does not support {what}{}", remedy(what))]
     Unsupported {
-        /// The method.
+        /// The method or the setting.
         what: &'static str,
         /// The type that lacks it.
         by: &'static str,
     },
-    /// A label that is none of the classes.
+    /// A label that is not one of the classes.
     #[error(
-        "{what}: label {label} of example {example}, but there are {classes} classes, counted from 0"
+        "{what}: the label of example {example} is {label}, expected {}",
+        below(*classes)
     )]
     Label {
         /// The labels.
@@ -281,15 +301,20 @@ pub enum Error {
         classes: usize,
     },
     /// A label that an encoder was not fitted to.
-    #[error("the label of example {example} is none of the {known} that the encoder knows")]
+    #[error(
+        "the label of example {example} is {label}, expected one of the {known} that the encoder \
+         was fitted to"
+    )]
     UnknownLabel {
         /// The example.
         example: usize,
+        /// Its label, as `Debug` prints it.
+        label: String,
         /// How many labels the encoder knows.
         known: usize,
     },
     /// Fewer examples than the call needs, in all or of one class.
-    #[error("{}: at least {expected} examples are needed, found {found}", of_class(*.class))]
+    #[error("{}: expected at least {expected} examples, found {found}", of_class(*.class))]
     FewExamples {
         /// The class, if it is one class that has too few.
         class: Option<usize>,
@@ -299,15 +324,15 @@ pub enum Error {
         found: usize,
     },
     /// A row whose spread no scaler can divide by.
-    #[error("the spread of row {row} is {value}, expected finite and above 0")]
+    #[error("the spread of row {row} is {value}, expected a number in (0, ∞)")]
     Spread {
         /// The row.
         row: usize,
         /// The deviation or the range, or a mean that overflowed.
         value: f64,
     },
-    /// A finite number that is not finite any more when it is scaled, or scaled back.
-    #[error("row {row} of example {example} becomes {value} by scaling")]
+    /// A finite number that overflows when it is scaled, or scaled back.
+    #[error("row {row} of example {example} is {value} after scaling, expected a finite number")]
     Scaled {
         /// The row.
         row: usize,

@@ -1,6 +1,6 @@
 //! Initial parameters, drawn from an explicit random generator.
 
-use crate::error::Error;
+use crate::error::{Error, hyperparameter};
 use crate::layout::BlockLayout;
 use crate::scalar::{Scalar, real, to_f64};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -122,12 +122,12 @@ impl Initialization {
                 (name, value, value.abs(), "a finite number")
             }
             Self::Uniform { epsilon } => {
-                let expected = "a finite number of at least 0";
+                let expected = "a number in [0, ∞)";
                 ("ε of the initialiser", epsilon, epsilon, expected)
             }
             Self::Normal { sigma } => {
                 // The polar method draws nothing beyond 12.1 σ, because s is at least 2⁻¹⁰⁴.
-                let expected = "a number of at least 0, so small that no draw overflows";
+                let expected = "a number in [0, ∞), small enough that no draw overflows";
                 ("σ of the initialiser", sigma, 13.0 * sigma, expected)
             }
             _ => return Ok(()),
@@ -135,11 +135,7 @@ impl Initialization {
         if largest >= 0.0 && real::<T>(largest).is_finite() {
             return Ok(());
         }
-        Err(Error::Hyperparameter {
-            name,
-            value,
-            expected,
-        })
+        Err(hyperparameter(name, value, expected))
     }
 
     fn draw(self, fan_in: f64, fan_out: f64) -> Draw {

@@ -1,6 +1,6 @@
 //! Penalties on the parameters, for J and D.
 
-use crate::error::Error;
+use crate::error::{Error, hyperparameter};
 use crate::kernels::{norm, sum_of_magnitudes, sum_of_squares};
 use crate::layout::{BlockLayout, Layout};
 use crate::scalar::{Scalar, real, sign};
@@ -278,11 +278,7 @@ impl Strength {
             ("λ of the L2 penalty", self.l2),
         ] {
             if !(value >= 0.0 && real::<T>(value).is_finite()) {
-                return Err(Error::Hyperparameter {
-                    name,
-                    value,
-                    expected: "a finite number of at least 0",
-                });
+                return Err(hyperparameter(name, value, "a number in [0, ∞)"));
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::Activation;
 use crate::cost::Link;
-use crate::error::Error;
+use crate::error::{Error, hyperparameter};
 use crate::kernels::plain_softmax;
 use crate::kernels::squash::Squash;
 use crate::kernels::{self, FastActivation, flat, flat_mut, map, runs, scale_by};
@@ -241,18 +241,14 @@ impl<T: Scalar> Activation<T> for AnyActivation {
 
     fn validate(&self) -> Result<(), Error> {
         let (name, value) = match *self {
-            Self::LeakyRelu { slope } => ("slope of LeakyRelu", slope),
-            Self::Elu { alpha } => ("alpha of Elu", alpha),
+            Self::LeakyRelu { slope } => ("the slope of LeakyRelu", slope),
+            Self::Elu { alpha } => ("the alpha of Elu", alpha),
             _ => return Ok(()),
         };
         if real::<T>(value).is_finite() {
             return Ok(());
         }
-        Err(Error::Hyperparameter {
-            name,
-            value,
-            expected: "a finite number",
-        })
+        Err(hyperparameter(name, value, "a finite number"))
     }
 
     fn name(&self) -> String {

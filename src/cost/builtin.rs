@@ -3,7 +3,7 @@
 use super::outputs::sigmoid_split;
 use super::{Cost, Link, Outputs, Violation};
 use crate::activation::AnyActivation;
-use crate::error::Error;
+use crate::error::{Error, hyperparameter};
 use crate::kernels::plain_softmax::{Column, UnitTarget, error_of_unit, sum_but, times_jacobian};
 use crate::kernels::squash::{OutputSlices, Squash, Window, differences};
 use crate::kernels::{self, FastActivation, costs, flat, flat_mut, index_of_max, squash};
@@ -198,7 +198,7 @@ impl<T: Scalar> Cost<T> for AnyCost {
                 |a, y| (a > zero || a == zero && y == zero) && (a < one || a == one && y == one),
             ),
             Self::CategoricalCrossEntropy | Self::Poisson => {
-                first_violation(a, y, "above 0, or 0 where y = 0", |a, y| {
+                first_violation(a, y, "in (0, ∞), or 0 where y = 0", |a, y| {
                     a > zero || a == zero && y == zero
                 })
             }
@@ -211,11 +211,11 @@ impl<T: Scalar> Cost<T> for AnyCost {
             Self::Huber { delta }
                 if !(real::<T>(delta) > T::zero() && real::<T>(delta).is_finite()) =>
             {
-                Err(Error::Hyperparameter {
-                    name: "delta of Huber",
-                    value: delta,
-                    expected: "a finite number above 0",
-                })
+                Err(hyperparameter(
+                    "the delta of Huber",
+                    delta,
+                    "a number in (0, ∞)",
+                ))
             }
             _ => Ok(()),
         }

@@ -2,7 +2,7 @@
 
 use super::shuffle::permutation_into;
 use super::split::{INDICES, SPLIT, Split, enough};
-use crate::error::Error;
+use crate::error::{Error, hyperparameter};
 use crate::layout::{allocate, collected, grow, reserved};
 use std::collections::BTreeMap;
 
@@ -134,11 +134,11 @@ impl KFold {
         if (2..=examples).contains(&self.folds) {
             return Ok(());
         }
-        Err(Error::Hyperparameter {
-            name: "the number of folds",
-            value: self.folds as f64,
-            expected: "at least 2 and at most the number of examples",
-        })
+        Err(hyperparameter(
+            "the number of folds",
+            self.folds as f64,
+            format!("2 to {examples}, the number of examples"),
+        ))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::kernels::index_of_max;
 use crate::layout::{allocate, collected, reserved};
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::DMatrix;
+use std::fmt::Debug;
 
 /// Returns the targets Y (K × m) of m labels: column k is 1 in row `labels[k]` and 0 elsewhere.
 ///
@@ -216,11 +217,15 @@ impl<V: Ord + Clone> LabelEncoder<V> {
     ///
     /// # Errors
     /// [`Error::UnknownLabel`] with the first example whose label the encoder was not fitted to.
-    pub fn encode(&self, labels: &[V]) -> Result<Vec<usize>, Error> {
+    pub fn encode(&self, labels: &[V]) -> Result<Vec<usize>, Error>
+    where
+        V: Debug,
+    {
         let class = |(example, label)| {
             let found = self.classes.binary_search(label);
             found.map_err(|_| Error::UnknownLabel {
                 example,
+                label: format!("{label:?}"),
                 known: self.classes.len(),
             })
         };

@@ -2,7 +2,7 @@
 
 use super::rows::{check_divisors, column, divisor, ranges};
 use super::scaler::Scaler;
-use crate::error::Error;
+use crate::error::{Error, hyperparameter};
 use crate::examples::{Columns, check_finite, check_length};
 use crate::layout::reserved;
 use crate::scalar::{Scalar, real, to_f64};
@@ -112,11 +112,11 @@ impl<T: Scalar> MinMaxScaler<T> {
             ),
         ] {
             if !fine {
-                return Err(Error::Hyperparameter {
+                return Err(hyperparameter(
                     name,
                     value,
-                    expected: "finite numbers a < b, whose difference is finite",
-                });
+                    "finite a < b whose difference is finite",
+                ));
             }
         }
         self.interval = (a, b);

@@ -177,11 +177,11 @@ pub(super) fn check_rests<T: Scalar>(means: &[T], rests: &[T]) -> Result<(), Err
     for (mean, &rest) in means.iter().zip(rests) {
         let is_small = rest.abs() <= mean.abs() * T::default_epsilon();
         if !is_small {
-            return Err(Error::Hyperparameter {
-                name: "a rest of the means",
-                value: to_f64(rest),
-                expected: "at most the rounding error of its mean",
-            });
+            return Err(crate::error::hyperparameter(
+                "a rest of the means",
+                to_f64(rest),
+                "at most the rounding error of its mean",
+            ));
         }
     }
     Ok(())

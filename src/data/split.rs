@@ -1,7 +1,7 @@
 //! Splits examples into training, validation and test parts.
 
 use super::shuffle::permutation_into;
-use crate::error::Error;
+use crate::error::{Error, hyperparameter};
 use crate::layout::{allocate, reserved};
 use std::collections::BTreeMap;
 
@@ -319,11 +319,11 @@ fn share(name: &'static str, examples: usize, fraction: f64, left: usize) -> Res
     if fraction > 0.0 && fraction < 1.0 && count >= 1.0 && count < left as f64 {
         return Ok(count as usize);
     }
-    Err(Error::Hyperparameter {
+    Err(hyperparameter(
         name,
-        value: fraction,
-        expected: "a number in (0, 1) that leaves an example to each part",
-    })
+        fraction,
+        format!("a number in (0, 1) that leaves one of the {examples} examples to each part"),
+    ))
 }
 
 /// Checks that each class has at least `expected` examples.

@@ -2,7 +2,7 @@
 
 use super::check_finite_result;
 use crate::cost::Cost;
-use crate::error::{Error, Location};
+use crate::error::{Error, Location, hyperparameter};
 use crate::examples::{Examples, check_length};
 use crate::kernels::sum_of_squares;
 use crate::layer::{Keep, Layer};
@@ -333,11 +333,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         // Its square has to be a normal number: of a smaller one the norms could not tell.
         let least = T::max_value().map_or(T::zero(), |max| real::<T>(4.0) / max);
         if !(in_t > T::zero() && in_t.is_finite() && in_t * in_t >= least) {
-            return Err(Error::Hyperparameter {
-                name: "the largest norm of an example's gradient",
-                value: most,
-                expected: "finite, and above 0 with its square",
-            });
+            return Err(hyperparameter(
+                "the largest norm of an example's gradient",
+                most,
+                "a number in (0, ∞) whose square neither overflows nor underflows",
+            ));
         }
         check_length("the sum", self.parameters(), sum.len())?;
         let m = examples.len();

@@ -91,7 +91,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let p = self.parameters();
         let together = TOGETHER.min(p).max(1);
         let mut units = allocate("the unit vectors", (p, together), T::zero())?;
-        let mut products = allocate("their products", (p, together), T::zero())?;
+        let mut products = allocate("products with the Hessian", (p, together), T::zero())?;
         let mut workspace = Workspace::for_one_call();
         let mut first = 0;
         while first < p {

@@ -118,7 +118,7 @@ pub(super) fn curvature_place<'b, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized>(
                 unit,
                 example: first + k,
                 value: to_f64(a[(unit, k)]),
-                expected: "inside of the domain of the targets",
+                expected: "inside the interval of the targets, away from its ends",
             });
         }
     }

@@ -62,7 +62,7 @@ impl fmt::Debug for Fields<'_> {
             OptimizerState { buffer, index, value, expected }
             Unsupported { what, by }
             Label { what, example, label, classes }
-            UnknownLabel { example, known }
+            UnknownLabel { example, label, known }
             FewExamples { class, expected, found }
             Spread { row, value }
             Scaled { row, example, value }

@@ -1,6 +1,6 @@
 //! Where a number that is not finite was found.
 
-use super::{hint, superscript};
+use super::named;
 use std::fmt;
 
 /// Where a NaN or an infinity was found: the `at` of [`Error::NonFinite`](crate::Error::NonFinite).
@@ -46,9 +46,11 @@ pub enum Location {
         /// The example.
         example: usize,
     },
-    /// The objective J, although the cost of every example is finite: the sum or the penalty overflowed.
-    /// In the gradient checker, the function under test.
+    /// The objective J, although the cost of every example is finite: the sum or the penalty
+    /// overflowed.
     Objective,
+    /// The function under test in the gradient checker.
+    TestedFunction,
     /// An entry of the gradient with respect to the parameters.
     Gradient(BlockEntry),
     /// An entry of the gradient with respect to the inputs.
@@ -76,8 +78,8 @@ pub enum Location {
     },
     /// A metric, although outputs and targets are finite.
     Metric {
-        /// The metric.
-        what: &'static str,
+        /// Its name.
+        name: String,
     },
 }
 
@@ -94,32 +96,24 @@ pub struct BlockEntry {
     pub col: usize,
 }
 
-impl Location {
-    /// Returns what the message adds after the value: what may have gone wrong.
-    pub(super) fn advice(&self) -> &'static str {
-        match self {
-            Self::Input { what, .. } => hint(what),
-            Self::Objective => ": the sum of the costs or the penalty overflowed",
-            _ => "",
-        }
-    }
-}
-
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Input { what, row, col } => write!(f, "{what} at row {row}, column {col}"),
+            Self::Input { what, row, col } => {
+                write!(f, "the entry of {what} at row {row}, column {col}")
+            }
             Self::Activation {
                 layer,
                 unit,
                 example,
             } => write!(
                 f,
-                "the output of layer {layer} (Θ{}), unit {unit}, for example {example}",
-                superscript(*layer)
+                "the output of {}, unit {unit}, for example {example}",
+                named(*layer)
             ),
             Self::Cost { example } => write!(f, "the cost of example {example}"),
             Self::Objective => write!(f, "the objective J"),
+            Self::TestedFunction => write!(f, "the function under test"),
             Self::Gradient(entry) => write!(f, "the gradient of {entry}"),
             Self::InputGradient { row, example } => write!(
                 f,
@@ -130,7 +124,7 @@ impl fmt::Display for Location {
             Self::OptimizerState { buffer, entry } => {
                 write!(f, "buffer {buffer} of the optimiser's state for {entry}")
             }
-            Self::Metric { what } => write!(f, "the {what}"),
+            Self::Metric { name } => write!(f, "the metric {name}"),
         }
     }
 }
@@ -143,6 +137,10 @@ impl fmt::Display for BlockEntry {
             row,
             col,
         } = self;
-        write!(f, "layer {layer}, block {block}, row {row}, column {col}")
+        write!(
+            f,
+            "{}, block {block}, at row {row}, column {col}",
+            named(*layer)
+        )
     }
 }

@@ -1,6 +1,6 @@
 //! Lines through θ, and differences along them.
 
-use crate::error::{Error, Location};
+use crate::error::{Error, Location, hyperparameter};
 use crate::initialization::rng;
 use crate::scalar::{Scalar, real, to_f64};
 use nalgebra::DMatrix;
@@ -150,7 +150,7 @@ impl<'a> On<'a> {
         let sample = self.along.value(self.line, t)?;
         if !sample.value.is_finite() {
             return Err(Error::NonFinite {
-                at: Location::Objective,
+                at: Location::TestedFunction,
                 value: sample.value,
             });
         }
@@ -166,11 +166,11 @@ impl<'a> On<'a> {
     pub(super) fn central(&mut self, h: f64) -> Result<f64, Error> {
         let (up, down) = (self.value(h)?, self.value(-h)?);
         if up.t == down.t {
-            return Err(Error::Hyperparameter {
-                name: "the step of the gradient check",
-                value: h,
-                expected: "large enough to move θ",
-            });
+            return Err(hyperparameter(
+                "the step of the gradient check",
+                h,
+                "a number large enough to move θ",
+            ));
         }
         Ok(down.slope_to(up))
     }

@@ -26,7 +26,7 @@ impl GradientCheck {
         let j = to_f64(pass(theta, Some(&mut gradient))?);
         if !j.is_finite() {
             return Err(Error::NonFinite {
-                at: Location::Objective,
+                at: Location::TestedFunction,
                 value: j,
             });
         }
@@ -77,7 +77,7 @@ fn measure<T: Scalar>(
     let p = theta.len();
     let direction = direction(theta, 0);
     let samples = (p, noise::SAMPLES);
-    let mut gradients = allocate("gradients beside the point", samples, nan::<T>())?;
+    let mut gradients = allocate("the gradients beside the point", samples, nan::<T>())?;
     let [mut values, mut beside] = [[f64::NAN; noise::SAMPLES]; 2];
     for (k, t) in noise::places::<T>().into_iter().enumerate() {
         let point = moved(theta, Some(&direction), t + real(step));

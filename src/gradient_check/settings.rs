@@ -3,7 +3,7 @@
 use super::GradientCheck;
 use super::compare::CheckedBlock;
 use super::line::Line;
-use crate::error::Error;
+use crate::error::{Error, hyperparameter};
 use crate::initialization::rng;
 use crate::scalar::{Scalar, to_f64};
 use rand_xoshiro::rand_core::Rng;
@@ -53,27 +53,27 @@ impl GradientCheck {
         if let Sampling::Directions(count) = self.sampling
             && count > MOST_DIRECTIONS
         {
-            return Err(Error::Hyperparameter {
-                name: "the number of comparisons",
-                value: count as f64,
-                expected: "no more than 65,536 directions",
-            });
+            return Err(hyperparameter(
+                "the number of comparisons",
+                count as f64,
+                "at most 65,536 directions",
+            ));
         }
         // Smaller steps do not move θ, and larger ones leave its neighbourhood.
         if !(precision..=1.0).contains(&step) {
-            return Err(Error::Hyperparameter {
-                name: "the step of the gradient check",
-                value: step,
-                expected: "a number from the machine precision to 1",
-            });
+            return Err(hyperparameter(
+                "the step of the gradient check",
+                step,
+                "a number from the machine precision to 1",
+            ));
         }
         check_positive("the tolerance of the gradient check", relative)?;
         if !(floor >= 0.0 && floor.is_finite()) {
-            return Err(Error::Hyperparameter {
-                name: "the floor of the gradient check",
-                value: floor,
-                expected: "a finite number of at least 0",
-            });
+            return Err(hyperparameter(
+                "the floor of the gradient check",
+                floor,
+                "a number in [0, ∞)",
+            ));
         }
         Ok(Settings {
             step,
@@ -110,9 +110,5 @@ fn check_positive(name: &'static str, value: f64) -> Result<(), Error> {
     if value > 0.0 && value.is_finite() {
         return Ok(());
     }
-    Err(Error::Hyperparameter {
-        name,
-        value,
-        expected: "a finite number above 0",
-    })
+    Err(hyperparameter(name, value, "a number in (0, ∞)"))
 }

@@ -69,7 +69,7 @@ impl GradientCheck {
         if let Some(index) = first_non_finite(&at_0) {
             let value = to_f64(at_0[index]);
             return Err(Error::NonFinite {
-                at: Location::Objective,
+                at: Location::TestedFunction,
                 value,
             });
         }

@@ -2,7 +2,7 @@
 
 use super::confusion::{ConfusionMatrix, Tally};
 use super::{Direction, Metric, check, class_of, classes_of_rows};
-use crate::error::Error;
+use crate::error::{Error, hyperparameter};
 use crate::layout::allocate;
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
@@ -92,12 +92,13 @@ impl<T: Scalar> Metric<T> for TopK {
         targets: DMatrixView<'_, T>,
     ) -> Result<f64, Error> {
         check(outputs, targets)?;
-        if !(1..=classes_of_rows(outputs.nrows())).contains(&self.0) {
-            return Err(Error::Hyperparameter {
-                name: "k of the top-k accuracy",
-                value: self.0 as f64,
-                expected: "at least 1 and at most the number of classes",
-            });
+        let classes = classes_of_rows(outputs.nrows());
+        if !(1..=classes).contains(&self.0) {
+            return Err(hyperparameter(
+                "k of the top-k accuracy",
+                self.0 as f64,
+                format!("1 to {classes}, the number of classes"),
+            ));
         }
         Ok(share(outputs.ncols(), |k| {
             let class = class_of(&targets, k);

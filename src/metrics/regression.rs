@@ -190,12 +190,14 @@ fn mean<T: Scalar>(
 }
 
 /// Returns the value of a metric unless it overflowed.
-fn finite(what: &'static str, value: f64) -> Result<f64, Error> {
+fn finite(name: &str, value: f64) -> Result<f64, Error> {
     if value.is_finite() {
         return Ok(value);
     }
     Err(Error::NonFinite {
-        at: Location::Metric { what },
+        at: Location::Metric {
+            name: name.to_owned(),
+        },
         value,
     })
 }

@@ -98,7 +98,7 @@ where
                     || !all_finite(&gradient)
                     || to_f64(cost) != at.cost
                 {
-                    let reason = "the solver's state is not that of the training".to_owned();
+                    let reason = "the solver's state does not fit the training run".to_owned();
                     return Err(Error::Checkpoint { reason });
                 }
                 let mut point = Point::new().param(theta).gradient(gradient).cost(cost);

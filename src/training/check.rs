@@ -6,7 +6,7 @@ use super::optimizer::in_range;
 use super::plan::{Data, Plan};
 use super::schedule::Schedule;
 use crate::cost::Cost;
-use crate::error::Error;
+use crate::error::{Error, hyperparameter};
 use crate::examples::Examples;
 use crate::layer::Layer;
 use crate::network::Network;
@@ -31,16 +31,11 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
             Method::Steps(optimizer) => optimizer.validate()?,
             Method::FullBatch(solver) => solver.validate()?,
         }
-        let refused = |name, value, expected| Error::Hyperparameter {
-            name,
-            value,
-            expected,
-        };
         if self.epochs == 0 {
-            return Err(refused("the number of epochs", 0.0, "at least 1"));
+            return Err(hyperparameter("the number of epochs", 0.0, "at least 1"));
         }
         if self.steps == Some(0) {
-            return Err(refused("the number of steps", 0.0, "at least 1"));
+            return Err(hyperparameter("the number of steps", 0.0, "at least 1"));
         }
         if self.time.is_some() && !has_clock() {
             return Err(Error::Unsupported {
@@ -55,14 +50,14 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         if let Some(fraction) = self.validation_fraction {
             if !(fraction > 0.0 && fraction < 1.0) {
                 let name = "the validation fraction";
-                return Err(refused(name, fraction, "above 0 and below 1"));
+                return Err(hyperparameter(name, fraction, "a number in (0, 1)"));
             }
             if self.validation.is_some() {
                 let name = "the validation fraction";
-                return Err(refused(
+                return Err(hyperparameter(
                     name,
                     fraction,
-                    "none, as there are validation examples",
+                    "no fraction, because validation examples are given already",
                 ));
             }
         }
@@ -83,10 +78,10 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         let least = self.min_improvement;
         if !(least >= 0.0 && least.is_finite()) {
             let name = "the least improvement";
-            return Err(refused(name, least, "finite and at least 0"));
+            return Err(hyperparameter(name, least, "a number in [0, ∞)"));
         }
         if self.patience == Some(0) {
-            return Err(refused("the patience", 0.0, "at least 1 epoch"));
+            return Err(hyperparameter("the patience", 0.0, "at least 1 epoch"));
         }
         Ok(())
     }
@@ -137,16 +132,15 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
     /// Checks that the batches fit m training examples, and the method.
     fn check_batches(&self, m: usize) -> Result<(), Error> {
         let expected = match self.batch_size {
-            Some(size) if size == 0 || size > m => "from 1 to the number of training examples",
+            Some(size) if size == 0 || size > m => {
+                format!("1 to {m}, the number of training examples")
+            }
             Some(size) if size < m && !self.takes_batches() => {
-                "all examples: the method takes no batches"
+                format!("{m}, all training examples, because the method takes no batches")
             }
             _ => return Ok(()),
         };
-        Err(Error::Hyperparameter {
-            name: "the batch size",
-            value: self.batch_size.unwrap_or(m) as f64,
-            expected,
-        })
+        let size = self.batch_size.unwrap_or(m) as f64;
+        Err(hyperparameter("the batch size", size, expected))
     }
 }

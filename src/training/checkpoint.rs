@@ -1,7 +1,7 @@
 //! The contents of a checkpoint, and where they are kept.
 
 use super::progress::Progress;
-use crate::error::Error;
+use crate::error::{Error, hyperparameter};
 use crate::saved_numbers::scalar_name;
 use crate::saving::{Checkpoints, Found, SaveError};
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -48,7 +48,7 @@ const COMPARED: [&str; 12] = [
     "the presence of validation examples",
     "the schedule",
     "the list of metrics",
-    "what is monitored",
+    "the monitored value",
 ];
 
 /// The settings that decide whether a resumed run gives the same bits, as text.
@@ -86,7 +86,8 @@ impl<T> Store<T> {
             None => Ok(()),
             Some(found) => Err(Error::Checkpoint {
                 reason: format!(
-                    "the folder has a training up to epoch {}: call `resume`, or take another folder",
+                    "the folder already has a training run up to epoch {}: call `resume`, or \
+                     choose another folder",
                     found.step
                 ),
             }),
@@ -96,11 +97,11 @@ impl<T> Store<T> {
     /// Checks that checkpoints can be written, and leaves nothing in the folder.
     pub(super) fn check(&self) -> Result<(), Error> {
         if self.every == 0 {
-            return Err(Error::Hyperparameter {
-                name: "the epochs between two checkpoints",
-                value: 0.0,
-                expected: "at least 1",
-            });
+            return Err(hyperparameter(
+                "the number of epochs between two checkpoints",
+                0.0,
+                "at least 1",
+            ));
         }
         self.checkpoints
             .try_out()

@@ -44,8 +44,8 @@ impl Clipping {
     /// [`Error::Hyperparameter`].
     pub fn validate<T: Scalar>(&self) -> Result<(), Error> {
         let (name, value) = match *self {
-            Self::Norm(value) => ("bound of the gradient's norm", value),
-            Self::Value(value) => ("bound of the gradient's entries", value),
+            Self::Norm(value) => ("the bound of the gradient's norm", value),
+            Self::Value(value) => ("the bound of the gradient's entries", value),
         };
         above_zero::<T>(name, value)
     }

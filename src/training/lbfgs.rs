@@ -3,7 +3,7 @@
 use super::argmin_driver::{Driver, Tolerance};
 use super::method::Method;
 use super::wolfe_search::{For, Search};
-use crate::error::Error;
+use crate::error::{Error, hyperparameter};
 use crate::scalar::{Scalar, real};
 use argmin::core::ArgminFloat;
 use argmin::solver::conjugategradient::NonlinearConjugateGradient;
@@ -152,7 +152,11 @@ impl Lbfgs {
     fn validate(&self) -> Result<(), Error> {
         if !(1..=MOST_MEMORY).contains(&self.memory) {
             let memory = self.memory as f64;
-            return Err(refused("the memory of L-BFGS", memory, "from 1 to 10,000"));
+            return Err(hyperparameter(
+                "the memory of L-BFGS",
+                memory,
+                "1 to 10,000",
+            ));
         }
         check_tolerance(self.gradient)?;
         check_tolerance(self.cost)
@@ -184,7 +188,11 @@ impl Lbfgs {
 impl ConjugateGradient {
     fn validate(&self) -> Result<(), Error> {
         if self.restart == 0 {
-            return Err(refused("the iterations to a restart", 0.0, "at least 1"));
+            return Err(hyperparameter(
+                "the number of iterations before a restart",
+                0.0,
+                "at least 1",
+            ));
         }
         check_tolerance(self.gradient)
     }
@@ -212,15 +220,7 @@ impl ConjugateGradient {
 fn check_tolerance(value: f64) -> Result<(), Error> {
     match value >= 0.0 && value.is_finite() {
         true => Ok(()),
-        false => Err(refused("a tolerance", value, "finite and at least 0")),
-    }
-}
-
-fn refused(name: &'static str, value: f64, expected: &'static str) -> Error {
-    Error::Hyperparameter {
-        name,
-        value,
-        expected,
+        false => Err(hyperparameter("the tolerance", value, "a number in [0, ∞)")),
     }
 }
 

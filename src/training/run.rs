@@ -238,9 +238,9 @@ fn evaluate_all<T: Scalar>(
         if value.is_finite() {
             return Ok(value);
         }
-        let what = "metric of the training run";
+        let name = metric.name();
         Err(Error::NonFinite {
-            at: Location::Metric { what },
+            at: Location::Metric { name },
             value,
         })
     });

@@ -226,13 +226,16 @@ impl Schedule {
         match *self {
             Self::Constant => Ok(()),
             Self::Step { every, factor } => {
-                above_zero("epochs between two changes of the rate", every)?;
-                above_zero("factor of the rate", factor)
+                above_zero(
+                    "the number of epochs between two changes of the rate",
+                    every,
+                )?;
+                above_zero("the factor of the rate", factor)
             }
-            Self::Exponential { factor } => above_zero("factor of the rate", factor),
+            Self::Exponential { factor } => above_zero("the factor of the rate", factor),
             Self::Cosine { over, floor } => {
-                above_zero("epochs of the cosine", over)?;
-                part("floor of the cosine", floor)
+                above_zero("the number of epochs of the cosine", over)?;
+                part("the floor of the cosine", floor)
             }
             Self::OneCycle {
                 over,
@@ -240,18 +243,18 @@ impl Schedule {
                 start,
                 end,
             } => {
-                above_zero("epochs of the cycle", over)?;
-                part("rise of the cycle", rise)?;
-                part("start of the cycle", start)?;
-                part("end of the cycle", end)
+                above_zero("the number of epochs of the cycle", over)?;
+                part("the rise of the cycle", rise)?;
+                part("the start of the cycle", start)?;
+                part("the end of the cycle", end)
             }
             Self::WarmUp {
                 epochs,
                 from,
                 ref then,
             } => {
-                above_zero("epochs of the warm-up", epochs)?;
-                part("start of the warm-up", from)?;
+                above_zero("the number of epochs of the warm-up", epochs)?;
+                part("the start of the warm-up", from)?;
                 then.validate()
             }
             Self::OnPlateau {
@@ -263,14 +266,14 @@ impl Schedule {
                 let holds = factor > 0.0 && factor < 1.0;
                 in_range(
                     holds,
-                    "factor on a plateau",
+                    "the factor on a plateau",
                     factor,
-                    "a number between 0 and 1",
+                    "a number in (0, 1)",
                 )?;
                 let holds = (0.0..1.0).contains(&threshold);
-                let expected = "a number of at least 0 and below 1";
-                in_range(holds, "threshold of a plateau", threshold, expected)?;
-                part("floor on a plateau", floor)
+                let expected = "a number in [0, 1)";
+                in_range(holds, "the threshold of a plateau", threshold, expected)?;
+                part("the floor on a plateau", floor)
             }
         }
     }
@@ -343,11 +346,11 @@ fn anneal(a: f64, b: f64, t: f64) -> f64 {
 
 fn above_zero(name: &'static str, value: f64) -> Result<(), Error> {
     let holds = value > 0.0 && value.is_finite();
-    in_range(holds, name, value, "a finite number above 0")
+    in_range(holds, name, value, "a number in (0, ∞)")
 }
 
 /// Whether a number is from 0 to 1.
 fn part(name: &'static str, value: f64) -> Result<(), Error> {
     let holds = (0.0..=1.0).contains(&value);
-    in_range(holds, name, value, "a number from 0 to 1")
+    in_range(holds, name, value, "a number in [0, 1]")
 }

@@ -10,6 +10,7 @@
 
 mod approximate_equality;
 mod buffers;
+mod errors;
 mod network;
 mod one_example;
 mod settings;

@@ -122,7 +122,7 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for LowRank<A> {
             return Err(Error::Hyperparameter {
                 name: "rank of LowRank",
                 value: 0.0,
-                expected: "at least 1",
+                expected: "at least 1".into(),
             });
         }
         self.activation.validate()
@@ -216,7 +216,7 @@ impl<T: Scalar> Activation<T> for Cubic {
         Err(Error::Hyperparameter {
             name: "c of Cubic",
             value: self.c,
-            expected: "a finite number",
+            expected: "a finite number".into(),
         })
     }
 

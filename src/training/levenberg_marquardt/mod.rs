@@ -4,7 +4,7 @@ mod model;
 mod solver;
 
 use super::method::Method;
-use crate::error::Error;
+use crate::error::{Error, hyperparameter};
 use crate::scalar::Scalar;
 use solver::Solver;
 
@@ -125,22 +125,19 @@ impl LevenbergMarquardt {
     }
 
     fn validate(&self) -> Result<(), Error> {
-        let refused = |name, value, expected| {
-            Err(Error::Hyperparameter {
-                name,
-                value,
-                expected,
-            })
-        };
         if !(self.damping > 0.0 && self.damping.is_finite()) {
-            return refused("the damping", self.damping, "a finite number above 0");
+            return Err(hyperparameter(
+                "the damping",
+                self.damping,
+                "a number in (0, ∞)",
+            ));
         }
         for (name, value) in [
             ("the tolerance of the gradient", self.gradient),
             ("the tolerance of the step", self.step),
         ] {
             if !(value >= 0.0 && value.is_finite()) {
-                return refused(name, value, "finite and at least 0");
+                return Err(hyperparameter(name, value, "a number in [0, ∞)"));
             }
         }
         Ok(())

@@ -293,7 +293,7 @@ impl<T: Scalar> FullBatch<T> for Solver<T> {
             && saved.last >= 0.0
             && saved.last.is_finite();
         if !is_valid {
-            return Err(refused(&"the solver's state is not that of the training"));
+            return Err(refused(&"the solver's state does not fit the training run"));
         }
         self.memory = Some(Memory {
             damping: saved.damping,

@@ -93,7 +93,7 @@ impl Rule for RmsPropRule {
     fn check<T: Scalar>(&self) -> Result<(), Error> {
         below_one("α", self.alpha)?;
         above_zero::<T>("ε", self.epsilon)?;
-        below_one("momentum", self.momentum)
+        below_one("the momentum", self.momentum)
     }
 
     fn slots(&self) -> &'static [Slot] {
@@ -211,8 +211,8 @@ impl Rule for AdaGradRule {
     const NAME: &'static str = "AdaGrad";
 
     fn check<T: Scalar>(&self) -> Result<(), Error> {
-        not_negative::<T>("decay of the rate", self.rate_decay)?;
-        not_negative::<T>("initial sum of squares", self.initial)?;
+        not_negative::<T>("the decay of the rate", self.rate_decay)?;
+        not_negative::<T>("the initial sum of squares", self.initial)?;
         above_zero::<T>("ε", self.epsilon)
     }
 

@@ -38,9 +38,14 @@ impl Mask {
 impl Decay {
     /// Checks the decay with the rate of a step.
     pub(super) fn check<T: Scalar>(&self, rate: f64) -> Result<(), Error> {
-        not_negative::<T>("decay", self.weight)?;
+        not_negative::<T>("the weight decay", self.weight)?;
         let product = rate * self.weight;
-        in_range(product <= 1.0, "rate times decay", product, "at most 1")
+        in_range(
+            product <= 1.0,
+            "rate times weight decay",
+            product,
+            "at most 1",
+        )
     }
 
     /// Returns 1 − η w, the part of θ that one step keeps.

@@ -27,7 +27,7 @@ pub trait Rule: Update + Debug + Send + Sync {
     /// The name of the optimiser with weight decay.
     const NAME_WITH_DECAY: &'static str = Self::NAME;
     /// What errors call the rate.
-    const RATE: &'static str = "rate";
+    const RATE: &'static str = "the rate";
     /// Whether gradients of mini-batches and schedules suit the rule.
     const TAKES_BATCHES: bool = true;
 

@@ -90,15 +90,15 @@ impl Rule for GradientDescentRule {
     const NAME: &'static str = "gradient descent";
 
     fn check<T: Scalar>(&self) -> Result<(), Error> {
-        below_one("momentum", self.momentum)?;
+        below_one("the momentum", self.momentum)?;
         let dampening = self.dampening;
         if self.nesterov {
-            above_zero::<T>("momentum of Nesterov's form", self.momentum)?;
-            let name = "dampening of Nesterov's form";
+            above_zero::<T>("the momentum of Nesterov's form", self.momentum)?;
+            let name = "the dampening of Nesterov's form";
             return in_range(dampening == 0.0, name, dampening, "0");
         }
         let holds = (0.0..=1.0).contains(&dampening);
-        in_range(holds, "dampening", dampening, "a number from 0 to 1")
+        in_range(holds, "the dampening", dampening, "a number in [0, 1]")
     }
 
     fn slots(&self) -> &'static [Slot] {

@@ -18,7 +18,7 @@ pub use state::OptimizerState;
 pub(super) use decay::Decoupled;
 pub(super) use entrywise::Rule;
 
-use crate::error::Error;
+use crate::error::{Error, hyperparameter};
 use crate::scalar::{Scalar, real};
 use std::fmt::Debug;
 
@@ -135,7 +135,7 @@ pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
     /// # Errors
     /// [`Error::Hyperparameter`] names the first setting that is out of range.
     fn validate(&self) -> Result<(), Error> {
-        above_zero::<T>("rate", self.info().rate)
+        above_zero::<T>("the rate", self.info().rate)
     }
 
     /// Makes one step from ∇J at θ, and overwrites θ with the result.
@@ -235,30 +235,26 @@ pub(super) fn in_range(
     if holds {
         return Ok(());
     }
-    Err(Error::Hyperparameter {
-        name,
-        value,
-        expected,
-    })
+    Err(hyperparameter(name, value, expected))
 }
 
 /// Checks that a setting is finite and above 0, as a number of T too.
 pub(super) fn above_zero<T: Scalar>(name: &'static str, value: f64) -> Result<(), Error> {
     let rounded = real::<T>(value);
     let holds = value > 0.0 && rounded > T::zero() && rounded.is_finite();
-    in_range(holds, name, value, "a finite number above 0")
+    in_range(holds, name, value, "a number in (0, ∞)")
 }
 
 /// Checks that a setting is finite and not negative, as a number of T too.
 fn not_negative<T: Scalar>(name: &'static str, value: f64) -> Result<(), Error> {
     let holds = value >= 0.0 && real::<T>(value).is_finite();
-    in_range(holds, name, value, "a finite number of at least 0")
+    in_range(holds, name, value, "a number in [0, ∞)")
 }
 
 /// Checks that a setting is in \[0, 1).
 fn below_one(name: &'static str, value: f64) -> Result<(), Error> {
     let holds = (0.0..1.0).contains(&value);
-    in_range(holds, name, value, "a number of at least 0 and below 1")
+    in_range(holds, name, value, "a number in [0, 1)")
 }
 
 #[cfg(test)]

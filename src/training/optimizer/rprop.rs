@@ -85,21 +85,21 @@ impl<T: Scalar> IRpropMinus<T> {
 
 impl Rule for IRpropMinusRule {
     const NAME: &'static str = "iRprop⁻";
-    const RATE: &'static str = "first step size";
+    const RATE: &'static str = "the first step size";
     /// The sign of a batch's gradient depends on the batch as much as on J.
     const TAKES_BATCHES: bool = false;
 
     fn check<T: Scalar>(&self) -> Result<(), Error> {
         let (shrink, grow) = (self.shrink, self.grow);
         let holds = shrink > 0.0 && shrink < 1.0;
-        in_range(holds, "η⁻", shrink, "a number between 0 and 1")?;
+        in_range(holds, "η⁻", shrink, "a number in (0, 1)")?;
         above_zero::<T>("η⁺", grow)?;
-        in_range(grow > 1.0, "η⁺", grow, "a finite number above 1")?;
+        in_range(grow > 1.0, "η⁺", grow, "a number in (1, ∞)")?;
         let (least, most) = (self.least, self.most);
-        above_zero::<T>("least step size", least)?;
-        above_zero::<T>("largest step size", most)?;
-        let expected = "a number that is not below the least step size";
-        in_range(most >= least, "largest step size", most, expected)
+        above_zero::<T>("the least step size", least)?;
+        above_zero::<T>("the largest step size", most)?;
+        let expected = "a number of at least the least step size";
+        in_range(most >= least, "the largest step size", most, expected)
     }
 
     fn slots(&self) -> &'static [Slot] {

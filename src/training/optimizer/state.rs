@@ -86,8 +86,8 @@ impl Slot {
     fn expected(self) -> &'static str {
         match self {
             Self::Signed => "a finite number",
-            Self::Squares => "a finite number of at least 0",
-            Self::Sizes => "a finite number above 0",
+            Self::Squares => "a number in [0, ∞)",
+            Self::Sizes => "a number in (0, ∞)",
         }
     }
 }
@@ -131,7 +131,7 @@ impl<T: Scalar> Memory<T> {
             self.state.buffers = (0..slots).map(buffer).collect::<Result<_, _>>()?;
         }
         let buffers = self.state.buffers.len();
-        same_length("buffers of the optimiser's state", slots, buffers)?;
+        same_length("the buffers of the optimiser's state", slots, buffers)?;
         self.length = Some(length);
         self.state.steps = self.state.steps.saturating_add(1);
         Ok(self.state.steps)
@@ -169,14 +169,14 @@ impl<T: Scalar> Memory<T> {
         // There are no buffers before the first step.
         let slots = if *steps == 0 { &[] } else { slots };
         same_length(
-            "buffers of the optimiser's state",
+            "the buffers of the optimiser's state",
             slots.len(),
             buffers.len(),
         )?;
         let length = buffers.first().map(Vec::len);
         for (buffer, (values, slot)) in buffers.iter().zip(slots).enumerate() {
             let expected = length.unwrap_or_default();
-            same_length("buffer of the optimiser's state", expected, values.len())?;
+            same_length("a buffer of the optimiser's state", expected, values.len())?;
             let wrong = |x: &T| !(x.is_finite() && slot.admits(to_f64(*x)));
             if let Some(index) = values.iter().position(wrong) {
                 return Err(Error::OptimizerState {

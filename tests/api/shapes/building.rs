@@ -225,15 +225,15 @@ pub(super) fn constants_of_activations() {
     }
     let finite = "a finite number";
     for bad in BAD {
-        let expected = hyperparameter("slope of LeakyRelu", bad, finite);
+        let expected = hyperparameter("the slope of LeakyRelu", bad, finite);
         refuses::<f64>(LeakyRelu { slope: bad }, &expected);
-        let expected = hyperparameter("alpha of Elu", bad, finite);
+        let expected = hyperparameter("the alpha of Elu", bad, finite);
         refuses::<f64>(Elu { alpha: bad }, &expected);
     }
     // Finite in f64 but not in f32, directly and by conversion.
     for (good, bad) in [(1e30, 1e300), (-1e30, -1e300)] {
         let leaky = |slope| LeakyRelu { slope };
-        let expected = hyperparameter("slope of LeakyRelu", bad, finite);
+        let expected = hyperparameter("the slope of LeakyRelu", bad, finite);
         refuses::<f32>(leaky(bad), &expected);
         let double = Network::<f64>::builder(1).dense(1, leaky(bad));
         let double = double.zeros().unwrap();

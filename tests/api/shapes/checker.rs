@@ -26,7 +26,7 @@ fn no_check(check: &GradientCheck, expected: &Error) {
 
 #[test]
 fn options() {
-    let positive = "a finite number above 0";
+    let positive = "a number in (0, ∞)";
     // Steps that vanish in rounding or leave the neighbourhood of θ.
     let range = "a number from the machine precision to 1";
     for bad in BAD
@@ -43,7 +43,7 @@ fn options() {
         no_check(&GradientCheck::new().tolerance(bad, 0.0), &tolerance);
     }
     for bad in BAD.into_iter().chain([-5e-324, -1.0]) {
-        let range = "a finite number of at least 0";
+        let range = "a number in [0, ∞)";
         let floor = hyperparameter("the floor of the gradient check", bad, range);
         no_check(&GradientCheck::new().tolerance(1e-6, bad), &floor);
     }
@@ -124,7 +124,7 @@ fn functions() {
     // NaN at the point, or one step from it.
     for value in BAD {
         let expected = Error::NonFinite {
-            at: Location::Objective,
+            at: Location::TestedFunction,
             value,
         };
         for variable in 0..3 {
@@ -193,7 +193,7 @@ fn parts() {
     let too_much = DMatrix::repeat(1, 1, 800.0);
     let infinite = |found: Result<_, Error>| match found {
         Err(Error::NonFinite {
-            at: Location::Objective,
+            at: Location::TestedFunction,
             value,
         }) => value.is_infinite(),
         _ => false,

@@ -237,7 +237,7 @@ pub(super) fn limits_of_norms() {
     let cost = &problem.objective.cost;
     let mut workspace = Workspace::new();
     let name = "the largest norm of an example's gradient";
-    let positive = "finite, and above 0 with its square";
+    let positive = "a number in (0, ∞) whose square neither overflows nor underflows";
     for most in BAD.into_iter().chain([0.0, -0.0, -1.0]) {
         let expected = hyperparameter(name, most, positive);
         kept("most", 26, &expected, |to| {

@@ -28,6 +28,7 @@ use backprop::{
     Initialization, Location, Network, Objective, Scalar, Workspace, rng,
 };
 use refusals::{no_cost, no_gradient, no_input_gradient};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -187,11 +188,11 @@ fn input(what: &'static str, (row, col): (usize, usize), value: f64) -> Error {
     }
 }
 
-fn hyperparameter(name: &'static str, value: f64, expected: &'static str) -> Error {
+fn hyperparameter(name: &'static str, value: f64, expected: impl Into<Cow<'static, str>>) -> Error {
     Error::Hyperparameter {
         name,
         value,
-        expected,
+        expected: expected.into(),
     }
 }
 

@@ -276,8 +276,8 @@ pub(super) fn dense() {
     let uniform = |epsilon| Initialization::Uniform { epsilon };
     let normal = |sigma| Initialization::Normal { sigma };
     let value = ("the value of the initialiser", "a finite number");
-    let epsilon = ("ε of the initialiser", "a finite number of at least 0");
-    let wide = "a number of at least 0, so small that no draw overflows";
+    let epsilon = ("ε of the initialiser", "a number in [0, ∞)");
+    let wide = "a number in [0, ∞), small enough that no draw overflows";
     let sigma = ("σ of the initialiser", wide);
     let mut starts = vec![
         (uniform(-0.1), epsilon, -0.1),

@@ -133,10 +133,10 @@ pub(super) fn objectives() {
     let (network, examples) = (&problem.network, problem.examples());
     let mut workspace = Workspace::new();
     let before = problem.bits(&mut workspace);
-    let positive = "a finite number above 0";
+    let positive = "a number in (0, ∞)";
     for delta in BAD.into_iter().chain([0.0, -0.0, -1.0]) {
         let (cost, what) = (Huber { delta }, &format!("δ = {delta}"));
-        let expected = hyperparameter("delta of Huber", delta, positive);
+        let expected = hyperparameter("the delta of Huber", delta, positive);
         let objective = Objective::new(cost);
         let call = (network, &examples, &objective);
         no_sums(what, call, &mut workspace, &expected);
@@ -148,7 +148,7 @@ pub(super) fn objectives() {
     let in_single = Examples::new(&x, &y).unwrap();
     for delta in [1e-50, 1e39] {
         let objective = Objective::new(Huber { delta });
-        let expected = hyperparameter("delta of Huber", delta, positive);
+        let expected = hyperparameter("the delta of Huber", delta, positive);
         let call = (&single, &in_single, &objective);
         no_cost("f32", call, &mut Workspace::new(), &expected);
         assert!(network.cost(&examples, &objective).is_ok());
@@ -174,7 +174,7 @@ pub(super) fn objectives() {
         assert_eq!((gradient, &sums), ([7.0; 26], &full), "{what}");
     };
     let (l1, l2) = ("λ of the L1 penalty", "λ of the L2 penalty");
-    let range = "a finite number of at least 0";
+    let range = "a number in [0, ∞)";
     for bad in BAD.into_iter().chain([-1.0, -5e-324]) {
         let of = |l1, l2| Strength { l1, l2 };
         for (name, strength) in [(l1, of(bad, 0.5)), (l2, of(0.5, bad)), (l1, of(bad, bad))] {

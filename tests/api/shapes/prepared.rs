@@ -84,8 +84,12 @@ pub(super) fn labels_of_examples() {
     let encoder = LabelEncoder::fit(&["b", "d", "b"]).unwrap();
     for unknown in ["", "a", "c", "e"] {
         let found = encoder.encode(&["d", "b", unknown, "f"]);
-        let (example, known) = (2, 2);
-        refused(unknown, found, &Error::UnknownLabel { example, known });
+        let expected = Error::UnknownLabel {
+            example: 2,
+            label: format!("{unknown:?}"),
+            known: 2,
+        };
+        refused(unknown, found, &expected);
     }
     for bad in [2, usize::MAX] {
         let expected = label("the classes", 1, bad, 2);
@@ -216,7 +220,7 @@ fn statistics() {
     refused("f32", found, &spread(0, 2.0 * f64::from(f32::MAX)));
     assert!(Standardizer::fit(&wide).is_ok());
 
-    let expected = "finite numbers a < b, whose difference is finite";
+    let expected = "finite a < b whose difference is finite";
     let scaler = MinMaxScaler::fit(&dmatrix![1.0, 2.0]).unwrap();
     let (a, b) = ("a of the interval [a, b]", "b of the interval [a, b]");
     for bad in BAD {
@@ -245,8 +249,13 @@ fn statistics() {
 
 #[test]
 pub(super) fn splits() {
-    const PART: &str = "a number in (0, 1) that leaves an example to each part";
-    let fraction = |value| hyperparameter("the fraction of test examples", value, PART);
+    let part = |name, value, m| {
+        let expected =
+            format!("a number in (0, 1) that leaves one of the {m} examples to each part");
+        hyperparameter(name, value, expected)
+    };
+    let of_test = |value, m| part("the fraction of test examples", value, m);
+    let fraction = |value| of_test(value, 10);
     let ones = [1; 10];
     for bad in BAD
         .into_iter()
@@ -255,7 +264,7 @@ pub(super) fn splits() {
         refused("fraction", train_test_split(10, bad, 1), &fraction(bad));
         refused("fraction", stratified_split(&ones, bad, 1), &fraction(bad));
     }
-    let of_validation = |value| hyperparameter("the fraction of validation examples", value, PART);
+    let of_validation = |value| part("the fraction of validation examples", value, 10);
     for (validation, test, expected) in [
         (f64::NAN, 0.2, of_validation(f64::NAN)),
         (0.0, 0.2, of_validation(0.0)),
@@ -283,7 +292,8 @@ pub(super) fn splits() {
         stratified_three_way_split(&[], parts, 1),
         &Error::NoExamples,
     );
-    refused("two", three_way_split(2, parts, 1), &of_validation(0.3));
+    let two = part("the fraction of validation examples", 0.3, 2);
+    refused("two", three_way_split(2, parts, 1), &two);
     let few_of_4 = few(Some(4), 3, 2);
     let labels = [7, 4, 7, 7, 4, 9, 9, 9];
     refused(
@@ -294,7 +304,7 @@ pub(super) fn splits() {
 
     refused("none", train_test_split(0, 0.5, 1), &Error::NoExamples);
     refused("none", stratified_split(&[], 0.5, 1), &Error::NoExamples);
-    refused("one", train_test_split(1, 0.5, 1), &fraction(0.5));
+    refused("one", train_test_split(1, 0.5, 1), &of_test(0.5, 1));
     let max = usize::MAX;
     let indices = too_large("the indices of the examples", max, 1);
     refused("memory", train_test_split(max, 0.5, 1), &indices);
@@ -304,7 +314,7 @@ pub(super) fn splits() {
     refused("class", found, &few(Some(usize::MAX), 2, 1));
 
     let folds = |value: usize| {
-        let expected = "2 at least, and no more than examples";
+        let expected = "2 to 10, the number of examples";
         hyperparameter("the number of folds", value as f64, expected)
     };
     for bad in [0, 1, 11, max] {
@@ -378,7 +388,7 @@ fn metrics_of_their_own(a: &DMatrix<f64>, y: &DMatrix<f64>) {
     let row = (a.rows(0, 1).clone_owned(), y.rows(0, 1).clone_owned());
     for k in [0, 3, usize::MAX] {
         let name = "k of the top-k accuracy";
-        let expected = hyperparameter(name, k as f64, "1 at least, and no more than classes");
+        let expected = hyperparameter(name, k as f64, "1 to 2, the number of classes");
         refused("k", TopK(k).evaluate(views.0, views.1), &expected);
         let found = TopK(k).evaluate(row.0.as_view(), row.1.as_view());
         refused("k", found, &expected);
@@ -416,8 +426,10 @@ fn metrics_of_their_own(a: &DMatrix<f64>, y: &DMatrix<f64>) {
 
     let one = (a.columns(0, 1), y.columns(0, 1));
     refused("one example", R2.evaluate(one.0, one.1), &few(None, 2, 1));
-    let overflow = |what, value| Error::NonFinite {
-        at: Location::Metric { what },
+    let overflow = |name: &str, value| Error::NonFinite {
+        at: Location::Metric {
+            name: name.to_owned(),
+        },
         value,
     };
     let (infinity, zeros) = (f64::INFINITY, DMatrix::zeros(2, 5));

@@ -112,7 +112,7 @@ pub(super) fn outputs() {
         network.set_dense(layer, &identity, &[0.0; 2]).unwrap();
     }
     let unit = "in (0, 1), or 0 where y = 0, or 1 where y = 1";
-    let above = "above 0, or 0 where y = 0";
+    let above = "in (0, ∞), or 0 where y = 0";
     let problem = Problem::new();
     let mut workspace = Workspace::new();
     let before = problem.bits(&mut workspace);

@@ -17,7 +17,7 @@ fn refusal() -> Error {
     Error::Hyperparameter {
         name: "probe",
         value: 17.0,
-        expected: "something else",
+        expected: "something else".into(),
     }
 }
 
@@ -350,9 +350,9 @@ fn any_layer_delegates_to_dense() {
     let slope = f64::INFINITY;
     let bad = any(LeakyRelu { slope });
     let expected = Error::Hyperparameter {
-        name: "slope of LeakyRelu",
+        name: "the slope of LeakyRelu",
         value: slope,
-        expected: "a finite number",
+        expected: "a finite number".into(),
     };
     assert_eq!(bad.validate(), Err(expected));
 }

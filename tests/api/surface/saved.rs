@@ -252,13 +252,17 @@ fn nan_in_theta_is_refused() {
     assert_eq!(read([0.5, 1.5]).unwrap().theta().as_slice(), &[0.5, 1.5]);
     for (bad, word) in [(f64::NAN, "NaN"), (f64::NEG_INFINITY, "-inf")] {
         let error = read([0.5, bad]).unwrap_err();
-        let expected = format!("θ: {word} at row 1, column 0");
+        let expected =
+            format!("the entry of θ at row 1, column 0 is {word}, expected a finite number");
         assert_eq!(error.to_string(), expected);
     }
     // 1e39 is a number, but not one of f32.
     assert!(read([0.5, 1e39]).is_ok());
     let error = Network::<f32>::deserialize(source([0.5, 1e39])).unwrap_err();
-    assert_eq!(error.to_string(), "θ: inf at row 1, column 0");
+    assert_eq!(
+        error.to_string(),
+        "the entry of θ at row 1, column 0 is inf, expected a finite number"
+    );
 }
 
 #[test]

@@ -257,8 +257,8 @@ fn bad_constants_are_refused_at_build() {
             let alone = GradientCheck::new().activation(&g, &DMatrix::repeat(1, 1, 1.0));
             assert!(alone.is_err_and(is_it));
         };
-        refused(LeakyRelu { slope: bad }, "slope of LeakyRelu");
-        refused(Elu { alpha: bad }, "alpha of Elu");
+        refused(LeakyRelu { slope: bad }, "the slope of LeakyRelu");
+        refused(Elu { alpha: bad }, "the alpha of Elu");
     }
     // Finite, but not in f32.
     for g in [LeakyRelu { slope: 1e300 }, Elu { alpha: -1e39 }] {

@@ -314,7 +314,7 @@ fn bad_huber_limits() {
         let cost = Huber { delta: bad };
         let is_it = |error: Error| match error {
             Error::Hyperparameter { name, value, .. } => {
-                name == "delta of Huber" && value.to_bits() == bad.to_bits()
+                name == "the delta of Huber" && value.to_bits() == bad.to_bits()
             }
             _ => false,
         };

@@ -362,7 +362,7 @@ fn functions_that_are_not_finite_are_refused() {
         assert!(matches!(
             refused,
             Err(Error::NonFinite {
-                at: Location::Objective,
+                at: Location::TestedFunction,
                 ..
             })
         ));

@@ -286,7 +286,7 @@ fn zeros_that_are_not_written() {
         matches!(
             found,
             Err(Error::NonFinite {
-                at: Location::Objective,
+                at: Location::TestedFunction,
                 ..
             })
         ),

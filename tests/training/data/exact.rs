@@ -128,7 +128,9 @@ fn rests_are_saved() {
     let wrong = text.replace(r#""rests":["#, r#""rests":[0.0,"#);
     let refused = serde_json::from_str::<Standardizer<f32>>(&wrong).unwrap_err();
     assert!(
-        refused.to_string().contains("expected 1 entries, found 2"),
+        refused
+            .to_string()
+            .contains("expected a length of 1, found 2"),
         "{refused}"
     );
     // Larger than a rounding error.

@@ -127,8 +127,8 @@ fn nan_is_refused() {
     assert!(read(1.0, 2.0).is_ok());
     let expected = "the means: NaN at row 0, column 0";
     assert_eq!(read(f64::NAN, 2.0).unwrap_err(), expected);
-    let expected = "the spread of row 0 is NaN, expected finite and above 0";
+    let expected = "the spread of row 0 is NaN, expected a number in (0, ∞)";
     assert_eq!(read(1.0, f64::NAN).unwrap_err(), expected);
-    let expected = "the spread of row 0 is inf, expected finite and above 0";
+    let expected = "the spread of row 0 is inf, expected a number in (0, ∞)";
     assert_eq!(read(1.0, f64::INFINITY).unwrap_err(), expected);
 }

@@ -55,13 +55,13 @@ fn refusal(method: &impl Optimizer<f64>) -> &'static str {
 #[test]
 fn hyper_parameters_have_ranges() {
     for rate in [0.0, -1.0, NAN, f64::INFINITY] {
-        assert_eq!(refusal(&GradientDescent::new(rate)), "rate");
-        assert_eq!(refusal(&Adam::new(rate)), "rate");
-        assert_eq!(refusal(&AdamW::new(rate)), "rate");
-        assert_eq!(refusal(&RmsProp::new(rate)), "rate");
-        assert_eq!(refusal(&AdaGrad::new(rate)), "rate");
-        assert_eq!(refusal(&Adadelta::new(rate)), "rate");
-        assert_eq!(refusal(&IRpropMinus::new(rate)), "first step size");
+        assert_eq!(refusal(&GradientDescent::new(rate)), "the rate");
+        assert_eq!(refusal(&Adam::new(rate)), "the rate");
+        assert_eq!(refusal(&AdamW::new(rate)), "the rate");
+        assert_eq!(refusal(&RmsProp::new(rate)), "the rate");
+        assert_eq!(refusal(&AdaGrad::new(rate)), "the rate");
+        assert_eq!(refusal(&Adadelta::new(rate)), "the rate");
+        assert_eq!(refusal(&IRpropMinus::new(rate)), "the first step size");
         assert_eq!(refusal(&Adam::new(0.1).epsilon(rate)), "ε");
         assert_eq!(refusal(&AdamW::new(0.1).epsilon(rate)), "ε");
         assert_eq!(refusal(&RmsProp::new(0.1).epsilon(rate)), "ε");
@@ -70,23 +70,23 @@ fn hyper_parameters_have_ranges() {
         let method = IRpropMinus::new(0.1);
         assert_eq!(
             refusal(&method.clone().bounds(rate, 1.0)),
-            "least step size"
+            "the least step size"
         );
         assert_eq!(
             refusal(&method.clone().bounds(1e-3, rate)),
-            "largest step size"
+            "the largest step size"
         );
         assert_eq!(refusal(&method.clone().factors(0.5, rate)), "η⁺");
         assert_eq!(refusal(&method.factors(rate, 1.2)), "η⁻");
     }
     for part in [-0.1, 1.0, NAN] {
         let method = GradientDescent::new(0.1).momentum(part);
-        assert_eq!(refusal(&method), "momentum");
+        assert_eq!(refusal(&method), "the momentum");
         assert_eq!(refusal(&Adam::new(0.1).betas(part, 0.9)), "β₁");
         assert_eq!(refusal(&Adam::new(0.1).betas(0.9, part)), "β₂");
         assert_eq!(refusal(&AdamW::new(0.1).betas(0.9, part)), "β₂");
         assert_eq!(refusal(&RmsProp::new(0.1).alpha(part)), "α");
-        assert_eq!(refusal(&RmsProp::new(0.1).momentum(part)), "momentum");
+        assert_eq!(refusal(&RmsProp::new(0.1).momentum(part)), "the momentum");
         assert_eq!(refusal(&Adadelta::new(1.0).rho(part)), "ρ");
         assert_eq!(refusal(&IRpropMinus::new(0.1).factors(part, 1.2)), "η⁻");
     }
@@ -94,23 +94,32 @@ fn hyper_parameters_have_ranges() {
         let method = AdaGrad::new(0.1);
         assert_eq!(
             refusal(&method.clone().rate_decay(negative)),
-            "decay of the rate"
+            "the decay of the rate"
         );
-        assert_eq!(refusal(&method.initial(negative)), "initial sum of squares");
-        assert_eq!(refusal(&AdamW::new(0.1).decay(negative)), "decay");
+        assert_eq!(
+            refusal(&method.initial(negative)),
+            "the initial sum of squares"
+        );
+        assert_eq!(
+            refusal(&AdamW::new(0.1).decay(negative)),
+            "the weight decay"
+        );
     }
     let method = GradientDescent::new(0.1);
-    assert_eq!(refusal(&method.clone().dampening(1.1)), "dampening");
+    assert_eq!(refusal(&method.clone().dampening(1.1)), "the dampening");
     assert_eq!(
         refusal(&method.clone().nesterov()),
-        "momentum of Nesterov's form"
+        "the momentum of Nesterov's form"
     );
     let method = method.momentum(0.9).dampening(0.1).nesterov();
-    assert_eq!(refusal(&method), "dampening of Nesterov's form");
-    assert_eq!(refusal(&AdamW::new(0.1).decay(10.1)), "rate times decay");
+    assert_eq!(refusal(&method), "the dampening of Nesterov's form");
+    assert_eq!(
+        refusal(&AdamW::new(0.1).decay(10.1)),
+        "rate times weight decay"
+    );
     assert_eq!(
         refusal(&IRpropMinus::new(0.1).bounds(1.0, 0.9)),
-        "largest step size"
+        "the largest step size"
     );
     for method in all::<f64>() {
         method.validate().unwrap();

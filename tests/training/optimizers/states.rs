@@ -78,7 +78,7 @@ fn a_state_is_saved_and_read() {
 #[test]
 fn a_state_that_does_not_fit_is_refused() {
     let wrong_count = |expected, found| Error::Length {
-        what: "buffers of the optimiser's state",
+        what: "the buffers of the optimiser's state",
         expected,
         found,
     };
@@ -100,7 +100,7 @@ fn a_state_that_does_not_fit_is_refused() {
             1,
             vec![vec![1.0, 2.0], vec![1.0]],
             Error::Length {
-                what: "buffer of the optimiser's state",
+                what: "a buffer of the optimiser's state",
                 expected: 2,
                 found: 1,
             },
@@ -113,7 +113,7 @@ fn a_state_that_does_not_fit_is_refused() {
         (
             1,
             vec![vec![-1.0, 0.0], vec![-0.5, 1.0]],
-            entry(1, 0, -0.5, "a finite number of at least 0"),
+            entry(1, 0, -0.5, "a number in [0, ∞)"),
         ),
     ] {
         let state = OptimizerState::new(steps, buffers);
@@ -138,8 +138,7 @@ fn step_sizes_are_above_zero() {
     let mut method = backprop::training::IRpropMinus::new(0.1);
     let state = OptimizerState::new(3, vec![vec![0.0, 1.0], vec![0.1, 0.0]]);
     let refused = Optimizer::<f64>::restore(&mut method, &state).unwrap_err();
-    let expected =
-        "buffer 1 of the optimiser's state is 0 at entry 1, expected a finite number above 0";
+    let expected = "buffer 1 of the optimiser's state is 0 at entry 1, expected a number in (0, ∞)";
     assert_eq!(refused.to_string(), expected);
 }
 
@@ -151,7 +150,7 @@ fn options_do_not_change_between_steps() {
     method.step(&mut theta, &[1.0], 1.0).unwrap();
     let mut method = method.momentum(0.9);
     let refused = Error::Length {
-        what: "buffers of the optimiser's state",
+        what: "the buffers of the optimiser's state",
         expected: 1,
         found: 0,
     };

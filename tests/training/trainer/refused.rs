@@ -58,7 +58,7 @@ fn settings_out_of_range() {
     }
     check(
         lbfgs(Lbfgs::new().tolerance(-1.0, 0.0)),
-        ("a tolerance", -1.0),
+        ("the tolerance", -1.0),
     );
     // The last is of less than half an example.
     for fraction in [0.0, 1.0, -0.5, f64::NAN, 0.01] {

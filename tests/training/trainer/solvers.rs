@@ -279,7 +279,7 @@ fn a_search_that_fails_is_tried_again_without_memory() {
             unit: 0,
             example: 0,
             value: -1.0,
-            expected: "of at least 0",
+            expected: "in [0, ∞)",
         }
     };
     for solver in solvers::<f64>() {

@@ -1,0 +1,404 @@
+//! The text of each message.
+
+use backprop::{BlockEntry, Error, Location};
+
+fn entry() -> BlockEntry {
+    BlockEntry {
+        layer: 0,
+        block: "Θ".into(),
+        row: 2,
+        col: 1,
+    }
+}
+
+fn not_finite(at: Location) -> Error {
+    let value = f64::INFINITY;
+    Error::NonFinite { at, value }
+}
+
+fn shape(what: &'static str, expected: (usize, usize), found: (usize, usize)) -> Error {
+    Error::Shape {
+        what,
+        expected,
+        found,
+    }
+}
+
+fn check(table: &[(Error, &str)]) {
+    for (error, text) in table {
+        assert_eq!(&error.to_string(), text);
+    }
+}
+
+#[test]
+fn networks() {
+    check(&[
+        (
+            Error::NoLayers,
+            "the network has no layers, expected at least one",
+        ),
+        (
+            Error::NoInputs,
+            "the network has no inputs, expected at least one",
+        ),
+        (
+            Error::ZeroUnits { layer: 9 },
+            "layer 9 (Θ⁽¹⁰⁾) has no units, expected at least one",
+        ),
+        (
+            Error::LayerInputs {
+                layer: 0,
+                expected: 3,
+                found: 4,
+            },
+            "layer 0 (Θ⁽¹⁾) takes 4 inputs, expected 3, the inputs of the network",
+        ),
+        (
+            Error::LayerInputs {
+                layer: 2,
+                expected: 3,
+                found: 4,
+            },
+            "layer 2 (Θ⁽³⁾) takes 4 inputs, expected 3, the outputs of layer 1",
+        ),
+        (
+            Error::PenalisedColumns {
+                layer: 1,
+                block: "U".into(),
+                cols: 3,
+                from: 5,
+            },
+            "block U of layer 1 (Θ⁽²⁾): the first penalised column is 5, expected at most 3, \
+             its number of columns",
+        ),
+        (
+            Error::TooLarge {
+                what: "the Hessian",
+                rows: 7,
+                cols: 7,
+            },
+            "there is no memory for the Hessian, 7 × 7 entries",
+        ),
+        (
+            Error::NotDense { layer: 1 },
+            "layer 1 (Θ⁽²⁾) is not dense, expected one block of parameters [b W]: use `block` \
+             and `set_block`",
+        ),
+        (
+            Error::OtherNetwork {
+                what: "the accumulator",
+                expected: 9,
+                found: 9,
+            },
+            "the accumulator is for a network of another shape: expected its layout of \
+             9 parameters, found another one of 9",
+        ),
+        (
+            Error::SingleOutput {
+                what: "Softmax",
+                expected: "Sigmoid with BinaryCrossEntropy",
+            },
+            "Softmax needs one output for each class, found 1: for two classes use Sigmoid with \
+             BinaryCrossEntropy, or two outputs with Softmax and CategoricalCrossEntropy",
+        ),
+        (
+            Error::Unsupported {
+                what: "a time budget",
+                by: "this target, which has no clock",
+            },
+            "this target, which has no clock, does not support a time budget",
+        ),
+        (
+            Error::Unsupported {
+                what: "Layer::forward_tangent",
+                by: "my::Layer",
+            },
+            "my::Layer does not support Layer::forward_tangent: implement it, or generate it with \
+             `dual` (feature `num-dual`)",
+        ),
+    ]);
+}
+
+#[test]
+fn data() {
+    check(&[
+        (
+            Error::NoExamples,
+            "there are no examples, or all their weights are zero",
+        ),
+        (
+            shape("X", (4, 10), (5, 10)),
+            "X: expected 4 × 10, found 5 × 10 (a column is an example, a row an input)",
+        ),
+        (
+            shape("X", (4, 4), (10, 4)),
+            "X: expected 4 × 4, found 10 × 4: did you pass it transposed? A column is an example; \
+             `row_major` reads examples in rows",
+        ),
+        (
+            shape("the weights", (4, 3), (3, 4)),
+            "the weights: expected 4 × 3, found 3 × 4: did you pass it transposed?",
+        ),
+        (
+            shape("the weights", (3, 3), (5, 3)),
+            "the weights: expected 3 × 3, found 5 × 3",
+        ),
+        (
+            Error::Length {
+                what: "the bias",
+                expected: 1,
+                found: 2,
+            },
+            "the bias: expected a length of 1, found 2",
+        ),
+        (
+            Error::Ragged {
+                what: "the row-major buffer",
+                length: 7,
+                row: 3,
+            },
+            "the row-major buffer has 7 values, expected a multiple of 3, the length of a row",
+        ),
+        (
+            Error::Ragged {
+                what: "the row-major buffer",
+                length: 7,
+                row: 0,
+            },
+            "the row-major buffer has 7 values, expected rows of at least 1 value",
+        ),
+        (
+            Error::Index {
+                what: "layer",
+                index: 3,
+                count: 3,
+            },
+            "there is no layer 3, expected a number from 0 to 2",
+        ),
+        (
+            Error::Index {
+                what: "block",
+                index: 1,
+                count: 1,
+            },
+            "there is no block 1, expected 0, because there is only one",
+        ),
+        (
+            Error::Index {
+                what: "block",
+                index: 1,
+                count: 0,
+            },
+            "there is no block 1, expected none, because there are none",
+        ),
+        (
+            Error::Weight {
+                example: 3,
+                value: -1.0,
+            },
+            "the weight of example 3 is -1, expected a number in [0, ∞)",
+        ),
+        (
+            Error::TotalWeight {
+                value: f64::INFINITY,
+            },
+            "the weights of the examples sum to inf, expected a sum that the scalar type can hold: \
+             scale the weights",
+        ),
+        (
+            Error::Label {
+                what: "the labels",
+                example: 2,
+                label: 3,
+                classes: 3,
+            },
+            "the labels: the label of example 2 is 3, expected a number from 0 to 2",
+        ),
+        (
+            Error::FewExamples {
+                class: Some(2),
+                expected: 3,
+                found: 1,
+            },
+            "class 2: expected at least 3 examples, found 1",
+        ),
+        (
+            Error::FewExamples {
+                class: None,
+                expected: 2,
+                found: 1,
+            },
+            "the data: expected at least 2 examples, found 1",
+        ),
+        (
+            Error::Spread { row: 1, value: 0.0 },
+            "the spread of row 1 is 0, expected a number in (0, ∞)",
+        ),
+        (
+            Error::Scaled {
+                row: 1,
+                example: 2,
+                value: f64::NEG_INFINITY,
+            },
+            "row 1 of example 2 is -inf after scaling, expected a finite number",
+        ),
+    ]);
+}
+
+#[test]
+fn values() {
+    let target = |domain| Error::Target {
+        unit: 1,
+        example: 4,
+        value: -0.5,
+        domain,
+    };
+    let (input, output) = (
+        "(a column is an example, a row an input)",
+        "a row an output",
+    );
+    let input =
+        format!("the entry of X at row 1, column 2 is inf, expected a finite number {input}");
+    let of_y = not_finite(Location::Input {
+        what: "Y",
+        row: 0,
+        col: 0,
+    });
+    assert!(of_y.to_string().contains(output));
+    check(&[
+        (
+            target((0.0, 1.0)),
+            "the target of unit 1, example 4 is -0.5, expected a number in [0, 1]",
+        ),
+        (
+            target((0.0, f64::INFINITY)),
+            "the target of unit 1, example 4 is -0.5, expected a number in [0, ∞)",
+        ),
+        (
+            target((f64::NEG_INFINITY, -1.0)),
+            "the target of unit 1, example 4 is -0.5, expected a number in (−∞, -1]",
+        ),
+        (
+            Error::Output {
+                layer: 1,
+                unit: 0,
+                example: 3,
+                value: 1.5,
+                expected: "in (0, ∞), or 0 where y = 0",
+            },
+            "the output of layer 1 (Θ⁽²⁾), unit 0, for example 3 is 1.5, expected an output \
+             in (0, ∞), or 0 where y = 0: use an activation with this range",
+        ),
+        (
+            not_finite(Location::Input {
+                what: "X",
+                row: 1,
+                col: 2,
+            }),
+            &input,
+        ),
+        (
+            not_finite(Location::Activation {
+                layer: 0,
+                unit: 1,
+                example: 2,
+            }),
+            "the output of layer 0 (Θ⁽¹⁾), unit 1, for example 2 is inf: scale the inputs or use \
+             smaller weights",
+        ),
+        (
+            not_finite(Location::Cost { example: 2 }),
+            "the cost of example 2 is inf",
+        ),
+        (
+            not_finite(Location::Objective),
+            "the objective J is inf, although the cost of every example is finite",
+        ),
+        (
+            not_finite(Location::TestedFunction),
+            "the function under test is inf",
+        ),
+        (
+            not_finite(Location::Gradient(entry())),
+            "the gradient of layer 0 (Θ⁽¹⁾), block Θ, at row 2, column 1 is inf",
+        ),
+        (
+            not_finite(Location::InputGradient { row: 1, example: 2 }),
+            "the gradient with respect to X at row 1, example 2 is inf",
+        ),
+        (
+            not_finite(Location::Derivative {
+                what: "the output Jacobian",
+                index: 5,
+            }),
+            "entry 5 of the output Jacobian is inf",
+        ),
+        (
+            not_finite(Location::Parameter(entry())),
+            "the parameter of layer 0 (Θ⁽¹⁾), block Θ, at row 2, column 1 is inf",
+        ),
+        (
+            not_finite(Location::OptimizerState {
+                buffer: 1,
+                entry: entry(),
+            }),
+            "buffer 1 of the optimiser's state for layer 0 (Θ⁽¹⁾), block Θ, at row 2, column 1 \
+             is inf",
+        ),
+        (
+            not_finite(Location::Metric { name: "R²".into() }),
+            "the metric R² is inf, although outputs and targets are finite",
+        ),
+    ]);
+}
+
+#[test]
+fn training() {
+    let diverged = Error::Diverged {
+        epoch: 3,
+        batch: 7,
+        cause: Box::new(not_finite(Location::Activation {
+            layer: 0,
+            unit: 1,
+            example: 2,
+        })),
+    };
+    check(&[
+        (
+            diverged,
+            "training diverged in epoch 3, batch 7: the output of layer 0 (Θ⁽¹⁾), unit 1, \
+             for example 2 is inf; lower the rate or scale the inputs",
+        ),
+        (
+            Error::Hyperparameter {
+                name: "the rate",
+                value: -1.0,
+                expected: "a number in [0, ∞)".into(),
+            },
+            "the rate is -1, expected a number in [0, ∞)",
+        ),
+        (
+            Error::Checkpoint {
+                reason: "its optimiser has made 3 steps, expected 4".into(),
+            },
+            "checkpoint: its optimiser has made 3 steps, expected 4",
+        ),
+        (
+            Error::OtherTraining {
+                what: "the seed",
+                expected: "1".into(),
+                found: "2".into(),
+            },
+            "the checkpoint is from another training run: the seed is 2 there, expected 1",
+        ),
+        (
+            Error::OptimizerState {
+                buffer: 1,
+                index: 4,
+                value: -1.0,
+                expected: "a number in [0, ∞)",
+            },
+            "buffer 1 of the optimiser's state is -1 at entry 4, expected a number in [0, ∞)",
+        ),
+    ]);
+}
