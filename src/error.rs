@@ -10,6 +10,8 @@ use words::{
     transposed_examples, whole_rows,
 };
 
+#[cfg(feature = "serde")]
+pub(crate) use debug::debug_with_message;
 pub use location::{BlockEntry, Location};
 pub(crate) use words::{hyperparameter, short_name, superscript, unsupported};
 
@@ -27,7 +29,8 @@ pub(crate) use words::{hyperparameter, short_name, superscript, unsupported};
 ///
 /// let refused = Network::<f64>::builder(3).dense(0, Sigmoid).zeros();
 /// assert_eq!(refused, Err(Error::ZeroUnits { layer: 0 }));
-/// assert_eq!(Error::ZeroUnits { layer: 0 }.to_string(), "layer 0 (Θ⁽¹⁾) has no units, expected at least one");
+/// let text = "layer 0 (Θ⁽¹⁾) has no units, expected at least one";
+/// assert_eq!(Error::ZeroUnits { layer: 0 }.to_string(), text);
 /// ```
 #[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -80,7 +83,10 @@ pub enum Error {
     #[error("there are no examples, or all their weights are zero")]
     NoExamples,
     /// A matrix of the wrong shape.
-    #[error("{what}: expected {}, found {}{}", size(*expected), size(*found), misread(what, *expected, *found))]
+    #[error(
+        "{what}: expected {}, found {}{}",
+        size(*expected), size(*found), misread(what, *expected, *found)
+    )]
     Shape {
         /// The matrix.
         what: &'static str,
@@ -161,7 +167,10 @@ pub enum Error {
         value: f64,
     },
     /// A target outside the domain of the cost.
-    #[error("the target of unit {unit}, example {example} is {value}, expected a number in {}", interval(*domain))]
+    #[error(
+        "the target of unit {unit}, example {example} is {value}, expected a number in {}",
+        interval(*domain)
+    )]
     Target {
         /// The output unit.
         unit: usize,

@@ -1,10 +1,11 @@
-//! Why something is not saved or not loaded.
+//! Errors of saving and loading.
 
 use super::Skipped;
+use crate::error::debug_with_message;
 use std::io;
 use std::path::PathBuf;
 
-/// Why something was not saved.
+/// An error of saving.
 ///
 /// # Example
 /// ```
@@ -13,38 +14,39 @@ use std::path::PathBuf;
 /// let error = to_bytes("rate", &f64::INFINITY).unwrap_err();
 /// assert_eq!(error.to_string(), "the value is inf, which JSON cannot hold");
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SaveError {
-    /// A file or a folder that cannot be written.
+    /// A file or a folder cannot be written.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file to be written, or its folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A NaN or an infinity.
+    /// The value has a NaN or an infinity.
     #[error("{} is {value}, which JSON cannot hold", if place.is_empty() { "the value" } else { place })]
     NotFinite {
-        /// Where, by fields and indices counted from 0: `theta[3]`. An entry of a map is named by its index. Empty if it is all there is.
+        /// Where, by fields and indices counted from 0: `theta[3]`. An entry of a map is named by its
+        /// index. Empty if the value is a single number.
         place: String,
         /// The value.
         value: f64,
     },
-    /// Something that cannot be written as JSON, as a map whose keys are no strings.
+    /// The value cannot be written as JSON, for example a map whose keys are not strings.
     #[error("{message}")]
     Content {
         /// The reason, as the type or `serde_json` gives it.
         message: String,
     },
     /// There is not enough memory for the content.
-    #[error("there is no memory for the content, of {bytes} bytes or more")]
+    #[error("there is no memory for the content, which has at least {bytes} bytes")]
     TooLarge {
         /// A lower bound on the bytes needed.
         bytes: usize,
     },
-    /// A kind that is too long for a header.
+    /// The kind is too long for a header.
     #[error("the kind has {found} bytes, expected at most {limit}")]
     Kind {
         /// The most that a kind may have.
@@ -52,17 +54,29 @@ pub enum SaveError {
         /// Bytes found.
         found: usize,
     },
-    /// A checkpoint of a step that its folder is beyond: see [`Checkpoints::write`](super::Checkpoints::write).
-    #[error("checkpoint {found} would be older than checkpoint {newest}, which its folder has")]
+    /// The folder has a checkpoint of a later step: see
+    /// [`Checkpoints::write`](super::Checkpoints::write).
+    #[error("step {found} is older than checkpoint {newest}, the newest in its folder")]
     Step {
         /// The step to be written.
         found: u64,
-        /// The newest step that is whole.
+        /// The newest step whose checkpoint is not damaged.
         newest: u64,
     },
 }
 
-/// Why nothing was loaded.
+debug_with_message! {
+    SaveError {
+        Io { path, source }
+        NotFinite { place, value }
+        Content { message }
+        TooLarge { bytes }
+        Kind { limit, found }
+        Step { found, newest }
+    }
+}
+
+/// An error of loading.
 ///
 /// # Example
 /// ```
@@ -71,24 +85,26 @@ pub enum SaveError {
 /// let path = std::env::temp_dir().join(format!("rate-{}.backprop", std::process::id()));
 /// save(&path, "rate", &0.5)?;
 /// match load::<f64>(&path, "network") {
-///     Err(LoadError::Refused { reason: Refusal::Kind { found, .. }, .. }) => assert_eq!(found, "rate"),
+///     Err(LoadError::Refused { reason: Refusal::Kind { found, .. }, .. }) => {
+///         assert_eq!(found, "rate");
+///     }
 ///     other => panic!("{other:?}"),
 /// }
 /// # std::fs::remove_file(path)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// A file or a folder that cannot be read.
+    /// A file or a folder cannot be read.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said; out of memory if the file is larger than that.
+        /// The error of the system. It is `OutOfMemory` if the file does not fit into memory.
         source: io::Error,
     },
-    /// A file that is not what was asked for.
+    /// The file is not the requested one.
     #[error("{}: {reason}", path.display())]
     Refused {
         /// The file.
@@ -96,17 +112,25 @@ pub enum LoadError {
         /// What is wrong with it.
         reason: Refusal,
     },
-    /// A folder of checkpoints all of which are damaged. (A folder without any is no error.)
-    #[error("{}: no checkpoint is whole{}", folder.display(), newest(skipped))]
+    /// All checkpoints of a folder are damaged. A folder without checkpoints is not an error.
+    #[error("{}: no checkpoint can be read{}", folder.display(), newest(skipped))]
     NoneWhole {
         /// The folder.
         folder: PathBuf,
-        /// All of them, the newest first.
+        /// The damaged checkpoints, the newest first.
         skipped: Vec<Skipped>,
     },
 }
 
-/// What is wrong with a file, or with its bytes.
+debug_with_message! {
+    LoadError {
+        Io { path, source }
+        Refused { path, reason }
+        NoneWhole { folder, skipped }
+    }
+}
+
+/// The reason why a file, or its bytes, cannot be loaded.
 ///
 /// # Example
 /// ```
@@ -115,15 +139,16 @@ pub enum LoadError {
 /// let refused = from_bytes::<f64>(b"PK\x03\x04", "rate");
 /// assert_eq!(refused, Err(Refusal::NotOurs));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// A file of another format.
-    #[error("not a file of this crate: its first line is no header")]
+    /// The file has another format.
+    #[error("this is not a file of this crate: its first line is not a header")]
     NotOurs,
-    /// A file of a later version of the format.
+    /// A later version of this crate wrote the file.
     #[error(
-        "the file has version {found}, and this crate reads up to {supported}: a later one wrote it"
+        "the file has version {found}, expected at most {supported}: a later version of this crate \
+         wrote it"
     )]
     Newer {
         /// The version of the file.
@@ -131,54 +156,68 @@ pub enum Refusal {
         /// The latest version that can be read.
         supported: u64,
     },
-    /// A file that holds something else.
+    /// The file holds something else.
     #[error("the file holds {found:?}, expected {expected:?}")]
     Kind {
-        /// The kind that was asked for.
+        /// The requested kind.
         expected: String,
         /// The kind of the file.
         found: String,
     },
-    /// A file that ends before its header does, or is empty.
+    /// The file ends within its header, or is empty.
     #[error("the file ends after {found} bytes, within its header")]
     TruncatedHeader {
         /// Bytes found.
         found: u64,
     },
-    /// A file that ends before its content does.
-    #[error("the content is cut: expected {expected} bytes, found {found}")]
+    /// The file ends within its content.
+    #[error("the content is cut short: expected {expected} bytes, found {found}")]
     Truncated {
-        /// Bytes of content by the header.
+        /// The length of the content in bytes, as the header says.
         expected: u64,
         /// Bytes found.
         found: u64,
     },
-    /// A file with something after its content.
-    #[error("something follows the content: expected {expected} bytes, found {found}")]
+    /// The file has bytes after its content.
+    #[error("the file goes on after its content: expected {expected} bytes, found {found}")]
     TrailingBytes {
-        /// Bytes of content by the header.
+        /// The length of the content in bytes, as the header says.
         expected: u64,
         /// Bytes found.
         found: u64,
     },
-    /// A file whose content is not what was written.
-    #[error("the content has changed: expected the checksum {expected:08x}, found {found:08x}")]
+    /// The content was changed after it was written.
+    #[error("the content is damaged: expected the checksum {expected:08x}, found {found:08x}")]
     Corrupt {
-        /// The checksum by the header.
+        /// The checksum in the header.
         expected: u32,
         /// The checksum of the content.
         found: u32,
     },
-    /// Content that is whole, but not a value of the type that was asked for.
-    #[error("the content is not what was asked for: {message}")]
+    /// The content is not damaged, but it is not a value of the requested type.
+    #[error("the content is not of the requested type: {message}")]
     Content {
-        /// The reason as the type gives it, with the place in the content as `serde_json` counts.
+        /// The reason as the type gives it, with line and column of the content.
         message: String,
     },
 }
 
+debug_with_message! {
+    Refusal {
+        NotOurs {}
+        Newer { found, supported }
+        Kind { expected, found }
+        TruncatedHeader { found }
+        Truncated { expected, found }
+        TrailingBytes { expected, found }
+        Corrupt { expected, found }
+        Content { message }
+    }
+}
+
 impl Refusal {
-    /// Whether the file was cut or changed after it was written, so that an older one may serve. Otherwise it is whole, and somebody's choice.
+    /// Returns whether the file was cut or changed after it was written, so that an older one may
+    /// serve. Any other file was written on purpose.
     pub(super) fn is_damage(&self) -> bool {
         match self {
             Self::NotOurs
@@ -191,11 +230,11 @@ impl Refusal {
     }
 }
 
-/// What is wrong with the first of them.
+/// The first damaged checkpoint, which is the newest, with its reason.
 fn newest(skipped: &[Skipped]) -> String {
     let first = skipped.first().map(|Skipped { path, reason }| {
         let count = skipped.len();
-        format!(" (of {count}; the newest, {}: {reason})", path.display())
+        format!(", of {count}; the newest is {}: {reason}", path.display())
     });
     first.unwrap_or_default()
 }

@@ -60,7 +60,7 @@ fn files_of_others() {
         let text = String::from_utf8_lossy(other);
         assert_eq!(refused(other), Refusal::NotOurs, "{text}");
     }
-    let text = "not a file of this crate: its first line is no header";
+    let text = "this is not a file of this crate: its first line is not a header";
     assert_eq!(refused(b"PK\x03\x04").to_string(), text);
     // A capital in the checksum is the same number, but not what was written.
     let bytes = to_bytes("costs", &[0.5, 0.25]).unwrap();
@@ -85,7 +85,8 @@ fn refusals_say_what_was_expected_and_found() {
         assert_eq!(refused(&newer), Refusal::Newer { found, supported });
     }
     let text = refused(&with(r#""version":2"#, r#""version":7"#)).to_string();
-    let expected = "the file has version 7, and this crate reads up to 2: a later one wrote it";
+    let expected =
+        "the file has version 7, expected at most 2: a later version of this crate wrote it";
     assert_eq!(text, expected);
 
     let refusal_of_kind = refused(&to_bytes("state\n", &1).unwrap());
@@ -100,7 +101,7 @@ fn refusals_say_what_was_expected_and_found() {
     assert_eq!(cut, Refusal::Truncated { expected, found });
     assert_eq!(
         cut.to_string(),
-        "the content is cut: expected 10 bytes, found 7"
+        "the content is cut short: expected 10 bytes, found 7"
     );
     let text = refused(b"{\"format").to_string();
     assert_eq!(text, "the file ends after 8 bytes, within its header");
@@ -113,18 +114,19 @@ fn refusals_say_what_was_expected_and_found() {
         assert_eq!(trailing, Refusal::TrailingBytes { expected, found });
     }
     let text = refused(&[&bytes, b"\n".as_slice()].concat()).to_string();
-    let expected = "something follows the content: expected 10 bytes, found 11";
+    let expected = "the file goes on after its content: expected 10 bytes, found 11";
     assert_eq!(text, expected);
 
     let changed = refused(&with("0.25]", "0.75]"));
     let (expected, found) = (crc32(b"[0.5,0.25]"), crc32(b"[0.5,0.75]"));
     assert_eq!(changed, Refusal::Corrupt { expected, found });
     let text =
-        format!("the content has changed: expected the checksum {expected:08x}, found {found:08x}");
+        format!("the content is damaged: expected the checksum {expected:08x}, found {found:08x}");
     assert_eq!(changed.to_string(), text);
 
     let content = refused(&to_bytes("costs", &[0.5]).unwrap());
-    let text = "the content is not what was asked for: invalid length 1, expected an array of length 2 at line 1 column 5";
+    let text = "the content is not of the requested type: invalid length 1, expected an array of \
+                length 2 at line 1 column 5";
     assert_eq!(content.to_string(), text);
 }
 
@@ -316,4 +318,27 @@ fn errors_are_errors() {
     check::<SaveError>();
     check::<LoadError>();
     check::<Refusal>();
+}
+
+/// What `main` and `unwrap` print.
+#[test]
+fn debug_shows_the_message_and_the_fields() {
+    let kind = to_bytes(&"k".repeat(257), &1).unwrap_err();
+    let expected = "the kind has 257 bytes, expected at most 256 [Kind { limit: 256, found: 257 }]";
+    assert_eq!(format!("{kind:?}"), expected);
+    let other = from_bytes::<i32>(&to_bytes("state", &1).unwrap(), "costs").unwrap_err();
+    let expected =
+        r#"the file holds "state", expected "costs" [Kind { expected: "costs", found: "state" }]"#;
+    assert_eq!(format!("{other:?}"), expected);
+    let refused = LoadError::Refused {
+        path: "a.backprop".into(),
+        reason: Refusal::NotOurs,
+    };
+    let reason = "this is not a file of this crate: its first line is not a header";
+    assert_eq!(
+        format!("{refused:?}"),
+        format!(
+            "a.backprop: {reason} [Refused {{ path: \"a.backprop\", reason: {reason} [NotOurs] }}]"
+        )
+    );
 }

@@ -84,8 +84,7 @@ fn a_step_back_is_refused() {
         let error = checkpoints.write(step, "second").unwrap_err();
         let back = matches!(&error, SaveError::Step { found, newest: 20 } if *found == step);
         assert!(back, "{error:?}");
-        let text =
-            format!("checkpoint {step} would be older than checkpoint 20, which its folder has");
+        let text = format!("step {step} is older than checkpoint 20, the newest in its folder");
         assert_eq!(error.to_string(), text);
     }
     assert_eq!(folder.names(), names([10, 20]));
@@ -145,7 +144,7 @@ fn damaged_ones_are_skipped() {
         Err(error @ LoadError::NoneWhole { .. }) => {
             let text = error.to_string();
             assert!(
-                text.contains("no checkpoint is whole (of 6; the newest, "),
+                text.contains("no checkpoint can be read, of 6; the newest is "),
                 "{text}"
             );
             assert!(text.contains(&name(6)), "{text}");

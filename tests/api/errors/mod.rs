@@ -115,7 +115,7 @@ fn messages_of_calls() {
     );
 }
 
-/// What `main` and `unwrap` print: the message, then variant and fields, once.
+/// What `main` and `unwrap` print: the message, then variant and fields.
 #[test]
 fn debug_shows_the_message_and_the_fields() {
     let error = Error::ZeroUnits { layer: 0 };
@@ -141,8 +141,8 @@ fn debug_shows_the_message_and_the_fields() {
     let mut trainer = Trainer::<f64, _>::new(objective, GradientDescent::new(1e200)).epochs(2);
     let diverged = trainer.fit(&mut network, &examples).unwrap_err();
     let expected = "training diverged in epoch 1, batch 1: the cost of example 0 is inf; lower the \
-                    rate or scale the inputs [Diverged { epoch: 1, batch: 1, cause: NonFinite { \
-                    at: Cost { example: 0 }, value: inf } }]";
+                    rate or scale the inputs [Diverged { epoch: 1, batch: 1, cause: the cost of \
+                    example 0 is inf [NonFinite { at: Cost { example: 0 }, value: inf }] }]";
     assert_eq!(format!("{diverged:?}"), expected);
     let main: Result<(), Box<dyn std::error::Error>> = Err(diverged.into());
     assert_eq!(format!("{main:?}"), format!("Err({expected})"));

@@ -205,7 +205,7 @@ pub(super) fn checkpoints_of_others() {
     let Error::Checkpoint { reason } = &found else {
         panic!("{found}");
     };
-    assert!(reason.contains("no checkpoint is whole"), "{reason}");
+    assert!(reason.contains("no checkpoint can be read"), "{reason}");
     let expected = Error::Checkpoint {
         reason: reason.clone(),
     };
