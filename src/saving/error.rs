@@ -26,10 +26,13 @@ pub enum SaveError {
         source: io::Error,
     },
     /// The value has a NaN or an infinity.
-    #[error("{} is {value}, which JSON cannot hold", if place.is_empty() { "the value" } else { place })]
+    #[error(
+        "{} is {value}, which JSON cannot hold",
+        if place.is_empty() { "the value" } else { place }
+    )]
     NotFinite {
-        /// Where, by fields and indices counted from 0: `theta[3]`. An entry of a map is named by its
-        /// index. Empty if the value is a single number.
+        /// Where, by fields and indices counted from 0: `theta[3]`. An entry of a map is named by
+        /// its index. Empty if the value is a single number.
         place: String,
         /// The value.
         value: f64,

@@ -40,7 +40,7 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         if self.time.is_some() && !has_clock() {
             return Err(Error::Unsupported {
                 what: "a time budget",
-                by: "this target, which has no clock",
+                by: "a target without a clock",
             });
         }
         self.schedule.validate()?;

@@ -102,7 +102,7 @@ mod tests {
         );
         let refused = Error::Unsupported {
             what: "a time budget",
-            by: "this target, which has no clock",
+            by: "a target without a clock",
         };
         let budget = reads(|trainer| trainer.time(Duration::from_secs(1000)));
         assert_eq!(budget, (0, Err(refused)));

@@ -133,7 +133,7 @@ fn content_that_is_no_network_is_refused() {
     let fine = written(&network(1, "1.0,2.0"));
     assert!(from_bytes::<Network<f64>>(&fine, "network").is_ok());
     for (content, reason) in [
-        (network(1, "1.0"), "θ: expected 2 entries, found 1"),
+        (network(1, "1.0"), "θ: expected a length of 2, found 1"),
         (
             network(2, "1.0,2.0"),
             "takes 1 inputs, but the layer before it gives 2",

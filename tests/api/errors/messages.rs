@@ -104,9 +104,9 @@ fn networks() {
         (
             Error::Unsupported {
                 what: "a time budget",
-                by: "this target, which has no clock",
+                by: "a target without a clock",
             },
-            "this target, which has no clock, does not support a time budget",
+            "a target without a clock does not support a time budget",
         ),
         (
             Error::Unsupported {

@@ -71,7 +71,7 @@ fn options() {
 }
 
 #[test]
-fn functions() {
+pub(super) fn functions() {
     let theta = [0.5, -0.25, 2.0];
     let f = |p: &[f64]| {
         (

@@ -72,6 +72,7 @@ fn every_variant_of_error_is_met() {
         derivatives::limits_of_norms,
         derivatives::overflow_along_directions,
         derivatives::overflow_of_single_examples,
+        checker::functions,
         trainings::divergence,
         trainings::single_outputs,
         trainings::states_that_overflow,

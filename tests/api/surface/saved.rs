@@ -158,10 +158,13 @@ fn what_is_no_network_is_refused() {
     );
     let huge = usize::MAX.to_string();
     for (json, reason) in [
-        (file(1, &[unit()], "1"), "θ: expected 2 entries, found 1"),
+        (
+            file(1, &[unit()], "1"),
+            "θ: expected a length of 2, found 1",
+        ),
         (
             file(1, &[unit()], "1,2,3"),
-            "θ: expected 2 entries, found 3",
+            "θ: expected a length of 2, found 3",
         ),
         (
             file(2, &[unit()], "1,2"),

@@ -51,11 +51,11 @@ fn what_is_none_is_refused() {
     for (json, reason) in [
         (
             r#"{"means":[1.0],"deviations":[]}"#,
-            "the deviations: expected 1 entries, found 0",
+            "the deviations: expected a length of 1, found 0",
         ),
         (
             r#"{"means":[],"deviations":[1.0]}"#,
-            "expected 0 entries, found 1",
+            "expected a length of 0, found 1",
         ),
         (
             r#"{"means":[1.0,2.0],"deviations":[1.0,0.0]}"#,
