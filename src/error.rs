@@ -48,7 +48,10 @@ pub enum Error {
         layer: usize,
     },
     /// A layer that does not fit the one before it.
-    #[error("{} takes {found} inputs, expected {expected}, {}", named(*.layer), feeding(*.layer))]
+    #[error(
+        "the number of inputs of {} is {found}, expected {expected}, {}",
+        named(*.layer), feeding(*.layer)
+    )]
     LayerInputs {
         /// The layer.
         layer: usize,

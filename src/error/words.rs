@@ -17,8 +17,8 @@ pub(super) fn named(layer: usize) -> String {
 /// Where the inputs of a layer come from.
 pub(super) fn feeding(layer: usize) -> String {
     match layer.checked_sub(1) {
-        None => "the inputs of the network".to_owned(),
-        Some(before) => format!("the outputs of layer {before}"),
+        None => "the number of inputs of the network".to_owned(),
+        Some(before) => format!("the number of outputs of layer {before}"),
     }
 }
 

@@ -136,7 +136,7 @@ fn content_that_is_no_network_is_refused() {
         (network(1, "1.0"), "θ: expected a length of 2, found 1"),
         (
             network(2, "1.0,2.0"),
-            "takes 1 inputs, but the layer before it gives 2",
+            "is 1, expected 2, the number of inputs of the network",
         ),
         (
             network(1, "1.0,null"),

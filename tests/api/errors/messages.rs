@@ -51,7 +51,8 @@ fn networks() {
                 expected: 3,
                 found: 4,
             },
-            "layer 0 (Θ⁽¹⁾) takes 4 inputs, expected 3, the inputs of the network",
+            "the number of inputs of layer 0 (Θ⁽¹⁾) is 4, expected 3, the number of inputs of the \
+             network",
         ),
         (
             Error::LayerInputs {
@@ -59,7 +60,7 @@ fn networks() {
                 expected: 3,
                 found: 4,
             },
-            "layer 2 (Θ⁽³⁾) takes 4 inputs, expected 3, the outputs of layer 1",
+            "the number of inputs of layer 2 (Θ⁽³⁾) is 4, expected 3, the number of outputs of layer 1",
         ),
         (
             Error::PenalisedColumns {

@@ -168,11 +168,11 @@ fn what_is_no_network_is_refused() {
         ),
         (
             file(2, &[unit()], "1,2"),
-            "takes 1 inputs, but the layer before it gives 2",
+            "is 1, expected 2, the number of inputs of the network",
         ),
         (
             file(1, &[unit(), dense("3", "1", r#""tanh""#)], "1,2,3,4,5,6"),
-            "layer 1 (Θ⁽²⁾) takes 3 inputs",
+            "the number of inputs of layer 1 (Θ⁽²⁾) is 3",
         ),
         (file(1, &[], ""), "no layers"),
         (file(0, &[unit()], "1,2"), "no inputs"),

@@ -88,7 +88,7 @@ fn what_is_none_is_refused() {
     for (json, reason) in [
         (
             r#"{"minima":[1.0],"ranges":[],"interval":[0.0,1.0]}"#,
-            "the ranges: expected 1 entries",
+            "the ranges: expected a length of 1",
         ),
         (
             r#"{"minima":[1.0],"ranges":[0.0],"interval":[0.0,1.0]}"#,
@@ -125,7 +125,7 @@ fn nan_is_refused() {
         Standardizer::<f64>::deserialize(map).map_err(|error| error.to_string())
     };
     assert!(read(1.0, 2.0).is_ok());
-    let expected = "the means: NaN at row 0, column 0";
+    let expected = "the entry of the means at row 0, column 0 is NaN, expected a finite number";
     assert_eq!(read(f64::NAN, 2.0).unwrap_err(), expected);
     let expected = "the spread of row 0 is NaN, expected a number in (0, ∞)";
     assert_eq!(read(1.0, f64::NAN).unwrap_err(), expected);

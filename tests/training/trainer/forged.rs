@@ -343,7 +343,7 @@ fn each_part_is_checked() {
             "adam",
             "/progress/optimizer/buffers/1/0",
             json!(-0.5),
-            "at least 0",
+            "expected a number in [0, ∞)",
         ),
         (
             "adam",
