@@ -20,6 +20,7 @@ macro_rules! debug_with_message {
     };
 }
 
+#[cfg(feature = "serde")]
 pub(crate) use debug_with_message;
 
 debug_with_message! {
