@@ -1,5 +1,5 @@
-//! The public interface keeps its promises: user code compiles and runs, and every wrong input is an
-//! error that changes nothing.
+//! The public interface keeps its promises: user code compiles and runs, and every wrong input is
+//! an error that changes nothing.
 
 #![allow(
     clippy::unwrap_used,

@@ -308,7 +308,10 @@ fn errors_count_the_examples_of_the_whole_batch() {
         assert!(
             matches!(
                 found,
-                Err(Error::NonFinite { at: Location::Input { row: 0, col: 901, .. }, value }) if value.is_nan()
+                Err(Error::NonFinite {
+                    at: Location::Input { row: 0, col: 901, .. },
+                    value,
+                }) if value.is_nan()
             ),
             "{found:?}"
         );

@@ -68,7 +68,8 @@ fn messages_say_what_to_write() {
                  use backprop::training::{{Adam, Trainer}};\n\
                  use backprop::{{Examples, GradientCheck, Network, Objective, SquaredError}};\n\
                  #[derive(Debug)]\nstruct Mine;\n\
-                 fn mistake(network: Network<f64>, x: DMatrix<f64>, examples: Examples<'_, f64>) {{\n\
+                 fn mistake(network: Network<f64>, x: DMatrix<f64>, \
+                 examples: Examples<'_, f64>) {{\n\
                  {code}\n}}\n"
             ),
         })

@@ -34,7 +34,11 @@ pub(crate) fn laws() -> Vec<Law> {
         (Relu, Piecewise, [(0.0, 0.0), (0.0, 0.0), (800.0, 1.0)]),
         (LeakyRelu { slope: 0.01 }, Piecewise, [(-8.0, 0.01), (0.0, 0.01), (800.0, 1.0)]),
         (Elu { alpha: 1.5 }, Piecewise, [(-1.5, 0.0), (0.0, 1.5), (800.0, 1.0)]),
-        (Selu, Piecewise, [(-SELU_FLOOR, 0.0), (0.0, SELU_FLOOR), (800.0 * SELU_SLOPE, SELU_SLOPE)]),
+        (
+            Selu,
+            Piecewise,
+            [(-SELU_FLOOR, 0.0), (0.0, SELU_FLOOR), (800.0 * SELU_SLOPE, SELU_SLOPE)],
+        ),
         (Softplus, Smooth, [(0.0, 0.0), (ln_2, 0.5), (800.0, 1.0)]),
         (Softsign, Piecewise, [(-soft.0, soft.1), (0.0, 1.0), soft]),
         (Gelu, Smooth, [(0.0, 0.0), (0.0, 0.5), (800.0, 1.0)]),

@@ -36,7 +36,7 @@ fn a_network_of_boxes() {
     report.unwrap().assert_passed();
 }
 
-/// Our own networks with their layers, activations and costs in boxes, with canonical pairs and without.
+/// Built-in networks with boxed layers, activations and costs, with canonical pairs and without.
 #[test]
 fn boxes_compute_the_same_bits() {
     // Targets of `data` are counts: brought into [0, 1] by a third.

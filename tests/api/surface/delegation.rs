@@ -1,4 +1,4 @@
-//! What stands for a layer, an activation or a cost passes every question on to it, with its arguments.
+//! Wrappers of layers, activations and costs pass every call on with its arguments.
 
 use backprop::activation::{
     Activation, AnyActivation, Elu, LeakyRelu, Sigmoid, Sine, Softmax, Tanh,
@@ -296,7 +296,8 @@ fn activations_delegate_everything() {
     assert_eq!(alone.noted(), passes);
 }
 
-/// A dense layer has its activation's link, its name and its constants, and asks it for both passes.
+/// A dense layer has the link, the name and the constants of its activation, and calls it in both
+/// passes.
 #[test]
 fn dense_layers_delegate_to_their_activation() {
     let dense = || Dense::new(1, 1, Box::<Probe>::default());

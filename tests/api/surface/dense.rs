@@ -1,4 +1,5 @@
-//! A dense layer by itself: its tangents against dual numbers, and its examples one by one against a pass each.
+//! A dense layer alone: tangents against dual numbers, and example gradients against a pass for
+//! each example.
 
 use super::dual::{nan, wave};
 use backprop::activation::{AnyActivation, Gelu, Identity, Sigmoid, Softmax, Softsign, Tanh};
@@ -187,7 +188,8 @@ fn agrees<T: Lift + Parts>(given: impl Fn((usize, usize, usize)) -> Given<T>) {
                 for (name, (found, expected)) in names.iter().zip(found.iter().zip(&expected)) {
                     for (part, (found, expected)) in found.iter().zip(expected).enumerate() {
                         let what = format!(
-                            "{name}, derivative {part}, of {g:?} {shape:?}, θ̇: {theta}, ẋ: {input}, linked: {linked}"
+                            "{name}, derivative {part}, of {g:?} {shape:?}, θ̇: {theta}, \
+                             ẋ: {input}, linked: {linked}"
                         );
                         assert_close(&what, found.as_slice(), expected.as_slice());
                     }
@@ -218,7 +220,8 @@ fn tangents_of_dual_numbers_are_second_derivatives() {
     });
 }
 
-/// The gradients of the examples, their squared norms and the errors below are those of a pass with one example each.
+/// Example gradients, their squared norms and the errors for the layer below equal those of a pass
+/// with one example.
 fn examples_alone<T: Scalar + Parts>() {
     for (inputs, outputs, m) in SHAPES {
         let shape = (inputs, outputs, m);

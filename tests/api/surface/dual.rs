@@ -52,7 +52,8 @@ struct Asked {
 
 type Tangents<T> = [DMatrix<T>; 8];
 
-/// ȧ, the cache's tangent, gradient and error below with their tangents, and what is left in δ and δ̇, from the layer's own methods or from dual numbers.
+/// ȧ, the tangent of the cache, the gradient and the error for the layer below with their tangents,
+/// and the final δ and δ̇, from the layer's own methods or from dual numbers.
 fn layer_tangents<T: Scalar>(by_dual: bool, asked: Asked) -> Tangents<T> {
     let (theta, theta_dot) = (wave::<T>(23, 1, 0.1), wave(23, 1, 0.2));
     let (x, x_dot) = (wave(4, M, 0.3), wave(4, M, 0.4));
@@ -142,7 +143,8 @@ fn layers_agree_with_their_own_tangents() {
     layers_agree::<f32>();
 }
 
-/// a = c x with c from what a pass is told: a layer that sees nothing of it has c = 0. `cache` scalars are kept.
+/// a = c x, where c depends on the information of the pass. Without any, c = 0. It caches `cache`
+/// scalars.
 #[derive(Debug)]
 struct Told {
     cache: fn(bool) -> usize,
@@ -314,7 +316,7 @@ fn costs_agree_with_their_own_tangents() {
     costs_agree::<f32>();
 }
 
-/// Through a link of one's own δ = 2ᶻ ln 2 − y ln 2 is computed from z, so that nothing of a is needed.
+/// With a custom link, δ = 2ᶻ ln 2 − y ln 2 comes from z and needs no digits of a.
 #[derive(Debug)]
 struct FromZ;
 

@@ -1,4 +1,4 @@
-//! A layer whose tangent methods are a line each, in a network: products as with those that are written out.
+//! A layer with one-line tangent methods gives the same products in a network as one with its own.
 
 use super::dual::wave;
 use crate::support::custom_types::LowRank;

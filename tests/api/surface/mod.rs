@@ -1,4 +1,5 @@
-//! The surface that users build on, used as they use it. Later versions must still compile and pass this.
+//! The surface that users build on, used as they do. Later versions must still compile and pass
+//! this.
 #![allow(
     clippy::unwrap_used,
     reason = "fixtures that cannot fail, outside test functions"
@@ -191,7 +192,7 @@ fn a_canonical_pair_of_ones_own() {
     assert_eq!(refused, Err(expected));
 }
 
-/// A layer of one's own with one of our activations has that one's link: softmax from z, as our own layer.
+/// A custom layer with a built-in activation has its link: softmax from z, as in a dense layer.
 #[test]
 fn our_canonical_pairs_in_a_layer_of_ones_own() {
     let low_rank = LowRank {

@@ -1,4 +1,4 @@
-//! Networks as data: bit for bit there and back, in a form that is settled, and refused if they are none.
+//! Networks as data: saved and loaded bit for bit, in a fixed format. Invalid data is refused.
 
 use super::{Mixed, bits, mixed};
 use crate::support::custom_types::{Counts, Cubic, Doubling, LowRank};
@@ -45,14 +45,15 @@ fn json_there_and_back_is_bit_for_bit() {
     assert!(read.theta().iter().zip(&hard).all(same), "{json}");
 }
 
-/// What a network looks like, and how it is read; from content of version 1, which does not name its scalar, as the type that is asked for.
+/// The format of a network. Version 1 does not name the scalar, so it is read as the requested
+/// type.
 #[test]
 fn the_form_is_settled() {
     let dense = r#"{"dense":{"inputs":1,"outputs":1,"activation":{"leaky_relu":{"slope":0.25}}}}"#;
     let custom = r#"{"custom":{"inputs":1,"rank":1,"outputs":1,"activation":"gelu_tanh"}}"#;
-    let json = format!(
-        r#"{{"scalar":"f64","inputs":1,"layers":[{dense},{custom}],"theta":[0.5,-1.0,2.0,0.0,1.5]}}"#
-    );
+    let layers = format!("[{dense},{custom}]");
+    let theta = "[0.5,-1.0,2.0,0.0,1.5]";
+    let json = format!(r#"{{"scalar":"f64","inputs":1,"layers":{layers},"theta":{theta}}}"#);
     let low_rank = LowRank {
         inputs: 1,
         rank: 1,
@@ -73,9 +74,10 @@ fn the_form_is_settled() {
     assert_eq!(read, network);
 
     let written = |cost: AnyCost| serde_json::to_string(&Objective::new(cost).l2(0.5)).unwrap();
-    let expected = r#"{"cost":"categorical_cross_entropy","penalty":{"strength":{"l1":0.0,"l2":0.5},"exceptions":[]}}"#;
+    let penalty = r#"{"strength":{"l1":0.0,"l2":0.5},"exceptions":[]}"#;
+    let expected = format!(r#"{{"cost":"categorical_cross_entropy","penalty":{penalty}}}"#);
     assert_eq!(written(CategoricalCrossEntropy), expected);
-    let expected = r#"{"cost":{"huber":{"delta":2.0}},"penalty":{"strength":{"l1":0.0,"l2":0.5},"exceptions":[]}}"#;
+    let expected = format!(r#"{{"cost":{{"huber":{{"delta":2.0}}}},"penalty":{penalty}}}"#);
     assert_eq!(written(Huber { delta: 2.0 }), expected);
     for cost in [
         BinaryCrossEntropy,
@@ -89,7 +91,8 @@ fn the_form_is_settled() {
     }
 }
 
-/// A penalty with strengths by layer and block comes back; a field that it has not is refused, not read as no penalty.
+/// A penalty with strengths by layer and block survives. An unknown field is refused instead of
+/// being read as no penalty.
 #[test]
 fn penalties_are_saved() {
     let strength = |l1, l2| Strength { l1, l2 };
@@ -233,7 +236,8 @@ impl<'de> Deserializer<'de> for Field {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
-        unit unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+        unit unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier
+        ignored_any
     }
 }
 
@@ -279,7 +283,7 @@ fn types_of_ones_own_are_saved() {
     );
 }
 
-/// Fields that a type has not are refused in everything that is saved: what they were meant to say would be lost without a word.
+/// Every saved type refuses unknown fields, because ignoring one would lose its meaning silently.
 #[test]
 fn unknown_fields_are_refused() {
     use backprop::training::{ConjugateGradient, History, Lbfgs, LevenbergMarquardt, Schedule};
@@ -335,12 +339,15 @@ fn unknown_fields_are_refused() {
     refuse(&backprop::data::Standardizer::new(vec![0.5], vec![1.0]).unwrap());
     refuse(&backprop::data::MinMaxScaler::new(vec![0.5], vec![1.0]).unwrap());
     refuse(&backprop::data::LabelEncoder::fit(&[3, 1]).unwrap());
-    let record = r#"{"epoch":1,"steps":1,"cost":0.5,"batch_cost":null,"validation":null,"rate":null,"metrics":[],"validation_metrics":[]}"#;
+    let record = concat!(
+        r#"{"epoch":1,"steps":1,"cost":0.5,"batch_cost":null,"validation":null,"rate":null,"#,
+        r#""metrics":[],"validation_metrics":[]}"#
+    );
     let history = format!(r#"{{"metrics":[],"records":[{record}],"stop":"epochs","best":1}}"#);
     refuse(&serde_json::from_str::<History>(&history).unwrap());
 }
 
-/// Numbers of one scalar are not read as those of another, which they are not: 0.1 is another number in each.
+/// Numbers of one scalar are not read as another scalar, because 0.1 is a different number in each.
 #[test]
 fn the_scalar_is_named() {
     use backprop::data::{MinMaxScaler, Standardizer};
@@ -355,7 +362,8 @@ fn the_scalar_is_named() {
         let json = serde_json::to_string(value).unwrap();
         let text = serde_json::from_str::<D>(&json).unwrap_err().to_string();
         let reason = format!(
-            "the numbers are {found}, expected {expected}: load them as {found}; `Network::map` converts a network"
+            "the numbers are {found}, expected {expected}: load them as {found}; `Network::map` \
+             converts a network"
         );
         assert!(text.contains(&reason), "{text}");
         let bytes = to_bytes("kind", value).unwrap();

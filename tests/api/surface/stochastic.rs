@@ -1,4 +1,4 @@
-//! What a stochastic layer is told: whether a pass serves training, its seed, and which example is which.
+//! A stochastic layer learns whether a pass trains, its seed, and the index of each example.
 
 use super::data;
 use backprop::activation::{Identity, Tanh};
@@ -12,7 +12,8 @@ use backprop::{
 };
 use std::sync::Mutex;
 
-/// A layer without parameters that acts at random in training: at the same seed it is one function, which the passes see.
+/// A layer without parameters that acts at random in training. With a given seed it is one function
+/// in every pass.
 #[derive(Clone, Debug, PartialEq)]
 struct Dropout {
     units: usize,
@@ -151,7 +152,8 @@ impl Layer<f64> for Seeds {
     }
 }
 
-/// Two layers with one mask would drop the same units: each has its own seed, forward and backward the same.
+/// Each layer has its own seed, the same in both passes. Otherwise two layers would drop the same
+/// units.
 #[test]
 fn every_layer_has_its_own_seed() {
     let layers = vec![Seeds::default(), Seeds::default(), Seeds::default()];

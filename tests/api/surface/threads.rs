@@ -1,4 +1,4 @@
-//! Which types may go to other threads and be shared by them: all that are public, but for a trainer, whose callbacks are the caller's.
+//! All public types are `Send` and `Sync`, except a trainer, which holds the caller's callbacks.
 
 use super::Mixed;
 use backprop::activation::{Activation, FromFn};

@@ -16,7 +16,7 @@ use std::path::Path;
 
 type Own = AnyLayer<LowRank<AnyActivation>>;
 
-/// Steps along the signs of a mean of gradients, which is shorter by the root of the number of the step.
+/// Steps along the signs of a mean of gradients, divided by the square root of the step's number.
 #[derive(Debug)]
 struct Signs {
     rate: f64,

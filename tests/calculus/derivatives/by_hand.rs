@@ -1,4 +1,5 @@
-//! One network small enough for paper: a = b₂ + w₂ exp(b₁ + w₁ x) at z = 0, and J = ½ (a − y)² + (w₁² + w₂²) with λ = 2.
+//! A network small enough for paper: a = b₂ + w₂ exp(b₁ + w₁ x) at z = 0, and
+//! J = ½ (a − y)² + (w₁² + w₂²) with λ = 2.
 
 use super::{bits, close};
 use backprop::activation::{Exponential, Identity};

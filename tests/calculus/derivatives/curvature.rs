@@ -116,7 +116,8 @@ fn explicit(case: &Case, at: GaussNewton, v: &[f64]) -> (DVector<f64>, f64) {
         let curvature = second_derivatives(case, example, at);
         let mut largest = curvature.amax();
         if at == GaussNewton::Logits {
-            // g′ M g′ and ∂cost/∂a g″, which may cancel, and g′ and g″ of a softmax are differences of numbers of size 1.
+            // g′ M g′ and ∂cost/∂a g″ may cancel. For softmax, g′ and g″ are differences of numbers
+            // of size 1.
             let (of_outputs, slope) = (
                 second_derivatives(case, example, GaussNewton::Outputs),
                 slope(case, example),
@@ -135,8 +136,8 @@ fn agrees(case: &Case, at: GaussNewton) -> Outcome {
     close(product(case, at, &v).as_slice(), expected.as_slice(), size)
 }
 
-/// (1/m) Σ w E\[∇cost ∇costᵀ] v over targets with mean a and the variance of the model. The gradient is linear in y, so that no more of the model than
-/// these two matters, and units that are independent may be drawn one at a time.
+/// (1/m) Σ w E\[∇cost ∇costᵀ] v over targets with mean a and the model's variance. The gradient is
+/// linear in y, so only mean and variance matter, and independent units may be drawn one at a time.
 fn expected_squares(case: &Case, v: &[f64]) -> (DVector<f64>, f64) {
     let cost = case.objective.cost;
     let (mut sum, mut size) = (DVector::zeros(v.len()), 0.0_f64);
@@ -187,7 +188,8 @@ proptest! {
         agrees(&case, GaussNewton::Outputs)?;
     }
 
-    /// The Fisher information is the mean of ∇cost ∇costᵀ under the model, and refused where there is none.
+    /// The Fisher information is the mean of ∇cost ∇costᵀ under the model. Costs without a model
+    /// are refused.
     #[test]
     fn fisher_is_a_mean_under_the_model(case in cases(TAME)) {
         let v = wave(case.network.parameters(), 0.6);
@@ -195,7 +197,10 @@ proptest! {
             let found = case.network.gauss_newton_product(
                 &case.examples(), &case.objective, GaussNewton::Fisher, &v,
             );
-            let refused = matches!(found, Err(Error::Unsupported { what: "Cost::is_log_likelihood", .. }));
+            let refused = matches!(
+                found,
+                Err(Error::Unsupported { what: "Cost::is_log_likelihood", .. })
+            );
             prop_assert!(refused, "{found:?}");
             return Ok(());
         }

@@ -1,4 +1,5 @@
-//! Layers, activations and costs of a user: with every method, with few of them, and with none beyond a forward and a backward pass.
+//! Custom layers, activations and costs: with every method, with some of them, and with the two
+//! passes alone.
 
 use super::{close, wave, wave_matrix};
 use crate::support::custom_types::{Counts, Cubic, Doubling, LowRank};
@@ -13,8 +14,8 @@ use backprop::{
 use num_dual::Dual64;
 use std::fmt::Debug;
 
-/// aᵢ = γᵢ xᵢ, with neither tangents nor gradients of single examples. It keeps x in a cache that no view of a batch fits: the
-/// last example comes first, after as many entries as there are examples. In training half of its units are dropped.
+/// aᵢ = γᵢ xᵢ, without tangents or example gradients. Its cache of x is no view of a batch: the
+/// last example comes first, after one entry per example. Training drops half of its units.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Plain {
     pub(super) units: usize,
@@ -267,7 +268,8 @@ fn own_last_layers_have_gauss_newton_products() {
     let gram = network.gram_product(&x, &v).unwrap() / 5.0;
     let found = network.gauss_newton_product(&examples, &objective, GaussNewton::Outputs, &v);
     same(found.unwrap().as_slice(), gram.as_slice());
-    // Not canonical: M at z has a part of σ″ that may be negative; it is H of the network that ends at z, less its own curvature.
+    // Not canonical: M at z has a part with σ″ that may be negative. It is H of the network that
+    // ends at z, without that network's curvature.
     let found = network.gauss_newton_product(&examples, &objective, GaussNewton::Logits, &v);
     let curvature = DMatrix::from_fn(3, 5, |i, k| {
         let (a, t) = (a[(i, k)], z_dot[(i, k)]);

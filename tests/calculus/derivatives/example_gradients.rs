@@ -5,8 +5,8 @@ use crate::support::{Case, cases, config};
 use backprop::{Examples, Objective, Workspace};
 use proptest::prelude::*;
 
-/// What a gradient is held against that is smaller: outputs and targets are of size 1, and δ keeps the rounding of both where it is their small difference. 1e-13 is 450
-/// of these roundings.
+/// The scale for gradients smaller than this. Outputs and targets are of size 1, and a δ that is
+/// their small difference keeps the rounding of both. 1e-13 is 450 such roundings.
 const ROUNDED: f64 = 0.1;
 
 /// ∇cost of each example, each by a pass of its own, one after the other.

@@ -1,4 +1,5 @@
-//! Batches of 512 and more are computed in parts: the numbers of small batches of the same examples, and errors that name the examples of all.
+//! Batches of 512 and more are computed in parts. They give the numbers of small batches of the
+//! same examples, and errors count the examples of the whole batch.
 
 use super::{close, wave, wave_matrix};
 use backprop::activation::{Identity, Sigmoid, Softmax, Tanh};
@@ -226,7 +227,8 @@ fn errors_count_the_examples_of_the_whole_batch() {
         });
     assert_eq!((found, visited), (Err(expected), 0));
 
-    // At 1e160 costs are 1e320 and more; at 1e150 they are finite, and so is the error, but not its product with the input.
+    // At 1e160 costs overflow. At 1e150 costs and δ are finite, but not the product of δ with the
+    // input.
     let (mut outside, target) = (DMatrix::repeat(2, m, 0.1), DMatrix::repeat(2, m, 0.5));
     outside[(0, 640)] = 1e9;
     let examples = Examples::new(&outside, &target).unwrap();

@@ -39,7 +39,8 @@ fn matrix_is_that_of_the_products(case: &Case) -> Outcome {
                     1e-13 * matrix.amax(),
                 )?;
             }
-            // What no matrix is formed of has no product either, but for the indefinite M of pairs that are not canonical.
+            // If the matrix is refused, so is the product, except for the indefinite M of pairs
+            // that are not canonical.
             Err(Error::Unsupported { what, .. }) if what.starts_with("a curvature") => {
                 prop_assert_eq!(at, GaussNewton::Logits);
                 prop_assert!(product(&wave(p, 0.3)).is_ok());

@@ -1,4 +1,5 @@
-//! Derivatives along directions, of second order and of single examples, against dual numbers, which have them without steps or sums.
+//! Derivatives along directions, of second order and of single examples, against dual numbers,
+//! which need no steps or sums.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,7 +26,8 @@ use proptest::test_runner::TestCaseError;
 
 type Outcome = Result<(), TestCaseError>;
 
-/// The limit on |z|: a unit that is saturated near 1 loses the digits of 1 − a, and second derivatives divide by its square.
+/// The limit on |z|. A unit saturated near 1 loses digits of 1 − a, and second derivatives divide
+/// by its square.
 const TAME: f64 = 3.0;
 
 /// A direction: numbers of size 1 without a pattern.
@@ -49,7 +51,7 @@ fn bits(entries: &[f64]) -> Vec<u64> {
     entries.iter().map(|e| e.to_bits()).collect()
 }
 
-/// Every entry within 1e-12 of the largest of all, or of `size`, that of the numbers which the entries are sums of.
+/// Every entry is within 1e-12 of the largest, or of `size`, the size of the terms of its sum.
 fn close(found: &[f64], expected: &[f64], size: f64) -> Outcome {
     close_within(found, expected, 1e-12 * largest(expected).max(size))
 }

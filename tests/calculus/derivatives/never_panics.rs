@@ -1,4 +1,5 @@
-//! Layers without parameters, and layers that promise what they do not keep: typed errors or results, never a panic.
+//! Layers without parameters and layers that break their promises give results or typed errors,
+//! never a panic.
 
 use super::wave;
 use backprop::activation::{Identity, Tanh};

@@ -9,7 +9,8 @@ use backprop::{
     Builder, Examples, Initialization, Network, Objective, SquaredError, Workspace, rng,
 };
 
-/// Gradients, norms, visits and clipped sums of a network whose layers have no gradients of single examples, at a seed or none.
+/// Gradients, norms, visits and clipped sums of a network whose layers have no example gradients,
+/// with and without a seed.
 fn one_at_a_time<L: Layer<f64>>(network: &Network<f64, L>, m: usize, seed: Option<u64>) {
     let (x, y) = data(network.inputs(), network.outputs(), m);
     let weights: Vec<f64> = (0..m).map(|k| 0.5 + (k % 3) as f64).collect();
@@ -182,7 +183,7 @@ impl Layer<f64> for Through {
     }
 }
 
-/// Every example has a gradient, if only of no entries and of norm 0, whatever the workspace held before.
+/// Every example has a gradient, possibly empty with norm 0, whatever the workspace held before.
 #[test]
 fn gradients_without_parameters_are_empty() {
     let mut workspace = Workspace::new();

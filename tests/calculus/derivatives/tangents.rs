@@ -53,7 +53,8 @@ fn dual_product(case: &Case, v: &[f64]) -> Vec<f64> {
     gradient.unwrap().iter().map(|g| g.eps).collect()
 }
 
-/// The size of what H v and its kind are sums of, with v of size 1: the gradients of the costs, and J itself.
+/// The size of the terms of H v and similar products for v of size 1: the gradients of the costs
+/// and J.
 fn size(case: &Case) -> f64 {
     let pass = case
         .network
@@ -90,14 +91,18 @@ proptest! {
     #[test]
     fn jacobian_products_agree_with_dual_numbers(case in cases(TAME)) {
         let (network, x) = (&case.network, &case.x);
-        let (theta, x_dot) = (wave(network.parameters(), 0.3), wave_matrix(x.nrows(), x.ncols(), 0.8));
+        let theta = wave(network.parameters(), 0.3);
+        let x_dot = wave_matrix(x.nrows(), x.ncols(), 0.8);
         let of_theta = |i: usize| theta[i];
         let of_x = |i: usize| x_dot[i];
         let still = |_: usize| 0.0;
         let directions = [
             (Tangent::of_parameters(&theta), dual_outputs(&case, of_theta, still)),
             (Tangent::of_inputs(&x_dot), dual_outputs(&case, still, of_x)),
-            (Tangent::of_parameters(&theta).and_inputs(&x_dot), dual_outputs(&case, of_theta, of_x)),
+            (
+                Tangent::of_parameters(&theta).and_inputs(&x_dot),
+                dual_outputs(&case, of_theta, of_x),
+            ),
         ];
         let size = network.forward(x).unwrap().amax();
         for (direction, expected) in directions {
@@ -141,7 +146,8 @@ proptest! {
         close(found.as_slice(), expected.as_slice(), network.forward(x).unwrap().amax())?;
     }
 
-    /// H v is the derivative of ∇J, several at once have the bits of each alone, and buffers are overwritten.
+    /// H v is the derivative of ∇J. Several v at once give the bits of each alone, and buffers are
+    /// overwritten.
     #[test]
     fn hessian_products_agree_with_dual_numbers(case in cases(TAME)) {
         let p = case.network.parameters();
@@ -154,7 +160,13 @@ proptest! {
         }
         let mut together = vec![f64::NAN; 3 * p];
         case.network
-            .hessian_product_into(&case.examples(), &case.objective, &vs.concat(), &mut Workspace::new(), &mut together)
+            .hessian_product_into(
+                &case.examples(),
+                &case.objective,
+                &vs.concat(),
+                &mut Workspace::new(),
+                &mut together,
+            )
             .unwrap();
         prop_assert_eq!(bits(&together), bits(&each));
     }
@@ -220,7 +232,8 @@ proptest! {
             ..case
         };
         let bound = 1e-12 / f64::EPSILON * f64::from(f32::EPSILON);
-        let v: Vec<f32> = wave(double.network.parameters(), 0.2).iter().map(|&v| v as f32).collect();
+        let v = wave(double.network.parameters(), 0.2);
+        let v: Vec<f32> = v.iter().map(|&v| v as f32).collect();
         let (examples, objective) = (single.examples(&double), &double.objective);
         let found = single.network.hessian_product(&examples, objective, &v).unwrap();
         let expected = product(&double, &wide(&v));

@@ -31,7 +31,7 @@ fn close(found: DMatrixView<'_, f64>, expected: DMatrixView<'_, f64>, relative: 
     found.shape() == expected.shape() && pairs.all(|(f, e)| (f - e).abs() <= bound)
 }
 
-/// The trace against `backprop`, the forward pass and an accumulator, which compute the same by other kernels.
+/// The trace agrees with `backprop`, the forward pass and an accumulator, which use other kernels.
 fn agrees<L: Layer<f64>>(
     network: &Network<f64, L>,
     examples: &Examples<'_, f64>,
@@ -82,7 +82,8 @@ fn agrees<L: Layer<f64>>(
 proptest! {
     #![proptest_config(config())]
 
-    /// Any network, penalty and weights; and within the trace z = Θ [1; a] and Δ = δ [1; a]ᵀ, by nalgebra.
+    /// Any network, penalty and weights. Within the trace, z = Θ [1; a] and Δ = δ [1; a]ᵀ, by
+    /// nalgebra.
     #[test]
     fn a_trace_is_the_pass_of_backprop(case in cases(10.0)) {
         let (network, examples) = (&case.network, case.examples());

@@ -77,7 +77,8 @@ D⁽¹⁾ = (Δ⁽¹⁾ + λΘ⁽¹⁾)/m, λ = 2, not in column 0 (2 × 2)
     assert!(trace.to_string().contains("\n   1.000000  -2.000000\n"));
 }
 
-/// Of a large matrix the first and the last columns and rows, and numbers that fixed decimals would not show.
+/// A large matrix shows its first and last rows and columns. Numbers too small or large for fixed
+/// decimals are shown too.
 #[test]
 fn tables_leave_out_what_is_wide_and_show_what_is_small() {
     let network = Network::<f64>::builder(13)

@@ -131,7 +131,7 @@ fn tolerances() {
     assert!((bound - expected).abs() < 1e-9, "{bound}");
 }
 
-/// What lies below the rounding of J can be neither proved nor refuted, and is not passed over in silence.
+/// A difference below the rounding of J cannot be proved or refuted, and the report says so.
 #[test]
 fn derivatives_below_the_floor_are_undecided() {
     let f = |p: &[f64]| (1.0 + 1e-10 * p[0] + p[1], vec![2e-10, 1.0]);
@@ -162,7 +162,8 @@ fn derivatives_below_the_floor_are_undecided() {
     assert_eq!(wrong(&report), ["p"], "{report}");
 }
 
-/// Each column has the scale of its input: a wrong small one does not vanish beside a huge right one.
+/// Each column has the scale of its input, so a small wrong column does not vanish next to a huge
+/// right one.
 #[test]
 fn a_wrong_small_column_beside_a_huge_right_one() {
     let x = DMatrix::from_fn(3, 4, |i, k| {
@@ -220,7 +221,7 @@ fn nan_in_an_analytic_gradient_is_wrong() {
     assert_eq!(wrong(&report), ["Θ⁽¹⁾"], "{report}");
 }
 
-/// An infinite entry is wrong, and hides nothing: neither what is wrong beside it nor what is right.
+/// An infinite entry is wrong. It hides neither wrong entries nor right ones.
 #[test]
 fn infinity_in_an_analytic_gradient_is_wrong() {
     for infinity in [f64::INFINITY, f64::NEG_INFINITY] {

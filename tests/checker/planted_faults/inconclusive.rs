@@ -1,4 +1,5 @@
-//! Where the checks beyond the gradient end: what is not provided, the edge of a domain, kinks, and the rounding of ∇J.
+//! Limits of the checks beyond the gradient: missing methods, the edge of a domain, kinks and the
+//! rounding of ∇J.
 
 use super::tangent_faults::{H, assert_all_agree, second_order, tangled, with_output};
 use super::tangent_mutants::{Bent, CurvatureFault, LayerFault, TangentFault, Tangled, Warped};
@@ -85,7 +86,7 @@ fn outputs_at_the_edge() {
     assert!(report.block("v·G v ≥ 0 (outputs)").is_none(), "{report}");
 }
 
-/// Within the step of a kink and at the kink itself, where slopes jump, the second derivative is that of one side.
+/// At a kink and within a step of it, the slopes jump and the second derivative is one-sided.
 #[test]
 fn kinks() {
     let check = |z: f64| {
@@ -101,7 +102,7 @@ fn kinks() {
             assert_eq!((found.verdict, found.kinks), expected, "{report}");
         }
     }
-    // Biases of 0 below units that are all dead: z = 0 in all units of the layer above, whose kinks do not lie on one side.
+    // Zero biases after dead units: z = 0 in the whole next layer, whose kinks lie on both sides.
     let theta = [
         -1.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.3, -0.2, 0.5, 0.4, 0.1, 1.3, -0.7,
     ];

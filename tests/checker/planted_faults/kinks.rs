@@ -103,7 +103,8 @@ fn absolute_value_at_0() {
     assert_eq!(line(0.0, 4.2, f).verdict, Verdict::Wrong);
 }
 
-/// The kink of ReLU is 1e-6 away: within the step, which would excuse 0.7, but not within an eighth of it.
+/// The kink of ReLU is 1e-6 away. That is within the step, which would excuse 0.7, but not within
+/// an eighth of the step.
 #[test]
 fn a_kink_nearby_excuses_nothing_else() {
     let relu = |x: f64| x.max(0.0);
@@ -122,7 +123,8 @@ fn a_jump_is_not_a_kink() {
     }
 }
 
-/// In `f32` beside a large J there is no closer look, and the slopes of both sides differ by curvature alone.
+/// In `f32`, next to a large J, a smaller step is impossible, and the slopes of both sides differ
+/// by curvature alone.
 #[test]
 fn curvature_is_no_kink_in_f32() {
     let check = |g: f32| {

@@ -1,4 +1,5 @@
-//! The classic bugs of back-propagation, planted for real: the gradient check finds each, in the right block.
+//! The classic bugs of back-propagation, planted for real. The gradient check finds each in its
+//! block.
 #![allow(
     clippy::unwrap_used,
     reason = "fixtures that cannot fail, outside test functions"
@@ -171,7 +172,8 @@ fn samples_directions_and_f32_find_them_too() {
     report.unwrap().assert_passed();
 }
 
-/// The layer alone: its block for faults of the gradient, `input` for those of the error, on both paths.
+/// The layer alone, on both paths: faults of the gradient show in its block, those of the error in
+/// `input`.
 #[test]
 fn faults_are_found_in_the_layer_alone() {
     let x = DMatrix::from_fn(4, 5, |i, k| (0.3 + (2 * i + 5 * k) as f64).cos());
@@ -238,7 +240,8 @@ fn missing_and_wrong_derivatives_of_hidden_layers() {
     }
 }
 
-/// Buffers that are new hold zeros, and those of a workspace in use do not: what is left unwritten counts as wrong.
+/// New buffers hold zeros, but those of a used workspace do not. An unwritten entry counts as
+/// wrong.
 #[test]
 fn zeros_that_are_not_written() {
     let (mut x, y) = data();
@@ -322,7 +325,7 @@ fn faults_of_the_cost() {
             assert_eq!(wrong(&alone), expected, "{fault:?}, {inner:?}");
         }
     }
-    // The course's slip: δ = a − y for a squared error after a sigmoid, as if it were its canonical pair.
+    // The course's slip: δ = a − y for a squared error after a sigmoid, as for a canonical pair.
     let slip = FaultyCost {
         inner: SquaredError,
         fault: CostFault::PretendsToBeCanonical,
@@ -414,7 +417,8 @@ fn penalise(g: &mut [f64], theta: &[f64], layout: &Layout, c: f64, which: std::o
     }
 }
 
-/// The mutants are layers, activations and costs like any other: without a fault ours but for the order of their sums.
+/// Without a fault, the mutants equal the built-in layers, activations and costs up to the order of
+/// sums.
 #[test]
 fn mutants_without_a_fault_compute_what_ours_do() {
     let (x, y) = data();

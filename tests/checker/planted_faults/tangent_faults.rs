@@ -1,4 +1,5 @@
-//! Faults in tangents, Hessians and gradients of single examples: the checks beyond the gradient find each, and name the row.
+//! Faults in tangents, Hessians and example gradients. The checks beyond the gradient find each and
+//! name the row.
 
 use super::tangent_mutants::{
     Bent, Cauchy, CurvatureFault, LayerFault, TangentFault, Tangled, Warped,
@@ -172,7 +173,7 @@ fn rows_of_layer(fault: LayerFault, bend: CurvatureFault, g: AnyActivation) -> V
     wrong(&report).into_iter().map(str::to_owned).collect()
 }
 
-/// What a layer gets wrong by itself: the rows along both directions, and those where one is absent.
+/// The faults of a layer alone: rows along both directions, and rows with one direction missing.
 #[test]
 fn faults_of_a_layer_are_named() {
     let everywhere = |rows: &[&str], cases: &[&str], suffix: &str| {
@@ -274,7 +275,8 @@ fn faults_of_an_activation_are_named() {
 
 pub(super) const H: [&str; 3] = ["H v, Θ⁽¹⁾", "H v, Θ⁽²⁾", "H v, Θ⁽³⁾"];
 
-/// In a network: the blocks of H v that the fault reaches, the rows of ȧ for faults of the forward pass, and the symmetry where it breaks.
+/// The faults in a network: the blocks of H v that the fault reaches, the rows of ȧ for faults of
+/// the forward pass, and the symmetry if it breaks.
 #[test]
 fn faults_are_named_in_a_network() {
     let found = |fault, bend, at| {
@@ -283,7 +285,8 @@ fn faults_are_named_in_a_network() {
         rows.collect::<Vec<String>>()
     };
     for at in 0..3 {
-        // g″ of layer `at` reaches the blocks up to there, and leaves H symmetric. With its canonical cost the last layer has none to get wrong.
+        // g″ of layer `at` reaches the blocks up to there and keeps H symmetric. With a canonical
+        // cost the last layer does not use g″.
         for fault in [CurvatureFault::Missing, CurvatureFault::WrongSign] {
             let reached = if at == 2 { 0 } else { at + 1 };
             let rows = found(LayerFault::None, fault, at);
@@ -292,7 +295,8 @@ fn faults_are_named_in_a_network() {
         let network = tangled(LayerFault::None, CurvatureFault::Missing, at);
         let report = second_order(&network, SquaredError);
         assert_eq!(wrong(&report), H[..=at], "{report}");
-        // The Θ̇ᵀ δ of layer `at` reaches the blocks below, its δ ẋᵀ its own block: the first layer has no ẋ when θ moves.
+        // Θ̇ᵀ δ of layer `at` reaches the blocks before it, and δ ẋᵀ its own block. The first layer
+        // has no ẋ when only θ moves.
         let mut below: Vec<&str> = H[..at].to_vec();
         below.extend((at > 0).then_some("v′·H v"));
         let rows = found(LayerFault::NoThetaBackward, CurvatureFault::None, at);
@@ -306,7 +310,7 @@ fn faults_are_named_in_a_network() {
             let rows = found(fault, CurvatureFault::None, at);
             assert_eq!(rows, own, "{fault:?} in {at}");
         }
-        // Without W ẋ the first layer has the wrong ȧ along ẋ alone, and those above along everything.
+        // Without W ẋ the first layer has a wrong ȧ along ẋ alone, later layers along everything.
         let rows = found(LayerFault::NoInputForward, CurvatureFault::None, at);
         let along_x = ["ȧ along ẋ", "u·ȧ along ẋ", "ȧ along θ̇, ẋ", "u·ȧ along θ̇, ẋ"];
         if at == 0 {
@@ -353,7 +357,8 @@ fn faults_of_a_cost_are_named() {
             vec!["v′·H v".to_owned()],
             curvatures("v′·G v", &places),
         ];
-        // Negative where the cost claims to be convex. It does not of its outputs: that row says indefinite.
+        // Negative although the cost claims to be convex. It does not claim that for its outputs,
+        // so that row says indefinite.
         let negative = [blocks.clone(), curvatures("v·G v ≥ 0", &places[1..])];
         for (fault, rows) in [
             (TangentFault::None, vec![]),
@@ -382,7 +387,7 @@ fn faults_of_a_cost_are_named() {
     }
 }
 
-/// A cost that is not convex has every derivative right: it is wrong only if it claims to be convex.
+/// All derivatives of a non-convex cost are right. Only a claim of convexity is wrong.
 #[test]
 fn a_cost_that_is_not_convex() {
     let network = with_output(Identity);

@@ -1,4 +1,4 @@
-//! A layer, an activation and a cost around ours, each with one fault in what goes beyond the gradient.
+//! Wrappers of a layer, an activation and a cost, each with one fault beyond the gradient.
 
 use backprop::activation::{Activation, AnyActivation};
 use backprop::cost::{AnyCost, Cost, Link, Outputs, Violation};

@@ -1,4 +1,5 @@
-//! Functions whose verdict is known: a large J that hides a small derivative, tiny ones, and scales.
+//! Functions with a known verdict: a large J that hides a small derivative, tiny values, and
+//! scales.
 
 use backprop::activation::{Activation, Identity, Tanh};
 use backprop::cost::{Cost, Outputs};
