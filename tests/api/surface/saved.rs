@@ -79,6 +79,12 @@ fn the_form_is_settled() {
     assert_eq!(written(CategoricalCrossEntropy), expected);
     let expected = format!(r#"{{"cost":{{"huber":{{"delta":2.0}}}},"penalty":{penalty}}}"#);
     assert_eq!(written(Huber { delta: 2.0 }), expected);
+    // Objectives saved before the cost had its present name are read too.
+    let expected = written(BinaryCrossEntropy);
+    assert!(expected.starts_with(r#"{"cost":"binary_cross_entropy","#));
+    let earlier = expected.replace("binary_cross_entropy", "cross_entropy");
+    let read: Objective<AnyCost> = serde_json::from_str(&earlier).unwrap();
+    assert_eq!(read, Objective::new(BinaryCrossEntropy).l2(0.5));
     for cost in [
         BinaryCrossEntropy,
         SquaredError,
