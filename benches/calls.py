@@ -33,7 +33,8 @@ def main():
     lines = [
         HEADING,
         "",
-        "By `python3 benches/calls.py`: the time of each call over that of J and ∇J, on one thread.",
+        "By `python3 benches/calls.py`: the time of each call over that of J and ∇J, "
+        "on one thread.",
         "`jvp_inputs` moves parameters and inputs, and `vjp` computes the product for θ. `–` marks",
         "results that are too large for memory or take too long.",
         "",

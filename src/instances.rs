@@ -1,8 +1,8 @@
 //! Networks of `f32` and `f64`, compiled with this crate.
 //!
 //! In builds with little optimisation, a crate reuses generic functions that a crate below it has
-//! compiled for the same types. Nothing calls these functions. They let this crate compile the common
-//! calls once, instead of every test, example and program again.
+//! compiled for the same types. Nothing calls these functions. They let this crate compile the
+//! common calls once, instead of every test, example and program again.
 
 use crate::training::{Adam, Trainer};
 use crate::{
