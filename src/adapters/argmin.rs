@@ -13,14 +13,15 @@ use crate::workspace::Workspace;
 use argmin::core::{CostFunction, Error as ArgminError, Gradient};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// J and ∇J of a network over fixed examples as an `argmin` problem in the flat θ, a `Vec<T>` (feature `argmin`).
+/// J and ∇J of a network over fixed examples as an `argmin` problem in the flat θ, a `Vec<T>`
+/// (feature `argmin`).
 ///
 /// Derivation: [(25)](crate::derivation#minimise).
 ///
-/// argmin asks for the cost and for the gradient of a point in two calls. Here one pass computes both, and the
-/// second call is answered from the first. The network is not cloned, and the workspace is reused; the network itself
-/// stays as it is: set the parameters that argmin found with [`Network::set_theta`]. T is `f32` or `f64`: of a dual
-/// number only the real part tells one point from another.
+/// argmin asks for the cost and the gradient of a point in two calls. One pass computes both, and
+/// the second call reuses it. The network is neither cloned nor changed, and the workspace is
+/// reused. Set the parameters that argmin finds with [`Network::set_theta`]. T is `f32` or `f64`,
+/// because points are compared by the real part of their entries.
 ///
 /// Threads may share a problem and its Hessians, as argmin's `rayon` feature does. Each call has
 /// its own buffers: two vectors of P numbers and a workspace, kept for later calls. The problem
@@ -28,8 +29,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 ///
 /// argmin's own line searches end a run where J overflows, and its Moré–Thuente search may return a
 /// point with a larger J. [`training::Lbfgs`](crate::training::Lbfgs) and
-/// [`ConjugateGradient`](crate::training::ConjugateGradient) are argmin's solvers with a search that does
-/// neither.
+/// [`ConjugateGradient`](crate::training::ConjugateGradient) are argmin's solvers with a search
+/// that does neither.
 ///
 /// # Example
 /// The least-squares line through (0, 1), (1, 3), (2, 5) is 1 + 2x:
@@ -74,7 +75,7 @@ pub(super) struct Shared<T: Scalar> {
     idle: Vec<Point<T>>,
     evaluations: u64,
     products: u64,
-    /// What a product could not say, as it has no result for it: the next evaluation does.
+    /// The error of a product, which cannot return it. The next evaluation does.
     error: Option<Error>,
 }
 
@@ -89,10 +90,10 @@ struct Point<T: Scalar> {
 }
 
 impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
-    /// The problem of minimising `objective` over `examples`.
+    /// Returns the problem of minimising `objective` over `examples`.
     ///
     /// # Errors
-    /// Those of [`Network::backprop`], which is tried once at the network's present parameters, and
+    /// Those of [`Network::backprop`] at the network's present parameters, and
     /// [`Error::SingleOutput`] for one output with softmax or the categorical cross-entropy.
     pub fn new(
         network: &'a Network<T, L>,
@@ -124,20 +125,21 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
         lock(&self.shared).evaluations
     }
 
-    /// Which curvature the products are with; [`Curvature::Hessian`] unless set. With a positive semidefinite Gauss–Newton matrix every step of conjugate gradients is one of descent.
+    /// Sets the curvature of the products. The default is [`Curvature::Hessian`]. With a positive
+    /// semidefinite Gauss–Newton matrix every step of conjugate gradients is a descent direction.
     #[must_use]
     pub fn curvature(mut self, curvature: Curvature) -> Self {
         self.curvature = curvature;
         self
     }
 
-    /// How many products with the Hessian were made.
+    /// Returns the number of products with the Hessian.
     #[must_use]
     pub fn products(&self) -> u64 {
         lock(&self.shared).products
     }
 
-    /// Reads J and ∇J at θ, and computes both unless they are known.
+    /// Reads J and ∇J at θ. Computes both unless they are known.
     fn at<A>(&self, theta: &[T], read: impl FnOnce(T, &[T]) -> A) -> Result<A, Error> {
         let mut shared = lock(&self.shared);
         if let Some(error) = shared.error.take() {
@@ -158,9 +160,10 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
         let found = self.evaluate(theta, &mut point);
         let found = found.map(|cost| read(cost, &point.gradient));
         let mut shared = lock(&self.shared);
-        match found.is_ok() {
-            true => shared.idle.push(point),
-            false => shared.give_back(point),
+        if found.is_ok() {
+            shared.idle.push(point);
+        } else {
+            shared.give_back(point);
         }
         found
     }

@@ -1,4 +1,4 @@
-//! The Hessian of a network's objective for `argmin`, by its products alone.
+//! The Hessian of a network's objective for `argmin`, given by its products.
 
 use super::argmin::{ArgminProblem, Shared, defer, lock, with_workspace};
 use crate::cost::Cost;
@@ -15,11 +15,13 @@ use argmin_math::ArgminDot;
 use std::fmt::{self, Debug, Formatter};
 use std::sync::{Arc, Mutex};
 
-/// The Hessian of J at a point, or its Gauss–Newton part, as something that a vector can be multiplied by: what `argmin`'s truncated Newton methods want of a Hessian (feature `argmin`).
+/// The Hessian of J at a point, or its Gauss–Newton part, as a linear operator for `argmin`'s
+/// truncated Newton methods (feature `argmin`).
 ///
-/// No matrix is formed. A product that fails gives zeros, which ends the inner iterations (of `NewtonCG` with a curvature threshold of at least 0, the default), and its error is that of the next evaluation of the problem;
-/// if there is none, it is lost with the product. The product with the vector of the
-/// call before is answered from it: argmin's solvers ask twice.
+/// No matrix is formed. argmin's interface has no error for a product: a product that fails returns
+/// zeros, which end the inner iterations (for `NewtonCG` with a curvature threshold of at least 0,
+/// the default). The next evaluation of the problem returns the error. If there is none, the error
+/// is lost. The last product is kept, because argmin's solvers ask twice for the same vector.
 ///
 /// # Example
 /// Truncated Newton in a trust region, on the parabola through (−1, 1), (0, 0), (1, 1):
@@ -97,7 +99,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> Hessian for ArgminProblem<'a, T, L,
 }
 
 impl<T: Scalar, L: Layer<T>, C: Cost<T>> ArgminHessian<'_, T, L, C> {
-    /// The product with a vector of length P.
+    /// Returns the product with a vector of length P.
     ///
     /// # Errors
     /// Those of [`Network::hessian_product`] or [`Network::gauss_newton_product`].

@@ -1,4 +1,5 @@
-//! Bridges to other crates, as far as they are types of their own. Rayon is in `kernels/parallel.rs`, serde in derives and `network/saved.rs`.
+//! Bridges to other crates that are types or methods of their own. Rayon is in
+//! `kernels/parallel.rs`, serde in derives and `network/saved.rs`.
 
 #[cfg(feature = "argmin")]
 pub(crate) mod argmin;

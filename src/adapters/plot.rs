@@ -1,4 +1,4 @@
-//! The learning curve of a training as a picture.
+//! The learning curve of a run as a picture.
 
 use crate::training::History;
 use plotters::coord::Shift;
@@ -19,14 +19,15 @@ const LARGEST: f64 = 1e300;
 const LOGARITHMIC: Range<f64> = 1e-150..1e150;
 
 impl History {
-    /// Writes the learning curve as an SVG file: J of the training examples and the cost of the validation examples, epoch by epoch (feature `plot`).
+    /// Writes the learning curve as an SVG file: J of the training examples and the cost of the
+    /// validation examples for each epoch (feature `plot`).
     ///
     /// The cost axis is logarithmic if all costs are positive (at least 1e-150 and below 1e150).
     /// Costs that are not finite, or beyond ±1e300, are left out.
     ///
     /// # Errors
-    /// With the reason as text, if there is no epoch to draw, if the path is a FIFO or a device, or if the
-    /// file cannot be written.
+    /// Returns the reason as text if there is no epoch to draw, if the path is a FIFO or a device,
+    /// or if the file cannot be written.
     ///
     /// # Example
     /// ```no_run
@@ -93,7 +94,7 @@ fn draw(picture: &mut String, curves: &[Curve]) -> Result<(), Box<dyn std::error
     Ok(())
 }
 
-/// The axes, the curves and their names.
+/// Draws the axes, the curves and the legend.
 fn panel<Y>(
     root: &DrawingArea<SVGBackend<'_>, Shift>,
     epochs: Range<f64>,
@@ -134,7 +135,7 @@ mod tests {
     use super::*;
     use crate::training::Record;
 
-    /// Every history is drawn or refused. A picture that would never end fails by its deadline.
+    /// Every history is drawn or refused. A picture that takes for ever fails at the deadline.
     #[test]
     fn any_history_is_drawn_or_refused() {
         let values = [
@@ -194,7 +195,7 @@ mod tests {
         });
         let ended = end.recv_timeout(std::time::Duration::from_secs(120));
         let late = ended == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
-        assert!(!late, "a picture without end");
+        assert!(!late, "a picture takes for ever");
         thread.join().unwrap();
         assert!(History::default().plot(std::env::temp_dir()).is_err());
     }
@@ -202,7 +203,7 @@ mod tests {
     #[test]
     fn a_curve_is_drawn_for_each_kind_of_cost() {
         let validation = vec![(1.0, 0.7), (2.0, 0.6)];
-        // Logarithmic, level, of one point, and below 0.
+        // A logarithmic axis, a level curve, a single point, and costs below 0.
         for training in [
             vec![(1.0, 0.5), (2.0, 0.25)],
             vec![(1.0, 0.5), (2.0, 0.5)],

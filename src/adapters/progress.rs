@@ -1,4 +1,4 @@
-//! A bar that shows how a training goes on.
+//! A progress bar for a run.
 
 use crate::cost::Cost;
 use crate::scalar::Scalar;
@@ -7,9 +7,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::ops::ControlFlow;
 
 impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
-    /// Shows a bar on the terminal, with what an [`Epoch`](crate::training::Epoch) prints and the time that is left (feature `progress`).
+    /// Shows a progress bar on the terminal, with the line of the
+    /// [`Epoch`](crate::training::Epoch) and the time left (feature `progress`).
     ///
-    /// It is silent where standard error is no terminal, and leaves its last line there when the training ends.
+    /// It prints to standard error, and only if that is a terminal. Its last line stays when the
+    /// run ends.
     ///
     /// # Example
     /// ```
@@ -23,7 +25,7 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
     pub fn progress(self) -> Self {
         let mut bar: Option<ProgressBar> = None;
         self.on_epoch(move |epoch| {
-            // A training that is used again, or resumed, has a bar of its own.
+            // Each call of `fit` or `resume` has its own bar.
             if epoch.started {
                 bar = None;
             }
@@ -41,7 +43,8 @@ fn new_bar(epochs: u64) -> ProgressBar {
     let bar = ProgressBar::new(epochs);
     match ProgressStyle::with_template("{bar:24} {msg}  {eta} left") {
         Ok(style) => bar.with_style(style),
-        Err(_) => bar, // the default one, should this crate's template ever be refused
+        // The default style, should indicatif ever refuse the template.
+        Err(_) => bar,
     }
 }
 

@@ -1,4 +1,4 @@
-//! argmin's solvers, iteration by iteration.
+//! Runs argmin's solvers iteration by iteration.
 
 #[cfg(feature = "serde")]
 use super::full_batch::Reached;
@@ -20,14 +20,14 @@ use serde_json::Value;
 use std::cell::RefCell;
 use std::fmt::{self, Debug, Formatter};
 
-/// One of argmin's solvers with its settings, from iteration to iteration.
+/// One of argmin's solvers with its settings and its state between iterations.
 pub(super) struct Driver<T, K, S> {
     pub(super) name: &'static str,
     pub(super) settings: K,
     pub(super) validate: fn(&K) -> Result<(), Error>,
     pub(super) make: fn(&K) -> S,
     pub(super) tolerance: Tolerance,
-    /// The solver and where it is, once it has begun.
+    /// The solver and its point; `None` before the first iteration.
     pub(super) current: Option<(S, Point<T>)>,
 }
 
@@ -86,12 +86,12 @@ where
                 let new = serde_json::to_value((self.make)(&self.settings)).map_err(checkpoint)?;
                 let saved = state.get(0).unwrap_or(&Value::Null);
                 let made = state.get(4).and_then(Value::as_u64);
-                let solver = restore_solver::<T>(saved, new, at.theta.len(), made)
+                let solver = saved::restore::<T>(saved, new, at.theta.len(), made)
                     .map_err(|reason| Error::Checkpoint { reason })?;
                 let solver = S::deserialize(solver).map_err(checkpoint)?;
                 let (_, theta, gradient, cost, iterations) =
                     State::<T>::deserialize(state).map_err(checkpoint)?;
-                // An iteration is an epoch, the solver is where the training is, and so are the vectors that it remembers.
+                // An iteration is an epoch, and the solver is at the point of the run.
                 if iterations > at.epochs
                     || theta != at.theta
                     || gradient.len() != theta.len()
@@ -129,7 +129,7 @@ where
         let remembers = point.get_iter() > 0;
         let mut moved = advance(solver, point, &evaluated)?;
         if moved.is_none() && remembers {
-            // What the solver remembers may mislead it: try once more along −∇J.
+            // The memory may mislead the solver, so try once more along −∇J.
             let start = Point::new().param(theta.to_vec()).cost(cost);
             let (solver, point) = self.begin(start.gradient(gradient.to_vec()), &evaluated)?;
             moved = advance(solver, point, &evaluated)?;
@@ -211,7 +211,7 @@ fn copy<T: Copy>(from: Option<&Vec<T>>, to: &mut [T]) -> Result<(), Error> {
     Ok(())
 }
 
-/// argmin has not kept θ or ∇J, which none of its solvers does.
+/// Returns the error for a lost θ or ∇J. All solvers of argmin keep both.
 fn lost() -> Error {
     Error::Unsupported {
         what: "a point with its gradient",
@@ -219,7 +219,7 @@ fn lost() -> Error {
     }
 }
 
-/// J and ∇J as argmin asks for them: in two calls a point, of which the second is answered from the first.
+/// Answers argmin, which asks for J and ∇J in two calls, from one evaluation per point.
 pub(super) struct Evaluated<'e, T: Scalar> {
     problem: RefCell<&'e mut dyn Problem<T>>,
     last: RefCell<Last<T>>,
@@ -313,80 +313,83 @@ fn checkpoint(error: serde_json::Error) -> Error {
     }
 }
 
-/// Returns the fields of a new solver with the saved memory, or the reason for refusing it.
-///
-/// L-BFGS remembers differences: one of θ (`s`) and one of ∇J (`y`) for each of the last `m`
-/// iterations. Conjugate gradients remember a direction (`p`) and `beta`, and their line search J
-/// before the last step. Vectors have one finite number per parameter. All other fields are settings,
-/// and must equal those of the new solver.
-///
-/// argmin's solvers do not check their own fields.
+/// Checks the saved state of argmin's solvers, which do not check their own fields.
 #[cfg(feature = "serde")]
-fn restore_solver<T: Scalar>(
-    saved: &Value,
-    mut new: Value,
-    parameters: usize,
-    iterations: Option<u64>,
-) -> Result<Value, String> {
-    let (Some(saved), Some(fields)) = (saved.as_object(), new.as_object_mut()) else {
-        return Err("the solver's state is not an object".into());
-    };
-    if let Some(name) = saved.keys().find(|name| !fields.contains_key(*name)) {
-        return Err(format!("the solver has no field {name:?}"));
-    }
-    let vector = |value: &Value| {
-        let entries = value.as_array().map(Vec::as_slice);
-        entries.is_some_and(|all| all.len() == parameters && all.iter().all(is_finite::<T>))
-    };
-    let vectors = |value: &Value| {
-        let all = value.as_array().filter(|all| all.iter().all(vector));
-        all.map(Vec::len)
-    };
-    let most = fields.get("m").and_then(Value::as_u64);
-    for (name, field) in fields {
-        let Some(found) = saved.get(name) else {
-            return Err(format!("the solver's {name:?} is missing"));
-        };
-        let fits = match name.as_str() {
-            "s" | "y" => vectors(found).is_some_and(|count| {
-                let pair = ["s", "y"].map(|name| saved.get(name).and_then(vectors));
-                let expected = most.zip(iterations).map(|(most, made)| most.min(made));
-                pair == [Some(count); 2] && expected == Some(count as u64)
-            }),
-            "p" => vector(found),
-            "beta" => is_finite::<T>(found),
-            "linesearch" => is_search::<T>(found, field),
-            _ => *found == *field,
-        };
-        if !fits {
-            return Err(format!(
-                "the solver's {name:?} cannot be that of this training"
-            ));
-        }
-        // Files of version 1 have no line search.
-        if !found.is_null() {
-            *field = found.clone();
-        }
-    }
-    Ok(new)
-}
+mod saved {
+    use crate::scalar::{Scalar, real};
+    use serde_json::Value;
 
-/// Returns whether a line search belongs to the same solver; it may know J before the last step.
-#[cfg(feature = "serde")]
-fn is_search<T: Scalar>(found: &Value, new: &Value) -> bool {
-    let (Some(fields), Some(new)) = (found.as_object(), new.as_object()) else {
-        return found.is_null();
-    };
-    fields.len() == new.len()
-        && new.iter().all(|(name, expected)| {
-            fields.get(name).is_some_and(|found| match name.as_str() {
-                "before" => found.is_null() || is_finite::<T>(found),
-                _ => found == expected,
+    /// Returns the fields of a new solver with the saved memory, or the reason for refusing it.
+    ///
+    /// L-BFGS remembers differences: one of θ (`s`) and one of ∇J (`y`) for each of the last `m`
+    /// iterations. Conjugate gradients remember a direction (`p`) and `beta`, and their line search
+    /// J before the last step. Vectors have one finite number per parameter. All other fields are
+    /// settings, and must equal those of the new solver.
+    pub(super) fn restore<T: Scalar>(
+        saved: &Value,
+        mut new: Value,
+        parameters: usize,
+        iterations: Option<u64>,
+    ) -> Result<Value, String> {
+        let (Some(saved), Some(fields)) = (saved.as_object(), new.as_object_mut()) else {
+            return Err("the solver's state is not an object".into());
+        };
+        if let Some(name) = saved.keys().find(|name| !fields.contains_key(*name)) {
+            return Err(format!("the solver has no field {name:?}"));
+        }
+        let vector = |value: &Value| {
+            let entries = value.as_array().map(Vec::as_slice);
+            entries.is_some_and(|all| all.len() == parameters && all.iter().all(is_finite::<T>))
+        };
+        let vectors = |value: &Value| {
+            let all = value.as_array().filter(|all| all.iter().all(vector));
+            all.map(Vec::len)
+        };
+        let most = fields.get("m").and_then(Value::as_u64);
+        for (name, field) in fields {
+            let Some(found) = saved.get(name) else {
+                return Err(format!("the solver's {name:?} is missing"));
+            };
+            let fits = match name.as_str() {
+                "s" | "y" => vectors(found).is_some_and(|count| {
+                    let pair = ["s", "y"].map(|name| saved.get(name).and_then(vectors));
+                    let expected = most.zip(iterations).map(|(most, made)| most.min(made));
+                    pair == [Some(count); 2] && expected == Some(count as u64)
+                }),
+                "p" => vector(found),
+                "beta" => is_finite::<T>(found),
+                "linesearch" => is_search::<T>(found, field),
+                _ => *found == *field,
+            };
+            if !fits {
+                return Err(format!(
+                    "the solver's {name:?} cannot be that of this training"
+                ));
+            }
+            // Files of version 1 have no line search.
+            if !found.is_null() {
+                *field = found.clone();
+            }
+        }
+        Ok(new)
+    }
+
+    /// Returns whether a line search belongs to the same solver; it may know J before the last
+    /// step.
+    fn is_search<T: Scalar>(found: &Value, new: &Value) -> bool {
+        let (Some(fields), Some(new)) = (found.as_object(), new.as_object()) else {
+            return found.is_null();
+        };
+        fields.len() == new.len()
+            && new.iter().all(|(name, expected)| {
+                fields.get(name).is_some_and(|found| match name.as_str() {
+                    "before" => found.is_null() || is_finite::<T>(found),
+                    _ => found == expected,
+                })
             })
-        })
-}
+    }
 
-#[cfg(feature = "serde")]
-fn is_finite<T: Scalar>(value: &Value) -> bool {
-    value.as_f64().is_some_and(|x| real::<T>(x).is_finite())
+    fn is_finite<T: Scalar>(value: &Value) -> bool {
+        value.as_f64().is_some_and(|x| real::<T>(x).is_finite())
+    }
 }

@@ -1,4 +1,4 @@
-//! What a callback sees.
+//! The state that callbacks receive.
 
 use super::clock::has_clock;
 use super::history::{History, Record};
@@ -10,7 +10,8 @@ use std::time::Duration;
 
 pub(super) type Callback<'a, T> = Box<dyn FnMut(&Epoch<'_, T>) -> ControlFlow<()> + 'a>;
 
-/// The state of a training after an epoch, as a callback of [`Trainer::on_epoch`](super::Trainer::on_epoch) sees it.
+/// The state of a run after an epoch, for the callbacks of
+/// [`Trainer::on_epoch`](super::Trainer::on_epoch).
 ///
 /// # Example
 /// ```
@@ -24,9 +25,10 @@ pub(super) type Callback<'a, T> = Box<dyn FnMut(&Epoch<'_, T>) -> ControlFlow<()
 /// let history = Trainer::new(Objective::new(SquaredError), GradientDescent::new(0.25))
 ///     .on_epoch(|epoch| {
 ///         eprintln!("{epoch}");
-///         match epoch.record.cost < 0.05 {
-///             true => ControlFlow::Break(()),
-///             false => ControlFlow::Continue(()),
+///         if epoch.record.cost < 0.05 {
+///             ControlFlow::Break(())
+///         } else {
+///             ControlFlow::Continue(())
 ///         }
 ///     })
 ///     .fit(&mut network, &Examples::new(&one, &one)?)?;
@@ -36,25 +38,27 @@ pub(super) type Callback<'a, T> = Box<dyn FnMut(&Epoch<'_, T>) -> ControlFlow<()
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Epoch<'a, T: Scalar> {
-    /// What was measured.
+    /// The measurements of this epoch.
     pub record: &'a Record,
-    /// The records of all epochs so far, this one included.
+    /// The records of all epochs so far, including this one.
     pub history: &'a History,
     /// θ.
     pub theta: &'a [T],
-    /// The gradient of the epoch's last batch, at the parameters before its step.
+    /// The gradient of the epoch's last batch, at the parameters before its step. For a full-batch
+    /// solver it is ∇J at θ.
     pub gradient: &'a [T],
     /// How θ and the gradient are divided among the layers.
     pub layout: &'a Layout,
-    /// How many epochs the training has at most.
+    /// The most epochs of the run.
     pub epochs: u64,
     /// Whether this is the first epoch of a call of [`fit`](super::Trainer::fit) or `resume`.
     pub started: bool,
-    /// The time since training began; 0 on `wasm32-unknown-unknown`, which has no clock.
+    /// The time since the call began; 0 on `wasm32-unknown-unknown`, which has no clock.
     pub elapsed: Duration,
 }
 
-/// One line: `12/500  J 0.123400  validation 0.234500  accuracy 0.950000  rate 1.00e-2  3.2 s`. A metric is that of the validation examples, if there are any.
+/// Prints one line: `12/500  J 0.123400  validation 0.234500  accuracy 0.950000  rate 1.00e-2  3.2
+/// s`. A metric is that of the validation examples, if there are any.
 impl<T: Scalar> Display for Epoch<'_, T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let record = self.record;
@@ -62,9 +66,10 @@ impl<T: Scalar> Display for Epoch<'_, T> {
         if let Some(validation) = record.validation {
             write!(f, "  validation {validation:.6}")?;
         }
-        let values = match record.validation_metrics.is_empty() {
-            true => &record.metrics,
-            false => &record.validation_metrics,
+        let values = if record.validation_metrics.is_empty() {
+            &record.metrics
+        } else {
+            &record.validation_metrics
         };
         for (name, value) in self.history.metrics().iter().zip(values) {
             write!(f, "  {name} {value:.6}")?;
@@ -72,9 +77,9 @@ impl<T: Scalar> Display for Epoch<'_, T> {
         if let Some(rate) = record.rate {
             write!(f, "  rate {rate:.2e}")?;
         }
-        match has_clock() {
-            true => write!(f, "  {:.1} s", self.elapsed.as_secs_f64()),
-            false => Ok(()),
+        if has_clock() {
+            write!(f, "  {:.1} s", self.elapsed.as_secs_f64())?;
         }
+        Ok(())
     }
 }

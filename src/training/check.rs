@@ -111,8 +111,8 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         }
     }
 
-    /// Checks that the rate is a finite number of T in every step. The last step suffices, because no
-    /// factor of a schedule is above both 1 and its last factor.
+    /// Checks that the rate is a finite number of T in every step. The last step suffices, because
+    /// no factor of a schedule is above both 1 and its last factor.
     fn check_rate(&self, m: usize) -> Result<(), Error> {
         let Method::Steps(optimizer) = &self.method else {
             return Ok(());

@@ -65,8 +65,8 @@ pub trait Problem<T: Scalar> {
     /// Returns J at θ with its Gauss–Newton approximation, for problems of some hundred parameters.
     ///
     /// # Errors
-    /// Those of [`Network::gauss_newton_matrix`](crate::Network::gauss_newton_matrix), and by default
-    /// [`Error::Unsupported`].
+    /// Those of [`Network::gauss_newton_matrix`](crate::Network::gauss_newton_matrix), and by
+    /// default [`Error::Unsupported`].
     fn least_squares(&mut self, theta: &[T]) -> Result<LeastSquares<T>, Error> {
         _ = theta;
         Err(unsupported::<Self>("a least-squares form of J"))
@@ -136,8 +136,8 @@ pub trait FullBatch<T: Scalar>: Debug + Send + Sync {
     /// Restores what [`save`](Self::save) returned, at the point that a run continues from.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if the solver cannot be saved, [`Error::Checkpoint`] if `state` cannot be
-    /// its state at that point.
+    /// [`Error::Unsupported`] if the solver cannot be saved, [`Error::Checkpoint`] if `state`
+    /// cannot be its state at that point.
     #[cfg(feature = "serde")]
     fn load(&mut self, state: Option<&serde_json::Value>, at: Reached<'_, T>) -> Result<(), Error> {
         _ = (state, at);

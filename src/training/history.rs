@@ -1,32 +1,34 @@
-//! What happened in a training, epoch by epoch.
+//! The history of a run, epoch by epoch.
 
 use std::fmt::{self, Display, Formatter};
 
-/// One epoch: what was measured when it ended.
+/// One epoch, measured at its end.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Record {
-    /// The epoch, from 1.
+    /// The number of the epoch, from 1.
     pub epoch: u64,
-    /// Steps of the optimiser since training began; of a full-batch solver evaluations of J and ∇J.
+    /// Steps of the optimiser since the start of the run. For a full-batch solver these are
+    /// evaluations of J, with or without its derivatives.
     pub steps: u64,
-    /// J over all training examples, penalty included, at the parameters with which the epoch ended.
+    /// J over all training examples, with the penalty, at the parameters at the end of the epoch.
     pub cost: f64,
-    /// The mean of the J of the epoch's batches, each at the parameters before its step; `None` for a full-batch solver.
+    /// The mean of J over the epoch's batches, each at the parameters before its step; `None` for a
+    /// full-batch solver.
     pub batch_cost: Option<f64>,
-    /// The mean cost of the validation examples, without penalty.
+    /// The mean cost of the validation examples, without the penalty; `None` if there are none.
     pub validation: Option<f64>,
     /// The learning rate of the epoch's last step; `None` for a full-batch solver.
     pub rate: Option<f64>,
-    /// The metrics of the training examples, in the order of [`History::metrics`].
+    /// The metrics on the training examples, in the order of [`History::metrics`].
     pub metrics: Vec<f64>,
-    /// Those of the validation examples; empty if there are none.
+    /// The metrics on the validation examples; empty if there are none.
     pub validation_metrics: Vec<f64>,
 }
 
-/// Why a training ended.
+/// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -38,27 +40,31 @@ pub enum Stop {
     Steps,
     /// The time is up.
     Time,
-    /// What is monitored has not become better for as many epochs as the patience.
+    /// The monitored value has not improved for as many epochs as
+    /// [`patience`](super::Trainer::patience) allows.
     Patience,
-    /// A callback broke off.
+    /// A callback returned [`ControlFlow::Break`](std::ops::ControlFlow::Break).
     Callback,
-    /// The solver converged: ‖∇J‖ is at most its tolerance, or J fell by less than its tolerance.
+    /// The solver converged, by its own tolerances.
     Converged,
     /// The solver found no step that makes J smaller, not even along −∇J.
     ///
     /// Near a minimum this is the limit of rounding, which in `f32` usually comes before ‖∇J‖ is
     /// below the tolerance. Far from one the features are usually scaled badly: use a
-    /// [`Standardizer`](crate::data::Standardizer), or [`LevenbergMarquardt`](super::LevenbergMarquardt),
-    /// which does not depend on scales. Otherwise J has a kink there, or ∇J is not its gradient.
+    /// [`Standardizer`](crate::data::Standardizer), or
+    /// [`LevenbergMarquardt`](super::LevenbergMarquardt), which does not depend on scales.
+    /// Otherwise J has a kink there, or ∇J is not its gradient.
     #[cfg_attr(feature = "serde", serde(alias = "line_search_failed"))]
     NoDescent,
 }
 
-/// The course of a training: a [`Record`] an epoch, and why it ended.
+/// The history of a run: a [`Record`] for each epoch, and why the run ended.
 ///
-/// As JSON (feature `serde`): `serde_json::to_string(&history)`, or `saving::save(path, "history", &history)`; as CSV [`to_csv`](Self::to_csv).
+/// Write it as JSON (feature `serde`) by `serde_json::to_string(&history)` or
+/// `saving::save(path, "history", &history)`, and as CSV by [`to_csv`](Self::to_csv).
 ///
-/// It holds nothing that depends on the machine: the same seed gives the same history, bit for bit. Times are in what callbacks see.
+/// Nothing in it depends on the machine: the same seed gives the same history, bit for bit. Times
+/// are in [`Epoch`](super::Epoch), which callbacks receive.
 ///
 /// # Example
 /// ```
@@ -66,7 +72,8 @@ pub enum Stop {
 /// use backprop::training::{GradientDescent, Stop, Trainer};
 /// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
 ///
-/// // θ = (b, w) from (0, 0) with x = 1, y = 1 and a rate of ¼: the error 1 − (b + w) halves with every step.
+/// // θ = (b, w) starts at (0, 0). With x = 1, y = 1 and a rate of ¼ the error 1 − (b + w) halves
+/// // with every step.
 /// let mut network = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
 /// let one = DMatrix::from_element(1, 1, 1.0);
 /// let history = Trainer::new(Objective::new(SquaredError), GradientDescent::new(0.25))
@@ -85,7 +92,7 @@ pub struct History {
     pub(super) metrics: Vec<String>,
     pub(super) records: Vec<Record>,
     pub(super) stop: Option<Stop>,
-    /// The epoch whose monitored cost or metric is the best.
+    /// The epoch with the best monitored cost or metric.
     pub(super) best: Option<u64>,
 }
 
@@ -98,33 +105,37 @@ impl History {
         }
     }
 
-    /// The epochs in their order.
+    /// Returns the records of the epochs, in order.
     #[must_use]
     pub fn records(&self) -> &[Record] {
         &self.records
     }
 
-    /// The names of the metrics.
+    /// Returns the names of the metrics.
     #[must_use]
     pub fn metrics(&self) -> &[String] {
         &self.metrics
     }
 
-    /// Why the training ended; `None` while it has not.
+    /// Returns why the run ended; `None` while it goes on.
     #[must_use]
     pub fn stop(&self) -> Option<Stop> {
         self.stop
     }
 
-    /// The record of the best epoch: by the cost of the validation examples, or J if there are none, or by the metric that
-    /// [`Trainer::monitor`](super::Trainer::monitor) names. `None` before the first.
+    /// Returns the record of the best epoch; `None` before the first.
+    ///
+    /// The best epoch has the lowest validation cost, the lowest J if there are no validation
+    /// examples, or the best value of the metric that [`Trainer::monitor`](super::Trainer::monitor)
+    /// names.
     #[must_use]
     pub fn best(&self) -> Option<&Record> {
         let best = self.best?;
         self.records.iter().find(|record| record.epoch == best)
     }
 
-    /// The records as comma-separated values under a line of names; what there is not is empty.
+    /// Returns the records as comma-separated values under a line of names. Absent values are
+    /// empty.
     #[must_use]
     pub fn to_csv(&self) -> String {
         let or_nothing = |x: &Option<f64>| x.map(|x| x.to_string()).unwrap_or_default();
@@ -153,10 +164,10 @@ impl History {
     }
 }
 
-/// The widest column that can be formatted; names can be of any length.
+/// The widest column that can be formatted. Names can be longer.
 const WIDEST: usize = u16::MAX as usize;
 
-/// A table of the records, with a column for each metric.
+/// Prints a table of the records, with a column for each metric.
 impl Display for History {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let of_validation = self

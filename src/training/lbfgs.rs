@@ -22,8 +22,8 @@ type ConjugateGradientOf<T> = NonlinearConjugateGradient<Vec<T>, Search<T>, Pola
 /// An iteration moves θ by α p with p = −H ∇J. H approximates the inverse Hessian from the last
 /// differences of θ and ∇J (Liu and Nocedal 1989, doi:10.1007/BF01589116). α meets the strong Wolfe
 /// conditions with c₁ = 10⁻³ and c₂ = 0.9 (Moré and Thuente 1994, doi:10.1145/192115.192132; the
-/// search is this crate's). The first α tried is 1, or min(1, 1/‖∇J‖) while nothing is remembered (a
-/// longer one where rounding would hide the change of J).
+/// search is this crate's). The first α tried is 1, or min(1, 1/‖∇J‖) while nothing is remembered
+/// (a longer one where rounding would hide the change of J).
 ///
 /// J never grows. A step to a point where J or ∇J is not finite is shortened. If the search finds
 /// no smaller J, the solver forgets its differences and tries once more along −∇J. If that fails
@@ -218,13 +218,13 @@ impl ConjugateGradient {
 }
 
 fn check_tolerance(value: f64) -> Result<(), Error> {
-    match value >= 0.0 && value.is_finite() {
-        true => Ok(()),
-        false => Err(hyperparameter("the tolerance", value, "a number in [0, ∞)")),
+    if value >= 0.0 && value.is_finite() {
+        return Ok(());
     }
+    Err(hyperparameter("the tolerance", value, "a number in [0, ∞)"))
 }
 
-// argmin's solvers are for these two alone.
+// argmin's solvers support only `f32` and `f64`.
 
 impl From<Lbfgs> for Method<f32> {
     fn from(solver: Lbfgs) -> Self {

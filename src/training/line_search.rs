@@ -26,7 +26,8 @@ pub(super) struct Wolfe {
 const TRIALS: u32 = 20;
 /// The most values that are not finite; each makes the step ten times shorter.
 const OVERFLOWS: u32 = 60;
-/// Until the minimum is bracketed, the next increase of the step is within these multiples of the last.
+/// Until the minimum is bracketed, the next increase of the step is within these multiples of the
+/// last.
 const GROWTH: (f64, f64) = (1.1, 4.0);
 /// The bracket is halved unless two trials shrink it by this factor.
 const SHRINK: f64 = 0.66;
@@ -34,8 +35,8 @@ const SHRINK: f64 = 0.66;
 impl Wolfe {
     /// Returns a step from `start` (α = 0) that meets the conditions, or else the best step found.
     ///
-    /// `None` means that no step made J smaller. `first` is the first step tried. `evaluate` returns
-    /// `None` where J or ∇J is not finite; the search then shortens the step.
+    /// `None` means that no step made J smaller. `first` is the first step tried. `evaluate`
+    /// returns `None` where J or ∇J is not finite; the search then shortens the step.
     ///
     /// Source: Moré and Thuente 1994, doi:10.1145/192115.192132, with 0 as the least step.
     pub(super) fn search<E>(
@@ -143,14 +144,16 @@ impl Bracket {
         let width = (self.high.step - self.low.step).abs();
         let halve = width >= SHRINK * self.widths.1;
         self.widths = (width, self.widths.0);
-        match halve {
-            true => self.low.step + 0.5 * (self.high.step - self.low.step),
-            false => step,
+        if halve {
+            self.low.step + 0.5 * (self.high.step - self.low.step)
+        } else {
+            step
         }
     }
 }
 
-/// The next step by interpolation (section 4 of the paper), and whether the trial closes the bracket.
+/// The next step by interpolation (section 4 of the paper), and whether the trial closes the
+/// bracket.
 #[derive(Clone, Copy, Debug)]
 struct Proposal {
     step: f64,
@@ -186,7 +189,8 @@ impl Proposal {
         }
         let onward = (trial.step - low.step).signum();
         let step = if trial.slope.abs() <= low.slope.abs() {
-            // Case 3: the slope is less steep. The cubic counts if its minimum lies beyond the trial.
+            // Case 3: the slope is less steep. The cubic counts if its minimum lies beyond the
+            // trial.
             let beyond = Some(cubic).filter(|cubic| (cubic - trial.step) * onward > 0.0);
             if closed {
                 let nearer = beyond.filter(|&cubic| from_trial(cubic) < from_trial(secant));

@@ -1,21 +1,23 @@
 //! Training: from a gradient to a trained network.
 //!
-//! A [`Trainer`] goes through the data epoch by epoch, by an [`Optimizer`] on mini-batches or by a [`FullBatch`] solver on all examples, and gives
-//! back a [`History`].
+//! A [`Trainer`] goes through the data epoch by epoch and returns a [`History`]. Its [`Method`] is
+//! an [`Optimizer`], which steps on mini-batches, or a [`FullBatch`] solver, which takes all
+//! examples.
 //!
-//! | for | take |
+//! | for | use |
 //! |---|---|
 //! | mini-batches | [`batch_size`](Trainer::batch_size), [`seed`](Trainer::seed), [`shuffle`](Trainer::shuffle) |
-//! | early stopping | [`validation`](Trainer::validation) with [`patience`](Trainer::patience), by a metric with [`monitor`](Trainer::monitor); the best epoch is kept by [`keep_best`](Trainer::keep_best) |
-//! | a rate that changes, gradients cut to size | [`schedule`](Trainer::schedule), [`clipping`](Trainer::clipping) |
-//! | what is reported | [`metric`](Trainer::metric), [`on_epoch`](Trainer::on_epoch), [`History`] |
-//! | going on after a crash (feature `serde`) | `checkpoints`, `resume` |
+//! | early stopping | [`validation`](Trainer::validation) with [`patience`](Trainer::patience), by a metric with [`monitor`](Trainer::monitor); [`keep_best`](Trainer::keep_best) keeps the best epoch |
+//! | a changing rate, clipped gradients | [`schedule`](Trainer::schedule), [`clipping`](Trainer::clipping) |
+//! | reports | [`metric`](Trainer::metric), [`on_epoch`](Trainer::on_epoch), [`History`] |
+//! | continuing after a crash (feature `serde`) | `checkpoints`, `resume` |
 //! | L-BFGS, conjugate gradients (feature `argmin`) | `Lbfgs`, `ConjugateGradient` |
 //! | small networks that should fit exactly | [`LevenbergMarquardt`] |
 //!
-//! Every part serves a loop of one's own as well: optimisers step on flat slices, [`Schedule`] and [`Clipping`] are values, a batch's order is
-//! [`permutation_into`](crate::data::permutation_into). Such a loop has to see to one thing itself: a batch's gradient divides by the batch's own m,
-//! so its λ is λ · (batch size)/m, which the trainer does.
+//! Every part works in your own loop too: optimisers step on flat slices, [`Schedule`] and
+//! [`Clipping`] are values, and [`permutation_into`](crate::data::permutation_into) orders the
+//! examples. Such a loop must scale the penalty itself: the gradient of a batch divides by the
+//! batch's m, so use λ · (batch size)/m. The trainer does this.
 //!
 //! # Example
 //! ```
@@ -26,13 +28,13 @@
 //! use backprop::training::{Adam, Trainer};
 //! use backprop::{CategoricalCrossEntropy, Examples, Initialization, Network, Objective, rng};
 //!
-//! // Which third of a circle: 90 points.
+//! // 90 points on a circle; the class is the third that a point lies in.
 //! let angle = |k: usize| 0.07 * k as f64;
 //! let x = DMatrix::from_fn(2, 90, |i, k| if i == 0 { angle(k).cos() } else { angle(k).sin() });
 //! let labels: Vec<usize> = (0..90).map(|k| k / 30).collect();
 //! let y = one_hot(&labels, 3)?;
 //!
-//! // Examples to train on, to stop by and to judge by.
+//! // Examples for training, early stopping and the final test.
 //! let fractions = Fractions { validation: 0.2, test: 0.2 };
 //! let split = stratified_three_way_split(&labels, fractions, 1)?;
 //! let train = (select(&x, &split.train)?, select(&y, &split.train)?);
@@ -52,9 +54,9 @@
 //!     .fit(&mut network, &Examples::new(&train.0, &train.1)?)?;
 //! assert!(history.best().is_some_and(|record| record.validation_metrics[0] > 0.9));
 //!
-//! let judged = ConfusionMatrix::from_outputs(&network.forward(&test.0)?, &test.1)?;
-//! assert!(judged.accuracy() > 0.8);
-//! println!("{judged}");
+//! let confusion = ConfusionMatrix::from_outputs(&network.forward(&test.0)?, &test.1)?;
+//! assert!(confusion.accuracy() > 0.8);
+//! println!("{confusion}");
 //! # Ok::<(), backprop::Error>(())
 //! ```
 
@@ -78,7 +80,6 @@ mod line_search;
 mod method;
 mod optimizer;
 mod plan;
-mod problem;
 mod progress;
 #[cfg(feature = "serde")]
 mod resume;

@@ -80,8 +80,8 @@ impl<T: Scalar, C> Plan<'_, T, C> {
         Ok(progress)
     }
 
-    /// Returns the value to be minimised: the validation cost, J without validation examples, or the
-    /// monitored metric, negated if larger is better.
+    /// Returns the value to be minimised: the validation cost, J without validation examples, or
+    /// the monitored metric, negated if larger is better.
     pub(super) fn monitored(&self, record: &Record) -> f64 {
         let values = match record.validation {
             Some(_) => &record.validation_metrics,

@@ -118,8 +118,8 @@ impl<T: Scalar> Progress<T> {
         room.map_err(|_| Error::TooLarge { what, rows, cols })
     }
 
-    /// Returns the parameters that a run ends with: those of the best epoch if they are kept, otherwise
-    /// the last.
+    /// Returns the parameters that a run ends with: those of the best epoch if they are kept,
+    /// otherwise the last.
     pub(super) fn result(&self, keep: bool) -> &[T] {
         match &self.best {
             Some(best) if keep && !best.theta.is_empty() => &best.theta,

@@ -28,13 +28,13 @@ pub struct Resumed {
 
 impl<'a, T: Scalar + Serialize + DeserializeOwned, C: Cost<T>> Trainer<'a, T, C> {
     /// Writes a checkpoint every `every` epochs, at least 1, and when the run ends;
-    /// [`resume`](Self::resume) continues from the newest (feature `serde`). A folder that cannot be
-    /// written to is refused before the first step.
+    /// [`resume`](Self::resume) continues from the newest (feature `serde`). A folder that cannot
+    /// be written to is refused before the first step.
     ///
-    /// A checkpoint holds the parameters, the state of the method, the best epoch's parameters, what
-    /// patience has counted, and the history. The rest of the run depends on nothing else but the data
-    /// and the settings. So a run that was interrupted, even killed, and resumed gives the same bits as
-    /// an uninterrupted one. Only a time budget starts anew.
+    /// A checkpoint holds the parameters, the state of the method, the best epoch's parameters,
+    /// what patience has counted, and the history. The rest of the run depends on nothing else but
+    /// the data and the settings. So a run that was interrupted, even killed, and resumed gives the
+    /// same bits as an uninterrupted one. Only a time budget starts anew.
     ///
     /// # Example
     /// ```
@@ -76,26 +76,27 @@ impl<'a, T: Scalar + Serialize + DeserializeOwned, C: Cost<T>> Trainer<'a, T, C>
 
 impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
     /// Continues from the newest checkpoint, or starts if there is none, and says where (feature
-    /// `serde`). A program that calls this can be interrupted and started again any number of times.
+    /// `serde`). A program that calls this can be interrupted and started again any number of
+    /// times.
     ///
     /// The network's own parameters count only if there is no checkpoint. A run that had ended
-    /// continues if it now has more epochs, steps or patience. A run that a callback ended, or whose
-    /// solver had converged, continues as well.
+    /// continues if it now has more epochs, steps or patience. A run that a callback ended, or
+    /// whose solver had converged, continues as well.
     ///
-    /// The checkpoint must agree with this trainer in T, the name of the method (for a full-batch solver
-    /// also its settings), the network's layers, the penalty, the number of examples, batch size, seed,
-    /// validation fraction, whether there are validation examples, schedule, metrics, and which metric
-    /// is monitored. Everything else comes from this trainer: the rate and other settings of the
-    /// method, the cost, clipping, patience and the data themselves. The bits are those of an
-    /// uninterrupted run only if these are unchanged too.
+    /// The checkpoint must agree with this trainer in T, the name of the method (for a full-batch
+    /// solver also its settings), the network's layers, the penalty, the number of examples, batch
+    /// size, seed, validation fraction, whether there are validation examples, schedule, metrics,
+    /// and which metric is monitored. Everything else comes from this trainer: the rate and other
+    /// settings of the method, the cost, clipping, patience and the data themselves. The bits are
+    /// those of an uninterrupted run only if these are unchanged too.
     ///
     /// # Errors
     /// Those of [`fit`](Self::fit), and
-    /// - [`Error::Unsupported`] without [`checkpoints`](Self::checkpoints), or if the method cannot be
-    ///   saved.
+    /// - [`Error::Unsupported`] without [`checkpoints`](Self::checkpoints), or if the method cannot
+    ///   be saved.
     /// - [`Error::Checkpoint`] if a checkpoint cannot be read or written, if all are damaged, or if
-    ///   its state cannot come from a run with these settings. The whole state is checked before any
-    ///   of it is used.
+    ///   its state cannot come from a run with these settings. The whole state is checked before
+    ///   any of it is used.
     /// - [`Error::OtherTraining`] if the checkpoint does not agree with this trainer. Nothing has
     ///   changed then.
     ///

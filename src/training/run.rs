@@ -3,14 +3,15 @@
 use super::batches::Batches;
 use super::callback::Epoch;
 use super::clock::Clock;
+use super::full_batch::{LeastSquares, Problem};
 use super::history::{Record, Stop};
 use super::method::Method;
 use super::optimizer::Optimizer;
 use super::plan::{Data, Plan};
-use super::problem::NetworkProblem;
 use super::progress::Progress;
 use super::schedule::Plateau;
 use crate::cost::Cost;
+use crate::derivatives::GaussNewton;
 use crate::error::{Error, Location};
 use crate::examples::Examples;
 use crate::kernels::first_non_finite;
@@ -18,6 +19,7 @@ use crate::layer::Layer;
 use crate::layout::{Layout, allocate};
 use crate::metrics::Metric;
 use crate::network::Network;
+use crate::objective::Objective;
 use crate::scalar::{Scalar, to_f64};
 use crate::workspace::Workspace;
 
@@ -93,8 +95,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         Ok(())
     }
 
-    /// Calls every callback, and returns why the run ends here, if it does. A callback comes before the
-    /// solver, and both before the budgets.
+    /// Calls every callback, and returns why the run ends here, if it does. A callback comes before
+    /// the solver, and both before the budgets.
     fn stop(&mut self, progress: &Progress<T>, solver: Option<Stop>) -> Option<Stop> {
         let plan = &mut *self.plan;
         let epoch = Epoch {
@@ -209,7 +211,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             return Err(diverged(last, Error::NonFinite { at, value }));
         }
         check_parameters(network.layout(), theta).map_err(|cause| diverged(last, cause))?;
-        // The workspace has the outputs at these parameters, unless a solver evaluated others later.
+        // The workspace has the outputs at these parameters, unless a solver evaluated others
+        // later.
         if let (Method::FullBatch(_), false) = (&*method, metrics.is_empty()) {
             let again = network.cost_at(theta, examples, objective, whole);
             again.map_err(|cause| diverged(last, cause))?;
@@ -221,6 +224,58 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             record.validation_metrics = evaluate_all(metrics, whole, validation)?;
         }
         Ok((record, stop))
+    }
+}
+
+/// J of a network over all examples of a run.
+struct NetworkProblem<'p, T: Scalar, L, C> {
+    network: &'p Network<T, L>,
+    examples: &'p Examples<'p, T>,
+    objective: &'p Objective<C>,
+    workspace: &'p mut Workspace<T>,
+}
+
+impl<T: Scalar, L: Layer<T>, C: Cost<T>> Problem<T> for NetworkProblem<'_, T, L, C> {
+    fn cost(&mut self, theta: &[T]) -> Result<T, Error> {
+        let (examples, workspace) = (self.examples, &mut *self.workspace);
+        let parts = self
+            .network
+            .cost_at(theta, examples, self.objective, workspace)?;
+        Ok(parts.total())
+    }
+
+    fn gradient(&mut self, theta: &[T], gradient: &mut [T]) -> Result<T, Error> {
+        let (examples, workspace) = (self.examples, &mut *self.workspace);
+        let parts =
+            self.network
+                .gradient_at(theta, examples, self.objective, workspace, gradient)?;
+        Ok(parts.total())
+    }
+
+    fn least_squares(&mut self, theta: &[T]) -> Result<LeastSquares<T>, Error> {
+        let (network, examples, objective) = (self.network, self.examples, self.objective);
+        let workspace = &mut *self.workspace;
+        let parts = network.cost_at(theta, examples, objective, workspace)?;
+        let costs = workspace.costs().iter().map(|&cost| to_f64(cost).abs());
+        let sum: f64 = match examples.weights {
+            None => costs.sum(),
+            Some(weights) => costs.zip(weights).map(|(cost, weight)| cost * weight).sum(),
+        };
+        let magnitude = sum / examples.weight + to_f64(parts.penalty).abs();
+        let at = if network.is_canonical(&objective.cost) {
+            GaussNewton::Logits
+        } else {
+            GaussNewton::Outputs
+        };
+        let given = (examples, objective);
+        let root = network.gauss_newton_root(theta, given, (at, magnitude), workspace)?;
+        let (triangle, right) = root.into_parts();
+        Ok(LeastSquares {
+            cost: parts.total(),
+            magnitude,
+            triangle,
+            right,
+        })
     }
 }
 

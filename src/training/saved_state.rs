@@ -1,4 +1,5 @@
-//! The state of a run in a checkpoint: written from a plan, and checked before any of it is restored.
+//! The state of a run in a checkpoint: written from a plan, and checked before any of it is
+//! restored.
 
 use super::checkpoint::{Saved, Saving, Settings, Store};
 use super::full_batch::Reached;

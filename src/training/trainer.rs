@@ -22,15 +22,15 @@ use std::fmt::{self, Debug, Formatter};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// Trains a network: epochs, mini-batches, validation, early stopping ([`patience`](Self::patience)),
-/// budgets, callbacks.
+/// Trains a network: epochs, mini-batches, validation, early stopping
+/// ([`patience`](Self::patience)), budgets, callbacks.
 ///
 /// An epoch takes every example once, in batches of [`batch_size`](Self::batch_size). The order
-/// follows from the seed and the number of the epoch. The gradient of a batch is that of J: a mean by
-/// the batch's own weight, with the penalty's share. λ is divided by m of the **whole** training set,
-/// so that a penalty has the same weight for any batch size. Custom stochastic layers act at random in
-/// these steps, with a seed for each batch, and not where J is measured. A [`Record`](super::Record)
-/// reports J over all training examples at the end of each epoch.
+/// follows from the seed and the number of the epoch. The gradient of a batch is that of J: a mean
+/// by the batch's own weight, with the penalty's share. λ is divided by m of the **whole** training
+/// set, so that a penalty has the same weight for any batch size. Custom stochastic layers act at
+/// random in these steps, with a seed for each batch, and not where J is measured. A
+/// [`Record`](super::Record) reports J over all training examples at the end of each epoch.
 ///
 /// The network changes only when the run ends. It then has the last parameters, or with validation
 /// examples those of the best epoch ([`keep_best`](Self::keep_best)). The same seed gives the same
@@ -120,8 +120,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Sets the number of examples in a batch, from 1 to m. The last batch of an epoch has the rest.
-    /// Without it a batch is the whole data.
+    /// Sets the number of examples in a batch, from 1 to m. The last batch of an epoch has the
+    /// rest. Without it a batch is the whole data.
     #[must_use]
     pub fn batch_size(mut self, examples: usize) -> Self {
         self.plan.batch_size = Some(examples);
@@ -143,9 +143,9 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Changes the rate over time: the rate of a step is the optimiser's own times the schedule's factor
-    /// at that part of the epoch. A schedule that waits for a plateau follows the monitored cost.
-    /// Full-batch solvers have no rate, and refuse a schedule.
+    /// Changes the rate over time: the rate of a step is the optimiser's own times the schedule's
+    /// factor at that part of the epoch. A schedule that waits for a plateau follows the monitored
+    /// cost. Full-batch solvers have no rate, and refuse a schedule.
     #[doc(alias = "lr_scheduler")]
     #[must_use]
     pub fn schedule(mut self, schedule: Schedule) -> Self {
@@ -160,25 +160,25 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Adds a metric, which is evaluated after each epoch on the training and the validation examples.
-    /// Example weights do not count in it.
+    /// Adds a metric, which is evaluated after each epoch on the training and the validation
+    /// examples. Example weights do not count in it.
     #[must_use]
     pub fn metric(mut self, metric: impl Metric<T> + 'a) -> Self {
         self.plan.metrics.push(Box::new(metric));
         self
     }
 
-    /// Adds a [`metric`](Self::metric) that replaces the monitored cost: early stopping, the best epoch
-    /// and a schedule that waits for a plateau follow it. The metric itself says whether larger is
-    /// better. If this is called more than once, the last metric counts.
+    /// Adds a [`metric`](Self::metric) that replaces the monitored cost: early stopping, the best
+    /// epoch and a schedule that waits for a plateau follow it. The metric itself says whether
+    /// larger is better. If this is called more than once, the last metric counts.
     #[must_use]
     pub fn monitor(mut self, metric: impl Metric<T> + 'a) -> Self {
         self.plan.monitor = Some(self.plan.metrics.len());
         self.metric(metric)
     }
 
-    /// Holds out a fraction of the examples, above 0 and below 1, for validation. The seed chooses them,
-    /// and m is the number of the others.
+    /// Holds out a fraction of the examples, above 0 and below 1, for validation. The seed chooses
+    /// them, and m is the number of the others.
     ///
     /// The split ignores classes, and comes after any scaler was fitted. For a stratified split, or
     /// validation examples that the scaler has not seen, split first
@@ -200,12 +200,12 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Stops early: after `epochs` epochs in a row, at least 1, without an improvement of the monitored
-    /// cost.
+    /// Stops early: after `epochs` epochs in a row, at least 1, without an improvement of the
+    /// monitored cost.
     ///
     /// The monitored cost is that of the validation examples, or J if there are none;
-    /// [`monitor`](Self::monitor) replaces it by a metric. Any decrease below the best value so far is
-    /// an improvement, unless [`min_improvement`](Self::min_improvement) asks for more.
+    /// [`monitor`](Self::monitor) replaces it by a metric. Any decrease below the best value so far
+    /// is an improvement, unless [`min_improvement`](Self::min_improvement) asks for more.
     #[doc(alias = "early_stopping")]
     #[must_use]
     pub fn patience(mut self, epochs: u64) -> Self {
@@ -217,8 +217,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// least 0. The default is 0.
     ///
     /// A smaller improvement still sets the best value that later epochs are compared with. This is
-    /// scikit-learn's `tol`. Keras' `min_delta` instead ignores a smaller improvement altogether, so
-    /// that many small ones can add up to one that counts.
+    /// scikit-learn's `tol`. Keras' `min_delta` instead ignores a smaller improvement altogether,
+    /// so that many small ones can add up to one that counts.
     #[doc(alias("min_delta", "tol"))]
     #[must_use]
     pub fn min_improvement(mut self, least: f64) -> Self {
@@ -226,8 +226,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Sets whether a run with validation examples ends with the parameters of its best epoch. It does
-    /// by default.
+    /// Sets whether a run with validation examples ends with the parameters of its best epoch. It
+    /// does by default.
     #[doc(alias = "restore_best_weights")]
     #[must_use]
     pub fn keep_best(mut self, keep: bool) -> Self {
@@ -248,22 +248,22 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     ///
     /// # Errors
     /// Before the first step, with nothing changed:
-    /// - those of [`Network::gradient_into`](crate::Network::gradient_into) on the training examples,
-    ///   and likewise on the validation examples;
-    /// - [`Error::SingleOutput`] for one output with softmax or the categorical cross-entropy, which has
-    ///   nothing to learn;
-    /// - [`Error::Hyperparameter`] for a setting out of its range: no epochs, a batch size of 0 or above
-    ///   m, a rate that is not above 0 or grows beyond T, …
-    /// - [`Error::Unsupported`] for a schedule or clipping with a full-batch solver, or a time budget
-    ///   without a clock;
-    /// - [`Error::Checkpoint`] if the folder already has checkpoints (`resume` continues from them),
-    ///   or cannot be written to.
+    /// - those of [`Network::gradient_into`](crate::Network::gradient_into) on the training
+    ///   examples, and likewise on the validation examples;
+    /// - [`Error::SingleOutput`] for one output with softmax or the categorical cross-entropy,
+    ///   which has nothing to learn;
+    /// - [`Error::Hyperparameter`] for a setting out of its range: no epochs, a batch size of 0 or
+    ///   above m, a rate that is not above 0 or grows beyond T, …
+    /// - [`Error::Unsupported`] for a schedule or clipping with a full-batch solver, or a time
+    ///   budget without a clock;
+    /// - [`Error::Checkpoint`] if the folder already has checkpoints (`resume` continues from
+    ///   them), or cannot be written to.
     ///
     /// During training. The network then has the parameters that it would have ended with: those of
     /// the best epoch, or of the last whose J was finite. If this call has not completed an epoch,
     /// the network is unchanged:
-    /// - [`Error::Diverged`] if a cost, a gradient, a parameter or the state of the optimiser is not
-    ///   finite;
+    /// - [`Error::Diverged`] if a cost, a gradient, a parameter or the state of the optimiser is
+    ///   not finite;
     /// - [`Error::Checkpoint`] if a checkpoint cannot be written;
     /// - the errors of the metrics, and other errors of a pass, such as [`Error::Output`].
     #[doc(alias = "train")]

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) type Point<T> = IterState<Vec<T>, Vec<T>, (), (), (), T>;
 
-/// Returns ‖x‖ in `f64`, because that of an `f32` vector may be beyond `f32`; NaN if an entry is NaN.
+/// Returns ‖x‖ in `f64`, because that of an `f32` vector may be beyond `f32`; NaN if an entry is
+/// NaN.
 pub(super) fn length<T: Scalar>(x: &[T]) -> f64 {
     let most = to_f64(largest(x)).max(f64::MIN_POSITIVE);
     let squares = x.iter().map(|x| (to_f64(*x) / most).powi(2));
@@ -98,9 +99,10 @@ impl<T: Scalar + ArgminFloat> Search<T> {
         }
     }
 
-    /// Returns the first step: 1 for a quasi-Newton direction, and min(1, 1/‖∇J‖) along −∇J, unless
-    /// rounding would hide so small a change of J. For conjugate gradients it is the minimum of the parabola that gains as much as the last step
-    /// did (Nocedal and Wright, *Numerical Optimization*, 3.60).
+    /// Returns the first step: 1 for a quasi-Newton direction, and min(1, 1/‖∇J‖) along −∇J, or
+    /// more if rounding would hide so small a change of J. For conjugate gradients it is the
+    /// minimum of the parabola that gains as much as the last step did (Nocedal and Wright,
+    /// *Numerical Optimization*, 3.60).
     fn first_step(&self, gradient: &[T], start: Sample) -> f64 {
         let steepest = gradient.iter().zip(&self.direction).all(|(g, d)| *d == -*g);
         let before = self.before.get().map(to_f64);

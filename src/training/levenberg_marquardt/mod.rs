@@ -3,52 +3,50 @@
 mod model;
 mod solver;
 
-use super::method::Method;
 use crate::error::{Error, hyperparameter};
-use crate::scalar::Scalar;
-use solver::Solver;
 
 /// Levenberg–Marquardt on all examples at once: each step p solves (G + μ D²) p = −∇J with the
 /// Gauss–Newton matrix G of J and an adaptive damping μ.
 ///
 /// Derivation: [(34)](crate::derivation#levenberg-marquardt).
 ///
-/// Use it for small networks of up to some hundred parameters, and for fits that should be exact. Near
-/// a minimum with small errors it converges like Newton's method, where first-order methods crawl. It
-/// works with every built-in cost and every convex one of your own. G is taken at the logits for a
-/// canonical pair, otherwise at the outputs.
+/// Use it for small networks of up to some hundred parameters, and for fits that should be exact.
+/// Near a minimum with small errors it converges like Newton's method, where first-order methods
+/// crawl. It works with every built-in cost and every convex one of your own. G is taken at the
+/// logits for a canonical pair, otherwise at the outputs.
 ///
 /// G is never formed, because that would square the condition number. A step solves a least-squares
 /// problem in A and r, with G = AᵀA and ∇J = Aᵀr, by QR decompositions. D holds the largest length
 /// that each column of A has had, so the units of features and targets do not matter. Features far
-/// from 0, such as years or timestamps, cost only the rounding of the outputs. A column that differs
-/// from a combination of others by less than 8 √P ε of its length counts as dependent on them. No step
-/// is longer than 100 times ‖D θ‖ or the last step, like MINPACK's `factor`.
+/// from 0, such as years or timestamps, cost only the rounding of the outputs. A column that
+/// differs from a combination of others by less than 8 √P ε of its length counts as dependent on
+/// them. No step is longer than 100 times ‖D θ‖ or the last step, like MINPACK's `factor`.
 ///
 /// # Damping
-/// ϱ = (J(θ) − J(θ + p))/(½‖A p‖² + μ ‖D p‖²) compares the decrease of J with the model's prediction.
-/// A step with ϱ > 0 is taken, and μ ← μ max(1/10, 1 − (2ϱ − 1)³): μ falls if J decreased by more than
-/// half the prediction, and grows otherwise. Every other step is refused, and μ ← ν μ with ν = 2, 4,
-/// 8, … until one is taken. A step is also refused if J or its derivatives are not finite after it.
-/// The undamped step, μ = 0, is tried first if it is at most 10 times as long as the last step taken.
-/// (Madsen, Nielsen, Tingleff, *Methods for Non-Linear Least Squares Problems*, 2004; Moré 1978,
-/// doi:10.1007/BFb0067700; Marquardt 1963, doi:10.1137/0111030.)
+/// ϱ = (J(θ) − J(θ + p))/(½‖A p‖² + μ ‖D p‖²) compares the decrease of J with the model's
+/// prediction. A step with ϱ > 0 is taken, and μ ← μ max(1/10, 1 − (2ϱ − 1)³): μ falls if J
+/// decreased by more than half the prediction, and grows otherwise. Every other step is refused,
+/// and μ ← ν μ with ν = 2, 4, 8, … until one is taken. A step is also refused if J or its
+/// derivatives are not finite after it. The undamped step, μ = 0, is tried first if it is at most
+/// 10 times as long as the last step taken. (Madsen, Nielsen, Tingleff, *Methods for Non-Linear
+/// Least Squares Problems*, 2004; Moré 1978, doi:10.1007/BFb0067700; Marquardt 1963,
+/// doi:10.1137/0111030.)
 ///
 /// # In a run
-/// An iteration is an epoch of the [`Trainer`](super::Trainer). It takes one step, however many were
-/// refused before, so J falls with every epoch. [`Record::steps`](super::Record::steps) counts the
-/// evaluations of J: one at the start, and one for each step that was tried.
+/// An iteration is an epoch of the [`Trainer`](super::Trainer). It takes one step, however many
+/// were refused before, so J falls with every epoch. [`Record::steps`](super::Record::steps) counts
+/// the evaluations of J: one at the start, and one for each step that was tried.
 ///
 /// The run ends with [`Stop::Converged`](super::Stop::Converged) at a minimum: the gradient or the
-/// undamped step is within the [tolerance](Self::tolerance), or the decrease they predict is below the
-/// rounding of J. It ends with [`Stop::NoDescent`](super::Stop::NoDescent) if no step makes J smaller
-/// although the gradient is large, as at a kink of ReLU or of an L1 penalty.
+/// undamped step is within the [tolerance](Self::tolerance), or the decrease they predict is below
+/// the rounding of J. It ends with [`Stop::NoDescent`](super::Stop::NoDescent) if no step makes J
+/// smaller although the gradient is large, as at a kink of ReLU or of an L1 penalty.
 ///
 /// # Cost
-/// A step that is taken costs the Jacobian of the outputs in K passes, P² m K multiplications for its
-/// QR decomposition (as many as G takes), and about P³ for pivots and damping. A refused step costs a
-/// forward pass and P³/3. The memory is a few times P² scalars, and 2²⁰ for the Jacobians of some
-/// examples at a time.
+/// A step that is taken costs the Jacobian of the outputs in K passes, P² m K multiplications for
+/// its QR decomposition (as many as G takes), and about P³ for pivots and damping. A refused step
+/// costs a forward pass and P³/3. The memory is a few times P² scalars, and 2²⁰ for the Jacobians
+/// of some examples at a time.
 ///
 /// Custom layers need [`Layer::backward_per_example`](crate::Layer::backward_per_example), custom
 /// costs [`Cost::delta_tangent`](crate::Cost::delta_tangent).
@@ -90,8 +88,8 @@ impl Default for LevenbergMarquardt {
 }
 
 impl LevenbergMarquardt {
-    /// Returns the solver with μ = 10⁻³ at first, and tolerances of 10⁻¹⁰ for the gradient and 10⁻¹⁵
-    /// for the step.
+    /// Returns the solver with μ = 10⁻³ at first, and tolerances of 10⁻¹⁰ for the gradient and
+    /// 10⁻¹⁵ for the step.
     pub fn new() -> Self {
         Self {
             damping: 1e-3,
@@ -112,10 +110,10 @@ impl LevenbergMarquardt {
     /// Sets convergence: cos φ ≤ `gradient`, or |pⱼ| ≤ `step` |θⱼ| for every entry of the undamped
     /// step p. Both are at least 0.
     ///
-    /// φ is the angle between the residual r and the space of A's columns. cos² φ = ‖Qᵀr‖²/(2 J) with
-    /// A = Q R is the part of J that the undamped step p is predicted to remove. (J is taken with the
-    /// absolute cost of each example here, because Poisson's may be negative.) So neither tolerance
-    /// depends on the units of features and targets.
+    /// φ is the angle between the residual r and the space of A's columns. cos² φ = ‖Qᵀr‖²/(2 J)
+    /// with A = Q R is the part of J that the undamped step p is predicted to remove. (J is taken
+    /// with the absolute cost of each example here, because Poisson's may be negative.) So neither
+    /// tolerance depends on the units of features and targets.
     ///
     /// Whatever the tolerances, a fit also ends where that prediction is below the rounding of J,
     /// roughly ε (J + √(2J) ‖A‖ ‖θ‖).
@@ -141,11 +139,5 @@ impl LevenbergMarquardt {
             }
         }
         Ok(())
-    }
-}
-
-impl<T: Scalar> From<LevenbergMarquardt> for Method<T> {
-    fn from(settings: LevenbergMarquardt) -> Self {
-        Self::FullBatch(Box::new(Solver::new(settings)))
     }
 }

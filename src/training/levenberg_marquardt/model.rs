@@ -78,7 +78,8 @@ impl<T: Scalar> Model<T> {
         to_f64(norm(&entries))
     }
 
-    /// Returns the rounding of the outputs that the parameters cause: ε ‖A θ‖, without cancellation.
+    /// Returns the rounding of the outputs that the parameters cause: ε ‖A θ‖, without
+    /// cancellation.
     pub(super) fn rounding(&self, theta: &DVector<T>) -> f64 {
         to_f64(norm(self.lengths.component_mul(theta).as_slice()) * T::default_epsilon())
     }
@@ -120,8 +121,8 @@ impl<T: Scalar> Model<T> {
         Ok(self.step(p, mu, scale))
     }
 
-    /// Raises D to the largest length of each column so far. It never shrinks, so that a column that
-    /// fades for a while does not cause long steps.
+    /// Raises D to the largest length of each column so far. It never shrinks, so that a column
+    /// that fades for a while does not cause long steps.
     pub(super) fn widen(&self, scale: &mut DVector<T>) {
         for (j, &length) in self.lengths.iter().enumerate() {
             scale[j] = scale[j].max(length);
@@ -211,8 +212,8 @@ impl Damping {
         self.growth *= 2.0;
     }
 
-    /// Returns a damped step with a predicted decrease above the rounding of J, or `None` if there is
-    /// none. Lowers μ if that takes it, unless a step was `refused` here already.
+    /// Returns a damped step with a predicted decrease above the rounding of J, or `None` if there
+    /// is none. Lowers μ if that takes it, unless a step was `refused` here already.
     pub(super) fn step<T: Scalar>(
         &mut self,
         model: &Model<T>,

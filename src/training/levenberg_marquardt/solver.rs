@@ -7,6 +7,7 @@ use crate::kernels::{all_finite, norm};
 use crate::scalar::{Scalar, to_f64};
 use crate::training::full_batch::{FullBatch, Iteration, LeastSquares, Problem};
 use crate::training::history::Stop;
+use crate::training::method::Method;
 #[cfg(feature = "serde")]
 use crate::{scalar::real, training::full_batch::Reached};
 use nalgebra::DVector;
@@ -19,7 +20,7 @@ const REACH: f64 = 10.0;
 const LONGEST: f64 = 100.0;
 
 /// The solver with what it remembers between iterations.
-pub(super) struct Solver<T: Scalar> {
+struct Solver<T: Scalar> {
     settings: LevenbergMarquardt,
     /// `None` before the first iteration.
     memory: Option<Memory<T>>,
@@ -56,12 +57,12 @@ struct Point<T: Scalar> {
     newton: Option<Step<T>>,
 }
 
-impl<T: Scalar> Solver<T> {
-    pub(super) fn new(settings: LevenbergMarquardt) -> Self {
-        Self {
+impl<T: Scalar> From<LevenbergMarquardt> for Method<T> {
+    fn from(settings: LevenbergMarquardt) -> Self {
+        Self::FullBatch(Box::new(Solver {
             settings,
             memory: None,
-        }
+        }))
     }
 }
 
@@ -135,8 +136,8 @@ impl<T: Scalar> Point<T> {
         (2.0 * self.magnitude).sqrt()
     }
 
-    /// Returns the least ‖Qᵀr‖ that rounding does not hide in J: the rounding of J's own sum, and of
-    /// outputs computed from rounded parameters.
+    /// Returns the least ‖Qᵀr‖ that rounding does not hide in J: the rounding of J's own sum, and
+    /// of outputs computed from rounded parameters.
     fn rounding(&self, theta: &DVector<T>) -> f64 {
         let (residual, outputs) = (self.residual(), 4.0 * self.model.rounding(theta));
         let sums = 4.0 * to_f64(T::default_epsilon()) * residual;

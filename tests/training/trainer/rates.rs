@@ -1,4 +1,4 @@
-//! The rate of each step, and that a trainer has its own again, whatever ended a run.
+//! The rate of each step. However a run ends, the optimiser has its own rate afterwards.
 
 use super::{bits, data, network};
 use backprop::metrics::{Direction, Metric};
@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Five batches an epoch and a change every fifth of one: the rate is halved in every step.
+/// Five batches in an epoch and a change every 0.2 epochs halve the rate in every step.
 #[test]
 fn a_schedule_counts_steps_without_rounding() {
     let (x, y) = data(4, 2, 10);
@@ -24,7 +24,7 @@ fn a_schedule_counts_steps_without_rounding() {
             .fit(&mut network([4, 3, 2]), &examples)
             .unwrap();
         for record in history.records() {
-            // Before the last step of the epoch it was halved once in each of the others.
+            // The rate was halved before every step except the first of the run.
             let expected = 0.5_f64.powi(record.epoch as i32 * halvings);
             assert_eq!(
                 record.rate,
@@ -36,7 +36,7 @@ fn a_schedule_counts_steps_without_rounding() {
     }
 }
 
-/// What ends a run in its third epoch.
+/// How a run ends in its third epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Panic,
@@ -46,7 +46,7 @@ enum End {
     Nothing,
 }
 
-/// A metric that counts its epochs, and ends a run in the third if it is told to.
+/// A metric that counts epochs, and may end a run in the third.
 #[derive(Debug)]
 struct Ends<'a>(&'a Mutex<End>, &'a AtomicU64);
 
@@ -60,7 +60,7 @@ impl Metric<f64> for Ends<'_> {
     }
 
     fn evaluate(&self, _: DMatrixView<'_, f64>, _: DMatrixView<'_, f64>) -> Result<f64, Error> {
-        // The first call is that of the targets, before the first epoch.
+        // The first call is for the targets, before the first epoch.
         let epoch = self.1.fetch_add(1, Ordering::Relaxed);
         let end = *self.0.lock().unwrap();
         match end {
@@ -71,7 +71,7 @@ impl Metric<f64> for Ends<'_> {
     }
 }
 
-/// The next training is that of a fresh trainer, to the bit.
+/// The next run has the bits of a fresh trainer.
 #[test]
 fn a_run_that_ended_leaves_nothing_behind() {
     let (x, y) = data(4, 2, 10);

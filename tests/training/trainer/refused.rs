@@ -1,4 +1,4 @@
-//! What is refused before the first step, with nothing changed.
+//! Settings and data that are refused before the first step, with nothing changed.
 
 use super::{bits, data, network};
 use backprop::activation::{Exponential, Identity, Sigmoid, Softmax, Tanh};
@@ -60,7 +60,7 @@ fn settings_out_of_range() {
         lbfgs(Lbfgs::new().tolerance(-1.0, 0.0)),
         ("the tolerance", -1.0),
     );
-    // The last is of less than half an example.
+    // The last fraction is less than half an example.
     for fraction in [0.0, 1.0, -0.5, f64::NAN, 0.01] {
         let error = refuse(trainer().validation_fraction(fraction), &examples);
         let (name, value) = hyperparameter(&error);
@@ -95,7 +95,7 @@ fn settings_out_of_range() {
         refuse(scheduled, &examples),
         Error::Unsupported { .. }
     ));
-    // 2¹⁰²⁴ is infinite: reached in 2000 epochs, but not in 20, nor in 20 steps.
+    // 2¹⁰²⁴ is infinite. 2000 epochs reach it, but not 20 epochs or 20 steps.
     let doubled = || trainer().schedule(Schedule::Exponential { factor: 2.0 });
     check(
         doubled().epochs(2000),
@@ -105,7 +105,7 @@ fn settings_out_of_range() {
     for mut fine in [doubled().epochs(20), doubled().epochs(2000).steps(20)] {
         fine.fit(&mut trained, &examples).unwrap();
     }
-    // Three classes are more than there are: known before the first epoch.
+    // There are only two classes, which is known before the first epoch.
     let error = refuse(trainer().metric(TopK(3)), &examples);
     assert!(matches!(error, Error::Hyperparameter { .. }), "{error}");
     for rate in [-0.1, f64::INFINITY] {
@@ -156,7 +156,7 @@ fn data_of_the_wrong_kind() {
         ),
         "{found}"
     );
-    // No example, and a NaN in row 2 of example 7, are refused where examples are made.
+    // `Examples::new` refuses an empty matrix, and the NaN in row 2 of example 7.
     let none = DMatrix::<f64>::zeros(4, 0);
     assert_eq!(Examples::new(&none, &none).unwrap_err(), Error::NoExamples);
     let mut bad = x.clone();
@@ -175,9 +175,10 @@ fn data_of_the_wrong_kind() {
     ));
 }
 
-/// A softmax of one unit is 1, and the categorical cross-entropy of one output is least where it is 1 for every example: J = 0, and nothing is learned.
+/// A softmax of one unit is always 1, and the categorical cross-entropy of one output is least
+/// where it is 1 for every example. So J = 0, and nothing is learned.
 #[test]
-fn one_output_is_no_choice_between_classes() {
+fn one_output_cannot_choose_between_classes() {
     let x = DMatrix::from_row_slice(1, 4, &[-1.0, -0.5, 0.5, 1.0]);
     let y = DMatrix::from_row_slice(1, 4, &[0.0, 0.0, 1.0, 1.0]);
     let examples = Examples::new(&x, &y).unwrap();
@@ -219,10 +220,10 @@ fn one_output_is_no_choice_between_classes() {
             same(trainer.fit(&mut network, &examples).unwrap_err());
         }
         assert_eq!(network, before);
-        // Without a cost it is a function like any other.
+        // The forward pass works, because it has no cost.
         assert_eq!(network.forward(&x).unwrap().ncols(), 4);
     }
-    // The pair that was meant, other costs of one output, one hidden unit of softmax, and two outputs.
+    // The right pair, other costs of one output, one hidden unit of softmax, and two outputs work.
     for (last, cost) in [
         (Sigmoid, AnyCost::BinaryCrossEntropy),
         (Identity, AnyCost::SquaredError),

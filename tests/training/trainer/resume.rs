@@ -1,4 +1,4 @@
-//! A training that was broken off goes on with the bits that it would have had.
+//! A run that is interrupted and resumed gives the same bits as an uninterrupted one.
 
 use super::{data, network};
 use backprop::metrics::{Accuracy, Metric};
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 const FOLDER: &str = "BACKPROP_TEST_FOLDER";
 
-/// A folder that is removed in the end.
+/// A folder that is removed when it is dropped.
 pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
@@ -48,7 +48,8 @@ impl Data {
     }
 }
 
-/// All that has a state: shuffling, a validation cost, the best epoch's parameters, patience, an optimiser's or a solver's memory.
+/// Returns a trainer with every kind of state: shuffling, a validation cost, the best epoch,
+/// patience, and the memory of an optimiser or a solver.
 fn trainer<'a>(method: &str, epochs: u64, data: &'a Data) -> Trainer<'a, f64> {
     let (x, y) = &data.validation;
     let objective = Objective::new(AnyCost::CategoricalCrossEntropy).l2(0.01);
@@ -114,7 +115,7 @@ fn in_pieces_or_at_once() {
     }
 }
 
-/// Not a test of its own: the training of the process that is killed below.
+/// The run of the process that is killed below. It is not a test by itself.
 #[test]
 fn child() {
     let Some(folder) = std::env::var_os(FOLDER) else {
@@ -159,13 +160,13 @@ fn killed_at_any_moment_it_ends_with_the_same_bits() {
     let mut state = 20_u64;
     while kills < 25 {
         let mut process = spawn();
-        // Any moment of some dozen epochs: while it starts, computes, writes.
+        // Any moment in some dozen epochs: while it starts, computes or writes.
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
         std::thread::sleep(Duration::from_micros(3_000 + (state >> 33) % 40_000));
         if process.try_wait().unwrap().is_some() {
-            break; // it was done before: few kills, but a result
+            break; // it ended before the kill
         }
         process.kill().unwrap(); // SIGKILL
         process.wait().unwrap();
@@ -184,7 +185,7 @@ fn killed_at_any_moment_it_ends_with_the_same_bits() {
 }
 
 #[test]
-fn a_damaged_checkpoint_is_passed_over_with_a_warning() {
+fn a_damaged_checkpoint_is_skipped_with_a_warning() {
     let folder = Folder::new("damaged");
     let (expected, history) = at_once("adam", 20);
     resume("adam", 12, &folder.0, 4);
@@ -197,7 +198,7 @@ fn a_damaged_checkpoint_is_passed_over_with_a_warning() {
     assert_eq!((network.theta(), found), (expected.theta(), history));
 }
 
-/// The part that validates depends on the seed, and not on how the training is cut.
+/// The validation part depends on the seed, and not on where the run was interrupted.
 #[test]
 fn a_fraction_for_validation_is_the_same_after_a_resume() {
     let data = Data::new();
@@ -243,7 +244,7 @@ fn a_fraction_for_validation_is_the_same_after_a_resume() {
 }
 
 #[test]
-fn a_training_does_not_begin_in_the_folder_of_another() {
+fn a_run_does_not_start_in_the_folder_of_another() {
     let folder = Folder::new("used");
     resume("adam", 3, &folder.0, 1);
     let data = Data::new();
@@ -256,7 +257,7 @@ fn a_training_does_not_begin_in_the_folder_of_another() {
         panic!("{error}");
     };
     assert!(reason.contains("up to epoch 3"), "{reason}");
-    // Epochs between checkpoints are at least 1, whether a training begins or goes on.
+    // The epochs between checkpoints are at least 1, for `fit` and for `resume`.
     let empty = Folder::new("zero");
     let none = trainer("adam", 5, &data).checkpoints(Checkpoints::new(&empty.0), 0);
     let mut none = none;
@@ -274,7 +275,7 @@ fn a_training_does_not_begin_in_the_folder_of_another() {
 }
 
 #[test]
-fn a_checkpoint_of_another_training_is_refused() {
+fn a_checkpoint_of_another_run_is_refused() {
     let folder = Folder::new("other");
     resume("adam", 3, &folder.0, 1);
     let data = Data::new();
@@ -313,9 +314,9 @@ fn a_checkpoint_of_another_training_is_refused() {
     assert!(matches!(error, Err(Error::Unsupported { .. })), "{error:?}");
 }
 
-/// A file that is whole, but tells of more than it holds, is refused at once.
+/// An intact file with counts that do not match its contents is refused.
 #[test]
-fn counts_that_no_training_has_are_refused() {
+fn counts_that_no_run_has_are_refused() {
     let data = Data::new();
     let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
     let forge = |method, field: &str, value: Value| {
@@ -342,11 +343,11 @@ fn counts_that_no_training_has_are_refused() {
     forge("lm", "/solver/scale", json!([0.5, 0.25]));
     forge("lm", "/solver/damping/mu", 0.into());
     forge("lm", "/solver/damping/growth", json!(1.0));
-    // A difference of θ with two entries.
+    // A difference of θ that has two entries.
     forge("lbfgs", "/solver/0/s/0", json!([0.5, 0.25]));
 }
 
-/// Patience and the best epoch by a metric, in pieces or at once.
+/// Patience and the best epoch follow a metric, in pieces or at once.
 #[test]
 fn a_monitored_metric_is_resumed() {
     let data = Data::new();
@@ -372,7 +373,7 @@ fn a_monitored_metric_is_resumed() {
     assert_eq!(history.records().len() as u64, best.epoch + 8);
     let a = expected.forward(x).unwrap();
     assert_eq!(Accuracy.evaluate(a.as_view(), y.as_view()).unwrap(), most);
-    // The cost would have gone another way.
+    // The best epoch by the cost would be another.
     let lowest = history.records().iter().filter_map(|r| r.validation);
     assert!(lowest.fold(f64::INFINITY, f64::min) < best.validation.unwrap());
 
@@ -387,7 +388,7 @@ fn a_monitored_metric_is_resumed() {
     assert!(matches!(error, Error::OtherTraining { .. }), "{error}");
 }
 
-/// Where no checkpoint can be written, that is said before the first step, and nothing is left there.
+/// A folder that cannot be written to is refused before the first step, and nothing is left in it.
 #[test]
 fn a_folder_that_takes_no_files_is_refused_before_the_first_step() {
     let folder = Folder::new("unwritable");
@@ -395,7 +396,8 @@ fn a_folder_that_takes_no_files_is_refused_before_the_first_step() {
     let file = folder.0.join("file");
     std::fs::write(&file, "mine").unwrap();
     let mut places = vec![file.clone(), file.join("below/it")];
-    // Where not even the superuser creates anything; others may not write to a folder of mode 555 either.
+    // Not even the superuser can create files here. Others cannot write to a folder of mode 555
+    // either.
     #[cfg(target_os = "linux")]
     places.extend(["/proc/runs", "/proc/self", "/sys"].map(PathBuf::from));
     #[cfg(unix)]
@@ -441,7 +443,7 @@ fn a_folder_that_takes_no_files_is_refused_before_the_first_step() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
     assert_eq!(list(), before);
 
-    // Settings that are refused create nothing, a folder that takes files holds the checkpoints alone.
+    // Refused settings create nothing. A folder that takes files holds only the checkpoints.
     let runs = folder.0.join("runs/1");
     let checkpoints = Checkpoints::new(&runs);
     let mut network = network([6, 5, 3]);

@@ -6,8 +6,8 @@ use backprop::data::one_hot;
 use backprop::nalgebra::{self, DMatrix};
 use backprop::training::{ConjugateGradient, Lbfgs, Method, Problem, Stop, Trainer};
 use backprop::{
-    AnyActivation, AnyCost, CategoricalCrossEntropy, Error, Examples, Initialization, Location,
-    Network, Objective, Poisson, Scalar, SquaredError, rng,
+    AnyActivation, AnyCost, CategoricalCrossEntropy, Error, Examples, Location, Network, Objective,
+    Poisson, Scalar, SquaredError,
 };
 
 #[test]
@@ -27,7 +27,7 @@ fn full_batch_solvers_train() {
         let last = history.records().last().unwrap();
         assert_eq!(trained.cost(&examples, &objective).unwrap(), last.cost);
         assert!(gradient.norm() < 1e-4, "{}", gradient.norm());
-        // An iteration takes one evaluation at least, and J never rises.
+        // An iteration takes at least one evaluation, and J never grows.
         assert!(last.steps >= last.epoch);
         assert!(
             history
@@ -40,7 +40,7 @@ fn full_batch_solvers_train() {
     assert!(costs.iter().all(|cost| cost.is_finite()));
 }
 
-/// Each full-batch solver of the crate.
+/// Both of argmin's solvers.
 fn solvers<T: Scalar>() -> [fn() -> Method<T>; 2]
 where
     Method<T>: From<Lbfgs> + From<ConjugateGradient>,
@@ -53,7 +53,7 @@ fn row<T: Scalar>(values: &[f64]) -> DMatrix<T> {
     DMatrix::from_iterator(1, values.len(), values)
 }
 
-/// Fits one unit from zeros with each solver, and checks J at the end and on the way.
+/// Fits one unit from zeros with each solver. J never grows, and ends at `expected`.
 fn check<T: Scalar>(
     activation: AnyActivation,
     cost: AnyCost,
@@ -94,7 +94,7 @@ fn f64_of<T: Scalar>(value: T) -> f64 {
     nalgebra::convert_unchecked(value)
 }
 
-/// Lines through raw features. The right J is the closed form's, (Syy − Sxy²/Sxx)/2m.
+/// Lines through raw features. J has the closed form (Syy − Sxy²/Sxx)/2m.
 #[test]
 fn raw_features_are_fitted() {
     let line = |x: &[f64], y: &[f64]| {
@@ -116,7 +116,8 @@ fn raw_features_are_fitted() {
     let (x, y) = ([21e3, 35e3, 48e3, 67e3, 90e3], [1.9, 2.9, 3.7, 5.2, 6.8]);
     assert!((line(&x, &y) - 0.00134326).abs() < 1e-8);
     check::<f64>(identity, squared, [&x, &y], (line(&x, &y), 1e-6));
-    // Ages and prices, years, altitudes; f32 as far as its rounding of z lets the slope be seen.
+    // Ages and prices, years, altitudes. `f32` is tested where rounding of z does not hide the
+    // slope.
     let (x, y) = ([18., 25., 33., 47., 62.], [310., 402., 517., 699., 903.]);
     check::<f64>(identity, squared, [&x, &y], (line(&x, &y), 1e-6));
     check::<f32>(identity, squared, [&x, &y], (line(&x, &y), 1e-3));
@@ -125,7 +126,7 @@ fn raw_features_are_fitted() {
         [3.0, 3.7, 4.8, 6.2, 7.8],
     );
     check::<f64>(identity, squared, [&x, &y], (line(&x, &y), 1e-6));
-    // Huge features: the first step, 1/‖∇J‖, is far beyond the minimum along −∇J.
+    // With huge features the first step, 1/‖∇J‖, is far beyond the minimum along −∇J.
     let (x, y) = ([-1e20, 0., 1e20, 2e20, 3e20], [3., 5., 8., 9., 12.]);
     let (a, b) = (row::<f64>(&x), row::<f64>(&y));
     let examples = Examples::new(&a, &b).unwrap();
@@ -137,12 +138,12 @@ fn raw_features_are_fitted() {
         let history = Trainer::new(Objective::new(SquaredError), solver())
             .fit(&mut network, &examples)
             .unwrap();
-        // What the slope alone can do: (Σy² − (Σuy)²/Σu²)/10 with x = 10²⁰ u.
+        // The slope alone reaches (Σy² − (Σuy)²/Σu²)/10 with x = 10²⁰ u.
         let least = (323.0 - 59.0 * 59.0 / 15.0) / 10.0;
         let cost = history.records().last().unwrap().cost;
         assert!(cost <= least * (1.0 + 1e-9), "{cost}");
     }
-    // Huge targets: a change of θ by 1 is lost in the rounding of J.
+    // With huge targets a change of θ by 1 is lost in the rounding of J.
     for scale in [1e28, 1e40] {
         let (x, y) = ([1., 2., 3., 4.], [2., 5., 4., 7.].map(|y| y * scale));
         check::<f64>(identity, squared, [&x, &y], (line(&x, &y), 1e-6));
@@ -151,7 +152,7 @@ fn raw_features_are_fitted() {
     check::<f64>(identity, squared, [&x, &y], (line(&x, &y), 1e-6));
 }
 
-/// Raw counts overflow the exponential at the first trial points; SciPy's minimum is reached.
+/// Raw counts overflow the exponential at the first trial points. The minimum is SciPy's.
 #[test]
 fn trial_points_that_overflow_shorten_the_step() {
     let x: Vec<f64> = (0..50).map(f64::from).collect();
@@ -166,7 +167,7 @@ fn trial_points_that_overflow_shorten_the_step() {
     let data: [&[f64]; 2] = [&z, &many];
     check::<f64>(exponential, poisson, data, (-8559.78039601, 1e-11));
     check::<f32>(exponential, poisson, data, (-8559.78039601, 1e-6));
-    // Where not even the start is finite, nothing is trained.
+    // If the start itself is not finite, nothing is trained.
     let (x, y) = (row::<f64>(&[800.0]), row::<f64>(&[1.0]));
     let examples = Examples::new(&x, &y).unwrap();
     for solver in solvers::<f64>() {
@@ -184,7 +185,8 @@ fn trial_points_that_overflow_shorten_the_step() {
     }
 }
 
-/// Softmax regression on wines with features of sizes from 0.002 to 17; the minimum is scikit-learn's and SciPy's.
+/// Softmax regression on wines with features from 0.002 to 17. The minimum is that of scikit-learn
+/// and SciPy.
 #[test]
 fn badly_scaled_wines_are_fitted() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/wine.csv");
@@ -209,9 +211,9 @@ fn badly_scaled_wines_are_fitted() {
     }
 }
 
-/// A solver claims convergence by its gradient alone: not at a kink, and not where rounding stops it.
+/// A solver converges by its gradient alone: not at a kink, and not where rounding stops it.
 #[test]
-fn a_failed_line_search_is_no_convergence() {
+fn a_failed_line_search_is_not_convergence() {
     let zero = DMatrix::from_element(1, 1, 0.0);
     for solver in solvers::<f64>() {
         let mut kink = Network::<f64>::builder(1)
@@ -263,10 +265,11 @@ fn bowl(theta: &[f64], gradient: &mut [f64]) -> f64 {
     0.5 * (theta[0] * theta[0] + 10.0 * theta[1] * theta[1])
 }
 
-/// Where the remembered direction leads nowhere, −∇J is tried once; if that leads nowhere either, θ stays and it is no divergence.
+/// If the remembered direction fails, −∇J is tried once. If that fails too, θ stays, and the run
+/// does not diverge.
 #[test]
 fn a_search_that_fails_is_tried_again_without_memory() {
-    // An overflow, or an output for which the cost is not defined.
+    // An overflow, or an output outside the domain of the cost.
     let refused = |leads| {
         if leads {
             return Error::NonFinite {
@@ -321,7 +324,7 @@ fn a_search_that_fails_is_tried_again_without_memory() {
     }
 }
 
-/// A gradient whose norm is beyond f32, though none of its entries is.
+/// The entries of the gradient fit in `f32`, but its norm does not.
 #[test]
 fn a_norm_beyond_single_precision_starts_a_search() {
     let huge = [3e38_f32; 4];
@@ -340,7 +343,7 @@ fn a_norm_beyond_single_precision_starts_a_search() {
     }
 }
 
-/// A gradient of NaN alone is not small.
+/// A gradient of NaN is not small.
 #[test]
 fn a_gradient_that_is_not_a_number_has_not_converged() {
     for solver in solvers::<f64>() {
@@ -358,7 +361,7 @@ fn a_gradient_that_is_not_a_number_has_not_converged() {
     }
 }
 
-/// At the minimum there is nothing to search for.
+/// A start at the minimum converges at once.
 #[test]
 fn a_start_at_the_minimum_has_converged() {
     let (x, y) = (row::<f64>(&[1.0, 2.0]), row::<f64>(&[3.0, 5.0]));
@@ -381,65 +384,8 @@ fn a_start_at_the_minimum_has_converged() {
     }
 }
 
-/// J on the digits after some iterations or evaluations, from starts by the seeds 0 to n − 1, sorted.
-fn digits(
-    (hidden, activation): (usize, AnyActivation),
-    method: fn() -> Method<f64>,
-    (iterations, evaluations): (u64, u64),
-    seeds: u64,
-) -> Vec<f64> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/digits.csv");
-    let table = std::fs::read_to_string(path).unwrap();
-    let lines = table.lines().skip(1).take(1347);
-    let values = lines.flat_map(|line| line.split(','));
-    let values: Vec<f64> = values.map(|value| value.parse().unwrap()).collect();
-    let rows = DMatrix::from_vec(65, 1347, values);
-    let classes: Vec<usize> = rows.row(64).iter().map(|&class| class as usize).collect();
-    let (x, y) = (rows.rows(0, 64) / 16.0, one_hot(&classes, 10).unwrap());
-    let examples = Examples::new(&x, &y).unwrap();
-    let cost = |seed| {
-        let mut network = Network::<f64>::builder(64)
-            .dense(hidden, activation)
-            .dense(10, Softmax)
-            .initialize(Initialization::GlorotUniform, &mut rng(seed))
-            .unwrap();
-        let history = Trainer::new(Objective::new(CategoricalCrossEntropy).l2(1.0), method())
-            .epochs(iterations)
-            .steps(evaluations)
-            .fit(&mut network, &examples)
-            .unwrap();
-        let records = history.records().iter().rev();
-        let mut within = records.filter(|record| record.steps <= evaluations);
-        within.next().unwrap().cost
-    };
-    let mut costs: Vec<f64> = (0..seeds).map(cost).collect();
-    costs.sort_by(f64::total_cmp);
-    costs
-}
-
-/// The median of SciPy's J after 50 iterations from 20 starts of this kind is 0.28923, by
-/// `benches/peers/solvers.py`.
-#[test]
-fn conjugate_gradients_keep_up() {
-    let network = (25, AnyActivation::Sigmoid);
-    let costs = digits(network, || ConjugateGradient::new().into(), (50, 10_000), 5);
-    assert!(costs[2] < 1.1 * 0.28923, "{costs:?}");
-    // At SciPy's number of evaluations.
-    let costs = digits(network, || ConjugateGradient::new().into(), (50, 110), 5);
-    assert!(costs[2] < 1.1 * 0.28923, "{costs:?}");
-}
-
-/// SciPy's L-BFGS-B comes to J = 0.08867 (median) and 0.09205 (worst) in 200 evaluations from 20 starts
-/// of this kind; `benches/peers/solvers.py` compares start by start, and on `mnist3k`.
-#[test]
-fn relu_networks_do_not_lag() {
-    let network = (32, AnyActivation::Relu);
-    let costs = digits(network, || Lbfgs::new().into(), (10_000, 200), 20);
-    assert!(costs[10] < 1.05 * 0.08867, "{costs:?}");
-    assert!(costs[19] < 1.1 * 0.09205, "{costs:?}");
-}
-
-/// The first trial of a run, and of the second iteration, which conjugate gradients choose by the last gain.
+/// The first trial of a run, and that of the second iteration, which conjugate gradients choose by
+/// the last decrease.
 #[test]
 fn the_first_steps_of_a_search() {
     for (solver, conjugate) in solvers::<f64>().into_iter().zip([false, true]) {
@@ -483,7 +429,7 @@ fn the_first_steps_of_a_search() {
     }
 }
 
-/// L-BFGS has converged, too, where J falls by less than the tolerance asked for.
+/// L-BFGS also converges where J falls by less than its tolerance.
 #[test]
 fn a_tolerance_of_the_cost_ends_a_run() {
     let (x, y) = (row::<f64>(&[1.0, 2.0, 4.0]), row::<f64>(&[3.0, 5.0, 7.0]));

@@ -13,13 +13,13 @@ fn network<T: Scalar>() -> Network<T> {
         .unwrap()
 }
 
-/// What a batch of `tiny` weights does is what one of zeros does: nothing.
+/// A batch of `tiny` weights is skipped, like one of zeros.
 fn tiny_is_zero<T: Scalar>(tiny: f64) {
     let (x, y) = data(3, 2, 6);
     let to_t = |m: &DMatrix<f64>| m.map(nalgebra::convert::<f64, T>);
     let (x, y) = (to_t(&x), to_t(&y));
     let train = |of_two: f64, shuffle: bool| {
-        // Batches of two: the middle one weighs next to nothing; shuffled, any other may.
+        // In batches of two the middle one has almost no weight. Shuffled, it may be any other.
         let weights = [0.5, 0.5, of_two, of_two, 0.5, 0.5];
         let examples = Examples::new(&x, &y).unwrap().weighted(&weights).unwrap();
         let mut trained = network::<T>();
@@ -44,7 +44,7 @@ fn tiny_is_zero<T: Scalar>(tiny: f64) {
 }
 
 #[test]
-fn a_batch_of_tiny_weights_says_nothing() {
+fn a_batch_of_tiny_weights_is_skipped() {
     for tiny in [5e-39, 1e-42, 1e-45, 1e-46, 1e-300, 5e-324] {
         tiny_is_zero::<f32>(tiny);
     }
@@ -53,9 +53,9 @@ fn a_batch_of_tiny_weights_says_nothing() {
     }
 }
 
-/// In `f32` a sum of 2e-38 can be divided by, and that of a batch cannot.
+/// `f32` can divide by the sum of all weights, 2e-38, but not by that of a batch.
 #[test]
-fn batches_that_all_say_nothing_are_refused() {
+fn examples_without_a_single_batch_of_weight_are_refused() {
     let (x, y) = (
         DMatrix::<f32>::from_element(1, 4, 1.0),
         DMatrix::from_element(1, 4, 2.0),
@@ -80,7 +80,7 @@ fn batches_that_all_say_nothing_are_refused() {
     assert!(found.is_ok() && trained != start);
 }
 
-/// A part of the data is refused as data are, before the first step.
+/// A validation part without weight is refused before the first step.
 #[test]
 fn a_validation_part_of_tiny_weights_is_refused() {
     let (x, y) = data(3, 2, 10);

@@ -1,5 +1,5 @@
-//! A run by Levenberg–Marquardt has what every run has: records, validation, metrics, early stopping
-//! and callbacks.
+//! A run by Levenberg–Marquardt has what every run has: records, validation, metrics, early
+//! stopping and callbacks.
 
 use super::super::{bits, data, network};
 use backprop::metrics::Accuracy;

@@ -34,8 +34,8 @@ impl Fit {
     }
 }
 
-/// Trains for at most `epochs` epochs, and checks that every epoch takes one step that makes J smaller.
-/// Only the last takes none if the solver ends there.
+/// Trains for at most `epochs` epochs, and checks that every epoch takes one step that makes J
+/// smaller. Only the last takes none if the solver ends there.
 fn fit<T: Scalar, C: Cost<T> + Clone>(
     method: LevenbergMarquardt,
     epochs: u64,
@@ -221,8 +221,8 @@ fn a_damping_below_the_scalar_still_damps() {
     assert!(fit.unwrap().cost < 1e-6);
 }
 
-/// D scales the damping by the columns. With x = 0 the step of b is −∇J/(1 + μ), whatever the units of
-/// the targets.
+/// D scales the damping by the columns. With x = 0 the step of b is −∇J/(1 + μ), whatever the units
+/// of the targets.
 #[test]
 fn the_first_damping_is_relative_to_the_columns() {
     let x = dmatrix![0.0, 0.0];

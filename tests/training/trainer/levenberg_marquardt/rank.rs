@@ -158,7 +158,8 @@ fn tolerances_end_a_fit() {
         assert!(fit.converged());
         fit.tried
     };
-    // The residual lies in the space of the columns, cos φ = 1; the undamped step is 9 and 5 % of θ.
+    // The residual lies in the space of the columns, cos φ = 1; the undamped step is 9 and 5 % of
+    // θ.
     assert_eq!((steps(1.0, 0.0), steps(0.0, 0.1)), (0, 0));
     assert!(steps(0.99, 0.0) > 0 && steps(0.0, 0.08) > 0);
 }

@@ -132,7 +132,8 @@ fn an_offset_costs_no_more_than_the_rounding_of_the_outputs() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Three features, each with its own unit and offset, against the QR of centred and scaled columns.
+    /// Three features, each with its own unit and offset, against the QR of centred and scaled
+    /// columns.
     #[test]
     fn features_of_any_units_give_the_same_fit(
         units in prop::collection::vec(-12..=12_i32, 3),
@@ -162,7 +163,8 @@ proptest! {
         let j = (&expected - &right).norm_squared() / (2.0 * m as f64);
         // The sum loses the rounding of the targets' offset and of the features' offsets.
         let theta = network.theta();
-        let terms = (0..3).map(|i| theta[i + 1].abs() * x.row(i).amax()).sum::<f64>() + theta[0].abs();
+        let terms = (0..3).map(|i| theta[i + 1].abs() * x.row(i).amax());
+        let terms = terms.sum::<f64>() + theta[0].abs();
         let rounding = 1e-12 + 256.0 * f64::EPSILON * (terms / size + shift.abs());
         prop_assert!(fit.converged(), "{fit:?}");
         let found = network.forward(&x).unwrap().transpose() / size;
