@@ -136,9 +136,10 @@ impl Bracket {
             let growth = trial.step - low.step;
             let least = if low.step == 0.0 { 0.0 } else { GROWTH.0 };
             let next = step.clamp(trial.step + least * growth, trial.step + GROWTH.1 * growth);
-            return match next < self.limit {
-                true => next,
-                false => 0.5 * (trial.step + self.limit),
+            return if next < self.limit {
+                next
+            } else {
+                0.5 * (trial.step + self.limit)
             };
         }
         let width = (self.high.step - self.low.step).abs();

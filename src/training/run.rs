@@ -213,7 +213,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         check_parameters(network.layout(), theta).map_err(|cause| diverged(last, cause))?;
         // The workspace has the outputs at these parameters, unless a solver evaluated others
         // later.
-        if let (Method::FullBatch(_), false) = (&*method, metrics.is_empty()) {
+        if matches!(method, Method::FullBatch(_)) && !metrics.is_empty() {
             let again = network.cost_at(theta, examples, objective, whole);
             again.map_err(|cause| diverged(last, cause))?;
         }

@@ -347,6 +347,13 @@ fn counts_that_no_run_has_are_refused() {
     forge("lbfgs", "/solver/0/s/0", json!([0.5, 0.25]));
 }
 
+/// Checkpoints from before `NoDescent` was renamed still load.
+#[test]
+fn the_older_name_of_a_stop_loads() {
+    let stop: Stop = serde_json::from_value(json!("line_search_failed")).unwrap();
+    assert_eq!(stop, Stop::NoDescent);
+}
+
 /// Patience and the best epoch follow a metric, in pieces or at once.
 #[test]
 fn a_monitored_metric_is_resumed() {

@@ -155,3 +155,25 @@ fn a_least_squares_form_of_the_wrong_shape_is_refused() {
         assert_eq!(theta, [1.0, 2.0]);
     }
 }
+
+/// A problem without a least-squares form.
+struct Plain;
+
+impl Problem<f64> for Plain {
+    fn cost(&mut self, _: &[f64]) -> Result<f64, Error> {
+        Ok(1.0)
+    }
+
+    fn gradient(&mut self, _: &[f64], _: &mut [f64]) -> Result<f64, Error> {
+        Ok(1.0)
+    }
+}
+
+#[test]
+fn a_problem_without_a_least_squares_form_is_refused() {
+    let Method::FullBatch(mut solver) = LevenbergMarquardt::new().into() else {
+        panic!("a full-batch solver")
+    };
+    let error = solver.iterate(&mut Plain, &mut [1.0], &mut [0.0]);
+    assert!(matches!(error, Err(Error::Unsupported { .. })), "{error:?}");
+}
