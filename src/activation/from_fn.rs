@@ -30,9 +30,9 @@ pub struct FromFn<F> {
 /// `abs`, decides by the sign of zero.
 ///
 /// **Undefined derivatives.** A derivative may be infinite or NaN in dual arithmetic. Examples are
-/// √z at 0, and the dual `tanh` from |z| ≈ 355, where an intermediate result overflows. It is passed
-/// on unchanged, and a network then returns [`Error::NonFinite`] at the gradient, or at the activation
-/// if the value is not finite either.
+/// √z at 0, and the dual `tanh` from |z| ≈ 355, where an intermediate result overflows. It is
+/// passed on unchanged, and a network then returns [`Error::NonFinite`] at the gradient, or at the
+/// activation if the value is not finite either.
 ///
 /// # Example
 /// The bent identity (√(z² + 1) − 1)/2 + z at z = ¾, where g = 0.875, g′ = 1.3 and

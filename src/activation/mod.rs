@@ -50,8 +50,8 @@
 //! | [`Softmax`] | ∂aᵢ/∂zⱼ = aᵢ ([i = j] − aⱼ) | ∂²aᵢ/∂zⱼ∂zₖ = aᵢ ([i = j] − aⱼ) ([i = k] − aₖ) − aᵢ aⱼ ([j = k] − aₖ) |
 //!
 //! At a kink, g′ and g″ are the derivatives from the left, unless the table says otherwise: at 0,
-//! g′ is 0 for [`Relu`], the slope for [`LeakyRelu`] and α for [`Elu`]. For [`HardTanh`], g′ is 0 at
-//! z = ±1. PyTorch does the same.
+//! g′ is 0 for [`Relu`], the slope for [`LeakyRelu`] and α for [`Elu`]. For [`HardTanh`], g′ is 0
+//! at z = ±1. PyTorch does the same.
 //!
 //! # Accuracy
 //! No intermediate result overflows or cancels. For example, a (1 − a) is computed from z, because
@@ -60,9 +60,9 @@
 //!
 //! In `f32` and `f64`, g, g′ and g″ of every elementwise activation are within 4 units in the last
 //! place of the true value, on every processor. The unit is different in two cases. Near a root,
-//! where a derivative is less than a quarter of the largest term of its formula, the unit is that of
-//! the term. Below the smallest normal number, the unit is the spacing of the subnormal numbers. The
-//! true value is the table's formula with exact constants: √(2/π) and 0.044715 are not rounded.
+//! where a derivative is less than a quarter of the largest term of its formula, the unit is that
+//! of the term. Below the smallest normal number, the unit is the spacing of the subnormal numbers.
+//! The true value is the table's formula with exact constants: √(2/π) and 0.044715 are not rounded.
 //! Other scalars, such as dual numbers, evaluate the table's formulas directly, without this
 //! guarantee.
 //!
@@ -112,8 +112,8 @@
 //! ```
 //!
 //! Derivatives along a direction, such as Hessian products, need the two tangent methods. Without
-//! them they return [`Error::Unsupported`]. The module `dual` (feature `num-dual`) implements each in
-//! one line, and
+//! them they return [`Error::Unsupported`]. The module `dual` (feature `num-dual`) implements each
+//! in one line, and
 //! [`GradientCheck::activation_tangents`](crate::GradientCheck::activation_tangents) checks them.
 //!
 //! [`SquaredError`]: crate::cost::SquaredError
@@ -153,8 +153,8 @@ pub use from_fn::{FromFn, from_fn};
     message = "`{Self}` is not an activation for numbers of type `{T}`",
     label = "`Activation<{T}>` is not implemented for `{Self}`",
     note = "the built-in activations are in `backprop::activation`: `Sigmoid`, `Tanh`, `Relu`, …",
-    note = "for a custom type implement `forward` and `backward` of `Activation<{T}>`, best for every \
-            `T: Scalar`; `activation::from_fn` (feature `num-dual`) takes g(z) alone"
+    note = "for a custom type implement `forward` and `backward` of `Activation<{T}>`, best for \
+            every `T: Scalar`; `activation::from_fn` (feature `num-dual`) takes g(z) alone"
 )]
 pub trait Activation<T: Scalar>: Debug + Send + Sync {
     /// Writes a = g(z). It must write every entry of `a`, whose previous contents are unspecified.

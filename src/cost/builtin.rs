@@ -36,7 +36,8 @@ pub enum AnyCost {
     /// −Σ \[y ln a + (1 − y) ln(1 − a)], summed over independent outputs. Targets in \[0, 1] may be
     /// soft.
     ///
-    /// Derivation: [(5)](crate::derivation#cross-entropy) and [(9)](crate::derivation#output-error).
+    /// Derivation: [(5)](crate::derivation#cross-entropy) and
+    /// [(9)](crate::derivation#output-error).
     #[doc(alias("BCEWithLogitsLoss", "log_loss"))]
     #[doc(alias = "BCE")]
     #[doc(alias = "CrossEntropy")]
@@ -60,7 +61,8 @@ pub enum AnyCost {
     },
     /// Σ ln cosh(a − y).
     LogCosh,
-    /// Σ a − y ln a: the negative log-likelihood of counts y with mean a, without its constant ln y!.
+    /// Σ a − y ln a: the negative log-likelihood of counts y with mean a, without its constant ln
+    /// y!.
     ///
     /// Derivation: [(16)](crate::derivation#other-pairs).
     #[doc(alias = "PoissonNLLLoss")]
@@ -144,8 +146,8 @@ impl<T: Scalar> Cost<T> for AnyCost {
                 at.write_differences(&mut delta);
                 delta.apply(|d| *d = tanh(*d));
             }
-            // (1 − y)/(1 − a) − y/a = (a − y)/(a (1 − a)). The right side replaces the left where it
-            // cancels.
+            // (1 − y)/(1 − a) − y/a = (a − y)/(a (1 − a)). The right side replaces the left where
+            // it cancels.
             (Self::BinaryCrossEntropy, None) => {
                 at.write_differences(&mut delta);
                 at.with_complements(&mut delta, |d, a, rest, y| {

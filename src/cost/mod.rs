@@ -13,9 +13,9 @@
 //! | [`Poisson`] | Σ a − y ln a, without ln y! | \[0, ∞) | \[0, ∞) | [`Exponential`] |
 //!
 //! A term y ln a is 0 where y = 0, and so are its derivatives. An example whose targets are all 0
-//! has categorical cross-entropy 0. An output at the edge of its interval is accepted where the cost
-//! is finite there, such as a = 0 with y = 0. Otherwise it is an [`Error::Output`]. Outputs are never
-//! clamped.
+//! has categorical cross-entropy 0. An output at the edge of its interval is accepted where the
+//! cost is finite there, such as a = 0 with y = 0. Otherwise it is an [`Error::Output`]. Outputs
+//! are never clamped.
 //!
 //! # Derivatives
 //! The derivatives of the cost of one unit. Those by z are for the canonical activation, where
@@ -44,13 +44,13 @@
 //! tanh and softsign; 1 for the exponential; −α for ELU. Custom costs get a − y from
 //! [`Outputs::difference`].
 //!
-//! Costs and δ are within 4 units in the last place of their largest term. For y = 1 that term is
-//! a − y itself, so J, ∇J and ∂J/∂X of a saturated unit are accurate instead of 0. The same holds for
+//! Costs and δ are within 4 units in the last place of their largest term. For y = 1 that term is a
+//! − y itself, so J, ∇J and ∂J/∂X of a saturated unit are accurate instead of 0. The same holds for
 //! δ of [`BinaryCrossEntropy`] near z = 0 with y = ½, and of [`Poisson`] with y = 1.
 //!
-//! The domain is checked on the rounded output: [`BinaryCrossEntropy`] after a tanh that has rounded
-//! to 1 is an [`Error::Output`] for y < 1. An intermediate result that underflows becomes 0. For a
-//! sigmoid with the squared error this makes δ 0 from z = ±355 on, and from ±44 in `f32`.
+//! The domain is checked on the rounded output: [`BinaryCrossEntropy`] after a tanh that has
+//! rounded to 1 is an [`Error::Output`] for y < 1. An intermediate result that underflows becomes
+//! 0. For a sigmoid with the squared error this makes δ 0 from z = ±355 on, and from ±44 in `f32`.
 //!
 //! # Custom costs
 //! Implement [`Cost`], and check it with a
@@ -150,8 +150,8 @@ pub struct Violation {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a cost for numbers of type `{T}`",
     label = "`Cost<{T}>` is not implemented for `{Self}`",
-    note = "the built-in costs are in `backprop::cost`: `BinaryCrossEntropy`, `SquaredError`, …; an \
-            `Objective` holds one, and is not one itself",
+    note = "the built-in costs are in `backprop::cost`: `BinaryCrossEntropy`, `SquaredError`, …; \
+            an `Objective` holds one, and is not one itself",
     note = "for a custom type implement `Cost<{T}>`, best for every `T: Scalar`"
 )]
 pub trait Cost<T: Scalar>: Debug + Send + Sync {
@@ -195,10 +195,11 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Returns whether the cost is the negative log-likelihood of an exponential family with mean a.
+    /// Returns whether the cost is the negative log-likelihood of an exponential family with mean
+    /// a.
     ///
-    /// That is −ln p(y | a) up to terms that do not depend on a, and linear in y in the terms that do.
-    /// Then the Fisher information of the outputs is ∂²cost/∂a² at y = a. For one unit it is
+    /// That is −ln p(y | a) up to terms that do not depend on a, and linear in y in the terms that
+    /// do. Then the Fisher information of the outputs is ∂²cost/∂a² at y = a. For one unit it is
     /// 1/(a (1 − a)) with [`BinaryCrossEntropy`], 1/a with [`CategoricalCrossEntropy`] (for Σy = 1)
     /// and [`Poisson`], and 1 with [`SquaredError`] (for unit variance).
     ///
@@ -213,8 +214,8 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
         false
     }
 
-    /// Writes the derivative of [`delta`](Self::delta) along `tangent`, a direction of z if `at.z` is
-    /// present, otherwise of a.
+    /// Writes the derivative of [`delta`](Self::delta) along `tangent`, a direction of z if `at.z`
+    /// is present, otherwise of a.
     ///
     /// # Errors
     /// [`Error::Unsupported`] unless the implementation provides it.

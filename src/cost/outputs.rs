@@ -12,8 +12,8 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Outputs<'a, T: Scalar> {
-    /// z⁽ᴸ⁾, present if the output activation has the cost's own [`Link`](super::Link). Then compute
-    /// the cost from it.
+    /// z⁽ᴸ⁾, present if the output activation has the cost's own [`Link`](super::Link). Then
+    /// compute the cost from it.
     pub z: Option<DMatrixView<'a, T>>,
     /// The outputs a⁽ᴸ⁾.
     pub a: DMatrixView<'a, T>,
@@ -97,9 +97,9 @@ impl<'a, T: Scalar> Outputs<'a, T> {
 
     /// Returns a − y for one unit and example, or NaN if there is no such entry.
     ///
-    /// It is accurate even where a has rounded to y. Near a constant to which outputs round, such as
-    /// 0 or ±1, it is computed from z. Elsewhere it is the plain difference. With dual numbers its
-    /// derivative is that of a.
+    /// It is accurate even where a has rounded to y. Near a constant to which outputs round, such
+    /// as 0 or ±1, it is computed from z. Elsewhere it is the plain difference. With dual numbers
+    /// its derivative is that of a.
     #[must_use]
     pub fn difference(&self, unit: usize, example: usize) -> T {
         let at = (unit, example);

@@ -1,5 +1,5 @@
-//! The matrix product C = start + A B, cut into blocks that fit the caches, and those into tiles that
-//! fit the registers.
+//! The matrix product C = start + A B, cut into blocks that fit the caches, and those into tiles
+//! that fit the registers.
 
 use super::gemm_threads::part_count;
 use super::microkernel::{Start, Tile, dots, vector_tile};
@@ -218,7 +218,8 @@ impl<T: Fast> Gemm<T> {
     ///
     /// # Safety
     /// That of [`gemm`](super::gemm_threads::gemm), and the processor has the instructions of `V`.
-    /// `at` is inside the product. With `pack` the room holds a block, and a packed B holds its rows.
+    /// `at` is inside the product. With `pack` the room holds a block, and a packed B holds its
+    /// rows.
     #[inline(always)]
     unsafe fn block<V: Vector<Scalar = T>>(
         &self,
@@ -235,7 +236,8 @@ impl<T: Fast> Gemm<T> {
         let rows = (at.end * V::LANES).min(self.rows) - at.first * V::LANES;
         let width_of_block = (at.end - at.first) * V::LANES;
         if pack {
-            // SAFETY: `run` has made sure of the room; whole registers, as the block is made of them.
+            // SAFETY: `run` has made sure of the room; whole registers, as the block is made of
+            // them.
             unsafe {
                 let mut v = at.first;
                 while v < at.end {

@@ -92,7 +92,8 @@ impl<T: Fast> Gemm<T> {
         first.room_len = self.room_len / parts * (parts / 2);
         second.room = self.room.wrapping_add(first.room_len);
         second.room_len = self.room_len - first.room_len;
-        // SAFETY: the parts write other entries of C and of the room, and only read what they share.
+        // SAFETY: the parts write other entries of C and of the room, and only read what they
+        // share.
         join(
             move || unsafe { first.split(parts / 2) },
             move || unsafe { second.split(parts - parts / 2) },

@@ -99,7 +99,8 @@ const PORTABLE_FMA: bool = cfg!(any(target_feature = "fma", target_arch = "aarch
 #[inline]
 pub(super) fn launch<R: Real, K: Kernel<R>>(kernel: K, a: &mut [R], b: &mut [R]) -> K::Output {
     match level() {
-        // SAFETY: `level` is never above what the processor has: AVX2, FMA and the four parts of AVX-512.
+        // SAFETY: `level` is never above what the processor has: AVX2, FMA and the four parts of
+        // AVX-512.
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => unsafe { avx512(kernel, a, b) },
         // SAFETY: as above, for AVX2 and FMA.
@@ -121,7 +122,8 @@ fn avx2<R: Real, K: Kernel<R>>(kernel: K, a: &mut [R], b: &mut [R]) -> K::Output
     kernel.run::<true>(a, b)
 }
 
-/// Not inlined, like the other two, so that the loops are not compiled again for each constant length.
+/// Not inlined, like the other two, so that the loops are not compiled again for each constant
+/// length.
 #[inline(never)]
 fn portable<R: Real, K: Kernel<R>>(kernel: K, a: &mut [R], b: &mut [R]) -> K::Output {
     kernel.run::<PORTABLE_FMA>(a, b)

@@ -6,7 +6,7 @@
 
 #![allow(
     unsafe_code,
-    reason = "the one module that may: each block has its contract and a test against the plain loop"
+    reason = "only here: each block has a contract, and a test against the plain loop"
 )]
 
 mod activation_formulas;

@@ -48,8 +48,8 @@ pub(crate) struct UnitTarget<T> {
 /// Returns aᵢ t − yᵢ, computed as aᵢ (t − yᵢ) − yᵢ (1 − aᵢ).
 ///
 /// For the largest a, 1 − aᵢ is the sum of the others. If the two terms nearly cancel and several z
-/// are near the largest, the result is (uᵢ t − yᵢ Σu)/Σu with u = e^(z − max z). There each u near 1
-/// is written as 1 + (u − 1).
+/// are near the largest, the result is (uᵢ t − yᵢ Σu)/Σu with u = e^(z − max z). There each u near
+/// 1 is written as 1 + (u − 1).
 pub(crate) fn error_of_unit<T: Scalar>(
     column: Column<'_, T>,
     i: usize,

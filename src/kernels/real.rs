@@ -32,7 +32,8 @@ pub(super) trait Real: Scalar {
     const SCALE: (Self, Self);
     /// The argument at which the scaled exponential becomes 0.
     const SCALED_END: Self;
-    /// P and Q of `tests/calculus/activations/coefficients.py`, which also prints the constants below.
+    /// P and Q of `tests/calculus/activations/coefficients.py`, which also prints the constants
+    /// below.
     const GELU: (&'static [Self], &'static [Self]);
     /// The root of Φ(−x) − x φ(x), in two parts.
     const GELU_ROOT: (Self, Self);

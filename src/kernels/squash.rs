@@ -33,7 +33,8 @@ pub(crate) enum Squash {
 /// The largest |z| at which the exponential's polynomial gives eᶻ − 1. It is less than ½ ln 2.
 pub(crate) const NEAR: f64 = 0.34;
 
-/// a − y cancels if |a − y| is below this fraction of |a|. Then it amplifies the relative error of a.
+/// a − y cancels if |a − y| is below this fraction of |a|. Then it amplifies the relative error of
+/// a.
 pub(crate) const CANCELS: f64 = 0.75;
 
 /// Splits the output of one unit into base and offset.
@@ -48,7 +49,8 @@ impl<R: Real> Split<R> for Sigmoid {
     }
 }
 
-/// Splits σ(z) as ½ + ½ tanh(z/2) for |z| < 1, otherwise as 1 − σ(−z) or 0 + σ(z), with one division.
+/// Splits σ(z) as ½ + ½ tanh(z/2) for |z| < 1, otherwise as 1 − σ(−z) or 0 + σ(z), with one
+/// division.
 #[inline(always)]
 pub(super) fn sigmoid_split<R: Real, const FMA: bool>(z: R) -> (R, R) {
     let (e, less_one) = math::times_exp_and_exp_m1::<R, FMA>(R::ONE, -z.size());

@@ -68,8 +68,8 @@ fn constants(squash: Squash) -> &'static [f64] {
 
 /// Compares the scalar `R` at every level with its dual number `D`.
 ///
-/// The unit is one in the last place of the larger of a − c, y − c and a − y, where c is the nearest
-/// constant.
+/// The unit is one in the last place of the larger of a − c, y − c and a − y, where c is the
+/// nearest constant.
 fn equal_the_plain_loops<R: Real + Into<f64>, D: Scalar>(part: impl Fn(D) -> f64 + Sync) {
     at_every_level(|level| {
         for (rows, columns) in [(1, 1), (1, 9), (3, 7), (10, 64), (37, 5), (300, 2)] {

@@ -9,6 +9,7 @@
 )]
 
 mod compiler_messages;
+mod counts;
 mod examples_compile;
 mod render;
 mod rustdoc;
