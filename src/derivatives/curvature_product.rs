@@ -19,7 +19,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// It is the exact change of ∇J along v, with the penalty. H itself is never formed.
     ///
-    /// Derivation: [(31)](crate::derivation#hessian-product). (The R-operator: Pearlmutter 1994, doi:10.1162/neco.1994.6.1.147.)
+    /// Derivation: [(31)](crate::derivation#hessian-product). (The R-operator: Pearlmutter 1994,
+    /// doi:10.1162/neco.1994.6.1.147.)
     ///
     /// # Errors
     /// - Those of [`backprop`](Self::backprop).
@@ -35,7 +36,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[0.5, 2.0])?;
     /// let (x, y) = (DMatrix::repeat(1, 1, 3.0), DMatrix::repeat(1, 1, 1.0));
-    /// let product = network.hessian_product(&Examples::new(&x, &y)?, &Objective::new(SquaredError), &[1.0, 1.0])?;
+    /// let (examples, objective) = (Examples::new(&x, &y)?, Objective::new(SquaredError));
+    /// let product = network.hessian_product(&examples, &objective, &[1.0, 1.0])?;
     /// assert_eq!(product.as_slice(), &[4.0, 12.0]);
     /// # Ok::<(), backprop::Error>(())
     /// ```
@@ -85,19 +87,22 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// - [`Error::Unsupported`] for [`GaussNewton::Fisher`] if the cost is not a log-likelihood,
     ///   and for [`GaussNewton::Logits`] if the last layer does not [keep
     ///   z](crate::Layer::keeps_z).
-    /// - [`Error::Output`] if an output is outside the domain in which the curvature of the cost is defined.
+    /// - [`Error::Output`] if an output is outside the domain in which the curvature of the cost is
+    ///   defined.
     ///
     /// # Example
     /// One sigmoid unit at θ = 0 with the cross-entropy has M = a(1 − a) = ¼ and G = ¼ \[1 x]ᵀ\[1
     /// x]:
     /// ```
     /// use backprop::nalgebra::DMatrix;
-    /// use backprop::{BinaryCrossEntropy, Examples, GaussNewton, Network, Objective, activation::Sigmoid};
+    /// use backprop::activation::Sigmoid;
+    /// use backprop::{BinaryCrossEntropy, Examples, GaussNewton, Network, Objective};
     ///
     /// let network = Network::<f64>::builder(1).dense(1, Sigmoid).zeros()?;
     /// let (x, y) = (DMatrix::repeat(1, 1, 2.0), DMatrix::repeat(1, 1, 1.0));
     /// let (examples, objective) = (Examples::new(&x, &y)?, Objective::new(BinaryCrossEntropy));
-    /// let product = network.gauss_newton_product(&examples, &objective, GaussNewton::Logits, &[0.0, 1.0])?;
+    /// let (at, v) = (GaussNewton::Logits, [0.0, 1.0]);
+    /// let product = network.gauss_newton_product(&examples, &objective, at, &v)?;
     /// assert_eq!(product.as_slice(), &[0.5, 1.0]);
     /// # Ok::<(), backprop::Error>(())
     /// ```

@@ -1,4 +1,5 @@
-//! The gradients of single examples: all of them, one at a time, their norms, and sums of shortened ones.
+//! The gradients of single examples: all of them, one at a time, their norms, and sums of shortened
+//! ones.
 
 use super::check_finite_result;
 use crate::cost::Cost;
@@ -50,8 +51,9 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Separate<'_, T, L, C> {
         chain.backward(first, examples.x, part, linked, (wanted, None))
     }
 
-    /// One example at a time, where a layer has no gradients of single examples. Each is computed in the place of the first, which comes last: then the outputs of
-    /// all are left as the pass before wrote them.
+    /// One example at a time, where a layer has no gradients of single examples. Each is computed
+    /// in the place of the first, which comes last: then the outputs of all are left as the pass
+    /// before wrote them.
     fn one_by_one(
         &self,
         range: Range<usize>,
@@ -112,7 +114,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// - Those of [`backprop`](Self::backprop).
-    /// - [`Error::TooLarge`] if there is no memory for P · m scalars: see [`for_each_example_gradient`](Self::for_each_example_gradient).
+    /// - [`Error::TooLarge`] if there is no memory for P · m scalars: see
+    ///   [`for_each_example_gradient`](Self::for_each_example_gradient).
     /// - [`Error::Unsupported`] if a layer couples the examples of a batch.
     /// - [`Error::NonFinite`] if a gradient overflows.
     ///
@@ -123,7 +126,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// use backprop::{Examples, Network, SquaredError, activation::Identity};
     ///
     /// let network = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
-    /// let (x, y) = (DMatrix::from_row_slice(1, 2, &[3.0, 5.0]), DMatrix::from_row_slice(1, 2, &[1.0, -2.0]));
+    /// let x = DMatrix::from_row_slice(1, 2, &[3.0, 5.0]);
+    /// let y = DMatrix::from_row_slice(1, 2, &[1.0, -2.0]);
     /// let examples = Examples::new(&x, &y)?;
     /// let gradients = network.example_gradients(&examples, &SquaredError)?;
     /// assert_eq!(gradients, DMatrix::from_row_slice(2, 2, &[-1.0, 2.0, -3.0, 10.0]));
@@ -173,7 +177,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// The gradients are computed a few at a time, so P · m scalars need not be stored.
     ///
     /// # Errors
-    /// Those of [`example_gradients`](Self::example_gradients). Examples before the one with an error may have been visited.
+    /// Those of [`example_gradients`](Self::example_gradients). Examples before the one with an
+    /// error may have been visited.
     ///
     /// # Example
     /// The mean of the squared gradients is the diagonal of the empirical Fisher information. For
@@ -183,9 +188,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// use backprop::{Examples, Network, SquaredError, Workspace, activation::Identity};
     ///
     /// let network = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
-    /// let (x, y) = (DMatrix::from_row_slice(1, 2, &[3.0, 5.0]), DMatrix::from_row_slice(1, 2, &[1.0, -2.0]));
+    /// let x = DMatrix::from_row_slice(1, 2, &[3.0, 5.0]);
+    /// let y = DMatrix::from_row_slice(1, 2, &[1.0, -2.0]);
     /// let mut mean = DVector::<f64>::zeros(2);
-    /// network.for_each_example_gradient(&Examples::new(&x, &y)?, &SquaredError, &mut Workspace::new(), |_, gradient| {
+    /// let (examples, mut workspace) = (Examples::new(&x, &y)?, Workspace::new());
+    /// network.for_each_example_gradient(&examples, &SquaredError, &mut workspace, |_, gradient| {
     ///     mean.iter_mut().zip(gradient).for_each(|(mean, g)| *mean += g * g / 2.0);
     /// })?;
     /// assert_eq!(mean.as_slice(), &[2.5, 54.5]);
@@ -312,12 +319,16 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// use backprop::{Examples, Network, SquaredError, Workspace, activation::Identity};
     ///
     /// let network = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
-    /// let (x, y) = (DMatrix::from_row_slice(1, 2, &[3.0, 5.0]), DMatrix::from_row_slice(1, 2, &[1.0, -2.0]));
+    /// let x = DMatrix::from_row_slice(1, 2, &[3.0, 5.0]);
+    /// let y = DMatrix::from_row_slice(1, 2, &[1.0, -2.0]);
     /// let mut sum = [0.0; 2];
-    /// let shortened = network.clipped_sum(&Examples::new(&x, &y)?, &SquaredError, 5.0, &mut Workspace::new(), &mut sum)?;
+    /// let (examples, mut workspace) = (Examples::new(&x, &y)?, Workspace::new());
+    /// let clipped =
+    ///     network.clipped_sum(&examples, &SquaredError, 5.0, &mut workspace, &mut sum)?;
     /// let c = 5.0 / 104.0_f64.sqrt();
-    /// assert_eq!(shortened, 1);
-    /// assert!((sum[0] - (2.0 * c - 1.0)).abs() < 1e-14 && (sum[1] - (10.0 * c - 3.0)).abs() < 1e-14);
+    /// assert_eq!(clipped, 1);
+    /// assert!((sum[0] - (2.0 * c - 1.0)).abs() < 1e-14);
+    /// assert!((sum[1] - (10.0 * c - 3.0)).abs() < 1e-14);
     /// # Ok::<(), backprop::Error>(())
     /// ```
     #[doc(alias = "DP_SGD")]

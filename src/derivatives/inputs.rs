@@ -30,7 +30,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[0.0, 2.0])?;
     /// let (x, y) = (DMatrix::repeat(1, 1, 3.0), DMatrix::repeat(1, 1, 1.0));
-    /// let (pass, by_inputs) = network.gradients(&Examples::new(&x, &y)?, &Objective::new(SquaredError))?;
+    /// let (examples, objective) = (Examples::new(&x, &y)?, Objective::new(SquaredError));
+    /// let (pass, by_inputs) = network.gradients(&examples, &objective)?;
     /// assert_eq!(pass.gradient().vector().as_slice(), &[5.0, 15.0]);
     /// assert_eq!(by_inputs[(0, 0)], 10.0);
     /// # Ok::<(), backprop::Error>(())
@@ -97,7 +98,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[0.0, 2.0])?;
     /// let (x, y) = (DMatrix::repeat(1, 1, 3.0), DMatrix::repeat(1, 1, 1.0));
-    /// let gradient = network.input_gradient(&Examples::new(&x, &y)?, &Objective::new(SquaredError))?;
+    /// let (examples, objective) = (Examples::new(&x, &y)?, Objective::new(SquaredError));
+    /// let gradient = network.input_gradient(&examples, &objective)?;
     /// assert_eq!(gradient[(0, 0)], 10.0);
     /// # Ok::<(), backprop::Error>(())
     /// ```

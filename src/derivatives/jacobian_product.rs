@@ -1,4 +1,5 @@
-//! Products with the Jacobian of the outputs: from the right, from the left, and with its normal matrix.
+//! Products with the Jacobian of the outputs: from the right, from the left, and with its normal
+//! matrix.
 
 use super::product::{Operator, Product};
 use super::{Tangent, check_finite_result, check_vector};

@@ -6,8 +6,8 @@
 //! [`hessian_diagonal`](crate::Network::hessian_diagonal) and [`trace`](crate::Network::trace) have
 //! no such variant.
 //!
-//! A = ∂a⁽ᴸ⁾/∂θ is the K × P Jacobian of the outputs of an example, and B that of a⁽ᴸ⁾ or z⁽ᴸ⁾. M is
-//! the second derivative of the cost with respect to the same outputs as B, and m = Σw:
+//! A = ∂a⁽ᴸ⁾/∂θ is the K × P Jacobian of the outputs of an example, and B that of a⁽ᴸ⁾ or z⁽ᴸ⁾. M
+//! is the second derivative of the cost with respect to the same outputs as B, and m = Σw:
 //!
 //! | method | computes | shape | in gradients |
 //! |---|---|---|---|
@@ -99,8 +99,8 @@
 //! action that was taken has a slope) and `physics_informed` (a loss with u″).
 //!
 //! # Kinks
-//! A second derivative at a kink (of ReLU at 0, of Huber's cost at δ) is that of one side, as g′ is.
-//! The second derivative of the L1 penalty is 0, also at its kink.
+//! A second derivative at a kink (of ReLU at 0, of Huber's cost at δ) is that of one side, as g′
+//! is. The second derivative of the L1 penalty is 0, also at its kink.
 //!
 //! # Custom layers, activations and costs
 //! Derivatives along a direction need the tangent methods of the traits. The default methods return
@@ -109,9 +109,9 @@
 //!
 //! - [`gradients`](crate::Network::gradients) and [`vjp`](crate::Network::vjp) need only `forward`
 //!   and `backward`.
-//! - Gradients of single examples, their norms and clipped sums need only these too. A layer without
-//!   [`Layer::backward_per_example`](crate::Layer::backward_per_example) is computed one example at a
-//!   time.
+//! - Gradients of single examples, their norms and clipped sums need only these too. A layer
+//!   without [`Layer::backward_per_example`](crate::Layer::backward_per_example) is computed one
+//!   example at a time.
 //! - The Gauss–Newton matrix needs that method, and
 //!   [`Cost::delta_tangent`](crate::Cost::delta_tangent).
 //! - An output Jacobian needs tangents if there are fewer inputs than outputs.
@@ -166,7 +166,8 @@ fn check_vector<T: Scalar>(what: &'static str, v: &[T], expected: usize) -> Resu
     }
 }
 
-/// The one place where sums of second derivatives become those of J, as `gradient::finish` is for ∇J: λ by `add_penalty`, and the division by m = Σw.
+/// The one place where sums of second derivatives become those of J, as `gradient::finish` is for
+/// ∇J: λ by `add_penalty`, and the division by m = Σw.
 fn finish<T: Scalar>(
     what: &'static str,
     weight: f64,

@@ -30,7 +30,8 @@ struct Jacobians<'a, T: Scalar, L, C: ?Sized> {
     start: usize,
 }
 
-/// The Jacobians of some examples, and the derivatives of their costs by the outputs, times the weights.
+/// The Jacobians of some examples, and the derivatives of their costs by the outputs, times the
+/// weights.
 pub(super) struct Pieces<'a, T> {
     /// How many examples.
     pub(super) count: usize,
@@ -112,7 +113,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// A line has A = \[1 x], so G is the mean of \[1 x]ᵀ\[1 x]:
     /// ```
     /// use backprop::nalgebra::DMatrix;
-    /// use backprop::{Examples, GaussNewton, Network, Objective, SquaredError, activation::Identity};
+    /// use backprop::activation::Identity;
+    /// use backprop::{Examples, GaussNewton, Network, Objective, SquaredError};
     ///
     /// let network = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
     /// let (x, y) = (DMatrix::from_row_slice(1, 2, &[3.0, 5.0]), DMatrix::zeros(1, 2));
@@ -201,7 +203,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         )
     }
 
-    /// Calls `visit` with the Jacobians of some examples after the other: `(deltas, room)` says whether δ is wanted too, and how much room for each example.
+    /// Calls `visit` with the Jacobians of some examples after the other: `(deltas, room)` says
+    /// whether δ is wanted too, and how much room for each example.
     pub(super) fn for_each_jacobians<C: Cost<T>>(
         &self,
         theta: &[T],

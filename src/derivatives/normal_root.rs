@@ -14,7 +14,8 @@ use crate::objective::Objective;
 use crate::scalar::{Scalar, real};
 use crate::workspace::Workspace;
 
-/// No entry of r² is larger than this many J: where a slope of the cost has so little curvature, it is given as much as that takes.
+/// No entry of r² is larger than this many J: where a slope of the cost has so little curvature, it
+/// is given as much as that takes.
 const MOST: f64 = 1e4;
 
 /// How rows of [A r] are scaled and bounded.
@@ -27,11 +28,12 @@ struct Scale<T> {
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// R and c of A = Q R and c = Qᵀr, where G = AᵀA is the Gauss–Newton matrix and ∇J = Aᵀr, penalty included. An example gives K rows √w LᵀJ of A
-    /// and L⁻¹δ √w of r, with its curvature M = LLᵀ.
+    /// R and c of A = Q R and c = Qᵀr, where G = AᵀA is the Gauss–Newton matrix and ∇J = Aᵀr,
+    /// penalty included. An example gives K rows √w LᵀJ of A and L⁻¹δ √w of r, with its curvature M
+    /// = LLᵀ.
     ///
-    /// A slope of the cost without curvature, as of Huber's far away, has no such r: it is given a little curvature, the less the larger `size`, which is Σ w |cost|/Σw and the
-    /// penalty.
+    /// A slope of the cost without curvature, as of Huber's far away, has no such r: it is given a
+    /// little curvature, the less the larger `size`, which is Σ w |cost|/Σw and the penalty.
     pub(crate) fn gauss_newton_root<C: Cost<T>>(
         &self,
         theta: &[T],
@@ -116,8 +118,9 @@ fn fill_rows<T: Scalar>((p, k): (usize, usize), pieces: &mut Pieces<'_, T>, scal
     }
 }
 
-/// Cholesky's L in place of M = LLᵀ, of which the lower triangle counts, and r = L⁻¹δ in place of δ. A pivot that is not above rounding is 0; where δ needs one, so that r exists, it is made
-/// as large as to have |r| ≤ `most`.
+/// Cholesky's L in place of M = LLᵀ, of which the lower triangle counts, and r = L⁻¹δ in place of
+/// δ. A pivot that is not above rounding is 0; where δ needs one, so that r exists, it is made as
+/// large as to have |r| ≤ `most`.
 fn factor<T: Scalar>(k: usize, m: &mut [T], delta: &mut [T], most: T) {
     let rounding = T::default_epsilon() * real(8.0 * k as f64);
     let least_slope = if k > 1 {
@@ -163,7 +166,8 @@ mod tests {
     use crate::{AnyActivation, Penalty};
     use nalgebra::DMatrix;
 
-    /// RᵀR = G and Rᵀc = ∇J for every cost, with weights and penalties, and blocks of several sizes.
+    /// RᵀR = G and Rᵀc = ∇J for every cost, with weights and penalties, and blocks of several
+    /// sizes.
     #[test]
     fn a_root_has_the_matrix_and_the_gradient() {
         let wave = |i: usize| (1.7 * i as f64).sin();

@@ -89,8 +89,8 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Product<'_, T, L, C> {
     }
 }
 
-/// Where the curvature M of the cost is taken, in its domain: at z if that is there. `None` for the logits of a pair that is not canonical, where M has a part of the
-/// activation's.
+/// Where the curvature M of the cost is taken, in its domain: at z if that is there. `None` for the
+/// logits of a pair that is not canonical, where M has a part of the activation's.
 pub(super) fn curvature_place<'b, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized>(
     chain: &Chain<'_, T, L>,
     first: usize,

@@ -62,7 +62,8 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         Ok(())
     }
 
-    /// δ⁽ᴸ⁾ and its derivative, both times w, into the first δ and δ̇ of the part; whether they are of z.
+    /// δ⁽ᴸ⁾ and its derivative, both times w, into the first δ and δ̇ of the part; whether they are
+    /// of z.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if the cost has no tangent.
@@ -82,7 +83,8 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         Ok(linked)
     }
 
-    /// From the first δ and δ̇ of the part down: Δ̇ into `sums`, the derivative of Δ along the direction of the forward tangents.
+    /// From the first δ and δ̇ of the part down: Δ̇ into `sums`, the derivative of Δ along the
+    /// direction of the forward tangents.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if a layer or its activation has no tangents.
@@ -145,7 +147,8 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         Ok(())
     }
 
-    /// The derivative of ∂cost/∂z of the last layer along ż alone, from the first δ and δ̇, which are of a: into the first δ, for a backward pass from z.
+    /// The derivative of ∂cost/∂z of the last layer along ż alone, from the first δ and δ̇, which
+    /// are of a: into the first δ, for a backward pass from z.
     pub(super) fn to_z(
         &self,
         first: usize,

@@ -273,7 +273,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 }
 
-/// z and a of every layer, and what each keeps for the way back; the first a that is not finite ends the pass.
+/// z and a of every layer, and what each keeps for the way back; the first a that is not finite
+/// ends the pass.
 #[allow(clippy::type_complexity, reason = "a pair of lists by layer")]
 fn forward<T: Scalar, L: Layer<T>>(
     network: &Network<T, L>,

@@ -9,7 +9,8 @@ use crate::scalar::{Scalar, to_f64};
 use nalgebra::DMatrixView;
 use std::fmt::{self, Write};
 
-/// Columns and rows of a matrix that are shown; of more the last `TAIL` are, and as many less of the first.
+/// Columns and rows of a matrix that are shown; of more the last `TAIL` are, and as many less of
+/// the first.
 const COLUMNS: usize = 8;
 const ROWS: usize = 12;
 const TAIL: usize = 2;
@@ -220,7 +221,8 @@ fn shown(count: usize, most: usize) -> Vec<Option<usize>> {
     head.chain([None]).chain(tail).collect()
 }
 
-/// How the numbers of a table are written: with a fixed number of decimals, unless all would be 0 or one is huge.
+/// How the numbers of a table are written: with a fixed number of decimals, unless all would be 0
+/// or one is huge.
 fn numbers(f: &fmt::Formatter<'_>, values: &[f64]) -> impl Fn(f64) -> String + use<> {
     let decimals = f.precision().unwrap_or(6).min(MOST_DECIMALS);
     let finite = values.iter().filter(|x| x.is_finite());

@@ -1,4 +1,5 @@
-//! A least-squares problem that grows by blocks of rows, of which the triangle of its QR decomposition is kept.
+//! A least-squares problem that grows by blocks of rows, of which the triangle of its QR
+//! decomposition is kept.
 
 use crate::error::{Error, Location};
 use crate::kernels::{add_linear, first_non_finite, norm, transpose_product};
@@ -12,7 +13,8 @@ const PANEL: usize = 32;
 /// Sums that a dot product is added up in at the same time.
 const LANES: usize = 8;
 
-/// R and c = Qᵀr of A = Q R: all that min ‖A p + r‖ asks of A and r, without AᵀA, which would square the condition number.
+/// R and c = Qᵀr of A = Q R: all that min ‖A p + r‖ asks of A and r, without AᵀA, which would
+/// square the condition number.
 #[derive(Debug)]
 pub(crate) struct Triangle<T> {
     size: usize,
@@ -57,10 +59,12 @@ impl<T: Scalar> Triangle<T> {
         }
     }
 
-    /// Puts a block of rows of [A r] under the triangle and makes it one again, by Householder reflections; the block is used up.
+    /// Puts a block of rows of [A r] under the triangle and makes it one again, by Householder
+    /// reflections; the block is used up.
     ///
-    /// Reflections scale with the columns, so that columns of any size keep all their digits. They are put together by panels, so that most of the work is products:
-    /// H₁ ⋯ Hₙ = I − V T Vᵀ (Schreiber, Van Loan 1989, doi:10.1137/0910005).
+    /// Reflections scale with the columns, so that columns of any size keep all their digits. They
+    /// are put together by panels, so that most of the work is products: H₁ ⋯ Hₙ = I − V T Vᵀ
+    /// (Schreiber, Van Loan 1989, doi:10.1137/0910005).
     pub(crate) fn absorb(&mut self, rows: usize, block: &mut [T]) -> Result<(), Error> {
         let (p, most) = (self.size, PANEL.min(self.size));
         let what = "the reflections of a panel";
@@ -118,8 +122,10 @@ impl<T: Scalar> Triangle<T> {
         }
     }
 
-    /// Reflects column j of the block into the triangle, and the columns after it with it: u in place of the column, and the entry u₀ that belongs to the
-    /// triangle, 0 if there was nothing to reflect. u is scaled to uᵀu = 2 |u₀|. Of `stride` rows that a column has the first `filled` count.
+    /// Reflects column j of the block into the triangle, and the columns after it with it: u in
+    /// place of the column, and the entry u₀ that belongs to the triangle, 0 if there was nothing
+    /// to reflect. u is scaled to uᵀu = 2 |u₀|. Of `stride` rows that a column has the first
+    /// `filled` count.
     fn reflect(&mut self, j: usize, filled: usize, (block, stride): (&mut [T], usize)) -> T {
         let (left, right) = block.split_at_mut((j + 1) * stride);
         let below = &mut left[j * stride..][..filled];
@@ -149,7 +155,8 @@ impl<T: Scalar> Triangle<T> {
     }
 }
 
-/// T of H₁ ⋯ Hₙ = I − V T Vᵀ, upper triangular: by the entries of each reflection in the triangle, and its column of V in the block.
+/// T of H₁ ⋯ Hₙ = I − V T Vᵀ, upper triangular: by the entries of each reflection in the triangle,
+/// and its column of V in the block.
 fn panel_factor<T: Scalar>(firsts: &[T], v: &[T], rows: usize) -> Vec<T> {
     let n = firsts.len();
     let mut factor = vec![T::zero(); n * n];
@@ -187,7 +194,8 @@ mod tests {
     use super::*;
     use nalgebra::DMatrix;
 
-    /// RᵀR = AᵀA and Rᵀc = Aᵀr, to rounding by column, whatever the scales of the columns and the sizes of the blocks.
+    /// RᵀR = AᵀA and Rᵀc = Aᵀr, to rounding by column, whatever the scales of the columns and the
+    /// sizes of the blocks.
     #[test]
     fn a_triangle_is_the_root_of_its_rows() {
         let (p, m) = (2 * PANEL + 5, 123);

@@ -15,8 +15,8 @@ use num_dual::{Dual32, Dual64};
 /// [`Link::Custom`] is not known, so δ must then come from z and y alone.
 ///
 /// # Errors
-/// [`Error::Unsupported`] unless T is `f64` or `f32`, and if δ of a [`Link::Custom`] moves with a or
-/// is NaN. Nothing is written then.
+/// [`Error::Unsupported`] unless T is `f64` or `f32`, and if δ of a [`Link::Custom`] moves with a
+/// or is NaN. Nothing is written then.
 ///
 /// # Example
 /// The cost Σ d⁴/4 with d = a − y has ∂cost/∂a = d³. Its derivative along ȧ is 3d² ȧ, which is 6 at
@@ -31,9 +31,10 @@ use num_dual::{Dual32, Dual64};
 ///
 /// impl<T: Scalar> Cost<T> for Quartic {
 ///     fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
+///         let four = T::one() + T::one() + T::one() + T::one();
 ///         for (k, value) in values.iter_mut().enumerate() {
 ///             let d = at.a.column(k) - at.y.column(k);
-///             *value = d.map(|d| d * d * d * d).sum() / (T::one() + T::one() + T::one() + T::one());
+///             *value = d.map(|d| d * d * d * d).sum() / four;
 ///         }
 ///     }
 ///

@@ -2,13 +2,13 @@
 //!
 //! A dual number x + ẋε with ε² = 0 carries a derivative through any code that is generic over the
 //! scalar: f(x + ẋε) = f(x) + f′(x) ẋ ε. So an activation, cost or layer implemented for every
-//! [`Scalar`] can be differentiated by running it on dual numbers. The functions here call its plain
-//! methods on [`Dual64`] for `f64` and on [`Dual32`] for `f32`, and write the derivative parts. The
-//! results are exact to rounding. For any other scalar they return [`Error::Unsupported`], as the
-//! default tangent methods do.
+//! [`Scalar`] can be differentiated by running it on dual numbers. The functions here call its
+//! plain methods on [`Dual64`] for `f64` and on [`Dual32`] for `f32`, and write the derivative
+//! parts. The results are exact to rounding. For any other scalar they return
+//! [`Error::Unsupported`], as the default tangent methods do.
 //!
-//! Each call allocates copies of its arguments, and dual numbers take the plain loops instead of the
-//! vectorised ones. Use these functions to start with, and to test faster methods against.
+//! Each call allocates copies of its arguments, and dual numbers take the plain loops instead of
+//! the vectorised ones. Use these functions to start with, and to test faster methods against.
 //!
 //! Dual numbers differentiate the code as it runs. A value that leaves the scalar type (a constant
 //! computed from z by way of `f64`) loses its derivative. At a kink the derivative is that of the

@@ -58,7 +58,8 @@ impl GradientCheck {
     /// let x = DMatrix::from_row_slice(1, 2, &[5.0, 3.0]);
     /// let y = DMatrix::from_row_slice(1, 2, &[10.0, 9.0]);
     /// let examples = Examples::new(&x, &y)?;
-    /// let report = GradientCheck::new().network(&network, &examples, &Objective::new(SquaredError))?;
+    /// let objective = Objective::new(SquaredError);
+    /// let report = GradientCheck::new().network(&network, &examples, &objective)?;
     /// report.assert_passed();
     /// assert_eq!(report.cost, 1.25);
     /// assert!(report.block("Θ⁽¹⁾").is_some_and(|b| (b.largest - 0.5).abs() < 1e-9));
@@ -182,9 +183,10 @@ impl GradientCheck {
     /// use backprop::GradientCheck;
     ///
     /// let f = |p: &[f64]| (p[0] * p[0], vec![2.002 * p[0]]);
-    /// let passes = |check: GradientCheck| check.function(&[("p", 1)], &[1.0], f).map(|r| r.passed());
-    /// assert!(!passes(GradientCheck::new())?);
-    /// assert!(passes(GradientCheck::new().tolerance(1e-2, 0.0))?);
+    /// let check = GradientCheck::new();
+    /// assert!(!check.function(&[("p", 1)], &[1.0], f)?.passed());
+    /// let check = GradientCheck::new().tolerance(1e-2, 0.0);
+    /// assert!(check.function(&[("p", 1)], &[1.0], f)?.passed());
     /// # Ok::<(), backprop::Error>(())
     /// ```
     pub fn tolerance(mut self, relative: f64, floor: f64) -> Self {
@@ -221,7 +223,8 @@ impl GradientCheck {
     /// use backprop::GradientCheck;
     ///
     /// let f = |p: &[f64]| (p.iter().sum(), vec![1.0; 100]);
-    /// let report = GradientCheck::new().directions(3, 42).function(&[("p", 100)], &[0.5; 100], f)?;
+    /// let check = GradientCheck::new().directions(3, 42);
+    /// let report = check.function(&[("p", 100)], &[0.5; 100], f)?;
     /// report.assert_passed();
     /// assert_eq!(report.blocks[0].compared, 3);
     /// # Ok::<(), backprop::Error>(())

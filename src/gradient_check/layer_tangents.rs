@@ -112,8 +112,8 @@ impl GradientCheck {
     /// | `δ, δ̇ of z alone`, if the layer keeps z | `backward_tangent`, asked for neither Δ nor δ below | `backward_tangent`, asked for all |
     /// | `gradients of examples`, `norms of examples` (squared), `δ below, with …` | [`backward_per_example`](Layer::backward_per_example) | `backward` of one column at a time |
     ///
-    /// The first four kinds appear three times: `along θ̇, ẋ`, `along θ̇` and `along ẋ`. For a layer
-    /// with a [`link`](Layer::link) all rows appear again as `(linked)`, except those of the
+    /// The first four kinds appear three times: `along θ̇, ẋ`, `along θ̇` and `along ẋ`. For a
+    /// layer with a [`link`](Layer::link) all rows appear again as `(linked)`, except those of the
     /// forward pass, of ż and `from z`.
     ///
     /// A layer without `backward_per_example` gets [`Verdict::NotProvided`] in those rows. They are
@@ -317,7 +317,8 @@ impl GradientCheck {
         norms.resize(m, T::zero());
 
         // In a network the rows of other layers lie between the columns, and norms are added to
-        // what is there. What is there has the size of what is added, so that this keeps its digits.
+        // what is there. What is there has the size of what is added, so that this keeps its
+        // digits.
         let mut room = DMatrix::repeat(p + 1, m, nan::<T>());
         let old = norms.iter().enumerate().map(|(k, &norm)| {
             let size = if norm > T::zero() { norm } else { T::one() };

@@ -24,8 +24,8 @@ pub enum Verdict {
     /// rounding. The values near the point do not contradict the derivative there. This is rare in
     /// `f64`; in `f32` check `network.map(f64::from)?`.
     Unresolved,
-    /// An optional method returned [`Error::Unsupported`](crate::Error::Unsupported), so nothing was
-    /// compared.
+    /// An optional method returned [`Error::Unsupported`](crate::Error::Unsupported), so nothing
+    /// was compared.
     NotProvided,
     /// A Gauss–Newton matrix is not semidefinite: v·G v < 0. The cost is not convex there. That is
     /// no error if the cost does not claim to be convex.

@@ -9,23 +9,27 @@ use crate::scalar::Scalar;
 use crate::workspace::{Most, Part, Wants, Workspace};
 use std::ops::Range;
 
-/// The examples of the smallest part that a batch is cut into, before their number is made even, and of the largest: below, adding up the gradients of the parts shows,
-/// above, activations leave the cache.
+/// The examples of the smallest part that a batch is cut into, before their number is made even,
+/// and of the largest: below, adding up the gradients of the parts shows, above, activations leave
+/// the cache.
 const PART: (usize, usize) = (256, 1024);
 
-/// The memory of the inputs, activations and errors of a part, in bytes: what a second-level cache holds beside the parameters.
+/// The memory of the inputs, activations and errors of a part, in bytes: what a second-level cache
+/// holds beside the parameters.
 const PART_BYTES: usize = 640 << 10;
 
-/// Networks with more parameters than this compute a batch as a whole, and share out each product instead.
+/// Networks with more parameters than this compute a batch as a whole, and share out each product
+/// instead.
 const PART_PARAMETERS: usize = 1 << 18;
 
-/// Parts that are computed at the same time, for each thread: more than one, so that an uneven thread waits less.
+/// Parts that are computed at the same time, for each thread: more than one, so that an uneven
+/// thread waits less.
 const PARTS_A_THREAD: usize = 4;
 
 /// What is computed of each part of a batch.
 pub(crate) trait Job<T: Scalar>: Sync {
-    /// Computes the examples `range` of the batch. `sums` is Σ over them of the gradient or another vector, to be overwritten, if the job has one. Errors count the
-    /// examples of the whole batch.
+    /// Computes the examples `range` of the batch. `sums` is Σ over them of the gradient or another
+    /// vector, to be overwritten, if the job has one. Errors count the examples of the whole batch.
     fn part(
         &self,
         range: Range<usize>,
@@ -93,7 +97,8 @@ impl<'a, T: Scalar> PartResults<'a, T> {
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// Examples of a part of a batch of m: by the shapes alone, so that the results do not depend on the machine's threads.
+    /// Examples of a part of a batch of m: by the shapes alone, so that the results do not depend
+    /// on the machine's threads.
     pub(crate) fn part_size(&self, m: usize) -> usize {
         let Some(fits) = self.largest_part(m) else {
             return m;
