@@ -1,4 +1,4 @@
-//! How a batch is cut into parts, by whom they are computed, and where the results go.
+//! Jobs: how a batch is cut into parts, which threads compute them, and where the results go.
 
 use super::Network;
 use crate::error::Error;
@@ -26,7 +26,7 @@ const PART_PARAMETERS: usize = 1 << 18;
 /// thread waits less.
 const PARTS_A_THREAD: usize = 4;
 
-/// What is computed of each part of a batch.
+/// A computation on each part of a batch.
 pub(crate) trait Job<T: Scalar>: Sync {
     /// Computes the examples `range` of the batch. `sums` is Σ over them of the gradient or another
     /// vector, to be overwritten, if the job has one. Errors count the examples of the whole batch.
@@ -39,7 +39,8 @@ pub(crate) trait Job<T: Scalar>: Sync {
     ) -> Result<(), Error>;
 }
 
-/// What the caller of a job wants, beside what a workspace keeps.
+/// The results that the caller of a job wants, beside those in the workspace. `None` is not
+/// computed.
 #[derive(Debug)]
 pub(crate) struct JobResults<'a, T> {
     /// Σ over all examples.
@@ -60,7 +61,7 @@ impl<T> JobResults<'_, T> {
     }
 }
 
-/// What the parts of a pass write to, beside the buffers of their own.
+/// The part of all results that one part of a batch writes, beside its own buffers.
 pub(crate) struct PartResults<'a, T> {
     pub(crate) outputs: &'a mut [T],
     pub(crate) values: &'a mut [T],
@@ -166,7 +167,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace.make_room(&self.layout, &self.layers, self.most(m), 0);
     }
 
-    /// Computes a job of m examples, in parts and on several threads as they are worth it.
+    /// Computes a job of m examples, in parts and on several threads if that pays.
     pub(crate) fn run<J: Job<T>>(
         &self,
         m: usize,
