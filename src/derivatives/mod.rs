@@ -34,13 +34,14 @@
 //! use backprop::activation::{Sigmoid, Tanh};
 //! use backprop::nalgebra::DMatrix;
 //! use backprop::{
-//!     BinaryCrossEntropy, Examples, GaussNewton, GradientCheck, Initialization, Network, Objective,
-//!     Tangent, rng,
+//!     BinaryCrossEntropy, Examples, GaussNewton, GradientCheck, Initialization, Network,
+//!     Objective, Tangent, rng,
 //! };
 //!
 //! let x = DMatrix::from_row_slice(2, 4, &[0., 0., 1., 1., 0., 1., 0., 1.]);
 //! let y = DMatrix::from_row_slice(1, 4, &[0., 1., 1., 0.]);
-//! let (examples, objective) = (Examples::new(&x, &y)?, Objective::new(BinaryCrossEntropy).l2(0.1));
+//! let examples = Examples::new(&x, &y)?;
+//! let objective = Objective::new(BinaryCrossEntropy).l2(0.1);
 //! let network = Network::<f64>::builder(2).dense(4, Tanh).dense(1, Sigmoid);
 //! let network = network.initialize(Initialization::GlorotUniform, &mut rng(1))?;
 //!
@@ -92,11 +93,11 @@
 //! # Ok::<(), backprop::Error>(())
 //! ```
 //!
-//! If the loss contains derivatives of the outputs by the inputs, as that of a differential equation
-//! does, run the same steps on dual numbers: [`Network::map`](crate::Network::map) converts the
-//! network. [`GradientCheck::function`](crate::GradientCheck::function) checks the result. Two
-//! examples of the repository are complete programs: `cart_pole` (deep Q-learning, where only the
-//! action that was taken has a slope) and `physics_informed` (a loss with u″).
+//! If the loss contains derivatives of the outputs by the inputs, as that of a differential
+//! equation does, run the same steps on dual numbers: [`Network::map`](crate::Network::map)
+//! converts the network. [`GradientCheck::function`](crate::GradientCheck::function) checks the
+//! result. Two examples of the repository are complete programs: `cart_pole` (deep Q-learning,
+//! where only the action that was taken has a slope) and `physics_informed` (a loss with u″).
 //!
 //! # Kinks
 //! A second derivative at a kink (of ReLU at 0, of Huber's cost at δ) is that of one side, as g′
