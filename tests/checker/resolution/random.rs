@@ -184,7 +184,7 @@ fn right<T: Scalar>(map: impl Fn(f64) -> T + Copy) -> [Tally; 2] {
     tallies
 }
 
-/// `BACKPROP_CHECKED=10000 cargo test --test resolution right -- --nocapture` checks more networks.
+/// `BACKPROP_CHECKED=10000 cargo test --test checker right -- --nocapture` checks more networks.
 #[test]
 fn right_networks_are_never_wrong_in_f32() {
     for tally in right(|x| x as f32) {
