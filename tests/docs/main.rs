@@ -147,6 +147,7 @@ fn names_on_the_front_page_exist() {
     let (overrides, pictures) = (definitions(&pictures), pictures.as_str());
     assert!(pictures.lines().count() == overrides.len() && !overrides.is_empty());
     for (label, file) in definitions(&readme) {
+        let file = file.split('#').next().unwrap();
         assert!(path(file).exists(), "[{label}]: {file}");
         if label.starts_with('`') {
             let name = label.trim_matches('`');
