@@ -1,79 +1,83 @@
-//! Balancing a pole on a cart by deep Q-learning, in a loop of its own (Mnih et al. 2015,
-//! doi:10.1038/nature14236; the cart and pole of Barto, Sutton, Anderson 1983,
-//! doi:10.1109/TSMC.1983.6313077, without friction). Draws `target/cart_pole.svg`.
+//! Balancing a pole on a cart by double deep Q-learning, in a loop of its own. Prints the learning
+//! curve.
 //!
 //! ```sh
 //! cargo run --release --example cart_pole
 //! ```
 //!
-//! The network estimates Q(s, a): the discounted sum of rewards after action a in state s, one
-//! output for each action. Its loss is not one of J: the target of an output is made from other
-//! outputs, and only the action that was taken has one. So the loop computes the slope of the loss
-//! by each output, and `vjp_into` takes it from there to the gradient of θ.
+//! The network estimates Q(s, a), the discounted sum of rewards after action a in state s, with one
+//! output for each action. No `Cost` expresses its loss: the targets come from another network, and
+//! only the action that was taken has one. So the loop computes the slope of the loss by each output,
+//! and `vjp_into` takes it from there to the gradient.
+//!
+//! The cart and pole are those of Barto, Sutton and Anderson (1983, doi:10.1109/TSMC.1983.6313077)
+//! without friction. The method is that of van Hasselt, Guez and Silver (2016, arXiv:1509.06461), with
+//! a target network that follows slowly.
 
 use backprop::activation::{Identity, Relu};
-use backprop::nalgebra::{DMatrix, DMatrixView};
+use backprop::nalgebra::DMatrix;
 use backprop::rand_xoshiro::{Xoshiro256PlusPlus, rand_core::Rng};
 use backprop::training::{Adam, Optimizer};
 use backprop::{Initialization, Network, Workspace, rng};
-use plotters::prelude::*;
-use std::error::Error;
-use std::path::Path;
 
-/// An episode ends here, and the pole counts as balanced.
+/// Steps after which an episode ends, with the pole balanced.
 const STEPS: usize = 500;
-/// The task is solved if 100 episodes in a row last this long on average.
+/// The task is solved once 100 episodes in a row last this long on average.
 const SOLVED: f64 = 475.0;
-const EPISODES: usize = 1000;
+const MOST_EPISODES: usize = 1000;
 
 const BATCH: usize = 64;
-/// Steps that are kept to learn from.
-const MEMORY: usize = 20_000;
-/// γ, by which a reward counts less for each step that it is away.
+/// Batches to learn from after each episode in which the pole fell.
+const BATCHES: usize = 100;
+/// γ: a reward counts this much less for each step that it lies ahead.
 const DISCOUNT: f64 = 0.99;
 /// τ of the target network: θ⁻ ← τ θ + (1 − τ) θ⁻.
-const TAU: f64 = 0.005;
+const FOLLOW: f64 = 0.01;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let (mut agent, mut random) = (Agent::new()?, rng(1));
+fn main() -> Result<(), backprop::Error> {
+    let mut random = rng(1);
+    let mut agent = Agent::new(&mut random)?;
     let mut lengths: Vec<f64> = Vec::new();
-    println!("episode  steps, mean of the last 100  exploration");
-    while lengths.len() < EPISODES && mean_of_last(&lengths) < SOLVED {
-        // From random actions to almost none.
-        let exploration = 0.01 + 0.99 * (-(lengths.len() as f64) / 40.0).exp();
+    println!("episodes  mean steps of the last 10");
+    while mean_of_last(100, &lengths) < SOLVED && lengths.len() < MOST_EPISODES {
+        // The share of random actions.
+        let exploration = (-(lengths.len() as f64) / 20.0).exp();
         let mut cart = CartPole::new(&mut random);
         let mut steps = 0;
         while !cart.failed() && steps < STEPS {
+            let before = cart.inputs();
             let action = match uniform(&mut random) < exploration {
                 true => usize::from(uniform(&mut random) < 0.5),
-                false => agent.best_action(&cart.state)?,
+                false => agent.best_action(&before)?,
             };
-            let before = cart.state;
             cart.step(action);
             steps += 1;
-            agent.remember(Step {
+            agent.memory.push(Step {
                 before,
                 action,
-                after: cart.state,
+                after: cart.inputs(),
                 failed: cart.failed(),
             });
-            agent.learn(&mut random)?;
+        }
+        // An episode in which the pole stays up teaches nothing, so the policy stays.
+        if cart.failed() {
+            for _ in 0..BATCHES {
+                agent.learn(&mut random)?;
+            }
         }
         lengths.push(steps as f64);
-        if lengths.len() % 50 == 0 {
-            let mean = mean_of_last(&lengths);
-            println!("{:7}  {mean:27.1}  {exploration:11.3}", lengths.len());
+        if lengths.len() % 10 == 0 {
+            let mean = mean_of_last(10, &lengths);
+            let bar = "#".repeat(mean as usize / 10);
+            println!("{:8}  {mean:5.0}  {bar}", lengths.len());
         }
     }
-    let mean = mean_of_last(&lengths);
-    println!("{:7}  {mean:27.1}", lengths.len());
-    assert!(mean >= SOLVED, "not solved: {mean}");
-
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
-    std::fs::create_dir_all(&folder)?;
-    let file = folder.join("cart_pole.svg");
-    draw(&file, &lengths)?;
-    println!("\nsolved; picture: {}", file.display());
+    let mean = mean_of_last(100, &lengths);
+    assert!(mean >= SOLVED, "not solved: {mean} steps");
+    println!(
+        "solved after {} episodes: {mean} steps on average",
+        lengths.len()
+    );
     Ok(())
 }
 
@@ -116,7 +120,13 @@ impl CartPole {
         ];
     }
 
-    /// Off the track, or the pole beyond 12°.
+    /// The state for the network, in numbers of size about 1.
+    fn inputs(&self) -> [f64; 4] {
+        let [x, v, angle, omega] = self.state;
+        [x / 2.4, v / 2.0, angle / 0.2, omega / 2.0]
+    }
+
+    /// Whether the cart is off the track, or the pole beyond 12°.
     fn failed(&self) -> bool {
         self.state[0].abs() > 2.4 || self.state[2].abs() > 12.0_f64.to_radians()
     }
@@ -133,74 +143,58 @@ struct Step {
 
 struct Agent {
     network: Network<f64>,
-    /// The same network with θ⁻, which follows θ slowly. Targets come from it.
+    /// The network that targets come from. Its θ⁻ follows θ slowly.
     target: Network<f64>,
     memory: Vec<Step>,
-    /// Where the next step goes once the memory is full.
-    next: usize,
     adam: Adam<f64>,
     workspace: Workspace<f64>,
 }
 
 impl Agent {
-    fn new() -> Result<Self, backprop::Error> {
+    fn new(random: &mut Xoshiro256PlusPlus) -> Result<Self, backprop::Error> {
         let network = Network::builder(4)
             .dense(64, Relu)
             .dense(64, Relu)
             .dense(2, Identity)
-            .initialize(Initialization::HeUniform, &mut rng(1))?;
+            .initialize(Initialization::HeUniform, random)?;
         Ok(Self {
             target: network.clone(),
             network,
             memory: Vec::new(),
-            next: 0,
-            adam: Adam::new(5e-4),
+            adam: Adam::new(1e-3),
             workspace: Workspace::new(),
         })
     }
 
-    /// The action with the larger Q(s, a), by a pass of one example.
-    fn best_action(&mut self, state: &[f64; 4]) -> Result<usize, backprop::Error> {
-        let s = DMatrixView::from_slice(state, 4, 1);
-        let q = self.network.forward_into(s, &mut self.workspace)?;
-        Ok(usize::from(q[1] > q[0]))
+    /// Returns the action with the larger Q(s, a), by a pass of one example.
+    fn best_action(&mut self, inputs: &[f64; 4]) -> Result<usize, backprop::Error> {
+        let q = self.network.forward_into(inputs, &mut self.workspace)?;
+        Ok(q.column(0).imax())
     }
 
-    fn remember(&mut self, step: Step) {
-        match self.memory.len() < MEMORY {
-            true => self.memory.push(step),
-            false => self.memory[self.next] = step,
-        }
-        self.next = (self.next + 1) % MEMORY;
-    }
-
-    /// One step of Adam on a random batch of the memory.
+    /// Makes one step of Adam, on random steps from the memory.
     fn learn(&mut self, random: &mut Xoshiro256PlusPlus) -> Result<(), backprop::Error> {
-        if self.memory.len() < 10 * BATCH {
-            return Ok(());
-        }
         let any = |_| self.memory[(uniform(random) * self.memory.len() as f64) as usize];
         let batch: Vec<Step> = (0..BATCH).map(any).collect();
         let before = DMatrix::from_fn(4, BATCH, |i, k| batch[k].before[i]);
         let after = DMatrix::from_fn(4, BATCH, |i, k| batch[k].after[i]);
 
-        // y = r + γ max Q⁻(s′, a), and r = 1 alone where the pole fell.
+        // The network chooses the next action a′, and the target network values it:
+        // y = 1 + γ Q⁻(s′, a′). Where the pole fell, nothing follows, and y = 1.
+        let q = self.network.forward_into(&after, &mut self.workspace)?;
+        let chosen: Vec<usize> = q.column_iter().map(|q| q.imax()).collect();
         let q = self.target.forward_into(&after, &mut self.workspace)?;
-        let y: Vec<f64> = (0..BATCH)
-            .map(|k| match batch[k].failed {
-                true => 1.0,
-                false => 1.0 + DISCOUNT * q.column(k).max(),
-            })
-            .collect();
+        let target = |k: usize| match batch[k].failed {
+            true => 1.0,
+            false => 1.0 + DISCOUNT * q[(chosen[k], k)],
+        };
+        let y: Vec<f64> = (0..BATCH).map(target).collect();
 
-        // The slope of Huber's loss of Q(s, a) − y, for the action that was taken; 0 for the other.
+        // The slope of Huber's loss of Q(s, a) − y for the action that was taken, and 0 for the other.
         let q = self.network.forward_into(&before, &mut self.workspace)?;
-        let slope = DMatrix::from_fn(2, BATCH, |a, k| {
-            if a == batch[k].action {
-                (q[(a, k)] - y[k]).clamp(-1.0, 1.0) / BATCH as f64
-            } else {
-                0.0
-            }
+        let slope = DMatrix::from_fn(2, BATCH, |a, k| match a == batch[k].action {
+            true => (q[(a, k)] - y[k]).clamp(-1.0, 1.0) / BATCH as f64,
+            false => 0.0,
         });
         let mut gradient = vec![0.0; self.network.parameters()];
         let wanted = (Some(&mut gradient[..]), None);
@@ -210,40 +204,20 @@ impl Agent {
         let mut theta = self.network.theta().as_slice().to_vec();
         self.adam.step(&mut theta, &gradient, 1.0)?;
         self.network.set_theta(&theta)?;
-        let target = self.network.theta() * TAU + self.target.theta() * (1.0 - TAU);
+        let target = self.network.theta() * FOLLOW + self.target.theta() * (1.0 - FOLLOW);
         self.target.set_theta(target.as_slice())
     }
 }
 
-/// A number in [0, 1).
+/// Returns a number in [0, 1).
 fn uniform(random: &mut Xoshiro256PlusPlus) -> f64 {
     (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// 0 before there are 100 episodes.
-fn mean_of_last(lengths: &[f64]) -> f64 {
-    match lengths.len().checked_sub(100) {
+/// Returns the mean of the last `n` lengths, or 0 if there are fewer.
+fn mean_of_last(n: usize, lengths: &[f64]) -> f64 {
+    match lengths.len().checked_sub(n) {
         None => 0.0,
-        Some(first) => lengths[first..].iter().sum::<f64>() / 100.0,
+        Some(first) => lengths[first..].iter().sum::<f64>() / n as f64,
     }
-}
-
-/// The length of each episode.
-fn draw(file: &Path, lengths: &[f64]) -> Result<(), Box<dyn Error>> {
-    let root = SVGBackend::new(file, (640, 400)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&root)
-        .margin(14)
-        .x_label_area_size(38)
-        .y_label_area_size(46)
-        .build_cartesian_2d(0..lengths.len(), 0.0..STEPS as f64)?;
-    let mut mesh = chart.configure_mesh();
-    mesh.x_desc("episode")
-        .y_desc("steps balanced")
-        .light_line_style(TRANSPARENT)
-        .draw()?;
-    let points = lengths.iter().copied().enumerate();
-    chart.draw_series(LineSeries::new(points, RGBColor(31, 111, 235)))?;
-    root.present()?;
-    Ok(())
 }
