@@ -1,4 +1,4 @@
-//! Layers, activations and a cost of a user, generic over the scalar.
+//! Custom layers, activations and a cost, generic over the scalar.
 
 use backprop::activation::Activation;
 use backprop::cost::{Cost, Link, Outputs, Violation};
@@ -16,7 +16,7 @@ pub(crate) struct LowRank<A> {
     pub(crate) activation: A,
 }
 
-/// V, b and U as views of a slice laid out as the layer's θ.
+/// Views of V, b and U in a slice laid out like θ of the layer.
 struct Parts<'a, T: Scalar> {
     v: DMatrixView<'a, T>,
     b: DMatrixView<'a, T>,
@@ -34,7 +34,7 @@ impl<A> LowRank<A> {
         }
     }
 
-    /// z and h as views of the cache.
+    /// Returns views of z and h in the cache.
     fn cached<'a, T: Scalar>(&self, cache: &'a [T]) -> (DMatrixView<'a, T>, DMatrixView<'a, T>) {
         let m = cache.len() / (self.outputs + self.rank);
         let (z, h) = cache.split_at(self.outputs * m);
@@ -82,7 +82,7 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for LowRank<A> {
         (self.outputs + self.rank) * examples
     }
 
-    /// z is first in the cache, as a link promises.
+    /// z comes first in the cache, as a link promises.
     fn link(&self) -> Option<Link> {
         self.activation.link()
     }
@@ -250,7 +250,7 @@ impl<T: Scalar> Activation<T> for Cubic {
     }
 }
 
-/// a = 2ᶻ, the activation of a pair of one's own.
+/// a = 2ᶻ, the activation of a custom canonical pair.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Doubling;
 
@@ -275,10 +275,10 @@ impl<T: Scalar> Activation<T> for Doubling {
     }
 }
 
-/// Σ a − y ln a, and from z with a = 2ᶻ: Σ a − y z ln 2.
+/// The cost Σ a − y ln a; from z with a = 2ᶻ it is Σ a − y z ln 2.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Counts {
-    /// Without it the cost names no link, and always takes the general path.
+    /// If false, the cost has no link and always takes the general path.
     pub(crate) linked: bool,
 }
 

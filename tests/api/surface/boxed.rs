@@ -1,4 +1,4 @@
-//! Trait objects: everything behind `Box`, bit for bit what it is without.
+//! Trait objects: everything behind `Box` computes the same bits.
 
 use super::{SMOOTH, bits, data, mixed};
 use crate::support::custom_types::{Counts, Cubic, Doubling, LowRank};
@@ -14,7 +14,7 @@ type BoxedActivation = Box<dyn Activation<f64>>;
 #[test]
 fn a_network_of_boxes() {
     let plain = mixed();
-    // The layer type comes first, so that `layer` can make a trait object of what it is given.
+    // The layer type comes first, so that `layer` can box its argument.
     let boxed = Builder::<f64, BoxedLayer>::new(3)
         .dense(4, Tanh)
         .layer(Box::new(SMOOTH))
@@ -36,10 +36,10 @@ fn a_network_of_boxes() {
     report.unwrap().assert_passed();
 }
 
-/// Built-in networks with boxed layers, activations and costs, with canonical pairs and without.
+/// Built-in networks with boxed layers, activations and costs, canonical pairs and others.
 #[test]
 fn boxes_compute_the_same_bits() {
-    // Targets of `data` are counts: brought into [0, 1] by a third.
+    // The targets of `data` are counts; a third of each lies in [0, 1].
     let ours = |g: AnyActivation| {
         let theta: Vec<f64> = (0..26).map(|i| (f64::from(i) * 1.3).sin()).collect();
         let builder = Network::<f64>::builder(3).dense(4, Tanh).dense(2, g);
@@ -84,7 +84,7 @@ fn boxes_compute_the_same_bits() {
     }
 }
 
-/// A user's own model: concrete fields, no type parameters.
+/// A user's model with concrete fields and no type parameters.
 #[derive(Debug)]
 struct Model {
     network: Network<f64>,
@@ -132,7 +132,7 @@ fn a_plain_struct_holds_a_network_and_a_cost() {
     }
 }
 
-/// What takes a cost or an activation by reference takes trait objects too.
+/// Calls that take a cost or an activation by reference take trait objects too.
 #[test]
 fn references_to_trait_objects() {
     let (x, y) = data();

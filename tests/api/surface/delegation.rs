@@ -1,4 +1,4 @@
-//! Wrappers of layers, activations and costs pass every call on with its arguments.
+//! Wrappers of a layer, an activation or a cost delegate every method, with its arguments.
 
 use backprop::activation::{
     Activation, AnyActivation, Elu, LeakyRelu, Sigmoid, Sine, Softmax, Tanh,
@@ -21,7 +21,7 @@ fn refusal() -> Error {
     }
 }
 
-/// Answers every method with a value that no default has, and notes the call.
+/// Answers every method with a value that no default returns, and records the call.
 #[derive(Debug, Default)]
 struct Probe {
     calls: Mutex<Vec<&'static str>>,
@@ -128,14 +128,14 @@ impl Layer<f64> for Probe {
     }
 }
 
-/// Asks a layer everything there is to ask.
+/// Calls every method of a layer.
 fn ask_layer<L: Layer<f64> + ?Sized>(layer: &L) {
     assert_eq!((layer.inputs(), layer.outputs()), (31, 32));
     let block = Block::new("probe", 5, 7).penalised_from_column(3);
     assert_eq!(layer.blocks(), [block]);
     assert_eq!((layer.cache_len(3), layer.scratch_len(3)), (1003, 2003));
     assert_eq!(layer.as_dense(), Some(Dense::new(33, 34, Sine)));
-    // Not what follows from the link.
+    // A value that does not follow from the link.
     assert_eq!((layer.link(), layer.keeps_z()), (Some(LINK), false));
     assert!(layer.couples_examples());
     assert_eq!(layer.validate(), Err(refusal()));
@@ -193,7 +193,7 @@ fn layers_delegate_everything() {
     ask_layer(&AnyLayer::Custom(boxed()));
     ask_layer(&AnyLayer::Custom(AnyLayer::Custom(Probe::default())));
     ask_layer(&Box::new(AnyLayer::Custom(Probe::default())) as &dyn Layer<f64>);
-    // What stands for the probe asks it, and asks it once.
+    // Each wrapper calls the probe exactly once.
     let custom = AnyLayer::Custom(Box::<Probe>::default());
     ask_layer(&custom);
     match custom {
@@ -296,8 +296,7 @@ fn activations_delegate_everything() {
     assert_eq!(alone.noted(), passes);
 }
 
-/// A dense layer has the link, the name and the constants of its activation, and calls it in both
-/// passes.
+/// A dense layer takes link, name and constants from its activation, and calls it in both passes.
 #[test]
 fn dense_layers_delegate_to_their_activation() {
     let dense = || Dense::new(1, 1, Box::<Probe>::default());
@@ -328,7 +327,7 @@ fn dense_layers_delegate_to_their_activation() {
     assert_eq!(network.unwrap_err(), refusal());
 }
 
-/// `AnyLayer::Dense` is our dense layer, with its activation's link, name and constants.
+/// `AnyLayer::Dense` is the dense layer, with link, name and constants of its activation.
 #[test]
 fn any_layer_delegates_to_dense() {
     let any = |g: AnyActivation| AnyLayer::<Probe>::Dense(Dense::new(4, 3, g));

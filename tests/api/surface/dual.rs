@@ -1,4 +1,4 @@
-//! Tangents from dual numbers against those that are written out.
+//! Tangents from dual numbers equal the written-out ones.
 
 use super::SMOOTH;
 use crate::support::custom_types::{Counts, Cubic, LOG2};
@@ -24,7 +24,7 @@ pub(super) fn nan<T: Scalar>(rows: usize, cols: usize) -> DMatrix<T> {
     DMatrix::repeat(rows, cols, convert(f64::NAN))
 }
 
-/// To some units in the last place of the scalar, of the largest entry.
+/// Compares to a few units in the last place of the largest entry.
 #[track_caller]
 pub(super) fn assert_close<T: Scalar>(what: &str, found: &DMatrix<T>, expected: &DMatrix<T>) {
     let limit = T::default_epsilon() * convert(32.0) * expected.amax();
@@ -32,7 +32,7 @@ pub(super) fn assert_close<T: Scalar>(what: &str, found: &DMatrix<T>, expected: 
     assert!(close, "{what}: {found}{expected}");
 }
 
-/// `Err(Unsupported)` of this method by a type of this name.
+/// Checks for `Unsupported` with this method and type name.
 #[track_caller]
 fn assert_lacks(found: Result<(), Error>, method: &str, of: &str) {
     let lacks =
@@ -40,7 +40,7 @@ fn assert_lacks(found: Result<(), Error>, method: &str, of: &str) {
     assert!(lacks, "{method} of {of}: {found:?}");
 }
 
-/// Which directions are given, and whether results are asked for.
+/// The directions that are given, and whether results are asked for.
 #[derive(Clone, Copy)]
 struct Asked {
     theta: bool,
@@ -52,8 +52,8 @@ struct Asked {
 
 type Tangents<T> = [DMatrix<T>; 8];
 
-/// ȧ, the tangent of the cache, the gradient and the error for the layer below with their tangents,
-/// and the final δ and δ̇, from the layer's own methods or from dual numbers.
+/// Returns ȧ, the tangent of the cache, Δ and δ below with their tangents, and the final δ and δ̇,
+/// from the layer's methods or from dual numbers.
 fn layer_tangents<T: Scalar>(by_dual: bool, asked: Asked) -> Tangents<T> {
     let (theta, theta_dot) = (wave::<T>(23, 1, 0.1), wave(23, 1, 0.2));
     let (x, x_dot) = (wave(4, M, 0.3), wave(4, M, 0.4));
@@ -143,7 +143,7 @@ fn layers_agree_with_their_own_tangents() {
     layers_agree::<f32>();
 }
 
-/// a = c x, where c depends on the information of the pass. Without any, c = 0. It caches `cache`
+/// a = c x, where c depends on the fields of the pass; c = 0 if they are missing. It keeps `cache`
 /// scalars.
 #[derive(Debug)]
 struct Told {
@@ -170,7 +170,7 @@ impl<T: Scalar> Layer<T> for Told {
     }
 
     fn cache_len(&self, _examples: usize) -> usize {
-        // Dual numbers are wider.
+        // Dual numbers are larger than 8 bytes.
         (self.cache)(size_of::<T>() > 8)
     }
 
@@ -222,7 +222,7 @@ fn a_layer_is_told_all_that_the_pass_says() {
     assert_eq!(found, (Ok(()), Ok(()), 66.0, 165.0));
 }
 
-/// A cache that is longer on dual numbers has no place in that of the pass.
+/// A cache that is longer on dual numbers does not fit that of the pass.
 #[test]
 fn caches_of_other_lengths_are_unsupported() {
     let layer = Told {
@@ -246,7 +246,7 @@ fn activations_agree<T: Scalar>() {
                 dual::activation_backward_tangent(&cubic, z, z_dot, views.0, views.1)
             })
         } else {
-            // The cubic makes no use of a.
+            // The cubic does not use a.
             cubic
                 .forward_tangent(z, z, z_dot, out)
                 .and_then(|()| cubic.backward_tangent(z, z, z_dot, views.0, views.1))
@@ -267,7 +267,7 @@ fn activations_agree_with_their_own_tangents() {
 
 type Tangent<'a, T> = dyn Fn(Outputs<'_, T>, DMatrixViewMut<'_, T>) -> Result<(), Error> + 'a;
 
-/// Every cost of ours on both paths, and one of a user on the general one.
+/// Every built-in cost on both paths, and a custom one on the general path.
 fn costs_agree<T: Scalar>() {
     let z = wave::<T>(2, M, 0.1);
     let y = wave::<T>(2, M, 0.3).map(|y| y * y);
@@ -316,7 +316,7 @@ fn costs_agree_with_their_own_tangents() {
     costs_agree::<f32>();
 }
 
-/// With a custom link, δ = 2ᶻ ln 2 − y ln 2 comes from z and needs no digits of a.
+/// Through a custom link, δ = 2ᶻ ln 2 − y ln 2 is computed from z without a.
 #[derive(Debug)]
 struct FromZ;
 
@@ -342,7 +342,7 @@ fn links_of_users_have_no_hidden_part() {
     let [z, a, y, along] = [3.0, 8.0, 1.0, 0.5].map(|x| DMatrix::repeat(1, 1, x));
     let at = Outputs::new(Some(z.as_view()), a.as_view(), y.as_view());
     let mut out = DMatrix::repeat(1, 1, 7.0);
-    // The error of `Counts` is (a − y) ln 2, and nobody knows how a moves with z.
+    // δ of `Counts` is (a − y) ln 2, and how a moves with z is unknown.
     let counts = Counts { linked: true };
     let found = dual::cost_delta_tangent(&counts, at, along.as_view(), out.as_view_mut());
     assert_lacks(found, "Cost::delta_tangent", "Counts");
@@ -353,7 +353,7 @@ fn links_of_users_have_no_hidden_part() {
     assert!((out[0] - 8.0 * ln_2 * ln_2 * 0.5).abs() < 1e-14, "{out}");
 }
 
-/// Of any other scalar there is no dual number: an error, and nothing is written.
+/// Other scalars have no dual number: an error, and nothing is written.
 #[test]
 fn other_scalars_are_unsupported() {
     let x = DMatrix::repeat(1, 1, Dual64::new(0.5, 1.0));

@@ -1,4 +1,4 @@
-//! A layer with one-line tangent methods gives the same products in a network as one with its own.
+//! A layer with tangent methods from dual numbers gives a network the products of written-out ones.
 
 use super::dual::wave;
 use crate::support::custom_types::LowRank;
@@ -10,7 +10,7 @@ use backprop::{
     Scalar, SquaredError, dual, rng,
 };
 
-/// Another layer, without its tangent methods.
+/// Another layer, with tangent methods from dual numbers.
 #[derive(Clone, Debug, PartialEq)]
 struct ByDual(LowRank<AnyActivation>);
 
@@ -58,7 +58,7 @@ impl<T: Scalar> Layer<T> for ByDual {
     }
 }
 
-/// 4-3-2, of two layers of low rank.
+/// A 4-3-2 network of two layers of low rank.
 fn network<L: Layer<f64>>(
     layer: fn(LowRank<AnyActivation>) -> L,
 ) -> Result<Network<f64, AnyLayer<L>>, Error> {
@@ -76,7 +76,7 @@ fn network<L: Layer<f64>>(
         .initialize(Initialization::GlorotUniform, &mut rng(3))
 }
 
-/// With a canonical cost, and with one that leaves the last layer's own part in the curvature at z.
+/// With a canonical cost, and with one whose curvature at z includes the last layer.
 #[test]
 fn products_are_those_of_tangents_written_out() -> Result<(), Error> {
     let (written, by_dual) = (network(|layer| layer)?, network(ByDual)?);

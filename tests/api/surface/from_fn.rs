@@ -1,4 +1,4 @@
-//! Activations given by their value alone.
+//! Activations given only by their value.
 
 use super::dual::{M, assert_close, nan, wave};
 use backprop::activation::{Activation, FromFn, Sigmoid, Silu, from_fn};
@@ -10,7 +10,7 @@ use backprop::{
     Network, Objective, Scalar, SquaredError, rng,
 };
 
-/// All four methods at the same z, ż, δ and δ̇: a, ȧ, δ of the plain method, and δ and δ̇.
+/// Returns a, ȧ, δ of `backward`, and δ and δ̇ of `backward_tangent`, at the same z, ż, δ and δ̇.
 fn all_of<T: Scalar>(g: &dyn Activation<T>) -> [DMatrix<T>; 5] {
     let [z, z_dot, delta, delta_dot] =
         [0.1, 0.2, 0.3, 0.4].map(|p| wave::<T>(4, M, p) * convert::<f64, T>(4.0));
@@ -27,7 +27,7 @@ fn all_of<T: Scalar>(g: &dyn Activation<T>) -> [DMatrix<T>; 5] {
     [a, a_dot, plain, d, d_dot]
 }
 
-/// SiLU by its value alone has the derivatives of ours, in both scalars and through a box.
+/// SiLU by its value alone has the derivatives of the built-in one, in both scalars and boxed.
 #[test]
 fn a_value_alone_is_an_activation() {
     let silu = from_fn("my SiLU", |z: Dual2_64| z / ((-z).exp() + 1.0));
@@ -48,7 +48,7 @@ fn a_value_alone_is_an_activation() {
 
 type Formula = fn(Dual2_64) -> Dual2_64;
 
-/// The layers of a user beside ours, in a network that is cloned, mapped and proved like any other.
+/// Works beside built-in layers, in a network that is cloned, mapped and checked.
 #[test]
 fn a_value_alone_makes_a_layer() -> Result<(), Error> {
     let bent: Formula = |z| ((z * z + 1.0).sqrt() - 1.0) / 2.0 + z;
@@ -75,7 +75,7 @@ fn a_value_alone_makes_a_layer() -> Result<(), Error> {
     Ok(())
 }
 
-/// The branch that is taken, and what is no number: handed on, and an error of the network.
+/// The derivative is that of the branch taken. A NaN is passed on, and the network reports it.
 #[test]
 fn kinks_and_derivatives_that_are_no_number() -> Result<(), Error> {
     let slope = |g: &dyn Activation<f64>, z: f64| {

@@ -1,5 +1,5 @@
-//! The surface that users build on, used as they do. Later versions must still compile and pass
-//! this.
+//! The traits that users implement, used as they use them. Later versions must still compile and
+//! pass this.
 #![allow(
     clippy::unwrap_used,
     reason = "fixtures that cannot fail, outside test functions"
@@ -31,7 +31,7 @@ use backprop::{
 use num_dual::Dual64;
 use serde::{Deserialize, Serialize};
 
-/// Several layers of one's own in one network: an enum, as `AnyLayer` itself.
+/// Several custom layers in one network: an enum, like `AnyLayer`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Mine {
     Smooth(LowRank<Cubic>),
@@ -96,7 +96,8 @@ const SMOOTH: LowRank<Cubic> = LowRank {
     activation: Cubic { c: 0.125 },
 };
 
-/// 3-4-5-2: ours, one's own with two blocks, and at the top one's own with a link.
+/// A 3-4-5-2 network: a built-in layer, a custom one with two blocks, a custom last one with a
+/// link.
 fn mixed() -> Mixed<f64> {
     let last = Dense::new(5, 2, Doubling);
     let builder = Builder::new(3)
@@ -113,7 +114,7 @@ fn data() -> (DMatrix<f64>, DMatrix<f64>) {
     (x, y)
 }
 
-/// J and ∇J as bits, for comparisons that allow nothing.
+/// Returns J and ∇J as bits, for exact comparison.
 fn bits<L: Layer<f64>, C: Cost<f64>>(network: &Network<f64, L>, cost: C) -> Vec<u64> {
     let (x, y) = data();
     let objective = Objective::new(cost).l2(0.5);
@@ -162,7 +163,7 @@ fn gradient_check_of_everything_of_ones_own() {
     assert_eq!(report.blocks.len(), 2, "both paths\n{report}");
 }
 
-/// A link of one's own joins one's own activation with one's own cost, and with nothing else.
+/// A custom link pairs a custom activation with a custom cost, and with nothing else.
 #[test]
 fn a_canonical_pair_of_ones_own() {
     let (linked, general) = (Counts { linked: true }, Counts { linked: false });
@@ -172,7 +173,7 @@ fn a_canonical_pair_of_ones_own() {
         let (a, b) = (f64::from_bits(a), f64::from_bits(b));
         assert!((a - b).abs() < 1e-12 * b.abs().max(1.0), "{a}, {b}");
     }
-    // At z = −1100 a has become 0: the general path refuses it, the canonical one is right.
+    // At z = −1100 a rounds to 0: the general path refuses it, the canonical one is right.
     let last: Mixed<f64> = Builder::new(1)
         .layer(AnyLayer::Custom(Mine::Last(Dense::new(1, 1, Doubling))))
         .with_theta(&[-1100.0, 0.0])
@@ -215,7 +216,7 @@ fn our_canonical_pairs_in_a_layer_of_ones_own() {
     assert_eq!(of_u, DMatrix::from_row_slice(2, 2, &[1.0, 1e4, -1.0, -1e4]));
 }
 
-/// The calculus on dual numbers is the gradient, entry by entry.
+/// Back-propagation agrees with dual numbers, entry by entry.
 #[test]
 fn dual_numbers_agree() {
     let (x, y) = data();
@@ -262,7 +263,7 @@ fn single_precision_agrees() {
     report.unwrap().assert_passed();
 }
 
-/// What another scalar cannot hold is refused, not mapped to infinity.
+/// A value that the other scalar cannot hold is refused, not mapped to infinity.
 #[test]
 fn maps_that_leave_the_domain() {
     let (mut network, single) = (mixed(), |w: f64| w as f32);
@@ -316,7 +317,7 @@ fn clone_eq_display_and_constants() {
     }
 }
 
-/// One network for several threads, which bring their own workspaces.
+/// Several threads share a network, each with its own workspace.
 #[test]
 fn threads_share_a_network() {
     let (x, y) = data();

@@ -1,4 +1,5 @@
-//! A stochastic layer learns whether a pass trains, its seed, and the index of each example.
+//! A stochastic layer is told whether a pass is for training, its seed, and the number of the first
+//! example.
 
 use super::data;
 use backprop::activation::{Identity, Tanh};
@@ -12,15 +13,15 @@ use backprop::{
 };
 use std::sync::Mutex;
 
-/// A layer without parameters that acts at random in training. With a given seed it is one function
-/// in every pass.
+/// A layer without parameters that drops units at random in training. With a fixed seed it is one
+/// function.
 #[derive(Clone, Debug, PartialEq)]
 struct Dropout {
     units: usize,
 }
 
 impl Dropout {
-    /// Keeps about half, by a hash of seed, unit and example.
+    /// Keeps about half of the units, by a hash of seed, unit and example.
     fn keeps(seed: u64, unit: usize, example: usize) -> bool {
         let mixed =
             (seed ^ (unit as u64) << 32 ^ example as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -102,7 +103,7 @@ fn a_stochastic_layer_is_told_of_training() {
     assert_eq!(pass(Some(7)), first);
     assert_ne!(pass(Some(8)), first);
     assert_eq!(pass(None), plain);
-    // With one seed it is one function: its gradient can be checked.
+    // With a fixed seed it is one function, so its gradient can be checked.
     let blocks = [("θ", network.parameters())];
     let theta = network.theta().as_slice();
     let at = |theta: &[f64]| {
@@ -119,7 +120,7 @@ fn a_stochastic_layer_is_told_of_training() {
         .assert_passed();
 }
 
-/// Passes its input on, and notes the seeds that it is given.
+/// Passes its input on, and records the seeds that it receives.
 #[derive(Debug, Default)]
 struct Seeds {
     forward: Mutex<Vec<u64>>,
@@ -152,8 +153,8 @@ impl Layer<f64> for Seeds {
     }
 }
 
-/// Each layer has its own seed, the same in both passes. Otherwise two layers would drop the same
-/// units.
+/// Layers with the same mask would drop the same units. Each has its own seed, equal forward and
+/// backward.
 #[test]
 fn every_layer_has_its_own_seed() {
     let layers = vec![Seeds::default(), Seeds::default(), Seeds::default()];
@@ -196,7 +197,7 @@ fn a_trainer_lets_stochastic_layers_act_in_its_steps_alone() {
             .seed(seed)
             .fit(&mut network, &examples)
             .unwrap();
-        // J is that of the plain function.
+        // J is that of the function without dropping.
         let j = network.cost(&examples, &objective()).unwrap();
         assert_eq!(history.records()[2].cost, j);
         network

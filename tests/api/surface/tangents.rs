@@ -1,4 +1,4 @@
-//! Forward mode: one's own tangents against dual numbers, through every kind of indirection.
+//! Forward mode: custom tangents equal dual numbers, through every kind of wrapper.
 
 use super::SMOOTH;
 use crate::support::custom_types::{Counts, Cubic, Doubling, LowRank};
@@ -29,7 +29,7 @@ fn assert_close(what: &str, found: &[f64], expected: impl Iterator<Item = f64>) 
     }
 }
 
-/// Both tangent passes of a layer against its own plain passes on dual numbers.
+/// Compares both tangent passes of a layer with its plain passes on dual numbers.
 fn agrees_with_dual_numbers(layer: &dyn Layer<f64>, on_duals: &dyn Layer<Dual64>, linked: bool) {
     let (n, s, c) = (layer.inputs(), layer.outputs(), layer.cache_len(M));
     let p = layer.blocks().iter().map(|b| b.len().unwrap()).sum();
@@ -37,7 +37,7 @@ fn agrees_with_dual_numbers(layer: &dyn Layer<f64>, on_duals: &dyn Layer<Dual64>
     let (x, x_dot) = (wave(n, M, 0.3), wave(n, M, 0.4));
     let (delta, delta_dot) = (wave(s, M, 0.5), wave(s, M, 0.6));
 
-    // The truth.
+    // The reference.
     let (dual_theta, dual_x) = (dual(&theta, &theta_dot), dual(&x, &x_dot));
     let mut output = DMatrix::repeat(s, M, Dual64::from_re(f64::NAN));
     let mut cache = vec![Dual64::from_re(f64::NAN); c];
@@ -63,7 +63,7 @@ fn agrees_with_dual_numbers(layer: &dyn Layer<f64>, on_duals: &dyn Layer<Dual64>
     pass.input_delta = Some(below.as_view_mut());
     on_duals.backward(pass);
 
-    // The tangents.
+    // The tangent methods.
     let mut a = DMatrix::repeat(s, M, f64::NAN);
     let mut kept = vec![f64::NAN; c];
     let view = a.as_view_mut();
@@ -113,7 +113,7 @@ fn tangents_of_a_layer_through_every_indirection() {
         agrees_with_dual_numbers(&boxed, &SMOOTH, linked);
         agrees_with_dual_numbers(&AnyLayer::Custom(SMOOTH), &SMOOTH, linked);
         agrees_with_dual_numbers(&AnyLayer::Custom(boxed), &SMOOTH, linked);
-        // With its activation in a box.
+        // With a boxed activation.
         let LowRank {
             inputs,
             rank,
@@ -231,7 +231,7 @@ fn tangents_of_a_cost_through_every_indirection() {
     }
 }
 
-/// A layer that has no tangents.
+/// A layer without tangents.
 #[derive(Clone, Debug, PartialEq)]
 struct Passing;
 
@@ -259,7 +259,7 @@ impl<T: Scalar> Layer<T> for Passing {
     }
 }
 
-/// What is not provided says so, with the method and the type at the bottom of all boxes.
+/// A missing method is an error that names the method and the innermost type.
 #[test]
 fn tangents_are_unsupported_by_default() {
     let x = DMatrix::zeros(1, 1);
@@ -311,7 +311,7 @@ fn tangents_are_unsupported_by_default() {
         let found = g.backward_tangent(x.as_view(), x.as_view(), x.as_view(), views.0, views.1);
         lacks(found, "Activation::backward_tangent", "Doubling");
     }
-    // A layer that passes the question on to an activation without an answer.
+    // A layer that delegates to an activation without tangents.
     let layer = LowRank {
         inputs: 1,
         rank: 1,
@@ -344,7 +344,7 @@ fn tangents_are_unsupported_by_default() {
         let found = cost.delta_tangent(at, x.as_view(), out.as_view_mut());
         lacks(found, "Cost::delta_tangent", "Nothing");
     }
-    // One type, two layers: the plain passes are there all the same.
+    // The plain passes still work.
     assert_eq!(
         Layer::<f64>::name(&Dense::new(1, 1, Doubling)),
         "Dense Doubling"

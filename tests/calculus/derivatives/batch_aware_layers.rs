@@ -1,4 +1,4 @@
-//! Layers with tangents that know of their batch: which example is which, or all of them at once.
+//! Layers with tangents that depend on the batch: on the number of an example, or on all examples.
 
 use super::{close, dot, wave, wave_matrix};
 use backprop::activation::{Identity, Tanh};
@@ -10,12 +10,12 @@ use backprop::{
 };
 use num_dual::Dual64;
 
-/// A linear map of a batch that is its own transpose.
+/// A linear map of a batch that equals its transpose.
 #[derive(Clone, Debug, PartialEq)]
 enum Symmetric {
-    /// Without the mean over the batch.
+    /// Subtracts the mean over the batch.
     Centred,
-    /// Without about half of the units, in training, by the numbers of seed and example.
+    /// In training drops about half of the units, chosen by the seed and the number of the example.
     Masked,
 }
 
@@ -109,7 +109,7 @@ fn network(layer: Symmetric) -> Network<f64, AnyLayer<Symmetric>> {
         .unwrap()
 }
 
-/// H v and the product with the Jacobian at a seed.
+/// Returns H v and the product with the Jacobian at a seed.
 fn found(
     network: &Network<f64, AnyLayer<Symmetric>>,
     (x, y, v): (&DMatrix<f64>, &DMatrix<f64>, &[f64]),
@@ -173,7 +173,7 @@ fn tangents_are_told_what_the_passes_are() {
     }
 }
 
-/// Each seed is a function of its own, and none is another.
+/// Each seed gives a different function; no seed is a function without dropping.
 #[test]
 fn seeds_matter() {
     let network = network(Symmetric::Masked);

@@ -1,5 +1,5 @@
-//! A network small enough for paper: a = b₂ + w₂ exp(b₁ + w₁ x) at z = 0, and
-//! J = ½ (a − y)² + (w₁² + w₂²) with λ = 2.
+//! A network worked out by hand: a = b₂ + w₂ exp(b₁ + w₁ x) at z = 0, and J = ½ (a − y)² + (w₁² +
+//! w₂²) with λ = 2.
 
 use super::{bits, close};
 use backprop::activation::{Exponential, Identity};
@@ -126,7 +126,7 @@ fn every_derivative_of_a_tiny_network() {
     }
 }
 
-/// Each direction of a product is a result of its own: the zero vector gives zeros between others.
+/// Each direction of a product has its own result: a zero vector between others gives zeros.
 #[test]
 fn directions_do_not_touch_each_other() {
     let network = Network::<f64>::builder(1)

@@ -1,5 +1,5 @@
-//! Custom layers, activations and costs: with every method, with some of them, and with the two
-//! passes alone.
+//! Custom layers, activations and costs: with all methods, with some, and with only `forward` and
+//! `backward`.
 
 use super::{close, wave, wave_matrix};
 use crate::support::custom_types::{Counts, Cubic, Doubling, LowRank};
@@ -14,8 +14,9 @@ use backprop::{
 use num_dual::Dual64;
 use std::fmt::Debug;
 
-/// aᵢ = γᵢ xᵢ, without tangents or example gradients. Its cache of x is no view of a batch: the
-/// last example comes first, after one entry per example. Training drops half of its units.
+/// aᵢ = γᵢ xᵢ, with neither tangents nor gradients of single examples. Its cache is no matrix of
+/// the batch: it begins with one entry for each example, and then holds x with the last example
+/// first. Training drops half of the units.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Plain {
     pub(super) units: usize,
@@ -117,7 +118,7 @@ const fn low_rank(inputs: usize, outputs: usize) -> LowRank<Cubic> {
     }
 }
 
-/// n-4-3-k: ours, theirs and ours.
+/// An n-4-3-k network: a built-in layer, a custom one, a built-in one.
 pub(super) fn smooth<A>(n: usize, k: usize, last: A) -> Network<f64, Smooth>
 where
     A: Into<backprop::AnyActivation>,
@@ -130,7 +131,7 @@ where
         .unwrap()
 }
 
-/// n-5-(5)-k with a plain layer.
+/// An n-5-(5)-k network with a plain layer.
 pub(super) fn plain(n: usize, k: usize, couples: bool) -> Network<f64, AnyLayer<Plain>> {
     let builder = Builder::new(n).dense(5, Tanh);
     let middle = AnyLayer::Custom(Plain { units: 5, couples });
@@ -159,7 +160,7 @@ pub(super) fn lacks<R: Debug>(found: Result<R, Error>, method: &str, of: &str) {
     }
 }
 
-/// All products of a network with tangents of its user's against dual numbers.
+/// Compares all products of a network with custom tangents with dual numbers.
 #[test]
 fn own_tangents_are_used() {
     for (n, k) in [(3, 2), (2, 3)] {
@@ -224,7 +225,7 @@ fn own_tangents_are_used() {
     }
 }
 
-/// A last layer of a user's, with a link and without one, and a pair of one's own.
+/// A custom last layer, with and without a link, and a custom canonical pair.
 #[test]
 fn own_last_layers_have_gauss_newton_products() {
     let (x, y) = data(4, 3, 5);
@@ -243,7 +244,7 @@ fn own_last_layers_have_gauss_newton_products() {
     };
     let network = start(layer(Sigmoid));
     let v = wave(network.parameters(), 0.8);
-    // The network to z, by the identity in place of σ.
+    // The network up to z: the identity in place of σ.
     let logits = Network::from_layers(
         4,
         vec![AnyLayer::Custom(layer(Identity))],
@@ -263,13 +264,13 @@ fn own_last_layers_have_gauss_newton_products() {
             .unwrap();
         same(found.as_slice(), expected.as_slice());
     }
-    // The identity has a link too, of other costs.
+    // The identity has a link too, but of other costs.
     let objective = Objective::new(SquaredError);
     let gram = network.gram_product(&x, &v).unwrap() / 5.0;
     let found = network.gauss_newton_product(&examples, &objective, GaussNewton::Outputs, &v);
     same(found.unwrap().as_slice(), gram.as_slice());
-    // Not canonical: M at z has a part with σ″ that may be negative. It is H of the network that
-    // ends at z, without that network's curvature.
+    // For a pair that is not canonical, M at z has a term in σ″ that may be negative. It is the
+    // second derivative of the cost as a function of z.
     let found = network.gauss_newton_product(&examples, &objective, GaussNewton::Logits, &v);
     let curvature = DMatrix::from_fn(3, 5, |i, k| {
         let (a, t) = (a[(i, k)], z_dot[(i, k)]);
@@ -279,7 +280,7 @@ fn own_last_layers_have_gauss_newton_products() {
     let (expected, _) = logits.vjp(&x, &curvature).unwrap();
     same(found.unwrap().as_slice(), (expected / 5.0).as_slice());
 
-    // Without a link a layer promises no z.
+    // Without a link a layer does not promise z.
     let cubic = Builder::<f64, Smooth>::new(4).layer(AnyLayer::Custom(low_rank(4, 3)));
     let cubic = cubic
         .initialize(Initialization::GlorotUniform, &mut rng(2))
@@ -339,7 +340,8 @@ fn what_has_no_tangents_says_so() {
     lacks(network.hessian(&examples, &objective), method, of);
     lacks(network.hessian_diagonal(&examples, &objective), method, of);
 
-    // More outputs than inputs: by passes along the inputs, which there are none of. Else backward.
+    // With more outputs than inputs the Jacobian needs tangents, which are missing. Else it goes
+    // backward.
     let (x_1, _) = data(1, 2, 6);
     let mut kept = [7.0; 12];
     let wide = plain(1, 2, false);
@@ -366,7 +368,7 @@ fn what_has_no_tangents_says_so() {
         same(of_x.column(k).as_slice(), expected.as_slice());
     }
 
-    // An activation, and a cost.
+    // A custom activation, and a custom cost.
     let doubling = Builder::<f64, AnyLayer<Dense<Doubling>>>::new(4);
     let doubling = doubling.layer(AnyLayer::Custom(Dense::new(4, 2, Doubling)));
     let doubling = doubling

@@ -5,11 +5,11 @@ use crate::support::{Case, cases, config};
 use backprop::{Examples, Objective, Workspace};
 use proptest::prelude::*;
 
-/// The scale for gradients smaller than this. Outputs and targets are of size 1, and a δ that is
-/// their small difference keeps the rounding of both. 1e-13 is 450 such roundings.
+/// The size to which smaller gradients are compared. Outputs and targets have size 1, and δ, their
+/// difference, keeps the rounding of both. 1e-13 is 450 such roundings.
 const ROUNDED: f64 = 0.1;
 
-/// ∇cost of each example, each by a pass of its own, one after the other.
+/// Returns ∇cost of each example from its own pass, one after the other.
 fn one_by_one(case: &Case) -> Vec<f64> {
     let objective = Objective::new(case.objective.cost);
     let gradient = |k| {
@@ -28,7 +28,7 @@ fn norm(gradient: &[f64]) -> f64 {
 proptest! {
     #![proptest_config(config())]
 
-    /// Weights and penalties do not count.
+    /// Weights and penalties do not enter.
     #[test]
     fn they_are_those_of_a_pass_each(case in cases(TAME)) {
         let (network, examples, cost) = (&case.network, case.examples(), &case.objective.cost);
@@ -58,14 +58,14 @@ proptest! {
         }
     }
 
-    /// By hand: the sum of weighted gradients, those beyond the limit shortened to it.
+    /// By hand: the sum of weighted gradients, with those above the limit clipped to it.
     #[test]
     fn clipped_sums_are_sums_of_shortened_gradients(case in cases(TAME), share in 0.01..1.5) {
         let (network, examples, cost) = (&case.network, case.examples(), &case.objective.cost);
         let p = network.parameters();
         let gradients = one_by_one(&case);
         let norms: Vec<f64> = gradients.chunks_exact(p).map(norm).collect();
-        // Not at one of the norms, where rounding decides.
+        // The limit is not one of the norms, where rounding would decide.
         let most = share * largest(&norms) + 1e-6;
         let (mut expected, mut shortened, mut size) = (vec![0.0; p], 0, 0.0_f64);
         for (k, gradient) in gradients.chunks_exact(p).enumerate() {

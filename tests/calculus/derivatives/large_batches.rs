@@ -10,7 +10,7 @@ use backprop::{
     Workspace, rng,
 };
 
-/// Examples of a batch that is computed as a whole.
+/// The number of examples of a batch that is computed as a whole.
 const FEW: usize = 100;
 
 fn network(n: usize, k: usize, last: AnyActivation) -> Network<f64> {
@@ -159,7 +159,7 @@ fn parts_agree_with_small_batches() {
     agree((2, 5), AnyActivation::Exponential, Poisson, 777);
 }
 
-/// The first of the bad examples is named, by its number in the batch.
+/// The error names the first bad example by its number in the batch.
 #[test]
 fn errors_count_the_examples_of_the_whole_batch() {
     let m = 1300;
@@ -192,7 +192,7 @@ fn errors_count_the_examples_of_the_whole_batch() {
     assert_eq!(at(network.gram_product(&bad, &v).err()), (1, 901));
     assert_eq!(at(network.output_jacobian(&bad).err()), (1, 901));
 
-    // Squares that overflow: a cost that is not finite, where costs are computed.
+    // Squares that overflow make the cost non-finite, if costs are computed.
     let mut large = x;
     (large[(1, 777)], large[(0, 1203)]) = (1e200, 1e200);
     let examples = Examples::new(&large, &y).unwrap();
@@ -227,8 +227,8 @@ fn errors_count_the_examples_of_the_whole_batch() {
         });
     assert_eq!((found, visited), (Err(expected), 0));
 
-    // At 1e160 costs overflow. At 1e150 costs and δ are finite, but not the product of δ with the
-    // input.
+    // At 1e160 costs are 1e320 and more. At 1e150 the costs and δ are finite, but the product of δ
+    // with the input is not.
     let (mut outside, target) = (DMatrix::repeat(2, m, 0.1), DMatrix::repeat(2, m, 0.5));
     outside[(0, 640)] = 1e9;
     let examples = Examples::new(&outside, &target).unwrap();

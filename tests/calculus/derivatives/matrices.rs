@@ -1,4 +1,4 @@
-//! The Gauss–Newton matrix, and the Hessian as argmin has it, against the products.
+//! Compares the Gauss–Newton matrix, and the Hessian in argmin's form, with the products.
 
 use super::*;
 use crate::support::{Case, cases, config};
@@ -39,8 +39,8 @@ fn matrix_is_that_of_the_products(case: &Case) -> Outcome {
                     1e-13 * matrix.amax(),
                 )?;
             }
-            // If the matrix is refused, so is the product, except for the indefinite M of pairs
-            // that are not canonical.
+            // A matrix is refused exactly where its product is, except for the indefinite M of
+            // pairs that are not canonical.
             Err(Error::Unsupported { what, .. }) if what.starts_with("a curvature") => {
                 prop_assert_eq!(at, GaussNewton::Logits);
                 prop_assert!(product(&wave(p, 0.3)).is_ok());
@@ -60,7 +60,7 @@ proptest! {
     }
 }
 
-/// More examples than are taken at a time, with two outputs whose M is not diagonal.
+/// More examples than are computed at a time, with two outputs whose M is not diagonal.
 #[test]
 fn a_matrix_of_many_examples() {
     let network = Network::<f64>::builder(2)
@@ -96,7 +96,7 @@ fn a_matrix_of_many_examples() {
     assert_eq!(refused, Err(expected));
 }
 
-/// Products at the point that was asked for, which the network is not at, and counted.
+/// Products are computed at the given point, not at the θ of the network, and counted.
 #[test]
 fn argmin_multiplies_by_the_hessian_of_a_point() {
     let network = Network::<f64>::builder(2).dense(3, Tanh).dense(1, Identity);
@@ -140,7 +140,7 @@ impl Activation<f64> for Plain {
     }
 }
 
-/// A product that cannot be made ends the search with its own error.
+/// A product that fails ends the search with its error.
 #[test]
 fn a_product_that_is_not_there_ends_argmins_search() {
     let layers = vec![Dense::new(1, 2, Plain), Dense::new(2, 1, Plain)];
@@ -161,7 +161,7 @@ fn a_product_that_is_not_there_ends_argmins_search() {
     assert!(error.to_string().contains("forward_tangent"), "{error}");
 }
 
-/// A problem with a minimum that can be told: argmin's truncated Newton finds it, to rounding.
+/// argmin's truncated Newton finds a known minimum, up to rounding.
 #[test]
 fn truncated_newton_finds_a_minimum() {
     let network = Network::<f64>::builder(2).dense(1, backprop::activation::Sigmoid);

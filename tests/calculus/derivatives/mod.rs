@@ -1,5 +1,5 @@
-//! Derivatives along directions, of second order and of single examples, against dual numbers,
-//! which need no steps or sums.
+//! Compares derivatives along directions, of second order and of single examples with dual numbers,
+//! which need no step.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,11 +26,11 @@ use proptest::test_runner::TestCaseError;
 
 type Outcome = Result<(), TestCaseError>;
 
-/// The limit on |z|. A unit saturated near 1 loses digits of 1 − a, and second derivatives divide
-/// by its square.
+/// The limit on |z|. A unit saturated near 1 loses the digits of 1 − a, and second derivatives
+/// divide by its square.
 const TAME: f64 = 3.0;
 
-/// A direction: numbers of size 1 without a pattern.
+/// Returns a direction: numbers of size 1 without a pattern.
 fn wave(len: usize, phase: f64) -> Vec<f64> {
     (0..len).map(|i| (phase + 1.7 * i as f64).sin()).collect()
 }
@@ -51,7 +51,7 @@ fn bits(entries: &[f64]) -> Vec<u64> {
     entries.iter().map(|e| e.to_bits()).collect()
 }
 
-/// Every entry is within 1e-12 of the largest, or of `size`, the size of the terms of its sum.
+/// Checks every entry to 1e-12 of the largest, or of `size`, the size of the terms of the sums.
 fn close(found: &[f64], expected: &[f64], size: f64) -> Outcome {
     close_within(found, expected, 1e-12 * largest(expected).max(size))
 }
@@ -68,7 +68,7 @@ fn close_within(found: &[f64], expected: &[f64], bound: f64) -> Outcome {
     Ok(())
 }
 
-/// The case in another scalar.
+/// Returns the case in another scalar.
 struct Lifted<T: Scalar> {
     network: Network<T>,
     x: DMatrix<T>,
@@ -76,7 +76,7 @@ struct Lifted<T: Scalar> {
 }
 
 impl<T: Scalar> Lifted<T> {
-    /// θ and X by functions of each entry and its index.
+    /// Maps θ and X by functions of each entry and its index.
     fn new(case: &Case, theta: impl Fn(f64, usize) -> T, x: impl Fn(f64, usize) -> T) -> Self {
         let mut index = 0..;
         let network = case.network.map(|w| theta(w, index.next().unwrap()));

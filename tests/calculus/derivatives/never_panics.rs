@@ -1,4 +1,4 @@
-//! Layers without parameters and layers that break their promises give results or typed errors,
+//! Layers without parameters, and layers that break their promises, give results or typed errors,
 //! never a panic.
 
 use super::wave;
@@ -38,7 +38,7 @@ impl Layer<f64> for Through {
     }
 }
 
-/// Every call on a network without parameters, in the buffers of another network's gradient.
+/// Every call works on a network without parameters, in buffers used by another network.
 #[test]
 fn calls_without_parameters() {
     let at = GaussNewton::Outputs;
@@ -95,7 +95,7 @@ fn calls_without_parameters() {
     }
 }
 
-/// Results are optional one by one, and so are all of them.
+/// Each result is optional, and all may be left out together.
 #[test]
 fn a_call_that_wants_nothing_computes_nothing() {
     let network = Network::<f64>::builder(2).dense(3, Tanh).dense(1, Identity);
@@ -106,7 +106,7 @@ fn a_call_that_wants_nothing_computes_nothing() {
         let nothing = network.vjp_into(&x, &u, &mut workspace, (None, None));
         assert_eq!(nothing, Ok(()));
         assert!(workspace.output().is_none());
-        // It is checked all the same.
+        // The arguments are still checked.
         let nothing = network.vjp_into(&x, &x, &mut workspace, (None, None));
         assert!(matches!(nothing, Err(Error::Shape { .. })));
         let odd = DMatrix::repeat(2, m, f64::NAN);
@@ -124,7 +124,7 @@ fn a_call_that_wants_nothing_computes_nothing() {
             parts,
             network.cost_into(&examples, &objective, &mut workspace)
         );
-        // Without parameters there is nothing to be wanted of them.
+        // Without parameters their gradient is empty.
         let through = Network::from_layers(2, vec![Through], &[]).unwrap();
         let wanted = (Some(&mut [][..]), None);
         let nothing = through.vjp_into(&x, &x, &mut workspace, wanted);
@@ -132,7 +132,7 @@ fn a_call_that_wants_nothing_computes_nothing() {
     }
 }
 
-/// A dense layer that passes on what it has to, but for the gradients of single examples.
+/// A dense layer that delegates everything except the gradients of single examples.
 #[derive(Debug)]
 struct Shell(Dense);
 
@@ -186,7 +186,7 @@ fn a_shell_that_says_it_is_dense_is_refused() {
     }
 }
 
-/// What has no room in the scalar's squares is refused, not passed by.
+/// Numbers whose squares overflow or vanish are refused, not ignored.
 #[test]
 fn ends_of_the_range() {
     let network = Network::<f32>::builder(1)
@@ -201,7 +201,7 @@ fn ends_of_the_range() {
     let w = &mut Workspace::new();
     let sum = network.clipped_sum(&examples, &SquaredError, 1e-30, w, &mut [0.0; 2]);
     assert!(matches!(sum, Err(Error::Hyperparameter { .. })), "{sum:?}");
-    // 1.2e154² has a double that overflows, but is itself a number.
+    // 1.2e154² is finite, but twice that overflows.
     let network = Network::<f64>::builder(2)
         .dense(1, Identity)
         .zeros()

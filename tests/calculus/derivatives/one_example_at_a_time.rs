@@ -1,4 +1,4 @@
-//! Gradients of single examples where layers have none, one example at a time.
+//! Networks whose layers have no gradients of single examples compute them one example at a time.
 
 use super::custom_layers::{Plain, data, lacks, plain, same, smooth};
 use super::{close, dot};
@@ -9,8 +9,7 @@ use backprop::{
     Builder, Examples, Initialization, Network, Objective, SquaredError, Workspace, rng,
 };
 
-/// Gradients, norms, visits and clipped sums of a network whose layers have no example gradients,
-/// with and without a seed.
+/// Checks gradients, norms, visits and clipped sums of such a network, with a seed or without.
 fn one_at_a_time<L: Layer<f64>>(network: &Network<f64, L>, m: usize, seed: Option<u64>) {
     let (x, y) = data(network.inputs(), network.outputs(), m);
     let weights: Vec<f64> = (0..m).map(|k| 0.5 + (k % 3) as f64).collect();
@@ -26,7 +25,7 @@ fn one_at_a_time<L: Layer<f64>>(network: &Network<f64, L>, m: usize, seed: Optio
     let outputs = workspace.output().unwrap().clone_owned();
     let costs = workspace.costs().to_vec();
 
-    // The pass that sums them, and what it tells of the examples.
+    // The pass that sums them reports the same costs and outputs.
     let mut sum = vec![f64::NAN; p];
     let objective = Objective::new(cost);
     network
@@ -84,12 +83,12 @@ fn layers_without_gradients_of_single_examples_are_asked_for_one_at_a_time() {
     for m in [1, 2, 7, 700] {
         one_at_a_time(&plain(4, 2, false), m, None);
         one_at_a_time(&smooth(4, 2, Identity), m, None);
-        // An example is known by its number in the batch, whichever pass it is computed in.
+        // An example keeps its number in the batch, whichever pass computes it.
         for seed in [1, 2] {
             one_at_a_time(&plain(4, 2, false), m, Some(seed));
         }
     }
-    // So many parameters that only a few gradients are computed together.
+    // With this many parameters, only a few gradients are computed together.
     let layer = AnyLayer::Custom(Plain {
         units: 90,
         couples: false,
@@ -144,7 +143,7 @@ fn layers_that_couple_examples_have_none_of_their_own() {
         by,
     );
 
-    // What is of the batch is there all the same.
+    // The results of the whole batch are still available.
     let (gradient, _) = network.gradients(&examples, &Objective::new(cost)).unwrap();
     let errors = network.forward(&x).unwrap() - &y;
     let (of_theta, _) = network.vjp(&x, &errors).unwrap();
@@ -155,7 +154,7 @@ fn layers_that_couple_examples_have_none_of_their_own() {
     assert!(dot(of_theta.as_slice(), of_theta.as_slice()) > 0.0);
 }
 
-/// Inputs through, without parameters.
+/// Passes its inputs on, without parameters.
 #[derive(Clone, Debug, PartialEq)]
 struct Through;
 
@@ -183,7 +182,8 @@ impl Layer<f64> for Through {
     }
 }
 
-/// Every example has a gradient, possibly empty with norm 0, whatever the workspace held before.
+/// Without parameters every example has an empty gradient of norm 0, whatever the workspace held
+/// before.
 #[test]
 fn gradients_without_parameters_are_empty() {
     let mut workspace = Workspace::new();

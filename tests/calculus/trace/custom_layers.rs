@@ -1,4 +1,4 @@
-//! Layers and activations that are not ours: what a trace holds of them, and what its tables say.
+//! Traces of custom layers and activations: their numbers and their tables.
 
 use super::{agrees, close, numbers};
 use backprop::activation::{Softmax, Tanh};
@@ -51,7 +51,7 @@ impl<T: Scalar> Layer<T> for Scale {
     }
 }
 
-/// g(z) = z + z³, an activation that no layer of ours has.
+/// g(z) = z + z³, a custom activation.
 #[derive(Clone, Debug)]
 struct Cubic;
 
@@ -73,7 +73,7 @@ impl<T: Scalar> Activation<T> for Cubic {
 
 type Boxed = Network<f64, Box<dyn Layer<f64>>>;
 
-/// Four layers: one of ours, one without z, one with an activation that is not ours, softmax.
+/// Four layers: a built-in one, one without z, one with a custom activation, and softmax.
 #[test]
 fn layers_of_ones_own_are_traced() {
     let (x, y) = (
@@ -92,7 +92,7 @@ fn layers_of_ones_own_are_traced() {
         .unwrap();
     let trace = agrees(&network, &examples, &objective);
 
-    // z and δ of all but the layer that keeps none.
+    // z and δ exist for all layers but the one that keeps no z.
     let kept = [0, 1, 2, 3, 4].map(|l| (trace.z(l).is_some(), trace.delta(l).is_some()));
     let (yes, no) = ((true, true), (false, false));
     assert_eq!(kept, [yes, no, yes, yes, no]);
@@ -101,7 +101,7 @@ fn layers_of_ones_own_are_traced() {
     assert_eq!(shapes, [shape(4), shape(4), shape(5), shape(3), None]);
     let z = trace.z(2).unwrap();
     assert_eq!(trace.activation(2).unwrap(), z.map(|z| z + z * z * z));
-    // δ = w (a − y) for targets that sum to 1; and 0 for the example of weight 0.
+    // δ = w (a − y) for targets that sum to 1. It is 0 for the example of weight 0.
     let mut delta = trace.activation(3).unwrap() - &y;
     for (mut column, w) in delta.column_iter_mut().zip(weights) {
         column *= w;
@@ -118,7 +118,7 @@ fn layers_of_ones_own_are_traced() {
         assert_eq!(refused, Err(Error::Index { what, index, count }));
     }
 
-    // Its tables claim no formula of a layer that they do not know.
+    // The tables give no formulas for custom layers.
     let text = trace.to_string();
     for heading in [
         "z⁽²⁾ = Θ⁽¹⁾ [1; a⁽¹⁾] (4 × 6)",

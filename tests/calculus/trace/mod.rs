@@ -1,4 +1,4 @@
-//! A trace: what it holds by hand, that it is the pass of `backprop`, its errors, and its tables.
+//! A trace agrees with a pass by hand and with `backprop`, and has its errors.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,14 +24,14 @@ fn largest<'a>(entries: impl IntoIterator<Item = &'a f64>) -> f64 {
         .fold(0.0, |max: f64, e| max.max(e.abs()))
 }
 
-/// Every entry within `relative` of the largest expected one. False for a NaN on either side.
+/// Returns whether every entry is within `relative` of the largest expected one. False for NaN.
 fn close(found: DMatrixView<'_, f64>, expected: DMatrixView<'_, f64>, relative: f64) -> bool {
     let bound = relative * largest(expected.iter());
     let mut pairs = found.iter().zip(expected.iter());
     found.shape() == expected.shape() && pairs.all(|(f, e)| (f - e).abs() <= bound)
 }
 
-/// The trace agrees with `backprop`, the forward pass and an accumulator, which use other kernels.
+/// Compares the trace with `backprop`, `forward` and an accumulator, which use other kernels.
 fn agrees<L: Layer<f64>>(
     network: &Network<f64, L>,
     examples: &Examples<'_, f64>,
@@ -58,7 +58,7 @@ fn agrees<L: Layer<f64>>(
         (trace.gradient().vector(), pass.gradient().vector()),
         (trace.sums(), sums.delta()),
     ] {
-        // Where all of a gradient is 0 but for rounding, that is the rounding of numbers of size 1.
+        // If a gradient is 0 up to rounding, that is the rounding of numbers of size 1.
         let size = largest(expected.iter());
         for place in network.layout().blocks() {
             let (found, expected) = (
@@ -82,8 +82,8 @@ fn agrees<L: Layer<f64>>(
 proptest! {
     #![proptest_config(config())]
 
-    /// Any network, penalty and weights. Within the trace, z = Θ [1; a] and Δ = δ [1; a]ᵀ, by
-    /// nalgebra.
+    /// Holds for any network, penalty and weights. Within the trace, z = Θ [1; a] and Δ = δ [1;
+    /// a]ᵀ, by nalgebra.
     #[test]
     fn a_trace_is_the_pass_of_backprop(case in cases(10.0)) {
         let (network, examples) = (&case.network, case.examples());
@@ -110,7 +110,7 @@ fn numbers(rows: usize, cols: usize) -> DMatrix<f64> {
     DMatrix::from_fn(rows, cols, |i, k| ((1 + i + rows * k) as f64).sin())
 }
 
-/// As many examples as `backprop` computes in parts, and a scalar of half the digits.
+/// Holds for a batch that `backprop` computes in parts, and in `f32`.
 #[test]
 fn large_batches_and_other_scalars_are_traced() {
     let network = Network::<f64>::builder(3)
@@ -138,7 +138,7 @@ fn large_batches_and_other_scalars_are_traced() {
     }
 }
 
-/// The same error as `backprop`, which is the one expected, for everything that can be wrong.
+/// Everything that can be wrong gives the expected error, the same as `backprop`.
 #[test]
 fn errors_are_those_of_backprop() {
     let network = |theta: &[f64]| {
@@ -253,7 +253,7 @@ fn errors_are_those_of_backprop() {
     }
 }
 
-/// The network of `examples/worked_example.rs`, whose numbers are known to nine digits.
+/// The network of `examples/worked_example.rs`, with numbers known to nine digits.
 #[test]
 fn a_pass_by_hand() {
     let theta = [

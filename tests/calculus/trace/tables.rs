@@ -4,7 +4,7 @@ use backprop::activation::{Identity, Relu};
 use backprop::nalgebra::{DMatrix, dmatrix};
 use backprop::{Examples, Network, Objective, SquaredError, unroll};
 
-/// Two examples, an identity unit after a hidden one: all numbers are multiples of ½.
+/// Two examples and an identity unit after a hidden one. All numbers are multiples of ½.
 #[test]
 fn tables_are_aligned_and_in_the_notation_of_the_course() {
     let network = Network::<f64>::builder(1).dense(2, Relu).dense(1, Identity);
@@ -77,8 +77,8 @@ D⁽¹⁾ = (Δ⁽¹⁾ + λΘ⁽¹⁾)/m, λ = 2, not in column 0 (2 × 2)
     assert!(trace.to_string().contains("\n   1.000000  -2.000000\n"));
 }
 
-/// A large matrix shows its first and last rows and columns. Numbers too small or large for fixed
-/// decimals are shown too.
+/// A large matrix shows its first and last rows and columns. Numbers that fixed decimals would
+/// print as 0 are scientific.
 #[test]
 fn tables_leave_out_what_is_wide_and_show_what_is_small() {
     let network = Network::<f64>::builder(13)
@@ -118,6 +118,6 @@ a⁽¹⁾ = X (13 × 9, 1 of 13 rows left out, 1 of 9 columns left out)
         text.contains("= 4.5000e-8 + 0.0000e0 = 4.5000e-8, m = 9"),
         "{text}"
     );
-    // The widest precision there is, of which no number has so much.
+    // A larger precision than any number has.
     assert!(format!("{trace:.65535}").len() > 1000);
 }

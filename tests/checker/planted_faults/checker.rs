@@ -1,4 +1,4 @@
-//! The checker's own options, its report and its errors.
+//! The options of the checker, its report and its errors.
 
 use super::{Fault, Faulty, check_with, data, planted, wrong};
 use backprop::activation::{Exponential, Identity, Sigmoid};
@@ -7,7 +7,7 @@ use backprop::gradient_check::{GradientCheck, Place, Report, Verdict};
 use backprop::nalgebra::DMatrix;
 use backprop::{Dense, Error, Examples, Location, Network, Objective};
 
-/// f = Σ cᵢ sin pᵢ over three named blocks, its gradient scaled by the factor of each block.
+/// f = Σ cᵢ sin pᵢ over three named blocks. The gradient of each block is scaled by a factor.
 fn three_blocks(c: [f64; 3], factors: [f64; 3], check: &GradientCheck) -> Report {
     let p = [0.3, -0.2, 0.1, 0.5, -0.4, 0.25];
     let f = |p: &[f64]| {
@@ -19,7 +19,7 @@ fn three_blocks(c: [f64; 3], factors: [f64; 3], check: &GradientCheck) -> Report
     check.function(&blocks, &p, f).unwrap()
 }
 
-/// In the norm of the whole gradient the wrong block would vanish: 1e-7, as good as exact.
+/// In the norm of the whole gradient the wrong block would vanish: its share is 1e-7.
 #[test]
 fn a_wrong_small_block_beside_a_huge_right_one() {
     let report = three_blocks([1e5, 1e-2, 1.0], [1.0, 2.0, 1.0], &GradientCheck::new());
@@ -31,7 +31,7 @@ fn a_wrong_small_block_beside_a_huge_right_one() {
     assert_eq!(report.relative_error(), small);
 }
 
-/// Nothing depends on the block and the code says so: relative error 0, not 0/0.
+/// A block on which nothing depends has relative error 0, not 0/0.
 #[test]
 fn a_block_of_zeros() {
     let report = three_blocks([1.0, 0.0, 1.0], [1.0; 3], &GradientCheck::new());
@@ -39,7 +39,7 @@ fn a_block_of_zeros() {
     let zeros = report.block("v").unwrap();
     assert_eq!((zeros.relative_error, zeros.compared), (0.0, 2));
     assert_eq!(zeros.worst.unwrap().difference(), 0.0);
-    // The same in a network that has learnt nothing: with Θ⁽²⁾ = 0 no error reaches Θ⁽¹⁾.
+    // The same in a network: with Θ⁽²⁾ = 0 no error reaches Θ⁽¹⁾.
     let network = Network::<f64>::builder(3)
         .dense(4, Sigmoid)
         .dense(2, Sigmoid);
@@ -51,7 +51,7 @@ fn a_block_of_zeros() {
     assert_eq!(first.worst.unwrap().analytic, 0.0);
 }
 
-/// A sample is a set of different entries, fixed by the seed, and all of a block that is smaller.
+/// A sample consists of distinct entries chosen by the seed. A smaller block is compared in full.
 #[test]
 fn samples() {
     let network = planted(Fault::Factor(2.0), 2);
@@ -67,7 +67,7 @@ fn samples() {
     assert_eq!(report, sampled(10, 3));
     let worst = |report: &Report| report.blocks[0].worst;
     assert!((4..9).any(|seed| worst(&sampled(2, seed)) != worst(&sampled(2, 3))));
-    // 15 of 16 takes as long as it must, and 16 are all.
+    // Drawing 15 of 16 entries ends too; 16 are all of them.
     assert_eq!(sampled(15, 0).blocks[0].compared, 15);
     let all = check_with(&GradientCheck::new(), &network, BinaryCrossEntropy);
     assert_eq!(sampled(16, 5), all);
@@ -92,7 +92,7 @@ fn directions() {
     assert!(report.to_string().contains("direction"), "{report}");
 }
 
-/// A given step is taken, relative to entries above 1; without one it is ε^(1/3).
+/// The step is relative for entries above 1. The default is ε^(1/3).
 #[test]
 fn steps() {
     let tried = |check: GradientCheck, at: f64| {
@@ -114,7 +114,7 @@ fn steps() {
     assert_eq!(step, f64::EPSILON.cbrt());
 }
 
-/// The relative tolerance counts from the largest entry of a block, the floor from the function.
+/// The relative tolerance refers to the largest entry of the column, the floor to the function.
 #[test]
 fn tolerances() {
     let with = |relative, floor| GradientCheck::new().tolerance(relative, floor);
@@ -123,7 +123,7 @@ fn tolerances() {
     assert_eq!(wrong(&strict), ["v"]);
     three_blocks([1.0; 3], factors, &with(1e-2, 1e-9)).assert_passed();
     three_blocks([1.0; 3], factors, &with(1e-9, 1e-2)).assert_passed();
-    // r · ‖column‖ + a · max(|J|, ‖∇J‖, 1), ‖·‖ being the largest entry.
+    // r ‖column‖ + a max(|J|, ‖∇J‖), where ‖·‖ is the largest entry.
     let report = three_blocks([4.0, 1.0, 1.0], [1.0; 3], &with(1e-3, 1e-2));
     let block = report.block("v").unwrap();
     let expected = 1e-3 * 0.5_f64.cos().max(0.1_f64.cos()) + 1e-2 * 4.0 * 0.2_f64.cos();
@@ -131,7 +131,7 @@ fn tolerances() {
     assert!((bound - expected).abs() < 1e-9, "{bound}");
 }
 
-/// A difference below the rounding of J cannot be proved or refuted, and the report says so.
+/// A derivative below the rounding of J is undecided, and the table says so.
 #[test]
 fn derivatives_below_the_floor_are_undecided() {
     let f = |p: &[f64]| (1.0 + 1e-10 * p[0] + p[1], vec![2e-10, 1.0]);
@@ -148,22 +148,21 @@ fn derivatives_below_the_floor_are_undecided() {
         table.contains("undecided, 1 of 1 below the rounding of J"),
         "{table}"
     );
-    // What is right there, or nothing at all, is not called undecided.
+    // A right derivative above the resolution is not undecided, and neither is a block of zeros.
     let f = |p: &[f64]| (1e-10 * p[0], vec![1e-10, 0.0]);
     let report = GradientCheck::new().function(&blocks, &p, f).unwrap();
     assert!(
         report.blocks.iter().all(|b| b.verdict == Verdict::Agrees),
         "{report}"
     );
-    // Where J is small as well, a floor of 0 decides.
+    // If J is small as well, a floor of 0 decides.
     let f = |p: &[f64]| (1e-10 * p[0], vec![2e-10, 0.0]);
     let check = GradientCheck::new().tolerance(1e-6, 0.0);
     let report = check.function(&blocks, &p, f).unwrap();
     assert_eq!(wrong(&report), ["p"], "{report}");
 }
 
-/// Each column has the scale of its input, so a small wrong column does not vanish next to a huge
-/// right one.
+/// Each column has its own scale: a wrong small one does not vanish beside a huge right one.
 #[test]
 fn a_wrong_small_column_beside_a_huge_right_one() {
     let x = DMatrix::from_fn(3, 4, |i, k| {
@@ -212,7 +211,7 @@ fn nan_in_an_analytic_gradient_is_wrong() {
         message.contains("NaN") && message.contains("WRONG"),
         "{message}"
     );
-    // A layer that leaves NaN in one entry: only that block, and the report instead of an error.
+    // A layer leaves NaN in one entry. The report, not an error, shows it, in that block only.
     let report = check_with(
         &GradientCheck::new(),
         &planted(Fault::KeepsOld, 0),
@@ -221,7 +220,7 @@ fn nan_in_an_analytic_gradient_is_wrong() {
     assert_eq!(wrong(&report), ["Θ⁽¹⁾"], "{report}");
 }
 
-/// An infinite entry is wrong. It hides neither wrong entries nor right ones.
+/// An infinite entry is wrong. It hides neither wrong nor right entries beside it.
 #[test]
 fn infinity_in_an_analytic_gradient_is_wrong() {
     for infinity in [f64::INFINITY, f64::NEG_INFINITY] {
@@ -300,14 +299,14 @@ fn bad_options_are_refused() {
     for bad in bad {
         checks.push(GradientCheck::new().step(bad));
         checks.push(GradientCheck::new().tolerance(bad, 1e-9));
-        // A floor of 0 is one: then all is relative.
+        // A floor of 0 is valid: the bound is then relative.
         if bad != 0.0 {
             checks.push(GradientCheck::new().tolerance(1e-6, bad));
         }
     }
     let f = |p: &[f64]| (p[0], vec![1.0]);
     let is_it = |error| matches!(error, Error::Hyperparameter { .. });
-    // A step that rounds to nothing moves nothing.
+    // A step that rounds away does not move θ.
     let found = GradientCheck::new()
         .step(1e-300)
         .function(&[("p", 1)], &[0.5], f);
@@ -354,7 +353,7 @@ fn functions_that_are_not_finite_are_refused() {
         (0.5, |_| f64::NAN),
         (0.5, |_| f64::INFINITY),
         (0.0, |x| if x > 0.0 { f64::INFINITY } else { x }),
-        // At the point itself alone.
+        // Not finite at the point itself.
         (0.0, |x| 1.0 / x.abs()),
         (0.5, |x| if x == 0.5 { f64::NAN } else { x }),
     ] {
@@ -368,7 +367,7 @@ fn functions_that_are_not_finite_are_refused() {
             })
         ));
     }
-    // A network that overflows within the step says where, as any pass does.
+    // A network that overflows within the step reports where, as any pass does.
     let network = Network::<f64>::builder(1).dense(1, Exponential);
     let network = network.with_theta(&[709.78, 0.0]).unwrap();
     let (x, y) = (DMatrix::repeat(1, 1, 1.0), DMatrix::zeros(1, 1));
@@ -387,7 +386,7 @@ fn functions_that_are_not_finite_are_refused() {
     ));
 }
 
-/// The verdict of a block is wrong if one of its derivatives is, and an empty block agrees.
+/// A block is wrong if one of its derivatives is. An empty block agrees.
 #[test]
 fn verdicts_of_blocks() {
     let f = |p: &[f64]| (p[0].sin(), vec![p[0].cos()]);
@@ -401,7 +400,7 @@ fn verdicts_of_blocks() {
     report.assert_passed();
 }
 
-/// A block whose derivatives are all 0 agrees, and the table says what that is worth.
+/// A block whose derivatives are all 0 agrees, and the table says that all are 0.
 #[test]
 fn blocks_that_are_all_0_say_so() {
     let f = |p: &[f64]| (p[1] * p[1], vec![0.0, 2.0 * p[1]]);

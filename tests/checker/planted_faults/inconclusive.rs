@@ -1,5 +1,5 @@
-//! Limits of the checks beyond the gradient: missing methods, the edge of a domain, kinks and the
-//! rounding of ∇J.
+//! Checks of tangents that cannot decide say so: missing methods, edges of domains, kinks, and
+//! derivatives below the rounding of ∇J.
 
 use super::tangent_faults::{H, assert_all_agree, second_order, tangled, with_output};
 use super::tangent_mutants::{Bent, CurvatureFault, LayerFault, TangentFault, Tangled, Warped};
@@ -10,7 +10,7 @@ use backprop::gradient_check::{GradientCheck, Report, Verdict};
 use backprop::nalgebra::DMatrix;
 use backprop::{Dense, Error, Examples, Network, Objective};
 
-/// What is not there is an error, or says so: it does not pass in silence.
+/// A missing method is an error or a verdict of its own. It never passes silently.
 #[test]
 fn what_is_not_provided() {
     let (x, y) = data();
@@ -43,7 +43,7 @@ fn what_is_not_provided() {
     let report = check.cost_tangent(&cost, &Sigmoid, &z, &y);
     unsupported(report, "Cost::delta_tangent");
 
-    // Gradients of single examples are an option; where examples are coupled there are none.
+    // Gradients of single examples are optional, and undefined if the layer couples examples.
     let layer = |fault| Tangled {
         inner: Dense::new(
             INPUTS,
@@ -70,7 +70,7 @@ fn what_is_not_provided() {
     assert_eq!(report.block("v·G v ≥ 0 (logits)").unwrap().compared, 1);
 }
 
-/// At outputs that have rounded to 0 and 1 the curvature at them is not finite, and that at z is.
+/// For outputs that have rounded to 0 or 1, the curvature at a is not finite; that at z is.
 #[test]
 fn outputs_at_the_edge() {
     let network = Network::builder(1).dense(1, Sigmoid);
@@ -86,7 +86,7 @@ fn outputs_at_the_edge() {
     assert!(report.block("v·G v ≥ 0 (outputs)").is_none(), "{report}");
 }
 
-/// At a kink and within a step of it, the slopes jump and the second derivative is one-sided.
+/// Near a kink and exactly at it, where slopes jump, the second derivative is that of one side.
 #[test]
 fn kinks() {
     let check = |z: f64| {
@@ -102,7 +102,7 @@ fn kinks() {
             assert_eq!((found.verdict, found.kinks), expected, "{report}");
         }
     }
-    // Zero biases after dead units: z = 0 in the whole next layer, whose kinks lie on both sides.
+    // Biases of 0 above units that are all dead: z = 0 in every unit, with kinks on both sides.
     let theta = [
         -1.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.3, -0.2, 0.5, 0.4, 0.1, 1.3, -0.7,
     ];
@@ -117,7 +117,7 @@ fn kinks() {
     let kinks = report.blocks.iter().filter(|b| b.kinks > 0);
     let kinks: Vec<&str> = kinks.map(|b| b.label.as_str()).collect();
     assert_eq!(kinks, ["ȧ along θ̇", "ȧ along θ̇, ẋ", H[1], H[2]], "{report}");
-    // A kink excuses its own entry alone.
+    // A kink excuses only its own entry.
     let bent = Bent {
         inner: Relu,
         fault: CurvatureFault::HalfForward,

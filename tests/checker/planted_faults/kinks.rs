@@ -1,4 +1,4 @@
-//! Kinks told from wrong derivatives, and both from strong curvature.
+//! The checker tells kinks from wrong derivatives, and both from strong curvature.
 
 use super::wrong;
 use backprop::activation::{Identity, Relu};
@@ -10,7 +10,7 @@ use backprop::{Builder, Dense, Examples, Network, Objective};
 
 use super::mutants::{Fault, Faulty};
 
-/// One ReLU unit whose pre-activation is z, a fault in its gradient, and J = ½ (2 relu(z) + ½)².
+/// One ReLU unit with pre-activation z and a fault in its gradient; J = ½ (2 relu(z) + ½)².
 fn relu_network(z: f64, fault: Fault) -> Report {
     let inner = Dense::new(1, 1, Relu);
     let builder = Builder::new(1).layer(AnyLayer::Custom(Faulty { inner, fault }));
@@ -25,7 +25,7 @@ fn relu_network(z: f64, fault: Fault) -> Report {
     report.unwrap()
 }
 
-/// The check of a function of one variable that claims the derivative g.
+/// Checks a function of one variable that claims the derivative g.
 fn line(x: f64, g: f64, f: impl Fn(f64) -> f64) -> BlockReport {
     let f = |x: &[f64]| (f(x[0]), vec![g]);
     let mut report = GradientCheck::new().function(&[("x", 1)], &[x], f).unwrap();
@@ -86,7 +86,7 @@ fn a_wrong_derivative_near_a_kink_is_wrong() {
 fn absolute_value_at_0() {
     for g in [-1.0, -0.7, 0.0, 0.3, 1.0] {
         let found = line(0.0, g, f64::abs);
-        // At 0 the central difference is 0: that one agrees at once.
+        // At 0 the central difference is 0, so g = 0 agrees at once.
         let expected = if g == 0.0 {
             Verdict::Agrees
         } else {
@@ -103,8 +103,8 @@ fn absolute_value_at_0() {
     assert_eq!(line(0.0, 4.2, f).verdict, Verdict::Wrong);
 }
 
-/// The kink of ReLU is 1e-6 away. That is within the step, which would excuse 0.7, but not within
-/// an eighth of the step.
+/// The kink of ReLU is 1e-6 away. The full step reaches it and would excuse 0.7; an eighth of it
+/// does not.
 #[test]
 fn a_kink_nearby_excuses_nothing_else() {
     let relu = |x: f64| x.max(0.0);
@@ -114,7 +114,7 @@ fn a_kink_nearby_excuses_nothing_else() {
     }
 }
 
-/// At a jump the slopes run apart as the step shrinks: what the code says there is no derivative.
+/// At a jump the slopes grow as the step shrinks, so no claimed derivative is right.
 #[test]
 fn a_jump_is_not_a_kink() {
     let step = |x: f64| f64::from(x > 0.0);
@@ -123,7 +123,7 @@ fn a_jump_is_not_a_kink() {
     }
 }
 
-/// In `f32`, next to a large J, a smaller step is impossible, and the slopes of both sides differ
+/// In `f32` beside a large J smaller steps are lost in rounding. The slopes of the two sides differ
 /// by curvature alone.
 #[test]
 fn curvature_is_no_kink_in_f32() {
@@ -139,7 +139,7 @@ fn curvature_is_no_kink_in_f32() {
     }
 }
 
-/// A kink and a wrong entry in one block: wrong, and the table says where.
+/// A block with a kink and a wrong entry is wrong, and the table says where.
 #[test]
 fn a_wrong_entry_beside_a_kink_is_wrong() {
     let f = |p: &[f64]| (p[0].abs() + p[1].sin(), vec![1.0, -p[1].cos()]);
@@ -157,11 +157,11 @@ fn a_wrong_entry_beside_a_kink_is_wrong() {
 
 type Smooth = (f64, fn(f64) -> f64, fn(f64) -> f64);
 
-/// x, f and f′: the error of the plain central difference is above the tolerance in each.
+/// Cases x, f and f′. The error of the plain central difference is above the tolerance in each.
 const STRONGLY_CURVED: [Smooth; 7] = [
     (0.3, |x| (1000.0 * x).sin(), |x| 1000.0 * (1000.0 * x).cos()),
     (0.05, |x| (700.0 * x).cos(), |x| -700.0 * (700.0 * x).sin()),
-    // So wild that extrapolation is not enough, but smaller steps are.
+    // Here extrapolation is not enough, but smaller steps are.
     (0.3, |x| (1e5 * x).sin(), |x| 1e5 * (1e5 * x).cos()),
     (0.001, |x| 1.0 / x, |x| -1.0 / (x * x)),
     (0.002, |x| x.ln(), |x| 1.0 / x),
@@ -185,7 +185,7 @@ fn strong_curvature_is_not_a_fault() {
     }
 }
 
-/// Smooth and wrong is never a kink, however curved.
+/// A wrong derivative of a smooth function is never a kink, however curved the function.
 #[test]
 fn smooth_and_wrong_is_wrong() {
     let gentle: [Smooth; 4] = [

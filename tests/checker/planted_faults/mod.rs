@@ -1,5 +1,4 @@
-//! The classic bugs of back-propagation, planted for real. The gradient check finds each in its
-//! block.
+//! The classic bugs of back-propagation, planted: the gradient check finds each in the right block.
 #![allow(
     clippy::unwrap_used,
     reason = "fixtures that cannot fail, outside test functions"
@@ -34,7 +33,7 @@ fn data() -> (DMatrix<f64>, DMatrix<f64>) {
     (x, y)
 }
 
-/// Biases that are not 0, so that a penalty on them shows.
+/// Sets biases that are not 0, so that a penalty on them shows.
 fn with_biases<L: Layer<f64>>(builder: Builder<f64, L>) -> Network<f64, L> {
     let uniform = Initialization::Uniform { epsilon: 0.9 };
     let mut network = builder.initialize(uniform, &mut rng(11)).unwrap();
@@ -46,7 +45,7 @@ fn with_biases<L: Layer<f64>>(builder: Builder<f64, L>) -> Network<f64, L> {
     network
 }
 
-/// 3-4-3-2, no block square, layer number `at` with a fault.
+/// A 3-4-3-2 network, with no square block and a fault in layer number `at`.
 fn planted(fault: Fault, at: usize) -> Network<f64, AnyLayer<Faulty>> {
     let sizes = [(INPUTS, 4, Tanh), (4, 3, Tanh), (3, 2, Sigmoid)];
     let mut builder = Builder::new(INPUTS);
@@ -76,14 +75,14 @@ fn check_with<L: Layer<f64>, C: Cost<f64>>(
     check.network(network, &examples, &objective).unwrap()
 }
 
-/// The labels of the wrong blocks.
+/// Returns the labels of the wrong blocks.
 fn wrong(report: &Report) -> Vec<&str> {
     report.wrong_blocks().map(|b| b.label.as_str()).collect()
 }
 
 const LABELS: [&str; 3] = ["Θ⁽¹⁾", "Θ⁽²⁾", "Θ⁽³⁾"];
 
-/// Faults of a layer's own gradient, which leave the error that it passes down alone.
+/// Faults in the gradient of a layer. They do not change the δ that it passes down.
 const OF_THE_GRADIENT: [Fault; 9] = [
     Fault::NotAveraged,
     Fault::AveragedTwice,
@@ -96,7 +95,7 @@ const OF_THE_GRADIENT: [Fault; 9] = [
     Fault::NoBias,
 ];
 
-/// Faults of the error that it passes down, which leave its own gradient alone.
+/// Faults in the δ that a layer passes down. They do not change its own gradient.
 const OF_THE_ERROR: [Fault; 4] = [
     Fault::ErrorWrongSign,
     Fault::ErrorFactor(0.5),
@@ -116,21 +115,21 @@ fn without_a_fault_everything_passes() {
     }
 }
 
-/// In a hidden layer and in the linked output layer alike, that block is named and no other.
+/// Only the faulty block is named, in a hidden layer and in the linked output layer.
 #[test]
 fn faults_of_the_gradient_are_named() {
     for fault in OF_THE_GRADIENT {
         for (at, label) in LABELS.into_iter().enumerate() {
             let report = check(&planted(fault, at), BinaryCrossEntropy);
             assert_eq!(wrong(&report), [label], "{fault:?}\n{report}");
-            // The same without link, where the output layer computes its own g′.
+            // The same without a link: the output layer computes its own g′.
             let report = check(&planted(fault, at), SquaredError);
             assert_eq!(wrong(&report), [label], "{fault:?}\n{report}");
         }
     }
 }
 
-/// All layers below are wrong, and no other.
+/// All layers below the fault are wrong, and no others.
 #[test]
 fn faults_of_the_error_are_named() {
     for fault in OF_THE_ERROR {
@@ -172,8 +171,8 @@ fn samples_directions_and_f32_find_them_too() {
     report.unwrap().assert_passed();
 }
 
-/// The layer alone, on both paths: faults of the gradient show in its block, those of the error in
-/// `input`.
+/// The check of the layer alone names its block for faults of the gradient, and `input` for faults
+/// of δ, on both paths.
 #[test]
 fn faults_are_found_in_the_layer_alone() {
     let x = DMatrix::from_fn(4, 5, |i, k| (0.3 + (2 * i + 5 * k) as f64).cos());
@@ -193,7 +192,7 @@ fn faults_are_found_in_the_layer_alone() {
     }
 }
 
-/// Hidden activations with a fault: the layers up to there are wrong, those above are right.
+/// A faulty hidden activation makes the layers up to it wrong. Those above are right.
 #[test]
 fn missing_and_wrong_derivatives_of_hidden_layers() {
     let build = |fault, at: usize, g: AnyActivation| {
@@ -208,7 +207,7 @@ fn missing_and_wrong_derivatives_of_hidden_layers() {
             builder = builder.layer(AnyLayer::Custom(Dense::new(inputs, outputs, g)));
         }
         let mut network = with_biases(builder.dense(2, Sigmoid));
-        // Steep enough for sin to fall at some of the examples.
+        // Steep enough that sin falls at some examples.
         let steep = network.theta() * 2.5;
         network.set_theta(steep.as_slice()).unwrap();
         network
@@ -231,7 +230,7 @@ fn missing_and_wrong_derivatives_of_hidden_layers() {
                     "{fault:?} of {g:?}\n{report}"
                 );
             }
-            // The activation alone.
+            // The check of the activation alone.
             let z = DMatrix::from_fn(2, 3, |i, j| 1.3 * i as f64 + 0.9 * j as f64 - 0.4);
             let activation = FaultyActivation { inner: g, fault };
             let report = GradientCheck::new().activation(&activation, &z).unwrap();
@@ -240,8 +239,7 @@ fn missing_and_wrong_derivatives_of_hidden_layers() {
     }
 }
 
-/// New buffers hold zeros, but those of a used workspace do not. An unwritten entry counts as
-/// wrong.
+/// New buffers hold zeros; those of a used workspace do not. An unwritten value counts as wrong.
 #[test]
 fn zeros_that_are_not_written() {
     let (mut x, y) = data();
@@ -263,7 +261,7 @@ fn zeros_that_are_not_written() {
     check(&right).assert_passed();
     assert_eq!(wrong(&check(&faulty)), ["Θ⁽¹⁾"]);
 
-    // The same in a forward pass is an output that is NaN.
+    // An unwritten value in the forward pass is an output that is NaN.
     let relu = |fault| FaultyActivation { inner: Relu, fault };
     let network = |fault| {
         let dense = Dense::new(INPUTS, 4, relu(fault));
@@ -297,7 +295,7 @@ fn zeros_that_are_not_written() {
     );
 }
 
-/// A wrong δ⁽ᴸ⁾ makes every block wrong, and the check of the cost alone names the path.
+/// A wrong δ⁽ᴸ⁾ makes every block wrong. The check of the cost alone names the path.
 #[test]
 fn faults_of_the_cost() {
     let (z, y) = (DMatrix::from_element(2, 5, 0.3), data().1);
@@ -325,7 +323,7 @@ fn faults_of_the_cost() {
             assert_eq!(wrong(&alone), expected, "{fault:?}, {inner:?}");
         }
     }
-    // The course's slip: δ = a − y for a squared error after a sigmoid, as for a canonical pair.
+    // A common slip: δ = a − y for a squared error after a sigmoid, as for a canonical pair.
     let slip = FaultyCost {
         inner: SquaredError,
         fault: CostFault::PretendsToBeCanonical,
@@ -340,10 +338,10 @@ fn with_output(g: AnyActivation) -> Network<f64> {
     with_biases(builder.dense(2, g))
 }
 
-/// What a fault does to ∇J: arguments are the gradient, θ and where the blocks lie.
+/// A fault in ∇J, as a function of the gradient, θ and the places of the blocks.
 type Corrupt = fn(&mut [f64], &[f64], &Layout);
 
-/// The correct gradient of a correct network, corrupted on its way to the checker.
+/// Checks a right network whose gradient is corrupted on its way to the checker.
 fn corrupted(corrupt: Corrupt) -> Report {
     let network = with_output(Sigmoid);
     let layout = network.layout();
@@ -397,7 +395,7 @@ fn faults_of_the_sum_and_the_penalty() {
     assert_eq!(wrong(&report), LABELS);
     let network = with_output(Sigmoid);
     for (block, place) in report.blocks.iter().zip(network.layout().blocks()) {
-        // The worst entry is a bias, and off by λ/m · b.
+        // The worst entry is a bias, off by λ/m · b.
         let worst = block.worst.unwrap();
         let Place::Entry { row, col: 0 } = worst.place else {
             panic!("not a bias\n{report}");
@@ -417,8 +415,7 @@ fn penalise(g: &mut [f64], theta: &[f64], layout: &Layout, c: f64, which: std::o
     }
 }
 
-/// Without a fault, the mutants equal the built-in layers, activations and costs up to the order of
-/// sums.
+/// Without a fault, the mutants compute what the built-in types do, up to the order of sums.
 #[test]
 fn mutants_without_a_fault_compute_what_ours_do() {
     let (x, y) = data();
@@ -441,7 +438,7 @@ fn links_of<T: Scalar>(g: &impl Activation<T>, c: &impl Cost<T>) -> bool {
     g.link() == c.link()
 }
 
-/// A fault that switched the canonical path off would not be the fault that is meant.
+/// A fault must not switch off the canonical path.
 #[test]
 fn mutants_keep_their_links() {
     let g = FaultyActivation {

@@ -1,4 +1,4 @@
-//! A layer, an activation and a cost around ours, each with one fault.
+//! Wrappers of the built-in layer, activations and costs, each with one fault.
 
 use backprop::activation::{Activation, AnyActivation};
 use backprop::cost::{AnyCost, Cost, Link, Outputs, Violation};
@@ -9,23 +9,23 @@ use backprop::{Dense, Scalar};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fault {
     None,
-    /// The network divides by m, this layer multiplies with it: no mean.
+    /// The layer multiplies by m, so the network does not take the mean.
     NotAveraged,
-    /// Divided here by m, and once more by the network.
+    /// The layer divides by m, and the network does so again.
     AveragedTwice,
-    /// The entries of the block in row-major order.
+    /// Writes the entries of the block in row-major order.
     Transposed,
     WrongSign,
     Factor(f64),
     /// Twice the right value in one column.
     Column(usize),
-    /// += where = is asked for: right as long as the buffer happens to hold zeros.
+    /// Adds instead of overwriting: right only if the buffer holds zeros.
     AddsToOld,
-    /// Nothing written: what the buffer held is what it holds.
+    /// Writes nothing.
     KeepsOld,
-    /// Zeros are not written: right as long as the buffer happens to hold zeros.
+    /// Does not write zeros: right only if the buffer holds zeros.
     SkipsZeros,
-    /// Δ without its bias column.
+    /// Leaves out the bias column of Δ.
     NoBias,
     ErrorWrongSign,
     ErrorFactor(f64),
@@ -133,9 +133,9 @@ pub(super) enum ActivationFault {
     None,
     /// `backward` does nothing.
     NoDerivative,
-    /// g′(a) for g′(z).
+    /// Uses g′(a) instead of g′(z).
     OfTheOutput,
-    /// |g′|.
+    /// Uses |g′| instead of g′.
     Absolute,
     /// `forward` writes no zeros.
     SkipsZeros,

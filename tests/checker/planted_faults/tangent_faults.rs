@@ -1,5 +1,5 @@
-//! Faults in tangents, Hessians and example gradients. The checks beyond the gradient find each and
-//! name the row.
+//! Faults in tangents, Hessians and gradients of single examples: the checker finds each and names
+//! the row.
 
 use super::tangent_mutants::{
     Bent, Cauchy, CurvatureFault, LayerFault, TangentFault, Tangled, Warped,
@@ -37,7 +37,7 @@ const ACTIVATIONS: [AnyActivation; 17] = [
     Softmax,
 ];
 
-/// Every row agrees; none is a kink, undecided, indefinite or missing.
+/// Asserts that every row agrees: no kinks, and nothing undecided, indefinite or missing.
 #[track_caller]
 pub(super) fn assert_all_agree(report: &Report) {
     let agree = |b: &backprop::gradient_check::BlockReport| b.verdict == Verdict::Agrees;
@@ -57,7 +57,7 @@ pub(super) fn second_order<L: Layer<f64>, C: Cost<f64>>(
         .unwrap()
 }
 
-/// 3-4-3-2 with tangents of its own in layer number `at`.
+/// A 3-4-3-2 network whose layer number `at` has written-out tangents with a fault.
 pub(super) fn tangled(
     fault: LayerFault,
     bend: CurvatureFault,
@@ -93,7 +93,7 @@ fn networks_without_a_fault_pass() {
             assert_all_agree(&second_order(&network, cost));
         }
     }
-    // Deep, under every cost, canonical or not, with weights (one of them 0).
+    // Deep networks under every cost, canonical or not, with weights, one of them 0.
     let (x, y) = data();
     let weights = [1.0, 0.5, 0.0, 2.0, 3.0];
     let examples = Examples::new(&x, &y).unwrap().weighted(&weights).unwrap();
@@ -156,7 +156,7 @@ fn parts_without_a_fault_pass() {
     }
 }
 
-/// The layer alone, 3 to 2: what is wrong.
+/// Returns the wrong rows of a 3-2 layer checked alone.
 fn rows_of_layer(fault: LayerFault, bend: CurvatureFault, g: AnyActivation) -> Vec<String> {
     let x = DMatrix::from_fn(3, 4, |i, k| (0.4 + (3 * i + 7 * k) as f64).sin());
     let theta: Vec<f64> = (0..8).map(|i| 0.8 * (f64::from(i) * 1.7).sin()).collect();
@@ -173,7 +173,7 @@ fn rows_of_layer(fault: LayerFault, bend: CurvatureFault, g: AnyActivation) -> V
     wrong(&report).into_iter().map(str::to_owned).collect()
 }
 
-/// The faults of a layer alone: rows along both directions, and rows with one direction missing.
+/// The check of the layer alone names the rows along both directions and along each.
 #[test]
 fn faults_of_a_layer_are_named() {
     let everywhere = |rows: &[&str], cases: &[&str], suffix: &str| {
@@ -187,7 +187,7 @@ fn faults_of_a_layer_are_named() {
     let tangents = ["ȧ", "ż", "Δ̇ of Θ", "δ̇ below", "δ̇ of z"];
     let found = |fault, g| rows_of_layer(fault, CurvatureFault::None, g);
     for g in [Tanh, Sigmoid] {
-        // Of the forward pass: where δ is of z as a rule there is nothing to see.
+        // Faults of the forward pass do not show in the linked rows.
         let expected = everywhere(&tangents, &with_x, "");
         assert_eq!(found(LayerFault::NoInputForward, g), expected);
         let expected = everywhere(&tangents, &[theta], "");
@@ -197,7 +197,7 @@ fn faults_of_a_layer_are_named() {
         assert_eq!(found(LayerFault::DeltaOfA, g), expected);
         let first = found(LayerFault::NotFromZ, g).swap_remove(0);
         assert_eq!(first, "Δ, δ from z");
-        // Of the backward pass: on both paths, if there are two.
+        // Faults of the backward pass show on both paths.
         let paths = if g == Sigmoid {
             &["", " (linked)"][..]
         } else {
@@ -215,7 +215,7 @@ fn faults_of_a_layer_are_named() {
         ] {
             assert_eq!(found(fault, g), on_paths(&[row], cases), "{fault:?}");
         }
-        // Of the gradients of single examples.
+        // Faults of the gradients of single examples.
         let (gradients, norms) = ("gradients of examples", "norms of examples");
         for (fault, rows) in [
             (LayerFault::NormsWithout1, &[norms][..]),
@@ -253,7 +253,7 @@ fn faults_of_an_activation_are_named() {
             assert_eq!(wrong(&report), rows, "{fault:?} of {g:?}\n{report}");
         }
     }
-    // What is left unwritten is NaN, and wrong: in the network all that comes of it.
+    // An unwritten value is NaN, and everything computed from it is wrong.
     let bent = Bent {
         inner: Tanh,
         fault: CurvatureFault::Unwritten,
@@ -264,7 +264,7 @@ fn faults_of_an_activation_are_named() {
     let report = second_order(&network, BinaryCrossEntropy);
     assert!(wrong(&report).starts_with(&["ȧ along θ̇", "u·ȧ along θ̇"]));
     assert!(H.iter().all(|row| wrong(&report).contains(row)), "{report}");
-    // In a layer: what the backward pass computes of it, from everything that moves.
+    // In a layer: all that the backward pass computes from it.
     for fault in [CurvatureFault::Missing, CurvatureFault::WrongSign] {
         let rows = rows_of_layer(LayerFault::None, fault, Tanh);
         assert_eq!(rows.len(), 9, "{rows:?}");
@@ -275,8 +275,8 @@ fn faults_of_an_activation_are_named() {
 
 pub(super) const H: [&str; 3] = ["H v, Θ⁽¹⁾", "H v, Θ⁽²⁾", "H v, Θ⁽³⁾"];
 
-/// The faults in a network: the blocks of H v that the fault reaches, the rows of ȧ for faults of
-/// the forward pass, and the symmetry if it breaks.
+/// The check of a network names the blocks of H v that the fault reaches, the rows of ȧ for faults
+/// of the forward pass, and broken symmetry.
 #[test]
 fn faults_are_named_in_a_network() {
     let found = |fault, bend, at| {
@@ -285,8 +285,8 @@ fn faults_are_named_in_a_network() {
         rows.collect::<Vec<String>>()
     };
     for at in 0..3 {
-        // g″ of layer `at` reaches the blocks up to there and keeps H symmetric. With a canonical
-        // cost the last layer does not use g″.
+        // g″ of layer `at` reaches the blocks up to it, and H stays symmetric. The last layer of a
+        // canonical pair does not use g″.
         for fault in [CurvatureFault::Missing, CurvatureFault::WrongSign] {
             let reached = if at == 2 { 0 } else { at + 1 };
             let rows = found(LayerFault::None, fault, at);
@@ -295,8 +295,8 @@ fn faults_are_named_in_a_network() {
         let network = tangled(LayerFault::None, CurvatureFault::Missing, at);
         let report = second_order(&network, SquaredError);
         assert_eq!(wrong(&report), H[..=at], "{report}");
-        // Θ̇ᵀ δ of layer `at` reaches the blocks before it, and δ ẋᵀ its own block. The first layer
-        // has no ẋ when only θ moves.
+        // Θ̇ᵀ δ of layer `at` reaches the blocks below, and δ ẋᵀ its own block. The first layer has
+        // no ẋ when θ moves.
         let mut below: Vec<&str> = H[..at].to_vec();
         below.extend((at > 0).then_some("v′·H v"));
         let rows = found(LayerFault::NoThetaBackward, CurvatureFault::None, at);
@@ -310,7 +310,8 @@ fn faults_are_named_in_a_network() {
             let rows = found(fault, CurvatureFault::None, at);
             assert_eq!(rows, own, "{fault:?} in {at}");
         }
-        // Without W ẋ the first layer has a wrong ȧ along ẋ alone, later layers along everything.
+        // Without W ẋ the first layer has a wrong ȧ only along ẋ; layers above have it along
+        // everything.
         let rows = found(LayerFault::NoInputForward, CurvatureFault::None, at);
         let along_x = ["ȧ along ẋ", "u·ȧ along ẋ", "ȧ along θ̇, ẋ", "u·ȧ along θ̇, ẋ"];
         if at == 0 {
@@ -357,8 +358,8 @@ fn faults_of_a_cost_are_named() {
             vec!["v′·H v".to_owned()],
             curvatures("v′·G v", &places),
         ];
-        // Negative although the cost claims to be convex. It does not claim that for its outputs,
-        // so that row says indefinite.
+        // v·G v is negative where the cost claims to be convex at z. It claims nothing at a: that
+        // row is indefinite.
         let negative = [blocks.clone(), curvatures("v·G v ≥ 0", &places[1..])];
         for (fault, rows) in [
             (TangentFault::None, vec![]),
@@ -372,7 +373,7 @@ fn faults_of_a_cost_are_named() {
             let indefinite = fault == TangentFault::Factor(-1.0);
             let outputs = report.block("v·G v ≥ 0 (outputs)").unwrap().verdict;
             assert_eq!(outputs == Verdict::Indefinite, indefinite, "{report}");
-            // The cost alone names the path.
+            // The check of the cost alone names the path.
             let alone = GradientCheck::new()
                 .cost_tangent(&cost, &g, &z, &y)
                 .unwrap();
@@ -387,7 +388,7 @@ fn faults_of_a_cost_are_named() {
     }
 }
 
-/// All derivatives of a non-convex cost are right. Only a claim of convexity is wrong.
+/// A cost that is not convex has right derivatives. It is wrong only if it claims to be convex.
 #[test]
 fn a_cost_that_is_not_convex() {
     let network = with_output(Identity);
@@ -418,7 +419,7 @@ fn samples_and_directions_find_them_too() {
         let found = report(CurvatureFault::WrongSign).unwrap();
         assert_eq!(wrong(&found), H[..2], "{check:?}\n{found}");
     }
-    // In f32 the healthy one passes.
+    // In f32 the right cost passes.
     let single = with_output(Sigmoid).map(|w| w as f32).unwrap();
     let (x, y) = (x.map(|x| x as f32), y.map(|y| y as f32));
     let examples = Examples::new(&x, &y).unwrap();

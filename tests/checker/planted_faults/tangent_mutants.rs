@@ -1,4 +1,4 @@
-//! Wrappers of a layer, an activation and a cost, each with one fault beyond the gradient.
+//! Wrappers of the built-in layer, activations and costs, each with one fault beyond the gradient.
 
 use backprop::activation::{Activation, AnyActivation};
 use backprop::cost::{AnyCost, Cost, Link, Outputs, Violation};
@@ -17,27 +17,27 @@ pub(super) enum LayerFault {
     NoThetaBackward,
     /// δ̇ \[1; x]ᵀ without δ \[0; ẋ]ᵀ.
     NoInputBackward,
-    /// δ \[1; ẋ]ᵀ for δ \[0; ẋ]ᵀ.
+    /// δ \[1; ẋ]ᵀ instead of δ \[0; ẋ]ᵀ.
     BiasMoves,
-    /// An input that does not move is taken to move by itself.
+    /// Takes x for the direction of an input that does not move.
     AbsentInputMoves,
     /// Twice the right Δ beside the right Δ̇.
     PlainGradient,
-    /// δ ← (∂a/∂z)ᵀ δ in a copy: ∂cost/∂a is left where ∂cost/∂z is promised.
+    /// Multiplies a copy of δ by (∂a/∂z)ᵀ: ∂cost/∂a stays where ∂cost/∂z is promised.
     DeltaOfA,
-    /// `linked` is not heeded: ∂cost/∂z is taken for ∂cost/∂a.
+    /// Ignores `linked`: takes ∂cost/∂z for ∂cost/∂a.
     NotFromZ,
     /// ‖δ‖² ‖x‖², without the 1 of the bias.
     NormsWithout1,
-    /// = where += is asked for.
+    /// Overwrites instead of adding.
     NormsOverwrite,
-    /// The sum of all for each.
+    /// Gives each example the sum of all.
     SumForEach,
-    /// Twice the error of the layer below, where gradients of examples are asked for.
+    /// Twice the δ of the layer below, in gradients of single examples.
     BelowOfExamples,
-    /// No fault: it says that it couples examples.
+    /// No fault: the layer says that it couples examples.
     Couples,
-    /// No fault: it has no gradients of single examples.
+    /// No fault: the layer has no gradients of single examples.
     NoExamples,
 }
 
@@ -220,20 +220,20 @@ impl Layer<f64> for Tangled {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum CurvatureFault {
     None,
-    /// δ̇ ← (∂a/∂z)ᵀ δ̇, as if g were straight.
+    /// δ̇ ← (∂a/∂z)ᵀ δ̇, as if g were linear.
     Missing,
     WrongSign,
     /// ȧ = ½ (∂a/∂z) ż.
     HalfForward,
-    /// ȧ is not written.
+    /// Does not write ȧ.
     Unwritten,
-    /// δ is left as it was.
+    /// Leaves δ unchanged.
     PlainDelta,
     /// No tangents at all.
     NotProvided,
 }
 
-/// One of our activations, with a fault in its tangents.
+/// A built-in activation with a fault in its tangents.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Bent {
     pub(super) inner: AnyActivation,
@@ -311,13 +311,13 @@ impl Activation<f64> for Bent {
 pub(super) enum TangentFault {
     None,
     Factor(f64),
-    /// Adds (ȧ₂, −ȧ₁), which no second derivative does.
+    /// Adds (ȧ₂, −ȧ₁): not symmetric.
     Skew,
     /// No tangent at all.
     NotProvided,
 }
 
-/// One of our costs, with a fault in its tangent.
+/// A built-in cost with a fault in its tangent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Warped {
     pub(super) inner: AnyCost,
@@ -380,7 +380,7 @@ impl Cost<f64> for Warped {
     }
 }
 
-/// Σ ½ ln(1 + d²), with the right derivatives: not convex where |d| > 1, whatever it claims.
+/// Σ ½ ln(1 + d²) with right derivatives. It is not convex where |d| > 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Cauchy {
     pub(super) claims: bool,

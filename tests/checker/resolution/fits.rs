@@ -1,4 +1,4 @@
-//! Points where rounding hides: exact fits, and raw inputs of a single example.
+//! Points where rounding does not show: exact fits, and raw inputs of a single example.
 
 use backprop::activation::{Elu, Identity, Sigmoid, Sine, Softplus, Tanh};
 use backprop::gradient_check::GradientCheck;
@@ -6,7 +6,7 @@ use backprop::nalgebra::{DMatrix, convert};
 use backprop::{Examples, Initialization, Network, Objective, Scalar, SquaredError, rng};
 use std::ops::Range;
 
-/// At an exact fit J and δ are 0 at θ, but their rounding errors a step away are not.
+/// At an exact fit J and δ are 0, but their rounding errors a step away are not.
 #[test]
 fn an_exact_fit_is_not_wrong() {
     for (k, activation) in [Softplus, Tanh, Sine, Elu { alpha: 1.0 }, Sigmoid]
@@ -29,7 +29,7 @@ fn an_exact_fit_is_not_wrong() {
     }
 }
 
-/// Raw inputs: a moves in steps of its own rounding.
+/// With raw inputs, a moves in steps of its own rounding.
 #[test]
 fn raw_inputs_of_one_example_are_not_wrong() {
     fn check<T: Scalar>(sizes: Range<i32>) {

@@ -1,5 +1,4 @@
-//! Functions with a known verdict: a large J that hides a small derivative, tiny values, and
-//! scales.
+//! Functions whose verdict is known: small derivatives of a large J, tiny values, and any unit.
 
 use backprop::activation::{Activation, Identity, Tanh};
 use backprop::cost::{Cost, Outputs};
@@ -12,7 +11,7 @@ fn real<T: Scalar>(x: f64) -> T {
     backprop::nalgebra::convert(x)
 }
 
-/// The check of a function of one variable.
+/// Checks a function of one variable.
 fn line<T: Scalar>(t: f64, f: impl Fn(T) -> T, g: impl Fn(T) -> T) -> BlockReport {
     let f = |t: &[T]| (f(t[0]), vec![g(t[0])]);
     let report = GradientCheck::new().function(&[("t", 1)], &[real(t)], f);
@@ -30,8 +29,8 @@ fn resolution(precision: f64, j: f64) -> f64 {
     4.0 * precision.powf(2.0 / 3.0) * j.abs()
 }
 
-/// A gradient that is half too large: wrong where the error is above the resolution, and it never
-/// agrees. The right one is never wrong, and it agrees only where it is ten times the resolution.
+/// A gradient 1.5 times too large never agrees. It is wrong if the error is above the resolution.
+/// The right gradient is never wrong. It agrees only if it is ten times the resolution.
 fn offsets<T: Scalar>(precision: f64, offsets: &[f64]) {
     let mut seen = [0; 4];
     for &j in offsets {
@@ -61,7 +60,7 @@ fn offsets<T: Scalar>(precision: f64, offsets: &[f64]) {
                 seen[3] += 1;
             }
         }
-        // At the minimum all is 0, and that is what the table says.
+        // At the minimum all is 0, and the table says so.
         let least = offset::<T>(j, 1.0, 0.0, 1.5);
         assert_eq!((least.verdict, least.largest), (Verdict::Agrees, 0.0));
     }
@@ -101,7 +100,7 @@ fn verdicts_do_not_depend_on_the_unit_of_j() {
         let c = 2_f64.powi(power);
         assert_eq!(verdicts::<f32>(c), verdicts::<f32>(1.0), "2^{power}");
     }
-    // Among them: what a floor of 1e-9 would pass.
+    // A floor of 1e-9 would pass some of these.
     let tiny = offset::<f64>(0.0, 1e-12, 1.0, 1.5);
     assert_eq!(tiny.verdict, Verdict::Wrong, "{tiny:?}");
     let tiny = offset::<f32>(0.0, 1e-30, 1.0, 1.5);
@@ -122,7 +121,7 @@ fn terms_that_cancel_are_noise() {
         assert_ne!(found.verdict, Verdict::Wrong, "{t}: {found:?}");
     }
     assert_eq!(line(2.0, f, |t| 3.0 * t).verdict, Verdict::Wrong);
-    // Of the gradient: its last digits are noise, and 1.001 is within them.
+    // The last digits of the gradient are noise, and a factor 1.001 is within them.
     let f = |p: &[f32]| {
         let (large, t) = (3e3 * p[1], p[0]);
         (0.5 * t * t + 1e-3 * p[1], vec![(large + t) - large, 1e-3])
@@ -132,7 +131,7 @@ fn terms_that_cancel_are_noise() {
     assert_ne!(report.blocks[0].verdict, Verdict::Wrong, "{report}");
 }
 
-/// A large J in one block alone, a sum of large and small ones.
+/// J is a sum of large and small terms. Only one block has the large ones.
 #[test]
 fn each_block_is_measured_by_its_own_derivatives() {
     let check = |factor: f64| {
@@ -153,12 +152,12 @@ fn each_block_is_measured_by_its_own_derivatives() {
             .collect::<Vec<_>>()
     };
     let (agrees, lost) = (Verdict::Agrees, Verdict::Undecided);
-    // e = 1.5e-4: 1e-3 is not ten times that, and twice it is found.
+    // e = 1.5e-4. A derivative of 1e-3 is below ten times that; 2e-3 is above it.
     assert_eq!(check(1.0), [agrees, lost, lost]);
     assert_eq!(check(2.0), [agrees, Verdict::Wrong, lost]);
 }
 
-/// A penalty larger than the cost: faults of the biases, which it leaves out, are still found.
+/// Faults of the biases are found beside a penalty larger than the cost.
 #[test]
 fn a_large_penalty_hides_no_fault() {
     let network = Network::<f64>::builder(2).dense(3, Tanh).dense(1, Identity);
@@ -251,7 +250,7 @@ impl<T: Scalar> Activation<T> for Raised {
     }
 }
 
-/// The same for tangents: values of 10⁹ whose tangent is half too large.
+/// The same for tangents: values of 10⁹ whose tangent is 1.5 times too large.
 #[test]
 fn a_large_offset_hides_no_tangent() {
     let verdict = |offset, factor| {
@@ -269,7 +268,7 @@ fn a_large_offset_hides_no_tangent() {
     assert_eq!(verdict(1e13, 1.0), Verdict::Undecided);
 }
 
-/// c Σ d²/2, whose second derivative is too large by a factor, and skew.
+/// c Σ d²/2, whose second derivative is too large by a factor, and not symmetric.
 #[derive(Clone, Copy, Debug)]
 struct Scaled {
     unit: f64,
@@ -343,7 +342,8 @@ fn second_derivatives_do_not_depend_on_the_unit_of_j() {
 #[test]
 fn the_table_says_what_f32_leaves_open() {
     const A: f32 = 4e-6;
-    // Two kinks on both sides, nearer than the steps that rounding leaves, that cancel outside.
+    // Two kinks, one on each side, that cancel outside. They are nearer than the smallest step that
+    // rounding allows.
     let f = |p: &[f32]| {
         let t = p[0];
         let value = 3.0 + t + (t - A).max(0.0) - (t + A).max(0.0);

@@ -23,7 +23,7 @@ struct Drawn {
 struct Numbers(Xoshiro256PlusPlus);
 
 impl Numbers {
-    /// Below `n`.
+    /// Returns a number below `n`.
     fn below(&mut self, n: usize) -> usize {
         (self.0.next_u64() % n as u64) as usize
     }
@@ -32,12 +32,12 @@ impl Numbers {
         of[self.below(of.len())]
     }
 
-    /// Uniform in \[0, 1).
+    /// Returns a uniform number in \[0, 1).
     fn uniform(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Nearly normal, with variance 1.
+    /// Returns a nearly normal number with variance 1.
     fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
     }
@@ -113,8 +113,8 @@ impl Drawn {
         }
     }
 
-    /// Whether a logarithm is taken of outputs that may have rounded to the edge of its domain: the
-    /// last activation is not the partner of the cost.
+    /// Returns whether the cost takes a logarithm of outputs that may have rounded to the edge of
+    /// its domain. That is so if the last activation is not the partner of the cost.
     fn takes_logarithms_of_outputs(&self) -> bool {
         let Some(AnyLayer::Dense(last)) = self.network.layers().last() else {
             return false;
@@ -125,7 +125,7 @@ impl Drawn {
     }
 }
 
-/// How many networks: `BACKPROP_CHECKED`, or as many as take two seconds.
+/// Returns how many networks to check: `BACKPROP_CHECKED`, or as many as take two seconds.
 fn tries() -> u64 {
     std::env::var("BACKPROP_CHECKED").map_or(1000, |tries| tries.parse().unwrap())
 }
@@ -173,7 +173,7 @@ fn right<T: Scalar>(map: impl Fn(f64) -> T + Copy) -> [Tally; 2] {
         let check = GradientCheck::new();
         let report = check.network(&network, &examples, &drawn.objective);
         tallies[0].add(seed, &drawn, report);
-        // In f32 two of 20,000 of these are called wrong, with raw inputs: the documentation warns.
+        // In f32 two of 20,000 of these are called wrong, with raw inputs, as documented.
         if single && drawn.takes_logarithms_of_outputs() {
             continue;
         }
@@ -205,18 +205,18 @@ fn right_networks_are_never_wrong_in_f64() {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
-    /// Of all entries of a layer.
+    /// Scales all entries of a layer.
     Factor(f64),
-    /// Of its first entry alone, the bias of its first unit.
+    /// Scales only the first entry of a layer, the bias of its first unit.
     Entry(f64),
-    /// The penalty is left out.
+    /// Leaves out the penalty.
     NoPenalty,
-    /// The sum over the examples is not divided by m.
+    /// Does not divide the sum over the examples by m.
     NotAveraged,
 }
 
-/// Every fault of twice the bound is found in its layer. One in a single entry may pass as a
-/// suspected kink, but it never agrees.
+/// Every fault of twice the bound is found in its layer. A fault in a single entry may pass as a
+/// suspected kink, but never agrees.
 fn faults<T: Scalar>(map: impl Fn(f64) -> T + Copy, relative: f64, faults: &[Fault]) {
     let (mut planted, mut hidden) = (0, 0);
     for seed in 0..tries() / 4 {
@@ -231,7 +231,7 @@ fn faults<T: Scalar>(map: impl Fn(f64) -> T + Copy, relative: f64, faults: &[Fau
         let theta = network.theta().as_slice();
         let place = &network.layout().blocks()[seed as usize % network.depth()];
         let (range, rows) = (place.range(), place.block().rows);
-        // A block for each column of the layer, and two for what is around it.
+        // One block for each column of the layer, one before it and one after it.
         let mut sizes = vec![range.start];
         sizes.extend(vec![rows; range.len() / rows]);
         sizes.push(theta.len() - range.end);
@@ -276,7 +276,7 @@ fn faults<T: Scalar>(map: impl Fn(f64) -> T + Copy, relative: f64, faults: &[Fau
         );
         let truth = truth.unwrap().into_gradient().into_vector();
         for &fault in faults {
-            // How far a column is off, and how far it may be.
+            // The error of a column, and its bound.
             let visible = (0..range.len() / rows).filter(|&c| {
                 let entries = (c * rows..(c + 1) * rows).map(|i| {
                     let (g, theta) = (
