@@ -78,12 +78,12 @@
 //! | [`activation_tangents`](GradientCheck::activation_tangents), [`cost_tangent`](GradientCheck::cost_tangent) | the tangent methods of one activation or cost |
 //! | [`layer_tangents`](GradientCheck::layer_tangents) | the tangent methods of one layer, z if the layer keeps it, and the gradients of single examples |
 //!
-//! These checks compare all entries of a function f of t at once, along a random direction:
-//! \[f(h) − f(−h)]/(2h). Each entry has its own noise, measured along that direction. If a required
-//! method returns [`Error::Unsupported`], so does the check. If an optional method returns it, the
-//! verdict is [`Verdict::NotProvided`]. Where f has a kink or a jump exactly at the point, no step
-//! avoids it, and the entry is a suspected kink. Many units may have a kink there at once, so the
-//! derivative need not lie between the slopes.
+//! These checks compare all entries of a function f of t at once, along a random direction: \[f(h)
+//! − f(−h)]/(2h). Each entry has its own noise, measured along that direction. If a required method
+//! returns [`Error::Unsupported`](crate::Error::Unsupported), so does the check. If an optional
+//! method returns it, the verdict is [`Verdict::NotProvided`]. Where f has a kink or a jump exactly
+//! at the point, no step avoids it, and the entry is a suspected kink. Many units may have a kink
+//! there at once, so the derivative need not lie between the slopes.
 //!
 //! # Example
 //! Any function can be checked. Here the second block has lost its factor 2:
