@@ -54,10 +54,9 @@ fn main() -> Result<(), Error> {
         .run()?;
     let state = found.state();
     println!(
-        "L-BFGS: {} iterations, loss {:.1e}, {:.2} s\n",
+        "L-BFGS: {} iterations, loss {:.1e}\n",
         state.get_iter(),
-        state.get_best_cost(),
-        state.get_time().map_or(0.0, |time| time.as_secs_f64())
+        state.get_best_cost()
     );
     let theta = state.get_best_param().ok_or(Error::msg("no point"))?;
 
