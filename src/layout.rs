@@ -56,8 +56,8 @@ pub(crate) struct LayerLayout {
 }
 
 impl LayerLayout {
-    /// Returns the arguments of a cost with this link: z if the pair is canonical, and the activation
-    /// that computed a.
+    /// Returns the arguments of a cost with this link: z if the pair is canonical, and the
+    /// activation that computed a.
     #[inline]
     pub(crate) fn cost_at<'a, T: Scalar>(
         &self,

@@ -34,8 +34,8 @@ impl Dense {
         self.outputs.saturating_mul(examples).saturating_mul(copies)
     }
 
-    /// Returns how many scalars the tangent of a forward pass keeps for the backward pass: the change
-    /// of g′(z).
+    /// Returns how many scalars the tangent of a forward pass keeps for the backward pass: the
+    /// change of g′(z).
     pub(crate) fn fused_tangent_len(&self, examples: usize) -> usize {
         self.fused_cache_len(examples, Keep::Slope)
     }
@@ -124,8 +124,8 @@ impl Dense {
         products(pass.theta, pass.input, delta.as_view(), below, pass.scratch);
     }
 
-    /// As [`Layer::forward_tangent`](super::Layer::forward_tangent). The tangent of the cache, if there
-    /// is room for it, is that of g′(z).
+    /// As [`Layer::forward_tangent`](super::Layer::forward_tangent). The tangent of the cache, if
+    /// there is room for it, is that of g′(z).
     pub(crate) fn forward_tangent_fused<T: Scalar>(&self, pass: ForwardTangent<'_, T>) {
         let mut output = pass.output_tangent;
         linear_tangent(

@@ -39,13 +39,15 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         &self.network.layout.layers()[l]
     }
 
-    /// Layer l if it is computed by fused kernels in a pass that keeps something. The last never is: costs read its z.
+    /// Layer l if it is computed by fused kernels in a pass that keeps something. The last never
+    /// is: costs read its z.
     #[inline]
     pub(crate) fn fused(&self, l: usize) -> Option<Dense> {
         self.sizes(l).fused.filter(|_| l + 1 < self.depth())
     }
 
-    /// Whether the first layer is dense, so that it leaves ∂cost/∂z in its δ, and Wᵀ of that is ∂cost/∂x.
+    /// Whether the first layer is dense, so that it leaves ∂cost/∂z in its δ, and Wᵀ of that is
+    /// ∂cost/∂x.
     pub(crate) fn starts_dense(&self) -> bool {
         let first = self.network.layers.first();
         first.is_some_and(|layer| layer.as_dense().is_some())
@@ -70,7 +72,8 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         }
     }
 
-    /// z and a of every layer; the first a that is not finite ends the pass. With `keep` hidden layers keep that, not z.
+    /// z and a of every layer; the first a that is not finite ends the pass. With `keep` hidden
+    /// layers keep that, not z.
     #[inline]
     pub(crate) fn forward(
         &self,
@@ -198,7 +201,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
     /// From the first δ of the part, which is of z if `linked`, down to the inputs.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if the gradients of single examples are wanted of a layer that has none.
+    /// [`Error::Unsupported`] if example gradients are asked of a layer that has none.
     #[inline]
     pub(crate) fn backward(
         &self,
@@ -275,7 +278,8 @@ pub(crate) fn weigh<T: Scalar>(examples: &Examples<'_, T>, rows: usize, columns:
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// Whether all inputs are finite, of a batch that is computed as a whole: before anything of its size is allocated.
+    /// Whether all inputs are finite, of a batch that is computed as a whole: before anything of
+    /// its size is allocated.
     pub(crate) fn check_whole_inputs(&self, x: DMatrixView<'_, T>) -> Result<(), Error> {
         match self.part_size(x.ncols()) == x.ncols() {
             true => check_finite_inputs(0, x),

@@ -1,4 +1,5 @@
-//! The plain pass: forward, costs, backward. Outputs, J, ∇J, Δ and ∂J/∂X are thin wrappers over this.
+//! The plain pass: forward, costs, backward. Outputs, J, ∇J, Δ and ∂J/∂X are thin wrappers over
+//! this.
 
 use super::chain::{Chain, Wanted, check_part_inputs};
 use super::job::{Job, JobResults, PartResults};
@@ -32,7 +33,8 @@ pub(crate) enum Seed<'a, T: Scalar, C: ?Sized> {
 }
 
 impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'_, T, L, C> {
-    /// Computes the pass; the sum of the gradients goes to `sums`, if it was asked for, w·∂cost/∂X to `input_delta`.
+    /// Computes the pass; the sum of the gradients goes to `sums`, if it was asked for, w·∂cost/∂X
+    /// to `input_delta`.
     pub(crate) fn run(
         mut self,
         workspace: &mut Workspace<T>,
@@ -113,7 +115,8 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Pass<'_, T, L, C> {
 }
 
 impl<T: Scalar, L: Layer<T>, C: ?Sized> Pass<'_, T, L, C> {
-    /// Wᵀ δ / m of a first layer that is dense, from the δ that it left. There are fewer units than inputs as a rule, so that δ is divided, not the product.
+    /// Wᵀ δ / m of a first layer that is dense, from the δ that it left. There are fewer units than
+    /// inputs as a rule, so that δ is divided, not the product.
     fn inputs_of_dense(
         &self,
         first: usize,
@@ -132,7 +135,8 @@ impl<T: Scalar, L: Layer<T>, C: ?Sized> Pass<'_, T, L, C> {
             DMatrixViewMut::from_slice(inputs, rows, m),
             &mut part.scratch[..scratch],
         );
-        // No entry is larger than the root of the bound, so that a large product need not be read again.
+        // No entry is larger than the root of the bound, so that a large product need not be read
+        // again.
         let bounded = theta.len() < inputs.len()
             && (sum_of_squares(theta) * sum_of_squares(delta)).is_finite();
         match finite && bounded {

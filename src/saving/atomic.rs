@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 const SUFFIX: &str = ".tmp";
 
-/// Writes a file under a temporary name that begins with `prefix`, brings it to the disk, and gives it its name.
+/// Writes a file under a temporary name that begins with `prefix`, brings it to the disk, and gives
+/// it its name.
 ///
 /// An existing path must be a file or a link. A FIFO or a device is left alone: replacing it would
 /// cut off its readers.
@@ -121,7 +122,8 @@ impl Drop for Temporary {
     }
 }
 
-/// A word that no other run has. Process ids come again: in a container every run may have the same.
+/// A word that no other run has. Process ids come again: in a container every run may have the
+/// same.
 fn run() -> &'static str {
     static RUN: OnceLock<String> = OnceLock::new();
     RUN.get_or_init(|| format!("{:016x}", RandomState::new().build_hasher().finish()))

@@ -12,7 +12,8 @@ const KIND: &str = "checkpoint";
 /// How the names of temporary files begin.
 const TEMPORARY: &str = ".checkpoint-";
 
-/// The last few states of a training, in a folder: a run that was killed goes on from the newest that is whole.
+/// The last few states of a training, in a folder: a run that was killed goes on from the newest
+/// that is whole.
 ///
 /// Each is a file of [`save`](super::save), named by its step:
 /// `checkpoint-00000000000000000042.backprop`. Everything else in the folder is ignored, including
@@ -109,16 +110,19 @@ impl Checkpoints {
         Self { keep, ..self }
     }
 
-    /// Writes the checkpoint of a step and gives its path, then removes the oldest beyond those to keep.
+    /// Writes the checkpoint of a step and gives its path, then removes the oldest beyond those to
+    /// keep.
     ///
-    /// Nothing is removed before the new file is on the disk. A step may be written again; it may not be older than one that is whole, because then
+    /// Nothing is removed before the new file is on the disk. A step may be written again; it may
+    /// not be older than one that is whole, because then
     /// [`latest`](Self::latest) would find that one, of a run that was given up: begin such a run in a folder of its own. Damaged files of later steps
     /// are removed, and so are temporary files of killed runs, under the rules of
     /// [`save`](super::save). Anything that cannot be removed is left for the next call. The folder
     /// is created if needed.
     ///
     /// # Errors
-    /// Those of [`save`](super::save), and [`SaveError::Step`] if the folder has a whole one of a later step. No checkpoint was removed.
+    /// Those of [`save`](super::save), and [`SaveError::Step`] if the folder has a whole one of a
+    /// later step. No checkpoint was removed.
     ///
     /// # Example
     /// ```
@@ -181,13 +185,16 @@ impl Checkpoints {
 
     /// The newest checkpoint that is whole, or `None` if there is none at all.
     ///
-    /// What was cut or changed is skipped, and said to be. What is whole but not for this program is an error, because to go on from an older one would
-    /// lose the work silently: a file of a later version of the format, of another kind, or with another type in it. This call changes nothing.
+    /// What was cut or changed is skipped, and said to be. What is whole but not for this program
+    /// is an error, because to go on from an older one would lose the work silently: a file of a
+    /// later version of the format, of another kind, or with another type in it. This call changes
+    /// nothing.
     ///
     /// # Errors
     /// - [`LoadError::NoneWhole`] if there are checkpoints and all are damaged.
     /// - [`LoadError::Refused`] if the newest that is not damaged cannot be used.
-    /// - [`LoadError::Io`] if the folder or a file cannot be read. A folder that does not exist has no checkpoints.
+    /// - [`LoadError::Io`] if the folder or a file cannot be read. A folder that does not exist has no
+    ///   checkpoints.
     ///
     /// # Example
     /// ```
@@ -205,7 +212,8 @@ impl Checkpoints {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn latest<D: DeserializeOwned>(&self) -> Result<Option<Found<D>>, LoadError> {
-        // A run that writes meanwhile may remove all files that were listed; then there are newer ones.
+        // A run that writes meanwhile may remove all files that were listed; then there are newer
+        // ones.
         let mut tries = 8;
         loop {
             tries -= 1;

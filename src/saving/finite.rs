@@ -219,7 +219,11 @@ macro_rules! named {
             type Ok = ();
             type Error = Stop;
 
-            fn serialize_field<S: Serialize + ?Sized>(&mut self, name: &'static str, part: &S) -> Result<(), Stop> {
+            fn serialize_field<S: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                part: &S,
+            ) -> Result<(), Stop> {
                 let checked = part.serialize(Finite);
                 checked.map_err(|stop| stop.inside(format_args!(".{name}")))
             }

@@ -59,10 +59,12 @@ impl Header {
         // of one version into a file of the other.
         match version {
             1 => format!(
-                "{{\"format\":\"backprop\",\"version\":1,\"kind\":{kind},\"bytes\":{bytes},\"crc32\":\"{crc32:08x}\"}}\n"
+                "{{\"format\":\"backprop\",\"version\":1,\"kind\":{kind},\
+                 \"bytes\":{bytes},\"crc32\":\"{crc32:08x}\"}}\n"
             ),
             _ => format!(
-                "{{\"format\":\"backprop\",\"version\":{version},\"bytes\":{bytes},\"crc32\":\"{crc32:08x}\",\"kind\":{kind}}}\n"
+                "{{\"format\":\"backprop\",\"version\":{version},\"bytes\":{bytes},\
+                 \"crc32\":\"{crc32:08x}\",\"kind\":{kind}}}\n"
             ),
         }
     }

@@ -1,8 +1,10 @@
-//! Files that hold a network, the state of a training or anything else that serde knows, bit for bit.
+//! Files that hold a network, the state of a training or anything else that serde knows, bit for
+//! bit.
 //!
-//! [`save`] replaces a file as a whole or not at all, [`load`] gives back the very bits that were saved or says why not, and
-//! [`Checkpoints`] keeps the last few states of a long training; the trainer writes and reads them itself
-//! ([`Trainer::checkpoints`](crate::training::Trainer::checkpoints), [`resume`](crate::training::Trainer::resume)). The feature is `serde`.
+//! [`save`] replaces a file as a whole or not at all. [`load`] returns the saved bits or says why not.
+//! [`Checkpoints`] keeps the last few states of a long training run. The trainer writes and reads them
+//! itself: see [`Trainer::checkpoints`](crate::training::Trainer::checkpoints) and
+//! [`resume`](crate::training::Trainer::resume). This module needs the feature `serde`.
 //!
 //! # Example
 //! ```
@@ -10,7 +12,8 @@
 //! use backprop::nalgebra::DMatrix;
 //! use backprop::{Network, activation::Sigmoid, saving};
 //!
-//! let network = Network::<f64>::builder(2).dense(1, Sigmoid).with_theta(&[0.1 + 0.2, -0.0, 5e-324])?;
+//! let theta = [0.1 + 0.2, -0.0, 5e-324];
+//! let network = Network::<f64>::builder(2).dense(1, Sigmoid).with_theta(&theta)?;
 //! let path = std::env::temp_dir().join(format!("example-{}.backprop", std::process::id()));
 //! saving::save(&path, "network", &network)?;
 //! let loaded: Network<f64> = saving::load(&path, "network")?;
@@ -32,9 +35,10 @@
 //! {"format":"backprop","version":2,"bytes":123,"crc32":"beefb541","kind":"network"}
 //! {"scalar":"f64","inputs":2,"layers":[…],"theta":[0.30000000000000004,-0.0,5e-324]}
 //! ```
-//! `kind` is a word of the caller's, so that an optimiser's state is not taken for a network. `bytes` and `crc32` (of zlib and
-//! gzip) are those of the content. The first line is written in this form to the letter, and has 4096 bytes at most. A number
-//! is written with the fewest digits that are read back as the same bits. JSON has no NaN and no infinity: they are refused.
+//! `kind` is a word of the caller's, so that an optimiser's state is not taken for a network.
+//! `bytes` and `crc32` (of zlib and gzip) are those of the content. The first line is written in
+//! this form to the letter, and has 4096 bytes at most. A number is written with the fewest digits
+//! that are read back as the same bits. JSON has no NaN and no infinity: they are refused.
 //!
 //! `scalar` names the type of the numbers. Networks, scalers and states of optimisers begin with
 //! it, in plain serde as well. Loading them as another type is an error that names both;
@@ -46,10 +50,11 @@
 //! solver state does not have today's fields.
 //!
 //! # What is checked
-//! Every cut and every flipped bit is found, and what was not meant to be read is not: another format, version or kind. The content is checked
-//! by its type: a [`Network`](crate::Network) refuses sizes that do not fit and parameters that are
-//! not finite. Every type of this crate refuses unknown fields. A network of boxed layers
-//! cannot be saved, as nothing could say which types are to be read:
+//! Every cut and every flipped bit is found, and what was not meant to be read is not: another
+//! format, version or kind. The content is checked by its type: a [`Network`](crate::Network)
+//! refuses sizes that do not fit and parameters that are not finite. Every type of this crate
+//! refuses unknown fields. A network of boxed layers cannot be saved, as nothing could say which
+//! types are to be read:
 //! ```compile_fail,E0277
 //! use backprop::{Builder, Dense, Layer, activation::Sigmoid, saving};
 //!
@@ -81,10 +86,11 @@ const LONGEST_KIND: usize = 256;
 
 /// Writes `value` to a file, in place of the one that may be there.
 ///
-/// The new file is written and brought to the disk under a temporary name in the same folder, then renamed: whatever happens, even a power
-/// cut, the path has the old content or the new one, whole. Other systems than Unix cannot be asked to bring the folder's entry to the disk as
-/// well: there a power cut just after the call may bring the old content back. The file has the permissions of a new one; a
-/// symbolic link is replaced, not followed.
+/// The new file is written and brought to the disk under a temporary name in the same folder, then
+/// renamed: whatever happens, even a power cut, the path has the old content or the new one, whole.
+/// Other systems than Unix cannot be asked to bring the folder's entry to the disk as well: there a
+/// power cut just after the call may bring the old content back. The file has the permissions of a
+/// new one; a symbolic link is replaced, not followed.
 ///
 /// A killed process leaves its temporary file, `.backprop-<word>-<process>-<count>.tmp`. The next
 /// `save` to that folder removes it. It stays if its process may still be writing: the file is
@@ -92,11 +98,14 @@ const LONGEST_KIND: usize = 256;
 /// no locks.
 ///
 /// # Errors
-/// The old file is untouched, and no temporary one is left.
-/// - [`SaveError::NotFinite`] if there is a NaN or an infinity, [`SaveError::Content`] if `value` does not let itself be written as JSON,
-///   [`SaveError::Kind`] if `kind` is longer than 256 bytes, [`SaveError::TooLarge`] if there is no memory for the content.
-/// - [`SaveError::Io`] if the file cannot be written, or if the path is a folder, a FIFO, a socket or a device. Only if the very last step failed, to bring the folder to the disk, the new content is already
-///   in place.
+/// The old file is unchanged, and no temporary file is left.
+/// - [`SaveError::NotFinite`] if there is a NaN or an infinity.
+/// - [`SaveError::Content`] if `value` cannot be written as JSON.
+/// - [`SaveError::Kind`] if `kind` is longer than 256 bytes.
+/// - [`SaveError::TooLarge`] if there is no memory for the content.
+/// - [`SaveError::Io`] if the file cannot be written, or if the path is a folder, a FIFO, a socket or
+///   a device. If only the last step failed, which syncs the folder to the disk, the new content is
+///   already in place.
 ///
 /// # Example
 /// ```
@@ -125,10 +134,13 @@ pub fn save<S: Serialize + ?Sized>(
 
 /// Reads what [`save`] wrote, of the kind that is expected.
 ///
-/// A large file of another kind is refused by its first line, and nothing is allocated by what a header claims.
+/// A large file of another kind is refused by its first line, and nothing is allocated by what a
+/// header claims.
 ///
 /// # Errors
-/// [`LoadError::Io`] if the file cannot be read or is not a regular file (links are followed), [`LoadError::Refused`] with the [`Refusal`] if it is not what was asked for, to the last bit.
+/// - [`LoadError::Io`] if the file cannot be read or is not a regular file. Links are followed.
+/// - [`LoadError::Refused`] with the [`Refusal`] if the file differs from what was saved in any bit, or
+///   does not hold what was asked for.
 ///
 /// # Example
 /// ```
@@ -173,7 +185,8 @@ pub fn to_bytes<S: Serialize + ?Sized>(kind: &str, value: &S) -> Result<Vec<u8>,
 /// Reads the bytes of a file, as [`load`] does.
 ///
 /// # Errors
-/// The [`Refusal`] if the bytes are not those that [`to_bytes`] gave for a value of this type and kind.
+/// The [`Refusal`] if the bytes are not those that [`to_bytes`] gave for a value of this type and
+/// kind.
 ///
 /// # Example
 /// ```

@@ -169,8 +169,10 @@ pub fn errors(name: &str, features: &[&str], examples: &[&Example]) -> Option<St
     write(&user.join("src/lib.rs"), &modules);
 
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    // In our target folder, so that builds are shared.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     cargo.args(["check", "--offline", "--quiet", "--target-dir"]);
-    cargo.arg(user.with_file_name("target")).current_dir(&user);
+    cargo.arg(target).current_dir(&user);
     let done = cargo.output().unwrap();
     let errors = || String::from_utf8_lossy(&done.stderr).into_owned();
     (!done.status.success()).then(errors)

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 const FOLDER: &str = "BACKPROP_TEST_CHECKPOINTS";
 const KILLS: usize = 25;
 
-/// A state whose entries follow from its step, large enough that a good part of the time goes into writing.
+/// A state whose entries follow from its step. It is so large that much of the time goes into
+/// writing.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct State {
     step: u64,
@@ -52,8 +53,8 @@ fn killed_at_any_moment() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        // Once it has written twice, so that it has removed what the one before left, at any moment of the next few writes.
-        // It is read while it writes.
+        // After two writes, which remove what the previous process left, at a random moment of the
+        // next few writes. It is read while it writes.
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let found: Option<Found<State>> = checkpoints.latest().unwrap();

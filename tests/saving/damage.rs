@@ -13,20 +13,28 @@ fn small() -> (Network<f64>, Vec<u8>) {
     (network, bytes)
 }
 
-/// The forms that every later version reads: that of version 2, and of version 1, which did not name the scalar.
+/// The formats that every later version reads: version 2, and version 1, which does not name the
+/// scalar.
 #[test]
 fn the_form_is_settled() {
     let (network, bytes) = small();
     let settled = concat!(
         r#"{"format":"backprop","version":2,"bytes":115,"crc32":"26f775e3","kind":"network"}"#,
         "\n",
-        r#"{"scalar":"f64","inputs":1,"layers":[{"dense":{"inputs":1,"outputs":1,"activation":"sigmoid"}}],"theta":[0.1,-0.7]}"#,
+        concat!(
+            r#"{"scalar":"f64","inputs":1,"#,
+            r#""layers":[{"dense":{"inputs":1,"outputs":1,"activation":"sigmoid"}}],"#,
+            r#""theta":[0.1,-0.7]}"#
+        ),
     );
     assert_eq!(String::from_utf8(bytes).unwrap(), settled);
     let before = concat!(
         r#"{"format":"backprop","version":1,"kind":"network","bytes":100,"crc32":"688445db"}"#,
         "\n",
-        r#"{"inputs":1,"layers":[{"dense":{"inputs":1,"outputs":1,"activation":"sigmoid"}}],"theta":[0.1,-0.7]}"#,
+        concat!(
+            r#"{"inputs":1,"layers":[{"dense":{"inputs":1,"outputs":1,"activation":"sigmoid"}}],"#,
+            r#""theta":[0.1,-0.7]}"#
+        ),
     );
     for text in [settled, before] {
         let read: Network<f64> = from_bytes(text.as_bytes(), "network").unwrap();

@@ -256,7 +256,10 @@ fn io() {
     }
     for nameless in ["", "/", ".."] {
         let refused = save(nameless, "rate", &0.5);
-        let invalid = matches!(&refused, Err(SaveError::Io { source, .. }) if source.kind() == ErrorKind::InvalidInput);
+        let invalid = match &refused {
+            Err(SaveError::Io { source, .. }) => source.kind() == ErrorKind::InvalidInput,
+            _ => false,
+        };
         assert!(invalid, "{nameless:?}: {refused:?}");
     }
     // A folder in the way of a file, and a file in the way of a folder.

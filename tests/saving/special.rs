@@ -135,7 +135,8 @@ fn temporary_files_of_processes_that_are_gone_are_removed() {
     let path = folder.file("rate.backprop");
     let mut sleeper = Command::new("sleep").arg("60").spawn().unwrap();
     let (dead, live, own) = (gone(), sleeper.id(), std::process::id());
-    // A process of this id, but of another run: its own name has another word. One that is written to has a lock.
+    // A process with this id from another run: its file name has another word. A file that is being
+    // written has a lock.
     let (removed, locked) = ([word(dead, 0), word(own, 1)], word(own, 2));
     let kept = [
         word(live, 0),
@@ -188,7 +189,8 @@ fn child() {
     }
 }
 
-/// Two processes save to a folder, one of which is killed within a save: the other never loses a file, and removes what was left.
+/// Two processes save to a folder, and one is killed during a save. The other never loses a file
+/// and removes what was left.
 #[test]
 fn a_killed_save_leaves_nothing_for_ever() {
     let folder = Folder::new("killed-save");

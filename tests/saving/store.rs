@@ -265,7 +265,8 @@ fn threads_that_write() {
     assert_eq!(folder.names(), names([7]));
 }
 
-/// Who reads while a run writes finds a whole one each time, and never an older one, although each that was listed may be gone.
+/// A reader during a run always finds a complete checkpoint, never an older one than before,
+/// although each listed file may be gone.
 #[test]
 fn threads_that_read() {
     let folder = Folder::new("readers");
@@ -324,7 +325,8 @@ fn a_training_goes_on() {
     assert!(Path::new(&folder.file(&name(50))).exists());
 }
 
-/// What may be removed: damaged files of later steps and the oldest beyond those to keep; never a whole one of a later step, readable or not.
+/// Only damaged files of later steps and the oldest beyond the kept ones are removed, never a
+/// complete file of a later step, readable or not.
 #[test]
 fn what_a_write_may_remove() {
     let folder = Folder::new("guard");

@@ -1,6 +1,7 @@
-//! Files that earlier versions wrote, committed: each is read for ever, or refused with a typed error.
+//! Files that earlier versions wrote. Each version reads them or refuses them with a typed error.
 //!
-//! `BACKPROP_WRITE_FILES=folder cargo test --test saving versions` writes those of the present version.
+//! `BACKPROP_WRITE_FILES=folder cargo test --test saving versions` writes the current version's
+//! files.
 
 use super::Folder;
 use backprop::activation::{Sigmoid, Tanh};

@@ -60,7 +60,8 @@ fn networks() {
                 expected: 3,
                 found: 4,
             },
-            "the number of inputs of layer 2 (Θ⁽³⁾) is 4, expected 3, the number of outputs of layer 1",
+            "the number of inputs of layer 2 (Θ⁽³⁾) is 4, expected 3, the number of outputs of \
+             layer 1",
         ),
         (
             Error::PenalisedColumns {

@@ -34,5 +34,6 @@ z = numpy.tanh(x @ w1.T + b1) @ w2.T + b2
 exponentials = numpy.exp(z - z.max(axis=1, keepdims=True))
 outputs = exponentials / exponentials.sum(axis=1, keepdims=True)
 with open("network_outputs.json", "w") as file:
-    values = {"code": code, "numpy": numpy.__version__, "x": x.tolist(), "outputs": outputs.tolist()}
+    values = {"code": code, "numpy": numpy.__version__}
+    values |= {"x": x.tolist(), "outputs": outputs.tolist()}
     json.dump(values, file, indent=1)
