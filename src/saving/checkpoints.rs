@@ -193,8 +193,8 @@ impl Checkpoints {
     /// # Errors
     /// - [`LoadError::NoneWhole`] if there are checkpoints and all are damaged.
     /// - [`LoadError::Refused`] if the newest that is not damaged cannot be used.
-    /// - [`LoadError::Io`] if the folder or a file cannot be read. A folder that does not exist has no
-    ///   checkpoints.
+    /// - [`LoadError::Io`] if the folder or a file cannot be read. A folder that does not exist has
+    ///   no checkpoints.
     ///
     /// # Example
     /// ```

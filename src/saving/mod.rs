@@ -1,9 +1,9 @@
 //! Files that hold a network, the state of a training or anything else that serde knows, bit for
 //! bit.
 //!
-//! [`save`] replaces a file as a whole or not at all. [`load`] returns the saved bits or says why not.
-//! [`Checkpoints`] keeps the last few states of a long training run. The trainer writes and reads them
-//! itself: see [`Trainer::checkpoints`](crate::training::Trainer::checkpoints) and
+//! [`save`] replaces a file as a whole or not at all. [`load`] returns the saved bits or says why
+//! not. [`Checkpoints`] keeps the last few states of a long training run. The trainer writes and
+//! reads them itself: see [`Trainer::checkpoints`](crate::training::Trainer::checkpoints) and
 //! [`resume`](crate::training::Trainer::resume). This module needs the feature `serde`.
 //!
 //! # Example
@@ -103,9 +103,9 @@ const LONGEST_KIND: usize = 256;
 /// - [`SaveError::Content`] if `value` cannot be written as JSON.
 /// - [`SaveError::Kind`] if `kind` is longer than 256 bytes.
 /// - [`SaveError::TooLarge`] if there is no memory for the content.
-/// - [`SaveError::Io`] if the file cannot be written, or if the path is a folder, a FIFO, a socket or
-///   a device. If only the last step failed, which syncs the folder to the disk, the new content is
-///   already in place.
+/// - [`SaveError::Io`] if the file cannot be written, or if the path is a folder, a FIFO, a socket
+///   or a device. If only the last step failed, which syncs the folder to the disk, the new content
+///   is already in place.
 ///
 /// # Example
 /// ```
@@ -139,8 +139,8 @@ pub fn save<S: Serialize + ?Sized>(
 ///
 /// # Errors
 /// - [`LoadError::Io`] if the file cannot be read or is not a regular file. Links are followed.
-/// - [`LoadError::Refused`] with the [`Refusal`] if the file differs from what was saved in any bit, or
-///   does not hold what was asked for.
+/// - [`LoadError::Refused`] with the [`Refusal`] if the file differs from what was saved in any bit,
+///   or does not hold what was asked for.
 ///
 /// # Example
 /// ```
