@@ -139,8 +139,8 @@ pub fn save<S: Serialize + ?Sized>(
 ///
 /// # Errors
 /// - [`LoadError::Io`] if the file cannot be read or is not a regular file. Links are followed.
-/// - [`LoadError::Refused`] with the [`Refusal`] if the file differs from what was saved in any bit,
-///   or does not hold what was asked for.
+/// - [`LoadError::Refused`] with the [`Refusal`] if the file differs from what was saved in any
+///   bit, or does not hold what was asked for.
 ///
 /// # Example
 /// ```
