@@ -49,12 +49,13 @@ pub trait Update: Copy + 'static {
 
 impl<T: Scalar> Entries<'_, T> {
     /// Sets every θ to `update(keep θ, g, state)`, which writes the first N slices of state. The
-    /// others read 0.
+    /// others read 0. The closure owns its constants (`'static`), because the loop does not vectorise
+    /// with borrowed ones.
     #[inline(always)]
     pub(crate) fn each<const N: usize>(
         self,
         step: Step,
-        update: impl Fn(T, T, &mut [T; BUFFERS]) -> T,
+        update: impl Fn(T, T, &mut [T; BUFFERS]) -> T + 'static,
     ) {
         let [a, b, c] = self.state;
         each::<T, N>(real(step.keep), update, self.theta, self.gradient, a, b, c);

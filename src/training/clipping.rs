@@ -1,16 +1,17 @@
-//! Gradients that are too large.
+//! Gradient clipping.
 
 use super::optimizer::above_zero;
 use crate::error::Error;
 use crate::kernels::{all_finite, largest, norm};
 use crate::scalar::{Scalar, real};
 
-/// How a gradient g is cut to size before a step.
+/// Gradient clipping: bounds the gradient g before a step.
 ///
-/// [`Norm`](Self::Norm) keeps its direction (Pascanu, Mikolov, Bengio 2013, arXiv:1211.5063); [`Value`](Self::Value) does not.
+/// [`Norm`](Self::Norm) keeps the direction of g (Pascanu, Mikolov, Bengio 2013, arXiv:1211.5063).
+/// [`Value`](Self::Value) does not.
 ///
 /// # Example
-/// ‖\[3, 4]‖ = 5. The 10⁻⁶ in the formula leaves a norm that is a little below the bound.
+/// ‖\[3, 4]‖ = 5. The 10⁻⁶ in the formula leaves a norm a little below the bound.
 /// ```
 /// use backprop::training::Clipping;
 ///
@@ -31,17 +32,18 @@ use crate::scalar::{Scalar, real};
 #[doc(alias("clip_grad_norm_", "clip_grad_value_"))]
 #[non_exhaustive]
 pub enum Clipping {
-    /// g ← g · min(1, c/(‖g‖₂ + 10⁻⁶)) with the bound c > 0, as PyTorch's `clip_grad_norm_`.
+    /// g ← g · min(1, c/(‖g‖₂ + 10⁻⁶)) with the bound c > 0, like PyTorch's `clip_grad_norm_`.
     Norm(f64),
-    /// Every entry into \[−c, c], c > 0, as PyTorch's `clip_grad_value_`.
+    /// Clamps every entry to \[−c, c] with the bound c > 0, like PyTorch's `clip_grad_value_`.
     Value(f64),
 }
 
 impl Clipping {
-    /// Whether the bound is finite and above 0, as a number of T too. [`apply`](Self::apply) does not ask.
+    /// Checks that the bound is finite and above 0, as a number of T too. [`apply`](Self::apply)
+    /// does not check it.
     ///
     /// # Errors
-    /// [`Error::Hyperparameter`].
+    /// [`Error::Hyperparameter`] if it is not.
     pub fn validate<T: Scalar>(&self) -> Result<(), Error> {
         let (name, value) = match *self {
             Self::Norm(value) => ("the bound of the gradient's norm", value),
@@ -50,11 +52,12 @@ impl Clipping {
         above_zero::<T>(name, value)
     }
 
-    /// Cuts the gradient to size, and returns the norm ‖g‖₂ that it had.
+    /// Clips the gradient, and returns the norm ‖g‖₂ that it had before.
     ///
-    /// Squares neither overflow nor underflow: a gradient of finite entries comes out with its direction even where its norm is too large for T,
-    /// and is returned as ∞. A gradient with an entry that is not finite has a norm that is not, and is left by `Norm` as it is. (In PyTorch all of
-    /// both become 0 or NaN.)
+    /// Squares neither overflow nor underflow. So a finite gradient keeps its direction even if its
+    /// norm is too large for T, which is then returned as ∞. A gradient with a non-finite entry has
+    /// a non-finite norm, and `Norm` leaves it unchanged. (PyTorch sets all entries to 0 or NaN in
+    /// both cases.)
     pub fn apply<T: Scalar>(&self, gradient: &mut [T]) -> T {
         let before = norm(gradient);
         match *self {
@@ -78,7 +81,7 @@ fn clip_norm<T: Scalar>(gradient: &mut [T], before: T, bound: T) {
             gradient.iter_mut().for_each(|g| *g *= factor);
         }
     } else if all_finite(gradient) {
-        // The norm is too large for T; that of its quotient by the largest entry is not.
+        // The norm is too large for T. After division by the largest entry it is not.
         let largest = largest(gradient);
         gradient.iter_mut().for_each(|g| *g /= largest);
         let factor = bound / norm(gradient);

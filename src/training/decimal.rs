@@ -132,12 +132,12 @@ impl Decimal {
     }
 }
 
-/// Words of a [`Natural`], least significant first. The largest number is a decimal of 309 digits
-/// with 340 places after the point, times a number of steps: below 2²²²⁰. A quotient multiplies it by up
-/// to 2⁶³.
+/// The number of words in a [`Natural`]. The largest number is a decimal of 309 digits with 340
+/// places after the point, times a number of steps: below 2²²²⁰. A quotient multiplies it by up to
+/// 2⁶³.
 const WORDS: usize = 36;
 
-/// A non-negative integer.
+/// A non-negative integer, its least significant word first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Natural([u64; WORDS]);
 
@@ -150,8 +150,8 @@ impl From<u128> for Natural {
 }
 
 impl Natural {
-    /// The number, if it fits in 128 bits, as in all but odd schedules: a step then takes a quarter
-    /// of the time.
+    /// Returns the number if it fits in 128 bits, as it does in usual schedules. A step then takes
+    /// a quarter of the time.
     fn short(&self) -> Option<u128> {
         let [low, high, rest @ ..] = self.0;
         let fits = rest.iter().fold(0, |bits, word| bits | word) == 0;

@@ -7,8 +7,8 @@ use crate::scalar::Scalar;
 /// How training updates the parameters: an [`Optimizer`] step by step, or a [`FullBatch`] solver on
 /// all examples at once.
 ///
-/// [`Trainer::new`](super::Trainer::new) takes the methods of this crate directly, through `into`. It
-/// also takes a boxed optimiser or solver of your own.
+/// [`Trainer::new`](super::Trainer::new) takes the methods of this crate directly, through `into`.
+/// It also takes a boxed optimiser or solver of your own.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Method<T: Scalar> {

@@ -1,11 +1,11 @@
-//! How the rate of an optimiser changes from epoch to epoch.
+//! Schedules: how the rate of an optimiser changes from epoch to epoch.
 
 use super::decimal::Time;
 use super::optimizer::in_range;
 use crate::error::Error;
 use std::f64::consts::PI;
 
-/// The factor on the rate in epoch e, counted from 0.
+/// A schedule of the rate: a factor on it for each epoch e, counted from 0.
 ///
 /// Epochs may be fractional, for a rate that changes from step to step. In step k of an epoch of n
 /// steps, e is the epoch plus k/n ([`factor_at`](Self::factor_at)). All lengths are in epochs; all
@@ -55,42 +55,49 @@ pub enum Schedule {
         /// f > 0.
         factor: f64,
     },
-    /// floor + (1 − floor) (1 + cos(π e/over))/2, and `floor` from `over` on (Loshchilov, Hutter 2017, arXiv:1608.03983, without restarts).
+    /// floor + (1 − floor) (1 + cos(π e/over))/2, and `floor` from `over` on (Loshchilov, Hutter
+    /// 2017, arXiv:1608.03983, without restarts).
     Cosine {
         /// Epochs until the floor is reached, above 0.
         over: f64,
         /// The last factor, from 0 to 1.
         floor: f64,
     },
-    /// Up from `start` to 1 and down to `end`, both along half a cosine (Smith, Topin 2018, arXiv:1708.07120); `end` from `over` on.
+    /// Up from `start` to 1 and down to `end`, both along half a cosine, and `end` from `over` on
+    /// (Smith, Topin 2018, arXiv:1708.07120).
     ///
-    /// PyTorch's `OneCycleLR` of N steps is this with `over` N − 1 and `rise` (0.3 N − 1)/(N − 1), counted in steps. It moves momentum too.
+    /// PyTorch's `OneCycleLR` of N steps is this with `over` N − 1 and `rise` (0.3 N − 1)/(N − 1),
+    /// counted in steps. It changes the momentum too.
     OneCycle {
-        /// Epochs of the cycle, above 0.
+        /// The length of the cycle in epochs, above 0.
         over: f64,
-        /// The part of them that the factor goes up, from 0 to 1.
+        /// The fraction of the cycle in which the factor rises, from 0 to 1.
         rise: f64,
         /// The first factor, from 0 to 1.
         start: f64,
         /// The last factor, from 0 to 1.
         end: f64,
     },
-    /// From a part of what `then` starts with up to all of it, along a line, and then `then` as if its epoch 0 were now (Goyal et al. 2017, arXiv:1706.02677).
+    /// Along a line from a fraction of the first factor of `then` up to all of it, and then `then`
+    /// from its epoch 0 (Goyal et al. 2017, arXiv:1706.02677).
     WarmUp {
-        /// Epochs of the line, above 0.
+        /// The length of the line in epochs, above 0.
         epochs: f64,
-        /// The part at the beginning, from 0 to 1. With 0 and a rate that is set once an epoch, the first epoch would be lost.
+        /// The fraction at the beginning, from 0 to 1. With 0, a loop that changes the rate only
+        /// once an epoch wastes the first epoch.
         from: f64,
-        /// What follows.
+        /// The schedule after the warm-up.
         then: Box<Schedule>,
     },
-    /// Smaller by a factor whenever J has stopped falling: 1 here, times what the [`plateau`](Self::plateau) that watches it says.
+    /// Lower by f whenever J has stopped falling. The factor comes from a [`Plateau`], which observes
+    /// the costs; [`factor`](Self::factor) is 1.
     OnPlateau {
-        /// Values in a row without improvement that are waited out; with the next one the rate falls.
+        /// The number of values in a row without improvement that leave the rate as it is. The next
+        /// such value lowers it.
         patience: usize,
         /// f between 0 and 1.
         factor: f64,
-        /// By what part of its size the best value must be undercut to count as improved, from 0 to below 1.
+        /// The least improvement, as a fraction of the best value, from 0 to below 1.
         threshold: f64,
         /// The least factor, from 0 to 1.
         floor: f64,
@@ -98,7 +105,8 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// A cycle of so many epochs with PyTorch's defaults: up for 0.3 of it from 1/25, and down to 1/250,000.
+    /// Creates a cycle over the given epochs with PyTorch's defaults: up from 1/25 for 0.3 of it,
+    /// then down to 1/250,000.
     #[doc(alias = "OneCycleLR")]
     #[must_use]
     pub fn one_cycle(over: f64) -> Self {
@@ -110,7 +118,7 @@ impl Schedule {
         }
     }
 
-    /// A plateau with PyTorch's other defaults: a threshold of 10⁻⁴ and no floor.
+    /// Creates a plateau with PyTorch's other defaults: a threshold of 10⁻⁴ and no floor.
     #[doc(alias = "ReduceLROnPlateau")]
     #[must_use]
     pub fn on_plateau(patience: usize, factor: f64) -> Self {
@@ -122,7 +130,8 @@ impl Schedule {
         }
     }
 
-    /// This schedule after so many epochs of [`WarmUp`](Self::WarmUp) from a part of its first factor.
+    /// Puts a [`WarmUp`](Self::WarmUp) of the given epochs before this schedule, which starts at
+    /// the fraction `from` of its first factor.
     #[must_use]
     pub fn warm_up(self, epochs: f64, from: f64) -> Self {
         Self::WarmUp {
@@ -151,7 +160,8 @@ impl Schedule {
     /// use backprop::training::Schedule;
     ///
     /// let halved = Schedule::Step { every: 0.2, factor: 0.5 };
-    /// assert_eq!([0, 2, 3, 8, 9].map(|step| halved.factor_at(0, step, 15)), [1.0, 1.0, 0.5, 0.25, 0.125]);
+    /// let factors = [0, 2, 3, 8, 9].map(|step| halved.factor_at(0, step, 15));
+    /// assert_eq!(factors, [1.0, 1.0, 0.5, 0.25, 0.125]);
     /// assert_eq!(halved.factor_at(1, 3, 15), 0.015625); // six times
     /// ```
     #[must_use]
@@ -185,17 +195,18 @@ impl Schedule {
                 epochs,
                 from,
                 ref then,
-            } => match time.reached(epochs) {
-                true => then.at(&time.since(epochs)),
-                false => {
-                    let part = (time.rounded / epochs).min(1.0);
-                    (from + (1.0 - from) * part) * then.factor(0.0)
+            } => {
+                if time.reached(epochs) {
+                    return then.at(&time.since(epochs));
                 }
-            },
+                let part = (time.rounded / epochs).min(1.0);
+                (from + (1.0 - from) * part) * then.factor(0.0)
+            }
         }
     }
 
-    /// What watches J for [`OnPlateau`](Self::OnPlateau), also after a warm-up; `None` for the other schedules.
+    /// Returns the [`Plateau`] of an [`OnPlateau`](Self::OnPlateau), with or without a warm-up. For
+    /// other schedules it is `None`.
     #[must_use]
     pub fn plateau(&self) -> Option<Plateau> {
         match *self {
@@ -218,7 +229,7 @@ impl Schedule {
         }
     }
 
-    /// Whether all numbers are in their ranges.
+    /// Checks that all numbers are in their ranges.
     ///
     /// # Errors
     /// [`Error::Hyperparameter`] names the first that is not.
@@ -279,13 +290,15 @@ impl Schedule {
     }
 }
 
-/// What a schedule [`OnPlateau`](Schedule::OnPlateau) has seen.
+/// The state of an [`OnPlateau`](Schedule::OnPlateau) schedule: watches the cost and lowers the
+/// rate.
 ///
-/// As PyTorch's `ReduceLROnPlateau` for values to be minimised, without a cool-down. Its threshold is here b − t |b| for the best value b, which is
-/// PyTorch's b (1 − t) unless b is negative. A value that is not finite is no improvement.
+/// This is PyTorch's `ReduceLROnPlateau` for values to be minimised, without a cool-down. A value
+/// improves on the best value b if it is below b − t |b| with the threshold t. PyTorch compares
+/// with b (1 − t), which differs if b is negative. A non-finite value is never an improvement.
 ///
 /// # Example
-/// One value without improvement is waited out, the second halves the rate:
+/// With a patience of 1, the second value without improvement halves the rate:
 /// ```
 /// use backprop::training::Schedule;
 ///
@@ -307,7 +320,7 @@ pub struct Plateau {
 }
 
 impl Plateau {
-    /// Takes in the value of an epoch, and returns the factor on the rate from now on.
+    /// Adds the value of an epoch, and returns the factor on the rate from now on.
     pub fn observe(&mut self, value: f64) -> f64 {
         let bound = self.best.map(|best| best - self.threshold * best.abs());
         if value.is_finite() && bound.is_none_or(|bound| value < bound) {
@@ -316,27 +329,27 @@ impl Plateau {
             self.waited += 1;
         } else {
             self.waited = 0;
-            // A floor does not raise it.
+            // The floor never raises the factor.
             let lower = (self.factor * self.shrink).max(self.floor);
             self.factor = self.factor.min(lower);
         }
         self.factor
     }
 
-    /// The factor on the rate.
+    /// Returns the factor on the rate.
     #[must_use]
     pub fn factor(&self) -> f64 {
         self.factor
     }
 
-    /// The best value so far.
+    /// Returns the best value so far.
     #[must_use]
     pub fn best(&self) -> Option<f64> {
         self.best
     }
 }
 
-/// Goes from a to b along half a cosine as t goes from 0 to 1; exactly a and b at the ends.
+/// Returns the value at t in \[0, 1] of half a cosine from a to b: exactly a and b at the ends.
 fn anneal(a: f64, b: f64, t: f64) -> f64 {
     match libm::cos(PI * t.min(1.0)) {
         1.0 => a,
@@ -349,7 +362,7 @@ fn above_zero(name: &'static str, value: f64) -> Result<(), Error> {
     in_range(holds, name, value, "a number in (0, ∞)")
 }
 
-/// Whether a number is from 0 to 1.
+/// Checks that a number is from 0 to 1.
 fn part(name: &'static str, value: f64) -> Result<(), Error> {
     let holds = (0.0..=1.0).contains(&value);
     in_range(holds, name, value, "a number in [0, 1]")

@@ -27,7 +27,8 @@ use crate::scalar::{Scalar, real};
 /// The state is m, v and, with `amsgrad`, the largest v.
 ///
 /// # Example
-/// In the first step m̂ = g and v̂ = g². So every entry moves by η against the sign of its gradient:
+/// In the first step m̂ = g and v̂ = g². So every entry moves by η against the sign of its
+/// gradient:
 /// ```
 /// use backprop::training::{Adam, Optimizer};
 ///
@@ -119,8 +120,8 @@ impl<T: Scalar> AdamW<T> {
 
     /// Decays only the entries that a penalty acts on: in dense layers all but the biases.
     ///
-    /// These are the entries in [`BlockLayout::penalised`](crate::layout::BlockLayout::penalised). A
-    /// step then returns [`Error::Length`] for a θ of another length than the layout's.
+    /// These are the entries in [`BlockLayout::penalised`](crate::layout::BlockLayout::penalised).
+    /// A step then returns [`Error::Length`] for a θ of another length than the layout's.
     #[must_use]
     pub fn spare_biases(mut self, layout: &Layout) -> Self {
         self.decay.mask = Some(Mask::penalised(layout));
@@ -175,7 +176,7 @@ impl Update for AdamRule {
         let rate: T = real(step.rate / correction(self.beta1));
         let scale: T = real(1.0 / correction(self.beta2).sqrt());
         let epsilon: T = real(self.epsilon);
-        let update = |theta: T, g: T, [m, v, largest]: &mut [T; 3]| {
+        let update = move |theta: T, g: T, [m, v, largest]: &mut [T; 3]| {
             *m = mean(self.beta1, *m, g);
             *v = mean(self.beta2, *v, g * g);
             // The order of the comparison passes a NaN of v on.

@@ -13,8 +13,8 @@ use crate::scalar::{Scalar, real};
 /// and ε = 10⁻⁸.
 ///
 /// - [`centered`](Self::centered): d = g/(√(v − ḡ²) + ε) with the mean ḡ ← α ḡ + (1 − α) g (Graves
-///   2013, arXiv:1308.0850, where ε is inside the root). A v − ḡ² that rounding made negative counts
-///   as 0. In PyTorch its root is NaN.
+///   2013, arXiv:1308.0850, where ε is inside the root). If rounding makes v − ḡ² negative, it
+///   counts as 0. In PyTorch its root is NaN.
 /// - [`momentum`](Self::momentum) μ: b ← μ b + d from b = 0, and θ ← θ − η b.
 ///
 /// v starts at 0 and is not corrected for it, as in PyTorch. So the first step of an entry is
@@ -109,7 +109,7 @@ impl Update for RmsPropRule {
         let (momentum, zero): (T, T) = (real(self.momentum), T::zero());
         let rolls = self.momentum != 0.0;
         // ḡ, if there is one, and b follow v in this order.
-        let update = |theta: T, g: T, [v, second, third]: &mut [T; 3]| {
+        let update = move |theta: T, g: T, [v, second, third]: &mut [T; 3]| {
             *v = mean(self.alpha, *v, g * g);
             let (center, b) = if self.centered {
                 (mean(self.alpha, *second, g), *third)
@@ -231,7 +231,7 @@ impl Update for AdaGradRule {
         let past = (step.number - 1) as f64;
         let rate: T = real(step.rate / (1.0 + past * self.rate_decay));
         let epsilon: T = real(self.epsilon);
-        entries.each::<1>(step, |theta, g, [s, ..]| {
+        entries.each::<1>(step, move |theta, g, [s, ..]| {
             *s += g * g;
             let d = g / (s.sqrt() + epsilon);
             theta - rate * unless_overflown(d, *s)
@@ -318,7 +318,7 @@ impl Update for AdadeltaRule {
     #[inline(always)]
     fn update<T: Scalar>(self, step: Step, entries: Entries<'_, T>) {
         let (rate, epsilon): (T, T) = (real(step.rate), real(self.epsilon));
-        entries.each::<2>(step, |theta, g, [v, u, _]| {
+        entries.each::<2>(step, move |theta, g, [v, u, _]| {
             *v = mean(self.rho, *v, g * g);
             // Two roots, because the quotient under one would underflow.
             let d = (*u + epsilon).sqrt() / (*v + epsilon).sqrt() * g;

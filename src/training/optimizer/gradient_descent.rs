@@ -115,12 +115,12 @@ impl Update for GradientDescentRule {
     fn update<T: Scalar>(self, step: Step, entries: Entries<'_, T>) {
         let (rate, momentum): (T, T) = (real(step.rate), real(self.momentum));
         if self.momentum == 0.0 {
-            return entries.each::<0>(step, |theta, g, _| theta - rate * g);
+            return entries.each::<0>(step, move |theta, g, _| theta - rate * g);
         }
         // b is 0 before the first step, which takes all of g.
         let first = step.number == 1;
         let fresh: T = real(if first { 1.0 } else { 1.0 - self.dampening });
-        entries.each::<1>(step, |theta, g, [b, ..]| {
+        entries.each::<1>(step, move |theta, g, [b, ..]| {
             *b = momentum * *b + fresh * g;
             let d = if self.nesterov { g + momentum * *b } else { *b };
             theta - rate * d

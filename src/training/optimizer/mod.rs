@@ -166,8 +166,8 @@ pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
     /// Replaces the state by that of an optimiser with the same settings. Settings are not part of
     /// it.
     ///
-    /// The empty state, `OptimizerState::default()`, must be accepted. It forgets all steps, and the
-    /// next θ may have another length.
+    /// The empty state, `OptimizerState::default()`, must be accepted. It forgets all steps, and
+    /// the next θ may have another length.
     ///
     /// # Errors
     /// With nothing changed:

@@ -117,7 +117,7 @@ impl Update for IRpropMinusRule {
         let (zero, one) = (T::zero(), T::one());
         let (shrink, grow): (T, T) = (real(self.shrink), real(self.grow));
         let (least, most): (T, T) = (real(self.least), real(self.most));
-        entries.each::<2>(step, |theta, g, [p, size, _]| {
+        entries.each::<2>(step, move |theta, g, [p, size, _]| {
             let same = (*p > zero) & (g > zero) | (*p < zero) & (g < zero);
             let opposite = (*p > zero) & (g < zero) | (*p < zero) & (g > zero);
             let factor = if same { grow } else { one };

@@ -106,6 +106,24 @@ fn bits(network: &Network<f64, Own>) -> Vec<u64> {
     network.theta().iter().map(|w| w.to_bits()).collect()
 }
 
+/// `Optimizer::validate` checks the rate by default.
+#[test]
+fn a_rate_of_zero_of_an_own_optimizer_is_refused_before_the_first_step() {
+    let own = Signs {
+        rate: 0.0,
+        ..Signs::new()
+    };
+    let own: Box<dyn Optimizer<f64>> = Box::new(own);
+    let (x, y) = (DMatrix::from_element(5, 2, 1.0), DMatrix::identity(3, 2));
+    let examples = Examples::new(&x, &y).unwrap();
+    let mut trainer = Trainer::new(Objective::new(CategoricalCrossEntropy), own);
+    let refused = trainer.fit(&mut network(), &examples).unwrap_err();
+    assert!(matches!(
+        refused,
+        Error::Hyperparameter { name: "rate", .. }
+    ));
+}
+
 #[test]
 fn own_optimizers_and_layers_are_resumed_and_saved_to_the_bit() {
     for (name, method) in [

@@ -4,7 +4,7 @@ use backprop::training::{
     AdaGrad, Adadelta, Adam, AdamW, GradientDescent, IRpropMinus, Optimizer, RmsProp,
 };
 
-/// θ = 1 after a step with the gradient 2 and another with −1.
+/// Returns θ after a step from 1 with the gradient 2, and after another with −1.
 fn two_steps(mut method: impl Optimizer<f64>) -> [f64; 2] {
     let mut theta = [1.0];
     [2.0, -1.0].map(|g| {
@@ -136,8 +136,8 @@ fn i_rprop_minus() {
         (-1.0, 0.0), // Δ = 0.15
         (-1.0, -0.15),
         (0.0, 0.0),
-        (-1.0, -0.15), // after a 0 Δ stays
-        (1e-200, 0.0), // Δ = 0.075, though the product underflows
+        (-1.0, -0.15), // Δ stays after a 0
+        (1e-200, 0.0), // Δ = 0.075, although g p underflows
         (1e-200, 0.075),
         (-1.0, 0.0), // Δ = 0.0375, bounded
         (1.0, 0.04),

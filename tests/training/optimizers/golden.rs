@@ -1,4 +1,4 @@
-//! `values.json` of PyTorch, made by `generate.py`.
+//! PyTorch's steps, factors and clipped gradients: `values.json`, written by `generate.py`.
 
 use super::all;
 use backprop::activation::Identity;
@@ -15,7 +15,7 @@ static VALUES: LazyLock<Value> =
 
 pub(crate) const START: [f64; 6] = [-1.2, 1.0, 0.5, -0.3, 0.8, 2.0];
 
-/// Of Σ 10 (xᵢ₊₁ − xᵢ²)² + (1 − xᵢ)², in the order of operations of `generate.py`.
+/// Returns the gradient of Σ 10 (xᵢ₊₁ − xᵢ²)² + (1 − xᵢ)², computed in the order of `generate.py`.
 pub(crate) fn gradient<T: backprop::Scalar>(x: &[T]) -> Vec<T> {
     let real = |x: f64| nalgebra::convert::<f64, T>(x);
     let mut g = vec![T::zero(); x.len()];
@@ -32,7 +32,16 @@ fn numbers(value: &Value) -> Vec<f64> {
     entries.map(|x| x.as_f64().unwrap()).collect()
 }
 
-/// Our optimiser with PyTorch's options, and PyTorch's defaults where there are none.
+/// Boxes an optimiser, with an option if it is set.
+fn boxed<O: Optimizer<f64> + 'static>(
+    method: O,
+    set: bool,
+    option: impl Fn(O) -> O,
+) -> Box<dyn Optimizer<f64>> {
+    Box::new(if set { option(method) } else { method })
+}
+
+/// Returns our optimiser with the options of a case, and PyTorch's defaults for the others.
 fn optimizer(case: &Value) -> Box<dyn Optimizer<f64>> {
     let options = &case["options"];
     let or = |name: &str, default: f64| options[name].as_f64().unwrap_or(default);
@@ -45,19 +54,13 @@ fn optimizer(case: &Value) -> Box<dyn Optimizer<f64>> {
         "SGD" => {
             let method = GradientDescent::new(or("lr", 1e-3)).momentum(or("momentum", 0.0));
             let method = method.dampening(or("dampening", 0.0));
-            match set("nesterov") {
-                true => Box::new(method.nesterov()),
-                false => Box::new(method),
-            }
+            boxed(method, set("nesterov"), |method| method.nesterov())
         }
         "Adam" => {
             let (beta1, beta2) = pair("betas", [0.9, 0.999]);
             let method = Adam::new(or("lr", 1e-3)).betas(beta1, beta2);
             let method = method.epsilon(or("eps", 1e-8));
-            match set("amsgrad") {
-                true => Box::new(method.amsgrad()),
-                false => Box::new(method),
-            }
+            boxed(method, set("amsgrad"), |method| method.amsgrad())
         }
         "AdamW" => {
             let (beta1, beta2) = pair("betas", [0.9, 0.999]);
@@ -74,20 +77,14 @@ fn optimizer(case: &Value) -> Box<dyn Optimizer<f64>> {
                 }
                 _ => method,
             };
-            match set("amsgrad") {
-                true => Box::new(method.amsgrad()),
-                false => Box::new(method),
-            }
+            boxed(method, set("amsgrad"), |method| method.amsgrad())
         }
         "RMSprop" => {
             let method = RmsProp::new(or("lr", 1e-2)).alpha(or("alpha", 0.99));
             let method = method
                 .epsilon(or("eps", 1e-8))
                 .momentum(or("momentum", 0.0));
-            match set("centered") {
-                true => Box::new(method.centered()),
-                false => Box::new(method),
-            }
+            boxed(method, set("centered"), |method| method.centered())
         }
         "Adagrad" => Box::new(
             AdaGrad::new(or("lr", 1e-2))
@@ -137,7 +134,7 @@ fn ten_steps_are_those_of_pytorch() {
     }
 }
 
-/// In `f32` ten steps from numbers of size 1 stay within some roundings of those in `f64`.
+/// Ten steps in `f32` from numbers of size 1 stay within a few roundings of those in `f64`.
 #[test]
 fn single_precision_follows_double() {
     for (mut single, mut double) in all::<f32>().into_iter().zip(all::<f64>()) {

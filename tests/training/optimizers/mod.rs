@@ -1,4 +1,4 @@
-//! Optimisers, schedules and clipping: against PyTorch, by hand, and what they refuse.
+//! Optimisers, schedules and clipping: against PyTorch, by hand, and with invalid settings.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -16,7 +16,7 @@ use backprop::training::{
     AdaGrad, Adadelta, Adam, AdamW, GradientDescent, IRpropMinus, Optimizer, RmsProp,
 };
 
-/// Every optimiser with every set of buffers.
+/// Returns every optimiser with every combination of buffers.
 fn all<T: Scalar>() -> Vec<Box<dyn Optimizer<T>>> {
     vec![
         Box::new(GradientDescent::new(0.003)),

@@ -1,4 +1,4 @@
-//! Typed errors, and that nothing is changed by them.
+//! Invalid settings and lengths: the typed error, and nothing changed.
 
 use super::all;
 use backprop::activation::Identity;
@@ -19,7 +19,7 @@ fn lengths_are_compared() {
             expected: 2,
             found: 1,
         };
-        // Before the first step, whose length is not taken from a call that fails.
+        // A failed call before the first step does not fix the length.
         assert_eq!(method.step(&mut theta, &[1.0], 1.0), Err(short.clone()));
         method.step(&mut [1.0; 3], &[1.0; 3], 1.0).unwrap();
         method.restore(&OptimizerState::default()).unwrap();
@@ -126,7 +126,7 @@ fn hyper_parameters_have_ranges() {
     }
 }
 
-/// Numbers that the scalar type rounds to 0 or cannot hold.
+/// Settings that the scalar type rounds to 0 or cannot hold.
 #[test]
 fn hyper_parameters_are_numbers_of_the_scalar_type() {
     assert!(Optimizer::<f64>::validate(&Adam::new(1e-60)).is_ok());
@@ -233,7 +233,7 @@ fn bounds_of_clipping_are_above_zero() {
         assert!(Clipping::Value(wrong).validate::<f64>().is_err());
     }
     Clipping::Norm(1e-3).validate::<f64>().unwrap();
-    // Numbers of f64 alone.
+    // These are in the range of f64 only.
     for wrong in [1e-50, 1e50] {
         assert!(Clipping::Norm(wrong).validate::<f32>().is_err());
         assert!(Clipping::Value(wrong).validate::<f32>().is_err());

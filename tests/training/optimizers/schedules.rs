@@ -1,4 +1,4 @@
-//! Schedules between epochs and beyond their ends, what watches J, and gradients that are hard to clip.
+//! Schedules between epochs and beyond their ends, plateaus, and gradients that are hard to clip.
 
 use backprop::training::{Clipping, Plateau, Schedule};
 
@@ -42,7 +42,7 @@ fn schedules_end_where_they_say() {
     }
     let root = Schedule::Exponential { factor: 0.25 }.factor(0.5);
     assert!((root - 0.5).abs() < 1e-15);
-    // A warm-up leads to where the rest begins, without a jump.
+    // A warm-up ends where the rest begins, without a jump.
     let warm = cycle.warm_up(2.0, 0.0);
     assert_eq!(warm.factor(0.0), 0.0);
     assert_eq!(warm.factor(1.0), 0.125);
@@ -51,7 +51,7 @@ fn schedules_end_where_they_say() {
 }
 
 #[test]
-fn a_plateau_counts_what_is_not_finite_as_no_improvement() {
+fn a_non_finite_value_never_improves_on_a_plateau() {
     let mut plateau = Schedule::on_plateau(0, 0.5).plateau().unwrap();
     assert_eq!(plateau.best(), None);
     let values = [f64::INFINITY, 3.0, f64::NAN, -2.0, f64::NEG_INFINITY, -3.0];
@@ -92,7 +92,7 @@ fn schedules_and_clippings_are_saved_by_their_names() {
 
 #[test]
 fn the_norm_neither_overflows_nor_underflows() {
-    // Squares are beyond the range of `f32` in both directions.
+    // The squares overflow or underflow in `f32`.
     for scale in [1e30_f32, 1e-30] {
         let mut gradient = [3.0 * scale, 4.0 * scale, 0.0];
         let norm = Clipping::Norm(1e6).apply(&mut gradient);
@@ -104,7 +104,7 @@ fn the_norm_neither_overflows_nor_underflows() {
             assert_eq!(gradient, [3.0 * scale, 4.0 * scale, 0.0]);
         }
     }
-    // The norm itself is beyond: the direction is kept.
+    // The norm itself overflows. The direction is kept.
     let mut gradient = [3e38_f32, -3e38, 0.0];
     assert_eq!(Clipping::Norm(2.0).apply(&mut gradient), f32::INFINITY);
     let half = std::f32::consts::SQRT_2;
@@ -113,13 +113,13 @@ fn the_norm_neither_overflows_nor_underflows() {
     assert_eq!(Clipping::Norm(1.0).apply(&mut nothing), 0.0);
     assert_eq!(nothing, [0.0; 3]);
     assert_eq!(Clipping::Norm(1.0).apply::<f64>(&mut []), 0.0);
-    // The smallest numbers there are.
+    // The smallest positive number.
     let mut gradient = [5e-324_f64, 0.0];
     assert_eq!(Clipping::Norm(1.0).apply(&mut gradient), 5e-324);
 }
 
 #[test]
-fn what_is_not_finite_stays_visible() {
+fn non_finite_entries_stay_visible() {
     for wrong in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let mut gradient = [1.0, wrong, 300.0];
         assert!(!Clipping::Norm(1.0).apply(&mut gradient).is_finite());
@@ -132,23 +132,23 @@ fn what_is_not_finite_stays_visible() {
     assert_eq!(gradient[1..], [2.0, -2.0]);
 }
 
-/// ⌊(b/n)/every⌋ for a `every` of digits/10^places, in whole numbers.
-fn changes(done: u64, steps: u64, (digits, places): (u128, u32)) -> u128 {
+/// Returns ⌊(done/steps)/every⌋ in integers, where `every` is digits/10^places.
+fn changes(done: u64, steps: u64, digits: u128, places: u32) -> u128 {
     u128::from(done) * 10_u128.pow(places) / (digits * u128::from(steps))
 }
 
-/// How often a factor of 0.999999 was applied.
+/// Returns how often a factor of 0.999999 was applied.
 fn count(factor: f64) -> u128 {
     let count = factor.ln() / 0.999_999_f64.ln();
     assert!((count - count.round()).abs() < 1e-3, "{count}");
     count.round() as u128
 }
 
-/// 3 · 0.2 is above 0.6 in `f64`, and 0.3/0.1 below 3.
+/// In `f64`, 3 · 0.2 is above 0.6, and 0.3/0.1 is below 3.
 #[test]
 fn steps_of_the_rate_come_in_the_step_in_which_they_are_due() {
     let factor = 0.999_999;
-    for (every, decimal, steps, all) in [
+    for (every, (digits, places), steps, all) in [
         (0.2, (2, 1), 5, 1_000_000),
         (0.1, (1, 1), 10, 100_000),
         (0.07, (7, 2), 100, 100_000),
@@ -157,16 +157,16 @@ fn steps_of_the_rate_come_in_the_step_in_which_they_are_due() {
         (1.1, (11, 1), 30, 100_000),
         (2.0, (2, 0), 7, 100_000),
         (1e-3, (1, 3), 1000, 100_000),
-        // As they are written with all their digits.
+        // These are written with all their digits.
         (1.0 / 3.0, (3_333_333_333_333_333, 16), 3, 100_000),
         (0.1 + 0.2, (30_000_000_000_000_004, 17), 10, 100_000),
     ] {
         let schedule = Schedule::Step { every, factor };
         for done in 0..all {
-            let expected = changes(done, steps, decimal);
+            let expected = changes(done, steps, digits, places);
             let found = schedule.factor_at(done / steps, done % steps, steps);
             assert_eq!(count(found), expected, "step {done}/{steps}, every {every}");
-            // A decimal of a few digits says the same.
+            // A decimal of a few digits gives the same.
             if steps % 3 != 0 && steps != 7 {
                 let found = schedule.factor(done as f64 / steps as f64);
                 assert_eq!(count(found), expected, "{done}/{steps} by {every}");
@@ -185,9 +185,10 @@ fn steps_of_the_rate_come_in_the_step_in_which_they_are_due() {
     }
 }
 
-/// Every length in tenths, every step of tenths: what a warm-up leads to begins in the step after it, and ends in its own.
+/// Tries every length and every step in tenths. The schedule after a warm-up begins in the first
+/// step after it, and ends in its own last step.
 #[test]
-fn what_follows_a_warm_up_is_not_late() {
+fn the_schedule_after_a_warm_up_is_not_late() {
     for warm in 1..30_u64 {
         for length in 1..30_u64 {
             let tenths = |count: u64| count as f64 / 10.0;
@@ -212,7 +213,7 @@ fn what_follows_a_warm_up_is_not_late() {
             for done in 0..80_u64 {
                 let at = |schedule: &Schedule| {
                     let found = schedule.factor_at(done / 10, done % 10, 10);
-                    // The same of fifths as of tenths, and of decimals.
+                    // Fifths, tenths and decimals agree.
                     if done % 2 == 0 {
                         assert_eq!(found, schedule.factor_at(done / 10, done % 10 / 2, 5));
                     }
@@ -250,7 +251,7 @@ fn what_follows_a_warm_up_is_not_late() {
     }
 }
 
-/// The peak of a cycle is the whole rate, whatever its ends.
+/// The peak of a cycle is exactly 1, whatever its ends.
 #[test]
 fn a_cycle_peaks_at_one() {
     for over in [0.7, 10.0, 30.0] {

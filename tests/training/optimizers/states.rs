@@ -1,4 +1,4 @@
-//! States: read, restored, saved, reset.
+//! States: copied, restored, saved and reset.
 
 use super::all;
 use super::golden::{START, gradient};
@@ -74,7 +74,7 @@ fn a_state_is_saved_and_read() {
     assert!(serde_json::from_str::<OptimizerState<f64>>(more).is_err());
 }
 
-/// The errors of `restore`, each of which leaves the optimiser as it was.
+/// Each error of `restore` leaves the optimiser unchanged.
 #[test]
 fn a_state_that_does_not_fit_is_refused() {
     let wrong_count = |expected, found| Error::Length {
@@ -142,7 +142,7 @@ fn step_sizes_are_above_zero() {
     assert_eq!(refused.to_string(), expected);
 }
 
-/// Options that ask for other buffers than the state has are refused too, until a reset.
+/// A step fails if new options need other buffers than the state has, until a reset.
 #[test]
 fn options_do_not_change_between_steps() {
     let mut method = GradientDescent::new(0.5);
@@ -161,7 +161,8 @@ fn options_do_not_change_between_steps() {
     assert_eq!(theta, [0.0]);
 }
 
-/// Finite gradients up to the ends of the range, in any order: a state that overflows shows in θ in the same step, and a finite θ has a finite state.
+/// Tries finite gradients up to the ends of the range, in any order. If the state overflows, θ shows
+/// it in the same step, so a finite θ has a finite state.
 fn a_finite_theta_has_a_finite_state<T: Scalar>(largest: f64) {
     let sizes = [
         1.0,
@@ -220,7 +221,8 @@ fn a_finite_theta_has_a_finite_state_in_both_precisions() {
     a_finite_theta_has_a_finite_state::<f64>(f64::MAX);
 }
 
-/// One square that overflows, of each method that divides by squares; the step would be 0 in this and every later one.
+/// Tries one overflowing square in each method that divides by squares. An infinite square would
+/// make this step and all later ones 0.
 #[test]
 fn a_square_that_overflows_is_no_step_of_zero() {
     let methods: [Box<dyn Optimizer<f32>>; 8] = [
