@@ -49,8 +49,8 @@ pub trait Update: Copy + 'static {
 
 impl<T: Scalar> Entries<'_, T> {
     /// Sets every θ to `update(keep θ, g, state)`, which writes the first N slices of state. The
-    /// others read 0. The closure owns its constants (`'static`), because the loop does not vectorise
-    /// with borrowed ones.
+    /// others read 0. The closure owns its constants (`'static`), because the loop does not
+    /// vectorise with borrowed ones.
     #[inline(always)]
     pub(crate) fn each<const N: usize>(
         self,

@@ -89,8 +89,8 @@ pub enum Schedule {
         /// The schedule after the warm-up.
         then: Box<Schedule>,
     },
-    /// Lower by f whenever J has stopped falling. The factor comes from a [`Plateau`], which observes
-    /// the costs; [`factor`](Self::factor) is 1.
+    /// Lower by f whenever J has stopped falling. The factor comes from a [`Plateau`], which
+    /// observes the costs; [`factor`](Self::factor) is 1.
     OnPlateau {
         /// The number of values in a row without improvement that leave the rate as it is. The next
         /// such value lowers it.

@@ -161,8 +161,8 @@ fn options_do_not_change_between_steps() {
     assert_eq!(theta, [0.0]);
 }
 
-/// Tries finite gradients up to the ends of the range, in any order. If the state overflows, θ shows
-/// it in the same step, so a finite θ has a finite state.
+/// Tries finite gradients up to the ends of the range, in any order. If the state overflows, θ
+/// shows it in the same step, so a finite θ has a finite state.
 fn a_finite_theta_has_a_finite_state<T: Scalar>(largest: f64) {
     let sizes = [
         1.0,
