@@ -66,7 +66,7 @@ fn main() -> Result<(), backprop::Error> {
             }
         }
         lengths.push(steps as f64);
-        if lengths.len() % 10 == 0 {
+        if lengths.len().is_multiple_of(10) {
             let mean = mean_of_last(10, &lengths);
             let bar = "#".repeat(mean as usize / 10);
             println!("{:8}  {mean:5.0}  {bar}", lengths.len());

@@ -80,7 +80,7 @@ fn every_level_has_the_bits_of_the_plain_loop<T: Scalar>() {
     for rule in rules::<T>() {
         for length in LENGTHS {
             let plain = two_steps(length, &rule.plain);
-            assert!(plain[0].iter().all(|x| x.is_finite()));
+            assert!(plain[0].iter().all(nalgebra::ComplexField::is_finite));
             at_every_level(|level| {
                 let fast = two_steps(length, &rule.fast);
                 for (fast, plain) in fast.iter().flatten().zip(plain.iter().flatten()) {
