@@ -3,8 +3,8 @@
 use super::all;
 use backprop::activation::Identity;
 use backprop::training::{
-    AdaGrad, Adadelta, Adam, AdamW, Clipping, GradientDescent, IRpropMinus, Optimizer, Plateau,
-    RmsProp, Schedule,
+    AdaGrad, Adadelta, Adam, AdamW, Clipping, Entrywise, GradientDescent, IRpropMinus, Optimizer,
+    Plateau, RmsProp, Schedule,
 };
 use backprop::{Network, nalgebra};
 use serde_json::Value;
@@ -54,13 +54,13 @@ fn optimizer(case: &Value) -> Box<dyn Optimizer<f64>> {
         "SGD" => {
             let method = GradientDescent::new(or("lr", 1e-3)).momentum(or("momentum", 0.0));
             let method = method.dampening(or("dampening", 0.0));
-            boxed(method, set("nesterov"), |method| method.nesterov())
+            boxed(method, set("nesterov"), Entrywise::nesterov)
         }
         "Adam" => {
             let (beta1, beta2) = pair("betas", [0.9, 0.999]);
             let method = Adam::new(or("lr", 1e-3)).betas(beta1, beta2);
             let method = method.epsilon(or("eps", 1e-8));
-            boxed(method, set("amsgrad"), |method| method.amsgrad())
+            boxed(method, set("amsgrad"), Entrywise::amsgrad)
         }
         "AdamW" => {
             let (beta1, beta2) = pair("betas", [0.9, 0.999]);
@@ -77,14 +77,14 @@ fn optimizer(case: &Value) -> Box<dyn Optimizer<f64>> {
                 }
                 _ => method,
             };
-            boxed(method, set("amsgrad"), |method| method.amsgrad())
+            boxed(method, set("amsgrad"), Entrywise::amsgrad)
         }
         "RMSprop" => {
             let method = RmsProp::new(or("lr", 1e-2)).alpha(or("alpha", 0.99));
             let method = method
                 .epsilon(or("eps", 1e-8))
                 .momentum(or("momentum", 0.0));
-            boxed(method, set("centered"), |method| method.centered())
+            boxed(method, set("centered"), Entrywise::centered)
         }
         "Adagrad" => Box::new(
             AdaGrad::new(or("lr", 1e-2))
