@@ -166,7 +166,7 @@ struct Problem<'a, T: Scalar> {
 }
 
 impl<T: Scalar> Problem<'_, T> {
-    /// Makes one call, into `result`.
+    /// Makes one call, and writes its result to `result`.
     fn call(
         &self,
         kind: &str,

@@ -134,7 +134,7 @@ impl Job {
         })
     }
 
-    /// A prototype of each class, at 0.15, under noise of 0.85.
+    /// Draws images: 0.15 times the prototype of their class, plus 0.85 times uniform noise.
     fn images() -> Self {
         let (images, inputs) = (10_000, 784);
         let mut random = Random::new(1);

@@ -1,5 +1,5 @@
-//! 4 of 6. A layer of your own, with parameters: checked alone, then trained below a layer of ours,
-//! both boxed.
+//! 4 of 6. A layer of your own, with parameters: checked alone, then trained below a built-in
+//! layer, both boxed.
 //!
 //! ```sh
 //! cargo run --release --example 04_custom_layer

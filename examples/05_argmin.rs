@@ -79,8 +79,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Returns θ after convergence or 1000 iterations, the iterations, and the passes through the
-/// network.
+/// Returns θ after convergence or 1000 iterations, and the numbers of iterations and of passes
+/// through the network.
 fn minimise<'a, S>(
     problem: Problem<'a>,
     start: &[f64],

@@ -85,8 +85,8 @@ fn load() -> Result<(DMatrix<f64>, DMatrix<f64>), Box<dyn Error>> {
     ))
 }
 
-/// Draws predictions over truth on the left, with the line of correct ones, and residuals over
-/// predictions on the right.
+/// Plots predictions against true values on the left, with the line of perfect predictions, and
+/// residuals against predictions on the right.
 fn draw(file: &Path, truth: &[f64], predicted: &[f64]) -> Result<(), Box<dyn Error>> {
     let root = SVGBackend::new(file, (880, 400)).into_drawing_area();
     root.fill(&WHITE)?;

@@ -73,7 +73,7 @@ pub enum Error {
         from: usize,
     },
     /// A size that does not fit the address space or the memory.
-    #[error("there is no memory for {what}, {rows} × {cols} entries")]
+    #[error("there is not enough memory for {what}: {rows} × {cols} entries")]
     TooLarge {
         /// What would have that size.
         what: &'static str,
@@ -100,7 +100,7 @@ pub enum Error {
     },
     /// Inputs and targets of different numbers of examples.
     #[error(
-        "X is {} and Y is {}, expected as many columns in both: {}",
+        "X is {} and Y is {}, expected the same number of columns: {}",
         size(*x), size(*y), transposed_examples(*x, *y)
     )]
     ExampleCounts {
@@ -141,8 +141,8 @@ pub enum Error {
     },
     /// Sums that belong to a network of another shape.
     #[error(
-        "{what} is for a network of another shape: expected its layout of {expected} parameters, \
-         found another one of {found}"
+        "{what} belongs to a network of another shape: expected a layout of {expected} parameters, \
+         found a different one of {found}"
     )]
     OtherNetwork {
         /// What was combined.
@@ -265,7 +265,7 @@ pub enum Error {
     },
     /// A checkpoint of a training run with other settings, which this one cannot resume.
     #[error(
-        "the checkpoint is from another training run: {what} is {found} there, expected {expected}"
+        "the checkpoint is from another training run: {what} was {found}, expected {expected}"
     )]
     OtherTraining {
         /// What differs.

@@ -14,7 +14,7 @@ const TICK: f64 = 0.01;
 pub struct Timing {
     pub median_us: f64,
     pub min_us: f64,
-    /// How many processors other processes took meanwhile. 0 if there is no /proc.
+    /// How many processors other processes used during the measurement. 0 if there is no /proc.
     pub foreign: f64,
 }
 

@@ -171,10 +171,10 @@ def main():
     lines = [
         "# Derivatives beyond the gradient",
         "",
-        f"By `python benches/peers/derivatives.py`: JAX {jax.__version__}, one thread, "
+        f"Written by `python benches/peers/derivatives.py` with JAX {jax.__version__}, one thread, "
         f"{platform.machine()}, in one run. `gradients` is ∇J with ∂J/∂X. "
-        "A ratio is the time over that of J and ∇J of the same library, measured in turns. The "
-        "bound is the target.",
+        "A ratio is the time divided by that of J and ∇J in the same library, measured in "
+        "alternation. The bound is the target.",
         "",
         "| row | type | derivative | ours, µs | ratio | bound | JAX, µs | JAX's ratio | times "
         "faster |",

@@ -285,8 +285,8 @@ compiled = {}
 def measure(library, spec, dtype, min_time, tries):
     row = Row(spec)
     if library == "jax":
-        # Compiling takes longer than measuring: once is enough. The setting goes with the row's
-        # type.
+        # Compiling takes longer than measuring, so each row is compiled once. The setting depends
+        # on the row's type.
         import jax
 
         if (spec, dtype) not in compiled:

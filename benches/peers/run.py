@@ -49,7 +49,7 @@ def log(*words):
 
 def environment(threads):
     env = dict(os.environ)
-    # Settings of a machine's administrator that make a current OpenBLAS slow.
+    # Settings that an administrator may have made, and that slow down a current OpenBLAS.
     for name in ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"]:
         env.pop(name, None)
     for name in ["OMP", "MKL", "OPENBLAS", "RAYON", "MATMUL"]:

@@ -163,10 +163,9 @@ def report(ours, scipys, seeds):
     lines = [
         "# Full-batch solvers beside SciPy's",
         "",
-        f"J from the same {seeds} starts within the same budget, as a ratio to SciPy "
-        f"{scipy.__version__} (below 1 is better), by",
-        "`python benches/peers/solvers.py`, which says what is measured. Targets: median at most "
-        "1.05, worst at most 1.1.",
+        f"J reached from the same {seeds} starts within the same budget, divided by SciPy "
+        f"{scipy.__version__}'s (below 1 is better). `python benches/peers/solvers.py` writes "
+        "this page and says what it measures. Targets: median at most 1.05, worst at most 1.1.",
         "",
         "| problem | median | worst | best | our J, median | SciPy's | our evaluations, median | "
         "SciPy's |",

@@ -1,5 +1,5 @@
-//! Bridges to other crates that are types or methods of their own. Rayon is in
-//! `kernels/parallel.rs`, serde in derives and `network/saved.rs`.
+//! Adapters for other crates, each a type or a method of its own. The code for rayon is in
+//! `kernels/parallel.rs`, and that for serde in derives and in `network/saved.rs`.
 
 #[cfg(feature = "argmin")]
 pub(crate) mod argmin;

@@ -115,7 +115,7 @@ impl<T: Scalar> MinMaxScaler<T> {
                 return Err(hyperparameter(
                     name,
                     value,
-                    "finite a < b whose difference is finite",
+                    "a finite number, with a < b and b − a finite",
                 ));
             }
         }

@@ -170,15 +170,16 @@ pub(super) fn check_divisors<T: Scalar>(divisors: &[T]) -> Result<(), Error> {
     }
 }
 
-/// Checks that each rest can be what rounding left out of its mean.
+/// Checks that each remainder is small enough to be the rounding error of its mean.
 #[cfg(feature = "serde")]
 pub(super) fn check_rests<T: Scalar>(means: &[T], rests: &[T]) -> Result<(), Error> {
-    check_length("the rests", means.len(), rests.len())?;
+    let what = "the rounding remainders of the means";
+    check_length(what, means.len(), rests.len())?;
     for (mean, &rest) in means.iter().zip(rests) {
         let is_small = rest.abs() <= mean.abs() * T::default_epsilon();
         if !is_small {
             return Err(crate::error::hyperparameter(
-                "a rest of the means",
+                "the rounding remainder of a mean",
                 to_f64(rest),
                 "at most the rounding error of its mean",
             ));

@@ -322,7 +322,7 @@ fn share(name: &'static str, examples: usize, fraction: f64, left: usize) -> Res
     Err(hyperparameter(
         name,
         fraction,
-        format!("a number in (0, 1) that leaves one of the {examples} examples to each part"),
+        format!("a number in (0, 1) that puts at least one of {examples} examples in each part"),
     ))
 }
 

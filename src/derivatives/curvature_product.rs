@@ -57,8 +57,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Writes [`hessian_product`](Self::hessian_product) into the caller's buffer, for one vector
     /// or several.
     ///
-    /// Several vectors stand one after the other and share the forward pass: `v` and `product` have
-    /// r · P entries, r ≥ 1.
+    /// Several vectors are stored one after another and share one forward pass: `v` and `product`
+    /// have r · P entries, r ≥ 1.
     ///
     /// # Errors
     /// - Those of [`hessian_product`](Self::hessian_product).

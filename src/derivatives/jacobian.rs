@@ -21,8 +21,8 @@ struct Jacobian<'a, T: Scalar, L> {
 }
 
 impl<T: Scalar, L: Layer<T>> Jacobian<'_, T, L> {
-    /// Whether a row at a time by K backward passes, not a column at a time by n passes along an
-    /// input.
+    /// Returns whether to compute row by row, with K backward passes, rather than column by column,
+    /// with n passes along an input.
     fn by_rows(&self) -> bool {
         let network = self.chain.network;
         network.outputs() <= network.inputs()

@@ -9,11 +9,11 @@ use crate::scalar::Scalar;
 use crate::workspace::{Buffers, Part};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
-/// θ̇ of length P and ẋ, each if it moves.
+/// The direction: θ̇ of length P, and ẋ. Each is `None` if it does not move.
 pub(super) type Along<'a, T> = (Option<&'a [T]>, Option<DMatrixView<'a, T>>);
 
 impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
-    /// ż and ȧ of every layer, after a forward pass.
+    /// Computes ż and ȧ of every layer, after a forward pass.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if a layer or its activation has no tangents.

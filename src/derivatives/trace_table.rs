@@ -127,7 +127,8 @@ impl<T: Scalar> Trace<T> {
         }
     }
 
-    /// δ of layer l, by the layer above if both are dense layers of ours.
+    /// Returns the formula for δ of layer l, in terms of the layer above if both are built-in dense
+    /// layers.
     fn delta_formula(&self, l: usize) -> String {
         let (here, w) = (superscript(l + 1), self.w());
         let above = self.layers.get(l + 1);

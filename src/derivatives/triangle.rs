@@ -13,8 +13,8 @@ const PANEL: usize = 32;
 /// Sums that a dot product is added up in at the same time.
 const LANES: usize = 8;
 
-/// R and c = Qᵀr of A = Q R: all that min ‖A p + r‖ asks of A and r, without AᵀA, which would
-/// square the condition number.
+/// R and c = Qᵀr of A = Q R. Minimising ‖A p + r‖ needs nothing else of A and r. AᵀA is not formed,
+/// because it would square the condition number.
 #[derive(Debug)]
 pub(crate) struct Triangle<T> {
     size: usize,

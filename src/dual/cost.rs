@@ -15,8 +15,8 @@ use num_dual::{Dual32, Dual64};
 /// [`Link::Custom`] is not known, so δ must then come from z and y alone.
 ///
 /// # Errors
-/// [`Error::Unsupported`] unless T is `f64` or `f32`, and if δ of a [`Link::Custom`] moves with a
-/// or is NaN. Nothing is written then.
+/// [`Error::Unsupported`] if T is neither `f64` nor `f32`, or if δ of a [`Link::Custom`] moves with
+/// a or is NaN. On an error, nothing is written.
 ///
 /// # Example
 /// The cost Σ d⁴/4 with d = a − y has ∂cost/∂a = d³. Its derivative along ȧ is 3d² ȧ, which is 6 at

@@ -13,8 +13,8 @@ use num_dual::{Dual32, Dual64};
 /// training mode, its seed and its first example.
 ///
 /// # Errors
-/// [`Error::Unsupported`] unless T is `f64` or `f32`, and if the cache has another length on dual
-/// numbers. Nothing is written then.
+/// [`Error::Unsupported`] if T is neither `f64` nor `f32`, or if the cache has a different length
+/// on dual numbers. On an error, nothing is written.
 ///
 /// # Example
 /// a = θ x with θ = 2, θ̇ = 3, x = 5 and ẋ = 7 has ȧ = 3 · 5 + 2 · 7 = 29:
@@ -114,13 +114,13 @@ impl<D: Dual, T: Scalar, L: Layer<D>> OnDual<D> for On<'_, L, ForwardTangent<'_,
 
 /// Computes [`Layer::backward_tangent`] by running [`Layer::backward`] on dual numbers.
 ///
-/// The pass brings output and cache with their tangents, as [`layer_forward_tangent`] wrote them.
-/// It keeps `linked`, its training mode, its seed and its first example. δ and δ̇ become the parts
-/// of what `backward` leaves in its δ.
+/// The pass supplies the output and the cache with their tangents, as [`layer_forward_tangent`]
+/// wrote them. It keeps `linked`, its training mode, its seed and its first example. On return, δ
+/// and δ̇ hold the two parts of the δ that `backward` leaves.
 ///
 /// # Errors
-/// [`Error::Unsupported`] unless T is `f64` or `f32`, and if the cache has another length on dual
-/// numbers. Nothing is written then.
+/// [`Error::Unsupported`] if T is neither `f64` nor `f32`, or if the cache has a different length
+/// on dual numbers. On an error, nothing is written.
 ///
 /// # Example
 /// As for [`layer_forward_tangent`], with `dual::layer_backward_tangent(self, tangent)` as the body

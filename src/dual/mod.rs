@@ -176,7 +176,7 @@ fn tangent<D: Dual, T: Scalar>(x: D) -> T {
 /// [module documentation](self) has an example.
 ///
 /// # Errors
-/// [`Error::Unsupported`] unless T is `f64` or `f32`. Nothing is written then.
+/// [`Error::Unsupported`] unless T is `f64` or `f32`. On an error, nothing is written.
 pub fn activation_forward_tangent<T, A>(
     activation: &A,
     z: DMatrixView<'_, T>,

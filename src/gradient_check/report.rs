@@ -298,7 +298,7 @@ impl fmt::Display for Report {
                 }
                 Verdict::Agrees => "agrees".into(),
                 Verdict::SuspectedKink => {
-                    format!("agrees, {} of {} suspected kinks", b.kinks, b.compared)
+                    format!("agrees, {} of {} at suspected kinks", b.kinks, b.compared)
                 }
                 Verdict::Undecided => format!(
                     "undecided, {} of {} below the rounding of J",

@@ -238,7 +238,7 @@ pub(super) fn products_tangent<T: Scalar>(along: BackwardTangent<'_, T>) {
     products(theta, x, delta, (gradient, input_delta), scratch);
 }
 
-/// The gradients δₖ \[1; xₖ]ᵀ of the examples, or their squared norms, added to what is there.
+/// Writes the gradient δₖ \[1; xₖ]ᵀ of each example, or adds its squared norm to what is there.
 pub(super) fn per_example<T: Scalar>(
     x: DMatrixView<'_, T>,
     delta: DMatrixView<'_, T>,
@@ -267,7 +267,7 @@ pub(super) fn per_example<T: Scalar>(
     }
 }
 
-/// For `dense(units, activation)` in a builder of boxed layers.
+/// Lets `dense(units, activation)` be used in a builder of boxed layers.
 impl<T: Scalar, A: Activation<T> + 'static> From<Dense<A>> for Box<dyn Layer<T>> {
     fn from(layer: Dense<A>) -> Self {
         Box::new(layer)

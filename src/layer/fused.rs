@@ -9,12 +9,12 @@ use crate::kernels::{self, affine, flat, flat_mut};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
-/// What a fused layer keeps of a forward pass, beside a.
+/// The values that a fused layer keeps from a forward pass, besides a.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keep {
-    /// g′(z), unless a says as much.
+    /// g′(z), unless it follows from a.
     Slope,
-    /// g′(z) and after it g″(z), unless a says as much.
+    /// g′(z) followed by g″(z), unless they follow from a.
     Curvature,
 }
 
@@ -24,7 +24,7 @@ impl Dense {
         kernels::is_fast::<T>() && self.activation.slope().is_some()
     }
 
-    /// The scalars that the backward pass wants of the forward pass, for a batch.
+    /// Returns how many scalars the forward pass keeps for the backward pass, for a batch.
     pub(crate) fn fused_cache_len(&self, examples: usize, keep: Keep) -> usize {
         let copies = match (self.activation.slope(), keep) {
             (Some(Slope::Kept), Keep::Slope) => 1,

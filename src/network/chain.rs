@@ -18,11 +18,11 @@ pub(crate) struct Chain<'a, T: Scalar, L> {
     pub(crate) training: Option<u64>,
 }
 
-/// What a backward pass is to leave, beside the errors.
+/// The results wanted from a backward pass, besides the errors.
 pub(crate) enum Wanted<'a, T> {
     /// Nothing.
     Errors,
-    /// Σ over the examples of the gradient, of length P.
+    /// The sum of the gradients over the examples, of length P.
     Sum(&'a mut [T]),
     /// The gradient of each example, P × m.
     Gradients(&'a mut [T]),
@@ -278,7 +278,7 @@ pub(crate) fn weigh<T: Scalar>(examples: &Examples<'_, T>, rows: usize, columns:
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// Whether all inputs are finite, of a batch that is computed as a whole: before anything of
+    /// Checks that all inputs are finite if the batch is computed as a whole, before anything of
     /// its size is allocated.
     pub(crate) fn check_whole_inputs(&self, x: DMatrixView<'_, T>) -> Result<(), Error> {
         match self.part_size(x.ncols()) == x.ncols() {
@@ -288,7 +288,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 }
 
-/// The same of a part of a batch, where it comes into the cache for the first product.
+/// Checks that all inputs of a part of a batch are finite, just before the first product reads them
+/// into the cache anyway.
 pub(crate) fn check_part_inputs<T: Scalar>(
     first: usize,
     part: DMatrixView<'_, T>,

@@ -70,7 +70,7 @@ pub(crate) struct PartResults<'a, T> {
 }
 
 impl<'a, T: Scalar> PartResults<'a, T> {
-    /// Those of the first `examples` of m, and the rest.
+    /// Splits the results into those of the first `examples` of m examples and the rest.
     fn split(self, examples: usize, m: usize) -> (Self, Self) {
         let cut = |slice: &'a mut [T]| {
             let each = slice.len() / m;

@@ -55,7 +55,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.set_block(layer, 0, theta)
     }
 
-    /// Returns block b of layer l, both from 0.
+    /// Returns a block of a layer, both counted from 0.
     ///
     /// # Errors
     /// [`Error::Index`] if there is no such layer or block.

@@ -1,4 +1,4 @@
-//! Files that are replaced as a whole or not at all.
+//! Atomic replacement of files.
 
 use std::fs::{self, DirEntry, File, FileType, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher as _, RandomState};
@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 const SUFFIX: &str = ".tmp";
 
-/// Writes a file under a temporary name that begins with `prefix`, brings it to the disk, and gives
-/// it its name.
+/// Writes a file under a temporary name that begins with `prefix`, syncs it to disk, and renames it
+/// to `path`.
 ///
-/// An existing path must be a file or a link. A FIFO or a device is left alone: replacing it would
-/// cut off its readers.
+/// An existing path must be a regular file or a symbolic link. A FIFO or a device is not replaced,
+/// because that would cut off its readers.
 pub(super) fn replace(path: &Path, prefix: &str, parts: &[&[u8]]) -> io::Result<()> {
     if path.file_name().is_none() {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -31,7 +31,8 @@ pub(super) fn replace(path: &Path, prefix: &str, parts: &[&[u8]]) -> io::Result<
     sync_folder(folder_of(path))
 }
 
-/// Opens a regular file for reading. (Opening a FIFO would wait for a writer.)
+/// Opens a regular file for reading. Anything else is refused, because opening a FIFO would wait
+/// for a writer.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     expect_file(fs::metadata(path)?.file_type())?;
     let file = File::open(path)?;
@@ -69,10 +70,11 @@ fn special(_: FileType) -> &'static str {
     "something else"
 }
 
-/// A file that is removed unless it is renamed.
+/// A temporary file, which is removed when dropped unless it was renamed.
 ///
-/// It is locked while it has its temporary name. So a free lock shows that its process is gone. A
-/// process id would not: ids are reused, and a process may run in another container.
+/// The file stays locked while it has its temporary name, so a free lock shows that its process is
+/// gone. A process id does not show this: ids are reused, and the process may run in another
+/// container.
 struct Temporary {
     path: PathBuf,
     file: File,
@@ -88,8 +90,8 @@ impl Temporary {
             let path = folder.join(format!("{prefix}{run}-{process}-{count}{SUFFIX}"));
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => {
-                    // In between, another process may have taken the file for a leftover. File
-                    // systems without locks have no such processes.
+                    // Before the lock was taken, another process may have removed the file as a
+                    // leftover. On file systems without locks, no process removes leftovers.
                     let taken = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
                     if !taken && fs::symlink_metadata(&path).is_ok() {
                         let renamed = false;
@@ -122,14 +124,14 @@ impl Drop for Temporary {
     }
 }
 
-/// A word that no other run has. Process ids come again: in a container every run may have the
-/// same.
+/// Returns a word that no other run has. A process id is not enough: in a container every run may
+/// have the same one.
 fn run() -> &'static str {
     static RUN: OnceLock<String> = OnceLock::new();
     RUN.get_or_init(|| format!("{:016x}", RandomState::new().build_hasher().finish()))
 }
 
-/// A temporary file in a folder, and the process id in its name.
+/// A temporary file found in a folder, with the process id from its name.
 #[derive(Debug)]
 pub(super) struct Leftover {
     path: PathBuf,
@@ -152,9 +154,9 @@ impl Leftover {
         (hexadecimal && same && file).then_some(Self { path, process })
     }
 
-    /// Removes the file only if its process is gone: nobody holds its lock, and on Linux no other
-    /// process has that id. (The id matters because an earlier version, which did not lock, may be
-    /// writing.) If locks are not available, the file stays.
+    /// Removes the file if its process is gone: no process holds its lock, and on Linux no other
+    /// process has that id. The id matters because earlier versions of this crate did not lock
+    /// their files. On file systems without locks, the file stays.
     pub(super) fn remove(&self) {
         let Self { path, process } = self;
         let process = process.to_string();
@@ -165,7 +167,7 @@ impl Leftover {
         if let Ok(file) = OpenOptions::new().write(true).open(path)
             && file.try_lock().is_ok()
         {
-            // The lock is held meanwhile. If this fails, the file is left for the next call.
+            // The lock is held during the removal. If that fails, the next call tries again.
             _ = fs::remove_file(path);
         }
     }
@@ -181,7 +183,7 @@ pub(super) fn remove_leftovers(path: &Path, prefix: &str) {
     leftovers.for_each(|leftover| leftover.remove());
 }
 
-/// Creates a folder with those above it, so that they last.
+/// Creates a folder and its missing parents, and syncs them to disk.
 pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
     let missing = missing(folder);
     fs::create_dir_all(folder)?;
@@ -217,7 +219,7 @@ fn folder_of(path: &Path) -> &Path {
     parent.unwrap_or(Path::new("."))
 }
 
-/// Brings the entries of a folder to the disk, on file systems that do this.
+/// Syncs the entries of a folder to disk, on file systems that support it.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder)?.sync_all() {

@@ -1,4 +1,4 @@
-//! A folder that holds the last few states of a training.
+//! A folder of checkpoints of a training run.
 
 use super::atomic::{self, Leftover};
 use super::{LoadError, Refusal, SaveError, encode, load};
@@ -9,16 +9,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 const KIND: &str = "checkpoint";
-/// How the names of temporary files begin.
+/// The prefix of the names of temporary files.
 const TEMPORARY: &str = ".checkpoint-";
 
-/// The last few states of a training, in a folder: a run that was killed goes on from the newest
-/// that is whole.
+/// A folder that keeps the latest states of a training run. A run that was killed resumes from the
+/// newest intact one.
 ///
-/// Each is a file of [`save`](super::save), named by its step:
-/// `checkpoint-00000000000000000042.backprop`. Everything else in the folder is ignored, including
-/// folders, FIFOs and devices with such a name. One run at a time may write to a folder; any number
-/// may read it meanwhile.
+/// Each checkpoint is a file as written by [`save`](super::save). It is named after its step, such
+/// as `checkpoint-00000000000000000042.backprop`. Everything else in the folder is ignored,
+/// including subfolders, FIFOs and devices with such a name. Only one run at a time may write to a
+/// folder. Any number of runs may read it at the same time.
 ///
 /// # Example
 /// ```
@@ -43,37 +43,37 @@ pub struct Checkpoints {
     keep: usize,
 }
 
-/// The newest checkpoint that is whole.
+/// The newest intact checkpoint.
 ///
 /// # Example
 /// See [`Checkpoints`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Found<D> {
-    /// Its step.
+    /// The step.
     pub step: u64,
-    /// What it holds.
+    /// The saved value.
     pub value: D,
-    /// Its file.
+    /// The path of the file.
     pub path: PathBuf,
-    /// Newer ones that are damaged, the newest first.
+    /// The newer checkpoints, which are damaged, newest first.
     pub skipped: Vec<Skipped>,
 }
 
-/// A checkpoint that is damaged.
+/// A damaged checkpoint.
 ///
 /// # Example
 /// See [`Checkpoints::latest`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Skipped {
-    /// Its file.
+    /// The path of the file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The reason why it cannot be loaded.
     pub reason: Refusal,
 }
 
-/// What is in a folder: checkpoints by step, and temporary files.
+/// The contents of a folder: checkpoints by step, and temporary files.
 #[derive(Default)]
 struct Listing {
     checkpoints: Vec<(u64, PathBuf)>,
@@ -81,7 +81,7 @@ struct Listing {
 }
 
 impl Checkpoints {
-    /// Those in this folder, which need not exist. The last three are kept.
+    /// Creates a store of checkpoints in `folder`, which need not exist. It keeps the last three.
     ///
     /// # Example
     /// ```
@@ -100,7 +100,7 @@ impl Checkpoints {
         }
     }
 
-    /// How many are kept, one at least: the one just written always is.
+    /// Keeps the last `count` checkpoints, and always the one just written.
     ///
     /// # Example
     /// See [`Checkpoints`].
@@ -110,19 +110,19 @@ impl Checkpoints {
         Self { keep, ..self }
     }
 
-    /// Writes the checkpoint of a step and gives its path, then removes the oldest beyond those to
-    /// keep.
+    /// Writes the checkpoint of a step, removes the oldest ones beyond those to keep, and returns
+    /// the path of the new file.
     ///
-    /// Nothing is removed before the new file is on the disk. A step may be written again; it may
-    /// not be older than one that is whole, because then
-    /// [`latest`](Self::latest) would find that one, of a run that was given up: begin such a run in a folder of its own. Damaged files of later steps
-    /// are removed, and so are temporary files of killed runs, under the rules of
-    /// [`save`](super::save). Anything that cannot be removed is left for the next call. The folder
-    /// is created if needed.
+    /// The folder is created if it does not exist. Nothing is removed before the new file is on
+    /// disk. A step may be written again. A step before that of an intact checkpoint is refused,
+    /// because [`latest`](Self::latest) would return that checkpoint instead. To restart from an
+    /// earlier step, use a new folder. Damaged files of later steps are removed, and so are
+    /// temporary files of killed runs, under the same rules as in [`save`](super::save). A file
+    /// that cannot be removed is left for the next call.
     ///
     /// # Errors
-    /// Those of [`save`](super::save), and [`SaveError::Step`] if the folder has a whole one of a
-    /// later step. No checkpoint was removed.
+    /// Those of [`save`](super::save), and [`SaveError::Step`] if the folder has an intact
+    /// checkpoint of a later step. On an error, no checkpoint is removed.
     ///
     /// # Example
     /// ```
@@ -167,7 +167,7 @@ impl Checkpoints {
         })?;
         let beyond = earlier.len().saturating_sub(self.keep - 1);
         for (_, path) in earlier.into_iter().take(beyond).chain(later) {
-            // The next call tries again.
+            // If this fails, the next call tries again.
             _ = fs::remove_file(path);
         }
         leftovers.iter().for_each(Leftover::remove);
@@ -183,16 +183,16 @@ impl Checkpoints {
         })
     }
 
-    /// The newest checkpoint that is whole, or `None` if there is none at all.
+    /// Returns the newest intact checkpoint, or `None` if the folder has no checkpoints.
     ///
-    /// What was cut or changed is skipped, and said to be. What is whole but not for this program
-    /// is an error, because to go on from an older one would lose the work silently: a file of a
-    /// later version of the format, of another kind, or with another type in it. This call changes
-    /// nothing.
+    /// Damaged checkpoints are skipped and listed in [`Found::skipped`]. An intact checkpoint that
+    /// this program cannot use is an error: one of a later version of the format, of another kind,
+    /// or with a value of another type. Resuming from an older one would silently lose work. This
+    /// call changes nothing in the folder.
     ///
     /// # Errors
     /// - [`LoadError::NoneWhole`] if there are checkpoints and all are damaged.
-    /// - [`LoadError::Refused`] if the newest that is not damaged cannot be used.
+    /// - [`LoadError::Refused`] if the newest intact checkpoint cannot be used.
     /// - [`LoadError::Io`] if the folder or a file cannot be read. A folder that does not exist has
     ///   no checkpoints.
     ///
@@ -212,8 +212,7 @@ impl Checkpoints {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn latest<D: DeserializeOwned>(&self) -> Result<Option<Found<D>>, LoadError> {
-        // A run that writes meanwhile may remove all files that were listed; then there are newer
-        // ones.
+        // A run that is writing may remove all the files listed. In that case there are newer ones.
         let mut tries = 8;
         loop {
             tries -= 1;
@@ -224,7 +223,8 @@ impl Checkpoints {
         }
     }
 
-    /// [`latest`](Self::latest), or that a file has vanished, if no older one is left.
+    /// Tries [`latest`](Self::latest) once. A file that vanishes after it was listed is an error
+    /// unless an older one is intact.
     fn newest<D: DeserializeOwned>(&self) -> Result<Option<Found<D>>, LoadError> {
         let listing = self.list().map_err(|source| LoadError::Io {
             path: self.folder.clone(),
@@ -258,7 +258,7 @@ impl Checkpoints {
         }
     }
 
-    /// What is in the folder, the oldest checkpoint first.
+    /// Lists the contents of the folder, the oldest checkpoint first.
     fn list(&self) -> io::Result<Listing> {
         let mut listing = Listing::default();
         let entries = match fs::read_dir(&self.folder) {
@@ -273,7 +273,7 @@ impl Checkpoints {
             };
             if let Some(step) = step_of(file_name) {
                 let found = entry.file_type()?;
-                // A link to something else is ignored as that is; one that leads nowhere is not.
+                // A link is ignored if its target would be. A broken link is not ignored.
                 let leads = || fs::metadata(entry.path()).map_or(true, |found| found.is_file());
                 if found.is_file() || found.is_symlink() && leads() {
                     listing.checkpoints.push((step, entry.path()));
@@ -291,14 +291,14 @@ fn name(step: u64) -> String {
     format!("checkpoint-{step:020}.backprop")
 }
 
-/// The step in a file's name, if it is one of [`name`].
+/// Returns the step in a file name, if [`name`] returns this name for it.
 fn step_of(file_name: &str) -> Option<u64> {
     let digits = file_name.strip_prefix("checkpoint-")?;
     let step = digits.strip_suffix(".backprop")?.parse().ok()?;
     (name(step) == file_name).then_some(step)
 }
 
-/// Whether a file is a checkpoint without damage, readable by this program or not.
+/// Returns whether a file is an intact checkpoint, even if this program cannot use it.
 fn is_whole(path: &Path) -> Result<bool, SaveError> {
     match load::<IgnoredAny>(path, KIND) {
         Err(LoadError::Refused { reason, .. }) => Ok(!reason.is_damage()),

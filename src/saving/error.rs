@@ -5,7 +5,7 @@ use crate::error::debug_with_message;
 use std::io;
 use std::path::PathBuf;
 
-/// An error of saving.
+/// An error returned when a value cannot be saved.
 ///
 /// # Example
 /// ```
@@ -22,17 +22,17 @@ pub enum SaveError {
     Io {
         /// The file to be written, or its folder.
         path: PathBuf,
-        /// The error of the system.
+        /// The underlying I/O error.
         source: io::Error,
     },
-    /// The value has a NaN or an infinity.
+    /// The value contains a NaN or an infinity.
     #[error(
         "{} is {value}, which JSON cannot hold",
         if place.is_empty() { "the value" } else { place }
     )]
     NotFinite {
-        /// Where, by fields and indices counted from 0: `theta[3]`. An entry of a map is named by
-        /// its index. Empty if the value is a single number.
+        /// The place in the value, as fields and indices from 0, such as `theta[3]`. The place of
+        /// an entry of a map is its index. The place is empty if the value is a single number.
         place: String,
         /// The value.
         value: f64,
@@ -40,11 +40,11 @@ pub enum SaveError {
     /// The value cannot be written as JSON, for example a map whose keys are not strings.
     #[error("{message}")]
     Content {
-        /// The reason, as the type or `serde_json` gives it.
+        /// The reason given by the type or by `serde_json`.
         message: String,
     },
     /// There is not enough memory for the content.
-    #[error("there is no memory for the content, which has at least {bytes} bytes")]
+    #[error("there is not enough memory for the content, which has at least {bytes} bytes")]
     TooLarge {
         /// A lower bound on the bytes needed.
         bytes: usize,
@@ -52,9 +52,9 @@ pub enum SaveError {
     /// The kind is too long for a header.
     #[error("the kind has {found} bytes, expected at most {limit}")]
     Kind {
-        /// The most that a kind may have.
+        /// The largest number of bytes that a kind may have.
         limit: usize,
-        /// Bytes found.
+        /// The number of bytes in this kind.
         found: usize,
     },
     /// The folder has a checkpoint of a later step: see
@@ -63,7 +63,7 @@ pub enum SaveError {
     Step {
         /// The step to be written.
         found: u64,
-        /// The newest step whose checkpoint is not damaged.
+        /// The newest step with an intact checkpoint.
         newest: u64,
     },
 }
@@ -79,7 +79,7 @@ debug_with_message! {
     }
 }
 
-/// An error of loading.
+/// An error returned when a value cannot be loaded.
 ///
 /// # Example
 /// ```
@@ -104,23 +104,24 @@ pub enum LoadError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// The error of the system. It is `OutOfMemory` if the file does not fit into memory.
+        /// The underlying I/O error. Its kind is `OutOfMemory` if the file does not fit into
+        /// memory.
         source: io::Error,
     },
-    /// The file is not the requested one.
+    /// The file is damaged, or does not hold the requested value.
     #[error("{}: {reason}", path.display())]
     Refused {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason why it cannot be loaded.
         reason: Refusal,
     },
-    /// All checkpoints of a folder are damaged. A folder without checkpoints is not an error.
+    /// All checkpoints in a folder are damaged. A folder without checkpoints is not an error.
     #[error("{}: no checkpoint can be read{}", folder.display(), newest(skipped))]
     NoneWhole {
         /// The folder.
         folder: PathBuf,
-        /// The damaged checkpoints, the newest first.
+        /// The damaged checkpoints, newest first.
         skipped: Vec<Skipped>,
     },
 }
@@ -145,8 +146,8 @@ debug_with_message! {
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The file has another format.
-    #[error("this is not a file of this crate: its first line is not a header")]
+    /// The file is not in this crate's format.
+    #[error("the file was not written by this crate: its first line is not a header")]
     NotOurs,
     /// A later version of this crate wrote the file.
     #[error(
@@ -159,7 +160,7 @@ pub enum Refusal {
         /// The latest version that can be read.
         supported: u64,
     },
-    /// The file holds something else.
+    /// The file holds another kind of value.
     #[error("the file holds {found:?}, expected {expected:?}")]
     Kind {
         /// The requested kind.
@@ -170,23 +171,23 @@ pub enum Refusal {
     /// The file ends within its header, or is empty.
     #[error("the file ends after {found} bytes, within its header")]
     TruncatedHeader {
-        /// Bytes found.
+        /// The length of the file in bytes.
         found: u64,
     },
     /// The file ends within its content.
     #[error("the content is cut short: expected {expected} bytes, found {found}")]
     Truncated {
-        /// The length of the content in bytes, as the header says.
+        /// The length of the content in bytes, according to the header.
         expected: u64,
-        /// Bytes found.
+        /// The number of bytes found after the header.
         found: u64,
     },
     /// The file has bytes after its content.
     #[error("the file goes on after its content: expected {expected} bytes, found {found}")]
     TrailingBytes {
-        /// The length of the content in bytes, as the header says.
+        /// The length of the content in bytes, according to the header.
         expected: u64,
-        /// Bytes found.
+        /// The number of bytes found after the header.
         found: u64,
     },
     /// The content was changed after it was written.
@@ -197,10 +198,10 @@ pub enum Refusal {
         /// The checksum of the content.
         found: u32,
     },
-    /// The content is not damaged, but it is not a value of the requested type.
+    /// The content is intact, but is not a value of the requested type.
     #[error("the content is not of the requested type: {message}")]
     Content {
-        /// The reason as the type gives it, with line and column of the content.
+        /// The reason given by the type, with the line and the column in the content.
         message: String,
     },
 }
@@ -219,8 +220,8 @@ debug_with_message! {
 }
 
 impl Refusal {
-    /// Returns whether the file was cut or changed after it was written, so that an older one may
-    /// serve. Any other file was written on purpose.
+    /// Returns whether the file was truncated or changed after it was written. If so, an older
+    /// checkpoint can be used instead. A file refused for any other reason is as it was written.
     pub(super) fn is_damage(&self) -> bool {
         match self {
             Self::NotOurs
@@ -233,11 +234,12 @@ impl Refusal {
     }
 }
 
-/// The first damaged checkpoint, which is the newest, with its reason.
+/// Describes the first damaged checkpoint, which is the newest.
 fn newest(skipped: &[Skipped]) -> String {
     let first = skipped.first().map(|Skipped { path, reason }| {
         let count = skipped.len();
-        format!(", of {count}; the newest is {}: {reason}", path.display())
+        let path = path.display();
+        format!(" ({count} damaged); the newest is {path}: {reason}")
     });
     first.unwrap_or_default()
 }

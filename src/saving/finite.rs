@@ -1,25 +1,25 @@
-//! Finds a NaN or an infinity before it is written: `serde_json` writes `null` in its place.
+//! Finds NaNs and infinities before they are written, because `serde_json` writes them as `null`.
 
 use super::SaveError;
 use serde::ser::{self, Serialize, Serializer};
 use std::fmt::Display;
 
-/// Refuses a value that has a number that is not finite.
+/// Checks that a value contains only finite numbers.
 pub(super) fn check<S: Serialize + ?Sized>(value: &S) -> Result<(), SaveError> {
     match value.serialize(Finite) {
         Err(Stop::NotFinite { place, value }) => {
             let place = place.trim_start_matches('.').to_owned();
             Err(SaveError::NotFinite { place, value })
         }
-        // What the type itself refuses is met again when it is written.
+        // An error from the type itself occurs again when the value is written.
         Err(Stop::Refused) | Ok(()) => Ok(()),
     }
 }
 
-/// A serializer that writes nothing, and stops at a number that is not finite.
+/// A serializer that writes nothing, and stops at the first number that is not finite.
 struct Finite;
 
-/// Why it stopped; the place is put together on the way out.
+/// The reason why [`Finite`] stopped. The place is assembled from the inside out.
 #[derive(Debug, thiserror::Error)]
 enum Stop {
     #[error("{place} is {value}")]
@@ -46,7 +46,7 @@ impl ser::Error for Stop {
     }
 }
 
-/// The parts of a value, counted.
+/// Checks and counts the parts of a value.
 struct Parts {
     index: usize,
 }
@@ -237,7 +237,7 @@ macro_rules! named {
 
 named! { SerializeStruct SerializeStructVariant }
 
-/// Keys are left to `serde_json`, which has no others than strings and finite numbers.
+/// Keys are not checked here, because `serde_json` itself refuses those that are not finite.
 impl ser::SerializeMap for Parts {
     type Ok = ();
     type Error = Stop;

@@ -1,19 +1,20 @@
-//! The first line of a file.
+//! The header, which is the first line of a file.
 
 use super::Refusal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// What a first line may have at most, so that a large file of another format is refused quickly.
+/// The maximum length of a header in bytes. The limit lets a large file of another format be
+/// refused quickly.
 pub(super) const LIMIT: usize = 4096;
 
-/// The version written. Version 1 is also read.
+/// The version that is written. Version 1 can also be read.
 const VERSION: u64 = 2;
 
-/// How every version begins.
+/// The bytes that begin the header of every version.
 const OPENING: &[u8] = br#"{"format":"backprop","version":"#;
 
-/// What a header says about the content.
+/// A parsed header, which describes the content.
 #[derive(Debug)]
 pub(super) struct Header {
     version: u64,
@@ -22,14 +23,14 @@ pub(super) struct Header {
     crc32: u32,
 }
 
-/// What later versions must keep.
+/// The fields that later versions must keep.
 #[derive(Deserialize)]
 struct Opening {
     format: String,
     version: u64,
 }
 
-/// The other fields, the same in both versions.
+/// The other fields, which are the same in both versions.
 #[derive(Deserialize)]
 struct Fields {
     kind: String,
@@ -69,7 +70,7 @@ impl Header {
         }
     }
 
-    /// The header with which a file of this kind starts, and where its content begins.
+    /// Reads the header of a file of this kind. Returns it with the offset of the content.
     pub(super) fn read(file: &[u8], kind: &str) -> Result<(Self, usize), Refusal> {
         let start = file.get(..LIMIT).unwrap_or(file);
         let Some(end) = start.iter().position(|&byte| byte == b'\n') else {
@@ -112,7 +113,7 @@ impl Header {
             bytes: fields.bytes,
             crc32: u32::from_str_radix(&fields.crc32, 16).map_err(|_| Refusal::NotOurs)?,
         };
-        // To the letter, so that a flipped bit cannot hide in a space or a capital.
+        // The line must match byte for byte, so a flipped bit cannot hide in a space or a capital.
         let same = header.line().as_bytes() == line;
         same.then_some(header).ok_or(Refusal::NotOurs)
     }
@@ -126,7 +127,7 @@ impl Header {
         }
     }
 
-    /// The value in the content, if this is the content that was written.
+    /// Checks the content against the checksum and deserialises it.
     pub(super) fn decode<D: DeserializeOwned>(&self, content: &[u8]) -> Result<D, Refusal> {
         let (expected, found) = (self.crc32, crc32fast::hash(content));
         if expected != found {

@@ -1,9 +1,9 @@
-//! Files that hold a network, the state of a training or anything else that serde knows, bit for
-//! bit.
+//! Saves networks, training states and any other serde type to files, and loads them bit for bit.
 //!
-//! [`save`] replaces a file as a whole or not at all. [`load`] returns the saved bits or says why
-//! not. [`Checkpoints`] keeps the last few states of a long training run. The trainer writes and
-//! reads them itself: see [`Trainer::checkpoints`](crate::training::Trainer::checkpoints) and
+//! [`save`] replaces a file atomically. [`load`] returns exactly the saved value or an error that
+//! says why it cannot. [`Checkpoints`] keeps the latest states of a long training run. The trainer
+//! writes and reads them itself: see
+//! [`Trainer::checkpoints`](crate::training::Trainer::checkpoints) and
 //! [`resume`](crate::training::Trainer::resume). This module needs the feature `serde`.
 //!
 //! # Example
@@ -19,7 +19,7 @@
 //! let loaded: Network<f64> = saving::load(&path, "network")?;
 //! assert_eq!(loaded, network);
 //!
-//! // With what a network needs to be used; owned names of classes: `String`, not `&str`.
+//! // Save the scaler and the encoder with the network. Class names must be owned to be loaded.
 //! let scaler = Standardizer::fit(&DMatrix::<f64>::identity(2, 3))?;
 //! let encoder = LabelEncoder::fit(&["no".to_owned(), "yes".to_owned()])?;
 //! saving::save(&path, "model", &(&network, &scaler, &encoder))?;
@@ -30,31 +30,32 @@
 //! ```
 //!
 //! # Format
-//! A line of JSON, then JSON on one line, then the end of the file:
+//! A file has a header and content, each one line of JSON. The content ends without a line feed:
 //! ```text
 //! {"format":"backprop","version":2,"bytes":123,"crc32":"beefb541","kind":"network"}
 //! {"scalar":"f64","inputs":2,"layers":[…],"theta":[0.30000000000000004,-0.0,5e-324]}
 //! ```
-//! `kind` is a word of the caller's, so that an optimiser's state is not taken for a network.
-//! `bytes` and `crc32` (of zlib and gzip) are those of the content. The first line is written in
-//! this form to the letter, and has 4096 bytes at most. A number is written with the fewest digits
-//! that are read back as the same bits. JSON has no NaN and no infinity: they are refused.
+//! The caller chooses `kind`, so that an optimiser's state is not mistaken for a network. `bytes`
+//! and `crc32` are the length and the checksum of the content (the CRC-32 of zlib and gzip). The
+//! header always has exactly this form, and at most 4096 bytes. A number is written with the fewest
+//! digits that read back as the same bits. NaN and infinities are refused, because JSON cannot hold
+//! them.
 //!
-//! `scalar` names the type of the numbers. Networks, scalers and states of optimisers begin with
-//! it, in plain serde as well. Loading them as another type is an error that names both;
-//! [`Network::map`](crate::Network::map) converts a network.
+//! `scalar` names the type of the numbers. It is the first field of every network, scaler and
+//! optimiser state, even when serialised without this module. Loading as another scalar type is an
+//! error that names both types. [`Network::map`](crate::Network::map) converts a network.
 //!
-//! Files of version 1 are read too. Their content has no `scalar` and is read as the requested
-//! type. In their first line `kind` comes before `bytes`. A version 1 checkpoint of L-BFGS or
+//! Files of version 1 can also be read. Their content has no `scalar` and is read as the requested
+//! type. In their header, `kind` comes before `bytes`. A version 1 checkpoint of L-BFGS or
 //! conjugate gradients is refused with [`Error::Checkpoint`](crate::Error::Checkpoint) if its
-//! solver state does not have today's fields.
+//! solver state does not have the current fields.
 //!
-//! # What is checked
-//! Every cut and every flipped bit is found, and what was not meant to be read is not: another
-//! format, version or kind. The content is checked by its type: a [`Network`](crate::Network)
-//! refuses sizes that do not fit and parameters that are not finite. Every type of this crate
-//! refuses unknown fields. A network of boxed layers cannot be saved, as nothing could say which
-//! types are to be read:
+//! # Checks
+//! Loading detects truncation at any byte and any flipped bit. It refuses another format, a later
+//! version and another kind. The type then checks the content: a [`Network`](crate::Network)
+//! refuses sizes that do not fit and parameters that are not finite, and every type of this crate
+//! refuses unknown fields. A network of boxed layers cannot be saved, because the file could not
+//! say which types to load:
 //! ```compile_fail,E0277
 //! use backprop::{Builder, Dense, Layer, activation::Sigmoid, saving};
 //!
@@ -78,34 +79,35 @@ use std::path::Path;
 pub use checkpoints::{Checkpoints, Found, Skipped};
 pub use error::{LoadError, Refusal, SaveError};
 
-/// How the names of temporary files begin.
+/// The prefix of the names of temporary files.
 const TEMPORARY: &str = ".backprop-";
 
-/// What a kind may have at most, so that no header exceeds its limit however its bytes are escaped.
+/// The maximum length of a kind in bytes. It keeps the header within its limit, however the kind is
+/// escaped.
 const LONGEST_KIND: usize = 256;
 
-/// Writes `value` to a file, in place of the one that may be there.
+/// Saves `value` to a file, replacing any existing one.
 ///
-/// The new file is written and brought to the disk under a temporary name in the same folder, then
-/// renamed: whatever happens, even a power cut, the path has the old content or the new one, whole.
-/// Other systems than Unix cannot be asked to bring the folder's entry to the disk as well: there a
-/// power cut just after the call may bring the old content back. The file has the permissions of a
-/// new one; a symbolic link is replaced, not followed.
+/// The new file is written under a temporary name in the same folder, synced to disk, and renamed.
+/// Even after a power failure, the path has either the old content or the new one in full. The
+/// folder itself can be synced only on Unix. On other systems, a power failure just after the call
+/// may bring back the old content. The file gets the permissions of a new file. A symbolic link is
+/// replaced, not followed.
 ///
 /// A killed process leaves its temporary file, `.backprop-<word>-<process>-<count>.tmp`. The next
-/// `save` to that folder removes it. It stays if its process may still be writing: the file is
-/// locked, or on Linux a process with that id is running. Nothing is removed if the file system has
-/// no locks.
+/// `save` to the same folder removes it, unless its process may still be writing: the file is
+/// locked, or on Linux a process with that id is running. On file systems without locks, nothing is
+/// removed.
 ///
 /// # Errors
-/// The old file is unchanged, and no temporary file is left.
-/// - [`SaveError::NotFinite`] if there is a NaN or an infinity.
+/// On an error, the old file is unchanged and no temporary file is left.
+/// - [`SaveError::NotFinite`] if `value` contains a NaN or an infinity.
 /// - [`SaveError::Content`] if `value` cannot be written as JSON.
 /// - [`SaveError::Kind`] if `kind` is longer than 256 bytes.
-/// - [`SaveError::TooLarge`] if there is no memory for the content.
+/// - [`SaveError::TooLarge`] if there is not enough memory for the content.
 /// - [`SaveError::Io`] if the file cannot be written, or if the path is a folder, a FIFO, a socket
-///   or a device. If only the last step failed, which syncs the folder to the disk, the new content
-///   is already in place.
+///   or a device. If only the last step fails, which syncs the folder, the new content is already
+///   in place.
 ///
 /// # Example
 /// ```
@@ -132,15 +134,15 @@ pub fn save<S: Serialize + ?Sized>(
     Ok(())
 }
 
-/// Reads what [`save`] wrote, of the kind that is expected.
+/// Loads a value of this kind that [`save`] wrote.
 ///
-/// A large file of another kind is refused by its first line, and nothing is allocated by what a
-/// header claims.
+/// A file of another kind is refused after its header is read, however large it is. The length in
+/// the header must match the file before memory is allocated for the content.
 ///
 /// # Errors
 /// - [`LoadError::Io`] if the file cannot be read or is not a regular file. Links are followed.
-/// - [`LoadError::Refused`] with the [`Refusal`] if the file differs from what was saved in any
-///   bit, or does not hold what was asked for.
+/// - [`LoadError::Refused`] with the [`Refusal`] if any bit of the file has changed since it was
+///   saved, or if it does not hold a value of this kind and type.
 ///
 /// # Example
 /// ```
@@ -158,10 +160,10 @@ pub fn load<D: DeserializeOwned>(path: impl AsRef<Path>, kind: &str) -> Result<D
         .map_err(|reason| refused(path, reason))
 }
 
-/// The bytes of the file that [`save`] would write.
+/// Returns the bytes of the file that [`save`] would write.
 ///
 /// # Errors
-/// Those of [`save`], but for [`SaveError::Io`].
+/// Those of [`save`], except [`SaveError::Io`].
 ///
 /// # Example
 /// ```
@@ -182,11 +184,11 @@ pub fn to_bytes<S: Serialize + ?Sized>(kind: &str, value: &S) -> Result<Vec<u8>,
     Ok(bytes.0)
 }
 
-/// Reads the bytes of a file, as [`load`] does.
+/// Loads a value from the bytes of a file, as [`load`] does from the file.
 ///
 /// # Errors
-/// The [`Refusal`] if the bytes are not those that [`to_bytes`] gave for a value of this type and
-/// kind.
+/// The [`Refusal`] if the bytes are not those that [`to_bytes`] returned for a value of this type
+/// and kind.
 ///
 /// # Example
 /// ```
@@ -205,7 +207,7 @@ pub fn from_bytes<D: DeserializeOwned>(bytes: &[u8], kind: &str) -> Result<D, Re
     header.decode(content)
 }
 
-/// The first line and the content of a file.
+/// Returns the header line and the content of a file.
 fn encode<S: Serialize + ?Sized>(kind: &str, value: &S) -> Result<(String, Vec<u8>), SaveError> {
     if kind.len() > LONGEST_KIND {
         return Err(SaveError::Kind {
@@ -227,7 +229,7 @@ fn encode<S: Serialize + ?Sized>(kind: &str, value: &S) -> Result<(String, Vec<u
     Ok((Header::of(kind, &content).line(), content))
 }
 
-/// A buffer whose growth may fail.
+/// A buffer that returns an error if it cannot grow.
 struct Content(Vec<u8>);
 
 impl io::Write for Content {
@@ -243,7 +245,7 @@ impl io::Write for Content {
     }
 }
 
-/// The header of a file and its content, of the length that the header says.
+/// Reads the header and the content of a file, after checking that their lengths match.
 fn read(path: &Path, kind: &str) -> Result<(Header, Vec<u8>), LoadError> {
     let io = |source| LoadError::Io {
         path: path.to_owned(),
@@ -264,7 +266,7 @@ fn read(path: &Path, kind: &str) -> Result<(Header, Vec<u8>), LoadError> {
     let room = usize::try_from(rest).ok();
     let room = room.and_then(|rest| content.try_reserve_exact(rest).ok());
     room.ok_or_else(|| io(io::ErrorKind::OutOfMemory.into()))?;
-    // A byte more, if the file has grown meanwhile.
+    // One byte more shows whether the file has grown since.
     let last = (&file)
         .take(rest.saturating_add(1))
         .read_to_end(&mut content);

@@ -57,7 +57,7 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
                 return Err(hyperparameter(
                     name,
                     fraction,
-                    "no fraction, because validation examples are given already",
+                    "none, because validation examples are already given",
                 ));
             }
         }
@@ -136,7 +136,7 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
                 format!("1 to {m}, the number of training examples")
             }
             Some(size) if size < m && !self.takes_batches() => {
-                format!("{m}, all training examples, because the method takes no batches")
+                format!("{m}, the number of examples, because the method needs all at once")
             }
             _ => return Ok(()),
         };

@@ -62,7 +62,8 @@ pub trait Problem<T: Scalar> {
     /// Those of [`Network::gradient_into`](crate::Network::gradient_into).
     fn gradient(&mut self, theta: &[T], gradient: &mut [T]) -> Result<T, Error>;
 
-    /// Returns J at θ with its Gauss–Newton approximation, for problems of some hundred parameters.
+    /// Returns J at θ with its Gauss–Newton approximation, for problems of a few hundred
+    /// parameters.
     ///
     /// # Errors
     /// Those of [`Network::gauss_newton_matrix`](crate::Network::gauss_newton_matrix), and by

@@ -25,7 +25,7 @@ use std::time::Duration;
 /// Trains a network: epochs, mini-batches, validation, early stopping
 /// ([`patience`](Self::patience)), budgets, callbacks.
 ///
-/// An epoch takes every example once, in batches of [`batch_size`](Self::batch_size). The order
+/// An epoch uses every example once, in batches of [`batch_size`](Self::batch_size). The order
 /// follows from the seed and the number of the epoch. The gradient of a batch is that of J: a mean
 /// by the batch's own weight, with the penalty's share. λ is divided by m of the **whole** training
 /// set, so that a penalty has the same weight for any batch size. Custom stochastic layers act at

@@ -67,7 +67,7 @@ fn other_calls_take_one_too() {
     assert_eq!(scaler.apply(&x).unwrap(), scaler.apply(&columns).unwrap());
 }
 
-/// A slice is one example, never several: a buffer of more gives an error with both shapes.
+/// A slice is one example, never several: any other length gives an error with both shapes.
 #[test]
 fn a_slice_of_another_length_is_refused() {
     let shape = |rows| Error::Shape {

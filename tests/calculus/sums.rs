@@ -154,7 +154,8 @@ fn ten_million_examples() {
     compare("a line", &network, (&x, &y));
 }
 
-/// Units that fill less than a register, one or several; Δ computed across; parts of every size.
+/// Covers units that fill less than a register, one or several, Δ with its features along the
+/// registers, and parts of every size.
 #[test]
 fn networks_of_many_shapes() {
     for (sizes, m) in [

@@ -53,8 +53,8 @@ fn killed_at_any_moment() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        // After two writes, which remove what the previous process left, at a random moment of the
-        // next few writes. It is read while it writes.
+        // The child is killed at a random moment, after two writes, which remove what the previous
+        // child left. The folder is read while it writes.
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let found: Option<Found<State>> = checkpoints.latest().unwrap();

@@ -91,7 +91,7 @@ fn every_flipped_bit_is_found() {
         let refused = refusal::<Network<f64>>(&flipped, "network", &folder);
         if bit / 8 >= header {
             let corrupt = matches!(refused, Refusal::Corrupt { .. });
-            // A flip that makes a line break does not matter: the first one counts.
+            // A flip that creates a line feed does not matter: only the first one counts.
             assert!(corrupt, "bit {bit}: {refused:?}");
         }
     }

@@ -60,7 +60,7 @@ fn files_of_others() {
         let text = String::from_utf8_lossy(other);
         assert_eq!(refused(other), Refusal::NotOurs, "{text}");
     }
-    let text = "this is not a file of this crate: its first line is not a header";
+    let text = "the file was not written by this crate: its first line is not a header";
     assert_eq!(refused(b"PK\x03\x04").to_string(), text);
     // A capital in the checksum is the same number, but not what was written.
     let bytes = to_bytes("costs", &[0.5, 0.25]).unwrap();
@@ -337,7 +337,7 @@ fn debug_shows_the_message_and_the_fields() {
         path: "a.backprop".into(),
         reason: Refusal::NotOurs,
     };
-    let reason = "this is not a file of this crate: its first line is not a header";
+    let reason = "the file was not written by this crate: its first line is not a header";
     assert_eq!(
         format!("{refused:?}"),
         format!(

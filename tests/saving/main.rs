@@ -71,7 +71,8 @@ fn refusal<D: DeserializeOwned>(bytes: &[u8], kind: &str, folder: &Folder) -> Re
     refused
 }
 
-/// 2048 cases, the same in every run: `PROPTEST_RNG_SEED` and `PROPTEST_CASES` try others and more.
+/// 2048 cases, the same in every run. `PROPTEST_RNG_SEED` selects others, and `PROPTEST_CASES` sets
+/// a larger number.
 fn config() -> Config {
     let mut config = Config::default();
     config.cases = config.cases.max(2048);

@@ -89,7 +89,7 @@ fn a_step_back_is_refused() {
     }
     assert_eq!(folder.names(), names([10, 20]));
     assert_eq!(latest(&checkpoints).value, "first");
-    // After a damaged one a run goes on from that before it, and may write at other steps.
+    // After a damaged checkpoint, a run resumes from the one before it and may write other steps.
     fs::write(folder.file(&name(20)), "torn").unwrap();
     assert_eq!(latest(&checkpoints).step, 10);
     checkpoints.write(15, "second").unwrap();
@@ -144,7 +144,7 @@ fn damaged_ones_are_skipped() {
         Err(error @ LoadError::NoneWhole { .. }) => {
             let text = error.to_string();
             assert!(
-                text.contains("no checkpoint can be read, of 6; the newest is "),
+                text.contains("no checkpoint can be read (6 damaged); the newest is "),
                 "{text}"
             );
             assert!(text.contains(&name(6)), "{text}");
@@ -289,7 +289,7 @@ fn threads_that_read() {
     });
 }
 
-/// A training that was killed goes on from where it was, to the same bits.
+/// A killed training run resumes where it was and ends with the same bits.
 #[test]
 fn a_training_goes_on() {
     let folder = Folder::new("training");

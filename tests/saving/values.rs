@@ -82,7 +82,7 @@ proptest! {
         same_f32(&values.filter(|v| v.is_finite()).collect::<Vec<_>>());
     }
 
-    /// Short decimals and their neighbours, where the rounding of a reader shows.
+    /// Short decimals and their neighbours, where a reader's rounding errors show.
     #[test]
     fn neighbours_of_short_decimals(digits in 1..1_000_000_u64, exponent in -330..310_i32) {
         let near: f64 = format!("{digits}e{exponent}").parse().unwrap();

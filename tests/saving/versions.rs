@@ -156,7 +156,8 @@ fn written() {
     }
 }
 
-/// A training goes on from a copy of the folder, or says why not and leaves the network.
+/// A training run resumes from a copy of the folder, or says why not and leaves the network as it
+/// is.
 fn resumed(version: &str, method: &str) -> Result<u64, Error> {
     let copy = Folder::new(&format!("{version}-{method}"));
     for entry in fs::read_dir(files(version).join(method)).unwrap() {

@@ -10,7 +10,7 @@ use crate::error::{Error, hyperparameter};
 ///
 /// Derivation: [(34)](crate::derivation#levenberg-marquardt).
 ///
-/// Use it for small networks of up to some hundred parameters, and for fits that should be exact.
+/// Use it for small networks of up to a few hundred parameters, and for fits that should be exact.
 /// Near a minimum with small errors it converges like Newton's method, where first-order methods
 /// crawl. It works with every built-in cost and every convex one of your own. G is taken at the
 /// logits for a canonical pair, otherwise at the outputs.

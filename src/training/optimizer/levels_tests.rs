@@ -147,7 +147,7 @@ fn a_nan_of_the_gradient_comes_out_as_nan() {
     }
 }
 
-/// Slots that the rules leave out hold what they held.
+/// A rule does not change the buffers of slots that it does not have.
 #[test]
 fn a_rule_writes_as_many_buffers_as_it_has_slots() {
     fn check(rule: impl Rule) {

@@ -96,9 +96,9 @@ impl Rule for IRpropMinusRule {
         above_zero::<T>("η⁺", grow)?;
         in_range(grow > 1.0, "η⁺", grow, "a number in (1, ∞)")?;
         let (least, most) = (self.least, self.most);
-        above_zero::<T>("the least step size", least)?;
+        above_zero::<T>("the smallest step size", least)?;
         above_zero::<T>("the largest step size", most)?;
-        let expected = "a number of at least the least step size";
+        let expected = "a number no smaller than the smallest step size";
         in_range(most >= least, "the largest step size", most, expected)
     }
 

@@ -79,7 +79,7 @@ fn networks() {
                 rows: 7,
                 cols: 7,
             },
-            "there is no memory for the Hessian, 7 × 7 entries",
+            "there is not enough memory for the Hessian: 7 × 7 entries",
         ),
         (
             Error::NotDense { layer: 1 },
@@ -92,8 +92,8 @@ fn networks() {
                 expected: 9,
                 found: 9,
             },
-            "the accumulator is for a network of another shape: expected its layout of \
-             9 parameters, found another one of 9",
+            "the accumulator belongs to a network of another shape: expected a layout of \
+             9 parameters, found a different one of 9",
         ),
         (
             Error::SingleOutput {
@@ -391,7 +391,7 @@ fn training() {
                 expected: "1".into(),
                 found: "2".into(),
             },
-            "the checkpoint is from another training run: the seed is 2 there, expected 1",
+            "the checkpoint is from another training run: the seed was 2, expected 1",
         ),
         (
             Error::OptimizerState {

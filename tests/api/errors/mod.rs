@@ -39,7 +39,7 @@ fn messages_of_calls() {
         (x.clone(), y.transpose(), "did you pass Y transposed? "),
     ] {
         let expected = format!(
-            "X is {} × {} and Y is {} × {}, expected as many columns in both: {which}{rows}",
+            "X is {} × {} and Y is {} × {}, expected the same number of columns: {which}{rows}",
             x.nrows(),
             x.ncols(),
             y.nrows(),
@@ -49,8 +49,8 @@ fn messages_of_calls() {
     }
     assert_eq!(
         text(Examples::new(&x, &DMatrix::zeros(2, 4)).err()),
-        "X is 3 × 5 and Y is 2 × 4, expected as many columns in both: a column is an example \
-         (for examples in rows see `row_major`)"
+        "X is 3 × 5 and Y is 2 × 4, expected the same number of columns: a column is an \
+         example (for examples in rows see `row_major`)"
     );
 
     let examples = Examples::new(&x, &y).unwrap();
@@ -76,8 +76,8 @@ fn messages_of_calls() {
     );
     assert_eq!(
         text(train_test_split(5, 0.01, 1).err()),
-        "the fraction of test examples is 0.01, expected a number in (0, 1) that leaves one of \
-         the 5 examples to each part"
+        "the fraction of test examples is 0.01, expected a number in (0, 1) that puts at \
+         least one of 5 examples in each part"
     );
     let encoder = LabelEncoder::fit(&["rose", "tulip"]).unwrap();
     assert_eq!(

@@ -197,7 +197,7 @@ fn hyperparameter(name: &'static str, value: f64, expected: impl Into<Cow<'stati
     }
 }
 
-/// One less, one more, zero, and more than memory.
+/// One too few, one too many, zero, and more than fits in memory.
 fn broken(size: usize) -> [usize; 4] {
     [size - 1, size + 1, 0, usize::MAX]
 }

@@ -220,7 +220,7 @@ fn statistics() {
     refused("f32", found, &spread(0, 2.0 * f64::from(f32::MAX)));
     assert!(Standardizer::fit(&wide).is_ok());
 
-    let expected = "finite a < b whose difference is finite";
+    let expected = "a finite number, with a < b and b − a finite";
     let scaler = MinMaxScaler::fit(&dmatrix![1.0, 2.0]).unwrap();
     let (a, b) = ("a of the interval [a, b]", "b of the interval [a, b]");
     for bad in BAD {
@@ -251,7 +251,7 @@ fn statistics() {
 pub(super) fn splits() {
     let part = |name, value, m| {
         let expected =
-            format!("a number in (0, 1) that leaves one of the {m} examples to each part");
+            format!("a number in (0, 1) that puts at least one of {m} examples in each part");
         hyperparameter(name, value, expected)
     };
     let of_test = |value, m| part("the fraction of test examples", value, m);

@@ -71,7 +71,7 @@ fn flat<T: Parts + Copy>(entries: &[T]) -> Vec<f64> {
     all
 }
 
-/// To 1e-13 of the largest entry.
+/// Checks that the numbers agree to 1e-13 of the largest one.
 #[track_caller]
 fn assert_close<T: Parts + Copy>(what: &str, found: &[T], expected: &[T]) {
     let (found, expected) = (flat(found), flat(expected));

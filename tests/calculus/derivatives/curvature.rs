@@ -26,7 +26,7 @@ fn without_last_activation(network: &Network<f64>) -> Network<f64> {
     Network::from_layers(network.inputs(), layers, network.theta().as_slice()).unwrap()
 }
 
-/// K × P of one example, row by row.
+/// Returns the Jacobian of one example, K × P, row by row.
 fn jacobian(network: &Network<f64>, x: &DMatrix<f64>, example: usize) -> DMatrix<f64> {
     let (k, p) = (network.outputs(), network.parameters());
     let mut rows = DMatrix::zeros(k, p);

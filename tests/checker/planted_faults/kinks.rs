@@ -41,7 +41,8 @@ fn relu_at_0_is_a_suspected_kink() {
     assert_eq!(first.relative_error, 0.0, "kinks are left out");
     assert_eq!(report.block("Θ⁽²⁾").unwrap().verdict, Verdict::Agrees);
     let table = report.to_string();
-    assert!(table.contains("agrees, 2 of 2 suspected kinks"), "{table}");
+    let expected = "agrees, 2 of 2 at suspected kinks";
+    assert!(table.contains(expected), "{table}");
 }
 
 /// The step is 6e-6.

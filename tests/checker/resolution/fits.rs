@@ -29,7 +29,7 @@ fn an_exact_fit_is_not_wrong() {
     }
 }
 
-/// With raw inputs, a moves in steps of its own rounding.
+/// With raw inputs, a changes only in steps of its rounding error.
 #[test]
 fn raw_inputs_of_one_example_are_not_wrong() {
     fn check<T: Scalar>(sizes: Range<i32>) {

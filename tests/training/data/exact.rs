@@ -110,7 +110,8 @@ fn scores_are_those_of_exact_arithmetic() {
     }
 }
 
-/// A file contains the rests of the means only if one is not 0. Files without them load too.
+/// A file contains the rounding remainders of the means only if one is not 0. Files without them
+/// load too.
 #[test]
 fn rests_are_saved() {
     let x = dmatrix![16_777_216.0_f32, 16_777_218.0, 16_777_218.0];
@@ -138,7 +139,9 @@ fn rests_are_saved() {
     let forged = format!(r#"{}"rests":[3.0]}}"#, &text[..i]);
     let refused = serde_json::from_str::<Standardizer<f32>>(&forged).unwrap_err();
     assert!(
-        refused.to_string().contains("a rest of the means"),
+        refused
+            .to_string()
+            .contains("the rounding remainder of a mean"),
         "{refused}"
     );
 }

@@ -70,7 +70,7 @@ fn hyper_parameters_have_ranges() {
         let method = IRpropMinus::new(0.1);
         assert_eq!(
             refusal(&method.clone().bounds(rate, 1.0)),
-            "the least step size"
+            "the smallest step size"
         );
         assert_eq!(
             refusal(&method.clone().bounds(1e-3, rate)),

@@ -1,4 +1,4 @@
-//! Parameters that the data do not determine, and endings that are no minimum.
+//! Parameters that the data do not determine, and runs that do not end at a minimum.
 
 use super::fit;
 use backprop::activation::{Identity, Relu, Sigmoid, Softmax, Tanh};
