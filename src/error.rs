@@ -2,6 +2,7 @@
 
 mod debug;
 mod location;
+pub(crate) mod ranges;
 mod words;
 
 use std::borrow::Cow;
@@ -264,9 +265,7 @@ pub enum Error {
         reason: String,
     },
     /// A checkpoint of a training run with other settings, which this one cannot resume.
-    #[error(
-        "the checkpoint is from another training run: {what} was {found}, expected {expected}"
-    )]
+    #[error("the checkpoint is from another training run: {what} was {found}, expected {expected}")]
     OtherTraining {
         /// What differs.
         what: &'static str,

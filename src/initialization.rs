@@ -1,6 +1,6 @@
 //! Initial parameters, drawn from an explicit random generator.
 
-use crate::error::{Error, hyperparameter};
+use crate::error::{Error, ranges::in_range};
 use crate::layout::BlockLayout;
 use crate::scalar::{Scalar, real, to_f64};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -132,10 +132,8 @@ impl Initialization {
             }
             _ => return Ok(()),
         };
-        if largest >= 0.0 && real::<T>(largest).is_finite() {
-            return Ok(());
-        }
-        Err(hyperparameter(name, value, expected))
+        let holds = largest >= 0.0 && real::<T>(largest).is_finite();
+        in_range(holds, name, value, expected)
     }
 
     fn draw(self, fan_in: f64, fan_out: f64) -> Draw {

@@ -1,6 +1,6 @@
 //! Penalties on the parameters, for J and D.
 
-use crate::error::{Error, hyperparameter};
+use crate::error::{Error, ranges::not_negative};
 use crate::kernels::{norm, sum_of_magnitudes, sum_of_squares};
 use crate::layout::{BlockLayout, Layout};
 use crate::scalar::{Scalar, real, sign};
@@ -273,14 +273,7 @@ fn half_squares<T: Scalar>(theta: &[T], l2: T) -> T {
 impl Strength {
     /// Checks that both are at least 0 and finite in T.
     fn validate<T: Scalar>(self) -> Result<(), Error> {
-        for (name, value) in [
-            ("λ of the L1 penalty", self.l1),
-            ("λ of the L2 penalty", self.l2),
-        ] {
-            if !(value >= 0.0 && real::<T>(value).is_finite()) {
-                return Err(hyperparameter(name, value, "a number in [0, ∞)"));
-            }
-        }
-        Ok(())
+        not_negative::<T>("λ of the L1 penalty", self.l1)?;
+        not_negative::<T>("λ of the L2 penalty", self.l2)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Activation;
 use crate::cost::Link;
-use crate::error::{Error, hyperparameter};
+use crate::error::{Error, ranges::in_range};
 use crate::kernels::plain_softmax;
 use crate::kernels::squash::Squash;
 use crate::kernels::{self, FastActivation, flat, flat_mut, map, runs, scale_by};
@@ -245,10 +245,7 @@ impl<T: Scalar> Activation<T> for AnyActivation {
             Self::Elu { alpha } => ("the alpha of Elu", alpha),
             _ => return Ok(()),
         };
-        if real::<T>(value).is_finite() {
-            return Ok(());
-        }
-        Err(hyperparameter(name, value, "a finite number"))
+        in_range(real::<T>(value).is_finite(), name, value, "a finite number")
     }
 
     fn name(&self) -> String {

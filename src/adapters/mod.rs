@@ -1,5 +1,5 @@
-//! Adapters for other crates, each a type or a method of its own. The code for rayon is in
-//! `kernels/parallel.rs`, and that for serde in derives and in `network/saved.rs`.
+//! Adapters for other crates. The code for rayon is in `kernels/parallel.rs`, and that for serde in
+//! derives and in `network/saved.rs`.
 
 #[cfg(feature = "argmin")]
 pub(crate) mod argmin;
@@ -8,4 +8,4 @@ pub(crate) mod argmin_hessian;
 #[cfg(feature = "plot")]
 mod plot;
 #[cfg(feature = "progress")]
-mod progress;
+mod progress_bar;

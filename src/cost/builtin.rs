@@ -3,7 +3,7 @@
 use super::outputs::sigmoid_split;
 use super::{Cost, Link, Outputs, Violation};
 use crate::activation::AnyActivation;
-use crate::error::{Error, hyperparameter};
+use crate::error::{Error, ranges::above_zero};
 use crate::kernels::plain_softmax::{Column, UnitTarget, error_of_unit, sum_but, times_jacobian};
 use crate::kernels::squash::{OutputSlices, Squash, Window, differences};
 use crate::kernels::{self, FastActivation, costs, flat, flat_mut, index_of_max, squash};
@@ -210,15 +210,7 @@ impl<T: Scalar> Cost<T> for AnyCost {
 
     fn validate(&self) -> Result<(), Error> {
         match *self {
-            Self::Huber { delta }
-                if !(real::<T>(delta) > T::zero() && real::<T>(delta).is_finite()) =>
-            {
-                Err(hyperparameter(
-                    "the delta of Huber",
-                    delta,
-                    "a number in (0, ∞)",
-                ))
-            }
+            Self::Huber { delta } => above_zero::<T>("the delta of Huber", delta),
             _ => Ok(()),
         }
     }

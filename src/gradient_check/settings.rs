@@ -3,6 +3,7 @@
 use super::GradientCheck;
 use super::compare::CheckedBlock;
 use super::line::Line;
+use crate::error::ranges::{above_zero, in_range, not_negative};
 use crate::error::{Error, hyperparameter};
 use crate::initialization::rng;
 use crate::scalar::{Scalar, to_f64};
@@ -48,7 +49,7 @@ impl GradientCheck {
         };
         let Tolerance { relative, floor } = self.tolerance.unwrap_or(default);
         if let Sampling::PerBlock(count) | Sampling::Directions(count) = self.sampling {
-            check_positive("the number of comparisons", count as f64)?;
+            above_zero::<f64>("the number of comparisons", count as f64)?;
         }
         if let Sampling::Directions(count) = self.sampling
             && count > MOST_DIRECTIONS
@@ -60,21 +61,11 @@ impl GradientCheck {
             ));
         }
         // Smaller steps do not move θ, and larger ones leave its neighbourhood.
-        if !(precision..=1.0).contains(&step) {
-            return Err(hyperparameter(
-                "the step of the gradient check",
-                step,
-                "a number from the machine precision to 1",
-            ));
-        }
-        check_positive("the tolerance of the gradient check", relative)?;
-        if !(floor >= 0.0 && floor.is_finite()) {
-            return Err(hyperparameter(
-                "the floor of the gradient check",
-                floor,
-                "a number in [0, ∞)",
-            ));
-        }
+        let holds = (precision..=1.0).contains(&step);
+        let expected = "a number from the machine precision to 1";
+        in_range(holds, "the step of the gradient check", step, expected)?;
+        above_zero::<f64>("the tolerance of the gradient check", relative)?;
+        not_negative::<f64>("the floor of the gradient check", floor)?;
         Ok(Settings {
             step,
             relative,
@@ -104,11 +95,4 @@ impl GradientCheck {
             _ => Box::new((0..block.len).map(Line::Entry)),
         }
     }
-}
-
-fn check_positive(name: &'static str, value: f64) -> Result<(), Error> {
-    if value > 0.0 && value.is_finite() {
-        return Ok(());
-    }
-    Err(hyperparameter(name, value, "a number in (0, ∞)"))
 }

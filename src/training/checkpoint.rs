@@ -1,6 +1,6 @@
 //! The contents of a checkpoint, and where they are kept.
 
-use super::progress::Progress;
+use super::run_state::RunState;
 use crate::error::{Error, hyperparameter};
 use crate::saved_numbers::scalar_name;
 use crate::saving::{Checkpoints, Found, SaveError};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub(super) struct Saved<T> {
     pub(super) settings: Settings,
-    pub(super) progress: Progress<T>,
+    pub(super) progress: RunState<T>,
     /// The memory of a full-batch solver.
     pub(super) solver: Option<serde_json::Value>,
 }
@@ -21,7 +21,7 @@ pub(super) struct Saved<T> {
 #[derive(Debug, Serialize)]
 pub(super) struct Saving<'a, T> {
     pub(super) settings: &'a Settings,
-    pub(super) progress: &'a Progress<T>,
+    pub(super) progress: &'a RunState<T>,
     pub(super) solver: Option<serde_json::Value>,
 }
 
@@ -109,7 +109,7 @@ impl<T> Store<T> {
     }
 
     /// Returns whether a checkpoint is due.
-    pub(super) fn is_due(&self, progress: &Progress<T>) -> bool {
+    pub(super) fn is_due(&self, progress: &RunState<T>) -> bool {
         progress.history.stop.is_some() || progress.epoch.is_multiple_of(self.every)
     }
 

@@ -1,7 +1,6 @@
 //! Gradient clipping.
 
-use super::optimizer::above_zero;
-use crate::error::Error;
+use crate::error::{Error, ranges::above_zero};
 use crate::kernels::{all_finite, largest, norm};
 use crate::scalar::{Scalar, real};
 

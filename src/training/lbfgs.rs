@@ -1,9 +1,9 @@
 //! L-BFGS and nonlinear conjugate gradients: argmin's solvers with this crate's line search.
 
 use super::argmin_driver::{Driver, Tolerance};
-use super::method::Method;
+use super::full_batch::Method;
 use super::wolfe_search::{For, Search};
-use crate::error::{Error, hyperparameter};
+use crate::error::{Error, hyperparameter, ranges::not_negative};
 use crate::scalar::{Scalar, real};
 use argmin::core::ArgminFloat;
 use argmin::solver::conjugategradient::NonlinearConjugateGradient;
@@ -158,8 +158,8 @@ impl Lbfgs {
                 "1 to 10,000",
             ));
         }
-        check_tolerance(self.gradient)?;
-        check_tolerance(self.cost)
+        not_negative::<f64>("the tolerance", self.gradient)?;
+        not_negative::<f64>("the tolerance", self.cost)
     }
 
     fn make<T: Scalar + ArgminFloat>(&self) -> LbfgsOf<T> {
@@ -194,7 +194,7 @@ impl ConjugateGradient {
                 "at least 1",
             ));
         }
-        check_tolerance(self.gradient)
+        not_negative::<f64>("the tolerance", self.gradient)
     }
 
     fn make<T: Scalar + ArgminFloat>(&self) -> ConjugateGradientOf<T> {
@@ -215,13 +215,6 @@ impl ConjugateGradient {
             current: None,
         }
     }
-}
-
-fn check_tolerance(value: f64) -> Result<(), Error> {
-    if value >= 0.0 && value.is_finite() {
-        return Ok(());
-    }
-    Err(hyperparameter("the tolerance", value, "a number in [0, ∞)"))
 }
 
 // argmin's solvers support only `f32` and `f64`.

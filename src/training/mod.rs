@@ -64,7 +64,6 @@
 mod argmin_driver;
 mod batches;
 mod callback;
-mod check;
 #[cfg(feature = "serde")]
 mod checkpoint;
 mod clipping;
@@ -77,17 +76,17 @@ mod lbfgs;
 mod levenberg_marquardt;
 #[cfg(feature = "argmin")]
 mod line_search;
-mod method;
 mod optimizer;
 mod plan;
-mod progress;
 #[cfg(feature = "serde")]
 mod resume;
 mod run;
+mod run_state;
 #[cfg(feature = "serde")]
 mod saved_state;
 mod schedule;
 mod trainer;
+mod validate;
 #[cfg(feature = "argmin")]
 mod wolfe_search;
 
@@ -95,12 +94,11 @@ pub use callback::Epoch;
 pub use clipping::Clipping;
 #[cfg(feature = "serde")]
 pub use full_batch::Reached;
-pub use full_batch::{FullBatch, Iteration, LeastSquares, Problem};
+pub use full_batch::{FullBatch, Iteration, LeastSquares, Method, Problem};
 pub use history::{History, Record, Stop};
 #[cfg(feature = "argmin")]
 pub use lbfgs::{ConjugateGradient, Lbfgs};
 pub use levenberg_marquardt::LevenbergMarquardt;
-pub use method::Method;
 pub use optimizer::{
     AdaGrad, Adadelta, Adam, AdamW, Entrywise, GradientDescent, IRpropMinus, Optimizer,
     OptimizerInfo, OptimizerState, RmsProp,

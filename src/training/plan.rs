@@ -3,10 +3,10 @@
 use super::batches::Selected;
 use super::callback::Callback;
 use super::clipping::Clipping;
+use super::full_batch::Method;
 use super::history::{Record, Stop};
-use super::method::Method;
 use super::optimizer::OptimizerState;
-use super::progress::{Improvement, Progress};
+use super::run_state::{Improvement, RunState};
 use super::schedule::Schedule;
 use crate::data::{Split, train_validation_split};
 use crate::error::Error;
@@ -71,8 +71,8 @@ impl<T: Scalar, C> Plan<'_, T, C> {
     }
 
     /// Forgets the steps of earlier runs, and returns the state before the first epoch.
-    pub(super) fn begin(&mut self, theta: &[T]) -> Result<Progress<T>, Error> {
-        let progress = Progress::new(theta)?;
+    pub(super) fn begin(&mut self, theta: &[T]) -> Result<RunState<T>, Error> {
+        let progress = RunState::new(theta)?;
         match &mut self.method {
             Method::Steps(optimizer) => optimizer.restore(&OptimizerState::default())?,
             Method::FullBatch(solver) => solver.reset(),
@@ -107,7 +107,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
     }
 
     /// Returns why the run ends here, unless it goes on.
-    pub(super) fn ended(&self, progress: &Progress<T>) -> Option<Stop> {
+    pub(super) fn ended(&self, progress: &RunState<T>) -> Option<Stop> {
         let reached = |most: Option<u64>, now: u64| most.is_some_and(|most| now >= most);
         if reached(self.patience, progress.waited) {
             Some(Stop::Patience)

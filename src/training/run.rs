@@ -3,12 +3,11 @@
 use super::batches::Batches;
 use super::callback::Epoch;
 use super::clock::Clock;
-use super::full_batch::{LeastSquares, Problem};
+use super::full_batch::{LeastSquares, Method, Problem};
 use super::history::{Record, Stop};
-use super::method::Method;
 use super::optimizer::Optimizer;
 use super::plan::{Data, Plan};
-use super::progress::Progress;
+use super::run_state::RunState;
 use super::schedule::Plateau;
 use crate::cost::Cost;
 use crate::derivatives::GaussNewton;
@@ -45,7 +44,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         network: &'r Network<T, L>,
         data: Data<'r, T>,
         plan: &'r mut Plan<'a, T, C>,
-        progress: &mut Progress<T>,
+        progress: &mut RunState<T>,
     ) -> Result<Self, Error> {
         let size = plan.batch_size.unwrap_or(data.training.len());
         let order = plan.shuffle.then_some(plan.seed);
@@ -78,7 +77,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
     }
 
     /// Runs one epoch and adds it to `progress`.
-    pub(super) fn advance(&mut self, progress: &mut Progress<T>) -> Result<(), Error> {
+    pub(super) fn advance(&mut self, progress: &mut RunState<T>) -> Result<(), Error> {
         let number = progress.epoch + 1;
         let (record, solver) = self.epoch(number, progress)?;
         let improvement = self.plan.improvement(&record);
@@ -97,7 +96,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
 
     /// Calls every callback, and returns why the run ends here, if it does. A callback comes before
     /// the solver, and both before the budgets.
-    fn stop(&mut self, progress: &Progress<T>, solver: Option<Stop>) -> Option<Stop> {
+    fn stop(&mut self, progress: &RunState<T>, solver: Option<Stop>) -> Option<Stop> {
         let plan = &mut *self.plan;
         let epoch = Epoch {
             record: progress.history.records.last()?,
@@ -126,7 +125,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
     fn epoch(
         &mut self,
         epoch: u64,
-        progress: &Progress<T>,
+        progress: &RunState<T>,
     ) -> Result<(Record, Option<Stop>), Error> {
         let (network, examples) = (self.network, &self.data.training);
         let Plan {

@@ -2,12 +2,11 @@
 //! restored.
 
 use super::checkpoint::{Saved, Saving, Settings, Store};
-use super::full_batch::Reached;
+use super::full_batch::{Method, Reached};
 use super::history::Record;
-use super::method::Method;
 use super::optimizer::OptimizerState;
 use super::plan::Plan;
-use super::progress::Progress;
+use super::run_state::RunState;
 use crate::error::Error;
 use crate::kernels::all_finite;
 use crate::layer::Layer;
@@ -62,7 +61,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
     pub(super) fn save(
         &self,
         store: &Store<T>,
-        progress: &mut Progress<T>,
+        progress: &mut RunState<T>,
         settings: &Settings,
     ) -> Result<(), Error> {
         if !store.is_due(progress) {
@@ -87,7 +86,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
         &mut self,
         parameters: usize,
         saved: Saved<T>,
-    ) -> Result<Progress<T>, Error> {
+    ) -> Result<RunState<T>, Error> {
         self.check_saved(parameters, &saved)?;
         let Saved {
             mut progress,
@@ -124,7 +123,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
     }
 
     fn check_method(&self, parameters: usize, saved: &Saved<T>) -> Result<(), Error> {
-        let Progress {
+        let RunState {
             optimizer, steps, ..
         } = &saved.progress;
         match &self.method {
@@ -146,8 +145,8 @@ impl<T: Scalar, C> Plan<'_, T, C> {
         }
     }
 
-    fn check_records(&self, progress: &Progress<T>) -> Result<(), Error> {
-        let Progress {
+    fn check_records(&self, progress: &RunState<T>) -> Result<(), Error> {
+        let RunState {
             epoch,
             steps,
             history,
@@ -193,7 +192,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
         })
     }
 
-    fn check_best(&self, parameters: usize, progress: &Progress<T>) -> Result<(), Error> {
+    fn check_best(&self, parameters: usize, progress: &RunState<T>) -> Result<(), Error> {
         let (mut best, mut cost) = (None, f64::INFINITY);
         let mut plateau = self.schedule.plateau();
         for record in &progress.history.records {

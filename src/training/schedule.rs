@@ -1,8 +1,8 @@
 //! Schedules: how the rate of an optimiser changes from epoch to epoch.
 
 use super::decimal::Time;
-use super::optimizer::in_range;
 use crate::error::Error;
+use crate::error::ranges::{above_zero, below_one, between_zero_and_one, fraction};
 use std::f64::consts::PI;
 
 /// A schedule of the rate: a factor on it for each epoch e, counted from 0.
@@ -237,16 +237,16 @@ impl Schedule {
         match *self {
             Self::Constant => Ok(()),
             Self::Step { every, factor } => {
-                above_zero(
+                above_zero::<f64>(
                     "the number of epochs between two changes of the rate",
                     every,
                 )?;
-                above_zero("the factor of the rate", factor)
+                above_zero::<f64>("the factor of the rate", factor)
             }
-            Self::Exponential { factor } => above_zero("the factor of the rate", factor),
+            Self::Exponential { factor } => above_zero::<f64>("the factor of the rate", factor),
             Self::Cosine { over, floor } => {
-                above_zero("the number of epochs of the cosine", over)?;
-                part("the floor of the cosine", floor)
+                above_zero::<f64>("the number of epochs of the cosine", over)?;
+                fraction("the floor of the cosine", floor)
             }
             Self::OneCycle {
                 over,
@@ -254,18 +254,18 @@ impl Schedule {
                 start,
                 end,
             } => {
-                above_zero("the number of epochs of the cycle", over)?;
-                part("the rise of the cycle", rise)?;
-                part("the start of the cycle", start)?;
-                part("the end of the cycle", end)
+                above_zero::<f64>("the number of epochs of the cycle", over)?;
+                fraction("the rise of the cycle", rise)?;
+                fraction("the start of the cycle", start)?;
+                fraction("the end of the cycle", end)
             }
             Self::WarmUp {
                 epochs,
                 from,
                 ref then,
             } => {
-                above_zero("the number of epochs of the warm-up", epochs)?;
-                part("the start of the warm-up", from)?;
+                above_zero::<f64>("the number of epochs of the warm-up", epochs)?;
+                fraction("the start of the warm-up", from)?;
                 then.validate()
             }
             Self::OnPlateau {
@@ -274,17 +274,9 @@ impl Schedule {
                 floor,
                 ..
             } => {
-                let holds = factor > 0.0 && factor < 1.0;
-                in_range(
-                    holds,
-                    "the factor on a plateau",
-                    factor,
-                    "a number in (0, 1)",
-                )?;
-                let holds = (0.0..1.0).contains(&threshold);
-                let expected = "a number in [0, 1)";
-                in_range(holds, "the threshold of a plateau", threshold, expected)?;
-                part("the floor on a plateau", floor)
+                between_zero_and_one("the factor on a plateau", factor)?;
+                below_one("the threshold of a plateau", threshold)?;
+                fraction("the floor on a plateau", floor)
             }
         }
     }
@@ -355,15 +347,4 @@ fn anneal(a: f64, b: f64, t: f64) -> f64 {
         1.0 => a,
         cos => b + (a - b) * 0.5 * (1.0 + cos),
     }
-}
-
-fn above_zero(name: &'static str, value: f64) -> Result<(), Error> {
-    let holds = value > 0.0 && value.is_finite();
-    in_range(holds, name, value, "a number in (0, ∞)")
-}
-
-/// Checks that a number is from 0 to 1.
-fn part(name: &'static str, value: f64) -> Result<(), Error> {
-    let holds = (0.0..=1.0).contains(&value);
-    in_range(holds, name, value, "a number in [0, 1]")
 }

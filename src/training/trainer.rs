@@ -4,11 +4,11 @@ use super::callback::Epoch;
 #[cfg(feature = "serde")]
 use super::checkpoint::Store;
 use super::clipping::Clipping;
+use super::full_batch::Method;
 use super::history::History;
-use super::method::Method;
 use super::plan::{Data, Plan};
-use super::progress::Progress;
 use super::run::Run;
+use super::run_state::RunState;
 use super::schedule::Schedule;
 use crate::cost::{AnyCost, Cost};
 use crate::error::Error;
@@ -286,7 +286,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         &mut self,
         network: &mut Network<T, L>,
         examples: &Examples<'_, T>,
-        begin: impl FnOnce(&mut Plan<'a, T, C>, &Network<T, L>) -> Result<Progress<T>, Error>,
+        begin: impl FnOnce(&mut Plan<'a, T, C>, &Network<T, L>) -> Result<RunState<T>, Error>,
     ) -> Result<History, Error> {
         let plan = &mut self.plan;
         plan.check(network, examples)?;

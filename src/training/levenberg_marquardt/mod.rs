@@ -3,7 +3,8 @@
 mod model;
 mod solver;
 
-use crate::error::{Error, hyperparameter};
+use crate::error::Error;
+use crate::error::ranges::{above_zero, not_negative};
 
 /// Levenberg–Marquardt on all examples at once: each step p solves (G + μ D²) p = −∇J with the
 /// Gauss–Newton matrix G of J and an adaptive damping μ.
@@ -123,21 +124,8 @@ impl LevenbergMarquardt {
     }
 
     fn validate(&self) -> Result<(), Error> {
-        if !(self.damping > 0.0 && self.damping.is_finite()) {
-            return Err(hyperparameter(
-                "the damping",
-                self.damping,
-                "a number in (0, ∞)",
-            ));
-        }
-        for (name, value) in [
-            ("the tolerance of the gradient", self.gradient),
-            ("the tolerance of the step", self.step),
-        ] {
-            if !(value >= 0.0 && value.is_finite()) {
-                return Err(hyperparameter(name, value, "a number in [0, ∞)"));
-            }
-        }
-        Ok(())
+        above_zero::<f64>("the damping", self.damping)?;
+        not_negative::<f64>("the tolerance of the gradient", self.gradient)?;
+        not_negative::<f64>("the tolerance of the step", self.step)
     }
 }

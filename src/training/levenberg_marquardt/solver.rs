@@ -5,9 +5,9 @@ use super::model::{Damping, Model, Step};
 use crate::error::Error;
 use crate::kernels::{all_finite, norm};
 use crate::scalar::{Scalar, to_f64};
-use crate::training::full_batch::{FullBatch, Iteration, LeastSquares, Problem};
+use crate::training::full_batch::{FullBatch, Iteration, LeastSquares, Method, Problem};
 use crate::training::history::Stop;
-use crate::training::method::Method;
+
 #[cfg(feature = "serde")]
 use crate::{scalar::real, training::full_batch::Reached};
 use nalgebra::DVector;

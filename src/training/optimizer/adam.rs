@@ -1,9 +1,10 @@
 //! Adam and AdamW.
 
+use super::Entrywise;
 use super::decay::{Decay, Decoupled, Mask};
-use super::state::Slot;
-use super::{Entrywise, Rule, above_zero, below_one};
+use super::rule::{Rule, Slot};
 use crate::error::Error;
+use crate::error::ranges::{above_zero, below_one};
 use crate::kernels::steps::{Compiled, Entries, Step, Update, mean, unless_overflown};
 use crate::layout::Layout;
 use crate::scalar::{Scalar, real};

@@ -1,8 +1,9 @@
 //! Rates by the squares of past gradients: RMSProp, AdaGrad, Adadelta.
 
-use super::state::Slot;
-use super::{Entrywise, Rule, above_zero, below_one, not_negative};
+use super::Entrywise;
+use super::rule::{Rule, Slot};
 use crate::error::Error;
+use crate::error::ranges::{above_zero, below_one, not_negative};
 use crate::kernels::steps::{Compiled, Entries, Step, Update, mean, unless_overflown};
 use crate::scalar::{Scalar, real};
 

@@ -1,8 +1,8 @@
 //! Weight decay that is not part of the gradient.
 
-use super::state::same_length;
-use super::{in_range, not_negative};
 use crate::error::Error;
+use crate::error::ranges::{in_range, not_negative};
+use crate::examples::check_length;
 use crate::layout::{BlockLayout, Layout};
 use crate::scalar::Scalar;
 use std::fmt::Debug;
@@ -61,7 +61,7 @@ impl Decay {
         let Some(mask) = &self.mask else {
             return Ok(slice::from_ref(all));
         };
-        same_length("θ", mask.parameters, all.end)?;
+        check_length("θ", mask.parameters, all.end)?;
         Ok(&mask.decayed)
     }
 }

@@ -1,10 +1,12 @@
 //! The driver of the optimisers that compute each entry of θ by itself.
 
 use super::decay::Decoupled;
-use super::state::{Memory, OptimizerState, Slot};
-use super::{Optimizer, OptimizerInfo, above_zero, not_negative};
+use super::rule::Rule;
+use super::state::{Memory, OptimizerState};
+use super::{Optimizer, OptimizerInfo};
 use crate::error::Error;
-use crate::kernels::steps::{Step, Update};
+use crate::error::ranges::{above_zero, not_negative};
+use crate::kernels::steps::Step;
 use crate::scalar::Scalar;
 use std::fmt::Debug;
 
@@ -18,29 +20,6 @@ pub struct Entrywise<T, R, D = ()> {
     pub(super) rule: R,
     pub(super) decay: D,
     memory: Memory<T>,
-}
-
-/// The rule of an optimiser: its settings, its state, and how one step [updates](Update) an entry.
-pub trait Rule: Update + Debug + Send + Sync {
-    /// The name of the optimiser.
-    const NAME: &'static str;
-    /// The name of the optimiser with weight decay.
-    const NAME_WITH_DECAY: &'static str = Self::NAME;
-    /// What errors call the rate.
-    const RATE: &'static str = "the rate";
-    /// Whether gradients of mini-batches and schedules suit the rule.
-    const TAKES_BATCHES: bool = true;
-
-    /// Checks the settings.
-    fn check<T: Scalar>(&self) -> Result<(), Error>;
-
-    /// Returns what each buffer of the state holds.
-    fn slots(&self) -> &'static [Slot];
-
-    /// Returns what a buffer is filled with before the first step, which has this rate.
-    fn first(&self, _slot: usize, _rate: f64) -> f64 {
-        0.0
-    }
 }
 
 impl<T: Scalar, R: Rule, D: Decoupled> Entrywise<T, R, D> {

@@ -1,8 +1,9 @@
 //! Gradient descent, with momentum.
 
-use super::state::Slot;
-use super::{Entrywise, Rule, above_zero, below_one, in_range};
+use super::Entrywise;
+use super::rule::{Rule, Slot};
 use crate::error::Error;
+use crate::error::ranges::{above_zero, below_one, fraction, in_range};
 use crate::kernels::steps::{Compiled, Entries, Step, Update};
 use crate::scalar::{Scalar, real};
 
@@ -97,8 +98,7 @@ impl Rule for GradientDescentRule {
             let name = "the dampening of Nesterov's form";
             return in_range(dampening == 0.0, name, dampening, "0");
         }
-        let holds = (0.0..=1.0).contains(&dampening);
-        in_range(holds, "the dampening", dampening, "a number in [0, 1]")
+        fraction("the dampening", dampening)
     }
 
     fn slots(&self) -> &'static [Slot] {

@@ -1,6 +1,6 @@
 //! Every level, the plain loop and a dual number's real part make the same step, bit for bit.
 
-use super::state::Slot;
+use super::rule::Slot;
 use super::{AdaGrad, Adadelta, Adam, GradientDescent, IRpropMinus, RmsProp, Rule};
 use crate::kernels::at_every_level;
 use crate::kernels::steps::{BUFFERS, Entries, Step, step};

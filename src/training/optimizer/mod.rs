@@ -6,6 +6,7 @@ mod decay;
 mod entrywise;
 mod gradient_descent;
 mod rprop;
+mod rule;
 mod state;
 
 pub use adam::{Adam, AdamW};
@@ -16,10 +17,10 @@ pub use rprop::IRpropMinus;
 pub use state::OptimizerState;
 
 pub(super) use decay::Decoupled;
-pub(super) use entrywise::Rule;
+pub(super) use rule::Rule;
 
-use crate::error::{Error, hyperparameter};
-use crate::scalar::{Scalar, real};
+use crate::error::{Error, ranges::above_zero};
+use crate::scalar::Scalar;
 use std::fmt::Debug;
 
 /// An optimiser: updates θ from ∇J at θ, one step per gradient.
@@ -223,38 +224,6 @@ impl<T: Scalar, O: Optimizer<T> + ?Sized> Optimizer<T> for Box<O> {
     fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error> {
         (**self).restore(state)
     }
-}
-
-/// Checks the range of a setting.
-pub(super) fn in_range(
-    holds: bool,
-    name: &'static str,
-    value: f64,
-    expected: &'static str,
-) -> Result<(), Error> {
-    if holds {
-        return Ok(());
-    }
-    Err(hyperparameter(name, value, expected))
-}
-
-/// Checks that a setting is finite and above 0, as a number of T too.
-pub(super) fn above_zero<T: Scalar>(name: &'static str, value: f64) -> Result<(), Error> {
-    let rounded = real::<T>(value);
-    let holds = value > 0.0 && rounded > T::zero() && rounded.is_finite();
-    in_range(holds, name, value, "a number in (0, ∞)")
-}
-
-/// Checks that a setting is finite and not negative, as a number of T too.
-fn not_negative<T: Scalar>(name: &'static str, value: f64) -> Result<(), Error> {
-    let holds = value >= 0.0 && real::<T>(value).is_finite();
-    in_range(holds, name, value, "a number in [0, ∞)")
-}
-
-/// Checks that a setting is in \[0, 1).
-fn below_one(name: &'static str, value: f64) -> Result<(), Error> {
-    let holds = (0.0..1.0).contains(&value);
-    in_range(holds, name, value, "a number in [0, 1)")
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Resilient propagation.
 
-use super::state::Slot;
-use super::{Entrywise, Rule, above_zero, in_range};
+use super::Entrywise;
+use super::rule::{Rule, Slot};
 use crate::error::Error;
+use crate::error::ranges::{above_zero, between_zero_and_one, in_range};
 use crate::kernels::steps::{Compiled, Entries, Step, Update};
 use crate::scalar::{Scalar, real};
 
@@ -91,8 +92,7 @@ impl Rule for IRpropMinusRule {
 
     fn check<T: Scalar>(&self) -> Result<(), Error> {
         let (shrink, grow) = (self.shrink, self.grow);
-        let holds = shrink > 0.0 && shrink < 1.0;
-        in_range(holds, "η⁻", shrink, "a number in (0, 1)")?;
+        between_zero_and_one("η⁻", shrink)?;
         above_zero::<T>("η⁺", grow)?;
         in_range(grow > 1.0, "η⁺", grow, "a number in (1, ∞)")?;
         let (least, most) = (self.least, self.most);

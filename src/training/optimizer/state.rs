@@ -1,7 +1,8 @@
 //! The state of an optimiser: what it keeps from step to step, and how that is saved.
 
-use super::Rule;
+use super::rule::{Rule, Slot};
 use crate::error::Error;
+use crate::examples::check_length;
 use crate::kernels::first_non_finite;
 use crate::kernels::steps::{self, BUFFERS, Entries, Step};
 use crate::layout::allocate;
@@ -63,35 +64,6 @@ impl<T: Scalar> OptimizerState<T> {
     }
 }
 
-/// The kind of numbers in a buffer.
-#[derive(Clone, Copy, Debug)]
-pub enum Slot {
-    /// Means and sums, of either sign.
-    Signed,
-    /// Sums and means of squares.
-    Squares,
-    /// Step sizes.
-    Sizes,
-}
-
-impl Slot {
-    fn admits(self, x: f64) -> bool {
-        match self {
-            Self::Signed => true,
-            Self::Squares => x >= 0.0,
-            Self::Sizes => x > 0.0,
-        }
-    }
-
-    fn expected(self) -> &'static str {
-        match self {
-            Self::Signed => "a finite number",
-            Self::Squares => "a number in [0, ∞)",
-            Self::Sizes => "a number in (0, ∞)",
-        }
-    }
-}
-
 /// The state of an entrywise optimiser. The first step fits it to the length of θ.
 #[derive(Clone, Debug)]
 pub(super) struct Memory<T> {
@@ -120,8 +92,8 @@ impl<T: Scalar> Memory<T> {
         rate: f64,
     ) -> Result<u64, Error> {
         let length = self.length.unwrap_or(theta.len());
-        same_length("θ", length, theta.len())?;
-        same_length("∇J", length, gradient.len())?;
+        check_length("θ", length, theta.len())?;
+        check_length("∇J", length, gradient.len())?;
         let slots = rule.slots().len();
         if self.state.steps == 0 {
             let buffer = |slot| {
@@ -131,7 +103,7 @@ impl<T: Scalar> Memory<T> {
             self.state.buffers = (0..slots).map(buffer).collect::<Result<_, _>>()?;
         }
         let buffers = self.state.buffers.len();
-        same_length("the buffers of the optimiser's state", slots, buffers)?;
+        check_length("the buffers of the optimiser's state", slots, buffers)?;
         self.length = Some(length);
         self.state.steps = self.state.steps.saturating_add(1);
         Ok(self.state.steps)
@@ -168,7 +140,7 @@ impl<T: Scalar> Memory<T> {
         let OptimizerState { steps, buffers } = state;
         // There are no buffers before the first step.
         let slots = if *steps == 0 { &[] } else { slots };
-        same_length(
+        check_length(
             "the buffers of the optimiser's state",
             slots.len(),
             buffers.len(),
@@ -176,7 +148,7 @@ impl<T: Scalar> Memory<T> {
         let length = buffers.first().map(Vec::len);
         for (buffer, (values, slot)) in buffers.iter().zip(slots).enumerate() {
             let expected = length.unwrap_or_default();
-            same_length("a buffer of the optimiser's state", expected, values.len())?;
+            check_length("a buffer of the optimiser's state", expected, values.len())?;
             let wrong = |x: &T| !(x.is_finite() && slot.admits(to_f64(*x)));
             if let Some(index) = values.iter().position(wrong) {
                 return Err(Error::OptimizerState {
@@ -191,18 +163,6 @@ impl<T: Scalar> Memory<T> {
         self.length = length;
         Ok(())
     }
-}
-
-/// Checks a length or a count.
-pub(super) fn same_length(what: &'static str, expected: usize, found: usize) -> Result<(), Error> {
-    if expected == found {
-        return Ok(());
-    }
-    Err(Error::Length {
-        what,
-        expected,
-        found,
-    })
 }
 
 /// States as plain data.

@@ -14,7 +14,7 @@ use crate::scalar::Scalar;
     feature = "serde",
     serde(deny_unknown_fields, bound(deserialize = "T: serde::Deserialize<'de>"))
 )]
-pub(super) struct Progress<T> {
+pub(super) struct RunState<T> {
     /// Epochs done.
     pub(super) epoch: u64,
     pub(super) steps: u64,
@@ -60,7 +60,7 @@ pub(super) struct Improvement {
     pub(super) keep: bool,
 }
 
-impl<T: Scalar> Progress<T> {
+impl<T: Scalar> RunState<T> {
     pub(super) fn new(theta: &[T]) -> Result<Self, Error> {
         Ok(Self {
             epoch: 0,

@@ -1,11 +1,11 @@
 //! Validates the settings of a run before its first step.
 
 use super::clock::has_clock;
-use super::method::Method;
-use super::optimizer::in_range;
+use super::full_batch::Method;
 use super::plan::{Data, Plan};
 use super::schedule::Schedule;
 use crate::cost::Cost;
+use crate::error::ranges::{between_zero_and_one, in_range, not_negative};
 use crate::error::{Error, hyperparameter};
 use crate::examples::Examples;
 use crate::layer::Layer;
@@ -31,12 +31,13 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
             Method::Steps(optimizer) => optimizer.validate()?,
             Method::FullBatch(solver) => solver.validate()?,
         }
-        if self.epochs == 0 {
-            return Err(hyperparameter("the number of epochs", 0.0, "at least 1"));
-        }
-        if self.steps == Some(0) {
-            return Err(hyperparameter("the number of steps", 0.0, "at least 1"));
-        }
+        in_range(self.epochs > 0, "the number of epochs", 0.0, "at least 1")?;
+        in_range(
+            self.steps != Some(0),
+            "the number of steps",
+            0.0,
+            "at least 1",
+        )?;
         if self.time.is_some() && !has_clock() {
             return Err(Error::Unsupported {
                 what: "a time budget",
@@ -48,18 +49,10 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
             clipping.validate::<T>()?;
         }
         if let Some(fraction) = self.validation_fraction {
-            if !(fraction > 0.0 && fraction < 1.0) {
-                let name = "the validation fraction";
-                return Err(hyperparameter(name, fraction, "a number in (0, 1)"));
-            }
-            if self.validation.is_some() {
-                let name = "the validation fraction";
-                return Err(hyperparameter(
-                    name,
-                    fraction,
-                    "none, because validation examples are already given",
-                ));
-            }
+            let name = "the validation fraction";
+            between_zero_and_one(name, fraction)?;
+            let expected = "none, because validation examples are already given";
+            in_range(self.validation.is_none(), name, fraction, expected)?;
         }
         if let Method::FullBatch(_) = self.method
             && (self.schedule != Schedule::Constant || self.clipping.is_some())
@@ -75,15 +68,13 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
                 by: "a method without a rate",
             });
         }
-        let least = self.min_improvement;
-        if !(least >= 0.0 && least.is_finite()) {
-            let name = "the least improvement";
-            return Err(hyperparameter(name, least, "a number in [0, ∞)"));
-        }
-        if self.patience == Some(0) {
-            return Err(hyperparameter("the patience", 0.0, "at least 1 epoch"));
-        }
-        Ok(())
+        not_negative::<f64>("the least improvement", self.min_improvement)?;
+        in_range(
+            self.patience != Some(0),
+            "the patience",
+            0.0,
+            "at least 1 epoch",
+        )
     }
 
     /// Validates what depends on the examples of the run: batches, rates and metrics.
