@@ -11,6 +11,7 @@
 mod compiler_messages;
 mod counts;
 mod examples_compile;
+mod line_length;
 mod render;
 mod rustdoc;
 
