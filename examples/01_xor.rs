@@ -17,7 +17,8 @@ fn main() -> Result<(), Error> {
     let examples = Examples::new(&x, &y)?;
     let objective = Objective::new(BinaryCrossEntropy);
 
-    // No line separates the ones of XOR from the zeros, so the network needs a hidden layer.
+    // No straight line separates the ones of XOR from the zeros, so the network needs a hidden
+    // layer.
     let mut network = Network::<f64>::builder(2)
         .dense(3, Tanh)
         .dense(1, Sigmoid)

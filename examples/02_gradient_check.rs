@@ -32,8 +32,8 @@ impl Activation<f64> for Buggy {
 }
 
 fn main() -> Result<(), Error> {
-    // All sizes differ, and there are several examples and outputs and a λ. So no bug hides behind
-    // a factor of 1.
+    // All sizes differ, there are several examples and outputs, and λ is not 0. So no bug can hide
+    // behind a factor of 1.
     let x = DMatrix::from_fn(4, 7, |i, k| ((1 + i + 4 * k) as f64).sin());
     let y = DMatrix::from_fn(3, 7, |i, k| f64::from(i == k % 3));
     let examples = Examples::new(&x, &y)?;
@@ -50,7 +50,7 @@ fn main() -> Result<(), Error> {
     report.assert_passed();
 
     // A bug in the second layer affects its Θ and, because the error flows back through it, the Θ
-    // below. The layer above is right.
+    // below. The gradient of the layer above is right.
     let wrong: Network<f64, AnyLayer<Dense<Buggy>>> = Builder::new(4)
         .dense(6, Tanh)
         .layer(AnyLayer::Custom(Dense::new(6, 5, Buggy)))

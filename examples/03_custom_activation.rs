@@ -1,5 +1,5 @@
-//! 3 of 6. An activation of your own: write two formulas, check them with one call, and train it
-//! alongside a built-in one.
+//! 3 of 6. A custom activation: write two formulas, check them with one call, and train it with a
+//! built-in one.
 //!
 //! ```sh
 //! cargo run --release --example 03_custom_activation

@@ -1,5 +1,5 @@
-//! 4 of 6. A layer of your own, with parameters: checked alone, then trained below a built-in
-//! layer, both boxed.
+//! 4 of 6. A custom layer with parameters: checked on its own, then trained below a built-in layer,
+//! both boxed.
 //!
 //! ```sh
 //! cargo run --release --example 04_custom_layer
@@ -42,8 +42,8 @@ impl<T: Scalar> Layer<T> for Radial {
         }
     }
 
-    /// ∂a/∂c = 2a (x − c) = −∂a/∂x. Both results are overwritten, because the buffers may hold
-    /// anything before.
+    /// ∂a/∂c = 2a (x − c) = −∂a/∂x. Both results are overwritten, because the buffers may hold any
+    /// values before the call.
     fn backward(&self, pass: Backward<'_, T>) {
         let c = DMatrixView::from_slice(pass.theta, self.inputs, self.units);
         let change = |i: usize, k: usize| {
@@ -68,7 +68,7 @@ impl<T: Scalar> Layer<T> for Radial {
 }
 
 fn main() -> Result<(), Error> {
-    // Points of a square, and whether they lie on one of two islands.
+    // Points of a square, and whether they lie in one of two regions.
     let x = DMatrix::from_fn(2, 400, |i, k| [k % 20, k / 20][i] as f64 / 5.0 - 1.9);
     let inside = |k: usize, u: f64, v: f64| (x[(0, k)] - u).hypot(x[(1, k)] - v) < 0.8;
     let on_land = |k| inside(k, 1.0, 0.8) || inside(k, -0.9, -0.7);
@@ -84,7 +84,8 @@ fn main() -> Result<(), Error> {
     println!("the layer alone:\n{report}\n");
     report.assert_passed();
 
-    // Boxes mix layers of any kind. (`AnyLayer<Radial>` would keep Clone, map and serialisation.)
+    // Boxed layers can be of different kinds. (`AnyLayer<Radial>` would keep Clone, map and
+    // serialisation.)
     let mut network = Builder::<f64, Box<dyn Layer<f64>>>::new(2)
         .layer(Box::new(radial))
         .dense(1, Sigmoid)

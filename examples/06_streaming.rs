@@ -19,7 +19,7 @@ use std::thread;
 const BATCHES: u64 = 200;
 const SIZE: usize = 500;
 
-/// Batch number b: points of a square, and whether they lie in the circle of radius 1.
+/// Returns batch number b: points of a square, and whether they lie in the circle of radius 1.
 fn batch(b: u64) -> (DMatrix<f64>, DMatrix<f64>) {
     let mut random = rng(b);
     let x = DMatrix::from_fn(2, SIZE, |_, _| {
@@ -29,7 +29,7 @@ fn batch(b: u64) -> (DMatrix<f64>, DMatrix<f64>) {
     (x, y)
 }
 
-/// Σ cost, Σ w and Δ of some batches. Only one batch is in memory at a time.
+/// Returns Σ cost, Σ w and Δ of some batches. Only one batch is in memory at a time.
 fn sums(
     network: &Network<f64>,
     batches: impl Iterator<Item = u64>,
@@ -43,7 +43,7 @@ fn sums(
     Ok(sums)
 }
 
-/// The same sums for all batches, half of them in each of two threads.
+/// Returns the same sums for all batches, half of them computed in each of two threads.
 fn shared(network: &Network<f64>) -> Result<Accumulator<f64>, Error> {
     let (even, odd) = thread::scope(|scope| {
         let odd = scope.spawn(|| sums(network, (1..BATCHES).step_by(2)));
@@ -61,7 +61,8 @@ fn main() -> Result<(), Error> {
         .dense(1, Sigmoid)
         .initialize(Initialization::GlorotUniform, &mut rng(1))?;
 
-    // It does not matter how a sum is split. Only `finish` divides by m and adds the penalty.
+    // The sums do not depend on how the data are split. Only `finish` divides by m and adds the
+    // penalty.
     let one = sums(&network, 0..BATCHES)?.finish(&network, &penalty)?;
     let two = shared(&network)?.finish(&network, &penalty)?;
     let difference = one.gradient().vector() - two.gradient().vector();

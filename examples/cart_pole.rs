@@ -1,5 +1,5 @@
-//! Balancing a pole on a cart by double deep Q-learning, in a loop of its own. Prints the learning
-//! curve.
+//! Balancing a pole on a cart by double deep Q-learning, in a custom training loop. Prints the
+//! learning curve.
 //!
 //! ```sh
 //! cargo run --release --example cart_pole
@@ -7,12 +7,12 @@
 //!
 //! The network estimates Q(s, a), the discounted sum of rewards after action a in state s, with one
 //! output for each action. No `Cost` expresses its loss: the targets come from another network, and
-//! only the action that was taken has one. So the loop computes the slope of the loss by each output,
-//! and `vjp_into` takes it from there to the gradient.
+//! only the action that was taken has one. So the loop computes the derivative of the loss with
+//! respect to each output, and `vjp_into` turns it into the gradient.
 //!
 //! The cart and pole are those of Barto, Sutton and Anderson (1983, doi:10.1109/TSMC.1983.6313077)
-//! without friction. The method is that of van Hasselt, Guez and Silver (2016, arXiv:1509.06461), with
-//! a target network that follows slowly.
+//! without friction. The method is that of van Hasselt, Guez and Silver (2016, arXiv:1509.06461),
+//! with a target network that follows slowly.
 
 use backprop::activation::{Identity, Relu};
 use backprop::nalgebra::DMatrix;
@@ -27,9 +27,9 @@ const SOLVED: f64 = 475.0;
 const MOST_EPISODES: usize = 1000;
 
 const BATCH: usize = 64;
-/// Batches to learn from after each episode in which the pole fell.
+/// The number of batches after each episode in which the pole fell.
 const BATCHES: usize = 100;
-/// γ: a reward counts this much less for each step that it lies ahead.
+/// The discount γ: a reward is multiplied by γ for each step until it comes.
 const DISCOUNT: f64 = 0.99;
 /// τ of the target network: θ⁻ ← τ θ + (1 − τ) θ⁻.
 const FOLLOW: f64 = 0.01;
@@ -40,7 +40,7 @@ fn main() -> Result<(), backprop::Error> {
     let mut lengths: Vec<f64> = Vec::new();
     println!("episodes  mean steps of the last 10");
     while mean_of_last(100, &lengths) < SOLVED && lengths.len() < MOST_EPISODES {
-        // The share of random actions.
+        // The fraction of random actions.
         let exploration = (-(lengths.len() as f64) / 20.0).exp();
         let mut cart = CartPole::new(&mut random);
         let mut steps = 0;
@@ -59,7 +59,7 @@ fn main() -> Result<(), backprop::Error> {
                 failed: cart.failed(),
             });
         }
-        // An episode in which the pole stays up teaches nothing, so the policy stays.
+        // Nothing can be learned from an episode in which the pole stays up, so the policy stays.
         if cart.failed() {
             for _ in 0..BATCHES {
                 agent.learn(&mut random)?;
@@ -120,19 +120,19 @@ impl CartPole {
         ];
     }
 
-    /// The state for the network, in numbers of size about 1.
+    /// Returns the state for the network, scaled to a size of about 1.
     fn inputs(&self) -> [f64; 4] {
         let [x, v, angle, omega] = self.state;
         [x / 2.4, v / 2.0, angle / 0.2, omega / 2.0]
     }
 
-    /// Whether the cart is off the track, or the pole beyond 12°.
+    /// Returns whether the cart is off the track, or the pole beyond 12°.
     fn failed(&self) -> bool {
         self.state[0].abs() > 2.4 || self.state[2].abs() > 12.0_f64.to_radians()
     }
 }
 
-/// One step of an episode, to learn from.
+/// One step of an episode, kept in memory for learning.
 #[derive(Clone, Copy)]
 struct Step {
     before: [f64; 4],
@@ -143,7 +143,7 @@ struct Step {
 
 struct Agent {
     network: Network<f64>,
-    /// The network that targets come from. Its θ⁻ follows θ slowly.
+    /// The network that computes the targets. Its θ⁻ follows θ slowly.
     target: Network<f64>,
     memory: Vec<Step>,
     adam: Adam<f64>,
@@ -166,20 +166,20 @@ impl Agent {
         })
     }
 
-    /// Returns the action with the larger Q(s, a), by a pass of one example.
+    /// Returns the action with the larger Q(s, a), from a pass with one example.
     fn best_action(&mut self, inputs: &[f64; 4]) -> Result<usize, backprop::Error> {
         let q = self.network.forward_into(inputs, &mut self.workspace)?;
         Ok(q.column(0).imax())
     }
 
-    /// Makes one step of Adam, on random steps from the memory.
+    /// Makes one step of Adam on a random batch from the memory.
     fn learn(&mut self, random: &mut Xoshiro256PlusPlus) -> Result<(), backprop::Error> {
         let any = |_| self.memory[(uniform(random) * self.memory.len() as f64) as usize];
         let batch: Vec<Step> = (0..BATCH).map(any).collect();
         let before = DMatrix::from_fn(4, BATCH, |i, k| batch[k].before[i]);
         let after = DMatrix::from_fn(4, BATCH, |i, k| batch[k].after[i]);
 
-        // The network chooses the next action a′, and the target network values it:
+        // The network chooses the next action a′, and the target network estimates its value:
         // y = 1 + γ Q⁻(s′, a′). Where the pole fell, nothing follows, and y = 1.
         let q = self.network.forward_into(&after, &mut self.workspace)?;
         let chosen: Vec<usize> = q.column_iter().map(|q| q.imax()).collect();
@@ -190,7 +190,7 @@ impl Agent {
         };
         let y: Vec<f64> = (0..BATCH).map(target).collect();
 
-        // The slope of Huber's loss of Q(s, a) − y for the action that was taken, and 0 for the other.
+        // The slope of Huber's loss of Q(s, a) − y for the action taken, and 0 for the other.
         let q = self.network.forward_into(&before, &mut self.workspace)?;
         let slope = DMatrix::from_fn(2, BATCH, |a, k| match a == batch[k].action {
             true => (q[(a, k)] - y[k]).clamp(-1.0, 1.0) / BATCH as f64,

@@ -1,5 +1,5 @@
-//! An activation of your own as one closure. Dual numbers compute its derivatives, one call checks
-//! it, and it trains alongside a built-in one.
+//! A custom activation as one closure. Dual numbers compute its derivatives, one call checks it,
+//! and it trains with a built-in one.
 //!
 //! ```sh
 //! cargo run --release --example custom_activation

@@ -5,8 +5,8 @@
 //! cargo run --release --example newton_cg
 //! ```
 //!
-//! All three methods minimise the same J from the same start. A pass is J and ∇J. A product is H v
-//! or G v and costs one and a half to two passes.
+//! All three methods minimise the same J from the same start. A pass computes J and ∇J. A product
+//! is H v or G v, and costs one and a half to two passes.
 
 #[path = "digits/data.rs"]
 mod data;

@@ -1,5 +1,5 @@
-//! Training without the trainer: a loop of your own over mini-batches, with an optimiser of the
-//! crate. The data are two interleaved half moons.
+//! Training without the trainer: your own loop over mini-batches, with one of the crate's
+//! optimisers. The data are two interleaved half moons.
 //!
 //! ```sh
 //! cargo run --release --example own_loop

@@ -5,16 +5,16 @@
 //! cargo run --release --example physics_informed
 //! ```
 //!
-//! The solution is written as u(x) = x (1 − x) N(x), so that it is 0 at both ends whatever the
+//! The solution is written as u(x) = x (1 − x) N(x), so it is 0 at both ends whatever the
 //! network N computes (Lagaris, Likas, Fotiadis 1998, doi:10.1109/72.712178). The loss is the mean
 //! of ½ (u″ − f)² over points x. No `Cost` can express it, because it needs u″.
 //!
 //! Second-order dual numbers compute u″. Put x + ε in place of x, and every operation carries a
-//! value with its first and second derivative by x. `Network::map` converts the network to these
-//! numbers; its weights are constants, without derivatives.
+//! value with its first and second derivative with respect to x. `Network::map` converts the
+//! network to these numbers; its weights are constants, without derivatives.
 //!
-//! The gradient comes out of `vjp_into` on the same numbers. For a cotangent c it computes
-//! Σ c ∂N/∂θ, where ∂N/∂θ now carries its derivatives by x as well. With c = r x (1 − x), the
+//! `vjp_into` computes the gradient on the same numbers. For a cotangent c it computes Σ c ∂N/∂θ,
+//! where ∂N/∂θ now carries its derivatives with respect to x as well. With c = r x (1 − x), the
 //! second derivative of c ∂N/∂θ is r ∂(x (1 − x) N)″/∂θ = r ∂u″/∂θ. With the residuals
 //! r = (u″ − f)/m this is the gradient of the loss. A gradient check proves it.
 
@@ -27,7 +27,7 @@ use backprop::{GradientCheck, Initialization, Network, Scalar, Workspace, rng};
 use num_dual::Dual2_64;
 use std::f64::consts::PI;
 
-/// Points at which the equation should hold.
+/// The number of points at which the equation should hold.
 const POINTS: usize = 30;
 const ITERATIONS: u64 = 400;
 
@@ -77,13 +77,13 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// u″ = f as a loss over θ.
+/// u″ = f as a loss that depends on θ.
 struct Equation {
     network: Network<f64>,
 }
 
 impl Equation {
-    /// The right-hand side.
+    /// The right-hand side f of the equation.
     fn f(x: f64) -> f64 {
         -PI * PI * (PI * x).sin()
     }
@@ -117,7 +117,7 @@ impl Equation {
         Ok((loss, gradient.iter().map(|g| g.v2).collect()))
     }
 
-    /// u(x).
+    /// Returns u(x).
     fn solution(&self, theta: &[f64], x: f64) -> Result<f64, Error> {
         let mut network = self.network.clone();
         network.set_theta(theta)?;

@@ -1,4 +1,5 @@
-//! What a network looks at: ∂J/∂X of digits, drawn over the images, in `target/sensitivity.png`.
+//! Shows which pixels a network depends on: draws ∂J/∂X of digits over the images, in
+//! `target/sensitivity.png`.
 //!
 //! ```sh
 //! cargo run --release --example sensitivity

@@ -1,11 +1,11 @@
-//! One pass in numbers that you can check by hand, beside the formulas; one step of gradient
+//! One pass in numbers that you can check by hand, next to the formulas; one step of gradient
 //! descent; and the same step with a common mistake.
 //!
 //! The network is that of M. Mazur, *A Step by Step Backpropagation Example*
 //! (<https://mattmazur.com/2015/03/17/a-step-by-step-backpropagation-example/>): 2-2-2, sigmoid
-//! units, one example, rate ½, fixed biases. The new weights in the article are right, but the
-//! error that it states for them, 0.291027924, is not. It belongs to hidden weights whose gradient
-//! was computed with output weights that had already moved.
+//! units, one example, learning rate ½, fixed biases. The new weights in the article are right, but
+//! the error that it states for them, 0.291027924, is wrong. It belongs to hidden weights whose
+//! gradient was computed with output weights that had already moved.
 //!
 //! ```sh
 //! cargo run --release --example worked_example

@@ -6,7 +6,7 @@ use backprop::nalgebra::DMatrix;
 use std::error::Error;
 use std::path::Path;
 
-/// Rows at the end of the file, which are the test set.
+/// The number of rows at the end of the file that form the test set.
 const TEST: usize = 450;
 const PIXELS: usize = 64;
 pub const CLASSES: usize = 10;

@@ -20,7 +20,7 @@ const GAP: usize = 6;
 /// Units per row.
 const ROW: usize = 5;
 
-/// Draws the cost and the share of misclassified images along the path of a run, for the training
+/// Draws the cost and the fraction of misclassified images in the course of a run, for the training
 /// and the test images.
 pub fn learning_curve(
     file: &Path,
@@ -29,7 +29,7 @@ pub fn learning_curve(
     [train, test]: [&Digits; 2],
 ) -> Result<(), Box<dyn Error>> {
     let (mut costs, mut misclassified) = ([vec![], vec![]], [vec![], vec![]]);
-    // The penalty is left out, so that both sets are measured alike.
+    // The penalty is left out, so that the costs of both sets can be compared.
     let cost = Objective::new(objective().cost);
     let mut network = network.clone();
     for theta in path {
@@ -129,8 +129,8 @@ pub fn hidden_units(file: &Path, network: &Network<f64>) -> Result<(), Box<dyn E
     Ok(())
 }
 
-/// Returns the weight at a pixel, interpolated between the weights around it. Strokes show better
-/// than in squares.
+/// Returns the weight at a pixel, interpolated between the weights around it. Strokes are easier to
+/// see than in squares.
 fn between(x: usize, y: usize, weight: impl Fn(usize, usize) -> f64) -> f64 {
     let split = |pixel: usize| {
         let place = ((pixel as f64 + 0.5) / SCALE as f64 - 0.5).clamp(0.0, 7.0);

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::error::Error;
 use std::ops::ControlFlow;
 
-/// Iterations of L-BFGS.
+/// The number of iterations of L-BFGS.
 const ITERATIONS: u64 = 200;
 
 /// Returns the course's network: 64 pixels, 25 hidden units, 10 classes.
