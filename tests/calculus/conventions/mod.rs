@@ -16,7 +16,7 @@ mod values;
 
 use backprop::activation::{Exponential, Identity, Sigmoid, Softmax};
 use backprop::nalgebra::DMatrix;
-use backprop::training::{GradientDescent, Trainer};
+use backprop::training::{AdamW, GradientDescent, Optimizer, Trainer};
 use backprop::{
     BinaryCrossEntropy, BlockLayout, CategoricalCrossEntropy, Examples, Huber, LogCosh, Network,
     Objective, Penalty, Poisson, SquaredError, Strength, Workspace, row_major,
@@ -207,6 +207,33 @@ fn torch_weight_decay_includes_biases_by_default() {
         let less: Vec<f64> = biases.map(|(theirs, ours)| theirs - ours).collect();
         let decay: Vec<f64> = before[2 * l + 1].iter().map(|bias| factor * bias).collect();
         assert_close(&less, &decay);
+    }
+}
+
+/// `weight_decay` of `torch.optim.AdamW` shrinks the parameters and adds nothing to the gradient.
+/// `AdamW::new(rate).decay(weight_decay)` makes the same steps, which the tests of the optimisers
+/// have from PyTorch.
+#[test]
+fn torch_adamw_decays_as_ours() {
+    let values = include_str!("../../training/optimizers/values.json");
+    let values: Value = serde_json::from_str(values).unwrap();
+    let options = serde_json::json!({ "lr": 0.05, "weight_decay": 0.7 });
+    let mut cases = values["optimizers"].as_array().unwrap().iter();
+    let case = cases.find(|case| case["options"] == options).unwrap();
+    assert_eq!(case["optimizer"], "AdamW");
+
+    let mut adamw = AdamW::new(0.05).decay(0.7);
+    let mut x = [-1.2, 1.0, 0.5, -0.3, 0.8, 2.0];
+    for after in case["path"].as_array().unwrap() {
+        // The gradient of Σ 10 (xᵢ₊₁ − xᵢ²)² + (1 − xᵢ)².
+        let mut g = [0.0; 6];
+        for i in 0..5 {
+            let rest = x[i + 1] - x[i] * x[i];
+            g[i] -= 40.0 * x[i] * rest + 2.0 * (1.0 - x[i]);
+            g[i + 1] += 20.0 * rest;
+        }
+        adamw.step(&mut x, &g, 1.0).unwrap();
+        assert_close(&x, &numbers(after));
     }
 }
 
