@@ -4,22 +4,24 @@
 //! [conventions]: crate::conventions
 //! [derivation]: crate::derivation
 //! [elsewhere]: crate::derivatives#your-loss-comes-from-elsewhere
+//! [Examples]: crate#contents
+//! [idea]: crate::derivation#1-the-idea
+//! [results]: crate#speed
 //! [weights]: crate::conventions#weights-from-and-to-python
 //! [`Activation`]: crate::Activation
 //! [`Cost`]: crate::Cost
 //! [`GradientCheck`]: crate::GradientCheck
 //! [`Layer`]: crate::Layer
 //! [`Network`]: crate::Network
-//! [`Objective`]: crate::Objective
 //! [`Trace`]: crate::Trace
 //! [`data`]: crate::data
 //! [`derivatives`]: crate::derivatives
 //! [`metrics`]: crate::metrics
 //! [`training`]: crate::training
 #![cfg_attr(feature = "num-dual", doc = "[`dual`]: crate::dual")]
-#![cfg_attr(not(feature = "num-dual"), doc = "[`dual`]: crate#what-there-is")]
+#![cfg_attr(not(feature = "num-dual"), doc = "[`dual`]: crate#contents")]
 #![cfg_attr(feature = "serde", doc = "[`saving`]: crate::saving")]
-#![cfg_attr(not(feature = "serde"), doc = "[`saving`]: crate#what-there-is")]
+#![cfg_attr(not(feature = "serde"), doc = "[`saving`]: crate#contents")]
 #![doc = include_str!("../README.md")]
 #![warn(unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -58,7 +60,7 @@ mod workspace;
 
 #[cfg_attr(
     not(feature = "argmin"),
-    doc = "[`ArgminProblem`]: crate#what-there-is"
+    doc = "[`ArgminProblem`]: crate#contents"
 )]
 #[doc = include_str!("../docs/rendered/derivation.md")]
 pub mod derivation {}
