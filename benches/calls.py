@@ -2,7 +2,7 @@
 
     python3 benches/calls.py [--min-time 0.5]
 
-It needs no other library. Nothing else should run on the machine meanwhile.
+It needs no other library. The machine should be idle otherwise.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main():
     lines = [
         HEADING,
         "",
-        "By `python3 benches/calls.py`: the time of each call over that of J and ∇J, "
+        "Written by `python3 benches/calls.py`: the time of each call divided by that of J and ∇J,",
         "on one thread.",
         "`jvp_inputs` moves parameters and inputs, and `vjp` computes the product for θ. `–` marks",
         "results that are too large for memory or take too long.",

@@ -1,13 +1,13 @@
-//! Every call of `backprop::derivatives`, one JSON record a line.
+//! Every call of `backprop::derivatives`, one JSON record per line.
 //!
 //! ```sh
 //! cargo bench --bench derivatives -- --dtypes f64 --min-time 0.3
 //! ```
 //!
 //! The rows are ex4, mnist-b64, deep and iris-b32 unless the options name others. Calls that have
-//! an `_into` form are measured in it. `ratio` is the time over that of J and ∇J, measured in turns
-//! with it: the median over the rounds. Results too large for memory are left out, and the matrices
-//! of second derivatives for more than 1000 parameters.
+//! an `_into` form are measured in it. `ratio` is the time divided by that of J and ∇J, measured in
+//! alternation: the median over the rounds. Results too large for memory are left out, and the
+//! matrices of second derivatives for more than 1000 parameters.
 
 mod common;
 mod ours;
@@ -40,13 +40,13 @@ const KINDS: [&str; 16] = [
     "input_gradient",
 ];
 
-/// Turns of the gradient and of each other derivative.
+/// The number of rounds of the gradient and each other derivative.
 const ROUNDS: usize = 5;
 
-/// The most scalars that a result may have here.
+/// The maximum number of scalars in a result.
 const MOST: usize = 1 << 26;
 
-/// The most parameters of a network whose matrices of second derivatives are measured.
+/// The maximum number of parameters for which matrices of second derivatives are measured.
 const MOST_PARAMETERS: usize = 1000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -135,7 +135,7 @@ fn measure<T: Scalar>(row: &Row, options: &Options) -> Result<Vec<String>, Error
             ratios.push(timing.median_us / base.median_us);
             times.push(timing.median_us);
         }
-        // Of the gradient alone in `gradients`, as the peers' is.
+        // For `gradients`, only of the gradient, as for the peers.
         let compared = if kind == "gradients" {
             &result[..p]
         } else {
@@ -156,7 +156,7 @@ fn measure<T: Scalar>(row: &Row, options: &Options) -> Result<Vec<String>, Error
     Ok(lines)
 }
 
-/// What the calls are made with.
+/// The arguments of the calls.
 struct Problem<'a, T: Scalar> {
     network: &'a Network<T>,
     examples: &'a Examples<'a, T>,

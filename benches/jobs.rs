@@ -1,5 +1,5 @@
-//! Whole training runs: 15 epochs of plain gradient descent on mini-batches of 64, shuffled in each
-//! epoch. One JSON record per line.
+//! Complete training runs: 15 epochs of plain gradient descent on mini-batches of 64, shuffled in
+//! each epoch. One JSON record per line.
 //!
 //! ```sh
 //! cargo bench --bench jobs -- --jobs digits,images --threads 1,2 --dtypes f32,f64
@@ -107,7 +107,7 @@ impl Options {
 
 /// A classification problem for a network with one hidden layer.
 struct Job {
-    /// Rows of pixels in 0..=1, one after another.
+    /// Rows of pixels in 0..=1, in sequence.
     pixels: Vec<f64>,
     labels: Vec<usize>,
     hidden: usize,
@@ -134,7 +134,7 @@ impl Job {
         })
     }
 
-    /// Draws images: 0.15 times the prototype of their class, plus 0.85 times uniform noise.
+    /// Draws images: 0.15 times the prototype of the class, plus 0.85 times uniform noise.
     fn images() -> Self {
         let (images, inputs) = (10_000, 784);
         let mut random = Random::new(1);
@@ -157,7 +157,8 @@ impl Job {
         }
     }
 
-    /// Returns the seconds, and the share of the training images classified correctly at the end.
+    /// Returns the seconds, and the fraction of the training images classified correctly at the
+    /// end.
     fn train<T: Scalar>(&self) -> Result<(f64, f64), backprop::Error> {
         let m = self.labels.len();
         let inputs = self.pixels.len() / m;
@@ -179,7 +180,7 @@ impl Job {
         let mut x_batch = vec![T::zero(); BATCH * inputs];
         let mut y_batch = [T::zero(); BATCH * CLASSES];
         for _ in 0..EPOCHS {
-            // Fisher and Yates.
+            // The shuffle of Fisher and Yates.
             for last in (1..m).rev() {
                 let other = (u64::from(random.next_u32()) * (last as u64 + 1)) >> 32;
                 order.swap(last, other as usize);

@@ -22,7 +22,7 @@ fn values<T: Scalar>(rows: usize, cols: usize) -> DMatrix<T> {
 }
 
 const ACTIVATIONS: [AnyActivation; 4] = [Sigmoid, Tanh, Relu, Softmax];
-/// Units and examples.
+/// The numbers of units and examples.
 const SIZES: [(usize, usize); 3] = [(10, 1), (128, 64), (1000, 125)];
 
 fn activations() -> impl Iterator<Item = Case> {
@@ -106,7 +106,7 @@ fn shapes() -> impl Iterator<Item = Shape> {
     sizes.into_iter().flat_map(batches)
 }
 
-/// A layer of identity units, so that the time is that of the products, with the buffers of a pass.
+/// A layer of identity units, so the time is that of the products, with the buffers of a pass.
 struct Pass<T: Scalar> {
     layer: Dense,
     theta: Vec<T>,

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A training step is J and all gradients in workspace form, without an update. The data are
-//! validated once, beforehand.
+//! validated once, before the measurement.
 
 mod common;
 mod ours;
@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// J, or Σ a²/m, and the time.
+/// J (or Σ a²/m) and the time.
 fn measure<T: Scalar>(row: &Row, options: &Options) -> Result<(f64, Timing), backprop::Error> {
     let data = Data::new(row);
     let of = |values: &[f64]| -> Vec<T> { values.iter().map(|&value| convert(value)).collect() };

@@ -1,5 +1,5 @@
-//! J after the full-batch solvers have spent a budget, from starts in files. One JSON record per
-//! line.
+//! J after the full-batch solvers have used a budget, from starting points in files. One JSON
+//! record per line.
 //!
 //! ```sh
 //! cargo bench --bench solvers -- FOLDER
@@ -20,14 +20,14 @@ use std::path::{Path, PathBuf};
 #[derive(Deserialize)]
 struct Problem {
     name: String,
-    /// Inputs, hidden units, classes.
+    /// The numbers of inputs, hidden units and classes.
     sizes: [usize; 3],
     activation: AnyActivation,
     lambda: f64,
     method: String,
-    /// The most iterations.
+    /// The maximum number of iterations.
     iterations: u64,
-    /// The most evaluations of J and ∇J.
+    /// The maximum number of evaluations of J and ∇J.
     evaluations: u64,
     seeds: u64,
 }
@@ -71,7 +71,7 @@ fn solve(folder: &Path, problem: &Problem) -> Result<(), Box<dyn Error>> {
             .epochs(problem.iterations)
             .steps(problem.evaluations)
             .fit(&mut network, &examples)?;
-        // The last iteration may go beyond the budget.
+        // The last iteration may exceed the budget.
         let within = history
             .records()
             .iter()

@@ -65,7 +65,7 @@ impl Data {
         })
     }
 
-    /// Returns the share of the test images classified correctly, and the seconds of the run.
+    /// Returns the fraction of the test images classified correctly, and the seconds of the run.
     fn train(
         &self,
         method: &str,

@@ -1,8 +1,8 @@
 //! Shared by our drivers and the Rust peers in `benches/peers`: the rows, their data, the command
-//! line, the clock and the records. The peers include this folder by path, so it depends on
-//! nothing.
+//! line, the clock and the records. The peers include this folder by path, so it has no
+//! dependencies.
 
-// Each driver uses a part of it.
+// Each driver uses only a part of it.
 #![allow(dead_code, unused_imports)]
 
 mod options;

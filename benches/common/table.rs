@@ -11,11 +11,11 @@ pub enum Head {
     HalfMse,
 }
 
-/// One thing to measure.
+/// One row to measure.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub name: String,
-    /// Units, from the inputs to the outputs.
+    /// The sizes of the layers, from the inputs to the outputs.
     pub sizes: Vec<usize>,
     /// The activation of the hidden layers.
     pub hidden: String,
@@ -70,7 +70,7 @@ impl Row {
         ROWS.lines().map(Self::parse).collect()
     }
 
-    /// Returns a row by its name, or another one from
+    /// Returns a row by its name, or a new one from
     /// `name:sizes:activation:cost:batch:train|forward`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let fields: Vec<&str> = text.split(':').collect();
@@ -154,7 +154,7 @@ impl Row {
     }
 }
 
-/// As [`Row::parse`] reads it.
+/// In the form that [`Row::parse`] reads.
 impl std::fmt::Display for Row {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let sizes: Vec<String> = self.sizes.iter().map(usize::to_string).collect();
@@ -184,7 +184,7 @@ impl Random {
         Self(seed)
     }
 
-    /// Uniform in [0, 1), 31 bits of it.
+    /// Returns a uniform number in [0, 1) with 31 bits.
     pub fn uniform(&mut self) -> f64 {
         self.0 = self
             .0
@@ -194,7 +194,7 @@ impl Random {
     }
 }
 
-/// The data of a row, all row-major. Every implementation gets the same numbers.
+/// The data of a row, all row-major. All implementations get the same numbers.
 #[derive(Debug)]
 pub struct Data {
     /// Examples × inputs.
@@ -208,7 +208,7 @@ pub struct Data {
 impl Data {
     pub fn new(row: &Row) -> Self {
         let mut random = Random::new(1);
-        // Grey values in 0..1, or numbers of variance 1.
+        // Grey values in 0..1, or numbers with variance 1.
         let grey = row.name.starts_with("ex4");
         let input = |u: f64| if grey { u } else { (u - 0.5) * 3.46 };
         let x = (0..row.batch * row.inputs())

@@ -9,18 +9,20 @@ const FOREIGN: f64 = 0.06;
 /// A tick of the counters in /proc, in seconds.
 const TICK: f64 = 0.01;
 
-/// Microseconds of one call.
+/// The time of one call in microseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
     pub median_us: f64,
     pub min_us: f64,
-    /// How many processors other processes used during the measurement. 0 if there is no /proc.
+    /// The number of processors that other processes used during the measurement. It is 0 without
+    /// /proc.
     pub foreign: f64,
 }
 
 impl Timing {
     /// Samples `call` for `min_time` seconds and at least seven times. Repeats this until other
-    /// processes do not disturb it, at most `tries` times. A sample is as many calls as take 20 µs.
+    /// processes do not disturb it, at most `tries` times. A sample is the number of calls that
+    /// take 20 µs.
     pub fn of(min_time: f64, tries: usize, mut call: impl FnMut()) -> Self {
         let mut best: Option<Self> = None;
         for attempt in 0..tries {
@@ -82,7 +84,7 @@ fn foreign_seconds() -> Option<f64> {
     let ticks: Vec<f64> = fields
         .map(|field| field.parse().ok())
         .collect::<Option<_>>()?;
-    // Without idle and waiting for input and output.
+    // Without idle time and waits for input and output.
     let busy = ticks.iter().sum::<f64>() - ticks.get(3)? - ticks.get(4)?;
     let process = read_to_string("/proc/self/stat").ok()?;
     let mut fields = process[process.rfind(')')?..].split_whitespace().skip(12);

@@ -3,9 +3,9 @@ writes `benches/DERIVATIVES.md`.
 
     python benches/peers/derivatives.py [--min-time 0.5] [--target-dir DIR]
 
-For each row and type, both are measured one after the other. The JAX counterparts are `jax.jvp` of
+For each row and type, both are measured in sequence. The JAX counterparts are `jax.jvp` of
 `jax.grad`, `jax.jvp` and `jax.vjp` around the Hessian of the cost, and `jax.vmap` of `jax.grad`.
-The norms of the results have to agree."""
+The norms of the results must agree."""
 
 import argparse
 import json

@@ -2,9 +2,9 @@
 
     python peers.py torch 1
 
-serves one library with a number of threads. It reads one JSON request per line and writes one JSON
-answer per line. `run.py` starts one process per library and asks them in turn, so that all are
-measured side by side.
+runs one library with a number of threads. It reads one JSON request per line and writes one JSON
+answer per line. `run.py` starts one process per library and sends requests to them in turn, so all
+are measured under the same conditions.
 
 A training step is the cost and the gradients of all weights and biases, without an update. Data and
 weights equal those of `benches/common/table.rs` to the last bit, so costs can be compared.
@@ -249,7 +249,7 @@ def sklearn_step(row, dtype):
         max_iter=1,
         batch_size=1,
     )
-    # Fitted once on a few rows that show every class, so that the model has the wanted shape.
+    # Fitted once on a few rows with every class, so that the model has the required shape.
     few = np.arange(3 * max(row.outputs, 2))
     if row.head == "half_mse":
         targets = np.sin(few[:, None] + np.arange(row.outputs)).squeeze()
@@ -272,7 +272,7 @@ def sklearn_step(row, dtype):
     activations = [x] + [None] * len(weights)
     deltas = [None] * len(weights)
     gradients = [np.empty_like(w) for w in weights], [np.empty_like(b) for b in model.intercepts_]
-    # Squared errors are a mean over the outputs too.
+    # Squared errors are a mean over the outputs as well.
     scale = row.outputs if row.head == "half_mse" else 1
     step = lambda: model._backprop(x, y, None, activations, deltas, *gradients)
     return step, lambda result: float(result[0]) * scale

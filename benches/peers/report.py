@@ -1,4 +1,4 @@
-"""Write `RESULTS.md` from `results.json`, and judge the targets."""
+"""Write `RESULTS.md` from `results.json`, and check the targets."""
 
 import math
 import shlex
@@ -9,7 +9,7 @@ from jobs import JOBS
 
 OURS = "backprop"
 
-# Targets: the best peer's time over ours, in f32 and in f64.
+# Targets: the best peer's time divided by ours, in f32 and in f64.
 RATIOS = {
     "xor": (10, 10),
     "iris-b1": (10, 10),
@@ -26,7 +26,7 @@ RATIOS = {
     "mnist-fwd-b1024": (1.04, 1.0),
     "simple": (2, 1.35),
 }
-# Our time over the bound, with one thread.
+# Our time divided by the bound, with one thread.
 BOUNDS = {
     "ex4": 1.25,
     "mnist-b64": 1.2,
@@ -37,7 +37,7 @@ BOUNDS = {
     "mnist-fwd-b1024": 1.05,
     "simple": 2.2,
 }
-# Our time with one thread over that with two.
+# Our time with one thread divided by that with two.
 SPEEDUP = 1.8
 SPEEDUP_ROWS = ["ex4", "mnist-b1024", "wide-b256", "wide-b2048"]
 SLACK = 1.03
@@ -76,7 +76,7 @@ def summary(raw):
 
 
 def disagreements(raw):
-    """Compare costs (of inference: Σ a²/m) with the median of all implementations. Return how many
+    """Compare costs (for inference: Σ a²/m) with the median of all implementations. Return how many
     were compared, and which differ.
     """
     groups = {}
@@ -86,7 +86,7 @@ def disagreements(raw):
             groups.setdefault((record["row"], record["dtype"]), []).append((record["impl"], value))
     wrong = []
     for (row, dtype), values in groups.items():
-        # The more exact type is the reference for both.
+        # The more precise type is the reference for both.
         reference = statistics.median(value for _, value in groups.get((row, "f64"), values))
         for name, value in values:
             if not abs(value - reference) <= AGREEMENT[dtype] * max(1.0, abs(reference)):
@@ -150,8 +150,8 @@ def report(results):
     lines += [
         f"{results['date']}, commit `{results['commit'][:12]}`. Medians of {options['rounds']} "
         "rounds, each sampled for "
-        f"{options['min_time']} s. Times are in microseconds; only ratios within one run mean "
-        "something elsewhere.",
+        f"{options['min_time']} s. Times are in microseconds; only ratios within one run "
+        "carry over to other machines.",
         "",
         "```sh",
         command(options),
@@ -170,8 +170,8 @@ def report(results):
 
     compared, wrong = disagreements(raw)
     lines += [
-        f"All implementations get the same data and weights. Of {compared} costs (of inference: Σ "
-        f"a²/m), {len(wrong)} differ from the "
+        f"All implementations get the same data and weights. {len(wrong)} of {compared} costs (for "
+        "inference: Σ a²/m) differ from the "
         f"median of the row by more than {AGREEMENT['f32']:g} in f32 and {AGREEMENT['f64']:g} in "
         "f64.",
         "",
@@ -188,15 +188,15 @@ def report(results):
     timed = [r for r in everything if "foreign" in r]
     disturbed = [r for r in timed if r["foreign"] > FOREIGN]
     lines += [
-        f"Of {len(timed)} measurements {len(disturbed)} were disturbed by other processes; `!` "
-        "marks figures without an undisturbed one.",
+        f"{len(disturbed)} of {len(timed)} measurements were disturbed by other processes; `!` "
+        "marks figures for which all were disturbed.",
         "",
     ]
 
     lines += [
-        "Ratio: the best peer's time over ours. Bound: the FLOPs of the row's products over the "
-        "best rate of a square product in this run, "
-        "of the same type and with one thread. "
+        "Ratio: the best peer's time divided by ours. Bound: the FLOPs of the row's products "
+        "divided by the best rate of a square product in this run, "
+        "with the same type and one thread. "
         "Targets are those of `benches/peers/report.py`, with a slack of 3 %.",
         "",
     ]
@@ -259,7 +259,7 @@ def report(results):
             lines += ["Medians:", ""] + table(["row", OURS, *peers], details)
 
     if 1 in options["threads"] and 2 in options["threads"]:
-        lines += ["## One thread and two, ours", ""]
+        lines += ["## Our times with one thread and with two", ""]
         speedups = []
         for row in rows:
             for dtype in options["dtypes"]:
@@ -342,11 +342,12 @@ def trainings(raw, options):
                 ratio = min(others) / seconds[OURS] if others and OURS in seconds else None
                 body.append([job, dtype, threads, *cells, number(ratio)])
     return [
-        "## Whole trainings",
+        "## Training runs",
         "",
         "15 epochs of mini-batches of 64, plain gradient descent: seconds, and the share of the "
         "training images "
-        "that are read right. `digits` is 64-32-10 on 1,347 images, `images` 784-64-10 on 10,000.",
+        "that are classified correctly. `digits` is 64-32-10 on 1,347 images, `images` "
+        "784-64-10 on 10,000.",
         "",
         *table(["job", "type", "threads", *names, "best peer / ours"], body),
     ]
@@ -380,8 +381,8 @@ def growth(records):
         "## Growth of our time",
         "",
         "The exponent is the slope of the least-squares line through the logarithms of size and "
-        "time; that "
-        "of the FLOPs beside it.",
+        "time. The next column has "
+        "the exponent of the FLOPs.",
         "",
         *table(["with", "type", "threads", "exponent", "of FLOPs", "microseconds"], body),
     ]

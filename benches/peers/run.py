@@ -1,13 +1,13 @@
-"""Measures this crate and its peers side by side, and writes `benches/RESULTS.md` and
+"""Measures this crate and its peers in one run, and writes `benches/RESULTS.md` and
 `benches/results.json`.
 
     python benches/peers/run.py
 
-Everything is built first. In each round, all implementations measure every row one after the other.
-The order rotates from round to round, so a slow phase of the machine affects all alike. Each figure
-is the median over the rounds of the medians. Rounds in which other processes used more than 0.06 of
-a processor count only if there are no others. With one thread, every process is pinned to the first
-processor."""
+Everything is built first. In each round, all implementations measure every row in sequence. The
+order rotates from round to round, so a slow phase of the machine affects all equally. Each
+figure is the median over the rounds of the medians. Rounds in which other processes used more
+than 0.06 of a processor count only if there are no others. With one thread, every process is
+pinned to the first processor."""
 
 import argparse
 import datetime
@@ -49,7 +49,7 @@ def log(*words):
 
 def environment(threads):
     env = dict(os.environ)
-    # Settings that an administrator may have made, and that slow down a current OpenBLAS.
+    # Settings of the system that slow down a current OpenBLAS.
     for name in ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"]:
         env.pop(name, None)
     for name in ["OMP", "MKL", "OPENBLAS", "RAYON", "MATMUL"]:
@@ -438,7 +438,7 @@ def arguments():
         action="store_true",
         help="growth with examples, width and depth, and the size of a program",
     )
-    p.add_argument("--jobs", action="store_true", help="whole trainings")
+    p.add_argument("--jobs", action="store_true", help="also complete training runs")
     p.add_argument(
         "--target-dir", type=Path, default=HERE / "target", help="where the Rust peers are built"
     )
@@ -449,7 +449,7 @@ def arguments():
         help="folder of RESULTS.md and results.json",
     )
     p.add_argument(
-        "--report", action="store_true", help="only write RESULTS.md anew from results.json"
+        "--report", action="store_true", help="only rewrite RESULTS.md from results.json"
     )
     return p.parse_args()
 

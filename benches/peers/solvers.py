@@ -1,4 +1,4 @@
-"""The full-batch solvers beside SciPy's, from the same starts: J within the same budget.
+"""Compares the full-batch solvers with SciPy's, from the same starts: J within the same budget.
 
     python benches/peers/solvers.py [--seeds 20]
 
@@ -161,11 +161,11 @@ def main():
 
 def report(ours, scipys, seeds):
     lines = [
-        "# Full-batch solvers beside SciPy's",
+        "# Full-batch solvers compared with SciPy's",
         "",
         f"J reached from the same {seeds} starts within the same budget, divided by SciPy "
         f"{scipy.__version__}'s (below 1 is better). `python benches/peers/solvers.py` writes "
-        "this page and says what it measures. Targets: median at most 1.05, worst at most 1.1.",
+        "this page and explains what it measures. Targets: median at most 1.05, worst at most 1.1.",
         "",
         "| problem | median | worst | best | our J, median | SciPy's | our evaluations, median | "
         "SciPy's |",

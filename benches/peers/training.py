@@ -4,8 +4,8 @@ same settings, on one thread.
     python benches/peers/training.py [--seeds 10]
 
 64-32-10, pixels / 16, alpha = lambda = 0.001; L-BFGS 200 iterations (tol 1e-9), SGD (Nesterov 0.9,
-rate 0.1, batch 32, 100 epochs) and Adam (rate 0.01, batch 32, 100 epochs), logistic and ReLU.
-Writes `benches/TRAINING.md`."""
+learning rate 0.1, batch 32, 100 epochs) and Adam (learning rate 0.01, batch 32, 100 epochs),
+logistic and ReLU. Writes `benches/TRAINING.md`."""
 
 import argparse
 import csv
@@ -95,12 +95,12 @@ def main():
     seeds = parser.parse_args().seeds
     tables = {"ours": ours(seeds), "scikit-learn": list(peer(seeds))}
     lines = [
-        "# Digits: this crate's trainer beside scikit-learn's",
+        "# Digits: this crate's trainer compared with scikit-learn's",
         "",
-        f"By `python benches/peers/training.py --seeds {seeds}`: scikit-learn "
+        f"Written by `python benches/peers/training.py --seeds {seeds}` with scikit-learn "
         f"{sklearn.__version__}, NumPy {np.__version__}, one thread, `f64`, "
         f"{seeds} seeds, in one run. Accuracy on the 450 test images (mean ± standard deviation), "
-        "median seconds of a training.",
+        "median seconds of a training run.",
         "",
         "| method | activation | ours | scikit-learn | difference (≥ −0.004) | ours, s | "
         "scikit-learn, s | times faster |",

@@ -7,7 +7,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData, activation as act};
 use common::{Data, Head, Options, Records, Row, Timing};
 use std::hint::black_box;
 
-/// Named by the build, since the instruction set is a feature.
+/// The name is set by the build, because the instruction set is a feature.
 const NAME: &str = if cfg!(feature = "v4") {
     "burn-v4"
 } else {

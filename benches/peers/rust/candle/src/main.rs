@@ -121,7 +121,7 @@ fn measure(row: &Row, dtype: &str, hidden: Hidden, options: &Options) -> Result<
             }
             loss.to_dtype(DType::F64)?.to_scalar::<f64>()
         };
-        // `mse` is a mean over the outputs too, without ½.
+        // `mse` is a mean over the outputs as well, without ½.
         let scale = if row.head == Head::HalfMse {
             outputs as f64 / 2.0
         } else {

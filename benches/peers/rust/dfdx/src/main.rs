@@ -65,7 +65,7 @@ macro_rules! measure {
                     (tensor(weights, (inputs, outputs)), bias)
                 })
                 .collect();
-            // With a tape and without one the tensors differ in type.
+            // Tensors with a tape and without one differ in type.
             macro_rules! logits {
                 ($a:expr) => {{
                     let mut a = $a;
@@ -100,7 +100,7 @@ macro_rules! measure {
                     }
                     value
                 };
-                // Means over the outputs too; `mse_loss` has no ½.
+                // Means over the outputs as well; `mse_loss` has no ½.
                 let scale = match row.head {
                     Head::Bce => outputs as f64,
                     Head::Softmax => 1.0,

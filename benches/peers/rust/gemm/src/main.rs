@@ -1,5 +1,5 @@
-//! Rates of square matrix products in GFLOP/s, one JSON record a line: what the bound of a row is
-//! computed from.
+//! Rates of square matrix products in GFLOP/s, one JSON record per line. The bound of a row is
+//! computed from them.
 //!
 //! Takes the options of the rows (`--threads`, `--dtypes`, `--min-time`, `--tries`).
 
@@ -51,7 +51,7 @@ trait Scalar: faer::traits::ComplexField + Copy + Into<f64> + 'static {
     /// C = A B, all n × n and column-major.
     ///
     /// # Safety
-    /// The pointers are to n² numbers each, C's to no other's.
+    /// Each pointer must be valid for n² numbers, and C must not overlap the others.
     unsafe fn matrixmultiply(n: usize, a: *const Self, b: *const Self, c: *mut Self);
     fn nano(n: usize) -> nano_gemm::Plan<Self>;
 }
@@ -66,7 +66,7 @@ macro_rules! scalar {
             }
             unsafe fn matrixmultiply(n: usize, a: *const Self, b: *const Self, c: *mut Self) {
                 let stride = n as isize;
-                // SAFETY: as the trait demands.
+                // SAFETY: the caller keeps the contract of the trait.
                 unsafe { $multiply(n, n, n, 1.0, a, 1, stride, b, 1, stride, 0.0, c, 1, stride) }
             }
             fn nano(n: usize) -> nano_gemm::Plan<Self> {
@@ -99,7 +99,7 @@ fn rates<T: Scalar>(n: usize, threads: usize, options: &Options) -> Vec<(&'stati
                 black_box(c.as_mut_ptr()),
             );
         });
-        // An entry in the middle, against the sum that it is.
+        // Compares an entry in the middle with its sum.
         let (i, j) = (n / 2, n / 3);
         let sum: f64 = (0..n)
             .map(|k| a[i + k * n].into() * b[k + j * n].into())
@@ -108,7 +108,7 @@ fn rates<T: Scalar>(n: usize, threads: usize, options: &Options) -> Vec<(&'stati
         assert!(error < 1e-3, "{name} is wrong by {error}");
         found.push((name, timing));
     };
-    // SAFETY: all matrices are n × n and column-major, and c is no other.
+    // SAFETY: all matrices are n × n and column-major, and c does not overlap the others.
     unsafe {
         measure("gemm", &mut |a, b, c| {
             gemm::gemm(
