@@ -14,7 +14,8 @@ mod ours;
 
 use backprop::nalgebra::{convert, convert_unchecked};
 use backprop::{
-    Error, Examples, GaussNewton, Network, Objective, Scalar, Tangent, Workspace, row_major,
+    Error, Examples, GaussNewton, GradientBuffers, Network, Objective, Scalar, Tangent, Workspace,
+    row_major,
 };
 use common::{Data, Options, Records, Row, Timing};
 use ours::network;
@@ -178,7 +179,7 @@ impl<T: Scalar> Problem<'_, T> {
         match kind {
             "gradients" => {
                 let (parameters, inputs) = result.split_at_mut(network.parameters());
-                let wanted = (Some(parameters), Some(inputs));
+                let wanted = GradientBuffers::of_parameters(parameters).and_inputs(inputs);
                 network.gradients_into(examples, objective, workspace, wanted)?;
             }
             "input_gradient" => {
@@ -190,7 +191,7 @@ impl<T: Scalar> Problem<'_, T> {
                 let direction = Tangent::of_parameters(self.v).and_inputs(x_tangent);
                 network.jvp_into(x, direction, workspace, result)?;
             }
-            "vjp" => network.vjp_into(x, y, workspace, (Some(result), None))?,
+            "vjp" => network.vjp_into(x, y, workspace, GradientBuffers::of_parameters(result))?,
             "output_jacobian" => network.output_jacobian_into(x, workspace, result)?,
             "hessian_product" => {
                 network.hessian_product_into(examples, objective, self.v, workspace, result)?;

@@ -23,7 +23,7 @@ use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin::solver::quasinewton::LBFGS;
 use backprop::activation::{Identity, Tanh};
 use backprop::nalgebra::DMatrix;
-use backprop::{GradientCheck, Initialization, Network, Scalar, Workspace, rng};
+use backprop::{GradientBuffers, GradientCheck, Initialization, Network, Scalar, Workspace, rng};
 use num_dual::Dual2_64;
 use std::f64::consts::PI;
 
@@ -113,7 +113,12 @@ impl Equation {
 
         let cotangent = x.zip_map(&residuals, |x, r| Self::bubble(x) * (r / m));
         let mut gradient = vec![Dual2_64::from_re(0.0); theta.len()];
-        network.vjp_into(&x, &cotangent, &mut workspace, (Some(&mut gradient), None))?;
+        network.vjp_into(
+            &x,
+            &cotangent,
+            &mut workspace,
+            GradientBuffers::of_parameters(&mut gradient),
+        )?;
         Ok((loss, gradient.iter().map(|g| g.v2).collect()))
     }
 

@@ -53,6 +53,69 @@ impl<'a, T: Scalar> Tangent<'a, T> {
     }
 }
 
+/// Buffers for a gradient with respect to the parameters, the inputs or both.
+///
+/// [`Network::vjp_into`](crate::Network::vjp_into) and
+/// [`Network::gradients_into`](crate::Network::gradients_into) overwrite them. A gradient without a
+/// buffer is not computed. The default has no buffer.
+///
+/// # Example
+/// ```
+/// use backprop::nalgebra::DMatrix;
+/// use backprop::{GradientBuffers, Network, Workspace, activation::Identity};
+///
+/// // a = 1 + 2x at x = 5 has ∂a/∂θ = (1, 5) and ∂a/∂x = 2.
+/// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[1.0, 2.0])?;
+/// let (x, u) = (DMatrix::repeat(1, 1, 5.0), DMatrix::repeat(1, 1, 1.0));
+/// let (mut of_theta, mut of_x) = ([0.0; 2], [0.0; 1]);
+/// let into = GradientBuffers::of_parameters(&mut of_theta).and_inputs(&mut of_x);
+/// network.vjp_into(&x, &u, &mut Workspace::new(), into)?;
+/// assert_eq!((of_theta, of_x), ([1.0, 5.0], [2.0]));
+/// # Ok::<(), backprop::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct GradientBuffers<'a, T> {
+    pub(crate) parameters: Option<&'a mut [T]>,
+    pub(crate) inputs: Option<&'a mut [T]>,
+}
+
+impl<'a, T> GradientBuffers<'a, T> {
+    /// Takes a buffer of P entries for the gradient with respect to the parameters.
+    #[must_use]
+    pub fn of_parameters(gradient: &'a mut [T]) -> Self {
+        Self {
+            parameters: Some(gradient),
+            inputs: None,
+        }
+    }
+
+    /// Takes a buffer of n · m entries for the gradient with respect to the inputs, column by
+    /// column.
+    #[must_use]
+    pub fn of_inputs(gradient: &'a mut [T]) -> Self {
+        Self {
+            parameters: None,
+            inputs: Some(gradient),
+        }
+    }
+
+    /// Adds a buffer for the gradient with respect to the inputs.
+    #[must_use]
+    pub fn and_inputs(mut self, gradient: &'a mut [T]) -> Self {
+        self.inputs = Some(gradient);
+        self
+    }
+}
+
+impl<T> Default for GradientBuffers<'_, T> {
+    fn default() -> Self {
+        Self {
+            parameters: None,
+            inputs: None,
+        }
+    }
+}
+
 /// Selects a Gauss–Newton matrix G = (1/m) (Σ w BᵀMB + λI′).
 ///
 /// B is the Jacobian of the outputs of an example, z⁽ᴸ⁾ or a⁽ᴸ⁾, with respect to θ. M is the second

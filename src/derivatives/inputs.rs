@@ -1,5 +1,6 @@
 //! ∂J/∂X, alone or with ∇J.
 
+use super::GradientBuffers;
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::examples::{Examples, check_length};
@@ -44,27 +45,32 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let mut vector = zeros(self.parameters())?;
         let shape = examples.x().shape();
         let mut inputs = allocate("∂J/∂X", shape, T::zero())?;
-        let wanted = (Some(vector.as_mut_slice()), Some(&mut inputs[..]));
+        let wanted =
+            GradientBuffers::of_parameters(vector.as_mut_slice()).and_inputs(&mut inputs[..]);
         let parts =
             self.gradients_into(examples, objective, &mut Workspace::for_one_call(), wanted)?;
         let pass = Backprop::new(parts, vector, Arc::clone(self.layout_arc()));
         Ok((pass, DMatrix::from_vec(shape.0, shape.1, inputs)))
     }
 
-    /// Returns J, and writes ∇J and ∂J/∂X into the caller's buffers of P and n · m entries.
+    /// Returns J, and writes ∇J and ∂J/∂X into the caller's buffers.
     ///
-    /// A result whose buffer is `None` is not computed.
+    /// Computes only the results that have a buffer.
     ///
     /// # Errors
-    /// - Those of [`gradients`](Self::gradients).
+    /// - The errors of [`gradients`](Self::gradients).
     /// - [`Error::Length`] if a buffer has another length.
     pub fn gradients_into<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,
         objective: &Objective<C>,
         workspace: &mut Workspace<T>,
-        (mut parameters, inputs): (Option<&mut [T]>, Option<&mut [T]>),
+        into: GradientBuffers<'_, T>,
     ) -> Result<CostParts<T>, Error> {
+        let GradientBuffers {
+            mut parameters,
+            inputs,
+        } = into;
         if let Some(parameters) = &parameters {
             check_length("the gradient", self.parameters(), parameters.len())?;
         }

@@ -2,7 +2,7 @@
 //! matrix.
 
 use super::product::{Operator, Product};
-use super::{Tangent, check_finite_result, check_vector};
+use super::{GradientBuffers, Tangent, check_finite_result, check_vector};
 use crate::cost::AnyCost;
 use crate::error::Error;
 use crate::examples::{Columns, check_finite, check_length};
@@ -147,26 +147,35 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let mut parameters = zeros(self.parameters())?;
         let shape = x.shape();
         let mut inputs = allocate("the vector–Jacobian product", shape, T::zero())?;
-        let wanted = (Some(parameters.as_mut_slice()), Some(&mut inputs[..]));
+        let wanted =
+            GradientBuffers::of_parameters(parameters.as_mut_slice()).and_inputs(&mut inputs[..]);
         self.vjp_into(x, cotangent, &mut Workspace::for_one_call(), wanted)?;
         Ok((parameters, DMatrix::from_vec(shape.0, shape.1, inputs)))
     }
 
-    /// Writes [`vjp`](Self::vjp) into the caller's buffers: P entries for the parameters, n · m for
-    /// the inputs. A result whose buffer is `None` is not computed. If both are `None`, the
-    /// arguments are checked and no pass is made.
+    /// Writes [`vjp`](Self::vjp) into the caller's buffers.
+    ///
+    /// Computes only the results that have a buffer. If `into` has no buffer, it checks the
+    /// arguments and makes no pass.
     ///
     /// # Errors
-    /// - Those of [`vjp`](Self::vjp).
+    /// - The errors of [`vjp`](Self::vjp).
     /// - [`Error::Length`] if a buffer has another length.
+    ///
+    /// # Example
+    /// [A loss that is not a `Cost`](crate::derivatives#your-loss-comes-from-elsewhere).
     pub fn vjp_into<'a, 'b>(
         &self,
         x: impl Columns<'a, T>,
         cotangent: impl Columns<'b, T>,
         workspace: &mut Workspace<T>,
-        (mut parameters, mut inputs): (Option<&mut [T]>, Option<&mut [T]>),
+        into: GradientBuffers<'_, T>,
     ) -> Result<(), Error> {
         let (x, cotangent) = (x.columns_view(), cotangent.columns_view());
+        let GradientBuffers {
+            mut parameters,
+            mut inputs,
+        } = into;
         self.check_inputs(x)?;
         let expected = (self.outputs(), x.ncols());
         if cotangent.shape() != expected {

@@ -132,7 +132,7 @@ mod trace;
 mod trace_table;
 mod triangle;
 
-pub use arguments::{Curvature, GaussNewton, Tangent};
+pub use arguments::{Curvature, GaussNewton, GradientBuffers, Tangent};
 pub use trace::Trace;
 pub(crate) use triangle::Triangle;
 

@@ -5,7 +5,7 @@ use super::line::{cotangent, direction, moved};
 use super::vector_function::Asked;
 use super::{GradientCheck, Report, Verdict, nan, noise};
 use crate::cost::Cost;
-use crate::derivatives::{Curvature, GaussNewton, Tangent};
+use crate::derivatives::{Curvature, GaussNewton, GradientBuffers, Tangent};
 use crate::error::{Error, Location};
 use crate::examples::Examples;
 use crate::layer::Layer;
@@ -124,7 +124,8 @@ impl GradientCheck {
         twice(|workspace| {
             to_theta.fill(nan());
             to_x.fill(nan());
-            let wanted = (Some(&mut to_theta[..]), Some(&mut to_x[..]));
+            let wanted =
+                GradientBuffers::of_parameters(&mut to_theta[..]).and_inputs(&mut to_x[..]);
             network.vjp_into(&x, &u, workspace, wanted)
         })?;
         let both = Tangent::of_parameters(&theta_dot).and_inputs(&x_dot);

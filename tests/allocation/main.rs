@@ -21,7 +21,8 @@ use backprop::training::{
 };
 use backprop::{
     Accumulator, AnyActivation, AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Examples,
-    GaussNewton, Initialization, Network, Objective, SquaredError, Tangent, Workspace, rng,
+    GaussNewton, GradientBuffers, Initialization, Network, Objective, SquaredError, Tangent,
+    Workspace, rng,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -197,9 +198,9 @@ fn allocations_of_derivatives<T: RealField + Copy>(case: &Case, m: usize) -> usi
         let [a, b, c, d, e, f, g, h, i, j] = w;
         let direction = Tangent::of_parameters(&v[..p]).and_inputs(&x);
         network.jvp_into(&x, direction, a, &mut tangent).unwrap();
-        let wanted = (Some(&mut theta[..]), Some(&mut of_x[..]));
+        let wanted = GradientBuffers::of_parameters(&mut theta[..]).and_inputs(&mut of_x[..]);
         network.vjp_into(&x, &y, b, wanted).unwrap();
-        let wanted = (Some(&mut theta[..]), Some(&mut of_x[..]));
+        let wanted = GradientBuffers::of_parameters(&mut theta[..]).and_inputs(&mut of_x[..]);
         network
             .gradients_into(&examples, &objective, c, wanted)
             .unwrap();

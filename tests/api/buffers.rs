@@ -7,8 +7,8 @@ use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
 use backprop::nalgebra::{DMatrix, DMatrixView};
 use backprop::{
     AnyActivation, AnyCost, BinaryCrossEntropy, Builder, CategoricalCrossEntropy, Examples,
-    GaussNewton, Initialization, Network, Objective, Poisson, SquaredError, Tangent, Workspace,
-    rng,
+    GaussNewton, GradientBuffers, Initialization, Network, Objective, Poisson, SquaredError,
+    Tangent, Workspace, rng,
 };
 use proptest::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -205,13 +205,13 @@ impl Asked {
             }
             3 => {
                 let mut of_x = nan(n * m);
-                let wanted = (Some(&mut all[..]), Some(&mut of_x[..]));
+                let wanted = GradientBuffers::of_parameters(&mut all[..]).and_inputs(&mut of_x[..]);
                 network.vjp_into(x, &self.y, w, wanted).unwrap();
                 all.extend(of_x);
             }
             4 => {
                 let mut of_x = nan(n * m);
-                let wanted = (Some(&mut all[..]), Some(&mut of_x[..]));
+                let wanted = GradientBuffers::of_parameters(&mut all[..]).and_inputs(&mut of_x[..]);
                 network
                     .gradients_into(&examples, &objective, w, wanted)
                     .unwrap();

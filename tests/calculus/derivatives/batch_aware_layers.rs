@@ -5,8 +5,8 @@ use backprop::activation::{Identity, Tanh};
 use backprop::layer::{AnyLayer, Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer};
 use backprop::nalgebra::{DMatrix, DMatrixViewMut, convert};
 use backprop::{
-    Builder, Error, Examples, Initialization, Network, Objective, Scalar, SquaredError, Tangent,
-    Workspace, rng,
+    Builder, Error, Examples, GradientBuffers, Initialization, Network, Objective, Scalar,
+    SquaredError, Tangent, Workspace, rng,
 };
 use num_dual::Dual64;
 
@@ -128,7 +128,7 @@ fn found(
         .jvp_into(x, direction, &mut workspace, &mut tangent)
         .unwrap();
     let mut of_theta = vec![f64::NAN; v.len()];
-    let wanted = (Some(&mut of_theta[..]), None);
+    let wanted = GradientBuffers::of_parameters(&mut of_theta[..]);
     network.vjp_into(x, y, &mut workspace, wanted).unwrap();
     let size = y.len() as f64;
     close(&[dot(&of_theta, v)], &[dot(&tangent, y.as_slice())], size).unwrap();

@@ -7,7 +7,8 @@ use backprop::layer::{Backward, Block, Dense, Forward, Layer};
 use backprop::nalgebra::DMatrix;
 use backprop::training::{LevenbergMarquardt, Stop, Trainer};
 use backprop::{
-    Error, Examples, GaussNewton, Location, Network, Objective, SquaredError, Workspace,
+    Error, Examples, GaussNewton, GradientBuffers, Location, Network, Objective, SquaredError,
+    Workspace,
 };
 
 /// a = x, without parameters.
@@ -68,10 +69,10 @@ fn calls_without_parameters() {
             other
                 .gradient_into(&examples, &objective, w, &mut [0.0; 6])
                 .unwrap();
-            let wanted = (Some(&mut [][..]), Some(&mut inputs[..]));
+            let wanted = GradientBuffers::of_parameters(&mut [][..]).and_inputs(&mut inputs[..]);
             network.vjp_into(&x, &x, w, wanted).unwrap();
             assert_eq!(inputs, x.as_slice());
-            let wanted = (Some(&mut [][..]), Some(&mut inputs[..]));
+            let wanted = GradientBuffers::of_parameters(&mut [][..]).and_inputs(&mut inputs[..]);
             network
                 .gradients_into(&examples, &objective, w, wanted)
                 .unwrap();
@@ -103,14 +104,14 @@ fn a_call_that_wants_nothing_computes_nothing() {
     for m in [1, 600] {
         let (x, u) = (DMatrix::repeat(2, m, 0.5), DMatrix::repeat(1, m, 1.0));
         let mut workspace = Workspace::new();
-        let nothing = network.vjp_into(&x, &u, &mut workspace, (None, None));
+        let nothing = network.vjp_into(&x, &u, &mut workspace, GradientBuffers::default());
         assert_eq!(nothing, Ok(()));
         assert!(workspace.output().is_none());
         // The arguments are still checked.
-        let nothing = network.vjp_into(&x, &x, &mut workspace, (None, None));
+        let nothing = network.vjp_into(&x, &x, &mut workspace, GradientBuffers::default());
         assert!(matches!(nothing, Err(Error::Shape { .. })));
         let odd = DMatrix::repeat(2, m, f64::NAN);
-        let nothing = network.vjp_into(&odd, &u, &mut workspace, (None, None));
+        let nothing = network.vjp_into(&odd, &u, &mut workspace, GradientBuffers::default());
         assert!(matches!(
             nothing,
             Err(Error::NonFinite {
@@ -119,14 +120,19 @@ fn a_call_that_wants_nothing_computes_nothing() {
             })
         ));
         let (examples, objective) = (Examples::new(&x, &u).unwrap(), Objective::new(SquaredError));
-        let parts = network.gradients_into(&examples, &objective, &mut workspace, (None, None));
+        let parts = network.gradients_into(
+            &examples,
+            &objective,
+            &mut workspace,
+            GradientBuffers::default(),
+        );
         assert_eq!(
             parts,
             network.cost_into(&examples, &objective, &mut workspace)
         );
         // Without parameters their gradient is empty.
         let through = Network::from_layers(2, vec![Through], &[]).unwrap();
-        let wanted = (Some(&mut [][..]), None);
+        let wanted = GradientBuffers::of_parameters(&mut [][..]);
         let nothing = through.vjp_into(&x, &x, &mut workspace, wanted);
         assert_eq!(nothing, Ok(()));
     }
