@@ -44,7 +44,7 @@ fn call_all<T: Scalar>(x: &DMatrix<T>, y: &DMatrix<T>, objective: &Objective) ->
     network.example_gradients(&examples, cost)?;
     network.example_gradient_norms(&examples, cost)?;
     network.output_jacobian(x)?;
-    GradientCheck::new().network(&network, &examples, objective)?;
+    drop(GradientCheck::new().network(&network, &examples, objective)?);
     Trainer::new(objective.clone(), Adam::new(0.1)).fit(&mut network, &examples)?;
     Ok(())
 }

@@ -58,10 +58,7 @@ mod scalar;
 pub mod training;
 mod workspace;
 
-#[cfg_attr(
-    not(feature = "argmin"),
-    doc = "[`ArgminProblem`]: crate#contents"
-)]
+#[cfg_attr(not(feature = "argmin"), doc = "[`ArgminProblem`]: crate#contents")]
 #[doc = include_str!("../docs/rendered/derivation.md")]
 pub mod derivation {}
 

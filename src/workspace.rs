@@ -296,9 +296,10 @@ impl<T: Scalar> Workspace<T> {
     ) -> Result<(), Error> {
         let (parts, size, examples) = sizes;
         // Scratch is for each thread that may share a product.
-        let threads = match parallel::is_worth_a_thread(size, layout.parameters()) {
-            true => parallel::threads(),
-            false => 1,
+        let threads = if parallel::is_worth_a_thread(size, layout.parameters()) {
+            parallel::threads()
+        } else {
+            1
         };
         if let Some(fitted) = &self.fitted
             && (fitted.sizes, fitted.wants, fitted.threads) == (sizes, wants, threads)
@@ -311,9 +312,10 @@ impl<T: Scalar> Workspace<T> {
         if self.parts.len() < parts {
             self.parts.resize_with(parts, Part::new);
         }
-        let sums = match self.whole {
-            true => parts,
-            false => parts + most_held(examples.div_ceil(size.max(1))),
+        let sums = if self.whole {
+            parts
+        } else {
+            parts + most_held(examples.div_ceil(size.max(1)))
         };
         if self.sums.len() < sums {
             self.sums.resize_with(sums, Vec::new);
@@ -451,9 +453,10 @@ fn cache_len<T: Scalar, L: Layer<T>>(
     wants: Wants,
 ) -> usize {
     let len = layer.cache_len(examples).max(layer.cache_len(last));
-    match wants.single {
-        true => len.max(layer.cache_len(1)),
-        false => len,
+    if wants.single {
+        len.max(layer.cache_len(1))
+    } else {
+        len
     }
 }
 

@@ -146,12 +146,13 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// Whether each example is computed on its own.
     pub(super) fn check_uncoupled(&self) -> Result<(), Error> {
-        match self.layout().couples_examples() {
-            false => Ok(()),
-            true => Err(Error::Unsupported {
+        if self.layout().couples_examples() {
+            Err(Error::Unsupported {
                 what: "a derivative of single examples",
                 by: "a layer that couples the examples of a batch",
-            }),
+            })
+        } else {
+            Ok(())
         }
     }
 }

@@ -1,33 +1,50 @@
-//! Derivatives beyond ∇J: by the inputs, along directions, of second order, of single examples.
+//! Derivatives beyond ∇J: inputs, directions, second order, and the gradient of each example.
 //!
-//! Everything is a method of [`Network`](crate::Network). The `_into` variants work in the buffers
-//! of a [`Workspace`](crate::Workspace) and of the caller, and do not allocate once these have
-//! grown. [`hessian`](crate::Network::hessian),
+//! All are methods of [`Network`](crate::Network). The `_into` variants use the buffers of a
+//! [`Workspace`](crate::Workspace) and of the caller, and do not allocate once these are large
+//! enough. [`hessian`](crate::Network::hessian),
 //! [`hessian_diagonal`](crate::Network::hessian_diagonal) and [`trace`](crate::Network::trace) have
 //! no such variant.
 //!
-//! A = ∂a⁽ᴸ⁾/∂θ is the K × P Jacobian of the outputs of an example, and B that of a⁽ᴸ⁾ or z⁽ᴸ⁾. M
-//! is the second derivative of the cost with respect to the same outputs as B, and m = Σw:
+//! # The methods
+//! The symbols are those of the [conventions](crate::conventions). For one example, x are the n
+//! inputs, a = a⁽ᴸ⁾ the K outputs and z = z⁽ᴸ⁾ their pre-activations; w is the weight of the
+//! example. There are m examples, and θ has P entries.
 //!
-//! | method | computes | shape | in gradients |
-//! |---|---|---|---|
-//! | [`gradients`](crate::Network::gradients) | ∇J and ∂J/∂X in one pass | P and n × m | 1 to 1.5 |
-//! | [`jvp`](crate::Network::jvp) | ȧ⁽ᴸ⁾ = A θ̇ + (∂a⁽ᴸ⁾/∂x) ẋ for each example | K × m | 1, with ẋ 1.3 to 1.5 |
-//! | [`vjp`](crate::Network::vjp) | Σₖ Aₖᵀ uₖ and (∂a⁽ᴸ⁾/∂x)ᵀ uₖ for each example | P and n × m | 1, with both 1 to 1.5 |
-//! | [`output_jacobian`](crate::Network::output_jacobian) | ∂a⁽ᴸ⁾/∂x of each example | K × n, m times | min(K, n) and more: 32 for 400-25-10 |
-//! | [`hessian_product`](crate::Network::hessian_product) | H v, the change of ∇J along v | P | 1.5 to 2.4 |
-//! | [`hessian`](crate::Network::hessian), [`hessian_diagonal`](crate::Network::hessian_diagonal) | H itself, and its diagonal | P × P, P | 2 P |
-//! | [`gauss_newton_product`](crate::Network::gauss_newton_product) | G v, G = (1/m) (Σ w BᵀMB + λI′), the part of H without the curvature of the network | P | 1.5 |
-//! | [`gauss_newton_matrix`](crate::Network::gauss_newton_matrix) | that matrix itself | P × P | K, and P² m K multiplications |
-//! | [`gram_product`](crate::Network::gram_product) | Σₖ AₖᵀAₖ v | P | 2 |
-//! | [`example_gradients`](crate::Network::example_gradients) | ∇costₖ | P × m | 3 to 15: P · m numbers are written |
-//! | [`example_gradient_norms`](crate::Network::example_gradient_norms) | ‖∇costₖ‖ | m | below 1 |
-//! | [`for_each_example_gradient`](crate::Network::for_each_example_gradient) | the same gradients, one after another | P, m times | 3 to 15 |
-//! | [`clipped_sum`](crate::Network::clipped_sum) | Σ w c ∇cost, each gradient clipped to a norm before it is weighted | P | 1.5 to 2.2 |
+//! - A = ∂a/∂θ is the K × P Jacobian of the outputs.
+//! - θ̇ and ẋ are a direction in which θ and x move. The outputs then move along ȧ, the
+//!   Jacobian–vector product (`jvp`).
+//! - u has K entries for each example: the slope of a loss with respect to the outputs. The
+//!   vector–Jacobian product (`vjp`) takes it back to θ and x.
+//! - H = ∂²J/∂θ² is the P × P Hessian. v has P entries, and is a direction for θ.
+//! - G = (1/Σw) (Σ w BᵀMB + λI′) is a Gauss–Newton matrix: H without the second derivatives of the
+//!   outputs. B is the Jacobian of z or of a, as [`GaussNewton`] selects, and M is the second
+//!   derivative of the cost with respect to the same vector. λI′ is that of the penalty; for L2, I′
+//!   is the identity without the biases.
+//! - ∇costₖ is the gradient of the cost of example k with respect to θ, without weight and penalty.
+//!   `clipped_sum` multiplies it by cₖ = min(1, r/‖∇costₖ‖), so that its norm is at most r.
 //!
-//! The last column is the time of a call divided by that of ∇J, as measured in
-//! `benches/DERIVATIVES.md` of the repository. [`input_gradient`](crate::Network::input_gradient)
-//! computes ∂J/∂X alone, and [`trace`](crate::Network::trace) one pass with all its numbers.
+//! The times are those of one call divided by the time of ∇J, as measured in
+//! `benches/DERIVATIVES.md` of the repository:
+//!
+//! | method | computes | shape | time, in gradients | good for |
+//! |---|---|---|---|---|
+//! | [`gradients`](crate::Network::gradients) | ∇J and ∂J/∂X in one pass | P and n × m | 1 to 1.5 | training a model in front of the network too |
+//! | [`jvp`](crate::Network::jvp) | ȧ = A θ̇ + (∂a/∂x) ẋ for each example | K × m | 1, with ẋ 1.3 to 1.5 | sensitivities |
+//! | [`vjp`](crate::Network::vjp) | Σₖ Aₖᵀ uₖ, and (∂a/∂x)ᵀ uₖ for each example | P and n × m | 1, with both 1 to 1.5 | losses that are not a `Cost` |
+//! | [`output_jacobian`](crate::Network::output_jacobian) | ∂a/∂x of each example | K × n, m times | min(K, n) and more: 32 for 400-25-10 | sensitivities of all outputs |
+//! | [`hessian_product`](crate::Network::hessian_product) | H v, the change of ∇J along v | P | 1.5 to 2.4 | Newton's method by conjugate gradients |
+//! | [`hessian`](crate::Network::hessian), [`hessian_diagonal`](crate::Network::hessian_diagonal) | H itself, and its diagonal | P × P, P | 2 P | small networks |
+//! | [`gauss_newton_product`](crate::Network::gauss_newton_product) | G v | P | 1.5 | the same where H is indefinite |
+//! | [`gauss_newton_matrix`](crate::Network::gauss_newton_matrix) | G itself | P × P | K, and P² m K multiplications | standard errors of θ |
+//! | [`gram_product`](crate::Network::gram_product) | Σₖ AₖᵀAₖ v | P | 2 | least squares |
+//! | [`example_gradients`](crate::Network::example_gradients) | ∇costₖ | P × m | 3 to 15: P · m numbers are written | gradient noise, influence |
+//! | [`example_gradient_norms`](crate::Network::example_gradient_norms) | ‖∇costₖ‖ | m | below 1 | outliers, importance sampling |
+//! | [`for_each_example_gradient`](crate::Network::for_each_example_gradient) | ∇costₖ in sequence | P, m times | 3 to 15 | the same, without P · m numbers of memory |
+//! | [`clipped_sum`](crate::Network::clipped_sum) | Σ wₖ cₖ ∇costₖ | P | 1.5 to 2.2 | private and robust training |
+//!
+//! [`input_gradient`](crate::Network::input_gradient) computes only ∂J/∂X.
+//! [`trace`](crate::Network::trace) shows every number of one pass.
 //!
 //! # Example
 //! ```
@@ -45,7 +62,7 @@
 //! let network = Network::<f64>::builder(2).dense(4, Tanh).dense(1, Sigmoid);
 //! let network = network.initialize(Initialization::GlorotUniform, &mut rng(1))?;
 //!
-//! let (pass, by_inputs) = network.gradients(&examples, &objective)?; // ∇J, and ∂J/∂X of 2 × 4
+//! let (pass, of_inputs) = network.gradients(&examples, &objective)?; // ∇J, and ∂J/∂X of 2 × 4
 //! let v = pass.gradient().vector().as_slice();
 //! let hv = network.hessian_product(&examples, &objective, v)?; // H v, no matrix formed
 //! let gv = network.gauss_newton_product(&examples, &objective, GaussNewton::Logits, v)?;
@@ -54,50 +71,100 @@
 //! let h = network.hessian(&examples, &objective)?; // all of it: 17 × 17
 //! assert!((h * pass.gradient().vector() - hv).amax() < 1e-14);
 //! GradientCheck::new().second_order(&network, &examples, &objective)?.assert_passed();
-//! assert_eq!((by_inputs.shape(), gv.len(), moved.len(), norms.len()), ((2, 4), 17, 4, 4));
+//! assert_eq!((of_inputs.shape(), gv.len(), moved.len(), norms.len()), ((2, 4), 17, 4, 4));
 //! # Ok::<(), backprop::Error>(())
 //! ```
 //!
 //! # Your loss comes from elsewhere
-//! A [`Cost`](crate::Cost) sees one example at a time, with its target. For any other loss, three
-//! steps compute the gradient:
+//! A [`Cost`](crate::Cost) sees one example at a time, with its target. A loss that is not a `Cost`
+//! takes three steps:
 //!
 //! 1. [`forward_into`](crate::Network::forward_into) computes the outputs.
-//! 2. Your code computes the slope of the loss by each output: u, K × m. An output that has no part
-//!    in the loss has slope 0.
-//! 3. [`vjp_into`](crate::Network::vjp_into) takes u to the gradient of the loss by θ, by X, or by
-//!    both. It adds no penalty and does not divide by m, so a mean has its 1/m in u.
+//! 2. Your code computes u, K × m, the slope of the loss with respect to each output. An output
+//!    that does not enter the loss has slope 0.
+//! 3. [`vjp_into`](crate::Network::vjp_into) computes the gradient of the loss with respect to θ,
+//!    to X, or to both. It makes its own forward pass, so it needs X again, and nothing from step 1
+//!    except your u. It adds no penalty and does not divide by m, so u of a mean contains the 1/m.
 //!
-//! An optimiser of [`training`](crate::training) takes the gradient from there. This loss compares
-//! two examples, and is ½ (a₁ − a₂ − 1)²:
+//! An optimiser of [`training`](crate::training) then takes the gradient. For L-BFGS, implement
+//! [`training::Problem`](crate::training::Problem). The loss of this example compares two examples,
+//! and is ½ (a₁ − a₂ − 1)²:
 //! ```
 //! use backprop::nalgebra::DMatrix;
 //! use backprop::training::{GradientDescent, Optimizer};
-//! use backprop::{Network, Workspace, activation::Identity};
+//! use backprop::{GradientBuffers, GradientCheck, Network, Workspace, activation::Identity};
 //!
 //! let mut network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[0.0, 2.0])?;
 //! let mut workspace = Workspace::new();
 //! let x = DMatrix::from_row_slice(1, 2, &[3.0, 1.0]);
 //!
-//! let a = network.forward_into(&x, &mut workspace)?;
-//! let rest = a[0] - a[1] - 1.0; // 6 − 2 − 1 = 3
-//! let slope = DMatrix::from_row_slice(1, 2, &[rest, -rest]);
-//! let mut gradient = [0.0; 2];
-//! network.vjp_into(&x, &slope, &mut workspace, (Some(&mut gradient), None))?;
-//! assert_eq!(gradient, [0.0, 6.0]); // 3 (1, 3) − 3 (1, 1)
+//! let mut loss = |network: &Network<f64>| {
+//!     let a = network.forward_into(&x, &mut workspace)?;
+//!     let rest = a[0] - a[1] - 1.0;
+//!     let slope = DMatrix::from_row_slice(1, 2, &[rest, -rest]);
+//!     let mut gradient = vec![0.0; 2];
+//!     let into = GradientBuffers::of_parameters(&mut gradient); // not with respect to X
+//!     network.vjp_into(&x, &slope, &mut workspace, into)?;
+//!     Ok::<_, backprop::Error>((0.5 * rest * rest, gradient))
+//! };
+//! let (value, gradient) = loss(&network)?;
+//! assert_eq!((value, &gradient[..]), (4.5, &[0.0, 6.0][..])); // 3 (1, 3) − 3 (1, 1)
 //!
 //! let mut theta = network.theta().as_slice().to_vec();
-//! GradientDescent::new(0.25).step(&mut theta, &gradient, 1.0)?;
+//! GradientDescent::new(0.25).step(&mut theta, &gradient, 1.0)?; // 1.0: no schedule
 //! network.set_theta(&theta)?;
 //! assert_eq!(network.forward(&x)?.as_slice(), &[1.5, 0.5]); // the loss is 0
+//!
+//! // Check the gradient against differences of the loss.
+//! let point = [0.3, 1.7];
+//! let check = GradientCheck::new().function(&[("θ", 2)], &point, |theta| {
+//!     network.set_theta(theta).and_then(|()| loss(&network)).unwrap_or((f64::NAN, vec![0.0; 2]))
+//! })?;
+//! check.assert_passed();
 //! # Ok::<(), backprop::Error>(())
 //! ```
 //!
-//! If the loss contains derivatives of the outputs by the inputs, as that of a differential
-//! equation does, run the same steps on dual numbers: [`Network::map`](crate::Network::map)
-//! converts the network. [`GradientCheck::function`](crate::GradientCheck::function) checks the
-//! result. Two examples of the repository are complete programs: `cart_pole` (deep Q-learning,
-//! where only the action that was taken has a slope) and `physics_informed` (a loss with u″).
+//! If the loss contains derivatives of the outputs with respect to an input t, as that of a
+//! differential equation does, run the steps on dual numbers (feature `num-dual`; the types are in
+//! `backprop::num_dual`). [`Network::map`](crate::Network::map)`(Dual64::from_re)` converts the
+//! network, and `Dual64::new(t, 1.0)` is an input. An output is then u + u′ε.
+//!
+//! `vjp_into` multiplies dual numbers, and the ε part of (A + A′ε)ᵀ(c + dε) is Aᵀd + A′ᵀc. The
+//! gradient of a loss L(u, u′) is Aᵀ ∂L/∂u + A′ᵀ ∂L/∂u′. So the slope is ∂L/∂u′ + ∂L/∂u ε, **with
+//! the parts exchanged**, and the gradient is the ε part of the result. This loss is u′ + 3u for
+//! one unit u = tanh(θ₀ + θ₁ t):
+#![cfg_attr(feature = "num-dual", doc = "```")]
+#![cfg_attr(not(feature = "num-dual"), doc = "```text")]
+//! use backprop::nalgebra::DMatrix;
+//! use backprop::num_dual::Dual64;
+//! use backprop::{GradientBuffers, GradientCheck, Network, Workspace, activation::Tanh};
+//!
+//! let loss = |theta: &[f64]| {
+//!     let network = Network::<f64>::builder(1).dense(1, Tanh).with_theta(theta)?;
+//!     let network = network.map(Dual64::from_re)?;
+//!     let t = DMatrix::repeat(1, 1, Dual64::new(0.5, 1.0));
+//!     let mut workspace = Workspace::new();
+//!     let u = network.forward_into(&t, &mut workspace)?[0]; // u + u′ε
+//!     let slope = DMatrix::repeat(1, 1, Dual64::new(1.0, 3.0)); // ∂L/∂u′ + ∂L/∂u ε
+//!     let mut gradient = [Dual64::from_re(0.0); 2];
+//!     let into = GradientBuffers::of_parameters(&mut gradient);
+//!     network.vjp_into(&t, &slope, &mut workspace, into)?;
+//!     Ok::<_, backprop::Error>((u.eps + 3.0 * u.re, gradient.map(|g| g.eps).to_vec()))
+//! };
+//! // At θ = (−1, 2) and t = ½: u = tanh 0 = 0, u′ = θ₁ = 2, ∂L/∂θ = 3 (1, ½) + (0, 1).
+//! assert_eq!(loss(&[-1.0, 2.0])?, (2.0, vec![3.0, 2.5]));
+//! let checked = |theta: &[f64]| loss(theta).unwrap_or((f64::NAN, vec![0.0; 2]));
+//! GradientCheck::new().function(&[("θ", 2)], &[0.3, -0.7], checked)?.assert_passed();
+//! # Ok::<(), backprop::Error>(())
+//! ```
+//!
+//! For u″ the input is `Dual2_64::new(t, 1.0, 0.0)`. The slope has the parts
+//! (∂L/∂u″, ½ ∂L/∂u′, ∂L/∂u), and the gradient is the part `v2` of the result.
+//!
+//! A wrong slope still gives a gradient, so check it with
+//! [`GradientCheck::function`](crate::GradientCheck::function). Two examples of the repository are
+//! complete programs: `cart_pole` (deep Q-learning, where only the action taken has a slope) and
+//! `physics_informed` (a loss with u″).
 //!
 //! # Kinks
 //! A second derivative at a kink (of ReLU at 0, of Huber's cost at δ) is that of one side, as g′
@@ -110,9 +177,9 @@
 //!
 //! - [`gradients`](crate::Network::gradients) and [`vjp`](crate::Network::vjp) need only `forward`
 //!   and `backward`.
-//! - Gradients of single examples, their norms and clipped sums need only these too. A layer
-//!   without [`Layer::backward_per_example`](crate::Layer::backward_per_example) is computed one
-//!   example at a time.
+//! - So do per-example gradients, their norms and clipped sums. A layer without
+//!   [`Layer::backward_per_example`](crate::Layer::backward_per_example) is computed one example at
+//!   a time.
 //! - The Gauss–Newton matrix needs that method, and
 //!   [`Cost::delta_tangent`](crate::Cost::delta_tangent).
 //! - An output Jacobian needs tangents if there are fewer inputs than outputs.
@@ -141,7 +208,7 @@ use crate::examples::scalar_weight;
 use crate::kernels::{self, first_non_finite};
 use crate::scalar::{Scalar, real, to_f64};
 
-/// Whether all entries of a result are finite.
+/// Checks that all entries of a result are finite.
 pub(crate) fn check_finite_result<T: Scalar>(
     what: &'static str,
     result: &[T],
@@ -155,7 +222,7 @@ pub(crate) fn check_finite_result<T: Scalar>(
     }
 }
 
-/// Whether a direction that the caller gave has so many entries, all finite.
+/// Checks that a direction from the caller has `expected` entries, all finite.
 fn check_vector<T: Scalar>(what: &'static str, v: &[T], expected: usize) -> Result<(), Error> {
     crate::examples::check_length(what, expected, v.len())?;
     match kernels::first_non_finite(v) {
@@ -167,8 +234,8 @@ fn check_vector<T: Scalar>(what: &'static str, v: &[T], expected: usize) -> Resu
     }
 }
 
-/// The one place where sums of second derivatives become those of J, as `gradient::finish` is for
-/// ∇J: λ by `add_penalty`, and the division by m = Σw.
+/// Turns sums of second derivatives into those of J: adds the penalty, and divides by m = Σw. No
+/// other function does, as no other than `gradient::finish` does for ∇J.
 fn finish<T: Scalar>(
     what: &'static str,
     weight: f64,
@@ -177,13 +244,14 @@ fn finish<T: Scalar>(
 ) -> Result<(), Error> {
     let m: T = real(scalar_weight::<T>(weight)?);
     add_penalty(result);
-    match kernels::divide(result, m) {
-        true => Ok(()),
-        false => check_finite_result(what, result),
+    if kernels::divide(result, m) {
+        Ok(())
+    } else {
+        check_finite_result(what, result)
     }
 }
 
-/// The unit vector e of index i in every column of so many rows.
+/// Fills every column of `rows` entries with the unit vector of index i.
 fn fill_with_unit<T: Scalar>(columns: &mut [T], rows: usize, i: usize) {
     columns.fill(T::zero());
     let entries = columns.iter_mut().skip(i).step_by(rows);

@@ -134,9 +134,10 @@ fn factor<T: Scalar>(k: usize, m: &mut [T], delta: &mut [T], most: T) {
         let has_curvature = pivot > whole * rounding;
         let curvature = if has_curvature { pivot } else { T::zero() };
         let slope = (0..i).fold(delta[i], |left, j| left - m[j * k + i] * delta[j]);
-        let needed = match most > T::zero() && (has_curvature || slope.abs() > least_slope) {
-            true => slope / most * (slope / most),
-            false => T::zero(),
+        let needed = if most > T::zero() && (has_curvature || slope.abs() > least_slope) {
+            slope / most * (slope / most)
+        } else {
+            T::zero()
         };
         let root = curvature.max(needed).sqrt();
         for l in i + 1..k {
@@ -194,9 +195,10 @@ mod tests {
                     .weighted(&weights[..m])
                     .unwrap();
                 let objective = Objective::new(cost).penalty(penalty);
-                let at = match network.is_canonical(&cost) {
-                    true => GaussNewton::Logits,
-                    false => GaussNewton::Outputs,
+                let at = if network.is_canonical(&cost) {
+                    GaussNewton::Logits
+                } else {
+                    GaussNewton::Outputs
                 };
                 let size = network.cost(&examples, &objective).unwrap().abs();
                 let mut workspace = Workspace::new();

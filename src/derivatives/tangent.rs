@@ -187,8 +187,9 @@ pub(super) fn output_tangent<T: Scalar>(
     of_z: bool,
 ) -> Result<DMatrixView<'_, T>, Error> {
     let last = tangents.last().ok_or(Error::NoLayers)?;
-    match of_z {
-        true => last.cache_view(m).ok_or(Error::NoLayers),
-        false => Ok(last.view(m)),
+    if of_z {
+        last.cache_view(m).ok_or(Error::NoLayers)
+    } else {
+        Ok(last.view(m))
     }
 }

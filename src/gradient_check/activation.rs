@@ -1,7 +1,6 @@
 //! The checks of a single activation.
 
-use super::compare::CheckedBlock;
-use super::line::{cotangent, direction, inner, moved};
+use super::line::{CheckedBlock, cotangent, direction, inner, moved};
 use super::vector_function::Asked;
 use super::{GradientCheck, Report, nan};
 use crate::activation::Activation;
@@ -14,7 +13,8 @@ impl GradientCheck {
     /// Checks the derivative of one activation at z (s × m).
     ///
     /// Compares [`backward`](Activation::backward) with differences of f(z) = Σ r ∘ g(z) for fixed
-    /// random r, whose gradient is r ∘ g′(z) if g acts on each unit alone. The report has one
+    /// random r, whose gradient is r ∘ g′(z) if g acts on each unit
+    /// separately. The report has one
     /// block, `z`. Buffers are filled with NaN before they are written.
     ///
     /// # Errors
@@ -74,12 +74,12 @@ impl GradientCheck {
     /// | `δ̇` | [`backward_tangent`](Activation::backward_tangent) | differences of `backward` |
     /// | `δ` | `backward_tangent`, which computes it too | `backward` |
     ///
-    /// If g acts on each unit alone, ȧ = g′(z) ∘ ż and δ̇ becomes g′(z) ∘ δ̇ + g″(z) ∘ ż ∘ δ.
+    /// If g acts on each unit separately, ȧ = g′(z) ∘ ż and δ̇ becomes g′(z) ∘ δ̇ + g″(z) ∘ ż ∘ δ.
     /// Buffers are filled with NaN before they are written. Check `backward` with
     /// [`activation`](Self::activation) first.
     ///
     /// # Errors
-    /// - Those of [`activation`](Self::activation).
+    /// - The errors of [`activation`](Self::activation).
     /// - [`Error::Unsupported`] if the activation has no tangents.
     ///
     /// # Example

@@ -1,6 +1,6 @@
-//! How a [`GradientCheck`] is made and set, and its checks of a network and of a function.
+//! Creates and configures a [`GradientCheck`]. Its checks of a network and of a function.
 
-use super::compare::CheckedBlock;
+use super::line::CheckedBlock;
 use super::settings::{Sampling, Tolerance};
 use super::{GradientCheck, Report, nan, noise};
 use crate::cost::Cost;
@@ -36,14 +36,14 @@ impl GradientCheck {
     /// Derivation: [(27)](crate::derivation#central-difference).
     ///
     /// Each comparison takes two evaluations of J. Measuring the rounding takes twelve more passes
-    /// for ∇J and ten for J. In `f32` the check compares about three digits; for a rigorous check
-    /// use `network.map(f64::from)?`, with the data mapped alike.
+    /// for ∇J and ten for J. In `f32` the check compares about three digits. For a rigorous check,
+    /// convert the network with `network.map(f64::from)?` and the data with `x.map(f64::from)`.
     ///
     /// The buffers of the pass are filled with NaN beforehand. This exposes a layer that reads an
     /// unwritten value, or adds where it should overwrite.
     ///
     /// # Errors
-    /// - Those of [`Network::backprop`], except that the report shows a non-finite gradient.
+    /// - The errors of [`Network::backprop`], except that the report shows a non-finite gradient.
     /// - [`Error::Hyperparameter`] for a bad step, tolerance or number of comparisons.
     ///
     /// # Example
@@ -62,7 +62,9 @@ impl GradientCheck {
     /// let report = GradientCheck::new().network(&network, &examples, &objective)?;
     /// report.assert_passed();
     /// assert_eq!(report.cost, 1.25);
-    /// assert!(report.block("Θ⁽¹⁾").is_some_and(|b| (b.largest - 0.5).abs() < 1e-9));
+    /// // The block of the first layer, by its position or its name:
+    /// assert!((report.blocks[0].largest - 0.5).abs() < 1e-9);
+    /// assert_eq!(report.block("Θ⁽¹⁾"), report.blocks.first());
     /// # Ok::<(), backprop::Error>(())
     /// ```
     pub fn network<T: Scalar, L: Layer<T>, C: Cost<T>>(
@@ -103,11 +105,16 @@ impl GradientCheck {
     /// Checks any function that returns its value and its gradient.
     ///
     /// `blocks` names the blocks of variables and gives their lengths, in the order of the
-    /// variables.
+    /// variables. The report has one row for each block.
+    ///
+    /// If the function can fail, put its `?`s into a function that returns a `Result`, and return
+    /// NaN as the value after an error. The check then returns [`Error::NonFinite`]:
+    /// `|v| f(v).unwrap_or((f64::NAN, vec![0.0; v.len()]))`.
     ///
     /// # Errors
-    /// - [`Error::Length`] if the blocks or the gradient do not have as many entries as `theta`.
-    /// - [`Error::NonFinite`] if `theta` is not finite, or the function at a point that is tried.
+    /// - [`Error::Length`] if the blocks together or the gradient have another length than `theta`.
+    /// - [`Error::NonFinite`] if `theta` is not finite, or the value of the function at a point
+    ///   that the check tries.
     /// - [`Error::Hyperparameter`] for a bad step, tolerance or number of comparisons.
     ///
     /// # Example
@@ -171,11 +178,12 @@ impl GradientCheck {
         self
     }
 
-    /// Sets the relative tolerance r > 0 and the floor a ≥ 0 of the bound.
+    /// Sets the relative tolerance r > 0 and the floor ≥ 0 of the bound.
     ///
-    /// The bound is r ‖column‖ + a max(|J|, ‖∇J‖) + e (see the [module documentation](super)); the
-    /// resolution e is always added. A floor above a tenth of the derivatives leaves them
-    /// undecided. The defaults are r = 1e-6 in `f64`, 1e-2 in `f32`, and a = 0.
+    /// The bound is r · scale + floor · max(|J|, maxᵢ |∂J/∂θᵢ|) + resolution, where the scale is
+    /// the largest derivative of the column (see the [module documentation](super)). A floor above
+    /// a tenth of the derivatives leaves them undecided. The defaults are r = 1e-6 in `f64`, 1e-2
+    /// in `f32`, and a floor of 0.
     ///
     /// # Example
     /// A derivative that is off by 0.1 % passes only if r is larger:
@@ -216,7 +224,7 @@ impl GradientCheck {
 
     /// Compares the derivatives along `count` random directions in each block, chosen by the seed.
     ///
-    /// A direction is a unit vector v, with the derivative v·∇J. There are at most 65,536 a block.
+    /// A direction is a unit vector v, with the derivative v·∇J. The limit is 65,536 directions per block.
     ///
     /// # Example
     /// ```

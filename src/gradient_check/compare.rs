@@ -1,48 +1,14 @@
-//! Compares derivatives with differences, and vectors with what they should equal.
+//! Compares derivatives with differences, and vectors with their expected values.
 
-use super::judge::{Allowed, Outcome};
-use super::line::{Along, Line, On};
-use super::report::{Report, Verdict};
+use super::judge::{Allowed, Compared, Outcome, Verdict};
+use super::line::{Along, CheckedBlock, Line, On};
+use super::report::Report;
 use super::settings::Settings;
 use super::{GradientCheck, size};
 use crate::error::Error;
 use crate::initialization::rng;
-use crate::layout::Layout;
 use crate::scalar::{Scalar, to_f64};
 use std::collections::BTreeMap;
-use std::ops::Range;
-
-/// A block of the variables being checked: a row of the report.
-pub(super) struct CheckedBlock {
-    pub(super) label: String,
-    pub(super) rows: usize,
-    pub(super) start: usize,
-    pub(super) len: usize,
-}
-
-impl CheckedBlock {
-    pub(super) fn new(label: &str, rows: usize, start: usize, len: usize) -> Self {
-        Self {
-            label: label.to_owned(),
-            rows,
-            start,
-            len,
-        }
-    }
-
-    /// Lists the blocks of a network, with a prefix before their labels.
-    pub(super) fn list(layout: &Layout, prefix: &str) -> Vec<Self> {
-        let blocks = layout.blocks().iter().map(|place| {
-            let (label, range) = (format!("{prefix}{}", place.label()), place.range());
-            Self::new(&label, place.block().rows, range.start, range.len())
-        });
-        blocks.collect()
-    }
-
-    pub(super) fn range(&self) -> Range<usize> {
-        self.start..self.start + self.len
-    }
-}
 
 /// The largest value of each column, and of the whole block.
 #[derive(Default)]
@@ -81,7 +47,7 @@ pub(super) struct Candidate {
 /// How large a difference may be.
 pub(super) struct Bounds {
     pub(super) settings: Settings,
-    /// What the floor is relative to.
+    /// The size that the floor is relative to.
     pub(super) scale: f64,
     /// Whether many units move at once.
     pub(super) many: bool,
@@ -132,7 +98,7 @@ impl Bounds {
                 many: self.many,
             };
             outcome.judge(&mut On::new(&line, along), allowed)?;
-            outcomes.push((line, outcome));
+            outcomes.push(Compared { line, outcome });
         }
         report.push(block, &outcomes);
         Ok(())
@@ -201,10 +167,10 @@ impl GradientCheck {
         let pairs = self.lines(block, &mut rng(self.seed)).map(|line| {
             let outcome = Outcome::new(line.derivative(found), line.derivative(expected), 1.0);
             norms.add(line.column(block.rows), outcome.size());
-            (line, outcome)
+            Compared { line, outcome }
         });
         let mut outcomes: Vec<_> = pairs.collect();
-        for (line, outcome) in &mut outcomes {
+        for Compared { line, outcome } in &mut outcomes {
             let norm = norms.of(line.column(block.rows));
             outcome.settle(&Allowed {
                 tolerance: settings.relative * norm,
@@ -237,7 +203,10 @@ impl GradientCheck {
             if !agrees {
                 outcome.verdict = failing;
             }
-            (Line::Entry(k), outcome)
+            Compared {
+                line: Line::Entry(k),
+                outcome,
+            }
         });
         let outcomes: Vec<_> = outcomes.collect();
         report.push(&CheckedBlock::new(label, 1, 0, pairs.len()), &outcomes);

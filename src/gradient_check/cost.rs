@@ -1,8 +1,7 @@
 //! The checks of a single cost.
 
 use super::activation::{check_arguments, forward};
-use super::compare::CheckedBlock;
-use super::line::{direction, moved};
+use super::line::{CheckedBlock, direction, moved};
 use super::vector_function::Asked;
 use super::{GradientCheck, Report, nan};
 use crate::activation::Activation;
@@ -13,7 +12,7 @@ use crate::kernels;
 use crate::scalar::{Scalar, real, to_f64};
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 
-/// Where a cost is checked.
+/// The point at which a cost is checked.
 struct Point<T> {
     z: DMatrix<T>,
     /// a = g(z).
@@ -106,7 +105,7 @@ impl GradientCheck {
     /// output is within a step of the edge of the cost's domain.
     ///
     /// # Errors
-    /// - Those of [`cost`](Self::cost).
+    /// - The errors of [`cost`](Self::cost).
     /// - [`Error::Unsupported`] if the cost has no tangent.
     ///
     /// # Example

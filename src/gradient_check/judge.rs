@@ -1,8 +1,7 @@
 //! One comparison, with its second look where the two derivatives disagree.
 
-use super::line::{On, Slopes};
+use super::line::{Line, On, Slopes};
 use super::noise;
-use super::report::Verdict;
 use crate::error::Error;
 
 /// The noise allowed in a difference, in units of σ/h. A central difference has the standard
@@ -13,10 +12,38 @@ const DEVIATIONS: f64 = 8.0;
 /// largest derivative.
 const RESOLVED: f64 = 0.1;
 
+/// The outcome of comparing an analytic with a numerical derivative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// They agree within the bound.
+    Agrees,
+    /// They differ, but the function has a kink within the step (a point where the slope jumps, as
+    /// ReLU's at 0), and the derivative is right next to it.
+    SuspectedKink,
+    /// They agree within the bound, but rounding is too large, compared with the derivatives, for
+    /// that to prove anything.
+    Undecided,
+    /// They differ by more than the bound, and the scalar type is too coarse to show why.
+    ///
+    /// Smaller steps would distinguish a kink or strong curvature from a wrong derivative, but are lost in
+    /// rounding. The values near the point do not contradict the derivative there. This is rare in
+    /// `f64`; in `f32` check `network.map(f64::from)?`.
+    Unresolved,
+    /// An optional method returned [`Error::Unsupported`](crate::Error::Unsupported), so nothing
+    /// was compared.
+    NotProvided,
+    /// A Gauss–Newton matrix is not semidefinite: v·G v < 0. The cost is not convex there, which is
+    /// an error only if the cost is known to be convex.
+    Indefinite,
+    /// They differ, and the derivative is wrong.
+    Wrong,
+}
+
 /// How large a difference may be.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Allowed {
-    /// r ‖column‖.
+    /// The relative tolerance times the scale.
     pub(super) tolerance: f64,
     /// The floor set by the user, times its scale.
     pub(super) floor: f64,
@@ -59,6 +86,12 @@ pub(super) struct Outcome {
     pub(super) bound: f64,
     pub(super) verdict: Verdict,
     h: f64,
+}
+
+/// A comparison and the line that it was made along.
+pub(super) struct Compared {
+    pub(super) line: Line,
+    pub(super) outcome: Outcome,
 }
 
 impl Outcome {

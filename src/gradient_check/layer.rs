@@ -1,7 +1,6 @@
 //! The check of a single layer.
 
-use super::compare::CheckedBlock;
-use super::line::{cotangent, inner};
+use super::line::{CheckedBlock, cotangent, inner};
 use super::single_layer::{Arguments, SingleLayer};
 use super::{GradientCheck, Report, nan};
 use crate::error::Error;
@@ -14,7 +13,7 @@ use nalgebra::DMatrixView;
 impl GradientCheck {
     /// Checks the derivatives of one layer at parameters θ and inputs x (inputs × m).
     ///
-    /// θ holds the blocks of the layer one after the other. The check compares
+    /// θ holds the blocks of the layer in sequence. The check compares
     /// [`backward`](Layer::backward) with differences of f(θ, x) = Σ r ∘ output for fixed random r,
     /// whose gradients are Δ and the δ of the layer below if δ = r.
     ///

@@ -1,8 +1,8 @@
 //! The check of everything that a layer may provide beyond `forward` and `backward`.
 
-use super::compare::{CheckedBlock, Pair, Product};
+use super::compare::{Pair, Product};
 use super::layer::parameter_blocks;
-use super::line::{cotangent, direction, moved};
+use super::line::{CheckedBlock, cotangent, direction, moved};
 use super::single_layer::{Arguments, Backwarded, Forwarded, SingleLayer, TangentStart};
 use super::vector_function::Asked;
 use super::{GradientCheck, Report, Verdict, nan};

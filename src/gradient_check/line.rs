@@ -1,11 +1,45 @@
-//! Lines through θ, and differences along them.
+//! The blocks of θ, the lines through it, and differences along them.
 
 use crate::error::{Error, Location, hyperparameter};
 use crate::initialization::rng;
+use crate::layout::Layout;
 use crate::scalar::{Scalar, real, to_f64};
 use nalgebra::DMatrix;
 use rand_xoshiro::rand_core::Rng;
 use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// A block of the variables being checked: a row of the report.
+pub(super) struct CheckedBlock {
+    pub(super) label: String,
+    pub(super) rows: usize,
+    pub(super) start: usize,
+    pub(super) len: usize,
+}
+
+impl CheckedBlock {
+    pub(super) fn new(label: &str, rows: usize, start: usize, len: usize) -> Self {
+        Self {
+            label: label.to_owned(),
+            rows,
+            start,
+            len,
+        }
+    }
+
+    /// Lists the blocks of a network, with a prefix before their labels.
+    pub(super) fn list(layout: &Layout, prefix: &str) -> Vec<Self> {
+        let blocks = layout.blocks().iter().map(|place| {
+            let (label, range) = (format!("{prefix}{}", place.label()), place.range());
+            Self::new(&label, place.block().rows, range.start, range.len())
+        });
+        blocks.collect()
+    }
+
+    pub(super) fn range(&self) -> Range<usize> {
+        self.start..self.start + self.len
+    }
+}
 
 /// A line through θ within one block.
 #[derive(Clone, Debug, PartialEq)]

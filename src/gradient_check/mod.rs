@@ -1,47 +1,80 @@
 //! Gradient checking: compares analytic derivatives with central differences.
 //!
-//! The numerical derivative along a coordinate (or a direction) is
-//! n = \[J(θ + h) − J(θ − h)\]/(2h). An entry g of the gradient agrees with it if
+//! # Example
+//! Any function can be checked. Here the second block has lost its factor 2:
+//! ```
+//! use backprop::gradient_check::{GradientCheck, Verdict};
 //!
-//! |n − g| ≤ r ‖column‖ + a max(|J|, ‖∇J‖) + e,  e = 8 σ/h + 8 σ′.
+//! let f = |p: &[f64]| (p[0].sin() + p[1] * p[1], vec![p[0].cos(), p[1]]);
+//! let report = GradientCheck::new().function(&[("p", 1), ("q", 1)], &[0.3, 2.0], f)?;
+//! assert_eq!(report.block("p").map(|b| b.verdict), Some(Verdict::Agrees));
+//! assert_eq!(report.block("q").map(|b| b.verdict), Some(Verdict::Wrong));
+//! assert!(!report.passed());
+//! println!("{report}");
+//! # Ok::<(), backprop::Error>(())
+//! ```
 //!
-//! ‖column‖ is the largest derivative, analytic or numerical, in the entry's column of the block.
-//! All derivatives in a column of D scale with one input, so they have a common size. Along a
-//! random direction ‖column‖ is the largest derivative of the block. The relative tolerance r is
-//! 1e-6 in `f64` and 1e-2 in `f32`. The floor a is 0 unless
-//! [`tolerance`](GradientCheck::tolerance) sets one. The *resolution* e is the largest difference
-//! that rounding may hide. Every term has the unit of J, so checking c J gives the same verdicts as
-//! checking J.
+//! # Verdicts
+//! Only [`Verdict::Wrong`] fails the check. Each block has a verdict, and `worst` in its
+//! [`BlockReport`] names an entry:
+//!
+//! | verdict | meaning | what to do |
+//! |---|---|---|
+//! | [`Agrees`](Verdict::Agrees) | the derivatives agree | nothing; if all are 0, check at another point |
+//! | [`Wrong`](Verdict::Wrong) | the derivative is wrong | correct the code of the entry in `worst` |
+//! | [`SuspectedKink`](Verdict::SuspectedKink) | a kink is within the step | check at another point, or with smooth activations; beware of inputs and biases that are exactly 0 |
+//! | [`Undecided`](Verdict::Undecided) | the derivative is too small compared with the rounding of J | check in `f64`, with scaled inputs, or without a large constant in J |
+//! | [`Unresolved`](Verdict::Unresolved) | they differ, and rounding hides why | check in `f64`; if it is `f64`, at another point |
+//! | [`NotProvided`](Verdict::NotProvided) | an optional method is missing | nothing, or implement it |
+//! | [`Indefinite`](Verdict::Indefinite) | a Gauss–Newton matrix has v·G v < 0 | nothing if the cost is not convex |
+//!
+//! A kink is a point where the slope jumps, as ReLU's at 0.
+//!
+//! # How it decides
+//! Let d be a unit vector: along one entry of θ, or along a random direction in a block. The code
+//! computes the derivative g = d·∇J. The numerical derivative with the step h is
+//! n = \[J(θ + h d) − J(θ − h d)\]/(2h). They agree if
+//!
+//! |n − g| ≤ r · scale + floor · max(|J|, maxᵢ |∂J/∂θᵢ|) + resolution.
+//!
+//! - The *scale* is the largest |n| or |g| in the entry's column of the block. All derivatives in a
+//!   column of D are proportional to one input, so they have a common size. Along random
+//!   directions, the scale is the largest derivative of the block.
+//! - The relative tolerance r is 1e-6 in `f64` and 1e-2 in `f32`, and the *floor* is 0, unless
+//!   [`tolerance`](GradientCheck::tolerance) sets them.
+//! - The *resolution* 8 σ/h + 8 σ′ is the largest difference that rounding may hide.
+//!
+//! Every term has the unit of J, so checking c J gives the same verdicts as checking J.
 //!
 //! The error is measured for each block, because a small wrong block vanishes in the norm of the
 //! whole gradient. A block whose derivatives are all 0 has relative error 0, not 0/0.
 //!
 //! # What rounding hides
-//! If the rounding errors of J have standard deviation σ, that of n is σ/(√2 h), so 8 σ/h is eleven
-//! standard deviations. The truncation error of n is h² J‴/6. The default step
+//! If the rounding errors of J have standard deviation σ, those of n have σ/(√2 h), so 8 σ/h is
+//! eleven standard deviations. The truncation error of n is h² J‴/6. The default step
 //! h = ε^(1/3) max(1, |θᵢ|), for machine precision ε, balances the two (Gill, Murray and Wright,
 //! *Practical Optimization*, 1981, section 8.6; Moré and Wild 2012, doi:10.1145/2168773.2168777).
 //!
 //! σ is the largest of three numbers:
 //!
-//! 1. ε |J|/2, the error of the last rounding alone. It gives e = 4 ε^(2/3) |J|: 1.5e-10 |J| in
-//!    `f64`, 1e-4 |J| in `f32`.
-//! 2. The noise measured at ten points, moving all of θ by up to 240 ε. There the third divided
-//!    difference Σ w J of a smooth J vanishes, and that of the rounding errors has variance σ² Σ w²
-//!    (Moré and Wild 2011, doi:10.1137/100786125). This detects terms of J that cancel. It is
-//!    measured at θ and a step h beside it, because at an exact fit J and its noise are 0.
-//! 3. ε/2 ‖w δ ∘ a‖/Σw with δ = ∂cost/∂a, the effect of rounding the outputs a on a cost computed
-//!    from them. It cannot be measured if an output rounds the same way at all ten points. That
-//!    happens near the edge of a logarithm's domain and with raw inputs. Some costs know more
-//!    digits of an output than a holds; for those the estimate is too large.
+//! 1. ε |J|/2, the error of the last rounding. It alone gives the resolution 4 ε^(2/3) |J|:
+//!    1.5e-10 |J| in `f64`, 1e-4 |J| in `f32`.
+//! 2. The noise measured at ten points, moving all of θ by up to 240 ε. The third divided
+//!    difference Σ cᵢ Jᵢ of a smooth J vanishes there, and that of the rounding errors has variance
+//!    σ² Σ cᵢ² (Moré and Wild 2011, doi:10.1137/100786125). This detects terms of J that cancel. It
+//!    is measured at θ and a step h away, because at an exact fit J and its noise are 0.
+//! 3. The effect on J of rounding the outputs: (ε/2) √Σ (wₖ aₖᵢ ∂costₖ/∂aₖᵢ)² / Σ wₖ, for output i
+//!    of example k with weight wₖ. It cannot be measured if an output rounds the same way at all
+//!    ten points. That happens near the edge of a logarithm's domain and with raw inputs. Some
+//!    costs use more digits of an output than aₖᵢ holds; for those the estimate is too large.
 //!
 //! σ′ is the noise of g itself, measured in the ten passes at θ: each entry is a sum over examples,
 //! whose terms may cancel. All entries of a column use the σ′ of its noisiest entry.
 //!
-//! A comparison is conclusive only if the resolution is at most a tenth of ‖column‖. Otherwise a
+//! A comparison is conclusive only if the resolution is at most a tenth of the scale. Otherwise a
 //! difference within the bound is [`Verdict::Undecided`]. The block is undecided too, unless its
-//! larger columns are resolved. For example, f = 10⁹ + t² has e = 0.15. At t = 1 a gradient of 3 t
-//! is wrong; at t = 0.01 even the right one, 2 t, is undecided.
+//! larger columns are resolved. For example, J = 10⁹ + t² has the resolution 0.15. At t = 1 a
+//! gradient of 3 t is wrong; at t = 0.01 even the right one, 2 t, is undecided.
 //!
 //! # A second look
 //! When an entry disagrees, the checker looks closer before it reports a fault:
@@ -61,22 +94,22 @@
 //!
 //! # In `f32`
 //! Steps are wide, 0.005, and may reach the kinks of several units and examples. In a test of
-//! 10,000 random networks of all activations and costs, no right gradient was called wrong. Of the
-//! comparisons, 1.5 % were suspected kinks, 4 % undecided (most with raw inputs) and 0.2 %
+//! 10,000 random networks of all activations and costs, no correct gradient was reported as wrong.
+//! Of the comparisons, 1.5 % were suspected kinks, 4 % undecided (most with raw inputs) and 0.2 %
 //! unresolved. The checker finds faults of more than twice the bound. For smaller faults, and for
-//! undecided or unresolved entries, check `network.map(f64::from)?` with the data mapped alike. If
-//! rounding inside J makes it constant over the step, the check cannot tell that from a true
-//! constant.
+//! undecided or unresolved entries, check `network.map(f64::from)?` with the data converted in the
+//! same way. If rounding inside J makes it constant over the step, the check cannot distinguish
+//! that from a true constant.
 //!
 //! # Beyond the gradient
-//! The same bounds hold for tangents, for H v and for the gradients of single examples. They are
-//! compared with the methods whose derivatives they are:
+//! The same bounds hold for tangents, for H v and for per-example gradients. They are compared with
+//! the methods whose derivatives they are:
 //!
 //! | call | checks |
 //! |---|---|
 //! | [`second_order`](GradientCheck::second_order) | Jacobian, Hessian and Gauss–Newton products of a network: differences, symmetry, v·G v ≥ 0 |
 //! | [`activation_tangents`](GradientCheck::activation_tangents), [`cost_tangent`](GradientCheck::cost_tangent) | the tangent methods of one activation or cost |
-//! | [`layer_tangents`](GradientCheck::layer_tangents) | the tangent methods of one layer, z if the layer keeps it, and the gradients of single examples |
+//! | [`layer_tangents`](GradientCheck::layer_tangents) | the tangent methods of one layer, z if the layer keeps it, and per-example gradients |
 //!
 //! These checks compare all entries of a function f of t at once, along a random direction: \[f(h)
 //! − f(−h)]/(2h). Each entry has its own noise, measured along that direction. If a required method
@@ -84,20 +117,6 @@
 //! method returns it, the verdict is [`Verdict::NotProvided`]. Where f has a kink or a jump exactly
 //! at the point, no step avoids it, and the entry is a suspected kink. Many units may have a kink
 //! there at once, so the derivative need not lie between the slopes.
-//!
-//! # Example
-//! Any function can be checked. Here the second block has lost its factor 2:
-//! ```
-//! use backprop::gradient_check::{GradientCheck, Verdict};
-//!
-//! let f = |p: &[f64]| (p[0].sin() + p[1] * p[1], vec![p[0].cos(), p[1]]);
-//! let report = GradientCheck::new().function(&[("p", 1), ("q", 1)], &[0.3, 2.0], f)?;
-//! assert_eq!(report.block("p").map(|b| b.verdict), Some(Verdict::Agrees));
-//! assert_eq!(report.block("q").map(|b| b.verdict), Some(Verdict::Wrong));
-//! assert!(!report.passed());
-//! println!("{report}");
-//! # Ok::<(), backprop::Error>(())
-//! ```
 
 // First, so that rustdoc lists `new` and `network` first: it follows the order of the modules.
 mod checker;
@@ -120,7 +139,8 @@ mod vector_function;
 use crate::scalar::{Scalar, to_f64};
 use settings::{Sampling, Tolerance};
 
-pub use report::{BlockReport, Comparison, Place, Report, Verdict};
+pub use judge::Verdict;
+pub use report::{BlockReport, Comparison, Place, Report};
 
 /// A gradient checker: how many derivatives it compares, with which step, and how closely.
 ///

@@ -1,6 +1,6 @@
 //! The rounding noise of a value: measured near a point, or derived from the outputs.
 //!
-//! An a priori bound, ε |J|, is too small where terms of J cancel, and says nothing about an entry
+//! An a priori bound, ε |J|, is too small where terms of J cancel, and there is none for an entry
 //! of ∇J. So the rounding errors are measured, as Moré and Wild do. At points a few units in the
 //! last place apart, the third divided difference Σ w v of a smooth function vanishes, and what
 //! remains is rounding. For errors with variance σ² it has variance σ² Σ w².
@@ -73,8 +73,8 @@ pub(super) fn places<T: Scalar>() -> [T; SAMPLES] {
     PLACES.map(|place| real(place * spacing))
 }
 
-/// Returns the noise of each entry of a vector. `samples` holds one sample of the vector after the
-/// other.
+/// Returns the noise of each entry of a vector. `samples` holds the samples of the vector in
+/// sequence.
 pub(super) fn levels<T: Scalar>(samples: &[T], entries: usize) -> Vec<f64> {
     let entry = |i: usize| {
         level(&std::array::from_fn(|k| {

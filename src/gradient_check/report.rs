@@ -1,38 +1,9 @@
 //! The report of a check: verdicts by block, and the table that shows them.
 
-use super::compare::CheckedBlock;
-use super::judge::Outcome;
-use super::line::Line;
+use super::judge::{Compared, Verdict};
+use super::line::{CheckedBlock, Line};
 use super::settings::Settings;
 use std::fmt;
-
-/// The outcome of comparing an analytic with a numerical derivative.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// They agree within the bound.
-    Agrees,
-    /// They differ, but the function has a kink within the step (as ReLU at 0), and the derivative
-    /// is right beside it.
-    SuspectedKink,
-    /// They agree within the bound, but rounding is too large beside the derivatives for that to
-    /// prove anything.
-    Undecided,
-    /// They differ by more than the bound, and the scalar type is too coarse to say why.
-    ///
-    /// Smaller steps would tell a kink or strong curvature from a wrong derivative, but are lost in
-    /// rounding. The values near the point do not contradict the derivative there. This is rare in
-    /// `f64`; in `f32` check `network.map(f64::from)?`.
-    Unresolved,
-    /// An optional method returned [`Error::Unsupported`](crate::Error::Unsupported), so nothing
-    /// was compared.
-    NotProvided,
-    /// A Gauss–Newton matrix is not semidefinite: v·G v < 0. The cost is not convex there. That is
-    /// no error if the cost does not claim to be convex.
-    Indefinite,
-    /// They differ, and the derivative is wrong.
-    Wrong,
-}
 
 /// The place in a block where a derivative was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +57,7 @@ pub struct BlockReport {
     /// ‖n − g‖/(‖n‖ + ‖g‖), the course's measure, without suspected kinks and unresolved
     /// comparisons. 0 if both are 0.
     pub relative_error: f64,
-    /// The largest derivative compared, in absolute value, analytic or numeric. A 0 proves little:
+    /// The largest absolute value of a derivative compared, analytic or numeric. A 0 proves little:
     /// the units may be dead, or the inputs all 0.
     pub largest: f64,
     /// The comparison with the largest difference, if any was made. Wrong ones come first, then
@@ -121,6 +92,7 @@ pub struct BlockReport {
 /// # Ok::<(), backprop::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[must_use = "call `passed` or `assert_passed`"]
 #[non_exhaustive]
 pub struct Report {
     /// J at the point. NaN if only the tangents of an activation, cost or layer were checked.
@@ -144,11 +116,11 @@ impl Report {
         }
     }
 
-    pub(super) fn push(&mut self, block: &CheckedBlock, outcomes: &[(Line, Outcome)]) {
-        let comparisons = outcomes
+    pub(super) fn push(&mut self, block: &CheckedBlock, all: &[Compared]) {
+        let comparisons = all
             .iter()
             .enumerate()
-            .map(|(index, (line, outcome))| Comparison {
+            .map(|(index, Compared { line, outcome })| Comparison {
                 place: match line {
                     Line::Entry(i) => Place::Entry {
                         row: i % block.rows,
@@ -192,10 +164,10 @@ impl Report {
             difference / total
         };
         let count = |verdict| comparisons.iter().filter(|c| c.verdict == verdict).count();
-        let largest = outcomes.iter().map(|(_, o)| o.size()).fold(0.0, f64::max);
+        let largest = all.iter().map(|c| c.outcome.size()).fold(0.0, f64::max);
         // A column of small derivatives may be undecided while larger ones are resolved. The
         // comparison with the largest derivative decides.
-        let decisive = outcomes.iter().map(|(_, o)| o);
+        let decisive = all.iter().map(|c| &c.outcome);
         let decisive = decisive.reduce(|most, o| if o.size() > most.size() { o } else { most });
         let undecided = decisive.is_some_and(|o| o.verdict == Verdict::Undecided);
         let by_weight = [
@@ -258,7 +230,7 @@ impl Report {
         )
     }
 
-    /// Panics if a derivative is wrong. For tests.
+    /// Panics if a derivative is wrong. Meant for tests.
     ///
     /// # Panics
     /// If a derivative is wrong, with the table of the report as the message. No other call of the

@@ -1,7 +1,7 @@
 //! Compares the gradient of a scalar function with differences, and measures the noise of both.
 
-use super::compare::{Bounds, Candidate, CheckedBlock};
-use super::line::{Along, Line, Sample, direction, moved};
+use super::compare::{Bounds, Candidate};
+use super::line::{Along, CheckedBlock, Line, Sample, direction, moved};
 use super::report::Report;
 use super::{GradientCheck, nan, noise, size};
 use crate::error::{Error, Location};
@@ -67,8 +67,8 @@ struct Noise {
 }
 
 /// Measures the noise while all of θ moves by a few units in the last place. The noise of J is
-/// measured a step away too: at an exact fit J is 0, and so is its noise, but not beside it. If a
-/// pass fails, the noise counts as 0.
+/// measured a step away too: at an exact fit J and its noise are 0, but not near it. If a pass
+/// fails, the noise counts as 0.
 fn measure<T: Scalar>(
     theta: &[T],
     step: f64,

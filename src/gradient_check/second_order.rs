@@ -1,7 +1,7 @@
 //! The check of a network's derivatives beyond ∇J.
 
-use super::compare::{CheckedBlock, Pair, Product};
-use super::line::{cotangent, direction, moved};
+use super::compare::{Pair, Product};
+use super::line::{CheckedBlock, cotangent, direction, moved};
 use super::vector_function::Asked;
 use super::{GradientCheck, Report, Verdict, nan, noise};
 use crate::cost::Cost;
@@ -15,14 +15,14 @@ use crate::scalar::{Scalar, to_f64};
 use crate::workspace::Workspace;
 use nalgebra::DMatrix;
 
-/// The network that is checked, and on what.
+/// The network being checked, its examples and its objective.
 struct Given<'a, 'e, T: Scalar, L, C> {
     network: &'a Network<T, L>,
     examples: &'a Examples<'e, T>,
     objective: &'a Objective<C>,
 }
 
-/// A Gauss–Newton matrix, and whether the network claims that it is semidefinite.
+/// A Gauss–Newton matrix, and whether it should be semidefinite.
 struct Claim {
     name: &'static str,
     matrix: GaussNewton,
@@ -51,17 +51,18 @@ impl GradientCheck {
     /// Rows are left out if an output lies on the edge of the domain, where G is not finite. If the
     /// last layer or the cost does not provide G, the verdict is [`Verdict::NotProvided`].
     ///
-    /// The inner products are not differences. They may differ by (r + a) s, where s is the root of
-    /// the sum of squares of the terms; that is far above their rounding. Where a unit is exactly
+    /// The inner products are not differences. They may differ by (r + floor) s, where s is the root
+    /// of the sum of squares of the terms; that is far above their rounding. Where a unit is exactly
     /// at a kink (ReLU with biases of 0 above units that are all dead) ∇J jumps, and the affected
     /// rows are [`Verdict::SuspectedKink`]. Check ∇J with [`network`](Self::network) first.
     ///
-    /// In `f32` the check finds only coarse errors. It called 2 of 20,000 right networks wrong;
-    /// both had raw inputs and a logarithm of outputs that had rounded to the edge of its domain.
+    /// In `f32` the check finds only coarse errors. It reported 2 of 20,000 correct networks as
+    /// wrong; both had raw inputs and a logarithm of outputs that had rounded to the edge of its
+    /// domain.
     /// Check `network.map(f64::from)?` instead.
     ///
     /// # Errors
-    /// - Those of [`network`](Self::network).
+    /// - The errors of [`network`](Self::network).
     /// - [`Error::Unsupported`] if a custom layer, activation or cost has no tangents.
     ///
     /// # Example

@@ -1,8 +1,7 @@
 //! The settings of a check, and the lines along which it compares.
 
 use super::GradientCheck;
-use super::compare::CheckedBlock;
-use super::line::Line;
+use super::line::{CheckedBlock, Line};
 use crate::error::ranges::{above_zero, in_range, not_negative};
 use crate::error::{Error, hyperparameter};
 use crate::initialization::rng;

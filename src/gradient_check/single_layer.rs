@@ -43,7 +43,7 @@ pub(super) struct Backwarded<T> {
     pub(super) delta: DMatrix<T>,
 }
 
-/// What a backward pass along a direction starts from.
+/// The arguments of a backward pass along a direction.
 #[derive(Clone, Copy)]
 pub(super) struct TangentStart<'a, T: Scalar> {
     pub(super) at: Arguments<'a, T>,
@@ -132,7 +132,7 @@ impl<'a, L> SingleLayer<'a, L> {
         Forwarded { output, cache }
     }
 
-    /// Returns a backward pass that asks for nothing yet.
+    /// Returns a backward pass with no results requested yet.
     pub(super) fn pass<'b, T: Scalar>(
         &self,
         at: Arguments<'b, T>,
@@ -199,7 +199,7 @@ impl<'a, L> SingleLayer<'a, L> {
         self.run_backward_tangent(from, true)
     }
 
-    /// As [`backward_tangent`](Self::backward_tangent), but asks only for the final δ and δ̇.
+    /// Like [`backward_tangent`](Self::backward_tangent), but requests only the final δ and δ̇.
     pub(super) fn delta_tangent<T: Scalar>(
         &self,
         from: TangentStart<'_, T>,

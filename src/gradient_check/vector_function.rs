@@ -1,7 +1,7 @@
 //! Compares the derivative of a vector function of t with differences of the function.
 
-use super::compare::{Bounds, Candidate, CheckedBlock};
-use super::line::{Along, Line, Sample};
+use super::compare::{Bounds, Candidate};
+use super::line::{Along, CheckedBlock, Line, Sample};
 use super::report::Report;
 use super::{GradientCheck, nan, noise, size};
 use crate::error::{Error, Location};
@@ -11,7 +11,7 @@ use crate::scalar::{Scalar, real, to_f64};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// What to compute for a function of t.
+/// The quantity to compute for a function of t.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Asked {
     Values,
@@ -53,8 +53,8 @@ impl<T: Scalar, F: FnMut(Asked, T) -> Result<Vec<T>, Error>> Along for Known<T, 
 }
 
 impl GradientCheck {
-    /// Compares `derivative`, that of a function at t = 0, with differences of the function. `at`
-    /// returns the values or the derivative at t. `output_noise` is the part of their relative
+    /// Compares `derivative`, the derivative of a function at t = 0, with differences of the
+    /// function. `at` returns the values or the derivative at t. `output_noise` is the part of their relative
     /// error that cannot be measured.
     pub(super) fn compare_tangent<T: Scalar>(
         &self,

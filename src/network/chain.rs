@@ -281,9 +281,10 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Checks that all inputs are finite if the batch is computed as a whole, before anything of
     /// its size is allocated.
     pub(crate) fn check_whole_inputs(&self, x: DMatrixView<'_, T>) -> Result<(), Error> {
-        match self.part_size(x.ncols()) == x.ncols() {
-            true => check_finite_inputs(0, x),
-            false => Ok(()),
+        if self.part_size(x.ncols()) == x.ncols() {
+            check_finite_inputs(0, x)
+        } else {
+            Ok(())
         }
     }
 }
@@ -295,9 +296,10 @@ pub(crate) fn check_part_inputs<T: Scalar>(
     part: DMatrixView<'_, T>,
     whole: DMatrixView<'_, T>,
 ) -> Result<(), Error> {
-    match part.ncols() < whole.ncols() {
-        true => check_finite_inputs(first, part),
-        false => Ok(()),
+    if part.ncols() < whole.ncols() {
+        check_finite_inputs(first, part)
+    } else {
+        Ok(())
     }
 }
 

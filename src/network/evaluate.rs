@@ -98,12 +98,13 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             None => kernels::sum(&workspace.values),
             Some(weights) => weighted_sum(weights, &workspace.values),
         };
-        match sum.is_finite() {
-            true => Ok(sum),
-            false => Err(Error::NonFinite {
+        if sum.is_finite() {
+            Ok(sum)
+        } else {
+            Err(Error::NonFinite {
                 at: Location::Objective,
                 value: to_f64(sum),
-            }),
+            })
         }
     }
 

@@ -126,9 +126,10 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// Returns the number of threads that share a batch of m.
     fn threads(&self, m: usize) -> usize {
-        match parallel::is_worth_a_thread(m, self.parameters()) {
-            true => parallel::threads(),
-            false => 1,
+        if parallel::is_worth_a_thread(m, self.parameters()) {
+            parallel::threads()
+        } else {
+            1
         }
     }
 
@@ -185,9 +186,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             size,
             threads,
         };
-        let run = || match size == m {
-            true => batch.run_whole(self, workspace, into),
-            false => batch.run_parts(self, workspace, into),
+        let run = || {
+            if size == m {
+                batch.run_whole(self, workspace, into)
+            } else {
+                batch.run_parts(self, workspace, into)
+            }
         };
         if shared { parallel::enter(run) } else { run() }
     }
@@ -221,16 +225,18 @@ impl<J> Batch<'_, J> {
         };
         let results = PartResults {
             outputs: &mut [],
-            values: match self.wants.values {
-                true => &mut workspace.values,
-                false => &mut [],
+            values: if self.wants.values {
+                &mut workspace.values
+            } else {
+                &mut []
             },
             input_delta: into.input_delta,
             columns: into.columns,
         };
-        let sums = match self.wants.scratch {
-            true => workspace.sums.first_mut().map(|sums| &mut sums[..]),
-            false => into.sums,
+        let sums = if self.wants.scratch {
+            workspace.sums.first_mut().map(|sums| &mut sums[..])
+        } else {
+            into.sums
         };
         self.job.part(0..self.m, part, results, sums)
     }
@@ -258,9 +264,10 @@ impl<J> Batch<'_, J> {
         let (sums, mut tree) = (&mut workspace.sums[..], Tree::new(m.div_ceil(size)));
         let mut results = PartResults {
             outputs: &mut workspace.outputs,
-            values: match self.wants.values {
-                true => &mut workspace.values,
-                false => &mut [],
+            values: if self.wants.values {
+                &mut workspace.values
+            } else {
+                &mut []
             },
             input_delta: into.input_delta,
             columns: into.columns,

@@ -104,9 +104,10 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Pass<'_, T, L, C> {
             }
             (Some(inputs), Seed::Cost(..)) => {
                 chain.backward(first, x, part, linked, (wanted, Some(&mut *inputs)))?;
-                match kernels::divide(inputs, self.divisor) {
-                    true => Ok(()),
-                    false => self.check(first, inputs),
+                if kernels::divide(inputs, self.divisor) {
+                    Ok(())
+                } else {
+                    self.check(first, inputs)
                 }
             }
             (inputs, _) => chain.backward(first, x, part, linked, (wanted, inputs)),
@@ -139,9 +140,10 @@ impl<T: Scalar, L: Layer<T>, C: ?Sized> Pass<'_, T, L, C> {
         // again.
         let bounded = theta.len() < inputs.len()
             && (sum_of_squares(theta) * sum_of_squares(delta)).is_finite();
-        match finite && bounded {
-            true => Ok(()),
-            false => self.check(first, inputs),
+        if finite && bounded {
+            Ok(())
+        } else {
+            self.check(first, inputs)
         }
     }
 

@@ -109,9 +109,10 @@ impl<T: Scalar> Workspace<T> {
             .layout
             .as_ref()
             .is_some_and(|of| Arc::ptr_eq(of, layout));
-        let (most, sums) = match same {
-            true => (room.most.max(most), room.sums.max(sums)),
-            false => (most, sums),
+        let (most, sums) = if same {
+            (room.most.max(most), room.sums.max(sums))
+        } else {
+            (most, sums)
         };
         if room.none || (same && (room.most, room.sums) == (most, sums)) {
             return;

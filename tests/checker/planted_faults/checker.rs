@@ -123,7 +123,7 @@ fn tolerances() {
     assert_eq!(wrong(&strict), ["v"]);
     three_blocks([1.0; 3], factors, &with(1e-2, 1e-9)).assert_passed();
     three_blocks([1.0; 3], factors, &with(1e-9, 1e-2)).assert_passed();
-    // r ‖column‖ + a max(|J|, ‖∇J‖), where ‖·‖ is the largest entry.
+    // r · scale + floor · max(|J|, maxᵢ |∂J/∂θᵢ|).
     let report = three_blocks([4.0, 1.0, 1.0], [1.0; 3], &with(1e-3, 1e-2));
     let block = report.block("v").unwrap();
     let expected = 1e-3 * 0.5_f64.cos().max(0.1_f64.cos()) + 1e-2 * 4.0 * 0.2_f64.cos();
