@@ -32,7 +32,7 @@ const LARGE: usize = 4096;
 /// The number of large allocations that succeed before one fails. None fails at this value.
 static LEFT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// Whether all later large allocations fail too.
+/// True if all later large allocations fail too.
 static LASTS: AtomicBool = AtomicBool::new(false);
 
 struct Failing;

@@ -1,7 +1,7 @@
 //! A system call that fails during a save gives a typed error and keeps the last good file.
 //!
 //! This file defines the functions of the C library that std writes with, and the linker prefers
-//! them. Each passes the call on, unless the thread has asked for it to fail.
+//! them. Each passes the call on, unless the thread made it fail.
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 #![allow(
     unsafe_code,
@@ -177,7 +177,7 @@ fn a_save_that_fails_leaves_the_last_good_file() {
 }
 
 #[test]
-fn a_checkpoint_that_is_not_written_removes_none() {
+fn a_failed_checkpoint_removes_no_other() {
     let folder = Folder::new("checkpoints");
     let checkpoints = Checkpoints::new(&folder.0).keep(2);
     for step in 1..=2 {
@@ -204,7 +204,7 @@ fn a_checkpoint_that_is_not_written_removes_none() {
 /// The run ends there with its results so far. Resumed from the previous checkpoint, it reaches the
 /// same bits.
 #[test]
-fn a_training_whose_checkpoint_fails() {
+fn a_failed_checkpoint_ends_the_run_with_its_results() {
     let x = DMatrix::from_row_slice(1, 3, &[0.0, 1.0, 2.0]);
     let y = DMatrix::from_row_slice(1, 3, &[1.0, 3.0, 5.0]);
     let examples = Examples::new(&x, &y).unwrap();

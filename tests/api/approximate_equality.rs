@@ -96,7 +96,7 @@ fn passes_and_gradients_compare_in_every_number() {
     assert_relative_ne!(one.gradient(), weaker.gradient());
     assert_abs_diff_eq!(one.gradient(), weaker.gradient(), epsilon = 0.1);
 
-    // Another order of the examples changes the rounding of the sums alone.
+    // Another order of the examples changes only the rounding of the sums.
     let backwards = |m: &DMatrix<f64>| DMatrix::from_fn(m.nrows(), 5, |i, k| m[(i, 4 - k)]);
     let (x, y) = (backwards(&x), backwards(&y));
     let other = network()

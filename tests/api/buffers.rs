@@ -1,4 +1,4 @@
-//! Buffers: every pass gives a layer the sizes it asks for, and no call reads what another left.
+//! Buffers: every pass gives a layer the sizes it requests, and no call reads what another left.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
@@ -80,7 +80,7 @@ fn data(m: usize) -> (DMatrix<f64>, DMatrix<f64>) {
 }
 
 #[test]
-fn every_part_has_the_cache_and_the_scratch_that_its_layers_ask_for() {
+fn every_part_gets_the_buffers_its_layers_request() {
     let network = network();
     // One part, parts of equal size, and a smaller last part, which needs a larger cache.
     for m in [1, 64, 512, 513, 1025, 2803] {
@@ -124,7 +124,7 @@ fn a_layer_that_panics_leaves_a_workspace_that_works() {
 }
 
 #[test]
-fn rows_beside_the_inputs_may_be_written_meanwhile() {
+fn other_rows_of_a_viewed_matrix_may_be_written_concurrently() {
     let network = network();
     let (x, y) = data(1300);
     let objective = Objective::new(SquaredError);

@@ -87,7 +87,7 @@ fn an_empty_accumulator_adds_nothing() {
 }
 
 #[test]
-fn argmin_gets_cost_and_gradient_from_one_pass_a_point() {
+fn argmin_gets_cost_and_gradient_from_one_pass_per_point() {
     let (network, (x, y)) = (small(), data());
     let examples = Examples::new(&x, &y).unwrap();
     let objective = Objective::new(SquaredError).l2(0.3);

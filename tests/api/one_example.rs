@@ -40,7 +40,7 @@ fn every_form_gives_the_bits_of_a_column() {
 }
 
 #[test]
-fn other_calls_take_one_too() {
+fn other_calls_accept_one_example_too() {
     let (network, x, y) = (network(), [0.1, -0.2, 0.3], [1.0, 0.0]);
     let column = |numbers: &[f64]| DMatrix::from_column_slice(numbers.len(), 1, numbers);
     let (examples, objective) = (

@@ -194,7 +194,7 @@ fn sizes_of_networks() {
 }
 
 #[test]
-fn settings_of_trainings() {
+fn invalid_training_settings_are_refused() {
     let (x, y) = data();
     let examples = Examples::new(&x, &y).unwrap();
     let trainer = || {

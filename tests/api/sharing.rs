@@ -110,7 +110,7 @@ fn a_problem_is_shared_by_threads() {
 
 /// Threads that take turns get the counts and errors of a single thread.
 #[test]
-fn what_is_known_and_what_failed_is_told_once() {
+fn a_shared_problem_counts_and_fails_like_a_single_thread() {
     with_problem(3, 5, |problem, points| {
         let evaluations = problem.evaluations();
         for round in 1..=3 {

@@ -213,7 +213,7 @@ fn two_layers_by_hand() {
     }
 }
 
-/// Biases are exempt: λ never changes column 0 of D, and changes J by the other columns alone.
+/// Biases are exempt: λ never changes column 0 of D, and changes J only by the other columns.
 #[test]
 fn bias_is_exempt() {
     let (mut network, x, y) = debug_network();
@@ -280,7 +280,7 @@ fn unrolling_is_column_major() {
 /// The same layer from PyTorch's buffers (outputs × inputs, row-major) and scikit-learn's (inputs ×
 /// outputs, row-major).
 #[test]
-fn weights_of_others_mean_the_same_here() {
+fn weights_of_other_libraries_have_the_same_meaning() {
     // aᵢ = biasᵢ + Σⱼ Wᵢⱼ xⱼ with W = [1 2 3; 4 5 6].
     let torch = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
     let scikit = [1.0, 4.0, 2.0, 5.0, 3.0, 6.0];

@@ -233,7 +233,7 @@ fn each_block_has_its_own_scale() {
 }
 
 #[test]
-fn one_layer_is_drawn_anew_and_no_other() {
+fn only_the_chosen_layer_is_redrawn() {
     let mut network = Network::<f64>::builder(3)
         .dense(4, Relu)
         .dense(2, Relu)
@@ -251,7 +251,7 @@ fn one_layer_is_drawn_anew_and_no_other() {
     let (weights, bias) = network.dense_weights(1).unwrap();
     assert!(weights.amax() < 0.5 && weights.amin() > 0.0);
     assert_eq!(bias.as_slice(), &[0.0, 0.0]);
-    // The same as for a network of this layer alone.
+    // The same as for a network of only this layer.
     let alone = Network::<f64>::builder(4).dense(2, Relu);
     let uniform = Initialization::Uniform { epsilon: 0.5 };
     let alone = alone.initialize(uniform, &mut rng(7)).unwrap();
@@ -259,7 +259,7 @@ fn one_layer_is_drawn_anew_and_no_other() {
 }
 
 #[test]
-fn bad_constants_are_refused_and_change_nothing() {
+fn invalid_constants_are_refused_and_change_nothing() {
     let mut network = Network::<f32>::builder(2)
         .dense(2, Relu)
         .initialize(Initialization::HeNormal, &mut rng(1))

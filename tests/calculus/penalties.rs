@@ -33,7 +33,7 @@ fn network() -> Network<f64> {
 }
 
 /// Four examples with weights that sum to m = 5. The network answers them without error, so J and D
-/// come from the penalty alone.
+/// come only from the penalty.
 fn exact() -> (DMatrix<f64>, DMatrix<f64>, [f64; 4]) {
     let x = DMatrix::from_row_slice(2, 4, &[1.0, 0.0, -1.0, 2.0, 0.5, 1.0, 0.0, -1.0]);
     let y = network().forward(&x).unwrap();
@@ -71,7 +71,7 @@ fn assert_close(found: &[f64], expected: &[f64]) {
 }
 
 #[test]
-fn values_and_gradients_are_those_worked_out_by_hand() {
+fn values_and_gradients_equal_those_computed_by_hand() {
     // |Θ⁽¹⁾| sums to 1 + 2 + 0 + 3 = 6 and |Θ⁽²⁾| to 4.5. The squares sum to 14 and 16.25. Biases
     // never count.
     let (half, quarter) = (
@@ -245,10 +245,10 @@ fn blocks_have_their_own_strengths() {
     assert_close(&[pass.cost_parts().penalty], &[(ours + first + last) / 5.0]);
 }
 
-/// At a weight of exactly 0 the gradient comes from the data alone. The checker sees the kink next
+/// At a weight of exactly 0 the gradient comes only from the data. The checker sees the kink next
 /// to it and reports a kink.
 #[test]
-fn the_kink_of_l1_is_known() {
+fn the_kink_of_l1_is_reported() {
     let weight = |w: f64| {
         let network = Network::<f64>::builder(1).dense(1, Identity);
         network.with_theta(&[0.25, w]).unwrap()

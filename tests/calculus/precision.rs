@@ -13,7 +13,7 @@ use num_dual::Dual64;
 
 /// If a weight overflows to ∞ or underflows to 0 in the scalar type, the mean would be 0 or NaN.
 #[test]
-fn weights_that_the_scalar_cannot_sum_are_refused() {
+fn weights_that_overflow_or_underflow_are_refused() {
     let (x, y) = (
         DMatrix::repeat(3, 3, 0.5_f32),
         DMatrix::repeat(2, 3, 0.5_f32),

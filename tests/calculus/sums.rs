@@ -179,7 +179,7 @@ fn networks_of_many_shapes() {
 
 /// Batches computed as a whole: a layer couples its examples, or θ has more than 2¹⁸ entries.
 #[test]
-fn batches_that_are_computed_as_a_whole() {
+fn batches_without_parts_keep_their_digits() {
     for constant in [Some(0.3), Some(0.17), None] {
         for (sizes, m) in [
             (&[1, 3, 1][..], 1_000_000),
@@ -229,7 +229,7 @@ fn streams_of_batches() {
                 close(&what, &[found.cost()], &[expected.cost()]);
             };
             check("a stream", &sums);
-            // The same sums, merged one by one and by halves.
+            // The same sums, merged one by one and pairwise.
             let mut chain = Accumulator::new(&network).unwrap();
             for _ in 0..10_000 {
                 chain.merge(&sums).unwrap();
@@ -250,7 +250,7 @@ fn streams_of_batches() {
     }
 }
 
-/// A sum that overflows stays infinite, and its error says so.
+/// A sum that overflows stays infinite, and its error names it.
 #[test]
 fn a_stream_that_overflows() {
     let network = Builder::<f32, AnyLayer<Together>>::new(1)
@@ -272,7 +272,7 @@ fn a_stream_that_overflows() {
 
 /// The other sums over examples: tangents, curvature products, clipped sums and given cotangents.
 #[test]
-fn sums_beyond_the_gradient() {
+fn other_sums_keep_their_digits() {
     let objective = Objective::new(SquaredError);
     let at = GaussNewton::Outputs;
     for constant in [Some(0.3), Some(0.17), None] {

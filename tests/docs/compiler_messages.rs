@@ -1,4 +1,4 @@
-//! The compiler's message for a wrong argument says what to write instead.
+//! The compiler's message for a wrong argument suggests what to write instead.
 
 use super::examples_compile::{Example, errors, features};
 use super::render::read;

@@ -1,4 +1,4 @@
-//! The pages match the code: rustdoc shows what the sources say, names exist, and links work in
+//! The pages match the code: rustdoc shows the sources, names exist, and links work in
 //! both directions.
 
 #![allow(
@@ -140,7 +140,7 @@ fn sources(folder: &str) -> Vec<String> {
     files
 }
 
-/// The README's types exist where it says. rustdoc's front page overrides every link to a file.
+/// The README's types exist where it links to. rustdoc's front page overrides every link to a file.
 #[test]
 fn names_on_the_front_page_exist() {
     let (readme, lib) = (read("README.md"), read("src/lib.rs"));
@@ -279,7 +279,7 @@ fn benches_quote_the_training_runs() {
     );
 }
 
-/// ARCHITECTURE.md has a row for every file of `src`, which names it, and no row for others.
+/// ARCHITECTURE.md has a row for every file of `src`, which names it, and no row for other files.
 #[test]
 fn architecture_names_every_file() {
     let page = read("ARCHITECTURE.md");

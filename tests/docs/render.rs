@@ -1,5 +1,5 @@
 //! Renders `docs/derivation.md` for rustdoc: formulae become MathML, and pictures become part of
-//! the page, so that it loads nothing.
+//! the page, which therefore loads nothing.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -81,7 +81,7 @@ fn math(latex: &str, display: MathDisplay) -> String {
     mathml.replacen("<math", &format!("<math style=\"font-family:{FONTS}\""), 1)
 }
 
-/// A line of text with its `$formulae$` in MathML, escaped so that nothing in it is Markdown.
+/// A line of text with its `$formulae$` in MathML, escaped to contain no Markdown.
 fn text(line: &str) -> String {
     assert!(
         line.matches('$').count().is_multiple_of(2),

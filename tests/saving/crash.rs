@@ -26,7 +26,7 @@ impl State {
     }
 }
 
-/// The process that is killed: not a test of its own, but a part of the next one.
+/// The process to kill: not a test by itself, but a part of the next one.
 #[test]
 fn child() {
     let Some(folder) = std::env::var_os(FOLDER) else {

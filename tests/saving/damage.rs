@@ -40,12 +40,12 @@ fn the_form_is_settled() {
         let read: Network<f64> = from_bytes(text.as_bytes(), "network").unwrap();
         assert_eq!(read, network);
     }
-    // One that does not say what its numbers are is read as what is asked for.
+    // A file that does not name its scalar is read as the requested type.
     let single: Network<f32> = from_bytes(before.as_bytes(), "network").unwrap();
     assert_eq!(single.theta().as_slice(), [0.1_f32, -0.7]);
 }
 
-/// In memory, in a file, and in a folder of checkpoints, where the one before it serves.
+/// In memory, in a file, and in a folder of checkpoints, where the previous one is used instead.
 #[test]
 fn every_cut_is_found() {
     let (_, bytes) = small();
@@ -97,7 +97,7 @@ fn every_flipped_bit_is_found() {
     }
 }
 
-/// Two flips beside each other, bytes exchanged, bytes lost: nothing loads.
+/// Two adjacent flips, bytes exchanged, bytes lost: nothing loads.
 #[test]
 fn other_damage_is_found() {
     let (_, bytes) = small();
@@ -126,9 +126,9 @@ fn other_damage_is_found() {
     }
 }
 
-/// Content with the right checksum is still asked whether it is a value of the type.
+/// Content with a correct checksum is still checked for being a value of the type.
 #[test]
-fn content_that_is_no_network_is_refused() {
+fn invalid_network_content_is_refused() {
     let folder = Folder::new("content");
     let written = |content: &str| {
         let value: serde_json::Value = serde_json::from_str(content).unwrap();

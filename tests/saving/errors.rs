@@ -1,4 +1,4 @@
-//! Every variant of the errors, with what it says.
+//! Every error variant, with its message.
 
 use super::{Folder, refusal};
 use backprop::saving::{
@@ -76,7 +76,7 @@ fn files_of_others() {
 fn refusals_say_what_was_expected_and_found() {
     let folder = Folder::new("refusals");
     let refused = |bytes: &[u8]| refusal::<[f64; 2]>(bytes, "costs", &folder);
-    // What a later version has in its first line is not ours to say.
+    // The first line of a later version may hold anything.
     for newer in [
         with(r#""version":2"#, r#""version":3"#),
         b"{\"format\":\"backprop\",\"version\":3,\"xxh3\":[]}\nbinary".to_vec(),
@@ -161,7 +161,7 @@ fn kinds() {
 }
 
 #[test]
-fn what_is_not_finite_is_named() {
+fn non_finite_values_are_named() {
     #[derive(Serialize)]
     struct Nested<A> {
         name: &'static str,
@@ -201,13 +201,13 @@ fn what_is_not_finite_is_named() {
     let error = to_bytes("state", &nested([1.0, nan])).unwrap_err();
     let text = "inner[1] is NaN, which JSON cannot hold";
     assert_eq!(error.to_string(), text);
-    // What is not there is no number that is not finite.
+    // A missing value does not count as a non-finite number.
     let nothing = nested((None::<f64>, (), Rule::Adam { decay: None }));
     to_bytes("state", &nothing).unwrap();
 }
 
 #[test]
-fn what_json_does_not_take() {
+fn values_that_json_cannot_hold_are_refused() {
     struct Refuses;
     impl Serialize for Refuses {
         fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
@@ -323,7 +323,7 @@ fn errors_are_errors() {
     check::<Refusal>();
 }
 
-/// What `main` and `unwrap` print.
+/// The text that `main` and `unwrap` print.
 #[test]
 fn debug_shows_the_message_and_the_fields() {
     let kind = to_bytes(&"k".repeat(257), &1).unwrap_err();

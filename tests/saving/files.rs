@@ -1,11 +1,11 @@
-//! Files are replaced as a whole, or left alone.
+//! Files are replaced completely or left untouched.
 
 use super::Folder;
 use backprop::saving::{load, save, to_bytes};
 use std::fs;
 
 #[test]
-fn a_file_is_what_to_bytes_gives() {
+fn a_file_contains_the_result_of_to_bytes() {
     let folder = Folder::new("bytes");
     let path = folder.file("costs.backprop");
     save(&path, "costs", &[0.5, 0.25]).unwrap();
@@ -22,7 +22,7 @@ fn a_file_is_what_to_bytes_gives() {
 }
 
 #[test]
-fn what_was_there_is_replaced_or_untouched() {
+fn an_existing_file_is_replaced_or_untouched() {
     let folder = Folder::new("replaced");
     let path = folder.file("Θ of run 7");
     fs::write(&path, "anything").unwrap();

@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A folder of its own for a test, removed when it is done.
+/// A temporary folder for one test, removed when it ends.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -37,7 +37,7 @@ impl Folder {
         self.0.join(name)
     }
 
-    /// What is in it, by name.
+    /// The names of the files in it.
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.0).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());

@@ -1,4 +1,4 @@
-//! Targets that are no regular files, and temporary files of processes that are gone.
+//! Targets that are not regular files, and temporary files of processes that have exited.
 #![cfg(unix)]
 
 use super::Folder;
@@ -16,7 +16,7 @@ fn fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// What is returned within a while: to open a FIFO waits for ever.
+/// Returns the result if it arrives in time. Opening a FIFO would block forever.
 fn soon<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || send.send(f()));
@@ -130,7 +130,7 @@ fn gone() -> u32 {
 }
 
 #[test]
-fn temporary_files_of_processes_that_are_gone_are_removed() {
+fn temporary_files_of_exited_processes_are_removed() {
     let folder = Folder::new("leftovers");
     let path = folder.file("rate.backprop");
     let mut sleeper = Command::new("sleep").arg("60").spawn().unwrap();
@@ -156,7 +156,7 @@ fn temporary_files_of_processes_that_are_gone_are_removed() {
     fifo(&folder.file(&pipe));
     let lock = File::open(folder.file(&locked)).unwrap();
     lock.lock().unwrap();
-    // What is refused removes nothing.
+    // A refused save removes nothing.
     let before = folder.names();
     save(&path, "rate", &f64::NAN).unwrap_err();
     assert_eq!(folder.names(), before);
@@ -165,7 +165,7 @@ fn temporary_files_of_processes_that_are_gone_are_removed() {
     let mut expected = [kept.as_slice(), &[pipe]].concat();
     expected.sort();
     assert_eq!(folder.names(), expected);
-    // Once they are gone as well.
+    // Once those processes have exited too.
     sleeper.kill().unwrap();
     sleeper.wait().unwrap();
     drop(lock);
@@ -177,7 +177,7 @@ fn temporary_files_of_processes_that_are_gone_are_removed() {
 
 const TARGET: &str = "BACKPROP_TEST_TARGET";
 
-/// The process that is killed: not a test of its own, but a part of the next one.
+/// The process to kill: not a test by itself, but a part of the next one.
 #[test]
 fn child() {
     let Some(path) = std::env::var_os(TARGET) else {
@@ -192,7 +192,7 @@ fn child() {
 /// Two processes save to a folder, and one is killed during a save. The other never loses a file
 /// and removes what was left.
 #[test]
-fn a_killed_save_leaves_nothing_for_ever() {
+fn a_killed_save_leaves_no_permanent_files() {
     let folder = Folder::new("killed-save");
     let mut left = 0;
     // Under load few kills fall within a save, so there are as many as it takes.

@@ -20,7 +20,7 @@ fn latest(checkpoints: &Checkpoints) -> Found<String> {
 }
 
 #[test]
-fn the_last_are_kept() {
+fn the_newest_checkpoints_are_kept() {
     let folder = Folder::new("kept");
     // Created with the folders above it.
     let within = folder.file("runs/7");
@@ -57,7 +57,7 @@ fn the_last_are_kept() {
     let path = within.join(name(100));
     let read: String = load(path, "checkpoint").unwrap();
     assert_eq!(read, "at 100");
-    // Fewer are kept from now on; none is none too few.
+    // From now on fewer are kept. Keeping none still keeps one.
     for keep in [2, 1, 0] {
         let fewer = Checkpoints::new(&within).keep(keep);
         fewer.write(u64::MAX, "last").unwrap();
@@ -99,7 +99,7 @@ fn a_step_back_is_refused() {
     checkpoints.write(20, "second").unwrap();
     assert_eq!(latest(&checkpoints).step, 20);
     assert_eq!(folder.names(), names([15, 20]));
-    // What this version cannot read is whole as far as anybody knows.
+    // A file that this version cannot read may be intact.
     let newer = b"{\"format\":\"backprop\",\"version\":3}\n";
     fs::write(folder.file(&name(30)), newer).unwrap();
     let refused = checkpoints.write(25, "third");
@@ -107,7 +107,7 @@ fn a_step_back_is_refused() {
 }
 
 #[test]
-fn damaged_ones_are_skipped() {
+fn damaged_checkpoints_are_skipped() {
     let folder = Folder::new("skipped");
     let checkpoints = Checkpoints::new(&folder.0).keep(6);
     for step in 1..=6 {
@@ -138,7 +138,7 @@ fn damaged_ones_are_skipped() {
     let found = content + 1;
     assert_eq!(reasons[4], Refusal::TrailingBytes { expected, found });
 
-    // All of them damaged is not the same as none: a run must not begin anew unasked.
+    // If all are damaged, a run must not start over silently.
     fs::write(path(1), "").unwrap();
     match checkpoints.latest::<String>() {
         Err(error @ LoadError::NoneWhole { .. }) => {
@@ -165,9 +165,9 @@ fn damaged_ones_are_skipped() {
     assert_eq!(folder.names(), names([1]));
 }
 
-/// What is whole, but not for this program, is not passed over.
+/// An intact checkpoint of another program is not skipped.
 #[test]
-fn whole_ones_that_cannot_be_used_are_errors() {
+fn intact_but_unusable_checkpoints_are_errors() {
     let folder = Folder::new("unusable");
     let checkpoints = Checkpoints::new(&folder.0);
     checkpoints.write(1, "first").unwrap();
@@ -190,7 +190,7 @@ fn whole_ones_that_cannot_be_used_are_errors() {
     assert!(matches!(refused(), Refusal::Kind { .. }));
     save(&newest, "checkpoint", &2).unwrap();
     assert!(matches!(refused(), Refusal::Content { .. }));
-    // A network in it that is none.
+    // It contains an invalid network.
     let bytes = to_bytes("checkpoint", "{}").unwrap();
     fs::write(&newest, bytes).unwrap();
     let found = checkpoints.latest::<Network<f64>>();
@@ -204,7 +204,7 @@ fn whole_ones_that_cannot_be_used_are_errors() {
 }
 
 #[test]
-fn what_is_not_ours_is_left_alone() {
+fn other_files_are_left_untouched() {
     let folder = Folder::new("foreign");
     let foreign = [
         "checkpoint-5.backprop",
@@ -235,7 +235,7 @@ fn what_is_not_ours_is_left_alone() {
 }
 
 #[test]
-fn temporary_files_of_dead_runs_are_removed() {
+fn temporary_files_of_exited_runs_are_removed() {
     let folder = Folder::new("temporary");
     let dead = format!(".checkpoint-0123456789abcdef-{}-0.tmp", std::process::id());
     fs::write(folder.file(&dead), "half").unwrap();
@@ -266,7 +266,7 @@ fn threads_that_write() {
 }
 
 /// A reader during a run always finds a complete checkpoint, never an older one than before,
-/// although each listed file may be gone.
+/// although each listed file may have been removed.
 #[test]
 fn threads_that_read() {
     let folder = Folder::new("readers");
@@ -291,7 +291,7 @@ fn threads_that_read() {
 
 /// A killed training run resumes where it was and ends with the same bits.
 #[test]
-fn a_training_goes_on() {
+fn a_killed_run_resumes_with_the_same_bits() {
     let folder = Folder::new("training");
     let start = Network::<f64>::builder(1)
         .dense(1, Sigmoid)
@@ -328,7 +328,7 @@ fn a_training_goes_on() {
 /// Only damaged files of later steps and the oldest beyond the kept ones are removed, never a
 /// complete file of a later step, readable or not.
 #[test]
-fn what_a_write_may_remove() {
+fn a_write_removes_only_old_and_damaged_files() {
     let folder = Folder::new("guard");
     let checkpoints = Checkpoints::new(&folder.0).keep(2);
     let path = |step| folder.file(&name(step));
@@ -354,7 +354,7 @@ fn what_a_write_may_remove() {
             for step in 1..=4 {
                 fs::write(path(step), &whole).unwrap();
             }
-            // A whole one between damaged ones.
+            // An intact one between damaged ones.
             for (step, bytes) in [(20, damage), (30, later), (40, damage)] {
                 fs::write(path(step), bytes).unwrap();
             }
@@ -376,7 +376,7 @@ fn what_a_write_may_remove() {
             checkpoints.write(10, "new").unwrap();
             assert_eq!(folder.names(), names([4, 10]));
             assert_eq!(fs::read(path(4)).unwrap(), whole);
-            // A step that is whole may be written again, and so may one that is damaged.
+            // An intact step may be written again, and so may a damaged one.
             checkpoints.write(10, "again").unwrap();
             fs::write(path(10), damage).unwrap();
             checkpoints.write(10, "again").unwrap();
@@ -386,7 +386,7 @@ fn what_a_write_may_remove() {
     }
 }
 
-/// A later file that cannot be read may be whole: nothing is written and nothing removed.
+/// A later file that cannot be read may be intact: nothing is written and nothing removed.
 #[test]
 fn a_later_file_that_cannot_be_read() {
     let folder = Folder::new("unreadable");

@@ -165,7 +165,7 @@ fn networks_of_every_kind() {
     let x = DMatrix::from_fn(3, 5, |i, k| ((1 + i + 3 * k) as f64).sin());
     assert_eq!(read.forward(&x).unwrap(), network.forward(&x).unwrap());
 
-    // One's own between ours.
+    // A custom layer between built-in ones.
     let (start, mut random) = glorot(2);
     let mixed = Builder::<f64, AnyLayer<Dense<Cubic>>>::new(3)
         .dense(4, Tanh)
@@ -173,7 +173,7 @@ fn networks_of_every_kind() {
         .dense(1, Sigmoid);
     same_network(&mixed.initialize(start, &mut random).unwrap());
 
-    // One's own alone.
+    // Only a custom layer.
     let (start, mut random) = glorot(3);
     let own = Builder::<f32, Dense<Cubic>>::new(2).layer(Dense::new(2, 2, Cubic { c: 1e-30 }));
     same_network(&own.initialize(start, &mut random).unwrap());

@@ -133,7 +133,7 @@ fn write<V: Serialize>(folder: &Path, (name, kind): (&str, &str), value: &V) {
     fs::write(folder.join(format!("{name}.json")), text).unwrap();
 }
 
-/// Not a test unless it is asked for: writes the files of the present version.
+/// Runs only on request: writes the files of the present version.
 #[test]
 fn written() {
     let folder = match std::env::var_os("BACKPROP_WRITE_FILES") {
@@ -156,8 +156,8 @@ fn written() {
     }
 }
 
-/// A training run resumes from a copy of the folder, or says why not and leaves the network as it
-/// is.
+/// A training run resumes from a copy of the folder, or returns the reason and leaves the network
+/// as it is.
 fn resumed(version: &str, method: &str) -> Result<u64, Error> {
     let copy = Folder::new(&format!("{version}-{method}"));
     for entry in fs::read_dir(files(version).join(method)).unwrap() {
@@ -177,7 +177,7 @@ fn resumed(version: &str, method: &str) -> Result<u64, Error> {
     Ok(resumed.epoch)
 }
 
-/// Content without the name of a scalar is read as the type that is asked for.
+/// Content without the name of a scalar is read as the requested type.
 #[test]
 fn version_1() {
     check_all(&files("v1"));

@@ -44,7 +44,7 @@ impl<A> LowRank<A> {
         )
     }
 
-    /// Writes ∂/∂V = e xᵀ, ∂/∂b = Σ δ, ∂/∂U = δ hᵀ, one after the other.
+    /// Writes ∂/∂V = e xᵀ, ∂/∂b = Σ δ, ∂/∂U = δ hᵀ, in sequence.
     fn write<T: Scalar>(gradient: &mut [T], v: DMatrix<T>, delta: DMatrix<T>, u: DMatrix<T>) {
         let bias = delta.column_sum();
         let entries = v.iter().chain(bias.iter()).chain(u.iter());

@@ -1,6 +1,6 @@
 //! Random networks with data and objectives that fit them, for property tests.
 
-use super::laws::{Shape, activations, hidden_activations, laws};
+use super::activations::{Shape, activations, hidden_activations, known_values};
 use backprop::activation::{AnyActivation, Exponential, Identity, Sigmoid, Softmax, Softplus};
 use backprop::cost::{
     AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Huber, LogCosh, Poisson, SquaredError,
@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngSeed};
 
-/// 2048 cases, the same in every run, so that a failure needs no file to be reproduced.
+/// 2048 cases, the same in every run: a failure needs no file to be reproduced.
 /// `PROPTEST_RNG_SEED` and `PROPTEST_CASES` try others and more.
 pub(crate) fn config() -> Config {
     let mut config = Config::default();
@@ -52,8 +52,8 @@ impl Case {
 
     /// Returns whether a derivative of J of some order jumps somewhere.
     pub(crate) fn is_piecewise(&self) -> bool {
-        let laws = laws();
-        let jumps = |g| laws.iter().any(|l| l.0 == g && l.1 == Shape::Piecewise);
+        let known = known_values();
+        let jumps = |g| known.iter().any(|l| l.0 == g && l.1 == Shape::Piecewise);
         let piecewise = |layer: &AnyLayer| match layer {
             AnyLayer::Dense(dense) => jumps(*dense.activation()),
             other => panic!("{other:?} is not of these networks"),

@@ -1,4 +1,4 @@
-//! Every message says what is wrong, what was expected and found, and what helps. `Debug` shows it.
+//! Every message states the problem, what was expected and found, and a remedy. `Debug` shows it.
 
 mod messages;
 
@@ -115,7 +115,7 @@ fn messages_of_calls() {
     );
 }
 
-/// What `main` and `unwrap` print: the message, then variant and fields.
+/// `main` and `unwrap` print the message, then variant and fields.
 #[test]
 fn debug_shows_the_message_and_the_fields() {
     let error = Error::ZeroUnits { layer: 0 };

@@ -101,7 +101,7 @@ pub(super) fn sizes_that_do_not_fit() {
     assert_eq!(builder::<f64>(3, &valid).zeros(), Ok(network));
 }
 
-/// Sizes that overflow a `usize`, an allocation or memory, alone or together.
+/// Sizes that overflow a `usize`, an allocation or memory, one at a time or together.
 #[test]
 pub(super) fn sizes_beyond_the_memory() {
     let max = usize::MAX;

@@ -159,7 +159,7 @@ pub(super) fn row_major_buffers() {
         let found = row_major(&buffer[..length], row);
         refused(&format!("{length} by {row}"), found, &expected);
     }
-    // Rows longer than any memory, but none of them.
+    // Zero rows, each longer than any memory.
     for row in [
         usize::MAX,
         usize::MAX / 2,
@@ -185,7 +185,7 @@ pub(super) fn row_major_buffers() {
         &shape("X", (3, usize::MAX), (0, usize::MAX)),
     );
     assert_eq!(Examples::new(&endless, &endless).unwrap().len(), usize::MAX);
-    // Zero rows are whole rows but no examples. 5 rows of 3 instead of 3 rows of 5 are another
+    // Zero rows are complete rows but no examples. 5 rows of 3 instead of 3 rows of 5 are another
     // shape.
     let none = row_major::<f64>(&[], 3).unwrap();
     let problem = Problem::new();

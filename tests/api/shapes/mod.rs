@@ -43,7 +43,7 @@ thread_local! {
 
 /// Runs the tests on one thread, which records the variants, and asserts that each variant occurs.
 #[test]
-fn every_variant_of_error_is_met() {
+fn every_error_variant_is_tested() {
     let tests: &[fn()] = &[
         building::sizes_that_do_not_fit,
         building::sizes_beyond_the_memory,

@@ -52,7 +52,7 @@ pub(super) fn theta() {
         assert_eq!(problem_of.evaluations(), evaluations, "{what}");
         assert_eq!(problem_of.cost(&good).unwrap().to_bits(), valid, "{what}");
 
-        // The first layer alone has the first sixteen.
+        // Only the first layer has the first sixteen.
         let layer = Dense::new(3, 4, Tanh);
         let found = GradientCheck::new().layer(&layer, &theta[..theta.len().min(16)], &problem.x);
         match expected {
@@ -173,7 +173,7 @@ pub(super) fn blocks() {
         refused(what, found, &expected);
         unchanged(what, &network, &before);
     }
-    // Two blocks are not [b W]. Neither are none, or one of another shape.
+    // Two blocks are not [b W]. Neither are zero blocks, or one of another shape.
     for layer in [0, 2] {
         let expected = Error::NotDense { layer };
         refused("dense", network.dense_weights(layer), &expected);
@@ -255,7 +255,7 @@ pub(super) fn dense() {
         refused("bias", found, &length("the bias", 4, wrong));
         unchanged("bias", &network, &before);
     }
-    // Everything else is new too, so that any write shows.
+    // Everything else is new too, to show any write.
     let (others, other) = (DMatrix::repeat(4, 3, 7.0), DVector::repeat(4, 7.0));
     for (matrix, at, bad) in broken_entries(&others) {
         // The weights are checked first.

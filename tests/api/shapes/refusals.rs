@@ -105,7 +105,7 @@ pub(super) fn no_curvature<T: Scalar, L: Layer<T> + PartialEq, C: Cost<T>>(
     refused(what, network.gradients(examples, objective), expected);
 }
 
-/// The same for each call that computes gradients of single examples, which have no penalty.
+/// The same for each call that computes per-example gradients, which have no penalty.
 #[track_caller]
 pub(super) fn no_single_gradients<T: Scalar, L: Layer<T> + PartialEq, C: Cost<T>>(
     what: &str,

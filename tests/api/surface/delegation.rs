@@ -408,7 +408,7 @@ impl Cost<f64> for Probe {
     }
 }
 
-/// Of distinct weights, so that nothing can be exchanged.
+/// Distinct weights, to show any exchange.
 fn sum(at: Outputs<'_, f64>) -> f64 {
     at.z.map_or(0.0, |z| z[0]) + 10.0 * at.a[0] + 100.0 * at.y[0]
 }

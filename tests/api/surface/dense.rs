@@ -1,4 +1,4 @@
-//! A dense layer alone: tangents against dual numbers, and example gradients against a pass for
+//! A dense layer by itself: tangents against dual numbers, and example gradients against a pass for
 //! each example.
 
 use super::dual::{nan, wave};
@@ -95,7 +95,7 @@ struct Given<T: Scalar> {
 impl<T: Scalar> Given<T> {
     fn new((inputs, outputs, m): (usize, usize, usize)) -> Self {
         let p = outputs * (inputs + 1);
-        // Dual numbers have parts of their own.
+        // Dual numbers have additional parts.
         let pair = |rows, cols, phase: f64| {
             [phase, phase + 0.35].map(|phase| wave(rows, cols, phase) * convert::<f64, T>(0.75))
         };
@@ -200,7 +200,7 @@ fn agrees<T: Lift + Parts>(given: impl Fn((usize, usize, usize)) -> Given<T>) {
 }
 
 #[test]
-fn tangents_are_those_of_dual_numbers() {
+fn tangents_equal_those_of_dual_numbers() {
     agrees::<f64>(Given::new);
 }
 
@@ -275,7 +275,7 @@ fn examples_alone<T: Scalar + Parts>() {
 }
 
 #[test]
-fn examples_of_a_batch_are_those_of_a_pass_each() {
+fn a_batch_equals_one_pass_per_example() {
     examples_alone::<f64>();
     examples_alone::<Dual64>();
 }

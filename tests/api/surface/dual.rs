@@ -40,7 +40,7 @@ fn assert_lacks(found: Result<(), Error>, method: &str, of: &str) {
     assert!(lacks, "{method} of {of}: {found:?}");
 }
 
-/// The directions that are given, and whether results are asked for.
+/// The directions that are given, and whether results are requested.
 #[derive(Clone, Copy)]
 struct Asked {
     theta: bool,
@@ -217,7 +217,7 @@ fn told(layer: &Told) -> (Result<(), Error>, Result<(), Error>, f64, f64) {
 }
 
 #[test]
-fn a_layer_is_told_all_that_the_pass_says() {
+fn a_layer_receives_the_whole_context_of_a_pass() {
     let found = told(&Told { cache: |_| 1 });
     assert_eq!(found, (Ok(()), Ok(()), 66.0, 165.0));
 }

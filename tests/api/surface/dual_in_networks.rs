@@ -78,7 +78,7 @@ fn network<L: Layer<f64>>(
 
 /// With a canonical cost, and with one whose curvature at z includes the last layer.
 #[test]
-fn products_are_those_of_tangents_written_out() -> Result<(), Error> {
+fn products_equal_those_computed_from_tangents() -> Result<(), Error> {
     let (written, by_dual) = (network(|layer| layer)?, network(ByDual)?);
     assert_eq!(written.theta(), by_dual.theta());
     let (x, y) = (wave(4, 5, 0.2), wave(2, 5, 0.9).map(f64::abs));

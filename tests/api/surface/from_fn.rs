@@ -27,9 +27,9 @@ fn all_of<T: Scalar>(g: &dyn Activation<T>) -> [DMatrix<T>; 5] {
     [a, a_dot, plain, d, d_dot]
 }
 
-/// SiLU by its value alone has the derivatives of the built-in one, in both scalars and boxed.
+/// SiLU from its formula has the derivatives of the built-in one, in both scalars and boxed.
 #[test]
-fn a_value_alone_is_an_activation() {
+fn a_formula_defines_an_activation() {
     let silu = from_fn("my SiLU", |z: Dual2_64| z / ((-z).exp() + 1.0));
     assert_eq!(format!("{silu:?}"), "FromFn(\"my SiLU\")");
     assert_eq!(Activation::<f64>::name(&silu), "my SiLU");
@@ -48,9 +48,9 @@ fn a_value_alone_is_an_activation() {
 
 type Formula = fn(Dual2_64) -> Dual2_64;
 
-/// Works beside built-in layers, in a network that is cloned, mapped and checked.
+/// Works next to built-in layers, in a network that is cloned, mapped and checked.
 #[test]
-fn a_value_alone_makes_a_layer() -> Result<(), Error> {
+fn a_formula_defines_a_layer() -> Result<(), Error> {
     let bent: Formula = |z| ((z * z + 1.0).sqrt() - 1.0) / 2.0 + z;
     let layer = Dense::new(2, 5, from_fn("bent", bent));
     let network: Network<f64, AnyLayer<Dense<FromFn<Formula>>>> = Builder::new(2)
@@ -77,7 +77,7 @@ fn a_value_alone_makes_a_layer() -> Result<(), Error> {
 
 /// The derivative is that of the branch taken. A NaN is passed on, and the network reports it.
 #[test]
-fn kinks_and_derivatives_that_are_no_number() -> Result<(), Error> {
+fn kinks_take_the_branch_and_nan_is_reported() -> Result<(), Error> {
     let slope = |g: &dyn Activation<f64>, z: f64| {
         let (z, mut d) = (DMatrix::repeat(1, 1, z), DMatrix::repeat(1, 1, 1.0));
         g.backward(z.as_view(), z.as_view(), d.as_view_mut());

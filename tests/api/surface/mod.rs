@@ -130,7 +130,7 @@ fn bits<L: Layer<f64>, C: Cost<f64>>(network: &Network<f64, L>, cost: C) -> Vec<
 }
 
 #[test]
-fn gradient_check_of_everything_of_ones_own() {
+fn gradient_check_of_custom_types() {
     let (x, y) = data();
     let examples = Examples::new(&x, &y).unwrap();
     for linked in [true, false] {
@@ -165,7 +165,7 @@ fn gradient_check_of_everything_of_ones_own() {
 
 /// A custom link pairs a custom activation with a custom cost, and with nothing else.
 #[test]
-fn a_canonical_pair_of_ones_own() {
+fn a_custom_canonical_pair_agrees() {
     let (linked, general) = (Counts { linked: true }, Counts { linked: false });
     let (a, b) = (bits(&mixed(), linked.clone()), bits(&mixed(), general));
     assert_ne!(a, b, "the two paths round differently");
@@ -195,7 +195,7 @@ fn a_canonical_pair_of_ones_own() {
 
 /// A custom layer with a built-in activation has its link: softmax from z, as in a dense layer.
 #[test]
-fn our_canonical_pairs_in_a_layer_of_ones_own() {
+fn built_in_activations_keep_their_link_in_custom_layers() {
     let low_rank = LowRank {
         inputs: 3,
         rank: 1,

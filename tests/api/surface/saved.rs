@@ -149,9 +149,9 @@ fn names_of_activations() {
     }
 }
 
-/// A network of data that is none is refused, with the reason that `from_layers` gives.
+/// An invalid saved network is refused with the reason that `from_layers` gives.
 #[test]
-fn what_is_no_network_is_refused() {
+fn invalid_saved_networks_are_refused() {
     let dense = |inputs: &str, outputs: &str, g: &str| {
         format!(r#"{{"dense":{{"inputs":{inputs},"outputs":{outputs},"activation":{g}}}}}"#)
     };
@@ -186,7 +186,7 @@ fn what_is_no_network_is_refused() {
         (file(1, &[], ""), "no layers"),
         (file(0, &[unit()], "1,2"), "no inputs"),
         (file(1, &[dense("1", "0", r#""tanh""#)], ""), "no units"),
-        (file(1, &[dense("1", &huge, r#""tanh""#)], "1"), "too large"),
+        (file(1, &[dense("1", &huge, r#""tanh""#)], "1"), "no memory"),
         (file(1, &[unit()], "1,null"), "invalid type: null"),
         (file(1, &[unit()], "1,1e999"), "number out of range"),
         (file(1, &[unit()], "1,NaN"), "expected"),
@@ -205,7 +205,7 @@ fn what_is_no_network_is_refused() {
         let text = error.to_string();
         assert!(text.contains(reason), "{json}\n{text}, expected {reason}");
     }
-    // A layer of one's own is asked whether its constants are in range.
+    // A custom layer validates its constants.
     let layer = r#"{"custom":{"Smooth":{"inputs":1,"rank":0,"outputs":1,"activation":{"c":0.5}}}}"#;
     let error = serde_json::from_str::<Mixed<f64>>(&file(1, &[layer.into()], "1")).unwrap_err();
     assert!(error.to_string().contains("rank of LowRank"), "{error}");
@@ -279,7 +279,7 @@ fn nan_in_theta_is_refused() {
 }
 
 #[test]
-fn types_of_ones_own_are_saved() {
+fn custom_types_are_saved() {
     let layer = Dense::new(2, 3, Doubling);
     let json = serde_json::to_string(&layer).unwrap();
     assert_eq!(json, r#"{"inputs":2,"outputs":3,"activation":null}"#);

@@ -71,7 +71,7 @@ impl<T: Scalar> Layer<T> for Dropout {
 }
 
 #[test]
-fn a_stochastic_layer_is_told_of_training() {
+fn a_stochastic_layer_receives_the_mode_of_the_pass() {
     let network: Network<f64, AnyLayer<Dropout>> = Builder::new(3)
         .dense(6, Tanh)
         .layer(AnyLayer::Custom(Dropout { units: 6 }))
@@ -180,7 +180,7 @@ fn every_layer_has_its_own_seed() {
 }
 
 #[test]
-fn a_trainer_lets_stochastic_layers_act_in_its_steps_alone() {
+fn stochastic_layers_act_only_in_training_steps() {
     let start: Network<f64, AnyLayer<Dropout>> = Builder::new(3)
         .dense(6, Tanh)
         .layer(AnyLayer::Custom(Dropout { units: 6 }))

@@ -53,7 +53,7 @@ fn networks_and_what_they_compute() {
 }
 
 #[test]
-fn what_is_beside_them() {
+fn checkers_data_and_metrics_are_send_and_sync() {
     shared::<(GradientCheck, Report, BlockReport)>();
     shared::<(Comparison, Place, Verdict)>();
     shared::<(Standardizer<f64>, MinMaxScaler<f64>)>();
@@ -70,7 +70,7 @@ fn what_is_beside_them() {
 }
 
 #[test]
-fn what_trains_them() {
+fn optimisers_and_trainers_are_send_and_sync() {
     shared::<(GradientDescent<f64>, RmsProp<f64>, Adadelta<f64>)>();
     shared::<(Adam<f64>, AdamW<f64>, AdaGrad<f64>, IRpropMinus<f64>)>();
     shared::<(Box<dyn Optimizer<f64>>, OptimizerState<f64>)>();

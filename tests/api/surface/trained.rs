@@ -106,9 +106,9 @@ fn bits(network: &Network<f64, Own>) -> Vec<u64> {
     network.theta().iter().map(|w| w.to_bits()).collect()
 }
 
-/// `Optimizer::validate` checks the rate by default.
+/// `Optimizer::validate` checks the learning rate by default.
 #[test]
-fn a_rate_of_zero_of_an_own_optimizer_is_refused_before_the_first_step() {
+fn a_custom_optimizer_with_learning_rate_zero_is_refused() {
     let own = Signs {
         rate: 0.0,
         ..Signs::new()
@@ -118,14 +118,14 @@ fn a_rate_of_zero_of_an_own_optimizer_is_refused_before_the_first_step() {
     let examples = Examples::new(&x, &y).unwrap();
     let mut trainer = Trainer::new(Objective::new(CategoricalCrossEntropy), own);
     let refused = trainer.fit(&mut network(), &examples).unwrap_err();
-    assert!(matches!(
-        refused,
-        Error::Hyperparameter { name: "rate", .. }
-    ));
+    assert!(
+        matches!(refused, Error::Hyperparameter { name, .. } if name.ends_with("rate")),
+        "{refused}"
+    );
 }
 
 #[test]
-fn own_optimizers_and_layers_are_resumed_and_saved_to_the_bit() {
+fn custom_optimizers_and_layers_are_saved_and_resumed_bit_for_bit() {
     for (name, method) in [
         ("signs", signs as fn() -> Method<f64>),
         ("adam", || Adam::new(0.02).into()),

@@ -1,11 +1,11 @@
-//! Every built-in activation: reference values, extremes, NaN and laws.
+//! Every built-in activation: reference values, extremes, NaN and properties.
 
-mod laws;
+mod properties;
 mod reference;
 mod tangents;
 mod ulps;
 
-use crate::support::{SELU_FLOOR, SELU_SLOPE, activations, laws};
+use crate::support::{SELU_FLOOR, SELU_SLOPE, activations, known_values};
 use backprop::Scalar;
 use backprop::activation::{
     Activation, AnyActivation, Elu, Exponential, HardTanh, LeakyRelu, Relu, Selu, Softmax, Softsign,
@@ -15,7 +15,7 @@ use num_dual::{Dual2_64, Dual64};
 
 /// All activations except softmax.
 fn elementwise() -> impl Iterator<Item = AnyActivation> {
-    laws().into_iter().map(|(g, ..)| g)
+    known_values().into_iter().map(|(g, ..)| g)
 }
 
 /// One unit, with one example per value.
@@ -54,7 +54,7 @@ fn assert_close(what: &str, found: f64, expected: f64, tolerance: f64) {
 fn right_at_extremes<T: Scalar + Into<f64>>() {
     let epsilon: f64 = T::default_epsilon().into();
     let z = row::<T>(&[-800.0, 0.0, 800.0]);
-    for (g, _, expected) in laws() {
+    for (g, _, expected) in known_values() {
         let (a, d) = (value(g, &z), slope(g, &z));
         for (j, (value, slope)) in expected.into_iter().enumerate() {
             let what = format!("{g:?} at {:?}", z[j]);
@@ -79,7 +79,7 @@ fn f32_is_right_at_0_and_800() {
 #[test]
 fn dual_numbers_are_right_at_0_and_800() {
     let z = row::<f64>(&[-800.0, 0.0, 800.0]).map(dual);
-    for (g, _, expected) in laws() {
+    for (g, _, expected) in known_values() {
         let (a, d) = (value(g, &z), slope(g, &z));
         for (j, (value, slope)) in expected.into_iter().enumerate() {
             let what = format!("{g:?} at {}", z[j].re);

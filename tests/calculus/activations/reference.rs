@@ -8,7 +8,7 @@ use backprop::activation::{
 };
 use backprop::nalgebra::DMatrix;
 
-/// Exact in `f32` too, so one table serves both.
+/// Exact in `f32` too, so one table is used for both.
 pub(super) const Z: [f64; 12] = [
     -30.0,
     -6.0,

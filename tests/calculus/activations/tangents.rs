@@ -78,7 +78,7 @@ fn grid(g: AnyActivation) -> Vec<f64> {
 }
 
 #[test]
-fn elementwise_tangents_are_those_of_dual_numbers() {
+fn elementwise_tangents_equal_those_of_dual_numbers() {
     for g in elementwise() {
         let z = row::<f64>(&grid(g));
         let [moved, delta, delta_moved] = [0.2, 0.5, 0.9].map(|phase| wave(1, z.len(), phase));
@@ -99,7 +99,7 @@ fn elementwise_tangents_are_those_of_dual_numbers() {
 
 /// The plain forward pass to second order along z + ε gives g″ independently.
 #[test]
-fn second_derivative_is_that_of_forward() {
+fn second_derivative_equals_that_of_forward() {
     for g in elementwise() {
         let z = row::<f64>(&grid(g));
         let (found, twice) = (curvature(g, &z), z.map(|z| Dual2_64::new(z, 1.0, 0.0)));
@@ -331,7 +331,7 @@ fn softmax_agrees(z: &DMatrix<f64>, cancels: bool) {
 
 /// Mixed columns, a tie, and saturated columns, where no entry cancels.
 #[test]
-fn softmax_tangents_are_those_of_dual_numbers() {
+fn softmax_tangents_equal_those_of_dual_numbers() {
     #[rustfmt::skip]
     let z = DMatrix::from_column_slice(3, 6, &[
         0.3, -1.2, 2.5,   0.5, 0.5, 0.5,   40.0, 0.0, -1.0,

@@ -42,7 +42,7 @@ impl Exact {
 
     /// |found − self| in units.
     fn error(self, found: f64) -> f64 {
-        // 2^−unit alone may overflow; both products are exact.
+        // 2^−unit by itself may overflow; both products are exact.
         let half = self.unit / 2;
         let scaled = found * 2_f64.powi(-half) * 2_f64.powi(half - self.unit);
         ((scaled - self.whole) - self.rest).abs()

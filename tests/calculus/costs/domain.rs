@@ -186,7 +186,8 @@ fn edges_that_the_target_allows() {
 /// of it.
 #[test]
 fn overflow_of_a_hidden_layer() {
-    // The other weights are 0, and 0 · ∞ is NaN. NaN is in no domain, but its origin says more.
+    // The other weights are 0, and 0 · ∞ is NaN. NaN is in no domain, but its origin is more
+    // informative.
     for (cost, g) in [
         (BinaryCrossEntropy, Sigmoid),
         (BinaryCrossEntropy, Tanh),
@@ -309,7 +310,7 @@ fn overflow_after_the_outputs() {
 }
 
 #[test]
-fn bad_huber_limits() {
+fn invalid_huber_deltas_are_refused() {
     for bad in [0.0, -0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let cost = Huber { delta: bad };
         let is_it = |error: Error| match error {
@@ -339,7 +340,7 @@ fn bad_huber_limits() {
 /// Differences in a need room. They are refused next to the edge, and skipped if a canonical pair
 /// does not need them.
 #[test]
-fn gradient_check_beside_the_edge_of_the_domain() {
+fn gradient_check_near_the_edge_of_the_domain() {
     let (x, y) = (DMatrix::repeat(1, 1, 1e-9), DMatrix::repeat(1, 1, 0.5));
     let found = GradientCheck::new().cost(&BinaryCrossEntropy, &Identity, &x, &y);
     let expected = |value, expected| Error::Output {

@@ -94,7 +94,7 @@ fn check<T: Scalar>(
             let unit = if underflows { least } else { epsilon * least };
             (found - expected).abs() / unit
         } else if underflows {
-            // What underflowed on the way counts as 0.
+            // An underflow on the way counts as 0.
             if found.is_finite() && found.abs() <= 2.0 * expected.abs() {
                 0.0
             } else {
@@ -111,7 +111,7 @@ fn check<T: Scalar>(
 }
 
 #[test]
-fn the_right_number_or_a_typed_error() {
+fn calls_return_the_correct_number_or_a_typed_error() {
     let mut failures = Vec::new();
     for line in include_str!("extremes.txt").lines() {
         let fields: Vec<&str> = line.split(' ').collect();

@@ -243,7 +243,7 @@ fn out_of(g: AnyActivation, z: f64) -> f64 {
 /// Every cost after every activation, at outputs in its domain.
 #[test]
 fn gradient_check_passes_for_all_pairs() {
-    // Outputs in (0, 1), except for softplus and exponential, so that every cost is defined.
+    // Outputs in (0, 1), except for softplus and exponential, to keep every cost defined.
     let inner = DMatrix::from_fn(3, 4, |i, j| 0.15 + 0.06 * (4 * i + j) as f64);
     // Both signs for the costs that take them.
     let both = DMatrix::from_fn(3, 4, |i, j| 1.1 * i as f64 - 0.7 * j as f64 - 0.35);

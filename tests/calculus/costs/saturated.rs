@@ -62,7 +62,7 @@ fn every_reader<T: Scalar>(activation: AnyActivation) {
         y,
         expected,
     } = problem::<T>(activation);
-    // Each example alone, so that the smaller one counts, then both.
+    // Each example by itself, to make the smaller one count, then both.
     for range in [0..1, 1..2, 0..2] {
         let (x, y) = (
             x.columns_range(range.clone()),
@@ -136,7 +136,7 @@ fn every_reader<T: Scalar>(activation: AnyActivation) {
 }
 
 #[test]
-fn every_reader_of_delta_has_its_digits() {
+fn every_use_of_delta_keeps_its_digits() {
     for activation in [Sigmoid, Tanh] {
         every_reader::<f64>(activation);
         every_reader::<f32>(activation);
@@ -200,7 +200,7 @@ impl<T: Scalar> Cost<T> for Quartic {
 }
 
 #[test]
-fn a_cost_of_the_user_has_the_digits_too() {
+fn a_custom_cost_keeps_its_digits() {
     let Problem { network, x, y, .. } = problem::<f64>(Sigmoid);
     let s = TAILS[0];
     let examples = Examples::new(x.columns(0, 1), y.columns(0, 1)).unwrap();

@@ -39,7 +39,7 @@ fn grid() -> DMatrix<f64> {
 }
 
 #[test]
-fn tangents_are_those_of_dual_numbers() {
+fn tangents_equal_those_of_dual_numbers() {
     let z = grid();
     let m = z.ncols();
     let y = DMatrix::from_fn(3, m, |i, k| [0.0, 0.25, 0.5, 1.0][(i + 2 * k + k / 3) % 4]);
@@ -267,9 +267,9 @@ fn f32_and_parts_of_matrices() {
     }
 }
 
-/// δ is linear in y for the likelihoods alone, and ∂²cost/∂a² at y = a is the Fisher information.
+/// δ is linear in y only for the likelihoods, and ∂²cost/∂a² at y = a is the Fisher information.
 #[test]
-fn likelihoods_are_what_they_promise() {
+fn likelihoods_have_their_promised_properties() {
     let a = DMatrix::from_row_slice(1, 3, &[0.125, 0.5, 0.875]);
     let one = a.map(|_| 1.0);
     let mut likelihoods = 0;

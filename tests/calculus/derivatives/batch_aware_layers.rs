@@ -136,7 +136,7 @@ fn found(
 }
 
 #[test]
-fn tangents_are_told_what_the_passes_are() {
+fn tangents_receive_the_context_of_the_pass() {
     for m in [1, 7, 600, 1301] {
         let (x, y) = (wave_matrix(3, m, 0.2), wave_matrix(2, m, 0.7));
         for (layer, seed) in [

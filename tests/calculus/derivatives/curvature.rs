@@ -80,7 +80,7 @@ fn slope(case: &Case, example: usize) -> f64 {
     delta.amax()
 }
 
-/// What the penalty adds to a product.
+/// The contribution of the penalty to a product.
 fn of_penalty(case: &Case, v: &[f64]) -> DVector<f64> {
     let mut sum = DVector::zeros(v.len());
     for place in case.network.layout().blocks() {
@@ -227,7 +227,7 @@ proptest! {
         }
     }
 
-    /// Of ½ squared errors and identity outputs all three are one, (1/m) Σ AᵀA v.
+    /// For ½ squared errors and identity outputs all three agree: (1/m) Σ AᵀA v.
     #[test]
     fn of_least_squares_all_are_one(case in cases(TAME)) {
         let case = Case {

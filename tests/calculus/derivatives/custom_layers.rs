@@ -14,7 +14,7 @@ use backprop::{
 use num_dual::Dual64;
 use std::fmt::Debug;
 
-/// aᵢ = γᵢ xᵢ, with neither tangents nor gradients of single examples. Its cache is no matrix of
+/// aᵢ = γᵢ xᵢ, with neither tangents nor per-example gradients. Its cache is no matrix of
 /// the batch: it begins with one entry for each example, and then holds x with the last example
 /// first. Training drops half of the units.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,7 +162,7 @@ pub(super) fn lacks<R: Debug>(found: Result<R, Error>, method: &str, of: &str) {
 
 /// Compares all products of a network with custom tangents with dual numbers.
 #[test]
-fn own_tangents_are_used() {
+fn custom_tangents_are_used() {
     for (n, k) in [(3, 2), (2, 3)] {
         let network = smooth(n, k, Sigmoid);
         let (x, y) = data(n, k, 6);
@@ -227,7 +227,7 @@ fn own_tangents_are_used() {
 
 /// A custom last layer, with and without a link, and a custom canonical pair.
 #[test]
-fn own_last_layers_have_gauss_newton_products() {
+fn custom_last_layers_have_gauss_newton_products() {
     let (x, y) = data(4, 3, 5);
     let examples = Examples::new(&x, &y).unwrap();
     let start = |layer: LowRank<backprop::AnyActivation>| {
@@ -293,7 +293,7 @@ fn own_last_layers_have_gauss_newton_products() {
 }
 
 #[test]
-fn what_has_no_tangents_says_so() {
+fn missing_tangents_are_unsupported() {
     let (x, y) = data(4, 2, 6);
     let examples = Examples::new(&x, &y).unwrap();
     let objective = Objective::new(SquaredError);

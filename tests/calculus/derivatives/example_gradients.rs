@@ -9,7 +9,7 @@ use proptest::prelude::*;
 /// difference, keeps the rounding of both. 1e-13 is 450 such roundings.
 const ROUNDED: f64 = 0.1;
 
-/// Returns ∇cost of each example from its own pass, one after the other.
+/// Returns ∇cost of each example from its own pass, in sequence.
 fn one_by_one(case: &Case) -> Vec<f64> {
     let objective = Objective::new(case.objective.cost);
     let gradient = |k| {

@@ -142,7 +142,7 @@ impl Activation<f64> for Plain {
 
 /// A product that fails ends the search with its error.
 #[test]
-fn a_product_that_is_not_there_ends_argmins_search() {
+fn an_unsupported_product_ends_the_search_of_argmin() {
     let layers = vec![Dense::new(1, 2, Plain), Dense::new(2, 1, Plain)];
     let network = Network::from_layers(1, layers, &wave(7, 0.1)).unwrap();
     let (x, y) = (wave_matrix(1, 5, 0.2), wave_matrix(1, 5, 0.4));

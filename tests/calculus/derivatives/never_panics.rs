@@ -138,7 +138,7 @@ fn a_call_that_wants_nothing_computes_nothing() {
     }
 }
 
-/// A dense layer that delegates everything except the gradients of single examples.
+/// A dense layer that delegates everything except the per-example gradients.
 #[derive(Debug)]
 struct Shell(Dense);
 
@@ -173,7 +173,7 @@ impl Layer<f64> for Shell {
 }
 
 #[test]
-fn a_shell_that_says_it_is_dense_is_refused() {
+fn a_wrapper_that_claims_to_be_dense_is_refused() {
     let layers = vec![Shell(Dense::new(2, 1, Identity))];
     let network = Network::from_layers(2, layers, &[0.1, 0.2, 0.3]).unwrap();
     for m in [5, 600] {

@@ -1,4 +1,4 @@
-//! Networks whose layers have no gradients of single examples compute them one example at a time.
+//! Networks whose layers have no per-example gradients compute them one example at a time.
 
 use super::custom_layers::{Plain, data, lacks, plain, same, smooth};
 use super::{close, dot};
@@ -79,7 +79,7 @@ fn one_at_a_time<L: Layer<f64>>(network: &Network<f64, L>, m: usize, seed: Optio
 }
 
 #[test]
-fn layers_without_gradients_of_single_examples_are_asked_for_one_at_a_time() {
+fn layers_without_per_example_gradients_run_one_example_at_a_time() {
     for m in [1, 2, 7, 700] {
         one_at_a_time(&plain(4, 2, false), m, None);
         one_at_a_time(&smooth(4, 2, Identity), m, None);
@@ -106,7 +106,7 @@ fn layers_without_gradients_of_single_examples_are_asked_for_one_at_a_time() {
 }
 
 #[test]
-fn layers_that_couple_examples_have_none_of_their_own() {
+fn coupling_layers_have_no_per_example_gradients() {
     let network = plain(4, 2, true);
     let (x, y) = data(4, 2, 6);
     let examples = Examples::new(&x, &y).unwrap();

@@ -146,8 +146,8 @@ proptest! {
         close(found.as_slice(), expected.as_slice(), network.forward(x).unwrap().amax())?;
     }
 
-    /// H v is the derivative of ∇J. Several v at once give the bits of each alone, and buffers are
-    /// overwritten.
+    /// H v is the derivative of ∇J. Several v at once give the bits of one at a time, and buffers
+    /// are overwritten.
     #[test]
     fn hessian_products_agree_with_dual_numbers(case in cases(TAME)) {
         let p = case.network.parameters();
@@ -171,7 +171,7 @@ proptest! {
         prop_assert_eq!(bits(&together), bits(&each));
     }
 
-    /// vᵀHv and uᵀHv are second derivatives of J, of forward passes alone.
+    /// vᵀHv and uᵀHv are second derivatives of J, of forward passes only.
     #[test]
     fn hessian_products_agree_with_second_derivatives(case in cases(TAME)) {
         let p = case.network.parameters();

@@ -107,7 +107,7 @@ impl Case {
         })
     }
 
-    /// Whether a field is in the file.
+    /// Returns whether a field is in the file.
     pub(crate) fn has(&self, field: &str) -> bool {
         self.expected.iter().any(|(name, _)| *name == field)
     }

@@ -24,7 +24,7 @@ mod runner;
 /// The bound on every field in `f64`.
 const BOUND_F64: f64 = 1e-12;
 
-/// The bound in `f32`. It grows if rounding the inputs alone moves the field by more than an eighth
+/// The bound in `f32`. It grows if rounding only the inputs moves the field by more than an eighth
 /// of it.
 const BOUND_F32: f64 = 1e-5;
 

@@ -154,13 +154,13 @@ fn malformed_cases_name_file_and_field() {
 }
 
 #[test]
-fn values_that_no_network_can_have_name_the_pass() {
+fn refused_values_name_the_pass() {
     let negative = Folder::changed("negative", |c| c["spec"]["lambda"] = json!(-1.0)).failures();
     assert!(negative[0].starts_with("case.json: f64 pass: λ of the L2 penalty is -1"));
     assert!(negative[1].starts_with("case.json: f32 pass: λ of the L2 penalty is -1"));
 }
 
-/// Changes one entry of each field by 1e-10 of its size. The runner reports that field alone.
+/// Changes one entry of each field by 1e-10 of its size. The runner reports only that field.
 #[test]
 fn wrong_values_name_file_and_field() {
     let entries = [

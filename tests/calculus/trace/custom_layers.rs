@@ -75,7 +75,7 @@ type Boxed = Network<f64, Box<dyn Layer<f64>>>;
 
 /// Four layers: a built-in one, one without z, one with a custom activation, and softmax.
 #[test]
-fn layers_of_ones_own_are_traced() {
+fn custom_layers_are_traced() {
     let (x, y) = (
         numbers(3, 6),
         DMatrix::from_fn(3, 6, |i, k| f64::from(i == k % 3)),

@@ -140,7 +140,7 @@ fn large_batches_and_other_scalars_are_traced() {
 
 /// Everything that can be wrong gives the expected error, the same as `backprop`.
 #[test]
-fn errors_are_those_of_backprop() {
+fn errors_equal_those_of_backprop() {
     let network = |theta: &[f64]| {
         let layers = Network::<f64>::builder(1).dense(1, Identity);
         layers.dense(1, Identity).with_theta(theta).unwrap()

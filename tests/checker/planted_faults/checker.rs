@@ -21,7 +21,7 @@ fn three_blocks(c: [f64; 3], factors: [f64; 3], check: &GradientCheck) -> Report
 
 /// In the norm of the whole gradient the wrong block would vanish: its share is 1e-7.
 #[test]
-fn a_wrong_small_block_beside_a_huge_right_one() {
+fn a_wrong_small_block_is_found_next_to_a_huge_correct_one() {
     let report = three_blocks([1e5, 1e-2, 1.0], [1.0, 2.0, 1.0], &GradientCheck::new());
     assert_eq!(wrong(&report), ["v"], "{report}");
     let whole = 1e-2 / (2.0 * 1e5);
@@ -131,7 +131,7 @@ fn tolerances() {
     assert!((bound - expected).abs() < 1e-9, "{bound}");
 }
 
-/// A derivative below the rounding of J is undecided, and the table says so.
+/// A derivative below the rounding of J is undecided, and the table shows it.
 #[test]
 fn derivatives_below_the_floor_are_undecided() {
     let f = |p: &[f64]| (1.0 + 1e-10 * p[0] + p[1], vec![2e-10, 1.0]);
@@ -162,9 +162,9 @@ fn derivatives_below_the_floor_are_undecided() {
     assert_eq!(wrong(&report), ["p"], "{report}");
 }
 
-/// Each column has its own scale: a wrong small one does not vanish beside a huge right one.
+/// Each column has its own scale: a wrong small one does not vanish next to a huge correct one.
 #[test]
-fn a_wrong_small_column_beside_a_huge_right_one() {
+fn a_wrong_small_column_is_found_next_to_a_huge_correct_one() {
     let x = DMatrix::from_fn(3, 4, |i, k| {
         [1e4, 1.0, 1e-3][i] * (1.0 + (i + 2 * k) as f64).sin()
     });
@@ -220,7 +220,7 @@ fn nan_in_an_analytic_gradient_is_wrong() {
     assert_eq!(wrong(&report), ["Θ⁽¹⁾"], "{report}");
 }
 
-/// An infinite entry is wrong. It hides neither wrong nor right entries beside it.
+/// An infinite entry is wrong. It hides neither wrong nor correct entries next to it.
 #[test]
 fn infinity_in_an_analytic_gradient_is_wrong() {
     for infinity in [f64::INFINITY, f64::NEG_INFINITY] {
@@ -290,7 +290,7 @@ fn f32_networks() {
 }
 
 #[test]
-fn bad_options_are_refused() {
+fn invalid_options_are_refused() {
     let bad = [0.0, -1e-3, f64::NAN, f64::INFINITY];
     let mut checks = vec![
         GradientCheck::new().sampled(0, 1),
@@ -347,7 +347,7 @@ fn wrong_lengths_are_refused() {
 }
 
 #[test]
-fn functions_that_are_not_finite_are_refused() {
+fn non_finite_functions_are_refused() {
     for (at, f) in [
         (0.0, (|x| x.sqrt()) as fn(f64) -> f64), // NaN on one side
         (0.5, |_| f64::NAN),
@@ -400,9 +400,9 @@ fn verdicts_of_blocks() {
     report.assert_passed();
 }
 
-/// A block whose derivatives are all 0 agrees, and the table says that all are 0.
+/// A block whose derivatives are all 0 agrees, and the table shows that all are 0.
 #[test]
-fn blocks_that_are_all_0_say_so() {
+fn blocks_of_zeros_are_reported() {
     let f = |p: &[f64]| (p[1] * p[1], vec![0.0, 2.0 * p[1]]);
     let report = GradientCheck::new().function(&[("dead", 1), ("q", 1)], &[0.5, 0.25], f);
     let report = report.unwrap();

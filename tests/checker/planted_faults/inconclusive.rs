@@ -1,4 +1,4 @@
-//! Checks of tangents that cannot decide say so: missing methods, edges of domains, kinks, and
+//! Checks of tangents that cannot decide report it: missing methods, edges of domains, kinks, and
 //! derivatives below the rounding of ∇J.
 
 use super::tangent_faults::{H, assert_all_agree, second_order, tangled, with_output};
@@ -10,9 +10,9 @@ use backprop::gradient_check::{GradientCheck, Report, Verdict};
 use backprop::nalgebra::DMatrix;
 use backprop::{Dense, Error, Examples, Network, Objective};
 
-/// A missing method is an error or a verdict of its own. It never passes silently.
+/// A missing method has its own error or verdict. It never passes silently.
 #[test]
-fn what_is_not_provided() {
+fn missing_methods_never_pass_silently() {
     let (x, y) = data();
     let examples = Examples::new(&x, &y).unwrap();
     let check = GradientCheck::new();
@@ -128,7 +128,7 @@ fn kinks() {
 }
 
 /// A derivative below the rounding noise is undecided. A fault above it is found, however small it
-/// is beside other derivatives.
+/// is next to other derivatives.
 #[test]
 fn below_the_rounding_is_undecided() {
     let network = Network::<f64>::builder(1)
@@ -146,7 +146,7 @@ fn below_the_rounding_is_undecided() {
         let report = GradientCheck::new().second_order(&network, &examples, &objective);
         report.unwrap()
     };
-    // The output is 0.5, and moves by 9e-11 along ẋ; ∇J is 0 at the point, and exact beside it.
+    // The output is 0.5, and moves by 9e-11 along ẋ; ∇J is 0 at the point, and exact next to it.
     let right = report(TangentFault::None);
     right.assert_passed();
     for block in &right.blocks {

@@ -98,7 +98,7 @@ fn absolute_value_at_0() {
     for g in [5.0, -5.0, 1.1, -1.1] {
         assert_eq!(line(0.0, g, f64::abs).verdict, Verdict::Wrong, "g = {g}");
     }
-    // A smooth part beside it does not hide it.
+    // A smooth part next to it does not hide it.
     let f = |x: f64| 3.0 * x + x.sin() + 0.1 * x.abs();
     assert_eq!(line(0.0, 4.1, f).verdict, Verdict::SuspectedKink);
     assert_eq!(line(0.0, 4.2, f).verdict, Verdict::Wrong);
@@ -124,8 +124,8 @@ fn a_jump_is_not_a_kink() {
     }
 }
 
-/// In `f32` beside a large J smaller steps are lost in rounding. The slopes of the two sides differ
-/// by curvature alone.
+/// In `f32`, next to a large J, smaller steps are lost in rounding. The slopes of the two sides
+/// differ only by curvature.
 #[test]
 fn curvature_is_no_kink_in_f32() {
     let check = |g: f32| {
@@ -140,9 +140,9 @@ fn curvature_is_no_kink_in_f32() {
     }
 }
 
-/// A block with a kink and a wrong entry is wrong, and the table says where.
+/// A block with a kink and a wrong entry is wrong, and the table shows where.
 #[test]
-fn a_wrong_entry_beside_a_kink_is_wrong() {
+fn a_wrong_entry_next_to_a_kink_is_found() {
     let f = |p: &[f64]| (p[0].abs() + p[1].sin(), vec![1.0, -p[1].cos()]);
     let blocks = [("p", 2)];
     let report = GradientCheck::new().function(&blocks, &[0.0, 0.4], f);

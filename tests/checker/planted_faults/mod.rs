@@ -33,7 +33,7 @@ fn data() -> (DMatrix<f64>, DMatrix<f64>) {
     (x, y)
 }
 
-/// Sets biases that are not 0, so that a penalty on them shows.
+/// Sets biases that are not 0, to show a penalty on them.
 fn with_biases<L: Layer<f64>>(builder: Builder<f64, L>) -> Network<f64, L> {
     let uniform = Initialization::Uniform { epsilon: 0.9 };
     let mut network = builder.initialize(uniform, &mut rng(11)).unwrap();
@@ -104,7 +104,7 @@ const OF_THE_ERROR: [Fault; 4] = [
 ];
 
 #[test]
-fn without_a_fault_everything_passes() {
+fn correct_derivatives_pass() {
     for at in 0..3 {
         let report = check(&planted(Fault::None, at), BinaryCrossEntropy);
         report.assert_passed();
@@ -141,7 +141,7 @@ fn faults_of_the_error_are_named() {
 }
 
 #[test]
-fn samples_directions_and_f32_find_them_too() {
+fn samples_directions_and_f32_find_faults_too() {
     let (x, y) = data();
     let (x, y) = (x.map(|x| x as f32), y.map(|y| y as f32));
     let examples = Examples::new(&x, &y).unwrap();
@@ -171,10 +171,10 @@ fn samples_directions_and_f32_find_them_too() {
     report.unwrap().assert_passed();
 }
 
-/// The check of the layer alone names its block for faults of the gradient, and `input` for faults
-/// of δ, on both paths.
+/// The check of the layer by itself names its block for faults of the gradient, and `input` for
+/// faults of δ, on both paths.
 #[test]
-fn faults_are_found_in_the_layer_alone() {
+fn faults_are_found_when_checking_the_layer_by_itself() {
     let x = DMatrix::from_fn(4, 5, |i, k| (0.3 + (2 * i + 5 * k) as f64).cos());
     let theta: Vec<f64> = (0..15).map(|i| 0.8 * (f64::from(i) * 1.7).sin()).collect();
     let inner = Dense::new(4, 3, Sigmoid);
@@ -230,7 +230,7 @@ fn missing_and_wrong_derivatives_of_hidden_layers() {
                     "{fault:?} of {g:?}\n{report}"
                 );
             }
-            // The check of the activation alone.
+            // The check of the activation by itself.
             let z = DMatrix::from_fn(2, 3, |i, j| 1.3 * i as f64 + 0.9 * j as f64 - 0.4);
             let activation = FaultyActivation { inner: g, fault };
             let report = GradientCheck::new().activation(&activation, &z).unwrap();
@@ -241,7 +241,7 @@ fn missing_and_wrong_derivatives_of_hidden_layers() {
 
 /// New buffers hold zeros; those of a used workspace do not. An unwritten value counts as wrong.
 #[test]
-fn zeros_that_are_not_written() {
+fn unwritten_zeros_count_as_wrong() {
     let (mut x, y) = data();
     x.row_mut(1).fill(0.0); // a feature without information: its column of Θ⁽¹⁾ has gradient 0
     let examples = Examples::new(&x, &y).unwrap();
@@ -295,7 +295,7 @@ fn zeros_that_are_not_written() {
     );
 }
 
-/// A wrong δ⁽ᴸ⁾ makes every block wrong. The check of the cost alone names the path.
+/// A wrong δ⁽ᴸ⁾ makes every block wrong. The check of the cost by itself names the path.
 #[test]
 fn faults_of_the_cost() {
     let (z, y) = (DMatrix::from_element(2, 5, 0.3), data().1);

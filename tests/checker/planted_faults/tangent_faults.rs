@@ -1,4 +1,4 @@
-//! Faults in tangents, Hessians and gradients of single examples: the checker finds each and names
+//! Faults in tangents, Hessians and per-example gradients: the checker finds each and names
 //! the row.
 
 use super::tangent_mutants::{
@@ -156,7 +156,7 @@ fn parts_without_a_fault_pass() {
     }
 }
 
-/// Returns the wrong rows of a 3-2 layer checked alone.
+/// Returns the wrong rows of a 3-2 layer checked by itself.
 fn rows_of_layer(fault: LayerFault, bend: CurvatureFault, g: AnyActivation) -> Vec<String> {
     let x = DMatrix::from_fn(3, 4, |i, k| (0.4 + (3 * i + 7 * k) as f64).sin());
     let theta: Vec<f64> = (0..8).map(|i| 0.8 * (f64::from(i) * 1.7).sin()).collect();
@@ -173,7 +173,7 @@ fn rows_of_layer(fault: LayerFault, bend: CurvatureFault, g: AnyActivation) -> V
     wrong(&report).into_iter().map(str::to_owned).collect()
 }
 
-/// The check of the layer alone names the rows along both directions and along each.
+/// The check of the layer by itself names the rows along both directions and along each.
 #[test]
 fn faults_of_a_layer_are_named() {
     let everywhere = |rows: &[&str], cases: &[&str], suffix: &str| {
@@ -215,7 +215,7 @@ fn faults_of_a_layer_are_named() {
         ] {
             assert_eq!(found(fault, g), on_paths(&[row], cases), "{fault:?}");
         }
-        // Faults of the gradients of single examples.
+        // Faults of the per-example gradients.
         let (gradients, norms) = ("gradients of examples", "norms of examples");
         for (fault, rows) in [
             (LayerFault::NormsWithout1, &[norms][..]),
@@ -373,7 +373,7 @@ fn faults_of_a_cost_are_named() {
             let indefinite = fault == TangentFault::Factor(-1.0);
             let outputs = report.block("v·G v ≥ 0 (outputs)").unwrap().verdict;
             assert_eq!(outputs == Verdict::Indefinite, indefinite, "{report}");
-            // The check of the cost alone names the path.
+            // The check of the cost by itself names the path.
             let alone = GradientCheck::new()
                 .cost_tangent(&cost, &g, &z, &y)
                 .unwrap();
@@ -390,7 +390,7 @@ fn faults_of_a_cost_are_named() {
 
 /// A cost that is not convex has right derivatives. It is wrong only if it claims to be convex.
 #[test]
-fn a_cost_that_is_not_convex() {
+fn only_a_cost_that_claims_convexity_must_be_convex() {
     let network = with_output(Identity);
     let report = second_order(&network, Cauchy { claims: false });
     report.assert_passed();
@@ -404,7 +404,7 @@ fn a_cost_that_is_not_convex() {
 }
 
 #[test]
-fn samples_and_directions_find_them_too() {
+fn samples_and_directions_find_faults_too() {
     let (x, y) = data();
     let examples = Examples::new(&x, &y).unwrap();
     let objective = Objective::new(SquaredError).l2(LAMBDA);

@@ -21,7 +21,7 @@ pub(super) enum LayerFault {
     BiasMoves,
     /// Takes x for the direction of an input that does not move.
     AbsentInputMoves,
-    /// Twice the right Δ beside the right Δ̇.
+    /// Twice the correct Δ, with the correct Δ̇.
     PlainGradient,
     /// Multiplies a copy of δ by (∂a/∂z)ᵀ: ∂cost/∂a stays where ∂cost/∂z is promised.
     DeltaOfA,
@@ -33,11 +33,11 @@ pub(super) enum LayerFault {
     NormsOverwrite,
     /// Gives each example the sum of all.
     SumForEach,
-    /// Twice the δ of the layer below, in gradients of single examples.
+    /// Twice the δ of the layer below, in per-example gradients.
     BelowOfExamples,
-    /// No fault: the layer says that it couples examples.
+    /// No fault: the layer declares that it couples examples.
     Couples,
-    /// No fault: the layer has no gradients of single examples.
+    /// No fault: the layer has no per-example gradients.
     NoExamples,
 }
 

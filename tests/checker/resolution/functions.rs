@@ -60,7 +60,7 @@ fn offsets<T: Scalar>(precision: f64, offsets: &[f64]) {
                 seen[3] += 1;
             }
         }
-        // At the minimum all is 0, and the table says so.
+        // At the minimum all is 0, and the table shows it.
         let least = offset::<T>(j, 1.0, 0.0, 1.5);
         assert_eq!((least.verdict, least.largest), (Verdict::Agrees, 0.0));
     }
@@ -157,7 +157,7 @@ fn each_block_is_measured_by_its_own_derivatives() {
     assert_eq!(check(2.0), [agrees, Verdict::Wrong, lost]);
 }
 
-/// Faults of the biases are found beside a penalty larger than the cost.
+/// Faults of the biases are found despite a penalty larger than the cost.
 #[test]
 fn a_large_penalty_hides_no_fault() {
     let network = Network::<f64>::builder(2).dense(3, Tanh).dense(1, Identity);
@@ -195,7 +195,7 @@ fn a_large_penalty_hides_no_fault() {
 
 /// A floor set by the user acts as a tolerance relative to J.
 #[test]
-fn a_floor_of_ones_own() {
+fn a_custom_floor_is_used() {
     let f = |p: &[f64]| (100.0 + p[0], vec![1.001]);
     let with = |floor| {
         let check = GradientCheck::new().tolerance(1e-6, floor);
@@ -338,7 +338,7 @@ fn second_derivatives_do_not_depend_on_the_unit_of_j() {
     }
 }
 
-/// An unresolved block says so, and what to do.
+/// An unresolved block is reported, with a remedy.
 #[test]
 fn the_table_says_what_f32_leaves_open() {
     const A: f32 = 4e-6;

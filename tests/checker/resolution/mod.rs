@@ -1,4 +1,4 @@
-//! What the gradient checker resolves: functions whose verdict is known, and random networks.
+//! The resolution of the gradient checker: functions whose verdict is known, and random networks.
 #![allow(
     clippy::unwrap_used,
     reason = "fixtures that cannot fail, outside test functions"

@@ -15,7 +15,7 @@ static EXACT: LazyLock<Value> =
 /// Rows far from 0, or varying only in their last bits, are scaled as by exact arithmetic, up to a
 /// few rounding errors in T.
 #[test]
-fn rows_are_those_of_exact_arithmetic() {
+fn rows_equal_exact_arithmetic() {
     fn check<T: Scalar>(row: &Value, to: fn(f64) -> T, from: fn(T) -> f64) {
         let epsilon = from(T::default_epsilon());
         let numbers = |name: &str| list::<f64>(&row[name]);
@@ -96,7 +96,7 @@ fn rows_that_vary_by_a_bit() {
 
 /// R² of targets that differ in their last bits. Their mean lies between two neighbouring floats.
 #[test]
-fn scores_are_those_of_exact_arithmetic() {
+fn scores_equal_exact_arithmetic() {
     let scores = EXACT["r2"].as_array().unwrap();
     assert_eq!(scores.len(), 4);
     for score in scores {
@@ -113,7 +113,7 @@ fn scores_are_those_of_exact_arithmetic() {
 /// A file contains the rounding remainders of the means only if one is not 0. Files without them
 /// load too.
 #[test]
-fn rests_are_saved() {
+fn rounding_remainders_are_saved() {
     let x = dmatrix![16_777_216.0_f32, 16_777_218.0, 16_777_218.0];
     let scaler = Standardizer::fit(&x).unwrap();
     let text = serde_json::to_string(&scaler).unwrap();
@@ -149,7 +149,7 @@ fn rests_are_saved() {
 /// For every interval, fitted values stay inside. Minimum and maximum map to the ends, and back up
 /// to rounding. Order is preserved, for fitted and new values.
 #[test]
-fn nothing_leaves_an_interval() {
+fn outputs_stay_within_their_intervals() {
     fn check<T: Scalar>(to: fn(f64) -> T, seed: u64, sizes: f64) {
         let cases = std::env::var("BACKPROP_INTERVALS").map_or(3000, |n| n.parse().unwrap());
         let mut rng = rng(seed);
@@ -220,7 +220,7 @@ fn nothing_leaves_an_interval() {
 
 /// A reported row and interval, where 157 of 60,000 values were above 0.3.
 #[test]
-fn an_interval_that_was_left() {
+fn reported_values_stay_in_their_interval() {
     let mut rng = rng(1);
     let x = DMatrix::from_fn(60, 1000, |_, _| uniform(&mut rng));
     let scaler = MinMaxScaler::fit(&x).unwrap().interval(-0.1, 0.3).unwrap();

@@ -1,4 +1,5 @@
-//! Labels, scalers, splits and permutations: values by hand, values of scikit-learn, and laws.
+//! Labels, scalers, splits and permutations: values by hand, values of scikit-learn, and
+//! properties.
 
 #![allow(
     clippy::unwrap_used,

@@ -47,7 +47,7 @@ fn refused<V: DeserializeOwned + Debug>(json: &str, reason: &str) {
 }
 
 #[test]
-fn what_is_none_is_refused() {
+fn invalid_saved_scalers_are_refused() {
     for (json, reason) in [
         (
             r#"{"means":[1.0],"deviations":[]}"#,
@@ -116,7 +116,7 @@ fn what_is_none_is_refused() {
     }
 }
 
-/// A value as a format with NaN gives it; JSON has none.
+/// A value from a format that has NaN, unlike JSON.
 #[test]
 fn nan_is_refused() {
     let read = |mean: f64, deviation: f64| {

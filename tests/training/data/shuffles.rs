@@ -38,7 +38,7 @@ fn permutations_are_permutations() {
 
 /// Neither the contents of the buffer nor earlier epochs matter.
 #[test]
-fn nothing_else_matters() {
+fn permutations_depend_only_on_seed_and_epoch() {
     let mut order: Vec<usize> = (0..100).collect();
     for epoch in [9, 3, 9, 0] {
         permutation_into(&mut order, 4, epoch);
@@ -61,7 +61,7 @@ fn chi_square(found: impl IntoIterator<Item = f64>, expected: f64) -> f64 {
 /// freedom exceeds 182 once in 5000 times,
 /// and falls below 72 as rarely.
 #[test]
-fn all_orders_are_as_likely() {
+fn all_orders_are_equally_likely() {
     let trials = 60_000;
     for by_epoch in [true, false] {
         let mut often = BTreeMap::<Vec<usize>, f64>::new();
@@ -78,7 +78,7 @@ fn all_orders_are_as_likely() {
 /// Every entry is equally often in every place. For 30 × 30 counts, χ² has 29² = 841 degrees of
 /// freedom and a deviation of 41.
 #[test]
-fn every_place_is_as_likely() {
+fn all_places_are_equally_likely() {
     let (n, trials) = (30, 20_000);
     let mut often = vec![0.0; n * n];
     let mut order = vec![0; n];

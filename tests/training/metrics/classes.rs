@@ -1,4 +1,4 @@
-//! Classification metrics: values by hand, laws, and scikit-learn.
+//! Classification metrics: values by hand, properties, and scikit-learn.
 
 use super::{VALUES, cases, close, example_columns, list, uniform, value};
 use backprop::data::{labels, one_hot};
@@ -88,7 +88,7 @@ fn two_classes_of_scikit_learn() {
 
 /// A single output of ½ is class 0. Of equal outputs or targets, the first decides the class.
 #[test]
-fn where_outputs_are_equal() {
+fn ties_between_outputs() {
     let half = dmatrix![0.5, 0.5_f64.next_up(), 0.5, -7.0];
     let y = dmatrix![0.0, 1.0, 1.0, 0.0];
     assert_eq!(value(&Accuracy, &half, &y), 0.75);
@@ -159,7 +159,7 @@ fn ranks_and_counts_by_their_definition() {
 
 /// Exchanging outputs and targets exchanges precision and recall.
 #[test]
-fn precision_is_recall_the_other_way_round() {
+fn precision_is_recall_with_the_arguments_swapped() {
     let mut rng = rng(6);
     for classes in [1, 2, 5] {
         let (a, y) = (

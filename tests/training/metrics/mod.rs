@@ -1,4 +1,4 @@
-//! Metrics: values by hand, values of scikit-learn, and laws.
+//! Metrics: values by hand, values of scikit-learn, and properties.
 
 #![allow(
     clippy::unwrap_used,
@@ -179,7 +179,7 @@ fn views_are_what_they_show() {
     }
 }
 
-/// A custom metric works beside the built-in ones.
+/// A custom metric works next to the built-in ones.
 #[test]
 fn metrics_are_open() {
     #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Regression metrics: values by hand, laws, and scikit-learn.
+//! Regression metrics: values by hand, properties, and scikit-learn.
 
 use super::{cases, close, example_columns, value};
 use backprop::metrics::{MeanAbsoluteError, MeanSquaredError, R2};
@@ -67,7 +67,7 @@ fn the_mean_explains_nothing() {
 
 /// The metric is 2/K times the cost, as documented.
 #[test]
-fn the_squared_error_is_the_cost_but_for_its_factor() {
+fn the_squared_error_is_the_cost_up_to_a_factor() {
     let network = Network::<f64>::builder(2).dense(3, Identity);
     let theta: Vec<f64> = (0..9).map(|i| (f64::from(i) * 0.7).sin()).collect();
     let network = network.with_theta(&theta).unwrap();

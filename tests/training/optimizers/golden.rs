@@ -107,7 +107,7 @@ fn optimizer(case: &Value) -> Box<dyn Optimizer<f64>> {
 }
 
 #[test]
-fn ten_steps_are_those_of_pytorch() {
+fn ten_steps_equal_those_of_pytorch() {
     assert_eq!(VALUES["version"], "2.15.0");
     let cases = VALUES["optimizers"].as_array().unwrap();
     assert!(cases.len() >= 25);
@@ -152,7 +152,7 @@ fn single_precision_follows_double() {
 }
 
 #[test]
-fn factors_are_those_of_pytorch() {
+fn schedule_factors_equal_those_of_pytorch() {
     let cosine = Schedule::Cosine {
         over: 9.0,
         floor: 0.1,

@@ -38,7 +38,7 @@ fn lengths_are_compared() {
 }
 
 #[test]
-fn nothing_is_a_theta_too() {
+fn an_empty_theta_takes_steps() {
     for mut method in all::<f32>() {
         method.step(&mut [], &[], 1.0).unwrap();
         assert_eq!(method.state().steps, 1);
@@ -137,7 +137,7 @@ fn hyper_parameters_are_numbers_of_the_scalar_type() {
 }
 
 #[test]
-fn a_step_refuses_what_validate_refuses_except_a_rate_of_zero() {
+fn a_step_refuses_the_settings_that_validate_refuses() {
     for mut method in all::<f64>() {
         let info = method.info();
         let mut theta = [1.0, 2.0];

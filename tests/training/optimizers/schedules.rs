@@ -3,7 +3,7 @@
 use backprop::training::{Clipping, Plateau, Schedule};
 
 #[test]
-fn schedules_end_where_they_say() {
+fn schedules_end_at_their_documented_values() {
     let cosine = Schedule::Cosine {
         over: 4.0,
         floor: 0.25,
@@ -146,7 +146,7 @@ fn count(factor: f64) -> u128 {
 
 /// In `f64`, 3 · 0.2 is above 0.6, and 0.3/0.1 is below 3.
 #[test]
-fn steps_of_the_rate_come_in_the_step_in_which_they_are_due() {
+fn scheduled_drops_come_in_the_right_step() {
     let factor = 0.999_999;
     for (every, (digits, places), steps, all) in [
         (0.2, (2, 1), 5, 1_000_000),
@@ -188,7 +188,7 @@ fn steps_of_the_rate_come_in_the_step_in_which_they_are_due() {
 /// Tries every length and every step in tenths. The schedule after a warm-up begins in the first
 /// step after it, and ends in its own last step.
 #[test]
-fn the_schedule_after_a_warm_up_is_not_late() {
+fn the_schedule_starts_right_after_the_warm_up() {
     for warm in 1..30_u64 {
         for length in 1..30_u64 {
             let tenths = |count: u64| count as f64 / 10.0;

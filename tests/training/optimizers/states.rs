@@ -37,7 +37,7 @@ fn a_restored_state_continues_with_the_same_bits_in_both_precisions() {
 }
 
 #[test]
-fn a_reset_optimiser_is_as_new() {
+fn a_reset_optimiser_equals_a_new_one() {
     for (mut method, mut other) in all::<f64>().into_iter().zip(all::<f64>()) {
         steps(&mut *method, &mut [0.5; 9], 3);
         method.restore(&OptimizerState::default()).unwrap();
@@ -62,7 +62,7 @@ fn the_state_before_the_first_step_is_empty_and_can_be_restored() {
 }
 
 #[test]
-fn a_state_is_saved_and_read() {
+fn a_state_survives_saving() {
     let mut method = Adam::new(0.1);
     steps(&mut method, &mut START.clone(), 3);
     let state = method.state();

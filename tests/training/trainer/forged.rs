@@ -402,7 +402,7 @@ fn of_another_scalar() {
 
 /// A refused checkpoint leaves the trainer as it was: its next run is that of a new trainer.
 #[test]
-fn a_trainer_is_as_it_was() {
+fn a_refused_checkpoint_leaves_the_trainer_unchanged() {
     let data = Data::<f64>::new();
     let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
     for kind in KINDS {

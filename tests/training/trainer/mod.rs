@@ -50,7 +50,7 @@ fn bits(network: &Network<f64>) -> Vec<u64> {
     network.theta().iter().map(|x| x.to_bits()).collect()
 }
 
-/// A record reports J of the whole data, and the costs of the batches before their steps.
+/// A record reports J of all data, and the costs of the batches before their steps.
 #[test]
 fn the_history_holds_j_of_the_whole_data() {
     let (x, y) = data(4, 2, 17);
@@ -280,7 +280,7 @@ fn a_divergence_is_named_and_the_last_good_parameters_are_kept() {
 }
 
 #[test]
-fn an_epoch_in_a_line() {
+fn an_epoch_is_printed_on_one_line() {
     let (x, y) = data(4, 2, 10);
     let examples = Examples::new(&x, &y).unwrap();
     let line = |validation: bool| {

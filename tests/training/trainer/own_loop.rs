@@ -27,7 +27,7 @@ fn by_hand(
             let total: f64 = weights.iter().sum();
             let examples = Examples::new(&x, &y).unwrap().weighted(&weights).unwrap();
             let mut gradient = network.gradient_vector(&examples, objective).unwrap();
-            // λ/m with m of the whole data.
+            // λ/m with the m of all data.
             for place in network.layout().blocks() {
                 for i in place.penalised() {
                     gradient[i] =
@@ -90,7 +90,7 @@ fn a_run_is_this_loop() {
 
 /// The optimisers work without the trainer.
 #[test]
-fn your_own_loop_trains_too() {
+fn custom_loops_train_too() {
     let (x, y) = data(4, 2, 30);
     let examples = Examples::new(&x, &y).unwrap();
     let objective = Objective::new(AnyCost::CategoricalCrossEntropy);
@@ -109,7 +109,7 @@ fn your_own_loop_trains_too() {
     assert!(trained.cost(&examples, &objective).unwrap() < 0.1 * before);
 }
 
-/// Rate, clipping and metrics are those of a loop of your own.
+/// Your own loop sets the learning rate, clipping and metrics.
 #[test]
 fn schedules_clipping_and_metrics_work_in_your_own_loop() {
     let (x, y) = data(5, 3, 24);

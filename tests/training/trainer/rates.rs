@@ -1,4 +1,4 @@
-//! The rate of each step. However a run ends, the optimiser has its own rate afterwards.
+//! The learning rate of each step. After every run, the optimiser has its own learning rate again.
 
 use super::{bits, data, network};
 use backprop::metrics::{Direction, Metric};
@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Five batches in an epoch and a change every 0.2 epochs halve the rate in every step.
+/// Five batches in an epoch and a change every 0.2 epochs halve the learning rate in every step.
 #[test]
 fn a_schedule_counts_steps_without_rounding() {
     let (x, y) = data(4, 2, 10);
@@ -24,7 +24,7 @@ fn a_schedule_counts_steps_without_rounding() {
             .fit(&mut network([4, 3, 2]), &examples)
             .unwrap();
         for record in history.records() {
-            // The rate was halved before every step except the first of the run.
+            // The learning rate was halved before every step except the first of the run.
             let expected = 0.5_f64.powi(record.epoch as i32 * halvings);
             assert_eq!(
                 record.rate,

@@ -123,7 +123,7 @@ fn settings_out_of_range() {
 }
 
 #[test]
-fn data_of_the_wrong_kind() {
+fn invalid_training_data_are_refused() {
     let shape = |what: &'static str, expected, found| Error::Shape {
         what,
         expected,

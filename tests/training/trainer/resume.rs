@@ -99,7 +99,7 @@ fn resume(
 }
 
 #[test]
-fn in_pieces_or_at_once() {
+fn a_run_resumed_in_pieces_equals_one_run() {
     for method in ["adam", "momentum", "lbfgs", "cg", "lm"] {
         let folder = Folder::new(method);
         let (expected, history) = at_once(method, 40);
@@ -316,7 +316,7 @@ fn a_checkpoint_of_another_run_is_refused() {
 
 /// An intact file with counts that do not match its contents is refused.
 #[test]
-fn counts_that_no_run_has_are_refused() {
+fn impossible_counts_are_refused() {
     let data = Data::new();
     let examples = Examples::new(&data.train.0, &data.train.1).unwrap();
     let forge = |method, field: &str, value: Value| {

@@ -11,7 +11,7 @@ use backprop::{
 };
 
 #[test]
-fn full_batch_solvers_train() {
+fn full_batch_solvers_reduce_the_cost() {
     let (x, y) = data(5, 3, 40);
     let examples = Examples::new(&x, &y).unwrap();
     let objective = Objective::new(AnyCost::CategoricalCrossEntropy).l2(0.5);
@@ -138,7 +138,7 @@ fn raw_features_are_fitted() {
         let history = Trainer::new(Objective::new(SquaredError), solver())
             .fit(&mut network, &examples)
             .unwrap();
-        // The slope alone reaches (Σy² − (Σuy)²/Σu²)/10 with x = 10²⁰ u.
+        // The slope by itself reaches (Σy² − (Σuy)²/Σu²)/10 with x = 10²⁰ u.
         let least = (323.0 - 59.0 * 59.0 / 15.0) / 10.0;
         let cost = history.records().last().unwrap().cost;
         assert!(cost <= least * (1.0 + 1e-9), "{cost}");
@@ -211,7 +211,7 @@ fn badly_scaled_wines_are_fitted() {
     }
 }
 
-/// A solver converges by its gradient alone: not at a kink, and not where rounding stops it.
+/// A solver converges only by its gradient: not at a kink, and not where rounding stops it.
 #[test]
 fn a_failed_line_search_is_not_convergence() {
     let zero = DMatrix::from_element(1, 1, 0.0);

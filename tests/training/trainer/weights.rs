@@ -55,7 +55,7 @@ fn a_batch_of_tiny_weights_is_skipped() {
 
 /// `f32` can divide by the sum of all weights, 2e-38, but not by that of a batch.
 #[test]
-fn examples_without_a_single_batch_of_weight_are_refused() {
+fn examples_are_refused_if_no_batch_has_a_usable_weight() {
     let (x, y) = (
         DMatrix::<f32>::from_element(1, 4, 1.0),
         DMatrix::from_element(1, 4, 2.0),

@@ -100,7 +100,7 @@ fn budgets_and_callbacks_end_a_run() {
 
 /// A trainer that is used again forgets the damping and D of its first run.
 #[test]
-fn every_run_starts_anew() {
+fn every_run_starts_fresh() {
     let (x, y) = data(4, 2, 30);
     let examples = Examples::new(&x, &y).unwrap();
     let mut trainer = Trainer::new(objective(), LevenbergMarquardt::new()).epochs(4);

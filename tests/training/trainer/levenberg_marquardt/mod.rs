@@ -35,7 +35,7 @@ impl Fit {
 }
 
 /// Trains for at most `epochs` epochs, and checks that every epoch takes one step that makes J
-/// smaller. Only the last takes none if the solver ends there.
+/// smaller. Only the last may take no step, if the solver ends there.
 fn fit<T: Scalar, C: Cost<T> + Clone>(
     method: LevenbergMarquardt,
     epochs: u64,
@@ -134,7 +134,7 @@ fn minimum(network: &Network<f64>, fit: &Fit, slope: f64) {
 
 /// A fit in `f32` ends at the rounding of `f32`, and not in a loop.
 #[test]
-fn single_precision_ends() {
+fn fits_in_single_precision_end() {
     let network = Network::<f32>::builder(1).dense(4, Tanh).dense(1, Identity);
     let theta: Vec<f32> = (0..13).map(|i| (1.7 * i as f32).sin()).collect();
     let mut network = network.with_theta(&theta).unwrap();
@@ -191,7 +191,7 @@ fn settings_out_of_range_are_refused_and_nothing_moves() {
 
 /// Huber's cost has no curvature beyond δ, so the first steps are those of gradient descent.
 #[test]
-fn a_start_without_curvature_is_left() {
+fn a_start_without_curvature_takes_gradient_descent_steps() {
     let mut network = Network::<f64>::builder(1)
         .dense(1, Identity)
         .zeros()

@@ -68,7 +68,7 @@ impl Cost<f64> for Cliff {
 
 /// Beyond the cliff J is finite and smaller, but its derivatives are not finite.
 #[test]
-fn derivatives_that_overflow_where_j_does_not() {
+fn overflowing_derivatives_of_a_finite_cost_are_handled() {
     let (x, y) = (DMatrix::repeat(1, 1, 1.0), DMatrix::repeat(1, 1, 10.0));
     let examples = Examples::new(&x, &y).unwrap();
     for slope in [false, true] {

@@ -178,7 +178,7 @@ proptest! {
 
 /// Every cost has the same minimum for any units of the features, with a penalty in the same units.
 #[test]
-fn costs_do_not_see_the_units_of_the_features() {
+fn costs_do_not_depend_on_the_units_of_the_features() {
     let m = 60;
     let wave = |i: usize, k: usize| ((i * i) as f64 + (1.3 + 0.7 * i as f64) * k as f64).sin();
     let class = |k: usize| match (wave(0, k) + wave(5, k), wave(1, k) + wave(6, k)) {
@@ -254,7 +254,7 @@ fn weights_of_any_size() {
 }
 
 #[test]
-fn single_precision_has_bounds_of_its_own() {
+fn single_precision_has_its_own_bounds() {
     let x = dmatrix![150.0_f32, 160.0, 170.0, 180.0, 190.0];
     let y = dmatrix![50.0_f32, 58.0, 66.0, 75.0, 84.0];
     let mut network = layer(1, 1, Identity);
@@ -288,7 +288,7 @@ fn single_precision_has_bounds_of_its_own() {
 
 /// If the last layer starts in the units of the targets, all steps are the same up to rounding.
 #[test]
-fn a_network_is_fitted_alike_in_any_units_of_its_targets() {
+fn fits_do_not_depend_on_the_unit_of_the_targets() {
     let x = row(30, |k| k / 10.0);
     let start = Network::<f64>::builder(1).dense(1, Tanh).dense(1, Identity);
     let start = start

@@ -19,11 +19,11 @@ pub(crate) enum Shape {
 use Shape::{Piecewise, Smooth};
 
 /// An elementwise activation, its shape, and (g, g′) at −800, 0 and 800.
-pub(crate) type Law = (AnyActivation, Shape, [(f64, f64); 3]);
+pub(crate) type KnownValues = (AnyActivation, Shape, [(f64, f64); 3]);
 
 /// All activations except softmax.
 #[rustfmt::skip]
-pub(crate) fn laws() -> Vec<Law> {
+pub(crate) fn known_values() -> Vec<KnownValues> {
     let (inf, ln_2) = (f64::INFINITY, std::f64::consts::LN_2);
     let (sin, cos) = 800.0_f64.sin_cos();
     let soft = (800.0 / 801.0, 1.0 / (801.0 * 801.0));
@@ -53,7 +53,7 @@ pub(crate) fn laws() -> Vec<Law> {
 
 /// All activations, softmax last.
 pub(crate) fn activations() -> Vec<AnyActivation> {
-    let elementwise = laws().into_iter().map(|(g, ..)| g);
+    let elementwise = known_values().into_iter().map(|(g, ..)| g);
     elementwise.chain([Softmax]).collect()
 }
 

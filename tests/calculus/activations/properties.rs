@@ -1,4 +1,4 @@
-//! Laws of whole families: NaN, ranges, monotony, symmetry, and their use in a network.
+//! Properties of whole families: NaN, ranges, monotonicity, symmetry, and their use in a network.
 
 use super::{SELU_FLOOR, activations, assert_close, elementwise, row, slope, value};
 use backprop::activation::{
@@ -31,7 +31,7 @@ fn nan_comes_out_as_nan() {
 }
 
 #[test]
-fn softmax_with_a_nan_is_nan_in_that_example_alone() {
+fn softmax_of_a_nan_is_nan_only_in_that_example() {
     for i in 0..3 {
         let mut z = DMatrix::from_fn(3, 2, |i, j| i as f64 - j as f64);
         z[(i, 0)] = f64::NAN;
@@ -69,7 +69,7 @@ fn wide_grid() -> Vec<f64> {
 }
 
 #[test]
-fn outputs_stay_in_their_range() {
+fn outputs_stay_in_range() {
     let inf = f64::INFINITY;
     let ranges = [
         (Sigmoid, 0.0, 1.0),
@@ -99,7 +99,7 @@ fn outputs_stay_in_their_range() {
 }
 
 #[test]
-fn monotonic_ones_never_fall() {
+fn monotonic_activations_never_fall() {
     let grid = wide_grid();
     for g in [
         Identity,
@@ -121,13 +121,13 @@ fn monotonic_ones_never_fall() {
     }
 }
 
-type Law = fn(f64) -> f64;
+type Symmetry = fn(f64) -> f64;
 
 #[test]
 fn symmetries_hold() {
     let grid = wide_grid();
     let (z, mirrored) = (row::<f64>(&grid), -row::<f64>(&grid));
-    let laws: [(AnyActivation, Law); 12] = [
+    let symmetries: [(AnyActivation, Symmetry); 12] = [
         // g(z) + g(−z)
         (Identity, |_| 0.0),
         (Tanh, |_| 0.0),
@@ -143,14 +143,14 @@ fn symmetries_hold() {
         (Silu, |z| z),
         (Elu { alpha: 0.0 }, |z| z),
     ];
-    for (i, (g, law)) in laws.into_iter().enumerate() {
+    for (i, (g, symmetry)) in symmetries.into_iter().enumerate() {
         let sign = if i < 6 { 1.0 } else { -1.0 };
         let both = value(g, &z) + value(g, &mirrored) * sign;
         for (both, z) in both.iter().zip(&z) {
             // Exact for odd functions, which compute with |z|.
             let limit = if i < 5 { 0.0 } else { 4.0 * f64::EPSILON };
             let limit = limit * z.abs().max(1.0);
-            assert_close(&format!("{g:?} at {z}"), *both, law(*z), limit);
+            assert_close(&format!("{g:?} at {z}"), *both, symmetry(*z), limit);
         }
     }
 }
@@ -193,7 +193,7 @@ fn gradient_check_passes() {
 }
 
 #[test]
-fn nothing_is_not_checked() {
+fn empty_and_nan_inputs_are_refused() {
     let check =
         |rows, cols| GradientCheck::new().activation(&Tanh, &DMatrix::<f64>::zeros(rows, cols));
     assert_eq!(check(3, 0), Err(Error::NoExamples));
@@ -240,7 +240,7 @@ fn links_are_those_of_the_table() {
 }
 
 #[test]
-fn bad_constants_are_refused_at_build() {
+fn invalid_constants_are_refused_when_building() {
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let refused = |g: AnyActivation, name: &str| {
             let is_it = |error: Error| match error {
