@@ -33,18 +33,25 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 struct Counting;
 
-static COUNT: AtomicUsize = AtomicUsize::new(0);
+/// The allocations of each test.
+static COUNTS: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
 
 thread_local! {
-    /// Whether this thread's allocations count: the test's thread and the pool in use. Other pools
-    /// may start or end at any time.
-    static COUNTED: Cell<bool> = const { Cell::new(false) };
+    /// The test whose allocations this thread makes, if they count. Those of a thread that starts
+    /// or ends do not.
+    static TEST: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
 fn count() {
-    if COUNTED.get() {
-        COUNT.fetch_add(1, Ordering::Relaxed);
+    if let Some(test) = TEST.get() {
+        COUNTS[test].fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// Returns the number of allocations so far in this thread's test.
+fn allocations_so_far() -> usize {
+    let test = TEST.get().unwrap();
+    COUNTS[test].load(Ordering::Relaxed)
 }
 
 // SAFETY: every call goes to the system's allocator unchanged.
@@ -123,7 +130,15 @@ const CASES: &[Case] = &[
     ),
 ];
 
-/// The allocations of 10 rounds of every call, after 3 rounds to grow.
+/// The number of counted rounds: fewer for large networks and batches.
+fn rounds(parameters: usize, examples: usize) -> usize {
+    match parameters * examples {
+        0..1_000_000 => 10,
+        _ => 2,
+    }
+}
+
+/// The allocations of some rounds of every call, after 2 rounds to grow.
 fn allocations<T: RealField + Copy>(case: &Case, m: usize) -> usize {
     let (sizes, hidden, output, cost, _) = *case;
     let mut builder = Network::<T>::builder(sizes[0]);
@@ -164,13 +179,13 @@ fn allocations<T: RealField + Copy>(case: &Case, m: usize) -> usize {
         network.forward_into(&x, a).unwrap();
         network.cost_into(&examples, &objective, a).unwrap();
     };
-    (0..3).for_each(|_| round());
-    let before = COUNT.load(Ordering::Relaxed);
-    (0..10).for_each(|_| round());
-    COUNT.load(Ordering::Relaxed) - before
+    (0..2).for_each(|_| round());
+    let before = allocations_so_far();
+    (0..rounds(network.parameters(), m)).for_each(|_| round());
+    allocations_so_far() - before
 }
 
-/// The allocations of 5 rounds of every derivative, after 3 rounds to grow, with a workspace for
+/// The allocations of some rounds of every derivative, after 2 rounds to grow, with a workspace for
 /// each and one for all of them.
 fn allocations_of_derivatives<T: RealField + Copy>(case: &Case, m: usize) -> usize {
     let (sizes, hidden, output, cost, _) = *case;
@@ -236,10 +251,10 @@ fn allocations_of_derivatives<T: RealField + Copy>(case: &Case, m: usize) -> usi
         network.forward_into(&x, e).unwrap();
     };
     let mut workspaces = std::array::from_fn(|_| Workspace::new());
-    (0..3).for_each(|_| round(&mut workspaces));
-    let before = COUNT.load(Ordering::Relaxed);
-    (0..5).for_each(|_| round(&mut workspaces));
-    COUNT.load(Ordering::Relaxed) - before
+    (0..2).for_each(|_| round(&mut workspaces));
+    let before = allocations_so_far();
+    (0..rounds(p, m)).for_each(|_| round(&mut workspaces));
+    allocations_so_far() - before
 }
 
 fn optimizers() -> Vec<Box<dyn Optimizer<f64>>> {
@@ -255,7 +270,7 @@ fn optimizers() -> Vec<Box<dyn Optimizer<f64>>> {
 
 /// The allocations of all epochs after the first, with shuffled batches, a smaller last batch,
 /// validation examples and a silent progress bar.
-fn allocations_of_a_training(optimizer: Box<dyn Optimizer<f64>>) -> usize {
+fn allocations_of_a_run(optimizer: Box<dyn Optimizer<f64>>) -> usize {
     let mut network = Network::<f64>::builder(5)
         .dense(20, Tanh)
         .dense(3, Softmax)
@@ -272,7 +287,7 @@ fn allocations_of_a_training(optimizer: Box<dyn Optimizer<f64>>) -> usize {
         .validation(validation)
         .progress()
         .on_epoch(|epoch| {
-            counts[epoch.record.epoch as usize - 1] = COUNT.load(Ordering::Relaxed);
+            counts[epoch.record.epoch as usize - 1] = allocations_so_far();
             ControlFlow::Continue(())
         })
         .fit(&mut network, &examples)
@@ -305,9 +320,9 @@ fn allocations_of_steps<T: RealField + Copy>() -> usize {
         }
     };
     round();
-    let before = COUNT.load(Ordering::Relaxed);
+    let before = allocations_so_far();
     (0..10).for_each(|_| round());
-    COUNT.load(Ordering::Relaxed) - before
+    allocations_so_far() - before
 }
 
 /// The allocations around training: permutations, scalers, and every metric except a macro average.
@@ -331,7 +346,7 @@ fn allocations_beside_training() -> usize {
         &Box::new(Accuracy),
     ];
     let mut order = [0; 300];
-    let before = COUNT.load(Ordering::Relaxed);
+    let before = allocations_so_far();
     for epoch in 0..10 {
         permutation_into(&mut order, 1, epoch);
         standard.apply_into(&x, scaled.as_view_mut()).unwrap();
@@ -343,7 +358,7 @@ fn allocations_beside_training() -> usize {
             assert!(value.is_finite());
         }
     }
-    COUNT.load(Ordering::Relaxed) - before
+    allocations_so_far() - before
 }
 
 /// A pool's thread allocates when it first takes work from another thread. Here each thread waits
@@ -365,55 +380,78 @@ fn let_every_thread_steal(pool: &rayon::ThreadPool) {
     }
 }
 
-#[test]
-fn nothing_is_allocated_after_the_first_call() {
+/// Runs a test on this thread. A terminal would show the progress bar, so there the test runs in a
+/// process without one.
+fn run(test: usize, name: &str, body: impl FnOnce()) {
     if std::io::stderr().is_terminal() {
-        // A terminal would show the bar, so the test runs again without one.
         let mut again = Command::new(std::env::current_exe().unwrap());
-        let ended = again.stderr(Stdio::null()).status().unwrap();
-        assert!(ended.success());
+        let ended = again.args(["--exact", name]).stderr(Stdio::null()).status();
+        assert!(ended.unwrap().success());
         return;
     }
-    COUNTED.set(true);
-    assert_eq!(allocations_of_steps::<f64>(), 0);
-    assert_eq!(allocations_of_steps::<f32>(), 0);
-    assert_eq!(allocations_beside_training(), 0);
-    // Outside any pool, the small networks never ask for a thread.
-    assert_eq!(allocations::<f64>(&CASES[0], 4), 0);
-    for threads in [1, 2] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-        let pool = pool.build().unwrap();
-        let_every_thread_steal(&pool);
-        pool.broadcast(|_| COUNTED.set(true));
-        pool.install(|| {
-            for case in CASES {
-                for &m in case.4 {
-                    let what = format!("{:?}, m = {m}, {threads} threads", case.0);
-                    assert_eq!(allocations::<f64>(case, m), 0, "f64 {what}");
-                    assert_eq!(allocations::<f32>(case, m), 0, "f32 {what}");
-                    // Example gradients of the large networks take too long.
-                    if case.0[0] < 100 || m < 50 {
-                        let found = allocations_of_derivatives::<f64>(case, m);
-                        assert_eq!(found, 0, "derivatives, f64 {what}");
-                        let found = allocations_of_derivatives::<f32>(case, m);
-                        assert_eq!(found, 0, "derivatives, f32 {what}");
-                    }
+    TEST.set(Some(test));
+    body();
+}
+
+#[test]
+fn steps_and_small_networks_allocate_nothing_outside_a_pool() {
+    let name = "steps_and_small_networks_allocate_nothing_outside_a_pool";
+    run(0, name, || {
+        assert_eq!(allocations_of_steps::<f64>(), 0);
+        assert_eq!(allocations_of_steps::<f32>(), 0);
+        assert_eq!(allocations_beside_training(), 0);
+        // The small networks never request a thread.
+        assert_eq!(allocations::<f64>(&CASES[0], 4), 0);
+    });
+}
+
+#[test]
+fn one_thread_allocates_nothing_after_the_first_calls() {
+    let name = "one_thread_allocates_nothing_after_the_first_calls";
+    run(1, name, || nothing_is_allocated_by(1));
+}
+
+#[test]
+fn two_threads_allocate_nothing_after_the_first_calls() {
+    let name = "two_threads_allocate_nothing_after_the_first_calls";
+    run(2, name, || nothing_is_allocated_by(2));
+}
+
+/// Asserts that a pool with this number of threads allocates nothing after the first calls.
+fn nothing_is_allocated_by(threads: usize) {
+    let test = TEST.get();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    let pool = pool.build().unwrap();
+    let_every_thread_steal(&pool);
+    pool.broadcast(|_| TEST.set(test));
+    pool.install(|| {
+        for case in CASES {
+            for &m in case.4 {
+                let what = format!("{:?}, m = {m}, {threads} threads", case.0);
+                assert_eq!(allocations::<f64>(case, m), 0, "f64 {what}");
+                assert_eq!(allocations::<f32>(case, m), 0, "f32 {what}");
+                // Example gradients of the large networks take too long.
+                if case.0[0] < 100 || m < 50 {
+                    let found = allocations_of_derivatives::<f64>(case, m);
+                    assert_eq!(found, 0, "derivatives, f64 {what}");
+                    let found = allocations_of_derivatives::<f32>(case, m);
+                    assert_eq!(found, 0, "derivatives, f32 {what}");
                 }
             }
-        });
-        pool.install(|| sequences::after_a_batch_as_large_nothing_is_allocated(threads));
-        pool.install(|| {
-            for optimizer in optimizers() {
-                let what = format!("{optimizer:?}, {threads} threads");
-                assert_eq!(allocations_of_a_training(optimizer), 0, "{what}");
-            }
-        });
-        // The count sees allocations, on every thread.
-        let counted = pool.broadcast(|_| {
-            let before = COUNT.load(Ordering::Relaxed);
-            drop(std::hint::black_box(vec![0_u8; 100]));
-            COUNT.load(Ordering::Relaxed) > before
-        });
-        assert_eq!(counted, vec![true; threads]);
-    }
+        }
+    });
+    pool.install(|| sequences::after_a_batch_as_large_nothing_is_allocated(threads));
+    pool.install(|| {
+        for optimizer in optimizers() {
+            let what = format!("{optimizer:?}, {threads} threads");
+            assert_eq!(allocations_of_a_run(optimizer), 0, "{what}");
+        }
+    });
+    // The count sees allocations, on every thread.
+    let counted = pool.broadcast(|_| {
+        let before = allocations_so_far();
+        drop(std::hint::black_box(vec![0_u8; 100]));
+        allocations_so_far() > before
+    });
+    assert_eq!(counted, vec![true; threads]);
 }

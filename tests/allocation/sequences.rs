@@ -1,7 +1,7 @@
-//! One workspace serves batches of many sizes and calls of every kind. No call allocates after one
-//! with a batch at least as large.
+//! One workspace is used for batches of many sizes and calls of every kind. No call allocates after
+//! one with a batch at least as large.
 
-use super::{COUNT, Ordering};
+use super::allocations_so_far;
 use backprop::activation::{Identity, Softmax, Tanh};
 use backprop::nalgebra::{DMatrix, DMatrixView, RealField, convert};
 use backprop::{
@@ -186,9 +186,9 @@ fn any_kind<T: RealField + Copy>(threads: usize) {
             }
             for &m in SIZES.iter().filter(|&&m| m <= largest) {
                 for kind in 0..KINDS {
-                    let before = COUNT.load(Ordering::Relaxed);
+                    let before = allocations_so_far();
                     data.call(kind, m, &mut workspace);
-                    let found = COUNT.load(Ordering::Relaxed) - before;
+                    let found = allocations_so_far() - before;
                     let after =
                         format!("{sizes:?}, {threads} threads: after kind {first} of {largest}");
                     assert_eq!(found, 0, "{after}: kind {kind} of {m}");
@@ -208,14 +208,14 @@ fn any_network<T: RealField + Copy>(threads: usize) {
     let mut before = 0;
     for round in 0..3 {
         if round == 1 {
-            before = COUNT.load(Ordering::Relaxed);
+            before = allocations_so_far();
         }
         for (data, &(.., most)) in data.iter_mut().zip(NETWORKS) {
             data.call(2, most >> round, &mut workspace);
             data.call(9, most >> round, &mut workspace);
         }
     }
-    let found = COUNT.load(Ordering::Relaxed) - before;
+    let found = allocations_so_far() - before;
     assert_eq!(found, 0, "networks in turn, {threads} threads");
 }
 
