@@ -3,7 +3,7 @@
 use super::examples_compile::{Example, errors, features};
 use super::render::read;
 
-/// Code that does not compile, and lines of the compiler's message for it.
+/// Code that does not compile, with lines of the compiler's message for it.
 const MISTAKES: [(&str, &[&str]); 6] = [
     (
         "network.forward(&x.map(|v| v as f32));",

@@ -21,7 +21,7 @@ pub struct Example {
 }
 
 impl Example {
-    /// The module for this example.
+    /// Returns the module for this example.
     fn module(&self) -> String {
         let file = self.file.trim_end_matches(".rs").trim_end_matches(".md");
         let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
@@ -29,7 +29,7 @@ impl Example {
         format!("{}_line_{}", file.to_lowercase(), self.line)
     }
 
-    /// The source as rustdoc wraps it.
+    /// Returns the source in the form in which rustdoc wraps it.
     fn source(&self) -> String {
         let code = &self.code;
         if code.contains("fn main()") {
@@ -50,7 +50,7 @@ fn is_compiled(words: &str) -> bool {
     words.all(|word| known.contains(&word))
 }
 
-/// The code blocks of a Markdown page. Each line comes with its number in the file.
+/// Returns the code blocks of a Markdown page. Each line has its number in the file.
 fn examples_of(file: &str, page: &[(usize, &str)]) -> Vec<Example> {
     let mut examples = Vec::new();
     let mut lines = page.iter();
@@ -78,7 +78,7 @@ fn examples_of(file: &str, page: &[(usize, &str)]) -> Vec<Example> {
     examples
 }
 
-/// The documentation lines of a source file with all features on. Other lines are empty.
+/// Returns the documentation lines of a source file with all features on. Other lines are empty.
 fn documentation(source: &str) -> Vec<&str> {
     fn text(line: &str) -> Option<&str> {
         let line = line.trim_start();
@@ -124,7 +124,7 @@ fn all_examples(root: &Path) -> Vec<Example> {
     files.iter().flat_map(of).collect()
 }
 
-/// The optional features in the manifest.
+/// Returns the optional features in the manifest.
 pub fn features(manifest: &str) -> Vec<&str> {
     let section = manifest
         .split("\n[")

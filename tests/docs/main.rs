@@ -25,7 +25,7 @@ fn assert_rendered(file: &str, expected: &str) {
     }
     assert!(
         read(file) == expected,
-        "{file} is not what its source says: BACKPROP_RENDER=1 cargo test --test docs"
+        "{file} does not match its source: BACKPROP_RENDER=1 cargo test --test docs"
     );
 }
 
@@ -40,7 +40,7 @@ fn rendered_pages_are_those_of_their_sources() {
     );
 }
 
-/// The documentation of an item in a file of this repository, if the item exists.
+/// Returns the documentation of an item in a file of this repository, if the item exists.
 fn documentation(file: &str, name: &str) -> Option<String> {
     let source = read(file);
     let item = name.rsplit("::").next()?;
@@ -159,7 +159,7 @@ fn names_on_the_front_page_exist() {
             );
         }
         let overridden = overrides.contains_key(label) || lib.contains(&format!("[{label}]: "));
-        assert!(overridden, "src/lib.rs says nothing of [{label}]");
+        assert!(overridden, "src/lib.rs does not define [{label}]");
     }
 }
 
@@ -186,7 +186,8 @@ fn conventions_are_tested() {
     assert!(heads == 4 && places.len() > 20, "{heads} {}", places.len());
 }
 
-/// The words in backticks in the first cells of a Markdown table, which follows a line of headings.
+/// Returns the words in backticks in the first cells of a Markdown table, which follows a line of
+/// headings.
 fn first_cells(page: &str, heading: &str) -> Vec<String> {
     let table = page.split(heading).nth(1);
     let table = table.unwrap_or_else(|| panic!("no table {heading}"));
@@ -256,7 +257,7 @@ fn readme_quotes_the_results() {
     }
 }
 
-/// `benches/README.md` states the range of the whole training runs in `benches/RESULTS.md`.
+/// `benches/README.md` states the range of the training runs in `benches/RESULTS.md`.
 #[test]
 fn benches_quote_the_training_runs() {
     let (page, results) = (read("benches/README.md"), read("benches/RESULTS.md"));
@@ -287,6 +288,13 @@ fn architecture_names_every_file() {
         .lines()
         .filter(|line| line.starts_with("| `"))
         .collect();
+    let mut names: Vec<&str> = rows
+        .iter()
+        .filter_map(|row| row.split(" | ").next())
+        .collect();
+    names.sort_unstable();
+    let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
+    assert_eq!(twice, None, "ARCHITECTURE.md has two rows for a file");
     let in_kernels = page.split("\n## Kernels").nth(1).unwrap();
     let in_kernels = in_kernels.split("\n## ").next().unwrap();
     for file in sources("src") {
@@ -296,7 +304,7 @@ fn architecture_names_every_file() {
             Some(("kernels", name)) if name.ends_with("_tests.rs") || name == "mod.rs" => true,
             Some(("kernels", name)) => in_kernels.contains(&format!("`{name}`")),
             Some((folder, name)) => {
-                // A folder within a folder is named as a whole.
+                // A folder within a folder is named by its own name.
                 let name = match name.split_once('/') {
                     Some((inner, _)) => format!("`{inner}/`"),
                     None => format!("`{name}`"),

@@ -7,7 +7,7 @@ use math_core::{LatexToMathML, MathDisplay};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A file of the repository.
+/// Returns the path of a file of the repository.
 pub(crate) fn path(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
 }
@@ -16,7 +16,7 @@ pub(crate) fn read(file: &str) -> String {
     std::fs::read_to_string(path(file)).unwrap_or_else(|e| panic!("{file}: {e}"))
 }
 
-/// The link definitions of a page, `[label]: target`, by label.
+/// Returns the link definitions of a page, `[label]: target`, by label.
 pub(crate) fn definitions(page: &str) -> BTreeMap<&str, &str> {
     let lines = page.lines().filter(|line| line.starts_with('['));
     lines
@@ -32,12 +32,12 @@ pub(crate) struct Equation {
     pub(crate) names: Vec<String>,
 }
 
-/// The anchor, if the line is `<a id="…"></a>`.
+/// Returns the anchor, if the line is `<a id="…"></a>`.
 fn anchor(line: &str) -> Option<&str> {
     line.strip_prefix("<a id=\"")?.strip_suffix("\"></a>")
 }
 
-/// The LaTeX of a displayed formula, and its number if it has one.
+/// Returns the LaTeX of a displayed formula, and its number if it has one.
 fn formula(line: &str) -> Option<(&str, Option<&str>)> {
     let latex = line.strip_prefix("$$")?.strip_suffix("$$")?;
     match latex.split_once("\\tag{") {
@@ -46,7 +46,7 @@ fn formula(line: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
-/// The numbered equations of a page. The anchor comes before each, the names after it ("*In
+/// Returns the numbered equations of a page. The anchor comes before each, the names after it ("*In
 /// code:*").
 pub(crate) fn equations(page: &str) -> Vec<Equation> {
     let lines: Vec<&str> = page.lines().filter(|line| !line.is_empty()).collect();
@@ -105,7 +105,7 @@ fn text(line: &str) -> String {
     rendered
 }
 
-/// The path of an item for rustdoc, from its name and the file that defines it.
+/// Returns the path of an item for rustdoc, from its name and the file that defines it.
 fn item(name: &str, file: &str) -> String {
     let module = ["activation", "cost", "layer", "training"]
         .into_iter()
@@ -114,7 +114,7 @@ fn item(name: &str, file: &str) -> String {
     module.map_or(format!("crate::{name}"), |m| format!("crate::{m}::{name}"))
 }
 
-/// A picture as part of the page.
+/// Returns a picture as part of the page.
 fn data(file: &str) -> String {
     let kind = if file.ends_with(".svg") {
         "svg+xml"
@@ -125,7 +125,7 @@ fn data(file: &str) -> String {
     format!("data:image/{kind};base64,{}", BASE64_STANDARD.encode(bytes))
 }
 
-/// `docs/derivation.md` for rustdoc.
+/// Returns `docs/derivation.md` for rustdoc.
 pub(crate) fn derivation(page: &str) -> String {
     let (mut rendered, mut id, mut code) = (String::new(), String::new(), false);
     for line in page.lines() {
@@ -161,7 +161,7 @@ pub(crate) fn derivation(page: &str) -> String {
     rendered
 }
 
-/// The pictures of the front page as link definitions. They come before the README's.
+/// Returns the pictures of the front page as link definitions. They come before the README's.
 pub(crate) fn pictures(readme: &str) -> String {
     let all = definitions(readme).into_iter();
     let pictures = all.filter(|(_, target)| target.starts_with("docs/figures/"));

@@ -4,7 +4,7 @@
 use super::render::read;
 use std::collections::BTreeSet;
 
-/// The names of the public methods of a file, in their order.
+/// Returns the names of the public methods of a file, in their order.
 fn methods(file: &str) -> Vec<String> {
     let source = read(file);
     let functions = source.split("\n    pub fn ").skip(1);
@@ -12,7 +12,7 @@ fn methods(file: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// The first module that a file declares.
+/// Returns the first module that a file declares.
 fn first_module(file: &str) -> Option<String> {
     let source = read(file);
     let mut lines = source.lines();
@@ -38,7 +38,7 @@ fn types_list_their_most_common_methods_first() {
     );
 }
 
-/// The items with a search alias: (alias, item).
+/// Returns the items with a search alias: (alias, item).
 fn aliases() -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     for file in super::sources("src") {
@@ -57,7 +57,7 @@ fn aliases() -> BTreeSet<(String, String)> {
     found
 }
 
-/// The name of the item that a line of code begins; `None` for attributes and other lines.
+/// Returns the name of the item that a line of code begins; `None` for attributes and other lines.
 fn item(line: &str) -> Option<&str> {
     let mut code = line.trim_start();
     for word in ["pub ", "fn ", "struct ", "type ", "enum ", "trait "] {
