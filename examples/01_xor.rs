@@ -40,7 +40,7 @@ fn main() -> Result<(), Error> {
         network.set_theta(&theta)?;
     }
 
-    println!("\n x₁ x₂  XOR  the network says");
+    println!("\n x₁ x₂  XOR  the network's output");
     let a = network.forward(&x)?;
     for k in 0..4 {
         println!("  {}  {}    {}  {:.4}", x[(0, k)], x[(1, k)], y[k], a[k]);

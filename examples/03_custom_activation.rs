@@ -37,7 +37,7 @@ impl<T: Scalar> Activation<T> for Snake {
 fn main() -> Result<(), Error> {
     let z = DMatrix::from_fn(3, 5, |i, k| i as f64 - 0.9 * k as f64);
     let report = GradientCheck::new().activation(&Snake, &z)?;
-    println!("Snake alone, by its pre-activations z:\n{report}\n");
+    println!("Snake on its own, with respect to its pre-activations z:\n{report}\n");
     report.assert_passed();
 
     // y = sin 3x + x/2 at 80 points, with Snake below an identity output.

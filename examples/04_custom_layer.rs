@@ -81,7 +81,7 @@ fn main() -> Result<(), Error> {
     };
     let few = x.columns(180, 40);
     let report = GradientCheck::new().layer(&radial, centres.as_slice(), few)?;
-    println!("the layer alone:\n{report}\n");
+    println!("the layer on its own:\n{report}\n");
     report.assert_passed();
 
     // Boxed layers can be of different kinds. (`AnyLayer<Radial>` would keep Clone, map and

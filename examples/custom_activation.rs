@@ -22,7 +22,7 @@ fn main() -> Result<(), Error> {
     let wavelet = from_fn("wavelet", |z| z * (z * z * -0.5).exp());
     let z = DMatrix::from_fn(3, 5, |i, k| i as f64 - 0.9 * k as f64);
     let report = GradientCheck::new().activation(&wavelet, &z)?;
-    println!("the closure alone, by its pre-activations z:\n{report}\n");
+    println!("the closure on its own, with respect to its pre-activations z:\n{report}\n");
     report.assert_passed();
 
     // A chirp, whose frequency grows with |x|: sin(2x²) e^(−x²/8).

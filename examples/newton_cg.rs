@@ -109,7 +109,10 @@ where
     let mut found = Executor::new(problem, solver)
         .configure(|state| state.param(start.to_vec()).max_iters(most))
         .run()?;
-    let problem = found.problem.take_problem().ok_or("the problem is gone")?;
+    let problem = found
+        .problem
+        .take_problem()
+        .ok_or("the problem is missing")?;
     Ok(Run {
         theta: found.state.take_best_param().ok_or("no point was found")?,
         iterations: found.state.get_iter(),

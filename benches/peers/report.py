@@ -302,7 +302,7 @@ def report(results):
     )
 
     lines += (
-        trainings(raw, options)
+        training_runs(raw, options)
         + growth(results.get("growth", []))
         + program_sizes(results.get("sizes", {}))
     )
@@ -311,7 +311,7 @@ def report(results):
     return page(lines).rstrip() + "\n", met, len(verdicts), wrong
 
 
-def trainings(raw, options):
+def training_runs(raw, options):
     """The section of `--jobs`."""
     jobs = [r for r in raw if "seconds" in r]
     if not jobs:

@@ -199,7 +199,7 @@ class Run:
         self.raw.append(record)
         if record.get("foreign", 0) > FOREIGN:
             log(
-                f"  ! {record['impl']} {record.get('row') or record.get('job')}: foreign load "
+                f"  ! {record['impl']} {record.get('row') or record.get('job')}: load of others "
                 f"{record['foreign']:.2f}"
             )
 

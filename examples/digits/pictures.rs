@@ -29,7 +29,7 @@ pub fn learning_curve(
     [train, test]: [&Digits; 2],
 ) -> Result<(), Box<dyn Error>> {
     let (mut costs, mut misclassified) = ([vec![], vec![]], [vec![], vec![]]);
-    // The penalty is left out, so that the costs of both sets can be compared.
+    // The penalty is left out, so the costs of both sets can be compared.
     let cost = Objective::new(objective().cost);
     let mut network = network.clone();
     for theta in path {
