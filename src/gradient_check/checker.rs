@@ -224,7 +224,8 @@ impl GradientCheck {
 
     /// Compares the derivatives along `count` random directions in each block, chosen by the seed.
     ///
-    /// A direction is a unit vector v, with the derivative v·∇J. The limit is 65,536 directions per block.
+    /// A direction is a unit vector v, with the derivative v·∇J. The limit is 65,536 directions per
+    /// block.
     ///
     /// # Example
     /// ```

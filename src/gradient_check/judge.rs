@@ -26,9 +26,9 @@ pub enum Verdict {
     Undecided,
     /// They differ by more than the bound, and the scalar type is too coarse to show why.
     ///
-    /// Smaller steps would distinguish a kink or strong curvature from a wrong derivative, but are lost in
-    /// rounding. The values near the point do not contradict the derivative there. This is rare in
-    /// `f64`; in `f32` check `network.map(f64::from)?`.
+    /// Smaller steps would distinguish a kink or strong curvature from a wrong derivative, but are
+    /// lost in rounding. The values near the point do not contradict the derivative there. This is
+    /// rare in `f64`; in `f32` check `network.map(f64::from)?`.
     Unresolved,
     /// An optional method returned [`Error::Unsupported`](crate::Error::Unsupported), so nothing
     /// was compared.

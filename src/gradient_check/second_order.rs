@@ -51,10 +51,11 @@ impl GradientCheck {
     /// Rows are left out if an output lies on the edge of the domain, where G is not finite. If the
     /// last layer or the cost does not provide G, the verdict is [`Verdict::NotProvided`].
     ///
-    /// The inner products are not differences. They may differ by (r + floor) s, where s is the root
-    /// of the sum of squares of the terms; that is far above their rounding. Where a unit is exactly
-    /// at a kink (ReLU with biases of 0 above units that are all dead) ∇J jumps, and the affected
-    /// rows are [`Verdict::SuspectedKink`]. Check ∇J with [`network`](Self::network) first.
+    /// The inner products are not differences. They may differ by (r + floor) s, where s is the
+    /// root of the sum of squares of the terms; that is far above their rounding. Where a unit is
+    /// exactly at a kink (ReLU with biases of 0 above units that are all dead) ∇J jumps, and the
+    /// affected rows are [`Verdict::SuspectedKink`]. Check ∇J with [`network`](Self::network)
+    /// first.
     ///
     /// In `f32` the check finds only coarse errors. It reported 2 of 20,000 correct networks as
     /// wrong; both had raw inputs and a logarithm of outputs that had rounded to the edge of its

@@ -54,8 +54,8 @@ impl<T: Scalar, F: FnMut(Asked, T) -> Result<Vec<T>, Error>> Along for Known<T, 
 
 impl GradientCheck {
     /// Compares `derivative`, the derivative of a function at t = 0, with differences of the
-    /// function. `at` returns the values or the derivative at t. `output_noise` is the part of their relative
-    /// error that cannot be measured.
+    /// function. `at` returns the values or the derivative at t. `output_noise` is the part of
+    /// their relative error that cannot be measured.
     pub(super) fn compare_tangent<T: Scalar>(
         &self,
         report: &mut Report,
