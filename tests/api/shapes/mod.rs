@@ -11,6 +11,7 @@ mod building;
 mod checker;
 mod data;
 mod derivatives;
+mod metrics;
 mod parameters;
 mod passes;
 mod prepared;
@@ -65,7 +66,7 @@ fn every_error_variant_is_tested() {
         prepared::labels_of_examples,
         prepared::scalers,
         prepared::splits,
-        prepared::metrics_of_outputs,
+        metrics::metrics_of_outputs,
         derivatives::directions,
         derivatives::inputs,
         derivatives::buffers,

@@ -1,4 +1,4 @@
-//! Invalid labels, rows, splits and metrics.
+//! Invalid labels, rows and splits.
 
 use super::*;
 use backprop::data::{
@@ -6,17 +6,13 @@ use backprop::data::{
     class_weights, labels, one_hot, select, stratified_split, stratified_three_way_split,
     three_way_split, train_test_split,
 };
-use backprop::metrics::{
-    Accuracy, Average, ConfusionMatrix, F1, MeanAbsoluteError, MeanSquaredError, Metric, Precision,
-    R2, Recall, TopK,
-};
 use backprop::nalgebra::dmatrix;
 
-fn too_large(what: &'static str, rows: usize, cols: usize) -> Error {
+pub(super) fn too_large(what: &'static str, rows: usize, cols: usize) -> Error {
     Error::TooLarge { what, rows, cols }
 }
 
-fn label(what: &'static str, example: usize, label: usize, classes: usize) -> Error {
+pub(super) fn label(what: &'static str, example: usize, label: usize, classes: usize) -> Error {
     Error::Label {
         what,
         example,
@@ -25,7 +21,7 @@ fn label(what: &'static str, example: usize, label: usize, classes: usize) -> Er
     }
 }
 
-fn few(class: Option<usize>, expected: usize, found: usize) -> Error {
+pub(super) fn few(class: Option<usize>, expected: usize, found: usize) -> Error {
     Error::FewExamples {
         class,
         expected,
@@ -328,128 +324,4 @@ pub(super) fn splits() {
     refused("memory", KFold::new(2).split(max), &indices);
     let found = KFold::new(3).stratified(&[5, 5, 5, 8, 8, 1]);
     refused("class", found, &few(Some(8), 3, 2));
-}
-
-/// Every metric of classes, with an existing class, and every metric of numbers.
-fn metrics() -> Vec<Box<dyn Metric<f64>>> {
-    let mut all: Vec<Box<dyn Metric<f64>>> = vec![
-        Box::new(Accuracy),
-        Box::new(TopK(1)),
-        Box::new(R2),
-        Box::new(MeanAbsoluteError),
-        Box::new(MeanSquaredError),
-    ];
-    for average in [Average::Macro, Average::Micro, Average::Class(1)] {
-        all.push(Box::new(Precision(average)));
-        all.push(Box::new(Recall(average)));
-        all.push(Box::new(F1(average)));
-    }
-    all
-}
-
-#[test]
-pub(super) fn metrics_of_outputs() {
-    let (a, y) = (Problem::new().y, Problem::new().y);
-    let no_metric = |what: &str, a: &DMatrix<f64>, y: &DMatrix<f64>, expected: &Error| {
-        let (a, y) = (a.as_view(), y.as_view());
-        for metric in metrics() {
-            refused(
-                &format!("{what}, {metric:?}"),
-                metric.evaluate(a, y),
-                expected,
-            );
-        }
-        refused(what, ConfusionMatrix::from_outputs(a, y), expected);
-        refused(what, backprop::metrics::check(a, y), expected);
-    };
-    let empty = DMatrix::zeros(2, 0);
-    no_metric("none", &a, &empty, &Error::NoExamples);
-    no_metric("none", &empty, &empty, &Error::NoExamples);
-    let flat = DMatrix::zeros(0, 5);
-    no_metric("flat", &a, &flat, &shape("the targets", (1, 5), (0, 5)));
-    no_metric("flat", &flat, &flat, &shape("the targets", (1, 5), (0, 5)));
-    for wrong in broken_shapes(2, 5) {
-        let other = DMatrix::repeat(wrong.0, wrong.1, f64::NAN);
-        no_metric("shape", &other, &y, &shape("the outputs", (2, 5), wrong));
-    }
-    for (broken, at, bad) in broken_entries(&a) {
-        let nan = DMatrix::repeat(2, 5, f64::NAN);
-        for y in [&y, &nan] {
-            no_metric("outputs", &broken, y, &input("the outputs", at, bad));
-        }
-        no_metric("targets", &a, &broken, &input("the targets", at, bad));
-    }
-    metrics_of_their_own(&a, &y);
-}
-
-/// Invalid classes, ranks and sums.
-fn metrics_of_their_own(a: &DMatrix<f64>, y: &DMatrix<f64>) {
-    let views = (a.as_view(), y.as_view());
-    let row = (a.rows(0, 1).clone_owned(), y.rows(0, 1).clone_owned());
-    for k in [0, 3, usize::MAX] {
-        let name = "k of the top-k accuracy";
-        let expected = hyperparameter(name, k as f64, "1 to 2, the number of classes");
-        refused("k", TopK(k).evaluate(views.0, views.1), &expected);
-        let found = TopK(k).evaluate(row.0.as_view(), row.1.as_view());
-        refused("k", found, &expected);
-    }
-    let counts = ConfusionMatrix::from_outputs(a, y).unwrap();
-    for class in [2, 3, usize::MAX] {
-        let (average, expected) = (Average::Class(class), index("class", class, 2));
-        for metric in [
-            &Precision(average) as &dyn Metric<f64>,
-            &Recall(average),
-            &F1(average),
-        ] {
-            refused("class", metric.evaluate(views.0, views.1), &expected);
-            let found = metric.evaluate(row.0.as_view(), row.1.as_view());
-            refused("class", found, &expected);
-        }
-        refused("class", counts.precision(average), &expected);
-        refused("class", counts.recall(average), &expected);
-        refused("class", counts.f1(average), &expected);
-    }
-    let of_labels = ConfusionMatrix::from_labels;
-    for wrong in [0, 2, 4] {
-        let found = of_labels(&[0; 3], &vec![9; wrong], 2);
-        refused("count", found, &length("the predicted labels", 3, wrong));
-    }
-    refused("none", of_labels(&[], &[], 2), &Error::NoExamples);
-    let found = of_labels(&[0, 2, 3], &[5, 5, 5], 2);
-    refused("label", found, &label("the actual labels", 1, 2, 2));
-    let found = of_labels(&[0, 1, 1], &[1, 1, 2], 2);
-    refused("label", found, &label("the predicted labels", 2, 2, 2));
-    let found = of_labels(&[0], &[0], 0);
-    refused("label", found, &label("the actual labels", 0, 0, 0));
-    let expected = too_large("the confusion matrix", usize::MAX, usize::MAX);
-    refused("classes", of_labels(&[0], &[0], usize::MAX), &expected);
-
-    let one = (a.columns(0, 1), y.columns(0, 1));
-    refused("one example", R2.evaluate(one.0, one.1), &few(None, 2, 1));
-    let overflow = |name: &str, value| Error::NonFinite {
-        at: Location::Metric {
-            name: name.to_owned(),
-        },
-        value,
-    };
-    let (infinity, zeros) = (f64::INFINITY, DMatrix::zeros(2, 5));
-    let mut large = zeros.clone();
-    (large[(1, 3)], large[(0, 4)]) = (1e200, 1e200);
-    let (zeros, large) = (zeros.as_view(), large.as_view());
-    let expected = overflow("mean squared error", infinity);
-    refused(
-        "squares",
-        MeanSquaredError.evaluate(large, zeros),
-        &expected,
-    );
-    assert!(MeanAbsoluteError.evaluate(large, zeros).is_ok());
-    let what = "coefficient of determination";
-    let found = R2.evaluate(large, views.1);
-    refused("residuals", found, &overflow(what, -infinity));
-    let far = DMatrix::from_fn(2, 5, |_, k| if k == 0 { f64::MIN } else { f64::MAX });
-    let expected = overflow(what, f64::NAN);
-    refused("mean", R2.evaluate(zeros, far.as_view()), &expected);
-    let largest = DMatrix::repeat(2, 5, f64::MAX);
-    let found = MeanAbsoluteError.evaluate(largest.as_view(), zeros);
-    refused("sum", found, &overflow("mean absolute error", infinity));
 }

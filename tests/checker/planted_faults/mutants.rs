@@ -1,10 +1,11 @@
 //! Wrappers of the built-in layer, activations and costs, each with one fault.
 
-use backprop::activation::{Activation, AnyActivation};
-use backprop::cost::{AnyCost, Cost, Link, Outputs, Violation};
+use super::{data, planted, with_output};
+use backprop::activation::{Activation, AnyActivation, Sigmoid};
+use backprop::cost::{AnyCost, BinaryCrossEntropy, Cost, Link, Outputs, Violation};
 use backprop::layer::{Backward, Block, Forward, Layer};
 use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, convert};
-use backprop::{Dense, Scalar};
+use backprop::{Dense, Examples, Objective, Scalar};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fault {
@@ -237,4 +238,41 @@ impl<T: Scalar> Cost<T> for FaultyCost {
     fn check_outputs(&self, a: DMatrixView<'_, T>, y: DMatrixView<'_, T>) -> Result<(), Violation> {
         self.inner.check_outputs(a, y)
     }
+}
+
+/// Without a fault, the mutants compute what the built-in types do, up to the order of sums.
+#[test]
+fn mutants_without_a_fault_compute_what_ours_do() {
+    let (x, y) = data();
+    let examples = Examples::new(&x, &y).unwrap();
+    let ours = with_output(Sigmoid);
+    let theirs = planted(Fault::None, 1);
+    assert_eq!(ours.theta(), theirs.theta());
+    let cost = FaultyCost {
+        inner: BinaryCrossEntropy,
+        fault: CostFault::None,
+    };
+    let expected = ours.backprop(&examples, &Objective::new(BinaryCrossEntropy));
+    let found = theirs.backprop(&examples, &Objective::new(cost));
+    let (found, expected) = (found.unwrap(), expected.unwrap());
+    let (found, expected) = (found.gradient().vector(), expected.gradient().vector());
+    assert!((found - expected).amax() <= 1e-15 * expected.amax());
+}
+
+fn links_of<T: Scalar>(g: &impl Activation<T>, c: &impl Cost<T>) -> bool {
+    g.link() == c.link()
+}
+
+/// A fault must not switch off the canonical path.
+#[test]
+fn mutants_keep_their_links() {
+    let g = FaultyActivation {
+        inner: Sigmoid,
+        fault: ActivationFault::NoDerivative,
+    };
+    let cost = FaultyCost {
+        inner: AnyCost::BinaryCrossEntropy,
+        fault: CostFault::WrongSign,
+    };
+    assert!(links_of::<f64>(&g, &cost));
 }

@@ -15,12 +15,13 @@ mod refused;
 mod resume;
 mod solvers;
 mod solvers_on_digits;
+mod unwritable_folders;
 mod weights;
 
 use backprop::activation::{Identity, Sigmoid, Softmax, Tanh};
 use backprop::metrics::Accuracy;
 use backprop::nalgebra::DMatrix;
-use backprop::training::{Adam, GradientDescent, History, Stop, Trainer};
+use backprop::training::{Adam, GradientDescent, History, Lbfgs, Stop, Trainer};
 use backprop::{
     AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Error, Examples, Initialization,
     Location, Network, Objective, SquaredError, rng,
@@ -310,4 +311,29 @@ fn an_epoch_is_printed_on_one_line() {
     // Without a penalty the cost of the same examples is J.
     let start = format!("1/1  J {0:.6}  validation {0:.6}  {middle}", record.cost);
     assert!(line(true).0.starts_with(&start), "{found}");
+}
+
+/// L-BFGS also converges where J falls by less than its tolerance.
+#[test]
+fn a_tolerance_of_the_cost_ends_a_run() {
+    let row = |values: &[f64]| DMatrix::from_row_slice(1, values.len(), values);
+    let (x, y) = (row(&[1.0, 2.0, 4.0]), row(&[3.0, 5.0, 7.0]));
+    let examples = Examples::new(&x, &y).unwrap();
+    let run = |cost| {
+        let mut network = Network::<f64>::builder(1)
+            .dense(1, Identity)
+            .zeros()
+            .unwrap();
+        let solver = Lbfgs::new().tolerance(0.0, cost);
+        Trainer::new(Objective::new(SquaredError), solver)
+            .fit(&mut network, &examples)
+            .unwrap()
+    };
+    let (loose, exact) = (run(1e-3), run(0.0));
+    assert_eq!(loose.stop(), Some(Stop::Converged));
+    assert!(loose.records().len() < exact.records().len());
+    let [.., before, last] = loose.records() else {
+        panic!("two iterations at least")
+    };
+    assert!(before.cost - last.cost < 1e-3);
 }
