@@ -4,7 +4,7 @@
 use super::gemm_threads::part_count;
 use super::microkernel::{Start, Tile, dots, vector_tile};
 use super::packing::{PackedSize, pack_columns, pack_rows, pack_transposed};
-use super::tiling::{TileSize, Tiles, run, width};
+use super::tiling::{TileSize, Tiles, run, run_in_chains, width};
 use super::vector::{Fast, Operation, Vector};
 
 /// The most bytes in a packed block of A: half of a second-level cache of 1 MiB.
@@ -310,9 +310,14 @@ impl<T: Fast> Gemm<T> {
                     columns,
                     tail: !pack && tile.rows < wide,
                 };
-                // SAFETY: a tile inside the product; without `tail` its registers are full, or A is
-                // packed.
-                unsafe { run::<V>(size, tile, self.chain) };
+                // SAFETY: a tile inside the product; without `tail` its registers are full, or A is packed.
+                unsafe {
+                    if at.depth <= self.chain {
+                        run::<V>(size, &tile);
+                    } else {
+                        run_in_chains::<V>(size, tile, self.chain);
+                    }
+                }
                 v = next;
             }
             j += columns;

@@ -81,53 +81,62 @@ pub(super) fn width(most: usize, left: usize) -> usize {
     }
 }
 
-/// Computes a tile in chains of at most `chain` multiply-adds. Their results are added in order: in
-/// C, or in a copy with the layout of the registers if C is transposed.
+/// Computes a tile with one chain per entry.
 ///
 /// # Safety
 /// That of [`tile`] for this size.
 #[inline(always)]
-pub(super) unsafe fn run<V>(size: TileSize, whole: Tile<V::Scalar>, chain: usize)
+pub(super) unsafe fn run<V>(size: TileSize, tile: &Tile<V::Scalar>)
+where
+    V: Vector,
+    V::Scalar: Fast,
+{
+    // SAFETY: passed on. For narrow tiles the masked version serves both cases where masks exist:
+    // half the code to compile, and masks cost only a few percent.
+    unsafe {
+        if V::MASKED && size.columns <= NARROW {
+            run_narrow_tile::<V, true>(size.registers, size.columns, tile);
+        } else if size.tail {
+            run_tile::<V, true>(size.registers, size.columns, tile);
+        } else {
+            run_tile::<V, false>(size.registers, size.columns, tile);
+        }
+    }
+}
+
+/// Computes a tile in chains of `chain` multiply-adds, whose results are added in order: in C or,
+/// where C is transposed, in a copy with the layout of the registers.
+///
+/// # Safety
+/// That of [`tile`] for this size.
+#[inline(always)]
+pub(super) unsafe fn run_in_chains<V>(size: TileSize, whole: Tile<V::Scalar>, chain: usize)
 where
     V: Vector,
     V::Scalar: Fast,
 {
     debug_assert!(size.registers * size.columns <= LARGEST && chain > 0);
-    let copied = whole.transposed && whole.depth > chain;
     // A copy starts from 0, because no sum over examples starts from a column.
-    debug_assert!(!(copied && matches!(whole.start, Start::Column(_))));
+    debug_assert!(!(whole.transposed && matches!(whole.start, Start::Column(_))));
     let mut copy = MaybeUninit::<[V; LARGEST]>::uninit();
     let mut tile = whole;
-    if copied {
+    if whole.transposed {
         tile.c = copy.as_mut_ptr().cast();
         tile.c_step = size.registers * V::LANES;
         tile.transposed = false;
         tile.start = Start::Zero;
     }
     let mut left = whole.depth;
-    loop {
+    while left > 0 {
         tile.depth = chain.min(left);
-        // SAFETY: part of the depth of the tile, and a copy has room for all registers. For narrow
-        // tiles the masked version serves both cases where masks exist: half the code to compile,
-        // and masks cost only a few percent.
-        unsafe {
-            if V::MASKED && size.columns <= NARROW {
-                run_narrow_tile::<V, true>(size.registers, size.columns, &tile);
-            } else if size.tail {
-                run_tile::<V, true>(size.registers, size.columns, &tile);
-            } else {
-                run_tile::<V, false>(size.registers, size.columns, &tile);
-            }
-        }
-        left -= tile.depth;
-        if left == 0 {
-            break;
-        }
+        // SAFETY: part of the depth of the tile, and a copy has room for all registers.
+        unsafe { run::<V>(size, &tile) };
         tile.a = tile.a.wrapping_add(tile.depth * tile.a_step);
         tile.b = tile.b.wrapping_add(tile.depth * tile.b_step);
         tile.start = Start::Present;
+        left -= tile.depth;
     }
-    if copied {
+    if whole.transposed {
         let add = matches!(whole.start, Start::Present);
         for i in 0..whole.rows {
             for j in 0..size.columns {
