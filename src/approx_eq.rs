@@ -1,4 +1,5 @@
-//! approx's comparisons of networks, gradients and scalers, as nalgebra has them of matrices.
+//! approx's comparisons for networks, gradients and scalers, as nalgebra implements them for
+//! matrices.
 
 use crate::data::{MinMaxScaler, Standardizer};
 use crate::gradient::{Backprop, CostParts, Gradient};
@@ -56,7 +57,7 @@ impl<T: Scalar> MinMaxScaler<T> {
 }
 
 /// Implements the three traits by `approximately`. The traits are approx's and so cannot be
-/// implemented for all these types by a trait of ours; hence a macro.
+/// implemented for all these types through a trait of this crate; hence a macro.
 macro_rules! comparisons {
     ($($(#[$docs:meta])* $type:ty $(, $layer:ident)?;)*) => {$(
         $(#[$docs])*

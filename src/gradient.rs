@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub struct CostParts<T> {
     /// The mean cost (1/Σw) Σ wₖ costₖ.
     pub data: T,
-    /// The [`Penalty`] Ω/Σw. The course's is λ/(2Σw) Σ Θ² over the penalised entries.
+    /// The [`Penalty`] Ω/Σw. For L2 it is λ/(2Σw) Σ Θ² over the penalised entries.
     pub penalty: T,
 }
 
@@ -191,7 +191,8 @@ impl<T: Scalar> Accumulator<T> {
     /// Derivation: [(17)](crate::derivation#accumulator).
     ///
     /// # Errors
-    /// - [`Error::OtherNetwork`] if the network has another shape than that in [`new`](Self::new).
+    /// - [`Error::OtherNetwork`] if the network has another shape than the one given to
+    ///   [`new`](Self::new).
     /// - [`Error::TotalWeight`] if Σ w overflows.
     /// - The errors of [`Network::backprop`].
     ///
@@ -273,10 +274,8 @@ impl<T: Scalar> Accumulator<T> {
             return Err(Error::NoExamples);
         }
         gradient.copy_from_slice(self.delta.as_slice());
-        let (theta, sums) = (
-            network.theta().as_slice(),
-            (self.cost(), self.weight, self.weight),
-        );
+        let theta = network.theta().as_slice();
+        let sums = Sums::new(self.cost(), self.weight);
         finish(&self.layout, penalty, theta, sums, Some(gradient))
     }
 
@@ -344,22 +343,47 @@ pub(crate) fn zeros<T: Scalar>(len: usize) -> Result<DVector<T>, Error> {
     )?))
 }
 
+/// Sums over the examples of a batch, for [`finish`].
+pub(crate) struct Sums<T> {
+    /// Σ w·cost.
+    pub(crate) cost: T,
+    /// Σ w.
+    pub(crate) weight: f64,
+    /// Σ w of all data that a mini-batch comes from, so that the penalty is Ω/`data_weight`.
+    pub(crate) data_weight: f64,
+}
+
+impl<T> Sums<T> {
+    /// Creates the sums over all data.
+    pub(crate) fn new(cost: T, weight: f64) -> Self {
+        Self {
+            cost,
+            weight,
+            data_weight: weight,
+        }
+    }
+}
+
 /// Turns sums over examples into J and D: divides by m = Σw and adds the penalty. Nothing else
 /// does.
 ///
-/// `(cost, weight)` are Σ w·cost and Σ w. `whole` is Σ w of all data that a mini-batch comes from,
-/// so the penalty is Ω/whole. `gradient` holds Δ on entry and D = (Δ + λΘ)/m on return.
+/// `gradient` holds Δ on entry and D = (Δ + λΘ)/m on return.
 pub(crate) fn finish<T: Scalar>(
     layout: &Layout,
     penalty: &Penalty,
     theta: &[T],
-    (cost, weight, whole): (T, f64, f64),
+    sums: Sums<T>,
     mut gradient: Option<&mut [T]>,
 ) -> Result<CostParts<T>, Error> {
+    let Sums {
+        cost,
+        weight,
+        data_weight,
+    } = sums;
     let m: T = real(scalar_weight::<T>(weight)?);
     let parts = CostParts {
         data: cost / m,
-        penalty: penalty.apply(layout, theta, weight / whole, gradient.as_deref_mut()) / m,
+        penalty: penalty.apply(layout, theta, weight / data_weight, gradient.as_deref_mut()) / m,
     };
     let total = parts.total();
     if !total.is_finite() {

@@ -12,8 +12,8 @@ use std::ops::Range;
 ///
 /// Derivation: [(23)](crate::derivation#unrolled).
 ///
-/// The layout reads the sizes from the layers once, when a network is built. It says which entries
-/// penalties and decay act on, and names the blocks for reports. The order is that of Octave's
+/// The layout reads the sizes from the layers once, when a network is built. It lists the entries
+/// that penalties and decay act on, and names the blocks for reports. The order is that of Octave's
 /// `(:)`.
 ///
 /// # Example

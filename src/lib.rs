@@ -26,7 +26,7 @@
 #![warn(unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// First, so that rustdoc lists its methods first: it follows the order of the modules.
+// First, because rustdoc follows the order of the modules and should list its methods first.
 mod network;
 
 pub mod activation;

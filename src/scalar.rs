@@ -10,6 +10,11 @@ use num_traits::{FromPrimitive, NumAssign, Signed};
 /// `RealField`; they are named here because generic code uses them: `T::zero()` and `T::one()`, the
 /// operators, and `T::from_usize`.
 ///
+/// # Dual numbers
+/// Checks for finite numbers see only the real part of a dual number: a NaN or an infinity in its
+/// derivative parts is not an [`Error::NonFinite`](crate::Error::NonFinite), and passes through to
+/// the result.
+///
 /// # Example
 /// ```
 /// fn mean<T: backprop::Scalar>(values: &[T]) -> Option<T> {

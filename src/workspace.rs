@@ -15,13 +15,13 @@ use std::sync::Arc;
 
 /// The buffers of a pass, reused by later calls.
 ///
-/// Once a workspace has served a batch, later calls of any kind allocate nothing for batches of the
-/// same size or smaller.
+/// Once a workspace has been used for a batch, later calls of any kind allocate nothing for batches
+/// of the same size or smaller.
 ///
-/// A workspace adapts to the network and the batch of each call, and may serve different networks
-/// in turn. After a pass it holds a⁽ᴸ⁾, the cost of each example and, unless the batch was computed
-/// in parts, a⁽ˡ⁾ of every layer. After an error its contents are unspecified. Threads can share a
-/// network and its examples, but each needs its own workspace.
+/// A workspace adapts to the network and the batch of each call, and can be used with different
+/// networks in turn. After a pass it holds a⁽ᴸ⁾, the cost of each example and, unless the batch was
+/// computed in parts, a⁽ˡ⁾ of every layer. After an error its contents are unspecified. Threads can
+/// share a network and its examples, but each needs its own workspace.
 ///
 /// # Memory
 /// A batch is computed as a whole if it has fewer than 512 examples, if the network has more than
@@ -41,9 +41,9 @@ use std::sync::Arc;
 /// takes no space until it is written. A failed reservation is an error only once the room is
 /// needed.
 ///
-/// Three things are not reserved: sums for several directions, before the first call with as many;
-/// a Gauss–Newton matrix with P > 2¹⁰ or more than 2²⁰ scalars for one example; and custom layers
-/// that need more for fewer examples. A clone starts without reserved room.
+/// Three things are not reserved: sums for several directions, before the first call with that
+/// number; a Gauss–Newton matrix with P > 2¹⁰ or more than 2²⁰ scalars for one example; and custom
+/// layers that need more for fewer examples. A clone starts without reserved room.
 ///
 /// Other derivatives need more:
 ///
@@ -72,8 +72,8 @@ use std::sync::Arc;
 pub struct Workspace<T: Scalar> {
     /// The buffers of the parts of a batch that are computed at the same time.
     pub(crate) parts: Vec<Part<T>>,
-    /// Σ over the examples of each part, if there are several, and over earlier parts; or scratch
-    /// of a part.
+    /// The sums over the examples of each part, if there are several, and over earlier parts; or
+    /// scratch of a part.
     pub(crate) sums: Vec<Vec<T>>,
     /// Whether the last pass was in one part, so that `parts[0]` holds all of it.
     pub(crate) whole: bool,
@@ -87,15 +87,16 @@ pub struct Workspace<T: Scalar> {
     /// Two P × P matrices: the rounding error of a Gauss–Newton matrix, and the matrix of some
     /// examples.
     pub(crate) matrix: Vec<T>,
-    /// Weights of the examples that a call makes up.
+    /// Weights of examples, for calls that set them.
     pub(crate) weights: Vec<f64>,
     pub(crate) training: Option<u64>,
-    /// What the buffers are fitted to, so that the next pass of the same kind need not ask.
+    /// The sizes that the buffers fit, so that the next pass of the same kind can skip the checks.
     fitted: Option<Fitted>,
     room: Room,
 }
 
-/// A kind of pass: a network's layout, and parts, examples of a part, and examples.
+/// A kind of pass: a network's layout, the number of parts, and the examples of a part and of the
+/// batch.
 #[derive(Clone, Debug)]
 struct Fitted {
     layout: Arc<Layout>,
@@ -104,18 +105,18 @@ struct Fitted {
     threads: usize,
 }
 
-/// What a pass computes beside the outputs, and so needs room for.
+/// The results of a pass that need room, besides the outputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wants {
     /// The cost of each example.
     pub(crate) values: bool,
-    /// Scalars that are summed over the examples of a part: Δ, or P for each direction.
+    /// The number of scalars summed over the examples of a part: Δ, or P for each direction.
     pub(crate) sums: usize,
     /// Whether these are scratch of each part, not a result.
     pub(crate) scratch: bool,
     /// δ of each layer: for Δ, or for the inputs.
     pub(crate) backward: bool,
-    /// What hidden layers keep for it.
+    /// The values that hidden layers keep for the backward pass.
     pub(crate) keep: Option<Keep>,
     /// Derivatives along a direction.
     pub(crate) tangents: bool,
@@ -143,8 +144,8 @@ pub(crate) struct Part<T> {
 pub(crate) struct Buffers<T> {
     pub(crate) output: Vec<T>,
     pub(crate) cache: Vec<T>,
-    /// The layer's share of the scratch. With more, the threads of another layer could decide how
-    /// its products are computed.
+    /// The layer's share of the scratch. With a larger share, the threads of another layer could
+    /// affect how its products are computed.
     pub(crate) scratch: usize,
     rows: usize,
 }
@@ -159,12 +160,12 @@ impl<T: Scalar> Buffers<T> {
         }
     }
 
-    /// The output for the first m examples.
+    /// Returns the output for the first m examples.
     pub(crate) fn view(&self, m: usize) -> DMatrixView<'_, T> {
         DMatrixView::from_slice(&self.output[..self.rows * m], self.rows, m)
     }
 
-    /// The z of a layer that keeps it.
+    /// Returns z of a layer that keeps it.
     pub(crate) fn cache_view(&self, m: usize) -> Option<DMatrixView<'_, T>> {
         let z = self.cache.get(..self.rows * m)?;
         Some(DMatrixView::from_slice(z, self.rows, m))
@@ -446,7 +447,8 @@ fn set_depth<T: Scalar>(buffers: &mut Vec<Buffers<T>>, spare: &mut Vec<Buffers<T
     buffers.resize_with(depth, || spare.pop().unwrap_or_else(Buffers::new));
 }
 
-/// The cache of a layer that is not fused, for parts of so many examples and the last.
+/// Returns the length of the cache of a layer that is not fused, for parts of `examples` examples
+/// and the last part.
 fn cache_len<T: Scalar, L: Layer<T>>(
     layer: &L,
     (examples, last): (usize, usize),

@@ -23,7 +23,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// doi:10.1162/neco.1994.6.1.147.)
     ///
     /// # Errors
-    /// - Those of [`backprop`](Self::backprop).
+    /// - The errors of [`backprop`](Self::backprop).
     /// - [`Error::Length`] or [`Error::NonFinite`] if `v` is not P finite numbers.
     /// - [`Error::Unsupported`] if a custom layer, activation or cost has no tangents.
     /// - [`Error::NonFinite`] if the product overflows.
@@ -57,11 +57,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Writes [`hessian_product`](Self::hessian_product) into the caller's buffer, for one vector
     /// or several.
     ///
-    /// Several vectors are stored one after another and share one forward pass: `v` and `product`
+    /// Several vectors are stored in sequence and share one forward pass: `v` and `product`
     /// have r · P entries, r ≥ 1.
     ///
     /// # Errors
-    /// - Those of [`hessian_product`](Self::hessian_product).
+    /// - The errors of [`hessian_product`](Self::hessian_product).
     /// - [`Error::Length`] if `product` is not as long as `v`.
     pub fn hessian_product_into<C: Cost<T>>(
         &self,
@@ -78,12 +78,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns a Gauss–Newton product G v, with the penalty.
     ///
     /// G = (1/m) (Σ w BᵀMB + λI′) is H without the curvature of the network itself. [`GaussNewton`]
-    /// says which B and M.
+    /// selects B and M.
     ///
     /// Derivation: [(32)](crate::derivation#gauss-newton).
     ///
     /// # Errors
-    /// - Those of [`hessian_product`](Self::hessian_product).
+    /// - The errors of [`hessian_product`](Self::hessian_product).
     /// - [`Error::Unsupported`] for [`GaussNewton::Fisher`] if the cost is not a log-likelihood,
     ///   and for [`GaussNewton::Logits`] if the last layer does not [keep
     ///   z](crate::Layer::keeps_z).
@@ -126,7 +126,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// `v` and `product` are laid out as for [`hessian_product_into`](Self::hessian_product_into).
     ///
     /// # Errors
-    /// - Those of [`gauss_newton_product`](Self::gauss_newton_product).
+    /// - The errors of [`gauss_newton_product`](Self::gauss_newton_product).
     /// - [`Error::Length`] if `product` is not as long as `v`.
     pub fn gauss_newton_product_into<C: Cost<T>>(
         &self,
@@ -140,7 +140,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.curvature_product_at(at, (examples, objective), v, workspace, product)
     }
 
-    /// The product with a curvature at any θ.
+    /// Computes the product with a curvature at any θ.
     pub(crate) fn curvature_product_at<C: Cost<T>>(
         &self,
         (theta, curvature): (&[T], Curvature),
@@ -160,7 +160,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         })
     }
 
-    /// The product with that of Σ w cost: without the penalty, and not divided by m.
+    /// Computes the product with the curvature of Σ w cost, without the penalty and not divided by
+    /// m.
     pub(crate) fn curvature_sums_at<C: Cost<T>>(
         &self,
         (theta, curvature): (&[T], Curvature),
@@ -192,7 +193,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 }
 
-/// Whether the cost and the last layer have what a Gauss–Newton product is with.
+/// Checks that the cost and the last layer provide this Gauss–Newton product.
 pub(super) fn check_curvature<T: Scalar, L: Layer<T>, C: Cost<T>>(
     network: &Network<T, L>,
     cost: &C,

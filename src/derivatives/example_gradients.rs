@@ -1,5 +1,4 @@
-//! The gradients of single examples: all of them, one at a time, their norms, and sums of shortened
-//! ones.
+//! Per-example gradients: all of them, one at a time, their norms, and sums of clipped ones.
 
 use super::check_finite_result;
 use crate::cost::Cost;
@@ -16,13 +15,13 @@ use crate::workspace::{Part, Wants, Workspace, gradients_together};
 use nalgebra::{DMatrix, DVector};
 use std::ops::Range;
 
-/// A pass that leaves something of each example's gradient.
+/// A pass that computes a quantity of each example's gradient.
 struct Separate<'a, T: Scalar, L, C: ?Sized> {
     chain: Chain<'a, T, L>,
     examples: Examples<'a, T>,
     cost: &'a C,
     quantity: Quantity,
-    /// The example that the job begins with.
+    /// The first example of the job.
     start: usize,
     /// Whether there is room to compute one example at a time.
     may_go_alone: bool,
@@ -35,7 +34,7 @@ enum Quantity {
 }
 
 impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Separate<'_, T, L, C> {
-    /// Forward, and back with what is wanted.
+    /// Makes a forward pass, and a backward pass for the quantity.
     fn pass(
         &self,
         range: Range<usize>,
@@ -51,9 +50,9 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Separate<'_, T, L, C> {
         chain.backward(first, examples.x, part, linked, (wanted, None))
     }
 
-    /// One example at a time, where a layer has no gradients of single examples. Each is computed
-    /// in the place of the first, which comes last: then the outputs of all are left as the pass
-    /// before wrote them.
+    /// Computes one example at a time, for layers without per-example gradients. Each takes the
+    /// place of the first example, which itself comes last, so the outputs of all examples remain
+    /// as the pass before wrote them.
     fn one_by_one(
         &self,
         range: Range<usize>,
@@ -62,7 +61,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Separate<'_, T, L, C> {
         room: Option<&mut [T]>,
     ) -> Result<(), Error> {
         let p = self.chain.network.parameters();
-        // Without parameters nobody asked for room.
+        // Without parameters no room was requested.
         let room = room.and_then(|room| room.get_mut(..p)).unwrap_or_default();
         let each = results.len() / range.len().max(1);
         let results = results.chunks_exact_mut(each.max(1));
@@ -113,7 +112,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(10)](crate::derivation#gradient). Their weighted sum is Δ.
     ///
     /// # Errors
-    /// - Those of [`backprop`](Self::backprop).
+    /// - The errors of [`backprop`](Self::backprop).
     /// - [`Error::TooLarge`] if there is no memory for P · m scalars: see
     ///   [`for_each_example_gradient`](Self::for_each_example_gradient).
     /// - [`Error::Unsupported`] if a layer couples the examples of a batch.
@@ -156,7 +155,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// entries, column by column.
     ///
     /// # Errors
-    /// - Those of [`example_gradients`](Self::example_gradients).
+    /// - The errors of [`example_gradients`](Self::example_gradients).
     /// - [`Error::Length`] if `gradients` has another length.
     pub fn example_gradients_into<C: Cost<T> + ?Sized>(
         &self,
@@ -177,8 +176,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// The gradients are computed a few at a time, so P · m scalars need not be stored.
     ///
     /// # Errors
-    /// Those of [`example_gradients`](Self::example_gradients). Examples before the one with an
-    /// error may have been visited.
+    /// The errors of [`example_gradients`](Self::example_gradients). Examples before the one with
+    /// an error may have been visited.
     ///
     /// # Example
     /// The mean of the squared gradients is the diagonal of the empirical Fisher information. For
@@ -246,7 +245,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(33)](crate::derivation#example-norms). (Goodfellow 2015, arXiv:1510.01799.)
     ///
     /// # Errors
-    /// Those of [`example_gradients`](Self::example_gradients), except [`Error::TooLarge`].
+    /// The errors of [`example_gradients`](Self::example_gradients), except [`Error::TooLarge`].
     ///
     /// # Example
     /// The gradients (−1, −3) and (2, 10) have the norms √10 and √104:
@@ -281,7 +280,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// m entries.
     ///
     /// # Errors
-    /// - Those of [`example_gradient_norms`](Self::example_gradient_norms).
+    /// - The errors of [`example_gradient_norms`](Self::example_gradient_norms).
     /// - [`Error::Length`] if `norms` has another length.
     pub fn example_gradient_norms_into<C: Cost<T> + ?Sized>(
         &self,
@@ -304,16 +303,16 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// The sum is Σₖ wₖ cₖ ∇costₖ with cₖ = min(1, `most`/‖∇costₖ‖), without penalty and 1/m.
     ///
     /// Robust and private training use this sum (Abadi and others 2016, arXiv:1607.00133). It takes
-    /// one pass for the norms and one for the sum, and no memory for single gradients.
+    /// one pass for the norms and one for the sum, and no memory for per-example gradients.
     ///
     /// # Errors
-    /// - Those of [`example_gradient_norms`](Self::example_gradient_norms).
+    /// - The errors of [`example_gradient_norms`](Self::example_gradient_norms).
     /// - [`Error::Hyperparameter`] unless `most` is finite and positive, and its square a normal
     ///   number of T.
     /// - [`Error::Length`] if `sum` does not have P entries.
     ///
     /// # Example
-    /// Of the gradients (−1, −3) and (2, 10), the second is clipped to norm 5:
+    /// The gradients are (−1, −3) and (2, 10). The second is clipped to norm 5:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{Examples, Network, SquaredError, Workspace, activation::Identity};
@@ -341,7 +340,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         sum: &mut [T],
     ) -> Result<usize, Error> {
         let in_t: T = real(most);
-        // Its square has to be a normal number: of a smaller one the norms could not tell.
+        // Its square has to be a normal number, because smaller squared norms lose digits.
         let least = T::max_value().map_or(T::zero(), |max| real::<T>(4.0) / max);
         if !(in_t > T::zero() && in_t.is_finite() && in_t * in_t >= least) {
             return Err(hyperparameter(
@@ -392,11 +391,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
         let mut chain = self.chain(self.theta().as_slice());
         chain.training = workspace.training;
-        // What says that it is dense has these gradients.
+        // Dense layers always provide per-example gradients.
         let ours = self.layers().iter().all(|layer| layer.as_dense().is_some());
         let job = Separate {
             chain,
-            // Each for itself: without weights.
+            // Each gradient is computed without the weight of its example.
             examples: examples.with(examples.x, examples.y, None),
             cost,
             quantity,
@@ -423,7 +422,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 }
 
-/// Whether the gradient of example k is finite.
+/// Checks that the gradient of example k is finite.
 fn check_finite_gradient<T: Scalar>(p: usize, k: usize, gradient: &[T]) -> Result<(), Error> {
     let what = "the gradient of an example";
     check_finite_result(what, gradient).map_err(|mut error| {

@@ -1,4 +1,4 @@
-//! The Hessian itself, and its diagonal, of small networks.
+//! The full Hessian and its diagonal, for small networks.
 
 use crate::cost::Cost;
 use crate::error::Error;
@@ -18,13 +18,13 @@ const TOGETHER: usize = 8;
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns the Hessian H = ∂²J/∂θ², P × P, with the penalty.
     ///
-    /// It is exactly symmetric. It takes P products, so it is for networks of some hundred
-    /// parameters. There is no `_into` form.
+    /// It is exactly symmetric. It takes P products, so it suits networks of up to a few hundred
+    /// parameters. There is no `_into` variant.
     ///
     /// Derivation: [(31)](crate::derivation#hessian-product).
     ///
     /// # Errors
-    /// - Those of [`hessian_product`](Self::hessian_product).
+    /// - The errors of [`hessian_product`](Self::hessian_product).
     /// - [`Error::TooLarge`] if there is no memory for P² scalars.
     ///
     /// # Example
@@ -64,11 +64,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// Returns the diagonal of the Hessian, of length P.
     ///
-    /// It is exact. It takes as many products as [`hessian`](Self::hessian), but only the memory of
-    /// a few vectors. There is no `_into` form.
+    /// It is exact. It takes P products, like [`hessian`](Self::hessian), but only the memory of a
+    /// few vectors. There is no `_into` variant.
     ///
     /// # Errors
-    /// Those of [`hessian_product`](Self::hessian_product).
+    /// The errors of [`hessian_product`](Self::hessian_product).
     pub fn hessian_diagonal<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,
@@ -81,7 +81,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(diagonal)
     }
 
-    /// H e for every unit vector e, by index.
+    /// Calls a function with H e and the index of e, for every unit vector e.
     fn unit_products<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,

@@ -1,10 +1,10 @@
-//! ∂J/∂X, alone or with ∇J.
+//! ∂J/∂X, by itself or with ∇J.
 
 use super::GradientBuffers;
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::examples::{Examples, check_length};
-use crate::gradient::{Backprop, CostParts, finish, zeros};
+use crate::gradient::{Backprop, CostParts, Sums, finish, zeros};
 use crate::layer::Layer;
 use crate::layout::allocate;
 use crate::network::Network;
@@ -20,7 +20,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(26)](crate::derivation#input-gradient).
     ///
     /// # Errors
-    /// Those of [`backprop`](Self::backprop) and [`input_gradient`](Self::input_gradient).
+    /// The errors of [`backprop`](Self::backprop) and [`input_gradient`](Self::input_gradient).
     ///
     /// # Example
     /// J = ½(θ₀ + θ₁ x − 1)² at θ = (0, 2) and x = 3 has a − y = 5, so ∇J = 5 (1, 3) and ∂J/∂x = 5
@@ -83,7 +83,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let at = (examples, &objective.cost);
         let wanted = (parameters.as_deref_mut(), inputs);
         let sum = self.sum(theta, at, workspace, wanted)?;
-        let sums = (sum, examples.weight, examples.weight);
+        let sums = Sums::new(sum, examples.weight);
         // The penalty does not depend on X: ∂J/∂X is finished.
         finish(self.layout(), &objective.penalty, theta, sums, parameters)
     }
@@ -93,7 +93,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(26)](crate::derivation#input-gradient).
     ///
     /// # Errors
-    /// - Those of [`backprop`](Self::backprop).
+    /// - The errors of [`backprop`](Self::backprop).
     /// - [`Error::NonFinite`] if the gradient overflows.
     ///
     /// # Example
@@ -128,7 +128,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// It does not allocate once the workspace has grown.
     ///
     /// # Errors
-    /// - Those of [`input_gradient`](Self::input_gradient).
+    /// - The errors of [`input_gradient`](Self::input_gradient).
     /// - [`Error::Length`] if `gradient` does not have n · m entries.
     pub fn input_gradient_into<C: Cost<T>>(
         &self,

@@ -82,7 +82,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(29)](crate::derivation#forward-tangent).
     ///
     /// # Errors
-    /// - Those of [`forward`](Self::forward).
+    /// - The errors of [`forward`](Self::forward).
     /// - [`Error::Unsupported`] if a layer couples its examples, or if n < K and a custom layer or
     ///   activation has no tangents.
     /// - [`Error::NonFinite`] if the result overflows.
@@ -111,7 +111,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// entries, column by column.
     ///
     /// # Errors
-    /// - Those of [`output_jacobian`](Self::output_jacobian).
+    /// - The errors of [`output_jacobian`](Self::output_jacobian).
     /// - [`Error::Length`] if `jacobians` has another length.
     pub fn output_jacobian_into<'a>(
         &self,
@@ -144,7 +144,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         check_finite_result("the output Jacobian", jacobians)
     }
 
-    /// Whether each example is computed on its own.
+    /// Checks that each example is computed separately.
     pub(super) fn check_uncoupled(&self) -> Result<(), Error> {
         if self.layout().couples_examples() {
             Err(Error::Unsupported {

@@ -25,7 +25,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(29)](crate::derivation#forward-tangent).
     ///
     /// # Errors
-    /// - Those of [`forward`](Self::forward).
+    /// - The errors of [`forward`](Self::forward).
     /// - [`Error::Length`], [`Error::Shape`] or [`Error::NonFinite`] unless θ̇ has P finite entries
     ///   and ẋ n × m.
     /// - [`Error::Unsupported`] if a custom layer or activation has no tangents.
@@ -59,7 +59,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Writes [`jvp`](Self::jvp) into the caller's buffer of K · m entries, column by column.
     ///
     /// # Errors
-    /// - Those of [`jvp`](Self::jvp).
+    /// - The errors of [`jvp`](Self::jvp).
     /// - [`Error::Length`] if `tangent` does not have K · m entries.
     pub fn jvp_into<'a>(
         &self,
@@ -120,8 +120,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(13)](crate::derivation#recurrence-general).
     ///
     /// # Errors
-    /// - Those of [`forward`](Self::forward).
-    /// - [`Error::Shape`] or [`Error::NonFinite`] unless the cotangent has K × m finite entries.
+    /// - The errors of [`forward`](Self::forward).
+    /// - [`Error::Shape`] or [`Error::NonFinite`] unless the cotangent has K × m finite entries
+    ///   (the real parts of [dual numbers](crate::Scalar#dual-numbers)).
     /// - [`Error::NonFinite`] if the result overflows.
     ///
     /// # Example
@@ -221,7 +222,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(32)](crate::derivation#gauss-newton).
     ///
     /// # Errors
-    /// Those of [`jvp`](Self::jvp).
+    /// The errors of [`jvp`](Self::jvp).
     ///
     /// # Example
     /// a = θ₀ + 3 θ₁ has AᵀA = \[1 3; 3 9]:
@@ -246,7 +247,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// `v` and `product` are laid out as for [`hessian_product_into`](Self::hessian_product_into).
     ///
     /// # Errors
-    /// - Those of [`gram_product`](Self::gram_product).
+    /// - The errors of [`gram_product`](Self::gram_product).
     /// - [`Error::Length`] if `product` is not as long as `v`.
     pub fn gram_product_into<'a>(
         &self,

@@ -1,4 +1,4 @@
-//! The Gauss–Newton matrix itself, of small networks: what normal equations are solved with.
+//! The Gauss–Newton matrix of small networks, for normal equations.
 
 use super::curvature_product::check_curvature;
 use super::product::curvature_place;
@@ -18,35 +18,35 @@ use crate::workspace::{Part, Wants, Workspace, jacobians_together};
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 use std::ops::Range;
 
-/// The Jacobians of some examples by θ, and the curvature of their costs.
+/// The Jacobians of some examples with respect to θ, and the curvature of their costs.
 struct Jacobians<'a, T: Scalar, L, C: ?Sized> {
     chain: Chain<'a, T, L>,
     examples: &'a Examples<'a, T>,
     cost: &'a C,
     at: GaussNewton,
-    /// Whether δ of the costs is wanted, by the same outputs.
+    /// Whether δ of the costs is wanted too, with respect to the same outputs.
     with_deltas: bool,
-    /// The example that the job begins with.
+    /// The first example of the job.
     start: usize,
 }
 
-/// The Jacobians of some examples, and the derivatives of their costs by the outputs, times the
-/// weights.
+/// The Jacobians of some examples, and the weighted derivatives of their costs with respect to the
+/// outputs.
 pub(super) struct Pieces<'a, T> {
-    /// How many examples.
+    /// The number of examples.
     pub(super) count: usize,
-    /// The gradients of output i of all of them, P each, then those of the next.
+    /// The gradients of output i for all examples, P entries each, then those of the next output.
     pub(super) jacobians: &'a [T],
-    /// M e_i of all of them, K each, then those of the next.
+    /// M e_i for all examples, K entries each, then those of the next output.
     pub(super) curvatures: &'a [T],
-    /// δ of all of them, K each, if asked for.
+    /// δ of all examples, K entries each, if requested.
     pub(super) deltas: &'a [T],
-    /// As many scalars for each as asked for.
+    /// The requested number of scalars for each example.
     pub(super) room: &'a mut [T],
 }
 
 impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Jacobians<'_, T, L, C> {
-    /// Writes to the columns, for each example: K gradients of outputs, M of K × K, and δ.
+    /// Writes K gradients of outputs, M (K × K) and δ to the column of each example.
     fn part(
         &self,
         range: Range<usize>,
@@ -103,7 +103,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(32)](crate::derivation#gauss-newton).
     ///
     /// # Errors
-    /// - Those of [`gauss_newton_product`](Self::gauss_newton_product).
+    /// - The errors of [`gauss_newton_product`](Self::gauss_newton_product).
     /// - [`Error::TooLarge`] if there is no memory for P² scalars.
     /// - [`Error::Unsupported`] for [`GaussNewton::Logits`] if cost and activation are not a
     ///   canonical pair, if a layer couples the examples of a batch, and if a custom layer has no
@@ -141,7 +141,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// entries, column by column.
     ///
     /// # Errors
-    /// - Those of [`gauss_newton_matrix`](Self::gauss_newton_matrix).
+    /// - The errors of [`gauss_newton_matrix`](Self::gauss_newton_matrix).
     /// - [`Error::Length`] if `matrix` does not have P² entries.
     pub fn gauss_newton_matrix_into<C: Cost<T>>(
         &self,
@@ -187,7 +187,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         )
     }
 
-    /// Whether [`for_each_jacobians`](Self::for_each_jacobians) is defined.
+    /// Checks that [`for_each_jacobians`](Self::for_each_jacobians) is defined.
     pub(super) fn check_jacobians<C: Cost<T>>(
         &self,
         (examples, objective): (&Examples<'_, T>, &Objective<C>),
@@ -203,8 +203,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         )
     }
 
-    /// Calls `visit` with the Jacobians of some examples after the other: `(deltas, room)` says
-    /// whether δ is wanted too, and how much room for each example.
+    /// Calls `visit` with the Jacobians of a few examples at a time. `(deltas, room)` is whether δ
+    /// is wanted too, and the number of scalars of room for each example.
     pub(super) fn for_each_jacobians<C: Cost<T>>(
         &self,
         theta: &[T],

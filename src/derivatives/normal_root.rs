@@ -14,26 +14,27 @@ use crate::objective::Objective;
 use crate::scalar::{Scalar, real};
 use crate::workspace::Workspace;
 
-/// No entry of r² is larger than this many J: where a slope of the cost has so little curvature, it
-/// is given as much as that takes.
+/// The largest entry of r², in units of J. Where the curvature of the cost is too small for that,
+/// it is increased.
 const MOST: f64 = 1e4;
 
-/// How rows of [A r] are scaled and bounded.
+/// The scale and the bound of the rows of [A r].
 #[derive(Clone, Copy)]
 struct Scale<T> {
     /// 1/√Σw.
     by: T,
-    /// The largest entry of r, before it is scaled.
+    /// The largest entry of r, before scaling.
     most: T,
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// R and c of A = Q R and c = Qᵀr, where G = AᵀA is the Gauss–Newton matrix and ∇J = Aᵀr,
-    /// penalty included. An example gives K rows √w LᵀJ of A and L⁻¹δ √w of r, with its curvature M
-    /// = LLᵀ.
+    /// Returns R and c of A = Q R and c = Qᵀr, where G = AᵀA is the Gauss–Newton matrix and ∇J =
+    /// Aᵀr, penalty included. An example gives K rows √w LᵀJ of A and L⁻¹δ √w of r, with its
+    /// curvature M = LLᵀ.
     ///
-    /// A slope of the cost without curvature, as of Huber's far away, has no such r: it is given a
-    /// little curvature, the less the larger `size`, which is Σ w |cost|/Σw and the penalty.
+    /// If the cost has a slope but no curvature, as Huber's far from the target, there is no such
+    /// r. The cost then gets a little curvature, which is smaller for a larger `size`: Σ w
+    /// |cost|/Σw plus the penalty.
     pub(crate) fn gauss_newton_root<C: Cost<T>>(
         &self,
         theta: &[T],
@@ -61,7 +62,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(triangle)
     }
 
-    /// A row for each entry that has a penalty: √λ₂ with r = (λ₂ θ + λ₁ sign θ)/√λ₂.
+    /// Adds a row for each entry that has a penalty: √λ₂ with r = (λ₂ θ + λ₁ sign θ)/√λ₂.
     fn absorb_penalty<C: Cost<T>>(
         &self,
         theta: &[T],
@@ -91,7 +92,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 }
 
-/// Writes the rows of [A r] that the examples have, of each K, into the room.
+/// Writes the rows of [A r], K for each example, into the room.
 fn fill_rows<T: Scalar>((p, k): (usize, usize), pieces: &mut Pieces<'_, T>, scale: Scale<T>) {
     let (m, rows) = (pieces.count, pieces.count * k);
     let mut root = vec![T::zero(); k * k];
@@ -118,9 +119,9 @@ fn fill_rows<T: Scalar>((p, k): (usize, usize), pieces: &mut Pieces<'_, T>, scal
     }
 }
 
-/// Cholesky's L in place of M = LLᵀ, of which the lower triangle counts, and r = L⁻¹δ in place of
-/// δ. A pivot that is not above rounding is 0; where δ needs one, so that r exists, it is made as
-/// large as to have |r| ≤ `most`.
+/// Overwrites M = LLᵀ, given by its lower triangle, with Cholesky's L, and δ with r = L⁻¹δ. A pivot
+/// that is not above rounding counts as 0. Where δ needs one for r to exist, it is made large
+/// enough that |r| ≤ `most`.
 fn factor<T: Scalar>(k: usize, m: &mut [T], delta: &mut [T], most: T) {
     let rounding = T::default_epsilon() * real(8.0 * k as f64);
     let least_slope = if k > 1 {
@@ -210,7 +211,7 @@ mod tests {
                     .unwrap();
                 let gradient = network.gradient_vector(&examples, &objective).unwrap();
                 let column = |j: usize| DMatrix::from_column_slice(21, 1, root.column(j));
-                // Without a curvature of their own the outer pieces of Huber's cost have a little.
+                // The outer pieces of Huber's cost have no curvature, so they get a little.
                 let added = if matches!(cost, Huber { .. }) {
                     1e-3
                 } else {

@@ -20,13 +20,13 @@ pub(super) struct Product<'a, T: Scalar, L, C: ?Sized> {
     pub(super) chain: Chain<'a, T, L>,
     pub(super) x: DMatrixView<'a, T>,
     pub(super) operator: Operator<'a, T, C>,
-    /// θ̇ of one or more directions, one after the other, and ẋ.
+    /// θ̇ of one or more directions, in sequence, and ẋ.
     pub(super) along: Along<'a, T>,
 }
 
-/// What the product is with.
+/// The matrix of the product.
 pub(super) enum Operator<'a, T: Scalar, C: ?Sized> {
-    /// ∂a⁽ᴸ⁾/∂(θ, x): its result is a column for each example.
+    /// ∂a⁽ᴸ⁾/∂(θ, x). The result has a column for each example.
     Outputs,
     /// Σ AᵀA.
     Gram,
@@ -64,7 +64,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Product<'_, T, L, C> {
         }
     }
 
-    /// M times ż or ȧ into the first δ of the part; whether it is of z.
+    /// Writes M times ż or ȧ into the first δ of the part, and returns whether it is M at z.
     fn curvature(
         &self,
         first: usize,
@@ -89,8 +89,9 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Product<'_, T, L, C> {
     }
 }
 
-/// Where the curvature M of the cost is taken, in its domain: at z if that is there. `None` for the
-/// logits of a pair that is not canonical, where M has a part of the activation's.
+/// Returns the point at which the curvature M of the cost is taken, after checking its domain: z if
+/// the layer keeps it. `None` for the logits of a pair that is not canonical, where M also depends
+/// on the activation.
 pub(super) fn curvature_place<'b, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized>(
     chain: &Chain<'_, T, L>,
     first: usize,
@@ -188,7 +189,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// Whether there are vectors of length P, at least one, and as many results.
+    /// Checks that there is at least one vector of length P, and a result for each.
     pub(super) fn check_directions(&self, v: &[T], product: &[T]) -> Result<(), Error> {
         let p = self.parameters();
         let directions = v.len().checked_div(p).unwrap_or(0).max(1);

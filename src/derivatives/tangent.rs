@@ -62,8 +62,8 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         Ok(())
     }
 
-    /// δ⁽ᴸ⁾ and its derivative, both times w, into the first δ and δ̇ of the part; whether they are
-    /// of z.
+    /// Writes δ⁽ᴸ⁾ and its derivative, both times w, into the first δ and δ̇ of the part. Returns
+    /// whether they are derivatives with respect to z.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if the cost has no tangent.
@@ -83,8 +83,8 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         Ok(linked)
     }
 
-    /// From the first δ and δ̇ of the part down: Δ̇ into `sums`, the derivative of Δ along the
-    /// direction of the forward tangents.
+    /// Makes the backward pass from the first δ and δ̇ of the part. Writes Δ̇ into `sums`, the
+    /// derivative of Δ along the direction of the forward tangents.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if a layer or its activation has no tangents.
@@ -147,8 +147,8 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         Ok(())
     }
 
-    /// The derivative of ∂cost/∂z of the last layer along ż alone, from the first δ and δ̇, which
-    /// are of a: into the first δ, for a backward pass from z.
+    /// Writes the derivative of ∂cost/∂z of the last layer along ż into the first δ, for a backward
+    /// pass from z. It follows from the first δ and δ̇, which are derivatives with respect to a.
     pub(super) fn to_z(
         &self,
         first: usize,
@@ -180,7 +180,7 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
     }
 }
 
-/// ż of the last layer, or ȧ.
+/// Returns ż of the last layer, or ȧ.
 pub(super) fn output_tangent<T: Scalar>(
     m: usize,
     tangents: &[Buffers<T>],

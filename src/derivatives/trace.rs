@@ -4,7 +4,7 @@ use crate::activation::AnyActivation;
 use crate::cost::{Cost, Outputs};
 use crate::error::{Error, Location};
 use crate::examples::Examples;
-use crate::gradient::{Backprop, CostParts, Gradient, finish};
+use crate::gradient::{Backprop, CostParts, Gradient, Sums, finish};
 use crate::kernels::{self, first_non_finite};
 use crate::layer::{Backward, Forward, Layer};
 use crate::layout::{Layout, allocate, owned};
@@ -43,7 +43,7 @@ use std::sync::Arc;
 /// matrix. `{:.3}` sets the number of decimals; the default is 6. A matrix whose numbers would all
 /// print as 0, or with a huge number, is printed in scientific notation. If there are more than 8
 /// columns, the table shows the first 6 and the last 2. If there are more than 12 rows, it shows
-/// the first 10 and the last 2. The heading says how many are left out.
+/// the first 10 and the last 2. The heading states how many are left out.
 ///
 /// # Example
 /// One identity unit has a = z = 1 + 2·3 = 7. Half the squared error against y = 4 is ½ 3² = 4.5,
@@ -69,7 +69,7 @@ pub struct Trace<T: Scalar> {
     pub(super) x: DMatrix<T>,
     pub(super) y: DMatrix<T>,
     pub(super) weights: Option<Vec<f64>>,
-    /// m, or Σw.
+    /// m = Σw.
     pub(super) weight: f64,
     pub(super) penalty: Penalty,
     pub(super) layers: Vec<LayerTrace<T>>,
@@ -81,11 +81,11 @@ pub struct Trace<T: Scalar> {
     result: Backprop<T>,
 }
 
-/// What one layer computed.
+/// The results of one layer.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct LayerTrace<T: Scalar> {
     pub(super) name: String,
-    /// Its activation, if it is one of our dense layers.
+    /// The activation of a built-in dense layer.
     pub(super) dense: Option<AnyActivation>,
     pub(super) z: Option<DMatrix<T>>,
     pub(super) a: DMatrix<T>,
@@ -185,7 +185,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Stochastic layers act as outside training.
     ///
     /// # Errors
-    /// Those of [`backprop`](Self::backprop).
+    /// The errors of [`backprop`](Self::backprop).
     ///
     /// # Example
     /// Two sigmoid units in a row have Θ⁽¹⁾ = \[0 2] and Θ⁽²⁾ = \[0 4]. At x = 0 and y = 1, δ⁽³⁾ =
@@ -254,7 +254,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             layout,
             &objective.penalty,
             theta.as_slice(),
-            (sum, weight, weight),
+            Sums::new(sum, weight),
             Some(gradient.as_mut_slice()),
         )?;
         Ok(Trace {
@@ -273,8 +273,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 }
 
-/// z and a of every layer, and what each keeps for the way back; the first a that is not finite
-/// ends the pass.
+/// Returns z and a of every layer, and the cache of each for the backward pass. The first a that is
+/// not finite ends the pass.
 #[allow(clippy::type_complexity, reason = "a pair of lists by layer")]
 fn forward<T: Scalar, L: Layer<T>>(
     network: &Network<T, L>,
@@ -317,7 +317,7 @@ fn forward<T: Scalar, L: Layer<T>>(
     Ok((layers, caches))
 }
 
-/// Δ, and δ of every layer that has z, from what the cost says of the outputs.
+/// Returns Δ, and writes δ of every layer that keeps z, from the δ of the outputs.
 fn backward<T: Scalar, L: Layer<T>>(
     network: &Network<T, L>,
     x: DMatrixView<'_, T>,
@@ -347,7 +347,7 @@ fn backward<T: Scalar, L: Layer<T>>(
     Ok(sums)
 }
 
-/// So many zeros, or an error instead of an abort.
+/// Allocates zeros. Returns an error where an infallible allocation would abort.
 fn list<T: Scalar>(what: &'static str, len: usize) -> Result<Vec<T>, Error> {
     allocate(what, (len, 1), T::zero())
 }

@@ -9,15 +9,16 @@ use crate::scalar::{Scalar, to_f64};
 use nalgebra::DMatrixView;
 use std::fmt::{self, Write};
 
-/// Columns and rows of a matrix that are shown; of more the last `TAIL` are, and as many less of
-/// the first.
+/// The maximum number of columns and rows shown. A larger matrix shows its last `TAIL`, and the
+/// first ones up to this number.
 const COLUMNS: usize = 8;
 const ROWS: usize = 12;
 const TAIL: usize = 2;
-/// No `f64` has more.
+/// The maximum number of decimals of an `f64`.
 const MOST_DECIMALS: usize = 1074;
 
-/// The formulae and the matrices, from the inputs to J and back, without a line feed at the end.
+/// Writes the formulas and the matrices, from the inputs to J and back, without a line feed at the
+/// end.
 impl<T: Scalar> fmt::Display for Trace<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Forward. A row is a unit, a column an example.")?;
@@ -53,7 +54,7 @@ impl<T: Scalar> fmt::Display for Trace<T> {
 }
 
 impl<T: Scalar> Trace<T> {
-    /// What J and D are divided by.
+    /// The divisor of J and D.
     fn m(&self) -> &'static str {
         match self.weights {
             Some(_) => "Σw",
@@ -65,7 +66,7 @@ impl<T: Scalar> Trace<T> {
         self.layout().layer_blocks(layer).unwrap_or(&[])
     }
 
-    /// Θ, z and a of layer l.
+    /// Writes Θ, z and a of layer l.
     fn forward_tables(&self, f: &mut fmt::Formatter<'_>, l: usize) -> fmt::Result {
         let (layer, below, here) = (&self.layers[l], superscript(l), superscript(l + 1));
         for place in self.blocks(l) {
@@ -90,7 +91,7 @@ impl<T: Scalar> Trace<T> {
         table(f, &formula, layer.a.as_view())
     }
 
-    /// δ, Δ and D of layer l.
+    /// Writes δ, Δ and D of layer l.
     fn backward_tables(&self, f: &mut fmt::Formatter<'_>, l: usize) -> fmt::Result {
         let (layer, below, here) = (&self.layers[l], superscript(l), superscript(l + 1));
         if let Some(delta) = &layer.delta {
@@ -98,7 +99,7 @@ impl<T: Scalar> Trace<T> {
         }
         for place in self.blocks(l) {
             let (label, w) = (place.label(), self.w());
-            // Δ and D are of Θ alone in a dense layer, in others of one of several blocks.
+            // A dense layer has only the block Θ; other layers may have several.
             let (sum, d) = match layer.dense {
                 Some(_) => (format!("Δ{below}"), format!("D{below}")),
                 None => (format!("Δ of {label}"), format!("D of {label}")),
@@ -119,7 +120,7 @@ impl<T: Scalar> Trace<T> {
         Ok(())
     }
 
-    /// The factor in front of ∂cost.
+    /// Returns the factor in front of ∂cost.
     fn w(&self) -> &'static str {
         match self.weights {
             Some(_) => "w ",
@@ -148,7 +149,7 @@ impl<T: Scalar> Trace<T> {
         }
     }
 
-    /// D of a block, with the penalty that it has.
+    /// Writes D of a block, with its penalty.
     fn d_formula(&self, d: &str, sum: &str, place: &BlockLayout) -> String {
         let first = self.layout().layer_blocks(place.layer());
         let block = first.map_or(0, |blocks| {
@@ -175,7 +176,7 @@ impl<T: Scalar> Trace<T> {
     }
 }
 
-/// A matrix below its formula.
+/// Writes a matrix below its formula.
 fn table<T: Scalar>(
     f: &mut fmt::Formatter<'_>,
     formula: &str,
@@ -212,7 +213,7 @@ fn table<T: Scalar>(
     Ok(())
 }
 
-/// The indices that are shown of `count`, with a `None` for those that are left out.
+/// Returns the indices shown out of `count`, with a `None` in place of those left out.
 fn shown(count: usize, most: usize) -> Vec<Option<usize>> {
     if count <= most {
         return (0..count).map(Some).collect();
@@ -222,8 +223,8 @@ fn shown(count: usize, most: usize) -> Vec<Option<usize>> {
     head.chain([None]).chain(tail).collect()
 }
 
-/// How the numbers of a table are written: with a fixed number of decimals, unless all would be 0
-/// or one is huge.
+/// The format of the numbers of a table: a fixed number of decimals, unless all would be 0 or one
+/// is huge.
 fn numbers(f: &fmt::Formatter<'_>, values: &[f64]) -> impl Fn(f64) -> String + use<> {
     let decimals = f.precision().unwrap_or(6).min(MOST_DECIMALS);
     let finite = values.iter().filter(|x| x.is_finite());

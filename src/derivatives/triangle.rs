@@ -1,5 +1,5 @@
-//! A least-squares problem that grows by blocks of rows, of which the triangle of its QR
-//! decomposition is kept.
+//! A least-squares problem that grows by blocks of rows. Only the triangle of its QR decomposition
+//! is kept.
 
 use crate::error::{Error, Location};
 use crate::kernels::{add_linear, first_non_finite, norm, transpose_product};
@@ -7,13 +7,13 @@ use crate::layout::allocate;
 use crate::scalar::{Scalar, sign, to_f64};
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 
-/// Columns whose reflections are put together.
+/// The number of columns whose reflections are combined.
 const PANEL: usize = 32;
 
-/// Sums that a dot product is added up in at the same time.
+/// The number of partial sums of a dot product.
 const LANES: usize = 8;
 
-/// R and c = Qᵀr of A = Q R. Minimising ‖A p + r‖ needs nothing else of A and r. AᵀA is not formed,
+/// R and c = Qᵀr of A = Q R. Minimising ‖A p + r‖ needs nothing else. AᵀA is not formed,
 /// because it would square the condition number.
 #[derive(Debug)]
 pub(crate) struct Triangle<T> {
@@ -23,14 +23,14 @@ pub(crate) struct Triangle<T> {
 }
 
 impl<T: Scalar> Triangle<T> {
-    /// No rows yet: R = 0 and c = 0.
+    /// Creates a problem without rows: R = 0 and c = 0.
     pub(crate) fn new(size: usize) -> Result<Self, Error> {
         let shape = (size, size.saturating_add(1));
         let entries = allocate("the factor of the Gauss–Newton matrix", shape, T::zero())?;
         Ok(Self { size, entries })
     }
 
-    /// Column j of R; that after the last is c.
+    /// Returns column j of R; the one after the last is c.
     pub(crate) fn column(&self, j: usize) -> &[T] {
         &self.entries[j * self.size..][..self.size]
     }
@@ -59,11 +59,11 @@ impl<T: Scalar> Triangle<T> {
         }
     }
 
-    /// Puts a block of rows of [A r] under the triangle and makes it one again, by Householder
-    /// reflections; the block is used up.
+    /// Appends a block of rows of [A r] to the triangle, and makes it triangular again by
+    /// Householder reflections. The block is overwritten.
     ///
-    /// Reflections scale with the columns, so that columns of any size keep all their digits. They
-    /// are put together by panels, so that most of the work is products: H₁ ⋯ Hₙ = I − V T Vᵀ
+    /// Reflections scale with the columns, so columns of any size keep all their digits. Panels of
+    /// them are combined, so most of the work is products: H₁ ⋯ Hₙ = I − V T Vᵀ
     /// (Schreiber, Van Loan 1989, doi:10.1137/0910005).
     pub(crate) fn absorb(&mut self, rows: usize, block: &mut [T]) -> Result<(), Error> {
         let (p, most) = (self.size, PANEL.min(self.size));
@@ -117,15 +117,15 @@ impl<T: Scalar> Triangle<T> {
     /// Like [`absorb`](Self::absorb), for P rows that are zero except on the diagonal and in r.
     pub(crate) fn absorb_diagonal(&mut self, block: &mut [T]) {
         for j in 0..self.size {
-            // No row below the j-th has anything yet.
+            // All rows below the j-th are still 0.
             self.reflect(j, j + 1, (block, self.size));
         }
     }
 
-    /// Reflects column j of the block into the triangle, and the columns after it with it: u in
-    /// place of the column, and the entry u₀ that belongs to the triangle, 0 if there was nothing
-    /// to reflect. u is scaled to uᵀu = 2 |u₀|. Of `stride` rows that a column has the first
-    /// `filled` count.
+    /// Reflects column j of the block into the triangle, together with the columns after it.
+    /// Overwrites the column with u, and returns the entry u₀ that belongs to the triangle; 0 if
+    /// there was nothing to reflect. u is scaled to uᵀu = 2 |u₀|. A column has `stride` rows, and
+    /// only the first `filled` are used.
     fn reflect(&mut self, j: usize, filled: usize, (block, stride): (&mut [T], usize)) -> T {
         let (left, right) = block.split_at_mut((j + 1) * stride);
         let below = &mut left[j * stride..][..filled];
@@ -155,8 +155,8 @@ impl<T: Scalar> Triangle<T> {
     }
 }
 
-/// T of H₁ ⋯ Hₙ = I − V T Vᵀ, upper triangular: by the entries of each reflection in the triangle,
-/// and its column of V in the block.
+/// Computes the upper triangular T of H₁ ⋯ Hₙ = I − V T Vᵀ, from the entries of each reflection in
+/// the triangle and its column of V in the block.
 fn panel_factor<T: Scalar>(firsts: &[T], v: &[T], rows: usize) -> Vec<T> {
     let n = firsts.len();
     let mut factor = vec![T::zero(); n * n];

@@ -11,7 +11,7 @@
 //! the vectorised ones. Use these functions to start with, and to test faster methods against.
 //!
 //! Dual numbers differentiate the code as it runs. A value that leaves the scalar type (a constant
-//! computed from z by way of `f64`) loses its derivative. At a kink the derivative is that of the
+//! computed from z through `f64`) loses its derivative. At a kink the derivative is that of the
 //! branch taken.
 //!
 //! A type with a generic part, such as a layer over its activation `A`, needs that part on dual
@@ -91,7 +91,7 @@ use std::any::TypeId;
 pub use cost::cost_delta_tangent;
 pub use layer::{layer_backward_tangent, layer_forward_tangent};
 
-/// A dual number, made from and split into `f64`, which holds the parts of both types.
+/// A dual number that converts to and from parts of `f64`, which holds the parts of both types.
 trait Dual: Scalar {
     fn of(re: f64, eps: f64) -> Self;
     fn parts(self) -> (f64, f64);
@@ -151,7 +151,7 @@ fn lift<D: Dual, T: Scalar>(
     }
 }
 
-/// As [`lift`], for slices.
+/// Like [`lift`], for slices.
 fn lift_slice<D: Dual, T: Scalar>(value: &[T], tangent: Option<&[T]>) -> Vec<D> {
     let column = |slice| DMatrixView::from_slice(slice, value.len(), 1);
     lift(column(value), tangent.map(column)).data.into()
@@ -215,8 +215,9 @@ impl<D: Dual, T: Scalar, A: Activation<D>> OnDual<D> for ForwardTangent<'_, T, A
 
 /// Computes [`Activation::backward_tangent`] by running [`Activation::backward`] on dual numbers.
 ///
-/// δ and δ̇ become the parts of what `backward` makes of δ + δ̇ ε at z + ż ε. All matrices are
-/// s × m. a is computed again, with its tangent. The [module documentation](self) has an example.
+/// δ and δ̇ become the two parts of the result of `backward` for δ + δ̇ ε at z + ż ε. All matrices
+/// are s × m. a is computed again, with its tangent. The [module documentation](self) has an
+/// example.
 ///
 /// # Errors
 /// [`Error::Unsupported`] unless T is `f64` or `f32`. δ and δ̇ are unchanged then.

@@ -118,8 +118,8 @@ impl Outcome {
         (numeric - self.analytic).abs()
     }
 
-    /// Sets the verdict by the bound alone, and returns whether the difference is within it. If it
-    /// is, that is conclusive only where the column is resolved.
+    /// Sets the verdict by the bound, without a second look, and returns whether the difference is
+    /// within it. If it is, that is conclusive only where the column is resolved.
     pub(super) fn settle(&mut self, allowed: &Allowed) -> bool {
         self.bound = allowed.bound(self.h);
         let agrees = self.error(self.numeric) <= self.bound;

@@ -90,16 +90,16 @@ impl<T: Scalar, L: Layer<T>> Point<'_, '_, T, L> {
         }
     }
 
-    /// Returns what the labels of rows end with.
+    /// Returns the suffix of the labels of rows.
     fn linked(&self) -> &'static str {
         if self.single.linked { " (linked)" } else { "" }
     }
 }
 
 impl GradientCheck {
-    /// Checks the tangent methods of one layer, and its gradients of single examples.
+    /// Checks the tangent methods of one layer, and its per-example gradients.
     ///
-    /// θ holds the blocks of the layer one after the other; x is inputs × m. The directions θ̇, ẋ
+    /// θ holds the blocks of the layer in sequence; x is inputs × m. The directions θ̇, ẋ
     /// and δ̇ and the δ are random:
     ///
     /// | rows | computed by | compared with |
@@ -109,7 +109,7 @@ impl GradientCheck {
     /// | `Δ, δ` | `backward_tangent`, which computes them too | `backward` |
     /// | `δ of z · ż`, for each example, if the layer keeps z | both tangent methods | δ · ȧ, which is equal if the layer leaves ∂cost/∂z in δ |
     /// | `Δ, δ from z`, if the layer keeps z | `backward` with [`linked`](crate::layer::Backward::linked) set, from the ∂cost/∂z that it left | `backward` from ∂cost/∂a |
-    /// | `δ, δ̇ of z alone`, if the layer keeps z | `backward_tangent`, asked for neither Δ nor δ below | `backward_tangent`, asked for all |
+    /// | `δ, δ̇ of z alone`, if the layer keeps z | `backward_tangent` without Δ and δ below | `backward_tangent` with all results |
     /// | `gradients of examples`, `norms of examples` (squared), `δ below, with …` | [`backward_per_example`](Layer::backward_per_example) | `backward` of one column at a time |
     ///
     /// The first four kinds appear three times: `along θ̇, ẋ`, `along θ̇` and `along ẋ`. For a
@@ -121,7 +121,7 @@ impl GradientCheck {
     /// Check `backward` with [`layer`](Self::layer) first.
     ///
     /// # Errors
-    /// - Those of [`layer`](Self::layer).
+    /// - The errors of [`layer`](Self::layer).
     /// - [`Error::Unsupported`] if the layer has no tangents.
     ///
     /// # Example
@@ -287,7 +287,7 @@ impl GradientCheck {
         self.compare_entries(report, &block, &found, &expected)
     }
 
-    /// Compares the gradients of single examples and their norms.
+    /// Compares the per-example gradients and their norms.
     fn layer_examples<T: Scalar, L: Layer<T>>(
         &self,
         point: &Point<'_, '_, T, L>,

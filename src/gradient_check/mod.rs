@@ -118,7 +118,7 @@
 //! at the point, no step avoids it, and the entry is a suspected kink. Many units may have a kink
 //! there at once, so the derivative need not lie between the slopes.
 
-// First, so that rustdoc lists `new` and `network` first: it follows the order of the modules.
+// First, because rustdoc follows the order of the modules: it lists `new` and `network` first.
 mod checker;
 
 mod activation;

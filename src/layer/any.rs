@@ -7,9 +7,9 @@ use crate::scalar::Scalar;
 
 /// A built-in layer, or a custom one of type `C`. The default layer type of a network.
 ///
-/// `AnyLayer` alone holds built-in layers only. `AnyLayer<MyLayer>` also holds custom ones. The
-/// network then has `Clone`, `PartialEq`, `map` and serialisation as far as `MyLayer` has them. `C`
-/// may be an enum of several types, or a `Dense<MyActivation>`. (`Box<dyn Layer<T>>` holds any
+/// `AnyLayer` without a parameter holds only built-in layers. `AnyLayer<MyLayer>` also holds custom
+/// ones. The network then has `Clone`, `PartialEq`, `map` and serialisation if `MyLayer` has them.
+/// `C` may be an enum of several types, or a `Dense<MyActivation>`. (`Box<dyn Layer<T>>` holds any
 /// layer, but a network of boxes cannot be cloned or saved.)
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -108,7 +108,7 @@ impl<T: Scalar, C: Layer<T>> Layer<T> for AnyLayer<C> {
 }
 
 impl<C> AnyLayer<C> {
-    /// One dispatch for all methods of the trait: a call a layer, never an element.
+    /// Dispatches all methods of the trait, once per call and not per element.
     fn as_layer<T: Scalar>(&self) -> &dyn Layer<T>
     where
         C: Layer<T>,

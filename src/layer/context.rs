@@ -7,7 +7,7 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Forward<'a, T: Scalar> {
-    /// The layer's parameters: its blocks one after the other, column-major.
+    /// The layer's parameters: its blocks in sequence, each column-major.
     pub theta: &'a [T],
     /// Activations of the layer below, inputs × m.
     pub input: DMatrixView<'a, T>,
@@ -113,12 +113,12 @@ impl<'a, T: Scalar> Backward<'a, T> {
 /// The result for each example, instead of the sum of the gradients.
 ///
 /// A layer returns [`Error::Unsupported`](crate::Error::Unsupported) for variants that it does not
-/// know.
+/// implement.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PerExample<'a, T: Scalar> {
     /// The gradient of each example, to be **overwritten**: one column each, with the layer's
-    /// blocks one after the other.
+    /// blocks in sequence.
     Gradients(DMatrixViewMut<'a, T>),
     /// The squared Euclidean norm of each example's gradient, to be **added** to the sum over other
     /// layers.

@@ -69,7 +69,7 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for Dense<A> {
     }
 
     fn blocks(&self) -> Vec<Block> {
-        // A saturated size is refused as too large when the network is built.
+        // Building a network rejects a saturated size as too large.
         let cols = self.inputs.saturating_add(1);
         vec![Block::new("Θ", self.outputs, cols).penalised_from_column(1)]
     }
@@ -179,7 +179,7 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for Dense<A> {
     }
 }
 
-/// Δ and the error of the layer below, each if asked for.
+/// Computes Δ and the error of the layer below, where requested.
 pub(super) fn products<T: Scalar>(
     theta: &[T],
     x: DMatrixView<'_, T>,
@@ -195,7 +195,7 @@ pub(super) fn products<T: Scalar>(
     }
 }
 
-/// ż of θ, x and their directions.
+/// Computes ż from θ, x and their directions.
 pub(super) fn linear_tangent<T: Scalar>(
     (theta, theta_tangent): (&[T], Option<&[T]>),
     (x, x_tangent): (DMatrixView<'_, T>, Option<DMatrixView<'_, T>>),
@@ -211,7 +211,7 @@ pub(super) fn linear_tangent<T: Scalar>(
     }
 }
 
-/// [`products`] and their derivatives, of δ = ∂cost/∂z and δ̇.
+/// Computes [`products`] and their derivatives from δ = ∂cost/∂z and δ̇.
 pub(super) fn products_tangent<T: Scalar>(along: BackwardTangent<'_, T>) {
     let Backward {
         theta,

@@ -1,5 +1,5 @@
-//! Hidden dense layers in one sweep each way. No cost reads their z, so a takes the place of z, and
-//! g′(z) is computed with it.
+//! Hidden dense layers, in one sweep forward and one backward. No cost reads their z, so a replaces
+//! z, and g′(z) is computed with it.
 
 use super::dense::{linear_tangent, per_example, products, products_tangent};
 use super::{Backward, BackwardTangent, Dense, ForwardTangent, PerExample};
@@ -19,7 +19,7 @@ pub(crate) enum Keep {
 }
 
 impl Dense {
-    /// Whether there are fused kernels for this activation and this scalar.
+    /// Returns whether there are fused kernels for this activation and this scalar.
     pub(crate) fn is_fused<T: Scalar>(&self) -> bool {
         kernels::is_fast::<T>() && self.activation.slope().is_some()
     }
@@ -40,7 +40,7 @@ impl Dense {
         self.fused_cache_len(examples, Keep::Slope)
     }
 
-    /// `output` becomes a; `cache` what is to be kept.
+    /// Writes a to `output`, and the values to keep to `cache`.
     pub(crate) fn forward_fused<T: Scalar>(
         &self,
         theta: &[T],
@@ -75,7 +75,7 @@ impl Dense {
         }
     }
 
-    /// δ ← g′(z) ∘ δ, with g′(z) from the cache or from the output. Also of ż, for that gives ȧ.
+    /// δ ← g′(z) ∘ δ, with g′(z) from the cache or from the output. The same for ż gives ȧ.
     fn scale_by_slope<T: Scalar>(&self, a: &[T], cache: &[T], delta: &mut [T]) {
         match (self.activation.slope(), self.activation.fast()) {
             (Some(Slope::Kept), _) => {
@@ -93,7 +93,7 @@ impl Dense {
         }
     }
 
-    /// As [`Layer::backward`](super::Layer::backward).
+    /// Like [`Layer::backward`](super::Layer::backward).
     pub(crate) fn backward_fused<T: Scalar>(&self, pass: Backward<'_, T>) {
         let mut delta = pass.delta;
         if let (Some(delta), Some(a)) = (flat_mut(&mut delta), flat(&pass.output)) {
@@ -109,7 +109,7 @@ impl Dense {
         );
     }
 
-    /// As [`Layer::backward_per_example`](super::Layer::backward_per_example).
+    /// Like [`Layer::backward_per_example`](super::Layer::backward_per_example).
     pub(crate) fn backward_per_example_fused<T: Scalar>(
         &self,
         pass: Backward<'_, T>,
@@ -124,7 +124,7 @@ impl Dense {
         products(pass.theta, pass.input, delta.as_view(), below, pass.scratch);
     }
 
-    /// As [`Layer::forward_tangent`](super::Layer::forward_tangent). The tangent of the cache, if
+    /// Like [`Layer::forward_tangent`](super::Layer::forward_tangent). The tangent of the cache, if
     /// there is room for it, is that of g′(z).
     pub(crate) fn forward_tangent_fused<T: Scalar>(&self, pass: ForwardTangent<'_, T>) {
         let mut output = pass.output_tangent;
@@ -148,7 +148,7 @@ impl Dense {
         });
     }
 
-    /// As [`Layer::backward_tangent`](super::Layer::backward_tangent).
+    /// Like [`Layer::backward_tangent`](super::Layer::backward_tangent).
     pub(crate) fn backward_tangent_fused<T: Scalar>(&self, mut along: BackwardTangent<'_, T>) {
         let pass = &mut along.pass;
         if let (Some(delta), Some(delta_tangent), Some(a)) = (
@@ -158,7 +158,7 @@ impl Dense {
         ) {
             let len = a.len();
             if along.cache_tangent.is_empty() {
-                // g″ is 0 but for kinks.
+                // g″ is 0 except at kinks.
                 self.scale_by_slope(a, pass.cache, delta);
                 self.scale_by_slope(a, pass.cache, delta_tangent);
             } else {

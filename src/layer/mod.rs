@@ -2,8 +2,8 @@
 //!
 //! A layer is a stateless description. It holds sizes and constants, but no parameters and no
 //! buffers. Those come with each call, as views of the network's flat θ and of a
-//! [`Workspace`](crate::Workspace). So one layer value serves `f32`, `f64` and dual numbers, and
-//! any number of threads.
+//! [`Workspace`](crate::Workspace). So one layer value works with `f32`, `f64` and dual numbers,
+//! and on any number of threads.
 //!
 //! # A custom layer
 //! This layer scales each of its inputs, aᵢ = γᵢ xᵢ. Its gradient is ∂J/∂γᵢ = Σₖ δᵢₖ xᵢₖ. The error
@@ -157,11 +157,11 @@ impl Block {
 
 /// A layer: a differentiable map from the activations of one layer to those of the next.
 ///
-/// For m examples, `input` is inputs × m and `output` is outputs × m, one example a column. The
-/// parameters of the layer are its [`blocks`](Self::blocks) one after the other, each column-major.
-/// Sizes are read once, when the network is built ([`cache_len`](Self::cache_len) in each pass). A
-/// network calls `forward` and `backward` with matrices of these shapes. With other shapes an
-/// implementation may panic. The [module documentation](self) has a worked example.
+/// For m examples, `input` is inputs × m and `output` is outputs × m, with one column for each
+/// example. The parameters of the layer are its [`blocks`](Self::blocks) in sequence, each
+/// column-major. Sizes are read once, when the network is built ([`cache_len`](Self::cache_len) in
+/// each pass). A network calls `forward` and `backward` with matrices of these shapes. With other
+/// shapes an implementation may panic. The [module documentation](self) has a worked example.
 ///
 /// A layer that wraps another must delegate every method, including those with a default. Without
 /// `cache_len` the inner layer has no room for its cache; without `link` canonical costs lose
@@ -184,8 +184,8 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// Returns the parameter matrices in their order in θ. Empty for a layer without parameters.
     fn blocks(&self) -> Vec<Block>;
 
-    /// Returns how many scalars `backward` needs from `forward` for a batch, besides input and
-    /// output.
+    /// Returns the number of scalars that `backward` needs from `forward` for a batch, besides
+    /// input and output.
     fn cache_len(&self, examples: usize) -> usize {
         let _ = examples;
         0
@@ -217,7 +217,7 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
 
     /// Returns whether the first outputs × m entries of the cache are z, column-major.
     ///
-    /// Then the output is a function of z alone, and θ and the input act only through z.
+    /// Then the output is a function of z, and θ and the input act only through z.
     /// [`backward`](Self::backward) leaves ∂cost/∂z in `delta`, or takes it from there with
     /// [`Backward::linked`] set. [`backward_tangent`](Self::backward_tangent) does the same with
     /// the derivative in `delta_tangent`. A layer with a link keeps z.

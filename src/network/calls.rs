@@ -24,14 +24,15 @@ impl<T: Scalar> Network<T> {
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// Returns the hypothesis h(x) = a⁽ᴸ⁾ of every example: K × m for X of n × m.
+    /// Returns the hypothesis h(x) = a⁽ᴸ⁾, the outputs, of every example: K × m for X of n × m.
     ///
     /// Derivation: [(4)](crate::derivation#hypothesis).
     ///
     /// # Errors
     /// - [`Error::NoExamples`], [`Error::Shape`] or [`Error::NonFinite`] if X is not n × m with m ≥
     ///   1 and finite.
-    /// - [`Error::NonFinite`] with layer, unit and example if an activation overflows.
+    /// - [`Error::NonFinite`] with layer, unit and example if an activation overflows. Checks see
+    ///   only the real part of a [dual number](crate::Scalar#dual-numbers).
     /// - [`Error::TooLarge`] if there is no memory for the buffers.
     ///
     /// # Example
@@ -56,10 +57,15 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// Derivation: [(21)](crate::derivation#regularised-gradient).
     ///
-    /// The cost gives δ⁽ᴸ⁾ (a − y for canonical pairs). Each layer then gives δ⁽ˡ⁾ = (W⁽ˡ⁾)ᵀ δ⁽ˡ⁺¹⁾
-    /// ∘ g′(z⁽ˡ⁾), where W is Θ without its bias column, and Δ⁽ˡ⁾ = δ⁽ˡ⁺¹⁾ \[1; a⁽ˡ⁾]ᵀ. Finally
-    /// D⁽ˡ⁾ = (Δ⁽ˡ⁾ + λΘ⁽ˡ⁾)/m, without λ in column 0. D⁽ˡ⁾ has the shape of Θ⁽ˡ⁾, s₍ₗ₊₁₎ × (sₗ +
-    /// 1). With example weights m is Σw. (Rumelhart, Hinton, Williams 1986, doi:10.1038/323533a0.)
+    /// 1. The cost gives δ⁽ᴸ⁾. For sigmoid with binary cross-entropy, and for identity with half
+    ///    the squared error, it is a − y ([canonical pairs](crate::cost#canonical-pairs)).
+    /// 2. Each layer then gives δ⁽ˡ⁾ = (W⁽ˡ⁾)ᵀ δ⁽ˡ⁺¹⁾ ∘ g′(z⁽ˡ⁾), where W is Θ without its bias
+    ///    column and ∘ multiplies entry by entry, and Δ⁽ˡ⁾ = δ⁽ˡ⁺¹⁾ \[1; a⁽ˡ⁾]ᵀ.
+    /// 3. For an L2 penalty D⁽ˡ⁾ = (Δ⁽ˡ⁾ + λΘ⁽ˡ⁾)/m, without λ in column 0. It has the shape of
+    ///    Θ⁽ˡ⁾, s₍ₗ₊₁₎ × (sₗ + 1). With example weights m is Σw.
+    ///
+    /// The symbols are those of the [conventions](crate::conventions). (Rumelhart, Hinton, Williams
+    /// 1986, doi:10.1038/323533a0.)
     ///
     /// # Errors
     /// - [`Error::Shape`] if X or Y do not fit the network.
@@ -118,7 +124,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             .into_vector())
     }
 
-    /// Returns J(θ) = (1/m) Σₖ costₖ + λ/(2m) Σ Θ². The penalty exempts the bias columns.
+    /// Returns J(θ), the mean cost and the penalty: (1/m) Σₖ costₖ + λ/(2m) Σ Θ² for an L2 penalty,
+    /// which exempts the bias columns.
     ///
     /// Derivation: [(6)](crate::derivation#objective).
     ///
@@ -179,8 +186,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Writes ∇J to `gradient` and returns the two parts of J, whose [`total`](CostParts::total) is
     /// J.
     ///
-    /// This is the call for an optimiser's loop: it allocates nothing once the buffers are large
-    /// enough.
+    /// This is the call for your own training loop, as in the repository's example `own_loop`. It
+    /// allocates nothing once the buffers are large enough.
     ///
     /// Derivation: [(24)](crate::derivation#descent).
     ///

@@ -1,4 +1,4 @@
-//! The layers one after the other, forward and backward, on the buffers of a part.
+//! The layers in sequence, forward and backward, on the buffers of a part.
 
 use super::Network;
 use crate::cost::{Cost, Outputs};
@@ -39,26 +39,26 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         &self.network.layout.layers()[l]
     }
 
-    /// Layer l if it is computed by fused kernels in a pass that keeps something. The last never
-    /// is: costs read its z.
+    /// Returns layer l if fused kernels compute it in a pass that keeps values. They never compute
+    /// the last layer, because costs read its z.
     #[inline]
     pub(crate) fn fused(&self, l: usize) -> Option<Dense> {
         self.sizes(l).fused.filter(|_| l + 1 < self.depth())
     }
 
-    /// Whether the first layer is dense, so that it leaves ∂cost/∂z in its δ, and Wᵀ of that is
-    /// ∂cost/∂x.
+    /// Returns whether the first layer is dense. It then leaves ∂cost/∂z in its δ, and Wᵀ times
+    /// that is ∂cost/∂x.
     pub(crate) fn starts_dense(&self) -> bool {
         let first = self.network.layers.first();
         first.is_some_and(|layer| layer.as_dense().is_some())
     }
 
-    /// Whether a layer is called as in training, and its seed.
+    /// Returns whether this is a training pass, and the seed of layer l.
     pub(crate) fn mode(&self, l: usize) -> (bool, u64) {
         mode(self.training, l)
     }
 
-    /// a of the layer below layer l, or X.
+    /// Returns a of the layer below layer l, or X.
     #[inline]
     pub(crate) fn input<'b>(
         &self,
@@ -72,8 +72,8 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         }
     }
 
-    /// z and a of every layer; the first a that is not finite ends the pass. With `keep` hidden
-    /// layers keep that, not z.
+    /// Computes z and a of every layer. The first a that is not finite ends the pass. With `keep`,
+    /// hidden layers keep that instead of z.
     #[inline]
     pub(crate) fn forward(
         &self,
@@ -136,7 +136,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
             .cost_at(cost.link(), buffers.cache_view(m), at)
     }
 
-    /// The cost of each example, which has to be defined and finite.
+    /// Computes the cost of each example, and checks that it is defined and finite.
     #[inline]
     pub(crate) fn costs<C: Cost<T> + ?Sized>(
         &self,
@@ -160,7 +160,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         }
     }
 
-    /// Whether the cost is defined at all outputs; a canonical pair is everywhere.
+    /// Checks that the cost is defined at all outputs. A canonical pair is defined everywhere.
     pub(crate) fn check_domain<C: Cost<T> + ?Sized>(
         &self,
         first: usize,
@@ -182,7 +182,8 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         })
     }
 
-    /// w·∂cost/∂z of the outputs into the first of the part's δ, or w·∂cost/∂a; whether it is of z.
+    /// Writes w·∂cost/∂z or w·∂cost/∂a of the outputs into the first δ of the part. Returns whether
+    /// it is ∂cost/∂z.
     #[inline]
     pub(crate) fn cost_delta<C: Cost<T> + ?Sized>(
         &self,
@@ -198,10 +199,11 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         at.z.is_some()
     }
 
-    /// From the first δ of the part, which is of z if `linked`, down to the inputs.
+    /// Makes the backward pass from the first δ of the part, which is ∂cost/∂z if `linked`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if example gradients are asked of a layer that has none.
+    /// [`Error::Unsupported`] if per-example gradients are wanted and a layer does not provide
+    /// them.
     #[inline]
     pub(crate) fn backward(
         &self,
@@ -303,7 +305,7 @@ pub(crate) fn check_part_inputs<T: Scalar>(
     }
 }
 
-/// Whether all inputs are finite; the error counts the examples of the whole batch.
+/// Checks that all inputs are finite. The error counts the examples of the whole batch.
 fn check_finite_inputs<T: Scalar>(first: usize, x: DMatrixView<'_, T>) -> Result<(), Error> {
     if kernels::flat(&x).is_some_and(kernels::all_finite) {
         return Ok(());
@@ -320,7 +322,8 @@ fn check_finite_inputs<T: Scalar>(first: usize, x: DMatrixView<'_, T>) -> Result
     })
 }
 
-/// Whether a pass serves training, and the seed of layer l in it: layers of one pass differ.
+/// Returns whether this is a training pass, and the seed of a layer. The layers of one pass have
+/// different seeds.
 fn mode(training: Option<u64>, layer: usize) -> (bool, u64) {
     /// 2⁶⁴/φ, the step of SplitMix64: multiples of it spread over all bits.
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;

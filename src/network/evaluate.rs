@@ -7,7 +7,7 @@ use super::pass::{Pass, Seed};
 use crate::cost::{AnyCost, Cost, Link};
 use crate::error::{Error, Location};
 use crate::examples::{Examples, check_length, check_rows};
-use crate::gradient::{CostParts, check_gradient, finish};
+use crate::gradient::{CostParts, Sums, check_gradient, finish};
 use crate::kernels;
 use crate::layer::Layer;
 use crate::layout::resize;
@@ -41,7 +41,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         })
     }
 
-    /// The layers at a θ, outside training.
+    /// Returns the layers at a θ, outside training.
     pub(crate) fn chain<'a>(&'a self, theta: &'a [T]) -> Chain<'a, T, L> {
         Chain {
             network: self,
@@ -117,7 +117,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<CostParts<T>, Error> {
         objective.validate(&self.layout)?;
         let sum = self.sum(theta, (examples, &objective.cost), workspace, (None, None))?;
-        let sums = (sum, examples.weight, examples.weight);
+        let sums = Sums::new(sum, examples.weight);
         finish(&self.layout, &objective.penalty, theta, sums, None)
     }
 
@@ -160,7 +160,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         objective.validate(&self.layout)?;
         let at = (examples, &objective.cost);
         let sum = self.sum(theta, at, workspace, (Some(&mut *gradient), None))?;
-        let sums = (sum, examples.weight, whole);
+        let sums = Sums {
+            cost: sum,
+            weight: examples.weight,
+            data_weight: whole,
+        };
         finish(
             &self.layout,
             &objective.penalty,
@@ -191,7 +195,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 }
 
-/// Returns Σ wₖ vₖ, added by halves like [`kernels::sum`].
+/// Returns Σ wₖ vₖ by pairwise summation, like [`kernels::sum`].
 fn weighted_sum<T: Scalar>(weights: &[f64], values: &[T]) -> T {
     if values.len() <= 32 {
         let pairs = weights.iter().zip(values);

@@ -9,27 +9,28 @@ use crate::scalar::Scalar;
 use crate::workspace::{Most, Part, Wants, Workspace};
 use std::ops::Range;
 
-/// The examples of the smallest part that a batch is cut into, before their number is made even,
-/// and of the largest: below, adding up the gradients of the parts shows, above, activations leave
-/// the cache.
+/// The number of examples of the smallest part that a batch is cut into, before the number of parts
+/// is made even, and of the largest. With smaller parts, adding their gradients takes noticeable
+/// time. With larger ones, activations leave the cache.
 const PART: (usize, usize) = (256, 1024);
 
-/// The memory of the inputs, activations and errors of a part, in bytes: what a second-level cache
-/// holds beside the parameters.
+/// The memory of the inputs, activations and errors of a part, in bytes. A second-level cache holds
+/// this much next to the parameters.
 const PART_BYTES: usize = 640 << 10;
 
 /// Networks with more parameters than this compute a batch as a whole, and share out each product
 /// instead.
 const PART_PARAMETERS: usize = 1 << 18;
 
-/// Parts that are computed at the same time, for each thread: more than one, so that an uneven
-/// thread waits less.
+/// The number of parts in progress for each thread. With more than one, threads of uneven speed
+/// wait less.
 const PARTS_A_THREAD: usize = 4;
 
 /// A computation on each part of a batch.
 pub(crate) trait Job<T: Scalar>: Sync {
-    /// Computes the examples `range` of the batch. `sums` is Σ over them of the gradient or another
-    /// vector, to be overwritten, if the job has one. Errors count the examples of the whole batch.
+    /// Computes the examples `range` of the batch. Overwrites `sums` with the sum over them of the
+    /// gradient or another vector, if the job has one. Errors count the examples of the whole
+    /// batch.
     fn part(
         &self,
         range: Range<usize>,
@@ -39,15 +40,15 @@ pub(crate) trait Job<T: Scalar>: Sync {
     ) -> Result<(), Error>;
 }
 
-/// The results that the caller of a job wants, beside those in the workspace. `None` is not
+/// The results that the caller of a job wants, besides those in the workspace. `None` is not
 /// computed.
 #[derive(Debug)]
 pub(crate) struct JobResults<'a, T> {
-    /// Σ over all examples.
+    /// The sum over all examples.
     pub(crate) sums: Option<&'a mut [T]>,
     /// w·∂cost/∂X, divided.
     pub(crate) input_delta: Option<&'a mut [T]>,
-    /// As many entries for each example, whatever the job has for it.
+    /// The result for each example, with the same number of entries for all.
     pub(crate) columns: Option<&'a mut [T]>,
 }
 
@@ -61,7 +62,7 @@ impl<T> JobResults<'_, T> {
     }
 }
 
-/// The part of all results that one part of a batch writes, beside its own buffers.
+/// The part of all results that one part of a batch writes, besides its own buffers.
 pub(crate) struct PartResults<'a, T> {
     pub(crate) outputs: &'a mut [T],
     pub(crate) values: &'a mut [T],
@@ -98,13 +99,13 @@ impl<'a, T: Scalar> PartResults<'a, T> {
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// Examples of a part of a batch of m: by the shapes alone, so that the results do not depend
-    /// on the machine's threads.
+    /// Returns the number of examples of a part of a batch of m. It depends only on the shapes, so
+    /// the results do not depend on the number of threads.
     pub(crate) fn part_size(&self, m: usize) -> usize {
         let Some(fits) = self.largest_part(m) else {
             return m;
         };
-        // An even number of parts, and all of one size: two threads have as much to do.
+        // An even number of parts of one size gives two threads equal work.
         let parts = m.div_ceil(fits).next_multiple_of(2);
         m.div_ceil(parts)
     }
@@ -168,7 +169,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace.make_room(&self.layout, &self.layers, self.most(m), 0);
     }
 
-    /// Computes a job of m examples, in parts and on several threads if that pays.
+    /// Computes a job of m examples, in parts and on several threads if that is faster.
     pub(crate) fn run<J: Job<T>>(
         &self,
         m: usize,
@@ -197,12 +198,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 }
 
-/// A job and how it is cut.
+/// A job and the size of its parts.
 struct Batch<'a, J> {
     job: &'a J,
     wants: Wants,
     m: usize,
-    /// Examples of a part; the last may have fewer.
+    /// The number of examples of a part; the last may have fewer.
     size: usize,
     threads: usize,
 }
@@ -296,7 +297,7 @@ impl<J> Batch<'_, J> {
         Ok(())
     }
 
-    /// Parts at the same time; the error is that of the first part that has one.
+    /// Computes some parts at the same time. Returns the error of the first part that has one.
     fn round<T: Scalar>(
         &self,
         first: usize,

@@ -1,6 +1,6 @@
 //! The network: layers and one flat θ.
 
-// First, so that rustdoc lists `builder` and `forward` first: it follows the order of the modules.
+// First, because rustdoc follows the order of the modules: it lists `builder` and `forward` first.
 mod calls;
 
 mod builder;
@@ -26,12 +26,13 @@ pub(crate) use parameters::check_theta;
 
 /// A feed-forward network: a chain of layers, and one flat θ with all parameters.
 ///
-/// `Network<f64>` is the type for networks of built-in layers. For custom layers `L` is an
-/// [`AnyLayer<C>`](AnyLayer), a single layer type such as `Dense<MyActivation>`, or a
-/// `Box<dyn Layer<T>>`.
+/// `Network<f64>` is the type for networks of built-in layers. For custom layers the type parameter
+/// `L` is an [`AnyLayer<C>`](AnyLayer), a single layer type such as `Dense<MyActivation>`, or a
+/// `Box<dyn Layer<T>>`. (In formulas, L is the number of layers, counting the inputs.)
 ///
-/// All matrices have one example a column: X is n × m, and the outputs are K × m. A single example
-/// may be a slice (see [`Columns`](crate::Columns)).
+/// Matrices have one column for each example. With n inputs, m examples and K outputs, X is n × m
+/// and the outputs are K × m. A single example may be a slice (see [`Columns`](crate::Columns)).
+/// The [conventions](crate::conventions) list all symbols.
 ///
 /// # Example
 /// The course's AND gate, σ(−30 + 20 x₁ + 20 x₂):
@@ -50,9 +51,8 @@ pub(crate) use parameters::check_theta;
 /// With the feature `serde` a network is plain data: the name of T, its layers and θ. Loading
 /// refuses invalid data: shapes that do not fit, numbers that are not finite, unknown fields. It
 /// also refuses numbers of another scalar type: load them as that type, then convert the network
-/// with [`map`](Self::map). Data of version 1 does not name its scalar and is read as T. The module
-/// `saving` handles files of networks. The feature turns on `float_roundtrip` of `serde_json`,
-/// without which an `f64` would lose its last bit in JSON.
+/// with [`map`](Self::map). The module `saving` handles files of networks. The feature turns on
+/// `float_roundtrip` of `serde_json`, without which an `f64` would lose its last bit in JSON.
 #[cfg_attr(feature = "serde", doc = "```")]
 #[cfg_attr(not(feature = "serde"), doc = "```text")]
 /// use backprop::{Network, activation::Sigmoid};
@@ -117,7 +117,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.layout.depth()
     }
 
-    /// Returns P, the number of parameters and the length of θ.
+    /// Returns the number of parameters, P. The parameters themselves are [`theta`](Self::theta).
     #[doc(alias = "count_params")]
     #[must_use]
     pub fn parameters(&self) -> usize {

@@ -24,7 +24,22 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// [`Error::Length`] if `theta` does not have P entries, [`Error::NonFinite`] with the first
-    /// that is NaN or infinite. The network is unchanged after an error.
+    /// that is NaN or infinite (in the real part of a [dual number](crate::Scalar#dual-numbers)).
+    /// The network is unchanged after an error.
+    ///
+    /// # Example
+    /// A target network follows another slowly: θ′ ← τθ + (1 − τ)θ′.
+    /// ```
+    /// use backprop::{Network, activation::Identity};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[1.0, 2.0])?;
+    /// let mut target = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
+    /// let tau = 0.25;
+    /// let theta = network.theta() * tau + target.theta() * (1.0 - tau);
+    /// target.set_theta(theta.as_slice())?;
+    /// assert_eq!(target.theta().as_slice(), &[0.25, 0.5]);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
     #[doc(alias("vector_to_parameters", "load_state_dict"))]
     pub fn set_theta(&mut self, theta: &[T]) -> Result<(), Error> {
         check_theta(self.parameters(), theta)?;
@@ -93,7 +108,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// Draws new weights for layer l (from 0) and sets its biases to 0.
     ///
-    /// So single layers can start by other rules; see [`Initialization`].
+    /// Layers can so start by different rules; see [`Initialization`].
     ///
     /// # Errors
     /// [`Error::Index`] if there is no such layer, [`Error::Hyperparameter`] if a constant of the

@@ -13,16 +13,16 @@ use crate::workspace::{Part, Wants, Workspace};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use std::ops::Range;
 
-/// What a pass computes: of one batch, at one θ.
+/// A pass over one batch, at one θ.
 pub(crate) struct Pass<'a, T: Scalar, L, C: ?Sized> {
     pub(crate) chain: Chain<'a, T, L>,
     pub(crate) x: DMatrixView<'a, T>,
     pub(crate) seed: Seed<'a, T, C>,
-    /// What w·∂cost/∂X is divided by: at once, while a part of it is in the cache.
+    /// The divisor of w·∂cost/∂X. Each part is divided while it is in the cache.
     pub(crate) divisor: T,
 }
 
-/// What the errors begin with.
+/// The start of the backward pass.
 pub(crate) enum Seed<'a, T: Scalar, C: ?Sized> {
     /// Nothing: the pass ends with the outputs.
     None,
@@ -33,8 +33,8 @@ pub(crate) enum Seed<'a, T: Scalar, C: ?Sized> {
 }
 
 impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'_, T, L, C> {
-    /// Computes the pass; the sum of the gradients goes to `sums`, if it was asked for, w·∂cost/∂X
-    /// to `input_delta`.
+    /// Computes the pass. Writes the sum of the gradients to `sums` and w·∂cost/∂X to
+    /// `input_delta`, if they are requested.
     pub(crate) fn run(
         mut self,
         workspace: &mut Workspace<T>,
@@ -68,7 +68,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Pass<'_, T, L, C> {
         let (first, examples, chain) = (range.start, range.len(), &self.chain);
         let x = columns(self.x, first, examples);
         if !matches!(self.seed, Seed::Cost(..)) {
-            // Examples are checked when they are made, mere inputs here.
+            // Examples are checked when they are created, inputs without targets here.
             check_part_inputs(first, x, self.x)?;
         }
         let backward = sums.is_some() || results.input_delta.is_some();
@@ -116,8 +116,8 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Pass<'_, T, L, C> {
 }
 
 impl<T: Scalar, L: Layer<T>, C: ?Sized> Pass<'_, T, L, C> {
-    /// Wᵀ δ / m of a first layer that is dense, from the δ that it left. There are fewer units than
-    /// inputs as a rule, so that δ is divided, not the product.
+    /// Computes Wᵀ δ / m of a dense first layer, from the δ that it left. There are usually fewer
+    /// units than inputs, so δ is divided, not the product.
     fn inputs_of_dense(
         &self,
         first: usize,
@@ -136,8 +136,7 @@ impl<T: Scalar, L: Layer<T>, C: ?Sized> Pass<'_, T, L, C> {
             DMatrixViewMut::from_slice(inputs, rows, m),
             &mut part.scratch[..scratch],
         );
-        // No entry is larger than the root of the bound, so that a large product need not be read
-        // again.
+        // No entry is larger than the root of the bound, so a large product need not be read again.
         let bounded = theta.len() < inputs.len()
             && (sum_of_squares(theta) * sum_of_squares(delta)).is_finite();
         if finite && bounded {
@@ -147,7 +146,7 @@ impl<T: Scalar, L: Layer<T>, C: ?Sized> Pass<'_, T, L, C> {
         }
     }
 
-    /// Whether all columns from example `first` on are finite.
+    /// Checks that all columns are finite. `first` is the number of the first example.
     fn check(&self, first: usize, inputs: &[T]) -> Result<(), Error> {
         match first_non_finite(inputs) {
             None => Ok(()),

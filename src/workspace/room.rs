@@ -6,29 +6,29 @@ use crate::layout::Layout;
 use crate::scalar::Scalar;
 use std::sync::Arc;
 
-/// Scalars of gradients that are visited one at a time but computed together.
+/// The number of scalars of per-example gradients that are computed together.
 const GRADIENTS: usize = 1 << 16;
 
-/// Scalars of Jacobians that are held at the same time.
+/// The number of scalars of Jacobians that are held at the same time.
 const JACOBIANS: usize = 1 << 20;
 
-/// The most parameters for which a Gauss–Newton matrix has room.
+/// The maximum number of parameters for which room is reserved for a Gauss–Newton matrix.
 const PARAMETERS: usize = 1 << 10;
 
-/// The most examples whose Jacobians are held. Up to this number they are computed as a whole, and
-/// so lie side by side.
+/// The maximum number of examples whose Jacobians are held. Up to this number they are computed as
+/// a whole, so they lie side by side.
 const MOST_JACOBIANS: usize = 256;
 
 /// Depths of a product up to which more examples may need less scratch: the largest depth of a
 /// block.
 const UNEVEN: usize = 1024;
 
-/// Returns how many of m gradients of single examples, with P entries each, are computed together.
+/// Returns how many of m per-example gradients, with P entries each, are computed together.
 pub(crate) fn gradients_together(p: usize, m: usize) -> usize {
     (GRADIENTS / p.max(1)).clamp(1, m.max(1))
 }
 
-/// Returns for how many examples Jacobians are held at the same time, if each takes `each` scalars.
+/// Returns how many Jacobians are held at the same time, if each takes `each` scalars.
 pub(crate) fn jacobians_together(each: usize, m: usize) -> usize {
     (JACOBIANS / each.max(1)).clamp(1, MOST_JACOBIANS.min(m.max(1)))
 }
@@ -41,7 +41,7 @@ pub(crate) struct Most {
     pub(crate) parts: usize,
     /// Sums held at the same time: of these parts, and of earlier parts.
     pub(crate) sums: usize,
-    /// Examples of the first part, which may be a whole batch, and of every other part.
+    /// The number of examples of the first part, which may be a whole batch, and of other parts.
     pub(crate) sizes: (usize, usize),
     /// Whether batches are computed in parts, whose outputs are gathered.
     pub(crate) cut: bool,
@@ -84,7 +84,7 @@ impl Room {
     }
 }
 
-/// A clone's buffers are only as long as they must be.
+/// A clone's buffers have only the capacity that they need.
 impl Clone for Room {
     fn clone(&self) -> Self {
         Self {
@@ -96,7 +96,7 @@ impl Clone for Room {
 
 impl<T: Scalar> Workspace<T> {
     /// Reserves room for every kind of call unless it exists: for batches up to the largest so far,
-    /// and for as many scalars of sums.
+    /// and for `sums` scalars of sums.
     pub(crate) fn make_room<L: Layer<T>>(
         &mut self,
         layout: &Arc<Layout>,
@@ -139,7 +139,7 @@ impl<T: Scalar> Workspace<T> {
         let (p, k) = (layout.parameters(), layout.outputs());
         reserve(&mut self.gradient, p.max(most.examples), 1);
         reserve(&mut self.gradient, p, gradients_together(p, most.examples));
-        // What an example takes in a Gauss–Newton matrix.
+        // The scalars that an example takes in a Gauss–Newton matrix.
         let each = p.saturating_add(k).saturating_mul(k).saturating_add(p);
         if each <= JACOBIANS {
             let together = jacobians_together(each, most.examples);
