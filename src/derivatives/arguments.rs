@@ -1,10 +1,10 @@
-//! The arguments of derivatives: a direction, and the matrix of a second-order method.
+//! The arguments of derivatives: a direction, buffers, and the matrix of a second-order method.
 
 use crate::examples::Columns;
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
 
-/// A direction in which parameters, inputs or both move: θ̇ of length P, ẋ of n × m.
+/// A direction in which parameters, inputs or both move: θ̇ of length P, Ẋ of n × m.
 ///
 /// Derivation: [(28)](crate::derivation#direction).
 ///
@@ -127,16 +127,16 @@ impl<T> Default for GradientBuffers<'_, T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GaussNewton {
-    /// B and M at z⁽ᴸ⁾, with M = ∂²cost/∂z² (Schraudolph 2002, doi:10.1162/08997660260028683). G is
-    /// positive semidefinite for canonical pairs of cost and activation, and near H if the errors
-    /// are small. For other pairs M may be indefinite.
+    /// Takes B and M at z⁽ᴸ⁾, with M = ∂²cost/∂z² (Schraudolph 2002,
+    /// doi:10.1162/08997660260028683). G is positive semidefinite for canonical pairs of cost and
+    /// activation, and close to H if the errors are small. For other pairs M may be indefinite.
     Logits,
-    /// B and M at a⁽ᴸ⁾, with M = ∂²cost/∂a². G is positive semidefinite for every built-in cost.
-    /// For half squared errors it is the classical (1/m) Σ w AᵀA with A = ∂a⁽ᴸ⁾/∂θ.
+    /// Takes B and M at a⁽ᴸ⁾, with M = ∂²cost/∂a². G is positive semidefinite for every built-in
+    /// cost. For half squared errors it is the classical (1/m) Σ w AᵀA with A = ∂a⁽ᴸ⁾/∂θ.
     Outputs,
-    /// The Fisher information of the model whose −ln p is the cost. M is ∂²cost/∂z² or ∂²cost/∂a²
-    /// at the targets that the network expects, y = a⁽ᴸ⁾. G is always positive semidefinite. It
-    /// exists for [`BinaryCrossEntropy`](crate::BinaryCrossEntropy),
+    /// Selects the Fisher information of the model whose −ln p is the cost. M is ∂²cost/∂z² or
+    /// ∂²cost/∂a² at the targets that the network expects, y = a⁽ᴸ⁾. G is always positive
+    /// semidefinite. It exists for [`BinaryCrossEntropy`](crate::BinaryCrossEntropy),
     /// [`CategoricalCrossEntropy`](crate::CategoricalCrossEntropy),
     /// [`SquaredError`](crate::SquaredError) and [`Poisson`](crate::Poisson); other costs are not
     /// log-likelihoods ([`Cost::is_log_likelihood`](crate::Cost::is_log_likelihood)). For the
@@ -148,10 +148,11 @@ pub enum GaussNewton {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Curvature {
-    /// The exact H, as in [`hessian_product`](crate::Network::hessian_product). It may be
+    /// The exact Hessian H, as in [`hessian_product`](crate::Network::hessian_product). It may be
     /// indefinite away from a minimum.
     #[default]
     Hessian,
-    /// A G, as in [`gauss_newton_product`](crate::Network::gauss_newton_product).
+    /// A Gauss–Newton matrix G, as in
+    /// [`gauss_newton_product`](crate::Network::gauss_newton_product).
     GaussNewton(GaussNewton),
 }

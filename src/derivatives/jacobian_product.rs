@@ -113,9 +113,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// Returns the vector–Jacobian products with the cotangent `u`, K × m.
     ///
-    /// They are Σₖ Aₖᵀ uₖ of length P, with Aₖ = ∂a⁽ᴸ⁾/∂θ, and (∂a⁽ᴸ⁾/∂x)ᵀ uₖ for every example, n
-    /// × m. Column k of `u` takes the place of ∂costₖ/∂a⁽ᴸ⁾, so a loss computed elsewhere enters
-    /// here. Neither weights nor 1/m are applied.
+    /// The first is Σₖ Aₖᵀ uₖ of length P, with Aₖ = ∂a⁽ᴸ⁾/∂θ. The second is (∂a⁽ᴸ⁾/∂x)ᵀ uₖ for
+    /// every example, n × m. Column k of `u` takes the place of ∂costₖ/∂a⁽ᴸ⁾, so a loss computed
+    /// elsewhere enters here. Neither weights nor 1/m are applied.
     ///
     /// Derivation: [(13)](crate::derivation#recurrence-general).
     ///

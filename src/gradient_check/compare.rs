@@ -44,7 +44,7 @@ pub(super) struct Candidate {
     pub(super) claim_noise: f64,
 }
 
-/// How large a difference may be.
+/// The settings of a comparison, and the size of the values.
 pub(super) struct Bounds {
     pub(super) settings: Settings,
     /// The size that the floor is relative to.
@@ -149,7 +149,7 @@ impl Product {
     }
 }
 
-/// How far two ways of computing an entry may differ, in roundings of the largest entry.
+/// The allowed difference of two computations of an entry, in roundings of the largest entry.
 const ROUNDINGS: f64 = 64.0;
 
 impl GradientCheck {

@@ -34,13 +34,13 @@ pub enum Verdict {
     /// was compared.
     NotProvided,
     /// A Gauss–Newton matrix is not semidefinite: v·G v < 0. The cost is not convex there, which is
-    /// an error only if the cost is known to be convex.
+    /// an error only if the cost should be convex.
     Indefinite,
     /// They differ, and the derivative is wrong.
     Wrong,
 }
 
-/// How large a difference may be.
+/// The bounds on the difference of two derivatives.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Allowed {
     /// The relative tolerance times the scale.
@@ -61,12 +61,12 @@ pub(super) struct Allowed {
 }
 
 impl Allowed {
-    /// The measured noise of a central difference with the step h.
+    /// Returns the measured noise of a central difference with the step h.
     fn noise(&self, h: f64) -> f64 {
         DEVIATIONS * self.value_noise / h
     }
 
-    /// The largest difference that rounding may hide with step h, including the floor.
+    /// Returns the largest difference that rounding may hide with step h, including the floor.
     pub(super) fn resolution(&self, h: f64) -> f64 {
         let values = self.value_noise.max(self.hidden_noise);
         self.floor + DEVIATIONS * (values / h + self.claim_noise)
@@ -221,8 +221,8 @@ impl Outcome {
         let wide = on.slopes(self.h)?;
         let noise = allowed.noise(self.h);
         if !looked {
-            // Rounding rules out smaller steps. A kink would explain the difference; no more is
-            // known.
+            // Rounding rules out smaller steps. A kink would explain the difference, and
+            // nothing more can be found out.
             return Ok(between(wide, self.bound + noise));
         }
         let near = on.slopes(self.h / 8.0)?;

@@ -63,11 +63,11 @@ pub struct BlockReport {
     /// The comparison with the largest difference, if any was made. Wrong ones come first, then
     /// unresolved ones. A suspected kink appears only if there is nothing else.
     pub worst: Option<Comparison>,
-    /// How many comparisons met a suspected kink.
+    /// The number of comparisons with a suspected kink.
     pub kinks: usize,
-    /// How many comparisons are undecided.
+    /// The number of undecided comparisons.
     pub undecided: usize,
-    /// How many comparisons are unresolved.
+    /// The number of unresolved comparisons.
     pub unresolved: usize,
     /// The worst verdict among the comparisons, in the order wrong, indefinite, unresolved,
     /// suspected kink, undecided, agrees. Undecided comparisons count only if the one with the
@@ -296,7 +296,7 @@ impl fmt::Display for Report {
                 verdict,
             ]);
         }
-        // A dot above a letter takes no column of its own.
+        // A combining dot above a letter takes no column.
         let columns = |cell: &str| cell.chars().filter(|c| *c != '\u{307}').count();
         let width = |column: usize| rows.iter().map(|row| columns(&row[column])).max();
         for (i, row) in rows.iter().enumerate() {

@@ -9,7 +9,7 @@ use crate::scalar::{Scalar, to_f64};
 use rand_xoshiro::rand_core::Rng;
 use std::collections::BTreeSet;
 
-/// How far a derivative may be off.
+/// The relative tolerance and the floor of a check.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Tolerance {
     pub(super) relative: f64,
@@ -33,7 +33,8 @@ pub(super) struct Settings {
     pub(super) precision: f64,
 }
 
-/// The most directions per block. Each is as long as the block and is kept for a second look.
+/// The maximum number of directions per block. Each is as long as the block and is kept for a
+/// second look.
 const MOST_DIRECTIONS: usize = 1 << 16;
 
 impl GradientCheck {
