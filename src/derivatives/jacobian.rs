@@ -148,7 +148,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     pub(super) fn check_uncoupled(&self) -> Result<(), Error> {
         if self.layout().couples_examples() {
             Err(Error::Unsupported {
-                what: "a derivative of single examples",
+                what: "a per-example derivative",
                 by: "a layer that couples the examples of a batch",
             })
         } else {

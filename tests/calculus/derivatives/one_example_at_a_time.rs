@@ -111,7 +111,7 @@ fn coupling_layers_have_no_per_example_gradients() {
     let (x, y) = data(4, 2, 6);
     let examples = Examples::new(&x, &y).unwrap();
     let p = network.parameters();
-    let (what, by) = ("a derivative of single examples", "couples the examples");
+    let (what, by) = ("a per-example derivative", "couples the examples");
     let mut workspace = Workspace::new();
     let mut kept = vec![7.0; p * 6];
     let cost = SquaredError;
