@@ -310,7 +310,8 @@ impl<T: Fast> Gemm<T> {
                     columns,
                     tail: !pack && tile.rows < wide,
                 };
-                // SAFETY: a tile inside the product; without `tail` its registers are full, or A is packed.
+                // SAFETY: a tile inside the product; without `tail` its registers are full, or A is
+                // packed.
                 unsafe {
                     if at.depth <= self.chain {
                         run::<V>(size, &tile);
