@@ -7,13 +7,15 @@ mod words;
 
 use std::borrow::Cow;
 use words::{
-    below, exempt, feeding, interval, misread, named, of_class, plainly, remedy, size,
-    transposed_examples, whole_rows,
+    below, exempt, feeding, in_batch, interval, misread, named, of_class, plainly, remedy,
+    remedy_for_divergence, size, transposed_examples, whole_rows,
 };
 
 #[cfg(feature = "serde")]
 pub(crate) use debug::debug_with_message;
 pub use location::{BlockEntry, Location};
+#[cfg(feature = "serde")]
+pub(crate) use words::checkpoint;
 pub(crate) use words::{hyperparameter, short_name, superscript, unsupported};
 
 /// What went wrong, with the values that say so.
@@ -246,14 +248,14 @@ pub enum Error {
     },
     /// A training run whose cost, gradient, parameters or optimiser state are no longer finite.
     #[error(
-        "training diverged in epoch {epoch}, batch {batch}: {}; lower the rate or scale the inputs",
-        plainly(.cause)
+        "training diverged in epoch {epoch}{}: {}; {}",
+        in_batch(*.batch), plainly(.cause), remedy_for_divergence(*.batch)
     )]
     Diverged {
         /// The epoch, from 1.
         epoch: u64,
-        /// The batch of the epoch, from 1.
-        batch: usize,
+        /// The batch of the epoch, from 1; `None` for a full-batch solver.
+        batch: Option<usize>,
         /// What was not finite, and where.
         #[source]
         cause: Box<Error>,

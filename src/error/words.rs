@@ -99,6 +99,19 @@ pub(super) fn transposed_examples(x: (usize, usize), y: (usize, usize)) -> Strin
     format!("{which} A column is an example; `row_major` reads examples in rows")
 }
 
+/// The batch in which training diverged, if the method steps on batches.
+pub(super) fn in_batch(batch: Option<usize>) -> String {
+    batch.map_or_else(String::new, |batch| format!(", batch {batch}"))
+}
+
+/// The advice after a divergence. A full-batch solver has no batches and no learning rate.
+pub(super) fn remedy_for_divergence(batch: Option<usize>) -> &'static str {
+    match batch {
+        Some(_) => "lower the learning rate or scale the inputs",
+        None => "scale the inputs",
+    }
+}
+
 /// The cause of a divergence without advice of its own.
 pub(super) fn plainly(cause: &Error) -> String {
     match cause {
@@ -142,6 +155,14 @@ pub(crate) fn hyperparameter(
         name,
         value,
         expected: expected.into(),
+    }
+}
+
+/// Returns the error for a checkpoint that cannot be written or read.
+#[cfg(feature = "serde")]
+pub(crate) fn checkpoint(reason: impl ToString) -> Error {
+    Error::Checkpoint {
+        reason: reason.to_string(),
     }
 }
 

@@ -44,9 +44,10 @@ fn expect_file(found: FileType) -> io::Result<()> {
     if found.is_file() {
         return Ok(());
     }
-    let (kind, found) = match found.is_dir() {
-        true => (io::ErrorKind::IsADirectory, "a folder"),
-        false => (io::ErrorKind::InvalidInput, special(found)),
+    let (kind, found) = if found.is_dir() {
+        (io::ErrorKind::IsADirectory, "a folder")
+    } else {
+        (io::ErrorKind::InvalidInput, special(found))
     };
     Err(io::Error::new(
         kind,
@@ -58,10 +59,12 @@ fn expect_file(found: FileType) -> io::Result<()> {
 fn special(found: FileType) -> &'static str {
     use std::os::unix::fs::FileTypeExt as _;
 
-    match () {
-        () if found.is_fifo() => "a FIFO",
-        () if found.is_socket() => "a socket",
-        () => "a device",
+    if found.is_fifo() {
+        "a FIFO"
+    } else if found.is_socket() {
+        "a socket"
+    } else {
+        "a device"
     }
 }
 

@@ -183,7 +183,7 @@ pub enum Refusal {
         found: u64,
     },
     /// The file has bytes after its content.
-    #[error("the file goes on after its content: expected {expected} bytes, found {found}")]
+    #[error("the file has extra bytes after its content: expected {expected} bytes, found {found}")]
     TrailingBytes {
         /// The length of the content in bytes, according to the header.
         expected: u64,

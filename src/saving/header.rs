@@ -75,11 +75,11 @@ impl Header {
         let start = file.get(..LIMIT).unwrap_or(file);
         let Some(end) = start.iter().position(|&byte| byte == b'\n') else {
             let begun = start.iter().zip(OPENING).all(|(found, byte)| found == byte);
-            return Err(match begun && start.len() < LIMIT {
-                true => Refusal::TruncatedHeader {
-                    found: start.len() as u64,
-                },
-                false => Refusal::NotOurs,
+            let found = start.len() as u64;
+            return Err(if begun && start.len() < LIMIT {
+                Refusal::TruncatedHeader { found }
+            } else {
+                Refusal::NotOurs
             });
         };
         let line = start.get(..=end).unwrap_or_default();

@@ -217,15 +217,16 @@ fn encode<S: Serialize + ?Sized>(kind: &str, value: &S) -> Result<(String, Vec<u
     }
     finite::check(value)?;
     let mut content = Content(Vec::new());
-    serde_json::to_writer(&mut content, value).map_err(|error| match error.is_io() {
-        true => SaveError::TooLarge {
-            bytes: content.0.len(),
-        },
-        false => SaveError::Content {
-            message: error.to_string(),
-        },
-    })?;
+    let written = serde_json::to_writer(&mut content, value);
     let content = content.0;
+    if let Err(error) = written {
+        let (bytes, message) = (content.len(), error.to_string());
+        return Err(if error.is_io() {
+            SaveError::TooLarge { bytes }
+        } else {
+            SaveError::Content { message }
+        });
+    }
     Ok((Header::of(kind, &content).line(), content))
 }
 

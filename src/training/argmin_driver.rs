@@ -6,6 +6,9 @@ use super::full_batch::{FullBatch, Iteration, Problem};
 use super::history::Stop;
 use super::wolfe_search::{Point, length};
 use crate::error::Error;
+#[cfg(feature = "serde")]
+use crate::error::checkpoint;
+use crate::examples::check_length;
 use crate::kernels::all_finite;
 use crate::scalar::{Scalar, real, to_f64};
 use argmin::core::{
@@ -86,8 +89,8 @@ where
                 let new = serde_json::to_value((self.make)(&self.settings)).map_err(checkpoint)?;
                 let saved = state.get(0).unwrap_or(&Value::Null);
                 let made = state.get(4).and_then(Value::as_u64);
-                let solver = saved::restore::<T>(saved, new, at.theta.len(), made)
-                    .map_err(|reason| Error::Checkpoint { reason })?;
+                let solver =
+                    saved::restore::<T>(saved, new, at.theta.len(), made).map_err(checkpoint)?;
                 let solver = S::deserialize(solver).map_err(checkpoint)?;
                 let (_, theta, gradient, cost, iterations) =
                     State::<T>::deserialize(state).map_err(checkpoint)?;
@@ -98,8 +101,9 @@ where
                     || !all_finite(&gradient)
                     || to_f64(cost) != at.cost
                 {
-                    let reason = "the solver's state does not fit the training run".to_owned();
-                    return Err(Error::Checkpoint { reason });
+                    return Err(checkpoint(
+                        "the solver's state does not fit the training run",
+                    ));
                 }
                 let mut point = Point::new().param(theta).gradient(gradient).cost(cost);
                 (0..iterations).for_each(|_| point.increment_iter());
@@ -115,6 +119,10 @@ where
         theta: &mut [T],
         gradient: &mut [T],
     ) -> Result<Iteration<T>, Error> {
+        let known = self.current.as_ref();
+        let known = known.and_then(|(_, point)| point.get_param().map(Vec::len));
+        check_length("θ", known.unwrap_or(theta.len()), theta.len())?;
+        check_length("∇J", theta.len(), gradient.len())?;
         let evaluated = Evaluated::new(problem);
         let (solver, point) = match self.current.take() {
             Some(current) => current,
@@ -306,13 +314,6 @@ impl<T: Scalar> Gradient for &Evaluated<'_, T> {
     }
 }
 
-#[cfg(feature = "serde")]
-fn checkpoint(error: serde_json::Error) -> Error {
-    Error::Checkpoint {
-        reason: error.to_string(),
-    }
-}
-
 /// Checks the saved state of argmin's solvers, which do not check their own fields.
 #[cfg(feature = "serde")]
 mod saved {
@@ -363,7 +364,7 @@ mod saved {
             };
             if !fits {
                 return Err(format!(
-                    "the solver's {name:?} cannot be that of this training"
+                    "the solver's {name:?} cannot be that of this training run"
                 ));
             }
             // Files of version 1 have no line search.

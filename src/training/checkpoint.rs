@@ -1,7 +1,7 @@
 //! The contents of a checkpoint, and where they are kept.
 
 use super::run_state::RunState;
-use crate::error::{Error, hyperparameter};
+use crate::error::{Error, checkpoint, ranges::in_range};
 use crate::saved_numbers::scalar_name;
 use crate::saving::{Checkpoints, Found, SaveError};
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -84,28 +84,19 @@ impl<T> Store<T> {
     pub(super) fn expect_empty(&self) -> Result<(), Error> {
         match self.latest()? {
             None => Ok(()),
-            Some(found) => Err(Error::Checkpoint {
-                reason: format!(
-                    "the folder already has a training run up to epoch {}: call `resume`, or \
-                     choose another folder",
-                    found.step
-                ),
-            }),
+            Some(found) => Err(checkpoint(format!(
+                "the folder already has a training run up to epoch {}: call `resume`, or choose \
+                 another folder",
+                found.step
+            ))),
         }
     }
 
     /// Checks that checkpoints can be written, and leaves nothing in the folder.
     pub(super) fn check(&self) -> Result<(), Error> {
-        if self.every == 0 {
-            return Err(hyperparameter(
-                "the number of epochs between two checkpoints",
-                0.0,
-                "at least 1",
-            ));
-        }
-        self.checkpoints
-            .try_out()
-            .map_err(|error| unreadable(&error))
+        let name = "the number of epochs between two checkpoints";
+        in_range(self.every > 0, name, 0.0, "at least 1")?;
+        self.checkpoints.try_out().map_err(checkpoint)
     }
 
     /// Returns whether a checkpoint is due.
@@ -114,7 +105,7 @@ impl<T> Store<T> {
     }
 
     pub(super) fn write(&self, saving: &Saving<'_, T>) -> Result<(), Error> {
-        (self.write)(&self.checkpoints, saving).map_err(|error| unreadable(&error))
+        (self.write)(&self.checkpoints, saving).map_err(checkpoint)
     }
 }
 
@@ -143,15 +134,9 @@ fn latest<T: DeserializeOwned>(checkpoints: &Checkpoints) -> Latest<T> {
                 expected,
                 found,
             },
-            _ => unreadable(&error),
+            _ => checkpoint(error),
         }
     })
-}
-
-fn unreadable(error: &impl ToString) -> Error {
-    Error::Checkpoint {
-        reason: error.to_string(),
-    }
 }
 
 impl Settings {

@@ -21,6 +21,20 @@ pub enum Method<T: Scalar> {
     FullBatch(Box<dyn FullBatch<T>>),
 }
 
+impl<T: Scalar> Method<T> {
+    /// Returns the full-batch solver, which iterates on any [`Problem`]; `None` for an optimiser.
+    ///
+    /// # Example
+    /// See [`Problem`].
+    #[must_use]
+    pub fn full_batch(self) -> Option<Box<dyn FullBatch<T>>> {
+        match self {
+            Self::Steps(_) => None,
+            Self::FullBatch(solver) => Some(solver),
+        }
+    }
+}
+
 impl<T: Scalar> From<Box<dyn Optimizer<T>>> for Method<T> {
     fn from(optimizer: Box<dyn Optimizer<T>>) -> Self {
         Self::Steps(optimizer)
@@ -74,9 +88,8 @@ impl<T: Scalar, R: Rule, D: Decoupled + 'static> From<Entrywise<T, R, D>> for Me
 ///     }
 /// }
 ///
-/// let Method::FullBatch(mut solver) = LevenbergMarquardt::new().damping(1e-12).into() else {
-///     unreachable!()
-/// };
+/// let method = Method::from(LevenbergMarquardt::new().damping(1e-12));
+/// let mut solver = method.full_batch().expect("a full-batch solver");
 /// let (mut theta, mut gradient) = ([1.0], [0.0]);
 /// solver.iterate(&mut Parabola, &mut theta, &mut gradient)?;
 /// assert!((theta[0] - 3.0).abs() < 1e-9);

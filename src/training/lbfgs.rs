@@ -3,7 +3,8 @@
 use super::argmin_driver::{Driver, Tolerance};
 use super::full_batch::Method;
 use super::wolfe_search::{For, Search};
-use crate::error::{Error, hyperparameter, ranges::not_negative};
+use crate::error::Error;
+use crate::error::ranges::{in_range, not_negative};
 use crate::scalar::{Scalar, real};
 use argmin::core::ArgminFloat;
 use argmin::solver::conjugategradient::NonlinearConjugateGradient;
@@ -150,14 +151,8 @@ impl ConjugateGradient {
 
 impl Lbfgs {
     fn validate(&self) -> Result<(), Error> {
-        if !(1..=MOST_MEMORY).contains(&self.memory) {
-            let memory = self.memory as f64;
-            return Err(hyperparameter(
-                "the memory of L-BFGS",
-                memory,
-                "1 to 10,000",
-            ));
-        }
+        let (memory, holds) = (self.memory as f64, (1..=MOST_MEMORY).contains(&self.memory));
+        in_range(holds, "the memory of L-BFGS", memory, "1 to 10,000")?;
         not_negative::<f64>("the tolerance", self.gradient)?;
         not_negative::<f64>("the tolerance", self.cost)
     }
@@ -187,13 +182,8 @@ impl Lbfgs {
 
 impl ConjugateGradient {
     fn validate(&self) -> Result<(), Error> {
-        if self.restart == 0 {
-            return Err(hyperparameter(
-                "the number of iterations before a restart",
-                0.0,
-                "at least 1",
-            ));
-        }
+        let name = "the number of iterations before a restart";
+        in_range(self.restart > 0, name, 0.0, "at least 1")?;
         not_negative::<f64>("the tolerance", self.gradient)
     }
 

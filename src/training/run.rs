@@ -89,7 +89,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         progress.note(record, &self.theta, improvement)?;
         (progress.epoch, progress.steps) = (number, steps);
         #[cfg(feature = "tracing")]
-        trace(progress.history.records.last());
+        emit(progress.history.records.last());
         progress.history.stop = self.stop(progress, solver);
         Ok(())
     }
@@ -133,13 +133,11 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             objective,
             schedule,
             clipping,
-            metrics,
             seed,
             ..
         } = &mut *self.plan;
         let (workspace, whole) = (&mut self.batch_workspace, &mut self.data_workspace);
         let (theta, gradient) = (&mut self.theta, &mut self.gradient);
-        let diverged = |batch: usize, cause| diverged(epoch, batch, cause);
         let mut record = Record {
             epoch,
             steps: progress.steps,
@@ -150,7 +148,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             metrics: Vec::new(),
             validation_metrics: Vec::new(),
         };
-        let (last, cost, stop) = match method {
+        let (last_batch, cost, stop) = match method {
             Method::Steps(optimizer) => {
                 let count = self.batches.count(examples);
                 let (mut sum, mut weight) = (0.0, 0.0);
@@ -160,13 +158,15 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                     let Some(batch) = self.batches.get(examples, b) else {
                         continue;
                     };
-                    let at = (&batch, examples.weight);
+                    let (at, number) = ((&batch, examples.weight), Some(b + 1));
                     // Stochastic layers act at random, and a resumed run repeats it.
                     workspace.set_training(Some(batch_seed(*seed, epoch, b as u64)));
                     let done = network.batch_gradient_at(theta, at, objective, workspace, gradient);
                     let parts = match done {
                         Ok(parts) => parts,
-                        Err(cause) => return Err(diverged(b + 1, self.batches.place(b, cause))),
+                        Err(cause) => {
+                            return Err(with_place(epoch, number, self.batches.place(b, cause)));
+                        }
                     };
                     if let Some(clipping) = clipping {
                         clipping.apply(gradient);
@@ -176,7 +176,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                     record.rate = Some(optimizer.info().rate * factor);
                     // A saturating function may hide an overflow.
                     check_step(network.layout(), theta, &**optimizer)
-                        .map_err(|cause| diverged(b + 1, cause))?;
+                        .map_err(|cause| with_place(epoch, number, cause))?;
                     sum += to_f64(parts.total()) * batch.weight;
                     weight += batch.weight;
                     record.steps += 1;
@@ -188,8 +188,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                 }
                 record.batch_cost = Some(sum / weight);
                 let parts = network.cost_at(theta, examples, objective, whole);
-                let cost = parts.map_err(|cause| diverged(count, cause))?.total();
-                (count, cost, None)
+                let parts = parts.map_err(|cause| with_place(epoch, Some(count), cause))?;
+                (Some(count), parts.total(), None)
             }
             Method::FullBatch(solver) => {
                 let mut problem = NetworkProblem {
@@ -199,30 +199,44 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                     workspace: whole,
                 };
                 let done = solver.iterate(&mut problem, theta, gradient);
-                let done = done.map_err(|cause| diverged(1, cause))?;
+                let done = done.map_err(|cause| with_place(epoch, None, cause))?;
                 record.steps += done.evaluations;
-                (1, done.cost, done.stop)
+                (None, done.cost, done.stop)
             }
         };
         record.cost = to_f64(cost);
+        let measured = self.measure(&mut record);
+        measured.map_err(|cause| with_place(epoch, last_batch, cause))?;
+        Ok((record, stop))
+    }
+
+    /// Checks J and θ at the end of an epoch, and adds the metrics and the validation cost.
+    fn measure(&mut self, record: &mut Record) -> Result<(), Error> {
+        let (network, theta, examples) = (self.network, &self.theta, &self.data.training);
+        let Plan {
+            method,
+            objective,
+            metrics,
+            ..
+        } = &*self.plan;
+        let workspace = &mut self.data_workspace;
         if !record.cost.is_finite() {
             let (at, value) = (Location::Objective, record.cost);
-            return Err(diverged(last, Error::NonFinite { at, value }));
+            return Err(Error::NonFinite { at, value });
         }
-        check_parameters(network.layout(), theta).map_err(|cause| diverged(last, cause))?;
+        check_parameters(network.layout(), theta)?;
         // The workspace has the outputs at these parameters, unless a solver evaluated others
         // later.
         if matches!(method, Method::FullBatch(_)) && !metrics.is_empty() {
-            let again = network.cost_at(theta, examples, objective, whole);
-            again.map_err(|cause| diverged(last, cause))?;
+            network.cost_at(theta, examples, objective, workspace)?;
         }
-        record.metrics = evaluate_all(metrics, whole, examples)?;
+        record.metrics = evaluate_all(metrics, workspace, examples)?;
         if let Some(validation) = &self.data.validation {
-            let value = network.data_cost_at(theta, validation, &objective.cost, whole);
-            record.validation = Some(to_f64(value.map_err(|cause| diverged(last, cause))?));
-            record.validation_metrics = evaluate_all(metrics, whole, validation)?;
+            let value = network.data_cost_at(theta, validation, &objective.cost, workspace)?;
+            record.validation = Some(to_f64(value));
+            record.validation_metrics = evaluate_all(metrics, workspace, validation)?;
         }
-        Ok((record, stop))
+        Ok(())
     }
 }
 
@@ -303,7 +317,7 @@ fn evaluate_all<T: Scalar>(
 
 /// Emits an event for an epoch, at level `INFO`.
 #[cfg(feature = "tracing")]
-fn trace(record: Option<&Record>) {
+fn emit(record: Option<&Record>) {
     if let Some(record) = record {
         tracing::info!(
             target: "backprop::training",
@@ -318,7 +332,7 @@ fn trace(record: Option<&Record>) {
 }
 
 /// Adds the epoch and batch to non-finite errors; returns others unchanged.
-fn diverged(epoch: u64, batch: usize, cause: Error) -> Error {
+fn with_place(epoch: u64, batch: Option<usize>, cause: Error) -> Error {
     if !cause.is_divergence() {
         return cause;
     }

@@ -7,7 +7,7 @@ use super::history::Record;
 use super::optimizer::OptimizerState;
 use super::plan::Plan;
 use super::run_state::RunState;
-use crate::error::Error;
+use crate::error::{Error, checkpoint};
 use crate::kernels::all_finite;
 use crate::layer::Layer;
 use crate::metrics::Metric;
@@ -182,7 +182,9 @@ impl<T: Scalar, C> Plan<'_, T, C> {
                 && record.rate.is_some() == by_steps
                 && is_finite(record);
             expect(fits, || {
-                format!("its record of epoch {number} does not have the values of this training")
+                format!(
+                    "its record of epoch {number} does not have the values of this training run"
+                )
             })?;
             before = record.steps;
         }
@@ -222,7 +224,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
             check_vector("the parameters of its best epoch", theta, parameters)?;
             let is_last = best == Some(progress.epoch);
             expect(validates && (!is_last || theta == progress.theta), || {
-                "the parameters of its best epoch are not from this training".into()
+                "the parameters of its best epoch are not from this training run".into()
             })?;
         }
         // At least the epochs since the best, and fewer than all, because the first never waits. (A
@@ -259,5 +261,5 @@ fn expect(holds: bool, reason: impl FnOnce() -> String) -> Result<(), Error> {
     if holds {
         return Ok(());
     }
-    Err(Error::Checkpoint { reason: reason() })
+    Err(checkpoint(reason()))
 }

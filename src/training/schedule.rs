@@ -237,13 +237,13 @@ impl Schedule {
         match *self {
             Self::Constant => Ok(()),
             Self::Step { every, factor } => {
-                above_zero::<f64>(
-                    "the number of epochs between two changes of the rate",
-                    every,
-                )?;
-                above_zero::<f64>("the factor of the rate", factor)
+                let name = "the number of epochs between two changes of the learning rate";
+                above_zero::<f64>(name, every)?;
+                above_zero::<f64>("the factor on the learning rate", factor)
             }
-            Self::Exponential { factor } => above_zero::<f64>("the factor of the rate", factor),
+            Self::Exponential { factor } => {
+                above_zero::<f64>("the factor on the learning rate", factor)
+            }
             Self::Cosine { over, floor } => {
                 above_zero::<f64>("the number of epochs of the cosine", over)?;
                 fraction("the floor of the cosine", floor)

@@ -253,7 +253,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// - [`Error::SingleOutput`] for one output with softmax or the categorical cross-entropy,
     ///   which has nothing to learn;
     /// - [`Error::Hyperparameter`] for a setting out of its range: no epochs, a batch size of 0 or
-    ///   above m, a rate that is not above 0 or grows beyond T, …
+    ///   above m, a learning rate that is not above 0 or overflows T, …
     /// - [`Error::Unsupported`] for a schedule or clipping with a full-batch solver, or a time
     ///   budget without a clock;
     /// - [`Error::Checkpoint`] if the folder already has checkpoints (`resume` continues from

@@ -65,7 +65,7 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         if !self.takes_batches() && self.schedule != Schedule::Constant {
             return Err(Error::Unsupported {
                 what: "a schedule",
-                by: "a method without a rate",
+                by: "a method without a learning rate",
             });
         }
         not_negative::<f64>("the least improvement", self.min_improvement)?;
@@ -114,7 +114,7 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         let value = optimizer.info().rate * self.schedule.factor_at(last, batches - 1, batches);
         in_range(
             real::<T>(value).is_finite(),
-            "the rate of the last step",
+            "the learning rate of the last step",
             value,
             "a finite number",
         )

@@ -114,7 +114,7 @@ fn refusals_say_what_was_expected_and_found() {
         assert_eq!(trailing, Refusal::TrailingBytes { expected, found });
     }
     let text = refused(&[&bytes, b"\n".as_slice()].concat()).to_string();
-    let expected = "the file goes on after its content: expected 10 bytes, found 11";
+    let expected = "the file has extra bytes after its content: expected 10 bytes, found 11";
     assert_eq!(text, expected);
 
     let changed = refused(&with("0.25]", "0.75]"));

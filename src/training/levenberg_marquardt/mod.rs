@@ -75,7 +75,6 @@ use crate::error::ranges::{above_zero, not_negative};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
-#[must_use]
 pub struct LevenbergMarquardt {
     damping: f64,
     gradient: f64,
@@ -91,6 +90,7 @@ impl Default for LevenbergMarquardt {
 impl LevenbergMarquardt {
     /// Returns the solver with μ = 10⁻³ at first, and tolerances of 10⁻¹⁰ for the gradient and
     /// 10⁻¹⁵ for the step.
+    #[must_use]
     pub fn new() -> Self {
         Self {
             damping: 1e-3,
@@ -103,6 +103,7 @@ impl LevenbergMarquardt {
     /// because D has those of the parameters.
     ///
     /// A μ outside \[ε², 10³⁰], with the rounding ε of T, is moved to the nearest end.
+    #[must_use]
     pub fn damping(mut self, factor: f64) -> Self {
         self.damping = factor;
         self
@@ -118,6 +119,7 @@ impl LevenbergMarquardt {
     ///
     /// Whatever the tolerances, a fit also ends where that prediction is below the rounding of J,
     /// roughly ε (J + √(2J) ‖A‖ ‖θ‖).
+    #[must_use]
     pub fn tolerance(mut self, gradient: f64, step: f64) -> Self {
         (self.gradient, self.step) = (gradient, step);
         self

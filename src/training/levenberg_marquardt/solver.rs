@@ -3,6 +3,9 @@
 use super::LevenbergMarquardt;
 use super::model::{Damping, Model, Step};
 use crate::error::Error;
+#[cfg(feature = "serde")]
+use crate::error::checkpoint;
+use crate::examples::check_length;
 use crate::kernels::{all_finite, norm};
 use crate::scalar::{Scalar, to_f64};
 use crate::training::full_batch::{FullBatch, Iteration, LeastSquares, Method, Problem};
@@ -191,6 +194,9 @@ impl<T: Scalar> FullBatch<T> for Solver<T> {
         theta: &mut [T],
         gradient: &mut [T],
     ) -> Result<Iteration<T>, Error> {
+        let known = self.memory.as_ref().map(|memory| memory.scale.len());
+        check_length("θ", known.unwrap_or(theta.len()), theta.len())?;
+        check_length("∇J", theta.len(), gradient.len())?;
         // A resumed run has counted the evaluation at its start already.
         let mut evaluations = u64::from(self.memory.is_none());
         let new = || Memory::new(self.settings.damping, theta.len());
@@ -275,17 +281,16 @@ impl<T: Scalar> FullBatch<T> for Solver<T> {
             scale: memory.scale.iter().map(|&d| to_f64(d)).collect(),
             last: memory.last,
         };
-        let saved = serde_json::to_value(saved).map_err(|error| refused(&error))?;
-        Ok(Some(saved))
+        serde_json::to_value(saved).map(Some).map_err(checkpoint)
     }
 
     #[cfg(feature = "serde")]
     fn load(&mut self, state: Option<&serde_json::Value>, at: Reached<'_, T>) -> Result<(), Error> {
         let Some(state) = state else {
-            return Err(refused(&"the solver's state is missing"));
+            return Err(checkpoint("the solver's state is missing"));
         };
         let saved = <Saved as serde::Deserialize>::deserialize(state);
-        let saved = saved.map_err(|error| refused(&format!("the solver's state: {error}")))?;
+        let saved = saved.map_err(|error| checkpoint(format!("the solver's state: {error}")))?;
         let scale: Vec<T> = saved.scale.iter().map(|&d| real(d)).collect();
         let lengths = all_finite(&scale) && scale.iter().all(|&d| d >= T::zero());
         let is_valid = scale.len() == at.theta.len()
@@ -294,7 +299,9 @@ impl<T: Scalar> FullBatch<T> for Solver<T> {
             && saved.last >= 0.0
             && saved.last.is_finite();
         if !is_valid {
-            return Err(refused(&"the solver's state does not fit the training run"));
+            return Err(checkpoint(
+                "the solver's state does not fit the training run",
+            ));
         }
         self.memory = Some(Memory {
             damping: saved.damping,
@@ -303,13 +310,6 @@ impl<T: Scalar> FullBatch<T> for Solver<T> {
             here: None,
         });
         Ok(())
-    }
-}
-
-#[cfg(feature = "serde")]
-fn refused(reason: &dyn fmt::Display) -> Error {
-    Error::Checkpoint {
-        reason: reason.to_string(),
     }
 }
 

@@ -212,7 +212,7 @@ impl Rule for AdaGradRule {
     const NAME: &'static str = "AdaGrad";
 
     fn check<T: Scalar>(&self) -> Result<(), Error> {
-        not_negative::<T>("the decay of the rate", self.rate_decay)?;
+        not_negative::<T>("the decay of the learning rate", self.rate_decay)?;
         not_negative::<T>("the initial sum of squares", self.initial)?;
         above_zero::<T>("ε", self.epsilon)
     }

@@ -42,7 +42,7 @@ impl Decay {
         let product = rate * self.weight;
         in_range(
             product <= 1.0,
-            "rate times weight decay",
+            "the learning rate times the weight decay",
             product,
             "at most 1",
         )

@@ -61,6 +61,7 @@ impl<T: Scalar, R: Rule, D: Decoupled> Optimizer<T> for Entrywise<T, R, D> {
     }
 
     fn step(&mut self, theta: &mut [T], gradient: &[T], factor: f64) -> Result<(), Error> {
+        not_negative::<f64>("the factor on the learning rate", factor)?;
         let rate = self.rate * factor;
         self.check(rate)?;
         let whole = 0..theta.len();

@@ -136,7 +136,7 @@ pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
     /// # Errors
     /// [`Error::Hyperparameter`] names the first setting that is out of range.
     fn validate(&self) -> Result<(), Error> {
-        above_zero::<T>("the rate", self.info().rate)
+        above_zero::<T>("the learning rate", self.info().rate)
     }
 
     /// Makes one step from ∇J at θ, and overwrites θ with the result.

@@ -11,8 +11,8 @@ pub trait Rule: Update + Debug + Send + Sync {
     const NAME: &'static str;
     /// The name of the optimiser with weight decay.
     const NAME_WITH_DECAY: &'static str = Self::NAME;
-    /// What errors call the rate.
-    const RATE: &'static str = "the rate";
+    /// The name of the learning rate in errors.
+    const RATE: &'static str = "the learning rate";
     /// Whether gradients of mini-batches and schedules suit the rule.
     const TAKES_BATCHES: bool = true;
 

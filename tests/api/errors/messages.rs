@@ -356,28 +356,34 @@ fn values() {
 
 #[test]
 fn training() {
-    let diverged = Error::Diverged {
+    let cause = not_finite(Location::Activation {
+        layer: 0,
+        unit: 1,
+        example: 2,
+    });
+    let diverged = |batch| Error::Diverged {
         epoch: 3,
-        batch: 7,
-        cause: Box::new(not_finite(Location::Activation {
-            layer: 0,
-            unit: 1,
-            example: 2,
-        })),
+        batch,
+        cause: Box::new(cause.clone()),
     };
     check(&[
         (
-            diverged,
+            diverged(None),
+            "training diverged in epoch 3: the output of layer 0 (Θ⁽¹⁾), unit 1, for example 2 is \
+             inf; scale the inputs",
+        ),
+        (
+            diverged(Some(7)),
             "training diverged in epoch 3, batch 7: the output of layer 0 (Θ⁽¹⁾), unit 1, \
-             for example 2 is inf; lower the rate or scale the inputs",
+             for example 2 is inf; lower the learning rate or scale the inputs",
         ),
         (
             Error::Hyperparameter {
-                name: "the rate",
+                name: "the learning rate",
                 value: -1.0,
                 expected: "a number in [0, ∞)".into(),
             },
-            "the rate is -1, expected a number in [0, ∞)",
+            "the learning rate is -1, expected a number in [0, ∞)",
         ),
         (
             Error::Checkpoint {

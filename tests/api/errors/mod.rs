@@ -141,8 +141,9 @@ fn debug_shows_the_message_and_the_fields() {
     let mut trainer = Trainer::<f64, _>::new(objective, GradientDescent::new(1e200)).epochs(2);
     let diverged = trainer.fit(&mut network, &examples).unwrap_err();
     let expected = "training diverged in epoch 1, batch 1: the cost of example 0 is inf; lower the \
-                    rate or scale the inputs [Diverged { epoch: 1, batch: 1, cause: the cost of \
-                    example 0 is inf [NonFinite { at: Cost { example: 0 }, value: inf }] }]";
+                    learning rate or scale the inputs [Diverged { epoch: 1, batch: Some(1), cause: \
+                    the cost of example 0 is inf [NonFinite { at: Cost { example: 0 }, value: inf \
+                    }] }]";
     assert_eq!(format!("{diverged:?}"), expected);
     let main: Result<(), Box<dyn std::error::Error>> = Err(diverged.into());
     assert_eq!(format!("{main:?}"), format!("Err({expected})"));

@@ -31,7 +31,7 @@ pub(super) fn divergence() {
     });
     let expected = Error::Diverged {
         epoch: 1,
-        batch: 1,
+        batch: Some(1),
         cause,
     };
     same("a rate of 1e200", &found, &expected);
@@ -135,7 +135,7 @@ pub(super) fn states_that_overflow() {
             found,
             Error::Diverged {
                 epoch: 1,
-                batch: 1,
+                batch: Some(1),
                 ..
             }
         ));

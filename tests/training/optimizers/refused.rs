@@ -55,12 +55,12 @@ fn refusal(method: &impl Optimizer<f64>) -> &'static str {
 #[test]
 fn hyper_parameters_have_ranges() {
     for rate in [0.0, -1.0, NAN, f64::INFINITY] {
-        assert_eq!(refusal(&GradientDescent::new(rate)), "the rate");
-        assert_eq!(refusal(&Adam::new(rate)), "the rate");
-        assert_eq!(refusal(&AdamW::new(rate)), "the rate");
-        assert_eq!(refusal(&RmsProp::new(rate)), "the rate");
-        assert_eq!(refusal(&AdaGrad::new(rate)), "the rate");
-        assert_eq!(refusal(&Adadelta::new(rate)), "the rate");
+        assert_eq!(refusal(&GradientDescent::new(rate)), "the learning rate");
+        assert_eq!(refusal(&Adam::new(rate)), "the learning rate");
+        assert_eq!(refusal(&AdamW::new(rate)), "the learning rate");
+        assert_eq!(refusal(&RmsProp::new(rate)), "the learning rate");
+        assert_eq!(refusal(&AdaGrad::new(rate)), "the learning rate");
+        assert_eq!(refusal(&Adadelta::new(rate)), "the learning rate");
         assert_eq!(refusal(&IRpropMinus::new(rate)), "the first step size");
         assert_eq!(refusal(&Adam::new(0.1).epsilon(rate)), "ε");
         assert_eq!(refusal(&AdamW::new(0.1).epsilon(rate)), "ε");
@@ -94,7 +94,7 @@ fn hyper_parameters_have_ranges() {
         let method = AdaGrad::new(0.1);
         assert_eq!(
             refusal(&method.clone().rate_decay(negative)),
-            "the decay of the rate"
+            "the decay of the learning rate"
         );
         assert_eq!(
             refusal(&method.initial(negative)),
@@ -115,7 +115,7 @@ fn hyper_parameters_have_ranges() {
     assert_eq!(refusal(&method), "the dampening of Nesterov's form");
     assert_eq!(
         refusal(&AdamW::new(0.1).decay(10.1)),
-        "rate times weight decay"
+        "the learning rate times the weight decay"
     );
     assert_eq!(
         refusal(&IRpropMinus::new(0.1).bounds(1.0, 0.9)),
@@ -143,7 +143,11 @@ fn a_step_refuses_the_settings_that_validate_refuses() {
         let mut theta = [1.0, 2.0];
         for wrong in [NAN, -0.1, f64::INFINITY] {
             let refused = method.step(&mut theta, &[1.0, 1.0], wrong);
-            assert!(matches!(refused, Err(Error::Hyperparameter { .. })));
+            let Err(Error::Hyperparameter { name, value, .. }) = refused else {
+                panic!("{refused:?}");
+            };
+            assert_eq!(name, "the factor on the learning rate");
+            assert_eq!(value.to_bits(), wrong.to_bits());
             assert_eq!((theta, method.state().steps), ([1.0, 2.0], 0));
         }
         method.step(&mut theta, &[1.0, 1.0], 0.0).unwrap();

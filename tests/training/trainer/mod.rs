@@ -240,7 +240,7 @@ fn a_divergence_is_named_and_the_last_good_parameters_are_kept() {
         .unwrap_err();
     let Error::Diverged {
         epoch,
-        batch,
+        batch: Some(batch),
         cause,
     } = &error
     else {

@@ -99,7 +99,7 @@ fn settings_out_of_range() {
     let doubled = || trainer().schedule(Schedule::Exponential { factor: 2.0 });
     check(
         doubled().epochs(2000),
-        ("the rate of the last step", f64::INFINITY),
+        ("the learning rate of the last step", f64::INFINITY),
     );
     let mut trained = network([4, 3, 2]);
     for mut fine in [doubled().epochs(20), doubled().epochs(2000).steps(20)] {

@@ -4,7 +4,9 @@ use super::{data, network};
 use backprop::activation::{Exponential, Identity, Softmax};
 use backprop::data::one_hot;
 use backprop::nalgebra::{self, DMatrix};
-use backprop::training::{ConjugateGradient, Lbfgs, Method, Problem, Stop, Trainer};
+use backprop::training::{
+    ConjugateGradient, GradientDescent, Lbfgs, Method, Problem, Stop, Trainer,
+};
 use backprop::{
     AnyActivation, AnyCost, CategoricalCrossEntropy, Error, Examples, Location, Network, Objective,
     Poisson, Scalar, SquaredError,
@@ -178,7 +180,14 @@ fn trial_points_that_overflow_shorten_the_step() {
             .unwrap();
         let refused = Trainer::new(Objective::new(Poisson), solver()).fit(&mut network, &examples);
         assert!(
-            matches!(refused, Err(Error::Diverged { epoch: 1, .. })),
+            matches!(
+                refused,
+                Err(Error::Diverged {
+                    epoch: 1,
+                    batch: None,
+                    ..
+                })
+            ),
             "{refused:?}"
         );
         assert_eq!(network.theta().as_slice(), start);
@@ -287,9 +296,7 @@ fn a_search_that_fails_is_tried_again_without_memory() {
     };
     for solver in solvers::<f64>() {
         for leads in [true, false] {
-            let Method::FullBatch(mut solver) = solver() else {
-                panic!("a full-batch solver")
-            };
+            let mut solver = solver().full_batch().unwrap();
             let (mut theta, mut gradient) = ([3.0, 1.0], [0.0; 2]);
             for _ in 0..2 {
                 let mut problem =
@@ -324,14 +331,44 @@ fn a_search_that_fails_is_tried_again_without_memory() {
     }
 }
 
+#[test]
+fn slices_of_other_lengths_are_refused() {
+    let refused = |what, found| {
+        let expected = 2;
+        Err(Error::Length {
+            what,
+            expected,
+            found,
+        })
+    };
+    for solver in solvers::<f64>() {
+        let mut solver = solver().full_batch().unwrap();
+        let mut problem = Function(|theta: &[f64], gradient: &mut [f64]| Ok(bowl(theta, gradient)));
+        let long = solver.iterate(&mut problem, &mut [3.0, 1.0], &mut [0.0; 3]);
+        assert_eq!(long, refused("∇J", 3));
+        let (mut theta, mut gradient) = ([3.0, 1.0], [0.0; 2]);
+        let first = solver.iterate(&mut problem, &mut theta, &mut gradient);
+        assert_eq!(first.unwrap().stop, None);
+        let long = solver.iterate(&mut problem, &mut [3.0; 3], &mut [0.0; 3]);
+        assert_eq!(long, refused("θ", 3));
+        // An error does not end the run.
+        let second = solver.iterate(&mut problem, &mut theta, &mut gradient);
+        assert_eq!(second.unwrap().stop, None);
+    }
+}
+
+#[test]
+fn an_optimiser_is_no_full_batch_solver() {
+    let method = Method::<f64>::from(GradientDescent::new(0.1));
+    assert!(method.full_batch().is_none());
+}
+
 /// The entries of the gradient fit in `f32`, but its norm does not.
 #[test]
 fn a_norm_beyond_single_precision_starts_a_search() {
     let huge = [3e38_f32; 4];
     for solver in solvers::<f32>() {
-        let Method::FullBatch(mut solver) = solver() else {
-            panic!("a full-batch solver")
-        };
+        let mut solver = solver().full_batch().unwrap();
         let (mut theta, mut gradient) = ([0.0_f32; 4], [0.0; 4]);
         let mut problem = Function(|theta: &[f32], gradient: &mut [f32]| {
             gradient.copy_from_slice(&huge);
@@ -347,9 +384,7 @@ fn a_norm_beyond_single_precision_starts_a_search() {
 #[test]
 fn a_gradient_that_is_not_a_number_has_not_converged() {
     for solver in solvers::<f64>() {
-        let Method::FullBatch(mut solver) = solver() else {
-            panic!("a full-batch solver")
-        };
+        let mut solver = solver().full_batch().unwrap();
         let (mut theta, mut gradient) = ([1.0], [0.0]);
         let mut problem = Function(|_: &[f64], gradient: &mut [f64]| {
             gradient.fill(f64::NAN);
@@ -389,9 +424,7 @@ fn a_start_at_the_minimum_has_converged() {
 #[test]
 fn the_first_steps_of_a_search() {
     for (solver, conjugate) in solvers::<f64>().into_iter().zip([false, true]) {
-        let Method::FullBatch(mut solver) = solver() else {
-            panic!("a full-batch solver")
-        };
+        let mut solver = solver().full_batch().unwrap();
         let (mut theta, mut gradient) = ([3.0, 1.0], [0.0; 2]);
         let mut trials: Vec<[f64; 2]> = Vec::new();
         let mut iterate = |theta: &mut [f64; 2], gradient: &mut [f64; 2]| {

@@ -4,7 +4,9 @@
 use super::super::{bits, data, network};
 use backprop::metrics::Accuracy;
 use backprop::nalgebra::{DMatrix, DVector};
-use backprop::training::{LeastSquares, LevenbergMarquardt, Method, Problem, Stop, Trainer};
+use backprop::training::{
+    FullBatch, LeastSquares, LevenbergMarquardt, Method, Problem, Stop, Trainer,
+};
 use backprop::{AnyCost, Error, Examples, Objective};
 use std::ops::ControlFlow;
 
@@ -110,7 +112,12 @@ fn every_run_starts_fresh() {
     assert_eq!(bits(&first), bits(&second));
 }
 
-/// A problem whose least-squares form has the wrong shape.
+fn levenberg_marquardt() -> Box<dyn FullBatch<f64>> {
+    let method = Method::from(LevenbergMarquardt::new());
+    method.full_batch().unwrap()
+}
+
+/// A problem with this least-squares form everywhere.
 struct Wrong(DMatrix<f64>, DVector<f64>);
 
 impl Problem<f64> for Wrong {
@@ -139,9 +146,7 @@ fn a_least_squares_form_of_the_wrong_shape_is_refused() {
         (DMatrix::zeros(3, 3), DVector::zeros(3), (2, 2), (3, 3)),
         (DMatrix::zeros(2, 2), DVector::zeros(1), (2, 1), (1, 1)),
     ] {
-        let Method::FullBatch(mut solver) = LevenbergMarquardt::new().into() else {
-            panic!("a full-batch solver")
-        };
+        let mut solver = levenberg_marquardt();
         let (mut theta, mut gradient) = ([1.0, 2.0], [0.0; 2]);
         let mut problem = Wrong(triangle, right);
         let error = solver.iterate(&mut problem, &mut theta, &mut gradient);
@@ -154,6 +159,29 @@ fn a_least_squares_form_of_the_wrong_shape_is_refused() {
         assert_eq!(error, Err(refused));
         assert_eq!(theta, [1.0, 2.0]);
     }
+}
+
+#[test]
+fn slices_of_other_lengths_are_refused() {
+    let mut solver = levenberg_marquardt();
+    let refused = |what, found| {
+        let expected = 2;
+        Err(Error::Length {
+            what,
+            expected,
+            found,
+        })
+    };
+    let mut problem = Wrong(DMatrix::identity(2, 2), DVector::from_element(2, 1.0));
+    let short = solver.iterate(&mut problem, &mut [1.0; 2], &mut [0.0; 3]);
+    assert_eq!(short, refused("∇J", 3));
+    // The first iteration decides the length of θ.
+    let done = solver.iterate(&mut problem, &mut [1.0; 2], &mut [0.0; 2]);
+    assert!(done.is_ok(), "{done:?}");
+    let long = solver.iterate(&mut problem, &mut [1.0; 3], &mut [0.0; 3]);
+    assert_eq!(long, refused("θ", 3));
+    let short = solver.iterate(&mut problem, &mut [1.0; 2], &mut [0.0; 1]);
+    assert_eq!(short, refused("∇J", 1));
 }
 
 /// A problem without a least-squares form.
@@ -171,9 +199,7 @@ impl Problem<f64> for Plain {
 
 #[test]
 fn a_problem_without_a_least_squares_form_is_refused() {
-    let Method::FullBatch(mut solver) = LevenbergMarquardt::new().into() else {
-        panic!("a full-batch solver")
-    };
+    let mut solver = levenberg_marquardt();
     let error = solver.iterate(&mut Plain, &mut [1.0], &mut [0.0]);
     assert!(matches!(error, Err(Error::Unsupported { .. })), "{error:?}");
 }
