@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 ///
 /// Derivation: [(25)](crate::derivation#minimise).
 ///
-/// argmin asks for the cost and the gradient of a point in two calls. One pass computes both, and
+/// argmin requests the cost and the gradient of a point in two calls. One pass computes both, and
 /// the second call reuses it. The network is neither cloned nor changed, and the workspace is
 /// reused. Set the parameters that argmin finds with [`Network::set_theta`]. T is `f32` or `f64`,
 /// because points are compared by the real part of their entries.
@@ -68,7 +68,7 @@ pub struct ArgminProblem<'a, T: Scalar, L, C> {
 /// State shared by the calls of a problem and of its Hessians.
 ///
 /// The lock is never held during a pass. While a pass waits for other threads of its pool, its own
-/// thread may start another call of the same problem, which would wait for the lock for ever.
+/// thread may start another call of the same problem, which would wait for the lock forever.
 #[derive(Debug)]
 pub(super) struct Shared<T: Scalar> {
     /// Buffers that no call is using, the most recently used last. A single thread needs one.
@@ -83,7 +83,7 @@ pub(super) struct Shared<T: Scalar> {
 #[derive(Debug)]
 struct Point<T: Scalar> {
     theta: Vec<T>,
-    /// J there; `None` while it is unknown.
+    /// J at `theta`; `None` while it is unknown.
     cost: Option<T>,
     gradient: Vec<T>,
     workspace: Workspace<T>,
@@ -93,7 +93,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
     /// Returns the problem of minimising `objective` over `examples`.
     ///
     /// # Errors
-    /// Those of [`Network::backprop`] at the network's present parameters, and
+    /// Returns the errors of [`Network::backprop`] at the network's current parameters, and
     /// [`Error::SingleOutput`] for one output with softmax or the categorical cross-entropy.
     pub fn new(
         network: &'a Network<T, L>,
@@ -118,8 +118,8 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
         Ok(problem)
     }
 
-    /// Returns the number of passes: one per point, even if a point is asked for several times in a
-    /// row. Threads that ask for the same point at the same time make one pass each.
+    /// Returns the number of passes: one per point, even if a point is requested several times in a
+    /// row. Threads that request the same point at the same time make one pass each.
     #[must_use]
     pub fn evaluations(&self) -> u64 {
         lock(&self.shared).evaluations

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 /// No matrix is formed. argmin's interface has no error for a product: a product that fails returns
 /// zeros, which end the inner iterations (for `NewtonCG` with a curvature threshold of at least 0,
 /// the default). The next evaluation of the problem returns the error. If there is none, the error
-/// is lost. The last product is kept, because argmin's solvers ask twice for the same vector.
+/// is lost. The last product is kept, because argmin's solvers request it twice.
 ///
 /// # Example
 /// Truncated Newton in a trust region, on the parabola through (−1, 1), (0, 0), (1, 1):
@@ -102,7 +102,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> ArgminHessian<'_, T, L, C> {
     /// Returns the product with a vector of length P.
     ///
     /// # Errors
-    /// Those of [`Network::hessian_product`] or [`Network::gauss_newton_product`].
+    /// Returns the errors of [`Network::hessian_product`] or [`Network::gauss_newton_product`].
     pub fn product(&self, v: &[T]) -> Result<Vec<T>, Error> {
         let mut product = allocate("the product", (v.len(), 1), T::zero())?;
         let at = (&self.theta[..], self.curvature);

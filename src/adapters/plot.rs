@@ -135,7 +135,7 @@ mod tests {
     use super::*;
     use crate::training::Record;
 
-    /// Every history is drawn or refused. A picture that takes for ever fails at the deadline.
+    /// Every history is drawn or refused. A picture that takes forever fails at the deadline.
     #[test]
     fn any_history_is_drawn_or_refused() {
         let values = [
@@ -195,7 +195,7 @@ mod tests {
         });
         let ended = end.recv_timeout(std::time::Duration::from_secs(120));
         let late = ended == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
-        assert!(!late, "a picture takes for ever");
+        assert!(!late, "a picture takes forever");
         thread.join().unwrap();
         assert!(History::default().plot(std::env::temp_dir()).is_err());
     }

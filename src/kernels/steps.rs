@@ -1,7 +1,7 @@
-//! The loop over the entries of θ that the rules of the optimisers run in: one for every scalar,
-//! compiled for each level.
+//! The loop over the entries of θ in which the rules of the optimisers run. It is the same for
+//! every scalar, and is compiled for each level.
 //!
-//! No multiplication is fused with an addition. So an entry has the same bits at every level and in
+//! No multiplication is fused with an addition, so an entry has the same bits at every level and in
 //! the plain loop.
 
 use super::level::{Kernel, launch};
@@ -17,7 +17,7 @@ pub(crate) const BUFFERS: usize = 3;
 pub struct Step {
     /// The number of the step, from 1.
     pub(crate) number: u64,
-    /// η, the rate times the factor of this step.
+    /// η, the learning rate times the factor of this step.
     pub(crate) rate: f64,
     /// The part of θ that weight decay keeps: 1 without decay.
     pub(crate) keep: f64,
@@ -35,8 +35,8 @@ pub struct Entries<'a, T> {
 /// How a rule updates an entry.
 ///
 /// θ must become non-finite whenever the state does, so that a scan of θ finds both. Sums of
-/// gradients ensure this by themselves, because θ moves by a multiple of them. Squares do not: an
-/// infinite square gives a step of 0 for ever. So the rules pass an overflow on to θ by
+/// gradients ensure this on their own, because θ moves by a multiple of them. Squares do not: an
+/// infinite square gives a step of 0 forever. So the rules pass an overflow on to θ with
 /// [`unless_overflown`].
 pub trait Update: Copy + 'static {
     /// Computes the constants of the step, and updates [each](Entries::each) entry.
@@ -48,9 +48,9 @@ pub trait Update: Copy + 'static {
 }
 
 impl<T: Scalar> Entries<'_, T> {
-    /// Sets every θ to `update(keep θ, g, state)`, which writes the first N slices of state. The
-    /// others read 0. The closure owns its constants (`'static`), because the loop does not
-    /// vectorise with borrowed ones.
+    /// Sets every entry of θ to `update(keep θ, g, state)`, which writes the first N slices of the
+    /// state. The others are read as 0. The closure owns its constants (`'static`), because the
+    /// loop does not vectorise with borrowed ones.
     #[inline(always)]
     pub(crate) fn each<const N: usize>(
         self,
@@ -62,8 +62,8 @@ impl<T: Scalar> Entries<'_, T> {
     }
 }
 
-/// [`Entries::each`] with the slices as arguments of their own, so that the compiler knows them to
-/// be disjoint.
+/// [`Entries::each`] with the slices as separate arguments, so that the compiler can assume that
+/// they are disjoint.
 #[inline(always)]
 fn each<T: Scalar, const N: usize>(
     keep: T,

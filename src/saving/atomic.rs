@@ -75,8 +75,8 @@ fn special(_: FileType) -> &'static str {
 
 /// A temporary file, which is removed when dropped unless it was renamed.
 ///
-/// The file stays locked while it has its temporary name, so a free lock shows that its process is
-/// gone. A process id does not show this: ids are reused, and the process may run in another
+/// The file stays locked while it has its temporary name, so a free lock shows that its process has
+/// exited. A process id does not show this: ids are reused, and the process may run in another
 /// container.
 struct Temporary {
     path: PathBuf,
@@ -157,7 +157,7 @@ impl Leftover {
         (hexadecimal && same && file).then_some(Self { path, process })
     }
 
-    /// Removes the file if its process is gone: no process holds its lock, and on Linux no other
+    /// Removes the file if its process has exited: no process holds its lock, and on Linux no other
     /// process has that id. The id matters because earlier versions of this crate did not lock
     /// their files. On file systems without locks, the file stays.
     pub(super) fn remove(&self) {
@@ -176,7 +176,7 @@ impl Leftover {
     }
 }
 
-/// Removes temporary files beside `path` whose processes are gone.
+/// Removes temporary files next to `path` whose processes have exited.
 pub(super) fn remove_leftovers(path: &Path, prefix: &str) {
     let entries = fs::read_dir(folder_of(path))
         .into_iter()

@@ -121,8 +121,8 @@ impl Checkpoints {
     /// that cannot be removed is left for the next call.
     ///
     /// # Errors
-    /// Those of [`save`](super::save), and [`SaveError::Step`] if the folder has an intact
-    /// checkpoint of a later step. On an error, no checkpoint is removed.
+    /// Returns the errors of [`save`](super::save), and [`SaveError::Step`] if the folder has an
+    /// intact checkpoint of a later step. On an error, no checkpoint is removed.
     ///
     /// # Example
     /// ```
@@ -153,7 +153,7 @@ impl Checkpoints {
             .filter(|&(other, _)| other != step)
             .partition(|&(other, _)| other > step);
         for &(newest, ref path) in later.iter().rev() {
-            if is_whole(path)? {
+            if is_intact(path)? {
                 let found = step;
                 return Err(SaveError::Step { found, newest });
             }
@@ -299,7 +299,7 @@ fn step_of(file_name: &str) -> Option<u64> {
 }
 
 /// Returns whether a file is an intact checkpoint, even if this program cannot use it.
-fn is_whole(path: &Path) -> Result<bool, SaveError> {
+fn is_intact(path: &Path) -> Result<bool, SaveError> {
     match load::<IgnoredAny>(path, KIND) {
         Err(LoadError::Refused { reason, .. }) => Ok(!reason.is_damage()),
         Err(error) if is_missing(&error) => Ok(false),

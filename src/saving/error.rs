@@ -221,7 +221,7 @@ debug_with_message! {
 
 impl Refusal {
     /// Returns whether the file was truncated or changed after it was written. If so, an older
-    /// checkpoint can be used instead. A file refused for any other reason is as it was written.
+    /// checkpoint can be used instead. A file refused for any other reason is unchanged.
     pub(super) fn is_damage(&self) -> bool {
         match self {
             Self::NotOurs

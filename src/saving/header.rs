@@ -4,7 +4,7 @@ use super::Refusal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// The maximum length of a header in bytes. The limit lets a large file of another format be
+/// The maximum length of a header in bytes. With this limit, a large file of another format is
 /// refused quickly.
 pub(super) const LIMIT: usize = 4096;
 
@@ -56,8 +56,8 @@ impl Header {
             crc32,
             ..
         } = self;
-        // Later versions order the fields differently, so that no single changed byte turns a file
-        // of one version into a file of the other.
+        // Version 2 orders the fields differently, so no single changed byte turns a file of one
+        // version into a file of the other.
         match version {
             1 => format!(
                 "{{\"format\":\"backprop\",\"version\":1,\"kind\":{kind},\

@@ -163,7 +163,7 @@ pub fn load<D: DeserializeOwned>(path: impl AsRef<Path>, kind: &str) -> Result<D
 /// Returns the bytes of the file that [`save`] would write.
 ///
 /// # Errors
-/// Those of [`save`], except [`SaveError::Io`].
+/// Returns the errors of [`save`], except [`SaveError::Io`].
 ///
 /// # Example
 /// ```
@@ -187,8 +187,8 @@ pub fn to_bytes<S: Serialize + ?Sized>(kind: &str, value: &S) -> Result<Vec<u8>,
 /// Loads a value from the bytes of a file, as [`load`] does from the file.
 ///
 /// # Errors
-/// The [`Refusal`] if the bytes are not those that [`to_bytes`] returned for a value of this type
-/// and kind.
+/// Returns the [`Refusal`] if the bytes are not those that [`to_bytes`] returned for a value of
+/// this type and kind.
 ///
 /// # Example
 /// ```

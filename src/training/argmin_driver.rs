@@ -34,7 +34,7 @@ pub(super) struct Driver<T, K, S> {
     pub(super) current: Option<(S, Point<T>)>,
 }
 
-/// When a solver has converged: ‖∇J‖ ≤ `gradient`, or J fell by less than `cost`.
+/// The condition for convergence: ‖∇J‖ ≤ `gradient`, or J fell by less than `cost`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tolerance {
     pub(super) gradient: f64,
@@ -171,7 +171,7 @@ impl<T: Scalar + ArgminFloat, K, S> Driver<T, K, S> {
         S: Solver<&'e Evaluated<'e, T>, Point<T>>,
     {
         let mut solver = (self.make)(&self.settings);
-        // An overflow that ended the previous search says nothing about this start.
+        // An overflow that ended the previous search does not concern this start.
         evaluated.last.borrow_mut().failed = None;
         let begun = solver.init(&mut Counted::new(evaluated), point);
         match (evaluated.last.borrow().failed.clone(), begun) {
@@ -227,7 +227,7 @@ fn lost() -> Error {
     }
 }
 
-/// Answers argmin, which asks for J and ∇J in two calls, from one evaluation per point.
+/// Returns J and ∇J to argmin, which requests them in two calls, from one evaluation per point.
 pub(super) struct Evaluated<'e, T: Scalar> {
     problem: RefCell<&'e mut dyn Problem<T>>,
     last: RefCell<Last<T>>,
@@ -236,9 +236,9 @@ pub(super) struct Evaluated<'e, T: Scalar> {
 struct Last<T> {
     theta: Vec<T>,
     gradient: Vec<T>,
-    /// J there, ∞ if the evaluation overflowed; `None` before the first evaluation.
+    /// J at `theta`, or ∞ if the evaluation overflowed; `None` before the first evaluation.
     cost: Option<T>,
-    /// Why the last evaluation failed.
+    /// The error of the last evaluation.
     failed: Option<Error>,
     evaluations: u64,
 }
@@ -375,7 +375,7 @@ mod saved {
         Ok(new)
     }
 
-    /// Returns whether a line search belongs to the same solver; it may know J before the last
+    /// Returns whether a line search belongs to the same solver. It may hold J before the last
     /// step.
     fn is_search<T: Scalar>(found: &Value, new: &Value) -> bool {
         let (Some(fields), Some(new)) = (found.as_object(), new.as_object()) else {

@@ -65,7 +65,7 @@ impl<T: Scalar> Batches<T> {
         Ok(batches)
     }
 
-    /// Sets the order of an epoch. It depends on the seed and the epoch alone, so it is not saved.
+    /// Sets the order of an epoch. It depends only on the seed and the epoch, so it is not saved.
     pub(super) fn start(&mut self, epoch: u64) {
         if let Some(seed) = self.seed {
             permutation_into(&mut self.order, seed, epoch);
@@ -112,7 +112,7 @@ impl<T: Scalar> Batches<T> {
         all.with(x, y, weights).reweighted()
     }
 
-    /// Numbers the example of an error in the whole data instead of in batch b.
+    /// Replaces the index of an example in batch b, in an error, by its index in the whole data.
     pub(super) fn place(&self, b: usize, mut error: Error) -> Error {
         if let Error::NonFinite {
             at: Location::Activation { example, .. } | Location::Cost { example },

@@ -49,7 +49,7 @@ pub struct Epoch<'a, T: Scalar> {
     pub gradient: &'a [T],
     /// How θ and the gradient are divided among the layers.
     pub layout: &'a Layout,
-    /// The most epochs of the run.
+    /// The maximum number of epochs of the run.
     pub epochs: u64,
     /// Whether this is the first epoch of a call of [`fit`](super::Trainer::fit) or `resume`.
     pub started: bool,
@@ -58,7 +58,7 @@ pub struct Epoch<'a, T: Scalar> {
 }
 
 /// Prints one line: `12/500  J 0.123400  validation 0.234500  accuracy 0.950000  rate 1.00e-2  3.2
-/// s`. A metric is that of the validation examples, if there are any.
+/// s`. The metrics are those of the validation examples, if there are any.
 impl<T: Scalar> Display for Epoch<'_, T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let record = self.record;

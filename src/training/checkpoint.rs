@@ -7,7 +7,7 @@ use crate::saving::{Checkpoints, Found, SaveError};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-/// The contents of a checkpoint, as read.
+/// The contents of a checkpoint that was read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Saved<T> {
@@ -55,7 +55,8 @@ const COMPARED: [&str; 12] = [
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Settings(pub(super) [String; COMPARED.len()]);
 
-/// Where a run is saved, and how often. Only its constructor needs T to be serialisable.
+/// The folder in which a run is saved, and how often. Only the constructor needs T to be
+/// serialisable.
 pub(super) struct Store<T> {
     every: u64,
     checkpoints: Checkpoints,
@@ -75,7 +76,7 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
 }
 
 impl<T> Store<T> {
-    /// Returns the newest checkpoint that is not damaged; `None` if there is none at all.
+    /// Returns the newest intact checkpoint, or `None` if the folder has no checkpoints.
     pub(super) fn latest(&self) -> Latest<T> {
         (self.latest)(&self.checkpoints)
     }
@@ -116,8 +117,8 @@ fn write<T: Serialize>(checkpoints: &Checkpoints, saving: &Saving<'_, T>) -> Res
     checkpoints.write(epoch, saving).map(drop)
 }
 
-/// Reads the newest checkpoint. If its scalar is not T, the error says so, even though its numbers
-/// cannot be read as T.
+/// Reads the newest checkpoint. If its scalar type is not T, the error names both types, although
+/// its numbers cannot be read as T.
 fn latest<T: DeserializeOwned>(checkpoints: &Checkpoints) -> Latest<T> {
     checkpoints.latest().map_err(|error| {
         let expected = scalar_name::<T>();

@@ -42,7 +42,7 @@ impl Clipping {
     /// does not check it.
     ///
     /// # Errors
-    /// [`Error::Hyperparameter`] if it is not.
+    /// Returns [`Error::Hyperparameter`] if it is not.
     pub fn validate<T: Scalar>(&self) -> Result<(), Error> {
         let (name, value) = match *self {
             Self::Norm(value) => ("the bound of the gradient's norm", value),
@@ -53,7 +53,7 @@ impl Clipping {
 
     /// Clips the gradient, and returns the norm ‖g‖₂ that it had before.
     ///
-    /// Squares neither overflow nor underflow. So a finite gradient keeps its direction even if its
+    /// Squares neither overflow nor underflow, so a finite gradient keeps its direction even if its
     /// norm is too large for T, which is then returned as ∞. A gradient with a non-finite entry has
     /// a non-finite norm, and `Norm` leaves it unchanged. (PyTorch sets all entries to 0 or NaN in
     /// both cases.)

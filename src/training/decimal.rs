@@ -1,7 +1,7 @@
-//! Exact times in epochs: a step is a fraction of an epoch, a written length is a decimal.
+//! Exact times in epochs: a step is a fraction of an epoch, and a written length is a decimal.
 //!
-//! 3 · 0.2 is above 0.6 in `f64`, so that a change every 0.2 epochs would come a step late. Here
-//! 0.2 is 1/5.
+//! In `f64`, 3 · 0.2 is above 0.6, so a change every 0.2 epochs would come a step late. In this
+//! module, 0.2 is exactly 1/5.
 
 use std::cmp::Ordering;
 use std::io::Write;
@@ -69,8 +69,8 @@ impl Time {
         }
     }
 
-    /// Returns ⌊t/epochs⌋. Large quotients are ∞ ([`Natural::quotient`]), because any factor but 1
-    /// to such a power is 0 or ∞.
+    /// Returns ⌊t/epochs⌋. Large quotients are ∞ ([`Natural::quotient`]), because any factor except
+    /// 1 to such a power is 0 or ∞.
     pub(super) fn whole(&self, epochs: f64) -> f64 {
         match self.against(epochs) {
             Some((now, then, _)) => now.quotient(&then),

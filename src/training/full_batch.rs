@@ -1,4 +1,4 @@
-//! Solvers that work on all examples at once, and the problem they are given.
+//! The methods of a trainer, full-batch solvers, and the problem that they solve.
 
 use super::history::Stop;
 use super::optimizer::{Decoupled, Entrywise, Optimizer, Rule};
@@ -7,11 +7,11 @@ use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DVector};
 use std::fmt::Debug;
 
-/// How training updates the parameters: an [`Optimizer`] step by step, or a [`FullBatch`] solver on
-/// all examples at once.
+/// The method of a training run: an [`Optimizer`], which makes a step per batch, or a [`FullBatch`]
+/// solver, which works on all examples at once.
 ///
 /// [`Trainer::new`](super::Trainer::new) takes the methods of this crate directly, through `into`.
-/// It also takes a boxed optimiser or solver of your own.
+/// It also accepts a boxed custom optimiser or solver.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Method<T: Scalar> {
@@ -53,10 +53,10 @@ impl<T: Scalar, R: Rule, D: Decoupled + 'static> From<Entrywise<T, R, D>> for Me
     }
 }
 
-/// The problem of minimising J over all examples, as a [`FullBatch`] solver sees it.
+/// A function J of the parameters, which a [`FullBatch`] solver minimises.
 ///
-/// A [`Trainer`](super::Trainer) poses the problem of its network. Implement the trait yourself to
-/// test a solver on a function of your own.
+/// In a [`Trainer`](super::Trainer), J is the objective of the network over all examples. Implement
+/// `Problem` yourself to minimise a loss of your own with `Lbfgs`, or to test a solver.
 ///
 /// # Example
 /// One iteration of Levenberg–Marquardt on J = ½(θ − 3)²:
@@ -99,21 +99,22 @@ pub trait Problem<T: Scalar> {
     /// Returns J at θ.
     ///
     /// # Errors
-    /// Those of [`Network::cost`](crate::Network::cost).
+    /// Returns the errors of [`Network::cost`](crate::Network::cost) for the problem of a network.
     fn cost(&mut self, theta: &[T]) -> Result<T, Error>;
 
     /// Returns J at θ and writes ∇J to `gradient`.
     ///
     /// # Errors
-    /// Those of [`Network::gradient_into`](crate::Network::gradient_into).
+    /// Returns the errors of [`Network::gradient_into`](crate::Network::gradient_into) for the
+    /// problem of a network.
     fn gradient(&mut self, theta: &[T], gradient: &mut [T]) -> Result<T, Error>;
 
     /// Returns J at θ with its Gauss–Newton approximation, for problems of a few hundred
     /// parameters.
     ///
     /// # Errors
-    /// Those of [`Network::gauss_newton_matrix`](crate::Network::gauss_newton_matrix), and by
-    /// default [`Error::Unsupported`].
+    /// Returns the errors of [`Network::gauss_newton_matrix`](crate::Network::gauss_newton_matrix)
+    /// for the problem of a network, and by default [`Error::Unsupported`].
     fn least_squares(&mut self, theta: &[T]) -> Result<LeastSquares<T>, Error> {
         _ = theta;
         Err(unsupported::<Self>("a least-squares form of J"))
@@ -132,9 +133,9 @@ pub struct LeastSquares<T: Scalar> {
     /// J with the absolute cost of each example. It differs from J only if costs can be negative,
     /// as Poisson's can.
     pub magnitude: f64,
-    /// R: P × P and upper triangular.
+    /// R, which is P × P and upper triangular.
     pub triangle: DMatrix<T>,
-    /// c: P entries.
+    /// c, which has P entries.
     pub right: DVector<T>,
 }
 
@@ -151,7 +152,7 @@ pub trait FullBatch<T: Scalar>: Debug + Send + Sync {
     /// Checks that all settings are in their ranges.
     ///
     /// # Errors
-    /// [`Error::Hyperparameter`].
+    /// Returns [`Error::Hyperparameter`] for the first that is not.
     fn validate(&self) -> Result<(), Error>;
 
     /// Forgets everything except the settings.
@@ -162,7 +163,8 @@ pub trait FullBatch<T: Scalar>: Debug + Send + Sync {
     /// `theta` is the start of the run, or where the previous iteration ended.
     ///
     /// # Errors
-    /// Those of `problem`.
+    /// Returns the errors of `problem`, and [`Error::Length`] if `gradient` is not as long as
+    /// `theta`, or if `theta` is not as long as in earlier iterations.
     fn iterate(
         &mut self,
         problem: &mut dyn Problem<T>,
@@ -170,21 +172,22 @@ pub trait FullBatch<T: Scalar>: Debug + Send + Sync {
         gradient: &mut [T],
     ) -> Result<Iteration<T>, Error>;
 
-    /// Returns what the solver remembers between iterations, for a checkpoint; `None` before the
-    /// first.
+    /// Returns the solver's memory between iterations, for a checkpoint; `None` before the first
+    /// iteration.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if the solver cannot be saved.
+    /// Returns [`Error::Unsupported`] if the solver cannot be saved.
     #[cfg(feature = "serde")]
     fn save(&self) -> Result<Option<serde_json::Value>, Error> {
         Err(unsupported::<Self>("a state that can be saved"))
     }
 
-    /// Restores what [`save`](Self::save) returned, at the point that a run continues from.
+    /// Restores the memory that [`save`](Self::save) returned, at the point from which a run
+    /// continues.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if the solver cannot be saved, [`Error::Checkpoint`] if `state`
-    /// cannot be its state at that point.
+    /// Returns [`Error::Unsupported`] if the solver cannot be saved, and [`Error::Checkpoint`] if
+    /// `state` cannot be its state at that point.
     #[cfg(feature = "serde")]
     fn load(&mut self, state: Option<&serde_json::Value>, at: Reached<'_, T>) -> Result<(), Error> {
         _ = (state, at);
@@ -192,16 +195,16 @@ pub trait FullBatch<T: Scalar>: Debug + Send + Sync {
     }
 }
 
-/// The point that a run continues from.
+/// The point from which a run continues.
 #[cfg(feature = "serde")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Reached<'a, T> {
-    /// Epochs done.
+    /// The number of completed epochs.
     pub epochs: u64,
     /// θ.
     pub theta: &'a [T],
-    /// J at θ, as recorded.
+    /// J at θ, as in the history.
     pub cost: f64,
 }
 
@@ -210,9 +213,9 @@ pub struct Reached<'a, T> {
 pub struct Iteration<T> {
     /// J at the new θ.
     pub cost: T,
-    /// How often J was evaluated, with or without its derivatives.
+    /// The number of evaluations of J, with or without its derivatives.
     pub evaluations: u64,
-    /// Why the solver ends here: it has [converged](Stop::Converged), or it
-    /// [found no smaller J](Stop::NoDescent). `None` if it goes on.
+    /// The reason for ending here: the solver has [converged](Stop::Converged), or it
+    /// [found no smaller J](Stop::NoDescent). `None` if it continues.
     pub stop: Option<Stop>,
 }

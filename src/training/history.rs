@@ -10,8 +10,8 @@ use std::fmt::{self, Display, Formatter};
 pub struct Record {
     /// The number of the epoch, from 1.
     pub epoch: u64,
-    /// Steps of the optimiser since the start of the run. For a full-batch solver these are
-    /// evaluations of J, with or without its derivatives.
+    /// The number of steps of the optimiser since the start of the run. For a full-batch solver it
+    /// is the number of evaluations of J, with or without its derivatives.
     pub steps: u64,
     /// J over all training examples, with the penalty, at the parameters at the end of the epoch.
     pub cost: f64,
@@ -28,17 +28,17 @@ pub struct Record {
     pub validation_metrics: Vec<f64>,
 }
 
-/// Why a run ended.
+/// The reason why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Stop {
-    /// All epochs are done.
+    /// The maximum number of epochs was reached.
     Epochs,
-    /// All steps are done.
+    /// The maximum number of steps was reached.
     Steps,
-    /// The time is up.
+    /// The time limit was reached.
     Time,
     /// The monitored value has not improved for as many epochs as
     /// [`patience`](super::Trainer::patience) allows.
@@ -58,10 +58,10 @@ pub enum Stop {
     NoDescent,
 }
 
-/// The history of a run: a [`Record`] for each epoch, and why the run ended.
+/// The history of a run: a [`Record`] for each epoch, and the reason why the run ended.
 ///
-/// Write it as JSON (feature `serde`) by `serde_json::to_string(&history)` or
-/// `saving::save(path, "history", &history)`, and as CSV by [`to_csv`](Self::to_csv).
+/// Write it as JSON (feature `serde`) with `serde_json::to_string(&history)` or
+/// `saving::save(path, "history", &history)`, and as CSV with [`to_csv`](Self::to_csv).
 ///
 /// Nothing in it depends on the machine: the same seed gives the same history, bit for bit. Times
 /// are in [`Epoch`](super::Epoch), which callbacks receive.
@@ -72,8 +72,8 @@ pub enum Stop {
 /// use backprop::training::{GradientDescent, Stop, Trainer};
 /// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
 ///
-/// // θ = (b, w) starts at (0, 0). With x = 1, y = 1 and a rate of ¼ the error 1 − (b + w) halves
-/// // with every step.
+/// // θ = (b, w) starts at (0, 0). With x = 1, y = 1 and a learning rate of ¼, the error
+/// // 1 − (b + w) halves with every step.
 /// let mut network = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
 /// let one = DMatrix::from_element(1, 1, 1.0);
 /// let history = Trainer::new(Objective::new(SquaredError), GradientDescent::new(0.25))
@@ -117,7 +117,7 @@ impl History {
         &self.metrics
     }
 
-    /// Returns why the run ended; `None` while it goes on.
+    /// Returns the reason why the run ended, or `None` while it continues.
     #[must_use]
     pub fn stop(&self) -> Option<Stop> {
         self.stop
@@ -126,8 +126,8 @@ impl History {
     /// Returns the record of the best epoch; `None` before the first.
     ///
     /// The best epoch has the lowest validation cost, the lowest J if there are no validation
-    /// examples, or the best value of the metric that [`Trainer::monitor`](super::Trainer::monitor)
-    /// names.
+    /// examples, or the best value of the metric set by
+    /// [`Trainer::monitor`](super::Trainer::monitor).
     #[must_use]
     pub fn best(&self) -> Option<&Record> {
         let best = self.best?;

@@ -11,20 +11,20 @@ use argmin::solver::conjugategradient::NonlinearConjugateGradient;
 use argmin::solver::conjugategradient::beta::PolakRibierePlus;
 use argmin::solver::quasinewton::LBFGS;
 
-/// The most differences. argmin reserves room for all of them at once, and aborts the process if
-/// there is none.
+/// The maximum number of differences. argmin allocates room for all of them at once, and aborts the
+/// process if there is not enough memory.
 const MOST_MEMORY: usize = 10_000;
 
 type LbfgsOf<T> = LBFGS<Search<T>, Vec<T>, Vec<T>, T>;
 type ConjugateGradientOf<T> = NonlinearConjugateGradient<Vec<T>, Search<T>, PolakRibierePlus, T>;
 
-/// Limited-memory BFGS on all examples at once, by `argmin` (feature `argmin`).
+/// Limited-memory BFGS on all examples at once, with the solver of `argmin` (feature `argmin`).
 ///
 /// An iteration moves θ by α p with p = −H ∇J. H approximates the inverse Hessian from the last
 /// differences of θ and ∇J (Liu and Nocedal 1989, doi:10.1007/BF01589116). α meets the strong Wolfe
 /// conditions with c₁ = 10⁻³ and c₂ = 0.9 (Moré and Thuente 1994, doi:10.1145/192115.192132; the
-/// search is this crate's). The first α tried is 1, or min(1, 1/‖∇J‖) while nothing is remembered
-/// (a longer one where rounding would hide the change of J).
+/// search is this crate's). The first α tried is 1, or min(1, 1/‖∇J‖) while there are no
+/// differences (a longer one where rounding would hide the change of J).
 ///
 /// J never grows. A step to a point where J or ∇J is not finite is shortened. If the search finds
 /// no smaller J, the solver forgets its differences and tries once more along −∇J. If that fails
@@ -72,14 +72,15 @@ impl Lbfgs {
         }
     }
 
-    /// Sets how many differences are remembered, from 1 to 10,000.
+    /// Sets the number of differences that are kept, from 1 to 10,000.
     #[must_use]
     pub fn memory(mut self, iterations: usize) -> Self {
         self.memory = iterations;
         self
     }
 
-    /// Sets convergence: ‖∇J‖ ≤ `gradient`, or J falls by less than `cost`. Both are at least 0.
+    /// Sets the condition for convergence: ‖∇J‖ ≤ `gradient`, or J falls by less than `cost`. Both
+    /// are at least 0.
     #[must_use]
     pub fn tolerance(mut self, gradient: f64, cost: f64) -> Self {
         (self.gradient, self.cost) = (gradient, cost);
@@ -87,7 +88,8 @@ impl Lbfgs {
     }
 }
 
-/// Nonlinear conjugate gradients on all examples at once, by `argmin` (feature `argmin`).
+/// Nonlinear conjugate gradients on all examples at once, with the solver of `argmin` (feature
+/// `argmin`).
 ///
 /// An iteration moves θ by α p with p = −∇J + β p′, where p′ is the previous direction and β =
 /// max(0, ∇Jᵀ(∇J − ∇J′)/‖∇J′‖²) with the previous gradient ∇J′ (Polak and Ribière 1969; Nocedal and
@@ -141,7 +143,7 @@ impl ConjugateGradient {
         self
     }
 
-    /// Sets convergence: ‖∇J‖ ≤ `gradient`, at least 0.
+    /// Sets the condition for convergence: ‖∇J‖ ≤ `gradient`, at least 0.
     #[must_use]
     pub fn tolerance(mut self, gradient: f64) -> Self {
         self.gradient = gradient;
@@ -159,7 +161,7 @@ impl Lbfgs {
 
     fn make<T: Scalar + ArgminFloat>(&self) -> LbfgsOf<T> {
         let solver = || LBFGS::new(Search::new(For::Lbfgs), self.memory);
-        // The driver applies the tolerances; argmin's copies are part of what is saved.
+        // The driver applies the tolerances. argmin's copies are only part of the saved state.
         let toleranced = solver().with_tolerance_grad(real(self.gradient));
         let toleranced = toleranced.and_then(|solver| solver.with_tolerance_cost(real(self.cost)));
         toleranced.unwrap_or_else(|_| solver())

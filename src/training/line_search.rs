@@ -12,19 +12,20 @@ pub(super) struct Sample {
 /// The strong Wolfe conditions on a step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wolfe {
-    /// c₁ of sufficient decrease: φ(α) ≤ φ(0) + c₁ α φ′(0).
+    /// The constant c₁ of sufficient decrease: φ(α) ≤ φ(0) + c₁ α φ′(0).
     pub(super) decrease: f64,
-    /// c₂ of the curvature condition: |φ′(α)| ≤ c₂ |φ′(0)|.
+    /// The constant c₂ of the curvature condition: |φ′(α)| ≤ c₂ |φ′(0)|.
     pub(super) curvature: f64,
-    /// The bracket's relative width at which a decrease alone is enough.
+    /// The relative width of the bracket at which a decrease is enough.
     pub(super) width: f64,
-    /// Differences of J below this are rounding: a step then needs the curvature condition alone.
+    /// Differences of J below this are rounding. Such a step must meet only the curvature
+    /// condition.
     pub(super) resolution: f64,
 }
 
-/// The most finite values a search evaluates.
+/// The maximum number of finite values that a search evaluates.
 const TRIALS: u32 = 20;
-/// The most values that are not finite; each makes the step ten times shorter.
+/// The maximum number of non-finite values. Each makes the step ten times shorter.
 const OVERFLOWS: u32 = 60;
 /// Until the minimum is bracketed, the next increase of the step is within these multiples of the
 /// last.
@@ -38,7 +39,7 @@ impl Wolfe {
     /// `None` means that no step made J smaller. `first` is the first step tried. `evaluate`
     /// returns `None` where J or ∇J is not finite; the search then shortens the step.
     ///
-    /// Source: Moré and Thuente 1994, doi:10.1145/192115.192132, with 0 as the least step.
+    /// Source: Moré and Thuente 1994, doi:10.1145/192115.192132, with 0 as the smallest step.
     pub(super) fn search<E>(
         &self,
         start: Sample,
@@ -75,7 +76,7 @@ impl Wolfe {
             step = bracket.update(trial, if by_line { line } else { 0.0 });
             if bracket.closed {
                 let (from, to) = bracket.ends();
-                // Rounding leaves no room, or the minimum is known well enough.
+                // Rounding leaves no room, or the minimum is located well enough.
                 if !(from < step && step < to) || to - from <= self.width * to {
                     break;
                 }
@@ -85,7 +86,7 @@ impl Wolfe {
     }
 }
 
-/// The interval that holds a minimum once it is closed; until then, how far the search has come.
+/// The interval that contains a minimum once it is closed. Until then, the range searched so far.
 #[derive(Clone, Copy, Debug)]
 struct Bracket {
     /// The end with the smaller value.
@@ -114,7 +115,8 @@ impl Bracket {
         (a.min(b), a.max(b))
     }
 
-    /// Takes in a trial, and returns the next step; values count as those above a line through 0.
+    /// Adds a trial, and returns the next step. Values and slopes are measured from a line through
+    /// 0 with this slope.
     fn update(&mut self, trial: Sample, line: f64) -> f64 {
         let above = |sample: Sample| Sample {
             value: sample.value - line * sample.step,
@@ -165,7 +167,7 @@ impl Proposal {
     fn new(low: Sample, high: Sample, trial: Sample, closed: bool) -> Self {
         let from_trial = |step: f64| (step - trial.step).abs();
         let cubic = cubic_minimum(low, trial);
-        // Case 1: the value is larger, so a minimum lies between.
+        // Case 1: the value is larger, so a minimum lies in between.
         if trial.value > low.value {
             let quadratic = quadratic_minimum(low, trial);
             let (near, far) = ((cubic - low.step).abs(), (quadratic - low.step).abs());
@@ -183,14 +185,14 @@ impl Proposal {
         }
         let secant = secant_minimum(low, trial);
         let farther = |a: f64, b: f64| if from_trial(a) > from_trial(b) { a } else { b };
-        // Case 2: the slope has the other sign, so a minimum lies between.
+        // Case 2: the slope has the other sign, so a minimum lies in between.
         if trial.slope * low.slope < 0.0 {
             let step = farther(cubic, secant);
             return Self { step, closes: true };
         }
         let onward = (trial.step - low.step).signum();
         let step = if trial.slope.abs() <= low.slope.abs() {
-            // Case 3: the slope is less steep. The cubic counts if its minimum lies beyond the
+            // Case 3: the slope is less steep. The cubic is used if its minimum lies beyond the
             // trial.
             let beyond = Some(cubic).filter(|cubic| (cubic - trial.step) * onward > 0.0);
             if closed {

@@ -202,10 +202,10 @@ fn a_search_without_descent_finds_nothing() {
     assert_eq!(search(wolfe(1e-3, 0.9), &flat, 1.0), (None, 0));
     let nan = |_: f64| (1.0, f64::NAN);
     assert_eq!(search(wolfe(1e-3, 0.9), &nan, 1.0), (None, 0));
-    // The slope lies: J grows along it everywhere.
+    // The slope is wrong: J grows along it everywhere.
     let wrong = |a: f64| (a, if a == 0.0 { -1.0 } else { 1.0 });
     assert_eq!(search(wolfe(1e-3, 0.9), &wrong, 1.0).0, None);
-    // Nothing but the start is finite.
+    // Only the start is finite.
     let nowhere = |a: f64| {
         if a == 0.0 {
             (0.0, -1.0)
@@ -217,7 +217,7 @@ fn a_search_without_descent_finds_nothing() {
     assert_eq!((found, count), (None, super::OVERFLOWS as usize));
 }
 
-/// Below the resolution of φ the curvature condition alone decides, and φ never grows.
+/// Below the resolution of φ only the curvature condition decides, and φ never grows.
 #[test]
 fn rounding_does_not_end_a_search() {
     let phi = |a: f64| (1.0, 1e-13 * (a - 1.0));

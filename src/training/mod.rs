@@ -8,7 +8,7 @@
 //! |---|---|
 //! | mini-batches | [`batch_size`](Trainer::batch_size), [`seed`](Trainer::seed), [`shuffle`](Trainer::shuffle) |
 //! | early stopping | [`validation`](Trainer::validation) with [`patience`](Trainer::patience), by a metric with [`monitor`](Trainer::monitor); [`keep_best`](Trainer::keep_best) keeps the best epoch |
-//! | a changing rate, clipped gradients | [`schedule`](Trainer::schedule), [`clipping`](Trainer::clipping) |
+//! | a changing learning rate, clipped gradients | [`schedule`](Trainer::schedule), [`clipping`](Trainer::clipping) |
 //! | reports | [`metric`](Trainer::metric), [`on_epoch`](Trainer::on_epoch), [`History`] |
 //! | continuing after a crash (feature `serde`) | `checkpoints`, `resume` |
 //! | L-BFGS, conjugate gradients (feature `argmin`) | `Lbfgs`, `ConjugateGradient` |
@@ -16,8 +16,8 @@
 //!
 //! Every part works in your own loop too: optimisers step on flat slices, [`Schedule`] and
 //! [`Clipping`] are values, and [`permutation_into`](crate::data::permutation_into) orders the
-//! examples. Such a loop must scale the penalty itself: the gradient of a batch divides by the
-//! batch's m, so use λ · (batch size)/m. The trainer does this.
+//! examples. Such a loop must scale the penalty itself, because the gradient of a batch divides λ
+//! by the batch size: use λ · (batch size)/m. The trainer does this.
 //!
 //! # Example
 //! ```
@@ -28,7 +28,7 @@
 //! use backprop::training::{Adam, Trainer};
 //! use backprop::{CategoricalCrossEntropy, Examples, Initialization, Network, Objective, rng};
 //!
-//! // 90 points on a circle; the class is the third that a point lies in.
+//! // 90 points on a circle. The class is the third of the circle that a point lies in.
 //! let angle = |k: usize| 0.07 * k as f64;
 //! let x = DMatrix::from_fn(2, 90, |i, k| if i == 0 { angle(k).cos() } else { angle(k).sin() });
 //! let labels: Vec<usize> = (0..90).map(|k| k / 30).collect();

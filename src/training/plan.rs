@@ -1,4 +1,4 @@
-//! The settings of a run, and what follows from them alone.
+//! The settings of a run, and the values that depend only on them.
 
 use super::batches::Selected;
 use super::callback::Callback;
@@ -16,7 +16,7 @@ use crate::objective::Objective;
 use crate::scalar::Scalar;
 use std::time::Duration;
 
-/// The settings of a run: everything that a trainer is told, except where to keep checkpoints.
+/// The settings of a run: all settings of a trainer except the folder of its checkpoints.
 pub(super) struct Plan<'a, T: Scalar, C> {
     pub(super) objective: Objective<C>,
     pub(super) method: Method<T>,
@@ -45,7 +45,7 @@ pub(super) struct Data<'d, T: Scalar> {
     pub(super) validation: Option<Examples<'d, T>>,
 }
 
-/// Copies of the examples that a validation fraction divides.
+/// Copies of the examples, divided by a validation fraction.
 pub(super) struct Divided<T> {
     pub(super) training: Selected<T>,
     pub(super) validation: Selected<T>,
@@ -70,7 +70,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
         }))
     }
 
-    /// Forgets the steps of earlier runs, and returns the state before the first epoch.
+    /// Resets the method, and returns the state before the first epoch.
     pub(super) fn begin(&mut self, theta: &[T]) -> Result<RunState<T>, Error> {
         let progress = RunState::new(theta)?;
         match &mut self.method {
@@ -97,7 +97,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
         }
     }
 
-    /// Returns how an epoch is compared with the best one so far.
+    /// Returns the values by which an epoch is compared with the best one so far.
     pub(super) fn improvement(&self, record: &Record) -> Improvement {
         Improvement {
             monitored: self.monitored(record),
@@ -106,7 +106,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
         }
     }
 
-    /// Returns why the run ends here, unless it goes on.
+    /// Returns the reason for ending the run here, or `None` if it continues.
     pub(super) fn ended(&self, progress: &RunState<T>) -> Option<Stop> {
         let reached = |most: Option<u64>, now: u64| most.is_some_and(|most| now >= most);
         if reached(self.patience, progress.waited) {

@@ -13,14 +13,14 @@ use crate::scalar::Scalar;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Where a run resumed.
+/// The point from which a run resumed.
 ///
 /// # Example
 /// See [`Trainer::checkpoints`].
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Resumed {
-    /// The epochs that were done; 0 if there was no checkpoint.
+    /// The number of epochs completed before; 0 if there was no checkpoint.
     pub epoch: u64,
     /// Newer checkpoints that were skipped because they are damaged. Show them as a warning.
     pub skipped: Vec<Skipped>,
@@ -31,10 +31,10 @@ impl<'a, T: Scalar + Serialize + DeserializeOwned, C: Cost<T>> Trainer<'a, T, C>
     /// [`resume`](Self::resume) continues from the newest (feature `serde`). A folder that cannot
     /// be written to is refused before the first step.
     ///
-    /// A checkpoint holds the parameters, the state of the method, the best epoch's parameters,
-    /// what patience has counted, and the history. The rest of the run depends on nothing else but
-    /// the data and the settings. So a run that was interrupted, even killed, and resumed gives the
-    /// same bits as an uninterrupted one. Only a time budget starts anew.
+    /// A checkpoint holds the parameters, the state of the method, the best epoch's parameters, the
+    /// count of patience, and the history. Besides these, the rest of the run depends only on the
+    /// data and the settings. So a run that was interrupted, even killed, and resumed gives the
+    /// same bits as an uninterrupted one. Only a time limit starts anew.
     ///
     /// # Example
     /// ```
@@ -75,30 +75,31 @@ impl<'a, T: Scalar + Serialize + DeserializeOwned, C: Cost<T>> Trainer<'a, T, C>
 }
 
 impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
-    /// Continues from the newest checkpoint, or starts if there is none, and says where (feature
-    /// `serde`). A program that calls this can be interrupted and started again any number of
-    /// times.
+    /// Continues from the newest checkpoint, or starts a new run if there is none (feature
+    /// `serde`). Returns the history, and the point from which the run resumed. A program that
+    /// calls this can be interrupted and started again any number of times.
     ///
-    /// The network's own parameters count only if there is no checkpoint. A run that had ended
+    /// The network's own parameters are used only if there is no checkpoint. A finished run
     /// continues if it now has more epochs, steps or patience. A run that a callback ended, or
     /// whose solver had converged, continues as well.
     ///
-    /// The checkpoint must agree with this trainer in T, the name of the method (for a full-batch
-    /// solver also its settings), the network's layers, the penalty, the number of examples, batch
-    /// size, seed, validation fraction, whether there are validation examples, schedule, metrics,
-    /// and which metric is monitored. Everything else comes from this trainer: the rate and other
-    /// settings of the method, the cost, clipping, patience and the data themselves. The bits are
-    /// those of an uninterrupted run only if these are unchanged too.
+    /// The checkpoint must agree with this trainer in the scalar type T, the name of the method
+    /// (and the settings of a full-batch solver), the layers of the network, the penalty, the
+    /// number of examples, the batch size, the seed, the validation fraction, the presence of
+    /// validation examples, the schedule, the metrics and the monitored value. Everything else
+    /// comes from this trainer: the learning rate and other settings of an optimiser, the cost,
+    /// clipping, patience and the data themselves. The bits equal those of an uninterrupted run
+    /// only if these are unchanged too.
     ///
     /// # Errors
-    /// Those of [`fit`](Self::fit), and
+    /// Returns the errors of [`fit`](Self::fit), and
     /// - [`Error::Unsupported`] without [`checkpoints`](Self::checkpoints), or if the method cannot
     ///   be saved.
     /// - [`Error::Checkpoint`] if a checkpoint cannot be read or written, if all are damaged, or if
     ///   its state cannot come from a run with these settings. The whole state is checked before
     ///   any of it is used.
-    /// - [`Error::OtherTraining`] if the checkpoint does not agree with this trainer. Nothing has
-    ///   changed then.
+    /// - [`Error::OtherTraining`] if the checkpoint does not agree with this trainer. In that case
+    ///   nothing has changed.
     ///
     /// An error in the first epoch that this call computes leaves the network unchanged.
     pub fn resume<L: Layer<T>>(

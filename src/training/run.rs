@@ -34,7 +34,7 @@ pub(super) struct Run<'r, 'a, T: Scalar, L, C> {
     batch_workspace: Workspace<T>,
     data_workspace: Workspace<T>,
     clock: Clock,
-    /// Whether no callback was called yet.
+    /// Whether no callback has been called yet.
     starts: bool,
 }
 
@@ -59,7 +59,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             progress.history.metrics = plan.metrics.iter().map(Metric::name).collect();
         }
         progress.history.stop = plan.ended(progress);
-        // Epochs then do not allocate. A run that something else ends may have any number of them.
+        // Epochs then do not allocate. A run that ends by another limit may have any number of
+        // them.
         let expected = plan.epochs.saturating_sub(progress.epoch).min(10_000);
         progress.reserve(expected as usize)?;
         Ok(Self {
@@ -94,8 +95,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         Ok(())
     }
 
-    /// Calls every callback, and returns why the run ends here, if it does. A callback comes before
-    /// the solver, and both before the budgets.
+    /// Calls every callback, and returns the reason for ending the run here, if there is one. A
+    /// callback takes precedence over the solver, and both over the limits.
     fn stop(&mut self, progress: &RunState<T>, solver: Option<Stop>) -> Option<Stop> {
         let plan = &mut *self.plan;
         let epoch = Epoch {
@@ -120,8 +121,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         ended.or(late.then_some(Stop::Time))
     }
 
-    /// Makes one step per batch or one iteration on all examples, then computes J. Also returns why
-    /// the solver ends, if it does.
+    /// Makes one step per batch or one iteration on all examples, then computes J. Also returns the
+    /// solver's reason for ending, if there is one.
     fn epoch(
         &mut self,
         epoch: u64,
@@ -292,7 +293,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Problem<T> for NetworkProblem<'_, T, L,
     }
 }
 
-/// Evaluates the metrics on the outputs of the last pass.
+/// Evaluates the metrics on the outputs of the last forward pass.
 fn evaluate_all<T: Scalar>(
     metrics: &[Box<dyn Metric<T> + '_>],
     workspace: &Workspace<T>,

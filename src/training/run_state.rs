@@ -1,4 +1,4 @@
-//! The state of a run between two epochs: all that it takes to go on.
+//! The state of a run between two epochs, with everything needed to continue.
 
 use super::history::{History, Record};
 use super::optimizer::OptimizerState;
@@ -15,7 +15,7 @@ use crate::scalar::Scalar;
     serde(deny_unknown_fields, bound(deserialize = "T: serde::Deserialize<'de>"))
 )]
 pub(super) struct RunState<T> {
-    /// Epochs done.
+    /// The number of completed epochs.
     pub(super) epoch: u64,
     pub(super) steps: u64,
     /// θ at the end of the last epoch whose J was finite.
@@ -27,7 +27,7 @@ pub(super) struct RunState<T> {
     pub(super) optimizer: OptimizerState<T>,
     /// The monitored cost and θ of the best epoch; `None` before the first.
     pub(super) best: Option<Best<T>>,
-    /// Epochs in a row without an improvement that counts for patience.
+    /// The number of epochs in a row without an improvement that counts for patience.
     pub(super) waited: u64,
     pub(super) plateau: Option<Plateau>,
     pub(super) history: History,

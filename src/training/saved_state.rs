@@ -16,7 +16,7 @@ use crate::saved_numbers::scalar_name;
 use crate::scalar::Scalar;
 
 impl<T: Scalar, C> Plan<'_, T, C> {
-    /// Returns the settings that a checkpoint is compared by.
+    /// Returns the settings that are compared with those in a checkpoint.
     pub(super) fn settings<L: Layer<T>>(
         &self,
         network: &Network<T, L>,
@@ -30,7 +30,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
             scalar_name::<T>(),
             match &self.method {
                 Method::Steps(optimizer) => optimizer.info().name.to_owned(),
-                // The settings of a solver are part of what it remembers.
+                // A solver's memory depends on its settings.
                 Method::FullBatch(solver) => format!("{}: {solver:?}", solver.name()),
             },
             format!("{}{}", network.inputs(), layers.collect::<String>()),
@@ -49,7 +49,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
         ])
     }
 
-    /// Checks that the method and the folder can keep checkpoints.
+    /// Checks that the method can be saved and that the folder accepts checkpoints.
     pub(super) fn check_store(&self, store: &Store<T>) -> Result<(), Error> {
         if let Method::FullBatch(solver) = &self.method {
             solver.save()?;

@@ -1,19 +1,19 @@
-//! Schedules: how the rate of an optimiser changes from epoch to epoch.
+//! Schedules: how the learning rate changes from epoch to epoch.
 
 use super::decimal::Time;
 use crate::error::Error;
 use crate::error::ranges::{above_zero, below_one, between_zero_and_one, fraction};
 use std::f64::consts::PI;
 
-/// A schedule of the rate: a factor on it for each epoch e, counted from 0.
+/// A schedule of the learning rate: a factor on it for each epoch e, counted from 0.
 ///
-/// Epochs may be fractional, for a rate that changes from step to step. In step k of an epoch of n
-/// steps, e is the epoch plus k/n ([`factor_at`](Self::factor_at)). All lengths are in epochs; all
-/// other numbers are fractions of the optimiser's initial rate.
+/// Epochs may be fractional, for a learning rate that changes from step to step. In step k of an
+/// epoch of n steps, e is the epoch plus k/n ([`factor_at`](Self::factor_at)). All lengths are in
+/// epochs. All other numbers are fractions of the optimiser's initial learning rate.
 ///
-/// Lengths are taken as the decimals you write, and compared and divided without rounding. So
-/// `every: 0.2` is one fifth of an epoch, and the third change comes at 0.6, although 3 · 0.2 is
-/// more than 0.6 in `f64`.
+/// Lengths are taken as the decimals you write, and compared and divided without rounding. For
+/// example, `every: 0.2` is one fifth of an epoch, and the third change comes at 0.6, although
+/// 3 · 0.2 is more than 0.6 in `f64`.
 ///
 /// # Example
 /// ```
@@ -25,7 +25,7 @@ use std::f64::consts::PI;
 /// let cosine = Schedule::Cosine { over: 20.0, floor: 0.1 };
 /// assert!((cosine.factor(10.0) - 0.55).abs() < 1e-15);
 ///
-/// // From 0.2 to 1 in four epochs, then as before.
+/// // Rises from 0.2 to 1 in four epochs, then continues as before.
 /// let warm = cosine.warm_up(4.0, 0.2);
 /// assert!((warm.factor(2.0) - 0.6).abs() < 1e-15);
 /// assert!((warm.factor(14.0) - 0.55).abs() < 1e-15);
@@ -40,34 +40,34 @@ use std::f64::consts::PI;
 )]
 #[non_exhaustive]
 pub enum Schedule {
-    /// 1.
+    /// The factor is 1.
     #[default]
     Constant,
-    /// fⁿ with n = ⌊e/every⌋.
+    /// The factor is fⁿ with n = ⌊e/every⌋.
     Step {
-        /// Epochs between two changes, above 0.
+        /// The number of epochs between two changes, above 0.
         every: f64,
         /// f > 0.
         factor: f64,
     },
-    /// fᵉ.
+    /// The factor is fᵉ.
     Exponential {
         /// f > 0.
         factor: f64,
     },
-    /// floor + (1 − floor) (1 + cos(π e/over))/2, and `floor` from `over` on (Loshchilov, Hutter
-    /// 2017, arXiv:1608.03983, without restarts).
+    /// The factor is floor + (1 − floor) (1 + cos(π e/over))/2, and `floor` from `over` on
+    /// (Loshchilov, Hutter 2017, arXiv:1608.03983, without restarts).
     Cosine {
-        /// Epochs until the floor is reached, above 0.
+        /// The number of epochs until the floor is reached, above 0.
         over: f64,
         /// The last factor, from 0 to 1.
         floor: f64,
     },
-    /// Up from `start` to 1 and down to `end`, both along half a cosine, and `end` from `over` on
-    /// (Smith, Topin 2018, arXiv:1708.07120).
+    /// The factor rises from `start` to 1 and falls to `end`, both along half a cosine. It is `end`
+    /// from `over` on (Smith, Topin 2018, arXiv:1708.07120).
     ///
-    /// PyTorch's `OneCycleLR` of N steps is this with `over` N − 1 and `rise` (0.3 N − 1)/(N − 1),
-    /// counted in steps. It changes the momentum too.
+    /// PyTorch's `OneCycleLR` of N steps corresponds to `over` = N − 1 and
+    /// `rise` = (0.3 N − 1)/(N − 1), counted in steps. It also changes the momentum.
     OneCycle {
         /// The length of the cycle in epochs, above 0.
         over: f64,
@@ -78,28 +78,28 @@ pub enum Schedule {
         /// The last factor, from 0 to 1.
         end: f64,
     },
-    /// Along a line from a fraction of the first factor of `then` up to all of it, and then `then`
-    /// from its epoch 0 (Goyal et al. 2017, arXiv:1706.02677).
+    /// The factor rises linearly from a fraction of the first factor of `then` to all of it. After
+    /// that it is the factor of `then`, from its epoch 0 on (Goyal et al. 2017, arXiv:1706.02677).
     WarmUp {
-        /// The length of the line in epochs, above 0.
+        /// The length of the warm-up in epochs, above 0.
         epochs: f64,
-        /// The fraction at the beginning, from 0 to 1. With 0, a loop that changes the rate only
-        /// once an epoch wastes the first epoch.
+        /// The fraction at the beginning, from 0 to 1. With 0, a loop that changes the learning
+        /// rate only once per epoch wastes the first epoch.
         from: f64,
         /// The schedule after the warm-up.
         then: Box<Schedule>,
     },
-    /// Lower by f whenever J has stopped falling. The factor comes from a [`Plateau`], which
-    /// observes the costs; [`factor`](Self::factor) is 1.
+    /// The factor is multiplied by f whenever J has stopped falling. It comes from a [`Plateau`],
+    /// which observes the costs, while [`factor`](Self::factor) returns 1.
     OnPlateau {
-        /// The number of values in a row without improvement that leave the rate as it is. The next
-        /// such value lowers it.
+        /// The number of values in a row without improvement that leave the learning rate
+        /// unchanged. The next such value lowers it.
         patience: usize,
         /// f between 0 and 1.
         factor: f64,
-        /// The least improvement, as a fraction of the best value, from 0 to below 1.
+        /// The smallest improvement, as a fraction of the best value, from 0 to below 1.
         threshold: f64,
-        /// The least factor, from 0 to 1.
+        /// The smallest factor, from 0 to 1.
         floor: f64,
     },
 }
@@ -151,8 +151,8 @@ impl Schedule {
         self.at(&Time::of(epoch))
     }
 
-    /// Returns the factor before step `step` of an epoch of `steps` steps, epochs and steps counted
-    /// from 0: that of epoch + step/steps, without rounding.
+    /// Returns the factor at epoch + step/steps, without rounding. This is the factor before step
+    /// `step` of an epoch of `steps` steps. Epochs and steps count from 0.
     ///
     /// # Example
     /// With 15 steps to an epoch, every fifth of an epoch is every third step:
@@ -186,7 +186,7 @@ impl Schedule {
                 end,
             } => match time.rounded / over {
                 _ if time.reached(over) => end,
-                // Both halves are level where they meet, so that rounding has no effect there.
+                // Both halves are level where they meet, so rounding has no effect there.
                 part if part < rise => anneal(start, 1.0, part / rise),
                 part if rise < 1.0 => anneal(1.0, end, (part - rise) / (1.0 - rise)),
                 _ => 1.0,
@@ -232,7 +232,7 @@ impl Schedule {
     /// Checks that all numbers are in their ranges.
     ///
     /// # Errors
-    /// [`Error::Hyperparameter`] names the first that is not.
+    /// Returns [`Error::Hyperparameter`] for the first that is not.
     pub fn validate(&self) -> Result<(), Error> {
         match *self {
             Self::Constant => Ok(()),
@@ -282,15 +282,15 @@ impl Schedule {
     }
 }
 
-/// The state of an [`OnPlateau`](Schedule::OnPlateau) schedule: watches the cost and lowers the
-/// rate.
+/// The state of an [`OnPlateau`](Schedule::OnPlateau) schedule, which lowers the learning rate when
+/// the cost stops falling.
 ///
 /// This is PyTorch's `ReduceLROnPlateau` for values to be minimised, without a cool-down. A value
 /// improves on the best value b if it is below b − t |b| with the threshold t. PyTorch compares
 /// with b (1 − t), which differs if b is negative. A non-finite value is never an improvement.
 ///
 /// # Example
-/// With a patience of 1, the second value without improvement halves the rate:
+/// With a patience of 1, the second value without improvement halves the learning rate:
 /// ```
 /// use backprop::training::Schedule;
 ///
@@ -312,7 +312,7 @@ pub struct Plateau {
 }
 
 impl Plateau {
-    /// Adds the value of an epoch, and returns the factor on the rate from now on.
+    /// Adds the value of an epoch, and returns the factor on the learning rate from now on.
     pub fn observe(&mut self, value: f64) -> f64 {
         let bound = self.best.map(|best| best - self.threshold * best.abs());
         if value.is_finite() && bound.is_none_or(|bound| value < bound) {
@@ -328,7 +328,7 @@ impl Plateau {
         self.factor
     }
 
-    /// Returns the factor on the rate.
+    /// Returns the factor on the learning rate.
     #[must_use]
     pub fn factor(&self) -> f64 {
         self.factor

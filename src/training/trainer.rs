@@ -22,25 +22,25 @@ use std::fmt::{self, Debug, Formatter};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// Trains a network: epochs, mini-batches, validation, early stopping
-/// ([`patience`](Self::patience)), budgets, callbacks.
+/// Trains a network, with mini-batches, validation, early stopping ([`patience`](Self::patience)),
+/// limits and callbacks.
 ///
 /// An epoch uses every example once, in batches of [`batch_size`](Self::batch_size). The order
-/// follows from the seed and the number of the epoch. The gradient of a batch is that of J: a mean
-/// by the batch's own weight, with the penalty's share. λ is divided by m of the **whole** training
-/// set, so that a penalty has the same weight for any batch size. Custom stochastic layers act at
-/// random in these steps, with a seed for each batch, and not where J is measured. A
-/// [`Record`](super::Record) reports J over all training examples at the end of each epoch.
+/// depends only on the seed and the number of the epoch. The gradient of a batch is the mean over
+/// its examples plus the gradient of the penalty, with λ divided by m of the **whole** training
+/// set, so a penalty has the same strength for any batch size. Custom stochastic layers act at
+/// random only in these steps, with a seed for each batch. A [`Record`](super::Record) reports J
+/// over all training examples at the end of each epoch.
 ///
 /// The network changes only when the run ends. It then has the last parameters, or with validation
 /// examples those of the best epoch ([`keep_best`](Self::keep_best)). The same seed gives the same
 /// bits for any number of threads, with or without callbacks.
 ///
-/// A trainer stays on its thread, because its callbacks may hold values that must not leave it. All
-/// other types of this crate are `Send` and `Sync`.
+/// `Trainer` is neither `Send` nor `Sync`, because its callbacks need not be. All other types of
+/// this crate are both.
 ///
 /// # Example
-/// XOR, by Adam on batches of two:
+/// XOR with Adam, in batches of two:
 /// ```
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::training::{Adam, Trainer};
@@ -70,6 +70,10 @@ pub struct Trainer<'a, T: Scalar, C = AnyCost> {
 impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// Returns a trainer for 100 epochs, each on all examples at once. With a
     /// [`batch_size`](Self::batch_size) the examples are shuffled anew for each epoch.
+    ///
+    /// `method` is an [`Optimizer`](super::Optimizer) such as [`Adam`](super::Adam), or a
+    /// [`FullBatch`](super::FullBatch) solver such as
+    /// [`LevenbergMarquardt`](super::LevenbergMarquardt).
     #[must_use]
     pub fn new(objective: Objective<C>, method: impl Into<Method<T>>) -> Self {
         Self {
@@ -98,14 +102,14 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         }
     }
 
-    /// Sets the most epochs. For a full-batch solver an epoch is an iteration.
+    /// Sets the maximum number of epochs. For a full-batch solver an epoch is an iteration.
     #[must_use]
     pub fn epochs(mut self, epochs: u64) -> Self {
         self.plan.epochs = epochs;
         self
     }
 
-    /// Sets the most steps. The run stops at the end of the epoch in which they are reached.
+    /// Sets the maximum number of steps. The run stops at the end of the epoch that reaches it.
     #[must_use]
     pub fn steps(mut self, steps: u64) -> Self {
         self.plan.steps = Some(steps);
@@ -113,7 +117,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     }
 
     /// Stops at the end of the epoch in which this much time has passed since [`fit`](Self::fit)
-    /// was called. Refused on `wasm32-unknown-unknown`, which has no clock.
+    /// was called. `fit` refuses it on `wasm32-unknown-unknown`, which has no clock.
     #[must_use]
     pub fn time(mut self, time: Duration) -> Self {
         self.plan.time = Some(time);
@@ -121,7 +125,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     }
 
     /// Sets the number of examples in a batch, from 1 to m. The last batch of an epoch has the
-    /// rest. Without it a batch is the whole data.
+    /// rest. By default a batch is the whole training set.
     #[must_use]
     pub fn batch_size(mut self, examples: usize) -> Self {
         self.plan.batch_size = Some(examples);
@@ -136,16 +140,16 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Sets whether the examples are shuffled for each epoch. They are by default.
+    /// Sets whether the examples are shuffled for each epoch. The default is `true`.
     #[must_use]
     pub fn shuffle(mut self, shuffle: bool) -> Self {
         self.plan.shuffle = shuffle;
         self
     }
 
-    /// Changes the rate over time: the rate of a step is the optimiser's own times the schedule's
-    /// factor at that part of the epoch. A schedule that waits for a plateau follows the monitored
-    /// cost. Full-batch solvers have no rate, and refuse a schedule.
+    /// Changes the learning rate over time: the learning rate of a step is the optimiser's own
+    /// times the schedule's factor at that part of the epoch. A schedule that waits for a plateau
+    /// follows the monitored cost. Full-batch solvers have no learning rate, and refuse a schedule.
     #[doc(alias = "lr_scheduler")]
     #[must_use]
     pub fn schedule(mut self, schedule: Schedule) -> Self {
@@ -161,27 +165,28 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     }
 
     /// Adds a metric, which is evaluated after each epoch on the training and the validation
-    /// examples. Example weights do not count in it.
+    /// examples. It ignores example weights.
     #[must_use]
     pub fn metric(mut self, metric: impl Metric<T> + 'a) -> Self {
         self.plan.metrics.push(Box::new(metric));
         self
     }
 
-    /// Adds a [`metric`](Self::metric) that replaces the monitored cost: early stopping, the best
-    /// epoch and a schedule that waits for a plateau follow it. The metric itself says whether
-    /// larger is better. If this is called more than once, the last metric counts.
+    /// Adds a [`metric`](Self::metric) that replaces the monitored cost. Early stopping, the best
+    /// epoch and a schedule that waits for a plateau then follow this metric.
+    /// [`Metric::direction`] returns whether larger is better. If this is called more than once,
+    /// the last metric is monitored.
     #[must_use]
     pub fn monitor(mut self, metric: impl Metric<T> + 'a) -> Self {
         self.plan.monitor = Some(self.plan.metrics.len());
         self.metric(metric)
     }
 
-    /// Holds out a fraction of the examples, above 0 and below 1, for validation. The seed chooses
-    /// them, and m is the number of the others.
+    /// Holds out a fraction of the examples for validation, above 0 and below 1. The seed selects
+    /// them, and m counts only the others.
     ///
-    /// The split ignores classes, and comes after any scaler was fitted. For a stratified split, or
-    /// validation examples that the scaler has not seen, split first
+    /// The split ignores classes, and any scaler was fitted before it. For a stratified split, or
+    /// for validation examples that the scaler was not fitted to, split first
     /// ([`stratified_three_way_split`](crate::data::stratified_three_way_split)) and use
     /// [`validation`](Self::validation).
     #[must_use]
@@ -190,9 +195,9 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Sets the validation examples, which are not trained on. Early stopping and the best epoch
-    /// follow their mean cost, or the [`monitor`](Self::monitor)ed metric on them. Because they
-    /// decide, keep other examples for the test
+    /// Sets the validation examples, which do not contribute to the gradient. Early stopping and
+    /// the best epoch follow their mean cost, or the [`monitor`](Self::monitor)ed metric on them.
+    /// They influence the result, so test on other examples
     /// ([`three_way_split`](crate::data::three_way_split)).
     #[must_use]
     pub fn validation(mut self, examples: Examples<'a, T>) -> Self {
@@ -201,11 +206,11 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     }
 
     /// Stops early: after `epochs` epochs in a row, at least 1, without an improvement of the
-    /// monitored cost.
+    /// monitored cost. By default a run does not stop early.
     ///
     /// The monitored cost is that of the validation examples, or J if there are none;
     /// [`monitor`](Self::monitor) replaces it by a metric. Any decrease below the best value so far
-    /// is an improvement, unless [`min_improvement`](Self::min_improvement) asks for more.
+    /// is an improvement, unless [`min_improvement`](Self::min_improvement) requires more.
     #[doc(alias = "early_stopping")]
     #[must_use]
     pub fn patience(mut self, epochs: u64) -> Self {
@@ -213,12 +218,12 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Sets how much an improvement must exceed for [`patience`](Self::patience) to start anew, at
-    /// least 0. The default is 0.
+    /// Sets the improvement that must be exceeded for [`patience`](Self::patience) to start anew,
+    /// at least 0. The default is 0.
     ///
     /// A smaller improvement still sets the best value that later epochs are compared with. This is
     /// scikit-learn's `tol`. Keras' `min_delta` instead ignores a smaller improvement altogether,
-    /// so that many small ones can add up to one that counts.
+    /// so many small ones can add up to one that counts.
     #[doc(alias("min_delta", "tol"))]
     #[must_use]
     pub fn min_improvement(mut self, least: f64) -> Self {
@@ -226,8 +231,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Sets whether a run with validation examples ends with the parameters of its best epoch. It
-    /// does by default.
+    /// Sets whether a run with validation examples ends with the parameters of its best epoch. The
+    /// default is `true`.
     #[doc(alias = "restore_best_weights")]
     #[must_use]
     pub fn keep_best(mut self, keep: bool) -> Self {
@@ -243,13 +248,13 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Trains the network and returns the history. Each call starts anew: the optimiser forgets its
-    /// steps, and epochs count from 1.
+    /// Trains the network and returns the history. Each call starts anew: the state of the
+    /// optimiser is reset, and epochs count from 1.
     ///
     /// # Errors
     /// Before the first step, with nothing changed:
-    /// - those of [`Network::gradient_into`](crate::Network::gradient_into) on the training
-    ///   examples, and likewise on the validation examples;
+    /// - the errors of [`Network::gradient_into`](crate::Network::gradient_into) on the training
+    ///   examples, and on the validation examples;
     /// - [`Error::SingleOutput`] for one output with softmax or the categorical cross-entropy,
     ///   which has nothing to learn;
     /// - [`Error::Hyperparameter`] for a setting out of its range: no epochs, a batch size of 0 or
@@ -259,9 +264,9 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// - [`Error::Checkpoint`] if the folder already has checkpoints (`resume` continues from
     ///   them), or cannot be written to.
     ///
-    /// During training. The network then has the parameters that it would have ended with: those of
-    /// the best epoch, or of the last whose J was finite. If this call has not completed an epoch,
-    /// the network is unchanged:
+    /// During training. The network then has the parameters of the best epoch, or those of the last
+    /// epoch with a finite J if the best are not kept. If this call has not completed an epoch, the
+    /// network is unchanged:
     /// - [`Error::Diverged`] if a cost, a gradient, a parameter or the state of the optimiser is
     ///   not finite;
     /// - [`Error::Checkpoint`] if a checkpoint cannot be written;

@@ -77,7 +77,7 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         )
     }
 
-    /// Validates what depends on the examples of the run: batches, rates and metrics.
+    /// Validates the settings that depend on the examples: batches, learning rates and metrics.
     pub(super) fn check_data(&self, data: &Data<'_, T>) -> Result<(), Error> {
         let Data {
             training,
@@ -102,8 +102,8 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         }
     }
 
-    /// Checks that the rate is a finite number of T in every step. The last step suffices, because
-    /// no factor of a schedule is above both 1 and its last factor.
+    /// Checks that the learning rate is a finite number of T in every step. The last step suffices,
+    /// because no factor of a schedule is above both 1 and its last factor.
     fn check_rate(&self, m: usize) -> Result<(), Error> {
         let Method::Steps(optimizer) = &self.method else {
             return Ok(());

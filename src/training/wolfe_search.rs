@@ -12,15 +12,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) type Point<T> = IterState<Vec<T>, Vec<T>, (), (), (), T>;
 
-/// Returns ‖x‖ in `f64`, because that of an `f32` vector may be beyond `f32`; NaN if an entry is
-/// NaN.
+/// Returns ‖x‖ in `f64`, because the norm of an `f32` vector may overflow `f32`. It is NaN if an
+/// entry is NaN.
 pub(super) fn length<T: Scalar>(x: &[T]) -> f64 {
     let most = to_f64(largest(x)).max(f64::MIN_POSITIVE);
     let squares = x.iter().map(|x| (to_f64(*x) / most).powi(2));
     most * squares.sum::<f64>().sqrt()
 }
 
-/// The solver that a search serves. Each has its own conditions and first step.
+/// The solver that uses a search. Each has its own conditions and first step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum For {
@@ -73,7 +73,7 @@ impl<T: Scalar + ArgminFloat> Search<T> {
         }
     }
 
-    /// Smaller differences of J are rounding.
+    /// Returns the difference of J below which rounding dominates.
     fn resolution(&self, cost: f64) -> f64 {
         4.0 * to_f64(T::default_epsilon()) * cost.abs()
     }
@@ -89,7 +89,7 @@ impl<T: Scalar + ArgminFloat> Search<T> {
                 width: 0.1,
                 resolution,
             },
-            // Conjugate directions presuppose a nearly exact search.
+            // Conjugate directions need a nearly exact search.
             For::ConjugateGradient => Wolfe {
                 decrease: 1e-4,
                 curvature: 0.1,
@@ -140,7 +140,7 @@ where
         "Moré–Thuente line search"
     }
 
-    /// Runs the whole search; an error if no step makes J smaller.
+    /// Runs the whole search. Returns an error if no step makes J smaller.
     fn next_iter(
         &mut self,
         problem: &mut Problem<O>,

@@ -13,7 +13,7 @@ use crate::error::ranges::{above_zero, not_negative};
 ///
 /// Use it for small networks of up to a few hundred parameters, and for fits that should be exact.
 /// Near a minimum with small errors it converges like Newton's method, where first-order methods
-/// crawl. It works with every built-in cost and every convex one of your own. G is taken at the
+/// crawl. It works with every built-in cost and every convex custom cost. G is taken at the
 /// logits for a canonical pair, otherwise at the outputs.
 ///
 /// G is never formed, because that would square the condition number. A step solves a least-squares
@@ -34,9 +34,10 @@ use crate::error::ranges::{above_zero, not_negative};
 /// doi:10.1137/0111030.)
 ///
 /// # In a run
-/// An iteration is an epoch of the [`Trainer`](super::Trainer). It takes one step, however many
-/// were refused before, so J falls with every epoch. [`Record::steps`](super::Record::steps) counts
-/// the evaluations of J: one at the start, and one for each step that was tried.
+/// An iteration is an epoch of the [`Trainer`](super::Trainer). It ends with an accepted step, even
+/// if others were refused before, so J falls with every epoch.
+/// [`Record::steps`](super::Record::steps) counts the evaluations of J: one at the start, and one
+/// for each step that was tried.
 ///
 /// The run ends with [`Stop::Converged`](super::Stop::Converged) at a minimum: the gradient or the
 /// undamped step is within the [tolerance](Self::tolerance), or the decrease they predict is below
@@ -99,22 +100,22 @@ impl LevenbergMarquardt {
         }
     }
 
-    /// Sets the first μ, above 0. Make it smaller the nearer θ is to a minimum. It has no units,
-    /// because D has those of the parameters.
+    /// Sets the initial μ, above 0. Use a smaller one if θ starts near a minimum. It has no units,
+    /// because D accounts for those of the parameters.
     ///
-    /// A μ outside \[ε², 10³⁰], with the rounding ε of T, is moved to the nearest end.
+    /// A μ outside \[ε², 10³⁰] is clamped to it, where ε is the machine precision of T.
     #[must_use]
     pub fn damping(mut self, factor: f64) -> Self {
         self.damping = factor;
         self
     }
 
-    /// Sets convergence: cos φ ≤ `gradient`, or |pⱼ| ≤ `step` |θⱼ| for every entry of the undamped
-    /// step p. Both are at least 0.
+    /// Sets the condition for convergence: cos φ ≤ `gradient`, or |pⱼ| ≤ `step` |θⱼ| for every
+    /// entry of the undamped step p. Both are at least 0.
     ///
     /// φ is the angle between the residual r and the space of A's columns. cos² φ = ‖Qᵀr‖²/(2 J)
     /// with A = Q R is the part of J that the undamped step p is predicted to remove. (J is taken
-    /// with the absolute cost of each example here, because Poisson's may be negative.) So neither
+    /// with the absolute cost of each example here, because Poisson's may be negative.) Neither
     /// tolerance depends on the units of features and targets.
     ///
     /// Whatever the tolerances, a fit also ends where that prediction is below the rounding of J,

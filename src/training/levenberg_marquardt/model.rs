@@ -20,7 +20,7 @@ pub(super) struct Model<T: Scalar> {
     order: PermutationSequence<Dyn>,
 }
 
-/// A step and what the model predicts for it.
+/// A step, with its length and its predicted decrease.
 pub(super) struct Step<T: Scalar> {
     /// p, which is added to θ.
     pub(super) p: DVector<T>,
@@ -213,7 +213,7 @@ impl Damping {
     }
 
     /// Returns a damped step with a predicted decrease above the rounding of J, or `None` if there
-    /// is none. Lowers μ if that takes it, unless a step was `refused` here already.
+    /// is none. Lowers μ where such a step needs it, unless a step was already `refused` here.
     pub(super) fn step<T: Scalar>(
         &mut self,
         model: &Model<T>,

@@ -22,7 +22,7 @@ const REACH: f64 = 10.0;
 /// A step is at most this many times ‖D θ‖ or the last step: MINPACK's factor.
 const LONGEST: f64 = 100.0;
 
-/// The solver with what it remembers between iterations.
+/// The solver with its memory between iterations.
 struct Solver<T: Scalar> {
     settings: LevenbergMarquardt,
     /// `None` before the first iteration.
@@ -35,11 +35,11 @@ struct Memory<T: Scalar> {
     scale: DVector<T>,
     /// ‖D p‖ of the last step taken; 0 before the first.
     last: f64,
-    /// Where θ is. `None` at the start of a run, and after a resume until it is computed again.
+    /// The model at θ. `None` at the start of a run, and after a resume until it is computed again.
     here: Option<Point<T>>,
 }
 
-/// What a checkpoint holds. The rest of the memory follows from θ.
+/// The part of the memory that a checkpoint holds. The rest is computed from θ.
 #[cfg(feature = "serde")]
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -139,8 +139,8 @@ impl<T: Scalar> Point<T> {
         (2.0 * self.magnitude).sqrt()
     }
 
-    /// Returns the least ‖Qᵀr‖ that rounding does not hide in J: the rounding of J's own sum, and
-    /// of outputs computed from rounded parameters.
+    /// Returns the smallest ‖Qᵀr‖ that rounding does not hide in J: the rounding of J's own sum,
+    /// and of outputs computed from rounded parameters.
     fn rounding(&self, theta: &DVector<T>) -> f64 {
         let (residual, outputs) = (self.residual(), 4.0 * self.model.rounding(theta));
         let sums = 4.0 * to_f64(T::default_epsilon()) * residual;

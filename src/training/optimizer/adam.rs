@@ -12,7 +12,8 @@ use crate::scalar::{Scalar, real};
 /// Adam: steps along the mean gradient, divided by the root of the mean square (Kingma, Ba 2015,
 /// arXiv:1412.6980).
 ///
-/// Step t counts from 1, and m = v = 0 before the first:
+/// g is the gradient and η the learning rate. m is a running mean of g, and v one of g². Both are 0
+/// before the first step. In step t, counted from 1, all operations act entry by entry:
 ///
 /// - m ← β₁ m + (1 − β₁) g and v ← β₂ v + (1 − β₂) g²;
 /// - m̂ = m/(1 − β₁ᵗ) and v̂ = v/(1 − β₂ᵗ);
@@ -28,7 +29,7 @@ use crate::scalar::{Scalar, real};
 /// The state is m, v and, with `amsgrad`, the largest v.
 ///
 /// # Example
-/// In the first step m̂ = g and v̂ = g². So every entry moves by η against the sign of its
+/// In the first step m̂ = g and v̂ = g², so every entry moves by η against the sign of its
 /// gradient:
 /// ```
 /// use backprop::training::{Adam, Optimizer};
@@ -44,10 +45,10 @@ pub type Adam<T> = Entrywise<T, AdamRule>;
 
 /// Adam with decoupled weight decay: θ ← (1 − η w) θ − η m̂/(√v̂ + ε).
 ///
-/// A penalty in J goes through m and v, so it pulls less where gradients are large. This decay
-/// pulls in proportion to θ alone (Loshchilov, Hutter 2019, arXiv:1711.05101). As in PyTorch, the
-/// rate multiplies the decay. In the paper only the schedule's factor does. All else is as in
-/// [`Adam`].
+/// A penalty in J goes through m and v, so it pulls less where gradients are large. This decay is
+/// proportional to θ, whatever the gradients (Loshchilov, Hutter 2019, arXiv:1711.05101). As in
+/// PyTorch, the learning rate multiplies the decay w. In the paper only the schedule's factor does.
+/// Everything else is as in [`Adam`].
 ///
 /// Every entry decays, as in PyTorch, unless you [spare the biases](Self::spare_biases).
 ///
@@ -91,7 +92,8 @@ impl AdamRule {
 }
 
 impl<T: Scalar> Adam<T> {
-    /// Creates Adam with the rate η > 0. A common first choice is 0.001.
+    /// Creates Adam with the learning rate η > 0. A common first choice of the learning rate is
+    /// 0.001.
     #[must_use]
     #[doc(alias("learning_rate", "lr"))]
     pub fn new(rate: f64) -> Self {
@@ -100,7 +102,7 @@ impl<T: Scalar> Adam<T> {
 }
 
 impl<T: Scalar> AdamW<T> {
-    /// Creates AdamW with the rate η > 0 and the decay w = 0.01.
+    /// Creates AdamW with the learning rate η > 0 and the decay w = 0.01.
     #[must_use]
     #[doc(alias("learning_rate", "lr"))]
     pub fn new(rate: f64) -> Self {
@@ -119,7 +121,7 @@ impl<T: Scalar> AdamW<T> {
         self
     }
 
-    /// Decays only the entries that a penalty acts on: in dense layers all but the biases.
+    /// Decays only the entries that a penalty acts on: in dense layers all except the biases.
     ///
     /// These are the entries in [`BlockLayout::penalised`](crate::layout::BlockLayout::penalised).
     /// A step then returns [`Error::Length`] for a θ of another length than the layout's.

@@ -1,4 +1,4 @@
-//! Rates by the squares of past gradients: RMSProp, AdaGrad, Adadelta.
+//! Optimisers that scale gradients by the squares of past ones: RMSProp, AdaGrad, Adadelta.
 
 use super::Entrywise;
 use super::rule::{Rule, Slot};
@@ -10,16 +10,16 @@ use crate::scalar::{Scalar, real};
 /// RMSProp: divides gradients by the root of their mean square (Tieleman, Hinton 2012, lecture 6.5
 /// of the course *Neural Networks for Machine Learning*).
 ///
-/// v ← α v + (1 − α) g² from v = 0, and θ ← θ − η d with d = g/(√v + ε). The defaults are α = 0.99
-/// and ε = 10⁻⁸.
+/// With the gradient g and the learning rate η, entry by entry: v ← α v + (1 − α) g² from v = 0,
+/// and θ ← θ − η d with d = g/(√v + ε). The defaults are α = 0.99 and ε = 10⁻⁸.
 ///
 /// - [`centered`](Self::centered): d = g/(√(v − ḡ²) + ε) with the mean ḡ ← α ḡ + (1 − α) g (Graves
 ///   2013, arXiv:1308.0850, where ε is inside the root). If rounding makes v − ḡ² negative, it
 ///   counts as 0. In PyTorch its root is NaN.
 /// - [`momentum`](Self::momentum) μ: b ← μ b + d from b = 0, and θ ← θ − η b.
 ///
-/// v starts at 0 and is not corrected for it, as in PyTorch. So the first step of an entry is
-/// η/√(1 − α) long, ten times η.
+/// v starts at 0 and is not corrected for it, as in PyTorch. So the first step of an entry has the
+/// length η/√(1 − α), which is ten times η by default.
 ///
 /// The state is v, then ḡ if centered, then b with momentum.
 ///
@@ -46,7 +46,7 @@ pub struct RmsPropRule {
 }
 
 impl<T: Scalar> RmsProp<T> {
-    /// Creates RMSProp with the rate η > 0, 0.01 for example.
+    /// Creates RMSProp with the learning rate η > 0, 0.01 for example.
     #[must_use]
     #[doc(alias("learning_rate", "lr"))]
     pub fn new(rate: f64) -> Self {
@@ -143,10 +143,11 @@ impl Update for RmsPropRule {
 /// AdaGrad: divides gradients by the root of the sum of all their squares (Duchi, Hazan, Singer
 /// 2011, JMLR 12:2121–2159, with diagonal matrices).
 ///
-/// s ← s + g² and θ ← θ − ηₜ g/(√s + ε), with ηₜ = η/(1 + (t − 1) d) in step t, from 1. The
-/// defaults are s = 0 before the first step, d = 0 and ε = 10⁻¹⁰.
+/// With the gradient g and the learning rate η, entry by entry: s ← s + g² and
+/// θ ← θ − ηₜ g/(√s + ε), with ηₜ = η/(1 + (t − 1) d) in step t, counted from 1. The defaults are
+/// s = 0 before the first step, d = 0 and ε = 10⁻¹⁰.
 ///
-/// d is PyTorch's. The paper has a constant rate, and calls ε δ.
+/// The decay d is PyTorch's. The paper has a constant learning rate, and calls ε δ.
 ///
 /// The state is s.
 ///
@@ -174,7 +175,7 @@ pub struct AdaGradRule {
 }
 
 impl<T: Scalar> AdaGrad<T> {
-    /// Creates AdaGrad with the rate η > 0, 0.01 for example.
+    /// Creates AdaGrad with the learning rate η > 0, 0.01 for example.
     #[must_use]
     #[doc(alias("learning_rate", "lr"))]
     pub fn new(rate: f64) -> Self {
@@ -186,7 +187,7 @@ impl<T: Scalar> AdaGrad<T> {
         Self::of(rate, rule, ())
     }
 
-    /// Sets the decay d ≥ 0 of the rate.
+    /// Sets the decay d ≥ 0 of the learning rate.
     #[must_use]
     pub fn rate_decay(mut self, rate_decay: f64) -> Self {
         self.rule.rate_decay = rate_decay;
@@ -248,10 +249,12 @@ impl Update for AdaGradRule {
 /// Adadelta: steps in proportion to the root of the mean of squared steps (Zeiler 2012,
 /// arXiv:1212.5701).
 ///
-/// From v = u = 0: v ← ρ v + (1 − ρ) g², d = g √(u + ε)/√(v + ε), u ← ρ u + (1 − ρ) d²,
-/// θ ← θ − η d. The defaults are ρ = 0.9 and ε = 10⁻⁶.
+/// With the gradient g and the learning rate η, entry by entry and from v = u = 0:
+/// v ← ρ v + (1 − ρ) g², d = g √(u + ε)/√(v + ε), u ← ρ u + (1 − ρ) d², θ ← θ − η d. The defaults
+/// are ρ = 0.9 and ε = 10⁻⁶.
 ///
-/// The paper has no rate, which is η = 1, PyTorch's default. The first steps are as small as √ε.
+/// The paper has no learning rate. This corresponds to η = 1, PyTorch's default. The first steps
+/// are as small as √ε.
 ///
 /// The state is v and u.
 ///
@@ -276,7 +279,7 @@ pub struct AdadeltaRule {
 }
 
 impl<T: Scalar> Adadelta<T> {
-    /// Creates Adadelta with the rate η > 0. A rate of 1 is the paper's method.
+    /// Creates Adadelta with the learning rate η > 0. A learning rate of 1 is the paper's method.
     #[must_use]
     #[doc(alias("learning_rate", "lr"))]
     pub fn new(rate: f64) -> Self {
@@ -321,7 +324,7 @@ impl Update for AdadeltaRule {
         let (rate, epsilon): (T, T) = (real(step.rate), real(self.epsilon));
         entries.each::<2>(step, move |theta, g, [v, u, _]| {
             *v = mean(self.rho, *v, g * g);
-            // Two roots, because the quotient under one would underflow.
+            // Two roots, because the quotient under one root could underflow.
             let d = (*u + epsilon).sqrt() / (*v + epsilon).sqrt() * g;
             *u = mean(self.rho, *u, d * d);
             theta - rate * unless_overflown(unless_overflown(d, *v), *u)

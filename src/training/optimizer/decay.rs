@@ -20,7 +20,7 @@ pub struct Decay {
 #[derive(Clone, Debug)]
 pub(super) struct Mask {
     decayed: Vec<Range<usize>>,
-    /// The length of the θ that they are in.
+    /// The length of θ.
     parameters: usize,
 }
 
@@ -36,7 +36,7 @@ impl Mask {
 }
 
 impl Decay {
-    /// Checks the decay with the rate of a step.
+    /// Checks the decay with the learning rate of a step.
     pub(super) fn check<T: Scalar>(&self, rate: f64) -> Result<(), Error> {
         not_negative::<T>("the weight decay", self.weight)?;
         let product = rate * self.weight;

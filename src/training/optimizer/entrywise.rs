@@ -10,7 +10,7 @@ use crate::kernels::steps::Step;
 use crate::scalar::Scalar;
 use std::fmt::Debug;
 
-/// An optimiser that updates each entry of θ by a rule, from that entry's gradient and state alone.
+/// An optimiser that updates each entry of θ by a rule, from only that entry's gradient and state.
 ///
 /// This is the type behind [`Adam`](super::Adam) and the others, which document how to set it up.
 /// `R` is the rule with its settings, and `D` the weight decay, if any.
@@ -32,7 +32,7 @@ impl<T: Scalar, R: Rule, D: Decoupled> Entrywise<T, R, D> {
         }
     }
 
-    /// Checks all settings with the rate of a step, which may be 0.
+    /// Checks all settings with the learning rate of a step, which may be 0.
     fn check(&self, rate: f64) -> Result<(), Error> {
         not_negative::<T>(R::RATE, rate)?;
         self.rule.check::<T>()?;

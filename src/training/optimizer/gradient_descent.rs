@@ -7,7 +7,8 @@ use crate::error::ranges::{above_zero, below_one, fraction, in_range};
 use crate::kernels::steps::{Compiled, Entries, Step, Update};
 use crate::scalar::{Scalar, real};
 
-/// Gradient descent, θ ← θ − η g. With gradients of mini-batches it is stochastic.
+/// Gradient descent: θ ← θ − η g with the gradient g and the learning rate η. With gradients of
+/// mini-batches it is stochastic.
 ///
 /// With [`momentum`](Self::momentum) μ, a sum b of past gradients replaces g. In the first step
 /// b = g. Then b ← μ b + (1 − d) g with the [`dampening`](Self::dampening) d, and
@@ -17,7 +18,7 @@ use crate::scalar::{Scalar, real};
 ///   leads (Sutskever et al. 2013, PMLR 28(3):1139–1147).
 ///
 /// As in PyTorch, b is a sum of gradients, and η multiplies all of it. In the papers b is a sum of
-/// steps, each with the rate of its time. With a constant rate the two are the same.
+/// steps, each with the learning rate at its time. With a constant learning rate the two are equal.
 ///
 /// The state is b. Without momentum there is none.
 ///
@@ -52,7 +53,7 @@ pub struct GradientDescentRule {
 }
 
 impl<T: Scalar> GradientDescent<T> {
-    /// Creates gradient descent with the rate η > 0, without momentum.
+    /// Creates gradient descent with the learning rate η > 0, without momentum.
     #[must_use]
     #[doc(alias("learning_rate", "lr"))]
     pub fn new(rate: f64) -> Self {
@@ -71,7 +72,7 @@ impl<T: Scalar> GradientDescent<T> {
         self
     }
 
-    /// Sets the dampening d of new gradients, in \[0, 1]. The default is 0; with d = μ, b is a mean
+    /// Sets the dampening d of new gradients, in \[0, 1]. The default is 0. With d = μ, b is a mean
     /// instead of a sum.
     #[must_use]
     pub fn dampening(mut self, dampening: f64) -> Self {

@@ -32,18 +32,18 @@ use std::fmt::Debug;
 /// | [`RmsProp`] | η g/(√v + ε) | 1 to 3 |
 /// | [`AdaGrad`] | η g/(√s + ε), with the sum s of g² | 1 |
 /// | [`Adadelta`] | η g √(u + ε)/√(v + ε), with the mean u of squared steps | 2 |
-/// | [`IRpropMinus`] | sign g times a step size of its own for each entry; whole batches only | 2 |
+/// | [`IRpropMinus`] | sign g times a separate step size for each entry; all examples only | 2 |
 ///
-/// η is the rate. The last column counts vectors as long as θ in the state. Where the paper and
-/// PyTorch 2.15 differ, the type does as PyTorch, and says how they differ. Settings are `f64` for
-/// any T, and rounded to T in a step. Each entry of θ depends only on its own gradient and state,
-/// and has the same bits on every processor.
+/// η is the learning rate. The last column is the number of vectors as long as θ in the state.
+/// Where the paper and PyTorch 2.15 differ, the type follows PyTorch and documents the difference.
+/// Settings are `f64` for any T, and are rounded to T in a step. Each entry of θ depends only on
+/// its own gradient and state, and has the same bits on every processor.
 ///
 /// Weight decay that is part of J is a [`Penalty`](crate::Penalty), and ∇J already contains it. The
 /// decay of [`AdamW`] is separate.
 ///
 /// # Example
-/// J = θ²/2 has the gradient θ, and a rate of ½ takes half of θ away:
+/// J = θ²/2 has the gradient θ, so a step with a learning rate of ½ halves θ:
 /// ```
 /// use backprop::training::{GradientDescent, Optimizer};
 ///
@@ -56,8 +56,9 @@ use std::fmt::Debug;
 /// assert_eq!(theta, [2.0, -1.0]);
 /// # Ok::<(), backprop::Error>(())
 /// ```
-/// The last argument is a factor on the rate. [`Schedule`](super::Schedule) computes it, and
-/// [`Clipping`](super::Clipping) bounds the gradient, as they do in a [`Trainer`](super::Trainer):
+/// The last argument is a factor on the learning rate. [`Schedule`](super::Schedule) computes it,
+/// and [`Clipping`](super::Clipping) bounds the gradient, as they do in a
+/// [`Trainer`](super::Trainer):
 /// ```
 /// use backprop::training::{Clipping, GradientDescent, Optimizer, Schedule};
 ///
@@ -73,7 +74,7 @@ use std::fmt::Debug;
 /// # Ok::<(), backprop::Error>(())
 /// ```
 ///
-/// # Your own optimiser
+/// # Custom optimisers
 /// Lion steps along the sign of a mean gradient (Chen et al. 2023, arXiv:2302.06675):
 /// θ ← θ − η sign(β₁ m + (1 − β₁) g), then m ← β₂ m + (1 − β₂) g. An [`OptimizerState`] holds m:
 /// ```
@@ -125,36 +126,37 @@ use std::fmt::Debug;
 /// # Ok::<(), backprop::Error>(())
 /// ```
 pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
-    /// Returns the name, the rate η, and whether mini-batches suit the method.
+    /// Returns the name, the learning rate η, and whether mini-batches suit the method.
     fn info(&self) -> OptimizerInfo;
 
     /// Checks that all settings are in their ranges, as numbers of T.
     ///
     /// [`Trainer`](super::Trainer) calls this before the first step. By default it checks that the
-    /// rate is finite and above 0.
+    /// learning rate is finite and above 0.
     ///
     /// # Errors
-    /// [`Error::Hyperparameter`] names the first setting that is out of range.
+    /// Returns [`Error::Hyperparameter`] for the first setting that is out of range.
     fn validate(&self) -> Result<(), Error> {
         above_zero::<T>("the learning rate", self.info().rate)
     }
 
     /// Makes one step from ∇J at θ, and overwrites θ with the result.
     ///
-    /// The rate of this step is η times `factor`: 1 without a [`Schedule`](super::Schedule). A
-    /// factor of 0 is accepted, because a schedule may end there.
+    /// The learning rate of this step is η times `factor`, which is 1 without a
+    /// [`Schedule`](super::Schedule). A factor of 0 is accepted, because a schedule may end there.
     ///
-    /// Only the first step allocates. It takes the length of θ for the state.
+    /// Only the first step allocates. It fixes the length of θ.
     ///
-    /// θ shows anything that is not finite. If the gradient is not finite, θ is not. If the state
-    /// overflows, θ becomes non-finite in the same step. [`Trainer`](super::Trainer) scans only θ
-    /// after each step, so an optimiser of your own must ensure the same.
+    /// If the gradient is not finite, θ becomes non-finite. If the state overflows, θ becomes
+    /// non-finite in the same step. [`Trainer`](super::Trainer) scans only θ after each step, so a
+    /// custom optimiser must ensure the same.
     ///
     /// # Errors
-    /// With θ and the state unchanged:
+    /// On an error, θ and the state are unchanged:
     /// - [`Error::Length`] if the gradient is not as long as θ, if θ is not as long as in earlier
     ///   steps, or if settings have changed and the state no longer fits them;
-    /// - [`Error::Hyperparameter`] as in [`validate`](Self::validate);
+    /// - [`Error::Hyperparameter`] as in [`validate`](Self::validate), except that a learning rate
+    ///   of 0 is accepted, and for a `factor` that is negative or not finite;
     /// - [`Error::TooLarge`] if there is no memory for the state.
     #[doc(alias = "update")]
     fn step(&mut self, theta: &mut [T], gradient: &[T], factor: f64) -> Result<(), Error>;
@@ -164,32 +166,33 @@ pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
     #[doc(alias = "state_dict")]
     fn state(&self) -> OptimizerState<T>;
 
-    /// Replaces the state by that of an optimiser with the same settings. Settings are not part of
-    /// it.
+    /// Replaces the state by that of an optimiser with the same settings. The state does not
+    /// contain the settings.
     ///
     /// The empty state, `OptimizerState::default()`, must be accepted. It forgets all steps, and
     /// the next θ may have another length.
     ///
     /// # Errors
-    /// With nothing changed:
+    /// On an error, nothing is changed:
     /// - [`Error::Length`] for a wrong number of buffers, or buffers of unequal lengths;
     /// - [`Error::OptimizerState`] for an entry that is not finite, or negative where it cannot be.
     #[doc(alias = "reset")]
     fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error>;
 }
 
-/// What an [`Optimizer`] says about itself.
+/// The description of an [`Optimizer`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 #[must_use]
 pub struct OptimizerInfo {
     /// The name of the method, for reports. [Resuming](super::Trainer) compares it.
     pub name: &'static str,
-    /// The rate η, before any schedule.
+    /// The learning rate η, before any schedule.
     #[doc(alias("learning_rate", "lr"))]
     pub rate: f64,
     /// Whether gradients of mini-batches and schedules suit the method. Among the optimisers of
-    /// this crate, only [`IRpropMinus`] needs whole batches and a constant rate.
+    /// this crate, only [`IRpropMinus`] needs the gradient of all examples and a constant learning
+    /// rate.
     pub takes_batches: bool,
 }
 

@@ -13,15 +13,14 @@ use crate::scalar::{Scalar, real};
 /// With the gradient g, the previous gradient p (0 before the first step) and the step size Δ:
 ///
 /// - sign g = sign p: Δ ← min(η⁺ Δ, Δmax);
-/// - sign g = −sign p: Δ ← max(η⁻ Δ, Δmin), and then g ← 0, so that θ stays in this step and Δ in
-///   the next;
-/// - one of them is 0: Δ stays.
+/// - sign g = −sign p: Δ ← max(η⁻ Δ, Δmin), and then g ← 0, so θ does not change in this step and Δ
+///   does not change in the next;
+/// - one of them is 0: Δ does not change.
 ///
 /// Then θ ← θ − Δ sign g and p ← g. The defaults are η⁻ = 0.5, η⁺ = 1.2, Δmin = 10⁻⁶ and
-/// Δmax = 50. The rate is the first Δ. So the factor of the first step counts, and later ones have
-/// no effect.
+/// Δmax = 50. The learning rate is the first Δ, so only the factor of the first step has an effect.
 ///
-/// Use it with the gradient of all examples only. With mini-batches, signs change by chance, and
+/// Use it only with the gradient of all examples. With mini-batches, signs change by chance, and
 /// the step sizes shrink.
 ///
 /// PyTorch's `Rprop` is the same method, except that it takes the sign of the product g p, which is

@@ -19,10 +19,11 @@ pub trait Rule: Update + Debug + Send + Sync {
     /// Checks the settings.
     fn check<T: Scalar>(&self) -> Result<(), Error>;
 
-    /// Returns what each buffer of the state holds.
+    /// Returns the kind of numbers in each buffer of the state.
     fn slots(&self) -> &'static [Slot];
 
-    /// Returns what a buffer is filled with before the first step, which has this rate.
+    /// Returns the initial value of the entries of a buffer. `_rate` is the learning rate of the
+    /// first step.
     fn first(&self, _slot: usize, _rate: f64) -> f64 {
         0.0
     }

@@ -1,4 +1,4 @@
-//! The state of an optimiser: what it keeps from step to step, and how that is saved.
+//! The state of an optimiser between steps, and how it is saved.
 
 use super::rule::{Rule, Slot};
 use crate::error::Error;
@@ -28,7 +28,7 @@ use std::ops::Range;
 /// assert_eq!(other.state(), state);
 /// # Ok::<(), backprop::Error>(())
 /// ```
-/// With the feature `serde` it is saved with the name of T, and loads as that type only.
+/// With the feature `serde`, the state is saved with the name of T and loads only as that type.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct OptimizerState<T> {
