@@ -56,7 +56,7 @@ impl<T: Scalar, R: Rule, D: Decoupled + 'static> From<Entrywise<T, R, D>> for Me
 /// A function J of the parameters, which a [`FullBatch`] solver minimises.
 ///
 /// In a [`Trainer`](super::Trainer), J is the objective of the network over all examples. Implement
-/// `Problem` yourself to minimise a loss of your own with `Lbfgs`, or to test a solver.
+/// `Problem` yourself to minimise a custom loss with `Lbfgs`, or to test a solver.
 ///
 /// # Example
 /// One iteration of Levenberg–Marquardt on J = ½(θ − 3)²:

@@ -48,7 +48,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
     ) -> Result<Self, Error> {
         let size = plan.batch_size.unwrap_or(data.training.len());
         let order = plan.shuffle.then_some(plan.seed);
-        // Only a budget or a callback needs the time.
+        // Only a time limit or a callback needs the time.
         let clock = Clock::start(plan.time.is_some() || !plan.callbacks.is_empty());
         let parameters = || allocate("the parameters", (network.parameters(), 1), T::zero());
         let (mut theta, gradient) = (parameters()?, parameters()?);

@@ -121,7 +121,7 @@ impl<T: Scalar> Model<T> {
         Ok(self.step(p, mu, scale))
     }
 
-    /// Raises D to the largest length of each column so far. It never shrinks, so that a column
+    /// Raises D to the largest length of each column so far. It never shrinks, so a column
     /// that fades for a while does not cause long steps.
     pub(super) fn widen(&self, scale: &mut DVector<T>) {
         for (j, &length) in self.lengths.iter().enumerate() {
