@@ -186,7 +186,10 @@ fn invalid_saved_networks_are_refused() {
         (file(1, &[], ""), "no layers"),
         (file(0, &[unit()], "1,2"), "no inputs"),
         (file(1, &[dense("1", "0", r#""tanh""#)], ""), "no units"),
-        (file(1, &[dense("1", &huge, r#""tanh""#)], "1"), "no memory"),
+        (
+            file(1, &[dense("1", &huge, r#""tanh""#)], "1"),
+            "memory for the parameters",
+        ),
         (file(1, &[unit()], "1,null"), "invalid type: null"),
         (file(1, &[unit()], "1,1e999"), "number out of range"),
         (file(1, &[unit()], "1,NaN"), "expected"),
