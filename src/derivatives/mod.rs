@@ -167,8 +167,8 @@
 //! `physics_informed` (a loss with u″).
 //!
 //! # Kinks
-//! A second derivative at a kink (of ReLU at 0, of Huber's cost at δ) is that of one side, as g′
-//! is. The second derivative of the L1 penalty is 0, also at its kink.
+//! At a kink (ReLU's at 0, Huber's at δ) a second derivative is the one on one side, as g′ is. The
+//! second derivative of the L1 penalty is 0, also at its kink.
 //!
 //! # Custom layers, activations and costs
 //! Derivatives along a direction need the tangent methods of the traits. The default methods return

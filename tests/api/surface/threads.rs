@@ -23,8 +23,8 @@ use backprop::training::{
 use backprop::{
     Accumulator, AnyActivation, AnyCost, AnyLayer, ArgminHessian, ArgminProblem, Backprop,
     BlockLayout, Builder, CostParts, Curvature, Dense, Error, Examples, GaussNewton, Gradient,
-    GradientCheck, Initialization, Layout, Network, Objective, Penalty, Strength, Tangent, Trace,
-    Workspace,
+    GradientBuffers, GradientCheck, Initialization, Layout, Network, Objective, Penalty, Strength,
+    Tangent, Trace, Workspace,
 };
 use num_dual::Dual64;
 
@@ -49,7 +49,8 @@ fn networks_and_what_they_compute() {
     shared::<(Objective<Box<dyn Cost<f64>>>, Penalty, Strength)>();
     shared::<(Examples<'_, f64>, Workspace<f64>, Accumulator<f64>)>();
     shared::<(Backprop<f64>, Gradient<f64>, CostParts<f64>, Trace<f64>)>();
-    shared::<(Tangent<'_, f64>, GaussNewton, Curvature)>();
+    shared::<(Tangent<'_, f64>, GradientBuffers<'_, f64>)>();
+    shared::<(GaussNewton, Curvature)>();
 }
 
 #[test]
