@@ -7,8 +7,8 @@ mod words;
 
 use std::borrow::Cow;
 use words::{
-    below, exempt, feeding, in_batch, interval, misread, named, of_class, plainly, remedy,
-    remedy_for_divergence, size, transposed_examples, whole_rows,
+    Shape, below, exempt, feeding, in_batch, interval, misread, named, of_class, plainly, remedy,
+    remedy_for_divergence, suitable, transposed_examples, wanted, whole_rows,
 };
 
 #[cfg(feature = "serde")]
@@ -91,7 +91,9 @@ pub enum Error {
     /// A matrix of the wrong shape.
     #[error(
         "{what}: expected {}, found {}{}",
-        size(*expected), size(*found), misread(what, *expected, *found)
+        wanted((*expected).into(), (*found).into()),
+        Shape::from(*found),
+        misread(what, (*expected).into(), (*found).into())
     )]
     Shape {
         /// The matrix.
@@ -104,7 +106,7 @@ pub enum Error {
     /// Inputs and targets of different numbers of examples.
     #[error(
         "X is {} and Y is {}, expected the same number of columns: {}",
-        size(*x), size(*y), transposed_examples(*x, *y)
+        Shape::from(*x), Shape::from(*y), transposed_examples((*x).into(), (*y).into())
     )]
     ExampleCounts {
         /// Rows and columns of X.
@@ -133,7 +135,7 @@ pub enum Error {
         row: usize,
     },
     /// An index that is out of range.
-    #[error("there is no {what} {index}, expected {}", below(*count))]
+    #[error("there is no {what} {index}{}", below(*count, "none"))]
     Index {
         /// What is counted.
         what: &'static str,
@@ -175,7 +177,7 @@ pub enum Error {
     /// A target outside the domain of the cost.
     #[error(
         "the target of unit {unit}, example {example} is {value}, expected a number in {}",
-        interval(*domain)
+        interval(domain.0, domain.1)
     )]
     Target {
         /// The output unit.
@@ -204,8 +206,8 @@ pub enum Error {
     /// cross-entropy.
     #[error(
         "the output of {}, unit {unit}, for example {example} is {value}, \
-         expected an output {expected}: use an activation with this range",
-        named(*.layer)
+         expected an output {expected}: use an activation with this range{}",
+        named(*.layer), suitable(expected)
     )]
     Output {
         /// The last layer.
@@ -300,8 +302,8 @@ pub enum Error {
     },
     /// A label that is not one of the classes.
     #[error(
-        "{what}: the label of example {example} is {label}, expected {}",
-        below(*classes)
+        "{what}: the label of example {example} is {label}{}",
+        below(*classes, "no classes")
     )]
     Label {
         /// The labels.

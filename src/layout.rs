@@ -1,9 +1,10 @@
 //! The positions of layers and blocks in the flat θ.
 
 use crate::activation::AnyActivation;
-use crate::cost::{Link, Outputs};
+use crate::cost::Outputs;
 use crate::error::{BlockEntry, Error, superscript};
 use crate::layer::{Block, Dense, Layer};
+use crate::link::Link;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView};
 use std::ops::Range;

@@ -47,6 +47,7 @@ mod instances;
 mod kernels;
 pub mod layer;
 mod layout;
+mod link;
 pub mod metrics;
 mod objective;
 mod regularization;

@@ -1,11 +1,11 @@
 //! The built-in activations. The module documentation has their formulas.
 
 use super::Activation;
-use crate::cost::Link;
 use crate::error::{Error, ranges::in_range};
 use crate::kernels::plain_softmax;
 use crate::kernels::squash::Squash;
 use crate::kernels::{self, FastActivation, flat, flat_mut, map, runs, scale_by};
+use crate::link::Link;
 use crate::scalar::{SATURATED, Scalar, normal_cdf, real, sigmoid, softplus, tanh};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 

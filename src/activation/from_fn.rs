@@ -2,7 +2,7 @@
 
 use super::Activation;
 use crate::error::Error;
-use crate::scalar::{real, to_f64};
+use crate::scalar::{Scalar, real};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use num_dual::Dual2_64;
 use std::borrow::Cow;
@@ -85,61 +85,57 @@ impl<F> fmt::Debug for FromFn<F> {
     }
 }
 
-/// Implements [`Activation`] for one scalar.
-macro_rules! activation_of {
-    ($t:ty) => {
-        impl<F: Fn(Dual2_64) -> Dual2_64 + Send + Sync> Activation<$t> for FromFn<F> {
-            fn forward(&self, z: DMatrixView<'_, $t>, mut a: DMatrixViewMut<'_, $t>) {
-                a.zip_apply(&z, |a, z| *a = real(self.at(to_f64(z)).re));
-            }
+/// For `f32` and `f64`: other scalars have no exact value in `f64`.
+impl<T, F> Activation<T> for FromFn<F>
+where
+    T: Scalar + Into<f64>,
+    F: Fn(Dual2_64) -> Dual2_64 + Send + Sync,
+{
+    fn forward(&self, z: DMatrixView<'_, T>, mut a: DMatrixViewMut<'_, T>) {
+        a.zip_apply(&z, |a, z| *a = real(self.at(z.into()).re));
+    }
 
-            fn backward(
-                &self,
-                z: DMatrixView<'_, $t>,
-                _a: DMatrixView<'_, $t>,
-                mut delta: DMatrixViewMut<'_, $t>,
-            ) {
-                delta.zip_apply(&z, |d, z| *d *= real::<$t>(self.at(to_f64(z)).v1));
-            }
+    fn backward(
+        &self,
+        z: DMatrixView<'_, T>,
+        _a: DMatrixView<'_, T>,
+        mut delta: DMatrixViewMut<'_, T>,
+    ) {
+        delta.zip_apply(&z, |d, z| *d *= real::<T>(self.at(z.into()).v1));
+    }
 
-            fn name(&self) -> String {
-                self.name.clone().into_owned()
-            }
+    fn name(&self) -> String {
+        self.name.clone().into_owned()
+    }
 
-            fn forward_tangent(
-                &self,
-                z: DMatrixView<'_, $t>,
-                a: DMatrixView<'_, $t>,
-                z_tangent: DMatrixView<'_, $t>,
-                mut a_tangent: DMatrixViewMut<'_, $t>,
-            ) -> Result<(), Error> {
-                a_tangent.copy_from(&z_tangent);
-                self.backward(z, a, a_tangent);
-                Ok(())
-            }
+    fn forward_tangent(
+        &self,
+        z: DMatrixView<'_, T>,
+        a: DMatrixView<'_, T>,
+        z_tangent: DMatrixView<'_, T>,
+        mut a_tangent: DMatrixViewMut<'_, T>,
+    ) -> Result<(), Error> {
+        a_tangent.copy_from(&z_tangent);
+        self.backward(z, a, a_tangent);
+        Ok(())
+    }
 
-            fn backward_tangent(
-                &self,
-                z: DMatrixView<'_, $t>,
-                _a: DMatrixView<'_, $t>,
-                z_tangent: DMatrixView<'_, $t>,
-                mut delta: DMatrixViewMut<'_, $t>,
-                mut delta_tangent: DMatrixViewMut<'_, $t>,
-            ) -> Result<(), Error> {
-                for k in 0..z.ncols() {
-                    for i in 0..z.nrows() {
-                        let (at, g) = ((i, k), self.at(to_f64(z[(i, k)])));
-                        let (first, second): ($t, $t) = (real(g.v1), real(g.v2));
-                        delta_tangent[at] =
-                            first * delta_tangent[at] + second * z_tangent[at] * delta[at];
-                        delta[at] *= first;
-                    }
-                }
-                Ok(())
+    fn backward_tangent(
+        &self,
+        z: DMatrixView<'_, T>,
+        _a: DMatrixView<'_, T>,
+        z_tangent: DMatrixView<'_, T>,
+        mut delta: DMatrixViewMut<'_, T>,
+        mut delta_tangent: DMatrixViewMut<'_, T>,
+    ) -> Result<(), Error> {
+        for k in 0..z.ncols() {
+            for i in 0..z.nrows() {
+                let (at, g) = ((i, k), self.at(z[(i, k)].into()));
+                let (first, second): (T, T) = (real(g.v1), real(g.v2));
+                delta_tangent[at] = first * delta_tangent[at] + second * z_tangent[at] * delta[at];
+                delta[at] *= first;
             }
         }
-    };
+        Ok(())
+    }
 }
-
-activation_of!(f64);
-activation_of!(f32);

@@ -128,8 +128,8 @@ mod derivatives;
 #[cfg(feature = "num-dual")]
 mod from_fn;
 
-use crate::cost::Link;
 use crate::error::{Error, short_name, unsupported};
+use crate::link::Link;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use std::any::type_name;

@@ -102,6 +102,7 @@ use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use std::fmt::Debug;
 
+pub use crate::link::Link;
 pub use builtin::AnyCost;
 pub use builtin::AnyCost::{
     BinaryCrossEntropy, CategoricalCrossEntropy, Huber, LogCosh, Poisson, SquaredError,
@@ -109,26 +110,6 @@ pub use builtin::AnyCost::{
 pub use outputs::Outputs;
 #[cfg(feature = "num-dual")]
 pub(crate) use outputs::{Exact, Known};
-
-/// The link function of a canonical pair. The activation inverts it.
-///
-/// If the output activation and the cost have the same link, the cost gets z and computes ∂cost/∂z
-/// itself. The term is that of generalised linear models (McCullagh, Nelder, *Generalized Linear
-/// Models*, 1989).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Link {
-    /// z = a: the identity with a regression cost.
-    Identity,
-    /// z = ln(a/(1 − a)): sigmoid with binary cross-entropy.
-    Logit,
-    /// zᵢ = ln aᵢ + a constant: softmax with categorical cross-entropy.
-    Softmax,
-    /// z = ln a: the exponential with Poisson.
-    Log,
-    /// The link of a custom pair, by name.
-    Custom(&'static str),
-}
 
 /// Where an output lies outside the domain of a cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -66,7 +66,8 @@ impl<'a, T: Scalar> Outputs<'a, T> {
     /// Adds z (K × m) and the activation that computed a from it.
     ///
     /// Then [`difference`](Self::difference) and [`complement`](Self::complement) are accurate even
-    /// where a has rounded to a constant. A network does this itself.
+    /// where a has rounded to a constant. A network does this itself. A z of another shape than a
+    /// is ignored.
     ///
     /// # Example
     /// σ(40) rounds to 1, so a − y is 0 for y = 1. The true value is −σ(−40) = −4.2·10⁻¹⁸:
@@ -89,10 +90,20 @@ impl<'a, T: Scalar> Outputs<'a, T> {
     /// ```
     #[must_use]
     pub fn activated_by(mut self, activation: AnyActivation, z: DMatrixView<'a, T>) -> Self {
-        let squash = activation.squash();
-        let squash = squash.filter(|_| z.shape() == self.a.shape());
-        self.exact = squash.map(|squash| Exact::Squashed(squash, z));
+        self.exact = activation.squash().map(|squash| Exact::Squashed(squash, z));
         self
+    }
+
+    /// Returns `exact` if it still fits a, which is a public field.
+    fn exact(&self) -> Option<Exact<'a, T>> {
+        self.exact.filter(|exact| {
+            let shape = match exact {
+                Exact::Squashed(_, z) => z.shape(),
+                #[cfg(feature = "num-dual")]
+                Exact::Known(known) => known.difference.shape(),
+            };
+            shape == self.a.shape()
+        })
     }
 
     /// Returns a − y for one unit and example, or NaN if there is no such entry.
@@ -106,7 +117,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         let (Some(&a), Some(&y)) = (self.a.get(at), self.y.get(at)) else {
             return real(f64::NAN);
         };
-        match self.exact {
+        match self.exact() {
             None => a - y,
             #[cfg(feature = "num-dual")]
             Some(Exact::Known(known)) => known.difference[at],
@@ -123,7 +134,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         let Some(&a) = self.a.get(at) else {
             return real(f64::NAN);
         };
-        match self.exact {
+        match self.exact() {
             None => T::one() - a,
             #[cfg(feature = "num-dual")]
             Some(Exact::Known(known)) => known.complement[at],
@@ -190,7 +201,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
             return false;
         };
         let y = &y[range.clone()];
-        if let Some(Exact::Squashed(squash, z)) = self.exact {
+        if let Some(Exact::Squashed(squash, z)) = self.exact() {
             return flat(&z).is_some_and(|z| {
                 let (rows, start) = (self.a.nrows(), range.start);
                 differences(
@@ -201,7 +212,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
                 )
             });
         }
-        if self.exact.is_some() {
+        if self.exact().is_some() {
             return false;
         }
         for (out, (&a, &y)) in out.iter_mut().zip(a[range].iter().zip(y)) {
@@ -215,7 +226,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         let Some(a) = flat(&self.a) else {
             return false;
         };
-        match self.exact {
+        match self.exact() {
             #[cfg(feature = "num-dual")]
             Some(Exact::Known(_)) => return false,
             Some(Exact::Squashed(squash, z)) => {

@@ -1,7 +1,7 @@
 //! Scales rows to an interval, and back.
 
-use super::rows::{check_divisors, column, divisor, ranges};
 use super::scaler::Scaler;
+use super::statistics::{check_divisors, column, divisor, ranges};
 use crate::error::{Error, hyperparameter};
 use crate::examples::{Columns, check_finite, check_length};
 use crate::layout::reserved;

@@ -40,11 +40,11 @@
 mod folds;
 mod labels;
 mod min_max;
-mod rows;
 mod scaler;
 mod shuffle;
 mod split;
 mod standardizer;
+mod statistics;
 
 use crate::error::Error;
 use crate::examples::Columns;

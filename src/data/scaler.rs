@@ -1,4 +1,4 @@
-//! The trait of everything that scales the rows of a matrix.
+//! The trait of scalers, which scale the rows of a matrix.
 
 use crate::error::Error;
 use crate::examples::{Columns, check_finite, check_rows};
@@ -7,13 +7,13 @@ use crate::scalar::{Scalar, to_f64};
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 use std::fmt::Debug;
 
-/// A function of each entry and its row, and its inverse: what every scaler does.
+/// Scales each row of a matrix by an invertible function.
 ///
-/// An implementation says how one entry is scaled. The methods on matrices come from that. They
-/// check shapes and values first, so an error changes nothing.
+/// An implementation scales single entries. The methods on matrices follow from that. They check
+/// shapes and values first, so an error changes nothing.
 ///
 /// # Example
-/// The logarithm of prices, as a scaler of your own:
+/// The logarithm of prices, as a custom scaler:
 /// ```
 /// use backprop::Scalar;
 /// use backprop::data::Scaler;
@@ -47,13 +47,24 @@ use std::fmt::Debug;
 #[doc(alias = "transform")]
 #[doc(alias = "inverse_transform")]
 pub trait Scaler<T: Scalar>: Debug + Send + Sync {
-    /// Returns the number of rows n that the scaler knows.
+    /// Returns n, the number of rows that the scaler was made for.
+    #[must_use]
     fn rows(&self) -> usize;
 
-    /// Returns z of an entry x in row `row`, which is below [`rows`](Self::rows).
+    /// Returns the scaled value of x, an entry of row `row`.
+    ///
+    /// # Panics
+    /// An implementation may panic if `row` is not below [`rows`](Self::rows). The built-in scalers
+    /// do.
+    #[must_use]
     fn scale(&self, row: usize, x: T) -> T;
 
-    /// Returns x of an entry z in row `row`: the inverse of [`scale`](Self::scale) up to rounding.
+    /// Returns the entry of row `row` whose scaled value is z: the inverse of
+    /// [`scale`](Self::scale), up to rounding.
+    ///
+    /// # Panics
+    /// Like [`scale`](Self::scale).
+    #[must_use]
     fn unscale(&self, row: usize, z: T) -> T;
 
     /// Scales X (n × m).
@@ -75,8 +86,8 @@ pub trait Scaler<T: Scalar>: Debug + Send + Sync {
     /// Scales X (n × m) into a matrix of the same shape, without allocation.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply), and [`Error::Shape`] if `scaled` has another shape. An error
-    /// leaves `scaled` unchanged.
+    /// Returns the errors of [`apply`](Self::apply), and [`Error::Shape`] if `scaled` has another
+    /// shape. An error leaves `scaled` unchanged.
     fn apply_into<'a>(
         &self,
         x: impl Columns<'a, T>,
@@ -93,7 +104,7 @@ pub trait Scaler<T: Scalar>: Debug + Send + Sync {
     /// Scales Z (n × m) back, the inverse of [`apply`](Self::apply) up to rounding.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// Returns the errors of [`apply`](Self::apply).
     #[doc(alias = "inverse_transform")]
     fn invert<'a>(&self, z: impl Columns<'a, T>) -> Result<DMatrix<T>, Error>
     where
@@ -107,7 +118,7 @@ pub trait Scaler<T: Scalar>: Debug + Send + Sync {
     /// Scales Z (n × m) back into a matrix of the same shape, without allocation.
     ///
     /// # Errors
-    /// As [`apply_into`](Self::apply_into).
+    /// Returns the errors of [`apply_into`](Self::apply_into).
     #[doc(alias = "inverse_transform")]
     fn invert_into<'a>(&self, z: impl Columns<'a, T>, x: DMatrixViewMut<'_, T>) -> Result<(), Error>
     where
@@ -116,6 +127,21 @@ pub trait Scaler<T: Scalar>: Debug + Send + Sync {
         map_into(SCALED, z.columns_view(), x, self.rows(), |row, z| {
             self.unscale(row, z)
         })
+    }
+}
+
+/// Delegates every method.
+impl<T: Scalar, S: Scaler<T> + ?Sized> Scaler<T> for Box<S> {
+    fn rows(&self) -> usize {
+        (**self).rows()
+    }
+
+    fn scale(&self, row: usize, x: T) -> T {
+        (**self).scale(row, x)
+    }
+
+    fn unscale(&self, row: usize, z: T) -> T {
+        (**self).unscale(row, z)
     }
 }
 
@@ -131,10 +157,13 @@ fn mapped<T: Scalar>(
     check_rows(what, x, rows)?;
     let entries = allocate(SCALED, x.shape(), T::zero())?;
     let mut out = DMatrix::from_vec(x.nrows(), x.ncols(), entries);
-    map_into(what, x, out.as_view_mut(), rows, f)?;
+    check_finite(what, x)?;
+    map_checked(x, f, |row, example, value| out[(row, example)] = value)?;
     Ok(out)
 }
 
+/// Writes f(row, x) to `out` if all results are finite. Otherwise `out` keeps its entries, which is
+/// why each result is computed twice.
 fn map_into<T: Scalar>(
     what: &'static str,
     x: DMatrixView<'_, T>,
@@ -150,26 +179,31 @@ fn map_into<T: Scalar>(
             found: out.shape(),
         });
     }
-    if x.is_empty() {
-        return Ok(());
-    }
     check_finite(what, x)?;
+    map_checked(x, &f, |_, _, _| {})?;
+    map_checked(x, &f, |row, example, value| out[(row, example)] = value)
+}
+
+/// Passes each finite f(row, x) to `put`, with its row and example.
+fn map_checked<T: Scalar>(
+    x: DMatrixView<'_, T>,
+    f: impl Fn(usize, T) -> T,
+    mut put: impl FnMut(usize, usize, T),
+) -> Result<(), Error> {
+    if x.is_empty() {
+        return Ok(()); // without rows, the number of columns may be huge
+    }
     for (example, column) in x.column_iter().enumerate() {
         for (row, &x) in column.iter().enumerate() {
             let value = f(row, x);
             if !value.is_finite() {
-                let value = to_f64(value);
                 return Err(Error::Scaled {
                     row,
                     example,
-                    value,
+                    value: to_f64(value),
                 });
             }
-        }
-    }
-    for (column, mut out) in x.column_iter().zip(out.column_iter_mut()) {
-        for (row, (&x, out)) in column.iter().zip(out.iter_mut()).enumerate() {
-            *out = f(row, x);
+            put(row, example, value);
         }
     }
     Ok(())

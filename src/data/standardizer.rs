@@ -1,7 +1,7 @@
 //! Scales rows to mean 0 and standard deviation 1, and back.
 
-use super::rows::{check_divisors, column, divisor, finite, moments, ranges};
 use super::scaler::Scaler;
+use super::statistics::{check_divisors, column, divisor, finite, moments, ranges};
 use crate::error::Error;
 use crate::examples::{Columns, check_finite, check_length};
 use crate::layout::{allocate, reserved};
@@ -138,7 +138,7 @@ impl<T: Scalar> Scaler<T> for Standardizer<T> {
 /// The serialized form, and the form read back before validation.
 #[cfg(feature = "serde")]
 mod saved {
-    use crate::data::rows::check_rests;
+    use crate::data::statistics::check_rests;
     use crate::error::Error;
     use crate::saved_numbers::{ScalarName, list};
     use crate::scalar::Scalar;

@@ -188,10 +188,18 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         }
         check_finite("the cotangent", cotangent)?;
         if let Some(parameters) = &parameters {
-            check_length("the product for θ", self.parameters(), parameters.len())?;
+            check_length(
+                "the buffer for the gradient with respect to θ",
+                self.parameters(),
+                parameters.len(),
+            )?;
         }
         if let Some(inputs) = &inputs {
-            check_length("the product for X", x.len(), inputs.len())?;
+            check_length(
+                "the buffer for the gradient with respect to X",
+                x.len(),
+                inputs.len(),
+            )?;
         }
         if parameters.is_none() && inputs.is_none() {
             return check_finite("X", x);

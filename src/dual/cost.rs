@@ -2,8 +2,9 @@
 
 use super::{Dual, OnDual, dispatch, lift, tangent, unwritten};
 use crate::activation::{self, Activation};
-use crate::cost::{Cost, Exact, Known, Link, Outputs};
+use crate::cost::{Cost, Exact, Known, Outputs};
 use crate::error::Error;
+use crate::link::Link;
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 use num_dual::{Dual32, Dual64};

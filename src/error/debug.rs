@@ -2,19 +2,27 @@
 
 /// Implements `Debug` for an enum of errors: its message, then variant and fields in brackets.
 ///
-/// The compiler refuses a list that leaves out a variant or a field.
+/// `field: Wrapper` prints the field as `Wrapper(field)`. The compiler refuses a list that leaves
+/// out a variant or a field.
 macro_rules! debug_with_message {
-    ($type:ty { $($variant:ident { $($field:ident),* })* }) => {
+    ($type:ty { $($variant:ident { $($field:ident $(: $wrapper:path)?),* })* }) => {
         impl std::fmt::Debug for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 write!(f, "{self} [")?;
+                self.debug_fields(f)?;
+                f.write_str("]")
+            }
+        }
+
+        impl $type {
+            /// Prints the variant and its fields, without the message.
+            fn debug_fields(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 match self {
                     $(Self::$variant { $($field),* } => f
                         .debug_struct(stringify!($variant))
-                        $(.field(stringify!($field), $field))*
-                        .finish()?,)*
+                        $(.field(stringify!($field), &$($wrapper)?($field)))*
+                        .finish(),)*
                 }
-                f.write_str("]")
             }
         }
     };
@@ -46,7 +54,7 @@ debug_with_message! {
         Weight { example, value }
         TotalWeight { value }
         Hyperparameter { name, value, expected }
-        Diverged { epoch, batch, cause }
+        Diverged { epoch, batch, cause: Cause }
         Checkpoint { reason }
         OtherTraining { what, expected, found }
         OptimizerState { buffer, index, value, expected }
@@ -56,5 +64,14 @@ debug_with_message! {
         FewExamples { class, expected, found }
         Spread { row, value }
         Scaled { row, example, value }
+    }
+}
+
+/// A nested error, printed without its message, which the message of the outer error contains.
+struct Cause<'a>(&'a super::Error);
+
+impl std::fmt::Debug for Cause<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.debug_fields(f)
     }
 }

@@ -1,8 +1,9 @@
-//! How messages name things, and constructors of errors that many modules return.
+//! The words of the messages, and constructors of errors that many modules return.
 
 use super::{Error, Location};
 use std::any::type_name;
 use std::borrow::Cow;
+use std::fmt;
 
 /// The examples of a class, or all.
 pub(super) fn of_class(class: Option<usize>) -> String {
@@ -14,7 +15,7 @@ pub(super) fn named(layer: usize) -> String {
     format!("layer {layer} (Θ{})", superscript(layer))
 }
 
-/// Where the inputs of a layer come from.
+/// The number that the inputs of a layer have to match.
 pub(super) fn feeding(layer: usize) -> String {
     match layer.checked_sub(1) {
         None => "the number of inputs of the network".to_owned(),
@@ -22,18 +23,41 @@ pub(super) fn feeding(layer: usize) -> String {
     }
 }
 
-/// A block of parameters whose first penalised column is beyond its columns.
+/// The fault of a block that exempts more columns than it has.
 pub(super) fn exempt(from: usize, cols: usize) -> String {
     format!("the first penalised column is {from}, expected at most {cols}, its number of columns")
 }
 
-/// A shape as rows × columns.
-pub(super) fn size((rows, cols): (usize, usize)) -> String {
-    format!("{rows} × {cols}")
+/// The shape of a matrix, printed as rows × columns.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Shape {
+    rows: usize,
+    cols: usize,
+}
+
+impl From<(usize, usize)> for Shape {
+    fn from((rows, cols): (usize, usize)) -> Self {
+        Self { rows, cols }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} × {}", self.rows, self.cols)
+    }
+}
+
+/// The expected shape, or only its rows if the number of columns is right.
+pub(super) fn wanted(expected: Shape, found: Shape) -> String {
+    if expected.cols != found.cols || expected == found {
+        return expected.to_string();
+    }
+    let rows = expected.rows;
+    format!("{rows} row{}", if rows == 1 { "" } else { "s" })
 }
 
 /// An interval, closed at its finite ends.
-pub(super) fn interval((low, high): (f64, f64)) -> String {
+pub(super) fn interval(low: f64, high: f64) -> String {
     let left = if low == f64::NEG_INFINITY {
         "(−∞".to_owned()
     } else {
@@ -47,12 +71,12 @@ pub(super) fn interval((low, high): (f64, f64)) -> String {
     format!("{left}, {right}")
 }
 
-/// An index counted from 0.
-pub(super) fn below(count: usize) -> String {
+/// The valid indices, counted from 0; `none` names what there is if there are none.
+pub(super) fn below(count: usize, none: &str) -> String {
     match count {
-        0 => "none, because there are none".to_owned(),
-        1 => "0, because there is only one".to_owned(),
-        _ => format!("a number from 0 to {}", count - 1),
+        0 => format!(": there are {none}"),
+        1 => ", expected 0, because there is only one".to_owned(),
+        _ => format!(", expected a number from 0 to {}", count - 1),
     }
 }
 
@@ -73,30 +97,61 @@ pub(super) fn hint(what: &str) -> &'static str {
     }
 }
 
-/// What may have gone wrong with a matrix of the wrong shape.
-pub(super) fn misread(what: &str, expected: (usize, usize), found: (usize, usize)) -> &'static str {
+/// Suggests the cause of a wrong shape.
+pub(super) fn misread(what: &str, expected: Shape, found: Shape) -> String {
     let examples = matches!(what, "X" | "Y");
-    // X and Y may have any number of examples: only the other side has to fit.
-    let transposed = found.1 == expected.0 && (examples || found.0 == expected.1);
-    match (transposed, examples) {
-        (true, true) => {
-            ": did you pass it transposed? A column is an example; \
-             `row_major` reads examples in rows"
-        }
-        (true, false) => ": did you pass it transposed?",
-        _ => hint(what),
+    if what == "Y" && found.rows == 1 {
+        return ": for class numbers use `one_hot`".to_owned();
     }
+    if what == "X" && found.cols == 1 {
+        let n = expected.rows;
+        return format!(": a slice is one example; `row_major(&buffer, {n})` reads several");
+    }
+    // X and Y may have any number of examples, so only the other side has to fit.
+    let transposed = found.cols == expected.rows && (examples || found.rows == expected.cols);
+    if !transposed {
+        return hint(what).to_owned();
+    }
+    let remedy = if examples {
+        " A column is an example; `row_major` reads examples in rows"
+    } else if found.cols == 1 {
+        " `DMatrixView::from_slice` gives a slice its shape"
+    } else {
+        ""
+    };
+    format!(": did you pass it transposed?{remedy}")
 }
 
-/// Which of X and Y may have been passed with an example in each row.
-pub(super) fn transposed_examples(x: (usize, usize), y: (usize, usize)) -> String {
-    let which = match (x, y) {
-        _ if x.0 == y.0 => "did you pass both transposed?",
-        _ if x.0 == y.1 => "did you pass X transposed?",
-        _ if x.1 == y.0 => "did you pass Y transposed?",
-        _ => return "a column is an example (for examples in rows see `row_major`)".to_owned(),
+/// Suggests which of X and Y has an example in each row.
+pub(super) fn transposed_examples(x: Shape, y: Shape) -> String {
+    // The transposed counts agree. If that is all, there may just be as many outputs as inputs; but
+    // there are mostly more examples than either.
+    let both = x.rows == y.rows && x.rows > x.cols.max(y.cols);
+    let (only_x, only_y) = (x.rows == y.cols, x.cols == y.rows);
+    let which = if both {
+        "both"
+    } else if only_x && !(only_y && x.cols > y.cols) {
+        "X"
+    } else if only_y {
+        "Y"
+    } else {
+        return "a column is an example (for examples in rows see `row_major`)".to_owned();
     };
-    format!("{which} A column is an example; `row_major` reads examples in rows")
+    format!(
+        "did you pass {which} transposed? A column is an example; `row_major` reads examples in \
+         rows"
+    )
+}
+
+/// The built-in activations whose outputs lie in the domain.
+pub(super) fn suitable(domain: &str) -> &'static str {
+    if domain.starts_with("in (0, 1)") {
+        ", such as `Sigmoid`"
+    } else if domain.starts_with("in (0, ∞)") {
+        ", such as `Softmax` or `Exponential`"
+    } else {
+        ""
+    }
 }
 
 /// The batch in which training diverged, if the method steps on batches.
@@ -112,7 +167,7 @@ pub(super) fn remedy_for_divergence(batch: Option<usize>) -> &'static str {
     }
 }
 
-/// The cause of a divergence without advice of its own.
+/// The cause of a divergence, without its own advice.
 pub(super) fn plainly(cause: &Error) -> String {
     match cause {
         Error::NonFinite { at, value } => format!("{at} is {value}"),
@@ -120,7 +175,7 @@ pub(super) fn plainly(cause: &Error) -> String {
     }
 }
 
-/// What to do about a method that a type leaves out.
+/// How to supply a method that a type lacks.
 pub(super) fn remedy(what: &str) -> &'static str {
     if what.ends_with("_tangent") {
         ": implement it, or generate it with `dual` (feature `num-dual`)"
@@ -130,7 +185,7 @@ pub(super) fn remedy(what: &str) -> &'static str {
 }
 
 impl Location {
-    /// What may have gone wrong.
+    /// Suggests the cause, or a remedy.
     pub(super) fn advice(&self, value: f64) -> String {
         match self {
             Self::Input { what, .. } => format!(", expected a finite number{}", hint(what)),
@@ -174,7 +229,7 @@ pub(crate) fn superscript(layer: usize) -> String {
     format!("⁽{}⁾", raised.collect::<String>())
 }
 
-/// Returns the error of a method that type `S` leaves at its default.
+/// Returns the error of a method that type `S` does not implement.
 pub(crate) fn unsupported<S: ?Sized>(what: &'static str) -> Error {
     Error::Unsupported {
         what,

@@ -10,10 +10,11 @@
 //! derivatives of the cost.
 
 use super::{nan, size};
-use crate::cost::{Cost, Link, Outputs};
+use crate::cost::{Cost, Outputs};
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::layer::Layer;
+use crate::link::Link;
 use crate::network::Network;
 use crate::scalar::{Scalar, real, to_f64};
 use crate::workspace::Workspace;

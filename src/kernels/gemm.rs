@@ -1,7 +1,6 @@
 //! The matrix product C = start + A B, cut into blocks that fit the caches, and those into tiles
 //! that fit the registers.
 
-use super::gemm_threads::part_count;
 use super::microkernel::{Start, Tile, dots, vector_tile};
 use super::packing::{PackedSize, pack_columns, pack_rows, pack_transposed};
 use super::tiling::{TileSize, Tiles, run, run_in_chains, width};
@@ -15,7 +14,7 @@ const BLOCK_BYTES: usize = 512 << 10;
 const DEPTH_BYTES: usize = 4096;
 
 /// The most entries of B that are packed at a time.
-const PACKED_B: usize = 1 << 20;
+pub(super) const PACKED_B: usize = 1 << 20;
 
 /// The most rows of a matrix that are multiplied by a vector at a time, at any level.
 ///
@@ -66,7 +65,7 @@ pub(super) struct Gemm<T> {
     pub(super) c_step: usize,
     pub(super) transposed: bool,
     pub(super) start: Start<T>,
-    /// Scratch for packing. With less than [`scratch`] returns, A is read in place, or the product
+    /// Scratch for packing. With less than [`scratch`](super::gemm_threads::scratch) returns, A is read in place, or the product
     /// is computed as dot products.
     pub(super) room: *mut T,
     pub(super) room_len: usize,
@@ -77,18 +76,11 @@ pub(super) struct Gemm<T> {
 unsafe impl<T: Send + Sync> Send for Gemm<T> {}
 
 /// Returns the rows of a block, rounded up to whole tiles of the widest registers, and its depth.
-fn block<T>(rows: usize, depth: usize) -> (usize, usize) {
+pub(super) fn block<T>(rows: usize, depth: usize) -> (usize, usize) {
     let depth = depth.clamp(1, DEPTH_BYTES / size_of::<T>());
     // 64 is a multiple of the rows of every tile.
     let most = (BLOCK_BYTES / size_of::<T>() / depth / 64).max(1) * 64;
     (rows.min(most).next_multiple_of(64), depth)
-}
-
-/// Returns the number of scratch entries that a product of these sizes uses in all its parts.
-pub(super) fn scratch<T>(rows: usize, columns: usize, depth: usize) -> usize {
-    let (block_rows, block_depth) = block::<T>(rows, depth);
-    let each = block_rows * block_depth + block_depth.saturating_mul(columns).min(PACKED_B);
-    each.saturating_mul(part_count::<T>(rows, columns, depth))
 }
 
 impl<T: Fast> Operation<T> for Gemm<T> {

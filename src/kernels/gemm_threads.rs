@@ -1,6 +1,6 @@
 //! A product shared out over as many threads as it is worth. One thread computes each entry of C.
 
-use super::gemm::{Gemm, StorageOrder, VECTOR_ROWS};
+use super::gemm::{Gemm, PACKED_B, StorageOrder, VECTOR_ROWS, block};
 use super::microkernel::Start;
 use super::parallel::{join, threads};
 use super::table::table;
@@ -49,12 +49,19 @@ fn multiplications(rows: usize, columns: usize, depth: usize) -> usize {
 
 /// Returns the number of parts in which a product of these sizes is computed. The results have the
 /// same bits for any number.
-pub(super) fn part_count<T>(rows: usize, columns: usize, depth: usize) -> usize {
+fn part_count<T>(rows: usize, columns: usize, depth: usize) -> usize {
     let operations = multiplications(rows, columns, depth).saturating_mul(2);
     if operations < shared_from::<T>() || (rows < 128 && columns < 48) {
         return 1;
     }
     threads().min(operations / (shared_from::<T>() / 2))
+}
+
+/// Returns the number of scratch entries that a product of these sizes uses in all its parts.
+pub(super) fn scratch<T>(rows: usize, columns: usize, depth: usize) -> usize {
+    let (block_rows, block_depth) = block::<T>(rows, depth);
+    let each = block_rows * block_depth + block_depth.saturating_mul(columns).min(PACKED_B);
+    each.saturating_mul(part_count::<T>(rows, columns, depth))
 }
 
 impl<T: Fast> Gemm<T> {

@@ -3,8 +3,8 @@
 //! Each has two forms: one overwrites its result, the other adds to it. Derivatives of passes need
 //! the second, because they are sums of two products.
 
-use super::gemm::{Gemm, StorageOrder, chain, scratch};
-use super::gemm_threads::gemm;
+use super::gemm::{Gemm, StorageOrder, chain};
+use super::gemm_threads::{gemm, scratch};
 use super::level;
 use super::microkernel::Start;
 use super::plain_products;

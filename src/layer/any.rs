@@ -1,8 +1,8 @@
 //! A built-in or a custom layer.
 
 use super::{Backward, BackwardTangent, Block, Dense, Forward, ForwardTangent, Layer, PerExample};
-use crate::cost::Link;
 use crate::error::Error;
+use crate::link::Link;
 use crate::scalar::Scalar;
 
 /// A built-in layer, or a custom one of type `C`. The default layer type of a network.

@@ -2,12 +2,12 @@
 
 use super::{Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer, PerExample};
 use crate::activation::{Activation, AnyActivation};
-use crate::cost::Link;
 use crate::error::Error;
 use crate::kernels::{
     add_linear, add_outer, add_transpose_product, affine, outer, room_for, sum_of_squares,
     transpose_product,
 };
+use crate::link::Link;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 

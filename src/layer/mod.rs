@@ -86,8 +86,8 @@ mod context;
 mod dense;
 mod fused;
 
-use crate::cost::Link;
 use crate::error::{Error, short_name, unsupported};
+use crate::link::Link;
 use crate::scalar::Scalar;
 use std::any::type_name;
 use std::borrow::Cow;

@@ -130,11 +130,11 @@ fn data() {
         ),
         (
             shape("X", (4, 10), (5, 10)),
-            "X: expected 4 × 10, found 5 × 10 (a column is an example, a row an input)",
+            "X: expected 4 rows, found 5 × 10 (a column is an example, a row an input)",
         ),
         (
             shape("X", (4, 4), (10, 4)),
-            "X: expected 4 × 4, found 10 × 4: did you pass it transposed? A column is an example; \
+            "X: expected 4 rows, found 10 × 4: did you pass it transposed? A column is an example; \
              `row_major` reads examples in rows",
         ),
         (
@@ -143,7 +143,33 @@ fn data() {
         ),
         (
             shape("the weights", (3, 3), (5, 3)),
-            "the weights: expected 3 × 3, found 5 × 3",
+            "the weights: expected 3 rows, found 5 × 3",
+        ),
+        (
+            shape("the weights", (3, 3), (3, 5)),
+            "the weights: expected 3 × 3, found 3 × 5",
+        ),
+        (
+            shape("the targets", (1, 4), (0, 4)),
+            "the targets: expected 1 row, found 0 × 4",
+        ),
+        (
+            shape("X", (2, 1), (4, 1)),
+            "X: expected 2 rows, found 4 × 1: a slice is one example; `row_major(&buffer, 2)` \
+             reads several",
+        ),
+        (
+            shape("Y", (3, 5), (1, 5)),
+            "Y: expected 3 rows, found 1 × 5: for class numbers use `one_hot`",
+        ),
+        (
+            shape("Y", (3, 5), (2, 5)),
+            "Y: expected 3 rows, found 2 × 5 (a column is an example, a row an output)",
+        ),
+        (
+            shape("the cotangent", (1, 3), (3, 1)),
+            "the cotangent: expected 1 × 3, found 3 × 1: did you pass it transposed? \
+             `DMatrixView::from_slice` gives a slice its shape",
         ),
         (
             Error::Length {
@@ -191,7 +217,7 @@ fn data() {
                 index: 1,
                 count: 0,
             },
-            "there is no block 1, expected none, because there are none",
+            "there is no block 1: there are none",
         ),
         (
             Error::Weight {
@@ -215,6 +241,15 @@ fn data() {
                 classes: 3,
             },
             "the labels: the label of example 2 is 3, expected a number from 0 to 2",
+        ),
+        (
+            Error::Label {
+                what: "the labels",
+                example: 2,
+                label: 3,
+                classes: 0,
+            },
+            "the labels: the label of example 2 is 3: there are no classes",
         ),
         (
             Error::FewExamples {
@@ -289,7 +324,19 @@ fn values() {
                 expected: "in (0, ∞), or 0 where y = 0",
             },
             "the output of layer 1 (Θ⁽²⁾), unit 0, for example 3 is 1.5, expected an output \
-             in (0, ∞), or 0 where y = 0: use an activation with this range",
+             in (0, ∞), or 0 where y = 0: use an activation with this range, such as `Softmax` or \
+             `Exponential`",
+        ),
+        (
+            Error::Output {
+                layer: 1,
+                unit: 0,
+                example: 3,
+                value: 1.5,
+                expected: "below 1",
+            },
+            "the output of layer 1 (Θ⁽²⁾), unit 0, for example 3 is 1.5, expected an output \
+             below 1: use an activation with this range",
         ),
         (
             not_finite(Location::Input {

@@ -25,7 +25,7 @@ fn messages_of_calls() {
     );
     assert_eq!(
         text(network.forward(&x.transpose()).err()),
-        "X: expected 3 × 3, found 5 × 3: did you pass it transposed? A column is an example; \
+        "X: expected 3 rows, found 5 × 3: did you pass it transposed? A column is an example; \
          `row_major` reads examples in rows"
     );
     let rows = "A column is an example; `row_major` reads examples in rows";
@@ -51,6 +51,20 @@ fn messages_of_calls() {
         text(Examples::new(&x, &DMatrix::zeros(2, 4)).err()),
         "X is 3 × 5 and Y is 2 × 4, expected the same number of columns: a column is an \
          example (for examples in rows see `row_major`)"
+    );
+
+    // Equal numbers of inputs and outputs are no reason to ask whether both are transposed.
+    let (inputs, outputs) = (DMatrix::zeros(3, 5), DMatrix::zeros(3, 4));
+    let unequal: Error = Examples::<f64>::new(&inputs, &outputs).unwrap_err();
+    assert!(unequal.to_string().contains(": a column is an example"));
+    // One input: only transposing Y leaves more than one example.
+    let (inputs, outputs) = (DMatrix::zeros(1, 5), [0.0; 5]);
+    let slice: Error = Examples::<f64>::new(&inputs, &outputs).unwrap_err();
+    assert!(slice.to_string().contains(": did you pass Y transposed?"));
+    assert_eq!(
+        text(network.forward(&[0.0; 6]).err()),
+        "X: expected 3 rows, found 6 × 1: a slice is one example; `row_major(&buffer, 3)` reads \
+         several"
     );
 
     let examples = Examples::new(&x, &y).unwrap();
@@ -102,7 +116,7 @@ fn messages_of_calls() {
                 .err()
         ),
         "the output of layer 0 (Θ⁽¹⁾), unit 0, for example 0 is 0, expected an output in (0, 1), \
-         or 0 where y = 0, or 1 where y = 1: use an activation with this range"
+         or 0 where y = 0, or 1 where y = 1: use an activation with this range, such as `Sigmoid`"
     );
     assert_eq!(
         text(
@@ -142,8 +156,7 @@ fn debug_shows_the_message_and_the_fields() {
     let diverged = trainer.fit(&mut network, &examples).unwrap_err();
     let expected = "training diverged in epoch 1, batch 1: the cost of example 0 is inf; lower the \
                     learning rate or scale the inputs [Diverged { epoch: 1, batch: Some(1), cause: \
-                    the cost of example 0 is inf [NonFinite { at: Cost { example: 0 }, value: inf \
-                    }] }]";
+                    NonFinite { at: Cost { example: 0 }, value: inf } }]";
     assert_eq!(format!("{diverged:?}"), expected);
     let main: Result<(), Box<dyn std::error::Error>> = Err(diverged.into());
     assert_eq!(format!("{main:?}"), format!("Err({expected})"));

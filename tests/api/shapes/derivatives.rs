@@ -194,10 +194,12 @@ pub(super) fn buffers() {
         other("the tangent", 10, &mut |w, to| {
             network.jvp_into(x, Tangent::of_parameters(&v), w, to)
         });
-        other("the product for θ", 26, &mut |w, to| {
+        let of = "the buffer for the gradient with respect to θ";
+        other(of, 26, &mut |w, to| {
             network.vjp_into(x, u, w, GradientBuffers::of_parameters(to))
         });
-        other("the product for X", 15, &mut |w, to| {
+        let of = "the buffer for the gradient with respect to X";
+        other(of, 15, &mut |w, to| {
             network.vjp_into(x, u, w, GradientBuffers::of_inputs(to))
         });
         other("the output Jacobians", 30, &mut |w, to| {

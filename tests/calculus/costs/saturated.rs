@@ -1,7 +1,7 @@
 //! Every use of δ at outputs that have rounded to their targets: costs, passes, sums, single
 //! examples, inputs, traces, products and training.
 
-use backprop::activation::{AnyActivation, Sigmoid, Tanh};
+use backprop::activation::{AnyActivation, Sigmoid, Softmax, Tanh};
 use backprop::cost::{AnyCost, Cost, Outputs, SquaredError};
 use backprop::nalgebra::{DMatrix, DMatrixViewMut, convert};
 use backprop::{
@@ -230,5 +230,27 @@ fn a_penalty_of_squares_that_no_scalar_holds() {
         let pass = network.backprop(&examples, &objective).unwrap();
         assert_units("J", pass.cost(), expected);
         assert_units("∇J", pass.gradient().vector()[1], lambda * weight);
+    }
+}
+
+/// `a` and `y` are public fields, and z may have another shape: then the differences are plain.
+#[test]
+fn shapes_that_do_not_fit_give_plain_differences() {
+    let matrix = |rows, cols| DMatrix::repeat(rows, cols, 0.75_f64);
+    let (z, a, y) = (matrix(1, 1), matrix(3, 2), matrix(3, 2));
+    for activation in [Sigmoid, Softmax, Tanh] {
+        let ignored = Outputs::new(None, a.as_view(), y.as_view());
+        let ignored = ignored.activated_by(activation, z.as_view());
+        let mut replaced = Outputs::new(None, z.as_view(), z.as_view());
+        replaced = replaced.activated_by(activation, z.as_view());
+        replaced.a = a.as_view();
+        replaced.y = y.as_view();
+        for at in [ignored, replaced] {
+            assert_eq!((at.difference(2, 1), at.complement(2, 1)), (0.0, 0.25));
+            assert!(at.difference(3, 1).is_nan() && at.complement(0, 2).is_nan());
+            let mut delta = matrix(3, 2);
+            SquaredError.delta(at, delta.as_view_mut());
+            assert_eq!(delta, DMatrix::zeros(3, 2));
+        }
     }
 }

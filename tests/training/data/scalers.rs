@@ -259,3 +259,22 @@ fn views_are_scaled() {
     let single = scaler.apply(part.column(1)).unwrap();
     assert_eq!(single, dmatrix![0.0; 0.0]);
 }
+
+#[test]
+fn boxed_scalers_scale_alike() {
+    let x = dmatrix![1.0, 3.0, 8.0; -2.0, 0.5, 4.0];
+    let plain = Standardizer::fit(&x).unwrap();
+    let boxed: Vec<Box<dyn Scaler<f64>>> = vec![
+        Box::new(plain.clone()),
+        Box::new(MinMaxScaler::fit(&x).unwrap()),
+    ];
+    assert_eq!(boxed[0].apply(&x), plain.apply(&x));
+    for scaler in &boxed {
+        assert_eq!(scaler.rows(), 2);
+        let z = scaler.apply(&x).unwrap();
+        let mut back = x.clone();
+        scaler.invert_into(&z, back.as_view_mut()).unwrap();
+        assert!((back - &x).amax() < 1e-15);
+        assert_eq!(scaler.scale(1, x[(1, 2)]), z[(1, 2)]);
+    }
+}

@@ -10,12 +10,12 @@ use nalgebra::DMatrixView;
 
 /// The least and the largest value of a row.
 #[derive(Clone, Copy)]
-pub(super) struct Range {
+pub(super) struct RowRange {
     pub(super) least: f64,
     pub(super) largest: f64,
 }
 
-impl Range {
+impl RowRange {
     pub(super) fn width(self) -> f64 {
         self.largest - self.least
     }
@@ -36,7 +36,7 @@ pub(super) struct Moments {
 }
 
 /// Returns the range of each row. X must be finite and not empty.
-pub(super) fn ranges<T: Scalar>(x: DMatrixView<'_, T>) -> Result<Vec<Range>, Error> {
+pub(super) fn ranges<T: Scalar>(x: DMatrixView<'_, T>) -> Result<Vec<RowRange>, Error> {
     if x.ncols() == 0 {
         return Err(Error::NoExamples);
     }
@@ -44,7 +44,7 @@ pub(super) fn ranges<T: Scalar>(x: DMatrixView<'_, T>) -> Result<Vec<Range>, Err
         check_rows("X", x, 1)?;
     }
     check_finite("X", x)?;
-    let none = Range {
+    let none = RowRange {
         least: f64::INFINITY,
         largest: f64::NEG_INFINITY,
     };
@@ -62,7 +62,7 @@ pub(super) fn ranges<T: Scalar>(x: DMatrixView<'_, T>) -> Result<Vec<Range>, Err
 /// Returns the mean and deviation of each row, computed in two passes.
 pub(super) fn moments<T: Scalar>(
     x: DMatrixView<'_, T>,
-    ranges: &[Range],
+    ranges: &[RowRange],
 ) -> Result<Vec<Moments>, Error> {
     let m = x.ncols() as f64;
     // In a constant row every x − least is 0, so the mean is the constant itself.
