@@ -1,4 +1,4 @@
-//! Every way in which a caller can be wrong, one variant each.
+//! The errors of this crate, one variant for each way in which a call can fail.
 
 mod debug;
 mod location;
@@ -18,13 +18,14 @@ pub use location::{BlockEntry, Location};
 pub(crate) use words::checkpoint;
 pub(crate) use words::{hyperparameter, short_name, superscript, unsupported};
 
-/// What went wrong, with the values that say so.
+/// The errors of this crate: one variant for each way in which a call can fail, with the values at
+/// fault.
 ///
 /// `Debug` prints the message before the fields, so errors returned from `main` can be read.
 ///
 /// The fields count layers, units and examples from 0, as the code does. The text also names the
 /// layer's Θ, which the course counts from 1: `layer: 0` is printed as Θ⁽¹⁾. A call that returns an
-/// error has changed nothing that the caller can see, unless its documentation says otherwise.
+/// error leaves everything that the caller owns unchanged, unless its documentation says otherwise.
 ///
 /// # Example
 /// ```
@@ -58,9 +59,9 @@ pub enum Error {
     LayerInputs {
         /// The layer.
         layer: usize,
-        /// Outputs of the layer before it, or inputs of the network.
+        /// The number of outputs of the layer before it, or of inputs of the network.
         expected: usize,
-        /// Inputs that the layer declares.
+        /// The number of inputs that the layer declares.
         found: usize,
     },
     /// The block exempts more columns than it has.
@@ -70,7 +71,7 @@ pub enum Error {
         layer: usize,
         /// The block's name.
         block: String,
-        /// Its columns.
+        /// The number of its columns.
         cols: usize,
         /// The first penalised column that it declares.
         from: usize,
@@ -78,14 +79,14 @@ pub enum Error {
     /// A size that does not fit the address space or the memory.
     #[error("there is not enough memory for {what}: {rows} × {cols} entries")]
     TooLarge {
-        /// What would have that size.
+        /// The object that does not fit.
         what: &'static str,
-        /// Rows asked for.
+        /// The number of rows.
         rows: usize,
-        /// Columns asked for.
+        /// The number of columns.
         cols: usize,
     },
-    /// Data without a single example, or whose weights sum to zero.
+    /// Data without examples, or with a total weight of zero.
     #[error("there are no examples, or all their weights are zero")]
     NoExamples,
     /// A matrix of the wrong shape.
@@ -103,7 +104,7 @@ pub enum Error {
         /// Rows and columns found.
         found: (usize, usize),
     },
-    /// Inputs and targets of different numbers of examples.
+    /// Inputs and targets with different numbers of examples.
     #[error(
         "X is {} and Y is {}, expected the same number of columns: {}",
         Shape::from(*x), Shape::from(*y), transposed_examples((*x).into(), (*y).into())
@@ -137,11 +138,11 @@ pub enum Error {
     /// An index that is out of range.
     #[error("there is no {what} {index}{}", below(*count, "none"))]
     Index {
-        /// What is counted.
+        /// The kind of object that the index counts.
         what: &'static str,
-        /// The index asked for.
+        /// The index.
         index: usize,
-        /// How many there are.
+        /// The number of valid indices.
         count: usize,
     },
     /// Sums that belong to a network of another shape.
@@ -150,11 +151,11 @@ pub enum Error {
          found a different one of {found}"
     )]
     OtherNetwork {
-        /// What was combined.
+        /// The object of the other shape.
         what: &'static str,
-        /// Parameters of the sums.
+        /// The number of parameters in the sums.
         expected: usize,
-        /// Parameters of what was given.
+        /// The number of parameters in the other object.
         found: usize,
     },
     /// A layer that is not one block of parameters [b W], although the call needs one.
@@ -166,7 +167,7 @@ pub enum Error {
         /// The layer.
         layer: usize,
     },
-    /// A NaN or an infinity, in what the caller gave or in what was computed from it.
+    /// A NaN or an infinity, in the arguments or in a result.
     #[error("{at} is {value}{}", at.advice(*value))]
     NonFinite {
         /// Where it was found.
@@ -190,7 +191,7 @@ pub enum Error {
         domain: (f64, f64),
     },
     /// A single output where training needs one for each class. A softmax of one unit is always 1,
-    /// and the categorical cross-entropy of one output says nothing about the other class. (The
+    /// and the categorical cross-entropy of one output ignores the other class. (The
     /// derivatives of such a network are valid and not refused.)
     #[error(
         "{what} needs one output for each class, found 1: for two classes use {expected}, \
@@ -218,7 +219,7 @@ pub enum Error {
         example: usize,
         /// The output.
         value: f64,
-        /// The domain, in words.
+        /// The domain in words, such as `"in (0, 1)"`.
         expected: &'static str,
     },
     /// The weight of an example that is negative or not finite.
@@ -258,24 +259,24 @@ pub enum Error {
         epoch: u64,
         /// The batch of the epoch, from 1; `None` for a full-batch solver.
         batch: Option<usize>,
-        /// What was not finite, and where.
+        /// The error with the value and its place.
         #[source]
         cause: Box<Error>,
     },
     /// A checkpoint that cannot be written or read.
     #[error("checkpoint: {reason}")]
     Checkpoint {
-        /// The reason, as the file system or the file's check gives it.
+        /// The reason, as the file system or the check of the file reports it.
         reason: String,
     },
     /// A checkpoint of a training run with other settings, which this one cannot resume.
     #[error("the checkpoint is from another training run: {what} was {found}, expected {expected}")]
     OtherTraining {
-        /// What differs.
+        /// The setting that differs.
         what: &'static str,
-        /// The setting of the trainer.
+        /// The setting in the trainer.
         expected: String,
-        /// That of the checkpoint.
+        /// The setting in the checkpoint.
         found: String,
     },
     /// An entry that the state of an optimiser cannot hold.
@@ -297,7 +298,7 @@ pub enum Error {
     Unsupported {
         /// The method or the setting.
         what: &'static str,
-        /// The type that lacks it.
+        /// The type that does not support it.
         by: &'static str,
     },
     /// A label that is not one of the classes.
@@ -312,7 +313,7 @@ pub enum Error {
         example: usize,
         /// Its label.
         label: usize,
-        /// How many classes there are.
+        /// The number of classes.
         classes: usize,
     },
     /// A label that an encoder was not fitted to.
@@ -325,28 +326,28 @@ pub enum Error {
         example: usize,
         /// Its label, as `Debug` prints it.
         label: String,
-        /// How many labels the encoder knows.
+        /// The number of labels that the encoder was fitted to.
         known: usize,
     },
-    /// Fewer examples than the call needs, in all or of one class.
+    /// Fewer examples than the call needs, in total or in one class.
     #[error("{}: expected at least {expected} examples, found {found}", of_class(*.class))]
     FewExamples {
-        /// The class, if it is one class that has too few.
+        /// The class with too few examples, or `None` for the data as a whole.
         class: Option<usize>,
-        /// How many are needed.
+        /// The smallest valid number.
         expected: usize,
-        /// How many there are.
+        /// The number found.
         found: usize,
     },
-    /// A row whose spread no scaler can divide by.
+    /// A row whose spread a scaler cannot divide by.
     #[error("the spread of row {row} is {value}, expected a number in (0, ∞)")]
     Spread {
         /// The row.
         row: usize,
-        /// The deviation or the range, or a mean that overflowed.
+        /// The standard deviation or the range, or a mean that overflowed.
         value: f64,
     },
-    /// A finite number that overflows when it is scaled, or scaled back.
+    /// A finite number that overflows when it is scaled or scaled back.
     #[error("row {row} of example {example} is {value} after scaling, expected a finite number")]
     Scaled {
         /// The row.

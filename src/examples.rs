@@ -10,20 +10,22 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A borrowed matrix with one example a column.
+/// A borrowed matrix with one example per column.
 ///
 /// | argument | read as |
 /// |---|---|
-/// | `&DMatrix<T>`, a `DMatrixView<'_, T>` such as `x.columns(0, 10)` | the matrix, n × m |
+/// | `&DMatrix<T>` | the matrix, n × m |
+/// | a `DMatrixView<'_, T>`: examples `x.columns(0, 10)`, inputs `x.rows(0, 2)` or `x.rows(k, 1)` | the matrix, n × m |
 /// | `&[T]`, `&[T; N]`, `&Vec<T>` | **one example**, n × 1 |
 /// | `&DVector<T>`, a `DVectorView<'_, T>` such as `x.column(0)` | one example, n × 1 |
 ///
-/// A slice is one example however long it is. A buffer of several examples needs its shape:
-/// [`row_major`] reads m × n buffers, and `DMatrixView::from_slice(buffer, n, m)` reads buffers
-/// with one example after the other. Both hold the same numbers in the same order. Without the
-/// shape, such a buffer has too many rows, which is an [`Error::Shape`].
+/// A slice is one example, whatever its length. A buffer of several examples needs its shape. Two
+/// calls give it the same shape: [`row_major`]`(buffer, n)` computes m and returns an error if the
+/// length is not a multiple of n, whereas `DMatrixView::from_slice(buffer, n, m)` panics if the
+/// buffer is too short. Without the shape, such a buffer has too many rows, which is an
+/// [`Error::Shape`].
 ///
-/// In a matrix the rows lie one after the other in memory, by type, so no stride can go wrong.
+/// The entries of a column lie next to each other in memory; the columns of a view may have gaps.
 ///
 /// # Example
 /// ```
@@ -42,6 +44,7 @@ mod sealed {
     message = "`{Self}` is not a matrix of `{T}` with one example a column",
     label = "expected `&DMatrix<{T}>`, a view of one, or one example as `&[{T}]`",
     note = "a matrix and a single example are borrowed: write `&x`",
+    note = "a row of a matrix, `m.row(k)`, is written `m.rows(k, 1)`",
     note = "a buffer of several examples needs its shape: `row_major(&buffer, n)?` for one example \
             a row, or `DMatrixView::from_slice(&buffer, n, m)`",
     note = "numbers of another type are converted first, as in `x.map(|v| v as {T})`: the network \
@@ -111,11 +114,11 @@ impl<'a, T: Scalar> Columns<'a, T> for &'a Vec<T> {
 
 /// Views a row-major m × n buffer, as in NumPy, C and CSV files, as this crate's n × m matrix.
 ///
-/// Nothing is copied. A row of the buffer is an example, and so is a column of the matrix; both
-/// have the same layout in memory.
+/// Nothing is copied. Each row of the buffer is an example and becomes a column of the matrix; the
+/// layout in memory is the same.
 ///
 /// # Errors
-/// - [`Error::Ragged`] if n is 0 or the buffer is not a whole number of rows.
+/// - [`Error::Ragged`] if n is 0, or the length of the buffer is not a multiple of n.
 /// - [`Error::TooLarge`] if a row of n entries exceeds any possible allocation.
 ///
 /// # Example
@@ -148,7 +151,8 @@ pub fn row_major<T: Scalar>(buffer: &[T], n: usize) -> Result<DMatrixView<'_, T>
 
 /// Inputs X (n × m) and targets Y (K × m) of m examples, with optional weights.
 ///
-/// The data are validated on construction. J and D are means over the examples with weights wₖ (1
+/// It borrows X and Y. Shapes and finite values are checked here, the range of the targets when a
+/// cost is known. J and D are means over the examples with weights wₖ (1
 /// by default): (1/Σw) Σ wₖ costₖ. A weight of 2 counts an example twice. A weight of 0 leaves an
 /// example out of the sums, but it is still computed: its outputs must be finite and in the cost's
 /// domain.
@@ -177,7 +181,7 @@ pub struct Examples<'a, T: Scalar> {
 }
 
 impl<'a, T: Scalar> Examples<'a, T> {
-    /// Takes X and Y with one example a column. Every weight is 1.
+    /// Borrows X and Y, with one example per column. Every weight is 1.
     ///
     /// Derivation: [(1)](crate::derivation#input).
     ///
@@ -212,10 +216,10 @@ impl<'a, T: Scalar> Examples<'a, T> {
         })
     }
 
-    /// Gives the examples weights wₖ ≥ 0, one each. Weights are `f64` for every T.
+    /// Sets the example weights wₖ ≥ 0. Weights are `f64` for every T.
     ///
     /// # Errors
-    /// - [`Error::Length`] if there is not one weight for each example.
+    /// - [`Error::Length`] unless there is one weight per example.
     /// - [`Error::Weight`] with the first weight that is negative or not finite.
     /// - [`Error::NoExamples`] if all weights are 0, [`Error::TotalWeight`] if T cannot hold their
     ///   sum.

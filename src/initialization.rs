@@ -8,6 +8,10 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 /// A rule for the initial weights. Biases, the columns exempt from penalties, start at 0.
 ///
+/// Weights start at random values, because units that start equal stay equal: they compute the same
+/// output and receive the same gradient. For [`Relu`](crate::activation::Relu) and its variants,
+/// take [`HeNormal`](Self::HeNormal) first; otherwise [`GlorotUniform`](Self::GlorotUniform).
+///
 /// n is the number of inputs of the layer (fan-in) and s the number of its units (fan-out). Weights
 /// of variance 1/n preserve the variance of the inputs; weights of variance 1/s preserve that of
 /// the error in the backward pass. The rules weigh the two differently. Normal numbers are not
@@ -23,17 +27,17 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 /// scalar type; none is rounded up to ε.
 ///
 /// # Example
-/// Single layers may use another rule, and biases may start at any value:
+/// A layer may use another rule, and biases may start at any value:
 /// ```
 /// use backprop::{Initialization, Network, rng};
 /// use backprop::activation::{Relu, Softmax};
 ///
-/// let mut rng = rng(1);
+/// let mut generator = rng(1);
 /// let mut network = Network::<f64>::builder(4)
 ///     .dense(8, Relu)
 ///     .dense(3, Softmax)
-///     .initialize(Initialization::HeNormal, &mut rng)?;
-/// network.initialize_layer(1, Initialization::GlorotUniform, &mut rng)?;
+///     .initialize(Initialization::HeNormal, &mut generator)?;
+/// network.initialize_layer(1, Initialization::GlorotUniform, &mut generator)?;
 ///
 /// let (weights, bias) = network.dense_weights(1)?;
 /// assert!(weights.amax() < (6.0 / (8.0 + 3.0_f64)).sqrt());
@@ -44,8 +48,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Initialization {
-    /// All weights equal. Units that start equal stay equal, so this is for single units,
-    /// comparisons and tests.
+    /// All weights equal. Use it only for single units, comparisons and tests.
     Constant {
         /// The weight, finite.
         value: f64,
@@ -89,8 +92,8 @@ enum Draw {
 impl Initialization {
     /// Writes initial values for the given blocks.
     ///
-    /// Draws in `f64` and in the order of θ, then converts, so networks of all scalar types start
-    /// alike.
+    /// Draws in `f64`, in the order of θ, and then converts, so networks of all scalar types start
+    /// with the same weights.
     pub(crate) fn fill<T: Scalar, R: Rng + ?Sized>(
         self,
         blocks: &[BlockLayout],
@@ -151,8 +154,8 @@ impl Initialization {
     }
 }
 
-/// Rounds x to T within [−ε, ε), where ε is the smaller of its values in `f64` and in T. If the
-/// nearest number is outside, returns one nearer to 0.
+/// Rounds x to T within [−ε, ε), where ε is the smaller of its values in `f64` and in T. Returns a
+/// number nearer to 0 if the nearest number is outside.
 fn within<T: Scalar>(x: f64, epsilon: f64) -> T {
     let end = epsilon.min(to_f64(real::<T>(epsilon)));
     let inside = |value: &T| (-end..end).contains(&to_f64(*value));
@@ -168,7 +171,7 @@ fn within<T: Scalar>(x: f64, epsilon: f64) -> T {
 /// Standard normal numbers by the polar method (Marsaglia, Bray 1964, doi:10.1137/1006063), which
 /// yields two at a time.
 ///
-/// Only its logarithm could be rounded differently on other platforms; that of `libm` is not.
+/// Only the logarithm may be rounded differently on other platforms, so `libm` computes it.
 #[derive(Default)]
 struct Normal {
     spare: Option<f64>,
@@ -203,7 +206,10 @@ fn unit<R: Rng + ?Sized>(rng: &mut R) -> f64 {
 /// The same seed gives the same bits on every platform.
 ///
 /// # Example
+/// The same seed gives the same network. With the trait `Rng` in scope you can also draw your own
+/// numbers, here a uniform one in \[0, 1):
 /// ```
+/// use backprop::rand_xoshiro::rand_core::Rng;
 /// use backprop::{Initialization, Network, activation::Tanh, rng};
 ///
 /// let make = |seed| {
@@ -213,6 +219,9 @@ fn unit<R: Rng + ?Sized>(rng: &mut R) -> f64 {
 /// };
 /// assert_eq!(make(7), make(7));
 /// assert_ne!(make(7), make(8));
+///
+/// let uniform = (rng(7).next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+/// assert!((0.0..1.0).contains(&uniform));
 /// ```
 #[doc(alias("manual_seed", "random_state"))]
 #[must_use]

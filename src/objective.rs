@@ -8,9 +8,13 @@ use crate::scalar::Scalar;
 
 /// The objective J(θ) = (1/m) (Σₖ costₖ + Ω(θ)): a cost and a penalty.
 ///
+/// costₖ is the cost of example k, and Ω(θ) is a [`Penalty`] on large parameters. A penalty keeps a
+/// network with many parameters from fitting the noise of its training examples (overfitting). With
+/// example weights, costₖ is multiplied by wₖ, and m is their sum.
+///
 /// Derivation: [(6)](crate::derivation#objective).
 ///
-/// The constants are `f64` for every scalar type, so one objective serves `f32`, `f64` and dual
+/// The constants are `f64` for every scalar type, so one objective works with `f32`, `f64` and dual
 /// numbers.
 ///
 /// # Example
@@ -42,19 +46,22 @@ impl<C> Objective<C> {
         }
     }
 
-    /// Adds the course's L2 penalty λ/(2m) Σ Θ², which exempts the biases.
+    /// Sets the strength λ of the L2 penalty λ/(2m) Σ Θ², which exempts the biases.
     ///
-    /// Sets λ₂ of the penalty and keeps λ₁ and the strengths of single layers. Other libraries
-    /// divide differently. m is the number of examples (with example weights, their sum); in a
-    /// [`Trainer`](crate::training::Trainer) it is that of *all* training examples, whatever the
-    /// batch size:
+    /// A second call replaces λ. An L1 penalty stays, and so do the strengths of single layers.
+    /// Other libraries divide differently. m is the number of examples (with example weights, their
+    /// sum); in a [`Trainer`](crate::training::Trainer) it is that of *all* training examples,
+    /// whatever the batch size:
     ///
     /// | elsewhere | λ here |
     /// |---|---|
     /// | Keras `L2(r)`, for example `L2(1e-4)` | 2 r m |
-    /// | PyTorch `weight_decay=w`, biases in a group without it | w m |
+    /// | `weight_decay=w` of PyTorch's SGD and Adam, biases in a group without it | w m |
     /// | scikit-learn `alpha`, full batch (`lbfgs`) | `alpha` |
     /// | scikit-learn `alpha`, mini-batches | `alpha` × (number of batches) |
+    ///
+    /// The decoupled decay of PyTorch's AdamW is no penalty: it is
+    /// [`AdamW::decay`](crate::training::AdamW::decay).
     ///
     /// # Example
     /// Keras' `L2(1e-4)` with 1000 examples adds 1e-4 Σ Θ², so λ is 2 · 1e-4 · 1000:
@@ -76,9 +83,9 @@ impl<C> Objective<C> {
         self
     }
 
-    /// Adds the L1 penalty λ/m Σ |Θ|, which exempts the biases.
+    /// Sets the strength λ of the L1 penalty λ/m Σ |Θ|, which exempts the biases.
     ///
-    /// Sets λ₁ of the penalty and keeps λ₂ and the strengths of single layers.
+    /// A second call replaces λ. An L2 penalty stays, and so do the strengths of single layers.
     #[doc(alias = "lasso")]
     #[must_use]
     pub fn l1(mut self, lambda: f64) -> Self {

@@ -31,14 +31,14 @@ pub struct Strength {
 /// doi:10.1111/j.1467-9868.2005.00503.x). D gains (λ₁ sign Θ + λ₂ Θ)/m with sign 0 = 0, the
 /// smallest subgradient at the kink of |Θ|.
 ///
-/// Methods that follow ∇J, such as gradient descent and L-BFGS, do not reach weights of exactly 0
-/// with L1. At the kink ∇J does not vanish, so they end near it, often at their iteration limit.
-/// Set small weights to 0 afterwards, and train the rest again.
+/// With L1, methods that follow ∇J, such as gradient descent and L-BFGS, do not reach weights of
+/// exactly 0. At the kink ∇J does not vanish, so they stop near it, often at their iteration limit.
+/// Set small weights to 0 afterwards, and train the others again.
 ///
-/// Each layer's [`Block`](crate::layer::Block) says which entries are penalised; in dense layers
-/// all but column 0. A [`layer`](Self::layer) or a [`block`](Self::block) may have its own
-/// strength. m is the sum of the example weights. Data and penalty are divided by it together, at
-/// the end of a pass.
+/// Each layer's [`Block`](crate::layer::Block) specifies which entries are penalised; in dense
+/// layers these are all columns except column 0. A [`layer`](Self::layer) or a
+/// [`block`](Self::block) may have its own strength. m is the sum of the example weights. The sum
+/// of data and penalty is divided by it at the end of a pass.
 ///
 /// # Example
 /// Θ = \[5, 3, −4] (bias first), and one example that the network predicts exactly, so only the
@@ -128,7 +128,8 @@ impl Penalty {
         self.except(layer, None, strength)
     }
 
-    /// Sets the strength for block b of layer l, both from 0. Otherwise as [`layer`](Self::layer).
+    /// Sets the strength for block b of layer l, both from 0. Otherwise it works like
+    /// [`layer`](Self::layer).
     #[must_use]
     pub fn block(self, layer: usize, block: usize, strength: Strength) -> Self {
         self.except(layer, Some(block), strength)
@@ -222,7 +223,7 @@ impl Penalty {
     }
 
     /// Adds λ₂ v to the penalised entries of `product`, the product of v with the second
-    /// derivatives of Ω. Those of λ₁ |Θ| are 0 except at the kink.
+    /// derivatives of Ω. The second derivatives of λ₁ |Θ| are 0 except at the kink.
     pub(crate) fn add_curvature<T: Scalar>(&self, layout: &Layout, v: &[T], product: &mut [T]) {
         for (place, Strength { l2, .. }) in self.strengths(layout) {
             if l2 != 0.0 {
@@ -259,7 +260,7 @@ impl Penalty {
     }
 }
 
-/// Returns λ/2 Σ Θ², as (λ ‖Θ‖) ‖Θ‖/2 where the squares alone would underflow or overflow.
+/// Returns λ/2 Σ Θ², as (λ ‖Θ‖) ‖Θ‖/2 if the sum of squares would underflow or overflow.
 fn half_squares<T: Scalar>(theta: &[T], l2: T) -> T {
     let squares = sum_of_squares(theta);
     let half = real(0.5);
@@ -271,7 +272,7 @@ fn half_squares<T: Scalar>(theta: &[T], l2: T) -> T {
 }
 
 impl Strength {
-    /// Checks that both are at least 0 and finite in T.
+    /// Checks that both strengths are at least 0 and finite in T.
     fn validate<T: Scalar>(self) -> Result<(), Error> {
         not_negative::<T>("λ of the L1 penalty", self.l1)?;
         not_negative::<T>("λ of the L2 penalty", self.l2)

@@ -1,4 +1,4 @@
-//! The scalar's name and lists of numbers in saved content (feature `serde`).
+//! The name of the scalar and lists of numbers in saved content (feature `serde`).
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -52,7 +52,7 @@ impl<'de, T> Deserialize<'de> for ScalarName<T> {
     }
 }
 
-/// Reads a list; an error if there is no memory for it.
+/// Reads a list. Returns an error if there is not enough memory for it.
 pub(crate) fn list<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<V>, D::Error> {

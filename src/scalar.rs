@@ -6,8 +6,8 @@ use num_traits::{FromPrimitive, NumAssign, Signed};
 /// A scalar that a network computes with: any `RealField` of nalgebra that is [`Copy`].
 ///
 /// Implemented for every such type: `f32`, `f64`, and the dual and hyper-dual numbers of the
-/// `num-dual` crate. The trait has no methods of its own. The bounds from num-traits are part of
-/// `RealField`; they are named here because generic code uses them: `T::zero()` and `T::one()`, the
+/// `num-dual` crate. The trait adds no methods. The bounds from num-traits are part of `RealField`;
+/// they are named here because generic code uses them: `T::zero()` and `T::one()`, the
 /// operators, and `T::from_usize`.
 ///
 /// # Dual numbers
@@ -51,7 +51,7 @@ pub(crate) fn sign<T: Signed + PartialOrd>(x: T) -> T {
     }
 }
 
-/// Returns σ(z) = 1/(1 + e⁻ᶻ). It only takes the exponential of −|z|, so nothing overflows, not
+/// Returns σ(z) = 1/(1 + e⁻ᶻ). It only computes the exponential of −|z|, so nothing overflows, not
 /// even dual parts.
 #[inline]
 pub(crate) fn sigmoid<T: Scalar>(z: T) -> T {
@@ -72,7 +72,8 @@ pub(crate) fn sigmoid_derivative<T: Scalar>(z: T) -> T {
     e / (d * d)
 }
 
-/// Returns tanh z, from e^(−2|z|) − 1. A dual number's own tanh is sinh/cosh, NaN from |z| ≈ 355.
+/// Returns tanh z, from e^(−2|z|) − 1. A dual number's own tanh is sinh/cosh, which is NaN from
+/// |z| ≈ 355.
 #[inline]
 pub(crate) fn tanh<T: Scalar>(z: T) -> T {
     let two = T::one() + T::one();

@@ -19,7 +19,7 @@ pub(super) const GELU_CUBIC: f64 = 0.044_715;
 
 /// The built-in activations. The [module documentation](super) has a table of their formulas.
 ///
-/// The variants are re-exported, so that you can write `dense(25, Sigmoid)`.
+/// The variants are re-exported, so you can write `dense(25, Sigmoid)`.
 ///
 /// # Example
 /// ```
@@ -90,7 +90,7 @@ pub enum AnyActivation {
     Softmax,
 }
 
-/// Where a fused layer takes g′(z) from.
+/// The source of g′(z) in a fused layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slope {
     /// g′ is 1.
@@ -130,7 +130,7 @@ impl AnyActivation {
         })
     }
 
-    /// Returns how a comes near a constant, if it does.
+    /// Returns the constants that outputs approach, with the formulas for them, if there are any.
     pub(crate) fn squash(self) -> Option<Squash> {
         Some(match self {
             Self::Sigmoid => Squash::Sigmoid,
@@ -146,7 +146,7 @@ impl AnyActivation {
         })
     }
 
-    /// Returns where a fused layer takes g′ from, or `None` if there is no fused layer.
+    /// Returns the source of g′ in a fused layer, or `None` if there is no fused layer.
     pub(crate) fn slope(self) -> Option<Slope> {
         match self {
             Self::Identity => Some(Slope::One),

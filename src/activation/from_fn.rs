@@ -18,8 +18,7 @@ pub struct FromFn<F> {
 /// Returns the elementwise activation a = f(z), whose derivatives come from f itself.
 ///
 /// f is called with the second-order dual number z + ε. Its result holds g(z), g′(z) and g″(z),
-/// exact up to rounding, so there is nothing to derive by hand and both tangent methods are
-/// implemented.
+/// exact up to rounding. So you derive nothing by hand, and both tangent methods are implemented.
 ///
 /// f may use the functions of [`num_dual::DualNum`], which must be in scope. Constants go on the
 /// right: `z * 0.5`, `-z + 1.0`. `f32` is computed in `f64` and rounded. Each entry costs a call of
@@ -31,7 +30,7 @@ pub struct FromFn<F> {
 ///
 /// **Undefined derivatives.** A derivative may be infinite or NaN in dual arithmetic. Examples are
 /// √z at 0, and the dual `tanh` from |z| ≈ 355, where an intermediate result overflows. It is
-/// passed on unchanged, and a network then returns [`Error::NonFinite`] at the gradient, or at the
+/// passed through unchanged. A network then returns [`Error::NonFinite`] at the gradient, or at the
 /// activation if the value is not finite either.
 ///
 /// # Example

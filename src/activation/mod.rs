@@ -27,7 +27,7 @@
 //! [`Gelu`], [`GeluTanh`], [`Silu`] and [`Mish`] are rounded down to four digits.
 //!
 //! # Derivatives
-//! They are written with a = g(z) where that is shorter.
+//! The formulas use a = g(z) where that is shorter.
 //!
 //! | | g′(z) | g″(z) |
 //! |---|---|---|
@@ -71,8 +71,8 @@
 //! arXiv:1908.08681. The others are older than their names.
 //!
 //! # Custom activations
-//! With the feature `num-dual` a closure for g is enough: see `from_fn`. Without it, implement
-//! [`Activation`]:
+//! With the feature `num-dual`, a closure that computes g is enough: see `from_fn`. Without it,
+//! implement [`Activation`]:
 //! ```
 //! use backprop::gradient_check::GradientCheck;
 //! use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
@@ -99,7 +99,7 @@
 //!     }
 //! }
 //!
-//! // Check it, then use it beside the built-in ones.
+//! // Check it, then use it together with the built-in ones.
 //! let z = DMatrix::from_fn(3, 2, |i, j| i as f64 - j as f64 - 0.5);
 //! GradientCheck::new().activation(&BentIdentity, &z)?.assert_passed();
 //!
@@ -154,7 +154,7 @@ pub use from_fn::{FromFn, from_fn};
     label = "`Activation<{T}>` is not implemented for `{Self}`",
     note = "the built-in activations are in `backprop::activation`: `Sigmoid`, `Tanh`, `Relu`, …",
     note = "for a custom type implement `forward` and `backward` of `Activation<{T}>`, best for \
-            every `T: Scalar`; `activation::from_fn` (feature `num-dual`) takes g(z) alone"
+            every `T: Scalar`; `activation::from_fn` (feature `num-dual`) needs only g(z)"
 )]
 pub trait Activation<T: Scalar>: Debug + Send + Sync {
     /// Writes a = g(z). It must write every entry of `a`, whose previous contents are unspecified.
@@ -177,7 +177,7 @@ pub trait Activation<T: Scalar>: Debug + Send + Sync {
         None
     }
 
-    /// Returns the built-in activation that this one is, if it is exactly that: see
+    /// Returns the built-in activation to which this one is identical, if there is one: see
     /// [`Layer::as_dense`](crate::Layer::as_dense).
     fn as_builtin(&self) -> Option<AnyActivation> {
         None
@@ -198,7 +198,7 @@ pub trait Activation<T: Scalar>: Debug + Send + Sync {
 
     /// Writes ȧ = (∂a/∂z) ż, the change of a along the direction ż.
     ///
-    /// Second-order derivatives need it (forward mode).
+    /// Second-order derivatives need this method (forward mode).
     ///
     /// # Errors
     /// [`Error::Unsupported`] unless the implementation provides it.

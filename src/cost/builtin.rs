@@ -12,7 +12,7 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// The built-in costs. The [module documentation](super) has a table of their formulas.
 ///
-/// The variants are re-exported, so that you can write `Objective::new(BinaryCrossEntropy)`.
+/// The variants are re-exported, so you can write `Objective::new(BinaryCrossEntropy)`.
 ///
 /// # Example
 /// One unit with a = 0.8 and y = 1 costs −ln 0.8:
@@ -273,7 +273,7 @@ impl<T: Scalar> Cost<T> for AnyCost {
 }
 
 /// The vectorised loops, for canonical pairs and the squared error. They return false, and write
-/// nothing, where there is none.
+/// nothing, if there is no such loop.
 impl AnyCost {
     fn fast_values<T: Scalar>(self, at: &Outputs<'_, T>, values: &mut [T]) -> bool {
         let rows = at.a.nrows();
@@ -422,7 +422,8 @@ fn scale_by_sigmoid_slope<T: Scalar>(z: DMatrixView<'_, T>, mut out: DMatrixView
     out.zip_apply(&z, |out, z| *out *= sigmoid_derivative(z));
 }
 
-/// Returns y / a², or 0 if y is 0, for any a. a² alone could underflow or overflow.
+/// Returns y / a², or 0 if y is 0, for any a. It does not compute a², which could underflow or
+/// overflow.
 fn curvature<T: Scalar>(y: T, a: T) -> T {
     if y == T::zero() { T::zero() } else { y / a / a }
 }

@@ -1,4 +1,4 @@
-//! Costs: the trait, the 6 built-in ones, and the canonical pairs.
+//! Costs: the trait, the 6 built-in costs, and the canonical pairs.
 //!
 //! The cost of one example is a function of the outputs a = a⁽ᴸ⁾ and the targets y. Sums are over
 //! the K output units, and d = a − y.
@@ -18,15 +18,16 @@
 //! are never clamped.
 //!
 //! # Derivatives
-//! The derivatives of the cost of one unit. Those by z are for the canonical activation, where
-//! ∂cost/∂z is δ⁽ᴸ⁾. Elsewhere the chain rule gives them from those by a.
+//! The table has the derivatives of the cost of one unit. The derivatives with respect to z are for
+//! the canonical activation, where ∂cost/∂z is δ⁽ᴸ⁾. For other activations they follow from those
+//! with respect to a by the chain rule.
 //!
 //! | | ∂cost/∂a | ∂²cost/∂a² | ∂cost/∂z | ∂²cost/∂z² |
 //! |---|---|---|---|---|
 //! | [`BinaryCrossEntropy`] | (1 − y)/(1 − a) − y/a | y/a² + (1 − y)/(1 − a)² | a − y | a (1 − a) |
 //! | [`CategoricalCrossEntropy`] | −y/a | y/a² | a Σy − y | ∂²cost/∂zᵢ∂zⱼ = aᵢ ([i = j] − aⱼ) Σy |
 //! | [`SquaredError`] | d | 1 | d | 1 |
-//! | [`Huber`] | d, clipped to ±δ | 1 if \|d\| ≤ δ, else 0 | as by a | as by a |
+//! | [`Huber`] | d, clipped to ±δ | 1 if \|d\| ≤ δ, else 0 | as ∂cost/∂a | as ∂²cost/∂a² |
 //! | [`LogCosh`] | tanh d | 1 − tanh² d | tanh d | 1 − tanh² d |
 //! | [`Poisson`] | 1 − y/a | y/a² | a − y | a |
 //!
@@ -111,7 +112,7 @@ pub use outputs::Outputs;
 #[cfg(feature = "num-dual")]
 pub(crate) use outputs::{Exact, Known};
 
-/// Where an output lies outside the domain of a cost.
+/// The place at which an output lies outside the domain of a cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The output unit.
@@ -162,7 +163,7 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
     /// Checks that the cost is defined at all outputs. It is not called for a canonical pair.
     ///
     /// # Errors
-    /// A [`Violation`] for the first output outside the domain, with its unit and example.
+    /// Returns a [`Violation`] for the first output outside the domain, with its unit and example.
     fn check_outputs(&self, a: DMatrixView<'_, T>, y: DMatrixView<'_, T>) -> Result<(), Violation> {
         let _ = (a, y);
         Ok(())

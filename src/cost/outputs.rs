@@ -1,4 +1,4 @@
-//! The arguments of a cost, with a − y and 1 − a more accurate than the rounded a allows.
+//! The arguments of a cost, with a − y and 1 − a computed more accurately than from the rounded a.
 
 use crate::activation::AnyActivation;
 use crate::kernels::plain_softmax::{Column, UnitTarget, error_of_unit};
@@ -12,8 +12,8 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Outputs<'a, T: Scalar> {
-    /// z⁽ᴸ⁾, present if the output activation has the cost's own [`Link`](super::Link). Then
-    /// compute the cost from it.
+    /// z⁽ᴸ⁾, present if the output activation has the same [`Link`](super::Link) as the cost. Then
+    /// compute the cost from z.
     pub z: Option<DMatrixView<'a, T>>,
     /// The outputs a⁽ᴸ⁾.
     pub a: DMatrixView<'a, T>,
@@ -30,7 +30,7 @@ pub struct Outputs<'a, T: Scalar> {
 pub(crate) enum Exact<'a, T: Scalar> {
     /// a is this function of z.
     Squashed(Squash, DMatrixView<'a, T>),
-    /// They are known.
+    /// They are already computed.
     #[cfg(feature = "num-dual")]
     Known(&'a Known<'a, T>),
 }
@@ -328,7 +328,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
 
     /// Sums terms over the units of each example.
     ///
-    /// `fill` writes blocks of whole columns, or of parts of one column. Where it returns false,
+    /// `fill` writes blocks of whole columns, or of parts of one column. If it returns false,
     /// `term` computes the terms one at a time.
     fn sum_over_units(
         &self,
@@ -346,7 +346,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         }
         let mut block = [T::zero(); BLOCK];
         let part = rows.min(BLOCK);
-        // A multiple of 16 columns, if that many fit, so that the terms fill registers.
+        // A multiple of 16 columns if 16 fit, so that the terms fill registers.
         let columns = match BLOCK / part {
             few @ 0..16 => few,
             many => many / 16 * 16,

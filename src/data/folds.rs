@@ -1,4 +1,4 @@
-//! Cross-validation.
+//! k-fold cross-validation.
 
 use super::shuffle::permutation_into;
 use super::split::{INDICES, SPLIT, Split, enough};
@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 /// k-fold cross-validation: k splits in which each example is in exactly one test part.
 ///
 /// Test parts are consecutive examples, or random ones after [`shuffled`](Self::shuffled). Their
-/// sizes differ by at most one. If you choose settings by the folds, keep a separate test part out
-/// of all of them ([`Split::within`]).
+/// sizes differ by at most one. If you use the folds to choose settings, first set a test part
+/// aside that is in none of them ([`Split::within`]).
 ///
 /// # Example
 /// ```
@@ -56,13 +56,14 @@ impl KFold {
         self.deal(examples, &mut all, |_| 0)
     }
 
-    /// Returns k splits with the same number of examples of each class in all folds, up to one.
+    /// Returns k splits in which the numbers of examples of a class differ by at most one between
+    /// folds.
     ///
     /// Without shuffling they equal those of scikit-learn's `StratifiedKFold`.
     ///
     /// # Errors
-    /// As [`split`](Self::split), and [`Error::FewExamples`] with the first label that has fewer
-    /// than k examples. (scikit-learn only warns.)
+    /// Returns the errors of [`split`](Self::split), and [`Error::FewExamples`] with the first
+    /// label that has fewer than k examples. (scikit-learn only warns.)
     ///
     /// # Example
     /// ```
@@ -150,7 +151,7 @@ struct Class {
     count: usize,
     /// The fold after the current one.
     next: usize,
-    /// How many more examples the current fold gets.
+    /// The number of examples that the current fold still gets.
     left: usize,
 }
 

@@ -14,7 +14,7 @@ use std::fmt::Debug;
 /// [`CategoricalCrossEntropy`](crate::CategoricalCrossEntropy). [`labels`] is the inverse.
 ///
 /// # Errors
-/// - [`Error::NoExamples`] without labels.
+/// - [`Error::NoExamples`] if there are no labels.
 /// - [`Error::Label`] with the first label that is not below `classes`.
 /// - [`Error::TooLarge`] if K × m numbers do not fit the memory.
 ///
@@ -46,7 +46,7 @@ pub fn one_hot<T: Scalar>(labels: &[usize], classes: usize) -> Result<DMatrix<T>
 /// Pass the result to [`Examples::weighted`](crate::Examples::weighted).
 ///
 /// # Errors
-/// - [`Error::NoExamples`] without labels.
+/// - [`Error::NoExamples`] if there are no labels.
 /// - [`Error::Label`] with the first label that has no weight.
 ///
 /// # Example
@@ -71,7 +71,7 @@ pub fn class_weights(labels: &[usize], weights: &[f64]) -> Result<Vec<f64>, Erro
 /// class without examples has weight 0.
 ///
 /// # Errors
-/// Those of [`class_weights`].
+/// Returns the errors of [`class_weights`].
 ///
 /// # Example
 /// ```
@@ -109,8 +109,8 @@ pub fn balanced_weights(labels: &[usize], classes: usize) -> Result<Vec<f64>, Er
 /// another metric.
 ///
 /// # Errors
-/// - [`Error::NoExamples`] without columns.
-/// - [`Error::Shape`] without rows.
+/// - [`Error::NoExamples`] if there are no columns.
+/// - [`Error::Shape`] if there are no rows.
 /// - [`Error::NonFinite`] with the first NaN. Infinities are compared like numbers.
 ///
 /// # Example
@@ -185,15 +185,15 @@ pub(crate) fn check_labels(
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct LabelEncoder<V> {
-    /// Ascending, each once.
+    /// In ascending order, without duplicates.
     classes: Vec<V>,
 }
 
 impl<V: Ord + Clone> LabelEncoder<V> {
-    /// Fits an encoder to the labels that occur.
+    /// Fits an encoder to the labels that occur in a list.
     ///
     /// # Errors
-    /// [`Error::NoExamples`] without labels.
+    /// [`Error::NoExamples`] if there are no labels.
     pub fn fit(labels: &[V]) -> Result<Self, Error> {
         if labels.is_empty() {
             return Err(Error::NoExamples);

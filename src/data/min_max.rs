@@ -9,12 +9,12 @@ use crate::scalar::{Scalar, real, to_f64};
 
 /// Scales rows to \[a, b]: zᵢ = a + (b − a)(xᵢ − minᵢ)/(maxᵢ − minᵢ). The default is \[0, 1].
 ///
-/// Like scikit-learn's `MinMaxScaler`. The fitted examples never leave \[a, b], with a and b
-/// rounded to T. minᵢ maps to a, maxᵢ maps to b, and a larger x never gives a smaller z. New
+/// It works like scikit-learn's `MinMaxScaler`. The fitted examples never leave \[a, b], with a and
+/// b rounded to T. minᵢ maps to a, maxᵢ maps to b, and a larger x never gives a smaller z. New
 /// examples may lie outside \[a, b]; nothing is clipped.
 ///
 /// A row is constant if all its values are equal. It is divided by 1, so it maps to a. Any other
-/// row fills \[a, b], however little its values differ: 0.3 and 0.1 + 0.2, which differ in the last
+/// row fills \[a, b], even if its values hardly differ: 0.3 and 0.1 + 0.2, which differ in the last
 /// bit, map to a and b. If a row should be constant but differs by rounding, round its values
 /// before the fit, or drop the row. (scikit-learn divides a row by 1 if its range is below 2·10⁻¹⁵,
 /// whatever the size of its values.)
@@ -65,7 +65,7 @@ impl<T: Scalar> MinMaxScaler<T> {
         for (row, &range) in ranges.iter().enumerate() {
             let (least, largest) = (real::<T>(range.least), real::<T>(range.largest));
             minima.push(least);
-            // Subtracted in T, as in `scale`, so that the largest value becomes exactly 1.
+            // Subtracted in T, as in `scale`, so the largest value becomes exactly 1.
             let width = largest - least;
             divisors.push(if range.is_constant() {
                 T::one()
@@ -81,7 +81,7 @@ impl<T: Scalar> MinMaxScaler<T> {
     /// Creates a scaler to \[0, 1] from known minima and ranges max − min > 0.
     ///
     /// # Errors
-    /// - [`Error::Length`] if there are not as many ranges as minima.
+    /// - [`Error::Length`] if the numbers of minima and ranges differ.
     /// - [`Error::NonFinite`] with the first minimum that is NaN or infinite.
     /// - [`Error::Spread`] with the first range that is not finite or not above 0.
     pub fn new(minima: Vec<T>, ranges: Vec<T>) -> Result<Self, Error> {

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | class labels to targets and back | [`one_hot`], [`labels`]; [`LabelEncoder`] for class names |
 //! | rare or important classes | [`balanced_weights`], [`class_weights`] |
-//! | inputs of size about 1 | [`Standardizer`] (mean 0, deviation 1), [`MinMaxScaler`] (an interval); [`Scaler`] for your own |
-//! | training and test examples | [`train_test_split`], [`stratified_split`], [`KFold`]; [`select`] collects them |
+//! | inputs of size about 1 | [`Standardizer`] (mean 0, standard deviation 1), [`MinMaxScaler`] (an interval); [`Scaler`] for a custom one |
+//! | training and test examples | [`train_test_split`], [`stratified_split`], [`KFold`]; [`select`] copies them |
 //! | validation examples too, for early stopping | [`three_way_split`], [`stratified_three_way_split`], [`Split::within`] |
 //! | the order of an epoch | [`permutation_into`] |
 //!
@@ -13,7 +13,7 @@
 //! training examples, then apply it unchanged to all others.
 //!
 //! # Example
-//! Petals in cm and species by name. A third of the flowers is kept for the test:
+//! Petals in cm and species by name. A third of the flowers are test examples:
 //! ```
 //! use backprop::data::{LabelEncoder, Scaler, Standardizer, one_hot, select, stratified_split};
 //! use backprop::row_major;

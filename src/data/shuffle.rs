@@ -6,8 +6,8 @@ use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 /// Writes the order of the examples in one epoch: a random permutation of 0..n, n = `order.len()`.
 ///
 /// All n! permutations are equally likely. The result depends only on n, the seed and the epoch, so
-/// any epoch can be computed without those before it, on every platform alike. Nothing is
-/// allocated.
+/// any epoch can be computed without the epochs before it, and is the same on every platform.
+/// Nothing is allocated.
 ///
 /// The shuffle is Fisher–Yates (Durstenfeld 1964, doi:10.1145/364520.364540), from the last entry
 /// down, with unbiased bounded integers (Lemire 2019, doi:10.1145/3230636). They come from the
@@ -43,8 +43,8 @@ fn generator(seed: u64, epoch: u64) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(mix(mix(seed).wrapping_add(epoch)))
 }
 
-/// Draws uniformly from 0..n, for n ≥ 1: the upper half of draw × n. Draws again if the lower half
-/// is below 2⁶⁴ mod n.
+/// Draws uniformly from 0..n, for n ≥ 1: returns the upper half of draw × n. Draws again if the
+/// lower half is below 2⁶⁴ mod n.
 fn below(rng: &mut Xoshiro256PlusPlus, n: u64) -> u64 {
     let mut product = u128::from(rng.next_u64()) * u128::from(n);
     // The remainder is below n, so it is needed only if the lower half is too.

@@ -23,7 +23,7 @@ pub struct Split {
 ///
 /// [`Trainer::validation`](crate::training::Trainer::validation) uses the validation part to choose
 /// when to stop and which epoch is best, so its cost is optimistic. Report the cost of the test
-/// part, which no decision has used.
+/// part, which influences no decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ThreeWaySplit {
@@ -45,13 +45,15 @@ pub struct Fractions {
 }
 
 impl Split {
-    /// Replaces each index k by `chosen[k]`, which splits one part of another split.
+    /// Replaces each index k by `chosen[k]`. It turns a split of 0..m into a split of the m indices
+    /// in `chosen`, such as one part of another split.
     ///
     /// # Errors
     /// [`Error::Index`] with the first index that is out of range for `chosen`.
     ///
     /// # Example
-    /// Two of ten examples are kept for the test. The other eight form folds to choose settings:
+    /// Two of ten examples are kept for the test. The other eight form folds for the choice of
+    /// settings:
     /// ```
     /// use backprop::data::{KFold, train_test_split};
     ///
@@ -99,9 +101,9 @@ impl Split {
     }
 }
 
-/// Splits m examples at random: round(`test_fraction` · m) for the test, the others for training.
+/// Splits m examples at random: round(`test_fraction` · m) test examples, the others for training.
 ///
-/// The same seed gives the same split on every platform. A half is rounded up. (scikit-learn's
+/// The same seed gives the same split on every platform. Halves are rounded up. (scikit-learn's
 /// `train_test_split` always rounds up.)
 ///
 /// # Errors
@@ -143,7 +145,7 @@ pub(crate) fn train_validation_split(
 /// The test part equals that of [`train_test_split`] with the same fraction and seed.
 ///
 /// # Errors
-/// Those of [`train_test_split`], for either fraction.
+/// Returns the errors of [`train_test_split`], for either fraction.
 ///
 /// # Example
 /// ```
@@ -180,8 +182,8 @@ fn random(examples: usize, tests: usize, seed: u64) -> Result<Split, Error> {
 /// classes with the largest remainders, and for lower labels first if remainders are equal.
 ///
 /// # Errors
-/// As [`train_test_split`], and [`Error::FewExamples`] with the lowest label that has only one
-/// example.
+/// Returns the errors of [`train_test_split`], and [`Error::FewExamples`] with the lowest label
+/// that has only one example.
 ///
 /// # Example
 /// ```
@@ -201,12 +203,12 @@ pub fn stratified_split(labels: &[usize], test_fraction: f64, seed: u64) -> Resu
 
 /// Splits like [`three_way_split`], with the same share of each class in all parts.
 ///
-/// Shares are as equal as whole examples allow. The test part is that of [`stratified_split`]. The
-/// validation part is taken from the rest in the same way.
+/// Shares are equal up to the rounding to whole examples. The test part is that of
+/// [`stratified_split`]. The validation part is taken from the rest in the same way.
 ///
 /// # Errors
-/// Those of [`three_way_split`], and [`Error::FewExamples`] with the lowest label that has fewer
-/// than three examples.
+/// Returns the errors of [`three_way_split`], and [`Error::FewExamples`] with the lowest label that
+/// has fewer than three examples.
 ///
 /// # Example
 /// ```

@@ -9,19 +9,26 @@ use crate::scalar::{Scalar, real, to_f64};
 
 /// Scales rows to mean 0 and standard deviation 1: zᵢ = (xᵢ − μᵢ)/σᵢ.
 ///
+/// Training is faster, and often only possible, if all inputs are of size about 1. Fit the scaler
+/// to the training examples and keep it: new data need the same μ and σ.
+/// [`apply`](super::Scaler::apply) and [`invert`](super::Scaler::invert) are methods of
+/// [`Scaler`](super::Scaler), so bring the trait into scope.
+///
 /// μᵢ is the mean of row i over the fitted examples. σᵢ is the population standard deviation,
 /// σᵢ² = (1/m) Σ (xᵢ − μᵢ)², as in scikit-learn's `StandardScaler`.
 ///
 /// A row is constant if all its values are equal. Then σᵢ is 1, so the row maps to 0. Any other row
-/// gets deviation 1, however little its values differ: 0.3 and 0.1 + 0.2, which differ in the last
-/// bit, map to ±1. If a row should be constant but differs by rounding, round its values before the
-/// fit, or drop the row. (scikit-learn treats rows with σᵢ below about m ε |μᵢ| as constant.)
+/// gets standard deviation 1, even if its values hardly differ: 0.3 and 0.1 + 0.2, which differ in
+/// the last bit, map to ±1. If a row should be constant but differs by rounding, round its values
+/// before the fit, or drop the row. (scikit-learn treats rows with σᵢ below about m ε |μᵢ| as
+/// constant, for the machine epsilon ε.)
 ///
 /// The sums are computed in `f64`, in two passes. The second pass corrects for the rounding of μᵢ
 /// and is scaled so that no square overflows (Chan, Golub, LeVeque 1983,
 /// doi:10.1080/00031305.1983.10483115). Dual numbers contribute their real part. Where T rounds μᵢ,
 /// the scaler keeps the remainder and subtracts it too, so z is accurate even in rows far from 0.
-/// For values 1.7·10⁹ + 64 k in `f32`, the rounded mean alone may shift z by more than 1.
+/// For Unix times in seconds, about 1.7·10⁹, in `f32`, a rounded mean without its remainder may
+/// shift z by more than 1: the spacing of these numbers is 128.
 ///
 /// # Example
 /// ```
@@ -59,7 +66,7 @@ impl<T: Scalar> Standardizer<T> {
     /// # Errors
     /// - [`Error::NoExamples`] if X has no columns, [`Error::Shape`] if it has no rows.
     /// - [`Error::NonFinite`] with the first entry that is NaN or infinite.
-    /// - [`Error::Spread`] with the first row whose mean or deviation T cannot hold.
+    /// - [`Error::Spread`] with the first row whose mean or standard deviation T cannot hold.
     pub fn fit<'a>(x: impl Columns<'a, T>) -> Result<Self, Error> {
         let x = x.columns_view();
         let ranges = ranges(x)?;
@@ -86,12 +93,12 @@ impl<T: Scalar> Standardizer<T> {
         })
     }
 
-    /// Creates a scaler from known means μ and deviations σ > 0.
+    /// Creates a scaler from known means μ and standard deviations σ > 0.
     ///
     /// # Errors
-    /// - [`Error::Length`] if there are not as many deviations as means.
+    /// - [`Error::Length`] if the numbers of means and standard deviations differ.
     /// - [`Error::NonFinite`] with the first mean that is NaN or infinite.
-    /// - [`Error::Spread`] with the first deviation that is not finite or not above 0.
+    /// - [`Error::Spread`] with the first standard deviation that is not finite or not above 0.
     pub fn new(means: Vec<T>, deviations: Vec<T>) -> Result<Self, Error> {
         check_length("the deviations", means.len(), deviations.len())?;
         check_finite("the means", column(&means))?;
@@ -124,8 +131,7 @@ impl<T: Scalar> Scaler<T> for Standardizer<T> {
 
     /// Returns (x − μ)/σ.
     fn scale(&self, row: usize, x: T) -> T {
-        // x − μ is exact for x between μ/2 and 2 μ, so subtracting the small rest afterwards loses
-        // nothing.
+        // x − μ is exact for x between μ/2 and 2μ, so the small remainder is subtracted afterwards.
         ((x - self.means[row]) - self.rests[row]) / self.deviations[row]
     }
 

@@ -8,7 +8,7 @@ use crate::layout::allocate;
 use crate::scalar::{Scalar, real, to_f64};
 use nalgebra::DMatrixView;
 
-/// The least and the largest value of a row.
+/// The smallest and the largest value of a row.
 #[derive(Clone, Copy)]
 pub(super) struct RowRange {
     pub(super) least: f64,
@@ -59,7 +59,7 @@ pub(super) fn ranges<T: Scalar>(x: DMatrixView<'_, T>) -> Result<Vec<RowRange>, 
     Ok(ranges)
 }
 
-/// Returns the mean and deviation of each row, computed in two passes.
+/// Returns the mean and standard deviation of each row, computed in two passes.
 pub(super) fn moments<T: Scalar>(
     x: DMatrixView<'_, T>,
     ranges: &[RowRange],
@@ -120,7 +120,7 @@ impl Sums {
     }
 }
 
-/// Returns two sums over each row. Columns are added in blocks, so that long rows keep their
+/// Returns two sums over each row. Columns are added in blocks, so the sums of long rows keep their
 /// precision.
 fn row_sums<T: Scalar>(
     x: DMatrixView<'_, T>,

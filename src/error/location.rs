@@ -5,7 +5,8 @@ use std::fmt;
 
 /// Where a NaN or an infinity was found: the `at` of [`Error::NonFinite`](crate::Error::NonFinite).
 ///
-/// [`Input`](Self::Input) is in what the caller gave. All others were computed from finite numbers.
+/// [`Input`](Self::Input) is in an argument of the call. All others were computed from finite
+/// numbers.
 ///
 /// # Example
 /// ```
@@ -23,9 +24,9 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Location {
-    /// An entry of data or parameters that the caller gave.
+    /// An entry of an argument, such as data or parameters.
     Input {
-        /// Which input: `X`, `Y`, `θ`, `the bias`, …
+        /// The argument: `X`, `Y`, `θ`, `the bias`, …
         what: &'static str,
         /// The row, or the entry of a vector.
         row: usize,
@@ -67,9 +68,9 @@ pub enum Location {
         /// The entry, counted column by column.
         index: usize,
     },
-    /// A parameter after a step of training.
+    /// A parameter after a training step.
     Parameter(BlockEntry),
-    /// An entry of the optimiser's state after a step of training.
+    /// An entry of the optimiser's state after a training step.
     OptimizerState {
         /// The buffer of the state.
         buffer: usize,

@@ -1,7 +1,7 @@
 //! Vectorised loops for the costs of `f32` and `f64`. They return false for any other scalar, as in
 //! [`super::elementwise`].
 //!
-//! Matrices are slices of columns with `rows` units, one column an example. The transcendental
+//! Matrices are slices of columns with `rows` units, one example per column. The transcendental
 //! functions run over many columns at once, so short columns are no slower.
 
 use super::elementwise::MAX_WIDTH;

@@ -6,23 +6,23 @@ use super::packing::{PackedSize, pack_columns, pack_rows, pack_transposed};
 use super::tiling::{TileSize, Tiles, run, run_in_chains, width};
 use super::vector::{Fast, Operation, Vector};
 
-/// The most bytes in a packed block of A: half of a second-level cache of 1 MiB.
+/// The maximum size of a packed block of A in bytes: half of a second-level cache of 1 MiB.
 const BLOCK_BYTES: usize = 512 << 10;
 
-/// The most bytes in a row of a packed block. With six columns of B beside it, that is half of a
-/// first-level cache of 48 KiB.
+/// The maximum size of a row of a packed block in bytes. Together with six columns of B, that is
+/// half of a first-level cache of 48 KiB.
 const DEPTH_BYTES: usize = 4096;
 
-/// The most entries of B that are packed at a time.
+/// The maximum number of entries of B that are packed at a time.
 pub(super) const PACKED_B: usize = 1 << 20;
 
-/// The most rows of a matrix that are multiplied by a vector at a time, at any level.
+/// The maximum number of rows of a matrix that are multiplied by a vector at a time, at any level.
 ///
 /// The number of chains in which a row is summed depends on its place in such a group.
 pub(super) const VECTOR_ROWS: usize = 8 * 16;
 
-/// The most examples in one chain of a sum over examples. Longer sums are cut into chains of this
-/// length, whose results are added in order.
+/// The maximum number of examples in one chain of a sum over examples. Longer sums are cut into
+/// chains of this length, whose results are added in order.
 ///
 /// A chain of n equal terms is off by up to 3/8 n units of rounding: in `f32` by 2.3·10⁻⁵ for 1024
 /// terms and 2.1·10⁻⁶ for 96. In `f64` it is off by at most 10⁻¹³ for the depth of a block, so
@@ -53,7 +53,8 @@ pub(super) struct Gemm<T> {
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) depth: usize,
-    /// The most multiply-adds in one chain: [`chain`] for a sum over examples, otherwise no limit.
+    /// The maximum number of multiply-adds in one chain: [`chain`] for a sum over examples,
+    /// otherwise no limit.
     pub(super) chain: usize,
     pub(super) order: StorageOrder,
     pub(super) a: *const T,
@@ -65,14 +66,14 @@ pub(super) struct Gemm<T> {
     pub(super) c_step: usize,
     pub(super) transposed: bool,
     pub(super) start: Start<T>,
-    /// Scratch for packing. With less than [`scratch`](super::gemm_threads::scratch) returns, A is read in place, or the product
-    /// is computed as dot products.
+    /// Scratch for packing. If it is shorter than [`scratch`](super::gemm_threads::scratch)
+    /// returns, A is read in place, or the product is computed as dot products.
     pub(super) room: *mut T,
     pub(super) room_len: usize,
 }
 
-// SAFETY: a product is a description, of operands that other threads read too; what may be read and
-// written at the same time is the contract of `run`.
+// SAFETY: a `Gemm` only describes a product. The contract of `gemm` says which memory other threads
+// may read or write while it runs.
 unsafe impl<T: Send + Sync> Send for Gemm<T> {}
 
 /// Returns the rows of a block, rounded up to whole tiles of the widest registers, and its depth.
@@ -85,10 +86,10 @@ pub(super) fn block<T>(rows: usize, depth: usize) -> (usize, usize) {
 
 impl<T: Fast> Operation<T> for Gemm<T> {
     /// # Safety
-    /// That of [`gemm`](super::gemm_threads::gemm).
+    /// The same as for [`gemm`](super::gemm_threads::gemm).
     #[inline(always)]
     unsafe fn run<V: Vector<Scalar = T>>(self) {
-        // SAFETY: passed on.
+        // SAFETY: the contract of this function.
         unsafe {
             match (self.order, self.columns) {
                 _ if self.rows == 0 || self.columns == 0 => {}
@@ -121,13 +122,15 @@ impl<T: Fast> Gemm<T> {
             || (self.columns >= 32 && (large || aliased) && self.room_len >= self.packed_len())
     }
 
-    /// Returns whether to pack B. It pays where several rows of tiles read the rows of B in pieces.
+    /// Returns whether to pack B. Packing pays if several rows of tiles read the rows of B in
+    /// pieces.
     fn pack_b(&self, rows_of_tile: usize, room: usize, depth: usize) -> bool {
         self.b_column == 1 && self.rows >= 2 * rows_of_tile && self.columns * depth <= room
     }
 
     /// # Safety
-    /// That of [`gemm`](super::gemm_threads::gemm), and the processor has the instructions of `V`.
+    /// The same as for [`gemm`](super::gemm_threads::gemm), and the processor has the instructions
+    /// of `V`.
     #[inline(always)]
     unsafe fn blocks<V: Vector<Scalar = T>>(self) {
         let tiles = Tiles::new::<V>(self.rows);
@@ -154,12 +157,12 @@ impl<T: Fast> Gemm<T> {
                 _ => Start::Present,
             };
             if pack_b {
-                // SAFETY: `pack_b` has made sure of the room.
+                // SAFETY: `pack_b` has checked the length of the room.
                 unsafe { self.pack_b_columns(b, depth, tiles.columns, room) };
             }
             let mut first = 0;
             while first < tiles.vectors {
-                // SAFETY: blocks of rows and of the depth inside the product.
+                // SAFETY: the block of rows and of the depth lies inside the product.
                 first = unsafe {
                     let end = tiles.end_of_block(first, block_vectors);
                     let block = Block {
@@ -184,13 +187,15 @@ impl<T: Fast> Gemm<T> {
     /// Packs B in the order in which tiles read it: tile by tile, row by row.
     ///
     /// # Safety
-    /// `b` has `depth` rows of all columns that may be read, `room` room for as many entries.
+    /// `depth` rows of all columns of `b` may be read, and `room` has space for the same number of
+    /// entries.
     #[inline(always)]
     unsafe fn pack_b_columns(&self, b: *const T, depth: usize, most: usize, room: *mut T) {
         let mut j = 0;
         while j < self.columns {
             let columns = width(most, self.columns - j);
-            // SAFETY: columns j.. of B, and depth · columns entries of the room from depth · j on.
+            // SAFETY: reads columns j.. of B, and writes depth · columns entries of the room,
+            // starting at depth · j.
             unsafe {
                 let (from, to) = (b.add(j), room.add(depth * j));
                 match columns {
@@ -209,9 +214,9 @@ impl<T: Fast> Gemm<T> {
     /// Computes one block, tile by tile.
     ///
     /// # Safety
-    /// That of [`gemm`](super::gemm_threads::gemm), and the processor has the instructions of `V`.
-    /// `at` is inside the product. With `pack` the room holds a block, and a packed B holds its
-    /// rows.
+    /// The same as for [`gemm`](super::gemm_threads::gemm). Also, the processor has the
+    /// instructions of `V`, and `at` lies inside the product. With `pack` the room holds a block,
+    /// and a packed B holds its rows.
     #[inline(always)]
     unsafe fn block<V: Vector<Scalar = T>>(
         &self,
@@ -228,8 +233,8 @@ impl<T: Fast> Gemm<T> {
         let rows = (at.end * V::LANES).min(self.rows) - at.first * V::LANES;
         let width_of_block = (at.end - at.first) * V::LANES;
         if pack {
-            // SAFETY: `run` has made sure of the room; whole registers, as the block is made of
-            // them.
+            // SAFETY: the caller has checked the length of the room. A block consists of whole
+            // registers.
             unsafe {
                 let mut v = at.first;
                 while v < at.end {
@@ -302,8 +307,8 @@ impl<T: Fast> Gemm<T> {
                     columns,
                     tail: !pack && tile.rows < wide,
                 };
-                // SAFETY: a tile inside the product; without `tail` its registers are full, or A is
-                // packed.
+                // SAFETY: the tile lies inside the product. Without `tail` its registers are full,
+                // or A is packed.
                 unsafe {
                     if at.depth <= self.chain {
                         run::<V>(size, &tile);
@@ -319,12 +324,12 @@ impl<T: Fast> Gemm<T> {
 
     /// Computes a matrix times a vector, where B is a single column.
     ///
-    /// The depth is cut into panels, so that rounding errors grow with the number and the length of
-    /// the panels, not with their product.
+    /// The depth is cut into panels, so rounding errors grow with the number and the length of the
+    /// panels, not with their product.
     ///
     /// # Safety
-    /// That of [`gemm`](super::gemm_threads::gemm), and the processor has the instructions of `V`,
-    /// and C is not transposed.
+    /// The same as for [`gemm`](super::gemm_threads::gemm). Also, the processor has the
+    /// instructions of `V`, and C is not transposed.
     #[inline(always)]
     pub(super) unsafe fn vector<V: Vector<Scalar = T>>(&self) {
         let vectors = self.rows.div_ceil(V::LANES);
@@ -358,7 +363,7 @@ impl<T: Fast> Gemm<T> {
                         other => other,
                     },
                 };
-                // SAFETY: rows of the product, the last register in part.
+                // SAFETY: the rows lie inside the product, and the last register may be partial.
                 unsafe {
                     match registers {
                         8 => vector_tile::<V, 8, 1>(&tile),
@@ -379,8 +384,8 @@ impl<T: Fast> Gemm<T> {
     /// Computes each entry as a dot product of two columns in memory, for a row-major A.
     ///
     /// # Safety
-    /// That of [`gemm`](super::gemm_threads::gemm), and the processor has the instructions of `V`,
-    /// and C is not transposed.
+    /// The same as for [`gemm`](super::gemm_threads::gemm). Also, the processor has the
+    /// instructions of `V`, and C is not transposed.
     #[inline(always)]
     unsafe fn dots<V: Vector<Scalar = T>>(&self) {
         debug_assert!(self.b_step == 1 && !self.transposed);
@@ -389,7 +394,7 @@ impl<T: Fast> Gemm<T> {
             let mut i = 0;
             while i < self.rows {
                 let a = self.a.wrapping_add(i * self.a_step);
-                // SAFETY: rows i.. of A, each of `depth` entries.
+                // SAFETY: reads rows i.. of A, each of `depth` entries.
                 unsafe {
                     i += match self.rows - i {
                         8.. => self.put(i, j, dots::<V, 8>(self.depth, a, self.a_step, x)),
@@ -401,14 +406,14 @@ impl<T: Fast> Gemm<T> {
         }
     }
 
-    /// Writes R sums to C, from row i of column j on, and returns R.
+    /// Writes R sums to column j of C, starting at row i, and returns R.
     ///
     /// # Safety
-    /// That of [`gemm`](super::gemm_threads::gemm), and those rows exist.
+    /// The same as for [`gemm`](super::gemm_threads::gemm), and those rows exist.
     #[inline(always)]
     unsafe fn put<const R: usize>(&self, i: usize, j: usize, sums: [T; R]) -> usize {
         for (r, sum) in sums.into_iter().enumerate() {
-            // SAFETY: entry (i + r, j) of C, and of the start.
+            // SAFETY: entry (i + r, j) of C and of the start exists.
             unsafe {
                 let c = self.c.add(i + r + j * self.c_step);
                 *c = match self.start {
@@ -422,7 +427,8 @@ impl<T: Fast> Gemm<T> {
     }
 }
 
-/// A block of a product: `depth` columns of A from `p` on, and registers `first..end` of the rows.
+/// A block of a product: `depth` columns of A starting at `p`, and registers `first..end` of the
+/// rows.
 #[derive(Clone, Copy)]
 struct Block<T> {
     p: usize,

@@ -1,4 +1,4 @@
-//! A product shared out over as many threads as it is worth. One thread computes each entry of C.
+//! Shares a product out over threads where that pays. One thread computes each entry of C.
 
 use super::gemm::{Gemm, PACKED_B, StorageOrder, VECTOR_ROWS, block};
 use super::microkernel::Start;
@@ -7,10 +7,10 @@ use super::table::table;
 use super::vector::{Fast, dispatch};
 use crate::scalar::Scalar;
 
-/// Returns the number of operations from which on a product is shared out over threads.
+/// Returns the smallest number of operations for which a product is shared out over threads.
 ///
-/// With fewer it takes no longer than waking a thread and moving the operands to its cache, and
-/// operands in `f64` have twice the bytes.
+/// A smaller product takes no longer than waking a thread and moving the operands to its cache.
+/// Operands in `f64` have twice the bytes.
 const fn shared_from<T>() -> usize {
     match size_of::<T>() {
         4 => 3_000_000,
@@ -18,7 +18,7 @@ const fn shared_from<T>() -> usize {
     }
 }
 
-/// The number of multiplications up to which the plain loop is faster than filling registers.
+/// The largest number of multiplications at which the plain loop is faster than registers.
 const TINY: usize = 64;
 
 /// Computes a product of `f32` or `f64`.
@@ -27,10 +27,12 @@ const TINY: usize = 64;
 /// loop is faster.
 ///
 /// # Safety
-/// All entries of A and B may be read, `rows` of the start's column, and those of C if the start is
-/// what is present; those of C and `room_len` of the room may be written, and nobody else does so
-/// meanwhile. No two entries of C are in one place, and C and the room lie apart from all that is
-/// read. Where A is row-major, `b_step` is 1 and C is not transposed.
+/// - All entries of A and B may be read. So may `rows` entries of the start's column, or the
+///   entries of C if the start is [`Start::Present`].
+/// - All entries of C and `room_len` entries of the room may be written. Nothing else reads or
+///   writes them during the call.
+/// - No two entries of C overlap, and C and the room do not overlap anything that is read.
+/// - If A is row-major, `b_step` is 1 and C is not transposed.
 pub(super) unsafe fn gemm<T: Scalar>(product: Gemm<T>) -> bool {
     if multiplications(product.rows, product.columns, product.depth) <= TINY {
         return false;
@@ -38,7 +40,7 @@ pub(super) unsafe fn gemm<T: Scalar>(product: Gemm<T>) -> bool {
     let Some(table) = table::<T>() else {
         return false;
     };
-    // SAFETY: passed on.
+    // SAFETY: the contract of this function.
     unsafe { (table.gemm)(product) };
     true
 }
@@ -65,12 +67,12 @@ pub(super) fn scratch<T>(rows: usize, columns: usize, depth: usize) -> usize {
 }
 
 impl<T: Fast> Gemm<T> {
-    /// Computes the product, on several threads if it is worth it.
+    /// Computes the product, on several threads if that pays.
     ///
     /// # Safety
-    /// That of [`gemm`].
+    /// The same as for [`gemm`].
     pub(super) unsafe fn share(self) {
-        // SAFETY: passed on.
+        // SAFETY: the contract of this function.
         unsafe { self.split(part_count::<T>(self.rows, self.columns, self.depth)) }
     }
 
@@ -78,10 +80,10 @@ impl<T: Fast> Gemm<T> {
     /// the room.
     ///
     /// # Safety
-    /// That of [`gemm`].
+    /// The same as for [`gemm`].
     unsafe fn split(self, parts: usize) {
-        // Cuts lie between whole tiles, and leave enough columns that each part takes the path of
-        // the whole. For a matrix times a vector a tile is a group of eight registers.
+        // Cuts lie between whole tiles and leave enough columns for each part to take the same path
+        // as the whole. For a matrix times a vector a tile is a group of eight registers.
         let cut = |n: usize, unit: usize| (n / parts.max(1) * (parts / 2)).next_multiple_of(unit);
         let rows = if self.columns == 1 { VECTOR_ROWS } else { 64 };
         let (row, column) = (cut(self.rows, rows), cut(self.columns, 24));
@@ -93,21 +95,21 @@ impl<T: Fast> Gemm<T> {
             first.columns = column;
             self.beside(column)
         } else {
-            // SAFETY: passed on.
+            // SAFETY: the contract of this function.
             return unsafe { dispatch(self) };
         };
         first.room_len = self.room_len / parts * (parts / 2);
         second.room = self.room.wrapping_add(first.room_len);
         second.room_len = self.room_len - first.room_len;
-        // SAFETY: the parts write other entries of C and of the room, and only read what they
-        // share.
+        // SAFETY: the parts write different entries of C and of the room, and only read the
+        // operands that they share.
         join(
             move || unsafe { first.split(parts / 2) },
             move || unsafe { second.split(parts - parts / 2) },
         );
     }
 
-    /// Returns the part with the rows from `row` on.
+    /// Returns the part that starts at row `row`.
     fn below(mut self, row: usize) -> Self {
         self.rows -= row;
         self.a = self.a.wrapping_add(match self.order {
@@ -122,7 +124,7 @@ impl<T: Fast> Gemm<T> {
         self
     }
 
-    /// Returns the part with the columns from `column` on.
+    /// Returns the part that starts at column `column`.
     fn beside(mut self, column: usize) -> Self {
         self.columns -= column;
         self.b = self.b.wrapping_add(column * self.b_column);

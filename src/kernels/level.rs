@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 /// An instruction set, in increasing order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
-    /// What every processor of the target has.
+    /// The instructions that every processor of the target has.
     Portable = 1,
     /// AVX2 and FMA: 256 bits.
     Avx2 = 2,
@@ -86,7 +86,7 @@ pub(crate) fn best() -> Level {
 
 /// A loop that writes one or two slices. Slices that it only reads are fields of `self`.
 ///
-/// The written slices are arguments, because then the compiler knows that they are disjoint.
+/// The written slices are arguments, which tells the compiler that they are disjoint.
 pub(super) trait Kernel<R> {
     type Output;
     fn run<const FMA: bool>(self, a: &mut [R], b: &mut [R]) -> Self::Output;
@@ -122,7 +122,7 @@ fn avx2<R: Real, K: Kernel<R>>(kernel: K, a: &mut [R], b: &mut [R]) -> K::Output
     kernel.run::<true>(a, b)
 }
 
-/// Not inlined, like the other two, so that the loops are not compiled again for each constant
+/// Like the other two it is not inlined. Otherwise the loops would be compiled for each constant
 /// length.
 #[inline(never)]
 fn portable<R: Real, K: Kernel<R>>(kernel: K, a: &mut [R], b: &mut [R]) -> K::Output {
@@ -155,7 +155,7 @@ thread_local! {
 
 /// Runs `f` once at each level that this machine supports.
 ///
-/// It runs in a pool of one thread, because the level is forced for that thread alone.
+/// It runs in a pool of one thread, because the level is forced only for that thread.
 #[cfg(test)]
 pub(crate) fn at_every_level(f: impl Fn(Level) + Sync) {
     // rayon's part is compiled once, not again for each closure.

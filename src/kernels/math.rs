@@ -1,4 +1,4 @@
-//! Exponential, logarithm, sigmoid, tanh and their kin for `f32` and `f64`.
+//! Exponential, logarithm, sigmoid, tanh and related functions for `f32` and `f64`.
 //!
 //! Loops over them vectorise: they have no branch, no call and no table. Where two formulas are
 //! needed, both are computed and one is selected.
@@ -39,7 +39,7 @@ pub(super) fn polynomial<R: Real, const FMA: bool>(coefficients: &[R], x: R) -> 
     }
 }
 
-/// Like [`polynomial`], but adds the constant last, so that the rounding errors of the rest matter
+/// Like [`polynomial`], but adds the constant last. Then the rounding errors of the rest matter
 /// less.
 #[inline(always)]
 pub(super) fn polynomial_of_constant<R: Real, const FMA: bool>(coefficients: &[R], x: R) -> R {
@@ -102,7 +102,7 @@ pub(super) fn exp_below<R: Real, const FMA: bool>(x: R) -> R {
 
 /// Returns c eˣ and eˣ − 1 for x ≤ 0.
 ///
-/// A large c is scaled down, so that the two powers of two reach the smallest c eˣ above 0.
+/// A large c is scaled down so that the two powers of two reach the smallest c eˣ above 0.
 #[inline(always)]
 pub(super) fn times_exp_and_exp_m1<R: Real, const FMA: bool>(c: R, x: R) -> (R, R) {
     let large = c.size() > R::ONE;
@@ -139,8 +139,8 @@ pub(super) fn ln_of_sum<R: Real, const FMA: bool>(base: R, x: R) -> R {
 
 /// Returns 2ˢ e^(−|z|), with 2ˢ of [`Real::SCALE`].
 ///
-/// The functions below start from it, so that a product with z is formed before 2⁻ˢ makes it
-/// subnormal. It is 0 where such products are.
+/// The functions below start from it. They form a product with z before 2⁻ˢ makes it subnormal. The
+/// result is 0 where such products are 0.
 #[inline(always)]
 pub(super) fn scaled_exp_of_minus_size<R: Real, const FMA: bool>(z: R) -> R {
     let (p, rounded) = exp_reduced::<R, FMA>(at_least(R::SCALED_END, -z.size()));

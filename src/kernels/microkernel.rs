@@ -7,14 +7,14 @@
 
 use super::vector::{Fast, Vector};
 
-/// What a product is added to.
+/// The start of a product: the matrix to which it is added.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Start<T> {
     /// Nothing.
     Zero,
     /// The same column of M entries, for every column of C.
     Column(*const T),
-    /// The present entries of C. They are added last, so that the sum over a block of the depth is
+    /// The present entries of C. They are added last, so the sum over a block of the depth is
     /// rounded on its own, not against the sum so far.
     Present,
 }
@@ -45,8 +45,9 @@ pub(super) struct Tile<T> {
 /// Each entry is one chain of multiply-adds in the order of the depth, in any tile.
 ///
 /// # Safety
-/// The processor has the instructions of `V`; all entries of A, B, C and the start that [`Tile`]
-/// describes may be read, those of C written. Without TAIL the columns of A have R · LANES entries.
+/// The processor has the instructions of `V`. All entries of A, B, C and the start that [`Tile`]
+/// describes may be read, and those of C may be written. Without TAIL the columns of A have R ·
+/// LANES entries.
 #[inline(always)]
 pub(super) unsafe fn tile<V, const R: usize, const C: usize, const TAIL: bool>(t: &Tile<V::Scalar>)
 where
@@ -54,8 +55,8 @@ where
     V::Scalar: Fast,
 {
     let last = t.rows - (R - 1) * V::LANES;
-    // SAFETY: register i < R − 1 covers rows i·LANES.. of the tile, the last one `last` ≤ LANES
-    // rows; column j < C. Those are entries that the caller vouches for.
+    // SAFETY: register i < R − 1 covers rows i·LANES.. of the tile, and the last one `last` ≤ LANES
+    // rows; column j < C. The caller guarantees that these entries exist.
     unsafe {
         let mut sums = [[V::splat(V::Scalar::ZERO); R]; C];
         if let Start::Column(column) = t.start {
@@ -128,7 +129,7 @@ where
 /// Writes row i of the tile to column i of a transposed C. The start is zero or present.
 ///
 /// # Safety
-/// As [`tile`]; `sums` points to C columns of R · LANES entries.
+/// The same as for [`tile`]; `sums` points to C columns of R · LANES entries.
 #[inline(always)]
 unsafe fn store_transposed<V, const R: usize, const C: usize>(
     t: &Tile<V::Scalar>,
@@ -152,10 +153,10 @@ unsafe fn store_transposed<V, const R: usize, const C: usize>(
 
 /// Computes y = start + A x for one vector x.
 ///
-/// The sum over the depth has U independent chains, so that none waits for the one before.
+/// The sum over the depth has U independent chains, so none waits for the one before.
 ///
 /// # Safety
-/// As [`tile`] with C = 1 and TAIL.
+/// The same as for [`tile`] with C = 1 and TAIL.
 #[inline(always)]
 pub(super) unsafe fn vector_tile<V, const R: usize, const U: usize>(t: &Tile<V::Scalar>)
 where
@@ -215,8 +216,8 @@ where
 /// Returns the dot products of R columns of A, `step` apart, with one vector x.
 ///
 /// # Safety
-/// The processor has the instructions of `V`; R columns of A and x have `depth` entries that may be
-/// read.
+/// The processor has the instructions of `V`. R columns of A and x have `depth` entries, which may
+/// be read.
 #[inline(always)]
 pub(super) unsafe fn dots<V, const R: usize>(
     depth: usize,
@@ -229,7 +230,8 @@ where
     V::Scalar: Fast,
 {
     let whole = depth - depth % V::LANES;
-    // SAFETY: whole registers below `whole`, and one with the depth − whole entries that are left.
+    // SAFETY: reads whole registers below `whole`, and one with the remaining depth − whole
+    // entries.
     unsafe {
         let mut sums = [V::splat(V::Scalar::ZERO); R];
         for p in (0..whole).step_by(V::LANES) {

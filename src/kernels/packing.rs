@@ -17,8 +17,8 @@ pub(super) struct PackedSize {
 /// becomes 0.
 ///
 /// # Safety
-/// The processor has the instructions of `V`; A may be read, and `to` written for depth · width
-/// entries; `width` is a multiple of LANES.
+/// The processor has the instructions of `V`. A may be read, and depth · width entries of `to` may
+/// be written. `width` is a multiple of LANES.
 #[inline(always)]
 pub(super) unsafe fn pack_rows<V>(
     size: PackedSize,
@@ -32,7 +32,8 @@ pub(super) unsafe fn pack_rows<V>(
     let PackedSize { rows, width, depth } = size;
     let (full, rest) = (rows / V::LANES, rows % V::LANES);
     for p in 0..depth {
-        // SAFETY: column p < depth of both, whole registers within `rows` and `width`.
+        // SAFETY: column p < depth exists in both, and whole registers lie within `rows` and
+        // `width`.
         unsafe {
             let (from, to) = (a.add(p * step), to.add(p * width));
             for i in 0..full {
@@ -49,7 +50,7 @@ pub(super) unsafe fn pack_rows<V>(
 /// Packs a row-major tile of A, whose rows are `step` apart.
 ///
 /// # Safety
-/// As [`pack_rows`].
+/// The same as for [`pack_rows`].
 #[inline(always)]
 pub(super) unsafe fn pack_transposed<V>(
     size: PackedSize,
@@ -62,8 +63,8 @@ pub(super) unsafe fn pack_transposed<V>(
 {
     let PackedSize { rows, width, depth } = size;
     let whole = depth - depth % V::LANES;
-    // SAFETY: blocks of LANES × LANES below `rows` and `whole` ≤ depth, then what is left of both,
-    // entry by entry; all within `width`.
+    // SAFETY: blocks of LANES × LANES below `rows` and `whole` ≤ depth, then the remaining entries
+    // of both, one by one. All lie within `width`.
     unsafe {
         let mut i = 0;
         while i + V::LANES <= rows {
@@ -92,7 +93,7 @@ pub(super) unsafe fn pack_transposed<V>(
 /// Packs C columns of B, whose rows are `step` apart.
 ///
 /// # Safety
-/// Each of `depth` rows has C entries that may be read, and `to` has room for depth · C.
+/// C entries of each of `depth` rows may be read, and `to` has space for depth · C entries.
 #[inline(always)]
 pub(super) unsafe fn pack_columns<T: Copy, const C: usize>(
     depth: usize,
@@ -101,7 +102,7 @@ pub(super) unsafe fn pack_columns<T: Copy, const C: usize>(
     to: *mut T,
 ) {
     for p in 0..depth {
-        // SAFETY: the caller vouches for C entries in each row, and for depth · C entries of room.
+        // SAFETY: the caller guarantees C entries in each row, and space for depth · C entries.
         unsafe {
             let entries = from.add(p * step).cast::<[T; C]>().read_unaligned();
             to.add(p * C).cast::<[T; C]>().write_unaligned(entries);

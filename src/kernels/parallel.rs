@@ -1,6 +1,6 @@
-//! Threads: the current rayon pool, if the crate was built with the feature `rayon`.
+//! Threads: the current rayon pool, with the feature `rayon`.
 //!
-//! Results never depend on the number of threads. Batches are cut by their shapes alone, and each
+//! Results never depend on the number of threads. Shapes alone decide how batches are cut, and each
 //! entry of a product is one sum in one order.
 
 #[cfg(feature = "rayon")]
@@ -20,7 +20,7 @@ pub(crate) fn threads() -> usize {
     rayon::current_num_threads()
 }
 
-/// Runs `f` with all its products and loops on this thread alone.
+/// Runs `f` with all its products and loops on this thread only.
 #[cfg(feature = "rayon")]
 pub(crate) fn serially<A>(f: impl FnOnce() -> A) -> A {
     /// Restores the flag, even if a custom layer panics.
@@ -73,7 +73,7 @@ pub(crate) fn join<A: Send, B: Send>(
     }
 }
 
-/// Runs both closures, one after the other.
+/// Runs both closures in sequence.
 #[cfg(not(feature = "rayon"))]
 pub(crate) fn join<A: Send, B: Send>(
     a: impl FnOnce() -> A + Send,
@@ -100,7 +100,7 @@ pub(crate) fn enter<A: Send>(f: impl FnOnce() -> A + Send) -> A {
     f()
 }
 
-/// The length from which on an elementwise loop is shared out.
+/// The smallest length at which an elementwise loop is shared out.
 const SHARED: usize = 1 << 17;
 
 /// Runs an elementwise loop `f`, which writes the slices `to` and reads the slices `from`.

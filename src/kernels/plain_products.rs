@@ -157,7 +157,7 @@ fn add_scaled<T: Scalar>(y: &mut [T], x: &[T], c: T) {
     }
 }
 
-/// y += X c for the four columns of X, stored one after the other.
+/// y += X c for four contiguous columns X.
 #[inline]
 fn add_scaled_4<T: Scalar>(y: &mut [T], x: &[T], c: [T; 4]) {
     let n = y.len();

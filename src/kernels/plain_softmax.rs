@@ -1,13 +1,14 @@
 //! Softmax and its Jacobian matrix as plain loops, for any scalar.
 //!
-//! The activation and its canonical cost share them. All matrices are K × m, one column an example.
+//! The activation and its canonical cost share them. All matrices are K × m, one example per
+//! column.
 
 use super::index_of_max;
 use super::squash::NEAR;
 use crate::scalar::{Scalar, real};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
-/// a = softmax(z). It subtracts the largest z of each example, so that no exponential overflows.
+/// a = softmax(z). It subtracts the largest z of each example, so no exponential overflows.
 pub(crate) fn softmax<T: Scalar>(z: DMatrixView<'_, T>, mut a: DMatrixViewMut<'_, T>) {
     if z.is_empty() {
         return;

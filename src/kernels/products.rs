@@ -81,17 +81,17 @@ fn linear<T: Scalar>(
         room: room.as_mut_ptr(),
         room_len: room.len(),
     };
-    // SAFETY: the shapes agree, as asserted; rows lie one after the other in views of this type, a
-    // start's column is column 0 of θ, and `z` and `room` are borrowed for writing.
+    // SAFETY: the shapes agree, as asserted. Rows are adjacent in views of this type, the start's
+    // column is column 0 of θ, and `z` and `room` are borrowed mutably.
     unsafe { gemm(product) }
 }
 
-/// The most examples whose products are summed in order. The sums of such groups are added in a
-/// binary tree.
+/// The maximum number of examples whose products are summed in order. The sums of such groups are
+/// added in a binary tree.
 const IN_ORDER: usize = 2048;
 
-/// Returns the room for the sums, of `len` entries each, held at the same time: those of the right
-/// halves, and one more.
+/// Returns the room for the sums that are held at the same time, of `len` entries each: the sums of
+/// the right halves, and one more.
 fn held_sums(len: usize, examples: usize) -> usize {
     if examples <= IN_ORDER {
         return 0;
@@ -203,7 +203,7 @@ impl<T: Scalar> RowSums<T> {
     /// The matrix and the slice are still borrowed.
     unsafe fn compute(self) {
         if let Some(table) = table::<T>() {
-            // SAFETY: the caller's.
+            // SAFETY: the contract of this function.
             unsafe { (table.row_sums)(self) };
         }
     }
@@ -232,7 +232,7 @@ impl<T: Fast> Operation<T> for RowSums<T> {
             room: std::ptr::null_mut(),
             room_len: 0,
         };
-        // SAFETY: the matrix and the result are the caller's, and `one` outlives the call.
+        // SAFETY: the caller guarantees the matrix and the result, and `one` outlives the call.
         unsafe { product.vector::<V>() };
     }
 }
@@ -379,8 +379,8 @@ fn weights_transposed<T: Scalar>(
     unsafe { gemm(product) }
 }
 
-/// Returns the scratch that the products of a layer with s units and n inputs use for m examples,
-/// including the sums of a binary tree.
+/// Returns the length of the scratch that the products of a layer with s units and n inputs use for
+/// m examples, including the sums of a binary tree.
 pub(crate) fn room_for<T: Scalar>(units: usize, inputs: usize, examples: usize) -> usize {
     if !is_fast::<T>() {
         return 0;

@@ -1,8 +1,7 @@
-//! Outputs of squashing activations, accurate near the constants that they round to.
+//! Outputs of squashing activations, accurate near the constants to which they round.
 //!
-//! Such an output is split into base + offset: a nearby constant, and the remainder to its own last
-//! digit. So a − y = (base − y) + offset is accurate even where a has rounded to y, or y is the
-//! constant.
+//! Such an output is split into base + offset: a nearby constant and an accurate remainder. So
+//! a − y = (base − y) + offset is accurate even if a has rounded to y, or y is the constant.
 
 use super::activation_formulas::{Elu, Exponential, Sigmoid, Softsign, Tanh};
 use super::elementwise::MAX_WIDTH;
@@ -97,14 +96,11 @@ impl<R: Real> Split<R> for Softsign {
 /// Splits ±(1 − rest) with the sign of z, or takes a itself where it is not near ±1.
 #[inline(always)]
 fn beside_one<R: Real>(z: R, a: R, rest: R) -> (R, R) {
+    let (one, rest) = (R::ONE.with_sign_of(z), -rest.with_sign_of(z));
     let near = a.size() < R::HALF;
     (
-        if near {
-            R::ZERO
-        } else {
-            R::ONE.with_sign_of(z)
-        },
-        if near { a } else { -rest.with_sign_of(z) },
+        if near { R::ZERO } else { one },
+        if near { a } else { rest },
     )
 }
 
@@ -213,7 +209,7 @@ fn difference<R: Real, S: Split<R>>(split: S, at: OutputSlices<'_, R>, out: &mut
 }
 
 /// The entries of matrices with `rows` units for which differences are computed. They begin at
-/// entry `start`, and their number is that of the results.
+/// entry `start`, and there is one for each result.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     pub(crate) rows: usize,

@@ -1,7 +1,7 @@
 //! The fast paths of `f32` and `f64`, compiled once, in this crate.
 //!
-//! Generic code is compiled where its types become known, which would be the user's crate. A
-//! static table of function pointers has it compiled here instead.
+//! Generic code is compiled in the crate that chooses its types, which would be the user's. A
+//! static table of function pointers makes the compiler do that here instead.
 
 use super::activation_formulas::FastActivation;
 use super::costs::{
@@ -41,7 +41,7 @@ pub(crate) fn is_fast<T: Scalar>() -> bool {
 /// Returns the fast paths of `f32` or `f64`, and `None` for any other scalar.
 #[inline]
 pub(super) fn table<T: Scalar>() -> Option<&'static Table<T>> {
-    // SAFETY: the types are the same, so the reference is to what it says.
+    // SAFETY: the types are the same, so the reference has the right type.
     unsafe {
         if is::<T, f32>() {
             Some(&*(&raw const F32).cast())

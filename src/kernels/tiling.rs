@@ -4,7 +4,7 @@ use super::microkernel::{Start, Tile, tile};
 use super::vector::{Fast, Vector};
 use std::mem::MaybeUninit;
 
-/// The most registers for the sums of a tile.
+/// The maximum number of registers for the sums of a tile.
 const LARGEST: usize = 24;
 
 /// The registers and columns of a tile, and whether its last register is read in part.
@@ -24,7 +24,7 @@ pub(super) struct Tiles {
     /// The registers of the larger tiles, of which there are `many`. The others have one less.
     pub(super) largest: usize,
     many: usize,
-    /// The most columns of a tile.
+    /// The maximum number of columns of a tile.
     pub(super) columns: usize,
 }
 
@@ -84,15 +84,15 @@ pub(super) fn width(most: usize, left: usize) -> usize {
 /// Computes a tile with one chain per entry.
 ///
 /// # Safety
-/// That of [`tile`] for this size.
+/// The same as for [`tile`] for this size.
 #[inline(always)]
 pub(super) unsafe fn run<V>(size: TileSize, tile: &Tile<V::Scalar>)
 where
     V: Vector,
     V::Scalar: Fast,
 {
-    // SAFETY: passed on. For narrow tiles the masked version serves both cases where masks exist:
-    // half the code to compile, and masks cost only a few percent.
+    // SAFETY: the caller upholds the contract. For narrow tiles the masked version handles both
+    // cases where masks exist: half the code to compile, and masks cost only a few percent.
     unsafe {
         if V::MASKED && size.columns <= NARROW {
             run_narrow_tile::<V, true>(size.registers, size.columns, tile);
@@ -104,11 +104,11 @@ where
     }
 }
 
-/// Computes a tile in chains of `chain` multiply-adds, whose results are added in order: in C or,
-/// where C is transposed, in a copy with the layout of the registers.
+/// Computes a tile in chains of `chain` multiply-adds. Their results are added in order: in C or, if
+/// C is transposed, in a copy with the layout of the registers.
 ///
 /// # Safety
-/// That of [`tile`] for this size.
+/// The same as for [`tile`] for this size.
 #[inline(always)]
 pub(super) unsafe fn run_in_chains<V>(size: TileSize, whole: Tile<V::Scalar>, chain: usize)
 where
@@ -129,7 +129,7 @@ where
     let mut left = whole.depth;
     while left > 0 {
         tile.depth = chain.min(left);
-        // SAFETY: part of the depth of the tile, and a copy has room for all registers.
+        // SAFETY: part of the depth of the tile, and a copy has space for all registers.
         unsafe { run::<V>(size, &tile) };
         tile.a = tile.a.wrapping_add(tile.depth * tile.a_step);
         tile.b = tile.b.wrapping_add(tile.depth * tile.b_step);
@@ -151,17 +151,17 @@ where
     }
 }
 
-/// Computes a tile with any number of registers and columns that occurs.
+/// Computes a tile, for any number of registers and columns that occurs.
 ///
 /// # Safety
-/// That of [`tile`] for these numbers of registers and columns.
+/// The same as for [`tile`] for these numbers of registers and columns.
 #[inline(always)]
 unsafe fn run_tile<V, const TAIL: bool>(registers: usize, columns: usize, t: &Tile<V::Scalar>)
 where
     V: Vector,
     V::Scalar: Fast,
 {
-    // SAFETY: passed on.
+    // SAFETY: the contract of this function.
     unsafe {
         match columns {
             12 if V::ROWS == 4 => rows_of::<V, 12, TAIL>(registers, t),
@@ -174,13 +174,13 @@ where
     }
 }
 
-/// The most columns of a narrow tile.
+/// The maximum number of columns of a narrow tile.
 const NARROW: usize = 4;
 
 /// Like [`run_tile`], for the narrow tiles at the end of a row of tiles.
 ///
 /// # Safety
-/// That of [`tile`] for these numbers of registers and columns.
+/// The same as for [`tile`] for these numbers of registers and columns.
 #[inline(always)]
 unsafe fn run_narrow_tile<V, const TAIL: bool>(
     registers: usize,
@@ -190,7 +190,7 @@ unsafe fn run_narrow_tile<V, const TAIL: bool>(
     V: Vector,
     V::Scalar: Fast,
 {
-    // SAFETY: passed on.
+    // SAFETY: the contract of this function.
     unsafe {
         match columns {
             4 => rows_of::<V, 4, TAIL>(registers, t),
@@ -203,7 +203,7 @@ unsafe fn run_narrow_tile<V, const TAIL: bool>(
 /// Computes a tile with C columns.
 ///
 /// # Safety
-/// That of [`tile`] for this number of registers and C columns.
+/// The same as for [`tile`] for this number of registers and C columns.
 #[inline(always)]
 unsafe fn rows_of<V, const C: usize, const TAIL: bool>(registers: usize, t: &Tile<V::Scalar>)
 where
@@ -212,13 +212,13 @@ where
 {
     // All registers except those for a column of A and an entry of B hold sums.
     let most = if V::ROWS == 4 { LARGEST } else { LARGEST / 2 };
-    // The least registers that `Tiles::new` combines with C columns.
+    // The smallest number of registers that `Tiles::new` combines with C columns.
     let least = match (V::ROWS, C) {
         (4, 6) => 3,
         (4, 8) => 2,
         _ => 1,
     };
-    // SAFETY: passed on.
+    // SAFETY: the contract of this function.
     unsafe {
         match registers {
             4 if V::ROWS == 4 && 4 * C <= most => tile::<V, 4, C, TAIL>(t),

@@ -6,9 +6,9 @@ use crate::scalar::Scalar;
 
 /// Adds vectors in their order: pairs first, then pairs of pairs, and so on.
 ///
-/// The shape of the tree depends on the number of vectors alone. The sums of complete subtrees are
-/// held in a list of buffers, the largest subtree first. There are at most as many as the number of
-/// vectors has binary digits.
+/// The shape of the tree depends only on the number of vectors. The sums of complete subtrees are
+/// held in a list of buffers, the largest subtree first. Their number is at most the number of
+/// binary digits of the number of vectors.
 #[derive(Debug)]
 pub(crate) struct Tree {
     /// The total number of vectors.
@@ -19,7 +19,7 @@ pub(crate) struct Tree {
     held: usize,
 }
 
-/// Returns the most sums held before the last of the vectors is taken.
+/// Returns the maximum number of sums held before the last vector is added.
 pub(crate) fn most_held(vectors: usize) -> usize {
     (usize::BITS - vectors.saturating_sub(1).leading_zeros()) as usize
 }
@@ -82,7 +82,7 @@ impl Tree {
 mod tests {
     use super::*;
 
-    /// The sum does not depend on how many vectors are taken at a time.
+    /// The sum does not depend on how many vectors are added at a time.
     #[test]
     fn the_tree_depends_on_the_number_of_vectors_alone() {
         let value = |k: usize| [(k as f32 * 0.37).sin(), 1.0];

@@ -14,9 +14,9 @@ use std::arch::x86_64::*;
 /// Every method is inlined into a caller that was compiled for the instructions it needs.
 ///
 /// # Safety
-/// All methods may only be called where the processor has the instructions of the type, which
-/// [`dispatch`] sees to. `load` and `store` take a pointer to `LANES` scalars, `load_first` and
-/// `store_first` to `n` ≤ `LANES`; none needs to be aligned.
+/// All methods may only be called if the processor has the instructions of the type, which
+/// [`dispatch`] ensures. `load` and `store` take a pointer to `LANES` scalars, `load_first` and
+/// `store_first` to `n` ≤ `LANES`. No pointer needs to be aligned.
 pub(super) trait Vector: Copy {
     type Scalar: Copy;
     /// The scalars in a register.
@@ -95,17 +95,18 @@ impl Fast for f64 {
 /// An operation written for registers of any kind. `run` must be `#[inline(always)]`.
 pub(super) trait Operation<T: Fast> {
     /// # Safety
-    /// The processor has the instructions of `V`, and what the operation itself asks for holds.
+    /// The processor has the instructions of `V`, and the contract of the operation holds.
     unsafe fn run<V: Vector<Scalar = T>>(self);
 }
 
 /// Runs an operation in the registers of the level of this process.
 ///
 /// # Safety
-/// What the operation itself asks for holds.
+/// The contract of the operation holds.
 #[inline]
 pub(super) unsafe fn dispatch<T: Fast, O: Operation<T>>(operation: O) {
-    // SAFETY: `level` is never above what the processor has; the rest is the caller's.
+    // SAFETY: the processor has the instructions of `level`. The caller guarantees the contract of
+    // the operation.
     unsafe {
         match level() {
             #[cfg(target_arch = "x86_64")]
@@ -118,21 +119,21 @@ pub(super) unsafe fn dispatch<T: Fast, O: Operation<T>>(operation: O) {
 }
 
 /// # Safety
-/// The processor has AVX2, FMA and the four parts of AVX-512, and what the operation asks for
+/// The processor has AVX2, FMA and the four parts of AVX-512, and the contract of the operation
 /// holds.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
 unsafe fn avx512<T: Fast, O: Operation<T>>(operation: O) {
-    // SAFETY: the caller has made sure of the instructions and of the operation's own contract.
+    // SAFETY: the contract of this function.
     unsafe { operation.run::<T::Avx512>() }
 }
 
 /// # Safety
-/// The processor has AVX2 and FMA, and what the operation asks for holds.
+/// The processor has AVX2 and FMA, and the contract of the operation holds.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn avx2<T: Fast, O: Operation<T>>(operation: O) {
-    // SAFETY: the caller has made sure of the instructions and of the operation's own contract.
+    // SAFETY: the contract of this function.
     unsafe { operation.run::<T::Avx2>() }
 }
 
@@ -159,17 +160,17 @@ macro_rules! masked {
             }
             #[inline(always)]
             unsafe fn load_first(p: *const $scalar, n: usize) -> Self {
-                // SAFETY: as `load`; the mask keeps the load to n scalars.
+                // SAFETY: like `load`; the mask limits the load to n scalars.
                 unsafe { $load_mask(((1_u32 << n) - 1) as $mask, p) }
             }
             #[inline(always)]
             unsafe fn store(self, p: *mut $scalar) {
-                // SAFETY: as `load`.
+                // SAFETY: like `load`.
                 unsafe { $store(p, self) }
             }
             #[inline(always)]
             unsafe fn store_first(self, p: *mut $scalar, n: usize) {
-                // SAFETY: as `load_first`.
+                // SAFETY: like `load_first`.
                 unsafe { $store_mask(p, ((1_u32 << n) - 1) as $mask, self) }
             }
             #[inline(always)]
@@ -196,7 +197,7 @@ macro_rules! masked {
             ) {
                 let half = $lanes / 2;
                 for (i, j) in [(0, 0), (0, half), (half, 0), (half, half)] {
-                    // SAFETY: a quarter of the square; AVX-512 brings AVX2.
+                    // SAFETY: a quarter of the square. AVX-512 includes AVX2.
                     unsafe {
                         <$half>::transpose(
                             from.add(i * step + j),
@@ -277,13 +278,13 @@ macro_rules! unmasked {
             }
             #[inline(always)]
             unsafe fn store(self, p: *mut $scalar) {
-                // SAFETY: as `load`.
+                // SAFETY: like `load`.
                 unsafe { $store(p, self) }
             }
             #[inline(always)]
             unsafe fn store_first(self, p: *mut $scalar, n: usize) {
                 let mut lanes = [0.0; $lanes];
-                // SAFETY: as `load_first`.
+                // SAFETY: like `load_first`.
                 unsafe {
                     $store(lanes.as_mut_ptr(), self);
                     std::ptr::copy_nonoverlapping(lanes.as_ptr(), p, n);
@@ -314,7 +315,7 @@ macro_rules! unmasked {
                 to: *mut $scalar,
                 to_step: usize,
             ) {
-                // SAFETY: the caller's processor has the instructions, and the pointers are to
+                // SAFETY: the caller's processor has the instructions, and both pointers are to
                 // squares.
                 unsafe { $transpose(from, step, to, to_step) }
             }

@@ -9,8 +9,7 @@ pub(crate) fn flat<'a, T: Scalar>(matrix: &DMatrixView<'a, T>) -> Option<&'a [T]
     if matrix.strides().1 != matrix.nrows() && matrix.ncols() > 1 {
         return None;
     }
-    // SAFETY: the columns follow each other without a gap, all of them inside what the view
-    // borrows for 'a.
+    // SAFETY: the columns are contiguous, so these are the entries that the view borrows for 'a.
     Some(unsafe { std::slice::from_raw_parts(matrix.as_ptr(), matrix.len()) })
 }
 
@@ -22,7 +21,7 @@ pub(crate) fn flat_mut<'a, T: Scalar>(
     if matrix.strides().1 != matrix.nrows() && matrix.ncols() > 1 {
         return None;
     }
-    // SAFETY: as in `flat`; the view is borrowed for writing as long as the slice.
+    // SAFETY: as in `flat`. The slice borrows the view mutably.
     Some(unsafe { std::slice::from_raw_parts_mut(matrix.as_mut_ptr(), matrix.len()) })
 }
 
@@ -36,8 +35,8 @@ pub(crate) fn columns<T: Scalar>(
     assert!(first <= matrix.ncols() && count <= matrix.ncols() - first);
     let (rows, stride) = (matrix.nrows(), matrix.strides().1);
     let (shape, strides) = ((Dyn(rows), Dyn(count)), (Const::<1>, Dyn(stride)));
-    // SAFETY: columns of the view itself, which are read as long as it may be. Not a slice: what
-    // lies between the columns is not the view's.
+    // SAFETY: these columns belong to the view and are borrowed for the same lifetime. They are not
+    // taken from a slice, because the gaps between the columns do not belong to the view.
     DMatrixView::from_data(unsafe {
         let first = matrix.as_ptr().wrapping_add(first * stride);
         ViewStorage::from_raw_parts(first, shape, strides)

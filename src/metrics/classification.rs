@@ -11,10 +11,10 @@ use nalgebra::DMatrixView;
 ///
 /// The class of a column is the row of its largest entry. With one row, it is 1 if the entry is
 /// above ½. Targets are one-hot columns ([`one_hot`](crate::data::one_hot)), or a row of 0 and 1.
-/// Do not use it for several independent labels per example.
+/// It does not suit several independent labels per example.
 ///
 /// # Errors
-/// Those of [`check`].
+/// Returns the errors of [`check`].
 ///
 /// # Example
 /// ```
@@ -57,8 +57,8 @@ impl<T: Scalar> Metric<T> for Accuracy {
 /// them the other way.) If k is the number of classes, the metric is 1.
 ///
 /// # Errors
-/// Those of [`check`], and [`Error::Hyperparameter`] unless k is between 1 and the number of
-/// classes.
+/// Returns the errors of [`check`], and [`Error::Hyperparameter`] unless k is between 1 and the
+/// number of classes.
 ///
 /// # Example
 /// ```
@@ -120,7 +120,7 @@ fn share(examples: usize, test: impl Fn(usize) -> bool) -> f64 {
     passed as f64 / examples as f64
 }
 
-/// How a ratio of counts is averaged over classes.
+/// The way in which a ratio of counts is averaged over classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Average {
@@ -214,7 +214,7 @@ macro_rules! ratio {
         $(#[$docs])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub struct $metric(
-            /// How classes are averaged.
+            /// The average over the classes.
             pub Average,
         );
 
@@ -245,7 +245,7 @@ ratio! {
     /// It is zero for a class that was never predicted, as in scikit-learn, which also warns.
     ///
     /// # Errors
-    /// Those of [`check`], and [`Error::Index`] for a class that does not exist.
+    /// Returns the errors of [`check`], and [`Error::Index`] for a class that does not exist.
     ///
     /// # Example
     /// ```
@@ -269,7 +269,7 @@ ratio! {
     /// It is zero for a class without examples, as in scikit-learn, which also warns.
     ///
     /// # Errors
-    /// Those of [`check`], and [`Error::Index`] for a class that does not exist.
+    /// Returns the errors of [`check`], and [`Error::Index`] for a class that does not exist.
     ///
     /// # Example
     /// ```
@@ -294,7 +294,7 @@ ratio! {
     /// precision and recall. (van Rijsbergen, *Information Retrieval*, 1979, ch. 7.)
     ///
     /// # Errors
-    /// Those of [`check`], and [`Error::Index`] for a class that does not exist.
+    /// Returns the errors of [`check`], and [`Error::Index`] for a class that does not exist.
     ///
     /// # Example
     /// ```
@@ -309,7 +309,7 @@ ratio! {
     /// ```
 }
 
-/// Metrics of the counts.
+/// Metrics computed from the counts.
 impl ConfusionMatrix {
     /// Returns the [`Precision`].
     ///

@@ -12,8 +12,8 @@ use std::fmt;
 /// Counts examples by actual class (rows) and predicted class (columns), as scikit-learn's
 /// `confusion_matrix` does.
 ///
-/// It prints as a table. The recall of a class stands at the end of its row, the precision below
-/// its column, and the accuracy in the corner.
+/// It prints as a table. The recall of a class is at the end of its row, the precision below its
+/// column, and the accuracy in the corner.
 ///
 /// # Example
 /// ```
@@ -42,7 +42,7 @@ impl ConfusionMatrix {
     ///
     /// # Errors
     /// - [`Error::Length`] if the numbers of actual and predicted labels differ.
-    /// - [`Error::NoExamples`] without labels.
+    /// - [`Error::NoExamples`] if there are no labels.
     /// - [`Error::Label`] with the first label that is not a class, actual labels first.
     /// - [`Error::TooLarge`] if the K × K counts do not fit the memory.
     pub fn from_labels(
@@ -60,13 +60,15 @@ impl ConfusionMatrix {
         Self::count(pairs, classes)
     }
 
-    /// Counts outputs of a network by class, with their targets. Both are K × m.
+    /// Counts the outputs of a network by actual and predicted class. Outputs and targets are K ×
+    /// m.
     ///
-    /// There are K classes, or two if K = 1. Columns are classified as for
+    /// There are K classes, or two if K = 1. The class of a column is that of
     /// [`Accuracy`](super::Accuracy).
     ///
     /// # Errors
-    /// Those of [`check`], and [`Error::TooLarge`] if the counts do not fit the memory.
+    /// Returns the errors of [`check`], and [`Error::TooLarge`] if the counts do not fit the
+    /// memory.
     ///
     /// # Example
     /// ```

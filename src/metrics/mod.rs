@@ -1,4 +1,4 @@
-//! Metrics: the quality of outputs as numbers for people.
+//! Metrics: measures of the quality of outputs.
 //!
 //! Outputs a and targets y are K × m, one example per column. The class of a column is the row of
 //! its largest entry, or the first of several equal ones. With a single row (K = 1) there are two
@@ -72,7 +72,7 @@ pub use classification::{Accuracy, Average, F1, Precision, Recall, TopK};
 pub use confusion::ConfusionMatrix;
 pub use regression::{MeanAbsoluteError, MeanSquaredError, R2};
 
-/// Says whether larger or smaller values of a metric are better.
+/// Whether larger or smaller values of a metric are better.
 ///
 /// # Example
 /// ```
@@ -91,7 +91,8 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Returns whether `value` is better than `best`. Neither NaN nor an equal value is.
+    /// Returns whether `value` is better than `best`. An equal value is not better, and neither is
+    /// NaN.
     #[must_use]
     pub fn is_better(self, value: f64, best: f64) -> bool {
         match self {
@@ -130,7 +131,7 @@ pub trait Metric<T: Scalar>: Debug + Send + Sync {
     /// Computes the metric of outputs and targets, both K × m.
     ///
     /// # Errors
-    /// Those of [`check`], and those that the implementation names.
+    /// Returns the errors of [`check`], and those that the implementation documents.
     fn evaluate(
         &self,
         outputs: DMatrixView<'_, T>,
@@ -212,11 +213,11 @@ fn class_of<T: Scalar>(matrix: &DMatrixView<'_, T>, k: usize) -> usize {
     }
 }
 
-/// Computes Σ f(k) by halves, so that the rounding error grows only with log m.
-fn sum_by_halves(examples: Range<usize>, term: &impl Fn(usize) -> f64) -> f64 {
+/// Computes Σ f(k) by pairwise summation, so the rounding error grows only with log m.
+fn pairwise_sum(examples: Range<usize>, term: &impl Fn(usize) -> f64) -> f64 {
     if examples.len() <= 64 {
         return examples.map(term).sum();
     }
     let middle = examples.start + examples.len() / 2;
-    sum_by_halves(examples.start..middle, term) + sum_by_halves(middle..examples.end, term)
+    pairwise_sum(examples.start..middle, term) + pairwise_sum(middle..examples.end, term)
 }

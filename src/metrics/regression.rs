@@ -1,6 +1,6 @@
 //! Metrics for regression.
 
-use super::{Direction, Metric, check, sum_by_halves};
+use super::{Direction, Metric, check, pairwise_sum};
 use crate::error::{Error, Location};
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::DMatrixView;
@@ -8,7 +8,7 @@ use nalgebra::DMatrixView;
 /// The mean of |a − y| over all outputs and examples.
 ///
 /// # Errors
-/// Those of [`check`], and [`Error::NonFinite`] if the sum overflows.
+/// Returns the errors of [`check`], and [`Error::NonFinite`] if the sum overflows.
 ///
 /// # Example
 /// ```
@@ -48,7 +48,7 @@ impl<T: Scalar> Metric<T> for MeanAbsoluteError {
 /// sums over the outputs.
 ///
 /// # Errors
-/// Those of [`check`], and [`Error::NonFinite`] if a square or the sum overflows.
+/// Returns the errors of [`check`], and [`Error::NonFinite`] if a square or the sum overflows.
 ///
 /// # Example
 /// ```
@@ -89,8 +89,8 @@ impl<T: Scalar> Metric<T> for MeanSquaredError {
 /// otherwise, as in scikit-learn.
 ///
 /// # Errors
-/// Those of [`check`], [`Error::FewExamples`] for a single example, and [`Error::NonFinite`]
-/// if a sum overflows.
+/// Returns the errors of [`check`], [`Error::FewExamples`] for a single example, and
+/// [`Error::NonFinite`] if a sum overflows.
 ///
 /// # Example
 /// ```
@@ -146,7 +146,7 @@ fn r2_of_row<T: Scalar>(
             let (a, y) = pairs(k);
             term(a, y)
         };
-        sum_by_halves(0..examples, &term)
+        pairwise_sum(0..examples, &term)
     };
     // Relative to the first target, so the mean of equal targets is exact.
     let first = pairs(0).1;
@@ -160,7 +160,7 @@ fn r2_of_row<T: Scalar>(
         let mut pairs = (0..examples).map(pairs);
         return f64::from(pairs.all(|(a, y)| a == y));
     }
-    // In units of the largest deviation, so that no square overflows.
+    // In units of the largest deviation, so no square overflows.
     let square = |d: f64| (d / largest) * (d / largest);
     // Corrects for the rounding of the mean.
     let rest = sum(&|_, y| (y - mean) / largest) / examples as f64;
@@ -185,7 +185,7 @@ fn mean<T: Scalar>(
         let pairs = a.iter().zip(y.iter());
         pairs.map(|(&a, &y)| term(to_f64(a) - to_f64(y))).sum()
     };
-    let sum = sum_by_halves(0..examples, &of_example);
+    let sum = pairwise_sum(0..examples, &of_example);
     finite(what, sum / (rows as f64 * examples as f64))
 }
 
