@@ -8,9 +8,9 @@ use crate::scalar::Scalar;
 
 /// The objective J(θ) = (1/m) (Σₖ costₖ + Ω(θ)): a cost and a penalty.
 ///
-/// costₖ is the cost of example k, and Ω(θ) is a [`Penalty`] on large parameters. A penalty keeps a
-/// network with many parameters from fitting the noise of its training examples (overfitting). With
-/// example weights, costₖ is multiplied by wₖ, and m is their sum.
+/// costₖ is the cost of example k, and Ω(θ) is a [`Penalty`] on large parameters. A penalty
+/// counteracts overfitting: without it, a network with many parameters may fit the noise of its
+/// training examples. With example weights, costₖ is multiplied by wₖ, and m is their sum.
 ///
 /// Derivation: [(6)](crate::derivation#objective).
 ///

@@ -422,8 +422,7 @@ fn scale_by_sigmoid_slope<T: Scalar>(z: DMatrixView<'_, T>, mut out: DMatrixView
     out.zip_apply(&z, |out, z| *out *= sigmoid_derivative(z));
 }
 
-/// Returns y / a², or 0 if y is 0, for any a. It does not compute a², which could underflow or
-/// overflow.
+/// Returns y / a², or 0 if y is 0, for any a. The square of a could underflow or overflow.
 fn curvature<T: Scalar>(y: T, a: T) -> T {
     if y == T::zero() { T::zero() } else { y / a / a }
 }

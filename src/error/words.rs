@@ -124,8 +124,8 @@ pub(super) fn misread(what: &str, expected: Shape, found: Shape) -> String {
 
 /// Suggests which of X and Y has an example in each row.
 pub(super) fn transposed_examples(x: Shape, y: Shape) -> String {
-    // The transposed counts agree. If that is all, there may just be as many outputs as inputs; but
-    // there are mostly more examples than either.
+    // Equal rows may also mean that there are as many outputs as inputs. Examples usually outnumber
+    // both.
     let both = x.rows == y.rows && x.rows > x.cols.max(y.cols);
     let (only_x, only_y) = (x.rows == y.cols, x.cols == y.rows);
     let which = if both {

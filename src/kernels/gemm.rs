@@ -89,7 +89,7 @@ impl<T: Fast> Operation<T> for Gemm<T> {
     /// The same as for [`gemm`](super::gemm_threads::gemm).
     #[inline(always)]
     unsafe fn run<V: Vector<Scalar = T>>(self) {
-        // SAFETY: the contract of this function.
+        // SAFETY: the caller upholds the contract.
         unsafe {
             match (self.order, self.columns) {
                 _ if self.rows == 0 || self.columns == 0 => {}

@@ -40,7 +40,7 @@ pub(super) unsafe fn gemm<T: Scalar>(product: Gemm<T>) -> bool {
     let Some(table) = table::<T>() else {
         return false;
     };
-    // SAFETY: the contract of this function.
+    // SAFETY: the caller upholds the contract.
     unsafe { (table.gemm)(product) };
     true
 }
@@ -72,7 +72,7 @@ impl<T: Fast> Gemm<T> {
     /// # Safety
     /// The same as for [`gemm`].
     pub(super) unsafe fn share(self) {
-        // SAFETY: the contract of this function.
+        // SAFETY: the caller upholds the contract.
         unsafe { self.split(part_count::<T>(self.rows, self.columns, self.depth)) }
     }
 
@@ -95,7 +95,7 @@ impl<T: Fast> Gemm<T> {
             first.columns = column;
             self.beside(column)
         } else {
-            // SAFETY: the contract of this function.
+            // SAFETY: the caller upholds the contract.
             return unsafe { dispatch(self) };
         };
         first.room_len = self.room_len / parts * (parts / 2);

@@ -40,7 +40,7 @@ pub(super) struct Tile<T> {
 }
 
 /// Computes a tile of R registers by C columns. With TAIL the last register of each column of A is
-/// read in part.
+/// read partially.
 ///
 /// Each entry is one chain of multiply-adds in the order of the depth, in any tile.
 ///

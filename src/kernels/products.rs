@@ -203,7 +203,7 @@ impl<T: Scalar> RowSums<T> {
     /// The matrix and the slice are still borrowed.
     unsafe fn compute(self) {
         if let Some(table) = table::<T>() {
-            // SAFETY: the contract of this function.
+            // SAFETY: the caller upholds the contract.
             unsafe { (table.row_sums)(self) };
         }
     }

@@ -3,13 +3,13 @@
 use super::elementwise::all_finite;
 use crate::scalar::{Scalar, real, sign};
 
-/// The largest slice that is summed in a loop. Longer ones are halved.
+/// The largest slice that is summed in a loop. Longer slices are halved.
 const LEAF: usize = 256;
 
 /// The number of partial sums in that loop.
 const LANES: usize = 16;
 
-/// Returns Σ xᵢ. The slice is halved recursively, so the rounding error grows with ln n, not n.
+/// Returns Σ xᵢ by pairwise summation. The rounding error grows with ln n, not n.
 pub(crate) fn sum<T: Scalar>(x: &[T]) -> T {
     sum_of(x, &|x| x)
 }

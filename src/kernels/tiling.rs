@@ -84,7 +84,7 @@ pub(super) fn width(most: usize, left: usize) -> usize {
 /// Computes a tile with one chain per entry.
 ///
 /// # Safety
-/// The same as for [`tile`] for this size.
+/// The same as for [`tile`], with this size.
 #[inline(always)]
 pub(super) unsafe fn run<V>(size: TileSize, tile: &Tile<V::Scalar>)
 where
@@ -154,14 +154,14 @@ where
 /// Computes a tile, for any number of registers and columns that occurs.
 ///
 /// # Safety
-/// The same as for [`tile`] for these numbers of registers and columns.
+/// The same as for [`tile`], with these numbers of registers and columns.
 #[inline(always)]
 unsafe fn run_tile<V, const TAIL: bool>(registers: usize, columns: usize, t: &Tile<V::Scalar>)
 where
     V: Vector,
     V::Scalar: Fast,
 {
-    // SAFETY: the contract of this function.
+    // SAFETY: the caller upholds the contract.
     unsafe {
         match columns {
             12 if V::ROWS == 4 => rows_of::<V, 12, TAIL>(registers, t),
@@ -180,7 +180,7 @@ const NARROW: usize = 4;
 /// Like [`run_tile`], for the narrow tiles at the end of a row of tiles.
 ///
 /// # Safety
-/// The same as for [`tile`] for these numbers of registers and columns.
+/// The same as for [`tile`], with these numbers of registers and columns.
 #[inline(always)]
 unsafe fn run_narrow_tile<V, const TAIL: bool>(
     registers: usize,
@@ -190,7 +190,7 @@ unsafe fn run_narrow_tile<V, const TAIL: bool>(
     V: Vector,
     V::Scalar: Fast,
 {
-    // SAFETY: the contract of this function.
+    // SAFETY: the caller upholds the contract.
     unsafe {
         match columns {
             4 => rows_of::<V, 4, TAIL>(registers, t),
@@ -203,7 +203,7 @@ unsafe fn run_narrow_tile<V, const TAIL: bool>(
 /// Computes a tile with C columns.
 ///
 /// # Safety
-/// The same as for [`tile`] for this number of registers and C columns.
+/// The same as for [`tile`], with this number of registers and C columns.
 #[inline(always)]
 unsafe fn rows_of<V, const C: usize, const TAIL: bool>(registers: usize, t: &Tile<V::Scalar>)
 where
@@ -218,7 +218,7 @@ where
         (4, 8) => 2,
         _ => 1,
     };
-    // SAFETY: the contract of this function.
+    // SAFETY: the caller upholds the contract.
     unsafe {
         match registers {
             4 if V::ROWS == 4 && 4 * C <= most => tile::<V, 4, C, TAIL>(t),

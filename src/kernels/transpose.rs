@@ -27,7 +27,7 @@ pub(super) unsafe fn transpose_plain<T: Copy, const N: usize>(
 /// The processor has AVX2, and both pointers are to squares of 8 × 8 entries.
 #[inline(always)]
 pub(super) unsafe fn transpose_8(from: *const f32, step: usize, to: *mut f32, to_step: usize) {
-    // SAFETY: the contract of this function.
+    // SAFETY: the caller upholds the contract.
     unsafe {
         let r: [__m256; 8] = std::array::from_fn(|i| _mm256_loadu_ps(from.add(i * step)));
         let pairs: [__m256; 8] = std::array::from_fn(|i| {
@@ -63,7 +63,7 @@ pub(super) unsafe fn transpose_8(from: *const f32, step: usize, to: *mut f32, to
 /// The processor has AVX2, and both pointers are to squares of 4 × 4 entries.
 #[inline(always)]
 pub(super) unsafe fn transpose_4(from: *const f64, step: usize, to: *mut f64, to_step: usize) {
-    // SAFETY: the contract of this function.
+    // SAFETY: the caller upholds the contract.
     unsafe {
         let r: [__m256d; 4] = std::array::from_fn(|i| _mm256_loadu_pd(from.add(i * step)));
         let low = [

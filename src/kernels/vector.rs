@@ -1,4 +1,4 @@
-//! Vector registers for the products. Here a level becomes a type.
+//! Vector registers for the products, one type for each level.
 
 #[cfg(target_arch = "x86_64")]
 use super::level::Level;
@@ -124,7 +124,7 @@ pub(super) unsafe fn dispatch<T: Fast, O: Operation<T>>(operation: O) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
 unsafe fn avx512<T: Fast, O: Operation<T>>(operation: O) {
-    // SAFETY: the contract of this function.
+    // SAFETY: the caller upholds the contract.
     unsafe { operation.run::<T::Avx512>() }
 }
 
@@ -133,7 +133,7 @@ unsafe fn avx512<T: Fast, O: Operation<T>>(operation: O) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn avx2<T: Fast, O: Operation<T>>(operation: O) {
-    // SAFETY: the contract of this function.
+    // SAFETY: the caller upholds the contract.
     unsafe { operation.run::<T::Avx2>() }
 }
 
