@@ -104,11 +104,11 @@ where
     }
 }
 
-/// Computes a tile in chains of `chain` multiply-adds. Their results are added in order: in C or, if
-/// C is transposed, in a copy with the layout of the registers.
+/// Computes a tile in chains of `chain` multiply-adds. Their results are added in order: in C or,
+/// if C is transposed, in a copy with the layout of the registers.
 ///
 /// # Safety
-/// The same as for [`tile`] for this size.
+/// The same as for [`tile`], with this size.
 #[inline(always)]
 pub(super) unsafe fn run_in_chains<V>(size: TileSize, whole: Tile<V::Scalar>, chain: usize)
 where
