@@ -227,8 +227,8 @@ pub(crate) fn scale_by_slope<T: Scalar>(
     true
 }
 
-/// The largest length at which a plain loop is faster than the dispatch to a level. The bits are the
-/// same.
+/// The largest length at which a plain loop is faster than the dispatch to a level. The bits are
+/// the same.
 pub(super) const SHORT: usize = 32;
 
 /// a ← a ∘ self.

@@ -77,8 +77,8 @@ fn messages_of_calls() {
     let mut whole = Trainer::<f64>::new(objective.clone(), Lbfgs::new()).batch_size(2);
     assert_eq!(
         text(whole.fit(&mut network, &examples).err()),
-        "the batch size is 2, expected 5, all training examples, because the method takes no \
-         batches"
+        "the batch size is 2, expected 5, the number of examples, because the method needs all at \
+         once"
     );
     assert_eq!(
         text(TopK(3).evaluate(y.as_view(), y.as_view()).err()),
