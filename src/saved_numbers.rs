@@ -69,7 +69,7 @@ pub(crate) fn list<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
             let mut list = Vec::new();
             while let Some(item) = items.next_element()? {
                 let room = list.try_reserve(1);
-                room.map_err(|_| A::Error::custom("there is no memory for the list"))?;
+                room.map_err(|_| A::Error::custom("there is not enough memory for the list"))?;
                 list.push(item);
             }
             Ok(list)

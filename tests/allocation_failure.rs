@@ -391,7 +391,7 @@ fn files() {
         LoadError::Refused {
             reason: Refusal::Content { message },
             ..
-        } => message.contains("no memory"),
+        } => message.contains("not enough memory"),
         _ => false,
     };
     let load = || saving::load::<Network<f64>>(&path, "network");

@@ -1,4 +1,4 @@
-//! Activations a = g(z): the trait and the 17 built-in ones.
+//! Activations a = g(z): the trait and the 17 built-in activations.
 //!
 //! Here σ(z) = 1/(1 + e⁻ᶻ) is the logistic function, with σ′(z) = σ(z) σ(−z). Φ and φ are the
 //! distribution function and the density of the standard normal distribution.

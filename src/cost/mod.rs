@@ -1,4 +1,4 @@
-//! Costs: the trait, the 6 built-in costs, and the canonical pairs.
+//! Costs: the trait, the 6 built-in costs and the canonical pairs.
 //!
 //! The cost of one example is a function of the outputs a = a⁽ᴸ⁾ and the targets y. Sums are over
 //! the K output units, and d = a − y.

@@ -26,7 +26,7 @@ fn activations_and_costs_are_counted_and_listed() {
         let count = format!("{} {what}", names.len());
         assert!(readme.contains(&count), "the README does not say {count}");
         let page = read(&format!("src/{folder}/mod.rs"));
-        let count = format!("the {} built-in ones", names.len());
+        let count = format!("the {} built-in {what}", names.len());
         assert!(page.contains(&count), "{folder} does not say {count}");
         for name in &names {
             // A table of values and a table of derivatives.
