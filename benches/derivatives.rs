@@ -136,7 +136,7 @@ fn measure<T: Scalar>(row: &Row, options: &Options) -> Result<Vec<String>, Error
             ratios.push(timing.median_us / base.median_us);
             times.push(timing.median_us);
         }
-        // For `gradients`, only of the gradient, as for the peers.
+        // For `gradients`, the sum is that of the gradient alone, as for the peers.
         let compared = if kind == "gradients" {
             &result[..p]
         } else {
@@ -167,7 +167,7 @@ struct Problem<'a, T: Scalar> {
 }
 
 impl<T: Scalar> Problem<'_, T> {
-    /// Makes one call, and writes its result to `result`.
+    /// Performs one call, and writes its result to `result`.
     fn call(
         &self,
         kind: &str,

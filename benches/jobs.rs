@@ -180,7 +180,7 @@ impl Job {
         let mut x_batch = vec![T::zero(); BATCH * inputs];
         let mut y_batch = [T::zero(); BATCH * CLASSES];
         for _ in 0..EPOCHS {
-            // The shuffle of Fisher and Yates.
+            // The Fisher–Yates shuffle.
             for last in (1..m).rev() {
                 let other = (u64::from(random.next_u32()) * (last as u64 + 1)) >> 32;
                 order.swap(last, other as usize);

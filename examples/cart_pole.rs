@@ -29,7 +29,7 @@ const MOST_EPISODES: usize = 1000;
 const BATCH: usize = 64;
 /// The number of batches after each episode in which the pole fell.
 const BATCHES: usize = 100;
-/// The discount γ: a reward is multiplied by γ for each step until it comes.
+/// The discount γ: a reward is multiplied by γ for each step until it is received.
 const DISCOUNT: f64 = 0.99;
 /// τ of the target network: θ⁻ ← τ θ + (1 − τ) θ⁻.
 const FOLLOW: f64 = 0.01;
@@ -59,7 +59,7 @@ fn main() -> Result<(), backprop::Error> {
                 failed: cart.failed(),
             });
         }
-        // Nothing can be learned from an episode in which the pole stays up, so the policy stays.
+        // Nothing can be learned from an episode in which the pole stays up, so the policy is kept.
         if cart.failed() {
             for _ in 0..BATCHES {
                 agent.learn(&mut random)?;
@@ -172,15 +172,15 @@ impl Agent {
         Ok(q.column(0).imax())
     }
 
-    /// Makes one step of Adam on a random batch from the memory.
+    /// Performs one step of Adam on a random batch from the memory.
     fn learn(&mut self, random: &mut Xoshiro256PlusPlus) -> Result<(), backprop::Error> {
         let any = |_| self.memory[(uniform(random) * self.memory.len() as f64) as usize];
         let batch: Vec<Step> = (0..BATCH).map(any).collect();
         let before = DMatrix::from_fn(4, BATCH, |i, k| batch[k].before[i]);
         let after = DMatrix::from_fn(4, BATCH, |i, k| batch[k].after[i]);
 
-        // The network chooses the next action a′, and the target network estimates its value:
-        // y = 1 + γ Q⁻(s′, a′). Where the pole fell, nothing follows, and y = 1.
+        // The network chooses the next action a′, and the target network estimates its value: y =
+        // 1 + γ Q⁻(s′, a′). If the pole fell, no state follows, and y = 1.
         let q = self.network.forward_into(&after, &mut self.workspace)?;
         let chosen: Vec<usize> = q.column_iter().map(|q| q.imax()).collect();
         let q = self.target.forward_into(&after, &mut self.workspace)?;

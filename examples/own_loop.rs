@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for batch in order.chunks(BATCH) {
             let (x, y) = (select(&x, batch)?, select(&y, batch)?);
             let examples = Examples::new(&x, &y)?;
-            // A batch's gradient divides by the batch size, but the penalty is λ/m for all
+            // The gradient of a batch is divided by the batch size, but the penalty is λ/m for all
             // examples.
             let share = batch.len() as f64 / EXAMPLES as f64;
             let objective = Objective::new(BinaryCrossEntropy).l2(LAMBDA * share);

@@ -9,14 +9,14 @@
 //! network N computes (Lagaris, Likas, Fotiadis 1998, doi:10.1109/72.712178). The loss is the mean
 //! of ½ (u″ − f)² over points x. No `Cost` can express it, because it needs u″.
 //!
-//! Second-order dual numbers compute u″. Put x + ε in place of x, and every operation carries a
-//! value with its first and second derivative with respect to x. `Network::map` converts the
+//! Second-order dual numbers compute u″. With x + ε in place of x, every operation carries a value
+//! together with its first and second derivatives with respect to x. `Network::map` converts the
 //! network to these numbers; its weights are constants, without derivatives.
 //!
 //! `vjp_into` computes the gradient on the same numbers. For a cotangent c it computes Σ c ∂N/∂θ,
 //! where ∂N/∂θ now carries its derivatives with respect to x as well. With c = r x (1 − x), the
-//! second derivative of c ∂N/∂θ is r ∂(x (1 − x) N)″/∂θ = r ∂u″/∂θ. With the residuals
-//! r = (u″ − f)/m this is the gradient of the loss. A gradient check proves it.
+//! second derivative of c ∂N/∂θ is r ∂(x (1 − x) N)″/∂θ = r ∂u″/∂θ. With the residuals r = (u″ −
+//! f)/m this is the gradient of the loss. A gradient check confirms it.
 
 use argmin::core::{CostFunction, Error, Executor, Gradient, State};
 use argmin::solver::linesearch::MoreThuenteLineSearch;

@@ -19,7 +19,7 @@ use std::error::Error;
 use std::fs::File;
 use std::path::Path;
 
-/// Pixels of the picture for one pixel of an image, and between images.
+/// The number of picture pixels for each image pixel, and between images.
 const SCALE: usize = 12;
 const GAP: usize = 8;
 /// Pixels on a side of an image.

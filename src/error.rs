@@ -51,7 +51,7 @@ pub enum Error {
         /// The layer.
         layer: usize,
     },
-    /// A layer that does not fit the one before it.
+    /// A layer whose inputs do not match the outputs of the one before it.
     #[error(
         "the number of inputs of {} is {found}, expected {expected}, {}",
         named(*.layer), feeding(*.layer)
@@ -59,7 +59,7 @@ pub enum Error {
     LayerInputs {
         /// The layer.
         layer: usize,
-        /// The number of outputs of the layer before it, or of inputs of the network.
+        /// The number of outputs of the layer before it, or the number of inputs of the network.
         expected: usize,
         /// The number of inputs that the layer declares.
         found: usize,
@@ -76,10 +76,10 @@ pub enum Error {
         /// The first penalised column that it declares.
         from: usize,
     },
-    /// A size that does not fit the address space or the memory.
+    /// A size that does not fit in the address space or in memory.
     #[error("there is not enough memory for {what}: {rows} × {cols} entries")]
     TooLarge {
-        /// The object that does not fit.
+        /// The object that is too large.
         what: &'static str,
         /// The number of rows.
         rows: usize,
@@ -316,7 +316,7 @@ pub enum Error {
         /// The number of classes.
         classes: usize,
     },
-    /// A label that an encoder was not fitted to.
+    /// A label that was not among those an encoder was fitted to.
     #[error(
         "the label of example {example} is {label}, expected one of the {known} that the encoder \
          was fitted to"

@@ -19,8 +19,8 @@ mod sealed {
 /// | `&[T]`, `&[T; N]`, `&Vec<T>` | **one example**, n × 1 |
 /// | `&DVector<T>`, a `DVectorView<'_, T>` such as `x.column(0)` | one example, n × 1 |
 ///
-/// A slice is one example, whatever its length. A buffer of several examples needs its shape. Two
-/// calls give it the same shape: [`row_major`]`(buffer, n)` computes m and returns an error if the
+/// A slice is one example, whatever its length. A buffer of several examples needs a shape, which
+/// either of two calls gives it: [`row_major`]`(buffer, n)` computes m and returns an error if the
 /// length is not a multiple of n, whereas `DMatrixView::from_slice(buffer, n, m)` panics if the
 /// buffer is too short. Without the shape, such a buffer has too many rows, which is an
 /// [`Error::Shape`].
@@ -374,7 +374,8 @@ pub(crate) fn check_finite<T: Scalar>(
 /// Returns Σ w if it is a normal number in T too. Otherwise a mean would be 0 or lose digits.
 pub(crate) fn scalar_weight<T: Scalar>(weight: f64) -> Result<f64, Error> {
     let in_t = to_f64(real::<T>(weight));
-    // The smallest normal number is about 4 over the largest. Smaller numbers have fewer digits.
+    // The smallest normal number is about 4 divided by the largest. Smaller numbers have fewer
+    // digits.
     let normal = T::max_value().is_none_or(|max| in_t >= 4.0 / to_f64(max));
     // Rounding to T changes a normal number by a factor of less than 1 ± 1e-6.
     if normal && (in_t / weight - 1.0).abs() < 1e-6 {

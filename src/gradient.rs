@@ -191,7 +191,7 @@ impl<T: Scalar> Accumulator<T> {
     /// Derivation: [(17)](crate::derivation#accumulator).
     ///
     /// # Errors
-    /// - [`Error::OtherNetwork`] if the network has another shape than the one given to
+    /// - [`Error::OtherNetwork`] if the shape of the network differs from that of the one given to
     ///   [`new`](Self::new).
     /// - [`Error::TotalWeight`] if Σ w overflows.
     /// - The errors of [`Network::backprop`].

@@ -10,11 +10,11 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 ///
 /// Weights start at random values, because units that start equal stay equal: they compute the same
 /// output and receive the same gradient. For [`Relu`](crate::activation::Relu) and its variants,
-/// take [`HeNormal`](Self::HeNormal) first; otherwise [`GlorotUniform`](Self::GlorotUniform).
+/// try [`HeNormal`](Self::HeNormal) first; otherwise try [`GlorotUniform`](Self::GlorotUniform).
 ///
 /// n is the number of inputs of the layer (fan-in) and s the number of its units (fan-out). Weights
 /// of variance 1/n preserve the variance of the inputs; weights of variance 1/s preserve that of
-/// the error in the backward pass. The rules weigh the two differently. Normal numbers are not
+/// the error in the backward pass. The rules balance the two differently. Normal numbers are not
 /// truncated (Keras truncates them at two standard deviations, PyTorch does not).
 ///
 /// | rule | variance | suits |

@@ -1,5 +1,5 @@
-// The first definition of a link counts, so these come before the README's own, which lead to
-// files.
+// The first definition of a link takes precedence, so these come before the README's own, which
+// lead to files.
 #![doc = include_str!("../docs/rendered/pictures.md")]
 //! [conventions]: crate::conventions
 //! [derivation]: crate::derivation

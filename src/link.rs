@@ -1,4 +1,4 @@
-//! The link functions, by which an activation and a cost find out that they are a canonical pair.
+//! The link functions, by which an activation and a cost recognise that they form a canonical pair.
 
 /// The link function of a canonical pair. The activation inverts it.
 ///

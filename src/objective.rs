@@ -50,8 +50,8 @@ impl<C> Objective<C> {
     ///
     /// A second call replaces λ. An L1 penalty stays, and so do the strengths of single layers.
     /// Other libraries divide differently. m is the number of examples (with example weights, their
-    /// sum); in a [`Trainer`](crate::training::Trainer) it is that of *all* training examples,
-    /// whatever the batch size:
+    /// sum); in a [`Trainer`](crate::training::Trainer) it is the number of *all* training
+    /// examples, whatever the batch size:
     ///
     /// | elsewhere | λ here |
     /// |---|---|
@@ -60,7 +60,7 @@ impl<C> Objective<C> {
     /// | scikit-learn `alpha`, full batch (`lbfgs`) | `alpha` |
     /// | scikit-learn `alpha`, mini-batches | `alpha` × (number of batches) |
     ///
-    /// The decoupled decay of PyTorch's AdamW is no penalty: it is
+    /// The decoupled decay of PyTorch's AdamW is not a penalty: it is
     /// [`AdamW::decay`](crate::training::AdamW::decay).
     ///
     /// # Example

@@ -17,7 +17,7 @@ pub struct Strength {
     /// size of an entry, so some entries are exactly 0 at a minimum.
     pub l1: f64,
     /// λ₂, the factor of half the sum of squares (L2, the course's λ). It pulls each entry towards
-    /// 0 in proportion to the entry.
+    /// 0 in proportion to its size.
     pub l2: f64,
 }
 
@@ -27,18 +27,18 @@ pub struct Strength {
 /// Derivation: [(22)](crate::derivation#elastic-net).
 ///
 /// λ₁ = 0 gives the course's λ/(2m) Σ Θ². λ₂ = 0 gives the lasso (Tibshirani 1996,
-/// doi:10.1111/j.2517-6161.1996.tb02080.x). With both it is the elastic net (Zou, Hastie 2005,
+/// doi:10.1111/j.2517-6161.1996.tb02080.x). Both together give the elastic net (Zou, Hastie 2005,
 /// doi:10.1111/j.1467-9868.2005.00503.x). D gains (λ₁ sign Θ + λ₂ Θ)/m with sign 0 = 0, the
 /// smallest subgradient at the kink of |Θ|.
 ///
 /// With L1, methods that follow ∇J, such as gradient descent and L-BFGS, do not reach weights of
 /// exactly 0. At the kink ∇J does not vanish, so they stop near it, often at their iteration limit.
-/// Set small weights to 0 afterwards, and train the others again.
+/// Set small weights to 0 afterwards, and retrain the others.
 ///
 /// Each layer's [`Block`](crate::layer::Block) specifies which entries are penalised; in dense
 /// layers these are all columns except column 0. A [`layer`](Self::layer) or a
 /// [`block`](Self::block) may have its own strength. m is the sum of the example weights. The sum
-/// of data and penalty is divided by it at the end of a pass.
+/// of the costs and the penalty is divided by m at the end of a pass.
 ///
 /// # Example
 /// Θ = \[5, 3, −4] (bias first), and one example that the network predicts exactly, so only the
@@ -121,8 +121,8 @@ impl Penalty {
 
     /// Sets the strength for all blocks of layer l (from 0). A strength of 0 exempts the layer.
     ///
-    /// If several calls name the same block, the last one counts. If the network has no such layer,
-    /// the calls that use the penalty return [`Error::Index`].
+    /// If several calls name the same block, the last one applies. If the network has no such
+    /// layer, the calls that use the penalty return [`Error::Index`].
     #[must_use]
     pub fn layer(self, layer: usize, strength: Strength) -> Self {
         self.except(layer, None, strength)

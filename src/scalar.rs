@@ -5,10 +5,10 @@ use num_traits::{FromPrimitive, NumAssign, Signed};
 
 /// A scalar that a network computes with: any `RealField` of nalgebra that is [`Copy`].
 ///
-/// Implemented for every such type: `f32`, `f64`, and the dual and hyper-dual numbers of the
-/// `num-dual` crate. The trait adds no methods. The bounds from num-traits are part of `RealField`;
-/// they are named here because generic code uses them: `T::zero()` and `T::one()`, the
-/// operators, and `T::from_usize`.
+/// The trait is implemented for every such type: `f32`, `f64`, and the dual and hyper-dual numbers
+/// of the `num-dual` crate. It adds no methods. The bounds from num-traits are part of `RealField`;
+/// they are named here because generic code uses them: `T::zero()` and `T::one()`, the operators,
+/// and `T::from_usize`.
 ///
 /// # Dual numbers
 /// Checks for finite numbers see only the real part of a dual number: a NaN or an infinity in its
@@ -51,7 +51,7 @@ pub(crate) fn sign<T: Signed + PartialOrd>(x: T) -> T {
     }
 }
 
-/// Returns σ(z) = 1/(1 + e⁻ᶻ). It only computes the exponential of −|z|, so nothing overflows, not
+/// Returns σ(z) = 1/(1 + e⁻ᶻ). It computes only the exponential of −|z|, so nothing overflows, not
 /// even dual parts.
 #[inline]
 pub(crate) fn sigmoid<T: Scalar>(z: T) -> T {
@@ -260,7 +260,7 @@ mod tests {
             (20.0, 5.395_865_611_607_901e-176),
             (26.0, 5.663_192_408_856_143e-296),
         ] {
-            // A few rounding errors, and x² of them in e^(−x²).
+            // Allows a few rounding errors, and x² of them in e^(−x²).
             let bound = (4.0 + x * x) * f64::EPSILON;
             let found = erfc(Dual64::new(x, 1.0));
             assert!((found.re / expected - 1.0).abs() <= bound, "erfc({x})");

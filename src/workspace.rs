@@ -34,7 +34,7 @@ use std::sync::Arc;
 /// parts, and a⁽ᴸ⁾ and the costs of the whole batch.
 ///
 /// Either way, each part needs a few hundred KiB of scratch. If more than 2048 examples are
-/// computed as a whole, the scratch holds Δ of the largest layer once more for each doubling.
+/// computed as a whole, the scratch holds one more Δ of the largest layer for each doubling.
 ///
 /// The first call, and each call with a larger batch, reserves room for everything in this section,
 /// for this batch and smaller ones. It writes only what it needs itself, and on most systems memory
@@ -47,7 +47,7 @@ use std::sync::Arc;
 ///
 /// Other derivatives need more:
 ///
-/// - Derivatives along a direction take the buffers of the layers and of δ twice. Hessian products
+/// - Derivatives along a direction need the buffers of the layers and of δ twice. Hessian products
 ///   also take g″(z), and P scalars for each direction and part.
 /// - An output Jacobian takes n scalars for each example of a part.
 /// - Gradients visited one at a time take P scalars, or up to 2¹⁶ for several at once.
@@ -439,8 +439,8 @@ impl<T: Scalar> Buffers<T> {
     }
 }
 
-/// Fits the number of buffers to the number of layers. Surplus buffers are kept, to return to the
-/// same places.
+/// Fits the number of buffers to the number of layers. Surplus buffers are kept, and return to the
+/// same places later.
 fn set_depth<T: Scalar>(buffers: &mut Vec<Buffers<T>>, spare: &mut Vec<Buffers<T>>, depth: usize) {
     let fewer = depth.min(buffers.len());
     spare.extend(buffers.drain(fewer..).rev());

@@ -57,12 +57,12 @@ unsafe impl GlobalAlloc for Failing {
         if fails(layout.size()) {
             return std::ptr::null_mut();
         }
-        // SAFETY: the caller keeps the contract.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 
@@ -70,7 +70,7 @@ unsafe impl GlobalAlloc for Failing {
         if fails(size) {
             return std::ptr::null_mut();
         }
-        // SAFETY: the caller keeps the contract.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
@@ -133,14 +133,14 @@ fn spared<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The same for calls that return the crate's error.
+/// As above, for calls that return the crate's error.
 #[track_caller]
 fn too_large<R>(what: &str, f: impl FnMut() -> Result<R, Error>) -> usize {
     each(what, f, |error| matches!(error, Error::TooLarge { .. }))
 }
 
-/// The same for a call with a lasting workspace. The call first tries to reserve room for later
-/// calls and can do without, so all later allocations fail too.
+/// As above, for a call with a workspace that is kept. The call first tries to reserve room for
+/// later calls, but can do without it, so all later allocations fail too.
 #[track_caller]
 fn too_large_or_less_room<R>(what: &str, f: impl FnMut() -> Result<R, Error>) {
     LASTS.store(true, Ordering::Relaxed);
@@ -351,7 +351,7 @@ fn trainings() {
         let start = network(sizes);
         let mut expected = start.clone();
         make().epochs(3).fit(&mut expected, &examples).unwrap();
-        // A failure leaves nothing behind: the next run equals that of a new trainer.
+        // A failure leaves no trace: the next run equals that of a new trainer.
         let mut trainer = make().epochs(3);
         too_large_or_less_room(what, || {
             let mut network = spared(|| start.clone());

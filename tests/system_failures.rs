@@ -69,7 +69,7 @@ unsafe extern "C" fn fsync(file: c_int) -> c_int {
     if fails(Call::Sync) {
         return -1;
     }
-    // SAFETY: the caller keeps the contract.
+    // SAFETY: the caller upholds the contract.
     unsafe { fdatasync(file) }
 }
 
@@ -80,7 +80,7 @@ unsafe extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int {
     if fails(Call::Rename) {
         return -1;
     }
-    // SAFETY: the caller keeps the contract.
+    // SAFETY: the caller upholds the contract.
     unsafe { renameat(AT_FDCWD, from, AT_FDCWD, to) }
 }
 
@@ -92,7 +92,7 @@ unsafe extern "C" fn write(file: c_int, start: *const c_void, length: usize) -> 
         return -1;
     }
     let part = Part { start, length };
-    // SAFETY: the caller keeps the contract, and the one part lives on the stack.
+    // SAFETY: the caller upholds the contract, and the one part lives on the stack.
     unsafe { writev(file, &raw const part, 1) }
 }
 
@@ -201,8 +201,8 @@ fn a_failed_checkpoint_removes_no_other() {
     assert_eq!(folder.contents()[..2], before);
 }
 
-/// The run ends there with its results so far. Resumed from the previous checkpoint, it reaches the
-/// same bits.
+/// The run ends there with its results so far. When it resumes from the previous checkpoint, it
+/// reaches the same bits.
 #[test]
 fn a_failed_checkpoint_ends_the_run_with_its_results() {
     let x = DMatrix::from_row_slice(1, 3, &[0.0, 1.0, 2.0]);

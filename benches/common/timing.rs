@@ -21,7 +21,7 @@ pub struct Timing {
 
 impl Timing {
     /// Samples `call` for `min_time` seconds and at least seven times. Repeats this until other
-    /// processes do not disturb it, at most `tries` times. A sample is the number of calls that
+    /// processes do not disturb it, at most `tries` times. A sample consists of as many calls as
     /// take 20 µs.
     pub fn of(min_time: f64, tries: usize, mut call: impl FnMut()) -> Self {
         let mut best: Option<Self> = None;
@@ -84,7 +84,7 @@ fn foreign_seconds() -> Option<f64> {
     let ticks: Vec<f64> = fields
         .map(|field| field.parse().ok())
         .collect::<Option<_>>()?;
-    // Without idle time and waits for input and output.
+    // Excludes idle time and waiting for input and output.
     let busy = ticks.iter().sum::<f64>() - ticks.get(3)? - ticks.get(4)?;
     let process = read_to_string("/proc/self/stat").ok()?;
     let mut fields = process[process.rfind(')')?..].split_whitespace().skip(12);

@@ -130,7 +130,7 @@ pub fn hidden_units(file: &Path, network: &Network<f64>) -> Result<(), Box<dyn E
 }
 
 /// Returns the weight at a pixel, interpolated between the weights around it. Strokes are easier to
-/// see than in squares.
+/// see this way than with square pixels.
 fn between(x: usize, y: usize, weight: impl Fn(usize, usize) -> f64) -> f64 {
     let split = |pixel: usize| {
         let place = ((pixel as f64 + 0.5) / SCALE as f64 - 0.5).clamp(0.0, 7.0);

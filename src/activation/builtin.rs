@@ -95,7 +95,7 @@ pub enum AnyActivation {
 pub(crate) enum Slope {
     /// g′ is 1.
     One,
-    /// g′ is computed from a, which gives the same as z.
+    /// g′ is computed from a, which gives the same result as z.
     OfOutput,
     /// g′ is computed together with a and kept.
     Kept,

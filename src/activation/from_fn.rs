@@ -18,18 +18,19 @@ pub struct FromFn<F> {
 /// Returns the elementwise activation a = f(z), whose derivatives come from f itself.
 ///
 /// f is called with the second-order dual number z + ε. Its result holds g(z), g′(z) and g″(z),
-/// exact up to rounding. So you derive nothing by hand, and both tangent methods are implemented.
+/// exact up to rounding. So you need no derivatives by hand, and both tangent methods are
+/// implemented.
 ///
 /// f may use the functions of [`num_dual::DualNum`], which must be in scope. Constants go on the
-/// right: `z * 0.5`, `-z + 1.0`. `f32` is computed in `f64` and rounded. Each entry costs a call of
-/// f, so a formula written out in `forward` and `backward` is faster.
+/// right: `z * 0.5`, `-z + 1.0`. `f32` is computed in `f64` and rounded. Each entry costs one call
+/// of f, so a formula written out in `forward` and `backward` is faster.
 ///
 /// **Kinks.** The derivatives are those of the branch that f takes at z. For example,
 /// `if z.re > 0.0 { z } else { z * 0.5 }` has g′(0) = ½. A function with hidden branches, such as
 /// `abs`, decides by the sign of zero.
 ///
 /// **Undefined derivatives.** A derivative may be infinite or NaN in dual arithmetic. Examples are
-/// √z at 0, and the dual `tanh` from |z| ≈ 355, where an intermediate result overflows. It is
+/// √z at 0, and the dual `tanh` beyond |z| ≈ 355, where an intermediate result overflows. It is
 /// passed through unchanged. A network then returns [`Error::NonFinite`] at the gradient, or at the
 /// activation if the value is not finite either.
 ///

@@ -159,7 +159,7 @@ impl<T: Scalar> Cost<T> for AnyCost {
                     }
                 });
             }
-            // 1 − y/a = (a − y)/a. The right side replaces the left where it cancels.
+            // 1 − y/a = (a − y)/a. The right side replaces the left where the left cancels.
             (Self::Poisson, None) => {
                 at.write_differences(&mut delta);
                 delta.zip_zip_apply(&a, &y, |d, a, y| {

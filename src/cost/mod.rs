@@ -51,7 +51,7 @@
 //!
 //! The domain is checked on the rounded output: [`BinaryCrossEntropy`] after a tanh that has
 //! rounded to 1 is an [`Error::Output`] for y < 1. An intermediate result that underflows becomes
-//! 0. For a sigmoid with the squared error this makes δ 0 from z = ±355 on, and from ±44 in `f32`.
+//! 0. For a sigmoid with the squared error this makes δ 0 beyond z = ±355, and beyond ±44 in `f32`.
 //!
 //! # Custom costs
 //! Implement [`Cost`], and check it with a

@@ -21,7 +21,7 @@ pub struct Outputs<'a, T: Scalar> {
     pub y: DMatrixView<'a, T>,
     /// How to compute a − y and 1 − a more accurately than from the rounded a.
     pub(crate) exact: Option<Exact<'a, T>>,
-    /// Whether y is a, as for the Fisher information. Then 1 − y is 1 − a.
+    /// Whether y equals a, as it does for the Fisher information. Then 1 − y is 1 − a.
     pub(crate) at_outputs: bool,
 }
 

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 /// k-fold cross-validation: k splits in which each example is in exactly one test part.
 ///
 /// Test parts are consecutive examples, or random ones after [`shuffled`](Self::shuffled). Their
-/// sizes differ by at most one. If you use the folds to choose settings, first set a test part
-/// aside that is in none of them ([`Split::within`]).
+/// sizes differ by at most one. If you use the folds to choose settings, first set aside a test
+/// part that is in none of them ([`Split::within`]).
 ///
 /// # Example
 /// ```
@@ -49,7 +49,7 @@ impl KFold {
     /// # Errors
     /// - [`Error::NoExamples`] if m is 0.
     /// - [`Error::Hyperparameter`] if k is below 2 or above m.
-    /// - [`Error::TooLarge`] if k m indices do not fit the memory.
+    /// - [`Error::TooLarge`] if k m indices do not fit in memory.
     pub fn split(&self, examples: usize) -> Result<Vec<Split>, Error> {
         self.validate(examples)?;
         let mut all = [Class::new(0, examples)];

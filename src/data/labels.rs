@@ -16,7 +16,7 @@ use std::fmt::Debug;
 /// # Errors
 /// - [`Error::NoExamples`] if there are no labels.
 /// - [`Error::Label`] with the first label that is not below `classes`.
-/// - [`Error::TooLarge`] if K × m numbers do not fit the memory.
+/// - [`Error::TooLarge`] if K × m numbers do not fit in memory.
 ///
 /// # Example
 /// ```

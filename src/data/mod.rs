@@ -69,7 +69,7 @@ pub use standardizer::Standardizer;
 ///
 /// # Errors
 /// - [`Error::Index`] with the first index that is not a column.
-/// - [`Error::TooLarge`] if the columns do not fit the memory.
+/// - [`Error::TooLarge`] if the columns do not fit in memory.
 ///
 /// # Example
 /// ```

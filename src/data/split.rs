@@ -109,7 +109,7 @@ impl Split {
 /// # Errors
 /// - [`Error::NoExamples`] if m is 0.
 /// - [`Error::Hyperparameter`] if the fraction is not in (0, 1), or leaves one part empty.
-/// - [`Error::TooLarge`] if m indices do not fit the memory.
+/// - [`Error::TooLarge`] if m indices do not fit in memory.
 ///
 /// # Example
 /// ```

@@ -9,7 +9,7 @@ use crate::scalar::{Scalar, real, to_f64};
 
 /// Scales rows to mean 0 and standard deviation 1: zᵢ = (xᵢ − μᵢ)/σᵢ.
 ///
-/// Training is faster, and often only possible, if all inputs are of size about 1. Fit the scaler
+/// Training is faster if all inputs are of size about 1, and often fails otherwise. Fit the scaler
 /// to the training examples and keep it: new data need the same μ and σ.
 /// [`apply`](super::Scaler::apply) and [`invert`](super::Scaler::invert) are methods of
 /// [`Scaler`](super::Scaler), so bring the trait into scope.

@@ -34,7 +34,7 @@ enum Quantity {
 }
 
 impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Separate<'_, T, L, C> {
-    /// Makes a forward pass, and a backward pass for the quantity.
+    /// Runs a forward pass, and a backward pass that computes the quantity.
     fn pass(
         &self,
         range: Range<usize>,
@@ -50,9 +50,9 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Separate<'_, T, L, C> {
         chain.backward(first, examples.x, part, linked, (wanted, None))
     }
 
-    /// Computes one example at a time, for layers without per-example gradients. Each takes the
-    /// place of the first example, which itself comes last, so the outputs of all examples remain
-    /// as the pass before wrote them.
+    /// Computes one example at a time, for layers without per-example gradients. Each is moved to
+    /// the place of the first example, which comes last, so the outputs of all examples remain as
+    /// the previous pass wrote them.
     fn one_by_one(
         &self,
         range: Range<usize>,
@@ -61,7 +61,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Separate<'_, T, L, C> {
         room: Option<&mut [T]>,
     ) -> Result<(), Error> {
         let p = self.chain.network.parameters();
-        // Without parameters no room was requested.
+        // A network without parameters requests no room.
         let room = room.and_then(|room| room.get_mut(..p)).unwrap_or_default();
         let each = results.len() / range.len().max(1);
         let results = results.chunks_exact_mut(each.max(1));
@@ -239,8 +239,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// Its square is the sum over the layers of ‖δ‖² (1 + ‖a‖²), for dense layers.
     ///
-    /// The squares are formed in T. A norm below 10⁻¹⁹ in `f32` (10⁻¹⁵⁴ in `f64`) loses digits,
-    /// down to 0. A norm above 10¹⁹ (10¹⁵⁴) is an error.
+    /// The squares are formed in T. A norm below 10⁻¹⁹ in `f32` (10⁻¹⁵⁴ in `f64`) loses digits, and
+    /// may become 0. A norm above 10¹⁹ (10¹⁵⁴) is an error.
     ///
     /// Derivation: [(33)](crate::derivation#example-norms). (Goodfellow 2015, arXiv:1510.01799.)
     ///
@@ -307,7 +307,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// - The errors of [`example_gradient_norms`](Self::example_gradient_norms).
-    /// - [`Error::Hyperparameter`] unless `most` is finite and positive, and its square a normal
+    /// - [`Error::Hyperparameter`] unless `most` is finite and positive, and its square is a normal
     ///   number of T.
     /// - [`Error::Length`] if `sum` does not have P entries.
     ///

@@ -124,8 +124,8 @@
 //! # Ok::<(), backprop::Error>(())
 //! ```
 //!
-//! If the loss contains derivatives of the outputs with respect to an input t, as that of a
-//! differential equation does, run the steps on dual numbers (feature `num-dual`; the types are in
+//! If the loss contains derivatives of the outputs with respect to an input t, as for a
+//! differential equation, run the steps on dual numbers (feature `num-dual`; the types are in
 //! `backprop::num_dual`). [`Network::map`](crate::Network::map)`(Dual64::from_re)` converts the
 //! network, and `Dual64::new(t, 1.0)` is an input. An output is then u + u′ε.
 //!
@@ -235,7 +235,7 @@ fn check_vector<T: Scalar>(what: &'static str, v: &[T], expected: usize) -> Resu
 }
 
 /// Turns sums of second derivatives into those of J: adds the penalty, and divides by m = Σw. No
-/// other function does, as no other than `gradient::finish` does for ∇J.
+/// other function does this, just as only `gradient::finish` does it for ∇J.
 fn finish<T: Scalar>(
     what: &'static str,
     weight: f64,

@@ -24,7 +24,7 @@ struct Jacobians<'a, T: Scalar, L, C: ?Sized> {
     examples: &'a Examples<'a, T>,
     cost: &'a C,
     at: GaussNewton,
-    /// Whether δ of the costs is wanted too, with respect to the same outputs.
+    /// Whether δ of the costs, with respect to the same outputs, is also requested.
     with_deltas: bool,
     /// The first example of the job.
     start: usize,
@@ -203,8 +203,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         )
     }
 
-    /// Calls `visit` with the Jacobians of a few examples at a time. `(deltas, room)` is whether δ
-    /// is wanted too, and the number of scalars of room for each example.
+    /// Calls `visit` with the Jacobians of a few examples at a time. `with_deltas` requests δ as
+    /// well, and `room` is the number of extra scalars to provide for each example.
     pub(super) fn for_each_jacobians<C: Cost<T>>(
         &self,
         theta: &[T],

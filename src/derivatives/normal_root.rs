@@ -14,8 +14,8 @@ use crate::objective::Objective;
 use crate::scalar::{Scalar, real};
 use crate::workspace::Workspace;
 
-/// The largest entry of r², in units of J. Where the curvature of the cost is too small for that,
-/// it is increased.
+/// The largest entry of r², in units of J. Where the curvature of the cost is too small to satisfy
+/// this bound, it is increased.
 const MOST: f64 = 1e4;
 
 /// The scale and the bound of the rows of [A r].
@@ -33,7 +33,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// curvature M = LLᵀ.
     ///
     /// If the cost has a slope but no curvature, as Huber's far from the target, there is no such
-    /// r. The cost then gets a little curvature, which is smaller for a larger `size`: Σ w
+    /// r. A little curvature is then added to the cost, less for a larger `size`: Σ w
     /// |cost|/Σw plus the penalty.
     pub(crate) fn gauss_newton_root<C: Cost<T>>(
         &self,
@@ -120,8 +120,8 @@ fn fill_rows<T: Scalar>((p, k): (usize, usize), pieces: &mut Pieces<'_, T>, scal
 }
 
 /// Overwrites M = LLᵀ, given by its lower triangle, with Cholesky's L, and δ with r = L⁻¹δ. A pivot
-/// that is not above rounding counts as 0. Where δ needs one for r to exist, it is made large
-/// enough that |r| ≤ `most`.
+/// within rounding of 0 counts as 0. If r exists only with a larger pivot, the pivot is raised
+/// until |r| ≤ `most`.
 fn factor<T: Scalar>(k: usize, m: &mut [T], delta: &mut [T], most: T) {
     let rounding = T::default_epsilon() * real(8.0 * k as f64);
     let least_slope = if k > 1 {
@@ -211,7 +211,7 @@ mod tests {
                     .unwrap();
                 let gradient = network.gradient_vector(&examples, &objective).unwrap();
                 let column = |j: usize| DMatrix::from_column_slice(21, 1, root.column(j));
-                // The outer pieces of Huber's cost have no curvature, so they get a little.
+                // The outer pieces of Huber's cost have no curvature, so a little is added.
                 let added = if matches!(cost, Huber { .. }) {
                     1e-3
                 } else {

@@ -9,7 +9,8 @@ use crate::scalar::Scalar;
 use crate::workspace::{Buffers, Part};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
-/// The direction: θ̇ of length P, and ẋ. Each is `None` if it does not move.
+/// The direction: θ̇ of length P, and ẋ. Each is `None` if the parameters or the inputs do not
+/// move.
 pub(super) type Along<'a, T> = (Option<&'a [T]>, Option<DMatrixView<'a, T>>);
 
 impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
@@ -83,7 +84,7 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         Ok(linked)
     }
 
-    /// Makes the backward pass from the first δ and δ̇ of the part. Writes Δ̇ into `sums`, the
+    /// Runs the backward pass from the first δ and δ̇ of the part. Writes Δ̇ into `sums`, the
     /// derivative of Δ along the direction of the forward tangents.
     ///
     /// # Errors

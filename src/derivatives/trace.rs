@@ -182,7 +182,7 @@ impl<T: Scalar> Trace<T> {
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Computes one pass and keeps every intermediate result: see [`Trace`].
     ///
-    /// Stochastic layers act as outside training.
+    /// Stochastic layers behave as they do outside training.
     ///
     /// # Errors
     /// The errors of [`backprop`](Self::backprop).
@@ -273,8 +273,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 }
 
-/// Returns z and a of every layer, and the cache of each for the backward pass. The first a that is
-/// not finite ends the pass.
+/// Returns z and a of every layer, and each layer's cache for the backward pass. The first a that
+/// is not finite ends the pass.
 #[allow(clippy::type_complexity, reason = "a pair of lists by layer")]
 fn forward<T: Scalar, L: Layer<T>>(
     network: &Network<T, L>,

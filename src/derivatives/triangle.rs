@@ -23,7 +23,7 @@ pub(crate) struct Triangle<T> {
 }
 
 impl<T: Scalar> Triangle<T> {
-    /// Creates a problem without rows: R = 0 and c = 0.
+    /// Creates a problem that has no rows yet: R = 0 and c = 0.
     pub(crate) fn new(size: usize) -> Result<Self, Error> {
         let shape = (size, size.saturating_add(1));
         let entries = allocate("the factor of the Gauss–Newton matrix", shape, T::zero())?;
@@ -68,7 +68,7 @@ impl<T: Scalar> Triangle<T> {
     pub(crate) fn absorb(&mut self, rows: usize, block: &mut [T]) -> Result<(), Error> {
         let (p, most) = (self.size, PANEL.min(self.size));
         let what = "the reflections of a panel";
-        // Products pass over their first column.
+        // The products skip their first column.
         let mut panel = allocate(what, (rows, most + 1), T::zero())?;
         let mut turned = allocate(what, (most, p), T::zero())?;
         for start in (0..p).step_by(PANEL) {
@@ -123,7 +123,7 @@ impl<T: Scalar> Triangle<T> {
     }
 
     /// Reflects column j of the block into the triangle, together with the columns after it.
-    /// Overwrites the column with u, and returns the entry u₀ that belongs to the triangle; 0 if
+    /// Overwrites the column with u, and returns the entry u₀ that belongs to the triangle, or 0 if
     /// there was nothing to reflect. u is scaled to uᵀu = 2 |u₀|. A column has `stride` rows, and
     /// only the first `filled` are used.
     fn reflect(&mut self, j: usize, filled: usize, (block, stride): (&mut [T], usize)) -> T {

@@ -123,8 +123,8 @@ impl<D: Dual, T: Scalar, L: Layer<D>> OnDual<D> for On<'_, L, ForwardTangent<'_,
 /// on dual numbers. On an error, nothing is written.
 ///
 /// # Example
-/// Like that of [`layer_forward_tangent`], with `dual::layer_backward_tangent(self, tangent)` as
-/// the body of the method.
+/// Use it like [`layer_forward_tangent`], with `dual::layer_backward_tangent(self, tangent)` as the
+/// body of the method.
 pub fn layer_backward_tangent<T, L>(layer: &L, along: BackwardTangent<'_, T>) -> Result<(), Error>
 where
     T: Scalar,

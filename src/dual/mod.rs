@@ -8,7 +8,7 @@
 //! [`Error::Unsupported`], as the default tangent methods do.
 //!
 //! Each call allocates copies of its arguments, and dual numbers take the plain loops instead of
-//! the vectorised ones. Use these functions to start with, and to test faster methods against.
+//! the vectorised ones. Start with these functions, and test faster methods against them.
 //!
 //! Dual numbers differentiate the code as it runs. A value that leaves the scalar type (a constant
 //! computed from z through `f64`) loses its derivative. At a kink the derivative is that of the
@@ -157,7 +157,7 @@ fn lift_slice<D: Dual, T: Scalar>(value: &[T], tangent: Option<&[T]>) -> Vec<D> 
     lift(column(value), tangent.map(column)).data.into()
 }
 
-/// Returns a matrix that is to be overwritten.
+/// Returns a matrix of placeholders, for a method to overwrite.
 fn unwritten<D: Dual>(rows: usize, cols: usize) -> DMatrix<D> {
     DMatrix::repeat(rows, cols, D::of(UNKNOWN, UNKNOWN))
 }

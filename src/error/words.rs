@@ -5,7 +5,7 @@ use std::any::type_name;
 use std::borrow::Cow;
 use std::fmt;
 
-/// The examples of a class, or all.
+/// The examples of a class, or all examples.
 pub(super) fn of_class(class: Option<usize>) -> String {
     class.map_or_else(|| "the data".to_owned(), |class| format!("class {class}"))
 }
@@ -159,7 +159,8 @@ pub(super) fn in_batch(batch: Option<usize>) -> String {
     batch.map_or_else(String::new, |batch| format!(", batch {batch}"))
 }
 
-/// The advice after a divergence. A full-batch solver has no batches and no learning rate.
+/// The advice given when training diverges. A full-batch solver has no batches and no learning
+/// rate.
 pub(super) fn remedy_for_divergence(batch: Option<usize>) -> &'static str {
     match batch {
         Some(_) => "lower the learning rate or scale the inputs",

@@ -118,7 +118,7 @@ impl GradientCheck {
             activation.backward(z.as_view(), a.as_view(), delta.as_view_mut());
             [a.as_slice(), delta.as_slice()].concat()
         };
-        // ȧ and δ̇ by the tangent methods, and the δ computed with them.
+        // ȧ and δ̇ from the tangent methods, and the δ computed along with them.
         let tangent = |t: T| {
             let Point { z, mut delta } = at(t);
             let a = forward(activation, z.as_view());

@@ -1,4 +1,4 @@
-//! Creates and configures a [`GradientCheck`]. Its checks of a network and of a function.
+//! Creates and configures a [`GradientCheck`], and checks a network or a function with it.
 
 use super::line::CheckedBlock;
 use super::settings::{Sampling, Tolerance};
@@ -107,12 +107,13 @@ impl GradientCheck {
     /// `blocks` names the blocks of variables and gives their lengths, in the order of the
     /// variables. The report has one row for each block.
     ///
-    /// If the function can fail, put its `?`s into a function that returns a `Result`, and return
-    /// NaN as the value after an error. The check then returns [`Error::NonFinite`]:
-    /// `|v| f(v).unwrap_or((f64::NAN, vec![0.0; v.len()]))`.
+    /// If the function can fail, write it to return a `Result`, and turn an error into the value
+    /// NaN. The check then returns [`Error::NonFinite`]: `|v| f(v).unwrap_or((f64::NAN, vec![0.0;
+    /// v.len()]))`.
     ///
     /// # Errors
-    /// - [`Error::Length`] if the blocks together or the gradient have another length than `theta`.
+    /// - [`Error::Length`] if the total length of the blocks, or the length of the gradient,
+    ///   differs from that of `theta`.
     /// - [`Error::NonFinite`] if `theta` is not finite, or the value of the function at a point
     ///   that the check tries.
     /// - [`Error::Hyperparameter`] for a bad step, tolerance or number of comparisons.

@@ -10,7 +10,7 @@ use crate::initialization::rng;
 use crate::scalar::{Scalar, to_f64};
 use std::collections::BTreeMap;
 
-/// The largest value of each column, and of the whole block.
+/// The largest value in each column, and in the whole block.
 #[derive(Default)]
 struct Norms {
     columns: BTreeMap<usize, f64>,

@@ -163,7 +163,7 @@ impl GradientCheck {
         Ok(report)
     }
 
-    /// Checks the arguments, and finds out at what the cost can be checked.
+    /// Checks the arguments, and determines whether the cost can be checked at z, at a or at both.
     fn cost_point<T: Scalar, C: Cost<T> + ?Sized, A: Activation<T> + ?Sized>(
         &self,
         cost: &C,

@@ -1,4 +1,4 @@
-//! One comparison, with its second look where the two derivatives disagree.
+//! One comparison, with a closer look where the two derivatives disagree.
 
 use super::line::{Line, On, Slopes};
 use super::noise;
@@ -118,7 +118,7 @@ impl Outcome {
         (numeric - self.analytic).abs()
     }
 
-    /// Sets the verdict by the bound, without a second look, and returns whether the difference is
+    /// Sets the verdict by the bound, without a closer look, and returns whether the difference is
     /// within it. If it is, that is conclusive only where the column is resolved.
     pub(super) fn settle(&mut self, allowed: &Allowed) -> bool {
         self.bound = allowed.bound(self.h);
@@ -191,8 +191,8 @@ impl Outcome {
     }
 
     /// Calls the derivative wrong unless the difference is within the noise along this line. Points
-    /// a few units in the last place apart may miss that noise: where terms cancel, all round the
-    /// same way.
+    /// a few units in the last place apart may not show that noise: where terms cancel, all may
+    /// round the same way.
     fn settle_with_noise(&mut self, on: &mut On<'_>, mut allowed: Allowed) -> Result<(), Error> {
         let along = noise::along(&mut |t| Ok(on.value(t)?.value), self.h)?;
         allowed.value_noise = allowed.value_noise.max(along);
@@ -221,8 +221,8 @@ impl Outcome {
         let wide = on.slopes(self.h)?;
         let noise = allowed.noise(self.h);
         if !looked {
-            // Rounding rules out smaller steps. A kink would explain the difference, and
-            // nothing more can be found out.
+            // Rounding rules out smaller steps. A kink would explain the difference, and nothing
+            // more can be determined.
             return Ok(between(wide, self.bound + noise));
         }
         let near = on.slopes(self.h / 8.0)?;
@@ -282,7 +282,7 @@ impl Outcome {
             // Derivatives jump at kinks, and a jump weighs more the smaller the step.
             return Ok(against == 4);
         }
-        // On one side of a kink everything may be 0, whatever the fault.
+        // On one side of a kink everything may be 0, even with a fault.
         let clear = allowed.bound(0.25 * h) <= 0.5 * difference.abs();
         Ok(against >= 3 || clear && against == 2 && in_favour == 0)
     }

@@ -317,8 +317,8 @@ impl GradientCheck {
         norms.resize(m, T::zero());
 
         // In a network the rows of other layers lie between the columns, and norms are added to
-        // what is there. What is there has the size of what is added, so that this keeps its
-        // digits.
+        // what is there. The existing value has the size of the added one, so the added one keeps
+        // its digits.
         let mut room = DMatrix::repeat(p + 1, m, nan::<T>());
         let old = norms.iter().enumerate().map(|(k, &norm)| {
             let size = if norm > T::zero() { norm } else { T::one() };

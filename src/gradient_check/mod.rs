@@ -82,7 +82,7 @@
 //! 1. It takes a second step and extrapolates (Richardson), which removes the error of a strongly
 //!    curved J.
 //! 2. It takes smaller steps, as far as rounding allows. If the difference vanishes once the step
-//!    no longer reaches a kink, the entry is a [`Verdict::SuspectedKink`]. It is one too if the
+//!    no longer reaches a kink, the entry is a [`Verdict::SuspectedKink`]. The same holds if the
 //!    slopes on the two sides stay apart however small the step, with g between them.
 //! 3. It evaluates the code's own derivative at five points within the smallest step. By the
 //!    fundamental theorem, the slope of J between two points is the mean of the derivative in
@@ -142,7 +142,7 @@ use settings::{Sampling, Tolerance};
 pub use judge::Verdict;
 pub use report::{BlockReport, Comparison, Place, Report};
 
-/// A gradient checker: how many derivatives it compares, with which step, and how closely.
+/// A gradient checker, with its number of comparisons, step and tolerance.
 ///
 /// Derivation: [(27)](crate::derivation#central-difference).
 ///

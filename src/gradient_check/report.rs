@@ -203,7 +203,7 @@ impl Report {
         }
     }
 
-    /// Returns whether no derivative is wrong. All other verdicts pass, and show in the table.
+    /// Returns whether no derivative is wrong. All other verdicts pass, and appear in the table.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.wrong_blocks().next().is_none()

@@ -67,8 +67,8 @@ struct Noise {
 }
 
 /// Measures the noise while all of θ moves by a few units in the last place. The noise of J is
-/// measured a step away too: at an exact fit J and its noise are 0, but not near it. If a pass
-/// fails, the noise counts as 0.
+/// measured a step away too: at an exact fit J and its noise are 0, but near it they are not. If a
+/// pass fails, the noise counts as 0.
 fn measure<T: Scalar>(
     theta: &[T],
     step: f64,

@@ -34,7 +34,7 @@ pub(super) struct Settings {
 }
 
 /// The maximum number of directions per block. Each is as long as the block and is kept for a
-/// second look.
+/// closer look.
 const MOST_DIRECTIONS: usize = 1 << 16;
 
 impl GradientCheck {

@@ -98,7 +98,7 @@ impl<'a, L> SingleLayer<'a, L> {
             linked: false,
             first: 0,
         };
-        // Too large a size is an error here. The passes may then allocate without checks.
+        // A size that is too large is an error here. The passes may then allocate without checks.
         let m = x.ncols();
         let sizes = [
             ("a layer's output", (single.outputs, m)),

@@ -162,7 +162,7 @@ fn equals_the_plain_loop<R: Tested>() {
                     let at = wide[i];
                     assert_close(a[i], values[i], function, level, at);
                     assert_close(slope[i], slopes[i], function, level, at);
-                    // An entry has the same bits in any place, with or without its derivative.
+                    // An entry has the same bits at any position, with or without its derivative.
                     let mut single = [z[i]];
                     activate_at(function, &mut single, None);
                     let nan = a[i].into().is_nan();

@@ -1,5 +1,5 @@
-//! The matrix product C = start + A B, cut into blocks that fit the caches, and those into tiles
-//! that fit the registers.
+//! The matrix product C = start + A B, cut into blocks that fit in the caches. The blocks are cut
+//! into tiles that fit in the registers.
 
 use super::microkernel::{Start, Tile, dots, vector_tile};
 use super::packing::{PackedSize, pack_columns, pack_rows, pack_transposed};
@@ -112,8 +112,9 @@ impl<T: Fast> Gemm<T> {
 
     /// Returns whether to pack A.
     ///
-    /// A row-major A has to be packed. Otherwise packing pays if B has many columns and A does not
-    /// fit the caches in place: it is large, or its columns are a multiple of half a page apart.
+    /// A row-major A has to be packed. Otherwise packing pays off if B has many columns and A does
+    /// not fit in the caches in place: it is large, or its columns are a multiple of half a page
+    /// apart.
     fn pack(&self) -> bool {
         let bytes = size_of::<T>();
         let large = self.rows * self.depth * bytes > BLOCK_BYTES;
@@ -122,7 +123,7 @@ impl<T: Fast> Gemm<T> {
             || (self.columns >= 32 && (large || aliased) && self.room_len >= self.packed_len())
     }
 
-    /// Returns whether to pack B. Packing pays if several rows of tiles read the rows of B in
+    /// Returns whether to pack B. Packing pays off if several rows of tiles read the rows of B in
     /// pieces.
     fn pack_b(&self, rows_of_tile: usize, room: usize, depth: usize) -> bool {
         self.b_column == 1 && self.rows >= 2 * rows_of_tile && self.columns * depth <= room

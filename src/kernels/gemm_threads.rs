@@ -1,4 +1,4 @@
-//! Shares a product out over threads where that pays. One thread computes each entry of C.
+//! Shares a product out over threads where that pays off. One thread computes each entry of C.
 
 use super::gemm::{Gemm, PACKED_B, StorageOrder, VECTOR_ROWS, block};
 use super::microkernel::Start;
@@ -67,7 +67,7 @@ pub(super) fn scratch<T>(rows: usize, columns: usize, depth: usize) -> usize {
 }
 
 impl<T: Fast> Gemm<T> {
-    /// Computes the product, on several threads if that pays.
+    /// Computes the product, on several threads if that pays off.
     ///
     /// # Safety
     /// The same as for [`gemm`].

@@ -24,8 +24,8 @@ pub(super) fn polynomial<R: Real, const FMA: bool>(coefficients: &[R], x: R) -> 
         return coefficients[0];
     };
     let square = x * x;
-    // Each pair is one step of both chains. A last single coefficient is a step of one of them,
-    // which then ends in the power 0.
+    // Each pair of coefficients is one step of both chains. If a single coefficient is left, it is
+    // a step of one chain, which then ends in the power 0.
     let (pairs, last) = rest.as_chunks::<2>();
     let (p, q) = pairs.iter().fold((first, second), |(p, q), &[c, d]| {
         (
@@ -226,7 +226,7 @@ pub(super) fn square_of_1_plus<R: Real, const FMA: bool>(e: R) -> R {
     e.times_plus::<FMA>(R::TWO + e, R::ONE)
 }
 
-/// Returns (1 + e)³ likewise.
+/// Returns (1 + e)³, computed in the same way.
 #[inline(always)]
 pub(super) fn cube_of_1_plus<R: Real, const FMA: bool>(e: R) -> R {
     let three = R::ONE + R::TWO;
@@ -243,7 +243,7 @@ pub(super) fn exact_sum<R: Real>(a: R, b: R) -> (R, R) {
 
 /// Returns a + b (1 + p) 2ᵏ, rounded only once.
 ///
-/// A rounding of 1 + p would remain where the two terms cancel.
+/// If 1 + p were rounded, its error would remain where the two terms cancel.
 #[inline(always)]
 pub(super) fn plus_times_exp<R: Real, const FMA: bool>(a: R, b: R, p: R, power: R) -> R {
     let scaled = b * power;

@@ -84,8 +84,8 @@ pub(crate) fn join<A: Send, B: Send>(
 
 /// Runs `f` on a thread of the pool.
 ///
-/// Entering the pool costs some microseconds. A large computation pays them once, instead of at
-/// each `join`.
+/// Entering the pool costs a few microseconds. A large computation pays this cost once, instead of
+/// at each `join`.
 #[cfg(feature = "rayon")]
 pub(crate) fn enter<A: Send>(f: impl FnOnce() -> A + Send) -> A {
     if rayon::current_thread_index().is_some() || rayon::current_num_threads() == 1 {

@@ -1,4 +1,4 @@
-//! The products of back-propagation on matrices, by fast paths or plain loops.
+//! The products of back-propagation on matrices, with fast paths or plain loops.
 //!
 //! Each has two forms: one overwrites its result, the other adds to it. Derivatives of passes need
 //! the second, because they are sums of two products.
@@ -51,7 +51,7 @@ pub(crate) fn add_linear<T: Scalar>(
     }
 }
 
-/// Computes `start` + W x by a fast path. Returns false, and does nothing, if there is none.
+/// Computes `start` + W x on a fast path. Returns false, and does nothing, if there is none.
 #[inline]
 fn linear<T: Scalar>(
     theta: &[T],
@@ -90,8 +90,8 @@ fn linear<T: Scalar>(
 /// added in a binary tree.
 const IN_ORDER: usize = 2048;
 
-/// Returns the room for the sums that are held at the same time, of `len` entries each: the sums of
-/// the right halves, and one more.
+/// Returns the room needed for the sums that are held at the same time, of `len` entries each: the
+/// sums of the right halves, and one more.
 fn held_sums(len: usize, examples: usize) -> usize {
     if examples <= IN_ORDER {
         return 0;
@@ -212,7 +212,7 @@ impl<T: Scalar> RowSums<T> {
 impl<T: Fast> Operation<T> for RowSums<T> {
     #[inline(always)]
     unsafe fn run<V: Vector<Scalar = T>>(self) {
-        // A sum is a product with a column of ones. With `b_step` 0 a single one is enough.
+        // A sum is a product with a column of ones. With `b_step` 0, a single 1 is enough.
         let one = [T::one()];
         let product = Gemm {
             rows: self.rows,
@@ -272,7 +272,7 @@ pub(crate) fn add_product_transposed<T: Scalar>(
     }
 }
 
-/// Computes `start` + δ Aᵀ by a fast path. Returns false, and does nothing, if there is none.
+/// Computes `start` + δ Aᵀ on a fast path. Returns false, and does nothing, if there is none.
 #[inline]
 fn weights_outer<T: Scalar>(
     delta: DMatrixView<'_, T>,
@@ -309,8 +309,8 @@ fn weights_outer<T: Scalar>(
     unsafe { gemm(product) }
 }
 
-/// Returns whether to compute (δ Aᵀ)ᵀ = A δᵀ instead. It pays if the features fill registers much
-/// better than the units do.
+/// Returns whether to compute (δ Aᵀ)ᵀ = A δᵀ instead. That pays off if the features fill registers
+/// much better than the units do.
 fn swap_outer<T>(rows: usize, features: usize) -> bool {
     let lanes = level::lanes::<T>();
     // The registers needed for each entry. A column of C in a single register is as slow as in two,
@@ -345,7 +345,7 @@ pub(crate) fn add_transpose_product<T: Scalar>(
     }
 }
 
-/// Computes `start` + Wᵀ δ by a fast path. Returns false, and does nothing, if there is none.
+/// Computes `start` + Wᵀ δ on a fast path. Returns false, and does nothing, if there is none.
 #[inline]
 fn weights_transposed<T: Scalar>(
     theta: &[T],

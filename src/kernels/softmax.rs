@@ -31,7 +31,7 @@ pub(super) fn column_sum_of<R: Real>(x: &[R], y: &[R], f: impl Fn(R, R) -> R) ->
     sums.iter().fold(few(x_rest, y_rest), |sum, &x| sum + x)
 }
 
-/// Returns the largest entry of a non-empty slice. With a NaN among them it may be any entry.
+/// Returns the largest entry of a non-empty slice. If there is a NaN, the result may be any entry.
 #[inline(always)]
 pub(super) fn column_max<R: Real>(x: &[R]) -> R {
     let larger = |best: R, x: R| if x > best { x } else { best };
@@ -75,8 +75,8 @@ impl<R: Real> Kernel<R> for Normalize {
     }
 }
 
-// Functions, not closures: only a function can be marked for inlining, and code that is not inlined
-// is compiled for the portable level.
+// These are functions, not closures: only a function can be marked for inlining, and code that is
+// not inlined is compiled for the portable level.
 
 #[inline(always)]
 fn shift<R: Real>(column: &mut [R]) {

@@ -103,7 +103,7 @@ fn each<T: Scalar, const N: usize>(
     }
 }
 
-/// Returns d bit for bit if x is finite, else NaN.
+/// Returns d bit for bit if x is finite, otherwise NaN.
 #[allow(clippy::eq_op, reason = "∞ − ∞ is NaN")]
 #[inline(always)]
 pub(crate) fn unless_overflown<T: Scalar>(d: T, x: T) -> T {

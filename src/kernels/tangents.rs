@@ -128,7 +128,7 @@ pub(super) fn tangent_at<R: Real>(z: &mut [R], change: &mut [R], slope: &[R], be
 
 /// Replaces ż in `z` by ȧ = g′ ∘ ż, and writes g″ ∘ ż, the change of g′, to `change`.
 ///
-/// `slope` is g′ and `bend` is g″. All slices have equal lengths; the scalar may be any.
+/// `slope` is g′ and `bend` is g″. All slices have equal lengths; any scalar is allowed.
 pub(crate) fn tangent<T: Scalar>(z: &mut [T], change: &mut [T], slope: &[T], bend: &[T]) {
     assert!(change.len() == z.len() && slope.len() == z.len() && bend.len() == z.len());
     match table::<T>() {
@@ -173,7 +173,7 @@ pub(super) fn backward_tangent_at<R: Real>(
 
 /// δ̇ ← g′ ∘ δ̇ + ġ′ ∘ δ and δ ← g′ ∘ δ, where `slope` is g′ and `change` is ġ′.
 ///
-/// All slices have equal lengths; the scalar may be any.
+/// All slices have equal lengths; any scalar is allowed.
 pub(crate) fn backward_tangent<T: Scalar>(
     delta: &mut [T],
     delta_tangent: &mut [T],

@@ -79,7 +79,7 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for Dense<A> {
         self.outputs.saturating_mul(examples)
     }
 
-    /// Room to bring blocks of Θ, x and δ into the order in which the products read them.
+    /// Room to pack blocks of Θ, x and δ in the order in which the products read them.
     fn scratch_len(&self, examples: usize) -> usize {
         room_for::<T>(self.outputs, self.inputs, examples)
     }

@@ -201,8 +201,8 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// Returns the layer as a built-in dense layer, if it is exactly that.
     ///
     /// A network computes such a layer with fused kernels. It calls neither `forward` nor
-    /// `backward` where it does not need z. A layer that wraps a dense one and changes anything
-    /// keeps the default.
+    /// `backward` where it does not need z. A layer that wraps a dense layer and changes its
+    /// behaviour must keep the default.
     fn as_dense(&self) -> Option<Dense> {
         None
     }
@@ -217,7 +217,7 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
 
     /// Returns whether the first outputs × m entries of the cache are z, column-major.
     ///
-    /// Then the output is a function of z, and θ and the input act only through z.
+    /// If so, the output is a function of z, and depends on θ and the input only through z.
     /// [`backward`](Self::backward) leaves ∂cost/∂z in `delta`, or takes it from there with
     /// [`Backward::linked`] set. [`backward_tangent`](Self::backward_tangent) does the same with
     /// the derivative in `delta_tangent`. A layer with a link keeps z.
@@ -227,7 +227,8 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         self.link().is_some()
     }
 
-    /// Computes output and cache from θ and input. Must write every entry of both.
+    /// Computes output and cache from θ and input. An implementation must write every entry of
+    /// both.
     ///
     /// Derivation: [(18)](crate::derivation#products).
     fn forward(&self, pass: Forward<'_, T>);
@@ -243,9 +244,9 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// norm, instead of the sum. `pass.gradient` is absent.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] unless the implementation provides it. Then a network with this layer
-    /// computes gradients and norms one example at a time, by `forward` and `backward`, and has no
-    /// Gauss–Newton matrix.
+    /// [`Error::Unsupported`] unless the implementation provides it. Without it, a network with
+    /// this layer computes gradients and norms one example at a time, by `forward` and `backward`,
+    /// and has no Gauss–Newton matrix.
     fn backward_per_example(
         &self,
         pass: Backward<'_, T>,
@@ -259,7 +260,7 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// normalisation.
     ///
     /// A pass never splits a batch for such a layer, and there are no per-example derivatives.
-    /// Batches added to one accumulator stay separate populations.
+    /// Batches added to one accumulator are not coupled with each other.
     fn couples_examples(&self) -> bool {
         false
     }

@@ -11,7 +11,7 @@ use nalgebra::DMatrixView;
 ///
 /// The class of a column is the row of its largest entry. With one row, it is 1 if the entry is
 /// above ½. Targets are one-hot columns ([`one_hot`](crate::data::one_hot)), or a row of 0 and 1.
-/// It does not suit several independent labels per example.
+/// It is not suitable for several independent labels per example.
 ///
 /// # Errors
 /// Returns the errors of [`check`].

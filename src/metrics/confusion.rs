@@ -38,13 +38,13 @@ pub struct ConfusionMatrix {
 }
 
 impl ConfusionMatrix {
-    /// Counts pairs of labels of `classes` classes.
+    /// Counts pairs of labels, each of which is one of `classes` classes.
     ///
     /// # Errors
     /// - [`Error::Length`] if the numbers of actual and predicted labels differ.
     /// - [`Error::NoExamples`] if there are no labels.
     /// - [`Error::Label`] with the first label that is not a class, actual labels first.
-    /// - [`Error::TooLarge`] if the K × K counts do not fit the memory.
+    /// - [`Error::TooLarge`] if the K × K counts do not fit in memory.
     pub fn from_labels(
         actual: &[usize],
         predicted: &[usize],
@@ -67,8 +67,7 @@ impl ConfusionMatrix {
     /// [`Accuracy`](super::Accuracy).
     ///
     /// # Errors
-    /// Returns the errors of [`check`], and [`Error::TooLarge`] if the counts do not fit the
-    /// memory.
+    /// Returns the errors of [`check`], and [`Error::TooLarge`] if the counts do not fit in memory.
     ///
     /// # Example
     /// ```

@@ -35,8 +35,8 @@ pub struct Builder<T: Scalar, L = AnyLayer> {
 impl<T: Scalar, L: Layer<T>> Builder<T, L> {
     /// Starts a network with `inputs` input units.
     ///
-    /// Name the layer type here if it is not the default. The annotation of a `let` is not enough,
-    /// as it does not reach through `?`:
+    /// Name the layer type here if it is not the default. A type annotation on the `let` is not
+    /// enough, because inference does not pass through `?`:
     /// ```
     /// use backprop::{Builder, Layer, activation::{Relu, Sigmoid}};
     ///
@@ -97,8 +97,9 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
 
     /// Builds the network with random weights. Biases are 0.
     ///
-    /// Takes any generator of `rand_core` 0.10 (`rand` 0.10). With that of [`rng`](crate::rng), the
-    /// same seed gives the same parameters, bit for bit, on every platform.
+    /// Takes any generator of `rand_core` 0.10 (`rand` 0.10). With the generator of
+    /// [`rng`](crate::rng), the same seed gives the same parameters, bit for bit, on every
+    /// platform.
     ///
     /// # Errors
     /// The errors of [`zeros`](Self::zeros), and [`Error::Hyperparameter`] if a constant of the

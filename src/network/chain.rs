@@ -18,7 +18,7 @@ pub(crate) struct Chain<'a, T: Scalar, L> {
     pub(crate) training: Option<u64>,
 }
 
-/// The results wanted from a backward pass, besides the errors.
+/// The results requested from a backward pass, besides the errors.
 pub(crate) enum Wanted<'a, T> {
     /// Nothing.
     Errors,
@@ -73,7 +73,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
     }
 
     /// Computes z and a of every layer. The first a that is not finite ends the pass. With `keep`,
-    /// hidden layers keep that instead of z.
+    /// fused hidden layers keep the values that it selects instead of z.
     #[inline]
     pub(crate) fn forward(
         &self,
@@ -199,10 +199,10 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         at.z.is_some()
     }
 
-    /// Makes the backward pass from the first δ of the part, which is ∂cost/∂z if `linked`.
+    /// Runs the backward pass from the first δ of the part, which is ∂cost/∂z if `linked`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if per-example gradients are wanted and a layer does not provide
+    /// [`Error::Unsupported`] if per-example gradients are requested and a layer does not provide
     /// them.
     #[inline]
     pub(crate) fn backward(

@@ -40,8 +40,8 @@ pub(crate) trait Job<T: Scalar>: Sync {
     ) -> Result<(), Error>;
 }
 
-/// The results that the caller of a job wants, besides those in the workspace. `None` is not
-/// computed.
+/// The results that the caller of a job requests, besides those in the workspace. A result that is
+/// `None` is not computed.
 #[derive(Debug)]
 pub(crate) struct JobResults<'a, T> {
     /// The sum over all examples.
@@ -62,7 +62,7 @@ impl<T> JobResults<'_, T> {
     }
 }
 
-/// The part of all results that one part of a batch writes, besides its own buffers.
+/// The share of the results that one part of a batch writes, besides its own buffers.
 pub(crate) struct PartResults<'a, T> {
     pub(crate) outputs: &'a mut [T],
     pub(crate) values: &'a mut [T],
@@ -242,8 +242,8 @@ impl<J> Batch<'_, J> {
         self.job.part(0..self.m, part, results, sums)
     }
 
-    /// Runs some parts at a time. A [`Tree`] over all parts adds their sums, so any number at a
-    /// time gives the same bits.
+    /// Runs several parts at a time. A [`Tree`] over all parts adds their sums, so the result has
+    /// the same bits however many run at a time.
     fn run_parts<T: Scalar, L: Layer<T>>(
         &self,
         network: &Network<T, L>,
@@ -297,7 +297,7 @@ impl<J> Batch<'_, J> {
         Ok(())
     }
 
-    /// Computes some parts at the same time. Returns the error of the first part that has one.
+    /// Computes several parts at the same time. Returns the error of the first part that has one.
     fn round<T: Scalar>(
         &self,
         first: usize,

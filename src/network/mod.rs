@@ -197,7 +197,7 @@ impl<T: Scalar, L: Layer<T>> fmt::Display for Network<T, L> {
             self.parameters().to_string(),
         ]);
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-        // Names can be of any length, column widths cannot.
+        // Names can be of any length, but column widths cannot.
         let widest = usize::from(u16::MAX);
         let widths = [0, 1, 2, 3].map(|column| width(column).unwrap_or(0).min(widest));
         for (i, [name, outputs, shapes, count]) in rows.iter().enumerate() {

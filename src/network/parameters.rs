@@ -108,7 +108,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// Draws new weights for layer l (from 0) and sets its biases to 0.
     ///
-    /// Layers can so start by different rules; see [`Initialization`].
+    /// This lets layers start with different rules; see [`Initialization`].
     ///
     /// # Errors
     /// [`Error::Index`] if there is no such layer, [`Error::Hyperparameter`] if a constant of the

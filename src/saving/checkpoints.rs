@@ -273,7 +273,7 @@ impl Checkpoints {
             };
             if let Some(step) = step_of(file_name) {
                 let found = entry.file_type()?;
-                // A link is ignored if its target would be. A broken link is not ignored.
+                // A link is ignored if its target would be ignored. A broken link is not ignored.
                 let leads = || fs::metadata(entry.path()).map_or(true, |found| found.is_file());
                 if found.is_file() || found.is_symlink() && leads() {
                     listing.checkpoints.push((step, entry.path()));

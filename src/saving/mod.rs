@@ -37,9 +37,9 @@
 //! ```
 //! The caller chooses `kind`, so that an optimiser's state is not mistaken for a network. `bytes`
 //! and `crc32` are the length and the checksum of the content (the CRC-32 of zlib and gzip). The
-//! header always has exactly this form, and at most 4096 bytes. A number is written with the fewest
-//! digits that read back as the same bits. NaN and infinities are refused, because JSON cannot hold
-//! them.
+//! header always has exactly this form, and is at most 4096 bytes long. A number is written with
+//! the fewest digits that read back as the same bits. NaN and infinities are refused, because JSON
+//! cannot hold them.
 //!
 //! `scalar` names the type of the numbers. It is the first field of every network, scaler and
 //! optimiser state, even when serialised without this module. Loading as another scalar type is an

@@ -161,7 +161,8 @@ impl<T: Scalar + ArgminFloat, K, S> Driver<T, K, S> {
         length(gradient) <= self.tolerance.gradient
     }
 
-    /// Starts a solver without memory at a point. J and ∇J are evaluated unless the point has them.
+    /// Starts a new solver, which has no memory yet, at a point. J and ∇J are evaluated unless the
+    /// point has them.
     fn begin<'e>(
         &self,
         point: Point<T>,
@@ -171,13 +172,13 @@ impl<T: Scalar + ArgminFloat, K, S> Driver<T, K, S> {
         S: Solver<&'e Evaluated<'e, T>, Point<T>>,
     {
         let mut solver = (self.make)(&self.settings);
-        // An overflow that ended the previous search does not concern this start.
+        // An overflow that ended the previous search does not affect this start.
         evaluated.last.borrow_mut().failed = None;
         let begun = solver.init(&mut Counted::new(evaluated), point);
         match (evaluated.last.borrow().failed.clone(), begun) {
             (None, Ok((point, _))) => Ok((solver, point)),
             (Some(error), _) => Err(error),
-            // argmin refuses only a start without θ.
+            // argmin returns an error only for a start without θ.
             (None, Err(_)) => Err(lost()),
         }
     }

@@ -12,7 +12,7 @@ pub(super) fn has_clock() -> bool {
     cfg!(not(all(target_family = "wasm", target_os = "unknown")))
 }
 
-/// A clock that runs only if the time is wanted and the target has a clock.
+/// A clock that runs only if the time is needed and the target has a clock.
 #[derive(Debug)]
 pub(super) struct Clock(Option<Instant>);
 
@@ -46,7 +46,7 @@ mod tests {
     use std::time::Duration;
 
     thread_local! {
-        /// How often this thread has read the clock.
+        /// The number of times that this thread has read the clock.
         pub(super) static READ: Cell<u64> = const { Cell::new(0) };
         /// Simulates a target without a clock on this thread.
         pub(super) static ABSENT: Cell<bool> = const { Cell::new(false) };

@@ -158,9 +158,9 @@ pub trait FullBatch<T: Scalar>: Debug + Send + Sync {
     /// Forgets everything except the settings.
     fn reset(&mut self);
 
-    /// Makes one iteration: moves `theta` and writes ∇J at the new θ to `gradient`.
+    /// Runs one iteration: moves `theta`, and writes ∇J at the new θ to `gradient`.
     ///
-    /// `theta` is the start of the run, or where the previous iteration ended.
+    /// `theta` is the start of the run, or the point at which the previous iteration ended.
     ///
     /// # Errors
     /// Returns the errors of `problem`, and [`Error::Length`] if `gradient` is not as long as

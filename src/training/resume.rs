@@ -34,7 +34,7 @@ impl<'a, T: Scalar + Serialize + DeserializeOwned, C: Cost<T>> Trainer<'a, T, C>
     /// A checkpoint holds the parameters, the state of the method, the best epoch's parameters, the
     /// count of patience, and the history. Besides these, the rest of the run depends only on the
     /// data and the settings. So a run that was interrupted, even killed, and resumed gives the
-    /// same bits as an uninterrupted one. Only a time limit starts anew.
+    /// same bits as an uninterrupted one. Only a time limit starts again from zero.
     ///
     /// # Example
     /// ```

@@ -59,8 +59,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             progress.history.metrics = plan.metrics.iter().map(Metric::name).collect();
         }
         progress.history.stop = plan.ended(progress);
-        // Epochs then do not allocate. A run that ends by another limit may have any number of
-        // them.
+        // Epochs then do not allocate. A run that another limit ends may have any number of epochs.
         let expected = plan.epochs.saturating_sub(progress.epoch).min(10_000);
         progress.reserve(expected as usize)?;
         Ok(Self {
@@ -121,8 +120,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         ended.or(late.then_some(Stop::Time))
     }
 
-    /// Makes one step per batch or one iteration on all examples, then computes J. Also returns the
-    /// solver's reason for ending, if there is one.
+    /// Performs one step per batch or one iteration on all examples, then computes J. Also returns
+    /// the solver's reason for ending, if there is one.
     fn epoch(
         &mut self,
         epoch: u64,

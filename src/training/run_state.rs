@@ -54,7 +54,7 @@ pub(super) struct Best<T> {
 pub(super) struct Improvement {
     /// The value to be minimised.
     pub(super) monitored: f64,
-    /// Patience starts anew after a decrease by more than this.
+    /// The count for patience restarts after a decrease by more than this.
     pub(super) least: f64,
     /// Whether θ of the best epoch is kept.
     pub(super) keep: bool,

@@ -312,7 +312,7 @@ pub struct Plateau {
 }
 
 impl Plateau {
-    /// Adds the value of an epoch, and returns the factor on the learning rate from now on.
+    /// Records the value of an epoch, and returns the factor on the learning rate from then on.
     pub fn observe(&mut self, value: f64) -> f64 {
         let bound = self.best.map(|best| best - self.threshold * best.abs());
         if value.is_finite() && bound.is_none_or(|bound| value < bound) {

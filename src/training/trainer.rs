@@ -69,7 +69,7 @@ pub struct Trainer<'a, T: Scalar, C = AnyCost> {
 
 impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// Returns a trainer for 100 epochs, each on all examples at once. With a
-    /// [`batch_size`](Self::batch_size) the examples are shuffled anew for each epoch.
+    /// [`batch_size`](Self::batch_size), the examples are reshuffled for each epoch.
     ///
     /// `method` is an [`Optimizer`](super::Optimizer) such as [`Adam`](super::Adam), or a
     /// [`FullBatch`](super::FullBatch) solver such as
@@ -124,8 +124,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Sets the number of examples in a batch, from 1 to m. The last batch of an epoch has the
-    /// rest. By default a batch is the whole training set.
+    /// Sets the number of examples in a batch, from 1 to m. The last batch of an epoch holds the
+    /// remaining examples. By default a batch is the whole training set.
     #[must_use]
     pub fn batch_size(mut self, examples: usize) -> Self {
         self.plan.batch_size = Some(examples);
@@ -148,8 +148,9 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     }
 
     /// Changes the learning rate over time: the learning rate of a step is the optimiser's own
-    /// times the schedule's factor at that part of the epoch. A schedule that waits for a plateau
-    /// follows the monitored cost. Full-batch solvers have no learning rate, and refuse a schedule.
+    /// learning rate times the schedule's factor at that point of the epoch. A schedule that waits
+    /// for a plateau follows the monitored cost. Full-batch solvers have no learning rate, and
+    /// refuse a schedule.
     #[doc(alias = "lr_scheduler")]
     #[must_use]
     pub fn schedule(mut self, schedule: Schedule) -> Self {
@@ -218,8 +219,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Sets the improvement that must be exceeded for [`patience`](Self::patience) to start anew,
-    /// at least 0. The default is 0.
+    /// Sets the improvement that must be exceeded for the count of [`patience`](Self::patience) to
+    /// restart, at least 0. The default is 0.
     ///
     /// A smaller improvement still sets the best value that later epochs are compared with. This is
     /// scikit-learn's `tol`. Keras' `min_delta` instead ignores a smaller improvement altogether,
@@ -252,7 +253,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// optimiser is reset, and epochs count from 1.
     ///
     /// # Errors
-    /// Before the first step, with nothing changed:
+    /// Before the first step, leaving everything unchanged:
     /// - the errors of [`Network::gradient_into`](crate::Network::gradient_into) on the training
     ///   examples, and on the validation examples;
     /// - [`Error::SingleOutput`] for one output with softmax or the categorical cross-entropy,

@@ -28,7 +28,7 @@ pub(crate) fn gradients_together(p: usize, m: usize) -> usize {
     (GRADIENTS / p.max(1)).clamp(1, m.max(1))
 }
 
-/// Returns how many Jacobians are held at the same time, if each takes `each` scalars.
+/// Returns how many Jacobians are held at the same time, if each needs `each` scalars.
 pub(crate) fn jacobians_together(each: usize, m: usize) -> usize {
     (JACOBIANS / each.max(1)).clamp(1, MOST_JACOBIANS.min(m.max(1)))
 }
@@ -192,8 +192,8 @@ impl<T: Scalar> Buffers<T> {
     }
 }
 
-/// Tries to reserve room for rows × cols entries. A call that needs it and lacks it reports the
-/// error.
+/// Tries to reserve room for rows × cols entries. A call that needs the room and does not have it
+/// reports the error.
 fn reserve<T>(vector: &mut Vec<T>, rows: usize, cols: usize) {
     if let Some(len) = rows.checked_mul(cols) {
         let more = len.saturating_sub(vector.len());

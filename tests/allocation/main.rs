@@ -29,8 +29,8 @@ struct Counting;
 static COUNTS: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
 
 thread_local! {
-    /// The test whose allocations this thread makes, if they count. Those of a thread that starts
-    /// or ends do not.
+    /// The test to which this thread's allocations are counted, if any. Those of a thread that
+    /// starts or ends do not count.
     static TEST: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
@@ -50,18 +50,18 @@ fn allocations_so_far() -> usize {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
-        // SAFETY: the caller keeps the contract.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
-        // SAFETY: the caller keeps the contract.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
@@ -130,7 +130,7 @@ fn rounds(parameters: usize, examples: usize) -> usize {
     }
 }
 
-/// The allocations of some rounds of every call, after 2 rounds to grow.
+/// Counts the allocations of some rounds of every call, after 2 rounds in which the buffers grow.
 fn allocations<T: RealField + Copy>(case: &Case, m: usize) -> usize {
     let (sizes, hidden, output, cost, _) = *case;
     let mut builder = Network::<T>::builder(sizes[0]);
@@ -177,8 +177,8 @@ fn allocations<T: RealField + Copy>(case: &Case, m: usize) -> usize {
     allocations_so_far() - before
 }
 
-/// The allocations of some rounds of every derivative, after 2 rounds to grow, with a workspace for
-/// each and one for all of them.
+/// Counts the allocations of some rounds of every derivative, after 2 rounds in which the buffers
+/// grow, with a workspace for each and with one for all of them.
 fn allocations_of_derivatives<T: RealField + Copy>(case: &Case, m: usize) -> usize {
     let (sizes, hidden, output, cost, _) = *case;
     let mut builder = Network::<T>::builder(sizes[0]);
@@ -250,7 +250,7 @@ fn allocations_of_derivatives<T: RealField + Copy>(case: &Case, m: usize) -> usi
 }
 
 /// A pool's thread allocates when it first takes work from another thread. Here each thread waits
-/// until another has taken some.
+/// until another has taken some work.
 fn let_every_thread_steal(pool: &rayon::ThreadPool) {
     for thread in 0..pool.current_num_threads() {
         pool.broadcast(|context| {

@@ -1,4 +1,5 @@
-//! Buffers: every pass gives a layer the sizes it requests, and no call reads what another left.
+//! Buffers: every pass gives a layer the sizes it requests, and no call reads values that another
+//! left.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 

@@ -96,7 +96,7 @@ fn a_slice_of_another_length_is_refused() {
         network.forward(&buffer[3..]).unwrap().column(0)
     );
 
-    // One feature: the four numbers could be four examples, and are not.
+    // One feature: the four numbers could be four examples, but are not read as such.
     let one = Network::<f64>::builder(1)
         .dense(1, Identity)
         .zeros()

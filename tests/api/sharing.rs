@@ -96,7 +96,8 @@ fn a_problem_is_shared_by_threads() {
                         });
                     }
                     let thirds = |more: usize| ((rounds + more) / 3 * POINTS) as u64;
-                    // Any of the calls may have found its point cached, but not all.
+                    // Any of the calls may have found its point cached, but not all of them can
+                    // have.
                     let evaluations = problem.evaluations() - before.0;
                     let asked = thirds(2) + 2 * thirds(1) + thirds(0);
                     assert!((1..=asked).contains(&evaluations), "{evaluations}");

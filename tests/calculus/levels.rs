@@ -41,7 +41,7 @@ fn results_of<T: RealField + Copy>() -> Vec<f64> {
             .unwrap();
         all.push(pass.cost());
         all.extend(pass.gradient().vector().iter());
-        // v is short, to keep all products below the results above.
+        // v is short, so that all products are smaller than the results above.
         let (p, objective) = (network.parameters(), Objective::new(cost).l2(0.2));
         let v: Vec<T> = (0..p)
             .map(|i| convert((0.7 * i as f64).sin() / p as f64))

@@ -1,5 +1,5 @@
-//! Rounding must not take these digits: saturated units, long streams, and weights and parameters
-//! beyond the range of the scalar.
+//! Rounding must not destroy these digits: saturated units, long streams, and weights and
+//! parameters beyond the range of the scalar.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
@@ -153,7 +153,7 @@ fn a_million_costs_keep_the_digits_of_j_in_one_batch() {
         let y = DMatrix::repeat(1, m, 0.0_f32);
         let examples = Examples::new(&x, &y).unwrap();
         let found = network.cost(&examples, &Objective::new(SquaredError));
-        // The costs of f32, summed in f64.
+        // The costs computed in f32, but summed in f64.
         let mut workspace = Workspace::new();
         network
             .cost_into(&examples, &Objective::new(SquaredError), &mut workspace)

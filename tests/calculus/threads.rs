@@ -186,7 +186,7 @@ fn derivatives<T: RealField + Copy>(
                 all.push(gradient.iter().fold(T::zero(), |sum, &g| sum * wave(3) + g));
             })
             .unwrap();
-        // These have P or K · n numbers per example, so only where that is not too much.
+        // These have P or K · n numbers per example, so they are computed only for small sizes.
         if p * m < 2_000_000 {
             all.extend(network.example_gradients(&examples, &cost).unwrap().iter());
         }

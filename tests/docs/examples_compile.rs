@@ -139,7 +139,7 @@ pub fn features(manifest: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Writes the file only if it differs, to compile nothing twice.
+/// Writes the file only if it differs, so that nothing is compiled twice.
 fn write(path: &Path, content: &str) {
     if fs::read_to_string(path).ok().as_deref() != Some(content) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -157,7 +157,7 @@ pub fn errors(name: &str, features: &[&str], examples: &[&Example]) -> Option<St
          backprop = {{ path = {root:?}, features = {features:?} }}\nserde_json = \"1\"\n"
     );
     write(&user.join("Cargo.toml"), &manifest);
-    // The same versions as ours, which are already downloaded.
+    // The same versions as this crate uses, which are already downloaded.
     let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap();
     fs::write(user.join("Cargo.lock"), lock).unwrap();
     let mut modules = String::from("#![allow(unused)]\n\n");
@@ -169,7 +169,7 @@ pub fn errors(name: &str, features: &[&str], examples: &[&Example]) -> Option<St
     write(&user.join("src/lib.rs"), &modules);
 
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-    // In our target folder, to share builds.
+    // In this crate's target folder, to share builds.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     cargo.args(["check", "--offline", "--quiet", "--target-dir"]);
     cargo.arg(target).current_dir(&user);

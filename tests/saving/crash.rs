@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 const FOLDER: &str = "BACKPROP_TEST_CHECKPOINTS";
 const KILLS: usize = 25;
 
-/// A state whose entries follow from its step. It is so large that much of the time goes into
-/// writing.
+/// A state whose entries follow from its step. It is so large that writing takes much of the time.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct State {
     step: u64,
@@ -26,7 +25,7 @@ impl State {
     }
 }
 
-/// The process to kill: not a test by itself, but a part of the next one.
+/// The process to kill. It is not a test by itself, but part of the next one.
 #[test]
 fn child() {
     let Some(folder) = std::env::var_os(FOLDER) else {
@@ -82,7 +81,7 @@ fn killed_at_any_moment() {
         let temporary = names.iter().filter(|name| name.ends_with(".tmp")).count();
         assert!(temporary <= 1, "of earlier runs too: {names:?}");
         begun += temporary;
-        // One, and the one before it that was to be removed.
+        // One checkpoint, and possibly the previous one, which was about to be removed.
         assert!(names.len() - temporary <= 2, "{names:?}");
     }
     println!("{begun} of {KILLS} kills within a write");

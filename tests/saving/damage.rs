@@ -1,4 +1,4 @@
-//! No damage goes unnoticed: each cut, each flipped bit, each byte too many.
+//! No damage goes unnoticed: neither truncation, nor a flipped bit, nor an extra byte.
 
 use super::{Folder, refusal};
 use backprop::Network;
@@ -97,7 +97,7 @@ fn every_flipped_bit_is_found() {
     }
 }
 
-/// Two adjacent flips, bytes exchanged, bytes lost: nothing loads.
+/// Files with two adjacent flipped bits, exchanged bytes or lost bytes do not load.
 #[test]
 fn other_damage_is_found() {
     let (_, bytes) = small();

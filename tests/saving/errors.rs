@@ -11,7 +11,7 @@ use std::error::Error;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 
-/// A valid file with one part of its first line in other words.
+/// A valid file with one part of its first line replaced.
 fn with(old: &str, new: &str) -> Vec<u8> {
     let bytes = to_bytes("costs", &[0.5, 0.25]).unwrap();
     let text = String::from_utf8(bytes).unwrap();
@@ -40,7 +40,7 @@ fn files_of_others() {
         &nested,
         &with(r#""backprop""#, r#""frontprop""#),
         &with(r#""version":2"#, r#""version":0"#),
-        // The first line of version 1 has another order.
+        // The first line of version 1 has its fields in a different order.
         &with(r#""version":2"#, r#""version":1"#),
         &with(r#""version":2"#, r#""version":-1"#),
         &with(r#""version":2"#, r#""version":1.0"#),
@@ -195,7 +195,7 @@ fn non_finite_values_are_named() {
     assert_eq!(place(&nested(Rule::Adam { decay })), "inner.decay[1] inf");
     let map = BTreeMap::from([("a", 1.0), ("b", nan)]);
     assert_eq!(place(&nested(map)), "inner[1] NaN");
-    // Whole numbers of any size before it do not hide it.
+    // Integers of any size before it do not hide it.
     assert_eq!(place(&(u128::MAX, i128::MIN, 'c', (), nan)), "[4] NaN");
 
     let error = to_bytes("state", &nested([1.0, nan])).unwrap_err();
@@ -284,7 +284,7 @@ fn io() {
     assert!(matches!(refused, Err(LoadError::Io { path, .. }) if path == file));
 }
 
-/// Neither a large file nor a large promise costs anything.
+/// Neither a large file nor a large length in its header takes memory or time.
 #[test]
 fn sizes_are_compared_before_anything_is_allocated() {
     let folder = Folder::new("sizes");

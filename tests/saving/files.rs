@@ -12,7 +12,7 @@ fn a_file_contains_the_result_of_to_bytes() {
     let bytes = to_bytes("costs", &[0.5, 0.25]).unwrap();
     assert_eq!(fs::read(&path).unwrap(), bytes);
     assert_eq!(load::<[f64; 2]>(&path, "costs").unwrap(), [0.5, 0.25]);
-    // More than the first read of 4096 bytes, and exactly as much.
+    // A file longer than the first read of 4096 bytes, and one of exactly that length.
     for length in [10_000, 4096 - 68, 4096 - 69, 4096 - 70] {
         let text = "x".repeat(length);
         save(&path, "text", &text).unwrap();
@@ -29,13 +29,13 @@ fn an_existing_file_is_replaced_or_untouched() {
     assert!(save(&path, "costs", &[f64::NAN]).is_err());
     assert_eq!(fs::read(&path).unwrap(), b"anything");
     save(&path, "costs", &vec![0.5; 1000]).unwrap();
-    // A shorter one leaves nothing of the longer.
+    // A shorter file leaves nothing of the longer one.
     save(&path, "costs", &[0.25]).unwrap();
     assert_eq!(load::<Vec<f64>>(&path, "costs").unwrap(), [0.25]);
     assert_eq!(folder.names(), ["Θ of run 7"]);
 }
 
-/// Where it cannot be written, nothing is left and nothing is lost.
+/// If the file cannot be written, nothing new is left and nothing old is lost.
 #[cfg(unix)]
 #[test]
 fn a_folder_that_takes_no_files() {
@@ -48,7 +48,7 @@ fn a_folder_that_takes_no_files() {
     locked(0o555);
     let refused = save(&path, "costs", &[0.25]);
     locked(0o755);
-    // The superuser is let in.
+    // Permissions do not stop the superuser.
     let expected = if refused.is_err() { [0.5] } else { [0.25] };
     assert_eq!(load::<[f64; 1]>(&path, "costs").unwrap(), expected);
     assert_eq!(folder.names(), ["costs.backprop"]);
@@ -61,7 +61,7 @@ fn a_folder_that_takes_no_files() {
     assert_eq!(load::<[f64; 1]>(&path, "costs").unwrap(), expected);
 }
 
-/// Many writers and readers of one path: each read gives what one of them wrote.
+/// Many writers and readers of one path: each read returns the complete value of one writer.
 #[test]
 fn threads() {
     let folder = Folder::new("threads");

@@ -1,4 +1,5 @@
-//! Files: bit for bit there and back, refused if a bit is wrong, and never half written.
+//! Files: values are saved and loaded bit for bit, a file with a wrong bit is refused, and no file
+//! is left half written.
 
 #![allow(
     clippy::unwrap_used,
@@ -53,7 +54,7 @@ impl Drop for Folder {
     }
 }
 
-/// Why these bytes are refused, in a file as in memory.
+/// The reason for refusing these bytes, which is the same in a file and in memory.
 #[track_caller]
 fn refusal<D: DeserializeOwned>(bytes: &[u8], kind: &str, folder: &Folder) -> Refusal {
     let path = folder.file("refused.backprop");

@@ -97,7 +97,7 @@ fn special_files_are_neither_replaced_nor_read() {
     assert_eq!(load::<f64>(&dangling, "rate").unwrap(), 0.25);
 }
 
-/// In a folder of checkpoints they are no checkpoints, and not written over.
+/// In a folder of checkpoints they do not count as checkpoints, and are not overwritten.
 #[test]
 fn special_files_among_checkpoints() {
     let folder = Folder::new("special-checkpoints");
@@ -122,7 +122,7 @@ fn word(process: u32, count: u32) -> String {
     format!(".backprop-0123456789abcdef-{process}-{count}.tmp")
 }
 
-/// A process that has ended.
+/// The id of a process that has exited.
 fn gone() -> u32 {
     let mut child = Command::new("true").spawn().unwrap();
     child.wait().unwrap();
@@ -135,8 +135,8 @@ fn temporary_files_of_exited_processes_are_removed() {
     let path = folder.file("rate.backprop");
     let mut sleeper = Command::new("sleep").arg("60").spawn().unwrap();
     let (dead, live, own) = (gone(), sleeper.id(), std::process::id());
-    // A process with this id from another run: its file name has another word. A file that is being
-    // written has a lock.
+    // A process of another run with the same id: its file name has a different word. A file that is
+    // being written has a lock.
     let (removed, locked) = ([word(dead, 0), word(own, 1)], word(own, 2));
     let kept = [
         word(live, 0),
@@ -165,7 +165,7 @@ fn temporary_files_of_exited_processes_are_removed() {
     let mut expected = [kept.as_slice(), &[pipe]].concat();
     expected.sort();
     assert_eq!(folder.names(), expected);
-    // Once those processes have exited too.
+    // The files are removed once those processes have exited too.
     sleeper.kill().unwrap();
     sleeper.wait().unwrap();
     drop(lock);
@@ -177,7 +177,7 @@ fn temporary_files_of_exited_processes_are_removed() {
 
 const TARGET: &str = "BACKPROP_TEST_TARGET";
 
-/// The process to kill: not a test by itself, but a part of the next one.
+/// The process to kill. It is not a test by itself, but part of the next one.
 #[test]
 fn child() {
     let Some(path) = std::env::var_os(TARGET) else {
@@ -195,7 +195,7 @@ fn child() {
 fn a_killed_save_leaves_no_permanent_files() {
     let folder = Folder::new("killed-save");
     let mut left = 0;
-    // Under load few kills fall within a save, so there are as many as it takes.
+    // Under load, few kills occur during a save, so the test kills as often as needed.
     for kill in 0..240_u64 {
         if kill >= 12 && left > 0 {
             break;

@@ -22,7 +22,7 @@ fn latest(checkpoints: &Checkpoints) -> Found<String> {
 #[test]
 fn the_newest_checkpoints_are_kept() {
     let folder = Folder::new("kept");
-    // Created with the folders above it.
+    // The folder is created with its missing parents.
     let within = folder.file("runs/7");
     let checkpoints = Checkpoints::new(&within);
     assert!(checkpoints.latest::<String>().unwrap().is_none());
@@ -35,7 +35,7 @@ fn the_newest_checkpoints_are_kept() {
         names.sort();
         names
     };
-    // By number, not by text or time; the largest as well.
+    // Checkpoints are ordered by number, not by text or time, up to the largest number.
     for (step, expected) in [
         (9, vec![9]),
         (10, vec![9, 10]),
@@ -53,7 +53,7 @@ fn the_newest_checkpoints_are_kept() {
         assert_eq!(found.path, path);
         assert!(found.skipped.is_empty());
     }
-    // Each is a file as any other.
+    // Each checkpoint is a file like any other.
     let path = within.join(name(100));
     let read: String = load(path, "checkpoint").unwrap();
     assert_eq!(read, "at 100");
@@ -94,7 +94,7 @@ fn a_step_back_is_refused() {
     assert_eq!(latest(&checkpoints).step, 10);
     checkpoints.write(15, "second").unwrap();
     assert_eq!(folder.names(), names([10, 15]));
-    // Or at the same ones.
+    // Or it may write the same ones again.
     fs::write(folder.file(&name(20)), "").unwrap();
     checkpoints.write(20, "second").unwrap();
     assert_eq!(latest(&checkpoints).step, 20);
@@ -159,7 +159,7 @@ fn damaged_checkpoints_are_skipped() {
         }
         other => panic!("{other:?}"),
     }
-    // A new run may still be begun there.
+    // A new run may still start there.
     checkpoints.write(1, "anew").unwrap();
     assert_eq!(latest(&checkpoints).value, "anew");
     assert_eq!(folder.names(), names([1]));
@@ -248,7 +248,7 @@ fn temporary_files_of_exited_runs_are_removed() {
     assert_eq!(folder.names(), names([1]));
 }
 
-/// Threads of one run do not take each other's temporary files for those of dead runs.
+/// Threads of one run do not mistake each other's temporary files for those of dead runs.
 #[test]
 fn threads_that_write() {
     let folder = Folder::new("writers");
@@ -265,8 +265,8 @@ fn threads_that_write() {
     assert_eq!(folder.names(), names([7]));
 }
 
-/// A reader during a run always finds a complete checkpoint, never an older one than before,
-/// although each listed file may have been removed.
+/// A reader during a run always finds a complete checkpoint, never an older one than on the
+/// previous read, although each listed file may have been removed.
 #[test]
 fn threads_that_read() {
     let folder = Folder::new("readers");
@@ -289,7 +289,7 @@ fn threads_that_read() {
     });
 }
 
-/// A killed training run resumes where it was and ends with the same bits.
+/// A killed training run resumes from its newest checkpoint and ends with the same bits.
 #[test]
 fn a_killed_run_resumes_with_the_same_bits() {
     let folder = Folder::new("training");
@@ -310,7 +310,7 @@ fn a_killed_run_resumes_with_the_same_bits() {
             Some(found) => (found.step, found.value),
             None => (0, start.clone().unwrap()),
         };
-        // Killed after seven steps, having written every third.
+        // The run is killed after seven steps. It has written a checkpoint every three steps.
         for at in from + 1..=50.min(from + 7) {
             step(&mut network);
             if at % 3 == 0 || at == 50 {
@@ -354,7 +354,7 @@ fn a_write_removes_only_old_and_damaged_files() {
             for step in 1..=4 {
                 fs::write(path(step), &whole).unwrap();
             }
-            // An intact one between damaged ones.
+            // An intact checkpoint lies between damaged ones.
             for (step, bytes) in [(20, damage), (30, later), (40, damage)] {
                 fs::write(path(step), bytes).unwrap();
             }
@@ -371,7 +371,8 @@ fn a_write_removes_only_old_and_damaged_files() {
             for (step, bytes) in [(20, damage), (30, later), (40, damage)] {
                 assert_eq!(&fs::read(path(step)).unwrap(), bytes);
             }
-            // Without it the damaged ones go, and of the others those that are too many.
+            // Without it, the damaged checkpoints are removed, and so are the oldest of the others
+            // beyond the number to keep.
             fs::remove_file(path(30)).unwrap();
             checkpoints.write(10, "new").unwrap();
             assert_eq!(folder.names(), names([4, 10]));
@@ -392,7 +393,7 @@ fn a_later_file_that_cannot_be_read() {
     let folder = Folder::new("unreadable");
     let checkpoints = Checkpoints::new(&folder.0).keep(1);
     checkpoints.write(1, "first").unwrap();
-    // A link to itself, which not even the superuser opens.
+    // A link to itself, which not even the superuser can open.
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink(folder.file(&name(5)), folder.file(&name(5))).unwrap();

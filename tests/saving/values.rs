@@ -151,7 +151,7 @@ impl<T: Scalar> Activation<T> for Cubic {
 #[test]
 fn networks_of_every_kind() {
     let glorot = |seed| (Initialization::GlorotUniform, rng(seed));
-    // Ours, of both scalars, with a −0 among the parameters.
+    // Networks of built-in layers in both scalars, with a −0 among the parameters.
     let (start, mut random) = glorot(1);
     let builder = Network::<f64>::builder(3).dense(4, Tanh).dense(2, Softmax);
     let mut network = builder.initialize(start, &mut random).unwrap();
@@ -189,7 +189,7 @@ fn objectives_and_states() {
     };
     assert_eq!(again::<_, Strength>(&strength), strength);
 
-    /// As an optimiser's state may be: counts beyond 2⁵³, what is not there yet, words.
+    /// Values like those in an optimiser's state: counts beyond 2⁵³, absent values and strings.
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct State {
         step: u64,

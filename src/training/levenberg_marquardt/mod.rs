@@ -11,15 +11,15 @@ use crate::error::ranges::{above_zero, not_negative};
 ///
 /// Derivation: [(34)](crate::derivation#levenberg-marquardt).
 ///
-/// Use it for small networks of up to a few hundred parameters, and for fits that should be exact.
-/// Near a minimum with small errors it converges like Newton's method, where first-order methods
-/// crawl. It works with every built-in cost and every convex custom cost. G is taken at the
+/// Use it for small networks of up to a few hundred parameters, and for fits that need to be
+/// precise. Near a minimum with small errors it converges like Newton's method, where first-order
+/// methods crawl. It works with every built-in cost and every convex custom cost. G is taken at the
 /// logits for a canonical pair, otherwise at the outputs.
 ///
 /// G is never formed, because that would square the condition number. A step solves a least-squares
 /// problem in A and r, with G = AᵀA and ∇J = Aᵀr, by QR decompositions. D holds the largest length
 /// that each column of A has had, so the units of features and targets do not matter. Features far
-/// from 0, such as years or timestamps, cost only the rounding of the outputs. A column that
+/// from 0, such as years or timestamps, add only the rounding error of the outputs. A column that
 /// differs from a combination of others by less than 8 √P ε of its length counts as dependent on
 /// them. No step is longer than 100 times ‖D θ‖ or the last step, like MINPACK's `factor`.
 ///

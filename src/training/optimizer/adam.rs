@@ -47,8 +47,8 @@ pub type Adam<T> = Entrywise<T, AdamRule>;
 ///
 /// A penalty in J goes through m and v, so it pulls less where gradients are large. This decay is
 /// proportional to θ, whatever the gradients (Loshchilov, Hutter 2019, arXiv:1711.05101). As in
-/// PyTorch, the learning rate multiplies the decay w. In the paper only the schedule's factor does.
-/// Everything else is as in [`Adam`].
+/// PyTorch, the learning rate multiplies the decay w. In the paper, only the schedule's factor
+/// multiplies it. Everything else is as in [`Adam`].
 ///
 /// Every entry decays, as in PyTorch, unless you [spare the biases](Self::spare_biases).
 ///
@@ -182,7 +182,7 @@ impl Update for AdamRule {
         let update = move |theta: T, g: T, [m, v, largest]: &mut [T; 3]| {
             *m = mean(self.beta1, *m, g);
             *v = mean(self.beta2, *v, g * g);
-            // The order of the comparison passes a NaN of v on.
+            // A comparison with NaN is false, so a NaN in v propagates.
             *largest = if self.amsgrad && *largest >= *v {
                 *largest
             } else {

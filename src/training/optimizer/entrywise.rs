@@ -1,4 +1,4 @@
-//! The driver of the optimisers that compute each entry of θ by itself.
+//! The driver of the optimisers that update each entry of θ independently.
 
 use super::decay::Decoupled;
 use super::rule::Rule;

@@ -17,8 +17,9 @@ use crate::scalar::{Scalar, real};
 /// - θ ← θ − η (g + μ b) in [Nesterov's form](Self::nesterov), which looks ahead to where momentum
 ///   leads (Sutskever et al. 2013, PMLR 28(3):1139–1147).
 ///
-/// As in PyTorch, b is a sum of gradients, and η multiplies all of it. In the papers b is a sum of
-/// steps, each with the learning rate at its time. With a constant learning rate the two are equal.
+/// As in PyTorch, b is a sum of gradients, and η multiplies all of it. In the papers, b is a sum of
+/// steps, each with the learning rate of its own step. With a constant learning rate the two are
+/// equal.
 ///
 /// The state is b. Without momentum there is none.
 ///

@@ -140,7 +140,7 @@ pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
         above_zero::<T>("the learning rate", self.info().rate)
     }
 
-    /// Makes one step from ∇J at θ, and overwrites θ with the result.
+    /// Performs one step from ∇J at θ, and overwrites θ with the result.
     ///
     /// The learning rate of this step is η times `factor`, which is 1 without a
     /// [`Schedule`](super::Schedule). A factor of 0 is accepted, because a schedule may end there.

@@ -1,4 +1,4 @@
-//! The rules of the optimisers: what each has to define.
+//! The rules of the optimisers, and the trait that each implements.
 
 use crate::error::Error;
 use crate::kernels::steps::Update;

@@ -53,7 +53,8 @@ fn messages_of_calls() {
          example (for examples in rows see `row_major`)"
     );
 
-    // Equal numbers of inputs and outputs are no reason to ask whether both are transposed.
+    // If the numbers of inputs and outputs are equal, the message must not ask whether both are
+    // transposed.
     let (inputs, outputs) = (DMatrix::zeros(3, 5), DMatrix::zeros(3, 4));
     let unequal: Error = Examples::<f64>::new(&inputs, &outputs).unwrap_err();
     assert!(unequal.to_string().contains(": a column is an example"));

@@ -85,7 +85,7 @@ pub(super) fn sizes_that_do_not_fit() {
     no_network::<f64>(3, &layers, &Error::ZeroUnits { layer: 1 });
     let layers = [custom(3, 4, &[]), custom(4, 0, &[])];
     no_network::<f64>(3, &layers, &Error::ZeroUnits { layer: 1 });
-    // One output more or less makes another network, with another θ.
+    // One output more or fewer makes a different network, with a different θ.
     for (outputs, parameters) in [(1, 21), (3, 31)] {
         let layers = [dense(3, 4), dense(4, outputs)];
         let expected = length("θ", parameters, 26);
@@ -131,7 +131,7 @@ pub(super) fn sizes_beyond_the_memory() {
         custom(quarter, 1, &[Block::new("U", most, 2)]),
     ];
     no_network::<f64>(1, &layers, &too_large(THETA, most, 2));
-    // No entries, but a side longer than any matrix.
+    // A matrix without entries, but with a side longer than any matrix can have.
     for (rows, cols) in [(0, max), (max, 0)] {
         let layers = [custom(1, 1, &[Block::new("U", rows, cols)])];
         no_network::<f64>(1, &layers, &too_large(THETA, rows, cols));

@@ -50,7 +50,7 @@ fn options() {
     let none = hyperparameter("the number of comparisons", 0.0, positive);
     no_check(&GradientCheck::new().sampled(0, 1), &none);
     no_check(&GradientCheck::new().directions(0, 1), &none);
-    // A larger count than there is means all.
+    // A count above the number of entries means all entries.
     let problem = Problem::new();
     let check = GradientCheck::new()
         .tolerance(1e-6, 0.0)

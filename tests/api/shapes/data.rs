@@ -185,8 +185,8 @@ pub(super) fn row_major_buffers() {
         &shape("X", (3, usize::MAX), (0, usize::MAX)),
     );
     assert_eq!(Examples::new(&endless, &endless).unwrap().len(), usize::MAX);
-    // Zero rows are complete rows but no examples. 5 rows of 3 instead of 3 rows of 5 are another
-    // shape.
+    // Zero rows are complete rows, but give no examples. 5 rows of 3 have a different shape from 3
+    // rows of 5.
     let none = row_major::<f64>(&[], 3).unwrap();
     let problem = Problem::new();
     let found = Examples::new(none, none);

@@ -255,7 +255,7 @@ pub(super) fn dense() {
         refused("bias", found, &length("the bias", 4, wrong));
         unchanged("bias", &network, &before);
     }
-    // Everything else is new too, to show any write.
+    // Every other value is new too, so that any write shows.
     let (others, other) = (DMatrix::repeat(4, 3, 7.0), DVector::repeat(4, 7.0));
     for (matrix, at, bad) in broken_entries(&others) {
         // The weights are checked first.

@@ -185,7 +185,7 @@ pub(super) fn objectives() {
                 let good = Penalty::l2(0.5);
                 no_penalty(&good.clone().layer(layer, strength), &expected);
                 no_penalty(&good.clone().block(layer, 0, strength), &expected);
-                // Invalid even if a later setting overrides it.
+                // A value is invalid even if a later setting overrides it.
                 let overridden = good.layer(layer, strength).layer(layer, of(0.5, 0.5));
                 no_penalty(&overridden, &expected);
             }

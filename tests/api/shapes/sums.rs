@@ -71,7 +71,7 @@ pub(super) fn accumulators() {
             .unwrap()
     };
     let ours = dense(3, &[4, 2]);
-    // The same number of parameters in other shapes, and a dimension more or less.
+    // The same number of parameters in other shapes, and one dimension more or fewer.
     for (inputs, units) in [
         (2, &[2, 5, 1][..]),
         (4, &[3, 2, 1]),

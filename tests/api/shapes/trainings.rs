@@ -55,8 +55,8 @@ pub(super) fn divergence() {
     same("a step of infinity", causes(&found), &cause);
 }
 
-/// One output where the cost needs one per class. Every minimiser refuses it; derivatives are those
-/// of any other function.
+/// One output where the cost needs one per class. Every minimiser refuses it, but derivatives are
+/// computed as for any other function.
 #[test]
 pub(super) fn single_outputs() {
     let x = DMatrix::from_row_slice(1, 4, &[-1.0, -0.5, 0.5, 1.0]);

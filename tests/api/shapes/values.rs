@@ -4,7 +4,7 @@ use super::*;
 use backprop::activation::{Identity, Softmax};
 use backprop::{BlockEntry, CategoricalCrossEntropy, Location, Penalty, Poisson, SquaredError};
 
-/// As `no_cost`, also for an accumulator.
+/// Like `no_cost`, but also for an accumulator.
 #[track_caller]
 fn no_pass(
     what: &str,
@@ -192,7 +192,7 @@ pub(super) fn overflow() {
             no_pass(what, call, &mut workspace, &expected);
         }
     }
-    // In f32, where the next layer would hide it.
+    // The same in f32, where the next layer would hide the overflow.
     let mut theta = [0.0_f32; 2 * 2 + 3 * 3];
     theta[3] = 3e38;
     let builder = Network::builder(1).dense(2, Identity).dense(3, Softmax);

@@ -14,7 +14,7 @@ type BoxedActivation = Box<dyn Activation<f64>>;
 #[test]
 fn a_network_of_boxes() {
     let plain = mixed();
-    // The layer type comes first, to let `layer` box its argument.
+    // The layer type comes first, so that `layer` can box its argument.
     let boxed = Builder::<f64, BoxedLayer>::new(3)
         .dense(4, Tanh)
         .layer(Box::new(SMOOTH))

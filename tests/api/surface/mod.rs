@@ -1,5 +1,5 @@
-//! The traits that users implement, used as they use them. Later versions must still compile and
-//! pass this.
+//! The traits that users implement, used as users would use them. Later versions must still compile
+//! these tests and pass them.
 #![allow(
     clippy::unwrap_used,
     reason = "fixtures that cannot fail, outside test functions"
@@ -173,7 +173,8 @@ fn a_custom_canonical_pair_agrees() {
         let (a, b) = (f64::from_bits(a), f64::from_bits(b));
         assert!((a - b).abs() < 1e-12 * b.abs().max(1.0), "{a}, {b}");
     }
-    // At z = −1100 a rounds to 0: the general path refuses it, the canonical one is right.
+    // At z = −1100 a rounds to 0: the general path refuses it, and the canonical one gives the
+    // right result.
     let last: Mixed<f64> = Builder::new(1)
         .layer(AnyLayer::Custom(Mine::Last(Dense::new(1, 1, Doubling))))
         .with_theta(&[-1100.0, 0.0])

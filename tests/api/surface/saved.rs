@@ -214,7 +214,7 @@ fn invalid_saved_networks_are_refused() {
     assert!(error.to_string().contains("rank of LowRank"), "{error}");
 }
 
-/// The network of one layer as a format gives it that has NaN, unlike JSON.
+/// A one-layer network as read from a format that, unlike JSON, has NaN.
 #[derive(Clone, Debug)]
 enum Field {
     Inputs(u64),
@@ -319,7 +319,7 @@ fn unknown_fields_are_refused() {
     fn count(value: &serde_json::Value) -> usize {
         usize::from(value.is_object()) + parts(value).into_iter().map(count).sum::<usize>()
     }
-    /// Gives the object of this number a field that it has not.
+    /// Adds an unknown field to the object with this number.
     fn insert(value: &mut serde_json::Value, at: &mut usize) {
         if let serde_json::Value::Object(fields) = value {
             if *at == 0 {
@@ -399,7 +399,7 @@ fn the_scalar_is_named() {
     refuse::<_, OptimizerState<f32>>(&state, "f64", "f32");
     let state = OptimizerState::new(1, vec![vec![0.1_f32]]);
     refuse::<_, OptimizerState<f64>>(&state, "f32", "f64");
-    // Without parameters too, and with a part of several.
+    // Also for a state without buffers, and for one part of a tuple.
     refuse::<_, OptimizerState<f64>>(&OptimizerState::<f32>::new(0, vec![]), "f32", "f64");
     refuse::<_, (Network<f64>, Standardizer<f64>)>(&(&double, &scaler_of_f32()), "f32", "f64");
 

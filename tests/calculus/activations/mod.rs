@@ -87,7 +87,7 @@ fn dual_numbers_are_right_at_0_and_800() {
             assert_close(&what, a[j].re, value, limit * value.abs());
             assert_close(&what, a[j].eps, slope, limit * slope.abs());
             assert_close(&what, d[j].re, slope, limit * slope.abs());
-            // δ · g′ = (1 + 0ε)(∞ + ∞ε) has no ε: the one case that overflows.
+            // δ · g′ = (1 + 0ε)(∞ + ∞ε) has no ε part. This is the only case that overflows.
             let overflows = g == Exponential && z[j].re == 800.0;
             assert!(overflows || d[j].eps.is_finite(), "{what}: {}", d[j].eps);
         }

@@ -249,7 +249,7 @@ fn invalid_constants_are_refused_when_building() {
                 }
                 _ => false,
             };
-            // In a hidden layer, in the output layer, and on its own.
+            // Each activation in a hidden layer, in the output layer, and on its own.
             let hidden = Network::<f64>::builder(1).dense(2, g).dense(1, Sigmoid);
             assert!(hidden.zeros().is_err_and(is_it));
             let output = Network::<f64>::builder(1).dense(1, g).with_theta(&[0.0; 2]);

@@ -212,7 +212,7 @@ fn torch_weight_decay_includes_biases_by_default() {
 
 /// `weight_decay` of `torch.optim.AdamW` shrinks the parameters and adds nothing to the gradient.
 /// `AdamW::new(rate).decay(weight_decay)` makes the same steps, which the tests of the optimisers
-/// have from PyTorch.
+/// compare with PyTorch's.
 #[test]
 fn torch_adamw_decays_as_ours() {
     let values = include_str!("../../training/optimizers/values.json");
@@ -432,7 +432,8 @@ fn trainer_divides_lambda_by_all_examples() {
 // Weights as JSON
 
 /// The Python code of `docs/conventions.md` writes a network that loads here with NumPy's outputs.
-/// `weights.py` ran this very code, and checked that the code of the way back returns the weights.
+/// `weights.py` ran this same code, and checked that the code for the other direction returns the
+/// weights.
 #[test]
 fn json_of_python_is_a_network() {
     let expected: Value = serde_json::from_str(include_str!("network_outputs.json")).unwrap();
@@ -450,7 +451,7 @@ fn json_of_python_is_a_network() {
     let x = numbers(&expected["x"]);
     let found = network.forward(row_major(&x, 2).unwrap()).unwrap();
     assert_close(found.as_slice(), &numbers(&expected["outputs"]));
-    // And it writes what the code for the way back reads.
+    // It is also written as the JSON that the code for the other direction reads.
     let written: Value = serde_json::to_value(&network).unwrap();
     let python: Value = serde_json::from_str(include_str!("network.json")).unwrap();
     assert_eq!(written, python);

@@ -182,8 +182,8 @@ fn edges_that_the_target_allows() {
     }
 }
 
-/// e^100 is ∞ in `f32`. The error names the layer, unit and example, whatever the later layers make
-/// of it.
+/// e^100 is ∞ in `f32`. The error names the layer, unit and example, whatever the later layers
+/// compute from it.
 #[test]
 fn overflow_of_a_hidden_layer() {
     // The other weights are 0, and 0 · ∞ is NaN. NaN is in no domain, but its origin is more

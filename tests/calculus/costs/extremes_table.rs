@@ -90,11 +90,12 @@ fn check<T: Scalar>(
         let found: f64 = found.to_subset().unwrap();
         let units = (found - expected).abs() / (epsilon * expected.abs());
         let units = if expected.abs() < least {
-            // Not a normal number: an absolute error, or any such number.
+            // A subnormal result has an absolute error. After an underflow any subnormal number
+            // passes.
             let unit = if underflows { least } else { epsilon * least };
             (found - expected).abs() / unit
         } else if underflows {
-            // An underflow on the way counts as 0.
+            // An intermediate underflow counts as 0.
             if found.is_finite() && found.abs() <= 2.0 * expected.abs() {
                 0.0
             } else {

@@ -36,7 +36,7 @@ const CANONICAL: [(AnyCost, AnyActivation); 6] = [
     (Poisson, Exponential),
 ];
 
-/// The path: canonical with z, general without.
+/// The path: canonical if z is given, general otherwise.
 type Z<'a, T> = Option<&'a DMatrix<T>>;
 
 /// The cost of each example, written over NaN.

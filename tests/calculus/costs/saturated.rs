@@ -62,7 +62,7 @@ fn every_reader<T: Scalar>(activation: AnyActivation) {
         y,
         expected,
     } = problem::<T>(activation);
-    // Each example by itself, to make the smaller one count, then both.
+    // Each example on its own, so that the smaller one counts, then both.
     for range in [0..1, 1..2, 0..2] {
         let (x, y) = (
             x.columns_range(range.clone()),

@@ -99,7 +99,7 @@ fn product(case: &Case, at: GaussNewton, v: &[f64]) -> DVector<f64> {
         .unwrap()
 }
 
-/// (1/m) Σ w JᵀMJ v and the penalty's part, and the size of what they are sums of.
+/// (1/m) Σ w JᵀMJ v with the penalty's part, and the size of the terms of these sums.
 fn explicit(case: &Case, at: GaussNewton, v: &[f64]) -> (DVector<f64>, f64) {
     let network = match at {
         GaussNewton::Logits => without_last_activation(&case.network),
@@ -156,7 +156,7 @@ fn expected_squares(case: &Case, v: &[f64]) -> (DVector<f64>, f64) {
             };
             for (target, probability) in targets {
                 let mut y = match cost {
-                    // The others are 0: it is one class or another.
+                    // The other targets are 0, because an example has exactly one class.
                     AnyCost::CategoricalCrossEntropy => DMatrix::zeros(a.len(), 1),
                     _ => a.clone(),
                 };

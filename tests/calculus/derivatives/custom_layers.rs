@@ -340,8 +340,8 @@ fn missing_tangents_are_unsupported() {
     lacks(network.hessian(&examples, &objective), method, of);
     lacks(network.hessian_diagonal(&examples, &objective), method, of);
 
-    // With more outputs than inputs the Jacobian needs tangents, which are missing. Else it goes
-    // backward.
+    // With more outputs than inputs the Jacobian needs tangents, which are missing. Otherwise it
+    // uses backward passes.
     let (x_1, _) = data(1, 2, 6);
     let mut kept = [7.0; 12];
     let wide = plain(1, 2, false);

@@ -171,7 +171,7 @@ proptest! {
         prop_assert_eq!(bits(&together), bits(&each));
     }
 
-    /// vᵀHv and uᵀHv are second derivatives of J, of forward passes only.
+    /// vᵀHv and uᵀHv are second derivatives of J, computed by forward passes only.
     #[test]
     fn hessian_products_agree_with_second_derivatives(case in cases(TAME)) {
         let p = case.network.parameters();
@@ -210,7 +210,7 @@ proptest! {
         close(sum.as_slice(), &product(&case, &v), size)?;
     }
 
-    /// Both gradients of one pass are those of a pass each.
+    /// Both gradients of one pass equal those of two separate passes.
     #[test]
     fn gradients_of_one_pass_are_those_of_two(case in cases(TAME)) {
         let (network, examples) = (&case.network, case.examples());

@@ -36,7 +36,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // At worst the folder stays. That is no reason to fail.
+        // At worst the folder remains, which is no reason to fail the test.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

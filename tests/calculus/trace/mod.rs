@@ -212,7 +212,7 @@ fn errors_equal_those_of_backprop() {
             ..
         }
     ));
-    // ½ 1.7e154² is finite, but not twice that.
+    // ½ 1.7e154² is finite, but twice that is not.
     let error = refused(&plain, (1.7e154, 0.0), &squared);
     assert!(matches!(
         error,

@@ -118,6 +118,6 @@ a⁽¹⁾ = X (13 × 9, 1 of 13 rows left out, 1 of 9 columns left out)
         text.contains("= 4.5000e-8 + 0.0000e0 = 4.5000e-8, m = 9"),
         "{text}"
     );
-    // A larger precision than any number has.
+    // A precision larger than that of any number.
     assert!(format!("{trace:.65535}").len() > 1000);
 }

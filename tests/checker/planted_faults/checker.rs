@@ -67,7 +67,7 @@ fn samples() {
     assert_eq!(report, sampled(10, 3));
     let worst = |report: &Report| report.blocks[0].worst;
     assert!((4..9).any(|seed| worst(&sampled(2, seed)) != worst(&sampled(2, 3))));
-    // Drawing 15 of 16 entries ends too; 16 are all of them.
+    // Drawing 15 of 16 entries also terminates. A count of 16 takes all of them.
     assert_eq!(sampled(15, 0).blocks[0].compared, 15);
     let all = check_with(&GradientCheck::new(), &network, BinaryCrossEntropy);
     assert_eq!(sampled(16, 5), all);

@@ -1,4 +1,4 @@
-//! Checks of tangents that cannot decide report it: missing methods, edges of domains, kinks, and
+//! Checks of tangents that cannot decide say so: missing methods, edges of domains, kinks, and
 //! derivatives below the rounding of ∇J.
 
 use super::tangent_faults::{H, assert_all_agree, second_order, tangled, with_output};

@@ -122,7 +122,7 @@ fn faults_of_the_gradient_are_named() {
         for (at, label) in LABELS.into_iter().enumerate() {
             let report = check(&planted(fault, at), BinaryCrossEntropy);
             assert_eq!(wrong(&report), [label], "{fault:?}\n{report}");
-            // The same without a link: the output layer computes its own g′.
+            // As above, but without a link: the output layer computes its own g′.
             let report = check(&planted(fault, at), SquaredError);
             assert_eq!(wrong(&report), [label], "{fault:?}\n{report}");
         }

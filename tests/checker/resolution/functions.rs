@@ -60,7 +60,7 @@ fn offsets<T: Scalar>(precision: f64, offsets: &[f64]) {
                 seen[3] += 1;
             }
         }
-        // At the minimum all is 0, and the table shows it.
+        // At the minimum all derivatives are 0, and the table shows it.
         let least = offset::<T>(j, 1.0, 0.0, 1.5);
         assert_eq!((least.verdict, least.largest), (Verdict::Agrees, 0.0));
     }

@@ -80,7 +80,7 @@ fn rows_that_vary_by_a_bit() {
         }
         assert_eq!((unit[0], unit[12]), (0.0, 1.0));
     }
-    // Eight equal values and one larger by one bit: −1/√8 and √8.
+    // Eight equal values, and one that is larger by one unit in the last place: −1/√8 and √8.
     let mut x = DMatrix::repeat(1, 9, 0.3);
     x[3] = 0.1 + 0.2;
     let z = Standardizer::fit(&x).unwrap().apply(&x).unwrap();

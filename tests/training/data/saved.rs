@@ -116,7 +116,7 @@ fn invalid_saved_scalers_are_refused() {
     }
 }
 
-/// A value from a format that has NaN, unlike JSON.
+/// A value read from a format that, unlike JSON, has NaN.
 #[test]
 fn nan_is_refused() {
     let read = |mean: f64, deviation: f64| {

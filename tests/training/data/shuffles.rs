@@ -44,7 +44,7 @@ fn permutations_depend_only_on_seed_and_epoch() {
         permutation_into(&mut order, 4, epoch);
         assert_eq!(order, permutation(100, 4, epoch));
     }
-    // Neither seed and epoch nor their sum are interchangeable.
+    // All pairs of seed and epoch give different orders, even if exchanged or with an equal sum.
     let all: BTreeSet<Vec<usize>> = (0..30)
         .flat_map(|seed| (0..30).map(move |epoch| permutation(100, seed, epoch)))
         .collect();

@@ -7,7 +7,7 @@ use backprop::nalgebra::{DMatrix, dmatrix};
 use backprop::rng;
 use serde_json::Value;
 
-/// Precision, recall and F1 by every average, from outputs and from counts.
+/// Precision, recall and F1 with every kind of average, from outputs and from counts.
 fn compare(case: &Value, a: &DMatrix<f64>, y: &DMatrix<f64>) {
     let counts = ConfusionMatrix::from_outputs(a, y).unwrap();
     close(

@@ -166,7 +166,7 @@ fn scheduled_drops_come_in_the_right_step() {
             let expected = changes(done, steps, digits, places);
             let found = schedule.factor_at(done / steps, done % steps, steps);
             assert_eq!(count(found), expected, "step {done}/{steps}, every {every}");
-            // A decimal of a few digits gives the same.
+            // A decimal with a few digits gives the same result.
             if steps % 3 != 0 && steps != 7 {
                 let found = schedule.factor(done as f64 / steps as f64);
                 assert_eq!(count(found), expected, "{done}/{steps} by {every}");

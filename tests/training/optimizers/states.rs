@@ -142,7 +142,7 @@ fn step_sizes_are_above_zero() {
     assert_eq!(refused.to_string(), expected);
 }
 
-/// A step fails if new options need other buffers than the state has, until a reset.
+/// If new options need buffers that the state does not have, steps fail until a reset.
 #[test]
 fn options_do_not_change_between_steps() {
     let mut method = GradientDescent::new(0.5);

@@ -1,4 +1,4 @@
-//! Intact checkpoints with a state that no run can have been in are refused.
+//! Intact checkpoints with a state that no run can reach are refused.
 
 use super::data;
 use super::resume::Folder;

@@ -46,7 +46,7 @@ enum End {
     Nothing,
 }
 
-/// A metric that counts epochs, and may end a run in the third.
+/// A metric that counts epochs, and can end a run in the third.
 #[derive(Debug)]
 struct Ends<'a>(&'a Mutex<End>, &'a AtomicU64);
 

@@ -160,7 +160,8 @@ fn killed_at_any_moment_it_ends_with_the_same_bits() {
     let mut state = 20_u64;
     while kills < 25 {
         let mut process = spawn();
-        // Any moment in some dozen epochs: while it starts, computes or writes.
+        // The kill comes at any moment in a few dozen epochs: while the process starts, computes or
+        // writes.
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);

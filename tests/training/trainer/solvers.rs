@@ -278,7 +278,7 @@ fn bowl(theta: &[f64], gradient: &mut [f64]) -> f64 {
 /// does not diverge.
 #[test]
 fn a_search_that_fails_is_tried_again_without_memory() {
-    // An overflow, or an output outside the domain of the cost.
+    // The failure is an overflow, or an output outside the domain of the cost.
     let refused = |leads| {
         if leads {
             return Error::NonFinite {
@@ -305,7 +305,7 @@ fn a_search_that_fails_is_tried_again_without_memory() {
                 assert_eq!(done.unwrap().stop, None);
             }
             let (start, slope) = (theta, gradient);
-            // J is finite at the start, and along −∇J if that leads on.
+            // J is finite at the start and, if `leads`, along −∇J.
             let mut problem = Function(|theta: &[f64], gradient: &mut [f64]| {
                 let [x, y] = [0, 1].map(|i| theta[i] - start[i]);
                 let across = (x * slope[1] - y * slope[0]).abs();

@@ -19,7 +19,8 @@ fn tiny_is_zero<T: Scalar>(tiny: f64) {
     let to_t = |m: &DMatrix<f64>| m.map(nalgebra::convert::<f64, T>);
     let (x, y) = (to_t(&x), to_t(&y));
     let train = |of_two: f64, shuffle: bool| {
-        // In batches of two the middle one has almost no weight. Shuffled, it may be any other.
+        // In batches of two, the middle batch has almost no weight. With shuffling, it may be any
+        // other batch.
         let weights = [0.5, 0.5, of_two, of_two, 0.5, 0.5];
         let examples = Examples::new(&x, &y).unwrap().weighted(&weights).unwrap();
         let mut trained = network::<T>();

@@ -1,4 +1,4 @@
-//! A run by Levenberg–Marquardt has what every run has: records, validation, metrics, early
+//! A run by Levenberg–Marquardt has the features of every run: records, validation, metrics, early
 //! stopping and callbacks.
 
 use super::super::{bits, data, network};

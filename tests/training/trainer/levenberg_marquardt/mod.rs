@@ -132,7 +132,7 @@ fn minimum(network: &Network<f64>, fit: &Fit, slope: f64) {
     );
 }
 
-/// A fit in `f32` ends at the rounding of `f32`, and not in a loop.
+/// A fit in `f32` ends at the rounding error of `f32`, and does not loop forever.
 #[test]
 fn fits_in_single_precision_end() {
     let network = Network::<f32>::builder(1).dense(4, Tanh).dense(1, Identity);

@@ -118,7 +118,7 @@ fn an_offset_costs_no_more_than_the_rounding_of_the_outputs() {
     for exponent in 0..=13 {
         let offset = 10_f64.powi(exponent);
         let (fit, _, w) = line(&row(20, |k| offset + k), &y);
-        // θ₁x and θ₀ of about 2 · offset cancel: their rounding is what is left.
+        // θ₁x and θ₀, both about 2 · offset in size, cancel, and only their rounding error remains.
         let rounding = 8.0 * f64::EPSILON * offset;
         let bound = 1e-13 + 4.0 * rounding;
         assert!(

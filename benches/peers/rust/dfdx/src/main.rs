@@ -100,7 +100,7 @@ macro_rules! measure {
                     }
                     value
                 };
-                // Means over the outputs as well; `mse_loss` has no ½.
+                // These are means over the outputs as well, and `mse_loss` has no ½.
                 let scale = match row.head {
                     Head::Bce => outputs as f64,
                     Head::Softmax => 1.0,

@@ -66,7 +66,7 @@ macro_rules! scalar {
             }
             unsafe fn matrixmultiply(n: usize, a: *const Self, b: *const Self, c: *mut Self) {
                 let stride = n as isize;
-                // SAFETY: the caller keeps the contract of the trait.
+                // SAFETY: the caller upholds the contract of the trait.
                 unsafe { $multiply(n, n, n, 1.0, a, 1, stride, b, 1, stride, 0.0, c, 1, stride) }
             }
             fn nano(n: usize) -> nano_gemm::Plan<Self> {
