@@ -64,7 +64,7 @@ pub enum Error {
         /// The number of inputs that the layer declares.
         found: usize,
     },
-    /// The block exempts more columns than it has.
+    /// A block of parameters that exempts more columns from the penalty than it has.
     #[error("block {block} of {}: {}", named(*.layer), exempt(*from, *cols))]
     PenalisedColumns {
         /// The layer.
@@ -145,7 +145,7 @@ pub enum Error {
         /// The number of valid indices.
         count: usize,
     },
-    /// Sums that belong to a network of another shape.
+    /// Sums, such as an [`Accumulator`](crate::Accumulator), of a network of another shape.
     #[error(
         "{what} belongs to a network of another shape: expected a layout of {expected} parameters, \
          found a different one of {found}"
@@ -158,7 +158,8 @@ pub enum Error {
         /// The number of parameters in the other object.
         found: usize,
     },
-    /// A layer that is not one block of parameters [b W], although the call needs one.
+    /// A layer that is not one block of parameters \[b W], the bias and the weights, although the
+    /// call needs one.
     #[error(
         "{} is not dense, expected one block of parameters [b W]: use `block` and `set_block`",
         named(*.layer)
@@ -239,7 +240,8 @@ pub enum Error {
         /// The sum.
         value: f64,
     },
-    /// A hyper-parameter out of its range.
+    /// A hyper-parameter out of its range: a constant that you choose, such as λ or a learning
+    /// rate.
     #[error("{name} is {value}, expected {expected}")]
     Hyperparameter {
         /// Its name.

@@ -151,10 +151,11 @@ pub fn row_major<T: Scalar>(buffer: &[T], n: usize) -> Result<DMatrixView<'_, T>
 
 /// Inputs X (n × m) and targets Y (K × m) of m examples, with optional weights.
 ///
-/// It borrows X and Y. Shapes and finite values are checked here, the range of the targets when a
-/// cost is known. J and D are means over the examples with weights wₖ (1 by default):
-/// (1/Σw) Σ wₖ costₖ. A weight of 2 counts an example twice. A weight of 0 leaves an example out of
-/// the sums, but it is still computed: its outputs must be finite and in the cost's domain.
+/// It borrows X and Y. [`new`](Self::new) checks that they have the same number of columns and only
+/// finite values. A call with a network and a cost checks the numbers of rows and the range of the
+/// targets. The mean cost in J is (1/Σw) Σ wₖ costₖ, with the weights wₖ (1 by default). A weight
+/// of 2 counts an example twice. A weight of 0 leaves an example out of the sums, but it is still
+/// computed: its outputs must be finite and in the cost's domain.
 ///
 /// # Example
 /// ```

@@ -14,8 +14,9 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 ///
 /// n is the number of inputs of the layer (fan-in) and s the number of its units (fan-out). Weights
 /// of variance 1/n preserve the variance of the inputs; weights of variance 1/s preserve that of
-/// the error in the backward pass. The rules balance the two differently. Normal numbers are not
-/// truncated (Keras truncates them at two standard deviations, PyTorch does not).
+/// the error in the backward pass. The rules balance the two differently. Draws from a
+/// normal distribution are not truncated (Keras truncates them at two standard deviations, PyTorch
+/// does not).
 ///
 /// | rule | variance | suits |
 /// |---|---|---|

@@ -14,8 +14,8 @@ use crate::scalar::Scalar;
 ///
 /// Derivation: [(6)](crate::derivation#objective).
 ///
-/// The constants are `f64` for every scalar type, so one objective works with `f32`, `f64` and dual
-/// numbers.
+/// λ and the constants of the costs are `f64` for every scalar type, so one objective works with
+/// `f32`, `f64` and dual numbers.
 ///
 /// # Example
 /// ```

@@ -7,7 +7,8 @@ use crate::scalar::{Scalar, to_f64};
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 use std::fmt::Debug;
 
-/// Scales each row of a matrix by an invertible function.
+/// Scales each row of a matrix by an invertible function. A row holds one input, or one target, of
+/// all examples.
 ///
 /// An implementation scales single entries. The methods on matrices follow from that. They check
 /// shapes and values first, so an error changes nothing.

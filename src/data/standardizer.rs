@@ -9,6 +9,8 @@ use crate::scalar::{Scalar, real, to_f64};
 
 /// Scales rows to mean 0 and standard deviation 1: zᵢ = (xᵢ − μᵢ)/σᵢ.
 ///
+/// Row i of X holds input i of all examples. Targets can be scaled in the same way.
+///
 /// Training is faster if all inputs are of size about 1, and often fails otherwise. Fit the scaler
 /// to the training examples and keep it: new data need the same μ and σ.
 /// [`apply`](super::Scaler::apply) and [`invert`](super::Scaler::invert) are methods of

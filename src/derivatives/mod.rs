@@ -19,8 +19,8 @@
 //! - H = ∂²J/∂θ² is the P × P Hessian. v has P entries, and is a direction for θ.
 //! - G = (1/Σw) (Σ w BᵀMB + λI′) is a Gauss–Newton matrix: H without the second derivatives of the
 //!   outputs. B is the Jacobian of z or of a, as [`GaussNewton`] selects, and M is the second
-//!   derivative of the cost with respect to the same vector. λI′ is that of the penalty; for L2, I′
-//!   is the identity without the biases.
+//!   derivative of the cost with respect to the same vector. λI′ is the second derivative of
+//!   the penalty Ω; for L2, I′ is the identity with 0 for the biases.
 //! - ∇costₖ is the gradient of the cost of example k with respect to θ, without weight and penalty.
 //!   `clipped_sum` multiplies it by cₖ = min(1, r/‖∇costₖ‖), so that its norm is at most r.
 //!
@@ -126,8 +126,10 @@
 //!
 //! If the loss contains derivatives of the outputs with respect to an input t, as for a
 //! differential equation, run the steps on dual numbers (feature `num-dual`; the types are in
-//! `backprop::num_dual`). [`Network::map`](crate::Network::map)`(Dual64::from_re)` converts the
-//! network, and `Dual64::new(t, 1.0)` is an input. An output is then u + u′ε.
+//! `backprop::num_dual`). A dual number is a + bε with ε² = 0, and b carries a derivative along.
+//! [`Network::map`](crate::Network::map)`(Dual64::from_re)` converts the network, and
+//! `Dual64::new(t, 1.0)` is an input. From here on u is an output, as in the differential equation,
+//! u′ is its derivative with respect to t, and A is ∂u/∂θ. The network returns u + u′ε.
 //!
 //! `vjp_into` multiplies dual numbers, and the ε part of (A + A′ε)ᵀ(c + dε) is Aᵀd + A′ᵀc. The
 //! gradient of a loss L(u, u′) is Aᵀ ∂L/∂u + A′ᵀ ∂L/∂u′. So the slope is ∂L/∂u′ + ∂L/∂u ε, **with

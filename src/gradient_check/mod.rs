@@ -1,5 +1,10 @@
 //! Gradient checking: compares analytic derivatives with central differences.
 //!
+//! The central difference \[f(x + h) − f(x − h)]/(2h) approximates f′(x), for a small step h. It
+//! needs only values of f, so it exposes a fault in the code of the derivative. The derivatives are
+//! compared and reported in blocks: a block is the Θ of one layer, or a group of variables that you
+//! name.
+//!
 //! # Example
 //! Any function can be checked. Here the second block has lost its factor 2:
 //! ```
@@ -26,7 +31,7 @@
 //! | [`Undecided`](Verdict::Undecided) | the derivative is too small compared with the rounding of J | check in `f64`, with scaled inputs, or without a large constant in J |
 //! | [`Unresolved`](Verdict::Unresolved) | they differ, and rounding hides why | check in `f64`; if it is `f64`, at another point |
 //! | [`NotProvided`](Verdict::NotProvided) | an optional method is missing | nothing, or implement it |
-//! | [`Indefinite`](Verdict::Indefinite) | a Gauss–Newton matrix has v·G v < 0 | nothing if the cost is not convex |
+//! | [`Indefinite`](Verdict::Indefinite) | a Gauss–Newton matrix G ([`derivatives`](crate::derivatives)) has v·G v < 0 for some v | nothing if the cost is not convex |
 //!
 //! A kink is a point where the slope jumps, as ReLU's at 0.
 //!
@@ -42,7 +47,8 @@
 //!   directions, the scale is the largest derivative of the block.
 //! - The relative tolerance r is 1e-6 in `f64` and 1e-2 in `f32`, and the *floor* is 0, unless
 //!   [`tolerance`](GradientCheck::tolerance) sets them.
-//! - The *resolution* 8 σ/h + 8 σ′ is the largest difference that rounding may hide.
+//! - The *resolution* 8 σ/h + 8 σ′ is the largest difference that rounding may hide. The next
+//!   section defines σ, the noise of J, and σ′, the noise of g.
 //!
 //! Every term has the unit of J, so checking c J gives the same verdicts as checking J.
 //!
@@ -102,8 +108,9 @@
 //! that from a true constant.
 //!
 //! # Beyond the gradient
-//! The same bounds hold for tangents, for H v and for per-example gradients. They are compared with
-//! the methods whose derivatives they are:
+//! The same bounds hold for tangents (derivatives along a direction), for Hessian products H v and
+//! for per-example gradients; [`derivatives`](crate::derivatives) defines them. They are compared
+//! with differences of the methods whose derivatives they are:
 //!
 //! | call | checks |
 //! |---|---|

@@ -57,8 +57,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// Derivation: [(21)](crate::derivation#regularised-gradient).
     ///
-    /// 1. The cost gives δ⁽ᴸ⁾. For sigmoid with binary cross-entropy, and for identity with half
-    ///    the squared error, it is a − y ([canonical pairs](crate::cost#canonical-pairs)).
+    /// 1. The cost gives δ⁽ᴸ⁾, its derivative with respect to z⁽ᴸ⁾. For sigmoid with binary
+    ///    cross-entropy, and for identity with half the squared error, it is a − y
+    ///    ([canonical pairs](crate::cost#canonical-pairs)).
     /// 2. Each layer then gives δ⁽ˡ⁾ = (W⁽ˡ⁾)ᵀ δ⁽ˡ⁺¹⁾ ∘ g′(z⁽ˡ⁾), where W is Θ without its bias
     ///    column and ∘ multiplies entry by entry, and Δ⁽ˡ⁾ = δ⁽ˡ⁺¹⁾ \[1; a⁽ˡ⁾]ᵀ.
     /// 3. For an L2 penalty D⁽ˡ⁾ = (Δ⁽ˡ⁾ + λΘ⁽ˡ⁾)/m, without λ in column 0. It has the shape of
@@ -107,6 +108,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 
     /// Returns only the unrolled gradient ∇J = \[D⁽¹⁾(:); D⁽²⁾(:); …], of length P.
+    ///
+    /// D(:) is Octave's notation for the columns of D, one below the other.
     ///
     /// Derivation: [(23)](crate::derivation#unrolled).
     ///
@@ -170,7 +173,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace.output().ok_or(Error::NoLayers)
     }
 
-    /// Returns the two parts of J, computed in the buffers of a workspace.
+    /// Returns the two parts of J, the mean cost and the penalty, computed in the buffers of a
+    /// workspace.
     ///
     /// # Errors
     /// The errors of [`cost`](Self::cost).

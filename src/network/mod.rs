@@ -35,7 +35,8 @@ pub(crate) use parameters::check_theta;
 /// The [conventions](crate::conventions) list all symbols.
 ///
 /// # Example
-/// The course's AND gate, σ(−30 + 20 x₁ + 20 x₂):
+/// The course's AND gate, σ(−30 + 20 x₁ + 20 x₂), where σ is the sigmoid. The bias is the first
+/// entry of θ:
 /// ```
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::{Network, activation::Sigmoid};
@@ -111,7 +112,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.layout.outputs()
     }
 
-    /// Returns the number of layers, without the inputs.
+    /// Returns the number of layers without the inputs, L − 1.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.layout.depth()

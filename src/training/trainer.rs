@@ -26,11 +26,12 @@ use std::time::Duration;
 /// limits and callbacks.
 ///
 /// An epoch uses every example once, in batches of [`batch_size`](Self::batch_size). The order
-/// depends only on the seed and the number of the epoch. The gradient of a batch is the mean over
-/// its examples plus the gradient of the penalty, with λ divided by m of the **whole** training
-/// set, so a penalty has the same strength for any batch size. Custom stochastic layers act at
-/// random only in these steps, with a seed for each batch. A [`Record`](super::Record) reports J
-/// over all training examples at the end of each epoch.
+/// depends only on the seed and the number of the epoch. The optimiser makes one step for each
+/// batch: it changes the parameters once, by the gradient of the batch. This gradient is the mean
+/// over the examples of the batch plus the gradient of the penalty, with λ divided by m of the
+/// **whole** training set, so a penalty has the same strength for any batch size. Custom stochastic
+/// layers act at random only in these steps, with a seed for each batch. A
+/// [`Record`](super::Record) reports J over all training examples at the end of each epoch.
 ///
 /// The network changes only when the run ends. It then has the last parameters, or with validation
 /// examples those of the best epoch ([`keep_best`](Self::keep_best)). The same seed gives the same
@@ -71,9 +72,9 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// Returns a trainer for 100 epochs, each on all examples at once. With a
     /// [`batch_size`](Self::batch_size), the examples are reshuffled for each epoch.
     ///
-    /// `method` is an [`Optimizer`](super::Optimizer) such as [`Adam`](super::Adam), or a
-    /// [`FullBatch`](super::FullBatch) solver such as
-    /// [`LevenbergMarquardt`](super::LevenbergMarquardt).
+    /// `method` is an [`Optimizer`](super::Optimizer) such as [`Adam`](super::Adam), which makes a
+    /// step for each batch, or a [`FullBatch`](super::FullBatch) solver such as
+    /// [`LevenbergMarquardt`](super::LevenbergMarquardt), which always uses all examples.
     #[must_use]
     pub fn new(objective: Objective<C>, method: impl Into<Method<T>>) -> Self {
         Self {
@@ -158,7 +159,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Clips the gradient of each batch before its step. Full-batch solvers refuse it.
+    /// Clips the gradient of each batch before its step: bounds its norm or its entries. Full-batch
+    /// solvers refuse it.
     #[must_use]
     pub fn clipping(mut self, clipping: Clipping) -> Self {
         self.plan.clipping = Some(clipping);
@@ -186,8 +188,9 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// Holds out a fraction of the examples for validation, above 0 and below 1. The seed selects
     /// them, and m counts only the others.
     ///
-    /// The split ignores classes, and any scaler was fitted before it. For a stratified split, or
-    /// for validation examples that the scaler was not fitted to, split first
+    /// The split ignores classes, and any scaler was fitted before it. For a stratified split,
+    /// which keeps the proportions of the classes, or for validation examples that the scaler was
+    /// not fitted to, split first
     /// ([`stratified_three_way_split`](crate::data::stratified_three_way_split)) and use
     /// [`validation`](Self::validation).
     #[must_use]

@@ -12,8 +12,9 @@ use crate::scalar::{Scalar, real};
 /// Adam: steps along the mean gradient, divided by the root of the mean square (Kingma, Ba 2015,
 /// arXiv:1412.6980).
 ///
-/// g is the gradient and η the learning rate. m is a running mean of g, and v one of g². Both are 0
-/// before the first step. In step t, counted from 1, all operations act entry by entry:
+/// g is the gradient and η the learning rate, which sets the size of a step. m is here a running
+/// mean of g, and v one of g². Both are 0 before the first step. ε prevents a division by 0. In
+/// step t, counted from 1, all operations act entry by entry:
 ///
 /// - m ← β₁ m + (1 − β₁) g and v ← β₂ v + (1 − β₂) g²;
 /// - m̂ = m/(1 − β₁ᵗ) and v̂ = v/(1 − β₂ᵗ);
@@ -36,7 +37,7 @@ use crate::scalar::{Scalar, real};
 ///
 /// let mut adam = Adam::new(0.1);
 /// let mut theta = [1.0_f64, 2.0];
-/// adam.step(&mut theta, &[300.0, -0.02], 1.0)?;
+/// adam.step(&mut theta, &[300.0, -0.02], 1.0)?; // 1.0: no schedule
 /// assert!((theta[0] - 0.9).abs() < 1e-6);
 /// assert!((theta[1] - 2.1).abs() < 1e-6);
 /// # Ok::<(), backprop::Error>(())
