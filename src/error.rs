@@ -7,8 +7,8 @@ mod words;
 
 use std::borrow::Cow;
 use words::{
-    Shape, below, exempt, feeding, in_batch, interval, misread, named, of_class, plainly, remedy,
-    remedy_for_divergence, suitable, transposed_examples, wanted, whole_rows,
+    Shape, below, exempt, feeding, in_batch, interval, named, of_class, plainly, remedy,
+    remedy_for_divergence, suitable, suspect, transposed_examples, wanted, whole_rows,
 };
 
 #[cfg(feature = "serde")]
@@ -94,7 +94,7 @@ pub enum Error {
         "{what}: expected {}, found {}{}",
         wanted((*expected).into(), (*found).into()),
         Shape::from(*found),
-        misread(what, (*expected).into(), (*found).into())
+        suspect(what, (*expected).into(), (*found).into())
     )]
     Shape {
         /// The matrix.

@@ -97,8 +97,8 @@ pub(super) fn hint(what: &str) -> &'static str {
     }
 }
 
-/// Suggests the cause of a wrong shape.
-pub(super) fn misread(what: &str, expected: Shape, found: Shape) -> String {
+/// Names the suspected cause of a wrong shape.
+pub(super) fn suspect(what: &str, expected: Shape, found: Shape) -> String {
     let examples = matches!(what, "X" | "Y");
     if what == "Y" && found.rows == 1 {
         return ": for class numbers use `one_hot`".to_owned();
