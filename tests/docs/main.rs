@@ -257,6 +257,39 @@ fn readme_quotes_the_results() {
     }
 }
 
+/// The times in the table of the derivatives are the ranges that `benches/DERIVATIVES.md` measured.
+#[test]
+fn derivatives_quote_their_times() {
+    let (methods, measured) = (
+        read("src/derivatives/mod.rs"),
+        read("benches/DERIVATIVES.md"),
+    );
+    let (_, table) = measured.split_once("\n## All calls\n").unwrap();
+    let rows = table.lines().filter(|row| row.starts_with("| `"));
+    let rows: Vec<&str> = rows.collect();
+    assert_eq!(rows.len(), 16);
+    for row in rows {
+        let (call, ratios) = row[3..].split_once("` | ").unwrap();
+        let ratios = ratios
+            .split([' ', '|'])
+            .filter_map(|cell| cell.parse().ok());
+        let ratios: Vec<f64> = ratios.collect();
+        let shown = |ratio: f64| {
+            let digits = usize::from(ratio < 10.0);
+            format!("{ratio:.digits$}")
+        };
+        let least = ratios.iter().copied().fold(f64::MAX, f64::min);
+        let range = format!(
+            "{} to {}",
+            shown(least),
+            shown(ratios.into_iter().fold(0.0, f64::max))
+        );
+        let link = format!("(crate::Network::{})", call.trim_end_matches("_inputs"));
+        let mut lines = methods.lines().filter(|line| line.contains(&link));
+        assert!(lines.any(|line| line.contains(&range)), "{call}: {range}");
+    }
+}
+
 /// `benches/README.md` states the range of the training runs in `benches/RESULTS.md`.
 #[test]
 fn benches_quote_the_training_runs() {
