@@ -136,7 +136,7 @@ fn measure<T: Scalar>(row: &Row, options: &Options) -> Result<Vec<String>, Error
             ratios.push(timing.median_us / base.median_us);
             times.push(timing.median_us);
         }
-        // For `gradients`, the sum is that of the gradient alone, as for the peers.
+        // For `gradients`, only the gradient is summed, as for the peers.
         let compared = if kind == "gradients" {
             &result[..p]
         } else {

@@ -77,7 +77,7 @@ impl Options {
             .iter()
             .find(|v| !known.contains(&v.as_str()))
         {
-            Some(value) => Err(format!("{value:?} is none of {}", known.join(", "))),
+            Some(value) => Err(format!("{value:?} is not one of {}", known.join(", "))),
             None => Ok(values),
         };
         while let Some(option) = arguments.next() {
@@ -87,7 +87,7 @@ impl Options {
             let mut value = || {
                 arguments
                     .next()
-                    .ok_or_else(|| format!("{option} wants a value"))
+                    .ok_or_else(|| format!("{option} needs a value"))
             };
             match option.as_str() {
                 "--jobs" => options.jobs = among(list(&value()?), ["digits", "images"])?,

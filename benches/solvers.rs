@@ -1,4 +1,4 @@
-//! J after the full-batch solvers have used a budget, from starting points in files. One JSON
+//! J after the full-batch solvers have used up a budget, from starting points in files. One JSON
 //! record per line.
 //!
 //! ```sh

@@ -1,4 +1,4 @@
-//! 2 of 6. A gradient is compared with central differences, entry by entry, and then a wrong one.
+//! 2 of 6. A correct gradient, then a wrong one, compared with central differences entry by entry.
 //!
 //! ```sh
 //! cargo run --release --example 02_gradient_check
@@ -32,7 +32,7 @@ impl Activation<f64> for Buggy {
 }
 
 fn main() -> Result<(), Error> {
-    // All sizes differ, there are several examples and outputs, and λ is not 0. So no bug can hide
+    // All sizes differ, there are several examples and outputs, and λ is not 0, so no bug can hide
     // behind a factor of 1.
     let x = DMatrix::from_fn(4, 7, |i, k| ((1 + i + 4 * k) as f64).sin());
     let y = DMatrix::from_fn(3, 7, |i, k| f64::from(i == k % 3));

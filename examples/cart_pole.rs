@@ -7,8 +7,8 @@
 //!
 //! The network estimates Q(s, a), the discounted sum of rewards after action a in state s, with one
 //! output for each action. No `Cost` expresses its loss: the targets come from another network, and
-//! only the action that was taken has one. So the loop computes the derivative of the loss with
-//! respect to each output, and `vjp_into` turns it into the gradient.
+//! only the action that was taken has one. The loop therefore computes the derivative of the loss
+//! with respect to each output, and `vjp_into` turns it into the gradient.
 //!
 //! The cart and pole are those of Barto, Sutton and Anderson (1983, doi:10.1109/TSMC.1983.6313077)
 //! without friction. The method is that of van Hasselt, Guez and Silver (2016, arXiv:1509.06461),

@@ -5,7 +5,7 @@
 //! cargo run --release --example sensitivity
 //! ```
 //!
-//! More ink on orange makes the digit harder to classify. More ink on blue makes it easier.
+//! More ink on orange makes the digit harder to classify, and more ink on blue makes it easier.
 
 #[path = "digits/data.rs"]
 mod data;

@@ -56,8 +56,8 @@ impl<T: Scalar> MinMaxScaler<T> {
     }
 }
 
-/// Implements the three traits by `approximately`. The traits are approx's and so cannot be
-/// implemented for all these types through a trait of this crate; hence a macro.
+/// Implements the three traits through `approximately`. They belong to approx, so a trait of this
+/// crate cannot implement them for all these types. A macro implements them instead.
 macro_rules! comparisons {
     ($($(#[$docs:meta])* $type:ty $(, $layer:ident)?;)*) => {$(
         $(#[$docs])*

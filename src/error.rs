@@ -25,7 +25,8 @@ pub(crate) use words::{hyperparameter, short_name, superscript, unsupported};
 ///
 /// The fields count layers, units and examples from 0, as the code does. The text also names the
 /// layer's Θ, which the course counts from 1: `layer: 0` is printed as Θ⁽¹⁾. A call that returns an
-/// error leaves everything that the caller owns unchanged, unless its documentation says otherwise.
+/// error leaves everything that the caller owns unchanged, unless its documentation states
+/// otherwise.
 ///
 /// # Example
 /// ```
@@ -99,9 +100,9 @@ pub enum Error {
     Shape {
         /// The matrix.
         what: &'static str,
-        /// Rows and columns expected.
+        /// The numbers of rows and columns expected.
         expected: (usize, usize),
-        /// Rows and columns found.
+        /// The numbers of rows and columns found.
         found: (usize, usize),
     },
     /// Inputs and targets with different numbers of examples.
@@ -110,9 +111,9 @@ pub enum Error {
         Shape::from(*x), Shape::from(*y), transposed_examples((*x).into(), (*y).into())
     )]
     ExampleCounts {
-        /// Rows and columns of X.
+        /// The numbers of rows and columns of X.
         x: (usize, usize),
-        /// Rows and columns of Y.
+        /// The numbers of rows and columns of Y.
         y: (usize, usize),
     },
     /// A slice of the wrong length.
@@ -120,9 +121,9 @@ pub enum Error {
     Length {
         /// The slice.
         what: &'static str,
-        /// Entries expected.
+        /// The number of entries expected.
         expected: usize,
-        /// Entries found.
+        /// The number of entries found.
         found: usize,
     },
     /// A row-major buffer that is not a whole number of rows.
@@ -145,7 +146,8 @@ pub enum Error {
         /// The number of valid indices.
         count: usize,
     },
-    /// Sums, such as an [`Accumulator`](crate::Accumulator), of a network of another shape.
+    /// Sums, such as an [`Accumulator`](crate::Accumulator), that belong to a network of another
+    /// shape.
     #[error(
         "{what} belongs to a network of another shape: expected a layout of {expected} parameters, \
          found a different one of {found}"
@@ -192,8 +194,8 @@ pub enum Error {
         domain: (f64, f64),
     },
     /// A single output where training needs one for each class. A softmax of one unit is always 1,
-    /// and the categorical cross-entropy of one output ignores the other class. (The
-    /// derivatives of such a network are valid and not refused.)
+    /// and the categorical cross-entropy of one output ignores the other class. (The derivatives of
+    /// such a network are valid, and are not rejected.)
     #[error(
         "{what} needs one output for each class, found 1: for two classes use {expected}, \
          or two outputs with Softmax and CategoricalCrossEntropy"

@@ -20,7 +20,7 @@ mod sealed {
 /// | `&DVector<T>`, a `DVectorView<'_, T>` such as `x.column(0)` | one example, n × 1 |
 ///
 /// A slice is one example, whatever its length. A buffer of several examples needs a shape, which
-/// either of two calls gives it: [`row_major`]`(buffer, n)` computes m and returns an error if the
+/// either of two calls provides: [`row_major`]`(buffer, n)` computes m and returns an error if the
 /// length is not a multiple of n, whereas `DMatrixView::from_slice(buffer, n, m)` panics if the
 /// buffer is too short. Without the shape, such a buffer has too many rows, which is an
 /// [`Error::Shape`].
@@ -41,12 +41,12 @@ mod sealed {
 /// # Ok::<(), backprop::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a matrix of `{T}` with one example a column",
+    message = "`{Self}` is not a matrix of `{T}` with one example per column",
     label = "expected `&DMatrix<{T}>`, a view of one, or one example as `&[{T}]`",
     note = "a matrix and a single example are borrowed: write `&x`",
     note = "a row of a matrix, `m.row(k)`, is written `m.rows(k, 1)`",
     note = "a buffer of several examples needs its shape: `row_major(&buffer, n)?` for one example \
-            a row, or `DMatrixView::from_slice(&buffer, n, m)`",
+            per row, or `DMatrixView::from_slice(&buffer, n, m)`",
     note = "numbers of another type are converted first, as in `x.map(|v| v as {T})`: the network \
             and its data have the same scalar type"
 )]
@@ -151,11 +151,11 @@ pub fn row_major<T: Scalar>(buffer: &[T], n: usize) -> Result<DMatrixView<'_, T>
 
 /// Inputs X (n × m) and targets Y (K × m) of m examples, with optional weights.
 ///
-/// It borrows X and Y. [`new`](Self::new) checks that they have the same number of columns and only
-/// finite values. A call with a network and a cost checks the numbers of rows and the range of the
-/// targets. The mean cost in J is (1/Σw) Σ wₖ costₖ, with the weights wₖ (1 by default). A weight
-/// of 2 counts an example twice. A weight of 0 leaves an example out of the sums, but it is still
-/// computed: its outputs must be finite and in the cost's domain.
+/// The struct borrows X and Y. [`new`](Self::new) checks that they have the same number of columns
+/// and only finite values. A call with a network and a cost checks the numbers of rows and the
+/// range of the targets. The mean cost in J is (1/Σw) Σ wₖ costₖ, with the weights wₖ (1 by
+/// default). A weight of 2 counts an example twice. A weight of 0 leaves an example out of the
+/// sums, but it is still computed: its outputs must be finite and in the cost's domain.
 ///
 /// # Example
 /// ```
@@ -221,8 +221,8 @@ impl<'a, T: Scalar> Examples<'a, T> {
     /// # Errors
     /// - [`Error::Length`] unless there is one weight per example.
     /// - [`Error::Weight`] with the first weight that is negative or not finite.
-    /// - [`Error::NoExamples`] if all weights are 0, [`Error::TotalWeight`] if T cannot hold their
-    ///   sum.
+    /// - [`Error::NoExamples`] if all weights are 0, and [`Error::TotalWeight`] if T cannot hold
+    ///   their sum.
     #[doc(alias = "sample_weight")]
     pub fn weighted(mut self, weights: &'a [f64]) -> Result<Self, Error> {
         check_length("the example weights", self.len(), weights.len())?;
@@ -298,8 +298,8 @@ impl<'a, T: Scalar> Examples<'a, T> {
         }
     }
 
-    /// Replaces the total weight by the sum of the weights of these examples. `None` if T cannot
-    /// divide by that sum.
+    /// Replaces the total weight by the sum of the weights of these examples. Returns `None` if T
+    /// cannot divide by that sum.
     pub(crate) fn reweighted(mut self) -> Option<Self> {
         self.weight = match self.weights {
             Some(weights) => crate::kernels::sum(weights),

@@ -35,7 +35,8 @@ impl<T: Scalar> CostParts<T> {
 /// ∇J as one flat vector of length P. Each layer's D is a view of it.
 ///
 /// # Example
-/// One identity unit, ½ squared error: D = δ \[1; x] with δ = a − y = (1 + 2·3) − 4 = 3.
+/// For one identity unit and half the squared error, D = δ \[1; x]. Here δ = a − y = (1 +
+/// 2·3) − 4 = 3:
 /// ```
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
@@ -71,15 +72,15 @@ impl<T: Scalar> Gradient<T> {
     /// If a layer has several blocks, this is the first; see [`block`](Self::block).
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such layer or it has no parameters.
+    /// Returns [`Error::Index`] if there is no such layer or it has no parameters.
     pub fn layer(&self, layer: usize) -> Result<DMatrixView<'_, T>, Error> {
         self.block(layer, 0)
     }
 
-    /// Returns block b of layer l, both from 0.
+    /// Returns block b of layer l, both counted from 0.
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such layer or block.
+    /// Returns [`Error::Index`] if there is no such layer or block.
     pub fn block(&self, layer: usize, block: usize) -> Result<DMatrixView<'_, T>, Error> {
         let place = self.layout.block(layer, block)?;
         Ok(self.layout.view(place, self.vector.as_slice()))
@@ -173,7 +174,7 @@ impl<T: Scalar> Accumulator<T> {
     /// Creates empty sums for networks of this shape.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] if there is no memory for P scalars.
+    /// Returns [`Error::TooLarge`] if there is no memory for P scalars.
     pub fn new<L: Layer<T>>(network: &Network<T, L>) -> Result<Self, Error> {
         let layout = Arc::clone(network.layout_arc());
         Ok(Self {
@@ -222,7 +223,7 @@ impl<T: Scalar> Accumulator<T> {
     /// Derivation: [(19)](crate::derivation#merge).
     ///
     /// # Errors
-    /// [`Error::OtherNetwork`] if `other` was made for a network of another shape,
+    /// Returns [`Error::OtherNetwork`] if `other` was made for a network of another shape, and
     /// [`Error::TotalWeight`] if Σ w overflows.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
         self.check(&other.layout)?;
@@ -255,12 +256,12 @@ impl<T: Scalar> Accumulator<T> {
         Ok(Backprop::new(parts, vector, Arc::clone(&self.layout)))
     }
 
-    /// Writes D to a buffer of length P and returns J, like [`finish`](Self::finish). Allocates
+    /// Writes D to a buffer of length P and returns J, like [`finish`](Self::finish), but allocates
     /// nothing.
     ///
     /// # Errors
-    /// The errors of [`finish`](Self::finish), and [`Error::Length`] if `gradient` does not have P
-    /// entries.
+    /// Returns the errors of [`finish`](Self::finish), and [`Error::Length`] if `gradient` does not
+    /// have P entries.
     pub fn finish_into<L: Layer<T>>(
         &self,
         network: &Network<T, L>,
@@ -334,7 +335,7 @@ impl<T: Scalar> Backprop<T> {
     }
 }
 
-/// Allocates P zeros; an error where an infallible allocation would abort.
+/// Allocates P zeros. Returns an error where an infallible allocation would abort.
 pub(crate) fn zeros<T: Scalar>(len: usize) -> Result<DVector<T>, Error> {
     Ok(DVector::from_vec(allocate(
         "the parameters",
@@ -364,8 +365,8 @@ impl<T> Sums<T> {
     }
 }
 
-/// Turns sums over examples into J and D: divides by m = Σw and adds the penalty. Nothing else
-/// does.
+/// Turns sums over examples into J and D: divides by m = Σw and adds the penalty. No other code
+/// does this.
 ///
 /// `gradient` holds Δ on entry and D = (Δ + λΘ)/m on return.
 pub(crate) fn finish<T: Scalar>(

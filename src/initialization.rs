@@ -49,7 +49,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Initialization {
-    /// All weights equal. Use it only for single units, comparisons and tests.
+    /// Sets all weights to the same value. Use it only for single units, comparisons and tests.
     Constant {
         /// The weight, finite.
         value: f64,

@@ -1,8 +1,9 @@
 //! Networks of `f32` and `f64`, compiled with this crate.
 //!
-//! In builds with little optimisation, a crate reuses generic functions that a crate below it has
-//! compiled for the same types. Nothing calls these functions. They let this crate compile the
-//! common calls once, instead of every test, example and program again.
+//! In builds with little optimisation, a crate reuses generic functions that one of its
+//! dependencies has compiled for the same types. Nothing calls these functions. They make this
+//! crate compile the common calls once, so that tests, examples and programs need not compile them
+//! again.
 
 use crate::training::{Adam, Trainer};
 use crate::{

@@ -84,25 +84,25 @@ pub struct BlockLayout {
 }
 
 impl BlockLayout {
-    /// Returns the index of its layer, from 0.
+    /// Returns the index of the block's layer, from 0.
     #[must_use]
     pub fn layer(&self) -> usize {
         self.layer
     }
 
-    /// Returns its name and shape.
+    /// Returns the name and the shape of the block.
     #[must_use]
     pub fn block(&self) -> &Block {
         &self.block
     }
 
-    /// Returns its name with the number of its layer, such as `Θ⁽¹⁾`.
+    /// Returns the block's name with the number of its layer, such as `Θ⁽¹⁾`.
     #[must_use]
     pub fn label(&self) -> String {
         format!("{}{}", self.block.name, superscript(self.layer))
     }
 
-    /// Returns the range of its entries in θ.
+    /// Returns the range of the block's entries in θ.
     #[must_use]
     pub fn range(&self) -> Range<usize> {
         self.start..self.start + self.block.rows * self.block.cols
@@ -238,7 +238,7 @@ impl Layout {
     /// Returns the blocks of one layer.
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such layer.
+    /// Returns [`Error::Index`] if there is no such layer.
     pub fn layer_blocks(&self, layer: usize) -> Result<&[BlockLayout], Error> {
         Ok(&self.blocks[self.layer(layer)?.blocks.clone()])
     }
@@ -311,13 +311,14 @@ impl Layout {
     }
 }
 
-/// Returns whether `len` scalars fit one allocation.
+/// Returns whether `len` scalars fit in one allocation.
 pub(crate) fn fits<T>(len: usize) -> bool {
     len.checked_mul(size_of::<T>())
         .is_some_and(|bytes| isize::try_from(bytes).is_ok())
 }
 
-/// Allocates rows × cols copies of `value`; an error where an infallible allocation would abort.
+/// Allocates rows × cols copies of `value`. Returns an error where an infallible allocation would
+/// abort.
 pub(crate) fn allocate<T: Clone>(
     what: &'static str,
     (rows, cols): (usize, usize),
@@ -328,7 +329,7 @@ pub(crate) fn allocate<T: Clone>(
     Ok(vector)
 }
 
-/// Copies a slice; an error where an infallible allocation would abort.
+/// Copies a slice. Returns an error where an infallible allocation would abort.
 pub(crate) fn copied<T: Copy>(what: &'static str, values: &[T]) -> Result<Vec<T>, Error> {
     let mut copy = reserved(what, values.len())?;
     copy.extend_from_slice(values);
@@ -364,7 +365,7 @@ pub(crate) fn collected<T>(
     Ok(vector)
 }
 
-/// Copies a view into an owned matrix; an error where an infallible allocation would abort.
+/// Copies a view into an owned matrix. Returns an error where an infallible allocation would abort.
 pub(crate) fn owned<T: Scalar>(
     what: &'static str,
     matrix: DMatrixView<'_, T>,

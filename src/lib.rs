@@ -26,7 +26,7 @@
 #![warn(unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// First, because rustdoc follows the order of the modules and should list its methods first.
+// Declared first, so that rustdoc, which follows the order of the modules, lists its methods first.
 mod network;
 
 pub mod activation;

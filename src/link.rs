@@ -2,9 +2,9 @@
 
 /// The link function of a canonical pair. The activation inverts it.
 ///
-/// If the output activation and the cost have the same link, the cost gets z and computes ∂cost/∂z
-/// itself. The term is that of generalised linear models (McCullagh, Nelder, *Generalized Linear
-/// Models*, 1989).
+/// If the output activation and the cost have the same link, the cost receives z and computes
+/// ∂cost/∂z itself. The term comes from generalised linear models (McCullagh, Nelder, *Generalized
+/// Linear Models*, 1989).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Link {

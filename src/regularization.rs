@@ -41,8 +41,8 @@ pub struct Strength {
 /// of the costs and the penalty is divided by m at the end of a pass.
 ///
 /// # Example
-/// Θ = \[5, 3, −4] (bias first), and one example that the network predicts exactly, so only the
-/// penalty is left: λ₁ (3 + 4) + λ₂/2 (9 + 16) = 0.1·7 + 0.01·12.5 = 0.825, and D =
+/// With Θ = \[5, 3, −4] (bias first) and one example that the network predicts exactly, J is only
+/// the penalty: λ₁ (3 + 4) + λ₂/2 (9 + 16) = 0.1·7 + 0.01·12.5 = 0.825, and D =
 /// \[0, 0.1 + 0.03, −0.1 − 0.04].
 /// ```
 /// use backprop::nalgebra::DMatrix;
@@ -60,7 +60,7 @@ pub struct Strength {
 /// assert!((pass.gradient().vector()[1] - 0.13).abs() < 1e-15);
 /// assert!((pass.gradient().vector()[2] + 0.14).abs() < 1e-15);
 ///
-/// // Another strength for the first layer, here the only one.
+/// // The first layer, here the only one, has its own strength.
 /// objective.penalty = Penalty::l2(7.0).layer(0, Strength { l1: 0.0, l2: 0.01 });
 /// let pass = network.backprop(&Examples::new(&x, &y)?, &objective)?;
 /// assert!((pass.cost() - 0.125).abs() < 1e-15);
@@ -128,7 +128,7 @@ impl Penalty {
         self.except(layer, None, strength)
     }
 
-    /// Sets the strength for block b of layer l, both from 0. Otherwise it works like
+    /// Sets the strength for block b of layer l, both counted from 0. Otherwise it works like
     /// [`layer`](Self::layer).
     #[must_use]
     pub fn block(self, layer: usize, block: usize, strength: Strength) -> Self {
@@ -144,7 +144,7 @@ impl Penalty {
         self
     }
 
-    /// Returns the strength for block b of layer l, both from 0.
+    /// Returns the strength for block b of layer l, both counted from 0.
     ///
     /// # Example
     /// ```

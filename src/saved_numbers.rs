@@ -22,9 +22,9 @@ pub(crate) fn scalar_name<T>() -> String {
     name
 }
 
-/// Serialises as the name of T, and deserialises from that name only.
+/// Serialises as the name of T, and deserialises only from that name.
 ///
-/// Content of version 1 does not name its scalar. The default then stands for the requested type.
+/// Content of version 1 does not name its scalar. The default then represents the requested type.
 pub(crate) struct ScalarName<T>(PhantomData<fn() -> T>);
 
 impl<T> Default for ScalarName<T> {
@@ -84,7 +84,7 @@ mod tests {
     use super::scalar_name;
     use num_dual::Dual64;
 
-    /// The names are in files, so they must not change.
+    /// Saved files contain these names, so they must not change.
     #[test]
     fn names() {
         assert_eq!(scalar_name::<f32>(), "f32");

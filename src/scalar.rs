@@ -11,7 +11,7 @@ use num_traits::{FromPrimitive, NumAssign, Signed};
 /// and `T::from_usize`.
 ///
 /// # Dual numbers
-/// Checks for finite numbers see only the real part of a dual number: a NaN or an infinity in its
+/// Checks for finite numbers cover only the real part of a dual number: a NaN or an infinity in its
 /// derivative parts is not an [`Error::NonFinite`](crate::Error::NonFinite), and passes through to
 /// the result.
 ///
@@ -63,7 +63,7 @@ pub(crate) fn sigmoid<T: Scalar>(z: T) -> T {
     }
 }
 
-/// Returns σ′(z) = σ(z) σ(−z) = e^(−|z|)/(1 + e^(−|z|))². In a (1 − a) the second factor would
+/// Returns σ′(z) = σ(z) σ(−z) = e^(−|z|)/(1 + e^(−|z|))². In a (1 − a), the second factor would
 /// cancel for large z.
 #[inline]
 pub(crate) fn sigmoid_derivative<T: Scalar>(z: T) -> T {
@@ -73,7 +73,7 @@ pub(crate) fn sigmoid_derivative<T: Scalar>(z: T) -> T {
 }
 
 /// Returns tanh z, from e^(−2|z|) − 1. A dual number's own tanh is sinh/cosh, which is NaN from
-/// |z| ≈ 355.
+/// |z| ≈ 355 on.
 #[inline]
 pub(crate) fn tanh<T: Scalar>(z: T) -> T {
     let two = T::one() + T::one();
@@ -109,7 +109,7 @@ pub(crate) fn ln_cosh<T: Scalar>(d: T) -> T {
     }
 }
 
-/// Beyond this size e^(−z²/2) is 0 in `f64`. Its argument is not computed there: if it overflowed,
+/// Beyond this size, e^(−z²/2) is 0 in `f64`. Its argument is not computed there: if it overflowed,
 /// a dual part would be 0 · ∞.
 pub(crate) const SATURATED: f64 = 40.0;
 
@@ -138,7 +138,7 @@ fn polynomial<T: Scalar>(coefficients: &[f64], x: T) -> T {
 
 /// Returns the complementary error function, which [`RealField`] lacks.
 ///
-/// Rational approximations of W. J. Cody, *Math. Comp.* 23 (1969) 631–637,
+/// It uses the rational approximations of W. J. Cody, *Math. Comp.* 23 (1969) 631–637,
 /// doi:10.1090/S0025-5718-1969-0247736-4. Their relative error is below 1e-18 in each of the three
 /// ranges, so the derivative of a dual number is accurate to rounding too.
 #[inline]

@@ -20,8 +20,8 @@ use std::sync::Arc;
 ///
 /// A workspace adapts to the network and the batch of each call, and can be used with different
 /// networks in turn. After a pass it holds a⁽ᴸ⁾, the cost of each example and, unless the batch was
-/// computed in parts, a⁽ˡ⁾ of every layer. After an error its contents are unspecified. Threads can
-/// share a network and its examples, but each needs its own workspace.
+/// computed in parts, a⁽ˡ⁾ of every layer. After an error, its contents are unspecified. Threads
+/// can share a network and its examples, but each needs its own workspace.
 ///
 /// # Memory
 /// A batch is computed as a whole if it has fewer than 512 examples, if the network has more than
@@ -128,7 +128,7 @@ pub(crate) struct Wants {
 #[derive(Clone, Debug)]
 pub(crate) struct Part<T> {
     pub(crate) layers: Vec<Buffers<T>>,
-    /// δ of the current layer and of the one below, in turns.
+    /// δ of the current layer and of the one below, alternately.
     pub(crate) deltas: [Vec<T>; 2],
     /// The derivatives of both along a direction.
     pub(crate) tangents: Vec<Buffers<T>>,
@@ -216,7 +216,8 @@ impl<T: Scalar> Workspace<T> {
 
     /// Fills every buffer with `value`.
     ///
-    /// Tests fill with NaN before a pass, to show that nothing is read before it is written.
+    /// Tests fill the buffers with NaN before a pass, to show that nothing is read before it is
+    /// written.
     pub fn fill(&mut self, value: T) {
         for part in &mut self.parts {
             for layer in &mut part.layers {
@@ -261,8 +262,8 @@ impl<T: Scalar> Workspace<T> {
         Some(DMatrixView::from_slice(output, *rows, output.len() / rows))
     }
 
-    /// Returns the numbers that layer l (from 0) kept for its backward pass; `None` as in
-    /// [`activation`](Self::activation).
+    /// Returns the numbers that layer l (from 0) kept for its backward pass, or `None` where
+    /// [`activation`](Self::activation) is `None`.
     ///
     /// For a [`Dense`](crate::Dense) layer at the end of a network these are the logits z⁽ᴸ⁾,
     /// column-major. For a hidden dense layer they are z after

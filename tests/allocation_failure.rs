@@ -5,7 +5,7 @@
     unsafe_code,
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a global allocator that fails; a helper of a test may fail the test"
+    reason = "a global allocator that fails; test helpers may panic to fail tests"
 )]
 
 use backprop::activation::{Softmax, Tanh};
@@ -87,11 +87,11 @@ fn each<R, E: Debug>(
     is_typed: impl FnMut(&E) -> bool,
 ) -> usize {
     let [passed, failed] = count(what, f, is_typed);
-    assert_eq!(passed, 0, "{what}: allocations failed without a word");
+    assert_eq!(passed, 0, "{what}: failed allocations went unreported");
     failed
 }
 
-/// The calls that succeeded in spite of a failed allocation, and those that returned an error.
+/// The calls that succeeded despite a failed allocation, and those that returned an error.
 #[track_caller]
 fn count<R, E: Debug>(
     what: &str,
@@ -115,7 +115,7 @@ fn count<R, E: Debug>(
             (false, Ok(_)) => {
                 assert!(
                     counts[1] > 0,
-                    "{what}: nothing failed, the test shows nothing"
+                    "{what}: nothing failed, so the test shows nothing"
                 );
                 return counts;
             }
@@ -133,14 +133,14 @@ fn spared<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// As above, for calls that return the crate's error.
+/// Like the function above, for calls that return the crate's error.
 #[track_caller]
 fn too_large<R>(what: &str, f: impl FnMut() -> Result<R, Error>) -> usize {
     each(what, f, |error| matches!(error, Error::TooLarge { .. }))
 }
 
-/// As above, for a call with a workspace that is kept. The call first tries to reserve room for
-/// later calls, but can do without it, so all later allocations fail too.
+/// Like the function above, for a call with a workspace that is kept. The call first tries to
+/// reserve room for later calls, but it can do without the room, so all later allocations fail too.
 #[track_caller]
 fn too_large_or_less_room<R>(what: &str, f: impl FnMut() -> Result<R, Error>) {
     LASTS.store(true, Ordering::Relaxed);
@@ -312,7 +312,7 @@ fn data_is_prepared() {
     });
 }
 
-/// The network is unchanged: no run reaches the end of an epoch without its memory.
+/// The network is unchanged: no run reaches the end of an epoch without the memory it needs.
 fn trainings() {
     let sizes = SIZES[1];
     let (x, y) = data(sizes);

@@ -1,13 +1,13 @@
 //! A system call that fails during a save gives a typed error and keeps the last good file.
 //!
-//! This file defines the functions of the C library that std writes with, and the linker prefers
-//! them. Each passes the call on, unless the thread made it fail.
+//! This file defines the C library functions that std uses for writing, and the linker prefers
+//! them. Each passes the call on, unless the thread has requested a failure.
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 #![allow(
     unsafe_code,
     clippy::unwrap_used,
     clippy::panic,
-    reason = "functions of the C library; a helper of a test may fail the test"
+    reason = "functions of the C library; test helpers may panic to fail tests"
 )]
 
 use backprop::activation::Identity;

@@ -30,7 +30,7 @@ impl Records {
     }
 
     /// Writes one JSON object. `check` is the cost J of a training step, or Σ a²/m of an inference.
-    /// All implementations must agree on it.
+    /// All implementations must agree on `check`.
     pub fn write(
         &mut self,
         implementation: &str,

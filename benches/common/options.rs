@@ -67,7 +67,7 @@ impl Options {
             }
             let value = arguments
                 .next()
-                .ok_or_else(|| format!("{option} wants a value"))?;
+                .ok_or_else(|| format!("{option} needs a value"))?;
             let wrong = |what: &str| format!("{option} {value:?}: {what}");
             match option.as_str() {
                 "--rows" => {

@@ -21,8 +21,8 @@ pub struct Timing {
 
 impl Timing {
     /// Samples `call` for `min_time` seconds and at least seven times. Repeats this until other
-    /// processes do not disturb it, at most `tries` times. A sample consists of as many calls as
-    /// take 20 µs.
+    /// processes do not disturb it, at most `tries` times. A sample consists of the number of calls
+    /// that take 20 µs.
     pub fn of(min_time: f64, tries: usize, mut call: impl FnMut()) -> Self {
         let mut best: Option<Self> = None;
         for attempt in 0..tries {

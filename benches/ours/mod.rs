@@ -39,7 +39,7 @@ pub fn network<T: Scalar>(row: &Row, data: &Data) -> Result<(Network<T>, AnyCost
     Ok((network, cost))
 }
 
-/// Returns the activation of a name, which the options have checked.
+/// Returns the activation with this name, which the options have checked.
 fn activation(name: &str) -> AnyActivation {
     match name {
         "sigmoid" => Sigmoid,

@@ -32,7 +32,7 @@ class Unsupported(Exception):
 
 
 def numpy_step(row, dtype):
-    """The course's formulas, a batch in rows."""
+    """The course's formulas, with one example per row."""
     x, y, weights = data(row, dtype)
     one = x.dtype.type(1)
     mean = x.dtype.type(1 / row.batch)
@@ -255,7 +255,7 @@ def sklearn_step(row, dtype):
         targets = np.sin(few[:, None] + np.arange(row.outputs)).squeeze()
     elif row.head == "bce" and row.outputs > 1:
         targets = np.eye(row.outputs, dtype=int)[few % row.outputs]
-        targets[:, 0] |= few % 3 == 0  # several labels a row, for logistic outputs
+        targets[:, 0] |= few % 3 == 0  # several labels per row, for logistic outputs
     else:
         targets = few % max(row.outputs, 2)
     model.fit(np.sin(few[:, None] * 0.1 + np.arange(row.sizes[0])).astype(x.dtype), targets)
@@ -377,7 +377,7 @@ def main():
             reply = answer(library, json.loads(line))
         except Unsupported as error:
             reply = {"error": str(error)}
-        except Exception as error:  # a row that fails must not take the others with it
+        except Exception as error:  # a row that fails must not stop the others
             reply = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(reply), file=answers, flush=True)
 

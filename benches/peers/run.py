@@ -411,7 +411,7 @@ def arguments():
 
     def check(value, known):
         if known and value not in known:
-            raise argparse.ArgumentTypeError(f"{value!r} is none of {', '.join(map(str, known))}")
+            raise argparse.ArgumentTypeError(f"{value!r} is not in {', '.join(map(str, known))}")
         return value
 
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])

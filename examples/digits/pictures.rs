@@ -20,8 +20,8 @@ const GAP: usize = 6;
 /// Units per row.
 const ROW: usize = 5;
 
-/// Draws the cost and the fraction of misclassified images in the course of a run, for the training
-/// and the test images.
+/// Draws the cost and the fraction of misclassified images over a run, for the training and the
+/// test images.
 pub fn learning_curve(
     file: &Path,
     network: &Network<f64>,

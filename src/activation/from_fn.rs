@@ -18,25 +18,24 @@ pub struct FromFn<F> {
 /// Returns the elementwise activation a = f(z), whose derivatives come from f itself.
 ///
 /// f is called with the second-order dual number z + ε. Its result holds g(z), g′(z) and g″(z),
-/// exact up to rounding. So you need no derivatives by hand, and both tangent methods are
-/// implemented.
+/// exact up to rounding, so you need not derive them by hand. Both tangent methods are implemented.
 ///
 /// f may use the functions of [`num_dual::DualNum`], which must be in scope. Constants go on the
-/// right: `z * 0.5`, `-z + 1.0`. `f32` is computed in `f64` and rounded. Each entry costs one call
-/// of f, so a formula written out in `forward` and `backward` is faster.
+/// right: `z * 0.5`, `-z + 1.0`. Values of type `f32` are computed in `f64` and rounded. Each entry
+/// costs one call of f, so a formula written out in `forward` and `backward` is faster.
 ///
 /// **Kinks.** The derivatives are those of the branch that f takes at z. For example,
 /// `if z.re > 0.0 { z } else { z * 0.5 }` has g′(0) = ½. A function with hidden branches, such as
-/// `abs`, decides by the sign of zero.
+/// `abs`, selects a branch by the sign of zero.
 ///
 /// **Undefined derivatives.** A derivative may be infinite or NaN in dual arithmetic. Examples are
-/// √z at 0, and the dual `tanh` beyond |z| ≈ 355, where an intermediate result overflows. It is
-/// passed through unchanged. A network then returns [`Error::NonFinite`] at the gradient, or at the
-/// activation if the value is not finite either.
+/// √z at 0, and the dual `tanh` beyond |z| ≈ 355, where an intermediate result overflows. Such a
+/// derivative is passed through unchanged. A network then returns [`Error::NonFinite`] at the
+/// gradient, or at the activation if the value is not finite either.
 ///
 /// # Example
-/// The bent identity (√(z² + 1) − 1)/2 + z at z = ¾, where g = 0.875, g′ = 1.3 and
-/// g″ = 1/(2 · 1.25³) = 0.256. It is checked and put between built-in layers:
+/// The bent identity (√(z² + 1) − 1)/2 + z at z = ¾, where g = 0.875, g′ = 1.3 and g″ =
+/// 1/(2 · 1.25³) = 0.256. The example checks it and puts it between built-in layers:
 /// ```
 /// use backprop::activation::{Sigmoid, from_fn};
 /// use backprop::nalgebra::DMatrix;
@@ -85,7 +84,7 @@ impl<F> fmt::Debug for FromFn<F> {
     }
 }
 
-/// For `f32` and `f64`: other scalars have no exact value in `f64`.
+/// For `f32` and `f64` only, because other scalars have no exact value in `f64`.
 impl<T, F> Activation<T> for FromFn<F>
 where
     T: Scalar + Into<f64>,

@@ -49,14 +49,14 @@
 //! | [`Exponential`] | a | a |
 //! | [`Softmax`] | ∂aᵢ/∂zⱼ = aᵢ ([i = j] − aⱼ) | ∂²aᵢ/∂zⱼ∂zₖ = aᵢ ([i = j] − aⱼ) ([i = k] − aₖ) − aᵢ aⱼ ([j = k] − aₖ) |
 //!
-//! At a kink, g′ and g″ are the derivatives from the left, unless the table says otherwise: at 0,
+//! At a kink, g′ and g″ are the derivatives from the left, unless the table states otherwise: at 0,
 //! g′ is 0 for [`Relu`], the slope for [`LeakyRelu`] and α for [`Elu`]. For [`HardTanh`], g′ is 0
 //! at z = ±1. PyTorch does the same.
 //!
 //! # Accuracy
 //! No intermediate result overflows or cancels. For example, a (1 − a) is computed from z, because
-//! 1 − a may round to 0. Values and derivatives are right even at z = ±800, where only
-//! [`Exponential`] overflows. NaN in gives NaN out.
+//! 1 − a may round to 0. Values and derivatives are accurate even at z = ±800, where only
+//! [`Exponential`] overflows. A NaN input gives a NaN output.
 //!
 //! In `f32` and `f64`, g, g′ and g″ of every elementwise activation are within 4 units in the last
 //! place of the true value, on every processor. The unit is different in two cases. Near a root,
@@ -146,15 +146,16 @@ pub use from_fn::{FromFn, from_fn};
 
 /// A differentiable function a = g(z) of the units of one example, applied to every example.
 ///
-/// All matrices of a call are s × m, with one column for each example. If their shapes differ, an
+/// All matrices in a call are s × m, with one column for each example. If their shapes differ, an
 /// implementation may panic. Calls take whole matrices, so a `Box<dyn Activation<T>>` costs one
 /// dynamic dispatch per layer. The [module documentation](self) has an example.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an activation for numbers of type `{T}`",
     label = "`Activation<{T}>` is not implemented for `{Self}`",
     note = "the built-in activations are in `backprop::activation`: `Sigmoid`, `Tanh`, `Relu`, …",
-    note = "for a custom type implement `forward` and `backward` of `Activation<{T}>`, best for \
-            every `T: Scalar`; `activation::from_fn` (feature `num-dual`) needs only g(z)"
+    note = "for a custom type, implement `forward` and `backward` of `Activation<{T}>`, \
+            preferably for every `T: Scalar`; `activation::from_fn` (feature \
+            `num-dual`) needs only g(z)"
 )]
 pub trait Activation<T: Scalar>: Debug + Send + Sync {
     /// Writes a = g(z). It must write every entry of `a`, whose previous contents are unspecified.
@@ -183,15 +184,16 @@ pub trait Activation<T: Scalar>: Debug + Send + Sync {
         None
     }
 
-    /// Checks the constants of this activation. A builder calls it once, when it builds a network.
+    /// Checks the constants of this activation. A builder calls this method once, when it builds a
+    /// network.
     ///
     /// # Errors
-    /// [`Error::Hyperparameter`] if a constant is out of range.
+    /// Returns [`Error::Hyperparameter`] if a constant is out of range.
     fn validate(&self) -> Result<(), Error> {
         Ok(())
     }
 
-    /// Returns the name that tables print.
+    /// Returns the name shown in tables.
     fn name(&self) -> String {
         short_name(type_name::<Self>())
     }
@@ -201,7 +203,7 @@ pub trait Activation<T: Scalar>: Debug + Send + Sync {
     /// Second-order derivatives need this method (forward mode).
     ///
     /// # Errors
-    /// [`Error::Unsupported`] unless the implementation provides it.
+    /// Returns [`Error::Unsupported`] unless the implementation provides it.
     fn forward_tangent(
         &self,
         z: DMatrixView<'_, T>,
@@ -220,7 +222,7 @@ pub trait Activation<T: Scalar>: Debug + Send + Sync {
     /// Derivation: [(30)](crate::derivation#backward-tangent).
     ///
     /// # Errors
-    /// [`Error::Unsupported`] unless the implementation provides it.
+    /// Returns [`Error::Unsupported`] unless the implementation provides it.
     fn backward_tangent(
         &self,
         z: DMatrixView<'_, T>,

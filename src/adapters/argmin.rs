@@ -19,9 +19,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Derivation: [(25)](crate::derivation#minimise).
 ///
 /// argmin requests the cost and the gradient of a point in two calls. One pass computes both, and
-/// the second call reuses it. The network is neither cloned nor changed, and the workspace is
-/// reused. Set the parameters that argmin finds with [`Network::set_theta`]. T is `f32` or `f64`,
-/// because points are compared by the real part of their entries.
+/// the second call reuses the result. The network is neither cloned nor changed, and the workspace
+/// is reused. Set the parameters that argmin finds with [`Network::set_theta`]. T is `f32` or
+/// `f64`, because points are compared by the real part of their entries.
 ///
 /// Threads may share a problem and its Hessians, as argmin's `rayon` feature does. Each call has
 /// its own buffers: two vectors of P numbers and a workspace, kept for later calls. The problem
@@ -71,7 +71,7 @@ pub struct ArgminProblem<'a, T: Scalar, L, C> {
 /// thread may start another call of the same problem, which would wait for the lock forever.
 #[derive(Debug)]
 pub(super) struct Shared<T: Scalar> {
-    /// Buffers that no call is using, the most recently used last. A single thread needs one.
+    /// Buffers that no call is using, with the most recently used last. A single thread needs one.
     idle: Vec<Point<T>>,
     evaluations: u64,
     products: u64,
@@ -126,7 +126,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
     }
 
     /// Sets the curvature of the products. The default is [`Curvature::Hessian`]. With a positive
-    /// semidefinite Gauss–Newton matrix every step of conjugate gradients is a descent direction.
+    /// semidefinite Gauss–Newton matrix, every step of conjugate gradients is a descent direction.
     #[must_use]
     pub fn curvature(mut self, curvature: Curvature) -> Self {
         self.curvature = curvature;
@@ -139,7 +139,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
         lock(&self.shared).products
     }
 
-    /// Reads J and ∇J at θ. Computes both unless they are known.
+    /// Reads J and ∇J at θ, and computes both first if they are not known.
     fn at<A>(&self, theta: &[T], read: impl FnOnce(T, &[T]) -> A) -> Result<A, Error> {
         let mut shared = lock(&self.shared);
         if let Some(error) = shared.error.take() {
@@ -220,13 +220,13 @@ pub(super) fn with_workspace<T: Scalar, A>(
     found
 }
 
-/// Keeps an error for the next evaluation, unless an earlier one waits for it.
+/// Keeps an error for the next evaluation, unless an earlier error is already kept.
 pub(super) fn defer<T: Scalar>(shared: &Mutex<Shared<T>>, error: Error) {
     lock(shared).error.get_or_insert(error);
 }
 
-/// Locks `mutex`, even after a panic: a user's layer runs outside the lock, so only the buffers of
-/// its call are lost.
+/// Locks `mutex`, even after a panic. A user's layer runs outside the lock, so a panic loses only
+/// the buffers of its call.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -18,10 +18,10 @@ use std::sync::{Arc, Mutex};
 /// The Hessian of J at a point, or its Gauss–Newton part, as a linear operator for `argmin`'s
 /// truncated Newton methods (feature `argmin`).
 ///
-/// No matrix is formed. argmin's interface has no error for a product: a product that fails returns
-/// zeros, which end the inner iterations (for `NewtonCG` with a curvature threshold of at least 0,
-/// the default). The next evaluation of the problem returns the error. If there is none, the error
-/// is lost. The last product is kept, because argmin's solvers request it twice.
+/// No matrix is formed. argmin's interface cannot report the error of a product, so a product that
+/// fails returns zeros. These end the inner iterations (for `NewtonCG` with a curvature threshold
+/// of at least 0, the default). The next evaluation of the problem returns the error; without one,
+/// the error is lost. The last product is kept, because argmin's solvers request it twice.
 ///
 /// # Example
 /// Truncated Newton in a trust region, on the parabola through (−1, 1), (0, 0), (1, 1):

@@ -11,8 +11,8 @@ use std::{fs, io};
 const BLUE: RGBColor = RGBColor(31, 111, 235);
 const ORANGE: RGBColor = RGBColor(194, 65, 12);
 
-/// The largest magnitude drawn. Beyond it the ends of the axis, or the distance between them, would
-/// not be finite.
+/// The largest magnitude drawn. Beyond it, the ends of the axis, or the distance between them,
+/// would not be finite.
 const LARGEST: f64 = 1e300;
 
 /// Costs that a logarithmic axis can show: all quotients are finite, and no tick can be 0.
@@ -72,8 +72,8 @@ fn draw(picture: &mut String, curves: &[Curve]) -> Result<(), Box<dyn std::error
     if first > last {
         return Err("there is no epoch to draw".into());
     }
-    // Even a single point or a level curve needs a range: one epoch, and wide enough that rounding
-    // does not lose a tick.
+    // A single point or a level curve needs a range too: at least one epoch, and wide enough that
+    // rounding does not lose a tick.
     let (last, room) = (
         last.max(first + 1.0 + 1e-9 * first),
         0.05 * (high - low).max(1e-12 + high.abs()),
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
     use crate::training::Record;
 
-    /// Every history is drawn or refused. A picture that takes forever fails at the deadline.
+    /// Every history is drawn or rejected. A picture that takes forever fails at the deadline.
     #[test]
     fn any_history_is_drawn_or_refused() {
         let values = [

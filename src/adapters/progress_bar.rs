@@ -43,7 +43,7 @@ fn new_bar(epochs: u64) -> ProgressBar {
     let bar = ProgressBar::new(epochs);
     match ProgressStyle::with_template("{bar:24} {msg}  {eta} left") {
         Ok(style) => bar.with_style(style),
-        // The default style, should indicatif ever refuse the template.
+        // This is the default style, in case indicatif ever rejects the template.
         Err(_) => bar,
     }
 }

@@ -147,7 +147,7 @@ impl<T: Scalar> Cost<T> for AnyCost {
                 delta.apply(|d| *d = tanh(*d));
             }
             // (1 − y)/(1 − a) − y/a = (a − y)/(a (1 − a)). The right side replaces the left where
-            // it cancels.
+            // the left cancels.
             (Self::BinaryCrossEntropy, None) => {
                 at.write_differences(&mut delta);
                 at.with_complements(&mut delta, |d, a, rest, y| {

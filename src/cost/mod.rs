@@ -32,17 +32,17 @@
 //! | [`Poisson`] | 1 − y/a | y/a² | a − y | a |
 //!
 //! # Canonical pairs
-//! With its canonical activation a cost is computed from z instead of a. It uses ln(1 + e^(−|z|)),
-//! or the log-sum-exp of z, instead of the logarithm of a number that has rounded to 0 or 1. So it
-//! is finite and accurate for any z, even for |z| = 10⁴ in `f32`. Only Poisson overflows, where eᶻ
-//! does. Every other pair of activation and cost goes through ∂cost/∂a, which gives the same
-//! derivative as long as a is inside the domain.
+//! With its canonical activation, a cost is computed from z instead of a. It uses ln(1 + e^(−|z|)),
+//! or the log-sum-exp of z, instead of the logarithm of a number that has rounded to 0 or 1. The
+//! cost is therefore finite and accurate for any z, even for |z| = 10⁴ in `f32`. Only Poisson
+//! overflows, where eᶻ does. Every other pair of activation and cost goes through ∂cost/∂a, which
+//! gives the same derivative as long as a is inside the domain.
 //!
 //! # Saturated outputs
-//! σ(40) rounds to 1; its true value is 1 − 4.2·10⁻¹⁸. A network tells its cost which activation
-//! computed the outputs ([`Outputs::activated_by`]). The cost then computes a − y and 1 − a from z
-//! wherever outputs round to a constant: 0, ½ and 1 for sigmoid; 0, 1/n and 1 for softmax; ±1 for
-//! tanh and softsign; 1 for the exponential; −α for ELU. Custom costs get a − y from
+//! σ(40) rounds to 1; its true value is 1 − 4.2·10⁻¹⁸. A network passes its cost the activation
+//! that computed the outputs ([`Outputs::activated_by`]). The cost then computes a − y and 1 − a
+//! from z wherever outputs round to a constant: 0, ½ and 1 for sigmoid; 0, 1/n and 1 for softmax;
+//! ±1 for tanh and softsign; 1 for the exponential; −α for ELU. Custom costs get a − y from
 //! [`Outputs::difference`].
 //!
 //! Costs and δ are within 4 units in the last place of their largest term. For y = 1 that term is a
@@ -50,8 +50,9 @@
 //! δ of [`BinaryCrossEntropy`] near z = 0 with y = ½, and of [`Poisson`] with y = 1.
 //!
 //! The domain is checked on the rounded output: [`BinaryCrossEntropy`] after a tanh that has
-//! rounded to 1 is an [`Error::Output`] for y < 1. An intermediate result that underflows becomes
-//! 0. For a sigmoid with the squared error this makes δ 0 beyond z = ±355, and beyond ±44 in `f32`.
+//! rounded to 1 is an [`Error::Output`] for y < 1. An intermediate result that underflows is
+//! rounded to 0. For a sigmoid with the squared error, δ is therefore 0 beyond z = ±355, and beyond
+//! ±44 in `f32`.
 //!
 //! # Custom costs
 //! Implement [`Cost`], and check it with a
@@ -125,7 +126,7 @@ pub struct Violation {
 
 /// The cost of each example of a batch, as a function of outputs and targets.
 ///
-/// All matrices of a call have equal shapes. If they differ, an implementation may panic. A cost
+/// All matrices in a call have equal shapes. If they differ, an implementation may panic. A cost
 /// ignores m, weights and penalties, which are applied to all costs in one place. The
 /// [module documentation](self) has the formulas of the built-in costs, and an example of a custom
 /// one.
@@ -134,10 +135,10 @@ pub struct Violation {
     label = "`Cost<{T}>` is not implemented for `{Self}`",
     note = "the built-in costs are in `backprop::cost`: `BinaryCrossEntropy`, `SquaredError`, …; \
             an `Objective` holds one, and is not one itself",
-    note = "for a custom type implement `Cost<{T}>`, best for every `T: Scalar`"
+    note = "for a custom type, implement `Cost<{T}>`, preferably for every `T: Scalar`"
 )]
 pub trait Cost<T: Scalar>: Debug + Send + Sync {
-    /// Writes the cost of each example to `values`, of length m.
+    /// Writes the cost of each example to `values`, which has length m.
     ///
     /// Derivation: [(5)](crate::derivation#cross-entropy).
     fn values(&self, at: Outputs<'_, T>, values: &mut [T]);
@@ -172,7 +173,7 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
     /// Checks the constants of this cost.
     ///
     /// # Errors
-    /// [`Error::Hyperparameter`] if a constant is out of range.
+    /// Returns [`Error::Hyperparameter`] if a constant is out of range.
     fn validate(&self) -> Result<(), Error> {
         Ok(())
     }
@@ -180,10 +181,10 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
     /// Returns whether the cost is the negative log-likelihood of an exponential family with mean
     /// a.
     ///
-    /// That is −ln p(y | a) up to terms that do not depend on a, and linear in y in the terms that
-    /// do. Then the Fisher information of the outputs is ∂²cost/∂a² at y = a. For one unit it is
-    /// 1/(a (1 − a)) with [`BinaryCrossEntropy`], 1/a with [`CategoricalCrossEntropy`] (for Σy = 1)
-    /// and [`Poisson`], and 1 with [`SquaredError`] (for unit variance).
+    /// Such a cost is −ln p(y | a) up to terms that do not depend on a, and the terms that do are
+    /// linear in y. Then the Fisher information of the outputs is ∂²cost/∂a² at y = a. For one unit
+    /// it is 1/(a (1 − a)) with [`BinaryCrossEntropy`], 1/a with [`CategoricalCrossEntropy`] (for
+    /// Σy = 1) and [`Poisson`], and 1 with [`SquaredError`] (for unit variance).
     ///
     /// # Example
     /// ```
@@ -200,7 +201,7 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
     /// is present, otherwise of a.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] unless the implementation provides it.
+    /// Returns [`Error::Unsupported`] unless the implementation provides it.
     fn delta_tangent(
         &self,
         at: Outputs<'_, T>,

@@ -12,8 +12,8 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Outputs<'a, T: Scalar> {
-    /// z⁽ᴸ⁾, present if the output activation has the same [`Link`](super::Link) as the cost. Then
-    /// compute the cost from z.
+    /// z⁽ᴸ⁾, present if the output activation has the same [`Link`](super::Link) as the cost. If it
+    /// is present, compute the cost from z.
     pub z: Option<DMatrixView<'a, T>>,
     /// The outputs a⁽ᴸ⁾.
     pub a: DMatrixView<'a, T>,
@@ -65,9 +65,9 @@ impl<'a, T: Scalar> Outputs<'a, T> {
 
     /// Adds z (K × m) and the activation that computed a from it.
     ///
-    /// Then [`difference`](Self::difference) and [`complement`](Self::complement) are accurate even
-    /// where a has rounded to a constant. A network does this itself. A z of another shape than a
-    /// is ignored.
+    /// With these, [`difference`](Self::difference) and [`complement`](Self::complement) are
+    /// accurate even where a has rounded to a constant. A network does this itself. A z whose shape
+    /// differs from that of a is ignored.
     ///
     /// # Example
     /// σ(40) rounds to 1, so a − y is 0 for y = 1. The true value is −σ(−40) = −4.2·10⁻¹⁸:

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 /// k-fold cross-validation: k splits in which each example is in exactly one test part.
 ///
-/// Test parts are consecutive examples, or random ones after [`shuffled`](Self::shuffled). Their
-/// sizes differ by at most one. If you use the folds to choose settings, first set aside a test
-/// part that is in none of them ([`Split::within`]).
+/// The test parts consist of consecutive examples, or of random ones after
+/// [`shuffled`](Self::shuffled). Their sizes differ by at most one. If you use the folds to choose
+/// settings, first set aside a test part that is in none of the folds ([`Split::within`]).
 ///
 /// # Example
 /// ```
@@ -44,7 +44,7 @@ impl KFold {
 
     /// Returns the k splits of m examples.
     ///
-    /// Without shuffling they equal those of scikit-learn's `KFold`.
+    /// Without shuffling, the splits equal those of scikit-learn's `KFold`.
     ///
     /// # Errors
     /// - [`Error::NoExamples`] if m is 0.
@@ -56,10 +56,10 @@ impl KFold {
         self.deal(examples, &mut all, |_| 0)
     }
 
-    /// Returns k splits in which the numbers of examples of a class differ by at most one between
-    /// folds.
+    /// Returns k splits in which the number of examples of each class differs by at most one
+    /// between folds.
     ///
-    /// Without shuffling they equal those of scikit-learn's `StratifiedKFold`.
+    /// Without shuffling, the splits equal those of scikit-learn's `StratifiedKFold`.
     ///
     /// # Errors
     /// Returns the errors of [`split`](Self::split), and [`Error::FewExamples`] with the first
@@ -111,7 +111,8 @@ impl KFold {
             None => order.iter_mut().enumerate().for_each(|(k, o)| *o = k),
         }
         let mut fold_of = allocate(INDICES, (examples, 1), 0)?;
-        // Reserve everything at once: a system that overcommits would kill the process halfway.
+        // Reserve everything at once: a system that overcommits memory might kill the process
+        // halfway.
         let all = examples.checked_mul(self.folds);
         let fits = all.is_some_and(|all| reserved::<usize>(INDICES, all).is_ok());
         if !fits {
@@ -151,7 +152,7 @@ struct Class {
     count: usize,
     /// The fold after the current one.
     next: usize,
-    /// The number of examples that the current fold still gets.
+    /// The number of examples that the current fold still receives.
     left: usize,
 }
 

@@ -193,7 +193,7 @@ impl<V: Ord + Clone> LabelEncoder<V> {
     /// Fits an encoder to the labels that occur in a list.
     ///
     /// # Errors
-    /// [`Error::NoExamples`] if there are no labels.
+    /// Returns [`Error::NoExamples`] if there are no labels.
     pub fn fit(labels: &[V]) -> Result<Self, Error> {
         if labels.is_empty() {
             return Err(Error::NoExamples);
@@ -216,7 +216,8 @@ impl<V: Ord + Clone> LabelEncoder<V> {
     /// Returns the class of each label.
     ///
     /// # Errors
-    /// [`Error::UnknownLabel`] with the first example whose label the encoder was not fitted to.
+    /// Returns [`Error::UnknownLabel`] with the first example whose label the encoder was not
+    /// fitted to.
     pub fn encode(&self, labels: &[V]) -> Result<Vec<usize>, Error>
     where
         V: Debug,
@@ -239,7 +240,7 @@ impl<V: Ord + Clone> LabelEncoder<V> {
     /// Returns the label of each class.
     ///
     /// # Errors
-    /// [`Error::Label`] with the first number that is not a class.
+    /// Returns [`Error::Label`] with the first number that is not a class.
     pub fn decode(&self, classes: &[usize]) -> Result<Vec<V>, Error> {
         check_labels("the classes", classes, self.classes.len())?;
         let labels = classes.iter().map(|&class| Ok(self.classes[class].clone()));
@@ -247,7 +248,7 @@ impl<V: Ord + Clone> LabelEncoder<V> {
     }
 }
 
-/// Rejects labels that are not in ascending order, and an empty list.
+/// Refuses labels that are not in ascending order, and an empty list.
 #[cfg(feature = "serde")]
 impl<'de, V: Ord + Clone + serde::Deserialize<'de>> serde::Deserialize<'de> for LabelEncoder<V> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

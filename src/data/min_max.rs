@@ -13,11 +13,11 @@ use crate::scalar::{Scalar, real, to_f64};
 /// b rounded to T. minᵢ maps to a, maxᵢ maps to b, and a larger x never gives a smaller z. New
 /// examples may lie outside \[a, b]; nothing is clipped.
 ///
-/// A row is constant if all its values are equal. It is divided by 1, so it maps to a. Any other
-/// row fills \[a, b], even if its values hardly differ: 0.3 and 0.1 + 0.2, which differ in the last
-/// bit, map to a and b. If a row should be constant but differs by rounding, round its values
-/// before the fit, or drop the row. (scikit-learn divides a row by 1 if its range is below 2·10⁻¹⁵,
-/// whatever the size of its values.)
+/// A row is constant if all its values are equal. Such a row is divided by 1, so it maps to a. Any
+/// other row fills \[a, b], even if its values hardly differ: 0.3 and 0.1 + 0.2, which differ in
+/// the last bit, map to a and b. If a row should be constant but differs by rounding, round its
+/// values before the fit, or drop the row. (scikit-learn divides a row by 1 if its range is below
+/// 2·10⁻¹⁵, whatever the size of its values.)
 ///
 /// # Example
 /// ```
@@ -49,12 +49,12 @@ pub struct MinMaxScaler<T> {
 }
 
 impl<T: Scalar> MinMaxScaler<T> {
-    /// Fits a scaler to \[0, 1] on examples X (n × m).
+    /// Fits a scaler with the interval \[0, 1] to examples X (n × m).
     ///
     /// # Errors
     /// - [`Error::NoExamples`] if X has no columns, [`Error::Shape`] if it has no rows.
     /// - [`Error::NonFinite`] with the first entry that is NaN or infinite.
-    /// - [`Error::Spread`] with the first row whose range T cannot hold.
+    /// - [`Error::Spread`] with the first row whose range T cannot represent.
     pub fn fit<'a>(x: impl Columns<'a, T>) -> Result<Self, Error> {
         let x = x.columns_view();
         let ranges = ranges(x)?;
@@ -78,7 +78,7 @@ impl<T: Scalar> MinMaxScaler<T> {
         Self::new(minima, divisors)
     }
 
-    /// Creates a scaler to \[0, 1] from known minima and ranges max − min > 0.
+    /// Creates a scaler with the interval \[0, 1] from known minima and ranges max − min > 0.
     ///
     /// # Errors
     /// - [`Error::Length`] if the numbers of minima and ranges differ.
@@ -98,7 +98,8 @@ impl<T: Scalar> MinMaxScaler<T> {
     /// Scales to \[a, b] instead.
     ///
     /// # Errors
-    /// [`Error::Hyperparameter`] unless a < b and b − a is finite, with a and b rounded to T.
+    /// Returns [`Error::Hyperparameter`] unless a < b and b − a is finite, with a and b rounded to
+    /// T.
     pub fn interval(mut self, a: f64, b: f64) -> Result<Self, Error> {
         let finite = |x| real::<T>(x).is_finite();
         for (name, value, fine) in [
@@ -143,15 +144,16 @@ impl<T: Scalar> Scaler<T> for MinMaxScaler<T> {
 
     /// Returns a + (b − a)(x − min)/(max − min).
     ///
-    /// With t = (x − min)/(max − min), interpolates from the nearer end: a + t w or b − (1 − t) w.
-    /// The width w is b − a or, if T rounds that up, slightly less.
+    /// With t = (x − min)/(max − min), this interpolates from the nearer end: a + t w or
+    /// b − (1 − t) w. The width w is b − a or, if T rounds that up, slightly less.
     ///
     /// Rounding never moves z out of \[a, b], and z never falls as x rises. Each operation is
     /// rounded to nearest, which preserves order. x − min is at most the rounded max − min, so
     /// t ≤ 1, and t = 0 and t = 1 give a and b exactly. Both formulas rise with t. It remains to
-    /// show that the second is not below the first at t = ½. There w/2 is exact, and 1 − t is exact
-    /// for t from ½ to 2. So b − (1 − t) w ≥ b − w/2 ≥ a + w/2, because w ≤ b − a. (If w/2 is not
-    /// exact, all values are multiples of the smallest positive number of T, and the same holds.)
+    /// show that the second is not below the first at t = ½. There, w/2 is exact, and 1 − t is
+    /// exact for t from ½ to 2. Therefore, b − (1 − t) w ≥ b − w/2 ≥ a + w/2, because w ≤ b − a.
+    /// (If w/2 is not exact, all values are multiples of the smallest positive number of T, and the
+    /// same holds.)
     fn scale(&self, row: usize, x: T) -> T {
         let (a, b): (T, T) = (real(self.interval.0), real(self.interval.1));
         let mut width = b - a;

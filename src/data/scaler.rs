@@ -10,8 +10,8 @@ use std::fmt::Debug;
 /// Scales each row of a matrix by an invertible function. A row holds one input, or one target, of
 /// all examples.
 ///
-/// An implementation scales single entries. The methods on matrices follow from that. They check
-/// shapes and values first, so an error changes nothing.
+/// An implementation scales single entries, and the methods on matrices are derived from it. They
+/// check shapes and values first, so an error changes nothing.
 ///
 /// # Example
 /// The logarithm of prices, as a custom scaler:
@@ -64,7 +64,7 @@ pub trait Scaler<T: Scalar>: Debug + Send + Sync {
     /// [`scale`](Self::scale), up to rounding.
     ///
     /// # Panics
-    /// Like [`scale`](Self::scale).
+    /// Panics like [`scale`](Self::scale).
     #[must_use]
     fn unscale(&self, row: usize, z: T) -> T;
 

@@ -3,17 +3,18 @@
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 
-/// Writes the order of the examples in one epoch: a random permutation of 0..n, n = `order.len()`.
+/// Writes the order of the examples in one epoch: a random permutation of 0..n with
+/// n = `order.len()`.
 ///
 /// All n! permutations are equally likely. The result depends only on n, the seed and the epoch, so
 /// any epoch can be computed without the epochs before it, and is the same on every platform.
 /// Nothing is allocated.
 ///
 /// The shuffle is Fisher–Yates (Durstenfeld 1964, doi:10.1145/364520.364540), from the last entry
-/// down, with unbiased bounded integers (Lemire 2019, doi:10.1145/3230636). They come from the
-/// generator of [`rng`](crate::rng), seeded with s(s(seed) + epoch). Here s(x) is the first output
-/// of SplitMix64 with seed x. So the orders of neighbouring seeds and epochs are unrelated, and
-/// unrelated to [`rng`](crate::rng) with the same seed.
+/// down, with unbiased bounded integers (Lemire 2019, doi:10.1145/3230636). These integers come
+/// from the generator of [`rng`](crate::rng), seeded with s(s(seed) + epoch). Here s(x) is the
+/// first output of SplitMix64 with seed x. The orders of neighbouring seeds and epochs are
+/// therefore unrelated to one another, and to [`rng`](crate::rng) with the same seed.
 ///
 /// # Example
 /// ```

@@ -5,21 +5,22 @@ use crate::error::{Error, hyperparameter};
 use crate::layout::{allocate, reserved};
 use std::collections::BTreeMap;
 
-/// Training and test examples: each example in exactly one part, both parts in ascending order.
+/// Training and test examples. Each example is in exactly one part, and both parts are in ascending
+/// order.
 ///
 /// Test examples must not influence training. Early stopping and the choice of settings need a
 /// separate validation part: see [`three_way_split`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Split {
-    /// Indices of the training examples.
+    /// The indices of the training examples.
     pub train: Vec<usize>,
-    /// Indices of the test examples.
+    /// The indices of the test examples.
     pub test: Vec<usize>,
 }
 
-/// Training, validation and test examples: each example in exactly one part, each part in ascending
-/// order.
+/// Training, validation and test examples. Each example is in exactly one part, and each part is in
+/// ascending order.
 ///
 /// [`Trainer::validation`](crate::training::Trainer::validation) uses the validation part to choose
 /// when to stop and which epoch is best, so its cost is optimistic. Report the cost of the test
@@ -27,20 +28,21 @@ pub struct Split {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ThreeWaySplit {
-    /// Indices of the training examples.
+    /// The indices of the training examples.
     pub train: Vec<usize>,
-    /// Indices of the validation examples, for early stopping and the choice of settings.
+    /// The indices of the validation examples, for early stopping and the choice of settings.
     pub validation: Vec<usize>,
-    /// Indices of the test examples, for the final result.
+    /// The indices of the test examples, for the final result.
     pub test: Vec<usize>,
 }
 
-/// The validation and test shares of a [`ThreeWaySplit`]: each above 0, together below 1.
+/// The validation and test shares of a [`ThreeWaySplit`]. Both are above 0, and they sum to less
+/// than 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fractions {
-    /// Validation examples, as a fraction of all examples.
+    /// The number of validation examples, as a fraction of all examples.
     pub validation: f64,
-    /// Test examples, as a fraction of all examples.
+    /// The number of test examples, as a fraction of all examples.
     pub test: f64,
 }
 
@@ -49,7 +51,7 @@ impl Split {
     /// in `chosen`, such as one part of another split.
     ///
     /// # Errors
-    /// [`Error::Index`] with the first index that is out of range for `chosen`.
+    /// Returns [`Error::Index`] with the first index that is out of range for `chosen`.
     ///
     /// # Example
     /// Two of ten examples are kept for the test. The other eight form folds for the choice of
@@ -86,7 +88,7 @@ impl Split {
         })
     }
 
-    /// Splits 0..m by a test of each index.
+    /// Splits 0..m by a predicate on each index.
     pub(super) fn of(examples: usize, is_test: impl Fn(usize) -> bool) -> Result<Self, Error> {
         let count = (0..examples).filter(|&k| is_test(k)).count();
         let side = |len, test| {

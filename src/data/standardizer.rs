@@ -11,8 +11,8 @@ use crate::scalar::{Scalar, real, to_f64};
 ///
 /// Row i of X holds input i of all examples. Targets can be scaled in the same way.
 ///
-/// Training is faster if all inputs are of size about 1, and often fails otherwise. Fit the scaler
-/// to the training examples and keep it: new data need the same μ and σ.
+/// Training is faster if all inputs have a magnitude of about 1, and often fails otherwise. Fit the
+/// scaler to the training examples and keep it: new data need the same μ and σ.
 /// [`apply`](super::Scaler::apply) and [`invert`](super::Scaler::invert) are methods of
 /// [`Scaler`](super::Scaler), so bring the trait into scope.
 ///
@@ -20,17 +20,17 @@ use crate::scalar::{Scalar, real, to_f64};
 /// σᵢ² = (1/m) Σ (xᵢ − μᵢ)², as in scikit-learn's `StandardScaler`.
 ///
 /// A row is constant if all its values are equal. Then σᵢ is 1, so the row maps to 0. Any other row
-/// gets standard deviation 1, even if its values hardly differ: 0.3 and 0.1 + 0.2, which differ in
-/// the last bit, map to ±1. If a row should be constant but differs by rounding, round its values
-/// before the fit, or drop the row. (scikit-learn treats rows with σᵢ below about m ε |μᵢ| as
-/// constant, for the machine epsilon ε.)
+/// is scaled to standard deviation 1, even if its values hardly differ: 0.3 and 0.1 + 0.2, which
+/// differ in the last bit, map to ±1. If a row should be constant but differs by rounding, round
+/// its values before the fit, or drop the row. (scikit-learn treats a row as constant if σᵢ is
+/// below about m ε |μᵢ|, where ε is the machine epsilon.)
 ///
 /// The sums are computed in `f64`, in two passes. The second pass corrects for the rounding of μᵢ
 /// and is scaled so that no square overflows (Chan, Golub, LeVeque 1983,
 /// doi:10.1080/00031305.1983.10483115). Dual numbers contribute their real part. Where T rounds μᵢ,
 /// the scaler keeps the remainder and subtracts it too, so z is accurate even in rows far from 0.
-/// For Unix times in seconds, about 1.7·10⁹, in `f32`, a rounded mean without its remainder may
-/// shift z by more than 1: the spacing of these numbers is 128.
+/// For Unix times in seconds (about 1.7·10⁹) in `f32`, a rounded mean without its remainder may
+/// shift z by more than 1, because the spacing of these numbers is 128.
 ///
 /// # Example
 /// ```
@@ -63,12 +63,12 @@ pub struct Standardizer<T> {
 }
 
 impl<T: Scalar> Standardizer<T> {
-    /// Fits a scaler on examples X (n × m).
+    /// Fits a scaler to examples X (n × m).
     ///
     /// # Errors
     /// - [`Error::NoExamples`] if X has no columns, [`Error::Shape`] if it has no rows.
     /// - [`Error::NonFinite`] with the first entry that is NaN or infinite.
-    /// - [`Error::Spread`] with the first row whose mean or standard deviation T cannot hold.
+    /// - [`Error::Spread`] with the first row whose mean or standard deviation T cannot represent.
     pub fn fit<'a>(x: impl Columns<'a, T>) -> Result<Self, Error> {
         let x = x.columns_view();
         let ranges = ranges(x)?;

@@ -78,7 +78,7 @@ pub(super) fn moments<T: Scalar>(
     let mut moments = allocate("the moments", (x.nrows(), 1), none)?;
     for ((moments, range), sums) in moments.iter_mut().zip(ranges).zip(sums) {
         moments.mean = range.least + sums.first / m;
-        // The largest |x − mean|. In units of it, no square overflows.
+        // The largest |x − mean|. In units of this value, no square overflows.
         moments.deviation = (range.largest - moments.mean).max(moments.mean - range.least);
     }
     let sums = row_sums(x, |row, x| {

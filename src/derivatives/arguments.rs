@@ -132,7 +132,7 @@ pub enum GaussNewton {
     /// activation, and close to H if the errors are small. For other pairs M may be indefinite.
     Logits,
     /// Takes B and M at a⁽ᴸ⁾, with M = ∂²cost/∂a². G is positive semidefinite for every built-in
-    /// cost. For half squared errors it is the classical (1/m) Σ w AᵀA with A = ∂a⁽ᴸ⁾/∂θ.
+    /// cost. For half the squared error, it is the classical (1/m) Σ w AᵀA with A = ∂a⁽ᴸ⁾/∂θ.
     Outputs,
     /// Selects the Fisher information of the model whose −ln p is the cost. M is ∂²cost/∂z² or
     /// ∂²cost/∂a² at the targets that the network expects, y = a⁽ᴸ⁾. G is always positive

@@ -17,14 +17,15 @@ use nalgebra::DVector;
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns H v, the Hessian of J times a vector.
     ///
-    /// It is the exact change of ∇J along v, with the penalty. H itself is never formed.
+    /// The product is the exact change of ∇J along v, including the penalty. H itself is never
+    /// formed.
     ///
     /// Derivation: [(31)](crate::derivation#hessian-product). (The R-operator: Pearlmutter 1994,
     /// doi:10.1162/neco.1994.6.1.147.)
     ///
     /// # Errors
     /// - The errors of [`backprop`](Self::backprop).
-    /// - [`Error::Length`] or [`Error::NonFinite`] if `v` is not P finite numbers.
+    /// - [`Error::Length`] or [`Error::NonFinite`] unless `v` consists of P finite numbers.
     /// - [`Error::Unsupported`] if a custom layer, activation or cost has no tangents.
     /// - [`Error::NonFinite`] if the product overflows.
     ///
@@ -75,7 +76,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.curvature_product_at(at, (examples, objective), v, workspace, product)
     }
 
-    /// Returns a Gauss–Newton product G v, with the penalty.
+    /// Returns a Gauss–Newton product G v, including the penalty.
     ///
     /// G = (1/m) (Σ w BᵀMB + λI′) is H without the curvature of the network itself. [`GaussNewton`]
     /// selects B and M.

@@ -106,10 +106,10 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Separate<'_, T, L, 
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// Returns the gradient of every example, P × m: column k is ∇costₖ, without weight, penalty
-    /// and 1/m.
+    /// Returns the gradient of every example, P × m: column k is ∇costₖ, without the weight, the
+    /// penalty and the factor 1/m.
     ///
-    /// Derivation: [(10)](crate::derivation#gradient). Their weighted sum is Δ.
+    /// Derivation: [(10)](crate::derivation#gradient). The weighted sum of the columns is Δ.
     ///
     /// # Errors
     /// - The errors of [`backprop`](Self::backprop).
@@ -176,8 +176,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// The gradients are computed a few at a time, so P · m scalars need not be stored.
     ///
     /// # Errors
-    /// The errors of [`example_gradients`](Self::example_gradients). Examples before the one with
-    /// an error may have been visited.
+    /// Returns the errors of [`example_gradients`](Self::example_gradients). Examples before the
+    /// one with an error may have been visited.
     ///
     /// # Example
     /// The mean of the squared gradients is the diagonal of the empirical Fisher information. For
@@ -245,7 +245,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(33)](crate::derivation#example-norms). (Goodfellow 2015, arXiv:1510.01799.)
     ///
     /// # Errors
-    /// The errors of [`example_gradients`](Self::example_gradients), except [`Error::TooLarge`].
+    /// Returns the errors of [`example_gradients`](Self::example_gradients), except
+    /// [`Error::TooLarge`].
     ///
     /// # Example
     /// The gradients (−1, −3) and (2, 10) have the norms √10 and √104:
@@ -300,10 +301,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Writes the sum of the gradients of the examples, each clipped to the norm `most`, and
     /// returns how many were clipped.
     ///
-    /// The sum is Σₖ wₖ cₖ ∇costₖ with cₖ = min(1, `most`/‖∇costₖ‖), without penalty and 1/m.
+    /// The sum is Σₖ wₖ cₖ ∇costₖ with cₖ = min(1, `most`/‖∇costₖ‖), without the penalty and the
+    /// factor 1/m.
     ///
-    /// Robust and private training use this sum (Abadi and others 2016, arXiv:1607.00133). It takes
-    /// one pass for the norms and one for the sum, and no memory for per-example gradients.
+    /// Robust and private training use this sum (Abadi et al. 2016, arXiv:1607.00133). The call
+    /// makes one pass for the norms and one for the sum, and needs no memory for per-example
+    /// gradients.
     ///
     /// # Errors
     /// - The errors of [`example_gradient_norms`](Self::example_gradient_norms).

@@ -12,14 +12,14 @@ use crate::scalar::{Scalar, real};
 use crate::workspace::Workspace;
 use nalgebra::{DMatrix, DVector};
 
-/// Unit vectors that share a forward pass.
+/// The number of unit vectors that share a forward pass.
 const TOGETHER: usize = 8;
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// Returns the Hessian H = ∂²J/∂θ², P × P, with the penalty.
+    /// Returns the Hessian H = ∂²J/∂θ², P × P, including the penalty.
     ///
-    /// It is exactly symmetric. It takes P products, so it suits networks of up to a few hundred
-    /// parameters. There is no `_into` variant.
+    /// The matrix is exactly symmetric. Computing it takes P products, so the method suits networks
+    /// of up to a few hundred parameters. There is no `_into` variant.
     ///
     /// Derivation: [(31)](crate::derivation#hessian-product).
     ///
@@ -64,11 +64,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// Returns the diagonal of the Hessian, of length P.
     ///
-    /// It is exact. It takes P products, like [`hessian`](Self::hessian), but only the memory of a
-    /// few vectors. There is no `_into` variant.
+    /// The diagonal is exact. Like [`hessian`](Self::hessian), it takes P products, but it needs
+    /// memory for only a few vectors. There is no `_into` variant.
     ///
     /// # Errors
-    /// The errors of [`hessian_product`](Self::hessian_product).
+    /// Returns the errors of [`hessian_product`](Self::hessian_product).
     pub fn hessian_diagonal<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,

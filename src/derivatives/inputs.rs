@@ -20,7 +20,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(26)](crate::derivation#input-gradient).
     ///
     /// # Errors
-    /// The errors of [`backprop`](Self::backprop) and [`input_gradient`](Self::input_gradient).
+    /// Returns the errors of [`backprop`](Self::backprop) and
+    /// [`input_gradient`](Self::input_gradient).
     ///
     /// # Example
     /// J = ½(θ₀ + θ₁ x − 1)² at θ = (0, 2) and x = 3 has a − y = 5, so ∇J = 5 (1, 3) and ∂J/∂x = 5
@@ -88,7 +89,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         finish(self.layout(), &objective.penalty, theta, sums, parameters)
     }
 
-    /// Returns ∂J/∂X, n × m: the change of J with each input of each example.
+    /// Returns ∂J/∂X, n × m: the derivative of J with respect to each input of each example.
     ///
     /// Derivation: [(26)](crate::derivation#input-gradient).
     ///

@@ -77,7 +77,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns the Jacobians ∂a⁽ᴸ⁾/∂x of all examples side by side, K × (n · m).
     ///
     /// The Jacobian of example k, K × n, has the columns k·n to (k + 1)·n. The call takes K
-    /// backward passes or n passes along an input, whichever are fewer.
+    /// backward passes or n passes along an input, whichever is fewer.
     ///
     /// Derivation: [(29)](crate::derivation#forward-tangent).
     ///

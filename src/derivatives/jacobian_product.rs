@@ -27,7 +27,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// # Errors
     /// - The errors of [`forward`](Self::forward).
     /// - [`Error::Length`], [`Error::Shape`] or [`Error::NonFinite`] unless θ̇ has P finite entries
-    ///   and ẋ n × m.
+    ///   and ẋ has n × m.
     /// - [`Error::Unsupported`] if a custom layer or activation has no tangents.
     /// - [`Error::NonFinite`] if the result overflows.
     ///
@@ -156,7 +156,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// Writes [`vjp`](Self::vjp) into the caller's buffers.
     ///
-    /// Computes only the results that have a buffer. If `into` has no buffer, it checks the
+    /// Computes only the results that have a buffer. If `into` has no buffer, the call checks the
     /// arguments and makes no pass.
     ///
     /// # Errors
@@ -230,7 +230,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(32)](crate::derivation#gauss-newton).
     ///
     /// # Errors
-    /// The errors of [`jvp`](Self::jvp).
+    /// Returns the errors of [`jvp`](Self::jvp).
     ///
     /// # Example
     /// a = θ₀ + 3 θ₁ has AᵀA = \[1 3; 3 9]:

@@ -21,8 +21,9 @@
 //!   outputs. B is the Jacobian of z or of a, as [`GaussNewton`] selects, and M is the second
 //!   derivative of the cost with respect to the same vector. λI′ is the second derivative of
 //!   the penalty Ω; for L2, I′ is the identity with 0 for the biases.
-//! - ∇costₖ is the gradient of the cost of example k with respect to θ, without weight and penalty.
-//!   `clipped_sum` multiplies it by cₖ = min(1, r/‖∇costₖ‖), so that its norm is at most r.
+//! - ∇costₖ is the gradient of the cost of example k with respect to θ, without the weight and the
+//!   penalty. `clipped_sum` multiplies it by cₖ = min(1, r/‖∇costₖ‖), so that its norm is at most
+//!   r.
 //!
 //! The times are those of one call divided by the time of ∇J, as measured in
 //! `benches/DERIVATIVES.md` of the repository:
@@ -76,17 +77,18 @@
 //! ```
 //!
 //! # Your loss comes from elsewhere
-//! A [`Cost`](crate::Cost) sees one example at a time, with its target. A loss that is not a `Cost`
-//! takes three steps:
+//! A [`Cost`](crate::Cost) receives one example at a time, with its target. A loss that is not a
+//! `Cost` takes three steps:
 //!
 //! 1. [`forward_into`](crate::Network::forward_into) computes the outputs.
 //! 2. Your code computes u, K × m, the slope of the loss with respect to each output. An output
 //!    that does not enter the loss has slope 0.
 //! 3. [`vjp_into`](crate::Network::vjp_into) computes the gradient of the loss with respect to θ,
-//!    to X, or to both. It makes its own forward pass, so it needs X again, and nothing from step 1
-//!    except your u. It adds no penalty and does not divide by m, so u of a mean contains the 1/m.
+//!    to X, or to both. It makes its own forward pass, so it needs X and your u, but nothing from
+//!    step 1. It adds no penalty and does not divide by m, so the u of a mean must contain the
+//!    factor 1/m.
 //!
-//! An optimiser of [`training`](crate::training) then takes the gradient. For L-BFGS, implement
+//! An optimiser from [`training`](crate::training) can then use the gradient. For L-BFGS, implement
 //! [`training::Problem`](crate::training::Problem). The loss of this example compares two examples,
 //! and is ½ (a₁ − a₂ − 1)²:
 //! ```
@@ -128,13 +130,13 @@
 //! differential equation, run the steps on dual numbers (feature `num-dual`; the types are in
 //! `backprop::num_dual`). A dual number is a + bε with ε² = 0, and b carries a derivative along.
 //! [`Network::map`](crate::Network::map)`(Dual64::from_re)` converts the network, and
-//! `Dual64::new(t, 1.0)` is an input. From here on u is an output, as in the differential equation,
-//! u′ is its derivative with respect to t, and A is ∂u/∂θ. The network returns u + u′ε.
+//! `Dual64::new(t, 1.0)` is an input. From here on, u is an output, as in the differential
+//! equation, u′ is its derivative with respect to t, and A is ∂u/∂θ. The network returns u + u′ε.
 //!
 //! `vjp_into` multiplies dual numbers, and the ε part of (A + A′ε)ᵀ(c + dε) is Aᵀd + A′ᵀc. The
-//! gradient of a loss L(u, u′) is Aᵀ ∂L/∂u + A′ᵀ ∂L/∂u′. So the slope is ∂L/∂u′ + ∂L/∂u ε, **with
-//! the parts exchanged**, and the gradient is the ε part of the result. This loss is u′ + 3u for
-//! one unit u = tanh(θ₀ + θ₁ t):
+//! gradient of a loss L(u, u′) is Aᵀ ∂L/∂u + A′ᵀ ∂L/∂u′. Therefore the slope is ∂L/∂u′ + ∂L/∂u ε,
+//! **with the parts exchanged**, and the gradient is the ε part of the result. This loss is u′ + 3u
+//! for one unit u = tanh(θ₀ + θ₁ t):
 #![cfg_attr(feature = "num-dual", doc = "```")]
 #![cfg_attr(not(feature = "num-dual"), doc = "```text")]
 //! use backprop::nalgebra::DMatrix;

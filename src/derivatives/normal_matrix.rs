@@ -95,10 +95,10 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Jacobians<'_, T, L,
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// Returns the Gauss–Newton matrix G = (1/m) (Σ w BᵀMB + λI′), P × P, with the penalty.
+    /// Returns the Gauss–Newton matrix G = (1/m) (Σ w BᵀMB + λI′), P × P, including the penalty.
     ///
-    /// It computes the Jacobians of the outputs in K backward passes. It suits networks of up to a
-    /// few hundred parameters.
+    /// The call computes the Jacobians of the outputs in K backward passes, and suits networks of
+    /// up to a few hundred parameters.
     ///
     /// Derivation: [(32)](crate::derivation#gauss-newton).
     ///

@@ -32,8 +32,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Aᵀr, penalty included. An example gives K rows √w LᵀJ of A and L⁻¹δ √w of r, with its
     /// curvature M = LLᵀ.
     ///
-    /// If the cost has a slope but no curvature, as Huber's far from the target, there is no such
-    /// r. A little curvature is then added to the cost, less for a larger `size`: Σ w
+    /// If the cost has a slope but no curvature, as Huber's does far from the target, there is no
+    /// such r. A little curvature is then added to the cost, less for a larger `size`, which is Σ w
     /// |cost|/Σw plus the penalty.
     pub(crate) fn gauss_newton_root<C: Cost<T>>(
         &self,

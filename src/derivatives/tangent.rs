@@ -17,7 +17,7 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
     /// Computes ż and ȧ of every layer, after a forward pass.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if a layer or its activation has no tangents.
+    /// Returns [`Error::Unsupported`] if a layer or its activation has no tangents.
     pub(super) fn forward_tangent(
         &self,
         first: usize,
@@ -67,7 +67,7 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
     /// whether they are derivatives with respect to z.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if the cost has no tangent.
+    /// Returns [`Error::Unsupported`] if the cost has no tangent.
     pub(super) fn cost_delta_tangent<C: Cost<T> + ?Sized>(
         &self,
         examples: &Examples<'_, T>,
@@ -88,7 +88,7 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
     /// derivative of Δ along the direction of the forward tangents.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if a layer or its activation has no tangents.
+    /// Returns [`Error::Unsupported`] if a layer or its activation has no tangents.
     pub(super) fn backward_tangent(
         &self,
         first: usize,

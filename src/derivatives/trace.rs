@@ -40,10 +40,10 @@ use std::sync::Arc;
 /// a]ᵀ. Without weights w is 1.
 ///
 /// **As a table.** `{}` prints everything in the course's notation, with a formula above each
-/// matrix. `{:.3}` sets the number of decimals; the default is 6. A matrix whose numbers would all
-/// print as 0, or with a huge number, is printed in scientific notation. If there are more than 8
-/// columns, the table shows the first 6 and the last 2. If there are more than 12 rows, it shows
-/// the first 10 and the last 2. The heading states how many are left out.
+/// matrix. `{:.3}` sets the number of decimals; the default is 6. A matrix is printed in scientific
+/// notation if it contains a huge number, or if all its numbers would print as 0. If there are more
+/// than 8 columns, the table shows the first 6 and the last 2. If there are more than 12 rows, it
+/// shows the first 10 and the last 2. The heading states how many are left out.
 ///
 /// # Example
 /// One identity unit has a = z = 1 + 2·3 = 7. Half the squared error against y = 4 is ½ 3² = 4.5,
@@ -141,7 +141,8 @@ impl<T: Scalar> Trace<T> {
 
     /// Returns Δ of all layers, unrolled like θ.
     ///
-    /// It has length P, and is the weighted sum over the examples, without penalty and 1/m.
+    /// It has length P, and is the weighted sum over the examples, without the penalty and the
+    /// factor 1/m.
     #[must_use]
     pub fn sums(&self) -> &DVector<T> {
         &self.sums
@@ -149,10 +150,10 @@ impl<T: Scalar> Trace<T> {
 
     /// Returns Δ of layer l (from 0), in the shape of its Θ.
     ///
-    /// For a layer with several blocks this is the first; see [`block_sum`](Self::block_sum).
+    /// If a layer has several blocks, this is the first; see [`block_sum`](Self::block_sum).
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such layer or it has no parameters.
+    /// Returns [`Error::Index`] if there is no such layer or it has no parameters.
     pub fn layer_sum(&self, layer: usize) -> Result<DMatrixView<'_, T>, Error> {
         self.block_sum(layer, 0)
     }
@@ -160,7 +161,7 @@ impl<T: Scalar> Trace<T> {
     /// Returns Δ of block b of layer l, both counted from 0.
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such layer or block.
+    /// Returns [`Error::Index`] if there is no such layer or block.
     pub fn block_sum(&self, layer: usize, block: usize) -> Result<DMatrixView<'_, T>, Error> {
         let place = self.layout().block(layer, block)?;
         Ok(self.layout().view(place, self.sums.as_slice()))
@@ -185,11 +186,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Stochastic layers behave as they do outside training.
     ///
     /// # Errors
-    /// The errors of [`backprop`](Self::backprop).
+    /// Returns the errors of [`backprop`](Self::backprop).
     ///
     /// # Example
-    /// Two sigmoid units in a row have Θ⁽¹⁾ = \[0 2] and Θ⁽²⁾ = \[0 4]. At x = 0 and y = 1, δ⁽³⁾ =
-    /// σ(2) − 1, and δ⁽²⁾ = ½ · ½ · 4 δ⁽³⁾ is the same:
+    /// Two sigmoid units in sequence have Θ⁽¹⁾ = \[0 2] and Θ⁽²⁾ = \[0 4]. At x = 0 and y = 1,
+    /// δ⁽³⁾ = σ(2) − 1, and δ⁽²⁾ = ½ · ½ · 4 δ⁽³⁾ is the same:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{BinaryCrossEntropy, Examples, Network, Objective, activation::Sigmoid};

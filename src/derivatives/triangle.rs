@@ -13,8 +13,8 @@ const PANEL: usize = 32;
 /// The number of partial sums of a dot product.
 const LANES: usize = 8;
 
-/// R and c = Qᵀr of A = Q R. Minimising ‖A p + r‖ needs nothing else. AᵀA is not formed,
-/// because it would square the condition number.
+/// R and c = Qᵀr of A = Q R. Minimising ‖A p + r‖ needs nothing else. AᵀA is not formed, because
+/// that would square the condition number.
 #[derive(Debug)]
 pub(crate) struct Triangle<T> {
     size: usize,
@@ -62,9 +62,9 @@ impl<T: Scalar> Triangle<T> {
     /// Appends a block of rows of [A r] to the triangle, and makes it triangular again by
     /// Householder reflections. The block is overwritten.
     ///
-    /// Reflections scale with the columns, so columns of any size keep all their digits. Panels of
-    /// them are combined, so most of the work is products: H₁ ⋯ Hₙ = I − V T Vᵀ
-    /// (Schreiber, Van Loan 1989, doi:10.1137/0910005).
+    /// Reflections scale with the columns, so columns of any size keep all their digits. They are
+    /// combined in panels, so most of the work is products: H₁ ⋯ Hₙ = I − V T Vᵀ (Schreiber, Van
+    /// Loan 1989, doi:10.1137/0910005).
     pub(crate) fn absorb(&mut self, rows: usize, block: &mut [T]) -> Result<(), Error> {
         let (p, most) = (self.size, PANEL.min(self.size));
         let what = "the reflections of a panel";

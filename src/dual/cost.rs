@@ -12,12 +12,12 @@ use num_dual::{Dual32, Dual64};
 /// Computes [`Cost::delta_tangent`] by running [`Cost::delta`] on dual numbers.
 ///
 /// All matrices are K × m. `along` is the direction of z, or of a if there is no z; the targets do
-/// not move. For a canonical pair, a moves with z as the built-in link says. How it moves for a
-/// [`Link::Custom`] is not known, so δ must then come from z and y alone.
+/// not move. For a canonical pair, a moves with z as the built-in link specifies. For a
+/// [`Link::Custom`], the motion of a is unknown, so δ must then depend only on z and y.
 ///
 /// # Errors
-/// [`Error::Unsupported`] if T is neither `f64` nor `f32`, or if δ of a [`Link::Custom`] moves with
-/// a or is NaN. On an error, nothing is written.
+/// Returns [`Error::Unsupported`] if T is neither `f64` nor `f32`, or if δ of a [`Link::Custom`]
+/// moves with a or is NaN. On an error, nothing is written.
 ///
 /// # Example
 /// The cost Σ d⁴/4 with d = a − y has ∂cost/∂a = d³. Its derivative along ȧ is 3d² ȧ, which is 6 at
@@ -96,7 +96,7 @@ impl<D: Dual, T: Scalar, C: Cost<D>> OnDual<D> for DeltaTangent<'_, T, C> {
             Some(z) => moved_output(link, at.a, z),
         };
         let mut delta = unwritten::<D>(y.nrows(), y.ncols());
-        // a − y and 1 − a, more precise than from the rounded a.
+        // a − y and 1 − a, computed more precisely than from the rounded a.
         let known = at.exact.is_some().then(|| {
             let (mut difference, mut complement) = (a.clone(), a.clone());
             for (i, k) in (0..y.ncols()).flat_map(|k| (0..y.nrows()).map(move |i| (i, k))) {

@@ -13,8 +13,8 @@ use num_dual::{Dual32, Dual64};
 /// training mode, its seed and its first example.
 ///
 /// # Errors
-/// [`Error::Unsupported`] if T is neither `f64` nor `f32`, or if the cache has a different length
-/// on dual numbers. On an error, nothing is written.
+/// Returns [`Error::Unsupported`] if T is neither `f64` nor `f32`, or if the cache has a different
+/// length on dual numbers. On an error, nothing is written.
 ///
 /// # Example
 /// a = θ x with θ = 2, θ̇ = 3, x = 5 and ẋ = 7 has ȧ = 3 · 5 + 2 · 7 = 29:
@@ -119,8 +119,8 @@ impl<D: Dual, T: Scalar, L: Layer<D>> OnDual<D> for On<'_, L, ForwardTangent<'_,
 /// and δ̇ hold the two parts of the δ that `backward` leaves.
 ///
 /// # Errors
-/// [`Error::Unsupported`] if T is neither `f64` nor `f32`, or if the cache has a different length
-/// on dual numbers. On an error, nothing is written.
+/// Returns [`Error::Unsupported`] if T is neither `f64` nor `f32`, or if the cache has a different
+/// length on dual numbers. On an error, nothing is written.
 ///
 /// # Example
 /// Use it like [`layer_forward_tangent`], with `dual::layer_backward_tangent(self, tangent)` as the

@@ -1,21 +1,22 @@
 //! Tangent methods from dual numbers, one line each (feature `num-dual`).
 //!
 //! A dual number x + ẋε with ε² = 0 carries a derivative through any code that is generic over the
-//! scalar: f(x + ẋε) = f(x) + f′(x) ẋ ε. So an activation, cost or layer implemented for every
-//! [`Scalar`] can be differentiated by running it on dual numbers. The functions here call its
-//! plain methods on [`Dual64`] for `f64` and on [`Dual32`] for `f32`, and write the derivative
+//! scalar: f(x + ẋε) = f(x) + f′(x) ẋ ε. Therefore an activation, cost or layer implemented for
+//! every [`Scalar`] can be differentiated by running it on dual numbers. The functions here call
+//! its plain methods on [`Dual64`] for `f64` and on [`Dual32`] for `f32`, and write the derivative
 //! parts. The results are exact to rounding. For any other scalar they return
 //! [`Error::Unsupported`], as the default tangent methods do.
 //!
 //! Each call allocates copies of its arguments, and dual numbers take the plain loops instead of
 //! the vectorised ones. Start with these functions, and test faster methods against them.
 //!
-//! Dual numbers differentiate the code as it runs. A value that leaves the scalar type (a constant
-//! computed from z through `f64`) loses its derivative. At a kink the derivative is that of the
-//! branch taken.
+//! Dual numbers differentiate the code as it runs. A value that leaves the scalar type (such as a
+//! constant computed from z through `f64`) loses its derivative. At a kink the derivative is that
+//! of the branch taken.
 //!
-//! A type with a generic part, such as a layer over its activation `A`, needs that part on dual
-//! numbers: `A: Activation<T> + Activation<Dual64> + Activation<Dual32>`, with the types of
+//! A type with a generic part, such as a layer that is generic over its activation `A`, needs a
+//! bound on that part for dual numbers too:
+//! `A: Activation<T> + Activation<Dual64> + Activation<Dual32>`, with the types of
 //! [`backprop::num_dual`](crate::num_dual).
 //!
 //! # Example
@@ -137,7 +138,7 @@ fn dispatch<T: Scalar, S: ?Sized>(
     done.ok_or_else(|| unsupported::<S>(what))
 }
 
-/// NaN placeholder: any result that reads an unwritten value becomes NaN.
+/// A NaN placeholder: any result that reads an unwritten value becomes NaN.
 const UNKNOWN: f64 = f64::NAN;
 
 /// Returns value + tangent ε, entry by entry. An absent tangent is 0.
@@ -176,7 +177,7 @@ fn tangent<D: Dual, T: Scalar>(x: D) -> T {
 /// [module documentation](self) has an example.
 ///
 /// # Errors
-/// [`Error::Unsupported`] unless T is `f64` or `f32`. On an error, nothing is written.
+/// Returns [`Error::Unsupported`] unless T is `f64` or `f32`. On an error, nothing is written.
 pub fn activation_forward_tangent<T, A>(
     activation: &A,
     z: DMatrixView<'_, T>,
@@ -220,7 +221,7 @@ impl<D: Dual, T: Scalar, A: Activation<D>> OnDual<D> for ForwardTangent<'_, T, A
 /// example.
 ///
 /// # Errors
-/// [`Error::Unsupported`] unless T is `f64` or `f32`. δ and δ̇ are unchanged then.
+/// Returns [`Error::Unsupported`] unless T is `f64` or `f32`. On an error, δ and δ̇ are unchanged.
 pub fn activation_backward_tangent<T, A>(
     activation: &A,
     z: DMatrixView<'_, T>,

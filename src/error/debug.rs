@@ -2,7 +2,7 @@
 
 /// Implements `Debug` for an enum of errors: its message, then variant and fields in brackets.
 ///
-/// `field: Wrapper` prints the field as `Wrapper(field)`. The compiler refuses a list that leaves
+/// `field: Wrapper` prints the field as `Wrapper(field)`. The compiler rejects a list that leaves
 /// out a variant or a field.
 macro_rules! debug_with_message {
     ($type:ty { $($variant:ident { $($field:ident $(: $wrapper:path)?),* })* }) => {

@@ -5,17 +5,17 @@ use std::any::type_name;
 use std::borrow::Cow;
 use std::fmt;
 
-/// The examples of a class, or all examples.
+/// Names the examples of a class, or all examples.
 pub(super) fn of_class(class: Option<usize>) -> String {
     class.map_or_else(|| "the data".to_owned(), |class| format!("class {class}"))
 }
 
-/// A layer by its index and by its Θ in the course: `layer 0 (Θ⁽¹⁾)`.
+/// Names a layer by its index and by its Θ in the course: `layer 0 (Θ⁽¹⁾)`.
 pub(super) fn named(layer: usize) -> String {
     format!("layer {layer} (Θ{})", superscript(layer))
 }
 
-/// The number that the inputs of a layer have to match.
+/// Names the number that the inputs of a layer have to match.
 pub(super) fn feeding(layer: usize) -> String {
     match layer.checked_sub(1) {
         None => "the number of inputs of the network".to_owned(),
@@ -23,7 +23,7 @@ pub(super) fn feeding(layer: usize) -> String {
     }
 }
 
-/// The fault of a block that exempts more columns than it has.
+/// Describes the fault of a block that exempts more columns than it has.
 pub(super) fn exempt(from: usize, cols: usize) -> String {
     format!("the first penalised column is {from}, expected at most {cols}, its number of columns")
 }
@@ -47,7 +47,7 @@ impl fmt::Display for Shape {
     }
 }
 
-/// The expected shape, or only its rows if the number of columns is right.
+/// Returns the expected shape, or only its rows if the number of columns is right.
 pub(super) fn wanted(expected: Shape, found: Shape) -> String {
     if expected.cols != found.cols || expected == found {
         return expected.to_string();
@@ -56,7 +56,7 @@ pub(super) fn wanted(expected: Shape, found: Shape) -> String {
     format!("{rows} row{}", if rows == 1 { "" } else { "s" })
 }
 
-/// An interval, closed at its finite ends.
+/// Returns an interval, closed at its finite ends.
 pub(super) fn interval(low: f64, high: f64) -> String {
     let left = if low == f64::NEG_INFINITY {
         "(−∞".to_owned()
@@ -71,7 +71,8 @@ pub(super) fn interval(low: f64, high: f64) -> String {
     format!("{left}, {right}")
 }
 
-/// The valid indices, counted from 0; `none` names what there is if there are none.
+/// Describes the valid indices, counted from 0. `none` completes the words “there are” if there are
+/// none.
 pub(super) fn below(count: usize, none: &str) -> String {
     match count {
         0 => format!(": there are {none}"),
@@ -80,7 +81,7 @@ pub(super) fn below(count: usize, none: &str) -> String {
     }
 }
 
-/// The lengths of row-major buffers.
+/// Describes the valid lengths of row-major buffers.
 pub(super) fn whole_rows(row: usize) -> String {
     match row {
         0 => "rows of at least 1 value".to_owned(),
@@ -88,7 +89,7 @@ pub(super) fn whole_rows(row: usize) -> String {
     }
 }
 
-/// The layout of X and Y.
+/// Describes the layout of X and Y.
 pub(super) fn hint(what: &str) -> &'static str {
     match what {
         "X" => " (a column is an example, a row an input)",
@@ -107,7 +108,7 @@ pub(super) fn suspect(what: &str, expected: Shape, found: Shape) -> String {
         let n = expected.rows;
         return format!(": a slice is one example; `row_major(&buffer, {n})` reads several");
     }
-    // X and Y may have any number of examples, so only the other side has to fit.
+    // X and Y may have any number of examples, so only the other dimension has to match.
     let transposed = found.cols == expected.rows && (examples || found.rows == expected.cols);
     if !transposed {
         return hint(what).to_owned();
@@ -124,8 +125,8 @@ pub(super) fn suspect(what: &str, expected: Shape, found: Shape) -> String {
 
 /// Suggests which of X and Y has an example in each row.
 pub(super) fn transposed_examples(x: Shape, y: Shape) -> String {
-    // Equal rows may also mean that there are as many outputs as inputs. Examples usually outnumber
-    // both.
+    // Equal numbers of rows may also mean that inputs and outputs are equal in number. Examples
+    // usually outnumber both.
     let both = x.rows == y.rows && x.rows > x.cols.max(y.cols);
     let (only_x, only_y) = (x.rows == y.cols, x.cols == y.rows);
     let which = if both {
@@ -143,7 +144,7 @@ pub(super) fn transposed_examples(x: Shape, y: Shape) -> String {
     )
 }
 
-/// The built-in activations whose outputs lie in the domain.
+/// Suggests built-in activations whose outputs lie in the domain.
 pub(super) fn suitable(domain: &str) -> &'static str {
     if domain.starts_with("in (0, 1)") {
         ", such as `Sigmoid`"
@@ -154,13 +155,13 @@ pub(super) fn suitable(domain: &str) -> &'static str {
     }
 }
 
-/// The batch in which training diverged, if the method steps on batches.
+/// Names the batch in which training diverged, if the method works in batches.
 pub(super) fn in_batch(batch: Option<usize>) -> String {
     batch.map_or_else(String::new, |batch| format!(", batch {batch}"))
 }
 
-/// The advice given when training diverges. A full-batch solver has no batches and no learning
-/// rate.
+/// Returns the advice for training that diverges. A full-batch solver has no batches and no
+/// learning rate.
 pub(super) fn remedy_for_divergence(batch: Option<usize>) -> &'static str {
     match batch {
         Some(_) => "lower the learning rate or scale the inputs",
@@ -168,7 +169,7 @@ pub(super) fn remedy_for_divergence(batch: Option<usize>) -> &'static str {
     }
 }
 
-/// The cause of a divergence, without its own advice.
+/// Describes the cause of a divergence, without its own advice.
 pub(super) fn plainly(cause: &Error) -> String {
     match cause {
         Error::NonFinite { at, value } => format!("{at} is {value}"),
@@ -176,7 +177,7 @@ pub(super) fn plainly(cause: &Error) -> String {
     }
 }
 
-/// How to supply a method that a type lacks.
+/// Explains how to supply a method that a type lacks.
 pub(super) fn remedy(what: &str) -> &'static str {
     if what.ends_with("_tangent") {
         ": implement it, or generate it with `dual` (feature `num-dual`)"
@@ -222,7 +223,7 @@ pub(crate) fn checkpoint(reason: impl ToString) -> Error {
     }
 }
 
-/// The layer's number as the course writes it: 0 becomes `⁽¹⁾`.
+/// Returns the layer's number as the course writes it: 0 becomes `⁽¹⁾`.
 pub(crate) fn superscript(layer: usize) -> String {
     const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
     let digits = (layer as u128 + 1).to_string();
@@ -238,7 +239,7 @@ pub(crate) fn unsupported<S: ?Sized>(what: &'static str) -> Error {
     }
 }
 
-/// The last segment of a type's path, without its generic arguments.
+/// Returns the last segment of a type's path, without its generic arguments.
 pub(crate) fn short_name(path: &str) -> String {
     let head = path.split('<').next().unwrap_or(path);
     head.rsplit("::").next().unwrap_or(head).to_owned()

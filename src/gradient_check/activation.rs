@@ -20,10 +20,10 @@ impl GradientCheck {
     /// # Errors
     /// - [`Error::NoExamples`] or [`Error::Shape`] if z is empty.
     /// - [`Error::NonFinite`] if z is not finite, or g overflows.
-    /// - [`Error::Hyperparameter`] for a bad step, tolerance or constant of the activation.
+    /// - [`Error::Hyperparameter`] for an invalid step, tolerance or constant of the activation.
     ///
     /// # Example
-    /// ReLU has a kink at 0, where no derivative is right:
+    /// ReLU has a kink at 0, where no derivative is correct:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::GradientCheck;
@@ -66,7 +66,7 @@ impl GradientCheck {
 
     /// Checks the tangent methods of one activation at z (s × m).
     ///
-    /// The directions ż and δ̇ and the δ are random. The report has three rows:
+    /// The directions ż and δ̇ are random, and so is δ. The report has three rows:
     ///
     /// | row | computed by | compared with |
     /// |---|---|---|

@@ -36,14 +36,15 @@ impl GradientCheck {
     /// Derivation: [(27)](crate::derivation#central-difference).
     ///
     /// Each comparison takes two evaluations of J. Measuring the rounding takes twelve more passes
-    /// for ∇J and ten for J. In `f32` the check compares about three digits. For a rigorous check,
+    /// for ∇J and ten for J. In `f32`, the check compares about three digits. For a rigorous check,
     /// convert the network with `network.map(f64::from)?` and the data with `x.map(f64::from)`.
     ///
     /// The buffers of the pass are filled with NaN beforehand. This exposes a layer that reads an
     /// unwritten value, or adds where it should overwrite.
     ///
     /// # Errors
-    /// - The errors of [`Network::backprop`], except that the report shows a non-finite gradient.
+    /// - The errors of [`Network::backprop`], except for a non-finite gradient, which the report
+    ///   shows instead.
     /// - [`Error::Hyperparameter`] for a bad step, tolerance or number of comparisons.
     ///
     /// # Example
@@ -80,7 +81,7 @@ impl GradientCheck {
                 workspace.fill(nan());
                 gradient.fill(nan());
                 match network.gradient_at(theta, examples, objective, &mut workspace, gradient) {
-                    // The report shows where.
+                    // The report shows where it is.
                     Err(Error::NonFinite {
                         at: Location::Gradient(..),
                         ..
@@ -114,8 +115,8 @@ impl GradientCheck {
     /// # Errors
     /// - [`Error::Length`] if the total length of the blocks, or the length of the gradient,
     ///   differs from that of `theta`.
-    /// - [`Error::NonFinite`] if `theta` is not finite, or the value of the function at a point
-    ///   that the check tries.
+    /// - [`Error::NonFinite`] if `theta` is not finite, or if the value of the function is not
+    ///   finite at a point that the check tries.
     /// - [`Error::Hyperparameter`] for a bad step, tolerance or number of comparisons.
     ///
     /// # Example
@@ -159,7 +160,7 @@ impl GradientCheck {
 
     /// Sets the step h, from the machine precision to 1.
     ///
-    /// An entry takes the step h max(1, |θᵢ|). The default is ε^(1/3): 6e-6 in `f64`, 5e-3 in
+    /// The step of an entry is h max(1, |θᵢ|). The default is ε^(1/3): 6e-6 in `f64`, 5e-3 in
     /// `f32`.
     ///
     /// # Example

@@ -149,7 +149,7 @@ impl Product {
     }
 }
 
-/// The allowed difference of two computations of an entry, in roundings of the largest entry.
+/// The allowed difference between two computations of an entry, in roundings of the largest entry.
 const ROUNDINGS: f64 = 64.0;
 
 impl GradientCheck {

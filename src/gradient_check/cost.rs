@@ -37,7 +37,7 @@ impl GradientCheck {
     /// - [`Error::Target`] if a target is outside the domain of the cost.
     /// - [`Error::Output`] if an output is outside the domain, or within a step of its edge.
     /// - [`Error::NonFinite`] if the cost overflows.
-    /// - [`Error::Hyperparameter`] for a bad step, tolerance or constant.
+    /// - [`Error::Hyperparameter`] for an invalid step, tolerance or constant.
     ///
     /// # Example
     /// The cross-entropies of ½ against 1 and of −1 against 0, as logits, are ln(1 + e^−½) and

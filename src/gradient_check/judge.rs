@@ -19,16 +19,16 @@ pub enum Verdict {
     /// They agree within the bound.
     Agrees,
     /// They differ, but the function has a kink within the step (a point where the slope jumps, as
-    /// ReLU's at 0), and the derivative is right next to it.
+    /// ReLU's does at 0), and the derivative is right next to it.
     SuspectedKink,
     /// They agree within the bound, but rounding is too large, compared with the derivatives, for
     /// that to prove anything.
     Undecided,
     /// They differ by more than the bound, and the scalar type is too coarse to show why.
     ///
-    /// Smaller steps would distinguish a kink or strong curvature from a wrong derivative, but are
-    /// lost in rounding. The values near the point do not contradict the derivative there. This is
-    /// rare in `f64`; in `f32` check `network.map(f64::from)?`.
+    /// Smaller steps would distinguish a kink or strong curvature from a wrong derivative, but they
+    /// would be lost in rounding. The values near the point do not contradict the derivative there.
+    /// This is rare in `f64`; in `f32`, check `network.map(f64::from)?`.
     Unresolved,
     /// An optional method returned [`Error::Unsupported`](crate::Error::Unsupported), so nothing
     /// was compared.
@@ -119,7 +119,7 @@ impl Outcome {
     }
 
     /// Sets the verdict by the bound, without a closer look, and returns whether the difference is
-    /// within it. If it is, that is conclusive only where the column is resolved.
+    /// within it. Agreement is conclusive only where the column is resolved.
     pub(super) fn settle(&mut self, allowed: &Allowed) -> bool {
         self.bound = allowed.bound(self.h);
         let agrees = self.error(self.numeric) <= self.bound;
@@ -190,9 +190,9 @@ impl Outcome {
         Ok(())
     }
 
-    /// Calls the derivative wrong unless the difference is within the noise along this line. Points
-    /// a few units in the last place apart may not show that noise: where terms cancel, all may
-    /// round the same way.
+    /// Judges the derivative wrong unless the difference is within the noise along this line.
+    /// Points a few units in the last place apart may not show that noise: where terms cancel, the
+    /// values may all round the same way.
     fn settle_with_noise(&mut self, on: &mut On<'_>, mut allowed: Allowed) -> Result<(), Error> {
         let along = noise::along(&mut |t| Ok(on.value(t)?.value), self.h)?;
         allowed.value_noise = allowed.value_noise.max(along);
@@ -208,9 +208,9 @@ impl Outcome {
         Ok((57.0..71.0).contains(&growth))
     }
 
-    /// Returns whether there is a kink right here: the gap between the slopes of both sides does
+    /// Returns whether there is a kink exactly here: the gap between the slopes of both sides does
     /// not change as h shrinks, and the derivative lies between them. (There is no gap where J is
-    /// smooth; at a jump, or in noise, it grows.)
+    /// smooth; at a jump, or in noise, the gap grows.)
     fn is_kink(&self, on: &mut On<'_>, allowed: &Allowed, looked: bool) -> Result<bool, Error> {
         let between = |slopes: Slopes, slack: f64| {
             let apart = slopes.gap() > 4.0 * slack;
@@ -239,8 +239,9 @@ impl Outcome {
     /// smallest step that rounding allows.
     ///
     /// Between two points a and b the mean of f′ is the slope of f. It differs from the mean of
-    /// f′(a) and f′(b) by at most half of the variation of f′ in between, kinks or not. A right f′
-    /// exceeds that only where its variation goes unseen, a wrong one everywhere.
+    /// f′(a) and f′(b) by at most half of the variation of f′ in between, with or without kinks. A
+    /// correct f′ exceeds that bound only where its variation goes undetected; a wrong one exceeds
+    /// it everywhere.
     fn is_contradicted(&self, on: &mut On<'_>, allowed: &Allowed) -> Result<bool, Error> {
         let mut h = self.h;
         while h > self.h / 512.0 && allowed.noise(0.5 * h) <= 0.25 * self.error(self.numeric) {

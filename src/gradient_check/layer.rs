@@ -18,16 +18,16 @@ impl GradientCheck {
     /// whose gradients are Δ and the δ of the layer below if δ = r.
     ///
     /// The report has one row for each block of the layer, and one for `input`. For a layer with a
-    /// [`link`](Layer::link) all appear again as `… (linked)`, for f = Σ r ∘ z. Buffers are filled
-    /// with NaN before they are written.
+    /// [`link`](Layer::link), all rows appear again as `… (linked)`, for f = Σ r ∘ z. Buffers are
+    /// filled with NaN before they are written.
     ///
     /// # Errors
     /// - [`Error::ZeroUnits`], [`Error::PenalisedColumns`], [`Error::TooLarge`], … if a network
-    ///   would refuse the layer.
-    /// - [`Error::Length`], [`Error::Shape`], [`Error::NoExamples`] or [`Error::NonFinite`] if
-    ///   θ or x do not fit the layer.
+    ///   would reject the layer.
+    /// - [`Error::Length`], [`Error::Shape`], [`Error::NoExamples`] or [`Error::NonFinite`] if θ or
+    ///   x does not fit the layer.
     /// - [`Error::NonFinite`] if the output overflows.
-    /// - [`Error::Hyperparameter`] for a bad step or tolerance.
+    /// - [`Error::Hyperparameter`] for an invalid step or tolerance.
     ///
     /// # Example
     /// A dense layer with 2 inputs and 2 units has 6 parameters; 3 examples have 6 inputs:

@@ -41,7 +41,7 @@ impl<T: Scalar, L: Layer<T>> Point<'_, '_, T, L> {
         [forward.output.as_slice(), &z, &self.join_back(back)].concat()
     }
 
-    /// Joins the last three of these.
+    /// Joins the last three: Δ, the δ of the layer below and the final δ.
     fn join_back(&self, back: &Backwarded<T>) -> Vec<T> {
         let delta = &back.delta.as_slice()[..self.kept()];
         [&back.gradient[..], back.below.as_slice(), delta].concat()
@@ -99,8 +99,8 @@ impl<T: Scalar, L: Layer<T>> Point<'_, '_, T, L> {
 impl GradientCheck {
     /// Checks the tangent methods of one layer, and its per-example gradients.
     ///
-    /// θ holds the blocks of the layer in sequence; x is inputs × m. The directions θ̇, ẋ
-    /// and δ̇ and the δ are random:
+    /// θ holds the blocks of the layer in sequence; x is inputs × m. The directions θ̇, ẋ and δ̇
+    /// are random, and so is δ:
     ///
     /// | rows | computed by | compared with |
     /// |---|---|---|
@@ -113,12 +113,12 @@ impl GradientCheck {
     /// | `gradients of examples`, `norms of examples` (squared), `δ below, with …` | [`backward_per_example`](Layer::backward_per_example) | `backward` of one column at a time |
     ///
     /// The first four kinds appear three times: `along θ̇, ẋ`, `along θ̇` and `along ẋ`. For a
-    /// layer with a [`link`](Layer::link) all rows appear again as `(linked)`, except those of the
+    /// layer with a [`link`](Layer::link), all rows appear again as `(linked)`, except those of the
     /// forward pass, of ż and `from z`.
     ///
-    /// A layer without `backward_per_example` gets [`Verdict::NotProvided`] in those rows. They are
-    /// left out if the layer couples examples. Buffers are filled with NaN before they are written.
-    /// Check `backward` with [`layer`](Self::layer) first.
+    /// A layer without `backward_per_example` gets [`Verdict::NotProvided`] in those rows. The rows
+    /// are left out if the layer couples examples. Buffers are filled with NaN before they are
+    /// written. Check `backward` with [`layer`](Self::layer) first.
     ///
     /// # Errors
     /// - The errors of [`layer`](Self::layer).
@@ -316,9 +316,9 @@ impl GradientCheck {
         let mut norms: Vec<T> = squares.collect();
         norms.resize(m, T::zero());
 
-        // In a network the rows of other layers lie between the columns, and norms are added to
-        // what is there. The existing value has the size of the added one, so the added one keeps
-        // its digits.
+        // In a network, the rows of other layers lie between the columns, and norms are added to
+        // existing values. The existing value here is as large as the added one, which therefore
+        // keeps its digits.
         let mut room = DMatrix::repeat(p + 1, m, nan::<T>());
         let old = norms.iter().enumerate().map(|(k, &norm)| {
             let size = if norm > T::zero() { norm } else { T::one() };

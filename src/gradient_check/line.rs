@@ -1,4 +1,4 @@
-//! The blocks of θ, the lines through it, and differences along them.
+//! The blocks of θ, the lines through θ, and differences along them.
 
 use crate::error::{Error, Location, hyperparameter};
 use crate::initialization::rng;

@@ -33,7 +33,7 @@
 //! | [`NotProvided`](Verdict::NotProvided) | an optional method is missing | nothing, or implement it |
 //! | [`Indefinite`](Verdict::Indefinite) | a Gauss–Newton matrix G ([`derivatives`](crate::derivatives)) has v·G v < 0 for some v | nothing if the cost is not convex |
 //!
-//! A kink is a point where the slope jumps, as ReLU's at 0.
+//! A kink is a point where the slope jumps, as ReLU's does at 0.
 //!
 //! # How it decides
 //! Let d be a unit vector: along one entry of θ, or along a random direction in a block. The code
@@ -63,7 +63,7 @@
 //!
 //! σ is the largest of three numbers:
 //!
-//! 1. ε |J|/2, the error of the last rounding. It alone gives the resolution 4 ε^(2/3) |J|:
+//! 1. ε |J|/2, the error of the last rounding. On its own, it gives the resolution 4 ε^(2/3) |J|:
 //!    1.5e-10 |J| in `f64`, 1e-4 |J| in `f32`.
 //! 2. The noise measured at ten points, moving all of θ by up to 240 ε. The third divided
 //!    difference Σ cᵢ Jᵢ of a smooth J vanishes there, and that of the rounding errors has variance
@@ -80,7 +80,7 @@
 //! A comparison is conclusive only if the resolution is at most a tenth of the scale. Otherwise a
 //! difference within the bound is [`Verdict::Undecided`]. The block is undecided too, unless its
 //! larger columns are resolved. For example, J = 10⁹ + t² has the resolution 0.15. At t = 1 a
-//! gradient of 3 t is wrong; at t = 0.01 even the right one, 2 t, is undecided.
+//! gradient of 3 t is wrong; at t = 0.01 even the correct one, 2 t, is undecided.
 //!
 //! # A second look
 //! When an entry disagrees, the checker looks closer before it reports a fault:
@@ -92,25 +92,25 @@
 //!    slopes on the two sides stay apart however small the step, with g between them.
 //! 3. It evaluates the code's own derivative at five points within the smallest step. By the
 //!    fundamental theorem, the slope of J between two points is the mean of the derivative in
-//!    between. The mean of its values at the two ends differs from that by at most half of its
-//!    variation there, kinks or not. If the slopes violate this nearly everywhere, consistently and
-//!    by more than the noise of J along this line, the entry is [`Verdict::Wrong`]. Otherwise it is
-//!    [`Verdict::Unresolved`]: there is a difference, but the derivative nearby is not
-//!    contradicted.
+//!    between. The mean of its values at the two ends differs from that mean by at most half of its
+//!    variation there, with or without kinks. If the slopes violate this nearly everywhere,
+//!    consistently and by more than the noise of J along this line, the entry is
+//!    [`Verdict::Wrong`]. Otherwise it is [`Verdict::Unresolved`]: there is a difference, but the
+//!    derivative nearby is not contradicted.
 //!
 //! # In `f32`
-//! Steps are wide, 0.005, and may reach the kinks of several units and examples. In a test of
+//! Steps are wide (0.005) and may reach the kinks of several units and examples. In a test of
 //! 10,000 random networks of all activations and costs, no correct gradient was reported as wrong.
-//! Of the comparisons, 1.5 % were suspected kinks, 4 % undecided (most with raw inputs) and 0.2 %
-//! unresolved. The checker finds faults of more than twice the bound. For smaller faults, and for
-//! undecided or unresolved entries, check `network.map(f64::from)?` with the data converted in the
-//! same way. If rounding inside J makes it constant over the step, the check cannot distinguish
+//! Of the comparisons, 1.5 % were suspected kinks, 4 % undecided (most of them with raw inputs) and
+//! 0.2 % unresolved. The checker finds faults of more than twice the bound. For smaller faults, and
+//! for undecided or unresolved entries, check `network.map(f64::from)?` with the data converted in
+//! the same way. If rounding inside J makes it constant over the step, the check cannot distinguish
 //! that from a true constant.
 //!
 //! # Beyond the gradient
 //! The same bounds hold for tangents (derivatives along a direction), for Hessian products H v and
-//! for per-example gradients; [`derivatives`](crate::derivatives) defines them. They are compared
-//! with differences of the methods whose derivatives they are:
+//! for per-example gradients; [`derivatives`](crate::derivatives) defines them. Each is compared
+//! with differences of the method that it differentiates:
 //!
 //! | call | checks |
 //! |---|---|
@@ -125,7 +125,8 @@
 //! at the point, no step avoids it, and the entry is a suspected kink. Many units may have a kink
 //! there at once, so the derivative need not lie between the slopes.
 
-// First, because rustdoc follows the order of the modules: it lists `new` and `network` first.
+// Declared first, so that rustdoc, which follows the order of the modules, lists `new` and
+// `network` first.
 mod checker;
 
 mod activation;
@@ -153,7 +154,7 @@ pub use report::{BlockReport, Comparison, Place, Report};
 ///
 /// Derivation: [(27)](crate::derivation#central-difference).
 ///
-/// The default compares every entry, as the course's `checkNNGradients` does. For larger networks
+/// The default compares every entry, as the course's `checkNNGradients` does. For larger networks,
 /// compare a sample of each block, or derivatives along random directions. Each comparison costs
 /// two evaluations of J.
 ///

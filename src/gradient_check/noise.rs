@@ -1,11 +1,11 @@
 //! The rounding noise of a value: measured near a point, or derived from the outputs.
 //!
 //! An a priori bound, ε |J|, is too small where terms of J cancel, and there is none for an entry
-//! of ∇J. So the rounding errors are measured, as Moré and Wild do. At points a few units in the
-//! last place apart, the third divided difference Σ w v of a smooth function vanishes, and what
+//! of ∇J. Therefore the rounding errors are measured, as Moré and Wild do. At points a few units in
+//! the last place apart, the third divided difference Σ w v of a smooth function vanishes, and what
 //! remains is rounding. For errors with variance σ² it has variance σ² Σ w².
 //!
-//! Near the edge of the cost's domain, outputs round the same way at all nearby points. So their
+//! Near the edge of the cost's domain, outputs round the same way at all nearby points, so their
 //! rounding errors, ε/2 · a, cannot be measured. Their effect on J and ∇J follows from the
 //! derivatives of the cost.
 
@@ -24,18 +24,18 @@ use nalgebra::DMatrix;
 /// so it does not move their median.
 pub(super) const SAMPLES: usize = 10;
 
-/// The sample points, in units of a tenth of their range. Their distances differ. Equal distances
-/// may be a multiple of the distance between two numbers of T; then all values round alike.
+/// The sample points, in units of a tenth of their range. The distances between them differ. Equal
+/// distances may be a multiple of the spacing of the numbers of T, and then all values round alike.
 const PLACES: [f64; SAMPLES] = [0.83, 2.06, 2.79, 4.17, 4.91, 6.34, 6.97, 8.14, 9.05, 10.0];
 
-/// A tenth of their range for [`places`], in units of the machine precision.
+/// A tenth of the range of [`places`], in units of the machine precision.
 const SPACING: f64 = 16.0;
 
 /// The median of |x| of a normal x with variance 1.
 const MEDIAN: f64 = 0.6745;
 
-/// Returns the standard deviation of the rounding errors of values at [`PLACES`]; 0 if one is not
-/// finite.
+/// Returns the standard deviation of the rounding errors of values at [`PLACES`], or 0 if one is
+/// not finite.
 pub(super) fn level(values: &[f64; SAMPLES]) -> f64 {
     if values.iter().all(|v| v.is_finite()) {
         median_of::<4>(values)
@@ -62,7 +62,7 @@ fn difference(x: &[f64], v: &[f64]) -> f64 {
             .product::<f64>()
     };
     let weights: Vec<f64> = (0..x.len()).map(weight).collect();
-    // Σ w is 0, but not as rounded. Subtracting v₀ keeps it from multiplying a large v.
+    // Σ w is 0, but not after rounding. Subtracting v₀ keeps its error from multiplying a large v.
     let sum: f64 = weights.iter().zip(v).map(|(w, x)| w * (x - v[0])).sum();
     sum.abs() / weights.iter().map(|w| w * w).sum::<f64>().sqrt()
 }
@@ -86,7 +86,7 @@ pub(super) fn levels<T: Scalar>(samples: &[T], entries: usize) -> Vec<f64> {
 }
 
 /// Returns the noise of a value along a line, at points spread over the step h. If they are so far
-/// apart that the third difference sees curvature, the fifth sees less.
+/// apart that the third difference contains curvature, the fifth contains less.
 pub(super) fn along(
     value: &mut dyn FnMut(f64) -> Result<f64, Error>,
     h: f64,
@@ -110,7 +110,7 @@ fn of_steps(values: &[f64; SAMPLES]) -> f64 {
     jumps.into_iter().fold(0.0, f64::max) / 12_f64.sqrt()
 }
 
-/// Returns the outputs of a network. `None` for a canonical pair whose cost is computed from z,
+/// Returns the outputs of a network, or `None` for a canonical pair whose cost is computed from z,
 /// unless z is the output itself.
 pub(super) fn outputs<T: Scalar, L: Layer<T>, C: Cost<T>>(
     network: &Network<T, L>,

@@ -77,7 +77,7 @@ fn measure<T: Scalar>(
     let p = theta.len();
     let direction = direction(theta, 0);
     let samples = (p, noise::SAMPLES);
-    let mut gradients = allocate("the gradients beside the point", samples, nan::<T>())?;
+    let mut gradients = allocate("the gradients near the point", samples, nan::<T>())?;
     let [mut values, mut beside] = [[f64::NAN; noise::SAMPLES]; 2];
     for (k, t) in noise::places::<T>().into_iter().enumerate() {
         let point = moved(theta, Some(&direction), t + real(step));

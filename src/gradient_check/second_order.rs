@@ -45,22 +45,21 @@ impl GradientCheck {
     ///
     /// The last two rows appear again as `(logits)` for a canonical pair, and as `(Fisher)` for a
     /// cost that is a [log-likelihood](Cost::is_log_likelihood). If v·G v is negative there and the
-    /// cost is a log-likelihood, the verdict is [`Verdict::Wrong`]. In all other cases G need not
+    /// cost is a log-likelihood, the verdict is [`Verdict::Wrong`]. In all other cases, G need not
     /// be semidefinite, and the verdict is [`Verdict::Indefinite`].
     ///
     /// Rows are left out if an output lies on the edge of the domain, where G is not finite. If the
     /// last layer or the cost does not provide G, the verdict is [`Verdict::NotProvided`].
     ///
-    /// The inner products are not differences. They may differ by (r + floor) s, where s is the
-    /// root of the sum of squares of the terms; that is far above their rounding. Where a unit is
-    /// exactly at a kink (ReLU with biases of 0 above units that are all dead) ∇J jumps, and the
-    /// affected rows are [`Verdict::SuspectedKink`]. Check ∇J with [`network`](Self::network)
-    /// first.
+    /// The inner products are not compared with differences. Two that should be equal may differ by
+    /// (r + floor) s, where s is the root of the sum of squares of the terms. This bound is far
+    /// above their rounding. Where a unit is exactly at a kink (ReLU with biases of 0 above units
+    /// that are all dead), ∇J jumps, and the affected rows are [`Verdict::SuspectedKink`]. Check ∇J
+    /// with [`network`](Self::network) first.
     ///
-    /// In `f32` the check finds only coarse errors. It reported 2 of 20,000 correct networks as
+    /// In `f32`, the check finds only coarse errors. It reported 2 of 20,000 correct networks as
     /// wrong; both had raw inputs and a logarithm of outputs that had rounded to the edge of its
-    /// domain.
-    /// Check `network.map(f64::from)?` instead.
+    /// domain. Check `network.map(f64::from)?` instead.
     ///
     /// # Errors
     /// - The errors of [`network`](Self::network).

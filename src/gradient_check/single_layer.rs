@@ -72,7 +72,7 @@ impl<T: Scalar> Backwarded<T> {
 }
 
 impl<'a, L> SingleLayer<'a, L> {
-    /// Returns the layer and its layout, if θ and x fit it.
+    /// Returns the layer and its layout, if θ and x fit the layer.
     pub(super) fn new<T: Scalar>(
         layer: &'a L,
         theta: &[T],
@@ -98,7 +98,7 @@ impl<'a, L> SingleLayer<'a, L> {
             linked: false,
             first: 0,
         };
-        // A size that is too large is an error here. The passes may then allocate without checks.
+        // A size that is too large is an error here, so the passes may allocate without checks.
         let m = x.ncols();
         let sizes = [
             ("a layer's output", (single.outputs, m)),

@@ -1,5 +1,5 @@
-//! Vectorised loops for the costs of `f32` and `f64`. They return false for any other scalar, as in
-//! [`super::elementwise`].
+//! Vectorised loops for the costs of `f32` and `f64`. Like those in [`super::elementwise`], they
+//! return false for any other scalar.
 //!
 //! Matrices are slices of columns with `rows` units, one example per column. The transcendental
 //! functions run over many columns at once, so short columns are no slower.
@@ -170,8 +170,8 @@ pub(crate) fn squared_error<T: Scalar>(rows: usize, a: &[T], y: &[T], values: &m
 
 /// Writes the categorical cross-entropy of each column.
 ///
-/// ln Σ e^(z − max z) needs no second set of exponentials. It is −ln max a. If the largest a is
-/// above ½, it is computed as −ln(1 − rest), where `rest` is the sum of the other a.
+/// ln Σ e^(z − max z) needs no second set of exponentials, because it is −ln max a. If the largest
+/// a is above ½, it is computed as −ln(1 − rest), where `rest` is the sum of the other a.
 struct CategoricalCrossEntropy<'a, R> {
     rows: usize,
     outputs: OutputSlices<'a, R>,

@@ -123,7 +123,7 @@ fn equal_the_plain_loops<R: Real + Into<f64>>() {
             assert_close(&found, &values, units, &name("categorical"));
             let mut found = entries();
             categorical_cross_entropy_delta_at(rows, at, &mut found);
-            // Soft targets can be near the outputs. Then any order of operations loses digits.
+            // Soft targets can be near the outputs, where any order of operations loses digits.
             let soft = |i: &usize| i / rows.max(1) % 3 == 2;
             let (near, far): (Vec<_>, Vec<_>) = (0..found.len()).partition(soft);
             let near: f64 = near
@@ -206,7 +206,7 @@ fn the_log_of_the_sum_is_accurate() {
     });
 }
 
-/// A NaN reaches the cost of its own column and no other.
+/// A NaN reaches the cost of its own column and of no other.
 #[test]
 fn nan_stays_in_its_column() {
     at_every_level(|_| {

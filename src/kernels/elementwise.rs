@@ -1,7 +1,8 @@
 //! Vectorised loops over `f32` and `f64`: activations, sums, products and quotients of vectors.
 //!
-//! The functions for activations return false and write nothing for any other scalar. Then the
-//! caller uses its plain loop. The result for an entry never depends on its place in the slice.
+//! The functions for activations return false and write nothing for any other scalar, and the
+//! caller then uses its plain loop. The result for an entry never depends on its place in the
+//! slice.
 
 use super::activation_formulas::{
     Elu, Exponential, FastActivation, Formula, Gelu, GeluTanh, HardTanh, LeakyRelu, Mish, Relu,
@@ -227,8 +228,8 @@ pub(crate) fn scale_by_slope<T: Scalar>(
     true
 }
 
-/// The largest length at which a plain loop is faster than the dispatch to a level. The bits are
-/// the same.
+/// The largest length at which a plain loop is faster than the dispatch to a level. Both give the
+/// same bits.
 pub(super) const SHORT: usize = 32;
 
 /// a ← a ∘ self.
@@ -313,10 +314,10 @@ pub(super) fn add_exactly_at<R: Real>(sums: &mut [R], lost: &mut [R], x: &[R]) {
 
 /// sums ← sums + x for slices of equal length and any scalar.
 ///
-/// `lost` holds the rounding errors of the sums, at most half a unit in their last place. It is
-/// added to the next x, so the error of a sum does not grow with the number of terms (Kahan 1965,
-/// doi:10.1145/363707.363723, with the remainder of Knuth's exact addition). A sum that overflows
-/// stays infinite.
+/// `lost` holds the rounding errors of the sums, at most half a unit in their last place. Each
+/// error is added to the next x, so the error of a sum does not grow with the number of terms
+/// (Kahan 1965, doi:10.1145/363707.363723, with the remainder of Knuth's exact addition). A sum
+/// that overflows stays infinite.
 pub(crate) fn add_exactly<T: Scalar>(sums: &mut [T], lost: &mut [T], x: &[T]) {
     assert!(sums.len() == x.len() && lost.len() == x.len());
     if let Some(table) = table::<T>() {

@@ -1,7 +1,7 @@
 //! GELU and its tanh form, accurate in the tails.
 //!
-//! Half a unit of x² changes e^(−x²/2) by hundreds of units there. So the arguments of
-//! exponentials are double-word numbers.
+//! Half a unit of x² changes e^(−x²/2) by hundreds of units there, so the arguments of exponentials
+//! are double-word numbers.
 
 use super::math::{
     cube_of_1_plus, exact_sum, exp_reduced, inverse_of_1_plus, lead_of, polynomial,
@@ -24,7 +24,7 @@ impl<R: Real> DoubleWord<R> {
         Self { high, low }
     }
 
-    /// Returns a · b, exactly. Without fused multiplication it splits the digits of both in half
+    /// Returns a · b, exactly. Without fused multiplication, it splits the digits of both in half
     /// (Dekker).
     #[inline(always)]
     fn product<const FMA: bool>(a: R, b: R) -> Self {

@@ -72,8 +72,8 @@ pub(super) struct Gemm<T> {
     pub(super) room_len: usize,
 }
 
-// SAFETY: a `Gemm` only describes a product. The contract of `gemm` says which memory other threads
-// may read or write while it runs.
+// SAFETY: a `Gemm` only describes a product. The contract of `gemm` specifies which memory other
+// threads may read or write while it runs.
 unsafe impl<T: Send + Sync> Send for Gemm<T> {}
 
 /// Returns the rows of a block, rounded up to whole tiles of the widest registers, and its depth.
@@ -216,7 +216,7 @@ impl<T: Fast> Gemm<T> {
     ///
     /// # Safety
     /// The same as for [`gemm`](super::gemm_threads::gemm). Also, the processor has the
-    /// instructions of `V`, and `at` lies inside the product. With `pack` the room holds a block,
+    /// instructions of `V`, and `at` lies inside the product. With `pack`, the room holds a block,
     /// and a packed B holds its rows.
     #[inline(always)]
     unsafe fn block<V: Vector<Scalar = T>>(
@@ -308,7 +308,7 @@ impl<T: Fast> Gemm<T> {
                     columns,
                     tail: !pack && tile.rows < wide,
                 };
-                // SAFETY: the tile lies inside the product. Without `tail` its registers are full,
+                // SAFETY: the tile lies inside the product. Without `tail`, its registers are full,
                 // or A is packed.
                 unsafe {
                     if at.depth <= self.chain {

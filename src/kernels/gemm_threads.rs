@@ -1,4 +1,5 @@
-//! Shares a product out over threads where that pays off. One thread computes each entry of C.
+//! Shares a product out over threads where that pays off. Each entry of C is computed by a single
+//! thread.
 
 use super::gemm::{Gemm, PACKED_B, StorageOrder, VECTOR_ROWS, block};
 use super::microkernel::Start;
@@ -10,7 +11,7 @@ use crate::scalar::Scalar;
 /// Returns the smallest number of operations for which a product is shared out over threads.
 ///
 /// A smaller product takes no longer than waking a thread and moving the operands to its cache.
-/// Operands in `f64` have twice the bytes.
+/// Operands in `f64` have twice as many bytes.
 const fn shared_from<T>() -> usize {
     match size_of::<T>() {
         4 => 3_000_000,
@@ -27,7 +28,7 @@ const TINY: usize = 64;
 /// loop is faster.
 ///
 /// # Safety
-/// - All entries of A and B may be read. So may `rows` entries of the start's column, or the
+/// - All entries of A and B may be read, and so may `rows` entries of the start's column, or the
 ///   entries of C if the start is [`Start::Present`].
 /// - All entries of C and `room_len` entries of the room may be written. Nothing else reads or
 ///   writes them during the call.
@@ -50,7 +51,7 @@ fn multiplications(rows: usize, columns: usize, depth: usize) -> usize {
 }
 
 /// Returns the number of parts in which a product of these sizes is computed. The results have the
-/// same bits for any number.
+/// same bits for any number of parts.
 fn part_count<T>(rows: usize, columns: usize, depth: usize) -> usize {
     let operations = multiplications(rows, columns, depth).saturating_mul(2);
     if operations < shared_from::<T>() || (rows < 128 && columns < 48) {
@@ -83,7 +84,7 @@ impl<T: Fast> Gemm<T> {
     /// The same as for [`gemm`].
     unsafe fn split(self, parts: usize) {
         // Cuts lie between whole tiles and leave enough columns for each part to take the same path
-        // as the whole. For a matrix times a vector a tile is a group of eight registers.
+        // as the whole. For a matrix times a vector, a tile is a group of eight registers.
         let cut = |n: usize, unit: usize| (n / parts.max(1) * (parts / 2)).next_multiple_of(unit);
         let rows = if self.columns == 1 { VECTOR_ROWS } else { 64 };
         let (row, column) = (cut(self.rows, rows), cut(self.columns, 24));

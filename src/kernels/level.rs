@@ -3,7 +3,7 @@
 use super::real::Real;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// An instruction set, in increasing order.
+/// The instruction sets, in increasing order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
     /// The instructions that every processor of the target has.
@@ -86,7 +86,7 @@ pub(crate) fn best() -> Level {
 
 /// A loop that writes one or two slices. Slices that it only reads are fields of `self`.
 ///
-/// The written slices are arguments, which tells the compiler that they are disjoint.
+/// The written slices are arguments, so the compiler can assume that they are disjoint.
 pub(super) trait Kernel<R> {
     type Output;
     fn run<const FMA: bool>(self, a: &mut [R], b: &mut [R]) -> Self::Output;
@@ -99,7 +99,7 @@ const PORTABLE_FMA: bool = cfg!(any(target_feature = "fma", target_arch = "aarch
 #[inline]
 pub(super) fn launch<R: Real, K: Kernel<R>>(kernel: K, a: &mut [R], b: &mut [R]) -> K::Output {
     match level() {
-        // SAFETY: `level` is never above what the processor has: AVX2, FMA and the four parts of
+        // SAFETY: the processor has all instructions of `level`: AVX2, FMA and the four parts of
         // AVX-512.
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => unsafe { avx512(kernel, a, b) },
@@ -122,8 +122,8 @@ fn avx2<R: Real, K: Kernel<R>>(kernel: K, a: &mut [R], b: &mut [R]) -> K::Output
     kernel.run::<true>(a, b)
 }
 
-/// Like the other two it is not inlined. Otherwise the loops would be compiled for each constant
-/// length.
+/// Like the other two, it is not inlined, because the loops would then be compiled for each
+/// constant length.
 #[inline(never)]
 fn portable<R: Real, K: Kernel<R>>(kernel: K, a: &mut [R], b: &mut [R]) -> K::Output {
     kernel.run::<PORTABLE_FMA>(a, b)
@@ -162,7 +162,7 @@ pub(crate) fn at_every_level(f: impl Fn(Level) + Sync) {
     fn run(f: &(dyn Fn(Level) + Sync)) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
         let levels = [Level::Portable, Level::Avx2, Level::Avx512];
-        #[allow(clippy::unwrap_used, reason = "a helper of tests may fail them")]
+        #[allow(clippy::unwrap_used, reason = "a test helper may panic")]
         pool.unwrap().install(|| {
             for level in levels.into_iter().filter(|&level| level <= best()) {
                 FORCED.set(Some(level));

@@ -39,8 +39,7 @@ pub(super) fn polynomial<R: Real, const FMA: bool>(coefficients: &[R], x: R) -> 
     }
 }
 
-/// Like [`polynomial`], but adds the constant last. Then the rounding errors of the rest matter
-/// less.
+/// Like [`polynomial`], but adds the constant last, so the rounding errors of the rest matter less.
 #[inline(always)]
 pub(super) fn polynomial_of_constant<R: Real, const FMA: bool>(coefficients: &[R], x: R) -> R {
     let [rest @ .., constant] = coefficients else {
@@ -123,7 +122,7 @@ pub(super) fn times_exp_and_exp_m1<R: Real, const FMA: bool>(c: R, x: R) -> (R, 
 
 /// Returns ln(base + x) for a base of 0 or 1 and a normal sum of at most 2¹⁰⁰.
 ///
-/// With base 1 it uses all digits of a small x of either sign.
+/// With base 1, it uses all digits of a small x of either sign.
 #[inline(always)]
 pub(super) fn ln_of_sum<R: Real, const FMA: bool>(base: R, x: R) -> R {
     let (k, scale) = (base + x).exponent();
@@ -139,7 +138,7 @@ pub(super) fn ln_of_sum<R: Real, const FMA: bool>(base: R, x: R) -> R {
 
 /// Returns 2ˢ e^(−|z|), with 2ˢ of [`Real::SCALE`].
 ///
-/// The functions below start from it. They form a product with z before 2⁻ˢ makes it subnormal. The
+/// The functions below start from it, and form a product with z before 2⁻ˢ makes it subnormal. The
 /// result is 0 where such products are 0.
 #[inline(always)]
 pub(super) fn scaled_exp_of_minus_size<R: Real, const FMA: bool>(z: R) -> R {
@@ -207,13 +206,13 @@ pub(super) fn softplus_of_exp<R: Real, const FMA: bool>(z: R, e: R) -> (R, R, R)
     (value, slope, opposite)
 }
 
-/// Returns p of 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
+/// Returns the p in 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
 #[inline(always)]
 pub(super) fn exp_m1_of_remainder<R: Real, const FMA: bool>(z: R) -> R {
     exp_reduced::<R, FMA>(at_least(R::SCALED_END, -z.size())).0
 }
 
-/// Returns 2ˢ⁺ᵏ of 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
+/// Returns the 2ˢ⁺ᵏ in 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
 #[inline(always)]
 pub(super) fn power_of_minus_size<R: Real, const FMA: bool>(z: R) -> R {
     let rounded = at_least(R::SCALED_END, -z.size()).times_plus::<FMA>(R::LOG2_E, R::ROUND);

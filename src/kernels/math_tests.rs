@@ -61,7 +61,7 @@ impl Double {
         r + r * (Self::ONE - self * r)
     }
 
-    /// Returns eˣ by Taylor's series of x − k ln 2, halved eight times.
+    /// Returns eˣ from the Taylor series, at x − k ln 2 halved eight times.
     fn exp(self) -> Self {
         let k = (self.0 / std::f64::consts::LN_2).round();
         let ln_2 = Self(std::f64::consts::LN_2, 2.319_046_813_846_3e-17);
@@ -124,7 +124,7 @@ trait Counted: Real {
 
     /// Returns |self − exact| in units in the last place of the exact value.
     ///
-    /// Below the smallest normal number the unit is that of this number.
+    /// Below the smallest normal number, the unit is that of this number.
     fn error(self, exact: Double) -> f64 {
         self.error_by(exact.0, exact)
     }
@@ -154,8 +154,8 @@ impl Counted for f64 {
     }
 }
 
-/// Returns numbers of both signs: some evenly spaced over ±range, and as many in a geometric
-/// progression down to the subnormal ones.
+/// Returns numbers of both signs: some evenly spaced over ±range, and the same number in a
+/// geometric progression down to the subnormal ones.
 fn grid<R: Counted>(range: f64, count: i32) -> Vec<R> {
     let steps = f64::from(count);
     let smallest = (R::MIN * R::EPSILON).ln();

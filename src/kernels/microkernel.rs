@@ -39,15 +39,15 @@ pub(super) struct Tile<T> {
     pub(super) start: Start<T>,
 }
 
-/// Computes a tile of R registers by C columns. With TAIL the last register of each column of A is
+/// Computes a tile of R registers by C columns. With TAIL, the last register of each column of A is
 /// read partially.
 ///
 /// Each entry is one chain of multiply-adds in the order of the depth, in any tile.
 ///
 /// # Safety
 /// The processor has the instructions of `V`. All entries of A, B, C and the start that [`Tile`]
-/// describes may be read, and those of C may be written. Without TAIL the columns of A have R ·
-/// LANES entries.
+/// describes may be read, and those of C may be written. Without TAIL, the columns of A have
+/// R · LANES entries.
 #[inline(always)]
 pub(super) unsafe fn tile<V, const R: usize, const C: usize, const TAIL: bool>(t: &Tile<V::Scalar>)
 where
@@ -153,7 +153,7 @@ unsafe fn store_transposed<V, const R: usize, const C: usize>(
 
 /// Computes y = start + A x for one vector x.
 ///
-/// The sum over the depth has U independent chains, so none waits for the one before.
+/// The sum over the depth has U independent chains, so none waits for the previous one.
 ///
 /// # Safety
 /// The same as for [`tile`] with C = 1 and TAIL.

@@ -1,7 +1,7 @@
 //! Threads: the current rayon pool, with the feature `rayon`.
 //!
-//! Results never depend on the number of threads. Shapes alone decide how batches are cut, and each
-//! entry of a product is one sum in one order.
+//! Results never depend on the number of threads. How batches are cut depends only on the shapes,
+//! and each entry of a product is one sum in one order.
 
 #[cfg(feature = "rayon")]
 thread_local! {

@@ -43,7 +43,7 @@ pub(super) fn add_linear<T: Scalar>(
     }
 }
 
-/// The number of examples that are summed before they are added to the rest. With two levels the
+/// The number of examples that are summed before they are added to the rest. With two levels, the
 /// rounding error of 1024 examples grows like that of 64 + 16.
 const PANEL: usize = 64;
 
@@ -128,8 +128,8 @@ fn outer_rows<T: Scalar, const W: usize, const BIAS: usize>(
 
 /// Wᵀ δ for every example, with Θ = [b W]: the error that reaches the layer below.
 ///
-/// `theta` is s × (n + 1), column-major, `delta` is s × m, and `below` is n × m. It is overwritten,
-/// or added to with ADD.
+/// `theta` is s × (n + 1), column-major, `delta` is s × m, and `below` is n × m. The result
+/// overwrites `below`, or is added to it with ADD.
 pub(super) fn transpose_product<T: Scalar, const ADD: bool>(
     theta: &[T],
     delta: DMatrixView<'_, T>,

@@ -49,7 +49,7 @@ pub(crate) struct UnitTarget<T> {
 /// Returns aᵢ t − yᵢ, computed as aᵢ (t − yᵢ) − yᵢ (1 − aᵢ).
 ///
 /// For the largest a, 1 − aᵢ is the sum of the others. If the two terms nearly cancel and several z
-/// are near the largest, the result is (uᵢ t − yᵢ Σu)/Σu with u = e^(z − max z). There each u near
+/// are near the largest, the result is (uᵢ t − yᵢ Σu)/Σu with u = e^(z − max z). There, each u near
 /// 1 is written as 1 + (u − 1).
 pub(crate) fn error_of_unit<T: Scalar>(
     column: Column<'_, T>,
@@ -103,7 +103,7 @@ fn error_near_the_top<T: Scalar>(
 /// v ← (∂a/∂z) v = a ∘ (v − aᵀv).
 ///
 /// The matrix diag a − a aᵀ is symmetric, so (∂a/∂z)ᵀ gives the same. All v are taken relative to
-/// that of the largest a, so that its entry does not cancel where a is near 1.
+/// the v of the largest a, so that its entry does not cancel where a is near 1.
 pub(crate) fn times_jacobian<T: Scalar>(a: DMatrixView<'_, T>, mut v: DMatrixViewMut<'_, T>) {
     if a.is_empty() {
         return;

@@ -1,7 +1,7 @@
 //! The products of back-propagation on matrices, with fast paths or plain loops.
 //!
-//! Each has two forms: one overwrites its result, the other adds to it. Derivatives of passes need
-//! the second, because they are sums of two products.
+//! Each has two forms: one overwrites its result, and the other adds to it. Derivatives of passes
+//! need the second, because they are sums of two products.
 
 use super::gemm::{Gemm, StorageOrder, chain};
 use super::gemm_threads::{gemm, scratch};
@@ -16,7 +16,7 @@ use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use std::ops::Range;
 
-/// Panics unless `theta` has s × (n + 1) entries. An overflow cannot make other sizes pass.
+/// Panics unless `theta` has s × (n + 1) entries. Other sizes fail even if the product overflows.
 fn assert_is_theta<T>(theta: &[T], rows: usize, features: usize) {
     let len = features.checked_add(1);
     let len = len.and_then(|columns| columns.checked_mul(rows));

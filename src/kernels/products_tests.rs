@@ -54,7 +54,7 @@ fn products<T: Scalar>(level: Level, sizes: Sizes, with_room: bool) {
     let untouched = |matrix: &DMatrix<T>, rows: usize| {
         let edges = [0, rows + 1];
         let kept = |k| edges.iter().all(|&i| !matrix[(i, k)].is_finite());
-        assert!((0..m).all(kept), "{what}: wrote beside the result");
+        assert!((0..m).all(kept), "{what}: wrote outside the result");
     };
 
     let (mut found, mut expected) = (around(s), around(s));
@@ -260,7 +260,7 @@ fn products_in_arrays_equal_those_in_registers() {
     }
 }
 
-/// Sizes whose product wraps around to the length do not pass.
+/// Sizes whose product wraps around to the length are rejected.
 #[test]
 #[should_panic(expected = "(1 + ")]
 fn a_length_is_compared_without_an_overflow() {

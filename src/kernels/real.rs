@@ -4,7 +4,7 @@ use crate::scalar::Scalar;
 
 /// `f32` or `f64`, with its bit patterns, constants and polynomials.
 pub(super) trait Real: Scalar {
-    /// The entries in a register of 512 bits.
+    /// The number of entries in a register of 512 bits.
     const WIDTH: usize;
     const ZERO: Self;
     const ONE: Self;
@@ -13,7 +13,7 @@ pub(super) trait Real: Scalar {
     const INFINITY: Self;
     /// 1/ln 2.
     const LOG2_E: Self;
-    /// ln 2 in two parts. The first times an exponent is exact.
+    /// ln 2 in two parts. The product of the first part and an exponent is exact.
     const LN_2: (Self, Self);
     /// 1.5 · 2ᵖ for p fraction bits. Adding it rounds to an integer, which is then in the low bits.
     const ROUND: Self;
@@ -21,12 +21,12 @@ pub(super) trait Real: Scalar {
     const EXP_RANGE: (Self, Self);
     /// Below this x, even the largest number times eˣ rounds to 0.
     const LARGE_EXP_END: Self;
-    /// q of eʳ = 1 + r + r² q(r) for |r| ≤ ½ ln 2. This and the other polynomials begin with the
+    /// q in eʳ = 1 + r + r² q(r) for |r| ≤ ½ ln 2. This and the other polynomials begin with the
     /// highest power.
     const EXP: &'static [Self];
-    /// p of ln((1 + s)/(1 − s)) = 2s + s³ p(s²) for |s| ≤ 0.2.
+    /// p in ln((1 + s)/(1 − s)) = 2s + s³ p(s²) for |s| ≤ 0.2.
     const LN: &'static [Self];
-    /// p and q of tanh z = z + z³ p(z²)/q(z²) for |z| ≤ 0.625.
+    /// p and q in tanh z = z + z³ p(z²)/q(z²) for |z| ≤ 0.625.
     const TANH: (&'static [Self], &'static [Self]);
     /// s and 2⁻ˢ. The scale 2ˢ keeps exponentials of negative numbers normal where they matter.
     const SCALE: (Self, Self);
@@ -54,7 +54,8 @@ pub(super) trait Real: Scalar {
     fn size(self) -> Self;
     /// Returns |self| with the sign of `sign`.
     fn with_sign_of(self, sign: Self) -> Self;
-    /// Returns the leading digits of self, so few that the product of two such numbers is exact.
+    /// Returns the leading digits of self, few enough that the product of two such numbers is
+    /// exact.
     fn first_digits(self) -> Self;
     /// Returns 2ᵏ from [`ROUND`](Self::ROUND) + k, for the k of normal numbers.
     fn power_of_two(rounded: Self) -> Self;

@@ -90,7 +90,7 @@ fn normalize<R: Real>(column: &mut [R]) {
     column.iter_mut().for_each(|a| *a /= total);
 }
 
-/// Calls f on each column. The frequent lengths are constants, which the compiler can use.
+/// Calls f on each column. The common lengths are constants, which the compiler can exploit.
 #[inline(always)]
 fn for_each_column<R: Real>(rows: usize, a: &mut [R], f: impl Fn(&mut [R])) {
     match rows {

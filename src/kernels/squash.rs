@@ -1,7 +1,8 @@
 //! Outputs of squashing activations, accurate near the constants to which they round.
 //!
-//! Such an output is split into base + offset: a nearby constant and an accurate remainder. So
-//! a − y = (base − y) + offset is accurate even if a has rounded to y, or y is the constant.
+//! Such an output is split into base + offset: a nearby constant and an accurate remainder.
+//! Therefore a − y = (base − y) + offset is accurate even if a has rounded to y, or y is the
+//! constant.
 
 use super::activation_formulas::{Elu, Exponential, Sigmoid, Softsign, Tanh};
 use super::elementwise::MAX_WIDTH;
@@ -32,8 +33,8 @@ pub(crate) enum Squash {
 /// The largest |z| at which the exponential's polynomial gives eᶻ − 1. It is less than ½ ln 2.
 pub(crate) const NEAR: f64 = 0.34;
 
-/// a − y cancels if |a − y| is below this fraction of |a|. Then it amplifies the relative error of
-/// a.
+/// a − y cancels if |a − y| is below this fraction of |a|. The subtraction then amplifies the
+/// relative error of a.
 pub(crate) const CANCELS: f64 = 0.75;
 
 /// Splits the output of one unit into base and offset.
@@ -80,7 +81,7 @@ impl<R: Real> Split<R> for Tanh {
 
 /// Recomputes e/(1 + e) for e < ½ from the rounded quotient, as e − e · e/(1 + e).
 ///
-/// Then the rounding of 1 + e and of the division hardly matters.
+/// In this form, the rounding of 1 + e and of the division hardly matters.
 #[inline(always)]
 fn sigmoid_tail<R: Real, const FMA: bool>(e: R, quotient: R) -> R {
     (-e).times_plus::<FMA>(quotient, e)
@@ -293,7 +294,7 @@ impl<R: Real> Kernel<R> for SoftmaxDelta<'_, R> {
 }
 
 impl<R: Real> SoftmaxDelta<'_, R> {
-    /// Goes column by column. The first and the last column may be incomplete.
+    /// Computes column by column. The first and the last column may be incomplete.
     #[inline(always)]
     fn columns<const FMA: bool>(self, rows: usize, out: &mut [R]) {
         let start = self.window.start;
@@ -312,7 +313,7 @@ impl<R: Real> SoftmaxDelta<'_, R> {
         self.parts(0, rows, out);
     }
 
-    /// Goes through the columns from entry `done` on, each of which may be incomplete.
+    /// Computes the columns from entry `done` on, each of which may be incomplete.
     #[inline(always)]
     fn parts(self, mut done: usize, rows: usize, out: &mut [R]) {
         while done < out.len() {

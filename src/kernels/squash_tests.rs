@@ -129,8 +129,8 @@ fn differences_equal_the_plain_loops() {
     equal_the_plain_loops::<f32, Dual32>(|x| x.re.into());
 }
 
-/// Among them are σ(40) − 1, tanh 20 − 1, e^(10⁻¹⁰) − 1, ½ tanh(½·10⁻¹⁰), and two nearly equal
-/// outputs of a softmax.
+/// The differences include σ(40) − 1, tanh 20 − 1, e^(10⁻¹⁰) − 1, ½ tanh(½·10⁻¹⁰), and two nearly
+/// equal outputs of a softmax.
 #[test]
 fn differences_near_a_constant_keep_their_digits() {
     let close = |found: f64, expected: f64| {
@@ -182,7 +182,7 @@ fn differences_near_a_constant_keep_their_digits() {
     });
 }
 
-/// NaN in gives NaN out.
+/// A NaN input gives a NaN output.
 #[test]
 fn nan_comes_out_as_nan() {
     at_every_level(|_| {
@@ -219,7 +219,7 @@ fn dual_parts_are_those_of_a() {
             }
         }
     }
-    // For Poisson with its canonical activation the derivative of δ is a.
+    // For Poisson with its canonical activation, the derivative of δ is a.
     let (a, y) = (
         outputs(Squash::Exponential, &z),
         z.map(|_| Dual64::from(1.0)),

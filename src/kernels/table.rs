@@ -27,7 +27,8 @@ use std::any::TypeId;
 static F32: Table<f32> = Table::new();
 static F64: Table<f64> = Table::new();
 
-/// Returns whether `A` and `B` are the same type. The compiler folds the answer.
+/// Returns whether `A` and `B` are the same type. The compiler folds the comparison into a
+/// constant.
 #[inline(always)]
 pub(super) fn is<A: 'static, B: 'static>() -> bool {
     TypeId::of::<A>() == TypeId::of::<B>()

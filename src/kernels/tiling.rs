@@ -15,13 +15,14 @@ pub(super) struct TileSize {
     pub(super) tail: bool,
 }
 
-/// A cut of the rows of a product into tiles. They are as even as possible, and none is larger than
-/// the registers of a level can hold.
+/// A division of the rows of a product into tiles. They are as even as possible, and none is larger
+/// than the registers of a level can hold.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tiles {
-    /// The registers in a column of C.
+    /// The number of registers in a column of C.
     pub(super) vectors: usize,
-    /// The registers of the larger tiles, of which there are `many`. The others have one less.
+    /// The number of registers of the larger tiles, of which there are `many`. The others have one
+    /// fewer.
     pub(super) largest: usize,
     many: usize,
     /// The maximum number of columns of a tile.
@@ -70,7 +71,7 @@ impl Tiles {
     }
 }
 
-/// Returns the columns of the next tile, with `left` columns to go and at most `most`.
+/// Returns the columns of the next tile, with `left` columns remaining and at most `most`.
 #[inline(always)]
 pub(super) fn width(most: usize, left: usize) -> usize {
     match left {
@@ -91,8 +92,8 @@ where
     V: Vector,
     V::Scalar: Fast,
 {
-    // SAFETY: the caller upholds the contract. For narrow tiles the masked version handles both
-    // cases where masks exist: half the code to compile, and masks cost only a few percent.
+    // SAFETY: the caller upholds the contract. For narrow tiles, the masked version handles both
+    // cases where masks exist. This halves the code to compile, and masks cost only a few percent.
     unsafe {
         if V::MASKED && size.columns <= NARROW {
             run_narrow_tile::<V, true>(size.registers, size.columns, tile);

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 /// Transposes a square of N × N entries, one at a time.
 ///
 /// # Safety
-/// Both pointers are to squares of N × N entries.
+/// Both pointers point to squares of N × N entries.
 #[inline(always)]
 pub(super) unsafe fn transpose_plain<T: Copy, const N: usize>(
     from: *const T,
@@ -24,7 +24,7 @@ pub(super) unsafe fn transpose_plain<T: Copy, const N: usize>(
 /// Transposes a square of 8 × 8 in registers: swaps pairs, then quadruples, then halves.
 ///
 /// # Safety
-/// The processor has AVX2, and both pointers are to squares of 8 × 8 entries.
+/// The processor has AVX2, and both pointers point to squares of 8 × 8 entries.
 #[inline(always)]
 pub(super) unsafe fn transpose_8(from: *const f32, step: usize, to: *mut f32, to_step: usize) {
     // SAFETY: the caller upholds the contract.
@@ -60,7 +60,7 @@ pub(super) unsafe fn transpose_8(from: *const f32, step: usize, to: *mut f32, to
 /// Transposes a square of 4 × 4 in registers.
 ///
 /// # Safety
-/// The processor has AVX2, and both pointers are to squares of 4 × 4 entries.
+/// The processor has AVX2, and both pointers point to squares of 4 × 4 entries.
 #[inline(always)]
 pub(super) unsafe fn transpose_4(from: *const f64, step: usize, to: *mut f64, to_step: usize) {
     // SAFETY: the caller upholds the contract.

@@ -14,14 +14,14 @@ use std::arch::x86_64::*;
 /// Every method is inlined into a caller that was compiled for the instructions it needs.
 ///
 /// # Safety
-/// All methods may only be called if the processor has the instructions of the type, which
+/// All methods may be called only if the processor has the instructions of the type, which
 /// [`dispatch`] ensures. `load` and `store` take a pointer to `LANES` scalars, `load_first` and
 /// `store_first` to `n` ≤ `LANES`. No pointer needs to be aligned.
 pub(super) trait Vector: Copy {
     type Scalar: Copy;
-    /// The scalars in a register.
+    /// The number of scalars in a register.
     const LANES: usize;
-    /// The rows of the largest tile of a product, in registers.
+    /// The number of rows of the largest tile of a product, in registers.
     const ROWS: usize;
     /// Whether partial loads are one instruction.
     const MASKED: bool;
@@ -47,7 +47,7 @@ pub(super) trait Vector: Copy {
     ) {
         for i in 0..Self::LANES {
             for j in 0..Self::LANES {
-                // SAFETY: both pointers are to squares of LANES × LANES entries.
+                // SAFETY: both pointers point to squares of LANES × LANES entries.
                 unsafe { *to.add(j * to_step + i) = *from.add(i * step + j) };
             }
         }
@@ -315,7 +315,7 @@ macro_rules! unmasked {
                 to: *mut $scalar,
                 to_step: usize,
             ) {
-                // SAFETY: the caller's processor has the instructions, and both pointers are to
+                // SAFETY: the caller's processor has the instructions, and both pointers point to
                 // squares.
                 unsafe { $transpose(from, step, to, to_step) }
             }

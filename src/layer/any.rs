@@ -120,7 +120,7 @@ impl<C> AnyLayer<C> {
     }
 }
 
-/// There is no value to call any of these on.
+/// There is no value on which to call these methods.
 impl<T: Scalar> Layer<T> for NoCustom {
     fn inputs(&self) -> usize {
         match *self {}

@@ -11,7 +11,7 @@ pub struct Forward<'a, T: Scalar> {
     pub theta: &'a [T],
     /// Activations of the layer below, inputs × m.
     pub input: DMatrixView<'a, T>,
-    /// Activations of this layer, outputs × m, to be written.
+    /// The activations of this layer, outputs × m, to be written.
     pub output: DMatrixViewMut<'a, T>,
     /// The `cache_len(m)` scalars for `backward`, to be written.
     pub cache: &'a mut [T],
@@ -20,8 +20,8 @@ pub struct Forward<'a, T: Scalar> {
     pub scratch: &'a mut [T],
     /// Whether this is a training pass. A stochastic layer is random only then.
     pub training: bool,
-    /// The seed of this layer in this pass. The same seed and example must give the same numbers,
-    /// backward and forward.
+    /// The seed of this layer in this pass. The same seed and example must give the same numbers in
+    /// the forward and the backward pass.
     pub seed: u64,
     /// The index in the batch of the first column, for a pass over part of a batch.
     pub first_example: usize,
@@ -58,7 +58,7 @@ pub struct Backward<'a, T: Scalar> {
     pub theta: &'a [T],
     /// Activations of the layer below, inputs × m.
     pub input: DMatrixView<'a, T>,
-    /// Activations of this layer, outputs × m.
+    /// The activations of this layer, outputs × m.
     pub output: DMatrixView<'a, T>,
     /// The cache that the forward pass wrote.
     pub cache: &'a [T],
@@ -66,7 +66,8 @@ pub struct Backward<'a, T: Scalar> {
     ///
     /// Derivation: [(7)](crate::derivation#error-term).
     pub delta: DMatrixViewMut<'a, T>,
-    /// Whether `delta` is already ∂cost/∂z. Only for layers that [keep z](crate::Layer::keeps_z).
+    /// Whether `delta` is already ∂cost/∂z. It is set only for layers that
+    /// [keep z](crate::Layer::keeps_z).
     pub linked: bool,
     /// ∂cost/∂θ of this layer, summed over the examples, to be **overwritten**; absent if not
     /// needed.
@@ -132,9 +133,9 @@ pub enum PerExample<'a, T: Scalar> {
 pub struct ForwardTangent<'a, T: Scalar> {
     /// The layer's parameters, as in the forward pass.
     pub theta: &'a [T],
-    /// Activations of the layer below.
+    /// The activations of the layer below.
     pub input: DMatrixView<'a, T>,
-    /// Activations of this layer.
+    /// The activations of this layer.
     pub output: DMatrixView<'a, T>,
     /// The cache that the forward pass wrote.
     pub cache: &'a [T],
@@ -188,7 +189,7 @@ impl<'a, T: Scalar> ForwardTangent<'a, T> {
 /// The derivative of a backward pass along the direction of a [`ForwardTangent`] and of
 /// `delta_tangent`.
 ///
-/// Computes the results of [`Backward`] and the derivative of each, like the same code on dual
+/// Computes the results of [`Backward`] and the derivative of each, as the same code would on dual
 /// numbers.
 #[derive(Debug)]
 #[non_exhaustive]

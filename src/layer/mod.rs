@@ -1,9 +1,9 @@
 //! Layers: the trait, the parameter blocks, and the arguments of a layer's passes.
 //!
 //! A layer is a stateless description. It holds sizes and constants, but no parameters and no
-//! buffers. Those come with each call, as views of the network's flat θ and of a
-//! [`Workspace`](crate::Workspace). So one layer value works with `f32`, `f64` and dual numbers,
-//! and on any number of threads.
+//! buffers. These come with each call, as views of the network's flat θ and of a
+//! [`Workspace`](crate::Workspace). Therefore one layer value works with `f32`, `f64` and dual
+//! numbers, and on any number of threads.
 //!
 //! # A custom layer
 //! This layer scales each of its inputs, aᵢ = γᵢ xᵢ. Its gradient is ∂J/∂γᵢ = Σₖ δᵢₖ xᵢₖ. The error
@@ -161,17 +161,17 @@ impl Block {
 /// example. The parameters of the layer are its [`blocks`](Self::blocks) in sequence, each
 /// column-major. Sizes are read once, when the network is built ([`cache_len`](Self::cache_len) in
 /// each pass). A network calls `forward` and `backward` with matrices of these shapes. With other
-/// shapes an implementation may panic. The [module documentation](self) has a worked example.
+/// shapes, an implementation may panic. The [module documentation](self) has a worked example.
 ///
 /// A layer that wraps another must delegate every method, including those with a default. Without
-/// `cache_len` the inner layer has no room for its cache; without `link` canonical costs lose
+/// `cache_len`, the inner layer has no room for its cache; without `link`, canonical costs lose
 /// precision.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a layer for numbers of type `{T}`",
     label = "`Layer<{T}>` is not implemented for `{Self}`",
-    note = "an activation becomes a layer by `Dense::new(inputs, units, activation)`",
-    note = "for a custom type implement `Layer<{T}>`, best for every `T: Scalar`; among built-in \
-            layers it is `AnyLayer::Custom(layer)` of an `AnyLayer<{Self}>`"
+    note = "an activation becomes a layer with `Dense::new(inputs, units, activation)`",
+    note = "for a custom type, implement `Layer<{T}>`, preferably for every `T: Scalar`; among \
+            built-in layers it is `AnyLayer::Custom(layer)` of an `AnyLayer<{Self}>`"
 )]
 #[doc(alias = "Module")]
 pub trait Layer<T: Scalar>: Debug + Send + Sync {
@@ -181,7 +181,8 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// Returns the number of outputs, the rows of `output`.
     fn outputs(&self) -> usize;
 
-    /// Returns the parameter matrices in their order in θ. Empty for a layer without parameters.
+    /// Returns the parameter matrices in their order in θ. The list is empty for a layer without
+    /// parameters.
     fn blocks(&self) -> Vec<Block>;
 
     /// Returns the number of scalars that `backward` needs from `forward` for a batch, besides
@@ -191,7 +192,7 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         0
     }
 
-    /// Returns how many scalars of scratch `forward` and `backward` can use for a batch. They must
+    /// Returns how many scalars of scratch `forward` and `backward` can use for a batch. Both must
     /// also work with less.
     fn scratch_len(&self, examples: usize) -> usize {
         let _ = examples;
@@ -210,7 +211,8 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// Returns the link function that the output inverts, if any (see [`Link`]).
     ///
     /// A layer with a link promises that the first outputs × m entries of its cache are z,
-    /// column-major, and that `backward` with [`Backward::linked`] set takes ∂cost/∂z for ∂cost/∂a.
+    /// column-major, and that `backward` with [`Backward::linked`] set takes ∂cost/∂z instead of
+    /// ∂cost/∂a.
     fn link(&self) -> Option<Link> {
         None
     }
@@ -244,9 +246,9 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// norm, instead of the sum. `pass.gradient` is absent.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] unless the implementation provides it. Without it, a network with
-    /// this layer computes gradients and norms one example at a time, by `forward` and `backward`,
-    /// and has no Gauss–Newton matrix.
+    /// Returns [`Error::Unsupported`] unless the implementation provides it. Without this method, a
+    /// network with this layer computes gradients and norms one example at a time, with `forward`
+    /// and `backward`, and has no Gauss–Newton matrix.
     fn backward_per_example(
         &self,
         pass: Backward<'_, T>,
@@ -265,15 +267,15 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         false
     }
 
-    /// Checks the constants of the layer. Called once, when a network is built.
+    /// Checks the constants of the layer. This is called once, when a network is built.
     ///
     /// # Errors
-    /// [`Error::Hyperparameter`] if a constant is out of range.
+    /// Returns [`Error::Hyperparameter`] if a constant is out of range.
     fn validate(&self) -> Result<(), Error> {
         Ok(())
     }
 
-    /// Returns the name in tables.
+    /// Returns the name shown in tables.
     fn name(&self) -> String {
         short_name(type_name::<Self>())
     }
@@ -284,7 +286,7 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// Derivation: [(29)](crate::derivation#forward-tangent).
     ///
     /// # Errors
-    /// [`Error::Unsupported`] unless the implementation provides it.
+    /// Returns [`Error::Unsupported`] unless the implementation provides it.
     fn forward_tangent(&self, pass: ForwardTangent<'_, T>) -> Result<(), Error> {
         let _ = pass;
         Err(unsupported::<Self>("Layer::forward_tangent"))
@@ -296,7 +298,7 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// Derivation: [(30)](crate::derivation#backward-tangent).
     ///
     /// # Errors
-    /// [`Error::Unsupported`] unless the implementation provides it.
+    /// Returns [`Error::Unsupported`] unless the implementation provides it.
     fn backward_tangent(&self, pass: BackwardTangent<'_, T>) -> Result<(), Error> {
         let _ = pass;
         Err(unsupported::<Self>("Layer::backward_tangent"))

@@ -9,9 +9,9 @@ use nalgebra::DMatrixView;
 
 /// The fraction of examples classified correctly.
 ///
-/// The class of a column is the row of its largest entry. With one row, it is 1 if the entry is
-/// above ½. Targets are one-hot columns ([`one_hot`](crate::data::one_hot)), or a row of 0 and 1.
-/// It is not suitable for several independent labels per example.
+/// The class of a column is the row of its largest entry. With one row, the class is 1 if the entry
+/// is above ½, and 0 otherwise. Targets are one-hot columns ([`one_hot`](crate::data::one_hot)), or
+/// a row of 0 and 1. This metric is not suitable for several independent labels per example.
 ///
 /// # Errors
 /// Returns the errors of [`check`].
@@ -54,7 +54,7 @@ impl<T: Scalar> Metric<T> for Accuracy {
 /// The fraction of examples whose class is among the k largest outputs.
 ///
 /// Equal outputs rank in the order of their rows, so `TopK(1)` is [`Accuracy`]. (scikit-learn ranks
-/// them the other way.) If k is the number of classes, the metric is 1.
+/// them in the opposite order.) If k is the number of classes, the metric is 1.
 ///
 /// # Errors
 /// Returns the errors of [`check`], and [`Error::Hyperparameter`] unless k is between 1 and the
@@ -290,8 +290,9 @@ ratio! {
     /// F1: the harmonic mean of precision and recall, 2 tp/(p + n).
     ///
     /// It is zero for a class that has no examples and was never predicted, as in scikit-learn,
-    /// which also warns. The macro average is the mean of the classes' F1, not the F1 of mean
-    /// precision and recall. (van Rijsbergen, *Information Retrieval*, 1979, ch. 7.)
+    /// which also warns. The macro average is the mean of the F1 values of the classes, not the F1
+    /// of the mean precision and the mean recall. (van Rijsbergen, *Information Retrieval*, 1979,
+    /// ch. 7.)
     ///
     /// # Errors
     /// Returns the errors of [`check`], and [`Error::Index`] for a class that does not exist.
@@ -314,7 +315,7 @@ impl ConfusionMatrix {
     /// Returns the [`Precision`].
     ///
     /// # Errors
-    /// [`Error::Index`] for a class that does not exist.
+    /// Returns [`Error::Index`] for a class that does not exist.
     pub fn precision(&self, average: Average) -> Result<f64, Error> {
         average.of(self.classes(), |class| self.tally(class), Tally::precision)
     }
@@ -322,7 +323,7 @@ impl ConfusionMatrix {
     /// Returns the [`Recall`].
     ///
     /// # Errors
-    /// [`Error::Index`] for a class that does not exist.
+    /// Returns [`Error::Index`] for a class that does not exist.
     pub fn recall(&self, average: Average) -> Result<f64, Error> {
         average.of(self.classes(), |class| self.tally(class), Tally::recall)
     }
@@ -330,7 +331,7 @@ impl ConfusionMatrix {
     /// Returns the [`F1`].
     ///
     /// # Errors
-    /// [`Error::Index`] for a class that does not exist.
+    /// Returns [`Error::Index`] for a class that does not exist.
     pub fn f1(&self, average: Average) -> Result<f64, Error> {
         average.of(self.classes(), |class| self.tally(class), Tally::f1)
     }

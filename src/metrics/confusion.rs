@@ -12,8 +12,8 @@ use std::fmt;
 /// Counts examples by actual class (rows) and predicted class (columns), as scikit-learn's
 /// `confusion_matrix` does.
 ///
-/// It prints as a table. The recall of a class is at the end of its row, the precision below its
-/// column, and the accuracy in the corner.
+/// It is printed as a table, with the recall of a class at the end of its row, the precision below
+/// its column, and the accuracy in the corner.
 ///
 /// # Example
 /// ```
@@ -63,7 +63,7 @@ impl ConfusionMatrix {
     /// Counts the outputs of a network by actual and predicted class. Outputs and targets are K ×
     /// m.
     ///
-    /// There are K classes, or two if K = 1. The class of a column is that of
+    /// There are K classes, or two if K = 1. The class of a column is determined as for
     /// [`Accuracy`](super::Accuracy).
     ///
     /// # Errors
@@ -153,7 +153,7 @@ impl fmt::Display for ConfusionMatrix {
     }
 }
 
-/// Counts of one class: true positives, predicted positives and actual positives.
+/// The counts of one class: true positives, predicted positives and actual positives.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
     pub(super) hits: usize,

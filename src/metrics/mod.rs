@@ -1,9 +1,9 @@
 //! Metrics: measures of the quality of outputs.
 //!
-//! Outputs a and targets y are K × m, one example per column. The class of a column is the row of
-//! its largest entry, or the first of several equal ones. With a single row (K = 1) there are two
-//! classes: class 1 if the entry is above ½, else class 0. For one class, tp counts the true
-//! positives, p the predicted positives and n the actual positives.
+//! Outputs a and targets y are K × m, with one example per column. The class of a column is the row
+//! of its largest entry, or the first of several equal ones. With a single row (K = 1) there are
+//! two classes: class 1 if the entry is above ½, and class 0 otherwise. For one class, tp counts
+//! the true positives, p the predicted positives and n the actual positives.
 //!
 //! | metric | formula | better | scikit-learn |
 //! |---|---|---|---|
@@ -16,8 +16,8 @@
 //! | [`MeanAbsoluteError`] | Σ \|a − y\|/(K m) | smaller | `mean_absolute_error` |
 //! | [`MeanSquaredError`] | Σ (a − y)²/(K m) | smaller | `mean_squared_error` |
 //!
-//! [`ConfusionMatrix`] counts predictions by actual and predicted class. Sums are in `f64` for
-//! every T.
+//! [`ConfusionMatrix`] counts predictions by actual and predicted class. Sums are computed in `f64`
+//! for every T.
 //!
 //! # A custom metric
 //! ```
@@ -114,12 +114,13 @@ impl Direction {
 /// A number that measures the quality of outputs, on training examples or others.
 ///
 /// Unlike a [`Cost`](crate::Cost), a metric has no derivative and is not minimised. The
-/// [module documentation](self) has the formulas of the built-in metrics and a custom one.
+/// [module documentation](self) contains the formulas of the built-in metrics, and an example of a
+/// custom metric.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a metric for numbers of type `{T}`",
     label = "`Metric<{T}>` is not implemented for `{Self}`",
     note = "the built-in metrics are in `backprop::metrics`: `Accuracy`, `F1`, `R2`, …",
-    note = "for a custom type implement `Metric<{T}>`, best for every `T: Scalar`"
+    note = "for a custom type, implement `Metric<{T}>`, preferably for every `T: Scalar`"
 )]
 pub trait Metric<T: Scalar>: Debug + Send + Sync {
     /// Returns the name shown in tables, such as `"accuracy"` or `"macro F1"`.
@@ -199,7 +200,7 @@ pub fn check<T: Scalar>(
 const OUTPUTS: &str = "the outputs";
 const TARGETS: &str = "the targets";
 
-/// Returns the number of classes of K rows.
+/// Returns the number of classes for K rows.
 fn classes_of_rows(rows: usize) -> usize {
     rows.max(2)
 }

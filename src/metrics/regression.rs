@@ -84,9 +84,9 @@ impl<T: Scalar> Metric<T> for MeanSquaredError {
 
 /// The coefficient of determination, R² = 1 − Σ (y − a)²/Σ (y − ȳ)², averaged over the outputs.
 ///
-/// It is 1 if outputs equal targets, and 0 if they predict no better than the mean ȳ. It may be
-/// negative. If all targets of an output are equal, its R² is 1 for exact predictions and 0
-/// otherwise, as in scikit-learn.
+/// It is 1 if the outputs equal the targets, and 0 if the outputs predict no better than the mean
+/// ȳ. It may be negative. If all targets of an output are equal, its R² is 1 for exact predictions
+/// and 0 otherwise, as in scikit-learn.
 ///
 /// # Errors
 /// Returns the errors of [`check`], [`Error::FewExamples`] for a single example, and

@@ -8,7 +8,7 @@ use crate::scalar::Scalar;
 use rand_xoshiro::rand_core::Rng;
 use std::marker::PhantomData;
 
-/// Builds a [`Network`] layer by layer. The last call checks everything.
+/// Builds a [`Network`] layer by layer. The last call checks the whole network.
 ///
 /// # Example
 /// ```
@@ -79,18 +79,18 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
     /// Builds the network with all parameters 0.
     ///
     /// # Errors
-    /// [`Error::NoInputs`], [`Error::NoLayers`], [`Error::ZeroUnits`], [`Error::LayerInputs`],
-    /// [`Error::PenalisedColumns`], [`Error::TooLarge`] or [`Error::Hyperparameter`] if the layers
-    /// do not form a network.
+    /// Returns [`Error::NoInputs`], [`Error::NoLayers`], [`Error::ZeroUnits`],
+    /// [`Error::LayerInputs`], [`Error::PenalisedColumns`], [`Error::TooLarge`] or
+    /// [`Error::Hyperparameter`] if the layers do not form a network.
     pub fn zeros(self) -> Result<Network<T, L>, Error> {
         Network::with_zeros(self.inputs, self.layers)
     }
 
-    /// Builds the network with given parameters, in the order of [`Layout`](crate::Layout).
+    /// Builds the network with the given parameters, in the order of [`Layout`](crate::Layout).
     ///
     /// # Errors
-    /// The errors of [`zeros`](Self::zeros), and [`Error::Length`] or [`Error::NonFinite`] if θ is
-    /// not P finite numbers.
+    /// Returns the errors of [`zeros`](Self::zeros), and [`Error::Length`] or [`Error::NonFinite`]
+    /// unless θ consists of P finite numbers.
     pub fn with_theta(self, theta: &[T]) -> Result<Network<T, L>, Error> {
         Network::from_layers(self.inputs, self.layers, theta)
     }
@@ -102,8 +102,8 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
     /// platform.
     ///
     /// # Errors
-    /// The errors of [`zeros`](Self::zeros), and [`Error::Hyperparameter`] if a constant of the
-    /// initialiser is out of range.
+    /// Returns the errors of [`zeros`](Self::zeros), and [`Error::Hyperparameter`] if a constant of
+    /// the initialiser is out of range.
     pub fn initialize<R: Rng + ?Sized>(
         self,
         initialization: Initialization,

@@ -29,10 +29,10 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(4)](crate::derivation#hypothesis).
     ///
     /// # Errors
-    /// - [`Error::NoExamples`], [`Error::Shape`] or [`Error::NonFinite`] if X is not n × m with m ≥
-    ///   1 and finite.
-    /// - [`Error::NonFinite`] with layer, unit and example if an activation overflows. Checks see
-    ///   only the real part of a [dual number](crate::Scalar#dual-numbers).
+    /// - [`Error::NoExamples`], [`Error::Shape`] or [`Error::NonFinite`] unless X is n × m with
+    ///   m ≥ 1 and has only finite entries.
+    /// - [`Error::NonFinite`] with layer, unit and example if an activation overflows. The checks
+    ///   cover only the real part of a [dual number](crate::Scalar#dual-numbers).
     /// - [`Error::TooLarge`] if there is no memory for the buffers.
     ///
     /// # Example
@@ -62,14 +62,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///    ([canonical pairs](crate::cost#canonical-pairs)).
     /// 2. Each layer then gives δ⁽ˡ⁾ = (W⁽ˡ⁾)ᵀ δ⁽ˡ⁺¹⁾ ∘ g′(z⁽ˡ⁾), where W is Θ without its bias
     ///    column and ∘ multiplies entry by entry, and Δ⁽ˡ⁾ = δ⁽ˡ⁺¹⁾ \[1; a⁽ˡ⁾]ᵀ.
-    /// 3. For an L2 penalty D⁽ˡ⁾ = (Δ⁽ˡ⁾ + λΘ⁽ˡ⁾)/m, without λ in column 0. It has the shape of
-    ///    Θ⁽ˡ⁾, s₍ₗ₊₁₎ × (sₗ + 1). With example weights m is Σw.
+    /// 3. For an L2 penalty, D⁽ˡ⁾ = (Δ⁽ˡ⁾ + λΘ⁽ˡ⁾)/m, without λ in column 0. It has the shape of
+    ///    Θ⁽ˡ⁾, s₍ₗ₊₁₎ × (sₗ + 1). With example weights, m is Σw.
     ///
     /// The symbols are those of the [conventions](crate::conventions). (Rumelhart, Hinton, Williams
     /// 1986, doi:10.1038/323533a0.)
     ///
     /// # Errors
-    /// - [`Error::Shape`] if X or Y do not fit the network.
+    /// - [`Error::Shape`] if X or Y does not fit the network.
     /// - [`Error::Target`] if a target is outside the cost's domain.
     /// - [`Error::Hyperparameter`] if λ or a constant of the cost is out of range.
     /// - [`Error::Index`] if the penalty names a layer or block that does not exist.
@@ -79,8 +79,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// - [`Error::TooLarge`] if there is no memory for the buffers.
     ///
     /// # Example
-    /// One sigmoid unit with x = 2, y = 1 and θ = 0: a = ½, δ = a − y = −½, D = δ \[1 x] =
-    /// \[−½ −1].
+    /// One sigmoid unit with x = 2, y = 1 and θ = 0 has a = ½, δ = a − y = −½ and D = δ \[1 x] =
+    /// \[−½ −1]:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{BinaryCrossEntropy, Examples, Network, Objective, activation::Sigmoid};
@@ -114,7 +114,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(23)](crate::derivation#unrolled).
     ///
     /// # Errors
-    /// The errors of [`backprop`](Self::backprop).
+    /// Returns the errors of [`backprop`](Self::backprop).
     #[doc(alias = "grad")]
     pub fn gradient_vector<C: Cost<T>>(
         &self,
@@ -133,7 +133,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(6)](crate::derivation#objective).
     ///
     /// # Errors
-    /// The errors of [`backprop`](Self::backprop), except those of the gradient.
+    /// Returns the errors of [`backprop`](Self::backprop), except those of the gradient.
     ///
     /// # Example
     /// A sigmoid unit with θ = 0 outputs ½ for every x, so the course's cost is ln 2:
@@ -157,11 +157,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(parts.total())
     }
 
-    /// Computes [`forward`](Self::forward) in the buffers of a workspace. Allocates nothing once
+    /// Computes [`forward`](Self::forward) in the buffers of a workspace. It allocates nothing once
     /// they are large enough.
     ///
     /// # Errors
-    /// The errors of [`forward`](Self::forward).
+    /// Returns the errors of [`forward`](Self::forward).
     pub fn forward_into<'a, 'w>(
         &self,
         x: impl Columns<'a, T>,
@@ -177,7 +177,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// workspace.
     ///
     /// # Errors
-    /// The errors of [`cost`](Self::cost).
+    /// Returns the errors of [`cost`](Self::cost).
     pub fn cost_into<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,
@@ -196,9 +196,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(24)](crate::derivation#descent).
     ///
     /// # Errors
-    /// The errors of [`backprop`](Self::backprop), and [`Error::Length`] if `gradient` does not
-    /// have P entries. After a non-finite gradient, `gradient` holds that gradient, for inspection.
-    /// After any other error its contents are unspecified.
+    /// Returns the errors of [`backprop`](Self::backprop), and [`Error::Length`] if `gradient` does
+    /// not have P entries. After a non-finite gradient, `gradient` holds that gradient, for
+    /// inspection. After any other error, its contents are unspecified.
     pub fn gradient_into<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,

@@ -202,8 +202,8 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
     /// Runs the backward pass from the first δ of the part, which is ∂cost/∂z if `linked`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if per-example gradients are requested and a layer does not provide
-    /// them.
+    /// Returns [`Error::Unsupported`] if per-example gradients are requested and a layer does not
+    /// provide them.
     #[inline]
     pub(crate) fn backward(
         &self,

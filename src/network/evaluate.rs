@@ -26,7 +26,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(())
     }
 
-    /// Refuses a single output where one per class is needed, because there is nothing to learn.
+    /// Rejects a single output where one per class is needed, because there is nothing to learn.
     /// The derivatives are still valid, so only minimisers call this.
     pub(crate) fn check_classes<C: Cost<T> + ?Sized>(&self, cost: &C) -> Result<(), Error> {
         let softmax = Some(Link::Softmax);

@@ -9,9 +9,9 @@ use crate::scalar::Scalar;
 use crate::workspace::{Most, Part, Wants, Workspace};
 use std::ops::Range;
 
-/// The number of examples of the smallest part that a batch is cut into, before the number of parts
-/// is made even, and of the largest. With smaller parts, adding their gradients takes noticeable
-/// time. With larger ones, activations leave the cache.
+/// The numbers of examples of the smallest part that a batch is cut into (before the number of
+/// parts is made even) and of the largest part. With smaller parts, adding their gradients takes
+/// noticeable time. With larger ones, activations leave the cache.
 const PART: (usize, usize) = (256, 1024);
 
 /// The memory of the inputs, activations and errors of a part, in bytes. A second-level cache holds
@@ -110,8 +110,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         m.div_ceil(parts)
     }
 
-    /// Returns the most examples in a part of a batch of m; `None` if the batch is computed as a
-    /// whole.
+    /// Returns the maximum number of examples in a part of a batch of m; `None` if the batch is
+    /// computed as a whole.
     fn largest_part(&self, m: usize) -> Option<usize> {
         let (least, most) = PART;
         let layout = &self.layout;

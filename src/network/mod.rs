@@ -26,9 +26,10 @@ pub(crate) use parameters::check_theta;
 
 /// A feed-forward network: a chain of layers, and one flat θ with all parameters.
 ///
-/// `Network<f64>` is the type for networks of built-in layers. For custom layers the type parameter
-/// `L` is an [`AnyLayer<C>`](AnyLayer), a single layer type such as `Dense<MyActivation>`, or a
-/// `Box<dyn Layer<T>>`. (In formulas, L is the number of layers, counting the inputs.)
+/// `Network<f64>` is the type for networks of built-in layers. For custom layers, the type
+/// parameter `L` is an [`AnyLayer<C>`](AnyLayer), a single layer type such as
+/// `Dense<MyActivation>`, or a `Box<dyn Layer<T>>`. (In formulas, L is the number of layers,
+/// counting the inputs.)
 ///
 /// Matrices have one column for each example. With n inputs, m examples and K outputs, X is n × m
 /// and the outputs are K × m. A single example may be a slice (see [`Columns`](crate::Columns)).
@@ -49,10 +50,10 @@ pub(crate) use parameters::check_theta;
 /// ```
 ///
 /// # Saving
-/// With the feature `serde` a network is plain data: the name of T, its layers and θ. Loading
-/// refuses invalid data: shapes that do not fit, numbers that are not finite, unknown fields. It
-/// also refuses numbers of another scalar type: load them as that type, then convert the network
-/// with [`map`](Self::map). The module `saving` handles files of networks. The feature turns on
+/// With the feature `serde`, a network is plain data: the name of T, its layers and θ. Loading
+/// rejects invalid data: shapes that do not fit, numbers that are not finite, unknown fields. It
+/// also rejects numbers of another scalar type: load them as that type, then convert the network
+/// with [`map`](Self::map). The module `saving` handles files of networks. The feature enables
 /// `float_roundtrip` of `serde_json`, without which an `f64` would lose its last bit in JSON.
 #[cfg_attr(feature = "serde", doc = "```")]
 #[cfg_attr(not(feature = "serde"), doc = "```text")]
@@ -79,7 +80,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// - [`Error::NoInputs`], [`Error::NoLayers`], [`Error::ZeroUnits`], [`Error::LayerInputs`],
     ///   [`Error::PenalisedColumns`], [`Error::TooLarge`] or [`Error::Hyperparameter`] if the
     ///   layers do not form a network.
-    /// - [`Error::Length`] or [`Error::NonFinite`] if θ is not P finite numbers.
+    /// - [`Error::Length`] or [`Error::NonFinite`] unless θ consists of P finite numbers.
     pub fn from_layers(inputs: usize, layers: Vec<L>, theta: &[T]) -> Result<Self, Error> {
         // θ is checked before anything of its size is allocated: the layers may come from a file.
         let layout = Layout::new(inputs, &layers)?;
@@ -118,7 +119,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.layout.depth()
     }
 
-    /// Returns the number of parameters, P. The parameters themselves are [`theta`](Self::theta).
+    /// Returns the number of parameters, P. [`theta`](Self::theta) returns the parameters
+    /// themselves.
     #[doc(alias = "count_params")]
     #[must_use]
     pub fn parameters(&self) -> usize {

@@ -23,9 +23,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(24)](crate::derivation#descent).
     ///
     /// # Errors
-    /// [`Error::Length`] if `theta` does not have P entries, [`Error::NonFinite`] with the first
-    /// that is NaN or infinite (in the real part of a [dual number](crate::Scalar#dual-numbers)).
-    /// The network is unchanged after an error.
+    /// Returns [`Error::Length`] if `theta` does not have P entries, and [`Error::NonFinite`] with
+    /// the first that is NaN or infinite (in the real part of a
+    /// [dual number](crate::Scalar#dual-numbers)). The network is unchanged after an error.
     ///
     /// # Example
     /// A target network follows another slowly: θ′ ← τθ + (1 − τ)θ′.
@@ -53,7 +53,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// If a layer has several blocks, this is the first; see [`block`](Self::block).
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such layer or it has no parameters.
+    /// Returns [`Error::Index`] if there is no such layer or it has no parameters.
     pub fn layer_theta(&self, layer: usize) -> Result<DMatrixView<'_, T>, Error> {
         self.block(layer, 0)
     }
@@ -61,7 +61,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Replaces Θ of layer l (from 0).
     ///
     /// # Errors
-    /// The errors of [`set_block`](Self::set_block).
+    /// Returns the errors of [`set_block`](Self::set_block).
     pub fn set_layer_theta<'a>(
         &mut self,
         layer: usize,
@@ -73,18 +73,18 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns a block of a layer, both counted from 0.
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such layer or block.
+    /// Returns [`Error::Index`] if there is no such layer or block.
     pub fn block(&self, layer: usize, block: usize) -> Result<DMatrixView<'_, T>, Error> {
         let place = self.layout.block(layer, block)?;
         Ok(self.layout.view(place, self.theta.as_slice()))
     }
 
-    /// Replaces block b of layer l, both from 0.
+    /// Replaces block b of layer l, both counted from 0.
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such layer or block, [`Error::Shape`] if the matrix has
-    /// another shape, [`Error::NonFinite`] if an entry is NaN or infinite. The network is unchanged
-    /// after an error.
+    /// Returns [`Error::Index`] if there is no such layer or block, [`Error::Shape`] if the matrix
+    /// has another shape, and [`Error::NonFinite`] if an entry is NaN or infinite. The network is
+    /// unchanged after an error.
     pub fn set_block<'a>(
         &mut self,
         layer: usize,
@@ -111,8 +111,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// This lets layers start with different rules; see [`Initialization`].
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such layer, [`Error::Hyperparameter`] if a constant of the
-    /// initialiser is out of range. The network is unchanged after an error.
+    /// Returns [`Error::Index`] if there is no such layer, and [`Error::Hyperparameter`] if a
+    /// constant of the initialiser is out of range. The network is unchanged after an error.
     pub fn initialize_layer<R: Rng + ?Sized>(
         &mut self,
         layer: usize,
@@ -123,12 +123,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         initialization.fill(blocks, self.theta.as_mut_slice(), rng)
     }
 
-    /// Returns weights (outputs × inputs) and bias (outputs) of dense layer l (from 0), where
-    /// Θ = \[b W].
+    /// Returns the weights (outputs × inputs) and the bias (outputs) of dense layer l (from 0),
+    /// where Θ = \[b W].
     ///
     /// # Errors
-    /// [`Error::Index`] if there is no such layer, [`Error::NotDense`] if its parameters are not
-    /// one block \[b W], [`Error::TooLarge`] if there is no memory for the copies.
+    /// Returns [`Error::Index`] if there is no such layer, [`Error::NotDense`] if its parameters
+    /// are not one block \[b W], and [`Error::TooLarge`] if there is no memory for the copies.
     #[doc(alias("get_weights", "coefs_", "intercepts_"))]
     pub fn dense_weights(&self, layer: usize) -> Result<(DMatrix<T>, DVector<T>), Error> {
         let theta = self
@@ -139,18 +139,18 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok((owned("the weights", weights)?, DVector::from_vec(bias)))
     }
 
-    /// Sets dense layer l (from 0) from weights (outputs × inputs) and bias (outputs).
+    /// Sets the weights (outputs × inputs) and the bias (outputs) of dense layer l (from 0).
     ///
-    /// Other libraries store weights and biases like this. PyTorch's `Linear.weight` is outputs ×
-    /// inputs, so use `DMatrix::from_row_slice(outputs, inputs, &weight)`. scikit-learn's
+    /// Other libraries store weights and biases in this form. PyTorch's `Linear.weight` is
+    /// outputs × inputs, so use `DMatrix::from_row_slice(outputs, inputs, &weight)`. scikit-learn's
     /// `coefs_[l]` and Keras' kernel are inputs × outputs, the transpose. Their buffers are
     /// row-major, so [`row_major`](crate::row_major)`(&kernel, outputs)` reads them already
     /// transposed.
     ///
     /// # Errors
-    /// [`Error::Index`] or [`Error::NotDense`] as in [`dense_weights`](Self::dense_weights).
-    /// [`Error::Shape`], [`Error::Length`] or [`Error::NonFinite`] if weights or bias do not fit.
-    /// The network is unchanged after an error.
+    /// Returns [`Error::Index`] or [`Error::NotDense`] as [`dense_weights`](Self::dense_weights)
+    /// does, and [`Error::Shape`], [`Error::Length`] or [`Error::NonFinite`] if the weights or the
+    /// bias do not fit. The network is unchanged after an error.
     ///
     /// # Example
     /// ```
@@ -191,8 +191,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(23)](crate::derivation#unrolled).
     ///
     /// # Errors
-    /// [`Error::Length`] if the vector does not have P entries, [`Error::TooLarge`] if there is no
-    /// memory for the matrices.
+    /// Returns [`Error::Length`] if the vector does not have P entries, and [`Error::TooLarge`] if
+    /// there is no memory for the matrices.
     pub fn roll(&self, vector: &[T]) -> Result<Vec<DMatrix<T>>, Error> {
         check_length("the vector to roll", self.parameters(), vector.len())?;
         let blocks = self.layout.blocks().iter();
@@ -217,7 +217,7 @@ fn check_shape<T: Scalar>(
     })
 }
 
-/// Checks that `theta` is one finite number for each parameter.
+/// Checks that `theta` holds one finite number for each parameter.
 pub(crate) fn check_theta<T: Scalar>(parameters: usize, theta: &[T]) -> Result<(), Error> {
     check_length("θ", parameters, theta.len())?;
     check_finite("θ", DMatrixView::from_slice(theta, theta.len(), 1))

@@ -6,7 +6,7 @@ use crate::saved_numbers::{ScalarName, list};
 use crate::scalar::Scalar;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// The serialised form: the network without what can be derived.
+/// The serialised form: the network without the parts that can be derived.
 #[derive(Serialize)]
 #[serde(rename = "Network", bound = "T: Serialize, L: Serialize")]
 struct Written<'a, T, L> {
@@ -43,8 +43,8 @@ impl<T: Scalar + Serialize, L: Layer<T> + Serialize> Serialize for Network<T, L>
     }
 }
 
-/// Refuses data that is not a network (shapes that do not fit, a NaN in θ), as
-/// [`Network::from_layers`] does. Also refuses numbers of a scalar other than T, and unknown
+/// Rejects data that is not a network (shapes that do not fit, a NaN in θ), as
+/// [`Network::from_layers`] does. It also rejects numbers of a scalar other than T, and unknown
 /// fields.
 impl<'de, T: Scalar + Deserialize<'de>, L: Layer<T> + Deserialize<'de>> Deserialize<'de>
     for Network<T, L>

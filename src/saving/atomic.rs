@@ -121,14 +121,15 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.renamed {
-            // Nothing can be done if this fails as well, and the error that led here says more.
+            // Nothing can be done if this fails as well, and the error that led here is more
+            // informative.
             _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Returns a word that no other run has. A process id is not enough: in a container every run may
-/// have the same one.
+/// Returns a word that no other run has. A process id is not sufficient: in a container, every run
+/// may have the same id.
 fn run() -> &'static str {
     static RUN: OnceLock<String> = OnceLock::new();
     RUN.get_or_init(|| format!("{:016x}", RandomState::new().build_hasher().finish()))

@@ -110,8 +110,8 @@ impl Checkpoints {
         Self { keep, ..self }
     }
 
-    /// Writes the checkpoint of a step, removes the oldest ones beyond those to keep, and returns
-    /// the path of the new file.
+    /// Writes the checkpoint of a step, removes the oldest checkpoints beyond the number to keep,
+    /// and returns the path of the new file.
     ///
     /// The folder is created if it does not exist. Nothing is removed before the new file is on
     /// disk. A step may be written again. A step before that of an intact checkpoint is refused,
@@ -212,7 +212,8 @@ impl Checkpoints {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn latest<D: DeserializeOwned>(&self) -> Result<Option<Found<D>>, LoadError> {
-        // A run that is writing may remove all the files listed. In that case there are newer ones.
+        // A run that is writing may remove all the listed files. In that case, there are newer
+        // ones.
         let mut tries = 8;
         loop {
             tries -= 1;
@@ -291,7 +292,7 @@ fn name(step: u64) -> String {
     format!("checkpoint-{step:020}.backprop")
 }
 
-/// Returns the step in a file name, if [`name`] returns this name for it.
+/// Returns the step in a file name, if [`name`] returns this file name for that step.
 fn step_of(file_name: &str) -> Option<u64> {
     let digits = file_name.strip_prefix("checkpoint-")?;
     let step = digits.strip_suffix(".backprop")?.parse().ok()?;

@@ -113,7 +113,8 @@ impl Header {
             bytes: fields.bytes,
             crc32: u32::from_str_radix(&fields.crc32, 16).map_err(|_| Refusal::NotOurs)?,
         };
-        // The line must match byte for byte, so a flipped bit cannot hide in a space or a capital.
+        // The line must match byte for byte, so a flipped bit cannot hide in a space or a capital
+        // letter.
         let same = header.line().as_bytes() == line;
         same.then_some(header).ok_or(Refusal::NotOurs)
     }

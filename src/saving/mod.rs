@@ -1,9 +1,8 @@
 //! Saves networks, training states and any other serde type to files, and loads them bit for bit.
 //!
-//! [`save`] replaces a file atomically. [`load`] returns exactly the saved value or an error that
-//! says why it cannot. [`Checkpoints`] keeps the latest states of a long training run. The trainer
-//! writes and reads them itself: see
-//! [`Trainer::checkpoints`](crate::training::Trainer::checkpoints) and
+//! [`save`] replaces a file atomically. [`load`] returns exactly the saved value or an error with
+//! the reason. [`Checkpoints`] keeps the latest states of a long training run. The trainer writes
+//! and reads them itself: see [`Trainer::checkpoints`](crate::training::Trainer::checkpoints) and
 //! [`resume`](crate::training::Trainer::resume). This module needs the feature `serde`.
 //!
 //! # Example
@@ -30,7 +29,8 @@
 //! ```
 //!
 //! # Format
-//! A file has a header and content, each one line of JSON. The content ends without a line feed:
+//! A file consists of a header and the content, each of which is one line of JSON. The content ends
+//! without a line feed:
 //! ```text
 //! {"format":"backprop","version":2,"bytes":123,"crc32":"beefb541","kind":"network"}
 //! {"scalar":"f64","inputs":2,"layers":[…],"theta":[0.30000000000000004,-0.0,5e-324]}
@@ -51,11 +51,11 @@
 //! solver state does not have the current fields.
 //!
 //! # Checks
-//! Loading detects truncation at any byte and any flipped bit. It refuses another format, a later
-//! version and another kind. The type then checks the content: a [`Network`](crate::Network)
-//! refuses sizes that do not fit and parameters that are not finite, and every type of this crate
-//! refuses unknown fields. A network of boxed layers cannot be saved, because the file could not
-//! say which types to load:
+//! Loading detects truncation at any byte and any flipped bit. It refuses files of another format,
+//! of a later version or of another kind. The type then checks the content: a
+//! [`Network`](crate::Network) refuses sizes that do not match and parameters that are not finite,
+//! and every type of this crate refuses unknown fields. A network of boxed layers cannot be saved,
+//! because the file could not specify which types to load:
 //! ```compile_fail,E0277
 //! use backprop::{Builder, Dense, Layer, activation::Sigmoid, saving};
 //!
@@ -113,7 +113,7 @@ const LONGEST_KIND: usize = 256;
 /// ```
 /// use backprop::saving::{SaveError, to_bytes};
 ///
-/// // `save` refuses what `to_bytes` refuses.
+/// // `save` refuses the same values as `to_bytes`.
 /// let refused = to_bytes("costs", &vec![0.5, f64::NAN]);
 /// assert!(matches!(refused, Err(SaveError::NotFinite { place, .. }) if place == "[1]"));
 /// ```
@@ -267,7 +267,7 @@ fn read(path: &Path, kind: &str) -> Result<(Header, Vec<u8>), LoadError> {
     let room = usize::try_from(rest).ok();
     let room = room.and_then(|rest| content.try_reserve_exact(rest).ok());
     room.ok_or_else(|| io(io::ErrorKind::OutOfMemory.into()))?;
-    // One byte more shows whether the file has grown since.
+    // Reading one more byte shows whether the file has grown since then.
     let last = (&file)
         .take(rest.saturating_add(1))
         .read_to_end(&mut content);

@@ -23,7 +23,7 @@ use serde_json::Value;
 use std::cell::RefCell;
 use std::fmt::{self, Debug, Formatter};
 
-/// One of argmin's solvers with its settings and its state between iterations.
+/// One of argmin's solvers, with its settings and its state between iterations.
 pub(super) struct Driver<T, K, S> {
     pub(super) name: &'static str,
     pub(super) settings: K,
@@ -161,8 +161,8 @@ impl<T: Scalar + ArgminFloat, K, S> Driver<T, K, S> {
         length(gradient) <= self.tolerance.gradient
     }
 
-    /// Starts a new solver, which has no memory yet, at a point. J and ∇J are evaluated unless the
-    /// point has them.
+    /// Starts a new solver, which has no memory yet, at a point. Evaluates J and ∇J unless the
+    /// point contains them.
     fn begin<'e>(
         &self,
         point: Point<T>,
@@ -184,7 +184,7 @@ impl<T: Scalar + ArgminFloat, K, S> Driver<T, K, S> {
     }
 }
 
-/// Advances the solver one iteration; `None` if its line search found no smaller J.
+/// Advances the solver by one iteration. Returns `None` if its line search found no smaller J.
 fn advance<'e, T, S>(
     mut solver: S,
     point: Point<T>,
@@ -201,7 +201,7 @@ where
     if let Some(error) = last.failed.as_ref().filter(|error| !error.is_of_point()) {
         return Err(error.clone());
     }
-    // If J is equal, a smaller gradient is progress too.
+    // If J is unchanged, a smaller gradient also counts as progress.
     let moved = next.ok().map(|(point, _)| point).filter(|point| {
         let slope = point.get_gradient().map(|gradient| length(gradient));
         point.get_param().is_some()
@@ -211,7 +211,7 @@ where
     Ok(moved.map(|point| (solver, point)))
 }
 
-/// Copies what argmin holds into a slice of the same length.
+/// Copies a vector that argmin holds into a slice of the same length.
 fn copy<T: Copy>(from: Option<&Vec<T>>, to: &mut [T]) -> Result<(), Error> {
     match from.filter(|from| from.len() == to.len()) {
         Some(from) => to.copy_from_slice(from),
@@ -220,15 +220,15 @@ fn copy<T: Copy>(from: Option<&Vec<T>>, to: &mut [T]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns the error for a lost θ or ∇J. All solvers of argmin keep both.
+/// Returns the error for a lost θ or ∇J. All of argmin's solvers keep both.
 fn lost() -> Error {
     Error::Unsupported {
         what: "a point with its gradient",
-        by: "the solver of argmin",
+        by: "argmin's solver",
     }
 }
 
-/// Returns J and ∇J to argmin, which requests them in two calls, from one evaluation per point.
+/// Provides J and ∇J to argmin, which requests them in two calls, from one evaluation per point.
 pub(super) struct Evaluated<'e, T: Scalar> {
     problem: RefCell<&'e mut dyn Problem<T>>,
     last: RefCell<Last<T>>,
@@ -267,7 +267,8 @@ impl<'e, T: Scalar> Evaluated<'e, T> {
         }
     }
 
-    /// Returns J at θ and leaves ∇J in `last`; ∞ where J or ∇J overflows, or the cost is undefined.
+    /// Returns J at θ and leaves ∇J in `last`. Returns ∞ if J or ∇J overflows, or if the cost is
+    /// undefined.
     fn at(&self, theta: &[T]) -> Result<T, ArgminError> {
         let last = &mut *self.last.borrow_mut();
         if let Some(cost) = last.cost
@@ -321,12 +322,13 @@ mod saved {
     use crate::scalar::{Scalar, real};
     use serde_json::Value;
 
-    /// Returns the fields of a new solver with the saved memory, or the reason for refusing it.
+    /// Returns the fields of a new solver with the saved memory, or the reason for refusing that
+    /// memory.
     ///
-    /// L-BFGS remembers differences: one of θ (`s`) and one of ∇J (`y`) for each of the last `m`
-    /// iterations. Conjugate gradients remember a direction (`p`) and `beta`, and their line search
-    /// J before the last step. Vectors have one finite number per parameter. All other fields are
-    /// settings, and must equal those of the new solver.
+    /// L-BFGS stores differences: one of θ (`s`) and one of ∇J (`y`) for each of the last `m`
+    /// iterations. Conjugate gradients store a direction (`p`) and `beta`; their line search stores
+    /// J before the last step. Each vector has one finite number per parameter. All other fields
+    /// are settings and must equal those of the new solver.
     pub(super) fn restore<T: Scalar>(
         saved: &Value,
         mut new: Value,
@@ -365,7 +367,7 @@ mod saved {
             };
             if !fits {
                 return Err(format!(
-                    "the solver's {name:?} cannot be that of this training run"
+                    "the solver's {name:?} does not fit this training run"
                 ));
             }
             // Files of version 1 have no line search.
@@ -376,8 +378,8 @@ mod saved {
         Ok(new)
     }
 
-    /// Returns whether a line search belongs to the same solver. It may hold J before the last
-    /// step.
+    /// Returns whether a line search belongs to the same solver. The saved search may also hold J
+    /// before the last step.
     fn is_search<T: Scalar>(found: &Value, new: &Value) -> bool {
         let (Some(fields), Some(new)) = (found.as_object(), new.as_object()) else {
             return found.is_null();

@@ -72,12 +72,12 @@ impl<T: Scalar> Batches<T> {
         }
     }
 
-    /// Returns the number of batches. The last may have fewer examples.
+    /// Returns the number of batches. The last batch may have fewer examples.
     pub(super) fn count(&self, examples: &Examples<'_, T>) -> usize {
         examples.len().div_ceil(self.size)
     }
 
-    /// Returns batch b of the epoch. `None` if all its weights are 0, or if their sum is 0 in T.
+    /// Returns batch b of the epoch, or `None` if all its weights are 0 or their sum is 0 in T.
     pub(super) fn get<'b>(
         &'b mut self,
         all: &Examples<'b, T>,
@@ -112,7 +112,8 @@ impl<T: Scalar> Batches<T> {
         all.with(x, y, weights).reweighted()
     }
 
-    /// Replaces the index of an example in batch b, in an error, by its index in the whole data.
+    /// In an error, replaces the index of an example in batch b with its index in the whole data
+    /// set.
     pub(super) fn place(&self, b: usize, mut error: Error) -> Error {
         if let Error::NonFinite {
             at: Location::Activation { example, .. } | Location::Cost { example },

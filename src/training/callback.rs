@@ -45,7 +45,7 @@ pub struct Epoch<'a, T: Scalar> {
     /// θ.
     pub theta: &'a [T],
     /// The gradient of the epoch's last batch, at the parameters before its step. For a full-batch
-    /// solver it is ∇J at θ.
+    /// solver, it is ∇J at θ.
     pub gradient: &'a [T],
     /// How θ and the gradient are divided among the layers.
     pub layout: &'a Layout,

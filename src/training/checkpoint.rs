@@ -51,12 +51,12 @@ const COMPARED: [&str; 12] = [
     "the monitored value",
 ];
 
-/// The settings that decide whether a resumed run gives the same bits, as text.
+/// The settings that determine whether a resumed run gives the same bits, as text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Settings(pub(super) [String; COMPARED.len()]);
 
-/// The folder in which a run is saved, and how often. Only the constructor needs T to be
-/// serialisable.
+/// The folder in which a run is saved, and the interval between checkpoints. Only the constructor
+/// requires T to be serialisable.
 pub(super) struct Store<T> {
     every: u64,
     checkpoints: Checkpoints,
@@ -81,7 +81,7 @@ impl<T> Store<T> {
         (self.latest)(&self.checkpoints)
     }
 
-    /// Refuses a folder that has checkpoints.
+    /// Refuses a folder that already has checkpoints.
     pub(super) fn expect_empty(&self) -> Result<(), Error> {
         match self.latest()? {
             None => Ok(()),

@@ -10,7 +10,7 @@ use crate::scalar::{Scalar, real};
 /// [`Value`](Self::Value) does not.
 ///
 /// # Example
-/// ‖\[3, 4]‖ = 5. The 10⁻⁶ in the formula leaves a norm a little below the bound.
+/// ‖\[3, 4]‖ = 5. The 10⁻⁶ in the formula leaves the norm slightly below the bound.
 /// ```
 /// use backprop::training::Clipping;
 ///
@@ -38,8 +38,8 @@ pub enum Clipping {
 }
 
 impl Clipping {
-    /// Checks that the bound is finite and above 0, as a number of T too. [`apply`](Self::apply)
-    /// does not check it.
+    /// Checks that the bound is finite and above 0, also when rounded to T. [`apply`](Self::apply)
+    /// does not check this.
     ///
     /// # Errors
     /// Returns [`Error::Hyperparameter`] if it is not.
@@ -51,12 +51,12 @@ impl Clipping {
         above_zero::<T>(name, value)
     }
 
-    /// Clips the gradient, and returns the norm ‖g‖₂ that it had before.
+    /// Clips the gradient, and returns its norm ‖g‖₂ before clipping.
     ///
     /// Squares neither overflow nor underflow, so a finite gradient keeps its direction even if its
-    /// norm is too large for T, which is then returned as ∞. A gradient with a non-finite entry has
-    /// a non-finite norm, and `Norm` leaves it unchanged. (PyTorch sets all entries to 0 or NaN in
-    /// both cases.)
+    /// norm is too large for T. Such a norm is returned as ∞. A gradient with a non-finite entry
+    /// has a non-finite norm, and `Norm` leaves it unchanged. (PyTorch sets all entries to 0 or NaN
+    /// in both cases.)
     pub fn apply<T: Scalar>(&self, gradient: &mut [T]) -> T {
         let before = norm(gradient);
         match *self {
@@ -80,7 +80,7 @@ fn clip_norm<T: Scalar>(gradient: &mut [T], before: T, bound: T) {
             gradient.iter_mut().for_each(|g| *g *= factor);
         }
     } else if all_finite(gradient) {
-        // The norm is too large for T. After division by the largest entry it is not.
+        // The norm is too large for T, but not after division by the largest entry.
         let largest = largest(gradient);
         gradient.iter_mut().for_each(|g| *g /= largest);
         let factor = bound / norm(gradient);

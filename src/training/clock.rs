@@ -52,7 +52,7 @@ mod tests {
         pub(super) static ABSENT: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// Counts the clock reads in three epochs of training, whether or not it fails.
+    /// Counts the clock reads in three epochs of training, whether or not training fails.
     fn reads<'a>(
         change: impl FnOnce(Trainer<'a, f64>) -> Trainer<'a, f64>,
     ) -> (u64, Result<(), Error>) {
@@ -109,7 +109,7 @@ mod tests {
         ABSENT.set(false);
     }
 
-    /// Collects the files of `folder` that read a clock, with the number of reads.
+    /// Collects the files in `folder` that read a clock, with the number of reads.
     fn clocks(folder: &Path, found: &mut Vec<(String, usize)>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -1,6 +1,6 @@
 //! Exact times in epochs: a step is a fraction of an epoch, and a written length is a decimal.
 //!
-//! In `f64`, 3 · 0.2 is above 0.6, so a change every 0.2 epochs would come a step late. In this
+//! In `f64`, 3 · 0.2 is above 0.6, so a change every 0.2 epochs would come one step late. In this
 //! module, 0.2 is exactly 1/5.
 
 use std::cmp::Ordering;
@@ -17,7 +17,8 @@ pub(super) struct Time {
 }
 
 impl Time {
-    /// Returns the time before step `step` of an epoch of `steps` steps, where 0 counts as 1.
+    /// Returns the time before step `step` of an epoch of `steps` steps. If `steps` is 0, it counts
+    /// as 1.
     pub(super) fn of_step(epoch: u64, step: u64, steps: u64) -> Self {
         let steps = steps.max(1);
         // At most (2⁶⁴ − 1)² + 2⁶⁴ − 1.
@@ -30,7 +31,7 @@ impl Time {
         }
     }
 
-    /// Returns the decimal that `epoch` is written as; 0 if it is negative or NaN.
+    /// Returns the shortest decimal that reads as `epoch`, or 0 if `epoch` is negative or NaN.
     pub(super) fn of(epoch: f64) -> Self {
         let rounded = epoch.max(0.0);
         let decimal = Decimal::of(rounded.min(f64::MAX));
@@ -70,7 +71,7 @@ impl Time {
     }
 
     /// Returns ⌊t/epochs⌋. Large quotients are ∞ ([`Natural::quotient`]), because any factor except
-    /// 1 to such a power is 0 or ∞.
+    /// 1, raised to such a power, is 0 or ∞.
     pub(super) fn whole(&self, epochs: f64) -> f64 {
         match self.against(epochs) {
             Some((now, then, _)) => now.quotient(&then),
@@ -78,8 +79,8 @@ impl Time {
         }
     }
 
-    /// Returns this time and a length as whole multiples of 1/(steps · 10^places), with the places;
-    /// `None` for an invalid length.
+    /// Returns this time and a length as whole multiples of 1/(steps · 10^places), together with
+    /// `places`, or `None` for an invalid length.
     fn against(&self, epochs: f64) -> Option<(Natural, Natural, u32)> {
         if !(epochs > 0.0 && epochs.is_finite()) {
             return None;
@@ -91,8 +92,8 @@ impl Time {
     }
 }
 
-/// digits · 10^exponent: the shortest decimal that reads as a given `f64`. It is the decimal that
-/// was written if that had at most 15 digits.
+/// digits · 10^exponent: the shortest decimal that reads as a given `f64`. It is the decimal as
+/// written if that has at most 15 digits.
 #[derive(Clone, Copy, Debug)]
 struct Decimal {
     digits: u64,
@@ -124,7 +125,7 @@ impl Decimal {
         (-self.exponent).max(0) as u32
     }
 
-    /// Returns the number times 10^places, which must be whole.
+    /// Returns the number times 10^places. The product must be an integer.
     fn scaled(self, places: u32) -> Natural {
         let zeros = places as i32 + self.exponent;
         debug_assert!(zeros >= 0, "{self:?} has more than {places} places");
@@ -137,7 +138,7 @@ impl Decimal {
 /// 2⁶³.
 const WORDS: usize = 36;
 
-/// A non-negative integer, its least significant word first.
+/// A non-negative integer, with its least significant word first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Natural([u64; WORDS]);
 
@@ -150,8 +151,8 @@ impl From<u128> for Natural {
 }
 
 impl Natural {
-    /// Returns the number if it fits in 128 bits, as it does in usual schedules. A step then takes
-    /// a quarter of the time.
+    /// Returns the number if it fits in 128 bits, as it does for typical schedules. A step then
+    /// takes a quarter of the time.
     fn short(&self) -> Option<u128> {
         let [low, high, rest @ ..] = self.0;
         let fits = rest.iter().fold(0, |bits, word| bits | word) == 0;
@@ -206,8 +207,8 @@ impl Natural {
         })
     }
 
-    /// Returns ⌊self/other⌋ for `other` above 0, bit by bit; ∞ from 2⁶⁴ on, and for some quotients
-    /// from 2⁶³ on.
+    /// Computes ⌊self/other⌋ for `other` above 0, bit by bit. Returns ∞ for all quotients from 2⁶⁴
+    /// on, and for some from 2⁶³ on.
     fn quotient(mut self, other: &Self) -> f64 {
         if let (Some(x), Some(y)) = (self.short(), other.short()) {
             return u64::try_from(x / y).map_or(f64::INFINITY, |quotient| quotient as f64);
@@ -250,7 +251,7 @@ mod tests {
         }
     }
 
-    /// Compares with quotients of `u128`, whose range is enough here.
+    /// Compares with quotients of `u128`, whose range is sufficient here.
     #[test]
     fn quotients_are_rounded_down_exactly() {
         for steps in [1, 3, 5, 7, 60_000] {

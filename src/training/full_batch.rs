@@ -7,8 +7,8 @@ use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DVector};
 use std::fmt::Debug;
 
-/// The method of a training run: an [`Optimizer`], which makes a step per batch, or a [`FullBatch`]
-/// solver, which works on all examples at once.
+/// The method of a training run: an [`Optimizer`], which makes one step per batch, or a
+/// [`FullBatch`] solver, which works on all examples at once.
 ///
 /// [`Trainer::new`](super::Trainer::new) takes the methods of this crate directly, through `into`.
 /// It also accepts a boxed custom optimiser or solver.
@@ -99,22 +99,23 @@ pub trait Problem<T: Scalar> {
     /// Returns J at θ.
     ///
     /// # Errors
-    /// Returns the errors of [`Network::cost`](crate::Network::cost) for the problem of a network.
+    /// For the problem of a network, returns the errors of [`Network::cost`](crate::Network::cost).
     fn cost(&mut self, theta: &[T]) -> Result<T, Error>;
 
     /// Returns J at θ and writes ∇J to `gradient`.
     ///
     /// # Errors
-    /// Returns the errors of [`Network::gradient_into`](crate::Network::gradient_into) for the
-    /// problem of a network.
+    /// For the problem of a network, returns the errors of
+    /// [`Network::gradient_into`](crate::Network::gradient_into).
     fn gradient(&mut self, theta: &[T], gradient: &mut [T]) -> Result<T, Error>;
 
     /// Returns J at θ with its Gauss–Newton approximation, for problems of a few hundred
     /// parameters.
     ///
     /// # Errors
-    /// Returns the errors of [`Network::gauss_newton_matrix`](crate::Network::gauss_newton_matrix)
-    /// for the problem of a network, and by default [`Error::Unsupported`].
+    /// For the problem of a network, returns the errors of
+    /// [`Network::gauss_newton_matrix`](crate::Network::gauss_newton_matrix). The default
+    /// implementation returns [`Error::Unsupported`].
     fn least_squares(&mut self, theta: &[T]) -> Result<LeastSquares<T>, Error> {
         _ = theta;
         Err(unsupported::<Self>("a least-squares form of J"))
@@ -124,14 +125,14 @@ pub trait Problem<T: Scalar> {
 /// J near a θ as a least-squares problem: J(θ + p) ≈ J + ½‖R p + c‖² − ½‖c‖².
 ///
 /// R and c come from the QR decomposition A = Q R with c = Qᵀr. A and r have a row for each example
-/// and output, and one for each penalised parameter. So RᵀR = AᵀA is the Gauss–Newton matrix of J,
-/// which is never formed, and Rᵀc = Aᵀr is ∇J.
+/// and output, and one for each penalised parameter. Therefore, RᵀR = AᵀA is the Gauss–Newton
+/// matrix of J, which is never formed, and Rᵀc = Aᵀr is ∇J.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LeastSquares<T: Scalar> {
     /// J at θ.
     pub cost: T,
-    /// J with the absolute cost of each example. It differs from J only if costs can be negative,
-    /// as Poisson's can.
+    /// J computed with the absolute value of each example's cost. It differs from J only if costs
+    /// can be negative, as the Poisson cost can.
     pub magnitude: f64,
     /// R, which is P × P and upper triangular.
     pub triangle: DMatrix<T>,
@@ -152,13 +153,13 @@ pub trait FullBatch<T: Scalar>: Debug + Send + Sync {
     /// Checks that all settings are in their ranges.
     ///
     /// # Errors
-    /// Returns [`Error::Hyperparameter`] for the first that is not.
+    /// Returns [`Error::Hyperparameter`] for the first setting that is out of range.
     fn validate(&self) -> Result<(), Error>;
 
-    /// Forgets everything except the settings.
+    /// Discards everything except the settings.
     fn reset(&mut self);
 
-    /// Runs one iteration: moves `theta`, and writes ∇J at the new θ to `gradient`.
+    /// Runs one iteration: updates `theta`, and writes ∇J at the new θ to `gradient`.
     ///
     /// `theta` is the start of the run, or the point at which the previous iteration ended.
     ///
@@ -187,7 +188,7 @@ pub trait FullBatch<T: Scalar>: Debug + Send + Sync {
     ///
     /// # Errors
     /// Returns [`Error::Unsupported`] if the solver cannot be saved, and [`Error::Checkpoint`] if
-    /// `state` cannot be its state at that point.
+    /// the solver cannot have this `state` at that point.
     #[cfg(feature = "serde")]
     fn load(&mut self, state: Option<&serde_json::Value>, at: Reached<'_, T>) -> Result<(), Error> {
         _ = (state, at);

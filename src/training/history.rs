@@ -10,7 +10,7 @@ use std::fmt::{self, Display, Formatter};
 pub struct Record {
     /// The number of the epoch, from 1.
     pub epoch: u64,
-    /// The number of steps of the optimiser since the start of the run. For a full-batch solver it
+    /// The number of steps of the optimiser since the start of the run. For a full-batch solver, it
     /// is the number of evaluations of J, with or without its derivatives.
     pub steps: u64,
     /// J over all training examples, with the penalty, at the parameters at the end of the epoch.
@@ -40,20 +40,20 @@ pub enum Stop {
     Steps,
     /// The time limit was reached.
     Time,
-    /// The monitored value has not improved for as many epochs as
-    /// [`patience`](super::Trainer::patience) allows.
+    /// The monitored value has not improved for the number of epochs set by
+    /// [`patience`](super::Trainer::patience).
     Patience,
     /// A callback returned [`ControlFlow::Break`](std::ops::ControlFlow::Break).
     Callback,
-    /// The solver converged, by its own tolerances.
+    /// The solver converged according to its own tolerances.
     Converged,
     /// The solver found no step that makes J smaller, not even along −∇J.
     ///
-    /// Near a minimum this is the limit of rounding, which in `f32` usually comes before ‖∇J‖ is
-    /// below the tolerance. Far from one the features are usually scaled badly: use a
+    /// Near a minimum, this is the limit of rounding, which `f32` usually reaches before ‖∇J‖ falls
+    /// below the tolerance. Far from a minimum, the features are usually badly scaled: use a
     /// [`Standardizer`](crate::data::Standardizer), or
-    /// [`LevenbergMarquardt`](super::LevenbergMarquardt), which does not depend on scales.
-    /// Otherwise J has a kink there, or ∇J is not its gradient.
+    /// [`LevenbergMarquardt`](super::LevenbergMarquardt), which does not depend on their scales.
+    /// Otherwise, J has a kink there, or ∇J is not its gradient.
     #[cfg_attr(feature = "serde", serde(alias = "line_search_failed"))]
     NoDescent,
 }
@@ -63,8 +63,8 @@ pub enum Stop {
 /// Write it as JSON (feature `serde`) with `serde_json::to_string(&history)` or
 /// `saving::save(path, "history", &history)`, and as CSV with [`to_csv`](Self::to_csv).
 ///
-/// Nothing in it depends on the machine: the same seed gives the same history, bit for bit. Times
-/// are in [`Epoch`](super::Epoch), which callbacks receive.
+/// Nothing in a history depends on the machine: the same seed gives the same history, bit for bit.
+/// Times are in [`Epoch`](super::Epoch), which callbacks receive.
 ///
 /// # Example
 /// ```
@@ -123,7 +123,7 @@ impl History {
         self.stop
     }
 
-    /// Returns the record of the best epoch; `None` before the first.
+    /// Returns the record of the best epoch, or `None` before the first epoch.
     ///
     /// The best epoch has the lowest validation cost, the lowest J if there are no validation
     /// examples, or the best value of the metric set by
@@ -134,8 +134,8 @@ impl History {
         self.records.iter().find(|record| record.epoch == best)
     }
 
-    /// Returns the records as comma-separated values under a line of names. Absent values are
-    /// empty.
+    /// Returns the records as comma-separated values below a header line with the names. Missing
+    /// values are empty.
     #[must_use]
     pub fn to_csv(&self) -> String {
         let or_nothing = |x: &Option<f64>| x.map(|x| x.to_string()).unwrap_or_default();

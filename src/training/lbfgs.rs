@@ -18,17 +18,17 @@ const MOST_MEMORY: usize = 10_000;
 type LbfgsOf<T> = LBFGS<Search<T>, Vec<T>, Vec<T>, T>;
 type ConjugateGradientOf<T> = NonlinearConjugateGradient<Vec<T>, Search<T>, PolakRibierePlus, T>;
 
-/// Limited-memory BFGS on all examples at once, with the solver of `argmin` (feature `argmin`).
+/// Limited-memory BFGS on all examples at once, with the solver from `argmin` (feature `argmin`).
 ///
 /// An iteration moves θ by α p with p = −H ∇J. H approximates the inverse Hessian from the last
 /// differences of θ and ∇J (Liu and Nocedal 1989, doi:10.1007/BF01589116). α meets the strong Wolfe
 /// conditions with c₁ = 10⁻³ and c₂ = 0.9 (Moré and Thuente 1994, doi:10.1145/192115.192132; the
-/// search is this crate's). The first α tried is 1, or min(1, 1/‖∇J‖) while there are no
-/// differences (a longer one where rounding would hide the change of J).
+/// implementation is this crate's own). The first α tried is 1, or min(1, 1/‖∇J‖) while there are
+/// no differences (or longer, if rounding would hide the change of J).
 ///
-/// J never grows. A step to a point where J or ∇J is not finite is shortened. If the search finds
-/// no smaller J, the solver forgets its differences and tries once more along −∇J. If that fails
-/// too, the run ends with [`Stop::NoDescent`](super::Stop::NoDescent).
+/// J never increases. A step to a point where J or ∇J is not finite is shortened. If the search
+/// finds no smaller J, the solver discards its differences and tries once more along −∇J. If that
+/// fails too, the run ends with [`Stop::NoDescent`](super::Stop::NoDescent).
 ///
 /// # Example
 /// The least-squares line through (0, 1), (1, 3), (2, 5) is 1 + 2x:
@@ -62,7 +62,7 @@ impl Default for Lbfgs {
 }
 
 impl Lbfgs {
-    /// Returns the solver with 10 differences, which converges at ‖∇J‖ ≤ 10⁻⁹.
+    /// Returns a solver that keeps 10 differences and converges at ‖∇J‖ ≤ 10⁻⁹.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -72,7 +72,7 @@ impl Lbfgs {
         }
     }
 
-    /// Sets the number of differences that are kept, from 1 to 10,000.
+    /// Sets the number of differences to keep, from 1 to 10,000.
     #[must_use]
     pub fn memory(mut self, iterations: usize) -> Self {
         self.memory = iterations;
@@ -80,7 +80,7 @@ impl Lbfgs {
     }
 
     /// Sets the condition for convergence: ‖∇J‖ ≤ `gradient`, or J falls by less than `cost`. Both
-    /// are at least 0.
+    /// must be at least 0.
     #[must_use]
     pub fn tolerance(mut self, gradient: f64, cost: f64) -> Self {
         (self.gradient, self.cost) = (gradient, cost);
@@ -88,14 +88,14 @@ impl Lbfgs {
     }
 }
 
-/// Nonlinear conjugate gradients on all examples at once, with the solver of `argmin` (feature
+/// Nonlinear conjugate gradients on all examples at once, with the solver from `argmin` (feature
 /// `argmin`).
 ///
 /// An iteration moves θ by α p with p = −∇J + β p′, where p′ is the previous direction and β =
 /// max(0, ∇Jᵀ(∇J − ∇J′)/‖∇J′‖²) with the previous gradient ∇J′ (Polak and Ribière 1969; Nocedal and
 /// Wright, *Numerical Optimization*, 5.45). The search for α and its guarantees are those of
-/// [`Lbfgs`], with c₁ = 10⁻⁴ and c₂ = 0.1. If J were a parabola, the first α tried would gain 1.01
-/// times what the last step gained; it is at most 1.
+/// [`Lbfgs`], with c₁ = 10⁻⁴ and c₂ = 0.1. If J were a parabola, the first α tried would decrease J
+/// by 1.01 times the last decrease; this α is at most 1.
 ///
 /// # Example
 /// ```
@@ -127,7 +127,7 @@ impl Default for ConjugateGradient {
 }
 
 impl ConjugateGradient {
-    /// Returns the solver with a restart every 100 iterations, which converges at ‖∇J‖ ≤ 10⁻⁹.
+    /// Returns a solver that restarts every 100 iterations and converges at ‖∇J‖ ≤ 10⁻⁹.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -143,7 +143,7 @@ impl ConjugateGradient {
         self
     }
 
-    /// Sets the condition for convergence: ‖∇J‖ ≤ `gradient`, at least 0.
+    /// Sets the condition for convergence: ‖∇J‖ ≤ `gradient`, which must be at least 0.
     #[must_use]
     pub fn tolerance(mut self, gradient: f64) -> Self {
         self.gradient = gradient;

@@ -18,8 +18,8 @@ pub(super) struct Wolfe {
     pub(super) curvature: f64,
     /// The relative width of the bracket at which a decrease is enough.
     pub(super) width: f64,
-    /// Differences of J below this are rounding. Such a step must meet only the curvature
-    /// condition.
+    /// Differences of J below this value are rounding errors. A step with such a difference must
+    /// meet only the curvature condition.
     pub(super) resolution: f64,
 }
 
@@ -28,7 +28,7 @@ const TRIALS: u32 = 20;
 /// The maximum number of non-finite values. Each makes the step ten times shorter.
 const OVERFLOWS: u32 = 60;
 /// Until the minimum is bracketed, the next increase of the step is within these multiples of the
-/// last.
+/// last increase.
 const GROWTH: (f64, f64) = (1.1, 4.0);
 /// The bracket is halved unless two trials shrink it by this factor.
 const SHRINK: f64 = 0.66;
@@ -53,7 +53,7 @@ impl Wolfe {
         let (mut step, mut trials, mut overflows) = (first, 0, 0);
         // The slope c₁ φ′(0) of the line below which a decrease is sufficient.
         let line = self.decrease * start.slope;
-        // Stage 1 minimises ψ(α) = φ(α) − φ(0) − c₁ α φ′(0), stage 2 minimises φ.
+        // Stage 1 minimises ψ(α) = φ(α) − φ(0) − c₁ α φ′(0), and stage 2 minimises φ.
         let mut first_stage = true;
         while trials < TRIALS {
             let Some(trial) = evaluate(step)? else {
@@ -86,16 +86,16 @@ impl Wolfe {
     }
 }
 
-/// The interval that contains a minimum once it is closed. Until then, the range searched so far.
+/// The interval that contains a minimum once it is closed; until then, the range searched so far.
 #[derive(Clone, Copy, Debug)]
 struct Bracket {
     /// The end with the smaller value.
     low: Sample,
     high: Sample,
     closed: bool,
-    /// Steps stay below this one, where J is not finite.
+    /// Steps stay below this value, at which J is not finite.
     limit: f64,
-    /// The width after the last trial, and after the one before.
+    /// The widths after the last trial and after the one before it.
     widths: (f64, f64),
 }
 
@@ -115,8 +115,8 @@ impl Bracket {
         (a.min(b), a.max(b))
     }
 
-    /// Adds a trial, and returns the next step. Values and slopes are measured from a line through
-    /// 0 with this slope.
+    /// Adds a trial, and returns the next step. Values and slopes are measured from the line
+    /// through 0 with the slope `line`.
     fn update(&mut self, trial: Sample, line: f64) -> f64 {
         let above = |sample: Sample| Sample {
             value: sample.value - line * sample.step,
@@ -174,7 +174,7 @@ impl Proposal {
             let onward = (trial.step - low.step).signum();
             let lies_between = (cubic - low.step) * onward > 0.0;
             let step = if !lies_between {
-                // The minimum is so near that the cubic loses it in rounding.
+                // The minimum is so close that the cubic loses it to rounding.
                 quadratic
             } else if near < far {
                 cubic

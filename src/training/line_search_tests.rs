@@ -11,7 +11,7 @@ struct Case {
     phi: Function,
     decrease: f64,
     curvature: f64,
-    /// From each first step, the evaluations and the step accepted.
+    /// For each first step, the number of evaluations and the accepted step.
     expected: [(usize, f64); 4],
 }
 
@@ -187,7 +187,8 @@ fn a_step_that_overflows_is_shortened() {
         assert!(found.value < 1.0, "{found:?}");
         assert!(found.slope.abs() <= 0.9 * k, "{found:?}");
     }
-    // A wall right of the start: every longer step is refused, and the best below it is returned.
+    // A wall to the right of the start: every step beyond it is refused, and the best step below it
+    // is returned.
     let wall = |a: f64| if a > 0.3 { (f64::NAN, 0.0) } else { (-a, -1.0) };
     let (found, _) = search(wolfe(1e-3, 0.9), &wall, 1.0);
     let found = found.unwrap();
@@ -202,7 +203,7 @@ fn a_search_without_descent_finds_nothing() {
     assert_eq!(search(wolfe(1e-3, 0.9), &flat, 1.0), (None, 0));
     let nan = |_: f64| (1.0, f64::NAN);
     assert_eq!(search(wolfe(1e-3, 0.9), &nan, 1.0), (None, 0));
-    // The slope is wrong: J grows along it everywhere.
+    // The slope is wrong: J increases along it everywhere.
     let wrong = |a: f64| (a, if a == 0.0 { -1.0 } else { 1.0 });
     assert_eq!(search(wolfe(1e-3, 0.9), &wrong, 1.0).0, None);
     // Only the start is finite.
@@ -217,7 +218,7 @@ fn a_search_without_descent_finds_nothing() {
     assert_eq!((found, count), (None, super::OVERFLOWS as usize));
 }
 
-/// Below the resolution of φ only the curvature condition decides, and φ never grows.
+/// Below the resolution of φ, only the curvature condition applies, and φ never increases.
 #[test]
 fn rounding_does_not_end_a_search() {
     let phi = |a: f64| (1.0, 1e-13 * (a - 1.0));

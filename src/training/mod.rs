@@ -1,8 +1,8 @@
 //! Training: from a gradient to a trained network.
 //!
 //! A [`Trainer`] goes through the data epoch by epoch and returns a [`History`]. Its [`Method`] is
-//! an [`Optimizer`], which steps on mini-batches, or a [`FullBatch`] solver, which takes all
-//! examples.
+//! an [`Optimizer`], which makes a step for each mini-batch, or a [`FullBatch`] solver, which uses
+//! all examples at once.
 //!
 //! | for | use |
 //! |---|---|
@@ -14,7 +14,7 @@
 //! | L-BFGS, conjugate gradients (feature `argmin`) | `Lbfgs`, `ConjugateGradient` |
 //! | small networks that should fit exactly | [`LevenbergMarquardt`] |
 //!
-//! Every part works in your own loop too: optimisers step on flat slices, [`Schedule`] and
+//! Every part also works in your own loop: optimisers update flat slices, [`Schedule`] and
 //! [`Clipping`] are values, and [`permutation_into`](crate::data::permutation_into) orders the
 //! examples. Such a loop must scale the penalty itself, because the gradient of a batch divides λ
 //! by the batch size: use λ · (batch size)/m. The trainer does this.

@@ -65,7 +65,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
         let Split { train, test } = train_validation_split(all.len(), fraction, self.seed)?;
         Ok(Some(Divided {
             training: Selected::new(all, &train)?,
-            // The second part of the split is for validation here.
+            // Here, the second part of the split is the validation part.
             validation: Selected::new(all, &test)?,
         }))
     }
@@ -80,8 +80,8 @@ impl<T: Scalar, C> Plan<'_, T, C> {
         Ok(progress)
     }
 
-    /// Returns the value to be minimised: the validation cost, J without validation examples, or
-    /// the monitored metric, negated if larger is better.
+    /// Returns the value to be minimised: the validation cost, J if there are no validation
+    /// examples, or the monitored metric, negated if larger is better.
     pub(super) fn monitored(&self, record: &Record) -> f64 {
         let values = match record.validation {
             Some(_) => &record.validation_metrics,

@@ -20,21 +20,21 @@ use serde::de::DeserializeOwned;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Resumed {
-    /// The number of epochs completed before; 0 if there was no checkpoint.
+    /// The number of epochs completed before this call; 0 if there was no checkpoint.
     pub epoch: u64,
     /// Newer checkpoints that were skipped because they are damaged. Show them as a warning.
     pub skipped: Vec<Skipped>,
 }
 
 impl<'a, T: Scalar + Serialize + DeserializeOwned, C: Cost<T>> Trainer<'a, T, C> {
-    /// Writes a checkpoint every `every` epochs, at least 1, and when the run ends;
-    /// [`resume`](Self::resume) continues from the newest (feature `serde`). A folder that cannot
-    /// be written to is refused before the first step.
+    /// Writes a checkpoint after every `every` epochs (at least 1) and when the run ends (feature
+    /// `serde`). [`resume`](Self::resume) continues from the newest checkpoint. A folder that
+    /// cannot be written to is refused before the first step.
     ///
     /// A checkpoint holds the parameters, the state of the method, the best epoch's parameters, the
     /// count of patience, and the history. Besides these, the rest of the run depends only on the
-    /// data and the settings. So a run that was interrupted, even killed, and resumed gives the
-    /// same bits as an uninterrupted one. Only a time limit starts again from zero.
+    /// data and the settings. A run that was interrupted (or even killed) and resumed therefore
+    /// gives the same bits as an uninterrupted one. Only a time limit starts again from zero.
     ///
     /// # Example
     /// ```
@@ -77,7 +77,7 @@ impl<'a, T: Scalar + Serialize + DeserializeOwned, C: Cost<T>> Trainer<'a, T, C>
 impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
     /// Continues from the newest checkpoint, or starts a new run if there is none (feature
     /// `serde`). Returns the history, and the point from which the run resumed. A program that
-    /// calls this can be interrupted and started again any number of times.
+    /// calls this method can be interrupted and started again any number of times.
     ///
     /// The network's own parameters are used only if there is no checkpoint. A finished run
     /// continues if it now has more epochs, steps or patience. A run that a callback ended, or
@@ -93,13 +93,13 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
     ///
     /// # Errors
     /// Returns the errors of [`fit`](Self::fit), and
-    /// - [`Error::Unsupported`] without [`checkpoints`](Self::checkpoints), or if the method cannot
-    ///   be saved.
-    /// - [`Error::Checkpoint`] if a checkpoint cannot be read or written, if all are damaged, or if
-    ///   its state cannot come from a run with these settings. The whole state is checked before
-    ///   any of it is used.
-    /// - [`Error::OtherTraining`] if the checkpoint does not agree with this trainer. In that case
-    ///   nothing has changed.
+    /// - [`Error::Unsupported`] if [`checkpoints`](Self::checkpoints) was not called, or if the
+    ///   method cannot be saved.
+    /// - [`Error::Checkpoint`] if a checkpoint cannot be read or written, if all checkpoints are
+    ///   damaged, or if the saved state cannot come from a run with these settings. The whole state
+    ///   is checked before any of it is used.
+    /// - [`Error::OtherTraining`] if the checkpoint does not agree with this trainer. In that case,
+    ///   nothing is changed.
     ///
     /// An error in the first epoch that this call computes leaves the network unchanged.
     pub fn resume<L: Layer<T>>(

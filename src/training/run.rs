@@ -59,7 +59,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             progress.history.metrics = plan.metrics.iter().map(Metric::name).collect();
         }
         progress.history.stop = plan.ended(progress);
-        // Epochs then do not allocate. A run that another limit ends may have any number of epochs.
+        // With room reserved, epochs do not allocate. If another limit ends the run, the maximum
+        // number of epochs may be huge.
         let expected = plan.epochs.saturating_sub(progress.epoch).min(10_000);
         progress.reserve(expected as usize)?;
         Ok(Self {
@@ -159,7 +160,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                         continue;
                     };
                     let (at, number) = ((&batch, examples.weight), Some(b + 1));
-                    // Stochastic layers act at random, and a resumed run repeats it.
+                    // Stochastic layers act at random, and a resumed run repeats the same choices.
                     workspace.set_training(Some(batch_seed(*seed, epoch, b as u64)));
                     let done = network.batch_gradient_at(theta, at, objective, workspace, gradient);
                     let parts = match done {
@@ -225,8 +226,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             return Err(Error::NonFinite { at, value });
         }
         check_parameters(network.layout(), theta)?;
-        // The workspace has the outputs at these parameters, unless a solver evaluated others
-        // later.
+        // The workspace has the outputs at these parameters, unless a solver has evaluated others
+        // since.
         if matches!(method, Method::FullBatch(_)) && !metrics.is_empty() {
             network.cost_at(theta, examples, objective, workspace)?;
         }
@@ -355,7 +356,7 @@ fn check_parameters<T: Scalar>(layout: &Layout, theta: &[T]) -> Result<(), Error
 }
 
 /// Checks that a step is finite by scanning θ, which suffices ([`Optimizer::step`]). The error
-/// names the overflowing entry, of the state if there is one.
+/// names the entry that overflowed: one of the state, if any, or else one of θ.
 fn check_step<T: Scalar>(
     layout: &Layout,
     theta: &[T],
@@ -374,8 +375,8 @@ fn check_step<T: Scalar>(
     Err(state.unwrap_or(found))
 }
 
-/// Returns the seed of a batch, by the output function of SplitMix64 (Steele et al. 2014,
-/// doi:10.1145/2714064.2660195).
+/// Returns the seed of a batch, computed with the output function of SplitMix64 (Steele et al.
+/// 2014, doi:10.1145/2714064.2660195).
 fn batch_seed(seed: u64, epoch: u64, batch: u64) -> u64 {
     let step = |z: u64, by: u64| {
         let z = z.wrapping_add(by.wrapping_mul(0x9e37_79b9_7f4a_7c15));

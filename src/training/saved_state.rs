@@ -129,7 +129,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
         match &self.method {
             Method::Steps(_) => {
                 expect(saved.solver.is_none(), || "it has a solver's state".into())?;
-                // A custom optimiser that remembers nothing need not count steps.
+                // A custom optimiser without memory need not count steps.
                 let counts = optimizer.steps > 0 || !optimizer.buffers.is_empty();
                 expect(!counts || optimizer.steps == *steps, || {
                     let found = optimizer.steps;
@@ -227,8 +227,9 @@ impl<T: Scalar, C> Plan<'_, T, C> {
                 "the parameters of its best epoch are not from this training run".into()
             })?;
         }
-        // At least the epochs since the best, and fewer than all, because the first never waits. (A
-        // small improvement moves the best epoch without ending the wait.)
+        // The count is at least the number of epochs since the best one, and less than the number
+        // of all epochs, because the first epoch never counts. (A small improvement moves the best
+        // epoch without restarting the count.)
         let (epoch, waited) = (progress.epoch, progress.waited);
         let least = epoch - best.unwrap_or(epoch).min(epoch);
         expect((least..epoch).contains(&waited), || {

@@ -11,9 +11,9 @@ use std::f64::consts::PI;
 /// epoch of n steps, e is the epoch plus k/n ([`factor_at`](Self::factor_at)). All lengths are in
 /// epochs. All other numbers are fractions of the optimiser's initial learning rate.
 ///
-/// Lengths are taken as the decimals you write, and compared and divided without rounding. For
-/// example, `every: 0.2` is one fifth of an epoch, and the third change comes at 0.6, although
-/// 3 · 0.2 is more than 0.6 in `f64`.
+/// Lengths are interpreted as the decimals that you write, and are compared and divided without
+/// rounding. For example, `every: 0.2` is one fifth of an epoch, and the third change comes at 0.6,
+/// although 3 · 0.2 is more than 0.6 in `f64`.
 ///
 /// # Example
 /// ```
@@ -67,7 +67,7 @@ pub enum Schedule {
     /// from `over` on (Smith, Topin 2018, arXiv:1708.07120).
     ///
     /// PyTorch's `OneCycleLR` of N steps corresponds to `over` = N − 1 and
-    /// `rise` = (0.3 N − 1)/(N − 1), counted in steps. It also changes the momentum.
+    /// `rise` = (0.3 N − 1)/(N − 1), counted in steps. PyTorch's cycle also changes the momentum.
     OneCycle {
         /// The length of the cycle in epochs, above 0.
         over: f64,
@@ -78,8 +78,9 @@ pub enum Schedule {
         /// The last factor, from 0 to 1.
         end: f64,
     },
-    /// The factor rises linearly from a fraction of the first factor of `then` to all of it. After
-    /// that it is the factor of `then`, from its epoch 0 on (Goyal et al. 2017, arXiv:1706.02677).
+    /// The factor rises linearly from a fraction of the first factor of `then` to that factor.
+    /// After that, it is the factor of `then`, starting from epoch 0 of `then` (Goyal et al. 2017,
+    /// arXiv:1706.02677).
     WarmUp {
         /// The length of the warm-up in epochs, above 0.
         epochs: f64,
@@ -89,10 +90,10 @@ pub enum Schedule {
         /// The schedule after the warm-up.
         then: Box<Schedule>,
     },
-    /// The factor is multiplied by f whenever J has stopped falling. It comes from a [`Plateau`],
-    /// which observes the costs, while [`factor`](Self::factor) returns 1.
+    /// The factor is multiplied by f whenever J has stopped falling. The factor comes from a
+    /// [`Plateau`], which observes the costs; [`factor`](Self::factor) returns 1.
     OnPlateau {
-        /// The number of values in a row without improvement that leave the learning rate
+        /// The number of consecutive values without improvement that leave the learning rate
         /// unchanged. The next such value lowers it.
         patience: usize,
         /// f between 0 and 1.
@@ -105,8 +106,8 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// Creates a cycle over the given epochs with PyTorch's defaults: up from 1/25 for 0.3 of it,
-    /// then down to 1/250,000.
+    /// Creates a cycle over the given number of epochs with PyTorch's defaults. The factor rises
+    /// from 1/25 for 0.3 of the cycle, then falls to 1/250,000.
     #[doc(alias = "OneCycleLR")]
     #[must_use]
     pub fn one_cycle(over: f64) -> Self {
@@ -130,8 +131,8 @@ impl Schedule {
         }
     }
 
-    /// Puts a [`WarmUp`](Self::WarmUp) of the given epochs before this schedule, which starts at
-    /// the fraction `from` of its first factor.
+    /// Puts a [`WarmUp`](Self::WarmUp) of the given number of epochs before this schedule. The
+    /// warm-up starts at the fraction `from` of the schedule's first factor.
     #[must_use]
     pub fn warm_up(self, epochs: f64, from: f64) -> Self {
         Self::WarmUp {
@@ -142,9 +143,9 @@ impl Schedule {
     }
 
     /// Returns the factor in an epoch, counted from 0; a negative epoch counts as 0. The epoch is
-    /// taken as a decimal: 0.6 is three fifths.
+    /// interpreted as a decimal: 0.6 is three fifths.
     ///
-    /// In a loop over steps use [`factor_at`](Self::factor_at), because a third of an epoch is not
+    /// In a loop over steps, use [`factor_at`](Self::factor_at), because a third of an epoch is not
     /// a decimal.
     #[must_use]
     pub fn factor(&self, epoch: f64) -> f64 {
@@ -155,7 +156,7 @@ impl Schedule {
     /// `step` of an epoch of `steps` steps. Epochs and steps count from 0.
     ///
     /// # Example
-    /// With 15 steps to an epoch, every fifth of an epoch is every third step:
+    /// With 15 steps per epoch, a fifth of an epoch is three steps:
     /// ```
     /// use backprop::training::Schedule;
     ///
@@ -205,8 +206,8 @@ impl Schedule {
         }
     }
 
-    /// Returns the [`Plateau`] of an [`OnPlateau`](Self::OnPlateau), with or without a warm-up. For
-    /// other schedules it is `None`.
+    /// Returns the [`Plateau`] of an [`OnPlateau`](Self::OnPlateau), with or without a warm-up, or
+    /// `None` for other schedules.
     #[must_use]
     pub fn plateau(&self) -> Option<Plateau> {
         match *self {
@@ -232,7 +233,7 @@ impl Schedule {
     /// Checks that all numbers are in their ranges.
     ///
     /// # Errors
-    /// Returns [`Error::Hyperparameter`] for the first that is not.
+    /// Returns [`Error::Hyperparameter`] for the first number that is out of range.
     pub fn validate(&self) -> Result<(), Error> {
         match *self {
             Self::Constant => Ok(()),

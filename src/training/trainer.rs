@@ -27,14 +27,14 @@ use std::time::Duration;
 ///
 /// An epoch uses every example once, in batches of [`batch_size`](Self::batch_size). The order
 /// depends only on the seed and the number of the epoch. The optimiser makes one step for each
-/// batch: it changes the parameters once, by the gradient of the batch. This gradient is the mean
-/// over the examples of the batch plus the gradient of the penalty, with λ divided by m of the
-/// **whole** training set, so a penalty has the same strength for any batch size. Custom stochastic
-/// layers act at random only in these steps, with a seed for each batch. A
+/// batch: it changes the parameters once, using the gradient of the batch. This gradient is the
+/// mean over the examples of the batch plus the gradient of the penalty, with λ divided by the size
+/// m of the **whole** training set, so a penalty has the same strength for any batch size. Custom
+/// stochastic layers act at random only in these steps, with a seed for each batch. A
 /// [`Record`](super::Record) reports J over all training examples at the end of each epoch.
 ///
-/// The network changes only when the run ends. It then has the last parameters, or with validation
-/// examples those of the best epoch ([`keep_best`](Self::keep_best)). The same seed gives the same
+/// The network changes only when the run ends. It then has the last parameters or, with validation
+/// examples, those of the best epoch ([`keep_best`](Self::keep_best)). The same seed gives the same
 /// bits for any number of threads, with or without callbacks.
 ///
 /// `Trainer` is neither `Send` nor `Sync`, because its callbacks need not be. All other types of
@@ -103,7 +103,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         }
     }
 
-    /// Sets the maximum number of epochs. For a full-batch solver an epoch is an iteration.
+    /// Sets the maximum number of epochs. For a full-batch solver, an epoch is an iteration.
     #[must_use]
     pub fn epochs(mut self, epochs: u64) -> Self {
         self.plan.epochs = epochs;
@@ -118,7 +118,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     }
 
     /// Stops at the end of the epoch in which this much time has passed since [`fit`](Self::fit)
-    /// was called. `fit` refuses it on `wasm32-unknown-unknown`, which has no clock.
+    /// was called. `fit` refuses a time limit on `wasm32-unknown-unknown`, which has no clock.
     #[must_use]
     pub fn time(mut self, time: Duration) -> Self {
         self.plan.time = Some(time);
@@ -126,7 +126,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     }
 
     /// Sets the number of examples in a batch, from 1 to m. The last batch of an epoch holds the
-    /// remaining examples. By default a batch is the whole training set.
+    /// remaining examples. By default, a batch is the whole training set.
     #[must_use]
     pub fn batch_size(mut self, examples: usize) -> Self {
         self.plan.batch_size = Some(examples);
@@ -148,10 +148,9 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Changes the learning rate over time: the learning rate of a step is the optimiser's own
-    /// learning rate times the schedule's factor at that point of the epoch. A schedule that waits
-    /// for a plateau follows the monitored cost. Full-batch solvers have no learning rate, and
-    /// refuse a schedule.
+    /// Changes the learning rate over time: in each step, it is the optimiser's own learning rate
+    /// times the schedule's factor at that point in the epoch. A schedule that waits for a plateau
+    /// follows the monitored cost. Full-batch solvers have no learning rate, and refuse a schedule.
     #[doc(alias = "lr_scheduler")]
     #[must_use]
     pub fn schedule(mut self, schedule: Schedule) -> Self {
@@ -159,8 +158,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Clips the gradient of each batch before its step: bounds its norm or its entries. Full-batch
-    /// solvers refuse it.
+    /// Clips the gradient of each batch before its step, bounding either its norm or its entries.
+    /// Full-batch solvers refuse clipping.
     #[must_use]
     pub fn clipping(mut self, clipping: Clipping) -> Self {
         self.plan.clipping = Some(clipping);
@@ -177,20 +176,20 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
 
     /// Adds a [`metric`](Self::metric) that replaces the monitored cost. Early stopping, the best
     /// epoch and a schedule that waits for a plateau then follow this metric.
-    /// [`Metric::direction`] returns whether larger is better. If this is called more than once,
-    /// the last metric is monitored.
+    /// [`Metric::direction`] returns whether larger is better. If this method is called more than
+    /// once, the last metric is monitored.
     #[must_use]
     pub fn monitor(mut self, metric: impl Metric<T> + 'a) -> Self {
         self.plan.monitor = Some(self.plan.metrics.len());
         self.metric(metric)
     }
 
-    /// Holds out a fraction of the examples for validation, above 0 and below 1. The seed selects
-    /// them, and m counts only the others.
+    /// Holds out a fraction of the examples for validation, above 0 and below 1. The seed
+    /// determines these examples, and m counts only the others.
     ///
-    /// The split ignores classes, and any scaler was fitted before it. For a stratified split,
-    /// which keeps the proportions of the classes, or for validation examples that the scaler was
-    /// not fitted to, split first
+    /// The split ignores classes, and any scaler has already been fitted to the validation examples
+    /// too. For a stratified split, which keeps the proportions of the classes, or for validation
+    /// examples that the scaler was not fitted to, split first
     /// ([`stratified_three_way_split`](crate::data::stratified_three_way_split)) and use
     /// [`validation`](Self::validation).
     #[must_use]
@@ -209,12 +208,12 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Stops early: after `epochs` epochs in a row, at least 1, without an improvement of the
-    /// monitored cost. By default a run does not stop early.
+    /// Stops the run early, after `epochs` consecutive epochs (at least 1) without an improvement
+    /// of the monitored cost. By default, a run does not stop early.
     ///
     /// The monitored cost is that of the validation examples, or J if there are none;
-    /// [`monitor`](Self::monitor) replaces it by a metric. Any decrease below the best value so far
-    /// is an improvement, unless [`min_improvement`](Self::min_improvement) requires more.
+    /// [`monitor`](Self::monitor) replaces it with a metric. Any decrease below the best value so
+    /// far is an improvement, unless [`min_improvement`](Self::min_improvement) requires more.
     #[doc(alias = "early_stopping")]
     #[must_use]
     pub fn patience(mut self, epochs: u64) -> Self {
@@ -222,12 +221,12 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Sets the improvement that must be exceeded for the count of [`patience`](Self::patience) to
-    /// restart, at least 0. The default is 0.
+    /// Sets the improvement, at least 0, that must be exceeded for the count of
+    /// [`patience`](Self::patience) to restart. The default is 0.
     ///
     /// A smaller improvement still sets the best value that later epochs are compared with. This is
-    /// scikit-learn's `tol`. Keras' `min_delta` instead ignores a smaller improvement altogether,
-    /// so many small ones can add up to one that counts.
+    /// scikit-learn's `tol`. In contrast, Keras' `min_delta` ignores a smaller improvement
+    /// altogether, so many small ones can add up to one that counts.
     #[doc(alias("min_delta", "tol"))]
     #[must_use]
     pub fn min_improvement(mut self, least: f64) -> Self {
@@ -256,25 +255,26 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// optimiser is reset, and epochs count from 1.
     ///
     /// # Errors
-    /// Before the first step, leaving everything unchanged:
+    /// The following errors occur before the first step and leave everything unchanged:
     /// - the errors of [`Network::gradient_into`](crate::Network::gradient_into) on the training
     ///   examples, and on the validation examples;
     /// - [`Error::SingleOutput`] for one output with softmax or the categorical cross-entropy,
     ///   which has nothing to learn;
-    /// - [`Error::Hyperparameter`] for a setting out of its range: no epochs, a batch size of 0 or
-    ///   above m, a learning rate that is not above 0 or overflows T, …
+    /// - [`Error::Hyperparameter`] for a setting that is out of range: no epochs, a batch size of 0
+    ///   or above m, a learning rate that is not above 0 or overflows T, …
     /// - [`Error::Unsupported`] for a schedule or clipping with a full-batch solver, or a time
     ///   budget without a clock;
     /// - [`Error::Checkpoint`] if the folder already has checkpoints (`resume` continues from
     ///   them), or cannot be written to.
     ///
-    /// During training. The network then has the parameters of the best epoch, or those of the last
-    /// epoch with a finite J if the best are not kept. If this call has not completed an epoch, the
-    /// network is unchanged:
+    /// The following errors occur during training. The network then has the parameters of the best
+    /// epoch, or those of the last epoch with a finite J if the best are not kept. If this call has
+    /// not completed an epoch, the network is unchanged:
     /// - [`Error::Diverged`] if a cost, a gradient, a parameter or the state of the optimiser is
     ///   not finite;
     /// - [`Error::Checkpoint`] if a checkpoint cannot be written;
-    /// - the errors of the metrics, and other errors of a pass, such as [`Error::Output`].
+    /// - the errors of the metrics, and other errors of a forward or backward pass, such as
+    ///   [`Error::Output`].
     #[doc(alias = "train")]
     pub fn fit<L: Layer<T>>(
         &mut self,
@@ -329,8 +329,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
             }
         }
         drop(run);
-        // After a divergence these are the last good parameters. Without a completed epoch nothing
-        // changes.
+        // After a divergence, these are the last good parameters. Without a completed epoch,
+        // nothing changes.
         if done.is_ok() || progress.epoch > began {
             network.set_theta(progress.result(plan.keep_best))?;
         }

@@ -68,7 +68,7 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
                 by: "a method without a learning rate",
             });
         }
-        not_negative::<f64>("the least improvement", self.min_improvement)?;
+        not_negative::<f64>("the minimum improvement", self.min_improvement)?;
         in_range(
             self.patience != Some(0),
             "the patience",
@@ -85,7 +85,8 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         } = data;
         self.check_batches(training.len())?;
         self.check_rate(training.len())?;
-        // A metric refuses targets that it cannot measure, such as fewer classes than it ranks.
+        // A metric refuses targets that it cannot measure, such as targets with fewer classes than
+        // it ranks.
         for metric in &self.metrics {
             metric.evaluate(training.y, training.y)?;
             if let Some(validation) = validation {
@@ -102,8 +103,8 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         }
     }
 
-    /// Checks that the learning rate is a finite number of T in every step. The last step suffices,
-    /// because no factor of a schedule is above both 1 and its last factor.
+    /// Checks that the learning rate is a finite number of T in every step. Checking the last step
+    /// suffices, because no factor of a schedule is above both 1 and its last factor.
     fn check_rate(&self, m: usize) -> Result<(), Error> {
         let Method::Steps(optimizer) = &self.method else {
             return Ok(());

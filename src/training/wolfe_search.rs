@@ -38,7 +38,7 @@ pub(super) struct Search<T> {
     direction: Vec<T>,
 }
 
-/// J before the last step; shared by clones, because argmin clones a search for each use.
+/// J before the last step. Clones share it, because argmin clones a search for each use.
 #[derive(Clone, Debug)]
 struct Before<T>(Arc<Mutex<Option<T>>>);
 
@@ -81,8 +81,8 @@ impl<T: Scalar + ArgminFloat> Search<T> {
     fn wolfe(&self, cost: f64) -> Wolfe {
         let resolution = self.resolution(cost);
         match self.solver {
-            // A quasi-Newton step is usually nearly right already: a loose search takes one
-            // evaluation.
+            // A quasi-Newton step is usually close to the minimum already, so a loose search takes
+            // one evaluation.
             For::Lbfgs => Wolfe {
                 decrease: 1e-3,
                 curvature: 0.9,
@@ -100,8 +100,8 @@ impl<T: Scalar + ArgminFloat> Search<T> {
     }
 
     /// Returns the first step: 1 for a quasi-Newton direction, and min(1, 1/‖∇J‖) along −∇J, or
-    /// more if rounding would hide so small a change of J. For conjugate gradients it is the
-    /// minimum of the parabola that gains as much as the last step did (Nocedal and Wright,
+    /// more if rounding would hide so small a change of J. For conjugate gradients, it is the
+    /// minimum of the parabola with the same decrease as in the last step (Nocedal and Wright,
     /// *Numerical Optimization*, 3.60).
     fn first_step(&self, gradient: &[T], start: Sample) -> f64 {
         let steepest = gradient.iter().zip(&self.direction).all(|(g, d)| *d == -*g);

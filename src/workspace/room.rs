@@ -19,7 +19,7 @@ const PARAMETERS: usize = 1 << 10;
 /// a whole, so they lie side by side.
 const MOST_JACOBIANS: usize = 256;
 
-/// Depths of a product up to which more examples may need less scratch: the largest depth of a
+/// The depth of a product up to which more examples may need less scratch: the largest depth of a
 /// block.
 const UNEVEN: usize = 1024;
 
@@ -37,9 +37,9 @@ pub(crate) fn jacobians_together(each: usize, m: usize) -> usize {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Most {
     pub(crate) examples: usize,
-    /// Parts computed at the same time.
+    /// The number of parts computed at the same time.
     pub(crate) parts: usize,
-    /// Sums held at the same time: of these parts, and of earlier parts.
+    /// The number of sums held at the same time: of these parts, and of earlier parts.
     pub(crate) sums: usize,
     /// The number of examples of the first part, which may be a whole batch, and of other parts.
     pub(crate) sizes: (usize, usize),

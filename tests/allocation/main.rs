@@ -1,10 +1,10 @@
-//! No step allocates once its workspace has grown: neither this crate nor its kernels, on any
-//! number of threads. An optimiser allocates in its first step only.
+//! No step allocates once its workspace has grown, neither in this crate nor in its kernels, on any
+//! number of threads. An optimiser allocates only in its first step.
 
 #![allow(
     unsafe_code,
     clippy::unwrap_used,
-    reason = "a global allocator that counts; a helper of a test may fail the test"
+    reason = "a global allocator that counts; test helpers may panic to fail tests"
 )]
 
 mod sequences;
@@ -318,7 +318,7 @@ fn nothing_is_allocated_by(threads: usize) {
                 let what = format!("{:?}, m = {m}, {threads} threads", case.0);
                 assert_eq!(allocations::<f64>(case, m), 0, "f64 {what}");
                 assert_eq!(allocations::<f32>(case, m), 0, "f32 {what}");
-                // Example gradients of the large networks take too long.
+                // Per-example gradients of the large networks take too long.
                 if case.0[0] < 100 || m < 50 {
                     let found = allocations_of_derivatives::<f64>(case, m);
                     assert_eq!(found, 0, "derivatives, f64 {what}");

@@ -1,5 +1,5 @@
-//! One workspace is used for batches of many sizes and calls of every kind. No call allocates after
-//! one with a batch at least as large.
+//! One workspace is used for batches of many sizes and calls of every kind. After a call with a
+//! batch of some size, no call with a batch of at most that size allocates.
 
 use super::allocations_so_far;
 use backprop::activation::{Identity, Softmax, Tanh};

@@ -1,6 +1,6 @@
-//! approx's comparisons of networks, gradients, passes and scalers.
+//! Comparisons of networks, gradients, passes and scalers with `approx`.
 
-#![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+#![allow(clippy::unwrap_used, reason = "test helpers may panic to fail tests")]
 
 use backprop::activation::{Sigmoid, Tanh};
 use backprop::approx::{
@@ -38,7 +38,7 @@ fn networks_compare_by_theta() {
     assert_ulps_eq!(network, scaled(f64::EPSILON), epsilon = 0.0, max_ulps = 2);
     assert_ulps_ne!(network, scaled(1e-12), epsilon = 0.0, max_ulps = 2);
 
-    // Each entry counts, the last one too.
+    // Each entry counts, including the last.
     let mut other = network.clone();
     let mut theta = network.theta().clone();
     *theta.as_mut_slice().last_mut().unwrap() += 1e-3;
@@ -46,7 +46,7 @@ fn networks_compare_by_theta() {
     assert_relative_ne!(network, other);
 }
 
-/// The default floor of approx hides an error in small numbers; without it the error shows.
+/// The default floor of `approx` hides an error in small numbers. Without the floor, it shows.
 #[test]
 fn the_default_floor_hides_errors_in_small_numbers() {
     let small = |factor: f64| network().map(|w| w * factor * 1e-17).unwrap();
@@ -70,7 +70,7 @@ fn different_layers_are_never_equal() {
         assert_relative_ne!(network, other, epsilon = f64::INFINITY);
         assert_ulps_ne!(network, other, epsilon = f64::INFINITY);
     }
-    // As many parameters in another shape.
+    // The same number of parameters, in a different shape.
     let flat = |inputs, units| {
         Network::<f64>::builder(inputs)
             .dense(units, Tanh)
@@ -96,7 +96,7 @@ fn passes_and_gradients_compare_in_every_number() {
     assert_relative_ne!(one.gradient(), weaker.gradient());
     assert_abs_diff_eq!(one.gradient(), weaker.gradient(), epsilon = 0.1);
 
-    // Another order of the examples changes only the rounding of the sums.
+    // Reordering the examples changes only the rounding of the sums.
     let backwards = |m: &DMatrix<f64>| DMatrix::from_fn(m.nrows(), 5, |i, k| m[(i, 4 - k)]);
     let (x, y) = (backwards(&x), backwards(&y));
     let other = network()
@@ -138,7 +138,7 @@ fn scalers_compare_by_their_numbers() {
     assert_abs_diff_ne(&range(1.0), &shorter);
 }
 
-/// Every scalar has the comparisons, with defaults that do not panic.
+/// The comparisons exist for every scalar, with defaults that do not panic.
 #[test]
 fn other_scalars_and_layer_types_compare() {
     let single = network().map(|w| w as f32).unwrap();

@@ -1,7 +1,7 @@
-//! Buffers: every pass gives a layer the sizes it requests, and no call reads values that another
-//! left.
+//! Buffers: every pass gives a layer buffers of the sizes that it requests, and no call reads
+//! values that another call left behind.
 
-#![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+#![allow(clippy::unwrap_used, reason = "test helpers may panic to fail tests")]
 
 use backprop::activation::{Exponential, Gelu, Identity, Relu, Sigmoid, Softmax, Tanh};
 use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
@@ -132,7 +132,7 @@ fn other_rows_of_a_viewed_matrix_may_be_written_concurrently() {
     let expected = network
         .backprop(&Examples::new(&x, &y).unwrap(), &objective)
         .unwrap();
-    // The inputs are the upper rows of a matrix. Another thread owns the lower rows.
+    // The inputs are the upper rows of a matrix whose lower rows belong to another thread.
     let mut both = DMatrix::from_element(2 * UNITS, 1300, f64::NAN);
     both.rows_mut(0, UNITS).copy_from(&x);
     let (upper, mut lower) = both.rows_range_pair_mut(..UNITS, UNITS..);
@@ -269,8 +269,8 @@ impl Asked {
                     .unwrap();
             }
         }
-        // Every pass leaves its outputs and costs in the workspace. A visit leaves those of its
-        // last examples.
+        // Every pass leaves its outputs and costs in the workspace. A visit leaves the outputs and
+        // costs of its last examples.
         if kind < 15 {
             all.extend(w.output().unwrap().iter());
         }

@@ -1,11 +1,11 @@
-//! The public interface keeps its promises: user code compiles and runs, and every wrong input is
-//! an error that changes nothing.
+//! The public interface keeps its promises: user code compiles and runs, and every wrong input
+//! returns an error and changes nothing.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a helper of a test may fail the test"
+    reason = "test helpers may panic to fail tests"
 )]
 
 mod approximate_equality;

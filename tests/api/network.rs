@@ -1,6 +1,6 @@
 //! Networks as values: building, printing, parameters, seeds and the problem for argmin.
 
-#![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+#![allow(clippy::unwrap_used, reason = "test helpers may panic to fail tests")]
 
 use argmin::core::{CostFunction, Gradient};
 use backprop::activation::{LeakyRelu, Sigmoid, Softmax, Tanh};

@@ -1,6 +1,6 @@
-//! A slice, an array, a `Vec` or a vector of nalgebra is one example wherever X is.
+//! A slice, an array, a `Vec` or an nalgebra vector is one example wherever X is accepted.
 
-#![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+#![allow(clippy::unwrap_used, reason = "test helpers may panic to fail tests")]
 
 use backprop::activation::{Identity, Sigmoid, Tanh};
 use backprop::data::{Scaler, Standardizer};
@@ -96,7 +96,7 @@ fn a_slice_of_another_length_is_refused() {
         network.forward(&buffer[3..]).unwrap().column(0)
     );
 
-    // One feature: the four numbers could be four examples, but are not read as such.
+    // With one feature, the four numbers could be four examples, but they are not read that way.
     let one = Network::<f64>::builder(1)
         .dense(1, Identity)
         .zeros()

@@ -4,7 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper of a test may fail the test"
+    reason = "test helpers may panic to fail tests"
 )]
 
 use backprop::activation::{Identity, Relu, Softmax, Tanh};
@@ -25,7 +25,7 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// Counts: small, or larger than any memory.
+/// Counts: small ones, and ones too large for any memory.
 const SIZES: &[usize] = &[
     0,
     1,
@@ -286,7 +286,7 @@ fn invalid_training_settings_are_refused() {
     }
 }
 
-/// Passes its inputs through; its name has any length.
+/// Passes its inputs through. Its name may have any length.
 #[derive(Debug)]
 struct Named(String);
 
@@ -342,7 +342,7 @@ impl Metric<f64> for LongName {
     }
 }
 
-/// A table column holds at most 65,535 characters. A name may be longer.
+/// A table column holds at most 65,535 characters, but a name may be longer.
 #[test]
 fn names_of_any_length_are_printed() {
     let (x, _) = data();

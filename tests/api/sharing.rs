@@ -3,7 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper of a test may fail the test"
+    reason = "test helpers may panic to fail tests"
 )]
 
 use argmin_math::ArgminDot;
@@ -29,8 +29,8 @@ fn in_time(what: &str, f: impl FnOnce() + Send + 'static) {
         done.send(()).unwrap();
     });
     match end.recv_timeout(Duration::from_secs(120)) {
-        Err(RecvTimeoutError::Timeout) => panic!("{what}: no end in two minutes"),
-        _ => thread.join().unwrap(), // passes a panic on
+        Err(RecvTimeoutError::Timeout) => panic!("{what}: still running after two minutes"),
+        _ => thread.join().unwrap(), // passes on a panic
     }
 }
 

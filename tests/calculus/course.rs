@@ -2,7 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "as in the tests that these functions serve"
+    reason = "as in the tests that call these functions"
 )]
 
 use backprop::activation::{Identity, Relu, Sigmoid, Tanh};

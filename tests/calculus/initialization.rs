@@ -1,6 +1,6 @@
 //! Initialisers: the distribution of every rule, biases, portable bits and refusals.
 
-#![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+#![allow(clippy::unwrap_used, reason = "test helpers may panic to fail tests")]
 
 use backprop::activation::{Identity, Relu};
 use backprop::nalgebra::{DMatrix, DVector};

@@ -1,7 +1,7 @@
-//! Every set of instructions that `BACKPROP_SIMD` names, in its own process: no crash, and the same
+//! Every instruction set that `BACKPROP_SIMD` names, in its own process: no crash, and the same
 //! numbers up to rounding.
 
-#![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+#![allow(clippy::unwrap_used, reason = "test helpers may panic to fail tests")]
 
 use backprop::activation::{Identity, Relu, Sigmoid, Softmax, Tanh};
 use backprop::nalgebra::{DMatrix, RealField, convert};

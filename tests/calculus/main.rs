@@ -1,11 +1,11 @@
-//! The numbers are right: costs, gradients and derivatives agree with independent sources, at every
-//! level of instructions and with any number of threads.
+//! The numbers are right: costs, gradients and derivatives agree with independent sources, with
+//! every instruction set and any number of threads.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a helper of a test may fail the test"
+    reason = "test helpers may panic to fail tests"
 )]
 
 mod activations;

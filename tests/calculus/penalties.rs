@@ -3,7 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper of a test may fail the test"
+    reason = "test helpers may panic to fail tests"
 )]
 
 use backprop::activation::{Identity, Sigmoid, Tanh};
@@ -32,8 +32,8 @@ fn network() -> Network<f64> {
     network
 }
 
-/// Four examples with weights that sum to m = 5. The network answers them without error, so J and D
-/// come only from the penalty.
+/// Four examples with weights that sum to m = 5. The network fits them exactly, so J and D come
+/// only from the penalty.
 fn exact() -> (DMatrix<f64>, DMatrix<f64>, [f64; 4]) {
     let x = DMatrix::from_row_slice(2, 4, &[1.0, 0.0, -1.0, 2.0, 0.5, 1.0, 0.0, -1.0]);
     let y = network().forward(&x).unwrap();

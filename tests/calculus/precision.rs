@@ -1,7 +1,7 @@
-//! Rounding must not destroy these digits: saturated units, long streams, and weights and
+//! Rounding must not destroy digits: in saturated units, in long streams, and for weights and
 //! parameters beyond the range of the scalar.
 
-#![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+#![allow(clippy::unwrap_used, reason = "test helpers may panic to fail tests")]
 
 use backprop::activation::{Identity, LeakyRelu, Sigmoid, Softmax, Tanh};
 use backprop::nalgebra::DMatrix;

@@ -3,7 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "as in the tests that these functions serve"
+    reason = "as in the tests that call these functions"
 )]
 
 use crate::support::{Case, activations, cases, config, hidden_activations};
@@ -22,9 +22,9 @@ use std::collections::BTreeSet;
 type Outcome = Result<(), TestCaseError>;
 
 /// The limit on |z| for comparisons to 1e-12. A unit saturated near 1 has lost digits of 1 − a: 1 −
-/// σ(30) is 9e-14, of which `f64` keeps 3. If the next layer depends on them, no two computations
-/// agree to 1e-12; at a limit of 30 that is one network in 60,000. Differences of J are compared
-/// less closely and go to 30.
+/// σ(30) is 9e-14, of which `f64` keeps 3 digits. If the next layer depends on them, no two
+/// computations agree to 1e-12. At a limit of 30 this happens in one network in 60,000. Differences
+/// of J are compared less closely, with a limit of 30.
 const TAME: f64 = 10.0;
 
 fn largest(entries: &[f64]) -> f64 {
@@ -34,8 +34,8 @@ fn largest(entries: &[f64]) -> f64 {
 /// Every entry is within 1e-12 of the largest in its block, or of a thousandth of `size`, the size
 /// of the whole gradient.
 ///
-/// If all of a gradient is 0 up to rounding, it is the rounding of numbers of size 1: outputs and
-/// targets.
+/// If a gradient is 0 up to rounding, its entries are the rounding errors of numbers of size 1:
+/// outputs and targets.
 fn close_block(found: &[f64], expected: &[f64], size: f64) -> Outcome {
     prop_assert_eq!(found.len(), expected.len());
     let rounding = 8.0 * f64::EPSILON;

@@ -1,10 +1,11 @@
 //! Sums over up to 10⁷ examples in `f32` are within 3·10⁻⁶ of the same sums in `f64`. The examples
-//! are all equal, so that every rounding goes the same way, or different without cancelling.
+//! are either all equal, which makes every rounding go the same way, or different without
+//! cancelling.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper of a test may fail the test"
+    reason = "test helpers may panic to fail tests"
 )]
 
 use backprop::activation::{AnyActivation, Identity, Sigmoid, Tanh};

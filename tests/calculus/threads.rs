@@ -1,6 +1,6 @@
 //! Any number of threads gives the same bits, however a batch is computed.
 
-#![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+#![allow(clippy::unwrap_used, reason = "test helpers may panic to fail tests")]
 
 use backprop::activation::{Identity, Relu, Sigmoid, Softmax, Tanh};
 use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};

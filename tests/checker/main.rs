@@ -1,10 +1,10 @@
-//! The gradient checker finds every planted fault and accepts what is right.
+//! The gradient checker finds every planted fault and accepts correct code.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a helper of a test may fail the test"
+    reason = "test helpers may panic to fail tests"
 )]
 
 mod planted_faults;

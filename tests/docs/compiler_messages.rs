@@ -8,7 +8,7 @@ const MISTAKES: [(&str, &[&str]); 6] = [
     (
         "network.forward(&x.map(|v| v as f32));",
         &[
-            "is not a matrix of `f64` with one example a column",
+            "is not a matrix of `f64` with one example per column",
             "expected `&DMatrix<f64>`, a view of one, or one example as `&[f64]`",
             "as in `x.map(|v| v as f64)`: the network and its data have the same scalar type",
         ],
@@ -16,8 +16,8 @@ const MISTAKES: [(&str, &[&str]); 6] = [
     (
         "network.forward(&vec![vec![0.0, 1.0]]);",
         &[
-            "`&Vec<Vec<{float}>>` is not a matrix of `f64` with one example a column",
-            "`row_major(&buffer, n)?` for one example a row",
+            "`&Vec<Vec<{float}>>` is not a matrix of `f64` with one example per column",
+            "`row_major(&buffer, n)?` for one example per row",
             "`DMatrixView::from_slice(&buffer, n, m)`",
         ],
     ),

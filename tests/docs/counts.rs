@@ -24,10 +24,10 @@ fn activations_and_costs_are_counted_and_listed() {
     ] {
         let names = variants(&format!("src/{folder}/builtin.rs"), name);
         let count = format!("{} {what}", names.len());
-        assert!(readme.contains(&count), "the README does not say {count}");
+        assert!(readme.contains(&count), "the README lacks {count}");
         let page = read(&format!("src/{folder}/mod.rs"));
         let count = format!("the {} built-in {what}", names.len());
-        assert!(page.contains(&count), "{folder} does not say {count}");
+        assert!(page.contains(&count), "{folder} lacks {count}");
         for name in &names {
             // A table of values and a table of derivatives.
             let rows = page.matches(&format!("//! | [`{name}`] |")).count();

@@ -1,11 +1,11 @@
-//! Every example of the documentation compiles in a user's crate that depends on this one and on
-//! serde_json only. `cargo test --doc` does not show that: it also sees the development
+//! Every example of the documentation compiles in a user's crate that depends only on this one and
+//! serde_json. `cargo test --doc` does not show this, because it also sees the development
 //! dependencies and the features that they turn on.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper of a test may fail the test"
+    reason = "test helpers may panic to fail tests"
 )]
 
 use std::fmt::Write;

@@ -5,7 +5,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::format_push_string,
-    reason = "a helper of a test may fail the test"
+    reason = "test helpers may panic to fail tests"
 )]
 
 mod compiler_messages;
@@ -140,7 +140,7 @@ fn sources(folder: &str) -> Vec<String> {
     files
 }
 
-/// The README's types exist where it links to. rustdoc's front page overrides every link to a file.
+/// The README links to types that exist. rustdoc's front page overrides every link to a file.
 #[test]
 fn names_on_the_front_page_exist() {
     let (readme, lib) = (read("README.md"), read("src/lib.rs"));
@@ -313,7 +313,7 @@ fn benches_quote_the_training_runs() {
     );
 }
 
-/// ARCHITECTURE.md has a row for every file of `src`, which names it, and no row for other files.
+/// ARCHITECTURE.md has a row that names each file of `src`, and no row for any other file.
 #[test]
 fn architecture_names_every_file() {
     let page = read("ARCHITECTURE.md");
@@ -356,7 +356,7 @@ fn architecture_names_every_file() {
             .iter()
             .chain(&sources("tests"))
             .any(|file| file == name || file.ends_with(&format!("/{name}")));
-        assert!(known, "ARCHITECTURE.md names {name}, which is not there");
+        assert!(known, "ARCHITECTURE.md names {name}, which does not exist");
     }
 }
 

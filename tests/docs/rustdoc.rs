@@ -20,7 +20,7 @@ fn first_module(file: &str) -> Option<String> {
     Some(line.trim_start_matches("pub ").to_owned())
 }
 
-/// rustdoc lists impl blocks in the order of the modules, a module's before its parent's.
+/// rustdoc lists impl blocks in the order of the modules, those of a module before its parent's.
 #[test]
 fn types_list_their_most_common_methods_first() {
     assert_eq!(first_module("src/lib.rs").as_deref(), Some("mod network;"));

@@ -1,4 +1,4 @@
-//! A process that is killed while it writes, again and again.
+//! A process that is killed again and again while it writes.
 
 use super::Folder;
 use backprop::rand_xoshiro::rand_core::Rng as _;
@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 const FOLDER: &str = "BACKPROP_TEST_CHECKPOINTS";
 const KILLS: usize = 25;
 
-/// A state whose entries follow from its step. It is so large that writing takes much of the time.
+/// A state whose entries depend only on its step, so large that much of the time goes into writing
+/// it.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct State {
     step: u64,
@@ -25,7 +26,7 @@ impl State {
     }
 }
 
-/// The process to kill. It is not a test by itself, but part of the next one.
+/// The process that the next test kills. It tests nothing on its own.
 #[test]
 fn child() {
     let Some(folder) = std::env::var_os(FOLDER) else {
@@ -52,8 +53,8 @@ fn killed_at_any_moment() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        // The child is killed at a random moment, after two writes, which remove what the previous
-        // child left. The folder is read while it writes.
+        // The child is killed at a random moment after two writes, which remove the files that the
+        // previous child left. The folder is read while the child writes.
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let found: Option<Found<State>> = checkpoints.latest().unwrap();
@@ -79,15 +80,15 @@ fn killed_at_any_moment() {
         last = found.step;
         let names = folder.names();
         let temporary = names.iter().filter(|name| name.ends_with(".tmp")).count();
-        assert!(temporary <= 1, "of earlier runs too: {names:?}");
+        assert!(temporary <= 1, "files of earlier runs remain: {names:?}");
         begun += temporary;
         // One checkpoint, and possibly the previous one, which was about to be removed.
         assert!(names.len() - temporary <= 2, "{names:?}");
     }
-    println!("{begun} of {KILLS} kills within a write");
+    println!("{begun} of {KILLS} kills during a write");
     assert!(
         begun > 0,
-        "never killed within a write: the test shows nothing"
+        "no process was killed during a write, so the test shows nothing"
     );
     checkpoints.write(last + 1, &State::at(last + 1)).unwrap();
     assert_eq!(folder.names().len(), 1);

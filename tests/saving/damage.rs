@@ -45,7 +45,8 @@ fn the_form_is_settled() {
     assert_eq!(single.theta().as_slice(), [0.1_f32, -0.7]);
 }
 
-/// In memory, in a file, and in a folder of checkpoints, where the previous one is used instead.
+/// Truncation is found in memory, in a file, and in a folder of checkpoints, where the previous
+/// checkpoint is used instead.
 #[test]
 fn every_cut_is_found() {
     let (_, bytes) = small();
@@ -91,13 +92,14 @@ fn every_flipped_bit_is_found() {
         let refused = refusal::<Network<f64>>(&flipped, "network", &folder);
         if bit / 8 >= header {
             let corrupt = matches!(refused, Refusal::Corrupt { .. });
-            // A flip that creates a line feed does not matter: only the first one counts.
+            // A flip that creates a line feed does not matter, because only the first line feed
+            // counts.
             assert!(corrupt, "bit {bit}: {refused:?}");
         }
     }
 }
 
-/// Files with two adjacent flipped bits, exchanged bytes or lost bytes do not load.
+/// Files with two adjacent flipped bits, swapped bytes or lost bytes do not load.
 #[test]
 fn other_damage_is_found() {
     let (_, bytes) = small();
@@ -121,12 +123,12 @@ fn other_damage_is_found() {
         if at > 0 && bytes[at] != bytes[at - 1] {
             let mut swapped = bytes.clone();
             swapped.swap(at - 1, at);
-            assert!(!loads(&swapped), "byte {at} exchanged with that before it");
+            assert!(!loads(&swapped), "byte {at} swapped with the one before");
         }
     }
 }
 
-/// Content with a correct checksum is still checked for being a value of the type.
+/// Content with a correct checksum must still be a valid value of the type.
 #[test]
 fn invalid_network_content_is_refused() {
     let folder = Folder::new("content");
@@ -161,11 +163,11 @@ fn invalid_network_content_is_refused() {
             other => panic!("{content}: {other:?}"),
         }
     }
-    // A network of other layers is not this one.
+    // A network with custom layers is a different type.
     let own = r#"{"inputs":1,"layers":[{"custom":{}}],"theta":[]}"#;
     let refused = refusal::<Network<f64>>(&written(own), "network", &folder);
     assert!(matches!(refused, Refusal::Content { .. }), "{refused:?}");
-    // 1e39 is a number, but not one of f32.
+    // 1e39 is a valid number, but f32 cannot represent it.
     let large = written(&network(1, "1.0,1e39"));
     assert!(from_bytes::<Network<f64>>(&large, "network").is_ok());
     let refused = refusal::<Network<f32>>(&large, "network", &folder);

@@ -62,7 +62,7 @@ fn files_of_others() {
     }
     let text = "the file was not written by this crate: its first line is not a header";
     assert_eq!(refused(b"PK\x03\x04").to_string(), text);
-    // A capital in the checksum is the same number, but not what was written.
+    // A capital letter in the checksum gives the same number, but not the bytes that were written.
     let bytes = to_bytes("costs", &[0.5, 0.25]).unwrap();
     let digits = String::from_utf8(bytes.clone()).unwrap();
     let at = digits.find("crc32").unwrap() + 8;
@@ -195,7 +195,7 @@ fn non_finite_values_are_named() {
     assert_eq!(place(&nested(Rule::Adam { decay })), "inner.decay[1] inf");
     let map = BTreeMap::from([("a", 1.0), ("b", nan)]);
     assert_eq!(place(&nested(map)), "inner[1] NaN");
-    // Integers of any size before it do not hide it.
+    // Integers of any size do not hide a NaN that follows them.
     assert_eq!(place(&(u128::MAX, i128::MIN, 'c', (), nan)), "[4] NaN");
 
     let error = to_bytes("state", &nested([1.0, nan])).unwrap_err();
@@ -233,7 +233,7 @@ fn values_that_json_cannot_hold_are_refused() {
     assert!(message(&Keyed(f64::NAN)).contains("key must be"));
 }
 
-/// The errors of the system, with their file.
+/// Errors of the operating system name the file.
 #[test]
 fn io() {
     let folder = Folder::new("io");
@@ -262,7 +262,7 @@ fn io() {
         };
         assert!(invalid, "{nameless:?}: {refused:?}");
     }
-    // A folder in the way of a file, and a file in the way of a folder.
+    // A folder where a file is expected, and a file where a folder is expected.
     assert!(matches!(
         load::<f64>(&folder.0, "rate"),
         Err(LoadError::Io { .. })
@@ -284,7 +284,7 @@ fn io() {
     assert!(matches!(refused, Err(LoadError::Io { path, .. }) if path == file));
 }
 
-/// Neither a large file nor a large length in its header takes memory or time.
+/// Neither a large file nor a large length in its header costs memory or time.
 #[test]
 fn sizes_are_compared_before_anything_is_allocated() {
     let folder = Folder::new("sizes");

@@ -29,7 +29,7 @@ fn an_existing_file_is_replaced_or_untouched() {
     assert!(save(&path, "costs", &[f64::NAN]).is_err());
     assert_eq!(fs::read(&path).unwrap(), b"anything");
     save(&path, "costs", &vec![0.5; 1000]).unwrap();
-    // A shorter file leaves nothing of the longer one.
+    // Replacing a longer file with a shorter one leaves nothing of the longer one.
     save(&path, "costs", &[0.25]).unwrap();
     assert_eq!(load::<Vec<f64>>(&path, "costs").unwrap(), [0.25]);
     assert_eq!(folder.names(), ["Θ of run 7"]);

@@ -1,10 +1,10 @@
 //! Files: values are saved and loaded bit for bit, a file with a wrong bit is refused, and no file
-//! is left half written.
+//! is left half-written.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper of a test may fail the test"
+    reason = "test helpers may panic to fail tests"
 )]
 
 mod crash;
@@ -38,7 +38,7 @@ impl Folder {
         self.0.join(name)
     }
 
-    /// The names of the files in it.
+    /// The names of the files in the folder.
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.0).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());

@@ -97,7 +97,7 @@ fn special_files_are_neither_replaced_nor_read() {
     assert_eq!(load::<f64>(&dangling, "rate").unwrap(), 0.25);
 }
 
-/// In a folder of checkpoints they do not count as checkpoints, and are not overwritten.
+/// In a folder of checkpoints, such files do not count as checkpoints and are not overwritten.
 #[test]
 fn special_files_among_checkpoints() {
     let folder = Folder::new("special-checkpoints");
@@ -135,8 +135,8 @@ fn temporary_files_of_exited_processes_are_removed() {
     let path = folder.file("rate.backprop");
     let mut sleeper = Command::new("sleep").arg("60").spawn().unwrap();
     let (dead, live, own) = (gone(), sleeper.id(), std::process::id());
-    // A process of another run with the same id: its file name has a different word. A file that is
-    // being written has a lock.
+    // A process of another run may have the same id, but its file names contain a different word. A
+    // file that is being written has a lock.
     let (removed, locked) = ([word(dead, 0), word(own, 1)], word(own, 2));
     let kept = [
         word(live, 0),
@@ -177,7 +177,7 @@ fn temporary_files_of_exited_processes_are_removed() {
 
 const TARGET: &str = "BACKPROP_TEST_TARGET";
 
-/// The process to kill. It is not a test by itself, but part of the next one.
+/// The process that the next test kills. It tests nothing on its own.
 #[test]
 fn child() {
     let Some(path) = std::env::var_os(TARGET) else {
@@ -189,8 +189,8 @@ fn child() {
     }
 }
 
-/// Two processes save to a folder, and one is killed during a save. The other never loses a file
-/// and removes what was left.
+/// Two processes save to a folder, and one is killed during a save. The other never loses a file,
+/// and it removes what the first left behind.
 #[test]
 fn a_killed_save_leaves_no_permanent_files() {
     let folder = Folder::new("killed-save");
@@ -213,7 +213,7 @@ fn a_killed_save_leaves_no_permanent_files() {
         }
         assert!(
             child.try_wait().unwrap().is_none(),
-            "a live one's file was removed"
+            "the file of a live process was removed"
         );
         child.kill().unwrap();
         child.wait().unwrap();
@@ -227,6 +227,6 @@ fn a_killed_save_leaves_no_permanent_files() {
     }
     assert!(
         left > 0,
-        "never killed within a save: the test shows nothing"
+        "no process was killed during a save, so the test shows nothing"
     );
 }

@@ -57,7 +57,7 @@ fn the_newest_checkpoints_are_kept() {
     let path = within.join(name(100));
     let read: String = load(path, "checkpoint").unwrap();
     assert_eq!(read, "at 100");
-    // From now on fewer are kept. Keeping none still keeps one.
+    // From now on, fewer checkpoints are kept. A limit of 0 still keeps one.
     for keep in [2, 1, 0] {
         let fewer = Checkpoints::new(&within).keep(keep);
         fewer.write(u64::MAX, "last").unwrap();
@@ -94,7 +94,7 @@ fn a_step_back_is_refused() {
     assert_eq!(latest(&checkpoints).step, 10);
     checkpoints.write(15, "second").unwrap();
     assert_eq!(folder.names(), names([10, 15]));
-    // Or it may write the same ones again.
+    // The run may also write the same steps again.
     fs::write(folder.file(&name(20)), "").unwrap();
     checkpoints.write(20, "second").unwrap();
     assert_eq!(latest(&checkpoints).step, 20);
@@ -241,14 +241,15 @@ fn temporary_files_of_exited_runs_are_removed() {
     fs::write(folder.file(&dead), "half").unwrap();
     let checkpoints = Checkpoints::new(&folder.0);
     assert!(checkpoints.latest::<String>().unwrap().is_none());
-    // A write that is refused removes nothing.
+    // A refused write removes nothing.
     assert!(checkpoints.write(1, &f64::NAN).is_err());
     assert_eq!(folder.names(), [dead]);
     checkpoints.write(1, "whole").unwrap();
     assert_eq!(folder.names(), names([1]));
 }
 
-/// Threads of one run do not mistake each other's temporary files for those of dead runs.
+/// The threads of one run do not mistake each other's temporary files for those of runs that have
+/// ended.
 #[test]
 fn threads_that_write() {
     let folder = Folder::new("writers");
@@ -265,8 +266,8 @@ fn threads_that_write() {
     assert_eq!(folder.names(), names([7]));
 }
 
-/// A reader during a run always finds a complete checkpoint, never an older one than on the
-/// previous read, although each listed file may have been removed.
+/// During a run, a reader always finds a complete checkpoint, and never an older one than at the
+/// previous read, even though any listed file may have been removed.
 #[test]
 fn threads_that_read() {
     let folder = Folder::new("readers");
@@ -325,8 +326,8 @@ fn a_killed_run_resumes_with_the_same_bits() {
     assert!(Path::new(&folder.file(&name(50))).exists());
 }
 
-/// Only damaged files of later steps and the oldest beyond the kept ones are removed, never a
-/// complete file of a later step, readable or not.
+/// A write removes only damaged files of later steps and the oldest files beyond the number to
+/// keep. It never removes a complete file of a later step, readable or not.
 #[test]
 fn a_write_removes_only_old_and_damaged_files() {
     let folder = Folder::new("guard");
@@ -371,8 +372,8 @@ fn a_write_removes_only_old_and_damaged_files() {
             for (step, bytes) in [(20, damage), (30, later), (40, damage)] {
                 assert_eq!(&fs::read(path(step)).unwrap(), bytes);
             }
-            // Without it, the damaged checkpoints are removed, and so are the oldest of the others
-            // beyond the number to keep.
+            // Without that checkpoint, the damaged ones are removed, and so are the oldest of the
+            // others beyond the number to keep.
             fs::remove_file(path(30)).unwrap();
             checkpoints.write(10, "new").unwrap();
             assert_eq!(folder.names(), names([4, 10]));
@@ -387,7 +388,7 @@ fn a_write_removes_only_old_and_damaged_files() {
     }
 }
 
-/// A later file that cannot be read may be intact: nothing is written and nothing removed.
+/// A later file that cannot be read may be intact, so nothing is written and nothing is removed.
 #[test]
 fn a_later_file_that_cannot_be_read() {
     let folder = Folder::new("unreadable");

@@ -1,4 +1,4 @@
-//! Every number and every network comes back with the same bits.
+//! Every number and every network is read back with the same bits.
 
 use backprop::activation::{Activation, Elu, LeakyRelu, Sigmoid, Softmax, Tanh};
 use backprop::cost::BinaryCrossEntropy;
@@ -122,7 +122,7 @@ where
     let bytes = to_bytes("network", network).unwrap();
     let read: Network<T, L> = from_bytes(&bytes, "network").unwrap();
     assert_eq!(&read, network);
-    // −0 equals 0, but is not written as 0.
+    // −0 equals 0, but it is not written as 0.
     assert_eq!(to_bytes("network", &read).unwrap(), bytes);
 }
 

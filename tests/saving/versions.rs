@@ -133,7 +133,7 @@ fn write<V: Serialize>(folder: &Path, (name, kind): (&str, &str), value: &V) {
     fs::write(folder.join(format!("{name}.json")), text).unwrap();
 }
 
-/// Runs only on request. Writes the files of the current version.
+/// Writes the files of the current version. Runs only on request.
 #[test]
 fn written() {
     let folder = match std::env::var_os("BACKPROP_WRITE_FILES") {

@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngSeed};
 
-/// 2048 cases, the same in every run: a failure needs no file to be reproduced.
-/// `PROPTEST_RNG_SEED` and `PROPTEST_CASES` try others and more.
+/// 2048 cases, the same in every run, so a failure can be reproduced without a file.
+/// `PROPTEST_RNG_SEED` selects other cases, and `PROPTEST_CASES` more of them.
 pub(crate) fn config() -> Config {
     let mut config = Config::default();
     config.cases = config.cases.max(2048);
@@ -56,7 +56,7 @@ impl Case {
         let jumps = |g| known.iter().any(|l| l.0 == g && l.1 == Shape::Piecewise);
         let piecewise = |layer: &AnyLayer| match layer {
             AnyLayer::Dense(dense) => jumps(*dense.activation()),
-            other => panic!("{other:?} is not of these networks"),
+            other => panic!("{other:?} is not in these networks"),
         };
         let blocks = 0..self.network.depth();
         let mut strengths = blocks.map(|layer| self.objective.penalty.strength(layer, 0));

@@ -11,47 +11,49 @@ use crate::error::ranges::{above_zero, not_negative};
 ///
 /// Derivation: [(34)](crate::derivation#levenberg-marquardt).
 ///
-/// Use it for small networks of up to a few hundred parameters, and for fits that need to be
-/// precise. Near a minimum with small errors it converges like Newton's method, where first-order
-/// methods crawl. It works with every built-in cost and every convex custom cost. G is taken at the
-/// logits for a canonical pair, otherwise at the outputs.
+/// Use it for small networks of up to a few hundred parameters, and for fits that must be precise.
+/// Near a minimum with small errors, it converges like Newton's method, whereas first-order methods
+/// converge very slowly. It works with every built-in cost and every convex custom cost. For a
+/// canonical pair, G is computed at the logits; otherwise, at the outputs.
 ///
 /// G is never formed, because that would square the condition number. A step solves a least-squares
 /// problem in A and r, with G = AᵀA and ∇J = Aᵀr, by QR decompositions. D holds the largest length
-/// that each column of A has had, so the units of features and targets do not matter. Features far
+/// of each column of A so far, so the units of features and targets do not matter. Features far
 /// from 0, such as years or timestamps, add only the rounding error of the outputs. A column that
 /// differs from a combination of others by less than 8 √P ε of its length counts as dependent on
-/// them. No step is longer than 100 times ‖D θ‖ or the last step, like MINPACK's `factor`.
+/// them. No step is longer than 100 times the larger of ‖D θ‖ and the last step, as with MINPACK's
+/// `factor`.
 ///
 /// # Damping
 /// ϱ = (J(θ) − J(θ + p))/(½‖A p‖² + μ ‖D p‖²) compares the decrease of J with the model's
-/// prediction. A step with ϱ > 0 is taken, and μ ← μ max(1/10, 1 − (2ϱ − 1)³): μ falls if J
-/// decreased by more than half the prediction, and grows otherwise. Every other step is refused,
-/// and μ ← ν μ with ν = 2, 4, 8, … until one is taken. A step is also refused if J or its
-/// derivatives are not finite after it. The undamped step, μ = 0, is tried first if it is at most
-/// 10 times as long as the last step taken. (Madsen, Nielsen, Tingleff, *Methods for Non-Linear
-/// Least Squares Problems*, 2004; Moré 1978, doi:10.1007/BFb0067700; Marquardt 1963,
+/// prediction. A step with ϱ > 0 is accepted, and μ ← μ max(1/10, 1 − (2ϱ − 1)³): μ falls if J
+/// decreased by more than half the prediction, and grows otherwise. Every other step is rejected,
+/// and μ ← ν μ with ν = 2, 4, 8, … until one is accepted. A step is also rejected if J or its
+/// derivatives are not finite at the new point. The undamped step, μ = 0, is tried first if it is
+/// at most 10 times as long as the last accepted step. (Madsen, Nielsen, Tingleff, *Methods for
+/// Non-Linear Least Squares Problems*, 2004; Moré 1978, doi:10.1007/BFb0067700; Marquardt 1963,
 /// doi:10.1137/0111030.)
 ///
 /// # In a run
 /// An iteration is an epoch of the [`Trainer`](super::Trainer). It ends with an accepted step, even
-/// if others were refused before, so J falls with every epoch.
+/// if others were rejected before it, so J falls with every epoch.
 /// [`Record::steps`](super::Record::steps) counts the evaluations of J: one at the start, and one
-/// for each step that was tried.
+/// for each step tried.
 ///
 /// The run ends with [`Stop::Converged`](super::Stop::Converged) at a minimum: the gradient or the
-/// undamped step is within the [tolerance](Self::tolerance), or the decrease they predict is below
-/// the rounding of J. It ends with [`Stop::NoDescent`](super::Stop::NoDescent) if no step makes J
-/// smaller although the gradient is large, as at a kink of ReLU or of an L1 penalty.
+/// undamped step is within the [tolerance](Self::tolerance), or the decrease that they predict is
+/// below the rounding error of J. It ends with [`Stop::NoDescent`](super::Stop::NoDescent) if no
+/// step makes J smaller although the gradient is large, as at a kink of ReLU or of an L1 penalty.
 ///
 /// # Cost
-/// A step that is taken costs the Jacobian of the outputs in K passes, P² m K multiplications for
-/// its QR decomposition (as many as G takes), and about P³ for pivots and damping. A refused step
-/// costs a forward pass and P³/3. The memory is a few times P² scalars, and 2²⁰ for the Jacobians
-/// of some examples at a time.
+/// An accepted step costs K passes for the Jacobian of the outputs, P² m K multiplications for its
+/// QR decomposition (the same number as for G), and about P³ for pivots and damping. A rejected
+/// step costs a forward pass and P³/3 multiplications. The memory is a few times P² scalars, plus
+/// 2²⁰ scalars for the Jacobians of some examples at a time.
 ///
-/// Custom layers need [`Layer::backward_per_example`](crate::Layer::backward_per_example), custom
-/// costs [`Cost::delta_tangent`](crate::Cost::delta_tangent).
+/// Custom layers must implement
+/// [`Layer::backward_per_example`](crate::Layer::backward_per_example), and custom costs must
+/// implement [`Cost::delta_tangent`](crate::Cost::delta_tangent).
 ///
 /// # Example
 /// Two tanh units fit the decay y = e^(−x) to three digits everywhere:
@@ -89,7 +91,7 @@ impl Default for LevenbergMarquardt {
 }
 
 impl LevenbergMarquardt {
-    /// Returns the solver with μ = 10⁻³ at first, and tolerances of 10⁻¹⁰ for the gradient and
+    /// Returns a solver with an initial μ of 10⁻³, and tolerances of 10⁻¹⁰ for the gradient and
     /// 10⁻¹⁵ for the step.
     #[must_use]
     pub fn new() -> Self {
@@ -100,10 +102,10 @@ impl LevenbergMarquardt {
         }
     }
 
-    /// Sets the initial μ, above 0. Use a smaller one if θ starts near a minimum. It has no units,
-    /// because D accounts for those of the parameters.
+    /// Sets the initial μ, which must be above 0. Use a smaller value if θ starts near a minimum. μ
+    /// has no units, because D accounts for the units of the parameters.
     ///
-    /// A μ outside \[ε², 10³⁰] is clamped to it, where ε is the machine precision of T.
+    /// A μ outside \[ε², 10³⁰] is clamped to this range, where ε is the machine precision of T.
     #[must_use]
     pub fn damping(mut self, factor: f64) -> Self {
         self.damping = factor;
@@ -111,15 +113,15 @@ impl LevenbergMarquardt {
     }
 
     /// Sets the condition for convergence: cos φ ≤ `gradient`, or |pⱼ| ≤ `step` |θⱼ| for every
-    /// entry of the undamped step p. Both are at least 0.
+    /// entry of the undamped step p. Both must be at least 0.
     ///
-    /// φ is the angle between the residual r and the space of A's columns. cos² φ = ‖Qᵀr‖²/(2 J)
-    /// with A = Q R is the part of J that the undamped step p is predicted to remove. (J is taken
-    /// with the absolute cost of each example here, because Poisson's may be negative.) Neither
-    /// tolerance depends on the units of features and targets.
+    /// φ is the angle between the residual r and the column space of A. cos² φ = ‖Qᵀr‖²/(2 J) with
+    /// A = Q R is the part of J that the undamped step p is predicted to remove. (Here, J is
+    /// computed with the absolute value of each example's cost, because the Poisson cost may be
+    /// negative.) Neither tolerance depends on the units of features and targets.
     ///
-    /// Whatever the tolerances, a fit also ends where that prediction is below the rounding of J,
-    /// roughly ε (J + √(2J) ‖A‖ ‖θ‖).
+    /// For any tolerances, a fit also ends where that prediction is below the rounding error of J,
+    /// which is roughly ε (J + √(2J) ‖A‖ ‖θ‖).
     #[must_use]
     pub fn tolerance(mut self, gradient: f64, step: f64) -> Self {
         (self.gradient, self.step) = (gradient, step);

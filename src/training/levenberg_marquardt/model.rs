@@ -7,8 +7,8 @@ use crate::layout::allocate;
 use crate::scalar::{Scalar, real, to_f64};
 use nalgebra::{ColPivQR, DMatrix, DVector, Dyn, PermutationSequence};
 
-/// J(θ + p) ≈ J + ½‖A p + r‖² − ½‖r‖². The columns of A are scaled to length 1, pivoted and cut to
-/// their rank.
+/// J(θ + p) ≈ J + ½‖A p + r‖² − ½‖r‖². The columns of A are scaled to length 1, pivoted and
+/// truncated to their rank.
 pub(super) struct Model<T: Scalar> {
     /// The length of each column of A.
     lengths: DVector<T>,
@@ -46,7 +46,7 @@ impl<T: Scalar> Model<T> {
         factors.q_tr_mul(&mut right);
         let order = factors.p().clone();
         let mut triangle = factors.unpack_r();
-        // Columns of length 1 with a smaller remainder depend on others.
+        // A column of length 1 with a smaller remainder depends on the others.
         let rounding = T::default_epsilon() * real(8.0 * (size as f64).sqrt());
         let rank = (0..size).find(|&i| triangle[(i, i)] <= rounding);
         let rank = rank.unwrap_or(size);
@@ -78,13 +78,13 @@ impl<T: Scalar> Model<T> {
         to_f64(norm(&entries))
     }
 
-    /// Returns the rounding of the outputs that the parameters cause: ε ‖A θ‖, without
+    /// Returns the rounding error that the parameters cause in the outputs: ε ‖A θ‖, without
     /// cancellation.
     pub(super) fn rounding(&self, theta: &DVector<T>) -> f64 {
         to_f64(norm(self.lengths.component_mul(theta).as_slice()) * T::default_epsilon())
     }
 
-    /// Returns the step to the minimum of the model, with as many entries as its rank. `None` if it
+    /// Returns the step to the minimum of the model within its rank, or `None` if the step
     /// overflows.
     pub(super) fn newton(&self, scale: &DVector<T>) -> Option<Step<T>> {
         let mut p = -&self.right;
@@ -96,7 +96,7 @@ impl<T: Scalar> Model<T> {
         self.step(p, 0.0, scale)
     }
 
-    /// Returns the solution of (G + μ D²) p = −∇J with μ > 0; `None` if it overflows.
+    /// Returns the solution of (G + μ D²) p = −∇J with μ > 0, or `None` if it overflows.
     pub(super) fn damped(&self, mu: f64, scale: &DVector<T>) -> Result<Option<Step<T>>, Error> {
         let n = self.lengths.len();
         let mut damped = Triangle::new(n)?;
@@ -121,8 +121,8 @@ impl<T: Scalar> Model<T> {
         Ok(self.step(p, mu, scale))
     }
 
-    /// Raises D to the largest length of each column so far. It never shrinks, so a column
-    /// that fades for a while does not cause long steps.
+    /// Raises D to the largest length of each column so far. D never shrinks, so a column that is
+    /// small for a while does not cause long steps.
     pub(super) fn widen(&self, scale: &mut DVector<T>) {
         for (j, &length) in self.lengths.iter().enumerate() {
             scale[j] = scale[j].max(length);
@@ -155,7 +155,7 @@ impl<T: Scalar> Model<T> {
         }
         self.order.inv_permute_rows(&mut p);
         for (p, &length) in p.iter_mut().zip(&self.lengths) {
-            // The parameter of a zero column stays.
+            // The parameter of a zero column does not change.
             *p = if length > T::zero() {
                 *p / length
             } else {
@@ -199,7 +199,8 @@ impl Damping {
         finite && self.mu >= least::<T>() && self.growth >= 2.0
     }
 
-    /// Adapts μ to a step that was taken. `ratio` is the decrease of J over the predicted decrease.
+    /// Adapts μ after an accepted step. `ratio` is the decrease of J divided by the predicted
+    /// decrease.
     pub(super) fn taken<T: Scalar>(&mut self, ratio: f64) {
         let factor = (1.0 - (2.0 * ratio - 1.0).powi(3)).max(SHRINK);
         self.mu = (self.mu * factor).max(least::<T>());
@@ -213,7 +214,7 @@ impl Damping {
     }
 
     /// Returns a damped step with a predicted decrease above the rounding of J, or `None` if there
-    /// is none. Lowers μ where such a step needs it, unless a step was already `refused` here.
+    /// is none. Lowers μ if such a step requires it, unless a step was already `refused` here.
     pub(super) fn step<T: Scalar>(
         &mut self,
         model: &Model<T>,

@@ -19,7 +19,7 @@ use std::fmt::{self, Debug, Formatter};
 /// An undamped step is at most this many times as long as the last step taken.
 const REACH: f64 = 10.0;
 
-/// A step is at most this many times ‖D θ‖ or the last step: MINPACK's factor.
+/// A step is at most this many times the larger of ‖D θ‖ and the last step: MINPACK's factor.
 const LONGEST: f64 = 100.0;
 
 /// The solver with its memory between iterations.
@@ -35,7 +35,8 @@ struct Memory<T: Scalar> {
     scale: DVector<T>,
     /// ‖D p‖ of the last step taken; 0 before the first.
     last: f64,
-    /// The model at θ. `None` at the start of a run, and after a resume until it is computed again.
+    /// The model at θ; `None` at the start of a run and, after a resume, until it is computed
+    /// again.
     here: Option<Point<T>>,
 }
 
@@ -52,7 +53,7 @@ struct Saved {
 /// J and its model at some θ.
 struct Point<T: Scalar> {
     cost: T,
-    /// J with the absolute cost of each example.
+    /// J computed with the absolute value of each example's cost.
     magnitude: f64,
     gradient: DVector<T>,
     model: Model<T>,
@@ -139,8 +140,8 @@ impl<T: Scalar> Point<T> {
         (2.0 * self.magnitude).sqrt()
     }
 
-    /// Returns the smallest ‖Qᵀr‖ that rounding does not hide in J: the rounding of J's own sum,
-    /// and of outputs computed from rounded parameters.
+    /// Returns the smallest ‖Qᵀr‖ that rounding does not hide in J. Both the sum J and the outputs,
+    /// which are computed from rounded parameters, have rounding errors.
     fn rounding(&self, theta: &DVector<T>) -> f64 {
         let (residual, outputs) = (self.residual(), 4.0 * self.model.rounding(theta));
         let sums = 4.0 * to_f64(T::default_epsilon()) * residual;
@@ -156,7 +157,7 @@ impl<T: Scalar> Point<T> {
     }
 }
 
-/// Returns J near θ if it is smaller than `cost`, and finite there with its derivatives.
+/// Returns the model of J near θ if J is smaller than `cost` and its derivatives are finite there.
 fn improvement<T: Scalar>(
     problem: &mut dyn Problem<T>,
     theta: &[T],
@@ -197,7 +198,7 @@ impl<T: Scalar> FullBatch<T> for Solver<T> {
         let known = self.memory.as_ref().map(|memory| memory.scale.len());
         check_length("θ", known.unwrap_or(theta.len()), theta.len())?;
         check_length("∇J", theta.len(), gradient.len())?;
-        // A resumed run has counted the evaluation at its start already.
+        // A resumed run has already counted the evaluation at its start.
         let mut evaluations = u64::from(self.memory.is_none());
         let new = || Memory::new(self.settings.damping, theta.len());
         let memory = self.memory.get_or_insert_with(new);
@@ -242,8 +243,8 @@ impl<T: Scalar> FullBatch<T> for Solver<T> {
                 return Ok(here.iteration(evaluations, Some(stop)));
             };
             evaluations += 1;
-            // The columns of saturated units are almost 0, so a step that is short in D can be huge
-            // in θ.
+            // The columns of saturated units are almost 0, so a step that is short in the norm of D
+            // can be huge in θ.
             let fits = size == 0.0 || step.length <= LONGEST * size.max(memory.last);
             let target = &start + &step.p;
             let found = if fits {

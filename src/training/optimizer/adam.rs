@@ -12,9 +12,9 @@ use crate::scalar::{Scalar, real};
 /// Adam: steps along the mean gradient, divided by the root of the mean square (Kingma, Ba 2015,
 /// arXiv:1412.6980).
 ///
-/// g is the gradient and η the learning rate, which sets the size of a step. m is here a running
-/// mean of g, and v one of g². Both are 0 before the first step. ε prevents a division by 0. In
-/// step t, counted from 1, all operations act entry by entry:
+/// g is the gradient and η the learning rate, which sets the size of a step. Here, m is a running
+/// mean of g, and v is a running mean of g². Both are 0 before the first step. ε prevents a
+/// division by 0. In step t, counted from 1, all operations act entry by entry:
 ///
 /// - m ← β₁ m + (1 − β₁) g and v ← β₂ v + (1 − β₂) g²;
 /// - m̂ = m/(1 − β₁ᵗ) and v̂ = v/(1 − β₂ᵗ);
@@ -46,15 +46,15 @@ pub type Adam<T> = Entrywise<T, AdamRule>;
 
 /// Adam with decoupled weight decay: θ ← (1 − η w) θ − η m̂/(√v̂ + ε).
 ///
-/// A penalty in J goes through m and v, so it pulls less where gradients are large. This decay is
-/// proportional to θ, whatever the gradients (Loshchilov, Hutter 2019, arXiv:1711.05101). As in
-/// PyTorch, the learning rate multiplies the decay w. In the paper, only the schedule's factor
+/// A penalty in J enters m and v, so its effect is weaker where gradients are large. This decay is
+/// proportional to θ, regardless of the gradients (Loshchilov, Hutter 2019, arXiv:1711.05101). As
+/// in PyTorch, the learning rate multiplies the decay w. In the paper, only the schedule's factor
 /// multiplies it. Everything else is as in [`Adam`].
 ///
 /// Every entry decays, as in PyTorch, unless you [spare the biases](Self::spare_biases).
 ///
 /// # Example
-/// Without a gradient, θ loses η w = 0.1 · 0.5 of itself in each step:
+/// With a gradient of 0, θ shrinks by the fraction η w = 0.1 · 0.5 in each step:
 /// ```
 /// use backprop::training::{AdamW, Optimizer};
 /// use backprop::{Network, activation::Identity};
@@ -93,8 +93,7 @@ impl AdamRule {
 }
 
 impl<T: Scalar> Adam<T> {
-    /// Creates Adam with the learning rate η > 0. A common first choice of the learning rate is
-    /// 0.001.
+    /// Creates Adam with the learning rate η > 0. A common first choice is 0.001.
     #[must_use]
     #[doc(alias("learning_rate", "lr"))]
     pub fn new(rate: f64) -> Self {
@@ -122,10 +121,10 @@ impl<T: Scalar> AdamW<T> {
         self
     }
 
-    /// Decays only the entries that a penalty acts on: in dense layers all except the biases.
+    /// Decays only the entries that a penalty acts on: in dense layers, all except the biases.
     ///
     /// These are the entries in [`BlockLayout::penalised`](crate::layout::BlockLayout::penalised).
-    /// A step then returns [`Error::Length`] for a θ of another length than the layout's.
+    /// A step then returns [`Error::Length`] if θ does not have the length of the layout.
     #[must_use]
     pub fn spare_biases(mut self, layout: &Layout) -> Self {
         self.decay.mask = Some(Mask::penalised(layout));

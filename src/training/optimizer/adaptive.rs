@@ -15,16 +15,16 @@ use crate::scalar::{Scalar, real};
 ///
 /// - [`centered`](Self::centered): d = g/(√(v − ḡ²) + ε) with the mean ḡ ← α ḡ + (1 − α) g (Graves
 ///   2013, arXiv:1308.0850, where ε is inside the root). If rounding makes v − ḡ² negative, it
-///   counts as 0. In PyTorch its root is NaN.
+///   counts as 0. In PyTorch, its root is NaN.
 /// - [`momentum`](Self::momentum) μ: b ← μ b + d from b = 0, and θ ← θ − η b.
 ///
-/// v starts at 0 and is not corrected for it, as in PyTorch. So the first step of an entry has the
-/// length η/√(1 − α), which is ten times η by default.
+/// v starts at 0 and is not corrected for this bias, as in PyTorch. The first step of an entry
+/// therefore has the length η/√(1 − α), which is ten times η by default.
 ///
-/// The state is v, then ḡ if centered, then b with momentum.
+/// The state is v, followed by ḡ if centred, and by b with momentum.
 ///
 /// # Example
-/// With α = 0.75 and g = 4 the first v is 0.25 · 16 = 4, and d = 4/2:
+/// With α = 0.75 and g = 4, the first v is 0.25 · 16 = 4, and d = 4/2:
 /// ```
 /// use backprop::training::{Optimizer, RmsProp};
 ///
@@ -46,7 +46,7 @@ pub struct RmsPropRule {
 }
 
 impl<T: Scalar> RmsProp<T> {
-    /// Creates RMSProp with the learning rate η > 0, 0.01 for example.
+    /// Creates RMSProp with the learning rate η > 0, for example 0.01.
     #[must_use]
     #[doc(alias("learning_rate", "lr"))]
     pub fn new(rate: f64) -> Self {
@@ -118,7 +118,7 @@ impl Update for RmsPropRule {
                 (zero, *second)
             };
             let variance = *v - center * center;
-            // Rounding makes it negative if the gradient does not change.
+            // Rounding can make the variance negative if the gradient does not change.
             let variance = if variance < zero { zero } else { variance };
             let d = unless_overflown(g / (variance.sqrt() + epsilon), *v);
             let d = if rolls { momentum * b + d } else { d };
@@ -147,12 +147,12 @@ impl Update for RmsPropRule {
 /// θ ← θ − ηₜ g/(√s + ε), with ηₜ = η/(1 + (t − 1) d) in step t, counted from 1. The defaults are
 /// s = 0 before the first step, d = 0 and ε = 10⁻¹⁰.
 ///
-/// The decay d is PyTorch's. The paper has a constant learning rate, and calls ε δ.
+/// The decay d comes from PyTorch. The paper has a constant learning rate, and denotes ε by δ.
 ///
 /// The state is s.
 ///
 /// # Example
-/// g = 3, then 4: s = 9, then 25.
+/// With g = 3 and then 4, s is 9 and then 25:
 /// ```
 /// use backprop::training::{AdaGrad, Optimizer};
 ///
@@ -175,7 +175,7 @@ pub struct AdaGradRule {
 }
 
 impl<T: Scalar> AdaGrad<T> {
-    /// Creates AdaGrad with the learning rate η > 0, 0.01 for example.
+    /// Creates AdaGrad with the learning rate η > 0, for example 0.01.
     #[must_use]
     #[doc(alias("learning_rate", "lr"))]
     pub fn new(rate: f64) -> Self {
@@ -253,13 +253,13 @@ impl Update for AdaGradRule {
 /// v ← ρ v + (1 − ρ) g², d = g √(u + ε)/√(v + ε), u ← ρ u + (1 − ρ) d², θ ← θ − η d. The defaults
 /// are ρ = 0.9 and ε = 10⁻⁶.
 ///
-/// The paper has no learning rate. This corresponds to η = 1, PyTorch's default. The first steps
-/// are as small as √ε.
+/// The paper has no learning rate, which corresponds to η = 1, the default in PyTorch. The first
+/// steps are as small as √ε.
 ///
 /// The state is v and u.
 ///
 /// # Example
-/// g = 2, ρ = 0.75 and ε = 1: v = 0.25 · 4 = 1, and d = 2 √1/√2.
+/// With g = 2, ρ = 0.75 and ε = 1, v = 0.25 · 4 = 1 and d = 2 √1/√2:
 /// ```
 /// use backprop::training::{Adadelta, Optimizer};
 ///
@@ -279,7 +279,8 @@ pub struct AdadeltaRule {
 }
 
 impl<T: Scalar> Adadelta<T> {
-    /// Creates Adadelta with the learning rate η > 0. A learning rate of 1 is the paper's method.
+    /// Creates Adadelta with the learning rate η > 0. A learning rate of 1 gives the method of the
+    /// paper.
     #[must_use]
     #[doc(alias("learning_rate", "lr"))]
     pub fn new(rate: f64) -> Self {

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use std::ops::Range;
 use std::slice;
 
-/// Decoupled weight decay: θ ← (1 − η w) θ before the rule's own step, at some entries or at all.
+/// Decoupled weight decay: θ ← (1 − η w) θ before the rule's own step, for some or all entries.
 #[derive(Clone, Debug)]
 pub struct Decay {
     pub(super) weight: f64,
@@ -48,12 +48,12 @@ impl Decay {
         )
     }
 
-    /// Returns 1 − η w, the part of θ that one step keeps.
+    /// Returns 1 − η w, the fraction of θ that one step keeps.
     pub(super) fn keep(&self, rate: f64) -> f64 {
         1.0 - rate * self.weight
     }
 
-    /// Returns the entries that decay, out of all.
+    /// Returns the entries that decay, given the range of all entries.
     pub(super) fn entries<'a>(
         &'a self,
         all: &'a Range<usize>,
@@ -66,7 +66,7 @@ impl Decay {
     }
 }
 
-/// Weight decay or none, by type.
+/// A type that represents weight decay, or its absence.
 pub trait Decoupled: Debug + Send + Sync {
     /// Returns the decay, if there is one.
     fn get(&self) -> Option<&Decay>;

@@ -10,10 +10,11 @@ use crate::kernels::steps::Step;
 use crate::scalar::Scalar;
 use std::fmt::Debug;
 
-/// An optimiser that updates each entry of θ by a rule, from only that entry's gradient and state.
+/// An optimiser that updates each entry of θ by a rule that uses only the gradient and state of
+/// that entry.
 ///
-/// This is the type behind [`Adam`](super::Adam) and the others, which document how to set it up.
-/// `R` is the rule with its settings, and `D` the weight decay, if any.
+/// This is the type behind [`Adam`](super::Adam) and the other optimisers, whose pages document the
+/// settings. `R` is the rule with its settings, and `D` the weight decay, if any.
 #[derive(Clone, Debug)]
 pub struct Entrywise<T, R, D = ()> {
     rate: f64,

@@ -8,20 +8,20 @@ use crate::kernels::steps::{Compiled, Entries, Step, Update};
 use crate::scalar::{Scalar, real};
 
 /// Gradient descent: θ ← θ − η g with the gradient g and the learning rate η. With gradients of
-/// mini-batches it is stochastic.
+/// mini-batches, it is stochastic gradient descent.
 ///
-/// With [`momentum`](Self::momentum) μ, a sum b of past gradients replaces g. In the first step
-/// b = g. Then b ← μ b + (1 − d) g with the [`dampening`](Self::dampening) d, and
+/// With [`momentum`](Self::momentum) μ, a sum b of past gradients replaces g. In the first step,
+/// b = g. In later steps, b ← μ b + (1 − d) g with the [`dampening`](Self::dampening) d, and
 ///
 /// - θ ← θ − η b (Polyak 1964, doi:10.1016/0041-5553(64)90137-5), or
 /// - θ ← θ − η (g + μ b) in [Nesterov's form](Self::nesterov), which looks ahead to where momentum
 ///   leads (Sutskever et al. 2013, PMLR 28(3):1139–1147).
 ///
-/// As in PyTorch, b is a sum of gradients, and η multiplies all of it. In the papers, b is a sum of
-/// steps, each with the learning rate of its own step. With a constant learning rate the two are
-/// equal.
+/// As in PyTorch, b is a sum of gradients, and η multiplies the whole sum. In the papers, b is a
+/// sum of steps, each with the learning rate of its own step. With a constant learning rate, the
+/// two forms are equivalent.
 ///
-/// The state is b. Without momentum there is none.
+/// The state is b. Without momentum, there is no state.
 ///
 /// # Example
 /// η = 0.5, μ = 0.5, and a gradient that stays at 1: b is 1, then 0.5 · 1 + 1 = 1.5.
@@ -66,7 +66,7 @@ impl<T: Scalar> GradientDescent<T> {
         Self::of(rate, rule, ())
     }
 
-    /// Sets the momentum μ in \[0, 1), 0.9 for example.
+    /// Sets the momentum μ in \[0, 1), for example 0.9.
     #[must_use]
     pub fn momentum(mut self, momentum: f64) -> Self {
         self.rule.momentum = momentum;
@@ -81,7 +81,7 @@ impl<T: Scalar> GradientDescent<T> {
         self
     }
 
-    /// Uses Nesterov's form, which needs momentum and takes no dampening.
+    /// Uses Nesterov's form, which requires momentum and does not allow dampening.
     #[must_use]
     pub fn nesterov(mut self) -> Self {
         self.rule.nesterov = true;
@@ -119,7 +119,7 @@ impl Update for GradientDescentRule {
         if self.momentum == 0.0 {
             return entries.each::<0>(step, move |theta, g, _| theta - rate * g);
         }
-        // b is 0 before the first step, which takes all of g.
+        // b is 0 before the first step, which is not dampened.
         let first = step.number == 1;
         let fresh: T = real(if first { 1.0 } else { 1.0 - self.dampening });
         entries.each::<1>(step, move |theta, g, [b, ..]| {

@@ -1,4 +1,4 @@
-//! Every level, the plain loop and a dual number's real part make the same step, bit for bit.
+//! Every level, the plain loop and the real part of a dual number give the same step, bit for bit.
 
 use super::rule::Slot;
 use super::{AdaGrad, Adadelta, Adam, GradientDescent, IRpropMinus, RmsProp, Rule};
@@ -111,7 +111,7 @@ fn a_dual_number_steps_as_its_real_part() {
     for (dual, fast) in rules::<Dual64>().iter().zip(rules::<f64>()) {
         let real_parts = two_steps(64, &dual.fast).map(|x| x.into_iter().map(|x| x.re));
         let fast_parts = two_steps(64, &fast.fast);
-        // A dual number divides by multiplying with an inverse.
+        // Division of dual numbers multiplies by an inverse.
         for (dual, fast) in real_parts
             .into_iter()
             .flatten()

@@ -32,12 +32,12 @@ use std::fmt::Debug;
 /// | [`RmsProp`] | η g/(√v + ε) | 1 to 3 |
 /// | [`AdaGrad`] | η g/(√s + ε), with the sum s of g² | 1 |
 /// | [`Adadelta`] | η g √(u + ε)/√(v + ε), with the mean u of squared steps | 2 |
-/// | [`IRpropMinus`] | sign g times a separate step size for each entry; all examples only | 2 |
+/// | [`IRpropMinus`] | sign g times a separate step size for each entry; only for all examples at once | 2 |
 ///
-/// η is the learning rate. The last column is the number of vectors as long as θ in the state.
-/// Where the paper and PyTorch 2.15 differ, the type follows PyTorch and documents the difference.
-/// Settings are `f64` for any T, and are rounded to T in a step. Each entry of θ depends only on
-/// its own gradient and state, and has the same bits on every processor.
+/// η is the learning rate. The last column is the number of vectors in the state, each as long as
+/// θ. Where the paper and PyTorch 2.15 differ, the type follows PyTorch and documents the
+/// difference. Settings are `f64` for any T, and are rounded to T in a step. Each entry of θ
+/// depends only on its own gradient and state, and has the same bits on every processor.
 ///
 /// Weight decay that is part of J is a [`Penalty`](crate::Penalty), and ∇J already contains it. The
 /// decay of [`AdamW`] is separate.
@@ -126,10 +126,10 @@ use std::fmt::Debug;
 /// # Ok::<(), backprop::Error>(())
 /// ```
 pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
-    /// Returns the name, the learning rate η, and whether mini-batches suit the method.
+    /// Returns the name, the learning rate η, and whether the method is suitable for mini-batches.
     fn info(&self) -> OptimizerInfo;
 
-    /// Checks that all settings are in their ranges, as numbers of T.
+    /// Checks that all settings are in their ranges, also when rounded to T.
     ///
     /// [`Trainer`](super::Trainer) calls this before the first step. By default it checks that the
     /// learning rate is finite and above 0.
@@ -145,14 +145,14 @@ pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
     /// The learning rate of this step is η times `factor`, which is 1 without a
     /// [`Schedule`](super::Schedule). A factor of 0 is accepted, because a schedule may end there.
     ///
-    /// Only the first step allocates. It fixes the length of θ.
+    /// Only the first step allocates, and it fixes the length of θ.
     ///
-    /// If the gradient is not finite, θ becomes non-finite. If the state overflows, θ becomes
-    /// non-finite in the same step. [`Trainer`](super::Trainer) scans only θ after each step, so a
-    /// custom optimiser must ensure the same.
+    /// If the gradient is not finite or the state overflows, θ becomes non-finite in the same step.
+    /// [`Trainer`](super::Trainer) scans only θ after each step, so a custom optimiser must ensure
+    /// this too.
     ///
     /// # Errors
-    /// On an error, θ and the state are unchanged:
+    /// The following errors leave θ and the state unchanged:
     /// - [`Error::Length`] if the gradient is not as long as θ, if θ is not as long as in earlier
     ///   steps, or if settings have changed and the state no longer fits them;
     /// - [`Error::Hyperparameter`] as in [`validate`](Self::validate), except that a learning rate
@@ -166,16 +166,17 @@ pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
     #[doc(alias = "state_dict")]
     fn state(&self) -> OptimizerState<T>;
 
-    /// Replaces the state by that of an optimiser with the same settings. The state does not
+    /// Replaces the state with that of an optimiser that has the same settings. The state does not
     /// contain the settings.
     ///
-    /// The empty state, `OptimizerState::default()`, must be accepted. It forgets all steps, and
-    /// the next θ may have another length.
+    /// Every implementation must accept the empty state, `OptimizerState::default()`. It discards
+    /// all steps, and the next θ may have another length.
     ///
     /// # Errors
-    /// On an error, nothing is changed:
+    /// The following errors leave the state unchanged:
     /// - [`Error::Length`] for a wrong number of buffers, or buffers of unequal lengths;
-    /// - [`Error::OptimizerState`] for an entry that is not finite, or negative where it cannot be.
+    /// - [`Error::OptimizerState`] for an entry that is not finite, or is negative where it must
+    ///   not be.
     #[doc(alias = "reset")]
     fn restore(&mut self, state: &OptimizerState<T>) -> Result<(), Error>;
 }
@@ -185,14 +186,15 @@ pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
 #[non_exhaustive]
 #[must_use]
 pub struct OptimizerInfo {
-    /// The name of the method, for reports. [Resuming](super::Trainer) compares it.
+    /// The name of the method, for reports. [Resuming](super::Trainer) a run compares it with the
+    /// name in the checkpoint.
     pub name: &'static str,
     /// The learning rate η, before any schedule.
     #[doc(alias("learning_rate", "lr"))]
     pub rate: f64,
-    /// Whether gradients of mini-batches and schedules suit the method. Among the optimisers of
-    /// this crate, only [`IRpropMinus`] needs the gradient of all examples and a constant learning
-    /// rate.
+    /// Whether the method is suitable for gradients of mini-batches and for schedules. Among the
+    /// optimisers of this crate, only [`IRpropMinus`] needs the gradient of all examples and a
+    /// constant learning rate.
     pub takes_batches: bool,
 }
 

@@ -15,7 +15,7 @@ use crate::scalar::{Scalar, real};
 /// - sign g = sign p: Δ ← min(η⁺ Δ, Δmax);
 /// - sign g = −sign p: Δ ← max(η⁻ Δ, Δmin), and then g ← 0, so θ does not change in this step and Δ
 ///   does not change in the next;
-/// - one of them is 0: Δ does not change.
+/// - one of the signs is 0: Δ does not change.
 ///
 /// Then θ ← θ − Δ sign g and p ← g. The defaults are η⁻ = 0.5, η⁺ = 1.2, Δmin = 10⁻⁶ and
 /// Δmax = 50. The learning rate is the first Δ, so only the factor of the first step has an effect.
@@ -24,7 +24,7 @@ use crate::scalar::{Scalar, real};
 /// the step sizes shrink.
 ///
 /// PyTorch's `Rprop` is the same method, except that it takes the sign of the product g p, which is
-/// 0 where that underflows.
+/// 0 if the product underflows.
 ///
 /// The state is p and Δ.
 ///
@@ -54,9 +54,10 @@ pub struct IRpropMinusRule {
 }
 
 impl<T: Scalar> IRpropMinus<T> {
-    /// Creates the method with the first step size, above 0: 0.01 in PyTorch, 0.1 in most papers.
+    /// Creates the method with the first step size, which must be above 0. It is 0.01 in PyTorch
+    /// and 0.1 in most papers.
     ///
-    /// The first step clamps it to the bounds.
+    /// The first step clamps this size to the bounds.
     #[must_use]
     pub fn new(initial: f64) -> Self {
         let rule = IRpropMinusRule {

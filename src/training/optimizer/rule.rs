@@ -13,7 +13,7 @@ pub trait Rule: Update + Debug + Send + Sync {
     const NAME_WITH_DECAY: &'static str = Self::NAME;
     /// The name of the learning rate in errors.
     const RATE: &'static str = "the learning rate";
-    /// Whether gradients of mini-batches and schedules suit the rule.
+    /// Whether the rule is suitable for gradients of mini-batches and for schedules.
     const TAKES_BATCHES: bool = true;
 
     /// Checks the settings.

@@ -11,8 +11,8 @@ use std::ops::Range;
 
 /// The state of an [`Optimizer`](super::Optimizer): the number of its steps, and its buffers.
 ///
-/// θ, the settings and this state are all that a checkpoint needs. Before the first step there are
-/// no buffers. Each optimiser documents which buffers it has.
+/// A checkpoint needs only θ, the settings and this state. Before the first step, there are no
+/// buffers. Each optimiser documents which buffers it has.
 ///
 /// # Example
 /// ```
@@ -131,7 +131,7 @@ impl<T: Scalar> Memory<T> {
         steps::step(rule, step, entries);
     }
 
-    /// Replaces the state by one that fits the slots.
+    /// Replaces the state with one that fits the slots.
     pub(super) fn restore(
         &mut self,
         state: &OptimizerState<T>,

@@ -1,4 +1,5 @@
-//! Every message states the problem, what was expected and found, and a remedy. `Debug` shows it.
+//! Every message states the problem, what was expected and found, and a remedy. `Debug` shows the
+//! message too.
 
 mod messages;
 
@@ -9,7 +10,7 @@ use backprop::nalgebra::DMatrix;
 use backprop::training::{GradientDescent, Lbfgs, Trainer};
 use backprop::{AnyCost, BinaryCrossEntropy, Error, Examples, Network, Objective, SquaredError};
 
-/// Messages as calls return them: they name the sizes that they depend on.
+/// Messages as calls return them, with the sizes that they depend on.
 #[test]
 fn messages_of_calls() {
     let text = |error: Option<Error>| error.unwrap().to_string();
@@ -58,7 +59,7 @@ fn messages_of_calls() {
     let (inputs, outputs) = (DMatrix::zeros(3, 5), DMatrix::zeros(3, 4));
     let unequal: Error = Examples::<f64>::new(&inputs, &outputs).unwrap_err();
     assert!(unequal.to_string().contains(": a column is an example"));
-    // One input: only transposing Y leaves more than one example.
+    // With one input, only transposing Y leaves more than one example.
     let (inputs, outputs) = (DMatrix::zeros(1, 5), [0.0; 5]);
     let slice: Error = Examples::<f64>::new(&inputs, &outputs).unwrap_err();
     assert!(slice.to_string().contains(": did you pass Y transposed?"));

@@ -136,8 +136,8 @@ pub(super) fn sizes_beyond_the_memory() {
         let layers = [custom(1, 1, &[Block::new("U", rows, cols)])];
         no_network::<f64>(1, &layers, &too_large(THETA, rows, cols));
     }
-    // A size that fits an allocation but not memory is refused on allocation. A short θ is refused
-    // first.
+    // A size that fits an allocation but not memory is refused when the memory is allocated. A θ
+    // that is too short is refused before that.
     let huge = [dense(1, half)];
     let expected = too_large("the parameters", 2 * half, 1);
     refused("zeros", builder::<f64>(1, &huge).zeros(), &expected);
@@ -206,7 +206,7 @@ pub(super) fn blocks_that_are_not_there() {
         no_network::<f64>(3, from_ref(&both), &refusal(0));
         no_network::<f64>(3, &[dense(3, 3), both.clone()], &refusal(1));
         let found = GradientCheck::new().layer(&both, &[0.5; 12], &DMatrix::zeros(3, 2));
-        refused("a layer alone", found, &refusal(0));
+        refused("a single layer", found, &refusal(0));
     }
 }
 
@@ -271,7 +271,7 @@ impl Cost<f64> for Bare {
     }
 }
 
-/// Every tangent method of the traits has its default.
+/// Every tangent method of the traits has a default.
 #[test]
 pub(super) fn what_no_type_of_ours_provides() {
     let x = DMatrix::<f64>::zeros(1, 1);

@@ -4,7 +4,7 @@ use super::*;
 use backprop::activation::{Exponential, Identity};
 use backprop::{Dense, Location, SquaredError};
 
-/// Asserts that every comparing call gives this error.
+/// Asserts that every call that compares gives this error.
 #[track_caller]
 fn no_check(check: &GradientCheck, expected: &Error) {
     let (problem, what) = (Problem::new(), &format!("{check:?}"));
@@ -27,7 +27,7 @@ fn no_check(check: &GradientCheck, expected: &Error) {
 #[test]
 fn options() {
     let positive = "a number in (0, ∞)";
-    // Steps that vanish in rounding or leave the neighbourhood of θ.
+    // Steps that are lost in rounding or that leave the neighbourhood of θ.
     let range = "a number from the machine precision to 1";
     for bad in BAD
         .into_iter()

@@ -78,7 +78,7 @@ pub(super) fn examples() {
     }
     no_forward("no columns", &empty(3), &Error::NoExamples);
     for wrong in broken(3) {
-        // Only sizes that a test can hold.
+        // Only sizes that fit in the memory of a test.
         let single = DVector::repeat(wrong.min(9), 0.5);
         let expected = shape("X", (3, 1), (wrong.min(9), 1));
         refused("one example", network.forward(&single), &expected);
@@ -118,7 +118,7 @@ pub(super) fn weights() {
     refused("sum", found, &total(f64::INFINITY));
     let tiny = [0.0, 0.0, 1e-310, 0.0, 0.0];
     refused("sum", examples.weighted(&tiny).map(drop), &total(1e-310));
-    // Sums that f64 holds but f32 does not: above its range, and where it has no digits.
+    // Sums that f64 can hold but f32 cannot: above its range, and where it has no digits left.
     let (x, y) = (problem.x.map(|x| x as f32), problem.y.map(|y| y as f32));
     let single = Examples::new(&x, &y).unwrap();
     // f32 has powers of 2 below 2⁻¹²⁶, but a mean divided by one would have lost its digits.

@@ -62,7 +62,7 @@ pub(super) fn directions() {
             network.vjp_into(x, &cotangent, w, GradientBuffers::of_inputs(to))
         });
     }
-    // Any number of complete vectors, and the same number of results.
+    // Any number of complete vectors is accepted, with the same number of results.
     for (len, expected) in [(0, 26), (25, 26), (27, 26), (51, 26), (53, 52), (77, 52)] {
         let v = vec![0.5; len];
         let expected = length("v", expected, len);

@@ -4,7 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a helper of a test may fail the test"
+    reason = "test helpers may panic to fail tests"
 )]
 
 mod building;
@@ -38,7 +38,7 @@ use std::fmt::Debug;
 const BAD: [f64; 3] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
 
 thread_local! {
-    /// The variants of `Error` that this thread expected and met.
+    /// The variants of `Error` that this thread expected and received.
     static MET: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
 }
 
@@ -88,10 +88,11 @@ fn every_error_variant_is_tested() {
     declared.extend(locations);
     let met = MET.with_borrow(Clone::clone);
     let missing: Vec<_> = declared.difference(&met).collect();
-    assert!(missing.is_empty(), "not met: {missing:?}");
+    assert!(missing.is_empty(), "never returned: {missing:?}");
 }
 
-/// The variants of an enum in its source: lines indented by four spaces that begin with a capital.
+/// The variants of an enum in its source: the lines indented by four spaces that begin with a
+/// capital letter.
 fn variants(name: &str, source: &str) -> BTreeSet<String> {
     let (_, body) = source.split_once(&format!("pub enum {name} {{")).unwrap();
     let (body, _) = body.split_once("\n}").unwrap();
@@ -106,10 +107,10 @@ fn name_in(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
-/// Returns whether two errors agree in all fields. NaN compares by its bits.
+/// Returns whether two errors agree in all fields. NaNs are compared bit by bit.
 #[track_caller]
 fn same(what: &str, found: &Error, expected: &Error) {
-    // As text, because NaN is not equal to itself. No two other numbers print alike.
+    // Compared as text, because NaN is not equal to itself. No two other numbers print the same.
     let (text, wanted) = (format!("{found:?}"), format!("{expected:?}"));
     assert_eq!(text, wanted, "{what}");
     let values = (value_of(found), value_of(expected));
@@ -203,7 +204,7 @@ fn broken(size: usize) -> [usize; 4] {
     [size - 1, size + 1, 0, usize::MAX]
 }
 
-/// Wrong shapes instead of `rows` × `cols`: each dimension broken, and both exchanged.
+/// Wrong shapes instead of `rows` × `cols`: each dimension broken, and the two swapped.
 fn broken_shapes(rows: usize, cols: usize) -> [(usize, usize); 8] {
     [
         (rows - 1, cols),

@@ -52,7 +52,7 @@ pub(super) fn theta() {
         assert_eq!(problem_of.evaluations(), evaluations, "{what}");
         assert_eq!(problem_of.cost(&good).unwrap().to_bits(), valid, "{what}");
 
-        // Only the first layer has the first sixteen.
+        // Only the first layer has the first sixteen entries.
         let layer = Dense::new(3, 4, Tanh);
         let found = GradientCheck::new().layer(&layer, &theta[..theta.len().min(16)], &problem.x);
         match expected {
@@ -64,7 +64,7 @@ pub(super) fn theta() {
             _ => {}
         }
     }
-    // θ is finite, but J is not, in repeated calls too.
+    // θ is finite but J is not, even in repeated calls.
     let far = vec![1e200; 26];
     let expected = Error::NonFinite {
         at: Location::Objective,
@@ -83,10 +83,10 @@ pub(super) fn theta() {
     for wrong in [15, 17, 0] {
         let (layer, theta) = (Dense::new(3, 4, Tanh), vec![f64::NAN; wrong]);
         let found = GradientCheck::new().layer(&layer, &theta, &problem.x);
-        refused("a layer alone", found, &length("θ", 16, wrong));
+        refused("a single layer", found, &length("θ", 16, wrong));
     }
 
-    // θ is not finite in f32, or a map makes it so.
+    // θ is not finite in f32, or a map makes it non-finite.
     let last = network.parameters() - 1;
     for (at, value) in [(0, 1e300), (13, -1e300), (last, 1e39)] {
         let mut theta = good.clone();
@@ -173,7 +173,7 @@ pub(super) fn blocks() {
         refused(what, found, &expected);
         unchanged(what, &network, &before);
     }
-    // Two blocks are not [b W]. Neither are zero blocks, or one of another shape.
+    // Two blocks are not [b W]. Nor are zero blocks, or one block of another shape.
     for layer in [0, 2] {
         let expected = Error::NotDense { layer };
         refused("dense", network.dense_weights(layer), &expected);

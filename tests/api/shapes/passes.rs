@@ -87,7 +87,7 @@ pub(super) fn shapes() {
     assert_eq!(problem.bits(&mut workspace), before);
 }
 
-/// Asks a workspace for results it does not hold: before any pass, beyond the layers, and after a
+/// Requests results that a workspace does not hold: before any pass, beyond the layers, and after a
 /// failed pass.
 #[test]
 pub(super) fn workspaces() {
@@ -126,7 +126,7 @@ pub(super) fn workspaces() {
     assert_eq!(workspace.costs().len(), 5);
 }
 
-/// Constants of costs, strengths of penalties, and the layers and blocks that penalties name.
+/// Constants of costs, strengths of penalties, and layers and blocks named by penalties.
 #[test]
 pub(super) fn objectives() {
     let problem = Problem::new();

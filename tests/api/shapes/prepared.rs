@@ -167,7 +167,7 @@ pub(super) fn scalers() {
     statistics();
 }
 
-/// Means, deviations and ranges that cannot scale.
+/// Means, standard deviations and ranges that a scaler cannot use.
 fn statistics() {
     let lengths = |expected| {
         [
@@ -207,7 +207,7 @@ fn statistics() {
             &spread(1, bad),
         );
     }
-    // Finite numbers with an infinite range, and in f32 a deviation of 0.
+    // Finite numbers with an infinite range, and in f32 with a standard deviation of 0.
     let wide = dmatrix![1.0, 2.0; -f64::MAX, f64::MAX];
     refused("wide", Standardizer::fit(&wide), &spread(1, f64::INFINITY));
     refused("wide", MinMaxScaler::fit(&wide), &spread(1, f64::INFINITY));

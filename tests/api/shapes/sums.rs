@@ -180,7 +180,7 @@ fn too_heavy(problem: &Problem) {
     assert!(sums.finish(&single, &Penalty::none()).is_ok());
 }
 
-/// Twice Δ = 1e308: each batch is finite, and the error of the sum names the place.
+/// Adds Δ = 1e308 twice. Each batch is finite, and the error of the sum names the place.
 fn beyond_the_scalar() {
     let builder = Network::<f64>::builder(2).dense(2, Identity);
     let network = builder.with_theta(&[0.0, 1e8, 0.0, 0.0, 0.0, 0.0]).unwrap();
@@ -210,7 +210,7 @@ fn beyond_the_scalar() {
     refused("sum", found, &expected);
     assert_eq!(added, merged);
 
-    // Twice a cost of 1.1e308, with small gradients.
+    // Adds a cost of 1.1e308 twice, with small gradients.
     let network = Network::<f64>::builder(1).dense(1, Identity);
     let network = network.with_theta(&[0.0, 1.0]).unwrap();
     let (x, y) = (DVector::zeros(1), DVector::repeat(1, 1.5e154));

@@ -34,7 +34,7 @@ pub(super) fn divergence() {
         batch: Some(1),
         cause,
     };
-    same("a rate of 1e200", &found, &expected);
+    same("a learning rate of 1e200", &found, &expected);
     assert_eq!(network, linear());
     // The step, 10³⁰⁸ times the gradient −10, overflows. The sigmoid would hide that.
     let mut hidden = Network::builder(1).dense(1, Sigmoid).zeros().unwrap();
@@ -97,7 +97,7 @@ pub(super) fn single_outputs() {
 }
 
 /// In `f32` the square of 2 · 10¹⁹ is infinite, and every later step of that parameter is 0. J
-/// never shows it.
+/// never reveals this.
 #[test]
 pub(super) fn states_that_overflow() {
     let x = DMatrix::from_column_slice(1, 1, &[2e19_f32]);

@@ -103,7 +103,7 @@ pub(super) fn targets() {
     assert_eq!(problem.bits(&mut workspace), before);
 }
 
-/// The outputs are the inputs, moved out of the domain of the cost.
+/// The outputs are the inputs, shifted out of the domain of the cost.
 #[test]
 pub(super) fn outputs() {
     let mut network = linear(&[]);

@@ -21,7 +21,7 @@ fn refusal() -> Error {
     }
 }
 
-/// Answers every method with a value that no default returns, and records the call.
+/// Returns from every method a value that no default returns, and records the call.
 #[derive(Debug, Default)]
 struct Probe {
     calls: Mutex<Vec<&'static str>>,
@@ -266,7 +266,7 @@ fn ask_activation<A: Activation<f64> + ?Sized>(g: &A) {
     assert_eq!(g.link(), Some(LINK));
     assert_eq!(g.validate(), Err(refusal()));
     assert_eq!(g.name(), "the probe");
-    // Distinct arguments: an exchange of two of them changes the sums.
+    // Distinct arguments, so that swapping two of them changes the sums.
     let [z, a, t] = [2.0, 3.0, 5.0].map(|v| DMatrix::repeat(1, 1, v));
     let mut out = DMatrix::zeros(1, 1);
     g.forward(z.as_view(), out.as_view_mut());
@@ -296,7 +296,8 @@ fn activations_delegate_everything() {
     assert_eq!(alone.noted(), passes);
 }
 
-/// A dense layer takes link, name and constants from its activation, and calls it in both passes.
+/// A dense layer takes its link, name and constants from its activation, and calls it in both
+/// passes.
 #[test]
 fn dense_layers_delegate_to_their_activation() {
     let dense = || Dense::new(1, 1, Box::<Probe>::default());
@@ -327,7 +328,7 @@ fn dense_layers_delegate_to_their_activation() {
     assert_eq!(network.unwrap_err(), refusal());
 }
 
-/// `AnyLayer::Dense` is the dense layer, with link, name and constants of its activation.
+/// `AnyLayer::Dense` is the dense layer, with the link, name and constants of its activation.
 #[test]
 fn any_layer_delegates_to_dense() {
     let any = |g: AnyActivation| AnyLayer::<Probe>::Dense(Dense::new(4, 3, g));
@@ -408,7 +409,7 @@ impl Cost<f64> for Probe {
     }
 }
 
-/// Distinct weights, to show any exchange.
+/// Distinct weights, so that swapping any two of them shows.
 fn sum(at: Outputs<'_, f64>) -> f64 {
     at.z.map_or(0.0, |z| z[0]) + 10.0 * at.a[0] + 100.0 * at.y[0]
 }

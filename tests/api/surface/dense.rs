@@ -1,5 +1,5 @@
-//! A dense layer by itself: tangents against dual numbers, and example gradients against a pass for
-//! each example.
+//! A dense layer on its own: tangents against dual numbers, and per-example gradients against a
+//! pass for each example.
 
 use super::dual::{nan, wave};
 use backprop::activation::{AnyActivation, Gelu, Identity, Sigmoid, Softmax, Softsign, Tanh};
@@ -8,7 +8,7 @@ use backprop::nalgebra::{DMatrix, DMatrixView, convert};
 use backprop::{Dense, Scalar};
 use num_dual::{Dual64, HyperDual64};
 
-/// Inputs, outputs and examples: never the same, narrow, wide, and beyond the width of a register.
+/// Inputs, outputs and examples: never equal, narrow, wide, and beyond the width of a register.
 const SHAPES: [(usize, usize, usize); 4] = [(4, 3, 5), (3, 7, 2), (5, 1, 3), (19, 21, 18)];
 
 const ACTIVATIONS: [AnyActivation; 6] = [Identity, Sigmoid, Tanh, Gelu, Softsign, Softmax];
@@ -32,7 +32,7 @@ impl Lift for f64 {
     }
 }
 
-/// ε₁ is that of the dual number, ε₂ that of the derivative.
+/// ε₁ belongs to the dual number, and ε₂ to the derivative.
 impl Lift for Dual64 {
     type Wide = HyperDual64;
 
@@ -204,7 +204,7 @@ fn tangents_equal_those_of_dual_numbers() {
     agrees::<f64>(Given::new);
 }
 
-/// On dual numbers that move themselves the tangents have second derivatives.
+/// If the dual numbers themselves move, the tangents have second derivatives.
 #[test]
 fn tangents_of_dual_numbers_are_second_derivatives() {
     agrees::<Dual64>(|shape| {
@@ -220,8 +220,8 @@ fn tangents_of_dual_numbers_are_second_derivatives() {
     });
 }
 
-/// Example gradients, their squared norms and the errors for the layer below equal those of a pass
-/// with one example.
+/// Per-example gradients, their squared norms and the errors for the layer below equal those of a
+/// pass with one example.
 fn examples_alone<T: Scalar + Parts>() {
     for (inputs, outputs, m) in SHAPES {
         let shape = (inputs, outputs, m);

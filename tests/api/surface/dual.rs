@@ -1,4 +1,4 @@
-//! Tangents from dual numbers equal the written-out ones.
+//! Tangents from dual numbers equal those that are written out.
 
 use super::SMOOTH;
 use crate::support::custom_types::{Counts, Cubic, LOG2};
@@ -143,8 +143,8 @@ fn layers_agree_with_their_own_tangents() {
     layers_agree::<f32>();
 }
 
-/// a = c x, where c depends on the fields of the pass; c = 0 if they are missing. It keeps `cache`
-/// scalars.
+/// a = c x, where c depends on the fields of the pass; c = 0 if they are missing. The layer keeps
+/// `cache` scalars.
 #[derive(Debug)]
 struct Told {
     cache: fn(bool) -> usize,
@@ -222,7 +222,7 @@ fn a_layer_receives_the_whole_context_of_a_pass() {
     assert_eq!(found, (Ok(()), Ok(()), 66.0, 165.0));
 }
 
-/// A cache that is longer on dual numbers does not fit that of the pass.
+/// A cache that is longer on dual numbers does not match the cache of the pass.
 #[test]
 fn caches_of_other_lengths_are_unsupported() {
     let layer = Told {
@@ -353,7 +353,7 @@ fn links_of_users_have_no_hidden_part() {
     assert!((out[0] - 8.0 * ln_2 * ln_2 * 0.5).abs() < 1e-14, "{out}");
 }
 
-/// Other scalars have no dual number: an error, and nothing is written.
+/// Other scalars have no dual number: the call returns an error and writes nothing.
 #[test]
 fn other_scalars_are_unsupported() {
     let x = DMatrix::repeat(1, 1, Dual64::new(0.5, 1.0));

@@ -1,4 +1,5 @@
-//! A layer with tangent methods from dual numbers gives a network the products of written-out ones.
+//! A layer with tangent methods from dual numbers gives a network the same products as one with
+//! methods that are written out.
 
 use super::dual::wave;
 use crate::support::custom_types::LowRank;

@@ -1,4 +1,4 @@
-//! Activations given only by their value.
+//! Activations defined only by their value.
 
 use super::dual::{M, assert_close, nan, wave};
 use backprop::activation::{Activation, FromFn, Sigmoid, Silu, from_fn};
@@ -27,7 +27,7 @@ fn all_of<T: Scalar>(g: &dyn Activation<T>) -> [DMatrix<T>; 5] {
     [a, a_dot, plain, d, d_dot]
 }
 
-/// SiLU from its formula has the derivatives of the built-in one, in both scalars and boxed.
+/// SiLU from its formula has the derivatives of the built-in SiLU, in both scalars and when boxed.
 #[test]
 fn a_formula_defines_an_activation() {
     let silu = from_fn("my SiLU", |z: Dual2_64| z / ((-z).exp() + 1.0));
@@ -48,7 +48,8 @@ fn a_formula_defines_an_activation() {
 
 type Formula = fn(Dual2_64) -> Dual2_64;
 
-/// Works next to built-in layers, in a network that is cloned, mapped and checked.
+/// Such an activation works next to built-in layers, in a network that is cloned, mapped and
+/// checked.
 #[test]
 fn a_formula_defines_a_layer() -> Result<(), Error> {
     let bent: Formula = |z| ((z * z + 1.0).sqrt() - 1.0) / 2.0 + z;

@@ -79,7 +79,7 @@ fn the_form_is_settled() {
     assert_eq!(written(CategoricalCrossEntropy), expected);
     let expected = format!(r#"{{"cost":{{"huber":{{"delta":2.0}}}},"penalty":{penalty}}}"#);
     assert_eq!(written(Huber { delta: 2.0 }), expected);
-    // Objectives saved before the cost had its present name are read too.
+    // Objectives that were saved before the cost had its present name can still be read.
     let expected = written(BinaryCrossEntropy);
     assert!(expected.starts_with(r#"{"cost":"binary_cross_entropy","#));
     let earlier = expected.replace("binary_cross_entropy", "cross_entropy");
@@ -122,7 +122,7 @@ fn penalties_are_saved() {
     }
 }
 
-/// Every activation by its name in a file.
+/// Every activation, with its name in a file.
 #[test]
 fn names_of_activations() {
     use AnyActivation as A;
@@ -214,7 +214,7 @@ fn invalid_saved_networks_are_refused() {
     assert!(error.to_string().contains("rank of LowRank"), "{error}");
 }
 
-/// A one-layer network as read from a format that, unlike JSON, has NaN.
+/// A one-layer network, read from a format that, unlike JSON, has NaN.
 #[derive(Clone, Debug)]
 enum Field {
     Inputs(u64),
@@ -272,7 +272,7 @@ fn nan_in_theta_is_refused() {
             format!("the entry of θ at row 1, column 0 is {word}, expected a finite number");
         assert_eq!(error.to_string(), expected);
     }
-    // 1e39 is a number, but not one of f32.
+    // 1e39 is a valid number, but f32 cannot represent it.
     assert!(read([0.5, 1e39]).is_ok());
     let error = Network::<f32>::deserialize(source([0.5, 1e39])).unwrap_err();
     assert_eq!(
@@ -399,7 +399,7 @@ fn the_scalar_is_named() {
     refuse::<_, OptimizerState<f32>>(&state, "f64", "f32");
     let state = OptimizerState::new(1, vec![vec![0.1_f32]]);
     refuse::<_, OptimizerState<f64>>(&state, "f32", "f64");
-    // Also for a state without buffers, and for one part of a tuple.
+    // The same holds for a state without buffers, and for one part of a tuple.
     refuse::<_, OptimizerState<f64>>(&OptimizerState::<f32>::new(0, vec![]), "f32", "f64");
     refuse::<_, (Network<f64>, Standardizer<f64>)>(&(&double, &scaler_of_f32()), "f32", "f64");
 

@@ -1,5 +1,5 @@
-//! A stochastic layer is told whether a pass is for training, its seed, and the number of the first
-//! example.
+//! A stochastic layer receives its seed, the number of the first example, and whether the pass is
+//! for training.
 
 use super::data;
 use backprop::activation::{Identity, Tanh};
@@ -13,8 +13,8 @@ use backprop::{
 };
 use std::sync::Mutex;
 
-/// A layer without parameters that drops units at random in training. With a fixed seed it is one
-/// function.
+/// A layer without parameters that drops units at random in training. With a fixed seed it is a
+/// deterministic function.
 #[derive(Clone, Debug, PartialEq)]
 struct Dropout {
     units: usize,
@@ -103,7 +103,7 @@ fn a_stochastic_layer_receives_the_mode_of_the_pass() {
     assert_eq!(pass(Some(7)), first);
     assert_ne!(pass(Some(8)), first);
     assert_eq!(pass(None), plain);
-    // With a fixed seed it is one function, so its gradient can be checked.
+    // With a fixed seed it is a deterministic function, so its gradient can be checked.
     let blocks = [("θ", network.parameters())];
     let theta = network.theta().as_slice();
     let at = |theta: &[f64]| {
@@ -153,8 +153,8 @@ impl Layer<f64> for Seeds {
     }
 }
 
-/// Layers with the same mask would drop the same units. Each has its own seed, equal forward and
-/// backward.
+/// Layers with the same mask would drop the same units, so each layer has its own seed, the same in
+/// the forward and the backward pass.
 #[test]
 fn every_layer_has_its_own_seed() {
     let layers = vec![Seeds::default(), Seeds::default(), Seeds::default()];

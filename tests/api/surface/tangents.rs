@@ -131,7 +131,7 @@ fn tangents_of_a_layer_through_every_indirection() {
     }
 }
 
-/// A direction that is absent does not move.
+/// Without a direction, θ or x does not move.
 #[test]
 fn absent_directions_are_zero() {
     let theta = wave(23, 1, 0.1);

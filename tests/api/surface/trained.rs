@@ -1,4 +1,4 @@
-//! Custom optimisers and layers in training: interrupted, resumed and saved to the bit.
+//! Custom optimisers and layers in training: interrupted, resumed and saved bit for bit.
 
 use crate::support::custom_types::LowRank;
 use backprop::activation::{AnyActivation, Softmax, Tanh};
@@ -16,7 +16,7 @@ use std::path::Path;
 
 type Own = AnyLayer<LowRank<AnyActivation>>;
 
-/// Steps along the signs of a mean of gradients. Step t is shorter by √t.
+/// Steps along the signs of a mean of gradients. Step t is shorter by a factor of √t.
 #[derive(Debug)]
 struct Signs {
     rate: f64,
@@ -84,7 +84,7 @@ fn network() -> Network<f64, Own> {
         .unwrap()
 }
 
-/// Runs 15 epochs, at once or resumed from the existing checkpoints.
+/// Runs 15 epochs, in one run or resumed from the existing checkpoints.
 fn train(method: Method<f64>, epochs: u64, folder: Option<&Path>) -> (Network<f64, Own>, History) {
     let x = DMatrix::from_fn(5, 40, |i, k| (0.9 * i as f64 + 0.37 * k as f64).sin());
     let y = DMatrix::from_fn(3, 40, |i, k| f64::from(i == (k * k + k / 3) % 3));

@@ -8,8 +8,8 @@ s = 1/(x + 4) and t = (x - 4)/(x + 4) = 1 - 8 s:
     exp(x^2/2) Phi(-x)                  = s P(t)
     exp(x^2/2) (Phi(-x) - x phi(x))     = (root - x) Q(t)
 
-Both are fitted up to the x where the exponential is 0. The script prints the largest relative error
-of the rounded polynomials."""
+Both are fitted up to the x at which the exponential is 0. The script prints the largest relative
+error of the rounded polynomials."""
 
 import mpmath as mp
 import numpy as np
@@ -40,10 +40,10 @@ def x_of(t):
 
 
 def fit(f, degree, end, kind):
-    """Coefficients of powers of t, the constant first, on [-1, t(end)], with what Rust writes.
+    """Coefficients of powers of t, the constant first, on [-1, t(end)], each with its Rust literal.
 
     Least squares of the relative error at Chebyshev's nodes. Each coefficient is rounded before the
-    next ones are fitted to what is left, so that they make up for its rounding.
+    next ones are fitted to the remainder, so that they make up for its rounding.
     """
     low, high = mp.mpf(-1), (mp.mpf(end) - MIDDLE) / (mp.mpf(end) + MIDDLE)
     count = 3 * (degree + 1)
@@ -62,7 +62,7 @@ def fit(f, degree, end, kind):
 
 
 def rounded(x, kind):
-    """The nearest number of the type, and how Rust writes it."""
+    """The nearest number of the type, and its Rust literal."""
     if kind == "f32":
         x = np.float32(mp.nstr(x, 30))
         return mp.mpf(float(x)), str(x)

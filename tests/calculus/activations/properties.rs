@@ -79,7 +79,7 @@ fn outputs_stay_in_range() {
         (Selu, -SELU_FLOOR, inf),
         (Softplus, 0.0, inf),
         (Softsign, -1.0, 1.0),
-        // Their minima, from mpmath, rounded down.
+        // Their minima from mpmath, rounded down.
         (Gelu, -0.169_971_207_479_903_7, inf),
         (GeluTanh, -0.170_040_750_571_254_1, inf),
         (Silu, -0.278_464_542_761_073_9, inf),

@@ -20,7 +20,7 @@ ONE, TWO = mp.mpf(1), mp.mpf(2)
 
 
 def exp(x):
-    """Skips values that are 0 in every type; numbers of mpmath do not underflow."""
+    """Skips values that are 0 in every type; mpmath numbers do not underflow."""
     return mp.exp(x) if x > -100000 else mp.mpf(0)
 
 

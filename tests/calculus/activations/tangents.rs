@@ -299,8 +299,8 @@ fn branches_meet_at_zero() {
     }
 }
 
-/// ȧ, δ and δ̇ of each column are sums of aᵢ aⱼ times numbers of size 1. They are right to 1e-14 of
-/// the largest aᵢ (1 − aᵢ) and, where the sums do not cancel, to 1e-13 of the largest entry.
+/// ȧ, δ and δ̇ of each column are sums of aᵢ aⱼ times numbers of size 1. They are accurate to 1e-14
+/// of the largest aᵢ (1 − aᵢ) and, where the sums do not cancel, to 1e-13 of the largest entry.
 #[track_caller]
 fn softmax_agrees(z: &DMatrix<f64>, cancels: bool) {
     let ((rows, cols), a) = (z.shape(), value(Softmax, z));
@@ -393,7 +393,8 @@ fn f32_is_f64_rounded() {
     }
 }
 
-/// Views with gaps between their columns take the plain loops, and δ agrees with `backward`.
+/// Views with gaps between their columns are computed by the plain loops, and δ agrees with
+/// `backward`.
 #[test]
 fn parts_of_matrices_have_the_same_tangents() {
     let whole = [0.1, 0.2, 0.5, 0.9].map(|phase| wave(5, 4, phase));

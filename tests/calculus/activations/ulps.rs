@@ -84,7 +84,7 @@ fn references<T: Scalar>(text: &str, from_bits: impl Fn(u64) -> T) -> Vec<Refere
     all
 }
 
-/// The sum of the outputs: δ = 1, so that a network's derivatives are those of its activations.
+/// The sum of the outputs: δ = 1, so a network's derivatives are those of its activations.
 #[derive(Clone, Debug)]
 struct Sum;
 
@@ -110,7 +110,7 @@ impl<T: Scalar> Cost<T> for Sum {
     }
 }
 
-/// The worst error of each of g, g′ and g″, with where it is.
+/// The worst error of each of g, g′ and g″, and where it occurs.
 #[derive(Default)]
 struct Worst([(f64, String); 3]);
 
@@ -148,7 +148,7 @@ fn by_the_trait<T: Scalar + Into<f64>>(reference: &Reference<T>, worst: &mut Wor
     }
 }
 
-/// Weights 1 and biases 0: z is the input, in each layer that `g` is in.
+/// All weights are 1 and all biases 0, so z is the input in each layer that contains `g`.
 fn by_networks<T: Scalar + Into<f64>>(reference: &Reference<T>, worst: &mut Worst) {
     let (g, objective) = (reference.activation, Objective::new(Sum));
     let (zero, one) = (T::zero(), T::one());

@@ -1,17 +1,17 @@
 """Losses, gradients and steps of scikit-learn, PyTorch and Keras on one small problem, for the
-tests beside this file.
+tests in this folder.
 
     pip install numpy scikit-learn torch keras tensorflow-cpu
     python generate.py > values.json
 
 The last run used scikit-learn 1.9.1, PyTorch 2.15.0, Keras 3.15.1 on TensorFlow 2.21.0, and NumPy
-2.4.6; `versions` in the file says the same. Keras runs on TensorFlow because on its other backends
-a float64 model is computed in float32 (keras-team/keras#23704).
+2.4.6, as recorded in the field `versions`. Keras runs on TensorFlow because its other backends
+compute a float64 model in float32 (keras-team/keras#23704).
 
 The network has 3 inputs, 5 tanh units and 4 outputs; there are 7 examples. No two of these numbers
 are equal, so a mean over one of them cannot pass for a mean over another. Everything is float64.
-Results are recorded as each library gives them: matrices in its own layout, one example per row,
-nothing scaled or converted."""
+Results are recorded as each library returns them: matrices in its own layout, one example per row,
+with nothing scaled or converted."""
 
 import json
 import os
@@ -21,8 +21,8 @@ import warnings
 
 import numpy as np
 
-# One process cannot load both PyTorch and TensorFlow (each brings an LLVM): Keras gets a process of
-# its own.
+# One process cannot load both PyTorch and TensorFlow, because each brings an LLVM. Keras therefore
+# runs in its own process.
 ONLY_KERAS = sys.argv[1:] == ["keras"]
 if ONLY_KERAS:
     os.environ |= {
@@ -63,7 +63,7 @@ SPARSE = [np.where(np.abs(w) < 0.3, 0.0, w) for w in WEIGHTS]
 EXAMPLE_WEIGHTS = np.array([0.5, 2.0, 1.0, 0.0, 3.0, 1.5, 0.25])
 CLASS_WEIGHTS = np.array([0.5, 2.0, 1.25, 3.0])
 RATE, ALPHA, DECAY = 0.25, 0.7, 0.15
-R = 0.0625  # exact in float32, which Keras rounds the strengths of its regularizers to
+R = 0.0625  # exact in float32, to which Keras rounds its regularisation strengths
 L1, L2 = 0.4, 0.9
 BATCH = 5  # the other batch has 2
 
@@ -89,7 +89,7 @@ def mlp(kind, y, **options):
 
 
 def mlp_case(model, y, rows=slice(None), sample_weight=None, **more):
-    """The loss and the gradients that the solvers are given."""
+    """The loss and the gradients that the solvers receive."""
     target = model._label_binarizer.transform(y) if isinstance(model, MLPClassifier) else y
     loss, coefs, intercepts = model._backprop(
         X[rows],
@@ -299,7 +299,7 @@ def plain(value):
 
 
 def write(value, indent=0):
-    """JSON with one line a case. Python prints the shortest digits that read back as the same
+    """JSON with one line per case. Python prints the shortest digits that read back as the same
     float64.
     """
     if isinstance(value, dict) and indent < 2:

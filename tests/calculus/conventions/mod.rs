@@ -1,6 +1,6 @@
 //! How the conventions of scikit-learn, PyTorch and Keras relate to those of this crate. Each test
-//! is a statement and compares with numbers that the library itself computed. `generate.py` wrote
-//! them to `values.json`, which names the versions.
+//! states one relation and compares it with numbers that the library itself computed. `generate.py`
+//! wrote them to `values.json`, which names the versions.
 //!
 //! The network has 3 inputs, 5 tanh units and K = 4 outputs; there are m = 7 examples. Each test of
 //! a pass compares the loss and the gradient, unless the statement separates them.
@@ -8,7 +8,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "as in the tests that these functions serve"
+    reason = "as in the tests that call these functions"
 )]
 
 mod ours;
@@ -149,21 +149,22 @@ fn torch_cross_entropy_is_categorical_cross_entropy() {
 }
 
 /// `BCEWithLogitsLoss()` also averages over the outputs. Our `Sigmoid` with `BinaryCrossEntropy` is
-/// K × it.
+/// K times as large.
 #[test]
 fn torch_bce_is_a_mean_over_outputs() {
     ours("/torch", BinaryCrossEntropy, 0.0).assert_is(&theirs("/torch/bce_with_logits").times(K));
 }
 
-/// `MSELoss()` also averages over the outputs and has no ½. Our `SquaredError` is K/2 × it.
+/// `MSELoss()` also averages over the outputs and has no ½. Our `SquaredError` is K/2 times as
+/// large.
 #[test]
 fn torch_mse_is_a_mean_over_outputs_without_half() {
     ours("/torch", SquaredError, 0.0).assert_is(&theirs("/torch/mse").times(K / 2.0));
 }
 
-/// `HuberLoss(delta=δ)` and `PoissonNLLLoss()` also average over the outputs. Our `Huber { delta: δ
-/// }` and our `Exponential` with `Poisson` are K × them. `SmoothL1Loss(beta=δ)` is `HuberLoss`
-/// divided by δ, so ours is Kδ × it.
+/// `HuberLoss(delta=δ)` and `PoissonNLLLoss()` also average over the outputs. Our
+/// `Huber { delta: δ }` and our `Exponential` with `Poisson` are K times as large.
+/// `SmoothL1Loss(beta=δ)` is `HuberLoss` divided by δ, so ours is Kδ times as large.
 #[test]
 fn torch_huber_and_poisson_are_means_over_outputs() {
     let delta = number("/torch/huber/delta");
@@ -174,7 +175,8 @@ fn torch_huber_and_poisson_are_means_over_outputs() {
     ours("/torch", Poisson, 0.0).assert_is(&theirs("/torch/poisson").times(K));
 }
 
-/// `reduction="sum"` sums over examples and outputs. Ours is 1/m × it, for `MSELoss` 1/(2m) × it.
+/// `reduction="sum"` sums over examples and outputs. Ours is this sum divided by m, for `MSELoss`
+/// by 2m.
 #[test]
 fn torch_sums_are_m_times_ours() {
     for (cost, case, factor) in [
@@ -194,8 +196,8 @@ fn torch_weight_decay_of_weights_is_lambda_over_m() {
     assert_blocks(&found, &blocks(&layers("/torch/sgd_groups")));
 }
 
-/// By default `weight_decay` also applies to the biases. After a step each of PyTorch's biases is
-/// rate × wd × bias less than our column 0. The weights are equal.
+/// By default `weight_decay` also applies to the biases. After a step, each of PyTorch's biases is
+/// less than our column 0 by rate × wd × bias. The weights are equal.
 #[test]
 fn torch_weight_decay_includes_biases_by_default() {
     let (found, expected) = (torch_step(), blocks(&layers("/torch/sgd_default")));
@@ -268,7 +270,7 @@ fn torch_accumulates_gradients() {
 
 /// `CrossEntropyLoss(weight=c)` on class indices divides by the sum of the weights. It equals ours
 /// with example weights wₖ = c\[class of k]. On one-hot (probability) targets it divides by m, so
-/// ours is m/Σw × it.
+/// ours is m/Σw times as large.
 #[test]
 fn torch_class_weights_divide_by_their_sum() {
     let classes = numbers(value("/problem/class_weights"));
@@ -282,7 +284,7 @@ fn torch_class_weights_divide_by_their_sum() {
 }
 
 /// `BCELoss(weight=w)`, where w is an m × 1 column, divides by m × K instead of Σw. Ours with
-/// example weights w is K m/Σw × it.
+/// example weights w is K m/Σw times as large.
 #[test]
 fn torch_bce_weights_divide_by_their_number() {
     let (weights, sum) = example_weights();
@@ -307,7 +309,7 @@ fn keras_categorical_crossentropy_is_ours() {
 }
 
 /// `BinaryCrossentropy(from_logits=True)` also averages over the outputs. Our `Sigmoid` with
-/// `BinaryCrossEntropy` is K × it.
+/// `BinaryCrossEntropy` is K times as large.
 #[test]
 fn keras_binary_crossentropy_is_a_mean_over_outputs() {
     let found = ours("/keras", BinaryCrossEntropy, 0.0);
@@ -333,15 +335,15 @@ fn keras_clips_probabilities() {
     assert_close(&[cost], &[-a.ln()]);
 }
 
-/// `MeanSquaredError()` also averages over the outputs and has no ½. Our `SquaredError` is K/2 ×
-/// it.
+/// `MeanSquaredError()` also averages over the outputs and has no ½. Our `SquaredError` is K/2
+/// times as large.
 #[test]
 fn keras_mse_is_a_mean_over_outputs_without_half() {
     ours("/keras", SquaredError, 0.0).assert_is(&theirs("/keras/mse").times(K / 2.0));
 }
 
 /// `Huber(delta=δ)` and `LogCosh()` also average over the outputs. Our `Huber { delta: δ }` and
-/// `LogCosh` are K × them. (Keras has ln 2 in float32, so its `LogCosh()` is off by 2e-9 in
+/// `LogCosh` are K times as large. (Keras has ln 2 in float32, so its `LogCosh()` is off by 2e-9 in
 /// float64.)
 #[test]
 fn keras_huber_and_log_cosh_are_means_over_outputs() {
@@ -360,8 +362,8 @@ fn keras_l2_is_lambda_over_2m() {
     ours("/keras", CategoricalCrossEntropy, lambda).assert_is(&theirs("/keras/categorical_l2"));
 }
 
-/// `sample_weight` divides by m instead of Σw. Keras's J is ours with the same example weights ×
-/// Σw/m, with λ = 2 r m for `L2(r)`.
+/// `sample_weight` divides by m instead of Σw. Keras's J is Σw/m times ours with the same example
+/// weights, with λ = 2 r m for `L2(r)`.
 #[test]
 fn keras_sample_weight_divides_by_the_number() {
     let (weights, sum) = example_weights();

@@ -138,7 +138,8 @@ fn saturated_softmax_with_cross_entropy() {
     assert!(text.contains("or 0 where y = 0"), "{text}");
 }
 
-/// Outputs on the edge of the domain with a target that makes the cost finite: accepted and right.
+/// Outputs on the edge of the domain, with a target that makes the cost finite, are accepted and
+/// give correct results.
 #[test]
 fn edges_that_the_target_allows() {
     // HardTanh gives 0 and 1 exactly, Relu 0.
@@ -337,8 +338,8 @@ fn invalid_huber_deltas_are_refused() {
     }
 }
 
-/// Differences in a need room. They are refused next to the edge, and skipped if a canonical pair
-/// does not need them.
+/// Central differences in a need room on both sides. They are refused next to the edge, and skipped
+/// if a canonical pair does not need them.
 #[test]
 fn gradient_check_near_the_edge_of_the_domain() {
     let (x, y) = (DMatrix::repeat(1, 1, 1e-9), DMatrix::repeat(1, 1, 0.5));

@@ -3,8 +3,8 @@
 python tests/calculus/costs/extremes.py > tests/calculus/costs/extremes.txt
 
 Needs mpmath. A line is: type, hidden activation or -, activation, cost, θ, x, y, notes, J, ∇J,
-∂J/∂x, each a list with commas. One example, one input; y has as many entries as there are outputs,
-and Θ of each layer is unrolled by columns. The notes are letters: o if an intermediate result
+∂J/∂x, each a list with commas. There is one example with one input. y has one entry per output, and
+Θ of each layer is unrolled by columns. The notes are letters: o if an intermediate result
 overflows, u if one is subnormal, e if an output rounds to a point where the cost is undefined, and
 "-" if none applies.
 """

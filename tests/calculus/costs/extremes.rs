@@ -54,8 +54,8 @@ fn categorical_at_1e4_in_f32() {
     assert_eq!(d.as_slice(), expected.as_flattened());
 }
 
-/// a has rounded to 1, but the cost has not rounded to 0. It is
-/// ln(1 + e⁻²⁰) = 2.061153620314381e-9 (mpmath).
+/// a has rounded to 1, but the cost has not rounded to 0. The cost is ln(1 + e⁻²⁰) =
+/// 2.061153620314381e-9 (mpmath).
 #[test]
 fn small_costs_keep_their_digits() {
     let expected = 2.061_153_620_314_381e-9;

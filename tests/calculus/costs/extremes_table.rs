@@ -1,6 +1,6 @@
 //! Networks at extreme values, in `f64` and `f32`, against `extremes.txt`, which `extremes.py`
-//! computes with mpmath. They give the right number, or a typed error where an intermediate result
-//! overflows.
+//! computes with mpmath. The networks give the correct number, or a typed error where an
+//! intermediate result overflows.
 
 use backprop::activation::{
     AnyActivation, Elu, Exponential, Gelu, HardTanh, Identity, LeakyRelu, Mish, Relu, Selu,

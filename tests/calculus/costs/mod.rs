@@ -153,7 +153,8 @@ fn huber_at_its_limit() {
     assert_eq!(delta(HUBER, None, &a, &y).as_slice(), &slopes);
 }
 
-/// Where both paths can be represented they agree: the cost, and ∂cost/∂z from ∂cost/∂a and g′.
+/// Where both paths can be represented, they agree: in the cost, and in ∂cost/∂z from ∂cost/∂a and
+/// g′.
 #[test]
 fn canonical_path_equals_general_path() {
     let z = DMatrix::from_fn(4, 9, |i, j| (2.7 * (9 * i + j) as f64).sin() * 5.0);
@@ -191,8 +192,8 @@ fn categorical_with_other_sums() {
     assert_eq!(value[1], 0.0);
 }
 
-/// `delta` is the derivative of `values`, and on dual numbers it has the second derivative. Both
-/// paths, also at z = 0 and d = 0.
+/// `delta` is the derivative of `values`, and on dual numbers it carries the second derivative.
+/// Both hold on both paths, also at z = 0 and d = 0.
 #[test]
 fn dual_derivative_of_values_is_delta() {
     let grid: Vec<f64> = (-24..=24).map(|i| f64::from(i) / 8.0).collect();

@@ -24,7 +24,7 @@ def sigmoid(z):
     return 1 / (1 + exp(-z))
 
 
-# Each with the constants beside which its outputs keep their digits.
+# Each with the constants near which its outputs keep their digits.
 ACTIVATIONS = {
     "sigmoid": (sigmoid, [0, HALF, 1]),
     "tanh": (tanh, [0, 1, -1]),

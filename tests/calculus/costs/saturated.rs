@@ -62,7 +62,7 @@ fn every_reader<T: Scalar>(activation: AnyActivation) {
         y,
         expected,
     } = problem::<T>(activation);
-    // Each example on its own, so that the smaller one counts, then both.
+    // Each example on its own, so that the smaller one counts, and then both together.
     for range in [0..1, 1..2, 0..2] {
         let (x, y) = (
             x.columns_range(range.clone()),
@@ -233,7 +233,7 @@ fn a_penalty_of_squares_that_no_scalar_holds() {
     }
 }
 
-/// `a` and `y` are public fields, and z may have another shape: then the differences are plain.
+/// `a` and `y` are public fields, and z may have another shape. The differences are then plain.
 #[test]
 fn shapes_that_do_not_fit_give_plain_differences() {
     let matrix = |rows, cols| DMatrix::repeat(rows, cols, 0.75_f64);

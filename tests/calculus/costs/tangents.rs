@@ -1,5 +1,5 @@
 //! The tangent of δ: against dual numbers, by hand, at the extremes, and against the tangents of
-//! the activation. Also the likelihoods.
+//! the activation. The likelihoods are tested too.
 
 use super::{CANONICAL, HUBER, Z, activate, assert_close, delta, out_of};
 use backprop::Scalar;
@@ -182,7 +182,7 @@ fn canonical_path_equals_general_path() {
     }
 }
 
-/// On the edge of its interval, an output whose numerator is 0 costs nothing, also when it moves.
+/// On the edge of its interval, an output whose numerator is 0 costs nothing, even when it moves.
 /// Saturated units keep their digits.
 #[test]
 fn edges_and_extremes() {

@@ -15,7 +15,8 @@ use num_dual::Dual64;
 enum Symmetric {
     /// Subtracts the mean over the batch.
     Centred,
-    /// In training drops about half of the units, chosen by the seed and the number of the example.
+    /// In training, drops about half of the units, chosen by the seed and the number of the
+    /// example.
     Masked,
 }
 

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 fn last_activation(case: &Case) -> AnyActivation {
     match case.network.layers().last() {
         Some(AnyLayer::Dense(dense)) => *dense.activation(),
-        other => panic!("{other:?} is not of these networks"),
+        other => panic!("{other:?} is not in these networks"),
     }
 }
 

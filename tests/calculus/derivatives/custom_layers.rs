@@ -14,9 +14,9 @@ use backprop::{
 use num_dual::Dual64;
 use std::fmt::Debug;
 
-/// aᵢ = γᵢ xᵢ, with neither tangents nor per-example gradients. Its cache is no matrix of
-/// the batch: it begins with one entry for each example, and then holds x with the last example
-/// first. Training drops half of the units.
+/// aᵢ = γᵢ xᵢ, with neither tangents nor per-example gradients. Its cache is not a matrix of the
+/// batch: it begins with one entry for each example, and then holds x with the last example first.
+/// Training drops half of the units.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Plain {
     pub(super) units: usize,
@@ -264,7 +264,7 @@ fn custom_last_layers_have_gauss_newton_products() {
             .unwrap();
         same(found.as_slice(), expected.as_slice());
     }
-    // The identity has a link too, but of other costs.
+    // The identity has a link too, but for other costs.
     let objective = Objective::new(SquaredError);
     let gram = network.gram_product(&x, &v).unwrap() / 5.0;
     let found = network.gauss_newton_product(&examples, &objective, GaussNewton::Outputs, &v);
@@ -280,7 +280,7 @@ fn custom_last_layers_have_gauss_newton_products() {
     let (expected, _) = logits.vjp(&x, &curvature).unwrap();
     same(found.unwrap().as_slice(), (expected / 5.0).as_slice());
 
-    // Without a link a layer does not promise z.
+    // Without a link, a layer does not promise z.
     let cubic = Builder::<f64, Smooth>::new(4).layer(AnyLayer::Custom(low_rank(4, 3)));
     let cubic = cubic
         .initialize(Initialization::GlorotUniform, &mut rng(2))

@@ -1,4 +1,4 @@
-//! Gradients of single examples.
+//! Per-example gradients.
 
 use super::{TAME, bits, close, largest};
 use crate::support::{Case, cases, config};
@@ -28,7 +28,7 @@ fn norm(gradient: &[f64]) -> f64 {
 proptest! {
     #![proptest_config(config())]
 
-    /// Weights and penalties do not enter.
+    /// Weights and penalties do not affect per-example gradients.
     #[test]
     fn they_are_those_of_a_pass_each(case in cases(TAME)) {
         let (network, examples, cost) = (&case.network, case.examples(), &case.objective.cost);
@@ -58,7 +58,7 @@ proptest! {
         }
     }
 
-    /// By hand: the sum of weighted gradients, with those above the limit clipped to it.
+    /// By hand: the sum of weighted gradients, in which those above the limit are clipped to it.
     #[test]
     fn clipped_sums_are_sums_of_shortened_gradients(case in cases(TAME), share in 0.01..1.5) {
         let (network, examples, cost) = (&case.network, case.examples(), &case.objective.cost);

@@ -1,5 +1,5 @@
-//! Batches of 512 and more are computed in parts. They give the numbers of small batches of the
-//! same examples, and errors count the examples of the whole batch.
+//! Batches of 512 and more are computed in parts. They give the same numbers as small batches of
+//! the same examples, and errors number the examples within the whole batch.
 
 use super::{close, wave, wave_matrix};
 use backprop::activation::{Identity, Sigmoid, Softmax, Tanh};
@@ -10,7 +10,7 @@ use backprop::{
     Workspace, rng,
 };
 
-/// The number of examples of a batch that is computed as a whole.
+/// The number of examples in a batch that is computed as a whole.
 const FEW: usize = 100;
 
 fn network(n: usize, k: usize, last: AnyActivation) -> Network<f64> {

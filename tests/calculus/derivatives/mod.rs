@@ -1,10 +1,10 @@
-//! Compares derivatives along directions, of second order and of single examples with dual numbers,
-//! which need no step.
+//! Compares directional, second-order and per-example derivatives with dual numbers, which need no
+//! step.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "as in the tests that these functions serve"
+    reason = "as in the tests that call these functions"
 )]
 
 mod batch_aware_layers;

@@ -96,7 +96,7 @@ fn calls_without_parameters() {
     }
 }
 
-/// Each result is optional, and all may be left out together.
+/// Each result is optional, and all of them may be left out together.
 #[test]
 fn a_call_that_wants_nothing_computes_nothing() {
     let network = Network::<f64>::builder(2).dense(3, Tanh).dense(1, Identity);

@@ -219,7 +219,7 @@ proptest! {
         prop_assert_eq!(by_x, network.input_gradient(&examples, &case.objective).unwrap());
     }
 
-    /// The bound is that of `f64`, in the roundings of `f32`: 1e-12 is 4504 of them.
+    /// The bound for `f64`, in roundings of `f32`: 1e-12 is 4504 of them.
     #[test]
     fn single_precision_agrees_to_its_rounding(case in cases(TAME)) {
         let single = Lifted::new(&case, |w, _| w as f32, |e, _| e as f32);

@@ -21,7 +21,7 @@ pub(crate) struct Case {
     pub(crate) x: DMatrix<f64>,
     pub(crate) y: DMatrix<f64>,
     pub(crate) objective: Objective,
-    /// The direction of the products, if the case has any.
+    /// The direction of the products, if the case has one.
     pub(crate) v: Option<Vec<f64>>,
     pub(crate) expected: Vec<Field>,
 }

@@ -8,7 +8,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "as in the tests that these functions serve"
+    reason = "as in the tests that call these functions"
 )]
 
 use backprop::Workspace;
@@ -70,7 +70,7 @@ impl Summary {
     }
 }
 
-/// Runs every `*.json` of a folder and returns every failure as "file: field: what is wrong".
+/// Runs every `*.json` of a folder and returns every failure as "file: field: reason".
 fn run(folder: &Path) -> Result<Summary, Vec<String>> {
     let unreadable = |error| vec![format!("{}: {error}", folder.display())];
     let mut files = Vec::new();

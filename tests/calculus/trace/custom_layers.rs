@@ -92,7 +92,7 @@ fn custom_layers_are_traced() {
         .unwrap();
     let trace = agrees(&network, &examples, &objective);
 
-    // z and δ exist for all layers but the one that keeps no z.
+    // z and δ exist for all layers except the one that keeps no z.
     let kept = [0, 1, 2, 3, 4].map(|l| (trace.z(l).is_some(), trace.delta(l).is_some()));
     let (yes, no) = ((true, true), (false, false));
     assert_eq!(kept, [yes, no, yes, yes, no]);

@@ -1,9 +1,9 @@
-//! A trace agrees with a pass by hand and with `backprop`, and has its errors.
+//! A trace agrees with a pass by hand and with `backprop`, and returns the same errors.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "as in the tests that these functions serve"
+    reason = "as in the tests that call these functions"
 )]
 
 mod custom_layers;
@@ -58,7 +58,7 @@ fn agrees<L: Layer<f64>>(
         (trace.gradient().vector(), pass.gradient().vector()),
         (trace.sums(), sums.delta()),
     ] {
-        // If a gradient is 0 up to rounding, that is the rounding of numbers of size 1.
+        // If a gradient is 0 up to rounding, it is the rounding error of numbers of size 1.
         let size = largest(expected.iter());
         for place in network.layout().blocks() {
             let (found, expected) = (
@@ -82,8 +82,8 @@ fn agrees<L: Layer<f64>>(
 proptest! {
     #![proptest_config(config())]
 
-    /// Holds for any network, penalty and weights. Within the trace, z = Θ [1; a] and Δ = δ [1;
-    /// a]ᵀ, by nalgebra.
+    /// The trace agrees for any network, penalty and weights. Within it, z = Θ [1; a] and Δ = δ [1;
+    /// a]ᵀ, computed by nalgebra.
     #[test]
     fn a_trace_is_the_pass_of_backprop(case in cases(10.0)) {
         let (network, examples) = (&case.network, case.examples());
@@ -110,7 +110,7 @@ fn numbers(rows: usize, cols: usize) -> DMatrix<f64> {
     DMatrix::from_fn(rows, cols, |i, k| ((1 + i + rows * k) as f64).sin())
 }
 
-/// Holds for a batch that `backprop` computes in parts, and in `f32`.
+/// The trace agrees for a batch that `backprop` computes in parts, and in `f32`.
 #[test]
 fn large_batches_and_other_scalars_are_traced() {
     let network = Network::<f64>::builder(3)
@@ -138,7 +138,7 @@ fn large_batches_and_other_scalars_are_traced() {
     }
 }
 
-/// Everything that can be wrong gives the expected error, the same as `backprop`.
+/// Everything that can be wrong gives the expected error, the same as from `backprop`.
 #[test]
 fn errors_equal_those_of_backprop() {
     let network = |theta: &[f64]| {

@@ -19,7 +19,7 @@ fn three_blocks(c: [f64; 3], factors: [f64; 3], check: &GradientCheck) -> Report
     check.function(&blocks, &p, f).unwrap()
 }
 
-/// In the norm of the whole gradient the wrong block would vanish: its share is 1e-7.
+/// In the norm of the whole gradient, the wrong block would vanish, because its share is 1e-7.
 #[test]
 fn a_wrong_small_block_is_found_next_to_a_huge_correct_one() {
     let report = three_blocks([1e5, 1e-2, 1.0], [1.0, 2.0, 1.0], &GradientCheck::new());
@@ -148,7 +148,7 @@ fn derivatives_below_the_floor_are_undecided() {
         table.contains("undecided, 1 of 1 below the rounding of J"),
         "{table}"
     );
-    // A right derivative above the resolution is not undecided, and neither is a block of zeros.
+    // A correct derivative above the resolution is not undecided, and neither is a block of zeros.
     let f = |p: &[f64]| (1e-10 * p[0], vec![1e-10, 0.0]);
     let report = GradientCheck::new().function(&blocks, &p, f).unwrap();
     assert!(
@@ -211,7 +211,8 @@ fn nan_in_an_analytic_gradient_is_wrong() {
         message.contains("NaN") && message.contains("WRONG"),
         "{message}"
     );
-    // A layer leaves NaN in one entry. The report, not an error, shows it, in that block only.
+    // A layer leaves NaN in one entry. This is not an error: the report shows it, in that block
+    // only.
     let report = check_with(
         &GradientCheck::new(),
         &planted(Fault::KeepsOld, 0),
@@ -269,7 +270,7 @@ fn the_table_has_every_block() {
     assert!(report.block("Θ⁽⁴⁾").is_none());
 }
 
-/// In `f32` the step and the tolerances are wider, and a right network passes.
+/// In `f32` the step and the tolerances are wider, and a correct network passes.
 #[test]
 fn f32_networks() {
     let (x, y) = data();

@@ -1,4 +1,4 @@
-//! Checks of tangents that cannot decide say so: missing methods, edges of domains, kinks, and
+//! Checks of tangents that cannot decide report this: missing methods, edges of domains, kinks, and
 //! derivatives below the rounding of ∇J.
 
 use super::tangent_faults::{H, assert_all_agree, second_order, tangled, with_output};
@@ -43,7 +43,7 @@ fn missing_methods_never_pass_silently() {
     let report = check.cost_tangent(&cost, &Sigmoid, &z, &y);
     unsupported(report, "Cost::delta_tangent");
 
-    // Gradients of single examples are optional, and undefined if the layer couples examples.
+    // Per-example gradients are optional, and undefined if the layer couples examples.
     let layer = |fault| Tangled {
         inner: Dense::new(
             INPUTS,
@@ -70,7 +70,7 @@ fn missing_methods_never_pass_silently() {
     assert_eq!(report.block("v·G v ≥ 0 (logits)").unwrap().compared, 1);
 }
 
-/// For outputs that have rounded to 0 or 1, the curvature at a is not finite; that at z is.
+/// For outputs that have rounded to 0 or 1, the curvature at a is not finite, but at z it is.
 #[test]
 fn outputs_at_the_edge() {
     let network = Network::builder(1).dense(1, Sigmoid);

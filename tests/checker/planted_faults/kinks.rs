@@ -1,4 +1,4 @@
-//! The checker tells kinks from wrong derivatives, and both from strong curvature.
+//! The checker distinguishes kinks from wrong derivatives, and both from strong curvature.
 
 use super::wrong;
 use backprop::activation::{Identity, Relu};
@@ -98,7 +98,7 @@ fn absolute_value_at_0() {
     for g in [5.0, -5.0, 1.1, -1.1] {
         assert_eq!(line(0.0, g, f64::abs).verdict, Verdict::Wrong, "g = {g}");
     }
-    // A smooth part next to it does not hide it.
+    // A smooth part next to a kink does not hide it.
     let f = |x: f64| 3.0 * x + x.sin() + 0.1 * x.abs();
     assert_eq!(line(0.0, 4.1, f).verdict, Verdict::SuspectedKink);
     assert_eq!(line(0.0, 4.2, f).verdict, Verdict::Wrong);

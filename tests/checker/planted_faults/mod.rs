@@ -33,7 +33,7 @@ fn data() -> (DMatrix<f64>, DMatrix<f64>) {
     (x, y)
 }
 
-/// Sets biases that are not 0, to show a penalty on them.
+/// Sets biases that are not 0, so that a penalty on them shows.
 fn with_biases<L: Layer<f64>>(builder: Builder<f64, L>) -> Network<f64, L> {
     let uniform = Initialization::Uniform { epsilon: 0.9 };
     let mut network = builder.initialize(uniform, &mut rng(11)).unwrap();
@@ -341,7 +341,7 @@ fn with_output(g: AnyActivation) -> Network<f64> {
 /// A fault in ∇J, as a function of the gradient, θ and the places of the blocks.
 type Corrupt = fn(&mut [f64], &[f64], &Layout);
 
-/// Checks a right network whose gradient is corrupted on its way to the checker.
+/// Checks a correct network whose gradient is corrupted on its way to the checker.
 fn corrupted(corrupt: Corrupt) -> Report {
     let network = with_output(Sigmoid);
     let layout = network.layout();

@@ -18,13 +18,13 @@ pub(super) enum Fault {
     Transposed,
     WrongSign,
     Factor(f64),
-    /// Twice the right value in one column.
+    /// Twice the correct value in one column.
     Column(usize),
-    /// Adds instead of overwriting: right only if the buffer holds zeros.
+    /// Adds instead of overwriting: correct only if the buffer holds zeros.
     AddsToOld,
     /// Writes nothing.
     KeepsOld,
-    /// Does not write zeros: right only if the buffer holds zeros.
+    /// Does not write zeros: correct only if the buffer holds zeros.
     SkipsZeros,
     /// Leaves out the bias column of Δ.
     NoBias,
@@ -200,7 +200,7 @@ pub(super) enum CostFault {
     None,
     Factor(f64),
     WrongSign,
-    /// Asks for z after a sigmoid, and gives a − y.
+    /// Requests z after a sigmoid, and returns a − y.
     PretendsToBeCanonical,
 }
 

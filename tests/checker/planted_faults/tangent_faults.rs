@@ -187,7 +187,7 @@ fn faults_of_a_layer_are_named() {
     let tangents = ["ȧ", "ż", "Δ̇ of Θ", "δ̇ below", "δ̇ of z"];
     let found = |fault, g| rows_of_layer(fault, CurvatureFault::None, g);
     for g in [Tanh, Sigmoid] {
-        // Faults of the forward pass do not show in the linked rows.
+        // Faults in the forward pass do not show in the linked rows.
         let expected = everywhere(&tangents, &with_x, "");
         assert_eq!(found(LayerFault::NoInputForward, g), expected);
         let expected = everywhere(&tangents, &[theta], "");
@@ -197,7 +197,7 @@ fn faults_of_a_layer_are_named() {
         assert_eq!(found(LayerFault::DeltaOfA, g), expected);
         let first = found(LayerFault::NotFromZ, g).swap_remove(0);
         assert_eq!(first, "Δ, δ from z");
-        // Faults of the backward pass show on both paths.
+        // Faults in the backward pass show on both paths.
         let paths = if g == Sigmoid {
             &["", " (linked)"][..]
         } else {
@@ -215,7 +215,7 @@ fn faults_of_a_layer_are_named() {
         ] {
             assert_eq!(found(fault, g), on_paths(&[row], cases), "{fault:?}");
         }
-        // Faults of the per-example gradients.
+        // Faults in the per-example gradients.
         let (gradients, norms) = ("gradients of examples", "norms of examples");
         for (fault, rows) in [
             (LayerFault::NormsWithout1, &[norms][..]),
@@ -276,7 +276,7 @@ fn faults_of_an_activation_are_named() {
 pub(super) const H: [&str; 3] = ["H v, Θ⁽¹⁾", "H v, Θ⁽²⁾", "H v, Θ⁽³⁾"];
 
 /// The check of a network names the blocks of H v that the fault reaches, the rows of ȧ for faults
-/// of the forward pass, and broken symmetry.
+/// in the forward pass, and broken symmetry.
 #[test]
 fn faults_are_named_in_a_network() {
     let found = |fault, bend, at| {
@@ -358,8 +358,8 @@ fn faults_of_a_cost_are_named() {
             vec!["v′·H v".to_owned()],
             curvatures("v′·G v", &places),
         ];
-        // v·G v is negative where the cost claims to be convex at z. It claims nothing at a: that
-        // row is indefinite.
+        // v·G v is negative where the cost claims to be convex at z. At a it makes no such claim,
+        // so that row is indefinite.
         let negative = [blocks.clone(), curvatures("v·G v ≥ 0", &places[1..])];
         for (fault, rows) in [
             (TangentFault::None, vec![]),
@@ -388,7 +388,8 @@ fn faults_of_a_cost_are_named() {
     }
 }
 
-/// A cost that is not convex has right derivatives. It is wrong only if it claims to be convex.
+/// This cost is not convex, but its derivatives are correct. It is wrong only if it claims to be
+/// convex.
 #[test]
 fn only_a_cost_that_claims_convexity_must_be_convex() {
     let network = with_output(Identity);
@@ -419,7 +420,7 @@ fn samples_and_directions_find_faults_too() {
         let found = report(CurvatureFault::WrongSign).unwrap();
         assert_eq!(wrong(&found), H[..2], "{check:?}\n{found}");
     }
-    // In f32 the right cost passes.
+    // In f32 the correct cost passes.
     let single = with_output(Sigmoid).map(|w| w as f32).unwrap();
     let (x, y) = (x.map(|x| x as f32), y.map(|y| y as f32));
     let examples = Examples::new(&x, &y).unwrap();

@@ -110,7 +110,7 @@ impl Layer<f64> for Tangled {
         );
         let (rows, delta) = (pass.delta.nrows(), pass.delta.clone_owned());
         let mut below = pass.input_delta.take();
-        // The right gradients.
+        // The correct gradients.
         let mut gradients = DMatrix::zeros(p, m);
         let mut own = delta.clone();
         let mut inner = Backward::new(
@@ -380,7 +380,7 @@ impl Cost<f64> for Warped {
     }
 }
 
-/// Σ ½ ln(1 + d²) with right derivatives. It is not convex where |d| > 1.
+/// Σ ½ ln(1 + d²) with correct derivatives. It is not convex where |d| > 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Cauchy {
     pub(super) claims: bool,

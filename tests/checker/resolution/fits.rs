@@ -6,7 +6,7 @@ use backprop::nalgebra::{DMatrix, convert};
 use backprop::{Examples, Initialization, Network, Objective, Scalar, SquaredError, rng};
 use std::ops::Range;
 
-/// At an exact fit J and δ are 0, but their rounding errors a step away are not.
+/// At an exact fit J and δ are 0, but one step away their rounding errors are not.
 #[test]
 fn an_exact_fit_is_not_wrong() {
     for (k, activation) in [Softplus, Tanh, Sine, Elu { alpha: 1.0 }, Sigmoid]

@@ -29,8 +29,9 @@ fn resolution(precision: f64, j: f64) -> f64 {
     4.0 * precision.powf(2.0 / 3.0) * j.abs()
 }
 
-/// A gradient 1.5 times too large never agrees. It is wrong if the error is above the resolution.
-/// The right gradient is never wrong. It agrees only if it is ten times the resolution.
+/// A gradient 1.5 times too large never agrees. It is called wrong if the error is above the
+/// resolution. The correct gradient is never called wrong. It agrees only if it is ten times the
+/// resolution.
 fn offsets<T: Scalar>(precision: f64, offsets: &[f64]) {
     let mut seen = [0; 4];
     for &j in offsets {
@@ -121,7 +122,7 @@ fn terms_that_cancel_are_noise() {
         assert_ne!(found.verdict, Verdict::Wrong, "{t}: {found:?}");
     }
     assert_eq!(line(2.0, f, |t| 3.0 * t).verdict, Verdict::Wrong);
-    // The last digits of the gradient are noise, and a factor 1.001 is within them.
+    // The last digits of the gradient are noise, and a factor of 1.001 is within them.
     let f = |p: &[f32]| {
         let (large, t) = (3e3 * p[1], p[0]);
         (0.5 * t * t + 1e-3 * p[1], vec![(large + t) - large, 1e-3])

@@ -1,4 +1,5 @@
-//! Random networks of every activation and cost, right and with planted faults, in `f32` and `f64`.
+//! Random networks of every activation and cost, correct or with planted faults, in `f32` and
+//! `f64`.
 
 use crate::support::{activations, hidden_activations};
 use backprop::activation::{AnyActivation, Exponential, Sigmoid, Softmax, Softplus};
@@ -114,7 +115,7 @@ impl Drawn {
     }
 
     /// Returns whether the cost takes a logarithm of outputs that may have rounded to the edge of
-    /// its domain. That is so if the last activation is not the partner of the cost.
+    /// its domain. This is the case if the last activation is not the partner of the cost.
     fn takes_logarithms_of_outputs(&self) -> bool {
         let Some(AnyLayer::Dense(last)) = self.network.layers().last() else {
             return false;
@@ -125,7 +126,7 @@ impl Drawn {
     }
 }
 
-/// Returns how many networks to check: `BACKPROP_CHECKED`, or as many as take two seconds.
+/// Returns the number of networks to check: `BACKPROP_CHECKED`, or a number that takes two seconds.
 fn tries() -> u64 {
     std::env::var("BACKPROP_CHECKED").map_or(1000, |tries| tries.parse().unwrap())
 }
@@ -161,7 +162,7 @@ impl Tally {
     }
 }
 
-/// Checks right networks, and returns the counts for gradients and for second derivatives.
+/// Checks correct networks, and returns the counts for gradients and for second derivatives.
 fn right<T: Scalar>(map: impl Fn(f64) -> T + Copy) -> [Tally; 2] {
     let mut tallies = [Tally::default(), Tally::default()];
     let single = T::default_epsilon() > map(1e-12);
@@ -315,7 +316,7 @@ fn faults<T: Scalar>(map: impl Fn(f64) -> T + Copy, relative: f64, faults: &[Fau
             hidden += 1;
         }
     }
-    println!("{planted} faults, {hidden} beside kinks");
+    println!("{planted} faults, {hidden} near kinks");
     assert!(
         planted > 1000 && hidden * 200 < planted,
         "{hidden} of {planted}"

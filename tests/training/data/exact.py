@@ -1,4 +1,4 @@
-"""Exact statistics and scaled rows, for the tests beside this file.
+"""Exact statistics and scaled rows, for the tests in this folder.
 
     pip install mpmath
     python exact.py > exact.json
@@ -50,7 +50,7 @@ def row(scalar, values):
 
 
 ROWS = [
-    # Counters, pressures and counts far from 0, with means that the scalar can hold or cannot.
+    # Counters, pressures and counts far from 0, whose means the scalar can or cannot hold.
     row("f32", [1.7e9 + 128 * k for k in range(13)]),
     row("f32", [1.7e9 + 128 * k for k in range(12)]),
     row("f32", [-1.7e9 - 128 * k for k in (0, 1, 1, 5)]),

@@ -12,8 +12,8 @@ use std::sync::LazyLock;
 static EXACT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(include_str!("exact.json")).unwrap());
 
-/// Rows far from 0, or varying only in their last bits, are scaled as by exact arithmetic, up to a
-/// few rounding errors in T.
+/// Rows that are far from 0, or that vary only in their last bits, are scaled as in exact
+/// arithmetic, up to a few rounding errors in T.
 #[test]
 fn rows_equal_exact_arithmetic() {
     fn check<T: Scalar>(row: &Value, to: fn(f64) -> T, from: fn(T) -> f64) {
@@ -120,7 +120,7 @@ fn rounding_remainders_are_saved() {
     assert!(text.contains(r#""rests":["#), "{text}");
     let read: Standardizer<f32> = serde_json::from_str(&text).unwrap();
     assert_eq!(read.apply(&x), scaler.apply(&x));
-    // Without the rest, z follows from the rounded mean.
+    // Without the remainder, z follows from the rounded mean.
     let known = Standardizer::new(scaler.means().to_vec(), scaler.deviations().to_vec()).unwrap();
     assert_ne!(known.apply(&x), scaler.apply(&x));
     assert_ne!(known, scaler);
@@ -146,8 +146,8 @@ fn rounding_remainders_are_saved() {
     );
 }
 
-/// For every interval, fitted values stay inside. Minimum and maximum map to the ends, and back up
-/// to rounding. Order is preserved, for fitted and new values.
+/// For every interval, fitted values stay inside. Minimum and maximum map to the ends, and map back
+/// up to rounding errors. Order is preserved, for fitted and new values.
 #[test]
 fn outputs_stay_within_their_intervals() {
     fn check<T: Scalar>(to: fn(f64) -> T, seed: u64, sizes: f64) {

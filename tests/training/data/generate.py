@@ -1,12 +1,12 @@
 """Scaled rows, encoded labels and splits of scikit-learn, and permutations from an independent
-implementation, for the tests beside this file.
+implementation, for the tests in this folder.
 
     pip install numpy scikit-learn
     python generate.py > values.json
 
-The last run used scikit-learn 1.9.1 and NumPy 2.4.6; `versions` in the file says the same.
-Everything is float64, and matrices are scikit-learn's, one example a row. The permutations are
-those of `permutation_into`, from its documentation alone."""
+The last run used scikit-learn 1.9.1 and NumPy 2.4.6, as recorded in the field `versions`.
+Everything is float64, and matrices are scikit-learn's, with one example per row. The permutations
+are those of `permutation_into`, written only from its documentation."""
 
 import json
 

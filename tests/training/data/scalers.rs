@@ -43,7 +43,8 @@ fn by_hand() {
     assert_eq!(scaler.invert(&dmatrix![0.0, -2.0]).unwrap(), x);
 }
 
-/// One example, or several equal ones, have no deviation. They map to 0, whatever their size.
+/// One example, or several equal ones, have a standard deviation of 0. They map to 0, whatever
+/// their size.
 #[test]
 fn constant_rows_are_divided_by_1() {
     for value in [0.0, -0.0, 0.1, -1e300, 5e-324, 1e8 + 0.1] {
@@ -173,8 +174,8 @@ fn places(matrix: &DMatrix<f64>) -> impl Iterator<Item = ((usize, usize), f64)> 
     entries.map(move |(at, &x)| ((at % rows, at / rows), x))
 }
 
-/// Random rows of any scale and offset get mean 0 and deviation 1, or fill the interval, and map
-/// back.
+/// Random rows of any scale and offset get mean 0 and standard deviation 1, or fill the interval,
+/// and map back.
 #[test]
 fn invert_undoes_apply() {
     let mut rng = rng(11);

@@ -44,7 +44,7 @@ fn permutations_depend_only_on_seed_and_epoch() {
         permutation_into(&mut order, 4, epoch);
         assert_eq!(order, permutation(100, 4, epoch));
     }
-    // All pairs of seed and epoch give different orders, even if exchanged or with an equal sum.
+    // All pairs of seed and epoch give different orders, even if swapped or with an equal sum.
     let all: BTreeSet<Vec<usize>> = (0..30)
         .flat_map(|seed| (0..30).map(move |epoch| permutation(100, seed, epoch)))
         .collect();
@@ -57,9 +57,8 @@ fn chi_square(found: impl IntoIterator<Item = f64>, expected: f64) -> f64 {
     terms.sum()
 }
 
-/// All 120 orders of five are equally frequent, over epochs and over seeds. χ² with 119 degrees of
-/// freedom exceeds 182 once in 5000 times,
-/// and falls below 72 as rarely.
+/// All 120 orders of five are equally frequent, over epochs and over seeds. With 119 degrees of
+/// freedom, χ² exceeds 182 once in 5000 times, and it falls below 72 as rarely.
 #[test]
 fn all_orders_are_equally_likely() {
     let trials = 60_000;
@@ -75,8 +74,8 @@ fn all_orders_are_equally_likely() {
     }
 }
 
-/// Every entry is equally often in every place. For 30 × 30 counts, χ² has 29² = 841 degrees of
-/// freedom and a deviation of 41.
+/// Every entry occurs equally often in every place. For 30 × 30 counts, χ² has 29² = 841 degrees of
+/// freedom and a standard deviation of 41.
 #[test]
 fn all_places_are_equally_likely() {
     let (n, trials) = (30, 20_000);
@@ -92,7 +91,7 @@ fn all_places_are_equally_likely() {
     assert!((found - 841.0).abs() < 4.0 * 41.0, "{found}");
 }
 
-/// The places of an entry in successive epochs are not correlated.
+/// The places of an entry in successive epochs are uncorrelated.
 #[test]
 fn epochs_are_independent() {
     let (n, epochs) = (50_usize, 4000_u64);
@@ -105,8 +104,8 @@ fn epochs_are_independent() {
         sum += pairs.map(|(&a, &b)| centred(a) * centred(b)).sum::<f64>();
         last = next;
     }
-    // A sum of n products of two numbers of variance v has the deviation v n/√(n − 1); for all
-    // epochs, √epochs times that.
+    // A sum of n products of two numbers of variance v has the standard deviation v n/√(n − 1). For
+    // all epochs it is √epochs times that.
     let variance = (n * n - 1) as f64 / 12.0;
     let deviation = variance * n as f64 / (n as f64 - 1.0).sqrt() * (epochs as f64).sqrt();
     assert!(

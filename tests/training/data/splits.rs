@@ -80,7 +80,7 @@ fn a_split_within_a_split() {
     assert_eq!(refused, Err(expected));
 }
 
-/// Over many seeds, every example is equally often in the test part.
+/// Over many seeds, every example occurs equally often in the test part.
 #[test]
 fn no_example_is_preferred() {
     let (seeds, examples) = (20_000, 10);
@@ -189,7 +189,7 @@ fn random_labels_are_stratified() {
     assert!(seen > 200, "{seen}");
 }
 
-/// Each example is once in a test part. The sizes of test parts differ by at most one.
+/// Each example is in a test part once. The sizes of the test parts differ by at most one.
 #[track_caller]
 fn are_folds(splits: &[Split], folds: usize, examples: usize) {
     assert_eq!(splits.len(), folds);
@@ -269,7 +269,7 @@ fn three_parts_hold_each_example_once() {
     }
 }
 
-/// Classes of 60, 30 and 10 examples get their share in each part.
+/// Classes of 60, 30 and 10 examples get their shares in each part.
 #[test]
 fn three_stratified_parts_have_their_shares() {
     let labels: Vec<usize> = (0..100)

@@ -86,7 +86,7 @@ fn two_classes_of_scikit_learn() {
     }
 }
 
-/// A single output of ½ is class 0. Of equal outputs or targets, the first decides the class.
+/// A single output of ½ is class 0. Among equal outputs or targets, the first decides the class.
 #[test]
 fn ties_between_outputs() {
     let half = dmatrix![0.5, 0.5_f64.next_up(), 0.5, -7.0];
@@ -157,7 +157,7 @@ fn ranks_and_counts_by_their_definition() {
     }
 }
 
-/// Exchanging outputs and targets exchanges precision and recall.
+/// Swapping outputs and targets swaps precision and recall.
 #[test]
 fn precision_is_recall_with_the_arguments_swapped() {
     let mut rng = rng(6);

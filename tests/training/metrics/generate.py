@@ -1,10 +1,10 @@
-"""Metrics of scikit-learn on small problems, for the tests beside this file.
+"""Metrics of scikit-learn on small problems, for the tests in this folder.
 
     pip install numpy scikit-learn
     python generate.py > values.json
 
-The last run used scikit-learn 1.9.1 and NumPy 2.4.6; `versions` in the file says the same.
-Everything is float64, and matrices are scikit-learn's, one example a row. The argument
+The last run used scikit-learn 1.9.1 and NumPy 2.4.6, as recorded in the field `versions`.
+Everything is float64, and matrices are scikit-learn's, with one example per row. The argument
 `labels` names classes that do not occur."""
 
 import json
@@ -38,7 +38,7 @@ def ratios(y, read, classes):
 
 
 def classes(outputs, y):
-    """Outputs of several classes without equal ones, and labels."""
+    """Outputs of several classes, no two of them equal, and labels."""
     count = outputs.shape[1]
     read = outputs.argmax(axis=1)
     top = lambda k: float(metrics.top_k_accuracy_score(y, outputs, k=k, labels=range(count)))

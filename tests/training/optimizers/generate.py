@@ -1,12 +1,12 @@
-"""Steps of PyTorch's optimisers, factors of its schedules and clipped gradients, for the tests
-beside this file.
+"""Steps of PyTorch's optimisers, factors of its schedules and clipped gradients, for the tests in
+this folder.
 
     pip install numpy torch
     python generate.py > values.json
 
-The last run used PyTorch 2.15.0; `version` in the file says the same. Everything is float64. The
-problem is Rosenbrock's function in 6 variables with 10 in place of 100; its gradient is the formula
-below, which `golden.rs` has too, in the same order of operations."""
+The last run used PyTorch 2.15.0, as recorded in the field `version`. Everything is float64. The
+problem is Rosenbrock's function in 6 variables with 10 in place of 100. Its gradient is the formula
+below, which `golden.rs` computes in the same order of operations."""
 
 import json
 
@@ -99,7 +99,7 @@ def cases():
 
 
 def rates(make, count, observed=None):
-    """The factor in each epoch: the rate, of which the first is 1."""
+    """The factor in each epoch: the learning rate, which starts at 1."""
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     scheduler = make(optimizer)
     factors = []

@@ -197,7 +197,7 @@ fn a_finite_theta_has_a_finite_state<T: Scalar>(largest: f64) {
                     for (i, x) in theta.iter().enumerate() {
                         assert!(
                             !x.is_finite() || finite(i),
-                            "{method:?}: {x} beside {state:?}"
+                            "{method:?}: {x} next to {state:?}"
                         );
                     }
                     if (0..4).any(|i| !finite(i)) {
@@ -222,7 +222,7 @@ fn a_finite_theta_has_a_finite_state_in_both_precisions() {
 }
 
 /// Tries one overflowing square in each method that divides by squares. An infinite square would
-/// make this step and all later ones 0.
+/// make this step and all later steps 0.
 #[test]
 fn a_square_that_overflows_is_no_step_of_zero() {
     let methods: [Box<dyn Optimizer<f32>>; 8] = [

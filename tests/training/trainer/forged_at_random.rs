@@ -1,7 +1,7 @@
 //! A checkpoint with random mutations is refused, or a run continues from it.
 //!
-//! `BACKPROP_FORGED=1000000 cargo test --test training forged` tries more of them than 10,000.
-//! `TMPDIR` on a file system in memory makes it fast.
+//! `BACKPROP_FORGED=1000000 cargo test --test training forged` tries a million checkpoints instead
+//! of 10,000. `TMPDIR` on an in-memory file system makes it fast.
 
 use super::forged::{Data, KINDS, resume, saved};
 use super::resume::Folder;
@@ -140,8 +140,8 @@ fn any_mutation() {
         [double.join().unwrap(), single.join().unwrap()]
     });
     println!("{accepted:?} of {tries} accepted");
-    // A change of θ, or of a cost that is not the best, gives a valid state. So some must be
-    // accepted.
+    // A change of θ, or of a cost that is not the best, gives a valid state, so some checkpoints
+    // must be accepted.
     assert!(
         accepted.iter().all(|&count| count > tries / 100),
         "{accepted:?}"

@@ -3,7 +3,7 @@
 #![allow(
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a helper of a test may fail the test"
+    reason = "test helpers may panic to fail tests"
 )]
 
 mod forged;
@@ -266,7 +266,8 @@ fn a_divergence_is_named_and_the_last_good_parameters_are_kept() {
         diverging.theta().as_slice(),
         thetas.last().unwrap().as_slice()
     );
-    // An error in the first epoch leaves the start. The sigmoid hides parameters that overflowed.
+    // An error in the first epoch leaves the parameters as they were. The sigmoid hides parameters
+    // that overflowed.
     let mut hidden = Network::<f64>::builder(3)
         .dense(2, Sigmoid)
         .zeros()

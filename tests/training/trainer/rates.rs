@@ -71,7 +71,7 @@ impl Metric<f64> for Ends<'_> {
     }
 }
 
-/// The next run has the bits of a fresh trainer.
+/// The next run has the same bits as that of a new trainer.
 #[test]
 fn a_run_that_ended_leaves_nothing_behind() {
     let (x, y) = data(4, 2, 10);

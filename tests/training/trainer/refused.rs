@@ -48,7 +48,7 @@ fn settings_out_of_range() {
     check(trainer().batch_size(11), ("the batch size", 11.0));
     check(trainer().patience(0), ("the patience", 0.0));
     let improvement = trainer().patience(3).min_improvement(-1.0);
-    check(improvement, ("the least improvement", -1.0));
+    check(improvement, ("the minimum improvement", -1.0));
     let objective = || Objective::new(AnyCost::CategoricalCrossEntropy);
     let lbfgs = |solver: Lbfgs| Trainer::new(objective(), solver);
     check(lbfgs(Lbfgs::new()).batch_size(5), ("the batch size", 5.0));
@@ -176,7 +176,7 @@ fn invalid_training_data_are_refused() {
 }
 
 /// A softmax of one unit is always 1, and the categorical cross-entropy of one output is least
-/// where it is 1 for every example. So J = 0, and nothing is learned.
+/// where it is 1 for every example. Therefore J = 0, and nothing is learned.
 #[test]
 fn one_output_cannot_choose_between_classes() {
     let x = DMatrix::from_row_slice(1, 4, &[-1.0, -0.5, 0.5, 1.0]);

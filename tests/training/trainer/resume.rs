@@ -381,7 +381,7 @@ fn a_monitored_metric_is_resumed() {
     assert_eq!(history.records().len() as u64, best.epoch + 8);
     let a = expected.forward(x).unwrap();
     assert_eq!(Accuracy.evaluate(a.as_view(), y.as_view()).unwrap(), most);
-    // The best epoch by the cost would be another.
+    // Judged by the cost, another epoch would be the best.
     let lowest = history.records().iter().filter_map(|r| r.validation);
     assert!(lowest.fold(f64::INFINITY, f64::min) < best.validation.unwrap());
 

@@ -419,8 +419,8 @@ fn a_start_at_the_minimum_has_converged() {
     }
 }
 
-/// The first trial of a run, and that of the second iteration, which conjugate gradients choose by
-/// the last decrease.
+/// The first trial of a run, and that of the second iteration, which conjugate gradients choose
+/// from the last decrease.
 #[test]
 fn the_first_steps_of_a_search() {
     for (solver, conjugate) in solvers::<f64>().into_iter().zip([false, true]) {

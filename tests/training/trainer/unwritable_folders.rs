@@ -1,4 +1,4 @@
-//! Checkpoints in folders that take no files.
+//! Checkpoints in folders to which no file can be written.
 
 use super::network;
 use super::resume::{Data, Folder, trainer};
@@ -62,7 +62,7 @@ fn a_folder_that_takes_no_files_is_refused_before_the_first_step() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
     assert_eq!(list(), before);
 
-    // Refused settings create nothing. A folder that takes files holds only the checkpoints.
+    // Refused settings create nothing. A writable folder holds only the checkpoints.
     let runs = folder.0.join("runs/1");
     let checkpoints = Checkpoints::new(&runs);
     let mut network = network([6, 5, 3]);

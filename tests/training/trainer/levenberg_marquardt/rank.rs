@@ -143,7 +143,7 @@ fn saturated_units_cause_no_huge_steps() {
     assert!(network.theta().amax() < 1e12, "{}", network.theta());
 }
 
-/// Each tolerance by itself ends a fit before its first step.
+/// Each tolerance on its own ends a fit before its first step.
 #[test]
 fn tolerances_end_a_fit() {
     let x = DMatrix::from_row_slice(1, 3, &[0.0, 1.0, 2.0]);

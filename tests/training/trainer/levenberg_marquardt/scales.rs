@@ -169,7 +169,8 @@ proptest! {
         prop_assert!(fit.converged(), "{fit:?}");
         let found = network.forward(&x).unwrap().transpose() / size;
         let worst = (&found - &expected).amax();
-        // Where the minimum of J is above 0, J determines the outputs to the root of its rounding.
+        // Where the minimum of J is above 0, J determines the outputs to the square root of its
+        // rounding error.
         prop_assert!(worst < rounding + (rounding * j.sqrt()).sqrt(), "{worst:e} {rounding:e}");
         let excess = fit.cost / size / size - j;
         prop_assert!(excess.abs() < rounding * (j.sqrt() + rounding), "{excess:e} {rounding:e}");

@@ -1,7 +1,7 @@
 //! Rates of square matrix products in GFLOP/s, one JSON record per line. The bound of a row is
 //! computed from them.
 //!
-//! Takes the options of the rows (`--threads`, `--dtypes`, `--min-time`, `--tries`).
+//! The program takes the options of the rows (`--threads`, `--dtypes`, `--min-time`, `--tries`).
 
 #[path = "../../../../common/mod.rs"]
 mod common;
