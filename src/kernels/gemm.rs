@@ -1,9 +1,9 @@
 //! The matrix product C = start + A B, cut into blocks that fit in the caches. The blocks are cut
 //! into tiles that fit in the registers.
 
-use super::microkernel::{Start, Tile, dots, vector_tile};
+use super::microkernel::{Start, Tile, dots, outer_column, vector_tile};
 use super::packing::{PackedSize, pack_columns, pack_rows, pack_transposed};
-use super::tiling::{TileSize, Tiles, run, run_in_chains, width};
+use super::tiling::{TileSize, Tiles, run_in_chains, width};
 use super::vector::{Fast, Operation, Vector};
 
 /// The maximum size of a packed block of A in bytes: half of a second-level cache of 1 MiB.
@@ -94,6 +94,9 @@ impl<T: Fast> Operation<T> for Gemm<T> {
             match (self.order, self.columns) {
                 _ if self.rows == 0 || self.columns == 0 => {}
                 (StorageOrder::ColumnMajor, 1) if !self.transposed => self.vector::<V>(),
+                (StorageOrder::ColumnMajor, _) if self.depth == 1 && !self.transposed => {
+                    self.outer::<V>();
+                }
                 (StorageOrder::RowMajor, 1 | 2) => self.dots::<V>(),
                 (StorageOrder::RowMajor, _) if self.room_len < self.packed_len() => {
                     self.dots::<V>();
@@ -283,7 +286,7 @@ impl<T: Fast> Gemm<T> {
                     (corner.wrapping_add(i), self.a_step)
                 };
                 let row = at.first * V::LANES + i;
-                let tile = Tile {
+                let mut tile = Tile {
                     rows: wide.min(rows - i),
                     depth: at.depth,
                     a,
@@ -310,13 +313,7 @@ impl<T: Fast> Gemm<T> {
                 };
                 // SAFETY: the tile lies inside the product. Without `tail`, its registers are full,
                 // or A is packed.
-                unsafe {
-                    if at.depth <= self.chain {
-                        run::<V>(size, &tile);
-                    } else {
-                        run_in_chains::<V>(size, tile, self.chain);
-                    }
-                }
+                unsafe { run_in_chains::<V>(size, &mut tile, self.chain) };
                 v = next;
             }
             j += columns;
@@ -379,6 +376,24 @@ impl<T: Fast> Gemm<T> {
                 }
             }
             v += registers;
+        }
+    }
+
+    /// Computes the outer product of a column and a row. It waits for memory, so tiles would only
+    /// add their cost.
+    ///
+    /// # Safety
+    /// The same as for [`gemm`](super::gemm_threads::gemm). Also, the processor has the
+    /// instructions of `V`, the depth is 1 and C is not transposed.
+    #[inline(always)]
+    unsafe fn outer<V: Vector<Scalar = T>>(&self) {
+        for j in 0..self.columns {
+            let c = self.c.wrapping_add(j * self.c_step);
+            // SAFETY: column j < N of C, and entry j of the row B.
+            unsafe {
+                let x = *self.b.add(j * self.b_column);
+                outer_column::<V>(self.rows, self.a, x, self.start, c);
+            }
         }
     }
 

@@ -213,6 +213,48 @@ where
     }
 }
 
+/// Computes c = start + a x for a column a and a number x.
+///
+/// # Safety
+/// The processor has the instructions of `V`. The columns a, c and the start have `rows` entries,
+/// which may be read, and those of c may be written.
+#[inline(always)]
+pub(super) unsafe fn outer_column<V>(
+    rows: usize,
+    a: *const V::Scalar,
+    x: V::Scalar,
+    start: Start<V::Scalar>,
+    c: *mut V::Scalar,
+) where
+    V: Vector,
+    V::Scalar: Fast,
+{
+    let whole = rows - rows % V::LANES;
+    // SAFETY: reads and writes whole registers below `whole`, and one with the remaining entries.
+    unsafe {
+        let (x, zero) = (V::splat(x), V::splat(V::Scalar::ZERO));
+        for i in (0..whole).step_by(V::LANES) {
+            let a = V::load(a.add(i));
+            let sum = match start {
+                Start::Zero => a.mul_add(x, zero),
+                Start::Column(from) => a.mul_add(x, V::load(from.add(i))),
+                Start::Present => a.mul_add(x, zero).add(V::load(c.add(i))),
+            };
+            sum.store(c.add(i));
+        }
+        if whole < rows {
+            let left = rows - whole;
+            let a = V::load_first(a.add(whole), left);
+            let sum = match start {
+                Start::Zero => a.mul_add(x, zero),
+                Start::Column(from) => a.mul_add(x, V::load_first(from.add(whole), left)),
+                Start::Present => a.mul_add(x, zero).add(V::load_first(c.add(whole), left)),
+            };
+            sum.store_first(c.add(whole), left);
+        }
+    }
+}
+
 /// Returns the dot products of R columns of A, `step` apart, with one vector x.
 ///
 /// # Safety

@@ -1,5 +1,6 @@
 //! Cuts the rows and columns of a product into tiles, and picks the microkernel for each size.
 
+use super::gemm;
 use super::microkernel::{Start, Tile, tile};
 use super::vector::{Fast, Vector};
 use std::mem::MaybeUninit;
@@ -82,12 +83,12 @@ pub(super) fn width(most: usize, left: usize) -> usize {
     }
 }
 
-/// Computes a tile with one chain per entry.
+/// Computes a tile in one chain.
 ///
 /// # Safety
 /// The same as for [`tile`], with this size.
 #[inline(always)]
-pub(super) unsafe fn run<V>(size: TileSize, tile: &Tile<V::Scalar>)
+unsafe fn run<V>(size: TileSize, tile: &Tile<V::Scalar>)
 where
     V: Vector,
     V::Scalar: Fast,
@@ -111,40 +112,50 @@ where
 /// # Safety
 /// The same as for [`tile`], with this size.
 #[inline(always)]
-pub(super) unsafe fn run_in_chains<V>(size: TileSize, whole: Tile<V::Scalar>, chain: usize)
+pub(super) unsafe fn run_in_chains<V>(size: TileSize, tile: &mut Tile<V::Scalar>, chain: usize)
 where
     V: Vector,
     V::Scalar: Fast,
 {
     debug_assert!(size.registers * size.columns <= LARGEST && chain > 0);
-    // A copy starts from 0, because no sum over examples starts from a column.
-    debug_assert!(!(whole.transposed && matches!(whole.start, Start::Column(_))));
+    // A scalar without a limit needs no loop, and one with a limit has only this one to compile.
+    if gemm::chain::<V::Scalar>() == usize::MAX {
+        debug_assert_eq!(chain, usize::MAX);
+        // SAFETY: the caller upholds the contract.
+        return unsafe { run::<V>(size, tile) };
+    }
+    let mut left = tile.depth;
     let mut copy = MaybeUninit::<[V; LARGEST]>::uninit();
-    let mut tile = whole;
-    if whole.transposed {
+    let (c, c_step, start) = (tile.c, tile.c_step, tile.start);
+    let copied = tile.transposed && left > chain;
+    if copied {
+        // A copy starts from 0, because no sum over examples starts from a column.
+        debug_assert!(!matches!(start, Start::Column(_)));
         tile.c = copy.as_mut_ptr().cast();
         tile.c_step = size.registers * V::LANES;
         tile.transposed = false;
         tile.start = Start::Zero;
     }
-    let mut left = whole.depth;
-    while left > 0 {
+    loop {
         tile.depth = chain.min(left);
         // SAFETY: part of the depth of the tile, and a copy has space for all registers.
-        unsafe { run::<V>(size, &tile) };
+        unsafe { run::<V>(size, tile) };
+        left -= tile.depth;
+        if left == 0 {
+            break;
+        }
         tile.a = tile.a.wrapping_add(tile.depth * tile.a_step);
         tile.b = tile.b.wrapping_add(tile.depth * tile.b_step);
         tile.start = Start::Present;
-        left -= tile.depth;
     }
-    if whole.transposed {
-        let add = matches!(whole.start, Start::Present);
-        for i in 0..whole.rows {
+    if copied {
+        let add = matches!(start, Start::Present);
+        for i in 0..tile.rows {
             for j in 0..size.columns {
                 // SAFETY: entry (i, j) of the tile, which the copy has.
                 unsafe {
                     let sum = *tile.c.add(i + j * tile.c_step);
-                    let to = whole.c.add(j + i * whole.c_step);
+                    let to = c.add(j + i * c_step);
                     *to = if add { *to + sum } else { sum };
                 }
             }
