@@ -46,7 +46,7 @@ fn main() -> Result<(), Error> {
         println!("  {}  {}    {}  {:.4}", x[(0, k)], x[(1, k)], y[k], a[k]);
     }
 
-    // All points of the square from −0.5 to 1.5 in one pass, with x₂ upwards.
+    // All points of the square from −0.5 to 1.5 in one pass, with x₂ pointing up.
     let (width, height) = (64, 24);
     let place = |i: usize, n: usize| -0.5 + 2.0 * (i as f64 + 0.5) / n as f64;
     let grid = DMatrix::from_fn(2, width * height, |row, k| match row {

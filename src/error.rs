@@ -206,8 +206,8 @@ pub enum Error {
         /// The activation and cost to use with one output.
         expected: &'static str,
     },
-    /// An output of the network at which the cost is not defined, such as a negative one for a
-    /// cross-entropy.
+    /// An output of the network at which the cost is not defined, such as −0.1 for a cross-entropy,
+    /// which takes its logarithm.
     #[error(
         "the output of {}, unit {unit}, for example {example} is {value}, \
          expected an output {expected}: use an activation with this range{}",
@@ -343,7 +343,7 @@ pub enum Error {
         /// The number found.
         found: usize,
     },
-    /// A row whose spread a scaler cannot divide by.
+    /// A row (one input, or one target, of all examples) whose spread a scaler cannot divide by.
     #[error("the spread of row {row} is {value}, expected a number in (0, ∞)")]
     Spread {
         /// The row.

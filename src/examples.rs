@@ -151,13 +151,15 @@ pub fn row_major<T: Scalar>(buffer: &[T], n: usize) -> Result<DMatrixView<'_, T>
 
 /// Inputs X (n × m) and targets Y (K × m) of m examples, with optional weights.
 ///
-/// The struct borrows X and Y. [`new`](Self::new) checks that they have the same number of columns
-/// and only finite values. A call with a network and a cost checks the numbers of rows and the
-/// range of the targets. The mean cost in J is (1/Σw) Σ wₖ costₖ, with the weights wₖ (1 by
-/// default). A weight of 2 counts an example twice. A weight of 0 leaves an example out of the
-/// sums, but it is still computed: its outputs must be finite and in the cost's domain.
+/// n and K are the numbers of inputs and outputs of the network. The struct borrows X and Y.
+/// [`new`](Self::new) checks that they have the same number of columns and only finite values. A
+/// call with a network and a cost checks the numbers of rows and the range of the targets. The mean
+/// cost in J is (1/Σw) Σ wₖ costₖ, with the weights wₖ (1 by default). A weight of 2 counts an
+/// example twice. A weight of 0 leaves an example out of the sums, but it is still computed: its
+/// outputs must be finite and in the cost's domain (where it is defined).
 ///
 /// # Example
+/// Two examples of one input each. The second input is NaN, so they are refused:
 /// ```
 /// use backprop::{Error, Examples, Location};
 /// use backprop::nalgebra::DMatrix;

@@ -195,7 +195,7 @@ impl<T: Scalar> Accumulator<T> {
     /// - [`Error::OtherNetwork`] if the shape of the network differs from that of the one given to
     ///   [`new`](Self::new).
     /// - [`Error::TotalWeight`] if Σ w overflows.
-    /// - The errors of [`Network::backprop`].
+    /// - The errors of [`Network::backprop`], except those of the penalty.
     ///
     /// The sums are unchanged after an error.
     pub fn add<L: Layer<T>, C: Cost<T> + ?Sized>(
@@ -244,7 +244,7 @@ impl<T: Scalar> Accumulator<T> {
     /// - [`Error::NoExamples`] if no examples were added.
     /// - [`Error::OtherNetwork`] if the network has another shape.
     /// - [`Error::Hyperparameter`] if λ is out of range.
-    /// - [`Error::Index`] if the penalty names a layer that does not exist.
+    /// - [`Error::Index`] if the penalty names a layer or block that does not exist.
     /// - [`Error::NonFinite`] with the objective or the entry of the gradient if a sum overflowed.
     pub fn finish<L: Layer<T>>(
         &self,

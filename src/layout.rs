@@ -209,7 +209,7 @@ impl Layout {
         self.layers.last().map_or(self.inputs, |last| last.outputs)
     }
 
-    /// Returns the number of layers, without the inputs: L − 1 in the course's count.
+    /// Returns the number of layers, not counting the inputs: L − 1 in the course's notation.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.layers.len()

@@ -14,10 +14,11 @@ use crate::scalar::Scalar;
 ///
 /// Derivation: [(6)](crate::derivation#objective).
 ///
-/// λ and the constants of the costs are `f64` for every scalar type, so one objective works with
-/// `f32`, `f64` and dual numbers.
+/// The strengths λ of penalties and the constants of costs are `f64` for every scalar type, so one
+/// objective works with `f32`, `f64` and dual numbers.
 ///
 /// # Example
+/// The L2 penalty with λ = 3 is Ω = 3/2 Σ Θ² over all weights, without the biases:
 /// ```
 /// use backprop::{BinaryCrossEntropy, Objective, Penalty};
 ///
@@ -64,7 +65,8 @@ impl<C> Objective<C> {
     /// [`AdamW::decay`](crate::training::AdamW::decay).
     ///
     /// # Example
-    /// Keras' `L2(1e-4)` with 1000 examples adds 1e-4 Σ Θ², so λ is 2 · 1e-4 · 1000:
+    /// Keras' `L2(1e-4)` with 1000 examples adds 1e-4 Σ Θ², so λ is 2 · 1e-4 · 1000 = 0.2. With one
+    /// weight, 3, J is 0.2/2000 · 3² = 1e-4 · 9:
     /// ```
     /// use backprop::nalgebra::DMatrix;
     /// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};

@@ -16,7 +16,8 @@ use std::sync::Arc;
 /// The buffers of a pass, reused by later calls.
 ///
 /// Once a workspace has been used for a batch, later calls of any kind allocate nothing for batches
-/// of the same size or smaller.
+/// of the same size or smaller, with three exceptions ([Memory](Self#memory)). The symbols here are
+/// those of the [conventions](crate::conventions).
 ///
 /// A workspace adapts to the network and the batch of each call, and can be used with different
 /// networks in turn. After a pass it holds a⁽ᴸ⁾, the cost of each example and, unless the batch was
@@ -31,7 +32,8 @@ use std::sync::Arc;
 /// Any other batch is computed in parts of 129 to 1024 examples; the last part may have fewer. Then
 /// the buffers hold the same for up to four parts per thread (one part on one thread). They also
 /// hold a gradient of P scalars for each of these parts and for each binary digit of the number of
-/// parts, and a⁽ᴸ⁾ and the costs of the whole batch.
+/// parts, because the parts are added in pairs, then pairs of pairs, and so on. They also hold a⁽ᴸ⁾
+/// and the costs of the whole batch.
 ///
 /// Either way, each part needs a few hundred KiB of scratch. If more than 2048 examples are
 /// computed as a whole, the scratch holds one more Δ of the largest layer for each doubling.
@@ -57,6 +59,8 @@ use std::sync::Arc;
 /// After the last two, the workspace holds the outputs and costs of only the last few examples.
 ///
 /// # Example
+/// Two units with biases 1 and 2 and weights 3 and 4 compute 1 + 3x and 2 + 4x, here for x = 0 and
+/// x = 1. θ is column-major: biases first.
 /// ```
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::{Network, Workspace, activation::Identity};
@@ -252,7 +256,8 @@ impl<T: Scalar> Workspace<T> {
         Some(DMatrixView::from_slice(&self.outputs, self.rows, m))
     }
 
-    /// Returns the output a⁽ˡ⁺²⁾ of layer l (from 0) in the last pass, s × m.
+    /// Returns the output a⁽ˡ⁺²⁾ of layer l (from 0) in the last pass, s × m for s units. The
+    /// course counts from 1 and begins with the inputs, a⁽¹⁾, so layer 0 computes a⁽²⁾.
     ///
     /// `None` before the first pass, or if the batch was computed in parts (see
     /// [Memory](Self#memory)).
@@ -440,8 +445,8 @@ impl<T: Scalar> Buffers<T> {
     }
 }
 
-/// Fits the number of buffers to the number of layers. Surplus buffers are kept, and return to the
-/// same places later.
+/// Fits the number of buffers to the number of layers. Surplus buffers are kept, and go back to
+/// their places when the depth grows again.
 fn set_depth<T: Scalar>(buffers: &mut Vec<Buffers<T>>, spare: &mut Vec<Buffers<T>>, depth: usize) {
     let fewer = depth.min(buffers.len());
     spare.extend(buffers.drain(fewer..).rev());

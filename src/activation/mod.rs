@@ -1,7 +1,8 @@
 //! Activations a = g(z): the trait and the 17 built-in activations.
 //!
 //! Here σ(z) = 1/(1 + e⁻ᶻ) is the logistic function, with σ′(z) = σ(z) σ(−z). Φ and φ are the
-//! distribution function and the density of the standard normal distribution.
+//! distribution function and the density of the standard normal distribution. A canonical cost is
+//! computed from z, and so stays accurate ([canonical pairs](crate::cost#canonical-pairs)).
 //!
 //! | [`AnyActivation`] | g(z) | range | canonical cost |
 //! |---|---|---|---|
@@ -27,7 +28,7 @@
 //! [`Gelu`], [`GeluTanh`], [`Silu`] and [`Mish`] are rounded down to four digits.
 //!
 //! # Derivatives
-//! The formulas use a = g(z) where that is shorter.
+//! The formulas use a = g(z) where that is shorter. \[i = j] is 1 if i = j, else 0.
 //!
 //! | | g′(z) | g″(z) |
 //! |---|---|---|
@@ -146,7 +147,7 @@ pub use from_fn::{FromFn, from_fn};
 
 /// A differentiable function a = g(z) of the units of one example, applied to every example.
 ///
-/// All matrices in a call are s × m, with one column for each example. If their shapes differ, an
+/// All matrices in a call are s × m, for s units and m examples. If their shapes differ, an
 /// implementation may panic. Calls take whole matrices, so a `Box<dyn Activation<T>>` costs one
 /// dynamic dispatch per layer. The [module documentation](self) has an example.
 #[diagnostic::on_unimplemented(
@@ -174,6 +175,7 @@ pub trait Activation<T: Scalar>: Debug + Send + Sync {
     fn backward(&self, z: DMatrixView<'_, T>, a: DMatrixView<'_, T>, delta: DMatrixViewMut<'_, T>);
 
     /// Returns the link function that this activation inverts, if a cost may use it: see [`Link`].
+    /// A custom activation may keep the default, `None`.
     fn link(&self) -> Option<Link> {
         None
     }
@@ -217,7 +219,8 @@ pub trait Activation<T: Scalar>: Debug + Send + Sync {
 
     /// Differentiates [`backward`](Self::backward) along the direction (ż, δ̇).
     ///
-    /// Writes δ̇ ← (∂a/∂z)ᵀ δ̇ + (d(∂a/∂z)ᵀ/dt) δ, then δ ← (∂a/∂z)ᵀ δ.
+    /// Writes δ̇ ← (∂a/∂z)ᵀ δ̇ + (d(∂a/∂z)ᵀ/dt) δ, then δ ← (∂a/∂z)ᵀ δ. Here z changes with t
+    /// at the rate ż: for an elementwise function, these are g′ δ̇ + g″ ż δ and g′ δ.
     ///
     /// Derivation: [(30)](crate::derivation#backward-tangent).
     ///

@@ -18,9 +18,9 @@
 //! are never clamped.
 //!
 //! # Derivatives
-//! The table has the derivatives of the cost of one unit. The derivatives with respect to z are for
-//! the canonical activation, where ∂cost/∂z is δ⁽ᴸ⁾. For other activations they follow from those
-//! with respect to a by the chain rule.
+//! The table has the derivatives of the cost of one unit; \[i = j] is 1 if i = j, else 0. The
+//! derivatives with respect to z are for the canonical activation, where ∂cost/∂z is δ⁽ᴸ⁾. For
+//! other activations they follow from those with respect to a by the chain rule.
 //!
 //! | | ∂cost/∂a | ∂²cost/∂a² | ∂cost/∂z | ∂²cost/∂z² |
 //! |---|---|---|---|---|
@@ -126,10 +126,10 @@ pub struct Violation {
 
 /// The cost of each example of a batch, as a function of outputs and targets.
 ///
-/// All matrices in a call have equal shapes. If they differ, an implementation may panic. A cost
-/// ignores m, weights and penalties, which are applied to all costs in one place. The
-/// [module documentation](self) has the formulas of the built-in costs, and an example of a custom
-/// one.
+/// All matrices in a call are K × m, for K outputs and m examples. If their shapes differ, an
+/// implementation may panic. A cost ignores the division by m, example weights and penalties, which
+/// are applied to all costs in one place. The [module documentation](self) has the formulas of the
+/// built-in costs, and an example of a custom one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a cost for numbers of type `{T}`",
     label = "`Cost<{T}>` is not implemented for `{Self}`",
@@ -180,6 +180,8 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
 
     /// Returns whether the cost is the negative log-likelihood of an exponential family with mean
     /// a.
+    ///
+    /// [`GaussNewton::Fisher`](crate::GaussNewton::Fisher) requires it; `false` is always safe.
     ///
     /// Such a cost is −ln p(y | a) up to terms that do not depend on a, and the terms that do are
     /// linear in y. Then the Fisher information of the outputs is ∂²cost/∂a² at y = a. For one unit

@@ -152,7 +152,7 @@ impl<T: Scalar> Scaler<T> for MinMaxScaler<T> {
     /// t ≤ 1, and t = 0 and t = 1 give a and b exactly. Both formulas rise with t. It remains to
     /// show that the second is not below the first at t = ½. There, w/2 is exact, and 1 − t is
     /// exact for t from ½ to 2. Therefore, b − (1 − t) w ≥ b − w/2 ≥ a + w/2, because w ≤ b − a.
-    /// (If w/2 is not exact, all values are multiples of the smallest positive number of T, and the
+    /// (If w/2 is not exact, all values are multiples of the smallest positive T, and the
     /// same holds.)
     fn scale(&self, row: usize, x: T) -> T {
         let (a, b): (T, T) = (real(self.interval.0), real(self.interval.1));

@@ -74,6 +74,7 @@ pub trait Scaler<T: Scalar>: Debug + Send + Sync {
     /// - [`Error::Shape`] if X does not have n rows.
     /// - [`Error::NonFinite`] with the first entry that is NaN or infinite.
     /// - [`Error::Scaled`] with the first entry that overflows.
+    /// - [`Error::TooLarge`] if there is no memory for the result.
     #[doc(alias = "transform")]
     fn apply<'a>(&self, x: impl Columns<'a, T>) -> Result<DMatrix<T>, Error>
     where

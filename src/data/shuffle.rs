@@ -7,7 +7,7 @@ use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 /// n = `order.len()`.
 ///
 /// All n! permutations are equally likely. The result depends only on n, the seed and the epoch, so
-/// any epoch can be computed without the epochs before it, and is the same on every platform.
+/// any epoch can be computed without the epochs before it. It is the same on every platform.
 /// Nothing is allocated.
 ///
 /// The shuffle is Fisher–Yates (Durstenfeld 1964, doi:10.1145/364520.364540), from the last entry

@@ -57,7 +57,7 @@ impl<'a, T: Scalar> Tangent<'a, T> {
 ///
 /// [`Network::vjp_into`](crate::Network::vjp_into) and
 /// [`Network::gradients_into`](crate::Network::gradients_into) overwrite them. A gradient without a
-/// buffer is not computed. The default has no buffer.
+/// buffer is not computed. The default has no buffer. After an error, the contents are unspecified.
 ///
 /// # Example
 /// ```
@@ -80,7 +80,8 @@ pub struct GradientBuffers<'a, T> {
 }
 
 impl<'a, T> GradientBuffers<'a, T> {
-    /// Takes a buffer of P entries for the gradient with respect to the parameters.
+    /// Takes a buffer for the gradient with respect to the P
+    /// [`parameters`](crate::Network::parameters).
     #[must_use]
     pub fn of_parameters(gradient: &'a mut [T]) -> Self {
         Self {

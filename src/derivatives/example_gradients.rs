@@ -311,7 +311,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// # Errors
     /// - The errors of [`example_gradient_norms`](Self::example_gradient_norms).
     /// - [`Error::Hyperparameter`] unless `most` is finite and positive, and its square is a normal
-    ///   number of T.
+    ///   number in T.
     /// - [`Error::Length`] if `sum` does not have P entries.
     ///
     /// # Example

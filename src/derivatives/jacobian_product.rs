@@ -20,7 +20,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns the Jacobian–vector product of every example, K × m: how the outputs move along a
     /// direction.
     ///
-    /// ȧ⁽ᴸ⁾ = (∂a⁽ᴸ⁾/∂θ) θ̇ + (∂a⁽ᴸ⁾/∂x) ẋ.
+    /// ȧ⁽ᴸ⁾ = (∂a⁽ᴸ⁾/∂θ) θ̇ + (∂a⁽ᴸ⁾/∂x) ẋ. Unlike `jax.jvp`, the call does not return the outputs.
+    /// After [`jvp_into`](Self::jvp_into), [`Workspace::output`] does.
     ///
     /// Derivation: [(29)](crate::derivation#forward-tangent).
     ///

@@ -4,7 +4,7 @@
 //! [`Workspace`](crate::Workspace) and of the caller, and do not allocate once these are large
 //! enough. [`hessian`](crate::Network::hessian),
 //! [`hessian_diagonal`](crate::Network::hessian_diagonal) and [`trace`](crate::Network::trace) have
-//! no such variant.
+//! no such variant. `clipped_sum` and `for_each_example_gradient` always use such buffers.
 //!
 //! # The methods
 //! The symbols are those of the [conventions](crate::conventions). For one example, x are the n
@@ -41,7 +41,7 @@
 //! | [`gram_product`](crate::Network::gram_product) | Σₖ AₖᵀAₖ v | P | 1.3 to 1.8 | least squares |
 //! | [`example_gradients`](crate::Network::example_gradients) | ∇costₖ | P × m | 1.7 to 22: P · m numbers are written | gradient noise, influence |
 //! | [`example_gradient_norms`](crate::Network::example_gradient_norms) | ‖∇costₖ‖ | m | 0.5 to 1.1 | outliers, importance sampling |
-//! | [`for_each_example_gradient`](crate::Network::for_each_example_gradient) | ∇costₖ in sequence | P, m times | 1.8 to 6.5 | the same, without P · m numbers of memory |
+//! | [`for_each_example_gradient`](crate::Network::for_each_example_gradient) | ∇costₖ in sequence | P, m times | 1.8 to 6.5 | the same, without memory for P · m numbers |
 //! | [`clipped_sum`](crate::Network::clipped_sum) | Σ wₖ cₖ ∇costₖ | P | 1.5 to 2.4 | private and robust training |
 //!
 //! [`input_gradient`](crate::Network::input_gradient) computes only ∂J/∂X, in 0.7 to 1.2 gradients.
@@ -77,8 +77,8 @@
 //! ```
 //!
 //! # Your loss comes from elsewhere
-//! A [`Cost`](crate::Cost) receives one example at a time, with its target. A loss that is not a
-//! `Cost` takes three steps:
+//! With a [`Cost`](crate::Cost), the cost of an example depends only on its own outputs and target.
+//! Any other loss takes three steps:
 //!
 //! 1. [`forward_into`](crate::Network::forward_into) computes the outputs.
 //! 2. Your code computes u, K × m, the slope of the loss with respect to each output. An output
@@ -134,7 +134,7 @@
 //! equation, u′ is its derivative with respect to t, and A is ∂u/∂θ. The network returns u + u′ε.
 //!
 //! `vjp_into` multiplies dual numbers, and the ε part of (A + A′ε)ᵀ(c + dε) is Aᵀd + A′ᵀc. The
-//! gradient of a loss L(u, u′) is Aᵀ ∂L/∂u + A′ᵀ ∂L/∂u′. Therefore the slope is ∂L/∂u′ + ∂L/∂u ε,
+//! gradient of a loss L(u, u′) is Aᵀ ∂L/∂u + A′ᵀ ∂L/∂u′. The slope is therefore ∂L/∂u′ + ∂L/∂u ε,
 //! **with the parts exchanged**, and the gradient is the ε part of the result. This loss is u′ + 3u
 //! for one unit u = tanh(θ₀ + θ₁ t):
 #![cfg_attr(feature = "num-dual", doc = "```")]

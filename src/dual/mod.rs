@@ -1,7 +1,7 @@
 //! Tangent methods from dual numbers, one line each (feature `num-dual`).
 //!
 //! A dual number x + ẋε with ε² = 0 carries a derivative through any code that is generic over the
-//! scalar: f(x + ẋε) = f(x) + f′(x) ẋ ε. Therefore an activation, cost or layer implemented for
+//! scalar: f(x + ẋε) = f(x) + f′(x) ẋ ε. So an activation, cost or layer implemented for
 //! every [`Scalar`] can be differentiated by running it on dual numbers. The functions here call
 //! its plain methods on [`Dual64`] for `f64` and on [`Dual32`] for `f32`, and write the derivative
 //! parts. The results are exact to rounding. For any other scalar they return

@@ -16,14 +16,14 @@ pub(crate) fn in_range(
     Err(hyperparameter(name, value, expected))
 }
 
-/// Checks that a setting is finite and above 0, as a number of T too.
+/// Checks that a setting is finite and above 0, also when rounded to T.
 pub(crate) fn above_zero<T: Scalar>(name: &'static str, value: f64) -> Result<(), Error> {
     let rounded = real::<T>(value);
     let holds = value > 0.0 && rounded > T::zero() && rounded.is_finite();
     in_range(holds, name, value, "a number in (0, ∞)")
 }
 
-/// Checks that a setting is finite and not negative, as a number of T too.
+/// Checks that a setting is finite and not negative, also when rounded to T.
 pub(crate) fn not_negative<T: Scalar>(name: &'static str, value: f64) -> Result<(), Error> {
     let holds = value >= 0.0 && real::<T>(value).is_finite();
     in_range(holds, name, value, "a number in [0, ∞)")

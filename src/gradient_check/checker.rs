@@ -226,7 +226,7 @@ impl GradientCheck {
 
     /// Compares the derivatives along `count` random directions in each block, chosen by the seed.
     ///
-    /// A direction is a unit vector v, with the derivative v·∇J. The limit is 65,536 directions per
+    /// A direction is a unit vector d, with the derivative d·∇J. The limit is 65,536 directions per
     /// block.
     ///
     /// # Example

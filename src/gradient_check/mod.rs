@@ -152,6 +152,10 @@ pub use report::{BlockReport, Comparison, Place, Report};
 
 /// A gradient checker, with its number of comparisons, step and tolerance.
 ///
+/// It compares the derivatives that code computes with central differences, such as
+/// \[J(θ + h) − J(θ − h)]/(2h), which need only values of J. The
+/// [module documentation](crate::gradient_check) explains its verdicts.
+///
 /// Derivation: [(27)](crate::derivation#central-difference).
 ///
 /// The default compares every entry, as the course's `checkNNGradients` does. For larger networks,
@@ -159,6 +163,9 @@ pub use report::{BlockReport, Comparison, Place, Report};
 /// two evaluations of J.
 ///
 /// # Example
+/// A network of the course's size: 3 inputs, 5 hidden units, 3 outputs and 5 examples. The relative
+/// error of a block is ‖n − g‖/(‖n‖ + ‖g‖), for numerical derivatives n and computed ones g. The
+/// report returns the largest:
 /// ```
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::gradient_check::GradientCheck;

@@ -1,7 +1,7 @@
 //! The rounding noise of a value: measured near a point, or derived from the outputs.
 //!
 //! An a priori bound, ε |J|, is too small where terms of J cancel, and there is none for an entry
-//! of ∇J. Therefore the rounding errors are measured, as Moré and Wild do. At points a few units in
+//! of ∇J. The rounding errors are therefore measured, as Moré and Wild do. At points a few units in
 //! the last place apart, the third divided difference Σ w v of a smooth function vanishes, and what
 //! remains is rounding. For errors with variance σ² it has variance σ² Σ w².
 //!
@@ -25,7 +25,7 @@ use nalgebra::DMatrix;
 pub(super) const SAMPLES: usize = 10;
 
 /// The sample points, in units of a tenth of their range. The distances between them differ. Equal
-/// distances may be a multiple of the spacing of the numbers of T, and then all values round alike.
+/// distances may be a multiple of the spacing of values of type T, and then all values round alike.
 const PLACES: [f64; SAMPLES] = [0.83, 2.06, 2.79, 4.17, 4.91, 6.34, 6.97, 8.14, 9.05, 10.0];
 
 /// A tenth of the range of [`places`], in units of the machine precision.

@@ -133,8 +133,8 @@ impl<T: Fast> Gemm<T> {
     }
 
     /// # Safety
-    /// The same as for [`gemm`](super::gemm_threads::gemm), and the processor has the instructions
-    /// of `V`.
+    /// The same as for [`gemm`](super::gemm_threads::gemm). In addition, the processor has the
+    /// instructions of `V`.
     #[inline(always)]
     unsafe fn blocks<V: Vector<Scalar = T>>(self) {
         let tiles = Tiles::new::<V>(self.rows);
@@ -218,7 +218,7 @@ impl<T: Fast> Gemm<T> {
     /// Computes one block, tile by tile.
     ///
     /// # Safety
-    /// The same as for [`gemm`](super::gemm_threads::gemm). Also, the processor has the
+    /// The same as for [`gemm`](super::gemm_threads::gemm). In addition, the processor has the
     /// instructions of `V`, and `at` lies inside the product. With `pack`, the room holds a block,
     /// and a packed B holds its rows.
     #[inline(always)]
@@ -326,7 +326,7 @@ impl<T: Fast> Gemm<T> {
     /// panels, not with their product.
     ///
     /// # Safety
-    /// The same as for [`gemm`](super::gemm_threads::gemm). Also, the processor has the
+    /// The same as for [`gemm`](super::gemm_threads::gemm). In addition, the processor has the
     /// instructions of `V`, and C is not transposed.
     #[inline(always)]
     pub(super) unsafe fn vector<V: Vector<Scalar = T>>(&self) {
@@ -383,7 +383,7 @@ impl<T: Fast> Gemm<T> {
     /// add their cost.
     ///
     /// # Safety
-    /// The same as for [`gemm`](super::gemm_threads::gemm). Also, the processor has the
+    /// The same as for [`gemm`](super::gemm_threads::gemm). In addition, the processor has the
     /// instructions of `V`, the depth is 1 and C is not transposed.
     #[inline(always)]
     unsafe fn outer<V: Vector<Scalar = T>>(&self) {
@@ -400,7 +400,7 @@ impl<T: Fast> Gemm<T> {
     /// Computes each entry as a dot product of two columns in memory, for a row-major A.
     ///
     /// # Safety
-    /// The same as for [`gemm`](super::gemm_threads::gemm). Also, the processor has the
+    /// The same as for [`gemm`](super::gemm_threads::gemm). In addition, the processor has the
     /// instructions of `V`, and C is not transposed.
     #[inline(always)]
     unsafe fn dots<V: Vector<Scalar = T>>(&self) {

@@ -1,7 +1,7 @@
 //! Outputs of squashing activations, accurate near the constants to which they round.
 //!
 //! Such an output is split into base + offset: a nearby constant and an accurate remainder.
-//! Therefore a − y = (base − y) + offset is accurate even if a has rounded to y, or y is the
+//! So a − y = (base − y) + offset is accurate even if a has rounded to y, or y is the
 //! constant.
 
 use super::activation_formulas::{Elu, Exponential, Sigmoid, Softsign, Tanh};

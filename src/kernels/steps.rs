@@ -36,7 +36,7 @@ pub struct Entries<'a, T> {
 ///
 /// θ must become non-finite whenever the state does, so that a scan of θ finds both. Sums of
 /// gradients ensure this on their own, because θ moves by a multiple of them. Squares do not: an
-/// infinite square gives a step of 0 forever. Therefore the rules propagate an overflow to θ with
+/// infinite square gives a step of 0 forever. The rules therefore propagate an overflow to θ with
 /// [`unless_overflown`].
 pub trait Update: Copy + 'static {
     /// Computes the constants of the step, and updates [each](Entries::each) entry.

@@ -16,14 +16,15 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 /// Derivation: [(2)](crate::derivation#pre-activation), [(10)](crate::derivation#gradient) and
 /// [(29)](crate::derivation#forward-tangent).
 ///
-/// Θ is outputs × (inputs + 1), with the **bias in column 0**; x is inputs × m; z, a and δ are
-/// outputs × m. With δ = ∂cost/∂z the backward pass computes Δ = δ \[1; x]ᵀ, summed over the
-/// examples and in the shape of Θ. It passes Wᵀ δ to the layer below, where W is Θ without column
-/// 0.
+/// Θ is outputs × (inputs + 1), with the **bias in column 0**; x is inputs × m, for m examples, and
+/// \[1; x] is x below a row of ones; z, a and δ are outputs × m. With δ = ∂cost/∂z the backward
+/// pass computes Δ = δ \[1; x]ᵀ, summed over the examples and in the shape of Θ. It passes Wᵀ δ to
+/// the layer below (the one nearer the inputs), where W is Θ without column 0.
 ///
 /// The activation is a built-in one or any type that implements [`Activation`].
 ///
 /// # Example
+/// Each of 25 units has a bias and 400 weights:
 /// ```
 /// use backprop::{Dense, layer::Layer, activation::Sigmoid};
 ///

@@ -24,7 +24,7 @@ impl Dense {
         kernels::is_fast::<T>() && self.activation.slope().is_some()
     }
 
-    /// Returns how many scalars the forward pass keeps for the backward pass, for a batch.
+    /// Returns how many scalars the forward pass of a batch keeps for the backward pass.
     pub(crate) fn fused_cache_len(&self, examples: usize, keep: Keep) -> usize {
         let copies = match (self.activation.slope(), keep) {
             (Some(Slope::Kept), Keep::Slope) => 1,

@@ -2,7 +2,7 @@
 //!
 //! A layer is a stateless description. It holds sizes and constants, but no parameters and no
 //! buffers. These come with each call, as views of the network's flat θ and of a
-//! [`Workspace`](crate::Workspace). Therefore one layer value works with `f32`, `f64` and dual
+//! [`Workspace`](crate::Workspace). One layer value therefore works with `f32`, `f64` and dual
 //! numbers, and on any number of threads.
 //!
 //! # A custom layer

@@ -120,7 +120,7 @@ fn share(examples: usize, test: impl Fn(usize) -> bool) -> f64 {
     passed as f64 / examples as f64
 }
 
-/// The way in which a ratio of counts is averaged over classes.
+/// How a ratio of counts is averaged over classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Average {
@@ -240,7 +240,7 @@ macro_rules! ratio {
 
 ratio! {
     Precision, "precision", Tally::precision,
-    /// Precision: the fraction of predicted positives that are correct, tp/p.
+    /// Precision: the fraction of predicted positives that are correct, tp/(tp + fp).
     ///
     /// It is zero for a class that was never predicted, as in scikit-learn, which also warns.
     ///
@@ -264,7 +264,7 @@ ratio! {
 
 ratio! {
     Recall, "recall", Tally::recall,
-    /// Recall: the fraction of actual positives that are found, tp/n.
+    /// Recall: the fraction of actual positives that are found, tp/(tp + fn).
     ///
     /// It is zero for a class without examples, as in scikit-learn, which also warns.
     ///
@@ -287,7 +287,7 @@ ratio! {
 
 ratio! {
     F1, "F1", Tally::f1,
-    /// F1: the harmonic mean of precision and recall, 2 tp/(p + n).
+    /// F1: the harmonic mean of precision and recall, 2 tp/(2 tp + fp + fn).
     ///
     /// It is zero for a class that has no examples and was never predicted, as in scikit-learn,
     /// which also warns. The macro average is the mean of the F1 values of the classes, not the F1

@@ -2,16 +2,17 @@
 //!
 //! Outputs a and targets y are K × m, with one example per column. The class of a column is the row
 //! of its largest entry, or the first of several equal ones. With a single row (K = 1) there are
-//! two classes: class 1 if the entry is above ½, and class 0 otherwise. For one class, tp counts
-//! the true positives, p the predicted positives and n the actual positives.
+//! two classes: class 1 if the entry is above ½, and class 0 otherwise. For one class, tp, fp and
+//! fn count the true positives, the false positives and the false negatives. [`Average`] states how
+//! classes are combined.
 //!
 //! | metric | formula | better | scikit-learn |
 //! |---|---|---|---|
 //! | [`Accuracy`] | fraction of examples classified correctly | larger | `accuracy_score` |
 //! | [`TopK`] | fraction of examples whose class is among the k largest outputs | larger | `top_k_accuracy_score` |
-//! | [`Precision`] | tp/p, averaged over the classes | larger | `precision_score` |
-//! | [`Recall`] | tp/n | larger | `recall_score` |
-//! | [`F1`] | 2 tp/(p + n) | larger | `f1_score` |
+//! | [`Precision`] | tp/(tp + fp) | larger | `precision_score` |
+//! | [`Recall`] | tp/(tp + fn) | larger | `recall_score` |
+//! | [`F1`] | 2 tp/(2 tp + fp + fn) | larger | `f1_score` |
 //! | [`R2`] | 1 − Σ (y − a)²/Σ (y − ȳ)², mean over the outputs | larger | `r2_score` |
 //! | [`MeanAbsoluteError`] | Σ \|a − y\|/(K m) | smaller | `mean_absolute_error` |
 //! | [`MeanSquaredError`] | Σ (a − y)²/(K m) | smaller | `mean_squared_error` |

@@ -61,7 +61,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///    cross-entropy, and for identity with half the squared error, it is a − y
     ///    ([canonical pairs](crate::cost#canonical-pairs)).
     /// 2. Each layer then gives δ⁽ˡ⁾ = (W⁽ˡ⁾)ᵀ δ⁽ˡ⁺¹⁾ ∘ g′(z⁽ˡ⁾), where W is Θ without its bias
-    ///    column and ∘ multiplies entry by entry, and Δ⁽ˡ⁾ = δ⁽ˡ⁺¹⁾ \[1; a⁽ˡ⁾]ᵀ.
+    ///    column and ∘ multiplies entry by entry, and Δ⁽ˡ⁾ = δ⁽ˡ⁺¹⁾ \[1; a⁽ˡ⁾]ᵀ. This product sums
+    ///    over the examples, which are the columns of δ and a.
     /// 3. For an L2 penalty, D⁽ˡ⁾ = (Δ⁽ˡ⁾ + λΘ⁽ˡ⁾)/m, without λ in column 0. It has the shape of
     ///    Θ⁽ˡ⁾, s₍ₗ₊₁₎ × (sₗ + 1). With example weights, m is Σw.
     ///

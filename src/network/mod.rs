@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub use builder::Builder;
 pub(crate) use parameters::check_theta;
 
-/// A feed-forward network: a chain of layers, and one flat θ with all parameters.
+/// A feed-forward network: a chain of layers, and one vector θ of all parameters (weights, biases).
 ///
 /// `Network<f64>` is the type for networks of built-in layers. For custom layers, the type
 /// parameter `L` is an [`AnyLayer<C>`](AnyLayer), a single layer type such as
@@ -37,7 +37,8 @@ pub(crate) use parameters::check_theta;
 ///
 /// # Example
 /// The course's AND gate, σ(−30 + 20 x₁ + 20 x₂), where σ is the sigmoid. The bias is the first
-/// entry of θ:
+/// entry of θ. The columns of X are (0, 0), (0, 1), (1, 0) and (1, 1), so the outputs are σ(−30),
+/// σ(−10), σ(−10) and σ(10), with σ(−30) ≈ 10⁻¹³, σ(−10) ≈ 0.00005 and σ(10) ≈ 0.99995:
 /// ```
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::{Network, activation::Sigmoid};

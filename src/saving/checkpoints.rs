@@ -69,7 +69,7 @@ pub struct Found<D> {
 pub struct Skipped {
     /// The path of the file.
     pub path: PathBuf,
-    /// The reason why it cannot be loaded.
+    /// Why it cannot be loaded.
     pub reason: Refusal,
 }
 

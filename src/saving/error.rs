@@ -113,7 +113,7 @@ pub enum LoadError {
     Refused {
         /// The file.
         path: PathBuf,
-        /// The reason why it cannot be loaded.
+        /// Why it cannot be loaded.
         reason: Refusal,
     },
     /// All checkpoints in a folder are damaged. A folder without checkpoints is not an error.
@@ -134,7 +134,7 @@ debug_with_message! {
     }
 }
 
-/// The reason why a file, or its bytes, cannot be loaded.
+/// Why a file, or its bytes, cannot be loaded.
 ///
 /// # Example
 /// ```

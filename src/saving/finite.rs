@@ -19,7 +19,7 @@ pub(super) fn check<S: Serialize + ?Sized>(value: &S) -> Result<(), SaveError> {
 /// A serializer that writes nothing, and stops at the first number that is not finite.
 struct Finite;
 
-/// The reason why [`Finite`] stopped. The place is assembled from the innermost value outwards.
+/// Why [`Finite`] stopped. The place is assembled from the innermost value outwards.
 #[derive(Debug, thiserror::Error)]
 enum Stop {
     #[error("{place} is {value}")]

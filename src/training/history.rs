@@ -28,7 +28,7 @@ pub struct Record {
     pub validation_metrics: Vec<f64>,
 }
 
-/// The reason why a run ended.
+/// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -58,7 +58,7 @@ pub enum Stop {
     NoDescent,
 }
 
-/// The history of a run: a [`Record`] for each epoch, and the reason why the run ended.
+/// The history of a run: a [`Record`] for each epoch, and the reason for its end.
 ///
 /// Write it as JSON (feature `serde`) with `serde_json::to_string(&history)` or
 /// `saving::save(path, "history", &history)`, and as CSV with [`to_csv`](Self::to_csv).
@@ -117,7 +117,7 @@ impl History {
         &self.metrics
     }
 
-    /// Returns the reason why the run ended, or `None` while it continues.
+    /// Returns why the run ended, or `None` while it continues.
     #[must_use]
     pub fn stop(&self) -> Option<Stop> {
         self.stop

@@ -188,7 +188,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
             })?;
             before = record.steps;
         }
-        // Further counting must not overflow.
+        // The count must not overflow later.
         expect(*steps == before && *steps < u64::MAX / 2, || {
             format!("it has made {steps} steps, expected the {before} of its last record")
         })

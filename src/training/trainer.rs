@@ -28,20 +28,22 @@ use std::time::Duration;
 /// An epoch uses every example once, in batches of [`batch_size`](Self::batch_size). The order
 /// depends only on the seed and the number of the epoch. The optimiser makes one step for each
 /// batch: it changes the parameters once, using the gradient of the batch. This gradient is the
-/// mean over the examples of the batch plus the gradient of the penalty, with λ divided by the size
-/// m of the **whole** training set, so a penalty has the same strength for any batch size. Custom
-/// stochastic layers act at random only in these steps, with a seed for each batch. A
+/// mean over the examples of the batch plus the gradient of the penalty, with its strength λ
+/// divided by the size m of the **whole** training set, so a penalty acts equally for any batch
+/// size. Custom stochastic layers act at random only in these steps, with a seed for each batch. A
 /// [`Record`](super::Record) reports J over all training examples at the end of each epoch.
 ///
-/// The network changes only when the run ends. It then has the last parameters or, with validation
-/// examples, those of the best epoch ([`keep_best`](Self::keep_best)). The same seed gives the same
-/// bits for any number of threads, with or without callbacks.
+/// The network changes only when the run ends. It then has the last parameters or, with
+/// [`validation`](Self::validation) examples, which only measure, those of the best epoch
+/// ([`keep_best`](Self::keep_best)). The same seed gives the same bits for any number of threads,
+/// with or without callbacks.
 ///
 /// `Trainer` is neither `Send` nor `Sync`, because its callbacks need not be. All other types of
 /// this crate are both.
 ///
 /// # Example
-/// XOR with Adam, in batches of two:
+/// XOR with Adam at a learning rate of 0.05, in batches of two, so 1000 steps. Record 499 is that
+/// of the last epoch:
 /// ```
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::training::{Adam, Trainer};
@@ -110,7 +112,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Sets the maximum number of steps. The run stops at the end of the epoch that reaches it.
+    /// Sets the maximum number of steps. The run stops at the end of the epoch that reaches it. For
+    /// a full-batch solver, the evaluations of J count as steps.
     #[must_use]
     pub fn steps(mut self, steps: u64) -> Self {
         self.plan.steps = Some(steps);
@@ -133,7 +136,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Sets the seed of the order of the examples and of
+    /// Sets the seed of the order of the examples, of stochastic layers and of
     /// [`validation_fraction`](Self::validation_fraction). The default is 0.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -150,7 +153,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
 
     /// Changes the learning rate over time: in each step, it is the optimiser's own learning rate
     /// times the schedule's factor at that point in the epoch. A schedule that waits for a plateau
-    /// follows the monitored cost. Full-batch solvers have no learning rate, and refuse a schedule.
+    /// follows the monitored cost. Full-batch solvers and [`IRpropMinus`](super::IRpropMinus)
+    /// refuse a schedule.
     #[doc(alias = "lr_scheduler")]
     #[must_use]
     pub fn schedule(mut self, schedule: Schedule) -> Self {
@@ -184,7 +188,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self.metric(metric)
     }
 
-    /// Holds out a fraction of the examples for validation, above 0 and below 1. The seed
+    /// Holds out a fraction of the examples, above 0 and below 1, for validation. The seed
     /// determines these examples, and m counts only the others.
     ///
     /// The split ignores classes, and any scaler has already been fitted to the validation examples
@@ -258,12 +262,14 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// The following errors occur before the first step and leave everything unchanged:
     /// - the errors of [`Network::gradient_into`](crate::Network::gradient_into) on the training
     ///   examples, and on the validation examples;
+    /// - the errors of a metric that cannot measure these targets;
     /// - [`Error::SingleOutput`] for one output with softmax or the categorical cross-entropy,
     ///   which has nothing to learn;
     /// - [`Error::Hyperparameter`] for a setting that is out of range: no epochs, a batch size of 0
     ///   or above m, a learning rate that is not above 0 or overflows T, …
-    /// - [`Error::Unsupported`] for a schedule or clipping with a full-batch solver, or a time
-    ///   budget without a clock;
+    /// - [`Error::Unsupported`] for a schedule or clipping with a full-batch solver, a schedule
+    ///   with [`IRpropMinus`](super::IRpropMinus), checkpoints of a solver that cannot be saved, or
+    ///   a time limit without a clock;
     /// - [`Error::Checkpoint`] if the folder already has checkpoints (`resume` continues from
     ///   them), or cannot be written to.
     ///

@@ -130,7 +130,7 @@ fn rounds(parameters: usize, examples: usize) -> usize {
     }
 }
 
-/// Counts the allocations of some rounds of every call, after 2 rounds in which the buffers grow.
+/// Counts allocations in several rounds of every call, after 2 rounds in which the buffers grow.
 fn allocations<T: RealField + Copy>(case: &Case, m: usize) -> usize {
     let (sizes, hidden, output, cost, _) = *case;
     let mut builder = Network::<T>::builder(sizes[0]);
@@ -177,8 +177,8 @@ fn allocations<T: RealField + Copy>(case: &Case, m: usize) -> usize {
     allocations_so_far() - before
 }
 
-/// Counts the allocations of some rounds of every derivative, after 2 rounds in which the buffers
-/// grow, with a workspace for each and with one for all of them.
+/// Counts allocations in several rounds of every derivative, after 2 rounds in which the
+/// buffers grow, with a workspace for each and with one for all of them.
 fn allocations_of_derivatives<T: RealField + Copy>(case: &Case, m: usize) -> usize {
     let (sizes, hidden, output, cost, _) = *case;
     let mut builder = Network::<T>::builder(sizes[0]);

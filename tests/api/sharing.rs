@@ -81,7 +81,7 @@ fn a_problem_is_shared_by_threads() {
                     let before = (problem.evaluations(), problem.products());
                     for round in 0..rounds {
                         pool.install(|| match round % 3 {
-                            // Bulk calls as argmin's ParticleSwarm makes them, and every call
+                            // Bulk calls like those of argmin's ParticleSwarm, and every call
                             // that a solver makes at one point.
                             0 => assert_eq!(problem.bulk_cost(points).unwrap(), costs),
                             1 => points.par_iter().enumerate().for_each(|(k, point)| {

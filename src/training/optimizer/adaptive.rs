@@ -109,7 +109,7 @@ impl Update for RmsPropRule {
         let (rate, epsilon): (T, T) = (real(step.rate), real(self.epsilon));
         let (momentum, zero): (T, T) = (real(self.momentum), T::zero());
         let rolls = self.momentum != 0.0;
-        // ḡ, if there is one, and b follow v in this order.
+        // ḡ, if there is one, and b follow v, in that order.
         let update = move |theta: T, g: T, [v, second, third]: &mut [T; 3]| {
             *v = mean(self.alpha, *v, g * g);
             let (center, b) = if self.centered {

@@ -40,7 +40,7 @@ fn assert_lacks(found: Result<(), Error>, method: &str, of: &str) {
     assert!(lacks, "{method} of {of}: {found:?}");
 }
 
-/// The directions that are given, and whether results are requested.
+/// Which directions are given, and whether results are requested.
 #[derive(Clone, Copy)]
 struct Asked {
     theta: bool,

@@ -1,4 +1,4 @@
-//! This crate's results for the problem in `values.json`, with the parameters of a library.
+//! This crate's results for the problem in `values.json`, with a library's parameters.
 
 use super::values::{Pass, assert_close, example_columns, layers, numbers, value};
 use backprop::activation::{AnyActivation, Exponential, Identity, Sigmoid, Softmax, Tanh};

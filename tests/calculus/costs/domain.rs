@@ -109,7 +109,7 @@ fn outputs_outside_the_domain() {
             } => assert_close(&what, value, a, 1e-15),
             other => panic!("{what}: {other}"),
         }
-        // Without a network, the layer has number 0.
+        // Without a network, the layer is numbered 0.
         match GradientCheck::new().cost(&cost, &g, &x, &y) {
             Err(Error::Output {
                 layer: 0,
@@ -325,7 +325,7 @@ fn invalid_huber_deltas_are_refused() {
         let checked = GradientCheck::new().cost(&cost, &Identity, &x, &y);
         assert!(checked.is_err_and(is_it));
     }
-    // In range in f64. In f32 they are 0 and ∞.
+    // These are in range in f64. In f32 they become 0 and ∞.
     for bad in [1e-300, 1e300] {
         let cost = Huber { delta: bad };
         let (x, y) = (DMatrix::repeat(1, 2, 0.5_f32), DMatrix::repeat(1, 2, 1.0));

@@ -65,7 +65,7 @@ proptest! {
         let p = network.parameters();
         let gradients = one_by_one(&case);
         let norms: Vec<f64> = gradients.chunks_exact(p).map(norm).collect();
-        // The limit is not one of the norms, where rounding would decide.
+        // The limit differs from every norm. At a norm, rounding would decide.
         let most = share * largest(&norms) + 1e-6;
         let (mut expected, mut shortened, mut size) = (vec![0.0; p], 0, 0.0_f64);
         for (k, gradient) in gradients.chunks_exact(p).enumerate() {

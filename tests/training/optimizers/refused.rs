@@ -237,7 +237,7 @@ fn bounds_of_clipping_are_above_zero() {
         assert!(Clipping::Value(wrong).validate::<f64>().is_err());
     }
     Clipping::Norm(1e-3).validate::<f64>().unwrap();
-    // These are in the range of f64 only.
+    // These are in the range of f64, but not of f32.
     for wrong in [1e-50, 1e50] {
         assert!(Clipping::Norm(wrong).validate::<f32>().is_err());
         assert!(Clipping::Value(wrong).validate::<f32>().is_err());

@@ -152,7 +152,7 @@ fn refused(kind: &str, pointer: &str, value: Value, reason: &str) {
     );
 }
 
-/// One forgery of each kind, with the reason that is given.
+/// One forgery of each kind, with the reason given.
 #[test]
 fn each_part_is_checked() {
     let many = json!(vec![0.5; 13]);

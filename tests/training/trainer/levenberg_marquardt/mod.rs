@@ -19,9 +19,9 @@ use backprop::{
 struct Fit {
     /// J at the end.
     cost: f64,
-    /// Steps that were tried.
+    /// Steps tried.
     tried: u64,
-    /// Steps that were taken.
+    /// Steps taken.
     taken: u64,
     stop: Option<Stop>,
     /// J at the start and after each step taken.
