@@ -306,7 +306,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// Robust and private training use this sum (Abadi et al. 2016, arXiv:1607.00133). The call
     /// makes one pass for the norms and one for the sum, and needs no memory for per-example
-    /// gradients.
+    /// gradients. The weights multiply the clipped gradients: one example changes the sum by at
+    /// most wₖ · `most`.
     ///
     /// # Errors
     /// - The errors of [`example_gradient_norms`](Self::example_gradient_norms).
