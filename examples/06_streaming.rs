@@ -29,7 +29,7 @@ fn batch(b: u64) -> (DMatrix<f64>, DMatrix<f64>) {
     (x, y)
 }
 
-/// Returns Σ cost, Σ w and Δ of some batches. Only one batch is in memory at a time.
+/// Returns Σ cost, Σ w and Δ of the given batches. Only one batch is in memory at a time.
 fn sums(
     network: &Network<f64>,
     batches: impl Iterator<Item = u64>,
@@ -43,7 +43,7 @@ fn sums(
     Ok(sums)
 }
 
-/// Returns the same sums for all batches, half of them computed in each of two threads.
+/// Returns the same sums, over all batches. Each of two threads processes half of the batches.
 fn shared(network: &Network<f64>) -> Result<Accumulator<f64>, Error> {
     let (even, odd) = thread::scope(|scope| {
         let odd = scope.spawn(|| sums(network, (1..BATCHES).step_by(2)));

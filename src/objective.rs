@@ -49,7 +49,8 @@ impl<C> Objective<C> {
 
     /// Sets the strength λ of the L2 penalty λ/(2m) Σ Θ², which exempts the biases.
     ///
-    /// A second call replaces λ. An L1 penalty remains, and so do the strengths of single layers.
+    /// A second call replaces λ. An L1 penalty remains, and so do the strengths of
+    /// individual layers.
     /// Other libraries use other divisors. m is the number of examples (with example weights, their
     /// sum); in a [`Trainer`](crate::training::Trainer) it is the number of *all* training
     /// examples, whatever the batch size:
@@ -87,7 +88,8 @@ impl<C> Objective<C> {
 
     /// Sets the strength λ of the L1 penalty λ/m Σ |Θ|, which exempts the biases.
     ///
-    /// A second call replaces λ. An L2 penalty remains, and so do the strengths of single layers.
+    /// A second call replaces λ. An L2 penalty remains, and so do the strengths of
+    /// individual layers.
     #[doc(alias = "lasso")]
     #[must_use]
     pub fn l1(mut self, lambda: f64) -> Self {
@@ -95,7 +97,7 @@ impl<C> Objective<C> {
         self
     }
 
-    /// Replaces the penalty, for example by one with strengths for single layers or blocks.
+    /// Replaces the penalty, for example by one with strengths for individual layers or blocks.
     #[must_use]
     pub fn penalty(mut self, penalty: Penalty) -> Self {
         self.penalty = penalty;

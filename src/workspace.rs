@@ -293,7 +293,7 @@ impl<T: Scalar> Workspace<T> {
         &self.values
     }
 
-    /// Fits the buffers to (parts, examples of a part, examples of the batch).
+    /// Sizes the buffers for (parts, examples of a part, examples of the batch).
     pub(crate) fn fit<L: Layer<T>>(
         &mut self,
         layout: &Arc<Layout>,
@@ -445,7 +445,7 @@ impl<T: Scalar> Buffers<T> {
     }
 }
 
-/// Fits the number of buffers to the number of layers. Surplus buffers are kept, and go back to
+/// Matches the number of buffers to the number of layers. Surplus buffers are kept, and go back to
 /// their places when the depth grows again.
 fn set_depth<T: Scalar>(buffers: &mut Vec<Buffers<T>>, spare: &mut Vec<Buffers<T>>, depth: usize) {
     let fewer = depth.min(buffers.len());

@@ -112,9 +112,9 @@
 //! # Ok::<(), backprop::Error>(())
 //! ```
 //!
-//! Derivatives along a direction, such as Hessian products, need the two tangent methods. Without
-//! them they return [`Error::Unsupported`]. The module `dual` (feature `num-dual`) implements each
-//! in one line, and
+//! Derivatives along a direction, such as Hessian products, need the two tangent methods, and
+//! return [`Error::Unsupported`] without them. The module `dual` (feature `num-dual`) implements
+//! each method in one line, and
 //! [`GradientCheck::activation_tangents`](crate::GradientCheck::activation_tangents) checks them.
 //!
 //! [`SquaredError`]: crate::cost::SquaredError

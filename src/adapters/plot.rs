@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn a_curve_is_drawn_for_each_kind_of_cost() {
         let validation = vec![(1.0, 0.7), (2.0, 0.6)];
-        // A logarithmic axis, a level curve, a single point, and costs below 0.
+        // A logarithmic axis, a flat curve, a single point, and costs below 0.
         for training in [
             vec![(1.0, 0.5), (2.0, 0.25)],
             vec![(1.0, 0.5), (2.0, 0.5)],

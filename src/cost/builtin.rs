@@ -1,4 +1,4 @@
-//! The built-in costs. The module documentation has their formulas.
+//! The built-in costs. The module documentation gives their formulas.
 
 use super::outputs::sigmoid_split;
 use super::{Cost, Link, Outputs, Violation};

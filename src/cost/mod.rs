@@ -50,7 +50,7 @@
 //! δ of [`BinaryCrossEntropy`] near z = 0 with y = ½, and of [`Poisson`] with y = 1.
 //!
 //! The domain is checked on the rounded output: [`BinaryCrossEntropy`] after a tanh that has
-//! rounded to 1 is an [`Error::Output`] for y < 1. An intermediate result that underflows is
+//! rounded to 1 gives an [`Error::Output`] for y < 1. An intermediate result that underflows is
 //! rounded to 0. For a sigmoid with the squared error, δ is therefore 0 beyond z = ±355, and beyond
 //! ±44 in `f32`.
 //!

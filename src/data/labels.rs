@@ -111,7 +111,7 @@ pub fn balanced_weights(labels: &[usize], classes: usize) -> Result<Vec<f64>, Er
 /// # Errors
 /// - [`Error::NoExamples`] if there are no columns.
 /// - [`Error::Shape`] if there are no rows.
-/// - [`Error::NonFinite`] with the first NaN. Infinities are compared like numbers.
+/// - [`Error::NonFinite`] with the first NaN. Infinities are compared like any other value.
 ///
 /// # Example
 /// ```

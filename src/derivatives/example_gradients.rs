@@ -156,7 +156,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// - The errors of [`example_gradients`](Self::example_gradients).
-    /// - [`Error::Length`] if `gradients` has another length.
+    /// - [`Error::Length`] if `gradients` has the wrong length.
     pub fn example_gradients_into<C: Cost<T> + ?Sized>(
         &self,
         examples: &Examples<'_, T>,
@@ -282,7 +282,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// - The errors of [`example_gradient_norms`](Self::example_gradient_norms).
-    /// - [`Error::Length`] if `norms` has another length.
+    /// - [`Error::Length`] if `norms` has the wrong length.
     pub fn example_gradient_norms_into<C: Cost<T> + ?Sized>(
         &self,
         examples: &Examples<'_, T>,

@@ -60,7 +60,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// - The errors of [`gradients`](Self::gradients).
-    /// - [`Error::Length`] if a buffer has another length.
+    /// - [`Error::Length`] if a buffer has the wrong length.
     pub fn gradients_into<C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,

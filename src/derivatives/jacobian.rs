@@ -22,7 +22,7 @@ struct Jacobian<'a, T: Scalar, L> {
 
 impl<T: Scalar, L: Layer<T>> Jacobian<'_, T, L> {
     /// Returns whether to compute row by row, with K backward passes, rather than column by column,
-    /// with n passes along an input.
+    /// with n passes, each along one input.
     fn by_rows(&self) -> bool {
         let network = self.chain.network;
         network.outputs() <= network.inputs()
@@ -112,7 +112,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// - The errors of [`output_jacobian`](Self::output_jacobian).
-    /// - [`Error::Length`] if `jacobians` has another length.
+    /// - [`Error::Length`] if `jacobians` has the wrong length.
     pub fn output_jacobian_into<'a>(
         &self,
         x: impl Columns<'a, T>,

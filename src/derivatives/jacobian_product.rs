@@ -162,7 +162,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// - The errors of [`vjp`](Self::vjp).
-    /// - [`Error::Length`] if a buffer has another length.
+    /// - [`Error::Length`] if a buffer has the wrong length.
     ///
     /// # Example
     /// [A loss that is not a `Cost`](crate::derivatives#your-loss-comes-from-elsewhere).

@@ -94,7 +94,7 @@ fn within<R: Real>(end: R, z: R) -> R {
 /// Returns z Φ(z) and its first two derivatives.
 ///
 /// They are computed from e^(−x²/2), Φ(−x) e^(x²/2) and (Φ(−x) − x φ(x)) e^(x²/2), for x = |z|.
-/// The latter two are polynomials. The last one has its root factored out, so it is accurate near
+/// The last two are polynomials. The last one has its root factored out, so it is accurate near
 /// the root too.
 #[inline(always)]
 pub(super) fn gelu<R: Real, const FMA: bool>(z: R) -> (R, R, R) {

@@ -5,11 +5,11 @@ use super::vector::{Fast, Vector};
 /// The size of a packed tile of A.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PackedSize {
-    /// The rows of A.
+    /// The number of rows of A.
     pub(super) rows: usize,
     /// The length of a packed column, which is at least `rows`.
     pub(super) width: usize,
-    /// The columns of A.
+    /// The number of columns of A.
     pub(super) depth: usize,
 }
 

@@ -43,8 +43,8 @@ pub(super) fn add_linear<T: Scalar>(
     }
 }
 
-/// The number of examples that are summed before they are added to the rest. With two levels, the
-/// rounding error of 1024 examples grows like that of 64 + 16.
+/// The number of examples that are summed before their sum is added to the total. With two levels,
+/// the rounding error of 1024 examples grows like that of 64 + 16.
 const PANEL: usize = 64;
 
 /// Δ = δ [1; A]ᵀ, the sum over the examples of δ₍ₖ₎ [1, a₍ₖ₎ᵀ].

@@ -68,7 +68,7 @@ fn constants(squash: Squash) -> &'static [f64] {
 
 /// Compares the scalar `R` at every level with its dual number `D`.
 ///
-/// The unit is one in the last place of the larger of a − c, y − c and a − y, where c is the
+/// The unit is one unit in the last place of the largest of a − c, y − c and a − y, where c is the
 /// nearest constant.
 fn equal_the_plain_loops<R: Real + Into<f64>, D: Scalar>(part: impl Fn(D) -> f64 + Sync) {
     at_every_level(|level| {

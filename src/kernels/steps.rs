@@ -178,7 +178,7 @@ fn update_at<R: Real, U: Update>(update: U, step: Step, entries: Entries<'_, R>)
     launch(kernel, entries.theta, &mut []);
 }
 
-/// Makes one step, for any scalar.
+/// Takes one step, for any scalar.
 pub(crate) fn step<T: Scalar, U: Update>(update: U, step: Step, entries: Entries<'_, T>) {
     match U::compiled().of::<T>() {
         Some(compiled) => compiled(update, step, entries),

@@ -1,4 +1,4 @@
-//! Transposes of small squares, in registers of AVX2 or entry by entry.
+//! Transposes small square blocks, in AVX2 registers or entry by entry.
 
 use std::arch::x86_64::*;
 

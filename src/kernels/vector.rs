@@ -160,17 +160,17 @@ macro_rules! masked {
             }
             #[inline(always)]
             unsafe fn load_first(p: *const $scalar, n: usize) -> Self {
-                // SAFETY: like `load`; the mask limits the load to n scalars.
+                // SAFETY: as for `load`; the mask limits the load to n scalars.
                 unsafe { $load_mask(((1_u32 << n) - 1) as $mask, p) }
             }
             #[inline(always)]
             unsafe fn store(self, p: *mut $scalar) {
-                // SAFETY: like `load`.
+                // SAFETY: as for `load`.
                 unsafe { $store(p, self) }
             }
             #[inline(always)]
             unsafe fn store_first(self, p: *mut $scalar, n: usize) {
-                // SAFETY: like `load_first`.
+                // SAFETY: as for `load_first`.
                 unsafe { $store_mask(p, ((1_u32 << n) - 1) as $mask, self) }
             }
             #[inline(always)]
@@ -278,13 +278,13 @@ macro_rules! unmasked {
             }
             #[inline(always)]
             unsafe fn store(self, p: *mut $scalar) {
-                // SAFETY: like `load`.
+                // SAFETY: as for `load`.
                 unsafe { $store(p, self) }
             }
             #[inline(always)]
             unsafe fn store_first(self, p: *mut $scalar, n: usize) {
                 let mut lanes = [0.0; $lanes];
-                // SAFETY: like `load_first`.
+                // SAFETY: as for `load_first`.
                 unsafe {
                     $store(lanes.as_mut_ptr(), self);
                     std::ptr::copy_nonoverlapping(lanes.as_ptr(), p, n);

@@ -14,8 +14,8 @@ use std::ops::Range;
 /// noticeable time. With larger ones, activations leave the cache.
 const PART: (usize, usize) = (256, 1024);
 
-/// The memory of the inputs, activations and errors of a part, in bytes. A second-level cache holds
-/// this much next to the parameters.
+/// The memory for the inputs, activations and errors of a part, in bytes. A second-level cache
+/// holds this much next to the parameters.
 const PART_BYTES: usize = 640 << 10;
 
 /// Networks with more parameters than this compute a batch as a whole, and share out each product

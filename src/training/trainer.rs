@@ -34,9 +34,9 @@ use std::time::Duration;
 /// [`Record`](super::Record) reports J over all training examples at the end of each epoch.
 ///
 /// The network changes only when the run ends. It then has the last parameters or, with
-/// [`validation`](Self::validation) examples, which only measure, those of the best epoch
-/// ([`keep_best`](Self::keep_best)). The same seed gives the same bits for any number of threads,
-/// with or without callbacks.
+/// [`validation`](Self::validation) examples, those of the best epoch
+/// ([`keep_best`](Self::keep_best)). Validation examples are used only for measuring. The same seed
+/// gives the same bits for any number of threads, with or without callbacks.
 ///
 /// `Trainer` is neither `Send` nor `Sync`, because its callbacks need not be. All other types of
 /// this crate are both.
@@ -113,7 +113,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     }
 
     /// Sets the maximum number of steps. The run stops at the end of the epoch that reaches it. For
-    /// a full-batch solver, the evaluations of J count as steps.
+    /// a full-batch solver, each evaluation of J counts as a step.
     #[must_use]
     pub fn steps(mut self, steps: u64) -> Self {
         self.plan.steps = Some(steps);

@@ -104,7 +104,7 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
     }
 
     /// Checks that the learning rate is finite as a T in every step. Checking the last step
-    /// suffices, because no factor of a schedule is above both 1 and its last factor.
+    /// suffices, because no factor of a schedule exceeds the larger of 1 and its last factor.
     fn check_rate(&self, m: usize) -> Result<(), Error> {
         let Method::Steps(optimizer) = &self.method else {
             return Ok(());

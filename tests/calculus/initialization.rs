@@ -187,7 +187,7 @@ fn uniform_draws_are_rounded_to_no_end_of_the_interval() {
             let none = narrow == 0.0 && single == 0.0;
             let inside = (-epsilon..epsilon).contains(&wide) && (-narrow..narrow).contains(&single);
             assert!(inside || none, "{rule:?} {single:e}");
-            // The weights in f32 and f64 are within two steps of f32.
+            // The f32 and f64 weights differ by at most two f32 steps.
             let step = epsilon * 2.4e-7 + 3e-45;
             assert!((double - wide).abs() <= step, "{rule:?} {single:e}");
         }

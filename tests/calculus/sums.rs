@@ -52,8 +52,8 @@ impl<T: Scalar> Layer<T> for Together {
 
 type Mixed<T> = Network<T, AnyLayer<Together>>;
 
-/// A network of these sizes whose parameters are of one size. With `together` it needs all examples
-/// at once.
+/// A network with these layer sizes, whose parameters have similar magnitudes. With `together` it
+/// needs all examples at once.
 fn network(sizes: &[usize], hidden: AnyActivation, together: bool) -> Mixed<f32> {
     let mut builder = Builder::<f32, AnyLayer<Together>>::new(sizes[0]);
     let last = sizes.len() - 1;

@@ -89,7 +89,8 @@ fn a_step_back_is_refused() {
     }
     assert_eq!(folder.names(), names([10, 20]));
     assert_eq!(latest(&checkpoints).value, "first");
-    // After a damaged checkpoint, a run resumes from the one before it and may write other steps.
+    // After a damaged checkpoint, a run resumes from the one before it and may write different
+    // steps.
     fs::write(folder.file(&name(20)), "torn").unwrap();
     assert_eq!(latest(&checkpoints).step, 10);
     checkpoints.write(15, "second").unwrap();
@@ -266,8 +267,8 @@ fn threads_that_write() {
     assert_eq!(folder.names(), names([7]));
 }
 
-/// During a run, a reader always finds a complete checkpoint, and never an older one than at the
-/// previous read, even though any listed file may have been removed.
+/// During a run, a reader always finds a complete checkpoint, never one older than at the previous
+/// read, even though any listed file may have been removed.
 #[test]
 fn threads_that_read() {
     let folder = Folder::new("readers");

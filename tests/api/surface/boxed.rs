@@ -132,7 +132,7 @@ fn a_plain_struct_holds_a_network_and_a_cost() {
     }
 }
 
-/// Calls that take a cost or an activation by reference take trait objects too.
+/// Calls that take a cost or an activation by reference also accept trait objects.
 #[test]
 fn references_to_trait_objects() {
     let (x, y) = data();

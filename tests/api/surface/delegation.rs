@@ -21,7 +21,7 @@ fn refusal() -> Error {
     }
 }
 
-/// Returns from every method a value that no default returns, and records the call.
+/// Records each call, and returns a value that no default method returns.
 #[derive(Debug, Default)]
 struct Probe {
     calls: Mutex<Vec<&'static str>>,

@@ -27,7 +27,7 @@ fn all_of<T: Scalar>(g: &dyn Activation<T>) -> [DMatrix<T>; 5] {
     [a, a_dot, plain, d, d_dot]
 }
 
-/// SiLU from its formula has the derivatives of the built-in SiLU, in both scalars and when boxed.
+/// SiLU from its formula has the derivatives of the built-in SiLU, for both scalars and when boxed.
 #[test]
 fn a_formula_defines_an_activation() {
     let silu = from_fn("my SiLU", |z: Dual2_64| z / ((-z).exp() + 1.0));

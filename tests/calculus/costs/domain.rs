@@ -1,4 +1,4 @@
-//! A cost refuses targets and outputs outside its domain, overflow and bad constants.
+//! A cost refuses overflow, bad constants, and targets and outputs outside its domain.
 
 use super::{HUBER, activate, assert_close, delta, values};
 use backprop::activation::{

@@ -156,7 +156,7 @@ fn parts_without_a_fault_pass() {
     }
 }
 
-/// Returns the wrong rows of a 3-2 layer checked by itself.
+/// Returns the rows reported as wrong for a 3-2 layer checked by itself.
 fn rows_of_layer(fault: LayerFault, bend: CurvatureFault, g: AnyActivation) -> Vec<String> {
     let x = DMatrix::from_fn(3, 4, |i, k| (0.4 + (3 * i + 7 * k) as f64).sin());
     let theta: Vec<f64> = (0..8).map(|i| 0.8 * (f64::from(i) * 1.7).sin()).collect();

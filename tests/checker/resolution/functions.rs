@@ -343,8 +343,8 @@ fn second_derivatives_do_not_depend_on_the_unit_of_j() {
 #[test]
 fn the_table_says_what_f32_leaves_open() {
     const A: f32 = 4e-6;
-    // Two kinks, one on each side, that cancel outside. They are nearer than the smallest step that
-    // rounding allows.
+    // Two kinks, one on each side, that cancel except between them. They are nearer than the
+    // smallest step that rounding allows.
     let f = |p: &[f32]| {
         let t = p[0];
         let value = 3.0 + t + (t - A).max(0.0) - (t + A).max(0.0);

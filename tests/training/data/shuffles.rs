@@ -91,7 +91,7 @@ fn all_places_are_equally_likely() {
     assert!((found - 841.0).abs() < 4.0 * 41.0, "{found}");
 }
 
-/// The places of an entry in successive epochs are uncorrelated.
+/// The positions of an entry in successive epochs are uncorrelated.
 #[test]
 fn epochs_are_independent() {
     let (n, epochs) = (50_usize, 4000_u64);

@@ -199,7 +199,7 @@ fn a_damaged_checkpoint_is_skipped_with_a_warning() {
     assert_eq!((network.theta(), found), (expected.theta(), history));
 }
 
-/// The validation part depends on the seed, and not on where the run was interrupted.
+/// The validation part depends on the seed, not on where the run was interrupted.
 #[test]
 fn a_fraction_for_validation_is_the_same_after_a_resume() {
     let data = Data::new();
