@@ -19,9 +19,10 @@ use std::sync::{Arc, Mutex};
 /// truncated Newton methods (feature `argmin`).
 ///
 /// No matrix is formed. argmin's interface cannot report the error of a product, so a product that
-/// fails returns zeros. These end the inner iterations (for `NewtonCG` with a curvature threshold
-/// of at least 0, the default). The next evaluation of the problem returns the error; without one,
-/// the error is lost. The last product is kept, because argmin's solvers request it twice.
+/// fails returns zeros. These end the inner iterations (those of `NewtonCG` unless its curvature
+/// threshold is negative; the default is 0). The next evaluation of the problem returns the error;
+/// without one, the error is lost. The last product is kept, because argmin's solvers request it
+/// twice.
 ///
 /// # Example
 /// Truncated Newton in a trust region, on the parabola through (−1, 1), (0, 0), (1, 1):

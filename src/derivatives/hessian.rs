@@ -18,8 +18,8 @@ const TOGETHER: usize = 8;
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns the Hessian H = ∂²J/∂θ², P × P, including the penalty.
     ///
-    /// The matrix is exactly symmetric. Computing it takes P products, so the method suits networks
-    /// of up to a few hundred parameters. There is no `_into` variant.
+    /// The matrix is exactly symmetric. Computing it takes P products, so the method is meant for
+    /// networks with at most a few hundred parameters. There is no `_into` variant.
     ///
     /// Derivation: [(31)](crate::derivation#hessian-product).
     ///

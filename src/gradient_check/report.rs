@@ -233,8 +233,8 @@ impl Report {
     /// Panics if a derivative is wrong. This method is meant for tests.
     ///
     /// # Panics
-    /// Panics if a derivative is wrong, with the table of the report as the message. No other call
-    /// of the checker panics, unless a custom type does.
+    /// Panics if a derivative is wrong, with the table of the report as the message. The
+    /// checker has no other call that panics, unless a custom type does.
     #[track_caller]
     #[allow(clippy::panic, reason = "an assertion for tests")]
     pub fn assert_passed(&self) {

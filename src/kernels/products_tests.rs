@@ -2,7 +2,7 @@
 //! with and without room.
 
 use super::super::level::{Level, at_every_level};
-use super::super::vector::{Lanes, Operation};
+use super::super::vector::{Fast, Lanes, Operation};
 use super::*;
 use crate::scalar::{real, to_f64};
 use nalgebra::DMatrix;
@@ -208,19 +208,22 @@ fn sums_over_examples_are_within_a_few_roundings() {
 /// Other processors use arrays as registers.
 #[test]
 fn products_in_arrays_equal_those_in_registers() {
-    fn check(rows: usize, columns: usize, order: StorageOrder) {
+    fn check<T: Fast, const N: usize>(rows: usize, columns: usize, order: StorageOrder)
+    where
+        Lanes<T, N>: crate::kernels::vector::Vector<Scalar = T>,
+    {
         let depth = 11;
         let (a, b) = (
-            entries::<f64>(rows, depth, 4),
-            entries::<f64>(depth, columns, 5),
+            entries::<T>(rows, depth, 4),
+            entries::<T>(depth, columns, 5),
         );
         let stored = match order {
             StorageOrder::ColumnMajor => a.clone(),
             StorageOrder::RowMajor => a.transpose(),
         };
-        let start = entries::<f64>(rows, 1, 6);
-        let mut c = DMatrix::repeat(rows, columns, f64::NAN);
-        let mut room = vec![f64::NAN; scratch::<f64>(rows, columns, depth)];
+        let start = entries::<T>(rows, 1, 6);
+        let mut c = DMatrix::repeat(rows, columns, real(f64::NAN));
+        let mut room = vec![real(f64::NAN); scratch::<T>(rows, columns, depth)];
         let product = Gemm {
             rows,
             columns,
@@ -241,7 +244,7 @@ fn products_in_arrays_equal_those_in_registers() {
         };
         // SAFETY: the matrices have the shapes that the product names, and arrays need no
         // instructions.
-        unsafe { product.run::<Lanes<f64, 2>>() };
+        unsafe { product.run::<Lanes<T, N>>() };
         let expected = DMatrix::from_fn(rows, columns, |i, j| {
             (0..depth).fold(start[i], |sum, p| sum + a[(i, p)] * b[(p, j)])
         });
@@ -250,7 +253,8 @@ fn products_in_arrays_equal_those_in_registers() {
     for rows in [1, 3, 4, 5, 9] {
         for columns in [1, 2, 3, 7] {
             for order in [StorageOrder::ColumnMajor, StorageOrder::RowMajor] {
-                check(rows, columns, order);
+                check::<f64, 2>(rows, columns, order);
+                check::<f32, 4>(rows, columns, order);
             }
         }
     }
