@@ -157,8 +157,8 @@ impl Job {
         }
     }
 
-    /// Returns the seconds, and the fraction of the training images classified correctly at the
-    /// end.
+    /// Returns the time in seconds, and the fraction of the training images classified correctly
+    /// at the end.
     fn train<T: Scalar>(&self) -> Result<(f64, f64), backprop::Error> {
         let m = self.labels.len();
         let inputs = self.pixels.len() / m;

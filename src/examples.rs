@@ -300,7 +300,7 @@ impl<'a, T: Scalar> Examples<'a, T> {
         }
     }
 
-    /// Replaces the total weight by the sum of the weights of these examples. Returns `None` if T
+    /// Replaces the total weight with the sum of the weights of these examples. Returns `None` if T
     /// cannot divide by that sum.
     pub(crate) fn reweighted(mut self) -> Option<Self> {
         self.weight = match self.weights {

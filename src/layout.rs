@@ -227,7 +227,7 @@ impl Layout {
         &self.blocks
     }
 
-    /// Returns whether layers and blocks have equal sizes, whatever the layers compute.
+    /// Returns whether the layers and blocks of both have equal sizes, whatever the layers compute.
     pub(crate) fn same_shape(&self, other: &Self) -> bool {
         self.inputs == other.inputs
             && self.blocks == other.blocks

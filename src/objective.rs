@@ -18,7 +18,7 @@ use crate::scalar::Scalar;
 /// objective works with `f32`, `f64` and dual numbers.
 ///
 /// # Example
-/// The L2 penalty with λ = 3 is Ω = 3/2 Σ Θ² over all weights, without the biases:
+/// The L2 penalty with λ = 3 is Ω = 3/2 Σ Θ² over all weights, excluding the biases:
 /// ```
 /// use backprop::{BinaryCrossEntropy, Objective, Penalty};
 ///

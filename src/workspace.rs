@@ -77,7 +77,7 @@ pub struct Workspace<T: Scalar> {
     /// The buffers of the parts of a batch that are computed at the same time.
     pub(crate) parts: Vec<Part<T>>,
     /// The sums over the examples of each part, if there are several, and over earlier parts; or
-    /// scratch of a part.
+    /// scratch for a part.
     pub(crate) sums: Vec<Vec<T>>,
     /// Whether the last pass was in one part, so that `parts[0]` holds all of it.
     pub(crate) whole: bool,
@@ -270,11 +270,11 @@ impl<T: Scalar> Workspace<T> {
     /// Returns the numbers that layer l (from 0) kept for its backward pass, or `None` where
     /// [`activation`](Self::activation) is `None`.
     ///
-    /// For a [`Dense`](crate::Dense) layer at the end of a network these are the logits z⁽ᴸ⁾,
+    /// For a [`Dense`](crate::Dense) layer at the end of a network, these are the logits z⁽ᴸ⁾,
     /// column-major. For a hidden dense layer they are z after
     /// [`forward_into`](crate::Network::forward_into) and [`cost_into`](crate::Network::cost_into).
     /// After a pass with gradients they are z if the activation is exact GELU, sine, softmax or a
-    /// custom one, or if the scalar is neither `f32` nor `f64`. Otherwise the content is
+    /// custom one, or if the scalar is neither `f32` nor `f64`. Otherwise the contents are
     /// unspecified.
     #[must_use]
     pub fn cache(&self, layer: usize) -> Option<&[T]> {

@@ -381,7 +381,7 @@ def growth(records):
         "## Growth of our time",
         "",
         "The exponent is the slope of the least-squares line through the logarithms of size and "
-        "time. The next column has "
+        "time. The next column gives "
         "the exponent of the FLOPs.",
         "",
         *table(["with", "type", "threads", "exponent", "of FLOPs", "microseconds"], body),

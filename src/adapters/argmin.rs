@@ -168,7 +168,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
         found
     }
 
-    /// Computes J at θ, and ∇J into the buffers of `point`.
+    /// Computes J at θ, and writes ∇J to the buffers of `point`.
     fn evaluate(&self, theta: &[T], point: &mut Point<T>) -> Result<T, Error> {
         point.cost = None;
         point.theta.copy_from_slice(theta);

@@ -375,7 +375,8 @@ impl<'a, T: Scalar> Outputs<'a, T> {
     }
 }
 
-/// Splits a into base + offset: a nearby constant, and the remainder to its own last digit.
+/// Splits a into base + offset: a nearby constant, and the remainder, accurate to its own last
+/// digit.
 fn split<T: Scalar>(squash: Squash, z: T, a: T) -> (T, T) {
     let (zero, one, half) = (T::zero(), T::one(), real::<T>(0.5));
     let positive = z > zero;

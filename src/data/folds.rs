@@ -152,7 +152,7 @@ struct Class {
     count: usize,
     /// The fold after the current one.
     next: usize,
-    /// The number of examples that the current fold still receives.
+    /// The number of examples that the current fold has yet to receive.
     left: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Per-example gradients: all of them, one at a time, their norms, and sums of clipped ones.
+//! Per-example gradients: all at once or one at a time, their norms, and sums of clipped gradients.
 
 use super::check_finite_result;
 use crate::cost::Cost;

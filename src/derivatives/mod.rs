@@ -89,8 +89,8 @@
 //!    factor 1/m.
 //!
 //! An optimiser from [`training`](crate::training) can then use the gradient. For L-BFGS, implement
-//! [`training::Problem`](crate::training::Problem). The loss of this example compares two examples,
-//! and is ½ (a₁ − a₂ − 1)²:
+//! [`training::Problem`](crate::training::Problem). The loss here, ½ (a₁ − a₂ − 1)², compares two
+//! examples:
 //! ```
 //! use backprop::nalgebra::DMatrix;
 //! use backprop::training::{GradientDescent, Optimizer};

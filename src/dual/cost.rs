@@ -1,4 +1,4 @@
-//! The tangent of a cost's δ from dual numbers.
+//! The tangent of a cost's δ, computed with dual numbers.
 
 use super::{Dual, OnDual, dispatch, lift, tangent, unwritten};
 use crate::activation::{self, Activation};

@@ -118,8 +118,8 @@ impl Outcome {
         (numeric - self.analytic).abs()
     }
 
-    /// Sets the verdict by the bound, without a closer look, and returns whether the difference is
-    /// within it. Agreement is conclusive only where the column is resolved.
+    /// Sets the verdict from the bound, without a closer look, and returns whether the difference
+    /// is within it. Agreement is conclusive only where the column is resolved.
     pub(super) fn settle(&mut self, allowed: &Allowed) -> bool {
         self.bound = allowed.bound(self.h);
         let agrees = self.error(self.numeric) <= self.bound;

@@ -36,7 +36,7 @@
 //! A kink is a point where the slope jumps, as ReLU's does at 0.
 //!
 //! # How it decides
-//! Let d be a unit vector: along one entry of θ, or along a random direction in a block. The code
+//! Let d be a unit vector along one entry of θ, or along a random direction in a block. The code
 //! computes the derivative g = d·∇J. The numerical derivative with the step h is
 //! n = \[J(θ + h d) − J(θ − h d)\]/(2h). They agree if
 //!

@@ -256,7 +256,8 @@ pub(super) fn times_1_plus<R: Real, const FMA: bool>(x: R, p: R) -> R {
     p.times_plus::<FMA>(x, x)
 }
 
-/// Returns z σ(z) and its first two derivatives, from p and 2ˢ⁺ᵏ of 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
+/// Returns z σ(z) and its first two derivatives, from the p and the 2ˢ⁺ᵏ in
+/// 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
 #[inline(always)]
 pub(super) fn silu_of_exp<R: Real, const FMA: bool>(z: R, p: R, power: R) -> (R, R, R) {
     let scaled = (R::ONE + p) * power;
@@ -290,7 +291,7 @@ pub(super) fn lead_of<R: Real>(z: R, scaled: R) -> (R, R) {
     )
 }
 
-/// Returns z tanh(ln(1 + eᶻ)) and its first two derivatives, from p and 2ˢ⁺ᵏ of
+/// Returns z tanh(ln(1 + eᶻ)) and its first two derivatives, from the p and the 2ˢ⁺ᵏ in
 /// 2ˢ e^(−|z|) = (1 + p) 2ˢ⁺ᵏ.
 ///
 /// With E = eᶻ and d = E² + 2E + 2, they are z E (E + 2)/d, 4 E N/d² and 16 E M/d³, where

@@ -49,7 +49,7 @@ const PANEL: usize = 64;
 
 /// Δ = δ [1; A]ᵀ, the sum over the examples of δ₍ₖ₎ [1, a₍ₖ₎ᵀ].
 ///
-/// `delta` is s × m, `a` is n × m, and `gradient` is s × (n + 1), column-major, and is overwritten.
+/// `delta` is s × m and `a` is n × m. `gradient` is s × (n + 1), column-major, and is overwritten.
 pub(super) fn outer<T: Scalar>(
     delta: DMatrixView<'_, T>,
     a: DMatrixView<'_, T>,

@@ -119,7 +119,7 @@ impl<'a, T> TreeRoom<'a, T> {
 
 /// Δ = δ [1; A]ᵀ, the sum over the examples of δ₍ₖ₎ [1, a₍ₖ₎ᵀ].
 ///
-/// `delta` is s × m, `a` is n × m, and `gradient` is s × (n + 1), column-major, and is overwritten.
+/// `delta` is s × m and `a` is n × m. `gradient` is s × (n + 1), column-major, and is overwritten.
 /// Without the room for sums ([`room_for`]) the sums of many examples are less accurate.
 pub(crate) fn outer<T: Scalar>(
     delta: DMatrixView<'_, T>,
@@ -299,7 +299,7 @@ fn weights_outer<T: Scalar>(
         b_column: 1,
         c: weights.as_mut_ptr(),
         c_step: rows,
-        // A single row lies in memory like a column.
+        // A single row is stored in memory like a column.
         transposed: swapped && rows > 1,
         start,
         room: room.as_mut_ptr(),

@@ -280,7 +280,7 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         short_name(type_name::<Self>())
     }
 
-    /// Computes the derivatives of output and cache along a direction (forward mode); see
+    /// Computes the derivatives of the output and the cache along a direction (forward mode); see
     /// [`ForwardTangent`].
     ///
     /// Derivation: [(29)](crate::derivation#forward-tangent).

@@ -16,7 +16,7 @@ use std::sync::Arc;
 impl<T: Scalar> Network<T> {
     /// Starts a network of built-in layers with `inputs` input units.
     ///
-    /// For other layer types use `Builder::<T, L>::new(inputs)`.
+    /// For other layer types, use `Builder::<T, L>::new(inputs)`.
     #[doc(alias = "Sequential")]
     pub fn builder(inputs: usize) -> Builder<T> {
         Builder::new(inputs)
@@ -31,8 +31,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// # Errors
     /// - [`Error::NoExamples`], [`Error::Shape`] or [`Error::NonFinite`] unless X is n × m with
     ///   m ≥ 1 and has only finite entries.
-    /// - [`Error::NonFinite`] with layer, unit and example if an activation overflows. The checks
-    ///   cover only the real part of a [dual number](crate::Scalar#dual-numbers).
+    /// - [`Error::NonFinite`] with the layer, unit and example if an activation overflows. The
+    ///   checks cover only the real part of a [dual number](crate::Scalar#dual-numbers).
     /// - [`Error::TooLarge`] if there is no memory for the buffers.
     ///
     /// # Example
@@ -128,8 +128,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             .into_vector())
     }
 
-    /// Returns J(θ), the mean cost and the penalty: (1/m) Σₖ costₖ + λ/(2m) Σ Θ² for an L2 penalty,
-    /// which exempts the bias columns.
+    /// Returns J(θ), the mean cost plus the penalty: (1/m) Σₖ costₖ + λ/(2m) Σ Θ² for an L2
+    /// penalty, which exempts the bias columns.
     ///
     /// Derivation: [(6)](crate::derivation#objective).
     ///

@@ -196,7 +196,7 @@ pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Checks that a folder accepts files by writing and removing one. Creates the folder if needed,
-/// and removes it again on an error.
+/// and removes it again if an error occurs.
 pub(super) fn try_folder(folder: &Path, prefix: &str) -> io::Result<()> {
     let missing = missing(folder);
     let tried = create_folder(folder).and_then(|()| {

@@ -292,7 +292,7 @@ fn name(step: u64) -> String {
     format!("checkpoint-{step:020}.backprop")
 }
 
-/// Returns the step in a file name, if [`name`] returns this file name for that step.
+/// Returns the step in a file name if [`name`] returns exactly that file name for the step.
 fn step_of(file_name: &str) -> Option<u64> {
     let digits = file_name.strip_prefix("checkpoint-")?;
     let step = digits.strip_suffix(".backprop")?.parse().ok()?;

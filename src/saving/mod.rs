@@ -51,7 +51,7 @@
 //! solver state does not have the current fields.
 //!
 //! # Checks
-//! Loading detects truncation at any byte and any flipped bit. It refuses files of another format,
+//! Loading detects any flipped bit and truncation at any byte. It refuses files of another format,
 //! of a later version or of another kind. The type then checks the content: a
 //! [`Network`](crate::Network) refuses sizes that do not match and parameters that are not finite,
 //! and every type of this crate refuses unknown fields. A network of boxed layers cannot be saved,

@@ -31,7 +31,7 @@ impl Time {
         }
     }
 
-    /// Returns the shortest decimal that reads as `epoch`, or 0 if `epoch` is negative or NaN.
+    /// Returns the shortest decimal that reads back as `epoch`, or 0 if `epoch` is negative or NaN.
     pub(super) fn of(epoch: f64) -> Self {
         let rounded = epoch.max(0.0);
         let decimal = Decimal::of(rounded.min(f64::MAX));

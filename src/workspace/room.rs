@@ -6,7 +6,7 @@ use crate::layout::Layout;
 use crate::scalar::Scalar;
 use std::sync::Arc;
 
-/// The number of scalars of per-example gradients that are computed together.
+/// The number of scalars in the per-example gradients that are computed together.
 const GRADIENTS: usize = 1 << 16;
 
 /// The number of scalars of Jacobians that are held at the same time.

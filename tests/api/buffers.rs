@@ -1,5 +1,5 @@
-//! Buffers: every pass gives a layer buffers of the sizes that it requests, and no call reads
-//! values that another call left behind.
+//! Buffers: every pass gives each layer buffers of the sizes that the layer requests, and no call
+//! reads values that another call left behind.
 
 #![allow(clippy::unwrap_used, reason = "test helpers may panic to fail tests")]
 

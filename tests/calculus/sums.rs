@@ -12,8 +12,8 @@ use backprop::activation::{AnyActivation, Identity, Sigmoid, Tanh};
 use backprop::layer::{Backward, Block, Forward, Layer};
 use backprop::nalgebra::{DMatrix, DVector};
 use backprop::{
-    Accumulator, AnyLayer, Builder, Examples, GaussNewton, Network, Objective, Penalty, Scalar,
-    SquaredError, Workspace,
+    Accumulator, AnyLayer, Builder, Error, Examples, GaussNewton, Location, Network, Objective,
+    Penalty, Scalar, SquaredError, Workspace,
 };
 
 const BOUND: f64 = 3e-6;
@@ -269,6 +269,9 @@ fn a_stream_that_overflows() {
         (sums.delta()[1], sums.cost()),
         (f32::INFINITY, f32::INFINITY)
     );
+    let error = sums.finish(&network, &Penalty::none()).unwrap_err();
+    let (at, value) = (Location::Objective, f64::INFINITY);
+    assert_eq!(error, Error::NonFinite { at, value });
 }
 
 /// The other sums over examples: tangents, curvature products, clipped sums and given cotangents.

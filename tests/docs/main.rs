@@ -97,7 +97,7 @@ fn formulae_and_functions_name_each_other() {
             linked.entry(file.to_owned()).or_default().insert(back);
         }
     }
-    // If the code links to an equation, the equation names something in that file.
+    // If a source file links to an equation, the equation names something in that file.
     for file in sources("src") {
         let source = read(&file);
         for (start, _) in source.match_indices("(crate::derivation#") {

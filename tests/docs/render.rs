@@ -7,7 +7,7 @@ use math_core::{LatexToMathML, MathDisplay};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Returns the path of a file of the repository.
+/// Returns the path of a file in the repository.
 pub(crate) fn path(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
 }

@@ -35,7 +35,7 @@ fn the_newest_checkpoints_are_kept() {
         names.sort();
         names
     };
-    // Checkpoints are ordered by number, not by text or time, up to the largest number.
+    // Checkpoints are ordered by number, up to the largest one, and not as text or by time.
     for (step, expected) in [
         (9, vec![9]),
         (10, vec![9, 10]),

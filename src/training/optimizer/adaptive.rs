@@ -147,7 +147,7 @@ impl Update for RmsPropRule {
 /// θ ← θ − ηₜ g/(√s + ε), with ηₜ = η/(1 + (t − 1) d) in step t, counted from 1. The defaults are
 /// s = 0 before the first step, d = 0 and ε = 10⁻¹⁰.
 ///
-/// The decay d comes from PyTorch. The paper has a constant learning rate, and denotes ε by δ.
+/// The decay d comes from PyTorch. The paper uses a constant learning rate, and denotes ε by δ.
 ///
 /// The state is s.
 ///

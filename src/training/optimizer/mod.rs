@@ -23,7 +23,7 @@ use crate::error::{Error, ranges::above_zero};
 use crate::scalar::Scalar;
 use std::fmt::Debug;
 
-/// An optimiser: updates θ from ∇J at θ, one step per gradient.
+/// An optimiser, which updates θ from ∇J at θ, one step per gradient.
 ///
 /// | type | step from the gradient g | buffers |
 /// |---|---|---|

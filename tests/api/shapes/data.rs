@@ -121,7 +121,7 @@ pub(super) fn weights() {
     // Sums that f64 can hold but f32 cannot: above its range, and where it has no digits left.
     let (x, y) = (problem.x.map(|x| x as f32), problem.y.map(|y| y as f32));
     let single = Examples::new(&x, &y).unwrap();
-    // f32 has powers of 2 below 2⁻¹²⁶, but a mean divided by one would have lost its digits.
+    // f32 has powers of 2 below 2⁻¹²⁶, but a mean divided by such a power would lose digits.
     for exponent in [127, -160, -149, -140, -130] {
         let value = 2.0_f64.powi(exponent);
         let weights = [value; 5];

@@ -207,7 +207,7 @@ fn statistics() {
             &spread(1, bad),
         );
     }
-    // Finite numbers with an infinite range, and in f32 with a standard deviation of 0.
+    // Finite numbers with an infinite range and, in f32, with a standard deviation of 0.
     let wide = dmatrix![1.0, 2.0; -f64::MAX, f64::MAX];
     refused("wide", Standardizer::fit(&wide), &spread(1, f64::INFINITY));
     refused("wide", MinMaxScaler::fit(&wide), &spread(1, f64::INFINITY));

@@ -273,7 +273,7 @@ fn kinks_take_the_documented_side() {
     }
 }
 
-/// Some smooth functions have formulas with a branch at 0. Both signs of zero and dual numbers
+/// Some smooth functions have formulas with a branch at 0. Zeros of both signs and dual numbers
 /// agree there.
 #[test]
 fn branches_meet_at_zero() {

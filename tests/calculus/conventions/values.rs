@@ -63,7 +63,7 @@ pub(crate) fn blocks(layers: &[(DMatrix<f64>, Vec<f64>)]) -> Vec<Vec<f64>> {
     layers.iter().flat_map(pair).collect()
 }
 
-/// A loss and its gradient as a list of blocks: weights and bias of each layer in turn.
+/// A loss, and its gradient as a list of blocks: the weights and the bias of each layer in turn.
 #[derive(Clone, Debug)]
 pub(crate) struct Pass {
     pub(crate) loss: f64,

@@ -137,7 +137,8 @@ fn agrees(case: &Case, at: GaussNewton) -> Outcome {
 }
 
 /// (1/m) Σ w E\[∇cost ∇costᵀ] v over targets with mean a and the model's variance. The gradient is
-/// linear in y, so only mean and variance matter, and independent units may be drawn one at a time.
+/// linear in y, so only the mean and the variance matter, and independent units may be drawn one at
+/// a time.
 fn expected_squares(case: &Case, v: &[f64]) -> (DVector<f64>, f64) {
     let cost = case.objective.cost;
     let (mut sum, mut size) = (DVector::zeros(v.len()), 0.0_f64);

@@ -96,7 +96,7 @@ fn a_matrix_of_many_examples() {
     assert_eq!(refused, Err(expected));
 }
 
-/// Products are computed at the given point, not at the θ of the network, and counted.
+/// Products are computed at the given point, not at the network's θ, and are counted.
 #[test]
 fn argmin_multiplies_by_the_hessian_of_a_point() {
     let network = Network::<f64>::builder(2).dense(3, Tanh).dense(1, Identity);

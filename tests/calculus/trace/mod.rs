@@ -138,7 +138,7 @@ fn large_batches_and_other_scalars_are_traced() {
     }
 }
 
-/// Everything that can be wrong gives the expected error, the same as from `backprop`.
+/// Everything that can go wrong gives the expected error, the same one as `backprop` gives.
 #[test]
 fn errors_equal_those_of_backprop() {
     let network = |theta: &[f64]| {

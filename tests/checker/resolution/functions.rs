@@ -158,7 +158,7 @@ fn each_block_is_measured_by_its_own_derivatives() {
     assert_eq!(check(2.0), [agrees, Verdict::Wrong, lost]);
 }
 
-/// Faults of the biases are found despite a penalty larger than the cost.
+/// Faults in the biases are found despite a penalty larger than the cost.
 #[test]
 fn a_large_penalty_hides_no_fault() {
     let network = Network::<f64>::builder(2).dense(3, Tanh).dense(1, Identity);

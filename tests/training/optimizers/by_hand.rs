@@ -47,7 +47,7 @@ fn adam() {
     let method = Adam::new(0.1).betas(0.0, 0.5).epsilon(1.0);
     let second = first + 0.1 / (2.0_f64.sqrt() + 1.0);
     assert_close(two_steps(method.clone()), [first, second]);
-    // The largest v stays 2, corrected 2/(3/4) = 8/3.
+    // The largest v stays 2; corrected, it is 2/(3/4) = 8/3.
     let largest = (8.0_f64 / 3.0).sqrt() + 1.0;
     assert_close(two_steps(method.amsgrad()), [first, first + 0.1 / largest]);
 }

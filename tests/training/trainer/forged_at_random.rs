@@ -94,7 +94,7 @@ fn mutate(whole: &mut Value, rng: &mut impl Rng) {
     }
 }
 
-/// Prints the forgery on a panic.
+/// Prints the forgery if the test panics.
 struct Tried<'v>(&'v str, &'v Value);
 
 impl Drop for Tried<'_> {

@@ -162,7 +162,7 @@ fn trial_points_that_overflow_shorten_the_step() {
     let (exponential, poisson) = (AnyActivation::Exponential, AnyCost::Poisson);
     let data: [&[f64]; 2] = [&x, &counts];
     check::<f64>(exponential, poisson, data, (-26.283211964568, 1e-12));
-    // Standardised, with the deviation that divides by m.
+    // Standardised with the standard deviation whose divisor is m.
     let deviation = ((50.0 * 50.0 - 1.0) / 12.0_f64).sqrt();
     let z: Vec<f64> = x.iter().map(|x| (x - 24.5) / deviation).collect();
     let many: Vec<f64> = counts.iter().map(|count| 100.0 * count).collect();

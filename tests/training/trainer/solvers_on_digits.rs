@@ -8,7 +8,7 @@ use backprop::{
     AnyActivation, CategoricalCrossEntropy, Examples, Initialization, Network, Objective, rng,
 };
 
-/// Returns J on the digits after some iterations or evaluations, for the seeds 0 to n − 1, sorted.
+/// Returns J on the digits after some iterations or evaluations, for seeds 0 to n − 1, sorted.
 fn digits(
     (hidden, activation): (usize, AnyActivation),
     method: fn() -> Method<f64>,

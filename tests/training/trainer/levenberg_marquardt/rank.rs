@@ -50,7 +50,7 @@ fn dependent_features_add_nothing() {
     assert!((three.cost / two.cost - 1.0).abs() < 1e-14);
 }
 
-/// A unit that is never active has columns of zeros, and its parameters stay.
+/// A unit that is never active has columns of zeros, and its parameters stay as they are.
 #[test]
 fn dead_units_stay_and_the_others_are_fitted() {
     let x = DMatrix::from_fn(1, 20, |_, k| k as f64);
