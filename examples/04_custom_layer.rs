@@ -7,34 +7,26 @@
 
 use backprop::activation::Sigmoid;
 use backprop::gradient_check::GradientCheck;
-use backprop::layer::{Backward, Block, Forward, Layer};
+use backprop::layer::{Backward, Block, Forward, Layer, LayerGradient, Plan, Site};
 use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, convert};
 use backprop::{BinaryCrossEntropy, Builder, Error, Examples, Objective, Scalar};
 
 /// Radial units: aᵢ = exp(−‖x − cᵢ‖²), large near the centre cᵢ. The centres are learned.
 #[derive(Debug)]
 struct Radial {
-    inputs: usize,
     units: usize,
 }
 
 impl<T: Scalar> Layer<T> for Radial {
-    fn inputs(&self) -> usize {
-        self.inputs
-    }
-
-    fn outputs(&self) -> usize {
-        self.units
-    }
-
     /// C is inputs × units, one centre per column. A penalty would pull the centres to the origin,
     /// so all columns are exempt.
-    fn blocks(&self) -> Vec<Block> {
-        vec![Block::new("C", self.inputs, self.units).penalised_from_column(self.units)]
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        let centres = Block::new("C", site.input.len(), self.units);
+        Ok(Plan::new(site, self.units).block(centres.penalised_from_column(self.units)))
     }
 
     fn forward(&self, mut pass: Forward<'_, T>) {
-        let c = DMatrixView::from_slice(pass.theta, self.inputs, self.units);
+        let c = DMatrixView::from_slice(pass.at.theta, pass.input.nrows(), self.units);
         for (k, x) in pass.input.column_iter().enumerate() {
             for i in 0..self.units {
                 pass.output[(i, k)] = (-(x - c.column(i)).norm_squared()).exp();
@@ -45,14 +37,14 @@ impl<T: Scalar> Layer<T> for Radial {
     /// ∂a/∂c = 2a (x − c) = −∂a/∂x. Both results are overwritten, because the buffers may hold any
     /// values before the call.
     fn backward(&self, pass: Backward<'_, T>) {
-        let c = DMatrixView::from_slice(pass.theta, self.inputs, self.units);
+        let c = DMatrixView::from_slice(pass.at.theta, pass.input.nrows(), self.units);
         let change = |i: usize, k: usize| {
             let scale = pass.delta[(i, k)] * pass.output[(i, k)] * convert(2.0);
             (pass.input.column(k) - c.column(i)) * scale
         };
-        let examples = pass.input.ncols();
-        if let Some(gradient) = pass.gradient {
-            let mut gradient = DMatrixViewMut::from_slice(gradient, self.inputs, self.units);
+        let (inputs, examples) = pass.input.shape();
+        if let LayerGradient::Sum(gradient) = pass.gradient {
+            let mut gradient = DMatrixViewMut::from_slice(gradient, inputs, self.units);
             for i in 0..self.units {
                 let all = (0..examples).map(|k| change(i, k));
                 gradient.set_column(i, &all.sum());
@@ -75,10 +67,7 @@ fn main() -> Result<(), Error> {
     let y = DMatrix::from_fn(1, 400, |_, k| f64::from(on_land(k)));
 
     let centres = DMatrix::from_fn(2, 6, |i, k| 1.9 * (2.6 * (2 * k + i) as f64).sin());
-    let radial = Radial {
-        inputs: 2,
-        units: 6,
-    };
+    let radial = Radial { units: 6 };
     let few = x.columns(180, 40);
     let report = GradientCheck::new().layer(&radial, centres.as_slice(), few)?;
     println!("the layer on its own:\n{report}\n");

@@ -5,6 +5,7 @@ mod location;
 pub(crate) mod ranges;
 mod words;
 
+use crate::path::Path;
 use std::borrow::Cow;
 use words::{
     Shape, below, exempt, feeding, in_batch, interval, named, of_class, plainly, remedy,
@@ -16,7 +17,7 @@ pub(crate) use debug::debug_with_message;
 pub use location::{BlockEntry, Location};
 #[cfg(feature = "serde")]
 pub(crate) use words::checkpoint;
-pub(crate) use words::{hyperparameter, short_name, superscript, unsupported};
+pub(crate) use words::{hyperparameter, short_name, unsupported};
 
 /// The errors of this crate: one variant for each way in which a call can fail, with the values at
 /// fault.
@@ -33,9 +34,9 @@ pub(crate) use words::{hyperparameter, short_name, superscript, unsupported};
 /// use backprop::{Error, Network, activation::Sigmoid};
 ///
 /// let refused = Network::<f64>::builder(3).dense(0, Sigmoid).zeros();
-/// assert_eq!(refused, Err(Error::ZeroUnits { layer: 0 }));
+/// assert_eq!(refused, Err(Error::ZeroUnits { layer: 0.into() }));
 /// let text = "layer 0 (Θ⁽¹⁾) has no units, expected at least one";
-/// assert_eq!(Error::ZeroUnits { layer: 0 }.to_string(), text);
+/// assert_eq!(Error::ZeroUnits { layer: 0.into() }.to_string(), text);
 /// ```
 #[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -47,29 +48,73 @@ pub enum Error {
     #[error("the network has no inputs, expected at least one")]
     NoInputs,
     /// A layer without outputs.
-    #[error("{} has no units, expected at least one", named(*.layer))]
+    #[error("{} has no units, expected at least one", named(.layer))]
     ZeroUnits {
         /// The layer.
-        layer: usize,
+        layer: Path,
     },
     /// A layer whose inputs do not match the outputs of the one before it.
     #[error(
         "the number of inputs of {} is {found}, expected {expected}, {}",
-        named(*.layer), feeding(*.layer)
+        named(.layer), feeding(.layer)
     )]
     LayerInputs {
         /// The layer.
-        layer: usize,
+        layer: Path,
         /// The number of outputs of the layer before it, or the number of inputs of the network.
         expected: usize,
         /// The number of inputs that the layer declares.
         found: usize,
     },
+    /// A view with gaps between its columns, where an example has several axes.
+    #[error(
+        "the columns of {what} are apart, expected contiguous columns, because an example has \
+         several axes; pass an owned copy"
+    )]
+    Gaps {
+        /// The matrix.
+        what: &'static str,
+    },
+    /// Layers nested too deeply.
+    #[error("layers are nested more than {most} deep; put some of them side by side")]
+    Depth {
+        /// The maximum depth.
+        most: usize,
+    },
+    /// A layer that cannot take inputs of this shape.
+    #[error("the inputs of {} are {found}, expected {expected}", named(.layer))]
+    LayerShape {
+        /// The layer.
+        layer: Path,
+        /// The shapes that it takes.
+        expected: &'static str,
+        /// The shape of its inputs.
+        found: crate::Shape,
+    },
+    /// A branch whose output does not fit those of the branches before it.
+    #[error(
+        "the output of {} is {found}, expected {expected}, as of the branch before it",
+        named(.layer)
+    )]
+    Branch {
+        /// The branch.
+        layer: Path,
+        /// The shape of the outputs before it.
+        expected: crate::Shape,
+        /// The shape of its output.
+        found: crate::Shape,
+    },
+    /// A concatenation without branches.
+    #[error("{} has no branches, expected at least one", named(.layer))]
+    NoBranches {
+        /// The layer.
+        layer: Path,
+    },
     /// A block of parameters that exempts more columns from the penalty than it has.
-    #[error("block {block} of {}: {}", named(*.layer), exempt(*from, *cols))]
+    #[error("block {block} of {}: {}", named(.layer), exempt(*from, *cols))]
     PenalisedColumns {
         /// The layer.
-        layer: usize,
+        layer: Path,
         /// The block's name.
         block: String,
         /// The number of its columns.
@@ -164,11 +209,11 @@ pub enum Error {
     /// call needs one.
     #[error(
         "{} is not dense, expected one block of parameters [b W]: use `block` and `set_block`",
-        named(*.layer)
+        named(.layer)
     )]
     NotDense {
         /// The layer.
-        layer: usize,
+        layer: Path,
     },
     /// A NaN or an infinity, in the arguments or in a result.
     #[error("{at} is {value}{}", at.advice(*value))]
@@ -211,11 +256,11 @@ pub enum Error {
     #[error(
         "the output of {}, unit {unit}, for example {example} is {value}, \
          expected an output {expected}: use an activation with this range{}",
-        named(*.layer), suitable(expected)
+        named(.layer), suitable(expected)
     )]
     Output {
         /// The last layer.
-        layer: usize,
+        layer: Path,
         /// The output unit.
         unit: usize,
         /// The example.
@@ -364,6 +409,25 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns the same error of a layer inside another, as layer `index` of it.
+    #[must_use]
+    pub fn inside(mut self, index: usize) -> Self {
+        if let Self::ZeroUnits { layer }
+        | Self::LayerInputs { layer, .. }
+        | Self::Branch { layer, .. }
+        | Self::LayerShape { layer, .. }
+        | Self::NoBranches { layer }
+        | Self::PenalisedColumns { layer, .. }
+        | Self::NonFinite {
+            at: Location::Activation { layer, .. },
+            ..
+        } = &mut self
+        {
+            *layer = std::mem::take(layer).inside(index);
+        }
+        self
+    }
+
     /// Returns whether a value became non-finite in a pass or a step although data and parameters
     /// were finite.
     pub(crate) fn is_divergence(&self) -> bool {

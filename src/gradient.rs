@@ -7,6 +7,7 @@ use crate::kernels::{self, first_non_finite};
 use crate::layer::Layer;
 use crate::layout::{Layout, allocate};
 use crate::network::Network;
+use crate::path::Path;
 use crate::regularization::Penalty;
 use crate::scalar::{Scalar, real, to_f64};
 use crate::workspace::Workspace;
@@ -73,7 +74,7 @@ impl<T: Scalar> Gradient<T> {
     ///
     /// # Errors
     /// Returns [`Error::Index`] if there is no such layer or it has no parameters.
-    pub fn layer(&self, layer: usize) -> Result<DMatrixView<'_, T>, Error> {
+    pub fn layer(&self, layer: impl Into<Path>) -> Result<DMatrixView<'_, T>, Error> {
         self.block(layer, 0)
     }
 
@@ -81,7 +82,7 @@ impl<T: Scalar> Gradient<T> {
     ///
     /// # Errors
     /// Returns [`Error::Index`] if there is no such layer or block.
-    pub fn block(&self, layer: usize, block: usize) -> Result<DMatrixView<'_, T>, Error> {
+    pub fn block(&self, layer: impl Into<Path>, block: usize) -> Result<DMatrixView<'_, T>, Error> {
         let place = self.layout.block(layer, block)?;
         Ok(self.layout.view(place, self.vector.as_slice()))
     }
@@ -317,7 +318,7 @@ impl<T: Scalar> Accumulator<T> {
     }
 
     fn check(&self, other: &Arc<Layout>) -> Result<(), Error> {
-        if Arc::ptr_eq(&self.layout, other) || self.layout.same_shape(other) {
+        if Arc::ptr_eq(&self.layout, other) || *self.layout == **other {
             return Ok(());
         }
         Err(Error::OtherNetwork {

@@ -1,11 +1,10 @@
 //! The positions of layers and blocks in the flat θ.
 
-use crate::activation::AnyActivation;
-use crate::cost::Outputs;
-use crate::error::{BlockEntry, Error, superscript};
-use crate::layer::{Block, Dense, Layer};
-use crate::link::Link;
+use crate::error::{BlockEntry, Error};
+use crate::layer::{Block, Layer, Plan, Sequential, Site};
+use crate::path::Path;
 use crate::scalar::Scalar;
+use crate::shape::Shape;
 use nalgebra::{DMatrix, DMatrixView};
 use std::ops::Range;
 
@@ -28,57 +27,31 @@ use std::ops::Range;
 /// assert_eq!(blocks[1].penalised(), 10_035..10_285);
 /// # Ok::<(), backprop::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Layout {
-    inputs: usize,
+    /// The plan of all layers in sequence.
+    plan: Plan,
     layers: Vec<LayerLayout>,
     blocks: Vec<BlockLayout>,
-    parameters: usize,
-    /// The number of outputs of the widest layer.
-    widest: usize,
-    /// Whether a layer couples the examples of a batch.
-    couples: bool,
 }
 
-/// The sizes of one layer, read once.
+/// The position of one layer of the network.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LayerLayout {
-    pub(crate) inputs: usize,
-    pub(crate) outputs: usize,
+    pub(crate) input: Shape,
+    pub(crate) output: Shape,
     /// The range of its parameters in θ.
     pub(crate) theta: Range<usize>,
     /// The range of its blocks in `Layout::blocks`.
     pub(crate) blocks: Range<usize>,
-    pub(crate) link: Option<Link>,
-    /// The activation of a built-in dense layer.
-    pub(crate) activation: Option<AnyActivation>,
-    /// The layer, if passes compute it with fused kernels.
-    pub(crate) fused: Option<Dense>,
-}
-
-impl LayerLayout {
-    /// Returns the arguments of a cost with this link: z if the pair is canonical, and the
-    /// activation that computed a.
-    #[inline]
-    pub(crate) fn cost_at<'a, T: Scalar>(
-        &self,
-        link: Option<Link>,
-        z: Option<DMatrixView<'a, T>>,
-        at: Outputs<'a, T>,
-    ) -> Outputs<'a, T> {
-        let linked = self.link.is_some() && self.link == link;
-        let at = Outputs::new(z.filter(|_| linked), at.a, at.y);
-        match (self.activation, z) {
-            (Some(activation), Some(z)) => at.activated_by(activation, z),
-            _ => at,
-        }
-    }
 }
 
 /// One block of parameters and its position in θ.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BlockLayout {
-    layer: usize,
+    layer: Path,
+    /// Its index among the blocks of its layer.
+    index: usize,
     start: usize,
     block: Block,
 }
@@ -86,8 +59,8 @@ pub struct BlockLayout {
 impl BlockLayout {
     /// Returns the index of the block's layer, from 0.
     #[must_use]
-    pub fn layer(&self) -> usize {
-        self.layer
+    pub fn layer(&self) -> &Path {
+        &self.layer
     }
 
     /// Returns the name and the shape of the block.
@@ -99,7 +72,11 @@ impl BlockLayout {
     /// Returns the block's name with the number of its layer, such as `Θ⁽¹⁾`.
     #[must_use]
     pub fn label(&self) -> String {
-        format!("{}{}", self.block.name, superscript(self.layer))
+        self.layer.label(&self.block.name)
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
     }
 
     /// Returns the range of the block's entries in θ.
@@ -118,95 +95,68 @@ impl BlockLayout {
 }
 
 impl Layout {
-    /// Reads and checks the sizes of a chain of layers.
-    pub(crate) fn new<T: Scalar, L: Layer<T>>(inputs: usize, layers: &[L]) -> Result<Self, Error> {
-        if inputs == 0 {
+    /// Reads and checks the sizes of layers in sequence.
+    pub(crate) fn new<T: Scalar, L: Layer<T>>(
+        input: Shape,
+        root: &Sequential<L>,
+    ) -> Result<Self, Error> {
+        if input.is_empty() {
             return Err(Error::NoInputs);
         }
-        if layers.is_empty() {
+        if root.layers().is_empty() {
             return Err(Error::NoLayers);
         }
+        Self::from_plan::<T>(root.plan(Site::new(input))?)
+    }
+
+    /// Reads the sizes of a plan whose children are the layers of a network.
+    pub(crate) fn from_plan<T: Scalar>(plan: Plan) -> Result<Self, Error> {
         let mut layout = Self {
-            inputs,
-            layers: Vec::with_capacity(layers.len()),
+            layers: Vec::with_capacity(plan.children.len()),
             blocks: Vec::new(),
-            parameters: 0,
-            widest: 0,
-            couples: false,
+            plan: plan.clone(),
         };
-        for layer in layers {
-            layout.push(layer)?;
+        let mut end = 0;
+        for (layer, child) in plan.children.iter().enumerate() {
+            let (start, first) = (end, layout.blocks.len());
+            layout.push::<T>(&Path::from(layer), &child.plan, &mut end)?;
+            layout.layers.push(LayerLayout {
+                input: child.plan.input(),
+                output: child.plan.output(),
+                theta: start..end,
+                blocks: first..layout.blocks.len(),
+            });
         }
         Ok(layout)
     }
 
-    fn push<T: Scalar, L: Layer<T>>(&mut self, layer: &L) -> Result<(), Error> {
-        let index = self.layers.len();
-        let (inputs, outputs) = (layer.inputs(), layer.outputs());
-        let expected = self.outputs();
-        if inputs != expected {
-            return Err(Error::LayerInputs {
-                layer: index,
-                expected,
-                found: inputs,
-            });
-        }
-        if outputs == 0 {
-            return Err(Error::ZeroUnits { layer: index });
-        }
-        layer.validate()?;
-        let (theta, blocks) = (self.parameters, self.blocks.len());
-        for block in layer.blocks() {
-            if block.penalised_from_column > block.cols {
-                return Err(Error::PenalisedColumns {
-                    layer: index,
-                    block: block.name.into_owned(),
-                    cols: block.cols,
-                    from: block.penalised_from_column,
-                });
-            }
-            let end = block
-                .len()
-                .filter(|_| fits::<u8>(block.rows) && fits::<u8>(block.cols))
-                .and_then(|len| self.parameters.checked_add(len))
-                .filter(|&end| fits::<T>(end))
-                .ok_or(Error::TooLarge {
-                    what: "the parameters θ",
-                    rows: block.rows,
-                    cols: block.cols,
-                })?;
+    /// Adds the blocks of a layer and of those inside it, from index `end` of θ on.
+    fn push<T: Scalar>(&mut self, path: &Path, plan: &Plan, end: &mut usize) -> Result<(), Error> {
+        for (index, block) in plan.blocks.iter().enumerate() {
             self.blocks.push(BlockLayout {
-                layer: index,
-                start: self.parameters,
-                block,
+                layer: path.clone(),
+                index,
+                start: *end,
+                block: block.clone(),
             });
-            self.parameters = end;
+            *end = end_of::<T>(*end, block)?;
         }
-        self.widest = self.widest.max(outputs);
-        self.couples |= layer.couples_examples();
-        let dense = layer.as_dense();
-        self.layers.push(LayerLayout {
-            inputs,
-            outputs,
-            theta: theta..self.parameters,
-            blocks: blocks..self.blocks.len(),
-            link: layer.link(),
-            activation: dense.map(|dense| *dense.activation()),
-            fused: dense.filter(Dense::is_fused::<T>),
-        });
+        for (i, child) in plan.children.iter().enumerate() {
+            self.push::<T>(&path.child(i), &child.plan, end)?;
+        }
         Ok(())
     }
 
     /// Returns the number of inputs, the rows of X.
     #[must_use]
     pub fn inputs(&self) -> usize {
-        self.inputs
+        self.plan.inputs()
     }
 
     /// Returns the number of outputs of the last layer, the rows of Y.
     #[must_use]
     pub fn outputs(&self) -> usize {
-        self.layers.last().map_or(self.inputs, |last| last.outputs)
+        self.plan.outputs()
     }
 
     /// Returns the number of layers, not counting the inputs: L − 1 in the course's notation.
@@ -218,7 +168,7 @@ impl Layout {
     /// Returns P, the length of θ and ∇J.
     #[must_use]
     pub fn parameters(&self) -> usize {
-        self.parameters
+        self.plan.parameters()
     }
 
     /// Returns all blocks, in their order in θ.
@@ -227,44 +177,52 @@ impl Layout {
         &self.blocks
     }
 
-    /// Returns whether the layers and blocks of both have equal sizes, whatever the layers compute.
-    pub(crate) fn same_shape(&self, other: &Self) -> bool {
-        self.inputs == other.inputs
-            && self.blocks == other.blocks
-            && self.layers.len() == other.layers.len()
-            && (self.layers.iter().zip(&other.layers)).all(|(a, b)| a.outputs == b.outputs)
-    }
-
-    /// Returns the blocks of one layer.
+    /// Returns the blocks of one layer, and of those inside it.
     ///
     /// # Errors
     /// Returns [`Error::Index`] if there is no such layer.
-    pub fn layer_blocks(&self, layer: usize) -> Result<&[BlockLayout], Error> {
-        Ok(&self.blocks[self.layer(layer)?.blocks.clone()])
+    pub fn layer_blocks(&self, layer: impl Into<Path>) -> Result<&[BlockLayout], Error> {
+        let path = layer.into();
+        self.find(&path)?;
+        let inside = |place: &BlockLayout| place.layer.starts_with(&path);
+        let first = self.blocks.iter().position(inside);
+        let first = first.unwrap_or(self.blocks.len());
+        let count = self.blocks[first..]
+            .iter()
+            .take_while(|place| inside(place))
+            .count();
+        Ok(&self.blocks[first..first + count])
     }
 
-    pub(crate) fn widest(&self) -> usize {
-        self.widest
+    /// Returns the plan of a layer.
+    pub(crate) fn find(&self, path: &Path) -> Result<&Plan, Error> {
+        let mut plan = &self.plan;
+        for &index in path.indices() {
+            let child = plan.children.get(index).ok_or(Error::Index {
+                what: "layer",
+                index,
+                count: plan.children.len(),
+            })?;
+            plan = &child.plan;
+        }
+        Ok(plan)
     }
 
-    pub(crate) fn couples_examples(&self) -> bool {
-        self.couples
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
     }
 
+    /// Returns the position of each layer.
     pub(crate) fn layers(&self) -> &[LayerLayout] {
         &self.layers
     }
 
-    pub(crate) fn layer(&self, layer: usize) -> Result<&LayerLayout, Error> {
-        self.layers.get(layer).ok_or(Error::Index {
-            what: "layer",
-            index: layer,
-            count: self.layers.len(),
-        })
-    }
-
     /// Returns block `block` of layer `layer`.
-    pub(crate) fn block(&self, layer: usize, block: usize) -> Result<&BlockLayout, Error> {
+    pub(crate) fn block(
+        &self,
+        layer: impl Into<Path>,
+        block: usize,
+    ) -> Result<&BlockLayout, Error> {
         let blocks = self.layer_blocks(layer)?;
         blocks.get(block).ok_or(Error::Index {
             what: "block",
@@ -274,13 +232,14 @@ impl Layout {
     }
 
     /// Returns the single block of a dense layer: \[b W\], outputs × (inputs + 1).
-    pub(crate) fn dense(&self, layer: usize) -> Result<&BlockLayout, Error> {
-        let sizes = self.layer(layer)?;
-        match self.layer_blocks(layer)? {
+    pub(crate) fn dense(&self, layer: impl Into<Path>) -> Result<&BlockLayout, Error> {
+        let layer = layer.into();
+        let plan = self.find(&layer)?;
+        match self.layer_blocks(&layer)? {
             [place]
                 if place.block.penalised_from_column == 1
-                    && place.block.rows == sizes.outputs
-                    && place.block.cols - 1 == sizes.inputs =>
+                    && place.block.rows == plan.output().last_axis()
+                    && place.block.cols - 1 == plan.input().last_axis() =>
             {
                 Ok(place)
             }
@@ -303,12 +262,36 @@ impl Layout {
         let place = self.blocks.iter().find(|b| b.range().contains(&index))?;
         let offset = index - place.start;
         Some(BlockEntry {
-            layer: place.layer,
+            layer: place.layer.clone(),
             block: place.block.name.clone().into_owned(),
             row: offset % place.block.rows,
             col: offset / place.block.rows,
         })
     }
+}
+
+/// Compares the sizes of layers and blocks, whatever the layers compute.
+impl PartialEq for Layout {
+    fn eq(&self, other: &Self) -> bool {
+        self.plan.input() == other.plan.input()
+            && self.blocks == other.blocks
+            && self.layers.len() == other.layers.len()
+            && (self.layers.iter().zip(&other.layers)).all(|(a, b)| a.output == b.output)
+    }
+}
+
+/// Returns the index after a block that starts at `start`, if such a vector can exist.
+fn end_of<T>(start: usize, block: &Block) -> Result<usize, Error> {
+    block
+        .len()
+        .filter(|_| fits::<u8>(block.rows) && fits::<u8>(block.cols))
+        .and_then(|len| start.checked_add(len))
+        .filter(|&end| fits::<T>(end))
+        .ok_or(Error::TooLarge {
+            what: "the parameters θ",
+            rows: block.rows,
+            cols: block.cols,
+        })
 }
 
 /// Returns whether `len` scalars fit in one allocation.

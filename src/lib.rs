@@ -50,12 +50,14 @@ mod layout;
 mod link;
 pub mod metrics;
 mod objective;
+mod path;
 mod regularization;
 #[cfg(feature = "serde")]
 mod saved_numbers;
 #[cfg(feature = "serde")]
 pub mod saving;
 mod scalar;
+mod shape;
 pub mod training;
 mod workspace;
 
@@ -95,7 +97,9 @@ pub use network::{Builder, Network};
 #[cfg(feature = "num-dual")]
 pub use num_dual;
 pub use objective::Objective;
+pub use path::Path;
 pub use rand_xoshiro;
 pub use regularization::{Penalty, Strength};
 pub use scalar::Scalar;
+pub use shape::Shape;
 pub use workspace::Workspace;

@@ -3,6 +3,7 @@
 use crate::error::{Error, ranges::not_negative};
 use crate::kernels::{norm, sum_of_magnitudes, sum_of_squares};
 use crate::layout::{BlockLayout, Layout};
+use crate::path::Path;
 use crate::scalar::{Scalar, real, sign};
 
 /// The strength of a penalty: λ₁ |Θ| + λ₂/2 Θ² for each entry.
@@ -81,7 +82,7 @@ pub struct Penalty {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 struct Exception {
-    layer: usize,
+    layer: Path,
     block: Option<usize>,
     strength: Strength,
 }
@@ -124,18 +125,18 @@ impl Penalty {
     /// If several calls name the same block, the last one applies. If the network has no such
     /// layer, the calls that use the penalty return [`Error::Index`].
     #[must_use]
-    pub fn layer(self, layer: usize, strength: Strength) -> Self {
-        self.except(layer, None, strength)
+    pub fn layer(self, layer: impl Into<Path>, strength: Strength) -> Self {
+        self.except(layer.into(), None, strength)
     }
 
     /// Sets the strength for block b of layer l, both counted from 0. Otherwise it works like
     /// [`layer`](Self::layer).
     #[must_use]
-    pub fn block(self, layer: usize, block: usize, strength: Strength) -> Self {
-        self.except(layer, Some(block), strength)
+    pub fn block(self, layer: impl Into<Path>, block: usize, strength: Strength) -> Self {
+        self.except(layer.into(), Some(block), strength)
     }
 
-    fn except(mut self, layer: usize, block: Option<usize>, strength: Strength) -> Self {
+    fn except(mut self, layer: Path, block: Option<usize>, strength: Strength) -> Self {
         self.exceptions.push(Exception {
             layer,
             block,
@@ -156,8 +157,15 @@ impl Penalty {
     /// assert_eq!(penalty.strength(1, 0), weak);
     /// ```
     #[must_use]
-    pub fn strength(&self, layer: usize, block: usize) -> Strength {
-        let names = |e: &&Exception| e.layer == layer && e.block.is_none_or(|b| b == block);
+    pub fn strength(&self, layer: impl Into<Path>, block: usize) -> Strength {
+        self.strength_at(&layer.into(), block)
+    }
+
+    fn strength_at(&self, layer: &Path, block: usize) -> Strength {
+        let names = |e: &&Exception| match e.block {
+            None => layer.starts_with(&e.layer),
+            Some(b) => *layer == e.layer && b == block,
+        };
         let exception = self.exceptions.iter().rev().find(names);
         exception.map_or(self.strength, |e| e.strength)
     }
@@ -178,8 +186,8 @@ impl Penalty {
         for exception in &self.exceptions {
             exception.strength.validate::<T>()?;
             match exception.block {
-                None => layout.layer(exception.layer).map(drop)?,
-                Some(block) => layout.block(exception.layer, block).map(drop)?,
+                None => layout.find(&exception.layer).map(drop)?,
+                Some(block) => layout.block(&exception.layer, block).map(drop)?,
             }
         }
         Ok(())
@@ -252,11 +260,8 @@ impl Penalty {
         &'a self,
         layout: &'a Layout,
     ) -> impl Iterator<Item = (&'a BlockLayout, Strength)> {
-        (0..layout.depth()).flat_map(move |layer| {
-            let blocks = layout.layer_blocks(layer).unwrap_or_default();
-            let numbered = blocks.iter().enumerate();
-            numbered.map(move |(block, place)| (place, self.strength(layer, block)))
-        })
+        let blocks = layout.blocks().iter();
+        blocks.map(|place| (place, self.strength_at(place.layer(), place.index())))
     }
 }
 

@@ -5,8 +5,9 @@ mod room;
 use crate::error::Error;
 use crate::kernels::parallel;
 use crate::kernels::tree::most_held;
-use crate::layer::{Keep, Layer};
+use crate::layer::{Frame, Keep, Plan};
 use crate::layout::{Layout, resize};
+use crate::path::Path;
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
 use room::Room;
@@ -81,9 +82,8 @@ pub struct Workspace<T: Scalar> {
     pub(crate) sums: Vec<Vec<T>>,
     /// Whether the last pass was in one part, so that `parts[0]` holds all of it.
     pub(crate) whole: bool,
-    /// a of the last layer for all parts, and its number of rows.
+    /// a of the last layer for all parts.
     pub(crate) outputs: Vec<T>,
-    pub(crate) rows: usize,
     /// The cost of each example.
     pub(crate) values: Vec<T>,
     /// Σ over a batch of the gradient, before it is added to an accumulator.
@@ -99,12 +99,22 @@ pub struct Workspace<T: Scalar> {
     room: Room,
 }
 
-/// A kind of pass: a network's layout, the number of parts, and the examples of a part and of the
-/// batch.
+/// The sizes of a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    /// The number of parts that are computed at the same time.
+    pub(crate) parts: usize,
+    /// The examples of a part.
+    pub(crate) part: usize,
+    /// The examples of the batch.
+    pub(crate) examples: usize,
+}
+
+/// A kind of pass through a network with this layout.
 #[derive(Clone, Debug)]
 struct Fitted {
     layout: Arc<Layout>,
-    sizes: (usize, usize, usize),
+    sizes: Sizes,
     wants: Wants,
     threads: usize,
 }
@@ -118,62 +128,36 @@ pub(crate) struct Wants {
     pub(crate) sums: usize,
     /// Whether these are scratch of each part, not a result.
     pub(crate) scratch: bool,
-    /// δ of each layer: for Δ, or for the inputs.
+    /// δ: for Δ, or for the inputs.
     pub(crate) backward: bool,
-    /// The values that hidden layers keep for the backward pass.
-    pub(crate) keep: Option<Keep>,
+    /// What the forward pass keeps for the others.
+    pub(crate) keep: Keep,
     /// Derivatives along a direction.
     pub(crate) tangents: bool,
-    /// Passes of one example at a time in the same buffers.
-    pub(crate) single: bool,
+    /// The gradients of single examples, or their norms.
+    pub(crate) each: bool,
 }
 
-/// The buffers of one part of a batch.
+/// The buffers of one part of a batch. Each holds at least the entries of the part.
 #[derive(Clone, Debug)]
 pub(crate) struct Part<T> {
-    pub(crate) layers: Vec<Buffers<T>>,
-    /// δ of the current layer and of the one below, alternately.
-    pub(crate) deltas: [Vec<T>; 2],
-    /// The derivatives of both along a direction.
-    pub(crate) tangents: Vec<Buffers<T>>,
-    pub(crate) delta_tangents: [Vec<T>; 2],
-    pub(crate) scratch: Vec<T>,
-    /// Spare buffers of layers and of tangents, left by a network with more layers, the deepest
-    /// first.
-    spare: [Vec<Buffers<T>>; 2],
-}
-
-/// The buffers of one layer.
-#[derive(Clone, Debug)]
-pub(crate) struct Buffers<T> {
+    /// What the layers keep, and the outputs of all but the last.
+    pub(crate) kept: Vec<T>,
+    /// a of the last layer.
     pub(crate) output: Vec<T>,
-    pub(crate) cache: Vec<T>,
-    /// The layer's share of the scratch. With a larger share, the threads of another layer could
+    /// δ of the last layer.
+    pub(crate) delta: Vec<T>,
+    /// The derivatives of all three along a direction.
+    pub(crate) kept_tangent: Vec<T>,
+    pub(crate) output_tangent: Vec<T>,
+    pub(crate) delta_tangent: Vec<T>,
+    /// Room of the layers, which holds δ of inner layers.
+    pub(crate) room: Vec<T>,
+    /// Scratch for products.
+    pub(crate) scratch: Vec<T>,
+    /// The length of each layer's scratch. With a larger share, the threads of another layer could
     /// affect how its products are computed.
-    pub(crate) scratch: usize,
-    rows: usize,
-}
-
-impl<T: Scalar> Buffers<T> {
-    fn new() -> Self {
-        Self {
-            output: Vec::new(),
-            cache: Vec::new(),
-            scratch: 0,
-            rows: 1,
-        }
-    }
-
-    /// Returns the output for the first m examples.
-    pub(crate) fn view(&self, m: usize) -> DMatrixView<'_, T> {
-        DMatrixView::from_slice(&self.output[..self.rows * m], self.rows, m)
-    }
-
-    /// Returns z of a layer that keeps it.
-    pub(crate) fn cache_view(&self, m: usize) -> Option<DMatrixView<'_, T>> {
-        let z = self.cache.get(..self.rows * m)?;
-        Some(DMatrixView::from_slice(z, self.rows, m))
-    }
+    pub(crate) scratch_lens: Vec<usize>,
 }
 
 impl<T: Scalar> Default for Workspace<T> {
@@ -191,7 +175,6 @@ impl<T: Scalar> Workspace<T> {
             sums: Vec::new(),
             whole: true,
             outputs: Vec::new(),
-            rows: 1,
             values: Vec::new(),
             gradient: Vec::new(),
             matrix: Vec::new(),
@@ -224,19 +207,9 @@ impl<T: Scalar> Workspace<T> {
     /// written.
     pub fn fill(&mut self, value: T) {
         for part in &mut self.parts {
-            for layer in &mut part.layers {
-                layer.output.fill(value);
-                layer.cache.fill(value);
+            for buffer in part.buffers() {
+                buffer.fill(value);
             }
-            part.deltas.iter_mut().for_each(|delta| delta.fill(value));
-            for layer in &mut part.tangents {
-                layer.output.fill(value);
-                layer.cache.fill(value);
-            }
-            for delta in &mut part.delta_tangents {
-                delta.fill(value);
-            }
-            part.scratch.fill(value);
         }
         self.sums.iter_mut().for_each(|sums| sums.fill(value));
         self.outputs.fill(value);
@@ -249,41 +222,54 @@ impl<T: Scalar> Workspace<T> {
     /// Returns a⁽ᴸ⁾ of the last pass, K × m; `None` before the first pass.
     #[must_use]
     pub fn output(&self) -> Option<DMatrixView<'_, T>> {
-        if self.whole {
-            return self.activation(self.parts.first()?.layers.len().checked_sub(1)?);
-        }
-        let m = self.outputs.len() / self.rows;
-        Some(DMatrixView::from_slice(&self.outputs, self.rows, m))
+        let fitted = self.fitted.as_ref()?;
+        let (rows, m) = (fitted.layout.outputs(), fitted.sizes.examples);
+        let entries = if self.whole {
+            &self.parts.first()?.output
+        } else {
+            &self.outputs
+        };
+        Some(DMatrixView::from_slice(&entries[..rows * m], rows, m))
     }
 
-    /// Returns the output a⁽ˡ⁺²⁾ of layer l (from 0) in the last pass, s × m for s units. The
-    /// course counts from 1 and begins with the inputs, a⁽¹⁾, so layer 0 computes a⁽²⁾.
+    /// Returns the output of a layer in the last pass, s × m for s units: a⁽ˡ⁺²⁾ of layer l (from
+    /// 0). The course counts from 1 and begins with the inputs, a⁽¹⁾, so layer 0 computes a⁽²⁾.
     ///
-    /// `None` before the first pass, or if the batch was computed in parts (see
-    /// [Memory](Self#memory)).
+    /// `None` before the first pass, if there is no such layer, or if the batch was computed in
+    /// parts (see [Memory](Self#memory)).
     #[must_use]
-    pub fn activation(&self, layer: usize) -> Option<DMatrixView<'_, T>> {
-        let Buffers { output, rows, .. } = self.buffers(layer)?;
-        Some(DMatrixView::from_slice(output, *rows, output.len() / rows))
-    }
-
-    /// Returns the numbers that layer l (from 0) kept for its backward pass, or `None` where
-    /// [`activation`](Self::activation) is `None`.
-    ///
-    /// For a [`Dense`](crate::Dense) layer at the end of a network, these are the logits z⁽ᴸ⁾,
-    /// column-major. For a hidden dense layer they are z after
-    /// [`forward_into`](crate::Network::forward_into) and [`cost_into`](crate::Network::cost_into).
-    /// After a pass with gradients they are z if the activation is exact GELU, sine, softmax or a
-    /// custom one, or if the scalar is neither `f32` nor `f64`. Otherwise the contents are
-    /// unspecified.
-    #[must_use]
-    pub fn cache(&self, layer: usize) -> Option<&[T]> {
-        Some(&self.buffers(layer)?.cache)
-    }
-
-    fn buffers(&self, layer: usize) -> Option<&Buffers<T>> {
+    pub fn activation(&self, layer: impl Into<Path>) -> Option<DMatrixView<'_, T>> {
+        let fitted = self.fitted.as_ref()?;
         let part = self.parts.first().filter(|_| self.whole)?;
-        part.layers.get(layer)
+        let (keep, m) = (fitted.wants.keep, fitted.sizes.examples);
+        let mut plan = fitted.layout.plan();
+        let (mut kept, mut output) = (&part.kept[..], &part.output[..]);
+        for &index in layer.into().indices() {
+            let child = plan.children.get(index)?;
+            let (start, range) = child.found(keep, m);
+            output = range.map_or(output, |range| &kept[range]);
+            (plan, kept) = (&child.plan, &kept[start..]);
+        }
+        let rows = plan.outputs();
+        Some(DMatrixView::from_slice(&output[..rows * m], rows, m))
+    }
+
+    /// Returns the logits z⁽ᴸ⁾ of the last pass, K × m; `None` where
+    /// [`activation`](Self::activation) is `None`, or if the last layer has no z.
+    #[must_use]
+    pub fn logits(&self) -> Option<DMatrixView<'_, T>> {
+        let (plan, frame) = self.frame()?;
+        let head = plan.single_head()?;
+        frame.get(head.z?, head.rows)
+    }
+
+    /// Returns the plan and the matrices of the last pass, unless it was computed in parts.
+    fn frame(&self) -> Option<(&Plan, Frame<'_, T>)> {
+        let fitted = self.fitted.as_ref()?;
+        let part = self.parts.first().filter(|_| self.whole)?;
+        let (plan, keep) = (fitted.layout.plan(), fitted.wants.keep);
+        let m = fitted.sizes.examples;
+        Some((plan, Frame::new(plan, keep, m, &part.output, &part.kept)))
     }
 
     /// Returns the cost of each example in the last pass that computed costs, without weights and
@@ -293,17 +279,21 @@ impl<T: Scalar> Workspace<T> {
         &self.values
     }
 
-    /// Sizes the buffers for (parts, examples of a part, examples of the batch).
-    pub(crate) fn fit<L: Layer<T>>(
+    /// Sizes the buffers for a kind of pass.
+    pub(crate) fn fit(
         &mut self,
         layout: &Arc<Layout>,
-        layers: &[L],
-        sizes: (usize, usize, usize),
-        (wants, most): (Wants, impl FnOnce() -> Most),
+        sizes: Sizes,
+        wants: Wants,
+        most: impl FnOnce() -> Most,
     ) -> Result<(), Error> {
-        let (parts, size, examples) = sizes;
+        let Sizes {
+            parts,
+            part,
+            examples,
+        } = sizes;
         // Scratch is for each thread that may share a product.
-        let threads = if parallel::is_worth_a_thread(size, layout.parameters()) {
+        let threads = if parallel::is_worth_a_thread(part, layout.parameters()) {
             parallel::threads()
         } else {
             1
@@ -315,31 +305,20 @@ impl<T: Scalar> Workspace<T> {
             return Ok(());
         }
         self.fitted = None;
-        self.whole = size == examples;
+        self.whole = part == examples;
         if self.parts.len() < parts {
             self.parts.resize_with(parts, Part::new);
         }
         let sums = if self.whole {
             parts
         } else {
-            parts + most_held(examples.div_ceil(size.max(1)))
+            parts + most_held(examples.div_ceil(part.max(1)))
         };
         if self.sums.len() < sums {
             self.sums.resize_with(sums, Vec::new);
         }
-        // The last part may have fewer examples.
-        let last = match examples % size.max(1) {
-            0 => size,
-            last => last,
-        };
-        for part in &mut self.parts[..parts] {
-            part.fit(layout, layers, (size, last), wants)?;
-            if wants.tangents {
-                part.fit_tangents(layout, layers, (size, last), wants)?;
-            }
-            if wants.backward {
-                fit_deltas(&mut part.deltas, layout, size)?;
-            }
+        for buffers in &mut self.parts[..parts] {
+            buffers.fit(layout.plan(), part, wants)?;
         }
         if wants.sums > 0 && (wants.scratch || !self.whole) {
             let shape = (wants.sums, 1);
@@ -348,8 +327,7 @@ impl<T: Scalar> Workspace<T> {
             }
         }
         if !self.whole {
-            self.rows = layout.outputs();
-            let shape = (self.rows, examples);
+            let shape = (layout.outputs(), examples);
             resize(&mut self.outputs, "the outputs", shape, T::zero())?;
         }
         if wants.values {
@@ -362,7 +340,7 @@ impl<T: Scalar> Workspace<T> {
             threads,
         });
         // Reserved last, so that it does not take the memory needed now.
-        self.make_room(layout, layers, most(), wants.sums);
+        self.make_room(layout, most(), wants.sums);
         Ok(())
     }
 }
@@ -370,112 +348,81 @@ impl<T: Scalar> Workspace<T> {
 impl<T: Scalar> Part<T> {
     fn new() -> Self {
         Self {
-            layers: Vec::new(),
-            deltas: [Vec::new(), Vec::new()],
-            tangents: Vec::new(),
-            delta_tangents: [Vec::new(), Vec::new()],
+            kept: Vec::new(),
+            output: Vec::new(),
+            delta: Vec::new(),
+            kept_tangent: Vec::new(),
+            output_tangent: Vec::new(),
+            delta_tangent: Vec::new(),
+            room: Vec::new(),
             scratch: Vec::new(),
-            spare: [Vec::new(), Vec::new()],
+            scratch_lens: Vec::new(),
         }
     }
 
-    /// Fits the buffers of a forward pass.
-    fn fit<L: Layer<T>>(
-        &mut self,
-        layout: &Layout,
-        layers: &[L],
-        sizes: (usize, usize),
-        wants: Wants,
-    ) -> Result<(), Error> {
-        set_depth(&mut self.layers, &mut self.spare[0], layers.len());
-        let mut scratch = 0;
-        for (l, (buffers, layer)) in self.layers.iter_mut().zip(layers).enumerate() {
-            let cache = match (layout.layers()[l].fused, wants.keep) {
-                (Some(dense), Some(keep)) if l + 1 < layers.len() => {
-                    dense.fused_cache_len(sizes.0, keep)
-                }
-                _ => cache_len(layer, sizes, wants),
-            };
-            buffers.fit(layout.layers()[l].outputs, sizes.0, cache)?;
-            buffers.scratch = layer.scratch_len(sizes.0);
-            scratch = scratch.max(buffers.scratch);
-        }
-        resize(&mut self.scratch, "the scratch", (scratch, 1), T::zero())
+    fn buffers(&mut self) -> [&mut Vec<T>; 8] {
+        [
+            &mut self.kept,
+            &mut self.output,
+            &mut self.delta,
+            &mut self.kept_tangent,
+            &mut self.output_tangent,
+            &mut self.delta_tangent,
+            &mut self.room,
+            &mut self.scratch,
+        ]
     }
 
-    /// Fits the buffers of the derivatives along a direction.
-    fn fit_tangents<L: Layer<T>>(
-        &mut self,
-        layout: &Layout,
-        layers: &[L],
-        sizes: (usize, usize),
-        wants: Wants,
-    ) -> Result<(), Error> {
-        set_depth(&mut self.tangents, &mut self.spare[1], layers.len());
-        for (l, (buffers, layer)) in self.tangents.iter_mut().zip(layers).enumerate() {
-            let cache = match (layout.layers()[l].fused, wants.keep) {
-                (Some(dense), Some(Keep::Curvature)) if l + 1 < layers.len() => {
-                    dense.fused_tangent_len(sizes.0)
-                }
-                (Some(_), Some(Keep::Slope)) if l + 1 < layers.len() => 0,
-                _ => cache_len(layer, sizes, wants),
-            };
-            buffers.fit(layout.layers()[l].outputs, sizes.0, cache)?;
-        }
+    /// Fits the buffers to m examples.
+    fn fit(&mut self, plan: &Plan, m: usize, wants: Wants) -> Result<(), Error> {
+        let (kept, outputs) = (plan.kept(wants.keep, m), plan.outputs());
+        let of_each = if wants.each { plan.room_of_each(m) } else { 0 };
+        let room = plan.plain_room(m).max(of_each);
+        at_least(&mut self.kept, "the activations", (kept, 1))?;
+        at_least(&mut self.output, "the outputs", (outputs, m))?;
         if wants.backward {
-            fit_deltas(&mut self.delta_tangents, layout, sizes.0)?;
+            at_least(&mut self.delta, "δ", (outputs, m))?;
         }
-        Ok(())
+        if wants.tangents {
+            at_least(&mut self.kept_tangent, "the activations", (kept, 1))?;
+            at_least(&mut self.output_tangent, "the outputs", (outputs, m))?;
+            if wants.backward {
+                at_least(&mut self.delta_tangent, "δ", (outputs, m))?;
+            }
+            at_least(
+                &mut self.room,
+                "the room of the layers",
+                (plan.tangent_room(m), 1),
+            )?;
+        }
+        at_least(&mut self.room, "the room of the layers", (room, 1))?;
+        self.scratch_lens.clear();
+        let more = plan.nodes();
+        let reserved = self.scratch_lens.try_reserve(more);
+        reserved.map_err(|_| Error::TooLarge {
+            what: "the scratch",
+            rows: more,
+            cols: 1,
+        })?;
+        plan.scratch::<T>(m, &mut self.scratch_lens);
+        let scratch = self.scratch_lens.first().map_or(0, |&len| len);
+        at_least(&mut self.scratch, "the scratch", (scratch, 1))
     }
 
-    /// Copies a of the last layer to `outputs`, if there is room for it.
+    /// Copies the outputs of the last layer.
     pub(crate) fn copy_outputs(&self, outputs: &mut [T]) {
-        if let Some(last) = self.layers.last() {
-            outputs.copy_from_slice(&last.output[..outputs.len()]);
-        }
+        outputs.copy_from_slice(&self.output[..outputs.len()]);
     }
 }
 
-impl<T: Scalar> Buffers<T> {
-    fn fit(&mut self, rows: usize, examples: usize, cache: usize) -> Result<(), Error> {
-        let shape = (rows, examples);
-        resize(&mut self.output, "a layer's output", shape, T::zero())?;
-        self.rows = rows;
-        resize(&mut self.cache, "a layer's cache", (cache, 1), T::zero())
-    }
-}
-
-/// Matches the number of buffers to the number of layers. Surplus buffers are kept, and go back to
-/// their places when the depth grows again.
-fn set_depth<T: Scalar>(buffers: &mut Vec<Buffers<T>>, spare: &mut Vec<Buffers<T>>, depth: usize) {
-    let fewer = depth.min(buffers.len());
-    spare.extend(buffers.drain(fewer..).rev());
-    buffers.resize_with(depth, || spare.pop().unwrap_or_else(Buffers::new));
-}
-
-/// Returns the length of the cache of a layer that is not fused, for parts of `examples` examples
-/// and the last part.
-fn cache_len<T: Scalar, L: Layer<T>>(
-    layer: &L,
-    (examples, last): (usize, usize),
-    wants: Wants,
-) -> usize {
-    let len = layer.cache_len(examples).max(layer.cache_len(last));
-    if wants.single {
-        len.max(layer.cache_len(1))
-    } else {
-        len
-    }
-}
-
-/// Fits the two buffers that δ alternates between.
-fn fit_deltas<T: Scalar>(
-    deltas: &mut [Vec<T>; 2],
-    layout: &Layout,
-    examples: usize,
+/// Lengthens a buffer that is shorter than rows · cols.
+fn at_least<T: Scalar>(
+    buffer: &mut Vec<T>,
+    what: &'static str,
+    (rows, cols): (usize, usize),
 ) -> Result<(), Error> {
-    for delta in deltas {
-        resize(delta, "δ", (layout.widest(), examples), T::zero())?;
+    match rows.checked_mul(cols) {
+        Some(len) if len <= buffer.len() => Ok(()),
+        _ => resize(buffer, what, (rows, cols), T::zero()),
     }
-    Ok(())
 }

@@ -180,8 +180,11 @@ pub trait Activation<T: Scalar>: Debug + Send + Sync {
         None
     }
 
-    /// Returns the built-in activation to which this one is identical, if there is one: see
-    /// [`Layer::as_dense`](crate::Layer::as_dense).
+    /// Returns the built-in activation to which this one is identical, if there is one.
+    ///
+    /// A [`Dense`](crate::Dense) layer then computes it with fused kernels, and calls neither
+    /// `forward` nor `backward` where it does not need z. An activation that wraps a built-in one
+    /// and changes its behaviour must keep the default.
     fn as_builtin(&self) -> Option<AnyActivation> {
         None
     }

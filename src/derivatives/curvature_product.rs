@@ -87,7 +87,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// - The errors of [`hessian_product`](Self::hessian_product).
     /// - [`Error::Unsupported`] for [`GaussNewton::Fisher`] if the cost is not a log-likelihood,
     ///   and for [`GaussNewton::Logits`] if the last layer does not [keep
-    ///   z](crate::Layer::keeps_z).
+    ///   z](crate::layer::Plan::z).
     /// - [`Error::Output`] if an output is outside the domain in which the curvature of the cost is
     ///   defined.
     ///
@@ -200,12 +200,13 @@ pub(super) fn check_curvature<T: Scalar, L: Layer<T>, C: Cost<T>>(
     cost: &C,
     at: GaussNewton,
 ) -> Result<(), Error> {
-    let keeps_z = network.layers().last().is_some_and(Layer::keeps_z);
+    let head = network.layout().plan().single_head();
+    let keeps_z = head.is_some_and(|head| head.z.is_some());
     match at {
         GaussNewton::Fisher if !cost.is_log_likelihood() => {
             Err(unsupported::<C>("Cost::is_log_likelihood"))
         }
-        GaussNewton::Logits if !keeps_z => Err(unsupported::<L>("Layer::keeps_z")),
+        GaussNewton::Logits if !keeps_z => Err(unsupported::<L>("Plan::z")),
         _ => Ok(()),
     }
 }

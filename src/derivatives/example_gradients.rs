@@ -4,8 +4,7 @@ use super::check_finite_result;
 use crate::cost::Cost;
 use crate::error::{Error, Location, hyperparameter};
 use crate::examples::{Examples, check_length};
-use crate::kernels::sum_of_squares;
-use crate::layer::{Keep, Layer};
+use crate::layer::{Keep, Layer, LayerGradient};
 use crate::layout::{allocate, resize};
 use crate::network::Network;
 use crate::network::chain::{Chain, Wanted};
@@ -23,8 +22,6 @@ struct Separate<'a, T: Scalar, L, C: ?Sized> {
     quantity: Quantity,
     /// The first example of the job.
     start: usize,
-    /// Whether there is room to compute one example at a time.
-    may_go_alone: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,40 +37,15 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Separate<'_, T, L, C> {
         range: Range<usize>,
         part: &mut Part<T>,
         values: &mut [T],
-        wanted: Wanted<'_, T>,
+        gradient: LayerGradient<'_, T>,
     ) -> Result<(), Error> {
         let (first, chain) = (self.start + range.start, &self.chain);
         let examples = self.examples.part(first, range.len());
-        chain.forward(first, examples.x, part, Some(Keep::Slope))?;
-        chain.costs(first, &examples, self.cost, part, values)?;
-        let linked = chain.cost_delta(&examples, self.cost, part);
-        chain.backward(first, examples.x, part, linked, (wanted, None))
-    }
-
-    /// Computes one example at a time, for layers without per-example gradients. Each is moved to
-    /// the place of the first example, which comes last, so the outputs of all examples remain as
-    /// the previous pass wrote them.
-    fn one_by_one(
-        &self,
-        range: Range<usize>,
-        part: &mut Part<T>,
-        (values, results): (&mut [T], &mut [T]),
-        room: Option<&mut [T]>,
-    ) -> Result<(), Error> {
-        let p = self.chain.network.parameters();
-        // A network without parameters requests no room.
-        let room = room.and_then(|room| room.get_mut(..p)).unwrap_or_default();
-        let each = results.len() / range.len().max(1);
-        let results = results.chunks_exact_mut(each.max(1));
-        for ((k, value), result) in range.zip(values.chunks_mut(1)).zip(results).rev() {
-            match self.quantity {
-                Quantity::Gradients => self.pass(k..k + 1, part, value, Wanted::Sum(result))?,
-                Quantity::SquaredNorms => {
-                    self.pass(k..k + 1, part, value, Wanted::Sum(room))?;
-                    result[0] = sum_of_squares(room);
-                }
-            }
-        }
+        chain.forward(first, examples.x, part)?;
+        let values = (values, true);
+        let linked = chain.costs_and_delta(first, &examples, self.cost, part, values)?;
+        let wanted = Wanted::gradient(gradient);
+        chain.backward(first, examples.x, part, linked, wanted);
         Ok(())
     }
 }
@@ -84,22 +56,20 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Separate<'_, T, L, 
         range: Range<usize>,
         part: &mut Part<T>,
         results: PartResults<'_, T>,
-        room: Option<&mut [T]>,
+        _: Option<&mut [T]>,
     ) -> Result<(), Error> {
         let columns = results.columns.unwrap_or_default();
-        let wanted = match self.quantity {
-            Quantity::Gradients => Wanted::Gradients(&mut *columns),
+        let gradient = match self.quantity {
+            Quantity::Gradients => LayerGradient::Each {
+                gradients: columns,
+                stride: self.chain.network.parameters(),
+            },
             Quantity::SquaredNorms => {
                 columns.fill(T::zero());
-                Wanted::SquaredNorms(&mut *columns)
+                LayerGradient::SquaredNorms(columns)
             }
         };
-        let done = match self.pass(range.clone(), part, results.values, wanted) {
-            Err(Error::Unsupported { .. }) if self.may_go_alone => {
-                self.one_by_one(range, part, (results.values, columns), room)
-            }
-            done => done,
-        };
+        let done = self.pass(range, part, results.values, gradient);
         part.copy_outputs(results.outputs);
         done
     }
@@ -390,13 +360,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
         columns: &mut [T],
     ) -> Result<(), Error> {
-        self.check_uncoupled()?;
+        self.check_uncoupled(workspace)?;
         cost.validate()?;
         examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
         let mut chain = self.chain(self.theta().as_slice());
-        chain.training = workspace.training;
-        // Dense layers always provide per-example gradients.
-        let ours = self.layers().iter().all(|layer| layer.as_dense().is_some());
+        (chain.training, chain.keep) = (workspace.training, Keep::Slope);
         let job = Separate {
             chain,
             // Each gradient is computed without the weight of its example.
@@ -404,18 +372,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             cost,
             quantity,
             start: range.start,
-            may_go_alone: !ours,
         };
         let wants = Wants {
             values: true,
             backward: true,
-            keep: Some(Keep::Slope),
-            single: !ours,
-            sums: match quantity {
-                Quantity::SquaredNorms if !ours => self.parameters(),
-                _ => 0,
-            },
-            scratch: true,
+            keep: Keep::Slope,
+            each: true,
             ..Wants::default()
         };
         let results = JobResults {

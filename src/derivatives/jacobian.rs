@@ -4,7 +4,7 @@ use super::{check_finite_result, fill_with_unit};
 use crate::error::Error;
 use crate::examples::{Columns, check_length};
 use crate::kernels::columns;
-use crate::layer::{Keep, Layer};
+use crate::layer::{Keep, Layer, LayerGradient};
 use crate::layout::allocate;
 use crate::network::Network;
 use crate::network::chain::{Chain, Wanted, check_part_inputs};
@@ -40,7 +40,7 @@ impl<T: Scalar, L: Layer<T>> Job<T> for Jacobian<'_, T, L> {
         let (first, m, chain) = (range.start, range.len(), &self.chain);
         let x = columns(self.x, first, m);
         check_part_inputs(first, x, self.x)?;
-        chain.forward(first, x, part, Some(Keep::Slope))?;
+        chain.forward(first, x, part)?;
         part.copy_outputs(results.outputs);
         let (Some(jacobians), Some(room)) = (results.columns, room) else {
             return Ok(());
@@ -49,10 +49,13 @@ impl<T: Scalar, L: Layer<T>> Job<T> for Jacobian<'_, T, L> {
         let unit = &mut room[..n * m];
         if self.by_rows() {
             for i in 0..k {
-                let delta = &mut part.deltas[0][..k * m];
+                let delta = &mut part.delta[..k * m];
                 fill_with_unit(delta, k, i);
-                let wanted = (Wanted::Errors, Some(&mut *unit));
-                chain.backward(first, x, part, false, wanted)?;
+                let wanted = Wanted {
+                    gradient: LayerGradient::None,
+                    input_delta: Some(&mut *unit),
+                };
+                chain.backward(first, x, part, false, wanted);
                 for (to, &from) in jacobians.iter_mut().skip(i).step_by(k).zip(&*unit) {
                     *to = from;
                 }
@@ -62,8 +65,7 @@ impl<T: Scalar, L: Layer<T>> Job<T> for Jacobian<'_, T, L> {
                 fill_with_unit(unit, n, j);
                 let along = (None, Some(DMatrixView::from_slice(unit, n, m)));
                 chain.forward_tangent(first, x, part, along)?;
-                let tangent = part.tangents.last().ok_or(Error::NoLayers)?;
-                let columns = tangent.output.chunks_exact(k);
+                let columns = part.output_tangent.chunks_exact(k);
                 for (to, from) in jacobians.chunks_exact_mut(k * n).zip(columns) {
                     to[j * k..(j + 1) * k].copy_from_slice(from);
                 }
@@ -121,18 +123,20 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<(), Error> {
         let x = x.columns_view();
         self.check_inputs(x)?;
-        self.check_uncoupled()?;
-        self.check_whole_inputs(x)?;
+        self.check_uncoupled(workspace)?;
+        self.check_whole_inputs(x, workspace)?;
         let expected = self.outputs().saturating_mul(x.len());
         check_length("the output Jacobians", expected, jacobians.len())?;
         let mut chain = self.chain(self.theta().as_slice());
-        chain.training = workspace.training;
+        (chain.training, chain.keep) = (workspace.training, Keep::Slope);
         let job = Jacobian { chain, x };
         let wants = Wants {
             backward: true,
-            keep: Some(Keep::Slope),
+            keep: Keep::Slope,
             tangents: !job.by_rows(),
-            sums: self.inputs().saturating_mul(self.part_size(x.ncols())),
+            sums: self
+                .inputs()
+                .saturating_mul(self.part_size(x.ncols(), workspace.training.is_some())),
             scratch: true,
             ..Wants::default()
         };
@@ -145,8 +149,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 
     /// Checks that each example is computed separately.
-    pub(super) fn check_uncoupled(&self) -> Result<(), Error> {
-        if self.layout().couples_examples() {
+    pub(super) fn check_uncoupled(&self, workspace: &Workspace<T>) -> Result<(), Error> {
+        let couples = self.layout().plan().couples;
+        if couples.in_mode(workspace.training.is_some()) {
             Err(Error::Unsupported {
                 what: "a per-example derivative",
                 by: "a layer that couples the examples of a batch",

@@ -181,11 +181,9 @@
 //!
 //! - [`gradients`](crate::Network::gradients) and [`vjp`](crate::Network::vjp) need only `forward`
 //!   and `backward`.
-//! - So do per-example gradients, their norms and clipped sums. A layer without
-//!   [`Layer::backward_per_example`](crate::Layer::backward_per_example) is computed one example at
-//!   a time.
-//! - The Gauss–Newton matrix needs that method, and
-//!   [`Cost::delta_tangent`](crate::Cost::delta_tangent).
+//! - So do per-example gradients, their norms and clipped sums. A layer without a
+//!   [`backward_each`](crate::Layer::backward_each) of its own is computed one example at a time.
+//! - The Gauss–Newton matrix also needs [`Cost::delta_tangent`](crate::Cost::delta_tangent).
 //! - An output Jacobian needs tangents if there are fewer inputs than outputs.
 
 mod arguments;

@@ -7,7 +7,7 @@ use crate::cost::Cost;
 use crate::error::{Error, unsupported};
 use crate::examples::{Examples, check_length};
 use crate::kernels::{add_exactly, add_product_transposed};
-use crate::layer::{Keep, Layer};
+use crate::layer::{Keep, Layer, LayerGradient};
 use crate::layout::{allocate, resize};
 use crate::network::Network;
 use crate::network::chain::{Chain, Wanted, weigh};
@@ -61,9 +61,11 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Jacobians<'_, T, L,
             network.parameters(),
         );
         let examples = self.examples.part(first, m);
-        chain.forward(first, examples.x, part, Some(Keep::Slope))?;
+        chain.forward(first, examples.x, part)?;
         let given = (&examples, self.cost);
-        let Some(place) = curvature_place(chain, first, given, self.at, &part.layers)? else {
+        let mut frame = chain.frame(m, &part.output, &part.kept);
+        frame.input = Some(examples.x);
+        let Some(place) = curvature_place(chain, first, given, self.at, frame)? else {
             return Err(unsupported::<C>("a curvature at z that is semi-definite"));
         };
         let linked = place.z.is_some();
@@ -76,19 +78,23 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Jacobians<'_, T, L,
             weigh(&examples, k, deltas);
         }
         for i in 0..k {
-            let unit = &mut part.deltas[0][..k * m];
+            let (unit, column) = (
+                &mut part.delta[..k * m],
+                &mut curvatures[i * k * m..][..k * m],
+            );
             fill_with_unit(unit, k, i);
-            let (unit, column) = (&*unit, &mut curvatures[i * k * m..][..k * m]);
             let tangent = DMatrixView::from_slice(unit, k, m);
             let to = DMatrixViewMut::from_slice(column, k, m);
             self.cost.delta_tangent(place, tangent, to)?;
             weigh(&examples, k, column);
         }
         for (i, gradients) in jacobians.chunks_exact_mut(p * m).enumerate() {
-            let unit = &mut part.deltas[0][..k * m];
-            fill_with_unit(unit, k, i);
-            let wanted = (Wanted::Gradients(gradients), None);
-            chain.backward(first, examples.x, part, linked, wanted)?;
+            fill_with_unit(&mut part.delta[..k * m], k, i);
+            let wanted = Wanted::gradient(LayerGradient::Each {
+                gradients,
+                stride: p,
+            });
+            chain.backward(first, examples.x, part, linked, wanted);
         }
         Ok(())
     }
@@ -106,8 +112,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// - The errors of [`gauss_newton_product`](Self::gauss_newton_product).
     /// - [`Error::TooLarge`] if there is no memory for P² scalars.
     /// - [`Error::Unsupported`] for [`GaussNewton::Logits`] if cost and activation are not a
-    ///   canonical pair, if a layer couples the examples of a batch, and if a custom layer has no
-    ///   [`Layer::backward_per_example`].
+    ///   canonical pair, and if a layer couples the examples of a batch.
     ///
     /// # Example
     /// A line has A = \[1 x], so G is the mean of \[1 x]ᵀ\[1 x]:
@@ -153,7 +158,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<(), Error> {
         let (p, k) = (self.parameters(), self.outputs());
         check_length("the Gauss–Newton matrix", p.saturating_mul(p), matrix.len())?;
-        self.check_jacobians((examples, objective), at)?;
+        self.check_jacobians((examples, objective), at, workspace)?;
         let given = (examples, &objective.cost);
         let mut sums = std::mem::take(&mut workspace.matrix);
         let done = resize(
@@ -192,8 +197,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         &self,
         (examples, objective): (&Examples<'_, T>, &Objective<C>),
         at: GaussNewton,
+        workspace: &Workspace<T>,
     ) -> Result<(), Error> {
-        self.check_uncoupled()?;
+        self.check_uncoupled(workspace)?;
         check_curvature::<T, L, C>(self, &objective.cost, at)?;
         objective.validate(self.layout())?;
         examples.check(
@@ -231,7 +237,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             let count = together.min(m - first);
             let (columns, rest) = buffer.split_at_mut(each * count);
             let mut chain = self.chain(theta);
-            chain.training = workspace.training;
+            (chain.training, chain.keep) = (workspace.training, Keep::Slope);
             let job = Jacobians {
                 chain,
                 examples,
@@ -242,7 +248,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             };
             let wants = Wants {
                 backward: true,
-                keep: Some(Keep::Slope),
+                keep: Keep::Slope,
+                each: true,
                 ..Wants::default()
             };
             let results = JobResults {
@@ -285,6 +292,6 @@ fn add_normal<T: Scalar>((p, k): (usize, usize), pieces: &mut Pieces<'_, T>, mat
             }
         }
         let weighted = DMatrixView::from_slice(&*weighted, p, m);
-        add_product_transposed(weighted, DMatrixView::from_slice(rows(j), p, m), matrix);
+        add_product_transposed(&weighted, &DMatrixView::from_slice(rows(j), p, m), matrix);
     }
 }

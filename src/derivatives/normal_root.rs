@@ -42,7 +42,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         (at, size): (GaussNewton, f64),
         workspace: &mut Workspace<T>,
     ) -> Result<Triangle<T>, Error> {
-        self.check_jacobians((examples, objective), at)?;
+        self.check_jacobians((examples, objective), at, workspace)?;
         let (p, k) = (self.parameters(), self.outputs());
         let mut triangle = Triangle::new(p)?;
         let scale = Scale {

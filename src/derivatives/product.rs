@@ -1,18 +1,18 @@
 //! Jacobian, Hessian and Gauss–Newton products as one job.
 
-use super::tangent::{Along, output_tangent};
+use super::tangent::Along;
 use super::{GaussNewton, check_vector};
 use crate::cost::{Cost, Outputs};
 use crate::error::Error;
 use crate::examples::{Examples, check_length};
 use crate::kernels::columns;
-use crate::layer::{Keep, Layer};
+use crate::layer::{Frame, Keep, Layer, LayerGradient};
 use crate::network::Network;
-use crate::network::chain::{Chain, Wanted, check_part_inputs, weigh};
+use crate::network::chain::{Chain, Wanted, check_part_inputs, outputs_at, weigh};
 use crate::network::job::{Job, JobResults, PartResults};
 use crate::scalar::{Scalar, to_f64};
-use crate::workspace::{Buffers, Part, Wants, Workspace};
-use nalgebra::{DMatrixView, DMatrixViewMut};
+use crate::workspace::{Part, Wants, Workspace};
+use nalgebra::DMatrixView;
 use std::ops::Range;
 
 /// A pass along directions.
@@ -46,13 +46,14 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Product<'_, T, L, C> {
         let wants = Wants {
             sums: results.sums.as_ref().map_or(0, |sums| sums.len()),
             backward: !matches!(self.operator, Operator::Outputs),
-            keep: Some(self.keep()),
+            keep: self.keep(),
             tangents: true,
             ..Wants::default()
         };
+        self.chain.keep = wants.keep;
         let network = self.chain.network;
         if matches!(self.operator, Operator::Outputs | Operator::Gram) {
-            network.check_whole_inputs(self.x)?;
+            network.check_whole_inputs(self.x, workspace)?;
         }
         network.run(self.x.ncols(), (&self, wants), workspace, results)
     }
@@ -74,18 +75,19 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Product<'_, T, L, C> {
         part: &mut Part<T>,
     ) -> Result<bool, Error> {
         let (chain, m) = (&self.chain, x.ncols());
-        let place = curvature_place(chain, first, (examples, cost), at, &part.layers)?;
+        let mut frame = chain.frame(m, &part.output, &part.kept);
+        frame.input = Some(x);
+        let place = curvature_place(chain, first, (examples, cost), at, frame)?;
         let Some(place) = place else {
             chain.cost_delta_tangent(examples, cost, part)?;
             chain.to_z(first, x, part)?;
             return Ok(true);
         };
-        let rows = place.a.nrows();
-        let tangent = output_tangent(m, &part.tangents, place.z.is_some())?;
-        let delta = &mut part.deltas[0][..rows * m];
-        cost.delta_tangent(place, tangent, DMatrixViewMut::from_slice(delta, rows, m))?;
-        weigh(examples, rows, delta);
-        Ok(place.z.is_some())
+        let (rows, linked) = (place.a.nrows(), place.z.is_some());
+        let tangent = chain.frame(m, &part.output_tangent, &part.kept_tangent);
+        chain.delta_tangent((place, tangent), cost, &mut part.delta)?;
+        weigh(examples, rows, &mut part.delta[..rows * m]);
+        Ok(linked)
     }
 }
 
@@ -97,9 +99,9 @@ pub(super) fn curvature_place<'b, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized>(
     first: usize,
     (examples, cost): (&Examples<'b, T>, &C),
     at: GaussNewton,
-    layers: &'b [Buffers<T>],
+    frame: Frame<'b, T>,
 ) -> Result<Option<Outputs<'b, T>>, Error> {
-    let outputs = chain.outputs(examples, cost, layers);
+    let outputs = outputs_at(chain.head(), cost, &frame, examples.y);
     let Outputs { z, a, .. } = outputs;
     let place = match (at, z) {
         (GaussNewton::Logits, None) => return Ok(None),
@@ -115,7 +117,7 @@ pub(super) fn curvature_place<'b, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized>(
         if let Some(index) = a.iter().position(outside) {
             let (unit, k) = (index % a.nrows(), index / a.nrows());
             return Err(Error::Output {
-                layer: chain.depth() - 1,
+                layer: (chain.depth() - 1).into(),
                 unit,
                 example: first + k,
                 value: to_f64(a[(unit, k)]),
@@ -145,10 +147,10 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
                 None
             }
         };
-        chain.forward(first, x, part, Some(self.keep()))?;
+        chain.forward(first, x, part)?;
         part.copy_outputs(results.outputs);
         if let Some((examples, cost)) = &given {
-            let at = chain.outputs(examples, *cost, &part.layers);
+            let at = chain.outputs(examples, *cost, part);
             chain.check_domain(first, at, *cost)?;
         }
         let (theta, x_tangent) = self.along;
@@ -156,8 +158,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
         let Some(sums) = sums else {
             chain.forward_tangent(first, x, part, (theta, x_tangent))?;
             if let Some(columns) = results.columns {
-                let tangent = part.tangents.last().ok_or(Error::NoLayers)?;
-                columns.copy_from_slice(&tangent.output[..columns.len()]);
+                columns.copy_from_slice(&part.output_tangent[..columns.len()]);
             }
             return Ok(());
         };
@@ -169,20 +170,20 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
             let linked = match (&self.operator, &given) {
                 (Operator::Hessian(..), Some((examples, cost))) => {
                     let linked = chain.cost_delta_tangent(examples, *cost, part)?;
-                    chain.backward_tangent(first, x, part, linked, (along, sums))?;
+                    chain.backward_tangent(first, x, part, linked, (along, Some(sums)))?;
                     continue;
                 }
                 (Operator::GaussNewton(_, _, at), Some((examples, cost))) => {
                     self.curvature(first, x, (examples, *cost), *at, part)?
                 }
                 _ => {
-                    let tangent = part.tangents.last().ok_or(Error::NoLayers)?;
                     let len = m * chain.network.outputs();
-                    part.deltas[0][..len].copy_from_slice(&tangent.output[..len]);
+                    part.delta[..len].copy_from_slice(&part.output_tangent[..len]);
                     false
                 }
             };
-            chain.backward(first, x, part, linked, (Wanted::Sum(sums), None))?;
+            let wanted = Wanted::gradient(LayerGradient::Sum(sums));
+            chain.backward(first, x, part, linked, wanted);
         }
         Ok(())
     }

@@ -1,16 +1,17 @@
 //! One pass in full: every z, a, δ, Δ and D.
 
 use crate::activation::AnyActivation;
-use crate::cost::{Cost, Outputs};
+use crate::cost::Cost;
 use crate::error::{Error, Location};
 use crate::examples::Examples;
 use crate::gradient::{Backprop, CostParts, Gradient, Sums, finish};
 use crate::kernels::{self, first_non_finite};
-use crate::layer::{Backward, Forward, Layer};
+use crate::layer::{At, Backward, Forward, Frame, Keep, Layer, LayerGradient, Linked, Plan};
 use crate::layout::{Layout, allocate, owned};
 use crate::network::Network;
-use crate::network::chain::weigh;
+use crate::network::chain::{outputs_at, weigh};
 use crate::objective::Objective;
+use crate::path::Path;
 use crate::regularization::Penalty;
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::{DMatrix, DMatrixView, DVector};
@@ -101,7 +102,7 @@ impl<T: Scalar> Trace<T> {
 
     /// Returns z⁽ˡ⁺²⁾ of layer l (from 0), outputs × m.
     ///
-    /// `None` if there is no such layer or it does not keep z ([`Layer::keeps_z`]).
+    /// `None` if there is no such layer or it has no z ([`Plan::z`](crate::layer::Plan::z)).
     #[must_use]
     pub fn z(&self, layer: usize) -> Option<DMatrixView<'_, T>> {
         Some(self.layers.get(layer)?.z.as_ref()?.as_view())
@@ -154,7 +155,7 @@ impl<T: Scalar> Trace<T> {
     ///
     /// # Errors
     /// Returns [`Error::Index`] if there is no such layer or it has no parameters.
-    pub fn layer_sum(&self, layer: usize) -> Result<DMatrixView<'_, T>, Error> {
+    pub fn layer_sum(&self, layer: impl Into<Path>) -> Result<DMatrixView<'_, T>, Error> {
         self.block_sum(layer, 0)
     }
 
@@ -162,7 +163,11 @@ impl<T: Scalar> Trace<T> {
     ///
     /// # Errors
     /// Returns [`Error::Index`] if there is no such layer or block.
-    pub fn block_sum(&self, layer: usize, block: usize) -> Result<DMatrixView<'_, T>, Error> {
+    pub fn block_sum(
+        &self,
+        layer: impl Into<Path>,
+        block: usize,
+    ) -> Result<DMatrixView<'_, T>, Error> {
         let place = self.layout().block(layer, block)?;
         Ok(self.layout().view(place, self.sums.as_slice()))
     }
@@ -216,16 +221,24 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         objective.validate(layout)?;
         examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
         let (x, y) = (owned("X", examples.x)?, owned("Y", examples.y)?);
-        let (mut layers, caches) = forward(self, x.as_view())?;
+        let mut chain = self.chain(self.theta().as_slice());
+        chain.keep = Keep::Z;
+        let lens = scratch_lens::<T>(layout.plan(), examples.len());
+        let at = chain.at(0, &lens);
+        let (mut layers, kept) = forward(self, at, x.as_view())?;
 
         let last = layers.last().ok_or(Error::NoLayers)?;
-        let chain = self.chain(self.theta().as_slice());
-        let z = last.z.as_ref().map(DMatrix::as_view);
-        let at = Outputs::new(None, last.a.as_view(), y.as_view());
-        let at = chain.sizes(self.depth() - 1).cost_at(cost.link(), z, at);
-        chain.check_domain(0, at, cost)?;
+        let (a, all_kept) = (last.a.as_slice(), kept.last().map_or(&[][..], |kept| kept));
+        let plan = &layout.plan().children[self.depth() - 1].plan;
+        let mut frame = Frame::new(plan, Keep::Z, examples.len(), a, all_kept);
+        frame.input = match layers.split_last() {
+            Some((_, [.., below])) => Some(below.a.as_view()),
+            _ => Some(x.as_view()),
+        };
+        let at_cost = outputs_at(plan.single_head(), cost, &frame, y.as_view());
+        chain.check_domain(0, at_cost, cost)?;
         let mut costs = matrix("the costs", (1, examples.len()))?;
-        cost.values(at, costs.as_mut_slice());
+        cost.values(at_cost, costs.as_mut_slice());
         if let Some(example) = first_non_finite(costs.as_slice()) {
             let value = to_f64(costs[example]);
             return Err(Error::NonFinite {
@@ -233,11 +246,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
                 value,
             });
         }
-        let mut delta = matrix("δ", at.a.shape())?;
-        cost.delta(at, delta.as_view_mut());
+        let mut delta = matrix("δ", at_cost.a.shape())?;
+        cost.delta(at_cost, delta.as_view_mut());
         weigh(examples, delta.nrows(), delta.as_mut_slice());
-        let linked = at.z.is_some();
-        let sums = backward(self, x.as_view(), (&mut layers, &caches), (delta, linked))?;
+        let linked = at_cost.z.is_some();
+        let start = Start { delta, linked };
+        let sums = backward(self, at, x.as_view(), (&mut layers, &kept), start)?;
 
         let mut weighted = owned("the costs", costs.as_view())?;
         weigh(examples, 1, weighted.as_mut_slice());
@@ -274,73 +288,93 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 }
 
-/// Returns z and a of every layer, and each layer's cache for the backward pass. The first a that
-/// is not finite ends the pass.
+/// Returns the lengths of the scratch of every layer.
+fn scratch_lens<T: Scalar>(plan: &Plan, m: usize) -> Vec<usize> {
+    let mut lens = Vec::with_capacity(plan.nodes());
+    plan.scratch::<T>(m, &mut lens);
+    lens
+}
+
+/// δ of the outputs, and whether it is ∂cost/∂z.
+struct Start<T: Scalar> {
+    delta: DMatrix<T>,
+    linked: bool,
+}
+
+/// Returns what each layer computes, and what it keeps.
 #[allow(clippy::type_complexity, reason = "a pair of lists by layer")]
 fn forward<T: Scalar, L: Layer<T>>(
     network: &Network<T, L>,
+    at: At<'_, T>,
     x: DMatrixView<'_, T>,
 ) -> Result<(Vec<LayerTrace<T>>, Vec<Vec<T>>), Error> {
-    let chain = network.chain(network.theta().as_slice());
-    let (mut layers, mut caches): (Vec<LayerTrace<T>>, _) = (Vec::new(), Vec::new());
-    for (l, layer) in network.layers().iter().enumerate() {
-        let (sizes, m) = (chain.sizes(l), x.ncols());
+    let (mut layers, mut all_kept): (Vec<LayerTrace<T>>, _) = (Vec::new(), Vec::new());
+    for (l, (layer, child)) in network.layers().iter().zip(&at.plan.children).enumerate() {
+        let (at, m) = (at.child(l, child), x.ncols());
+        let (plan, rows) = (at.plan, at.plan.output().len());
         let input = layers.last().map_or(x, |below| below.a.as_view());
-        let mut a = matrix("a layer's output", (sizes.outputs, m))?;
-        let mut cache = list("a layer's cache", layer.cache_len(m))?;
-        let mut scratch = list("the scratch", layer.scratch_len(m))?;
-        let theta = &chain.theta[sizes.theta.clone()];
-        let mut pass = Forward::new(theta, input, a.as_view_mut(), &mut cache);
-        pass.scratch = &mut scratch;
-        (pass.training, pass.seed) = chain.mode(l);
+        let mut a = matrix("a layer's output", (rows, m))?;
+        let mut kept = list("what a layer keeps", plan.kept(at.keep, m))?;
+        let mut room = list("the room of a layer", plan.plain_room(m))?;
+        let mut scratch = list("the scratch", at.scratch_len())?;
+        let mut pass = Forward::new(at, input, a.as_view_mut(), &mut kept);
+        (pass.room, pass.scratch) = (&mut room, &mut scratch);
         layer.forward(pass);
         if let Some(index) = first_non_finite(a.as_slice()) {
             return Err(Error::NonFinite {
                 at: Location::Activation {
-                    layer: l,
-                    unit: index % sizes.outputs,
-                    example: index / sizes.outputs,
+                    layer: l.into(),
+                    unit: index % rows,
+                    example: index / rows,
                 },
                 value: to_f64(a[index]),
             });
         }
-        let z = cache.get(..a.len()).filter(|_| layer.keeps_z());
-        let z = z.map(|z| owned("z", DMatrixView::from_slice(z, sizes.outputs, m)));
+        let mut frame = Frame::new(plan, at.keep, m, a.as_slice(), &kept);
+        frame.input = Some(input);
+        let head = plan.single_head();
+        let z = head.and_then(|head| frame.get(head.z?, rows));
+        let z = z.map(|z| owned("z", z)).transpose()?;
         layers.push(LayerTrace {
             name: layer.name(),
-            dense: layer.as_dense().map(|dense| *dense.activation()),
-            z: z.transpose()?,
+            dense: head
+                .filter(|_| plan.blocks.len() == 1)
+                .and_then(|head| head.activation),
+            z,
             a,
             delta: None,
         });
-        caches.push(cache);
+        all_kept.push(kept);
     }
-    Ok((layers, caches))
+    Ok((layers, all_kept))
 }
 
-/// Returns Δ, and writes δ of every layer that keeps z, from the δ of the outputs.
+/// Computes δ of each layer, and returns Δ.
 fn backward<T: Scalar, L: Layer<T>>(
     network: &Network<T, L>,
+    at: At<'_, T>,
     x: DMatrixView<'_, T>,
-    (layers, caches): (&mut [LayerTrace<T>], &[Vec<T>]),
-    (mut delta, linked): (DMatrix<T>, bool),
+    (layers, kept): (&mut [LayerTrace<T>], &[Vec<T>]),
+    start: Start<T>,
 ) -> Result<DVector<T>, Error> {
-    let chain = network.chain(network.theta().as_slice());
+    let Start { mut delta, linked } = start;
     let mut sums = DVector::from_vec(list("Δ", network.parameters())?);
-    for (l, layer) in network.layers().iter().enumerate().rev() {
-        let (sizes, m) = (chain.sizes(l), x.ncols());
+    let children = network.layers().iter().zip(&at.plan.children);
+    for (l, (layer, child)) in children.enumerate().rev() {
+        let (at, m) = (at.child(l, child), x.ncols());
         let (below, rest) = layers.split_at_mut(l);
         let input = below.last().map_or(x, |below| below.a.as_view());
-        let mut below = matrix("δ", if l > 0 { (sizes.inputs, m) } else { (0, 0) })?;
-        let mut scratch = list("the scratch", layer.scratch_len(m))?;
-        let theta = &chain.theta[sizes.theta.clone()];
+        let inputs = if l > 0 { at.plan.input().len() } else { 0 };
+        let mut below = matrix("δ", (inputs, if l > 0 { m } else { 0 }))?;
+        let mut room = list("the room of a layer", at.plan.plain_room(m))?;
+        let mut scratch = list("the scratch", at.scratch_len())?;
         let output = rest[0].a.as_view();
-        let mut pass = Backward::new(theta, input, output, &caches[l], delta.as_view_mut());
-        pass.linked = linked && l + 1 == network.depth();
-        pass.gradient = Some(&mut sums.as_mut_slice()[sizes.theta.clone()]);
+        let mut pass = Backward::new(at, input, output, &kept[l], delta.as_view_mut());
+        let linked = [linked && l + 1 == network.depth()];
+        pass.linked = Linked(&linked);
+        pass.gradient = LayerGradient::Sum(&mut sums.as_mut_slice()[child.theta.clone()]);
         pass.input_delta = (l > 0).then(|| below.as_view_mut());
-        pass.scratch = &mut scratch;
-        (pass.training, pass.seed) = chain.mode(l);
+        (pass.room, pass.scratch) = (&mut room, &mut scratch);
         layer.backward(pass);
         rest[0].delta = rest[0].z.is_some().then_some(delta);
         delta = below;

@@ -2,8 +2,9 @@
 
 use super::trace::Trace;
 use crate::activation::{Activation, Softmax};
-use crate::error::superscript;
+
 use crate::layout::BlockLayout;
+use crate::path::Path;
 use crate::regularization::Strength;
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::DMatrixView;
@@ -53,6 +54,11 @@ impl<T: Scalar> fmt::Display for Trace<T> {
     }
 }
 
+/// Returns the course's number of a layer as a superscript.
+fn number(layer: usize) -> String {
+    Path::from(layer).label("")
+}
+
 impl<T: Scalar> Trace<T> {
     /// The divisor of J and D.
     fn m(&self) -> &'static str {
@@ -68,7 +74,7 @@ impl<T: Scalar> Trace<T> {
 
     /// Writes Θ, z and a of layer l.
     fn forward_tables(&self, f: &mut fmt::Formatter<'_>, l: usize) -> fmt::Result {
-        let (layer, below, here) = (&self.layers[l], superscript(l), superscript(l + 1));
+        let (layer, below, here) = (&self.layers[l], number(l), number(l + 1));
         for place in self.blocks(l) {
             let theta = self.layout().view(place, self.theta.as_slice());
             table(f, &place.label(), theta)?;
@@ -93,7 +99,7 @@ impl<T: Scalar> Trace<T> {
 
     /// Writes δ, Δ and D of layer l.
     fn backward_tables(&self, f: &mut fmt::Formatter<'_>, l: usize) -> fmt::Result {
-        let (layer, below, here) = (&self.layers[l], superscript(l), superscript(l + 1));
+        let (layer, below, here) = (&self.layers[l], number(l), number(l + 1));
         if let Some(delta) = &layer.delta {
             table(f, &self.delta_formula(l), delta.as_view())?;
         }
@@ -131,11 +137,11 @@ impl<T: Scalar> Trace<T> {
     /// Returns the formula for δ of layer l, in terms of the layer above if both are built-in dense
     /// layers.
     fn delta_formula(&self, l: usize) -> String {
-        let (here, w) = (superscript(l + 1), self.w());
+        let (here, w) = (number(l + 1), self.w());
         let above = self.layers.get(l + 1);
         match (self.layers[l].dense, above.map(|above| above.dense)) {
             (Some(g), Some(Some(_))) => {
-                let above = superscript(l + 2);
+                let above = number(l + 2);
                 let error = format!("W{here}ᵀ δ{above}");
                 match g {
                     Softmax => format!("δ{here} = G{here}ᵀ {error}, G = ∂a/∂z"),
@@ -151,12 +157,8 @@ impl<T: Scalar> Trace<T> {
 
     /// Writes D of a block, with its penalty.
     fn d_formula(&self, d: &str, sum: &str, place: &BlockLayout) -> String {
-        let first = self.layout().layer_blocks(place.layer());
-        let block = first.map_or(0, |blocks| {
-            blocks.iter().take_while(|other| *other != place).count()
-        });
         let (label, m) = (place.label(), self.m());
-        let Strength { l1, l2 } = self.penalty.strength(place.layer(), block);
+        let Strength { l1, l2 } = self.penalty.strength(place.layer(), place.index());
         let mut terms = String::new();
         let mut values = String::new();
         for (lambda, symbol, of) in [(l1, "λ₁", " sign "), (l2, "λ₂", "")] {

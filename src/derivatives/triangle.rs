@@ -82,13 +82,9 @@ impl<T: Scalar> Triangle<T> {
             let factor = panel_factor(&firsts, &panel[rows..], rows);
             let (right, columns) = (&mut block[end * rows..], p + 1 - end);
             let turned = &mut turned[..n * columns];
-            let to = DMatrixViewMut::from_slice(turned, n, columns);
-            transpose_product(
-                panel,
-                DMatrixView::from_slice(right, rows, columns),
-                to,
-                &mut [],
-            );
+            let below = DMatrixView::from_slice(right, rows, columns);
+            let mut to = DMatrixViewMut::from_slice(turned, n, columns);
+            transpose_product(panel, &below, &mut to, &mut []);
             for (l, turned) in turned.chunks_exact_mut(n).enumerate() {
                 let entries = &mut self.column_mut(end + l)[start..end];
                 for ((w, &first), &entry) in turned.iter_mut().zip(&firsts).zip(&*entries) {
@@ -103,11 +99,11 @@ impl<T: Scalar> Triangle<T> {
                     *entry += first * w;
                 }
             }
-            let to = DMatrixViewMut::from_slice(right, rows, columns);
+            let mut to = DMatrixViewMut::from_slice(right, rows, columns);
             add_linear(
                 panel,
-                DMatrixView::from_slice(turned, n, columns),
-                to,
+                &DMatrixView::from_slice(turned, n, columns),
+                &mut to,
                 &mut [],
             );
         }

@@ -2,53 +2,49 @@
 
 use super::{Dual, OnDual, UNKNOWN, dispatch, lift, lift_slice, tangent, unwritten, value};
 use crate::error::Error;
-use crate::layer::{Backward, BackwardTangent, Forward, ForwardTangent, Layer};
+use crate::layer::{
+    At, Backward, BackwardTangent, Forward, ForwardTangent, Layer, LayerGradient, Plan, Site,
+};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixViewMut};
 use num_dual::{Dual32, Dual64};
 
 /// Computes [`Layer::forward_tangent`] by running [`Layer::forward`] on dual numbers.
 ///
-/// The derivatives of output and cache are taken at θ + θ̇ ε and x + ẋ ε. The pass keeps its
-/// training mode, its seed and its first example.
+/// The derivatives of the output and of what the layer keeps are taken at θ + θ̇ ε and x + ẋ ε. The
+/// pass keeps its training mode, its seed and its first example.
 ///
 /// # Errors
-/// Returns [`Error::Unsupported`] if T is neither `f64` nor `f32`, or if the cache has a different
-/// length on dual numbers. On an error, nothing is written.
+/// Returns [`Error::Unsupported`] if T is neither `f64` nor `f32`, or if the layer keeps another
+/// number of scalars on dual numbers. On an error, nothing is written.
 ///
 /// # Example
 /// a = θ x with θ = 2, θ̇ = 3, x = 5 and ẋ = 7 has ȧ = 3 · 5 + 2 · 7 = 29:
 /// ```
-/// use backprop::layer::{Backward, Block, Forward, ForwardTangent, Layer};
+/// use backprop::layer::{
+///     Backward, Block, Forward, ForwardTangent, Layer, LayerGradient, Plan, Site,
+/// };
 /// use backprop::nalgebra::DMatrix;
-/// use backprop::{Error, Scalar, dual};
+/// use backprop::{Error, Network, Scalar, Tangent, dual};
 ///
 /// #[derive(Debug)]
 /// struct Scale;
 ///
 /// impl<T: Scalar> Layer<T> for Scale {
-///     fn inputs(&self) -> usize {
-///         1
-///     }
-///
-///     fn outputs(&self) -> usize {
-///         1
-///     }
-///
-///     fn blocks(&self) -> Vec<Block> {
-///         vec![Block::new("γ", 1, 1)]
+///     fn plan(&self, site: Site) -> Result<Plan, Error> {
+///         Ok(Plan::new(site, site.input).block(Block::new("γ", 1, 1)))
 ///     }
 ///
 ///     fn forward(&self, mut pass: Forward<'_, T>) {
-///         pass.output.zip_apply(&pass.input, |a, x| *a = pass.theta[0] * x);
+///         pass.output.zip_apply(&pass.input, |a, x| *a = pass.at.theta[0] * x);
 ///     }
 ///
 ///     fn backward(&self, pass: Backward<'_, T>) {
-///         if let Some(gradient) = pass.gradient {
+///         if let LayerGradient::Sum(gradient) = pass.gradient {
 ///             gradient[0] = pass.delta.dot(&pass.input);
 ///         }
 ///         if let Some(mut below) = pass.input_delta {
-///             below.zip_apply(&pass.delta, |out, d| *out = pass.theta[0] * d);
+///             below.zip_apply(&pass.delta, |out, d| *out = pass.at.theta[0] * d);
 ///         }
 ///     }
 ///
@@ -57,14 +53,10 @@ use num_dual::{Dual32, Dual64};
 ///     }
 /// }
 ///
-/// let [x, x_tangent, a] = [5.0, 7.0, 10.0].map(|x| DMatrix::repeat(1, 1, x));
-/// let (mut a_tangent, theta, theta_tangent) = (DMatrix::zeros(1, 1), [2.0], [3.0]);
-/// let (input, output) = (x.as_view(), a.as_view());
-/// let mut pass =
-///     ForwardTangent::new(&theta, input, output, &[], a_tangent.as_view_mut(), &mut []);
-/// pass.theta_tangent = Some(&theta_tangent);
-/// pass.input_tangent = Some(x_tangent.as_view());
-/// Scale.forward_tangent(pass)?;
+/// let network = Network::from_layers(1, vec![Scale], &[2.0])?;
+/// let direction = Tangent::of_parameters(&[3.0]);
+/// let x_tangent = DMatrix::repeat(1, 1, 7.0);
+/// let a_tangent = network.jvp(&[5.0], direction.and_inputs(&x_tangent))?;
 /// assert_eq!(a_tangent[0], 29.0);
 /// # Ok::<(), Error>(())
 /// ```
@@ -82,30 +74,71 @@ struct On<'a, L, P> {
     pass: P,
 }
 
+/// The plan of the layer on dual numbers, with NaN as room and scratch.
+struct Planned<D> {
+    plan: Plan,
+    lens: Vec<usize>,
+    room: Vec<D>,
+    scratch: Vec<D>,
+}
+
+impl<D: Dual> Planned<D> {
+    /// Returns `None` if what the layer keeps has another length on dual numbers.
+    fn new<T, L: Layer<D>>(layer: &L, at: &At<'_, T>, m: usize) -> Option<Self> {
+        let site = Site::new(at.plan.input());
+        let site = if at.plan.is_tail() {
+            site
+        } else {
+            site.hidden()
+        };
+        let plan = layer.plan(site).ok()?;
+        if plan.kept(at.keep, m) != at.plan.kept(at.keep, m) {
+            return None;
+        }
+        let mut lens = Vec::new();
+        plan.scratch::<D>(m, &mut lens);
+        let unknown = D::of(UNKNOWN, UNKNOWN);
+        Some(Self {
+            room: vec![unknown; plan.plain_room(m)],
+            scratch: vec![unknown; lens[0]],
+            plan,
+            lens,
+        })
+    }
+
+    /// Returns the arguments of a pass on dual numbers, in the mode of `at`.
+    fn at<'a, T>(plan: &'a Plan, lens: &'a [usize], at: &At<'_, T>, theta: &'a [D]) -> At<'a, D> {
+        At {
+            keep: at.keep,
+            training: at.training,
+            seed: at.seed,
+            first_example: at.first_example,
+            scratch: lens,
+            ..At::new(plan, theta)
+        }
+    }
+}
+
 impl<D: Dual, T: Scalar, L: Layer<D>> OnDual<D> for On<'_, L, ForwardTangent<'_, T>> {
     fn run(self) -> Option<()> {
         let (layer, mut pass) = (self.layer, self.pass);
-        if layer.cache_len(pass.input.ncols()) != pass.cache_tangent.len() {
-            return None;
-        }
-        let theta: Vec<D> = lift_slice(pass.theta, pass.theta_tangent);
+        let mut planned = Planned::<D>::new(layer, &pass.at, pass.input.ncols())?;
+        let theta: Vec<D> = lift_slice(pass.at.theta, pass.theta_tangent);
         let input = lift(pass.input, pass.input_tangent);
         let (rows, examples) = pass.output_tangent.shape();
         let mut output = unwritten(rows, examples);
-        let mut cache = vec![D::of(UNKNOWN, UNKNOWN); pass.cache_tangent.len()];
+        let mut kept = vec![D::of(UNKNOWN, UNKNOWN); pass.kept_tangent.len()];
         layer.forward(Forward {
-            theta: &theta,
+            at: Planned::at(&planned.plan, &planned.lens, &pass.at, &theta),
             input: input.as_view(),
             output: output.as_view_mut(),
-            cache: &mut cache,
-            scratch: &mut [],
-            training: pass.training,
-            seed: pass.seed,
-            first_example: pass.first_example,
+            kept: &mut kept,
+            room: &mut planned.room,
+            scratch: &mut planned.scratch,
         });
         pass.output_tangent
             .zip_apply(&output, |out, a| *out = tangent(a));
-        for (out, c) in pass.cache_tangent.iter_mut().zip(cache) {
+        for (out, c) in pass.kept_tangent.iter_mut().zip(kept) {
             *out = tangent(c);
         }
         Some(())
@@ -114,13 +147,13 @@ impl<D: Dual, T: Scalar, L: Layer<D>> OnDual<D> for On<'_, L, ForwardTangent<'_,
 
 /// Computes [`Layer::backward_tangent`] by running [`Layer::backward`] on dual numbers.
 ///
-/// The pass supplies the output and the cache with their tangents, as [`layer_forward_tangent`]
-/// wrote them. It keeps `linked`, its training mode, its seed and its first example. On return, δ
-/// and δ̇ hold the two parts of the δ that `backward` leaves.
+/// The pass supplies the output and what the layer keeps, with their tangents, as
+/// [`layer_forward_tangent`] wrote them. It keeps `linked`, its training mode, its seed and its
+/// first example. On return, δ and δ̇ hold the two parts of the δ that `backward` leaves.
 ///
 /// # Errors
-/// Returns [`Error::Unsupported`] if T is neither `f64` nor `f32`, or if the cache has a different
-/// length on dual numbers. On an error, nothing is written.
+/// Returns [`Error::Unsupported`] if T is neither `f64` nor `f32`, or if the layer keeps another
+/// number of scalars on dual numbers. On an error, nothing is written.
 ///
 /// # Example
 /// Use it like [`layer_forward_tangent`], with `dual::layer_backward_tangent(self, tangent)` as the
@@ -138,31 +171,29 @@ impl<D: Dual, T: Scalar, L: Layer<D>> OnDual<D> for On<'_, L, BackwardTangent<'_
         let (layer, along) = (self.layer, self.pass);
         let (mut pass, mut delta_tangent) = (along.pass, along.delta_tangent);
         let (inputs, examples) = pass.input.shape();
-        if layer.cache_len(examples) != pass.cache.len() {
-            return None;
-        }
-        let theta: Vec<D> = lift_slice(pass.theta, along.theta_tangent);
+        let mut planned = Planned::<D>::new(layer, &pass.at, examples)?;
+        let theta: Vec<D> = lift_slice(pass.at.theta, along.theta_tangent);
         let input = lift(pass.input, along.input_tangent);
         let output = lift(pass.output, Some(along.output_tangent));
-        let cache: Vec<D> = lift_slice(pass.cache, Some(along.cache_tangent));
+        let kept: Vec<D> = lift_slice(pass.kept, Some(along.kept_tangent));
         let mut delta = lift(pass.delta.as_view(), Some(delta_tangent.as_view()));
-        let wanted = pass.gradient.is_some() || along.gradient_tangent.is_some();
+        let wanted = !pass.gradient.is_none() || along.gradient_tangent.is_some();
         let mut gradient = wanted.then(|| vec![D::of(UNKNOWN, UNKNOWN); theta.len()]);
         let wanted = pass.input_delta.is_some() || along.input_delta_tangent.is_some();
         let mut below = wanted.then(|| unwritten(inputs, examples));
         layer.backward(Backward {
-            theta: &theta,
+            at: Planned::at(&planned.plan, &planned.lens, &pass.at, &theta),
             input: input.as_view(),
             output: output.as_view(),
-            cache: &cache,
+            kept: &kept,
             delta: delta.as_view_mut(),
             linked: pass.linked,
-            gradient: gradient.as_deref_mut(),
+            gradient: gradient
+                .as_deref_mut()
+                .map_or(LayerGradient::None, LayerGradient::Sum),
             input_delta: below.as_mut().map(DMatrix::as_view_mut),
-            scratch: &mut [],
-            training: pass.training,
-            seed: pass.seed,
-            first_example: pass.first_example,
+            room: &mut planned.room,
+            scratch: &mut planned.scratch,
         });
         pass.delta.zip_apply(&delta, |out, d| *out = value(d));
         delta_tangent.zip_apply(&delta, |out, d| *out = tangent(d));
@@ -171,7 +202,9 @@ impl<D: Dual, T: Scalar, L: Layer<D>> OnDual<D> for On<'_, L, BackwardTangent<'_
                 *out = part(g);
             }
         };
-        write(pass.gradient, value);
+        if let LayerGradient::Sum(sum) = pass.gradient {
+            write(Some(sum), value);
+        }
         write(along.gradient_tangent, tangent);
         let write = |out: Option<DMatrixViewMut<'_, T>>, part: fn(D) -> T| {
             if let (Some(mut out), Some(below)) = (out, &below) {

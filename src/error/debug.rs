@@ -35,6 +35,11 @@ debug_with_message! {
     super::Error {
         NoLayers {}
         NoInputs {}
+        Branch { layer, expected, found }
+        NoBranches { layer }
+        LayerShape { layer, expected, found }
+        Gaps { what }
+        Depth { most }
         ZeroUnits { layer }
         LayerInputs { layer, expected, found }
         PenalisedColumns { layer, block, cols, from }

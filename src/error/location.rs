@@ -1,6 +1,7 @@
 //! Where a number that is not finite was found.
 
 use super::named;
+use crate::path::Path;
 use std::fmt;
 
 /// Where a NaN or an infinity was found: the `at` of [`Error::NonFinite`](crate::Error::NonFinite).
@@ -36,7 +37,7 @@ pub enum Location {
     /// An output of a layer in the forward pass.
     Activation {
         /// The layer.
-        layer: usize,
+        layer: Path,
         /// The unit.
         unit: usize,
         /// The example.
@@ -88,7 +89,7 @@ pub enum Location {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockEntry {
     /// The layer.
-    pub layer: usize,
+    pub layer: Path,
     /// The block's name.
     pub block: String,
     /// The row in the block.
@@ -110,7 +111,7 @@ impl fmt::Display for Location {
             } => write!(
                 f,
                 "the output of {}, unit {unit}, for example {example}",
-                named(*layer)
+                named(layer)
             ),
             Self::Cost { example } => write!(f, "the cost of example {example}"),
             Self::Objective => write!(f, "the objective J"),
@@ -141,7 +142,7 @@ impl fmt::Display for BlockEntry {
         write!(
             f,
             "{}, block {block}, at row {row}, column {col}",
-            named(*layer)
+            named(layer)
         )
     }
 }

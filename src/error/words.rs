@@ -1,6 +1,7 @@
 //! The words of the messages, and constructors of errors that many modules return.
 
 use super::{Error, Location};
+use crate::path::Path;
 use std::any::type_name;
 use std::borrow::Cow;
 use std::fmt;
@@ -10,16 +11,25 @@ pub(super) fn of_class(class: Option<usize>) -> String {
     class.map_or_else(|| "the data".to_owned(), |class| format!("class {class}"))
 }
 
-/// Names a layer by its index and by its Θ in the course: `layer 0 (Θ⁽¹⁾)`.
-pub(super) fn named(layer: usize) -> String {
-    format!("layer {layer} (Θ{})", superscript(layer))
+/// Names a layer by its path and by its Θ in the course: `layer 0 (Θ⁽¹⁾)`.
+pub(super) fn named(layer: &Path) -> String {
+    if layer.indices().is_empty() {
+        return "the layer".to_owned();
+    }
+    format!("layer {layer} ({})", layer.label("Θ"))
 }
 
 /// Names the number that the inputs of a layer have to match.
-pub(super) fn feeding(layer: usize) -> String {
-    match layer.checked_sub(1) {
-        None => "the number of inputs of the network".to_owned(),
-        Some(before) => format!("the number of outputs of layer {before}"),
+pub(super) fn feeding(layer: &Path) -> String {
+    match layer.indices() {
+        [] => "the last axis of its inputs".to_owned(),
+        [0] => "the number of inputs of the network".to_owned(),
+        [.., 0] => "the last axis of the inputs of the layer around it".to_owned(),
+        [around @ .., index] => {
+            let mut before = around.to_vec();
+            before.push(index - 1);
+            format!("the number of outputs of layer {}", Path::from(&before[..]))
+        }
     }
 }
 
@@ -221,14 +231,6 @@ pub(crate) fn checkpoint(reason: impl ToString) -> Error {
     Error::Checkpoint {
         reason: reason.to_string(),
     }
-}
-
-/// Returns the layer's number as the course writes it: 0 becomes `⁽¹⁾`.
-pub(crate) fn superscript(layer: usize) -> String {
-    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
-    let digits = (layer as u128 + 1).to_string();
-    let raised = digits.bytes().map(|d| DIGITS[usize::from(d - b'0')]);
-    format!("⁽{}⁾", raised.collect::<String>())
 }
 
 /// Returns the error of a method that type `S` does not implement.

@@ -195,7 +195,7 @@ impl GradientCheck {
         if let (Err(found), false) = (room, at_z) {
             let at = (found.unit, found.example);
             return Err(Error::Output {
-                layer: 0,
+                layer: 0.into(),
                 unit: found.unit,
                 example: found.example,
                 value: a.get(at).map_or(f64::NAN, |&a| to_f64(a)),

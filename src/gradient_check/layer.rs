@@ -17,9 +17,10 @@ impl GradientCheck {
     /// [`backward`](Layer::backward) with differences of f(θ, x) = Σ r ∘ output for fixed random r,
     /// whose gradients are Δ and the δ of the layer below if δ = r.
     ///
-    /// The report has one row for each block of the layer, and one for `input`. For a layer with a
-    /// [`link`](Layer::link), all rows appear again as `… (linked)`, for f = Σ r ∘ z. Buffers are
-    /// filled with NaN before they are written.
+    /// The report has one row for each block of the layer, and one for `input`. If the
+    /// layer's plan declares z with a link ([`Plan::z`](crate::layer::Plan::z)), all rows appear
+    /// again as `… (linked)`, for f = Σ r ∘ z. The layer gets exactly the room that its plan
+    /// requests, and all buffers are filled with NaN before they are written.
     ///
     /// # Errors
     /// - [`Error::ZeroUnits`], [`Error::PenalisedColumns`], [`Error::TooLarge`], … if a network
@@ -50,11 +51,12 @@ impl GradientCheck {
         x: impl Columns<'a, T>,
     ) -> Result<Report, Error> {
         let x = x.columns_view();
-        let (mut single, layout) = SingleLayer::new(layer, theta, x)?;
         let at = Arguments { theta, x };
+        let layout = SingleLayer::layout(layer, x)?;
+        let mut single = SingleLayer::new(layer, &layout, at)?;
         let mut report = Report::new(&self.settings::<T>()?);
         report.cost = self.layer_path(&mut report, &single, &layout, at)?;
-        if layer.link().is_some() {
+        if single.has_link() {
             single.linked = true;
             self.layer_path(&mut report, &single, &layout, at)?;
         }
@@ -88,7 +90,7 @@ impl GradientCheck {
                 to_x.copy_from_slice(back.below.as_slice());
             }
             let values = if linked {
-                forward.cache.get(..s * m)
+                single.z(&forward)
             } else {
                 Some(forward.output.as_slice())
             };

@@ -10,7 +10,7 @@ use crate::derivatives::Tangent;
 use crate::error::Error;
 use crate::examples::Columns;
 use crate::kernels::columns;
-use crate::layer::{Layer, PerExample};
+use crate::layer::{Couples, Layer, LayerGradient};
 use crate::layout::Layout;
 use crate::scalar::{Scalar, real};
 use nalgebra::{DMatrix, DMatrixView};
@@ -27,7 +27,7 @@ impl<T: Scalar, L: Layer<T>> Point<'_, '_, T, L> {
     /// Returns how many entries of z and of the final δ are compared: all if the layer promises to
     /// leave z and ∂cost/∂z there, else none.
     fn kept(&self) -> usize {
-        if self.single.layer.keeps_z() {
+        if self.single.has_z() {
             self.delta.len()
         } else {
             0
@@ -36,9 +36,8 @@ impl<T: Scalar, L: Layer<T>> Point<'_, '_, T, L> {
 
     /// Joins all results: a, z, Δ, the δ of the layer below and the final δ.
     fn join(&self, forward: &Forwarded<T>, back: &Backwarded<T>) -> Vec<T> {
-        let z = (0..self.kept()).map(|i| forward.cache.get(i).copied().unwrap_or_else(nan));
-        let z: Vec<T> = z.collect();
-        [forward.output.as_slice(), &z, &self.join_back(back)].concat()
+        let z = self.single.z(forward).unwrap_or_default();
+        [forward.output.as_slice(), z, &self.join_back(back)].concat()
     }
 
     /// Joins the last three: Δ, the δ of the layer below and the final δ.
@@ -69,27 +68,6 @@ impl<T: Scalar, L: Layer<T>> Point<'_, '_, T, L> {
         blocks
     }
 
-    /// Runs `backward_per_example`, and returns the δ of the layer below. `None` if the layer does
-    /// not provide it.
-    fn per_example(
-        &self,
-        forward: &Forwarded<T>,
-        wanted: PerExample<'_, T>,
-    ) -> Result<Option<DMatrix<T>>, Error> {
-        let (single, m) = (&self.single, self.single.examples);
-        let mut delta = self.delta.clone();
-        let mut below = DMatrix::repeat(single.inputs, m, nan());
-        let mut scratch = vec![nan(); single.layer.scratch_len(m)];
-        let mut pass = single.pass(self.at, forward, delta.as_view_mut());
-        pass.scratch = &mut scratch;
-        pass.input_delta = Some(below.as_view_mut());
-        match single.layer.backward_per_example(pass, wanted) {
-            Ok(()) => Ok(Some(below)),
-            Err(Error::Unsupported { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Returns the suffix of the labels of rows.
     fn linked(&self) -> &'static str {
         if self.single.linked { " (linked)" } else { "" }
@@ -110,15 +88,14 @@ impl GradientCheck {
     /// | `δ of z · ż`, for each example, if the layer keeps z | both tangent methods | δ · ȧ, which is equal if the layer leaves ∂cost/∂z in δ |
     /// | `Δ, δ from z`, if the layer keeps z | `backward` with [`linked`](crate::layer::Backward::linked) set, from the ∂cost/∂z that it left | `backward` from ∂cost/∂a |
     /// | `δ, δ̇ of z alone`, if the layer keeps z | `backward_tangent` without Δ and δ below | `backward_tangent` with all results |
-    /// | `gradients of examples`, `norms of examples` (squared), `δ below, with …` | [`backward_per_example`](Layer::backward_per_example) | `backward` of one column at a time |
+    /// | `gradients of examples`, `norms of examples` (squared), `δ below, with …` | [`backward_each`](Layer::backward_each) | `backward` of one column at a time |
     ///
-    /// The first four kinds appear three times: `along θ̇, ẋ`, `along θ̇` and `along ẋ`. For a
-    /// layer with a [`link`](Layer::link), all rows appear again as `(linked)`, except those of the
-    /// forward pass, of ż and `from z`.
+    /// The first four kinds appear three times: `along θ̇, ẋ`, `along θ̇` and `along ẋ`. If the
+    /// layer's plan declares z with a link ([`Plan::z`](crate::layer::Plan::z)), all rows appear
+    /// again as `(linked)`, except those of the forward pass, of ż and `from z`.
     ///
-    /// A layer without `backward_per_example` gets [`Verdict::NotProvided`] in those rows. The rows
-    /// are left out if the layer couples examples. Buffers are filled with NaN before they are
-    /// written. Check `backward` with [`layer`](Self::layer) first.
+    /// The rows of examples are left out if the layer couples examples. Buffers are filled with NaN
+    /// before they are written. Check `backward` with [`layer`](Self::layer) first.
     ///
     /// # Errors
     /// - The errors of [`layer`](Self::layer).
@@ -144,20 +121,22 @@ impl GradientCheck {
         x: impl Columns<'a, T>,
     ) -> Result<Report, Error> {
         let x = x.columns_view();
-        let (single, layout) = SingleLayer::new(layer, theta, x)?;
+        let at = Arguments { theta, x };
+        let layout = SingleLayer::layout(layer, x)?;
+        let single = SingleLayer::new(layer, &layout, at)?;
         let delta = cotangent(single.outputs, single.examples, self.seed);
         let mut point = Point {
             single,
             layout: &layout,
-            at: Arguments { theta, x },
+            at,
             delta,
         };
         let mut report = Report::new(&self.settings::<T>()?);
-        let paths = if layer.link().is_some() { 2 } else { 1 };
+        let paths = if point.single.has_link() { 2 } else { 1 };
         for linked in [false, true].into_iter().take(paths) {
             point.single.linked = linked;
             self.layer_directions(&point, &mut report)?;
-            if !layer.couples_examples() {
+            if point.single.plan.couples == Couples::Never {
                 self.layer_examples(&point, &mut report)?;
             }
         }
@@ -337,26 +316,23 @@ impl GradientCheck {
 
         let label = format!("gradients of examples{}", point.linked());
         let block = CheckedBlock::new(&label, p, 0, p * m);
-        let wanted = PerExample::Gradients(room.rows_mut(0, p));
-        if let Some(below) = point.per_example(&forward, wanted)? {
-            let found = room.rows(0, p).clone_owned();
-            self.compare_entries(report, &block, found.as_slice(), &gradients)?;
-            compare_below(report, &label, &below)?;
-        } else {
-            report.push_not_provided(&block);
-        }
+        let (stride, gradients_of) = (p + 1, room.as_mut_slice());
+        let wanted = LayerGradient::Each {
+            gradients: gradients_of,
+            stride,
+        };
+        let below = single.backward_each(at, &forward, &point.delta, wanted);
+        let found = room.rows(0, p).clone_owned();
+        self.compare_entries(report, &block, found.as_slice(), &gradients)?;
+        compare_below(report, &label, &below)?;
 
         let label = format!("norms of examples{}", point.linked());
         let block = CheckedBlock::new(&label, 1, 0, m);
-        let wanted = PerExample::SquaredNorms(&mut sums);
-        if let Some(below) = point.per_example(&forward, wanted)? {
-            let found = sums.iter().zip(&old).map(|(&sum, &old)| sum - old);
-            let found: Vec<T> = found.collect();
-            self.compare_entries(report, &block, &found, &norms)?;
-            compare_below(report, &label, &below)?;
-        } else {
-            report.push_not_provided(&block);
-        }
-        Ok(())
+        let wanted = LayerGradient::SquaredNorms(&mut sums);
+        let below = single.backward_each(at, &forward, &point.delta, wanted);
+        let found = sums.iter().zip(&old).map(|(&sum, &old)| sum - old);
+        let found: Vec<T> = found.collect();
+        self.compare_entries(report, &block, &found, &norms)?;
+        compare_below(report, &label, &below)
     }
 }

@@ -8,7 +8,7 @@ use crate::cost::Cost;
 use crate::derivatives::{Curvature, GaussNewton, GradientBuffers, Tangent};
 use crate::error::{Error, Location};
 use crate::examples::Examples;
-use crate::layer::Layer;
+use crate::layer::{Couples, Layer};
 use crate::network::Network;
 use crate::objective::Objective;
 use crate::scalar::{Scalar, to_f64};
@@ -288,7 +288,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Given<'_, '_, T, L, C> {
     fn curvatures(&self, v: &[T], curvature: Curvature) -> Result<Vec<Pair>, Error> {
         let (network, m) = (self.network, self.examples.len());
         let at = (network.theta().as_slice(), curvature);
-        let together = if network.layout().couples_examples() {
+        let together = if network.layout().plan().couples == Couples::Always {
             m
         } else {
             1

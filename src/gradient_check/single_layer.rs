@@ -4,10 +4,14 @@ use super::nan;
 use crate::derivatives::Tangent;
 use crate::error::Error;
 use crate::examples::{check_finite, check_length, check_rows};
-use crate::layer::{Backward, BackwardTangent, Forward, ForwardTangent, Layer};
+use crate::kernels::flat;
+use crate::layer::{
+    At, Backward, BackwardTangent, Forward, ForwardTangent, Frame, Keep, Layer, LayerGradient,
+    Linked, Place, Plan, Site,
+};
 use crate::layout::{Layout, allocate};
 use crate::scalar::Scalar;
-use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
+use nalgebra::{DMatrix, DMatrixView};
 
 /// The parameters and inputs of a layer.
 #[derive(Clone, Copy)]
@@ -20,6 +24,8 @@ pub(super) struct Arguments<'a, T: Scalar> {
 #[derive(Debug)]
 pub(super) struct SingleLayer<'a, L> {
     pub(super) layer: &'a L,
+    pub(super) plan: &'a Plan,
+    pub(super) keep: Keep,
     pub(super) inputs: usize,
     pub(super) outputs: usize,
     pub(super) examples: usize,
@@ -33,7 +39,7 @@ pub(super) struct SingleLayer<'a, L> {
 /// The results of a forward pass.
 pub(super) struct Forwarded<T> {
     pub(super) output: DMatrix<T>,
-    pub(super) cache: Vec<T>,
+    pub(super) kept: Vec<T>,
 }
 
 /// The results of a backward pass: Δ, the δ of the layer below, and the final content of `delta`.
@@ -60,6 +66,13 @@ pub(super) struct BackwardedTangent<T> {
     pub(super) tangent: Backwarded<T>,
 }
 
+/// Room and scratch of a pass.
+struct Memory<T> {
+    room: Vec<T>,
+    scratch: Vec<T>,
+    lens: Vec<usize>,
+}
+
 impl<T: Scalar> Backwarded<T> {
     /// Copies δ, and makes room for the results.
     fn new(parameters: usize, inputs: usize, delta: &DMatrix<T>) -> Self {
@@ -72,16 +85,30 @@ impl<T: Scalar> Backwarded<T> {
 }
 
 impl<'a, L> SingleLayer<'a, L> {
-    /// Returns the layer and its layout, if θ and x fit the layer.
-    pub(super) fn new<T: Scalar>(
-        layer: &'a L,
-        theta: &[T],
-        x: DMatrixView<'_, T>,
-    ) -> Result<(Self, Layout), Error>
+    /// Returns the layout of the layer as a network of its own, with inputs like x.
+    pub(super) fn layout<T: Scalar>(layer: &L, x: DMatrixView<'_, T>) -> Result<Layout, Error>
     where
         L: Layer<T>,
     {
-        let layout = Layout::new(layer.inputs(), std::slice::from_ref(layer))?;
+        let site = Site::new(x.nrows());
+        let mut root = Plan::new(site, site.input);
+        let plan = layer.plan(site).map_err(|error| error.inside(0))?;
+        root.set_output(plan.output());
+        root.adopt(plan, Place::Input, false)
+            .map_err(|error| error.inside(0))?;
+        Layout::from_plan::<T>(root)
+    }
+
+    /// Returns the layer, if θ and x fit it.
+    pub(super) fn new<T: Scalar>(
+        layer: &'a L,
+        layout: &'a Layout,
+        at: Arguments<'_, T>,
+    ) -> Result<Self, Error>
+    where
+        L: Layer<T>,
+    {
+        let Arguments { theta, x } = at;
         check_length("θ", layout.parameters(), theta.len())?;
         check_finite("θ", DMatrixView::from_slice(theta, theta.len(), 1))?;
         check_rows("X", x, layout.inputs())?;
@@ -91,6 +118,8 @@ impl<'a, L> SingleLayer<'a, L> {
         check_finite("X", x)?;
         let single = Self {
             layer,
+            plan: &layout.plan().children[0].plan,
+            keep: Keep::Curvature,
             inputs: layout.inputs(),
             outputs: layout.outputs(),
             examples: x.ncols(),
@@ -102,20 +131,59 @@ impl<'a, L> SingleLayer<'a, L> {
         let m = x.ncols();
         let sizes = [
             ("a layer's output", (single.outputs, m)),
-            ("a layer's cache", (layer.cache_len(m), 1)),
-            ("the scratch", (layer.scratch_len(m), 1)),
+            ("what a layer keeps", (single.plan.kept(single.keep, m), 1)),
+            ("the room of a layer", (single.plan.room_len(m), 1)),
+            ("the scratch", (single.scratch_lens::<T>()[0], 1)),
         ];
         for (what, size) in sizes {
             drop(allocate::<T>(what, size, nan())?);
         }
-        Ok((single, layout))
+        Ok(single)
     }
 
-    fn scratch<T: Scalar>(&self) -> Vec<T>
+    fn scratch_lens<T: Scalar>(&self) -> Vec<usize> {
+        let mut lens = Vec::with_capacity(self.plan.nodes());
+        self.plan.scratch::<T>(self.examples, &mut lens);
+        lens
+    }
+
+    /// Returns exactly the room and the scratch that the layer has requested for a kind of pass.
+    fn memory<T: Scalar>(&self, room: impl Fn(&Plan, usize) -> usize) -> Memory<T> {
+        let lens = self.scratch_lens::<T>();
+        Memory {
+            room: vec![nan(); room(self.plan, self.examples)],
+            scratch: vec![nan(); lens[0]],
+            lens,
+        }
+    }
+
+    fn at<'b, T: Scalar>(&self, theta: &'b [T], lens: &'b [usize]) -> At<'b, T>
     where
-        L: Layer<T>,
+        'a: 'b,
     {
-        vec![nan(); self.layer.scratch_len(self.examples)]
+        let mut at = At::new(self.plan, theta);
+        (at.keep, at.first_example, at.scratch) = (self.keep, self.first, lens);
+        at
+    }
+
+    /// Returns whether the layer declares z, and takes δ of z in place of δ of a.
+    pub(super) fn has_link(&self) -> bool {
+        self.plan
+            .heads
+            .iter()
+            .any(|head| head.z.is_some() && head.link.is_some())
+    }
+
+    pub(super) fn has_z(&self) -> bool {
+        self.plan.heads.iter().any(|head| head.z.is_some())
+    }
+
+    /// Returns z, if the layer keeps it.
+    pub(super) fn z<'b, T: Scalar>(&self, forward: &'b Forwarded<T>) -> Option<&'b [T]> {
+        let place = self.plan.heads.first()?.z?;
+        let (output, kept) = (forward.output.as_slice(), &forward.kept);
+        let frame = Frame::new(self.plan, self.keep, self.examples, output, kept);
+        flat(&frame.get(place, self.outputs)?)
     }
 
     pub(super) fn forward<T: Scalar>(&self, at: Arguments<'_, T>) -> Forwarded<T>
@@ -123,26 +191,38 @@ impl<'a, L> SingleLayer<'a, L> {
         L: Layer<T>,
     {
         let mut output = DMatrix::repeat(self.outputs, self.examples, nan());
-        let mut cache = vec![nan(); self.layer.cache_len(self.examples)];
-        let mut scratch = self.scratch();
-        let mut pass = Forward::new(at.theta, at.x, output.as_view_mut(), &mut cache);
-        pass.scratch = &mut scratch;
-        pass.first_example = self.first;
+        let mut kept = vec![nan(); self.plan.kept(self.keep, self.examples)];
+        let mut memory = self.memory(Plan::plain_room);
+        let place = self.at(at.theta, &memory.lens);
+        let mut pass = Forward::new(place, at.x, output.as_view_mut(), &mut kept);
+        (pass.room, pass.scratch) = (&mut memory.room, &mut memory.scratch);
         self.layer.forward(pass);
-        Forwarded { output, cache }
+        Forwarded { output, kept }
     }
 
-    /// Returns a backward pass with no results requested yet.
-    pub(super) fn pass<'b, T: Scalar>(
+    /// Runs a backward pass with this gradient, and returns δ of the layer below.
+    pub(super) fn backward_each<T: Scalar>(
         &self,
-        at: Arguments<'b, T>,
-        forward: &'b Forwarded<T>,
-        delta: DMatrixViewMut<'b, T>,
-    ) -> Backward<'b, T> {
-        let output = forward.output.as_view();
-        let mut pass = Backward::new(at.theta, at.x, output, &forward.cache, delta);
-        (pass.linked, pass.first_example) = (self.linked, self.first);
-        pass
+        at: Arguments<'_, T>,
+        forward: &Forwarded<T>,
+        delta: &DMatrix<T>,
+        gradient: LayerGradient<'_, T>,
+    ) -> DMatrix<T>
+    where
+        L: Layer<T>,
+    {
+        let mut back = Backwarded::new(0, self.inputs, delta);
+        let mut memory = self.memory(Plan::room_of_each);
+        let place = self.at(at.theta, &memory.lens);
+        let linked = [self.linked];
+        let (output, delta) = (forward.output.as_view(), back.delta.as_view_mut());
+        let mut pass = Backward::new(place, at.x, output, &forward.kept, delta);
+        pass.linked = Linked(&linked);
+        (pass.room, pass.scratch) = (&mut memory.room, &mut memory.scratch);
+        pass.gradient = gradient;
+        pass.input_delta = Some(back.below.as_view_mut());
+        self.layer.backward_each(pass);
+        back.below
     }
 
     pub(super) fn backward<T: Scalar>(
@@ -155,10 +235,14 @@ impl<'a, L> SingleLayer<'a, L> {
         L: Layer<T>,
     {
         let mut back = Backwarded::new(self.parameters, self.inputs, delta);
-        let mut scratch = self.scratch();
-        let mut pass = self.pass(at, forward, back.delta.as_view_mut());
-        pass.scratch = &mut scratch;
-        pass.gradient = Some(&mut back.gradient);
+        let mut memory = self.memory(Plan::plain_room);
+        let place = self.at(at.theta, &memory.lens);
+        let linked = [self.linked];
+        let (output, delta) = (forward.output.as_view(), back.delta.as_view_mut());
+        let mut pass = Backward::new(place, at.x, output, &forward.kept, delta);
+        pass.linked = Linked(&linked);
+        (pass.room, pass.scratch) = (&mut memory.room, &mut memory.scratch);
+        pass.gradient = LayerGradient::Sum(&mut back.gradient);
         pass.input_delta = Some(back.below.as_view_mut());
         self.layer.backward(pass);
         back
@@ -175,16 +259,15 @@ impl<'a, L> SingleLayer<'a, L> {
         L: Layer<T>,
     {
         let mut output = DMatrix::repeat(self.outputs, self.examples, nan());
-        let mut cache = vec![nan(); forward.cache.len()];
-        let mut scratch = self.scratch();
+        let mut kept = vec![nan(); forward.kept.len()];
+        let mut memory = self.memory(Plan::tangent_room);
+        let place = self.at(at.theta, &memory.lens);
         let (a, a_dot) = (forward.output.as_view(), output.as_view_mut());
-        let (theta, x) = (at.theta, at.x);
-        let mut pass = ForwardTangent::new(theta, x, a, &forward.cache, a_dot, &mut cache);
+        let mut pass = ForwardTangent::new(place, at.x, a, &forward.kept, a_dot, &mut kept);
         (pass.theta_tangent, pass.input_tangent) = (motion.parameters, motion.inputs);
-        pass.scratch = &mut scratch;
-        pass.first_example = self.first;
+        (pass.room, pass.scratch) = (&mut memory.room, &mut memory.scratch);
         self.layer.forward_tangent(pass)?;
-        Ok(Forwarded { output, cache })
+        Ok(Forwarded { output, kept })
     }
 
     /// Returns the results of [`backward`](Self::backward), and their derivatives along the motion
@@ -220,16 +303,20 @@ impl<'a, L> SingleLayer<'a, L> {
     {
         let mut plain = Backwarded::new(self.parameters, self.inputs, from.delta);
         let mut dot = Backwarded::new(self.parameters, self.inputs, from.delta_tangent);
-        let mut scratch = self.scratch();
-        let mut pass = self.pass(from.at, from.forward, plain.delta.as_view_mut());
-        pass.scratch = &mut scratch;
-        let Forwarded { output, cache } = from.forward_tangent;
+        let mut memory = self.memory(Plan::tangent_room);
+        let place = self.at(from.at.theta, &memory.lens);
+        let linked = [self.linked];
+        let (a, delta) = (from.forward.output.as_view(), plain.delta.as_view_mut());
+        let mut pass = Backward::new(place, from.at.x, a, &from.forward.kept, delta);
+        pass.linked = Linked(&linked);
+        (pass.room, pass.scratch) = (&mut memory.room, &mut memory.scratch);
+        let Forwarded { output, kept } = from.forward_tangent;
         let delta_dot = dot.delta.as_view_mut();
-        let mut tangent = BackwardTangent::new(pass, output.as_view(), cache, delta_dot);
+        let mut tangent = BackwardTangent::new(pass, output.as_view(), kept, delta_dot);
         tangent.theta_tangent = from.motion.parameters;
         tangent.input_tangent = from.motion.inputs;
         if gradients {
-            tangent.pass.gradient = Some(&mut plain.gradient);
+            tangent.pass.gradient = LayerGradient::Sum(&mut plain.gradient);
             tangent.pass.input_delta = Some(plain.below.as_view_mut());
             tangent.gradient_tangent = Some(&mut dot.gradient);
             tangent.input_delta_tangent = Some(dot.below.as_view_mut());

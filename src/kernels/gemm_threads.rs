@@ -22,10 +22,15 @@ const fn shared_from<T>() -> usize {
 /// The largest number of multiplications at which the plain loop is faster than registers.
 const TINY: usize = 64;
 
+/// Returns whether a product is so small that the plain loop is faster.
+#[inline]
+pub(super) fn is_tiny(rows: usize, columns: usize, depth: usize) -> bool {
+    multiplications(rows, columns, depth) <= TINY
+}
+
 /// Computes a product of `f32` or `f64`.
 ///
-/// Returns false, and does nothing, for any other scalar, and for a product so small that the plain
-/// loop is faster.
+/// Returns false, and does nothing, for any other scalar.
 ///
 /// # Safety
 /// - All entries of A and B may be read, and so may `rows` entries of the start's column, or the
@@ -35,9 +40,6 @@ const TINY: usize = 64;
 /// - No two entries of C overlap, and C and the room do not overlap anything that is read.
 /// - If A is row-major, `b_step` is 1 and C is not transposed.
 pub(super) unsafe fn gemm<T: Scalar>(product: Gemm<T>) -> bool {
-    if multiplications(product.rows, product.columns, product.depth) <= TINY {
-        return false;
-    }
     let Some(table) = table::<T>() else {
         return false;
     };
@@ -46,6 +48,7 @@ pub(super) unsafe fn gemm<T: Scalar>(product: Gemm<T>) -> bool {
     true
 }
 
+#[inline]
 fn multiplications(rows: usize, columns: usize, depth: usize) -> usize {
     rows.saturating_mul(columns).saturating_mul(depth)
 }

@@ -3,6 +3,7 @@
 //!
 //! The innermost loop runs down a column with independent entries, which compilers vectorise.
 
+use super::columns;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
@@ -10,7 +11,11 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 ///
 /// `theta` is s × (n + 1), column-major, with b in column 0. `x` is n × m, and `z` is s × m and is
 /// overwritten.
-pub(super) fn affine<T: Scalar>(theta: &[T], x: DMatrixView<'_, T>, mut z: DMatrixViewMut<'_, T>) {
+pub(super) fn affine<T: Scalar>(
+    theta: &[T],
+    x: &DMatrixView<'_, T>,
+    z: &mut DMatrixViewMut<'_, T>,
+) {
     let bias = &theta[..z.nrows()];
     for k in 0..z.ncols() {
         z.column_mut(k).as_mut_slice().copy_from_slice(bias);
@@ -21,8 +26,8 @@ pub(super) fn affine<T: Scalar>(theta: &[T], x: DMatrixView<'_, T>, mut z: DMatr
 /// z += W x for every example.
 pub(super) fn add_linear<T: Scalar>(
     theta: &[T],
-    x: DMatrixView<'_, T>,
-    mut z: DMatrixViewMut<'_, T>,
+    x: &DMatrixView<'_, T>,
+    z: &mut DMatrixViewMut<'_, T>,
 ) {
     let (rows, features) = (z.nrows(), x.nrows());
     debug_assert_eq!(theta.len(), rows * (features + 1));
@@ -51,19 +56,34 @@ const PANEL: usize = 64;
 ///
 /// `delta` is s × m and `a` is n × m. `gradient` is s × (n + 1), column-major, and is overwritten.
 pub(super) fn outer<T: Scalar>(
-    delta: DMatrixView<'_, T>,
-    a: DMatrixView<'_, T>,
+    delta: &DMatrixView<'_, T>,
+    a: &DMatrixView<'_, T>,
     gradient: &mut [T],
 ) {
     debug_assert_eq!(gradient.len(), delta.nrows() * (a.nrows() + 1));
     gradient.fill(T::zero());
-    add_panels::<T, 1>(delta, a, gradient);
+    if delta.ncols() == 1 {
+        add_one_example(delta.column(0).as_slice(), a.column(0).as_slice(), gradient);
+    } else {
+        add_panels::<T, 1>(delta, a, gradient);
+    }
+}
+
+/// Adds δ [1; a]ᵀ of one example to `sums`.
+fn add_one_example<T: Scalar>(delta: &[T], a: &[T], sums: &mut [T]) {
+    let (bias, weights) = sums.split_at_mut(delta.len());
+    for (b, &d) in bias.iter_mut().zip(delta) {
+        *b += d;
+    }
+    for (column, &x) in weights.chunks_exact_mut(delta.len()).zip(a) {
+        add_scaled(column, delta, x);
+    }
 }
 
 /// Adds δ Aᵀ, the sum over the examples of δ₍ₖ₎ a₍ₖ₎ᵀ, to `weights`, which is s × n, column-major.
 pub(super) fn add_outer<T: Scalar>(
-    delta: DMatrixView<'_, T>,
-    a: DMatrixView<'_, T>,
+    delta: &DMatrixView<'_, T>,
+    a: &DMatrixView<'_, T>,
     weights: &mut [T],
 ) {
     add_panels::<T, 0>(delta, a, weights);
@@ -71,15 +91,16 @@ pub(super) fn add_outer<T: Scalar>(
 
 /// Adds δ [1; A]ᵀ to `sums`, with BIAS columns of ones: 1 or 0.
 fn add_panels<T: Scalar, const BIAS: usize>(
-    delta: DMatrixView<'_, T>,
-    a: DMatrixView<'_, T>,
+    delta: &DMatrixView<'_, T>,
+    a: &DMatrixView<'_, T>,
     sums: &mut [T],
 ) {
     let (rows, examples) = delta.shape();
     let mut start = 0;
     while start < examples {
         let panel = PANEL.min(examples - start);
-        let (delta, a) = (delta.columns(start, panel), a.columns(start, panel));
+        let (delta, a) = (columns(*delta, start, panel), columns(*a, start, panel));
+        let (delta, a) = (&delta, &a);
         let mut row = 0;
         while row < rows {
             row += match rows - row {
@@ -96,8 +117,8 @@ fn add_panels<T: Scalar, const BIAS: usize>(
 /// Adds W rows of δ [1; A]ᵀ from `row` on, and returns W. Each entry is summed in a register.
 fn outer_rows<T: Scalar, const W: usize, const BIAS: usize>(
     row: usize,
-    delta: DMatrixView<'_, T>,
-    a: DMatrixView<'_, T>,
+    delta: &DMatrixView<'_, T>,
+    a: &DMatrixView<'_, T>,
     gradient: &mut [T],
 ) -> usize {
     let (rows, examples) = delta.shape();
@@ -132,8 +153,8 @@ fn outer_rows<T: Scalar, const W: usize, const BIAS: usize>(
 /// overwrites `below`, or is added to it with ADD.
 pub(super) fn transpose_product<T: Scalar, const ADD: bool>(
     theta: &[T],
-    delta: DMatrixView<'_, T>,
-    mut below: DMatrixViewMut<'_, T>,
+    delta: &DMatrixView<'_, T>,
+    below: &mut DMatrixViewMut<'_, T>,
 ) {
     let rows = delta.nrows();
     let weights = &theta[rows..];

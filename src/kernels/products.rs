@@ -4,7 +4,7 @@
 //! need the second, because they are sums of two products.
 
 use super::gemm::{Gemm, StorageOrder, chain};
-use super::gemm_threads::{gemm, scratch};
+use super::gemm_threads::{gemm, is_tiny, scratch};
 use super::level;
 use super::microkernel::Start;
 use super::plain_products;
@@ -29,12 +29,12 @@ fn assert_is_theta<T>(theta: &[T], rows: usize, features: usize) {
 /// overwritten. `room` is scratch for packing ([`room_for`]), and may be empty.
 pub(crate) fn affine<T: Scalar>(
     theta: &[T],
-    x: DMatrixView<'_, T>,
-    mut z: DMatrixViewMut<'_, T>,
+    x: &DMatrixView<'_, T>,
+    z: &mut DMatrixViewMut<'_, T>,
     room: &mut [T],
 ) {
     let bias = &theta[..z.nrows().min(theta.len())];
-    if !linear(theta, x, &mut z, Start::Column(bias.as_ptr()), room) {
+    if !linear(theta, x, z, room, Start::Column(bias.as_ptr())) {
         plain_products::affine(theta, x, z);
     }
 }
@@ -42,11 +42,11 @@ pub(crate) fn affine<T: Scalar>(
 /// z += W x for every example: [`affine`] without the bias, added to `z`.
 pub(crate) fn add_linear<T: Scalar>(
     theta: &[T],
-    x: DMatrixView<'_, T>,
-    mut z: DMatrixViewMut<'_, T>,
+    x: &DMatrixView<'_, T>,
+    z: &mut DMatrixViewMut<'_, T>,
     room: &mut [T],
 ) {
-    if !linear(theta, x, &mut z, Start::Present, room) {
+    if !linear(theta, x, z, room, Start::Present) {
         plain_products::add_linear(theta, x, z);
     }
 }
@@ -55,14 +55,17 @@ pub(crate) fn add_linear<T: Scalar>(
 #[inline]
 fn linear<T: Scalar>(
     theta: &[T],
-    x: DMatrixView<'_, T>,
+    x: &DMatrixView<'_, T>,
     z: &mut DMatrixViewMut<'_, T>,
-    start: Start<T>,
     room: &mut [T],
+    start: Start<T>,
 ) -> bool {
     let ((rows, examples), features) = (z.shape(), x.nrows());
     assert_eq!(x.ncols(), examples);
     assert_is_theta(theta, rows, features);
+    if is_tiny(rows, examples, features) {
+        return false;
+    }
     let product = Gemm {
         rows,
         columns: examples,
@@ -122,8 +125,8 @@ impl<'a, T> TreeRoom<'a, T> {
 /// `delta` is s × m and `a` is n × m. `gradient` is s × (n + 1), column-major, and is overwritten.
 /// Without the room for sums ([`room_for`]) the sums of many examples are less accurate.
 pub(crate) fn outer<T: Scalar>(
-    delta: DMatrixView<'_, T>,
-    a: DMatrixView<'_, T>,
+    delta: &DMatrixView<'_, T>,
+    a: &DMatrixView<'_, T>,
     gradient: &mut [T],
     room: &mut [T],
 ) {
@@ -135,9 +138,9 @@ pub(crate) fn outer<T: Scalar>(
 }
 
 /// [`outer`], summed in a binary tree over groups of [`IN_ORDER`] examples.
-fn outer_by_halves<T: Scalar>(
-    delta: DMatrixView<'_, T>,
-    a: DMatrixView<'_, T>,
+fn outer_by_halves<'a, T: Scalar>(
+    delta: &DMatrixView<'a, T>,
+    a: &DMatrixView<'a, T>,
     gradient: &mut [T],
     room: TreeRoom<'_, T>,
 ) {
@@ -146,28 +149,30 @@ fn outer_by_halves<T: Scalar>(
         return outer_in_order(delta, a, gradient, packing);
     }
     let half = examples.div_ceil(IN_ORDER).next_power_of_two() / 2 * IN_ORDER;
-    let of = |matrix, range: Range<usize>| columns(matrix, range.start, range.len());
+    let of = |matrix: &DMatrixView<'a, T>, range: Range<usize>| {
+        columns(*matrix, range.start, range.len())
+    };
     let room = TreeRoom {
         packing: &mut *packing,
         sums: &mut *sums,
     };
-    outer_by_halves(of(delta, 0..half), of(a, 0..half), gradient, room);
+    outer_by_halves(&of(delta, 0..half), &of(a, 0..half), gradient, room);
     let (right, sums) = sums.split_at_mut(gradient.len());
     let (rest, room) = (half..examples, TreeRoom { packing, sums });
-    outer_by_halves(of(delta, rest.clone()), of(a, rest), right, room);
+    outer_by_halves(&of(delta, rest.clone()), &of(a, rest), right, room);
     add(gradient, right);
 }
 
 /// [`outer`], summed in the order of the examples.
 fn outer_in_order<T: Scalar>(
-    delta: DMatrixView<'_, T>,
-    a: DMatrixView<'_, T>,
+    delta: &DMatrixView<'_, T>,
+    a: &DMatrixView<'_, T>,
     gradient: &mut [T],
     room: &mut [T],
 ) {
     let (bias, weights) = gradient.split_at_mut(delta.nrows());
-    if is_fast::<T>() && weights_outer(delta, a, weights, Start::Zero, room) {
-        let sums = RowSums::new(&delta, bias);
+    if is_fast::<T>() && weights_outer(delta, a, weights, room, Start::Zero) {
+        let sums = RowSums::new(delta, bias);
         // SAFETY: `bias` has an entry for each row of δ.
         unsafe { sums.compute() };
     } else {
@@ -239,8 +244,8 @@ impl<T: Fast> Operation<T> for RowSums<T> {
 
 /// Δ += δ [0; A]ᵀ: [`outer`] without column 0, added to `gradient`.
 pub(crate) fn add_outer<T: Scalar>(
-    delta: DMatrixView<'_, T>,
-    a: DMatrixView<'_, T>,
+    delta: &DMatrixView<'_, T>,
+    a: &DMatrixView<'_, T>,
     gradient: &mut [T],
     room: &mut [T],
 ) {
@@ -254,7 +259,7 @@ pub(crate) fn add_outer<T: Scalar>(
             add(weights, &sum[rows..]);
         }
         Err(room) => {
-            if !weights_outer(delta, a, weights, Start::Present, room) {
+            if !weights_outer(delta, a, weights, room, Start::Present) {
                 plain_products::add_outer(delta, a, weights);
             }
         }
@@ -263,11 +268,11 @@ pub(crate) fn add_outer<T: Scalar>(
 
 /// C += B Aᵀ, where B is s × m, A is n × m and C is s × n, column-major.
 pub(crate) fn add_product_transposed<T: Scalar>(
-    b: DMatrixView<'_, T>,
-    a: DMatrixView<'_, T>,
+    b: &DMatrixView<'_, T>,
+    a: &DMatrixView<'_, T>,
     c: &mut [T],
 ) {
-    if !weights_outer(b, a, c, Start::Present, &mut []) {
+    if !weights_outer(b, a, c, &mut [], Start::Present) {
         plain_products::add_outer(b, a, c);
     }
 }
@@ -275,17 +280,20 @@ pub(crate) fn add_product_transposed<T: Scalar>(
 /// Computes `start` + δ Aᵀ on a fast path. Returns false, and does nothing, if there is none.
 #[inline]
 fn weights_outer<T: Scalar>(
-    delta: DMatrixView<'_, T>,
-    a: DMatrixView<'_, T>,
+    delta: &DMatrixView<'_, T>,
+    a: &DMatrixView<'_, T>,
     weights: &mut [T],
-    start: Start<T>,
     room: &mut [T],
+    start: Start<T>,
 ) -> bool {
     let ((rows, examples), features) = (delta.shape(), a.nrows());
     assert_eq!(a.ncols(), examples);
     assert_eq!(rows.checked_mul(features), Some(weights.len()));
+    if is_tiny(rows, examples, features) {
+        return false;
+    }
     let swapped = swap_outer::<T>(rows, features);
-    let (left, right) = if swapped { (&a, &delta) } else { (&delta, &a) };
+    let (left, right) = if swapped { (a, delta) } else { (delta, a) };
     let product = Gemm {
         rows: left.nrows(),
         columns: right.nrows(),
@@ -315,8 +323,10 @@ fn swap_outer<T>(rows: usize, features: usize) -> bool {
     let lanes = level::lanes::<T>();
     // The registers needed for each entry. A column of C in a single register is as slow as in two,
     // because then each entry of B is loaded for one multiplication only.
-    let cost = |n: usize| n.div_ceil(lanes).max(2).saturating_mul(lanes) as f64 / n as f64;
-    rows == 1 || cost(rows) > 1.15 * cost(features)
+    let registers = |n: usize| n.saturating_add(lanes - 1).max(2 * lanes) & !(lanes - 1);
+    let (left, right) = (registers(rows) as f64, registers(features) as f64);
+    // left / rows > 1.15 right / features, without a division.
+    rows == 1 || left * features as f64 > 1.15 * right * rows as f64
 }
 
 /// Wᵀ δ for every example, with Θ = [b W]: the error that reaches the layer below.
@@ -324,11 +334,11 @@ fn swap_outer<T>(rows: usize, features: usize) -> bool {
 /// `theta` is s × (n + 1), column-major, `delta` is s × m, and `below` is n × m and is overwritten.
 pub(crate) fn transpose_product<T: Scalar>(
     theta: &[T],
-    delta: DMatrixView<'_, T>,
-    mut below: DMatrixViewMut<'_, T>,
+    delta: &DMatrixView<'_, T>,
+    below: &mut DMatrixViewMut<'_, T>,
     room: &mut [T],
 ) {
-    if !weights_transposed(theta, delta, &mut below, Start::Zero, room) {
+    if !weights_transposed(theta, delta, below, room, Start::Zero) {
         plain_products::transpose_product::<T, false>(theta, delta, below);
     }
 }
@@ -336,11 +346,11 @@ pub(crate) fn transpose_product<T: Scalar>(
 /// [`transpose_product`], added to `below`.
 pub(crate) fn add_transpose_product<T: Scalar>(
     theta: &[T],
-    delta: DMatrixView<'_, T>,
-    mut below: DMatrixViewMut<'_, T>,
+    delta: &DMatrixView<'_, T>,
+    below: &mut DMatrixViewMut<'_, T>,
     room: &mut [T],
 ) {
-    if !weights_transposed(theta, delta, &mut below, Start::Present, room) {
+    if !weights_transposed(theta, delta, below, room, Start::Present) {
         plain_products::transpose_product::<T, true>(theta, delta, below);
     }
 }
@@ -349,14 +359,17 @@ pub(crate) fn add_transpose_product<T: Scalar>(
 #[inline]
 fn weights_transposed<T: Scalar>(
     theta: &[T],
-    delta: DMatrixView<'_, T>,
+    delta: &DMatrixView<'_, T>,
     below: &mut DMatrixViewMut<'_, T>,
-    start: Start<T>,
     room: &mut [T],
+    start: Start<T>,
 ) -> bool {
     let ((rows, examples), features) = (delta.shape(), below.nrows());
     assert_eq!(below.ncols(), examples);
     assert_is_theta(theta, rows, features);
+    if is_tiny(rows, examples, features) {
+        return false;
+    }
     let product = Gemm {
         rows: features,
         columns: examples,

@@ -49,6 +49,7 @@ fn products<T: Scalar>(level: Level, sizes: Sizes, with_room: bool) {
     let len = if with_room { room_for::<T>(s, n, m) } else { 0 };
     let mut room = vec![nan; len];
 
+    let (x, delta) = (&x, &delta);
     // The rows above and below the result must not be written.
     let around = |rows: usize| DMatrix::repeat(rows + 2, m, nan);
     let untouched = |matrix: &DMatrix<T>, rows: usize| {
@@ -58,8 +59,8 @@ fn products<T: Scalar>(level: Level, sizes: Sizes, with_room: bool) {
     };
 
     let (mut found, mut expected) = (around(s), around(s));
-    affine(theta.as_slice(), x, found.rows_mut(1, s), &mut room);
-    plain_products::affine(theta.as_slice(), x, expected.rows_mut(1, s));
+    affine(theta.as_slice(), x, &mut found.rows_mut(1, s), &mut room);
+    plain_products::affine(theta.as_slice(), x, &mut expected.rows_mut(1, s));
     untouched(&found, s);
     let (found, expected) = (found.rows(1, s), expected.rows(1, s));
     close(
@@ -75,8 +76,17 @@ fn products<T: Scalar>(level: Level, sizes: Sizes, with_room: bool) {
     close(&found, &expected, m, what);
 
     let (mut found, mut expected) = (around(n), around(n));
-    transpose_product(theta.as_slice(), delta, found.rows_mut(1, n), &mut room);
-    plain_products::transpose_product::<T, false>(theta.as_slice(), delta, expected.rows_mut(1, n));
+    transpose_product(
+        theta.as_slice(),
+        delta,
+        &mut found.rows_mut(1, n),
+        &mut room,
+    );
+    plain_products::transpose_product::<T, false>(
+        theta.as_slice(),
+        delta,
+        &mut expected.rows_mut(1, n),
+    );
     untouched(&found, n);
     let (found, expected) = (found.rows(1, n), expected.rows(1, n));
     close(
@@ -91,16 +101,16 @@ fn products<T: Scalar>(level: Level, sizes: Sizes, with_room: bool) {
 /// Checks the products that add to their results.
 fn adding_products<T: Scalar>(
     theta: &[T],
-    x: DMatrixView<'_, T>,
-    delta: DMatrixView<'_, T>,
+    x: &DMatrixView<'_, T>,
+    delta: &DMatrixView<'_, T>,
     room: &mut [T],
     what: &str,
 ) {
     let (s, n, m) = (delta.nrows(), x.nrows(), x.ncols());
     let present = entries::<T>(s, m, 4);
     let (mut found, mut expected) = (present.clone(), present);
-    add_linear(theta, x, found.as_view_mut(), room);
-    plain_products::add_linear(theta, x, expected.as_view_mut());
+    add_linear(theta, x, &mut found.as_view_mut(), room);
+    plain_products::add_linear(theta, x, &mut expected.as_view_mut());
     close(found.as_slice(), expected.as_slice(), n + 1, what);
 
     let present = entries::<T>(s, n + 1, 5);
@@ -111,9 +121,9 @@ fn adding_products<T: Scalar>(
 
     let present = entries::<T>(n, m, 6);
     let (mut found, mut expected) = (present.clone(), present);
-    add_transpose_product(theta, delta, found.as_view_mut(), room);
-    let expected_view = expected.as_view_mut();
-    plain_products::transpose_product::<T, true>(theta, delta, expected_view);
+    add_transpose_product(theta, delta, &mut found.as_view_mut(), room);
+    let mut expected_view = expected.as_view_mut();
+    plain_products::transpose_product::<T, true>(theta, delta, &mut expected_view);
     close(found.as_slice(), expected.as_slice(), s + 1, what);
 }
 
@@ -163,7 +173,7 @@ fn a_gradient_of_a_million_examples_is_accurate() {
     let exact = [0.1_f32, 0.1_f32 * 0.3].map(|term| f64::from(term) * 1e6);
     at_every_level(|level| {
         let mut gradient = [f32::NAN; 2];
-        outer(delta.as_view(), x.as_view(), &mut gradient, &mut []);
+        outer(&delta.as_view(), &x.as_view(), &mut gradient, &mut []);
         for (found, exact) in gradient.iter().zip(exact) {
             let error = (f64::from(*found) / exact - 1.0).abs();
             assert!(error < 1e-4, "{level:?}: {found} and {exact}");
@@ -185,7 +195,7 @@ fn sums_over_examples_are_within_a_few_roundings() {
             at_every_level(|level| {
                 let mut room = vec![f32::NAN; room_for::<f32>(s, n, m)];
                 let mut gradient = vec![f32::NAN; s * (n + 1)];
-                outer(delta.as_view(), x.as_view(), &mut gradient, &mut room);
+                outer(&delta.as_view(), &x.as_view(), &mut gradient, &mut room);
                 let check = |gradient: &[f32], times: f64| {
                     for (i, &found) in gradient.iter().enumerate() {
                         let expected = terms[usize::from(i >= s)] * m as f64;
@@ -198,7 +208,7 @@ fn sums_over_examples_are_within_a_few_roundings() {
                     }
                 };
                 check(&gradient, 1.0);
-                add_outer(delta.as_view(), x.as_view(), &mut gradient, &mut room);
+                add_outer(&delta.as_view(), &x.as_view(), &mut gradient, &mut room);
                 check(&gradient, 2.0);
             });
         }

@@ -43,6 +43,43 @@ pub(crate) fn columns<T: Scalar>(
     })
 }
 
+/// Returns a view with `rows` rows of the same entries, in the same order.
+///
+/// # Panics
+/// Panics if the columns are not contiguous, or if `rows` does not divide their number.
+#[inline]
+pub(crate) fn in_rows<T: Scalar>(matrix: DMatrixView<'_, T>, rows: usize) -> DMatrixView<'_, T> {
+    if matrix.nrows() == rows {
+        return matrix;
+    }
+    let all = flat(&matrix);
+    assert!(
+        all.is_some(),
+        "the columns of this matrix must be contiguous"
+    );
+    let all = all.unwrap_or_default();
+    DMatrixView::from_slice(all, rows, all.len() / rows)
+}
+
+/// [`in_rows`] of a mutable view.
+#[inline]
+pub(crate) fn in_rows_mut<T: Scalar>(
+    mut matrix: DMatrixViewMut<'_, T>,
+    rows: usize,
+) -> DMatrixViewMut<'_, T> {
+    if matrix.nrows() == rows {
+        return matrix;
+    }
+    let (len, start) = (matrix.len(), matrix.as_mut_ptr());
+    assert!(
+        flat(&matrix.as_view()).is_some(),
+        "the columns of this matrix must be contiguous"
+    );
+    // SAFETY: the columns are contiguous, and the view that borrowed them is consumed.
+    let all = unsafe { std::slice::from_raw_parts_mut(start, len) };
+    DMatrixViewMut::from_slice(all, rows, len / rows)
+}
+
 /// Calls `f` on all entries of both matrices at once, or column by column if the columns are not
 /// contiguous.
 pub(crate) fn runs<T: Scalar>(

@@ -1,8 +1,10 @@
 //! A built-in or a custom layer.
 
-use super::{Backward, BackwardTangent, Block, Dense, Forward, ForwardTangent, Layer, PerExample};
+use super::{
+    Activate, Backward, BackwardTangent, Concat, Dense, Forward, ForwardTangent, Layer, Plan,
+    Rearrange, Residual, Sequential, Site,
+};
 use crate::error::Error;
-use crate::link::Link;
 use crate::scalar::Scalar;
 
 /// A built-in layer, or a custom one of type `C`. The default layer type of a network.
@@ -21,6 +23,16 @@ use crate::scalar::Scalar;
 pub enum AnyLayer<C = NoCustom> {
     /// A fully connected layer with a built-in activation.
     Dense(Dense),
+    /// A built-in activation by itself.
+    Activate(Activate),
+    /// A layer that moves entries and computes nothing.
+    Rearrange(Rearrange),
+    /// Layers in sequence.
+    Sequential(Sequential<AnyLayer<C>>),
+    /// A residual connection.
+    Residual(Residual<AnyLayer<C>>),
+    /// Branches side by side.
+    Concat(Concat<AnyLayer<C>>),
     /// A custom layer.
     Custom(C),
 }
@@ -36,34 +48,40 @@ impl<C> From<Dense> for AnyLayer<C> {
     }
 }
 
+impl<C> From<Activate> for AnyLayer<C> {
+    fn from(layer: Activate) -> Self {
+        Self::Activate(layer)
+    }
+}
+
+impl<C> From<Rearrange> for AnyLayer<C> {
+    fn from(layer: Rearrange) -> Self {
+        Self::Rearrange(layer)
+    }
+}
+
+impl<C> From<Sequential<AnyLayer<C>>> for AnyLayer<C> {
+    fn from(layer: Sequential<AnyLayer<C>>) -> Self {
+        Self::Sequential(layer)
+    }
+}
+
+impl<C> From<Residual<AnyLayer<C>>> for AnyLayer<C> {
+    fn from(layer: Residual<AnyLayer<C>>) -> Self {
+        Self::Residual(layer)
+    }
+}
+
+impl<C> From<Concat<AnyLayer<C>>> for AnyLayer<C> {
+    fn from(layer: Concat<AnyLayer<C>>) -> Self {
+        Self::Concat(layer)
+    }
+}
+
 /// Delegates every method.
 impl<T: Scalar, C: Layer<T>> Layer<T> for AnyLayer<C> {
-    fn inputs(&self) -> usize {
-        self.as_layer().inputs()
-    }
-
-    fn outputs(&self) -> usize {
-        self.as_layer().outputs()
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        self.as_layer().blocks()
-    }
-
-    fn cache_len(&self, examples: usize) -> usize {
-        self.as_layer().cache_len(examples)
-    }
-
-    fn scratch_len(&self, examples: usize) -> usize {
-        self.as_layer().scratch_len(examples)
-    }
-
-    fn as_dense(&self) -> Option<Dense> {
-        self.as_layer().as_dense()
-    }
-
-    fn link(&self) -> Option<Link> {
-        self.as_layer().link()
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        self.as_layer().plan(site)
     }
 
     fn forward(&self, pass: Forward<'_, T>) {
@@ -74,28 +92,8 @@ impl<T: Scalar, C: Layer<T>> Layer<T> for AnyLayer<C> {
         self.as_layer().backward(pass);
     }
 
-    fn keeps_z(&self) -> bool {
-        self.as_layer().keeps_z()
-    }
-
-    fn backward_per_example(
-        &self,
-        pass: Backward<'_, T>,
-        wanted: PerExample<'_, T>,
-    ) -> Result<(), Error> {
-        self.as_layer().backward_per_example(pass, wanted)
-    }
-
-    fn couples_examples(&self) -> bool {
-        self.as_layer().couples_examples()
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        self.as_layer().validate()
-    }
-
-    fn name(&self) -> String {
-        self.as_layer().name()
+    fn backward_each(&self, pass: Backward<'_, T>) {
+        self.as_layer().backward_each(pass);
     }
 
     fn forward_tangent(&self, pass: ForwardTangent<'_, T>) -> Result<(), Error> {
@@ -104,6 +102,10 @@ impl<T: Scalar, C: Layer<T>> Layer<T> for AnyLayer<C> {
 
     fn backward_tangent(&self, pass: BackwardTangent<'_, T>) -> Result<(), Error> {
         self.as_layer().backward_tangent(pass)
+    }
+
+    fn name(&self) -> String {
+        self.as_layer().name()
     }
 }
 
@@ -115,6 +117,11 @@ impl<C> AnyLayer<C> {
     {
         match self {
             Self::Dense(layer) => layer,
+            Self::Activate(layer) => layer,
+            Self::Rearrange(layer) => layer,
+            Self::Sequential(layer) => layer,
+            Self::Residual(layer) => layer,
+            Self::Concat(layer) => layer,
             Self::Custom(layer) => layer,
         }
     }
@@ -122,15 +129,7 @@ impl<C> AnyLayer<C> {
 
 /// There is no value on which to call these methods.
 impl<T: Scalar> Layer<T> for NoCustom {
-    fn inputs(&self) -> usize {
-        match *self {}
-    }
-
-    fn outputs(&self) -> usize {
-        match *self {}
-    }
-
-    fn blocks(&self) -> Vec<Block> {
+    fn plan(&self, _site: Site) -> Result<Plan, Error> {
         match *self {}
     }
 

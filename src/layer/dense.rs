@@ -1,13 +1,15 @@
 //! The fully connected layer of the course.
 
-use super::{Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer, PerExample};
-use crate::activation::{Activation, AnyActivation};
+use super::passes::ByPosition;
+use super::plan::{Affine, Keep, Len, Place, Plan, Site};
+use super::{At, Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer, LayerGradient};
+use crate::activation::{Activation, AnyActivation, Slope};
 use crate::error::Error;
+use crate::kernels::parallel::elementwise;
 use crate::kernels::{
-    add_linear, add_outer, add_transpose_product, affine, outer, room_for, sum_of_squares,
-    transpose_product,
+    self, add_linear, add_outer, add_transpose_product, affine, columns, flat, flat_mut, outer,
+    sum_of_squares, transpose_product,
 };
-use crate::link::Link;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
@@ -26,10 +28,13 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 /// # Example
 /// Each of 25 units has a bias and 400 weights:
 /// ```
-/// use backprop::{Dense, layer::Layer, activation::Sigmoid};
+/// use backprop::layer::{Layer, Site};
+/// use backprop::{Dense, activation::Sigmoid};
 ///
 /// let layer = Dense::new(400, 25, Sigmoid);
-/// assert_eq!(Layer::<f64>::blocks(&layer)[0].len(), Some(25 * 401));
+/// let plan = Layer::<f64>::plan(&layer, Site::new(400))?;
+/// assert_eq!(plan.parameters(), 25 * 401);
+/// # Ok::<(), backprop::Error>(())
 /// ```
 #[doc(alias("Linear", "FullyConnected"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,119 +65,221 @@ impl<A> Dense<A> {
     }
 }
 
+/// How a pass computes the activation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Form {
+    /// z is kept, because a cost or a trace reads it, or because there is no faster form.
+    Plain,
+    /// a replaces z, and g′(z) is computed with it.
+    Fused(AnyActivation, Slope),
+}
+
+impl Form {
+    fn new<T: Scalar>(activation: Option<AnyActivation>, tail: bool, keep: Keep) -> Self {
+        match activation.and_then(|g| Some((g, g.slope()?))) {
+            Some((g, Slope::One)) => Self::Fused(g, Slope::One), // a = z
+            Some((g, slope)) if !tail && keep != Keep::Z && kernels::is_fast::<T>() => {
+                Self::Fused(g, slope)
+            }
+            _ => Self::Plain,
+        }
+    }
+
+    /// Returns how many matrices with the size of the output are kept.
+    fn copies(self, keep: Keep) -> usize {
+        match (self, keep) {
+            (Self::Plain, _) | (Self::Fused(_, Slope::Kept), Keep::Slope) => 1,
+            (Self::Fused(_, Slope::Kept), Keep::Curvature) => 2,
+            _ => 0,
+        }
+    }
+}
+
+impl<A> Dense<A> {
+    #[inline]
+    fn form<T: Scalar>(&self, at: &At<'_, T>) -> Form
+    where
+        A: Activation<T>,
+    {
+        Form::new::<T>(self.activation.as_builtin(), at.plan.is_tail(), at.keep)
+    }
+
+    /// Replaces ∂cost/∂a in `delta` by ∂cost/∂z.
+    #[inline]
+    fn to_z<T: Scalar>(&self, pass: &mut Backward<'_, T>)
+    where
+        A: Activation<T>,
+    {
+        if pass.linked.get() {
+            return;
+        }
+        let (a, kept) = (&pass.output, pass.kept);
+        match self.form(&pass.at) {
+            Form::Plain => {
+                let z = DMatrixView::from_slice(&kept[..a.len()], self.outputs, a.ncols());
+                self.activation.backward(z, *a, pass.delta.as_view_mut());
+            }
+            Form::Fused(g, slope) => {
+                if let (Some(delta), Some(a)) = (flat_mut(&mut pass.delta), flat(a)) {
+                    scale_by_slope((g, slope), a, kept, delta);
+                }
+            }
+        }
+    }
+}
+
 impl<T: Scalar, A: Activation<T>> Layer<T> for Dense<A> {
-    fn inputs(&self) -> usize {
-        self.inputs
-    }
-
-    fn outputs(&self) -> usize {
-        self.outputs
-    }
-
-    fn blocks(&self) -> Vec<Block> {
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        site.check_inputs(self.inputs)?;
+        self.activation.validate()?;
+        let activation = self.activation.as_builtin();
+        let output = site.input.with_last_axis(self.outputs);
+        let form = |keep| Form::new::<T>(activation, site.tail, keep);
+        let z = match form(Keep::Z) {
+            Form::Plain => Place::Kept(Len::default().into()),
+            Form::Fused(..) => Place::Output,
+        };
         // Building a network rejects a saturated size as too large.
         let cols = self.inputs.saturating_add(1);
-        vec![Block::new("Θ", self.outputs, cols).penalised_from_column(1)]
-    }
-
-    /// The cache is z.
-    fn cache_len(&self, examples: usize) -> usize {
-        self.outputs.saturating_mul(examples)
-    }
-
-    /// Room to pack blocks of Θ, x and δ in the order in which the products read them.
-    fn scratch_len(&self, examples: usize) -> usize {
-        room_for::<T>(self.outputs, self.inputs, examples)
-    }
-
-    fn as_dense(&self) -> Option<Dense> {
-        let activation = self.activation.as_builtin()?;
-        Some(Dense::new(self.inputs, self.outputs, activation))
-    }
-
-    fn link(&self) -> Option<Link> {
-        self.activation.link()
-    }
-
-    fn forward(&self, pass: Forward<'_, T>) {
-        let examples = pass.input.ncols();
-        let mut z = DMatrixViewMut::from_slice(pass.cache, self.outputs, examples);
-        affine(pass.theta, pass.input, z.as_view_mut(), pass.scratch);
-        self.activation.forward(z.as_view(), pass.output);
-    }
-
-    fn backward(&self, pass: Backward<'_, T>) {
-        let mut delta = pass.delta;
-        if !pass.linked {
-            let z = DMatrixView::from_slice(pass.cache, self.outputs, pass.input.ncols());
-            self.activation
-                .backward(z, pass.output, delta.as_view_mut());
+        let columns = site.input.positions();
+        let plan = Plan::new(site, output)
+            .block(Block::new("Θ", self.outputs, cols).penalised_from_column(1))
+            .product(Affine {
+                units: self.outputs,
+                inputs: self.inputs,
+                columns,
+            })
+            .keeps_by(|keep| Len::each(output.len().saturating_mul(form(keep).copies(keep))))
+            .z(z, self.activation.link())
+            .activation(activation)
+            .own_each();
+        if columns == 1 {
+            return Ok(plan);
         }
-        products(
-            pass.theta,
-            pass.input,
-            delta.as_view(),
-            (pass.gradient, pass.input_delta),
-            pass.scratch,
-        );
+        // The gradient of an example is a sum over its positions.
+        let gradient = Len::fixed(plan.parameters());
+        Ok(plan.room(gradient))
     }
 
-    fn keeps_z(&self) -> bool {
-        true
-    }
-
-    /// D of an example is δ \[1; x]ᵀ, and its squared norm ‖δ‖² (1 + ‖x‖²).
-    fn backward_per_example(
-        &self,
-        pass: Backward<'_, T>,
-        wanted: PerExample<'_, T>,
-    ) -> Result<(), Error> {
-        let mut delta = pass.delta;
-        if !pass.linked {
-            let z = DMatrixView::from_slice(pass.cache, self.outputs, pass.input.ncols());
-            self.activation
-                .backward(z, pass.output, delta.as_view_mut());
+    fn forward(&self, mut pass: Forward<'_, T>) {
+        pass.by_position(self.inputs, self.outputs);
+        let (x, a, theta) = (&pass.input, &mut pass.output, pass.at.theta);
+        match self.form(&pass.at) {
+            Form::Plain => {
+                let kept = &mut pass.kept[..a.len()];
+                let mut z = DMatrixViewMut::from_slice(kept, self.outputs, x.ncols());
+                affine(theta, x, &mut z, pass.scratch);
+                self.activation.forward(z.as_view(), a.as_view_mut());
+            }
+            Form::Fused(g, slope) => {
+                affine(theta, x, a, pass.scratch);
+                if let Some(a) = flat_mut(a) {
+                    activate((g, slope), pass.at.keep, a, pass.kept);
+                }
+            }
         }
-        per_example(pass.input, delta.as_view(), wanted);
-        let below = (None, pass.input_delta);
-        products(pass.theta, pass.input, delta.as_view(), below, pass.scratch);
-        Ok(())
     }
 
-    /// ż = Θ̇ \[1; x] + W ẋ and ȧ = (∂a/∂z) ż.
-    fn forward_tangent(&self, pass: ForwardTangent<'_, T>) -> Result<(), Error> {
-        let shape = (self.outputs, pass.input.ncols());
-        let z = DMatrixView::from_slice(pass.cache, shape.0, shape.1);
-        let mut z_tangent = DMatrixViewMut::from_slice(pass.cache_tangent, shape.0, shape.1);
-        linear_tangent(
-            (pass.theta, pass.theta_tangent),
-            (pass.input, pass.input_tangent),
-            z_tangent.as_view_mut(),
-            pass.scratch,
-        );
-        let z_tangent = z_tangent.as_view();
-        self.activation
-            .forward_tangent(z, pass.output, z_tangent, pass.output_tangent)
+    fn backward(&self, mut pass: Backward<'_, T>) {
+        pass.by_position(self.inputs, self.outputs);
+        self.to_z(&mut pass);
+        let delta = &pass.delta.as_view();
+        if let LayerGradient::Sum(gradient) = pass.gradient {
+            outer(delta, &pass.input, gradient, pass.scratch);
+        }
+        if let Some(below) = &mut pass.input_delta {
+            transpose_product(pass.at.theta, delta, below, pass.scratch);
+        }
     }
 
-    /// Δ̇ = δ̇ \[1; x]ᵀ + δ \[0; ẋ]ᵀ, and Wᵀ δ̇ + Ẇᵀ δ for the layer below.
+    fn backward_each(&self, mut pass: Backward<'_, T>) {
+        let positions = pass.at.plan.input().positions();
+        pass.by_position(self.inputs, self.outputs);
+        self.to_z(&mut pass);
+        let delta = &pass.delta.as_view();
+        if positions == 1 {
+            gradients_of_units(&pass.input, delta, pass.gradient);
+        } else {
+            gradients_of_positions(positions, &pass.input, delta, pass.gradient, pass.room);
+        }
+        if let Some(below) = &mut pass.input_delta {
+            transpose_product(pass.at.theta, delta, below, pass.scratch);
+        }
+    }
+
+    fn forward_tangent(&self, mut pass: ForwardTangent<'_, T>) -> Result<(), Error> {
+        pass.by_position(self.inputs, self.outputs);
+        let (a, a_tangent, kept) = (&pass.output, &mut pass.output_tangent, pass.kept);
+        let motion = Motion {
+            theta: pass.at.theta,
+            theta_tangent: pass.theta_tangent,
+            x: &pass.input,
+            x_tangent: pass.input_tangent.as_ref(),
+        };
+        match self.form(&pass.at) {
+            Form::Plain => {
+                let (rows, columns) = a.shape();
+                let z = DMatrixView::from_slice(&kept[..a.len()], rows, columns);
+                let kept_tangent = &mut pass.kept_tangent[..a.len()];
+                let mut z_tangent = DMatrixViewMut::from_slice(kept_tangent, rows, columns);
+                motion.affine(&mut z_tangent, pass.scratch);
+                let (z_tangent, to) = (z_tangent.as_view(), a_tangent.as_view_mut());
+                self.activation.forward_tangent(z, *a, z_tangent, to)
+            }
+            Form::Fused(g, slope) => {
+                motion.affine(a_tangent, pass.scratch);
+                let (Some(a_tangent), Some(a)) = (flat_mut(a_tangent), flat(a)) else {
+                    return Ok(());
+                };
+                if (slope, pass.at.keep) != (Slope::Kept, Keep::Curvature) {
+                    scale_by_slope((g, slope), a, kept, a_tangent);
+                    return Ok(());
+                }
+                let len = a.len();
+                let (slope, bend) = kept[..2 * len].split_at(len);
+                let to = [a_tangent, &mut pass.kept_tangent[..len]];
+                elementwise(to, [slope, bend], &|[z, change], [slope, bend]| {
+                    kernels::tangent(z, change, slope, bend);
+                });
+                Ok(())
+            }
+        }
+    }
+
     fn backward_tangent(&self, mut along: BackwardTangent<'_, T>) -> Result<(), Error> {
-        if !along.pass.linked {
-            let shape = (self.outputs, along.pass.input.ncols());
-            self.activation.backward_tangent(
-                DMatrixView::from_slice(along.pass.cache, shape.0, shape.1),
-                along.pass.output,
-                DMatrixView::from_slice(along.cache_tangent, shape.0, shape.1),
-                along.pass.delta.as_view_mut(),
-                along.delta_tangent.as_view_mut(),
-            )?;
+        along.by_position(self.inputs, self.outputs);
+        if !along.pass.linked.get() {
+            self.to_z_along(&mut along)?;
         }
-        products_tangent(along);
+        let Backward {
+            at,
+            input: x,
+            delta,
+            gradient,
+            input_delta,
+            scratch,
+            ..
+        } = along.pass;
+        let (delta, delta_tangent) = (&delta.as_view(), &along.delta_tangent.as_view());
+        if let Some(gradient) = along.gradient_tangent {
+            outer(delta_tangent, &x, gradient, scratch);
+            if let Some(x) = &along.input_tangent {
+                add_outer(delta, x, gradient, scratch);
+            }
+        }
+        if let Some(below) = &mut along.input_delta_tangent {
+            transpose_product(at.theta, delta_tangent, below, scratch);
+            if let Some(theta) = along.theta_tangent {
+                add_transpose_product(theta, delta, below, scratch);
+            }
+        }
+        if let LayerGradient::Sum(gradient) = gradient {
+            outer(delta, &x, gradient, scratch);
+        }
+        if let Some(mut below) = input_delta {
+            transpose_product(at.theta, delta, &mut below, scratch);
+        }
         Ok(())
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        self.activation.validate()
     }
 
     fn name(&self) -> String {
@@ -180,83 +287,141 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for Dense<A> {
     }
 }
 
-/// Computes Δ and the error of the layer below, where requested.
-pub(super) fn products<T: Scalar>(
-    theta: &[T],
-    x: DMatrixView<'_, T>,
-    delta: DMatrixView<'_, T>,
-    (gradient, below): (Option<&mut [T]>, Option<DMatrixViewMut<'_, T>>),
-    scratch: &mut [T],
-) {
-    if let Some(gradient) = gradient {
-        outer(delta, x, gradient, scratch);
-    }
-    if let Some(below) = below {
-        transpose_product(theta, delta, below, scratch);
+impl<A> Dense<A> {
+    /// Replaces ∂cost/∂a and its derivative by ∂cost/∂z and its derivative.
+    fn to_z_along<T: Scalar>(&self, along: &mut BackwardTangent<'_, T>) -> Result<(), Error>
+    where
+        A: Activation<T>,
+    {
+        let pass = &mut along.pass;
+        let (at, a, kept, kept_tangent) = (pass.at, &pass.output, pass.kept, along.kept_tangent);
+        let (delta, delta_tangent) = (&mut pass.delta, &mut along.delta_tangent);
+        let (g, slope) = match self.form(&at) {
+            Form::Plain => {
+                let z = |kept| DMatrixView::from_slice(kept, self.outputs, a.ncols());
+                let (z, z_tangent) = (z(&kept[..a.len()]), z(&kept_tangent[..a.len()]));
+                let (delta, dot) = (delta.as_view_mut(), delta_tangent.as_view_mut());
+                return self
+                    .activation
+                    .backward_tangent(z, *a, z_tangent, delta, dot);
+            }
+            Form::Fused(g, slope) => (g, slope),
+        };
+        let (Some(delta), Some(delta_tangent), Some(a)) =
+            (flat_mut(delta), flat_mut(delta_tangent), flat(a))
+        else {
+            return Ok(());
+        };
+        if (slope, at.keep) == (Slope::Kept, Keep::Curvature) {
+            let from = [&kept[..a.len()], &kept_tangent[..a.len()]];
+            elementwise(
+                [delta, delta_tangent],
+                from,
+                &|[d, dot], [slope, change]| {
+                    kernels::backward_tangent(d, dot, slope, change);
+                },
+            );
+        } else {
+            // g″ is 0 except at kinks.
+            scale_by_slope((g, slope), a, kept, delta);
+            scale_by_slope((g, slope), a, kept, delta_tangent);
+        }
+        Ok(())
     }
 }
 
-/// Computes ż from θ, x and their directions.
-pub(super) fn linear_tangent<T: Scalar>(
-    (theta, theta_tangent): (&[T], Option<&[T]>),
-    (x, x_tangent): (DMatrixView<'_, T>, Option<DMatrixView<'_, T>>),
-    mut z_tangent: DMatrixViewMut<'_, T>,
-    scratch: &mut [T],
+/// Replaces z in `a` by g(z), and keeps the derivatives that later passes need.
+fn activate<T: Scalar>(
+    (g, slope): (AnyActivation, Slope),
+    keep: Keep,
+    a: &mut [T],
+    kept: &mut [T],
 ) {
-    match theta_tangent {
-        Some(theta) => affine(theta, x, z_tangent.as_view_mut(), scratch),
-        None => z_tangent.fill(T::zero()),
-    }
-    if let Some(x) = x_tangent {
-        add_linear(theta, x, z_tangent, scratch);
+    let Some(function) = g.fast() else {
+        return; // a = z
+    };
+    let len = a.len();
+    let done = |done: bool| debug_assert!(done || len == 0);
+    match (slope, keep) {
+        (Slope::Kept, Keep::Slope) => {
+            elementwise([a, &mut kept[..len]], [], &|[a, slope], []| {
+                done(kernels::activate(function, a, Some(slope)));
+            });
+        }
+        (Slope::Kept, Keep::Curvature) => {
+            let (slope, bend) = kept[..2 * len].split_at_mut(len);
+            elementwise([a, slope, bend], [], &|[a, slope, bend], []| {
+                done(kernels::activate_with_curvature(function, a, slope, bend));
+            });
+        }
+        _ => elementwise([a], [], &|[a], []| {
+            done(kernels::activate(function, a, None));
+        }),
     }
 }
 
-/// Computes [`products`] and their derivatives from δ = ∂cost/∂z and δ̇.
-pub(super) fn products_tangent<T: Scalar>(along: BackwardTangent<'_, T>) {
-    let Backward {
-        theta,
-        input: x,
-        delta,
-        gradient,
-        input_delta,
-        scratch,
-        ..
-    } = along.pass;
-    let (delta, delta_tangent) = (delta.as_view(), along.delta_tangent.as_view());
-    if let Some(gradient) = along.gradient_tangent {
-        outer(delta_tangent, x, gradient, scratch);
-        if let Some(x) = along.input_tangent {
-            add_outer(delta, x, gradient, scratch);
+/// δ ← g′ δ.
+fn scale_by_slope<T: Scalar>(
+    (g, slope): (AnyActivation, Slope),
+    a: &[T],
+    kept: &[T],
+    delta: &mut [T],
+) {
+    match (slope, g.fast()) {
+        (Slope::Kept, _) => {
+            elementwise([delta], [&kept[..a.len()]], &|[delta], [slope]| {
+                kernels::multiply(delta, slope);
+            });
+        }
+        (Slope::OfOutput, Some(function)) => {
+            elementwise([delta], [a], &|[delta], [a]| {
+                let done = kernels::scale_by_slope(function, a, delta);
+                debug_assert!(done || a.is_empty());
+            });
+        }
+        _ => {}
+    }
+}
+
+/// θ and x with their directions.
+struct Motion<'a, 'x, T: Scalar> {
+    theta: &'a [T],
+    theta_tangent: Option<&'a [T]>,
+    x: &'a DMatrixView<'x, T>,
+    x_tangent: Option<&'a DMatrixView<'x, T>>,
+}
+
+impl<T: Scalar> Motion<'_, '_, T> {
+    /// ż = ḃ + Ẇ x + W ẋ.
+    fn affine(&self, z_tangent: &mut DMatrixViewMut<'_, T>, scratch: &mut [T]) {
+        match self.theta_tangent {
+            Some(theta) => affine(theta, self.x, z_tangent, scratch),
+            None => z_tangent.fill(T::zero()),
+        }
+        if let Some(x) = self.x_tangent {
+            add_linear(self.theta, x, z_tangent, scratch);
         }
     }
-    if let Some(mut below) = along.input_delta_tangent {
-        transpose_product(theta, delta_tangent, below.as_view_mut(), scratch);
-        if let Some(theta) = along.theta_tangent {
-            add_transpose_product(theta, delta, below, scratch);
-        }
-    }
-    products(theta, x, delta, (gradient, input_delta), scratch);
 }
 
-/// Writes the gradient δₖ \[1; xₖ]ᵀ of each example, or adds its squared norm to what is there.
-pub(super) fn per_example<T: Scalar>(
-    x: DMatrixView<'_, T>,
-    delta: DMatrixView<'_, T>,
-    wanted: PerExample<'_, T>,
+/// δ₍ₖ₎ [1, x₍ₖ₎ᵀ] for each example. Its squared norm is ‖δ₍ₖ₎‖² (1 + ‖x₍ₖ₎‖²).
+fn gradients_of_units<T: Scalar>(
+    x: &DMatrixView<'_, T>,
+    delta: &DMatrixView<'_, T>,
+    wanted: LayerGradient<'_, T>,
 ) {
     let columns = x.column_iter().zip(delta.column_iter());
     match wanted {
-        PerExample::SquaredNorms(norms) => {
+        LayerGradient::SquaredNorms(norms) => {
             for ((x, delta), norm) in columns.zip(norms) {
                 let size = T::one() + sum_of_squares(x.as_slice());
                 *norm += sum_of_squares(delta.as_slice()) * size;
             }
         }
-        PerExample::Gradients(mut gradients) => {
-            for ((x, delta), mut gradient) in columns.zip(gradients.column_iter_mut()) {
+        LayerGradient::Each { gradients, stride } => {
+            for ((x, delta), gradient) in columns.zip(gradients.chunks_mut(stride)) {
                 let delta = delta.as_slice();
-                let (bias, weights) = gradient.as_mut_slice().split_at_mut(delta.len());
+                let (bias, weights) = gradient.split_at_mut(delta.len());
                 bias.copy_from_slice(delta);
                 for (column, &x) in weights.chunks_exact_mut(delta.len()).zip(x.as_slice()) {
                     for (w, &d) in column.iter_mut().zip(delta) {
@@ -265,10 +430,42 @@ pub(super) fn per_example<T: Scalar>(
                 }
             }
         }
+        LayerGradient::None | LayerGradient::Sum(_) => {}
     }
 }
 
-/// Lets `dense(units, activation)` be used in a builder of boxed layers.
+/// Σ δ [1, xᵀ] over the positions of each example.
+fn gradients_of_positions<T: Scalar>(
+    positions: usize,
+    x: &DMatrixView<'_, T>,
+    delta: &DMatrixView<'_, T>,
+    wanted: LayerGradient<'_, T>,
+    room: &mut [T],
+) {
+    let len = delta.nrows() * (x.nrows() + 1);
+    let sum = |k: usize, gradient: &mut [T]| {
+        let (first, count) = (k * positions, positions);
+        let delta = columns(*delta, first, count);
+        outer(&delta, &columns(*x, first, count), gradient, &mut []);
+    };
+    match wanted {
+        LayerGradient::SquaredNorms(norms) => {
+            let room = &mut room[..len];
+            for (k, norm) in norms.iter_mut().enumerate() {
+                sum(k, room);
+                *norm += sum_of_squares(room);
+            }
+        }
+        LayerGradient::Each { gradients, stride } => {
+            let examples = x.ncols() / positions;
+            for (k, gradient) in gradients.chunks_mut(stride).take(examples).enumerate() {
+                sum(k, &mut gradient[..len]);
+            }
+        }
+        LayerGradient::None | LayerGradient::Sum(_) => {}
+    }
+}
+
 impl<T: Scalar, A: Activation<T> + 'static> From<Dense<A>> for Box<dyn Layer<T>> {
     fn from(layer: Dense<A>) -> Self {
         Box::new(layer)

@@ -3,8 +3,9 @@
 use super::Network;
 use crate::error::Error;
 use crate::initialization::Initialization;
-use crate::layer::{AnyLayer, Dense, Layer};
+use crate::layer::{AnyLayer, Dense, Layer, Site};
 use crate::scalar::Scalar;
+use crate::shape::Shape;
 use rand_xoshiro::rand_core::Rng;
 use std::marker::PhantomData;
 
@@ -25,9 +26,9 @@ use std::marker::PhantomData;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder<T: Scalar, L = AnyLayer> {
-    inputs: usize,
-    /// The number of outputs of the last layer so far.
-    width: usize,
+    input: Shape,
+    /// The shape of the output so far, until a layer does not fit.
+    output: Result<Shape, Error>,
     layers: Vec<L>,
     scalar: PhantomData<fn() -> T>,
 }
@@ -45,10 +46,11 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
     /// assert_eq!(boxed.parameters(), 4 * 4 + 5);
     /// # Ok::<(), backprop::Error>(())
     /// ```
-    pub fn new(inputs: usize) -> Self {
+    pub fn new(inputs: impl Into<Shape>) -> Self {
+        let input = inputs.into();
         Self {
-            inputs,
-            width: inputs,
+            input,
+            output: Ok(input),
             layers: Vec::new(),
             scalar: PhantomData,
         }
@@ -65,13 +67,17 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
     where
         L: From<Dense<A>>,
     {
-        let dense = Dense::new(self.width, units, activation);
-        self.layer(L::from(dense))
+        let inputs = self.output.as_ref().map_or(0, |shape| shape.last_axis());
+        self.layer(L::from(Dense::new(inputs, units, activation)))
     }
 
     /// Adds a layer of type `L`.
     pub fn layer(mut self, layer: L) -> Self {
-        self.width = layer.outputs();
+        let (index, input) = (self.layers.len(), self.output);
+        self.output = input.and_then(|shape| {
+            let plan = layer.plan(Site::new(shape).hidden());
+            Ok(plan.map_err(|error| error.inside(index))?.output())
+        });
         self.layers.push(layer);
         self
     }
@@ -83,7 +89,7 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
     /// [`Error::LayerInputs`], [`Error::PenalisedColumns`], [`Error::TooLarge`] or
     /// [`Error::Hyperparameter`] if the layers do not form a network.
     pub fn zeros(self) -> Result<Network<T, L>, Error> {
-        Network::with_zeros(self.inputs, self.layers)
+        Network::with_zeros(self.input, self.layers)
     }
 
     /// Builds the network with the given parameters, in the order of [`Layout`](crate::Layout).
@@ -92,7 +98,7 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
     /// Returns the errors of [`zeros`](Self::zeros), and [`Error::Length`] or [`Error::NonFinite`]
     /// unless θ consists of P finite numbers.
     pub fn with_theta(self, theta: &[T]) -> Result<Network<T, L>, Error> {
-        Network::from_layers(self.inputs, self.layers, theta)
+        Network::from_layers(self.input, self.layers, theta)
     }
 
     /// Builds the network with random weights. Biases are 0.

@@ -9,6 +9,7 @@ use crate::layer::Layer;
 use crate::layout::owned;
 use crate::objective::Objective;
 use crate::scalar::Scalar;
+use crate::shape::Shape;
 use crate::workspace::Workspace;
 use nalgebra::{DMatrix, DMatrixView, DVector};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ impl<T: Scalar> Network<T> {
     ///
     /// For other layer types, use `Builder::<T, L>::new(inputs)`.
     #[doc(alias = "Sequential")]
-    pub fn builder(inputs: usize) -> Builder<T> {
+    pub fn builder(inputs: impl Into<Shape>) -> Builder<T> {
         Builder::new(inputs)
     }
 }

@@ -1,152 +1,146 @@
 //! The layers in sequence, forward and backward, on the buffers of a part.
 
 use super::Network;
+use crate::activation::AnyActivation;
 use crate::cost::{Cost, Outputs};
 use crate::error::{Error, Location};
 use crate::examples::{Examples, check_finite};
 use crate::kernels::{self, first_non_finite};
-use crate::layer::{Backward, Dense, Forward, Keep, Layer, PerExample};
-use crate::layout::LayerLayout;
+use crate::layer::{At, Backward, Forward, Frame, Head, Keep, Layer, LayerGradient, Linked, Plan};
 use crate::scalar::{Scalar, real, to_f64};
-use crate::workspace::{Buffers, Part};
-use nalgebra::{Const, DMatrixView, DMatrixViewMut, Dyn};
+use crate::shape::Shape;
+use crate::workspace::{Part, Workspace};
+use nalgebra::{DMatrixView, DMatrixViewMut};
 
-/// A network at a θ, in one pass.
+/// The layers at one θ, and the mode of the passes.
+#[derive(Clone, Copy)]
 pub(crate) struct Chain<'a, T: Scalar, L> {
     pub(crate) network: &'a Network<T, L>,
     pub(crate) theta: &'a [T],
+    /// The seed of a training pass.
     pub(crate) training: Option<u64>,
+    /// What forward passes keep.
+    pub(crate) keep: Keep,
 }
 
-/// The results requested from a backward pass, besides the errors.
-pub(crate) enum Wanted<'a, T> {
-    /// Nothing.
-    Errors,
-    /// The sum of the gradients over the examples, of length P.
-    Sum(&'a mut [T]),
-    /// The gradient of each example, P × m.
-    Gradients(&'a mut [T]),
-    /// The squared norm of each example's gradient.
-    SquaredNorms(&'a mut [T]),
+/// What a backward pass computes.
+pub(crate) struct Wanted<'a, T> {
+    pub(crate) gradient: LayerGradient<'a, T>,
+    pub(crate) input_delta: Option<&'a mut [T]>,
+}
+
+impl<'a, T> Wanted<'a, T> {
+    pub(crate) fn gradient(gradient: LayerGradient<'a, T>) -> Self {
+        Self {
+            gradient,
+            input_delta: None,
+        }
+    }
 }
 
 impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
+    /// The plan of all layers.
+    #[inline]
+    pub(crate) fn plan(&self) -> &'a Plan {
+        self.network.layout.plan()
+    }
+
+    /// The outputs that the cost reads, if they are one head.
+    #[inline]
+    pub(crate) fn head(&self) -> Option<&'a Head> {
+        self.plan().single_head()
+    }
+
     pub(crate) fn depth(&self) -> usize {
         self.network.depth()
     }
 
-    pub(crate) fn sizes(&self, l: usize) -> &'a LayerLayout {
-        &self.network.layout.layers()[l]
-    }
-
-    /// Returns layer l if fused kernels compute it in a pass that keeps values. They never compute
-    /// the last layer, because costs read its z.
     #[inline]
-    pub(crate) fn fused(&self, l: usize) -> Option<Dense> {
-        self.sizes(l).fused.filter(|_| l + 1 < self.depth())
+    pub(crate) fn at<'b>(&self, first: usize, scratch: &'b [usize]) -> At<'b, T>
+    where
+        'a: 'b,
+    {
+        let mut at = At::new(self.plan(), self.theta);
+        at.keep = self.keep;
+        (at.training, at.seed) = (self.training.is_some(), self.training.unwrap_or(0));
+        (at.first_example, at.scratch) = (first, scratch);
+        at
     }
 
-    /// Returns whether the first layer is dense. It then leaves ∂cost/∂z in its δ, and Wᵀ times
-    /// that is ∂cost/∂x.
-    pub(crate) fn starts_dense(&self) -> bool {
-        let first = self.network.layers.first();
-        first.is_some_and(|layer| layer.as_dense().is_some())
-    }
-
-    /// Returns whether this is a training pass, and the seed of layer l.
-    pub(crate) fn mode(&self, l: usize) -> (bool, u64) {
-        mode(self.training, l)
-    }
-
-    /// Returns a of the layer below layer l, or X.
-    #[inline]
-    pub(crate) fn input<'b>(
-        &self,
-        l: usize,
-        x: DMatrixView<'b, T>,
-        layers: &'b [Buffers<T>],
-    ) -> DMatrixView<'b, T> {
-        match l.checked_sub(1) {
-            Some(below) => layers[below].view(x.ncols()),
-            None => x,
-        }
-    }
-
-    /// Computes z and a of every layer. The first a that is not finite ends the pass. With `keep`,
-    /// fused hidden layers keep the values that it selects instead of z.
+    /// Computes z and a of every layer for the examples from `first` on. The first a that is not
+    /// finite ends the pass.
     #[inline]
     pub(crate) fn forward(
         &self,
         first: usize,
         x: DMatrixView<'_, T>,
         part: &mut Part<T>,
-        keep: Option<Keep>,
     ) -> Result<(), Error> {
-        let m = x.ncols();
-        for (l, layer) in self.network.layers.iter().enumerate() {
-            let sizes = self.sizes(l);
-            let (below, rest) = part.layers.split_at_mut(l);
-            let input = self.input(l, x, below);
-            let Some(buffers) = rest.first_mut() else {
-                break;
-            };
-            let rows = sizes.outputs;
-            let output = &mut buffers.output[..rows * m];
-            let theta = &self.theta[sizes.theta.clone()];
-            let scratch = &mut part.scratch[..buffers.scratch];
-            if let (Some(dense), Some(keep)) = (self.fused(l), keep) {
-                dense.forward_fused(theta, input, output, (&mut buffers.cache, keep), scratch);
-            } else {
-                let output = DMatrixViewMut::from_slice(output, rows, m);
-                let cache = &mut buffers.cache[..layer.cache_len(m)];
-                let mut pass = Forward::new(theta, input, output, cache);
-                pass.scratch = scratch;
-                (pass.training, pass.seed) = self.mode(l);
-                pass.first_example = first;
-                layer.forward(pass);
-            }
-            let output = &buffers.output[..rows * m];
-            if let Some(index) = first_non_finite(output) {
-                return Err(Error::NonFinite {
-                    at: Location::Activation {
-                        layer: l,
-                        unit: index % rows,
-                        example: first + index / rows,
-                    },
-                    value: to_f64(output[index]),
-                });
-            }
-        }
-        Ok(())
+        let (plan, m) = (self.plan(), x.ncols());
+        self.check_contiguous("X", &x)?;
+        let rows = plan.outputs();
+        let kept = &mut part.kept[..plan.kept_in(self.keep, m)];
+        let output = &mut part.output[..rows * m];
+        self.network.root.forward(Forward {
+            at: self.at(first, &part.scratch_lens),
+            input: x,
+            output: DMatrixViewMut::from_slice(output, rows, m),
+            kept,
+            room: &mut part.room,
+            scratch: &mut part.scratch,
+        });
+        let outcome = Outcome {
+            kept: &part.kept,
+            output: &part.output[..rows * m],
+            keep: self.keep,
+            m,
+        };
+        check_activations(plan, outcome, first)
     }
 
-    /// Returns the arguments of the cost after a forward pass: with z only if the pair is
-    /// canonical, and with the way the outputs saturate.
+    /// Checks that the columns of a matrix of inputs are contiguous, if an example has several
+    /// axes.
+    #[inline]
+    pub(crate) fn check_contiguous(
+        &self,
+        what: &'static str,
+        x: &DMatrixView<'_, T>,
+    ) -> Result<(), Error> {
+        if matches!(self.plan().input(), Shape::Units(_)) || kernels::flat(x).is_some() {
+            Ok(())
+        } else {
+            Err(Error::Gaps { what })
+        }
+    }
+
+    /// Returns the arguments of a cost for this part.
     #[inline]
     pub(crate) fn outputs<'b, C: Cost<T> + ?Sized>(
         &self,
         examples: &Examples<'b, T>,
         cost: &C,
-        layers: &'b [Buffers<T>],
+        part: &'b Part<T>,
     ) -> Outputs<'b, T> {
-        let last = self.depth() - 1;
-        let (buffers, m) = (&layers[last], examples.len());
-        let at = Outputs::new(None, buffers.view(m), examples.y);
-        self.sizes(last)
-            .cost_at(cost.link(), buffers.cache_view(m), at)
+        let mut frame = self.frame(examples.len(), &part.output, &part.kept);
+        frame.input = Some(examples.x);
+        outputs_at(self.head(), cost, &frame, examples.y)
     }
 
-    /// Computes the cost of each example, and checks that it is defined and finite.
+    /// Returns the matrices of all layers, or their derivatives, in these buffers of a part.
+    #[inline]
+    pub(crate) fn frame<'b>(&self, m: usize, output: &'b [T], kept: &'b [T]) -> Frame<'b, T> {
+        Frame::new(self.plan(), self.keep, m, output, kept)
+    }
+
+    /// Computes the cost of each example, and checks the outputs and the costs.
     #[inline]
     pub(crate) fn costs<C: Cost<T> + ?Sized>(
         &self,
         first: usize,
-        examples: &Examples<'_, T>,
+        at: Outputs<'_, T>,
         cost: &C,
-        part: &Part<T>,
         values: &mut [T],
     ) -> Result<(), Error> {
-        let at = self.outputs(examples, cost, &part.layers);
         self.check_domain(first, at, cost)?;
         cost.values(at, values);
         match first_non_finite(values) {
@@ -160,7 +154,6 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         }
     }
 
-    /// Checks that the cost is defined at all outputs. A canonical pair is defined everywhere.
     pub(crate) fn check_domain<C: Cost<T> + ?Sized>(
         &self,
         first: usize,
@@ -173,7 +166,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         cost.check_outputs(at.a, at.y).map_err(|found| {
             let value = at.a.get((found.unit, found.example));
             Error::Output {
-                layer: self.depth() - 1,
+                layer: (self.depth() - 1).into(),
                 unit: found.unit,
                 example: first + found.example,
                 value: value.map_or(f64::NAN, |&a| to_f64(a)),
@@ -182,8 +175,8 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         })
     }
 
-    /// Writes w·∂cost/∂z or w·∂cost/∂a of the outputs into the first δ of the part. Returns whether
-    /// it is ∂cost/∂z.
+    /// Writes δ of the last layer, multiplied by the example weights. Returns whether it is
+    /// ∂cost/∂z.
     #[inline]
     pub(crate) fn cost_delta<C: Cost<T> + ?Sized>(
         &self,
@@ -191,19 +184,52 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         cost: &C,
         part: &mut Part<T>,
     ) -> bool {
-        let at = self.outputs(examples, cost, &part.layers);
+        let mut frame = self.frame(examples.len(), &part.output, &part.kept);
+        frame.input = Some(examples.x);
+        let at = outputs_at(self.head(), cost, &frame, examples.y);
+        self.cost_delta_at(examples, &at, cost, &mut part.delta)
+    }
+
+    /// Computes the costs in `values`, then δ of the last layer as [`cost_delta`](Self::cost_delta)
+    /// does, if it is wanted.
+    #[inline]
+    pub(crate) fn costs_and_delta<C: Cost<T> + ?Sized>(
+        &self,
+        first: usize,
+        examples: &Examples<'_, T>,
+        cost: &C,
+        part: &mut Part<T>,
+        (values, wants_delta): (&mut [T], bool),
+    ) -> Result<bool, Error> {
+        let mut frame = self.frame(examples.len(), &part.output, &part.kept);
+        frame.input = Some(examples.x);
+        let at = outputs_at(self.head(), cost, &frame, examples.y);
+        self.costs(first, at, cost, values)?;
+        Ok(wants_delta && self.cost_delta_at(examples, &at, cost, &mut part.delta))
+    }
+
+    #[inline]
+    fn cost_delta_at<C: Cost<T> + ?Sized>(
+        &self,
+        examples: &Examples<'_, T>,
+        at: &Outputs<'_, T>,
+        cost: &C,
+        delta: &mut [T],
+    ) -> bool {
         let (rows, m) = at.a.shape();
-        let delta = &mut part.deltas[0][..rows * m];
-        cost.delta(at, DMatrixViewMut::from_slice(delta, rows, m));
+        let delta = &mut delta[..rows * m];
+        cost.delta(*at, DMatrixViewMut::from_slice(delta, rows, m));
         weigh(examples, rows, delta);
         at.z.is_some()
     }
 
-    /// Runs the backward pass from the first δ of the part, which is ∂cost/∂z if `linked`.
-    ///
-    /// # Errors
-    /// Returns [`Error::Unsupported`] if per-example gradients are requested and a layer does not
-    /// provide them.
+    #[inline]
+    pub(crate) fn output<'b>(&self, m: usize, entries: &'b [T]) -> DMatrixView<'b, T> {
+        let rows = self.plan().outputs();
+        DMatrixView::from_slice(&entries[..rows * m], rows, m)
+    }
+
+    /// Passes δ of the last layer down to the inputs, and computes what is wanted on the way.
     #[inline]
     pub(crate) fn backward(
         &self,
@@ -211,63 +237,97 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         x: DMatrixView<'_, T>,
         part: &mut Part<T>,
         linked: bool,
-        (mut wanted, mut input_delta): (Wanted<'_, T>, Option<&mut [T]>),
-    ) -> Result<(), Error> {
-        let (network, m) = (self.network, x.ncols());
-        let layers = &part.layers;
-        let [mut delta, mut below] = part.deltas.each_mut();
-        for (l, layer) in network.layers.iter().enumerate().rev() {
-            let sizes = self.sizes(l);
-            let buffers = &layers[l];
-            let fused = self.fused(l);
-            let cache = match fused {
-                Some(_) => &buffers.cache[..],
-                None => &buffers.cache[..layer.cache_len(m)],
-            };
-            let delta_l =
-                DMatrixViewMut::from_slice(&mut delta[..sizes.outputs * m], sizes.outputs, m);
-            let theta = &self.theta[sizes.theta.clone()];
-            let input = self.input(l, x, layers);
-            let mut pass = Backward::new(theta, input, buffers.view(m), cache, delta_l);
-            pass.linked = linked && l + 1 == network.depth();
-            pass.input_delta = match l {
-                0 => input_delta.as_deref_mut(),
-                _ => Some(&mut below[..sizes.inputs * m]),
-            }
-            .map(|below| DMatrixViewMut::from_slice(below, sizes.inputs, m));
-            pass.scratch = &mut part.scratch[..buffers.scratch];
-            (pass.training, pass.seed) = self.mode(l);
-            pass.first_example = first;
-            let per_example = match &mut wanted {
-                Wanted::Errors => None,
-                Wanted::Sum(sum) => {
-                    pass.gradient = Some(&mut sum[sizes.theta.clone()]);
-                    None
-                }
-                Wanted::SquaredNorms(norms) => Some(PerExample::SquaredNorms(norms)),
-                Wanted::Gradients(gradients) => {
-                    let (p, rows) = (network.parameters(), sizes.theta.len());
-                    Some(PerExample::Gradients(
-                        DMatrixViewMut::from_slice_with_strides_generic(
-                            &mut gradients[sizes.theta.start..],
-                            Dyn(rows),
-                            Dyn(m),
-                            Const::<1>,
-                            Dyn(p),
-                        ),
-                    ))
-                }
-            };
-            match (fused, per_example) {
-                (Some(dense), None) => dense.backward_fused(pass),
-                (Some(dense), Some(wanted)) => dense.backward_per_example_fused(pass, wanted),
-                (None, None) => layer.backward(pass),
-                (None, Some(wanted)) => layer.backward_per_example(pass, wanted)?,
-            }
-            std::mem::swap(&mut delta, &mut below);
-        }
-        Ok(())
+        wanted: Wanted<'_, T>,
+    ) {
+        let (plan, m) = (self.plan(), x.ncols());
+        let (rows, inputs) = (plan.outputs(), plan.inputs());
+        let delta = &mut part.delta[..rows * m];
+        let input_delta = wanted.input_delta.map(|below| &mut below[..inputs * m]);
+        self.network.root.backward(Backward {
+            at: self.at(first, &part.scratch_lens),
+            input: x,
+            output: DMatrixView::from_slice(&part.output[..rows * m], rows, m),
+            kept: &part.kept[..plan.kept_in(self.keep, m)],
+            delta: DMatrixViewMut::from_slice(delta, rows, m),
+            linked: Linked(&[linked]),
+            gradient: wanted.gradient,
+            input_delta: input_delta.map(|below| DMatrixViewMut::from_slice(below, inputs, m)),
+            room: &mut part.room,
+            scratch: &mut part.scratch,
+        });
     }
+}
+
+/// Returns the arguments of a cost at the outputs of a frame: z if the pair is canonical, and the
+/// activation that computed a.
+#[inline(always)]
+pub(crate) fn outputs_at<'b, T: Scalar, C: Cost<T> + ?Sized>(
+    head: Option<&Head>,
+    cost: &C,
+    frame: &Frame<'b, T>,
+    y: DMatrixView<'b, T>,
+) -> Outputs<'b, T> {
+    let at = Outputs::new(None, frame.output, y);
+    let Some(head) = head else {
+        return at;
+    };
+    // A softmax along the last axis is not one of the whole column.
+    let by_column = head.units == head.rows || head.activation != Some(AnyActivation::Softmax);
+    let Some(z) = head
+        .z
+        .filter(|_| by_column)
+        .and_then(|z| frame.get(z, head.rows))
+    else {
+        return at;
+    };
+    let linked = head.link.is_some() && head.link == cost.link();
+    let at = Outputs::new(linked.then_some(z), frame.output, y);
+    match head.activation {
+        Some(activation) => at.activated_by(activation, z),
+        None => at,
+    }
+}
+
+/// What a pass over m examples left.
+#[derive(Clone, Copy)]
+struct Outcome<'a, T> {
+    kept: &'a [T],
+    output: &'a [T],
+    keep: Keep,
+    m: usize,
+}
+
+/// Checks the outputs of all layers, from the first on.
+#[inline]
+fn check_activations<T: Scalar>(
+    plan: &Plan,
+    of: Outcome<'_, T>,
+    first: usize,
+) -> Result<(), Error> {
+    for (layer, child) in plan.children.iter().enumerate() {
+        let (start, output) = child.found(of.keep, of.m);
+        let output = match output {
+            Some(range) => &of.kept[range],
+            None => of.output,
+        };
+        if !child.plan.children.is_empty() {
+            let kept = &of.kept[start..];
+            check_activations(&child.plan, Outcome { kept, output, ..of }, first)
+                .map_err(|error| error.inside(layer))?;
+        }
+        if let Some(index) = first_non_finite(output) {
+            let rows = child.plan.outputs();
+            return Err(Error::NonFinite {
+                at: Location::Activation {
+                    layer: layer.into(),
+                    unit: index % rows,
+                    example: first + index / rows,
+                },
+                value: to_f64(output[index]),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Multiplies the columns by the weights of the examples, if they have any.
@@ -282,8 +342,12 @@ pub(crate) fn weigh<T: Scalar>(examples: &Examples<'_, T>, rows: usize, columns:
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Checks that all inputs are finite if the batch is computed as a whole, before anything of
     /// its size is allocated.
-    pub(crate) fn check_whole_inputs(&self, x: DMatrixView<'_, T>) -> Result<(), Error> {
-        if self.part_size(x.ncols()) == x.ncols() {
+    pub(crate) fn check_whole_inputs(
+        &self,
+        x: DMatrixView<'_, T>,
+        workspace: &Workspace<T>,
+    ) -> Result<(), Error> {
+        if self.part_size(x.ncols(), workspace.training.is_some()) == x.ncols() {
             check_finite_inputs(0, x)
         } else {
             Ok(())
@@ -320,16 +384,4 @@ fn check_finite_inputs<T: Scalar>(first: usize, x: DMatrixView<'_, T>) -> Result
         }
         error
     })
-}
-
-/// Returns whether this is a training pass, and the seed of a layer. The layers of one pass have
-/// different seeds.
-fn mode(training: Option<u64>, layer: usize) -> (bool, u64) {
-    /// 2⁶⁴/φ, the step of SplitMix64: multiples of it spread over all bits.
-    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-    let seed = training.unwrap_or(0);
-    (
-        training.is_some(),
-        seed.wrapping_add(STEP.wrapping_mul(layer as u64)),
-    )
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Location};
 use crate::examples::{Examples, check_length, check_rows};
 use crate::gradient::{CostParts, Sums, check_gradient, finish};
 use crate::kernels;
-use crate::layer::Layer;
+use crate::layer::{Keep, Layer};
 use crate::layout::resize;
 use crate::link::Link;
 use crate::objective::Objective;
@@ -30,7 +30,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// The derivatives are still valid, so only minimisers call this.
     pub(crate) fn check_classes<C: Cost<T> + ?Sized>(&self, cost: &C) -> Result<(), Error> {
         let softmax = Some(Link::Softmax);
-        let link = self.layout.layers().last().and_then(|last| last.link);
+        let link = self.link();
         let what = match (self.outputs(), link == softmax, cost.link() == softmax) {
             (1, true, _) => "Softmax",
             (1, _, true) => "CategoricalCrossEntropy",
@@ -48,12 +48,18 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             network: self,
             theta,
             training: None,
+            keep: Keep::Nothing,
         }
+    }
+
+    /// Returns the link that the outputs invert.
+    fn link(&self) -> Option<Link> {
+        self.layout.plan().single_head()?.link
     }
 
     /// Returns whether the cost is computed from z of the last layer.
     pub(crate) fn is_canonical<C: Cost<T> + ?Sized>(&self, cost: &C) -> bool {
-        let link = self.layout.layers().last().and_then(|last| last.link);
+        let link = self.link();
         link.is_some() && link == cost.link()
     }
 

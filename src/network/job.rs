@@ -6,7 +6,7 @@ use crate::kernels::parallel;
 use crate::kernels::tree::{Tree, most_held};
 use crate::layer::Layer;
 use crate::scalar::Scalar;
-use crate::workspace::{Most, Part, Wants, Workspace};
+use crate::workspace::{Most, Part, Sizes, Wants, Workspace};
 use std::ops::Range;
 
 /// The numbers of examples of the smallest part that a batch is cut into (before the number of
@@ -101,8 +101,8 @@ impl<'a, T: Scalar> PartResults<'a, T> {
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns the number of examples of a part of a batch of m. It depends only on the shapes, so
     /// the results do not depend on the number of threads.
-    pub(crate) fn part_size(&self, m: usize) -> usize {
-        let Some(fits) = self.largest_part(m) else {
+    pub(crate) fn part_size(&self, m: usize, training: bool) -> usize {
+        let Some(fits) = self.largest_part(m, training) else {
             return m;
         };
         // An even number of parts of one size gives two threads equal work.
@@ -112,15 +112,16 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// Returns the maximum number of examples in a part of a batch of m; `None` if the batch is
     /// computed as a whole.
-    fn largest_part(&self, m: usize) -> Option<usize> {
+    fn largest_part(&self, m: usize, training: bool) -> Option<usize> {
         let (least, most) = PART;
-        let layout = &self.layout;
-        if m < 2 * least || self.parameters() > PART_PARAMETERS || layout.couples_examples() {
+        let plan = self.layout.plan();
+        let couples = plan.couples.in_mode(training);
+        if m < 2 * least || self.parameters() > PART_PARAMETERS || couples {
             return None;
         }
-        let outputs = layout.layers().iter().map(|sizes| sizes.outputs);
-        let units = outputs.fold(layout.widest(), usize::saturating_add);
-        let entries = units.saturating_mul(2).saturating_add(layout.inputs());
+        let (units, widest) = plan.units();
+        let units = units.saturating_add(widest);
+        let entries = units.saturating_mul(2).saturating_add(self.inputs());
         let bytes = entries.saturating_mul(size_of::<T>());
         Some((PART_BYTES / bytes).clamp(least, most))
     }
@@ -135,7 +136,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 
     /// Returns the largest sizes in which a batch of up to m examples is computed.
-    fn most(&self, m: usize) -> Most {
+    fn most(&self, m: usize, training: bool) -> Most {
         let threads = self.threads(m);
         let whole = Most {
             examples: m,
@@ -145,7 +146,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             cut: false,
             threads,
         };
-        let Some(fits) = self.largest_part(m) else {
+        let Some(fits) = self.largest_part(m, training) else {
             return whole;
         };
         // There are at least two parts.
@@ -166,7 +167,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// Reserves room in a workspace for calls of any kind with up to m examples.
     pub(crate) fn make_room(&self, m: usize, workspace: &mut Workspace<T>) {
-        workspace.make_room(&self.layout, &self.layers, self.most(m), 0);
+        let most = self.most(m, workspace.training.is_some());
+        workspace.make_room(&self.layout, most, 0);
     }
 
     /// Computes a job of m examples, in parts and on several threads if that is faster.
@@ -177,7 +179,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
         into: JobResults<'_, T>,
     ) -> Result<(), Error> {
-        let size = self.part_size(m);
+        let size = self.part_size(m, workspace.training.is_some());
         let shared = parallel::is_worth_a_thread(m, self.parameters());
         let threads = self.threads(m);
         let batch = Batch {
@@ -218,9 +220,14 @@ impl<J> Batch<'_, J> {
     where
         J: Job<T>,
     {
-        let sizes = (1, self.m, self.m);
-        let wants = (self.wants, || network.most(self.m));
-        workspace.fit(&network.layout, &network.layers, sizes, wants)?;
+        let sizes = Sizes {
+            parts: 1,
+            part: self.m,
+            examples: self.m,
+        };
+        let training = workspace.training.is_some();
+        let most = || network.most(self.m, training);
+        workspace.fit(&network.layout, sizes, self.wants, most)?;
         let Some(part) = workspace.parts.first_mut() else {
             return Ok(());
         };
@@ -258,15 +265,20 @@ impl<J> Batch<'_, J> {
             1 => 1,
             threads => m.div_ceil(size).min(PARTS_A_THREAD * threads),
         };
-        let sizes = (at_once, size, m);
-        let wants = (self.wants, || network.most(self.m));
-        workspace.fit(&network.layout, &network.layers, sizes, wants)?;
+        let sizes = Sizes {
+            parts: at_once,
+            part: size,
+            examples: m,
+        };
+        let training = workspace.training.is_some();
+        let most = || network.most(self.m, training);
+        workspace.fit(&network.layout, sizes, self.wants, most)?;
         let buffers = &mut workspace.parts[..at_once];
         let (sums, mut tree) = (&mut workspace.sums[..], Tree::new(m.div_ceil(size)));
         let mut results = PartResults {
             outputs: &mut workspace.outputs,
             values: if self.wants.values {
-                &mut workspace.values
+                &mut workspace.values[..m]
             } else {
                 &mut []
             },

@@ -14,9 +14,10 @@ mod saved;
 
 use crate::error::Error;
 use crate::gradient::zeros;
-use crate::layer::{AnyLayer, Layer};
+use crate::layer::{AnyLayer, Layer, Sequential};
 use crate::layout::{Layout, copied, reserved};
 use crate::scalar::Scalar;
+use crate::shape::Shape;
 use nalgebra::DVector;
 use std::fmt;
 use std::sync::Arc;
@@ -69,7 +70,7 @@ pub(crate) use parameters::check_theta;
 #[doc(alias("Sequential", "MLP", "MLPClassifier", "MLPRegressor", "summary"))]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network<T: Scalar, L = AnyLayer> {
-    layers: Vec<L>,
+    root: Sequential<L>,
     theta: DVector<T>,
     layout: Arc<Layout>,
 }
@@ -82,21 +83,27 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///   [`Error::PenalisedColumns`], [`Error::TooLarge`] or [`Error::Hyperparameter`] if the
     ///   layers do not form a network.
     /// - [`Error::Length`] or [`Error::NonFinite`] unless θ consists of P finite numbers.
-    pub fn from_layers(inputs: usize, layers: Vec<L>, theta: &[T]) -> Result<Self, Error> {
+    pub fn from_layers(
+        inputs: impl Into<Shape>,
+        layers: Vec<L>,
+        theta: &[T],
+    ) -> Result<Self, Error> {
         // θ is checked before anything of its size is allocated: the layers may come from a file.
-        let layout = Layout::new(inputs, &layers)?;
+        let root = Sequential::new(layers);
+        let layout = Layout::new(inputs.into(), &root)?;
         check_theta(layout.parameters(), theta)?;
         Ok(Self {
-            layers,
+            root,
             theta: DVector::from_vec(copied("the parameters", theta)?),
             layout: Arc::new(layout),
         })
     }
 
-    fn with_zeros(inputs: usize, layers: Vec<L>) -> Result<Self, Error> {
-        let layout = Layout::new(inputs, &layers)?;
+    fn with_zeros(inputs: Shape, layers: Vec<L>) -> Result<Self, Error> {
+        let root = Sequential::new(layers);
+        let layout = Layout::new(inputs, &root)?;
         Ok(Self {
-            layers,
+            root,
             theta: zeros(layout.parameters())?,
             layout: Arc::new(layout),
         })
@@ -131,13 +138,17 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns the layers.
     #[must_use]
     pub fn layers(&self) -> &[L] {
-        &self.layers
+        self.root.layers()
     }
 
     /// Returns the position of each block of parameters in θ and ∇J.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    pub(crate) fn root(&self) -> &Sequential<L> {
+        &self.root
     }
 
     pub(crate) fn layout_arc(&self) -> &Arc<Layout> {
@@ -167,7 +178,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     {
         let mut theta = reserved("the parameters", self.parameters())?;
         theta.extend(self.theta.iter().copied().map(f));
-        Network::from_layers(self.inputs(), self.layers.clone(), &theta)
+        Network::from_layers(
+            self.layout.plan().input(),
+            self.root.layers().to_vec(),
+            &theta,
+        )
     }
 }
 
@@ -181,7 +196,7 @@ impl<T: Scalar, L: Layer<T>> fmt::Display for Network<T, L> {
             String::new(),
             String::new(),
         ]);
-        for (layer, sizes) in self.layers.iter().zip(self.layout.layers()) {
+        for (layer, sizes) in self.layers().iter().zip(self.layout.layers()) {
             let blocks = &self.layout.blocks()[sizes.blocks.clone()];
             let shapes: Vec<String> = blocks
                 .iter()
@@ -189,7 +204,7 @@ impl<T: Scalar, L: Layer<T>> fmt::Display for Network<T, L> {
                 .collect();
             rows.push([
                 layer.name(),
-                sizes.outputs.to_string(),
+                sizes.output.len().to_string(),
                 shapes.join(", "),
                 sizes.theta.len().to_string(),
             ]);

@@ -6,6 +6,7 @@ use crate::examples::{Columns, check_finite, check_length};
 use crate::initialization::Initialization;
 use crate::layer::Layer;
 use crate::layout::{copied, owned};
+use crate::path::Path;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView, DVector};
 use rand_xoshiro::rand_core::Rng;
@@ -54,7 +55,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// Returns [`Error::Index`] if there is no such layer or it has no parameters.
-    pub fn layer_theta(&self, layer: usize) -> Result<DMatrixView<'_, T>, Error> {
+    pub fn layer_theta(&self, layer: impl Into<Path>) -> Result<DMatrixView<'_, T>, Error> {
         self.block(layer, 0)
     }
 
@@ -64,7 +65,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns the errors of [`set_block`](Self::set_block).
     pub fn set_layer_theta<'a>(
         &mut self,
-        layer: usize,
+        layer: impl Into<Path>,
         theta: impl Columns<'a, T>,
     ) -> Result<(), Error> {
         self.set_block(layer, 0, theta)
@@ -74,7 +75,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// Returns [`Error::Index`] if there is no such layer or block.
-    pub fn block(&self, layer: usize, block: usize) -> Result<DMatrixView<'_, T>, Error> {
+    pub fn block(&self, layer: impl Into<Path>, block: usize) -> Result<DMatrixView<'_, T>, Error> {
         let place = self.layout.block(layer, block)?;
         Ok(self.layout.view(place, self.theta.as_slice()))
     }
@@ -87,7 +88,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// unchanged after an error.
     pub fn set_block<'a>(
         &mut self,
-        layer: usize,
+        layer: impl Into<Path>,
         block: usize,
         matrix: impl Columns<'a, T>,
     ) -> Result<(), Error> {
@@ -115,7 +116,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// constant of the initialiser is out of range. The network is unchanged after an error.
     pub fn initialize_layer<R: Rng + ?Sized>(
         &mut self,
-        layer: usize,
+        layer: impl Into<Path>,
         initialization: Initialization,
         rng: &mut R,
     ) -> Result<(), Error> {
@@ -130,7 +131,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns [`Error::Index`] if there is no such layer, [`Error::NotDense`] if its parameters
     /// are not one block \[b W], and [`Error::TooLarge`] if there is no memory for the copies.
     #[doc(alias("get_weights", "coefs_", "intercepts_"))]
-    pub fn dense_weights(&self, layer: usize) -> Result<(DMatrix<T>, DVector<T>), Error> {
+    pub fn dense_weights(&self, layer: impl Into<Path>) -> Result<(DMatrix<T>, DVector<T>), Error> {
         let theta = self
             .layout
             .view(self.layout.dense(layer)?, self.theta.as_slice());
@@ -165,7 +166,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     #[doc(alias = "set_weights")]
     pub fn set_dense<'a>(
         &mut self,
-        layer: usize,
+        layer: impl Into<Path>,
         weights: impl Columns<'a, T>,
         bias: &[T],
     ) -> Result<(), Error> {

@@ -6,11 +6,11 @@ use super::job::{Job, JobResults, PartResults};
 use crate::cost::Cost;
 use crate::error::{Error, Location};
 use crate::examples::Examples;
-use crate::kernels::{self, columns, first_non_finite, sum_of_squares, transpose_product};
-use crate::layer::{Keep, Layer};
+use crate::kernels::{self, columns, first_non_finite};
+use crate::layer::{Keep, Layer, LayerGradient};
 use crate::scalar::{Scalar, to_f64};
 use crate::workspace::{Part, Wants, Workspace};
-use nalgebra::{DMatrixView, DMatrixViewMut};
+use nalgebra::DMatrixView;
 use std::ops::Range;
 
 /// A pass over one batch, at one θ.
@@ -46,12 +46,13 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'_, T, L, C> {
             values: matches!(self.seed, Seed::Cost(..)),
             sums: results.sums.as_ref().map_or(0, |sums| sums.len()),
             backward,
-            keep: backward.then_some(Keep::Slope),
+            keep: if backward { Keep::Slope } else { Keep::Nothing },
             ..Wants::default()
         };
+        self.chain.keep = wants.keep;
         let network = self.chain.network;
         if !wants.values {
-            network.check_whole_inputs(self.x)?;
+            network.check_whole_inputs(self.x, workspace)?;
         }
         network.run(self.x.ncols(), (&self, wants), workspace, results)
     }
@@ -72,21 +73,23 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Pass<'_, T, L, C> {
             check_part_inputs(first, x, self.x)?;
         }
         let backward = sums.is_some() || results.input_delta.is_some();
-        chain.forward(first, x, part, backward.then_some(Keep::Slope))?;
+        chain.forward(first, x, part)?;
         part.copy_outputs(results.outputs);
         let linked = match self.seed {
             Seed::None => return Ok(()),
             Seed::Cotangent(_) if !backward => return Ok(()),
             Seed::Cost(all, cost) => {
                 let examples = all.part(first, examples);
-                chain.costs(first, &examples, cost, part, results.values)?;
+                let values = (results.values, backward);
+                let linked = chain.costs_and_delta(first, &examples, cost, part, values)?;
                 if !backward {
                     return Ok(());
                 }
-                chain.cost_delta(&examples, cost, part)
+                linked
             }
             Seed::Cotangent(all) => {
-                for (k, delta) in part.deltas[0]
+                for (k, delta) in part
+                    .delta
                     .chunks_exact_mut(all.nrows())
                     .take(examples)
                     .enumerate()
@@ -96,56 +99,26 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Pass<'_, T, L, C> {
                 false
             }
         };
-        let wanted = sums.map_or(Wanted::Errors, Wanted::Sum);
-        match (results.input_delta, &self.seed) {
-            (Some(inputs), Seed::Cost(..)) if chain.starts_dense() => {
-                chain.backward(first, x, part, linked, (wanted, None))?;
-                self.inputs_of_dense(first, part, inputs)
-            }
+        let mut input_delta = results.input_delta;
+        let wanted = Wanted {
+            gradient: sums.map_or(LayerGradient::None, LayerGradient::Sum),
+            input_delta: input_delta.as_deref_mut(),
+        };
+        chain.backward(first, x, part, linked, wanted);
+        match (input_delta, &self.seed) {
             (Some(inputs), Seed::Cost(..)) => {
-                chain.backward(first, x, part, linked, (wanted, Some(&mut *inputs)))?;
                 if kernels::divide(inputs, self.divisor) {
                     Ok(())
                 } else {
                     self.check(first, inputs)
                 }
             }
-            (inputs, _) => chain.backward(first, x, part, linked, (wanted, inputs)),
+            _ => Ok(()),
         }
     }
 }
 
 impl<T: Scalar, L: Layer<T>, C: ?Sized> Pass<'_, T, L, C> {
-    /// Computes Wᵀ δ / m of a dense first layer, from the δ that it left. There are usually fewer
-    /// units than inputs, so δ is divided, not the product.
-    fn inputs_of_dense(
-        &self,
-        first: usize,
-        part: &mut Part<T>,
-        inputs: &mut [T],
-    ) -> Result<(), Error> {
-        let (chain, rows) = (&self.chain, self.x.nrows());
-        let (m, sizes) = (inputs.len() / rows, chain.sizes(0));
-        let theta = &chain.theta[sizes.theta.clone()];
-        let delta = &mut part.deltas[(chain.depth() - 1) % 2][..sizes.outputs * m];
-        let finite = kernels::divide(delta, self.divisor);
-        let scratch = part.layers[0].scratch;
-        transpose_product(
-            theta,
-            DMatrixView::from_slice(delta, sizes.outputs, m),
-            DMatrixViewMut::from_slice(inputs, rows, m),
-            &mut part.scratch[..scratch],
-        );
-        // No entry is larger than the root of the bound, so a large product need not be read again.
-        let bounded = theta.len() < inputs.len()
-            && (sum_of_squares(theta) * sum_of_squares(delta)).is_finite();
-        if finite && bounded {
-            Ok(())
-        } else {
-            self.check(first, inputs)
-        }
-    }
-
     /// Checks that all columns are finite. `first` is the number of the first example.
     fn check(&self, first: usize, inputs: &[T]) -> Result<(), Error> {
         match first_non_finite(inputs) {

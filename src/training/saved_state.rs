@@ -22,8 +22,9 @@ impl<T: Scalar, C> Plan<'_, T, C> {
         network: &Network<T, L>,
         examples: usize,
     ) -> Settings {
-        let layers = network.layers().iter();
-        let layers = layers.map(|layer| format!(" → {} {}", layer.name(), layer.outputs()));
+        let layers = network.layers().iter().zip(network.layout().layers());
+        let layers =
+            layers.map(|(layer, sizes)| format!(" → {} {}", layer.name(), sizes.output.len()));
         let metrics: Vec<_> = self.metrics.iter().map(Metric::name).collect();
         let or_else = |value: Option<String>, absent: &str| value.unwrap_or(absent.to_owned());
         Settings([

@@ -1,7 +1,7 @@
 //! Room for later calls of any kind, with a batch no larger than the largest so far.
 
-use super::{Buffers, Part, Workspace, set_depth};
-use crate::layer::{Keep, Layer};
+use super::{Part, Workspace};
+use crate::layer::{KEEPS, Plan};
 use crate::layout::Layout;
 use crate::scalar::Scalar;
 use std::sync::Arc;
@@ -97,13 +97,7 @@ impl Clone for Room {
 impl<T: Scalar> Workspace<T> {
     /// Reserves room for every kind of call unless it exists: for batches up to the largest so far,
     /// and for `sums` scalars of sums.
-    pub(crate) fn make_room<L: Layer<T>>(
-        &mut self,
-        layout: &Arc<Layout>,
-        layers: &[L],
-        most: Most,
-        sums: usize,
-    ) {
+    pub(crate) fn make_room(&mut self, layout: &Arc<Layout>, most: Most, sums: usize) {
         let room = &self.room;
         let same = room
             .layout
@@ -126,7 +120,7 @@ impl<T: Scalar> Workspace<T> {
         let of_part = sums.max(layout.parameters()).max(of_inputs);
         for (i, part) in self.parts[..most.parts].iter_mut().enumerate() {
             let size = if i == 0 { most.sizes.0 } else { most.sizes.1 };
-            part.make_room(layout, layers, size);
+            part.make_room(layout.plan(), size);
         }
         for held in &mut self.sums[..most.sums] {
             reserve(held, of_part, 1);
@@ -158,37 +152,25 @@ impl<T: Scalar> Workspace<T> {
 }
 
 impl<T: Scalar> Part<T> {
-    /// Reserves room for `size` examples, whatever is computed for them.
-    fn make_room<L: Layer<T>>(&mut self, layout: &Layout, layers: &[L], size: usize) {
-        let depth = layers.len();
-        set_depth(&mut self.layers, &mut self.spare[0], depth);
-        set_depth(&mut self.tangents, &mut self.spare[1], depth);
-        let mut scratch = 0;
-        let buffers = self.layers.iter_mut().zip(&mut self.tangents);
-        for ((buffers, tangents), (sizes, layer)) in buffers.zip(layout.layers().iter().zip(layers))
-        {
-            let plain = layer.cache_len(size).max(layer.cache_len(1));
-            let (mut cache, mut tangent) = (plain, plain);
-            if let Some(dense) = sizes.fused {
-                cache = cache.max(dense.fused_cache_len(size, Keep::Curvature));
-                tangent = tangent.max(dense.fused_tangent_len(size));
-            }
-            buffers.make_room((sizes.outputs, size), cache);
-            tangents.make_room((sizes.outputs, size), tangent);
-            let fewer = (1..size.min(UNEVEN)).map(|m| layer.scratch_len(m));
-            scratch = fewer.fold(scratch.max(layer.scratch_len(size)), usize::max);
+    fn make_room(&mut self, plan: &Plan, size: usize) {
+        let kept = KEEPS.map(|keep| plan.kept(keep, size));
+        let kept = kept.into_iter().fold(0, usize::max);
+        for kept_of in [&mut self.kept, &mut self.kept_tangent] {
+            reserve(kept_of, kept, 1);
         }
-        reserve(&mut self.scratch, scratch, 1);
-        for delta in self.deltas.iter_mut().chain(&mut self.delta_tangents) {
-            reserve(delta, layout.widest(), size);
+        for output in [
+            &mut self.output,
+            &mut self.delta,
+            &mut self.output_tangent,
+            &mut self.delta_tangent,
+        ] {
+            reserve(output, plan.output().len(), size);
         }
-    }
-}
-
-impl<T: Scalar> Buffers<T> {
-    fn make_room(&mut self, (rows, examples): (usize, usize), cache: usize) {
-        reserve(&mut self.output, rows, examples);
-        reserve(&mut self.cache, cache, 1);
+        reserve(&mut self.room, plan.room_len(size), 1);
+        reserve(&mut self.scratch_lens, plan.nodes(), 1);
+        let sizes = (1..size.min(UNEVEN)).chain([size]);
+        let scratch = sizes.map(|m| plan.most_scratch::<T>(m));
+        reserve(&mut self.scratch, scratch.fold(0, usize::max), 1);
     }
 }
 

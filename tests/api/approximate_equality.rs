@@ -8,9 +8,10 @@ use backprop::approx::{
     assert_ulps_ne,
 };
 use backprop::data::{MinMaxScaler, Standardizer};
+use backprop::layer::Site;
 use backprop::nalgebra::DMatrix;
 use backprop::{
-    BinaryCrossEntropy, Builder, Examples, Initialization, Layer, Network, Objective, rng,
+    BinaryCrossEntropy, Builder, Examples, Initialization, Layer, Network, Objective, Shape, rng,
 };
 use num_dual::Dual64;
 
@@ -154,5 +155,6 @@ fn other_scalars_and_layer_types_compare() {
         .zeros()
         .unwrap();
     assert_relative_eq!(typed, typed);
-    assert_eq!(Layer::<f64>::inputs(&typed.layers()[0]), 2);
+    let plan = Layer::<f64>::plan(&typed.layers()[0], Site::new(2)).unwrap();
+    assert_eq!(plan.input(), Shape::Units(2));
 }

@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "test helpers may panic to fail tests")]
 
 use backprop::activation::{Exponential, Gelu, Identity, Relu, Sigmoid, Softmax, Tanh};
-use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
+use backprop::layer::{AnyLayer, At, Backward, Forward, Layer, Len, Plan, Site};
 use backprop::nalgebra::{DMatrix, DMatrixView};
 use backprop::{
-    AnyActivation, AnyCost, BinaryCrossEntropy, Builder, CategoricalCrossEntropy, Examples,
+    AnyActivation, AnyCost, BinaryCrossEntropy, Builder, CategoricalCrossEntropy, Error, Examples,
     GaussNewton, GradientBuffers, Initialization, Network, Objective, Poisson, SquaredError,
     Tangent, Workspace, rng,
 };
@@ -15,8 +15,8 @@ use proptest::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Passes its inputs through, with scratch and a cache that shrinks as the batch grows. `backward`
-/// panics on request.
+/// Passes its inputs through, with room, and with memory for `backward` of which most does not
+/// depend on the batch. `backward` panics on request.
 #[derive(Debug, Default)]
 struct Odd {
     panics: AtomicBool,
@@ -24,39 +24,39 @@ struct Odd {
 
 const UNITS: usize = 3;
 
+impl Odd {
+    /// What the pass of these m examples keeps, which differs between examples.
+    fn kept(at: At<'_, f64>, m: usize) -> impl Iterator<Item = f64> {
+        let fixed = (0..5000).map(move |i| (at.first_example + m * i) as f64);
+        fixed.chain((0..2 * m).map(move |i| (2 * at.first_example + i) as f64 + 0.5))
+    }
+}
+
 impl Layer<f64> for Odd {
-    fn inputs(&self) -> usize {
-        UNITS
-    }
-
-    fn outputs(&self) -> usize {
-        UNITS
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        Vec::new()
-    }
-
-    fn cache_len(&self, examples: usize) -> usize {
-        5000 - examples
-    }
-
-    fn scratch_len(&self, examples: usize) -> usize {
-        2 * examples
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        Ok(Plan::new(site, UNITS)
+            .keeps(Len::each(2) + Len::fixed(5000))
+            .room(Len::each(3) + Len::fixed(70)))
     }
 
     fn forward(&self, mut pass: Forward<'_, f64>) {
         let m = pass.input.ncols();
-        assert_eq!(pass.cache.len(), 5000 - m);
-        assert!(pass.scratch.len() >= 2 * m);
+        assert_eq!(pass.kept.len(), 2 * m + 5000);
+        assert_eq!(pass.room.len(), 3 * m + 70);
+        pass.room.fill(f64::NAN);
+        let kept = pass.kept.iter_mut().zip(Self::kept(pass.at, m));
+        kept.for_each(|(kept, value)| *kept = value);
         pass.output.copy_from(&pass.input);
     }
 
     fn backward(&self, pass: Backward<'_, f64>) {
         assert!(!self.panics.load(Ordering::Relaxed), "as it was told to");
         let m = pass.input.ncols();
-        assert_eq!(pass.cache.len(), 5000 - m);
-        assert!(pass.scratch.len() >= 2 * m);
+        assert_eq!(pass.kept.len(), 2 * m + 5000);
+        assert_eq!(pass.room.len(), 3 * m + 70);
+        pass.room.fill(f64::NAN);
+        assert!(Self::kept(pass.at, m).eq(pass.kept.iter().copied()));
+        assert_eq!(pass.output, pass.input);
         if let Some(mut below) = pass.input_delta {
             below.copy_from(&pass.delta);
         }
@@ -83,14 +83,14 @@ fn data(m: usize) -> (DMatrix<f64>, DMatrix<f64>) {
 #[test]
 fn every_part_gets_the_buffers_its_layers_request() {
     let network = network();
-    // One part, parts of equal size, and a smaller last part, which needs a larger cache.
+    // One part, parts of equal size, and a smaller last part.
     for m in [1, 64, 512, 513, 1025, 2803] {
         let (x, y) = data(m);
         let examples = Examples::new(&x, &y).unwrap();
         network
             .backprop(&examples, &Objective::new(SquaredError))
             .unwrap();
-        // One example at a time in the same buffers needs the largest cache.
+        // The layer computes one example at a time, in its room.
         let gradients = network.example_gradients(&examples, &SquaredError);
         let norms = network.example_gradient_norms(&examples, &SquaredError);
         for (gradient, norm) in gradients.unwrap().column_iter().zip(norms.unwrap().iter()) {

@@ -12,14 +12,14 @@ use backprop::data::{
     KFold, MinMaxScaler, Scaler, Split, Standardizer, balanced_weights, class_weights, labels,
     one_hot, permutation_into, select, stratified_split, train_test_split,
 };
-use backprop::layer::{Backward, Block, Forward};
+use backprop::layer::{Backward, Block, Forward, Keep, LayerGradient, Plan, Site};
 use backprop::metrics::{Average, ConfusionMatrix, F1, Metric, TopK};
 use backprop::nalgebra::DMatrix;
 use backprop::saving::Checkpoints;
 use backprop::training::{Adam, Clipping, GradientDescent, IRpropMinus, RmsProp, Trainer};
 use backprop::{
     AnyCost, CategoricalCrossEntropy, Dense, Error, Examples, GradientCheck, Initialization, Layer,
-    Network, Objective, Penalty, Scalar, SquaredError, Strength, Workspace, rng, row_major,
+    Network, Objective, Penalty, Scalar, Shape, SquaredError, Strength, Workspace, rng, row_major,
 };
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -139,6 +139,30 @@ fn sizes_of_data() {
     }
 }
 
+/// Asks a dense layer and its plans for the lengths of the memory of batches of all sizes.
+fn lengths_of_plans(size: usize, units: usize) {
+    let dense = Dense::new(size, units, Tanh);
+    for &m in SIZES {
+        let steps = Shape::Sequence {
+            steps: m,
+            features: size,
+        };
+        for site in [Site::new(size), Site::new(size).hidden(), Site::new(steps)] {
+            let plans = [
+                Layer::<f64>::plan(&dense, site),
+                Layer::<f32>::plan(&dense, site),
+            ];
+            for plan in plans {
+                let plan = plan.unwrap();
+                let _ = (plan.parameters(), plan.room_len(m), plan.output().len());
+                for keep in [Keep::Nothing, Keep::Slope, Keep::Curvature, Keep::Z] {
+                    let _ = plan.kept(keep, m);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn sizes_of_networks() {
     let (x, y) = data();
@@ -149,6 +173,7 @@ fn sizes_of_networks() {
     let trace = trained.trace(&examples, &objective).unwrap();
     let mut workspace = Workspace::new();
     trained.forward_into(&x, &mut workspace).unwrap();
+    assert_eq!(workspace.logits().unwrap().shape(), (2, 6));
     for &size in SIZES {
         for &units in SIZES {
             let large = size > 1 << 40 || units > 1 << 40;
@@ -158,13 +183,7 @@ fn sizes_of_networks() {
                 .dense(size, Relu)
                 .dense(units, Tanh);
             refused_if(large, two.initialize(Initialization::HeNormal, &mut rng(1)));
-            let dense = Dense::new(size, units, Tanh);
-            for &m in SIZES {
-                let _ = Layer::<f64>::cache_len(&dense, m);
-                let _ = Layer::<f64>::scratch_len(&dense, m);
-                let _ = Layer::<f32>::scratch_len(&dense, m);
-            }
-            let _ = Layer::<f64>::blocks(&dense);
+            lengths_of_plans(size, units);
             let strength = Strength { l1: 0.0, l2: 1.0 };
             let penalty = Penalty::none().block(size, units, strength);
             let named = Objective::new(CategoricalCrossEntropy).penalty(penalty);
@@ -181,7 +200,6 @@ fn sizes_of_networks() {
         let mut other = trained.clone();
         refused_if(size > 1, other.initialize_layer(size, rule, &mut rng(1)));
         assert_eq!(workspace.activation(size).is_some(), size < 2);
-        assert_eq!(workspace.cache(size).is_some(), size < 2);
         let _ = (trace.z(size), trace.activation(size), trace.delta(size));
         let sampled = GradientCheck::new().sampled(size, u64::MAX);
         refused_if(size == 0, sampled.network(&trained, &examples, &objective));
@@ -291,16 +309,9 @@ fn invalid_training_settings_are_refused() {
 struct Named(String);
 
 impl<T: Scalar> Layer<T> for Named {
-    fn inputs(&self) -> usize {
-        2
-    }
-
-    fn outputs(&self) -> usize {
-        2
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        vec![Block::new(Cow::Owned(self.0.clone()), 1, 1)]
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        let block = Block::new(Cow::Owned(self.0.clone()), 1, 1);
+        Ok(Plan::new(site, site.input).block(block))
     }
 
     fn forward(&self, mut pass: Forward<'_, T>) {
@@ -308,7 +319,7 @@ impl<T: Scalar> Layer<T> for Named {
     }
 
     fn backward(&self, pass: Backward<'_, T>) {
-        if let Some(gradient) = pass.gradient {
+        if let LayerGradient::Sum(gradient) = pass.gradient {
             gradient.fill(T::zero());
         }
         if let Some(mut below) = pass.input_delta {

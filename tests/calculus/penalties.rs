@@ -8,11 +8,11 @@
 
 use backprop::activation::{Identity, Sigmoid, Tanh};
 use backprop::gradient_check::{GradientCheck, Verdict};
-use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
+use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer, LayerGradient, Plan, Site};
 use backprop::nalgebra::DMatrix;
 use backprop::{
-    Accumulator, BinaryCrossEntropy, Builder, Dense, Examples, Network, Objective, Penalty, Scalar,
-    SquaredError, Strength, Workspace,
+    Accumulator, BinaryCrossEntropy, Builder, Dense, Error, Examples, Network, Objective, Penalty,
+    Scalar, SquaredError, Strength, Workspace,
 };
 use num_dual::Dual64;
 
@@ -154,28 +154,23 @@ fn setters_of_the_objective_leave_the_rest() {
 struct ScaleAndShift(usize);
 
 impl<T: Scalar> Layer<T> for ScaleAndShift {
-    fn inputs(&self) -> usize {
-        self.0
-    }
-
-    fn outputs(&self) -> usize {
-        self.0
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        vec![Block::new("γ", self.0, 1), Block::new("κ", self.0, 1)]
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        site.check_inputs(self.0)?;
+        Ok(Plan::new(site, self.0)
+            .block(Block::new("γ", self.0, 1))
+            .block(Block::new("κ", self.0, 1)))
     }
 
     fn forward(&self, mut pass: Forward<'_, T>) {
         for (k, x) in pass.input.column_iter().enumerate() {
             for i in 0..self.0 {
-                pass.output[(i, k)] = pass.theta[i] * x[i] + pass.theta[self.0 + i];
+                pass.output[(i, k)] = pass.at.theta[i] * x[i] + pass.at.theta[self.0 + i];
             }
         }
     }
 
     fn backward(&self, pass: Backward<'_, T>) {
-        if let Some(gradient) = pass.gradient {
+        if let LayerGradient::Sum(gradient) = pass.gradient {
             gradient.fill(T::zero());
             for (x, delta) in pass.input.column_iter().zip(pass.delta.column_iter()) {
                 for i in 0..self.0 {
@@ -187,7 +182,7 @@ impl<T: Scalar> Layer<T> for ScaleAndShift {
         if let Some(mut below) = pass.input_delta {
             for (k, delta) in pass.delta.column_iter().enumerate() {
                 for i in 0..self.0 {
-                    below[(i, k)] = pass.theta[i] * delta[i];
+                    below[(i, k)] = pass.at.theta[i] * delta[i];
                 }
             }
         }

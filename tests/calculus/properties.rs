@@ -153,8 +153,8 @@ fn pass(case: &Case, workspace: &mut Workspace<f64>) -> Vec<f64> {
     results.extend(workspace.costs());
     for layer in 0..network.depth() {
         results.extend(workspace.activation(layer).unwrap().iter());
-        results.extend(workspace.cache(layer).unwrap());
     }
+    results.extend(workspace.logits().unwrap().iter());
 
     workspace.fill(f64::NAN);
     let mut sums = Accumulator::new(network).unwrap();
@@ -184,7 +184,7 @@ fn cases_cover_what_they_promise() {
         sizes.insert(("outputs", network.outputs()));
         sizes.insert(("depth", network.depth()));
         sizes.insert(("examples", case.x.ncols()));
-        zero_weights += u32::from(case.weights.is_some_and(|w| w.contains(&0.0)));
+        zero_weights += u32::from(case.weights.as_ref().is_some_and(|w| w.contains(&0.0)));
         let of = |layer| case.objective.penalty.strength(layer, 0);
         let all: Vec<Strength> = (0..network.depth()).map(of).collect();
         penalties += u32::from(case.objective.penalty != Penalty::none());
@@ -193,10 +193,9 @@ fn cases_cover_what_they_promise() {
         both += u32::from(all.iter().any(|s| s.l1 > 0.0 && s.l2 > 0.0));
         unlike += u32::from(all.windows(2).any(|s| s[0] != s[1]));
 
-        let mut workspace = Workspace::new();
-        network.forward_into(&case.x, &mut workspace).unwrap();
-        let z = (0..network.depth()).flat_map(|l| workspace.cache(l).unwrap());
-        largest_z = z.fold(largest_z, |max, z| max.max(z.abs()));
+        let trace = network.trace(&case.examples(), &case.objective).unwrap();
+        let z = (0..network.depth()).map(|l| trace.z(l).unwrap().amax());
+        largest_z = z.fold(largest_z, f64::max);
     }
     // All activations except the exponential; 3 costs with all outputs, and 2, 4 and 4 outputs for
     // costs with a domain.

@@ -9,7 +9,7 @@
 )]
 
 use backprop::activation::{AnyActivation, Identity, Sigmoid, Tanh};
-use backprop::layer::{Backward, Block, Forward, Layer};
+use backprop::layer::{Backward, Couples, Forward, Layer, Plan, Site};
 use backprop::nalgebra::{DMatrix, DVector};
 use backprop::{
     Accumulator, AnyLayer, Builder, Error, Examples, GaussNewton, Location, Network, Objective,
@@ -20,19 +20,11 @@ const BOUND: f64 = 3e-6;
 
 /// Passes its inputs through and needs all examples at once.
 #[derive(Clone, Debug)]
-struct Together(usize);
+struct Together;
 
 impl<T: Scalar> Layer<T> for Together {
-    fn inputs(&self) -> usize {
-        self.0
-    }
-
-    fn outputs(&self) -> usize {
-        self.0
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        Vec::new()
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        Ok(Plan::new(site, site.input).couples(Couples::Always))
     }
 
     fn forward(&self, mut pass: Forward<'_, T>) {
@@ -43,10 +35,6 @@ impl<T: Scalar> Layer<T> for Together {
         if let Some(mut below) = pass.input_delta {
             below.copy_from(&pass.delta);
         }
-    }
-
-    fn couples_examples(&self) -> bool {
-        true
     }
 }
 
@@ -59,7 +47,7 @@ fn network(sizes: &[usize], hidden: AnyActivation, together: bool) -> Mixed<f32>
     let last = sizes.len() - 1;
     for (l, &units) in sizes.iter().enumerate().skip(1) {
         if together && l == last {
-            builder = builder.layer(AnyLayer::Custom(Together(sizes[l - 1])));
+            builder = builder.layer(AnyLayer::Custom(Together));
         }
         builder = match l == last {
             true => builder.dense(units, Identity),

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "test helpers may panic to fail tests")]
 
 use backprop::activation::{Identity, Relu, Sigmoid, Softmax, Tanh};
-use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
+use backprop::layer::{AnyLayer, Backward, Couples, Forward, Layer, Plan, Site};
 use backprop::nalgebra::{DMatrix, RealField, convert};
 use backprop::{
     Accumulator, AnyActivation, AnyCost, BinaryCrossEntropy, Builder, CategoricalCrossEntropy,
@@ -15,26 +15,21 @@ use std::sync::Mutex;
 /// Passes its inputs through and records the number of examples of each call.
 #[derive(Debug)]
 struct Through {
-    units: usize,
     couples: bool,
     widths: Mutex<Vec<(usize, usize)>>,
 }
 
 impl<T: Scalar> Layer<T> for Through {
-    fn inputs(&self) -> usize {
-        self.units
-    }
-
-    fn outputs(&self) -> usize {
-        self.units
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        Vec::new()
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        let plan = Plan::new(site, site.input);
+        Ok(match self.couples {
+            true => plan.couples(Couples::Always),
+            false => plan,
+        })
     }
 
     fn forward(&self, mut pass: Forward<'_, T>) {
-        let seen = (pass.first_example, pass.input.ncols());
+        let seen = (pass.at.first_example, pass.input.ncols());
         self.widths.lock().unwrap().push(seen);
         pass.output.copy_from(&pass.input);
     }
@@ -43,10 +38,6 @@ impl<T: Scalar> Layer<T> for Through {
         if let Some(mut below) = pass.input_delta {
             below.copy_from(&pass.delta);
         }
-    }
-
-    fn couples_examples(&self) -> bool {
-        self.couples
     }
 }
 
@@ -57,9 +48,7 @@ fn network<T: Scalar>(sizes: &[usize], hidden: AnyActivation, output: AnyActivat
     for &units in &sizes[1..sizes.len() - 1] {
         builder = builder.dense(units, hidden);
     }
-    let units = sizes[sizes.len() - 2];
     let through = Through {
-        units,
         couples: false,
         widths: Mutex::new(Vec::new()),
     };
@@ -322,7 +311,6 @@ fn errors_count_the_examples_of_the_whole_batch() {
 fn a_layer_that_couples_examples_gets_them_all() {
     for couples in [true, false] {
         let through = Through {
-            units: 4,
             couples,
             widths: Mutex::new(Vec::new()),
         };

@@ -2,12 +2,15 @@
 
 use backprop::activation::Activation;
 use backprop::cost::{Cost, Link, Outputs, Violation};
-use backprop::layer::{Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer};
+use backprop::layer::{
+    Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer, LayerGradient, Len, Place,
+    Plan, Site,
+};
 use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, convert};
 use backprop::{Error, Scalar};
 use serde::{Deserialize, Serialize};
 
-/// a = g(b + U V x), W = U V of low rank: two blocks, V first, and a cache of z and h = V x.
+/// a = g(b + U V x), W = U V of low rank: two blocks, V first; it keeps z and h = V x.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LowRank<A> {
     pub(crate) inputs: usize,
@@ -34,10 +37,10 @@ impl<A> LowRank<A> {
         }
     }
 
-    /// Returns views of z and h in the cache.
-    fn cached<'a, T: Scalar>(&self, cache: &'a [T]) -> (DMatrixView<'a, T>, DMatrixView<'a, T>) {
-        let m = cache.len() / (self.outputs + self.rank);
-        let (z, h) = cache.split_at(self.outputs * m);
+    /// Returns views of z and h in what is kept.
+    fn cached<'a, T: Scalar>(&self, kept: &'a [T]) -> (DMatrixView<'a, T>, DMatrixView<'a, T>) {
+        let m = kept.len() / (self.outputs + self.rank);
+        let (z, h) = kept.split_at(self.outputs * m);
         (
             DMatrixView::from_slice(z, self.outputs, m),
             DMatrixView::from_slice(h, self.rank, m),
@@ -63,51 +66,45 @@ fn add_to_columns<T: Scalar>(z: &mut DMatrix<T>, b: DMatrixView<'_, T>) {
 }
 
 impl<T: Scalar, A: Activation<T>> Layer<T> for LowRank<A> {
-    fn inputs(&self) -> usize {
-        self.inputs
-    }
-
-    fn outputs(&self) -> usize {
-        self.outputs
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        vec![
-            Block::new("V", self.rank, self.inputs),
-            Block::new("U", self.outputs, self.rank + 1).penalised_from_column(1),
-        ]
-    }
-
-    fn cache_len(&self, examples: usize) -> usize {
-        (self.outputs + self.rank) * examples
-    }
-
-    /// z comes first in the cache, as a link promises.
-    fn link(&self) -> Option<Link> {
-        self.activation.link()
+    /// z comes first in what is kept.
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        if self.rank == 0 {
+            return Err(Error::Hyperparameter {
+                name: "rank of LowRank",
+                value: 0.0,
+                expected: "at least 1".into(),
+            });
+        }
+        self.activation.validate()?;
+        site.check_inputs(self.inputs)?;
+        Ok(Plan::new(site, self.outputs)
+            .block(Block::new("V", self.rank, self.inputs))
+            .block(Block::new("U", self.outputs, self.rank + 1).penalised_from_column(1))
+            .keeps(Len::each(self.outputs + self.rank))
+            .z(Place::Kept(Len::default().into()), self.activation.link()))
     }
 
     fn forward(&self, pass: Forward<'_, T>) {
-        let Parts { v, b, u } = self.parts(pass.theta);
+        let Parts { v, b, u } = self.parts(pass.at.theta);
         let h = v * pass.input;
         let mut z = u * &h;
         add_to_columns(&mut z, b);
-        let (of_z, of_h) = pass.cache.split_at_mut(z.len());
+        let (of_z, of_h) = pass.kept.split_at_mut(z.len());
         of_z.copy_from_slice(z.as_slice());
         of_h.copy_from_slice(h.as_slice());
         self.activation.forward(z.as_view(), pass.output);
     }
 
     fn backward(&self, pass: Backward<'_, T>) {
-        let Parts { v, u, .. } = self.parts(pass.theta);
-        let (z, h) = self.cached(pass.cache);
+        let Parts { v, u, .. } = self.parts(pass.at.theta);
+        let (z, h) = self.cached(pass.kept);
         let mut delta = pass.delta;
-        if !pass.linked {
+        if !pass.linked.get() {
             self.activation
                 .backward(z, pass.output, delta.as_view_mut());
         }
         let of_h = u.transpose() * &delta;
-        if let Some(gradient) = pass.gradient {
+        if let LayerGradient::Sum(gradient) = pass.gradient {
             let of_v = &of_h * pass.input.transpose();
             let of_u = &delta * h.transpose();
             Self::write(gradient, of_v, delta.clone_owned(), of_u);
@@ -117,28 +114,17 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for LowRank<A> {
         }
     }
 
-    fn validate(&self) -> Result<(), Error> {
-        if self.rank == 0 {
-            return Err(Error::Hyperparameter {
-                name: "rank of LowRank",
-                value: 0.0,
-                expected: "at least 1".into(),
-            });
-        }
-        self.activation.validate()
-    }
-
     fn forward_tangent(&self, pass: ForwardTangent<'_, T>) -> Result<(), Error> {
         let (n, m) = pass.input.shape();
-        let zeros = vec![T::zero(); pass.theta.len()];
-        let Parts { v, u, .. } = self.parts(pass.theta);
+        let zeros = vec![T::zero(); pass.at.theta.len()];
+        let Parts { v, u, .. } = self.parts(pass.at.theta);
         let moved = self.parts(pass.theta_tangent.unwrap_or(&zeros));
-        let (z, h) = self.cached(pass.cache);
+        let (z, h) = self.cached(pass.kept);
         let input_tangent = or_zeros(pass.input_tangent, n, m);
         let h_dot = moved.v * pass.input + v * input_tangent;
         let mut z_dot = moved.u * h + u * &h_dot;
         add_to_columns(&mut z_dot, moved.b);
-        let (of_z, of_h) = pass.cache_tangent.split_at_mut(z_dot.len());
+        let (of_z, of_h) = pass.kept_tangent.split_at_mut(z_dot.len());
         of_z.copy_from_slice(z_dot.as_slice());
         of_h.copy_from_slice(h_dot.as_slice());
         self.activation
@@ -148,20 +134,19 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for LowRank<A> {
     fn backward_tangent(&self, tangent: BackwardTangent<'_, T>) -> Result<(), Error> {
         let pass = tangent.pass;
         let (n, m) = pass.input.shape();
-        let zeros = vec![T::zero(); pass.theta.len()];
-        let Parts { v, u, .. } = self.parts(pass.theta);
+        let zeros = vec![T::zero(); pass.at.theta.len()];
+        let Parts { v, u, .. } = self.parts(pass.at.theta);
         let moved = self.parts(tangent.theta_tangent.unwrap_or(&zeros));
-        let ((z, h), (z_dot, h_dot)) =
-            (self.cached(pass.cache), self.cached(tangent.cache_tangent));
+        let ((z, h), (z_dot, h_dot)) = (self.cached(pass.kept), self.cached(tangent.kept_tangent));
         let (mut delta, mut delta_dot) = (pass.delta, tangent.delta_tangent);
-        if !pass.linked {
+        if !pass.linked.get() {
             let (d, d_dot) = (delta.as_view_mut(), delta_dot.as_view_mut());
             self.activation
                 .backward_tangent(z, pass.output, z_dot, d, d_dot)?;
         }
         let of_h = u.transpose() * &delta;
         let of_h_dot = moved.u.transpose() * &delta + u.transpose() * &delta_dot;
-        if let Some(gradient) = pass.gradient {
+        if let LayerGradient::Sum(gradient) = pass.gradient {
             let of_v = &of_h * pass.input.transpose();
             Self::write(gradient, of_v, delta.clone_owned(), &delta * h.transpose());
         }

@@ -1,11 +1,13 @@
 //! Random networks with data and objectives that fit them, for property tests.
 
 use super::activations::{Shape, activations, hidden_activations, known_values};
-use backprop::activation::{AnyActivation, Exponential, Identity, Sigmoid, Softmax, Softplus};
+use backprop::activation::{
+    Activation, AnyActivation, Exponential, Identity, Sigmoid, Softmax, Softplus,
+};
 use backprop::cost::{
     AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Huber, LogCosh, Poisson, SquaredError,
 };
-use backprop::layer::{AnyLayer, Dense, Layer};
+use backprop::layer::{AnyLayer, Dense};
 use backprop::nalgebra::DMatrix;
 use backprop::rand_xoshiro::rand_core::Rng;
 use backprop::{Examples, Network, Objective, Strength, rng};
@@ -167,7 +169,8 @@ fn network(
 
         let output = Dense::new(inputs, units, activations[l]);
         let last = l + 2 == sizes.len();
-        let canonical = Layer::<f64>::link(&output) == backprop::Cost::<f64>::link(&cost);
+        let link = Activation::<f64>::link(&activations[l]);
+        let canonical = link == backprop::Cost::<f64>::link(&cost);
         let limit = match cost {
             // If a rounds to 0 or 1, ln a and ln(1 − a) have no digits left. Only canonical pairs
             // keep them.

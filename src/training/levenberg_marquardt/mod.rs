@@ -51,9 +51,9 @@ use crate::error::ranges::{above_zero, not_negative};
 /// step costs a forward pass and P³/3 multiplications. The memory is a few times P² scalars, plus
 /// 2²⁰ scalars for the Jacobians of some examples at a time.
 ///
-/// Custom layers must implement
-/// [`Layer::backward_per_example`](crate::Layer::backward_per_example), and custom costs must
-/// implement [`Cost::delta_tangent`](crate::Cost::delta_tangent).
+/// Custom costs must implement [`Cost::delta_tangent`](crate::Cost::delta_tangent). A custom layer
+/// without a [`backward_each`](crate::Layer::backward_each) of its own is computed one example at a
+/// time.
 ///
 /// # Example
 /// Two tanh units fit the decay y = e^(−x) to three digits everywhere:

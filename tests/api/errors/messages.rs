@@ -4,7 +4,7 @@ use backprop::{BlockEntry, Error, Location};
 
 fn entry() -> BlockEntry {
     BlockEntry {
-        layer: 0,
+        layer: 0.into(),
         block: "Θ".into(),
         row: 2,
         col: 1,
@@ -42,12 +42,66 @@ fn networks() {
             "the network has no inputs, expected at least one",
         ),
         (
-            Error::ZeroUnits { layer: 9 },
+            Error::Depth { most: 7 },
+            "layers are nested more than 7 deep; put some of them side by side",
+        ),
+        (
+            Error::Gaps { what: "X" },
+            "the columns of X are apart, expected contiguous columns, because an example has \
+             several axes; pass an owned copy",
+        ),
+        (
+            Error::NoBranches {
+                layer: [2, 0].into(),
+            },
+            "layer 2.0 (Θ⁽³·¹⁾) has no branches, expected at least one",
+        ),
+        (
+            Error::Branch {
+                layer: [1, 3].into(),
+                expected: 3.into(),
+                found: 2.into(),
+            },
+            "the output of layer 1.3 (Θ⁽²·⁴⁾) is 2 units, expected 3 units, as of the branch \
+             before it",
+        ),
+        (
+            Error::LayerShape {
+                layer: 0.into(),
+                expected: "a sequence or a signal",
+                found: backprop::Shape::Image {
+                    channels: 3,
+                    height: 4,
+                    width: 5,
+                },
+            },
+            "the inputs of layer 0 (Θ⁽¹⁾) are 3 channels × 4 × 5, expected a sequence or a signal",
+        ),
+        (
+            Error::LayerInputs {
+                layer: [1, 0, 2].into(),
+                expected: 3,
+                found: 4,
+            },
+            "the number of inputs of layer 1.0.2 (Θ⁽²·¹·³⁾) is 4, expected 3, the number of \
+             outputs of layer 1.0.1",
+        ),
+        (
+            Error::LayerInputs {
+                layer: [1, 0].into(),
+                expected: 3,
+                found: 4,
+            },
+            "the number of inputs of layer 1.0 (Θ⁽²·¹⁾) is 4, expected 3, the last axis of the \
+             inputs of the layer around it",
+        ),
+        (
+            Error::ZeroUnits { layer: 9.into() },
             "layer 9 (Θ⁽¹⁰⁾) has no units, expected at least one",
         ),
         (
             Error::LayerInputs {
-                layer: 0,
+                layer: 0.into(),
                 expected: 3,
                 found: 4,
             },
@@ -56,7 +110,7 @@ fn networks() {
         ),
         (
             Error::LayerInputs {
-                layer: 2,
+                layer: 2.into(),
                 expected: 3,
                 found: 4,
             },
@@ -65,7 +119,7 @@ fn networks() {
         ),
         (
             Error::PenalisedColumns {
-                layer: 1,
+                layer: 1.into(),
                 block: "U".into(),
                 cols: 3,
                 from: 5,
@@ -82,7 +136,7 @@ fn networks() {
             "there is not enough memory for the Hessian: 7 × 7 entries",
         ),
         (
-            Error::NotDense { layer: 1 },
+            Error::NotDense { layer: 1.into() },
             "layer 1 (Θ⁽²⁾) is not dense, expected one block of parameters [b W]: use `block` \
              and `set_block`",
         ),
@@ -317,7 +371,7 @@ fn values() {
         ),
         (
             Error::Output {
-                layer: 1,
+                layer: 1.into(),
                 unit: 0,
                 example: 3,
                 value: 1.5,
@@ -329,7 +383,7 @@ fn values() {
         ),
         (
             Error::Output {
-                layer: 1,
+                layer: 1.into(),
                 unit: 0,
                 example: 3,
                 value: 1.5,
@@ -348,7 +402,7 @@ fn values() {
         ),
         (
             not_finite(Location::Activation {
-                layer: 0,
+                layer: 0.into(),
                 unit: 1,
                 example: 2,
             }),
@@ -404,7 +458,7 @@ fn values() {
 #[test]
 fn training() {
     let cause = not_finite(Location::Activation {
-        layer: 0,
+        layer: 0.into(),
         unit: 1,
         example: 2,
     });

@@ -134,7 +134,7 @@ fn messages_of_calls() {
 /// `main` and `unwrap` print the message, then variant and fields.
 #[test]
 fn debug_shows_the_message_and_the_fields() {
-    let error = Error::ZeroUnits { layer: 0 };
+    let error = Error::ZeroUnits { layer: 0.into() };
     assert_eq!(
         format!("{error:?}"),
         "layer 0 (Θ⁽¹⁾) has no units, expected at least one [ZeroUnits { layer: 0 }]"

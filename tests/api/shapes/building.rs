@@ -3,7 +3,7 @@
 use super::*;
 use backprop::activation::{Activation, AnyActivation, Elu, LeakyRelu};
 use backprop::cost::Outputs;
-use backprop::layer::{BackwardTangent, Dense, ForwardTangent};
+use backprop::layer::{At, BackwardTangent, Dense, ForwardTangent, Sequential};
 use backprop::nalgebra::{DMatrixView, DMatrixViewMut};
 use std::any::type_name;
 use std::slice::from_ref;
@@ -47,7 +47,7 @@ fn too_large(what: &'static str, rows: usize, cols: usize) -> Error {
 
 fn layer_inputs(layer: usize, expected: usize, found: usize) -> Error {
     Error::LayerInputs {
-        layer,
+        layer: layer.into(),
         expected,
         found,
     }
@@ -75,16 +75,15 @@ pub(super) fn sizes_that_do_not_fit() {
         let layers = [dense(3, 4), dense(bad, 2)];
         no_network::<f64>(3, &layers, &layer_inputs(1, 4, bad));
         let expected = match bad {
-            0 => Error::ZeroUnits { layer: 0 },
-            usize::MAX => too_large(THETA, bad, 4),
+            0 => Error::ZeroUnits { layer: 0.into() },
             _ => layer_inputs(1, bad, 4),
         };
         no_network::<f64>(3, &[dense(3, bad), dense(4, 2)], &expected);
     }
     let layers = [dense(3, 4), dense(4, 0)];
-    no_network::<f64>(3, &layers, &Error::ZeroUnits { layer: 1 });
+    no_network::<f64>(3, &layers, &Error::ZeroUnits { layer: 1.into() });
     let layers = [custom(3, 4, &[]), custom(4, 0, &[])];
-    no_network::<f64>(3, &layers, &Error::ZeroUnits { layer: 1 });
+    no_network::<f64>(3, &layers, &Error::ZeroUnits { layer: 1.into() });
     // One output more or fewer makes a different network, with a different θ.
     for (outputs, parameters) in [(1, 21), (3, 31)] {
         let layers = [dense(3, 4), dense(4, outputs)];
@@ -150,20 +149,28 @@ pub(super) fn sizes_beyond_the_memory() {
     let problem = Problem::new();
     let mut workspace = Workspace::new();
     let before = problem.bits(&mut workspace);
-    let wide = |outputs, cache| {
+    let wide = |outputs, kept| {
         let mut told = Told::new(3, outputs, &[]);
-        told.cache = cache;
+        told.kept = kept;
         told
     };
-    for (layer, expected) in [
-        (wide(max, 0), too_large("a layer's output", max, 5)),
+    // In a network, what a layer keeps and its output for the next layer are one buffer.
+    let (output, kept) = ("a layer's output", "what a layer keeps");
+    for (layer, entries, alone) in [
+        (wide(max, 0), max, too_large(output, max, 5)),
         (
             wide(most / 8, 0),
-            too_large("a layer's output", most / 8, 5),
+            most / 8 * 5,
+            too_large(output, most / 8, 5),
         ),
-        (wide(1, max), too_large("a layer's cache", max, 1)),
-        (wide(1, most / 8), too_large("a layer's cache", most / 8, 1)),
+        (wide(1, max), max, too_large(kept, max, 1)),
+        (
+            wide(1, most / 8),
+            most / 8 + 5,
+            too_large(kept, most / 8, 1),
+        ),
     ] {
+        let expected = too_large("the activations", entries, 1);
         let last = Told::new(layer.outputs, 2, &[]);
         let layers = vec![layer.clone(), last];
         let network = Network::from_layers(3, layers, &[]).unwrap();
@@ -180,7 +187,7 @@ pub(super) fn sizes_beyond_the_memory() {
         let found = sums.add(&network, &examples, &BinaryCrossEntropy, &mut workspace);
         refused(what, found, &expected);
         let found = GradientCheck::new().layer(&layer, &[], &problem.x);
-        refused(what, found, &expected);
+        refused(what, found, &alone);
         assert_eq!((network, sums), (copy, empty), "{what}");
         assert_eq!(problem.bits(&mut workspace), before, "{what}");
     }
@@ -196,8 +203,8 @@ pub(super) fn blocks_that_are_not_there() {
     );
     for from in [4, 5, usize::MAX] {
         let bad = Block::new("V", 2, 3).penalised_from_column(from);
-        let refusal = |layer| Error::PenalisedColumns {
-            layer,
+        let refusal = |layer: usize| Error::PenalisedColumns {
+            layer: layer.into(),
             block: "V".into(),
             cols: 3,
             from,
@@ -207,6 +214,38 @@ pub(super) fn blocks_that_are_not_there() {
         no_network::<f64>(3, &[dense(3, 3), both.clone()], &refusal(1));
         let found = GradientCheck::new().layer(&both, &[0.5; 12], &DMatrix::zeros(3, 2));
         refused("a single layer", found, &refusal(0));
+    }
+}
+
+/// A network is a sequence of layers, and these may be sequences themselves, to a limit.
+#[test]
+pub(super) fn layers_that_are_too_deep() {
+    let nested = |depth: usize| {
+        let inner: Box<dyn Layer<f64>> = Box::new(dense(3, 2));
+        (0..depth).fold(inner, |inner, _| Box::new(Sequential::new(vec![inner])))
+    };
+    let (expected, x) = (Error::Depth { most: 32 }, DMatrix::zeros(3, 2));
+    for (depth, fits) in [(0, true), (1, true), (31, true), (32, false), (500, false)] {
+        let what = &format!("{depth} levels");
+        let build = || Builder::<f64, Box<dyn Layer<f64>>>::new(3).layer(nested(depth));
+        let from_layers = Network::from_layers(3, vec![nested(depth)], &[0.5; 8]);
+        let above = build().layer(Box::new(dense(2, 2))).zeros();
+        let below = Builder::<f64, Box<dyn Layer<f64>>>::new(3)
+            .layer(Box::new(dense(3, 3)))
+            .layer(nested(depth))
+            .zeros();
+        if fits {
+            let network = from_layers.unwrap();
+            assert_eq!(network.parameters(), 8, "{what}");
+            let alone = Network::from_layers(3, vec![dense(3, 2)], &[0.5; 8]).unwrap();
+            assert_eq!(network.forward(&x), alone.forward(&x), "{what}");
+            let sizes = [above, below].map(|network| network.unwrap().parameters());
+            assert_eq!(sizes, [8 + 6, 12 + 8], "{what}");
+        } else {
+            for network in [from_layers, build().zeros(), above, below] {
+                refused(what, network.map(|_| ()), &expected);
+            }
+        }
     }
 }
 
@@ -278,8 +317,10 @@ pub(super) fn what_no_type_of_ours_provides() {
     let (mut out, mut other) = (x.clone(), x.clone());
     let unsupported = |what, by| Error::Unsupported { what, by };
     let layer = Told::new(1, 1, &[]);
+    let plan = Layer::<f64>::plan(&layer, Site::new(1)).unwrap();
+    let at = At::new(&plan, &[]);
     let pass = ForwardTangent::new(
-        &[],
+        at,
         x.as_view(),
         x.as_view(),
         &[],
@@ -289,7 +330,7 @@ pub(super) fn what_no_type_of_ours_provides() {
     let by = type_name::<Told>();
     let expected = unsupported("Layer::forward_tangent", by);
     refused("forward", layer.forward_tangent(pass), &expected);
-    let pass = Backward::new(&[], x.as_view(), x.as_view(), &[], out.as_view_mut());
+    let pass = Backward::new(at, x.as_view(), x.as_view(), &[], out.as_view_mut());
     let pass = BackwardTangent::new(pass, x.as_view(), &[], other.as_view_mut());
     let expected = unsupported("Layer::backward_tangent", by);
     refused("backward", layer.backward_tangent(pass), &expected);

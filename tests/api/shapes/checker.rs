@@ -177,8 +177,15 @@ fn parts() {
         refused("targets", found, &shape("Y", (2, 5), (2, cols)));
     }
     for (layer, expected) in [
-        (Dense::new(0, 2, Tanh), Error::NoInputs),
-        (Dense::new(3, 0, Tanh), Error::ZeroUnits { layer: 0 }),
+        (
+            Dense::new(0, 2, Tanh),
+            Error::LayerInputs {
+                layer: 0.into(),
+                expected: 3,
+                found: 0,
+            },
+        ),
+        (Dense::new(3, 0, Tanh), Error::ZeroUnits { layer: 0.into() }),
         (
             Dense::new(3, usize::MAX, Tanh),
             Error::TooLarge {

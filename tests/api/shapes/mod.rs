@@ -9,6 +9,7 @@
 
 mod building;
 mod checker;
+mod containers;
 mod data;
 mod derivatives;
 mod metrics;
@@ -22,7 +23,7 @@ mod values;
 
 use backprop::activation::{Sigmoid, Tanh};
 use backprop::argmin::core::{CostFunction, Gradient as _};
-use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
+use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer, LayerGradient, Len, Plan, Site};
 use backprop::nalgebra::DMatrix;
 use backprop::{
     Accumulator, ArgminProblem, BinaryCrossEntropy, Builder, Cost, Error, Examples, GradientCheck,
@@ -49,6 +50,9 @@ fn every_error_variant_is_tested() {
         building::sizes_that_do_not_fit,
         building::sizes_beyond_the_memory,
         building::blocks_that_are_not_there,
+        building::layers_that_are_too_deep,
+        containers::containers,
+        containers::shapes_of_inputs,
         building::constants_of_activations,
         building::what_no_type_of_ours_provides,
         parameters::theta,
@@ -234,12 +238,12 @@ fn broken_entries(
     })
 }
 
-/// A layer with these sizes and blocks. Its outputs are 1.
+/// A layer with these sizes and blocks, which keeps `kept` scalars. Its outputs are 1.
 #[derive(Clone, Debug, PartialEq)]
 struct Told {
     inputs: usize,
     outputs: usize,
-    cache: usize,
+    kept: usize,
     blocks: Vec<Block>,
 }
 
@@ -248,36 +252,26 @@ impl Told {
         Self {
             inputs,
             outputs,
-            cache: 0,
+            kept: 0,
             blocks: blocks.to_vec(),
         }
     }
 }
 
 impl<T: Scalar> Layer<T> for Told {
-    fn inputs(&self) -> usize {
-        self.inputs
-    }
-
-    fn outputs(&self) -> usize {
-        self.outputs
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        self.blocks.clone()
-    }
-
-    fn cache_len(&self, _examples: usize) -> usize {
-        self.cache
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        site.check_inputs(self.inputs)?;
+        let plan = Plan::new(site, self.outputs).keeps(Len::fixed(self.kept));
+        Ok(self.blocks.iter().cloned().fold(plan, Plan::block))
     }
 
     fn forward(&self, mut pass: Forward<'_, T>) {
         pass.output.fill(T::one());
-        pass.cache.fill(T::zero());
+        pass.kept.fill(T::zero());
     }
 
     fn backward(&self, pass: Backward<'_, T>) {
-        if let Some(gradient) = pass.gradient {
+        if let LayerGradient::Sum(gradient) = pass.gradient {
             gradient.fill(T::zero());
         }
         if let Some(mut below) = pass.input_delta {

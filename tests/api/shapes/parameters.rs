@@ -175,7 +175,9 @@ pub(super) fn blocks() {
     }
     // Two blocks are not [b W]. Nor are zero blocks, or one block of another shape.
     for layer in [0, 2] {
-        let expected = Error::NotDense { layer };
+        let expected = Error::NotDense {
+            layer: layer.into(),
+        };
         refused("dense", network.dense_weights(layer), &expected);
         let found = network.set_dense(layer, &DMatrix::repeat(2, 3, 7.0), &[7.0; 2]);
         refused("set_dense", found, &expected);
@@ -192,7 +194,7 @@ pub(super) fn blocks() {
         let entries = [0.5; 10];
         let len = layer.blocks[0].len().unwrap();
         let mut network = Network::from_layers(3, vec![layer], &entries[..len]).unwrap();
-        let expected = Error::NotDense { layer: 0 };
+        let expected = Error::NotDense { layer: 0.into() };
         refused("dense", network.dense_weights(0), &expected);
         let found = network.set_dense(0, &DMatrix::repeat(2, 3, 7.0), &[7.0; 2]);
         refused("set_dense", found, &expected);

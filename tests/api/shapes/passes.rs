@@ -95,7 +95,7 @@ pub(super) fn workspaces() {
     let (network, objective) = (&problem.network, &problem.objective);
     let mut workspace = Workspace::new();
     for layer in [0, 1, 2, usize::MAX] {
-        assert!(workspace.activation(layer).is_none() && workspace.cache(layer).is_none());
+        assert!(workspace.activation(layer).is_none() && workspace.logits().is_none());
     }
     assert!(workspace.output().is_none() && workspace.costs().is_empty());
     let before = problem.bits(&mut workspace);
@@ -105,7 +105,7 @@ pub(super) fn workspaces() {
     let wide = wide.with_theta(&[f64::MAX; 22]).unwrap();
     let expected = Error::NonFinite {
         at: Location::Activation {
-            layer: 1,
+            layer: 1.into(),
             unit: 0,
             example: 0,
         },
@@ -117,8 +117,9 @@ pub(super) fn workspaces() {
     let found = network.cost_into(&wrong, objective, &mut workspace);
     refused("shape", found, &shape("X", (3, 3), (1, 3)));
     for layer in [2, 3, usize::MAX] {
-        assert!(workspace.activation(layer).is_none() && workspace.cache(layer).is_none());
+        assert!(workspace.activation(layer).is_none());
     }
+    assert_eq!(workspace.logits().unwrap().shape(), (1, 3));
     let shapes = [0, 1].map(|layer| workspace.activation(layer).unwrap().shape());
     assert_eq!(shapes, [(7, 3), (1, 3)]);
     assert_eq!(problem.bits(&mut workspace), before);

@@ -198,7 +198,7 @@ fn beyond_the_scalar() {
     assert_eq!(added, merged);
     let expected = Error::NonFinite {
         at: Location::Gradient(BlockEntry {
-            layer: 0,
+            layer: 0.into(),
             block: "Θ".into(),
             row: 1,
             col: 2,

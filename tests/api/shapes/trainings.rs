@@ -45,7 +45,7 @@ pub(super) fn divergence() {
     let found = trainer.fit(&mut hidden, &examples).unwrap_err();
     let cause = Error::NonFinite {
         at: Location::Parameter(BlockEntry {
-            layer: 0,
+            layer: 0.into(),
             block: "Θ".into(),
             row: 0,
             col: 1,
@@ -122,7 +122,7 @@ pub(super) fn states_that_overflow() {
             at: Location::OptimizerState {
                 buffer,
                 entry: BlockEntry {
-                    layer: 0,
+                    layer: 0.into(),
                     block: "Θ".into(),
                     row: 0,
                     col: 1,

@@ -134,8 +134,8 @@ pub(super) fn outputs() {
             a[(1, 4)] = -3.0; // a later one
             (a[at], y[at]) = (value, target);
             let examples = Examples::new(&a, &y).unwrap();
-            let output = |layer| Error::Output {
-                layer,
+            let output = |layer: usize| Error::Output {
+                layer: layer.into(),
                 unit: at.0,
                 example: at.1,
                 value,
@@ -178,7 +178,7 @@ pub(super) fn overflow() {
             (x[(0, 4)], x[(0, example)]) = (1e10, 1e10);
             let expected = Error::NonFinite {
                 at: Location::Activation {
-                    layer,
+                    layer: layer.into(),
                     unit,
                     example,
                 },
@@ -205,7 +205,7 @@ pub(super) fn overflow() {
     let objective = Objective::new(CategoricalCrossEntropy);
     let expected = Error::NonFinite {
         at: Location::Activation {
-            layer: 0,
+            layer: 0.into(),
             unit: 1,
             example: 1,
         },
@@ -279,9 +279,9 @@ fn penalties_that_overflow(problem: &Problem, workspace: &mut Workspace<f64>) {
 /// J is finite, but a product of the backward pass is not.
 fn gradients_that_overflow(workspace: &mut Workspace<f64>) {
     let squares = Objective::new(SquaredError);
-    let non_finite = |layer, row, col| Error::NonFinite {
+    let non_finite = |layer: usize, row, col| Error::NonFinite {
         at: Location::Gradient(BlockEntry {
-            layer,
+            layer: layer.into(),
             block: "Θ".into(),
             row,
             col,

@@ -1,13 +1,16 @@
 //! Tangents from dual numbers equal those that are written out.
 
-use super::SMOOTH;
+use super::{SMOOTH, with_linked};
 use crate::support::custom_types::{Counts, Cubic, LOG2};
 use backprop::activation::{Activation, Exponential, Identity, Sigmoid, Softmax};
 use backprop::cost::{
     BinaryCrossEntropy, CategoricalCrossEntropy, Cost, Huber, Link, LogCosh, Outputs, Poisson,
     SquaredError,
 };
-use backprop::layer::{Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer};
+use backprop::layer::{
+    At, Backward, BackwardTangent, Forward, ForwardTangent, Layer, LayerGradient, Len, Linked,
+    Plan, Site,
+};
 use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, convert};
 use backprop::{Error, Scalar, dual};
 use num_dual::Dual64;
@@ -42,35 +45,32 @@ fn assert_lacks(found: Result<(), Error>, method: &str, of: &str) {
 
 /// Which directions are given, and whether results are requested.
 #[derive(Clone, Copy)]
-struct Asked {
+struct Asked<'a> {
     theta: bool,
     input: bool,
     values: bool,
     tangents: bool,
-    linked: bool,
+    linked: Linked<'a>,
 }
 
 type Tangents<T> = [DMatrix<T>; 8];
 
-/// Returns ȧ, the tangent of the cache, Δ and δ below with their tangents, and the final δ and δ̇,
-/// from the layer's methods or from dual numbers.
-fn layer_tangents<T: Scalar>(by_dual: bool, asked: Asked) -> Tangents<T> {
+/// Returns ȧ, the tangent of what is kept, Δ and δ below with their tangents, and the final δ and
+/// δ̇, from the layer's methods or from dual numbers.
+fn layer_tangents<T: Scalar>(by_dual: bool, asked: Asked<'_>) -> Tangents<T> {
     let (theta, theta_dot) = (wave::<T>(23, 1, 0.1), wave(23, 1, 0.2));
     let (x, x_dot) = (wave(4, M, 0.3), wave(4, M, 0.4));
     let (mut a, mut kept) = (nan(5, M), nan(7 * M, 1));
+    let plan = Layer::<T>::plan(&SMOOTH, Site::new(4)).unwrap();
+    let at = At::new(&plan, theta.as_slice());
     let view = a.as_view_mut();
-    SMOOTH.forward(Forward::new(
-        theta.as_slice(),
-        x.as_view(),
-        view,
-        kept.as_mut_slice(),
-    ));
+    SMOOTH.forward(Forward::new(at, x.as_view(), view, kept.as_mut_slice()));
     let theta_dot = asked.theta.then_some(theta_dot.as_slice());
     let x_dot = asked.input.then_some(x_dot.as_view());
 
     let (mut a_dot, mut kept_dot) = (nan(5, M), nan(7 * M, 1));
     let mut pass = ForwardTangent::new(
-        theta.as_slice(),
+        at,
         x.as_view(),
         a.as_view(),
         kept.as_slice(),
@@ -89,7 +89,7 @@ fn layer_tangents<T: Scalar>(by_dual: bool, asked: Asked) -> Tangents<T> {
     let [mut g, mut g_dot, mut e, mut e_dot] = [(23, 1), (23, 1), (4, M), (4, M)]
         .map(|(rows, cols)| DMatrix::repeat(rows, cols, convert::<f64, T>(7.0)));
     let mut pass = Backward::new(
-        theta.as_slice(),
+        at,
         x.as_view(),
         a.as_view(),
         kept.as_slice(),
@@ -97,7 +97,7 @@ fn layer_tangents<T: Scalar>(by_dual: bool, asked: Asked) -> Tangents<T> {
     );
     pass.linked = asked.linked;
     if asked.values {
-        pass.gradient = Some(g.as_mut_slice());
+        pass.gradient = LayerGradient::Sum(g.as_mut_slice());
         pass.input_delta = Some(e.as_view_mut());
     }
     let kept_dot_slice = kept_dot.as_slice();
@@ -120,20 +120,22 @@ fn layer_tangents<T: Scalar>(by_dual: bool, asked: Asked) -> Tangents<T> {
 fn layers_agree<T: Scalar>() {
     for bits in 0..32 {
         let [theta, input, values, tangents, linked] = [1, 2, 4, 8, 16].map(|b| bits & b != 0);
-        let asked = Asked {
-            theta,
-            input,
-            values,
-            tangents,
-            linked,
-        };
-        let (found, expected) = (
-            layer_tangents::<T>(true, asked),
-            layer_tangents(false, asked),
-        );
-        for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
-            assert_close(&format!("result {i} of case {bits}"), found, expected);
-        }
+        with_linked(linked, |linked| {
+            let asked = Asked {
+                theta,
+                input,
+                values,
+                tangents,
+                linked,
+            };
+            let (found, expected) = (
+                layer_tangents::<T>(true, asked),
+                layer_tangents(false, asked),
+            );
+            for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                assert_close(&format!("result {i} of case {bits}"), found, expected);
+            }
+        });
     }
 }
 
@@ -144,46 +146,36 @@ fn layers_agree_with_their_own_tangents() {
 }
 
 /// a = c x, where c depends on the fields of the pass; c = 0 if they are missing. The layer keeps
-/// `cache` scalars.
+/// `kept` scalars.
 #[derive(Debug)]
 struct Told {
-    cache: fn(bool) -> usize,
+    kept: fn(bool) -> usize,
 }
 
 impl Told {
-    fn factor<T: Scalar>(training: bool, seed: u64, first: usize) -> T {
-        convert(f64::from(u8::from(training)) * seed as f64 * first as f64)
+    fn factor<T: Scalar>(at: At<'_, T>) -> T {
+        convert(f64::from(u8::from(at.training)) * at.seed as f64 * at.first_example as f64)
     }
 }
 
 impl<T: Scalar> Layer<T> for Told {
-    fn inputs(&self) -> usize {
-        1
-    }
-
-    fn outputs(&self) -> usize {
-        1
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        vec![]
-    }
-
-    fn cache_len(&self, _examples: usize) -> usize {
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
         // Dual numbers are larger than 8 bytes.
-        (self.cache)(size_of::<T>() > 8)
+        let kept = (self.kept)(size_of::<T>() > 8);
+        Ok(Plan::new(site, site.input).keeps(Len::fixed(kept)))
     }
 
     fn forward(&self, mut pass: Forward<'_, T>) {
-        let factor: T = Self::factor(pass.training, pass.seed, pass.first_example);
-        assert!(pass.scratch.is_empty());
+        let factor: T = Self::factor(pass.at);
+        assert!(pass.room.is_empty() && pass.scratch.is_empty());
         pass.output.zip_apply(&pass.input, |a, x| *a = factor * x);
-        pass.cache.fill(factor);
+        pass.kept.fill(factor);
     }
 
     fn backward(&self, pass: Backward<'_, T>) {
-        let factor: T = Self::factor(pass.training, pass.seed, pass.first_example);
-        assert!(pass.linked && pass.scratch.is_empty() && pass.gradient.is_none());
+        let factor: T = Self::factor(pass.at);
+        assert!(pass.room.is_empty() && pass.scratch.is_empty());
+        assert!(pass.linked.get() && pass.gradient.is_none());
         if let Some(mut below) = pass.input_delta {
             below.zip_apply(&pass.delta, |e, d| *e = factor * d);
         }
@@ -191,12 +183,15 @@ impl<T: Scalar> Layer<T> for Told {
 }
 
 /// (ȧ, ė) of a = c x with ẋ = 2 and δ̇ = 5, c = 3 · 11.
-fn told(layer: &Told) -> (Result<(), Error>, Result<(), Error>, f64, f64) {
+fn told(layer: &Told, linked: Linked<'_>) -> (Result<(), Error>, Result<(), Error>, f64, f64) {
+    let plan = Layer::<f64>::plan(layer, Site::new(1)).unwrap();
+    let mut at = At::new(&plan, &[]);
+    (at.training, at.seed, at.first_example) = (true, 3, 11);
     let [x, x_dot, d_dot] = [1.0, 2.0, 5.0].map(|x| DMatrix::repeat(1, 1, x));
     let (mut a_dot, mut d, mut d_moved) = (nan(1, 1), x.clone(), d_dot.clone());
     let (mut kept, mut e_dot) = ([0.0], nan(1, 1));
     let mut pass = ForwardTangent::new(
-        &[],
+        at,
         x.as_view(),
         x.as_view(),
         &[0.0],
@@ -204,12 +199,10 @@ fn told(layer: &Told) -> (Result<(), Error>, Result<(), Error>, f64, f64) {
         &mut kept,
     );
     pass.input_tangent = Some(x_dot.as_view());
-    (pass.training, pass.seed, pass.first_example) = (true, 3, 11);
     let forward = dual::layer_forward_tangent(layer, pass);
     let view = d.as_view_mut();
-    let mut pass = Backward::new(&[], x.as_view(), x.as_view(), &[0.0], view);
-    (pass.training, pass.seed, pass.first_example) = (true, 3, 11);
-    pass.linked = true;
+    let mut pass = Backward::new(at, x.as_view(), x.as_view(), &[0.0], view);
+    pass.linked = linked;
     let mut along = BackwardTangent::new(pass, x_dot.as_view(), &[0.0], d_moved.as_view_mut());
     along.input_delta_tangent = Some(e_dot.as_view_mut());
     let backward = dual::layer_backward_tangent(layer, along);
@@ -218,20 +211,24 @@ fn told(layer: &Told) -> (Result<(), Error>, Result<(), Error>, f64, f64) {
 
 #[test]
 fn a_layer_receives_the_whole_context_of_a_pass() {
-    let found = told(&Told { cache: |_| 1 });
-    assert_eq!(found, (Ok(()), Ok(()), 66.0, 165.0));
+    with_linked(true, |linked| {
+        let found = told(&Told { kept: |_| 1 }, linked);
+        assert_eq!(found, (Ok(()), Ok(()), 66.0, 165.0));
+    });
 }
 
-/// A cache that is longer on dual numbers does not match the cache of the pass.
+/// What is longer on dual numbers does not match what the pass keeps.
 #[test]
-fn caches_of_other_lengths_are_unsupported() {
+fn kept_scalars_of_another_number_are_unsupported() {
     let layer = Told {
-        cache: |wide| 1 + usize::from(wide),
+        kept: |wide| 1 + usize::from(wide),
     };
-    let (forward, backward, a_dot, e_dot) = told(&layer);
-    assert_lacks(forward, "Layer::forward_tangent", "Told");
-    assert_lacks(backward, "Layer::backward_tangent", "Told");
-    assert!(a_dot.is_nan() && e_dot.is_nan(), "nothing is written");
+    with_linked(true, |linked| {
+        let (forward, backward, a_dot, e_dot) = told(&layer, linked);
+        assert_lacks(forward, "Layer::forward_tangent", "Told");
+        assert_lacks(backward, "Layer::backward_tangent", "Told");
+        assert!(a_dot.is_nan() && e_dot.is_nan(), "nothing is written");
+    });
 }
 
 fn activations_agree<T: Scalar>() {
@@ -369,9 +366,11 @@ fn other_scalars_are_unsupported() {
     let at = Outputs::new(None, x.as_view(), x.as_view());
     let found = dual::cost_delta_tangent(&FromZ, at, x.as_view(), out.as_view_mut());
     assert_lacks(found, "Cost::delta_tangent", "FromZ");
-    let layer = Told { cache: |_| 0 };
+    let layer = Told { kept: |_| 0 };
+    let plan = Layer::<Dual64>::plan(&layer, Site::new(1)).unwrap();
+    let at = At::new(&plan, &[]);
     let pass = ForwardTangent::new(
-        &[],
+        at,
         x.as_view(),
         x.as_view(),
         &[],
@@ -380,7 +379,7 @@ fn other_scalars_are_unsupported() {
     );
     let found = dual::layer_forward_tangent(&layer, pass);
     assert_lacks(found, "Layer::forward_tangent", "Told");
-    let pass = Backward::new(&[], x.as_view(), x.as_view(), &[], out.as_view_mut());
+    let pass = Backward::new(at, x.as_view(), x.as_view(), &[], out.as_view_mut());
     let along = BackwardTangent::new(pass, x.as_view(), &[], other.as_view_mut());
     let found = dual::layer_backward_tangent(&layer, along);
     assert_lacks(found, "Layer::backward_tangent", "Told");

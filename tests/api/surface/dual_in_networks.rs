@@ -4,8 +4,9 @@
 use super::dual::wave;
 use crate::support::custom_types::LowRank;
 use backprop::activation::{AnyActivation, Sigmoid, Tanh};
-use backprop::cost::Link;
-use backprop::layer::{AnyLayer, Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer};
+use backprop::layer::{
+    AnyLayer, Backward, BackwardTangent, Forward, ForwardTangent, Layer, Plan, Site,
+};
 use backprop::{
     BinaryCrossEntropy, Builder, Error, Examples, GaussNewton, Initialization, Network, Objective,
     Scalar, SquaredError, dual, rng,
@@ -22,24 +23,8 @@ impl ByDual {
 }
 
 impl<T: Scalar> Layer<T> for ByDual {
-    fn inputs(&self) -> usize {
-        self.as_layer::<T>().inputs()
-    }
-
-    fn outputs(&self) -> usize {
-        self.as_layer::<T>().outputs()
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        self.as_layer::<T>().blocks()
-    }
-
-    fn cache_len(&self, examples: usize) -> usize {
-        self.as_layer::<T>().cache_len(examples)
-    }
-
-    fn link(&self) -> Option<Link> {
-        self.as_layer::<T>().link()
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        Ok(self.as_layer::<T>().plan(site)?.default_each())
     }
 
     fn forward(&self, pass: Forward<'_, T>) {

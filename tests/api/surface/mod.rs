@@ -17,12 +17,12 @@ mod tangents;
 mod threads;
 mod trained;
 
-use crate::support::custom_types::{Counts, Cubic, Doubling, LowRank};
-use backprop::activation::{AnyActivation, Softmax, Tanh};
+use crate::support::custom_types::{Counts, Cubic, Doubling, LOG2, LowRank};
+use backprop::activation::{Activation, AnyActivation, Identity, Softmax, Tanh};
 use backprop::approx::assert_abs_diff_eq;
 use backprop::cost::{CategoricalCrossEntropy, Cost, SquaredError};
 use backprop::gradient_check::GradientCheck;
-use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
+use backprop::layer::{AnyLayer, Backward, Forward, Layer, Linked, Place, Plan, Site};
 use backprop::nalgebra::DMatrix;
 use backprop::{
     Accumulator, Builder, Dense, Error, Examples, Initialization, Location, Network, Objective,
@@ -30,6 +30,8 @@ use backprop::{
 };
 use num_dual::Dual64;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Several custom layers in one network: an enum, like `AnyLayer`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,24 +52,8 @@ impl Mine {
 }
 
 impl<T: Scalar> Layer<T> for Mine {
-    fn inputs(&self) -> usize {
-        self.as_layer::<T>().inputs()
-    }
-
-    fn outputs(&self) -> usize {
-        self.as_layer::<T>().outputs()
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        self.as_layer::<T>().blocks()
-    }
-
-    fn cache_len(&self, examples: usize) -> usize {
-        self.as_layer::<T>().cache_len(examples)
-    }
-
-    fn link(&self) -> Option<backprop::cost::Link> {
-        self.as_layer::<T>().link()
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        self.as_layer::<T>().plan(site)
     }
 
     fn forward(&self, pass: Forward<'_, T>) {
@@ -78,13 +64,92 @@ impl<T: Scalar> Layer<T> for Mine {
         self.as_layer().backward(pass);
     }
 
-    fn validate(&self) -> Result<(), Error> {
-        self.as_layer::<T>().validate()
+    fn backward_each(&self, pass: Backward<'_, T>) {
+        self.as_layer().backward_each(pass);
     }
 
     fn name(&self) -> String {
         self.as_layer::<T>().name()
     }
+}
+
+/// Gives the `linked` of its backward pass to a function.
+struct Lender<F>(F);
+
+impl<F> fmt::Debug for Lender<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lender")
+    }
+}
+
+impl<F: Fn(Linked<'_>) + Send + Sync> Layer<f64> for Lender<F> {
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        Ok(Plan::new(site, site.input).z(Place::Output, Some(LOG2)))
+    }
+
+    fn forward(&self, mut pass: Forward<'_, f64>) {
+        pass.output.copy_from(&pass.input);
+    }
+
+    fn backward(&self, pass: Backward<'_, f64>) {
+        (self.0)(pass.linked);
+    }
+}
+
+/// Calls `f` with the `linked` of a pass, whose δ is ∂cost/∂z or not. Only a network with a
+/// canonical pair can make the first.
+fn with_linked(linked: bool, f: impl Fn(Linked<'_>) + Send + Sync) {
+    let called = AtomicBool::new(false);
+    let once = |found: Linked<'_>| {
+        assert_eq!(found.get(), linked);
+        assert!(!called.swap(true, Ordering::Relaxed));
+        f(found);
+    };
+    let network = Network::from_layers(1, vec![Lender(once)], &[]).unwrap();
+    let one = DMatrix::repeat(1, 1, 1.0);
+    let examples = Examples::new(&one, &one).unwrap();
+    let objective = Objective::new(Counts { linked });
+    network.backprop(&examples, &objective).unwrap();
+    assert!(called.load(Ordering::Relaxed));
+}
+
+/// A layer may declare that its input is z, wherever it lies in a network.
+#[test]
+fn the_input_of_a_layer_may_be_its_z() {
+    /// Its z is its input.
+    #[derive(Debug)]
+    struct Twice;
+    impl<T: Scalar> Layer<T> for Twice {
+        fn plan(&self, site: Site) -> Result<Plan, Error> {
+            Ok(Plan::new(site, site.input).z(Place::Input, Some(LOG2)))
+        }
+
+        fn forward(&self, mut pass: Forward<'_, T>) {
+            Doubling.forward(pass.input, pass.output.as_view_mut());
+        }
+
+        fn backward(&self, mut pass: Backward<'_, T>) {
+            if !pass.linked.get() {
+                Doubling.backward(pass.input, pass.output, pass.delta.as_view_mut());
+            }
+            if let Some(mut below) = pass.input_delta {
+                below.copy_from(&pass.delta);
+            }
+        }
+    }
+    // At z = −1100 a rounds to 0, so that only the canonical path has a cost.
+    let (z, y) = (DMatrix::repeat(1, 1, -1100.0), DMatrix::repeat(1, 1, 1.0));
+    let examples = Examples::new(&z, &y).unwrap();
+    let objective = Objective::new(Counts { linked: true });
+    let expected = Ok(1100.0 * std::f64::consts::LN_2);
+    let second: Network<f64, AnyLayer<Twice>> = Builder::new(1)
+        .dense(1, Identity)
+        .layer(AnyLayer::Custom(Twice))
+        .with_theta(&[0.0, 1.0])
+        .unwrap();
+    assert_eq!(second.cost(&examples, &objective), expected);
+    let first = Network::from_layers(1, vec![Twice], &[]).unwrap();
+    assert_eq!(first.cost(&examples, &objective), expected);
 }
 
 type Mixed<T> = Network<T, AnyLayer<Mine>>;
@@ -185,7 +250,7 @@ fn a_custom_canonical_pair_agrees() {
     assert_eq!(j, 1100.0 * std::f64::consts::LN_2);
     let refused = last.cost(&examples, &Objective::new(Counts { linked: false }));
     let expected = Error::Output {
-        layer: 0,
+        layer: 0.into(),
         unit: 0,
         example: 0,
         value: 0.0,

@@ -4,21 +4,19 @@
 use super::data;
 use backprop::activation::{Identity, Tanh};
 use backprop::gradient_check::GradientCheck;
-use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
+use backprop::layer::{AnyLayer, At, Backward, Forward, Layer, Plan, Site};
 use backprop::nalgebra::{DMatrix, DMatrixViewMut};
 use backprop::training::{GradientDescent, Trainer};
 use backprop::{
-    AnyCost, Builder, Examples, Initialization, Network, Objective, Scalar, SquaredError,
-    Workspace, rng,
+    AnyCost, Builder, Error, Examples, GradientBuffers, Initialization, Network, Objective, Scalar,
+    SquaredError, Workspace, rng,
 };
 use std::sync::Mutex;
 
 /// A layer without parameters that drops units at random in training. With a fixed seed it is a
 /// deterministic function.
 #[derive(Clone, Debug, PartialEq)]
-struct Dropout {
-    units: usize,
-}
+struct Dropout;
 
 impl Dropout {
     /// Keeps about half of the units, by a hash of seed, unit and example.
@@ -28,10 +26,10 @@ impl Dropout {
         (mixed >> 40).count_ones().is_multiple_of(2)
     }
 
-    fn mask<T: Scalar>(training: bool, seed: u64, first: usize, of: &mut DMatrixViewMut<'_, T>) {
+    fn mask<T: Scalar>(at: At<'_, T>, of: &mut DMatrixViewMut<'_, T>) {
         for k in 0..of.ncols() {
             for i in 0..of.nrows() {
-                if training && !Self::keeps(seed, i, first + k) {
+                if at.training && !Self::keeps(at.seed, i, at.first_example + k) {
                     of[(i, k)] = T::zero();
                 }
             }
@@ -40,32 +38,19 @@ impl Dropout {
 }
 
 impl<T: Scalar> Layer<T> for Dropout {
-    fn inputs(&self) -> usize {
-        self.units
-    }
-
-    fn outputs(&self) -> usize {
-        self.units
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        vec![]
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        Ok(Plan::new(site, site.input))
     }
 
     fn forward(&self, mut pass: Forward<'_, T>) {
         pass.output.copy_from(&pass.input);
-        Self::mask(
-            pass.training,
-            pass.seed,
-            pass.first_example,
-            &mut pass.output,
-        );
+        Self::mask(pass.at, &mut pass.output);
     }
 
     fn backward(&self, pass: Backward<'_, T>) {
         if let Some(mut below) = pass.input_delta {
             below.copy_from(&pass.delta);
-            Self::mask(pass.training, pass.seed, pass.first_example, &mut below);
+            Self::mask(pass.at, &mut below);
         }
     }
 }
@@ -74,7 +59,7 @@ impl<T: Scalar> Layer<T> for Dropout {
 fn a_stochastic_layer_receives_the_mode_of_the_pass() {
     let network: Network<f64, AnyLayer<Dropout>> = Builder::new(3)
         .dense(6, Tanh)
-        .layer(AnyLayer::Custom(Dropout { units: 6 }))
+        .layer(AnyLayer::Custom(Dropout))
         .dense(2, Identity)
         .initialize(Initialization::GlorotUniform, &mut rng(3))
         .unwrap();
@@ -128,25 +113,17 @@ struct Seeds {
 }
 
 impl Layer<f64> for Seeds {
-    fn inputs(&self) -> usize {
-        1
-    }
-
-    fn outputs(&self) -> usize {
-        1
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        vec![]
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        Ok(Plan::new(site, site.input))
     }
 
     fn forward(&self, mut pass: Forward<'_, f64>) {
-        self.forward.lock().unwrap().push(pass.seed);
+        self.forward.lock().unwrap().push(pass.at.seed);
         pass.output.copy_from(&pass.input);
     }
 
     fn backward(&self, pass: Backward<'_, f64>) {
-        self.backward.lock().unwrap().push(pass.seed);
+        self.backward.lock().unwrap().push(pass.at.seed);
         if let Some(mut below) = pass.input_delta {
             below.copy_from(&pass.delta);
         }
@@ -165,8 +142,11 @@ fn every_layer_has_its_own_seed() {
     for seed in [0, 1, u64::MAX] {
         workspace.set_training(Some(seed));
         let objective = Objective::new(SquaredError);
-        let parts = network.gradient_into(&examples, &objective, &mut workspace, &mut []);
-        assert_eq!(parts.unwrap().total(), 0.0);
+        // Without parameters, only the gradient with respect to X reaches the lower layers.
+        let mut of_x = [f64::NAN];
+        let wanted = GradientBuffers::of_parameters(&mut []).and_inputs(&mut of_x);
+        let parts = network.gradients_into(&examples, &objective, &mut workspace, wanted);
+        assert_eq!((parts.unwrap().total(), of_x), (0.0, [0.0]));
     }
     let mut all = vec![];
     for layer in network.layers() {
@@ -183,7 +163,7 @@ fn every_layer_has_its_own_seed() {
 fn stochastic_layers_act_only_in_training_steps() {
     let start: Network<f64, AnyLayer<Dropout>> = Builder::new(3)
         .dense(6, Tanh)
-        .layer(AnyLayer::Custom(Dropout { units: 6 }))
+        .layer(AnyLayer::Custom(Dropout))
         .dense(2, Identity)
         .initialize(Initialization::GlorotUniform, &mut rng(3))
         .unwrap();

@@ -1,10 +1,13 @@
 //! Forward mode: custom tangents equal dual numbers, through every kind of wrapper.
 
-use super::SMOOTH;
+use super::{SMOOTH, with_linked};
 use crate::support::custom_types::{Counts, Cubic, Doubling, LowRank};
 use backprop::activation::Activation;
 use backprop::cost::{Cost, Outputs};
-use backprop::layer::{AnyLayer, Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer};
+use backprop::layer::{
+    AnyLayer, At, Backward, BackwardTangent, Forward, ForwardTangent, Keep, Layer, LayerGradient,
+    Linked, Plan, Site,
+};
 use backprop::nalgebra::{DMatrix, DMatrixView};
 use backprop::{Dense, Error, Scalar};
 use num_dual::Dual64;
@@ -30,48 +33,52 @@ fn assert_close(what: &str, found: &[f64], expected: impl Iterator<Item = f64>) 
 }
 
 /// Compares both tangent passes of a layer with its plain passes on dual numbers.
-fn agrees_with_dual_numbers(layer: &dyn Layer<f64>, on_duals: &dyn Layer<Dual64>, linked: bool) {
-    let (n, s, c) = (layer.inputs(), layer.outputs(), layer.cache_len(M));
-    let p = layer.blocks().iter().map(|b| b.len().unwrap()).sum();
+fn agrees_with_dual_numbers(
+    layer: &dyn Layer<f64>,
+    on_duals: &dyn Layer<Dual64>,
+    linked: Linked<'_>,
+) {
+    let plan = layer.plan(Site::new(4)).unwrap();
+    let (n, s, p) = (4, plan.output().len(), plan.parameters());
+    let c = plan.kept(Keep::Curvature, M);
     let (theta, theta_dot) = (wave(p, 1, 0.1), wave(p, 1, 0.2));
     let (x, x_dot) = (wave(n, M, 0.3), wave(n, M, 0.4));
     let (delta, delta_dot) = (wave(s, M, 0.5), wave(s, M, 0.6));
 
     // The reference.
     let (dual_theta, dual_x) = (dual(&theta, &theta_dot), dual(&x, &x_dot));
+    let dual_plan = on_duals.plan(Site::new(4)).unwrap();
+    assert_eq!(plan, dual_plan);
+    let dual_at = At::new(&dual_plan, dual_theta.as_slice());
     let mut output = DMatrix::repeat(s, M, Dual64::from_re(f64::NAN));
     let mut cache = vec![Dual64::from_re(f64::NAN); c];
     let view = output.as_view_mut();
-    on_duals.forward(Forward::new(
-        dual_theta.as_slice(),
-        dual_x.as_view(),
-        view,
-        &mut cache,
-    ));
+    on_duals.forward(Forward::new(dual_at, dual_x.as_view(), view, &mut cache));
     let mut dual_delta = dual(&delta, &delta_dot);
     let mut gradient = vec![Dual64::from_re(f64::NAN); p];
     let mut below = DMatrix::repeat(n, M, Dual64::from_re(f64::NAN));
     let mut pass = Backward::new(
-        dual_theta.as_slice(),
+        dual_at,
         dual_x.as_view(),
         output.as_view(),
         &cache,
         dual_delta.as_view_mut(),
     );
     pass.linked = linked;
-    pass.gradient = Some(&mut gradient);
+    pass.gradient = LayerGradient::Sum(&mut gradient);
     pass.input_delta = Some(below.as_view_mut());
     on_duals.backward(pass);
 
     // The tangent methods.
+    let at = At::new(&plan, theta.as_slice());
     let mut a = DMatrix::repeat(s, M, f64::NAN);
     let mut kept = vec![f64::NAN; c];
     let view = a.as_view_mut();
-    layer.forward(Forward::new(theta.as_slice(), x.as_view(), view, &mut kept));
+    layer.forward(Forward::new(at, x.as_view(), view, &mut kept));
     let mut a_dot = DMatrix::repeat(s, M, f64::NAN);
     let mut kept_dot = vec![f64::NAN; c];
     let mut pass = ForwardTangent::new(
-        theta.as_slice(),
+        at,
         x.as_view(),
         a.as_view(),
         &kept,
@@ -82,16 +89,16 @@ fn agrees_with_dual_numbers(layer: &dyn Layer<f64>, on_duals: &dyn Layer<Dual64>
     pass.input_tangent = Some(x_dot.as_view());
     layer.forward_tangent(pass).unwrap();
     assert_close("ȧ", a_dot.as_slice(), output.iter().map(|a| a.eps));
-    assert_close("cache", &kept_dot, cache.iter().map(|z| z.eps));
+    assert_close("kept", &kept_dot, cache.iter().map(|z| z.eps));
 
     let (mut d, mut d_dot) = (delta.clone(), delta_dot.clone());
     let (mut g, mut g_dot) = (vec![f64::NAN; p], vec![f64::NAN; p]);
     let mut e = DMatrix::repeat(n, M, f64::NAN);
     let mut e_dot = e.clone();
     let view = d.as_view_mut();
-    let mut pass = Backward::new(theta.as_slice(), x.as_view(), a.as_view(), &kept, view);
+    let mut pass = Backward::new(at, x.as_view(), a.as_view(), &kept, view);
     pass.linked = linked;
-    pass.gradient = Some(&mut g);
+    pass.gradient = LayerGradient::Sum(&mut g);
     pass.input_delta = Some(e.as_view_mut());
     let mut tangent = BackwardTangent::new(pass, a_dot.as_view(), &kept_dot, d_dot.as_view_mut());
     tangent.theta_tangent = Some(theta_dot.as_slice());
@@ -107,7 +114,7 @@ fn agrees_with_dual_numbers(layer: &dyn Layer<f64>, on_duals: &dyn Layer<Dual64>
 
 #[test]
 fn tangents_of_a_layer_through_every_indirection() {
-    for linked in [false, true] {
+    let agree = |linked: Linked<'_>| {
         agrees_with_dual_numbers(&SMOOTH, &SMOOTH, linked);
         let boxed: Box<dyn Layer<f64>> = Box::new(SMOOTH);
         agrees_with_dual_numbers(&boxed, &SMOOTH, linked);
@@ -128,7 +135,9 @@ fn tangents_of_a_layer_through_every_indirection() {
             activation,
         };
         agrees_with_dual_numbers(&layer, &SMOOTH, linked);
-    }
+    };
+    with_linked(false, agree);
+    with_linked(true, agree);
 }
 
 /// Without a direction, θ or x does not move.
@@ -136,13 +145,15 @@ fn tangents_of_a_layer_through_every_indirection() {
 fn absent_directions_are_zero() {
     let theta = wave(23, 1, 0.1);
     let x = wave(4, M, 0.3);
+    let plan = Layer::<f64>::plan(&SMOOTH, Site::new(4)).unwrap();
+    let at = At::new(&plan, theta.as_slice());
     let tangent = |theta_dot: Option<&[f64]>, x_dot: Option<DMatrixView<'_, f64>>| {
         let (mut a, mut kept) = (DMatrix::zeros(5, M), vec![0.0; 7 * M]);
         let view = a.as_view_mut();
-        SMOOTH.forward(Forward::new(theta.as_slice(), x.as_view(), view, &mut kept));
+        SMOOTH.forward(Forward::new(at, x.as_view(), view, &mut kept));
         let (mut a_dot, mut kept_dot) = (DMatrix::repeat(5, M, f64::NAN), vec![f64::NAN; 7 * M]);
         let mut pass = ForwardTangent::new(
-            theta.as_slice(),
+            at,
             x.as_view(),
             a.as_view(),
             &kept,
@@ -236,16 +247,8 @@ fn tangents_of_a_cost_through_every_indirection() {
 struct Passing;
 
 impl<T: Scalar> Layer<T> for Passing {
-    fn inputs(&self) -> usize {
-        1
-    }
-
-    fn outputs(&self) -> usize {
-        1
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        vec![]
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        Ok(Plan::new(site, site.input))
     }
 
     fn forward(&self, mut pass: Forward<'_, T>) {
@@ -278,9 +281,11 @@ fn tangents_are_unsupported_by_default() {
         &AnyLayer::Custom(Box::new(Passing)),
     ];
     for layer in layers {
+        let plan = layer.plan(Site::new(1)).unwrap();
+        let at = At::new(&plan, &[]);
         let mut out = x.clone();
         let pass = ForwardTangent::new(
-            &[],
+            at,
             x.as_view(),
             x.as_view(),
             &[],
@@ -293,7 +298,7 @@ fn tangents_are_unsupported_by_default() {
             "Passing",
         );
         let (mut d, mut d_dot) = (x.clone(), x.clone());
-        let pass = Backward::new(&[], x.as_view(), x.as_view(), &[], d.as_view_mut());
+        let pass = Backward::new(at, x.as_view(), x.as_view(), &[], d.as_view_mut());
         let tangent = BackwardTangent::new(pass, x.as_view(), &[], d_dot.as_view_mut());
         lacks(
             layer.backward_tangent(tangent),
@@ -319,9 +324,10 @@ fn tangents_are_unsupported_by_default() {
         activation: Doubling,
     };
     let (mut out, mut kept) = (x.clone(), [0.0; 2]);
-    let theta = [0.0; 3];
+    let plan = Layer::<f64>::plan(&layer, Site::new(1)).unwrap();
+    let at = At::new(&plan, &[0.0; 3]);
     let view = out.as_view_mut();
-    let pass = ForwardTangent::new(&theta, x.as_view(), x.as_view(), &[0.0; 2], view, &mut kept);
+    let pass = ForwardTangent::new(at, x.as_view(), x.as_view(), &[0.0; 2], view, &mut kept);
     let found = Layer::<f64>::forward_tangent(&layer, pass);
     lacks(found, "Activation::forward_tangent", "Doubling");
 

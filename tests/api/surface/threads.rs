@@ -8,7 +8,8 @@ use backprop::data::{
 };
 use backprop::gradient_check::{BlockReport, Comparison, Place, Report, Verdict};
 use backprop::layer::{
-    Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer, NoCustom, PerExample,
+    self, Affine, At, Backward, BackwardTangent, Block, Couples, Forward, ForwardTangent, Keep,
+    Layer, LayerGradient, Len, Linked, NoCustom, Plan, Sequential, Site, Start,
 };
 use backprop::metrics::{
     Accuracy, Average, ConfusionMatrix, Direction, F1, MeanAbsoluteError, MeanSquaredError, Metric,
@@ -23,8 +24,8 @@ use backprop::training::{
 use backprop::{
     Accumulator, AnyActivation, AnyCost, AnyLayer, ArgminHessian, ArgminProblem, Backprop,
     BlockLayout, Builder, CostParts, Curvature, Dense, Error, Examples, GaussNewton, Gradient,
-    GradientBuffers, GradientCheck, Initialization, Layout, Network, Objective, Penalty, Strength,
-    Tangent, Trace, Workspace,
+    GradientBuffers, GradientCheck, Initialization, Layout, Network, Objective, Penalty, Shape,
+    Strength, Tangent, Trace, Workspace,
 };
 use num_dual::Dual64;
 
@@ -44,7 +45,9 @@ fn networks_and_what_they_compute() {
     shared::<(AnyCost, Box<dyn Cost<f64>>, Link, Violation)>();
     shared::<(Outputs<'_, f64>, Forward<'_, f64>, Backward<'_, f64>)>();
     shared::<(ForwardTangent<'_, f64>, BackwardTangent<'_, f64>)>();
-    shared::<PerExample<'_, f64>>();
+    shared::<(At<'_, f64>, LayerGradient<'_, f64>, Linked<'_>)>();
+    shared::<(Plan, Site, Shape, Len, Keep, layer::Place, Start)>();
+    shared::<(Affine, Couples, Sequential<AnyLayer>, Sequential<Boxed>)>();
     shared::<(Layout, BlockLayout, Block, Initialization)>();
     shared::<(Objective<Box<dyn Cost<f64>>>, Penalty, Strength)>();
     shared::<(Examples<'_, f64>, Workspace<f64>, Accumulator<f64>)>();

@@ -2,7 +2,9 @@
 
 use super::{close, dot, wave, wave_matrix};
 use backprop::activation::{Identity, Tanh};
-use backprop::layer::{AnyLayer, Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer};
+use backprop::layer::{
+    AnyLayer, Backward, BackwardTangent, Couples, Forward, ForwardTangent, Layer, Plan, Site,
+};
 use backprop::nalgebra::{DMatrix, DMatrixViewMut, convert};
 use backprop::{
     Builder, Error, Examples, GradientBuffers, Initialization, Network, Objective, Scalar,
@@ -45,32 +47,24 @@ impl Symmetric {
 }
 
 impl<T: Scalar> Layer<T> for Symmetric {
-    fn inputs(&self) -> usize {
-        UNITS
-    }
-
-    fn outputs(&self) -> usize {
-        UNITS
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        Vec::new()
-    }
-
-    fn couples_examples(&self) -> bool {
-        *self == Self::Centred
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        let plan = Plan::new(site, site.input);
+        Ok(match self {
+            Self::Centred => plan.couples(Couples::Always),
+            Self::Masked => plan,
+        })
     }
 
     fn forward(&self, mut pass: Forward<'_, T>) {
         pass.output.copy_from(&pass.input);
-        let mode = (pass.training, pass.seed, pass.first_example);
+        let mode = (pass.at.training, pass.at.seed, pass.at.first_example);
         self.apply(mode, &mut pass.output);
     }
 
     fn backward(&self, pass: Backward<'_, T>) {
         if let Some(mut below) = pass.input_delta {
             below.copy_from(&pass.delta);
-            let mode = (pass.training, pass.seed, pass.first_example);
+            let mode = (pass.at.training, pass.at.seed, pass.at.first_example);
             self.apply(mode, &mut below);
         }
     }
@@ -80,14 +74,14 @@ impl<T: Scalar> Layer<T> for Symmetric {
             Some(tangent) => pass.output_tangent.copy_from(&tangent),
             None => pass.output_tangent.fill(T::zero()),
         }
-        let mode = (pass.training, pass.seed, pass.first_example);
+        let mode = (pass.at.training, pass.at.seed, pass.at.first_example);
         self.apply(mode, &mut pass.output_tangent);
         Ok(())
     }
 
     fn backward_tangent(&self, along: BackwardTangent<'_, T>) -> Result<(), Error> {
         let pass = along.pass;
-        let mode = (pass.training, pass.seed, pass.first_example);
+        let mode = (pass.at.training, pass.at.seed, pass.at.first_example);
         if let Some(mut below) = pass.input_delta {
             below.copy_from(&pass.delta);
             self.apply(mode, &mut below);

@@ -4,7 +4,7 @@ use super::{Outcome, TAME, close, dot, wave};
 use crate::support::{Case, cases, config};
 use backprop::activation::{Activation, AnyActivation, Identity};
 use backprop::cost::{Cost, Outputs};
-use backprop::layer::{AnyLayer, Dense, Layer};
+use backprop::layer::{AnyLayer, Dense};
 use backprop::nalgebra::{DMatrix, DVector, convert};
 use backprop::{AnyCost, Error, Examples, GaussNewton, Network, Objective};
 use num_dual::HyperDual64;
@@ -20,8 +20,9 @@ fn last_activation(case: &Case) -> AnyActivation {
 /// The network without its last activation: its outputs are z⁽ᴸ⁾.
 fn without_last_activation(network: &Network<f64>) -> Network<f64> {
     let mut layers = network.layers().to_vec();
-    let last = layers.pop().unwrap();
-    let (n, k) = (Layer::<f64>::inputs(&last), Layer::<f64>::outputs(&last));
+    layers.pop();
+    let theta = network.layer_theta(layers.len()).unwrap();
+    let (n, k) = (theta.ncols() - 1, network.outputs());
     layers.push(Dense::new(n, k, Identity).into());
     Network::from_layers(network.inputs(), layers, network.theta().as_slice()).unwrap()
 }
@@ -213,7 +214,7 @@ proptest! {
     #[test]
     fn products_are_semi_definite(case in cases(TAME), phase in 0.0..6.0) {
         let v = wave(case.network.parameters(), phase);
-        let canonical = case.network.layers().last().and_then(Layer::<f64>::link);
+        let canonical = Activation::<f64>::link(&last_activation(&case));
         let cost = &case.objective.cost;
         let kinds = [
             (GaussNewton::Outputs, true),

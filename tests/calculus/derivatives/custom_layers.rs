@@ -5,7 +5,10 @@ use super::{close, wave, wave_matrix};
 use crate::support::custom_types::{Counts, Cubic, Doubling, LowRank};
 use backprop::activation::{Identity, Sigmoid, Tanh};
 use backprop::cost::{Cost, Outputs};
-use backprop::layer::{AnyLayer, Backward, Block, Dense, Forward, Layer};
+use backprop::layer::{
+    AnyLayer, Backward, BackwardTangent, Block, Couples, Dense, Forward, ForwardTangent, Layer,
+    LayerGradient, Len, Plan, Site,
+};
 use backprop::nalgebra::{DMatrix, DMatrixViewMut, convert};
 use backprop::{
     BinaryCrossEntropy, Builder, Error, Examples, GaussNewton, Initialization, Network, Objective,
@@ -14,9 +17,9 @@ use backprop::{
 use num_dual::Dual64;
 use std::fmt::Debug;
 
-/// aᵢ = γᵢ xᵢ, with neither tangents nor per-example gradients. Its cache is not a matrix of the
-/// batch: it begins with one entry for each example, and then holds x with the last example first.
-/// Training drops half of the units.
+/// aᵢ = γᵢ xᵢ, with neither tangents nor a `backward_each` of its own. What it keeps is not a
+/// matrix of the batch: it begins with one entry for each example, and then holds x with the last
+/// example first. Training drops half of the units.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Plain {
     pub(super) units: usize,
@@ -32,47 +35,39 @@ impl Plain {
 }
 
 impl<T: Scalar> Layer<T> for Plain {
-    fn inputs(&self) -> usize {
-        self.units
-    }
-
-    fn outputs(&self) -> usize {
-        self.units
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        vec![Block::new("γ", self.units, 1)]
-    }
-
-    fn cache_len(&self, examples: usize) -> usize {
-        examples + self.units * examples
-    }
-
-    fn couples_examples(&self) -> bool {
-        self.couples
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        site.check_inputs(self.units)?;
+        let plan = Plan::new(site, self.units)
+            .block(Block::new("γ", self.units, 1))
+            .keeps(Len::each(1 + self.units));
+        Ok(match self.couples {
+            true => plan.couples(Couples::Always),
+            false => plan,
+        })
     }
 
     fn forward(&self, mut pass: Forward<'_, T>) {
         let m = pass.input.ncols();
-        let mode = (pass.training, pass.seed);
-        pass.cache.fill(T::zero());
+        let mode = (pass.at.training, pass.at.seed);
+        pass.kept.fill(T::zero());
         for k in 0..m {
             for i in 0..self.units {
-                if self.kept(mode, i, pass.first_example + k) {
-                    pass.cache[m + (m - 1 - k) * self.units + i] = pass.input[(i, k)];
+                if self.kept(mode, i, pass.at.first_example + k) {
+                    pass.kept[m + (m - 1 - k) * self.units + i] = pass.input[(i, k)];
                 }
-                pass.output[(i, k)] = pass.theta[i] * pass.cache[m + (m - 1 - k) * self.units + i];
+                pass.output[(i, k)] =
+                    pass.at.theta[i] * pass.kept[m + (m - 1 - k) * self.units + i];
             }
         }
     }
 
     fn backward(&self, pass: Backward<'_, T>) {
         let m = pass.input.ncols();
-        let mode = (pass.training, pass.seed);
-        if let Some(gradient) = pass.gradient {
+        let mode = (pass.at.training, pass.at.seed);
+        if let LayerGradient::Sum(gradient) = pass.gradient {
             gradient.fill(T::zero());
             for k in 0..m {
-                let x = &pass.cache[m + (m - 1 - k) * self.units..];
+                let x = &pass.kept[m + (m - 1 - k) * self.units..];
                 for (i, g) in gradient.iter_mut().enumerate() {
                     *g += pass.delta[(i, k)] * x[i];
                 }
@@ -81,12 +76,47 @@ impl<T: Scalar> Layer<T> for Plain {
         if let Some(mut below) = pass.input_delta {
             for k in 0..m {
                 for i in 0..self.units {
-                    let kept = self.kept(mode, i, pass.first_example + k);
-                    let slope = if kept { pass.theta[i] } else { T::zero() };
+                    let kept = self.kept(mode, i, pass.at.first_example + k);
+                    let slope = if kept { pass.at.theta[i] } else { T::zero() };
                     below[(i, k)] = slope * pass.delta[(i, k)];
                 }
             }
         }
+    }
+}
+
+/// A layer with tangents that declares no z.
+#[derive(Clone, Debug, PartialEq)]
+struct WithoutZ(LowRank<Cubic>);
+
+impl<T: Scalar> Layer<T> for WithoutZ {
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        let LowRank {
+            inputs,
+            rank,
+            outputs,
+            ..
+        } = self.0;
+        Ok(Plan::new(site, outputs)
+            .block(Block::new("V", rank, inputs))
+            .block(Block::new("U", outputs, rank + 1).penalised_from_column(1))
+            .keeps(Len::each(outputs + rank)))
+    }
+
+    fn forward(&self, pass: Forward<'_, T>) {
+        self.0.forward(pass);
+    }
+
+    fn backward(&self, pass: Backward<'_, T>) {
+        self.0.backward(pass);
+    }
+
+    fn forward_tangent(&self, pass: ForwardTangent<'_, T>) -> Result<(), Error> {
+        self.0.forward_tangent(pass)
+    }
+
+    fn backward_tangent(&self, along: BackwardTangent<'_, T>) -> Result<(), Error> {
+        self.0.backward_tangent(along)
     }
 }
 
@@ -280,13 +310,32 @@ fn custom_last_layers_have_gauss_newton_products() {
     let (expected, _) = logits.vjp(&x, &curvature).unwrap();
     same(found.unwrap().as_slice(), (expected / 5.0).as_slice());
 
-    // Without a link, a layer does not promise z.
-    let cubic = Builder::<f64, Smooth>::new(4).layer(AnyLayer::Custom(low_rank(4, 3)));
+    // A layer without a link may also declare z. It has products at z only if it does.
+    let theta = network.theta().as_slice();
+    let of = |layer| Network::from_layers(4, vec![layer], theta).unwrap();
+    let (cubic, z) = (
+        of(low_rank(4, 3)),
+        of(LowRank {
+            activation: Cubic { c: 0.0 },
+            ..low_rank(4, 3)
+        }),
+    );
+    let z_dot = z.jvp(&x, Tangent::of_parameters(&v)).unwrap();
+    let (a, z_0) = (cubic.forward(&x).unwrap(), z.forward(&x).unwrap());
+    let curvature = DMatrix::from_fn(3, 5, |i, k| {
+        let (slope, bend) = (1.0 + 0.375 * z_0[(i, k)].powi(2), 0.75 * z_0[(i, k)]);
+        (slope * slope + (a[(i, k)] - y[(i, k)]) * bend) * z_dot[(i, k)]
+    });
+    let (expected, _) = z.vjp(&x, &curvature).unwrap();
+    let found = cubic.gauss_newton_product(&examples, &objective, GaussNewton::Logits, &v);
+    same(found.unwrap().as_slice(), (expected / 5.0).as_slice());
+    let cubic = Builder::<f64, AnyLayer<WithoutZ>>::new(4)
+        .layer(AnyLayer::Custom(WithoutZ(low_rank(4, 3))));
     let cubic = cubic
         .initialize(Initialization::GlorotUniform, &mut rng(2))
         .unwrap();
     let found = cubic.gauss_newton_product(&examples, &objective, GaussNewton::Logits, &v);
-    lacks(found, "Layer::keeps_z", "LowRank");
+    lacks(found, "Plan::z", "WithoutZ");
     let gram = cubic.gram_product(&x, &v).unwrap() / 5.0;
     let found = cubic.gauss_newton_product(&examples, &objective, GaussNewton::Outputs, &v);
     same(found.unwrap().as_slice(), gram.as_slice());

@@ -242,12 +242,13 @@ fn errors_count_the_examples_of_the_whole_batch() {
             .unwrap()
             .gauss_newton_product(&examples, &objective, at, &v);
         let Err(Error::Output {
-            layer: 1,
+            layer,
             example: 640,
             ..
         }) = found
         else {
             panic!("{at:?}: {found:?}");
         };
+        assert_eq!(layer, 1, "{at:?}");
     }
 }

@@ -1,9 +1,9 @@
 //! Layers without parameters, and layers that break their promises, give results or typed errors,
 //! never a panic.
 
-use super::wave;
+use super::{close, wave};
 use backprop::activation::{Identity, Tanh};
-use backprop::layer::{Backward, Block, Dense, Forward, Layer};
+use backprop::layer::{Backward, Dense, Forward, Layer, Plan, Site};
 use backprop::nalgebra::DMatrix;
 use backprop::training::{LevenbergMarquardt, Stop, Trainer};
 use backprop::{
@@ -16,16 +16,8 @@ use backprop::{
 struct Through;
 
 impl Layer<f64> for Through {
-    fn inputs(&self) -> usize {
-        2
-    }
-
-    fn outputs(&self) -> usize {
-        2
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        Vec::new()
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        Ok(Plan::new(site, site.input))
     }
 
     fn forward(&self, mut pass: Forward<'_, f64>) {
@@ -138,29 +130,83 @@ fn a_call_that_wants_nothing_computes_nothing() {
     }
 }
 
-/// A dense layer that delegates everything except the per-example gradients.
+/// A dense layer that delegates only its plan and the required passes.
 #[derive(Debug)]
 struct Shell(Dense);
 
 impl Layer<f64> for Shell {
-    fn inputs(&self) -> usize {
-        Layer::<f64>::inputs(&self.0)
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        Ok(Layer::<f64>::plan(&self.0, site)?.default_each())
     }
 
-    fn outputs(&self) -> usize {
-        Layer::<f64>::outputs(&self.0)
+    fn forward(&self, pass: Forward<'_, f64>) {
+        self.0.forward(pass);
     }
 
-    fn blocks(&self) -> Vec<Block> {
-        Layer::<f64>::blocks(&self.0)
+    fn backward(&self, pass: Backward<'_, f64>) {
+        self.0.backward(pass);
     }
+}
 
-    fn cache_len(&self, examples: usize) -> usize {
-        Layer::<f64>::cache_len(&self.0, examples)
+/// Without the methods of `Dense`, such a wrapper has the defaults: gradients of single examples
+/// from passes over one example, and no tangents.
+#[test]
+fn a_wrapper_of_dense_that_delegates_less_has_the_defaults() {
+    let theta = &[0.1, 0.2, 0.3, -0.4, 0.5, -0.6, 0.7, -0.8, 0.9];
+    let dense = || [Dense::new(2, 2, Tanh), Dense::new(2, 1, Identity)];
+    let shells = dense().map(Shell).into();
+    let network = Network::<f64, Shell>::from_layers(2, shells, theta).unwrap();
+    let plain = Network::<f64, Dense>::from_layers(2, dense().into(), theta).unwrap();
+    for m in [5, 600] {
+        let (x, y) = (
+            DMatrix::from_vec(2, m, wave(2 * m, 0.1)),
+            DMatrix::zeros(1, m),
+        );
+        let examples = Examples::new(&x, &y).unwrap();
+        let objective = Objective::new(SquaredError);
+        let [found, expected] = [
+            network.backprop(&examples, &objective),
+            plain.backprop(&examples, &objective),
+        ]
+        .map(Result::unwrap);
+        assert_eq!(found.cost_parts(), expected.cost_parts());
+        assert_eq!(found.gradient().vector(), expected.gradient().vector());
+        let [norms, expected] = [
+            network.example_gradient_norms(&examples, &SquaredError),
+            plain.example_gradient_norms(&examples, &SquaredError),
+        ]
+        .map(Result::unwrap);
+        close(norms.as_slice(), expected.as_slice(), 0.1).unwrap();
+        let [gradients, expected] = [
+            network.example_gradients(&examples, &SquaredError),
+            plain.example_gradients(&examples, &SquaredError),
+        ]
+        .map(Result::unwrap);
+        close(gradients.as_slice(), expected.as_slice(), 0.1).unwrap();
+        let w = &mut Workspace::new();
+        let most = norms.mean();
+        let (mut sum, mut expected) = ([f64::NAN; 9], [f64::NAN; 9]);
+        let count = network.clipped_sum(&examples, &SquaredError, most, w, &mut sum);
+        let of_plain = plain.clipped_sum(&examples, &SquaredError, most, w, &mut expected);
+        assert_eq!(count, of_plain);
+        assert!(count.is_ok_and(|count| count > 0 && count < m));
+        close(&sum, &expected, m as f64).unwrap();
+        let product = network.hessian_product(&examples, &objective, theta);
+        let what = "Layer::forward_tangent";
+        assert!(
+            matches!(product, Err(Error::Unsupported { what: found, .. }) if found == what),
+            "{product:?}"
+        );
     }
+}
 
-    fn as_dense(&self) -> Option<Dense> {
-        Layer::<f64>::as_dense(&self.0)
+/// A dense layer that hands on a plan that promises more than it delegates.
+#[derive(Debug)]
+struct Boaster(Dense);
+
+impl Layer<f64> for Boaster {
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        Layer::<f64>::plan(&self.0, site)
     }
 
     fn forward(&self, pass: Forward<'_, f64>) {
@@ -173,22 +219,42 @@ impl Layer<f64> for Shell {
 }
 
 #[test]
-fn a_wrapper_that_claims_to_be_dense_is_refused() {
-    let layers = vec![Shell(Dense::new(2, 1, Identity))];
-    let network = Network::from_layers(2, layers, &[0.1, 0.2, 0.3]).unwrap();
+fn a_wrapper_that_claims_to_be_dense_gets_results_or_is_refused() {
+    let (layers, theta) = (vec![Boaster(Dense::new(2, 1, Identity))], [0.1, 0.2, 0.3]);
+    let network = Network::from_layers(2, layers, &theta).unwrap();
+    let plain = Network::<f64>::builder(2).dense(1, Identity);
+    let plain = plain.with_theta(&theta).unwrap();
     for m in [5, 600] {
         let (x, y) = (
             DMatrix::from_vec(2, m, wave(2 * m, 0.1)),
             DMatrix::zeros(1, m),
         );
         let examples = Examples::new(&x, &y).unwrap();
-        let norms = network.example_gradient_norms(&examples, &SquaredError);
-        assert!(matches!(norms, Err(Error::Unsupported { .. })), "{norms:?}");
-        let gradients = network.example_gradients(&examples, &SquaredError);
-        assert!(matches!(gradients, Err(Error::Unsupported { .. })));
+        let cost = SquaredError;
+        match network.example_gradient_norms(&examples, &cost) {
+            Ok(norms) => {
+                let expected = plain.example_gradient_norms(&examples, &cost).unwrap();
+                close(norms.as_slice(), expected.as_slice(), 0.1).unwrap();
+            }
+            Err(error) => assert!(matches!(error, Error::Unsupported { .. }), "{error:?}"),
+        }
+        match network.example_gradients(&examples, &cost) {
+            Ok(gradients) => {
+                let expected = plain.example_gradients(&examples, &cost).unwrap();
+                close(gradients.as_slice(), expected.as_slice(), 0.1).unwrap();
+            }
+            Err(error) => assert!(matches!(error, Error::Unsupported { .. }), "{error:?}"),
+        }
         let w = &mut Workspace::new();
-        let sum = network.clipped_sum(&examples, &SquaredError, 1.0, w, &mut [0.0; 3]);
-        assert!(matches!(sum, Err(Error::Unsupported { .. })));
+        let (mut sum, mut expected) = ([f64::NAN; 3], [f64::NAN; 3]);
+        match network.clipped_sum(&examples, &cost, 1.0, w, &mut sum) {
+            Ok(count) => {
+                let of_plain = plain.clipped_sum(&examples, &cost, 1.0, w, &mut expected);
+                assert_eq!(Ok(count), of_plain);
+                close(&sum, &expected, m as f64).unwrap();
+            }
+            Err(error) => assert!(matches!(error, Error::Unsupported { .. }), "{error:?}"),
+        }
     }
 }
 

@@ -1,15 +1,17 @@
-//! Networks whose layers have no per-example gradients compute them one example at a time.
+//! Layers without a `backward_each` of their own compute the gradients of examples one at a time.
 
 use super::custom_layers::{Plain, data, lacks, plain, same, smooth};
 use super::{close, dot};
 use backprop::activation::{Identity, Tanh};
-use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer};
+use backprop::layer::{AnyLayer, Backward, Forward, Layer, Plan, Site};
 use backprop::nalgebra::{DMatrix, DVector};
 use backprop::{
-    Builder, Examples, Initialization, Network, Objective, SquaredError, Workspace, rng,
+    Builder, Error, Examples, GaussNewton, GradientBuffers, Initialization, Network, Objective,
+    SquaredError, Workspace, rng,
 };
 
-/// Checks gradients, norms, visits and clipped sums of such a network, with a seed or without.
+/// Checks gradients, norms, visits, clipped sums and the Gauss–Newton matrix of such a network,
+/// with a seed or without.
 fn one_at_a_time<L: Layer<f64>>(network: &Network<f64, L>, m: usize, seed: Option<u64>) {
     let (x, y) = data(network.inputs(), network.outputs(), m);
     let weights: Vec<f64> = (0..m).map(|k| 0.5 + (k % 3) as f64).collect();
@@ -76,10 +78,27 @@ fn one_at_a_time<L: Layer<f64>>(network: &Network<f64, L>, m: usize, seed: Optio
     let beyond = expected.iter().filter(|&&norm| norm > most).count();
     assert_eq!(count, Ok(beyond));
     assert!(beyond > 0 || m == 1);
+
+    if m > 10 {
+        return;
+    }
+    let (mut matrix, mut by_hand) = (DMatrix::repeat(p, p, f64::NAN), DMatrix::zeros(p, p));
+    let (at, to) = (GaussNewton::Outputs, matrix.as_mut_slice());
+    network
+        .gauss_newton_matrix_into(&examples, &objective, at, &mut workspace, to)
+        .unwrap();
+    for (k, i) in (0..m).flat_map(|k| (0..y.nrows()).map(move |i| (k, i))) {
+        let unit = DMatrix::from_fn(y.nrows(), m, |row, col| f64::from((row, col) == (i, k)));
+        let mut row = DVector::repeat(p, f64::NAN);
+        let wanted = GradientBuffers::of_parameters(row.as_mut_slice());
+        network.vjp_into(&x, &unit, &mut workspace, wanted).unwrap();
+        by_hand += &row * row.transpose() * (weights[k] / total);
+    }
+    same(matrix.as_slice(), by_hand.as_slice());
 }
 
 #[test]
-fn layers_without_per_example_gradients_run_one_example_at_a_time() {
+fn layers_without_backward_each_run_one_example_at_a_time() {
     for m in [1, 2, 7, 700] {
         one_at_a_time(&plain(4, 2, false), m, None);
         one_at_a_time(&smooth(4, 2, Identity), m, None);
@@ -159,16 +178,8 @@ fn coupling_layers_have_no_per_example_gradients() {
 struct Through;
 
 impl Layer<f64> for Through {
-    fn inputs(&self) -> usize {
-        2
-    }
-
-    fn outputs(&self) -> usize {
-        2
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        Vec::new()
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        Ok(Plan::new(site, site.input))
     }
 
     fn forward(&self, mut pass: Forward<'_, f64>) {

@@ -28,7 +28,9 @@ impl Case {
         let outputs = workspace
             .output()
             .map(|a| a.iter().map(|&a| back(a)).collect());
-        let logits = workspace.cache(network.depth() - 1).map(&numbers);
+        let logits = workspace
+            .logits()
+            .map(|z| z.iter().map(|&z| back(z)).collect());
         let costs = numbers(workspace.costs());
 
         let mut examples_grad = vec![to(f64::NAN); p * m];

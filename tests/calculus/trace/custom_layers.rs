@@ -2,7 +2,7 @@
 
 use super::{agrees, close, numbers};
 use backprop::activation::{Softmax, Tanh};
-use backprop::layer::{Backward, Block, Forward};
+use backprop::layer::{Backward, Block, Forward, LayerGradient, Plan, Site};
 use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 use backprop::{
     Activation, Builder, CategoricalCrossEntropy, Dense, Error, Examples, Initialization, Layer,
@@ -11,33 +11,23 @@ use backprop::{
 
 /// aᵢ = γᵢ xᵢ: parameters, but no z.
 #[derive(Clone, Debug)]
-struct Scale {
-    units: usize,
-}
+struct Scale;
 
 impl<T: Scalar> Layer<T> for Scale {
-    fn inputs(&self) -> usize {
-        self.units
-    }
-
-    fn outputs(&self) -> usize {
-        self.units
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        vec![Block::new("γ", self.units, 1)]
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        Ok(Plan::new(site, site.input).block(Block::new("γ", site.input.len(), 1)))
     }
 
     fn forward(&self, mut pass: Forward<'_, T>) {
         for (k, x) in pass.input.column_iter().enumerate() {
-            for i in 0..self.units {
-                pass.output[(i, k)] = pass.theta[i] * x[i];
+            for i in 0..x.len() {
+                pass.output[(i, k)] = pass.at.theta[i] * x[i];
             }
         }
     }
 
     fn backward(&self, pass: Backward<'_, T>) {
-        if let Some(gradient) = pass.gradient {
+        if let LayerGradient::Sum(gradient) = pass.gradient {
             for (i, entry) in gradient.iter_mut().enumerate() {
                 *entry = pass.delta.row(i).dot(&pass.input.row(i));
             }
@@ -45,7 +35,7 @@ impl<T: Scalar> Layer<T> for Scale {
         if let Some(mut below) = pass.input_delta {
             below.copy_from(&pass.delta);
             for (i, mut row) in below.row_iter_mut().enumerate() {
-                row *= pass.theta[i];
+                row *= pass.at.theta[i];
             }
         }
     }
@@ -85,7 +75,7 @@ fn custom_layers_are_traced() {
     let objective = Objective::new(CategoricalCrossEntropy).l2(0.7);
     let network: Boxed = Builder::new(3)
         .dense(4, Tanh)
-        .layer(Box::new(Scale { units: 4 }) as Box<dyn Layer<f64>>)
+        .layer(Box::new(Scale) as Box<dyn Layer<f64>>)
         .layer(Box::new(Dense::new(4, 5, Cubic)) as Box<dyn Layer<f64>>)
         .dense(3, Softmax)
         .initialize(Initialization::GlorotUniform, &mut rng(4))

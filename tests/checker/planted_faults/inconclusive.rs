@@ -2,9 +2,11 @@
 //! derivatives below the rounding of ∇J.
 
 use super::tangent_faults::{H, assert_all_agree, second_order, tangled, with_output};
-use super::tangent_mutants::{Bent, CurvatureFault, LayerFault, TangentFault, Tangled, Warped};
+use super::tangent_mutants::{
+    Bent, CurvatureFault, LayerFault, TangentFault, Tangled, Untangled, Warped,
+};
 use super::{INPUTS, data, wrong};
-use backprop::activation::{Identity, Relu, Sigmoid, Tanh};
+use backprop::activation::{AnyActivation, Identity, Relu, Sigmoid, Tanh};
 use backprop::cost::{BinaryCrossEntropy, SquaredError};
 use backprop::gradient_check::{GradientCheck, Report, Verdict};
 use backprop::nalgebra::DMatrix;
@@ -43,31 +45,64 @@ fn missing_methods_never_pass_silently() {
     let report = check.cost_tangent(&cost, &Sigmoid, &z, &y);
     unsupported(report, "Cost::delta_tangent");
 
-    // Per-example gradients are optional, and undefined if the layer couples examples.
-    let layer = |fault| Tangled {
-        inner: Dense::new(
-            INPUTS,
-            2,
-            Bent {
-                inner: Tanh,
-                fault: CurvatureFault::None,
-            },
-        ),
-        fault,
+    // A cost may have a tangent only where the pair is canonical: H v exists, G at a does not.
+    let cost = Warped {
+        inner: BinaryCrossEntropy,
+        fault: TangentFault::OnlyFromZ,
     };
-    let report = check.layer_tangents(&layer(LayerFault::NoExamples), &theta, &x);
-    let report = report.unwrap();
+    let report = second_order(&with_output(Sigmoid), cost);
     report.assert_passed();
-    for row in ["gradients of examples", "norms of examples"] {
-        assert_eq!(report.block(row).unwrap().verdict, Verdict::NotProvided);
+    for block in &report.blocks {
+        let expected = match block.label.as_str() {
+            "v′·G v (outputs)" => Verdict::NotProvided,
+            _ => Verdict::Agrees,
+        };
+        assert_eq!(block.verdict, expected, "{report}");
     }
+    assert!(report.block("v′·G v (outputs)").is_some(), "{report}");
     assert!(report.to_string().contains("not provided"), "{report}");
+
+    // Per-example gradients are undefined if the layer couples examples.
+    let layer = |fault| tangled_layer(Tanh, fault);
     let report = check.layer_tangents(&layer(LayerFault::Couples), &theta, &x);
     assert!(report.unwrap().block("norms of examples").is_none());
     let network = tangled(LayerFault::Couples, CurvatureFault::None, 1);
     let report = second_order(&network, BinaryCrossEntropy);
     assert_all_agree(&report);
     assert_eq!(report.block("v·G v ≥ 0 (logits)").unwrap().compared, 1);
+}
+
+fn tangled_layer(inner: AnyActivation, fault: LayerFault) -> Tangled {
+    let bent = Bent {
+        inner,
+        fault: CurvatureFault::None,
+    };
+    let inner = Dense::new(INPUTS, 2, bent);
+    Tangled { inner, fault }
+}
+
+/// The default replaces a method that is missing, or wrong.
+#[test]
+fn the_default_gives_gradients_of_examples() {
+    let (x, _) = data();
+    let theta: Vec<f64> = (0..8).map(|i| 0.8 * (f64::from(i) * 1.7).sin()).collect();
+    for g in [Tanh, Sigmoid] {
+        for fault in [
+            LayerFault::None,
+            LayerFault::NormsWithout1,
+            LayerFault::NormsOverwrite,
+            LayerFault::SumForEach,
+            LayerFault::BelowOfExamples,
+        ] {
+            let layer = Untangled(tangled_layer(g, fault));
+            let report = GradientCheck::new().layer_tangents(&layer, &theta, &x);
+            let report = report.unwrap();
+            assert_all_agree(&report);
+            for row in ["gradients of examples", "norms of examples"] {
+                assert!(report.block(row).is_some(), "{report}");
+            }
+        }
+    }
 }
 
 /// For outputs that have rounded to 0 or 1, the curvature at a is not finite, but at z it is.

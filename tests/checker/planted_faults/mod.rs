@@ -275,9 +275,9 @@ fn unwritten_zeros_count_as_wrong() {
         matches!(
             found,
             Err(Error::NonFinite {
-                at: Location::Activation { layer: 0, .. },
+                at: Location::Activation { ref layer, .. },
                 ..
-            })
+            }) if *layer == 0
         ),
         "{found:?}"
     );

@@ -3,9 +3,10 @@
 use super::{data, planted, with_output};
 use backprop::activation::{Activation, AnyActivation, Sigmoid};
 use backprop::cost::{AnyCost, BinaryCrossEntropy, Cost, Link, Outputs, Violation};
-use backprop::layer::{Backward, Block, Forward, Layer};
+use backprop::layer::{Backward, Forward, Layer, LayerGradient, Plan, Site};
 use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, convert};
-use backprop::{Dense, Examples, Objective, Scalar};
+use backprop::{Dense, Error, Examples, Objective, Scalar};
+use std::mem;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fault {
@@ -41,24 +42,8 @@ pub(super) struct Faulty {
 }
 
 impl<T: Scalar> Layer<T> for Faulty {
-    fn inputs(&self) -> usize {
-        Layer::<T>::inputs(&self.inner)
-    }
-
-    fn outputs(&self) -> usize {
-        Layer::<T>::outputs(&self.inner)
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        Layer::<T>::blocks(&self.inner)
-    }
-
-    fn cache_len(&self, examples: usize) -> usize {
-        Layer::<T>::cache_len(&self.inner, examples)
-    }
-
-    fn link(&self) -> Option<Link> {
-        Layer::<T>::link(&self.inner)
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        Ok(Layer::<T>::plan(&self.inner, site)?.default_each())
     }
 
     fn forward(&self, pass: Forward<'_, T>) {
@@ -68,7 +53,11 @@ impl<T: Scalar> Layer<T> for Faulty {
     fn backward(&self, mut pass: Backward<'_, T>) {
         let m: T = convert(pass.input.ncols() as f64);
         let rows = pass.output.nrows();
-        let (mut gradient, mut below) = (pass.gradient.take(), pass.input_delta.take());
+        let mut below = pass.input_delta.take();
+        let mut gradient = match mem::take(&mut pass.gradient) {
+            LayerGradient::Sum(gradient) => Some(gradient),
+            _ => None,
+        };
         let (mut old, mut old_below) = (vec![], None);
         if let Some(gradient) = &gradient {
             old = gradient.to_vec();
@@ -76,12 +65,13 @@ impl<T: Scalar> Layer<T> for Faulty {
         if let Some(below) = &below {
             old_below = Some(below.clone_owned());
         }
-        let mut inner = Backward::new(pass.theta, pass.input, pass.output, pass.cache, pass.delta);
-        inner.linked = pass.linked;
-        inner.gradient = gradient.as_deref_mut();
+        let mut inner = pass;
+        if let Some(gradient) = gradient.as_deref_mut() {
+            inner.gradient = LayerGradient::Sum(gradient);
+        }
         inner.input_delta = below.as_mut().map(DMatrixViewMut::as_view_mut);
         match self.fault {
-            Fault::KeepsOld => inner.gradient = None,
+            Fault::KeepsOld => inner.gradient = LayerGradient::None,
             Fault::ErrorKeepsOld => inner.input_delta = None,
             _ => {}
         }

@@ -3,10 +3,12 @@
 use backprop::activation::{Activation, AnyActivation};
 use backprop::cost::{AnyCost, Cost, Link, Outputs, Violation};
 use backprop::layer::{
-    Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer, PerExample,
+    Backward, BackwardTangent, Couples, Forward, ForwardTangent, Layer, LayerGradient, Linked,
+    Plan, Site,
 };
 use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 use backprop::{Dense, Error};
+use std::mem;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum LayerFault {
@@ -37,8 +39,6 @@ pub(super) enum LayerFault {
     BelowOfExamples,
     /// No fault: the layer declares that it couples examples.
     Couples,
-    /// No fault: the layer has no per-example gradients.
-    NoExamples,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -48,32 +48,12 @@ pub(super) struct Tangled {
 }
 
 impl Layer<f64> for Tangled {
-    fn inputs(&self) -> usize {
-        self.inner.inputs()
-    }
-
-    fn outputs(&self) -> usize {
-        self.inner.outputs()
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        self.inner.blocks()
-    }
-
-    fn cache_len(&self, examples: usize) -> usize {
-        self.inner.cache_len(examples)
-    }
-
-    fn link(&self) -> Option<Link> {
-        Layer::link(&self.inner)
-    }
-
-    fn keeps_z(&self) -> bool {
-        true
-    }
-
-    fn couples_examples(&self) -> bool {
-        self.fault == LayerFault::Couples
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        let plan = self.inner.plan(site)?;
+        Ok(match self.fault {
+            LayerFault::Couples => plan.couples(Couples::Always),
+            _ => plan,
+        })
     }
 
     fn forward(&self, pass: Forward<'_, f64>) {
@@ -81,61 +61,48 @@ impl Layer<f64> for Tangled {
     }
 
     fn backward(&self, pass: Backward<'_, f64>) {
-        let (mut copy, mut delta) = (pass.delta.clone_owned(), pass.delta);
-        let own = match self.fault {
-            LayerFault::DeltaOfA => copy.as_view_mut(),
-            _ => delta.as_view_mut(),
-        };
-        let mut inner = Backward::new(pass.theta, pass.input, pass.output, pass.cache, own);
-        inner.linked = pass.linked && self.fault != LayerFault::NotFromZ;
-        (inner.gradient, inner.input_delta) = (pass.gradient, pass.input_delta);
+        let mut copy = pass.delta.clone_owned();
+        let mut inner = pass;
+        match self.fault {
+            LayerFault::DeltaOfA => inner.delta = copy.as_view_mut(),
+            LayerFault::NotFromZ => inner.linked = Linked::default(),
+            _ => {}
+        }
         self.inner.backward(inner);
     }
 
-    fn backward_per_example(
-        &self,
-        mut pass: Backward<'_, f64>,
-        mut wanted: PerExample<'_, f64>,
-    ) -> Result<(), Error> {
-        if self.fault == LayerFault::NoExamples {
-            let what = "Layer::backward_per_example";
-            return Err(Error::Unsupported {
-                what,
-                by: "Tangled",
-            });
-        }
-        let (p, m) = (
-            (pass.input.nrows() + 1) * pass.delta.nrows(),
-            pass.input.ncols(),
-        );
-        let (rows, delta) = (pass.delta.nrows(), pass.delta.clone_owned());
-        let mut below = pass.input_delta.take();
+    fn backward_each(&self, mut pass: Backward<'_, f64>) {
+        let (rows, m) = pass.delta.shape();
+        let p = pass.at.plan.parameters();
+        let (wanted, mut below) = (mem::take(&mut pass.gradient), pass.input_delta.take());
         // The correct gradients.
         let mut gradients = DMatrix::zeros(p, m);
-        let mut own = delta.clone();
-        let mut inner = Backward::new(
-            pass.theta,
-            pass.input,
-            pass.output,
-            pass.cache,
-            own.as_view_mut(),
-        );
-        inner.linked = pass.linked;
+        let mut own = pass.delta.clone_owned();
+        let mut inner = pass;
+        inner.delta = own.as_view_mut();
         inner.input_delta = below.as_mut().map(DMatrixViewMut::as_view_mut);
-        let right = PerExample::Gradients(gradients.as_view_mut());
-        self.inner.backward_per_example(inner, right)?;
+        inner.gradient = LayerGradient::Each {
+            gradients: gradients.as_mut_slice(),
+            stride: p,
+        };
+        self.inner.backward_each(inner);
         if let (Some(below), LayerFault::BelowOfExamples) = (&mut below, self.fault) {
             below.scale_mut(2.0);
         }
-        match &mut wanted {
-            PerExample::Gradients(to) => {
-                to.copy_from(&gradients);
-                if self.fault == LayerFault::SumForEach {
-                    to.column_iter_mut()
-                        .for_each(|mut column| column.copy_from(&gradients.column_sum()));
+        match wanted {
+            LayerGradient::Each {
+                gradients: to,
+                stride,
+            } => {
+                let sum = gradients.column_sum();
+                for (to, gradient) in to.chunks_mut(stride).zip(gradients.column_iter()) {
+                    to[..p].copy_from_slice(match self.fault {
+                        LayerFault::SumForEach => sum.as_slice(),
+                        _ => gradient.as_slice(),
+                    });
                 }
             }
-            PerExample::SquaredNorms(norms) => {
+            LayerGradient::SquaredNorms(norms) => {
                 for (norm, gradient) in norms.iter_mut().zip(gradients.column_iter()) {
                     match self.fault {
                         LayerFault::NormsWithout1 => {
@@ -146,14 +113,8 @@ impl Layer<f64> for Tangled {
                     }
                 }
             }
-            _ => {
-                return Err(Error::Unsupported {
-                    what: "this",
-                    by: "a mutant",
-                });
-            }
+            LayerGradient::None | LayerGradient::Sum(_) => {}
         }
-        Ok(())
     }
 
     fn forward_tangent(&self, mut pass: ForwardTangent<'_, f64>) -> Result<(), Error> {
@@ -168,24 +129,31 @@ impl Layer<f64> for Tangled {
     }
 
     fn backward_tangent(&self, mut along: BackwardTangent<'_, f64>) -> Result<(), Error> {
-        let mut gradient = along.pass.gradient.take();
+        let mut gradient = match mem::take(&mut along.pass.gradient) {
+            LayerGradient::Sum(gradient) => Some(gradient),
+            _ => None,
+        };
         let mut gradient_tangent = along.gradient_tangent.take();
         let (mut delta, mut dot) = (
             along.pass.delta.clone_owned(),
             along.delta_tangent.clone_owned(),
         );
+        let from = &mut along.pass;
         let mut pass = Backward::new(
-            along.pass.theta,
-            along.pass.input,
-            along.pass.output,
-            along.pass.cache,
+            from.at,
+            from.input,
+            from.output,
+            from.kept,
             delta.as_view_mut(),
         );
-        pass.linked = along.pass.linked;
-        pass.gradient = gradient.as_deref_mut();
-        pass.input_delta = along.pass.input_delta.take();
-        let (output, cache) = (along.output_tangent, along.cache_tangent);
-        let mut inner = BackwardTangent::new(pass, output, cache, dot.as_view_mut());
+        pass.linked = from.linked;
+        if let Some(gradient) = gradient.as_deref_mut() {
+            pass.gradient = LayerGradient::Sum(gradient);
+        }
+        pass.input_delta = from.input_delta.take();
+        (pass.room, pass.scratch) = (&mut *from.room, &mut *from.scratch);
+        let (output, kept) = (along.output_tangent, along.kept_tangent);
+        let mut inner = BackwardTangent::new(pass, output, kept, dot.as_view_mut());
         inner.theta_tangent = along.theta_tangent;
         inner.input_tangent = along.input_tangent;
         inner.gradient_tangent = gradient_tangent.as_deref_mut();
@@ -214,6 +182,32 @@ impl Layer<f64> for Tangled {
             along.delta_tangent.copy_from(&dot);
         }
         Ok(())
+    }
+}
+
+/// The same layer with the default `backward_each`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Untangled(pub(super) Tangled);
+
+impl Layer<f64> for Untangled {
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        Ok(self.0.plan(site)?.default_each())
+    }
+
+    fn forward(&self, pass: Forward<'_, f64>) {
+        self.0.forward(pass);
+    }
+
+    fn backward(&self, pass: Backward<'_, f64>) {
+        self.0.backward(pass);
+    }
+
+    fn forward_tangent(&self, pass: ForwardTangent<'_, f64>) -> Result<(), Error> {
+        self.0.forward_tangent(pass)
+    }
+
+    fn backward_tangent(&self, pass: BackwardTangent<'_, f64>) -> Result<(), Error> {
+        self.0.backward_tangent(pass)
     }
 }
 
@@ -315,6 +309,8 @@ pub(super) enum TangentFault {
     Skew,
     /// No tangent at all.
     NotProvided,
+    /// No tangent at a.
+    OnlyFromZ,
 }
 
 /// A built-in cost with a fault in its tangent.
@@ -361,7 +357,8 @@ impl Cost<f64> for Warped {
     ) -> Result<(), Error> {
         self.inner.delta_tangent(at, tangent, to.as_view_mut())?;
         match self.fault {
-            TangentFault::NotProvided => {
+            TangentFault::OnlyFromZ if at.z.is_some() => {}
+            TangentFault::NotProvided | TangentFault::OnlyFromZ => {
                 return Err(Error::Unsupported {
                     what: "Cost::delta_tangent",
                     by: "Warped",

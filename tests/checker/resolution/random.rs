@@ -2,12 +2,12 @@
 //! `f64`.
 
 use crate::support::{activations, hidden_activations};
-use backprop::activation::{AnyActivation, Exponential, Sigmoid, Softmax, Softplus};
+use backprop::activation::{Activation, AnyActivation, Exponential, Sigmoid, Softmax, Softplus};
 use backprop::cost::{
     BinaryCrossEntropy, CategoricalCrossEntropy, Cost, Huber, LogCosh, Poisson, SquaredError,
 };
 use backprop::gradient_check::{GradientCheck, Report, Verdict};
-use backprop::layer::{AnyLayer, Layer};
+use backprop::layer::AnyLayer;
 use backprop::nalgebra::DMatrix;
 use backprop::rand_xoshiro::Xoshiro256PlusPlus;
 use backprop::rand_xoshiro::rand_core::Rng;
@@ -122,7 +122,7 @@ impl Drawn {
         };
         let cost = &self.objective.cost;
         matches!(cost, BinaryCrossEntropy | CategoricalCrossEntropy | Poisson)
-            && Layer::<f64>::link(last) != Cost::<f64>::link(cost)
+            && Activation::<f64>::link(last.activation()) != Cost::<f64>::link(cost)
     }
 }
 

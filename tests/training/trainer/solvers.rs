@@ -287,7 +287,7 @@ fn a_search_that_fails_is_tried_again_without_memory() {
             };
         }
         Error::Output {
-            layer: 0,
+            layer: 0.into(),
             unit: 0,
             example: 0,
             value: -1.0,

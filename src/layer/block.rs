@@ -1,0 +1,60 @@
+//! The parameter matrices of a layer.
+
+use std::borrow::Cow;
+
+/// One matrix of a layer's parameters: rows × cols, column-major in the flat θ.
+///
+/// # Example
+/// Θ⁽¹⁾ of a dense layer with 25 units and 400 inputs. Column 0 is the bias, which is not
+/// penalised:
+/// ```
+/// use backprop::layer::Block;
+///
+/// let block = Block::new("Θ", 25, 401).penalised_from_column(1);
+/// assert_eq!(block.len(), Some(10_025));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Block {
+    /// The symbol in tables and reports, which add the number of the layer.
+    pub name: Cow<'static, str>,
+    /// The number of rows.
+    pub rows: usize,
+    /// The number of columns.
+    pub cols: usize,
+    /// The columns before this one are biases. They are exempt from penalties and decay, and start
+    /// at 0.
+    pub penalised_from_column: usize,
+}
+
+impl Block {
+    /// Creates a block without biases: all columns are penalised.
+    #[must_use]
+    pub fn new(name: impl Into<Cow<'static, str>>, rows: usize, cols: usize) -> Self {
+        Self {
+            name: name.into(),
+            rows,
+            cols,
+            penalised_from_column: 0,
+        }
+    }
+
+    /// Exempts the first `column` columns from penalties.
+    #[must_use]
+    pub fn penalised_from_column(mut self, column: usize) -> Self {
+        self.penalised_from_column = column;
+        self
+    }
+
+    /// Returns rows · cols, or `None` if that overflows.
+    #[must_use]
+    pub fn len(&self) -> Option<usize> {
+        self.rows.checked_mul(self.cols)
+    }
+
+    /// Returns whether the block has no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0 || self.cols == 0
+    }
+}

@@ -1,0 +1,442 @@
+//! One input through several branches, whose outputs are joined: what `Residual` and `Concat`
+//! share.
+
+use super::plan::{Child, Place, Plan, Site};
+use super::{Backward, BackwardTangent, Forward, ForwardTangent, Layer, Linked, Sequential};
+use crate::error::Error;
+use crate::kernels::add;
+use crate::path::Path;
+use crate::scalar::Scalar;
+use crate::shape::Shape;
+use nalgebra::{DMatrixView, DMatrixViewMut};
+
+/// A container whose children all take its input.
+pub(super) trait Fork<L> {
+    /// Returns branch `i`, if there is one.
+    fn branch(&self, i: usize) -> Option<&Sequential<L>>;
+
+    /// Returns how the outputs of the branches make up the output.
+    fn join(&self) -> Join;
+
+    /// Returns the shape of the output with one more branch: `so_far` is that of the others.
+    fn joined(&self, so_far: Shape, branch: Shape) -> Option<Shape>;
+}
+
+/// How the outputs of branches make up the output of a fork.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Join {
+    /// Their sum.
+    Sum,
+    /// Their sum, to which the input is added.
+    SumWithInput,
+    /// One after the other, along the first axis.
+    First,
+    /// One after the other, along the last axis.
+    Last,
+}
+
+impl Join {
+    fn is_sum(self) -> bool {
+        matches!(self, Self::Sum | Self::SumWithInput)
+    }
+}
+
+/// The entries of one branch in the output of a fork.
+#[derive(Clone, Copy)]
+struct Slot {
+    /// The adjacent entries of the branch, and of the fork.
+    run: usize,
+    whole: usize,
+    /// The first entry in each run of the fork.
+    first: usize,
+}
+
+impl Slot {
+    fn new(join: Join, plan: &Plan, first: usize, child: &Child) -> Self {
+        let (branch, whole) = (child.plan.output(), plan.output());
+        match join {
+            Join::Sum | Join::SumWithInput => Self {
+                run: branch.len(),
+                whole: whole.len(),
+                first: 0,
+            },
+            Join::First => Self {
+                run: branch.len(),
+                whole: whole.len(),
+                first,
+            },
+            Join::Last => Self {
+                run: branch.last_axis(),
+                whole: whole.last_axis(),
+                first,
+            },
+        }
+    }
+
+    /// Returns the first entry of the next branch.
+    fn next(self, join: Join) -> usize {
+        if join.is_sum() {
+            0
+        } else {
+            self.first + self.run
+        }
+    }
+
+    /// Copies the entries of the branch out of the whole.
+    fn take<T: Copy>(self, whole: &[T], branch: &mut [T]) {
+        let runs = branch.chunks_exact_mut(self.run.max(1));
+        for (run, whole) in runs.zip(whole.chunks_exact(self.whole.max(1))) {
+            run.copy_from_slice(&whole[self.first..][..self.run]);
+        }
+    }
+
+    /// Copies the entries of the branch into the whole.
+    fn put<T: Copy>(self, branch: &[T], whole: &mut [T]) {
+        let runs = branch.chunks_exact(self.run.max(1));
+        for (run, whole) in runs.zip(whole.chunks_exact_mut(self.whole.max(1))) {
+            whole[self.first..][..self.run].copy_from_slice(run);
+        }
+    }
+}
+
+/// Adds the output of branch `i` to the whole, or copies it to its place.
+fn join_in<T: Scalar>(join: Join, i: usize, slot: Slot, branch: &[T], whole: &mut [T]) {
+    if join.is_sum() && i > 0 {
+        add(whole, branch);
+    } else {
+        slot.put(branch, whole);
+    }
+}
+
+/// Adds a matrix, whose columns may be apart, to contiguous columns.
+fn add_columns<T: Scalar>(sum: &mut [T], from: &DMatrixView<'_, T>) {
+    let columns = sum.chunks_exact_mut(from.nrows().max(1));
+    for (sum, column) in columns.zip(from.column_iter()) {
+        add(sum, column.as_slice());
+    }
+}
+
+/// Returns all entries of an output or an error term, whose columns are contiguous in a pass.
+fn entries<'a, T: Scalar>(matrix: &'a mut DMatrixViewMut<'_, T>) -> &'a mut [T] {
+    let all = crate::kernels::flat_mut(matrix);
+    debug_assert!(all.is_some());
+    all.unwrap_or_default()
+}
+
+fn view_mut<T: Scalar>(entries: &mut [T], rows: usize, m: usize) -> DMatrixViewMut<'_, T> {
+    DMatrixViewMut::from_slice(&mut entries[..rows * m], rows, m)
+}
+
+pub(super) fn plan<T: Scalar, L: Layer<T>, F: Fork<L>>(
+    fork: &F,
+    site: Site,
+) -> Result<Plan, Error> {
+    let join = fork.join();
+    let mut plan = Plan::new(site, site.input);
+    let mut output = (join == Join::SumWithInput).then_some(site.input);
+    // A sum hides z, and the outputs of a head are adjacent.
+    let adjacent = join == Join::First || site.input.positions() == 1;
+    let tail = site.tail && !join.is_sum() && adjacent;
+    let mut heads = Vec::new();
+    while let Some(branch) = fork.branch(plan.children.len()) {
+        let i = plan.children.len();
+        let child = branch.plan(site.child(site.input, tail)?);
+        let child = child.map_err(|error| error.inside(i))?;
+        let shape = child.output();
+        let joined = output.map_or(Some(shape), |so_far| fork.joined(so_far, shape));
+        output = Some(joined.ok_or_else(|| {
+            let (expected, found) = (output.unwrap_or(shape), shape);
+            Error::Branch {
+                layer: Path::default(),
+                expected,
+                found,
+            }
+            .inside(i)
+        })?);
+        plan.adopt(child, Place::Input, true)
+            .map_err(|error| error.inside(i))?;
+        heads.extend(plan.children.last().into_iter().flat_map(Plan::heads_of));
+    }
+    plan.set_output(output.ok_or(Error::NoBranches {
+        layer: Path::default(),
+    })?);
+    if tail {
+        plan.heads = heads;
+    } else {
+        plan.set_one_head();
+    }
+    let widest = plan.children.iter().map(|child| child.plan.outputs());
+    let widest = widest.fold(plan.inputs(), usize::max);
+    Ok(plan.with_buffers(widest).own_each())
+}
+
+pub(super) fn forward<T: Scalar, L: Layer<T>, F: Fork<L>>(fork: &F, pass: Forward<'_, T>) {
+    let Forward {
+        at,
+        input,
+        mut output,
+        mut kept,
+        room,
+        scratch,
+    } = pass;
+    let (join, m, mut first) = (fork.join(), input.ncols(), 0);
+    let whole = entries(&mut output);
+    for (i, child) in at.plan.children.iter().enumerate() {
+        let Some(branch) = fork.branch(i) else { break };
+        let at_child = at.child(i, child);
+        let plan = at_child.plan;
+        let (own, rest) = kept.split_at_mut(plan.kept_in(at.keep, m));
+        let (own_output, rest) = rest.split_at_mut(plan.outputs() * m);
+        kept = rest;
+        branch.forward(Forward {
+            at: at_child,
+            input,
+            output: view_mut(own_output, plan.outputs(), m),
+            kept: own,
+            room: &mut room[..plan.plain_room(m)],
+            scratch: &mut scratch[..at_child.scratch_len()],
+        });
+        let slot = Slot::new(join, at.plan, first, child);
+        join_in(join, i, slot, own_output, whole);
+        first = slot.next(join);
+    }
+    if join == Join::SumWithInput {
+        add_columns(whole, &input);
+    }
+}
+
+pub(super) fn backward<T: Scalar, L: Layer<T>, F: Fork<L>>(fork: &F, pass: Backward<'_, T>) {
+    let Backward {
+        at,
+        input,
+        kept,
+        mut delta,
+        linked,
+        mut gradient,
+        mut input_delta,
+        room,
+        scratch,
+        ..
+    } = pass;
+    let (join, m, inputs) = (fork.join(), input.ncols(), at.plan.inputs());
+    let len = at.plan.widest() * m;
+    let (own_delta, room) = room.split_at_mut(len);
+    let (own_below, room) = room.split_at_mut(len);
+    let whole = entries(&mut delta);
+    let mut below = input_delta.as_mut().map(entries);
+    let (mut first, mut linked) = (0, linked.0);
+    for (i, child) in at.plan.children.iter().enumerate() {
+        let Some(branch) = fork.branch(i) else { break };
+        let at_child = at.child(i, child);
+        let plan = at_child.plan;
+        let own_delta = &mut own_delta[..plan.outputs() * m];
+        let slot = Slot::new(join, at.plan, first, child);
+        slot.take(whole, own_delta);
+        let left = child.left(kept, at.keep, m);
+        let (own_linked, rest) = linked.split_at(plan.heads.len().min(linked.len()));
+        linked = rest;
+        let gradient = gradient.part(&child.theta);
+        let of_examples = gradient.is_of_examples();
+        let own_room = if of_examples {
+            plan.room_of_each(m)
+        } else {
+            plan.plain_room(m)
+        };
+        let pass = Backward {
+            at: at_child,
+            input,
+            output: left.output,
+            kept: left.kept,
+            delta: view_mut(own_delta, plan.outputs(), m),
+            linked: Linked(own_linked),
+            gradient,
+            input_delta: below.as_deref_mut().map(|sum| {
+                let to = if i == 0 { sum } else { &mut *own_below };
+                view_mut(to, inputs, m)
+            }),
+            room: &mut room[..own_room],
+            scratch: &mut scratch[..at_child.scratch_len()],
+        };
+        if of_examples {
+            branch.backward_each(pass);
+        } else {
+            branch.backward(pass);
+        }
+        if let Some(sum) = &mut below
+            && i > 0
+        {
+            add(sum, &own_below[..inputs * m]);
+        }
+        if plan.is_tail() {
+            slot.put(own_delta, whole);
+        }
+        first = slot.next(join);
+    }
+    if let Some(sum) = below
+        && join == Join::SumWithInput
+    {
+        add(sum, whole);
+    }
+}
+
+pub(super) fn forward_tangent<T: Scalar, L: Layer<T>, F: Fork<L>>(
+    fork: &F,
+    pass: ForwardTangent<'_, T>,
+) -> Result<(), Error> {
+    let ForwardTangent {
+        at,
+        input,
+        kept,
+        theta_tangent,
+        input_tangent,
+        mut output_tangent,
+        mut kept_tangent,
+        room,
+        scratch,
+        ..
+    } = pass;
+    let (join, m, mut first) = (fork.join(), input.ncols(), 0);
+    let whole = entries(&mut output_tangent);
+    for (i, child) in at.plan.children.iter().enumerate() {
+        let Some(branch) = fork.branch(i) else { break };
+        let at_child = at.child(i, child);
+        let plan = at_child.plan;
+        let left = child.left(kept, at.keep, m);
+        let (own, rest) = kept_tangent.split_at_mut(plan.kept_in(at.keep, m));
+        let (own_output, rest) = rest.split_at_mut(plan.outputs() * m);
+        kept_tangent = rest;
+        let pass = ForwardTangent {
+            at: at_child,
+            input,
+            output: left.output,
+            kept: left.kept,
+            theta_tangent: theta_tangent.map(|theta| &theta[child.theta.clone()]),
+            input_tangent,
+            output_tangent: view_mut(own_output, plan.outputs(), m),
+            kept_tangent: own,
+            room: &mut room[..plan.tangent_room(m)],
+            scratch: &mut scratch[..at_child.scratch_len()],
+        };
+        branch
+            .forward_tangent(pass)
+            .map_err(|error| error.inside(i))?;
+        let slot = Slot::new(join, at.plan, first, child);
+        join_in(join, i, slot, own_output, whole);
+        first = slot.next(join);
+    }
+    if let Some(input) = input_tangent
+        && join == Join::SumWithInput
+    {
+        add_columns(whole, &input);
+    }
+    Ok(())
+}
+
+pub(super) fn backward_tangent<T: Scalar, L: Layer<T>, F: Fork<L>>(
+    fork: &F,
+    along: BackwardTangent<'_, T>,
+) -> Result<(), Error> {
+    let BackwardTangent {
+        pass,
+        theta_tangent,
+        input_tangent,
+        kept_tangent,
+        mut delta_tangent,
+        mut gradient_tangent,
+        mut input_delta_tangent,
+        ..
+    } = along;
+    let Backward {
+        at,
+        input,
+        kept,
+        mut delta,
+        linked,
+        mut gradient,
+        mut input_delta,
+        room,
+        scratch,
+        ..
+    } = pass;
+    let (join, m, inputs) = (fork.join(), input.ncols(), at.plan.inputs());
+    let len = at.plan.widest() * m;
+    let (own_delta, room) = room.split_at_mut(len);
+    let (own_below, room) = room.split_at_mut(len);
+    let (own_delta_tangent, room) = room.split_at_mut(len);
+    let (own_below_tangent, room) = room.split_at_mut(len);
+    let (whole, whole_tangent) = (entries(&mut delta), entries(&mut delta_tangent));
+    let mut below = input_delta.as_mut().map(entries);
+    let mut below_tangent = input_delta_tangent.as_mut().map(entries);
+    let (mut first, mut linked) = (0, linked.0);
+    for (i, child) in at.plan.children.iter().enumerate() {
+        let Some(branch) = fork.branch(i) else { break };
+        let at_child = at.child(i, child);
+        let plan = at_child.plan;
+        let rows = plan.outputs();
+        let own_delta = &mut own_delta[..rows * m];
+        let own_delta_tangent = &mut own_delta_tangent[..rows * m];
+        let slot = Slot::new(join, at.plan, first, child);
+        slot.take(whole, own_delta);
+        slot.take(whole_tangent, own_delta_tangent);
+        let left = child.left(kept, at.keep, m);
+        let left_tangent = child.left(kept_tangent, at.keep, m);
+        let (own_linked, rest) = linked.split_at(plan.heads.len().min(linked.len()));
+        linked = rest;
+        let pass = Backward {
+            at: at_child,
+            input,
+            output: left.output,
+            kept: left.kept,
+            delta: view_mut(own_delta, rows, m),
+            linked: Linked(own_linked),
+            gradient: gradient.part(&child.theta),
+            input_delta: below.as_deref_mut().map(|sum| {
+                let to = if i == 0 { sum } else { &mut *own_below };
+                view_mut(to, inputs, m)
+            }),
+            room: &mut room[..plan.tangent_room(m)],
+            scratch: &mut scratch[..at_child.scratch_len()],
+        };
+        let gradient_tangent = gradient_tangent.as_deref_mut();
+        let along = BackwardTangent {
+            pass,
+            theta_tangent: theta_tangent.map(|theta| &theta[child.theta.clone()]),
+            input_tangent,
+            output_tangent: left_tangent.output,
+            kept_tangent: left_tangent.kept,
+            delta_tangent: view_mut(own_delta_tangent, rows, m),
+            gradient_tangent: gradient_tangent.map(|sum| &mut sum[child.theta.clone()]),
+            input_delta_tangent: below_tangent.as_deref_mut().map(|sum| {
+                let to = if i == 0 { sum } else { &mut *own_below_tangent };
+                view_mut(to, inputs, m)
+            }),
+        };
+        branch
+            .backward_tangent(along)
+            .map_err(|error| error.inside(i))?;
+        if let Some(sum) = &mut below
+            && i > 0
+        {
+            add(sum, &own_below[..inputs * m]);
+        }
+        if let Some(sum) = &mut below_tangent
+            && i > 0
+        {
+            add(sum, &own_below_tangent[..inputs * m]);
+        }
+        if plan.is_tail() {
+            slot.put(own_delta, whole);
+            slot.put(own_delta_tangent, whole_tangent);
+        }
+        first = slot.next(join);
+    }
+    if join == Join::SumWithInput {
+        if let Some(sum) = below {
+            add(sum, whole);
+        }
+        if let Some(sum) = below_tangent {
+            add(sum, whole_tangent);
+        }
+    }
+    Ok(())
+}

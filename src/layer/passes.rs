@@ -1,0 +1,434 @@
+//! The arguments of a layer's passes.
+
+use super::plan::{Child, Keep, Plan};
+use crate::kernels::{in_rows, in_rows_mut};
+use crate::scalar::Scalar;
+use nalgebra::{DMatrixView, DMatrixViewMut};
+use std::ops::Range;
+
+/// What all passes have in common: the layer's plan and parameters, and the mode of the pass.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct At<'a, T> {
+    /// The layer's plan.
+    pub plan: &'a Plan,
+    /// The layer's parameters: its blocks in sequence, each column-major, then those of the layers
+    /// inside it.
+    pub theta: &'a [T],
+    /// What the forward pass keeps for later passes.
+    pub keep: Keep,
+    /// Whether this is a training pass. A stochastic layer is random only then.
+    pub training: bool,
+    /// The seed of this layer in this pass. The same seed and example must give the same numbers in
+    /// every pass.
+    pub seed: u64,
+    /// The index in the batch of the first column, for a pass over part of a batch.
+    pub first_example: usize,
+    /// The lengths of the scratch for products, of this plan and of those inside it.
+    pub(crate) scratch: &'a [usize],
+}
+
+impl<'a, T> At<'a, T> {
+    /// Creates the arguments of passes outside training, with seed and first example 0, that keep
+    /// what [`Keep::Curvature`] needs.
+    #[must_use]
+    pub fn new(plan: &'a Plan, theta: &'a [T]) -> Self {
+        Self {
+            plan,
+            theta,
+            keep: Keep::Curvature,
+            training: false,
+            seed: 0,
+            first_example: 0,
+            scratch: &[],
+        }
+    }
+
+    /// Returns the arguments of child `i`.
+    #[inline]
+    pub(crate) fn child(&self, i: usize, child: &'a Child) -> Self {
+        Self {
+            plan: &child.plan,
+            theta: &self.theta[child.theta.clone()],
+            seed: if self.training { mix(self.seed, i) } else { 0 },
+            scratch: child.scratch(self.scratch),
+            ..*self
+        }
+    }
+
+    /// Returns the length of the scratch for products.
+    #[inline]
+    pub(crate) fn scratch_len(&self) -> usize {
+        self.scratch.first().map_or(0, |&len| len)
+    }
+}
+
+/// Returns the seed of child `i`.
+///
+/// SplitMix64's output function makes it nonlinear in `i`. Otherwise children at different levels
+/// would share seeds.
+fn mix(seed: u64, i: usize) -> u64 {
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let z = seed.wrapping_add(STEP.wrapping_mul(i as u64 + 1));
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// The forward pass of one layer, which computes `output` and `kept` from θ and `input`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Forward<'a, T: Scalar> {
+    /// The layer's plan, parameters and mode.
+    pub at: At<'a, T>,
+    /// The activations of the layer below, inputs × m.
+    pub input: DMatrixView<'a, T>,
+    /// The activations of this layer, outputs × m, to be written.
+    pub output: DMatrixViewMut<'a, T>,
+    /// The scalars for later passes, to be written: as many as [`Plan::kept`] returns.
+    pub kept: &'a mut [T],
+    /// Room for intermediate results, with unspecified contents: see [`Plan::room`].
+    pub room: &'a mut [T],
+    /// Scratch for the products that the plan declares: see [`Plan::product`].
+    pub scratch: &'a mut [T],
+}
+
+impl<'a, T: Scalar> Forward<'a, T> {
+    /// Creates a pass without room and scratch.
+    #[must_use]
+    pub fn new(
+        at: At<'a, T>,
+        input: DMatrixView<'a, T>,
+        output: DMatrixViewMut<'a, T>,
+        kept: &'a mut [T],
+    ) -> Self {
+        Self {
+            at,
+            input,
+            output,
+            kept,
+            room: &mut [],
+            scratch: &mut [],
+        }
+    }
+}
+
+/// A view that no longer views anything.
+fn nothing<'a, T: Scalar>() -> DMatrixViewMut<'a, T> {
+    DMatrixViewMut::from_slice(&mut [], 0, 0)
+}
+
+/// Gives a matrix another number of rows.
+fn reshape<T: Scalar>(matrix: &mut DMatrixViewMut<'_, T>, rows: usize) {
+    let whole = std::mem::replace(matrix, nothing());
+    *matrix = in_rows_mut(whole, rows);
+}
+
+/// Passes in which each position of each example has a column: the last axes of input and output
+/// become the rows.
+pub(crate) trait ByPosition {
+    /// Returns the rows of input and output.
+    fn rows(&self) -> (usize, usize);
+
+    /// Reshapes all matrices.
+    fn reshape(&mut self, inputs: usize, outputs: usize);
+
+    /// Reshapes all matrices, unless they have these rows.
+    #[inline]
+    fn by_position(&mut self, inputs: usize, outputs: usize) {
+        if self.rows() != (inputs, outputs) {
+            self.reshape(inputs, outputs);
+        }
+    }
+}
+
+impl<T: Scalar> ByPosition for Forward<'_, T> {
+    #[inline]
+    fn rows(&self) -> (usize, usize) {
+        (self.input.nrows(), self.output.nrows())
+    }
+
+    fn reshape(&mut self, inputs: usize, outputs: usize) {
+        self.input = in_rows(self.input, inputs);
+        reshape(&mut self.output, outputs);
+    }
+}
+
+impl<T: Scalar> ByPosition for Backward<'_, T> {
+    #[inline]
+    fn rows(&self) -> (usize, usize) {
+        (self.input.nrows(), self.output.nrows())
+    }
+
+    fn reshape(&mut self, inputs: usize, outputs: usize) {
+        self.input = in_rows(self.input, inputs);
+        self.output = in_rows(self.output, outputs);
+        reshape(&mut self.delta, outputs);
+        if let Some(below) = &mut self.input_delta {
+            reshape(below, inputs);
+        }
+    }
+}
+
+impl<T: Scalar> ByPosition for ForwardTangent<'_, T> {
+    #[inline]
+    fn rows(&self) -> (usize, usize) {
+        (self.input.nrows(), self.output.nrows())
+    }
+
+    fn reshape(&mut self, inputs: usize, outputs: usize) {
+        self.input = in_rows(self.input, inputs);
+        self.output = in_rows(self.output, outputs);
+        self.input_tangent = self.input_tangent.map(|x| in_rows(x, inputs));
+        reshape(&mut self.output_tangent, outputs);
+    }
+}
+
+impl<T: Scalar> ByPosition for BackwardTangent<'_, T> {
+    #[inline]
+    fn rows(&self) -> (usize, usize) {
+        self.pass.rows()
+    }
+
+    fn reshape(&mut self, inputs: usize, outputs: usize) {
+        self.pass.reshape(inputs, outputs);
+        self.input_tangent = self.input_tangent.map(|x| in_rows(x, inputs));
+        self.output_tangent = in_rows(self.output_tangent, outputs);
+        reshape(&mut self.delta_tangent, outputs);
+        if let Some(below) = &mut self.input_delta_tangent {
+            reshape(below, inputs);
+        }
+    }
+}
+
+/// What a backward pass computes of ∂cost/∂θ.
+#[derive(Debug, Default)]
+pub enum LayerGradient<'a, T> {
+    /// Nothing.
+    #[default]
+    None,
+    /// The sum over the examples, to be **overwritten**.
+    Sum(&'a mut [T]),
+    /// The gradient of each example, to be **overwritten**. That of example k starts at k ·
+    /// `stride`.
+    Each {
+        /// The gradients, with those of other layers in between.
+        gradients: &'a mut [T],
+        /// The distance between the gradients of two examples.
+        stride: usize,
+    },
+    /// The squared Euclidean norm of each example's gradient, to be **added** to the sum over other
+    /// layers.
+    SquaredNorms(&'a mut [T]),
+}
+
+impl<T> LayerGradient<'_, T> {
+    /// Returns the part of the parameters in `range`.
+    #[inline]
+    pub(crate) fn part(&mut self, range: &Range<usize>) -> LayerGradient<'_, T> {
+        match self {
+            Self::None => LayerGradient::None,
+            Self::Sum(all) => LayerGradient::Sum(&mut all[range.clone()]),
+            Self::Each { gradients, stride } => LayerGradient::Each {
+                gradients: &mut gradients[range.start..],
+                stride: *stride,
+            },
+            Self::SquaredNorms(norms) => LayerGradient::SquaredNorms(norms),
+        }
+    }
+
+    /// Returns whether nothing is computed.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
+    /// Returns whether [`Layer::backward_each`](crate::Layer::backward_each) computes it.
+    pub(crate) fn is_of_examples(&self) -> bool {
+        matches!(self, Self::Each { .. } | Self::SquaredNorms(_))
+    }
+}
+
+/// Whether the error terms of a layer's heads are ∂cost/∂z.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Linked<'a>(pub(crate) &'a [bool]);
+
+impl<'a> Linked<'a> {
+    /// No head is linked.
+    pub(crate) const NONE: Self = Self(&[]);
+
+    /// States it for each head of a layer.
+    #[must_use]
+    pub fn new(heads: &'a [bool]) -> Self {
+        Self(heads)
+    }
+
+    /// Returns whether those of a layer with one head are.
+    #[inline]
+    #[must_use]
+    pub fn get(self) -> bool {
+        self.0.first() == Some(&true)
+    }
+}
+
+/// The backward pass of one layer, which computes `gradient` and `input_delta` from `delta` and the
+/// results of the forward pass.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Backward<'a, T: Scalar> {
+    /// The layer's plan, parameters and mode, as in the forward pass.
+    pub at: At<'a, T>,
+    /// The activations of the layer below, inputs × m.
+    pub input: DMatrixView<'a, T>,
+    /// The activations of this layer, outputs × m.
+    pub output: DMatrixView<'a, T>,
+    /// What the forward pass kept.
+    pub kept: &'a [T],
+    /// ∂cost/∂a of each example (∂cost/∂z if [`linked`](Self::linked)), outputs × m. It may be
+    /// overwritten.
+    ///
+    /// Derivation: [(7)](crate::derivation#error-term).
+    pub delta: DMatrixViewMut<'a, T>,
+    /// Whether `delta` is already ∂cost/∂z. That happens only at the end of a network, to layers
+    /// whose plan declares [z](Plan::z).
+    pub linked: Linked<'a>,
+    /// ∂cost/∂θ of this layer.
+    pub gradient: LayerGradient<'a, T>,
+    /// ∂cost/∂input, inputs × m, to be **overwritten**; absent if not needed.
+    pub input_delta: Option<DMatrixViewMut<'a, T>>,
+    /// As in the forward pass.
+    pub room: &'a mut [T],
+    /// As in the forward pass.
+    pub scratch: &'a mut [T],
+}
+
+impl<'a, T: Scalar> Backward<'a, T> {
+    /// Creates a pass without room and scratch that computes nothing yet: set `gradient` and
+    /// `input_delta`.
+    #[must_use]
+    pub fn new(
+        at: At<'a, T>,
+        input: DMatrixView<'a, T>,
+        output: DMatrixView<'a, T>,
+        kept: &'a [T],
+        delta: DMatrixViewMut<'a, T>,
+    ) -> Self {
+        Self {
+            at,
+            input,
+            output,
+            kept,
+            delta,
+            linked: Linked::NONE,
+            gradient: LayerGradient::None,
+            input_delta: None,
+            room: &mut [],
+            scratch: &mut [],
+        }
+    }
+}
+
+/// The derivative of a forward pass along (θ̇, inpuṫ): `output_tangent` and `kept_tangent`, to be
+/// written.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ForwardTangent<'a, T: Scalar> {
+    /// The layer's plan, parameters and mode, as in the forward pass.
+    pub at: At<'a, T>,
+    /// The activations of the layer below.
+    pub input: DMatrixView<'a, T>,
+    /// The activations of this layer.
+    pub output: DMatrixView<'a, T>,
+    /// What the forward pass kept.
+    pub kept: &'a [T],
+    /// The direction of the parameters; absent if they do not move.
+    pub theta_tangent: Option<&'a [T]>,
+    /// The direction of the input; absent if it does not move.
+    pub input_tangent: Option<DMatrixView<'a, T>>,
+    /// The derivative of the output, to be written.
+    pub output_tangent: DMatrixViewMut<'a, T>,
+    /// The derivative of `kept`, which has the same length, to be written where
+    /// `backward_tangent` or a cost reads it.
+    pub kept_tangent: &'a mut [T],
+    /// As in the forward pass.
+    pub room: &'a mut [T],
+    /// As in the forward pass.
+    pub scratch: &'a mut [T],
+}
+
+impl<'a, T: Scalar> ForwardTangent<'a, T> {
+    /// Creates the derivative of the pass that wrote `output` and `kept`, without a direction yet:
+    /// set `theta_tangent` and `input_tangent`.
+    #[must_use]
+    pub fn new(
+        at: At<'a, T>,
+        input: DMatrixView<'a, T>,
+        output: DMatrixView<'a, T>,
+        kept: &'a [T],
+        output_tangent: DMatrixViewMut<'a, T>,
+        kept_tangent: &'a mut [T],
+    ) -> Self {
+        Self {
+            at,
+            input,
+            output,
+            kept,
+            theta_tangent: None,
+            input_tangent: None,
+            output_tangent,
+            kept_tangent,
+            room: &mut [],
+            scratch: &mut [],
+        }
+    }
+}
+
+/// The derivative of a backward pass along the direction of a [`ForwardTangent`] and of
+/// `delta_tangent`.
+///
+/// Computes the results of [`Backward`] and the derivative of each, as the same code would on dual
+/// numbers.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct BackwardTangent<'a, T: Scalar> {
+    /// The backward pass itself. Its gradient is a sum or absent.
+    pub pass: Backward<'a, T>,
+    /// The direction of the parameters; absent if they do not move.
+    pub theta_tangent: Option<&'a [T]>,
+    /// The direction of the input; absent if it does not move.
+    pub input_tangent: Option<DMatrixView<'a, T>>,
+    /// The derivative of the output.
+    pub output_tangent: DMatrixView<'a, T>,
+    /// The derivative of what the forward pass kept.
+    pub kept_tangent: &'a [T],
+    /// The derivative of `pass.delta`. It may be overwritten. A layer whose plan declares
+    /// [z](Plan::z) leaves the derivative of ∂cost/∂z.
+    pub delta_tangent: DMatrixViewMut<'a, T>,
+    /// The derivative of `pass.gradient`, to be **overwritten**; absent if not needed.
+    pub gradient_tangent: Option<&'a mut [T]>,
+    /// The derivative of `pass.input_delta`, to be **overwritten**; absent if not needed.
+    pub input_delta_tangent: Option<DMatrixViewMut<'a, T>>,
+}
+
+impl<'a, T: Scalar> BackwardTangent<'a, T> {
+    /// Creates the derivative of `pass`, which computes nothing yet: set `gradient_tangent` and
+    /// `input_delta_tangent`.
+    #[must_use]
+    pub fn new(
+        pass: Backward<'a, T>,
+        output_tangent: DMatrixView<'a, T>,
+        kept_tangent: &'a [T],
+        delta_tangent: DMatrixViewMut<'a, T>,
+    ) -> Self {
+        Self {
+            pass,
+            theta_tangent: None,
+            input_tangent: None,
+            output_tangent,
+            kept_tangent,
+            delta_tangent,
+            gradient_tangent: None,
+            input_delta_tangent: None,
+        }
+    }
+}

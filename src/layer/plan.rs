@@ -1,0 +1,739 @@
+//! What a layer states about itself: its shapes, its parameters and the memory of its passes.
+
+use super::block::Block;
+use crate::activation::AnyActivation;
+use crate::error::Error;
+use crate::kernels::room_for;
+use crate::link::Link;
+use crate::path::Path;
+use crate::scalar::Scalar;
+use crate::shape::Shape;
+use nalgebra::DMatrixView;
+use std::ops::{Add, Range};
+
+/// The maximum depth of nested layers. Deeper recursion could exhaust the stack of a thread.
+const DEEPEST: usize = 32;
+
+/// A number of scalars for a batch of m examples, `each` · m + `fixed`.
+///
+/// Sums saturate: a pass rejects a length that overflows as too large.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Len {
+    /// The scalars of each example.
+    pub each: usize,
+    /// The scalars that do not depend on the number of examples.
+    pub fixed: usize,
+}
+
+impl Len {
+    /// Returns `each` scalars for each example.
+    #[must_use]
+    pub const fn each(each: usize) -> Self {
+        Self { each, fixed: 0 }
+    }
+
+    /// Returns `fixed` scalars for a batch of any size.
+    #[must_use]
+    pub const fn fixed(fixed: usize) -> Self {
+        Self { each: 0, fixed }
+    }
+
+    /// Returns the length for m examples.
+    #[inline]
+    #[must_use]
+    pub const fn at(self, m: usize) -> usize {
+        self.each.saturating_mul(m).saturating_add(self.fixed)
+    }
+
+    /// Returns the same length in a pass, whose buffers exist, so it cannot overflow.
+    #[inline]
+    pub(crate) const fn of(self, m: usize) -> usize {
+        self.each * m + self.fixed
+    }
+
+    /// Returns a length that is at least both.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            each: self.each.max(other.each),
+            fixed: self.fixed.max(other.fixed),
+        }
+    }
+}
+
+impl Add for Len {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            each: self.each.saturating_add(other.each),
+            fixed: self.fixed.saturating_add(other.fixed),
+        }
+    }
+}
+
+/// What later passes need of a forward pass.
+///
+/// A layer at the end ([`Site::tail`]) keeps its z in every case, because costs read it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// Only the outputs.
+    #[default]
+    Nothing,
+    /// What `backward` and `forward_tangent` need: at best g′(z).
+    Slope,
+    /// What `backward_tangent` needs as well: g″(z).
+    Curvature,
+    /// z of every layer, for a trace.
+    Z,
+}
+
+/// Every [`Keep`], in the order of [`ByKeep`].
+pub(crate) const KEEPS: [Keep; 4] = [Keep::Nothing, Keep::Slope, Keep::Curvature, Keep::Z];
+
+/// A length for each [`Keep`].
+pub(crate) type ByKeep = [Len; 4];
+
+fn sum(a: ByKeep, b: ByKeep) -> ByKeep {
+    std::array::from_fn(|i| a[i] + b[i])
+}
+
+/// Where a matrix of a layer lies in a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It is the input.
+    Input,
+    /// It is the output.
+    Output,
+    /// It starts here in `kept`.
+    Kept(Start),
+}
+
+/// An index in `kept`, which may depend on what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start(ByKeep);
+
+impl From<Len> for Start {
+    /// The same index whatever is kept.
+    fn from(at: Len) -> Self {
+        Self([at; 4])
+    }
+}
+
+impl Start {
+    #[inline]
+    pub(crate) fn at(self, keep: Keep, m: usize) -> usize {
+        self.0[keep as usize].of(m)
+    }
+}
+
+impl Place {
+    /// Returns the same place as the parent of `child` sees it.
+    fn outside(self, child: &Child) -> Self {
+        match self {
+            Self::Input => child.input,
+            Self::Output => child.output,
+            Self::Kept(at) => Self::Kept(Start(sum(child.kept.0, at.0))),
+        }
+    }
+}
+
+/// The matrices of a layer in one pass, or their derivatives along a direction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame<'a, T: Scalar> {
+    /// Absent in a derivative if the input does not move.
+    pub(crate) input: Option<DMatrixView<'a, T>>,
+    pub(crate) output: DMatrixView<'a, T>,
+    pub(crate) kept: &'a [T],
+    pub(crate) keep: Keep,
+}
+
+impl<'a, T: Scalar> Frame<'a, T> {
+    /// Takes the first entries of buffers that are at least as long as a pass over m examples
+    /// needs, without the input.
+    #[inline]
+    pub(crate) fn new(plan: &Plan, keep: Keep, m: usize, output: &'a [T], kept: &'a [T]) -> Self {
+        let rows = plan.outputs;
+        Self {
+            input: None,
+            output: DMatrixView::from_slice(&output[..rows * m], rows, m),
+            kept: &kept[..plan.kept_in(keep, m)],
+            keep,
+        }
+    }
+
+    /// Returns the matrix of `rows` rows at a place.
+    #[inline]
+    pub(crate) fn get(&self, place: Place, rows: usize) -> Option<DMatrixView<'a, T>> {
+        let m = self.output.ncols();
+        match place {
+            Place::Input => self.input,
+            Place::Output => Some(self.output),
+            Place::Kept(at) => {
+                let all = &self.kept[at.at(self.keep, m)..];
+                Some(DMatrixView::from_slice(&all[..rows * m], rows, m))
+            }
+        }
+    }
+}
+
+/// Outputs that one cost reads: all of a plain network, or those of a branch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Head {
+    /// The number of outputs of one example.
+    pub(crate) rows: usize,
+    /// The size of the last axis, along which a softmax sums.
+    pub(crate) units: usize,
+    pub(crate) a: Place,
+    /// z, if the layer keeps it and leaves ∂cost/∂z in `delta`.
+    pub(crate) z: Option<Place>,
+    /// The link that the outputs invert, if the layer also takes ∂cost/∂z.
+    pub(crate) link: Option<Link>,
+    /// The built-in activation that computes a from z.
+    pub(crate) activation: Option<AnyActivation>,
+}
+
+impl Head {
+    /// All outputs, without z.
+    fn new(output: Shape) -> Self {
+        Self {
+            rows: output.len(),
+            units: output.last_axis(),
+            a: Place::Output,
+            z: None,
+            link: None,
+            activation: None,
+        }
+    }
+}
+
+/// When the outputs for one example depend on the other examples of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Couples {
+    /// Never.
+    #[default]
+    Never,
+    /// Only in training, as in batch normalisation.
+    InTraining,
+    /// Always.
+    Always,
+}
+
+impl Couples {
+    pub(crate) fn in_mode(self, training: bool) -> bool {
+        match self {
+            Self::Never => false,
+            Self::InTraining => training,
+            Self::Always => true,
+        }
+    }
+}
+
+/// A product \[b W\] \[1; X\] with its two counterparts in the backward pass, for which a layer
+/// needs scratch. W is `units` × `inputs`, and X has `columns` columns for each example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Affine {
+    /// The number of rows of W.
+    pub units: usize,
+    /// The number of columns of W.
+    pub inputs: usize,
+    /// The number of columns of X for each example.
+    pub columns: usize,
+}
+
+/// The position of a layer: what it is asked for its [`Plan`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Site {
+    /// The shape of the input.
+    pub input: Shape,
+    /// Whether a cost reads the output. The layer then keeps z, if it has one.
+    pub tail: bool,
+    depth: usize,
+}
+
+impl Site {
+    /// Returns the position of a layer that is a network by itself.
+    #[must_use]
+    pub fn new(input: impl Into<Shape>) -> Self {
+        Self {
+            input: input.into(),
+            tail: true,
+            depth: 0,
+        }
+    }
+
+    /// Returns the position of a layer whose output feeds another layer.
+    #[must_use]
+    pub fn hidden(self) -> Self {
+        Self {
+            tail: false,
+            ..self
+        }
+    }
+
+    /// Checks the number of inputs that a layer declares: the size of the last axis.
+    ///
+    /// # Errors
+    /// Returns [`Error::LayerInputs`] if it is another.
+    pub fn check_inputs(self, inputs: usize) -> Result<(), Error> {
+        let expected = self.input.last_axis();
+        if inputs == expected {
+            return Ok(());
+        }
+        Err(Error::LayerInputs {
+            layer: Path::default(),
+            expected,
+            found: inputs,
+        })
+    }
+
+    /// Returns the position of a layer inside a layer at this one.
+    ///
+    /// # Errors
+    /// Returns [`Error::Depth`] if it is nested too deeply.
+    pub fn child(self, input: Shape, tail: bool) -> Result<Self, Error> {
+        let depth = self.depth + 1;
+        if depth > DEEPEST {
+            return Err(Error::Depth { most: DEEPEST });
+        }
+        Ok(Self { input, tail, depth })
+    }
+}
+
+/// Scratch that passes may write, by the kind of pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Rooms {
+    plain: Len,
+    tangent: Len,
+    each: Len,
+}
+
+/// Everything that a network needs to know of a layer at one [`Site`].
+///
+/// A layer makes its plan once, when a network is built, and gets it back in every pass.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub struct Plan {
+    input: Shape,
+    output: Shape,
+    /// The number of entries of the input and of the output.
+    inputs: usize,
+    outputs: usize,
+    tail: bool,
+    /// The layer's own parameters. Those of its children follow.
+    pub(crate) blocks: Vec<Block>,
+    kept: ByKeep,
+    rooms: Rooms,
+    products: Vec<Affine>,
+    pub(crate) heads: Vec<Head>,
+    pub(crate) couples: Couples,
+    own_each: bool,
+    pub(crate) children: Vec<Child>,
+    parameters: usize,
+    /// The number of plans in this tree.
+    nodes: usize,
+    /// The number of entries for each example of a buffer between two children.
+    widest: usize,
+    /// The first child with parameters, or the number of children.
+    first_with_parameters: usize,
+}
+
+/// A layer inside another: its plan, and the places of its memory in that of its parent.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Child {
+    pub(crate) plan: Plan,
+    pub(crate) theta: Range<usize>,
+    pub(crate) kept: Start,
+    pub(crate) input: Place,
+    pub(crate) output: Place,
+    /// Its position among the plans of the tree.
+    node: usize,
+}
+
+impl Plan {
+    /// Creates the plan of a layer without parameters that keeps nothing.
+    pub fn new(site: Site, output: impl Into<Shape>) -> Self {
+        let output = output.into();
+        Self {
+            input: site.input,
+            output,
+            inputs: site.input.len(),
+            outputs: output.len(),
+            tail: site.tail,
+            blocks: Vec::new(),
+            kept: ByKeep::default(),
+            rooms: Rooms::default(),
+            products: Vec::new(),
+            heads: vec![Head::new(output)],
+            couples: Couples::Never,
+            own_each: false,
+            children: Vec::new(),
+            parameters: 0,
+            nodes: 1,
+            widest: 0,
+            first_with_parameters: 0,
+        }
+    }
+
+    /// Returns the head, if there is only one.
+    #[inline]
+    pub(crate) fn single_head(&self) -> Option<&Head> {
+        match self.heads.as_slice() {
+            [head] => Some(head),
+            _ => None,
+        }
+    }
+
+    /// For containers: all outputs are one head without z.
+    pub(crate) fn set_one_head(&mut self) {
+        self.heads = vec![Head::new(self.output)];
+    }
+
+    /// For containers: sets the shape of the output.
+    pub(crate) fn set_output(&mut self, output: Shape) {
+        (self.output, self.outputs) = (output, output.len());
+    }
+
+    /// Adds a block of parameters. A layer's blocks lie in θ in this order.
+    pub fn block(mut self, block: Block) -> Self {
+        let len = block.len().unwrap_or(usize::MAX);
+        self.parameters = self.parameters.saturating_add(len);
+        self.blocks.push(block);
+        self
+    }
+
+    /// Sets the length of `kept`, whatever is kept.
+    pub fn keeps(mut self, len: Len) -> Self {
+        self.kept = [len; 4];
+        self
+    }
+
+    /// Sets the length of `kept` for each [`Keep`].
+    pub(crate) fn keeps_by(mut self, len: impl Fn(Keep) -> Len) -> Self {
+        self.kept = KEEPS.map(len);
+        self
+    }
+
+    /// Sets the length of `room`, the scratch of every pass.
+    pub fn room(mut self, len: Len) -> Self {
+        self.rooms = Rooms {
+            plain: len,
+            tangent: len,
+            each: len,
+        };
+        self
+    }
+
+    /// Requests scratch for the products of a layer.
+    pub fn product(mut self, product: Affine) -> Self {
+        self.products.push(product);
+        self
+    }
+
+    /// Declares where z lies, with the link that the output inverts, if any.
+    ///
+    /// The output must be a function of z, and depend on θ and the input only through z.
+    /// `backward` then leaves ∂cost/∂z in `delta`, or takes it from there if
+    /// [`linked`](super::Backward::linked) is set; `backward_tangent` does the same with the
+    /// derivatives. Products with the curvature at z need this, and so do z and δ in a
+    /// trace.
+    pub fn z(mut self, place: Place, link: Option<Link>) -> Self {
+        for head in &mut self.heads {
+            (head.z, head.link) = (Some(place), link);
+        }
+        self
+    }
+
+    /// Names the built-in activation that computes the output from z.
+    pub(crate) fn activation(mut self, activation: Option<AnyActivation>) -> Self {
+        for head in &mut self.heads {
+            head.activation = activation;
+        }
+        self
+    }
+
+    /// Declares that the outputs for one example depend on the others.
+    pub fn couples(mut self, couples: Couples) -> Self {
+        self.couples = couples;
+        self
+    }
+
+    /// Declares that the layer has a [`backward_each`](super::Layer::backward_each) of its own.
+    pub fn own_each(mut self) -> Self {
+        self.own_each = true;
+        self
+    }
+
+    /// Declares the opposite: for a layer that wraps another and keeps the default method.
+    pub fn default_each(mut self) -> Self {
+        self.own_each = false;
+        self
+    }
+
+    /// Returns the shape of the input.
+    #[must_use]
+    pub fn input(&self) -> Shape {
+        self.input
+    }
+
+    /// Returns the shape of the output.
+    #[must_use]
+    pub fn output(&self) -> Shape {
+        self.output
+    }
+
+    /// Returns the number of entries of the input, the rows of the matrix.
+    #[inline]
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Returns the number of entries of the output, the rows of the matrix.
+    #[inline]
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Returns whether a cost reads the output.
+    #[inline]
+    #[must_use]
+    pub fn is_tail(&self) -> bool {
+        self.tail
+    }
+
+    /// Returns the number of parameters, those of inner layers included.
+    #[inline]
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.parameters
+    }
+
+    /// Returns the length of `kept` for a batch of m examples.
+    #[inline]
+    #[must_use]
+    pub fn kept(&self, keep: Keep, m: usize) -> usize {
+        self.kept[keep as usize].at(m)
+    }
+
+    /// Returns the length of `kept` in a pass.
+    #[inline]
+    pub(crate) fn kept_in(&self, keep: Keep, m: usize) -> usize {
+        self.kept[keep as usize].of(m)
+    }
+
+    /// Returns the length of `room` that suffices for every pass over m examples.
+    #[must_use]
+    pub fn room_len(&self, m: usize) -> usize {
+        let Rooms { plain, tangent, .. } = self.rooms;
+        plain.max(tangent).max(self.each_room()).at(m)
+    }
+
+    /// Returns the room of a plain pass.
+    #[inline]
+    pub(crate) fn plain_room(&self, m: usize) -> usize {
+        self.rooms.plain.at(m)
+    }
+
+    /// Returns the room of a pass along a direction.
+    #[inline]
+    pub(crate) fn tangent_room(&self, m: usize) -> usize {
+        self.rooms.tangent.at(m)
+    }
+
+    /// Returns the room of [`Layer::backward_each`](super::Layer::backward_each), whose default
+    /// computes each example anew.
+    fn each_room(&self) -> Len {
+        if self.own_each {
+            return self.rooms.each;
+        }
+        self.rooms.each.max(Len::fixed(self.room_of_one()))
+    }
+
+    /// Returns the room in which an example is computed again by itself.
+    pub(crate) fn room_of_one(&self) -> usize {
+        let kept = self.kept.iter().map(|len| len.at(1)).fold(0, usize::max);
+        let lens = [self.outputs, self.parameters, self.rooms.plain.at(1)];
+        lens.into_iter().fold(kept, usize::saturating_add)
+    }
+
+    /// Returns the room of a pass that computes gradients of single examples.
+    #[inline]
+    pub(crate) fn room_of_each(&self, m: usize) -> usize {
+        self.each_room().at(m)
+    }
+
+    /// For containers: takes the next child. Its output is kept, unless it is that of the parent.
+    pub(crate) fn adopt(
+        &mut self,
+        plan: Plan,
+        input: Place,
+        keeps_output: bool,
+    ) -> Result<(), Error> {
+        plan.check()?;
+        let kept = Start(self.kept);
+        self.kept = sum(self.kept, plan.kept);
+        let output = if keeps_output {
+            let at = self.kept;
+            self.kept = sum(self.kept, [Len::each(plan.outputs); 4]);
+            Place::Kept(Start(at))
+        } else {
+            Place::Output
+        };
+        let theta = self.parameters;
+        self.parameters = theta.saturating_add(plan.parameters);
+        self.couples = self.couples.max(plan.couples);
+        self.rooms = Rooms {
+            plain: self.rooms.plain.max(plan.rooms.plain),
+            tangent: self.rooms.tangent.max(plan.rooms.tangent),
+            each: self.rooms.each.max(plan.each_room()),
+        };
+        let node = self.nodes;
+        self.nodes += plan.nodes;
+        if self.parameters == theta {
+            self.first_with_parameters +=
+                usize::from(self.first_with_parameters == self.children.len());
+        }
+        self.children.push(Child {
+            theta: theta..self.parameters,
+            plan,
+            kept,
+            input,
+            output,
+            node,
+        });
+        Ok(())
+    }
+
+    /// Checks what a layer states about itself.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.output.is_empty() {
+            return Err(Error::ZeroUnits {
+                layer: Path::default(),
+            });
+        }
+        for block in &self.blocks {
+            if block.penalised_from_column > block.cols {
+                return Err(Error::PenalisedColumns {
+                    layer: Path::default(),
+                    block: block.name.clone().into_owned(),
+                    cols: block.cols,
+                    from: block.penalised_from_column,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// For containers, after the last child: room for two buffers between children, in addition to
+    /// the room that the children share.
+    pub(crate) fn with_buffers(mut self, widest: usize) -> Self {
+        self.widest = widest;
+        let own = Len::each(widest.saturating_mul(2));
+        self.rooms = Rooms {
+            plain: self.rooms.plain + own,
+            tangent: self.rooms.tangent + own + own,
+            each: self.rooms.each + own,
+        };
+        self
+    }
+
+    /// Appends the length of the scratch for products of every plan of this tree, from the top.
+    pub(crate) fn scratch<T: Scalar>(&self, m: usize, lens: &mut Vec<usize>) {
+        lens.push(self.most_scratch::<T>(m));
+        for child in &self.children {
+            child.plan.scratch::<T>(m, lens);
+        }
+    }
+
+    /// Returns the length of the longest scratch for products in this tree.
+    pub(crate) fn most_scratch<T: Scalar>(&self, m: usize) -> usize {
+        let own = self.products.iter().map(|product| {
+            let columns = product.columns.saturating_mul(m);
+            room_for::<T>(product.units, product.inputs, columns)
+        });
+        let inner = self.children.iter();
+        let inner = inner.map(|child| child.plan.most_scratch::<T>(m));
+        own.chain(inner).fold(0, usize::max)
+    }
+
+    /// Returns the number of plans in this tree, each with a length in [`scratch`](Self::scratch).
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    /// Returns the entries for each example of a buffer between two children.
+    #[inline]
+    pub(crate) fn widest(&self) -> usize {
+        self.widest
+    }
+
+    /// Returns the first child with parameters, or the number of children.
+    #[inline]
+    pub(crate) fn first_with_parameters(&self) -> usize {
+        self.first_with_parameters
+    }
+
+    /// Returns the number of units of all layers in this tree, containers apart, and of the widest.
+    pub(crate) fn units(&self) -> (usize, usize) {
+        if self.children.is_empty() {
+            return (self.outputs, self.outputs);
+        }
+        let children = self.children.iter().map(|child| child.plan.units());
+        children.fold((0, 0), |(sum, widest), (units, most)| {
+            (sum.saturating_add(units), widest.max(most))
+        })
+    }
+
+    /// Returns the heads of a child as its parent sees them.
+    pub(crate) fn heads_of(child: &Child) -> impl Iterator<Item = Head> {
+        let heads = child.plan.heads.iter();
+        heads.map(|head| Head {
+            a: head.a.outside(child),
+            z: head.z.map(|z| z.outside(child)),
+            ..*head
+        })
+    }
+}
+
+/// What a child left in a pass, or the derivatives of it.
+pub(crate) struct Left<'a, T: Scalar> {
+    pub(crate) kept: &'a [T],
+    pub(crate) output: DMatrixView<'a, T>,
+}
+
+impl Child {
+    /// Returns where a child's part of its parent's `kept` starts, and the range of its output
+    /// there, unless it is the parent's own.
+    #[inline]
+    pub(crate) fn found(&self, keep: Keep, m: usize) -> (usize, Option<Range<usize>>) {
+        let output = match self.output {
+            Place::Kept(at) => {
+                let start = at.at(keep, m);
+                Some(start..start + self.plan.outputs * m)
+            }
+            Place::Input | Place::Output => None,
+        };
+        (self.kept.at(keep, m), output)
+    }
+
+    /// Finds what a child left whose output its parent keeps, right after what the child keeps.
+    pub(crate) fn left<'a, T: Scalar>(&self, all: &'a [T], keep: Keep, m: usize) -> Left<'a, T> {
+        let rest = &all[self.kept.at(keep, m)..];
+        let (kept, rest) = rest.split_at(self.plan.kept_in(keep, m));
+        let rows = self.plan.outputs;
+        Left {
+            kept,
+            output: DMatrixView::from_slice(&rest[..rows * m], rows, m),
+        }
+    }
+
+    /// Returns the lengths of the scratch of this child and those inside it.
+    #[inline]
+    pub(crate) fn scratch<'a>(&self, lens: &'a [usize]) -> &'a [usize] {
+        &lens[self.node.min(lens.len())..]
+    }
+}

@@ -1,0 +1,161 @@
+//! The shape of one example.
+
+use std::fmt;
+
+/// The shape of one example: its axes, in the order in which their entries lie in a column of X.
+///
+/// The last axis runs fastest (C order, as in NumPy and PyTorch). A column of a sequence holds its
+/// first step, then the second; a column of an image holds the rows of its first channel, then
+/// those of the second. [`Dense`](crate::Dense) and [`Softmax`](crate::activation::Softmax) act on
+/// the last axis.
+///
+/// # Example
+/// ```
+/// use backprop::Shape;
+///
+/// let sequence = Shape::Sequence { steps: 12, features: 3 };
+/// assert_eq!((sequence.len(), sequence.last_axis()), (36, 3));
+/// assert_eq!(sequence.to_string(), "12 steps × 3 features");
+/// assert_eq!(Shape::from(5), Shape::Units(5));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Shape {
+    /// Units without an order.
+    Units(usize),
+    /// Steps in time, each with the same features: `[steps, features]`.
+    Sequence {
+        /// The number of steps.
+        steps: usize,
+        /// The number of features of a step.
+        features: usize,
+    },
+    /// Channels over one dimension: `[channels, length]`.
+    Signal {
+        /// The number of channels.
+        channels: usize,
+        /// The number of positions.
+        length: usize,
+    },
+    /// Channels over two dimensions: `[channels, height, width]`.
+    Image {
+        /// The number of channels.
+        channels: usize,
+        /// The number of rows.
+        height: usize,
+        /// The number of columns.
+        width: usize,
+    },
+}
+
+impl Shape {
+    /// Returns the number of entries, the rows of X. It is `usize::MAX` if the product overflows.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.positions().saturating_mul(self.last_axis())
+    }
+
+    /// Returns whether there are no entries.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the size of the last axis, whose entries are adjacent.
+    #[must_use]
+    pub fn last_axis(self) -> usize {
+        match self {
+            Self::Units(units) => units,
+            Self::Sequence { features, .. } => features,
+            Self::Signal { length, .. } => length,
+            Self::Image { width, .. } => width,
+        }
+    }
+
+    /// Returns the number of entries of each unit of the last axis: 1 for plain units.
+    pub(crate) fn positions(self) -> usize {
+        match self {
+            Self::Units(_) => 1,
+            Self::Sequence { steps, .. } => steps,
+            Self::Signal { channels, .. } => channels,
+            Self::Image {
+                channels, height, ..
+            } => channels.saturating_mul(height),
+        }
+    }
+
+    /// Returns the size of the first axis.
+    #[must_use]
+    pub fn first_axis(self) -> usize {
+        match self {
+            Self::Units(units) => units,
+            Self::Sequence { steps, .. } => steps,
+            Self::Signal { channels, .. } | Self::Image { channels, .. } => channels,
+        }
+    }
+
+    /// Returns the shape with another size of the first axis.
+    #[must_use]
+    pub fn with_first_axis(self, size: usize) -> Self {
+        match self {
+            Self::Units(_) => Self::Units(size),
+            Self::Sequence { features, .. } => Self::Sequence {
+                steps: size,
+                features,
+            },
+            Self::Signal { length, .. } => Self::Signal {
+                channels: size,
+                length,
+            },
+            Self::Image { height, width, .. } => Self::Image {
+                channels: size,
+                height,
+                width,
+            },
+        }
+    }
+
+    /// Returns the shape with another size of the last axis.
+    #[must_use]
+    pub fn with_last_axis(self, size: usize) -> Self {
+        match self {
+            Self::Units(_) => Self::Units(size),
+            Self::Sequence { steps, .. } => Self::Sequence {
+                steps,
+                features: size,
+            },
+            Self::Signal { channels, .. } => Self::Signal {
+                channels,
+                length: size,
+            },
+            Self::Image {
+                channels, height, ..
+            } => Self::Image {
+                channels,
+                height,
+                width: size,
+            },
+        }
+    }
+}
+
+impl From<usize> for Shape {
+    fn from(units: usize) -> Self {
+        Self::Units(units)
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Units(units) => write!(f, "{units} units"),
+            Self::Sequence { steps, features } => write!(f, "{steps} steps × {features} features"),
+            Self::Signal { channels, length } => write!(f, "{channels} channels × {length}"),
+            Self::Image {
+                channels,
+                height,
+                width,
+            } => write!(f, "{channels} channels × {height} × {width}"),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Containers whose layers do not fit, at any depth, and inputs with several axes.
+
+use super::*;
+use backprop::layer::{Axis, Concat, Dense, Rearrange, Residual, Sequential};
+use backprop::{Path, Shape, SquaredError};
+
+fn dense(inputs: usize, outputs: usize) -> AnyLayer {
+    AnyLayer::Dense(Dense::new(inputs, outputs, Tanh))
+}
+
+fn sequence<const N: usize>(layers: [AnyLayer; N]) -> Sequential<AnyLayer> {
+    Sequential::new(layers.to_vec())
+}
+
+fn residual(body: Sequential<AnyLayer>) -> AnyLayer {
+    AnyLayer::Residual(Residual::new(body))
+}
+
+fn concat(axis: Axis, branches: &[Sequential<AnyLayer>]) -> AnyLayer {
+    AnyLayer::Concat(Concat::new(branches.to_vec(), axis))
+}
+
+fn path(indices: &[usize]) -> Path {
+    Path::from(indices)
+}
+
+#[track_caller]
+fn no_network(what: &str, input: impl Into<Shape>, layers: &[AnyLayer], expected: &Error) {
+    let input = input.into();
+    let found = Network::<f64>::from_layers(input, layers.to_vec(), &[]);
+    refused(what, found, expected);
+    let builder = Builder::<f64>::new(input);
+    let built = layers.iter().cloned().fold(builder, Builder::layer);
+    refused(what, built.zeros(), expected);
+}
+
+#[test]
+pub(super) fn containers() {
+    // The layer around a layer adds its index to the path.
+    let inner = sequence([dense(3, 4), dense(5, 3)]);
+    let expected = Error::LayerInputs {
+        layer: path(&[1, 0, 1]),
+        expected: 4,
+        found: 5,
+    };
+    no_network("residual", 3, &[dense(3, 3), residual(inner)], &expected);
+    let fault = || sequence([dense(3, 4), dense(4, 0)]);
+    let zero = |indices: &[usize]| Error::ZeroUnits {
+        layer: path(indices),
+    };
+    no_network("body", 3, &[residual(fault())], &zero(&[0, 0, 1]));
+    let shortcut = Residual::with_shortcut(sequence([dense(3, 3)]), fault());
+    no_network(
+        "shortcut",
+        3,
+        &[AnyLayer::Residual(shortcut)],
+        &zero(&[0, 1, 1]),
+    );
+    let branches = [sequence([]), sequence([residual(fault())])];
+    let layers = [dense(3, 3), concat(Axis::First, &branches)];
+    no_network("nested", 3, &layers, &zero(&[1, 1, 0, 0, 1]));
+
+    // Branches that do not fit each other.
+    let misfit = |layer: &[usize], expected: Shape, found: Shape| Error::Branch {
+        layer: path(layer),
+        expected,
+        found,
+    };
+    let expected = misfit(&[0, 0], 3.into(), 2.into());
+    no_network("sum", 3, &[residual(sequence([dense(3, 2)]))], &expected);
+    let both = Residual::with_shortcut(sequence([dense(3, 2)]), sequence([dense(3, 4)]));
+    let expected = misfit(&[0, 1], 2.into(), 4.into());
+    no_network("sum of two", 3, &[AnyLayer::Residual(both)], &expected);
+    let steps = Shape::Sequence {
+        steps: 4,
+        features: 3,
+    };
+    let flat = sequence([AnyLayer::Rearrange(Rearrange::Flatten)]);
+    for axis in [Axis::First, Axis::Last] {
+        let layers = [concat(axis, &[sequence([]), flat.clone()])];
+        no_network("axes", steps, &layers, &misfit(&[0, 1], steps, 12.into()));
+    }
+    let wider = Shape::Sequence {
+        steps: 4,
+        features: 2,
+    };
+    let layers = [concat(
+        Axis::First,
+        &[sequence([]), sequence([dense(3, 2)])],
+    )];
+    no_network("features", steps, &layers, &misfit(&[0, 1], steps, wider));
+
+    let expected = Error::NoBranches { layer: path(&[1]) };
+    no_network(
+        "no branch",
+        3,
+        &[dense(3, 3), concat(Axis::First, &[])],
+        &expected,
+    );
+}
+
+#[test]
+pub(super) fn shapes_of_inputs() {
+    let misfit = |expected, found: Shape| Error::LayerShape {
+        layer: path(&[0]),
+        expected,
+        found,
+    };
+    let image = Shape::Image {
+        channels: 2,
+        height: 3,
+        width: 4,
+    };
+    for input in [Shape::Units(6), image] {
+        let layers = [AnyLayer::Rearrange(Rearrange::Transpose)];
+        no_network(
+            "transpose",
+            input,
+            &layers,
+            &misfit("a sequence or a signal", input),
+        );
+    }
+    let selected = "plain units that include the selected rows";
+    for (from, to) in [(0, 7), (3, 3), (4, 3), (6, 7), (0, usize::MAX)] {
+        let layers = [AnyLayer::Rearrange(Rearrange::Select { from, to })];
+        no_network("select", 6, &layers, &misfit(selected, 6.into()));
+    }
+    let layers = [AnyLayer::Rearrange(Rearrange::Select { from: 0, to: 1 })];
+    no_network("select", image, &layers, &misfit(selected, image));
+    let empty = Shape::Sequence {
+        steps: 0,
+        features: 3,
+    };
+    no_network("no steps", empty, &[dense(3, 2)], &Error::NoInputs);
+
+    // Where an example has several axes, columns that are apart are refused.
+    let steps = Shape::Sequence {
+        steps: 2,
+        features: 3,
+    };
+    let network = Network::<f64>::from_layers(steps, vec![dense(3, 1)], &[0.5; 4]).unwrap();
+    let all = DMatrix::from_fn(7, 3, |i, j| 0.1 * (i + j) as f64);
+    let (apart, together) = (all.rows(0, 6), all.rows(0, 6).clone_owned());
+    let y = DMatrix::repeat(2, 3, 0.25);
+    let expected = Error::Gaps { what: "X" };
+    refused("forward", network.forward(apart), &expected);
+    let objective = Objective::new(SquaredError);
+    let examples = Examples::new(apart, &y).unwrap();
+    refused(
+        "backprop",
+        network.backprop(&examples, &objective),
+        &expected,
+    );
+    let moved = backprop::Tangent::of_inputs(apart);
+    let expected = Error::Gaps { what: "Ẋ" };
+    refused("jvp", network.jvp(&together, moved), &expected);
+    let examples = Examples::new(&together, &y).unwrap();
+    assert!(network.backprop(&examples, &objective).is_ok());
+    // One example has no gaps.
+    assert!(network.forward(all.view((0, 1), (6, 1))).is_ok());
+}
