@@ -66,6 +66,14 @@ pub enum Error {
         /// The number of inputs that the layer declares.
         found: usize,
     },
+    /// A cost of heads that reads more outputs than there are.
+    #[error("the heads of the cost read {expected} outputs, but the network has {found}")]
+    HeadRows {
+        /// The number of outputs that the cost reads.
+        expected: usize,
+        /// The number of outputs.
+        found: usize,
+    },
     /// A view with gaps between its columns, where an example has several axes.
     #[error(
         "the columns of {what} are apart, expected contiguous columns, because an example has \

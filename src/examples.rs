@@ -1,5 +1,6 @@
 //! The examples X, Y and their weights, validated once.
 
+use crate::cost::Cost;
 use crate::error::{Error, Location};
 use crate::kernels::{columns, first_non_finite};
 use crate::layout::fits;
@@ -310,21 +311,28 @@ impl<'a, T: Scalar> Examples<'a, T> {
         Some(self).filter(|examples| scalar_weight::<T>(examples.weight).is_ok())
     }
 
-    /// Checks that X is inputs × m, Y is outputs × m, and all targets lie in `domain`.
-    pub(crate) fn check(
+    /// Checks that X is inputs × m, Y is outputs × m, and the cost accepts all targets.
+    pub(crate) fn check<C: Cost<T> + ?Sized>(
         &self,
         inputs: usize,
         outputs: usize,
-        domain: (f64, f64),
+        cost: &C,
     ) -> Result<(), Error> {
         check_rows("X", self.x, inputs)?;
         check_rows("Y", self.y, outputs)?;
-        if self.range.0 >= domain.0 && self.range.1 <= domain.1 {
+        if cost.outputs() > outputs {
+            return Err(Error::HeadRows {
+                expected: cost.outputs(),
+                found: outputs,
+            });
+        }
+        let (low, high) = cost.target_domain();
+        if self.range.0 >= low && self.range.1 <= high {
             return Ok(());
         }
         for (example, column) in self.y.column_iter().enumerate() {
             for (unit, &y) in column.iter().enumerate() {
-                let value = to_f64(y);
+                let (value, domain) = (to_f64(y), cost.target_domain_of(unit));
                 if value < domain.0 || value > domain.1 {
                     return Err(Error::Target {
                         unit,

@@ -158,6 +158,8 @@ pub(crate) struct Part<T> {
     /// The length of each layer's scratch. With a larger share, the threads of another layer could
     /// affect how its products are computed.
     pub(crate) scratch_lens: Vec<usize>,
+    /// For each head, whether its rows of δ are ∂cost/∂z.
+    pub(crate) linked: Vec<bool>,
 }
 
 impl<T: Scalar> Default for Workspace<T> {
@@ -357,6 +359,7 @@ impl<T: Scalar> Part<T> {
             room: Vec::new(),
             scratch: Vec::new(),
             scratch_lens: Vec::new(),
+            linked: Vec::new(),
         }
     }
 
@@ -396,6 +399,10 @@ impl<T: Scalar> Part<T> {
             )?;
         }
         at_least(&mut self.room, "the room of the layers", (room, 1))?;
+        let heads = plan.heads.len();
+        if self.linked.len() < heads {
+            resize(&mut self.linked, "the heads", (heads, 1), false)?;
+        }
         self.scratch_lens.clear();
         let more = plan.nodes();
         let reserved = self.scratch_lens.try_reserve(more);

@@ -97,21 +97,26 @@
 //! [`Softmax`]: crate::activation::Softmax
 
 mod builtin;
+mod heads;
 mod outputs;
+mod readout;
 
 use crate::error::{Error, unsupported};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use std::fmt::Debug;
+use std::ops::Range;
 
 pub use crate::link::Link;
 pub use builtin::AnyCost;
 pub use builtin::AnyCost::{
     BinaryCrossEntropy, CategoricalCrossEntropy, Huber, LogCosh, Poisson, SquaredError,
 };
+pub use heads::Heads;
 pub use outputs::Outputs;
 #[cfg(feature = "num-dual")]
 pub(crate) use outputs::{Exact, Known};
+pub(crate) use readout::HeadOutputs;
 
 /// The place at which an output lies outside the domain of a cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,6 +173,37 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
     fn check_outputs(&self, a: DMatrixView<'_, T>, y: DMatrixView<'_, T>) -> Result<(), Violation> {
         let _ = (a, y);
         Ok(())
+    }
+
+    /// Returns the link with which this cost can be computed from z of one head, which has exactly
+    /// these rows of the `outputs` of a network. The default is [`link`](Self::link) for a head
+    /// with all outputs.
+    fn link_of(&self, rows: Range<usize>, outputs: usize) -> Option<Link> {
+        self.link().filter(|_| rows == (0..outputs))
+    }
+
+    /// Returns whether the cost is one of several heads, as [`Heads`] is.
+    fn is_of_heads(&self) -> bool {
+        false
+    }
+
+    /// Returns the number of outputs that the cost needs at least.
+    fn outputs(&self) -> usize {
+        0
+    }
+
+    /// Returns the closed interval of valid targets of one output.
+    fn target_domain_of(&self, unit: usize) -> (f64, f64) {
+        let _ = unit;
+        self.target_domain()
+    }
+
+    /// Checks that the cost is defined at all outputs that it does not compute from z.
+    ///
+    /// # Errors
+    /// Returns a [`Violation`] for the first output outside the domain, with its unit and example.
+    fn check_at(&self, at: Outputs<'_, T>) -> Result<(), Violation> {
+        at.check(self)
     }
 
     /// Checks the constants of this cost.
@@ -235,6 +271,26 @@ impl<T: Scalar, C: Cost<T> + ?Sized> Cost<T> for Box<C> {
 
     fn check_outputs(&self, a: DMatrixView<'_, T>, y: DMatrixView<'_, T>) -> Result<(), Violation> {
         (**self).check_outputs(a, y)
+    }
+
+    fn link_of(&self, rows: Range<usize>, outputs: usize) -> Option<Link> {
+        (**self).link_of(rows, outputs)
+    }
+
+    fn is_of_heads(&self) -> bool {
+        (**self).is_of_heads()
+    }
+
+    fn outputs(&self) -> usize {
+        (**self).outputs()
+    }
+
+    fn target_domain_of(&self, unit: usize) -> (f64, f64) {
+        (**self).target_domain_of(unit)
+    }
+
+    fn check_at(&self, at: Outputs<'_, T>) -> Result<(), Violation> {
+        (**self).check_at(at)
     }
 
     fn validate(&self) -> Result<(), Error> {

@@ -1,9 +1,10 @@
 //! The arguments of a cost, with a − y and 1 − a computed more accurately than from the rounded a.
 
+use super::HeadOutputs;
 use crate::activation::AnyActivation;
 use crate::kernels::plain_softmax::{Column, UnitTarget, error_of_unit};
 use crate::kernels::squash::{CANCELS, NEAR, OutputSlices, Squash, Window, differences};
-use crate::kernels::{flat, flat_mut, sum};
+use crate::kernels::{columns, flat, flat_mut, in_rows, sum};
 use crate::scalar::{Scalar, real, tanh};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use std::ops::Range;
@@ -23,6 +24,14 @@ pub struct Outputs<'a, T: Scalar> {
     pub(crate) exact: Option<Exact<'a, T>>,
     /// Whether y equals a, as it does for the Fisher information. Then 1 − y is 1 − a.
     pub(crate) at_outputs: bool,
+    /// The heads of the network, for a cost of several.
+    pub(crate) heads: Option<&'a HeadOutputs<'a, T>>,
+    /// Their derivatives along a direction.
+    pub(crate) tangents: Option<&'a HeadOutputs<'a, T>>,
+    /// Whether heads are taken at a, although they have z.
+    pub(crate) hides_z: bool,
+    /// The units of each position, if the cost of an example is a sum over its positions.
+    pub(crate) units: Option<usize>,
 }
 
 /// How to compute a − y and 1 − a more accurately than from the rounded a.
@@ -33,6 +42,28 @@ pub(crate) enum Exact<'a, T: Scalar> {
     /// They are already computed.
     #[cfg(feature = "num-dual")]
     Known(&'a Known<'a, T>),
+}
+
+impl<T: Scalar> Exact<'_, T> {
+    /// Returns the same for some examples.
+    pub(crate) fn columns(self, first: usize, count: usize) -> Self {
+        match self {
+            Self::Squashed(squash, z) => Self::Squashed(squash, columns(z, first, count)),
+            #[cfg(feature = "num-dual")]
+            Self::Known(_) => self,
+        }
+    }
+
+    /// Returns the same for one example, with a column for each position.
+    pub(crate) fn in_rows(self, example: usize, units: usize) -> Self {
+        match self {
+            Self::Squashed(squash, z) => {
+                Self::Squashed(squash, in_rows(columns(z, example, 1), units))
+            }
+            #[cfg(feature = "num-dual")]
+            Self::Known(_) => self,
+        }
+    }
 }
 
 /// a − y and 1 − a.
@@ -60,6 +91,10 @@ impl<'a, T: Scalar> Outputs<'a, T> {
             y,
             exact: None,
             at_outputs: false,
+            heads: None,
+            tangents: None,
+            hides_z: false,
+            units: None,
         }
     }
 

@@ -179,7 +179,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             check_curvature::<T, L, C>(self, cost, at)?;
         }
         self.check_directions(v, product)?;
-        examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
+        examples.check(self.inputs(), self.outputs(), cost)?;
         let pass = Product {
             chain: self.chain(theta),
             x: examples.x,
@@ -200,8 +200,8 @@ pub(super) fn check_curvature<T: Scalar, L: Layer<T>, C: Cost<T>>(
     cost: &C,
     at: GaussNewton,
 ) -> Result<(), Error> {
-    let head = network.layout().plan().single_head();
-    let keeps_z = head.is_some_and(|head| head.z.is_some());
+    let mut heads = network.layout().plan().heads.iter();
+    let keeps_z = heads.all(|head| head.z.is_some());
     match at {
         GaussNewton::Fisher if !cost.is_log_likelihood() => {
             Err(unsupported::<C>("Cost::is_log_likelihood"))

@@ -43,9 +43,9 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Separate<'_, T, L, C> {
         let examples = self.examples.part(first, range.len());
         chain.forward(first, examples.x, part)?;
         let values = (values, true);
-        let linked = chain.costs_and_delta(first, &examples, self.cost, part, values)?;
+        chain.costs_and_delta(first, &examples, self.cost, part, values)?;
         let wanted = Wanted::gradient(gradient);
-        chain.backward(first, examples.x, part, linked, wanted);
+        chain.backward(first, examples.x, part, wanted);
         Ok(())
     }
 }
@@ -362,7 +362,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<(), Error> {
         self.check_uncoupled(workspace)?;
         cost.validate()?;
-        examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
+        examples.check(self.inputs(), self.outputs(), cost)?;
         let mut chain = self.chain(self.theta().as_slice());
         (chain.training, chain.keep) = (workspace.training, Keep::Slope);
         let job = Separate {

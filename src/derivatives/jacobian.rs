@@ -55,7 +55,8 @@ impl<T: Scalar, L: Layer<T>> Job<T> for Jacobian<'_, T, L> {
                     gradient: LayerGradient::None,
                     input_delta: Some(&mut *unit),
                 };
-                chain.backward(first, x, part, false, wanted);
+                part.linked.fill(false);
+                chain.backward(first, x, part, wanted);
                 for (to, &from) in jacobians.iter_mut().skip(i).step_by(k).zip(&*unit) {
                     *to = from;
                 }

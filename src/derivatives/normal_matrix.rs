@@ -62,19 +62,22 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Jacobians<'_, T, L,
         );
         let examples = self.examples.part(first, m);
         chain.forward(first, examples.x, part)?;
-        let given = (&examples, self.cost);
-        let mut frame = chain.frame(m, &part.output, &part.kept);
-        frame.input = Some(examples.x);
-        let Some(place) = curvature_place(chain, first, given, self.at, frame)? else {
+        let of = chain.heads(examples.x, &part.output, &part.kept);
+        chain.link(self.cost, &mut part.linked);
+        let heads = chain.plan().heads.len();
+        let linked = part.linked[..heads].iter().all(|&linked| linked);
+        let given = (&examples, self.cost, linked);
+        let Some(place) = curvature_place(chain, first, given, self.at, &of)? else {
             return Err(unsupported::<C>("a curvature at z that is semi-definite"));
         };
-        let linked = place.z.is_some();
+        if self.at == GaussNewton::Outputs {
+            part.linked.fill(false);
+        }
         let columns = results.columns.unwrap_or_default();
         let (jacobians, costs) = columns.split_at_mut(p * k * m);
         let (curvatures, deltas) = costs.split_at_mut(k * k * m);
         if self.with_deltas {
-            self.cost
-                .delta(place, DMatrixViewMut::from_slice(deltas, k, m));
+            place.delta(self.cost, DMatrixViewMut::from_slice(deltas, k, m));
             weigh(&examples, k, deltas);
         }
         for i in 0..k {
@@ -85,7 +88,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Jacobians<'_, T, L,
             fill_with_unit(unit, k, i);
             let tangent = DMatrixView::from_slice(unit, k, m);
             let to = DMatrixViewMut::from_slice(column, k, m);
-            self.cost.delta_tangent(place, tangent, to)?;
+            place.delta_tangent(self.cost, &tangent, to)?;
             weigh(&examples, k, column);
         }
         for (i, gradients) in jacobians.chunks_exact_mut(p * m).enumerate() {
@@ -94,7 +97,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Jacobians<'_, T, L,
                 gradients,
                 stride: p,
             });
-            chain.backward(first, examples.x, part, linked, wanted);
+            chain.backward(first, examples.x, part, wanted);
         }
         Ok(())
     }
@@ -202,11 +205,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.check_uncoupled(workspace)?;
         check_curvature::<T, L, C>(self, &objective.cost, at)?;
         objective.validate(self.layout())?;
-        examples.check(
-            self.inputs(),
-            self.outputs(),
-            objective.cost.target_domain(),
-        )
+        examples.check(self.inputs(), self.outputs(), &objective.cost)
     }
 
     /// Calls `visit` with the Jacobians of a few examples at a time. `with_deltas` requests δ as

@@ -2,11 +2,11 @@
 
 use super::tangent::Along;
 use super::{GaussNewton, check_vector};
-use crate::cost::{Cost, Outputs};
+use crate::cost::{Cost, HeadOutputs, Outputs};
 use crate::error::Error;
 use crate::examples::{Examples, check_length};
 use crate::kernels::columns;
-use crate::layer::{Frame, Keep, Layer, LayerGradient};
+use crate::layer::{Keep, Layer, LayerGradient};
 use crate::network::Network;
 use crate::network::chain::{Chain, Wanted, check_part_inputs, outputs_at, weigh};
 use crate::network::job::{Job, JobResults, PartResults};
@@ -65,7 +65,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Product<'_, T, L, C> {
         }
     }
 
-    /// Writes M times ż or ȧ into the first δ of the part, and returns whether it is M at z.
+    /// Writes M times ż or ȧ into δ, and marks the heads where it is M at z.
     fn curvature(
         &self,
         first: usize,
@@ -73,21 +73,25 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Product<'_, T, L, C> {
         (examples, cost): (&Examples<'_, T>, &C),
         at: GaussNewton,
         part: &mut Part<T>,
-    ) -> Result<bool, Error> {
+    ) -> Result<(), Error> {
         let (chain, m) = (&self.chain, x.ncols());
-        let mut frame = chain.frame(m, &part.output, &part.kept);
-        frame.input = Some(x);
-        let place = curvature_place(chain, first, (examples, cost), at, frame)?;
+        let of = chain.heads(x, &part.output, &part.kept);
+        chain.link(cost, &mut part.linked);
+        let heads = chain.plan().heads.len();
+        let linked = part.linked[..heads].iter().all(|&linked| linked);
+        let place = curvature_place(chain, first, (examples, cost, linked), at, &of)?;
         let Some(place) = place else {
             chain.cost_delta_tangent(examples, cost, part)?;
-            chain.to_z(first, x, part)?;
-            return Ok(true);
+            return chain.to_z(first, x, part);
         };
-        let (rows, linked) = (place.a.nrows(), place.z.is_some());
         let tangent = chain.frame(m, &part.output_tangent, &part.kept_tangent);
         chain.delta_tangent((place, tangent), cost, &mut part.delta)?;
+        let rows = chain.plan().outputs();
         weigh(examples, rows, &mut part.delta[..rows * m]);
-        Ok(linked)
+        if at == GaussNewton::Outputs {
+            part.linked.fill(false);
+        }
+        Ok(())
     }
 }
 
@@ -97,35 +101,61 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Product<'_, T, L, C> {
 pub(super) fn curvature_place<'b, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized>(
     chain: &Chain<'_, T, L>,
     first: usize,
-    (examples, cost): (&Examples<'b, T>, &C),
+    (examples, cost, linked): (&Examples<'b, T>, &C, bool),
     at: GaussNewton,
-    frame: Frame<'b, T>,
+    of: &'b HeadOutputs<'b, T>,
 ) -> Result<Option<Outputs<'b, T>>, Error> {
-    let outputs = outputs_at(chain.head(), cost, &frame, examples.y);
-    let Outputs { z, a, .. } = outputs;
-    let place = match (at, z) {
-        (GaussNewton::Logits, None) => return Ok(None),
-        (GaussNewton::Logits, Some(_)) => outputs,
-        (GaussNewton::Outputs, _) => Outputs { z: None, ..outputs },
-        (GaussNewton::Fisher, _) => outputs.with_outputs_as_targets(),
+    let outputs = outputs_at(of, cost, examples.y);
+    let place = match at {
+        GaussNewton::Logits if !linked => return Ok(None),
+        GaussNewton::Logits => outputs,
+        GaussNewton::Outputs => Outputs {
+            z: None,
+            hides_z: true,
+            ..outputs
+        },
+        GaussNewton::Fisher => outputs.with_outputs_as_targets(),
     };
     chain.check_domain(first, place, cost)?;
-    if at == GaussNewton::Fisher && place.z.is_none() {
-        // At the edge of the domain the Fisher information is not finite.
-        let (low, high) = cost.target_domain();
-        let outside = |a: &T| !(to_f64(*a) > low && to_f64(*a) < high);
-        if let Some(index) = a.iter().position(outside) {
-            let (unit, k) = (index % a.nrows(), index / a.nrows());
-            return Err(Error::Output {
-                layer: (chain.depth() - 1).into(),
-                unit,
-                example: first + k,
-                value: to_f64(a[(unit, k)]),
-                expected: "inside the interval of the targets, away from its ends",
-            });
-        }
+    if at == GaussNewton::Fisher && !linked {
+        check_inside(chain, first, cost, place.a)?;
     }
     Ok(Some(place))
+}
+
+/// Checks that outputs whose cost is not computed from z are inside the domain: at its edge the
+/// Fisher information is not finite.
+fn check_inside<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized>(
+    chain: &Chain<'_, T, L>,
+    first: usize,
+    cost: &C,
+    a: DMatrixView<'_, T>,
+) -> Result<(), Error> {
+    let mut start = 0;
+    for head in &chain.plan().heads {
+        let rows = start..start + head.rows;
+        start = rows.end;
+        let link = cost.link_of(rows.clone(), a.nrows());
+        if head.z.is_some() && head.link.is_some() && head.link == link {
+            continue;
+        }
+        for (k, column) in a.column_iter().enumerate() {
+            for unit in rows.clone() {
+                let (low, high) = cost.target_domain_of(unit);
+                let value = to_f64(column[unit]);
+                if !(value > low && value < high) {
+                    return Err(Error::Output {
+                        layer: (chain.depth() - 1).into(),
+                        unit,
+                        example: first + k,
+                        value,
+                        expected: "inside the interval of the targets, away from its ends",
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C> {
@@ -150,7 +180,8 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
         chain.forward(first, x, part)?;
         part.copy_outputs(results.outputs);
         if let Some((examples, cost)) = &given {
-            let at = chain.outputs(examples, *cost, part);
+            let of = chain.heads(x, &part.output, &part.kept);
+            let at = outputs_at(&of, *cost, examples.y);
             chain.check_domain(first, at, *cost)?;
         }
         let (theta, x_tangent) = self.along;
@@ -167,23 +198,23 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
         for (theta, sums) in directions.zip(sums.chunks_exact_mut(p.max(1))) {
             let along = (Some(theta), x_tangent);
             chain.forward_tangent(first, x, part, along)?;
-            let linked = match (&self.operator, &given) {
+            match (&self.operator, &given) {
                 (Operator::Hessian(..), Some((examples, cost))) => {
-                    let linked = chain.cost_delta_tangent(examples, *cost, part)?;
-                    chain.backward_tangent(first, x, part, linked, (along, Some(sums)))?;
+                    chain.cost_delta_tangent(examples, *cost, part)?;
+                    chain.backward_tangent(first, x, part, (along, Some(sums)))?;
                     continue;
                 }
                 (Operator::GaussNewton(_, _, at), Some((examples, cost))) => {
-                    self.curvature(first, x, (examples, *cost), *at, part)?
+                    self.curvature(first, x, (examples, *cost), *at, part)?;
                 }
                 _ => {
                     let len = m * chain.network.outputs();
                     part.delta[..len].copy_from_slice(&part.output_tangent[..len]);
-                    false
+                    part.linked.fill(false);
                 }
-            };
+            }
             let wanted = Wanted::gradient(LayerGradient::Sum(sums));
-            chain.backward(first, x, part, linked, wanted);
+            chain.backward(first, x, part, wanted);
         }
         Ok(())
     }

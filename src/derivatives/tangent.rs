@@ -1,6 +1,6 @@
 //! Passes along a direction: the derivative of the forward pass, and that of the backward pass.
 
-use crate::cost::{Cost, Outputs};
+use crate::cost::{Cost, HeadOutputs, Outputs};
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::layer::{Backward, BackwardTangent, ForwardTangent, Frame, Layer, Linked};
@@ -41,23 +41,23 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         self.network.root().forward_tangent(pass)
     }
 
-    /// Writes δ of the last layer and its derivative. Returns whether they are ∂cost/∂z.
+    /// Writes δ of the outputs and its derivative, and marks the heads where they are those of
+    /// ∂cost/∂z.
     pub(super) fn cost_delta_tangent<C: Cost<T> + ?Sized>(
         &self,
         examples: &Examples<'_, T>,
         cost: &C,
         part: &mut Part<T>,
-    ) -> Result<bool, Error> {
-        let linked = self.cost_delta(examples, cost, part);
+    ) -> Result<(), Error> {
+        self.cost_delta(examples, cost, part);
+        let of = self.heads(examples.x, &part.output, &part.kept);
+        let at = outputs_at(&of, cost, examples.y);
         let m = examples.len();
-        let mut frame = self.frame(m, &part.output, &part.kept);
-        frame.input = Some(examples.x);
-        let at = outputs_at(self.head(), cost, &frame, examples.y);
         let tangent = self.frame(m, &part.output_tangent, &part.kept_tangent);
         self.delta_tangent((at, tangent), cost, &mut part.delta_tangent)?;
         let rows = self.plan().outputs();
         weigh(examples, rows, &mut part.delta_tangent[..rows * m]);
-        Ok(linked)
+        Ok(())
     }
 
     /// Writes the derivative of the cost's δ at these outputs, along the derivatives of all layers.
@@ -67,14 +67,23 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         cost: &C,
         to: &mut [T],
     ) -> Result<(), Error> {
-        let (rows, m) = at.a.shape();
-        let z = self.head().and_then(|head| head.z);
-        let tangent = match z.filter(|_| at.z.is_some()) {
+        let plan = self.plan();
+        let (rows, m) = (plan.outputs(), tangent.output.ncols());
+        let to = DMatrixViewMut::from_slice(&mut to[..rows * m], rows, m);
+        let of = HeadOutputs {
+            heads: &plan.heads,
+            frame: tangent,
+        };
+        let z = plan.single_head().and_then(|head| head.z);
+        let along = match z.filter(|_| at.z.is_some()) {
             Some(z) => tangent.get(z, rows).unwrap_or(tangent.output),
             None => tangent.output,
         };
-        let to = DMatrixViewMut::from_slice(&mut to[..rows * m], rows, m);
-        cost.delta_tangent(at, tangent, to)
+        let at = Outputs {
+            tangents: Some(&of),
+            ..at
+        };
+        at.delta_tangent(cost, &along, to)
     }
 
     /// Passes δ and its derivative down to the parameters, whose sums it writes.
@@ -83,7 +92,6 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         first: usize,
         x: DMatrixView<'_, T>,
         part: &mut Part<T>,
-        linked: bool,
         ((theta_tangent, x_tangent), sums): (Along<'_, T>, Option<&mut [T]>),
     ) -> Result<(), Error> {
         let (plan, m) = (self.plan(), x.ncols());
@@ -96,8 +104,7 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
             &part.kept[..kept],
             DMatrixViewMut::from_slice(delta, rows, m),
         );
-        let linked = [linked];
-        pass.linked = Linked(&linked);
+        pass.linked = Linked(&part.linked[..plan.heads.len()]);
         (pass.room, pass.scratch) = (&mut part.room, &mut part.scratch);
         let dot = &mut part.delta_tangent[..rows * m];
         let mut along = BackwardTangent::new(
@@ -120,7 +127,8 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         x: DMatrixView<'_, T>,
         part: &mut Part<T>,
     ) -> Result<(), Error> {
-        self.backward_tangent(first, x, part, false, ((None, None), None))?;
+        self.backward_tangent(first, x, part, ((None, None), None))?;
+        part.linked.fill(true);
         let len = self.plan().outputs() * x.ncols();
         part.delta[..len].copy_from_slice(&part.delta_tangent[..len]);
         Ok(())

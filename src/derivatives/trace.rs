@@ -1,7 +1,7 @@
 //! One pass in full: every z, a, δ, Δ and D.
 
 use crate::activation::AnyActivation;
-use crate::cost::Cost;
+use crate::cost::{Cost, HeadOutputs};
 use crate::error::{Error, Location};
 use crate::examples::Examples;
 use crate::gradient::{Backprop, CostParts, Gradient, Sums, finish};
@@ -219,7 +219,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<Trace<T>, Error> {
         let (layout, cost) = (self.layout(), &objective.cost);
         objective.validate(layout)?;
-        examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
+        examples.check(self.inputs(), self.outputs(), cost)?;
         let (x, y) = (owned("X", examples.x)?, owned("Y", examples.y)?);
         let mut chain = self.chain(self.theta().as_slice());
         chain.keep = Keep::Z;
@@ -235,10 +235,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             Some((_, [.., below])) => Some(below.a.as_view()),
             _ => Some(x.as_view()),
         };
-        let at_cost = outputs_at(plan.single_head(), cost, &frame, y.as_view());
+        let of = HeadOutputs {
+            heads: &plan.heads,
+            frame,
+        };
+        let at_cost = outputs_at(&of, cost, y.as_view());
         chain.check_domain(0, at_cost, cost)?;
         let mut costs = matrix("the costs", (1, examples.len()))?;
-        cost.values(at_cost, costs.as_mut_slice());
+        at_cost.values(cost, costs.as_mut_slice());
         if let Some(example) = first_non_finite(costs.as_slice()) {
             let value = to_f64(costs[example]);
             return Err(Error::NonFinite {
@@ -246,10 +250,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
                 value,
             });
         }
-        let mut delta = matrix("δ", at_cost.a.shape())?;
-        cost.delta(at_cost, delta.as_view_mut());
+        let mut delta = matrix("δ", last.a.shape())?;
+        at_cost.delta(cost, delta.as_view_mut());
         weigh(examples, delta.nrows(), delta.as_mut_slice());
-        let linked = at_cost.z.is_some();
+        let mut linked = vec![false; plan.heads.len()];
+        chain.link(cost, &mut linked);
+        let all_linked = linked.iter().all(|&linked| linked);
         let start = Start { delta, linked };
         let sums = backward(self, at, x.as_view(), (&mut layers, &kept), start)?;
 
@@ -280,7 +286,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             weight,
             penalty: objective.penalty.clone(),
             layers,
-            linked,
+            linked: all_linked,
             costs: vector("the costs", costs.as_slice())?,
             sums,
             result: Backprop::new(parts, gradient, Arc::clone(self.layout_arc())),
@@ -298,7 +304,7 @@ fn scratch_lens<T: Scalar>(plan: &Plan, m: usize) -> Vec<usize> {
 /// δ of the outputs, and whether it is ∂cost/∂z.
 struct Start<T: Scalar> {
     delta: DMatrix<T>,
-    linked: bool,
+    linked: Vec<bool>,
 }
 
 /// Returns what each layer computes, and what it keeps.
@@ -370,8 +376,11 @@ fn backward<T: Scalar, L: Layer<T>>(
         let mut scratch = list("the scratch", at.scratch_len())?;
         let output = rest[0].a.as_view();
         let mut pass = Backward::new(at, input, output, &kept[l], delta.as_view_mut());
-        let linked = [linked && l + 1 == network.depth()];
-        pass.linked = Linked(&linked);
+        pass.linked = if l + 1 == network.depth() {
+            Linked(&linked)
+        } else {
+            Linked::NONE
+        };
         pass.gradient = LayerGradient::Sum(&mut sums.as_mut_slice()[child.theta.clone()]);
         pass.input_delta = (l > 0).then(|| below.as_view_mut());
         (pass.room, pass.scratch) = (&mut room, &mut scratch);

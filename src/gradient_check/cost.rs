@@ -182,7 +182,7 @@ impl GradientCheck {
             });
         }
         cost.validate()?;
-        Examples::new(&z, y)?.check(rows, rows, cost.target_domain())?;
+        Examples::new(&z, y)?.check(rows, rows, cost)?;
         let a = forward(activation, z.as_view());
         let at_z = cost.link().is_some() && cost.link() == activation.link();
         // Differences in a need room on both sides. A canonical pair does not: it is checked at z,

@@ -43,6 +43,21 @@ pub(crate) fn columns<T: Scalar>(
     })
 }
 
+/// Returns some rows of a view. Like that of [`columns`], the result lives as long as the underlying
+/// matrix.
+pub(crate) fn rows<T: Scalar>(
+    matrix: DMatrixView<'_, T>,
+    range: std::ops::Range<usize>,
+) -> DMatrixView<'_, T> {
+    assert!(range.start <= range.end && range.end <= matrix.nrows());
+    let (shape, stride) = ((Dyn(range.len()), Dyn(matrix.ncols())), matrix.strides().1);
+    // SAFETY: these rows belong to the view and are borrowed for the same lifetime.
+    DMatrixView::from_data(unsafe {
+        let first = matrix.as_ptr().wrapping_add(range.start);
+        ViewStorage::from_raw_parts(first, shape, (Const::<1>, Dyn(stride)))
+    })
+}
+
 /// Returns a view with `rows` rows of the same entries, in the same order.
 ///
 /// # Panics

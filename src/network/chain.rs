@@ -1,12 +1,11 @@
 //! The layers in sequence, forward and backward, on the buffers of a part.
 
 use super::Network;
-use crate::activation::AnyActivation;
-use crate::cost::{Cost, Outputs};
+use crate::cost::{Cost, HeadOutputs, Outputs};
 use crate::error::{Error, Location};
 use crate::examples::{Examples, check_finite};
 use crate::kernels::{self, first_non_finite};
-use crate::layer::{At, Backward, Forward, Frame, Head, Keep, Layer, LayerGradient, Linked, Plan};
+use crate::layer::{At, Backward, Forward, Frame, Keep, Layer, LayerGradient, Linked, Plan};
 use crate::scalar::{Scalar, real, to_f64};
 use crate::shape::Shape;
 use crate::workspace::{Part, Workspace};
@@ -43,12 +42,6 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
     #[inline]
     pub(crate) fn plan(&self) -> &'a Plan {
         self.network.layout.plan()
-    }
-
-    /// The outputs that the cost reads, if they are one head.
-    #[inline]
-    pub(crate) fn head(&self) -> Option<&'a Head> {
-        self.plan().single_head()
     }
 
     pub(crate) fn depth(&self) -> usize {
@@ -113,17 +106,37 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         }
     }
 
-    /// Returns the arguments of a cost for this part.
+    /// Returns what the heads left in these buffers of a part, for the examples with inputs x.
     #[inline]
-    pub(crate) fn outputs<'b, C: Cost<T> + ?Sized>(
+    pub(crate) fn heads<'b>(
         &self,
-        examples: &Examples<'b, T>,
-        cost: &C,
-        part: &'b Part<T>,
-    ) -> Outputs<'b, T> {
-        let mut frame = self.frame(examples.len(), &part.output, &part.kept);
-        frame.input = Some(examples.x);
-        outputs_at(self.head(), cost, &frame, examples.y)
+        x: DMatrixView<'b, T>,
+        output: &'b [T],
+        kept: &'b [T],
+    ) -> HeadOutputs<'b, T>
+    where
+        'a: 'b,
+    {
+        let mut frame = self.frame(x.ncols(), output, kept);
+        frame.input = Some(x);
+        HeadOutputs {
+            heads: &self.plan().heads,
+            frame,
+        }
+    }
+
+    /// Marks the heads whose δ this cost leaves at z.
+    #[inline]
+    pub(crate) fn link<C: Cost<T> + ?Sized>(&self, cost: &C, linked: &mut [bool]) {
+        let plan = self.plan();
+        let mut start = 0;
+        for (head, linked) in plan.heads.iter().zip(linked) {
+            let rows = start..start + head.rows;
+            start = rows.end;
+            *linked = head.z.is_some()
+                && head.link.is_some()
+                && head.link == cost.link_of(rows, plan.outputs());
+        }
     }
 
     /// Returns the matrices of all layers, or their derivatives, in these buffers of a part.
@@ -134,7 +147,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
 
     /// Computes the cost of each example, and checks the outputs and the costs.
     #[inline]
-    pub(crate) fn costs<C: Cost<T> + ?Sized>(
+    fn costs<C: Cost<T> + ?Sized>(
         &self,
         first: usize,
         at: Outputs<'_, T>,
@@ -142,7 +155,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         values: &mut [T],
     ) -> Result<(), Error> {
         self.check_domain(first, at, cost)?;
-        cost.values(at, values);
+        at.values(cost, values);
         match first_non_finite(values) {
             None => Ok(()),
             Some(example) => Err(Error::NonFinite {
@@ -163,7 +176,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         if at.z.is_some() {
             return Ok(());
         }
-        cost.check_outputs(at.a, at.y).map_err(|found| {
+        cost.check_at(at).map_err(|found| {
             let value = at.a.get((found.unit, found.example));
             Error::Output {
                 layer: (self.depth() - 1).into(),
@@ -175,7 +188,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         })
     }
 
-    /// Writes δ of the last layer, multiplied by the example weights. Returns whether it is
+    /// Writes δ of the outputs, multiplied by the example weights, and marks the heads where it is
     /// ∂cost/∂z.
     #[inline]
     pub(crate) fn cost_delta<C: Cost<T> + ?Sized>(
@@ -183,15 +196,15 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         examples: &Examples<'_, T>,
         cost: &C,
         part: &mut Part<T>,
-    ) -> bool {
-        let mut frame = self.frame(examples.len(), &part.output, &part.kept);
-        frame.input = Some(examples.x);
-        let at = outputs_at(self.head(), cost, &frame, examples.y);
-        self.cost_delta_at(examples, &at, cost, &mut part.delta)
+    ) {
+        let of = self.heads(examples.x, &part.output, &part.kept);
+        let at = outputs_at(&of, cost, examples.y);
+        self.cost_delta_at(examples, &at, cost, &mut part.delta);
+        self.link(cost, &mut part.linked);
     }
 
-    /// Computes the costs in `values`, then δ of the last layer as [`cost_delta`](Self::cost_delta)
-    /// does, if it is wanted.
+    /// Computes the costs in `values`, then δ as [`cost_delta`](Self::cost_delta) does, if it is
+    /// wanted.
     #[inline]
     pub(crate) fn costs_and_delta<C: Cost<T> + ?Sized>(
         &self,
@@ -200,12 +213,15 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         cost: &C,
         part: &mut Part<T>,
         (values, wants_delta): (&mut [T], bool),
-    ) -> Result<bool, Error> {
-        let mut frame = self.frame(examples.len(), &part.output, &part.kept);
-        frame.input = Some(examples.x);
-        let at = outputs_at(self.head(), cost, &frame, examples.y);
+    ) -> Result<(), Error> {
+        let of = self.heads(examples.x, &part.output, &part.kept);
+        let at = outputs_at(&of, cost, examples.y);
         self.costs(first, at, cost, values)?;
-        Ok(wants_delta && self.cost_delta_at(examples, &at, cost, &mut part.delta))
+        if wants_delta {
+            self.cost_delta_at(examples, &at, cost, &mut part.delta);
+            self.link(cost, &mut part.linked);
+        }
+        Ok(())
     }
 
     #[inline]
@@ -215,12 +231,11 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         at: &Outputs<'_, T>,
         cost: &C,
         delta: &mut [T],
-    ) -> bool {
-        let (rows, m) = at.a.shape();
+    ) {
+        let (rows, m) = (self.plan().outputs(), examples.len());
         let delta = &mut delta[..rows * m];
-        cost.delta(*at, DMatrixViewMut::from_slice(delta, rows, m));
+        at.delta(cost, DMatrixViewMut::from_slice(delta, rows, m));
         weigh(examples, rows, delta);
-        at.z.is_some()
     }
 
     #[inline]
@@ -236,7 +251,6 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         first: usize,
         x: DMatrixView<'_, T>,
         part: &mut Part<T>,
-        linked: bool,
         wanted: Wanted<'_, T>,
     ) {
         let (plan, m) = (self.plan(), x.ncols());
@@ -249,7 +263,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
             output: DMatrixView::from_slice(&part.output[..rows * m], rows, m),
             kept: &part.kept[..plan.kept_in(self.keep, m)],
             delta: DMatrixViewMut::from_slice(delta, rows, m),
-            linked: Linked(&[linked]),
+            linked: Linked(&part.linked[..plan.heads.len()]),
             gradient: wanted.gradient,
             input_delta: input_delta.map(|below| DMatrixViewMut::from_slice(below, inputs, m)),
             room: &mut part.room,
@@ -258,33 +272,20 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
     }
 }
 
-/// Returns the arguments of a cost at the outputs of a frame: z if the pair is canonical, and the
-/// activation that computed a.
+/// Returns the arguments of a cost: those of the only head, or all outputs with what the heads left.
 #[inline(always)]
 pub(crate) fn outputs_at<'b, T: Scalar, C: Cost<T> + ?Sized>(
-    head: Option<&Head>,
+    of: &'b HeadOutputs<'b, T>,
     cost: &C,
-    frame: &Frame<'b, T>,
     y: DMatrixView<'b, T>,
 ) -> Outputs<'b, T> {
-    let at = Outputs::new(None, frame.output, y);
-    let Some(head) = head else {
-        return at;
-    };
-    // A softmax along the last axis is not one of the whole column.
-    let by_column = head.units == head.rows || head.activation != Some(AnyActivation::Softmax);
-    let Some(z) = head
-        .z
-        .filter(|_| by_column)
-        .and_then(|z| frame.get(z, head.rows))
-    else {
-        return at;
-    };
-    let linked = head.link.is_some() && head.link == cost.link();
-    let at = Outputs::new(linked.then_some(z), frame.output, y);
-    match head.activation {
-        Some(activation) => at.activated_by(activation, z),
-        None => at,
+    match of.heads {
+        [head] if !cost.is_of_heads() => Outputs::of_head(head, cost.link(), &of.frame, y),
+        _ => {
+            let mut at = Outputs::new(None, of.frame.output, y);
+            at.heads = Some(of);
+            at
+        }
     }
 }
 

@@ -57,10 +57,15 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.layout.plan().single_head()?.link
     }
 
-    /// Returns whether the cost is computed from z of the last layer.
+    /// Returns whether the cost of every head is computed from z.
     pub(crate) fn is_canonical<C: Cost<T> + ?Sized>(&self, cost: &C) -> bool {
-        let link = self.link();
-        link.is_some() && link == cost.link()
+        let plan = self.layout.plan();
+        let mut start = 0;
+        plan.heads.iter().all(|head| {
+            let rows = start..start + head.rows;
+            start = rows.end;
+            head.link.is_some() && head.link == cost.link_of(rows, plan.outputs())
+        })
     }
 
     /// Computes z and a of every layer in the workspace. The first a that is not finite ends the
@@ -88,7 +93,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
         (gradient, input_delta): (Option<&mut [T]>, Option<&mut [T]>),
     ) -> Result<T, Error> {
-        examples.check(self.inputs(), self.outputs(), cost.target_domain())?;
+        examples.check(self.inputs(), self.outputs(), cost)?;
         let pass = Pass {
             chain: self.chain(theta),
             x: examples.x,

@@ -75,17 +75,16 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Pass<'_, T, L, C> {
         let backward = sums.is_some() || results.input_delta.is_some();
         chain.forward(first, x, part)?;
         part.copy_outputs(results.outputs);
-        let linked = match self.seed {
+        match self.seed {
             Seed::None => return Ok(()),
             Seed::Cotangent(_) if !backward => return Ok(()),
             Seed::Cost(all, cost) => {
                 let examples = all.part(first, examples);
                 let values = (results.values, backward);
-                let linked = chain.costs_and_delta(first, &examples, cost, part, values)?;
+                chain.costs_and_delta(first, &examples, cost, part, values)?;
                 if !backward {
                     return Ok(());
                 }
-                linked
             }
             Seed::Cotangent(all) => {
                 for (k, delta) in part
@@ -96,15 +95,15 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Pass<'_, T, L, C> {
                 {
                     delta.copy_from_slice(all.column(first + k).as_slice());
                 }
-                false
+                part.linked.fill(false);
             }
-        };
+        }
         let mut input_delta = results.input_delta;
         let wanted = Wanted {
             gradient: sums.map_or(LayerGradient::None, LayerGradient::Sum),
             input_delta: input_delta.as_deref_mut(),
         };
-        chain.backward(first, x, part, linked, wanted);
+        chain.backward(first, x, part, wanted);
         match (input_delta, &self.seed) {
             (Some(inputs), Seed::Cost(..)) => {
                 if kernels::divide(inputs, self.divisor) {

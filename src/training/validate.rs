@@ -20,12 +20,12 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         examples: &Examples<'_, T>,
     ) -> Result<(), Error> {
         let (inputs, outputs) = (network.inputs(), network.outputs());
-        let domain = self.objective.cost.target_domain();
+        let cost = &self.objective.cost;
         self.objective.validate(network.layout())?;
-        network.check_classes(&self.objective.cost)?;
-        examples.check(inputs, outputs, domain)?;
+        network.check_classes(cost)?;
+        examples.check(inputs, outputs, cost)?;
         if let Some(validation) = &self.validation {
-            validation.check(inputs, outputs, domain)?;
+            validation.check(inputs, outputs, cost)?;
         }
         match &self.method {
             Method::Steps(optimizer) => optimizer.validate()?,

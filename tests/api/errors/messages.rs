@@ -46,6 +46,13 @@ fn networks() {
             "layers are nested more than 7 deep; put some of them side by side",
         ),
         (
+            Error::HeadRows {
+                expected: 5,
+                found: 3,
+            },
+            "the heads of the cost read 5 outputs, but the network has 3",
+        ),
+        (
             Error::Gaps { what: "X" },
             "the columns of X are apart, expected contiguous columns, because an example has \
              several axes; pass an owned copy",

@@ -99,6 +99,98 @@ pub(super) fn containers() {
     );
 }
 
+/// A network with two heads of 2 and 1 outputs.
+fn two_heads() -> Network<f64> {
+    let branches = [sequence([dense(3, 2)]), sequence([dense(3, 1)])];
+    let layers = vec![concat(Axis::First, &branches)];
+    Network::from_layers(3, layers, &[0.25; 12]).unwrap()
+}
+
+#[test]
+pub(super) fn heads() {
+    use backprop::cost::{CategoricalCrossEntropy, Heads, Poisson};
+    let network = two_heads();
+    let (x, y) = (DMatrix::repeat(3, 4, 0.5), DMatrix::repeat(3, 4, 0.25));
+    let examples = Examples::new(&x, &y).unwrap();
+    let valid = || Heads::new().head(0..2, SquaredError, 0.5);
+    let j = |cost: Heads| network.cost(&examples, &Objective::new(cost));
+    assert!(j(valid()).is_ok());
+
+    let reads = |expected| Error::HeadRows { expected, found: 3 };
+    for end in [4, 7, usize::MAX] {
+        let cost = || valid().head(2..end, SquaredError, 1.0);
+        refused("too many rows", j(cost()), &reads(end));
+        let found = network.example_gradients(&examples, &cost());
+        refused("too many rows", found, &reads(end));
+        let mut sums = Accumulator::new(&network).unwrap();
+        let found = sums.add(&network, &examples, &cost(), &mut Workspace::new());
+        refused("too many rows", found, &reads(end));
+    }
+    let range = |name, value, expected: &'static str| Error::Hyperparameter {
+        name,
+        value,
+        expected: expected.into(),
+    };
+    let expected = range("the number of heads", 0.0, "at least one");
+    refused("no heads", j(Heads::new()), &expected);
+    for weight in [-1.0, f64::INFINITY] {
+        let expected = range("the weight of a head", weight, "a number in [0, ∞)");
+        refused(
+            "weight",
+            j(valid().head(2..3, SquaredError, weight)),
+            &expected,
+        );
+    }
+    let order = "a row before its end and after the head before it";
+    for (rows, first) in [(2..2, 2.0), (1..3, 1.0), (0..1, 0.0)] {
+        let expected = range("the first row of a head", first, order);
+        refused("rows", j(valid().head(rows, SquaredError, 1.0)), &expected);
+    }
+
+    // Each head has its own domain of targets and of outputs.
+    let cost = Heads::new()
+        .head(0..2, SquaredError, 1.0)
+        .head(2..3, Poisson, 1.0);
+    for (unit, fits) in [(0, true), (1, true), (2, false)] {
+        let mut y = y.clone();
+        y[(unit, 3)] = -0.5;
+        let examples = Examples::new(&x, &y).unwrap();
+        let found = network.cost(&examples, &Objective::new(cost.clone()));
+        if fits {
+            assert!(found.is_ok(), "{unit}: {found:?}");
+            continue;
+        }
+        let expected = Error::Target {
+            unit,
+            example: 3,
+            value: -0.5,
+            domain: (0.0, f64::INFINITY),
+        };
+        refused("target", found, &expected);
+    }
+    let mut network = network;
+    network.set_theta(&[-0.25; 12]).unwrap();
+    let value = (-0.25_f64 - 3.0 * 0.125).tanh();
+    for cost in [Poisson, CategoricalCrossEntropy] {
+        let cost = Heads::new()
+            .head(0..2, SquaredError, 1.0)
+            .head(2..3, cost, 1.0);
+        match network.cost(&examples, &Objective::new(cost)) {
+            Err(Error::Output {
+                layer,
+                unit: 2,
+                example: 0,
+                value: found,
+                ..
+            }) => {
+                assert_eq!(layer, 0);
+                assert!((found - value).abs() < 1e-15);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[test]
 pub(super) fn shapes_of_inputs() {
     let misfit = |expected, found: Shape| Error::LayerShape {

@@ -52,6 +52,7 @@ fn every_error_variant_is_tested() {
         building::blocks_that_are_not_there,
         building::layers_that_are_too_deep,
         containers::containers,
+        containers::heads,
         containers::shapes_of_inputs,
         building::constants_of_activations,
         building::what_no_type_of_ours_provides,
