@@ -13,6 +13,8 @@ use std::ops::Range;
 /// network is computed from z if the pair is canonical, as for a network with one head: δ is
 /// wₕ (a − y), exact for saturated outputs too. Outputs in no head have δ = 0.
 ///
+/// Derivation: [(37)](crate::derivation#heads).
+///
 /// # Example
 /// Two classes and a number, which counts a tenth:
 /// ```

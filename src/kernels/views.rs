@@ -43,8 +43,8 @@ pub(crate) fn columns<T: Scalar>(
     })
 }
 
-/// Returns some rows of a view. Like that of [`columns`], the result lives as long as the underlying
-/// matrix.
+/// Returns some rows of a view. The result lives as long as the underlying matrix, like that of
+/// [`columns`].
 pub(crate) fn rows<T: Scalar>(
     matrix: DMatrixView<'_, T>,
     range: std::ops::Range<usize>,

@@ -23,6 +23,8 @@ pub enum Axis {
 ///
 /// An empty branch passes its input on. At the end of a network, the branches are its heads.
 ///
+/// Derivation: [(35)](crate::derivation#fork) and [(36)](crate::derivation#join).
+///
 /// # Example
 /// \[1 + 2 x; x\]:
 /// ```

@@ -12,6 +12,8 @@ use crate::shape::Shape;
 /// residual of nothing is 2 x. Nothing is computed after the sum (He et al. 2016,
 /// arXiv:1603.05027).
 ///
+/// Derivation: [(35)](crate::derivation#fork) and [(36)](crate::derivation#join).
+///
 /// # Example
 /// f(x) + x with f(x) = 1 + 2 x:
 /// ```

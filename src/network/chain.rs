@@ -272,7 +272,8 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
     }
 }
 
-/// Returns the arguments of a cost: those of the only head, or all outputs with what the heads left.
+/// Returns the arguments of a cost: those of the only head, or all outputs with what the heads
+/// left.
 #[inline(always)]
 pub(crate) fn outputs_at<'b, T: Scalar, C: Cost<T> + ?Sized>(
     of: &'b HeadOutputs<'b, T>,
