@@ -14,6 +14,7 @@ mod costs;
 mod course;
 mod derivatives;
 mod golden;
+mod golden_layers;
 mod initialization;
 mod levels;
 mod penalties;

@@ -1,0 +1,256 @@
+//! The network and the cost that a case describes.
+
+use super::json::At;
+use backprop::activation::{
+    AnyActivation, Elu, Exponential, Gelu, GeluTanh, HardTanh, Identity, LeakyRelu, Mish, Relu,
+    Selu, Sigmoid, Silu, Sine, Softmax, Softplus, Softsign, Tanh,
+};
+use backprop::cost::{
+    AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Huber, LogCosh, Poisson, SquaredError,
+};
+use backprop::layer::{
+    Activate, AnyLayer, Axis, Concat, Dense, Flatten, Layer, Residual, Sequential, Site, Transpose,
+};
+use backprop::{Path, Shape};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+
+/// The types of layers that the crate does not have. Cases with them are skipped.
+const SKIPPED: [&str; 15] = [
+    "avg_pool1d",
+    "avg_pool2d",
+    "batch_norm",
+    "conv1d",
+    "conv2d",
+    "dropout",
+    "embedding",
+    "global_avg_pool",
+    "gru",
+    "layer_norm",
+    "lstm",
+    "max_pool1d",
+    "max_pool2d",
+    "rms_norm",
+    "rnn",
+];
+
+/// The keys of the types that the crate has, without `type`.
+fn keys(kind: &str) -> Option<&'static [&'static str]> {
+    Some(match kind {
+        "dense" => &["units", "activation", "bias"],
+        "activation" => &["g"],
+        "residual" => &["body", "shortcut"],
+        "parallel" => &["branches", "axis"],
+        "flatten" | "transpose" => &[],
+        _ => return None,
+    })
+}
+
+/// Adds the types in a list of layers for which the case has to be skipped. Fails at an unknown
+/// type or key.
+pub(crate) fn add_skipped(list: &At<'_>, to: &mut BTreeSet<&'static str>) -> Result<(), String> {
+    for layer in list.list()? {
+        let at = layer.get("type")?;
+        let kind = at.text()?;
+        if let Some(skipped) = SKIPPED.into_iter().find(|skipped| *skipped == kind) {
+            to.insert(skipped);
+            continue;
+        }
+        let Some(keys) = keys(kind) else {
+            return at.wrong(&format!("a known type of layer, found {kind:?}"));
+        };
+        layer.check_keys(&[keys, &["type"]].concat())?;
+        for &key in keys {
+            let inner = layer.get(key)?;
+            match key {
+                "bias" if !inner.flag()? => drop(to.insert("dense without bias")),
+                "body" => add_skipped(&inner, to)?,
+                "shortcut" if !inner.is_null() => add_skipped(&inner, to)?,
+                "branches" => {
+                    for branch in inner.list()? {
+                        add_skipped(&branch, to)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The shape of one example.
+pub(crate) fn input(at: &At<'_>) -> Result<Shape, String> {
+    match at.sizes()?[..] {
+        [units] => Ok(Shape::Units(units)),
+        [steps, features] => Ok(Shape::Sequence { steps, features }),
+        [channels, height, width] => Ok(Shape::Image {
+            channels,
+            height,
+            width,
+        }),
+        _ => at.wrong("one, two or three sizes"),
+    }
+}
+
+/// Layers in sequence, and the shape of their output.
+pub(crate) fn layers(at: &At<'_>, input: Shape) -> Result<(Vec<AnyLayer>, Shape), String> {
+    let (mut layers, mut shape) = (Vec::new(), input);
+    for at in at.list()? {
+        let layer = layer(&at, shape)?;
+        match Layer::<f64>::plan(&layer, Site::new(shape)) {
+            Ok(plan) => shape = plan.output(),
+            Err(error) => return at.refuse(error),
+        }
+        layers.push(layer);
+    }
+    Ok((layers, shape))
+}
+
+fn layer(at: &At<'_>, input: Shape) -> Result<AnyLayer, String> {
+    let sequence = |at: &At<'_>| Ok::<_, String>(Sequential::new(layers(at, input)?.0));
+    Ok(match at.get("type")?.text()? {
+        "dense" => {
+            let units = at.get("units")?.size()?;
+            let activation = activation(&at.get("activation")?)?;
+            Dense::new(input.last_axis(), units, activation).into()
+        }
+        "activation" => Activate::new(activation(&at.get("g")?)?).into(),
+        "flatten" => Flatten.into(),
+        "transpose" => Transpose.into(),
+        "residual" => {
+            let (body, shortcut) = (sequence(&at.get("body")?)?, at.get("shortcut")?);
+            if shortcut.is_null() {
+                Residual::new(body).into()
+            } else {
+                Residual::with_shortcut(body, sequence(&shortcut)?).into()
+            }
+        }
+        "parallel" => {
+            let axis = at.get("axis")?;
+            let axis = match axis.integer()? {
+                0 => Axis::First,
+                -1 => Axis::Last,
+                _ => return axis.wrong("0 or -1"),
+            };
+            let branches = at.get("branches")?.list()?;
+            let branches = branches.iter().map(sequence).collect::<Result<_, _>>()?;
+            Concat::new(branches, axis).into()
+        }
+        _ => return at.wrong("a layer that the crate has"),
+    })
+}
+
+/// Whether the outputs have no activation of their own, so that they are the logits too: after a
+/// sum, or after a layer that moves entries.
+pub(crate) fn ends_without_activation(layers: &[AnyLayer]) -> bool {
+    match layers.last() {
+        None => true,
+        Some(AnyLayer::Concat(concat)) => {
+            let mut branches = concat.branches().iter();
+            branches.all(|branch| ends_without_activation(branch.layers()))
+        }
+        Some(layer) => matches!(layer, AnyLayer::Rearrange(_) | AnyLayer::Residual(_)),
+    }
+}
+
+/// Reads `2.body.1`, `2.shortcut.0` or `1.branches.0.2`.
+pub(crate) fn path(at: &At<'_>) -> Result<Path, String> {
+    let mut indices = Vec::new();
+    for word in at.text()?.split('.') {
+        match (word, word.parse()) {
+            ("body", _) => indices.push(0),
+            ("shortcut", _) => indices.push(1),
+            ("branches", _) => {}
+            (_, Ok(index)) => indices.push(index),
+            _ => return at.wrong("the path of a layer"),
+        }
+    }
+    Ok(Path::from(&indices[..]))
+}
+
+fn activation(name: &At<'_>) -> Result<AnyActivation, String> {
+    Ok(match name.text()? {
+        "identity" => Identity,
+        "sigmoid" => Sigmoid,
+        "tanh" => Tanh,
+        "relu" => Relu,
+        "leaky_relu" => LeakyRelu { slope: 0.01 },
+        "elu" => Elu { alpha: 1.0 },
+        "selu" => Selu,
+        "softplus" => Softplus,
+        "softsign" => Softsign,
+        "gelu_erf" => Gelu,
+        "gelu_tanh" => GeluTanh,
+        "silu" => Silu,
+        "mish" => Mish,
+        "hard_tanh" => HardTanh,
+        "sin" => Sine,
+        "exp" => Exponential,
+        "softmax" => Softmax,
+        other => return name.wrong(&format!("a known activation, found {other:?}")),
+    })
+}
+
+/// The cost of all outputs, or of several heads.
+#[derive(Clone, Debug)]
+pub(crate) enum Costs {
+    One(AnyCost),
+    Heads(Vec<Head>),
+}
+
+/// The cost of some rows of the outputs.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(crate) rows: Range<usize>,
+    pub(crate) cost: AnyCost,
+    pub(crate) weight: f64,
+}
+
+impl Costs {
+    pub(crate) fn read(at: &At<'_>) -> Result<Self, String> {
+        if !at.is_object() {
+            return Ok(Self::One(cost(at)?));
+        }
+        at.check_keys(&["heads"])?;
+        let heads = at.get("heads")?.list()?;
+        Ok(Self::Heads(
+            heads.iter().map(Head::read).collect::<Result<_, _>>()?,
+        ))
+    }
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rows, cost, weight } = self;
+        write!(
+            f,
+            "{weight} × {cost:?} of rows {}..{}",
+            rows.start, rows.end
+        )
+    }
+}
+
+impl Head {
+    fn read(at: &At<'_>) -> Result<Self, String> {
+        at.check_keys(&["rows", "cost", "weight"])?;
+        let rows = at.get("rows")?.list_of(2)?;
+        Ok(Self {
+            rows: rows[0].index()?..rows[1].index()?,
+            cost: cost(&at.get("cost")?)?,
+            weight: at.get("weight")?.number()?,
+        })
+    }
+}
+
+fn cost(name: &At<'_>) -> Result<AnyCost, String> {
+    Ok(match name.text()? {
+        "bce" => BinaryCrossEntropy,
+        "cce" => CategoricalCrossEntropy,
+        "half_mse" => SquaredError,
+        "huber" => Huber { delta: 1.0 },
+        "log_cosh" => LogCosh,
+        "poisson_nll" => Poisson,
+        other => return name.wrong(&format!("a known cost, found {other:?}")),
+    })
+}
