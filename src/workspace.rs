@@ -256,12 +256,15 @@ impl<T: Scalar> Workspace<T> {
         Some(DMatrixView::from_slice(&output[..rows * m], rows, m))
     }
 
-    /// Returns the logits z⁽ᴸ⁾ of the last pass, K × m; `None` where
-    /// [`activation`](Self::activation) is `None`, or if the last layer has no z.
+    /// Returns the logits z of a head in the last pass, as many rows as the head has outputs. A
+    /// network without branches at its end has one head, 0, and its logits are z⁽ᴸ⁾, K × m.
+    ///
+    /// `None` where [`activation`](Self::activation) is `None`, if there is no such head, or if it
+    /// has no z of its own (a sum has none, and that of a first layer may be X).
     #[must_use]
-    pub fn logits(&self) -> Option<DMatrixView<'_, T>> {
+    pub fn logits(&self, head: usize) -> Option<DMatrixView<'_, T>> {
         let (plan, frame) = self.frame()?;
-        let head = plan.single_head()?;
+        let head = plan.heads.get(head)?;
         frame.get(head.z?, head.rows)
     }
 

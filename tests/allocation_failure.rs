@@ -214,7 +214,7 @@ fn passes(network: &Network<f64>, (x, y): (&DMatrix<f64>, &DMatrix<f64>)) {
         _ = (
             used.output(),
             used.activation(0),
-            used.logits(),
+            used.logits(0),
             used.costs(),
         );
         used.fill(f64::NAN);

@@ -173,7 +173,7 @@ fn sizes_of_networks() {
     let trace = trained.trace(&examples, &objective).unwrap();
     let mut workspace = Workspace::new();
     trained.forward_into(&x, &mut workspace).unwrap();
-    assert_eq!(workspace.logits().unwrap().shape(), (2, 6));
+    assert_eq!(workspace.logits(0).unwrap().shape(), (2, 6));
     for &size in SIZES {
         for &units in SIZES {
             let large = size > 1 << 40 || units > 1 << 40;

@@ -185,7 +185,7 @@ fn two_layers_by_hand() {
     let layer = |l| workspace.activation(l).unwrap().clone_owned();
     assert_matrix(&layer(0), &dmatrix![0.75, 0.25; 0.75, 0.5]);
     assert_matrix(&layer(1), &dmatrix![0.75, 0.5; 0.75, 0.1]);
-    let z = workspace.logits().unwrap();
+    let z = workspace.logits(0).unwrap();
     let error = (z - dmatrix![l, 0.0; l, -2.0 * l]).amax();
     assert!(error < 4e-15, "{error:e}");
 

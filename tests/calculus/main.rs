@@ -15,6 +15,7 @@ mod course;
 mod derivatives;
 mod golden;
 mod golden_layers;
+mod heads;
 mod initialization;
 mod levels;
 mod penalties;

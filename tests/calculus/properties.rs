@@ -154,7 +154,7 @@ fn pass(case: &Case, workspace: &mut Workspace<f64>) -> Vec<f64> {
     for layer in 0..network.depth() {
         results.extend(workspace.activation(layer).unwrap().iter());
     }
-    results.extend(workspace.logits().unwrap().iter());
+    results.extend(workspace.logits(0).unwrap().iter());
 
     workspace.fill(f64::NAN);
     let mut sums = Accumulator::new(network).unwrap();

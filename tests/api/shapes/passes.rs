@@ -95,7 +95,7 @@ pub(super) fn workspaces() {
     let (network, objective) = (&problem.network, &problem.objective);
     let mut workspace = Workspace::new();
     for layer in [0, 1, 2, usize::MAX] {
-        assert!(workspace.activation(layer).is_none() && workspace.logits().is_none());
+        assert!(workspace.activation(layer).is_none() && workspace.logits(0).is_none());
     }
     assert!(workspace.output().is_none() && workspace.costs().is_empty());
     let before = problem.bits(&mut workspace);
@@ -119,7 +119,7 @@ pub(super) fn workspaces() {
     for layer in [2, 3, usize::MAX] {
         assert!(workspace.activation(layer).is_none());
     }
-    assert_eq!(workspace.logits().unwrap().shape(), (1, 3));
+    assert_eq!(workspace.logits(0).unwrap().shape(), (1, 3));
     let shapes = [0, 1].map(|layer| workspace.activation(layer).unwrap().shape());
     assert_eq!(shapes, [(7, 3), (1, 3)]);
     assert_eq!(problem.bits(&mut workspace), before);

@@ -29,7 +29,7 @@ impl Case {
             .output()
             .map(|a| a.iter().map(|&a| back(a)).collect());
         let logits = workspace
-            .logits()
+            .logits(0)
             .map(|z| z.iter().map(|&z| back(z)).collect());
         let costs = numbers(workspace.costs());
 

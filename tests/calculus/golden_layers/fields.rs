@@ -1,8 +1,8 @@
 //! Computes the fields of a case, each with a call of its own.
 
 use super::case::Case;
-use super::spec::{Costs, Head, ends_without_activation};
-use backprop::cost::Cost;
+use super::spec::{Costs, ends_without_activation};
+use backprop::cost::{Cost, Heads};
 use backprop::nalgebra::{DMatrix, DMatrixView, DVector};
 use backprop::{Error, Examples, GaussNewton, Network, Objective, Scalar, Tangent, Workspace};
 
@@ -92,8 +92,10 @@ impl Case {
         match &self.costs {
             Costs::One(cost) => Ok(self.compute_with(&run, *cost, nan, workspace)),
             Costs::Heads(heads) => {
-                let heads: Vec<String> = heads.iter().map(Head::to_string).collect();
-                Err(format!("no cost of several heads: {}", heads.join(" + ")))
+                let all = heads.iter().fold(Heads::new(), |all, head| {
+                    all.head(head.rows.clone(), head.cost, head.weight)
+                });
+                Ok(self.compute_with(&run, all, nan, workspace))
             }
         }
     }
@@ -143,8 +145,11 @@ impl Case {
             }
             Field::Logits => {
                 let outputs = entries(network.forward_into(x, workspace)?);
-                if let Some(z) = workspace.logits() {
-                    return Ok(vec![entries(z)]);
+                let heads: Vec<_> = (0..).map_while(|head| workspace.logits(head)).collect();
+                let rows: usize = heads.iter().map(DMatrixView::nrows).sum();
+                if rows == network.outputs() {
+                    let of_example = |k| heads.iter().flat_map(move |z| entries(z.columns(k, 1)));
+                    return Ok(vec![(0..x.ncols()).flat_map(of_example).collect()]);
                 }
                 // z of a network that is only an activation is X, which no workspace keeps.
                 let trace = network.trace(&examples, objective)?;

@@ -25,29 +25,12 @@ mod json;
 mod runner;
 mod spec;
 
-/// Cases that cannot agree yet. One that does agree is a failure: take it from this list.
-const PENDING: [&str; 4] = [
-    "heads_nested_parallel",
-    "heads_two_cce_mse",
-    "heads_two_softmax",
-    "soft_targets_two_heads",
-];
-
 #[test]
 fn every_case_agrees() {
     let other = env::var_os("BACKPROP_GOLDEN_LAYERS").map(PathBuf::from);
-    match run(other.as_deref().unwrap_or(&golden()), &PENDING) {
-        Ok(summary) => {
-            // The harness may have begun a line with the name of the test.
-            println!("\n{}", summary.line());
-            for pending in &summary.pending {
-                println!("golden layers: pending: {pending}");
-            }
-            assert!(
-                other.is_some() || summary.pending.len() == PENDING.len(),
-                "PENDING names a case that does not exist"
-            );
-        }
+    match run(other.as_deref().unwrap_or(&golden())) {
+        // The harness may have begun a line with the name of the test.
+        Ok(summary) => println!("\n{}", summary.line()),
         Err(failures) => panic!("{} failures:\n{}", failures.len(), failures.join("\n")),
     }
 }
@@ -66,8 +49,6 @@ struct Summary {
     skipped: usize,
     /// The number of skipped files that have each type.
     types: BTreeMap<&'static str, usize>,
-    /// The failures of pending cases.
-    pending: Vec<String>,
 }
 
 impl Summary {
@@ -103,7 +84,7 @@ fn list(items: impl Iterator<Item = String>) -> String {
 
 /// Runs every `*.json` of a folder and of its `extreme/`, if there is one. Returns every failure as
 /// "file: field: reason".
-fn run(folder: &Path, pending: &[&str]) -> Result<Summary, Vec<String>> {
+fn run(folder: &Path) -> Result<Summary, Vec<String>> {
     let (mut summary, mut failures) = (Summary::default(), Vec::new());
     let mut workspace = Workspace::new();
     let extreme = folder.join("extreme");
@@ -120,13 +101,7 @@ fn run(folder: &Path, pending: &[&str]) -> Result<Summary, Vec<String>> {
             let found = text.map(|text| summary.examine(&text, file, &mut workspace));
             let found = found.unwrap_or_else(|failure| vec![failure]);
             let found = found.iter().map(|failure| format!("{name}: {failure}"));
-            if !pending.contains(&name.trim_end_matches(".json")) {
-                failures.extend(found);
-            } else if found.len() > 0 {
-                summary.pending.push(list(found));
-            } else {
-                failures.push(format!("{name}: it agrees: take it from PENDING"));
-            }
+            failures.extend(found);
             *(if extreme {
                 &mut summary.extreme
             } else {

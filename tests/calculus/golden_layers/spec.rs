@@ -13,7 +13,6 @@ use backprop::layer::{
 };
 use backprop::{Path, Shape};
 use std::collections::BTreeSet;
-use std::fmt;
 use std::ops::Range;
 
 /// The types of layers that the crate does not have. Cases with them are skipped.
@@ -217,17 +216,6 @@ impl Costs {
         Ok(Self::Heads(
             heads.iter().map(Head::read).collect::<Result<_, _>>()?,
         ))
-    }
-}
-
-impl fmt::Display for Head {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rows, cost, weight } = self;
-        write!(
-            f,
-            "{weight} × {cost:?} of rows {}..{}",
-            rows.start, rows.end
-        )
     }
 }
 

@@ -1,0 +1,158 @@
+//! Networks with several heads, and costs that are sums over the positions of a sequence, against
+//! values by hand and against networks with one head.
+
+use backprop::activation::{AnyActivation, Identity, Sigmoid, Softmax, Tanh};
+use backprop::cost::Heads;
+use backprop::layer::{AnyLayer, Axis, Concat, Flatten, Sequential};
+use backprop::nalgebra::DMatrix;
+use backprop::{
+    BinaryCrossEntropy, CategoricalCrossEntropy, Dense, Examples, GaussNewton, GradientCheck,
+    Network, Objective, Shape, SquaredError,
+};
+
+fn dense(inputs: usize, outputs: usize, g: AnyActivation) -> AnyLayer {
+    AnyLayer::Dense(Dense::new(inputs, outputs, g))
+}
+
+/// Branches of one dense layer each, at the end of a network without other layers.
+fn heads(inputs: usize, branches: &[(usize, AnyActivation)], theta: &[f64]) -> Network<f64> {
+    let branches = branches
+        .iter()
+        .map(|&(outputs, g)| Sequential::new(vec![dense(inputs, outputs, g)]));
+    let layers = vec![AnyLayer::Concat(Concat::new(
+        branches.collect(),
+        Axis::First,
+    ))];
+    Network::from_layers(inputs, layers, theta).unwrap()
+}
+
+fn waves(n: usize) -> Vec<f64> {
+    (0..n).map(|i| 0.8 * (1.3 * i as f64 + 0.4).sin()).collect()
+}
+
+/// δ is w (a − y) at z = 10⁴ too, beside a head that is not saturated.
+#[test]
+fn saturated_heads_are_exact() {
+    let theta = [1e4, 0.0, 0.0, 0.0, -1e4, 0.0, 2.5, 0.0];
+    let branches = [(2, Softmax), (1, Sigmoid), (1, Identity)];
+    let network = heads(1, &branches, &theta);
+    let x = DMatrix::repeat(1, 1, 0.0);
+    let y = DMatrix::from_column_slice(4, 1, &[0.0, 1.0, 1.0, 2.0]);
+    let examples = Examples::new(&x, &y).unwrap();
+    let cost = Heads::new()
+        .head(0..2, CategoricalCrossEntropy, 1.0)
+        .head(2..3, BinaryCrossEntropy, 0.5)
+        .head(3..4, SquaredError, 0.25);
+    let objective = Objective::new(cost);
+    let pass = network.backprop(&examples, &objective).unwrap();
+    assert_eq!(pass.cost(), 1e4 + 0.5 * 1e4 + 0.25 * 0.125);
+    let expected = [1.0, -1.0, 0.0, 0.0, -0.5, 0.0, 0.125, 0.0];
+    assert_eq!(pass.gradient().vector().as_slice(), &expected);
+}
+
+/// The heads of a concatenation are the networks that they would be alone: their costs and
+/// gradients add up, in any mixture of canonical and other pairs, and so do their curvatures.
+#[test]
+fn heads_are_independent_networks() {
+    let (n, m) = (3, 5);
+    let x = DMatrix::from_fn(n, m, |i, j| (0.9 * i as f64 - 0.7 * j as f64).sin());
+    let of = [
+        (2, Softmax, CategoricalCrossEntropy, 1.0),
+        (1, Tanh, SquaredError, 0.3),
+        (2, Sigmoid, BinaryCrossEntropy, 2.0),
+        (3, Identity, SquaredError, 0.0),
+    ];
+    let outputs: usize = of.iter().map(|head| head.0).sum();
+    let y = DMatrix::from_fn(outputs, m, |i, j| [0.2, 0.8, 0.5][(i + j) % 3]);
+    let (theta, v) = (waves(outputs * (n + 1)), waves(outputs * (n + 1) + 1));
+    let v = &v[1..];
+    let network = heads(n, &of.map(|head| (head.0, head.1)), &theta);
+    let (mut cost, mut row) = (Heads::new(), 0);
+    for (rows, _, pair, weight) in of {
+        cost = cost.head(row..row + rows, pair, weight);
+        row += rows;
+    }
+    let examples = Examples::new(&x, &y).unwrap();
+    let objective = Objective::new(cost);
+    let pass = network.backprop(&examples, &objective).unwrap();
+    let h = network.hessian_product(&examples, &objective, v).unwrap();
+    let g = network.gauss_newton_product(&examples, &objective, GaussNewton::Outputs, v);
+    let g = g.unwrap();
+    let (mut total, mut row, mut at) = (0.0, 0, 0);
+    for (rows, activation, pair, weight) in of {
+        let len = rows * (n + 1);
+        let (part, y) = (at..at + len, y.rows(row, rows).clone_owned());
+        let alone = Network::from_layers(n, vec![dense(n, rows, activation)], &theta[part.clone()]);
+        let (alone, examples) = (alone.unwrap(), Examples::new(&x, &y).unwrap());
+        let objective = Objective::new(pair);
+        let found = alone.backprop(&examples, &objective).unwrap();
+        total += weight * found.cost();
+        let v = &v[part.clone()];
+        let curvature = alone.hessian_product(&examples, &objective, v).unwrap();
+        let outer = alone.gauss_newton_product(&examples, &objective, GaussNewton::Outputs, v);
+        for (what, all, one) in [
+            ("∇J", pass.gradient().vector(), found.gradient().vector()),
+            ("H v", &h, &curvature),
+            ("G v", &g, &outer.unwrap()),
+        ] {
+            for (found, expected) in all.as_slice()[part.clone()].iter().zip(one.iter()) {
+                let expected = weight * expected;
+                let close = (found - expected).abs() <= 1e-14 * (1.0 + expected.abs());
+                assert!(close, "{what} of {activation:?}: {found} and {expected}");
+            }
+        }
+        (row, at) = (row + rows, at + len);
+    }
+    assert!((pass.cost() - total).abs() < 1e-14 * total);
+}
+
+/// A softmax at each step, with the cost summed over the steps, has the cost and the gradient of
+/// its steps as examples, times their number.
+#[test]
+fn a_softmax_at_each_step_is_one_for_each_example() {
+    let (steps, features, m) = (4, 3, 5);
+    let theta = waves(2 * (features + 1));
+    let x = DMatrix::from_fn(steps * features, m, |i, j| {
+        (0.3 * i as f64 + j as f64).cos()
+    });
+    let y = DMatrix::from_fn(2 * steps, m, |i, j| [0.25, 0.75][(i + j) % 2]);
+    let shape = Shape::Sequence { steps, features };
+    let sequence = Network::from_layers(shape, vec![dense(features, 2, Softmax)], &theta);
+    let sequence = sequence.unwrap();
+    let single = Network::from_layers(features, vec![dense(features, 2, Softmax)], &theta);
+    let single = single.unwrap();
+    let flat_x = DMatrix::from_column_slice(features, steps * m, x.as_slice());
+    let flat_y = DMatrix::from_column_slice(2, steps * m, y.as_slice());
+    let (examples, flat) = (
+        Examples::new(&x, &y).unwrap(),
+        Examples::new(&flat_x, &flat_y),
+    );
+    for cost in [CategoricalCrossEntropy, SquaredError] {
+        let objective = Objective::new(cost);
+        let found = sequence.backprop(&examples, &objective).unwrap();
+        let expected = single.backprop(flat.as_ref().unwrap(), &objective).unwrap();
+        let times = steps as f64;
+        assert!((found.cost() - times * expected.cost()).abs() < 1e-14);
+        let expected = expected.gradient().vector() * times;
+        assert!(
+            (found.gradient().vector() - expected).amax() < 1e-15,
+            "{cost:?}"
+        );
+        let check = GradientCheck::new();
+        check
+            .network(&sequence, &examples, &objective)
+            .unwrap()
+            .assert_passed();
+        let second = check.second_order(&sequence, &examples, &objective);
+        second.unwrap().assert_passed();
+    }
+    // Flattened, it is the same cost of a network whose softmax is not the last layer.
+    let layers = vec![dense(features, 2, Softmax), AnyLayer::Rearrange(Flatten)];
+    let flattened = Network::from_layers(shape, layers, &theta).unwrap();
+    let objective = Objective::new(CategoricalCrossEntropy);
+    let found = flattened.backprop(&examples, &objective).unwrap();
+    let expected = sequence.backprop(&examples, &objective).unwrap();
+    assert!((found.cost() - expected.cost()).abs() < 1e-14);
+    let difference = found.gradient().vector() - expected.gradient().vector();
+    assert!(difference.amax() < 1e-15);
+}
