@@ -9,6 +9,9 @@ use std::fmt;
 /// those of the second. [`Dense`](crate::Dense) and [`Softmax`](crate::activation::Softmax) act on
 /// the last axis.
 ///
+/// With the feature `serde`, a shape is a number of units, or a map such as
+/// `{"sequence":{"steps":12,"features":3}}`.
+///
 /// # Example
 /// ```
 /// use backprop::Shape;
@@ -156,6 +159,79 @@ impl fmt::Display for Shape {
                 height,
                 width,
             } => write!(f, "{channels} channels × {height} × {width}"),
+        }
+    }
+}
+
+/// As a number for plain units, as a map for other shapes.
+#[cfg(feature = "serde")]
+mod saved {
+    use super::Shape;
+    use serde::de::value::MapAccessDeserializer;
+    use serde::de::{Error, MapAccess, Unexpected, Visitor};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::fmt::{self, Formatter};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(remote = "Shape", rename_all = "snake_case", deny_unknown_fields)]
+    enum Saved {
+        Units(usize),
+        Sequence {
+            steps: usize,
+            features: usize,
+        },
+        Signal {
+            channels: usize,
+            length: usize,
+        },
+        Image {
+            channels: usize,
+            height: usize,
+            width: usize,
+        },
+    }
+
+    impl Serialize for Shape {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            match self {
+                // A format that does not tell a number from a map needs the variant.
+                Self::Units(units) if serializer.is_human_readable() => units.serialize(serializer),
+                shape => Saved::serialize(shape, serializer),
+            }
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Shape {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            if deserializer.is_human_readable() {
+                deserializer.deserialize_any(NumberOrMap)
+            } else {
+                Saved::deserialize(deserializer)
+            }
+        }
+    }
+
+    struct NumberOrMap;
+
+    impl<'de> Visitor<'de> for NumberOrMap {
+        type Value = Shape;
+
+        fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+            f.write_str("a number of units or a shape")
+        }
+
+        fn visit_u64<E: Error>(self, units: u64) -> Result<Shape, E> {
+            let unexpected = |_| E::invalid_value(Unexpected::Unsigned(units), &self);
+            usize::try_from(units).map(Shape::Units).map_err(unexpected)
+        }
+
+        fn visit_i64<E: Error>(self, units: i64) -> Result<Shape, E> {
+            let unexpected = |_| E::invalid_value(Unexpected::Signed(units), &self);
+            usize::try_from(units).map(Shape::Units).map_err(unexpected)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Shape, A::Error> {
+            Saved::deserialize(MapAccessDeserializer::new(map))
         }
     }
 }

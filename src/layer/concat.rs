@@ -41,8 +41,7 @@ pub enum Axis {
 /// ```
 #[doc(alias("Parallel", "concatenate", "cat"))]
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Concat<L> {
     branches: Vec<Sequential<L>>,
     axis: Axis,
@@ -123,5 +122,17 @@ impl<T: Scalar, L: Layer<T>> Layer<T> for Concat<L> {
 
     fn name(&self) -> String {
         "Concat".to_owned()
+    }
+
+    fn visit_inner(&self, visit: &mut dyn FnMut(String, &dyn Layer<T>)) {
+        for (i, branch) in self.branches.iter().enumerate() {
+            visit(format!("branch {}", i + 1), branch);
+        }
+    }
+}
+
+impl<T: Scalar, L: Layer<T> + 'static> From<Concat<L>> for Box<dyn Layer<T>> {
+    fn from(layer: Concat<L>) -> Self {
+        Box::new(layer)
     }
 }

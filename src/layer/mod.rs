@@ -5,6 +5,18 @@
 //! [`Workspace`](crate::Workspace). One layer value therefore works with `f32`, `f64` and dual
 //! numbers, and on any number of threads.
 //!
+//! # The built-in layers
+//! | layer | computes | call of [`Builder`](crate::Builder) |
+//! |---|---|---|
+//! | [`Dense`] | g(Θ \[1; x\]) along the last axis | `dense` |
+//! | [`Activate`] | g(x) | `activate` |
+//! | [`Flatten`], [`Transpose`], [`Select`] | x in another order, or some of its rows | `flatten`, `transpose`, `select` |
+//! | [`Sequential`] | its layers in sequence | `sequential` |
+//! | [`Residual`] | body(x) + x, or body(x) + shortcut(x) | `residual`, `residual_with_shortcut` |
+//! | [`Concat`] | branches of the same x, put one after the other along an [`Axis`] | `concat` |
+//!
+//! The last three contain other layers, of any type and up to 32 deep.
+//!
 //! # A custom layer
 //! This layer scales each of its inputs, aᵢ = γᵢ xᵢ. Its gradient is ∂J/∂γᵢ = Σₖ δᵢₖ xᵢₖ. The error
 //! for the layer below is γᵢ δᵢₖ.
@@ -85,6 +97,8 @@ mod passes;
 mod plan;
 mod rearrange;
 mod residual;
+#[cfg(feature = "serde")]
+mod saved;
 mod sequential;
 
 use crate::error::{Error, short_name, unsupported};
@@ -186,6 +200,14 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     fn name(&self) -> String {
         short_name(type_name::<Self>())
     }
+
+    /// Calls `visit` with the name and the layer of each layer inside this one, in the order of
+    /// their [paths](crate::Path). A table shows them below this layer.
+    ///
+    /// The default shows none.
+    fn visit_inner(&self, visit: &mut dyn FnMut(String, &dyn Layer<T>)) {
+        let _ = visit;
+    }
 }
 
 /// Computes the gradients of examples, or their squared norms, one example at a time.
@@ -279,5 +301,9 @@ impl<T: Scalar, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
 
     fn name(&self) -> String {
         (**self).name()
+    }
+
+    fn visit_inner(&self, visit: &mut dyn FnMut(String, &dyn Layer<T>)) {
+        (**self).visit_inner(visit);
     }
 }

@@ -29,8 +29,7 @@ use crate::shape::Shape;
 /// ```
 #[doc(alias("SkipConnection", "skip"))]
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Residual<L> {
     body: Sequential<L>,
     shortcut: Option<Sequential<L>>,
@@ -116,5 +115,18 @@ impl<T: Scalar, L: Layer<T>> Layer<T> for Residual<L> {
 
     fn name(&self) -> String {
         "Residual".to_owned()
+    }
+
+    fn visit_inner(&self, visit: &mut dyn FnMut(String, &dyn Layer<T>)) {
+        visit("body".to_owned(), &self.body);
+        if let Some(shortcut) = &self.shortcut {
+            visit("shortcut".to_owned(), shortcut);
+        }
+    }
+}
+
+impl<T: Scalar, L: Layer<T> + 'static> From<Residual<L>> for Box<dyn Layer<T>> {
+    fn from(layer: Residual<L>) -> Self {
+        Box::new(layer)
     }
 }

@@ -10,7 +10,7 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 ///
 /// Without layers, the output is the input.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(transparent))]
 pub struct Sequential<L> {
     layers: Vec<L>,
@@ -386,5 +386,17 @@ impl<T: Scalar, L: Layer<T>> Layer<T> for Sequential<L> {
 
     fn name(&self) -> String {
         format!("Sequential of {}", self.layers.len())
+    }
+
+    fn visit_inner(&self, visit: &mut dyn FnMut(String, &dyn Layer<T>)) {
+        for layer in &self.layers {
+            visit(layer.name(), layer);
+        }
+    }
+}
+
+impl<T: Scalar, L: Layer<T> + 'static> From<Sequential<L>> for Box<dyn Layer<T>> {
+    fn from(layer: Sequential<L>) -> Self {
+        Box::new(layer)
     }
 }

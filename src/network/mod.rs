@@ -14,15 +14,16 @@ mod saved;
 
 use crate::error::Error;
 use crate::gradient::zeros;
-use crate::layer::{AnyLayer, Layer, Sequential};
+use crate::layer::{AnyLayer, Layer, Plan, Sequential};
 use crate::layout::{Layout, copied, reserved};
+use crate::path::Path;
 use crate::scalar::Scalar;
 use crate::shape::Shape;
 use nalgebra::DVector;
 use std::fmt;
 use std::sync::Arc;
 
-pub use builder::Builder;
+pub use builder::{Branches, Builder};
 pub(crate) use parameters::check_theta;
 
 /// A feed-forward network: a chain of layers, and one vector θ of all parameters (weights, biases).
@@ -52,11 +53,12 @@ pub(crate) use parameters::check_theta;
 /// ```
 ///
 /// # Saving
-/// With the feature `serde`, a network is plain data: the name of T, its layers and θ. Loading
-/// rejects invalid data: shapes that do not fit, numbers that are not finite, unknown fields. It
-/// also rejects numbers of another scalar type: load them as that type, then convert the network
-/// with [`map`](Self::map). The module `saving` handles files of networks. The feature enables
-/// `float_roundtrip` of `serde_json`, without which an `f64` would lose its last bit in JSON.
+/// With the feature `serde`, a network is plain data: the name of T, the shape of its inputs, its
+/// layers and θ. Loading rejects invalid data: shapes that do not fit, numbers that are not finite,
+/// unknown fields, layers nested too deeply. It also rejects numbers of another scalar type: load
+/// them as that type, then convert the network with [`map`](Self::map). The module `saving` handles
+/// files of networks. The feature enables `float_roundtrip` of `serde_json`, without which an `f64`
+/// would lose its last bit in JSON.
 #[cfg_attr(feature = "serde", doc = "```")]
 #[cfg_attr(not(feature = "serde"), doc = "```text")]
 /// use backprop::{Network, activation::Sigmoid};
@@ -80,6 +82,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// - [`Error::NoInputs`], [`Error::NoLayers`], [`Error::ZeroUnits`], [`Error::LayerInputs`],
+    ///   [`Error::LayerShape`], [`Error::Branch`], [`Error::NoBranches`], [`Error::Depth`],
     ///   [`Error::PenalisedColumns`], [`Error::TooLarge`] or [`Error::Hyperparameter`] if the
     ///   layers do not form a network.
     /// - [`Error::Length`] or [`Error::NonFinite`] unless θ consists of P finite numbers.
@@ -186,43 +189,134 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 }
 
-/// Prints a table of the layers with their shapes and numbers of parameters.
+/// One line of the table of layers.
+struct Row {
+    name: String,
+    outputs: String,
+    shapes: String,
+    count: String,
+}
+
+impl Row {
+    fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            outputs: String::new(),
+            shapes: String::new(),
+            count: String::new(),
+        }
+    }
+
+    fn cells(&self) -> [&str; 4] {
+        [&self.name, &self.outputs, &self.shapes, &self.count]
+    }
+}
+
+/// Returns a shape in the table: only a number for plain units.
+fn outputs(shape: Shape) -> String {
+    match shape {
+        Shape::Units(units) => units.to_string(),
+        shape => shape.to_string(),
+    }
+}
+
+/// A layer in the table of layers.
+struct Entry<'a, T: Scalar> {
+    name: String,
+    /// Absent where the layer around it does not show it.
+    layer: Option<&'a dyn Layer<T>>,
+    plan: &'a Plan,
+    path: Path,
+}
+
+impl<T: Scalar> Entry<'_, T> {
+    /// Appends the row of the layer, and then those of the layers inside it.
+    fn append(self, rows: &mut Vec<Row>) {
+        let (plan, path) = (self.plan, &self.path);
+        let blocks = plan.blocks.iter();
+        let shapes: Vec<String> = blocks
+            .map(|b| format!("{} {} × {}", path.label(&b.name), b.rows, b.cols))
+            .collect();
+        let is_leaf = plan.children.is_empty();
+        let depth = path.indices().len().saturating_sub(1);
+        rows.push(Row {
+            name: format!("{}{}", "  ".repeat(depth), self.name),
+            outputs: outputs(plan.output()),
+            shapes: shapes.join(", "),
+            // The counts of the layers inside add up to the total.
+            count: if is_leaf {
+                plan.parameters().to_string()
+            } else {
+                String::new()
+            },
+        });
+        let mut children = plan.children.iter().enumerate();
+        if let Some(layer) = self.layer {
+            layer.visit_inner(&mut |name, layer| {
+                if let Some((i, child)) = children.next() {
+                    let entry = Entry {
+                        name,
+                        layer: Some(layer),
+                        plan: &child.plan,
+                        path: path.child(i),
+                    };
+                    entry.append(rows);
+                }
+            });
+        }
+        for (i, child) in children {
+            let entry = Entry::<T> {
+                name: format!("layer {}", i + 1),
+                layer: None,
+                plan: &child.plan,
+                path: path.child(i),
+            };
+            entry.append(rows);
+        }
+    }
+}
+
+/// Prints a table of the layers with their shapes and numbers of parameters. Layers inside others
+/// are indented.
 impl<T: Scalar, L: Layer<T>> fmt::Display for Network<T, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rows = vec![["layer", "outputs", "parameters", "count"].map(String::from)];
-        rows.push([
-            "input".into(),
-            self.inputs().to_string(),
-            String::new(),
-            String::new(),
-        ]);
-        for (layer, sizes) in self.layers().iter().zip(self.layout.layers()) {
-            let blocks = &self.layout.blocks()[sizes.blocks.clone()];
-            let shapes: Vec<String> = blocks
-                .iter()
-                .map(|b| format!("{} {} × {}", b.label(), b.block().rows, b.block().cols))
-                .collect();
-            rows.push([
-                layer.name(),
-                sizes.output.len().to_string(),
-                shapes.join(", "),
-                sizes.theta.len().to_string(),
-            ]);
+        let plan = self.layout.plan();
+        let mut rows = vec![
+            Row {
+                name: "layer".into(),
+                outputs: "outputs".into(),
+                shapes: "parameters".into(),
+                count: "count".into(),
+            },
+            Row {
+                outputs: outputs(plan.input()),
+                ..Row::new("input")
+            },
+        ];
+        for (i, (layer, child)) in self.layers().iter().zip(&plan.children).enumerate() {
+            let entry = Entry {
+                name: layer.name(),
+                layer: Some(layer),
+                plan: &child.plan,
+                path: i.into(),
+            };
+            entry.append(&mut rows);
         }
-        rows.push([
-            "total".into(),
-            String::new(),
-            String::new(),
-            self.parameters().to_string(),
-        ]);
-        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+        rows.push(Row {
+            count: self.parameters().to_string(),
+            ..Row::new("total")
+        });
         // Names can be of any length, but column widths cannot.
         let widest = usize::from(u16::MAX);
-        let widths = [0, 1, 2, 3].map(|column| width(column).unwrap_or(0).min(widest));
-        for (i, [name, outputs, shapes, count]) in rows.iter().enumerate() {
+        let widths: [usize; 4] = std::array::from_fn(|column| {
+            let cells = rows.iter().map(|row| row.cells()[column].chars().count());
+            cells.max().unwrap_or(0).min(widest)
+        });
+        for (i, row) in rows.iter().enumerate() {
             if i > 0 {
                 writeln!(f)?;
             }
+            let [name, outputs, shapes, count] = row.cells();
             write!(
                 f,
                 "{name:<0$}  {outputs:>1$}  {shapes:<2$}  {count:>3$}",

@@ -4,6 +4,7 @@ use super::Network;
 use crate::layer::Layer;
 use crate::saved_numbers::{ScalarName, list};
 use crate::scalar::Scalar;
+use crate::shape::Shape;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// The serialised form: the network without the parts that can be derived.
@@ -11,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 #[serde(rename = "Network", bound = "T: Serialize, L: Serialize")]
 struct Written<'a, T, L> {
     scalar: ScalarName<T>,
-    inputs: usize,
+    inputs: Shape,
     layers: &'a [L],
     theta: &'a [T],
 }
@@ -25,7 +26,7 @@ struct Written<'a, T, L> {
 struct Read<T, L> {
     #[serde(default, rename = "scalar")]
     _scalar: ScalarName<T>,
-    inputs: usize,
+    inputs: Shape,
     layers: Vec<L>,
     #[serde(deserialize_with = "list")]
     theta: Vec<T>,
@@ -35,7 +36,7 @@ impl<T: Scalar + Serialize, L: Layer<T> + Serialize> Serialize for Network<T, L>
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let written = Written {
             scalar: ScalarName::<T>::default(),
-            inputs: self.inputs(),
+            inputs: self.layout.plan().input(),
             layers: self.layers(),
             theta: self.theta.as_slice(),
         };

@@ -9,6 +9,7 @@
 )]
 
 mod approximate_equality;
+mod architectures;
 mod buffers;
 mod errors;
 mod network;

@@ -7,8 +7,11 @@
     reason = "test helpers may panic to fail tests"
 )]
 
+mod compact;
+mod containers;
 mod crash;
 mod damage;
+mod depth;
 mod errors;
 mod files;
 mod special;
