@@ -213,6 +213,7 @@ impl Layout {
     }
 
     /// Returns the position of each layer.
+    #[cfg(feature = "serde")]
     pub(crate) fn layers(&self) -> &[LayerLayout] {
         &self.layers
     }
