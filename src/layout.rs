@@ -31,19 +31,7 @@ use std::ops::Range;
 pub struct Layout {
     /// The plan of all layers in sequence.
     plan: Plan,
-    layers: Vec<LayerLayout>,
     blocks: Vec<BlockLayout>,
-}
-
-/// The position of one layer of the network.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct LayerLayout {
-    pub(crate) input: Shape,
-    pub(crate) output: Shape,
-    /// The range of its parameters in θ.
-    pub(crate) theta: Range<usize>,
-    /// The range of its blocks in `Layout::blocks`.
-    pub(crate) blocks: Range<usize>,
 }
 
 /// One block of parameters and its position in θ.
@@ -111,40 +99,9 @@ impl Layout {
 
     /// Reads the sizes of a plan whose children are the layers of a network.
     pub(crate) fn from_plan<T: Scalar>(plan: Plan) -> Result<Self, Error> {
-        let mut layout = Self {
-            layers: Vec::with_capacity(plan.children.len()),
-            blocks: Vec::new(),
-            plan: plan.clone(),
-        };
-        let mut end = 0;
-        for (layer, child) in plan.children.iter().enumerate() {
-            let (start, first) = (end, layout.blocks.len());
-            layout.push::<T>(&Path::from(layer), &child.plan, &mut end)?;
-            layout.layers.push(LayerLayout {
-                input: child.plan.input(),
-                output: child.plan.output(),
-                theta: start..end,
-                blocks: first..layout.blocks.len(),
-            });
-        }
-        Ok(layout)
-    }
-
-    /// Adds the blocks of a layer and of those inside it, from index `end` of θ on.
-    fn push<T: Scalar>(&mut self, path: &Path, plan: &Plan, end: &mut usize) -> Result<(), Error> {
-        for (index, block) in plan.blocks.iter().enumerate() {
-            self.blocks.push(BlockLayout {
-                layer: path.clone(),
-                index,
-                start: *end,
-                block: block.clone(),
-            });
-            *end = end_of::<T>(*end, block)?;
-        }
-        for (i, child) in plan.children.iter().enumerate() {
-            self.push::<T>(&path.child(i), &child.plan, end)?;
-        }
-        Ok(())
+        let mut blocks = Vec::new();
+        push::<T>(&Path::default(), &plan, &mut blocks, &mut 0)?;
+        Ok(Self { plan, blocks })
     }
 
     /// Returns the number of inputs, the rows of X.
@@ -162,7 +119,7 @@ impl Layout {
     /// Returns the number of layers, not counting the inputs: L − 1 in the course's notation.
     #[must_use]
     pub fn depth(&self) -> usize {
-        self.layers.len()
+        self.plan.children.len()
     }
 
     /// Returns P, the length of θ and ∇J.
@@ -210,12 +167,6 @@ impl Layout {
 
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
-    }
-
-    /// Returns the position of each layer.
-    #[cfg(feature = "serde")]
-    pub(crate) fn layers(&self) -> &[LayerLayout] {
-        &self.layers
     }
 
     /// Returns block `block` of layer `layer`.
@@ -274,11 +225,34 @@ impl Layout {
 /// Compares the sizes of layers and blocks, whatever the layers compute.
 impl PartialEq for Layout {
     fn eq(&self, other: &Self) -> bool {
+        let mut children = self.plan.children.iter().zip(&other.plan.children);
         self.plan.input() == other.plan.input()
             && self.blocks == other.blocks
-            && self.layers.len() == other.layers.len()
-            && (self.layers.iter().zip(&other.layers)).all(|(a, b)| a.output == b.output)
+            && self.depth() == other.depth()
+            && children.all(|(a, b)| a.plan.output() == b.plan.output())
     }
+}
+
+/// Adds the blocks of a layer and of those inside it, from index `end` of θ on.
+fn push<T: Scalar>(
+    path: &Path,
+    plan: &Plan,
+    blocks: &mut Vec<BlockLayout>,
+    end: &mut usize,
+) -> Result<(), Error> {
+    for (index, block) in plan.blocks.iter().enumerate() {
+        blocks.push(BlockLayout {
+            layer: path.clone(),
+            index,
+            start: *end,
+            block: block.clone(),
+        });
+        *end = end_of::<T>(*end, block)?;
+    }
+    for (i, child) in plan.children.iter().enumerate() {
+        push::<T>(&path.child(i), &child.plan, blocks, end)?;
+    }
+    Ok(())
 }
 
 /// Returns the index after a block that starts at `start`, if such a vector can exist.

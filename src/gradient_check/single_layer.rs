@@ -94,7 +94,7 @@ impl<'a, L> SingleLayer<'a, L> {
         let mut root = Plan::new(site, site.input);
         let plan = layer.plan(site).map_err(|error| error.inside(0))?;
         root.set_output(plan.output());
-        root.adopt(plan, Place::Input, false)
+        root.adopt(layer.name(), plan, Place::Input, false)
             .map_err(|error| error.inside(0))?;
         Layout::from_plan::<T>(root)
     }

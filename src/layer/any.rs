@@ -107,10 +107,6 @@ impl<T: Scalar, C: Layer<T>> Layer<T> for AnyLayer<C> {
     fn name(&self) -> String {
         self.as_layer().name()
     }
-
-    fn visit_inner(&self, visit: &mut dyn FnMut(String, &dyn Layer<T>)) {
-        self.as_layer().visit_inner(visit);
-    }
 }
 
 impl<C> AnyLayer<C> {

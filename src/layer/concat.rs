@@ -72,6 +72,10 @@ impl<L> Fork<L> for Concat<L> {
         self.branches.get(i)
     }
 
+    fn branch_name(&self, i: usize) -> String {
+        format!("branch {}", i + 1)
+    }
+
     fn join(&self) -> Join {
         match self.axis {
             Axis::First => Join::First,
@@ -122,12 +126,6 @@ impl<T: Scalar, L: Layer<T>> Layer<T> for Concat<L> {
 
     fn name(&self) -> String {
         "Concat".to_owned()
-    }
-
-    fn visit_inner(&self, visit: &mut dyn FnMut(String, &dyn Layer<T>)) {
-        for (i, branch) in self.branches.iter().enumerate() {
-            visit(format!("branch {}", i + 1), branch);
-        }
     }
 }
 

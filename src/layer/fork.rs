@@ -15,6 +15,9 @@ pub(super) trait Fork<L> {
     /// Returns branch `i`, if there is one.
     fn branch(&self, i: usize) -> Option<&Sequential<L>>;
 
+    /// Returns the name of branch `i` in tables.
+    fn branch_name(&self, i: usize) -> String;
+
     /// Returns how the outputs of the branches make up the output.
     fn join(&self) -> Join;
 
@@ -153,7 +156,7 @@ pub(super) fn plan<T: Scalar, L: Layer<T>, F: Fork<L>>(
             }
             .inside(i)
         })?);
-        plan.adopt(child, Place::Input, true)
+        plan.adopt(fork.branch_name(i), child, Place::Input, true)
             .map_err(|error| error.inside(i))?;
         heads.extend(plan.children.last().into_iter().flat_map(Plan::heads_of));
     }

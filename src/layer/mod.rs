@@ -115,7 +115,7 @@ pub use concat::{Axis, Concat};
 pub use dense::Dense;
 pub use passes::{At, Backward, BackwardTangent, Forward, ForwardTangent, LayerGradient, Linked};
 pub use plan::{Affine, Couples, Keep, Len, Place, Plan, Site, Start};
-pub(crate) use plan::{Frame, Head, KEEPS};
+pub(crate) use plan::{Child, Frame, Head, KEEPS};
 pub use rearrange::Rearrange;
 pub use rearrange::Rearrange::{Flatten, Select, Transpose};
 pub use residual::Residual;
@@ -199,14 +199,6 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// Returns the name shown in tables.
     fn name(&self) -> String {
         short_name(type_name::<Self>())
-    }
-
-    /// Calls `visit` with the name and the layer of each layer inside this one, in the order of
-    /// their [paths](crate::Path). A table shows them below this layer.
-    ///
-    /// The default shows none.
-    fn visit_inner(&self, visit: &mut dyn FnMut(String, &dyn Layer<T>)) {
-        let _ = visit;
     }
 }
 
@@ -301,9 +293,5 @@ impl<T: Scalar, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
 
     fn name(&self) -> String {
         (**self).name()
-    }
-
-    fn visit_inner(&self, visit: &mut dyn FnMut(String, &dyn Layer<T>)) {
-        (**self).visit_inner(visit);
     }
 }

@@ -343,6 +343,8 @@ pub struct Plan {
 /// A layer inside another: its plan, and the places of its memory in that of its parent.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Child {
+    /// Its name in tables.
+    pub(crate) name: String,
     pub(crate) plan: Plan,
     pub(crate) theta: Range<usize>,
     pub(crate) kept: Start,
@@ -569,6 +571,7 @@ impl Plan {
     /// For containers: takes the next child. Its output is kept, unless it is that of the parent.
     pub(crate) fn adopt(
         &mut self,
+        name: String,
         plan: Plan,
         input: Place,
         keeps_output: bool,
@@ -598,6 +601,7 @@ impl Plan {
                 usize::from(self.first_with_parameters == self.children.len());
         }
         self.children.push(Child {
+            name,
             theta: theta..self.parameters,
             plan,
             kept,

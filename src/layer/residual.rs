@@ -76,6 +76,10 @@ impl<L> Fork<L> for Residual<L> {
         }
     }
 
+    fn branch_name(&self, i: usize) -> String {
+        ["body", "shortcut"][i.min(1)].to_owned()
+    }
+
     fn join(&self) -> Join {
         match self.shortcut {
             Some(_) => Join::Sum,
@@ -115,13 +119,6 @@ impl<T: Scalar, L: Layer<T>> Layer<T> for Residual<L> {
 
     fn name(&self) -> String {
         "Residual".to_owned()
-    }
-
-    fn visit_inner(&self, visit: &mut dyn FnMut(String, &dyn Layer<T>)) {
-        visit("body".to_owned(), &self.body);
-        if let Some(shortcut) = &self.shortcut {
-            visit("shortcut".to_owned(), shortcut);
-        }
     }
 }
 

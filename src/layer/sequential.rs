@@ -113,7 +113,7 @@ impl<T: Scalar, L: Layer<T>> Layer<T> for Sequential<L> {
             if !is_last {
                 widest = widest.max(child.outputs());
             }
-            plan.adopt(child, input, !is_last)
+            plan.adopt(layer.name(), child, input, !is_last)
                 .map_err(|error| error.inside(i))?;
             if let Some(child) = plan.children.last() {
                 input = child.output;
@@ -386,12 +386,6 @@ impl<T: Scalar, L: Layer<T>> Layer<T> for Sequential<L> {
 
     fn name(&self) -> String {
         format!("Sequential of {}", self.layers.len())
-    }
-
-    fn visit_inner(&self, visit: &mut dyn FnMut(String, &dyn Layer<T>)) {
-        for layer in &self.layers {
-            visit(layer.name(), layer);
-        }
     }
 }
 

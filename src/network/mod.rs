@@ -14,7 +14,7 @@ mod saved;
 
 use crate::error::Error;
 use crate::gradient::zeros;
-use crate::layer::{AnyLayer, Layer, Plan, Sequential};
+use crate::layer::{AnyLayer, Child, Layer, Sequential};
 use crate::layout::{Layout, copied, reserved};
 use crate::path::Path;
 use crate::scalar::Scalar;
@@ -220,59 +220,27 @@ fn outputs(shape: Shape) -> String {
     }
 }
 
-/// A layer in the table of layers.
-struct Entry<'a, T: Scalar> {
-    name: String,
-    /// Absent where the layer around it does not show it.
-    layer: Option<&'a dyn Layer<T>>,
-    plan: &'a Plan,
-    path: Path,
-}
-
-impl<T: Scalar> Entry<'_, T> {
-    /// Appends the row of the layer, and then those of the layers inside it.
-    fn append(self, rows: &mut Vec<Row>) {
-        let (plan, path) = (self.plan, &self.path);
-        let blocks = plan.blocks.iter();
-        let shapes: Vec<String> = blocks
-            .map(|b| format!("{} {} × {}", path.label(&b.name), b.rows, b.cols))
-            .collect();
-        let is_leaf = plan.children.is_empty();
-        let depth = path.indices().len().saturating_sub(1);
-        rows.push(Row {
-            name: format!("{}{}", "  ".repeat(depth), self.name),
-            outputs: outputs(plan.output()),
-            shapes: shapes.join(", "),
-            // The counts of the layers inside add up to the total.
-            count: if is_leaf {
-                plan.parameters().to_string()
-            } else {
-                String::new()
-            },
-        });
-        let mut children = plan.children.iter().enumerate();
-        if let Some(layer) = self.layer {
-            layer.visit_inner(&mut |name, layer| {
-                if let Some((i, child)) = children.next() {
-                    let entry = Entry {
-                        name,
-                        layer: Some(layer),
-                        plan: &child.plan,
-                        path: path.child(i),
-                    };
-                    entry.append(rows);
-                }
-            });
-        }
-        for (i, child) in children {
-            let entry = Entry::<T> {
-                name: format!("layer {}", i + 1),
-                layer: None,
-                plan: &child.plan,
-                path: path.child(i),
-            };
-            entry.append(rows);
-        }
+/// Appends the row of a layer, and then those of the layers inside it.
+fn append(child: &Child, path: &Path, rows: &mut Vec<Row>) {
+    let plan = &child.plan;
+    let blocks = plan.blocks.iter();
+    let shapes: Vec<String> = blocks
+        .map(|b| format!("{} {} × {}", path.label(&b.name), b.rows, b.cols))
+        .collect();
+    let depth = path.indices().len().saturating_sub(1);
+    rows.push(Row {
+        name: format!("{}{}", "  ".repeat(depth), child.name),
+        outputs: outputs(plan.output()),
+        shapes: shapes.join(", "),
+        // The counts of the layers inside add up to the total.
+        count: if plan.children.is_empty() {
+            plan.parameters().to_string()
+        } else {
+            String::new()
+        },
+    });
+    for (i, child) in plan.children.iter().enumerate() {
+        append(child, &path.child(i), rows);
     }
 }
 
@@ -293,14 +261,8 @@ impl<T: Scalar, L: Layer<T>> fmt::Display for Network<T, L> {
                 ..Row::new("input")
             },
         ];
-        for (i, (layer, child)) in self.layers().iter().zip(&plan.children).enumerate() {
-            let entry = Entry {
-                name: layer.name(),
-                layer: Some(layer),
-                plan: &child.plan,
-                path: i.into(),
-            };
-            entry.append(&mut rows);
+        for (i, child) in plan.children.iter().enumerate() {
+            append(child, &i.into(), &mut rows);
         }
         rows.push(Row {
             count: self.parameters().to_string(),

@@ -14,6 +14,19 @@ use crate::metrics::Metric;
 use crate::network::Network;
 use crate::saved_numbers::scalar_name;
 use crate::scalar::Scalar;
+use crate::shape::Shape;
+
+/// Names the layers inside a layer, with their numbers of outputs.
+fn architecture(plan: &crate::layer::Plan) -> String {
+    let layers = plan.children.iter().map(|child| {
+        let inside = match architecture(&child.plan) {
+            inside if inside.is_empty() => inside,
+            inside => format!(" [{inside}]"),
+        };
+        format!(" → {} {}{inside}", child.name, child.plan.outputs())
+    });
+    layers.collect()
+}
 
 impl<T: Scalar, C> Plan<'_, T, C> {
     /// Returns the settings that are compared with those in a checkpoint.
@@ -22,9 +35,11 @@ impl<T: Scalar, C> Plan<'_, T, C> {
         network: &Network<T, L>,
         examples: usize,
     ) -> Settings {
-        let layers = network.layers().iter().zip(network.layout().layers());
-        let layers =
-            layers.map(|(layer, sizes)| format!(" → {} {}", layer.name(), sizes.output.len()));
+        let plan = network.layout().plan();
+        let input = match plan.input() {
+            Shape::Units(units) => units.to_string(),
+            shape => shape.to_string(),
+        };
         let metrics: Vec<_> = self.metrics.iter().map(Metric::name).collect();
         let or_else = |value: Option<String>, absent: &str| value.unwrap_or(absent.to_owned());
         Settings([
@@ -34,7 +49,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
                 // A solver's memory depends on its settings.
                 Method::FullBatch(solver) => format!("{}: {solver:?}", solver.name()),
             },
-            format!("{}{}", network.inputs(), layers.collect::<String>()),
+            format!("{input}{}", architecture(plan)),
             format!("{:?}", self.objective.penalty),
             examples.to_string(),
             or_else(self.batch_size.map(|size| size.to_string()), "all"),

@@ -1,9 +1,8 @@
 //! The table of layers is a tree.
 
-use super::{Own, STEPS, every_kind, sequence, with_custom};
+use super::{Own, STEPS, every_kind, with_custom};
 use backprop::activation::{Sigmoid, Tanh};
-use backprop::layer::{AnyLayer, Axis, Concat, Layer, Residual};
-use backprop::{Builder, Dense, Network};
+use backprop::{Builder, Network};
 
 /// Paths in the labels are those of the layout. The counts add up to the total.
 #[test]
@@ -59,56 +58,22 @@ total                                                                  41";
     assert_eq!(network.to_string(), expected);
 }
 
-/// Layers that do not show what is inside them still have a row for each layer.
+/// A wrapper has the rows of the layers inside it, with its own name.
 #[test]
-fn the_table_numbers_hidden_layers() {
+fn the_table_shows_layers_inside_wrappers() {
     let network = Builder::<f64, Own>::new(2)
         .residual(|body| body.dense(3, Tanh).dense(2, Tanh))
         .dense(1, Sigmoid)
         .zeros()
         .unwrap();
     let expected = "\
-layer        outputs  parameters      count
-input              2                       
-Own                2                       
-  layer 1          2                       
-    layer 1        3  Θ⁽¹·¹·¹⁾ 3 × 3      9
-    layer 2        2  Θ⁽¹·¹·²⁾ 2 × 4      8
-Own                1  Θ⁽²⁾ 1 × 3          3
-total                                    20";
+layer    outputs  parameters      count
+input          2                       
+Own            2                       
+  body         2                       
+    Own        3  Θ⁽¹·¹·¹⁾ 3 × 3      9
+    Own        2  Θ⁽¹·¹·²⁾ 2 × 4      8
+Own            1  Θ⁽²⁾ 1 × 3          3
+total                                20";
     assert_eq!(network.to_string(), expected);
-}
-
-#[test]
-fn wrappers_show_what_is_inside() {
-    fn shown(layer: &dyn Layer<f64>) -> Vec<String> {
-        let mut names = Vec::new();
-        layer.visit_inner(&mut |name, inner| names.push(format!("{name}: {}", inner.name())));
-        names
-    }
-    let dense = || AnyLayer::<AnyLayer>::Dense(Dense::new(2, 2, Tanh));
-    let body = || sequence([dense(), dense()]);
-    let residual = || Residual::with_shortcut(body(), sequence([]));
-    let expected = ["body: Sequential of 2", "shortcut: Sequential of 0"];
-    let boxed = || -> Box<dyn Layer<f64>> { residual().into() };
-    for layer in [
-        &residual() as &dyn Layer<f64>,
-        &Box::new(residual()),
-        &boxed(),
-        &*boxed(),
-        &Box::new(boxed()),
-        &AnyLayer::Residual(residual()),
-        &AnyLayer::Custom(residual()),
-        &AnyLayer::Custom(boxed()),
-    ] {
-        assert_eq!(shown(layer), expected, "{layer:?}");
-    }
-    assert_eq!(shown(&body()), ["Dense Tanh: Dense Tanh"; 2]);
-    assert_eq!(shown(&Residual::new(body())), expected[..1]);
-    let concat = Concat::new(vec![body(), sequence([])], Axis::First);
-    let expected = ["branch 1: Sequential of 2", "branch 2: Sequential of 0"];
-    assert_eq!(shown(&concat), expected);
-    let boxed: Box<dyn Layer<f64>> = concat.into();
-    assert_eq!(shown(&boxed), expected);
-    assert_eq!(shown(&dense()), [""; 0]);
 }
