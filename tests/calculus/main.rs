@@ -9,6 +9,7 @@
 )]
 
 mod activations;
+mod architectures;
 mod conventions;
 mod costs;
 mod course;

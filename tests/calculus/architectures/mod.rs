@@ -1,0 +1,192 @@
+//! Random trees of layers: the numbers of each agree with differences, with dual numbers, and with
+//! a forward pass that is written out here and knows nothing of plans and buffers.
+
+mod coverage;
+mod directions;
+mod gradients;
+mod laws;
+mod layers;
+mod parts;
+mod random;
+mod reference;
+mod seeds;
+mod trees;
+
+use backprop::nalgebra::{DMatrix, convert};
+use backprop::{Examples, GaussNewton, Scalar, Tangent, Workspace};
+use num_dual::Dual64;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError};
+use random::Case;
+use trees::Net;
+
+type Outcome = Result<(), TestCaseError>;
+
+/// An eighth of the cases of the other property tests, because each case is a tree.
+fn config() -> Config {
+    let mut config = crate::support::config();
+    config.cases /= 8;
+    config
+}
+
+/// Returns a direction: numbers of size 1 without a pattern.
+fn wave(len: usize, phase: f64) -> Vec<f64> {
+    (0..len).map(|i| (phase + 1.7 * i as f64).sin()).collect()
+}
+
+fn wave_matrix(rows: usize, cols: usize, phase: f64) -> DMatrix<f64> {
+    DMatrix::from_vec(rows, cols, wave(rows * cols, phase))
+}
+
+fn largest(entries: &[f64]) -> f64 {
+    entries.iter().fold(0.0, |max, e| max.max(e.abs()))
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn bits(entries: &[f64]) -> Vec<u64> {
+    entries.iter().map(|e| e.to_bits()).collect()
+}
+
+/// Checks every entry to a bound.
+fn close(found: &[f64], expected: &[f64], bound: f64) -> Outcome {
+    prop_assert_eq!(found.len(), expected.len());
+    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
+        // False for a NaN on either side.
+        prop_assert!(
+            (f - e).abs() <= bound,
+            "entry {i}: {f:e} is not {e:e} within {bound:e}"
+        );
+    }
+    Ok(())
+}
+
+/// Checks each block of θ to a share of its largest entry, or of a thousandth of `size`, the size
+/// of the terms of the sums.
+fn close_blocks(
+    case: &Case,
+    found: &[f64],
+    expected: &[f64],
+    (share, size): (f64, f64),
+) -> Outcome {
+    prop_assert_eq!(found.len(), expected.len());
+    for place in case.network.layout().blocks() {
+        let (found, expected) = (&found[place.range()], &expected[place.range()]);
+        close(found, expected, share * largest(expected).max(1e-3 * size))?;
+    }
+    Ok(())
+}
+
+/// The case in dual numbers.
+struct Lifted {
+    network: Net<Dual64>,
+    x: DMatrix<Dual64>,
+    y: DMatrix<Dual64>,
+}
+
+impl Lifted {
+    /// Moves θ and X along directions, by the index of each entry.
+    fn new(case: &Case, theta: impl Fn(usize) -> f64, x: impl Fn(usize) -> f64) -> Self {
+        let mut index = 0..;
+        let network = case.network.map(|w| {
+            let i = index.next().unwrap();
+            Dual64::new(w, theta(i))
+        });
+        let entries = case.x.iter().enumerate();
+        let entries = entries.map(|(i, &entry)| Dual64::new(entry, x(i)));
+        Self {
+            network: network.unwrap(),
+            x: DMatrix::from_iterator(case.x.nrows(), case.x.ncols(), entries),
+            y: case.y.map(convert),
+        }
+    }
+
+    fn examples<'a>(&'a self, case: &'a Case) -> Examples<'a, Dual64> {
+        weighted(Examples::new(&self.x, &self.y).unwrap(), case)
+    }
+
+    fn cost(&self, case: &Case) -> Dual64 {
+        let cost = self.network.cost(&self.examples(case), &case.objective);
+        cost.unwrap()
+    }
+}
+
+fn weighted<'a, T: Scalar>(examples: Examples<'a, T>, case: &'a Case) -> Examples<'a, T> {
+    match &case.weights {
+        Some(weights) => examples.weighted(weights).unwrap(),
+        None => examples,
+    }
+}
+
+/// Every number of a case, from calls that share a workspace, whose buffers hold NaN before each if
+/// `poisoned`.
+fn numbers(case: &Case, network: &Net<f64>, poisoned: bool) -> Vec<f64> {
+    let (examples, objective) = (case.examples(), &case.objective);
+    let ((n, m), k, p) = (case.x.shape(), network.outputs(), network.parameters());
+    let workspace = &mut Workspace::new();
+    let poison = |workspace: &mut Workspace<f64>| {
+        if poisoned {
+            workspace.fill(f64::NAN);
+        }
+    };
+    let start = if poisoned { f64::NAN } else { 0.0 };
+    let mut all = Vec::new();
+    // The second round finds the buffers that the last calls of the first have left.
+    for _ in 0..2 {
+        poison(workspace);
+        all.extend(network.forward_into(&case.x, workspace).unwrap().iter());
+
+        poison(workspace);
+        let (mut gradient, mut by_x) = (vec![start; p], vec![start; n * m]);
+        let parts = network.gradient_into(&examples, objective, workspace, &mut gradient);
+        all.push(parts.unwrap().total());
+        all.extend(&gradient);
+        all.extend(workspace.costs());
+
+        poison(workspace);
+        network
+            .input_gradient_into(&examples, objective, workspace, &mut by_x)
+            .unwrap();
+        all.extend(&by_x);
+
+        poison(workspace);
+        let (theta, x_dot) = (wave(p, 0.3), wave_matrix(n, m, 0.8));
+        let direction = Tangent::of_parameters(&theta).and_inputs(&x_dot);
+        let mut moved = vec![start; k * m];
+        network
+            .jvp_into(&case.x, direction, workspace, &mut moved)
+            .unwrap();
+        all.extend(&moved);
+
+        poison(workspace);
+        let v = wave(2 * p, 0.4);
+        let mut product = vec![start; 2 * p];
+        network
+            .hessian_product_into(&examples, objective, &v, workspace, &mut product)
+            .unwrap();
+        all.extend(&product);
+
+        poison(workspace);
+        let at = (GaussNewton::Outputs, &v[..]);
+        network
+            .gauss_newton_product_into(&examples, objective, at, workspace, &mut product)
+            .unwrap();
+        all.extend(&product);
+
+        poison(workspace);
+        let (mut gradients, mut norms) = (vec![start; p * m], vec![start; m]);
+        network
+            .example_gradients_into(&examples, &objective.cost, workspace, &mut gradients)
+            .unwrap();
+        all.extend(&gradients);
+
+        poison(workspace);
+        network
+            .example_gradient_norms_into(&examples, &objective.cost, workspace, &mut norms)
+            .unwrap();
+        all.extend(&norms);
+    }
+    all
+}
