@@ -2,7 +2,7 @@
 
 use super::line::{CheckedBlock, cotangent, inner};
 use super::single_layer::{Arguments, SingleLayer};
-use super::{GradientCheck, Report, nan};
+use super::{GradientCheck, Report};
 use crate::error::Error;
 use crate::examples::Columns;
 use crate::layer::Layer;
@@ -89,12 +89,9 @@ impl GradientCheck {
                 to_theta.copy_from_slice(&back.gradient);
                 to_x.copy_from_slice(back.below.as_slice());
             }
-            let values = if linked {
-                single.z(&forward)
-            } else {
-                Some(forward.output.as_slice())
-            };
-            Ok(values.map_or(nan(), |values| inner(r.as_slice(), values)))
+            let z = single.z(Some(at.x), &forward).filter(|_| linked);
+            let values = z.as_deref().unwrap_or(forward.output.as_slice());
+            Ok(inner(r.as_slice(), values))
         };
         let mut point = at.theta.to_vec();
         point.extend(at.x.iter().copied());

@@ -35,9 +35,14 @@ impl<T: Scalar, L: Layer<T>> Point<'_, '_, T, L> {
     }
 
     /// Joins all results: a, z, Δ, the δ of the layer below and the final δ.
-    fn join(&self, forward: &Forwarded<T>, back: &Backwarded<T>) -> Vec<T> {
-        let z = self.single.z(forward).unwrap_or_default();
-        [forward.output.as_slice(), z, &self.join_back(back)].concat()
+    fn join(
+        &self,
+        x: Option<DMatrixView<'_, T>>,
+        forward: &Forwarded<T>,
+        back: &Backwarded<T>,
+    ) -> Vec<T> {
+        let z = self.single.z(x, forward).unwrap_or_default();
+        [forward.output.as_slice(), &z, &self.join_back(back)].concat()
     }
 
     /// Joins the last three: Δ, the δ of the layer below and the final δ.
@@ -180,7 +185,7 @@ impl GradientCheck {
             };
             let found = single.backward_tangent(start)?;
             let suffix = format!(" {case}{linked}");
-            let tangents = point.join(&forward_tangent, &found.tangent);
+            let tangents = point.join(motion.inputs, &forward_tangent, &found.tangent);
             let blocks = point.blocks(&suffix);
             self.compare_tangent(report, &blocks, &tangents, 0.0, |asked, t| {
                 let theta = moved(at.theta, motion.parameters, t);
@@ -190,7 +195,8 @@ impl GradientCheck {
                 let (at, delta) = (Arguments { theta, x }, delta + &delta_dot * t);
                 let forward = single.forward(at);
                 if asked == Asked::Values {
-                    return Ok(point.join(&forward, &single.backward(at, &forward, &delta)));
+                    let back = single.backward(at, &forward, &delta);
+                    return Ok(point.join(Some(at.x), &forward, &back));
                 }
                 let forward_tangent = single.forward_tangent(at, &forward, motion)?;
                 let found = single.backward_tangent(TangentStart {
@@ -200,7 +206,7 @@ impl GradientCheck {
                     delta: &delta,
                     ..start
                 })?;
-                Ok(point.join(&forward_tangent, &found.tangent))
+                Ok(point.join(motion.inputs, &forward_tangent, &found.tangent))
             })?;
             let (plain, expected) = (point.join_back(&found.plain), point.join_back(&back));
             let len = expected.len();
@@ -225,7 +231,8 @@ impl GradientCheck {
             if motion.parameters.is_some() && motion.inputs.is_some() {
                 let still = Tangent {
                     parameters: None,
-                    inputs: None,
+                    // z may be the input.
+                    ..motion
                 };
                 let only = single.delta_tangent(TangentStart {
                     motion: still,

@@ -4,7 +4,6 @@ use super::nan;
 use crate::derivatives::Tangent;
 use crate::error::Error;
 use crate::examples::{check_finite, check_length, check_rows};
-use crate::kernels::flat;
 use crate::layer::{
     At, Backward, BackwardTangent, Forward, ForwardTangent, Frame, Keep, Layer, LayerGradient,
     Linked, Place, Plan, Site,
@@ -168,22 +167,32 @@ impl<'a, L> SingleLayer<'a, L> {
 
     /// Returns whether the layer declares z, and takes δ of z in place of δ of a.
     pub(super) fn has_link(&self) -> bool {
-        self.plan
-            .heads
-            .iter()
-            .any(|head| head.z.is_some() && head.link.is_some())
+        let head = self.plan.single_head();
+        head.is_some_and(|head| head.z.is_some() && head.link.is_some())
     }
 
+    /// Returns whether the layer declares z. The check of a layer does not look at several heads.
     pub(super) fn has_z(&self) -> bool {
-        self.plan.heads.iter().any(|head| head.z.is_some())
+        let head = self.plan.single_head();
+        head.is_some_and(|head| head.z.is_some())
     }
 
-    /// Returns z, if the layer keeps it.
-    pub(super) fn z<'b, T: Scalar>(&self, forward: &'b Forwarded<T>) -> Option<&'b [T]> {
-        let place = self.plan.heads.first()?.z?;
+    /// Returns z, if the layer has it, at inputs x; or its derivative, with the direction of x.
+    pub(super) fn z<'b, T: Scalar>(
+        &self,
+        x: Option<DMatrixView<'b, T>>,
+        forward: &'b Forwarded<T>,
+    ) -> Option<Vec<T>> {
+        let place = self.plan.single_head()?.z?;
         let (output, kept) = (forward.output.as_slice(), &forward.kept);
-        let frame = Frame::new(self.plan, self.keep, self.examples, output, kept);
-        flat(&frame.get(place, self.outputs)?)
+        let mut frame = Frame::new(self.plan, self.keep, self.examples, output, kept);
+        frame.input = x;
+        // The derivative of an input that does not move is 0.
+        let z = frame.get(place, self.outputs);
+        Some(z.map_or_else(
+            || vec![T::zero(); forward.output.len()],
+            |z| z.iter().copied().collect(),
+        ))
     }
 
     pub(super) fn forward<T: Scalar>(&self, at: Arguments<'_, T>) -> Forwarded<T>

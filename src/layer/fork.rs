@@ -137,9 +137,8 @@ pub(super) fn plan<T: Scalar, L: Layer<T>, F: Fork<L>>(
     let join = fork.join();
     let mut plan = Plan::new(site, site.input);
     let mut output = (join == Join::SumWithInput).then_some(site.input);
-    // A sum hides z, and the outputs of a head are adjacent.
-    let adjacent = join == Join::First || site.input.positions() == 1;
-    let tail = site.tail && !join.is_sum() && adjacent;
+    // A sum hides z.
+    let tail = site.tail && !join.is_sum();
     let mut heads = Vec::new();
     while let Some(branch) = fork.branch(plan.children.len()) {
         let i = plan.children.len();
@@ -163,7 +162,9 @@ pub(super) fn plan<T: Scalar, L: Layer<T>, F: Fork<L>>(
     plan.set_output(output.ok_or(Error::NoBranches {
         layer: Path::default(),
     })?);
-    if tail {
+    // The outputs of a head are adjacent.
+    let adjacent = join == Join::First || plan.output().positions() == 1;
+    if tail && adjacent {
         plan.heads = heads;
     } else {
         plan.set_one_head();

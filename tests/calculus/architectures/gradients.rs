@@ -206,7 +206,7 @@ proptest! {
             let delta = trace.delta(last).unwrap().clone_owned();
             let bound = 1e-12 * expected_delta.amax().max(1.0);
             close(delta.as_slice(), expected_delta.as_slice(), bound)?;
-            let z = workspace.logits().unwrap().clone_owned();
+            let z = workspace.logits(0).unwrap().clone_owned();
             close(z.as_slice(), expected.as_slice(), 1e-13 * expected.amax().max(1.0))?;
         }
     }

@@ -395,3 +395,45 @@ fn a_monitored_metric_is_resumed() {
     let error = { error }.resume(&mut found, &examples).unwrap_err();
     assert!(matches!(error, Error::OtherTraining { .. }), "{error}");
 }
+
+/// Layers inside others are compared too, and the axes of the inputs.
+#[test]
+fn a_checkpoint_of_another_architecture_is_refused() {
+    use backprop::activation::{AnyActivation, Relu, Tanh};
+    use backprop::nalgebra::DMatrix;
+    use backprop::training::Adam;
+    use backprop::{Shape, SquaredError};
+    let (x, y) = (DMatrix::repeat(6, 4, 0.5), DMatrix::repeat(6, 4, 0.25));
+    let examples = Examples::new(&x, &y).unwrap();
+    let make = |input: Shape, g: AnyActivation| {
+        let inputs = input.last_axis();
+        let network = Network::<f64>::builder(input).residual(|body| body.dense(inputs, g));
+        network.zeros().unwrap()
+    };
+    let folder = Folder::new("architecture");
+    let trainer = |epochs| {
+        Trainer::new(Objective::new(SquaredError), Adam::new(0.1))
+            .epochs(epochs)
+            .checkpoints(Checkpoints::new(&folder.0), 1)
+    };
+    let resume = |network: &mut Network<f64>, epochs| trainer(epochs).resume(network, &examples);
+    resume(&mut make(6.into(), Tanh), 1).unwrap();
+    let pairs = Shape::Sequence {
+        steps: 2,
+        features: 3,
+    };
+    for mut other in [make(6.into(), Relu), make(pairs, Tanh)] {
+        let error = resume(&mut other, 2).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::OtherTraining {
+                    what: "the network",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+    resume(&mut make(6.into(), Tanh), 2).unwrap();
+}
