@@ -1,7 +1,9 @@
 //! The fully connected layer of the course.
 
+use super::memory::{Keep, Len, Place};
 use super::passes::ByPosition;
-use super::plan::{Affine, Keep, Len, Place, Plan, Site};
+use super::plan::{Affine, Plan};
+use super::site::Site;
 use super::{At, Backward, BackwardTangent, Block, Forward, ForwardTangent, Layer, LayerGradient};
 use crate::activation::{Activation, AnyActivation, Slope};
 use crate::error::Error;

@@ -1,7 +1,9 @@
 //! One input through several branches, whose outputs are joined: what `Residual` and `Concat`
 //! share.
 
-use super::plan::{Child, Place, Plan, Site};
+use super::memory::Place;
+use super::plan::{Child, Plan};
+use super::site::Site;
 use super::{Backward, BackwardTangent, Forward, ForwardTangent, Layer, Linked, Sequential};
 use crate::error::Error;
 use crate::kernels::add;

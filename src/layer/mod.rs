@@ -93,6 +93,7 @@ mod block;
 mod concat;
 mod dense;
 mod fork;
+mod memory;
 mod passes;
 mod plan;
 mod rearrange;
@@ -100,6 +101,7 @@ mod residual;
 #[cfg(feature = "serde")]
 mod saved;
 mod sequential;
+mod site;
 
 use crate::error::{Error, short_name, unsupported};
 use crate::kernels::{columns, sum_of_squares};
@@ -113,13 +115,17 @@ pub use any::{AnyLayer, NoCustom};
 pub use block::Block;
 pub use concat::{Axis, Concat};
 pub use dense::Dense;
+pub(crate) use memory::{Frame, KEEPS};
+pub use memory::{Keep, Len, Place, Start};
 pub use passes::{At, Backward, BackwardTangent, Forward, ForwardTangent, LayerGradient, Linked};
-pub use plan::{Affine, Couples, Keep, Len, Place, Plan, Site, Start};
-pub(crate) use plan::{Child, Frame, Head, KEEPS};
+pub(crate) use plan::Child;
+pub use plan::{Affine, Plan};
 pub use rearrange::Rearrange;
 pub use rearrange::Rearrange::{Flatten, Select, Transpose};
 pub use residual::Residual;
 pub use sequential::Sequential;
+pub(crate) use site::Head;
+pub use site::{Couples, Site};
 
 /// A layer: a differentiable map from the activations of one layer to those of the next.
 ///

@@ -1,6 +1,7 @@
 //! The arguments of a layer's passes.
 
-use super::plan::{Child, Keep, Plan};
+use super::memory::Keep;
+use super::plan::{Child, Plan};
 use crate::kernels::{in_rows, in_rows_mut};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};

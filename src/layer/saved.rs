@@ -5,9 +5,9 @@
 //! it, long before the stack of a thread ends. The formats need no limit of their own.
 
 use super::concat::{Axis, Concat};
-use super::plan::Site;
 use super::residual::Residual;
 use super::sequential::Sequential;
+use super::site::Site;
 use crate::error::Error;
 use crate::shape::Shape;
 use serde::{Deserialize, Deserializer, de::Error as _};

@@ -1,6 +1,8 @@
 //! Layers in sequence.
 
-use super::plan::{Keep, Place, Plan, Site};
+use super::memory::{Keep, Place};
+use super::plan::Plan;
+use super::site::Site;
 use super::{Backward, BackwardTangent, Forward, ForwardTangent, Layer, Linked};
 use crate::error::Error;
 use crate::scalar::Scalar;
