@@ -99,6 +99,14 @@ pub enum Error {
         /// The shape of its inputs.
         found: crate::Shape,
     },
+    /// A plan that cannot hold.
+    #[error("the plan of {} does not hold: {what}", named(.layer))]
+    Plan {
+        /// The layer.
+        layer: Path,
+        /// The fault.
+        what: &'static str,
+    },
     /// A branch whose output does not fit those of the branches before it.
     #[error(
         "the output of {} is {found}, expected {expected}, as of the branch before it",
@@ -424,6 +432,7 @@ impl Error {
         | Self::LayerInputs { layer, .. }
         | Self::Branch { layer, .. }
         | Self::LayerShape { layer, .. }
+        | Self::Plan { layer, .. }
         | Self::NoBranches { layer }
         | Self::PenalisedColumns { layer, .. }
         | Self::NonFinite {

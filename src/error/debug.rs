@@ -38,6 +38,7 @@ debug_with_message! {
         Branch { layer, expected, found }
         NoBranches { layer }
         LayerShape { layer, expected, found }
+        Plan { layer, what }
         HeadRows { expected, found }
         Gaps { what }
         Depth { most }

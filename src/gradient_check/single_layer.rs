@@ -92,9 +92,9 @@ impl<'a, L> SingleLayer<'a, L> {
         let site = Site::new(x.nrows());
         let mut root = Plan::new(site, site.input);
         let plan = layer.plan(site).map_err(|error| error.inside(0))?;
+        plan.check(site).map_err(|error| error.inside(0))?;
         root.set_output(plan.output());
-        root.adopt(layer.name(), plan, Place::Input, false)
-            .map_err(|error| error.inside(0))?;
+        root.adopt(layer.name(), plan, Place::Input, false);
         Layout::from_plan::<T>(root)
     }
 

@@ -144,8 +144,9 @@ pub(super) fn plan<T: Scalar, L: Layer<T>, F: Fork<L>>(
     let mut heads = Vec::new();
     while let Some(branch) = fork.branch(plan.children.len()) {
         let i = plan.children.len();
-        let child = branch.plan(site.child(site.input, tail)?);
-        let child = child.map_err(|error| error.inside(i))?;
+        let inner = site.child(site.input, tail)?;
+        let child = branch.plan(inner).map_err(|error| error.inside(i))?;
+        child.check(inner).map_err(|error| error.inside(i))?;
         let shape = child.output();
         let joined = output.map_or(Some(shape), |so_far| fork.joined(so_far, shape));
         output = Some(joined.ok_or_else(|| {
@@ -157,8 +158,7 @@ pub(super) fn plan<T: Scalar, L: Layer<T>, F: Fork<L>>(
             }
             .inside(i)
         })?);
-        plan.adopt(fork.branch_name(i), child, Place::Input, true)
-            .map_err(|error| error.inside(i))?;
+        plan.adopt(fork.branch_name(i), child, Place::Input, true);
         heads.extend(plan.children.last().into_iter().flat_map(Plan::heads_of));
     }
     plan.set_output(output.ok_or(Error::NoBranches {

@@ -292,14 +292,7 @@ impl Plan {
     }
 
     /// For containers: takes the next child. Its output is kept, unless it is that of the parent.
-    pub(crate) fn adopt(
-        &mut self,
-        name: String,
-        plan: Plan,
-        input: Place,
-        keeps_output: bool,
-    ) -> Result<(), Error> {
-        plan.check()?;
+    pub(crate) fn adopt(&mut self, name: String, plan: Plan, input: Place, keeps_output: bool) {
         let kept = Start(self.kept);
         self.kept = sum(self.kept, plan.kept);
         let output = if keeps_output {
@@ -332,11 +325,31 @@ impl Plan {
             output,
             node,
         });
-        Ok(())
     }
 
-    /// Checks what a layer states about itself.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    /// Checks what a layer states about itself at a site.
+    pub(crate) fn check(&self, site: Site) -> Result<(), Error> {
+        let fault = |what| Error::Plan {
+            layer: Path::default(),
+            what,
+        };
+        if self.input != site.input {
+            return Err(fault("it is of another input shape than it was asked for"));
+        }
+        for head in &self.heads {
+            match head.z {
+                Some(Place::Input) if self.inputs != head.rows => {
+                    return Err(fault("z is the input, which has another number of entries"));
+                }
+                Some(Place::Kept(at)) if self.tail => {
+                    let end = |keep: Keep| (at.0[keep as usize] + Len::each(head.rows)).at(1);
+                    if KEEPS.iter().any(|&keep| end(keep) > self.kept(keep, 1)) {
+                        return Err(fault("z ends after what the layer keeps"));
+                    }
+                }
+                _ => {}
+            }
+        }
         if self.output.is_empty() {
             return Err(Error::ZeroUnits {
                 layer: Path::default(),

@@ -111,12 +111,12 @@ impl<T: Scalar, L: Layer<T>> Layer<T> for Sequential<L> {
             let is_last = i + 1 == self.layers.len();
             let inner = site.child(plan.output(), site.tail && is_last)?;
             let child = layer.plan(inner).map_err(|error| error.inside(i))?;
+            child.check(inner).map_err(|error| error.inside(i))?;
             plan.set_output(child.output());
             if !is_last {
                 widest = widest.max(child.outputs());
             }
-            plan.adopt(layer.name(), child, input, !is_last)
-                .map_err(|error| error.inside(i))?;
+            plan.adopt(layer.name(), child, input, !is_last);
             if let Some(child) = plan.children.last() {
                 input = child.output;
                 plan.heads = Plan::heads_of(child).collect();

@@ -3,7 +3,7 @@
 
 use backprop::activation::{AnyActivation, Identity, Sigmoid, Softmax, Tanh};
 use backprop::cost::Heads;
-use backprop::layer::{AnyLayer, Axis, Concat, Flatten, Sequential};
+use backprop::layer::{AnyLayer, Axis, Concat, Flatten, Sequential, Transpose};
 use backprop::nalgebra::DMatrix;
 use backprop::{
     BinaryCrossEntropy, CategoricalCrossEntropy, Dense, Examples, GaussNewton, GradientCheck,
@@ -155,4 +155,51 @@ fn a_softmax_at_each_step_is_one_for_each_example() {
     assert!((found.cost() - expected.cost()).abs() < 1e-14);
     let difference = found.gradient().vector() - expected.gradient().vector();
     assert!(difference.amax() < 1e-15);
+}
+
+/// Along the last axis of an output with several positions, the entries of a branch are apart. A
+/// cost of adjacent rows then reads both branches, and neither has z for it.
+#[test]
+fn branches_that_are_apart_are_not_heads() {
+    let branch = |scale| {
+        let layers = vec![AnyLayer::Rearrange(Transpose), dense(1, 1, Sigmoid)];
+        (Sequential::new(layers), scale)
+    };
+    let branches = [branch(0.5), branch(-1.5)];
+    let theta = branches
+        .each_ref()
+        .map(|(_, scale)| [0.25, *scale])
+        .concat();
+    let concat = Concat::new(branches.map(|(branch, _)| branch).to_vec(), Axis::Last);
+    let shape = Shape::Sequence {
+        steps: 1,
+        features: 3,
+    };
+    let network = Network::from_layers(shape, vec![AnyLayer::Concat(concat)], &theta).unwrap();
+    let x = DMatrix::from_fn(3, 4, |i, j| (0.7 * i as f64 - 0.4 * j as f64).sin());
+    let y = DMatrix::from_fn(6, 4, |i, j| [0.1, 0.6, 0.9][(i + j) % 3]);
+    let examples = Examples::new(&x, &y).unwrap();
+    let cost = Heads::new()
+        .head(0..3, BinaryCrossEntropy, 1.0)
+        .head(3..6, BinaryCrossEntropy, 1.0);
+    let a = network.forward(&x).unwrap();
+    for k in 0..4 {
+        for i in 0..3 {
+            let sigma = |scale: f64| 1.0 / (1.0 + (-(0.25 + scale * x[(i, k)])).exp());
+            assert!((a[(2 * i, k)] - sigma(0.5)).abs() < 1e-15);
+            assert!((a[(2 * i + 1, k)] - sigma(-1.5)).abs() < 1e-15);
+        }
+    }
+    let entries = a.iter().zip(y.iter());
+    let costs = entries.map(|(&a, &y): (&f64, &f64)| -y * a.ln() - (1.0 - y) * (1.0 - a).ln());
+    let objective = Objective::new(cost);
+    let found = network.cost(&examples, &objective).unwrap();
+    assert!((found - costs.sum::<f64>() / 4.0).abs() < 1e-14);
+    let check = GradientCheck::new();
+    check
+        .network(&network, &examples, &objective)
+        .unwrap()
+        .assert_passed();
+    let second = check.second_order(&network, &examples, &objective);
+    second.unwrap().assert_passed();
 }

@@ -46,6 +46,13 @@ fn networks() {
             "layers are nested more than 7 deep; put some of them side by side",
         ),
         (
+            Error::Plan {
+                layer: 1.into(),
+                what: "z ends after what the layer keeps",
+            },
+            "the plan of layer 1 (Θ⁽²⁾) does not hold: z ends after what the layer keeps",
+        ),
+        (
             Error::HeadRows {
                 expected: 5,
                 found: 3,

@@ -251,3 +251,69 @@ pub(super) fn shapes_of_inputs() {
     // One example has no gaps.
     assert!(network.forward(all.view((0, 1), (6, 1))).is_ok());
 }
+
+/// A layer that states a false plan.
+#[derive(Clone, Copy, Debug)]
+enum Lying {
+    OtherInput,
+    ZIsInput,
+    ZIsKept(usize, usize),
+}
+
+impl Layer<f64> for Lying {
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        use backprop::layer::Place;
+        Ok(match *self {
+            Self::OtherInput => Plan::new(Site::new(7), 2),
+            Self::ZIsInput => Plan::new(site, 2).z(Place::Input, None),
+            Self::ZIsKept(from, each) => {
+                let at = Place::Kept(Len::fixed(from).into());
+                Plan::new(site, 2).keeps(Len::each(each)).z(at, None)
+            }
+        })
+    }
+
+    fn forward(&self, mut pass: Forward<'_, f64>) {
+        pass.output.fill(0.5);
+    }
+
+    fn backward(&self, _pass: Backward<'_, f64>) {}
+}
+
+#[test]
+pub(super) fn plans_that_do_not_hold() {
+    let x = DMatrix::repeat(3, 2, 0.5);
+    for (layer, what) in [
+        (
+            Lying::OtherInput,
+            "it is of another input shape than it was asked for",
+        ),
+        (
+            Lying::ZIsInput,
+            "z is the input, which has another number of entries",
+        ),
+        (Lying::ZIsKept(0, 1), "z ends after what the layer keeps"),
+        (Lying::ZIsKept(1, 2), "z ends after what the layer keeps"),
+        (
+            Lying::ZIsKept(usize::MAX, 2),
+            "z ends after what the layer keeps",
+        ),
+    ] {
+        let fault = |indices: &[usize]| Error::Plan {
+            layer: path(indices),
+            what,
+        };
+        let custom = AnyLayer::Custom(layer);
+        let found = Network::from_layers(3, vec![custom.clone()], &[]);
+        refused("a layer", found, &fault(&[0]));
+        let inner = Sequential::new(vec![custom]);
+        let branches = vec![Sequential::new(vec![]), inner];
+        let nested = AnyLayer::Concat(Concat::new(branches, Axis::First));
+        let found = Network::from_layers(3, vec![nested], &[]);
+        refused("a branch", found, &fault(&[0, 1, 0]));
+        let found = GradientCheck::new().layer(&layer, &[], &x);
+        refused("the checker", found, &fault(&[0]));
+    }
+    let network = Network::from_layers(3, vec![Lying::ZIsKept(0, 2)], &[]).unwrap();
+    assert!(network.forward(&x).is_ok());
+}
