@@ -32,6 +32,8 @@ pub struct Layout {
     /// The plan of all layers in sequence.
     plan: Plan,
     blocks: Vec<BlockLayout>,
+    /// The ranges of θ that keep their values.
+    frozen: Vec<Range<usize>>,
 }
 
 /// One block of parameters and its position in θ.
@@ -42,6 +44,7 @@ pub struct BlockLayout {
     index: usize,
     start: usize,
     block: Block,
+    frozen: bool,
 }
 
 impl BlockLayout {
@@ -73,11 +76,20 @@ impl BlockLayout {
         self.start..self.start + self.block.rows * self.block.cols
     }
 
+    /// Returns whether the block keeps its values: see [`Network::freeze`](crate::Network::freeze).
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
     /// Returns the range of the entries that penalties and decay act on: all but the exempt first
-    /// columns.
+    /// columns, and none of a frozen block.
     #[must_use]
     pub fn penalised(&self) -> Range<usize> {
         let range = self.range();
+        if self.frozen {
+            return range.end..range.end;
+        }
         range.start + self.block.rows * self.block.penalised_from_column..range.end
     }
 }
@@ -101,7 +113,48 @@ impl Layout {
     pub(crate) fn from_plan<T: Scalar>(plan: Plan) -> Result<Self, Error> {
         let mut blocks = Vec::new();
         push::<T>(&Path::default(), &plan, &mut blocks, &mut 0)?;
-        Ok(Self { plan, blocks })
+        let frozen = frozen_ranges(&blocks);
+        Ok(Self {
+            plan,
+            blocks,
+            frozen,
+        })
+    }
+
+    /// Freezes the layer at a path and those inside it, or releases them.
+    pub(crate) fn freeze(&mut self, path: &Path, frozen: bool) -> Result<(), Error> {
+        self.plan.freeze(path.indices(), frozen)?;
+        let blocks = self.blocks.iter_mut();
+        for block in blocks.filter(|block| block.layer.starts_with(path)) {
+            block.frozen = frozen;
+        }
+        self.frozen = frozen_ranges(&self.blocks);
+        Ok(())
+    }
+
+    /// Returns the ranges of θ that keep their values, in order and not adjacent.
+    pub(crate) fn frozen(&self) -> &[Range<usize>] {
+        &self.frozen
+    }
+
+    /// Returns the ranges of θ that move, in order and not adjacent.
+    pub(crate) fn moving(&self) -> Vec<Range<usize>> {
+        let mut start = 0;
+        let end = self.parameters()..self.parameters();
+        let gaps = self.frozen.iter().cloned().chain([end]).map(|frozen| {
+            let gap = start..frozen.start;
+            start = frozen.end;
+            gap
+        });
+        gaps.filter(|gap| !gap.is_empty()).collect()
+    }
+
+    /// Sets the entries of frozen blocks to 0 in a vector laid out like θ.
+    #[inline]
+    pub(crate) fn clear_frozen<T: Scalar>(&self, vector: &mut [T]) {
+        for range in &self.frozen {
+            vector[range.clone()].fill(T::zero());
+        }
     }
 
     /// Returns the number of inputs, the rows of X.
@@ -233,6 +286,19 @@ impl PartialEq for Layout {
     }
 }
 
+/// Returns the ranges of the frozen blocks, joined where they are adjacent.
+fn frozen_ranges(blocks: &[BlockLayout]) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for block in blocks.iter().filter(|block| block.frozen) {
+        let range = block.range();
+        match ranges.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => ranges.push(range),
+        }
+    }
+    ranges
+}
+
 /// Adds the blocks of a layer and of those inside it, from index `end` of θ on.
 fn push<T: Scalar>(
     path: &Path,
@@ -246,6 +312,7 @@ fn push<T: Scalar>(
             index,
             start: *end,
             block: block.clone(),
+            frozen: plan.is_frozen(),
         });
         *end = end_of::<T>(*end, block)?;
     }

@@ -93,7 +93,7 @@ pub use initialization::{Initialization, rng};
 pub use layer::{AnyLayer, Dense, Layer};
 pub use layout::{BlockLayout, Layout};
 pub use nalgebra;
-pub use network::{Branches, Builder, Network};
+pub use network::{Branches, Builder, Network, ParameterBlock};
 #[cfg(feature = "num-dual")]
 pub use num_dual;
 pub use objective::Objective;

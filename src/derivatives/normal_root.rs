@@ -13,6 +13,7 @@ use crate::network::Network;
 use crate::objective::Objective;
 use crate::scalar::{Scalar, real};
 use crate::workspace::Workspace;
+use std::ops::Range;
 
 /// The largest entry of r², in units of J. Where the curvature of the cost is too small to satisfy
 /// this bound, it is increased.
@@ -29,7 +30,7 @@ struct Scale<T> {
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns R and c of A = Q R and c = Qᵀr, where G = AᵀA is the Gauss–Newton matrix and ∇J =
-    /// Aᵀr, penalty included. An example gives K rows √w LᵀJ of A and L⁻¹δ √w of r, with its
+    /// Aᵀr, both of the parameters that move, penalty included. An example gives K rows √w LᵀJ of A and L⁻¹δ √w of r, with its
     /// curvature M = LLᵀ.
     ///
     /// If the cost has a slope but no curvature, as Huber's does far from the target, there is no
@@ -43,21 +44,22 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
     ) -> Result<Triangle<T>, Error> {
         self.check_jacobians((examples, objective), at, workspace)?;
-        let (p, k) = (self.parameters(), self.outputs());
-        let mut triangle = Triangle::new(p)?;
+        let k = self.outputs();
+        let moving = self.layout().moving();
+        let mut triangle = Triangle::new(moving.iter().map(Range::len).sum())?;
         let scale = Scale {
             by: real((1.0 / examples.weight).sqrt()),
             most: real((MOST * size * examples.weight).sqrt()),
         };
         let given = (examples, &objective.cost);
-        let room = p.saturating_add(1).saturating_mul(k);
+        let room = triangle.size().saturating_add(1).saturating_mul(k);
         self.for_each_jacobians(theta, given, at, (true, room), workspace, |pieces| {
             check_finite_result("the curvature of the cost", pieces.curvatures)?;
             check_finite_result("δ of the cost", pieces.deltas)?;
-            fill_rows((p, k), pieces, scale);
+            fill_rows(&moving, k, pieces, scale);
             triangle.absorb(pieces.count * k, pieces.room)
         })?;
-        self.absorb_penalty(theta, objective, scale, &mut triangle)?;
+        self.absorb_penalty(theta, objective, &moving, scale, &mut triangle)?;
         triangle.check_finite()?;
         Ok(triangle)
     }
@@ -67,36 +69,45 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         &self,
         theta: &[T],
         objective: &Objective<C>,
+        moving: &[Range<usize>],
         scale: Scale<T>,
         triangle: &mut Triangle<T>,
     ) -> Result<(), Error> {
-        let p = self.parameters();
-        let shape = (p, p.saturating_add(1));
+        let (p, q) = (self.parameters(), triangle.size());
+        let shape = (q, q.saturating_add(1));
         let penalty = &objective.penalty;
         if penalty.is_none() {
             return Ok(());
         }
         let mut block = allocate("the rows of the penalty", shape, T::zero())?;
-        penalty.apply(self.layout(), theta, 1.0, Some(&mut block[p * p..]));
+        let mut slopes = allocate("the slopes of the penalty", (p, 1), T::zero())?;
+        penalty.apply(self.layout(), theta, 1.0, Some(&mut slopes));
         let mut curvature = allocate("the curvatures of the penalty", (p, 1), T::zero())?;
         let ones = allocate("the curvatures of the penalty", (p, 1), T::one())?;
         penalty.add_curvature(self.layout(), &ones, &mut curvature);
-        for (i, &h) in curvature.iter().enumerate() {
-            let (slope, root) = (&mut block[p * p + i..][..1], &mut [h]);
+        for (i, at) in moving.iter().cloned().flatten().enumerate() {
+            let (slope, root) = (&mut [slopes[at]], &mut [curvature[at]]);
             factor(1, root, slope, scale.most);
-            slope[0] *= scale.by;
-            block[p * i + i] = root[0] * scale.by;
+            block[q * q + i] = slope[0] * scale.by;
+            block[q * i + i] = root[0] * scale.by;
         }
         triangle.absorb_diagonal(&mut block);
         Ok(())
     }
 }
 
-/// Writes the rows of [A r], K for each example, into the room.
-fn fill_rows<T: Scalar>((p, k): (usize, usize), pieces: &mut Pieces<'_, T>, scale: Scale<T>) {
+/// Writes the rows of [A r], K for each example, into the room. A has the columns `moving`.
+fn fill_rows<T: Scalar>(
+    moving: &[Range<usize>],
+    k: usize,
+    pieces: &mut Pieces<'_, T>,
+    scale: Scale<T>,
+) {
     let (m, rows) = (pieces.count, pieces.count * k);
+    let p = pieces.jacobians.len() / rows;
+    let columns: usize = moving.iter().map(Range::len).sum();
     let mut root = vec![T::zero(); k * k];
-    let (entries, right) = pieces.room.split_at_mut(p * rows);
+    let (entries, right) = pieces.room.split_at_mut(columns * rows);
     entries.fill(T::zero());
     for e in 0..m {
         for (i, column) in root.chunks_exact_mut(k).enumerate() {
@@ -111,8 +122,11 @@ fn fill_rows<T: Scalar>((p, k): (usize, usize), pieces: &mut Pieces<'_, T>, scal
                 let c = root[row * k + i] * scale.by;
                 if c != T::zero() {
                     let gradient = &pieces.jacobians[(i * m + e) * p..][..p];
-                    let row = entries.iter_mut().skip(e * k + row).step_by(rows);
-                    row.zip(gradient).for_each(|(to, &x)| *to += c * x);
+                    let mut row = entries.iter_mut().skip(e * k + row).step_by(rows);
+                    for range in moving {
+                        let gradient = &gradient[range.clone()];
+                        row.by_ref().zip(gradient).for_each(|(to, &x)| *to += c * x);
+                    }
                 }
             }
         }

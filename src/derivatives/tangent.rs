@@ -107,6 +107,10 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         pass.linked = Linked(&part.linked[..plan.heads.len()]);
         (pass.room, pass.scratch) = (&mut part.room, &mut part.scratch);
         let dot = &mut part.delta_tangent[..rows * m];
+        let sums = sums.map(|sums| {
+            self.network.layout().clear_frozen(sums);
+            sums
+        });
         let mut along = BackwardTangent::new(
             pass,
             self.output(m, &part.output_tangent),

@@ -381,7 +381,8 @@ fn backward<T: Scalar, L: Layer<T>>(
         } else {
             Linked::NONE
         };
-        pass.gradient = LayerGradient::Sum(&mut sums.as_mut_slice()[child.theta.clone()]);
+        let moving = child.moving_mut(sums.as_mut_slice());
+        pass.gradient = moving.map_or(LayerGradient::None, LayerGradient::Sum);
         pass.input_delta = (l > 0).then(|| below.as_view_mut());
         (pass.room, pass.scratch) = (&mut room, &mut scratch);
         layer.backward(pass);

@@ -105,6 +105,10 @@ impl<T: Scalar> Trace<T> {
         }
         for place in self.blocks(l) {
             let (label, w) = (place.label(), self.w());
+            if place.is_frozen() {
+                write!(f, "\n\n{label} is frozen: its entries in ∇J are 0.")?;
+                continue;
+            }
             // A dense layer has only the block Θ; other layers may have several.
             let (sum, d) = match layer.dense {
                 Some(_) => (format!("Δ{below}"), format!("D{below}")),

@@ -30,6 +30,11 @@ impl<T: Scalar> Triangle<T> {
         Ok(Self { size, entries })
     }
 
+    /// Returns P, the number of columns of R.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
     /// Returns column j of R; the one after the last is c.
     pub(crate) fn column(&self, j: usize) -> &[T] {
         &self.entries[j * self.size..][..self.size]

@@ -27,9 +27,10 @@ impl CheckedBlock {
         }
     }
 
-    /// Lists the blocks of a network, with a prefix before their labels.
+    /// Lists the blocks of a network that move, with a prefix before their labels.
     pub(super) fn list(layout: &Layout, prefix: &str) -> Vec<Self> {
-        let blocks = layout.blocks().iter().map(|place| {
+        let moving = layout.blocks().iter().filter(|place| !place.is_frozen());
+        let blocks = moving.map(|place| {
             let (label, range) = (format!("{prefix}{}", place.label()), place.range());
             Self::new(&label, place.block().rows, range.start, range.len())
         });

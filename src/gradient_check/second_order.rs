@@ -117,7 +117,8 @@ impl GradientCheck {
         let network = given.network;
         let (theta, x) = (network.theta().as_slice(), given.examples.x.clone_owned());
         let ((n, m), k) = (x.shape(), network.outputs());
-        let theta_dot = direction(theta, self.seed);
+        let mut theta_dot = direction(theta, self.seed);
+        network.layout().clear_frozen(&mut theta_dot);
         let of_x = direction(x.as_slice(), self.seed.wrapping_add(1));
         let x_dot = DMatrix::from_vec(n, m, of_x);
         let u = cotangent::<T>(k, m, self.seed.wrapping_add(2));
@@ -171,9 +172,13 @@ impl GradientCheck {
         Ok(())
     }
 
-    /// Returns the vectors v and v′.
-    fn vectors<T: Scalar>(&self, theta: &[T]) -> [Vec<T>; 2] {
-        [3, 4].map(|k| direction(theta, self.seed.wrapping_add(k)))
+    /// Returns the vectors v and v′, whose frozen entries are 0.
+    fn vectors<T: Scalar, L: Layer<T>>(&self, network: &Network<T, L>) -> [Vec<T>; 2] {
+        [3, 4].map(|k| {
+            let mut v = direction(network.theta().as_slice(), self.seed.wrapping_add(k));
+            network.layout().clear_frozen(&mut v);
+            v
+        })
     }
 
     fn hessian<T: Scalar, L: Layer<T>, C: Cost<T>>(
@@ -183,7 +188,7 @@ impl GradientCheck {
     ) -> Result<(), Error> {
         let network = given.network;
         let theta = network.theta().as_slice();
-        let [v, w] = self.vectors(theta);
+        let [v, w] = self.vectors(network);
         let [hv, hw] = [
             given.product(theta, &v, Curvature::Hessian)?,
             given.product(theta, &w, Curvature::Hessian)?,
@@ -237,7 +242,7 @@ impl GradientCheck {
             });
         }
         let theta = network.theta().as_slice();
-        let [v, w] = self.vectors(theta);
+        let [v, w] = self.vectors(network);
         for Claim {
             name,
             matrix,

@@ -1,8 +1,9 @@
 //! One input through several branches, whose outputs are joined: what `Residual` and `Concat`
 //! share.
 
+use super::child::Child;
 use super::memory::Place;
-use super::plan::{Child, Plan};
+use super::plan::Plan;
 use super::site::Site;
 use super::{Backward, BackwardTangent, Forward, ForwardTangent, Layer, Linked, Sequential};
 use crate::error::Error;
@@ -237,11 +238,15 @@ pub(super) fn backward<T: Scalar, L: Layer<T>, F: Fork<L>>(fork: &F, pass: Backw
         let plan = at_child.plan;
         let own_delta = &mut own_delta[..plan.outputs() * m];
         let slot = Slot::new(join, at.plan, first, child);
-        slot.take(whole, own_delta);
-        let left = child.left(kept, at.keep, m);
+        first = slot.next(join);
         let (own_linked, rest) = linked.split_at(plan.heads.len().min(linked.len()));
         linked = rest;
-        let gradient = gradient.part(&child.theta);
+        let gradient = gradient.part(child);
+        if gradient.is_none() && below.is_none() && !plan.is_tail() {
+            continue;
+        }
+        slot.take(whole, own_delta);
+        let left = child.left(kept, at.keep, m);
         let of_examples = gradient.is_of_examples();
         let own_room = if of_examples {
             plan.room_of_each(m)
@@ -276,7 +281,6 @@ pub(super) fn backward<T: Scalar, L: Layer<T>, F: Fork<L>>(fork: &F, pass: Backw
         if plan.is_tail() {
             slot.put(own_delta, whole);
         }
-        first = slot.next(join);
     }
     if let Some(sum) = below
         && join == Join::SumWithInput
@@ -311,12 +315,13 @@ pub(super) fn forward_tangent<T: Scalar, L: Layer<T>, F: Fork<L>>(
         let (own, rest) = kept_tangent.split_at_mut(plan.kept_in(at.keep, m));
         let (own_output, rest) = rest.split_at_mut(plan.outputs() * m);
         kept_tangent = rest;
+        let theta_tangent = theta_tangent.and_then(|theta| child.moving(theta));
         let pass = ForwardTangent {
             at: at_child,
             input,
             output: left.output,
             kept: left.kept,
-            theta_tangent: theta_tangent.map(|theta| &theta[child.theta.clone()]),
+            theta_tangent,
             input_tangent,
             output_tangent: view_mut(own_output, plan.outputs(), m),
             kept_tangent: own,
@@ -395,7 +400,7 @@ pub(super) fn backward_tangent<T: Scalar, L: Layer<T>, F: Fork<L>>(
             kept: left.kept,
             delta: view_mut(own_delta, rows, m),
             linked: Linked(own_linked),
-            gradient: gradient.part(&child.theta),
+            gradient: gradient.part(child),
             input_delta: below.as_deref_mut().map(|sum| {
                 let to = if i == 0 { sum } else { &mut *own_below };
                 view_mut(to, inputs, m)
@@ -406,12 +411,12 @@ pub(super) fn backward_tangent<T: Scalar, L: Layer<T>, F: Fork<L>>(
         let gradient_tangent = gradient_tangent.as_deref_mut();
         let along = BackwardTangent {
             pass,
-            theta_tangent: theta_tangent.map(|theta| &theta[child.theta.clone()]),
+            theta_tangent: theta_tangent.and_then(|theta| child.moving(theta)),
             input_tangent,
             output_tangent: left_tangent.output,
             kept_tangent: left_tangent.kept,
             delta_tangent: view_mut(own_delta_tangent, rows, m),
-            gradient_tangent: gradient_tangent.map(|sum| &mut sum[child.theta.clone()]),
+            gradient_tangent: gradient_tangent.and_then(|sum| child.moving_mut(sum)),
             input_delta_tangent: below_tangent.as_deref_mut().map(|sum| {
                 let to = if i == 0 { sum } else { &mut *own_below_tangent };
                 view_mut(to, inputs, m)

@@ -1,6 +1,7 @@
 //! Lengths of the memory of passes, and the places of matrices in it.
 
-use super::plan::{Child, Plan};
+use super::child::Child;
+use super::plan::Plan;
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
 use std::ops::Add;

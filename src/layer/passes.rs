@@ -1,11 +1,11 @@
 //! The arguments of a layer's passes.
 
+use super::child::Child;
 use super::memory::Keep;
-use super::plan::{Child, Plan};
+use super::plan::Plan;
 use crate::kernels::{in_rows, in_rows_mut};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
-use std::ops::Range;
 
 /// What all passes have in common: the layer's plan and parameters, and the mode of the pass.
 #[derive(Clone, Copy, Debug)]
@@ -224,10 +224,12 @@ pub enum LayerGradient<'a, T> {
 }
 
 impl<T> LayerGradient<'_, T> {
-    /// Returns the part of the parameters in `range`.
+    /// Returns the part of a child: nothing if its parameters do not move.
     #[inline]
-    pub(crate) fn part(&mut self, range: &Range<usize>) -> LayerGradient<'_, T> {
+    pub(crate) fn part(&mut self, child: &Child) -> LayerGradient<'_, T> {
+        let range = &child.theta;
         match self {
+            _ if !child.plan.moves() => LayerGradient::None,
             Self::None => LayerGradient::None,
             Self::Sum(all) => LayerGradient::Sum(&mut all[range.clone()]),
             Self::Each { gradients, stride } => LayerGradient::Each {

@@ -1,6 +1,7 @@
 //! What a layer states about itself: its shapes, its parameters and the memory of its passes.
 
 use super::block::Block;
+use super::child::Child;
 use super::memory::{ByKeep, KEEPS, Keep, Len, Place, Start, sum};
 use super::site::{Couples, Head, Site};
 use crate::activation::AnyActivation;
@@ -10,8 +11,6 @@ use crate::link::Link;
 use crate::path::Path;
 use crate::scalar::Scalar;
 use crate::shape::Shape;
-use nalgebra::DMatrixView;
-use std::ops::Range;
 
 /// A product \[b W\] \[1; X\] with its two counterparts in the backward pass, for which a layer
 /// needs scratch. W is `units` × `inputs`, and X has `columns` columns for each example.
@@ -59,22 +58,12 @@ pub struct Plan {
     nodes: usize,
     /// The number of entries for each example of a buffer between two children.
     widest: usize,
-    /// The first child with parameters, or the number of children.
-    first_with_parameters: usize,
-}
-
-/// A layer inside another: its plan, and the places of its memory in that of its parent.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Child {
-    /// Its name in tables.
-    pub(crate) name: String,
-    pub(crate) plan: Plan,
-    pub(crate) theta: Range<usize>,
-    pub(crate) kept: Start,
-    pub(crate) input: Place,
-    pub(crate) output: Place,
-    /// Its position among the plans of the tree.
-    node: usize,
+    /// Whether the layer's own parameters keep their values.
+    frozen: bool,
+    /// Whether a parameter of this tree moves.
+    moves: bool,
+    /// The first child with a parameter that moves, or the number of children.
+    first_that_moves: usize,
 }
 
 impl Plan {
@@ -98,7 +87,9 @@ impl Plan {
             parameters: 0,
             nodes: 1,
             widest: 0,
-            first_with_parameters: 0,
+            frozen: false,
+            moves: false,
+            first_that_moves: 0,
         }
     }
 
@@ -126,6 +117,7 @@ impl Plan {
         let len = block.len().unwrap_or(usize::MAX);
         self.parameters = self.parameters.saturating_add(len);
         self.blocks.push(block);
+        self.moves = true;
         self
     }
 
@@ -312,9 +304,9 @@ impl Plan {
         };
         let node = self.nodes;
         self.nodes += plan.nodes;
-        if self.parameters == theta {
-            self.first_with_parameters +=
-                usize::from(self.first_with_parameters == self.children.len());
+        self.moves |= plan.moves;
+        if !self.moves {
+            self.first_that_moves = self.children.len() + 1;
         }
         self.children.push(Child {
             name,
@@ -411,10 +403,45 @@ impl Plan {
         self.widest
     }
 
-    /// Returns the first child with parameters, or the number of children.
+    /// Returns whether a parameter of this tree moves.
     #[inline]
-    pub(crate) fn first_with_parameters(&self) -> usize {
-        self.first_with_parameters
+    pub(crate) fn moves(&self) -> bool {
+        self.moves
+    }
+
+    /// Returns whether the layer's own parameters keep their values.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// Returns the first child with a parameter that moves, or the number of children.
+    #[inline]
+    pub(crate) fn first_that_moves(&self) -> usize {
+        self.first_that_moves
+    }
+
+    /// Freezes the layer at a path and those inside it, or releases them. Returns the index that
+    /// does not exist, with the number of children, if there is no such layer.
+    pub(crate) fn freeze(&mut self, path: &[usize], frozen: bool) -> Result<(), Error> {
+        match path {
+            [] => {
+                self.frozen = frozen && !self.blocks.is_empty();
+                for child in &mut self.children {
+                    child.plan.freeze(&[], frozen)?;
+                }
+            }
+            &[index, ref inner @ ..] => {
+                let count = self.children.len();
+                let what = "layer";
+                let child = self.children.get_mut(index);
+                let child = child.ok_or(Error::Index { what, index, count })?;
+                child.plan.freeze(inner, frozen)?;
+            }
+        }
+        let moving = self.children.iter().position(|child| child.plan.moves);
+        self.first_that_moves = moving.unwrap_or(self.children.len());
+        self.moves = moving.is_some() || !self.frozen && !self.blocks.is_empty();
+        Ok(())
     }
 
     /// Returns the number of units of all layers in this tree, containers apart, and of the widest.
@@ -436,44 +463,5 @@ impl Plan {
             z: head.z.map(|z| z.outside(child)),
             ..*head
         })
-    }
-}
-
-/// What a child left in a pass, or the derivatives of it.
-pub(crate) struct Left<'a, T: Scalar> {
-    pub(crate) kept: &'a [T],
-    pub(crate) output: DMatrixView<'a, T>,
-}
-
-impl Child {
-    /// Returns where a child's part of its parent's `kept` starts, and the range of its output
-    /// there, unless it is the parent's own.
-    #[inline]
-    pub(crate) fn found(&self, keep: Keep, m: usize) -> (usize, Option<Range<usize>>) {
-        let output = match self.output {
-            Place::Kept(at) => {
-                let start = at.at(keep, m);
-                Some(start..start + self.plan.outputs * m)
-            }
-            Place::Input | Place::Output => None,
-        };
-        (self.kept.at(keep, m), output)
-    }
-
-    /// Finds what a child left whose output its parent keeps, right after what the child keeps.
-    pub(crate) fn left<'a, T: Scalar>(&self, all: &'a [T], keep: Keep, m: usize) -> Left<'a, T> {
-        let rest = &all[self.kept.at(keep, m)..];
-        let (kept, rest) = rest.split_at(self.plan.kept_in(keep, m));
-        let rows = self.plan.outputs;
-        Left {
-            kept,
-            output: DMatrixView::from_slice(&rest[..rows * m], rows, m),
-        }
-    }
-
-    /// Returns the lengths of the scratch of this child and those inside it.
-    #[inline]
-    pub(crate) fn scratch<'a>(&self, lens: &'a [usize]) -> &'a [usize] {
-        &lens[self.node.min(lens.len())..]
     }
 }

@@ -62,7 +62,7 @@ fn lowest(plan: &Plan, wants_gradient: bool, wants_input_delta: bool) -> usize {
     let last = plan.children.len() - 1;
     match (wants_input_delta, wants_gradient) {
         (true, _) => 0,
-        (false, true) => plan.first_with_parameters().min(last),
+        (false, true) => plan.first_that_moves().min(last),
         (false, false) => last,
     }
 }
@@ -187,7 +187,7 @@ impl<T: Scalar, L: Layer<T>> Layer<T> for Sequential<L> {
             let left = Left::new(at.plan, i, pass.kept, (at.keep, m));
             let at = at.child(i, child);
             let plan = at.plan;
-            let gradient = pass.gradient.part(&child.theta);
+            let gradient = pass.gradient.part(child);
             let of_examples = gradient.is_of_examples();
             let own_room = if of_examples {
                 plan.room_of_each(m)
@@ -259,12 +259,22 @@ impl<T: Scalar, L: Layer<T>> Layer<T> for Sequential<L> {
             let is_last = i + 1 == children.len();
             let (own_output, rest) = rest.split_at_mut(if is_last { 0 } else { rows * m });
             kept_tangent = rest;
+            let theta_tangent = theta_tangent.and_then(|theta| child.moving(theta));
+            if theta_tangent.is_none() && input_tangent.is_none() {
+                // Nothing moves up to here.
+                own.fill(T::zero());
+                own_output.fill(T::zero());
+                if is_last {
+                    output_tangent.fill(T::zero());
+                }
+                continue;
+            }
             let pass = ForwardTangent {
                 at,
                 input: left.input.unwrap_or(input),
                 output: left.output.unwrap_or(output),
                 kept: left.kept,
-                theta_tangent: theta_tangent.map(|theta| &theta[child.theta.clone()]),
+                theta_tangent,
                 input_tangent,
                 output_tangent: if is_last {
                     output_tangent.as_view_mut()
@@ -343,7 +353,7 @@ impl<T: Scalar, L: Layer<T>> Layer<T> for Sequential<L> {
                     view_mut(deltas.now, rows, m)
                 },
                 linked: if i == last { linked } else { Linked::NONE },
-                gradient: gradient.part(&child.theta),
+                gradient: gradient.part(child),
                 input_delta: if i == 0 {
                     input_delta.as_mut().map(DMatrixViewMut::as_view_mut)
                 } else if i > lowest {
@@ -357,7 +367,7 @@ impl<T: Scalar, L: Layer<T>> Layer<T> for Sequential<L> {
             let gradient_tangent = gradient_tangent.as_deref_mut();
             let along = BackwardTangent {
                 pass,
-                theta_tangent: theta_tangent.map(|theta| &theta[child.theta.clone()]),
+                theta_tangent: theta_tangent.and_then(|theta| child.moving(theta)),
                 input_tangent: left_tangent.input.or(input_tangent.filter(|_| i == 0)),
                 output_tangent: left_tangent.output.unwrap_or(output_tangent),
                 kept_tangent: left_tangent.kept,
@@ -366,7 +376,7 @@ impl<T: Scalar, L: Layer<T>> Layer<T> for Sequential<L> {
                 } else {
                     view_mut(tangents.now, rows, m)
                 },
-                gradient_tangent: gradient_tangent.map(|sum| &mut sum[child.theta.clone()]),
+                gradient_tangent: gradient_tangent.and_then(|sum| child.moving_mut(sum)),
                 input_delta_tangent: if i == 0 {
                     input_delta_tangent
                         .as_mut()

@@ -238,6 +238,21 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         weigh(examples, rows, delta);
     }
 
+    /// Sets the entries of frozen layers to 0, which no layer writes.
+    #[inline]
+    fn clear_frozen(&self, gradient: &mut LayerGradient<'_, T>, m: usize) {
+        let layout = self.network.layout();
+        match gradient {
+            LayerGradient::Sum(sum) => layout.clear_frozen(sum),
+            LayerGradient::Each { gradients, stride } if !layout.frozen().is_empty() => {
+                for gradient in gradients.chunks_mut(*stride).take(m) {
+                    layout.clear_frozen(gradient);
+                }
+            }
+            _ => {}
+        }
+    }
+
     #[inline]
     pub(crate) fn output<'b>(&self, m: usize, entries: &'b [T]) -> DMatrixView<'b, T> {
         let rows = self.plan().outputs();
@@ -257,6 +272,8 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         let (rows, inputs) = (plan.outputs(), plan.inputs());
         let delta = &mut part.delta[..rows * m];
         let input_delta = wanted.input_delta.map(|below| &mut below[..inputs * m]);
+        let mut gradient = wanted.gradient;
+        self.clear_frozen(&mut gradient, m);
         self.network.root.backward(Backward {
             at: self.at(first, &part.scratch_lens),
             input: x,
@@ -264,7 +281,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
             kept: &part.kept[..plan.kept_in(self.keep, m)],
             delta: DMatrixViewMut::from_slice(delta, rows, m),
             linked: Linked(&part.linked[..plan.heads.len()]),
-            gradient: wanted.gradient,
+            gradient,
             input_delta: input_delta.map(|below| DMatrixViewMut::from_slice(below, inputs, m)),
             room: &mut part.room,
             scratch: &mut part.scratch,

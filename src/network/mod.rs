@@ -6,6 +6,7 @@ mod calls;
 mod builder;
 pub(crate) mod chain;
 mod evaluate;
+mod freeze;
 pub(crate) mod job;
 mod parameters;
 pub(crate) mod pass;
@@ -24,6 +25,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use builder::{Branches, Builder};
+pub use parameters::ParameterBlock;
 pub(crate) use parameters::check_theta;
 
 /// A feed-forward network: a chain of layers, and one vector θ of all parameters (weights, biases).
@@ -75,6 +77,23 @@ pub struct Network<T: Scalar, L = AnyLayer> {
     root: Sequential<L>,
     theta: DVector<T>,
     layout: Arc<Layout>,
+    spare: Spare<T>,
+}
+
+/// Memory for a copy of θ during a step, which is not part of the network.
+#[derive(Debug)]
+struct Spare<T>(Vec<T>);
+
+impl<T> Clone for Spare<T> {
+    fn clone(&self) -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> PartialEq for Spare<T> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
@@ -99,6 +118,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             root,
             theta: DVector::from_vec(copied("the parameters", theta)?),
             layout: Arc::new(layout),
+            spare: Spare(Vec::new()),
         })
     }
 
@@ -109,6 +129,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             root,
             theta: zeros(layout.parameters())?,
             layout: Arc::new(layout),
+            spare: Spare(Vec::new()),
         })
     }
 
@@ -185,7 +206,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             self.layout.plan().input(),
             self.root.layers().to_vec(),
             &theta,
-        )
+        )?
+        .frozen(&self.frozen_layers())
     }
 }
 
@@ -231,7 +253,11 @@ fn append(child: &Child, path: &Path, rows: &mut Vec<Row>) {
     rows.push(Row {
         name: format!("{}{}", "  ".repeat(depth), child.name),
         outputs: outputs(plan.output()),
-        shapes: shapes.join(", "),
+        shapes: format!(
+            "{}{}",
+            shapes.join(", "),
+            if plan.is_frozen() { ", frozen" } else { "" }
+        ),
         // The counts of the layers inside add up to the total.
         count: if plan.children.is_empty() {
             plan.parameters().to_string()

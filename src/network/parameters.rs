@@ -5,11 +5,35 @@ use crate::error::Error;
 use crate::examples::{Columns, check_finite, check_length};
 use crate::initialization::Initialization;
 use crate::layer::Layer;
-use crate::layout::{copied, owned};
+use crate::layout::{Layout, copied, owned, resize};
 use crate::path::Path;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView, DVector};
 use rand_xoshiro::rand_core::Rng;
+
+/// One matrix of parameters: see [`Network::parameters_by_path`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ParameterBlock<'a, T: Scalar> {
+    /// The layer that the matrix belongs to.
+    pub path: &'a Path,
+    /// The index of the matrix in its layer: 0 for Θ of a dense layer.
+    pub index: usize,
+    /// The symbol, such as Θ.
+    pub name: &'a str,
+    /// The matrix, outputs × (inputs + 1) for a dense layer, with the bias in column 0.
+    pub values: DMatrixView<'a, T>,
+    /// Whether it keeps its values: see [`Network::freeze`].
+    pub is_frozen: bool,
+}
+
+impl<T: Scalar> ParameterBlock<'_, T> {
+    /// Returns the symbol with the number of the layer, such as `Θ⁽¹⁾`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.path.label(self.name)
+    }
+}
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns θ, all parameters in one vector: \[Θ⁽¹⁾(:); Θ⁽²⁾(:); …].
@@ -46,6 +70,60 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         check_theta(self.parameters(), theta)?;
         self.theta.as_mut_slice().copy_from_slice(theta);
         Ok(())
+    }
+
+    /// Changes θ. Frozen layers keep their values, and after an error all of θ does.
+    pub(crate) fn change(
+        &mut self,
+        change: impl FnOnce(&Layout, &mut [T]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let (theta, spare) = (self.theta.as_mut_slice(), &mut self.spare.0);
+        resize(
+            spare,
+            "a copy of the parameters",
+            (theta.len(), 1),
+            T::zero(),
+        )?;
+        spare.copy_from_slice(theta);
+        let done = change(&self.layout, theta);
+        if done.is_err() {
+            theta.copy_from_slice(spare);
+        }
+        for range in self.layout.frozen() {
+            theta[range.clone()].copy_from_slice(&spare[range.clone()]);
+        }
+        done
+    }
+
+    /// Iterates over all matrices of parameters, in their order in θ.
+    ///
+    /// [`set_block`](Self::set_block) replaces one of them.
+    ///
+    /// # Example
+    /// ```
+    /// use backprop::{Network, activation::Tanh};
+    ///
+    /// let builder = Network::<f64>::builder(3).dense(2, Tanh);
+    /// let mut network = builder.residual(|body| body.dense(2, Tanh)).zeros()?;
+    /// network.freeze(0)?;
+    /// let found: Vec<_> = network
+    ///     .parameters_by_path()
+    ///     .map(|p| (p.label(), p.path.to_string(), p.values.shape(), p.is_frozen))
+    ///     .collect();
+    /// assert_eq!(found[0], ("Θ⁽¹⁾".into(), "0".into(), (2, 4), true));
+    /// assert_eq!(found[1], ("Θ⁽²·¹·¹⁾".into(), "1.0.0".into(), (2, 3), false));
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    #[doc(alias("named_parameters", "state_dict"))]
+    pub fn parameters_by_path(&self) -> impl Iterator<Item = ParameterBlock<'_, T>> {
+        let blocks = self.layout.blocks().iter();
+        blocks.map(|place| ParameterBlock {
+            path: place.layer(),
+            index: place.index(),
+            name: &place.block().name,
+            values: self.layout.view(place, self.theta.as_slice()),
+            is_frozen: place.is_frozen(),
+        })
     }
 
     /// Returns Θ of layer l (from 0): outputs × (inputs + 1) for a dense layer, with the bias in

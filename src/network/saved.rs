@@ -2,6 +2,7 @@
 
 use super::Network;
 use crate::layer::Layer;
+use crate::path::Path;
 use crate::saved_numbers::{ScalarName, list};
 use crate::scalar::Scalar;
 use crate::shape::Shape;
@@ -15,6 +16,15 @@ struct Written<'a, T, L> {
     inputs: Shape,
     layers: &'a [L],
     theta: &'a [T],
+    /// The layers whose own parameters are frozen. Absent in JSON if there are none, as in files of
+    /// earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "plain")]
+    frozen: Option<Vec<&'a [usize]>>,
+}
+
+/// Writes a list without its option.
+fn plain<S: Serializer>(list: &Option<Vec<&[usize]>>, serializer: S) -> Result<S::Ok, S::Error> {
+    list.as_deref().unwrap_or_default().serialize(serializer)
 }
 
 #[derive(Deserialize)]
@@ -30,15 +40,20 @@ struct Read<T, L> {
     layers: Vec<L>,
     #[serde(deserialize_with = "list")]
     theta: Vec<T>,
+    #[serde(default)]
+    frozen: Vec<Vec<usize>>,
 }
 
 impl<T: Scalar + Serialize, L: Layer<T> + Serialize> Serialize for Network<T, L> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let frozen = self.frozen_layers();
+        let is_written = !serializer.is_human_readable() || !frozen.is_empty();
         let written = Written {
             scalar: ScalarName::<T>::default(),
             inputs: self.layout.plan().input(),
             layers: self.layers(),
             theta: self.theta.as_slice(),
+            frozen: is_written.then(|| frozen.iter().map(Path::indices).collect()),
         };
         written.serialize(serializer)
     }
@@ -52,6 +67,9 @@ impl<'de, T: Scalar + Deserialize<'de>, L: Layer<T> + Deserialize<'de>> Deserial
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let read = Read::<T, L>::deserialize(deserializer)?;
-        Self::from_layers(read.inputs, read.layers, &read.theta).map_err(D::Error::custom)
+        let frozen: Vec<Path> = read.frozen.iter().map(|layer| layer[..].into()).collect();
+        Self::from_layers(read.inputs, read.layers, &read.theta)
+            .and_then(|network| network.frozen(&frozen))
+            .map_err(D::Error::custom)
     }
 }

@@ -161,7 +161,8 @@ pub trait FullBatch<T: Scalar>: Debug + Send + Sync {
 
     /// Runs one iteration: updates `theta`, and writes ∇J at the new θ to `gradient`.
     ///
-    /// `theta` is the start of the run, or the point at which the previous iteration ended.
+    /// `theta` is the start of the run, or the point at which the previous iteration ended. Entries
+    /// of frozen layers are in neither vector.
     ///
     /// # Errors
     /// Returns the errors of `problem`, and [`Error::Length`] if `gradient` is not as long as
@@ -203,7 +204,7 @@ pub trait FullBatch<T: Scalar>: Debug + Send + Sync {
 pub struct Reached<'a, T> {
     /// The number of completed epochs.
     pub epochs: u64,
-    /// θ.
+    /// θ without the entries of frozen layers, as in [`FullBatch::iterate`].
     pub theta: &'a [T],
     /// J at θ, as in the history.
     pub cost: f64,

@@ -76,6 +76,7 @@ mod lbfgs;
 mod levenberg_marquardt;
 #[cfg(feature = "argmin")]
 mod line_search;
+mod network_problem;
 mod optimizer;
 mod plan;
 #[cfg(feature = "serde")]
@@ -85,6 +86,7 @@ mod run_state;
 #[cfg(feature = "serde")]
 mod saved_state;
 mod schedule;
+mod step;
 mod trainer;
 mod validate;
 #[cfg(feature = "argmin")]

@@ -127,7 +127,7 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
             skipped: found.skipped,
         };
         let history = self.train(network, examples, |plan, network| {
-            plan.restore(network.parameters(), saved)
+            plan.restore(network.layout(), saved)
         })?;
         Ok((history, resumed))
     }

@@ -3,14 +3,14 @@
 use super::batches::Batches;
 use super::callback::Epoch;
 use super::clock::Clock;
-use super::full_batch::{LeastSquares, Method, Problem};
+use super::full_batch::Method;
 use super::history::{Record, Stop};
+use super::network_problem::{Moving, NetworkProblem};
 use super::optimizer::Optimizer;
 use super::plan::{Data, Plan};
 use super::run_state::RunState;
 use super::schedule::Plateau;
 use crate::cost::Cost;
-use crate::derivatives::GaussNewton;
 use crate::error::{Error, Location};
 use crate::examples::Examples;
 use crate::kernels::first_non_finite;
@@ -18,7 +18,6 @@ use crate::layer::Layer;
 use crate::layout::{Layout, allocate};
 use crate::metrics::Metric;
 use crate::network::Network;
-use crate::objective::Objective;
 use crate::scalar::{Scalar, to_f64};
 use crate::workspace::Workspace;
 
@@ -30,6 +29,9 @@ pub(super) struct Run<'r, 'a, T: Scalar, L, C> {
     batches: Batches<T>,
     theta: Vec<T>,
     gradient: Vec<T>,
+    /// The entries of θ in frozen layers, in sequence.
+    frozen: Vec<T>,
+    moving: Moving<T>,
     /// Two workspaces, so that neither is refitted within an epoch.
     batch_workspace: Workspace<T>,
     data_workspace: Workspace<T>,
@@ -53,6 +55,9 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         let parameters = || allocate("the parameters", (network.parameters(), 1), T::zero());
         let (mut theta, gradient) = (parameters()?, parameters()?);
         theta.copy_from_slice(&progress.theta);
+        let frozen = network.layout().frozen().iter();
+        let frozen = frozen.flat_map(|range| theta[range.clone()].iter().copied());
+        let frozen = frozen.collect();
         let batches = Batches::new(&data.training, size, order)?;
         if progress.epoch == 0 {
             progress.plateau = plan.schedule.plateau();
@@ -70,6 +75,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             batches,
             theta,
             gradient,
+            frozen,
+            moving: Moving::new(network.layout()),
             batch_workspace: Workspace::new(),
             data_workspace: Workspace::new(),
             clock,
@@ -174,6 +181,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                     }
                     let factor = plateau * schedule.factor_at(epoch - 1, b as u64, count as u64);
                     optimizer.step(theta, gradient, factor)?;
+                    put_back(network.layout(), &self.frozen, theta);
                     record.rate = Some(optimizer.info().rate * factor);
                     // A saturating function may hide an overflow.
                     check_step(network.layout(), theta, &**optimizer)
@@ -198,8 +206,9 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                     examples,
                     objective,
                     workspace: whole,
+                    moving: &mut self.moving,
                 };
-                let done = solver.iterate(&mut problem, theta, gradient);
+                let done = problem.iterate(solver.as_mut(), theta, gradient);
                 let done = done.map_err(|cause| with_place(epoch, None, cause))?;
                 record.steps += done.evaluations;
                 (None, done.cost, done.stop)
@@ -238,58 +247,6 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             record.validation_metrics = evaluate_all(metrics, workspace, validation)?;
         }
         Ok(())
-    }
-}
-
-/// J of a network over all examples of a run.
-struct NetworkProblem<'p, T: Scalar, L, C> {
-    network: &'p Network<T, L>,
-    examples: &'p Examples<'p, T>,
-    objective: &'p Objective<C>,
-    workspace: &'p mut Workspace<T>,
-}
-
-impl<T: Scalar, L: Layer<T>, C: Cost<T>> Problem<T> for NetworkProblem<'_, T, L, C> {
-    fn cost(&mut self, theta: &[T]) -> Result<T, Error> {
-        let (examples, workspace) = (self.examples, &mut *self.workspace);
-        let parts = self
-            .network
-            .cost_at(theta, examples, self.objective, workspace)?;
-        Ok(parts.total())
-    }
-
-    fn gradient(&mut self, theta: &[T], gradient: &mut [T]) -> Result<T, Error> {
-        let (examples, workspace) = (self.examples, &mut *self.workspace);
-        let parts =
-            self.network
-                .gradient_at(theta, examples, self.objective, workspace, gradient)?;
-        Ok(parts.total())
-    }
-
-    fn least_squares(&mut self, theta: &[T]) -> Result<LeastSquares<T>, Error> {
-        let (network, examples, objective) = (self.network, self.examples, self.objective);
-        let workspace = &mut *self.workspace;
-        let parts = network.cost_at(theta, examples, objective, workspace)?;
-        let costs = workspace.costs().iter().map(|&cost| to_f64(cost).abs());
-        let sum: f64 = match examples.weights {
-            None => costs.sum(),
-            Some(weights) => costs.zip(weights).map(|(cost, weight)| cost * weight).sum(),
-        };
-        let magnitude = sum / examples.weight + to_f64(parts.penalty).abs();
-        let at = if network.is_canonical(&objective.cost) {
-            GaussNewton::Logits
-        } else {
-            GaussNewton::Outputs
-        };
-        let given = (examples, objective);
-        let root = network.gauss_newton_root(theta, given, (at, magnitude), workspace)?;
-        let (triangle, right) = root.into_parts();
-        Ok(LeastSquares {
-            cost: parts.total(),
-            magnitude,
-            triangle,
-            right,
-        })
     }
 }
 
@@ -344,6 +301,16 @@ fn with_place(epoch: u64, batch: Option<usize>, cause: Error) -> Error {
     }
 }
 
+/// Restores the entries of frozen layers, which momentum from before or the decay of an optimiser
+/// may have moved.
+fn put_back<T: Scalar>(layout: &Layout, mut frozen: &[T], theta: &mut [T]) {
+    for range in layout.frozen() {
+        let (now, rest) = frozen.split_at(range.len());
+        theta[range.clone()].copy_from_slice(now);
+        frozen = rest;
+    }
+}
+
 /// Checks that all parameters are finite. The error names the block.
 fn check_parameters<T: Scalar>(layout: &Layout, theta: &[T]) -> Result<(), Error> {
     match first_non_finite(theta).and_then(|index| Some((index, layout.entry(index)?))) {
@@ -357,10 +324,10 @@ fn check_parameters<T: Scalar>(layout: &Layout, theta: &[T]) -> Result<(), Error
 
 /// Checks that a step is finite by scanning θ, which suffices ([`Optimizer::step`]). The error
 /// names the entry that overflowed: one of the state, if any, or else one of θ.
-fn check_step<T: Scalar>(
+pub(super) fn check_step<T: Scalar, O: Optimizer<T> + ?Sized>(
     layout: &Layout,
     theta: &[T],
-    optimizer: &dyn Optimizer<T>,
+    optimizer: &O,
 ) -> Result<(), Error> {
     let Err(found) = check_parameters(layout, theta) else {
         return Ok(());

@@ -4,26 +4,33 @@
 use super::checkpoint::{Saved, Saving, Settings, Store};
 use super::full_batch::{Method, Reached};
 use super::history::Record;
+use super::network_problem::moving_entries;
 use super::optimizer::OptimizerState;
 use super::plan::Plan;
 use super::run_state::RunState;
 use crate::error::{Error, checkpoint};
 use crate::kernels::all_finite;
 use crate::layer::Layer;
+use crate::layout::Layout;
 use crate::metrics::Metric;
 use crate::network::Network;
 use crate::saved_numbers::scalar_name;
 use crate::scalar::Scalar;
 use crate::shape::Shape;
 
-/// Names the layers inside a layer, with their numbers of outputs.
+/// Names the layers inside a layer, with their numbers of outputs and those that are frozen.
 fn architecture(plan: &crate::layer::Plan) -> String {
     let layers = plan.children.iter().map(|child| {
         let inside = match architecture(&child.plan) {
             inside if inside.is_empty() => inside,
             inside => format!(" [{inside}]"),
         };
-        format!(" → {} {}{inside}", child.name, child.plan.outputs())
+        let frozen = if child.plan.is_frozen() {
+            " frozen"
+        } else {
+            ""
+        };
+        format!(" → {} {}{frozen}{inside}", child.name, child.plan.outputs())
     });
     layers.collect()
 }
@@ -100,10 +107,10 @@ impl<T: Scalar, C> Plan<'_, T, C> {
     /// Restores the state of a checkpoint after checking that all of it can belong to this run.
     pub(super) fn restore(
         &mut self,
-        parameters: usize,
+        layout: &Layout,
         saved: Saved<T>,
     ) -> Result<RunState<T>, Error> {
-        self.check_saved(parameters, &saved)?;
+        self.check_saved(layout.parameters(), &saved)?;
         let Saved {
             mut progress,
             solver,
@@ -113,9 +120,10 @@ impl<T: Scalar, C> Plan<'_, T, C> {
             Method::Steps(optimizer) => optimizer.restore(&progress.optimizer)?,
             Method::FullBatch(method) => {
                 let last = progress.history.records.last();
+                let theta = moving_entries(layout, &progress.theta);
                 let at = Reached {
                     epochs: progress.epoch,
-                    theta: &progress.theta,
+                    theta: &theta,
                     cost: last.map_or(f64::NAN, |record| record.cost),
                 };
                 method.load(solver.as_ref(), at)?;

@@ -3,6 +3,7 @@
 
 mod coverage;
 mod directions;
+mod frozen;
 mod gradients;
 mod laws;
 mod layers;

@@ -8,6 +8,7 @@
 
 mod forged;
 mod forged_at_random;
+mod frozen;
 mod levenberg_marquardt;
 mod own_loop;
 mod rates;

@@ -1,0 +1,183 @@
+//! J of a network as a function of the parameters that move, for the full-batch solvers.
+
+use super::full_batch::{FullBatch, Iteration, LeastSquares, Problem};
+use super::history::Stop;
+use crate::cost::Cost;
+use crate::derivatives::GaussNewton;
+use crate::error::Error;
+use crate::examples::Examples;
+use crate::layer::Layer;
+use crate::layout::{Layout, resize};
+use crate::network::Network;
+use crate::objective::Objective;
+use crate::scalar::{Scalar, to_f64};
+use crate::workspace::Workspace;
+use std::ops::Range;
+
+/// The ranges of θ that move, and buffers for them and for all of θ.
+#[derive(Debug)]
+pub(super) struct Moving<T> {
+    ranges: Vec<Range<usize>>,
+    /// θ and ∇J of a solver, without the frozen entries.
+    theta: Vec<T>,
+    gradient: Vec<T>,
+    /// θ and ∇J of the network at a point that the solver tries.
+    all_theta: Vec<T>,
+    all_gradient: Vec<T>,
+}
+
+impl<T: Scalar> Moving<T> {
+    pub(super) fn new(layout: &Layout) -> Self {
+        Self {
+            ranges: layout.moving(),
+            theta: Vec::new(),
+            gradient: Vec::new(),
+            all_theta: Vec::new(),
+            all_gradient: Vec::new(),
+        }
+    }
+
+    /// Sizes the buffers, and starts from θ.
+    fn start(&mut self, theta: &[T]) -> Result<(), Error> {
+        let len = self.ranges.iter().map(Range::len).sum();
+        for (buffer, len) in [
+            (&mut self.theta, len),
+            (&mut self.gradient, len),
+            (&mut self.all_theta, theta.len()),
+            (&mut self.all_gradient, theta.len()),
+        ] {
+            resize(buffer, "the parameters", (len, 1), T::zero())?;
+        }
+        self.all_theta.copy_from_slice(theta);
+        gather(&self.ranges, theta, &mut self.theta);
+        Ok(())
+    }
+}
+
+/// Returns the entries in these ranges.
+#[cfg(feature = "serde")]
+pub(super) fn moving_entries<T: Scalar>(layout: &Layout, all: &[T]) -> Vec<T> {
+    let ranges = layout.moving().into_iter();
+    ranges
+        .flat_map(|range| all[range].iter().copied())
+        .collect()
+}
+
+fn gather<T: Copy>(ranges: &[Range<usize>], all: &[T], mut moving: &mut [T]) {
+    for range in ranges {
+        let (now, rest) = moving.split_at_mut(range.len());
+        now.copy_from_slice(&all[range.clone()]);
+        moving = rest;
+    }
+}
+
+fn scatter<T: Copy>(ranges: &[Range<usize>], mut moving: &[T], all: &mut [T]) {
+    for range in ranges {
+        let (now, rest) = moving.split_at(range.len());
+        all[range.clone()].copy_from_slice(now);
+        moving = rest;
+    }
+}
+
+/// J of a network over all examples of a run.
+pub(super) struct NetworkProblem<'p, T: Scalar, L, C> {
+    pub(super) network: &'p Network<T, L>,
+    pub(super) examples: &'p Examples<'p, T>,
+    pub(super) objective: &'p Objective<C>,
+    pub(super) workspace: &'p mut Workspace<T>,
+    pub(super) moving: &'p mut Moving<T>,
+}
+
+impl<T: Scalar, L: Layer<T>, C: Cost<T>> NetworkProblem<'_, T, L, C> {
+    /// Runs one iteration of a solver on the parameters that move, and updates all of θ and ∇J.
+    pub(super) fn iterate(
+        &mut self,
+        solver: &mut dyn FullBatch<T>,
+        theta: &mut [T],
+        gradient: &mut [T],
+    ) -> Result<Iteration<T>, Error> {
+        self.moving.start(theta)?;
+        if self.moving.theta.is_empty() {
+            gradient.fill(T::zero());
+            return Ok(Iteration {
+                cost: self.cost(&[])?,
+                evaluations: 1,
+                stop: Some(Stop::Converged),
+            });
+        }
+        let mut of_theta = std::mem::take(&mut self.moving.theta);
+        let mut of_gradient = std::mem::take(&mut self.moving.gradient);
+        let done = solver.iterate(self, &mut of_theta, &mut of_gradient);
+        scatter(&self.moving.ranges, &of_theta, theta);
+        gradient.fill(T::zero());
+        scatter(&self.moving.ranges, &of_gradient, gradient);
+        (self.moving.theta, self.moving.gradient) = (of_theta, of_gradient);
+        done
+    }
+}
+
+impl<T: Scalar, L: Layer<T>, C: Cost<T>> Problem<T> for NetworkProblem<'_, T, L, C> {
+    fn cost(&mut self, theta: &[T]) -> Result<T, Error> {
+        let Moving {
+            ranges, all_theta, ..
+        } = &mut *self.moving;
+        scatter(ranges, theta, all_theta);
+        let (examples, workspace) = (self.examples, &mut *self.workspace);
+        let parts = self
+            .network
+            .cost_at(all_theta, examples, self.objective, workspace)?;
+        Ok(parts.total())
+    }
+
+    fn gradient(&mut self, theta: &[T], gradient: &mut [T]) -> Result<T, Error> {
+        let Moving {
+            ranges,
+            all_theta,
+            all_gradient,
+            ..
+        } = &mut *self.moving;
+        scatter(ranges, theta, all_theta);
+        let (examples, workspace) = (self.examples, &mut *self.workspace);
+        let parts = self.network.gradient_at(
+            all_theta,
+            examples,
+            self.objective,
+            workspace,
+            all_gradient,
+        )?;
+        gather(ranges, all_gradient, gradient);
+        Ok(parts.total())
+    }
+
+    fn least_squares(&mut self, theta: &[T]) -> Result<LeastSquares<T>, Error> {
+        let (network, examples, objective) = (self.network, self.examples, self.objective);
+        let (workspace, theta) = (&mut *self.workspace, {
+            let Moving {
+                ranges, all_theta, ..
+            } = &mut *self.moving;
+            scatter(ranges, theta, all_theta);
+            &all_theta[..]
+        });
+        let parts = network.cost_at(theta, examples, objective, workspace)?;
+        let costs = workspace.costs().iter().map(|&cost| to_f64(cost).abs());
+        let sum: f64 = match examples.weights {
+            None => costs.sum(),
+            Some(weights) => costs.zip(weights).map(|(cost, weight)| cost * weight).sum(),
+        };
+        let magnitude = sum / examples.weight + to_f64(parts.penalty).abs();
+        let at = if network.is_canonical(&objective.cost) {
+            GaussNewton::Logits
+        } else {
+            GaussNewton::Outputs
+        };
+        let given = (examples, objective);
+        let root = network.gauss_newton_root(theta, given, (at, magnitude), workspace)?;
+        let (triangle, right) = root.into_parts();
+        Ok(LeastSquares {
+            cost: parts.total(),
+            magnitude,
+            triangle,
+            right,
+        })
+    }
+}

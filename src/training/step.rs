@@ -1,0 +1,70 @@
+//! One step of an optimiser on a network, in place.
+
+use super::optimizer::Optimizer;
+use super::run::check_step;
+use crate::error::Error;
+use crate::examples::Columns;
+use crate::gradient::check_gradient;
+use crate::layer::Layer;
+use crate::network::Network;
+use crate::scalar::Scalar;
+
+impl<T: Scalar, L: Layer<T>> Network<T, L> {
+    /// Moves θ by one step of an optimiser, in place. Frozen layers keep their values.
+    ///
+    /// The gradient has P entries, like [`gradient_into`](Self::gradient_into) writes them. The
+    /// first step allocates P scalars, in which later steps keep θ until the new one is known to be
+    /// finite. For a learning rate that follows a [`Schedule`](crate::training::Schedule), call
+    /// [`Optimizer::step`] with its factor, on a copy of θ.
+    ///
+    /// Derivation: [(24)](crate::derivation#descent).
+    ///
+    /// # Errors
+    /// - [`Error::Shape`] unless the gradient is P × 1.
+    /// - The errors of [`Optimizer::step`].
+    /// - [`Error::NonFinite`] with the entry if the gradient, the optimiser's state or θ after the
+    ///   step is not finite.
+    ///
+    /// After an error, θ is unchanged. The optimiser may have made its step; to repeat it, restore
+    /// an earlier [`state`](Optimizer::state).
+    ///
+    /// # Example
+    /// One unit, a = θ₀ + θ₁ x, with δ = a − y = 2 at x = 3, moves by −0.1 (2, 6):
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::training::GradientDescent;
+    /// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
+    ///
+    /// let mut network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[2.0, 1.0])?;
+    /// let (x, y) = (DMatrix::repeat(1, 1, 3.0), DMatrix::repeat(1, 1, 3.0));
+    /// let (examples, objective) = (Examples::new(&x, &y)?, Objective::new(SquaredError));
+    /// let mut optimizer = GradientDescent::new(0.1);
+    /// let gradient = network.gradient_vector(&examples, &objective)?;
+    /// network.step(&mut optimizer, &gradient)?;
+    /// assert_eq!(network.theta().as_slice(), &[1.8, 0.3999999999999999]);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    #[doc(alias("update", "optimizer.step"))]
+    pub fn step<'g, O: Optimizer<T> + ?Sized>(
+        &mut self,
+        optimizer: &mut O,
+        gradient: impl Columns<'g, T>,
+    ) -> Result<(), Error> {
+        let gradient = gradient.columns_view();
+        let expected = (self.parameters(), 1);
+        if gradient.shape() != expected {
+            return Err(Error::Shape {
+                what: "the gradient",
+                expected,
+                found: gradient.shape(),
+            });
+        }
+        let gradient = gradient.column(0);
+        let gradient = gradient.as_slice();
+        check_gradient(self.layout(), gradient)?;
+        self.change(|layout, theta| {
+            optimizer.step(theta, gradient, 1.0)?;
+            check_step(layout, theta, optimizer)
+        })
+    }
+}
