@@ -14,7 +14,7 @@ mod ours;
 
 use backprop::nalgebra::{convert, convert_unchecked};
 use backprop::{
-    Error, Examples, GaussNewton, GradientBuffers, Network, Objective, Scalar, Tangent, Workspace,
+    Error, Examples, GaussNewton, Network, Objective, Scalar, Tangent, VjpTargets, Workspace,
     row_major,
 };
 use common::{Data, Options, Records, Row, Timing};
@@ -179,7 +179,7 @@ impl<T: Scalar> Problem<'_, T> {
         match kind {
             "gradients" => {
                 let (parameters, inputs) = result.split_at_mut(network.parameters());
-                let wanted = GradientBuffers::of_parameters(parameters).and_inputs(inputs);
+                let wanted = VjpTargets::of_parameters(parameters).and_inputs(inputs);
                 network.gradients_into(examples, objective, workspace, wanted)?;
             }
             "input_gradient" => {
@@ -191,7 +191,7 @@ impl<T: Scalar> Problem<'_, T> {
                 let direction = Tangent::of_parameters(self.v).and_inputs(x_tangent);
                 network.jvp_into(x, direction, workspace, result)?;
             }
-            "vjp" => network.vjp_into(x, y, workspace, GradientBuffers::of_parameters(result))?,
+            "vjp" => network.vjp_into(x, y, workspace, VjpTargets::of_parameters(result))?,
             "output_jacobian" => network.output_jacobian_into(x, workspace, result)?,
             "hessian_product" => {
                 network.hessian_product_into(examples, objective, self.v, workspace, result)?;

@@ -18,7 +18,7 @@ use backprop::activation::{Identity, Relu};
 use backprop::nalgebra::DMatrix;
 use backprop::rand_xoshiro::{Xoshiro256PlusPlus, rand_core::Rng};
 use backprop::training::{Adam, Optimizer};
-use backprop::{GradientBuffers, Initialization, Network, Workspace, rng};
+use backprop::{Initialization, Network, VjpTargets, Workspace, rng};
 
 /// Steps after which an episode ends, with the pole balanced.
 const STEPS: usize = 500;
@@ -197,7 +197,7 @@ impl Agent {
             false => 0.0,
         });
         let mut gradient = vec![0.0; self.network.parameters()];
-        let wanted = GradientBuffers::of_parameters(&mut gradient[..]);
+        let wanted = VjpTargets::of_parameters(&mut gradient[..]);
         self.network
             .vjp_into(&before, &slope, &mut self.workspace, wanted)?;
 

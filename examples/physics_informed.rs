@@ -23,7 +23,7 @@ use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin::solver::quasinewton::LBFGS;
 use backprop::activation::{Identity, Tanh};
 use backprop::nalgebra::DMatrix;
-use backprop::{GradientBuffers, GradientCheck, Initialization, Network, Scalar, Workspace, rng};
+use backprop::{GradientCheck, Initialization, Network, Scalar, VjpTargets, Workspace, rng};
 use num_dual::Dual2_64;
 use std::f64::consts::PI;
 
@@ -117,7 +117,7 @@ impl Equation {
             &x,
             &cotangent,
             &mut workspace,
-            GradientBuffers::of_parameters(&mut gradient),
+            VjpTargets::of_parameters(&mut gradient),
         )?;
         Ok((loss, gradient.iter().map(|g| g.v2).collect()))
     }

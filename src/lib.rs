@@ -84,7 +84,7 @@ pub use cost::{
     AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Cost, Huber, LogCosh, Poisson,
     SquaredError,
 };
-pub use derivatives::{Curvature, GaussNewton, GradientBuffers, Tangent, Trace};
+pub use derivatives::{Curvature, GaussNewton, Pullback, Tangent, Trace, VjpTargets};
 pub use error::{BlockEntry, Error, Location};
 pub use examples::{Columns, Examples, row_major};
 pub use gradient::{Accumulator, Backprop, CostParts, Gradient, unroll};

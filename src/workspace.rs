@@ -104,6 +104,8 @@ pub struct Workspace<T: Scalar> {
 pub(crate) struct Sizes {
     /// The number of parts that are computed at the same time.
     pub(crate) parts: usize,
+    /// The number of parts that have buffers of their own.
+    pub(crate) held: usize,
     /// The examples of a part.
     pub(crate) part: usize,
     /// The examples of the batch.
@@ -136,6 +138,8 @@ pub(crate) struct Wants {
     pub(crate) tangents: bool,
     /// The gradients of single examples, or their norms.
     pub(crate) each: bool,
+    /// Whether every part of a batch keeps its buffers, for later jobs.
+    pub(crate) hold: bool,
 }
 
 /// The buffers of one part of a batch. Each holds at least the entries of the part.
@@ -294,6 +298,7 @@ impl<T: Scalar> Workspace<T> {
     ) -> Result<(), Error> {
         let Sizes {
             parts,
+            held,
             part,
             examples,
         } = sizes;
@@ -311,8 +316,15 @@ impl<T: Scalar> Workspace<T> {
         }
         self.fitted = None;
         self.whole = part == examples;
-        if self.parts.len() < parts {
-            self.parts.resize_with(parts, Part::new);
+        if self.parts.len() < held {
+            let more = held - self.parts.len();
+            let reserved = self.parts.try_reserve(more);
+            reserved.map_err(|_| Error::TooLarge {
+                what: "the buffers of the parts",
+                rows: held,
+                cols: 1,
+            })?;
+            self.parts.resize_with(held, Part::new);
         }
         let sums = if self.whole {
             parts
@@ -322,7 +334,7 @@ impl<T: Scalar> Workspace<T> {
         if self.sums.len() < sums {
             self.sums.resize_with(sums, Vec::new);
         }
-        for buffers in &mut self.parts[..parts] {
+        for buffers in &mut self.parts[..held] {
             buffers.fit(layout.plan(), part, wants)?;
         }
         if wants.sums > 0 && (wants.scratch || !self.whole) {
@@ -417,6 +429,15 @@ impl<T: Scalar> Part<T> {
         plan.scratch::<T>(m, &mut self.scratch_lens);
         let scratch = self.scratch_lens.first().map_or(0, |&len| len);
         at_least(&mut self.scratch, "the scratch", (scratch, 1))
+    }
+
+    /// Starts a backward pass from given derivatives with respect to the outputs.
+    pub(crate) fn start_from(&mut self, cotangent: DMatrixView<'_, T>) {
+        let columns = self.delta.chunks_exact_mut(cotangent.nrows().max(1));
+        for (delta, column) in columns.zip(cotangent.column_iter()) {
+            delta.copy_from_slice(column.as_slice());
+        }
+        self.linked.fill(false);
     }
 
     /// Copies the outputs of the last layer.

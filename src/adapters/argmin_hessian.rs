@@ -110,7 +110,8 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> ArgminHessian<'_, T, L, C> {
         let of = (self.examples, self.objective);
         with_workspace(&self.shared, self.theta.len(), |workspace| {
             let to = &mut product;
-            self.network.curvature_product_at(at, of, v, workspace, to)
+            self.network
+                .curvature_product_at(at, of, v.into(), workspace, to)
         })?;
         Ok(product)
     }

@@ -1,6 +1,9 @@
 //! The arguments of derivatives: a direction, buffers, and the matrix of a second-order method.
 
-use crate::examples::Columns;
+use super::check_finite_result;
+use crate::error::Error;
+use crate::examples::{Columns, check_length};
+use crate::network::job::JobResults;
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
 
@@ -24,6 +27,27 @@ use nalgebra::DMatrixView;
 pub struct Tangent<'a, T: Scalar> {
     pub(crate) parameters: Option<&'a [T]>,
     pub(crate) inputs: Option<DMatrixView<'a, T>>,
+}
+
+/// A direction of the parameters.
+impl<'a, T: Scalar> From<&'a [T]> for Tangent<'a, T> {
+    fn from(theta: &'a [T]) -> Self {
+        Self::of_parameters(theta)
+    }
+}
+
+/// A direction of the parameters.
+impl<'a, T: Scalar, const N: usize> From<&'a [T; N]> for Tangent<'a, T> {
+    fn from(theta: &'a [T; N]) -> Self {
+        Self::of_parameters(theta)
+    }
+}
+
+/// A direction of the parameters.
+impl<'a, T: Scalar> From<&'a Vec<T>> for Tangent<'a, T> {
+    fn from(theta: &'a Vec<T>) -> Self {
+        Self::of_parameters(theta)
+    }
 }
 
 impl<'a, T: Scalar> Tangent<'a, T> {
@@ -55,31 +79,32 @@ impl<'a, T: Scalar> Tangent<'a, T> {
 
 /// Buffers for a gradient with respect to the parameters, the inputs or both.
 ///
-/// [`Network::vjp_into`](crate::Network::vjp_into) and
-/// [`Network::gradients_into`](crate::Network::gradients_into) overwrite them. A gradient without a
+/// [`Network::vjp_into`](crate::Network::vjp_into) and other calls write them. A gradient without a
 /// buffer is not computed. The default has no buffer. After an error, the contents are unspecified.
 ///
 /// # Example
 /// ```
 /// use backprop::nalgebra::DMatrix;
-/// use backprop::{GradientBuffers, Network, Workspace, activation::Identity};
+/// use backprop::{VjpTargets, Network, Workspace, activation::Identity};
 ///
 /// // a = 1 + 2x at x = 5 has ∂a/∂θ = (1, 5) and ∂a/∂x = 2.
 /// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[1.0, 2.0])?;
 /// let (x, u) = (DMatrix::repeat(1, 1, 5.0), DMatrix::repeat(1, 1, 1.0));
 /// let (mut of_theta, mut of_x) = ([0.0; 2], [0.0; 1]);
-/// let into = GradientBuffers::of_parameters(&mut of_theta).and_inputs(&mut of_x);
+/// let into = VjpTargets { parameters: Some(&mut of_theta), inputs: Some(&mut of_x) };
 /// network.vjp_into(&x, &u, &mut Workspace::new(), into)?;
 /// assert_eq!((of_theta, of_x), ([1.0, 5.0], [2.0]));
 /// # Ok::<(), backprop::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct GradientBuffers<'a, T> {
-    pub(crate) parameters: Option<&'a mut [T]>,
-    pub(crate) inputs: Option<&'a mut [T]>,
+pub struct VjpTargets<'a, T> {
+    /// The buffer for the gradient with respect to θ, of length P.
+    pub parameters: Option<&'a mut [T]>,
+    /// The buffer for the gradient with respect to X, of n · m entries, column by column.
+    pub inputs: Option<&'a mut [T]>,
 }
 
-impl<'a, T> GradientBuffers<'a, T> {
+impl<'a, T> VjpTargets<'a, T> {
     /// Takes a buffer for the gradient with respect to the P
     /// [`parameters`](crate::Network::parameters).
     #[must_use]
@@ -108,7 +133,43 @@ impl<'a, T> GradientBuffers<'a, T> {
     }
 }
 
-impl<T> Default for GradientBuffers<'_, T> {
+impl<T: Scalar> VjpTargets<'_, T> {
+    /// Checks the lengths of the buffers, for P parameters and inputs like x.
+    pub(super) fn checked(self, p: usize, x: DMatrixView<'_, T>) -> Result<Self, Error> {
+        if let Some(parameters) = &self.parameters {
+            let what = "the buffer for the gradient with respect to θ";
+            check_length(what, p, parameters.len())?;
+        }
+        if let Some(inputs) = &self.inputs {
+            let what = "the buffer for the gradient with respect to X";
+            check_length(what, x.len(), inputs.len())?;
+        }
+        Ok(self)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.parameters.is_none() && self.inputs.is_none()
+    }
+
+    /// Lends the buffers to a job.
+    pub(super) fn results(&mut self) -> JobResults<'_, T> {
+        JobResults {
+            sums: self.parameters.as_deref_mut(),
+            input_delta: self.inputs.as_deref_mut(),
+            columns: None,
+        }
+    }
+
+    /// Checks that all entries are finite.
+    pub(super) fn check_finite(&self, what: &'static str) -> Result<(), Error> {
+        let results = [&self.parameters, &self.inputs].into_iter().flatten();
+        results
+            .map(|result| check_finite_result(what, result))
+            .collect()
+    }
+}
+
+impl<T> Default for VjpTargets<'_, T> {
     fn default() -> Self {
         Self {
             parameters: None,

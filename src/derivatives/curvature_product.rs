@@ -1,7 +1,7 @@
 //! Products with the Hessian of J, and with its Gauss–Newton part.
 
 use super::product::{Operator, Product};
-use super::{Curvature, GaussNewton, finish};
+use super::{Curvature, GaussNewton, Tangent, finish};
 use crate::cost::Cost;
 use crate::error::{Error, unsupported};
 use crate::examples::Examples;
@@ -18,7 +18,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns H v, the Hessian of J times a vector.
     ///
     /// The product is the exact change of ∇J along v, including the penalty. H itself is never
-    /// formed.
+    /// formed. v is a vector of P entries, or a [`Tangent`] in which X may move too: along ẋ alone
+    /// the result is ∂/∂ε of ∇J at X + εẊ, which the gradient of a penalty on ∂J/∂X needs.
     ///
     /// Derivation: [(31)](crate::derivation#hessian-product). (The R-operator: Pearlmutter 1994,
     /// doi:10.1162/neco.1994.6.1.147.)
@@ -43,11 +44,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// # Ok::<(), backprop::Error>(())
     /// ```
     #[doc(alias = "hvp")]
-    pub fn hessian_product<C: Cost<T>>(
+    pub fn hessian_product<'v, C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,
         objective: &Objective<C>,
-        v: &[T],
+        v: impl Into<Tangent<'v, T>>,
     ) -> Result<DVector<T>, Error> {
         let mut product = zeros(self.parameters())?;
         let to = product.as_mut_slice();
@@ -64,16 +65,16 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// # Errors
     /// - The errors of [`hessian_product`](Self::hessian_product).
     /// - [`Error::Length`] if `product` is not as long as `v`.
-    pub fn hessian_product_into<C: Cost<T>>(
+    pub fn hessian_product_into<'v, C: Cost<T>>(
         &self,
         examples: &Examples<'_, T>,
         objective: &Objective<C>,
-        v: &[T],
+        v: impl Into<Tangent<'v, T>>,
         workspace: &mut Workspace<T>,
         product: &mut [T],
     ) -> Result<(), Error> {
         let at = (self.theta().as_slice(), Curvature::Hessian);
-        self.curvature_product_at(at, (examples, objective), v, workspace, product)
+        self.curvature_product_at(at, (examples, objective), v.into(), workspace, product)
     }
 
     /// Returns a Gauss–Newton product G v, including the penalty.
@@ -138,7 +139,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         product: &mut [T],
     ) -> Result<(), Error> {
         let at = (self.theta().as_slice(), Curvature::GaussNewton(at));
-        self.curvature_product_at(at, (examples, objective), v, workspace, product)
+        self.curvature_product_at(at, (examples, objective), v.into(), workspace, product)
     }
 
     /// Computes the product with a curvature at any θ.
@@ -146,7 +147,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         &self,
         (theta, curvature): (&[T], Curvature),
         (examples, objective): (&Examples<'_, T>, &Objective<C>),
-        v: &[T],
+        v: Tangent<'_, T>,
         workspace: &mut Workspace<T>,
         product: &mut [T],
     ) -> Result<(), Error> {
@@ -155,6 +156,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.curvature_sums_at((theta, curvature), given, v, workspace, product)?;
         let what = "the product with the curvature";
         finish(what, examples.weight, product, |product| {
+            let v = v.parameters.unwrap_or_default();
             for (v, product) in v.chunks_exact(p).zip(product.chunks_exact_mut(p)) {
                 objective.penalty.add_curvature(self.layout(), v, product);
             }
@@ -167,7 +169,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         &self,
         (theta, curvature): (&[T], Curvature),
         (examples, cost): (&Examples<'_, T>, &C),
-        v: &[T],
+        v: Tangent<'_, T>,
         workspace: &mut Workspace<T>,
         product: &mut [T],
     ) -> Result<(), Error> {
@@ -178,13 +180,13 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         if let Curvature::GaussNewton(at) = curvature {
             check_curvature::<T, L, C>(self, cost, at)?;
         }
-        self.check_directions(v, product)?;
+        self.check_directions(v, examples.x, product)?;
         examples.check(self.inputs(), self.outputs(), cost)?;
         let pass = Product {
             chain: self.chain(theta),
             x: examples.x,
             operator,
-            along: (Some(v), None),
+            along: (v.parameters, v.inputs),
         };
         let results = JobResults {
             sums: Some(product),

@@ -101,7 +101,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             for (i, unit) in units.chunks_exact_mut(p).enumerate() {
                 unit[first + i] = T::one();
             }
-            self.hessian_product_into(examples, objective, units, &mut workspace, products)?;
+            self.hessian_product_into(examples, objective, &*units, &mut workspace, products)?;
             for (i, product) in products.chunks_exact(p).enumerate() {
                 visit(first + i, product);
             }

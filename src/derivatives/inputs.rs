@@ -1,6 +1,6 @@
 //! ∂J/∂X, by itself or with ∇J.
 
-use super::GradientBuffers;
+use super::VjpTargets;
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::examples::{Examples, check_length};
@@ -46,8 +46,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let mut vector = zeros(self.parameters())?;
         let shape = examples.x().shape();
         let mut inputs = allocate("∂J/∂X", shape, T::zero())?;
-        let wanted =
-            GradientBuffers::of_parameters(vector.as_mut_slice()).and_inputs(&mut inputs[..]);
+        let wanted = VjpTargets::of_parameters(vector.as_mut_slice()).and_inputs(&mut inputs[..]);
         let parts =
             self.gradients_into(examples, objective, &mut Workspace::for_one_call(), wanted)?;
         let pass = Backprop::new(parts, vector, Arc::clone(self.layout_arc()));
@@ -66,9 +65,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         examples: &Examples<'_, T>,
         objective: &Objective<C>,
         workspace: &mut Workspace<T>,
-        into: GradientBuffers<'_, T>,
+        into: VjpTargets<'_, T>,
     ) -> Result<CostParts<T>, Error> {
-        let GradientBuffers {
+        let VjpTargets {
             mut parameters,
             inputs,
         } = into;

@@ -2,7 +2,7 @@
 //! matrix.
 
 use super::product::{Operator, Product};
-use super::{GradientBuffers, Tangent, check_finite_result, check_vector};
+use super::{Tangent, VjpTargets, check_finite_result};
 use crate::cost::AnyCost;
 use crate::error::Error;
 use crate::examples::{Columns, check_finite, check_length};
@@ -73,19 +73,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.check_inputs(x)?;
         let expected = self.outputs().saturating_mul(x.ncols());
         check_length("the tangent", expected, tangent.len())?;
-        if let Some(theta) = direction.parameters {
-            check_vector("θ̇", theta, self.parameters())?;
-        }
-        if let Some(x_tangent) = direction.inputs {
-            if x_tangent.shape() != x.shape() {
-                return Err(Error::Shape {
-                    what: "Ẋ",
-                    expected: x.shape(),
-                    found: x_tangent.shape(),
-                });
-            }
-            check_finite("Ẋ", x_tangent)?;
-        }
+        self.check_tangent(("θ̇", direction), 1, x)?;
         self.jvp_at(self.theta().as_slice(), x, direction, workspace, tangent)
     }
 
@@ -150,7 +138,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let shape = x.shape();
         let mut inputs = allocate("the vector–Jacobian product", shape, T::zero())?;
         let wanted =
-            GradientBuffers::of_parameters(parameters.as_mut_slice()).and_inputs(&mut inputs[..]);
+            VjpTargets::of_parameters(parameters.as_mut_slice()).and_inputs(&mut inputs[..]);
         self.vjp_into(x, cotangent, &mut Workspace::for_one_call(), wanted)?;
         Ok((parameters, DMatrix::from_vec(shape.0, shape.1, inputs)))
     }
@@ -171,38 +159,13 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         x: impl Columns<'a, T>,
         cotangent: impl Columns<'b, T>,
         workspace: &mut Workspace<T>,
-        into: GradientBuffers<'_, T>,
+        into: VjpTargets<'_, T>,
     ) -> Result<(), Error> {
         let (x, cotangent) = (x.columns_view(), cotangent.columns_view());
-        let GradientBuffers {
-            mut parameters,
-            mut inputs,
-        } = into;
         self.check_inputs(x)?;
-        let expected = (self.outputs(), x.ncols());
-        if cotangent.shape() != expected {
-            return Err(Error::Shape {
-                what: "the cotangent",
-                expected,
-                found: cotangent.shape(),
-            });
-        }
-        check_finite("the cotangent", cotangent)?;
-        if let Some(parameters) = &parameters {
-            check_length(
-                "the buffer for the gradient with respect to θ",
-                self.parameters(),
-                parameters.len(),
-            )?;
-        }
-        if let Some(inputs) = &inputs {
-            check_length(
-                "the buffer for the gradient with respect to X",
-                x.len(),
-                inputs.len(),
-            )?;
-        }
-        if parameters.is_none() && inputs.is_none() {
+        self.check_cotangent(cotangent, x.ncols())?;
+        let mut into = into.checked(self.parameters(), x)?;
+        if into.is_empty() {
             return check_finite("X", x);
         }
         let pass = Pass {
@@ -211,16 +174,102 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             seed: Seed::<_, AnyCost>::Cotangent(cotangent),
             divisor: T::one(),
         };
-        let results = JobResults {
-            sums: parameters.as_deref_mut(),
-            input_delta: inputs.as_deref_mut(),
-            columns: None,
-        };
-        pass.run(workspace, results)?;
-        for result in [parameters, inputs].into_iter().flatten() {
-            check_finite_result("the vector–Jacobian product", result)?;
+        pass.run(workspace, into.results())?;
+        into.check_finite("the vector–Jacobian product")
+    }
+
+    /// Checks the cotangent of m examples.
+    pub(super) fn check_cotangent(
+        &self,
+        cotangent: DMatrixView<'_, T>,
+        m: usize,
+    ) -> Result<(), Error> {
+        let expected = (self.outputs(), m);
+        if cotangent.shape() != expected {
+            return Err(Error::Shape {
+                what: "the cotangent",
+                expected,
+                found: cotangent.shape(),
+            });
         }
-        Ok(())
+        check_finite("the cotangent", cotangent)
+    }
+
+    /// Returns how the vector–Jacobian products with a constant cotangent `u` change along a
+    /// direction.
+    ///
+    /// These are ∂/∂ε of Σₖ Aₖᵀ uₖ, of length P, and of (∂a⁽ᴸ⁾/∂x)ᵀ uₖ, n × m, at θ + εθ̇ and
+    /// X + εẊ. A loss that contains a derivative with respect to X needs the first: for an energy
+    /// E = a with the force f = −∂E/∂x, the gradient of Σ fᵀ v with respect to θ is minus the
+    /// result for u = 1 and Ẋ = v.
+    ///
+    /// Derivation: [(30)](crate::derivation#backward-tangent).
+    ///
+    /// # Errors
+    /// Returns the errors of [`jvp`](Self::jvp) and [`vjp`](Self::vjp).
+    ///
+    /// # Example
+    /// a = θ₀ + θ₁ x has ∂a/∂θ = (1, x), which changes by (0, 1) if x grows by 1, and ∂a/∂x = θ₁,
+    /// which changes by 1 if θ₁ does:
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Network, Tangent, activation::Identity};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[1.0, 2.0])?;
+    /// let (x, one) = (DMatrix::repeat(1, 1, 5.0), DMatrix::repeat(1, 1, 1.0));
+    /// let (of_theta, of_x) = network.vjp_along(&x, &one, Tangent::of_inputs(&one))?;
+    /// assert_eq!((of_theta.as_slice(), of_x[0]), (&[0.0, 1.0][..], 0.0));
+    /// let (of_theta, of_x) = network.vjp_along(&x, &one, &[0.0, 1.0])?;
+    /// assert_eq!((of_theta.as_slice(), of_x[0]), (&[0.0, 0.0][..], 1.0));
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    #[doc(alias("double_backward", "mixed_derivative", "gradient_penalty"))]
+    pub fn vjp_along<'a, 'b, 'c>(
+        &self,
+        x: impl Columns<'a, T>,
+        cotangent: impl Columns<'b, T>,
+        direction: impl Into<Tangent<'c, T>>,
+    ) -> Result<(DVector<T>, DMatrix<T>), Error> {
+        let (x, cotangent) = (x.columns_view(), cotangent.columns_view());
+        let mut parameters = zeros(self.parameters())?;
+        let (n, m) = x.shape();
+        let mut inputs = allocate("the vector–Jacobian product", (n, m), T::zero())?;
+        let into = VjpTargets::of_parameters(parameters.as_mut_slice()).and_inputs(&mut inputs);
+        let workspace = &mut Workspace::for_one_call();
+        self.vjp_along_into(x, cotangent, direction, workspace, into)?;
+        Ok((parameters, DMatrix::from_vec(n, m, inputs)))
+    }
+
+    /// Writes [`vjp_along`](Self::vjp_along) into the caller's buffers.
+    ///
+    /// # Errors
+    /// - The errors of [`vjp_along`](Self::vjp_along).
+    /// - [`Error::Length`] if a buffer has the wrong length.
+    pub fn vjp_along_into<'a, 'b, 'c>(
+        &self,
+        x: impl Columns<'a, T>,
+        cotangent: impl Columns<'b, T>,
+        direction: impl Into<Tangent<'c, T>>,
+        workspace: &mut Workspace<T>,
+        into: VjpTargets<'_, T>,
+    ) -> Result<(), Error> {
+        let (x, cotangent) = (x.columns_view(), cotangent.columns_view());
+        let direction = direction.into();
+        self.check_inputs(x)?;
+        self.check_cotangent(cotangent, x.ncols())?;
+        self.check_tangent(("θ̇", direction), 1, x)?;
+        let mut into = into.checked(self.parameters(), x)?;
+        if into.is_empty() {
+            return check_finite("X", x);
+        }
+        let product = Product {
+            chain: self.chain(self.theta().as_slice()),
+            x,
+            operator: Operator::<_, AnyCost>::Pullback(cotangent),
+            along: (direction.parameters, direction.inputs),
+        };
+        product.run(workspace, into.results())?;
+        into.check_finite("the derivative of the vector–Jacobian product")
     }
 
     /// Returns Σₖ AₖᵀAₖ v, the normal matrix of least squares times a vector.
@@ -267,7 +316,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<(), Error> {
         let x = x.columns_view();
         self.check_inputs(x)?;
-        self.check_directions(v, product)?;
+        self.check_directions(v.into(), x, product)?;
         let pass = Product {
             chain: self.chain(self.theta().as_slice()),
             x,

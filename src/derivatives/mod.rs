@@ -94,7 +94,7 @@
 //! ```
 //! use backprop::nalgebra::DMatrix;
 //! use backprop::training::{GradientDescent, Optimizer};
-//! use backprop::{GradientBuffers, GradientCheck, Network, Workspace, activation::Identity};
+//! use backprop::{VjpTargets, GradientCheck, Network, Workspace, activation::Identity};
 //!
 //! let mut network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[0.0, 2.0])?;
 //! let mut workspace = Workspace::new();
@@ -105,7 +105,7 @@
 //!     let rest = a[0] - a[1] - 1.0;
 //!     let slope = DMatrix::from_row_slice(1, 2, &[rest, -rest]);
 //!     let mut gradient = vec![0.0; 2];
-//!     let into = GradientBuffers::of_parameters(&mut gradient); // not with respect to X
+//!     let into = VjpTargets::of_parameters(&mut gradient); // not with respect to X
 //!     network.vjp_into(&x, &slope, &mut workspace, into)?;
 //!     Ok::<_, backprop::Error>((0.5 * rest * rest, gradient))
 //! };
@@ -141,7 +141,7 @@
 #![cfg_attr(not(feature = "num-dual"), doc = "```text")]
 //! use backprop::nalgebra::DMatrix;
 //! use backprop::num_dual::Dual64;
-//! use backprop::{GradientBuffers, GradientCheck, Network, Workspace, activation::Tanh};
+//! use backprop::{VjpTargets, GradientCheck, Network, Workspace, activation::Tanh};
 //!
 //! let loss = |theta: &[f64]| {
 //!     let network = Network::<f64>::builder(1).dense(1, Tanh).with_theta(theta)?;
@@ -151,7 +151,7 @@
 //!     let u = network.forward_into(&t, &mut workspace)?[0]; // u + u′ε
 //!     let slope = DMatrix::repeat(1, 1, Dual64::new(1.0, 3.0)); // ∂L/∂u′ + ∂L/∂u ε
 //!     let mut gradient = [Dual64::from_re(0.0); 2];
-//!     let into = GradientBuffers::of_parameters(&mut gradient);
+//!     let into = VjpTargets::of_parameters(&mut gradient);
 //!     network.vjp_into(&t, &slope, &mut workspace, into)?;
 //!     Ok::<_, backprop::Error>((u.eps + 3.0 * u.re, gradient.map(|g| g.eps).to_vec()))
 //! };
@@ -196,12 +196,14 @@ mod jacobian_product;
 mod normal_matrix;
 mod normal_root;
 mod product;
+mod pullback;
 mod tangent;
 mod trace;
 mod trace_table;
 mod triangle;
 
-pub use arguments::{Curvature, GaussNewton, GradientBuffers, Tangent};
+pub use arguments::{Curvature, GaussNewton, Tangent, VjpTargets};
+pub use pullback::Pullback;
 pub use trace::Trace;
 pub(crate) use triangle::Triangle;
 

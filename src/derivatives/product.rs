@@ -1,10 +1,10 @@
 //! Jacobian, Hessian and Gauss–Newton products as one job.
 
 use super::tangent::Along;
-use super::{GaussNewton, check_vector};
+use super::{GaussNewton, Tangent, check_vector};
 use crate::cost::{Cost, HeadOutputs, Outputs};
 use crate::error::Error;
-use crate::examples::{Examples, check_length};
+use crate::examples::{Examples, check_finite, check_length};
 use crate::kernels::columns;
 use crate::layer::{Keep, Layer, LayerGradient};
 use crate::network::Network;
@@ -34,6 +34,8 @@ pub(super) enum Operator<'a, T: Scalar, C: ?Sized> {
     Hessian(&'a Examples<'a, T>, &'a C),
     /// Σ w JᵀMJ.
     GaussNewton(&'a Examples<'a, T>, &'a C, GaussNewton),
+    /// The derivative of the vector–Jacobian products with a constant cotangent.
+    Pullback(DMatrixView<'a, T>),
 }
 
 impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Product<'_, T, L, C> {
@@ -52,7 +54,10 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Product<'_, T, L, C> {
         };
         self.chain.keep = wants.keep;
         let network = self.chain.network;
-        if matches!(self.operator, Operator::Outputs | Operator::Gram) {
+        if matches!(
+            self.operator,
+            Operator::Outputs | Operator::Gram | Operator::Pullback(_)
+        ) {
             network.check_whole_inputs(self.x, workspace)?;
         }
         network.run(self.x.ncols(), (&self, wants), workspace, results)
@@ -60,7 +65,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Product<'_, T, L, C> {
 
     fn keep(&self) -> Keep {
         match self.operator {
-            Operator::Hessian(..) => Keep::Curvature,
+            Operator::Hessian(..) | Operator::Pullback(_) => Keep::Curvature,
             _ => Keep::Slope,
         }
     }
@@ -172,7 +177,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
             Operator::Hessian(all, cost) | Operator::GaussNewton(all, cost, _) => {
                 Some((all.part(first, m), cost))
             }
-            Operator::Outputs | Operator::Gram => {
+            Operator::Outputs | Operator::Gram | Operator::Pullback(_) => {
                 check_part_inputs(first, x, self.x)?;
                 None
             }
@@ -186,6 +191,17 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
         }
         let (theta, x_tangent) = self.along;
         let x_tangent = x_tangent.map(|x| columns(x, first, m));
+        if let Operator::Pullback(u) = &self.operator {
+            let along = (theta, x_tangent);
+            chain.forward_tangent(first, x, part, along)?;
+            part.start_from(columns(*u, first, m));
+            part.delta_tangent[..u.nrows() * m].fill(T::zero());
+            let wanted = Wanted {
+                gradient: sums.map_or(LayerGradient::None, LayerGradient::Sum),
+                input_delta: results.input_delta,
+            };
+            return chain.backward_tangent(first, x, part, (along, wanted));
+        }
         let Some(sums) = sums else {
             chain.forward_tangent(first, x, part, (theta, x_tangent))?;
             if let Some(columns) = results.columns {
@@ -193,15 +209,15 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
             }
             return Ok(());
         };
-        let p = chain.network.parameters();
-        let directions = theta.unwrap_or_default().chunks_exact(p.max(1));
-        for (theta, sums) in directions.zip(sums.chunks_exact_mut(p.max(1))) {
-            let along = (Some(theta), x_tangent);
+        let p = chain.network.parameters().max(1);
+        for (d, sums) in sums.chunks_exact_mut(p).enumerate() {
+            let along = (theta.map(|all| &all[d * p..][..p]), x_tangent);
             chain.forward_tangent(first, x, part, along)?;
             match (&self.operator, &given) {
                 (Operator::Hessian(..), Some((examples, cost))) => {
                     chain.cost_delta_tangent(examples, *cost, part)?;
-                    chain.backward_tangent(first, x, part, (along, Some(sums)))?;
+                    let wanted = Wanted::gradient(LayerGradient::Sum(sums));
+                    chain.backward_tangent(first, x, part, (along, wanted))?;
                     continue;
                 }
                 (Operator::GaussNewton(_, _, at), Some((examples, cost))) => {
@@ -221,11 +237,42 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// Checks that there is at least one vector of length P, and a result for each.
-    pub(super) fn check_directions(&self, v: &[T], product: &[T]) -> Result<(), Error> {
+    /// Checks the directions of a product: one or more vectors θ̇ in sequence and one ẋ, or either.
+    pub(super) fn check_directions(
+        &self,
+        direction: Tangent<'_, T>,
+        x: DMatrixView<'_, T>,
+        product: &[T],
+    ) -> Result<(), Error> {
         let p = self.parameters();
-        let directions = v.len().checked_div(p).unwrap_or(0).max(1);
-        check_vector("v", v, directions * p)?;
-        check_length("the product", v.len(), product.len())
+        let directions = match direction.parameters {
+            Some(v) => v.len().checked_div(p).unwrap_or(0).max(1),
+            None => 1,
+        };
+        self.check_tangent(("v", direction), directions, x)?;
+        check_length("the product", directions * p, product.len())
+    }
+
+    /// Checks a direction with several vectors of this name in sequence.
+    pub(super) fn check_tangent(
+        &self,
+        (name, direction): (&'static str, Tangent<'_, T>),
+        directions: usize,
+        x: DMatrixView<'_, T>,
+    ) -> Result<(), Error> {
+        if let Some(theta) = direction.parameters {
+            check_vector(name, theta, directions * self.parameters())?;
+        }
+        let Some(x_tangent) = direction.inputs else {
+            return Ok(());
+        };
+        if x_tangent.shape() != x.shape() {
+            return Err(Error::Shape {
+                what: "Ẋ",
+                expected: x.shape(),
+                found: x_tangent.shape(),
+            });
+        }
+        check_finite("Ẋ", x_tangent)
     }
 }

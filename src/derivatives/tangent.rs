@@ -3,8 +3,10 @@
 use crate::cost::{Cost, HeadOutputs, Outputs};
 use crate::error::Error;
 use crate::examples::Examples;
-use crate::layer::{Backward, BackwardTangent, ForwardTangent, Frame, Layer, Linked};
-use crate::network::chain::{Chain, outputs_at, weigh};
+use crate::layer::{
+    Backward, BackwardTangent, ForwardTangent, Frame, Layer, LayerGradient, Linked,
+};
+use crate::network::chain::{Chain, Wanted, outputs_at, weigh};
 use crate::scalar::Scalar;
 use crate::workspace::Part;
 use nalgebra::{DMatrixView, DMatrixViewMut};
@@ -86,13 +88,13 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         at.delta_tangent(cost, &along, to)
     }
 
-    /// Passes δ and its derivative down to the parameters, whose sums it writes.
+    /// Passes δ and its derivative down, and writes the derivatives of what is wanted.
     pub(super) fn backward_tangent(
         &self,
         first: usize,
         x: DMatrixView<'_, T>,
         part: &mut Part<T>,
-        ((theta_tangent, x_tangent), sums): (Along<'_, T>, Option<&mut [T]>),
+        ((theta_tangent, x_tangent), wanted): (Along<'_, T>, Wanted<'_, T>),
     ) -> Result<(), Error> {
         let (plan, m) = (self.plan(), x.ncols());
         let (rows, kept) = (plan.outputs(), plan.kept(self.keep, m));
@@ -107,10 +109,6 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         pass.linked = Linked(&part.linked[..plan.heads.len()]);
         (pass.room, pass.scratch) = (&mut part.room, &mut part.scratch);
         let dot = &mut part.delta_tangent[..rows * m];
-        let sums = sums.map(|sums| {
-            self.network.layout().clear_frozen(sums);
-            sums
-        });
         let mut along = BackwardTangent::new(
             pass,
             self.output(m, &part.output_tangent),
@@ -118,7 +116,14 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
             DMatrixViewMut::from_slice(dot, rows, m),
         );
         (along.theta_tangent, along.input_tangent) = (theta_tangent, x_tangent);
-        along.gradient_tangent = sums;
+        if let LayerGradient::Sum(sums) = wanted.gradient {
+            self.network.layout().clear_frozen(sums);
+            along.gradient_tangent = Some(sums);
+        }
+        let inputs = plan.inputs();
+        along.input_delta_tangent = wanted
+            .input_delta
+            .map(|below| DMatrixViewMut::from_slice(&mut below[..inputs * m], inputs, m));
         self.network.root().backward_tangent(along)
     }
 
@@ -131,7 +136,8 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         x: DMatrixView<'_, T>,
         part: &mut Part<T>,
     ) -> Result<(), Error> {
-        self.backward_tangent(first, x, part, ((None, None), None))?;
+        let nothing = Wanted::gradient(LayerGradient::None);
+        self.backward_tangent(first, x, part, ((None, None), nothing))?;
         part.linked.fill(true);
         let len = self.plan().outputs() * x.ncols();
         part.delta[..len].copy_from_slice(&part.delta_tangent[..len]);

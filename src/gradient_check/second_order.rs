@@ -5,7 +5,7 @@ use super::line::{CheckedBlock, cotangent, direction, moved};
 use super::vector_function::Asked;
 use super::{GradientCheck, Report, Verdict, nan, noise};
 use crate::cost::Cost;
-use crate::derivatives::{Curvature, GaussNewton, GradientBuffers, Tangent};
+use crate::derivatives::{Curvature, GaussNewton, Tangent, VjpTargets};
 use crate::error::{Error, Location};
 use crate::examples::Examples;
 use crate::layer::{Couples, Layer};
@@ -126,8 +126,7 @@ impl GradientCheck {
         twice(|workspace| {
             to_theta.fill(nan());
             to_x.fill(nan());
-            let wanted =
-                GradientBuffers::of_parameters(&mut to_theta[..]).and_inputs(&mut to_x[..]);
+            let wanted = VjpTargets::of_parameters(&mut to_theta[..]).and_inputs(&mut to_x[..]);
             network.vjp_into(&x, &u, workspace, wanted)
         })?;
         let both = Tangent::of_parameters(&theta_dot).and_inputs(&x_dot);
@@ -284,7 +283,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Given<'_, '_, T, L, C> {
         twice(|workspace| {
             product.fill(nan());
             let network = self.network;
-            network.curvature_product_at(at, given, v, workspace, &mut product)
+            network.curvature_product_at(at, given, v.into(), workspace, &mut product)
         })?;
         Ok(product)
     }
@@ -302,7 +301,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Given<'_, '_, T, L, C> {
         let mut product = vec![nan(); v.len()];
         let pairs = (0..m).step_by(together).map(|first| {
             let given = (&self.examples.part(first, together), &self.objective.cost);
-            network.curvature_sums_at(at, given, v, &mut workspace, &mut product)?;
+            network.curvature_sums_at(at, given, v.into(), &mut workspace, &mut product)?;
             Ok(Pair::at_least_0(Product::new(v, &product)))
         });
         pairs.collect()

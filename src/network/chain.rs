@@ -12,7 +12,7 @@ use crate::workspace::{Part, Workspace};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// The layers at one θ, and the mode of the passes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Chain<'a, T: Scalar, L> {
     pub(crate) network: &'a Network<T, L>,
     pub(crate) theta: &'a [T],

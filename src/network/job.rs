@@ -222,6 +222,7 @@ impl<J> Batch<'_, J> {
     {
         let sizes = Sizes {
             parts: 1,
+            held: 1,
             part: self.m,
             examples: self.m,
         };
@@ -265,16 +266,20 @@ impl<J> Batch<'_, J> {
             1 => 1,
             threads => m.div_ceil(size).min(PARTS_A_THREAD * threads),
         };
+        let all = m.div_ceil(size);
+        let held = if self.wants.hold { all } else { at_once };
         let sizes = Sizes {
             parts: at_once,
+            held,
             part: size,
             examples: m,
         };
         let training = workspace.training.is_some();
         let most = || network.most(self.m, training);
         workspace.fit(&network.layout, sizes, self.wants, most)?;
-        let buffers = &mut workspace.parts[..at_once];
-        let (sums, mut tree) = (&mut workspace.sums[..], Tree::new(m.div_ceil(size)));
+        let all_buffers = &mut workspace.parts[..held];
+        let (sums, mut tree) = (&mut workspace.sums[..], Tree::new(all));
+        let adds = self.wants.sums > 0 && into.sums.is_some();
         let mut results = PartResults {
             outputs: &mut workspace.outputs,
             values: if self.wants.values {
@@ -290,20 +295,19 @@ impl<J> Batch<'_, J> {
             let examples = (at_once * size).min(m - first);
             let (now, later) = results.split(examples, m - first);
             let parts = examples.div_ceil(size);
-            let buffers = &mut buffers[..parts];
+            let start = if self.wants.hold { first / size } else { 0 };
+            let buffers = &mut all_buffers[start..][..parts];
             let partial = &mut sums[tree.held()..][..parts];
             // Products are shared out only where there are fewer parts than threads.
             let serial = parts >= self.threads;
             self.round(first, examples, (buffers, partial, serial), now)?;
-            if self.wants.sums > 0 {
+            if adds {
                 tree.take(parts, sums);
             }
             results = later;
             first += examples;
         }
-        if self.wants.sums > 0
-            && let Some(wanted) = into.sums
-        {
+        if adds && let Some(wanted) = into.sums {
             tree.sum(sums, wanted);
         }
         Ok(())

@@ -87,15 +87,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Pass<'_, T, L, C> {
                 }
             }
             Seed::Cotangent(all) => {
-                for (k, delta) in part
-                    .delta
-                    .chunks_exact_mut(all.nrows())
-                    .take(examples)
-                    .enumerate()
-                {
-                    delta.copy_from_slice(all.column(first + k).as_slice());
-                }
-                part.linked.fill(false);
+                part.start_from(columns(all, first, examples));
             }
         }
         let mut input_delta = results.input_delta;

@@ -14,8 +14,8 @@ use backprop::activation::{Identity, LeakyRelu, Relu, Sigmoid, Softmax, Tanh};
 use backprop::nalgebra::{DMatrix, RealField};
 use backprop::{
     Accumulator, AnyActivation, AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Examples,
-    GaussNewton, GradientBuffers, Initialization, Network, Objective, SquaredError, Tangent,
-    Workspace, rng,
+    GaussNewton, Initialization, Network, Objective, SquaredError, Tangent, VjpTargets, Workspace,
+    rng,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -205,9 +205,9 @@ fn allocations_of_derivatives<T: RealField + Copy>(case: &Case, m: usize) -> usi
         let [a, b, c, d, e, f, g, h, i, j] = w;
         let direction = Tangent::of_parameters(&v[..p]).and_inputs(&x);
         network.jvp_into(&x, direction, a, &mut tangent).unwrap();
-        let wanted = GradientBuffers::of_parameters(&mut theta[..]).and_inputs(&mut of_x[..]);
+        let wanted = VjpTargets::of_parameters(&mut theta[..]).and_inputs(&mut of_x[..]);
         network.vjp_into(&x, &y, b, wanted).unwrap();
-        let wanted = GradientBuffers::of_parameters(&mut theta[..]).and_inputs(&mut of_x[..]);
+        let wanted = VjpTargets::of_parameters(&mut theta[..]).and_inputs(&mut of_x[..]);
         network
             .gradients_into(&examples, &objective, c, wanted)
             .unwrap();

@@ -6,7 +6,7 @@ use backprop::activation::{Identity, Softmax, Tanh};
 use backprop::nalgebra::{DMatrix, DMatrixView, RealField, convert};
 use backprop::{
     Accumulator, AnyActivation, AnyCost, CategoricalCrossEntropy, Examples, GaussNewton,
-    GradientBuffers, Initialization, Network, Objective, SquaredError, Tangent, Workspace, rng,
+    Initialization, Network, Objective, SquaredError, Tangent, VjpTargets, Workspace, rng,
 };
 
 /// Inputs, hidden units, outputs and the largest batch. Batches of 512 and more are computed in
@@ -96,7 +96,7 @@ impl<T: RealField + Copy> Data<T> {
                 .input_gradient_into(&examples, objective, w, of_x)
                 .unwrap(),
             4 => {
-                let wanted = GradientBuffers::of_parameters(theta).and_inputs(of_x);
+                let wanted = VjpTargets::of_parameters(theta).and_inputs(of_x);
                 network
                     .gradients_into(&examples, objective, w, wanted)
                     .unwrap();
@@ -112,12 +112,7 @@ impl<T: RealField + Copy> Data<T> {
                     .unwrap();
             }
             7 => network
-                .vjp_into(
-                    x,
-                    y,
-                    w,
-                    GradientBuffers::of_parameters(theta).and_inputs(of_x),
-                )
+                .vjp_into(x, y, w, VjpTargets::of_parameters(theta).and_inputs(of_x))
                 .unwrap(),
             8 => {
                 let to = &mut self.jacobians[..k * n * m];

@@ -8,8 +8,8 @@ use backprop::layer::{AnyLayer, At, Backward, Forward, Layer, Len, Plan, Site};
 use backprop::nalgebra::{DMatrix, DMatrixView};
 use backprop::{
     AnyActivation, AnyCost, BinaryCrossEntropy, Builder, CategoricalCrossEntropy, Error, Examples,
-    GaussNewton, GradientBuffers, Initialization, Network, Objective, Poisson, SquaredError,
-    Tangent, Workspace, rng,
+    GaussNewton, Initialization, Network, Objective, Poisson, SquaredError, Tangent, VjpTargets,
+    Workspace, rng,
 };
 use proptest::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -206,13 +206,13 @@ impl Asked {
             }
             3 => {
                 let mut of_x = nan(n * m);
-                let wanted = GradientBuffers::of_parameters(&mut all[..]).and_inputs(&mut of_x[..]);
+                let wanted = VjpTargets::of_parameters(&mut all[..]).and_inputs(&mut of_x[..]);
                 network.vjp_into(x, &self.y, w, wanted).unwrap();
                 all.extend(of_x);
             }
             4 => {
                 let mut of_x = nan(n * m);
-                let wanted = GradientBuffers::of_parameters(&mut all[..]).and_inputs(&mut of_x[..]);
+                let wanted = VjpTargets::of_parameters(&mut all[..]).and_inputs(&mut of_x[..]);
                 network
                     .gradients_into(&examples, &objective, w, wanted)
                     .unwrap();

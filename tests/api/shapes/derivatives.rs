@@ -4,7 +4,7 @@
 use super::*;
 use backprop::activation::Identity;
 use backprop::nalgebra::DVector;
-use backprop::{GaussNewton, GradientBuffers, Huber, Location, SquaredError, Tangent};
+use backprop::{GaussNewton, Huber, Location, SquaredError, Tangent, VjpTargets};
 
 /// Asserts that the call is refused and leaves the caller's numbers unchanged.
 #[track_caller]
@@ -56,10 +56,10 @@ pub(super) fn directions() {
         let expected = shape("the cotangent", (2, 5), (rows, cols));
         refused("vjp", network.vjp(x, &cotangent), &expected);
         kept("vjp", 26, &expected, |to| {
-            network.vjp_into(x, &cotangent, w, GradientBuffers::of_parameters(to))
+            network.vjp_into(x, &cotangent, w, VjpTargets::of_parameters(to))
         });
         kept("vjp", 15, &expected, |to| {
-            network.vjp_into(x, &cotangent, w, GradientBuffers::of_inputs(to))
+            network.vjp_into(x, &cotangent, w, VjpTargets::of_inputs(to))
         });
     }
     // Any number of complete vectors is accepted, with the same number of results.
@@ -98,7 +98,7 @@ pub(super) fn directions() {
     for (cotangent, at, bad) in broken_entries(&problem.y) {
         let expected = input("the cotangent", at, bad);
         kept("vjp", 26, &expected, |to| {
-            network.vjp_into(x, &cotangent, w, GradientBuffers::of_parameters(to))
+            network.vjp_into(x, &cotangent, w, VjpTargets::of_parameters(to))
         });
     }
     assert!(network.hessian_product(&examples, objective, &good).is_ok());
@@ -153,7 +153,7 @@ pub(super) fn inputs() {
             network.jvp_into(x, direction, w, to)
         });
         kept("vjp", 26, expected, |to| {
-            network.vjp_into(x, &u, w, GradientBuffers::of_parameters(to))
+            network.vjp_into(x, &u, w, VjpTargets::of_parameters(to))
         });
         kept("AᵀA v", 26, expected, |to| {
             network.gram_product_into(x, &v, w, to)
@@ -196,23 +196,23 @@ pub(super) fn buffers() {
         });
         let of = "the buffer for the gradient with respect to θ";
         other(of, 26, &mut |w, to| {
-            network.vjp_into(x, u, w, GradientBuffers::of_parameters(to))
+            network.vjp_into(x, u, w, VjpTargets::of_parameters(to))
         });
         let of = "the buffer for the gradient with respect to X";
         other(of, 15, &mut |w, to| {
-            network.vjp_into(x, u, w, GradientBuffers::of_inputs(to))
+            network.vjp_into(x, u, w, VjpTargets::of_inputs(to))
         });
         other("the output Jacobians", 30, &mut |w, to| {
             network.output_jacobian_into(x, w, to)
         });
         other("the gradient", 26, &mut |w, to| {
-            let wanted = GradientBuffers::of_parameters(to);
+            let wanted = VjpTargets::of_parameters(to);
             network
                 .gradients_into(&examples, objective, w, wanted)
                 .map(drop)
         });
         other("the gradient with respect to X", 15, &mut |w, to| {
-            let wanted = GradientBuffers::of_inputs(to);
+            let wanted = VjpTargets::of_inputs(to);
             network
                 .gradients_into(&examples, objective, w, wanted)
                 .map(drop)
@@ -301,7 +301,7 @@ pub(super) fn overflow_along_directions() {
     let found = steep.vjp(&zeros, &u);
     refused("X", found, &overflow(what, 1, inf));
     let mut below = [0.0; 3];
-    let wanted = GradientBuffers::of_inputs(&mut below[..]);
+    let wanted = VjpTargets::of_inputs(&mut below[..]);
     let found = steep.vjp_into(&zeros, &u, &mut Workspace::new(), wanted);
     refused("X", found, &overflow(what, 1, inf));
 

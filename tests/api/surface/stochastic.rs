@@ -8,8 +8,8 @@ use backprop::layer::{AnyLayer, At, Backward, Forward, Layer, Plan, Site};
 use backprop::nalgebra::{DMatrix, DMatrixViewMut};
 use backprop::training::{GradientDescent, Trainer};
 use backprop::{
-    AnyCost, Builder, Error, Examples, GradientBuffers, Initialization, Network, Objective, Scalar,
-    SquaredError, Workspace, rng,
+    AnyCost, Builder, Error, Examples, Initialization, Network, Objective, Scalar, SquaredError,
+    VjpTargets, Workspace, rng,
 };
 use std::sync::Mutex;
 
@@ -144,7 +144,7 @@ fn every_layer_has_its_own_seed() {
         let objective = Objective::new(SquaredError);
         // Without parameters, only the gradient with respect to X reaches the lower layers.
         let mut of_x = [f64::NAN];
-        let wanted = GradientBuffers::of_parameters(&mut []).and_inputs(&mut of_x);
+        let wanted = VjpTargets::of_parameters(&mut []).and_inputs(&mut of_x);
         let parts = network.gradients_into(&examples, &objective, &mut workspace, wanted);
         assert_eq!((parts.unwrap().total(), of_x), (0.0, [0.0]));
     }

@@ -24,8 +24,8 @@ use backprop::training::{
 use backprop::{
     Accumulator, AnyActivation, AnyCost, AnyLayer, ArgminHessian, ArgminProblem, Backprop,
     BlockLayout, Builder, CostParts, Curvature, Dense, Error, Examples, GaussNewton, Gradient,
-    GradientBuffers, GradientCheck, Initialization, Layout, Network, Objective, Penalty, Shape,
-    Strength, Tangent, Trace, Workspace,
+    GradientCheck, Initialization, Layout, Network, Objective, Penalty, Shape, Strength, Tangent,
+    Trace, VjpTargets, Workspace,
 };
 use num_dual::Dual64;
 
@@ -52,7 +52,7 @@ fn networks_and_what_they_compute() {
     shared::<(Objective<Box<dyn Cost<f64>>>, Penalty, Strength)>();
     shared::<(Examples<'_, f64>, Workspace<f64>, Accumulator<f64>)>();
     shared::<(Backprop<f64>, Gradient<f64>, CostParts<f64>, Trace<f64>)>();
-    shared::<(Tangent<'_, f64>, GradientBuffers<'_, f64>)>();
+    shared::<(Tangent<'_, f64>, VjpTargets<'_, f64>)>();
     shared::<(GaussNewton, Curvature)>();
 }
 

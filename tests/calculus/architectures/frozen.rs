@@ -4,7 +4,7 @@ use super::random::{Case, cases};
 use super::trees::Net;
 use super::{Outcome, config, wave, wave_matrix};
 use backprop::{
-    Accumulator, GaussNewton, GradientBuffers, GradientCheck, Path, Strength, Tangent, Workspace,
+    Accumulator, GaussNewton, GradientCheck, Path, Strength, Tangent, VjpTargets, Workspace,
 };
 use proptest::prelude::*;
 use std::ops::Range;
@@ -113,7 +113,7 @@ fn derivatives(pair: &Pair, case: &Case, clear: bool) -> Vec<Vec<f64>> {
         }
         workspace.fill(f64::NAN);
         let (mut by_theta, mut by_x) = (vec![f64::NAN; p], vec![f64::NAN; case.x.len()]);
-        let into = GradientBuffers::of_parameters(&mut by_theta).and_inputs(&mut by_x);
+        let into = VjpTargets::of_parameters(&mut by_theta).and_inputs(&mut by_x);
         network.vjp_into(&case.x, &u, &mut workspace, into).unwrap();
         all.push(cleared(by_theta));
         all.push(by_x);

@@ -8,6 +8,7 @@ mod gradients;
 mod laws;
 mod layers;
 mod parts;
+mod pullbacks;
 mod random;
 mod reference;
 mod seeds;

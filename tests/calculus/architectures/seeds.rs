@@ -9,7 +9,7 @@ use backprop::layer::{
 };
 use backprop::nalgebra::{DMatrix, convert};
 use backprop::{
-    Error, Examples, GradientBuffers, Network, Objective, Scalar, Shape, SquaredError, Tangent,
+    Error, Examples, Network, Objective, Scalar, Shape, SquaredError, Tangent, VjpTargets,
     Workspace,
 };
 
@@ -215,7 +215,7 @@ fn a_seed_makes_a_differentiable_function() {
         .jvp_into(&x, direction, workspace, &mut moved)
         .unwrap();
     let (mut of_theta, mut of_x) = (vec![f64::NAN; p], vec![f64::NAN; n * m]);
-    let into = GradientBuffers::of_parameters(&mut of_theta).and_inputs(&mut of_x);
+    let into = VjpTargets::of_parameters(&mut of_theta).and_inputs(&mut of_x);
     network.vjp_into(&x, &u, workspace, into).unwrap();
     let left = dot(u.as_slice(), &moved);
     let right = dot(&of_theta, &theta) + dot(&of_x, x_dot.as_slice());

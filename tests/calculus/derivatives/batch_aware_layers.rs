@@ -7,8 +7,8 @@ use backprop::layer::{
 };
 use backprop::nalgebra::{DMatrix, DMatrixViewMut, convert};
 use backprop::{
-    Builder, Error, Examples, GradientBuffers, Initialization, Network, Objective, Scalar,
-    SquaredError, Tangent, Workspace, rng,
+    Builder, Error, Examples, Initialization, Network, Objective, Scalar, SquaredError, Tangent,
+    VjpTargets, Workspace, rng,
 };
 use num_dual::Dual64;
 
@@ -123,7 +123,7 @@ fn found(
         .jvp_into(x, direction, &mut workspace, &mut tangent)
         .unwrap();
     let mut of_theta = vec![f64::NAN; v.len()];
-    let wanted = GradientBuffers::of_parameters(&mut of_theta[..]);
+    let wanted = VjpTargets::of_parameters(&mut of_theta[..]);
     network.vjp_into(x, y, &mut workspace, wanted).unwrap();
     let size = y.len() as f64;
     close(&[dot(&of_theta, v)], &[dot(&tangent, y.as_slice())], size).unwrap();

@@ -7,8 +7,7 @@ use backprop::layer::{Backward, Dense, Forward, Layer, Plan, Site};
 use backprop::nalgebra::DMatrix;
 use backprop::training::{LevenbergMarquardt, Stop, Trainer};
 use backprop::{
-    Error, Examples, GaussNewton, GradientBuffers, Location, Network, Objective, SquaredError,
-    Workspace,
+    Error, Examples, GaussNewton, Location, Network, Objective, SquaredError, VjpTargets, Workspace,
 };
 
 /// a = x, without parameters.
@@ -61,10 +60,10 @@ fn calls_without_parameters() {
             other
                 .gradient_into(&examples, &objective, w, &mut [0.0; 6])
                 .unwrap();
-            let wanted = GradientBuffers::of_parameters(&mut [][..]).and_inputs(&mut inputs[..]);
+            let wanted = VjpTargets::of_parameters(&mut [][..]).and_inputs(&mut inputs[..]);
             network.vjp_into(&x, &x, w, wanted).unwrap();
             assert_eq!(inputs, x.as_slice());
-            let wanted = GradientBuffers::of_parameters(&mut [][..]).and_inputs(&mut inputs[..]);
+            let wanted = VjpTargets::of_parameters(&mut [][..]).and_inputs(&mut inputs[..]);
             network
                 .gradients_into(&examples, &objective, w, wanted)
                 .unwrap();
@@ -96,14 +95,14 @@ fn a_call_that_wants_nothing_computes_nothing() {
     for m in [1, 600] {
         let (x, u) = (DMatrix::repeat(2, m, 0.5), DMatrix::repeat(1, m, 1.0));
         let mut workspace = Workspace::new();
-        let nothing = network.vjp_into(&x, &u, &mut workspace, GradientBuffers::default());
+        let nothing = network.vjp_into(&x, &u, &mut workspace, VjpTargets::default());
         assert_eq!(nothing, Ok(()));
         assert!(workspace.output().is_none());
         // The arguments are still checked.
-        let nothing = network.vjp_into(&x, &x, &mut workspace, GradientBuffers::default());
+        let nothing = network.vjp_into(&x, &x, &mut workspace, VjpTargets::default());
         assert!(matches!(nothing, Err(Error::Shape { .. })));
         let odd = DMatrix::repeat(2, m, f64::NAN);
-        let nothing = network.vjp_into(&odd, &u, &mut workspace, GradientBuffers::default());
+        let nothing = network.vjp_into(&odd, &u, &mut workspace, VjpTargets::default());
         assert!(matches!(
             nothing,
             Err(Error::NonFinite {
@@ -112,19 +111,15 @@ fn a_call_that_wants_nothing_computes_nothing() {
             })
         ));
         let (examples, objective) = (Examples::new(&x, &u).unwrap(), Objective::new(SquaredError));
-        let parts = network.gradients_into(
-            &examples,
-            &objective,
-            &mut workspace,
-            GradientBuffers::default(),
-        );
+        let parts =
+            network.gradients_into(&examples, &objective, &mut workspace, VjpTargets::default());
         assert_eq!(
             parts,
             network.cost_into(&examples, &objective, &mut workspace)
         );
         // Without parameters their gradient is empty.
         let through = Network::from_layers(2, vec![Through], &[]).unwrap();
-        let wanted = GradientBuffers::of_parameters(&mut [][..]);
+        let wanted = VjpTargets::of_parameters(&mut [][..]);
         let nothing = through.vjp_into(&x, &x, &mut workspace, wanted);
         assert_eq!(nothing, Ok(()));
     }

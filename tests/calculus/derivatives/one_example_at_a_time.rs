@@ -6,8 +6,8 @@ use backprop::activation::{Identity, Tanh};
 use backprop::layer::{AnyLayer, Backward, Forward, Layer, Plan, Site};
 use backprop::nalgebra::{DMatrix, DVector};
 use backprop::{
-    Builder, Error, Examples, GaussNewton, GradientBuffers, Initialization, Network, Objective,
-    SquaredError, Workspace, rng,
+    Builder, Error, Examples, GaussNewton, Initialization, Network, Objective, SquaredError,
+    VjpTargets, Workspace, rng,
 };
 
 /// Checks gradients, norms, visits, clipped sums and the Gauss–Newton matrix of such a network,
@@ -90,7 +90,7 @@ fn one_at_a_time<L: Layer<f64>>(network: &Network<f64, L>, m: usize, seed: Optio
     for (k, i) in (0..m).flat_map(|k| (0..y.nrows()).map(move |i| (k, i))) {
         let unit = DMatrix::from_fn(y.nrows(), m, |row, col| f64::from((row, col) == (i, k)));
         let mut row = DVector::repeat(p, f64::NAN);
-        let wanted = GradientBuffers::of_parameters(row.as_mut_slice());
+        let wanted = VjpTargets::of_parameters(row.as_mut_slice());
         network.vjp_into(&x, &unit, &mut workspace, wanted).unwrap();
         by_hand += &row * row.transpose() * (weights[k] / total);
     }

@@ -2,7 +2,7 @@
 
 use super::case::{Case, Field, blocks, joined};
 use backprop::nalgebra::DVector;
-use backprop::{Error, Examples, GaussNewton, GradientBuffers, Objective, Scalar, Workspace};
+use backprop::{Error, Examples, GaussNewton, Objective, Scalar, VjpTargets, Workspace};
 
 impl Case {
     /// Computes in the scalar that `to` rounds to and converts the results with `back`.
@@ -22,8 +22,7 @@ impl Case {
         let nan = || DVector::repeat(p, to(f64::NAN));
 
         let (mut gradient, mut grad_x) = (nan(), vec![to(f64::NAN); x.len()]);
-        let wanted =
-            GradientBuffers::of_parameters(gradient.as_mut_slice()).and_inputs(&mut grad_x[..]);
+        let wanted = VjpTargets::of_parameters(gradient.as_mut_slice()).and_inputs(&mut grad_x[..]);
         let j = network.gradients_into(&examples, objective, workspace, wanted)?;
         let outputs = workspace
             .output()
