@@ -7,6 +7,7 @@ mod words;
 
 use crate::path::Path;
 use std::borrow::Cow;
+use std::ops::Range;
 use words::{
     Shape, below, exempt, feeding, in_batch, interval, named, of_class, plainly, remedy,
     remedy_for_divergence, suitable, suspect, transposed_examples, wanted, whole_rows,
@@ -73,6 +74,18 @@ pub enum Error {
         expected: usize,
         /// The number of outputs.
         found: usize,
+    },
+    /// Targets of one example that are missing in part, where the cost needs all or none of them.
+    #[error(
+        "some targets of example {example} in rows {} to {} are missing and some are present, \
+         expected all or none of these rows, because the cost of one depends on the others",
+        rows.start, rows.end - 1
+    )]
+    PartialTargets {
+        /// The example.
+        example: usize,
+        /// The rows that belong together.
+        rows: Range<usize>,
     },
     /// A view with gaps between its columns, where an example has several axes.
     #[error(

@@ -1,6 +1,6 @@
 //! The examples X, Y and their weights, validated once.
 
-use crate::cost::Cost;
+use crate::cost::{Cost, Present};
 use crate::error::{Error, Location};
 use crate::kernels::{columns, first_non_finite};
 use crate::layout::fits;
@@ -158,6 +158,7 @@ pub fn row_major<T: Scalar>(buffer: &[T], n: usize) -> Result<DMatrixView<'_, T>
 /// cost in J is (1/Σw) Σ wₖ costₖ, with the weights wₖ (1 by default). A weight of 2 counts an
 /// example twice. A weight of 0 leaves an example out of the sums, but it is still computed: its
 /// outputs must be finite and in the cost's domain (where it is defined).
+/// [`with_missing`](Self::with_missing) is for targets that are not all known.
 ///
 /// # Example
 /// Two examples of one input each. The second input is NaN, so they are refused:
@@ -176,11 +177,21 @@ pub fn row_major<T: Scalar>(buffer: &[T], n: usize) -> Result<DMatrixView<'_, T>
 pub struct Examples<'a, T: Scalar> {
     pub(crate) x: DMatrixView<'a, T>,
     pub(crate) y: DMatrixView<'a, T>,
+    /// Which targets are present; `None` if all are.
+    pub(crate) present: Option<Present<'a>>,
     pub(crate) weights: Option<&'a [f64]>,
     /// Σw; m without weights.
     pub(crate) weight: f64,
     /// The smallest and the largest target.
     range: (f64, f64),
+}
+
+/// The parts of some examples, in buffers.
+pub(crate) struct Buffers<'a, T: Scalar> {
+    pub(crate) x: DMatrixView<'a, T>,
+    pub(crate) y: DMatrixView<'a, T>,
+    pub(crate) present: Option<Present<'a>>,
+    pub(crate) weights: Option<&'a [f64]>,
 }
 
 impl<'a, T: Scalar> Examples<'a, T> {
@@ -193,7 +204,59 @@ impl<'a, T: Scalar> Examples<'a, T> {
     /// - [`Error::ExampleCounts`] if X and Y have different numbers of columns.
     /// - [`Error::NonFinite`] with the first entry of X, then of Y, that is NaN or infinite.
     pub fn new(x: impl Columns<'a, T>, y: impl Columns<'a, T>) -> Result<Self, Error> {
-        let (x, y) = (x.columns_view(), y.columns_view());
+        Self::checked(x.columns_view(), y.columns_view(), None)
+    }
+
+    /// Borrows X, Y and which targets are present, all with one example per column.
+    ///
+    /// `present` is K × m like Y. A target whose entry is `false` is missing: it adds 0 to the cost
+    /// of its example and to δ, and metrics do not count it, whatever is stored in its place, even
+    /// NaN. The divisor m of J stays Σw over all examples. Which targets may be missing alone
+    /// depends on the cost ([`Cost::target_group`]): those of a categorical cross-entropy, or of a
+    /// softmax, are missing for all classes of the head or for none.
+    ///
+    /// # Errors
+    /// - The errors of [`new`](Self::new), for the targets that are present.
+    /// - [`Error::Shape`] unless `present` has the shape of Y.
+    ///
+    /// # Example
+    /// Two outputs and two examples. The second output of the second example was not measured. With
+    /// a = 0 everywhere, the squared errors are ½ (1 + 4) and ½ 9, and J = 7/2:
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Examples, Network, Objective, SquaredError, activation::Identity};
+    ///
+    /// let network = Network::<f64>::builder(1).dense(2, Identity).zeros()?;
+    /// let x = DMatrix::from_row_slice(1, 2, &[0.5, 1.0]);
+    /// let y = DMatrix::from_row_slice(2, 2, &[1.0, 3.0, 2.0, f64::NAN]);
+    /// let present = y.map(|y| !y.is_nan());
+    /// let examples = Examples::with_missing(&x, &y, &present)?;
+    /// assert_eq!(network.cost(&examples, &Objective::new(SquaredError))?, 3.5);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    #[doc(alias("mask", "masked", "semi_supervised", "NaN"))]
+    pub fn with_missing(
+        x: impl Columns<'a, T>,
+        y: impl Columns<'a, T>,
+        present: &'a DMatrix<bool>,
+    ) -> Result<Self, Error> {
+        let y = y.columns_view();
+        if present.shape() != y.shape() {
+            return Err(Error::Shape {
+                what: "the matrix of present targets",
+                expected: y.shape(),
+                found: present.shape(),
+            });
+        }
+        let present = Present::new(present.as_slice(), y.nrows());
+        Self::checked(x.columns_view(), y, Some(present))
+    }
+
+    pub(crate) fn checked(
+        x: DMatrixView<'a, T>,
+        y: DMatrixView<'a, T>,
+        present: Option<Present<'a>>,
+    ) -> Result<Self, Error> {
         if x.ncols() == 0 {
             return Err(Error::NoExamples);
         }
@@ -204,15 +267,32 @@ impl<'a, T: Scalar> Examples<'a, T> {
             });
         }
         check_finite("X", x)?;
-        check_finite("Y", y)?;
+        if present.is_none() {
+            check_finite("Y", y)?;
+        }
         let mut range = (f64::INFINITY, f64::NEG_INFINITY);
-        for &y in y.iter() {
-            let y = to_f64(y);
-            range = (range.0.min(y), range.1.max(y));
+        for (col, column) in y.column_iter().enumerate() {
+            let is_present = present.map(|present| present.of(col));
+            for (row, &y) in column.iter().enumerate() {
+                if is_present.is_some_and(|present| !present[row]) {
+                    continue;
+                }
+                let value = to_f64(y);
+                if !value.is_finite() {
+                    let at = Location::Input {
+                        what: "Y",
+                        row,
+                        col,
+                    };
+                    return Err(Error::NonFinite { at, value });
+                }
+                range = (range.0.min(value), range.1.max(value));
+            }
         }
         Ok(Self {
             x,
             y,
+            present,
             weights: None,
             weight: x.ncols() as f64,
             range,
@@ -257,6 +337,13 @@ impl<'a, T: Scalar> Examples<'a, T> {
         self.y
     }
 
+    /// Returns which targets are present, K × m; `None` if all are.
+    #[must_use]
+    pub fn present(&self) -> Option<DMatrixView<'a, bool>> {
+        let examples = self.len();
+        self.present.map(|present| present.matrix(examples))
+    }
+
     /// Returns the number of examples, m.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -280,25 +367,36 @@ impl<'a, T: Scalar> Examples<'a, T> {
         Self {
             x: columns(self.x, first, count),
             y: columns(self.y, first, count),
+            present: self.present.map(|present| present.examples(first)),
             weights: self.weights.map(|w| &w[first..first + count]),
             ..*self
         }
     }
 
     /// Returns the same data in other buffers.
-    pub(crate) fn with<'b>(
-        &self,
-        x: DMatrixView<'b, T>,
-        y: DMatrixView<'b, T>,
-        weights: Option<&'b [f64]>,
-    ) -> Examples<'b, T> {
+    pub(crate) fn with<'b>(&self, buffers: Buffers<'b, T>) -> Examples<'b, T> {
+        let Buffers {
+            x,
+            y,
+            present,
+            weights,
+        } = buffers;
         Examples {
             x,
             y,
+            present,
             weights,
             weight: self.weight,
             range: self.range,
         }
+    }
+
+    /// Returns the same examples with other weights, and the same total.
+    pub(crate) fn with_weights<'b>(&self, weights: Option<&'b [f64]>) -> Examples<'b, T>
+    where
+        'a: 'b,
+    {
+        Examples { weights, ..*self }
     }
 
     /// Replaces the total weight with the sum of the weights of these examples. Returns `None` if T
@@ -331,7 +429,11 @@ impl<'a, T: Scalar> Examples<'a, T> {
             return Ok(());
         }
         for (example, column) in self.y.column_iter().enumerate() {
+            let present = self.present.map(|present| present.of(example));
             for (unit, &y) in column.iter().enumerate() {
+                if present.is_some_and(|present| !present[unit]) {
+                    continue;
+                }
                 let (value, domain) = (to_f64(y), cost.target_domain_of(unit));
                 if value < domain.0 || value > domain.1 {
                     return Err(Error::Target {

@@ -9,6 +9,7 @@ use crate::kernels::squash::{OutputSlices, Squash, Window, differences};
 use crate::kernels::{self, FastActivation, costs, flat, flat_mut, index_of_max, squash};
 use crate::scalar::{Scalar, ln_cosh, real, sigmoid_derivative, tanh};
 use nalgebra::{DMatrixView, DMatrixViewMut};
+use std::ops::Range;
 
 /// The built-in costs. The [module documentation](super) has a table of their formulas.
 ///
@@ -212,6 +213,15 @@ impl<T: Scalar> Cost<T> for AnyCost {
         match *self {
             Self::Huber { delta } => above_zero::<T>("the delta of Huber", delta),
             _ => Ok(()),
+        }
+    }
+
+    /// The classes of the categorical cross-entropy belong together. The other costs are sums over
+    /// the outputs.
+    fn target_group(&self, unit: usize, outputs: usize) -> Range<usize> {
+        match self {
+            Self::CategoricalCrossEntropy => 0..outputs,
+            _ => unit..unit + 1,
         }
     }
 

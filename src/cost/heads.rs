@@ -140,6 +140,15 @@ impl<T: Scalar, C: Cost<T>> Cost<T> for Heads<C> {
         head.map_or(all, |head| head.cost.target_domain())
     }
 
+    fn target_group(&self, unit: usize, _outputs: usize) -> Range<usize> {
+        let head = self.heads.iter().find(|head| head.rows.contains(&unit));
+        let Some(HeadCost { rows, cost, .. }) = head else {
+            return unit..unit + 1;
+        };
+        let group = cost.target_group(unit - rows.start, rows.len());
+        rows.start + group.start..rows.start + group.end
+    }
+
     fn check_at(&self, at: Outputs<'_, T>) -> Result<(), Violation> {
         for head in &self.heads {
             let at = at.in_rows(&head.rows, head.cost.link());

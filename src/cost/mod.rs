@@ -97,7 +97,9 @@
 //! [`Softmax`]: crate::activation::Softmax
 
 mod builtin;
+mod exact;
 mod heads;
+mod missing;
 mod outputs;
 mod readout;
 
@@ -112,10 +114,11 @@ pub use builtin::AnyCost;
 pub use builtin::AnyCost::{
     BinaryCrossEntropy, CategoricalCrossEntropy, Huber, LogCosh, Poisson, SquaredError,
 };
-pub use heads::Heads;
-pub use outputs::Outputs;
 #[cfg(feature = "num-dual")]
-pub(crate) use outputs::{Exact, Known};
+pub(crate) use exact::{Exact, Known};
+pub use heads::Heads;
+pub(crate) use missing::Present;
+pub use outputs::Outputs;
 pub(crate) use readout::HeadOutputs;
 
 /// The place at which an output lies outside the domain of a cost.
@@ -196,6 +199,14 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
     fn target_domain_of(&self, unit: usize) -> (f64, f64) {
         let _ = unit;
         self.target_domain()
+    }
+
+    /// Returns the outputs, including `unit`, whose targets may be missing only together: the
+    /// cost of an example must be a sum over these groups, of terms that depend on no other target
+    /// and output. The default is all `outputs` of the network.
+    fn target_group(&self, unit: usize, outputs: usize) -> Range<usize> {
+        let _ = unit;
+        0..outputs
     }
 
     /// Checks that the cost is defined at all outputs that it does not compute from z.
@@ -287,6 +298,10 @@ impl<T: Scalar, C: Cost<T> + ?Sized> Cost<T> for Box<C> {
 
     fn target_domain_of(&self, unit: usize) -> (f64, f64) {
         (**self).target_domain_of(unit)
+    }
+
+    fn target_group(&self, unit: usize, outputs: usize) -> Range<usize> {
+        (**self).target_group(unit, outputs)
     }
 
     fn check_at(&self, at: Outputs<'_, T>) -> Result<(), Violation> {

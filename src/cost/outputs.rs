@@ -1,10 +1,11 @@
 //! The arguments of a cost, with a − y and 1 − a computed more accurately than from the rounded a.
 
-use super::HeadOutputs;
+use super::exact::Exact;
+use super::{HeadOutputs, Present};
 use crate::activation::AnyActivation;
 use crate::kernels::plain_softmax::{Column, UnitTarget, error_of_unit};
 use crate::kernels::squash::{CANCELS, NEAR, OutputSlices, Squash, Window, differences};
-use crate::kernels::{columns, flat, flat_mut, in_rows, sum};
+use crate::kernels::{flat, flat_mut, sum};
 use crate::scalar::{Scalar, real, tanh};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use std::ops::Range;
@@ -32,46 +33,8 @@ pub struct Outputs<'a, T: Scalar> {
     pub(crate) hides_z: bool,
     /// The units of each position, if the cost of an example is a sum over its positions.
     pub(crate) units: Option<usize>,
-}
-
-/// How to compute a − y and 1 − a more accurately than from the rounded a.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Exact<'a, T: Scalar> {
-    /// a is this function of z.
-    Squashed(Squash, DMatrixView<'a, T>),
-    /// They are already computed.
-    #[cfg(feature = "num-dual")]
-    Known(&'a Known<'a, T>),
-}
-
-impl<T: Scalar> Exact<'_, T> {
-    /// Returns the same for some examples.
-    pub(crate) fn columns(self, first: usize, count: usize) -> Self {
-        match self {
-            Self::Squashed(squash, z) => Self::Squashed(squash, columns(z, first, count)),
-            #[cfg(feature = "num-dual")]
-            Self::Known(_) => self,
-        }
-    }
-
-    /// Returns the same for one example, with a column for each position.
-    pub(crate) fn in_rows(self, example: usize, units: usize) -> Self {
-        match self {
-            Self::Squashed(squash, z) => {
-                Self::Squashed(squash, in_rows(columns(z, example, 1), units))
-            }
-            #[cfg(feature = "num-dual")]
-            Self::Known(_) => self,
-        }
-    }
-}
-
-/// a − y and 1 − a.
-#[cfg(feature = "num-dual")]
-#[derive(Debug)]
-pub(crate) struct Known<'a, T: Scalar> {
-    pub(crate) difference: DMatrixView<'a, T>,
-    pub(crate) complement: DMatrixView<'a, T>,
+    /// Which targets are present; `None` if all are.
+    pub(crate) present: Option<Present<'a>>,
 }
 
 /// The number of entries in a block on the stack.
@@ -95,6 +58,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
             tangents: None,
             hides_z: false,
             units: None,
+            present: None,
         }
     }
 

@@ -68,6 +68,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
             None => Outputs::new(None, kernels::rows(self.a, rows.clone()), y),
         };
         at.at_outputs = self.at_outputs;
+        at.present = self.present.map(|present| present.rows(rows));
         if self.hides_z {
             at.z = None;
         }
@@ -89,6 +90,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
             a: of(self.a),
             y: of(self.y),
             exact: self.exact.map(|exact| exact.columns(first, count)),
+            present: self.present.map(|present| present.examples(first)),
             ..*self
         }
     }
@@ -112,6 +114,10 @@ impl<'a, T: Scalar> Outputs<'a, T> {
     /// Writes the cost of each example.
     #[inline]
     pub(crate) fn values<C: Cost<T> + ?Sized>(self, cost: &C, values: &mut [T]) {
+        if let Some(present) = self.missing(cost) {
+            values.fill(T::zero());
+            return self.add_present_values(present, cost, T::one(), values);
+        }
         let Some(units) = self.units else {
             return cost.values(self, values);
         };
@@ -138,6 +144,9 @@ impl<'a, T: Scalar> Outputs<'a, T> {
 
     /// Adds the cost of each example, multiplied by a weight.
     pub(crate) fn add_values<C: Cost<T> + ?Sized>(self, cost: &C, weight: T, values: &mut [T]) {
+        if let Some(present) = self.missing(cost) {
+            return self.add_present_values(present, cost, weight, values);
+        }
         if let Some(units) = self.units {
             for (k, value) in values.iter_mut().enumerate() {
                 self.positions(k, units).in_blocks(cost, |_, block| {
@@ -156,6 +165,9 @@ impl<'a, T: Scalar> Outputs<'a, T> {
     /// Writes ∂cost/∂z if z is present, otherwise ∂cost/∂a.
     #[inline]
     pub(crate) fn delta<C: Cost<T> + ?Sized>(self, cost: &C, mut delta: DMatrixViewMut<'_, T>) {
+        if let Some(present) = self.missing(cost) {
+            return self.present_delta(present, cost, delta);
+        }
         let Some(units) = self.units else {
             return cost.delta(self, delta);
         };
@@ -174,6 +186,9 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         tangent: &DMatrixView<'_, T>,
         mut to: DMatrixViewMut<'_, T>,
     ) -> Result<(), Error> {
+        if let Some(present) = self.missing(cost) {
+            return self.present_delta_tangent(present, cost, tangent, to);
+        }
         let Some(units) = self.units else {
             return cost.delta_tangent(self, *tangent, to);
         };
@@ -190,9 +205,11 @@ impl<'a, T: Scalar> Outputs<'a, T> {
     /// Checks that the cost is defined at the outputs, unless it is computed from z.
     pub(crate) fn check<C: Cost<T> + ?Sized>(self, cost: &C) -> Result<(), Violation> {
         if self.z.is_some() {
-            Ok(())
-        } else {
-            cost.check_outputs(self.a, self.y)
+            return Ok(());
+        }
+        match self.missing(cost) {
+            Some(present) => self.check_present(present, cost),
+            None => cost.check_outputs(self.a, self.y),
         }
     }
 }

@@ -181,7 +181,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             check_curvature::<T, L, C>(self, cost, at)?;
         }
         self.check_directions(v, examples.x, product)?;
-        examples.check(self.inputs(), self.outputs(), cost)?;
+        self.check_examples(examples, cost)?;
         let pass = Product {
             chain: self.chain(theta),
             x: examples.x,

@@ -341,7 +341,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
                     shortened += usize::from(clip);
                     *weight = given * if clip { most / to_f64(norm) } else { 1.0 };
                 }
-                let weighted = examples.with(examples.x, examples.y, Some(&weights));
+                let weighted = examples.with_weights(Some(&weights));
                 let theta = self.theta().as_slice();
                 let wanted = (Some(&mut *sum), None);
                 self.sum(theta, (&weighted, cost), workspace, wanted)
@@ -362,13 +362,13 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<(), Error> {
         self.check_uncoupled(workspace)?;
         cost.validate()?;
-        examples.check(self.inputs(), self.outputs(), cost)?;
+        self.check_examples(examples, cost)?;
         let mut chain = self.chain(self.theta().as_slice());
         (chain.training, chain.keep) = (workspace.training, Keep::Slope);
         let job = Separate {
             chain,
             // Each gradient is computed without the weight of its example.
-            examples: examples.with(examples.x, examples.y, None),
+            examples: examples.with_weights(None),
             cost,
             quantity,
             start: range.start,

@@ -205,7 +205,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.check_uncoupled(workspace)?;
         check_curvature::<T, L, C>(self, &objective.cost, at)?;
         objective.validate(self.layout())?;
-        examples.check(self.inputs(), self.outputs(), &objective.cost)
+        self.check_examples(examples, &objective.cost)
     }
 
     /// Calls `visit` with the Jacobians of a few examples at a time. `with_deltas` requests δ as

@@ -110,7 +110,7 @@ pub(super) fn curvature_place<'b, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized>(
     at: GaussNewton,
     of: &'b HeadOutputs<'b, T>,
 ) -> Result<Option<Outputs<'b, T>>, Error> {
-    let outputs = outputs_at(of, cost, examples.y);
+    let outputs = outputs_at(of, cost, examples);
     let place = match at {
         GaussNewton::Logits if !linked => return Ok(None),
         GaussNewton::Logits => outputs,
@@ -123,7 +123,7 @@ pub(super) fn curvature_place<'b, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized>(
     };
     chain.check_domain(first, place, cost)?;
     if at == GaussNewton::Fisher && !linked {
-        check_inside(chain, first, cost, place.a)?;
+        check_inside(chain, first, cost, place)?;
     }
     Ok(Some(place))
 }
@@ -134,8 +134,9 @@ fn check_inside<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized>(
     chain: &Chain<'_, T, L>,
     first: usize,
     cost: &C,
-    a: DMatrixView<'_, T>,
+    at: Outputs<'_, T>,
 ) -> Result<(), Error> {
+    let a = at.a;
     let mut start = 0;
     for head in &chain.plan().heads {
         let rows = start..start + head.rows;
@@ -145,7 +146,11 @@ fn check_inside<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized>(
             continue;
         }
         for (k, column) in a.column_iter().enumerate() {
+            let present = at.present.map(|present| present.of(k));
             for unit in rows.clone() {
+                if present.is_some_and(|present| !present[unit]) {
+                    continue;
+                }
                 let (low, high) = cost.target_domain_of(unit);
                 let value = to_f64(column[unit]);
                 if !(value > low && value < high) {
@@ -186,7 +191,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
         part.copy_outputs(results.outputs);
         if let Some((examples, cost)) = &given {
             let of = chain.heads(x, &part.output, &part.kept);
-            let at = outputs_at(&of, *cost, examples.y);
+            let at = outputs_at(&of, *cost, examples);
             chain.check_domain(first, at, *cost)?;
         }
         let (theta, x_tangent) = self.along;

@@ -53,7 +53,7 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
     ) -> Result<(), Error> {
         self.cost_delta(examples, cost, part);
         let of = self.heads(examples.x, &part.output, &part.kept);
-        let at = outputs_at(&of, cost, examples.y);
+        let at = outputs_at(&of, cost, examples);
         let m = examples.len();
         let tangent = self.frame(m, &part.output_tangent, &part.kept_tangent);
         self.delta_tangent((at, tangent), cost, &mut part.delta_tangent)?;

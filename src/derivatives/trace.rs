@@ -219,8 +219,15 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<Trace<T>, Error> {
         let (layout, cost) = (self.layout(), &objective.cost);
         objective.validate(layout)?;
-        examples.check(self.inputs(), self.outputs(), cost)?;
-        let (x, y) = (owned("X", examples.x)?, owned("Y", examples.y)?);
+        self.check_examples(examples, cost)?;
+        let (x, mut y) = (owned("X", examples.x)?, owned("Y", examples.y)?);
+        if let Some(present) = examples.present() {
+            // Whatever is stored there, the trace shows 0.
+            let entries = y.iter_mut().zip(present.iter());
+            entries
+                .filter(|(_, present)| !**present)
+                .for_each(|(y, _)| *y = T::zero());
+        }
         let mut chain = self.chain(self.theta().as_slice());
         chain.keep = Keep::Z;
         let lens = scratch_lens::<T>(layout.plan(), examples.len());
@@ -239,7 +246,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             heads: &plan.heads,
             frame,
         };
-        let at_cost = outputs_at(&of, cost, y.as_view());
+        let at_cost = outputs_at(&of, cost, examples);
         chain.check_domain(0, at_cost, cost)?;
         let mut costs = matrix("the costs", (1, examples.len()))?;
         at_cost.values(cost, costs.as_mut_slice());

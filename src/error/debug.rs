@@ -39,6 +39,7 @@ debug_with_message! {
         NoBranches { layer }
         LayerShape { layer, expected, found }
         Plan { layer, what }
+        PartialTargets { example, rows }
         HeadRows { expected, found }
         Gaps { what }
         Depth { most }

@@ -126,6 +126,12 @@ pub(super) fn outputs<T: Scalar, L: Layer<T>, C: Cost<T>>(
     Ok(Some(a.clone_owned()))
 }
 
+fn outputs_of<'a, T: Scalar>(a: &'a DMatrix<T>, examples: &Examples<'a, T>) -> Outputs<'a, T> {
+    let mut outputs = Outputs::new(None, a.as_view(), examples.y);
+    outputs.present = examples.present;
+    outputs
+}
+
 /// Returns the noise of J that the rounding of the outputs causes: (ε/2) ‖w δ ∘ a‖/Σw with
 /// δ = ∂cost/∂a.
 pub(super) fn of_j<T: Scalar, C: Cost<T>>(
@@ -134,8 +140,7 @@ pub(super) fn of_j<T: Scalar, C: Cost<T>>(
     cost: &C,
 ) -> f64 {
     let mut delta = DMatrix::repeat(a.nrows(), a.ncols(), nan());
-    let outputs = Outputs::new(None, a.as_view(), examples.y);
-    cost.delta(outputs, delta.as_view_mut());
+    outputs_of(a, examples).delta(cost, delta.as_view_mut());
     let terms = delta.iter().zip(a).enumerate().map(|(i, (&delta, &a))| {
         let weight = examples.weights.map_or(1.0, |w| w[i / examples.y.nrows()]);
         weight * to_f64(delta) * to_f64(a)
@@ -151,11 +156,11 @@ pub(super) fn of_delta<T: Scalar, C: Cost<T>>(
     examples: &Examples<'_, T>,
     cost: &C,
 ) -> Result<f64, Error> {
-    let outputs = Outputs::new(None, a.as_view(), examples.y);
+    let outputs = outputs_of(a, examples);
     let mut delta = DMatrix::repeat(a.nrows(), a.ncols(), nan());
-    cost.delta(outputs, delta.as_view_mut());
+    outputs.delta(cost, delta.as_view_mut());
     let mut change = DMatrix::repeat(a.nrows(), a.ncols(), nan());
-    cost.delta_tangent(outputs, a.as_view(), change.as_view_mut())?;
+    outputs.delta_tangent(cost, &a.as_view(), change.as_view_mut())?;
     let noise = 0.5 * to_f64(T::default_epsilon()) * size(change.as_slice());
     let relative = noise / size(delta.as_slice());
     Ok(if relative.is_finite() { relative } else { 0.0 })

@@ -17,6 +17,9 @@
 //! | [`MeanAbsoluteError`] | Σ \|a − y\|/(K m) | smaller | `mean_absolute_error` |
 //! | [`MeanSquaredError`] | Σ (a − y)²/(K m) | smaller | `mean_squared_error` |
 //!
+//! [`OfHead`] is a metric of the outputs of one head. Targets that are missing
+//! ([`Examples::with_missing`](crate::Examples::with_missing)) are not counted.
+//!
 //! [`ConfusionMatrix`] counts predictions by actual and predicted class. Sums are computed in `f64`
 //! for every T.
 //!
@@ -59,6 +62,7 @@
 
 mod classification;
 mod confusion;
+mod present;
 mod regression;
 
 use crate::error::Error;
@@ -71,6 +75,9 @@ use std::ops::Range;
 
 pub use classification::{Accuracy, Average, F1, Precision, Recall, TopK};
 pub use confusion::ConfusionMatrix;
+pub use present::OfHead;
+pub(crate) use present::of_examples;
+use present::{check_present, whole_examples};
 pub use regression::{MeanAbsoluteError, MeanSquaredError, R2};
 
 /// Whether larger or smaller values of a metric are better.
@@ -139,6 +146,40 @@ pub trait Metric<T: Scalar>: Debug + Send + Sync {
         outputs: DMatrixView<'_, T>,
         targets: DMatrixView<'_, T>,
     ) -> Result<f64, Error>;
+
+    /// Computes the metric where targets are missing: `present`, K × m, is `true` where there is
+    /// one.
+    ///
+    /// By default, the metric is that of the examples all of whose targets are present. The mean
+    /// errors and [`R2`] count every target that is present.
+    ///
+    /// # Errors
+    /// - The errors of [`evaluate`](Self::evaluate).
+    /// - [`Error::Shape`] unless `present` has the shape of the targets, and
+    ///   [`Error::NoExamples`] if no targets are left.
+    ///
+    /// # Example
+    /// ```
+    /// use backprop::metrics::{MeanAbsoluteError, Metric};
+    /// use backprop::nalgebra::DMatrix;
+    ///
+    /// let a = DMatrix::from_row_slice(1, 3, &[1.0, 2.0, 4.0]);
+    /// let y = DMatrix::from_row_slice(1, 3, &[1.5, f64::NAN, 3.0]);
+    /// let present = y.map(|y| !y.is_nan());
+    /// let error =
+    ///     MeanAbsoluteError.evaluate_present(a.as_view(), y.as_view(), present.as_view())?;
+    /// assert_eq!(error, 0.75);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    fn evaluate_present(
+        &self,
+        outputs: DMatrixView<'_, T>,
+        targets: DMatrixView<'_, T>,
+        present: DMatrixView<'_, bool>,
+    ) -> Result<f64, Error> {
+        let [outputs, targets] = whole_examples(outputs, targets, present)?;
+        self.evaluate(outputs.as_view(), targets.as_view())
+    }
 }
 
 /// Delegates every method.
@@ -157,6 +198,15 @@ impl<T: Scalar, M: Metric<T> + ?Sized> Metric<T> for Box<M> {
         targets: DMatrixView<'_, T>,
     ) -> Result<f64, Error> {
         (**self).evaluate(outputs, targets)
+    }
+
+    fn evaluate_present(
+        &self,
+        outputs: DMatrixView<'_, T>,
+        targets: DMatrixView<'_, T>,
+        present: DMatrixView<'_, bool>,
+    ) -> Result<f64, Error> {
+        (**self).evaluate_present(outputs, targets, present)
     }
 }
 

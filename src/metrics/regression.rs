@@ -1,9 +1,9 @@
 //! Metrics for regression.
 
-use super::{Direction, Metric, check, pairwise_sum};
+use super::{Direction, Metric, check, check_present, pairwise_sum};
 use crate::error::{Error, Location};
 use crate::scalar::{Scalar, to_f64};
-use nalgebra::DMatrixView;
+use nalgebra::{DMatrix, DMatrixView};
 
 /// The mean of |a − y| over all outputs and examples.
 ///
@@ -39,6 +39,21 @@ impl<T: Scalar> Metric<T> for MeanAbsoluteError {
         targets: DMatrixView<'_, T>,
     ) -> Result<f64, Error> {
         mean(MEAN_ABSOLUTE_ERROR, outputs, targets, f64::abs)
+    }
+
+    fn evaluate_present(
+        &self,
+        outputs: DMatrixView<'_, T>,
+        targets: DMatrixView<'_, T>,
+        present: DMatrixView<'_, bool>,
+    ) -> Result<f64, Error> {
+        let [outputs, targets] = entries(outputs, targets, present)?;
+        mean(
+            MEAN_ABSOLUTE_ERROR,
+            outputs.as_view(),
+            targets.as_view(),
+            f64::abs,
+        )
     }
 }
 
@@ -79,6 +94,21 @@ impl<T: Scalar> Metric<T> for MeanSquaredError {
         targets: DMatrixView<'_, T>,
     ) -> Result<f64, Error> {
         mean(MEAN_SQUARED_ERROR, outputs, targets, |d| d * d)
+    }
+
+    fn evaluate_present(
+        &self,
+        outputs: DMatrixView<'_, T>,
+        targets: DMatrixView<'_, T>,
+        present: DMatrixView<'_, bool>,
+    ) -> Result<f64, Error> {
+        let [outputs, targets] = entries(outputs, targets, present)?;
+        mean(
+            MEAN_SQUARED_ERROR,
+            outputs.as_view(),
+            targets.as_view(),
+            |d| d * d,
+        )
     }
 }
 
@@ -132,6 +162,24 @@ impl<T: Scalar> Metric<T> for R2 {
         let sum: f64 = rows.map(|row| r2_of_row(outputs, targets, row)).sum();
         finite("coefficient of determination", sum / outputs.nrows() as f64)
     }
+
+    fn evaluate_present(
+        &self,
+        outputs: DMatrixView<'_, T>,
+        targets: DMatrixView<'_, T>,
+        present: DMatrixView<'_, bool>,
+    ) -> Result<f64, Error> {
+        check_present(targets, present)?;
+        let rows = outputs.nrows().min(targets.nrows());
+        let sum = (0..rows).try_fold(0.0, |sum, row| {
+            let of = |matrix: DMatrixView<'_, T>| matrix.rows(row, 1).clone_owned();
+            let (outputs, targets) = (of(outputs), of(targets));
+            let [outputs, targets] =
+                entries(outputs.as_view(), targets.as_view(), present.rows(row, 1))?;
+            Ok::<_, Error>(sum + self.evaluate(outputs.as_view(), targets.as_view())?)
+        })?;
+        Ok(sum / rows as f64)
+    }
 }
 
 fn r2_of_row<T: Scalar>(
@@ -170,6 +218,24 @@ fn r2_of_row<T: Scalar>(
 
 const MEAN_ABSOLUTE_ERROR: &str = "mean absolute error";
 const MEAN_SQUARED_ERROR: &str = "mean squared error";
+
+/// Returns the outputs and targets that are present, each as one row.
+fn entries<T: Scalar>(
+    outputs: DMatrixView<'_, T>,
+    targets: DMatrixView<'_, T>,
+    present: DMatrixView<'_, bool>,
+) -> Result<[DMatrix<T>; 2], Error> {
+    check_present(targets, present)?;
+    if outputs.shape() != targets.shape() {
+        check(outputs, targets)?;
+    }
+    let row = |matrix: DMatrixView<'_, T>| {
+        let pairs = matrix.iter().zip(present.iter());
+        let entries: Vec<T> = pairs.filter(|(_, is)| **is).map(|(&x, _)| x).collect();
+        DMatrix::from_vec(1, entries.len(), entries)
+    };
+    Ok([row(outputs), row(targets)])
+}
 
 /// Computes the mean of a function of a − y over all entries.
 fn mean<T: Scalar>(

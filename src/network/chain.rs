@@ -198,7 +198,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         part: &mut Part<T>,
     ) {
         let of = self.heads(examples.x, &part.output, &part.kept);
-        let at = outputs_at(&of, cost, examples.y);
+        let at = outputs_at(&of, cost, examples);
         self.cost_delta_at(examples, &at, cost, &mut part.delta);
         self.link(cost, &mut part.linked);
     }
@@ -215,7 +215,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         (values, wants_delta): (&mut [T], bool),
     ) -> Result<(), Error> {
         let of = self.heads(examples.x, &part.output, &part.kept);
-        let at = outputs_at(&of, cost, examples.y);
+        let at = outputs_at(&of, cost, examples);
         self.costs(first, at, cost, values)?;
         if wants_delta {
             self.cost_delta_at(examples, &at, cost, &mut part.delta);
@@ -295,16 +295,19 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
 pub(crate) fn outputs_at<'b, T: Scalar, C: Cost<T> + ?Sized>(
     of: &'b HeadOutputs<'b, T>,
     cost: &C,
-    y: DMatrixView<'b, T>,
+    examples: &Examples<'b, T>,
 ) -> Outputs<'b, T> {
-    match of.heads {
+    let y = examples.y;
+    let mut at = match of.heads {
         [head] if !cost.is_of_heads() => Outputs::of_head(head, cost.link(), &of.frame, y),
         _ => {
             let mut at = Outputs::new(None, of.frame.output, y);
             at.heads = Some(of);
             at
         }
-    }
+    };
+    at.present = examples.present;
+    at
 }
 
 /// What a pass over m examples left.

@@ -16,6 +16,7 @@ use crate::objective::Objective;
 use crate::scalar::{Scalar, real, to_f64};
 use crate::workspace::Workspace;
 use nalgebra::DMatrixView;
+use std::ops::Range;
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     pub(crate) fn check_inputs(&self, x: DMatrixView<'_, T>) -> Result<(), Error> {
@@ -24,6 +25,44 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             return Err(Error::NoExamples);
         }
         Ok(())
+    }
+
+    /// Checks that examples fit the network and the cost.
+    pub(crate) fn check_examples<C: Cost<T> + ?Sized>(
+        &self,
+        examples: &Examples<'_, T>,
+        cost: &C,
+    ) -> Result<(), Error> {
+        let outputs = self.outputs();
+        examples.check(self.inputs(), outputs, cost)?;
+        let Some(present) = examples.present else {
+            return Ok(());
+        };
+        for unit in 0..outputs {
+            let softmax = self.softmax_rows(unit);
+            let rows = softmax.unwrap_or_else(|| cost.target_group(unit, outputs));
+            let of_group = |example: usize| &present.of(example)[rows.clone()];
+            let is_partial = |&example: &usize| {
+                let first = of_group(example)[0];
+                of_group(example).iter().any(|&present| present != first)
+            };
+            if let Some(example) = (0..examples.len()).find(is_partial) {
+                return Err(Error::PartialTargets { example, rows });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the rows of the head with this output, if its activation is a softmax.
+    fn softmax_rows(&self, unit: usize) -> Option<Range<usize>> {
+        let mut start = 0;
+        let mut heads = self.layout.plan().heads.iter().map(|head| {
+            let rows = start..start + head.rows;
+            start = rows.end;
+            (rows, head.link)
+        });
+        let (rows, link) = heads.find(|(rows, _)| rows.contains(&unit))?;
+        (link == Some(Link::Softmax)).then_some(rows)
     }
 
     /// Rejects a single output where one per class is needed, because there is nothing to learn.
@@ -93,7 +132,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
         (gradient, input_delta): (Option<&mut [T]>, Option<&mut [T]>),
     ) -> Result<T, Error> {
-        examples.check(self.inputs(), self.outputs(), cost)?;
+        self.check_examples(examples, cost)?;
         let pass = Pass {
             chain: self.chain(theta),
             x: examples.x,

@@ -1,8 +1,9 @@
 //! Mini-batches, and copies of selected examples.
 
+use crate::cost::Present;
 use crate::data::{permutation_into, select};
 use crate::error::{Error, Location};
-use crate::examples::Examples;
+use crate::examples::{Buffers, Examples};
 use crate::layout::{collected, resize};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView};
@@ -16,6 +17,7 @@ pub(super) struct Batches<T> {
     order: Vec<usize>,
     x: Vec<T>,
     y: Vec<T>,
+    present: Vec<bool>,
     weights: Vec<f64>,
 }
 
@@ -31,6 +33,7 @@ impl<T: Scalar> Batches<T> {
             order: Vec::new(),
             x: Vec::new(),
             y: Vec::new(),
+            present: Vec::new(),
             weights: Vec::new(),
         };
         if batches.seed.is_some() {
@@ -53,6 +56,10 @@ impl<T: Scalar> Batches<T> {
                 (k, size),
                 T::zero(),
             )?;
+            if examples.present.is_some() {
+                let what = "the present targets of a batch";
+                resize(&mut batches.present, what, (k, size), false)?;
+            }
             if examples.weights.is_some() {
                 resize(
                     &mut batches.weights,
@@ -101,6 +108,12 @@ impl<T: Scalar> Batches<T> {
         for (&from, to) in chosen.iter().zip(self.y.chunks_exact_mut(k)) {
             to.copy_from_slice(all.y.column(from).as_slice());
         }
+        let present = all.present.map(|present| {
+            for (&from, to) in chosen.iter().zip(self.present.chunks_exact_mut(k)) {
+                to.copy_from_slice(present.of(from));
+            }
+            Present::new(&self.present[..k * count], k)
+        });
         let weights = all.weights.map(|weights| {
             for (&from, to) in chosen.iter().zip(&mut self.weights) {
                 *to = weights[from];
@@ -109,7 +122,13 @@ impl<T: Scalar> Batches<T> {
         });
         let x = DMatrixView::from_slice(&self.x[..n * count], n, count);
         let y = DMatrixView::from_slice(&self.y[..k * count], k, count);
-        all.with(x, y, weights).reweighted()
+        let buffers = Buffers {
+            x,
+            y,
+            present,
+            weights,
+        };
+        all.with(buffers).reweighted()
     }
 
     /// In an error, replaces the index of an example in batch b with its index in the whole data
@@ -135,6 +154,7 @@ impl<T: Scalar> Batches<T> {
 pub(super) struct Selected<T> {
     x: DMatrix<T>,
     y: DMatrix<T>,
+    present: Option<Vec<bool>>,
     weights: Option<Vec<f64>>,
 }
 
@@ -144,15 +164,27 @@ impl<T: Scalar> Selected<T> {
             let chosen = indices.iter().map(|&k| Ok(weights[k]));
             collected("the weights", indices.len(), chosen)
         });
+        let k = all.y.nrows();
+        let present = all.present.map(|present| {
+            let chosen = indices
+                .iter()
+                .flat_map(|&k| present.of(k))
+                .map(|&is| Ok(is));
+            let len = k.saturating_mul(indices.len());
+            collected("the present targets", len, chosen)
+        });
         Ok(Self {
             x: select(all.x, indices)?,
             y: select(all.y, indices)?,
+            present: present.transpose()?,
             weights: weights.transpose()?,
         })
     }
 
     pub(super) fn examples(&self) -> Result<Examples<'_, T>, Error> {
-        let examples = Examples::new(&self.x, &self.y)?;
+        let present = self.present.as_ref();
+        let present = present.map(|entries| Present::new(entries, self.y.nrows()));
+        let examples = Examples::checked(self.x.as_view(), self.y.as_view(), present)?;
         match &self.weights {
             Some(weights) => examples.weighted(weights),
             None => Ok(examples),

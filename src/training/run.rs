@@ -16,7 +16,7 @@ use crate::examples::Examples;
 use crate::kernels::first_non_finite;
 use crate::layer::Layer;
 use crate::layout::{Layout, allocate};
-use crate::metrics::Metric;
+use crate::metrics::{self, Metric};
 use crate::network::Network;
 use crate::scalar::{Scalar, to_f64};
 use crate::workspace::Workspace;
@@ -260,7 +260,7 @@ fn evaluate_all<T: Scalar>(
         return Ok(Vec::new());
     };
     let values = metrics.iter().map(|metric| {
-        let value = metric.evaluate(outputs, examples.y)?;
+        let value = metrics::of_examples(metric.as_ref(), outputs, examples)?;
         if value.is_finite() {
             return Ok(value);
         }

@@ -9,6 +9,7 @@ use crate::error::ranges::{between_zero_and_one, in_range, not_negative};
 use crate::error::{Error, hyperparameter};
 use crate::examples::Examples;
 use crate::layer::Layer;
+use crate::metrics;
 use crate::network::Network;
 use crate::scalar::{Scalar, real};
 
@@ -19,13 +20,12 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         network: &Network<T, L>,
         examples: &Examples<'_, T>,
     ) -> Result<(), Error> {
-        let (inputs, outputs) = (network.inputs(), network.outputs());
         let cost = &self.objective.cost;
         self.objective.validate(network.layout())?;
         network.check_classes(cost)?;
-        examples.check(inputs, outputs, cost)?;
+        network.check_examples(examples, cost)?;
         if let Some(validation) = &self.validation {
-            validation.check(inputs, outputs, cost)?;
+            network.check_examples(validation, cost)?;
         }
         match &self.method {
             Method::Steps(optimizer) => optimizer.validate()?,
@@ -88,9 +88,9 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         // A metric refuses targets that it cannot measure, such as targets with fewer classes than
         // it ranks.
         for metric in &self.metrics {
-            metric.evaluate(training.y, training.y)?;
+            metrics::of_examples(metric.as_ref(), training.y, training)?;
             if let Some(validation) = validation {
-                metric.evaluate(validation.y, validation.y)?;
+                metrics::of_examples(metric.as_ref(), validation.y, validation)?;
             }
         }
         Ok(())

@@ -1,0 +1,135 @@
+//! Metrics where targets are missing, and metrics of one head.
+
+use super::{Direction, Metric};
+use crate::error::Error;
+use crate::examples::Examples;
+use crate::scalar::Scalar;
+use nalgebra::{DMatrix, DMatrixView};
+use std::ops::Range;
+
+/// Computes a metric of the outputs of examples, some of whose targets may be missing.
+pub(crate) fn of_examples<T: Scalar>(
+    metric: &dyn Metric<T>,
+    outputs: DMatrixView<'_, T>,
+    examples: &Examples<'_, T>,
+) -> Result<f64, Error> {
+    match examples.present() {
+        None => metric.evaluate(outputs, examples.y),
+        Some(present) => metric.evaluate_present(outputs, examples.y, present),
+    }
+}
+
+/// Checks that a matrix of present targets has the shape of the targets.
+pub(super) fn check_present<T: Scalar>(
+    targets: DMatrixView<'_, T>,
+    present: DMatrixView<'_, bool>,
+) -> Result<(), Error> {
+    if present.shape() == targets.shape() {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        what: "the matrix of present targets",
+        expected: targets.shape(),
+        found: present.shape(),
+    })
+}
+
+/// Returns the outputs and targets of the examples all of whose targets are present.
+pub(super) fn whole_examples<T: Scalar>(
+    outputs: DMatrixView<'_, T>,
+    targets: DMatrixView<'_, T>,
+    present: DMatrixView<'_, bool>,
+) -> Result<[DMatrix<T>; 2], Error> {
+    check_present(targets, present)?;
+    let columns = present.column_iter().enumerate();
+    let whole = columns.filter(|(_, column)| column.iter().all(|&is| is));
+    let whole: Vec<usize> = whole.map(|(k, _)| k).collect();
+    if whole.is_empty() {
+        return Err(Error::NoExamples);
+    }
+    Ok([
+        crate::data::select(outputs, &whole)?,
+        crate::data::select(targets, &whole)?,
+    ])
+}
+
+/// A metric of some of the outputs: those of one head.
+///
+/// # Errors
+/// Returns the errors of the metric, and [`Error::Index`] if there are no such rows.
+///
+/// # Example
+/// The first two outputs are classes, and the third is a number:
+/// ```
+/// use backprop::metrics::{Accuracy, MeanAbsoluteError, Metric, OfHead};
+/// use backprop::nalgebra::DMatrix;
+///
+/// let a = DMatrix::from_row_slice(3, 2, &[0.9, 0.6, 0.1, 0.4, 1.0, 2.0]);
+/// let y = DMatrix::from_row_slice(3, 2, &[1.0, 0.0, 0.0, 1.0, 1.5, 2.0]);
+/// let classes = OfHead::new(0..2, Accuracy);
+/// let number = OfHead::new(2..3, MeanAbsoluteError);
+/// assert_eq!(classes.evaluate(a.as_view(), y.as_view())?, 0.5);
+/// assert_eq!(number.evaluate(a.as_view(), y.as_view())?, 0.25);
+/// # Ok::<(), backprop::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OfHead<M> {
+    rows: Range<usize>,
+    metric: M,
+}
+
+impl<M> OfHead<M> {
+    /// Creates the metric of the outputs in `rows`.
+    #[must_use]
+    pub fn new(rows: Range<usize>, metric: M) -> Self {
+        Self { rows, metric }
+    }
+
+    fn check(&self, outputs: usize) -> Result<(), Error> {
+        let Range { start, end } = self.rows;
+        if start < end && end <= outputs {
+            return Ok(());
+        }
+        Err(Error::Index {
+            what: "output",
+            index: end.max(start + 1) - 1,
+            count: outputs,
+        })
+    }
+}
+
+impl<T: Scalar, M: Metric<T>> Metric<T> for OfHead<M> {
+    fn name(&self) -> String {
+        let Range { start, end } = self.rows;
+        format!("{} of outputs {start}..{end}", self.metric.name())
+    }
+
+    fn direction(&self) -> Direction {
+        self.metric.direction()
+    }
+
+    fn evaluate(
+        &self,
+        outputs: DMatrixView<'_, T>,
+        targets: DMatrixView<'_, T>,
+    ) -> Result<f64, Error> {
+        self.check(outputs.nrows().min(targets.nrows()))?;
+        let (start, len) = (self.rows.start, self.rows.len());
+        let (outputs, targets) = (outputs.rows(start, len), targets.rows(start, len));
+        self.metric.evaluate(outputs, targets)
+    }
+
+    fn evaluate_present(
+        &self,
+        outputs: DMatrixView<'_, T>,
+        targets: DMatrixView<'_, T>,
+        present: DMatrixView<'_, bool>,
+    ) -> Result<f64, Error> {
+        check_present(targets, present)?;
+        self.check(outputs.nrows().min(targets.nrows()))?;
+        let (start, len) = (self.rows.start, self.rows.len());
+        let (outputs, targets) = (outputs.rows(start, len), targets.rows(start, len));
+        self.metric
+            .evaluate_present(outputs, targets, present.rows(start, len))
+    }
+}
