@@ -6,8 +6,8 @@ use backprop::cost::Heads;
 use backprop::layer::{AnyLayer, Axis, Concat, Flatten, Sequential, Transpose};
 use backprop::nalgebra::DMatrix;
 use backprop::{
-    BinaryCrossEntropy, CategoricalCrossEntropy, Dense, Examples, GaussNewton, GradientCheck,
-    Network, Objective, Shape, SquaredError,
+    BinaryCrossEntropy, CategoricalCrossEntropy, Dense, Error, Examples, GaussNewton,
+    GradientCheck, Network, Objective, Shape, SquaredError,
 };
 
 fn dense(inputs: usize, outputs: usize, g: AnyActivation) -> AnyLayer {
@@ -202,4 +202,101 @@ fn branches_that_are_apart_are_not_heads() {
         .assert_passed();
     let second = check.second_order(&network, &examples, &objective);
     second.unwrap().assert_passed();
+}
+
+/// Targets that are missing in one head leave the others as they are, at the same m.
+#[test]
+fn heads_may_miss_targets() {
+    let (n, m) = (3, 6);
+    let x = DMatrix::from_fn(n, m, |i, j| (0.9 * i as f64 - 0.7 * j as f64).sin());
+    let mut y = DMatrix::from_fn(5, m, |i, j| [0.2, 0.8, 0.5][(i + j) % 3]);
+    for mut column in y.column_iter_mut() {
+        let sum: f64 = column.rows(0, 3).sum();
+        column.rows_mut(0, 3).iter_mut().for_each(|y| *y /= sum);
+    }
+    let weights: Vec<f64> = (0..m).map(|k| 0.5 + k as f64).collect();
+    let mut present = DMatrix::repeat(5, m, true);
+    for k in [1, 4] {
+        present.view_mut((0, k), (3, 1)).fill(false);
+    }
+    for (unit, k) in [(3, 0), (4, 2), (3, 4), (4, 4)] {
+        present[(unit, k)] = false;
+    }
+    let theta = waves(5 * (n + 1));
+    let network = heads(n, &[(3, Softmax), (2, Identity)], &theta);
+    let cost = Heads::new()
+        .head(0..3, CategoricalCrossEntropy, 0.7)
+        .head(3..5, SquaredError, 1.3);
+    let objective = Objective::new(cost.clone()).l2(0.3);
+    let stored = DMatrix::from_fn(
+        5,
+        m,
+        |i, j| if present[(i, j)] { y[(i, j)] } else { f64::NAN },
+    );
+    let examples = Examples::with_missing(&x, &stored, &present).unwrap();
+    let examples = examples.weighted(&weights).unwrap();
+    let found = network.backprop(&examples, &objective).unwrap();
+    // By hand, from the outputs: δ of a present target is w (a − y) times the weight of its head.
+    let a = network.forward(&x).unwrap();
+    let (mut j, mut sum) = (0.0, DMatrix::<f64>::zeros(5, n + 1));
+    for k in 0..m {
+        for unit in 0..5 {
+            if !present[(unit, k)] {
+                continue;
+            }
+            let (a, y) = (a[(unit, k)], y[(unit, k)]);
+            let of_head = if unit < 3 { 0.7 } else { 1.3 };
+            let value = if unit < 3 {
+                -y * a.ln()
+            } else {
+                0.5 * (a - y) * (a - y)
+            };
+            j += weights[k] * of_head * value;
+            let delta = weights[k] * of_head * (a - y);
+            sum[(unit, 0)] += delta;
+            for i in 0..n {
+                sum[(unit, i + 1)] += delta * x[(i, k)];
+            }
+        }
+    }
+    let all: f64 = weights.iter().sum();
+    let blocks = [
+        &found.gradient().layer([0, 0, 0]),
+        &found.gradient().layer([0, 1, 0]),
+    ]
+    .map(|block| block.as_ref().unwrap().clone_owned());
+    for (first, block) in [(0, &blocks[0]), (3, &blocks[1])] {
+        let theta = network.block([0, usize::from(first > 0), 0], 0).unwrap();
+        for (at, d) in block.row_iter().enumerate() {
+            for (col, d) in d.iter().enumerate() {
+                let penalty = if col > 0 { 0.3 * theta[(at, col)] } else { 0.0 };
+                let expected: f64 = (sum[(first + at, col)] + penalty) / all;
+                assert!(
+                    (d - expected).abs() < 1e-15,
+                    "{first} {at} {col}: {d} {expected}"
+                );
+            }
+        }
+    }
+    assert!((found.cost_parts().data - j / all).abs() < 1e-15);
+    GradientCheck::new()
+        .network(&network, &examples, &objective)
+        .unwrap()
+        .assert_passed();
+    GradientCheck::new()
+        .second_order(&network, &examples, &objective)
+        .unwrap()
+        .assert_passed();
+
+    // Classes are missing together, whatever the cost says.
+    present[(1, 3)] = false;
+    for cost in [cost, Heads::new().head(0..3, SquaredError, 1.0)] {
+        let objective = Objective::new(cost);
+        let partial = Examples::with_missing(&x, &y, &present).unwrap();
+        let found = network.cost(&partial, &objective).unwrap_err();
+        assert!(
+            matches!(&found, Error::PartialTargets { example: 3, rows } if *rows == (0..3)),
+            "{found}"
+        );
+    }
 }

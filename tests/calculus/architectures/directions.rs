@@ -1,8 +1,10 @@
 //! Jacobian products, Hessian products and Gauss–Newton products.
 
 use super::random::{Case, cases};
-use super::{Lifted, Outcome, bits, close, config, dot, largest, reference, wave, wave_matrix};
-use backprop::cost::{Cost, Outputs};
+use super::{
+    Lifted, Outcome, bits, close, config, cost_of_example, dot, largest, reference, wave,
+    wave_matrix,
+};
 use backprop::nalgebra::{DMatrix, DVector, convert};
 use backprop::{Error, GaussNewton, Tangent, Workspace};
 use num_dual::{Dual64, HyperDual64};
@@ -34,7 +36,6 @@ fn jacobian(network: &super::Net<f64>, x: &DMatrix<f64>, example: usize) -> DMat
 /// respect to z of a canonical pair, or to a.
 fn curvature(case: &Case, example: usize, canonical: bool) -> DMatrix<f64> {
     let k = case.network.outputs();
-    let y = case.y.columns(example, 1).map(convert::<f64, HyperDual64>);
     let a = case.network.forward(case.x.column(example)).unwrap();
     let z = case.logits.as_ref().filter(|_| canonical);
     let z = z.map(|network| network.forward(case.x.column(example)).unwrap());
@@ -45,12 +46,7 @@ fn curvature(case: &Case, example: usize, canonical: bool) -> DMatrix<f64> {
             })
         };
         let (a, z) = (lift(&a), z.as_ref().map(lift));
-        let mut value = [HyperDual64::from_re(f64::NAN)];
-        let z = z.as_ref().map(DMatrix::as_view);
-        case.objective
-            .cost
-            .values(Outputs::new(z, a.as_view(), y.as_view()), &mut value);
-        value[0].eps1eps2
+        cost_of_example(case, example, z.as_ref(), &a).eps1eps2
     })
 }
 

@@ -2,29 +2,25 @@
 
 use super::random::{Case, cases};
 use super::{
-    Lifted, Outcome, bits, close, close_blocks, config, dot, largest, numbers, reference, wave,
-    weighted,
+    Lifted, Outcome, bits, close, close_blocks, config, cost_of_example, dot, largest, masked,
+    numbers, reference, wave, weighted,
 };
 use backprop::activation::Activation;
-use backprop::cost::{Cost, Outputs};
 use backprop::gradient_check::GradientCheck;
 use backprop::nalgebra::DMatrix;
-use backprop::{Examples, Objective, Path, Workspace};
+use backprop::{Objective, Path, Workspace};
 use num_dual::Dual64;
 use proptest::prelude::*;
 
 /// δ = w ∂cost/∂z of the last layer, by dual numbers from z on.
 fn last_delta(case: &Case, z: &DMatrix<f64>) -> DMatrix<f64> {
-    let y = case.y.map(Dual64::from_re);
     DMatrix::from_fn(z.nrows(), z.ncols(), |unit, example| {
         let z = z.columns(example, 1);
         let z = DMatrix::from_fn(z.nrows(), 1, |i, _| Dual64::new(z[i], f64::from(i == unit)));
-        let (mut a, mut value) = (z.clone(), [Dual64::from_re(f64::NAN)]);
+        let mut a = z.clone();
         case.last_activation.forward(z.as_view(), a.as_view_mut());
-        let z = case.canonical.then(|| z.as_view());
-        let at = Outputs::new(z, a.as_view(), y.columns(example, 1));
-        case.objective.cost.values(at, &mut value);
-        case.weight(example) * value[0].eps
+        let z = case.canonical.then_some(&z);
+        case.weight(example) * cost_of_example(case, example, z, &a).eps
     })
 }
 
@@ -33,7 +29,7 @@ fn input_gradient_is_a_difference(case: &Case) -> Outcome {
     let (network, (n, m)) = (&case.network, case.x.shape());
     let f = |entries: &[f64]| {
         let x = DMatrix::from_column_slice(n, m, entries);
-        let examples = weighted(Examples::new(&x, &case.y).unwrap(), case);
+        let examples = weighted(masked(&x, &case.y, case.present.as_ref()), case);
         let (pass, by_x) = network.gradients(&examples, &case.objective).unwrap();
         (pass.cost(), by_x.as_slice().to_vec())
     };
@@ -158,7 +154,9 @@ proptest! {
         let mut sum = vec![0.0; network.parameters()];
         let size = found.amax().max(1.0);
         for (k, gradient) in found.column_iter().enumerate() {
-            let one = Examples::new(case.x.columns(k, 1), case.y.columns(k, 1)).unwrap();
+            let present = case.present.as_ref().map(|all| all.columns(k, 1).clone_owned());
+            let (x, y) = (case.x.columns(k, 1), case.y.columns(k, 1));
+            let one = masked(x, y, present.as_ref());
             let alone = network.gradient_vector(&one, &data_only).unwrap();
             close_blocks(&case, gradient.as_slice(), alone.as_slice(), (1e-12, size))?;
             close(&[norms[k]], &[gradient.norm()], 1e-13 * size.max(gradient.norm()))?;
@@ -229,8 +227,7 @@ proptest! {
             if inside { case.x[(i - 1, k)] } else { f64::NAN }
         });
         let apart = wide.rows(1, n);
-        let examples = Examples::new(apart, &case.y);
-        let examples = weighted(examples.unwrap(), &case);
+        let examples = weighted(masked(apart, &case.y, case.present.as_ref()), &case);
         let found = case.network.gradients(&examples, &case.objective);
         if !matches!(case.input, backprop::Shape::Units(_)) && m > 1 {
             prop_assert!(matches!(found, Err(backprop::Error::Gaps { .. })), "{found:?}");

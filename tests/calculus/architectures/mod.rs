@@ -14,8 +14,9 @@ mod reference;
 mod seeds;
 mod trees;
 
+use backprop::cost::{Cost, Outputs};
 use backprop::nalgebra::{DMatrix, convert};
-use backprop::{Examples, GaussNewton, Scalar, Tangent, Workspace};
+use backprop::{Columns, Examples, GaussNewton, Scalar, Tangent, Workspace};
 use num_dual::Dual64;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError};
@@ -106,13 +107,56 @@ impl Lifted {
     }
 
     fn examples<'a>(&'a self, case: &'a Case) -> Examples<'a, Dual64> {
-        weighted(Examples::new(&self.x, &self.y).unwrap(), case)
+        weighted(masked(&self.x, &self.y, case.present.as_ref()), case)
     }
 
     fn cost(&self, case: &Case) -> Dual64 {
         let cost = self.network.cost(&self.examples(case), &case.objective);
         cost.unwrap()
     }
+}
+
+fn masked<'a, T: Scalar>(
+    x: impl Columns<'a, T>,
+    y: impl Columns<'a, T>,
+    present: Option<&'a DMatrix<bool>>,
+) -> Examples<'a, T> {
+    match present {
+        Some(present) => Examples::with_missing(x, y, present).unwrap(),
+        None => Examples::new(x, y).unwrap(),
+    }
+}
+
+/// The cost of the present targets of one example at outputs a, or at z of a canonical pair.
+fn cost_of_example<T: Scalar>(
+    case: &Case,
+    example: usize,
+    z: Option<&DMatrix<T>>,
+    a: &DMatrix<T>,
+) -> T {
+    let y = case.y.columns(example, 1).map(convert::<f64, T>);
+    let present: Vec<usize> = match &case.present {
+        Some(present) => (0..y.len()).filter(|&u| present[(u, example)]).collect(),
+        None => (0..y.len()).collect(),
+    };
+    let mut sum = T::zero();
+    let mut add = |first: usize, count: usize| {
+        let (z, a) = (
+            z.map(|z| z.rows(first, count).clone_owned()),
+            a.rows(first, count),
+        );
+        let (a, y) = (a.clone_owned(), y.rows(first, count).clone_owned());
+        let mut value = [T::zero()];
+        let at = Outputs::new(z.as_ref().map(DMatrix::as_view), a.as_view(), y.as_view());
+        case.objective.cost.values(at, &mut value);
+        sum += value[0];
+    };
+    if present.len() == y.len() {
+        add(0, y.len());
+    } else {
+        present.into_iter().for_each(|unit| add(unit, 1));
+    }
+    sum
 }
 
 fn weighted<'a, T: Scalar>(examples: Examples<'a, T>, case: &'a Case) -> Examples<'a, T> {

@@ -29,7 +29,7 @@ fn some<'a>(case: &'a Case, weights: &'a [f64], first: usize, end: usize) -> Exa
 #[test]
 fn a_batch_in_parts_is_the_sum_of_its_halves() {
     for seed in 0..24 {
-        let case = Case::new(seed, 4, 1100);
+        let case = Case::new(seed, 4, 1100).with_all_targets();
         let (network, m) = (&case.network, 1100);
         let weights: Vec<f64> = (0..m).map(|k| case.weight(k)).collect();
         let sums = |cuts: &[usize]| {

@@ -1,7 +1,7 @@
 //! Random trees of layers with their last layers, data and objectives that fit them.
 
 use super::trees::{Any, Net, Trees, concat, sequence};
-use super::{reference, weighted};
+use super::{masked, reference, weighted};
 use crate::support::custom_types::LowRank;
 use backprop::activation::{
     AnyActivation, Exponential, Identity, Sigmoid, Softmax, Softplus, Tanh,
@@ -32,13 +32,29 @@ pub(super) struct Case {
     pub(super) lambda: f64,
     pub(super) rules: Vec<Rule>,
     pub(super) x: DMatrix<f64>,
+    /// NaN where a target is missing.
     pub(super) y: DMatrix<f64>,
+    /// Which targets are present; `None` if all are.
+    pub(super) present: Option<DMatrix<bool>>,
     pub(super) weights: Option<Vec<f64>>,
 }
 
 impl Case {
     pub(super) fn examples(&self) -> Examples<'_, f64> {
-        weighted(Examples::new(&self.x, &self.y).unwrap(), self)
+        weighted(masked(&self.x, &self.y, self.present.as_ref()), self)
+    }
+
+    /// Whether the targets of an example can only be missing together.
+    pub(super) fn is_of_classes(&self) -> bool {
+        self.objective.cost == CategoricalCrossEntropy || self.last_activation == Softmax
+    }
+
+    /// The same with all targets.
+    pub(super) fn with_all_targets(mut self) -> Self {
+        let share = 1.0 / self.y.nrows() as f64;
+        self.y.apply(|y| *y = if y.is_nan() { share } else { *y });
+        self.present = None;
+        self
     }
 
     pub(super) fn weight(&self, example: usize) -> f64 {
@@ -78,8 +94,25 @@ impl Case {
             rules: Vec::new(),
             x,
             y,
+            present: None,
             weights: None,
         };
+        if trees.chance(1, 3) {
+            let together = case.is_of_classes();
+            let (k, m) = case.y.shape();
+            let mut present = DMatrix::repeat(k, m, true);
+            for (unit, example) in (0..m).flat_map(|e| (0..k).map(move |u| (u, e))) {
+                present[(unit, example)] = match unit {
+                    0 => trees.chance(2, 3),
+                    _ if together => present[(0, example)],
+                    _ => trees.chance(2, 3),
+                };
+                if !present[(unit, example)] {
+                    case.y[(unit, example)] = f64::NAN;
+                }
+            }
+            case.present = Some(present);
+        }
         if trees.chance(2, 3) {
             case.penalise(&mut trees);
         }

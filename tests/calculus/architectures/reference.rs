@@ -1,10 +1,10 @@
 //! What a tree of layers means, written out for one example at a time: outputs, J, and the blocks
 //! of parameters with their paths.
 
+use super::cost_of_example;
 use super::random::Case;
 use super::trees::{Any, transposed};
 use backprop::activation::{Activation, AnyActivation};
-use backprop::cost::{Cost, Outputs};
 use backprop::layer::{AnyLayer, Axis, Dense, Layer, Rearrange, Sequential, Site};
 use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, convert};
 use backprop::{Scalar, Shape};
@@ -212,12 +212,10 @@ pub(super) fn one_output<T: Scalar>(
 /// J of a case at a θ and X, with the cost computed from the outputs alone.
 pub(super) fn cost<T: Scalar>(case: &Case, theta: &[T], x: &DMatrix<T>) -> T {
     let a = outputs(case, theta, x);
-    let y = case.y.map(convert::<f64, T>);
-    let mut values = vec![T::zero(); x.ncols()];
-    let at = Outputs::new(None, a.as_view(), y.as_view());
-    case.objective.cost.values(at, &mut values);
     let (mut sum, mut m) = (T::zero(), 0.0);
-    for (k, value) in values.into_iter().enumerate() {
+    for (k, a) in a.column_iter().enumerate() {
+        let a = DMatrix::from_column_slice(a.len(), 1, a.as_slice());
+        let value = cost_of_example(case, k, None, &a);
         sum += value * convert(case.weight(k));
         m += case.weight(k);
     }
