@@ -183,7 +183,12 @@ impl<T: Scalar> Problem<'_, T> {
                 network.gradients_into(examples, objective, workspace, wanted)?;
             }
             "input_gradient" => {
-                network.input_gradient_into(examples, objective, workspace, result)?;
+                network.gradients_into(
+                    examples,
+                    objective,
+                    workspace,
+                    VjpTargets::of_inputs(result),
+                )?;
             }
             "jvp" => network.jvp_into(x, Tangent::of_parameters(self.v), workspace, result)?,
             "jvp_inputs" => {
@@ -214,17 +219,25 @@ impl<T: Scalar> Problem<'_, T> {
             }
             "gram_product" => network.gram_product_into(x, self.v, workspace, result)?,
             "example_gradients" => {
-                network.example_gradients_into(examples, cost, workspace, result)?;
+                network
+                    .example_gradients(examples, cost)
+                    .matrix_into(workspace, result)?;
             }
             "example_gradient_norms" => {
-                network.example_gradient_norms_into(examples, cost, workspace, result)?;
+                network
+                    .example_gradients(examples, cost)
+                    .norms_into(workspace, result)?;
             }
             "for_each_example_gradient" => {
                 let visit = |_, gradient: &[T]| result[0] += black_box(gradient)[0];
-                network.for_each_example_gradient(examples, cost, workspace, visit)?;
+                network
+                    .example_gradients(examples, cost)
+                    .for_each(workspace, visit)?;
             }
             _ => {
-                network.clipped_sum(examples, cost, 1.0, workspace, result)?;
+                network
+                    .example_gradients(examples, cost)
+                    .clipped_sum(1.0, workspace, result)?;
             }
         }
         Ok(())

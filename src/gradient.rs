@@ -416,7 +416,7 @@ pub(crate) fn check_gradient<T: Scalar>(layout: &Layout, gradient: &[T]) -> Resu
 
 /// Unrolls matrices into one vector \[Θ⁽¹⁾(:); Θ⁽²⁾(:); …], each column by column.
 ///
-/// The inverse is [`Network::roll`].
+/// The inverse is [`Layout::roll`].
 ///
 /// Derivation: [(23)](crate::derivation#unrolled).
 ///

@@ -42,8 +42,8 @@ fn call_all<T: Scalar>(x: &DMatrix<T>, y: &DMatrix<T>, objective: &Objective) ->
     network.hessian_product(&examples, objective, &v)?;
     network.gauss_newton_product(&examples, objective, GaussNewton::Logits, &v)?;
     network.gauss_newton_matrix(&examples, objective, GaussNewton::Logits)?;
-    network.example_gradients(&examples, cost)?;
-    network.example_gradient_norms(&examples, cost)?;
+    network.example_gradients(&examples, cost).matrix()?;
+    network.example_gradients(&examples, cost).norms()?;
     network.output_jacobian(x)?;
     drop(GradientCheck::new().network(&network, &examples, objective)?);
     Trainer::new(objective.clone(), Adam::new(0.1)).fit(&mut network, &examples)?;

@@ -187,6 +187,29 @@ impl Layout {
         &self.blocks
     }
 
+    /// Splits a vector, laid out like θ, into its matrices, one per block.
+    ///
+    /// The inverse of [`unroll`](crate::unroll).
+    ///
+    /// Derivation: [(23)](crate::derivation#unrolled).
+    ///
+    /// # Errors
+    /// Returns [`Error::Length`] if the vector does not have P entries, and [`Error::TooLarge`] if
+    /// there is no memory for the matrices.
+    pub fn roll<T: Scalar>(&self, vector: &[T]) -> Result<Vec<DMatrix<T>>, Error> {
+        if vector.len() != self.parameters() {
+            return Err(Error::Length {
+                what: "the vector to roll",
+                expected: self.parameters(),
+                found: vector.len(),
+            });
+        }
+        let blocks = self.blocks().iter();
+        blocks
+            .map(|place| owned("a block", self.view(place, vector)))
+            .collect()
+    }
+
     /// Returns the blocks of one layer, and of those inside it.
     ///
     /// # Errors

@@ -32,6 +32,7 @@ mod network;
 pub mod activation;
 mod adapters;
 mod approx_eq;
+mod columns;
 pub mod cost;
 pub mod data;
 pub mod derivatives;
@@ -80,13 +81,16 @@ pub use adapters::argmin_hessian::ArgminHessian;
 pub use approx;
 #[cfg(feature = "argmin")]
 pub use argmin;
+pub use columns::{Columns, row_major};
 pub use cost::{
     AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Cost, Huber, LogCosh, Poisson,
     SquaredError,
 };
-pub use derivatives::{Curvature, GaussNewton, Pullback, Tangent, Trace, VjpTargets};
+pub use derivatives::{
+    Curvature, ExampleGradients, GaussNewton, Pullback, Tangent, Trace, VjpTargets,
+};
 pub use error::{BlockEntry, Error, Location};
-pub use examples::{Columns, Examples, row_major};
+pub use examples::Examples;
 pub use gradient::{Accumulator, Backprop, CostParts, Gradient, unroll};
 pub use gradient_check::GradientCheck;
 pub use initialization::{Initialization, rng};

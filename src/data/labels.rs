@@ -1,7 +1,8 @@
 //! Class labels: as numbers, as columns of targets, and by name.
 
+use crate::columns::Columns;
 use crate::error::{Error, Location};
-use crate::examples::{Columns, check_rows};
+use crate::examples::check_rows;
 use crate::kernels::index_of_max;
 use crate::layout::{allocate, collected, reserved};
 use crate::scalar::{Scalar, to_f64};

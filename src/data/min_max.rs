@@ -2,8 +2,9 @@
 
 use super::scaler::Scaler;
 use super::statistics::{check_divisors, column, divisor, ranges};
+use crate::columns::Columns;
 use crate::error::{Error, hyperparameter};
-use crate::examples::{Columns, check_finite, check_length};
+use crate::examples::{check_finite, check_length};
 use crate::layout::reserved;
 use crate::scalar::{Scalar, real, to_f64};
 

@@ -46,8 +46,8 @@ mod split;
 mod standardizer;
 mod statistics;
 
+use crate::columns::Columns;
 use crate::error::Error;
-use crate::examples::Columns;
 use crate::layout::allocate;
 use crate::scalar::Scalar;
 use nalgebra::DMatrix;

@@ -1,7 +1,8 @@
 //! The trait of scalers, which scale the rows of a matrix.
 
+use crate::columns::Columns;
 use crate::error::Error;
-use crate::examples::{Columns, check_finite, check_rows};
+use crate::examples::{check_finite, check_rows};
 use crate::layout::allocate;
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};

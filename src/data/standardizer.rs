@@ -2,8 +2,9 @@
 
 use super::scaler::Scaler;
 use super::statistics::{check_divisors, column, divisor, finite, moments, ranges};
+use crate::columns::Columns;
 use crate::error::Error;
-use crate::examples::{Columns, check_finite, check_length};
+use crate::examples::{check_finite, check_length};
 use crate::layout::{allocate, reserved};
 use crate::scalar::{Scalar, real, to_f64};
 

@@ -1,8 +1,9 @@
 //! The arguments of derivatives: a direction, buffers, and the matrix of a second-order method.
 
 use super::check_finite_result;
+use crate::columns::Columns;
 use crate::error::Error;
-use crate::examples::{Columns, check_length};
+use crate::examples::check_length;
 use crate::network::job::JobResults;
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
@@ -162,10 +163,8 @@ impl<T: Scalar> VjpTargets<'_, T> {
 
     /// Checks that all entries are finite.
     pub(super) fn check_finite(&self, what: &'static str) -> Result<(), Error> {
-        let results = [&self.parameters, &self.inputs].into_iter().flatten();
-        results
-            .map(|result| check_finite_result(what, result))
-            .collect()
+        let mut results = [&self.parameters, &self.inputs].into_iter().flatten();
+        results.try_for_each(|result| check_finite_result(what, result))
     }
 }
 

@@ -75,18 +75,22 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Separate<'_, T, L, 
     }
 }
 
+/// The gradients of single examples, computed on request: see [`Network::example_gradients`].
+///
+/// Column k is ∇costₖ, without the weight, the penalty and the factor 1/m.
+///
+/// Derivation: [(10)](crate::derivation#gradient). The weighted sum of the columns is Δ.
+#[derive(Debug)]
+#[must_use]
+pub struct ExampleGradients<'a, T: Scalar, L, C: ?Sized> {
+    network: &'a Network<T, L>,
+    examples: &'a Examples<'a, T>,
+    cost: &'a C,
+}
+
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// Returns the gradient of every example, P × m: column k is ∇costₖ, without the weight, the
-    /// penalty and the factor 1/m.
-    ///
-    /// Derivation: [(10)](crate::derivation#gradient). The weighted sum of the columns is Δ.
-    ///
-    /// # Errors
-    /// - The errors of [`backprop`](Self::backprop).
-    /// - [`Error::TooLarge`] if there is no memory for P · m scalars: see
-    ///   [`for_each_example_gradient`](Self::for_each_example_gradient).
-    /// - [`Error::Unsupported`] if a layer couples the examples of a batch.
-    /// - [`Error::NonFinite`] if a gradient overflows.
+    /// Selects the gradient of each example, whose methods compute them, their norms, or the sum of
+    /// clipped ones.
     ///
     /// # Example
     /// The gradients are δ \[1; x], and δ = a − y is −1 and 2:
@@ -98,46 +102,56 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// let x = DMatrix::from_row_slice(1, 2, &[3.0, 5.0]);
     /// let y = DMatrix::from_row_slice(1, 2, &[1.0, -2.0]);
     /// let examples = Examples::new(&x, &y)?;
-    /// let gradients = network.example_gradients(&examples, &SquaredError)?;
-    /// assert_eq!(gradients, DMatrix::from_row_slice(2, 2, &[-1.0, 2.0, -3.0, 10.0]));
-    /// let norms = network.example_gradient_norms(&examples, &SquaredError)?;
-    /// assert!((norms[0] - 10.0_f64.sqrt()).abs() < 1e-15);
+    /// let each = network.example_gradients(&examples, &SquaredError);
+    /// assert_eq!(each.matrix()?, DMatrix::from_row_slice(2, 2, &[-1.0, 2.0, -3.0, 10.0]));
+    /// assert!((each.norms()?[0] - 10.0_f64.sqrt()).abs() < 1e-15);
     /// # Ok::<(), backprop::Error>(())
     /// ```
     #[doc(alias = "per_sample_grads")]
-    pub fn example_gradients<C: Cost<T> + ?Sized>(
-        &self,
-        examples: &Examples<'_, T>,
-        cost: &C,
-    ) -> Result<DMatrix<T>, Error> {
-        let shape = (self.parameters(), examples.len());
-        let mut gradients = allocate("the gradients of the examples", shape, T::zero())?;
-        self.example_gradients_into(
+    pub fn example_gradients<'a, C: Cost<T> + ?Sized>(
+        &'a self,
+        examples: &'a Examples<'a, T>,
+        cost: &'a C,
+    ) -> ExampleGradients<'a, T, L, C> {
+        ExampleGradients {
+            network: self,
             examples,
             cost,
-            &mut Workspace::for_one_call(),
-            &mut gradients,
-        )?;
+        }
+    }
+}
+
+impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> ExampleGradients<'_, T, L, C> {
+    /// Returns the gradients of all examples, P × m.
+    ///
+    /// # Errors
+    /// - The errors of [`Network::backprop`].
+    /// - [`Error::TooLarge`] if there is no memory for P · m scalars: see
+    ///   [`for_each`](Self::for_each).
+    /// - [`Error::Unsupported`] if a layer couples the examples of a batch.
+    /// - [`Error::NonFinite`] if a gradient overflows.
+    pub fn matrix(&self) -> Result<DMatrix<T>, Error> {
+        let shape = (self.network.parameters(), self.examples.len());
+        let mut gradients = allocate("the gradients of the examples", shape, T::zero())?;
+        self.matrix_into(&mut Workspace::for_one_call(), &mut gradients)?;
         Ok(DMatrix::from_vec(shape.0, shape.1, gradients))
     }
 
-    /// Writes [`example_gradients`](Self::example_gradients) into the caller's buffer of P · m
+    /// Writes [`matrix`](Self::matrix) into the caller's buffer of P · m
     /// entries, column by column.
     ///
     /// # Errors
-    /// - The errors of [`example_gradients`](Self::example_gradients).
+    /// - The errors of [`matrix`](Self::matrix).
     /// - [`Error::Length`] if `gradients` has the wrong length.
-    pub fn example_gradients_into<C: Cost<T> + ?Sized>(
+    pub fn matrix_into(
         &self,
-        examples: &Examples<'_, T>,
-        cost: &C,
         workspace: &mut Workspace<T>,
         gradients: &mut [T],
     ) -> Result<(), Error> {
-        let expected = self.parameters().saturating_mul(examples.len());
+        let m = self.examples.len();
+        let expected = self.network.parameters().saturating_mul(m);
         check_length("the gradients of the examples", expected, gradients.len())?;
-        let all = (examples, 0..examples.len());
-        self.separate(all, cost, Quantity::Gradients, workspace, gradients)?;
+        self.separate(0..m, Quantity::Gradients, workspace, gradients)?;
         check_finite_result("the gradient of an example", gradients)
     }
 
@@ -146,7 +160,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// The gradients are computed a few at a time, so P · m scalars need not be stored.
     ///
     /// # Errors
-    /// Returns the errors of [`example_gradients`](Self::example_gradients). Examples before the
+    /// Returns the errors of [`matrix`](Self::matrix). Examples before the
     /// one with an error may have been visited.
     ///
     /// # Example
@@ -161,22 +175,20 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// let y = DMatrix::from_row_slice(1, 2, &[1.0, -2.0]);
     /// let mut mean = DVector::<f64>::zeros(2);
     /// let (examples, mut workspace) = (Examples::new(&x, &y)?, Workspace::new());
-    /// network.for_each_example_gradient(&examples, &SquaredError, &mut workspace, |_, gradient| {
+    /// network.example_gradients(&examples, &SquaredError).for_each(&mut workspace, |_, gradient| {
     ///     mean.iter_mut().zip(gradient).for_each(|(mean, g)| *mean += g * g / 2.0);
     /// })?;
     /// assert_eq!(mean.as_slice(), &[2.5, 54.5]);
     /// # Ok::<(), backprop::Error>(())
     /// ```
-    pub fn for_each_example_gradient<C: Cost<T> + ?Sized>(
+    pub fn for_each(
         &self,
-        examples: &Examples<'_, T>,
-        cost: &C,
         workspace: &mut Workspace<T>,
         mut visit: impl FnMut(usize, &[T]),
     ) -> Result<(), Error> {
-        let (p, m) = (self.parameters(), examples.len());
+        let (p, m) = (self.network.parameters(), self.examples.len());
         let together = gradients_together(p, m);
-        self.make_room(m, workspace);
+        self.network.make_room(m, workspace);
         let mut gradients = std::mem::take(&mut workspace.gradient);
         let what = "the gradients of some examples";
         let mut first = 0;
@@ -185,13 +197,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             let count = together.min(m - first);
             let columns = &mut gradients[..p * count];
             let range = first..first + count;
-            done = self.separate(
-                (examples, range),
-                cost,
-                Quantity::Gradients,
-                workspace,
-                columns,
-            );
+            done = self.separate(range, Quantity::Gradients, workspace, columns);
             for k in first..first + count {
                 let gradient = &columns[(k - first) * p..][..p];
                 done = done.and_then(|()| check_finite_gradient(p, k, gradient));
@@ -215,7 +221,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Derivation: [(33)](crate::derivation#example-norms). (Goodfellow 2015, arXiv:1510.01799.)
     ///
     /// # Errors
-    /// Returns the errors of [`example_gradients`](Self::example_gradients), except
+    /// Returns the errors of [`matrix`](Self::matrix), except
     /// [`Error::TooLarge`].
     ///
     /// # Example
@@ -227,42 +233,27 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// let network = Network::<f64>::builder(1).dense(1, Identity).zeros()?;
     /// let x = DMatrix::from_row_slice(1, 2, &[3.0, 5.0]);
     /// let y = DMatrix::from_row_slice(1, 2, &[1.0, -2.0]);
-    /// let norms = network.example_gradient_norms(&Examples::new(&x, &y)?, &SquaredError)?;
+    /// let norms = network.example_gradients(&Examples::new(&x, &y)?, &SquaredError).norms()?;
     /// assert!((norms[0] - 10.0_f64.sqrt()).abs() < 1e-15);
     /// assert!((norms[1] - 104.0_f64.sqrt()).abs() < 1e-14);
     /// # Ok::<(), backprop::Error>(())
     /// ```
-    pub fn example_gradient_norms<C: Cost<T> + ?Sized>(
-        &self,
-        examples: &Examples<'_, T>,
-        cost: &C,
-    ) -> Result<DVector<T>, Error> {
-        let mut norms = allocate("the norms", (examples.len(), 1), T::zero())?;
-        self.example_gradient_norms_into(
-            examples,
-            cost,
-            &mut Workspace::for_one_call(),
-            &mut norms,
-        )?;
+    pub fn norms(&self) -> Result<DVector<T>, Error> {
+        let mut norms = allocate("the norms", (self.examples.len(), 1), T::zero())?;
+        self.norms_into(&mut Workspace::for_one_call(), &mut norms)?;
         Ok(DVector::from_vec(norms))
     }
 
-    /// Writes [`example_gradient_norms`](Self::example_gradient_norms) into the caller's buffer of
+    /// Writes [`norms`](Self::norms) into the caller's buffer of
     /// m entries.
     ///
     /// # Errors
-    /// - The errors of [`example_gradient_norms`](Self::example_gradient_norms).
+    /// - The errors of [`norms`](Self::norms).
     /// - [`Error::Length`] if `norms` has the wrong length.
-    pub fn example_gradient_norms_into<C: Cost<T> + ?Sized>(
-        &self,
-        examples: &Examples<'_, T>,
-        cost: &C,
-        workspace: &mut Workspace<T>,
-        norms: &mut [T],
-    ) -> Result<(), Error> {
-        check_length("the norms", examples.len(), norms.len())?;
-        let all = (examples, 0..examples.len());
-        self.separate(all, cost, Quantity::SquaredNorms, workspace, norms)?;
+    pub fn norms_into(&self, workspace: &mut Workspace<T>, norms: &mut [T]) -> Result<(), Error> {
+        let m = self.examples.len();
+        check_length("the norms", m, norms.len())?;
+        self.separate(0..m, Quantity::SquaredNorms, workspace, norms)?;
         check_finite_result("the squared norm of an example's gradient", norms)?;
         norms.iter_mut().for_each(|norm| *norm = norm.sqrt());
         Ok(())
@@ -280,7 +271,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// most wₖ · `most`.
     ///
     /// # Errors
-    /// - The errors of [`example_gradient_norms`](Self::example_gradient_norms).
+    /// - The errors of [`norms`](Self::norms).
     /// - [`Error::Hyperparameter`] unless `most` is finite and positive, and its square is a normal
     ///   number in T.
     /// - [`Error::Length`] if `sum` does not have P entries.
@@ -296,8 +287,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// let y = DMatrix::from_row_slice(1, 2, &[1.0, -2.0]);
     /// let mut sum = [0.0; 2];
     /// let (examples, mut workspace) = (Examples::new(&x, &y)?, Workspace::new());
-    /// let clipped =
-    ///     network.clipped_sum(&examples, &SquaredError, 5.0, &mut workspace, &mut sum)?;
+    /// let each = network.example_gradients(&examples, &SquaredError);
+    /// let clipped = each.clipped_sum(5.0, &mut workspace, &mut sum)?;
     /// let c = 5.0 / 104.0_f64.sqrt();
     /// assert_eq!(clipped, 1);
     /// assert!((sum[0] - (2.0 * c - 1.0)).abs() < 1e-14);
@@ -305,10 +296,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// # Ok::<(), backprop::Error>(())
     /// ```
     #[doc(alias = "DP_SGD")]
-    pub fn clipped_sum<C: Cost<T> + ?Sized>(
+    pub fn clipped_sum(
         &self,
-        examples: &Examples<'_, T>,
-        cost: &C,
         most: f64,
         workspace: &mut Workspace<T>,
         sum: &mut [T],
@@ -323,9 +312,10 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
                 "a number in (0, ∞) whose square neither overflows nor underflows",
             ));
         }
-        check_length("the sum", self.parameters(), sum.len())?;
+        let (network, examples) = (self.network, self.examples);
+        check_length("the sum", network.parameters(), sum.len())?;
         let m = examples.len();
-        self.make_room(m, workspace);
+        self.network.make_room(m, workspace);
         let (mut norms, mut weights) = (
             std::mem::take(&mut workspace.gradient),
             std::mem::take(&mut workspace.weights),
@@ -333,7 +323,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let mut shortened = 0;
         let done = resize(&mut norms, "the norms", (m, 1), T::zero())
             .and_then(|()| resize(&mut weights, "the weights", (m, 1), 0.0))
-            .and_then(|()| self.example_gradient_norms_into(examples, cost, workspace, &mut norms))
+            .and_then(|()| self.norms_into(workspace, &mut norms))
             .and_then(|()| {
                 for (k, (weight, &norm)) in weights.iter_mut().zip(&norms).enumerate() {
                     let given = examples.weights.map_or(1.0, |weights| weights[k]);
@@ -342,9 +332,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
                     *weight = given * if clip { most / to_f64(norm) } else { 1.0 };
                 }
                 let weighted = examples.with_weights(Some(&weights));
-                let theta = self.theta().as_slice();
+                let theta = network.theta().as_slice();
                 let wanted = (Some(&mut *sum), None);
-                self.sum(theta, (&weighted, cost), workspace, wanted)
+                network.sum(theta, (&weighted, self.cost), workspace, wanted)
             });
         (workspace.gradient, workspace.weights) = (norms, weights);
         done?;
@@ -352,24 +342,24 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(shortened)
     }
 
-    fn separate<C: Cost<T> + ?Sized>(
+    fn separate(
         &self,
-        (examples, range): (&Examples<'_, T>, Range<usize>),
-        cost: &C,
+        range: Range<usize>,
         quantity: Quantity,
         workspace: &mut Workspace<T>,
         columns: &mut [T],
     ) -> Result<(), Error> {
-        self.check_uncoupled(workspace)?;
-        cost.validate()?;
-        self.check_examples(examples, cost)?;
-        let mut chain = self.chain(self.theta().as_slice());
+        let (network, examples) = (self.network, self.examples);
+        network.check_uncoupled(workspace)?;
+        self.cost.validate()?;
+        network.check_examples(examples, self.cost)?;
+        let mut chain = network.chain(network.theta().as_slice());
         (chain.training, chain.keep) = (workspace.training, Keep::Slope);
         let job = Separate {
             chain,
             // Each gradient is computed without the weight of its example.
             examples: examples.with_weights(None),
-            cost,
+            cost: self.cost,
             quantity,
             start: range.start,
         };
@@ -384,7 +374,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             columns: Some(columns),
             ..JobResults::none()
         };
-        self.run(range.len(), (&job, wants), workspace, results)
+        network.run(range.len(), (&job, wants), workspace, results)
     }
 }
 

@@ -118,32 +118,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let shape = examples.x().shape();
         let mut buffer = allocate("∂J/∂X", shape, T::zero())?;
         let mut workspace = Workspace::for_one_call();
-        self.input_gradient_into(examples, objective, &mut workspace, &mut buffer)?;
+        self.gradients_into(
+            examples,
+            objective,
+            &mut workspace,
+            VjpTargets::of_inputs(&mut buffer),
+        )?;
         Ok(DMatrix::from_vec(shape.0, shape.1, buffer))
-    }
-
-    /// Writes [`input_gradient`](Self::input_gradient) into the caller's buffer of n · m entries,
-    /// column by column.
-    ///
-    /// It does not allocate once the workspace has grown.
-    ///
-    /// # Errors
-    /// - The errors of [`input_gradient`](Self::input_gradient).
-    /// - [`Error::Length`] if `gradient` does not have n · m entries.
-    pub fn input_gradient_into<C: Cost<T>>(
-        &self,
-        examples: &Examples<'_, T>,
-        objective: &Objective<C>,
-        workspace: &mut Workspace<T>,
-        gradient: &mut [T],
-    ) -> Result<(), Error> {
-        let expected = examples.x.len();
-        check_length("the gradient with respect to X", expected, gradient.len())?;
-        objective.validate(self.layout())?;
-        let at = (examples, &objective.cost);
-        // The penalty does not depend on X.
-        let theta = self.theta().as_slice();
-        self.sum(theta, at, workspace, (None, Some(gradient)))?;
-        Ok(())
     }
 }

@@ -1,8 +1,9 @@
 //! ∂a⁽ᴸ⁾/∂x of every example.
 
 use super::{check_finite_result, fill_with_unit};
+use crate::columns::Columns;
 use crate::error::Error;
-use crate::examples::{Columns, check_length};
+use crate::examples::check_length;
 use crate::kernels::columns;
 use crate::layer::{Keep, Layer, LayerGradient};
 use crate::layout::allocate;

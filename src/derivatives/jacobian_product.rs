@@ -3,9 +3,10 @@
 
 use super::product::{Operator, Product};
 use super::{Tangent, VjpTargets, check_finite_result};
+use crate::columns::Columns;
 use crate::cost::AnyCost;
 use crate::error::Error;
-use crate::examples::{Columns, check_finite, check_length};
+use crate::examples::{check_finite, check_length};
 use crate::gradient::zeros;
 use crate::layer::Layer;
 use crate::layout::allocate;

@@ -68,7 +68,7 @@
 //! let hv = network.hessian_product(&examples, &objective, v)?; // H v, no matrix formed
 //! let gv = network.gauss_newton_product(&examples, &objective, GaussNewton::Logits, v)?;
 //! let moved = network.jvp(&x, Tangent::of_parameters(v))?; // how the outputs move along v
-//! let norms = network.example_gradient_norms(&examples, &objective.cost)?; // ‖∇costₖ‖
+//! let norms = network.example_gradients(&examples, &objective.cost).norms()?; // ‖∇costₖ‖
 //! let h = network.hessian(&examples, &objective)?; // all of it: 17 × 17
 //! assert!((h * pass.gradient().vector() - hv).amax() < 1e-14);
 //! GradientCheck::new().second_order(&network, &examples, &objective)?.assert_passed();
@@ -203,6 +203,7 @@ mod trace_table;
 mod triangle;
 
 pub use arguments::{Curvature, GaussNewton, Tangent, VjpTargets};
+pub use example_gradients::ExampleGradients;
 pub use pullback::Pullback;
 pub use trace::Trace;
 pub(crate) use triangle::Triangle;

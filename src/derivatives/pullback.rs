@@ -1,8 +1,8 @@
 //! A pullback: one forward pass, and any number of backward passes from it.
 
 use super::{VjpTargets, check_finite_result};
+use crate::columns::Columns;
 use crate::error::Error;
-use crate::examples::Columns;
 use crate::gradient::zeros;
 use crate::kernels::{add, columns};
 use crate::layer::{Keep, Layer, LayerGradient};
@@ -158,7 +158,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let (x, mut workspace) = (x.columns_view(), Workspace::for_one_call());
         let mut pullback = self.pullback(x, &mut workspace)?;
         let (n, m, k) = (x.nrows(), x.ncols(), self.outputs());
-        let zeros_of = |what, rows| Ok(allocate(what, (rows, m), T::zero())?);
+        let zeros_of = |what, rows| allocate(what, (rows, m), T::zero());
         let mut u = DMatrix::from_vec(k, m, zeros_of("the cotangent", k)?);
         slope(pullback.output(), &mut u);
         let mut parameters = zeros(self.parameters())?;

@@ -4,8 +4,9 @@ use super::line::{CheckedBlock, cotangent, direction, inner, moved};
 use super::vector_function::Asked;
 use super::{GradientCheck, Report, nan};
 use crate::activation::Activation;
+use crate::columns::Columns;
 use crate::error::Error;
-use crate::examples::{Columns, check_finite};
+use crate::examples::check_finite;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView};
 

@@ -3,8 +3,8 @@
 use super::line::{CheckedBlock, cotangent, inner};
 use super::single_layer::{Arguments, SingleLayer};
 use super::{GradientCheck, Report};
+use crate::columns::Columns;
 use crate::error::Error;
-use crate::examples::Columns;
 use crate::layer::Layer;
 use crate::layout::Layout;
 use crate::scalar::Scalar;

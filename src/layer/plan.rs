@@ -3,26 +3,14 @@
 use super::block::Block;
 use super::child::Child;
 use super::memory::{ByKeep, KEEPS, Keep, Len, Place, Start, sum};
+use super::products::Affine;
 use super::site::{Couples, Head, Site};
 use crate::activation::AnyActivation;
 use crate::error::Error;
-use crate::kernels::room_for;
 use crate::link::Link;
 use crate::path::Path;
 use crate::scalar::Scalar;
 use crate::shape::Shape;
-
-/// A product \[b W\] \[1; X\] with its two counterparts in the backward pass, for which a layer
-/// needs scratch. W is `units` × `inputs`, and X has `columns` columns for each example.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Affine {
-    /// The number of rows of W.
-    pub units: usize,
-    /// The number of columns of W.
-    pub inputs: usize,
-    /// The number of columns of X for each example.
-    pub columns: usize,
-}
 
 /// Scratch that passes may write, by the kind of pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,7 +131,7 @@ impl Plan {
         self
     }
 
-    /// Requests scratch for the products of a layer.
+    /// Requests scratch for the products of a layer: [`Affine`] computes them.
     pub fn product(mut self, product: Affine) -> Self {
         self.products.push(product);
         self
@@ -383,10 +371,7 @@ impl Plan {
 
     /// Returns the length of the longest scratch for products in this tree.
     pub(crate) fn most_scratch<T: Scalar>(&self, m: usize) -> usize {
-        let own = self.products.iter().map(|product| {
-            let columns = product.columns.saturating_mul(m);
-            room_for::<T>(product.units, product.inputs, columns)
-        });
+        let own = self.products.iter().map(|product| product.scratch::<T>(m));
         let inner = self.children.iter();
         let inner = inner.map(|child| child.plan.most_scratch::<T>(m));
         own.chain(inner).fold(0, usize::max)

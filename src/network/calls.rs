@@ -1,9 +1,10 @@
 //! The calls of a network: the hypothesis, J and ∇J.
 
 use super::{Builder, Network};
+use crate::columns::Columns;
 use crate::cost::Cost;
 use crate::error::Error;
-use crate::examples::{Columns, Examples};
+use crate::examples::Examples;
 use crate::gradient::{Backprop, CostParts, zeros};
 use crate::layer::Layer;
 use crate::layout::owned;

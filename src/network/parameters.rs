@@ -1,8 +1,9 @@
 //! Reading and setting parameters: all of θ, layer by layer, or as weights and biases.
 
 use super::Network;
+use crate::columns::Columns;
 use crate::error::Error;
-use crate::examples::{Columns, check_finite, check_length};
+use crate::examples::{check_finite, check_length};
 use crate::initialization::Initialization;
 use crate::layer::Layer;
 use crate::layout::{Layout, copied, owned, resize};
@@ -126,30 +127,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         })
     }
 
-    /// Returns Θ of layer l (from 0): outputs × (inputs + 1) for a dense layer, with the bias in
-    /// column 0.
+    /// Returns block b of layer l, both counted from 0.
     ///
-    /// If a layer has several blocks, this is the first; see [`block`](Self::block).
-    ///
-    /// # Errors
-    /// Returns [`Error::Index`] if there is no such layer or it has no parameters.
-    pub fn layer_theta(&self, layer: impl Into<Path>) -> Result<DMatrixView<'_, T>, Error> {
-        self.block(layer, 0)
-    }
-
-    /// Replaces Θ of layer l (from 0).
-    ///
-    /// # Errors
-    /// Returns the errors of [`set_block`](Self::set_block).
-    pub fn set_layer_theta<'a>(
-        &mut self,
-        layer: impl Into<Path>,
-        theta: impl Columns<'a, T>,
-    ) -> Result<(), Error> {
-        self.set_block(layer, 0, theta)
-    }
-
-    /// Returns a block of a layer, both counted from 0.
+    /// Block 0 of a dense layer is Θ, outputs × (inputs + 1), with the bias in column 0.
     ///
     /// # Errors
     /// Returns [`Error::Index`] if there is no such layer or block.
@@ -261,23 +241,6 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             target.copy_from_slice(column.as_slice());
         }
         Ok(())
-    }
-
-    /// Splits a vector, laid out like θ, into its matrices, one per block.
-    ///
-    /// The inverse of [`unroll`](crate::unroll).
-    ///
-    /// Derivation: [(23)](crate::derivation#unrolled).
-    ///
-    /// # Errors
-    /// Returns [`Error::Length`] if the vector does not have P entries, and [`Error::TooLarge`] if
-    /// there is no memory for the matrices.
-    pub fn roll(&self, vector: &[T]) -> Result<Vec<DMatrix<T>>, Error> {
-        check_length("the vector to roll", self.parameters(), vector.len())?;
-        let blocks = self.layout.blocks().iter();
-        blocks
-            .map(|place| owned("a block", self.layout.view(place, vector)))
-            .collect()
     }
 }
 

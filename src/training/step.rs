@@ -2,8 +2,8 @@
 
 use super::optimizer::Optimizer;
 use super::run::check_step;
+use crate::columns::Columns;
 use crate::error::Error;
-use crate::examples::Columns;
 use crate::gradient::check_gradient;
 use crate::layer::Layer;
 use crate::network::Network;

@@ -161,7 +161,12 @@ fn allocations<T: RealField + Copy>(case: &Case, m: usize) -> usize {
         network.cost_into(&examples, &objective, b).unwrap();
         network.forward_into(&x, c).unwrap();
         network
-            .input_gradient_into(&examples, &objective, d, &mut input_gradient)
+            .gradients_into(
+                &examples,
+                &objective,
+                d,
+                VjpTargets::of_inputs(&mut input_gradient),
+            )
             .unwrap();
         sums.reset();
         sums.add(&network, &examples, &objective.cost, e).unwrap();
@@ -221,17 +226,21 @@ fn allocations_of_derivatives<T: RealField + Copy>(case: &Case, m: usize) -> usi
             .unwrap();
         network.gram_product_into(&x, &v, g, &mut product).unwrap();
         network
-            .example_gradients_into(&examples, &cost, h, &mut gradients)
+            .example_gradients(&examples, &cost)
+            .matrix_into(h, &mut gradients)
             .unwrap();
         network
-            .example_gradient_norms_into(&examples, &cost, i, &mut norms)
+            .example_gradients(&examples, &cost)
+            .norms_into(i, &mut norms)
             .unwrap();
         let visit = |k: usize, gradient: &[T]| norms[k] = gradient[0];
         network
-            .for_each_example_gradient(&examples, &cost, i, visit)
+            .example_gradients(&examples, &cost)
+            .for_each(i, visit)
             .unwrap();
         network
-            .clipped_sum(&examples, &cost, 0.5, j, &mut theta)
+            .example_gradients(&examples, &cost)
+            .clipped_sum(0.5, j, &mut theta)
             .unwrap();
         if !matrix.is_empty() {
             let at = GaussNewton::Logits;

@@ -92,9 +92,12 @@ impl<T: RealField + Copy> Data<T> {
                     .gradient_into(&examples, objective, w, theta)
                     .unwrap(),
             ),
-            3 => network
-                .input_gradient_into(&examples, objective, w, of_x)
-                .unwrap(),
+            3 => {
+                let wanted = VjpTargets::of_inputs(of_x);
+                network
+                    .gradients_into(&examples, objective, w, wanted)
+                    .unwrap();
+            }
             4 => {
                 let wanted = VjpTargets::of_parameters(theta).and_inputs(of_x);
                 network
@@ -132,21 +135,25 @@ impl<T: RealField + Copy> Data<T> {
                 .unwrap(),
             11 => network.gram_product_into(x, &self.v, w, theta).unwrap(),
             12 if !self.gradients.is_empty() => network
-                .example_gradients_into(&examples, &objective.cost, w, &mut self.gradients[..p * m])
+                .example_gradients(&examples, &objective.cost)
+                .matrix_into(w, &mut self.gradients[..p * m])
                 .unwrap(),
             13 => network
-                .example_gradient_norms_into(&examples, &objective.cost, w, &mut self.norms[..m])
+                .example_gradients(&examples, &objective.cost)
+                .norms_into(w, &mut self.norms[..m])
                 .unwrap(),
             14 => {
                 let norms = &mut self.norms;
                 let visit = |k: usize, gradient: &[T]| norms[k] = gradient[0];
                 network
-                    .for_each_example_gradient(&examples, &objective.cost, w, visit)
+                    .example_gradients(&examples, &objective.cost)
+                    .for_each(w, visit)
                     .unwrap();
             }
             15 => drop(
                 network
-                    .clipped_sum(&examples, &objective.cost, 0.5, w, theta)
+                    .example_gradients(&examples, &objective.cost)
+                    .clipped_sum(0.5, w, theta)
                     .unwrap(),
             ),
             16 if !self.matrix.is_empty() => network

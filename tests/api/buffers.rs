@@ -91,8 +91,8 @@ fn every_part_gets_the_buffers_its_layers_request() {
             .backprop(&examples, &Objective::new(SquaredError))
             .unwrap();
         // The layer computes one example at a time, in its room.
-        let gradients = network.example_gradients(&examples, &SquaredError);
-        let norms = network.example_gradient_norms(&examples, &SquaredError);
+        let gradients = network.example_gradients(&examples, &SquaredError).matrix();
+        let norms = network.example_gradients(&examples, &SquaredError).norms();
         for (gradient, norm) in gradients.unwrap().column_iter().zip(norms.unwrap().iter()) {
             assert!((gradient.norm() - norm).abs() <= 1e-13 * norm);
         }
@@ -246,23 +246,28 @@ impl Asked {
             12 => {
                 all = nan(p * m);
                 network
-                    .example_gradients_into(&examples, cost, w, &mut all)
+                    .example_gradients(&examples, cost)
+                    .matrix_into(w, &mut all)
                     .unwrap();
             }
             13 => {
                 all = nan(m);
                 network
-                    .example_gradient_norms_into(&examples, cost, w, &mut all)
+                    .example_gradients(&examples, cost)
+                    .norms_into(w, &mut all)
                     .unwrap();
             }
             14 => {
-                let count = network.clipped_sum(&examples, cost, 0.5, w, &mut all);
+                let count = network
+                    .example_gradients(&examples, cost)
+                    .clipped_sum(0.5, w, &mut all);
                 all.push(count.unwrap() as f64);
             }
             _ => {
                 all.clear();
                 network
-                    .for_each_example_gradient(&examples, cost, w, |k, gradient| {
+                    .example_gradients(&examples, cost)
+                    .for_each(w, |k, gradient| {
                         all.push(k as f64);
                         all.extend_from_slice(gradient);
                     })

@@ -192,7 +192,7 @@ fn sizes_of_networks() {
             refused_if(size > 1 || units > 0, pass.gradient().block(size, units));
             refused_if(size > 1 || units > 0, trained.set_block(size, units, &x));
         }
-        refused_if(size > 1, trained.layer_theta(size));
+        refused_if(size > 1, trained.block(size, 0));
         refused_if(size > 1, trained.dense_weights(size));
         refused_if(size > 1, trained.set_dense(size, &x, &[1.0]));
         refused_if(size > 1, trained.layout().layer_blocks(size));

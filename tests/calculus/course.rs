@@ -232,9 +232,9 @@ fn bias_is_exempt() {
     }
     // Large biases change nothing.
     for l in 0..2 {
-        let mut theta = network.layer_theta(l).unwrap().clone_owned();
+        let mut theta = network.block(l, 0).unwrap().clone_owned();
         theta.column_mut(0).fill(100.0);
-        network.set_layer_theta(l, &theta).unwrap();
+        network.set_block(l, 0, &theta).unwrap();
     }
     let before = penalised.cost_parts().penalty;
     assert_eq!(of(&network, 7.0).cost_parts().penalty, before);
@@ -255,9 +255,9 @@ fn unrolling_is_column_major() {
         .dense(1, Identity)
         .zeros()
         .unwrap();
-    assert_eq!(network.roll(counted.as_slice()).unwrap(), matrices);
+    assert_eq!(network.layout().roll(counted.as_slice()).unwrap(), matrices);
     for (l, matrix) in matrices.iter().enumerate() {
-        network.set_layer_theta(l, matrix).unwrap();
+        network.set_block(l, 0, matrix).unwrap();
     }
     assert_eq!(network.theta(), &counted);
 
@@ -270,10 +270,10 @@ fn unrolling_is_column_major() {
     let vector = network.gradient_vector(&examples, &objective).unwrap();
     assert_eq!(vector, unroll(&layers));
     assert_eq!(&vector, pass.gradient().vector());
-    assert_eq!(network.roll(vector.as_slice()).unwrap(), layers);
+    assert_eq!(network.layout().roll(vector.as_slice()).unwrap(), layers);
     assert_eq!(vector[2], layers[0][(0, 1)]);
 
-    assert!(network.roll(&vector.as_slice()[1..]).is_err());
+    assert!(network.layout().roll(&vector.as_slice()[1..]).is_err());
 }
 
 /// The same layer from PyTorch's buffers (outputs × inputs, row-major) and scikit-learn's (inputs ×
@@ -293,7 +293,7 @@ fn weights_of_other_libraries_have_the_same_meaning() {
     of_scikit.set_dense(0, coefs, &bias).unwrap();
     assert_eq!(of_torch, of_scikit);
     let theta = dmatrix![0.5, 1.0, 2.0, 3.0; -0.5, 4.0, 5.0, 6.0];
-    assert_eq!(of_torch.layer_theta(0).unwrap(), theta);
+    assert_eq!(of_torch.block(0, 0).unwrap(), theta);
 
     let a = of_torch.forward(&dmatrix![1.0; 10.0; 100.0]).unwrap();
     assert_eq!(a, dmatrix![321.5; 653.5]);
@@ -309,7 +309,7 @@ fn dense_and_set_dense_are_inverse() {
         .unwrap();
     for l in 0..2 {
         let (weights, bias) = network.dense_weights(l).unwrap();
-        let theta = network.layer_theta(l).unwrap();
+        let theta = network.block(l, 0).unwrap();
         assert_eq!(weights, theta.columns_range(1..));
         assert_eq!(bias, theta.column(0));
         copy.set_dense(l, &weights, bias.as_slice()).unwrap();

@@ -247,7 +247,7 @@ fn only_the_chosen_layer_is_redrawn() {
     network
         .initialize_layer(1, Initialization::Uniform { epsilon: 0.5 }, &mut rng(7))
         .unwrap();
-    assert_eq!(network.layer_theta(0), before.layer_theta(0));
+    assert_eq!(network.block(0, 0), before.block(0, 0));
     let (weights, bias) = network.dense_weights(1).unwrap();
     assert!(weights.amax() < 0.5 && weights.amin() > 0.0);
     assert_eq!(bias.as_slice(), &[0.0, 0.0]);
@@ -255,7 +255,7 @@ fn only_the_chosen_layer_is_redrawn() {
     let alone = Network::<f64>::builder(4).dense(2, Relu);
     let uniform = Initialization::Uniform { epsilon: 0.5 };
     let alone = alone.initialize(uniform, &mut rng(7)).unwrap();
-    assert_eq!(network.layer_theta(1), alone.layer_theta(0));
+    assert_eq!(network.block(1, 0), alone.block(0, 0));
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn results_of<T: RealField + Copy>() -> Vec<f64> {
             let product = network.gauss_newton_product(&examples, &objective, at, &v);
             all.extend(product.unwrap().iter());
         }
-        let norms = network.example_gradient_norms(&examples, &cost).unwrap();
+        let norms = network.example_gradients(&examples, &cost).norms().unwrap();
         all.extend(norms.iter());
         all.extend(network.output_jacobian(&x).unwrap().iter());
     }

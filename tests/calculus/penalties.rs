@@ -27,8 +27,8 @@ fn network() -> Network<f64> {
         .unwrap();
     let first = DMatrix::from_row_slice(2, 3, &[10.0, 1.0, -2.0, -20.0, 0.0, 3.0]);
     let second = DMatrix::from_row_slice(1, 3, &[30.0, -4.0, 0.5]);
-    network.set_layer_theta(0, &first).unwrap();
-    network.set_layer_theta(1, &second).unwrap();
+    network.set_block(0, 0, &first).unwrap();
+    network.set_block(1, 0, &second).unwrap();
     network
 }
 

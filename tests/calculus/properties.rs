@@ -385,10 +385,10 @@ proptest! {
     #[test]
     fn unrolling_and_its_inverse_are_identities(case in cases(30.0)) {
         let network = &case.network;
-        let matrices = network.roll(network.theta().as_slice()).unwrap();
+        let matrices = network.layout().roll(network.theta().as_slice()).unwrap();
         prop_assert_eq!(&unroll(&matrices), network.theta());
         let counted = DVector::from_fn(network.parameters(), |i, _| i as f64);
-        let rolled = network.roll(counted.as_slice()).unwrap();
+        let rolled = network.layout().roll(counted.as_slice()).unwrap();
         prop_assert_eq!(unroll(&rolled), counted);
 
         let zeros = vec![0.0; network.parameters()];
@@ -396,8 +396,8 @@ proptest! {
         let empty = Network::from_layers(network.inputs(), layers, &zeros).unwrap();
         let (mut by_layer, mut by_part, mut by_vector) = (empty.clone(), empty.clone(), empty);
         for (l, matrix) in matrices.iter().enumerate() {
-            prop_assert_eq!(&network.layer_theta(l).unwrap(), matrix);
-            by_layer.set_layer_theta(l, matrix).unwrap();
+            prop_assert_eq!(&network.block(l, 0).unwrap(), matrix);
+            by_layer.set_block(l, 0, matrix).unwrap();
             let (weights, bias) = network.dense_weights(l).unwrap();
             by_part.set_dense(l, &weights, bias.as_slice()).unwrap();
         }
@@ -411,7 +411,7 @@ proptest! {
             .map(|l| gradient.layer(l).unwrap().clone_owned())
             .collect();
         prop_assert_eq!(&unroll(&layers), gradient.vector());
-        prop_assert_eq!(network.roll(gradient.vector().as_slice()).unwrap(), layers);
+        prop_assert_eq!(network.layout().roll(gradient.vector().as_slice()).unwrap(), layers);
     }
 
     /// One workspace for networks and batches of all sizes gives the bits of a new one, whatever it

@@ -307,11 +307,13 @@ fn other_sums_keep_their_digits() {
         let mut workspace = Workspace::new();
         let to = found.as_mut_slice();
         network
-            .clipped_sum(&examples, &SquaredError, 0.7, &mut workspace, to)
+            .example_gradients(&examples, &SquaredError)
+            .clipped_sum(0.7, &mut workspace, to)
             .unwrap();
         let to = expected.as_mut_slice();
         exact
-            .clipped_sum(&of64, &SquaredError, 0.7, &mut Workspace::new(), to)
+            .example_gradients(&of64, &SquaredError)
+            .clipped_sum(0.7, &mut Workspace::new(), to)
             .unwrap();
         check("a clipped sum", &found, &expected);
 

@@ -161,23 +161,32 @@ fn derivatives<T: RealField + Copy>(
         all.extend(&product);
         let mut norms = vec![T::zero(); m];
         network
-            .example_gradient_norms_into(&examples, &cost, w, &mut norms)
+            .example_gradients(&examples, &cost)
+            .norms_into(w, &mut norms)
             .unwrap();
         all.extend(&norms);
         let most = backprop::nalgebra::try_convert::<T, f64>(norms[0]).unwrap();
         let sum = &mut product[..p];
         network
-            .clipped_sum(&examples, &cost, 0.9 * most, w, sum)
+            .example_gradients(&examples, &cost)
+            .clipped_sum(0.9 * most, w, sum)
             .unwrap();
         all.extend(&*sum);
         network
-            .for_each_example_gradient(&examples, &cost, w, |_, gradient| {
+            .example_gradients(&examples, &cost)
+            .for_each(w, |_, gradient| {
                 all.push(gradient.iter().fold(T::zero(), |sum, &g| sum * wave(3) + g));
             })
             .unwrap();
         // These have P or K · n numbers per example, so they are computed only for small sizes.
         if p * m < 2_000_000 {
-            all.extend(network.example_gradients(&examples, &cost).unwrap().iter());
+            all.extend(
+                network
+                    .example_gradients(&examples, &cost)
+                    .matrix()
+                    .unwrap()
+                    .iter(),
+            );
         }
         if n < 50 {
             all.extend(network.output_jacobian(x).unwrap().iter());

@@ -218,13 +218,18 @@ pub(super) fn buffers() {
                 .map(drop)
         });
         other("the gradients of the examples", 130, &mut |w, to| {
-            network.example_gradients_into(&examples, cost, w, to)
+            network
+                .example_gradients(&examples, cost)
+                .matrix_into(w, to)
         });
         other("the norms", 5, &mut |w, to| {
-            network.example_gradient_norms_into(&examples, cost, w, to)
+            network.example_gradients(&examples, cost).norms_into(w, to)
         });
         other("the sum", 26, &mut |w, to| {
-            network.clipped_sum(&examples, cost, 1.0, w, to).map(drop)
+            network
+                .example_gradients(&examples, cost)
+                .clipped_sum(1.0, w, to)
+                .map(drop)
         });
     }
     assert_eq!(problem.bits(&mut workspace), before);
@@ -243,7 +248,9 @@ pub(super) fn limits_of_norms() {
     for most in BAD.into_iter().chain([0.0, -0.0, -1.0]) {
         let expected = hyperparameter(name, most, positive);
         kept("most", 26, &expected, |to| {
-            network.clipped_sum(&examples, cost, most, &mut workspace, to)
+            network
+                .example_gradients(&examples, cost)
+                .clipped_sum(most, &mut workspace, to)
         });
     }
     // Finite in f64, but not in f32.
@@ -252,16 +259,17 @@ pub(super) fn limits_of_norms() {
     let in_single = Examples::new(&x, &y).unwrap();
     for most in [1e-50, 1e39] {
         let (mut sum, mut of_single) = ([7.0; 26], [7.0_f32; 26]);
-        let found = single.clipped_sum(
-            &in_single,
-            cost,
+        let found = single.example_gradients(&in_single, cost).clipped_sum(
             most,
             &mut Workspace::new(),
             &mut of_single,
         );
         refused("f32", found, &hyperparameter(name, most, positive));
         assert_eq!(of_single, [7.0; 26]);
-        let found = network.clipped_sum(&examples, cost, most, &mut workspace, &mut sum);
+        let found =
+            network
+                .example_gradients(&examples, cost)
+                .clipped_sum(most, &mut workspace, &mut sum);
         assert!(found.is_ok(), "{found:?}");
     }
 }
@@ -365,14 +373,16 @@ pub(super) fn overflow_of_single_examples() {
     let expected = overflow("the gradient of an example", 3, f64::NEG_INFINITY);
     refused(
         "∇cost",
-        network.example_gradients(&examples, &cost),
+        network.example_gradients(&examples, &cost).matrix(),
         &expected,
     );
     let mut visited = Vec::new();
     let found =
-        network.for_each_example_gradient(&examples, &cost, &mut workspace, |k, gradient| {
-            visited.push((k, gradient.to_vec()));
-        });
+        network
+            .example_gradients(&examples, &cost)
+            .for_each(&mut workspace, |k, gradient| {
+                visited.push((k, gradient.to_vec()));
+            });
     refused("∇cost", found, &expected);
     assert_eq!(visited, [(0, vec![-1e100, -1e100])]);
 
@@ -380,11 +390,13 @@ pub(super) fn overflow_of_single_examples() {
     let expected = overflow(what, 1, f64::INFINITY);
     refused(
         "norm",
-        network.example_gradient_norms(&examples, &cost),
+        network.example_gradients(&examples, &cost).norms(),
         &expected,
     );
     kept("sum", 2, &expected, |to| {
-        network.clipped_sum(&examples, &cost, 1.0, &mut workspace, to)
+        network
+            .example_gradients(&examples, &cost)
+            .clipped_sum(1.0, &mut workspace, to)
     });
 
     // The norm, 1e150, is below the limit. The weight is 1e200.
@@ -392,7 +404,9 @@ pub(super) fn overflow_of_single_examples() {
     let weights = [1e200];
     let examples = Examples::new(&x, &y).unwrap().weighted(&weights).unwrap();
     let mut sum = [0.0; 2];
-    let found = network.clipped_sum(&examples, &SquaredError, 1e160, &mut workspace, &mut sum);
+    let found = network
+        .example_gradients(&examples, &SquaredError)
+        .clipped_sum(1e160, &mut workspace, &mut sum);
     let what = "the sum of the clipped gradients";
     refused("sum", found, &overflow(what, 1, f64::NEG_INFINITY));
 }

@@ -27,7 +27,7 @@ use backprop::layer::{AnyLayer, Backward, Block, Forward, Layer, LayerGradient, 
 use backprop::nalgebra::DMatrix;
 use backprop::{
     Accumulator, ArgminProblem, BinaryCrossEntropy, Builder, Cost, Error, Examples, GradientCheck,
-    Initialization, Location, Network, Objective, Scalar, Workspace, rng,
+    Initialization, Location, Network, Objective, Scalar, VjpTargets, Workspace, rng,
 };
 use refusals::{no_cost, no_gradient, no_input_gradient};
 use std::borrow::Cow;
@@ -334,7 +334,12 @@ impl Problem {
         all.extend([parts.data, parts.penalty]);
         all.extend(gradient);
         let mut of_x = [0.0; 15];
-        let done = network.input_gradient_into(&examples, objective, workspace, &mut of_x);
+        let done = network.gradients_into(
+            &examples,
+            objective,
+            workspace,
+            VjpTargets::of_inputs(&mut of_x),
+        );
         done.unwrap();
         all.extend(of_x);
         let (v, mut product) = ([0.5; 52], [0.0; 52]);
@@ -347,7 +352,9 @@ impl Problem {
         all.extend(jacobians);
         let mut norms = [0.0; 5];
         let cost = &objective.cost;
-        let done = network.example_gradient_norms_into(&examples, cost, workspace, &mut norms);
+        let done = network
+            .example_gradients(&examples, cost)
+            .norms_into(workspace, &mut norms);
         done.unwrap();
         all.extend(norms);
         let mut sums = Accumulator::new(network).unwrap();

@@ -108,10 +108,10 @@ pub(super) fn theta() {
     }
     assert!(network.map(|w| (w * LARGEST / 2.0) as f32).is_ok());
     for wrong in [25, 27, 0] {
-        let found = network.roll(&vec![f64::NAN; wrong]);
+        let found = network.layout().roll(&vec![f64::NAN; wrong]);
         refused("roll", found, &length("the vector to roll", 26, wrong));
     }
-    assert_eq!(network.roll(&good).unwrap().len(), 2);
+    assert_eq!(network.layout().roll(&good).unwrap().len(), 2);
     unchanged("in the end", &network, &before);
     let mut workspace = Workspace::new();
     assert_eq!(
@@ -152,9 +152,9 @@ pub(super) fn blocks() {
         let found = network.set_block(layer, block, &seven);
         refused(what, found, &expected);
         if block == 0 {
-            refused(what, network.layer_theta(layer), &expected);
+            refused(what, network.block(layer, 0), &expected);
             refused(what, gradient.layer(layer), &expected);
-            let found = network.set_layer_theta(layer, &seven);
+            let found = network.set_block(layer, 0, &seven);
             refused(what, found, &expected);
         }
         if layer >= 3 {
@@ -211,7 +211,7 @@ pub(super) fn blocks() {
             let found = network.set_block(layer, block, &matrix);
             refused(what, found, &expected);
             if block == 0 {
-                let found = network.set_layer_theta(layer, &matrix);
+                let found = network.set_block(layer, 0, &matrix);
                 refused(what, found, &expected);
             }
             unchanged(what, &network, &before);
@@ -222,7 +222,7 @@ pub(super) fn blocks() {
             let found = network.set_block(layer, block, &matrix);
             refused(what, found, &expected);
             if block == 0 {
-                let found = network.set_layer_theta(layer, &matrix);
+                let found = network.set_block(layer, 0, &matrix);
                 refused(what, found, &expected);
             }
             unchanged(what, &network, &before);
@@ -247,7 +247,7 @@ pub(super) fn dense() {
         unchanged("weights", &network, &before);
     }
     // All of Θ instead of the weights.
-    let whole = network.layer_theta(0).unwrap().clone_owned();
+    let whole = network.block(0, 0).unwrap().clone_owned();
     let found = network.set_dense(0, &whole, bias.as_slice());
     refused("Θ", found, &shape("the weights", (4, 3), (4, 4)));
     let found = network.set_dense(1, &weights, bias.as_slice());

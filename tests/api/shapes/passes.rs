@@ -4,6 +4,7 @@ use super::*;
 use backprop::activation::Identity;
 use backprop::{
     CategoricalCrossEntropy, Huber, Location, LogCosh, Penalty, Poisson, SquaredError, Strength,
+    VjpTargets,
 };
 
 /// Asserts that every call that adds up costs gives this error and leaves the sums unchanged.
@@ -78,8 +79,12 @@ pub(super) fn shapes() {
     for wrong in [14, 16, 0, 3, 5, 26] {
         let mut gradient = vec![7.0; wrong];
         let expected = length("the gradient with respect to X", 15, wrong);
-        let found =
-            network.input_gradient_into(&examples, objective, &mut workspace, &mut gradient);
+        let found = network.gradients_into(
+            &examples,
+            objective,
+            &mut workspace,
+            VjpTargets::of_inputs(&mut gradient),
+        );
         refused("∂J/∂X", found, &expected);
         assert_eq!(gradient, vec![7.0; wrong]);
     }

@@ -4,7 +4,7 @@ use super::{Error, refused};
 use backprop::nalgebra::convert;
 use backprop::{
     ArgminProblem, Cost, Examples, GaussNewton, GradientCheck, Layer, Location, Network, Objective,
-    Scalar, Workspace,
+    Scalar, VjpTargets, Workspace,
 };
 
 /// Asserts that each call that computes J gives this error and leaves the caller's numbers
@@ -64,7 +64,12 @@ pub(super) fn no_input_gradient<T: Scalar, L: Layer<T> + PartialEq, C: Cost<T>>(
     refused(what, network.input_gradient(examples, objective), expected);
     let seven: T = convert(7.0);
     let mut gradient = vec![seven; examples.x().len()];
-    let found = network.input_gradient_into(examples, objective, workspace, &mut gradient);
+    let found = network.gradients_into(
+        examples,
+        objective,
+        workspace,
+        VjpTargets::of_inputs(&mut gradient),
+    );
     refused(what, found, expected);
     if before_the_pass(expected) {
         assert!(gradient.iter().all(|&g| g == seven), "{what}: overwritten");
@@ -129,18 +134,28 @@ pub(super) fn no_single_gradients<T: Scalar, L: Layer<T> + PartialEq, C: Cost<T>
         return;
     }
     let (seven, m) = (convert::<f64, T>(7.0), examples.len());
-    refused(what, network.example_gradients(examples, cost), expected);
-    let found = network.example_gradient_norms(examples, cost);
+    refused(
+        what,
+        network.example_gradients(examples, cost).matrix(),
+        expected,
+    );
+    let found = network.example_gradients(examples, cost).norms();
     refused(what, found, expected);
     let mut sum = vec![seven; network.parameters()];
-    let found = network.clipped_sum(examples, cost, 1.0, workspace, &mut sum);
+    let found = network
+        .example_gradients(examples, cost)
+        .clipped_sum(1.0, workspace, &mut sum);
     refused(what, found, expected);
     assert!(sum.iter().all(|&s| s == seven), "{what}: overwritten");
     let mut norms = vec![seven; m];
-    let found = network.example_gradient_norms_into(examples, cost, workspace, &mut norms);
+    let found = network
+        .example_gradients(examples, cost)
+        .norms_into(workspace, &mut norms);
     refused(what, found, expected);
     let unseen = |k, _: &[T]| panic!("{what}: example {k} is visited");
-    let found = network.for_each_example_gradient(examples, cost, workspace, unseen);
+    let found = network
+        .example_gradients(examples, cost)
+        .for_each(workspace, unseen);
     refused(what, found, expected);
 }
 

@@ -45,9 +45,9 @@ fn linear(entries: &[(usize, (usize, usize), f64)]) -> Network<f64> {
     let builder = Network::builder(2).dense(2, Identity).dense(2, Identity);
     let mut network = builder.zeros().unwrap();
     for &(layer, at, value) in entries {
-        let mut theta = network.layer_theta(layer).unwrap().clone_owned();
+        let mut theta = network.block(layer, 0).unwrap().clone_owned();
         theta[at] = value;
-        network.set_layer_theta(layer, &theta).unwrap();
+        network.set_block(layer, 0, &theta).unwrap();
     }
     network
 }

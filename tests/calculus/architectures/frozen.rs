@@ -121,7 +121,8 @@ fn derivatives(pair: &Pair, case: &Case, clear: bool) -> Vec<Vec<f64>> {
         workspace.fill(f64::NAN);
         let mut each = vec![f64::NAN; p * m];
         network
-            .example_gradients_into(&examples, &objective.cost, &mut workspace, &mut each)
+            .example_gradients(&examples, &objective.cost)
+            .matrix_into(&mut workspace, &mut each)
             .unwrap();
         all.push(cleared(each));
     }
@@ -153,8 +154,8 @@ proptest! {
         let pair = Pair::new(case, chosen);
         let (network, objective) = (&pair.frozen.network, &pair.frozen.objective);
         let (examples, p) = (pair.frozen.examples(), network.parameters());
-        let gradients = network.example_gradients(&examples, &objective.cost).unwrap();
-        let norms = network.example_gradient_norms(&examples, &objective.cost).unwrap();
+        let gradients = network.example_gradients(&examples, &objective.cost).matrix().unwrap();
+        let norms = network.example_gradients(&examples, &objective.cost).norms().unwrap();
         for (norm, gradient) in norms.iter().zip(gradients.column_iter()) {
             prop_assert!((norm - gradient.norm()).abs() <= 1e-12 * (1.0 + norm));
         }

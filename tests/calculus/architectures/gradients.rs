@@ -148,8 +148,8 @@ proptest! {
     #[test]
     fn gradients_of_examples_add_up(case in cases()) {
         let (network, examples, cost) = (&case.network, case.examples(), &case.objective.cost);
-        let found = network.example_gradients(&examples, cost).unwrap();
-        let norms = network.example_gradient_norms(&examples, cost).unwrap();
+        let found = network.example_gradients(&examples, cost).matrix().unwrap();
+        let norms = network.example_gradients(&examples, cost).norms().unwrap();
         let data_only = Objective::new(*cost);
         let mut sum = vec![0.0; network.parameters()];
         let size = found.amax().max(1.0);
@@ -172,7 +172,7 @@ proptest! {
         let mut visited = Vec::new();
         let workspace = &mut Workspace::new();
         network
-            .for_each_example_gradient(&examples, cost, workspace, |_, gradient| {
+            .example_gradients(&examples, cost).for_each(workspace, |_, gradient| {
                 visited.extend_from_slice(gradient);
             })
             .unwrap();

@@ -16,7 +16,7 @@ mod trees;
 
 use backprop::cost::{Cost, Outputs};
 use backprop::nalgebra::{DMatrix, convert};
-use backprop::{Columns, Examples, GaussNewton, Scalar, Tangent, Workspace};
+use backprop::{Columns, Examples, GaussNewton, Scalar, Tangent, VjpTargets, Workspace};
 use num_dual::Dual64;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError};
@@ -193,7 +193,12 @@ fn numbers(case: &Case, network: &Net<f64>, poisoned: bool) -> Vec<f64> {
 
         poison(workspace);
         network
-            .input_gradient_into(&examples, objective, workspace, &mut by_x)
+            .gradients_into(
+                &examples,
+                objective,
+                workspace,
+                VjpTargets::of_inputs(&mut by_x),
+            )
             .unwrap();
         all.extend(&by_x);
 
@@ -224,13 +229,15 @@ fn numbers(case: &Case, network: &Net<f64>, poisoned: bool) -> Vec<f64> {
         poison(workspace);
         let (mut gradients, mut norms) = (vec![start; p * m], vec![start; m]);
         network
-            .example_gradients_into(&examples, &objective.cost, workspace, &mut gradients)
+            .example_gradients(&examples, &objective.cost)
+            .matrix_into(workspace, &mut gradients)
             .unwrap();
         all.extend(&gradients);
 
         poison(workspace);
         network
-            .example_gradient_norms_into(&examples, &objective.cost, workspace, &mut norms)
+            .example_gradients(&examples, &objective.cost)
+            .norms_into(workspace, &mut norms)
             .unwrap();
         all.extend(&norms);
     }

@@ -236,10 +236,12 @@ fn gradients_of_examples_have_the_random_numbers_of_the_batch() {
         let workspace = &mut trained(3);
         let (mut each, mut norms) = (vec![f64::NAN; p * m], vec![f64::NAN; m]);
         network
-            .example_gradients_into(&examples, &SquaredError, workspace, &mut each)
+            .example_gradients(&examples, &SquaredError)
+            .matrix_into(workspace, &mut each)
             .unwrap();
         network
-            .example_gradient_norms_into(&examples, &SquaredError, workspace, &mut norms)
+            .example_gradients(&examples, &SquaredError)
+            .norms_into(workspace, &mut norms)
             .unwrap();
         let mut mean = vec![0.0; p];
         for (gradient, norm) in each.chunks(p).zip(&norms) {
@@ -293,7 +295,8 @@ fn each_example_has_its_own_numbers() {
     let examples = Examples::new(&x, &y).unwrap();
     let mut each = vec![f64::NAN; m];
     network
-        .example_gradients_into(&examples, &SquaredError, &mut workspace, &mut each)
+        .example_gradients(&examples, &SquaredError)
+        .matrix_into(&mut workspace, &mut each)
         .unwrap();
     for (gradient, a) in each.iter().zip(&outputs) {
         assert!((gradient - a * a).abs() <= 1e-15, "{gradient} and {a}");

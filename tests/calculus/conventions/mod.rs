@@ -132,7 +132,7 @@ fn sklearn_sample_weight_divides_by_its_sum() {
 fn torch_weight_is_theta_without_column_0() {
     let network = network("/torch", Softmax);
     for l in 0..2 {
-        let theta = network.layer_theta(l).unwrap();
+        let theta = network.block(l, 0).unwrap();
         let weight = numbers(value(&format!("/torch/parameters/weights/{l}")));
         let rows = theta.columns_range(1..).transpose();
         assert_eq!(rows.as_slice(), weight);

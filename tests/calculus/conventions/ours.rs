@@ -27,7 +27,7 @@ fn network_of(parameters: &str, output: AnyActivation) -> Network<f64> {
 
 /// A vector laid out as θ, split into the blocks of a `Pass`.
 pub(crate) fn split(network: &Network<f64>, vector: &[f64]) -> Vec<Vec<f64>> {
-    let matrices = network.roll(vector).unwrap();
+    let matrices = network.layout().roll(vector).unwrap();
     let blocks = matrices.iter().flat_map(|d| {
         let (bias, weights) = d.as_slice().split_at(d.nrows());
         [weights.to_vec(), bias.to_vec()]
@@ -141,7 +141,7 @@ pub(crate) fn assert_theta_is_bias_then_kernel(library: &str) {
             kernel[0].as_array().unwrap().len(),
         );
         assert_eq!(shape, (inputs, units));
-        let theta = network.layer_theta(l).unwrap();
+        let theta = network.block(l, 0).unwrap();
         assert_eq!(theta.shape(), (units, inputs + 1));
         let bias = numbers(value(&format!("{parameters}/biases/{l}")));
         let found: Vec<f64> = theta.iter().copied().collect();

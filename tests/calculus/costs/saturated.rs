@@ -104,6 +104,7 @@ fn every_reader<T: Scalar>(activation: AnyActivation) {
         same("trace", trace.gradient().vector().as_slice());
         let singles = network
             .example_gradients(&examples, &objective.cost)
+            .matrix()
             .unwrap();
         for (k, (e, w)) in expected[range.clone()].iter().zip(weights).enumerate() {
             assert_units("a cost of the trace", trace.costs()[k], e[0]);

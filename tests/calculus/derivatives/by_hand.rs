@@ -110,17 +110,23 @@ fn every_derivative_of_a_tiny_network() {
         same(found.as_slice(), &expected);
     }
 
-    let gradients = network.example_gradients(&examples, &SquaredError).unwrap();
+    let gradients = network
+        .example_gradients(&examples, &SquaredError)
+        .matrix()
+        .unwrap();
     same(gradients.as_slice(), &times(3.0));
     let norms = network
-        .example_gradient_norms(&examples, &SquaredError)
+        .example_gradients(&examples, &SquaredError)
+        .norms()
         .unwrap();
     same(norms.as_slice(), &[3.0 * 47.0_f64.sqrt()]);
     let weights = [5.0];
     let weighted = examples.weighted(&weights).unwrap();
     let (mut sum, mut workspace) = ([f64::NAN; 4], Workspace::new());
     for (most, shortened, factor) in [(1.0, 1, 5.0 / 47.0_f64.sqrt()), (21.0, 0, 15.0)] {
-        let count = network.clipped_sum(&weighted, &SquaredError, most, &mut workspace, &mut sum);
+        let count = network
+            .example_gradients(&weighted, &SquaredError)
+            .clipped_sum(most, &mut workspace, &mut sum);
         assert_eq!(count, Ok(shortened));
         same(&sum, &times(factor));
     }

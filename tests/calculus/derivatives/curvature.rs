@@ -21,7 +21,7 @@ fn last_activation(case: &Case) -> AnyActivation {
 fn without_last_activation(network: &Network<f64>) -> Network<f64> {
     let mut layers = network.layers().to_vec();
     layers.pop();
-    let theta = network.layer_theta(layers.len()).unwrap();
+    let theta = network.block(layers.len(), 0).unwrap();
     let (n, k) = (theta.ncols() - 1, network.outputs());
     layers.push(Dense::new(n, k, Identity).into());
     Network::from_layers(network.inputs(), layers, network.theta().as_slice()).unwrap()

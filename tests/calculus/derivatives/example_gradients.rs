@@ -34,7 +34,7 @@ proptest! {
         let (network, examples, cost) = (&case.network, case.examples(), &case.objective.cost);
         let p = network.parameters();
         let expected = one_by_one(&case);
-        let found = network.example_gradients(&examples, cost).unwrap();
+        let found = network.example_gradients(&examples, cost).matrix().unwrap();
         prop_assert_eq!(found.shape(), (p, case.x.ncols()));
         for (found, expected) in found.column_iter().zip(expected.chunks_exact(p)) {
             close(found.as_slice(), expected, ROUNDED)?;
@@ -43,7 +43,7 @@ proptest! {
         let mut visited = Vec::new();
         let mut numbers = Vec::new();
         network
-            .for_each_example_gradient(&examples, cost, &mut Workspace::new(), |k, gradient| {
+            .example_gradients(&examples, cost).for_each(&mut Workspace::new(), |k, gradient| {
                 numbers.push(k);
                 visited.extend_from_slice(gradient);
             })
@@ -51,7 +51,7 @@ proptest! {
         prop_assert_eq!(numbers, (0..case.x.ncols()).collect::<Vec<_>>());
         prop_assert_eq!(bits(&visited), bits(found.as_slice()));
 
-        let norms = network.example_gradient_norms(&examples, cost).unwrap();
+        let norms = network.example_gradients(&examples, cost).norms().unwrap();
         let expected: Vec<f64> = expected.chunks_exact(p).map(norm).collect();
         for (&found, expected) in norms.iter().zip(expected) {
             close(&[found], &[expected], ROUNDED)?;
@@ -77,7 +77,7 @@ proptest! {
             }
         }
         let mut found = vec![f64::NAN; p];
-        let count = network.clipped_sum(&examples, cost, most, &mut Workspace::new(), &mut found);
+        let count = network.example_gradients(&examples, cost).clipped_sum(most, &mut Workspace::new(), &mut found);
         prop_assert_eq!(count.unwrap(), shortened);
         close(&found, &expected, size)?;
     }

@@ -75,10 +75,17 @@ fn agree((n, k): (usize, usize), last: AnyActivation, cost: AnyCost, m: usize) {
         let (_, below) = network.gradients(&part, &objective).unwrap();
         by_x.extend((below * share).iter());
         jacobians.extend_from_slice(network.output_jacobian(x).unwrap().as_slice());
-        gradients.extend_from_slice(network.example_gradients(&part, &cost).unwrap().as_slice());
+        gradients.extend_from_slice(
+            network
+                .example_gradients(&part, &cost)
+                .matrix()
+                .unwrap()
+                .as_slice(),
+        );
         norms.extend_from_slice(
             network
-                .example_gradient_norms(&part, &cost)
+                .example_gradients(&part, &cost)
+                .norms()
                 .unwrap()
                 .as_slice(),
         );
@@ -115,6 +122,7 @@ fn agree((n, k): (usize, usize), last: AnyActivation, cost: AnyCost, m: usize) {
         "∇cost",
         network
             .example_gradients(&examples, &cost)
+            .matrix()
             .unwrap()
             .as_slice(),
         &gradients,
@@ -122,7 +130,8 @@ fn agree((n, k): (usize, usize), last: AnyActivation, cost: AnyCost, m: usize) {
     same(
         "‖∇cost‖",
         network
-            .example_gradient_norms(&examples, &cost)
+            .example_gradients(&examples, &cost)
+            .norms()
             .unwrap()
             .as_slice(),
         &norms,
@@ -130,13 +139,18 @@ fn agree((n, k): (usize, usize), last: AnyActivation, cost: AnyCost, m: usize) {
 
     let mut visited = Vec::new();
     network
-        .for_each_example_gradient(&examples, &cost, &mut Workspace::new(), |_, gradient| {
+        .example_gradients(&examples, &cost)
+        .for_each(&mut Workspace::new(), |_, gradient| {
             visited.extend_from_slice(gradient);
         })
         .unwrap();
     same("visited", &visited, &gradients);
     let (most, mut sum) = (0.8 * norms[0], vec![f64::NAN; p]);
-    let count = network.clipped_sum(&examples, &cost, most, &mut Workspace::new(), &mut sum);
+    let count = network.example_gradients(&examples, &cost).clipped_sum(
+        most,
+        &mut Workspace::new(),
+        &mut sum,
+    );
     assert_eq!(
         count.unwrap(),
         norms.iter().filter(|&&norm| norm > most).count()
@@ -207,24 +221,35 @@ fn errors_count_the_examples_of_the_whole_batch() {
         Some(&expected)
     );
     assert_eq!(
-        network.example_gradients(&examples, &cost).err().as_ref(),
+        network
+            .example_gradients(&examples, &cost)
+            .matrix()
+            .err()
+            .as_ref(),
         Some(&expected)
     );
     assert_eq!(
         network
-            .example_gradient_norms(&examples, &cost)
+            .example_gradients(&examples, &cost)
+            .norms()
             .err()
             .as_ref(),
         Some(&expected)
     );
     let mut sum = vec![7.0; p];
-    let found = network.clipped_sum(&examples, &cost, 1.0, &mut Workspace::new(), &mut sum);
+    let found = network.example_gradients(&examples, &cost).clipped_sum(
+        1.0,
+        &mut Workspace::new(),
+        &mut sum,
+    );
     assert_eq!((found, sum), (Err(expected.clone()), vec![7.0; p]));
     let mut visited = 0;
     let found =
-        network.for_each_example_gradient(&examples, &cost, &mut Workspace::new(), |_, _| {
-            visited += 1;
-        });
+        network
+            .example_gradients(&examples, &cost)
+            .for_each(&mut Workspace::new(), |_, _| {
+                visited += 1;
+            });
     assert_eq!((found, visited), (Err(expected), 0));
 
     // At 1e160 costs are 1e320 and more. At 1e150 the costs and δ are finite, but the product of δ

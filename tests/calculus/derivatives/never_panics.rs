@@ -167,22 +167,26 @@ fn a_wrapper_of_dense_that_delegates_less_has_the_defaults() {
         assert_eq!(found.cost_parts(), expected.cost_parts());
         assert_eq!(found.gradient().vector(), expected.gradient().vector());
         let [norms, expected] = [
-            network.example_gradient_norms(&examples, &SquaredError),
-            plain.example_gradient_norms(&examples, &SquaredError),
+            network.example_gradients(&examples, &SquaredError).norms(),
+            plain.example_gradients(&examples, &SquaredError).norms(),
         ]
         .map(Result::unwrap);
         close(norms.as_slice(), expected.as_slice(), 0.1).unwrap();
         let [gradients, expected] = [
-            network.example_gradients(&examples, &SquaredError),
-            plain.example_gradients(&examples, &SquaredError),
+            network.example_gradients(&examples, &SquaredError).matrix(),
+            plain.example_gradients(&examples, &SquaredError).matrix(),
         ]
         .map(Result::unwrap);
         close(gradients.as_slice(), expected.as_slice(), 0.1).unwrap();
         let w = &mut Workspace::new();
         let most = norms.mean();
         let (mut sum, mut expected) = ([f64::NAN; 9], [f64::NAN; 9]);
-        let count = network.clipped_sum(&examples, &SquaredError, most, w, &mut sum);
-        let of_plain = plain.clipped_sum(&examples, &SquaredError, most, w, &mut expected);
+        let count = network
+            .example_gradients(&examples, &SquaredError)
+            .clipped_sum(most, w, &mut sum);
+        let of_plain = plain
+            .example_gradients(&examples, &SquaredError)
+            .clipped_sum(most, w, &mut expected);
         assert_eq!(count, of_plain);
         assert!(count.is_ok_and(|count| count > 0 && count < m));
         close(&sum, &expected, m as f64).unwrap();
@@ -226,25 +230,31 @@ fn a_wrapper_that_claims_to_be_dense_gets_results_or_is_refused() {
         );
         let examples = Examples::new(&x, &y).unwrap();
         let cost = SquaredError;
-        match network.example_gradient_norms(&examples, &cost) {
+        match network.example_gradients(&examples, &cost).norms() {
             Ok(norms) => {
-                let expected = plain.example_gradient_norms(&examples, &cost).unwrap();
+                let expected = plain.example_gradients(&examples, &cost).norms().unwrap();
                 close(norms.as_slice(), expected.as_slice(), 0.1).unwrap();
             }
             Err(error) => assert!(matches!(error, Error::Unsupported { .. }), "{error:?}"),
         }
-        match network.example_gradients(&examples, &cost) {
+        match network.example_gradients(&examples, &cost).matrix() {
             Ok(gradients) => {
-                let expected = plain.example_gradients(&examples, &cost).unwrap();
+                let expected = plain.example_gradients(&examples, &cost).matrix().unwrap();
                 close(gradients.as_slice(), expected.as_slice(), 0.1).unwrap();
             }
             Err(error) => assert!(matches!(error, Error::Unsupported { .. }), "{error:?}"),
         }
         let w = &mut Workspace::new();
         let (mut sum, mut expected) = ([f64::NAN; 3], [f64::NAN; 3]);
-        match network.clipped_sum(&examples, &cost, 1.0, w, &mut sum) {
+        match network
+            .example_gradients(&examples, &cost)
+            .clipped_sum(1.0, w, &mut sum)
+        {
             Ok(count) => {
-                let of_plain = plain.clipped_sum(&examples, &cost, 1.0, w, &mut expected);
+                let of_plain =
+                    plain
+                        .example_gradients(&examples, &cost)
+                        .clipped_sum(1.0, w, &mut expected);
                 assert_eq!(Ok(count), of_plain);
                 close(&sum, &expected, m as f64).unwrap();
             }
@@ -266,7 +276,9 @@ fn ends_of_the_range() {
     );
     let examples = Examples::new(&x, &y).unwrap();
     let w = &mut Workspace::new();
-    let sum = network.clipped_sum(&examples, &SquaredError, 1e-30, w, &mut [0.0; 2]);
+    let sum = network
+        .example_gradients(&examples, &SquaredError)
+        .clipped_sum(1e-30, w, &mut [0.0; 2]);
     assert!(matches!(sum, Err(Error::Hyperparameter { .. })), "{sum:?}");
     // 1.2e154² is finite, but twice that overflows.
     let network = Network::<f64>::builder(2)

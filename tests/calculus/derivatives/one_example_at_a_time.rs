@@ -21,7 +21,8 @@ fn one_at_a_time<L: Layer<f64>>(network: &Network<f64, L>, m: usize, seed: Optio
     workspace.set_training(seed);
     let mut gradients = vec![f64::NAN; p * m];
     network
-        .example_gradients_into(&examples, &cost, &mut workspace, &mut gradients)
+        .example_gradients(&examples, &cost)
+        .matrix_into(&mut workspace, &mut gradients)
         .unwrap();
     let gradients = DMatrix::from_vec(p, m, gradients);
     let outputs = workspace.output().unwrap().clone_owned();
@@ -51,7 +52,8 @@ fn one_at_a_time<L: Layer<f64>>(network: &Network<f64, L>, m: usize, seed: Optio
 
     let mut norms = vec![f64::NAN; m];
     network
-        .example_gradient_norms_into(&examples, &cost, &mut workspace, &mut norms)
+        .example_gradients(&examples, &cost)
+        .norms_into(&mut workspace, &mut norms)
         .unwrap();
     let expected: Vec<f64> = gradients.column_iter().map(|g| g.norm()).collect();
     same(&norms, &expected);
@@ -61,7 +63,8 @@ fn one_at_a_time<L: Layer<f64>>(network: &Network<f64, L>, m: usize, seed: Optio
     );
     let mut next = 0;
     network
-        .for_each_example_gradient(&examples, &cost, &mut workspace, |k, gradient| {
+        .example_gradients(&examples, &cost)
+        .for_each(&mut workspace, |k, gradient| {
             assert_eq!(k, next);
             same(gradient, gradients.column(k).as_slice());
             next += 1;
@@ -71,7 +74,10 @@ fn one_at_a_time<L: Layer<f64>>(network: &Network<f64, L>, m: usize, seed: Optio
 
     let most = 0.7 * expected.iter().sum::<f64>() / m as f64;
     let mut clipped = vec![f64::NAN; p];
-    let count = network.clipped_sum(&examples, &cost, most, &mut workspace, &mut clipped);
+    let count =
+        network
+            .example_gradients(&examples, &cost)
+            .clipped_sum(most, &mut workspace, &mut clipped);
     let factors = (0..m).map(|k| (0.5 + (k % 3) as f64) * (most / expected[k]).min(1.0));
     let by_hand = &gradients * DVector::from_iterator(m, factors);
     close(&clipped, by_hand.as_slice(), m as f64).unwrap();
@@ -135,17 +141,25 @@ fn coupling_layers_have_no_per_example_gradients() {
     let mut kept = vec![7.0; p * 6];
     let cost = SquaredError;
     lacks(
-        network.example_gradients_into(&examples, &cost, &mut workspace, &mut kept),
+        network
+            .example_gradients(&examples, &cost)
+            .matrix_into(&mut workspace, &mut kept),
         what,
         by,
     );
     lacks(
-        network.example_gradient_norms_into(&examples, &cost, &mut workspace, &mut kept[..6]),
+        network
+            .example_gradients(&examples, &cost)
+            .norms_into(&mut workspace, &mut kept[..6]),
         what,
         by,
     );
     lacks(
-        network.clipped_sum(&examples, &cost, 1.0, &mut workspace, &mut kept[..p]),
+        network.example_gradients(&examples, &cost).clipped_sum(
+            1.0,
+            &mut workspace,
+            &mut kept[..p],
+        ),
         what,
         by,
     );
@@ -157,7 +171,9 @@ fn coupling_layers_have_no_per_example_gradients() {
     assert!(kept.iter().all(|&k| k == 7.0), "overwritten");
     let unseen = |_, _: &[f64]| panic!("there is nothing to visit");
     lacks(
-        network.for_each_example_gradient(&examples, &cost, &mut workspace, unseen),
+        network
+            .example_gradients(&examples, &cost)
+            .for_each(&mut workspace, unseen),
         what,
         by,
     );
@@ -203,7 +219,8 @@ fn gradients_without_parameters_are_empty() {
     let other = plain(4, 2, false);
     let of_other = Examples::new(&x, &y).unwrap();
     other
-        .example_gradient_norms_into(&of_other, &SquaredError, &mut workspace, &mut norms)
+        .example_gradients(&of_other, &SquaredError)
+        .norms_into(&mut workspace, &mut norms)
         .unwrap();
     let network = Network::from_layers(2, vec![Through], &[]).unwrap();
     for m in [1, 5, 600] {
@@ -211,18 +228,20 @@ fn gradients_without_parameters_are_empty() {
         let examples = Examples::new(&x, &y).unwrap();
         let norms = &mut norms[..m];
         network
-            .example_gradient_norms_into(&examples, &SquaredError, &mut workspace, norms)
+            .example_gradients(&examples, &SquaredError)
+            .norms_into(&mut workspace, norms)
             .unwrap();
         assert_eq!(norms, vec![0.0; m]);
         let mut visited = 0;
         network
-            .for_each_example_gradient(&examples, &SquaredError, &mut workspace, |k, gradient| {
+            .example_gradients(&examples, &SquaredError)
+            .for_each(&mut workspace, |k, gradient| {
                 assert_eq!((k, gradient.len()), (visited, 0));
                 visited += 1;
             })
             .unwrap();
         assert_eq!(visited, m);
-        let gradients = network.example_gradients(&examples, &SquaredError);
+        let gradients = network.example_gradients(&examples, &SquaredError).matrix();
         assert_eq!(gradients.unwrap().shape(), (0, m));
     }
 }

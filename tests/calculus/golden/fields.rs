@@ -13,7 +13,7 @@ impl Case {
         workspace: &mut Workspace<T>,
     ) -> Result<Vec<Field>, Error> {
         let numbers = |x: &[T]| -> Vec<f64> { x.iter().map(|&x| back(x)).collect() };
-        let of_layers = |x: &[T]| Ok::<_, Error>(blocks(&self.network.roll(&numbers(x))?));
+        let of_layers = |x: &[T]| Ok::<_, Error>(blocks(&self.network.layout().roll(&numbers(x))?));
         let (network, objective) = (self.network.map(&to)?, &self.objective);
         let (x, y) = (self.x.map(&to), self.y.map(&to));
         let examples = Examples::new(&x, &y)?;
@@ -34,9 +34,11 @@ impl Case {
 
         let mut examples_grad = vec![to(f64::NAN); p * m];
         let cost = &objective.cost;
-        network.example_gradients_into(&examples, cost, workspace, &mut examples_grad)?;
+        network
+            .example_gradients(&examples, cost)
+            .matrix_into(workspace, &mut examples_grad)?;
         let each = examples_grad.chunks_exact(p).map(&numbers);
-        let each = each.map(|gradient| self.network.roll(&gradient));
+        let each = each.map(|gradient| self.network.layout().roll(&gradient));
 
         let mut fields = vec![
             ("J", vec![vec![back(j.total())]]),

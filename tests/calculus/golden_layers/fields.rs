@@ -4,7 +4,9 @@ use super::case::Case;
 use super::spec::{Costs, ends_without_activation};
 use backprop::cost::{Cost, Heads};
 use backprop::nalgebra::{DMatrix, DMatrixView, DVector};
-use backprop::{Error, Examples, GaussNewton, Network, Objective, Scalar, Tangent, Workspace};
+use backprop::{
+    Error, Examples, GaussNewton, Network, Objective, Scalar, Tangent, VjpTargets, Workspace,
+};
 
 /// What a case expects of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -165,7 +167,12 @@ impl Case {
             }
             Field::GradX => {
                 let mut gradient = vec![nan; x.len()];
-                network.input_gradient_into(&examples, objective, workspace, &mut gradient)?;
+                network.gradients_into(
+                    &examples,
+                    objective,
+                    workspace,
+                    VjpTargets::of_inputs(&mut gradient),
+                )?;
                 Ok(vec![numbers(&gradient)])
             }
             Field::Hvp => {
@@ -191,7 +198,9 @@ impl Case {
             Field::PerExampleGrad => {
                 let mut gradients = vec![nan; p * x.ncols()];
                 let cost = &objective.cost;
-                network.example_gradients_into(&examples, cost, workspace, &mut gradients)?;
+                network
+                    .example_gradients(&examples, cost)
+                    .matrix_into(workspace, &mut gradients)?;
                 let mut blocks = vec![Vec::new(); self.entries.len()];
                 for example in gradients.chunks_exact(p.max(1)) {
                     for (block, of_example) in blocks.iter_mut().zip(self.blocks(example)) {

@@ -94,7 +94,7 @@ proptest! {
                 _ => trace.activation(l - 1).unwrap(),
             };
             let with_one = below.clone_owned().insert_row(0, 1.0);
-            let theta = network.layer_theta(l).unwrap();
+            let theta = network.block(l, 0).unwrap();
             let z = theta * &with_one;
             let size = largest(theta.iter()) * largest(with_one.iter()).max(1.0);
             prop_assert!((trace.z(l).unwrap() - z).amax() <= 1e-13 * size.max(1e-3));

@@ -9,6 +9,8 @@ use backprop::training::{
 };
 use backprop::{CategoricalCrossEntropy, Error, Examples, Location, Network, Objective, Path};
 
+type Make = fn(&Network<f64>) -> Method<f64>;
+
 /// Trains `network` with each method, and returns θ.
 fn trained(
     network: &Network<f64>,
@@ -45,7 +47,6 @@ fn a_frozen_layer_is_a_constant_for_every_method() {
         whole.forward_into(&x, &mut workspace).unwrap();
         workspace.activation(0).unwrap().clone_owned()
     };
-    type Make = fn(&Network<f64>) -> Method<f64>;
     let methods: [(&str, Make); 8] = [
         ("descent", |_| GradientDescent::new(0.1).into()),
         ("momentum", |_| {
@@ -88,7 +89,7 @@ fn all_layers_may_be_frozen() {
     let (x, y) = data(4, 3, 9);
     let mut network = network([4, 2, 3]);
     network.freeze(Path::default()).unwrap();
-    let methods: [fn(&Network<f64>) -> Method<f64>; 4] = [
+    let methods: [Make; 4] = [
         |_| AdamW::new(0.05).decay(0.3).into(),
         |_| Lbfgs::new().into(),
         |_| ConjugateGradient::new().into(),
