@@ -4,7 +4,8 @@
 //! [`Workspace`](crate::Workspace) and of the caller, and do not allocate once these are large
 //! enough. [`hessian`](crate::Network::hessian),
 //! [`hessian_diagonal`](crate::Network::hessian_diagonal) and [`trace`](crate::Network::trace) have
-//! no such variant. `clipped_sum` and `for_each_example_gradient` always use such buffers.
+//! no such variant. Sums of clipped gradients, visits of each gradient and pullbacks always use such
+//! buffers.
 //!
 //! # The methods
 //! The symbols are those of the [conventions](crate::conventions). For one example, x are the n
@@ -39,10 +40,15 @@
 //! | [`gauss_newton_product`](crate::Network::gauss_newton_product) | G v | P | 1.4 to 1.6 | the same where H is indefinite |
 //! | [`gauss_newton_matrix`](crate::Network::gauss_newton_matrix) | G itself | P × P | 24 to 31 for P = 131, and P² m K multiplications | standard errors of θ |
 //! | [`gram_product`](crate::Network::gram_product) | Σₖ AₖᵀAₖ v | P | 1.3 to 1.8 | least squares |
-//! | [`example_gradients`](crate::Network::example_gradients) | ∇costₖ | P × m | 1.7 to 22: P · m numbers are written | gradient noise, influence |
-//! | [`example_gradient_norms`](crate::Network::example_gradient_norms) | ‖∇costₖ‖ | m | 0.5 to 1.1 | outliers, importance sampling |
-//! | [`for_each_example_gradient`](crate::Network::for_each_example_gradient) | ∇costₖ in sequence | P, m times | 1.8 to 6.5 | the same, without memory for P · m numbers |
-//! | [`clipped_sum`](crate::Network::clipped_sum) | Σ wₖ cₖ ∇costₖ | P | 1.5 to 2.4 | private and robust training |
+//! | [`matrix`](ExampleGradients::matrix) of [`example_gradients`](crate::Network::example_gradients) | ∇costₖ | P × m | 1.7 to 22: P · m numbers are written | gradient noise, influence |
+//! | [`norms`](ExampleGradients::norms) of them | ‖∇costₖ‖ | m | 0.5 to 1.1 | outliers, importance sampling |
+//! | [`for_each`](ExampleGradients::for_each) of them | ∇costₖ in sequence | P, m times | 1.8 to 6.5 | the same, without memory for P · m numbers |
+//! | [`clipped_sum`](ExampleGradients::clipped_sum) of them | Σ wₖ cₖ ∇costₖ | P | 1.5 to 2.4 | private and robust training |
+//!
+//! [`pullback`](crate::Network::pullback) and [`vjp_with`](crate::Network::vjp_with) run one forward
+//! pass, from whose outputs your code computes u. Along a direction of θ and X,
+//! [`vjp_along`](crate::Network::vjp_along) is the change of a `vjp` with a constant u, and
+//! `hessian_product` that of ∇J.
 //!
 //! [`input_gradient`](crate::Network::input_gradient) computes only ∂J/∂X, in 0.7 to 1.2 gradients.
 //! [`trace`](crate::Network::trace) shows every number of one pass.
@@ -80,20 +86,20 @@
 //! With a [`Cost`](crate::Cost), the cost of an example depends only on its own outputs and target.
 //! Any other loss takes three steps:
 //!
-//! 1. [`forward_into`](crate::Network::forward_into) computes the outputs.
+//! 1. [`pullback`](crate::Network::pullback) computes the outputs, and keeps what a backward pass
+//!    needs.
 //! 2. Your code computes u, K × m, the slope of the loss with respect to each output. An output
 //!    that does not enter the loss has slope 0.
-//! 3. [`vjp_into`](crate::Network::vjp_into) computes the gradient of the loss with respect to θ,
-//!    to X, or to both. It makes its own forward pass, so it needs X and your u, but nothing from
-//!    step 1. It adds no penalty and does not divide by m, so the u of a mean must contain the
-//!    factor 1/m.
+//! 3. [`Pullback::vjp_into`] computes the gradient of the loss with respect to θ, to X, or to both.
+//!    It adds no penalty and does not divide by m, so the u of a mean must contain the factor 1/m.
 //!
-//! An optimiser from [`training`](crate::training) can then use the gradient. For L-BFGS, implement
+//! [`vjp_with`](crate::Network::vjp_with) takes these steps in one call, in buffers of its own. If
+//! you have u already, [`vjp_into`](crate::Network::vjp_into) makes both passes. An optimiser from [`training`](crate::training) can then use the gradient. For L-BFGS, implement
 //! [`training::Problem`](crate::training::Problem). The loss here, ½ (a₁ − a₂ − 1)², compares two
 //! examples:
 //! ```
 //! use backprop::nalgebra::DMatrix;
-//! use backprop::training::{GradientDescent, Optimizer};
+//! use backprop::training::GradientDescent;
 //! use backprop::{VjpTargets, GradientCheck, Network, Workspace, activation::Identity};
 //!
 //! let mut network = Network::<f64>::builder(1).dense(1, Identity).with_theta(&[0.0, 2.0])?;
@@ -101,20 +107,18 @@
 //! let x = DMatrix::from_row_slice(1, 2, &[3.0, 1.0]);
 //!
 //! let mut loss = |network: &Network<f64>| {
-//!     let a = network.forward_into(&x, &mut workspace)?;
+//!     let mut pullback = network.pullback(&x, &mut workspace)?;
+//!     let a = pullback.output();
 //!     let rest = a[0] - a[1] - 1.0;
 //!     let slope = DMatrix::from_row_slice(1, 2, &[rest, -rest]);
 //!     let mut gradient = vec![0.0; 2];
-//!     let into = VjpTargets::of_parameters(&mut gradient); // not with respect to X
-//!     network.vjp_into(&x, &slope, &mut workspace, into)?;
+//!     pullback.vjp_into(&slope, VjpTargets::of_parameters(&mut gradient))?; // not to X
 //!     Ok::<_, backprop::Error>((0.5 * rest * rest, gradient))
 //! };
 //! let (value, gradient) = loss(&network)?;
 //! assert_eq!((value, &gradient[..]), (4.5, &[0.0, 6.0][..])); // 3 (1, 3) − 3 (1, 1)
 //!
-//! let mut theta = network.theta().as_slice().to_vec();
-//! GradientDescent::new(0.25).step(&mut theta, &gradient, 1.0)?; // 1.0: no schedule
-//! network.set_theta(&theta)?;
+//! network.step(&mut GradientDescent::new(0.25), &gradient)?;
 //! assert_eq!(network.forward(&x)?.as_slice(), &[1.5, 0.5]); // the loss is 0
 //!
 //! // Check the gradient against differences of the loss.
@@ -125,6 +129,10 @@
 //! check.assert_passed();
 //! # Ok::<(), backprop::Error>(())
 //! ```
+//!
+//! If the loss contains first derivatives with respect to the inputs, as with forces or a penalty on
+//! ∂J/∂X, [`vjp_along`](crate::Network::vjp_along) and
+//! [`hessian_product`](crate::Network::hessian_product) along ẋ give its gradient directly.
 //!
 //! If the loss contains derivatives of the outputs with respect to an input t, as for a
 //! differential equation, run the steps on dual numbers (feature `num-dual`; the types are in
@@ -199,6 +207,7 @@ mod product;
 mod pullback;
 mod tangent;
 mod trace;
+mod trace_inner;
 mod trace_table;
 mod triangle;
 

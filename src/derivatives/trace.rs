@@ -1,5 +1,6 @@
 //! One pass in full: every z, a, δ, Δ and D.
 
+use super::trace_inner::{self, Inner};
 use crate::activation::AnyActivation;
 use crate::cost::{Cost, HeadOutputs};
 use crate::error::{Error, Location};
@@ -36,6 +37,8 @@ use std::sync::Arc;
 /// | δ⁽ˡ⁺²⁾ of layer l | w ∂cost/∂z⁽ˡ⁺²⁾ | s × m | [`delta`](Self::delta) |
 /// | Δ⁽ˡ⁺¹⁾ of layer l | sum over the examples | s × (r + 1) | [`layer_sum`](Self::layer_sum) |
 /// | D⁽ˡ⁺¹⁾ of layer l | (Δ⁽ˡ⁺¹⁾ + λΘ⁽ˡ⁺¹⁾)/m | s × (r + 1) | [`gradient`](Self::gradient) |
+///
+/// A layer inside another is named by its [`Path`].
 ///
 /// **Weights.** δ of an example includes its weight, w ∂cost/∂z, so Δ is the plain sum of δ \[1;
 /// a]ᵀ. Without weights w is 1.
@@ -74,6 +77,8 @@ pub struct Trace<T: Scalar> {
     pub(super) weight: f64,
     pub(super) penalty: Penalty,
     pub(super) layers: Vec<LayerTrace<T>>,
+    /// The layers inside others, each after the one that contains it.
+    pub(super) inner: Vec<Inner<T>>,
     /// Whether the last δ is the cost's own, of a canonical pair.
     pub(super) linked: bool,
     pub(super) costs: DVector<T>,
@@ -88,6 +93,12 @@ pub(super) struct LayerTrace<T: Scalar> {
     pub(super) name: String,
     /// The activation of a built-in dense layer.
     pub(super) dense: Option<AnyActivation>,
+    pub(super) values: Values<T>,
+}
+
+/// z, a and δ of a layer.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Values<T: Scalar> {
     pub(super) z: Option<DMatrix<T>>,
     pub(super) a: DMatrix<T>,
     pub(super) delta: Option<DMatrix<T>>,
@@ -100,26 +111,39 @@ impl<T: Scalar> Trace<T> {
         self.x.as_view()
     }
 
+    /// Returns the results of a layer.
+    fn values(&self, layer: &Path) -> Option<&Values<T>> {
+        match layer.indices() {
+            &[l] => Some(&self.layers.get(l)?.values),
+            _ => {
+                let mut inner = self.inner.iter();
+                Some(&inner.find(|inner| inner.path == *layer)?.values)
+            }
+        }
+    }
+
     /// Returns z⁽ˡ⁺²⁾ of layer l (from 0), outputs × m.
     ///
     /// `None` if there is no such layer or it has no z ([`Plan::z`](crate::layer::Plan::z)).
     #[must_use]
-    pub fn z(&self, layer: usize) -> Option<DMatrixView<'_, T>> {
-        Some(self.layers.get(layer)?.z.as_ref()?.as_view())
+    pub fn z(&self, layer: impl Into<Path>) -> Option<DMatrixView<'_, T>> {
+        Some(self.values(&layer.into())?.z.as_ref()?.as_view())
     }
 
     /// Returns a⁽ˡ⁺²⁾ of layer l (from 0), outputs × m; `None` if there is no such layer.
     #[must_use]
-    pub fn activation(&self, layer: usize) -> Option<DMatrixView<'_, T>> {
-        Some(self.layers.get(layer)?.a.as_view())
+    pub fn activation(&self, layer: impl Into<Path>) -> Option<DMatrixView<'_, T>> {
+        Some(self.values(&layer.into())?.a.as_view())
     }
 
     /// Returns δ⁽ˡ⁺²⁾ = w ∂cost/∂z⁽ˡ⁺²⁾ of layer l (from 0), outputs × m.
     ///
-    /// w is the weight of the example. `None` wherever [`z`](Self::z) is `None`.
+    /// w is the weight of the example. `None` wherever [`z`](Self::z) is `None`. Inside other
+    /// layers, only dense layers have one, if their parameters move and an example has one
+    /// position.
     #[must_use]
-    pub fn delta(&self, layer: usize) -> Option<DMatrixView<'_, T>> {
-        Some(self.layers.get(layer)?.delta.as_ref()?.as_view())
+    pub fn delta(&self, layer: impl Into<Path>) -> Option<DMatrixView<'_, T>> {
+        Some(self.values(&layer.into())?.delta.as_ref()?.as_view())
     }
 
     /// Returns the cost of each example, without its weight.
@@ -233,13 +257,27 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let lens = scratch_lens::<T>(layout.plan(), examples.len());
         let at = chain.at(0, &lens);
         let (mut layers, kept) = forward(self, at, x.as_view())?;
+        let mut inner = Vec::new();
+        for (l, child) in layout.plan().children.iter().enumerate() {
+            let a = layers[l].values.a.as_slice();
+            let mut frame = Frame::new(&child.plan, Keep::Z, examples.len(), a, &kept[l]);
+            frame.input = Some(match l {
+                0 => x.as_view(),
+                l => layers[l - 1].values.a.as_view(),
+            });
+            trace_inner::collect(child, &l.into(), &frame, &mut inner)?;
+        }
+        trace_inner::deltas(self, examples, cost, &mut inner)?;
 
         let last = layers.last().ok_or(Error::NoLayers)?;
-        let (a, all_kept) = (last.a.as_slice(), kept.last().map_or(&[][..], |kept| kept));
+        let (a, all_kept) = (
+            last.values.a.as_slice(),
+            kept.last().map_or(&[][..], |kept| kept),
+        );
         let plan = &layout.plan().children[self.depth() - 1].plan;
         let mut frame = Frame::new(plan, Keep::Z, examples.len(), a, all_kept);
         frame.input = match layers.split_last() {
-            Some((_, [.., below])) => Some(below.a.as_view()),
+            Some((_, [.., below])) => Some(below.values.a.as_view()),
             _ => Some(x.as_view()),
         };
         let of = HeadOutputs {
@@ -257,7 +295,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
                 value,
             });
         }
-        let mut delta = matrix("δ", last.a.shape())?;
+        let mut delta = matrix("δ", last.values.a.shape())?;
         at_cost.delta(cost, delta.as_view_mut());
         weigh(examples, delta.nrows(), delta.as_mut_slice());
         let mut linked = vec![false; plan.heads.len()];
@@ -293,6 +331,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             weight,
             penalty: objective.penalty.clone(),
             layers,
+            inner,
             linked: all_linked,
             costs: vector("the costs", costs.as_slice())?,
             sums,
@@ -325,7 +364,7 @@ fn forward<T: Scalar, L: Layer<T>>(
     for (l, (layer, child)) in network.layers().iter().zip(&at.plan.children).enumerate() {
         let (at, m) = (at.child(l, child), x.ncols());
         let (plan, rows) = (at.plan, at.plan.output().len());
-        let input = layers.last().map_or(x, |below| below.a.as_view());
+        let input = layers.last().map_or(x, |below| below.values.a.as_view());
         let mut a = matrix("a layer's output", (rows, m))?;
         let mut kept = list("what a layer keeps", plan.kept(at.keep, m))?;
         let mut room = list("the room of a layer", plan.plain_room(m))?;
@@ -353,9 +392,7 @@ fn forward<T: Scalar, L: Layer<T>>(
             dense: head
                 .filter(|_| plan.blocks.len() == 1)
                 .and_then(|head| head.activation),
-            z,
-            a,
-            delta: None,
+            values: Values { z, a, delta: None },
         });
         all_kept.push(kept);
     }
@@ -376,12 +413,12 @@ fn backward<T: Scalar, L: Layer<T>>(
     for (l, (layer, child)) in children.enumerate().rev() {
         let (at, m) = (at.child(l, child), x.ncols());
         let (below, rest) = layers.split_at_mut(l);
-        let input = below.last().map_or(x, |below| below.a.as_view());
+        let input = below.last().map_or(x, |below| below.values.a.as_view());
         let inputs = if l > 0 { at.plan.input().len() } else { 0 };
         let mut below = matrix("δ", (inputs, if l > 0 { m } else { 0 }))?;
         let mut room = list("the room of a layer", at.plan.plain_room(m))?;
         let mut scratch = list("the scratch", at.scratch_len())?;
-        let output = rest[0].a.as_view();
+        let output = rest[0].values.a.as_view();
         let mut pass = Backward::new(at, input, output, &kept[l], delta.as_view_mut());
         pass.linked = if l + 1 == network.depth() {
             Linked(&linked)
@@ -393,7 +430,7 @@ fn backward<T: Scalar, L: Layer<T>>(
         pass.input_delta = (l > 0).then(|| below.as_view_mut());
         (pass.room, pass.scratch) = (&mut room, &mut scratch);
         layer.backward(pass);
-        rest[0].delta = rest[0].z.is_some().then_some(delta);
+        rest[0].values.delta = rest[0].values.z.is_some().then_some(delta);
         delta = below;
     }
     Ok(sums)

@@ -1,6 +1,7 @@
 //! A trace as tables, in the course's notation.
 
 use super::trace::Trace;
+use super::trace_inner::Inner;
 use crate::activation::{Activation, Softmax};
 
 use crate::layout::BlockLayout;
@@ -79,14 +80,14 @@ impl<T: Scalar> Trace<T> {
             let theta = self.layout().view(place, self.theta.as_slice());
             table(f, &place.label(), theta)?;
         }
-        if let Some(z) = &layer.z {
+        if let Some(z) = &layer.values.z {
             let formula = match layer.dense {
                 Some(_) => format!("z{here} = Θ{below} [1; a{below}]"),
                 None => format!("z{here} of {}", layer.name),
             };
             table(f, &formula, z.as_view())?;
         }
-        let formula = match (&layer.z, layer.dense) {
+        let formula = match (&layer.values.z, layer.dense) {
             (Some(_), Some(g)) => {
                 let g = Activation::<T>::name(&g);
                 format!("a{here} = g(z{here}), g = {g}")
@@ -94,14 +95,35 @@ impl<T: Scalar> Trace<T> {
             (Some(_), None) => format!("a{here} = g(z{here})"),
             (None, _) => format!("a{here} = {}(a{below})", layer.name),
         };
-        table(f, &formula, layer.a.as_view())
+        for inner in self.inside(l) {
+            let name = format!("{} ({})", inner.path.label("layer"), inner.name);
+            if let Some(z) = &inner.values.z {
+                table(f, &format!("z of {name}"), z.as_view())?;
+            }
+            table(f, &format!("a of {name}"), inner.values.a.as_view())?;
+        }
+        table(f, &formula, layer.values.a.as_view())
+    }
+
+    /// Iterates over the layers inside layer l.
+    fn inside(&self, l: usize) -> impl Iterator<Item = &Inner<T>> {
+        let outer = Path::from(l);
+        self.inner
+            .iter()
+            .filter(move |inner| inner.path.starts_with(&outer))
     }
 
     /// Writes δ, Δ and D of layer l.
     fn backward_tables(&self, f: &mut fmt::Formatter<'_>, l: usize) -> fmt::Result {
         let (layer, below, here) = (&self.layers[l], number(l), number(l + 1));
-        if let Some(delta) = &layer.delta {
+        if let Some(delta) = &layer.values.delta {
             table(f, &self.delta_formula(l), delta.as_view())?;
+        }
+        for inner in self.inside(l) {
+            if let Some(delta) = &inner.values.delta {
+                let formula = format!("δ of {} = {}∂cost/∂z", inner.path.label("layer"), self.w());
+                table(f, &formula, delta.as_view())?;
+            }
         }
         for place in self.blocks(l) {
             let (label, w) = (place.label(), self.w());

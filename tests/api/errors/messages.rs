@@ -60,6 +60,14 @@ fn networks() {
             "the heads of the cost read 5 outputs, but the network has 3",
         ),
         (
+            Error::PartialTargets {
+                example: 2,
+                rows: 0..3,
+            },
+            "some targets of example 2 in rows 0 to 2 are missing and some are present, expected \
+             all or none of these rows, because the cost of one depends on the others",
+        ),
+        (
             Error::Gaps { what: "X" },
             "the columns of X are apart, expected contiguous columns, because an example has \
              several axes; pass an owned copy",

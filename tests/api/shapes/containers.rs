@@ -107,6 +107,54 @@ fn two_heads() -> Network<f64> {
 }
 
 #[test]
+pub(super) fn missing_targets() {
+    use backprop::cost::{CategoricalCrossEntropy, Heads};
+    let network = two_heads();
+    let (x, y) = (DMatrix::repeat(3, 4, 0.5), DMatrix::repeat(3, 4, f64::NAN));
+    let mut present = DMatrix::repeat(3, 4, false);
+    let found = Examples::with_missing(&x, &y, &DMatrix::repeat(2, 4, true));
+    let expected = Error::Shape {
+        what: "the matrix of present targets",
+        expected: (3, 4),
+        found: (2, 4),
+    };
+    refused("a matrix of another shape", found, &expected);
+    present[(1, 2)] = true;
+    let found = Examples::with_missing(&x, &y, &present);
+    let expected = Error::NonFinite {
+        at: Location::Input {
+            what: "Y",
+            row: 1,
+            col: 2,
+        },
+        value: f64::NAN,
+    };
+    refused("a present target that is NaN", found, &expected);
+
+    let y = y.map(|_| 0.5);
+    let examples = Examples::with_missing(&x, &y, &present).unwrap();
+    let cost = Heads::new()
+        .head(0..2, CategoricalCrossEntropy, 1.0)
+        .head(2..3, SquaredError, 1.0);
+    let expected = Error::PartialTargets {
+        example: 2,
+        rows: 0..2,
+    };
+    let objective = Objective::new(cost);
+    let (w, cost) = (&mut Workspace::new(), &objective.cost);
+    refused("J", network.cost(&examples, &objective), &expected);
+    refused("∇J", network.backprop(&examples, &objective), &expected);
+    let each = network.example_gradients(&examples, cost);
+    refused("each", each.matrix(), &expected);
+    refused("H v", network.hessian_product(&examples, &objective, &[0.0; 12]), &expected);
+    refused("trace", network.trace(&examples, &objective), &expected);
+    let mut sums = Accumulator::new(&network).unwrap();
+    refused("Δ", sums.add(&network, &examples, cost, w), &expected);
+    // The other costs take any.
+    assert!(network.cost(&examples, &Objective::new(SquaredError)).is_ok());
+}
+
+#[test]
 pub(super) fn heads() {
     use backprop::cost::{CategoricalCrossEntropy, Heads, Poisson};
     let network = two_heads();

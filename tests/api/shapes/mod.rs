@@ -53,6 +53,7 @@ fn every_error_variant_is_tested() {
         building::layers_that_are_too_deep,
         containers::containers,
         containers::heads,
+        containers::missing_targets,
         containers::plans_that_do_not_hold,
         containers::shapes_of_inputs,
         building::constants_of_activations,

@@ -7,6 +7,7 @@
 )]
 
 mod custom_layers;
+mod nested;
 mod tables;
 
 use crate::support::{cases, config};

@@ -7,6 +7,7 @@
 )]
 
 mod classes;
+mod missing;
 mod numbers;
 
 use backprop::metrics::{

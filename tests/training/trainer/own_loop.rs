@@ -5,7 +5,7 @@ use backprop::data::permutation_into;
 use backprop::metrics::{Accuracy, Metric};
 use backprop::nalgebra::DMatrix;
 use backprop::training::{Adam, Clipping, GradientDescent, Optimizer, Plateau, Schedule, Trainer};
-use backprop::{AnyCost, CategoricalCrossEntropy, Examples, Network, Objective, Workspace};
+use backprop::{AnyCost, CategoricalCrossEntropy, Error, Examples, Network, Objective, Workspace};
 
 /// The loop of a run, written out.
 fn by_hand(
@@ -176,4 +176,72 @@ fn schedules_clipping_and_metrics_work_in_your_own_loop() {
         );
         assert!(history.to_string().contains(&history.metrics()[0]));
     }
+}
+
+/// Batches carry which of their targets are present, shuffled with them, and so do the parts of a
+/// split.
+#[test]
+fn batches_carry_missing_targets() {
+    let (x, y) = data(4, 3, 23);
+    let mut present = DMatrix::from_fn(3, 23, |_, k| k % 4 != 1);
+    let stored = y.map_with_location(|i, k, y| if present[(i, k)] { y } else { f64::NAN });
+    let examples = Examples::with_missing(&x, &stored, &present).unwrap();
+    let objective = Objective::new(CategoricalCrossEntropy).l2(0.3);
+    let trainer = || {
+        let trainer = Trainer::new(objective.clone(), Adam::new(0.02)).keep_best(false);
+        trainer.epochs(3).batch_size(5).seed(7).metric(Accuracy)
+    };
+    let mut found = network([4, 4, 3]);
+    let history = trainer().fit(&mut found, &examples).unwrap();
+
+    let (mut expected, mut adam) = (network([4, 4, 3]), Adam::new(0.02));
+    let mut order = vec![0; 23];
+    for epoch in 1..=3 {
+        permutation_into(&mut order, 7, epoch);
+        for batch in order.chunks(5) {
+            let (x, y) = (x.select_columns(batch), stored.select_columns(batch));
+            let present = DMatrix::from_fn(3, batch.len(), |i, k| present[(i, batch[k])]);
+            let examples = Examples::with_missing(&x, &y, &present).unwrap();
+            let m = batch.len() as f64;
+            // λ/m with the m of all data.
+            let objective = Objective::new(CategoricalCrossEntropy).l2(0.3 * m / 23.0);
+            let gradient = expected.gradient_vector(&examples, &objective).unwrap();
+            expected.step(&mut adam, &gradient).unwrap();
+        }
+    }
+    for (found, expected) in found.theta().iter().zip(expected.theta()) {
+        assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+    }
+    let whole: Vec<usize> = (0..23).filter(|k| k % 4 != 1).collect();
+    let (some_x, some_y) = (x.select_columns(&whole), y.select_columns(&whole));
+    let outputs = found.forward(&some_x).unwrap();
+    let accuracy = Accuracy
+        .evaluate(outputs.as_view(), some_y.as_view())
+        .unwrap();
+    assert_eq!(history.records()[2].metrics, [accuracy]);
+
+    // A part of the data for validation.
+    let mut split = network([4, 4, 3]);
+    let history = trainer()
+        .validation_fraction(0.3)
+        .fit(&mut split, &examples)
+        .unwrap();
+    assert!(
+        history
+            .records()
+            .iter()
+            .all(|record| record.validation.is_some())
+    );
+
+    // A class that is missing alone is refused before the first step.
+    present[(0, 2)] = false;
+    let partial = Examples::with_missing(&x, &stored, &present).unwrap();
+    let before = network([4, 4, 3]);
+    let mut unchanged = before.clone();
+    let refused = trainer().fit(&mut unchanged, &partial);
+    assert!(
+        matches!(refused, Err(Error::PartialTargets { example: 2, .. })),
+        "{refused:?}"
+    );
+    assert_eq!(unchanged, before);
 }
