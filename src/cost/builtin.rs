@@ -23,7 +23,7 @@ use std::ops::Range;
 ///
 /// let (a, y) = (DMatrix::repeat(1, 1, 0.8), DMatrix::repeat(1, 1, 1.0));
 /// let mut values = [0.0];
-/// BinaryCrossEntropy.values(Outputs::new(None, a.as_view(), y.as_view()), &mut values);
+/// BinaryCrossEntropy.values(&Outputs::new(None, a.as_view(), y.as_view()), &mut values);
 /// assert!((values[0] - 0.223_143_551_314_209_7_f64).abs() < 1e-15);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,7 +71,7 @@ pub enum AnyCost {
 }
 
 impl<T: Scalar> Cost<T> for AnyCost {
-    fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
+    fn values(&self, at: &Outputs<'_, T>, values: &mut [T]) {
         if self.fast_values(&at, values) {
             return;
         }
@@ -111,11 +111,11 @@ impl<T: Scalar> Cost<T> for AnyCost {
         }
     }
 
-    fn delta(&self, at: Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+    fn delta(&self, at: &Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
         if self.fast_delta(&at, &mut delta) {
             return;
         }
-        let Outputs { z, a, y, .. } = at;
+        let Outputs { z, a, y, .. } = *at;
         match (*self, z) {
             (Self::BinaryCrossEntropy, Some(z)) => delta.zip_zip_apply(&z, &y, |out, z, y| {
                 let (base, offset) = sigmoid_split(z);
@@ -231,11 +231,11 @@ impl<T: Scalar> Cost<T> for AnyCost {
 
     fn delta_tangent(
         &self,
-        at: Outputs<'_, T>,
+        at: &Outputs<'_, T>,
         tangent: DMatrixView<'_, T>,
         mut out: DMatrixViewMut<'_, T>,
     ) -> Result<(), Error> {
-        let Outputs { z, a, y, .. } = at;
+        let Outputs { z, a, y, .. } = *at;
         let one = T::one();
         out.copy_from(&tangent);
         match (*self, z) {

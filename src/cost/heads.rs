@@ -1,5 +1,6 @@
 //! A cost for each head of a network.
 
+use super::readout::GATHERED;
 use super::{AnyCost, Cost, Link, Outputs, Violation};
 use crate::error::{Error, hyperparameter};
 use crate::kernels;
@@ -93,7 +94,7 @@ fn rows_mut<'a, T: Scalar>(
 }
 
 impl<T: Scalar, C: Cost<T>> Cost<T> for Heads<C> {
-    fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
+    fn values(&self, at: &Outputs<'_, T>, values: &mut [T]) {
         values.fill(T::zero());
         for head in &self.heads {
             let at = at.in_rows(&head.rows, head.cost.link());
@@ -101,13 +102,29 @@ impl<T: Scalar, C: Cost<T>> Cost<T> for Heads<C> {
         }
     }
 
-    fn delta(&self, at: Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+    fn delta(&self, at: &Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
         delta.fill(T::zero());
         for head in &self.heads {
             let mut delta = rows_mut(&mut delta, &head.rows);
+            let (rows, weight) = (head.rows.len(), head.weight::<T>());
             let at = at.in_rows(&head.rows, head.cost.link());
-            at.delta(&head.cost, delta.as_view_mut());
-            delta *= head.weight::<T>();
+            at.gathered(|columns, at| {
+                let mut delta = delta.columns_mut(columns.start, columns.len());
+                let len = rows * columns.len();
+                if len > GATHERED {
+                    at.delta(&head.cost, delta.as_view_mut());
+                    delta *= weight;
+                    return;
+                }
+                let mut buffer = [T::zero(); GATHERED];
+                let own = &mut buffer[..len];
+                let to = DMatrixViewMut::from_slice(&mut *own, rows, columns.len());
+                at.delta(&head.cost, to);
+                for (mut to, from) in delta.column_iter_mut().zip(own.chunks_exact(rows)) {
+                    let entries = to.iter_mut().zip(from);
+                    entries.for_each(|(to, &d)| *to = d * weight);
+                }
+            });
         }
     }
 
@@ -149,7 +166,7 @@ impl<T: Scalar, C: Cost<T>> Cost<T> for Heads<C> {
         rows.start + group.start..rows.start + group.end
     }
 
-    fn check_at(&self, at: Outputs<'_, T>) -> Result<(), Violation> {
+    fn check_at(&self, at: &Outputs<'_, T>) -> Result<(), Violation> {
         for head in &self.heads {
             let at = at.in_rows(&head.rows, head.cost.link());
             at.check(&head.cost).map_err(|found| Violation {
@@ -194,7 +211,7 @@ impl<T: Scalar, C: Cost<T>> Cost<T> for Heads<C> {
 
     fn delta_tangent(
         &self,
-        at: Outputs<'_, T>,
+        at: &Outputs<'_, T>,
         tangent: DMatrixView<'_, T>,
         mut to: DMatrixViewMut<'_, T>,
     ) -> Result<(), Error> {

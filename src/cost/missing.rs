@@ -138,7 +138,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
 
     /// Adds the cost of the present targets of each example, multiplied by a weight.
     pub(super) fn add_present_values<C: Cost<T> + ?Sized>(
-        self,
+        &self,
         present: Present<'_>,
         cost: &C,
         weight: T,
@@ -152,7 +152,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
 
     /// Writes δ, which is 0 where the target is missing.
     pub(super) fn present_delta<C: Cost<T> + ?Sized>(
-        self,
+        &self,
         present: Present<'_>,
         cost: &C,
         mut delta: DMatrixViewMut<'_, T>,
@@ -165,7 +165,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
 
     /// Writes the derivative of δ along a direction.
     pub(super) fn present_delta_tangent<C: Cost<T> + ?Sized>(
-        self,
+        &self,
         present: Present<'_>,
         cost: &C,
         tangent: &DMatrixView<'_, T>,
@@ -185,7 +185,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
 
     /// Checks that the cost is defined at the outputs whose targets are present.
     pub(super) fn check_present<C: Cost<T> + ?Sized>(
-        self,
+        &self,
         present: Present<'_>,
         cost: &C,
     ) -> Result<(), Violation> {

@@ -68,7 +68,7 @@
 //! struct Quartic;
 //!
 //! impl<T: Scalar> Cost<T> for Quartic {
-//!     fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
+//!     fn values(&self, at: &Outputs<'_, T>, values: &mut [T]) {
 //!         for (k, value) in values.iter_mut().enumerate() {
 //!             // a − y, accurate even where a sigmoid or tanh has rounded to y.
 //!             let terms = (0..at.a.nrows()).map(|i| at.difference(i, k).powi(4));
@@ -76,7 +76,7 @@
 //!         }
 //!     }
 //!
-//!     fn delta(&self, at: Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+//!     fn delta(&self, at: &Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
 //!         for k in 0..delta.ncols() {
 //!             for i in 0..delta.nrows() {
 //!                 delta[(i, k)] = at.difference(i, k).powi(3);
@@ -149,7 +149,7 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
     /// Writes the cost of each example to `values`, which has length m.
     ///
     /// Derivation: [(5)](crate::derivation#cross-entropy).
-    fn values(&self, at: Outputs<'_, T>, values: &mut [T]);
+    fn values(&self, at: &Outputs<'_, T>, values: &mut [T]);
 
     /// Writes ∂cost/∂z to `delta` (K × m) if `at.z` is present, otherwise ∂cost/∂a.
     ///
@@ -157,7 +157,7 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
     ///
     /// Derivation: [(9)](crate::derivation#output-error) and
     /// [(12)](crate::derivation#output-error-general).
-    fn delta(&self, at: Outputs<'_, T>, delta: DMatrixViewMut<'_, T>);
+    fn delta(&self, at: &Outputs<'_, T>, delta: DMatrixViewMut<'_, T>);
 
     /// Returns the link with which this cost can be computed from z, if there is one.
     fn link(&self) -> Option<Link> {
@@ -213,7 +213,7 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
     ///
     /// # Errors
     /// Returns a [`Violation`] for the first output outside the domain, with its unit and example.
-    fn check_at(&self, at: Outputs<'_, T>) -> Result<(), Violation> {
+    fn check_at(&self, at: &Outputs<'_, T>) -> Result<(), Violation> {
         at.check(self)
     }
 
@@ -253,7 +253,7 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
     /// Returns [`Error::Unsupported`] unless the implementation provides it.
     fn delta_tangent(
         &self,
-        at: Outputs<'_, T>,
+        at: &Outputs<'_, T>,
         tangent: DMatrixView<'_, T>,
         delta_tangent: DMatrixViewMut<'_, T>,
     ) -> Result<(), Error> {
@@ -264,11 +264,11 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
 
 /// Delegates every method to the boxed cost.
 impl<T: Scalar, C: Cost<T> + ?Sized> Cost<T> for Box<C> {
-    fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
+    fn values(&self, at: &Outputs<'_, T>, values: &mut [T]) {
         (**self).values(at, values);
     }
 
-    fn delta(&self, at: Outputs<'_, T>, delta: DMatrixViewMut<'_, T>) {
+    fn delta(&self, at: &Outputs<'_, T>, delta: DMatrixViewMut<'_, T>) {
         (**self).delta(at, delta);
     }
 
@@ -304,7 +304,7 @@ impl<T: Scalar, C: Cost<T> + ?Sized> Cost<T> for Box<C> {
         (**self).target_group(unit, outputs)
     }
 
-    fn check_at(&self, at: Outputs<'_, T>) -> Result<(), Violation> {
+    fn check_at(&self, at: &Outputs<'_, T>) -> Result<(), Violation> {
         (**self).check_at(at)
     }
 
@@ -318,7 +318,7 @@ impl<T: Scalar, C: Cost<T> + ?Sized> Cost<T> for Box<C> {
 
     fn delta_tangent(
         &self,
-        at: Outputs<'_, T>,
+        at: &Outputs<'_, T>,
         tangent: DMatrixView<'_, T>,
         delta_tangent: DMatrixViewMut<'_, T>,
     ) -> Result<(), Error> {

@@ -84,7 +84,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
     ///
     /// let at = at.activated_by(Sigmoid, z.as_view());
     /// assert!((at.difference(0, 0) / -4.248_354_255_291_589e-18 - 1.0).abs() < 1e-15);
-    /// SquaredError.delta(at, delta.as_view_mut());
+    /// SquaredError.delta(&at, delta.as_view_mut());
     /// assert_eq!(delta[0], at.difference(0, 0));
     /// ```
     #[must_use]

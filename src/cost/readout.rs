@@ -12,6 +12,9 @@ use std::ops::Range;
 /// The number of values that are computed at a time.
 const TOGETHER: usize = 64;
 
+/// The number of targets of a head that are copied at a time.
+pub(super) const GATHERED: usize = 256;
+
 /// The heads of a network, with what each left in a pass.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadOutputs<'a, T: Scalar> {
@@ -113,7 +116,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
 
     /// Writes the cost of each example.
     #[inline]
-    pub(crate) fn values<C: Cost<T> + ?Sized>(self, cost: &C, values: &mut [T]) {
+    pub(crate) fn values<C: Cost<T> + ?Sized>(&self, cost: &C, values: &mut [T]) {
         if let Some(present) = self.missing(cost) {
             values.fill(T::zero());
             return self.add_present_values(present, cost, T::one(), values);
@@ -131,19 +134,41 @@ impl<'a, T: Scalar> Outputs<'a, T> {
     }
 
     /// Calls `visit` with the costs of some columns at a time, and the first of them.
-    fn in_blocks<C: Cost<T> + ?Sized>(self, cost: &C, mut visit: impl FnMut(usize, &[T])) {
+    fn in_blocks<C: Cost<T> + ?Sized>(&self, cost: &C, mut visit: impl FnMut(usize, &[T])) {
         let mut buffer = [T::zero(); TOGETHER];
-        let m = self.a.ncols();
-        for first in (0..m).step_by(TOGETHER) {
-            let count = TOGETHER.min(m - first);
-            let block = &mut buffer[..count];
-            cost.values(self.examples(first, count), block);
-            visit(first, block);
+        self.gathered(|columns, at| {
+            for first in (0..columns.len()).step_by(TOGETHER) {
+                let count = TOGETHER.min(columns.len() - first);
+                let block = &mut buffer[..count];
+                cost.values(&at.examples(first, count), block);
+                visit(columns.start + first, block);
+            }
+        });
+    }
+
+    /// Calls `visit` with the columns of some examples at a time, and with outputs whose targets
+    /// have no gaps, which the fast paths of costs need. The targets of one head of several are
+    /// copied.
+    pub(super) fn gathered(&self, mut visit: impl FnMut(Range<usize>, &Outputs<'_, T>)) {
+        let (rows, m) = self.a.shape();
+        if kernels::flat(&self.y).is_some() || rows > GATHERED {
+            return visit(0..m, self);
+        }
+        let (mut buffer, together) = ([T::zero(); GATHERED], GATHERED / rows);
+        for first in (0..m).step_by(together) {
+            let count = together.min(m - first);
+            let at = self.examples(first, count);
+            let y = &mut buffer[..rows * count];
+            for (to, column) in y.chunks_exact_mut(rows).zip(at.y.column_iter()) {
+                to.copy_from_slice(column.as_slice());
+            }
+            let y = DMatrixView::from_slice(y, rows, count);
+            visit(first..first + count, &Outputs { y, ..at });
         }
     }
 
     /// Adds the cost of each example, multiplied by a weight.
-    pub(crate) fn add_values<C: Cost<T> + ?Sized>(self, cost: &C, weight: T, values: &mut [T]) {
+    pub(crate) fn add_values<C: Cost<T> + ?Sized>(&self, cost: &C, weight: T, values: &mut [T]) {
         if let Some(present) = self.missing(cost) {
             return self.add_present_values(present, cost, weight, values);
         }
@@ -164,7 +189,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
 
     /// Writes ∂cost/∂z if z is present, otherwise ∂cost/∂a.
     #[inline]
-    pub(crate) fn delta<C: Cost<T> + ?Sized>(self, cost: &C, mut delta: DMatrixViewMut<'_, T>) {
+    pub(crate) fn delta<C: Cost<T> + ?Sized>(&self, cost: &C, mut delta: DMatrixViewMut<'_, T>) {
         if let Some(present) = self.missing(cost) {
             return self.present_delta(present, cost, delta);
         }
@@ -175,13 +200,13 @@ impl<'a, T: Scalar> Outputs<'a, T> {
             let column = column.as_mut_slice();
             let count = column.len() / units;
             let to = DMatrixViewMut::from_slice(column, units, count);
-            cost.delta(self.positions(k, units), to);
+            cost.delta(&self.positions(k, units), to);
         }
     }
 
     /// Writes the derivative of [`delta`](Self::delta) along a direction.
     pub(crate) fn delta_tangent<C: Cost<T> + ?Sized>(
-        self,
+        &self,
         cost: &C,
         tangent: &DMatrixView<'_, T>,
         mut to: DMatrixViewMut<'_, T>,
@@ -197,13 +222,13 @@ impl<'a, T: Scalar> Outputs<'a, T> {
             let count = column.len() / units;
             let to = DMatrixViewMut::from_slice(column, units, count);
             let tangent = kernels::in_rows(columns(*tangent, k, 1), units);
-            cost.delta_tangent(self.positions(k, units), tangent, to)?;
+            cost.delta_tangent(&self.positions(k, units), tangent, to)?;
         }
         Ok(())
     }
 
     /// Checks that the cost is defined at the outputs, unless it is computed from z.
-    pub(crate) fn check<C: Cost<T> + ?Sized>(self, cost: &C) -> Result<(), Violation> {
+    pub(crate) fn check<C: Cost<T> + ?Sized>(&self, cost: &C) -> Result<(), Violation> {
         if self.z.is_some() {
             return Ok(());
         }

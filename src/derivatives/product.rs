@@ -121,9 +121,9 @@ pub(super) fn curvature_place<'b, T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized>(
         },
         GaussNewton::Fisher => outputs.with_outputs_as_targets(),
     };
-    chain.check_domain(first, place, cost)?;
+    chain.check_domain(first, &place, cost)?;
     if at == GaussNewton::Fisher && !linked {
-        check_inside(chain, first, cost, place)?;
+        check_inside(chain, first, cost, &place)?;
     }
     Ok(Some(place))
 }
@@ -134,7 +134,7 @@ fn check_inside<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized>(
     chain: &Chain<'_, T, L>,
     first: usize,
     cost: &C,
-    at: Outputs<'_, T>,
+    at: &Outputs<'_, T>,
 ) -> Result<(), Error> {
     let a = at.a;
     let mut start = 0;
@@ -192,7 +192,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
         if let Some((examples, cost)) = &given {
             let of = chain.heads(x, &part.output, &part.kept);
             let at = outputs_at(&of, *cost, examples);
-            chain.check_domain(first, at, *cost)?;
+            chain.check_domain(first, &at, *cost)?;
         }
         let (theta, x_tangent) = self.along;
         let x_tangent = x_tangent.map(|x| columns(x, first, m));

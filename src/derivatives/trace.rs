@@ -285,7 +285,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             frame,
         };
         let at_cost = outputs_at(&of, cost, examples);
-        chain.check_domain(0, at_cost, cost)?;
+        chain.check_domain(0, &at_cost, cost)?;
         let mut costs = matrix("the costs", (1, examples.len()))?;
         at_cost.values(cost, costs.as_mut_slice());
         if let Some(example) = first_non_finite(costs.as_slice()) {

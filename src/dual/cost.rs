@@ -31,7 +31,7 @@ use num_dual::{Dual32, Dual64};
 /// struct Quartic;
 ///
 /// impl<T: Scalar> Cost<T> for Quartic {
-///     fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
+///     fn values(&self, at: &Outputs<'_, T>, values: &mut [T]) {
 ///         let four = T::one() + T::one() + T::one() + T::one();
 ///         for (k, value) in values.iter_mut().enumerate() {
 ///             let d = at.a.column(k) - at.y.column(k);
@@ -39,13 +39,13 @@ use num_dual::{Dual32, Dual64};
 ///         }
 ///     }
 ///
-///     fn delta(&self, at: Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+///     fn delta(&self, at: &Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
 ///         delta.zip_zip_apply(&at.a, &at.y, |out, a, y| *out = (a - y) * (a - y) * (a - y));
 ///     }
 ///
 ///     fn delta_tangent(
 ///         &self,
-///         at: Outputs<'_, T>,
+///         at: &Outputs<'_, T>,
 ///         tangent: DMatrixView<'_, T>,
 ///         delta_tangent: DMatrixViewMut<'_, T>,
 ///     ) -> Result<(), Error> {
@@ -56,13 +56,13 @@ use num_dual::{Dual32, Dual64};
 /// let [a, y, along] = [3.0, 1.0, 0.5].map(|x| DMatrix::repeat(1, 1, x));
 /// let mut out = DMatrix::zeros(1, 1);
 /// let at = Outputs::new(None, a.as_view(), y.as_view());
-/// Quartic.delta_tangent(at, along.as_view(), out.as_view_mut())?;
+/// Quartic.delta_tangent(&at, along.as_view(), out.as_view_mut())?;
 /// assert_eq!(out[0], 6.0);
 /// # Ok::<(), Error>(())
 /// ```
 pub fn cost_delta_tangent<T, C>(
     cost: &C,
-    at: Outputs<'_, T>,
+    at: &Outputs<'_, T>,
     along: DMatrixView<'_, T>,
     delta_tangent: DMatrixViewMut<'_, T>,
 ) -> Result<(), Error>
@@ -81,7 +81,7 @@ where
 
 struct DeltaTangent<'a, T: Scalar, C> {
     cost: &'a C,
-    at: Outputs<'a, T>,
+    at: &'a Outputs<'a, T>,
     along: DMatrixView<'a, T>,
     delta_tangent: DMatrixViewMut<'a, T>,
 }
@@ -112,7 +112,7 @@ impl<D: Dual, T: Scalar, C: Cost<D>> OnDual<D> for DeltaTangent<'_, T, C> {
         });
         let mut at = Outputs::new(z.as_ref().map(DMatrix::as_view), a.as_view(), y.as_view());
         at.exact = known.as_ref().map(Exact::Known);
-        self.cost.delta(at, delta.as_view_mut());
+        self.cost.delta(&at, delta.as_view_mut());
         let depends = |d: &D| d.parts().1.is_nan();
         if z.is_some() && inverse(link).is_none() && delta.iter().any(depends) {
             return None;

@@ -66,7 +66,7 @@ impl GradientCheck {
         let y = y.columns_view();
         let point = self.cost_point(cost, activation, z.columns_view(), y)?;
         let (rows, cols) = point.z.shape();
-        let evaluate = |at: Outputs<'_, T>, gradient: Option<&mut [T]>| {
+        let evaluate = |at: &Outputs<'_, T>, gradient: Option<&mut [T]>| {
             let mut values = vec![nan(); cols];
             cost.values(at, &mut values);
             if let Some(gradient) = gradient {
@@ -80,7 +80,7 @@ impl GradientCheck {
         if point.at_a {
             let pass = |a: &[T], gradient: Option<&mut [T]>| {
                 let a = DMatrixView::from_slice(a, rows, cols);
-                evaluate(Outputs::new(None, a, y), gradient)
+                evaluate(&Outputs::new(None, a, y), gradient)
             };
             let (blocks, a) = (block("∂cost/∂a"), point.a.as_slice());
             report.cost = self.compare_gradient(&mut report, &blocks, a, 0.0, pass)?;
@@ -89,7 +89,7 @@ impl GradientCheck {
             let pass = |z: &[T], gradient: Option<&mut [T]>| {
                 let z = DMatrixView::from_slice(z, rows, cols);
                 let a = forward(activation, z);
-                evaluate(Outputs::new(Some(z), a.as_view(), y), gradient)
+                evaluate(&Outputs::new(Some(z), a.as_view(), y), gradient)
             };
             let (blocks, z) = (block("∂cost/∂z"), point.z.as_slice());
             report.cost = self.compare_gradient(&mut report, &blocks, z, 0.0, pass)?;
@@ -146,8 +146,8 @@ impl GradientCheck {
                 let mut found = DMatrix::repeat(rows, cols, nan());
                 let dot = DMatrixView::from_slice(&dot, rows, cols);
                 match asked {
-                    Asked::Values => cost.delta(outputs, found.as_view_mut()),
-                    Asked::Derivative => cost.delta_tangent(outputs, dot, found.as_view_mut())?,
+                    Asked::Values => cost.delta(&outputs, found.as_view_mut()),
+                    Asked::Derivative => cost.delta_tangent(&outputs, dot, found.as_view_mut())?,
                 }
                 Ok(found.as_slice().to_vec())
             };

@@ -59,8 +59,8 @@ impl Case {
         let mut delta = self.z.clone();
         let z = Some(self.z.as_view());
         let at = || Outputs::new(z, a.as_view(), self.y.as_view());
-        cost.values(at(), &mut values);
-        cost.delta(at(), delta.as_view_mut());
+        cost.values(&at(), &mut values);
+        cost.delta(&at(), delta.as_view_mut());
         [
             values.iter().map(|x| x.re).collect(),
             delta.iter().map(|x| x.re).collect(),

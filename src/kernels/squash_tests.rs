@@ -226,7 +226,7 @@ fn dual_parts_are_those_of_a() {
     );
     let mut delta = z.clone();
     let at = Outputs::new(Some(z.as_view()), a.as_view(), y.as_view());
-    AnyCost::Poisson.delta(at, delta.as_view_mut());
+    AnyCost::Poisson.delta(&at, delta.as_view_mut());
     for (d, a) in delta.iter().zip(&a) {
         assert!((d.eps - a.re).abs() <= 1e-14 * a.re);
     }

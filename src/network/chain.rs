@@ -150,7 +150,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
     fn costs<C: Cost<T> + ?Sized>(
         &self,
         first: usize,
-        at: Outputs<'_, T>,
+        at: &Outputs<'_, T>,
         cost: &C,
         values: &mut [T],
     ) -> Result<(), Error> {
@@ -170,7 +170,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
     pub(crate) fn check_domain<C: Cost<T> + ?Sized>(
         &self,
         first: usize,
-        at: Outputs<'_, T>,
+        at: &Outputs<'_, T>,
         cost: &C,
     ) -> Result<(), Error> {
         if at.z.is_some() {
@@ -216,7 +216,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
     ) -> Result<(), Error> {
         let of = self.heads(examples.x, &part.output, &part.kept);
         let at = outputs_at(&of, cost, examples);
-        self.costs(first, at, cost, values)?;
+        self.costs(first, &at, cost, values)?;
         if wants_delta {
             self.cost_delta_at(examples, &at, cost, &mut part.delta);
             self.link(cost, &mut part.linked);

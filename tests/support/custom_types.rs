@@ -268,7 +268,7 @@ pub(crate) struct Counts {
 }
 
 impl<T: Scalar> Cost<T> for Counts {
-    fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
+    fn values(&self, at: &Outputs<'_, T>, values: &mut [T]) {
         for (k, value) in values.iter_mut().enumerate() {
             let (a, y) = (at.a.column(k), at.y.column(k));
             let log = match at.z {
@@ -279,7 +279,7 @@ impl<T: Scalar> Cost<T> for Counts {
         }
     }
 
-    fn delta(&self, at: Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+    fn delta(&self, at: &Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
         let linked = at.z.is_some();
         delta.zip_zip_apply(&at.a, &at.y, |out, a, y| {
             *out = if linked {
@@ -315,7 +315,7 @@ impl<T: Scalar> Cost<T> for Counts {
 
     fn delta_tangent(
         &self,
-        at: Outputs<'_, T>,
+        at: &Outputs<'_, T>,
         tangent: DMatrixView<'_, T>,
         mut delta_tangent: DMatrixViewMut<'_, T>,
     ) -> Result<(), Error> {

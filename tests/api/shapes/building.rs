@@ -301,11 +301,11 @@ impl Activation<f64> for Bare {
 }
 
 impl Cost<f64> for Bare {
-    fn values(&self, _: Outputs<'_, f64>, values: &mut [f64]) {
+    fn values(&self, _: &Outputs<'_, f64>, values: &mut [f64]) {
         values.fill(0.0);
     }
 
-    fn delta(&self, _: Outputs<'_, f64>, mut delta: DMatrixViewMut<'_, f64>) {
+    fn delta(&self, _: &Outputs<'_, f64>, mut delta: DMatrixViewMut<'_, f64>) {
         delta.fill(0.0);
     }
 }
@@ -346,7 +346,7 @@ pub(super) fn what_no_type_of_ours_provides() {
     refused("activation, backward", found, &expected);
 
     let at = Outputs::new(None, view, view);
-    let found = Cost::delta_tangent(&Bare, at, view, out.as_view_mut());
+    let found = Cost::delta_tangent(&Bare, &at, view, out.as_view_mut());
     let expected = unsupported("Cost::delta_tangent", by);
     refused("cost", found, &expected);
     assert_eq!((&out, &other), (&x, &x));

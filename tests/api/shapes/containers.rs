@@ -112,7 +112,8 @@ pub(super) fn missing_targets() {
     let network = two_heads();
     let (x, y) = (DMatrix::repeat(3, 4, 0.5), DMatrix::repeat(3, 4, f64::NAN));
     let mut present = DMatrix::repeat(3, 4, false);
-    let found = Examples::with_missing(&x, &y, &DMatrix::repeat(2, 4, true));
+    let narrow = DMatrix::repeat(2, 4, true);
+    let found = Examples::with_missing(&x, &y, &narrow);
     let expected = Error::Shape {
         what: "the matrix of present targets",
         expected: (3, 4),
@@ -146,12 +147,20 @@ pub(super) fn missing_targets() {
     refused("∇J", network.backprop(&examples, &objective), &expected);
     let each = network.example_gradients(&examples, cost);
     refused("each", each.matrix(), &expected);
-    refused("H v", network.hessian_product(&examples, &objective, &[0.0; 12]), &expected);
+    refused(
+        "H v",
+        network.hessian_product(&examples, &objective, &[0.0; 12]),
+        &expected,
+    );
     refused("trace", network.trace(&examples, &objective), &expected);
     let mut sums = Accumulator::new(&network).unwrap();
     refused("Δ", sums.add(&network, &examples, cost, w), &expected);
     // The other costs take any.
-    assert!(network.cost(&examples, &Objective::new(SquaredError)).is_ok());
+    assert!(
+        network
+            .cost(&examples, &Objective::new(SquaredError))
+            .is_ok()
+    );
 }
 
 #[test]

@@ -443,12 +443,12 @@ fn any_layer_delegates_to_dense() {
 }
 
 impl Cost<f64> for Probe {
-    fn values(&self, at: Outputs<'_, f64>, values: &mut [f64]) {
+    fn values(&self, at: &Outputs<'_, f64>, values: &mut [f64]) {
         self.note("values");
         values.fill(sum(at));
     }
 
-    fn delta(&self, at: Outputs<'_, f64>, mut delta: DMatrixViewMut<'_, f64>) {
+    fn delta(&self, at: &Outputs<'_, f64>, mut delta: DMatrixViewMut<'_, f64>) {
         self.note("delta");
         delta.fill(-sum(at));
     }
@@ -483,7 +483,7 @@ impl Cost<f64> for Probe {
 
     fn delta_tangent(
         &self,
-        at: Outputs<'_, f64>,
+        at: &Outputs<'_, f64>,
         tangent: DMatrixView<'_, f64>,
         mut delta_tangent: DMatrixViewMut<'_, f64>,
     ) -> Result<(), Error> {
@@ -494,7 +494,7 @@ impl Cost<f64> for Probe {
 }
 
 /// Distinct weights, so that swapping any two of them shows.
-fn sum(at: Outputs<'_, f64>) -> f64 {
+fn sum(at: &Outputs<'_, f64>) -> f64 {
     at.z.map_or(0.0, |z| z[0]) + 10.0 * at.a[0] + 100.0 * at.y[0]
 }
 
@@ -513,10 +513,10 @@ fn ask_cost<C: Cost<f64> + ?Sized>(cost: &C) {
     for (z, expected) in [(Some(z.as_view()), 532.0), (None, 530.0)] {
         let at = Outputs::new(z, a.as_view(), y.as_view());
         let (mut values, mut out) = ([0.0], DMatrix::zeros(1, 1));
-        cost.values(at, &mut values);
-        cost.delta(at, out.as_view_mut());
+        cost.values(&at, &mut values);
+        cost.delta(&at, out.as_view_mut());
         assert_eq!((values[0], out[0]), (expected, -expected));
-        let found = cost.delta_tangent(at, t.as_view(), out.as_view_mut());
+        let found = cost.delta_tangent(&at, t.as_view(), out.as_view_mut());
         assert_eq!((found, out[0]), (Ok(()), expected + 7000.0));
     }
 }

@@ -262,7 +262,7 @@ fn activations_agree_with_their_own_tangents() {
     activations_agree::<f32>();
 }
 
-type Tangent<'a, T> = dyn Fn(Outputs<'_, T>, DMatrixViewMut<'_, T>) -> Result<(), Error> + 'a;
+type Tangent<'a, T> = dyn Fn(&Outputs<'_, T>, DMatrixViewMut<'_, T>) -> Result<(), Error> + 'a;
 
 /// Every built-in cost on both paths, and a custom one on the general path.
 fn costs_agree<T: Scalar>() {
@@ -272,7 +272,7 @@ fn costs_agree<T: Scalar>() {
     let run = |cost: &Tangent<'_, T>, z: Option<DMatrixView<'_, T>>, a: &DMatrix<T>| {
         let mut out = nan(2, M);
         let at = Outputs::new(z, a.as_view(), y.as_view());
-        assert_eq!(cost(at, out.as_view_mut()), Ok(()));
+        assert_eq!(cost(&at, out.as_view_mut()), Ok(()));
         out
     };
     for (cost, g) in [
@@ -286,10 +286,10 @@ fn costs_agree<T: Scalar>() {
         let mut a = z.clone();
         g.forward(z.as_view(), a.as_view_mut());
         for z in [Some(z.as_view()), None] {
-            let by_dual = |at: Outputs<'_, T>, out: DMatrixViewMut<'_, T>| {
+            let by_dual = |at: &Outputs<'_, T>, out: DMatrixViewMut<'_, T>| {
                 dual::cost_delta_tangent(&cost, at, along.as_view(), out)
             };
-            let own = |at: Outputs<'_, T>, out: DMatrixViewMut<'_, T>| {
+            let own = |at: &Outputs<'_, T>, out: DMatrixViewMut<'_, T>| {
                 cost.delta_tangent(at, along.as_view(), out)
             };
             let (found, expected) = (run(&by_dual, z, &a), run(&own, z, &a));
@@ -298,10 +298,10 @@ fn costs_agree<T: Scalar>() {
     }
     let counts = Counts { linked: true };
     let a = z.map(|z| z * z + T::one());
-    let by_dual = |at: Outputs<'_, T>, out: DMatrixViewMut<'_, T>| {
+    let by_dual = |at: &Outputs<'_, T>, out: DMatrixViewMut<'_, T>| {
         dual::cost_delta_tangent(&counts, at, along.as_view(), out)
     };
-    let own = |at: Outputs<'_, T>, out: DMatrixViewMut<'_, T>| {
+    let own = |at: &Outputs<'_, T>, out: DMatrixViewMut<'_, T>| {
         counts.delta_tangent(at, along.as_view(), out)
     };
     assert_close("counts", &run(&by_dual, None, &a), &run(&own, None, &a));
@@ -318,11 +318,11 @@ fn costs_agree_with_their_own_tangents() {
 struct FromZ;
 
 impl<T: Scalar> Cost<T> for FromZ {
-    fn values(&self, _at: Outputs<'_, T>, values: &mut [T]) {
+    fn values(&self, _at: &Outputs<'_, T>, values: &mut [T]) {
         values.fill(T::zero());
     }
 
-    fn delta(&self, at: Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+    fn delta(&self, at: &Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
         let z = at.z.unwrap_or(at.a);
         delta.zip_zip_apply(&z, &at.y, |out, z, y| {
             *out = ((z * T::ln_2()).exp() - y) * T::ln_2();
@@ -341,10 +341,10 @@ fn links_of_users_have_no_hidden_part() {
     let mut out = DMatrix::repeat(1, 1, 7.0);
     // δ of `Counts` is (a − y) ln 2, and how a moves with z is unknown.
     let counts = Counts { linked: true };
-    let found = dual::cost_delta_tangent(&counts, at, along.as_view(), out.as_view_mut());
+    let found = dual::cost_delta_tangent(&counts, &at, along.as_view(), out.as_view_mut());
     assert_lacks(found, "Cost::delta_tangent", "Counts");
     assert_eq!(out[0], 7.0, "nothing is written");
-    let found = dual::cost_delta_tangent(&FromZ, at, along.as_view(), out.as_view_mut());
+    let found = dual::cost_delta_tangent(&FromZ, &at, along.as_view(), out.as_view_mut());
     let ln_2 = std::f64::consts::LN_2;
     assert_eq!(found, Ok(()));
     assert!((out[0] - 8.0 * ln_2 * ln_2 * 0.5).abs() < 1e-14, "{out}");
@@ -364,7 +364,7 @@ fn other_scalars_are_unsupported() {
         dual::activation_backward_tangent(&cubic, x.as_view(), x.as_view(), views.0, views.1);
     assert_lacks(found, "Activation::backward_tangent", "Cubic");
     let at = Outputs::new(None, x.as_view(), x.as_view());
-    let found = dual::cost_delta_tangent(&FromZ, at, x.as_view(), out.as_view_mut());
+    let found = dual::cost_delta_tangent(&FromZ, &at, x.as_view(), out.as_view_mut());
     assert_lacks(found, "Cost::delta_tangent", "FromZ");
     let layer = Told { kept: |_| 0 };
     let plan = Layer::<Dual64>::plan(&layer, Site::new(1)).unwrap();

@@ -219,14 +219,14 @@ fn tangents_of_cost(cost: &dyn Cost<f64>, linked: bool) {
     let at = |z| Outputs::new(z, dual_a.as_view(), dual_y.as_view());
     let mut delta = dual_a.clone();
     let counts = Counts { linked: true };
-    counts.delta(at(linked.then_some(dual_z.as_view())), delta.as_view_mut());
+    counts.delta(&at(linked.then_some(dual_z.as_view())), delta.as_view_mut());
 
     let a = dual_a.map(|a| a.re);
     let a_dot = dual_a.map(|a| a.eps);
     let tangent = if linked { &z_dot } else { &a_dot };
     let at = Outputs::new(linked.then_some(z.as_view()), a.as_view(), y.as_view());
     let mut found = DMatrix::repeat(2, M, f64::NAN);
-    cost.delta_tangent(at, tangent.as_view(), found.as_view_mut())
+    cost.delta_tangent(&at, tangent.as_view(), found.as_view_mut())
         .unwrap();
     assert_close("δ̇", found.as_slice(), delta.iter().map(|d| d.eps));
 }
@@ -334,11 +334,11 @@ fn tangents_are_unsupported_by_default() {
     #[derive(Debug)]
     struct Nothing;
     impl<T: Scalar> Cost<T> for Nothing {
-        fn values(&self, _: Outputs<'_, T>, values: &mut [T]) {
+        fn values(&self, _: &Outputs<'_, T>, values: &mut [T]) {
             values.fill(T::zero());
         }
 
-        fn delta(&self, _: Outputs<'_, T>, mut delta: backprop::nalgebra::DMatrixViewMut<'_, T>) {
+        fn delta(&self, _: &Outputs<'_, T>, mut delta: backprop::nalgebra::DMatrixViewMut<'_, T>) {
             delta.fill(T::zero());
         }
     }
@@ -347,7 +347,7 @@ fn tangents_are_unsupported_by_default() {
     for cost in costs {
         let mut out = x.clone();
         let at = Outputs::new(None, x.as_view(), x.as_view());
-        let found = cost.delta_tangent(at, x.as_view(), out.as_view_mut());
+        let found = cost.delta_tangent(&at, x.as_view(), out.as_view_mut());
         lacks(found, "Cost::delta_tangent", "Nothing");
     }
     // The plain passes still work.

@@ -89,19 +89,19 @@ fn references<T: Scalar>(text: &str, from_bits: impl Fn(u64) -> T) -> Vec<Refere
 struct Sum;
 
 impl<T: Scalar> Cost<T> for Sum {
-    fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
+    fn values(&self, at: &Outputs<'_, T>, values: &mut [T]) {
         for (k, value) in values.iter_mut().enumerate() {
             *value = at.a.column(k).sum();
         }
     }
 
-    fn delta(&self, _: Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+    fn delta(&self, _: &Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
         delta.fill(T::one());
     }
 
     fn delta_tangent(
         &self,
-        _: Outputs<'_, T>,
+        _: &Outputs<'_, T>,
         _: DMatrixView<'_, T>,
         mut delta_tangent: DMatrixViewMut<'_, T>,
     ) -> Result<(), Error> {

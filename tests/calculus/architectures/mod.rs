@@ -148,7 +148,7 @@ fn cost_of_example<T: Scalar>(
         let (a, y) = (a.clone_owned(), y.rows(first, count).clone_owned());
         let mut value = [T::zero()];
         let at = Outputs::new(z.as_ref().map(DMatrix::as_view), a.as_view(), y.as_view());
-        case.objective.cost.values(at, &mut value);
+        case.objective.cost.values(&at, &mut value);
         sum += value[0];
     };
     if present.len() == y.len() {

@@ -43,7 +43,7 @@ type Z<'a, T> = Option<&'a DMatrix<T>>;
 fn values<T: Scalar>(cost: AnyCost, z: Z<'_, T>, a: &DMatrix<T>, y: &DMatrix<T>) -> Vec<T> {
     let mut values = vec![convert(f64::NAN); y.ncols()];
     let at = Outputs::new(z.map(DMatrix::as_view), a.as_view(), y.as_view());
-    cost.values(at, &mut values);
+    cost.values(&at, &mut values);
     values
 }
 
@@ -51,7 +51,7 @@ fn values<T: Scalar>(cost: AnyCost, z: Z<'_, T>, a: &DMatrix<T>, y: &DMatrix<T>)
 fn delta<T: Scalar>(cost: AnyCost, z: Z<'_, T>, a: &DMatrix<T>, y: &DMatrix<T>) -> DMatrix<T> {
     let mut delta = DMatrix::repeat(y.nrows(), y.ncols(), convert(f64::NAN));
     let at = Outputs::new(z.map(DMatrix::as_view), a.as_view(), y.as_view());
-    cost.delta(at, delta.as_view_mut());
+    cost.delta(&at, delta.as_view_mut());
     delta
 }
 

@@ -177,14 +177,14 @@ fn central_differences_agree() {
 struct Quartic;
 
 impl<T: Scalar> Cost<T> for Quartic {
-    fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
+    fn values(&self, at: &Outputs<'_, T>, values: &mut [T]) {
         for (k, value) in values.iter_mut().enumerate() {
             let terms = (0..at.a.nrows()).map(|i| at.difference(i, k).powi(4));
             *value = terms.fold(T::zero(), |sum, x| sum + x) * convert(0.25);
         }
     }
 
-    fn delta(&self, at: Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+    fn delta(&self, at: &Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
         for (i, k) in (0..at.a.ncols()).flat_map(|k| (0..at.a.nrows()).map(move |i| (i, k))) {
             delta[(i, k)] = at.difference(i, k).powi(3);
         }
@@ -192,7 +192,7 @@ impl<T: Scalar> Cost<T> for Quartic {
 
     fn delta_tangent(
         &self,
-        at: Outputs<'_, T>,
+        at: &Outputs<'_, T>,
         tangent: backprop::nalgebra::DMatrixView<'_, T>,
         out: DMatrixViewMut<'_, T>,
     ) -> Result<(), backprop::Error> {
@@ -250,7 +250,7 @@ fn shapes_that_do_not_fit_give_plain_differences() {
             assert_eq!((at.difference(2, 1), at.complement(2, 1)), (0.0, 0.25));
             assert!(at.difference(3, 1).is_nan() && at.complement(0, 2).is_nan());
             let mut delta = matrix(3, 2);
-            SquaredError.delta(at, delta.as_view_mut());
+            SquaredError.delta(&at, delta.as_view_mut());
             assert_eq!(delta, DMatrix::zeros(3, 2));
         }
     }

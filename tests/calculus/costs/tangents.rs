@@ -21,7 +21,7 @@ fn delta_tangent<T: Scalar>(
 ) -> DMatrix<T> {
     let mut out = DMatrix::repeat(y.nrows(), y.ncols(), convert(f64::NAN));
     let at = Outputs::new(z.map(DMatrix::as_view), a.as_view(), y.as_view());
-    let done = cost.delta_tangent(at, tangent.as_view(), out.as_view_mut());
+    let done = cost.delta_tangent(&at, tangent.as_view(), out.as_view_mut());
     assert_eq!(done, Ok(()), "{cost:?}");
     out
 }
@@ -258,7 +258,7 @@ fn f32_and_parts_of_matrices() {
         let part = |x| DMatrix::rows(x, first, rows);
         let mut out = DMatrix::repeat(6, 5, 7.0);
         let at = Outputs::new(Some(part(&z)), part(&a), part(&y));
-        cost.delta_tangent(at, part(&moved), out.rows_mut(first, rows))
+        cost.delta_tangent(&at, part(&moved), out.rows_mut(first, rows))
             .unwrap();
         for (found, expected) in part(&out).iter().zip(&expected.rows(first, rows)) {
             assert_close(&format!("{cost:?}"), *found, *expected, 1e-15);

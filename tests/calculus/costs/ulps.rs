@@ -141,13 +141,13 @@ fn all_have_their_digits<T: Scalar>(examples: usize) {
         let at = Outputs::new(of_z, a.as_view(), y.as_view());
         let at = at.activated_by(row.activation, z.as_view());
         let mut values = vec![T::zero(); examples];
-        row.cost.values(at, &mut values);
+        row.cost.values(&at, &mut values);
         let (mut delta, mut tangent) = (z.clone(), z.clone());
-        row.cost.delta(at, delta.as_view_mut());
+        row.cost.delta(&at, delta.as_view_mut());
         let along = DMatrix::repeat(shape.0, examples, T::one());
         let done = row
             .cost
-            .delta_tangent(at, along.as_view(), tangent.as_view_mut());
+            .delta_tangent(&at, along.as_view(), tangent.as_view_mut());
         assert_eq!(done, Ok(()));
         let mut judge = |what: &str, found: T, expected: Sized, most: f64| {
             let units = units(found, expected);

@@ -66,7 +66,7 @@ fn second_derivatives(case: &Case, example: usize, at: GaussNewton) -> DMatrix<f
         let z = z.as_ref().map(DMatrix::as_view);
         let mut value = [HyperDual64::from_re(f64::NAN)];
         let outputs = Outputs::new(z, a.as_view(), y.as_view());
-        case.objective.cost.values(outputs, &mut value);
+        case.objective.cost.values(&outputs, &mut value);
         value[0].eps1eps2
     })
 }
@@ -77,7 +77,7 @@ fn slope(case: &Case, example: usize) -> f64 {
     let y = case.y.columns(example, 1);
     let mut delta = a.clone();
     let outputs = Outputs::new(None, a.as_view(), y);
-    case.objective.cost.delta(outputs, delta.as_view_mut());
+    case.objective.cost.delta(&outputs, delta.as_view_mut());
     delta.amax()
 }
 

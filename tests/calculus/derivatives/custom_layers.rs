@@ -125,14 +125,14 @@ impl<T: Scalar> Layer<T> for WithoutZ {
 struct Quartic;
 
 impl<T: Scalar> Cost<T> for Quartic {
-    fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
+    fn values(&self, at: &Outputs<'_, T>, values: &mut [T]) {
         for (k, value) in values.iter_mut().enumerate() {
             let d = at.a.column(k) - at.y.column(k);
             *value = d.fold(T::zero(), |sum, d| sum + d * d * d * d) * convert(0.25);
         }
     }
 
-    fn delta(&self, at: Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+    fn delta(&self, at: &Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
         delta.zip_zip_apply(&at.a, &at.y, |out, a, y| *out = (a - y) * (a - y) * (a - y));
     }
 }

@@ -13,19 +13,19 @@ use proptest::prelude::*;
 struct Linear;
 
 impl<T: Scalar> Cost<T> for Linear {
-    fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
+    fn values(&self, at: &Outputs<'_, T>, values: &mut [T]) {
         for (k, value) in values.iter_mut().enumerate() {
             *value = at.a.column(k).dot(&at.y.column(k));
         }
     }
 
-    fn delta(&self, at: Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+    fn delta(&self, at: &Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
         delta.copy_from(&at.y);
     }
 
     fn delta_tangent(
         &self,
-        _at: Outputs<'_, T>,
+        _at: &Outputs<'_, T>,
         _tangent: DMatrixView<'_, T>,
         mut delta_tangent: DMatrixViewMut<'_, T>,
     ) -> Result<(), Error> {

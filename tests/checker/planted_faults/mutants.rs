@@ -201,11 +201,11 @@ pub(super) struct FaultyCost {
 }
 
 impl<T: Scalar> Cost<T> for FaultyCost {
-    fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
+    fn values(&self, at: &Outputs<'_, T>, values: &mut [T]) {
         self.inner.values(at, values);
     }
 
-    fn delta(&self, at: Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+    fn delta(&self, at: &Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
         self.inner.delta(at, delta.as_view_mut());
         match self.fault {
             CostFault::Factor(k) => delta.scale_mut(convert(k)),

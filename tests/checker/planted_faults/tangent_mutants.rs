@@ -321,11 +321,11 @@ pub(super) struct Warped {
 }
 
 impl Cost<f64> for Warped {
-    fn values(&self, at: Outputs<'_, f64>, values: &mut [f64]) {
+    fn values(&self, at: &Outputs<'_, f64>, values: &mut [f64]) {
         self.inner.values(at, values);
     }
 
-    fn delta(&self, at: Outputs<'_, f64>, delta: DMatrixViewMut<'_, f64>) {
+    fn delta(&self, at: &Outputs<'_, f64>, delta: DMatrixViewMut<'_, f64>) {
         self.inner.delta(at, delta);
     }
 
@@ -351,7 +351,7 @@ impl Cost<f64> for Warped {
 
     fn delta_tangent(
         &self,
-        at: Outputs<'_, f64>,
+        at: &Outputs<'_, f64>,
         tangent: DMatrixView<'_, f64>,
         mut to: DMatrixViewMut<'_, f64>,
     ) -> Result<(), Error> {
@@ -384,14 +384,14 @@ pub(super) struct Cauchy {
 }
 
 impl Cost<f64> for Cauchy {
-    fn values(&self, at: Outputs<'_, f64>, values: &mut [f64]) {
+    fn values(&self, at: &Outputs<'_, f64>, values: &mut [f64]) {
         let errors = at.a - at.y;
         for (value, d) in values.iter_mut().zip(errors.column_iter()) {
             *value = d.iter().map(|d| 0.5 * (d * d).ln_1p()).sum();
         }
     }
 
-    fn delta(&self, at: Outputs<'_, f64>, mut delta: DMatrixViewMut<'_, f64>) {
+    fn delta(&self, at: &Outputs<'_, f64>, mut delta: DMatrixViewMut<'_, f64>) {
         delta.copy_from(&(at.a - at.y).map(|d| d / (1.0 + d * d)));
     }
 
@@ -405,7 +405,7 @@ impl Cost<f64> for Cauchy {
 
     fn delta_tangent(
         &self,
-        at: Outputs<'_, f64>,
+        at: &Outputs<'_, f64>,
         tangent: DMatrixView<'_, f64>,
         mut to: DMatrixViewMut<'_, f64>,
     ) -> Result<(), Error> {

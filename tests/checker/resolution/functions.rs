@@ -278,7 +278,7 @@ struct Scaled {
 }
 
 impl<T: Scalar> Cost<T> for Scaled {
-    fn values(&self, at: Outputs<'_, T>, values: &mut [T]) {
+    fn values(&self, at: &Outputs<'_, T>, values: &mut [T]) {
         let half = real::<T>(0.5 * self.unit);
         for (k, value) in values.iter_mut().enumerate() {
             let d = at.a.column(k) - at.y.column(k);
@@ -286,13 +286,13 @@ impl<T: Scalar> Cost<T> for Scaled {
         }
     }
 
-    fn delta(&self, at: Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+    fn delta(&self, at: &Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
         delta.copy_from(&((at.a - at.y) * real::<T>(self.unit)));
     }
 
     fn delta_tangent(
         &self,
-        _: Outputs<'_, T>,
+        _: &Outputs<'_, T>,
         tangent: DMatrixView<'_, T>,
         mut delta_tangent: DMatrixViewMut<'_, T>,
     ) -> Result<(), Error> {

@@ -41,11 +41,11 @@ struct Cliff {
 }
 
 impl Cost<f64> for Cliff {
-    fn values(&self, at: Outputs<'_, f64>, values: &mut [f64]) {
+    fn values(&self, at: &Outputs<'_, f64>, values: &mut [f64]) {
         SquaredError.values(at, values);
     }
 
-    fn delta(&self, at: Outputs<'_, f64>, mut delta: DMatrixViewMut<'_, f64>) {
+    fn delta(&self, at: &Outputs<'_, f64>, mut delta: DMatrixViewMut<'_, f64>) {
         SquaredError.delta(at, delta.as_view_mut());
         if self.slope && at.a.max() > 5.0 {
             delta.fill(f64::INFINITY);
@@ -54,7 +54,7 @@ impl Cost<f64> for Cliff {
 
     fn delta_tangent(
         &self,
-        at: Outputs<'_, f64>,
+        at: &Outputs<'_, f64>,
         tangent: DMatrixView<'_, f64>,
         mut out: DMatrixViewMut<'_, f64>,
     ) -> Result<(), Error> {
