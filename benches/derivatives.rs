@@ -51,7 +51,7 @@ const MOST: usize = 1 << 26;
 const MOST_PARAMETERS: usize = 1000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut options = Options::from_env();
+    let mut options = Options::from_env().without_files()?;
     if options.rows.len() == Row::all()?.len() {
         let names = ["ex4", "mnist-b64", "deep", "iris-b32"];
         options.rows = names

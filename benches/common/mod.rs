@@ -10,7 +10,7 @@ mod table;
 mod timing;
 
 pub use options::Options;
-pub use table::{Data, Head, Random, Row};
+pub use table::{Data, Head, Label, Random, Row};
 pub use timing::Timing;
 
 use std::fs::File;
@@ -34,18 +34,18 @@ impl Records {
     pub fn write(
         &mut self,
         implementation: &str,
-        row: &Row,
+        (row, train): Label<'_>,
         dtype: &str,
         threads: usize,
         check: f64,
         timing: &Timing,
     ) -> Result<(), String> {
-        let name = if row.train { "loss" } else { "norm" };
+        let name = if train { "loss" } else { "norm" };
         self.line(&format!(
-            "{{\"impl\": \"{implementation}\", \"row\": \"{}\", \"dtype\": \"{dtype}\", \
+            "{{\"impl\": \"{implementation}\", \"row\": \"{row}\", \"dtype\": \"{dtype}\", \
              \"threads\": {threads}, \"median_us\": {:.4}, \"min_us\": {:.4}, \
              \"foreign\": {:.3}, \"{name}\": {check:e}}}",
-            row.name, timing.median_us, timing.min_us, timing.foreign,
+            timing.median_us, timing.min_us, timing.foreign,
         ))
     }
 
@@ -53,15 +53,14 @@ impl Records {
     pub fn refuse(
         &mut self,
         implementation: &str,
-        row: &Row,
+        row: &str,
         dtype: &str,
         threads: usize,
         why: &str,
     ) -> Result<(), String> {
         self.line(&format!(
-            "{{\"impl\": \"{implementation}\", \"row\": \"{}\", \"dtype\": \"{dtype}\", \
+            "{{\"impl\": \"{implementation}\", \"row\": \"{row}\", \"dtype\": \"{dtype}\", \
              \"threads\": {threads}, \"error\": {why:?}}}",
-            row.name,
         ))
     }
 

@@ -1,20 +1,26 @@
 //! The command line.
 
-use super::Row;
+use super::{Row, table::check_name};
 
 const USAGE: &str = "options:
   --rows a,b,…        rows by name, or others as name:sizes:activation:cost:batch:train|forward,
-                      as gym:17-64-64-6:tanh:half_mse:64:train (all named rows)
+                      as gym:17-64-64-6:tanh:half_mse:64:train (all named rows);
+                      name=FILE is a row from a JSON file: see benches/peers/rows/README.md
   --threads 1,2       sizes of the thread pool (1)
   --dtypes f32,f64    scalar types (both)
   --min-time seconds  how long each row is sampled (0.5)
   --tries n           how often a row is measured again while other processes disturb (6)
   --json FILE         write the records there too
+  --values            print J, outputs and gradients of rows from files, and measure nothing
   --list              only print the rows, in full";
 
 #[derive(Debug)]
 pub struct Options {
     pub rows: Vec<Row>,
+    /// Names and files.
+    pub files: Vec<(String, String)>,
+    /// Whether the values of the files are printed instead of times.
+    pub values: bool,
     pub threads: Vec<usize>,
     pub dtypes: Vec<String>,
     pub min_time: f64,
@@ -35,6 +41,8 @@ impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             rows: Row::all()?,
+            files: Vec::new(),
+            values: false,
             threads: vec![1],
             dtypes: vec!["f32".into(), "f64".into()],
             min_time: 0.5,
@@ -54,6 +62,10 @@ impl Options {
                 list = true;
                 continue;
             }
+            if option == "--values" {
+                options.values = true;
+                continue;
+            }
             let known = [
                 "--rows",
                 "--threads",
@@ -71,8 +83,16 @@ impl Options {
             let wrong = |what: &str| format!("{option} {value:?}: {what}");
             match option.as_str() {
                 "--rows" => {
-                    let rows: Result<_, _> = value.split(',').map(Row::parse).collect();
-                    options.rows = rows?;
+                    options.rows.clear();
+                    for row in value.split(',') {
+                        match row.split_once('=') {
+                            Some((name, file)) => {
+                                check_name(name)?;
+                                options.files.push((name.into(), file.into()));
+                            }
+                            None => options.rows.push(Row::parse(row)?),
+                        }
+                    }
                 }
                 "--threads" => {
                     let count = |part: &str| part.parse().ok().filter(|&n| (1..=1024).contains(&n));
@@ -103,8 +123,19 @@ impl Options {
         }
         if list {
             options.rows.iter().for_each(|row| println!("{row}"));
+            for (name, file) in &options.files {
+                println!("{name}={file}");
+            }
             std::process::exit(0);
         }
         Ok(options)
+    }
+
+    /// Returns the rows, in a driver that has none from files.
+    pub fn without_files(self) -> Result<Self, String> {
+        match &self.files[..] {
+            [] => Ok(self),
+            [(name, file), ..] => Err(format!("{name}={file}: no rows from files here")),
+        }
     }
 }

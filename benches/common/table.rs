@@ -26,6 +26,9 @@ pub struct Row {
     pub train: bool,
 }
 
+/// The name of a row, and whether it is a training step.
+pub type Label<'a> = (&'a str, bool);
+
 /// The hidden activations that a row may name.
 const ACTIVATIONS: [&str; 16] = [
     "identity",
@@ -64,6 +67,17 @@ ex4-fwd-b1:400-25-10:sigmoid:bce:1:forward
 mnist-fwd-b1:784-128-64-10:relu:softmax:1:forward
 mnist-fwd-b1024:784-128-64-10:relu:softmax:1024:forward";
 
+/// Fails unless a row may have this name.
+pub fn check_name(name: &str) -> Result<(), String> {
+    let known = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || !name.chars().all(known) {
+        return Err(format!(
+            "{name:?}: a name is letters, digits, '-', '_' and '.'"
+        ));
+    }
+    Ok(())
+}
+
 impl Row {
     /// Returns all named rows.
     pub fn all() -> Result<Vec<Self>, String> {
@@ -80,7 +94,7 @@ impl Row {
                 Some(row) if fields.len() == 1 => Self::parse(row),
                 _ => Err(format!(
                     "no row is called {text:?}. Rows: {}; others are \
-                     name:sizes:activation:cost:batch:train|forward",
+                     name:sizes:activation:cost:batch:train|forward or name=FILE",
                     ROWS.lines()
                         .filter_map(|row| row.split(':').next())
                         .collect::<Vec<_>>()
@@ -88,15 +102,7 @@ impl Row {
                 )),
             };
         };
-        if name.is_empty()
-            || !name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        {
-            return Err(format!(
-                "{text}: a name is letters, digits, '-', '_' and '.'"
-            ));
-        }
+        check_name(name)?;
         let count = |number: &str| match number.parse() {
             Ok(count) if count > 0 => Ok(count),
             _ => Err(format!("{text}: {number:?} is not a positive number")),
@@ -138,6 +144,10 @@ impl Row {
             batch: count(batch)?,
             train,
         })
+    }
+
+    pub fn label(&self) -> Label<'_> {
+        (&self.name, self.train)
     }
 
     pub fn inputs(&self) -> usize {

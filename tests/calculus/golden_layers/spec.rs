@@ -9,7 +9,8 @@ use backprop::cost::{
     AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Huber, LogCosh, Poisson, SquaredError,
 };
 use backprop::layer::{
-    Activate, AnyLayer, Axis, Concat, Dense, Flatten, Layer, Residual, Sequential, Site, Transpose,
+    Activate, AnyLayer, Axis, Concat, Dense, Flatten, Layer, Residual, Select, Sequential, Site,
+    Transpose,
 };
 use backprop::{Path, Shape};
 use std::collections::BTreeSet;
@@ -41,6 +42,7 @@ fn keys(kind: &str) -> Option<&'static [&'static str]> {
         "activation" => &["g"],
         "residual" => &["body", "shortcut"],
         "parallel" => &["branches", "axis"],
+        "select" => &["from", "to"],
         "flatten" | "transpose" => &[],
         _ => return None,
     })
@@ -117,6 +119,10 @@ fn layer(at: &At<'_>, input: Shape) -> Result<AnyLayer, String> {
         "activation" => Activate::new(activation(&at.get("g")?)?).into(),
         "flatten" => Flatten.into(),
         "transpose" => Transpose.into(),
+        "select" => {
+            let (from, to) = (at.get("from")?.index()?, at.get("to")?.index()?);
+            Select { from, to }.into()
+        }
         "residual" => {
             let (body, shortcut) = (sequence(&at.get("body")?)?, at.get("shortcut")?);
             if shortcut.is_null() {

@@ -25,11 +25,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             match activation(&row.hidden) {
                 Some(hidden) => {
                     let (check, timing) = measure(row, dtype, hidden, &options);
-                    records.write(NAME, row, dtype, threads, check, &timing)?;
+                    records.write(NAME, row.label(), dtype, threads, check, &timing)?;
                 }
                 None => records.refuse(
                     NAME,
-                    row,
+                    &row.name,
                     dtype,
                     threads,
                     &format!("no {} here", row.hidden),

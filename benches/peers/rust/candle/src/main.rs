@@ -19,11 +19,11 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             match activation(&row.hidden) {
                 Some(hidden) => {
                     let (check, timing) = measure(row, dtype, hidden, &options)?;
-                    records.write("candle", row, dtype, threads, check, &timing)?;
+                    records.write("candle", row.label(), dtype, threads, check, &timing)?;
                 }
                 None => records.refuse(
                     "candle",
-                    row,
+                    &row.name,
                     dtype,
                     threads,
                     &format!("no {} here", row.hidden),
