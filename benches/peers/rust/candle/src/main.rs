@@ -2,10 +2,16 @@
 
 #[path = "../../../../common/mod.rs"]
 mod common;
+mod from_file;
+#[path = "../../model.rs"]
+mod model;
+#[path = "../../../../spec/mod.rs"]
+mod spec;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{loss, ops};
 use common::{Data, Head, Options, Records, Row, Timing};
+use from_file::FromFile;
 use std::hint::black_box;
 
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
@@ -13,8 +19,11 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let threads = options.threads[0];
     // SAFETY: no thread has been started yet.
     unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.to_string()) };
+    let specs = model::specs(&options)?;
     let mut records = Records::new(&options)?;
     for dtype in &options.dtypes {
+        let at = (dtype.as_str(), threads);
+        model::records::<FromFile>("candle", &specs, at, &options, &mut records)?;
         for row in &options.rows {
             match activation(&row.hidden) {
                 Some(hidden) => {
