@@ -25,6 +25,10 @@ def page(lines):
     return "\n".join(wrapped)
 
 
+class Unsupported(Exception):
+    """A library does not have what a row needs."""
+
+
 class Row:
     """name:sizes:activation:cost:batch:mode"""
 

@@ -1,4 +1,5 @@
-"""The rows in PyTorch (eager), JAX (jit), NumPy and scikit-learn.
+"""The rows in PyTorch (eager), JAX (jit), NumPy and scikit-learn; rows from files in the forms of
+`models.py`.
 
     python peers.py torch 1
 
@@ -18,12 +19,11 @@ import warnings
 
 import numpy as np
 
-from common import DTYPES, Row, data, foreign_seconds, timed, uniforms
+from activations import jax_activations, torch_activations
+from common import DTYPES, Row, Unsupported, data, foreign_seconds, timed, uniforms
 from jobs import JOBS
-
-
-class Unsupported(Exception):
-    pass
+from models import forms, step_of
+from specs import Spec
 
 
 # ------------------------------------------------------------------------------------------------
@@ -113,25 +113,7 @@ def torch_step(row, dtype):
     # As in `Linear`: outputs × inputs.
     weights = [torch.from_numpy(np.ascontiguousarray(w.T)) for w in weights]
     biases = [torch.zeros(outputs, dtype=x.dtype) for _, outputs in row.layers]
-    table = {
-        "identity": lambda z: z,
-        "sigmoid": torch.sigmoid,
-        "tanh": torch.tanh,
-        "relu": torch.relu,
-        "leaky_relu": F.leaky_relu,
-        "elu": F.elu,
-        "selu": F.selu,
-        "softplus": F.softplus,
-        "softsign": F.softsign,
-        "gelu": F.gelu,
-        "gelu_tanh": lambda z: F.gelu(z, approximate="tanh"),
-        "silu": F.silu,
-        "mish": F.mish,
-        "hard_tanh": F.hardtanh,
-        "sine": torch.sin,
-        "exponential": torch.exp,
-    }
-    activation = table[row.hidden]
+    activation = torch_activations()[row.hidden]
     last = len(weights) - 1
 
     def logits():
@@ -181,25 +163,7 @@ def jax_step(row, dtype):
     weights = [jnp.asarray(w) for w in weights]
     biases = [jnp.zeros(outputs, x.dtype) for _, outputs in row.layers]
     nn = jax.nn
-    table = {
-        "identity": lambda z: z,
-        "sigmoid": nn.sigmoid,
-        "tanh": jnp.tanh,
-        "relu": nn.relu,
-        "leaky_relu": nn.leaky_relu,
-        "elu": nn.elu,
-        "selu": nn.selu,
-        "softplus": nn.softplus,
-        "softsign": nn.soft_sign,
-        "gelu": lambda z: nn.gelu(z, approximate=False),
-        "gelu_tanh": nn.gelu,
-        "silu": nn.silu,
-        "mish": nn.mish,
-        "hard_tanh": nn.hard_tanh,
-        "sine": jnp.sin,
-        "exponential": jnp.exp,
-    }
-    activation = table[row.hidden]
+    activation = jax_activations()[row.hidden]
     last = len(weights) - 1
 
     def logits(weights, biases, x):
@@ -303,6 +267,27 @@ def measure(library, spec, dtype, min_time, tries):
     return {**record, **timed(step, min_time, tries)}
 
 
+def measure_spec(library, name, content, dtype, values, **options):
+    """A record for each form of a row from a file: its time, or with `values` what the
+    implementations compare.
+    """
+    spec, records = Spec(name, content), []
+    for form in forms(library, spec):
+        record = {"form": form}
+        try:
+            step = step_of(library, spec, dtype, form)
+            if values:
+                record |= step.values()
+            else:
+                record["loss" if spec.train else "norm"] = step.check(step.call())
+                record |= timed(step.call, **options)
+        except Exception as error:  # the other forms may still work
+            kind = "" if isinstance(error, Unsupported) else f"{type(error).__name__}: "
+            record["error"] = kind + (str(error).strip().splitlines() or ["?"])[0]
+        records.append(record)
+    return records
+
+
 # ------------------------------------------------------------------------------------------------
 # products
 
@@ -354,6 +339,8 @@ def answer(library, request):
         return about(library)
     if kind == "row":
         return measure(library, **request)
+    if kind == "spec":
+        return measure_spec(library, **request)
     if kind == "products":
         return products(library, **request)
     clock, load = time.perf_counter(), foreign_seconds()

@@ -1,11 +1,14 @@
 """Write `RESULTS.md` from `results.json`, and check the targets."""
 
+import json
 import math
 import shlex
 import statistics
 
+from agreement import agreement_lines
 from common import DTYPES, FOREIGN, Row, page
 from jobs import JOBS
+from specs import Spec
 
 OURS = "backprop"
 
@@ -25,6 +28,8 @@ RATIOS = {
     "mnist-fwd-b1": (1.3, 1.3),
     "mnist-fwd-b1024": (1.04, 1.0),
     "simple": (2, 1.35),
+    "residual": (1.5, 1.5),
+    "two-heads": (1.5, 1.5),
 }
 # Our time divided by the bound, with one thread.
 BOUNDS = {
@@ -46,6 +51,12 @@ NOISE = 1.05
 AGREEMENT = {"f32": 2e-4, "f64": 1e-9}
 
 
+def read_row(text):
+    """A row in the form name:sizes:…, or one from a file in the form name={…}."""
+    name, file, content = text.partition("=")
+    return Spec(name, json.loads(content)) if file else Row(text)
+
+
 def ratio_target(row, dtype, threads):
     if row.startswith("wide") and dtype == "f64" and threads == 2:
         return 1.0
@@ -54,25 +65,29 @@ def ratio_target(row, dtype, threads):
 
 def summary(raw):
     """By (impl, dtype, threads, row): the median over the clean rounds, the least, and whether
-    there were clean ones.
+    there were clean ones. If an implementation has several forms of a row, the fastest counts.
     """
     groups = {}
     for record in raw:
         if "median_us" in record:
-            groups.setdefault(
-                (record["impl"], record["dtype"], record["threads"], record["row"]), []
-            ).append(record)
+            key = (record["impl"], record["dtype"], record["threads"], record["row"])
+            groups.setdefault(key, {}).setdefault(record.get("form"), []).append(record)
     found = {}
-    for key, group in groups.items():
-        clean = [record for record in group if record["foreign"] <= FOREIGN]
-        used = clean or group
-        found[key] = {
-            "median_us": statistics.median(r["median_us"] for r in used),
-            "min_us": min(r["min_us"] for r in used),
-            "rounds": len(used),
-            "disturbed": not clean,
-        }
+    for key, forms in groups.items():
+        medians = [{"form": form, **median_of(group)} for form, group in forms.items()]
+        found[key] = min(medians, key=lambda median: median["median_us"])
     return found
+
+
+def median_of(group):
+    clean = [record for record in group if record["foreign"] <= FOREIGN]
+    used = clean or group
+    return {
+        "median_us": statistics.median(r["median_us"] for r in used),
+        "min_us": min(r["min_us"] for r in used),
+        "rounds": len(used),
+        "disturbed": not clean,
+    }
 
 
 def disagreements(raw):
@@ -128,7 +143,7 @@ def report(results):
     """The Markdown of a results file, and how many targets were met and missed."""
     raw, options = results["raw"], results["options"]
     found = summary([r for r in raw if "row" in r])
-    rows = [Row(spec) for spec in results["rows"]]
+    rows = [read_row(spec) for spec in results["rows"]]
     verdicts = []
 
     def judge(ok):
@@ -177,9 +192,11 @@ def report(results):
         "",
     ]
     lines += [f"- {text}" for text in wrong] + ([""] if wrong else [])
+    lines += agreement_lines(results.get("agreement", []))
     everything = raw + results.get("growth", [])
     errors = {
-        f"{r['impl']} {r.get('row') or r.get('job')}: {r['error']}"
+        f"{r['impl']} {r.get('row') or r.get('job')}"
+        f"{', ' + r['form'] if r.get('form') else ''}: {r['error']}"
         for r in everything
         if "error" in r
     }
@@ -213,9 +230,9 @@ def report(results):
                 ours = time_of(OURS, dtype, threads, row.name)
                 if ours is None:
                     continue
-                mark = lambda name: (
-                    "!" if found.get((name, dtype, threads, row.name), {}).get("disturbed") else ""
-                )
+                of = lambda name: found.get((name, dtype, threads, row.name), {})
+                mark = lambda name: "!" if of(name).get("disturbed") else ""
+                form = lambda name: f" ({of(name)['form']})" if of(name).get("form") else ""
                 others = {
                     peer: time
                     for peer in peers
@@ -236,7 +253,7 @@ def report(results):
                     [
                         row.name,
                         number(ours) + mark(OURS),
-                        f"{number(others[best])}{mark(best)} {best}" if best else "–",
+                        f"{number(others[best])}{mark(best)} {best}{form(best)}" if best else "–",
                         number(ratio),
                         number(bound),
                         number(ours / bound) if bound else "–",

@@ -13,34 +13,23 @@ import argparse
 import datetime
 import json
 import os
-import platform
-import shutil
 import subprocess
 import sys
-import tomllib
-from importlib import metadata
 from pathlib import Path
 
-from common import DTYPES, FOREIGN, Row
+from agreement import agree
+from building import RUST_PEERS, build, log, sizes
+from common import DTYPES, FOREIGN
 from jobs import JOBS
+from machine import HERE, ROOT, machine, output, versions
 from peers import STEPS
-from report import OURS, report
+from report import OURS, read_row, report
+from specs import Spec
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-# Name, crate, features.
-RUST_PEERS = [
-    ("burn", "burn", []),
-    ("burn-v4", "burn", ["v4"]),
-    ("candle", "candle", []),
-    ("dfdx", "dfdx", []),
-]
 PYTHON_PEERS = list(STEPS)
 PEERS = PYTHON_PEERS + [name for name, _, _ in RUST_PEERS]
-
-
-def log(*words):
-    print(*words, file=sys.stderr, flush=True)
+# The peers that read rows from files.
+SPEC_PEERS = ["torch", "jax", "burn", "burn-v4", "candle"]
 
 
 # ------------------------------------------------------------------------------------------------
@@ -112,63 +101,14 @@ class Server:
 
 
 # ------------------------------------------------------------------------------------------------
-# building
-
-
-def cargo(*words, cwd=ROOT, target=None):
-    env = dict(os.environ)
-    if target:
-        env["CARGO_TARGET_DIR"] = str(target)
-    command = ["cargo", *words, "--message-format=json-render-diagnostics"]
-    done = subprocess.run(command, cwd=cwd, env=env, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed in {cwd}")
-    messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return {m["target"]["name"]: Path(m["executable"]) for m in messages if m.get("executable")}
-
-
-def build(peers, target):
-    """Executables by name."""
-    log("building this crate's benches")
-    found = cargo("bench", "--bench", "rows", "--bench", "jobs", "--no-run")
-    programs = {OURS: found["rows"], "jobs": found["jobs"]}
-    wanted = [peer for peer in RUST_PEERS if peer[0] in peers] + [("gemm-rates", "gemm", [])]
-    folder = target / "peers"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, crate, features in wanted:
-        log("building", name)
-        extra = ["--features", ",".join(features)] if features else []
-        # A folder for each set of features, so that the next run finds both built.
-        place = target / "-".join(["with", *features]) if features else target
-        (program,) = cargo(
-            "build", "--release", "--locked", *extra, cwd=HERE / "rust" / crate, target=place
-        ).values()
-        programs[name] = folder / name
-        shutil.copy2(program, programs[name])
-    return programs
-
-
-def sizes(target):
-    """Bytes of a program that trains XOR."""
-    crate = HERE / "rust/xor-size"
-    found = {}
-    for name, extra in [
-        ("default features", []),
-        ("no default features", ["--no-default-features"]),
-    ]:
-        log("building xor-size with", name)
-        (program,) = cargo("build", "--release", *extra, cwd=crate, target=target / "size").values()
-        found[name] = program.stat().st_size
-    return found
-
-
-# ------------------------------------------------------------------------------------------------
 # measuring
 
 
 class Run:
-    def __init__(self, options, programs, rows):
+    def __init__(self, options, programs, rows, files):
         self.options, self.programs, self.rows = options, programs, rows
+        # The rows from files, as the programs read them.
+        self.files = files
         self.servers = {}
         self.raw = []
 
@@ -204,24 +144,42 @@ class Run:
             )
 
     def row(self, name, row, dtype, threads, round):
-        if name in PYTHON_PEERS:
-            found = self.server(name, threads).ask(
-                kind="row", spec=row.spec, dtype=dtype, **self.common()
+        for found in self.measured(name, row, dtype, threads):
+            self.keep(
+                **{
+                    **found,
+                    "impl": name,
+                    "row": row.name,
+                    "dtype": dtype,
+                    "threads": threads,
+                    "round": round,
+                }
             )
+
+    def measured(self, name, row, dtype, threads):
+        """The records of a row: one, or one for each form of a library."""
+        if isinstance(row, Spec):
+            if name in PYTHON_PEERS:
+                return self.spec(name, row, dtype, threads, values=False)
+            extra = ["--rows", self.files[row.name]]
+        elif name in PYTHON_PEERS:
+            request = {"kind": "row", "spec": row.spec, "dtype": dtype, **self.common()}
+            return [self.server(name, threads).ask(**request)]
         else:
-            found = (
-                self.program(name, threads, dtype, "--rows", row.spec) or [{"error": "no record"}]
-            )[0]
-        self.keep(
-            **{
-                **found,
-                "impl": name,
-                "row": row.name,
-                "dtype": dtype,
-                "threads": threads,
-                "round": round,
-            }
-        )
+            extra = ["--rows", row.spec]
+        return self.program(name, threads, dtype, *extra)[:1] or [{"error": "no record"}]
+
+    def spec(self, name, spec, dtype, threads, values):
+        request = {"kind": "spec", "name": spec.name, "content": spec.content, "dtype": dtype}
+        found = self.server(name, threads).ask(**request, values=values, **self.common())
+        return found if isinstance(found, list) else [found]
+
+    def values(self, name, spec, dtype):
+        """What the implementations compare: a record, or one for each form of a library."""
+        threads = self.options.threads[0]
+        if name in PYTHON_PEERS:
+            return self.spec(name, spec, dtype, threads, values=True)
+        return self.program(name, threads, dtype, "--values", "--rows", self.files[spec.name])
 
     def products(self, dtype, threads, round):
         for library in [peer for peer in ["numpy", "torch"] if peer in self.options.peers]:
@@ -287,9 +245,11 @@ class Run:
                     )
                     self.products(dtype, threads, round)
                     for row in self.rows:
+                        able = [OURS, *SPEC_PEERS] if isinstance(row, Spec) else names
                         first = round % len(names)
                         for name in names[first:] + names[:first]:
-                            self.row(name, row, dtype, threads, round)
+                            if name in able:
+                                self.row(name, row, dtype, threads, round)
                     if self.options.jobs:
                         self.jobs(dtype, threads, round)
             save()
@@ -338,69 +298,6 @@ def growth(run):
 
 
 # ------------------------------------------------------------------------------------------------
-# the machine
-
-
-def read(path):
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return ""
-
-
-def output(*command):
-    try:
-        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT).stdout.strip()
-    except OSError:
-        return ""
-
-
-def machine():
-    lines = [
-        line.split(":", 1)
-        for line in read("/proc/cpuinfo").split("\n\n")[0].splitlines()
-        if ":" in line
-    ]
-    cpu = {key.strip(): value.strip() for key, value in lines}
-    caches = []
-    for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
-        caches.append(
-            f"L{read(index / 'level')} {read(index / 'type').lower()} {read(index / 'size')}"
-        )
-    names = ["avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"]
-    return {
-        "cpu": cpu.get("model name", platform.processor() or platform.machine()),
-        "family, model, stepping": ", ".join(
-            cpu.get(key, "?") for key in ["cpu family", "model", "stepping"]
-        ),
-        "instructions": " ".join(name for name in names if name in cpu.get("flags", "").split()),
-        "processors": os.cpu_count(),
-        "caches": ", ".join(caches),
-        "system": platform.platform(),
-    }
-
-
-def versions(peers):
-    found = {
-        "python": platform.python_version(),
-        "rustc": output("rustc", "--version").removeprefix("rustc "),
-    }
-    for package in ["numpy", "scikit-learn", "scipy", "torch", "jax", "jaxlib"]:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            pass
-    crates = {"burn": ["burn"], "candle": ["candle-core"], "dfdx": ["dfdx"]}
-    used = {crate for name, crate, _ in RUST_PEERS if name in peers}
-    wanted = [(crate, names) for crate, names in crates.items() if crate in used]
-    wanted.append(("gemm", ["faer", "gemm", "matrixmultiply", "nano-gemm"]))
-    for crate, names in wanted:
-        lock = tomllib.loads((HERE / "rust" / crate / "Cargo.lock").read_text())
-        found.update({p["name"]: p["version"] for p in lock["package"] if p["name"] in names})
-    return found
-
-
-# ------------------------------------------------------------------------------------------------
 # main
 
 
@@ -422,12 +319,12 @@ def arguments():
     p.add_argument(
         "--tries", type=int, default=6, help="how often a disturbed measurement is repeated"
     )
-    p.add_argument("--rows", help="names, separated by commas (all)")
+    p.add_argument("--rows", help="names or name=FILE, separated by commas (all names)")
     p.add_argument(
         "--extra",
         action="append",
         default=[],
-        metavar="name:sizes:activation:cost:batch:train|forward",
+        metavar="name:sizes:activation:cost:batch:train|forward or name=FILE",
         help="a further row",
     )
     p.add_argument("--threads", type=listed(int), default=[1, 2])
@@ -475,17 +372,28 @@ def main():
             done = subprocess.run(words, capture_output=True, text=True)
             if done.returncode:
                 sys.exit(done.stderr)
-            specs += done.stdout.split()
+            specs += done.stdout.splitlines()
+        files = dict(spec.split("=", 1) for spec in specs if "=" in spec)
+        rows = [
+            Spec.of_file(*spec.split("=", 1)) if "=" in spec else read_row(spec) for spec in specs
+        ]
         results = {
             "date": f"{datetime.datetime.now():%Y-%m-%d %H:%M}",
             "commit": output("git", "rev-parse", "HEAD")
             + ("-dirty" if output("git", "status", "--porcelain", "-uno") else ""),
             "options": {k: v for k, v in vars(options).items() if not isinstance(v, Path)},
             "machine": machine(),
-            "versions": versions(options.peers),
-            "rows": specs,
+            "versions": versions({crate for name, crate, _ in RUST_PEERS if name in options.peers}),
+            "rows": [row.spec for row in rows],
         }
-        run = Run(options, programs, [Row(spec) for spec in specs])
+        run = Run(options, programs, rows, {name: f"{name}={file}" for name, file in files.items()})
+        from_files = [row for row in rows if isinstance(row, Spec)]
+        if from_files:
+            log("comparing outputs and gradients of", *files)
+        peers = [peer for peer in options.peers if peer in SPEC_PEERS]
+        results["agreement"], wrong = agree(run.values, OURS, peers, from_files, options.dtypes)
+        if wrong:
+            sys.exit("implementations disagree:\n" + "\n".join(wrong))
         results |= {"abouts": {}, "raw": run.raw}
         save = lambda: json_file.write_text(json.dumps(results))
         results["abouts"] = run.everything(save)
