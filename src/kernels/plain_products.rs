@@ -3,7 +3,7 @@
 //!
 //! The innermost loop runs down a column with independent entries, which compilers vectorise.
 
-use super::columns;
+use super::{columns, flat, flat_mut};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
@@ -16,11 +16,35 @@ pub(super) fn affine<T: Scalar>(
     x: &DMatrixView<'_, T>,
     z: &mut DMatrixViewMut<'_, T>,
 ) {
-    let bias = &theta[..z.nrows()];
-    for k in 0..z.ncols() {
-        z.column_mut(k).as_mut_slice().copy_from_slice(bias);
+    let (bias, weights) = theta.split_at(z.nrows());
+    for_columns(x, z, |x, z| {
+        for (z, &b) in z.iter_mut().zip(bias) {
+            *z = b;
+        }
+        add_to_column(weights, x, z);
+    });
+}
+
+/// Calls `f` with each column of x and of z.
+#[inline]
+fn for_columns<T: Scalar>(
+    x: &DMatrixView<'_, T>,
+    z: &mut DMatrixViewMut<'_, T>,
+    f: impl Fn(&[T], &mut [T]),
+) {
+    let (features, rows) = (x.nrows(), z.nrows());
+    if features > 0
+        && rows > 0
+        && let (Some(x), Some(z)) = (flat(x), flat_mut(z))
+    {
+        for (x, z) in x.chunks_exact(features).zip(z.chunks_exact_mut(rows)) {
+            f(x, z);
+        }
+        return;
     }
-    add_linear(theta, x, z);
+    for (x, mut z) in x.column_iter().zip(z.column_iter_mut()) {
+        f(x.as_slice(), z.as_mut_slice());
+    }
 }
 
 /// z += W x for every example.
@@ -29,22 +53,23 @@ pub(super) fn add_linear<T: Scalar>(
     x: &DMatrixView<'_, T>,
     z: &mut DMatrixViewMut<'_, T>,
 ) {
-    let (rows, features) = (z.nrows(), x.nrows());
-    debug_assert_eq!(theta.len(), rows * (features + 1));
-    let weights = &theta[rows..];
-    for k in 0..z.ncols() {
-        let mut z_k = z.column_mut(k);
-        let z_k = z_k.as_mut_slice();
-        let x_k = x.column(k);
-        let mut quads = weights.chunks_exact(4 * rows);
-        let mut inputs = x_k.as_slice().chunks_exact(4);
-        for (w, x) in quads.by_ref().zip(inputs.by_ref()) {
-            add_scaled_4(z_k, w, [x[0], x[1], x[2], x[3]]);
-        }
-        let rest = quads.remainder().chunks_exact(rows);
-        for (w, &x) in rest.zip(inputs.remainder()) {
-            add_scaled(z_k, w, x);
-        }
+    debug_assert_eq!(theta.len(), z.nrows() * (x.nrows() + 1));
+    let weights = &theta[z.nrows()..];
+    for_columns(x, z, |x, z| add_to_column(weights, x, z));
+}
+
+/// z += W x for one example.
+#[inline]
+fn add_to_column<T: Scalar>(weights: &[T], x: &[T], z: &mut [T]) {
+    let rows = z.len().max(1);
+    let mut quads = weights.chunks_exact(4 * rows);
+    let mut inputs = x.chunks_exact(4);
+    for (w, x) in quads.by_ref().zip(inputs.by_ref()) {
+        add_scaled_4(z, w, [x[0], x[1], x[2], x[3]]);
+    }
+    let rest = quads.remainder().chunks_exact(rows);
+    for (w, &x) in rest.zip(inputs.remainder()) {
+        add_scaled(z, w, x);
     }
 }
 

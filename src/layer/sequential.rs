@@ -182,11 +182,20 @@ impl<T: Scalar, L: Layer<T>> Layer<T> for Sequential<L> {
         let wants_gradient = !pass.gradient.is_none();
         let lowest = lowest(at.plan, wants_gradient, pass.input_delta.is_some());
         let (mut deltas, room) = Alternating::new(at.plan, m, pass.room);
+        // From the end, what the layers kept is [… | kept | output | kept].
+        let (mut before, mut output) = (pass.kept, pass.output);
         for i in (lowest..=last).rev() {
             let (child, layer) = (&children[i], &self.layers[i]);
-            let left = Left::new(at.plan, i, pass.kept, (at.keep, m));
             let at = at.child(i, child);
             let plan = at.plan;
+            let kept;
+            (before, kept) = before.split_at(before.len() - plan.kept_in(at.keep, m));
+            let mut input = pass.input;
+            if i > 0 {
+                let below;
+                (before, below) = before.split_at(before.len() - plan.inputs() * m);
+                input = DMatrixView::from_slice(below, plan.inputs(), m);
+            }
             let gradient = pass.gradient.part(child);
             let of_examples = gradient.is_of_examples();
             let own_room = if of_examples {
@@ -195,9 +204,9 @@ impl<T: Scalar, L: Layer<T>> Layer<T> for Sequential<L> {
                 plan.plain_room(m)
             };
             let pass = Backward {
-                input: left.input.unwrap_or(pass.input),
-                output: left.output.unwrap_or(pass.output),
-                kept: left.kept,
+                input,
+                output,
+                kept,
                 delta: if i == last {
                     pass.delta.as_view_mut()
                 } else {
@@ -221,6 +230,7 @@ impl<T: Scalar, L: Layer<T>> Layer<T> for Sequential<L> {
             } else {
                 layer.backward(pass);
             }
+            output = input;
             deltas.swap();
         }
     }
