@@ -13,7 +13,7 @@ use backprop::activation::{Identity, Softmax, Tanh};
 use backprop::cost::{CategoricalCrossEntropy, Heads, SquaredError};
 use backprop::data::{Scaler, Standardizer, one_hot, select, stratified_split};
 use backprop::layer::Axis;
-use backprop::metrics::{Accuracy, Metric, R2};
+use backprop::metrics::{Accuracy, Metric, OfHead, R2};
 use backprop::nalgebra::DMatrix;
 use backprop::training::{Adam, Trainer};
 use backprop::{Examples, Initialization, Network, Objective, rng};
@@ -88,8 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Returns the accuracy of the cultivar and R² of the alcohol. The metrics of a head are those of
-/// its rows.
+/// Returns the accuracy of the cultivar and R² of the alcohol.
 fn measure(
     network: &Network<f64>,
     x: &DMatrix<f64>,
@@ -97,8 +96,8 @@ fn measure(
 ) -> Result<[f64; 2], backprop::Error> {
     let a = network.forward(x)?;
     Ok([
-        Accuracy.evaluate(a.rows_range(CULTIVAR), y.rows_range(CULTIVAR))?,
-        R2.evaluate(a.rows_range(ALCOHOL), y.rows_range(ALCOHOL))?,
+        OfHead::new(CULTIVAR, Accuracy).evaluate(a.as_view(), y.as_view())?,
+        OfHead::new(ALCOHOL, R2).evaluate(a.as_view(), y.as_view())?,
     ])
 }
 
