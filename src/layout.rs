@@ -32,8 +32,9 @@ pub struct Layout {
     /// The plan of all layers in sequence.
     plan: Plan,
     blocks: Vec<BlockLayout>,
-    /// The ranges of θ that keep their values.
+    /// The ranges of θ that keep their values, and those that move.
     frozen: Vec<Range<usize>>,
+    moving: Vec<Range<usize>>,
 }
 
 /// One block of parameters and its position in θ.
@@ -113,11 +114,12 @@ impl Layout {
     pub(crate) fn from_plan<T: Scalar>(plan: Plan) -> Result<Self, Error> {
         let mut blocks = Vec::new();
         push::<T>(&Path::default(), &plan, &mut blocks, &mut 0)?;
-        let frozen = frozen_ranges(&blocks);
+        let (frozen, moving) = (ranges(&blocks, true), ranges(&blocks, false));
         Ok(Self {
             plan,
             blocks,
             frozen,
+            moving,
         })
     }
 
@@ -128,7 +130,8 @@ impl Layout {
         for block in blocks.filter(|block| block.layer.starts_with(path)) {
             block.frozen = frozen;
         }
-        self.frozen = frozen_ranges(&self.blocks);
+        self.frozen = ranges(&self.blocks, true);
+        self.moving = ranges(&self.blocks, false);
         Ok(())
     }
 
@@ -138,15 +141,8 @@ impl Layout {
     }
 
     /// Returns the ranges of θ that move, in order and not adjacent.
-    pub(crate) fn moving(&self) -> Vec<Range<usize>> {
-        let mut start = 0;
-        let end = self.parameters()..self.parameters();
-        let gaps = self.frozen.iter().cloned().chain([end]).map(|frozen| {
-            let gap = start..frozen.start;
-            start = frozen.end;
-            gap
-        });
-        gaps.filter(|gap| !gap.is_empty()).collect()
+    pub(crate) fn moving(&self) -> &[Range<usize>] {
+        &self.moving
     }
 
     /// Sets the entries of frozen blocks to 0 in a vector laid out like θ.
@@ -309,10 +305,11 @@ impl PartialEq for Layout {
     }
 }
 
-/// Returns the ranges of the frozen blocks, joined where they are adjacent.
-fn frozen_ranges(blocks: &[BlockLayout]) -> Vec<Range<usize>> {
+/// Returns the ranges of the blocks that are frozen, or of the others, joined where they are
+/// adjacent.
+fn ranges(blocks: &[BlockLayout], frozen: bool) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
-    for block in blocks.iter().filter(|block| block.frozen) {
+    for block in blocks.iter().filter(|block| block.frozen == frozen) {
         let range = block.range();
         match ranges.last_mut() {
             Some(last) if last.end == range.start => last.end = range.end,

@@ -92,6 +92,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Selects the gradient of each example, whose methods compute them, their norms, or the sum of
     /// clipped ones.
     ///
+    /// Derivation: [(10)](crate::derivation#gradient).
+    ///
     /// # Example
     /// The gradients are δ \[1; x], and δ = a − y is −1 and 2:
     /// ```

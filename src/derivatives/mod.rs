@@ -4,8 +4,8 @@
 //! [`Workspace`](crate::Workspace) and of the caller, and do not allocate once these are large
 //! enough. [`hessian`](crate::Network::hessian),
 //! [`hessian_diagonal`](crate::Network::hessian_diagonal) and [`trace`](crate::Network::trace) have
-//! no such variant. Sums of clipped gradients, visits of each gradient and pullbacks always use such
-//! buffers.
+//! no such variant. Sums of clipped gradients, visits of each gradient and pullbacks always use
+//! such buffers.
 //!
 //! # The methods
 //! The symbols are those of the [conventions](crate::conventions). For one example, x are the n
@@ -45,8 +45,8 @@
 //! | [`for_each`](ExampleGradients::for_each) of them | ∇costₖ in sequence | P, m times | 1.8 to 6.5 | the same, without memory for P · m numbers |
 //! | [`clipped_sum`](ExampleGradients::clipped_sum) of them | Σ wₖ cₖ ∇costₖ | P | 1.5 to 2.4 | private and robust training |
 //!
-//! [`pullback`](crate::Network::pullback) and [`vjp_with`](crate::Network::vjp_with) run one forward
-//! pass, from whose outputs your code computes u. Along a direction of θ and X,
+//! [`pullback`](crate::Network::pullback) and [`vjp_with`](crate::Network::vjp_with) run one
+//! forward pass, from whose outputs your code computes u. Along a direction of θ and X,
 //! [`vjp_along`](crate::Network::vjp_along) is the change of a `vjp` with a constant u, and
 //! `hessian_product` that of ∇J.
 //!
@@ -130,8 +130,8 @@
 //! # Ok::<(), backprop::Error>(())
 //! ```
 //!
-//! If the loss contains first derivatives with respect to the inputs, as with forces or a penalty on
-//! ∂J/∂X, [`vjp_along`](crate::Network::vjp_along) and
+//! If the loss contains first derivatives with respect to the inputs, as with forces or a penalty
+//! on ∂J/∂X, [`vjp_along`](crate::Network::vjp_along) and
 //! [`hessian_product`](crate::Network::hessian_product) along ẋ give its gradient directly.
 //!
 //! If the loss contains derivatives of the outputs with respect to an input t, as for a

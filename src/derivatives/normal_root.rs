@@ -30,8 +30,8 @@ struct Scale<T> {
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns R and c of A = Q R and c = Qᵀr, where G = AᵀA is the Gauss–Newton matrix and ∇J =
-    /// Aᵀr, both of the parameters that move, penalty included. An example gives K rows √w LᵀJ of A and L⁻¹δ √w of r, with its
-    /// curvature M = LLᵀ.
+    /// Aᵀr, both of the parameters that move, penalty included. An example gives K rows √w LᵀJ of A
+    /// and L⁻¹δ √w of r, with its curvature M = LLᵀ.
     ///
     /// If the cost has a slope but no curvature, as Huber's does far from the target, there is no
     /// such r. A little curvature is then added to the cost, less for a larger `size`, which is Σ w
@@ -56,10 +56,10 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.for_each_jacobians(theta, given, at, (true, room), workspace, |pieces| {
             check_finite_result("the curvature of the cost", pieces.curvatures)?;
             check_finite_result("δ of the cost", pieces.deltas)?;
-            fill_rows(&moving, k, pieces, scale);
+            fill_rows(moving, k, pieces, scale);
             triangle.absorb(pieces.count * k, pieces.room)
         })?;
-        self.absorb_penalty(theta, objective, &moving, scale, &mut triangle)?;
+        self.absorb_penalty(theta, objective, moving, scale, &mut triangle)?;
         triangle.check_finite()?;
         Ok(triangle)
     }

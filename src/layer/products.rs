@@ -91,8 +91,8 @@ impl Affine {
         }
     }
 
-    /// Computes Δ = δ \[1; X\]ᵀ, the gradient with respect to Θ, column by column. δ is `units` × M,
-    /// and X is `inputs` × M.
+    /// Computes Δ = δ \[1; X\]ᵀ, the gradient with respect to Θ, column by column. δ is `units` ×
+    /// M, and X is `inputs` × M.
     pub fn outer<T: Scalar>(
         &self,
         delta: &DMatrixView<'_, T>,

@@ -10,13 +10,14 @@ use std::sync::Arc;
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Freezes a layer and the layers inside it: their parameters keep their values.
     ///
-    /// For every derivative, frozen parameters are constants. Their entries in ∇J, H v and all other
-    /// derivatives with respect to θ are exactly 0, and their entries in a direction are ignored.
-    /// Penalties, weight decay and gradient clipping leave them out. They keep their places in θ,
-    /// so a checkpoint or a file of the network does not change its order; files and `==` include
-    /// which layers are frozen. A trainer never moves them, whatever the state of its optimiser, and
-    /// its full-batch solvers work on the other parameters only. A backward pass ends at the lowest
-    /// layer that still moves, which saves time if the first layers are frozen.
+    /// For every derivative, frozen parameters are constants. Their entries in ∇J, H v and all
+    /// other derivatives with respect to θ are exactly 0, and their entries in a direction are
+    /// ignored. Penalties, weight decay and gradient clipping leave them out. They keep their
+    /// places in θ. Files and `==` include which layers are frozen;
+    /// [`from_layers`](Self::from_layers) creates a network in which all layers move. A trainer
+    /// never moves frozen parameters, whatever the state of its optimiser, and its full-batch
+    /// solvers work on the others only. A backward pass ends at the lowest layer that still moves,
+    /// which saves time if the first layers are frozen.
     ///
     /// Only the gradient changes: a frozen layer computes the same outputs as before, in the same
     /// mode. You can still set its parameters, for example with [`set_block`](Self::set_block).

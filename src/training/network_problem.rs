@@ -29,7 +29,7 @@ pub(super) struct Moving<T> {
 impl<T: Scalar> Moving<T> {
     pub(super) fn new(layout: &Layout) -> Self {
         Self {
-            ranges: layout.moving(),
+            ranges: layout.moving().to_vec(),
             theta: Vec::new(),
             gradient: Vec::new(),
             all_theta: Vec::new(),
@@ -57,7 +57,7 @@ impl<T: Scalar> Moving<T> {
 /// Returns the entries in these ranges.
 #[cfg(feature = "serde")]
 pub(super) fn moving_entries<T: Scalar>(layout: &Layout, all: &[T]) -> Vec<T> {
-    let ranges = layout.moving().into_iter();
+    let ranges = layout.moving().iter().cloned();
     ranges
         .flat_map(|range| all[range].iter().copied())
         .collect()

@@ -180,7 +180,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                         clipping.apply(gradient);
                     }
                     let factor = plateau * schedule.factor_at(epoch - 1, b as u64, count as u64);
-                    optimizer.step(theta, gradient, factor)?;
+                    let moving = network.layout().moving();
+                    optimizer.step_in(moving, theta, gradient, factor)?;
                     put_back(network.layout(), &self.frozen, theta);
                     record.rate = Some(optimizer.info().rate * factor);
                     // A saturating function may hide an overflow.

@@ -63,7 +63,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let gradient = gradient.as_slice();
         check_gradient(self.layout(), gradient)?;
         self.change(|layout, theta| {
-            optimizer.step(theta, gradient, 1.0)?;
+            optimizer.step_in(layout.moving(), theta, gradient, 1.0)?;
             check_step(layout, theta, optimizer)
         })
     }

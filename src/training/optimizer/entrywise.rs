@@ -9,6 +9,8 @@ use crate::error::ranges::{above_zero, not_negative};
 use crate::kernels::steps::Step;
 use crate::scalar::Scalar;
 use std::fmt::Debug;
+use std::ops::Range;
+use std::slice;
 
 /// An optimiser that updates each entry of θ by a rule that uses only the gradient and state of
 /// that entry.
@@ -62,6 +64,17 @@ impl<T: Scalar, R: Rule, D: Decoupled> Optimizer<T> for Entrywise<T, R, D> {
     }
 
     fn step(&mut self, theta: &mut [T], gradient: &[T], factor: f64) -> Result<(), Error> {
+        let whole = 0..theta.len();
+        self.step_in(slice::from_ref(&whole), theta, gradient, factor)
+    }
+
+    fn step_in(
+        &mut self,
+        moving: &[Range<usize>],
+        theta: &mut [T],
+        gradient: &[T],
+        factor: f64,
+    ) -> Result<(), Error> {
         not_negative::<f64>("the factor on the learning rate", factor)?;
         let rate = self.rate * factor;
         self.check(rate)?;
@@ -72,9 +85,13 @@ impl<T: Scalar, R: Rule, D: Decoupled> Optimizer<T> for Entrywise<T, R, D> {
         };
         let rule = self.rule;
         let number = self.memory.begin(theta, gradient, &rule, rate)?;
-        let mut apply = |keep, range| {
+        let mut apply = |keep, range: Range<usize>| {
             let step = Step { number, rate, keep };
-            self.memory.apply(rule, step, range, theta, gradient);
+            for moving in moving {
+                let end = moving.end.min(range.end);
+                let part = moving.start.max(range.start).min(end)..end;
+                self.memory.apply(rule, step, part, theta, gradient);
+            }
         };
         let mut done = 0;
         for range in decayed {

@@ -22,6 +22,7 @@ pub(super) use rule::Rule;
 use crate::error::{Error, ranges::above_zero};
 use crate::scalar::Scalar;
 use std::fmt::Debug;
+use std::ops::Range;
 
 /// An optimiser, which updates θ from ∇J at θ, one step per gradient.
 ///
@@ -161,6 +162,26 @@ pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
     #[doc(alias = "update")]
     fn step(&mut self, theta: &mut [T], gradient: &[T], factor: f64) -> Result<(), Error>;
 
+    /// Performs a step on the entries of θ in the ranges `moving`, which are in order: the others
+    /// belong to frozen layers.
+    ///
+    /// The caller restores the other entries of θ afterwards, so the default is a whole
+    /// [`step`](Self::step). The optimisers of this crate leave them and their state alone, which
+    /// takes less time.
+    ///
+    /// # Errors
+    /// Returns the errors of [`step`](Self::step).
+    fn step_in(
+        &mut self,
+        moving: &[Range<usize>],
+        theta: &mut [T],
+        gradient: &[T],
+        factor: f64,
+    ) -> Result<(), Error> {
+        let _ = moving;
+        self.step(theta, gradient, factor)
+    }
+
     /// Returns a copy of the state, from which [`restore`](Self::restore) continues bit for bit.
     #[must_use]
     #[doc(alias = "state_dict")]
@@ -220,6 +241,16 @@ impl<T: Scalar, O: Optimizer<T> + ?Sized> Optimizer<T> for Box<O> {
 
     fn step(&mut self, theta: &mut [T], gradient: &[T], factor: f64) -> Result<(), Error> {
         (**self).step(theta, gradient, factor)
+    }
+
+    fn step_in(
+        &mut self,
+        moving: &[Range<usize>],
+        theta: &mut [T],
+        gradient: &[T],
+        factor: f64,
+    ) -> Result<(), Error> {
+        (**self).step_in(moving, theta, gradient, factor)
     }
 
     fn state(&self) -> OptimizerState<T> {

@@ -77,7 +77,8 @@ proptest! {
             }
         }
         let mut found = vec![f64::NAN; p];
-        let count = network.example_gradients(&examples, cost).clipped_sum(most, &mut Workspace::new(), &mut found);
+        let each = network.example_gradients(&examples, cost);
+        let count = each.clipped_sum(most, &mut Workspace::new(), &mut found);
         prop_assert_eq!(count.unwrap(), shortened);
         close(&found, &expected, size)?;
     }
