@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The second task keeps the trunk: all layers but the last. A new last layer is trained while the
-//! trunk is frozen. Then the trunk is released, and all layers are trained at a lower rate. Whether
+//! trunk is frozen. Then the trunk is unfrozen, and all layers are trained at a lower rate. Whether
 //! this helps depends on the tasks, so there are two pairs of them. A random trunk takes the same
 //! steps for comparison; with all layers from the start, that is training from scratch.
 
@@ -27,7 +27,7 @@ type Task = fn(usize) -> Option<usize>;
 type Steps = (f64, u64);
 
 /// These steps and λ had the best accuracy on training images that no task uses, over both pairs
-/// and seeds 11 to 20. The steps after the release had the best from the trained trunk. If there
+/// and seeds 11 to 20. The steps after unfreezing had the best from the trained trunk. If there
 /// are no other images, choose by cross-validation of the 50.
 const ALL: Steps = (0.003, 30);
 const LAST: Steps = (0.01, 100);
@@ -39,14 +39,14 @@ fn main() -> Result<()> {
     assert!(frozen[1] + 5.0 < frozen[0] && (released[1] - all[0]).abs() < 2.0);
     println!(
         "The trunk knows what distinguishes 0 to 4, not 5 to 9. Frozen, it is worse than random\n\
-         weights. The release repairs this, but training from scratch is as good.\n"
+         weights. Unfreezing repairs this, but training from scratch is as good.\n"
     );
     let parity: Task = |digit| Some(digit % 2);
     let [frozen, released, all] = compare("digits, then parity", Some, parity, (3e-4, 30))?;
     assert!(frozen[1] > all[0] + 4.0 && (released[1] - frozen[1]).abs() < 2.0);
     println!(
-        "The trunk knows what distinguishes all digits, and parity depends on no more. To freeze\n\
-         it is best, and the release adds nothing. Freezing saves the backward pass through the\n\
+        "The trunk knows what distinguishes all digits, and parity needs nothing else. Keeping it\n\
+         frozen works best; unfreezing adds nothing. Freezing saves the backward pass through the\n\
          trunk, but not the forward pass."
     );
     Ok(())
@@ -87,7 +87,7 @@ fn compare(name: &str, first: Task, second: Task, release: Steps) -> Result<[[f6
     }
     println!("{name}   random trunk, range   trained trunk, range   moving  µs/epoch");
     let mut means = [[0.0; 2]; 3];
-    for (row, name) in (0..).zip(["frozen trunk", "then released", "all from the start"]) {
+    for (row, name) in (0..).zip(["frozen trunk", "then unfrozen", "all from the start"]) {
         print!("{name:21}");
         for (mean, runs) in means[row].iter_mut().zip(&mut runs[row]) {
             runs.sort_by(f64::total_cmp);

@@ -75,11 +75,10 @@ pub enum Error {
         /// The number of outputs.
         found: usize,
     },
-    /// Targets of one example that are missing in part, where the cost needs all or none of them.
+    /// An example with only some of the targets of a group, where the cost needs all or none.
     #[error(
-        "some targets of example {example} in rows {} to {} are missing and some are present, \
-         expected all or none of these rows, because the cost of one depends on the others",
-        rows.start, rows.end - 1
+        "example {example} has some but not all of its targets in rows {rows:?}, expected all or \
+         none, because the cost of one depends on the others"
     )]
     PartialTargets {
         /// The example.

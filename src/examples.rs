@@ -15,7 +15,7 @@ use nalgebra::{DMatrix, DMatrixView};
 /// cost in J is (1/Σw) Σ wₖ costₖ, with the weights wₖ (1 by default). A weight of 2 counts an
 /// example twice. A weight of 0 leaves an example out of the sums, but it is still computed: its
 /// outputs must be finite and in the cost's domain (where it is defined).
-/// [`with_missing`](Self::with_missing) is for targets that are not all known.
+/// Use [`with_missing`](Self::with_missing) if some targets are unknown.
 ///
 /// # Example
 /// Two examples of one input each. The second input is NaN, so they are refused:
@@ -67,13 +67,13 @@ impl<'a, T: Scalar> Examples<'a, T> {
     /// Borrows X, Y and which targets are present, all with one example per column.
     ///
     /// `present` is K × m like Y. A target whose entry is `false` is missing: it adds 0 to the cost
-    /// of its example and to δ, and metrics do not count it, whatever is stored in its place, even
-    /// NaN. The divisor m of J stays Σw over all examples. Which targets may be missing alone
-    /// depends on the cost ([`Cost::target_group`]): those of a categorical cross-entropy, or of a
-    /// softmax, are missing for all classes of the head or for none.
+    /// of its example and to δ, and metrics ignore it. Its place in Y may hold any value, even NaN.
+    /// The divisor m of J stays Σw over all examples. The cost decides which targets may be missing
+    /// alone ([`Cost::target_group`]). With a categorical cross-entropy or a softmax, those of a
+    /// head, at all its steps, are present or missing together.
     ///
     /// # Errors
-    /// - The errors of [`new`](Self::new), for the targets that are present.
+    /// - The errors of [`new`](Self::new); missing targets are not checked.
     /// - [`Error::Shape`] unless `present` has the shape of Y.
     ///
     /// # Example

@@ -140,8 +140,10 @@ impl Layout {
         &self.frozen
     }
 
-    /// Returns the ranges of θ that move, in order and not adjacent.
-    pub(crate) fn moving(&self) -> &[Range<usize>] {
+    /// Returns the ranges of θ that move, in order and not adjacent: all of it unless layers are
+    /// [frozen](crate::Network::freeze).
+    #[must_use]
+    pub fn moving(&self) -> &[Range<usize>] {
         &self.moving
     }
 

@@ -16,9 +16,9 @@ use std::sync::Arc;
 
 /// The buffers of a pass, reused by later calls.
 ///
-/// Once a workspace has been used for a batch, later calls of any kind allocate nothing for batches
-/// of the same size or smaller, with three exceptions ([Memory](Self#memory)). The symbols here are
-/// those of the [conventions](crate::conventions).
+/// After its first batch, a workspace allocates nothing for batches up to that size, except as
+/// listed under [Memory](Self#memory). The symbols here are those of the
+/// [conventions](crate::conventions).
 ///
 /// A workspace adapts to the network and the batch of each call, and can be used with different
 /// networks in turn. After a pass it holds a⁽ᴸ⁾, the cost of each example and, unless the batch was
@@ -44,9 +44,10 @@ use std::sync::Arc;
 /// takes no space until it is written. A failed reservation is an error only once the room is
 /// needed.
 ///
-/// Three things are not reserved: sums for several directions, before the first call with that
-/// number; a Gauss–Newton matrix with P > 2¹⁰ or more than 2²⁰ scalars for one example; and custom
-/// layers that need more for fewer examples. A clone starts without reserved room.
+/// Four things are not reserved: a pullback of a batch that is cut into parts, all of which it
+/// holds; sums for several directions, before the first call with that number; a Gauss–Newton
+/// matrix with P > 2¹⁰ or more than 2²⁰ scalars for one example; and custom layers that need more
+/// for fewer examples. A clone starts without reserved room.
 ///
 /// Other derivatives need more:
 ///

@@ -23,6 +23,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// is reused. Set the parameters that argmin finds with [`Network::set_theta`]. T is `f32` or
 /// `f64`, because points are compared by the real part of their entries.
 ///
+/// The entries of [frozen](Network::freeze) layers in ∇J are 0, so solvers that follow ∇J leave them
+/// alone. A solver without derivatives does not.
+///
 /// Threads may share a problem and its Hessians, as argmin's `rayon` feature does. Each call has
 /// its own buffers: two vectors of P numbers and a workspace, kept for later calls. The problem
 /// remembers as many recent points as there were concurrent calls.

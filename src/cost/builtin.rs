@@ -72,7 +72,7 @@ pub enum AnyCost {
 
 impl<T: Scalar> Cost<T> for AnyCost {
     fn values(&self, at: &Outputs<'_, T>, values: &mut [T]) {
-        if self.fast_values(&at, values) {
+        if self.fast_values(at, values) {
             return;
         }
         let (half, one) = (real::<T>(0.5), T::one());
@@ -112,7 +112,7 @@ impl<T: Scalar> Cost<T> for AnyCost {
     }
 
     fn delta(&self, at: &Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
-        if self.fast_delta(&at, &mut delta) {
+        if self.fast_delta(at, &mut delta) {
             return;
         }
         let Outputs { z, a, y, .. } = *at;

@@ -69,9 +69,14 @@ struct Block {
     columns: Range<usize>,
 }
 
-/// Cuts a matrix into blocks whose targets are all present: runs of whole examples, and single
-/// entries of the others.
-fn blocks(present: Present<'_>, m: usize, mut visit: impl FnMut(Block)) {
+/// Cuts a matrix into blocks whose targets are all present: runs of whole examples, and groups of
+/// outputs of the others.
+fn blocks<T: Scalar, C: Cost<T> + ?Sized>(
+    present: Present<'_>,
+    m: usize,
+    cost: &C,
+    mut visit: impl FnMut(Block),
+) {
     let mut k = 0;
     while k < m {
         let run = (k..m).take_while(|&k| present.is_whole(k)).count();
@@ -83,11 +88,17 @@ fn blocks(present: Present<'_>, m: usize, mut visit: impl FnMut(Block)) {
             k += run;
             continue;
         }
-        for (unit, _) in present.of(k).iter().enumerate().filter(|(_, is)| **is) {
-            visit(Block {
-                rows: unit..unit + 1,
-                columns: k..k + 1,
-            });
+        let mut unit = 0;
+        while unit < present.count {
+            let rows = cost.target_group(unit, present.count);
+            let end = rows.end.clamp(unit + 1, present.count);
+            if present.of(k)[unit] {
+                visit(Block {
+                    rows: unit..end,
+                    columns: k..k + 1,
+                });
+            }
+            unit = end;
         }
         k += 1;
     }
@@ -107,8 +118,8 @@ fn part_mut<'a, T: Scalar>(
 }
 
 impl<'a, T: Scalar> Outputs<'a, T> {
-    /// Returns the matrix of present targets that `cost` has to be kept from. A cost of several
-    /// heads looks at each head.
+    /// Returns which targets are present, unless all are, or the cost consists of heads, which check
+    /// themselves.
     #[inline]
     pub(super) fn missing<C: Cost<T> + ?Sized>(&self, cost: &C) -> Option<Present<'a>> {
         self.present.filter(|_| !cost.is_of_heads())
@@ -144,7 +155,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         weight: T,
         values: &mut [T],
     ) {
-        blocks(present, values.len(), |block| {
+        blocks(present, values.len(), cost, |block| {
             let at = self.block(&block);
             at.add_values(cost, weight, &mut values[block.columns]);
         });
@@ -158,7 +169,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         mut delta: DMatrixViewMut<'_, T>,
     ) {
         delta.fill(T::zero());
-        blocks(present, delta.ncols(), |block| {
+        blocks(present, delta.ncols(), cost, |block| {
             self.block(&block).delta(cost, part_mut(&mut delta, &block));
         });
     }
@@ -173,7 +184,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
     ) -> Result<(), Error> {
         to.fill(T::zero());
         let mut done = Ok(());
-        blocks(present, to.ncols(), |block| {
+        blocks(present, to.ncols(), cost, |block| {
             if done.is_ok() {
                 let tangent = part(*tangent, &block);
                 let to = part_mut(&mut to, &block);
@@ -190,7 +201,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
         cost: &C,
     ) -> Result<(), Violation> {
         let mut done = Ok(());
-        blocks(present, self.a.ncols(), |block| {
+        blocks(present, self.a.ncols(), cost, |block| {
             if done.is_ok() {
                 done = self.block(&block).check(cost).map_err(|found| Violation {
                     unit: block.rows.start + found.unit,

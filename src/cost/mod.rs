@@ -134,7 +134,8 @@ pub struct Violation {
 
 /// The cost of each example of a batch, as a function of outputs and targets.
 ///
-/// All matrices in a call are K × m, for K outputs and m examples. If their shapes differ, an
+/// All matrices in a call are K × m, for K outputs (or one
+/// [group](Self::target_group) of them) and m examples. If their shapes differ, an
 /// implementation may panic. A cost ignores the division by m, example weights and penalties, which
 /// are applied to all costs in one place. The [module documentation](self) has the formulas of the
 /// built-in costs, and an example of a custom one.
@@ -201,9 +202,13 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
         self.target_domain()
     }
 
-    /// Returns the outputs, including `unit`, whose targets may be missing only together: the
-    /// cost of an example must be a sum over these groups, of terms that depend on no other target
-    /// and output. The default is all `outputs` of the network.
+    /// Returns the group of outputs that contains `unit`. The targets of a group are all present or
+    /// all missing ([`Examples::with_missing`](crate::Examples::with_missing)).
+    ///
+    /// The groups must cut the outputs into ranges in order, the cost of an example must be a sum
+    /// over them, and each term may depend only on its own group. For an example with missing
+    /// targets, the other methods get the rows of one group alone. The default is one group, of
+    /// all `outputs`.
     fn target_group(&self, unit: usize, outputs: usize) -> Range<usize> {
         let _ = unit;
         0..outputs

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::examples::check_length;
 use crate::network::job::JobResults;
 use crate::scalar::Scalar;
-use nalgebra::DMatrixView;
+use nalgebra::{DMatrixView, DVector};
 
 /// A direction in which parameters, inputs or both move: θ̇ of length P, Ẋ of n × m.
 ///
@@ -41,6 +41,13 @@ impl<'a, T: Scalar> From<&'a [T]> for Tangent<'a, T> {
 impl<'a, T: Scalar, const N: usize> From<&'a [T; N]> for Tangent<'a, T> {
     fn from(theta: &'a [T; N]) -> Self {
         Self::of_parameters(theta)
+    }
+}
+
+/// A direction of the parameters.
+impl<'a, T: Scalar> From<&'a DVector<T>> for Tangent<'a, T> {
+    fn from(theta: &'a DVector<T>) -> Self {
+        Self::of_parameters(theta.as_slice())
     }
 }
 

@@ -18,15 +18,16 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns H v, the Hessian of J times a vector.
     ///
     /// The product is the exact change of ∇J along v, including the penalty. H itself is never
-    /// formed. v is a vector of P entries, or a [`Tangent`] in which X may move too: along ẋ alone
-    /// the result is ∂/∂ε of ∇J at X + εẊ, which the gradient of a penalty on ∂J/∂X needs.
+    /// formed. v has P entries, or is a [`Tangent`], which may also move X. With ẋ alone, the
+    /// result is ∂/∂ε ∇J at X + εẊ. The gradient of a penalty on ∂J/∂X needs this.
     ///
     /// Derivation: [(31)](crate::derivation#hessian-product). (The R-operator: Pearlmutter 1994,
     /// doi:10.1162/neco.1994.6.1.147.)
     ///
     /// # Errors
     /// - The errors of [`backprop`](Self::backprop).
-    /// - [`Error::Length`] or [`Error::NonFinite`] unless `v` consists of P finite numbers.
+    /// - [`Error::Length`], [`Error::Shape`] or [`Error::NonFinite`] unless `v` consists of P finite
+    ///   numbers, and ẋ of n × m.
     /// - [`Error::Unsupported`] if a custom layer, activation or cost has no tangents.
     /// - [`Error::NonFinite`] if the product overflows.
     ///

@@ -89,8 +89,8 @@ pub struct ExampleGradients<'a, T: Scalar, L, C: ?Sized> {
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// Selects the gradient of each example, whose methods compute them, their norms, or the sum of
-    /// clipped ones.
+    /// Returns a handle to the gradients of single examples. Its methods compute the gradients,
+    /// their norms, or a sum of clipped gradients.
     ///
     /// Derivation: [(10)](crate::derivation#gradient).
     ///

@@ -46,10 +46,10 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// # Ok::<(), backprop::Error>(())
     /// ```
     #[doc(alias = "pushforward")]
-    pub fn jvp<'a>(
+    pub fn jvp<'a, 'b>(
         &self,
         x: impl Columns<'a, T>,
-        direction: Tangent<'_, T>,
+        direction: impl Into<Tangent<'b, T>>,
     ) -> Result<DMatrix<T>, Error> {
         let x = x.columns_view();
         let shape = (self.outputs(), x.ncols());
@@ -63,14 +63,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// # Errors
     /// - The errors of [`jvp`](Self::jvp).
     /// - [`Error::Length`] if `tangent` does not have K · m entries.
-    pub fn jvp_into<'a>(
+    pub fn jvp_into<'a, 'b>(
         &self,
         x: impl Columns<'a, T>,
-        direction: Tangent<'_, T>,
+        direction: impl Into<Tangent<'b, T>>,
         workspace: &mut Workspace<T>,
         tangent: &mut [T],
     ) -> Result<(), Error> {
-        let x = x.columns_view();
+        let (x, direction) = (x.columns_view(), direction.into());
         self.check_inputs(x)?;
         let expected = self.outputs().saturating_mul(x.ncols());
         check_length("the tangent", expected, tangent.len())?;
@@ -196,8 +196,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         check_finite("the cotangent", cotangent)
     }
 
-    /// Returns how the vector–Jacobian products with a constant cotangent `u` change along a
-    /// direction.
+    /// Returns the derivative of the vector–Jacobian products along a direction, with the cotangent
+    /// `u` constant.
     ///
     /// These are ∂/∂ε of Σₖ Aₖᵀ uₖ, of length P, and of (∂a⁽ᴸ⁾/∂x)ᵀ uₖ, n × m, at θ + εθ̇ and
     /// X + εẊ. A loss that contains a derivative with respect to X needs the first: for an energy

@@ -1,11 +1,12 @@
 //! Derivatives beyond ∇J: inputs, directions, second order, and the gradient of each example.
 //!
-//! All are methods of [`Network`](crate::Network). The `_into` variants use the buffers of a
+//! All start from a method of [`Network`](crate::Network). The `_into` variants use the buffers of
+//! a
 //! [`Workspace`](crate::Workspace) and of the caller, and do not allocate once these are large
 //! enough. [`hessian`](crate::Network::hessian),
-//! [`hessian_diagonal`](crate::Network::hessian_diagonal) and [`trace`](crate::Network::trace) have
-//! no such variant. Sums of clipped gradients, visits of each gradient and pullbacks always use
-//! such buffers.
+//! [`hessian_diagonal`](crate::Network::hessian_diagonal), [`trace`](crate::Network::trace) and
+//! [`vjp_with`](crate::Network::vjp_with) have no such variant. `clipped_sum`, `for_each` and
+//! `pullback` always take a workspace.
 //!
 //! # The methods
 //! The symbols are those of the [conventions](crate::conventions). For one example, x are the n
@@ -41,14 +42,14 @@
 //! | [`gauss_newton_matrix`](crate::Network::gauss_newton_matrix) | G itself | P × P | 24 to 31 for P = 131, and P² m K multiplications | standard errors of θ |
 //! | [`gram_product`](crate::Network::gram_product) | Σₖ AₖᵀAₖ v | P | 1.3 to 1.8 | least squares |
 //! | [`matrix`](ExampleGradients::matrix) of [`example_gradients`](crate::Network::example_gradients) | ∇costₖ | P × m | 1.7 to 22: P · m numbers are written | gradient noise, influence |
-//! | [`norms`](ExampleGradients::norms) of them | ‖∇costₖ‖ | m | 0.5 to 1.1 | outliers, importance sampling |
-//! | [`for_each`](ExampleGradients::for_each) of them | ∇costₖ in sequence | P, m times | 1.8 to 6.5 | the same, without memory for P · m numbers |
-//! | [`clipped_sum`](ExampleGradients::clipped_sum) of them | Σ wₖ cₖ ∇costₖ | P | 1.5 to 2.4 | private and robust training |
+//! | [`norms`](ExampleGradients::norms) of the same | ‖∇costₖ‖ | m | 0.5 to 1.1 | outliers, importance sampling |
+//! | [`for_each`](ExampleGradients::for_each) of the same | ∇costₖ in sequence | P, m times | 1.8 to 6.5 | the same, without memory for P · m numbers |
+//! | [`clipped_sum`](ExampleGradients::clipped_sum) of the same | Σ wₖ cₖ ∇costₖ | P | 1.5 to 2.4 | private and robust training |
 //!
 //! [`pullback`](crate::Network::pullback) and [`vjp_with`](crate::Network::vjp_with) run one
-//! forward pass, from whose outputs your code computes u. Along a direction of θ and X,
-//! [`vjp_along`](crate::Network::vjp_along) is the change of a `vjp` with a constant u, and
-//! `hessian_product` that of ∇J.
+//! forward pass; your code computes u from its outputs. [`vjp_along`](crate::Network::vjp_along) is
+//! the derivative of `vjp` along a direction of θ and X, with u constant. `hessian_product` is that
+//! of ∇J.
 //!
 //! [`input_gradient`](crate::Network::input_gradient) computes only ∂J/∂X, in 0.7 to 1.2 gradients.
 //! [`trace`](crate::Network::trace) shows every number of one pass.
@@ -93,8 +94,9 @@
 //! 3. [`Pullback::vjp_into`] computes the gradient of the loss with respect to θ, to X, or to both.
 //!    It adds no penalty and does not divide by m, so the u of a mean must contain the factor 1/m.
 //!
-//! [`vjp_with`](crate::Network::vjp_with) takes these steps in one call, in buffers of its own. If
-//! you have u already, [`vjp_into`](crate::Network::vjp_into) makes both passes. An optimiser from [`training`](crate::training) can then use the gradient. For L-BFGS, implement
+//! [`vjp_with`](crate::Network::vjp_with) does all three in one call and allocates its own buffers.
+//! If you already have u, [`vjp_into`](crate::Network::vjp_into) runs both passes. An optimiser
+//! from [`training`](crate::training) can then use the gradient. For L-BFGS, implement
 //! [`training::Problem`](crate::training::Problem). The loss here, ½ (a₁ − a₂ − 1)², compares two
 //! examples:
 //! ```
@@ -112,7 +114,7 @@
 //!     let rest = a[0] - a[1] - 1.0;
 //!     let slope = DMatrix::from_row_slice(1, 2, &[rest, -rest]);
 //!     let mut gradient = vec![0.0; 2];
-//!     pullback.vjp_into(&slope, VjpTargets::of_parameters(&mut gradient))?; // not to X
+//!     pullback.vjp_into(&slope, VjpTargets::of_parameters(&mut gradient))?; // only θ
 //!     Ok::<_, backprop::Error>((0.5 * rest * rest, gradient))
 //! };
 //! let (value, gradient) = loss(&network)?;

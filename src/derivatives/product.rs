@@ -242,7 +242,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// Checks the directions of a product: one or more vectors θ̇ in sequence and one ẋ, or either.
+    /// Checks the directions of a product: one or more θ̇ in sequence, one ẋ, or both.
     pub(super) fn check_directions(
         &self,
         direction: Tangent<'_, T>,
@@ -258,7 +258,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         check_length("the product", directions * p, product.len())
     }
 
-    /// Checks a direction with several vectors of this name in sequence.
+    /// Checks a direction with `directions` vectors θ̇ in sequence, which errors call `name`.
     pub(super) fn check_tangent(
         &self,
         (name, direction): (&'static str, Tangent<'_, T>),

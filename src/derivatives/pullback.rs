@@ -15,9 +15,10 @@ use crate::workspace::{Part, Wants, Workspace};
 use nalgebra::{DMatrix, DMatrixView, DVector};
 use std::ops::Range;
 
-/// The outputs of a forward pass, with backward passes from them: see
+/// A forward pass whose activations are kept for any number of backward passes: see
 /// [`Network::pullback`].
 #[derive(Debug)]
+#[must_use]
 pub struct Pullback<'a, 'w, T: Scalar, L> {
     chain: Chain<'a, T, L>,
     x: DMatrixView<'a, T>,
@@ -60,7 +61,8 @@ impl<T: Scalar, L: Layer<T>> Job<T> for Held<'_, '_, T, L> {
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// Runs one forward pass, from whose outputs the result computes vector–Jacobian products.
+    /// Runs a forward pass and returns a [`Pullback`], which computes vector–Jacobian products from
+    /// it.
     ///
     /// Use it where the cotangents depend on the outputs, or where there are several: each
     /// [`vjp_into`](Pullback::vjp_into) is only a backward pass. The workspace holds the
@@ -124,11 +126,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         })
     }
 
-    /// Returns the vector–Jacobian products, as [`vjp`](Self::vjp) does, with a cotangent that
-    /// depends on the outputs. There is only one forward pass.
+    /// Like [`vjp`](Self::vjp), but computes the cotangent from the outputs, after a single forward
+    /// pass.
     ///
-    /// `slope` gets the outputs a, K × m, and writes u = ∂loss/∂a to its second argument, a matrix
-    /// of zeros of the same shape.
+    /// `slope` receives the outputs a, K × m, and a K × m matrix of zeros, to which it writes u =
+    /// ∂loss/∂a.
     ///
     /// # Errors
     /// Returns the errors of [`vjp`](Self::vjp).
@@ -191,14 +193,14 @@ impl<T: Scalar, L: Layer<T>> Pullback<'_, '_, T, L> {
         let cotangent = u.columns_view();
         network.check_cotangent(cotangent, self.x.ncols())?;
         let mut into = into.checked(network.parameters(), self.x)?;
+        if into.is_empty() {
+            return Ok(());
+        }
         let job = Held {
             chain: &self.chain,
             x: self.x,
             cotangent: Some(cotangent),
         };
-        if into.is_empty() {
-            return Ok(());
-        }
         let mut wants = self.wants;
         if into.parameters.is_none() {
             wants.sums = 0;
@@ -212,7 +214,7 @@ impl<T: Scalar, L: Layer<T>> Pullback<'_, '_, T, L> {
     ///
     /// # Errors
     /// Returns the errors of [`vjp_into`](Self::vjp_into), and [`Error::NonFinite`] if a sum
-    /// overflows. The buffers are unchanged after any other error.
+    /// overflows. After that error the buffers hold the sums; after any other they are unchanged.
     pub fn add_vjp_into<'u>(
         &mut self,
         u: impl Columns<'u, T>,

@@ -88,7 +88,7 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         at.delta_tangent(cost, &along, to)
     }
 
-    /// Passes δ and its derivative down, and writes the derivatives of what is wanted.
+    /// Passes δ and its derivative down, and writes the requested derivatives.
     pub(super) fn backward_tangent(
         &self,
         first: usize,

@@ -138,9 +138,8 @@ impl<T: Scalar> Trace<T> {
 
     /// Returns δ⁽ˡ⁺²⁾ = w ∂cost/∂z⁽ˡ⁺²⁾ of layer l (from 0), outputs × m.
     ///
-    /// w is the weight of the example. `None` wherever [`z`](Self::z) is `None`. Inside other
-    /// layers, only dense layers have one, if their parameters move and an example has one
-    /// position.
+    /// w is the weight of the example. `None` wherever [`z`](Self::z) is `None`. Among inner
+    /// layers, only dense ones have δ, and only if they are not frozen and have one position.
     #[must_use]
     pub fn delta(&self, layer: impl Into<Path>) -> Option<DMatrixView<'_, T>> {
         Some(self.values(&layer.into())?.delta.as_ref()?.as_view())
@@ -246,7 +245,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.check_examples(examples, cost)?;
         let (x, mut y) = (owned("X", examples.x)?, owned("Y", examples.y)?);
         if let Some(present) = examples.present() {
-            // Whatever is stored there, the trace shows 0.
+            // A missing target is shown as 0.
             let entries = y.iter_mut().zip(present.iter());
             entries
                 .filter(|(_, present)| !**present)
@@ -441,7 +440,7 @@ fn list<T: Scalar>(what: &'static str, len: usize) -> Result<Vec<T>, Error> {
     allocate(what, (len, 1), T::zero())
 }
 
-fn matrix<T: Scalar>(
+pub(super) fn matrix<T: Scalar>(
     what: &'static str,
     (rows, cols): (usize, usize),
 ) -> Result<DMatrix<T>, Error> {

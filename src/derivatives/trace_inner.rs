@@ -1,6 +1,6 @@
 //! The layers inside others in a trace.
 
-use super::trace::Values;
+use super::trace::{Values, matrix};
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::examples::Examples;
@@ -10,7 +10,6 @@ use crate::network::Network;
 use crate::path::Path;
 use crate::scalar::{Scalar, real};
 use crate::workspace::Workspace;
-use nalgebra::DMatrix;
 
 /// The results of a layer inside another.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +58,7 @@ pub(super) fn collect<T: Scalar>(
     Ok(())
 }
 
-/// Writes δ of the dense layers inside others that move and have one position: the bias column of
+/// Writes δ of the inner dense layers that are not frozen and have one position: the bias column of
 /// the gradient of each example is δ of that example.
 pub(super) fn deltas<T: Scalar, L: Layer<T>, C: Cost<T>>(
     network: &Network<T, L>,
@@ -75,7 +74,7 @@ pub(super) fn deltas<T: Scalar, L: Layer<T>, C: Cost<T>>(
         };
         let (rows, m) = inner.values.a.shape();
         if rows == block.block().rows && inner.values.z.is_some() && !block.is_frozen() {
-            inner.values.delta = Some(DMatrix::zeros(rows, m));
+            inner.values.delta = Some(matrix("δ", (rows, m))?);
             found.push((inner, block.range().start));
         }
     }

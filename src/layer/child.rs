@@ -41,7 +41,7 @@ impl Child {
         (self.kept.at(keep, m), output)
     }
 
-    /// Finds what a child left whose output its parent keeps, right after what the child keeps.
+    /// Returns what a child kept, and its output. The parent must store that output right after it.
     pub(crate) fn left<'a, T: Scalar>(&self, all: &'a [T], keep: Keep, m: usize) -> Left<'a, T> {
         let rest = &all[self.kept.at(keep, m)..];
         let (kept, rest) = rest.split_at(self.plan.kept_in(keep, m));
@@ -59,7 +59,7 @@ impl Child {
         self.plan.moves().then(|| &all[self.theta.clone()])
     }
 
-    /// As [`moving`](Self::moving), to write it.
+    /// Like [`moving`](Self::moving), but mutable.
     #[inline]
     pub(crate) fn moving_mut<'a, T>(&self, all: &'a mut [T]) -> Option<&'a mut [T]> {
         self.plan.moves().then(|| &mut all[self.theta.clone()])

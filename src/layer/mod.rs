@@ -139,9 +139,8 @@ pub use site::{Couples, Site};
 /// calls the passes with matrices of these shapes. With other shapes, an implementation may panic.
 /// The [module documentation](self) has a worked example.
 ///
-/// A custom layer implements the first three methods. A layer that wraps another delegates every
-/// method, including those with a default, or calls [`Plan::default_each`] if it keeps the default
-/// of `backward_each`.
+/// A custom layer implements the first three methods. A wrapper delegates every method, including
+/// those with a default. If it does not delegate `backward_each`, it calls [`Plan::default_each`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a layer for numbers of type `{T}`",
     label = "`Layer<{T}>` is not implemented for `{Self}`",

@@ -224,7 +224,7 @@ pub enum LayerGradient<'a, T> {
 }
 
 impl<T> LayerGradient<'_, T> {
-    /// Returns the part of a child: nothing if its parameters do not move.
+    /// Returns the child's share, or `None` if its parameters do not move.
     #[inline]
     pub(crate) fn part(&mut self, child: &Child) -> LayerGradient<'_, T> {
         let range = &child.theta;

@@ -4,15 +4,13 @@ use crate::kernels;
 use crate::scalar::{Scalar, real};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
-/// A product \[b W\] \[1; X\], with its two counterparts in the backward pass, at the speed of a
-/// dense layer.
+/// The product \[b W\] \[1; X\] and its two backward products, as fast as in a dense layer.
 ///
 /// W is `units` × `inputs`, and Θ = \[b W\] has the bias in column 0. X has `columns` columns for
 /// each example, and M = `columns` · m in a pass over m examples. A layer declares the product in
 /// its plan ([`Plan::product`](super::Plan::product)), and hands the scratch of the pass to the
-/// methods. With less scratch the results are the same up to rounding, and slower. For 32 and 64
-/// bit floating-point numbers the products use the vector instructions of the processor; for other
-/// scalars they are plain loops.
+/// methods. With less scratch, the products are slower and may differ by rounding. For `f32` and
+/// `f64` they use the vector instructions of the processor; for other scalars they are plain loops.
 ///
 /// Shapes that do not fit are a fault of the layer: every entry of the result is then NaN, which
 /// the network reports with the path of the layer.

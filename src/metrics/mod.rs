@@ -156,7 +156,7 @@ pub trait Metric<T: Scalar>: Debug + Send + Sync {
     /// # Errors
     /// - The errors of [`evaluate`](Self::evaluate).
     /// - [`Error::Shape`] unless `present` has the shape of the targets, and
-    ///   [`Error::NoExamples`] if no targets are left.
+    ///   [`Error::NoExamples`] if no target is present, for R² in any output.
     ///
     /// # Example
     /// ```
@@ -231,21 +231,30 @@ pub fn check<T: Scalar>(
     outputs: DMatrixView<'_, T>,
     targets: DMatrixView<'_, T>,
 ) -> Result<(), Error> {
+    check_shapes(outputs, targets)?;
+    check_finite(OUTPUTS, outputs)?;
+    check_finite(TARGETS, targets)
+}
+
+/// Checks that there are targets, and outputs of the same shape.
+fn check_shapes<T: Scalar>(
+    outputs: DMatrixView<'_, T>,
+    targets: DMatrixView<'_, T>,
+) -> Result<(), Error> {
     if targets.ncols() == 0 {
         return Err(Error::NoExamples);
     }
     if targets.nrows() == 0 {
         check_rows(TARGETS, targets, 1)?;
     }
-    if outputs.shape() != targets.shape() {
-        return Err(Error::Shape {
-            what: OUTPUTS,
-            expected: targets.shape(),
-            found: outputs.shape(),
-        });
+    if outputs.shape() == targets.shape() {
+        return Ok(());
     }
-    check_finite(OUTPUTS, outputs)?;
-    check_finite(TARGETS, targets)
+    Err(Error::Shape {
+        what: OUTPUTS,
+        expected: targets.shape(),
+        found: outputs.shape(),
+    })
 }
 
 const OUTPUTS: &str = "the outputs";

@@ -1,8 +1,9 @@
 //! Metrics where targets are missing, and metrics of one head.
 
-use super::{Direction, Metric};
-use crate::error::Error;
+use super::{Direction, Metric, check_shapes};
+use crate::error::{Error, hyperparameter};
 use crate::examples::Examples;
+use crate::layout::collected;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView};
 use std::ops::Range;
@@ -19,11 +20,13 @@ pub(crate) fn of_examples<T: Scalar>(
     }
 }
 
-/// Checks that a matrix of present targets has the shape of the targets.
+/// Checks the shapes of outputs, targets and which of them are present.
 pub(super) fn check_present<T: Scalar>(
+    outputs: DMatrixView<'_, T>,
     targets: DMatrixView<'_, T>,
     present: DMatrixView<'_, bool>,
 ) -> Result<(), Error> {
+    check_shapes(outputs, targets)?;
     if present.shape() == targets.shape() {
         return Ok(());
     }
@@ -40,10 +43,11 @@ pub(super) fn whole_examples<T: Scalar>(
     targets: DMatrixView<'_, T>,
     present: DMatrixView<'_, bool>,
 ) -> Result<[DMatrix<T>; 2], Error> {
-    check_present(targets, present)?;
+    check_present(outputs, targets, present)?;
     let columns = present.column_iter().enumerate();
     let whole = columns.filter(|(_, column)| column.iter().all(|&is| is));
-    let whole: Vec<usize> = whole.map(|(k, _)| k).collect();
+    let whole = whole.map(|(k, _)| Ok(k));
+    let whole = collected("the examples", present.ncols(), whole)?;
     if whole.is_empty() {
         return Err(Error::NoExamples);
     }
@@ -56,7 +60,8 @@ pub(super) fn whole_examples<T: Scalar>(
 /// A metric of some of the outputs: those of one head.
 ///
 /// # Errors
-/// Returns the errors of the metric, and [`Error::Index`] if there are no such rows.
+/// Returns the errors of the metric, [`Error::Index`] if there are no such rows, and
+/// [`Error::Hyperparameter`] if `rows` is empty.
 ///
 /// # Example
 /// The first two outputs are classes, and the third is a number:
@@ -87,14 +92,18 @@ impl<M> OfHead<M> {
 
     fn check(&self, outputs: usize) -> Result<(), Error> {
         let Range { start, end } = self.rows;
-        if start < end && end <= outputs {
-            return Ok(());
+        if start >= end {
+            let (what, expected) = ("the first row of a head", "a row before its end");
+            return Err(hyperparameter(what, start as f64, expected));
         }
-        Err(Error::Index {
-            what: "output",
-            index: end.max(start + 1) - 1,
-            count: outputs,
-        })
+        if end > outputs {
+            return Err(Error::Index {
+                what: "output",
+                index: end - 1,
+                count: outputs,
+            });
+        }
+        Ok(())
     }
 }
 
@@ -113,7 +122,8 @@ impl<T: Scalar, M: Metric<T>> Metric<T> for OfHead<M> {
         outputs: DMatrixView<'_, T>,
         targets: DMatrixView<'_, T>,
     ) -> Result<f64, Error> {
-        self.check(outputs.nrows().min(targets.nrows()))?;
+        check_shapes(outputs, targets)?;
+        self.check(targets.nrows())?;
         let (start, len) = (self.rows.start, self.rows.len());
         let (outputs, targets) = (outputs.rows(start, len), targets.rows(start, len));
         self.metric.evaluate(outputs, targets)
@@ -125,8 +135,8 @@ impl<T: Scalar, M: Metric<T>> Metric<T> for OfHead<M> {
         targets: DMatrixView<'_, T>,
         present: DMatrixView<'_, bool>,
     ) -> Result<f64, Error> {
-        check_present(targets, present)?;
-        self.check(outputs.nrows().min(targets.nrows()))?;
+        check_present(outputs, targets, present)?;
+        self.check(targets.nrows())?;
         let (start, len) = (self.rows.start, self.rows.len());
         let (outputs, targets) = (outputs.rows(start, len), targets.rows(start, len));
         self.metric

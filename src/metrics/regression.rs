@@ -2,6 +2,8 @@
 
 use super::{Direction, Metric, check, check_present, pairwise_sum};
 use crate::error::{Error, Location};
+use crate::kernels;
+use crate::layout::collected;
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::{DMatrix, DMatrixView};
 
@@ -169,13 +171,12 @@ impl<T: Scalar> Metric<T> for R2 {
         targets: DMatrixView<'_, T>,
         present: DMatrixView<'_, bool>,
     ) -> Result<f64, Error> {
-        check_present(targets, present)?;
-        let rows = outputs.nrows().min(targets.nrows());
+        check_present(outputs, targets, present)?;
+        let rows = targets.nrows();
         let sum = (0..rows).try_fold(0.0, |sum, row| {
-            let of = |matrix: DMatrixView<'_, T>| matrix.rows(row, 1).clone_owned();
-            let (outputs, targets) = (of(outputs), of(targets));
-            let [outputs, targets] =
-                entries(outputs.as_view(), targets.as_view(), present.rows(row, 1))?;
+            let outputs = kernels::rows(outputs, row..row + 1);
+            let targets = kernels::rows(targets, row..row + 1);
+            let [outputs, targets] = entries(outputs, targets, present.rows(row, 1))?;
             Ok::<_, Error>(sum + self.evaluate(outputs.as_view(), targets.as_view())?)
         })?;
         Ok(sum / rows as f64)
@@ -225,16 +226,14 @@ fn entries<T: Scalar>(
     targets: DMatrixView<'_, T>,
     present: DMatrixView<'_, bool>,
 ) -> Result<[DMatrix<T>; 2], Error> {
-    check_present(targets, present)?;
-    if outputs.shape() != targets.shape() {
-        check(outputs, targets)?;
-    }
+    check_present(outputs, targets, present)?;
     let row = |matrix: DMatrixView<'_, T>| {
         let pairs = matrix.iter().zip(present.iter());
-        let entries: Vec<T> = pairs.filter(|(_, is)| **is).map(|(&x, _)| x).collect();
-        DMatrix::from_vec(1, entries.len(), entries)
+        let entries = pairs.filter(|(_, is)| **is).map(|(&x, _)| Ok(x));
+        let entries = collected("the present targets", matrix.len(), entries)?;
+        Ok::<_, Error>(DMatrix::from_vec(1, entries.len(), entries))
     };
-    Ok([row(outputs), row(targets)])
+    Ok([row(outputs)?, row(targets)?])
 }
 
 /// Computes the mean of a function of a − y over all entries.

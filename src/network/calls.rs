@@ -73,7 +73,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// - [`Error::Shape`] if X or Y does not fit the network.
-    /// - [`Error::Target`] if a target is outside the cost's domain.
+    /// - [`Error::Target`] if a target is outside the cost's domain, and [`Error::PartialTargets`]
+    ///   if only some targets of a group are [missing](Examples::with_missing).
     /// - [`Error::Hyperparameter`] if λ or a constant of the cost is out of range.
     /// - [`Error::Index`] if the penalty names a layer or block that does not exist.
     /// - [`Error::Output`] if an output is outside the cost's domain.

@@ -11,7 +11,7 @@ use crate::shape::Shape;
 use crate::workspace::{Part, Workspace};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
-/// The scalars that layers keep up to which they are scanned as a whole.
+/// The largest number of kept scalars that is scanned at once.
 const SCANNED: usize = 1 << 10;
 
 /// The layers at one θ, and the mode of the passes.
@@ -89,7 +89,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
             &part.kept[..plan.kept_in(self.keep, m)],
             &part.output[..rows * m],
         );
-        // As long as it is short, all that the layers wrote takes one scan.
+        // A short pass is checked with one scan of everything it wrote.
         if kept.len() <= SCANNED && kernels::all_finite(kept) && kernels::all_finite(output) {
             return Ok(());
         }
@@ -249,7 +249,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         weigh(examples, rows, delta);
     }
 
-    /// Sets the entries of frozen layers to 0, which no layer writes.
+    /// Sets the entries of frozen layers to 0; no layer writes them.
     #[inline]
     fn clear_frozen(&self, gradient: &mut LayerGradient<'_, T>, m: usize) {
         let layout = self.network.layout();

@@ -5,7 +5,7 @@ use super::chain::Chain;
 use super::job::JobResults;
 use super::pass::{Pass, Seed};
 use crate::cost::{AnyCost, Cost};
-use crate::error::{Error, Location};
+use crate::error::{Error, Location, hyperparameter};
 use crate::examples::{Examples, check_length, check_rows};
 use crate::gradient::{CostParts, Sums, check_gradient, finish};
 use crate::kernels;
@@ -38,17 +38,25 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let Some(present) = examples.present else {
             return Ok(());
         };
-        for unit in 0..outputs {
+        let mut unit = 0;
+        while unit < outputs {
             let softmax = self.softmax_rows(unit);
             let rows = softmax.unwrap_or_else(|| cost.target_group(unit, outputs));
-            let of_group = |example: usize| &present.of(example)[rows.clone()];
+            if rows.start != unit || rows.end <= unit || rows.end > outputs {
+                return Err(hyperparameter(
+                    "the first row of a group of targets",
+                    rows.start as f64,
+                    "groups that cut the outputs into ranges, in order",
+                ));
+            }
             let is_partial = |&example: &usize| {
-                let first = of_group(example)[0];
-                of_group(example).iter().any(|&present| present != first)
+                let of_group = &present.of(example)[rows.clone()];
+                of_group.iter().any(|&present| present != of_group[0])
             };
             if let Some(example) = (0..examples.len()).find(is_partial) {
                 return Err(Error::PartialTargets { example, rows });
             }
+            unit = rows.end;
         }
         Ok(())
     }

@@ -12,15 +12,15 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// For every derivative, frozen parameters are constants. Their entries in ∇J, H v and all
     /// other derivatives with respect to θ are exactly 0, and their entries in a direction are
-    /// ignored. Penalties, weight decay and gradient clipping leave them out. They keep their
-    /// places in θ. Files and `==` include which layers are frozen;
-    /// [`from_layers`](Self::from_layers) creates a network in which all layers move. A trainer
-    /// never moves frozen parameters, whatever the state of its optimiser, and its full-batch
-    /// solvers work on the others only. A backward pass ends at the lowest layer that still moves,
-    /// which saves time if the first layers are frozen.
+    /// ignored. Penalties and gradient clipping skip them. A trainer and [`step`](Self::step) never
+    /// move them; [`Optimizer::step`](crate::training::Optimizer::step), called directly, may. They
+    /// keep their places in θ. Files and `==` include which layers are frozen;
+    /// [`from_layers`](Self::from_layers) creates a network in which all layers move. The
+    /// full-batch solvers work on the other parameters only. A backward pass ends at the lowest
+    /// layer that still moves, which saves time if the first layers are frozen.
     ///
-    /// Only the gradient changes: a frozen layer computes the same outputs as before, in the same
-    /// mode. You can still set its parameters, for example with [`set_block`](Self::set_block).
+    /// Freezing does not change the outputs. A layer that behaves differently during training still
+    /// does. You can still set its parameters, for example with [`set_block`](Self::set_block).
     ///
     /// # Errors
     /// Returns [`Error::Index`] if there is no such layer.
@@ -50,10 +50,16 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.set_frozen(&layer.into(), true)
     }
 
-    /// Releases a layer and the layers inside it, so that their parameters move again.
+    /// Unfreezes a layer and the layers inside it, so that their parameters move again.
+    ///
+    /// The state of an optimiser that has skipped the layer starts at 0, but its count of steps does
+    /// not, so its first steps may be too long: use a new optimiser.
     ///
     /// # Errors
     /// Returns [`Error::Index`] if there is no such layer.
+    ///
+    /// # Example
+    /// [`freeze`](Self::freeze) has one.
     pub fn unfreeze(&mut self, layer: impl Into<Path>) -> Result<(), Error> {
         self.set_frozen(&layer.into(), false)
     }
@@ -64,7 +70,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 
     /// Freezes the layers that are frozen in a list of paths.
-    pub(super) fn frozen(mut self, layers: &[Path]) -> Result<Self, Error> {
+    pub(super) fn with_frozen(mut self, layers: &[Path]) -> Result<Self, Error> {
         for layer in layers {
             self.set_frozen(layer, true)?;
         }

@@ -207,7 +207,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             self.root.layers().to_vec(),
             &theta,
         )?
-        .frozen(&self.frozen_layers())
+        .with_frozen(&self.frozen_layers())
     }
 }
 

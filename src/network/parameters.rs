@@ -73,7 +73,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok(())
     }
 
-    /// Changes θ. Frozen layers keep their values, and after an error all of θ does.
+    /// Changes θ except for frozen layers. Restores θ after an error.
     pub(crate) fn change(
         &mut self,
         change: impl FnOnce(&Layout, &mut [T]) -> Result<(), Error>,

@@ -16,13 +16,13 @@ struct Written<'a, T, L> {
     inputs: Shape,
     layers: &'a [L],
     theta: &'a [T],
-    /// The layers whose own parameters are frozen. Absent in JSON if there are none, as in files of
-    /// earlier versions.
+    /// The layers whose own parameters are frozen. Omitted from JSON if empty; earlier files do not
+    /// have it.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "plain")]
     frozen: Option<Vec<&'a [usize]>>,
 }
 
-/// Writes a list without its option.
+/// Serialises the list itself, without the `Option`.
 fn plain<S: Serializer>(list: &Option<Vec<&[usize]>>, serializer: S) -> Result<S::Ok, S::Error> {
     list.as_deref().unwrap_or_default().serialize(serializer)
 }
@@ -69,7 +69,7 @@ impl<'de, T: Scalar + Deserialize<'de>, L: Layer<T> + Deserialize<'de>> Deserial
         let read = Read::<T, L>::deserialize(deserializer)?;
         let frozen: Vec<Path> = read.frozen.iter().map(|layer| layer[..].into()).collect();
         Self::from_layers(read.inputs, read.layers, &read.theta)
-            .and_then(|network| network.frozen(&frozen))
+            .and_then(|network| network.with_frozen(&frozen))
             .map_err(D::Error::custom)
     }
 }

@@ -15,7 +15,7 @@ use crate::error::{Error, Location};
 use crate::examples::Examples;
 use crate::kernels::first_non_finite;
 use crate::layer::Layer;
-use crate::layout::{Layout, allocate};
+use crate::layout::{Layout, allocate, collected};
 use crate::metrics::{self, Metric};
 use crate::network::Network;
 use crate::scalar::{Scalar, to_f64};
@@ -56,8 +56,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         let (mut theta, gradient) = (parameters()?, parameters()?);
         theta.copy_from_slice(&progress.theta);
         let frozen = network.layout().frozen().iter();
-        let frozen = frozen.flat_map(|range| theta[range.clone()].iter().copied());
-        let frozen = frozen.collect();
+        let frozen = frozen.flat_map(|range| theta[range.clone()].iter().map(|&x| Ok(x)));
+        let frozen = collected("the frozen parameters", 0, frozen)?;
         let batches = Batches::new(&data.training, size, order)?;
         if progress.epoch == 0 {
             progress.plateau = plan.schedule.plateau();
@@ -302,8 +302,7 @@ fn with_place(epoch: u64, batch: Option<usize>, cause: Error) -> Error {
     }
 }
 
-/// Restores the entries of frozen layers, which momentum from before or the decay of an optimiser
-/// may have moved.
+/// Restores the frozen entries of θ. A custom optimiser may have moved them.
 fn put_back<T: Scalar>(layout: &Layout, mut frozen: &[T], theta: &mut [T]) {
     for range in layout.frozen() {
         let (now, rest) = frozen.split_at(range.len());

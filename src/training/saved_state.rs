@@ -18,7 +18,7 @@ use crate::saved_numbers::scalar_name;
 use crate::scalar::Scalar;
 use crate::shape::Shape;
 
-/// Names the layers inside a layer, with their numbers of outputs and those that are frozen.
+/// Lists the layers inside a layer, each with its number of outputs and whether it is frozen.
 fn architecture(plan: &crate::layer::Plan) -> String {
     let layers = plan.children.iter().map(|child| {
         let inside = match architecture(&child.plan) {

@@ -12,10 +12,10 @@ use crate::scalar::Scalar;
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Moves θ by one step of an optimiser, in place. Frozen layers keep their values.
     ///
-    /// The gradient has P entries, like [`gradient_into`](Self::gradient_into) writes them. The
-    /// first step allocates P scalars, in which later steps keep θ until the new one is known to be
-    /// finite. For a learning rate that follows a [`Schedule`](crate::training::Schedule), call
-    /// [`Optimizer::step`] with its factor, on a copy of θ.
+    /// The gradient has P entries, as written by [`gradient_into`](Self::gradient_into). The first
+    /// step allocates P scalars for a copy of θ, which later steps reuse to undo a failed step. For
+    /// a learning rate that follows a [`Schedule`](crate::training::Schedule), pass its factor to
+    /// [`Optimizer::step_in`], on a copy of θ, with [`Layout::moving`](crate::Layout::moving).
     ///
     /// Derivation: [(24)](crate::derivation#descent).
     ///
@@ -25,8 +25,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// - [`Error::NonFinite`] with the entry if the gradient, the optimiser's state or θ after the
     ///   step is not finite.
     ///
-    /// After an error, θ is unchanged. The optimiser may have made its step; to repeat it, restore
-    /// an earlier [`state`](Optimizer::state).
+    /// After an error, θ is unchanged. The optimiser's state may have changed; to retry, restore an
+    /// earlier [`state`](Optimizer::state).
     ///
     /// # Example
     /// One unit, a = θ₀ + θ₁ x, with δ = a − y = 2 at x = 3, moves by −0.1 (2, 6):

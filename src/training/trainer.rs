@@ -42,8 +42,8 @@ use std::time::Duration;
 /// this crate are both.
 ///
 /// # Example
-/// XOR with Adam at a learning rate of 0.05, in batches of two, so 1000 steps. Record 499 is that
-/// of the last epoch:
+/// XOR with Adam at a learning rate of 0.05 and batches of two: 1000 steps. The last record has
+/// index 499:
 /// ```
 /// use backprop::nalgebra::DMatrix;
 /// use backprop::training::{Adam, Trainer};

@@ -2,12 +2,12 @@
 //! values by hand and against networks with one head.
 
 use backprop::activation::{AnyActivation, Identity, Sigmoid, Softmax, Tanh};
-use backprop::cost::Heads;
+use backprop::cost::{Cost, Heads, Outputs};
 use backprop::layer::{AnyLayer, Axis, Concat, Flatten, Sequential, Transpose};
-use backprop::nalgebra::DMatrix;
+use backprop::nalgebra::{DMatrix, DMatrixViewMut, convert};
 use backprop::{
     BinaryCrossEntropy, CategoricalCrossEntropy, Dense, Error, Examples, GaussNewton,
-    GradientCheck, Network, Objective, Shape, SquaredError,
+    GradientCheck, Network, Objective, Scalar, Shape, SquaredError,
 };
 
 fn dense(inputs: usize, outputs: usize, g: AnyActivation) -> AnyLayer {
@@ -299,4 +299,74 @@ fn heads_may_miss_targets() {
             "{found}"
         );
     }
+}
+
+/// ½ (Σ d)² of two outputs at a time, whose targets are missing together.
+#[derive(Debug)]
+struct Pairs;
+
+impl<T: Scalar> Cost<T> for Pairs {
+    fn values(&self, at: &Outputs<'_, T>, values: &mut [T]) {
+        for (k, value) in values.iter_mut().enumerate() {
+            let pairs = (0..at.a.nrows()).step_by(2).map(|i| {
+                let d = at.difference(i, k) + at.difference(i + 1, k);
+                d * d * convert(0.5)
+            });
+            *value = pairs.fold(T::zero(), |sum, pair| sum + pair);
+        }
+    }
+
+    fn delta(&self, at: &Outputs<'_, T>, mut delta: DMatrixViewMut<'_, T>) {
+        for (i, k) in (0..delta.ncols()).flat_map(|k| (0..at.a.nrows()).map(move |i| (i, k))) {
+            let first = i - i % 2;
+            delta[(i, k)] = at.difference(first, k) + at.difference(first + 1, k);
+        }
+    }
+
+    fn target_group(&self, unit: usize, _outputs: usize) -> std::ops::Range<usize> {
+        let first = unit - unit % 2;
+        first..first + 2
+    }
+}
+
+/// A cost is called with whole groups, and groups that are not ranges in order are refused.
+#[test]
+fn custom_costs_have_groups() {
+    let network = heads(2, &[(4, Identity)], &waves(12));
+    let x = DMatrix::from_fn(2, 3, |i, k| 0.4 * i as f64 - 0.3 * k as f64);
+    let mut y = DMatrix::from_fn(4, 3, |i, k| 0.1 * (i + k) as f64);
+    for place in [(0, 1), (1, 1), (2, 2), (3, 2)] {
+        y[place] = f64::NAN;
+    }
+    let present = y.map(|y| !y.is_nan());
+    let examples = Examples::with_missing(&x, &y, &present).unwrap();
+    let objective = Objective::new(Pairs);
+    let a = network.forward(&x).unwrap();
+    let mut expected = 0.0;
+    for (first, k) in [(0, 0), (2, 0), (2, 1), (0, 2)] {
+        let d = a[(first, k)] - y[(first, k)] + a[(first + 1, k)] - y[(first + 1, k)];
+        expected += 0.5 * d * d / 3.0;
+    }
+    let found = network.cost(&examples, &objective).unwrap();
+    assert!((found - expected).abs() < 1e-15);
+    GradientCheck::new()
+        .network(&network, &examples, &objective)
+        .unwrap()
+        .assert_passed();
+    y.fill(0.5);
+    let mut present = present;
+    present[(0, 0)] = false;
+    let partial = Examples::with_missing(&x, &y, &present).unwrap();
+    let found = network.cost(&partial, &objective).unwrap_err();
+    let expected = Error::PartialTargets {
+        example: 0,
+        rows: 0..2,
+    };
+    assert_eq!(found, expected);
+    // Three outputs cannot be cut into pairs.
+    let network = heads(2, &[(3, Identity)], &waves(9));
+    let (y, present) = (DMatrix::repeat(3, 3, 0.5), DMatrix::repeat(3, 3, true));
+    let examples = Examples::with_missing(&x, &y, &present).unwrap();
+    let found = network.cost(&examples, &objective).unwrap_err();
+    assert!(matches!(found, Error::Hyperparameter { .. }), "{found}");
 }

@@ -162,12 +162,11 @@ pub trait Optimizer<T: Scalar>: Debug + Send + Sync {
     #[doc(alias = "update")]
     fn step(&mut self, theta: &mut [T], gradient: &[T], factor: f64) -> Result<(), Error>;
 
-    /// Performs a step on the entries of θ in the ranges `moving`, which are in order: the others
-    /// belong to frozen layers.
+    /// Updates only the entries of θ in `moving`, ascending ranges such as
+    /// [`Layout::moving`](crate::Layout::moving). The other entries belong to frozen layers.
     ///
-    /// The caller restores the other entries of θ afterwards, so the default is a whole
-    /// [`step`](Self::step). The optimisers of this crate leave them and their state alone, which
-    /// takes less time.
+    /// The default calls [`step`](Self::step); the caller restores the other entries. The built-in
+    /// optimisers skip them.
     ///
     /// # Errors
     /// Returns the errors of [`step`](Self::step).

@@ -64,8 +64,8 @@ fn networks() {
                 example: 2,
                 rows: 0..3,
             },
-            "some targets of example 2 in rows 0 to 2 are missing and some are present, expected \
-             all or none of these rows, because the cost of one depends on the others",
+            "example 2 has some but not all of its targets in rows 0..3, expected all or none, \
+             because the cost of one depends on the others",
         ),
         (
             Error::Gaps { what: "X" },

@@ -84,6 +84,29 @@ fn classes_are_those_of_examples_with_all_targets() {
     }
 }
 
+/// Outputs and targets of different shapes are refused, whatever is present.
+#[test]
+fn shapes_are_checked_where_targets_are_missing() {
+    let (a, y) = (DMatrix::<f64>::zeros(1, 3), DMatrix::<f64>::zeros(2, 3));
+    let present = DMatrix::repeat(2, 3, true);
+    let head = OfHead::new(0..1, MeanAbsoluteError);
+    for metric in [
+        &Accuracy as &dyn Metric<f64>,
+        &MeanAbsoluteError,
+        &R2,
+        &head,
+    ] {
+        let found = metric.evaluate_present(a.as_view(), y.as_view(), present.as_view());
+        assert!(
+            matches!(found, Err(Error::Shape { found: (1, 3), .. })),
+            "{found:?}"
+        );
+        let (none, no_rows) = (DMatrix::<f64>::zeros(0, 3), DMatrix::repeat(0, 3, true));
+        let found = metric.evaluate_present(none.as_view(), none.as_view(), no_rows.as_view());
+        assert!(matches!(found, Err(Error::Shape { .. })), "{found:?}");
+    }
+}
+
 #[test]
 fn a_head_has_rows_a_name_and_a_direction() {
     let head = OfHead::new(1..3, MeanAbsoluteError);
@@ -93,7 +116,14 @@ fn a_head_has_rows_a_name_and_a_direction() {
     );
     assert_eq!(Metric::<f64>::direction(&head), Direction::Minimize);
     let (a, y, _) = numbers();
-    for (rows, index) in [(1..3, 2), (2..2, 2), (0..9, 8)] {
+    for empty in [1..1, usize::MAX..usize::MAX] {
+        let found = OfHead::new(empty, MeanAbsoluteError).evaluate(a.as_view(), y.as_view());
+        assert!(
+            matches!(found, Err(Error::Hyperparameter { .. })),
+            "{found:?}"
+        );
+    }
+    for (rows, index) in [(1..3, 2), (2..usize::MAX, usize::MAX - 1), (0..9, 8)] {
         let found = OfHead::new(rows, MeanAbsoluteError).evaluate(a.as_view(), y.as_view());
         assert!(
             matches!(found, Err(Error::Index { index: i, count: 2, .. }) if i == index),
