@@ -222,8 +222,8 @@ pub enum Error {
     /// Sums, such as an [`Accumulator`](crate::Accumulator), that belong to a network of another
     /// shape.
     #[error(
-        "{what} belongs to a network of another shape: expected a layout of {expected} parameters, \
-         found a different one of {found}"
+        "{what} belongs to a network of another shape, or with other frozen layers: expected a \
+         layout of {expected} parameters, found a different one of {found}"
     )]
     OtherNetwork {
         /// The object of the other shape.

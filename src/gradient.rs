@@ -193,8 +193,8 @@ impl<T: Scalar> Accumulator<T> {
     /// Derivation: [(17)](crate::derivation#accumulator).
     ///
     /// # Errors
-    /// - [`Error::OtherNetwork`] if the shape of the network differs from that of the one given to
-    ///   [`new`](Self::new).
+    /// - [`Error::OtherNetwork`] if the shape of the network, or which layers are frozen, differs
+    ///   from the one given to [`new`](Self::new).
     /// - [`Error::TotalWeight`] if Σ w overflows.
     /// - The errors of [`Network::backprop`], except those of the penalty.
     ///

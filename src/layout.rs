@@ -249,7 +249,14 @@ impl Layout {
         layer: impl Into<Path>,
         block: usize,
     ) -> Result<&BlockLayout, Error> {
-        let blocks = self.layer_blocks(layer)?;
+        let layer = layer.into();
+        let blocks = self.layer_blocks(&layer)?;
+        // Those of the layers inside it follow.
+        let own = blocks
+            .iter()
+            .take_while(|place| place.layer == layer)
+            .count();
+        let blocks = &blocks[..own];
         blocks.get(block).ok_or(Error::Index {
             what: "block",
             index: block,

@@ -6,7 +6,8 @@ use std::fmt;
 /// inwards.
 ///
 /// The layers of a network are `0`, `1`, …. In a residual, `0` is the body and `1` the shortcut; in
-/// a concatenation, an index is a branch. An index alone is a path, and so is an array. In tables
+/// a concatenation, an index is a branch. An empty path is the whole network. An index alone is a
+/// path, and so is an array. In tables
 /// and messages, a path is the course's number of a layer, from 1.
 ///
 /// # Example

@@ -14,6 +14,8 @@ use std::ops::Range;
 /// network is computed from z if the pair is canonical, as for a network with one head: δ is
 /// wₕ (a − y), exact for saturated outputs too. Outputs in no head have δ = 0.
 ///
+/// A metric sees all outputs; [`OfHead`](crate::metrics::OfHead) is the metric of one head.
+///
 /// Derivation: [(37)](crate::derivation#heads).
 ///
 /// # Example
@@ -72,6 +74,8 @@ impl<C> Heads<C> {
     }
 
     /// Adds the cost of the outputs in `rows`, multiplied by `weight`.
+    ///
+    /// The heads must be in the order of their rows, which must not overlap. A pass checks this.
     #[must_use]
     pub fn head(mut self, rows: Range<usize>, cost: C, weight: f64) -> Self {
         self.heads.push(HeadCost { rows, cost, weight });

@@ -118,8 +118,8 @@ fn part_mut<'a, T: Scalar>(
 }
 
 impl<'a, T: Scalar> Outputs<'a, T> {
-    /// Returns which targets are present, unless all are, or the cost consists of heads, which check
-    /// themselves.
+    /// Returns which targets are present, unless all are, or the cost consists of heads, which
+    /// check themselves.
     #[inline]
     pub(super) fn missing<C: Cost<T> + ?Sized>(&self, cost: &C) -> Option<Present<'a>> {
         self.present.filter(|_| !cost.is_of_heads())

@@ -26,8 +26,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// - The errors of [`backprop`](Self::backprop).
-    /// - [`Error::Length`], [`Error::Shape`] or [`Error::NonFinite`] unless `v` consists of P finite
-    ///   numbers, and ẋ of n × m.
+    /// - [`Error::Length`], [`Error::Shape`] or [`Error::NonFinite`] unless `v` consists of P
+    ///   finite numbers, and ẋ of n × m.
     /// - [`Error::Unsupported`] if a custom layer, activation or cost has no tangents.
     /// - [`Error::NonFinite`] if the product overflows.
     ///

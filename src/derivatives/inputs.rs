@@ -117,13 +117,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<DMatrix<T>, Error> {
         let shape = examples.x().shape();
         let mut buffer = allocate("∂J/∂X", shape, T::zero())?;
-        let mut workspace = Workspace::for_one_call();
-        self.gradients_into(
-            examples,
-            objective,
-            &mut workspace,
-            VjpTargets::of_inputs(&mut buffer),
-        )?;
+        objective.validate(self.layout())?;
+        // The penalty does not depend on X.
+        let (theta, at) = (self.theta().as_slice(), (examples, &objective.cost));
+        let wanted = (None, Some(&mut buffer[..]));
+        self.sum(theta, at, &mut Workspace::for_one_call(), wanted)?;
         Ok(DMatrix::from_vec(shape.0, shape.1, buffer))
     }
 }

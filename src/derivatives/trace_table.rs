@@ -106,7 +106,7 @@ impl<T: Scalar> Trace<T> {
     }
 
     /// Iterates over the layers inside layer l.
-    fn inside(&self, l: usize) -> impl Iterator<Item = &Inner<T>> {
+    fn inside(&self, l: usize) -> impl DoubleEndedIterator<Item = &Inner<T>> {
         let outer = Path::from(l);
         self.inner
             .iter()
@@ -119,7 +119,7 @@ impl<T: Scalar> Trace<T> {
         if let Some(delta) = &layer.values.delta {
             table(f, &self.delta_formula(l), delta.as_view())?;
         }
-        for inner in self.inside(l) {
+        for inner in self.inside(l).rev() {
             if let Some(delta) = &inner.values.delta {
                 let formula = format!("δ of {} = {}∂cost/∂z", inner.path.label("layer"), self.w());
                 table(f, &formula, delta.as_view())?;

@@ -39,6 +39,8 @@ impl GradientCheck {
     /// for ∇J and ten for J. In `f32`, the check compares about three digits. For a rigorous check,
     /// convert the network with `network.map(f64::from)?` and the data with `x.map(f64::from)`.
     ///
+    /// [Frozen](Network::freeze) layers are constants, and have no row in the report.
+    ///
     /// The buffers of the pass are filled with NaN beforehand. This exposes a layer that reads an
     /// unwritten value, or adds where it should overwrite.
     ///

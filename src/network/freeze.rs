@@ -19,8 +19,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// full-batch solvers work on the other parameters only. A backward pass ends at the lowest
     /// layer that still moves, which saves time if the first layers are frozen.
     ///
-    /// Freezing does not change the outputs. A layer that behaves differently during training still
-    /// does. You can still set its parameters, for example with [`set_block`](Self::set_block).
+    /// An empty path is the whole network. Freezing does not change the outputs. A layer that
+    /// behaves differently during training still does. You can still set its parameters, for
+    /// example with [`set_block`](Self::set_block) or [`set_theta`](Self::set_theta).
     ///
     /// # Errors
     /// Returns [`Error::Index`] if there is no such layer.
@@ -52,8 +53,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// Unfreezes a layer and the layers inside it, so that their parameters move again.
     ///
-    /// The state of an optimiser that has skipped the layer starts at 0, but its count of steps does
-    /// not, so its first steps may be too long: use a new optimiser.
+    /// The state of an optimiser that has skipped the layer starts at 0, but its count of steps
+    /// does not, so its first steps may be too long: use a new optimiser.
     ///
     /// # Errors
     /// Returns [`Error::Index`] if there is no such layer.

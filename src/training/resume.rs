@@ -84,9 +84,10 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
     /// whose solver had converged, continues as well.
     ///
     /// The checkpoint must agree with this trainer in the scalar type T, the name of the method
-    /// (and the settings of a full-batch solver), the layers of the network, the penalty, the
-    /// number of examples, the batch size, the seed, shuffling, the validation fraction, the
-    /// presence of validation examples, the schedule, the metrics and the monitored value.
+    /// (and the settings of a full-batch solver), the layers of the network and which of them are
+    /// frozen, the penalty, the number of examples, the batch size, the seed, shuffling, the
+    /// validation fraction, the presence of validation examples, the schedule, the metrics and the
+    /// monitored value.
     /// Everything else comes from this trainer: the learning rate and other settings of an
     /// optimiser, the cost, clipping, patience and the data themselves. The bits equal those of an
     /// uninterrupted run only if these are unchanged too.

@@ -111,6 +111,8 @@ fn item(name: &str, file: &str) -> String {
         .into_iter()
         .find(|module| file.contains(&format!("src/{module}/")));
     let name = name.trim_matches('`');
+    // Its methods are in many modules.
+    let module = module.filter(|_| !name.starts_with("Network::"));
     module.map_or(format!("crate::{name}"), |m| format!("crate::{m}::{name}"))
 }
 

@@ -168,7 +168,8 @@ fn networks() {
                 expected: 9,
                 found: 9,
             },
-            "the accumulator belongs to a network of another shape: expected a layout of \
+            "the accumulator belongs to a network of another shape, or with other frozen layers: \
+             expected a layout of \
              9 parameters, found a different one of 9",
         ),
         (

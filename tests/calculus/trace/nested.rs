@@ -41,7 +41,7 @@ fn a_body_has_its_own_error() {
     assert_eq!(trace.z([0, 1]), None);
     let text = format!("{trace:.2}");
     for line in [
-        "z of layer⁽¹·¹·¹⁾ (Dense Tanh) (1 × 2)\n  0.50  -0.75",
+        "z of layer⁽¹·¹·¹⁾ (Dense Tanh) (1 × 2)\n   0.50  -0.75",
         "δ of layer⁽¹·¹·¹⁾ = w ∂cost/∂z (1 × 2)",
     ] {
         assert!(text.contains(line), "{text}");
