@@ -370,3 +370,110 @@ fn custom_costs_have_groups() {
     let found = network.cost(&examples, &objective).unwrap_err();
     assert!(matches!(found, Error::Hyperparameter { .. }), "{found}");
 }
+
+/// Heads with more rows, and batches with more examples, than are gathered at a time: δ by hand.
+#[test]
+fn large_heads_have_the_same_errors() {
+    for (rows, m) in [(300, 7), (5, 200)] {
+        let outputs = rows + 3;
+        let network = heads(1, &[(rows, Identity), (3, Softmax)], &waves(2 * outputs));
+        let x = DMatrix::from_fn(1, m, |_, k| (0.7 * k as f64).sin());
+        let mut y = DMatrix::from_fn(outputs, m, |i, k| match i.checked_sub(rows) {
+            Some(class) => f64::from(class == k % 3),
+            None => (0.3 * i as f64 + k as f64).cos(),
+        });
+        let cost = Heads::new().head(0..rows, SquaredError, 0.5).head(
+            rows..outputs,
+            CategoricalCrossEntropy,
+            2.0,
+        );
+        let objective = Objective::new(cost);
+        let a = network.forward(&x).unwrap();
+        for misses in [false, true] {
+            if misses {
+                for k in 0..m {
+                    if k % 5 == 2 {
+                        y.view_mut((rows, k), (3, 1)).fill(f64::NAN);
+                    }
+                    y[(k % rows, k)] = f64::NAN;
+                }
+            }
+            let present = y.map(|y| !y.is_nan());
+            let examples = match misses {
+                false => Examples::new(&x, &y).unwrap(),
+                true => Examples::with_missing(&x, &y, &present).unwrap(),
+            };
+            let found = network.backprop(&examples, &objective).unwrap();
+            let (mut j, mut biases) = (0.0, vec![0.0; outputs]);
+            for (i, k) in (0..m).flat_map(|k| (0..outputs).map(move |i| (i, k))) {
+                let (a, y) = (a[(i, k)], y[(i, k)]);
+                if y.is_nan() {
+                    continue;
+                }
+                let weight = if i < rows { 0.5 } else { 2.0 };
+                let value = if i < rows {
+                    0.5 * (a - y) * (a - y)
+                } else {
+                    -y * a.ln()
+                };
+                j += weight * value / m as f64;
+                biases[i] += weight * (a - y) / m as f64;
+            }
+            assert!((found.cost() - j).abs() < 1e-12 * j, "{} {j}", found.cost());
+            let gradient = found.gradient();
+            let of_heads = [[0, 0, 0], [0, 1, 0]].map(|path| gradient.layer(path).unwrap());
+            let columns = of_heads
+                .iter()
+                .flat_map(|d| d.column(0).iter().copied().collect::<Vec<_>>());
+            for (found, expected) in columns.zip(biases) {
+                assert!((found - expected).abs() < 1e-13, "{found} {expected}");
+            }
+        }
+    }
+}
+
+/// The domain of a cost counts where the target is present, and an error names the example.
+#[test]
+fn domains_count_where_targets_are_present() {
+    // A tanh that is 1, −1 and about 0.46, with the binary cross-entropy.
+    let network = heads(1, &[(2, Tanh)], &[0.0, 0.5, 40.0, 0.0]);
+    let x = DMatrix::from_row_slice(1, 4, &[0.0125, 0.0125, 1.0, -1.0]);
+    let y = DMatrix::repeat(2, 4, 0.5);
+    let objective = Objective::new(BinaryCrossEntropy);
+    for bad in [2, 3] {
+        let present = DMatrix::from_fn(2, 4, |i, k| i == 1 || k < 2 || k == bad);
+        let examples = Examples::with_missing(&x, &y, &present).unwrap();
+        let found = network.cost(&examples, &objective).unwrap_err();
+        let named = matches!(&found, Error::Output { unit: 0, example, .. } if *example == bad);
+        assert!(named, "{found}");
+    }
+    let present = DMatrix::from_fn(2, 4, |i, k| i == 1 || k < 2);
+    let examples = Examples::with_missing(&x, &y, &present).unwrap();
+    network.cost(&examples, &objective).unwrap();
+    let fisher = |examples: &Examples<'_, f64>| {
+        let v = [1.0, -0.5, 0.25, 2.0];
+        network.gauss_newton_product(examples, &objective, GaussNewton::Fisher, &v)
+    };
+    fisher(&examples).unwrap();
+    assert!(matches!(
+        fisher(&Examples::new(&x, &y).unwrap()),
+        Err(Error::Output { .. })
+    ));
+}
+
+/// a − y of a saturated unit is exact beside a missing target too.
+#[test]
+fn saturated_units_are_exact_beside_missing_targets() {
+    let network = heads(1, &[(2, Sigmoid)], &[40.0, 0.5, 0.0, 0.0]);
+    let (x, y) = (DMatrix::repeat(1, 1, 1.0), DMatrix::repeat(2, 1, 1.0));
+    let present = DMatrix::from_row_slice(2, 1, &[true, false]);
+    let examples = Examples::with_missing(&x, &y, &present).unwrap();
+    let found = network
+        .cost(&examples, &Objective::new(SquaredError))
+        .unwrap();
+    let error = (-40.0_f64).exp();
+    assert!(
+        (found / (0.5 * error * error) - 1.0).abs() < 1e-12,
+        "{found:e}"
+    );
+}

@@ -185,6 +185,17 @@ proptest! {
         let mut released = loaded;
         released.unfreeze(Path::default()).unwrap();
         prop_assert_eq!(&released, &pair.free.network);
+        // By the paths of single layers too.
+        let mut one_by_one = network.clone();
+        for block in network.layout().blocks() {
+            one_by_one.unfreeze(block.layer().clone()).unwrap();
+        }
+        let (examples, objective) = (pair.free.examples(), &pair.free.objective);
+        let expected = pair.free.network.gradient_vector(&examples, objective).unwrap();
+        for released in [released, one_by_one] {
+            let found = released.gradient_vector(&examples, objective).unwrap();
+            prop_assert_eq!(&found, &expected);
+        }
     }
 
     #[test]

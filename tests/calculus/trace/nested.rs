@@ -99,6 +99,19 @@ fn heads_have_their_own_errors() {
         let expected = workspace.activation(path).unwrap();
         assert!((found - expected).amax() < 1e-15);
     }
+    // A frozen layer has none, and a missing target is shown as 0.
+    let mut frozen = network.clone();
+    frozen.freeze([1, 0]).unwrap();
+    let mut stored = y.clone();
+    stored[(2, 1)] = f64::NAN;
+    let present = stored.map(|y| !y.is_nan());
+    let partial = Examples::with_missing(&x, &stored, &present).unwrap();
+    let objective = Objective::new(SquaredError);
+    let found = frozen.trace(&partial, &objective).unwrap();
+    assert_eq!(found.delta([1, 0, 0]), None);
+    assert_eq!(found.delta([1, 1, 1]).unwrap()[1], 0.0);
+    assert!(found.delta([1, 1, 1]).unwrap()[0] != 0.0);
+    assert!(!found.to_string().contains("NaN"));
     // Δ of a bias is the sum of δ.
     for path in [&[1, 0, 0][..], &[1, 1, 0, 0, 0], &[1, 1, 1]] {
         let (sum, delta) = (trace.layer_sum(path).unwrap(), trace.delta(path).unwrap());

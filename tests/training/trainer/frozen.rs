@@ -3,6 +3,7 @@
 use super::{data, network};
 use backprop::activation::Softmax;
 use backprop::nalgebra::DMatrix;
+use backprop::saving::Checkpoints;
 use backprop::training::{
     Adam, AdamW, Clipping, ConjugateGradient, GradientDescent, Lbfgs, LevenbergMarquardt, Method,
     Optimizer, Trainer,
@@ -145,4 +146,46 @@ fn a_step_that_fails_leaves_the_network() {
         if e.layer == 1 && (e.row, e.col) == (1, 0))
     );
     assert_eq!(network, before);
+}
+
+/// A run with a frozen layer resumes to the same bits, and only with the same layers frozen.
+#[test]
+fn runs_resume_with_the_same_layers_frozen() {
+    let (x, y) = data(4, 3, 17);
+    let examples = Examples::new(&x, &y).unwrap();
+    let folder = std::env::temp_dir().join(format!("backprop-frozen-{}", std::process::id()));
+    let methods: [Make; 3] = [
+        |_| Adam::new(0.05).into(),
+        |_| Lbfgs::new().into(),
+        |_| LevenbergMarquardt::new().into(),
+    ];
+    for (i, method) in methods.into_iter().enumerate() {
+        let folder = folder.join(i.to_string());
+        let mut start = network([4, 3, 3]);
+        start.freeze(0).unwrap();
+        let trainer = |network: &Network<f64>, epochs| {
+            let objective = Objective::new(CategoricalCrossEntropy).l2(0.4);
+            let trainer = Trainer::new(objective, method(network));
+            trainer
+                .epochs(epochs)
+                .checkpoints(Checkpoints::new(&folder), 1)
+        };
+        let mut found = start.clone();
+        trainer(&start, 3).resume(&mut found, &examples).unwrap();
+        let mut found = start.clone();
+        trainer(&start, 6).resume(&mut found, &examples).unwrap();
+        let mut expected = start.clone();
+        let objective = Objective::new(CategoricalCrossEntropy).l2(0.4);
+        let mut at_once = Trainer::new(objective, method(&start)).epochs(6);
+        at_once.fit(&mut expected, &examples).unwrap();
+        assert_eq!(found, expected);
+        let mut free = start.clone();
+        free.unfreeze(0).unwrap();
+        let refused = trainer(&start, 9).resume(&mut free, &examples);
+        assert!(
+            matches!(refused, Err(Error::OtherTraining { .. })),
+            "{refused:?}"
+        );
+    }
+    std::fs::remove_dir_all(folder).unwrap();
 }
