@@ -73,7 +73,8 @@ pub(super) fn deltas<T: Scalar, L: Layer<T>, C: Cost<T>>(
             continue;
         };
         let (rows, m) = inner.values.a.shape();
-        if rows == block.block().rows && inner.values.z.is_some() && !block.is_frozen() {
+        let is_own = *block.layer() == inner.path;
+        if is_own && rows == block.block().rows && inner.values.z.is_some() && !block.is_frozen() {
             inner.values.delta = Some(matrix("δ", (rows, m))?);
             found.push((inner, block.range().start));
         }

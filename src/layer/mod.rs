@@ -237,6 +237,8 @@ fn one_by_one<T: Scalar, L: Layer<T> + ?Sized>(layer: &L, pass: Backward<'_, T>)
     let (kept, room) = room.split_at_mut(at.plan.kept(at.keep, 1));
     let (output, room) = room.split_at_mut(rows);
     let (sum, room) = room.split_at_mut(p);
+    // No layer writes the entries of frozen layers.
+    sum.fill(T::zero());
     let room = &mut room[..at.plan.plain_room(1)];
     for k in 0..input.ncols() {
         let at = At {

@@ -154,6 +154,7 @@ impl Affine {
     fn fits<T>(&self, theta: &[T], units: (usize, usize), inputs: (usize, usize)) -> bool {
         let columns = self.inputs.checked_add(1);
         columns.and_then(|columns| columns.checked_mul(self.units)) == Some(theta.len())
+            && self.units > 0
             && units.0 == self.units
             && inputs.0 == self.inputs
             && units.1 == inputs.1

@@ -40,15 +40,26 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         };
         let mut unit = 0;
         while unit < outputs {
-            let softmax = self.softmax_rows(unit);
-            let rows = softmax.unwrap_or_else(|| cost.target_group(unit, outputs));
-            if rows.start != unit || rows.end <= unit || rows.end > outputs {
-                return Err(hyperparameter(
-                    "the first row of a group of targets",
-                    rows.start as f64,
-                    "groups that cut the outputs into ranges, in order",
-                ));
+            // The groups of the cost and those of softmax heads, joined where they overlap.
+            let (mut next, mut end) = (unit, unit + 1);
+            while next < end {
+                let of_cost = cost.target_group(next, outputs);
+                for group in [Some(of_cost), self.softmax_rows(next)]
+                    .into_iter()
+                    .flatten()
+                {
+                    if group.start < unit || !group.contains(&next) || group.end > outputs {
+                        return Err(hyperparameter(
+                            "the first row of a group of targets",
+                            group.start as f64,
+                            "groups that cut the outputs into ranges, in order",
+                        ));
+                    }
+                    end = end.max(group.end);
+                }
+                next += 1;
             }
+            let rows = unit..end;
             let is_partial = |&example: &usize| {
                 let of_group = &present.of(example)[rows.clone()];
                 of_group.iter().any(|&present| present != of_group[0])
