@@ -5,9 +5,9 @@
 //! cargo run --release --example two_heads
 //! ```
 //!
-//! The hidden layer is shared. It ends in two heads, each with its own cost, and J is the mean of
-//! their weighted sum. Both pairs of activation and cost are canonical, so each head starts the
-//! backward pass with δ = w (a − y), where w is the weight of its cost.
+//! Two heads share the hidden layer. Each has its own cost, and J is the mean weighted sum of both.
+//! Both pairs of activation and cost are canonical, so each head starts the backward pass with
+//! δ = w (a − y), where w is the weight of its cost.
 
 use backprop::activation::{Identity, Softmax, Tanh};
 use backprop::cost::{CategoricalCrossEntropy, Heads, SquaredError};

@@ -147,11 +147,11 @@ impl Layout {
         &self.moving
     }
 
-    /// Sets the entries of frozen blocks to 0 in a vector laid out like θ.
+    /// Sets the entries of frozen layers to 0 in a vector laid out like θ.
     #[inline]
     pub(crate) fn clear_frozen<T: Scalar>(&self, vector: &mut [T]) {
-        for range in &self.frozen {
-            vector[range.clone()].fill(T::zero());
+        if !self.frozen.is_empty() {
+            self.plan.clear_frozen(vector);
         }
     }
 

@@ -98,6 +98,7 @@
 
 mod builtin;
 mod exact;
+mod formulas;
 mod heads;
 mod missing;
 mod outputs;

@@ -30,6 +30,16 @@ pub struct Tangent<'a, T: Scalar> {
     pub(crate) inputs: Option<DMatrixView<'a, T>>,
 }
 
+/// A direction in which nothing moves.
+impl<T: Scalar> Default for Tangent<'_, T> {
+    fn default() -> Self {
+        Self {
+            parameters: None,
+            inputs: None,
+        }
+    }
+}
+
 /// A direction of the parameters.
 impl<'a, T: Scalar> From<&'a [T]> for Tangent<'a, T> {
     fn from(theta: &'a [T]) -> Self {

@@ -187,7 +187,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             chain: self.chain(theta),
             x: examples.x,
             operator,
-            along: (v.parameters, v.inputs),
+            along: v,
         };
         let results = JobResults {
             sums: Some(product),

@@ -1,6 +1,6 @@
 //! ∂a⁽ᴸ⁾/∂x of every example.
 
-use super::{check_finite_result, fill_with_unit};
+use super::{Tangent, check_finite_result, fill_with_unit};
 use crate::columns::Columns;
 use crate::error::Error;
 use crate::examples::check_length;
@@ -65,7 +65,7 @@ impl<T: Scalar, L: Layer<T>> Job<T> for Jacobian<'_, T, L> {
         } else {
             for j in 0..n {
                 fill_with_unit(unit, n, j);
-                let along = (None, Some(DMatrixView::from_slice(unit, n, m)));
+                let along = Tangent::of_inputs(DMatrixView::from_slice(unit, n, m));
                 chain.forward_tangent(first, x, part, along)?;
                 let columns = part.output_tangent.chunks_exact(k);
                 for (to, from) in jacobians.chunks_exact_mut(k * n).zip(columns) {

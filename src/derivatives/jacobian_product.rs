@@ -91,7 +91,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             chain: self.chain(theta),
             x,
             operator: Operator::<_, AnyCost>::Outputs,
-            along: (direction.parameters, direction.inputs),
+            along: direction,
         };
         let results = JobResults {
             columns: Some(&mut *tangent),
@@ -267,7 +267,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             chain: self.chain(self.theta().as_slice()),
             x,
             operator: Operator::<_, AnyCost>::Pullback(cotangent),
-            along: (direction.parameters, direction.inputs),
+            along: direction,
         };
         product.run(workspace, into.results())?;
         into.check_finite("the derivative of the vector–Jacobian product")
@@ -322,7 +322,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             chain: self.chain(self.theta().as_slice()),
             x,
             operator: Operator::<_, AnyCost>::Gram,
-            along: (Some(v), None),
+            along: v.into(),
         };
         let results = JobResults {
             sums: Some(&mut *product),

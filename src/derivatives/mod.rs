@@ -210,6 +210,7 @@ mod pullback;
 mod tangent;
 mod trace;
 mod trace_inner;
+mod trace_pass;
 mod trace_table;
 mod triangle;
 

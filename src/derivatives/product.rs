@@ -1,6 +1,5 @@
 //! Jacobian, Hessian and Gauss–Newton products as one job.
 
-use super::tangent::Along;
 use super::{GaussNewton, Tangent, check_vector};
 use crate::cost::{Cost, HeadOutputs, Outputs};
 use crate::error::Error;
@@ -21,7 +20,7 @@ pub(super) struct Product<'a, T: Scalar, L, C: ?Sized> {
     pub(super) x: DMatrixView<'a, T>,
     pub(super) operator: Operator<'a, T, C>,
     /// θ̇ of one or more directions, in sequence, and ẋ.
-    pub(super) along: Along<'a, T>,
+    pub(super) along: Tangent<'a, T>,
 }
 
 /// The matrix of the product.
@@ -194,10 +193,12 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
             let at = outputs_at(&of, *cost, examples);
             chain.check_domain(first, &at, *cost)?;
         }
-        let (theta, x_tangent) = self.along;
-        let x_tangent = x_tangent.map(|x| columns(x, first, m));
+        let inputs = self.along.inputs.map(|x| columns(x, first, m));
+        let along = Tangent {
+            inputs,
+            ..self.along
+        };
         if let Operator::Pullback(u) = &self.operator {
-            let along = (theta, x_tangent);
             chain.forward_tangent(first, x, part, along)?;
             part.start_from(columns(*u, first, m));
             part.delta_tangent[..u.nrows() * m].fill(T::zero());
@@ -205,10 +206,10 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
                 gradient: sums.map_or(LayerGradient::None, LayerGradient::Sum),
                 input_delta: results.input_delta,
             };
-            return chain.backward_tangent(first, x, part, (along, wanted));
+            return chain.backward_tangent(first, x, part, along, wanted);
         }
         let Some(sums) = sums else {
-            chain.forward_tangent(first, x, part, (theta, x_tangent))?;
+            chain.forward_tangent(first, x, part, along)?;
             if let Some(columns) = results.columns {
                 columns.copy_from_slice(&part.output_tangent[..columns.len()]);
             }
@@ -216,13 +217,17 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Product<'_, T, L, C
         };
         let p = chain.network.parameters().max(1);
         for (d, sums) in sums.chunks_exact_mut(p).enumerate() {
-            let along = (theta.map(|all| &all[d * p..][..p]), x_tangent);
+            let theta = along.parameters.map(|all| &all[d * p..][..p]);
+            let along = Tangent {
+                parameters: theta,
+                ..along
+            };
             chain.forward_tangent(first, x, part, along)?;
             match (&self.operator, &given) {
                 (Operator::Hessian(..), Some((examples, cost))) => {
                     chain.cost_delta_tangent(examples, *cost, part)?;
                     let wanted = Wanted::gradient(LayerGradient::Sum(sums));
-                    chain.backward_tangent(first, x, part, (along, wanted))?;
+                    chain.backward_tangent(first, x, part, along, wanted)?;
                     continue;
                 }
                 (Operator::GaussNewton(_, _, at), Some((examples, cost))) => {

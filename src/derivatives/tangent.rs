@@ -1,5 +1,6 @@
 //! Passes along a direction: the derivative of the forward pass, and that of the backward pass.
 
+use super::Tangent;
 use crate::cost::{Cost, HeadOutputs, Outputs};
 use crate::error::Error;
 use crate::examples::Examples;
@@ -11,10 +12,6 @@ use crate::scalar::Scalar;
 use crate::workspace::Part;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
-/// The direction: θ̇ of length P, and ẋ. Each is `None` if the parameters or the inputs do not
-/// move.
-pub(super) type Along<'a, T> = (Option<&'a [T]>, Option<DMatrixView<'a, T>>);
-
 impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
     /// Computes the derivatives of all layers along a direction.
     pub(super) fn forward_tangent(
@@ -22,10 +19,10 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         first: usize,
         x: DMatrixView<'_, T>,
         part: &mut Part<T>,
-        (theta_tangent, x_tangent): Along<'_, T>,
+        direction: Tangent<'_, T>,
     ) -> Result<(), Error> {
         let (plan, m) = (self.plan(), x.ncols());
-        if let Some(x_tangent) = &x_tangent {
+        if let Some(x_tangent) = &direction.inputs {
             self.check_contiguous("Ẋ", x_tangent)?;
         }
         let (rows, kept) = (plan.outputs(), plan.kept(self.keep, m));
@@ -38,7 +35,7 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
             DMatrixViewMut::from_slice(output_tangent, rows, m),
             &mut part.kept_tangent[..kept],
         );
-        (pass.theta_tangent, pass.input_tangent) = (theta_tangent, x_tangent);
+        (pass.theta_tangent, pass.input_tangent) = (direction.parameters, direction.inputs);
         (pass.room, pass.scratch) = (&mut part.room, &mut part.scratch);
         self.network.root().forward_tangent(pass)
     }
@@ -94,7 +91,8 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         first: usize,
         x: DMatrixView<'_, T>,
         part: &mut Part<T>,
-        ((theta_tangent, x_tangent), wanted): (Along<'_, T>, Wanted<'_, T>),
+        direction: Tangent<'_, T>,
+        mut wanted: Wanted<'_, T>,
     ) -> Result<(), Error> {
         let (plan, m) = (self.plan(), x.ncols());
         let (rows, kept) = (plan.outputs(), plan.kept(self.keep, m));
@@ -115,16 +113,17 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
             &part.kept_tangent[..kept],
             DMatrixViewMut::from_slice(dot, rows, m),
         );
-        (along.theta_tangent, along.input_tangent) = (theta_tangent, x_tangent);
-        if let LayerGradient::Sum(sums) = wanted.gradient {
-            self.network.layout().clear_frozen(sums);
+        (along.theta_tangent, along.input_tangent) = (direction.parameters, direction.inputs);
+        if let LayerGradient::Sum(sums) = &mut wanted.gradient {
             along.gradient_tangent = Some(sums);
         }
         let inputs = plan.inputs();
         along.input_delta_tangent = wanted
             .input_delta
             .map(|below| DMatrixViewMut::from_slice(&mut below[..inputs * m], inputs, m));
-        self.network.root().backward_tangent(along)
+        self.network.root().backward_tangent(along)?;
+        self.clear_frozen(&mut wanted.gradient, m);
+        Ok(())
     }
 
     /// Replaces δ by the derivative of ∂cost/∂z, where the pass has left that of ∂cost/∂a.
@@ -137,7 +136,7 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         part: &mut Part<T>,
     ) -> Result<(), Error> {
         let nothing = Wanted::gradient(LayerGradient::None);
-        self.backward_tangent(first, x, part, ((None, None), nothing))?;
+        self.backward_tangent(first, x, part, Tangent::default(), nothing)?;
         part.linked.fill(true);
         let len = self.plan().outputs() * x.ncols();
         part.delta[..len].copy_from_slice(&part.delta_tangent[..len]);

@@ -1,6 +1,7 @@
 //! The layers inside others in a trace.
 
-use super::trace::{Values, matrix};
+use super::trace::Values;
+use super::trace_pass::matrix;
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::examples::Examples;

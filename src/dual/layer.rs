@@ -119,11 +119,21 @@ impl<D: Dual> Planned<D> {
     }
 }
 
+/// Lifts θ along a direction. Frozen layers inside the layer do not move.
+fn lift_theta<D: Dual, T: Scalar>(at: &At<'_, T>, tangent: Option<&[T]>) -> Vec<D> {
+    let tangent = tangent.map(|tangent| {
+        let mut moving = tangent.to_vec();
+        at.plan.clear_frozen(&mut moving);
+        moving
+    });
+    lift_slice(at.theta, tangent.as_deref())
+}
+
 impl<D: Dual, T: Scalar, L: Layer<D>> OnDual<D> for On<'_, L, ForwardTangent<'_, T>> {
     fn run(self) -> Option<()> {
         let (layer, mut pass) = (self.layer, self.pass);
         let mut planned = Planned::<D>::new(layer, &pass.at, pass.input.ncols())?;
-        let theta: Vec<D> = lift_slice(pass.at.theta, pass.theta_tangent);
+        let theta: Vec<D> = lift_theta(&pass.at, pass.theta_tangent);
         let input = lift(pass.input, pass.input_tangent);
         let (rows, examples) = pass.output_tangent.shape();
         let mut output = unwritten(rows, examples);
@@ -172,7 +182,7 @@ impl<D: Dual, T: Scalar, L: Layer<D>> OnDual<D> for On<'_, L, BackwardTangent<'_
         let (mut pass, mut delta_tangent) = (along.pass, along.delta_tangent);
         let (inputs, examples) = pass.input.shape();
         let mut planned = Planned::<D>::new(layer, &pass.at, examples)?;
-        let theta: Vec<D> = lift_slice(pass.at.theta, along.theta_tangent);
+        let theta: Vec<D> = lift_theta(&pass.at, along.theta_tangent);
         let input = lift(pass.input, along.input_tangent);
         let output = lift(pass.output, Some(along.output_tangent));
         let kept: Vec<D> = lift_slice(pass.kept, Some(along.kept_tangent));

@@ -1,6 +1,6 @@
 //! An activation as a layer of its own.
 
-use super::passes::ByPosition;
+use super::by_position::ByPosition;
 use super::{Backward, BackwardTangent, Forward, ForwardTangent, Layer, Place, Plan, Site};
 use crate::activation::{Activation, AnyActivation};
 use crate::error::Error;

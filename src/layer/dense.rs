@@ -1,8 +1,8 @@
 //! The fully connected layer of the course.
 
+use super::by_position::ByPosition;
 use super::dense_each::{gradients_of_positions, gradients_of_units};
 use super::memory::{Keep, Len, Place};
-use super::passes::ByPosition;
 use super::plan::Plan;
 use super::products::Affine;
 use super::site::Site;

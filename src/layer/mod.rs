@@ -90,11 +90,13 @@
 mod activate;
 mod any;
 mod block;
+mod by_position;
 mod child;
 mod concat;
 mod dense;
 mod dense_each;
 mod fork;
+mod join;
 mod memory;
 mod passes;
 mod plan;
@@ -237,8 +239,6 @@ fn one_by_one<T: Scalar, L: Layer<T> + ?Sized>(layer: &L, pass: Backward<'_, T>)
     let (kept, room) = room.split_at_mut(at.plan.kept(at.keep, 1));
     let (output, room) = room.split_at_mut(rows);
     let (sum, room) = room.split_at_mut(p);
-    // No layer writes the entries of frozen layers.
-    sum.fill(T::zero());
     let room = &mut room[..at.plan.plain_room(1)];
     for k in 0..input.ncols() {
         let at = At {
@@ -266,6 +266,7 @@ fn one_by_one<T: Scalar, L: Layer<T> + ?Sized>(layer: &L, pass: Backward<'_, T>)
             room,
             scratch,
         });
+        at.plan.clear_frozen(sum);
         match &mut gradient {
             LayerGradient::SquaredNorms(norms) => norms[k] += sum_of_squares(sum),
             LayerGradient::Each { gradients, stride } => {

@@ -1,5 +1,7 @@
 //! What a layer states about itself: its shapes, its parameters and the memory of its passes.
 
+mod frozen;
+
 use super::block::Block;
 use super::child::Child;
 use super::memory::{ByKeep, KEEPS, Keep, Len, Place, Start, sum};
@@ -386,47 +388,6 @@ impl Plan {
     #[inline]
     pub(crate) fn widest(&self) -> usize {
         self.widest
-    }
-
-    /// Returns whether a parameter of this tree moves.
-    #[inline]
-    pub(crate) fn moves(&self) -> bool {
-        self.moves
-    }
-
-    /// Returns whether the layer's own parameters keep their values.
-    pub(crate) fn is_frozen(&self) -> bool {
-        self.frozen
-    }
-
-    /// Returns the first child with a parameter that moves, or the number of children.
-    #[inline]
-    pub(crate) fn first_that_moves(&self) -> usize {
-        self.first_that_moves
-    }
-
-    /// Freezes the layer at a path and those inside it, or releases them. Returns the index that
-    /// does not exist, with the number of children, if there is no such layer.
-    pub(crate) fn freeze(&mut self, path: &[usize], frozen: bool) -> Result<(), Error> {
-        match path {
-            [] => {
-                self.frozen = frozen && !self.blocks.is_empty();
-                for child in &mut self.children {
-                    child.plan.freeze(&[], frozen)?;
-                }
-            }
-            &[index, ref inner @ ..] => {
-                let count = self.children.len();
-                let what = "layer";
-                let child = self.children.get_mut(index);
-                let child = child.ok_or(Error::Index { what, index, count })?;
-                child.plan.freeze(inner, frozen)?;
-            }
-        }
-        let moving = self.children.iter().position(|child| child.plan.moves);
-        self.first_that_moves = moving.unwrap_or(self.children.len());
-        self.moves = moving.is_some() || !self.frozen && !self.blocks.is_empty();
-        Ok(())
     }
 
     /// Returns the number of units of all layers in this tree, containers apart, and of the widest.

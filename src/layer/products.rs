@@ -67,11 +67,8 @@ impl Affine {
         z: &mut DMatrixViewMut<'_, T>,
         scratch: &mut [T],
     ) {
-        if self.fits(theta, z.shape(), x.shape()) {
-            kernels::affine(theta, x, z, scratch);
-        } else {
-            z.fill(real(f64::NAN));
-        }
+        let fits = self.fits(theta, z.shape(), x.shape());
+        or_nan(fits, z, |z| kernels::affine(theta, x, z, scratch));
     }
 
     /// Adds W X to Z: [`affine`](Self::affine) without the bias, as for a direction of X.
@@ -82,11 +79,8 @@ impl Affine {
         z: &mut DMatrixViewMut<'_, T>,
         scratch: &mut [T],
     ) {
-        if self.fits(theta, z.shape(), x.shape()) {
-            kernels::add_linear(theta, x, z, scratch);
-        } else {
-            z.fill(real(f64::NAN));
-        }
+        let fits = self.fits(theta, z.shape(), x.shape());
+        or_nan(fits, z, |z| kernels::add_linear(theta, x, z, scratch));
     }
 
     /// Computes Δ = δ \[1; X\]ᵀ, the gradient with respect to Θ, column by column. δ is `units` ×
@@ -128,11 +122,10 @@ impl Affine {
         below: &mut DMatrixViewMut<'_, T>,
         scratch: &mut [T],
     ) {
-        if self.fits(theta, delta.shape(), below.shape()) {
+        let fits = self.fits(theta, delta.shape(), below.shape());
+        or_nan(fits, below, |below| {
             kernels::transpose_product(theta, delta, below, scratch);
-        } else {
-            below.fill(real(f64::NAN));
-        }
+        });
     }
 
     /// Adds Wᵀ δ to `below`, as for a direction of Θ.
@@ -143,11 +136,10 @@ impl Affine {
         below: &mut DMatrixViewMut<'_, T>,
         scratch: &mut [T],
     ) {
-        if self.fits(theta, delta.shape(), below.shape()) {
+        let fits = self.fits(theta, delta.shape(), below.shape());
+        or_nan(fits, below, |below| {
             kernels::add_transpose_product(theta, delta, below, scratch);
-        } else {
-            below.fill(real(f64::NAN));
-        }
+        });
     }
 
     /// Returns whether Θ, a matrix of the units and one of the inputs have matching sizes.
@@ -158,5 +150,18 @@ impl Affine {
             && units.0 == self.units
             && inputs.0 == self.inputs
             && units.1 == inputs.1
+    }
+}
+
+/// Computes a result if the shapes fit. Otherwise every entry is NaN.
+fn or_nan<'a, T: Scalar>(
+    fits: bool,
+    result: &mut DMatrixViewMut<'a, T>,
+    compute: impl FnOnce(&mut DMatrixViewMut<'a, T>),
+) {
+    if fits {
+        compute(result);
+    } else {
+        result.fill(real(f64::NAN));
     }
 }

@@ -1,6 +1,7 @@
 //! The sum of a body and a shortcut.
 
-use super::fork::{self, Fork, Join};
+use super::fork::{self, Fork};
+use super::join::Join;
 use super::{Backward, BackwardTangent, Forward, ForwardTangent, Layer, Plan, Sequential, Site};
 use crate::error::Error;
 use crate::scalar::Scalar;

@@ -249,9 +249,9 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         weigh(examples, rows, delta);
     }
 
-    /// Sets the entries of frozen layers to 0; no layer writes them.
+    /// Sets the entries of frozen layers to 0. Containers do not write them.
     #[inline]
-    fn clear_frozen(&self, gradient: &mut LayerGradient<'_, T>, m: usize) {
+    pub(crate) fn clear_frozen(&self, gradient: &mut LayerGradient<'_, T>, m: usize) {
         let layout = self.network.layout();
         match gradient {
             LayerGradient::Sum(sum) => layout.clear_frozen(sum),
@@ -284,7 +284,6 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         let delta = &mut part.delta[..rows * m];
         let input_delta = wanted.input_delta.map(|below| &mut below[..inputs * m]);
         let mut gradient = wanted.gradient;
-        self.clear_frozen(&mut gradient, m);
         self.network.root.backward(Backward {
             at: self.at(first, &part.scratch_lens),
             input: x,
@@ -292,11 +291,12 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
             kept: &part.kept[..plan.kept_in(self.keep, m)],
             delta: DMatrixViewMut::from_slice(delta, rows, m),
             linked: Linked(&part.linked[..plan.heads.len()]),
-            gradient,
+            gradient: gradient.reborrow(),
             input_delta: input_delta.map(|below| DMatrixViewMut::from_slice(below, inputs, m)),
             room: &mut part.room,
             scratch: &mut part.scratch,
         });
+        self.clear_frozen(&mut gradient, m);
     }
 }
 

@@ -161,8 +161,8 @@ pub trait FullBatch<T: Scalar>: Debug + Send + Sync {
 
     /// Runs one iteration: updates `theta`, and writes ∇J at the new θ to `gradient`.
     ///
-    /// `theta` is the start of the run, or the point at which the previous iteration ended. Entries
-    /// of frozen layers are in neither vector.
+    /// `theta` is the start of the run, or the point at which the previous iteration ended. Both
+    /// vectors leave out the entries of frozen layers.
     ///
     /// # Errors
     /// Returns the errors of `problem`, and [`Error::Length`] if `gradient` is not as long as

@@ -7,6 +7,7 @@
     reason = "a global allocator that counts; test helpers may panic to fail tests"
 )]
 
+mod partial;
 mod sequences;
 mod training;
 
@@ -327,6 +328,8 @@ fn nothing_is_allocated_by(threads: usize) {
                 let what = format!("{:?}, m = {m}, {threads} threads", case.0);
                 assert_eq!(allocations::<f64>(case, m), 0, "f64 {what}");
                 assert_eq!(allocations::<f32>(case, m), 0, "f32 {what}");
+                let what = format!("{what}, with missing targets and a frozen layer");
+                assert_eq!(partial::allocations::<f64>(case, m), 0, "{what}");
                 // Per-example gradients of the large networks take too long.
                 if case.0[0] < 100 || m < 50 {
                     let found = allocations_of_derivatives::<f64>(case, m);

@@ -1,7 +1,7 @@
 //! Networks with several heads, and costs that are sums over the positions of a sequence, against
 //! values by hand and against networks with one head.
 
-use backprop::activation::{AnyActivation, Identity, Sigmoid, Softmax, Tanh};
+use backprop::activation::{AnyActivation, Exponential, Identity, Sigmoid, Softmax, Tanh};
 use backprop::cost::{Cost, Heads, Outputs};
 use backprop::layer::{AnyLayer, Axis, Concat, Flatten, Sequential, Transpose};
 use backprop::nalgebra::{DMatrix, DMatrixViewMut, convert};
@@ -479,4 +479,53 @@ fn saturated_units_are_exact_beside_missing_targets() {
         (found / (0.5 * error * error) - 1.0).abs() < 1e-12,
         "{found:e}"
     );
+}
+
+/// The groups of a cost and those of softmax heads are joined where they overlap.
+#[test]
+fn one_cost_over_several_heads_has_joined_groups() {
+    let x = DMatrix::zeros(1, 2);
+    let objective = Objective::new(CategoricalCrossEntropy);
+    let network = heads(1, &[(2, Softmax), (2, Softmax)], &[0.0; 8]);
+    let present = DMatrix::from_fn(4, 2, |i, k| k == 0 || i < 2);
+    for stored in [0.0, 7.0, f64::NAN] {
+        let y = DMatrix::from_fn(4, 2, |i, k| if present[(i, k)] { 0.5 } else { stored });
+        let examples = Examples::with_missing(&x, &y, &present).unwrap();
+        let expected = Error::PartialTargets {
+            example: 1,
+            rows: 0..4,
+        };
+        assert_eq!(network.cost(&examples, &objective), Err(expected));
+    }
+    // A mask under which nothing is missing changes nothing.
+    for parts in [
+        [(2, Softmax), (1, Exponential)],
+        [(1, Exponential), (2, Softmax)],
+    ] {
+        let network = heads(1, &parts, &[0.0; 6]);
+        let (y, present) = (DMatrix::repeat(3, 2, 0.5), DMatrix::repeat(3, 2, true));
+        let all = network.cost(&Examples::new(&x, &y).unwrap(), &objective);
+        let examples = Examples::with_missing(&x, &y, &present).unwrap();
+        assert_eq!(network.cost(&examples, &objective), all);
+        assert!(all.is_ok());
+    }
+}
+
+/// The Fisher information does not exist where an output is at the edge of the interval, even if
+/// the cost does; a missing target asks for neither.
+#[test]
+fn fisher_information_at_the_edge_is_refused() {
+    // tanh 40 = 1, a valid output for y = 1.
+    let network = heads(1, &[(2, Tanh)], &[40.0, 0.5, 0.0, 0.0]);
+    let (x, y) = (DMatrix::repeat(1, 1, 1.0), DMatrix::repeat(2, 1, 1.0));
+    let objective = Objective::new(BinaryCrossEntropy);
+    let fisher = |examples: &Examples<'_, f64>| {
+        let v = [1.0, -0.5, 0.25, 2.0];
+        network.gauss_newton_product(examples, &objective, GaussNewton::Fisher, &v)
+    };
+    let all = Examples::new(&x, &y).unwrap();
+    assert!(network.cost(&all, &objective).is_ok());
+    assert!(matches!(fisher(&all), Err(Error::Output { unit: 0, .. })));
+    let present = DMatrix::from_row_slice(2, 1, &[false, true]);
+    fisher(&Examples::with_missing(&x, &y, &present).unwrap()).unwrap();
 }

@@ -11,6 +11,7 @@ mod dense;
 mod dual;
 mod dual_in_networks;
 mod from_fn;
+mod products;
 mod saved;
 mod stochastic;
 mod tangents;

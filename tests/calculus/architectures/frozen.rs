@@ -3,9 +3,15 @@
 use super::random::{Case, cases};
 use super::trees::Net;
 use super::{Outcome, config, wave, wave_matrix};
-use backprop::{
-    Accumulator, GaussNewton, GradientCheck, Path, Strength, Tangent, VjpTargets, Workspace,
+use backprop::activation::{Identity, Sine};
+use backprop::layer::{
+    Backward, BackwardTangent, Dense, Forward, ForwardTangent, Layer, Plan, Sequential, Site,
 };
+use backprop::{
+    Accumulator, Error, Examples, GaussNewton, GradientCheck, Network, Objective, Path, Scalar,
+    SquaredError, Strength, Tangent, VjpTargets, Workspace, dual,
+};
+use num_dual::{Dual32, Dual64};
 use proptest::prelude::*;
 use std::ops::Range;
 
@@ -119,6 +125,15 @@ fn derivatives(pair: &Pair, case: &Case, clear: bool) -> Vec<Vec<f64>> {
         all.push(by_x);
 
         workspace.fill(f64::NAN);
+        let (mut by_theta, mut by_x) = (vec![f64::NAN; p], vec![f64::NAN; case.x.len()]);
+        let into = VjpTargets::of_parameters(&mut by_theta).and_inputs(&mut by_x);
+        network
+            .vjp_along_into(&case.x, &u, &v, &mut workspace, into)
+            .unwrap();
+        all.push(cleared(by_theta));
+        all.push(by_x);
+
+        workspace.fill(f64::NAN);
         let mut each = vec![f64::NAN; p * m];
         network
             .example_gradients(&examples, &objective.cost)
@@ -203,6 +218,85 @@ proptest! {
         let Case { network, objective, .. } = &Pair::new(case.clone(), chosen).frozen;
         let report = GradientCheck::new().network(network, &case.examples(), objective).unwrap();
         prop_assert!(report.passed(), "{report}");
+    }
+}
+
+/// Both derivatives of second order of frozen networks pass the checker.
+#[test]
+fn the_checker_passes_beyond_the_gradient() {
+    for seed in 0..12 {
+        let Pair { frozen, .. } = Pair::new(Case::new(seed, 2, 3), 0x1_3333_5a5a);
+        let examples = frozen.examples();
+        let report =
+            GradientCheck::new().second_order(&frozen.network, &examples, &frozen.objective);
+        report.unwrap().assert_passed();
+    }
+}
+
+/// A wrapper that computes each example again, and its tangents from dual numbers.
+#[derive(Clone, Debug)]
+struct Wrap<L>(L);
+
+impl<T: Scalar, L: Layer<T> + Layer<Dual64> + Layer<Dual32>> Layer<T> for Wrap<L> {
+    fn plan(&self, site: Site) -> Result<Plan, Error> {
+        Ok(Layer::<T>::plan(&self.0, site)?.default_each())
+    }
+
+    fn forward(&self, pass: Forward<'_, T>) {
+        self.0.forward(pass);
+    }
+
+    fn backward(&self, pass: Backward<'_, T>) {
+        self.0.backward(pass);
+    }
+
+    fn forward_tangent(&self, pass: ForwardTangent<'_, T>) -> Result<(), Error> {
+        dual::layer_forward_tangent(&self.0, pass)
+    }
+
+    fn backward_tangent(&self, along: BackwardTangent<'_, T>) -> Result<(), Error> {
+        dual::layer_backward_tangent(&self.0, along)
+    }
+}
+
+/// Layers that are frozen inside a custom layer are constants too, whatever a buffer held before.
+#[test]
+fn wrappers_leave_them_out() {
+    // Without an activation that fuses, so that dual numbers keep as much.
+    let body = || Sequential::new(vec![Dense::new(3, 4, Sine), Dense::new(4, 2, Identity)]);
+    let theta = wave(26, 0.4);
+    let mut wrapped = Network::from_layers(3, vec![Wrap(body())], &theta).unwrap();
+    let mut plain = Network::from_layers(3, vec![body()], &theta).unwrap();
+    let (x, y) = (wave_matrix(3, 5, 0.1), wave_matrix(2, 5, 0.9));
+    let (examples, objective) = (Examples::new(&x, &y).unwrap(), Objective::new(SquaredError));
+    let v = wave(26, 0.7);
+    let mut workspace = Workspace::new();
+    let (mut gradients, mut norms) = (vec![0.0; 26 * 5], vec![0.0; 5]);
+    for path in [None, Some([0, 1]), Some([0, 0])] {
+        if let Some(path) = path {
+            wrapped.freeze(path).unwrap();
+            plain.freeze(path).unwrap();
+        }
+        workspace.fill(f64::NAN);
+        let each = wrapped.example_gradients(&examples, &SquaredError);
+        each.matrix_into(&mut workspace, &mut gradients).unwrap();
+        each.norms_into(&mut workspace, &mut norms).unwrap();
+        let expected = plain.example_gradients(&examples, &SquaredError);
+        let near = |found: &[f64], expected: &[f64]| {
+            for (f, e) in found.iter().zip(expected) {
+                assert!(
+                    (f - e).abs() <= 1e-13 && (*e != 0.0 || *f == 0.0),
+                    "{path:?}: {f} {e}"
+                );
+            }
+        };
+        near(&gradients, expected.matrix().unwrap().as_slice());
+        near(&norms, expected.norms().unwrap().as_slice());
+        let found = wrapped.hessian_product(&examples, &objective, &v).unwrap();
+        let expected = plain.hessian_product(&examples, &objective, &v).unwrap();
+        near(found.as_slice(), expected.as_slice());
+        let (found, expected) = (wrapped.jvp(&x, &v).unwrap(), plain.jvp(&x, &v).unwrap());
+        near(found.as_slice(), expected.as_slice());
     }
 }
 

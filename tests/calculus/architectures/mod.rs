@@ -66,8 +66,8 @@ fn close(found: &[f64], expected: &[f64], bound: f64) -> Outcome {
     Ok(())
 }
 
-/// Checks each block of θ to a share of its largest entry, or of a thousandth of `size`, the size
-/// of the terms of the sums.
+/// Checks each block of θ to a share of its largest entry, or of a thousandth of `size`, the
+/// largest term of the sums.
 fn close_blocks(
     case: &Case,
     found: &[f64],

@@ -5,8 +5,7 @@ use super::{bits, largest, numbers};
 use backprop::nalgebra::DMatrix;
 use backprop::{Accumulator, Examples, Objective, Workspace};
 
-/// Trees with containers and between 60 and 300 parameters, with so many examples that several
-/// threads share them.
+/// Trees with containers, 60 to 300 parameters, and enough examples for several threads.
 fn large_cases() -> impl Iterator<Item = Case> {
     let trees = (0..).filter_map(|seed| {
         let p = Case::new(seed, 4, 1).network.parameters();

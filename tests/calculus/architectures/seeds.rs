@@ -217,6 +217,14 @@ fn a_seed_makes_a_differentiable_function() {
     let (mut of_theta, mut of_x) = (vec![f64::NAN; p], vec![f64::NAN; n * m]);
     let into = VjpTargets::of_parameters(&mut of_theta).and_inputs(&mut of_x);
     network.vjp_into(&x, &u, workspace, into).unwrap();
+    let (mut again, mut again_x) = (vec![f64::NAN; p], vec![f64::NAN; n * m]);
+    let into = VjpTargets::of_parameters(&mut again).and_inputs(&mut again_x);
+    network
+        .pullback(&x, workspace)
+        .unwrap()
+        .vjp_into(&u, into)
+        .unwrap();
+    assert_eq!((&again, &again_x), (&of_theta, &of_x));
     let left = dot(u.as_slice(), &moved);
     let right = dot(&of_theta, &theta) + dot(&of_x, x_dot.as_slice());
     assert!(

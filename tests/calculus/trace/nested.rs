@@ -1,6 +1,6 @@
 //! The layers inside others in a trace.
 
-use backprop::activation::{Identity, Softmax, Tanh};
+use backprop::activation::{Identity, Sigmoid, Softmax, Tanh};
 use backprop::cost::Heads;
 use backprop::layer::Axis;
 use backprop::nalgebra::DMatrix;
@@ -120,4 +120,25 @@ fn heads_have_their_own_errors() {
         }
     }
     assert_eq!(trace.activation([1, 2]), None);
+}
+
+/// A body of a dense layer and an activation has z of the activation, and no δ: that of the dense
+/// layer is another.
+#[test]
+fn containers_have_no_error_of_a_layer_inside() {
+    let network = Network::<f64>::builder(2)
+        .residual(|body| body.dense(2, Tanh).activate(Sigmoid))
+        .dense(1, Identity)
+        .initialize(Initialization::GlorotUniform, &mut rng(3))
+        .unwrap();
+    let x = DMatrix::from_row_slice(2, 1, &[0.5, -1.0]);
+    let y = DMatrix::from_row_slice(1, 1, &[0.3]);
+    let trace = network.trace(
+        &Examples::new(&x, &y).unwrap(),
+        &Objective::new(SquaredError),
+    );
+    let trace = trace.unwrap();
+    assert!(trace.z([0, 0]).is_some());
+    assert_eq!(trace.delta([0, 0]), None);
+    assert!(trace.delta([0, 0, 0]).is_some());
 }

@@ -189,3 +189,31 @@ fn runs_resume_with_the_same_layers_frozen() {
     }
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+/// Layers that are unfrozen move again, with every kind of method.
+#[test]
+fn unfrozen_layers_move_again() {
+    let (x, y) = data(4, 3, 17);
+    let start = network([4, 3, 3]);
+    let mut released = start.clone();
+    released.freeze(0).unwrap();
+    released.unfreeze(0).unwrap();
+    let methods: [Make; 3] = [
+        |_| Adam::new(0.05).into(),
+        |_| Lbfgs::new().into(),
+        |_| LevenbergMarquardt::new().into(),
+    ];
+    for method in methods {
+        let expected = trained(&start, (&x, &y), method);
+        assert_eq!(trained(&released, (&x, &y), method), expected);
+    }
+    let gradient = vec![1.0; start.parameters()];
+    let mut expected = start.clone();
+    expected
+        .step(&mut GradientDescent::new(0.5), &gradient)
+        .unwrap();
+    released
+        .step(&mut GradientDescent::new(0.5), &gradient)
+        .unwrap();
+    assert_eq!(released, expected);
+}
