@@ -5,9 +5,10 @@
 //! cargo run --release --example two_heads
 //! ```
 //!
-//! Two heads share the hidden layer. Each has its own cost, and J is the mean weighted sum of both.
-//! Both pairs of activation and cost are canonical, so each head starts the backward pass with
-//! δ = w (a − y), where w is the weight of its cost.
+//! Two heads share the hidden layer, and each has its own cost. The cost of an example is the
+//! weighted sum of the two, and J is the mean over the examples. Both pairs of activation and cost
+//! are canonical, so each head starts the backward pass with δ = w (a − y), where w is the weight
+//! of its cost.
 
 use backprop::activation::{Identity, Softmax, Tanh};
 use backprop::cost::{CategoricalCrossEntropy, Heads, SquaredError};

@@ -102,6 +102,7 @@ pub(super) fn backward<T: Scalar, L: Layer<T>>(
         rest[0].values.delta = rest[0].values.z.is_some().then_some(delta);
         delta = below;
     }
+    network.layout().clear_frozen(sums.as_mut_slice());
     Ok(sums)
 }
 

@@ -5,7 +5,8 @@ use super::trees::Net;
 use super::{Outcome, config, wave, wave_matrix};
 use backprop::activation::{Identity, Sine};
 use backprop::layer::{
-    Backward, BackwardTangent, Dense, Forward, ForwardTangent, Layer, Plan, Sequential, Site,
+    Backward, BackwardTangent, Dense, Forward, ForwardTangent, Layer, LayerGradient, Plan,
+    Sequential, Site,
 };
 use backprop::{
     Accumulator, Error, Examples, GaussNewton, GradientCheck, Network, Objective, Path, Scalar,
@@ -246,7 +247,11 @@ impl<T: Scalar, L: Layer<T> + Layer<Dual64> + Layer<Dual32>> Layer<T> for Wrap<L
         self.0.forward(pass);
     }
 
-    fn backward(&self, pass: Backward<'_, T>) {
+    /// Leaves a number where the layers inside write none.
+    fn backward(&self, mut pass: Backward<'_, T>) {
+        if let LayerGradient::Sum(gradient) = &mut pass.gradient {
+            gradient.fill(T::one());
+        }
         self.0.backward(pass);
     }
 
@@ -295,6 +300,13 @@ fn wrappers_leave_them_out() {
         let found = wrapped.hessian_product(&examples, &objective, &v).unwrap();
         let expected = plain.hessian_product(&examples, &objective, &v).unwrap();
         near(found.as_slice(), expected.as_slice());
+        let found = wrapped.trace(&examples, &objective).unwrap();
+        let expected = plain.trace(&examples, &objective).unwrap();
+        near(found.sums().as_slice(), expected.sums().as_slice());
+        let expected = expected.gradient().vector().as_slice();
+        near(found.gradient().vector().as_slice(), expected);
+        let found = wrapped.gradient_vector(&examples, &objective).unwrap();
+        near(found.as_slice(), expected);
         let (found, expected) = (wrapped.jvp(&x, &v).unwrap(), plain.jvp(&x, &v).unwrap());
         near(found.as_slice(), expected.as_slice());
     }
