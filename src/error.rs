@@ -10,7 +10,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 use words::{
     Shape, below, exempt, feeding, in_batch, interval, named, of_class, plainly, remedy,
-    remedy_for_divergence, suitable, suspect, transposed_examples, wanted, whole_rows,
+    remedy_for_coupling, remedy_for_divergence, suitable, suspect, transposed_examples, wanted,
+    whole_rows,
 };
 
 #[cfg(feature = "serde")]
@@ -370,6 +371,65 @@ pub enum Error {
         /// The range, in words.
         expected: &'static str,
     },
+    /// A number of the state that is out of its range.
+    #[error(
+        "entry {entry} of {block} in the state of {} is {value}, expected at least {least}",
+        named(.layer)
+    )]
+    State {
+        /// The layer.
+        layer: Path,
+        /// The vector's name.
+        block: String,
+        /// The entry.
+        entry: usize,
+        /// The value given.
+        value: f64,
+        /// The least value.
+        least: f64,
+    },
+    /// No new state to take: the last pass in the workspace was not a training pass of such a
+    /// network.
+    #[error(
+        "the workspace has no new state of this network: call `set_training` and compute a pass \
+         before `take_state`"
+    )]
+    NoState,
+    /// A derivative of single examples in a mode in which a layer couples them.
+    #[error(
+        "{} couples the examples of a batch, so {what} does not exist{}",
+        named(.layer), remedy_for_coupling(*training)
+    )]
+    Coupled {
+        /// The layer.
+        layer: Path,
+        /// What was asked for.
+        what: &'static str,
+        /// Whether the pass is a training pass.
+        training: bool,
+    },
+    /// A layer that gathers statistics in a training pass over examples with weights.
+    #[error(
+        "{} gathers the statistics of a batch, in which weights of examples have no meaning: repeat \
+         examples instead, or fix its statistics",
+        named(.layer)
+    )]
+    WeightedStatistics {
+        /// The layer.
+        layer: Path,
+    },
+    /// A layer that draws random numbers, where J has to be one function.
+    #[error(
+        "{} draws random numbers in training, but {what} needs the same J in every evaluation: \
+         leave out the layer, or use an optimiser that makes steps",
+        named(.layer)
+    )]
+    Stochastic {
+        /// The layer.
+        layer: Path,
+        /// The method.
+        what: &'static str,
+    },
     /// A method or a setting that a type does not support, such as a derivative of a custom layer.
     #[error("{by} does not support {what}{}", remedy(what))]
     Unsupported {
@@ -445,6 +505,9 @@ impl Error {
         | Self::Branch { layer, .. }
         | Self::LayerShape { layer, .. }
         | Self::Plan { layer, .. }
+        | Self::Coupled { layer, .. }
+        | Self::WeightedStatistics { layer }
+        | Self::Stochastic { layer, .. }
         | Self::NoBranches { layer }
         | Self::PenalisedColumns { layer, .. }
         | Self::NonFinite {
@@ -460,7 +523,7 @@ impl Error {
     /// Returns whether a value became non-finite in a pass or a step although data and parameters
     /// were finite.
     pub(crate) fn is_divergence(&self) -> bool {
-        use Location::{Activation, Cost, Gradient, Objective, OptimizerState, Parameter};
+        use Location::{Activation, Cost, Gradient, Objective, OptimizerState, Parameter, State};
         let Self::NonFinite { at, .. } = self else {
             return false;
         };
@@ -470,6 +533,7 @@ impl Error {
                 | Cost { .. }
                 | Objective
                 | Gradient(_)
+                | State { .. }
                 | Parameter(_)
                 | OptimizerState { .. }
         )

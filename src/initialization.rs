@@ -1,6 +1,7 @@
 //! Initial parameters, drawn from an explicit random generator.
 
 use crate::error::{Error, ranges::in_range};
+use crate::layer::BlockStart;
 use crate::layout::BlockLayout;
 use crate::scalar::{Scalar, real, to_f64};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -105,6 +106,10 @@ impl Initialization {
         let mut normal = Normal::default();
         for place in blocks {
             let block = place.block();
+            if let BlockStart::Constant(start) = block.start {
+                theta[place.range()].fill(real(start));
+                continue;
+            }
             let fan_in = (block.cols - block.penalised_from_column) as f64;
             let draw = self.draw(fan_in, block.rows as f64);
             theta[place.range()].fill(T::zero());

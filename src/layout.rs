@@ -3,6 +3,7 @@
 use crate::error::{BlockEntry, Error};
 use crate::layer::{Block, Layer, Plan, Sequential, Site};
 use crate::path::Path;
+use crate::point::{StatePlace, push_places};
 use crate::scalar::Scalar;
 use crate::shape::Shape;
 use nalgebra::{DMatrix, DMatrixView};
@@ -35,6 +36,8 @@ pub struct Layout {
     /// The ranges of θ that keep their values, and those that move.
     frozen: Vec<Range<usize>>,
     moving: Vec<Range<usize>>,
+    /// The vectors of state, in their order.
+    state_places: Vec<StatePlace>,
 }
 
 /// One block of parameters and its position in θ.
@@ -115,7 +118,14 @@ impl Layout {
         let mut blocks = Vec::new();
         push::<T>(&Path::default(), &plan, &mut blocks, &mut 0)?;
         let (frozen, moving) = (ranges(&blocks, true), ranges(&blocks, false));
+        let mut state_places = Vec::new();
+        push_places(&Path::default(), &plan, &mut state_places);
+        if !fits::<T>(plan.state_len()) {
+            let (what, rows, cols) = ("the state", plan.state_len(), 1);
+            return Err(Error::TooLarge { what, rows, cols });
+        }
         Ok(Self {
+            state_places,
             plan,
             blocks,
             frozen,
@@ -133,6 +143,19 @@ impl Layout {
         self.frozen = ranges(&self.blocks, true);
         self.moving = ranges(&self.blocks, false);
         Ok(())
+    }
+
+    /// Fixes the statistics of the layer at a path and of those inside it, or releases them.
+    pub(crate) fn fix_statistics(&mut self, path: &Path, fixed: bool) -> Result<(), Error> {
+        self.plan.fix_statistics(path.indices(), fixed)?;
+        self.state_places.clear();
+        push_places(&Path::default(), &self.plan, &mut self.state_places);
+        Ok(())
+    }
+
+    /// Returns the vectors of state, in their order.
+    pub(crate) fn state_places(&self) -> &[StatePlace] {
+        &self.state_places
     }
 
     /// Returns the ranges of θ that keep their values, in order and not adjacent.
@@ -309,6 +332,7 @@ impl PartialEq for Layout {
         let mut children = self.plan.children.iter().zip(&other.plan.children);
         self.plan.input() == other.plan.input()
             && self.blocks == other.blocks
+            && self.state_places == other.state_places
             && self.depth() == other.depth()
             && children.all(|(a, b)| a.plan.output() == b.plan.output())
     }

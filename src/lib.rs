@@ -52,6 +52,7 @@ mod link;
 pub mod metrics;
 mod objective;
 mod path;
+mod point;
 mod regularization;
 #[cfg(feature = "serde")]
 mod saved_numbers;
@@ -97,7 +98,7 @@ pub use initialization::{Initialization, rng};
 pub use layer::{AnyLayer, Dense, Layer};
 pub use layout::{BlockLayout, Layout};
 pub use nalgebra;
-pub use network::{Branches, Builder, Network, ParameterBlock};
+pub use network::{Branches, Builder, Network, ParameterBlock, StateVector};
 #[cfg(feature = "num-dual")]
 pub use num_dual;
 pub use objective::Objective;

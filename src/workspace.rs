@@ -3,11 +3,13 @@
 mod part;
 mod room;
 
+use crate::columns::Columns;
 use crate::error::Error;
 use crate::kernels::parallel;
 use crate::kernels::tree::most_held;
+use crate::layer::given::{GivenList, GivenNumbers};
 use crate::layer::{Frame, Keep, Plan};
-use crate::layout::{Layout, resize};
+use crate::layout::{Layout, owned, resize};
 use crate::path::Path;
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
@@ -97,6 +99,10 @@ pub struct Workspace<T: Scalar> {
     /// Weights of examples, for calls that set them.
     pub(crate) weights: Vec<f64>,
     pub(crate) training: Option<u64>,
+    /// Random numbers in place of those of the seed, sorted by layer.
+    pub(crate) given: GivenList<T>,
+    /// Whether the parts do not have these yet.
+    given_changed: bool,
     /// The sizes that the buffers fit, so that the next pass of the same kind can skip the checks.
     fitted: Option<Fitted>,
     room: Room,
@@ -165,6 +171,8 @@ impl<T: Scalar> Workspace<T> {
             matrix: Vec::new(),
             weights: Vec::new(),
             training: None,
+            given: None,
+            given_changed: false,
             fitted: None,
             room: Room::default(),
         }
@@ -178,12 +186,101 @@ impl<T: Scalar> Workspace<T> {
         }
     }
 
-    /// Marks the next passes as training passes with this seed, for custom stochastic layers.
+    /// Creates a workspace for a single call in the mode of this one.
+    pub(crate) fn with_same_mode(&self) -> Self {
+        Self {
+            training: self.training,
+            given: self.given.clone(),
+            given_changed: true,
+            ..Self::for_one_call()
+        }
+    }
+
+    /// Marks the next passes as training passes with this seed.
     ///
-    /// `None`, the default, makes every layer a deterministic function, which finite differences
-    /// need. No built-in layer is stochastic.
+    /// In a training pass, [`BatchNorm`](crate::layer::BatchNorm) uses the statistics of the batch,
+    /// and stochastic layers such as [`Dropout`](crate::layer::Dropout) draw numbers that follow
+    /// from the seed: the same seed repeats a pass. Use another seed for each step. With `None`,
+    /// the default, passes evaluate the network.
+    ///
+    /// # Example
+    /// The loop of your own training run: gradient, step, state.
+    /// ```
+    /// use backprop::activation::{Identity, Tanh};
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::training::GradientDescent;
+    /// use backprop::{Examples, Network, Objective, SquaredError, Workspace};
+    ///
+    /// let builder = Network::<f64>::builder(1).dense(4, Tanh).batch_norm().dropout(0.1);
+    /// let mut network = builder.dense(1, Identity).zeros()?;
+    /// let x = DMatrix::from_row_slice(1, 3, &[0.0, 1.0, 2.0]);
+    /// let y = DMatrix::from_row_slice(1, 3, &[1.0, 3.0, 5.0]);
+    /// let (examples, objective) = (Examples::new(&x, &y)?, Objective::new(SquaredError));
+    /// let mut optimizer = GradientDescent::new(0.1);
+    /// let (mut workspace, mut gradient) = (Workspace::new(), vec![0.0; network.parameters()]);
+    /// for step in 0..10 {
+    ///     workspace.set_training(Some(step));
+    ///     network.gradient_into(&examples, &objective, &mut workspace, &mut gradient)?;
+    ///     network.step(&mut optimizer, &gradient)?;
+    ///     network.take_state(&workspace)?;
+    /// }
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    #[doc(alias("train", "eval"))]
     pub fn set_training(&mut self, seed: Option<u64>) {
         self.training = seed;
+    }
+
+    /// Gives a stochastic layer its random numbers for the next training passes, in place of those
+    /// that it would draw from the seed.
+    ///
+    /// The matrix has one column for each example of the batch. For
+    /// [`Dropout`](crate::layer::Dropout), it is outputs × m, with 1 where an entry is kept and 0
+    /// where it is dropped. For [`GaussianNoise`](crate::layer::GaussianNoise), it holds the
+    /// standard normal numbers. A pass with another number of examples is refused.
+    /// [`take_back`](Self::take_back) ends it.
+    ///
+    /// # Errors
+    /// Returns [`Error::TooLarge`] if there is no memory for a copy. The next training pass returns
+    /// [`Error::Index`], [`Error::Shape`] or [`Error::NonFinite`] if the numbers do not fit.
+    ///
+    /// # Example
+    /// Half of the units are dropped, and the others doubled:
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Network, Workspace};
+    ///
+    /// let network = Network::<f64>::builder(2).dropout(0.5).zeros()?;
+    /// let mut workspace = Workspace::new();
+    /// workspace.set_training(Some(0));
+    /// workspace.give(0, &DMatrix::from_column_slice(2, 1, &[1.0, 0.0]))?;
+    /// let a = network.forward_into(&[3.0, 5.0], &mut workspace)?;
+    /// assert_eq!((a[0], a[1]), (6.0, 0.0));
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn give<'a>(
+        &mut self,
+        layer: impl Into<Path>,
+        numbers: impl Columns<'a, T>,
+    ) -> Result<(), Error> {
+        let layer = layer.into();
+        let numbers = owned(
+            "the random numbers given to a layer",
+            numbers.columns_view(),
+        )?;
+        let mut all: Vec<GivenNumbers<T>> = match &self.given {
+            Some(given) => given.iter().filter(|g| g.layer != layer).cloned().collect(),
+            None => Vec::new(),
+        };
+        all.push(GivenNumbers { layer, numbers });
+        all.sort_by(|a, b| a.layer.cmp(&b.layer));
+        (self.given, self.given_changed) = (Some(all.into()), true);
+        Ok(())
+    }
+
+    /// Takes back all random numbers that were [given](Self::give): layers draw their own again.
+    pub fn take_back(&mut self) {
+        (self.given, self.given_changed) = (None, true);
     }
 
     /// Fills every buffer with `value`.
@@ -260,6 +357,14 @@ impl<T: Scalar> Workspace<T> {
         Some((plan, Frame::new(plan, keep, m, &part.output, &part.kept)))
     }
 
+    /// Returns the state after the last pass, if it was a training pass of such a network.
+    pub(crate) fn new_state(&self, layout: &Arc<Layout>) -> Option<&[T]> {
+        let fitted = self.fitted.as_ref()?;
+        let part = self.parts.first().filter(|part| part.has_new_state)?;
+        let same = Arc::ptr_eq(&fitted.layout, layout) || fitted.layout == *layout;
+        same.then(|| &part.new_state[..layout.plan().state_len()])
+    }
+
     /// Returns the cost of each example in the last pass that computed costs, without weights and
     /// penalty.
     #[must_use]
@@ -289,6 +394,7 @@ impl<T: Scalar> Workspace<T> {
         };
         if let Some(fitted) = &self.fitted
             && (fitted.sizes, fitted.wants, fitted.threads) == (sizes, wants, threads)
+            && !self.given_changed
             && Arc::ptr_eq(&fitted.layout, layout)
         {
             return Ok(());
@@ -313,6 +419,10 @@ impl<T: Scalar> Workspace<T> {
         if self.sums.len() < sums {
             self.sums.resize_with(sums, Vec::new);
         }
+        for buffers in &mut self.parts {
+            buffers.given.clone_from(&self.given);
+        }
+        self.given_changed = false;
         for buffers in &mut self.parts[..held] {
             buffers.fit(layout.plan(), part, wants)?;
         }

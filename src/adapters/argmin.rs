@@ -176,7 +176,7 @@ impl<'a, T: Scalar, L: Layer<T>, C: Cost<T>> ArgminProblem<'a, T, L, C> {
         point.cost = None;
         point.theta.copy_from_slice(theta);
         let parts = self.network.gradient_at(
-            theta,
+            self.network.point_at(theta),
             self.examples,
             self.objective,
             &mut point.workspace,

@@ -184,7 +184,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.check_directions(v, examples.x, product)?;
         self.check_examples(examples, cost)?;
         let pass = Product {
-            chain: self.chain(theta),
+            chain: self.chain(self.point_at(theta)),
             x: examples.x,
             operator,
             along: v,

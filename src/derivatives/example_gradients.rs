@@ -130,7 +130,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> ExampleGradients<'_, T, L, C> 
     /// - The errors of [`Network::backprop`].
     /// - [`Error::TooLarge`] if there is no memory for P · m scalars: see
     ///   [`for_each`](Self::for_each).
-    /// - [`Error::Unsupported`] if a layer couples the examples of a batch.
+    /// - [`Error::Coupled`] if a layer couples the examples in this mode.
     /// - [`Error::NonFinite`] if a gradient overflows.
     pub fn matrix(&self) -> Result<DMatrix<T>, Error> {
         let shape = (self.network.parameters(), self.examples.len());
@@ -334,9 +334,8 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> ExampleGradients<'_, T, L, C> 
                     *weight = given * if clip { most / to_f64(norm) } else { 1.0 };
                 }
                 let weighted = examples.with_weights(Some(&weights));
-                let theta = network.theta().as_slice();
                 let wanted = (Some(&mut *sum), None);
-                network.sum(theta, (&weighted, self.cost), workspace, wanted)
+                network.sum(network.point(), (&weighted, self.cost), workspace, wanted)
             });
         (workspace.gradient, workspace.weights) = (norms, weights);
         done?;
@@ -352,11 +351,12 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> ExampleGradients<'_, T, L, C> 
         columns: &mut [T],
     ) -> Result<(), Error> {
         let (network, examples) = (self.network, self.examples);
-        network.check_uncoupled(workspace)?;
+        network.check_uncoupled("the gradient of one example", workspace)?;
         self.cost.validate()?;
         network.check_examples(examples, self.cost)?;
-        let mut chain = network.chain(network.theta().as_slice());
-        (chain.training, chain.keep) = (workspace.training, Keep::Slope);
+        let mut chain = network.chain(network.point());
+        chain.set_mode(workspace, examples.len(), None)?;
+        chain.keep = Keep::Slope;
         let job = Separate {
             chain,
             // Each gradient is computed without the weight of its example.

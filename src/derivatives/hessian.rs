@@ -45,10 +45,24 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         examples: &Examples<'_, T>,
         objective: &Objective<C>,
     ) -> Result<DMatrix<T>, Error> {
+        self.hessian_in(examples, objective, &mut Workspace::for_one_call())
+    }
+
+    /// Returns the [`hessian`](Self::hessian) in the mode of a workspace: of J in training with its
+    /// seed, if it is set so, and through the statistics of the batch.
+    ///
+    /// # Errors
+    /// Returns the errors of [`hessian`](Self::hessian).
+    pub fn hessian_in<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+        workspace: &mut Workspace<T>,
+    ) -> Result<DMatrix<T>, Error> {
         let p = self.parameters();
         let entries = allocate("the Hessian", (p, p), T::zero())?;
         let mut hessian = DMatrix::from_vec(p, p, entries);
-        self.unit_products(examples, objective, |i, product| {
+        self.unit_products((examples, objective), workspace, |i, product| {
             hessian.column_mut(i).copy_from_slice(product);
         })?;
         let half = real::<T>(0.5);
@@ -74,8 +88,22 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         examples: &Examples<'_, T>,
         objective: &Objective<C>,
     ) -> Result<DVector<T>, Error> {
+        self.hessian_diagonal_in(examples, objective, &mut Workspace::for_one_call())
+    }
+
+    /// Returns the [`hessian_diagonal`](Self::hessian_diagonal) in the mode of a workspace, as
+    /// [`hessian_in`](Self::hessian_in) does.
+    ///
+    /// # Errors
+    /// Returns the errors of [`hessian_product`](Self::hessian_product).
+    pub fn hessian_diagonal_in<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+        workspace: &mut Workspace<T>,
+    ) -> Result<DVector<T>, Error> {
         let mut diagonal = zeros(self.parameters())?;
-        self.unit_products(examples, objective, |i, product| {
+        self.unit_products((examples, objective), workspace, |i, product| {
             diagonal[i] = product[i];
         })?;
         Ok(diagonal)
@@ -84,15 +112,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Calls a function with H e and the index of e, for every unit vector e.
     fn unit_products<C: Cost<T>>(
         &self,
-        examples: &Examples<'_, T>,
-        objective: &Objective<C>,
+        (examples, objective): (&Examples<'_, T>, &Objective<C>),
+        workspace: &mut Workspace<T>,
         mut visit: impl FnMut(usize, &[T]),
     ) -> Result<(), Error> {
         let p = self.parameters();
         let together = TOGETHER.min(p).max(1);
         let mut units = allocate("the unit vectors", (p, together), T::zero())?;
         let mut products = allocate("products with the Hessian", (p, together), T::zero())?;
-        let mut workspace = Workspace::for_one_call();
         let mut first = 0;
         while first < p {
             let count = together.min(p - first);
@@ -101,7 +128,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             for (i, unit) in units.chunks_exact_mut(p).enumerate() {
                 unit[first + i] = T::one();
             }
-            self.hessian_product_into(examples, objective, &*units, &mut workspace, products)?;
+            self.hessian_product_into(examples, objective, &*units, workspace, products)?;
             for (i, product) in products.chunks_exact(p).enumerate() {
                 visit(first + i, product);
             }

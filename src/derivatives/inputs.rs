@@ -79,13 +79,19 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             check_length("the gradient with respect to X", expected, inputs.len())?;
         }
         objective.validate(self.layout())?;
-        let theta = self.theta().as_slice();
+        let point = self.point();
         let at = (examples, &objective.cost);
         let wanted = (parameters.as_deref_mut(), inputs);
-        let sum = self.sum(theta, at, workspace, wanted)?;
+        let sum = self.sum(point, at, workspace, wanted)?;
         let sums = Sums::new(sum, examples.weight);
         // The penalty does not depend on X: ∂J/∂X is finished.
-        finish(self.layout(), &objective.penalty, theta, sums, parameters)
+        finish(
+            self.layout(),
+            &objective.penalty,
+            point.theta,
+            sums,
+            parameters,
+        )
     }
 
     /// Returns ∂J/∂X, n × m: the derivative of J with respect to each input of each example.
@@ -119,9 +125,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let mut buffer = allocate("∂J/∂X", shape, T::zero())?;
         objective.validate(self.layout())?;
         // The penalty does not depend on X.
-        let (theta, at) = (self.theta().as_slice(), (examples, &objective.cost));
+        let (point, at) = (self.point(), (examples, &objective.cost));
         let wanted = (None, Some(&mut buffer[..]));
-        self.sum(theta, at, &mut Workspace::for_one_call(), wanted)?;
+        self.sum(point, at, &mut Workspace::for_one_call(), wanted)?;
         Ok(DMatrix::from_vec(shape.0, shape.1, buffer))
     }
 }

@@ -87,7 +87,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// - The errors of [`forward`](Self::forward).
-    /// - [`Error::Unsupported`] if a layer couples its examples, or if n < K and a custom layer or
+    /// - [`Error::Coupled`] if a layer couples the examples in this mode, and [`Error::Unsupported`]
+    ///   if n < K and a custom layer or
     ///   activation has no tangents.
     /// - [`Error::NonFinite`] if the result overflows.
     ///
@@ -125,12 +126,13 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<(), Error> {
         let x = x.columns_view();
         self.check_inputs(x)?;
-        self.check_uncoupled(workspace)?;
+        self.check_uncoupled("a Jacobian of one example", workspace)?;
         self.check_whole_inputs(x, workspace)?;
         let expected = self.outputs().saturating_mul(x.len());
         check_length("the output Jacobians", expected, jacobians.len())?;
-        let mut chain = self.chain(self.theta().as_slice());
-        (chain.training, chain.keep) = (workspace.training, Keep::Slope);
+        let mut chain = self.chain(self.point());
+        chain.set_mode(workspace, x.ncols(), None)?;
+        chain.keep = Keep::Slope;
         let job = Jacobian { chain, x };
         let wants = Wants {
             backward: true,
@@ -151,15 +153,19 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 
     /// Checks that each example is computed separately.
-    pub(super) fn check_uncoupled(&self, workspace: &Workspace<T>) -> Result<(), Error> {
-        let couples = self.layout().plan().couples;
-        if couples.in_mode(workspace.training.is_some()) {
-            Err(Error::Unsupported {
-                what: "a per-example derivative",
-                by: "a layer that couples the examples of a batch",
-            })
-        } else {
-            Ok(())
+    pub(crate) fn check_uncoupled(
+        &self,
+        what: &'static str,
+        workspace: &Workspace<T>,
+    ) -> Result<(), Error> {
+        let training = workspace.training.is_some();
+        match self.layout().plan().coupling(training) {
+            None => Ok(()),
+            Some(layer) => Err(Error::Coupled {
+                layer,
+                what,
+                training,
+            }),
         }
     }
 }

@@ -88,7 +88,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         tangent: &mut [T],
     ) -> Result<(), Error> {
         let product = Product {
-            chain: self.chain(theta),
+            chain: self.chain(self.point_at(theta)),
             x,
             operator: Operator::<_, AnyCost>::Outputs,
             along: direction,
@@ -170,7 +170,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             return check_finite("X", x);
         }
         let pass = Pass {
-            chain: self.chain(self.theta().as_slice()),
+            chain: self.chain(self.point()),
             x,
             seed: Seed::<_, AnyCost>::Cotangent(cotangent),
             divisor: T::one(),
@@ -264,7 +264,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             return check_finite("X", x);
         }
         let product = Product {
-            chain: self.chain(self.theta().as_slice()),
+            chain: self.chain(self.point()),
             x,
             operator: Operator::<_, AnyCost>::Pullback(cotangent),
             along: direction,
@@ -319,7 +319,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.check_inputs(x)?;
         self.check_directions(v.into(), x, product)?;
         let pass = Product {
-            chain: self.chain(self.theta().as_slice()),
+            chain: self.chain(self.point()),
             x,
             operator: Operator::<_, AnyCost>::Gram,
             along: v.into(),

@@ -202,7 +202,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         at: GaussNewton,
         workspace: &Workspace<T>,
     ) -> Result<(), Error> {
-        self.check_uncoupled(workspace)?;
+        self.check_uncoupled("the Gauss–Newton matrix", workspace)?;
         check_curvature::<T, L, C>(self, &objective.cost, at)?;
         objective.validate(self.layout())?;
         self.check_examples(examples, &objective.cost)
@@ -235,8 +235,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         while first < m && done.is_ok() {
             let count = together.min(m - first);
             let (columns, rest) = buffer.split_at_mut(each * count);
-            let mut chain = self.chain(theta);
-            (chain.training, chain.keep) = (workspace.training, Keep::Slope);
+            let mut chain = self.chain(self.point_at(theta));
+            chain.set_mode(workspace, m, None)?;
+            chain.keep = Keep::Slope;
             let job = Jacobians {
                 chain,
                 examples,

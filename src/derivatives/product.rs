@@ -43,7 +43,13 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Product<'_, T, L, C> {
         workspace: &mut Workspace<T>,
         results: JobResults<'_, T>,
     ) -> Result<(), Error> {
-        self.chain.training = workspace.training;
+        let weights = match self.operator {
+            Operator::Hessian(examples, _) | Operator::GaussNewton(examples, ..) => {
+                examples.weights
+            }
+            _ => None,
+        };
+        self.chain.set_mode(workspace, self.x.ncols(), weights)?;
         let wants = Wants {
             sums: results.sums.as_ref().map_or(0, |sums| sums.len()),
             backward: !matches!(self.operator, Operator::Outputs),

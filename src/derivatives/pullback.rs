@@ -102,8 +102,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<Pullback<'a, 'w, T, L>, Error> {
         let x = x.columns_view();
         self.check_inputs(x)?;
-        let mut chain = self.chain(self.theta().as_slice());
-        (chain.training, chain.keep) = (workspace.training, Keep::Slope);
+        let mut chain = self.chain(self.point());
+        chain.set_mode(workspace, x.ncols(), None)?;
+        chain.keep = Keep::Slope;
         let wants = Wants {
             sums: self.parameters(),
             backward: true,

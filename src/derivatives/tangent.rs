@@ -4,6 +4,7 @@ use super::Tangent;
 use crate::cost::{Cost, HeadOutputs, Outputs};
 use crate::error::Error;
 use crate::examples::Examples;
+use crate::layer::given::Given;
 use crate::layer::{
     Backward, BackwardTangent, ForwardTangent, Frame, Layer, LayerGradient, Linked,
 };
@@ -28,7 +29,7 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         let (rows, kept) = (plan.outputs(), plan.kept(self.keep, m));
         let output_tangent = &mut part.output_tangent[..rows * m];
         let mut pass = ForwardTangent::new(
-            self.at(first, &part.scratch_lens),
+            self.at(first, &part.scratch_lens, Given::new(&part.given)),
             x,
             self.output(m, &part.output),
             &part.kept[..kept],
@@ -98,7 +99,7 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         let (rows, kept) = (plan.outputs(), plan.kept(self.keep, m));
         let delta = &mut part.delta[..rows * m];
         let mut pass = Backward::new(
-            self.at(first, &part.scratch_lens),
+            self.at(first, &part.scratch_lens, Given::new(&part.given)),
             x,
             self.output(m, &part.output),
             &part.kept[..kept],

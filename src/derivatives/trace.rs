@@ -8,6 +8,7 @@ use crate::error::{Error, Location};
 use crate::examples::Examples;
 use crate::gradient::{Backprop, CostParts, Gradient, Sums, finish};
 use crate::kernels::{self, first_non_finite};
+use crate::layer::given::Given;
 use crate::layer::{Frame, Keep, Layer};
 use crate::layout::{Layout, owned};
 use crate::network::Network;
@@ -16,6 +17,7 @@ use crate::objective::Objective;
 use crate::path::Path;
 use crate::regularization::Penalty;
 use crate::scalar::{Scalar, to_f64};
+use crate::workspace::Workspace;
 use nalgebra::{DMatrix, DMatrixView, DVector};
 use std::sync::Arc;
 
@@ -212,7 +214,7 @@ impl<T: Scalar> Trace<T> {
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Computes one pass and keeps every intermediate result: see [`Trace`].
     ///
-    /// Stochastic layers behave as they do outside training.
+    /// This is a pass outside training; [`trace_in`](Self::trace_in) traces a training pass.
     ///
     /// # Errors
     /// Returns the errors of [`backprop`](Self::backprop).
@@ -241,6 +243,38 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         examples: &Examples<'_, T>,
         objective: &Objective<C>,
     ) -> Result<Trace<T>, Error> {
+        self.trace_in(examples, objective, &Workspace::for_one_call())
+    }
+
+    /// Computes a [`trace`](Self::trace) in the mode of a workspace: a training pass with its seed
+    /// and the random numbers [given](Workspace::give) in it, if it is set so.
+    ///
+    /// # Errors
+    /// Returns the errors of [`backprop`](Self::backprop).
+    ///
+    /// # Example
+    /// In training, a batch norm subtracts the mean of the batch, 3, and divides by its standard
+    /// deviation, 1:
+    /// ```
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{Examples, Network, Objective, SquaredError, Workspace};
+    ///
+    /// let network = Network::<f64>::builder(1).batch_norm().zeros()?;
+    /// let (x, y) = (DMatrix::from_row_slice(1, 2, &[2.0, 4.0]), DMatrix::zeros(1, 2));
+    /// let (examples, objective) = (Examples::new(&x, &y)?, Objective::new(SquaredError));
+    /// let mut workspace = Workspace::new();
+    /// workspace.set_training(Some(0));
+    /// let trace = network.trace_in(&examples, &objective, &workspace)?;
+    /// let a = trace.a(0).map_or(f64::NAN, |a| a[0]);
+    /// assert!((a + 1.0).abs() < 1e-5); // a little above −1, because of ε = 10⁻⁵
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn trace_in<C: Cost<T>>(
+        &self,
+        examples: &Examples<'_, T>,
+        objective: &Objective<C>,
+        mode: &Workspace<T>,
+    ) -> Result<Trace<T>, Error> {
         let (layout, cost) = (self.layout(), &objective.cost);
         objective.validate(layout)?;
         self.check_examples(examples, cost)?;
@@ -252,10 +286,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
                 .filter(|(_, present)| !**present)
                 .for_each(|(y, _)| *y = T::zero());
         }
-        let mut chain = self.chain(self.theta().as_slice());
+        let mut chain = self.chain(self.point());
+        chain.set_mode(mode, examples.len(), examples.weights)?;
         chain.keep = Keep::Z;
         let lens = scratch_lens::<T>(layout.plan(), examples.len());
-        let at = chain.at(0, &lens);
+        let at = chain.at(0, &lens, Given::new(&mode.given));
         let (mut layers, kept) = forward(self, at, x.as_view())?;
         let mut inner = Vec::new();
         for (l, child) in layout.plan().children.iter().enumerate() {
@@ -267,7 +302,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             });
             trace_inner::collect(child, &l.into(), &frame, &mut inner)?;
         }
-        trace_inner::deltas(self, examples, cost, &mut inner)?;
+        trace_inner::deltas(self, (examples, cost), mode, &mut inner)?;
 
         let last = layers.last().ok_or(Error::NoLayers)?;
         let (a, all_kept) = (

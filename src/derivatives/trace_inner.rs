@@ -63,8 +63,8 @@ pub(super) fn collect<T: Scalar>(
 /// the gradient of each example is δ of that example.
 pub(super) fn deltas<T: Scalar, L: Layer<T>, C: Cost<T>>(
     network: &Network<T, L>,
-    examples: &Examples<'_, T>,
-    cost: &C,
+    (examples, cost): (&Examples<'_, T>, &C),
+    mode: &Workspace<T>,
     all: &mut [Inner<T>],
 ) -> Result<(), Error> {
     let layout = network.layout();
@@ -80,14 +80,14 @@ pub(super) fn deltas<T: Scalar, L: Layer<T>, C: Cost<T>>(
             found.push((inner, block.range().start));
         }
     }
-    if found.is_empty() || layout.plan().couples.in_mode(false) {
+    if found.is_empty() || layout.plan().couples.in_mode(mode.training.is_some()) {
         found
             .into_iter()
             .for_each(|(inner, _)| inner.values.delta = None);
         return Ok(());
     }
     let each = network.example_gradients(examples, cost);
-    each.for_each(&mut Workspace::for_one_call(), |k, gradient| {
+    each.for_each(&mut mode.with_same_mode(), |k, gradient| {
         let w = real::<T>(examples.weights.map_or(1.0, |weights| weights[k]));
         for (inner, start) in &mut found {
             if let Some(delta) = &mut inner.values.delta {

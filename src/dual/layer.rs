@@ -2,10 +2,11 @@
 
 use super::{Dual, OnDual, UNKNOWN, dispatch, lift, lift_slice, tangent, unwritten, value};
 use crate::error::Error;
+use crate::layer::given::GivenNumbers;
 use crate::layer::{
     At, Backward, BackwardTangent, Forward, ForwardTangent, Layer, LayerGradient, Plan, Site,
 };
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, to_f64};
 use nalgebra::{DMatrix, DMatrixViewMut};
 use num_dual::{Dual32, Dual64};
 
@@ -75,23 +76,27 @@ struct On<'a, L, P> {
 }
 
 /// The plan of the layer on dual numbers, with NaN as room and scratch.
-struct Planned<D> {
+struct Planned<D: Scalar> {
     plan: Plan,
     lens: Vec<usize>,
+    /// State and given numbers are constants.
+    state: Vec<D>,
+    given: Vec<GivenNumbers<D>>,
     room: Vec<D>,
     scratch: Vec<D>,
 }
 
 impl<D: Dual> Planned<D> {
     /// Returns `None` if what the layer keeps has another length on dual numbers.
-    fn new<T, L: Layer<D>>(layer: &L, at: &At<'_, T>, m: usize) -> Option<Self> {
+    fn new<T: Scalar, L: Layer<D>>(layer: &L, at: &At<'_, T>, m: usize) -> Option<Self> {
         let site = Site::new(at.plan.input());
         let site = if at.plan.is_tail() {
             site
         } else {
             site.hidden()
         };
-        let plan = layer.plan(site).ok()?;
+        let mut plan = layer.plan(site).ok()?;
+        plan.fix_as_in(at.plan);
         if plan.kept(at.keep, m) != at.plan.kept(at.keep, m) {
             return None;
         }
@@ -103,20 +108,38 @@ impl<D: Dual> Planned<D> {
             scratch: vec![unknown; lens[0]],
             plan,
             lens,
+            state: lift_slice(at.state, None),
+            given: at.given.map(|x| D::of(to_f64(x), 0.0)),
         })
     }
+}
 
-    /// Returns the arguments of a pass on dual numbers, in the mode of `at`.
-    fn at<'a, T>(plan: &'a Plan, lens: &'a [usize], at: &At<'_, T>, theta: &'a [D]) -> At<'a, D> {
-        At {
+impl<D: Dual> Planned<D> {
+    /// Splits into the arguments of a pass on dual numbers, in the mode of `at`, room and scratch.
+    fn split<'a, T: Scalar>(&'a mut self, at: &At<'_, T>, theta: &'a [D]) -> Lent<'a, D> {
+        let at = At {
+            state: &self.state,
             keep: at.keep,
             training: at.training,
             seed: at.seed,
             first_example: at.first_example,
-            scratch: lens,
-            ..At::new(plan, theta)
+            scratch: &self.lens,
+            given: at.given.lent(&self.given),
+            ..At::new(&self.plan, theta)
+        };
+        Lent {
+            at,
+            room: &mut self.room,
+            scratch: &mut self.scratch,
         }
     }
+}
+
+/// What a pass on dual numbers borrows.
+struct Lent<'a, D: Scalar> {
+    at: At<'a, D>,
+    room: &'a mut [D],
+    scratch: &'a mut [D],
 }
 
 /// Lifts θ along a direction. Frozen layers inside the layer do not move.
@@ -138,13 +161,15 @@ impl<D: Dual, T: Scalar, L: Layer<D>> OnDual<D> for On<'_, L, ForwardTangent<'_,
         let (rows, examples) = pass.output_tangent.shape();
         let mut output = unwritten(rows, examples);
         let mut kept = vec![D::of(UNKNOWN, UNKNOWN); pass.kept_tangent.len()];
+        let Lent { at, room, scratch } = planned.split(&pass.at, &theta);
         layer.forward(Forward {
-            at: Planned::at(&planned.plan, &planned.lens, &pass.at, &theta),
+            at,
             input: input.as_view(),
             output: output.as_view_mut(),
             kept: &mut kept,
-            room: &mut planned.room,
-            scratch: &mut planned.scratch,
+            new_state: None,
+            room,
+            scratch,
         });
         pass.output_tangent
             .zip_apply(&output, |out, a| *out = tangent(a));
@@ -191,8 +216,9 @@ impl<D: Dual, T: Scalar, L: Layer<D>> OnDual<D> for On<'_, L, BackwardTangent<'_
         let mut gradient = wanted.then(|| vec![D::of(UNKNOWN, UNKNOWN); theta.len()]);
         let wanted = pass.input_delta.is_some() || along.input_delta_tangent.is_some();
         let mut below = wanted.then(|| unwritten(inputs, examples));
+        let Lent { at, room, scratch } = planned.split(&pass.at, &theta);
         layer.backward(Backward {
-            at: Planned::at(&planned.plan, &planned.lens, &pass.at, &theta),
+            at,
             input: input.as_view(),
             output: output.as_view(),
             kept: &kept,
@@ -202,8 +228,8 @@ impl<D: Dual, T: Scalar, L: Layer<D>> OnDual<D> for On<'_, L, BackwardTangent<'_
                 .as_deref_mut()
                 .map_or(LayerGradient::None, LayerGradient::Sum),
             input_delta: below.as_mut().map(DMatrix::as_view_mut),
-            room: &mut planned.room,
-            scratch: &mut planned.scratch,
+            room,
+            scratch,
         });
         pass.delta.zip_apply(&delta, |out, d| *out = value(d));
         delta_tangent.zip_apply(&delta, |out, d| *out = tangent(d));

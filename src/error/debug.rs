@@ -66,6 +66,11 @@ debug_with_message! {
         Checkpoint { reason }
         OtherTraining { what, expected, found }
         OptimizerState { buffer, index, value, expected }
+        State { layer, block, entry, value, least }
+        NoState {}
+        Coupled { layer, what, training }
+        WeightedStatistics { layer }
+        Stochastic { layer, what }
         Unsupported { what, by }
         Label { what, example, label, classes }
         UnknownLabel { example, label, known }

@@ -78,6 +78,15 @@ pub enum Location {
         /// The parameter that the entry belongs to.
         entry: BlockEntry,
     },
+    /// A number of the state after a training pass.
+    State {
+        /// The layer.
+        layer: Path,
+        /// The vector's name.
+        block: String,
+        /// The entry.
+        entry: usize,
+    },
     /// A metric, although outputs and targets are finite.
     Metric {
         /// Its name.
@@ -126,6 +135,15 @@ impl fmt::Display for Location {
             Self::OptimizerState { buffer, entry } => {
                 write!(f, "buffer {buffer} of the optimiser's state for {entry}")
             }
+            Self::State {
+                layer,
+                block,
+                entry,
+            } => write!(
+                f,
+                "entry {entry} of {block} in the state of {}",
+                named(layer)
+            ),
             Self::Metric { name } => write!(f, "the metric {name}"),
         }
     }

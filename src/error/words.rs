@@ -179,6 +179,15 @@ pub(super) fn remedy_for_divergence(batch: Option<usize>) -> &'static str {
     }
 }
 
+/// Returns the advice for layers that couple examples.
+pub(super) fn remedy_for_coupling(training: bool) -> &'static str {
+    if training {
+        ": compute it outside training, or fix the statistics of the layer"
+    } else {
+        ""
+    }
+}
+
 /// Describes the cause of a divergence, without its own advice.
 pub(super) fn plainly(cause: &Error) -> String {
     match cause {

@@ -79,10 +79,11 @@ impl GradientCheck {
         let theta = network.theta().as_slice();
         let mut workspace = Workspace::new();
         let mut pass = |theta: &[T], gradient: Option<&mut [T]>| {
+            let point = network.point_at(theta);
             if let Some(gradient) = gradient {
                 workspace.fill(nan());
                 gradient.fill(nan());
-                match network.gradient_at(theta, examples, objective, &mut workspace, gradient) {
+                match network.gradient_at(point, examples, objective, &mut workspace, gradient) {
                     // The report shows where it is.
                     Err(Error::NonFinite {
                         at: Location::Gradient(..),
@@ -91,7 +92,7 @@ impl GradientCheck {
                     done => return Ok(done?.total()),
                 }
             }
-            let parts = network.cost_at(theta, examples, objective, &mut workspace)?;
+            let parts = network.cost_at(point, examples, objective, &mut workspace)?;
             Ok(parts.total())
         };
         // The first pass only gives the buffers their sizes.

@@ -121,7 +121,7 @@ pub(super) fn outputs<T: Scalar, L: Layer<T>, C: Cost<T>>(
         return Ok(None);
     }
     let mut workspace = Workspace::for_one_call();
-    network.run_forward(network.theta().as_slice(), examples.x, &mut workspace)?;
+    network.run_forward(network.point(), examples.x, &mut workspace)?;
     let a = workspace.output().ok_or(Error::NoLayers)?;
     Ok(Some(a.clone_owned()))
 }

@@ -94,7 +94,12 @@ impl GradientCheck {
         objective: &Objective<C>,
     ) -> Result<Report, Error> {
         let theta = network.theta().as_slice();
-        let j = network.cost_at(theta, examples, objective, &mut Workspace::new())?;
+        let j = network.cost_at(
+            network.point_at(theta),
+            examples,
+            objective,
+            &mut Workspace::new(),
+        )?;
         let given = Given {
             network,
             examples,
@@ -154,7 +159,7 @@ impl GradientCheck {
                     network.jvp_at(&theta, x.as_view(), along, &mut workspace, &mut tangent)?;
                     return Ok(tangent);
                 }
-                network.run_forward(&theta, x.as_view(), &mut workspace)?;
+                network.run_forward(network.point_at(&theta), x.as_view(), &mut workspace)?;
                 let output = workspace.output().ok_or(Error::NoLayers)?;
                 Ok(output.iter().copied().collect())
             })?;
@@ -206,7 +211,13 @@ impl GradientCheck {
                 return given.product(&theta, &v, Curvature::Hessian);
             }
             let at = (given.examples, given.objective);
-            network.gradient_at(&theta, at.0, at.1, &mut workspace, &mut gradient)?;
+            network.gradient_at(
+                network.point_at(&theta),
+                at.0,
+                at.1,
+                &mut workspace,
+                &mut gradient,
+            )?;
             Ok(gradient)
         })?;
         let pair = Pair::equal(Product::new(&w, &hv), Product::new(&v, &hw));

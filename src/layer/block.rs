@@ -2,6 +2,17 @@
 
 use std::borrow::Cow;
 
+/// How the entries of a [`Block`] start.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum BlockStart {
+    /// As the initialiser says; biases at 0.
+    #[default]
+    Initializer,
+    /// At this value, whatever the initialiser: γ of a norm starts at 1.
+    Constant(f64),
+}
+
 /// One matrix of a layer's parameters: rows × cols, column-major in the flat θ.
 ///
 /// # Example
@@ -13,7 +24,7 @@ use std::borrow::Cow;
 /// let block = Block::new("Θ", 25, 401).penalised_from_column(1);
 /// assert_eq!(block.len(), Some(10_025));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Block {
     /// The symbol in tables and reports, which add the number of the layer.
@@ -25,6 +36,8 @@ pub struct Block {
     /// The columns before this one are biases. They are exempt from penalties and decay, and start
     /// at 0.
     pub penalised_from_column: usize,
+    /// How the entries start.
+    pub start: BlockStart,
 }
 
 impl Block {
@@ -36,6 +49,29 @@ impl Block {
             rows,
             cols,
             penalised_from_column: 0,
+            start: BlockStart::Initializer,
+        }
+    }
+
+    /// Creates a block that is exempt from penalties and starts at a value, as γ = 1 of a norm does.
+    ///
+    /// # Example
+    /// ```
+    /// use backprop::layer::Block;
+    ///
+    /// let gamma = Block::constant("γ", 25, 1, 1.0);
+    /// assert_eq!(gamma.penalised_from_column, 1);
+    /// ```
+    #[must_use]
+    pub fn constant(
+        name: impl Into<Cow<'static, str>>,
+        rows: usize,
+        cols: usize,
+        start: f64,
+    ) -> Self {
+        Self {
+            start: BlockStart::Constant(start),
+            ..Self::new(name, rows, cols).penalised_from_column(cols)
         }
     }
 

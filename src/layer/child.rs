@@ -13,6 +13,7 @@ pub(crate) struct Child {
     pub(crate) name: String,
     pub(crate) plan: Plan,
     pub(crate) theta: Range<usize>,
+    pub(crate) state: Range<usize>,
     pub(crate) kept: Start,
     pub(crate) input: Place,
     pub(crate) output: Place,
@@ -63,6 +64,12 @@ impl Child {
     #[inline]
     pub(crate) fn moving_mut<'a, T>(&self, all: &'a mut [T]) -> Option<&'a mut [T]> {
         self.plan.moves().then(|| &mut all[self.theta.clone()])
+    }
+
+    /// Returns the share of this child in its parent's new state.
+    #[inline]
+    pub(crate) fn state_in<'a, T>(&self, all: &'a mut Option<&mut [T]>) -> Option<&'a mut [T]> {
+        all.as_deref_mut().map(|all| &mut all[self.state.clone()])
     }
 
     /// Returns the lengths of the scratch of this child and those inside it.

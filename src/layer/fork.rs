@@ -89,6 +89,7 @@ pub(super) fn forward<T: Scalar, L: Layer<T>, F: Fork<L>>(fork: &F, pass: Forwar
         input,
         mut output,
         mut kept,
+        mut new_state,
         room,
         scratch,
     } = pass;
@@ -106,6 +107,7 @@ pub(super) fn forward<T: Scalar, L: Layer<T>, F: Fork<L>>(fork: &F, pass: Forwar
             input,
             output: view_mut(own_output, plan.outputs(), m),
             kept: own,
+            new_state: child.state_in(&mut new_state),
             room: &mut room[..plan.plain_room(m)],
             scratch: &mut scratch[..at_child.scratch_len()],
         });

@@ -96,6 +96,7 @@ mod concat;
 mod dense;
 mod dense_each;
 mod fork;
+pub(crate) mod given;
 mod join;
 mod memory;
 mod passes;
@@ -107,6 +108,7 @@ mod residual;
 mod saved;
 mod sequential;
 mod site;
+mod state_block;
 
 use crate::error::{Error, short_name, unsupported};
 use crate::kernels::{columns, sum_of_squares};
@@ -117,7 +119,7 @@ use std::fmt::Debug;
 
 pub use activate::Activate;
 pub use any::{AnyLayer, NoCustom};
-pub use block::Block;
+pub use block::{Block, BlockStart};
 pub(crate) use child::Child;
 pub use concat::{Axis, Concat};
 pub use dense::Dense;
@@ -132,6 +134,7 @@ pub use residual::Residual;
 pub use sequential::Sequential;
 pub(crate) use site::Head;
 pub use site::{Couples, Site};
+pub use state_block::StateBlock;
 
 /// A layer: a differentiable map from the activations of one layer to those of the next.
 ///
@@ -251,6 +254,7 @@ fn one_by_one<T: Scalar, L: Layer<T> + ?Sized>(layer: &L, pass: Backward<'_, T>)
             input,
             output: DMatrixViewMut::from_slice(output, rows, 1),
             kept,
+            new_state: None,
             room,
             scratch,
         });

@@ -1,6 +1,7 @@
 //! The arguments of a layer's passes.
 
 use super::child::Child;
+use super::given::Given;
 use super::memory::Keep;
 use super::plan::Plan;
 use crate::scalar::Scalar;
@@ -9,12 +10,15 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 /// What all passes have in common: the layer's plan and parameters, and the mode of the pass.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct At<'a, T> {
+pub struct At<'a, T: Scalar> {
     /// The layer's plan.
     pub plan: &'a Plan,
     /// The layer's parameters: its blocks in sequence, each column-major, then those of the layers
     /// inside it.
     pub theta: &'a [T],
+    /// The layer's state: its vectors in sequence, then those of the layers inside it. It is not
+    /// differentiated.
+    pub state: &'a [T],
     /// What the forward pass keeps for later passes.
     pub keep: Keep,
     /// Whether this is a training pass. A stochastic layer is random only then.
@@ -26,21 +30,25 @@ pub struct At<'a, T> {
     pub first_example: usize,
     /// The lengths of the scratch for products, of this plan and of those inside it.
     pub(crate) scratch: &'a [usize],
+    /// Random numbers in place of those of the seed.
+    pub(crate) given: Given<'a, T>,
 }
 
-impl<'a, T> At<'a, T> {
-    /// Creates the arguments of passes outside training, with seed and first example 0, that keep
-    /// what [`Keep::Curvature`] needs.
+impl<'a, T: Scalar> At<'a, T> {
+    /// Creates the arguments of passes outside training, without state, with seed and first example
+    /// 0, that keep what [`Keep::Curvature`] needs.
     #[must_use]
     pub fn new(plan: &'a Plan, theta: &'a [T]) -> Self {
         Self {
             plan,
             theta,
+            state: &[],
             keep: Keep::Curvature,
             training: false,
             seed: 0,
             first_example: 0,
             scratch: &[],
+            given: Given::NONE,
         }
     }
 
@@ -50,10 +58,21 @@ impl<'a, T> At<'a, T> {
         Self {
             plan: &child.plan,
             theta: &self.theta[child.theta.clone()],
+            state: &self.state[child.state.clone()],
             seed: if self.training { mix(self.seed, i) } else { 0 },
             scratch: child.scratch(self.scratch),
+            given: self.given.child(i),
             ..*self
         }
+    }
+
+    /// Returns the random numbers that a [stochastic](Plan::stochastic) layer uses in place of those
+    /// of its seed, for the m examples of this pass; `None` unless the caller gave some
+    /// ([`Workspace::give`](crate::Workspace::give)).
+    #[inline]
+    #[must_use]
+    pub fn given(&self, m: usize) -> Option<DMatrixView<'a, T>> {
+        self.given.columns(self.first_example, m)
     }
 
     /// Returns the length of the scratch for products.
@@ -87,6 +106,9 @@ pub struct Forward<'a, T: Scalar> {
     pub output: DMatrixViewMut<'a, T>,
     /// The scalars for later passes, to be written: as many as [`Plan::kept`] returns.
     pub kept: &'a mut [T],
+    /// The state after this step, to be written; present only in training passes whose state is
+    /// kept. Its entries are those of [`At::state`].
+    pub new_state: Option<&'a mut [T]>,
     /// Room for intermediate results, with unspecified contents: see [`Plan::room`].
     pub room: &'a mut [T],
     /// Scratch for the products that the plan declares: see [`Plan::product`].
@@ -107,6 +129,7 @@ impl<'a, T: Scalar> Forward<'a, T> {
             input,
             output,
             kept,
+            new_state: None,
             room: &mut [],
             scratch: &mut [],
         }

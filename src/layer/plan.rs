@@ -1,12 +1,14 @@
 //! What a layer states about itself: its shapes, its parameters and the memory of its passes.
 
 mod frozen;
+mod modes;
 
-use super::block::Block;
+use super::block::{Block, BlockStart};
 use super::child::Child;
 use super::memory::{ByKeep, KEEPS, Keep, Len, Place, Start, sum};
 use super::products::Affine;
 use super::site::{Couples, Head, Site};
+use super::state_block::StateBlock;
 use crate::activation::AnyActivation;
 use crate::error::Error;
 use crate::link::Link;
@@ -40,10 +42,22 @@ pub struct Plan {
     rooms: Rooms,
     products: Vec<Affine>,
     pub(crate) heads: Vec<Head>,
+    /// Which examples the layer itself couples.
+    pub(crate) own_couples: Couples,
+    /// Which examples the layers of this tree couple.
     pub(crate) couples: Couples,
     own_each: bool,
     pub(crate) children: Vec<Child>,
     parameters: usize,
+    /// The layer's own state. That of its children follows.
+    pub(crate) state_blocks: Vec<StateBlock>,
+    state: usize,
+    /// Whether the layer's own statistics are fixed.
+    fixed: bool,
+    /// The random numbers that the layer itself draws for each example in training.
+    numbers: usize,
+    /// Whether a layer of this tree draws random numbers.
+    stochastic: bool,
     /// The number of plans in this tree.
     nodes: usize,
     /// The number of entries for each example of a buffer between two children.
@@ -71,10 +85,16 @@ impl Plan {
             rooms: Rooms::default(),
             products: Vec::new(),
             heads: vec![Head::new(output)],
+            own_couples: Couples::Never,
             couples: Couples::Never,
             own_each: false,
             children: Vec::new(),
             parameters: 0,
+            state_blocks: Vec::new(),
+            state: 0,
+            fixed: false,
+            numbers: 0,
+            stochastic: false,
             nodes: 1,
             widest: 0,
             frozen: false,
@@ -108,6 +128,27 @@ impl Plan {
         self.parameters = self.parameters.saturating_add(len);
         self.blocks.push(block);
         self.moves = true;
+        self
+    }
+
+    /// Adds a vector of state. A layer's vectors lie in this order in [`At::state`](super::At).
+    ///
+    /// In training, such a layer gets the batch as a whole, so it counts as
+    /// [coupling](Couples::InTraining) the examples.
+    pub fn state(mut self, block: StateBlock) -> Self {
+        self.state = self.state.saturating_add(block.len);
+        self.state_blocks.push(block);
+        let couples = self.own_couples.max(Couples::InTraining);
+        self.couples(couples)
+    }
+
+    /// Declares that the layer draws random numbers in training: `numbers` for each example.
+    ///
+    /// The numbers of an example must follow from [`At::seed`](super::At::seed) and its index in the
+    /// batch alone, so that every pass of a step and any cut of the batch uses the same.
+    pub fn stochastic(mut self, numbers: usize) -> Self {
+        self.numbers = numbers;
+        self.stochastic = true;
         self
     }
 
@@ -163,7 +204,7 @@ impl Plan {
 
     /// Declares that the outputs for one example depend on the others.
     pub fn couples(mut self, couples: Couples) -> Self {
-        self.couples = couples;
+        (self.own_couples, self.couples) = (couples, couples);
         self
     }
 
@@ -217,6 +258,19 @@ impl Plan {
     #[must_use]
     pub fn parameters(&self) -> usize {
         self.parameters
+    }
+
+    /// Returns the length of the state, that of inner layers included.
+    #[inline]
+    #[must_use]
+    pub fn state_len(&self) -> usize {
+        self.state
+    }
+
+    /// Returns the random numbers that the layer itself draws for each example in training.
+    #[must_use]
+    pub fn random_numbers(&self) -> usize {
+        self.numbers
     }
 
     /// Returns the length of `kept` for a batch of m examples.
@@ -286,7 +340,10 @@ impl Plan {
         };
         let theta = self.parameters;
         self.parameters = theta.saturating_add(plan.parameters);
+        let state = self.state;
+        self.state = state.saturating_add(plan.state);
         self.couples = self.couples.max(plan.couples);
+        self.stochastic |= plan.stochastic;
         self.rooms = Rooms {
             plain: self.rooms.plain.max(plan.rooms.plain),
             tangent: self.rooms.tangent.max(plan.rooms.tangent),
@@ -301,6 +358,7 @@ impl Plan {
         self.children.push(Child {
             name,
             theta: theta..self.parameters,
+            state: state..self.state,
             plan,
             kept,
             input,
@@ -337,7 +395,17 @@ impl Plan {
                 layer: Path::default(),
             });
         }
+        for block in &self.state_blocks {
+            if !(block.start.is_finite() && block.start >= block.least) {
+                return Err(fault("its state starts outside its range"));
+            }
+        }
         for block in &self.blocks {
+            if let BlockStart::Constant(start) = block.start
+                && !start.is_finite()
+            {
+                return Err(fault("a block starts at a number that is not finite"));
+            }
             if block.penalised_from_column > block.cols {
                 return Err(Error::PenalisedColumns {
                     layer: Path::default(),

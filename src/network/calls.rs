@@ -173,7 +173,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<DMatrixView<'w, T>, Error> {
         let x = x.columns_view();
         self.check_inputs(x)?;
-        self.run_forward(self.theta.as_slice(), x, workspace)?;
+        self.run_forward(self.point(), x, workspace)?;
         workspace.output().ok_or(Error::NoLayers)
     }
 
@@ -188,7 +188,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         objective: &Objective<C>,
         workspace: &mut Workspace<T>,
     ) -> Result<CostParts<T>, Error> {
-        self.cost_at(self.theta.as_slice(), examples, objective, workspace)
+        self.cost_at(self.point(), examples, objective, workspace)
     }
 
     /// Writes ∇J to `gradient` and returns the two parts of J, whose [`total`](CostParts::total) is
@@ -210,7 +210,6 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
         gradient: &mut [T],
     ) -> Result<CostParts<T>, Error> {
-        let theta = self.theta.as_slice();
-        self.gradient_at(theta, examples, objective, workspace, gradient)
+        self.gradient_at(self.point(), examples, objective, workspace, gradient)
     }
 }

@@ -1,11 +1,14 @@
 //! The layers in sequence, forward and backward, on the buffers of a part.
 
 use super::Network;
+use super::outcome::{Outcome, check_activations};
 use crate::cost::{Cost, HeadOutputs, Outputs};
 use crate::error::{Error, Location};
 use crate::examples::{Examples, check_finite};
 use crate::kernels::{self, first_non_finite};
+use crate::layer::given::Given;
 use crate::layer::{At, Backward, Forward, Frame, Keep, Layer, LayerGradient, Linked, Plan};
+use crate::point::{Point, check_finite_state};
 use crate::scalar::{Scalar, real, to_f64};
 use crate::shape::Shape;
 use crate::workspace::{Part, Workspace};
@@ -14,11 +17,11 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 /// The largest number of kept scalars that is scanned at once.
 const SCANNED: usize = 1 << 10;
 
-/// The layers at one θ, and the mode of the passes.
+/// The layers at one point, and the mode of the passes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chain<'a, T: Scalar, L> {
     pub(crate) network: &'a Network<T, L>,
-    pub(crate) theta: &'a [T],
+    pub(crate) point: Point<'a, T>,
     /// The seed of a training pass.
     pub(crate) training: Option<u64>,
     /// What forward passes keep.
@@ -51,15 +54,43 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         self.network.depth()
     }
 
+    /// Takes the mode of a workspace, for m examples with weights or without.
     #[inline]
-    pub(crate) fn at<'b>(&self, first: usize, scratch: &'b [usize]) -> At<'b, T>
+    pub(crate) fn set_mode(
+        &mut self,
+        workspace: &Workspace<T>,
+        m: usize,
+        weights: Option<&[f64]>,
+    ) -> Result<(), Error> {
+        self.training = workspace.training;
+        if self.training.is_none() {
+            return Ok(());
+        }
+        let plan = self.plan();
+        for given in workspace.given.iter().flat_map(|all| all.iter()) {
+            given.check(plan, m)?;
+        }
+        match plan.gathering() {
+            Some(layer) if weights.is_some() => Err(Error::WeightedStatistics { layer }),
+            _ => Ok(()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn at<'b>(
+        &self,
+        first: usize,
+        scratch: &'b [usize],
+        given: Given<'b, T>,
+    ) -> At<'b, T>
     where
         'a: 'b,
     {
-        let mut at = At::new(self.plan(), self.theta);
+        let mut at = At::new(self.plan(), self.point.theta);
+        at.state = self.point.state;
         at.keep = self.keep;
         (at.training, at.seed) = (self.training.is_some(), self.training.unwrap_or(0));
-        (at.first_example, at.scratch) = (first, scratch);
+        (at.first_example, at.scratch, at.given) = (first, scratch, given);
         at
     }
 
@@ -77,11 +108,19 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         let rows = plan.outputs();
         let kept = &mut part.kept[..plan.kept_in(self.keep, m)];
         let output = &mut part.output[..rows * m];
+        let state = self.point.state;
+        part.has_new_state = self.training.is_some() && !state.is_empty();
+        let new_state = part.has_new_state.then(|| {
+            let new_state = &mut part.new_state[..state.len()];
+            new_state.copy_from_slice(state);
+            new_state
+        });
         self.network.root.forward(Forward {
-            at: self.at(first, &part.scratch_lens),
+            at: self.at(first, &part.scratch_lens, Given::new(&part.given)),
             input: x,
             output: DMatrixViewMut::from_slice(output, rows, m),
             kept,
+            new_state,
             room: &mut part.room,
             scratch: &mut part.scratch,
         });
@@ -90,16 +129,20 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
             &part.output[..rows * m],
         );
         // A short pass is checked with one scan of everything it wrote.
-        if kept.len() <= SCANNED && kernels::all_finite(kept) && kernels::all_finite(output) {
-            return Ok(());
+        if kept.len() > SCANNED || !kernels::all_finite(kept) || !kernels::all_finite(output) {
+            let outcome = Outcome {
+                kept,
+                output,
+                keep: self.keep,
+                m,
+            };
+            check_activations(plan, outcome, first)?;
         }
-        let outcome = Outcome {
-            kept,
-            output,
-            keep: self.keep,
-            m,
-        };
-        check_activations(plan, outcome, first)
+        if part.has_new_state {
+            let places = self.network.layout.state_places();
+            check_finite_state(places, &part.new_state[..state.len()])?;
+        }
+        Ok(())
     }
 
     /// Checks that the columns of a matrix of inputs are contiguous, if an example has several
@@ -285,7 +328,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         let input_delta = wanted.input_delta.map(|below| &mut below[..inputs * m]);
         let mut gradient = wanted.gradient;
         self.network.root.backward(Backward {
-            at: self.at(first, &part.scratch_lens),
+            at: self.at(first, &part.scratch_lens, Given::new(&part.given)),
             input: x,
             output: DMatrixView::from_slice(&part.output[..rows * m], rows, m),
             kept: &part.kept[..plan.kept_in(self.keep, m)],
@@ -319,48 +362,6 @@ pub(crate) fn outputs_at<'b, T: Scalar, C: Cost<T> + ?Sized>(
     };
     at.present = examples.present;
     at
-}
-
-/// What a pass over m examples left.
-#[derive(Clone, Copy)]
-struct Outcome<'a, T> {
-    kept: &'a [T],
-    output: &'a [T],
-    keep: Keep,
-    m: usize,
-}
-
-/// Checks the outputs of all layers, from the first on.
-#[inline]
-fn check_activations<T: Scalar>(
-    plan: &Plan,
-    of: Outcome<'_, T>,
-    first: usize,
-) -> Result<(), Error> {
-    for (layer, child) in plan.children.iter().enumerate() {
-        let (start, output) = child.found(of.keep, of.m);
-        let output = match output {
-            Some(range) => &of.kept[range],
-            None => of.output,
-        };
-        if !child.plan.children.is_empty() {
-            let kept = &of.kept[start..];
-            check_activations(&child.plan, Outcome { kept, output, ..of }, first)
-                .map_err(|error| error.inside(layer))?;
-        }
-        if let Some(index) = first_non_finite(output) {
-            let rows = child.plan.outputs();
-            return Err(Error::NonFinite {
-                at: Location::Activation {
-                    layer: layer.into(),
-                    unit: index % rows,
-                    example: first + index / rows,
-                },
-                value: to_f64(output[index]),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Multiplies the columns by the weights of the examples, if they have any.

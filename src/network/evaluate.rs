@@ -13,6 +13,7 @@ use crate::layer::{Keep, Layer};
 use crate::layout::resize;
 use crate::link::Link;
 use crate::objective::Objective;
+use crate::point::Point;
 use crate::scalar::{Scalar, real, to_f64};
 use crate::workspace::Workspace;
 use nalgebra::DMatrixView;
@@ -100,11 +101,24 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         })
     }
 
-    /// Returns the layers at a θ, outside training.
-    pub(crate) fn chain<'a>(&'a self, theta: &'a [T]) -> Chain<'a, T, L> {
+    /// Returns θ with the state that belongs to it.
+    #[inline]
+    pub(crate) fn point(&self) -> Point<'_, T> {
+        self.point_at(self.theta.as_slice())
+    }
+
+    /// Returns another θ with the state of this network.
+    #[inline]
+    pub(crate) fn point_at<'a>(&'a self, theta: &'a [T]) -> Point<'a, T> {
+        let state = self.state.as_slice();
+        Point { theta, state }
+    }
+
+    /// Returns the layers at a point, outside training.
+    pub(crate) fn chain<'a>(&'a self, point: Point<'a, T>) -> Chain<'a, T, L> {
         Chain {
             network: self,
-            theta,
+            point,
             training: None,
             keep: Keep::Nothing,
         }
@@ -130,12 +144,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// pass.
     pub(crate) fn run_forward(
         &self,
-        theta: &[T],
+        point: Point<'_, T>,
         x: DMatrixView<'_, T>,
         workspace: &mut Workspace<T>,
     ) -> Result<(), Error> {
         let pass = Pass {
-            chain: self.chain(theta),
+            chain: self.chain(point),
             x,
             seed: Seed::<_, AnyCost>::None,
             divisor: T::one(),
@@ -146,14 +160,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns Σ w·cost, and writes Σ w·Δ and w·∂cost/∂X / Σw where requested.
     pub(crate) fn sum<C: Cost<T> + ?Sized>(
         &self,
-        theta: &[T],
+        point: Point<'_, T>,
         (examples, cost): (&Examples<'_, T>, &C),
         workspace: &mut Workspace<T>,
         (gradient, input_delta): (Option<&mut [T]>, Option<&mut [T]>),
     ) -> Result<T, Error> {
         self.check_examples(examples, cost)?;
         let pass = Pass {
-            chain: self.chain(theta),
+            chain: self.chain(point),
             x: examples.x,
             seed: Seed::Cost(examples, cost),
             divisor: real(examples.weight),
@@ -180,47 +194,47 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     pub(crate) fn cost_at<C: Cost<T>>(
         &self,
-        theta: &[T],
+        point: Point<'_, T>,
         examples: &Examples<'_, T>,
         objective: &Objective<C>,
         workspace: &mut Workspace<T>,
     ) -> Result<CostParts<T>, Error> {
         objective.validate(&self.layout)?;
-        let sum = self.sum(theta, (examples, &objective.cost), workspace, (None, None))?;
+        let sum = self.sum(point, (examples, &objective.cost), workspace, (None, None))?;
         let sums = Sums::new(sum, examples.weight);
-        finish(&self.layout, &objective.penalty, theta, sums, None)
+        finish(&self.layout, &objective.penalty, point.theta, sums, None)
     }
 
-    /// Returns the mean cost at θ, without penalty.
+    /// Returns the mean cost at a point, without penalty.
     pub(crate) fn data_cost_at<C: Cost<T>>(
         &self,
-        theta: &[T],
+        point: Point<'_, T>,
         examples: &Examples<'_, T>,
         cost: &C,
         workspace: &mut Workspace<T>,
     ) -> Result<T, Error> {
         cost.validate()?;
-        let sum = self.sum(theta, (examples, cost), workspace, (None, None))?;
+        let sum = self.sum(point, (examples, cost), workspace, (None, None))?;
         Ok(sum / real(examples.weight))
     }
 
     pub(crate) fn gradient_at<C: Cost<T>>(
         &self,
-        theta: &[T],
+        point: Point<'_, T>,
         examples: &Examples<'_, T>,
         objective: &Objective<C>,
         workspace: &mut Workspace<T>,
         gradient: &mut [T],
     ) -> Result<CostParts<T>, Error> {
         let at = (examples, examples.weight);
-        self.batch_gradient_at(theta, at, objective, workspace, gradient)
+        self.batch_gradient_at(point, at, objective, workspace, gradient)
     }
 
     /// Returns J and ∇J of examples from a larger data set of weight `whole`. The penalty is
     /// Ω/whole.
     pub(crate) fn batch_gradient_at<C: Cost<T>>(
         &self,
-        theta: &[T],
+        point: Point<'_, T>,
         (examples, whole): (&Examples<'_, T>, f64),
         objective: &Objective<C>,
         workspace: &mut Workspace<T>,
@@ -229,7 +243,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         check_length("the gradient", self.parameters(), gradient.len())?;
         objective.validate(&self.layout)?;
         let at = (examples, &objective.cost);
-        let sum = self.sum(theta, at, workspace, (Some(&mut *gradient), None))?;
+        let sum = self.sum(point, at, workspace, (Some(&mut *gradient), None))?;
         let sums = Sums {
             cost: sum,
             weight: examples.weight,
@@ -238,7 +252,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         finish(
             &self.layout,
             &objective.penalty,
-            theta,
+            point.theta,
             sums,
             Some(gradient),
         )
@@ -253,9 +267,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         delta: &mut Vec<T>,
     ) -> Result<T, Error> {
         resize(delta, "Δ", (self.parameters(), 1), T::zero())?;
-        let theta = self.theta.as_slice();
         let sum = self.sum(
-            theta,
+            self.point(),
             (examples, cost),
             workspace,
             (Some(&mut *delta), None),

@@ -8,17 +8,20 @@ pub(crate) mod chain;
 mod evaluate;
 mod freeze;
 pub(crate) mod job;
+mod outcome;
 mod parameters;
 pub(crate) mod pass;
 #[cfg(feature = "serde")]
 mod saved;
+mod state;
 
 use crate::error::Error;
 use crate::gradient::zeros;
-use crate::layer::{AnyLayer, Child, Layer, Sequential};
+use crate::layer::{AnyLayer, BlockStart, Child, Layer, Sequential};
 use crate::layout::{Layout, copied, reserved};
 use crate::path::Path;
-use crate::scalar::Scalar;
+use crate::point::initial_state;
+use crate::scalar::{Scalar, real};
 use crate::shape::Shape;
 use nalgebra::DVector;
 use std::fmt;
@@ -27,6 +30,7 @@ use std::sync::Arc;
 pub use builder::{Branches, Builder};
 pub use parameters::ParameterBlock;
 pub(crate) use parameters::check_theta;
+pub use state::StateVector;
 
 /// A feed-forward network: a chain of layers, and one vector θ of all parameters (weights, biases).
 ///
@@ -76,6 +80,8 @@ pub(crate) use parameters::check_theta;
 pub struct Network<T: Scalar, L = AnyLayer> {
     root: Sequential<L>,
     theta: DVector<T>,
+    /// What passes read and do not differentiate, such as running statistics.
+    state: DVector<T>,
     layout: Arc<Layout>,
     spare: Spare<T>,
 }
@@ -115,6 +121,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let layout = Layout::new(inputs.into(), &root)?;
         check_theta(layout.parameters(), theta)?;
         Ok(Self {
+            state: initial_state(layout.state_places())?,
             root,
             theta: DVector::from_vec(copied("the parameters", theta)?),
             layout: Arc::new(layout),
@@ -125,9 +132,16 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     fn with_zeros(inputs: Shape, layers: Vec<L>) -> Result<Self, Error> {
         let root = Sequential::new(layers);
         let layout = Layout::new(inputs, &root)?;
+        let mut theta = zeros(layout.parameters())?;
+        for place in layout.blocks() {
+            if let BlockStart::Constant(start) = place.block().start {
+                theta.as_mut_slice()[place.range()].fill(real(start));
+            }
+        }
         Ok(Self {
+            state: initial_state(layout.state_places())?,
             root,
-            theta: zeros(layout.parameters())?,
+            theta,
             layout: Arc::new(layout),
             spare: Spare(Vec::new()),
         })
@@ -183,7 +197,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// All concern the new scalar:
-    /// - [`Error::NonFinite`] if a parameter is not finite, such as 1e300 in `f32`.
+    /// - [`Error::NonFinite`] if a parameter or a number of the state is not finite, such as 1e300
+    ///   in `f32`.
     /// - [`Error::Hyperparameter`] if a layer's constant is out of range.
     /// - [`Error::TooLarge`] if θ is too large.
     ///
@@ -196,18 +211,20 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// assert_eq!(single.theta().as_slice(), &[0.5_f32, -1.0]);
     /// # Ok::<(), backprop::Error>(())
     /// ```
-    pub fn map<U: Scalar>(&self, f: impl FnMut(T) -> U) -> Result<Network<U, L>, Error>
+    pub fn map<U: Scalar>(&self, mut f: impl FnMut(T) -> U) -> Result<Network<U, L>, Error>
     where
         L: Layer<U> + Clone,
     {
         let mut theta = reserved("the parameters", self.parameters())?;
-        theta.extend(self.theta.iter().copied().map(f));
-        Network::from_layers(
-            self.layout.plan().input(),
-            self.root.layers().to_vec(),
-            &theta,
-        )?
-        .with_frozen(&self.frozen_layers())
+        theta.extend(self.theta.iter().copied().map(&mut f));
+        let mut state = reserved("the state", self.state.len())?;
+        state.extend(self.state.iter().copied().map(f));
+        let input = self.layout.plan().input();
+        let mut network = Network::from_layers(input, self.root.layers().to_vec(), &theta)?;
+        network.set_state(&state)?;
+        network
+            .with_frozen(&self.frozen_layers())?
+            .with_fixed_statistics(&self.fixed_statistics())
     }
 }
 

@@ -8,6 +8,7 @@ use crate::initialization::Initialization;
 use crate::layer::Layer;
 use crate::layout::{Layout, copied, owned, resize};
 use crate::path::Path;
+use crate::point::{Point, check_state};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView, DVector};
 use rand_xoshiro::rand_core::Rng;
@@ -70,6 +71,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     pub fn set_theta(&mut self, theta: &[T]) -> Result<(), Error> {
         check_theta(self.parameters(), theta)?;
         self.theta.as_mut_slice().copy_from_slice(theta);
+        Ok(())
+    }
+
+    /// Replaces θ and the state.
+    pub(crate) fn set_point(&mut self, point: Point<'_, T>) -> Result<(), Error> {
+        check_state(self.layout.state_places(), point.state)?;
+        self.set_theta(point.theta)?;
+        self.state.as_mut_slice().copy_from_slice(point.state);
         Ok(())
     }
 

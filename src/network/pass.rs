@@ -40,7 +40,11 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'_, T, L, C> {
         workspace: &mut Workspace<T>,
         results: JobResults<'_, T>,
     ) -> Result<(), Error> {
-        self.chain.training = workspace.training;
+        let weights = match self.seed {
+            Seed::Cost(examples, _) => examples.weights,
+            _ => None,
+        };
+        self.chain.set_mode(workspace, self.x.ncols(), weights)?;
         let backward = results.sums.is_some() || results.input_delta.is_some();
         let wants = Wants {
             values: matches!(self.seed, Seed::Cost(..)),

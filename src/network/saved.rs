@@ -20,6 +20,19 @@ struct Written<'a, T, L> {
     /// have it.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "plain")]
     frozen: Option<Vec<&'a [usize]>>,
+    /// The state of the layers, and the layers whose statistics are fixed, as `frozen` is.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "numbers")]
+    state: Option<&'a [T]>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "plain")]
+    fixed_statistics: Option<Vec<&'a [usize]>>,
+}
+
+/// Serialises the list itself, without the `Option`.
+fn numbers<T: Serialize, S: Serializer>(
+    list: &Option<&[T]>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    list.unwrap_or_default().serialize(serializer)
 }
 
 /// Serialises the list itself, without the `Option`.
@@ -42,18 +55,31 @@ struct Read<T, L> {
     theta: Vec<T>,
     #[serde(default)]
     frozen: Vec<Vec<usize>>,
+    #[serde(default = "Option::default", deserialize_with = "some_list")]
+    state: Option<Vec<T>>,
+    #[serde(default)]
+    fixed_statistics: Vec<Vec<usize>>,
+}
+
+fn some_list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    list(deserializer).map(Some)
 }
 
 impl<T: Scalar + Serialize, L: Layer<T> + Serialize> Serialize for Network<T, L> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let frozen = self.frozen_layers();
-        let is_written = !serializer.is_human_readable() || !frozen.is_empty();
+        let (frozen, fixed) = (self.frozen_layers(), self.fixed_statistics());
+        let is_written = |is_empty: bool| !serializer.is_human_readable() || !is_empty;
+        let writes = [frozen.is_empty(), self.state.is_empty(), fixed.is_empty()].map(is_written);
         let written = Written {
             scalar: ScalarName::<T>::default(),
             inputs: self.layout.plan().input(),
             layers: self.layers(),
             theta: self.theta.as_slice(),
-            frozen: is_written.then(|| frozen.iter().map(Path::indices).collect()),
+            frozen: writes[0].then(|| frozen.iter().map(Path::indices).collect()),
+            state: writes[1].then_some(self.state.as_slice()),
+            fixed_statistics: writes[2].then(|| fixed.iter().map(Path::indices).collect()),
         };
         written.serialize(serializer)
     }
@@ -67,9 +93,20 @@ impl<'de, T: Scalar + Deserialize<'de>, L: Layer<T> + Deserialize<'de>> Deserial
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let read = Read::<T, L>::deserialize(deserializer)?;
-        let frozen: Vec<Path> = read.frozen.iter().map(|layer| layer[..].into()).collect();
-        Self::from_layers(read.inputs, read.layers, &read.theta)
-            .and_then(|network| network.with_frozen(&frozen))
-            .map_err(D::Error::custom)
+        let paths = |layers: &[Vec<usize>]| -> Vec<Path> {
+            layers.iter().map(|layer| layer[..].into()).collect()
+        };
+        let made = Self::from_layers(read.inputs, read.layers, &read.theta);
+        let made = made.and_then(|mut network| {
+            match &read.state {
+                Some(state) => network.set_state(state)?,
+                // A network with state and a file without it are not the same function.
+                None => network.set_state(&[])?,
+            }
+            network
+                .with_frozen(&paths(&read.frozen))?
+                .with_fixed_statistics(&paths(&read.fixed_statistics))
+        });
+        made.map_err(D::Error::custom)
     }
 }

@@ -44,6 +44,8 @@ pub struct Epoch<'a, T: Scalar> {
     pub history: &'a History,
     /// θ.
     pub theta: &'a [T],
+    /// The state of the layers: see [`Network::state`](crate::Network::state).
+    pub state: &'a [T],
     /// The gradient of the epoch's last batch, at the parameters before its step. For a full-batch
     /// solver, it is ∇J at θ.
     pub gradient: &'a [T],

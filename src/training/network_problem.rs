@@ -10,6 +10,7 @@ use crate::layer::Layer;
 use crate::layout::{Layout, resize};
 use crate::network::Network;
 use crate::objective::Objective;
+use crate::point::Point;
 use crate::scalar::{Scalar, to_f64};
 use crate::workspace::Workspace;
 use std::ops::Range;
@@ -86,6 +87,8 @@ pub(super) struct NetworkProblem<'p, T: Scalar, L, C> {
     pub(super) objective: &'p Objective<C>,
     pub(super) workspace: &'p mut Workspace<T>,
     pub(super) moving: &'p mut Moving<T>,
+    /// The state of the layers, which an iteration moves by one step.
+    pub(super) state: &'p mut [T],
 }
 
 impl<T: Scalar, L: Layer<T>, C: Cost<T>> NetworkProblem<'_, T, L, C> {
@@ -97,6 +100,35 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> NetworkProblem<'_, T, L, C> {
         gradient: &mut [T],
     ) -> Result<Iteration<T>, Error> {
         self.moving.start(theta)?;
+        // With layers that gather statistics, J is a function of those of all examples.
+        let gathers = self.network.layout().plan().gathering().is_some();
+        self.workspace.set_training(gathers.then_some(0));
+        let done = self.search(solver, theta, gradient);
+        let done = match done {
+            Ok(done) if gathers => self.gather(theta).map(|()| done),
+            done => done,
+        };
+        self.workspace.set_training(None);
+        done
+    }
+
+    /// Moves the state by the statistics of all examples at θ.
+    fn gather(&mut self, theta: &[T]) -> Result<(), Error> {
+        let (network, state) = (self.network, &*self.state);
+        let point = Point { theta, state };
+        network.cost_at(point, self.examples, self.objective, self.workspace)?;
+        if let Some(new) = self.workspace.new_state(network.layout_arc()) {
+            self.state.copy_from_slice(new);
+        }
+        Ok(())
+    }
+
+    fn search(
+        &mut self,
+        solver: &mut dyn FullBatch<T>,
+        theta: &mut [T],
+        gradient: &mut [T],
+    ) -> Result<Iteration<T>, Error> {
         if self.moving.theta.is_empty() {
             gradient.fill(T::zero());
             return Ok(Iteration {
@@ -123,9 +155,11 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Problem<T> for NetworkProblem<'_, T, L,
         } = &mut *self.moving;
         scatter(ranges, theta, all_theta);
         let (examples, workspace) = (self.examples, &mut *self.workspace);
+        let (theta, state) = (&all_theta[..], &*self.state);
+        let point = Point { theta, state };
         let parts = self
             .network
-            .cost_at(all_theta, examples, self.objective, workspace)?;
+            .cost_at(point, examples, self.objective, workspace)?;
         Ok(parts.total())
     }
 
@@ -138,8 +172,9 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Problem<T> for NetworkProblem<'_, T, L,
         } = &mut *self.moving;
         scatter(ranges, theta, all_theta);
         let (examples, workspace) = (self.examples, &mut *self.workspace);
+        let (theta, state) = (&all_theta[..], &*self.state);
         let parts = self.network.gradient_at(
-            all_theta,
+            Point { theta, state },
             examples,
             self.objective,
             workspace,
@@ -158,7 +193,8 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Problem<T> for NetworkProblem<'_, T, L,
             scatter(ranges, theta, all_theta);
             &all_theta[..]
         });
-        let parts = network.cost_at(theta, examples, objective, workspace)?;
+        let state = &*self.state;
+        let parts = network.cost_at(Point { theta, state }, examples, objective, workspace)?;
         let costs = workspace.costs().iter().map(|&cost| to_f64(cost).abs());
         let sum: f64 = match examples.weights {
             None => costs.sum(),

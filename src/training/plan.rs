@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::examples::Examples;
 use crate::metrics::{Direction, Metric};
 use crate::objective::Objective;
+use crate::point::Point;
 use crate::scalar::Scalar;
 use std::time::Duration;
 
@@ -71,8 +72,8 @@ impl<T: Scalar, C> Plan<'_, T, C> {
     }
 
     /// Resets the method, and returns the state before the first epoch.
-    pub(super) fn begin(&mut self, theta: &[T]) -> Result<RunState<T>, Error> {
-        let progress = RunState::new(theta)?;
+    pub(super) fn begin(&mut self, point: Point<'_, T>) -> Result<RunState<T>, Error> {
+        let progress = RunState::new(point)?;
         match &mut self.method {
             Method::Steps(optimizer) => optimizer.restore(&OptimizerState::default())?,
             Method::FullBatch(solver) => solver.reset(),

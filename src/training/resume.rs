@@ -116,7 +116,7 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         };
         let Some(found) = store.latest()? else {
             let history = self.train(network, examples, |plan, network| {
-                plan.begin(network.theta().as_slice())
+                plan.begin(network.point())
             })?;
             return Ok((history, Resumed::default()));
         };

@@ -15,9 +15,10 @@ use crate::error::{Error, Location};
 use crate::examples::Examples;
 use crate::kernels::first_non_finite;
 use crate::layer::Layer;
-use crate::layout::{Layout, allocate, collected};
+use crate::layout::{Layout, allocate, collected, copied};
 use crate::metrics::{self, Metric};
 use crate::network::Network;
+use crate::point::Point;
 use crate::scalar::{Scalar, to_f64};
 use crate::workspace::Workspace;
 
@@ -28,6 +29,8 @@ pub(super) struct Run<'r, 'a, T: Scalar, L, C> {
     pub(super) plan: &'r mut Plan<'a, T, C>,
     batches: Batches<T>,
     theta: Vec<T>,
+    /// The state of the layers that belongs to θ.
+    state: Vec<T>,
     gradient: Vec<T>,
     /// The entries of θ in frozen layers, in sequence.
     frozen: Vec<T>,
@@ -55,6 +58,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         let parameters = || allocate("the parameters", (network.parameters(), 1), T::zero());
         let (mut theta, gradient) = (parameters()?, parameters()?);
         theta.copy_from_slice(&progress.theta);
+        let state = copied("the state", &progress.state)?;
         let frozen = network.layout().frozen().iter();
         let frozen = frozen.flat_map(|range| theta[range.clone()].iter().map(|&x| Ok(x)));
         let frozen = collected("the frozen parameters", 0, frozen)?;
@@ -74,6 +78,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             plan,
             batches,
             theta,
+            state,
             gradient,
             frozen,
             moving: Moving::new(network.layout()),
@@ -94,7 +99,11 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         }
         let steps = record.steps;
         progress.reserve(1)?;
-        progress.note(record, &self.theta, improvement)?;
+        let point = Point {
+            theta: &self.theta,
+            state: &self.state,
+        };
+        progress.note(record, point, improvement)?;
         (progress.epoch, progress.steps) = (number, steps);
         #[cfg(feature = "tracing")]
         emit(progress.history.records.last());
@@ -110,6 +119,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             record: progress.history.records.last()?,
             history: &progress.history,
             theta: &self.theta,
+            state: &self.state,
             gradient: &self.gradient,
             layout: self.network.layout(),
             epochs: plan.epochs,
@@ -145,7 +155,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             ..
         } = &mut *self.plan;
         let (workspace, whole) = (&mut self.batch_workspace, &mut self.data_workspace);
-        let (theta, gradient) = (&mut self.theta, &mut self.gradient);
+        let (theta, state, gradient) = (&mut self.theta, &mut self.state, &mut self.gradient);
         let mut record = Record {
             epoch,
             steps: progress.steps,
@@ -169,7 +179,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                     let (at, number) = ((&batch, examples.weight), Some(b + 1));
                     // Stochastic layers act at random, and a resumed run repeats the same choices.
                     workspace.set_training(Some(batch_seed(*seed, epoch, b as u64)));
-                    let done = network.batch_gradient_at(theta, at, objective, workspace, gradient);
+                    let point = Point { theta, state };
+                    let done = network.batch_gradient_at(point, at, objective, workspace, gradient);
                     let parts = match done {
                         Ok(parts) => parts,
                         Err(cause) => {
@@ -183,6 +194,9 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                     let moving = network.layout().moving();
                     optimizer.step_in(moving, theta, gradient, factor)?;
                     put_back(network.layout(), &self.frozen, theta);
+                    if let Some(new) = workspace.new_state(network.layout_arc()) {
+                        state.copy_from_slice(new);
+                    }
                     record.rate = Some(optimizer.info().rate * factor);
                     // A saturating function may hide an overflow.
                     check_step(network.layout(), theta, &**optimizer)
@@ -197,7 +211,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                     return Err(Error::TotalWeight { value });
                 }
                 record.batch_cost = Some(sum / weight);
-                let parts = network.cost_at(theta, examples, objective, whole);
+                let parts = network.cost_at(Point { theta, state }, examples, objective, whole);
                 let parts = parts.map_err(|cause| with_place(epoch, Some(count), cause))?;
                 (Some(count), parts.total(), None)
             }
@@ -208,6 +222,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                     objective,
                     workspace: whole,
                     moving: &mut self.moving,
+                    state,
                 };
                 let done = problem.iterate(solver.as_mut(), theta, gradient);
                 let done = done.map_err(|cause| with_place(epoch, None, cause))?;
@@ -223,7 +238,11 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
 
     /// Checks J and θ at the end of an epoch, and adds the metrics and the validation cost.
     fn measure(&mut self, record: &mut Record) -> Result<(), Error> {
-        let (network, theta, examples) = (self.network, &self.theta, &self.data.training);
+        let (network, examples) = (self.network, &self.data.training);
+        let point = Point {
+            theta: &self.theta,
+            state: &self.state,
+        };
         let Plan {
             method,
             objective,
@@ -235,15 +254,15 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             let (at, value) = (Location::Objective, record.cost);
             return Err(Error::NonFinite { at, value });
         }
-        check_parameters(network.layout(), theta)?;
+        check_parameters(network.layout(), point.theta)?;
         // The workspace has the outputs at these parameters, unless a solver has evaluated others
         // since.
         if matches!(method, Method::FullBatch(_)) && !metrics.is_empty() {
-            network.cost_at(theta, examples, objective, workspace)?;
+            network.cost_at(point, examples, objective, workspace)?;
         }
         record.metrics = evaluate_all(metrics, workspace, examples)?;
         if let Some(validation) = &self.data.validation {
-            let value = network.data_cost_at(theta, validation, &objective.cost, workspace)?;
+            let value = network.data_cost_at(point, validation, &objective.cost, workspace)?;
             record.validation = Some(to_f64(value));
             record.validation_metrics = evaluate_all(metrics, workspace, validation)?;
         }

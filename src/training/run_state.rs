@@ -5,6 +5,7 @@ use super::optimizer::OptimizerState;
 use super::schedule::Plateau;
 use crate::error::Error;
 use crate::layout::{copied, resize};
+use crate::point::Point;
 use crate::scalar::Scalar;
 
 /// The state of a run between two epochs.
@@ -24,8 +25,18 @@ pub(super) struct RunState<T> {
         serde(deserialize_with = "crate::saved_numbers::list")
     )]
     pub(super) theta: Vec<T>,
+    /// The state of the layers that belongs to it.
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default,
+            skip_serializing_if = "Vec::is_empty",
+            deserialize_with = "crate::saved_numbers::list"
+        )
+    )]
+    pub(super) state: Vec<T>,
     pub(super) optimizer: OptimizerState<T>,
-    /// The monitored cost and θ of the best epoch; `None` before the first.
+    /// The monitored cost, θ and state of the best epoch; `None` before the first.
     pub(super) best: Option<Best<T>>,
     /// The number of epochs in a row without an improvement that counts for patience.
     pub(super) waited: u64,
@@ -47,6 +58,16 @@ pub(super) struct Best<T> {
         serde(deserialize_with = "crate::saved_numbers::list")
     )]
     pub(super) theta: Vec<T>,
+    /// The state of the layers that belongs to it.
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default,
+            skip_serializing_if = "Vec::is_empty",
+            deserialize_with = "crate::saved_numbers::list"
+        )
+    )]
+    pub(super) state: Vec<T>,
 }
 
 /// How an epoch is compared with the best one so far.
@@ -56,16 +77,17 @@ pub(super) struct Improvement {
     pub(super) monitored: f64,
     /// The count for patience restarts after a decrease by more than this.
     pub(super) least: f64,
-    /// Whether θ of the best epoch is kept.
+    /// Whether θ and state of the best epoch are kept.
     pub(super) keep: bool,
 }
 
 impl<T: Scalar> RunState<T> {
-    pub(super) fn new(theta: &[T]) -> Result<Self, Error> {
+    pub(super) fn new(point: Point<'_, T>) -> Result<Self, Error> {
         Ok(Self {
             epoch: 0,
             steps: 0,
-            theta: copied("the parameters", theta)?,
+            theta: copied("the parameters", point.theta)?,
+            state: copied("the state", point.state)?,
             optimizer: OptimizerState::default(),
             best: None,
             waited: 0,
@@ -74,11 +96,11 @@ impl<T: Scalar> RunState<T> {
         })
     }
 
-    /// Adds an epoch that ended at `theta`.
+    /// Adds an epoch that ended at `point`.
     pub(super) fn note(
         &mut self,
         record: Record,
-        theta: &[T],
+        point: Point<'_, T>,
         improvement: Improvement,
     ) -> Result<(), Error> {
         let Improvement {
@@ -96,16 +118,23 @@ impl<T: Scalar> RunState<T> {
             let best = self.best.get_or_insert_with(|| Best {
                 cost: monitored,
                 theta: Vec::new(),
+                state: Vec::new(),
             });
             // The parameters of an earlier epoch are no longer the best.
-            let kept = if keep { theta } else { &[] };
-            let shape = (kept.len(), 1);
-            resize(&mut best.theta, "the best parameters", shape, T::zero())?;
-            best.theta.copy_from_slice(kept);
+            let nothing = Point {
+                theta: &[],
+                state: &[],
+            };
+            let kept = if keep { point } else { nothing };
+            for (to, from) in [(&mut best.theta, kept.theta), (&mut best.state, kept.state)] {
+                resize(to, "the best parameters", (from.len(), 1), T::zero())?;
+                to.copy_from_slice(from);
+            }
             best.cost = monitored;
             self.history.best = Some(record.epoch);
         }
-        self.theta.copy_from_slice(theta);
+        self.theta.copy_from_slice(point.theta);
+        self.state.copy_from_slice(point.state);
         self.history.records.push(record);
         Ok(())
     }
@@ -118,12 +147,18 @@ impl<T: Scalar> RunState<T> {
         room.map_err(|_| Error::TooLarge { what, rows, cols })
     }
 
-    /// Returns the parameters that a run ends with: those of the best epoch if they are kept,
-    /// otherwise the last.
-    pub(super) fn result(&self, keep: bool) -> &[T] {
+    /// Returns the point that a run ends with: that of the best epoch if it is kept, otherwise the
+    /// last.
+    pub(super) fn result(&self, keep: bool) -> Point<'_, T> {
         match &self.best {
-            Some(best) if keep && !best.theta.is_empty() => &best.theta,
-            _ => &self.theta,
+            Some(best) if keep && !(best.theta.is_empty() && best.state.is_empty()) => Point {
+                theta: &best.theta,
+                state: &best.state,
+            },
+            _ => Point {
+                theta: &self.theta,
+                state: &self.state,
+            },
         }
     }
 

@@ -14,6 +14,7 @@ use crate::layer::Layer;
 use crate::layout::Layout;
 use crate::metrics::Metric;
 use crate::network::Network;
+use crate::point::check_state;
 use crate::saved_numbers::scalar_name;
 use crate::scalar::Scalar;
 use crate::shape::Shape;
@@ -25,12 +26,15 @@ fn architecture(plan: &crate::layer::Plan) -> String {
             inside if inside.is_empty() => inside,
             inside => format!(" [{inside}]"),
         };
-        let frozen = if child.plan.is_frozen() {
-            " frozen"
+        let plan = &child.plan;
+        let frozen = if plan.is_frozen() { " frozen" } else { "" };
+        let fixed = if plan.fixed_statistics() {
+            " fixed"
         } else {
             ""
         };
-        format!(" → {} {}{frozen}{inside}", child.name, child.plan.outputs())
+        let outputs = plan.outputs();
+        format!(" → {} {outputs}{frozen}{fixed}{inside}", child.name)
     });
     layers.collect()
 }
@@ -110,7 +114,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
         layout: &Layout,
         saved: Saved<T>,
     ) -> Result<RunState<T>, Error> {
-        self.check_saved(layout.parameters(), &saved)?;
+        self.check_saved(layout, &saved)?;
         let Saved {
             mut progress,
             solver,
@@ -138,12 +142,13 @@ impl<T: Scalar, C> Plan<'_, T, C> {
     ///
     /// The best epoch, its cost and the state of a plateau follow from the records, so they are
     /// computed again.
-    fn check_saved(&self, parameters: usize, saved: &Saved<T>) -> Result<(), Error> {
-        let progress = &saved.progress;
+    fn check_saved(&self, layout: &Layout, saved: &Saved<T>) -> Result<(), Error> {
+        let (progress, parameters) = (&saved.progress, layout.parameters());
         check_vector("its parameters", &progress.theta, parameters)?;
+        check_state(layout.state_places(), &progress.state).map_err(checkpoint)?;
         self.check_method(parameters, saved)?;
         self.check_records(progress)?;
-        self.check_best(parameters, progress)
+        self.check_best(layout, progress)
     }
 
     fn check_method(&self, parameters: usize, saved: &Saved<T>) -> Result<(), Error> {
@@ -218,7 +223,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
         })
     }
 
-    fn check_best(&self, parameters: usize, progress: &RunState<T>) -> Result<(), Error> {
+    fn check_best(&self, layout: &Layout, progress: &RunState<T>) -> Result<(), Error> {
         let (mut best, mut cost) = (None, f64::INFINITY);
         let mut plateau = self.schedule.plateau();
         for record in &progress.history.records {
@@ -238,16 +243,24 @@ impl<T: Scalar, C> Plan<'_, T, C> {
         expect(found == best.map(|_| cost), || {
             format!("its best cost is {found:?}, expected {cost}")
         })?;
-        let theta = progress.best.as_ref().map_or(&[][..], |best| &best.theta);
+        let kept_point = progress.best.as_ref();
+        let (theta, state) =
+            kept_point.map_or((&[][..], &[][..]), |best| (&best.theta, &best.state));
         let validates = self.validates();
         let kept = self.keep_best && validates && best.is_some();
-        expect(!kept || !theta.is_empty(), || {
+        expect(!kept || theta.len() == layout.parameters(), || {
             "it lacks the parameters of its best epoch, which `keep_best(false)` leaves out".into()
         })?;
-        if !theta.is_empty() {
-            check_vector("the parameters of its best epoch", theta, parameters)?;
+        if !theta.is_empty() || !state.is_empty() {
+            check_vector(
+                "the parameters of its best epoch",
+                theta,
+                layout.parameters(),
+            )?;
+            check_state(layout.state_places(), state).map_err(checkpoint)?;
             let is_last = best == Some(progress.epoch);
-            expect(validates && (!is_last || theta == progress.theta), || {
+            let is_same = theta == progress.theta && state == progress.state;
+            expect(validates && (!is_last || is_same), || {
                 "the parameters of its best epoch are not from this training run".into()
             })?;
         }

@@ -30,7 +30,8 @@ use std::time::Duration;
 /// batch: it changes the parameters once, using the gradient of the batch. This gradient is the
 /// mean over the examples of the batch plus the gradient of the penalty, with its strength λ
 /// divided by the size m of the **whole** training set, so a penalty acts equally for any batch
-/// size. Custom stochastic layers act at random only in these steps, with a seed for each batch. A
+/// size. Stochastic layers act at random only in these steps, with a seed for each batch. Only these
+/// steps use and change batch statistics; everything that is measured uses the running ones. A
 /// [`Record`](super::Record) reports J over all training examples at the end of each epoch.
 ///
 /// The network changes only when the run ends. It then has the last parameters or, with
@@ -267,6 +268,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     ///   which has nothing to learn;
     /// - [`Error::Hyperparameter`] for a setting that is out of range: no epochs, a batch size of 0
     ///   or above m, a learning rate that is not above 0 or overflows T, …
+    /// - [`Error::Stochastic`] for a layer that draws random numbers with a full-batch solver;
     /// - [`Error::Unsupported`] for a schedule or clipping with a full-batch solver, a schedule
     ///   with [`IRpropMinus`](super::IRpropMinus), checkpoints of a solver that cannot be saved, or
     ///   a time limit without a clock;
@@ -292,7 +294,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
             store.expect_empty()?;
         }
         self.train(network, examples, |plan, network| {
-            plan.begin(network.theta().as_slice())
+            plan.begin(network.point())
         })
     }
 
@@ -338,7 +340,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         // After a divergence, these are the last good parameters. Without a completed epoch,
         // nothing changes.
         if done.is_ok() || progress.epoch > began {
-            network.set_theta(progress.result(plan.keep_best))?;
+            network.set_point(progress.result(plan.keep_best))?;
         }
         done.map(|()| progress.into_history())
     }

@@ -29,7 +29,13 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         }
         match &self.method {
             Method::Steps(optimizer) => optimizer.validate()?,
-            Method::FullBatch(solver) => solver.validate()?,
+            Method::FullBatch(solver) => {
+                if let Some(layer) = network.layout().plan().drawing() {
+                    let what = solver.name();
+                    return Err(Error::Stochastic { layer, what });
+                }
+                solver.validate()?;
+            }
         }
         in_range(self.epochs > 0, "the number of epochs", 0.0, "at least 1")?;
         in_range(

@@ -3,13 +3,14 @@
 use super::Wants;
 use crate::error::Error;
 use crate::layer::Plan;
+use crate::layer::given::GivenList;
 use crate::layout::resize;
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
 
 /// The buffers of one part of a batch. Each holds at least the entries of the part.
 #[derive(Clone, Debug)]
-pub(crate) struct Part<T> {
+pub(crate) struct Part<T: Scalar> {
     /// What the layers keep, and the outputs of all but the last.
     pub(crate) kept: Vec<T>,
     /// a of the last layer.
@@ -29,6 +30,11 @@ pub(crate) struct Part<T> {
     pub(crate) scratch_lens: Vec<usize>,
     /// For each head, whether its rows of δ are ∂cost/∂z.
     pub(crate) linked: Vec<bool>,
+    /// The state after a training pass, and whether the last pass wrote it.
+    pub(crate) new_state: Vec<T>,
+    pub(crate) has_new_state: bool,
+    /// Random numbers in place of those of the seed.
+    pub(crate) given: GivenList<T>,
 }
 
 impl<T: Scalar> Part<T> {
@@ -44,10 +50,13 @@ impl<T: Scalar> Part<T> {
             scratch: Vec::new(),
             scratch_lens: Vec::new(),
             linked: Vec::new(),
+            new_state: Vec::new(),
+            has_new_state: false,
+            given: None,
         }
     }
 
-    pub(super) fn buffers(&mut self) -> [&mut Vec<T>; 8] {
+    pub(super) fn buffers(&mut self) -> [&mut Vec<T>; 9] {
         [
             &mut self.kept,
             &mut self.output,
@@ -57,6 +66,7 @@ impl<T: Scalar> Part<T> {
             &mut self.delta_tangent,
             &mut self.room,
             &mut self.scratch,
+            &mut self.new_state,
         ]
     }
 
@@ -83,6 +93,7 @@ impl<T: Scalar> Part<T> {
             )?;
         }
         at_least(&mut self.room, "the room of the layers", (room, 1))?;
+        at_least(&mut self.new_state, "the state", (plan.state_len(), 1))?;
         let heads = plan.heads.len();
         if self.linked.len() < heads {
             resize(&mut self.linked, "the heads", (heads, 1), false)?;

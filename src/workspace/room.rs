@@ -169,6 +169,7 @@ impl<T: Scalar> Part<T> {
         reserve(&mut self.room, plan.room_len(size), 1);
         reserve(&mut self.scratch_lens, plan.nodes(), 1);
         reserve(&mut self.linked, plan.heads.len(), 1);
+        reserve(&mut self.new_state, plan.state_len(), 1);
         let sizes = (1..size.min(UNEVEN)).chain([size]);
         let scratch = sizes.map(|m| plan.most_scratch::<T>(m));
         reserve(&mut self.scratch, scratch.fold(0, usize::max), 1);
