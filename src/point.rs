@@ -33,10 +33,15 @@ pub(crate) struct StatePlace {
 pub(crate) fn initial_state<T: Scalar>(places: &[StatePlace]) -> Result<DVector<T>, Error> {
     let len = places.last().map_or(0, |place| place.range.end);
     let mut state = allocate("the state", (len, 1), T::zero())?;
+    start_state(places, &mut state);
+    Ok(DVector::from_vec(state))
+}
+
+/// Writes the state of a new network.
+pub(crate) fn start_state<T: Scalar>(places: &[StatePlace], state: &mut [T]) {
     for place in places {
         state[place.range.clone()].fill(real(place.block.start));
     }
-    Ok(DVector::from_vec(state))
 }
 
 /// Checks that numbers can be the state of these vectors.

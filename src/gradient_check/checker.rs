@@ -11,7 +11,6 @@ use crate::layout::allocate;
 use crate::network::Network;
 use crate::objective::Objective;
 use crate::scalar::Scalar;
-use crate::workspace::Workspace;
 use nalgebra::DMatrixView;
 
 impl GradientCheck {
@@ -77,7 +76,7 @@ impl GradientCheck {
         objective: &Objective<C>,
     ) -> Result<Report, Error> {
         let theta = network.theta().as_slice();
-        let mut workspace = Workspace::new();
+        let mut workspace = self.workspace();
         let mut pass = |theta: &[T], gradient: Option<&mut [T]>| {
             let point = network.point_at(theta);
             if let Some(gradient) = gradient {
@@ -98,7 +97,7 @@ impl GradientCheck {
         // The first pass only gives the buffers their sizes.
         let mut gradient = allocate("the gradient", (theta.len(), 1), T::zero())?;
         pass(theta, Some(&mut gradient))?;
-        let outputs = noise::outputs(network, examples, &objective.cost)?;
+        let outputs = noise::outputs(network, examples, &objective.cost, self.workspace())?;
         let noise = outputs.map_or(0.0, |a| noise::of_j(&a, examples, &objective.cost));
         let blocks = CheckedBlock::list(network.layout(), "");
         let mut report = Report::new(&self.settings::<T>()?);
@@ -245,6 +244,38 @@ impl GradientCheck {
     /// ```
     pub fn directions(mut self, count: usize, seed: u64) -> Self {
         (self.sampling, self.seed) = (Sampling::Directions(count), seed);
+        self
+    }
+
+    /// Checks training passes with this seed, which repeat the same random numbers, instead of
+    /// evaluation.
+    ///
+    /// J is then a function of θ through the statistics of the batch, and the masks of dropout are
+    /// constants. The state of the network stays as it is.
+    ///
+    /// # Example
+    /// ```
+    /// use backprop::activation::{Identity, Tanh};
+    /// use backprop::nalgebra::DMatrix;
+    /// use backprop::{
+    ///     Examples, GradientCheck, Initialization, Network, Objective, SquaredError, rng,
+    /// };
+    ///
+    /// let builder = Network::<f64>::builder(3).dense(4, Identity).batch_norm().activate(Tanh);
+    /// let network = builder
+    ///     .dropout(0.5)
+    ///     .dense(2, Identity)
+    ///     .initialize(Initialization::GlorotUniform, &mut rng(0))?;
+    /// let x = DMatrix::from_fn(3, 5, |i, j| (1.0 + i as f64 + 3.0 * j as f64).sin());
+    /// let y = DMatrix::from_fn(2, 5, |i, j| (i as f64 - j as f64).cos());
+    /// let (examples, objective) = (Examples::new(&x, &y)?, Objective::new(SquaredError));
+    /// let check = GradientCheck::new().training(7);
+    /// check.network(&network, &examples, &objective)?.assert_passed();
+    /// check.second_order(&network, &examples, &objective)?.assert_passed();
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn training(mut self, seed: u64) -> Self {
+        self.training = Some(seed);
         self
     }
 }

@@ -54,6 +54,7 @@ impl GradientCheck {
         let at = Arguments { theta, x };
         let layout = SingleLayer::layout(layer, x)?;
         let mut single = SingleLayer::new(layer, &layout, at)?;
+        single.training = self.training;
         let mut report = Report::new(&self.settings::<T>()?);
         report.cost = self.layer_path(&mut report, &single, &layout, at)?;
         if single.has_link() {

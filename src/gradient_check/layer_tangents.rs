@@ -10,7 +10,7 @@ use crate::columns::Columns;
 use crate::derivatives::Tangent;
 use crate::error::Error;
 use crate::kernels::columns;
-use crate::layer::{Couples, Layer, LayerGradient};
+use crate::layer::{Layer, LayerGradient};
 use crate::layout::Layout;
 use crate::scalar::{Scalar, real};
 use nalgebra::{DMatrix, DMatrixView};
@@ -99,7 +99,8 @@ impl GradientCheck {
     /// layer's plan declares z with a link ([`Plan::z`](crate::layer::Plan::z)), all rows appear
     /// again as `(linked)`, except those of the forward pass, of ż and `from z`.
     ///
-    /// The rows of examples are left out if the layer couples examples. Buffers are filled with NaN
+    /// The rows of examples are left out if the layer couples examples in the mode of the check
+    /// ([`training`](Self::training)). Buffers are filled with NaN
     /// before they are written. Check `backward` with [`layer`](Self::layer) first.
     ///
     /// # Errors
@@ -128,7 +129,8 @@ impl GradientCheck {
         let x = x.columns_view();
         let at = Arguments { theta, x };
         let layout = SingleLayer::layout(layer, x)?;
-        let single = SingleLayer::new(layer, &layout, at)?;
+        let mut single = SingleLayer::new(layer, &layout, at)?;
+        single.training = self.training;
         let delta = cotangent(single.outputs, single.examples, self.seed);
         let mut point = Point {
             single,
@@ -141,7 +143,7 @@ impl GradientCheck {
         for linked in [false, true].into_iter().take(paths) {
             point.single.linked = linked;
             self.layer_directions(&point, &mut report)?;
-            if point.single.plan.couples == Couples::Never {
+            if !point.single.plan.couples.in_mode(self.training.is_some()) {
                 self.layer_examples(&point, &mut report)?;
             }
         }

@@ -145,6 +145,7 @@ mod single_layer;
 mod vector_function;
 
 use crate::scalar::{Scalar, to_f64};
+use crate::workspace::Workspace;
 use settings::{Sampling, Tolerance};
 
 pub use judge::Verdict;
@@ -193,6 +194,17 @@ pub struct GradientCheck {
     tolerance: Option<Tolerance>,
     sampling: Sampling,
     seed: u64,
+    /// The seed of training passes.
+    training: Option<u64>,
+}
+
+impl GradientCheck {
+    /// Returns a workspace in the mode of the check.
+    fn workspace<T: Scalar>(&self) -> Workspace<T> {
+        let mut workspace = Workspace::new();
+        workspace.set_training(self.training);
+        workspace
+    }
 }
 
 /// Returns the largest absolute value of the entries, ignoring non-finite ones.

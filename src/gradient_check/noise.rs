@@ -116,11 +116,11 @@ pub(super) fn outputs<T: Scalar, L: Layer<T>, C: Cost<T>>(
     network: &Network<T, L>,
     examples: &Examples<'_, T>,
     cost: &C,
+    mut workspace: Workspace<T>,
 ) -> Result<Option<DMatrix<T>>, Error> {
     if network.is_canonical(cost) && cost.link() != Some(Link::Identity) {
         return Ok(None);
     }
-    let mut workspace = Workspace::for_one_call();
     network.run_forward(network.point(), examples.x, &mut workspace)?;
     let a = workspace.output().ok_or(Error::NoLayers)?;
     Ok(Some(a.clone_owned()))

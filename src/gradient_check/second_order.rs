@@ -8,7 +8,7 @@ use crate::cost::Cost;
 use crate::derivatives::{Curvature, GaussNewton, Tangent, VjpTargets};
 use crate::error::{Error, Location};
 use crate::examples::Examples;
-use crate::layer::{Couples, Layer};
+use crate::layer::Layer;
 use crate::network::Network;
 use crate::objective::Objective;
 use crate::scalar::{Scalar, to_f64};
@@ -17,6 +17,7 @@ use nalgebra::DMatrix;
 
 /// The network being checked, its examples and its objective.
 struct Given<'a, 'e, T: Scalar, L, C> {
+    check: &'a GradientCheck,
     network: &'a Network<T, L>,
     examples: &'a Examples<'e, T>,
     objective: &'a Objective<C>,
@@ -98,9 +99,10 @@ impl GradientCheck {
             network.point_at(theta),
             examples,
             objective,
-            &mut Workspace::new(),
+            &mut self.workspace(),
         )?;
         let given = Given {
+            check: self,
             network,
             examples,
             objective,
@@ -128,7 +130,7 @@ impl GradientCheck {
         let x_dot = DMatrix::from_vec(n, m, of_x);
         let u = cotangent::<T>(k, m, self.seed.wrapping_add(2));
         let (mut to_theta, mut to_x) = (vec![nan(); theta.len()], vec![nan(); n * m]);
-        twice(|workspace| {
+        twice(self.workspace(), |workspace| {
             to_theta.fill(nan());
             to_x.fill(nan());
             let wanted = VjpTargets::of_parameters(&mut to_theta[..]).and_inputs(&mut to_x[..]);
@@ -140,10 +142,10 @@ impl GradientCheck {
             ("ẋ", Tangent::of_inputs(&x_dot)),
             ("θ̇, ẋ", both),
         ];
-        let mut workspace = Workspace::new();
+        let mut workspace = self.workspace();
         for (case, along) in cases {
             let mut tangent = vec![nan(); k * m];
-            twice(|workspace| {
+            twice(self.workspace(), |workspace| {
                 tangent.fill(nan());
                 network.jvp_into(&x, along, workspace, &mut tangent)
             })?;
@@ -198,9 +200,9 @@ impl GradientCheck {
             given.product(theta, &w, Curvature::Hessian)?,
         ];
         let blocks = CheckedBlock::list(network.layout(), "H v, ");
-        let mut workspace = Workspace::new();
+        let mut workspace = self.workspace();
         let cost = &given.objective.cost;
-        let noise = match noise::outputs(network, given.examples, cost)? {
+        let noise = match noise::outputs(network, given.examples, cost, self.workspace())? {
             Some(a) => noise::of_delta(&a, given.examples, cost)?,
             None => 0.0,
         };
@@ -291,7 +293,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Given<'_, '_, T, L, C> {
         let at = (theta, curvature);
         let given = (self.examples, self.objective);
         let mut product = vec![nan(); v.len()];
-        twice(|workspace| {
+        twice(self.check.workspace(), |workspace| {
             product.fill(nan());
             let network = self.network;
             network.curvature_product_at(at, given, v.into(), workspace, &mut product)
@@ -303,12 +305,10 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Given<'_, '_, T, L, C> {
     fn curvatures(&self, v: &[T], curvature: Curvature) -> Result<Vec<Pair>, Error> {
         let (network, m) = (self.network, self.examples.len());
         let at = (network.theta().as_slice(), curvature);
-        let together = if network.layout().plan().couples == Couples::Always {
-            m
-        } else {
-            1
-        };
-        let mut workspace = Workspace::new();
+        let training = self.check.training.is_some();
+        let couples = network.layout().plan().couples.in_mode(training);
+        let together = if couples { m } else { 1 };
+        let mut workspace = self.check.workspace();
         let mut product = vec![nan(); v.len()];
         let pairs = (0..m).step_by(together).map(|first| {
             let given = (&self.examples.part(first, together), &self.objective.cost);
@@ -322,9 +322,9 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Given<'_, '_, T, L, C> {
 /// Runs a pass twice. The first run gives the buffers their sizes; the second finds NaN in them.
 /// Results that are not finite show in the report.
 fn twice<T: Scalar>(
+    mut workspace: Workspace<T>,
     mut pass: impl FnMut(&mut Workspace<T>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut workspace = Workspace::new();
     for _ in 0..2 {
         workspace.fill(nan());
         match pass(&mut workspace) {

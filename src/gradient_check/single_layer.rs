@@ -9,6 +9,7 @@ use crate::layer::{
     Linked, Place, Plan, Site,
 };
 use crate::layout::{Layout, allocate};
+use crate::point::start_state;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView};
 
@@ -24,6 +25,9 @@ pub(super) struct Arguments<'a, T: Scalar> {
 pub(super) struct SingleLayer<'a, L> {
     pub(super) layer: &'a L,
     pub(super) plan: &'a Plan,
+    pub(super) layout: &'a Layout,
+    /// The seed of a training pass.
+    pub(super) training: Option<u64>,
     pub(super) keep: Keep,
     pub(super) inputs: usize,
     pub(super) outputs: usize,
@@ -70,6 +74,8 @@ struct Memory<T> {
     room: Vec<T>,
     scratch: Vec<T>,
     lens: Vec<usize>,
+    /// The state of a new layer.
+    state: Vec<T>,
 }
 
 impl<T: Scalar> Backwarded<T> {
@@ -116,6 +122,8 @@ impl<'a, L> SingleLayer<'a, L> {
         }
         check_finite("X", x)?;
         let single = Self {
+            layout,
+            training: None,
             layer,
             plan: &layout.plan().children[0].plan,
             keep: Keep::Curvature,
@@ -133,6 +141,7 @@ impl<'a, L> SingleLayer<'a, L> {
             ("what a layer keeps", (single.plan.kept(single.keep, m), 1)),
             ("the room of a layer", (single.plan.room_len(m), 1)),
             ("the scratch", (single.scratch_lens::<T>()[0], 1)),
+            ("the state", (single.plan.state_len(), 1)),
         ];
         for (what, size) in sizes {
             drop(allocate::<T>(what, size, nan())?);
@@ -149,18 +158,24 @@ impl<'a, L> SingleLayer<'a, L> {
     /// Returns exactly the room and the scratch that the layer has requested for a kind of pass.
     fn memory<T: Scalar>(&self, room: impl Fn(&Plan, usize) -> usize) -> Memory<T> {
         let lens = self.scratch_lens::<T>();
+        let mut state = vec![T::zero(); self.plan.state_len()];
+        start_state(self.layout.state_places(), &mut state);
         Memory {
+            state,
             room: vec![nan(); room(self.plan, self.examples)],
             scratch: vec![nan(); lens[0]],
             lens,
         }
     }
 
-    fn at<'b, T: Scalar>(&self, theta: &'b [T], lens: &'b [usize]) -> At<'b, T>
+    /// Returns the arguments of a pass with this state and these lengths of scratch.
+    fn at<'b, T: Scalar>(&self, theta: &'b [T], state: &'b [T], lens: &'b [usize]) -> At<'b, T>
     where
         'a: 'b,
     {
         let mut at = At::new(self.plan, theta);
+        at.state = state;
+        (at.training, at.seed) = (self.training.is_some(), self.training.unwrap_or(0));
         (at.keep, at.first_example, at.scratch) = (self.keep, self.first, lens);
         at
     }
@@ -202,7 +217,7 @@ impl<'a, L> SingleLayer<'a, L> {
         let mut output = DMatrix::repeat(self.outputs, self.examples, nan());
         let mut kept = vec![nan(); self.plan.kept(self.keep, self.examples)];
         let mut memory = self.memory(Plan::plain_room);
-        let place = self.at(at.theta, &memory.lens);
+        let place = self.at(at.theta, &memory.state, &memory.lens);
         let mut pass = Forward::new(place, at.x, output.as_view_mut(), &mut kept);
         (pass.room, pass.scratch) = (&mut memory.room, &mut memory.scratch);
         self.layer.forward(pass);
@@ -222,7 +237,7 @@ impl<'a, L> SingleLayer<'a, L> {
     {
         let mut back = Backwarded::new(0, self.inputs, delta);
         let mut memory = self.memory(Plan::room_of_each);
-        let place = self.at(at.theta, &memory.lens);
+        let place = self.at(at.theta, &memory.state, &memory.lens);
         let linked = [self.linked];
         let (output, delta) = (forward.output.as_view(), back.delta.as_view_mut());
         let mut pass = Backward::new(place, at.x, output, &forward.kept, delta);
@@ -245,7 +260,7 @@ impl<'a, L> SingleLayer<'a, L> {
     {
         let mut back = Backwarded::new(self.parameters, self.inputs, delta);
         let mut memory = self.memory(Plan::plain_room);
-        let place = self.at(at.theta, &memory.lens);
+        let place = self.at(at.theta, &memory.state, &memory.lens);
         let linked = [self.linked];
         let (output, delta) = (forward.output.as_view(), back.delta.as_view_mut());
         let mut pass = Backward::new(place, at.x, output, &forward.kept, delta);
@@ -270,7 +285,7 @@ impl<'a, L> SingleLayer<'a, L> {
         let mut output = DMatrix::repeat(self.outputs, self.examples, nan());
         let mut kept = vec![nan(); forward.kept.len()];
         let mut memory = self.memory(Plan::tangent_room);
-        let place = self.at(at.theta, &memory.lens);
+        let place = self.at(at.theta, &memory.state, &memory.lens);
         let (a, a_dot) = (forward.output.as_view(), output.as_view_mut());
         let mut pass = ForwardTangent::new(place, at.x, a, &forward.kept, a_dot, &mut kept);
         (pass.theta_tangent, pass.input_tangent) = (motion.parameters, motion.inputs);
@@ -313,7 +328,7 @@ impl<'a, L> SingleLayer<'a, L> {
         let mut plain = Backwarded::new(self.parameters, self.inputs, from.delta);
         let mut dot = Backwarded::new(self.parameters, self.inputs, from.delta_tangent);
         let mut memory = self.memory(Plan::tangent_room);
-        let place = self.at(from.at.theta, &memory.lens);
+        let place = self.at(from.at.theta, &memory.state, &memory.lens);
         let linked = [self.linked];
         let (a, delta) = (from.forward.output.as_view(), plain.delta.as_view_mut());
         let mut pass = Backward::new(place, from.at.x, a, &from.forward.kept, delta);
