@@ -126,7 +126,7 @@ impl Mode<'_> {
         layer.plan(site).unwrap()
     }
 
-    fn at<'b, T>(self, plan: &'b Plan, theta: &'b [T]) -> At<'b, T> {
+    fn at<'b, T: Scalar>(self, plan: &'b Plan, theta: &'b [T]) -> At<'b, T> {
         let mut at = At::new(plan, theta);
         at.keep = self.keep;
         at
