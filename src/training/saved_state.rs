@@ -248,7 +248,9 @@ impl<T: Scalar, C> Plan<'_, T, C> {
             kept_point.map_or((&[][..], &[][..]), |best| (&best.theta, &best.state));
         let validates = self.validates();
         let kept = self.keep_best && validates && best.is_some();
-        expect(!kept || theta.len() == layout.parameters(), || {
+        let has_numbers = layout.parameters() > 0 || layout.plan().state_len() > 0;
+        let lacks = has_numbers && theta.is_empty() && state.is_empty();
+        expect(!(kept && lacks), || {
             "it lacks the parameters of its best epoch, which `keep_best(false)` leaves out".into()
         })?;
         if !theta.is_empty() || !state.is_empty() {

@@ -31,6 +31,11 @@ fn layers(all: &[Any], depth: usize, counts: &mut Counts) {
             Any::Dense(dense) => count(counts, format!("{:?}", dense.activation())),
             Any::Activate(_) => count(counts, "activation"),
             Any::Custom(_) => count(counts, "custom"),
+            Any::LayerNorm(_) => count(counts, "layer norm"),
+            Any::RmsNorm(_) => count(counts, "RMS norm"),
+            Any::BatchNorm(norm) => count(counts, format!("batch norm, γ: {}", norm.is_affine())),
+            Any::Dropout(_) => count(counts, "dropout"),
+            Any::GaussianNoise(_) => count(counts, "noise"),
             Any::Rearrange(layer) => {
                 let name = format!("{layer:?}");
                 count(counts, name.split(' ').next().unwrap_or_default());
@@ -122,11 +127,11 @@ fn trees_cover_what_they_promise() {
         let tree = cases().new_tree(&mut runner).unwrap();
         case(&tree.current(), &mut counts);
     }
-    // 17 activations of dense layers; activations, custom layers and 3 that move entries; empty
+    // Norms and random layers: 6. 17 activations of dense layers; activations, custom layers and 3 that move entries; empty
     // branches; containers at 4 depths; residuals with and without a shortcut; either axis, one
     // branch or several; 1 to 7 examples; 6 costs; 2 kinds of inputs; z or a pair or neither;
     // weights or not, a penalty or not; 4 kinds of rules; sequences along either axis.
-    let kinds = 17 + 5 + 1 + 4 + 2 + 4 + 7 + 6 + 2 + 3 + 4 + 4 + 2;
+    let kinds = 6 + 17 + 5 + 1 + 4 + 2 + 4 + 7 + 6 + 2 + 3 + 4 + 4 + 2;
     assert_eq!(counts.len(), kinds, "{counts:#?}");
     let rare = counts.iter().filter(|(_, count)| **count < 5);
     assert_eq!(rare.count(), 0, "{counts:#?}");

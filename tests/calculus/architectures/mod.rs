@@ -12,6 +12,7 @@ mod pullbacks;
 mod random;
 mod reference;
 mod seeds;
+mod training;
 mod trees;
 
 use backprop::cost::{Cost, Outputs};
@@ -93,9 +94,11 @@ impl Lifted {
     /// Moves θ and X along directions, by the index of each entry.
     fn new(case: &Case, theta: impl Fn(usize) -> f64, x: impl Fn(usize) -> f64) -> Self {
         let mut index = 0..;
+        let p = case.network.parameters();
         let network = case.network.map(|w| {
             let i = index.next().unwrap();
-            Dual64::new(w, theta(i))
+            // The state follows θ, and does not move.
+            Dual64::new(w, if i < p { theta(i) } else { 0.0 })
         });
         let entries = case.x.iter().enumerate();
         let entries = entries.map(|(i, &entry)| Dual64::new(entry, x(i)));

@@ -71,9 +71,15 @@ impl Case {
         let layers = with(head.activation);
         let x = DMatrix::from_fn(input.len(), m, |_, _| 1.5 * trees.uniform());
         let theta = trees.theta(&layers, (input, &x), head.cost);
-        let network = Net::from_layers(input, layers, &theta).unwrap();
+        let mut network = Net::from_layers(input, layers, &theta).unwrap();
+        let state = trees.state(&network);
+        network.set_state(&state).unwrap();
         let logits = head.keeps_z().then(|| with(Identity));
-        let logits = logits.map(|layers| Net::from_layers(input, layers, &theta).unwrap());
+        let logits = logits.map(|layers| {
+            let mut logits = Net::from_layers(input, layers, &theta).unwrap();
+            logits.set_state(&state).unwrap();
+            logits
+        });
         let mut y = DMatrix::from_fn(network.outputs(), m, |_, _| trees.target(head.cost));
         if head.cost == CategoricalCrossEntropy {
             // Probabilities.
@@ -294,6 +300,20 @@ impl Trees {
             activation,
             cost,
         }
+    }
+
+    /// Statistics that are not those of a new network.
+    fn state(&mut self, network: &Net<f64>) -> Vec<f64> {
+        let mut state = Vec::new();
+        for vector in network.state_by_path() {
+            let new = vector.values.iter().map(|_| match vector.name {
+                "σ²" => 0.3 + self.uniform().abs(),
+                "μ" => 0.5 * self.uniform(),
+                _ => 3.0,
+            });
+            state.extend(new);
+        }
+        state
     }
 
     /// Parameters with which the outputs are well inside the domain of the cost.

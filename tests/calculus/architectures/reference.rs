@@ -3,7 +3,7 @@
 
 use super::cost_of_example;
 use super::random::Case;
-use super::trees::{Any, transposed};
+use super::trees::{Any, EPS, transposed};
 use backprop::activation::{Activation, AnyActivation};
 use backprop::layer::{AnyLayer, Axis, Dense, Layer, Rearrange, Sequential, Site};
 use backprop::nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, convert};
@@ -19,15 +19,17 @@ struct Tensor<T> {
 /// A walk through the layers, which takes their parameters off the front of θ.
 struct Walk<'a, T> {
     theta: &'a [T],
+    state: &'a [f64],
     path: Vec<usize>,
     /// The output of every layer, by its path.
     seen: Vec<(Vec<usize>, Vec<T>)>,
 }
 
 impl<'a, T: Scalar> Walk<'a, T> {
-    fn new(theta: &'a [T]) -> Self {
+    fn new(theta: &'a [T], state: &'a [f64]) -> Self {
         Self {
             theta,
+            state,
             path: Vec::new(),
             seen: Vec::new(),
         }
@@ -36,6 +38,13 @@ impl<'a, T: Scalar> Walk<'a, T> {
     fn take(&mut self, len: usize) -> &'a [T] {
         let (taken, rest) = self.theta.split_at(len);
         self.theta = rest;
+        taken
+    }
+
+    /// Takes the next numbers of the state.
+    fn take_state(&mut self, len: usize) -> &'a [f64] {
+        let (taken, rest) = self.state.split_at(len);
+        self.state = rest;
         taken
     }
 
@@ -88,6 +97,36 @@ fn affine<T: Scalar>(theta: &[T], units: usize, x: &Tensor<T>) -> Tensor<T> {
     }
 }
 
+/// The number of channels of a batch norm, and the distance between two of one position.
+fn channels(shape: Shape) -> (usize, usize) {
+    match shape {
+        Shape::Units(units) => (units, 1),
+        Shape::Sequence { features, .. } => (features, 1),
+        Shape::Signal { channels, length } => (channels, length),
+        other => panic!("{other} is not in these networks"),
+    }
+}
+
+/// (x − μ)/√(σ² + ε) · γ + β along the last axis, or x/√(mean of x² + ε) · γ.
+fn normalised<T: Scalar>(x: Tensor<T>, is_rms: bool, gamma: &[T], beta: &[T]) -> Tensor<T> {
+    let n = x.shape.last_axis();
+    let mean = |x: &mut dyn Iterator<Item = T>| -> T {
+        x.fold(T::zero(), |sum, x| sum + x) / convert(n as f64)
+    };
+    let mut entries = Vec::new();
+    for x in x.entries.chunks(n) {
+        let center = if is_rms { T::zero() } else { mean(&mut x.iter().copied()) };
+        let square = mean(&mut x.iter().map(|&x| (x - center) * (x - center)));
+        let by = T::one() / (square + convert(EPS)).sqrt();
+        let normal = x.iter().enumerate().map(|(i, &x)| {
+            let a = (x - center) * by * gamma[i];
+            beta.get(i).map_or(a, |&beta| a + beta)
+        });
+        entries.extend(normal);
+    }
+    Tensor { entries, ..x }
+}
+
 fn in_sequence<T: Scalar>(layers: &[Any], x: Tensor<T>, walk: &mut Walk<'_, T>) -> Tensor<T> {
     let layers = layers.iter().enumerate();
     layers.fold(x, |x, (i, layer)| {
@@ -133,6 +172,33 @@ fn output<T: Scalar>(layer: &Any, x: Tensor<T>, walk: &mut Walk<'_, T>) -> Tenso
                 entries: entries.map(|at| x.entries[at]).collect(),
             }
         }
+        AnyLayer::LayerNorm(_) | AnyLayer::RmsNorm(_) => {
+            let n = x.shape.last_axis();
+            let is_rms = matches!(layer, AnyLayer::RmsNorm(_));
+            let gamma = walk.take(n);
+            let beta = if is_rms { &[][..] } else { walk.take(n) };
+            normalised(x, is_rms, gamma, beta)
+        }
+        AnyLayer::BatchNorm(norm) => {
+            let (axis, stride) = channels(x.shape);
+            let is_affine = norm.is_affine();
+            let gamma = walk.take(if is_affine { axis } else { 0 });
+            let beta = walk.take(if is_affine { axis } else { 0 });
+            let (mean, variance) = (walk.take_state(axis), walk.take_state(axis));
+            walk.take_state(if is_affine { 0 } else { 1 });
+            let entries = x.entries.iter().enumerate().map(|(i, &entry)| {
+                let c = i / stride % axis;
+                let by: T = convert(1.0 / (variance[c] + EPS).sqrt());
+                let a = (entry - convert(mean[c])) * by;
+                if is_affine { gamma[c] * a + beta[c] } else { a }
+            });
+            Tensor {
+                entries: entries.collect(),
+                ..x
+            }
+        }
+        // Outside training, they pass their inputs on.
+        AnyLayer::Dropout(_) | AnyLayer::GaussianNoise(_) => x,
         AnyLayer::Sequential(inner) => in_sequence(inner.layers(), x, walk),
         AnyLayer::Residual(residual) => {
             let body = walk.branch(0, residual.body(), &x);
@@ -199,13 +265,13 @@ pub(super) fn one_output<T: Scalar>(
     theta: &[T],
     (x, example): (&DMatrix<T>, usize),
 ) -> (Vec<T>, Vec<(Vec<usize>, Vec<T>)>) {
-    let mut walk = Walk::new(theta);
+    let mut walk = Walk::new(theta, case.network.state().as_slice());
     let x = Tensor {
         shape: case.input,
         entries: x.column(example).iter().copied().collect(),
     };
     let output = in_sequence(case.network.layers(), x, &mut walk);
-    assert!(walk.theta.is_empty());
+    assert!(walk.theta.is_empty() && walk.state.is_empty());
     (output.entries, walk.seen)
 }
 
@@ -219,7 +285,7 @@ pub(super) fn cost<T: Scalar>(case: &Case, theta: &[T], x: &DMatrix<T>) -> T {
         sum += value * convert(case.weight(k));
         m += case.weight(k);
     }
-    let mut walk = Walk::new(theta);
+    let mut walk = Walk::new(theta, &[]);
     for place in blocks(case.network.layers(), case.input) {
         let block = walk.take(place.rows * place.cols);
         let penalised = block[place.rows * place.biases..].iter();
@@ -286,7 +352,23 @@ fn walk(layers: &[Any], input: Shape, path: &[usize], found: &mut Vec<Place>) ->
                 add(1, "U", (layer.outputs, layer.rank + 1), 1);
                 Shape::Units(layer.outputs)
             }
-            AnyLayer::Activate(_) => shape,
+            AnyLayer::LayerNorm(_) | AnyLayer::RmsNorm(_) => {
+                let n = shape.last_axis();
+                add(0, "γ", (n, 1), 1);
+                if matches!(layer, AnyLayer::LayerNorm(_)) {
+                    add(1, "β", (n, 1), 1);
+                }
+                shape
+            }
+            AnyLayer::BatchNorm(norm) => {
+                let n = if norm.is_affine() { channels(shape).0 } else { 0 };
+                if n > 0 {
+                    add(0, "γ", (n, 1), 1);
+                    add(1, "β", (n, 1), 1);
+                }
+                shape
+            }
+            AnyLayer::Activate(_) | AnyLayer::Dropout(_) | AnyLayer::GaussianNoise(_) => shape,
             AnyLayer::Rearrange(Rearrange::Flatten) => Shape::Units(shape.len()),
             AnyLayer::Rearrange(Rearrange::Select { from, to }) => Shape::Units(to - from),
             AnyLayer::Rearrange(_) => transposed(shape),

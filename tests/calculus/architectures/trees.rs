@@ -3,9 +3,15 @@
 use crate::support::custom_types::LowRank;
 use crate::support::hidden_activations;
 use backprop::activation::AnyActivation;
-use backprop::layer::{Activate, AnyLayer, Axis, Concat, Dense, Rearrange, Residual, Sequential};
+use backprop::layer::{
+    Activate, AnyLayer, Axis, BatchNorm, Concat, Dense, Dropout, GaussianNoise, LayerNorm, Rearrange,
+    Residual, RmsNorm, Sequential,
+};
 use backprop::rand_xoshiro::{Xoshiro256PlusPlus, rand_core::Rng};
 use backprop::{Network, Shape, rng};
+
+/// ε of all norms, so large that J is smooth at the scale of differences.
+pub(super) const EPS: f64 = 0.1;
 
 pub(super) type Any = AnyLayer<LowRank<AnyActivation>>;
 pub(super) type Net<T> = Network<T, Any>;
@@ -101,7 +107,22 @@ impl Trees {
         (dense.into(), from.with_last_axis(units))
     }
 
+    /// A norm, or a layer that is random in training.
+    fn keeping_shape(&mut self) -> Any {
+        match self.below(6) {
+            0 => LayerNorm::new().eps(EPS).into(),
+            1 => RmsNorm::new().eps(EPS).into(),
+            2 => BatchNorm::new().eps(EPS).into(),
+            3 => BatchNorm::new().eps(EPS).affine(false).cumulative().into(),
+            4 => Dropout::new(0.4).into(),
+            _ => GaussianNoise::new(0.3).into(),
+        }
+    }
+
     fn layer(&mut self, from: Shape, depth: usize, flatten: bool) -> (Any, Shape) {
+        if self.chance(1, 4) {
+            return (self.keeping_shape(), from);
+        }
         let is_units = matches!(from, Shape::Units(_));
         let n = from.len();
         match self.below(if depth == 0 { 8 } else { 20 }) {
