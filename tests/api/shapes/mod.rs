@@ -17,6 +17,7 @@ mod parameters;
 mod passes;
 mod prepared;
 mod refusals;
+mod state;
 mod sums;
 mod trainings;
 mod values;
@@ -86,6 +87,11 @@ fn every_error_variant_is_tested() {
         trainings::states_that_overflow,
         trainings::states_of_optimisers,
         trainings::checkpoints_of_others,
+        state::states,
+        state::given_numbers,
+        state::couplings,
+        state::weights_and_solvers,
+        state::constants_of_layers,
     ];
     tests.iter().for_each(|test| test());
     let mut declared = variants("Error", include_str!("../../../src/error.rs"));
