@@ -221,9 +221,18 @@ fn write_normal(draws: Draws, normal: &mut [f64]) {
     launch(Normal(draws), normal, &mut []);
 }
 
+/// Returns Φ⁻¹(½ + q) for |q| < ½, the quantile of a standard normal number.
+pub(crate) fn normal_quantile(q: f64) -> f64 {
+    if q.abs() > CENTRAL {
+        outer_quantile(q)
+    } else {
+        central_quantile(q)
+    }
+}
+
 /// Returns a uniform number in (−½, ½) from the upper 52 bits of a word, an odd multiple of 2⁻⁵³.
 #[inline(always)]
-fn centred(word: u64) -> f64 {
+pub(crate) fn centred(word: u64) -> f64 {
     const UNIT: f64 = 1.0 / (1_u64 << 52) as f64;
     // 1 + u/2⁵² by its bits: processors without AVX-512 cannot convert long integers.
     let one_and_more = f64::from_bits(word >> 12 | 1.0_f64.to_bits());

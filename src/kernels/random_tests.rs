@@ -42,7 +42,7 @@ fn is_dropped(state: u64, n: u64, p: f64) -> bool {
 /// precision is exact.
 fn compare<T: Scalar>(p: f64, mask_with: impl Fn(Mask<T>, &[T], &mut [T])) {
     for n in LENGTHS {
-        for first in [0, 1, 2, 3, 77, u64::MAX] {
+        for first in [0, 1, 2, 3, 77, (1 << 40) + 1] {
             let draws = Draws { state: 99, first };
             let mask = Mask::<T>::new(draws, p);
             let x: Vec<T> = input(n)
@@ -146,12 +146,7 @@ fn quantiles_are_accurate() {
         (0x0000_0300_0000_0000, -5.090_230_845_204_124_5),
     ] {
         let q = centred(word);
-        let outer = q.abs() > CENTRAL;
-        let found = if outer {
-            outer_quantile(q)
-        } else {
-            central_quantile(q)
-        };
+        let found = normal_quantile(q);
         let error = (found - expected as f64).abs() / (expected as f64).abs();
         assert!(error <= 8.0 * f64::EPSILON, "{word:#x}: {found} {error:e}");
         assert!(found.abs() < LARGEST_NORMAL);
@@ -166,11 +161,7 @@ fn normal_numbers_are_the_same_at_every_level() {
             let expected: Vec<f64> = (0..n as u64)
                 .map(|i| {
                     let q = centred(mix(42, first.wrapping_add(i + 1)));
-                    let normal = if q.abs() > CENTRAL {
-                        outer_quantile(q)
-                    } else {
-                        central_quantile(q)
-                    };
+                    let normal = normal_quantile(q);
                     x[i as usize] + 0.3 * normal
                 })
                 .collect();
