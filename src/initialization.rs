@@ -1,9 +1,13 @@
 //! Initial parameters, drawn from an explicit random generator.
 
+mod orthogonal;
+
 use crate::error::{Error, ranges::in_range};
+use crate::kernels::random::{centred, normal_quantile};
 use crate::layer::BlockStart;
 use crate::layout::BlockLayout;
 use crate::scalar::{Scalar, real, to_f64};
+use orthogonal::Room;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
@@ -15,9 +19,10 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 ///
 /// n is the number of inputs of the layer (fan-in) and s the number of its units (fan-out). Weights
 /// of variance 1/n preserve the variance of the inputs; weights of variance 1/s preserve that of
-/// the error in the backward pass. The rules balance the two differently. Draws from a
-/// normal distribution are not truncated (Keras truncates them at two standard deviations, PyTorch
-/// does not).
+/// the error in the backward pass. The rules balance the two differently. Only
+/// [`TruncatedNormal`](Self::TruncatedNormal) truncates its draws. (In Keras, He, Glorot and LeCun
+/// do too, at two standard deviations; in PyTorch they do not.) In deep networks,
+/// [`Orthogonal`](Self::Orthogonal) preserves the length of what passes through.
 ///
 /// | rule | variance | suits |
 /// |---|---|---|
@@ -65,6 +70,25 @@ pub enum Initialization {
         /// The standard deviation, finite and at least 0.
         sigma: f64,
     },
+    /// Normal with mean 0, truncated at two standard deviations.
+    ///
+    /// σ is the standard deviation before the truncation, as in Keras, PyTorch (`trunc_normal_`
+    /// with `a = -2 * std`, `b = 2 * std`) and JAX. That of the weights is 0.8796 σ.
+    TruncatedNormal {
+        /// The standard deviation before the truncation, finite and at least 0.
+        sigma: f64,
+    },
+    /// A random orthogonal matrix, times the gain (Saxe, McClelland, Ganguli 2014,
+    /// arXiv:1312.6120).
+    ///
+    /// W Wᵀ = gain² I if there are at most as many units as inputs, and otherwise Wᵀ W = gain² I.
+    /// All such matrices are equally likely: W is Q of the QR decomposition of a normal matrix, with
+    /// the signs that make the diagonal of R positive. The biases are 0. The time is that of a few
+    /// products of such matrices.
+    Orthogonal {
+        /// The gain, finite and at least 0: 1 for linear layers and tanh, √2 for ReLU.
+        gain: f64,
+    },
     /// Uniform with ε = √(3/n) (LeCun et al. 1998, doi:10.1007/3-540-49430-8_2, §4.6).
     LecunUniform,
     /// Normal with σ = √(1/n), from the same paper.
@@ -89,6 +113,8 @@ enum Draw {
     Constant(f64),
     Uniform(f64),
     Normal(f64),
+    TruncatedNormal(f64),
+    Orthogonal(f64),
 }
 
 impl Initialization {
@@ -104,6 +130,7 @@ impl Initialization {
     ) -> Result<(), Error> {
         self.validate::<T>()?;
         let mut normal = Normal::default();
+        let mut room = self.room(blocks)?;
         for place in blocks {
             let block = place.block();
             if let BlockStart::Constant(start) = block.start {
@@ -113,15 +140,41 @@ impl Initialization {
             let fan_in = (block.cols - block.penalised_from_column) as f64;
             let draw = self.draw(fan_in, block.rows as f64);
             theta[place.range()].fill(T::zero());
-            for entry in &mut theta[place.penalised()] {
+            let weights = &mut theta[place.penalised()];
+            if let Draw::Orthogonal(gain) = draw {
+                let (rows, cols) = (block.rows, block.cols - block.penalised_from_column);
+                let normal = || normal.draw(rng);
+                let q = room.draw((rows.max(cols), rows.min(cols)), normal);
+                for (i, weight) in weights.iter_mut().enumerate() {
+                    // W is Q, or its transpose if there are fewer units than inputs.
+                    let index = match rows < cols {
+                        true => i % rows * cols + i / rows,
+                        false => i,
+                    };
+                    *weight = real(gain * q[index]);
+                }
+                continue;
+            }
+            for entry in weights {
                 *entry = match draw {
                     Draw::Constant(value) => real(value),
                     Draw::Uniform(epsilon) => within(epsilon * (2.0 * unit(rng) - 1.0), epsilon),
                     Draw::Normal(sigma) => real(sigma * normal.draw(rng)),
+                    Draw::TruncatedNormal(sigma) => real(sigma * truncated(rng.next_u64())),
+                    Draw::Orthogonal(_) => T::zero(), // drawn above, as a matrix
                 };
             }
         }
         Ok(())
+    }
+
+    /// Allocates what the rule needs besides the parameters.
+    fn room(self, blocks: &[BlockLayout]) -> Result<Room, Error> {
+        let lens = blocks.iter().map(|place| place.penalised().len());
+        Room::new(match self {
+            Self::Orthogonal { .. } => lens.max().unwrap_or(0),
+            _ => 0,
+        })
     }
 
     fn validate<T: Scalar>(self) -> Result<(), Error> {
@@ -139,6 +192,14 @@ impl Initialization {
                 let expected = "a number in [0, ∞), small enough that no draw overflows";
                 ("σ of the initialiser", sigma, 13.0 * sigma, expected)
             }
+            Self::TruncatedNormal { sigma } => {
+                let expected = "a number in [0, ∞), small enough that no draw overflows";
+                ("σ of the initialiser", sigma, 2.0 * sigma, expected)
+            }
+            Self::Orthogonal { gain } => {
+                let expected = "a number in [0, ∞)";
+                ("the gain of the initialiser", gain, gain, expected)
+            }
             _ => return Ok(()),
         };
         let holds = largest >= 0.0 && real::<T>(largest).is_finite();
@@ -150,6 +211,8 @@ impl Initialization {
             Self::Constant { value } => Draw::Constant(value),
             Self::Uniform { epsilon } => Draw::Uniform(epsilon),
             Self::Normal { sigma } => Draw::Normal(sigma),
+            Self::TruncatedNormal { sigma } => Draw::TruncatedNormal(sigma),
+            Self::Orthogonal { gain } => Draw::Orthogonal(gain),
             Self::LecunUniform => Draw::Uniform((3.0 / fan_in).sqrt()),
             Self::LecunNormal => Draw::Normal((1.0 / fan_in).sqrt()),
             Self::GlorotUniform => Draw::Uniform((6.0 / (fan_in + fan_out)).sqrt()),
@@ -198,6 +261,13 @@ impl Normal {
             }
         }
     }
+}
+
+/// Returns a standard normal number truncated to \[−2, 2]: the quantile of a uniform number between
+/// Φ(−2) and Φ(2).
+fn truncated(word: u64) -> f64 {
+    const WIDTH: f64 = 0.954_499_736_103_641_6;
+    normal_quantile(WIDTH * centred(word)).clamp(-2.0, 2.0)
 }
 
 /// Returns a uniform number in \[0, 1): the upper 53 bits of a draw, exact in `f64`.

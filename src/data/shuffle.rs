@@ -1,7 +1,8 @@
 //! Permutations that depend only on a seed and an epoch.
 
+use crate::kernels::random::mix;
+use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
-use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 
 /// Writes the order of the examples in one epoch: a random permutation of 0..n with
 /// n = `order.len()`.
@@ -40,8 +41,7 @@ pub fn permutation_into(order: &mut [usize], seed: u64, epoch: u64) {
 
 /// Returns the generator of an epoch.
 fn generator(seed: u64, epoch: u64) -> Xoshiro256PlusPlus {
-    let mix = |seed| SplitMix64::seed_from_u64(seed).next_u64();
-    Xoshiro256PlusPlus::seed_from_u64(mix(mix(seed).wrapping_add(epoch)))
+    Xoshiro256PlusPlus::seed_from_u64(mix(mix(seed, 1).wrapping_add(epoch), 1))
 }
 
 /// Draws uniformly from 0..n, for n ≥ 1: returns the upper half of draw × n. Draws again if the

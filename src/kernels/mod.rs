@@ -23,6 +23,7 @@ pub(crate) mod parallel;
 mod plain_products;
 pub(crate) mod plain_softmax;
 mod products;
+pub(crate) mod random;
 mod real;
 mod reductions;
 mod softmax;

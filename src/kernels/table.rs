@@ -14,6 +14,7 @@ use super::elementwise::{
 };
 use super::gemm::Gemm;
 use super::products::RowSums;
+use super::random::{Mask, mask_at};
 use super::real::Real;
 use super::softmax::softmax_at;
 use super::squash::{
@@ -66,6 +67,7 @@ pub(super) struct Table<R: 'static> {
     pub(super) apply: fn(FastActivation, &[R], &mut [R]),
     pub(super) scale_by_slope: fn(FastActivation, &[R], &mut [R]),
     pub(super) multiply: fn(&mut [R], &[R]),
+    pub(super) mask: fn(Mask<R>, &[R], &mut [R]),
     pub(super) add: fn(&mut [R], &[R]),
     pub(super) add_exactly: fn(&mut [R], &mut [R], &[R]),
     pub(super) divide: fn(&mut [R], R) -> bool,
@@ -103,6 +105,7 @@ impl<R: Real + Fast> Table<R> {
             apply: apply_at,
             scale_by_slope: scale_by_slope_at,
             multiply: multiply_at,
+            mask: mask_at,
             add: add_at,
             add_exactly: add_exactly_at,
             divide: divide_at,

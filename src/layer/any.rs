@@ -1,8 +1,8 @@
 //! A built-in or a custom layer.
 
 use super::{
-    Activate, Backward, BackwardTangent, Concat, Dense, Forward, ForwardTangent, Layer, Plan,
-    Rearrange, Residual, Sequential, Site,
+    Activate, Backward, BackwardTangent, Concat, Dense, Dropout, Forward, ForwardTangent,
+    GaussianNoise, Layer, Plan, Rearrange, Residual, Sequential, Site,
 };
 use crate::error::Error;
 use crate::scalar::Scalar;
@@ -25,6 +25,10 @@ pub enum AnyLayer<C = NoCustom> {
     Dense(Dense),
     /// A built-in activation by itself.
     Activate(Activate),
+    /// Entries set to 0 at random in training.
+    Dropout(Dropout),
+    /// Normal noise added in training.
+    GaussianNoise(GaussianNoise),
     /// A layer that moves entries and computes nothing.
     Rearrange(Rearrange),
     /// Layers in sequence.
@@ -51,6 +55,18 @@ impl<C> From<Dense> for AnyLayer<C> {
 impl<C> From<Activate> for AnyLayer<C> {
     fn from(layer: Activate) -> Self {
         Self::Activate(layer)
+    }
+}
+
+impl<C> From<Dropout> for AnyLayer<C> {
+    fn from(layer: Dropout) -> Self {
+        Self::Dropout(layer)
+    }
+}
+
+impl<C> From<GaussianNoise> for AnyLayer<C> {
+    fn from(layer: GaussianNoise) -> Self {
+        Self::GaussianNoise(layer)
     }
 }
 
@@ -118,6 +134,8 @@ impl<C> AnyLayer<C> {
         match self {
             Self::Dense(layer) => layer,
             Self::Activate(layer) => layer,
+            Self::Dropout(layer) => layer,
+            Self::GaussianNoise(layer) => layer,
             Self::Rearrange(layer) => layer,
             Self::Sequential(layer) => layer,
             Self::Residual(layer) => layer,

@@ -10,6 +10,8 @@
 //! |---|---|---|
 //! | [`Dense`] | g(Θ \[1; x\]) along the last axis | `dense` |
 //! | [`Activate`] | g(x) | `activate` |
+//! | [`Dropout`] | m ∘ x/(1 − p) with a random mask m in training, and x otherwise | `dropout` |
+//! | [`GaussianNoise`] | x + σ n with random normal n in training, and x otherwise | `gaussian_noise` |
 //! | [`Flatten`], [`Transpose`], [`Select`] | x in another order, or some of its rows | `flatten`, `transpose`, `select` |
 //! | [`Sequential`] | its layers in sequence | `sequential` |
 //! | [`Residual`] | body(x) + x, or body(x) + shortcut(x) | `residual`, `residual_with_shortcut` |
@@ -95,7 +97,9 @@ mod child;
 mod concat;
 mod dense;
 mod dense_each;
+mod dropout;
 mod fork;
+mod gaussian_noise;
 pub(crate) mod given;
 mod join;
 mod memory;
@@ -123,6 +127,8 @@ pub use block::{Block, BlockStart};
 pub(crate) use child::Child;
 pub use concat::{Axis, Concat};
 pub use dense::Dense;
+pub use dropout::Dropout;
+pub use gaussian_noise::GaussianNoise;
 pub(crate) use memory::{Frame, KEEPS};
 pub use memory::{Keep, Len, Place, Start};
 pub use passes::{At, Backward, BackwardTangent, Forward, ForwardTangent, LayerGradient, Linked};

@@ -4,6 +4,7 @@ use super::child::Child;
 use super::given::Given;
 use super::memory::Keep;
 use super::plan::Plan;
+use crate::kernels::random::mix;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
@@ -59,7 +60,10 @@ impl<'a, T: Scalar> At<'a, T> {
             plan: &child.plan,
             theta: &self.theta[child.theta.clone()],
             state: &self.state[child.state.clone()],
-            seed: if self.training { mix(self.seed, i) } else { 0 },
+            seed: match self.training {
+                true => mix(self.seed, i as u64 + 1),
+                false => 0,
+            },
             scratch: child.scratch(self.scratch),
             given: self.given.child(i),
             ..*self
@@ -80,18 +84,6 @@ impl<'a, T: Scalar> At<'a, T> {
     pub(crate) fn scratch_len(&self) -> usize {
         self.scratch.first().map_or(0, |&len| len)
     }
-}
-
-/// Returns the seed of child `i`.
-///
-/// SplitMix64's output function makes it nonlinear in `i`. Otherwise children at different levels
-/// would share seeds.
-fn mix(seed: u64, i: usize) -> u64 {
-    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-    let z = seed.wrapping_add(STEP.wrapping_mul(i as u64 + 1));
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// The forward pass of one layer, which computes `output` and `kept` from θ and `input`.

@@ -4,7 +4,8 @@ use super::Network;
 use crate::error::Error;
 use crate::initialization::Initialization;
 use crate::layer::{
-    Activate, AnyLayer, Axis, Concat, Dense, Layer, Rearrange, Residual, Sequential, Site,
+    Activate, AnyLayer, Axis, Concat, Dense, Dropout, GaussianNoise, Layer, Rearrange, Residual,
+    Sequential, Site,
 };
 use crate::scalar::Scalar;
 use crate::shape::Shape;
@@ -113,6 +114,24 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
         L: From<Activate<A>>,
     {
         self.layer(L::from(Activate::new(activation)))
+    }
+
+    /// Sets entries to 0 in training, each with probability p in \[0, 1], and divides the others by
+    /// 1 − p: see [`Dropout`]. Outside training it does nothing.
+    pub fn dropout(self, p: f64) -> Self
+    where
+        L: From<Dropout>,
+    {
+        self.layer(L::from(Dropout::new(p)))
+    }
+
+    /// Adds normal noise of standard deviation σ ≥ 0 in training: see [`GaussianNoise`]. Outside
+    /// training it does nothing.
+    pub fn gaussian_noise(self, sigma: f64) -> Self
+    where
+        L: From<GaussianNoise>,
+    {
+        self.layer(L::from(GaussianNoise::new(sigma)))
     }
 
     /// Makes plain units of all entries.

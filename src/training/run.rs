@@ -13,7 +13,7 @@ use super::schedule::Plateau;
 use crate::cost::Cost;
 use crate::error::{Error, Location};
 use crate::examples::Examples;
-use crate::kernels::first_non_finite;
+use crate::kernels::{first_non_finite, random::mix};
 use crate::layer::Layer;
 use crate::layout::{Layout, allocate, collected, copied};
 use crate::metrics::{self, Metric};
@@ -178,7 +178,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                     };
                     let (at, number) = ((&batch, examples.weight), Some(b + 1));
                     // Stochastic layers act at random, and a resumed run repeats the same choices.
-                    workspace.set_training(Some(batch_seed(*seed, epoch, b as u64)));
+                    let step = mix(mix(*seed, epoch), b as u64 + 1);
+                    workspace.set_training(Some(step));
                     let point = Point { theta, state };
                     let done = network.batch_gradient_at(point, at, objective, workspace, gradient);
                     let parts = match done {
@@ -359,16 +360,4 @@ pub(super) fn check_step<T: Scalar, O: Optimizer<T> + ?Sized>(
         Some(Error::NonFinite { at, value })
     });
     Err(state.unwrap_or(found))
-}
-
-/// Returns the seed of a batch, computed with the output function of SplitMix64 (Steele et al.
-/// 2014, doi:10.1145/2714064.2660195).
-fn batch_seed(seed: u64, epoch: u64, batch: u64) -> u64 {
-    let step = |z: u64, by: u64| {
-        let z = z.wrapping_add(by.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
-    step(step(seed, epoch), batch + 1)
 }
