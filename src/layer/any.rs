@@ -1,7 +1,7 @@
 //! A built-in or a custom layer.
 
 use super::{
-    Activate, Backward, BackwardTangent, Concat, Dense, Forward, ForwardTangent, Layer, Plan,
+    Activate, Backward, BackwardTangent, Concat, Dense, Embedding, Forward, ForwardTangent, Layer, Plan,
     Rearrange, Residual, Sequential, Site,
 };
 use crate::error::Error;
@@ -25,6 +25,8 @@ pub enum AnyLayer<C = NoCustom> {
     Dense(Dense),
     /// A built-in activation by itself.
     Activate(Activate),
+    /// A learned vector for each id.
+    Embedding(Embedding),
     /// A layer that moves entries and computes nothing.
     Rearrange(Rearrange),
     /// Layers in sequence.
@@ -51,6 +53,12 @@ impl<C> From<Dense> for AnyLayer<C> {
 impl<C> From<Activate> for AnyLayer<C> {
     fn from(layer: Activate) -> Self {
         Self::Activate(layer)
+    }
+}
+
+impl<C> From<Embedding> for AnyLayer<C> {
+    fn from(layer: Embedding) -> Self {
+        Self::Embedding(layer)
     }
 }
 
@@ -118,6 +126,7 @@ impl<C> AnyLayer<C> {
         match self {
             Self::Dense(layer) => layer,
             Self::Activate(layer) => layer,
+            Self::Embedding(layer) => layer,
             Self::Rearrange(layer) => layer,
             Self::Sequential(layer) => layer,
             Self::Residual(layer) => layer,

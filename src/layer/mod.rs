@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | [`Dense`] | g(Θ \[1; x\]) along the last axis | `dense` |
 //! | [`Activate`] | g(x) | `activate` |
+//! | [`Embedding`] | a learned vector for each id | `embedding` |
 //! | [`Flatten`], [`Transpose`], [`Select`] | x in another order, or some of its rows | `flatten`, `transpose`, `select` |
 //! | [`Sequential`] | its layers in sequence | `sequential` |
 //! | [`Residual`] | body(x) + x, or body(x) + shortcut(x) | `residual`, `residual_with_shortcut` |
@@ -95,6 +96,7 @@ mod child;
 mod concat;
 mod dense;
 mod dense_each;
+mod embedding;
 mod fork;
 pub(crate) mod given;
 mod join;
@@ -123,6 +125,7 @@ pub use block::{Block, BlockStart};
 pub(crate) use child::Child;
 pub use concat::{Axis, Concat};
 pub use dense::Dense;
+pub use embedding::Embedding;
 pub(crate) use memory::{Frame, KEEPS};
 pub use memory::{Keep, Len, Place, Start};
 pub use passes::{At, Backward, BackwardTangent, Forward, ForwardTangent, LayerGradient, Linked};

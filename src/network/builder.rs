@@ -4,7 +4,7 @@ use super::Network;
 use crate::error::Error;
 use crate::initialization::Initialization;
 use crate::layer::{
-    Activate, AnyLayer, Axis, Concat, Dense, Layer, Rearrange, Residual, Sequential, Site,
+    Activate, AnyLayer, Axis, Concat, Dense, Embedding, Layer, Rearrange, Residual, Sequential, Site,
 };
 use crate::scalar::Scalar;
 use crate::shape::Shape;
@@ -113,6 +113,15 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
         L: From<Activate<A>>,
     {
         self.layer(L::from(Activate::new(activation)))
+    }
+
+    /// Adds a table of `entries` learned vectors with `dim` features, one vector for each id of the
+    /// output so far.
+    pub fn embedding(self, entries: usize, dim: usize) -> Self
+    where
+        L: From<Embedding>,
+    {
+        self.layer(L::from(Embedding::new(entries, dim)))
     }
 
     /// Makes plain units of all entries.
@@ -275,7 +284,7 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
     /// # Errors
     /// Returns [`Error::NoInputs`], [`Error::NoLayers`], [`Error::ZeroUnits`],
     /// [`Error::LayerInputs`], [`Error::LayerShape`], [`Error::Branch`], [`Error::NoBranches`],
-    /// [`Error::Depth`], [`Error::PenalisedColumns`], [`Error::TooLarge`] or
+    /// [`Error::ComputedIds`], [`Error::Depth`], [`Error::PenalisedColumns`], [`Error::TooLarge`] or
     /// [`Error::Hyperparameter`] if the layers do not form a network.
     pub fn zeros(self) -> Result<Network<T, L>, Error> {
         Network::with_zeros(self.input, self.layers)
