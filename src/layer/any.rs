@@ -25,8 +25,6 @@ pub enum AnyLayer<C = NoCustom> {
     Dense(Dense),
     /// A built-in activation by itself.
     Activate(Activate),
-    /// A learned vector for each id.
-    Embedding(Embedding),
     /// A layer that moves entries and computes nothing.
     Rearrange(Rearrange),
     /// Layers in sequence.
@@ -35,6 +33,8 @@ pub enum AnyLayer<C = NoCustom> {
     Residual(Residual<AnyLayer<C>>),
     /// Branches side by side.
     Concat(Concat<AnyLayer<C>>),
+    /// A learned vector for each id.
+    Embedding(Embedding),
     /// A custom layer.
     Custom(C),
 }

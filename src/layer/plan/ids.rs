@@ -66,7 +66,7 @@ impl Plan {
     }
 
     /// Declares that the layer only moves entries.
-    pub(crate) fn moves_entries(mut self, by: Rearrange) -> Self {
+    pub(in crate::layer) fn moves_entries(mut self, by: Rearrange) -> Self {
         self.reads = Reads {
             role: Role::Moves(by),
             only_moves: true,
@@ -101,7 +101,7 @@ impl Plan {
     }
 
     /// For containers, after the last child: all children take the input.
-    pub(crate) fn side_by_side(mut self, join: Join) -> Self {
+    pub(in crate::layer) fn side_by_side(mut self, join: Join) -> Self {
         let all = || self.children.iter().map(|child| child.plan.reads);
         self.reads = Reads {
             role: Role::Fork(join),
@@ -116,6 +116,21 @@ impl Plan {
     #[inline]
     pub(crate) fn reads_ids(&self) -> bool {
         self.reads.ids
+    }
+
+    /// Returns whether the output has a derivative with respect to some entry of the input.
+    pub(crate) fn reads_numbers(&self) -> bool {
+        self.reads.numbers
+    }
+
+    /// Returns the rows of X that do not hold ids.
+    pub(crate) fn rows_of_numbers(&self) -> Vec<usize> {
+        let mut is_id = vec![false; self.inputs];
+        let _ = self.visit_ids(&|row| row, &mut |row, _| {
+            is_id[row] = true;
+            ControlFlow::Continue(())
+        });
+        (0..self.inputs).filter(|&row| !is_id[row]).collect()
     }
 
     /// Returns the path of the first layer inside this one that reads ids.
