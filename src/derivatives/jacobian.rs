@@ -65,7 +65,9 @@ impl<T: Scalar, L: Layer<T>> Job<T> for Jacobian<'_, T, L> {
         } else {
             for j in 0..n {
                 fill_with_unit(unit, n, j);
-                chain.plan().clear_ids(DMatrixViewMut::from_slice(unit, n, m));
+                chain
+                    .plan()
+                    .clear_ids(DMatrixViewMut::from_slice(unit, n, m));
                 let along = Tangent::of_inputs(DMatrixView::from_slice(unit, n, m));
                 chain.forward_tangent(first, x, part, along)?;
                 let columns = part.output_tangent.chunks_exact(k);

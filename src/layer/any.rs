@@ -1,8 +1,8 @@
 //! A built-in or a custom layer.
 
 use super::{
-    Activate, Backward, BackwardTangent, Concat, Dense, Embedding, Forward, ForwardTangent, Layer, Plan,
-    Rearrange, Residual, Sequential, Site,
+    Activate, Backward, BackwardTangent, Concat, Dense, Embedding, Forward, ForwardTangent, Layer,
+    Plan, Rearrange, Residual, Sequential, Site,
 };
 use crate::error::Error;
 use crate::scalar::Scalar;

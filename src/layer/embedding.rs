@@ -174,7 +174,10 @@ impl Embedding {
                 continue; // its sum is complete
             }
             sum.copy_from_slice(vector(i));
-            for (j, _) in (i + 1..).zip(&ids[i + 1..]).filter(|(_, other)| **other == id) {
+            for (j, _) in (i + 1..)
+                .zip(&ids[i + 1..])
+                .filter(|(_, other)| **other == id)
+            {
                 add_vector(sum, vector(j));
             }
             norm += sum_of_squares(sum);

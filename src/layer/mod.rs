@@ -8,7 +8,7 @@
 //! # The built-in layers
 //! | layer | computes | call of [`Builder`](crate::Builder) |
 //! |---|---|---|
-//! | [`Dense`] | g(Θ \[1; x\]) along the last axis | `dense` |
+//! | [`Dense`] | g(Θ \[1; x\]) along the last axis, or g(W x) | `dense`, `dense_without_bias` |
 //! | [`Activate`] | g(x) | `activate` |
 //! | [`Embedding`] | a learned vector for each id | `embedding` |
 //! | [`Flatten`], [`Transpose`], [`Select`] | x in another order, or some of its rows | `flatten`, `transpose`, `select` |
@@ -96,6 +96,9 @@ mod child;
 mod concat;
 mod dense;
 mod dense_each;
+mod dense_form;
+#[cfg(feature = "serde")]
+mod dense_saved;
 mod embedding;
 mod fork;
 pub(crate) mod given;

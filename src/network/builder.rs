@@ -4,7 +4,8 @@ use super::Network;
 use crate::error::Error;
 use crate::initialization::Initialization;
 use crate::layer::{
-    Activate, AnyLayer, Axis, Concat, Dense, Embedding, Layer, Rearrange, Residual, Sequential, Site,
+    Activate, AnyLayer, Axis, Concat, Dense, Embedding, Layer, Rearrange, Residual, Sequential,
+    Site,
 };
 use crate::scalar::Scalar;
 use crate::shape::Shape;
@@ -104,6 +105,18 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
     {
         let inputs = self.output.map_or(0, Shape::last_axis);
         self.layer(L::from(Dense::new(inputs, units, activation)))
+    }
+
+    /// Adds a fully connected layer without a bias: g(W x). See
+    /// [`Dense::without_bias`](crate::Dense::without_bias).
+    pub fn dense_without_bias<A>(self, units: usize, activation: A) -> Self
+    where
+        L: From<Dense<A>>,
+    {
+        let inputs = self.output.map_or(0, Shape::last_axis);
+        self.layer(L::from(
+            Dense::new(inputs, units, activation).without_bias(),
+        ))
     }
 
     /// Adds an activation by itself. After a dense layer, [`dense`](Self::dense) computes the same
