@@ -10,8 +10,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 use words::{
     Shape, below, exempt, feeding, in_batch, interval, named, of_class, plainly, remedy,
-    remedy_for_coupling, remedy_for_divergence, suitable, suspect, transposed_examples, wanted,
-    whole_rows,
+    remedy_for_coupling, remedy_for_divergence, suitable, suspect, transposed_examples, valid_ids,
+    wanted, whole_rows,
 };
 
 #[cfg(feature = "serde")]
@@ -251,6 +251,41 @@ pub enum Error {
         at: Location,
         /// The value.
         value: f64,
+    },
+    /// An entry of X that is not one of the ids of an embedding: not whole, out of range, or so
+    /// large that the scalar type rounds other whole numbers to it (2²⁴ in `f32`).
+    #[error(
+        "row {row} of X, example {example}: the id is {value}, {}",
+        valid_ids(*.value, *.count)
+    )]
+    Id {
+        /// The row of X.
+        row: usize,
+        /// The example.
+        example: usize,
+        /// The value.
+        value: f64,
+        /// The number of entries of the embedding: ids are whole numbers below it.
+        count: usize,
+    },
+    /// A derivative with respect to ids, which does not exist.
+    #[error(
+        "row {row} of X holds ids, which have no derivative: ask for derivatives with respect to \
+         the parameters alone, and let directions of X be 0 in such rows"
+    )]
+    IdInputs {
+        /// A row of X.
+        row: usize,
+    },
+    /// An embedding whose inputs are outputs of a layer that computes.
+    #[error(
+        "the inputs of {} are computed by a layer before it, expected ids: rows of X, which layers \
+         may select and move but not compute",
+        named(.layer)
+    )]
+    ComputedIds {
+        /// The embedding.
+        layer: Path,
     },
     /// A target outside the domain of the cost.
     #[error(
@@ -510,6 +545,7 @@ impl Error {
         | Self::Stochastic { layer, .. }
         | Self::NoBranches { layer }
         | Self::PenalisedColumns { layer, .. }
+        | Self::ComputedIds { layer }
         | Self::NonFinite {
             at: Location::Activation { layer, .. },
             ..

@@ -30,6 +30,9 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 /// | Glorot | 2/(n + s) | sigmoid, tanh, softmax |
 /// | He | 2/n | ReLU and its variants |
 ///
+/// The table of an [`Embedding`](crate::layer::Embedding) has no inputs to sum over: under these
+/// rules its entries are standard normal, as in PyTorch.
+///
 /// A uniform distribution in \[−ε, ε) has variance ε²/3. Every draw lies in this interval in every
 /// scalar type; none is rounded up to ε.
 ///
@@ -138,7 +141,10 @@ impl Initialization {
                 continue;
             }
             let fan_in = (block.cols - block.penalised_from_column) as f64;
-            let draw = self.draw(fan_in, block.rows as f64);
+            let draw = match block.start {
+                BlockStart::Normal(sigma) if self.scales() => Draw::Normal(sigma),
+                _ => self.draw(fan_in, block.rows as f64),
+            };
             theta[place.range()].fill(T::zero());
             let weights = &mut theta[place.penalised()];
             if let Draw::Orthogonal(gain) = draw {
@@ -204,6 +210,14 @@ impl Initialization {
         };
         let holds = largest >= 0.0 && real::<T>(largest).is_finite();
         in_range(holds, name, value, expected)
+    }
+
+    /// Returns whether the weights follow from the size of a layer.
+    fn scales(self) -> bool {
+        !matches!(
+            self,
+            Self::Constant { .. } | Self::Uniform { .. } | Self::Normal { .. }
+        )
     }
 
     fn draw(self, fan_in: f64, fan_out: f64) -> Draw {

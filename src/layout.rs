@@ -52,6 +52,19 @@ pub struct BlockLayout {
 }
 
 impl BlockLayout {
+    /// Returns whether the block is \[b W\], or W under the name of Θ.
+    fn is_dense(&self, plan: &Plan) -> bool {
+        let Block {
+            rows,
+            cols,
+            penalised_from_column: bias,
+            ..
+        } = self.block;
+        (bias == 1 || bias == 0 && self.block.name == "Θ")
+            && rows == plan.output().last_axis()
+            && cols - bias == plan.input().last_axis()
+    }
+
     /// Returns the index of the block's layer, from 0.
     #[must_use]
     pub fn layer(&self) -> &Path {
@@ -287,18 +300,12 @@ impl Layout {
         })
     }
 
-    /// Returns the single block of a dense layer: \[b W\], outputs × (inputs + 1).
+    /// Returns the single block of a dense layer: \[b W\], outputs × (inputs + 1), or W.
     pub(crate) fn dense(&self, layer: impl Into<Path>) -> Result<&BlockLayout, Error> {
         let layer = layer.into();
         let plan = self.find(&layer)?;
         match self.layer_blocks(&layer)? {
-            [place]
-                if place.block.penalised_from_column == 1
-                    && place.block.rows == plan.output().last_axis()
-                    && place.block.cols - 1 == plan.input().last_axis() =>
-            {
-                Ok(place)
-            }
+            [place] if place.is_dense(plan) => Ok(place),
             _ => Err(Error::NotDense { layer }),
         }
     }

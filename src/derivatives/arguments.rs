@@ -4,6 +4,7 @@ use super::check_finite_result;
 use crate::columns::Columns;
 use crate::error::Error;
 use crate::examples::check_length;
+use crate::layer::Plan;
 use crate::network::job::JobResults;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DVector};
@@ -152,15 +153,17 @@ impl<'a, T> VjpTargets<'a, T> {
 }
 
 impl<T: Scalar> VjpTargets<'_, T> {
-    /// Checks the lengths of the buffers, for P parameters and inputs like x.
-    pub(super) fn checked(self, p: usize, x: DMatrixView<'_, T>) -> Result<Self, Error> {
+    /// Checks the lengths of the buffers, for inputs like x, and that X has a derivative if it is
+    /// wanted.
+    pub(super) fn checked(self, plan: &Plan, x: DMatrixView<'_, T>) -> Result<Self, Error> {
         if let Some(parameters) = &self.parameters {
             let what = "the buffer for the gradient with respect to θ";
-            check_length(what, p, parameters.len())?;
+            check_length(what, plan.parameters(), parameters.len())?;
         }
         if let Some(inputs) = &self.inputs {
             let what = "the buffer for the gradient with respect to X";
             check_length(what, x.len(), inputs.len())?;
+            plan.check_differentiates_inputs()?;
         }
         Ok(self)
     }

@@ -12,7 +12,7 @@ use crate::network::chain::{Chain, Wanted, check_part_inputs};
 use crate::network::job::{Job, JobResults, PartResults};
 use crate::scalar::Scalar;
 use crate::workspace::{Part, Wants, Workspace};
-use nalgebra::{DMatrix, DMatrixView};
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 use std::ops::Range;
 
 /// The Jacobians of a batch.
@@ -65,6 +65,9 @@ impl<T: Scalar, L: Layer<T>> Job<T> for Jacobian<'_, T, L> {
         } else {
             for j in 0..n {
                 fill_with_unit(unit, n, j);
+                chain
+                    .plan()
+                    .clear_ids(DMatrixViewMut::from_slice(unit, n, m));
                 let along = Tangent::of_inputs(DMatrixView::from_slice(unit, n, m));
                 chain.forward_tangent(first, x, part, along)?;
                 let columns = part.output_tangent.chunks_exact(k);
@@ -126,6 +129,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<(), Error> {
         let x = x.columns_view();
         self.check_inputs(x)?;
+        self.layout().plan().check_differentiates_inputs()?;
         self.check_uncoupled("a Jacobian of one example", workspace)?;
         self.check_whole_inputs(x, workspace)?;
         let expected = self.outputs().saturating_mul(x.len());

@@ -165,7 +165,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let (x, cotangent) = (x.columns_view(), cotangent.columns_view());
         self.check_inputs(x)?;
         self.check_cotangent(cotangent, x.ncols())?;
-        let mut into = into.checked(self.parameters(), x)?;
+        let mut into = into.checked(self.layout().plan(), x)?;
         if into.is_empty() {
             return check_finite("X", x);
         }
@@ -259,7 +259,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         self.check_inputs(x)?;
         self.check_cotangent(cotangent, x.ncols())?;
         self.check_tangent(("θ̇", direction), 1, x)?;
-        let mut into = into.checked(self.parameters(), x)?;
+        let mut into = into.checked(self.layout().plan(), x)?;
         if into.is_empty() {
             return check_finite("X", x);
         }

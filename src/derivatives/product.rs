@@ -289,6 +289,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
                 found: x_tangent.shape(),
             });
         }
-        check_finite("Ẋ", x_tangent)
+        check_finite("Ẋ", x_tangent)?;
+        self.layout().plan().check_direction(x_tangent)
     }
 }

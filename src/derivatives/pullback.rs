@@ -193,7 +193,7 @@ impl<T: Scalar, L: Layer<T>> Pullback<'_, '_, T, L> {
         let network = self.chain.network;
         let cotangent = u.columns_view();
         network.check_cotangent(cotangent, self.x.ncols())?;
-        let mut into = into.checked(network.parameters(), self.x)?;
+        let mut into = into.checked(network.layout().plan(), self.x)?;
         if into.is_empty() {
             return Ok(());
         }
@@ -221,8 +221,8 @@ impl<T: Scalar, L: Layer<T>> Pullback<'_, '_, T, L> {
         u: impl Columns<'u, T>,
         into: VjpTargets<'_, T>,
     ) -> Result<(), Error> {
-        let (p, len) = (self.chain.network.parameters(), self.x.len());
-        let into = into.checked(p, self.x)?;
+        let (plan, len) = (self.chain.plan(), self.x.len());
+        let (into, p) = (into.checked(plan, self.x)?, plan.parameters());
         let p = if into.parameters.is_some() { p } else { 0 };
         let len = if into.inputs.is_some() { len } else { 0 };
         let mut own = std::mem::take(&mut self.workspace.gradient);

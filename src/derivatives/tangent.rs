@@ -121,9 +121,11 @@ impl<T: Scalar, L: Layer<T>> Chain<'_, T, L> {
         let inputs = plan.inputs();
         along.input_delta_tangent = wanted
             .input_delta
+            .as_deref_mut()
             .map(|below| DMatrixViewMut::from_slice(&mut below[..inputs * m], inputs, m));
         self.network.root().backward_tangent(along)?;
         self.clear_frozen(&mut wanted.gradient, m);
+        self.clear_ids(wanted.input_delta, m);
         Ok(())
     }
 

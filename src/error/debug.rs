@@ -56,6 +56,9 @@ debug_with_message! {
         OtherNetwork { what, expected, found }
         NotDense { layer }
         NonFinite { at, value }
+        Id { row, example, value, count }
+        IdInputs { row }
+        ComputedIds { layer }
         Target { unit, example, value, domain }
         SingleOutput { what, expected }
         Output { layer, unit, example, value, expected }

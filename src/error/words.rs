@@ -91,6 +91,18 @@ pub(super) fn below(count: usize, none: &str) -> String {
     }
 }
 
+/// Describes the valid ids, given one that is not.
+pub(super) fn valid_ids(found: f64, count: usize) -> String {
+    if found.fract() == 0.0 && found >= 0.0 && found < count as f64 {
+        return "to which the scalar type rounds other ids too: use one with more digits"
+            .to_owned();
+    }
+    match count.checked_sub(1) {
+        Some(last) => format!("expected a whole number from 0 to {last}"),
+        None => "but the embedding has no entries".to_owned(),
+    }
+}
+
 /// Describes the valid lengths of row-major buffers.
 pub(super) fn whole_rows(row: usize) -> String {
     match row {

@@ -8,7 +8,6 @@ use crate::error::Error;
 use crate::layer::Layer;
 use crate::layout::Layout;
 use crate::scalar::Scalar;
-use nalgebra::DMatrixView;
 
 impl GradientCheck {
     /// Checks the derivatives of one layer at parameters θ and inputs x (inputs × m).
@@ -17,7 +16,7 @@ impl GradientCheck {
     /// [`backward`](Layer::backward) with differences of f(θ, x) = Σ r ∘ output for fixed random r,
     /// whose gradients are Δ and the δ of the layer below if δ = r.
     ///
-    /// The report has one row for each block of the layer, and one for `input`. If the
+    /// The report has one row for each block of the layer, and one for `input`, without ids. If the
     /// layer's plan declares z with a link ([`Plan::z`](crate::layer::Plan::z)), all rows appear
     /// again as `… (linked)`, for f = Σ r ∘ z. The layer gets exactly the room that its plan
     /// requests, and all buffers are filled with NaN before they are written.
@@ -79,26 +78,42 @@ impl GradientCheck {
             at.theta.len(),
         );
         let (r, linked) = (cotangent(s, m, self.seed), single.linked);
+        // Ids do not move.
+        let rows = layout.plan().rows_of_numbers();
+        let numbers = (0..m).flat_map(|k| rows.iter().map(move |row| k * n + row));
+        let numbers: Vec<usize> = numbers.collect();
         let pass = |point: &[T], gradient: Option<&mut [T]>| {
-            let (theta, x) = point.split_at(p);
-            let x = DMatrixView::from_slice(x, n, m);
-            let at = Arguments { theta, x };
+            let (theta, moved) = point.split_at(p);
+            let mut x = at.x.clone_owned();
+            for (&entry, &moved) in numbers.iter().zip(moved) {
+                x[entry] = moved;
+            }
+            let at = Arguments {
+                theta,
+                x: x.as_view(),
+            };
             let forward = single.forward(at);
             if let Some(gradient) = gradient {
                 let back = single.backward(at, &forward, &r);
                 let (to_theta, to_x) = gradient.split_at_mut(p);
                 to_theta.copy_from_slice(&back.gradient);
-                to_x.copy_from_slice(back.below.as_slice());
+                for (to, &entry) in to_x.iter_mut().zip(&numbers) {
+                    *to = back.below[entry];
+                }
             }
             let z = single.z(Some(at.x), &forward).filter(|_| linked);
             let values = z.as_deref().unwrap_or(forward.output.as_slice());
             Ok(inner(r.as_slice(), values))
         };
         let mut point = at.theta.to_vec();
-        point.extend(at.x.iter().copied());
+        let x = at.x.clone_owned();
+        point.extend(numbers.iter().map(|&entry| x[entry]));
         let suffix = if linked { " (linked)" } else { "" };
         let mut blocks = parameter_blocks(layout, "", suffix, 0);
-        blocks.push(CheckedBlock::new(&format!("input{suffix}"), n, p, n * m));
+        if !numbers.is_empty() {
+            let (label, len) = (format!("input{suffix}"), numbers.len());
+            blocks.push(CheckedBlock::new(&label, rows.len(), p, len));
+        }
         self.compare_gradient(report, &blocks, &point, 0.0, pass)
     }
 }

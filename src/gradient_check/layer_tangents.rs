@@ -83,7 +83,7 @@ impl GradientCheck {
     /// Checks the tangent methods of one layer, and its per-example gradients.
     ///
     /// θ holds the blocks of the layer in sequence; x is inputs × m. The directions θ̇, ẋ and δ̇
-    /// are random, and so is δ:
+    /// are random, and so is δ. In rows of x that hold ids, ẋ is 0:
     ///
     /// | rows | computed by | compared with |
     /// |---|---|---|
@@ -163,13 +163,14 @@ impl GradientCheck {
         let back = single.backward(at, &forward, delta);
         let theta_dot = direction(at.theta, self.seed.wrapping_add(1));
         let x_dot = direction(x.as_slice(), self.seed.wrapping_add(2));
-        let x_dot = DMatrixView::from_slice(&x_dot, n, m);
+        let mut x_dot = DMatrix::from_vec(n, m, x_dot);
+        single.plan.clear_ids(x_dot.as_view_mut());
         let delta_dot = cotangent(single.outputs, m, self.seed.wrapping_add(3));
         let by_theta = Tangent::of_parameters(&theta_dot);
         let cases = [
-            ("along θ̇, ẋ", by_theta.and_inputs(x_dot)),
+            ("along θ̇, ẋ", by_theta.and_inputs(&x_dot)),
             ("along θ̇", by_theta),
-            ("along ẋ", Tangent::of_inputs(x_dot)),
+            ("along ẋ", Tangent::of_inputs(&x_dot)),
         ];
         let (linked, kept) = (point.linked(), point.kept());
         if !single.linked && kept > 0 {

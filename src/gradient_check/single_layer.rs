@@ -101,7 +101,7 @@ impl<'a, L> SingleLayer<'a, L> {
         plan.check(site).map_err(|error| error.inside(0))?;
         root.set_output(plan.output());
         root.adopt(layer.name(), plan, Place::Input, false);
-        Layout::from_plan::<T>(root)
+        Layout::from_plan::<T>(root.in_sequence()?)
     }
 
     /// Returns the layer, if θ and x fit it.
@@ -121,6 +121,7 @@ impl<'a, L> SingleLayer<'a, L> {
             return Err(Error::NoExamples);
         }
         check_finite("X", x)?;
+        layout.plan().check_ids(x)?;
         let single = Self {
             layout,
             training: None,

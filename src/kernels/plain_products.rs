@@ -9,17 +9,19 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// z = b + W x for every example: Z = [b W] [1; X].
 ///
-/// `theta` is s × (n + 1), column-major, with b in column 0. `x` is n × m, and `z` is s × m and is
-/// overwritten.
+/// `weights` is s × n, column-major. Without a bias, `bias` is empty. `x` is n × m, and `z` is s × m
+/// and is overwritten.
 pub(super) fn affine<T: Scalar>(
-    theta: &[T],
+    bias: &[T],
+    weights: &[T],
     x: &DMatrixView<'_, T>,
     z: &mut DMatrixViewMut<'_, T>,
 ) {
-    let (bias, weights) = theta.split_at(z.nrows());
     for_columns(x, z, |x, z| {
-        for (z, &b) in z.iter_mut().zip(bias) {
-            *z = b;
+        if bias.is_empty() {
+            z.fill(T::zero());
+        } else {
+            z.copy_from_slice(bias);
         }
         add_to_column(weights, x, z);
     });
@@ -49,12 +51,11 @@ fn for_columns<T: Scalar>(
 
 /// z += W x for every example.
 pub(super) fn add_linear<T: Scalar>(
-    theta: &[T],
+    weights: &[T],
     x: &DMatrixView<'_, T>,
     z: &mut DMatrixViewMut<'_, T>,
 ) {
-    debug_assert_eq!(theta.len(), z.nrows() * (x.nrows() + 1));
-    let weights = &theta[z.nrows()..];
+    debug_assert_eq!(weights.len(), z.nrows() * x.nrows());
     for_columns(x, z, |x, z| add_to_column(weights, x, z));
 }
 
@@ -79,24 +80,33 @@ const PANEL: usize = 64;
 
 /// Δ = δ [1; A]ᵀ, the sum over the examples of δ₍ₖ₎ [1, a₍ₖ₎ᵀ].
 ///
-/// `delta` is s × m and `a` is n × m. `gradient` is s × (n + 1), column-major, and is overwritten.
+/// `delta` is s × m and `a` is n × m. `gradient` is s × (n + 1), or s × n without a bias,
+/// column-major, and is overwritten.
 pub(super) fn outer<T: Scalar>(
     delta: &DMatrixView<'_, T>,
     a: &DMatrixView<'_, T>,
     gradient: &mut [T],
 ) {
-    debug_assert_eq!(gradient.len(), delta.nrows() * (a.nrows() + 1));
+    let has_bias = gradient.len() > delta.nrows() * a.nrows();
     gradient.fill(T::zero());
     if delta.ncols() == 1 {
-        add_one_example(delta.column(0).as_slice(), a.column(0).as_slice(), gradient);
+        let bias = if has_bias { delta.nrows() } else { 0 };
+        let (bias, weights) = gradient.split_at_mut(bias);
+        add_one_example(
+            delta.column(0).as_slice(),
+            a.column(0).as_slice(),
+            bias,
+            weights,
+        );
+    } else if !has_bias {
+        add_panels::<T, 0>(delta, a, gradient);
     } else {
         add_panels::<T, 1>(delta, a, gradient);
     }
 }
 
-/// Adds δ [1; a]ᵀ of one example to `sums`.
-fn add_one_example<T: Scalar>(delta: &[T], a: &[T], sums: &mut [T]) {
-    let (bias, weights) = sums.split_at_mut(delta.len());
+/// Adds δ of one example to `bias`, and δ aᵀ to `weights`.
+fn add_one_example<T: Scalar>(delta: &[T], a: &[T], bias: &mut [T], weights: &mut [T]) {
     for (b, &d) in bias.iter_mut().zip(delta) {
         *b += d;
     }
@@ -174,15 +184,14 @@ fn outer_rows<T: Scalar, const W: usize, const BIAS: usize>(
 
 /// Wᵀ δ for every example, with Θ = [b W]: the error that reaches the layer below.
 ///
-/// `theta` is s × (n + 1), column-major, `delta` is s × m, and `below` is n × m. The result
-/// overwrites `below`, or is added to it with ADD.
+/// `weights` is s × n, column-major, `delta` is s × m, and `below` is n × m. The result overwrites
+/// `below`, or is added to it with ADD.
 pub(super) fn transpose_product<T: Scalar, const ADD: bool>(
-    theta: &[T],
+    weights: &[T],
     delta: &DMatrixView<'_, T>,
     below: &mut DMatrixViewMut<'_, T>,
 ) {
     let rows = delta.nrows();
-    let weights = &theta[rows..];
     debug_assert_eq!(weights.len(), rows * below.nrows());
     for k in 0..delta.ncols() {
         let delta_k = delta.column(k);

@@ -16,26 +16,38 @@ use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
 use std::ops::Range;
 
-/// Panics unless `theta` has s × (n + 1) entries. Other sizes fail even if the product overflows.
-fn assert_is_theta<T>(theta: &[T], rows: usize, features: usize) {
-    let len = features.checked_add(1);
-    let len = len.and_then(|columns| columns.checked_mul(rows));
-    assert_eq!(len, Some(theta.len()), "{rows} × (1 + {features})");
+/// Returns the length of the bias in Θ = [b W] or Θ = W. Panics unless `theta` has s × (n + 1) or
+/// s × n entries. Other sizes fail even if the product overflows.
+fn bias_len<T>(theta: &[T], rows: usize, features: usize) -> usize {
+    let weights = rows.checked_mul(features);
+    let bias = weights.and_then(|weights| theta.len().checked_sub(weights));
+    assert!(
+        bias == Some(rows) || bias == Some(0),
+        "{rows} × (1 + {features}) or {rows} × {features}, found {}",
+        theta.len()
+    );
+    bias.unwrap_or(0)
 }
 
 /// z = b + W x for every example: Z = [b W] [1; X].
 ///
-/// `theta` is s × (n + 1), column-major, with b in column 0. `x` is n × m, and `z` is s × m and is
-/// overwritten. `room` is scratch for packing ([`room_for`]), and may be empty.
+/// `theta` is s × (n + 1), column-major, with b in column 0, or s × n without a bias. `x` is n × m,
+/// and `z` is s × m and is overwritten. `room` is scratch for packing ([`room_for`]), and may be
+/// empty.
 pub(crate) fn affine<T: Scalar>(
     theta: &[T],
     x: &DMatrixView<'_, T>,
     z: &mut DMatrixViewMut<'_, T>,
     room: &mut [T],
 ) {
-    let bias = &theta[..z.nrows().min(theta.len())];
-    if !linear(theta, x, z, room, Start::Column(bias.as_ptr())) {
-        plain_products::affine(theta, x, z);
+    let (bias, weights) = theta.split_at(bias_len(theta, z.nrows(), x.nrows()));
+    let start = if bias.is_empty() {
+        Start::Zero
+    } else {
+        Start::Column(bias.as_ptr())
+    };
+    if !linear(weights, x, z, room, start) {
+        plain_products::affine(bias, weights, x, z);
     }
 }
 
@@ -46,15 +58,16 @@ pub(crate) fn add_linear<T: Scalar>(
     z: &mut DMatrixViewMut<'_, T>,
     room: &mut [T],
 ) {
-    if !linear(theta, x, z, room, Start::Present) {
-        plain_products::add_linear(theta, x, z);
+    let weights = &theta[bias_len(theta, z.nrows(), x.nrows())..];
+    if !linear(weights, x, z, room, Start::Present) {
+        plain_products::add_linear(weights, x, z);
     }
 }
 
 /// Computes `start` + W x on a fast path. Returns false, and does nothing, if there is none.
 #[inline]
 fn linear<T: Scalar>(
-    theta: &[T],
+    weights: &[T],
     x: &DMatrixView<'_, T>,
     z: &mut DMatrixViewMut<'_, T>,
     room: &mut [T],
@@ -62,7 +75,7 @@ fn linear<T: Scalar>(
 ) -> bool {
     let ((rows, examples), features) = (z.shape(), x.nrows());
     assert_eq!(x.ncols(), examples);
-    assert_is_theta(theta, rows, features);
+    assert_eq!(rows.checked_mul(features), Some(weights.len()));
     if is_tiny(rows, examples, features) {
         return false;
     }
@@ -72,7 +85,7 @@ fn linear<T: Scalar>(
         depth: features,
         chain: usize::MAX,
         order: StorageOrder::ColumnMajor,
-        a: theta[rows..].as_ptr(),
+        a: weights.as_ptr(),
         a_step: rows,
         b: x.as_ptr(),
         b_step: 1,
@@ -85,7 +98,7 @@ fn linear<T: Scalar>(
         room_len: room.len(),
     };
     // SAFETY: the shapes agree, as asserted. Rows are adjacent in views of this type, the start's
-    // column is column 0 of θ, and `z` and `room` are borrowed mutably.
+    // column is the bias, of `rows` entries, and `z` and `room` are borrowed mutably.
     unsafe { gemm(product) }
 }
 
@@ -122,15 +135,15 @@ impl<'a, T> TreeRoom<'a, T> {
 
 /// Δ = δ [1; A]ᵀ, the sum over the examples of δ₍ₖ₎ [1, a₍ₖ₎ᵀ].
 ///
-/// `delta` is s × m and `a` is n × m. `gradient` is s × (n + 1), column-major, and is overwritten.
-/// Without the room for sums ([`room_for`]) the sums of many examples are less accurate.
+/// `delta` is s × m and `a` is n × m. `gradient` is s × (n + 1), or s × n without a bias,
+/// column-major, and is overwritten. Without the room for sums ([`room_for`]) the sums of many examples are less accurate.
 pub(crate) fn outer<T: Scalar>(
     delta: &DMatrixView<'_, T>,
     a: &DMatrixView<'_, T>,
     gradient: &mut [T],
     room: &mut [T],
 ) {
-    assert_is_theta(gradient, delta.nrows(), a.nrows());
+    bias_len(gradient, delta.nrows(), a.nrows());
     match TreeRoom::new(room, held_sums(gradient.len(), delta.ncols())) {
         Ok(room) => outer_by_halves(delta, a, gradient, room),
         Err(room) => outer_in_order(delta, a, gradient, room),
@@ -170,13 +183,13 @@ fn outer_in_order<T: Scalar>(
     gradient: &mut [T],
     room: &mut [T],
 ) {
-    let (bias, weights) = gradient.split_at_mut(delta.nrows());
-    if is_fast::<T>() && weights_outer(delta, a, weights, room, Start::Zero) {
+    let (bias, weights) = gradient.split_at_mut(bias_len(gradient, delta.nrows(), a.nrows()));
+    if !(is_fast::<T>() && weights_outer(delta, a, weights, room, Start::Zero)) {
+        plain_products::outer(delta, a, gradient);
+    } else if !bias.is_empty() {
         let sums = RowSums::new(delta, bias);
         // SAFETY: `bias` has an entry for each row of δ.
         unsafe { sums.compute() };
-    } else {
-        plain_products::outer(delta, a, gradient);
     }
 }
 
@@ -249,14 +262,13 @@ pub(crate) fn add_outer<T: Scalar>(
     gradient: &mut [T],
     room: &mut [T],
 ) {
-    assert_is_theta(gradient, delta.nrows(), a.nrows());
-    let (len, rows) = (gradient.len(), delta.nrows());
-    let weights = &mut gradient[rows..];
+    let (len, bias) = (gradient.len(), bias_len(gradient, delta.nrows(), a.nrows()));
+    let weights = &mut gradient[bias..];
     match TreeRoom::new(room, held_sums(len, delta.ncols())) {
         Ok(TreeRoom { packing, sums }) => {
             let (sum, sums) = sums.split_at_mut(len);
             outer_by_halves(delta, a, sum, TreeRoom { packing, sums });
-            add(weights, &sum[rows..]);
+            add(weights, &sum[bias..]);
         }
         Err(room) => {
             if !weights_outer(delta, a, weights, room, Start::Present) {
@@ -331,15 +343,17 @@ fn swap_outer<T>(rows: usize, features: usize) -> bool {
 
 /// Wᵀ δ for every example, with Θ = [b W]: the error that reaches the layer below.
 ///
-/// `theta` is s × (n + 1), column-major, `delta` is s × m, and `below` is n × m and is overwritten.
+/// `theta` is s × (n + 1), or s × n without a bias, column-major; `delta` is s × m, and `below` is
+/// n × m and is overwritten.
 pub(crate) fn transpose_product<T: Scalar>(
     theta: &[T],
     delta: &DMatrixView<'_, T>,
     below: &mut DMatrixViewMut<'_, T>,
     room: &mut [T],
 ) {
-    if !weights_transposed(theta, delta, below, room, Start::Zero) {
-        plain_products::transpose_product::<T, false>(theta, delta, below);
+    let weights = &theta[bias_len(theta, delta.nrows(), below.nrows())..];
+    if !weights_transposed(weights, delta, below, room, Start::Zero) {
+        plain_products::transpose_product::<T, false>(weights, delta, below);
     }
 }
 
@@ -350,15 +364,16 @@ pub(crate) fn add_transpose_product<T: Scalar>(
     below: &mut DMatrixViewMut<'_, T>,
     room: &mut [T],
 ) {
-    if !weights_transposed(theta, delta, below, room, Start::Present) {
-        plain_products::transpose_product::<T, true>(theta, delta, below);
+    let weights = &theta[bias_len(theta, delta.nrows(), below.nrows())..];
+    if !weights_transposed(weights, delta, below, room, Start::Present) {
+        plain_products::transpose_product::<T, true>(weights, delta, below);
     }
 }
 
 /// Computes `start` + Wᵀ δ on a fast path. Returns false, and does nothing, if there is none.
 #[inline]
 fn weights_transposed<T: Scalar>(
-    theta: &[T],
+    weights: &[T],
     delta: &DMatrixView<'_, T>,
     below: &mut DMatrixViewMut<'_, T>,
     room: &mut [T],
@@ -366,7 +381,7 @@ fn weights_transposed<T: Scalar>(
 ) -> bool {
     let ((rows, examples), features) = (delta.shape(), below.nrows());
     assert_eq!(below.ncols(), examples);
-    assert_is_theta(theta, rows, features);
+    assert_eq!(rows.checked_mul(features), Some(weights.len()));
     if is_tiny(rows, examples, features) {
         return false;
     }
@@ -376,7 +391,7 @@ fn weights_transposed<T: Scalar>(
         depth: rows,
         chain: usize::MAX,
         order: StorageOrder::RowMajor,
-        a: theta[rows..].as_ptr(),
+        a: weights.as_ptr(),
         a_step: rows,
         b: delta.as_ptr(),
         b_step: 1,

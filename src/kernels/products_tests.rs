@@ -38,10 +38,11 @@ struct Sizes {
 }
 
 /// Checks the three products of a layer, whose columns lie in taller matrices.
-fn products<T: Scalar>(level: Level, sizes: Sizes, with_room: bool) {
+fn products<T: Scalar>(level: Level, sizes: Sizes, bias: usize, with_room: bool) {
     let Sizes { s, n, m } = sizes;
-    let what = &format!("{level:?} {s} x {n} x {m}, room: {with_room}");
-    let theta = entries::<T>(s, n + 1, 1);
+    let what = &format!("{level:?} {s} x {n} x {m}, bias: {bias}, room: {with_room}");
+    let theta = entries::<T>(s, n + bias, 1);
+    let (of_bias, weights) = theta.as_slice().split_at(s * bias);
     let tall_x = entries::<T>(n + 3, m, 2);
     let tall_delta = entries::<T>(s + 2, m, 3);
     let (x, delta) = (tall_x.rows(1, n), tall_delta.rows(2, s));
@@ -60,7 +61,7 @@ fn products<T: Scalar>(level: Level, sizes: Sizes, with_room: bool) {
 
     let (mut found, mut expected) = (around(s), around(s));
     affine(theta.as_slice(), x, &mut found.rows_mut(1, s), &mut room);
-    plain_products::affine(theta.as_slice(), x, &mut expected.rows_mut(1, s));
+    plain_products::affine(of_bias, weights, x, &mut expected.rows_mut(1, s));
     untouched(&found, s);
     let (found, expected) = (found.rows(1, s), expected.rows(1, s));
     close(
@@ -70,7 +71,7 @@ fn products<T: Scalar>(level: Level, sizes: Sizes, with_room: bool) {
         what,
     );
 
-    let (mut found, mut expected) = (vec![nan; s * (n + 1)], vec![nan; s * (n + 1)]);
+    let (mut found, mut expected) = (vec![nan; theta.len()], vec![nan; theta.len()]);
     outer(delta, x, &mut found, &mut room);
     plain_products::outer(delta, x, &mut expected);
     close(&found, &expected, m, what);
@@ -82,11 +83,7 @@ fn products<T: Scalar>(level: Level, sizes: Sizes, with_room: bool) {
         &mut found.rows_mut(1, n),
         &mut room,
     );
-    plain_products::transpose_product::<T, false>(
-        theta.as_slice(),
-        delta,
-        &mut expected.rows_mut(1, n),
-    );
+    plain_products::transpose_product::<T, false>(weights, delta, &mut expected.rows_mut(1, n));
     untouched(&found, n);
     let (found, expected) = (found.rows(1, n), expected.rows(1, n));
     close(
@@ -95,12 +92,12 @@ fn products<T: Scalar>(level: Level, sizes: Sizes, with_room: bool) {
         s,
         what,
     );
-    adding_products(theta.as_slice(), x, delta, &mut room, what);
+    adding_products((theta.as_slice(), weights), x, delta, &mut room, what);
 }
 
 /// Checks the products that add to their results.
 fn adding_products<T: Scalar>(
-    theta: &[T],
+    (theta, weights): (&[T], &[T]),
     x: &DMatrixView<'_, T>,
     delta: &DMatrixView<'_, T>,
     room: &mut [T],
@@ -110,28 +107,29 @@ fn adding_products<T: Scalar>(
     let present = entries::<T>(s, m, 4);
     let (mut found, mut expected) = (present.clone(), present);
     add_linear(theta, x, &mut found.as_view_mut(), room);
-    plain_products::add_linear(theta, x, &mut expected.as_view_mut());
+    plain_products::add_linear(weights, x, &mut expected.as_view_mut());
     close(found.as_slice(), expected.as_slice(), n + 1, what);
 
-    let present = entries::<T>(s, n + 1, 5);
+    let bias = theta.len() - weights.len();
+    let present = entries::<T>(theta.len(), 1, 5);
     let (mut found, mut expected) = (present.clone(), present);
     add_outer(delta, x, found.as_mut_slice(), room);
-    plain_products::add_outer(delta, x, &mut expected.as_mut_slice()[s..]);
+    plain_products::add_outer(delta, x, &mut expected.as_mut_slice()[bias..]);
     close(found.as_slice(), expected.as_slice(), m + 1, what);
 
     let present = entries::<T>(n, m, 6);
     let (mut found, mut expected) = (present.clone(), present);
     add_transpose_product(theta, delta, &mut found.as_view_mut(), room);
     let mut expected_view = expected.as_view_mut();
-    plain_products::transpose_product::<T, true>(theta, delta, &mut expected_view);
+    plain_products::transpose_product::<T, true>(weights, delta, &mut expected_view);
     close(found.as_slice(), expected.as_slice(), s + 1, what);
 }
 
 fn every_way(sizes: Sizes) {
     at_every_level(|level| {
-        for room in [true, false] {
-            products::<f64>(level, sizes, room);
-            products::<f32>(level, sizes, room);
+        for (bias, room) in [(1, true), (1, false), (0, true), (0, false)] {
+            products::<f64>(level, sizes, bias, room);
+            products::<f32>(level, sizes, bias, room);
         }
     });
 }
@@ -275,5 +273,5 @@ fn products_in_arrays_equal_those_in_registers() {
 #[should_panic(expected = "(1 + ")]
 fn a_length_is_compared_without_an_overflow() {
     let half = 1_usize << (usize::BITS / 2);
-    assert_is_theta(&vec![(); half], half, half);
+    bias_len(&vec![(); half], half, half);
 }

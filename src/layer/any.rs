@@ -1,8 +1,8 @@
 //! A built-in or a custom layer.
 
 use super::{
-    Activate, Backward, BackwardTangent, Concat, Dense, Dropout, Forward, ForwardTangent,
-    GaussianNoise, Layer, Plan, Rearrange, Residual, Sequential, Site,
+    Activate, Backward, BackwardTangent, Concat, Dense, Dropout, Embedding, Forward,
+    ForwardTangent, GaussianNoise, Layer, Plan, Rearrange, Residual, Sequential, Site,
 };
 use crate::error::Error;
 use crate::scalar::Scalar;
@@ -37,6 +37,8 @@ pub enum AnyLayer<C = NoCustom> {
     Residual(Residual<AnyLayer<C>>),
     /// Branches side by side.
     Concat(Concat<AnyLayer<C>>),
+    /// A learned vector for each id.
+    Embedding(Embedding),
     /// A custom layer.
     Custom(C),
 }
@@ -67,6 +69,12 @@ impl<C> From<Dropout> for AnyLayer<C> {
 impl<C> From<GaussianNoise> for AnyLayer<C> {
     fn from(layer: GaussianNoise) -> Self {
         Self::GaussianNoise(layer)
+    }
+}
+
+impl<C> From<Embedding> for AnyLayer<C> {
+    fn from(layer: Embedding) -> Self {
+        Self::Embedding(layer)
     }
 }
 
@@ -136,6 +144,7 @@ impl<C> AnyLayer<C> {
             Self::Activate(layer) => layer,
             Self::Dropout(layer) => layer,
             Self::GaussianNoise(layer) => layer,
+            Self::Embedding(layer) => layer,
             Self::Rearrange(layer) => layer,
             Self::Sequential(layer) => layer,
             Self::Residual(layer) => layer,

@@ -11,6 +11,9 @@ pub enum BlockStart {
     Initializer,
     /// At this value, whatever the initialiser: γ of a norm starts at 1.
     Constant(f64),
+    /// At normal numbers with this standard deviation, where the initialiser would scale them by the
+    /// size of a layer: a table that no product sums over. Other initialisers apply.
+    Normal(f64),
 }
 
 /// One matrix of a layer's parameters: rows × cols, column-major in the flat θ.
@@ -73,6 +76,13 @@ impl Block {
             start: BlockStart::Constant(start),
             ..Self::new(name, rows, cols).penalised_from_column(cols)
         }
+    }
+
+    /// Sets how the entries start.
+    #[must_use]
+    pub fn starts(mut self, start: BlockStart) -> Self {
+        self.start = start;
+        self
     }
 
     /// Exempts the first `column` columns from penalties.

@@ -2,6 +2,7 @@
 
 use super::by_position::ByPosition;
 use super::dense_each::{gradients_of_positions, gradients_of_units};
+use super::dense_form::{Form, activate, scale_by_slope};
 use super::memory::{Keep, Len, Place};
 use super::plan::Plan;
 use super::products::Affine;
@@ -28,6 +29,8 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 /// the layer below (the one nearer the inputs), where W is Θ without column 0.
 ///
 /// The activation is a built-in one or any type that implements [`Activation`].
+/// [`without_bias`](Self::without_bias) leaves out the bias, as before a norm that subtracts the
+/// mean.
 ///
 /// # Example
 /// Each of 25 units has a bias and 400 weights:
@@ -42,12 +45,11 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 /// ```
 #[doc(alias("Linear", "FullyConnected"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Dense<A = AnyActivation> {
     pub(super) inputs: usize,
     pub(super) outputs: usize,
     pub(super) activation: A,
+    pub(super) bias: bool,
 }
 
 impl<A> Dense<A> {
@@ -59,43 +61,45 @@ impl<A> Dense<A> {
             inputs,
             outputs,
             activation,
+            bias: true,
         }
+    }
+
+    /// Returns the layer without a bias: a = g(W x), with Θ = W, outputs × inputs.
+    ///
+    /// # Example
+    /// ```
+    /// use backprop::layer::AnyLayer;
+    /// use backprop::{Dense, Network, activation::Identity};
+    ///
+    /// let layers = vec![AnyLayer::from(Dense::new(2, 1, Identity).without_bias())];
+    /// let network = Network::<f64>::from_layers(2, layers, &[3.0, 4.0])?;
+    /// assert_eq!(network.forward(&[10.0, 1.0])?[0], 34.0);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    #[must_use]
+    pub fn without_bias(self) -> Self {
+        Self {
+            bias: false,
+            ..self
+        }
+    }
+
+    /// Returns whether there is a bias.
+    #[must_use]
+    pub fn has_bias(&self) -> bool {
+        self.bias
+    }
+
+    /// Returns the number of columns of the bias: 1 or 0.
+    fn bias_columns(&self) -> usize {
+        usize::from(self.bias)
     }
 
     /// Returns the activation g.
     #[must_use]
     pub fn activation(&self) -> &A {
         &self.activation
-    }
-}
-
-/// How a pass computes the activation.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Form {
-    /// z is kept, because a cost or a trace reads it, or because there is no faster form.
-    Plain,
-    /// a replaces z, and g′(z) is computed with it.
-    Fused(AnyActivation, Slope),
-}
-
-impl Form {
-    fn new<T: Scalar>(activation: Option<AnyActivation>, tail: bool, keep: Keep) -> Self {
-        match activation.and_then(|g| Some((g, g.slope()?))) {
-            Some((g, Slope::One)) => Self::Fused(g, Slope::One), // a = z
-            Some((g, slope)) if !tail && keep != Keep::Z && kernels::is_fast::<T>() => {
-                Self::Fused(g, slope)
-            }
-            _ => Self::Plain,
-        }
-    }
-
-    /// Returns how many matrices with the size of the output are kept.
-    fn copies(self, keep: Keep) -> usize {
-        match (self, keep) {
-            (Self::Plain, _) | (Self::Fused(_, Slope::Kept), Keep::Slope) => 1,
-            (Self::Fused(_, Slope::Kept), Keep::Curvature) => 2,
-            _ => 0,
-        }
     }
 }
 
@@ -144,10 +148,11 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for Dense<A> {
             Form::Fused(..) => Place::Output,
         };
         // Building a network rejects a saturated size as too large.
-        let cols = self.inputs.saturating_add(1);
+        let bias = self.bias_columns();
+        let cols = self.inputs.saturating_add(bias);
         let columns = site.input.positions();
         let plan = Plan::new(site, output)
-            .block(Block::new("Θ", self.outputs, cols).penalised_from_column(1))
+            .block(Block::new("Θ", self.outputs, cols).penalised_from_column(bias))
             .product(Affine {
                 units: self.outputs,
                 inputs: self.inputs,
@@ -202,9 +207,10 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for Dense<A> {
         self.to_z(&mut pass);
         let delta = &pass.delta.as_view();
         if positions == 1 {
-            gradients_of_units(&pass.input, delta, pass.gradient);
+            gradients_of_units(self.bias, &pass.input, delta, pass.gradient);
         } else {
-            gradients_of_positions(positions, &pass.input, delta, pass.gradient, pass.room);
+            let (len, room) = (pass.at.plan.parameters(), pass.room);
+            gradients_of_positions(len, positions, &pass.input, delta, pass.gradient, room);
         }
         if let Some(below) = &mut pass.input_delta {
             transpose_product(pass.at.theta, delta, below, pass.scratch);
@@ -331,59 +337,6 @@ impl<A> Dense<A> {
             scale_by_slope((g, slope), a, kept, delta_tangent);
         }
         Ok(())
-    }
-}
-
-/// Replaces z in `a` by g(z), and keeps the derivatives that later passes need.
-fn activate<T: Scalar>(
-    (g, slope): (AnyActivation, Slope),
-    keep: Keep,
-    a: &mut [T],
-    kept: &mut [T],
-) {
-    let Some(function) = g.fast() else {
-        return; // a = z
-    };
-    let len = a.len();
-    let done = |done: bool| debug_assert!(done || len == 0);
-    match (slope, keep) {
-        (Slope::Kept, Keep::Slope) => {
-            elementwise([a, &mut kept[..len]], [], &|[a, slope], []| {
-                done(kernels::activate(function, a, Some(slope)));
-            });
-        }
-        (Slope::Kept, Keep::Curvature) => {
-            let (slope, bend) = kept[..2 * len].split_at_mut(len);
-            elementwise([a, slope, bend], [], &|[a, slope, bend], []| {
-                done(kernels::activate_with_curvature(function, a, slope, bend));
-            });
-        }
-        _ => elementwise([a], [], &|[a], []| {
-            done(kernels::activate(function, a, None));
-        }),
-    }
-}
-
-/// δ ← g′ δ.
-fn scale_by_slope<T: Scalar>(
-    (g, slope): (AnyActivation, Slope),
-    a: &[T],
-    kept: &[T],
-    delta: &mut [T],
-) {
-    match (slope, g.fast()) {
-        (Slope::Kept, _) => {
-            elementwise([delta], [&kept[..a.len()]], &|[delta], [slope]| {
-                kernels::multiply(delta, slope);
-            });
-        }
-        (Slope::OfOutput, Some(function)) => {
-            elementwise([delta], [a], &|[delta], [a]| {
-                let done = kernels::scale_by_slope(function, a, delta);
-                debug_assert!(done || a.is_empty());
-            });
-        }
-        _ => {}
     }
 }
 

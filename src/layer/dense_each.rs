@@ -5,8 +5,10 @@ use crate::kernels::{columns, outer, sum_of_squares};
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
 
-/// δ₍ₖ₎ [1, x₍ₖ₎ᵀ] for each example. Its squared norm is ‖δ₍ₖ₎‖² (1 + ‖x₍ₖ₎‖²).
+/// δ₍ₖ₎ [1, x₍ₖ₎ᵀ] for each example. Its squared norm is ‖δ₍ₖ₎‖² (1 + ‖x₍ₖ₎‖²). Without a bias, the 1 is
+/// absent from both.
 pub(super) fn gradients_of_units<T: Scalar>(
+    bias: bool,
     x: &DMatrixView<'_, T>,
     delta: &DMatrixView<'_, T>,
     wanted: LayerGradient<'_, T>,
@@ -15,15 +17,18 @@ pub(super) fn gradients_of_units<T: Scalar>(
     match wanted {
         LayerGradient::SquaredNorms(norms) => {
             for ((x, delta), norm) in columns.zip(norms) {
-                let size = T::one() + sum_of_squares(x.as_slice());
+                let one = if bias { T::one() } else { T::zero() };
+                let size = one + sum_of_squares(x.as_slice());
                 *norm += sum_of_squares(delta.as_slice()) * size;
             }
         }
         LayerGradient::Each { gradients, stride } => {
             for ((x, delta), gradient) in columns.zip(gradients.chunks_mut(stride)) {
                 let delta = delta.as_slice();
-                let (bias, weights) = gradient.split_at_mut(delta.len());
-                bias.copy_from_slice(delta);
+                let (own_bias, weights) = gradient.split_at_mut(if bias { delta.len() } else { 0 });
+                if bias {
+                    own_bias.copy_from_slice(delta);
+                }
                 for (column, &x) in weights.chunks_exact_mut(delta.len()).zip(x.as_slice()) {
                     for (w, &d) in column.iter_mut().zip(delta) {
                         *w = d * x;
@@ -35,15 +40,15 @@ pub(super) fn gradients_of_units<T: Scalar>(
     }
 }
 
-/// Σ δ [1, xᵀ] over the positions of each example.
+/// Σ δ [1, xᵀ] over the positions of each example, of `len` entries; Σ δ xᵀ without a bias.
 pub(super) fn gradients_of_positions<T: Scalar>(
+    len: usize,
     positions: usize,
     x: &DMatrixView<'_, T>,
     delta: &DMatrixView<'_, T>,
     wanted: LayerGradient<'_, T>,
     room: &mut [T],
 ) {
-    let len = delta.nrows() * (x.nrows() + 1);
     let sum = |k: usize, gradient: &mut [T]| {
         let (first, count) = (k * positions, positions);
         let delta = columns(*delta, first, count);

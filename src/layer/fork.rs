@@ -80,7 +80,7 @@ pub(super) fn plan<T: Scalar, L: Layer<T>, F: Fork<L>>(
     }
     let widest = plan.children.iter().map(|child| child.plan.outputs());
     let widest = widest.fold(plan.inputs(), usize::max);
-    Ok(plan.with_buffers(widest).own_each())
+    Ok(plan.with_buffers(widest).own_each().side_by_side(join))
 }
 
 pub(super) fn forward<T: Scalar, L: Layer<T>, F: Fork<L>>(fork: &F, pass: Forward<'_, T>) {

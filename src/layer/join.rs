@@ -66,6 +66,14 @@ impl Slot {
         }
     }
 
+    /// Returns which entry of the branch an entry of the fork is, if it is one.
+    pub(super) fn find(self, entry: usize) -> Option<usize> {
+        let whole = self.whole.max(1);
+        let (run, place) = (entry / whole, entry % whole);
+        let inner = place.checked_sub(self.first)?;
+        (inner < self.run).then(|| run * self.run + inner)
+    }
+
     /// Copies the entries of the branch out of the whole.
     pub(super) fn take<T: Copy>(self, whole: &[T], branch: &mut [T]) {
         let runs = branch.chunks_exact_mut(self.run.max(1));

@@ -8,10 +8,11 @@
 //! # The built-in layers
 //! | layer | computes | call of [`Builder`](crate::Builder) |
 //! |---|---|---|
-//! | [`Dense`] | g(Θ \[1; x\]) along the last axis | `dense` |
+//! | [`Dense`] | g(Θ \[1; x\]) along the last axis, or g(W x) | `dense`, `dense_without_bias` |
 //! | [`Activate`] | g(x) | `activate` |
 //! | [`Dropout`] | m ∘ x/(1 − p) with a random mask m in training, and x otherwise | `dropout` |
 //! | [`GaussianNoise`] | x + σ n with random normal n in training, and x otherwise | `gaussian_noise` |
+//! | [`Embedding`] | a learned vector for each id | `embedding` |
 //! | [`Flatten`], [`Transpose`], [`Select`] | x in another order, or some of its rows | `flatten`, `transpose`, `select` |
 //! | [`Sequential`] | its layers in sequence | `sequential` |
 //! | [`Residual`] | body(x) + x, or body(x) + shortcut(x) | `residual`, `residual_with_shortcut` |
@@ -97,7 +98,11 @@ mod child;
 mod concat;
 mod dense;
 mod dense_each;
+mod dense_form;
+#[cfg(feature = "serde")]
+mod dense_saved;
 mod dropout;
+mod embedding;
 mod fork;
 mod gaussian_noise;
 pub(crate) mod given;
@@ -128,6 +133,7 @@ pub(crate) use child::Child;
 pub use concat::{Axis, Concat};
 pub use dense::Dense;
 pub use dropout::Dropout;
+pub use embedding::Embedding;
 pub use gaussian_noise::GaussianNoise;
 pub(crate) use memory::{Frame, KEEPS};
 pub use memory::{Keep, Len, Place, Start};

@@ -1,6 +1,7 @@
 //! What a layer states about itself: its shapes, its parameters and the memory of its passes.
 
 mod frozen;
+mod ids;
 mod modes;
 
 use super::block::{Block, BlockStart};
@@ -15,6 +16,7 @@ use crate::link::Link;
 use crate::path::Path;
 use crate::scalar::Scalar;
 use crate::shape::Shape;
+use ids::Reads;
 
 /// Scratch that passes may write, by the kind of pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +70,8 @@ pub struct Plan {
     moves: bool,
     /// The first child with a parameter that moves, or the number of children.
     first_that_moves: usize,
+    /// Which entries of the input are ids.
+    reads: Reads,
 }
 
 impl Plan {
@@ -100,6 +104,7 @@ impl Plan {
             frozen: false,
             moves: false,
             first_that_moves: 0,
+            reads: Reads::NUMBERS,
         }
     }
 
@@ -401,7 +406,7 @@ impl Plan {
             }
         }
         for block in &self.blocks {
-            if let BlockStart::Constant(start) = block.start
+            if let BlockStart::Constant(start) | BlockStart::Normal(start) = block.start
                 && !start.is_finite()
             {
                 return Err(fault("a block starts at a number that is not finite"));

@@ -75,6 +75,18 @@ impl Rearrange {
         })
     }
 
+    /// Returns the input that an output copies.
+    pub(super) fn source(self, input: Shape, output: usize) -> usize {
+        match self {
+            Self::Flatten => output,
+            Self::Transpose => {
+                let (rows, cols) = (input.positions(), input.last_axis());
+                output % rows * cols + output / rows
+            }
+            Self::Select { from, .. } => from + output,
+        }
+    }
+
     /// Calls `visit` with the index of each output and of the input that it copies.
     fn for_each_pair(self, input: Shape, mut visit: impl FnMut(usize, usize)) {
         match self {
@@ -119,7 +131,8 @@ fn scatter<T: Scalar>(
 
 impl<T: Scalar> Layer<T> for Rearrange {
     fn plan(&self, site: Site) -> Result<Plan, Error> {
-        Ok(Plan::new(site, self.output(site.input)?).own_each())
+        let plan = Plan::new(site, self.output(site.input)?);
+        Ok(plan.own_each().moves_entries(*self))
     }
 
     fn forward(&self, mut pass: Forward<'_, T>) {

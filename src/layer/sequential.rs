@@ -122,7 +122,7 @@ impl<T: Scalar, L: Layer<T>> Layer<T> for Sequential<L> {
                 plan.heads = Plan::heads_of(child).collect();
             }
         }
-        Ok(plan.with_buffers(widest).own_each())
+        plan.with_buffers(widest).own_each().in_sequence()
     }
 
     fn forward(&self, mut pass: Forward<'_, T>) {

@@ -4,8 +4,8 @@ use super::Network;
 use crate::error::Error;
 use crate::initialization::Initialization;
 use crate::layer::{
-    Activate, AnyLayer, Axis, Concat, Dense, Dropout, GaussianNoise, Layer, Rearrange, Residual,
-    Sequential, Site,
+    Activate, AnyLayer, Axis, Concat, Dense, Dropout, Embedding, GaussianNoise, Layer, Rearrange,
+    Residual, Sequential, Site,
 };
 use crate::scalar::Scalar;
 use crate::shape::Shape;
@@ -107,6 +107,18 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
         self.layer(L::from(Dense::new(inputs, units, activation)))
     }
 
+    /// Adds a fully connected layer without a bias: g(W x). See
+    /// [`Dense::without_bias`](crate::Dense::without_bias).
+    pub fn dense_without_bias<A>(self, units: usize, activation: A) -> Self
+    where
+        L: From<Dense<A>>,
+    {
+        let inputs = self.output.map_or(0, Shape::last_axis);
+        self.layer(L::from(
+            Dense::new(inputs, units, activation).without_bias(),
+        ))
+    }
+
     /// Adds an activation by itself. After a dense layer, [`dense`](Self::dense) computes the same
     /// in one sweep.
     pub fn activate<A>(self, activation: A) -> Self
@@ -132,6 +144,15 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
         L: From<GaussianNoise>,
     {
         self.layer(L::from(GaussianNoise::new(sigma)))
+    }
+
+    /// Adds a table of `entries` learned vectors with `dim` features, one vector for each id of the
+    /// output so far.
+    pub fn embedding(self, entries: usize, dim: usize) -> Self
+    where
+        L: From<Embedding>,
+    {
+        self.layer(L::from(Embedding::new(entries, dim)))
     }
 
     /// Makes plain units of all entries.
@@ -294,7 +315,7 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
     /// # Errors
     /// Returns [`Error::NoInputs`], [`Error::NoLayers`], [`Error::ZeroUnits`],
     /// [`Error::LayerInputs`], [`Error::LayerShape`], [`Error::Branch`], [`Error::NoBranches`],
-    /// [`Error::Depth`], [`Error::PenalisedColumns`], [`Error::TooLarge`] or
+    /// [`Error::ComputedIds`], [`Error::Depth`], [`Error::PenalisedColumns`], [`Error::TooLarge`] or
     /// [`Error::Hyperparameter`] if the layers do not form a network.
     pub fn zeros(self) -> Result<Network<T, L>, Error> {
         Network::with_zeros(self.input, self.layers)

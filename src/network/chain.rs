@@ -325,7 +325,11 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         let (plan, m) = (self.plan(), x.ncols());
         let (rows, inputs) = (plan.outputs(), plan.inputs());
         let delta = &mut part.delta[..rows * m];
-        let input_delta = wanted.input_delta.map(|below| &mut below[..inputs * m]);
+        let mut input_delta = wanted.input_delta;
+        let below = input_delta.as_deref_mut().map(|below| {
+            let below = &mut below[..inputs * m];
+            DMatrixViewMut::from_slice(below, inputs, m)
+        });
         let mut gradient = wanted.gradient;
         self.network.root.backward(Backward {
             at: self.at(first, &part.scratch_lens, Given::new(&part.given)),
@@ -335,11 +339,23 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
             delta: DMatrixViewMut::from_slice(delta, rows, m),
             linked: Linked(&part.linked[..plan.heads.len()]),
             gradient: gradient.reborrow(),
-            input_delta: input_delta.map(|below| DMatrixViewMut::from_slice(below, inputs, m)),
+            input_delta: below,
             room: &mut part.room,
             scratch: &mut part.scratch,
         });
         self.clear_frozen(&mut gradient, m);
+        self.clear_ids(input_delta, m);
+    }
+
+    /// Sets the entries of ids to 0 in the derivative with respect to m examples: a layer that takes
+    /// them as numbers too may have written others.
+    #[inline]
+    pub(crate) fn clear_ids(&self, below: Option<&mut [T]>, m: usize) {
+        let plan = self.plan();
+        if let Some(below) = below.filter(|_| plan.reads_ids()) {
+            let below = &mut below[..plan.inputs() * m];
+            plan.clear_ids(DMatrixViewMut::from_slice(below, plan.inputs(), m));
+        }
     }
 }
 

@@ -25,7 +25,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         if x.ncols() == 0 {
             return Err(Error::NoExamples);
         }
-        Ok(())
+        self.layout.plan().check_ids(x)
     }
 
     /// Checks that examples fit the network and the cost.
@@ -36,6 +36,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<(), Error> {
         let outputs = self.outputs();
         examples.check(self.inputs(), outputs, cost)?;
+        self.layout.plan().check_ids(examples.x)?;
         let Some(present) = examples.present else {
             return Ok(());
         };
@@ -166,6 +167,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         (gradient, input_delta): (Option<&mut [T]>, Option<&mut [T]>),
     ) -> Result<T, Error> {
         self.check_examples(examples, cost)?;
+        if input_delta.is_some() {
+            self.layout.plan().check_differentiates_inputs()?;
+        }
         let pass = Pass {
             chain: self.chain(point),
             x: examples.x,

@@ -107,7 +107,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// - [`Error::NoInputs`], [`Error::NoLayers`], [`Error::ZeroUnits`], [`Error::LayerInputs`],
-    ///   [`Error::LayerShape`], [`Error::Branch`], [`Error::NoBranches`], [`Error::Depth`],
+    ///   [`Error::LayerShape`], [`Error::Branch`], [`Error::NoBranches`], [`Error::ComputedIds`],
+    ///   [`Error::Depth`],
     ///   [`Error::PenalisedColumns`], [`Error::TooLarge`] or [`Error::Hyperparameter`] if the
     ///   layers do not form a network.
     /// - [`Error::Length`] or [`Error::NonFinite`] unless θ consists of P finite numbers.

@@ -192,22 +192,23 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 
     /// Returns the weights (outputs × inputs) and the bias (outputs) of dense layer l (from 0),
-    /// where Θ = \[b W].
+    /// where Θ = \[b W]. Of a layer without a bias, Θ = W and the bias is empty.
     ///
     /// # Errors
     /// Returns [`Error::Index`] if there is no such layer, [`Error::NotDense`] if its parameters
     /// are not one block \[b W], and [`Error::TooLarge`] if there is no memory for the copies.
     #[doc(alias("get_weights", "coefs_", "intercepts_"))]
     pub fn dense_weights(&self, layer: impl Into<Path>) -> Result<(DMatrix<T>, DVector<T>), Error> {
-        let theta = self
-            .layout
-            .view(self.layout.dense(layer)?, self.theta.as_slice());
-        let (weights, bias) = (theta.columns_range(1..), theta.column(0));
-        let bias = copied("the bias", bias.as_slice())?;
+        let place = self.layout.dense(layer)?;
+        let theta = self.layout.view(place, self.theta.as_slice());
+        let first = place.block().penalised_from_column;
+        let weights = theta.columns_range(first..);
+        let bias = &self.theta.as_slice()[place.range()][..theta.nrows() * first];
+        let bias = copied("the bias", bias)?;
         Ok((owned("the weights", weights)?, DVector::from_vec(bias)))
     }
 
-    /// Sets the weights (outputs × inputs) and the bias (outputs) of dense layer l (from 0).
+    /// Sets the weights (outputs × inputs) and the bias (outputs, or none) of dense layer l (from 0).
     ///
     /// Other libraries store weights and biases in this form. PyTorch's `Linear.weight` is
     /// outputs × inputs, so use `DMatrix::from_row_slice(outputs, inputs, &weight)`. scikit-learn's
@@ -239,12 +240,14 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ) -> Result<(), Error> {
         let weights = weights.columns_view();
         let place = self.layout.dense(layer)?;
+        let first = place.block().penalised_from_column;
         let (rows, cols) = (place.block().rows, place.block().cols);
-        check_shape("the weights", weights, (rows, cols - 1))?;
-        check_length("the bias", rows, bias.len())?;
+        check_shape("the weights", weights, (rows, cols - first))?;
+        check_length("the bias", rows * first, bias.len())?;
         check_finite("the weights", weights)?;
-        check_finite("the bias", DMatrixView::from_slice(bias, rows, 1))?;
-        let (target_bias, target) = self.theta.as_mut_slice()[place.range()].split_at_mut(rows);
+        check_finite("the bias", DMatrixView::from_slice(bias, rows, first))?;
+        let target = &mut self.theta.as_mut_slice()[place.range()];
+        let (target_bias, target) = target.split_at_mut(bias.len());
         target_bias.copy_from_slice(bias);
         for (target, column) in target.chunks_exact_mut(rows).zip(weights.column_iter()) {
             target.copy_from_slice(column.as_slice());

@@ -68,7 +68,11 @@ pub(super) fn states() {
         value: -0.25,
         least: 0.0,
     };
-    refused("set_state", network.set_state(&[0.0, 0.0, -0.25, 1.0]), &expected);
+    refused(
+        "set_state",
+        network.set_state(&[0.0, 0.0, -0.25, 1.0]),
+        &expected,
+    );
     for index in [7, usize::MAX] {
         let expected = Error::Index {
             what: "layer",
@@ -76,17 +80,33 @@ pub(super) fn states() {
             count: 3,
         };
         refused("fix_statistics", network.fix_statistics(index), &expected);
-        refused("unfix_statistics", network.unfix_statistics(index), &expected);
+        refused(
+            "unfix_statistics",
+            network.unfix_statistics(index),
+            &expected,
+        );
     }
     // No pass, an evaluation, and a pass of another network.
     let mut workspace = Workspace::new();
-    refused("take_state", network.take_state(&workspace), &Error::NoState);
+    refused(
+        "take_state",
+        network.take_state(&workspace),
+        &Error::NoState,
+    );
     network.forward_into(&x(), &mut workspace).unwrap();
-    refused("take_state", network.take_state(&workspace), &Error::NoState);
+    refused(
+        "take_state",
+        network.take_state(&workspace),
+        &Error::NoState,
+    );
     workspace.set_training(Some(1));
     let other = Network::<f64>::builder(2).batch_norm().zeros().unwrap();
     other.forward_into(&x(), &mut workspace).unwrap();
-    refused("take_state", network.take_state(&workspace), &Error::NoState);
+    refused(
+        "take_state",
+        network.take_state(&workspace),
+        &Error::NoState,
+    );
     assert_eq!(network, whole);
     network.forward_into(&x(), &mut workspace).unwrap();
     network.take_state(&workspace).unwrap();
@@ -102,7 +122,9 @@ pub(super) fn given_numbers() {
     workspace.give(2, &two).unwrap();
     network.forward_into(&x(), &mut workspace).unwrap();
     for (rows, cols) in [(1, 3), (3, 3), (2, 2), (2, 4)] {
-        workspace.give(2, &DMatrix::repeat(rows, cols, 1.0)).unwrap();
+        workspace
+            .give(2, &DMatrix::repeat(rows, cols, 1.0))
+            .unwrap();
         let expected = Error::Shape {
             what,
             expected: (2, 3),
@@ -158,20 +180,39 @@ pub(super) fn couplings() {
     let mut numbers = vec![7.0; p * m];
     let each = network.example_gradients(&examples, &SquaredError);
     let gradient = coupled("the gradient of one example");
-    refused("matrix", each.matrix_into(&mut workspace, &mut numbers), &gradient);
-    refused("norms", each.norms_into(&mut workspace, &mut numbers[..m]), &gradient);
+    refused(
+        "matrix",
+        each.matrix_into(&mut workspace, &mut numbers),
+        &gradient,
+    );
+    refused(
+        "norms",
+        each.norms_into(&mut workspace, &mut numbers[..m]),
+        &gradient,
+    );
     let found = each.clipped_sum(1.0, &mut workspace, &mut numbers[..p]);
     refused("clipped_sum", found.map(drop), &gradient);
     let found = each.for_each(&mut workspace, |_, _| panic!("visited"));
     refused("for_each", found, &gradient);
     let found = network.output_jacobian_into(&x, &mut workspace, &mut numbers[..12]);
-    refused("output_jacobian", found, &coupled("a Jacobian of one example"));
+    refused(
+        "output_jacobian",
+        found,
+        &coupled("a Jacobian of one example"),
+    );
     let mut matrix = vec![7.0; p * p];
     let at = GaussNewton::Outputs;
     let found =
         network.gauss_newton_matrix_into(&examples, &objective, at, &mut workspace, &mut matrix);
-    refused("gauss_newton_matrix", found, &coupled("the Gauss–Newton matrix"));
-    assert!(numbers.iter().chain(&matrix).all(|&n| n == 7.0), "overwritten");
+    refused(
+        "gauss_newton_matrix",
+        found,
+        &coupled("the Gauss–Newton matrix"),
+    );
+    assert!(
+        numbers.iter().chain(&matrix).all(|&n| n == 7.0),
+        "overwritten"
+    );
     // Products, Hessians and Jacobian products of the batch exist, and so does everything outside
     // training.
     let v = vec![1.0; p];
@@ -185,7 +226,9 @@ pub(super) fn couplings() {
         .unwrap();
     each.matrix().unwrap();
     network.output_jacobian(&x).unwrap();
-    network.gauss_newton_matrix(&examples, &objective, at).unwrap();
+    network
+        .gauss_newton_matrix(&examples, &objective, at)
+        .unwrap();
 }
 
 #[test]
@@ -211,7 +254,11 @@ pub(super) fn weights_and_solvers() {
     refused("hessian_product_into", found, &expected);
     assert_eq!(gradient, v);
     let mut trainer = Trainer::new(objective.clone(), Adam::new(0.1));
-    refused("fit", trainer.fit(&mut network, &weighted).map(drop), &expected);
+    refused(
+        "fit",
+        trainer.fit(&mut network, &weighted).map(drop),
+        &expected,
+    );
     let mut trainer = Trainer::new(objective.clone(), Lbfgs::new());
     let Err(Error::Stochastic { layer, .. }) = trainer.fit(&mut network, &examples) else {
         panic!("L-BFGS takes dropout");
@@ -223,7 +270,11 @@ pub(super) fn weights_and_solvers() {
         layer: 2.into(),
         what,
     };
-    refused("fit", trainer.fit(&mut network, &examples).map(drop), &expected);
+    refused(
+        "fit",
+        trainer.fit(&mut network, &examples).map(drop),
+        &expected,
+    );
     assert_eq!(network, whole);
 }
 
@@ -232,15 +283,27 @@ pub(super) fn constants_of_layers() {
     for p in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
         let layers: Vec<AnyLayer> = vec![Dropout::new(p).into()];
         let found = Network::<f64>::from_layers(2, layers, &[]);
-        assert!(matches!(found, Err(Error::Hyperparameter { .. })), "{p}: {found:?}");
+        assert!(
+            matches!(found, Err(Error::Hyperparameter { .. })),
+            "{p}: {found:?}"
+        );
     }
     for eps in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let layers: Vec<AnyLayer> = vec![BatchNorm::new().eps(eps).into()];
         let found = Network::<f64>::from_layers(2, layers, &[1.0, 1.0, 0.0, 0.0]);
-        assert!(matches!(found, Err(Error::Hyperparameter { .. })), "{eps}: {found:?}");
+        assert!(
+            matches!(found, Err(Error::Hyperparameter { .. })),
+            "{eps}: {found:?}"
+        );
     }
     let block = Block::constant("γ", 3, 1, 1.0);
     assert_eq!((block.penalised_from_column, block.len()), (1, Some(3)));
-    let started = Network::<f64>::builder(2).batch_norm().dense(2, Softmax).zeros();
-    assert_eq!(started.unwrap().theta().as_slice()[..5], [1.0, 1.0, 0.0, 0.0, 0.0]);
+    let started = Network::<f64>::builder(2)
+        .batch_norm()
+        .dense(2, Softmax)
+        .zeros();
+    assert_eq!(
+        started.unwrap().theta().as_slice()[..5],
+        [1.0, 1.0, 0.0, 0.0, 0.0]
+    );
 }

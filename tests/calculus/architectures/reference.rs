@@ -115,7 +115,11 @@ fn normalised<T: Scalar>(x: Tensor<T>, is_rms: bool, gamma: &[T], beta: &[T]) ->
     };
     let mut entries = Vec::new();
     for x in x.entries.chunks(n) {
-        let center = if is_rms { T::zero() } else { mean(&mut x.iter().copied()) };
+        let center = if is_rms {
+            T::zero()
+        } else {
+            mean(&mut x.iter().copied())
+        };
         let square = mean(&mut x.iter().map(|&x| (x - center) * (x - center)));
         let by = T::one() / (square + convert(EPS)).sqrt();
         let normal = x.iter().enumerate().map(|(i, &x)| {
@@ -361,7 +365,11 @@ fn walk(layers: &[Any], input: Shape, path: &[usize], found: &mut Vec<Place>) ->
                 shape
             }
             AnyLayer::BatchNorm(norm) => {
-                let n = if norm.is_affine() { channels(shape).0 } else { 0 };
+                let n = if norm.is_affine() {
+                    channels(shape).0
+                } else {
+                    0
+                };
                 if n > 0 {
                     add(0, "γ", (n, 1), 1);
                     add(1, "β", (n, 1), 1);

@@ -35,9 +35,14 @@ fn trees() -> impl Strategy<Value = Case> {
 /// ∇J and ∂J/∂X of a training pass.
 fn gradients(case: &Case, workspace: &mut Workspace<f64>) -> (f64, Vec<f64>, DMatrix<f64>) {
     let (examples, (n, m)) = (case.examples(), case.x.shape());
-    let (mut theta, mut x) = (vec![f64::NAN; case.network.parameters()], vec![f64::NAN; n * m]);
+    let (mut theta, mut x) = (
+        vec![f64::NAN; case.network.parameters()],
+        vec![f64::NAN; n * m],
+    );
     let wanted = VjpTargets::of_parameters(&mut theta).and_inputs(&mut x);
-    let parts = case.network.gradients_into(&examples, &case.objective, workspace, wanted);
+    let parts = case
+        .network
+        .gradients_into(&examples, &case.objective, workspace, wanted);
     (parts.unwrap().total(), theta, DMatrix::from_vec(n, m, x))
 }
 

@@ -4,8 +4,8 @@ use crate::support::custom_types::LowRank;
 use crate::support::hidden_activations;
 use backprop::activation::AnyActivation;
 use backprop::layer::{
-    Activate, AnyLayer, Axis, BatchNorm, Concat, Dense, Dropout, GaussianNoise, LayerNorm, Rearrange,
-    Residual, RmsNorm, Sequential,
+    Activate, AnyLayer, Axis, BatchNorm, Concat, Dense, Dropout, GaussianNoise, LayerNorm,
+    Rearrange, Residual, RmsNorm, Sequential,
 };
 use backprop::rand_xoshiro::{Xoshiro256PlusPlus, rand_core::Rng};
 use backprop::{Network, Shape, rng};

@@ -30,7 +30,11 @@ fn cost() -> Objective<AnyCost> {
 /// Dense, batch norm, tanh, perhaps dropout, and dense.
 fn network(dropout: bool) -> Network<f64> {
     let builder = Network::builder(6).dense(5, Tanh).batch_norm();
-    let builder = if dropout { builder.dropout(0.3) } else { builder };
+    let builder = if dropout {
+        builder.dropout(0.3)
+    } else {
+        builder
+    };
     let builder = builder.residual(|body| body.dense(5, Tanh).batch_norm());
     builder
         .dense(3, Softmax)
@@ -43,7 +47,10 @@ fn bits(numbers: &[f64]) -> Vec<u64> {
 }
 
 fn point(network: &Network<f64>) -> (Vec<u64>, Vec<u64>) {
-    (bits(network.theta().as_slice()), bits(network.state().as_slice()))
+    (
+        bits(network.theta().as_slice()),
+        bits(network.state().as_slice()),
+    )
 }
 
 /// One step on all examples at a time is the loop that a user would write.
@@ -126,7 +133,10 @@ fn the_best_epoch_comes_back_with_its_state() {
         .fit(&mut trained, &examples)
         .unwrap();
     let best = history.best_epoch().unwrap() as usize;
-    assert!(best < 12, "the run has to get worse for this test: best {best}");
+    assert!(
+        best < 12,
+        "the run has to get worse for this test: best {best}"
+    );
     assert_eq!(trained.state().as_slice(), states[best - 1]);
     let plain = Objective::new(AnyCost::CategoricalCrossEntropy);
     let found = trained.cost(&validation, &plain).unwrap();
@@ -241,11 +251,15 @@ fn weights_are_refused_where_statistics_are_gathered() {
     let refused = trained.cost_into(&weighted, &cost(), &mut workspace);
     assert_eq!(refused.map(drop), Err(expected));
     trained.fix_statistics(1).unwrap();
-    let inner = Error::WeightedStatistics { layer: [2, 0, 1].into() };
+    let inner = Error::WeightedStatistics {
+        layer: [2, 0, 1].into(),
+    };
     let refused = trained.cost_into(&weighted, &cost(), &mut workspace);
     assert_eq!(refused.map(drop), Err(inner));
     trained.fix_statistics(2).unwrap();
-    trained.cost_into(&weighted, &cost(), &mut workspace).unwrap();
+    trained
+        .cost_into(&weighted, &cost(), &mut workspace)
+        .unwrap();
 }
 
 /// Freezing stops θ and not the statistics; fixing stops the statistics and not θ.
@@ -265,11 +279,17 @@ fn frozen_and_fixed_are_two_things() {
         let blocks = trained.layout().layer_blocks(1).unwrap();
         let norm = blocks[0].range().start..blocks[1].range().end;
         let moved = trained.theta().as_slice()[norm.clone()] != start.theta().as_slice()[norm];
-        (moved, trained.state().rows(0, 10) != start.state().rows(0, 10))
+        (
+            moved,
+            trained.state().rows(0, 10) != start.state().rows(0, 10),
+        )
     };
     assert_eq!(run(&|_| {}), (true, true));
     assert_eq!(run(&|network| network.freeze(1).unwrap()), (false, true));
-    assert_eq!(run(&|network| network.fix_statistics(1).unwrap()), (true, false));
+    assert_eq!(
+        run(&|network| network.fix_statistics(1).unwrap()),
+        (true, false)
+    );
 }
 
 /// A state that overflows is an error with its place.
@@ -284,7 +304,10 @@ fn a_state_that_overflows_is_reported() {
         panic!("{refused:?}");
     };
     let of_state = matches!(&at, Location::State { layer, entry: 0, .. } if *layer == 0);
-    assert!(of_state || matches!(at, Location::Activation { .. }), "{at:?}");
+    assert!(
+        of_state || matches!(at, Location::Activation { .. }),
+        "{at:?}"
+    );
     assert_eq!(network.take_state(&Workspace::new()), Err(Error::NoState));
 }
 
@@ -359,7 +382,10 @@ fn killed_25_times_and_resumed_gives_the_same_bits() {
             if found.is_some_and(|found| found.step > last + 1) {
                 break;
             }
-            assert!(std::time::Instant::now() < deadline, "nothing written in a minute");
+            assert!(
+                std::time::Instant::now() < deadline,
+                "nothing written in a minute"
+            );
             assert!(child.try_wait().unwrap().is_none(), "the child has failed");
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -384,16 +410,29 @@ fn forged_states_are_refused() {
     let whole = checkpoints.latest::<Value>().unwrap().unwrap().value;
     type Fault = fn(&mut Value);
     let faults: [(&str, Fault); 6] = [
-        ("no state", |v| drop(v["progress"].as_object_mut().unwrap().remove("state"))),
-        ("a short state", |v| drop(v["progress"]["state"].as_array_mut().unwrap().pop())),
-        ("a negative variance", |v| v["progress"]["state"][5] = json!(-0.5)),
+        ("no state", |v| {
+            drop(v["progress"].as_object_mut().unwrap().remove("state"))
+        }),
+        ("a short state", |v| {
+            drop(v["progress"]["state"].as_array_mut().unwrap().pop())
+        }),
+        ("a negative variance", |v| {
+            v["progress"]["state"][5] = json!(-0.5)
+        }),
         ("no state of the best epoch", |v| {
-            drop(v["progress"]["best"].as_object_mut().unwrap().remove("state"));
+            drop(
+                v["progress"]["best"]
+                    .as_object_mut()
+                    .unwrap()
+                    .remove("state"),
+            );
         }),
         ("a negative variance of the best epoch", |v| {
             v["progress"]["best"]["state"][7] = json!(-1.0);
         }),
-        ("a state that is no list", |v| v["progress"]["state"] = json!("0")),
+        ("a state that is no list", |v| {
+            v["progress"]["state"] = json!("0")
+        }),
     ];
     for (step, (name, fault)) in (4..).zip(faults) {
         let mut forged = whole.clone();
@@ -407,7 +446,10 @@ fn forged_states_are_refused() {
         let refused = trainer("adam", 5)
             .checkpoints(Checkpoints::new(&own.0), 1)
             .resume(&mut network, &Examples::new(&x, &y).unwrap());
-        assert!(matches!(refused, Err(Error::Checkpoint { .. })), "{name}: {refused:?}");
+        assert!(
+            matches!(refused, Err(Error::Checkpoint { .. })),
+            "{name}: {refused:?}"
+        );
         assert_eq!(point(&network), start, "{name}");
     }
 }
