@@ -9,6 +9,7 @@ mod boxed;
 mod delegation;
 mod dense;
 mod dual;
+mod dual_state;
 mod dual_in_networks;
 mod from_fn;
 mod products;
