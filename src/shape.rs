@@ -87,6 +87,24 @@ impl Shape {
         }
     }
 
+    /// Returns the number of axes.
+    pub(crate) fn axes(self) -> usize {
+        match self {
+            Self::Units(_) => 1,
+            Self::Sequence { .. } | Self::Signal { .. } => 2,
+            Self::Image { .. } => 3,
+        }
+    }
+
+    /// Returns the number of entries of the last `axes` axes, at least 1 and at most all.
+    pub(crate) fn last_axes(self, axes: usize) -> usize {
+        match (self, axes) {
+            (_, 0 | 1) => self.last_axis(),
+            (Self::Image { height, width, .. }, 2) => height.saturating_mul(width),
+            _ => self.len(),
+        }
+    }
+
     /// Returns the size of the first axis.
     #[must_use]
     pub fn first_axis(self) -> usize {

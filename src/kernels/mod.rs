@@ -18,6 +18,7 @@ mod gemm_threads;
 mod level;
 mod math;
 mod microkernel;
+pub(crate) mod norms;
 mod packing;
 pub(crate) mod parallel;
 mod plain_products;

@@ -13,6 +13,7 @@ use super::elementwise::{
     scale_by_slope_at,
 };
 use super::gemm::Gemm;
+use super::norms::{Grouping, Sums, Sweep, sums_at, sweep_at};
 use super::products::RowSums;
 use super::random::{Mask, mask_at};
 use super::real::Real;
@@ -68,6 +69,8 @@ pub(super) struct Table<R: 'static> {
     pub(super) scale_by_slope: fn(FastActivation, &[R], &mut [R]),
     pub(super) multiply: fn(&mut [R], &[R]),
     pub(super) mask: fn(Mask<R>, &[R], &mut [R]),
+    pub(super) group_sums: fn(Sums<'_, R>, &mut [R], &mut [R]),
+    pub(super) sweep: fn(Grouping, Sweep<'_, R>, &mut [R]),
     pub(super) add: fn(&mut [R], &[R]),
     pub(super) add_exactly: fn(&mut [R], &mut [R], &[R]),
     pub(super) divide: fn(&mut [R], R) -> bool,
@@ -106,6 +109,8 @@ impl<R: Real + Fast> Table<R> {
             scale_by_slope: scale_by_slope_at,
             multiply: multiply_at,
             mask: mask_at,
+            group_sums: sums_at,
+            sweep: sweep_at,
             add: add_at,
             add_exactly: add_exactly_at,
             divide: divide_at,

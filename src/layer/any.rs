@@ -1,8 +1,9 @@
 //! A built-in or a custom layer.
 
 use super::{
-    Activate, Backward, BackwardTangent, Concat, Dense, Dropout, Embedding, Forward,
-    ForwardTangent, GaussianNoise, Layer, Plan, Rearrange, Residual, Sequential, Site,
+    Activate, Backward, BackwardTangent, BatchNorm, Concat, Dense, Dropout, Embedding, Forward,
+    ForwardTangent, GaussianNoise, Layer, LayerNorm, Plan, Rearrange, Residual, RmsNorm,
+    Sequential, Site,
 };
 use crate::error::Error;
 use crate::scalar::Scalar;
@@ -27,6 +28,12 @@ pub enum AnyLayer<C = NoCustom> {
     Activate(Activate),
     /// Entries set to 0 at random in training.
     Dropout(Dropout),
+    /// Layer normalisation.
+    LayerNorm(LayerNorm),
+    /// Root-mean-square normalisation.
+    RmsNorm(RmsNorm),
+    /// Batch normalisation.
+    BatchNorm(BatchNorm),
     /// Normal noise added in training.
     GaussianNoise(GaussianNoise),
     /// A layer that moves entries and computes nothing.
@@ -57,6 +64,24 @@ impl<C> From<Dense> for AnyLayer<C> {
 impl<C> From<Activate> for AnyLayer<C> {
     fn from(layer: Activate) -> Self {
         Self::Activate(layer)
+    }
+}
+
+impl<C> From<LayerNorm> for AnyLayer<C> {
+    fn from(layer: LayerNorm) -> Self {
+        Self::LayerNorm(layer)
+    }
+}
+
+impl<C> From<RmsNorm> for AnyLayer<C> {
+    fn from(layer: RmsNorm) -> Self {
+        Self::RmsNorm(layer)
+    }
+}
+
+impl<C> From<BatchNorm> for AnyLayer<C> {
+    fn from(layer: BatchNorm) -> Self {
+        Self::BatchNorm(layer)
     }
 }
 
@@ -143,6 +168,9 @@ impl<C> AnyLayer<C> {
             Self::Dense(layer) => layer,
             Self::Activate(layer) => layer,
             Self::Dropout(layer) => layer,
+            Self::LayerNorm(layer) => layer,
+            Self::RmsNorm(layer) => layer,
+            Self::BatchNorm(layer) => layer,
             Self::GaussianNoise(layer) => layer,
             Self::Embedding(layer) => layer,
             Self::Rearrange(layer) => layer,

@@ -10,6 +10,8 @@
 //! |---|---|---|
 //! | [`Dense`] | g(Θ \[1; x\]) along the last axis, or g(W x) | `dense`, `dense_without_bias` |
 //! | [`Activate`] | g(x) | `activate` |
+//! | [`LayerNorm`], [`RmsNorm`] | (x − μ)/√(σ² + ε) or x/√(mean of x² + ε) along the last axes, scaled and shifted | `layer_norm`, `rms_norm` |
+//! | [`BatchNorm`] | (x − μ)/√(σ² + ε) of each unit or channel over the batch, scaled and shifted | `batch_norm` |
 //! | [`Dropout`] | m ∘ x/(1 − p) with a random mask m in training, and x otherwise | `dropout` |
 //! | [`GaussianNoise`] | x + σ n with random normal n in training, and x otherwise | `gaussian_noise` |
 //! | [`Embedding`] | a learned vector for each id | `embedding` |
@@ -92,6 +94,7 @@
 
 mod activate;
 mod any;
+mod batch_norm;
 mod block;
 mod by_position;
 mod child;
@@ -107,12 +110,15 @@ mod fork;
 mod gaussian_noise;
 pub(crate) mod given;
 mod join;
+mod layer_norm;
 mod memory;
+mod normalize;
 mod passes;
 mod plan;
 mod products;
 mod rearrange;
 mod residual;
+mod rms_norm;
 #[cfg(feature = "serde")]
 mod saved;
 mod sequential;
@@ -128,6 +134,7 @@ use std::fmt::Debug;
 
 pub use activate::Activate;
 pub use any::{AnyLayer, NoCustom};
+pub use batch_norm::BatchNorm;
 pub use block::{Block, BlockStart};
 pub(crate) use child::Child;
 pub use concat::{Axis, Concat};
@@ -135,6 +142,7 @@ pub use dense::Dense;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use gaussian_noise::GaussianNoise;
+pub use layer_norm::LayerNorm;
 pub(crate) use memory::{Frame, KEEPS};
 pub use memory::{Keep, Len, Place, Start};
 pub use passes::{At, Backward, BackwardTangent, Forward, ForwardTangent, LayerGradient, Linked};
@@ -143,6 +151,7 @@ pub use products::Affine;
 pub use rearrange::Rearrange;
 pub use rearrange::Rearrange::{Flatten, Select, Transpose};
 pub use residual::Residual;
+pub use rms_norm::RmsNorm;
 pub use sequential::Sequential;
 pub(crate) use site::Head;
 pub use site::{Couples, Site};

@@ -179,6 +179,12 @@ impl Plan {
         self
     }
 
+    /// Sets the length of `room` in passes along a direction.
+    pub(crate) fn tangent_room_of(mut self, len: Len) -> Self {
+        self.rooms.tangent = len;
+        self
+    }
+
     /// Requests scratch for the products of a layer: [`Affine`] computes them.
     pub fn product(mut self, product: Affine) -> Self {
         self.products.push(product);

@@ -4,8 +4,8 @@ use super::Network;
 use crate::error::Error;
 use crate::initialization::Initialization;
 use crate::layer::{
-    Activate, AnyLayer, Axis, Concat, Dense, Dropout, Embedding, GaussianNoise, Layer, Rearrange,
-    Residual, Sequential, Site,
+    Activate, AnyLayer, Axis, BatchNorm, Concat, Dense, Dropout, Embedding, GaussianNoise, Layer,
+    LayerNorm, Rearrange, Residual, RmsNorm, Sequential, Site,
 };
 use crate::scalar::Scalar;
 use crate::shape::Shape;
@@ -126,6 +126,32 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
         L: From<Activate<A>>,
     {
         self.layer(L::from(Activate::new(activation)))
+    }
+
+    /// Adds a [`LayerNorm`] over the last axis, with ε = 10⁻⁵, γ and β.
+    pub fn layer_norm(self) -> Self
+    where
+        L: From<LayerNorm>,
+    {
+        self.layer(L::from(LayerNorm::new()))
+    }
+
+    /// Adds an [`RmsNorm`] over the last axis, with ε = 10⁻⁵ and γ.
+    pub fn rms_norm(self) -> Self
+    where
+        L: From<RmsNorm>,
+    {
+        self.layer(L::from(RmsNorm::new()))
+    }
+
+    /// Adds a [`BatchNorm`] with ε = 10⁻⁵, momentum 0.1, γ and β.
+    ///
+    /// In front of an activation, use `dense(units, Identity)`, this, and `activate`.
+    pub fn batch_norm(self) -> Self
+    where
+        L: From<BatchNorm>,
+    {
+        self.layer(L::from(BatchNorm::new()))
     }
 
     /// Sets entries to 0 in training, each with probability p in \[0, 1], and divides the others by

@@ -62,7 +62,10 @@ fn layers() -> Vec<AnyLayer> {
 }
 
 /// ȧ, H v and the new state.
-fn numbers<L: Layer<f64>>(network: &Network<f64, L>, workspace: &mut Workspace<f64>) -> [Vec<f64>; 2] {
+fn numbers<L: Layer<f64>>(
+    network: &Network<f64, L>,
+    workspace: &mut Workspace<f64>,
+) -> [Vec<f64>; 2] {
     let wave = |len: usize, phase: f64| -> Vec<f64> {
         (0..len).map(|i| (phase + 1.7 * i as f64).sin()).collect()
     };
@@ -85,11 +88,16 @@ fn numbers<L: Layer<f64>>(network: &Network<f64, L>, workspace: &mut Workspace<f
 
 #[test]
 fn state_and_given_numbers_are_constants_of_dual_numbers() {
-    let theta: Vec<f64> = (0..36).map(|i| 0.8 * (0.5 + 2.3 * f64::from(i)).sin()).collect();
+    let theta: Vec<f64> = (0..36)
+        .map(|i| 0.8 * (0.5 + 2.3 * f64::from(i)).sin())
+        .collect();
     let theta = |p: usize| &theta[..p];
     let p = 12 + 6 + 6 + 8;
     let mut plain = Network::<f64>::from_layers(3, layers(), theta(p)).unwrap();
-    let wrapped = layers().into_iter().map(|layer| AnyLayer::Custom(ByDual(layer))).collect();
+    let wrapped = layers()
+        .into_iter()
+        .map(|layer| AnyLayer::Custom(ByDual(layer)))
+        .collect();
     let mut by_dual = Network::<f64, AnyLayer<ByDual>>::from_layers(3, wrapped, theta(p)).unwrap();
     let state = [0.1, -0.2, 0.3, 0.5, 1.5, 0.7, -0.4, 0.2, 0.6, 1.2, 0.4, 0.9];
     plain.set_state(&state).unwrap();

@@ -1,0 +1,480 @@
+//! What the norms share: x̂ = (x − μ) r with r = 1/√(σ² + ε), a = γ ∘ x̂ + β, and its derivatives.
+
+use super::{Backward, BackwardTangent, Block, ForwardTangent, LayerGradient, Len, Plan};
+use crate::error::{Error, ranges::above_zero};
+use crate::kernels::norms::{Grouping, Sums, Sweep, group_sums, sweep};
+use crate::kernels::{flat, flat_mut, sum_of_squares};
+use crate::scalar::{Scalar, real};
+use nalgebra::{DMatrixView, DMatrixViewMut};
+
+/// Groups of up to this many entries are projected twice. A gradient below a norm is what is left
+/// of much larger terms, and the second projection removes most of their rounding.
+const SMALL: usize = 16;
+
+/// The groups and the parameters of a norm.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Norm {
+    /// The entries that share a mean and a variance.
+    pub(super) by: Grouping,
+    /// The number of these groups in a pass.
+    pub(super) groups: usize,
+    /// The entries that share γ and β.
+    pub(super) per: Grouping,
+    /// The number of entries of γ.
+    pub(super) units: usize,
+    /// Whether the mean is subtracted.
+    pub(super) centred: bool,
+    pub(super) gamma: bool,
+    pub(super) beta: bool,
+    pub(super) eps: f64,
+    /// Whether mean and variance are those of the entries, and not constants.
+    pub(super) of_entries: bool,
+}
+
+/// The lengths of what a norm keeps and needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    /// The entries of an example.
+    pub(super) entries: usize,
+    /// The number of groups.
+    pub(super) groups: Len,
+    /// The number of entries of γ.
+    pub(super) units: usize,
+}
+
+/// Room for vectors with a number for each group, or for each entry of γ.
+struct Room<'a, T> {
+    rest: &'a mut [T],
+}
+
+impl<'a, T> Room<'a, T> {
+    fn take(&mut self, len: usize) -> &'a mut [T] {
+        let (taken, rest) = std::mem::take(&mut self.rest).split_at_mut(len);
+        self.rest = rest;
+        taken
+    }
+}
+
+/// Checks ε.
+pub(super) fn check_eps<T: Scalar>(eps: f64) -> Result<(), Error> {
+    above_zero::<T>("ε of the norm", eps)
+}
+
+/// Adds γ and β, and the lengths of the memory.
+pub(super) fn with_memory(mut plan: Plan, sizes: Sizes, (gamma, beta): (bool, bool)) -> Plan {
+    let Sizes {
+        entries,
+        groups,
+        units,
+    } = sizes;
+    if gamma {
+        plan = plan.block(Block::constant("γ", units, 1, 1.0));
+    }
+    if beta {
+        plan = plan.block(Block::constant("β", units, 1, 0.0));
+    }
+    let groups_times = |n: usize| Len {
+        each: groups.each.saturating_mul(n),
+        fixed: groups.fixed.saturating_mul(n),
+    };
+    let parameters = Len::fixed(units.saturating_mul(4));
+    plan.keeps_by(|keep| match keep {
+        super::Keep::Nothing => Len::default(),
+        _ => Len::each(entries) + groups,
+    })
+    .room(groups_times(5) + parameters)
+    .tangent_room_of(groups_times(8) + parameters + Len::each(entries))
+    .own_each()
+}
+
+/// Returns all entries of a matrix whose columns are contiguous, as those of every pass are.
+pub(super) fn entries<'a, T: Scalar>(matrix: &'a mut DMatrixViewMut<'_, T>) -> &'a mut [T] {
+    flat_mut(matrix).unwrap_or_default()
+}
+
+/// Copies the columns of a matrix.
+pub(super) fn copy<T: Scalar>(from: &DMatrixView<'_, T>, to: &mut [T]) {
+    if let Some(from) = flat(from) {
+        to.copy_from_slice(from);
+        return;
+    }
+    for (from, to) in from.column_iter().zip(to.chunks_mut(from.nrows().max(1))) {
+        to.copy_from_slice(from.as_slice());
+    }
+}
+
+impl Norm {
+    /// The number of entries of a group.
+    fn size<T: Scalar>(&self, entries: usize) -> T {
+        real((entries / self.groups.max(1)) as f64)
+    }
+
+    /// Splits θ, or a vector like it, into its shares of γ and β.
+    fn split<'a, T>(&self, theta: &'a [T]) -> (Option<&'a [T]>, Option<&'a [T]>) {
+        let (gamma, beta) = theta.split_at(if self.gamma { self.units } else { 0 });
+        (self.gamma.then_some(gamma), self.beta.then_some(beta))
+    }
+
+    /// Writes the mean and the (biased) variance of each group; for a norm that is not centred, 0
+    /// and the mean square. `rest` is room for as many numbers.
+    pub(super) fn statistics<T: Scalar>(
+        &self,
+        x: &[T],
+        (mean, variance): (&mut [T], &mut [T]),
+        rest: &mut [T],
+    ) {
+        let (by, n) = (self.by, self.size::<T>(x.len()));
+        let plain = Sums {
+            by,
+            u: x,
+            center: None,
+            with: None,
+        };
+        group_sums(plain, mean, variance);
+        if !self.centred {
+            mean.fill(T::zero());
+            variance.iter_mut().for_each(|v| *v /= n);
+            return;
+        }
+        mean.iter_mut().for_each(|mean| *mean /= n);
+        let center = Some(&*mean);
+        group_sums(Sums { center, ..plain }, rest, variance);
+        // The mean was rounded: what is left moves it, and leaves the variance.
+        for ((mean, v), rest) in mean.iter_mut().zip(variance).zip(rest) {
+            let left = *rest / n;
+            *mean += left;
+            *v = *v / n - left * left;
+        }
+    }
+
+    /// Replaces variances by r = 1/√(σ² + ε).
+    pub(super) fn to_scale<T: Scalar>(&self, variance: &mut [T]) {
+        let eps = real::<T>(self.eps);
+        for v in variance {
+            *v = T::one() / (*v + eps).sqrt();
+        }
+    }
+
+    /// Replaces x in `a` by x̂, keeps it with r, and replaces it by γ ∘ x̂ + β.
+    pub(super) fn normalise<T: Scalar>(
+        &self,
+        theta: &[T],
+        a: &mut [T],
+        (mean, scale): (&[T], &[T]),
+        kept: &mut [T],
+    ) {
+        let center = self.centred.then_some(mean);
+        sweep(self.by, Sweep::Scale { center, scale }, a);
+        if !kept.is_empty() {
+            let (normal, kept_scale) = kept.split_at_mut(a.len());
+            normal.copy_from_slice(a);
+            kept_scale[..scale.len()].copy_from_slice(scale);
+        }
+        match self.split(theta) {
+            (Some(scale), Some(shift)) => sweep(self.per, Sweep::Affine { scale, shift }, a),
+            (Some(scale), None) => {
+                let center = None;
+                sweep(self.per, Sweep::Scale { center, scale }, a);
+            }
+            _ => {}
+        }
+    }
+
+    /// Writes the means of u and of u q over each group.
+    fn means<T: Scalar>(&self, (u, q): (&[T], &[T]), plain: &mut [T], products: &mut [T]) {
+        let n = self.size::<T>(u.len());
+        let of = Sums {
+            by: self.by,
+            u,
+            center: None,
+            with: Some(q),
+        };
+        group_sums(of, plain, products);
+        plain.iter_mut().for_each(|mean| *mean /= n);
+        products.iter_mut().for_each(|mean| *mean /= n);
+    }
+
+    /// Replaces g in `g` by r (g − mean g − x̂ mean (g x̂)), and returns mean (g x̂) in `along`.
+    ///
+    /// This is the derivative of x̂ along g, and, because it is symmetric, also ∂cost/∂x for
+    /// ∂cost/∂x̂ = g.
+    fn project<T: Scalar>(
+        &self,
+        g: &mut [T],
+        (normal, scale): (&[T], &[T]),
+        (center, along): (&mut [T], &mut [T]),
+        (center_left, along_left): (&mut [T], &mut [T]),
+    ) {
+        let by = self.by;
+        self.means((g, normal), center, along);
+        let small = g.len() <= SMALL * self.groups;
+        let center = self.centred.then_some(&*center);
+        let first = Sweep::Project {
+            normal,
+            center,
+            along,
+            scale: (!small).then_some(scale),
+        };
+        sweep(by, first, g);
+        if !small {
+            return;
+        }
+        // What is left has mean 0 and, because the mean of x̂² is 1 − ε r², this part along x̂.
+        self.means((g, normal), center_left, along_left);
+        let eps = real::<T>(self.eps);
+        for ((left, &along), &r) in along_left.iter_mut().zip(&*along).zip(scale) {
+            *left -= along * eps * r * r;
+        }
+        let second = Sweep::Project {
+            normal,
+            center: self.centred.then_some(&*center_left),
+            along: along_left,
+            scale: Some(scale),
+        };
+        sweep(by, second, g);
+    }
+
+    /// Computes the gradient and the error of the layer below.
+    pub(super) fn backward<T: Scalar>(&self, pass: Backward<'_, T>) {
+        let Backward {
+            at,
+            kept,
+            mut delta,
+            gradient,
+            input_delta,
+            room,
+            ..
+        } = pass;
+        let (delta, mut room) = (&*entries(&mut delta), Room { rest: room });
+        let (normal, scale) = kept.split_at(delta.len());
+        let scale = &scale[..self.groups];
+        let each = at.plan.outputs();
+        self.gradient((delta, normal), each, gradient, room.take(2 * self.units));
+        let Some(mut below) = input_delta else {
+            return;
+        };
+        let below = entries(&mut below);
+        below.copy_from_slice(delta);
+        self.scale_by_gamma(at.theta, below);
+        self.to_x(below, (normal, scale), &mut room);
+    }
+
+    /// Multiplies by γ.
+    fn scale_by_gamma<T: Scalar>(&self, theta: &[T], g: &mut [T]) {
+        if let (Some(scale), _) = self.split(theta) {
+            let center = None;
+            sweep(self.per, Sweep::Scale { center, scale }, g);
+        }
+    }
+
+    /// Replaces ∂cost/∂x̂ by ∂cost/∂x, and returns mean (g x̂) of each group, or 0 where the
+    /// statistics are constants.
+    fn to_x<'a, T: Scalar>(
+        &self,
+        g: &mut [T],
+        (normal, scale): (&[T], &[T]),
+        room: &mut Room<'a, T>,
+    ) -> &'a mut [T] {
+        let [center, along, center_left, along_left] = [(); 4].map(|()| room.take(self.groups));
+        if self.of_entries {
+            let to = (&mut *center, &mut *along);
+            self.project(g, (normal, scale), to, (center_left, along_left));
+        } else {
+            along.fill(T::zero());
+            let center = None;
+            sweep(self.by, Sweep::Scale { center, scale }, g);
+        }
+        along
+    }
+
+    /// Computes ∂cost/∂γ = Σ δ x̂ and ∂cost/∂β = Σ δ.
+    fn gradient<T: Scalar>(
+        &self,
+        (delta, normal): (&[T], &[T]),
+        each: usize,
+        gradient: LayerGradient<'_, T>,
+        room: &mut [T],
+    ) {
+        if !self.gamma {
+            return;
+        }
+        let (own_gamma, own_beta) = room.split_at_mut(self.units);
+        let sums = |delta, normal, gamma: &mut [T], beta: &mut [T]| {
+            self.sums((delta, normal), gamma, beta);
+        };
+        match gradient {
+            LayerGradient::None => {}
+            LayerGradient::Sum(sum) => {
+                let (gamma, beta) = sum.split_at_mut(self.units);
+                let beta = if self.beta { beta } else { own_beta };
+                sums(delta, normal, gamma, beta);
+            }
+            LayerGradient::Each { gradients, stride } => {
+                let pairs = delta.chunks(each).zip(normal.chunks(each));
+                for ((delta, normal), gradient) in pairs.zip(gradients.chunks_mut(stride)) {
+                    let (gamma, beta) = gradient.split_at_mut(self.units);
+                    let beta = if self.beta { beta } else { &mut *own_beta };
+                    sums(delta, normal, gamma, &mut beta[..self.units]);
+                }
+            }
+            LayerGradient::SquaredNorms(norms) => {
+                let pairs = delta.chunks(each).zip(normal.chunks(each));
+                for ((delta, normal), norm) in pairs.zip(norms) {
+                    sums(delta, normal, own_gamma, own_beta);
+                    *norm += sum_of_squares(own_gamma);
+                    if self.beta {
+                        *norm += sum_of_squares(own_beta);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Computes Σ δ x̂ and Σ δ over the entries of each γ.
+    fn sums<T: Scalar>(&self, (delta, normal): (&[T], &[T]), products: &mut [T], plain: &mut [T]) {
+        let of = Sums {
+            by: self.per,
+            u: delta,
+            center: None,
+            with: Some(normal),
+        };
+        group_sums(of, plain, products);
+    }
+
+    /// Computes the derivatives of the output, of x̂ and of r.
+    pub(super) fn forward_tangent<T: Scalar>(&self, pass: ForwardTangent<'_, T>) {
+        let ForwardTangent {
+            at,
+            kept,
+            theta_tangent,
+            input_tangent,
+            mut output_tangent,
+            kept_tangent,
+            room,
+            ..
+        } = pass;
+        let (a, mut room) = (entries(&mut output_tangent), Room { rest: room });
+        let (normal, scale) = kept.split_at(a.len());
+        let (normal_tangent, scale_tangent) = kept_tangent.split_at_mut(a.len());
+        let (scale, scale_tangent) = (&scale[..self.groups], &mut scale_tangent[..self.groups]);
+        match input_tangent {
+            Some(x) => {
+                copy(&x, a);
+                let along = self.to_x(a, (normal, scale), &mut room);
+                // r² = 1/(σ² + ε), and the derivative of σ² is 2 mean (x̂ ẋ)/r.
+                for ((dot, &r), &along) in scale_tangent.iter_mut().zip(scale).zip(&*along) {
+                    *dot = -(r * r * along);
+                }
+            }
+            None => {
+                a.fill(T::zero());
+                scale_tangent.fill(T::zero());
+            }
+        }
+        normal_tangent.copy_from_slice(a);
+        self.scale_by_gamma(at.theta, a);
+        if let Some(theta) = theta_tangent
+            && let (Some(scale), shift) = self.split(theta)
+        {
+            let x = normal;
+            sweep(self.per, Sweep::Add { x, scale, shift }, a);
+        }
+    }
+
+    /// Computes the results of [`backward`](Self::backward) and their derivatives.
+    pub(super) fn backward_tangent<T: Scalar>(&self, along: BackwardTangent<'_, T>) {
+        let BackwardTangent {
+            pass,
+            theta_tangent,
+            kept_tangent,
+            mut delta_tangent,
+            gradient_tangent,
+            input_delta_tangent,
+            ..
+        } = along;
+        let Backward {
+            at,
+            kept,
+            mut delta,
+            gradient,
+            input_delta,
+            room,
+            ..
+        } = pass;
+        let (delta, delta_dot) = (&*entries(&mut delta), &*entries(&mut delta_tangent));
+        let mut room = Room { rest: room };
+        let (normal, scale) = kept.split_at(delta.len());
+        let (normal_dot, scale_dot) = kept_tangent.split_at(delta.len());
+        let (scale, scale_dot) = (&scale[..self.groups], &scale_dot[..self.groups]);
+        self.gradient(
+            (delta, normal),
+            at.plan.outputs(),
+            gradient,
+            room.take(2 * self.units),
+        );
+        if let Some(sum) = gradient_tangent
+            && self.gamma
+        {
+            let (gamma, beta) = sum.split_at_mut(self.units);
+            let (products, spare) = (room.take(self.units), room.take(self.units));
+            self.sums((delta, normal_dot), products, spare);
+            let beta = if self.beta { beta } else { &mut *spare };
+            self.sums((delta_dot, normal), gamma, beta);
+            gamma.iter_mut().zip(&*products).for_each(|(g, &p)| *g += p);
+        }
+        if input_delta.is_none() && input_delta_tangent.is_none() {
+            return;
+        }
+        let g = room.take(delta.len());
+        g.copy_from_slice(delta);
+        self.scale_by_gamma(at.theta, g);
+        if let Some(mut below) = input_delta_tangent {
+            let g_dot = entries(&mut below);
+            g_dot.copy_from_slice(delta_dot);
+            self.scale_by_gamma(at.theta, g_dot);
+            if let Some(theta) = theta_tangent
+                && let (Some(scale), _) = self.split(theta)
+            {
+                let (x, shift) = (delta, None);
+                sweep(self.per, Sweep::Add { x, scale, shift }, g_dot);
+            }
+            let [plain, products, spare, moved] = [(); 4].map(|()| room.take(self.groups));
+            if self.of_entries {
+                self.means((g_dot, normal), plain, products);
+                self.means((g, normal_dot), spare, moved);
+                products.iter_mut().zip(&*moved).for_each(|(p, &q)| *p += q);
+            }
+            let along = self.to_x(g, (normal, scale), &mut room);
+            if self.of_entries {
+                // ġ is projected, and x̂ and r move in the projection of g.
+                let of_g_dot = Sweep::Project {
+                    normal,
+                    center: self.centred.then_some(&*plain),
+                    along: products,
+                    scale: None,
+                };
+                sweep(self.by, of_g_dot, g_dot);
+                let of_normal = Sweep::Project {
+                    normal: normal_dot,
+                    center: None,
+                    along,
+                    scale: Some(scale),
+                };
+                sweep(self.by, of_normal, g_dot);
+                for ((ratio, &dot), &r) in spare.iter_mut().zip(scale_dot).zip(scale) {
+                    *ratio = dot / r;
+                }
+                let (x, scale, shift) = (&*g, &*spare, None);
+                sweep(self.by, Sweep::Add { x, scale, shift }, g_dot);
+            } else {
+                let center = None;
+                sweep(self.by, Sweep::Scale { center, scale }, g_dot);
+            }
+        } else {
+            self.to_x(g, (normal, scale), &mut room);
+        }
+        if let Some(mut below) = input_delta {
+            entries(&mut below).copy_from_slice(g);
+        }
+    }
+}
