@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | [`Dense`] | g(Θ \[1; x\]) along the last axis, or g(W x) | `dense`, `dense_without_bias` |
 //! | [`Activate`] | g(x) | `activate` |
-//! | [`Dropout`] | m ∘ x/(1 − p) with a random mask m in training, and x otherwise | `dropout` |
+//! | [`Dropout`] | r ∘ x/(1 − p) with a random mask r in training, and x otherwise | `dropout` |
 //! | [`GaussianNoise`] | x + σ n with random normal n in training, and x otherwise | `gaussian_noise` |
 //! | [`Embedding`] | a learned vector for each id | `embedding` |
 //! | [`Flatten`], [`Transpose`], [`Select`] | x in another order, or some of its rows | `flatten`, `transpose`, `select` |
