@@ -85,9 +85,8 @@ pub enum Initialization {
     /// arXiv:1312.6120).
     ///
     /// W Wᵀ = gain² I if there are at most as many units as inputs, and otherwise Wᵀ W = gain² I.
-    /// All such matrices are equally likely: W is Q of the QR decomposition of a normal matrix, with
-    /// the signs that make the diagonal of R positive. The biases are 0. The time is that of a few
-    /// products of such matrices.
+    /// All such matrices are equally likely: W is Q of the QR decomposition of a normal matrix,
+    /// with the signs that make the diagonal of R positive. The biases are 0.
     Orthogonal {
         /// The gain, finite and at least 0: 1 for linear layers and tanh, √2 for ReLU.
         gain: f64,

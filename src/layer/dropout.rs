@@ -9,7 +9,7 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 /// Inverted dropout: sets entries to 0 at random in training, and does nothing otherwise
 /// (Srivastava et al. 2014, <https://jmlr.org/papers/v15/srivastava14a.html>).
 ///
-/// In a training pass, a = m ∘ x/(1 − p). Each entry of the mask m is 0 with probability p and 1
+/// In a training pass, a = r ∘ x/(1 − p). Each entry of the mask r is 0 with probability p and 1
 /// otherwise, independently of all others. The mean of a is x, so a pass outside training returns x
 /// itself. The output has the shape of the input. p = 0 changes nothing. p = 1 gives 0, and a
 /// gradient of 0. Any other p is rounded to a multiple of 2⁻³², below 1.
@@ -71,7 +71,7 @@ impl Dropout {
             a.fill(T::zero()); // not 0/0
         } else if let Some(mask) = at.given(x.ncols()) {
             let scale: T = real(1.0 / (1.0 - self.p));
-            a.zip_zip_apply(&x, &mask, |a, x, m| *a = x * (m * scale));
+            a.zip_zip_apply(&x, &mask, |a, x, r| *a = x * (r * scale));
         } else if self.p > 0.0 {
             let draws = Draws::new(at.seed, x.nrows(), at.first_example);
             apply_mask(Mask::new(draws, self.p), x, a);

@@ -10,6 +10,7 @@
 
 mod activations;
 mod architectures;
+mod chance;
 mod conventions;
 mod costs;
 mod course;
