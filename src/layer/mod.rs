@@ -12,7 +12,6 @@
 //! | [`Activate`] | g(x) | `activate` |
 //! | [`LayerNorm`], [`RmsNorm`] | (x − μ)/√(σ² + ε) or x/√(mean of x² + ε) along the last axes, scaled and shifted | `layer_norm`, `rms_norm` |
 //! | [`BatchNorm`] | (x − μ)/√(σ² + ε) of each unit or channel over the batch, scaled and shifted | `batch_norm` |
-//! | [`Dropout`] | m ∘ x/(1 − p) with a random mask m in training, and x otherwise | `dropout` |
 //! | [`Dropout`] | r ∘ x/(1 − p) with a random mask r in training, and x otherwise | `dropout` |
 //! | [`GaussianNoise`] | x + σ n with random normal n in training, and x otherwise | `gaussian_noise` |
 //! | [`Embedding`] | a learned vector for each id | `embedding` |

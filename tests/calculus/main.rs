@@ -15,6 +15,7 @@ mod conventions;
 mod costs;
 mod course;
 mod derivatives;
+mod embedding;
 mod golden;
 mod golden_layers;
 mod heads;

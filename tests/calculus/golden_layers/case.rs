@@ -2,19 +2,17 @@
 
 use super::fields::Field;
 use super::json::At;
-use super::spec::{self, Costs};
+use super::spec::{self, Costs, Modes};
+use super::state;
 use backprop::layer::AnyLayer;
 use backprop::nalgebra::DMatrix;
 use backprop::{Network, Path};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Fields that belong to layers which the crate does not have. No other case may have them.
-const SKIPPED: [&str; 3] = ["state", "state_after", "masks"];
-
 /// The fields that describe a case, besides those that are compared. `name`, `check` and `note` are
 /// not read.
-const OTHERS: [&str; 12] = [
+const OTHERS: [&str; 14] = [
     "name",
     "spec",
     "n_params",
@@ -23,6 +21,8 @@ const OTHERS: [&str; 12] = [
     "Y",
     "u",
     "v",
+    "state",
+    "masks",
     "zero_blocks",
     "bound",
     "check",
@@ -50,6 +50,10 @@ pub(crate) struct Case {
     pub(crate) u: DMatrix<f64>,
     /// The direction in θ, in the order of θ.
     pub(crate) v: Vec<f64>,
+    /// Whether the network is in training.
+    pub(crate) training: bool,
+    /// The masks of the layers of chance, with one example per column.
+    pub(crate) masks: Vec<(Path, DMatrix<f64>)>,
     /// The entries of each block of the file, in C order: their indices in θ.
     pub(crate) entries: Vec<Vec<usize>>,
     /// The fields of the file. `None` stands for null: the call has to be refused.
@@ -64,7 +68,7 @@ impl Case {
         let value: Value = serde_json::from_str(text).map_err(|e| format!("the JSON: {e}"))?;
         let case = At::root(&value);
         let compared = Field::ALL.map(Field::name);
-        case.check_keys(&[&OTHERS[..], &SKIPPED, &compared].concat())?;
+        case.check_keys(&[&OTHERS[..], &compared].concat())?;
         let spec = case.get("spec")?;
         spec.check_keys(&["input", "layers", "cost", "lambda", "m"])?;
         let costs = Costs::read(&spec.get("cost")?)?;
@@ -73,13 +77,10 @@ impl Case {
         if !skipped.is_empty() {
             return Ok(Read::Skipped(skipped));
         }
-        for field in SKIPPED {
-            if let Some(field) = case.find(field) {
-                return field.wrong("no such field: no layer of the case has it");
-            }
-        }
-        let input = spec::input(&spec.get("input")?)?;
-        let (layers, _) = spec::layers(&spec.get("layers")?, input)?;
+        let (input, list) = (spec::input(&spec.get("input")?)?, spec.get("layers")?);
+        let mut modes = Modes::default();
+        modes.read(&list, &[])?;
+        let (layers, _) = spec::layers(&list, input, modes.training)?;
         let blocks = Blocks::read(&case.get("parameters")?)?;
         let mut network = blocks.network(input, layers)?;
         let entries = blocks.entries(&network)?;
@@ -93,9 +94,23 @@ impl Case {
         }
         let theta = in_theta(&entries, &blocks.values);
         network.set_theta(&theta).map_err(|e| e.to_string())?;
+        if let Some(state) = found_iff(&case, "state", !network.state().is_empty())? {
+            let state = state::read(&state, &network)?.concat();
+            network.set_state(&state).map_err(|e| e.to_string())?;
+        }
+        if modes.training {
+            for path in &modes.fixed {
+                let fixed = network.fix_statistics(path.clone());
+                fixed.map_err(|e| e.to_string())?;
+            }
+        }
         let v = in_theta(&entries, &blocks.like(&case.get("v")?)?);
 
         let m = spec.get("m")?.size()?;
+        let masks = match found_iff(&case, "masks", !modes.chance.is_empty())? {
+            Some(masks) => state::masks(&masks, &modes.chance, m)?,
+            None => Vec::new(),
+        };
         let (n, k) = (network.inputs(), network.outputs());
         let columns = |at: &At<'_>, rows| {
             let entries = at.array(&[m, rows])?;
@@ -114,6 +129,8 @@ impl Case {
             y: columns(&case.get("Y")?, k)?,
             u,
             v,
+            training: modes.training,
+            masks,
             entries,
             expected: BTreeMap::new(),
             zero_blocks: BTreeMap::new(),
@@ -154,6 +171,7 @@ impl Case {
             Field::GradX => vec![at.array(&[m, n])?],
             Field::Grad | Field::Hvp | Field::GgnLogitsVp => of.like(at)?,
             Field::Hessian => vec![at.array(&[p, p])?],
+            Field::StateAfter => state::read(at, &self.network)?,
             Field::PerExampleGrad => {
                 // One block over all examples.
                 let mut blocks = vec![Vec::new(); of.shapes.len()];
@@ -213,6 +231,15 @@ impl Case {
 
     pub(crate) fn zero_blocks(&self, field: Field) -> &[usize] {
         self.zero_blocks.get(&field).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Finds a field that belongs to some layers. A case has it exactly if the network has such layers.
+fn found_iff<'a>(case: &At<'a>, key: &str, expected: bool) -> Result<Option<At<'a>>, String> {
+    match (case.find(key), expected) {
+        (Some(field), false) => field.wrong("no such field: no layer of the case has it"),
+        (None, true) => Err(format!("{key}: missing")),
+        (field, _) => Ok(field),
     }
 }
 
@@ -276,8 +303,8 @@ impl Blocks {
         network.map_err(|error| format!("spec.layers: {error}"))
     }
 
-    /// Finds the entries of each block in θ, in C order. A dense layer has one block \[b W] there,
-    /// column by column.
+    /// Finds the entries of each block in θ, in C order. A dense layer has one block \[b W] or W
+    /// there, column by column.
     fn entries(&self, network: &Network<f64>) -> Result<Vec<Vec<usize>>, String> {
         let mut all = Vec::new();
         for (i, path) in self.paths.iter().enumerate() {
@@ -290,11 +317,18 @@ impl Blocks {
             let (start, block) = (place.range().start, place.block());
             let (rows, cols) = (block.rows, block.cols);
             let index = |row: usize, col: usize| start + col * rows + row;
-            let entries: Vec<usize> = match (name.as_str(), &self.shapes[i][..]) {
-                ("bias", &[units]) if units == rows => (0..rows).map(|r| index(r, 0)).collect(),
-                ("weight", &[units, inputs]) if (units, inputs + 1) == (rows, cols) => {
-                    let entry = |e| index(e / inputs, e % inputs + 1);
+            let bias = block.penalised_from_column;
+            let entries: Vec<usize> = match (&block.name[..], name.as_str(), &self.shapes[i][..]) {
+                ("Θ", "bias", &[units]) if units == rows => {
+                    (0..rows).map(|r| index(r, 0)).collect()
+                }
+                ("Θ", "weight", &[units, inputs]) if (units, inputs + bias) == (rows, cols) => {
+                    let entry = |e| index(e / inputs, e % inputs + bias);
                     (0..rows * inputs).map(entry).collect()
+                }
+                // The rows of the file are the columns of E.
+                ("E", "weight", &[entries, dim]) if (dim, entries) == (rows, cols) => {
+                    place.range().collect()
                 }
                 _ => return fail("not the name and the shape of a block of the layer"),
             };

@@ -5,7 +5,7 @@ use super::spec::{Costs, ends_without_activation};
 use backprop::cost::{Cost, Heads};
 use backprop::nalgebra::{DMatrix, DMatrixView, DVector};
 use backprop::{
-    Error, Examples, GaussNewton, Network, Objective, Scalar, Tangent, VjpTargets, Workspace,
+    Error, Examples, GaussNewton, Network, Objective, Path, Scalar, Tangent, VjpTargets, Workspace,
 };
 
 /// What a case expects of one call.
@@ -22,10 +22,11 @@ pub(crate) enum Field {
     GgnLogitsVp,
     PerExampleGrad,
     Hessian,
+    StateAfter,
 }
 
 impl Field {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::J,
         Self::PerExampleCost,
         Self::Logits,
@@ -37,6 +38,7 @@ impl Field {
         Self::GgnLogitsVp,
         Self::PerExampleGrad,
         Self::Hessian,
+        Self::StateAfter,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -52,6 +54,7 @@ impl Field {
             Self::GgnLogitsVp => "ggn_logits_vp",
             Self::PerExampleGrad => "per_example_grad",
             Self::Hessian => "hessian",
+            Self::StateAfter => "state_after",
         }
     }
 
@@ -59,7 +62,7 @@ impl Field {
     pub(crate) fn is_optional(self) -> bool {
         matches!(
             self,
-            Self::GgnLogitsVp | Self::PerExampleGrad | Self::Hessian
+            Self::GgnLogitsVp | Self::PerExampleGrad | Self::Hessian | Self::StateAfter
         )
     }
 }
@@ -74,6 +77,7 @@ struct Run<T: Scalar> {
     y: DMatrix<T>,
     u: DMatrix<T>,
     v: Vec<T>,
+    masks: Vec<(Path, DMatrix<T>)>,
 }
 
 impl Case {
@@ -83,13 +87,24 @@ impl Case {
         to: impl Fn(f64) -> T,
         workspace: &mut Workspace<T>,
     ) -> Result<Vec<(Field, Computed)>, String> {
+        let masks = self.masks.iter();
         let run = Run {
+            masks: masks
+                .map(|(path, mask)| (path.clone(), mask.map(&to)))
+                .collect(),
             network: self.network.map(&to).map_err(|e| e.to_string())?,
             x: self.x.map(&to),
             y: self.y.map(&to),
             u: self.u.map(&to),
             v: self.v.iter().map(|&v| to(v)).collect(),
         };
+        workspace.take_back();
+        workspace.set_training(self.training.then_some(0));
+        for (path, mask) in &run.masks {
+            workspace
+                .give(path.clone(), mask)
+                .map_err(|e| e.to_string())?;
+        }
         let nan = to(f64::NAN);
         match &self.costs {
             Costs::One(cost) => Ok(self.compute_with(&run, *cost, nan, workspace)),
@@ -154,7 +169,7 @@ impl Case {
                     return Ok(vec![(0..x.ncols()).flat_map(of_example).collect()]);
                 }
                 // z of a network that is only an activation is X, which no workspace keeps.
-                let trace = network.trace(&examples, objective)?;
+                let trace = network.trace_in(&examples, objective, workspace)?;
                 Ok(match trace.z(network.depth() - 1) {
                     Some(z) => vec![entries(z)],
                     None if self.outputs_are_logits() => vec![outputs],
@@ -210,11 +225,20 @@ impl Case {
                 Ok(blocks)
             }
             Field::Hessian => {
-                let hessian = network.hessian(&examples, objective)?;
+                let hessian = network.hessian_in(&examples, objective, workspace)?;
                 let order = || self.entries.iter().flatten();
                 let row = |&i: &usize| order().map(move |&j| (i, j));
                 let entries = order().flat_map(row).map(|at| hessian[at].into());
                 Ok(vec![entries.collect()])
+            }
+            Field::StateAfter => {
+                let mut after = network.clone();
+                network.forward_into(x, workspace)?;
+                if self.training {
+                    after.take_state(workspace)?;
+                }
+                let state = after.state_by_path().map(|state| numbers(state.values));
+                Ok(state.collect())
             }
         }
     }

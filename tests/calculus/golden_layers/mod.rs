@@ -22,8 +22,10 @@ mod case;
 mod compare;
 mod fields;
 mod json;
+mod modes;
 mod runner;
 mod spec;
+mod state;
 
 #[test]
 fn every_case_agrees() {

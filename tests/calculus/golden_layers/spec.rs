@@ -9,22 +9,20 @@ use backprop::cost::{
     AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Huber, LogCosh, Poisson, SquaredError,
 };
 use backprop::layer::{
-    Activate, AnyLayer, Axis, Concat, Dense, Flatten, Layer, Residual, Select, Sequential, Site,
-    Transpose,
+    Activate, AnyLayer, Axis, Concat, Dense, Dropout, Embedding, Flatten, Layer, Residual, Select,
+    Sequential, Site, Transpose,
 };
 use backprop::{Path, Shape};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// The types of layers that the crate does not have. Cases with them are skipped.
-const SKIPPED: [&str; 15] = [
+const SKIPPED: [&str; 13] = [
     "avg_pool1d",
     "avg_pool2d",
     "batch_norm",
     "conv1d",
     "conv2d",
-    "dropout",
-    "embedding",
     "global_avg_pool",
     "gru",
     "layer_norm",
@@ -40,6 +38,8 @@ fn keys(kind: &str) -> Option<&'static [&'static str]> {
     Some(match kind {
         "dense" => &["units", "activation", "bias"],
         "activation" => &["g"],
+        "dropout" => &["p", "mode"],
+        "embedding" => &["entries", "dim"],
         "residual" => &["body", "shortcut"],
         "parallel" => &["branches", "axis"],
         "select" => &["from", "to"],
@@ -65,7 +65,6 @@ pub(crate) fn add_skipped(list: &At<'_>, to: &mut BTreeSet<&'static str>) -> Res
         for &key in keys {
             let inner = layer.get(key)?;
             match key {
-                "bias" if !inner.flag()? => drop(to.insert("dense without bias")),
                 "body" => add_skipped(&inner, to)?,
                 "shortcut" if !inner.is_null() => add_skipped(&inner, to)?,
                 "branches" => {
@@ -94,11 +93,72 @@ pub(crate) fn input(at: &At<'_>) -> Result<Shape, String> {
     }
 }
 
-/// Layers in sequence, and the shape of their output.
-pub(crate) fn layers(at: &At<'_>, input: Shape) -> Result<(Vec<AnyLayer>, Shape), String> {
+/// The layers that are in a mode of their own.
+#[derive(Debug, Default)]
+pub(crate) struct Modes {
+    /// Whether a layer is in training.
+    pub(crate) training: bool,
+    /// The norms that use their running statistics, to be fixed if another layer is in training.
+    pub(crate) fixed: Vec<Path>,
+    /// The layers of chance that are in training.
+    pub(crate) chance: Vec<Path>,
+}
+
+impl Modes {
+    /// Reads the modes of layers in sequence, inside the layer at a path.
+    pub(crate) fn read(&mut self, list: &At<'_>, outer: &[usize]) -> Result<(), String> {
+        for (i, at) in list.list()?.iter().enumerate() {
+            let path = [outer, &[i]].concat();
+            let within = |inner: usize| [&path[..], &[inner]].concat();
+            match at.get("type")?.text()? {
+                "residual" => {
+                    self.read(&at.get("body")?, &within(0))?;
+                    let shortcut = at.get("shortcut")?;
+                    if !shortcut.is_null() {
+                        self.read(&shortcut, &within(1))?;
+                    }
+                }
+                "parallel" => {
+                    for (k, branch) in at.get("branches")?.list()?.iter().enumerate() {
+                        self.read(branch, &within(k))?;
+                    }
+                }
+                kind @ ("batch_norm" | "dropout") => {
+                    let trains = trains(at)?;
+                    self.training |= trains;
+                    let path = Path::from(&path[..]);
+                    match (kind, trains) {
+                        ("dropout", true) => self.chance.push(path),
+                        ("batch_norm", false) => self.fixed.push(path),
+                        _ => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the mode of a layer is training.
+fn trains(at: &At<'_>) -> Result<bool, String> {
+    let mode = at.get("mode")?;
+    match mode.text()? {
+        "train" => Ok(true),
+        "eval" => Ok(false),
+        _ => mode.wrong("train or eval"),
+    }
+}
+
+/// Layers in sequence, and the shape of their output. `training` is the mode of the network.
+pub(crate) fn layers(
+    at: &At<'_>,
+    input: Shape,
+    training: bool,
+) -> Result<(Vec<AnyLayer>, Shape), String> {
     let (mut layers, mut shape) = (Vec::new(), input);
     for at in at.list()? {
-        let layer = layer(&at, shape)?;
+        let layer = layer(&at, shape, training)?;
         match Layer::<f64>::plan(&layer, Site::new(shape)) {
             Ok(plan) => shape = plan.output(),
             Err(error) => return at.refuse(error),
@@ -108,13 +168,27 @@ pub(crate) fn layers(at: &At<'_>, input: Shape) -> Result<(Vec<AnyLayer>, Shape)
     Ok((layers, shape))
 }
 
-fn layer(at: &At<'_>, input: Shape) -> Result<AnyLayer, String> {
-    let sequence = |at: &At<'_>| Ok::<_, String>(Sequential::new(layers(at, input)?.0));
+fn layer(at: &At<'_>, input: Shape, training: bool) -> Result<AnyLayer, String> {
+    let sequence = |at: &At<'_>| Ok::<_, String>(Sequential::new(layers(at, input, training)?.0));
     Ok(match at.get("type")?.text()? {
         "dense" => {
             let units = at.get("units")?.size()?;
             let activation = activation(&at.get("activation")?)?;
-            Dense::new(input.last_axis(), units, activation).into()
+            let dense = Dense::new(input.last_axis(), units, activation);
+            if at.get("bias")?.flag()? {
+                dense.into()
+            } else {
+                dense.without_bias().into()
+            }
+        }
+        "embedding" => {
+            let (entries, dim) = (at.get("entries")?.size()?, at.get("dim")?.size()?);
+            Embedding::new(entries, dim).into()
+        }
+        "dropout" => {
+            let (p, trains) = (at.get("p")?.number()?, trains(at)?);
+            // In evaluation, it does nothing.
+            Dropout::new(if training && !trains { 0.0 } else { p }).into()
         }
         "activation" => Activate::new(activation(&at.get("g")?)?).into(),
         "flatten" => Flatten.into(),
@@ -146,8 +220,8 @@ fn layer(at: &At<'_>, input: Shape) -> Result<AnyLayer, String> {
     })
 }
 
-/// Whether the outputs have no activation of their own, so that they are the logits too: after a
-/// sum, or after a layer that moves entries.
+/// Whether the outputs have no activation of their own, so that they are the logits too: after any
+/// layer but a dense one and an activation.
 pub(crate) fn ends_without_activation(layers: &[AnyLayer]) -> bool {
     match layers.last() {
         None => true,
@@ -155,7 +229,7 @@ pub(crate) fn ends_without_activation(layers: &[AnyLayer]) -> bool {
             let mut branches = concat.branches().iter();
             branches.all(|branch| ends_without_activation(branch.layers()))
         }
-        Some(layer) => matches!(layer, AnyLayer::Rearrange(_) | AnyLayer::Residual(_)),
+        Some(layer) => !matches!(layer, AnyLayer::Dense(_) | AnyLayer::Activate(_)),
     }
 }
 
