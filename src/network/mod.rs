@@ -6,6 +6,7 @@ mod calls;
 mod builder;
 pub(crate) mod chain;
 mod evaluate;
+mod fold;
 mod freeze;
 pub(crate) mod job;
 mod outcome;

@@ -33,7 +33,8 @@ fn rewritten(layers: &[Any], rewrite: Rewrite) -> Vec<Any> {
 fn same_bits(case: &Case, rewrite: Rewrite) -> Outcome {
     let layers = rewritten(case.network.layers(), rewrite);
     let theta = case.network.theta().as_slice();
-    let network = Net::from_layers(case.input, layers, theta).unwrap();
+    let mut network = Net::from_layers(case.input, layers, theta).unwrap();
+    network.set_state(case.network.state().as_slice()).unwrap();
     let mut case = case.clone();
     // Paths of penalties differ.
     case.objective = Objective::new(case.objective.cost).l2(0.3);

@@ -16,7 +16,6 @@ mod refused;
 mod resume;
 mod solvers;
 mod solvers_on_digits;
-#[cfg(any())]
 mod state;
 mod unwritable_folders;
 mod weights;
