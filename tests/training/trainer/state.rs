@@ -132,7 +132,7 @@ fn the_best_epoch_comes_back_with_its_state() {
         })
         .fit(&mut trained, &examples)
         .unwrap();
-    let best = history.best_epoch().unwrap() as usize;
+    let best = history.best().unwrap().epoch as usize;
     assert!(
         best < 12,
         "the run has to get worse for this test: best {best}"
