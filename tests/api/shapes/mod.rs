@@ -92,6 +92,7 @@ fn every_error_variant_is_tested() {
         state::couplings,
         state::weights_and_solvers,
         state::constants_of_layers,
+        state::ids,
     ];
     tests.iter().for_each(|test| test());
     let mut declared = variants("Error", include_str!("../../../src/error.rs"));

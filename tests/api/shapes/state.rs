@@ -307,3 +307,48 @@ pub(super) fn constants_of_layers() {
         [1.0, 1.0, 0.0, 0.0, 0.0]
     );
 }
+
+#[test]
+pub(super) fn ids() {
+    let builder = Network::<f64>::builder(2).embedding(5, 3).flatten();
+    let mut network = builder.dense(2, Identity).zeros().unwrap();
+    let whole = network.clone();
+    let (x, y) = (
+        DMatrix::from_row_slice(2, 2, &[0.0, 4.0, 1.0, 2.5]),
+        DMatrix::zeros(2, 2),
+    );
+    let expected = Error::Id {
+        row: 1,
+        example: 1,
+        value: 2.5,
+        count: 5,
+    };
+    let (examples, objective) = (Examples::new(&x, &y).unwrap(), Objective::new(SquaredError));
+    refused("forward", network.forward(&x), &expected);
+    refused(
+        "backprop",
+        network.backprop(&examples, &objective),
+        &expected,
+    );
+    let mut trainer = Trainer::new(objective.clone(), Adam::new(0.1));
+    refused(
+        "fit",
+        trainer.fit(&mut network, &examples).map(drop),
+        &expected,
+    );
+    assert_eq!(network, whole);
+    let x = x.map(f64::floor);
+    let examples = Examples::new(&x, &y).unwrap();
+    let expected = Error::IdInputs { row: 0 };
+    refused(
+        "input_gradient",
+        network.input_gradient(&examples, &objective),
+        &expected,
+    );
+    refused("output_jacobian", network.output_jacobian(&x), &expected);
+    let expected = Error::ComputedIds { layer: 1.into() };
+    let builder = Network::<f64>::builder(2)
+        .dense(2, Identity)
+        .embedding(5, 3);
+    refused("zeros", builder.zeros(), &expected);
+}

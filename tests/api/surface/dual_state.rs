@@ -94,10 +94,12 @@ fn state_and_given_numbers_are_constants_of_dual_numbers() {
     let theta = |p: usize| &theta[..p];
     let p = 12 + 6 + 6 + 8;
     let mut plain = Network::<f64>::from_layers(3, layers(), theta(p)).unwrap();
-    let wrapped = layers()
-        .into_iter()
-        .map(|layer| AnyLayer::Custom(ByDual(layer)))
-        .collect();
+    // A dense layer in front of others keeps another number of scalars on dual numbers.
+    let wrapped = layers().into_iter().map(|layer| match layer {
+        AnyLayer::Dense(dense) => AnyLayer::Dense(dense),
+        other => AnyLayer::Custom(ByDual(other)),
+    });
+    let wrapped = wrapped.collect();
     let mut by_dual = Network::<f64, AnyLayer<ByDual>>::from_layers(3, wrapped, theta(p)).unwrap();
     let state = [0.1, -0.2, 0.3, 0.5, 1.5, 0.7, -0.4, 0.2, 0.6, 1.2, 0.4, 0.9];
     plain.set_state(&state).unwrap();
