@@ -63,21 +63,30 @@ fn sums_agree<T: Scalar>() {
             let mut found = [vec![real(f64::NAN); groups], vec![real(f64::NAN); groups]];
             let [first, second] = &mut found;
             group_sums(of, first, second);
-            let mut expected = vec![[0.0; 2]; groups];
+            // Sums with their rounding errors, by Neumaier's method.
+            let mut expected = vec![[[0.0_f64; 2]; 2]; groups];
             let mut sizes = vec![[0.0; 2]; groups];
             for i in 0..len {
                 let g = group(by, i);
                 let p = center.map_or(u[i], |c| u[i] - c[g]);
                 let pq = to_f64(p) * to_f64(with.map_or(p, |q| q[i]));
                 for (k, term) in [to_f64(p), pq].into_iter().enumerate() {
-                    expected[g][k] += term;
+                    let [sum, lost] = &mut expected[g][k];
+                    let next = *sum + term;
+                    *lost += if sum.abs() >= term.abs() {
+                        (*sum - next) + term
+                    } else {
+                        (term - next) + *sum
+                    };
+                    *sum = next;
                     sizes[g][k] += term.abs();
                 }
             }
             let unit = to_f64(T::default_epsilon());
             for g in 0..groups {
                 for k in 0..2 {
-                    let error = (to_f64(found[k][g]) - expected[g][k]).abs();
+                    let [sum, lost] = expected[g][k];
+                    let error = (to_f64(found[k][g]) - (sum + lost)).abs();
                     assert!(error <= 16.0 * unit * sizes[g][k], "{by:?}, {len}: {error}");
                 }
             }
@@ -99,22 +108,26 @@ fn sweeps_agree<T: Scalar>() {
         );
         let (c, s, r) = (&c[..], &s[..], &r[..]);
         type Formula<T> = fn([T; 5]) -> T;
-        let all: [(Sweep<'_, T>, Formula<T>); 8] = [
+        let all: [(Sweep<'_, T>, Formula<T>); 9] = [
             (
-                Sweep::Scale {
-                    center: Some(c),
+                Sweep::Normalise {
+                    mean: c,
+                    rest: r,
                     scale: s,
                 },
-                |[a, _, c, s, _]| (a - c) * s,
+                |[a, _, c, s, r]| (a - c - r) * s,
             ),
+            (Sweep::Scale(s), |[a, _, _, s, _]| a * s),
             (
-                Sweep::Scale {
+                Sweep::Project {
+                    normal: &x,
                     center: None,
-                    scale: s,
+                    along: s,
+                    scale: Some(r),
                 },
-                |[a, _, _, s, _]| a * s,
+                |[a, x, _, s, r]| (a - x * s) * r,
             ),
-            (Sweep::Affine { scale: s, shift: c }, |[a, _, c, s, _]| {
+Sweep::Affine { scale: s, shift: c }, |[a, _, c, s, _]| {
                 a * s + c
             }),
             (
@@ -225,7 +238,7 @@ fn at_every_level_in_turn(f: impl FnMut() + Send) {
     at_every_level(|_| (f.lock().unwrap())());
 }
 
-/// 10⁵ terms in `f32` are summed as exactly as T can hold the result.
+/// The error of 10⁵ terms in `f32` is that of a chain of 32.
 #[test]
 fn long_sums_do_not_lose_digits() {
     let n = 100_000;
@@ -250,6 +263,7 @@ fn long_sums_do_not_lose_digits() {
         group_sums(of, &mut first[..groups], &mut second[..groups]);
         let expected = f64::from(0.1_f32) * (3 * n / groups) as f64;
         let error = (f64::from(first[0]) / expected - 1.0).abs();
-        assert!(error < 3e-7, "{by:?}: {error}");
+        // A chain of 32 equal terms loses a little, and always in the same direction.
+        assert!(error < 1e-6, "{by:?}: {error}");
     }
 }

@@ -1,7 +1,7 @@
 //! Batch normalisation.
 
 use super::StateBlock;
-use super::normalize::{Norm, Sizes, check_eps, copy, entries, with_memory};
+use super::normalize::{Norm, Sizes, Statistics, check_eps, copy, entries, with_memory};
 use super::{At, Backward, BackwardTangent, Forward, ForwardTangent, Layer, Len, Plan, Site};
 use crate::error::{Error, ranges::fraction};
 use crate::kernels::norms::Grouping;
@@ -159,7 +159,8 @@ impl BatchNorm {
     }
 
     /// Moves the running statistics, given the mean and the biased variance of n values.
-    fn commit<T: Scalar>(self, state: &mut [T], (mean, variance): (&[T], &[T]), n: usize) {
+    fn commit<T: Scalar>(self, state: &mut [T], of: &Statistics<'_, T>, n: usize) {
+        let (mean, variance) = (&*of.mean, &*of.variance);
         let State {
             mean: running_mean,
             variance: running_variance,
@@ -174,8 +175,8 @@ impl BatchNorm {
             (None, None) => T::zero(),
         };
         let kept = T::one() - p;
-        for (running, &mean) in running_mean.iter_mut().zip(mean) {
-            *running = kept * *running + p * mean;
+        for ((running, &mean), &rest) in running_mean.iter_mut().zip(mean).zip(&*of.rest) {
+            *running = kept * *running + p * (mean + rest);
         }
         if n < 2 {
             return;
@@ -222,20 +223,20 @@ impl<T: Scalar> Layer<T> for BatchNorm {
         let norm = self.norm(&pass.at);
         let a = entries(&mut pass.output);
         copy(&pass.input, a);
-        let (mean, room) = pass.room.split_at_mut(norm.groups);
-        let (scale, room) = room.split_at_mut(norm.groups);
+        let mut of = Statistics::new(pass.room, norm.groups);
         if norm.of_entries {
-            norm.statistics(a, (&mut *mean, &mut *scale), &mut room[..norm.groups]);
+            norm.statistics(a, of.lent());
             if let Some(state) = pass.new_state {
-                self.commit(state, (mean, scale), a.len() / norm.groups.max(1));
+                self.commit(state, &of, a.len() / norm.groups.max(1));
             }
         } else {
-            let (running_mean, rest) = pass.at.state.split_at(norm.groups);
-            mean.copy_from_slice(running_mean);
-            scale.copy_from_slice(&rest[..norm.groups]);
+            let (mean, rest) = pass.at.state.split_at(norm.groups);
+            of.mean.copy_from_slice(mean);
+            of.rest.fill(T::zero());
+            of.variance.copy_from_slice(&rest[..norm.groups]);
         }
-        norm.to_scale(scale);
-        norm.normalise(pass.at.theta, a, (mean, scale), pass.kept);
+        norm.to_scale(of.variance);
+        norm.normalise(pass.at.theta, a, of, pass.kept);
     }
 
     fn backward(&self, pass: Backward<'_, T>) {

@@ -1,6 +1,6 @@
 //! Layer normalisation.
 
-use super::normalize::{Norm, Sizes, check_eps, copy, entries, with_memory};
+use super::normalize::{Norm, Sizes, Statistics, check_eps, copy, entries, with_memory};
 use super::{Backward, BackwardTangent, Forward, ForwardTangent, Layer, Len, Plan, Site};
 use crate::error::{Error, hyperparameter};
 use crate::kernels::norms::Grouping;
@@ -130,11 +130,10 @@ pub(super) fn plan_of_runs(site: Site, len: usize, parameters: (bool, bool)) -> 
 pub(super) fn forward<T: Scalar>(norm: Norm, mut pass: Forward<'_, T>) {
     let a = entries(&mut pass.output);
     copy(&pass.input, a);
-    let (mean, room) = pass.room.split_at_mut(norm.groups);
-    let (scale, room) = room.split_at_mut(norm.groups);
-    norm.statistics(a, (&mut *mean, &mut *scale), &mut room[..norm.groups]);
-    norm.to_scale(scale);
-    norm.normalise(pass.at.theta, a, (mean, scale), pass.kept);
+    let mut of = Statistics::new(pass.room, norm.groups);
+    norm.statistics(a, of.lent());
+    norm.to_scale(of.variance);
+    norm.normalise(pass.at.theta, a, of, pass.kept);
 }
 
 impl<T: Scalar> Layer<T> for LayerNorm {

@@ -42,6 +42,34 @@ pub(super) struct Sizes {
     pub(super) units: usize,
 }
 
+/// Mean, what it has lost by rounding, and variance or r, of each group.
+pub(super) struct Statistics<'a, T> {
+    pub(super) mean: &'a mut [T],
+    pub(super) rest: &'a mut [T],
+    pub(super) variance: &'a mut [T],
+}
+
+impl<'a, T> Statistics<'a, T> {
+    /// Takes room for this number of groups.
+    pub(super) fn new(room: &'a mut [T], groups: usize) -> Self {
+        let mut room = Room { rest: room };
+        Self {
+            mean: room.take(groups),
+            rest: room.take(groups),
+            variance: room.take(groups),
+        }
+    }
+
+    /// Lends all of it.
+    pub(super) fn lent(&mut self) -> Statistics<'_, T> {
+        Statistics {
+            mean: self.mean,
+            rest: self.rest,
+            variance: self.variance,
+        }
+    }
+}
+
 /// Room for vectors with a number for each group, or for each entry of γ.
 struct Room<'a, T> {
     rest: &'a mut [T],
@@ -115,14 +143,14 @@ impl Norm {
         (self.gamma.then_some(gamma), self.beta.then_some(beta))
     }
 
-    /// Writes the mean and the (biased) variance of each group; for a norm that is not centred, 0
-    /// and the mean square. `rest` is room for as many numbers.
-    pub(super) fn statistics<T: Scalar>(
-        &self,
-        x: &[T],
-        (mean, variance): (&mut [T], &mut [T]),
-        rest: &mut [T],
-    ) {
+    /// Writes the mean and the (biased) variance of each group, and what the mean has lost by
+    /// rounding; for a norm that is not centred, 0 and the mean square.
+    pub(super) fn statistics<T: Scalar>(&self, x: &[T], of: Statistics<'_, T>) {
+        let Statistics {
+            mean,
+            rest,
+            variance,
+        } = of;
         let (by, n) = (self.by, self.size::<T>(x.len()));
         let plain = Sums {
             by,
@@ -133,17 +161,16 @@ impl Norm {
         group_sums(plain, mean, variance);
         if !self.centred {
             mean.fill(T::zero());
+            rest.fill(T::zero());
             variance.iter_mut().for_each(|v| *v /= n);
             return;
         }
         mean.iter_mut().for_each(|mean| *mean /= n);
         let center = Some(&*mean);
         group_sums(Sums { center, ..plain }, rest, variance);
-        // The mean was rounded: what is left moves it, and leaves the variance.
-        for ((mean, v), rest) in mean.iter_mut().zip(variance).zip(rest) {
-            let left = *rest / n;
-            *mean += left;
-            *v = *v / n - left * left;
+        for (v, rest) in variance.iter_mut().zip(rest) {
+            *rest /= n;
+            *v = *v / n - *rest * *rest;
         }
     }
 
@@ -155,16 +182,21 @@ impl Norm {
         }
     }
 
-    /// Replaces x in `a` by x̂, keeps it with r, and replaces it by γ ∘ x̂ + β.
+    /// Replaces x in `a` by x̂, keeps it with r, and replaces it by γ ∘ x̂ + β. `variance` holds r.
     pub(super) fn normalise<T: Scalar>(
         &self,
         theta: &[T],
         a: &mut [T],
-        (mean, scale): (&[T], &[T]),
+        of: Statistics<'_, T>,
         kept: &mut [T],
     ) {
-        let center = self.centred.then_some(mean);
-        sweep(self.by, Sweep::Scale { center, scale }, a);
+        let (mean, rest, scale) = (&*of.mean, &*of.rest, &*of.variance);
+        let how = if self.centred {
+            Sweep::Normalise { mean, rest, scale }
+        } else {
+            Sweep::Scale(scale)
+        };
+        sweep(self.by, how, a);
         if !kept.is_empty() {
             let (normal, kept_scale) = kept.split_at_mut(a.len());
             normal.copy_from_slice(a);
@@ -173,8 +205,7 @@ impl Norm {
         match self.split(theta) {
             (Some(scale), Some(shift)) => sweep(self.per, Sweep::Affine { scale, shift }, a),
             (Some(scale), None) => {
-                let center = None;
-                sweep(self.per, Sweep::Scale { center, scale }, a);
+                sweep(self.per, Sweep::Scale(scale), a);
             }
             _ => {}
         }
@@ -262,8 +293,7 @@ impl Norm {
     /// Multiplies by γ.
     fn scale_by_gamma<T: Scalar>(&self, theta: &[T], g: &mut [T]) {
         if let (Some(scale), _) = self.split(theta) {
-            let center = None;
-            sweep(self.per, Sweep::Scale { center, scale }, g);
+            sweep(self.per, Sweep::Scale(scale), g);
         }
     }
 
@@ -281,8 +311,7 @@ impl Norm {
             self.project(g, (normal, scale), to, (center_left, along_left));
         } else {
             along.fill(T::zero());
-            let center = None;
-            sweep(self.by, Sweep::Scale { center, scale }, g);
+            sweep(self.by, Sweep::Scale(scale), g);
         }
         along
     }
@@ -467,8 +496,7 @@ impl Norm {
                 let (x, scale, shift) = (&*g, &*spare, None);
                 sweep(self.by, Sweep::Add { x, scale, shift }, g_dot);
             } else {
-                let center = None;
-                sweep(self.by, Sweep::Scale { center, scale }, g_dot);
+                sweep(self.by, Sweep::Scale(scale), g_dot);
             }
         } else {
             self.to_x(g, (normal, scale), &mut room);

@@ -36,11 +36,14 @@ pub(crate) struct Sums<'a, T> {
 /// A sweep over the entries a, with constants of each group.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sweep<'a, T> {
-    /// a ← (a − c) s.
-    Scale {
-        center: Option<&'a [T]>,
+    /// a ← (a − μ − ρ) s, where ρ is what μ has lost by rounding.
+    Normalise {
+        mean: &'a [T],
+        rest: &'a [T],
         scale: &'a [T],
     },
+    /// a ← a s.
+    Scale(&'a [T]),
     /// a ← a s + c.
     Affine { scale: &'a [T], shift: &'a [T] },
     /// a ← (a − c − x̂ s) r: what is left without the parts along 1 and along x̂.

@@ -38,37 +38,39 @@ impl Pieces {
     }
 }
 
-/// Calls `f` with each entry, an entry of `x`, and two constants of its group.
+/// Calls `f` with each entry, an entry of `x`, and the constants of its group.
 #[inline(always)]
-fn each<T: Scalar>(
+fn each<T: Scalar, const N: usize>(
     a: &mut [T],
     x: Option<&[T]>,
-    constants: [Constants<'_, T>; 2],
-    f: impl Fn(T, T, T, T) -> T,
+    constants: [Constants<'_, T>; N],
+    f: impl Fn(T, T, [T; N]) -> T,
 ) {
-    use Constants::{Each, One};
-    match (x, constants) {
-        (None, [One(c), One(s)]) => a.iter_mut().for_each(|a| *a = f(*a, T::zero(), c, s)),
-        (Some(x), [One(c), One(s)]) => {
-            a.iter_mut().zip(x).for_each(|(a, &x)| *a = f(*a, x, c, s));
+    let len = a.len();
+    let mut one = [T::zero(); N];
+    let mut all: [&[T]; N] = [&[]; N];
+    let mut varies = false;
+    for (i, constant) in constants.into_iter().enumerate() {
+        match constant {
+            Constants::One(c) => one[i] = c,
+            Constants::Each(c) => (all[i], varies) = (&c[..len], true),
         }
-        (x, [Each(c), Each(s)]) => {
-            let constants = c.iter().zip(s);
-            match x {
-                None => {
-                    for (a, (&c, &s)) in a.iter_mut().zip(constants) {
-                        *a = f(*a, T::zero(), c, s);
-                    }
-                }
-                Some(x) => {
-                    for ((a, &x), (&c, &s)) in a.iter_mut().zip(x).zip(constants) {
-                        *a = f(*a, x, c, s);
-                    }
-                }
+    }
+    match (x, varies) {
+        (None, false) => a.iter_mut().for_each(|a| *a = f(*a, T::zero(), one)),
+        (Some(x), false) => a.iter_mut().zip(x).for_each(|(a, &x)| *a = f(*a, x, one)),
+        // The constants of a sweep are all of the same groups.
+        (None, true) => {
+            for i in 0..len {
+                a[i] = f(a[i], T::zero(), all.map(|c| c[i]));
             }
         }
-        // Both constants are of the same groups.
-        _ => debug_assert!(false),
+        (Some(x), true) => {
+            let x = &x[..len];
+            for i in 0..len {
+                a[i] = f(a[i], x[i], all.map(|c| c[i]));
+            }
+        }
     }
 }
 
@@ -81,20 +83,13 @@ pub(super) fn plainly<T: Scalar>(by: Grouping, sweep: Sweep<'_, T>, a: &mut [T])
         let of = |all| pieces.of(all, piece);
         let part = |x: &'_ [T]| start..start + a.len().min(x.len());
         match sweep {
-            Sweep::Scale {
-                center: Some(c),
-                scale,
-            } => {
-                each(a, None, [of(c), of(scale)], |a, _, c, s| (a - c) * s);
+            Sweep::Normalise { mean, rest, scale } => {
+                let constants = [of(mean), of(rest), of(scale)];
+                each(a, None, constants, |a, _, [c, d, s]| (a - c - d) * s);
             }
-            Sweep::Scale {
-                center: None,
-                scale,
-            } => {
-                each(a, None, [of(scale), of(scale)], |a, _, _, s| a * s);
-            }
+            Sweep::Scale(scale) => each(a, None, [of(scale)], |a, _, [s]| a * s),
             Sweep::Affine { scale, shift } => {
-                each(a, None, [of(shift), of(scale)], |a, _, c, s| a * s + c);
+                each(a, None, [of(shift), of(scale)], |a, _, [c, s]| a * s + c);
             }
             Sweep::Project {
                 normal,
@@ -103,29 +98,26 @@ pub(super) fn plainly<T: Scalar>(by: Grouping, sweep: Sweep<'_, T>, a: &mut [T])
                 scale,
             } => {
                 let x = Some(&normal[part(normal)]);
-                match center {
-                    Some(c) => each(a, x, [of(c), of(along)], |a, x, c, s| a - c - x * s),
-                    None => each(a, x, [of(along), of(along)], |a, x, _, s| a - x * s),
-                }
-                if let Some(scale) = scale {
-                    each(a, None, [of(scale), of(scale)], |a, _, _, s| a * s);
+                match (center, scale) {
+                    (Some(c), Some(scale)) => {
+                        let constants = [of(c), of(along), of(scale)];
+                        each(a, x, constants, |a, x, [c, s, r]| (a - c - x * s) * r);
+                    }
+                    (Some(c), None) => {
+                        each(a, x, [of(c), of(along)], |a, x, [c, s]| a - c - x * s);
+                    }
+                    (None, Some(scale)) => {
+                        each(a, x, [of(along), of(scale)], |a, x, [s, r]| (a - x * s) * r);
+                    }
+                    (None, None) => each(a, x, [of(along)], |a, x, [s]| a - x * s),
                 }
             }
-            Sweep::Add {
-                x,
-                scale,
-                shift: Some(c),
-            } => {
+            Sweep::Add { x, scale, shift } => {
                 let x = Some(&x[part(x)]);
-                each(a, x, [of(c), of(scale)], |a, x, c, s| a + (x * s + c));
-            }
-            Sweep::Add {
-                x,
-                scale,
-                shift: None,
-            } => {
-                let x = Some(&x[part(x)]);
-                each(a, x, [of(scale), of(scale)], |a, x, _, s| a + x * s);
+                match shift {
+                    Some(c) => each(a, x, [of(c), of(scale)], |a, x, [c, s]| a + (x * s + c)),
+                    None => each(a, x, [of(scale)], |a, x, [s]| a + x * s),
+                }
             }
         }
     }

@@ -256,16 +256,20 @@ fn differences(fault: Fault) -> Vec<&'static str> {
             let mut gradient = vec![0.0; network.parameters()];
             let parts = network
                 .gradient_into(&examples, &objective, &mut workspace, &mut gradient)
-                .unwrap();
+                .ok()?;
             let mut after = network.clone();
             if training.is_some() {
                 after.take_state(&workspace).unwrap();
             }
-            (parts.data, parts.penalty, gradient, after.state().clone())
+            Some((parts, gradient, after.state().clone()))
         };
-        let ((j, penalty, g, s), (of_j, of_penalty, of_g, of_s)) = (run(&found), run(&expected));
-        compare("the cost", &[j], &[of_j]);
-        compare("the penalty", &[penalty], &[of_penalty]);
+        let (Some((j, g, s)), Some((of_j, of_g, of_s))) = (run(&found), run(&expected)) else {
+            // 0/0, the unbiased variance of one value.
+            assert_eq!((fault, m), (UnbiasedInThePass, 1));
+            continue;
+        };
+        compare("the cost", &[j.data], &[of_j.data]);
+        compare("the penalty", &[j.penalty], &[of_j.penalty]);
         compare("the gradient", &g, &of_g);
         compare("the state", s.as_slice(), of_s.as_slice());
     }
