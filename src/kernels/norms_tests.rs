@@ -127,7 +127,7 @@ fn sweeps_agree<T: Scalar>() {
                 },
                 |[a, x, _, s, r]| (a - x * s) * r,
             ),
-Sweep::Affine { scale: s, shift: c }, |[a, _, c, s, _]| {
+            (Sweep::Affine { scale: s, shift: c }, |[a, _, c, s, _]| {
                 a * s + c
             }),
             (
