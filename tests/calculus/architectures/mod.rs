@@ -5,6 +5,7 @@ mod coverage;
 mod directions;
 mod frozen;
 mod gradients;
+mod ids;
 mod laws;
 mod layers;
 mod parts;
