@@ -1,7 +1,7 @@
 //! Borrowed matrices with one example per column.
 
+use crate::allocation::fits;
 use crate::error::Error;
-use crate::layout::fits;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView, DVector, DVectorView};
 

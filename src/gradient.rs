@@ -1,11 +1,12 @@
 //! The accumulator Δ, the gradient and its unrolling: from sums over examples to J and D.
 
+use crate::allocation::allocate;
 use crate::cost::Cost;
 use crate::error::{Error, Location};
 use crate::examples::{Examples, check_length, scalar_weight};
 use crate::kernels::{self, first_non_finite};
 use crate::layer::Layer;
-use crate::layout::{Layout, allocate};
+use crate::layout::Layout;
 use crate::network::Network;
 use crate::path::Path;
 use crate::regularization::Penalty;

@@ -31,6 +31,7 @@ mod network;
 
 pub mod activation;
 mod adapters;
+mod allocation;
 mod approx_eq;
 mod columns;
 pub mod cost;

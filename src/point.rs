@@ -1,10 +1,10 @@
 //! A point at which a network is evaluated: θ and state.
 
+use crate::allocation::allocate;
 use crate::error::{Error, Location};
 use crate::examples::check_length;
 use crate::kernels::first_non_finite;
 use crate::layer::{Plan, StateBlock};
-use crate::layout::allocate;
 use crate::path::Path;
 use crate::scalar::{Scalar, real, to_f64};
 use nalgebra::DVector;

@@ -1,11 +1,11 @@
 //! The objective of a network as a problem for `argmin`.
 
+use crate::allocation::allocate;
 use crate::cost::Cost;
 use crate::derivatives::Curvature;
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::layer::Layer;
-use crate::layout::allocate;
 use crate::network::{Network, check_theta};
 use crate::objective::Objective;
 use crate::scalar::Scalar;

@@ -1,12 +1,12 @@
 //! The Hessian of a network's objective for `argmin`, given by its products.
 
 use super::argmin::{ArgminProblem, Shared, defer, lock, with_workspace};
+use crate::allocation::allocate;
 use crate::cost::Cost;
 use crate::derivatives::Curvature;
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::layer::Layer;
-use crate::layout::allocate;
 use crate::network::{Network, check_theta};
 use crate::objective::Objective;
 use crate::scalar::Scalar;

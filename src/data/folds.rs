@@ -2,8 +2,8 @@
 
 use super::shuffle::permutation_into;
 use super::split::{INDICES, SPLIT, Split, enough};
+use crate::allocation::{allocate, collected, grow, reserved};
 use crate::error::{Error, hyperparameter};
-use crate::layout::{allocate, collected, grow, reserved};
 use std::collections::BTreeMap;
 
 /// k-fold cross-validation: k splits in which each example is in exactly one test part.

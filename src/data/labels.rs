@@ -1,10 +1,10 @@
 //! Class labels: as numbers, as columns of targets, and by name.
 
+use crate::allocation::{allocate, collected, reserved};
 use crate::columns::Columns;
 use crate::error::{Error, Location};
 use crate::examples::check_rows;
 use crate::kernels::index_of_max;
-use crate::layout::{allocate, collected, reserved};
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::DMatrix;
 use std::fmt::Debug;

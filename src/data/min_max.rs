@@ -2,10 +2,10 @@
 
 use super::scaler::Scaler;
 use super::statistics::{check_divisors, column, divisor, ranges};
+use crate::allocation::reserved;
 use crate::columns::Columns;
 use crate::error::{Error, hyperparameter};
 use crate::examples::{check_finite, check_length};
-use crate::layout::reserved;
 use crate::scalar::{Scalar, real, to_f64};
 
 /// Scales rows to \[a, b]: zᵢ = a + (b − a)(xᵢ − minᵢ)/(maxᵢ − minᵢ). The default is \[0, 1].

@@ -46,9 +46,9 @@ mod split;
 mod standardizer;
 mod statistics;
 
+use crate::allocation::allocate;
 use crate::columns::Columns;
 use crate::error::Error;
-use crate::layout::allocate;
 use crate::scalar::Scalar;
 use nalgebra::DMatrix;
 

@@ -1,9 +1,9 @@
 //! The trait of scalers, which scale the rows of a matrix.
 
+use crate::allocation::allocate;
 use crate::columns::Columns;
 use crate::error::Error;
 use crate::examples::{check_finite, check_rows};
-use crate::layout::allocate;
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
 use std::fmt::Debug;

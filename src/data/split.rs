@@ -1,8 +1,8 @@
 //! Splits examples into training, validation and test parts.
 
 use super::shuffle::permutation_into;
+use crate::allocation::{allocate, reserved};
 use crate::error::{Error, hyperparameter};
-use crate::layout::{allocate, reserved};
 use std::collections::BTreeMap;
 
 /// Training and test examples. Each example is in exactly one part, and both parts are in ascending

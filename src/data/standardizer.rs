@@ -2,10 +2,10 @@
 
 use super::scaler::Scaler;
 use super::statistics::{check_divisors, column, divisor, finite, moments, ranges};
+use crate::allocation::{allocate, reserved};
 use crate::columns::Columns;
 use crate::error::Error;
 use crate::examples::{check_finite, check_length};
-use crate::layout::{allocate, reserved};
 use crate::scalar::{Scalar, real, to_f64};
 
 /// Scales rows to mean 0 and standard deviation 1: zᵢ = (xᵢ − μᵢ)/σᵢ.

@@ -1,10 +1,10 @@
 //! Statistics of rows, for the scalers.
 
+use crate::allocation::allocate;
 use crate::error::Error;
 #[cfg(feature = "serde")]
 use crate::examples::check_length;
 use crate::examples::{check_finite, check_rows};
-use crate::layout::allocate;
 use crate::scalar::{Scalar, real, to_f64};
 use nalgebra::DMatrixView;
 

@@ -1,11 +1,11 @@
 //! Per-example gradients: all at once or one at a time, their norms, and sums of clipped gradients.
 
 use super::check_finite_result;
+use crate::allocation::{allocate, resize};
 use crate::cost::Cost;
 use crate::error::{Error, Location, hyperparameter};
 use crate::examples::{Examples, check_length};
 use crate::layer::{Keep, Layer, LayerGradient};
-use crate::layout::{allocate, resize};
 use crate::network::Network;
 use crate::network::chain::{Chain, Wanted};
 use crate::network::job::{Job, JobResults, PartResults};

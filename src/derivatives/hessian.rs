@@ -1,11 +1,11 @@
 //! The full Hessian and its diagonal, for small networks.
 
+use crate::allocation::allocate;
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::gradient::zeros;
 use crate::layer::Layer;
-use crate::layout::allocate;
 use crate::network::Network;
 use crate::objective::Objective;
 use crate::scalar::{Scalar, real};

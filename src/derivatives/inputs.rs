@@ -1,12 +1,12 @@
 //! ∂J/∂X, by itself or with ∇J.
 
 use super::VjpTargets;
+use crate::allocation::allocate;
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::examples::{Examples, check_length};
 use crate::gradient::{Backprop, CostParts, Sums, finish, zeros};
 use crate::layer::Layer;
-use crate::layout::allocate;
 use crate::network::Network;
 use crate::objective::Objective;
 use crate::scalar::Scalar;

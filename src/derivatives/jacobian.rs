@@ -1,12 +1,12 @@
 //! ∂a⁽ᴸ⁾/∂x of every example.
 
 use super::{Tangent, check_finite_result, fill_with_unit};
+use crate::allocation::allocate;
 use crate::columns::Columns;
 use crate::error::Error;
 use crate::examples::check_length;
 use crate::kernels::columns;
 use crate::layer::{Keep, Layer, LayerGradient};
-use crate::layout::allocate;
 use crate::network::Network;
 use crate::network::chain::{Chain, Wanted, check_part_inputs};
 use crate::network::job::{Job, JobResults, PartResults};

@@ -3,13 +3,13 @@
 
 use super::product::{Operator, Product};
 use super::{Tangent, VjpTargets, check_finite_result};
+use crate::allocation::allocate;
 use crate::columns::Columns;
 use crate::cost::AnyCost;
 use crate::error::Error;
 use crate::examples::{check_finite, check_length};
 use crate::gradient::zeros;
 use crate::layer::Layer;
-use crate::layout::allocate;
 use crate::network::Network;
 use crate::network::job::JobResults;
 use crate::network::pass::{Pass, Seed};

@@ -3,12 +3,12 @@
 use super::curvature_product::check_curvature;
 use super::product::curvature_place;
 use super::{GaussNewton, fill_with_unit, finish};
+use crate::allocation::{allocate, resize};
 use crate::cost::Cost;
 use crate::error::{Error, unsupported};
 use crate::examples::{Examples, check_length};
 use crate::kernels::{add_exactly, add_product_transposed};
 use crate::layer::{Keep, Layer, LayerGradient};
-use crate::layout::{allocate, resize};
 use crate::network::Network;
 use crate::network::chain::{Chain, Wanted, weigh};
 use crate::network::job::{Job, JobResults, PartResults};

@@ -3,12 +3,12 @@
 use super::normal_matrix::Pieces;
 use super::triangle::Triangle;
 use super::{GaussNewton, check_finite_result};
+use crate::allocation::allocate;
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::kernels::largest;
 use crate::layer::Layer;
-use crate::layout::allocate;
 use crate::network::Network;
 use crate::objective::Objective;
 use crate::scalar::{Scalar, real};

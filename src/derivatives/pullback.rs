@@ -1,12 +1,12 @@
 //! A pullback: one forward pass, and any number of backward passes from it.
 
 use super::{VjpTargets, check_finite_result};
+use crate::allocation::{allocate, resize};
 use crate::columns::Columns;
 use crate::error::Error;
 use crate::gradient::zeros;
 use crate::kernels::{add, columns};
 use crate::layer::{Keep, Layer, LayerGradient};
-use crate::layout::{allocate, resize};
 use crate::network::Network;
 use crate::network::chain::{Chain, Wanted, check_part_inputs};
 use crate::network::job::{Job, JobResults, PartResults};

@@ -3,6 +3,7 @@
 use super::trace_inner::{self, Inner};
 use super::trace_pass::{Start, backward, forward, matrix, scratch_lens, vector};
 use crate::activation::AnyActivation;
+use crate::allocation::owned;
 use crate::cost::{Cost, HeadOutputs};
 use crate::error::{Error, Location};
 use crate::examples::Examples;
@@ -10,7 +11,7 @@ use crate::gradient::{Backprop, CostParts, Gradient, Sums, finish};
 use crate::kernels::{self, first_non_finite};
 use crate::layer::given::Given;
 use crate::layer::{Frame, Keep, Layer};
-use crate::layout::{Layout, owned};
+use crate::layout::Layout;
 use crate::network::Network;
 use crate::network::chain::{outputs_at, weigh};
 use crate::objective::Objective;

@@ -2,11 +2,11 @@
 
 use super::trace::Values;
 use super::trace_pass::matrix;
+use crate::allocation::owned;
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::layer::{Child, Frame, Layer};
-use crate::layout::owned;
 use crate::network::Network;
 use crate::path::Path;
 use crate::scalar::{Scalar, real};

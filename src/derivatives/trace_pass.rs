@@ -1,10 +1,10 @@
 //! The passes of a trace, layer by layer.
 
 use super::trace::{LayerTrace, Values};
+use crate::allocation::{allocate, owned};
 use crate::error::{Error, Location};
 use crate::kernels::first_non_finite;
 use crate::layer::{At, Backward, Forward, Frame, Layer, LayerGradient, Linked, Plan};
-use crate::layout::{allocate, owned};
 use crate::network::Network;
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::{DMatrix, DMatrixView, DVector};

@@ -1,9 +1,9 @@
 //! A least-squares problem that grows by blocks of rows. Only the triangle of its QR decomposition
 //! is kept.
 
+use crate::allocation::allocate;
 use crate::error::{Error, Location};
 use crate::kernels::{add_linear, first_non_finite, norm, transpose_product};
-use crate::layout::allocate;
 use crate::scalar::{Scalar, sign, to_f64};
 use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 

@@ -3,11 +3,11 @@
 use super::line::CheckedBlock;
 use super::settings::{Sampling, Tolerance};
 use super::{GradientCheck, Report, nan, noise};
+use crate::allocation::allocate;
 use crate::cost::Cost;
 use crate::error::{Error, Location};
 use crate::examples::{Examples, check_finite, check_length};
 use crate::layer::Layer;
-use crate::layout::allocate;
 use crate::network::Network;
 use crate::objective::Objective;
 use crate::scalar::Scalar;

@@ -4,9 +4,9 @@ use super::compare::{Bounds, Candidate};
 use super::line::{Along, CheckedBlock, Line, Sample, direction, moved};
 use super::report::Report;
 use super::{GradientCheck, nan, noise, size};
+use crate::allocation::allocate;
 use crate::error::{Error, Location};
 use crate::initialization::rng;
-use crate::layout::allocate;
 use crate::scalar::{Scalar, real, to_f64};
 
 impl GradientCheck {

@@ -1,6 +1,7 @@
 //! Passes of one layer outside a network, into buffers that hold NaN.
 
 use super::nan;
+use crate::allocation::allocate;
 use crate::derivatives::Tangent;
 use crate::error::Error;
 use crate::examples::{check_finite, check_length, check_rows};
@@ -8,7 +9,7 @@ use crate::layer::{
     At, Backward, BackwardTangent, Forward, ForwardTangent, Frame, Keep, Layer, LayerGradient,
     Linked, Place, Plan, Site,
 };
-use crate::layout::{Layout, allocate};
+use crate::layout::Layout;
 use crate::point::start_state;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView};

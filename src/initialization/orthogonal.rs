@@ -1,7 +1,7 @@
 //! Random orthogonal matrices.
 
+use crate::allocation::allocate;
 use crate::error::Error;
-use crate::layout::allocate;
 
 /// Room for the decomposition of a matrix.
 pub(super) struct Room {

@@ -30,8 +30,9 @@ use crate::shape::Shape;
 /// 0, the output is β, and no gradient reaches the layer below. Such a batch moves μᵣ, but not σᵣ²,
 /// whose unbiased estimate does not exist. (PyTorch refuses it.)
 ///
-/// Derivation: [(39)](crate::derivation#normalisation), [(42)](crate::derivation#batch-statistics)
-/// and [(43)](crate::derivation#state).
+/// Derivation: [(39)](crate::derivation#normalisation),
+/// [(40)](crate::derivation#normalisation-error), [(42)](crate::derivation#batch-statistics) and
+/// [(43)](crate::derivation#state).
 ///
 /// # Example
 /// The batch (2, 4) has the mean 3, the variance 1 and the unbiased variance 2:

@@ -1,6 +1,6 @@
 //! What the norms share: x̂ = (x − μ) r with r = 1/√(σ² + ε), a = γ ∘ x̂ + β, and its derivatives.
 
-use super::{Backward, BackwardTangent, Block, ForwardTangent, LayerGradient, Len, Plan};
+use super::{Backward, Block, LayerGradient, Len, Plan};
 use crate::error::{Error, ranges::above_zero};
 use crate::kernels::norms::{Grouping, Sums, Sweep, group_sums, sweep};
 use crate::kernels::{flat, flat_mut, sum_of_squares};
@@ -71,12 +71,12 @@ impl<'a, T> Statistics<'a, T> {
 }
 
 /// Room for vectors with a number for each group, or for each entry of γ.
-struct Room<'a, T> {
-    rest: &'a mut [T],
+pub(super) struct Room<'a, T> {
+    pub(super) rest: &'a mut [T],
 }
 
 impl<'a, T> Room<'a, T> {
-    fn take(&mut self, len: usize) -> &'a mut [T] {
+    pub(super) fn take(&mut self, len: usize) -> &'a mut [T] {
         let (taken, rest) = std::mem::take(&mut self.rest).split_at_mut(len);
         self.rest = rest;
         taken
@@ -138,7 +138,7 @@ impl Norm {
     }
 
     /// Splits θ, or a vector like it, into its shares of γ and β.
-    fn split<'a, T>(&self, theta: &'a [T]) -> (Option<&'a [T]>, Option<&'a [T]>) {
+    pub(super) fn split<'a, T>(&self, theta: &'a [T]) -> (Option<&'a [T]>, Option<&'a [T]>) {
         let (gamma, beta) = theta.split_at(if self.gamma { self.units } else { 0 });
         (self.gamma.then_some(gamma), self.beta.then_some(beta))
     }
@@ -212,7 +212,12 @@ impl Norm {
     }
 
     /// Writes the means of u and of u q over each group.
-    fn means<T: Scalar>(&self, (u, q): (&[T], &[T]), plain: &mut [T], products: &mut [T]) {
+    pub(super) fn means<T: Scalar>(
+        &self,
+        (u, q): (&[T], &[T]),
+        plain: &mut [T],
+        products: &mut [T],
+    ) {
         let n = self.size::<T>(u.len());
         let of = Sums {
             by: self.by,
@@ -291,7 +296,7 @@ impl Norm {
     }
 
     /// Multiplies by γ.
-    fn scale_by_gamma<T: Scalar>(&self, theta: &[T], g: &mut [T]) {
+    pub(super) fn scale_by_gamma<T: Scalar>(&self, theta: &[T], g: &mut [T]) {
         if let (Some(scale), _) = self.split(theta) {
             sweep(self.per, Sweep::Scale(scale), g);
         }
@@ -299,7 +304,7 @@ impl Norm {
 
     /// Replaces ∂cost/∂x̂ by ∂cost/∂x, and returns mean (g x̂) of each group, or 0 where the
     /// statistics are constants.
-    fn to_x<'a, T: Scalar>(
+    pub(super) fn to_x<'a, T: Scalar>(
         &self,
         g: &mut [T],
         (normal, scale): (&[T], &[T]),
@@ -317,7 +322,7 @@ impl Norm {
     }
 
     /// Computes ∂cost/∂γ = Σ δ x̂ and ∂cost/∂β = Σ δ.
-    fn gradient<T: Scalar>(
+    pub(super) fn gradient<T: Scalar>(
         &self,
         (delta, normal): (&[T], &[T]),
         each: usize,
@@ -360,7 +365,12 @@ impl Norm {
     }
 
     /// Computes Σ δ x̂ and Σ δ over the entries of each γ.
-    fn sums<T: Scalar>(&self, (delta, normal): (&[T], &[T]), products: &mut [T], plain: &mut [T]) {
+    pub(super) fn sums<T: Scalar>(
+        &self,
+        (delta, normal): (&[T], &[T]),
+        products: &mut [T],
+        plain: &mut [T],
+    ) {
         let of = Sums {
             by: self.per,
             u: delta,
@@ -368,141 +378,5 @@ impl Norm {
             with: Some(normal),
         };
         group_sums(of, plain, products);
-    }
-
-    /// Computes the derivatives of the output, of x̂ and of r.
-    pub(super) fn forward_tangent<T: Scalar>(&self, pass: ForwardTangent<'_, T>) {
-        let ForwardTangent {
-            at,
-            kept,
-            theta_tangent,
-            input_tangent,
-            mut output_tangent,
-            kept_tangent,
-            room,
-            ..
-        } = pass;
-        let (a, mut room) = (entries(&mut output_tangent), Room { rest: room });
-        let (normal, scale) = kept.split_at(a.len());
-        let (normal_tangent, scale_tangent) = kept_tangent.split_at_mut(a.len());
-        let (scale, scale_tangent) = (&scale[..self.groups], &mut scale_tangent[..self.groups]);
-        match input_tangent {
-            Some(x) => {
-                copy(&x, a);
-                let along = self.to_x(a, (normal, scale), &mut room);
-                // r² = 1/(σ² + ε), and the derivative of σ² is 2 mean (x̂ ẋ)/r.
-                for ((dot, &r), &along) in scale_tangent.iter_mut().zip(scale).zip(&*along) {
-                    *dot = -(r * r * along);
-                }
-            }
-            None => {
-                a.fill(T::zero());
-                scale_tangent.fill(T::zero());
-            }
-        }
-        normal_tangent.copy_from_slice(a);
-        self.scale_by_gamma(at.theta, a);
-        if let Some(theta) = theta_tangent
-            && let (Some(scale), shift) = self.split(theta)
-        {
-            let x = normal;
-            sweep(self.per, Sweep::Add { x, scale, shift }, a);
-        }
-    }
-
-    /// Computes the results of [`backward`](Self::backward) and their derivatives.
-    pub(super) fn backward_tangent<T: Scalar>(&self, along: BackwardTangent<'_, T>) {
-        let BackwardTangent {
-            pass,
-            theta_tangent,
-            kept_tangent,
-            mut delta_tangent,
-            gradient_tangent,
-            input_delta_tangent,
-            ..
-        } = along;
-        let Backward {
-            at,
-            kept,
-            mut delta,
-            gradient,
-            input_delta,
-            room,
-            ..
-        } = pass;
-        let (delta, delta_dot) = (&*entries(&mut delta), &*entries(&mut delta_tangent));
-        let mut room = Room { rest: room };
-        let (normal, scale) = kept.split_at(delta.len());
-        let (normal_dot, scale_dot) = kept_tangent.split_at(delta.len());
-        let (scale, scale_dot) = (&scale[..self.groups], &scale_dot[..self.groups]);
-        self.gradient(
-            (delta, normal),
-            at.plan.outputs(),
-            gradient,
-            room.take(2 * self.units),
-        );
-        if let Some(sum) = gradient_tangent
-            && self.gamma
-        {
-            let (gamma, beta) = sum.split_at_mut(self.units);
-            let (products, spare) = (room.take(self.units), room.take(self.units));
-            self.sums((delta, normal_dot), products, spare);
-            let beta = if self.beta { beta } else { &mut *spare };
-            self.sums((delta_dot, normal), gamma, beta);
-            gamma.iter_mut().zip(&*products).for_each(|(g, &p)| *g += p);
-        }
-        if input_delta.is_none() && input_delta_tangent.is_none() {
-            return;
-        }
-        let g = room.take(delta.len());
-        g.copy_from_slice(delta);
-        self.scale_by_gamma(at.theta, g);
-        if let Some(mut below) = input_delta_tangent {
-            let g_dot = entries(&mut below);
-            g_dot.copy_from_slice(delta_dot);
-            self.scale_by_gamma(at.theta, g_dot);
-            if let Some(theta) = theta_tangent
-                && let (Some(scale), _) = self.split(theta)
-            {
-                let (x, shift) = (delta, None);
-                sweep(self.per, Sweep::Add { x, scale, shift }, g_dot);
-            }
-            let [plain, products, spare, moved] = [(); 4].map(|()| room.take(self.groups));
-            if self.of_entries {
-                self.means((g_dot, normal), plain, products);
-                self.means((g, normal_dot), spare, moved);
-                products.iter_mut().zip(&*moved).for_each(|(p, &q)| *p += q);
-            }
-            let along = self.to_x(g, (normal, scale), &mut room);
-            if self.of_entries {
-                // ġ is projected, and x̂ and r move in the projection of g.
-                let of_g_dot = Sweep::Project {
-                    normal,
-                    center: self.centred.then_some(&*plain),
-                    along: products,
-                    scale: None,
-                };
-                sweep(self.by, of_g_dot, g_dot);
-                let of_normal = Sweep::Project {
-                    normal: normal_dot,
-                    center: None,
-                    along,
-                    scale: Some(scale),
-                };
-                sweep(self.by, of_normal, g_dot);
-                for ((ratio, &dot), &r) in spare.iter_mut().zip(scale_dot).zip(scale) {
-                    *ratio = dot / r;
-                }
-                let (x, scale, shift) = (&*g, &*spare, None);
-                sweep(self.by, Sweep::Add { x, scale, shift }, g_dot);
-            } else {
-                sweep(self.by, Sweep::Scale(scale), g_dot);
-            }
-        } else {
-            self.to_x(g, (normal, scale), &mut room);
-        }
-        if let Some(mut below) = input_delta {
-            entries(&mut below).copy_from_slice(g);
-        }
     }
 }

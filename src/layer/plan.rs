@@ -136,27 +136,6 @@ impl Plan {
         self
     }
 
-    /// Adds a vector of state. A layer's vectors lie in this order in [`At::state`](super::At).
-    ///
-    /// In training, such a layer gets the batch as a whole, so it counts as
-    /// [coupling](Couples::InTraining) the examples.
-    pub fn state(mut self, block: StateBlock) -> Self {
-        self.state = self.state.saturating_add(block.len);
-        self.state_blocks.push(block);
-        let couples = self.own_couples.max(Couples::InTraining);
-        self.couples(couples)
-    }
-
-    /// Declares that the layer draws random numbers in training: `numbers` for each example.
-    ///
-    /// The numbers of an example must follow from [`At::seed`](super::At::seed) and its index in the
-    /// batch alone, so that every pass of a step and any cut of the batch uses the same.
-    pub fn stochastic(mut self, numbers: usize) -> Self {
-        self.numbers = numbers;
-        self.stochastic = true;
-        self
-    }
-
     /// Sets the length of `kept`, whatever is kept.
     pub fn keeps(mut self, len: Len) -> Self {
         self.kept = [len; 4];
@@ -269,19 +248,6 @@ impl Plan {
     #[must_use]
     pub fn parameters(&self) -> usize {
         self.parameters
-    }
-
-    /// Returns the length of the state, that of inner layers included.
-    #[inline]
-    #[must_use]
-    pub fn state_len(&self) -> usize {
-        self.state
-    }
-
-    /// Returns the random numbers that the layer itself draws for each example in training.
-    #[must_use]
-    pub fn random_numbers(&self) -> usize {
-        self.numbers
     }
 
     /// Returns the length of `kept` for a batch of m examples.

@@ -2,8 +2,8 @@
 
 use super::confusion::{ConfusionMatrix, Tally};
 use super::{Direction, Metric, check, class_of, classes_of_rows};
+use crate::allocation::allocate;
 use crate::error::{Error, hyperparameter};
-use crate::layout::allocate;
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
 

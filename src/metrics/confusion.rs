@@ -1,11 +1,11 @@
 //! The confusion matrix.
 
 use super::{check, class_of, classes_of_rows};
+use crate::allocation::allocate;
 use crate::columns::Columns;
 use crate::data::check_labels;
 use crate::error::Error;
 use crate::examples::check_length;
-use crate::layout::allocate;
 use crate::scalar::Scalar;
 use nalgebra::DMatrix;
 use std::fmt;

@@ -1,9 +1,9 @@
 //! Metrics where targets are missing, and metrics of one head.
 
 use super::{Direction, Metric, check_shapes};
+use crate::allocation::collected;
 use crate::error::{Error, hyperparameter};
 use crate::examples::Examples;
-use crate::layout::collected;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView};
 use std::ops::Range;

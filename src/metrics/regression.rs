@@ -1,9 +1,9 @@
 //! Metrics for regression.
 
 use super::{Direction, Metric, check, check_present, pairwise_sum};
+use crate::allocation::collected;
 use crate::error::{Error, Location};
 use crate::kernels;
-use crate::layout::collected;
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::{DMatrix, DMatrixView};
 

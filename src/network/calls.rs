@@ -1,13 +1,13 @@
 //! The calls of a network: the hypothesis, J and ∇J.
 
 use super::{Builder, Network};
+use crate::allocation::owned;
 use crate::columns::Columns;
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::gradient::{Backprop, CostParts, zeros};
 use crate::layer::Layer;
-use crate::layout::owned;
 use crate::objective::Objective;
 use crate::scalar::Scalar;
 use crate::shape::Shape;

@@ -16,10 +16,11 @@ pub(crate) mod pass;
 mod saved;
 mod state;
 
+use crate::allocation::{copied, reserved};
 use crate::error::Error;
 use crate::gradient::zeros;
 use crate::layer::{AnyLayer, BlockStart, Child, Layer, Sequential};
-use crate::layout::{Layout, copied, reserved};
+use crate::layout::Layout;
 use crate::path::Path;
 use crate::point::initial_state;
 use crate::scalar::{Scalar, real};

@@ -1,12 +1,13 @@
 //! Reading and setting parameters: all of θ, layer by layer, or as weights and biases.
 
 use super::Network;
+use crate::allocation::{copied, owned, resize};
 use crate::columns::Columns;
 use crate::error::Error;
 use crate::examples::{check_finite, check_length};
 use crate::initialization::Initialization;
 use crate::layer::Layer;
-use crate::layout::{Layout, copied, owned, resize};
+use crate::layout::Layout;
 use crate::path::Path;
 use crate::point::{Point, check_state};
 use crate::scalar::Scalar;

@@ -82,6 +82,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// each batch to use the statistics of all of them, one after the other, or after the last to
     /// use only its own.
     ///
+    /// Derivation: [(43)](crate::derivation#state).
+    ///
     /// # Errors
     /// Returns [`Error::NoState`] unless the last pass in this workspace was a training pass of a
     /// network of this shape. The network is unchanged after an error.

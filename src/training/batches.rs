@@ -1,10 +1,10 @@
 //! Mini-batches, and copies of selected examples.
 
+use crate::allocation::{collected, resize};
 use crate::cost::Present;
 use crate::data::{permutation_into, select};
 use crate::error::{Error, Location};
 use crate::examples::{Buffers, Examples};
-use crate::layout::{collected, resize};
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView};
 

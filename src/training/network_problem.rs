@@ -2,12 +2,13 @@
 
 use super::full_batch::{FullBatch, Iteration, LeastSquares, Problem};
 use super::history::Stop;
+use crate::allocation::resize;
 use crate::cost::Cost;
 use crate::derivatives::GaussNewton;
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::layer::Layer;
-use crate::layout::{Layout, resize};
+use crate::layout::Layout;
 use crate::network::Network;
 use crate::objective::Objective;
 use crate::point::Point;

@@ -3,8 +3,8 @@
 use super::history::{History, Record};
 use super::optimizer::OptimizerState;
 use super::schedule::Plateau;
+use crate::allocation::{copied, resize};
 use crate::error::Error;
-use crate::layout::{copied, resize};
 use crate::point::Point;
 use crate::scalar::Scalar;
 

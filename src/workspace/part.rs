@@ -1,10 +1,10 @@
 //! The buffers of one part of a batch.
 
 use super::Wants;
+use crate::allocation::resize;
 use crate::error::Error;
 use crate::layer::Plan;
 use crate::layer::given::GivenList;
-use crate::layout::resize;
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
 

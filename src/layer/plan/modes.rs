@@ -2,10 +2,44 @@
 
 use super::Plan;
 use crate::error::Error;
-use crate::layer::Couples;
+use crate::layer::{Couples, StateBlock};
 use crate::path::Path;
 
 impl Plan {
+    /// Adds a vector of state. A layer's vectors lie in this order in [`At::state`](crate::layer::At::state).
+    ///
+    /// In training, such a layer gets the batch as a whole, so it counts as
+    /// [coupling](Couples::InTraining) the examples.
+    pub fn state(mut self, block: StateBlock) -> Self {
+        self.state = self.state.saturating_add(block.len);
+        self.state_blocks.push(block);
+        let couples = self.own_couples.max(Couples::InTraining);
+        self.couples(couples)
+    }
+
+    /// Declares that the layer draws random numbers in training: `numbers` for each example.
+    ///
+    /// The numbers of an example must follow from [`At::seed`](crate::layer::At::seed) and its index in the
+    /// batch alone, so that every pass of a step and any cut of the batch uses the same.
+    pub fn stochastic(mut self, numbers: usize) -> Self {
+        self.numbers = numbers;
+        self.stochastic = true;
+        self
+    }
+
+    /// Returns the length of the state, that of inner layers included.
+    #[inline]
+    #[must_use]
+    pub fn state_len(&self) -> usize {
+        self.state
+    }
+
+    /// Returns the random numbers that the layer itself draws for each example in training.
+    #[must_use]
+    pub fn random_numbers(&self) -> usize {
+        self.numbers
+    }
+
     /// Returns whether the statistics of this layer are fixed: it then computes in training what it
     /// computes outside, and couples no examples.
     ///

@@ -1,9 +1,9 @@
 //! The quadratic model of J around a θ, its damped steps, and the damping μ (Nielsen's rule).
 
+use crate::allocation::allocate;
 use crate::derivatives::Triangle;
 use crate::error::Error;
 use crate::kernels::{all_finite, norm};
-use crate::layout::allocate;
 use crate::scalar::{Scalar, real, to_f64};
 use nalgebra::{ColPivQR, DMatrix, DVector, Dyn, PermutationSequence};
 

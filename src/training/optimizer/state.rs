@@ -1,11 +1,11 @@
 //! The state of an optimiser between steps, and how it is saved.
 
 use super::rule::{Rule, Slot};
+use crate::allocation::allocate;
 use crate::error::Error;
 use crate::examples::check_length;
 use crate::kernels::first_non_finite;
 use crate::kernels::steps::{self, BUFFERS, Entries, Step};
-use crate::layout::allocate;
 use crate::scalar::{Scalar, real, to_f64};
 use std::ops::Range;
 
