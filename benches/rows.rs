@@ -6,8 +6,9 @@
 //! cargo bench --bench rows -- --rows residual=benches/peers/rows/residual.json
 //! ```
 //!
-//! A training step is J and all gradients in workspace form, without an update. The data are
-//! validated once, before the measurement.
+//! A training step is J and all gradients in workspace form, without an update. In a row from a
+//! file, the network also takes over the state after each step. The data are validated once, before
+//! the measurement.
 
 mod common;
 #[path = "ours/from_file.rs"]
@@ -95,11 +96,14 @@ fn measure<T: Scalar>(row: &Row, options: &Options) -> Result<(f64, Timing), Err
 
 fn measure_spec<T: Scalar>(spec: &Spec, options: &Options) -> Result<(f64, Timing), String> {
     let model = Model::<T>::new(spec)?;
-    let (network, objective) = (&model.network, &model.objective);
-    let examples = model.examples();
-    examples
-        .and_then(|examples| time(network, &examples, objective, spec.train, options))
-        .map_err(|error| error.to_string())
+    let found = if spec.train {
+        model.measure(spec, options)
+    } else {
+        let (network, objective) = (&model.network, &model.objective);
+        let examples = model.examples();
+        examples.and_then(|examples| time(network, &examples, objective, false, options))
+    };
+    found.map_err(|error| error.to_string())
 }
 
 fn values<T: Scalar>(spec: &Spec) -> Result<Values, String> {

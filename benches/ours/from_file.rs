@@ -1,11 +1,15 @@
 //! The networks of rows from files.
 
-use crate::spec::{Data, Spec, Values, json};
+use crate::common::{Options, Timing};
+use crate::spec::{Data, Kind, Spec, Values, json};
 use backprop::cost::Heads;
-use backprop::nalgebra::{convert, convert_unchecked};
-use backprop::{Builder, Cost, Examples, Network, Objective, Scalar, Workspace, row_major};
+use backprop::nalgebra::{DMatrix, convert, convert_unchecked};
+use backprop::row_major;
+use backprop::{Builder, Cost, Error, Examples, Network, Objective, Path, Scalar, Workspace};
 use golden::Costs;
 use json::At;
+use serde_json::Value;
+use std::hint::black_box;
 
 // The files have the layers and costs of the golden cases.
 #[allow(dead_code)]
@@ -17,8 +21,15 @@ mod golden;
 pub struct Model<T: Scalar> {
     pub network: Network<T>,
     pub objective: Objective<Box<dyn Cost<T>>>,
+    numbers: Numbers<T>,
+}
+
+#[derive(Debug)]
+struct Numbers<T: Scalar> {
     x: Vec<T>,
     y: Vec<T>,
+    /// The mask of each dropout and its layer.
+    masks: Vec<(Path, DMatrix<T>)>,
 }
 
 impl<T: Scalar> Model<T> {
@@ -26,7 +37,7 @@ impl<T: Scalar> Model<T> {
         let data = Data::new(spec)?;
         let at = At::root(&spec.json);
         let input = golden::input(&at.get("input")?)?;
-        let (layers, _) = golden::layers(&at.get("layers")?, input)?;
+        let (layers, _) = golden::layers(&at.get("layers")?, input, spec.train)?;
         let layers = layers.into_iter();
         let builder = layers.fold(Network::builder(input), Builder::layer);
         let theta = in_theta(spec, &data.blocks);
@@ -43,32 +54,88 @@ impl<T: Scalar> Model<T> {
         Ok(Self {
             network: network.map_err(|error| error.to_string())?,
             objective: Objective::new(cost).l2(spec.lambda),
-            x: convert_all(&data.x),
-            y: convert_all(&data.y),
+            numbers: Numbers::new(spec, &data)?,
         })
     }
 
-    pub fn examples(&self) -> Result<Examples<'_, T>, backprop::Error> {
-        let x = row_major(&self.x, self.network.inputs())?;
-        Examples::new(x, row_major(&self.y, self.network.outputs())?)
+    pub fn examples(&self) -> Result<Examples<'_, T>, Error> {
+        self.numbers.examples(&self.network)
     }
 
     /// Returns what the other implementations compare with.
-    pub fn values(&self, spec: &Spec) -> Result<Values, backprop::Error> {
-        let (examples, mut workspace) = (self.examples()?, Workspace::new());
-        let outputs = self.network.forward_into(examples.x(), &mut workspace)?;
+    pub fn values(self, spec: &Spec) -> Result<Values, Error> {
+        let (mut network, objective, numbers) = (self.network, self.objective, self.numbers);
+        let (examples, mut workspace) = (numbers.examples(&network)?, numbers.workspace(spec)?);
+        let outputs = network.forward_into(examples.x(), &mut workspace)?;
         let outputs = real(outputs.iter());
-        let pass = self.network.backprop(&examples, &self.objective)?;
-        let gradient = real(pass.gradient().vector().iter());
-        Ok(Values {
-            loss: convert_unchecked(pass.cost()),
+        let mut gradient = vec![T::zero(); network.parameters()];
+        let loss = network.gradient_into(&examples, &objective, &mut workspace, &mut gradient)?;
+        let mut values = Values {
+            loss: convert_unchecked(loss.total()),
             outputs,
-            gradient: if spec.train {
-                in_blocks(spec, &gradient)
-            } else {
-                Vec::new()
-            },
+            gradient: Vec::new(),
+            state: Vec::new(),
+        };
+        if spec.train {
+            network.take_state(&workspace)?;
+            let state = network.state_by_path();
+            values.state = state.map(|vector| real(vector.values.iter())).collect();
+            values.gradient = in_blocks(spec, &real(gradient.iter()));
+        }
+        Ok(values)
+    }
+
+    /// Measures training steps: J and all gradients with masks of their own, and the state after
+    /// each. Returns J with the given masks, too.
+    pub fn measure(self, spec: &Spec, options: &Options) -> Result<(f64, Timing), Error> {
+        let (mut network, objective, numbers) = (self.network, self.objective, self.numbers);
+        let (examples, mut workspace) = (numbers.examples(&network)?, numbers.workspace(spec)?);
+        let mut gradient = vec![T::zero(); network.parameters()];
+        let loss = network.gradient_into(&examples, &objective, &mut workspace, &mut gradient)?;
+        workspace.take_back();
+        let mut seed = 0;
+        let timing = Timing::of(options.min_time, options.tries, || {
+            seed += 1;
+            workspace.set_training(Some(seed));
+            let examples = black_box(&examples);
+            let step = network.gradient_into(examples, &objective, &mut workspace, &mut gradient);
+            let step = step.and_then(|_| network.take_state(&workspace));
+            black_box((step.is_ok(), &gradient));
+        });
+        Ok((convert_unchecked(loss.total()), timing))
+    }
+}
+
+impl<T: Scalar> Numbers<T> {
+    fn new(spec: &Spec, data: &Data) -> Result<Self, String> {
+        let mut masks = Vec::new();
+        for (mask, kept) in spec.parts.masks.iter().zip(&data.masks) {
+            let path = golden::path(&At::root(&Value::from(mask.layer.as_str())))?;
+            let kept = DMatrix::from_vec(mask.entries, spec.batch, convert_all(kept));
+            masks.push((path, kept));
+        }
+        Ok(Self {
+            x: convert_all(&data.x),
+            y: convert_all(&data.y),
+            masks,
         })
+    }
+
+    fn examples(&self, network: &Network<T>) -> Result<Examples<'_, T>, Error> {
+        let x = row_major(&self.x, network.inputs())?;
+        Examples::new(x, row_major(&self.y, network.outputs())?)
+    }
+
+    /// Returns a workspace for the passes of a row. Those of a training step use the given masks.
+    fn workspace(&self, spec: &Spec) -> Result<Workspace<T>, Error> {
+        let mut workspace = Workspace::new();
+        if spec.train {
+            workspace.set_training(Some(0));
+            for (layer, mask) in &self.masks {
+                workspace.give(layer.clone(), mask)?;
+            }
+        }
+        Ok(workspace)
     }
 }
 
@@ -80,17 +147,27 @@ fn real<'a, T: Scalar>(values: impl Iterator<Item = &'a T>) -> Vec<f64> {
     values.map(|&value| convert_unchecked(value)).collect()
 }
 
-/// The indices in θ of the entries of each block. A dense layer has one block there, \[b W], column
-/// by column.
+/// The indices in θ of the entries of each block. A dense layer with biases has one block there,
+/// \[b W], and one without has W, column by column. Other layers have theirs in C order.
 fn indices(spec: &Spec) -> Vec<Vec<usize>> {
     let (mut start, mut all) = (0, Vec::new());
-    for block in &spec.blocks {
-        if let [units, inputs] = block.shape[..] {
-            let index = |entry| start + units * (entry % inputs + 1) + entry / inputs;
-            all.push((0..units * inputs).map(index).collect());
-            all.push((start..start + units).collect());
-            start += units * (inputs + 1);
+    let mut blocks = spec.parts.blocks.iter().peekable();
+    while let Some(block) = blocks.next() {
+        let len: usize = block.shape.iter().product();
+        let bias = blocks.next_if(|next| next.kind == Kind::Bias);
+        let biases = bias.map_or(0, |bias| bias.shape[0]);
+        all.push(match block.shape[..] {
+            [units, inputs] if block.kind == Kind::Weights => {
+                let weights = start + biases;
+                let index = |entry| weights + units * (entry % inputs) + entry / inputs;
+                (0..len).map(index).collect()
+            }
+            _ => (start..start + len).collect(),
+        });
+        if bias.is_some() {
+            all.push((start..start + biases).collect());
         }
+        start += len + biases;
     }
     all
 }

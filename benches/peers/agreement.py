@@ -4,6 +4,7 @@ import numpy as np
 
 # The largest error: a difference divided by the largest entry of the outputs or of the block.
 BOUNDS = {"f32": 1e-4, "f64": 1e-9}
+WHAT = ["loss", "outputs", "gradient", "state"]
 
 
 def error(found, expected, scale):
@@ -19,14 +20,17 @@ def error(found, expected, scale):
 
 
 def errors(found, expected):
-    """The errors of J, of the outputs and of the worst block of the gradient."""
+    """The errors of J, of the outputs, and of the worst block of the gradient and of the state."""
     blocks = found["gradient"], expected["gradient"]
     scale = max((abs(value) for block in blocks[1] for value in block), default=0.0)
     gradient = [error(*pair, scale) for pair in zip(*blocks)]
+    states = found["state"], expected["state"]
+    state = [error(*pair, 1.0) for pair in zip(*states)]
     return {
         "loss": error([found["loss"]], [expected["loss"]], 1.0),
         "outputs": error(found["outputs"], expected["outputs"], 1.0),
         "gradient": max(gradient, default=0.0) if len(blocks[0]) == len(blocks[1]) else np.inf,
+        "state": max(state, default=0.0) if len(states[0]) == len(states[1]) else np.inf,
     }
 
 
@@ -54,7 +58,7 @@ def agree(values, ours, peers, specs, dtypes):
                 which = {"impl": name, "form": found.get("form"), "row": spec.name, "dtype": dtype}
                 record = {**which, **errors(found, expected)}
                 compared.append(record)
-                for what in ["loss", "outputs", "gradient"]:
+                for what in WHAT:
                     if not record[what] <= BOUNDS[dtype]:
                         words = [name, found.get("form"), spec.name, dtype, what]
                         wrong.append(f"{' '.join(filter(None, words))}: {record[what]:.2g}")
@@ -66,15 +70,16 @@ def agreement_lines(compared):
     if not compared:
         return []
     largest = {
-        dtype: max(max(r[what] for what in ["loss", "outputs", "gradient"]) for r in group)
+        dtype: max(r[what] for r in group for what in WHAT if what in r)
         for dtype in BOUNDS
         if (group := [r for r in compared if r["dtype"] == dtype])
     }
     found = " and ".join(f"{value:.2g} in {dtype}" for dtype, value in largest.items())
     bounds = " and ".join(f"{BOUNDS[dtype]:g}" for dtype in largest)
     return [
-        "Rows from files: J, all outputs and all gradients of each implementation, in each of its "
-        f"forms, were compared with ours before the measurement. The largest of {len(compared)} "
-        f"errors is {found}; the bounds are {bounds}. The best peer is the fastest form of any.",
+        "Rows from files: J, all outputs, all gradients and the state of each implementation, in "
+        "each of its forms, were compared with ours before the measurement. The largest of "
+        f"{len(compared)} errors is {found}; the bounds are {bounds}. The best peer is the fastest "
+        "form of any.",
         "",
     ]

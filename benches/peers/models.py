@@ -1,18 +1,17 @@
 """Rows from files in PyTorch and JAX, each in several forms.
 
-`torch_forms` and `jax_forms` return, by the name of a form, a function that builds it. `build`
-gives a `Step`: a function of one step, J (or Σ a²/m) from its result, and the values that the
-implementations compare.
+`step_of` builds a form: a function of one step, J (or Σ a²/m), and the values that the
+implementations compare. These are computed with the given masks and from the given state. A step
+draws its own masks, and starts from the state that the step before left.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Callable
 
 import numpy as np
 
-from activations import jax_activations, torch_activations
 from common import DTYPES, Unsupported
+from libraries import Jax, Torch
 from specs import data
 
 # A cost that is computed from z after this activation.
@@ -31,155 +30,48 @@ class Step:
     values: Callable
 
 
-class Torch:
-    """One example per row."""
+@dataclass
+class Chance:
+    """The masks of all dropouts, or if there are none what a library draws them with."""
 
-    def __init__(self):
-        import torch
-        import torch.nn.functional as F
-
-        self.torch, self.F = torch, F
-        self.activations = torch_activations()
-        self.activations["softmax"] = lambda z: torch.softmax(z, -1)
-
-    def examples(self, values, axes):
-        return self.torch.from_numpy(values.reshape(-1, *axes))
-
-    def parameter(self, values):
-        return self.torch.from_numpy(values)
-
-    def affine(self, x, weights, bias):
-        return self.F.linear(x, weights, bias)
-
-    def flatten(self, x):
-        return x.flatten(1)
-
-    def transpose(self, x):
-        return x.transpose(1, 2)
-
-    def select(self, x, start, end):
-        return x[:, start:end]
-
-    def join(self, parts, axis):
-        return self.torch.cat(parts, 1 if axis == 0 else -1)
-
-    def partner_cost(self, name, z, y):
-        F = self.F
-        match name:
-            case "cce":
-                classes = z.shape[-1]
-                return F.cross_entropy(z.reshape(-1, classes), y, reduction="sum")
-            case "bce":
-                return F.binary_cross_entropy_with_logits(z, y, reduction="sum")
-            case "poisson_nll":
-                return (self.torch.exp(z) - y * z).sum()
-        return F.mse_loss(z, y, reduction="sum") / 2
-
-    def targets(self, name, y, axes):
-        if name == "cce":
-            return self.torch.from_numpy(y.reshape(-1, axes[-1]).argmax(1))
-        return self.examples(y, axes)
-
-    def output_cost(self, name, a, y):
-        F, log = self.F, self.torch.log
-        match name:
-            case "cce":
-                return F.nll_loss(log(a).reshape(-1, a.shape[-1]), y, reduction="sum")
-            case "bce":
-                return F.binary_cross_entropy(a, y, reduction="sum")
-            case "poisson_nll":
-                return (a - y * log(a)).sum()
-            case "half_mse":
-                return F.mse_loss(a, y, reduction="sum") / 2
-            case "huber":
-                return F.huber_loss(a, y, reduction="sum")
-            case "log_cosh":
-                return (a - y + F.softplus(2 * (y - a)) - math.log(2)).sum()
-        raise Unsupported(f"no {name} here")
+    masks: list | None = None
+    key: object = None
 
 
-class Jax:
-    """One example per row, or with `columns` one per column."""
+class Pass:
+    """What the layers read, and the state that they leave."""
 
-    def __init__(self, columns):
-        import jax
-        import jax.numpy as jnp
-
-        self.np, self.nn, self.columns = jnp, jax.nn, columns
-        self.activations = jax_activations()
-        self.last = -2 if columns else -1
-        self.activations["softmax"] = lambda z: jax.nn.softmax(z, self.last)
-
-    def examples(self, values, axes):
-        values = values.reshape(-1, *axes)
-        return self.np.asarray(np.moveaxis(values, 0, -1) if self.columns else values)
-
-    def parameter(self, values):
-        return self.np.asarray(values if self.columns else values.T)
-
-    def affine(self, x, weights, bias):
-        if not self.columns:
-            return x @ weights + bias
-        if x.ndim == 2:
-            return weights @ x + bias[:, None]
-        return self.np.einsum("uf,tfm->tum", weights, x) + bias[:, None]
-
-    def flatten(self, x):
-        return x.reshape(-1, x.shape[-1]) if self.columns else x.reshape(len(x), -1)
-
-    def transpose(self, x):
-        return x.swapaxes(0, 1) if self.columns else x.swapaxes(1, 2)
-
-    def select(self, x, start, end):
-        return x[start:end] if self.columns else x[:, start:end]
-
-    def join(self, parts, axis):
-        first = 0 if self.columns else 1
-        return self.np.concatenate(parts, first if axis == 0 else self.last)
-
-    def targets(self, name, y, axes):
-        return self.examples(y, axes)
-
-    def partner_cost(self, name, z, y):
-        nn = self.nn
-        match name:
-            case "cce":
-                return -(nn.log_softmax(z, self.last) * y).sum()
-            case "bce":
-                return (nn.softplus(z) - y * z).sum()
-            case "poisson_nll":
-                return (self.np.exp(z) - y * z).sum()
-        return ((z - y) ** 2).sum() / 2
-
-    def output_cost(self, name, a, y):
-        log, error = self.np.log, a - y
-        match name:
-            case "cce":
-                return -(y * log(a)).sum()
-            case "bce":
-                return -(y * log(a) + (1 - y) * log(1 - a)).sum()
-            case "poisson_nll":
-                return (a - y * log(a)).sum()
-            case "half_mse":
-                return (error**2).sum() / 2
-            case "huber":
-                size = self.np.minimum(abs(error), 1)
-                return (size * (abs(error) - size / 2)).sum()
-            case "log_cosh":
-                return (error + self.nn.softplus(-2 * error) - math.log(2)).sum()
-        raise Unsupported(f"no {name} here")
+    def __init__(self, parameters, ids, state, chance):
+        self.parameters, self.ids, self.chance = parameters, ids, chance
+        self.state = list(state)
 
 
 class Model:
     """The layers and the cost of a row, on the operations of a library."""
 
     def __init__(self, spec, dtype, library):
-        self.spec, self.library = spec, library
-        x, heads, blocks = data(spec, dtype)
-        self.x = library.examples(x, spec.input)
-        self.parameters = [library.parameter(block) for block in blocks]
+        self.spec, self.library, self.scalar = spec, library, DTYPES[dtype]
+        numbers = data(spec, dtype)
+        self.x = library.examples(numbers.x, spec.input)
+        self.ids = [library.ids(numbers.x[:, start:end]) for (start, end), _ in spec.ids]
+        self.parameters = [
+            library.parameter(values, block.kind)
+            for values, block in zip(numbers.blocks, spec.blocks)
+        ]
         self.y = [
-            library.targets(head["cost"], y, head["axes"]) for head, y in zip(spec.heads, heads)
+            library.targets(head["cost"], y, head["axes"])
+            for head, y in zip(spec.heads, numbers.heads)
+        ]
+        self.masks = [
+            library.examples(mask, axes) for mask, (axes, _) in zip(numbers.masks, spec.masks)
+        ]
+
+    def state(self):
+        """The state at the start: a mean and a variance for each layer that has them."""
+        start = lambda kind, units: kind(units, self.scalar)
+        return [
+            self.library.state(start(np.zeros, units), start(np.ones, units))
+            for units in self.spec.states
         ]
 
     def activation(self, name, z):
@@ -187,16 +79,33 @@ class Model:
             raise Unsupported(f"no {name} here")
         return self.library.activations[name](z)
 
-    def layers(self, layers, x, parameters):
+    def layers(self, layers, x, run):
         for layer in layers:
-            x = self.layer(layer, x, parameters)
+            x = self.layer(layer, x, run)
         return x
 
-    def layer(self, layer, x, parameters):
+    def layer(self, layer, x, run):
         library = self.library
         match layer["type"]:
             case "dense":
-                return self.activation(layer["activation"], self.affine(layer, x, parameters))
+                return self.activation(layer["activation"], self.affine(layer, x, run))
+            case "embedding":
+                return library.embedding(run.ids[layer["ids"]], run.parameters[layer["block"]])
+            case "layer_norm":
+                return library.layer_norm(layer, x, *self.scale(layer, run))
+            case "batch_norm":
+                i = layer["state"]
+                x, run.state[i] = library.batch_norm(
+                    layer, x, *self.scale(layer, run), run.state[i]
+                )
+                return x
+            case "dropout" if layer["mode"] == "train":
+                i, p = layer["mask"], layer["p"]
+                if run.chance.masks is not None:
+                    return library.mask(x, run.chance.masks[i], p)
+                return library.dropout(x, p, run.chance.key, i)
+            case "dropout":
+                return x
             case "activation":
                 return self.activation(layer["g"], x)
             case "flatten":
@@ -206,40 +115,46 @@ class Model:
             case "select":
                 return library.select(x, layer["from"], layer["to"])
             case "residual":
-                return self.layers(layer["body"], x, parameters) + self.layers(
-                    layer["shortcut"] or [], x, parameters
+                return self.layers(layer["body"], x, run) + self.layers(
+                    layer["shortcut"] or [], x, run
                 )
-        parts = [self.layers(branch, x, parameters) for branch in layer["branches"]]
+        parts = [self.layers(branch, x, run) for branch in layer["branches"]]
         return library.join(parts, layer["axis"])
 
-    def affine(self, layer, x, parameters):
-        block = layer["block"]
-        return self.library.affine(x, parameters[block], parameters[block + 1])
+    def affine(self, layer, x, run):
+        bias = None if layer["bias"] is None else run.parameters[layer["bias"]]
+        return self.library.affine(x, run.parameters[layer["block"]], bias)
 
-    def parts(self, layers, x, parameters):
+    def scale(self, layer, run):
+        """γ and β of a normalisation, if it has them."""
+        return [run.parameters[block] for block in layer["blocks"] or []] or [None, None]
+
+    def parts(self, layers, x, run):
         """The outputs in parts, each before its activation: pairs of z and the activation."""
         if layers and layers[-1]["type"] == "dense":
-            x = self.layers(layers[:-1], x, parameters)
-            return [(self.affine(layers[-1], x, parameters), layers[-1]["activation"])]
+            x = self.layers(layers[:-1], x, run)
+            return [(self.affine(layers[-1], x, run), layers[-1]["activation"])]
         if layers and layers[-1]["type"] == "activation":
-            return [(self.layers(layers[:-1], x, parameters), layers[-1]["g"])]
+            return [(self.layers(layers[:-1], x, run), layers[-1]["g"])]
         if layers and layers[-1]["type"] == "parallel" and len(self.spec.output) == 1:
-            x = self.layers(layers[:-1], x, parameters)
-            branches = [self.parts(branch, x, parameters) for branch in layers[-1]["branches"]]
+            x = self.layers(layers[:-1], x, run)
+            branches = [self.parts(branch, x, run) for branch in layers[-1]["branches"]]
             return sum(branches, [])
-        return [(self.layers(layers, x, parameters), "identity")]
+        return [(self.layers(layers, x, run), "identity")]
 
     def outputs_of(self, parts):
         outputs = [self.activation(activation, z) for z, activation in parts]
         return outputs[0] if len(outputs) == 1 else self.library.join(outputs, 0)
 
-    def outputs(self, parameters, x):
-        return self.outputs_of(self.parts(self.spec.layers, x, parameters))
+    def outputs(self, parameters, x, ids, state, masks, key=None):
+        run = Pass(parameters, ids, state, Chance(masks, key))
+        return self.outputs_of(self.parts(self.spec.layers, x, run))
 
-    def loss(self, parameters, x, y):
-        """J."""
+    def loss(self, parameters, x, ids, y, state, masks, key=None):
+        """J, and the state after the step."""
         library, spec = self.library, self.spec
-        parts = self.parts(spec.layers, x, parameters)
+        run = Pass(parameters, ids, state, Chance(masks, key))
+        parts = self.parts(spec.layers, x, run)
         # The parts by their rows.
         places, start = {}, 0
         for z, activation in parts:
@@ -261,18 +176,22 @@ class Model:
                 cost = library.output_cost(name, a, y)
             loss = loss + cost * (head["weight"] / spec.batch)
         if spec.penalty:
-            weights = [w for w, block in zip(parameters, spec.blocks) if block[1] == "weight"]
+            weights = [w for w, block in zip(parameters, spec.blocks) if block.is_penalised]
             loss = loss + sum((w**2).sum() for w in weights) * (spec.penalty / (2 * spec.batch))
-        return loss
+        return loss, run.state
 
 
 def listed(values):
     return np.asarray(values, np.float64).ravel().tolist()
 
 
-def norm(spec):
+def norm(spec, a):
     """Σ a²/m of outputs."""
-    return lambda a: float((np.asarray(a, np.float64) ** 2).sum() / spec.batch)
+    return float((np.asarray(a, np.float64) ** 2).sum() / spec.batch)
+
+
+def listed_state(state):
+    return [listed(values) for pair in state for values in pair]
 
 
 # ------------------------------------------------------------------------------------------------
@@ -285,44 +204,55 @@ def torch_step(spec, dtype, form):
     # The forms of all rows share the code of `Model`.
     torch._dynamo.config.recompile_limit = 10_000
     torch._dynamo.config.accumulated_recompile_limit = 10_000
-    model = Model(spec, dtype, Torch())
+    functional = form == "compiled with gradients"
+    model = Model(spec, dtype, Torch(functional))
     compiled = lambda f: torch.compile(f, dynamic=False, fullgraph=True)
-    parameters, x, y = model.parameters, model.x, model.y
-    outputs, loss = (
-        (model.outputs, model.loss)
-        if form == "eager"
-        else (compiled(model.outputs), compiled(model.loss))
-    )
+    parameters, x, ids, y = model.parameters, model.x, model.ids, model.y
+    # It changes the state that it gets.
+    loss_of = lambda *inputs: model.loss(*inputs)[0]
+    outputs, loss = model.outputs, loss_of
+    if form != "eager":
+        outputs, loss = compiled(outputs), compiled(loss)
+    held = model.state()
 
-    def forward():
+    def forward(state=held, masks=None):
         with torch.inference_mode():
-            return outputs(parameters, x)
+            return outputs(parameters, x, ids, state, masks)
 
-    if form == "compiled with gradients":
-        step = compiled(torch.func.grad_and_value(model.loss))
+    if functional:
+        step = compiled(torch.func.grad_and_value(model.loss, has_aux=True))
 
-        def train():
-            gradients, loss = step(parameters, x, y)
-            return loss.item(), gradients
+        def train(state=None, masks=None):
+            nonlocal held
+            gradients, (loss, after) = step(parameters, x, ids, y, state or held, masks)
+            held = after if state is None else held
+            return loss.item(), gradients, after
     else:
         parameters = [p.requires_grad_() for p in parameters] if spec.train else parameters
 
-        def train():
-            j = loss(parameters, x, y)
+        def train(state=None, masks=None):
+            state = held if state is None else state
+            j = loss(parameters, x, ids, y, state, masks)
             # Zeros for parameters that no cost depends on.
             gradients = torch.autograd.grad(j, parameters, materialize_grads=True)
-            return j.item(), gradients
+            return j.item(), gradients, state
 
     def values():
-        found = {"outputs": listed(forward())}
+        found = {"outputs": listed(forward(model.state(), model.masks))}
         if not spec.train:
-            return {**found, "loss": float(model.loss(parameters, x, y)), "gradient": []}
-        j, gradients = train()
-        return {**found, "loss": j, "gradient": [listed(g.detach()) for g in gradients]}
+            j, _ = model.loss(parameters, x, ids, y, model.state(), model.masks)
+            return {**found, "loss": float(j), "gradient": [], "state": []}
+        j, gradients, state = train(model.state(), model.masks)
+        return {
+            **found,
+            "loss": j,
+            "gradient": [listed(g.detach()) for g in gradients],
+            "state": listed_state(state),
+        }
 
     if spec.train:
-        return Step(train, lambda result: result[0], values)
-    return Step(forward, norm(spec), values)
+        return Step(train, lambda: train(model.state(), model.masks)[0], values)
+    return Step(forward, lambda: norm(spec, forward()), values)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -333,35 +263,56 @@ def jax_step(spec, dtype, form):
     import jax
 
     jax.config.update("jax_enable_x64", dtype == "f64")
-    model = Model(spec, dtype, Jax(form == "columns"))
-    parameters, x, y = model.parameters, model.x, model.y
+    columns = form == "columns"
+    model = Model(spec, dtype, Jax(columns))
+    parameters, x, ids, y = model.parameters, model.x, model.ids, model.y
     outputs, loss = jax.jit(model.outputs), jax.jit(model.loss)
-    step = jax.jit(jax.value_and_grad(model.loss))
+    given = jax.jit(jax.value_and_grad(model.loss, has_aux=True))
+
+    @jax.jit
+    def step(parameters, x, ids, y, state, key):
+        draw = None
+        if key is not None:
+            key, draw = jax.random.split(key)
+        gradients = jax.value_and_grad(model.loss, has_aux=True)
+        (j, state), gradients = gradients(parameters, x, ids, y, state, None, draw)
+        return j, gradients, state, key
+
+    key = jax.random.key(1) if spec.masks else None
+    held = model.state(), key
     # In C order, with one example per row.
-    plain = (lambda a: np.moveaxis(np.asarray(a), -1, 0)) if form == "columns" else np.asarray
-    block = (lambda g: g) if form == "columns" else (lambda g: g.T)
+    plain = (lambda a: np.moveaxis(np.asarray(a), -1, 0)) if columns else np.asarray
+    transposed = [model.library.is_transposed(block.kind) for block in spec.blocks]
 
     def forward():
-        return outputs(parameters, x).block_until_ready()
+        return outputs(parameters, x, ids, held[0], model.masks).block_until_ready()
 
     def train():
-        return jax.block_until_ready(step(parameters, x, y))
+        nonlocal held
+        j, gradients, *held = jax.block_until_ready(step(parameters, x, ids, y, *held))
+        return j, gradients
+
+    def check():
+        return given(parameters, x, ids, y, model.state(), model.masks)
 
     def values():
-        found = {"outputs": listed(plain(forward()))}
+        a = outputs(parameters, x, ids, model.state(), model.masks)
+        found = {"outputs": listed(plain(a))}
         if not spec.train:
-            return {**found, "loss": float(loss(parameters, x, y)), "gradient": []}
-        j, gradients = train()
+            j, _ = loss(parameters, x, ids, y, model.state(), model.masks)
+            return {**found, "loss": float(j), "gradient": [], "state": []}
+        (j, state), gradients = check()
         assert j.dtype == DTYPES[dtype]
         return {
             **found,
             "loss": float(j),
-            "gradient": [listed(block(np.asarray(g))) for g in gradients],
+            "gradient": [listed(g.T if t else g) for g, t in zip(gradients, transposed)],
+            "state": listed_state(state),
         }
 
     if spec.train:
-        return Step(train, lambda result: float(result[0]), values)
-    return Step(forward, norm(spec), values)
+        return Step(train, lambda: float(check()[0][0]), values)
+    return Step(forward, lambda: norm(spec, plain(forward())), values)
 
 
 FORMS = {

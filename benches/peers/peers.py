@@ -279,7 +279,7 @@ def measure_spec(library, name, content, dtype, values, **options):
             if values:
                 record |= step.values()
             else:
-                record["loss" if spec.train else "norm"] = step.check(step.call())
+                record["loss" if spec.train else "norm"] = step.check()
                 record |= timed(step.call, **options)
         except Exception as error:  # the other forms may still work
             kind = "" if isinstance(error, Unsupported) else f"{type(error).__name__}: "

@@ -30,6 +30,8 @@ RATIOS = {
     "simple": (2, 1.35),
     "residual": (1.5, 1.5),
     "two-heads": (1.5, 1.5),
+    "batchnorm": (1.5, 1.5),
+    "tabular": (1.5, 1.5),
 }
 # Our time divided by the bound, with one thread.
 BOUNDS = {

@@ -3,11 +3,36 @@ and the numbers, as in `benches/spec`."""
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from common import DTYPES, Unsupported, uniforms
+
+
+@dataclass
+class Block:
+    """A block of parameters: the path of its layer, what it is, and its shape."""
+
+    layer: str
+    kind: str  # weight, bias, table, scale or shift
+    shape: list
+
+    @property
+    def is_penalised(self):
+        return self.kind in ["weight", "table"]
+
+    def values(self, draws):
+        """The entries from numbers in [0, 1)."""
+        match self.kind:
+            case "weight":
+                return (draws * 2.0 - 1.0) * np.sqrt(6.0 / sum(self.shape))
+            case "table":
+                return (draws - 0.5) * 3.46
+            case "scale":
+                return draws + 0.5
+        return (draws * 2.0 - 1.0) * 0.1
 
 
 class Spec:
@@ -18,9 +43,16 @@ class Spec:
         self.input, self.batch = content["input"], content["batch"]
         self.train = content["mode"] == "train"
         self.penalty = content["lambda"]
-        # (path of the layer, name, shape), in the order in which the layers name them.
+        # In the order in which the layers name them.
         self.blocks = []
-        self.layers, self.output = self.read(content["layers"], "", self.input)
+        # The units of each batch normalisation, which has a mean and a variance for each unit.
+        self.states = []
+        # The number of entries of one example that each dropout masks, and p.
+        self.masks = []
+        # The rows of X that each embedding reads, and the number of its entries.
+        self.ids = []
+        rows = (0, self.input[0]) if len(self.input) == 1 else None
+        self.layers, self.output = self.read(content["layers"], "", self.input, rows)
         cost = content["cost"]
         if isinstance(cost, str):
             rows, axes = [0, math.prod(self.output)], self.output
@@ -38,20 +70,65 @@ class Spec:
         """What `read_row` reads: the name and the content."""
         return f"{self.name}={json.dumps(self.content)}"
 
-    def read(self, layers, path, axes):
-        """Number the blocks of a list of layers. Return the layers and the axes of the output."""
+    def read(self, layers, path, axes, rows):
+        """Number the blocks of a list of layers. Return the layers and the axes of the output.
+
+        `rows` are the rows of X that the layers read, if these are their input.
+        """
         found = []
         for i, layer in enumerate(layers):
-            layer, axes = self.read_layer(layer, f"{path}{i}", axes)
+            if layer["type"] == "embedding":
+                if rows is None:
+                    raise Unsupported("no embedding of computed ids here")
+                # It reads the ids themselves.
+                found.clear()
+            before, (layer, axes) = rows, self.read_layer(layer, f"{path}{i}", axes, rows)
+            rows = None
+            if before and layer["type"] == "select":
+                rows = before[0] + layer["from"], before[0] + layer["to"]
+            elif before and layer["type"] == "flatten":
+                rows = before
             found.append(layer)
         return found, axes
 
-    def read_layer(self, layer, path, axes):
+    def block(self, *block):
+        """Add a block, and return its index."""
+        self.blocks.append(Block(*block))
+        return len(self.blocks) - 1
+
+    def mode(self, layer):
+        """Check the mode of a layer."""
+        if (layer["mode"] == "train") != self.train:
+            raise Unsupported(f"no {layer['type']} in another mode than the row")
+
+    def norm(self, layer, path, units):
+        """The blocks of a normalisation."""
+        if not layer["affine"]:
+            return {**layer, "units": units, "blocks": None}
+        blocks = [self.block(path, "scale", [units]), self.block(path, "shift", [units])]
+        return {**layer, "units": units, "blocks": blocks}
+
+    def read_layer(self, layer, path, axes, rows):
         match layer["type"]:
-            case "dense" if layer["bias"]:
-                block, shape = len(self.blocks), [layer["units"], axes[-1]]
-                self.blocks += [(path, "weight", shape), (path, "bias", shape[:1])]
-                return {**layer, "block": block, "input": axes}, [*axes[:-1], layer["units"]]
+            case "dense":
+                block = self.block(path, "weight", [layer["units"], axes[-1]])
+                bias = self.block(path, "bias", [layer["units"]]) if layer["bias"] else None
+                layer = {**layer, "block": block, "bias": bias, "input": axes}
+                return layer, [*axes[:-1], layer["units"]]
+            case "batch_norm" if len(axes) == 1:
+                self.mode(layer)
+                self.states.append(axes[0])
+                return {**self.norm(layer, path, axes[0]), "state": len(self.states) - 1}, axes
+            case "layer_norm" if layer["shape"] == axes[-1:]:
+                return self.norm(layer, path, axes[-1]), axes
+            case "dropout":
+                self.mode(layer)
+                self.masks.append((axes, layer["p"]))
+                return {**layer, "mask": len(self.masks) - 1}, axes
+            case "embedding":
+                self.ids.append((rows, layer["entries"]))
+                block = self.block(path, "table", [layer["entries"], layer["dim"]])
+                return {**layer, "block": block, "ids": len(self.ids) - 1}, [*axes, layer["dim"]]
             case "activation":
                 return layer, axes
             case "flatten":
@@ -61,14 +138,14 @@ class Spec:
             case "select":
                 return layer, [layer["to"] - layer["from"]]
             case "residual":
-                body, after = self.read(layer["body"], f"{path}.body.", axes)
+                body, after = self.read(layer["body"], f"{path}.body.", axes, rows)
                 shortcut = layer["shortcut"]
                 if shortcut is not None:
-                    shortcut, _ = self.read(shortcut, f"{path}.shortcut.", axes)
+                    shortcut, _ = self.read(shortcut, f"{path}.shortcut.", axes, rows)
                 return {**layer, "body": body, "shortcut": shortcut}, after
             case "parallel":
                 pairs = [
-                    self.read(branch, f"{path}.branches.{i}.", axes)
+                    self.read(branch, f"{path}.branches.{i}.", axes, rows)
                     for i, branch in enumerate(layer["branches"])
                 ]
                 after = list(pairs[0][1])
@@ -89,6 +166,8 @@ class Spec:
                     forward = 2 * self.batch * math.prod(layer["input"]) * layer["units"]
                     total += forward * (1 + self.train * (1 + below))
                     below = True
+                elif layer["type"] in ["embedding", "batch_norm", "layer_norm"]:
+                    below = True
                 elif layer["type"] == "residual":
                     parts = [add(part, below) for part in (layer["body"], layer["shortcut"] or [])]
                     below = any(parts)
@@ -100,8 +179,15 @@ class Spec:
         return total
 
 
+@dataclass
+class Data:
+    x: np.ndarray  # batch × inputs
+    heads: list  # Y of each head, batch × outputs
+    blocks: list  # the entries of each block
+    masks: list  # batch × entries of each dropout, 1 where an entry is kept
+
+
 def data(spec, dtype):
-    """X (batch × inputs), Y of each head (batch × outputs), and the entries of each block."""
     scalar = DTYPES[dtype]
     inputs = math.prod(spec.input)
     counts = [
@@ -109,10 +195,14 @@ def data(spec, dtype):
         for head in spec.heads
     ]
     of_x, of_y = spec.batch * inputs, spec.batch * sum(counts)
-    shapes = [shape for _, _, shape in spec.blocks]
-    draws = uniforms(of_x + of_y + sum(map(math.prod, shapes)))
-    x, y, rest = np.split(draws, [of_x, of_x + of_y])
-    x = ((x - 0.5) * 3.46).reshape(spec.batch, inputs).astype(scalar)
+    sizes = [math.prod(block.shape) for block in spec.blocks]
+    sizes += [spec.batch * math.prod(axes) for axes, _ in spec.masks]
+    draws = uniforms(of_x + of_y + sum(sizes))
+    u, y, *rest = np.split(draws, np.cumsum([of_x, of_y, *sizes]))[:-1]
+    u = u.reshape(spec.batch, inputs)
+    x = (u - 0.5) * 3.46
+    for (start, end), entries in spec.ids:
+        x[:, start:end] = np.floor(u[:, start:end] * entries)
     heads = []
     parts = np.split(y.reshape(spec.batch, -1), np.cumsum(counts)[:-1], axis=1)
     for head, part in zip(spec.heads, parts):
@@ -129,9 +219,12 @@ def data(spec, dtype):
             case other:
                 raise Unsupported(f"no targets for {other}")
         heads.append(part.astype(scalar))
-    blocks = []
-    for shape in shapes:
-        draws, rest = np.split(rest, [math.prod(shape)])
-        bound = np.sqrt(6.0 / sum(shape)) if len(shape) == 2 else 0.1
-        blocks.append(((draws * 2.0 - 1.0) * bound).reshape(shape).astype(scalar))
-    return x, heads, blocks
+    return Data(
+        x.astype(scalar),
+        heads,
+        [b.values(u).reshape(b.shape).astype(scalar) for b, u in zip(spec.blocks, rest)],
+        [
+            (u >= p).reshape(spec.batch, -1).astype(scalar)
+            for (_, p), u in zip(spec.masks, rest[len(spec.blocks) :])
+        ],
+    )

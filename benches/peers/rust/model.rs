@@ -1,47 +1,14 @@
 //! Rows from files, on the tensors of a library.
 
+mod library;
+
+pub use library::{Affine, Library};
+
 use crate::common::{Options, Records, Timing};
-use crate::spec::{Block, Data, Head, Layer, Spec, Values};
+use crate::spec::{Block, Data, Head, Kind, Layer, Spec, State, Values};
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::ops::Range;
-
-/// The operations of a library. Matrices have one example, or one step of an example, per row.
-pub trait Library: Sized {
-    type Matrix: Clone;
-    type Scalar;
-    type Gradients;
-
-    /// For `f32` or `f64`, with gradients or without.
-    fn new(dtype: &str, train: bool) -> Self;
-    fn constant(&self, values: &[f64], shape: [usize; 2]) -> Result<Self::Matrix, String>;
-    fn parameter(&self, values: &[f64], shape: [usize; 2]) -> Result<Self::Matrix, String>;
-
-    /// X W + b. W is inputs × units, and b is a row.
-    fn affine(&self, x: Self::Matrix, wb: [&Self::Matrix; 2]) -> Result<Self::Matrix, String>;
-    /// Elementwise, or the softmax of each row.
-    fn activation(&self, name: &str, z: Self::Matrix) -> Result<Self::Matrix, String>;
-    fn add(&self, a: Self::Matrix, b: Self::Matrix) -> Result<Self::Matrix, String>;
-    fn reshape(&self, x: Self::Matrix, shape: [usize; 2]) -> Result<Self::Matrix, String>;
-    /// Swaps the two axes that each row holds.
-    fn transpose(&self, x: Self::Matrix, axes: [usize; 2]) -> Result<Self::Matrix, String>;
-    fn columns(&self, x: Self::Matrix, columns: Range<usize>) -> Result<Self::Matrix, String>;
-    fn join(&self, columns: Vec<Self::Matrix>) -> Result<Self::Matrix, String>;
-
-    /// Σ cost over all rows, from z before the activation that is its partner.
-    fn cost(&self, name: &str, z: Self::Matrix, y: &Self::Matrix) -> Result<Self::Scalar, String>;
-    fn squares(&self, x: &Self::Matrix) -> Result<Self::Scalar, String>;
-    /// Σ factor · scalar.
-    fn total(&self, terms: Vec<(Self::Scalar, f64)>) -> Result<Self::Scalar, String>;
-    fn backward(&self, loss: &Self::Scalar) -> Result<Self::Gradients, String>;
-    fn gradient(
-        &self,
-        gradients: &Self::Gradients,
-        parameter: &Self::Matrix,
-    ) -> Option<Self::Matrix>;
-
-    fn number(&self, scalar: Self::Scalar) -> Result<f64, String>;
-    fn numbers(&self, matrix: Self::Matrix) -> Result<Vec<f64>, String>;
-}
 
 /// Writes a record for each row from a file: times, or with `--values` the values.
 pub fn records<L: Library>(
@@ -59,7 +26,7 @@ pub fn records<L: Library>(
                 Err(error) => records.refuse(name, &spec.name, dtype, threads, &error)?,
             }
         } else {
-            match model.and_then(|model| model.measure(options)) {
+            match model.and_then(|mut model| model.measure(options)) {
                 Ok((check, timing)) => {
                     records.write(name, spec.label(), dtype, threads, check, &timing)?;
                 }
@@ -84,6 +51,13 @@ struct Model<'a, L: Library> {
     y: Vec<L::Matrix>,
     /// The parameters of each block.
     parameters: Vec<L::Matrix>,
+    /// The ids that each embedding reads.
+    ids: Vec<L::Ids>,
+    states: RefCell<Vec<L::State>>,
+    /// The mask of each dropout.
+    masks: Vec<L::Matrix>,
+    /// Whether the library draws other masks.
+    draws: bool,
 }
 
 /// Some columns of the outputs before their activation.
@@ -106,17 +80,48 @@ impl<'a, L: Library> Model<'a, L> {
             library.constant(&y, [y.len() / head.classes, head.classes])
         };
         let parameter = |(block, values): (&Block, &Vec<f64>)| match block.shape[..] {
-            [units, inputs] => library.parameter(&transposed(values, units), [inputs, units]),
+            [units, inputs] if block.kind == Kind::Weights => {
+                library.parameter(&transposed(values, units), [inputs, units])
+            }
+            [entries, features] => library.parameter(values, [entries, features]),
             _ => library.parameter(values, [1, values.len()]),
         };
-        let blocks = spec.blocks.iter().zip(&data.blocks);
-        Ok(Self {
+        let parts = &spec.parts;
+        let blocks = parts.blocks.iter().zip(&data.blocks);
+        let ids = parts.ids.iter().map(|ids| {
+            let examples = data.x.chunks_exact(spec.inputs());
+            let rows = examples.flat_map(|x| &x[ids.rows.clone()]);
+            let ids: Vec<f64> = rows.copied().collect();
+            library.ids(&ids, [spec.batch, ids.len() / spec.batch])
+        });
+        let masks = parts.masks.iter().zip(&data.masks);
+        let mut model = Self {
             x: library.constant(&data.x, [spec.batch, spec.inputs()])?,
             y: spec.heads.iter().map(target).collect::<Result<_, _>>()?,
             parameters: blocks.map(parameter).collect::<Result<_, _>>()?,
+            ids: ids.collect::<Result<_, _>>()?,
+            states: RefCell::default(),
+            masks: masks
+                .map(|(mask, kept)| library.constant(kept, [spec.batch, mask.entries]))
+                .collect::<Result<_, _>>()?,
+            draws: false,
             library,
             spec,
-        })
+        };
+        model.states = RefCell::new(model.start()?);
+        Ok(model)
+    }
+
+    /// The state at the start.
+    fn start(&self) -> Result<Vec<L::State>, String> {
+        let states = self.spec.parts.states.iter();
+        let state = |state: &State| self.library.state(state, self.scales(state.norm.affine));
+        states.map(state).collect()
+    }
+
+    /// γ and β.
+    fn scales(&self, affine: Option<[usize; 2]>) -> Affine<'_, L> {
+        affine.map(|blocks| blocks.map(|block| &self.parameters[block]))
     }
 
     /// Layers in sequence, and the axes of their output.
@@ -141,9 +146,36 @@ impl<'a, L: Library> Model<'a, L> {
     ) -> Result<(L::Matrix, Vec<usize>), String> {
         let library = &self.library;
         let output = match layer {
-            Layer::Dense { block, activation } => {
-                let z = self.affine(*block, x, &mut axes)?;
+            Layer::Dense {
+                weights,
+                bias,
+                activation,
+            } => {
+                let z = self.affine(*weights, *bias, x, &mut axes)?;
                 self.activation(activation, z, &axes)?
+            }
+            Layer::Embedding { table, ids } => {
+                let parts = &self.spec.parts;
+                axes = vec![parts.ids[*ids].rows.len(), parts.blocks[*table].shape[1]];
+                library.embedding(&self.ids[*ids], &self.parameters[*table])?
+            }
+            Layer::BatchNorm { norm, state } => {
+                let state = &mut self.states.borrow_mut()[*state];
+                library.batch_norm(x, state, self.scales(norm.affine))?
+            }
+            Layer::LayerNorm(norm) => {
+                let x = self.reshape(x, &axes, axes[axes.len() - 1])?;
+                let a = library.layer_norm(x, norm.eps, self.scales(norm.affine))?;
+                self.flat(a, &axes)?
+            }
+            Layer::Dropout(_) if !self.spec.train => x,
+            Layer::Dropout(mask) => {
+                let p = self.spec.parts.masks[*mask].p;
+                if self.draws {
+                    library.dropout(x, p)?
+                } else {
+                    library.masked(x, &self.masks[*mask], p)?
+                }
             }
             Layer::Activation(g) => self.activation(g, x, &axes)?,
             Layer::Flatten => {
@@ -203,31 +235,40 @@ impl<'a, L: Library> Model<'a, L> {
         self.library.reshape(x, [rows, columns])
     }
 
+    /// A matrix with one example per row, from one with one step per row.
+    fn flat(&self, x: L::Matrix, axes: &[usize]) -> Result<L::Matrix, String> {
+        if axes.len() == 1 {
+            return Ok(x);
+        }
+        let shape = [self.spec.batch, axes.iter().product()];
+        self.library.reshape(x, shape)
+    }
+
     /// Z of a dense layer. `axes` become those of its output.
-    fn affine(&self, block: usize, x: L::Matrix, axes: &mut [usize]) -> Result<L::Matrix, String> {
-        let [.., last] = axes else {
+    fn affine(
+        &self,
+        weights: usize,
+        bias: Option<usize>,
+        x: L::Matrix,
+        axes: &mut [usize],
+    ) -> Result<L::Matrix, String> {
+        let [.., inputs] = *axes else {
             return Err("an input without axes".into());
         };
-        let (inputs, steps) = (*last, axes.len() > 1);
         let x = self.reshape(x, axes, inputs)?;
-        let wb = [&self.parameters[block], &self.parameters[block + 1]];
-        let z = self.library.affine(x, wb)?;
+        let bias = bias.map(|bias| &self.parameters[bias]);
+        let z = self.library.affine(x, &self.parameters[weights], bias)?;
         if let Some(last) = axes.last_mut() {
-            *last = self.spec.blocks[block].shape[0];
+            *last = self.spec.parts.blocks[weights].shape[0];
         }
-        if steps {
-            let shape = [self.spec.batch, axes.iter().product()];
-            return self.library.reshape(z, shape);
-        }
-        Ok(z)
+        self.flat(z, axes)
     }
 
     fn activation(&self, name: &str, z: L::Matrix, axes: &[usize]) -> Result<L::Matrix, String> {
         if name == "softmax" && axes.len() > 1 {
             let rows = self.reshape(z, axes, axes[axes.len() - 1])?;
             let a = self.library.activation(name, rows)?;
-            let shape = [self.spec.batch, axes.iter().product()];
-            return self.library.reshape(a, shape);
+            return self.flat(a, axes);
         }
         self.library.activation(name, z)
     }
@@ -242,13 +283,17 @@ impl<'a, L: Library> Model<'a, L> {
     ) -> Result<(), String> {
         let start = parts.last().map_or(0, |part| part.columns.end);
         let (z, axes, activation) = match layers {
-            [before @ .., Layer::Dense { block, activation }] => {
+            [
+                before @ ..,
+                Layer::Dense {
+                    weights,
+                    bias,
+                    activation,
+                },
+            ] => {
                 let (x, mut axes) = self.layers(before, x, axes)?;
-                (
-                    self.affine(*block, x, &mut axes)?,
-                    axes,
-                    activation.as_str(),
-                )
+                let z = self.affine(*weights, *bias, x, &mut axes)?;
+                (z, axes, activation.as_str())
             }
             [before @ .., Layer::Activation(g)] => {
                 let (z, axes) = self.layers(before, x, axes)?;
@@ -319,8 +364,8 @@ impl<'a, L: Library> Model<'a, L> {
             terms.push((self.library.cost(cost, z, y)?, head.weight / m));
         }
         if self.spec.lambda != 0.0 {
-            let blocks = self.spec.blocks.iter().zip(&self.parameters);
-            for (_, weights) in blocks.filter(|(block, _)| block.name == "weight") {
+            let blocks = self.spec.parts.blocks.iter().zip(&self.parameters);
+            for (_, weights) in blocks.filter(|(block, _)| block.kind.is_penalised()) {
                 let squares = self.library.squares(weights)?;
                 terms.push((squares, self.spec.lambda / (2.0 * m)));
             }
@@ -339,41 +384,44 @@ impl<'a, L: Library> Model<'a, L> {
     }
 
     fn values(&self) -> Result<Values, String> {
-        let outputs = self.library.numbers(self.outputs()?)?;
-        if !self.spec.train {
-            let loss = self.library.number(self.loss()?)?;
-            return Ok(Values {
-                loss,
-                outputs,
-                gradient: Vec::new(),
-            });
-        }
-        let (loss, gradients) = self.step()?;
-        let block = |(block, parameter): (&Block, _)| {
-            let Some(gradient) = self.library.gradient(&gradients, parameter) else {
-                // No cost depends on it.
-                return Ok(vec![0.0; block.shape.iter().product()]);
-            };
-            let values = self.library.numbers(gradient)?;
-            Ok(match block.shape[..] {
-                [_, inputs] => transposed(&values, inputs),
-                _ => values,
-            })
+        let mut values = Values {
+            loss: 0.0,
+            outputs: self.library.numbers(self.outputs()?)?,
+            gradient: Vec::new(),
+            state: Vec::new(),
         };
-        let blocks = self.spec.blocks.iter().zip(&self.parameters);
-        let gradient = blocks.map(block).collect::<Result<_, String>>()?;
-        Ok(Values {
-            loss,
-            outputs,
-            gradient,
-        })
+        if !self.spec.train {
+            values.loss = self.library.number(self.loss()?)?;
+            return Ok(values);
+        }
+        self.states.replace(self.start()?);
+        let (loss, gradients) = self.step()?;
+        values.loss = loss;
+        for (block, parameter) in self.spec.parts.blocks.iter().zip(&self.parameters) {
+            let gradient = self.library.gradient(&gradients, parameter);
+            let entries = gradient.map(|gradient| self.library.numbers(gradient));
+            let entries = match (entries.transpose()?, &block.shape[..]) {
+                (Some(entries), [_, inputs]) if block.kind == Kind::Weights => {
+                    transposed(&entries, *inputs)
+                }
+                (Some(entries), _) => entries,
+                // No cost depends on it.
+                (None, shape) => vec![0.0; shape.iter().product()],
+            };
+            values.gradient.push(entries);
+        }
+        for state in self.states.borrow().iter() {
+            values.state.extend(self.library.numbers_of(state)?);
+        }
+        Ok(values)
     }
 
-    /// J (or Σ a²/m) and the time.
-    fn measure(&self, options: &Options) -> Result<(f64, Timing), String> {
+    /// J with the given masks (or Σ a²/m) and the time.
+    fn measure(&mut self, options: &Options) -> Result<(f64, Timing), String> {
         let (min_time, tries) = (options.min_time, options.tries);
         if self.spec.train {
             let (loss, _) = self.step()?;
+            self.draws = true;
             let step = || {
                 black_box(self.step().is_ok());
             };

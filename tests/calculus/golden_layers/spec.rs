@@ -9,8 +9,8 @@ use backprop::cost::{
     AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Huber, LogCosh, Poisson, SquaredError,
 };
 use backprop::layer::{
-    Activate, AnyLayer, Axis, Concat, Dense, Dropout, Embedding, Flatten, Layer, Residual, Select,
-    Sequential, Site, Transpose,
+    Activate, AnyLayer, Axis, BatchNorm, Concat, Dense, Dropout, Embedding, Flatten, Layer,
+    LayerNorm, Residual, Select, Sequential, Site, Transpose,
 };
 use backprop::{Path, Shape};
 use std::collections::BTreeSet;
@@ -184,6 +184,16 @@ fn layer(at: &At<'_>, input: Shape, training: bool) -> Result<AnyLayer, String> 
         "embedding" => {
             let (entries, dim) = (at.get("entries")?.size()?, at.get("dim")?.size()?);
             Embedding::new(entries, dim).into()
+        }
+        "layer_norm" => {
+            let norm = LayerNorm::new().axes(at.get("shape")?.list()?.len());
+            let norm = norm.eps(at.get("eps")?.number()?);
+            norm.affine(at.get("affine")?.flag()?).into()
+        }
+        "batch_norm" => {
+            let norm = BatchNorm::new().eps(at.get("eps")?.number()?);
+            let norm = norm.momentum(at.get("momentum")?.number()?);
+            norm.affine(at.get("affine")?.flag()?).into()
         }
         "dropout" => {
             let (p, trains) = (at.get("p")?.number()?, trains(at)?);

@@ -1,9 +1,10 @@
 //! The operations of rows from files in candle.
 
-use crate::model::Library;
+use crate::model::{Affine, Library};
+use crate::spec::State;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Error, Tensor, Var};
-use candle_nn::ops;
+use candle_nn::{BatchNorm, ModuleT, ops};
 use std::ops::Range;
 
 pub struct FromFile {
@@ -35,6 +36,8 @@ impl Library for FromFile {
     type Matrix = Tensor;
     type Scalar = Tensor;
     type Gradients = GradStore;
+    type Ids = Tensor;
+    type State = BatchNorm;
 
     fn new(dtype: &str, train: bool) -> Self {
         let dtype = if dtype == "f32" {
@@ -62,10 +65,75 @@ impl Library for FromFile {
         Ok(variable.as_tensor().clone())
     }
 
-    fn affine(&self, x: Tensor, [weights, bias]: [&Tensor; 2]) -> Result<Tensor, String> {
-        x.matmul(weights)
-            .and_then(|z| z.broadcast_add(bias))
-            .map_err(text)
+    fn ids(&self, values: &[f64], [rows, columns]: [usize; 2]) -> Result<Tensor, String> {
+        let values: Vec<u32> = values.iter().map(|&value| value as u32).collect();
+        Tensor::from_vec(values, (rows, columns), &Device::Cpu).map_err(text)
+    }
+
+    fn state(&self, state: &State, affine: Affine<'_, Self>) -> Result<BatchNorm, String> {
+        let start = |value: f64| self.constant(&vec![value; state.units], [1, state.units]);
+        let (mean, variance) = (start(0.0)?, start(1.0)?);
+        let (eps, momentum) = (state.norm.eps, state.momentum);
+        let norm = || {
+            let (mean, variance) = (mean.flatten_all()?, variance.flatten_all()?);
+            match affine {
+                Some([gamma, beta]) => BatchNorm::new_with_momentum(
+                    state.units,
+                    mean,
+                    variance,
+                    gamma.flatten_all()?,
+                    beta.flatten_all()?,
+                    eps,
+                    momentum,
+                ),
+                None => {
+                    BatchNorm::new_no_bias_with_momentum(state.units, mean, variance, eps, momentum)
+                }
+            }
+        };
+        norm().map_err(text)
+    }
+
+    fn affine(&self, x: Tensor, weights: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, String> {
+        let z = x.matmul(weights);
+        match bias {
+            Some(bias) => z.and_then(|z| z.broadcast_add(bias)).map_err(text),
+            None => z.map_err(text),
+        }
+    }
+
+    fn embedding(&self, ids: &Tensor, table: &Tensor) -> Result<Tensor, String> {
+        let look_up = || {
+            let vectors = table.index_select(&ids.flatten_all()?, 0)?;
+            vectors.reshape((ids.dim(0)?, ids.dim(1)? * table.dim(1)?))
+        };
+        look_up().map_err(text)
+    }
+
+    fn layer_norm(&self, x: Tensor, eps: f64, affine: Affine<'_, Self>) -> Result<Tensor, String> {
+        let [gamma, beta] = affine.ok_or("no layer norm without γ here")?;
+        // The other form has no gradients.
+        ops::layer_norm_slow(&x, gamma, beta, eps as f32).map_err(text)
+    }
+
+    fn batch_norm(
+        &self,
+        x: Tensor,
+        state: &mut BatchNorm,
+        _: Affine<'_, Self>,
+    ) -> Result<Tensor, String> {
+        let a = state.forward_t(&x, self.train);
+        // Its output is transposed.
+        a.and_then(|a| a.contiguous()).map_err(text)
+    }
+
+    fn masked(&self, x: Tensor, mask: &Tensor, p: f64) -> Result<Tensor, String> {
+        let masked = (x * mask).and_then(|a| a * (1.0 / (1.0 - p)));
+        masked.map_err(text)
+    }
+
+    fn dropout(&self, x: Tensor, p: f64) -> Result<Tensor, String> {
+        ops::dropout(&x, p as f32).map_err(text)
     }
 
     fn activation(&self, name: &str, z: Tensor) -> Result<Tensor, String> {
@@ -150,5 +218,13 @@ impl Library for FromFile {
         matrix
             .and_then(|matrix| matrix.flatten_all()?.to_vec1())
             .map_err(text)
+    }
+
+    fn numbers_of(&self, state: &BatchNorm) -> Result<[Vec<f64>; 2], String> {
+        let numbers = |values: &Tensor| self.numbers(values.clone());
+        Ok([
+            numbers(state.running_mean())?,
+            numbers(state.running_var())?,
+        ])
     }
 }
