@@ -236,7 +236,7 @@ impl<T: Scalar> Layer<T> for BatchNorm {
             of.rest.fill(T::zero());
             of.variance.copy_from_slice(&rest[..norm.groups]);
         }
-        norm.to_scale(of.variance);
+        norm.invert_roots(of.variance);
         norm.normalise(pass.at.theta, a, of, pass.kept);
     }
 

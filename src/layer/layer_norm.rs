@@ -132,7 +132,7 @@ pub(super) fn forward<T: Scalar>(norm: Norm, mut pass: Forward<'_, T>) {
     copy(&pass.input, a);
     let mut of = Statistics::new(pass.room, norm.groups);
     norm.statistics(a, of.lent());
-    norm.to_scale(of.variance);
+    norm.invert_roots(of.variance);
     norm.normalise(pass.at.theta, a, of, pass.kept);
 }
 

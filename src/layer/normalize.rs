@@ -175,7 +175,7 @@ impl Norm {
     }
 
     /// Replaces variances by r = 1/√(σ² + ε).
-    pub(super) fn to_scale<T: Scalar>(&self, variance: &mut [T]) {
+    pub(super) fn invert_roots<T: Scalar>(&self, variance: &mut [T]) {
         let eps = real::<T>(self.eps);
         for v in variance {
             *v = T::one() / (*v + eps).sqrt();
@@ -292,7 +292,7 @@ impl Norm {
         let below = entries(&mut below);
         below.copy_from_slice(delta);
         self.scale_by_gamma(at.theta, below);
-        self.to_x(below, (normal, scale), &mut room);
+        self.pull_back(below, (normal, scale), &mut room);
     }
 
     /// Multiplies by γ.
@@ -304,7 +304,7 @@ impl Norm {
 
     /// Replaces ∂cost/∂x̂ by ∂cost/∂x, and returns mean (g x̂) of each group, or 0 where the
     /// statistics are constants.
-    pub(super) fn to_x<'a, T: Scalar>(
+    pub(super) fn pull_back<'a, T: Scalar>(
         &self,
         g: &mut [T],
         (normal, scale): (&[T], &[T]),

@@ -25,7 +25,7 @@ impl Norm {
         match input_tangent {
             Some(x) => {
                 copy(&x, a);
-                let along = self.to_x(a, (normal, scale), &mut room);
+                let along = self.pull_back(a, (normal, scale), &mut room);
                 // r² = 1/(σ² + ε), and the derivative of σ² is 2 mean (x̂ ẋ)/r.
                 for ((dot, &r), &along) in scale_tangent.iter_mut().zip(scale).zip(&*along) {
                     *dot = -(r * r * along);
@@ -109,7 +109,7 @@ impl Norm {
                 self.means((g, normal_dot), spare, moved);
                 products.iter_mut().zip(&*moved).for_each(|(p, &q)| *p += q);
             }
-            let along = self.to_x(g, (normal, scale), &mut room);
+            let along = self.pull_back(g, (normal, scale), &mut room);
             if self.of_entries {
                 // ġ is projected, and x̂ and r move in the projection of g.
                 let of_g_dot = Sweep::Project {
@@ -135,7 +135,7 @@ impl Norm {
                 sweep(self.by, Sweep::Scale(scale), g_dot);
             }
         } else {
-            self.to_x(g, (normal, scale), &mut room);
+            self.pull_back(g, (normal, scale), &mut room);
         }
         if let Some(mut below) = input_delta {
             entries(&mut below).copy_from_slice(g);

@@ -124,8 +124,8 @@ fn lanes<T: Scalar>(u: &[T], center: T, with: &[T], q: impl Fn(T, T) -> T) -> [T
     let mut width = LANES / 2;
     while width > 0 {
         for i in 0..width {
-            first[i] = first[i] + first[i + width];
-            second[i] = second[i] + second[i + width];
+            first[i] += first[i + width];
+            second[i] += second[i + width];
         }
         width /= 2;
     }

@@ -13,7 +13,7 @@ use backprop::{
 /// Dense, then batch norm inside a residual, then dropout.
 fn network() -> Network<f64> {
     let builder = Network::builder(2).dense(2, Identity);
-    let builder = builder.residual(|body| body.batch_norm()).dropout(0.5);
+    let builder = builder.residual(backprop::Builder::batch_norm).dropout(0.5);
     let theta = [0.0, 0.0, 1.0, 0.5, -0.5, 1.0, 1.0, 1.0, 0.0, 0.0];
     builder.with_theta(&theta).unwrap()
 }

@@ -145,7 +145,7 @@ fn computed_ids_are_refused_with_the_path() {
     // A sum computes, even of entries.
     refused(builder().residual(|b| b).embedding(4, 2), 1.into());
     refused(
-        builder().residual(|b| b.flatten()).embedding(4, 2),
+        builder().residual(Builder::flatten).embedding(4, 2),
         1.into(),
     );
     let inside = builder().dense(3, Tanh).concat(Axis::First, |branches| {

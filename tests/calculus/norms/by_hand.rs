@@ -148,7 +148,8 @@ fn channels_are_units_over_their_positions() {
         width: 3,
     };
     // Six entries of four examples; `unit` says which of two units an entry belongs to.
-    let cases: [(Shape, fn(usize) -> usize); 3] = [
+    type Unit = fn(usize) -> usize;
+    let cases: [(Shape, Unit); 3] = [
         (sequence, |i| i % 2),
         (signal, |i| i / 3),
         (image, |i| i / 3),

@@ -52,7 +52,7 @@ fn folded_networks_have_the_same_outputs() {
     let layers = vec![
         Dense::new(3, 4, Identity).without_bias().into(),
         BatchNorm::new().eps(0.2).into(),
-        backprop::layer::Activate::new(Tanh.into()).into(),
+        backprop::layer::Activate::new(Tanh).into(),
         LayerNorm::new().into(),
         BatchNorm::new().into(), // after a layer norm: it stays
         Residual::with_shortcut(body, Sequential::new(branch(4))).into(),
