@@ -147,7 +147,7 @@ fn quantiles_are_accurate() {
     ] {
         let q = centred(word);
         let found = normal_quantile(q);
-        let error = (found - expected as f64).abs() / (expected as f64).abs();
+        let error = (found - expected).abs() / expected.abs();
         assert!(error <= 8.0 * f64::EPSILON, "{word:#x}: {found} {error:e}");
         assert!(found.abs() < LARGEST_NORMAL);
     }

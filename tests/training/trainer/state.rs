@@ -411,13 +411,13 @@ fn forged_states_are_refused() {
     type Fault = fn(&mut Value);
     let faults: [(&str, Fault); 6] = [
         ("no state", |v| {
-            drop(v["progress"].as_object_mut().unwrap().remove("state"))
+            drop(v["progress"].as_object_mut().unwrap().remove("state"));
         }),
         ("a short state", |v| {
-            drop(v["progress"]["state"].as_array_mut().unwrap().pop())
+            drop(v["progress"]["state"].as_array_mut().unwrap().pop());
         }),
         ("a negative variance", |v| {
-            v["progress"]["state"][5] = json!(-0.5)
+            v["progress"]["state"][5] = json!(-0.5);
         }),
         ("no state of the best epoch", |v| {
             drop(
@@ -431,7 +431,7 @@ fn forged_states_are_refused() {
             v["progress"]["best"]["state"][7] = json!(-1.0);
         }),
         ("a state that is no list", |v| {
-            v["progress"]["state"] = json!("0")
+            v["progress"]["state"] = json!("0");
         }),
     ];
     for (step, (name, fault)) in (4..).zip(faults) {
