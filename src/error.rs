@@ -445,8 +445,8 @@ pub enum Error {
     },
     /// A layer that gathers statistics in a training pass over examples with weights.
     #[error(
-        "{} gathers the statistics of a batch, in which weights of examples have no meaning: repeat \
-         examples instead, or fix its statistics",
+        "{} gathers the statistics of a batch, in which weights of examples have no meaning: \
+         repeat examples instead, or fix its statistics",
         named(.layer)
     )]
     WeightedStatistics {

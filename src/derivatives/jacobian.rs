@@ -90,9 +90,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// - The errors of [`forward`](Self::forward).
-    /// - [`Error::Coupled`] if a layer couples the examples in this mode, and [`Error::Unsupported`]
-    ///   if n < K and a custom layer or
-    ///   activation has no tangents.
+    /// - [`Error::Coupled`] if a layer couples the examples in this mode, and
+    ///   [`Error::Unsupported`] if n < K and a custom layer or activation has no tangents.
     /// - [`Error::NonFinite`] if the result overflows.
     ///
     /// # Example

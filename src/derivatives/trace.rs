@@ -266,7 +266,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// let mut workspace = Workspace::new();
     /// workspace.set_training(Some(0));
     /// let trace = network.trace_in(&examples, &objective, &workspace)?;
-    /// let a = trace.a(0).map_or(f64::NAN, |a| a[0]);
+    /// let a = trace.activation(0).map_or(f64::NAN, |a| a[0]);
     /// assert!((a + 1.0).abs() < 1e-5); // a little above −1, because of ε = 10⁻⁵
     /// # Ok::<(), backprop::Error>(())
     /// ```

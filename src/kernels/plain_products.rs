@@ -9,8 +9,8 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// z = b + W x for every example: Z = [b W] [1; X].
 ///
-/// `weights` is s × n, column-major. Without a bias, `bias` is empty. `x` is n × m, and `z` is s × m
-/// and is overwritten.
+/// `weights` is s × n, column-major. Without a bias, `bias` is empty. `x` is n × m, and `z` is s ×
+/// m and is overwritten.
 pub(super) fn affine<T: Scalar>(
     bias: &[T],
     weights: &[T],

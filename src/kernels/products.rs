@@ -136,7 +136,8 @@ impl<'a, T> TreeRoom<'a, T> {
 /// Δ = δ [1; A]ᵀ, the sum over the examples of δ₍ₖ₎ [1, a₍ₖ₎ᵀ].
 ///
 /// `delta` is s × m and `a` is n × m. `gradient` is s × (n + 1), or s × n without a bias,
-/// column-major, and is overwritten. Without the room for sums ([`room_for`]) the sums of many examples are less accurate.
+/// column-major, and is overwritten. Without the room for sums ([`room_for`]) the sums of many
+/// examples are less accurate.
 pub(crate) fn outer<T: Scalar>(
     delta: &DMatrixView<'_, T>,
     a: &DMatrixView<'_, T>,

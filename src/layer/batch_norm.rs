@@ -15,10 +15,10 @@ use crate::shape::Shape;
 /// for each. γ starts at 1 and β at 0; no penalty acts on them. The output has the shape of the
 /// input. This is PyTorch's `BatchNorm`:
 ///
-/// - In a training pass, μ and σ² are the mean and the biased variance of the batch, and derivatives
-///   pass through both. The state after the step is (1 − p) μᵣ + p μ and (1 − p) σᵣ² + p s², with
-///   the [momentum](Self::momentum) p and the **unbiased** variance s². Keras calls 1 − p the
-///   momentum.
+/// - In a training pass, μ and σ² are the mean and the biased variance of the batch, and
+///   derivatives pass through both. The state after the step is (1 − p) μᵣ + p μ and (1 − p) σᵣ² +
+///   p s², with the [momentum](Self::momentum) p and the **unbiased** variance s². Keras calls 1 −
+///   p the momentum.
 /// - Outside training, they are the running statistics μᵣ and σᵣ² of the network's
 ///   [state](crate::Network::state), which are constants to every derivative. They start at 0 and
 ///   1.

@@ -11,8 +11,8 @@ pub enum BlockStart {
     Initializer,
     /// At this value, whatever the initialiser: γ of a norm starts at 1.
     Constant(f64),
-    /// At normal numbers with this standard deviation, where the initialiser would scale them by the
-    /// size of a layer: a table that no product sums over. Other initialisers apply.
+    /// At normal numbers with this standard deviation, where the initialiser would scale them by
+    /// the size of a layer: a table that no product sums over. Other initialisers apply.
     Normal(f64),
 }
 
@@ -56,7 +56,8 @@ impl Block {
         }
     }
 
-    /// Creates a block that is exempt from penalties and starts at a value, as γ = 1 of a norm does.
+    /// Creates a block that is exempt from penalties and starts at a value, as γ = 1 of a norm
+    /// does.
     ///
     /// # Example
     /// ```

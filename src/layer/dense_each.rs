@@ -5,8 +5,8 @@ use crate::kernels::{columns, outer, sum_of_squares};
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
 
-/// δ₍ₖ₎ [1, x₍ₖ₎ᵀ] for each example. Its squared norm is ‖δ₍ₖ₎‖² (1 + ‖x₍ₖ₎‖²). Without a bias, the 1 is
-/// absent from both.
+/// δ₍ₖ₎ [1, x₍ₖ₎ᵀ] for each example. Its squared norm is ‖δ₍ₖ₎‖² (1 + ‖x₍ₖ₎‖²). Without a bias, the
+/// 1 is absent from both.
 pub(super) fn gradients_of_units<T: Scalar>(
     bias: bool,
     x: &DMatrixView<'_, T>,

@@ -341,8 +341,8 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
     /// # Errors
     /// Returns [`Error::NoInputs`], [`Error::NoLayers`], [`Error::ZeroUnits`],
     /// [`Error::LayerInputs`], [`Error::LayerShape`], [`Error::Branch`], [`Error::NoBranches`],
-    /// [`Error::ComputedIds`], [`Error::Depth`], [`Error::PenalisedColumns`], [`Error::TooLarge`] or
-    /// [`Error::Hyperparameter`] if the layers do not form a network.
+    /// [`Error::ComputedIds`], [`Error::Depth`], [`Error::PenalisedColumns`], [`Error::TooLarge`]
+    /// or [`Error::Hyperparameter`] if the layers do not form a network.
     pub fn zeros(self) -> Result<Network<T, L>, Error> {
         Network::with_zeros(self.input, self.layers)
     }

@@ -347,8 +347,8 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         self.clear_ids(input_delta, m);
     }
 
-    /// Sets the entries of ids to 0 in the derivative with respect to m examples: a layer that takes
-    /// them as numbers too may have written others.
+    /// Sets the entries of ids to 0 in the derivative with respect to m examples: a layer that
+    /// takes them as numbers too may have written others.
     #[inline]
     pub(crate) fn clear_ids(&self, below: Option<&mut [T]>, m: usize) {
         let plan = self.plan();

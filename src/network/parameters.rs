@@ -209,7 +209,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         Ok((owned("the weights", weights)?, DVector::from_vec(bias)))
     }
 
-    /// Sets the weights (outputs × inputs) and the bias (outputs, or none) of dense layer l (from 0).
+    /// Sets the weights (outputs × inputs) and the bias (outputs, or none) of dense layer l (from
+    /// 0).
     ///
     /// Other libraries store weights and biases in this form. PyTorch's `Linear.weight` is
     /// outputs × inputs, so use `DMatrix::from_row_slice(outputs, inputs, &weight)`. scikit-learn's

@@ -55,8 +55,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     ///
     /// # Errors
     /// Returns [`Error::Length`] if `state` has another length, [`Error::NonFinite`] with the first
-    /// number that is NaN or infinite, and [`Error::State`] with the first that is out of its range,
-    /// such as a negative variance. The network is unchanged after an error.
+    /// number that is NaN or infinite, and [`Error::State`] with the first that is out of its
+    /// range, such as a negative variance. The network is unchanged after an error.
     pub fn set_state(&mut self, state: &[T]) -> Result<(), Error> {
         check_state(self.layout.state_places(), state)?;
         self.state.as_mut_slice().copy_from_slice(state);

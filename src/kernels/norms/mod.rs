@@ -17,8 +17,8 @@ use crate::scalar::Scalar;
 pub(crate) enum Grouping {
     /// Each `len` adjacent entries are a group.
     Runs { len: usize },
-    /// Runs of `len` adjacent entries belong to group 0, 1, …, `count` − 1, and then to 0 again: the
-    /// units (`len` = 1) or the channels of examples one after the other.
+    /// Runs of `len` adjacent entries belong to group 0, 1, …, `count` − 1, and then to 0 again:
+    /// the units (`len` = 1) or the channels of examples one after the other.
     Cycle { count: usize, len: usize },
 }
 

@@ -127,10 +127,11 @@ fn trees_cover_what_they_promise() {
         let tree = cases().new_tree(&mut runner).unwrap();
         case(&tree.current(), &mut counts);
     }
-    // Norms and random layers: 6. 17 activations of dense layers; activations, custom layers and 3 that move entries; empty
-    // branches; containers at 4 depths; residuals with and without a shortcut; either axis, one
-    // branch or several; 1 to 7 examples; 6 costs; 2 kinds of inputs; z or a pair or neither;
-    // weights or not, a penalty or not; 4 kinds of rules; sequences along either axis.
+    // Norms and random layers: 6. 17 activations of dense layers; activations, custom layers and 3
+    // that move entries; empty branches; containers at 4 depths; residuals with and without a
+    // shortcut; either axis, one branch or several; 1 to 7 examples; 6 costs; 2 kinds of inputs; z
+    // or a pair or neither; weights or not, a penalty or not; 4 kinds of rules; sequences along
+    // either axis.
     let kinds = 6 + 17 + 5 + 1 + 4 + 2 + 4 + 7 + 6 + 2 + 3 + 4 + 4 + 2;
     assert_eq!(counts.len(), kinds, "{counts:#?}");
     let rare = counts.iter().filter(|(_, count)| **count < 5);

@@ -1,4 +1,5 @@
-//! Random trees on an embedding: a row of ids beside rows of numbers, in evaluation and in training.
+//! Random trees on an embedding: a row of ids beside rows of numbers, in evaluation and in
+//! training.
 
 use super::random::{Case, cases};
 use super::trees::{Any, Net, concat};

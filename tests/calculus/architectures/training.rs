@@ -173,8 +173,8 @@ proptest! {
         close_blocks(&case, &whole, &sum, (1e-12, largest(&found).max(1.0)))?;
     }
 
-    /// A pass repeats its bits, whatever its buffers hold, and leaves the network as it was. The new
-    /// state follows from θ, X and the old state alone.
+    /// A pass repeats its bits, whatever its buffers hold, and leaves the network as it was. The
+    /// new state follows from θ, X and the old state alone.
     #[test]
     fn passes_repeat_and_only_return_a_new_state(case in trees()) {
         let mut workspace = training();

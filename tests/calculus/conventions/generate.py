@@ -177,6 +177,32 @@ def sgd_step(decay_biases):
     return read(net)
 
 
+def batch_norm():
+    """Two training batches, and an evaluation; the running statistics after each batch."""
+    result = {}
+    for name, momentum in (("momentum", 0.25), ("cumulative", None)):
+        norm = torch.nn.BatchNorm1d(N, momentum=momentum)
+        with torch.no_grad():
+            norm.weight.copy_(torch.tensor([0.5, -1.5, 2.0]))
+            norm.bias.copy_(torch.tensor([0.25, 0.75, -1.0]))
+        # Frozen parameters do not stop the statistics.
+        norm.requires_grad_(name == "momentum")
+        steps = []
+        for rows in (slice(BATCH), slice(BATCH, None)):
+            outputs = norm(torch.tensor(X[rows]))
+            state = [norm.running_mean.clone(), norm.running_var.clone()]
+            steps.append(
+                {"outputs": outputs.detach().numpy(), "mean": state[0].numpy(), "variance": state[1].numpy()}
+            )
+        result[name] = {"steps": steps, "evaluated": norm.eval()(torch.tensor(X)).detach().numpy()}
+    try:
+        torch.nn.BatchNorm1d(N)(torch.tensor(X[:1]))
+        result["refuses_one_value"] = False
+    except ValueError:
+        result["refuses_one_value"] = True
+    return result
+
+
 def pytorch():
     nn, t = torch.nn, torch.tensor
     sums = {"reduction": "sum"}
@@ -228,6 +254,7 @@ def pytorch():
             l1=layers_l1,
             l2=layers_l2,
         ),  # fmt: skip
+        "batch_norm": batch_norm(),
     }
 
 

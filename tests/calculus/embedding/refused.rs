@@ -150,7 +150,8 @@ fn messages() {
     );
 }
 
-/// In `f32`, 2²⁴ + 1 rounds to 2²⁴: neither is accepted. 2²⁴ − 1 is exact, and nothing rounds to it.
+/// In `f32`, 2²⁴ + 1 rounds to 2²⁴: neither is accepted. 2²⁴ − 1 is exact, and nothing rounds to
+/// it.
 #[test]
 fn ids_that_the_scalar_cannot_tell_apart() {
     let count = (1 << 24) + 8;
