@@ -18,6 +18,7 @@ mod special;
 mod store;
 mod values;
 mod versions;
+mod without_bias;
 
 use backprop::saving::{self, LoadError, Refusal};
 use proptest::test_runner::{Config, RngSeed};

@@ -387,3 +387,49 @@ fn a_layer_by_itself_passes_the_checker() {
         .unwrap()
         .assert_passed();
 }
+
+/// The weights of a dense layer without a bias, alone and at each step of a sequence.
+#[test]
+fn a_dense_layer_without_a_bias_passes_the_checker() {
+    let check = GradientCheck::new();
+    for (inputs, outputs, m) in [(1, 1, 1), (3, 2, 5), (17, 9, 40)] {
+        let layer = backprop::Dense::new(inputs, outputs, Tanh).without_bias();
+        let theta = wave::<f64>(inputs * outputs, 1, 0).map(|w| 0.3 * w);
+        let x = wave::<f64>(inputs, m, 2);
+        let report = check.layer(&layer, theta.as_slice(), &x).unwrap();
+        report.assert_passed();
+        assert_eq!(
+            report.block("Θ").map(|block| block.compared),
+            Some(inputs * outputs)
+        );
+        check
+            .layer_tangents(&layer, theta.as_slice(), &x)
+            .unwrap()
+            .assert_passed();
+    }
+}
+
+#[test]
+fn weights_without_a_bias_are_read_and_set() {
+    let builder = Network::<f64>::builder(2).embedding(3, 2).flatten();
+    let mut network = builder.dense_without_bias(2, Tanh).zeros().unwrap();
+    let weights = wave::<f64>(2, 4, 1);
+    network.set_dense(2, &weights, &[]).unwrap();
+    let (found, bias) = network.dense_weights(2).unwrap();
+    assert_eq!((found, bias.len()), (weights.clone(), 0));
+    let (what, expected, found) = ("the bias", 0, 2);
+    let refused = network.set_dense(2, &weights, &[1.0, 2.0]);
+    assert_eq!(
+        refused,
+        Err(Error::Length {
+            what,
+            expected,
+            found
+        })
+    );
+    // The table of an embedding is no weight of a dense layer.
+    assert_eq!(
+        network.dense_weights(0),
+        Err(Error::NotDense { layer: 0.into() })
+    );
+}

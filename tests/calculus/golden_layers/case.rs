@@ -310,8 +310,12 @@ impl Blocks {
         for (i, path) in self.paths.iter().enumerate() {
             let (layer, name) = (&self.layers[i], &self.names[i]);
             let fail = |reason: &str| Err(format!("parameters[{i}]: {layer} {name}: {reason}"));
-            let mut places = network.layout().blocks().iter();
-            let Some(place) = places.find(|place| place.layer() == path) else {
+            let places = network.layout().blocks().iter();
+            let places = places.filter(|place| place.layer() == path);
+            // A norm has a block for each, and other layers have one.
+            let other = if name == "bias" { "γ" } else { "β" };
+            let mut places = places.filter(|place| place.block().name != other);
+            let Some(place) = places.next() else {
                 return fail("no such layer in the network");
             };
             let (start, block) = (place.range().start, place.block());
@@ -325,6 +329,12 @@ impl Blocks {
                 ("Θ", "weight", &[units, inputs]) if (units, inputs + bias) == (rows, cols) => {
                     let entry = |e| index(e / inputs, e % inputs + bias);
                     (0..rows * inputs).map(entry).collect()
+                }
+                // One entry after the other.
+                ("γ", "weight", shape) | ("β", "bias", shape)
+                    if shape.iter().product::<usize>() == rows * cols =>
+                {
+                    place.range().collect()
                 }
                 // The rows of the file are the columns of E.
                 ("E", "weight", &[entries, dim]) if (dim, entries) == (rows, cols) => {

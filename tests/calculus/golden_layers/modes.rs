@@ -95,3 +95,81 @@ fn embeddings_are_compared() {
         "{found:?}"
     );
 }
+
+/// Statistics are read, used, replaced in training and kept in evaluation.
+#[test]
+fn the_state_is_compared() {
+    let name = "batch_norm_train_alone";
+    for key in ["running_mean", "running_var"] {
+        let found = changed(name, |case| nudge_largest(&mut case["state_after"][0][key]));
+        assert!(found[0].starts_with("state_after: f64 error"), "{found:?}");
+        // In training, outputs do not depend on the running statistics.
+        let found = changed(name, |case| nudge_largest(&mut case["state"][0][key]));
+        assert_eq!(fields(&found), BTreeSet::from(["state_after"]));
+    }
+    let found = changed(name, |case| remove(case, "state"));
+    assert_eq!(found, ["state: missing"]);
+    let found = changed(name, |case| {
+        drop(case["state"].as_array_mut().unwrap().pop())
+    });
+    assert!(
+        found[0].starts_with("state: expected the state of layer "),
+        "{found:?}"
+    );
+    let found = changed(name, |case| case["state"][0]["layer"] = json!("7"));
+    assert!(
+        found[0].starts_with("state[0]: expected the layers that have state"),
+        "{found:?}"
+    );
+    let found = changed(name, |case| {
+        case["state"][0]["running_var"][0] = json!(-1.0)
+    });
+    assert_eq!(found.len(), 1, "{found:?}");
+
+    let name = "batch_norm_eval_dense";
+    let found = changed(name, |case| {
+        nudge_largest(&mut case["state"][0]["running_mean"])
+    });
+    let expected = ["outputs", "state_after"];
+    assert!(
+        fields(&found).is_superset(&BTreeSet::from(expected)),
+        "{found:?}"
+    );
+    let found = changed(name, |case| {
+        case["spec"]["layers"][1]["mode"] = json!("train")
+    });
+    let expected = ["outputs", "state_after"];
+    assert!(
+        fields(&found).is_superset(&BTreeSet::from(expected)),
+        "{found:?}"
+    );
+}
+
+/// γ and β, and the shape that a norm sums over.
+#[test]
+fn norms_are_compared() {
+    for name in [
+        "layer_norm_alone",
+        "rms_norm_alone",
+        "batch_norm_train_alone",
+    ] {
+        let found = changed(name, |case| nudge_largest(&mut case["grad"][0]["values"]));
+        assert!(found[0].starts_with("grad: f64 error"), "{found:?}");
+        let found = changed(name, |case| case["spec"]["layers"][0]["eps"] = json!(0.1));
+        assert!(fields(&found).contains("outputs"), "{found:?}");
+    }
+    let found = changed("layer_norm_alone", |case| {
+        case["spec"]["layers"][0]["shape"] = json!([5]);
+    });
+    assert_eq!(
+        found,
+        ["spec.layers[0].shape: expected the last axes of the input"]
+    );
+    let found = changed("layer_norm_alone", |case| {
+        case["parameters"][0]["penalised"] = json!(true);
+    });
+    assert_eq!(
+        found,
+        ["parameters[0]: 0 weight: the network penalises other entries"]
+    );
+}

@@ -10,26 +10,23 @@ use backprop::cost::{
 };
 use backprop::layer::{
     Activate, AnyLayer, Axis, BatchNorm, Concat, Dense, Dropout, Embedding, Flatten, Layer,
-    LayerNorm, Residual, Select, Sequential, Site, Transpose,
+    LayerNorm, Residual, RmsNorm, Select, Sequential, Site, Transpose,
 };
 use backprop::{Path, Shape};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// The types of layers that the crate does not have. Cases with them are skipped.
-const SKIPPED: [&str; 13] = [
+const SKIPPED: [&str; 10] = [
     "avg_pool1d",
     "avg_pool2d",
-    "batch_norm",
     "conv1d",
     "conv2d",
     "global_avg_pool",
     "gru",
-    "layer_norm",
     "lstm",
     "max_pool1d",
     "max_pool2d",
-    "rms_norm",
     "rnn",
 ];
 
@@ -39,6 +36,8 @@ fn keys(kind: &str) -> Option<&'static [&'static str]> {
         "dense" => &["units", "activation", "bias"],
         "activation" => &["g"],
         "dropout" => &["p", "mode"],
+        "batch_norm" => &["eps", "momentum", "mode", "affine"],
+        "layer_norm" | "rms_norm" => &["shape", "eps", "affine"],
         "embedding" => &["entries", "dim"],
         "residual" => &["body", "shortcut"],
         "parallel" => &["branches", "axis"],
@@ -200,6 +199,20 @@ fn layer(at: &At<'_>, input: Shape, training: bool) -> Result<AnyLayer, String> 
             // In evaluation, it does nothing.
             Dropout::new(if training && !trains { 0.0 } else { p }).into()
         }
+        "batch_norm" => BatchNorm::new()
+            .eps(at.get("eps")?.number()?)
+            .momentum(at.get("momentum")?.number()?)
+            .affine(at.get("affine")?.flag()?)
+            .into(),
+        kind @ ("layer_norm" | "rms_norm") => {
+            let axes = trailing_axes(&at.get("shape")?, input)?;
+            let (eps, affine) = (at.get("eps")?.number()?, at.get("affine")?.flag()?);
+            if kind == "layer_norm" {
+                LayerNorm::new().axes(axes).eps(eps).affine(affine).into()
+            } else {
+                RmsNorm::new().axes(axes).eps(eps).affine(affine).into()
+            }
+        }
         "activation" => Activate::new(activation(&at.get("g")?)?).into(),
         "flatten" => Flatten.into(),
         "transpose" => Transpose.into(),
@@ -228,6 +241,26 @@ fn layer(at: &At<'_>, input: Shape, training: bool) -> Result<AnyLayer, String> 
         }
         _ => return at.wrong("a layer that the crate has"),
     })
+}
+
+/// The number of axes that a norm sums over: the last ones of its input.
+fn trailing_axes(at: &At<'_>, input: Shape) -> Result<usize, String> {
+    let all = match input {
+        Shape::Sequence { steps, features } => vec![steps, features],
+        Shape::Signal { channels, length } => vec![channels, length],
+        Shape::Image {
+            channels,
+            height,
+            width,
+        } => vec![channels, height, width],
+        _ => vec![input.len()],
+    };
+    let shape = at.sizes()?;
+    if all.ends_with(&shape) {
+        Ok(shape.len())
+    } else {
+        at.wrong("the last axes of the input")
+    }
 }
 
 /// Whether the outputs have no activation of their own, so that they are the logits too: after any
