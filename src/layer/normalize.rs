@@ -70,6 +70,14 @@ impl<'a, T> Statistics<'a, T> {
     }
 }
 
+/// x̂ with r, and the factor of what is left after a projection: r, or r γ.
+#[derive(Clone, Copy)]
+pub(super) struct Normal<'a, T> {
+    pub(super) entries: &'a [T],
+    pub(super) r: &'a [T],
+    pub(super) scale: &'a [T],
+}
+
 /// Room for vectors with a number for each group, or for each entry of γ.
 pub(super) struct Room<'a, T> {
     pub(super) rest: &'a mut [T],
@@ -111,7 +119,7 @@ pub(super) fn with_memory(mut plan: Plan, sizes: Sizes, (gamma, beta): (bool, bo
         _ => Len::each(entries) + groups,
     })
     .room(groups_times(5) + parameters)
-    .tangent_room_of(groups_times(8) + parameters + Len::each(entries))
+    .tangent_room_of(groups_times(10) + parameters + Len::each(entries))
     .own_each()
 }
 
@@ -237,19 +245,19 @@ impl Norm {
     fn project<T: Scalar>(
         &self,
         g: &mut [T],
-        (normal, scale): (&[T], &[T]),
+        of: Normal<'_, T>,
         (center, along): (&mut [T], &mut [T]),
         (center_left, along_left): (&mut [T], &mut [T]),
     ) {
-        let by = self.by;
+        let (by, normal) = (self.by, of.entries);
         self.means((g, normal), center, along);
-        let small = g.len() <= SMALL * self.groups;
+        let small = self.is_small(g.len());
         let center = self.centred.then_some(&*center);
         let first = Sweep::Project {
             normal,
             center,
             along,
-            scale: (!small).then_some(scale),
+            scale: (!small).then_some(of.scale),
         };
         sweep(by, first, g);
         if !small {
@@ -258,16 +266,21 @@ impl Norm {
         // What is left has mean 0 and, because the mean of x̂² is 1 − ε r², this part along x̂.
         self.means((g, normal), center_left, along_left);
         let eps = real::<T>(self.eps);
-        for ((left, &along), &r) in along_left.iter_mut().zip(&*along).zip(scale) {
+        for ((left, &along), &r) in along_left.iter_mut().zip(&*along).zip(of.r) {
             *left -= along * eps * r * r;
         }
         let second = Sweep::Project {
             normal,
             center: self.centred.then_some(&*center_left),
             along: along_left,
-            scale: Some(scale),
+            scale: Some(of.scale),
         };
         sweep(by, second, g);
+    }
+
+    /// Returns whether groups of this many entries together are projected twice.
+    pub(super) fn is_small(&self, entries: usize) -> bool {
+        entries <= SMALL * self.groups
     }
 
     /// Computes the gradient and the error of the layer below.
@@ -282,8 +295,8 @@ impl Norm {
             ..
         } = pass;
         let (delta, mut room) = (&*entries(&mut delta), Room { rest: room });
-        let (normal, scale) = kept.split_at(delta.len());
-        let scale = &scale[..self.groups];
+        let (normal, r) = kept.split_at(delta.len());
+        let r = &r[..self.groups];
         let each = at.plan.outputs();
         self.gradient((delta, normal), each, gradient, room.take(2 * self.units));
         let Some(mut below) = input_delta else {
@@ -291,8 +304,24 @@ impl Norm {
         };
         let below = entries(&mut below);
         below.copy_from_slice(delta);
-        self.scale_by_gamma(at.theta, below);
-        self.pull_back(below, (normal, scale), &mut room);
+        let mut of = Normal {
+            entries: normal,
+            r,
+            scale: r,
+        };
+        match self.split(at.theta) {
+            // γ of a group multiplies what is left, which saves the rounding of γ δ.
+            (Some(gamma), _) if self.per == self.by => {
+                let scale = room.take(self.groups);
+                for ((scale, &r), &gamma) in scale.iter_mut().zip(r).zip(gamma) {
+                    *scale = r * gamma;
+                }
+                of.scale = scale;
+            }
+            (Some(gamma), _) => sweep(self.per, Sweep::Scale(gamma), below),
+            _ => {}
+        }
+        self.pull_back(below, of, &mut room);
     }
 
     /// Multiplies by γ.
@@ -307,16 +336,16 @@ impl Norm {
     pub(super) fn pull_back<'a, T: Scalar>(
         &self,
         g: &mut [T],
-        (normal, scale): (&[T], &[T]),
+        of: Normal<'_, T>,
         room: &mut Room<'a, T>,
     ) -> &'a mut [T] {
         let [center, along, center_left, along_left] = [(); 4].map(|()| room.take(self.groups));
         if self.of_entries {
             let to = (&mut *center, &mut *along);
-            self.project(g, (normal, scale), to, (center_left, along_left));
+            self.project(g, of, to, (center_left, along_left));
         } else {
             along.fill(T::zero());
-            sweep(self.by, Sweep::Scale(scale), g);
+            sweep(self.by, Sweep::Scale(of.scale), g);
         }
         along
     }

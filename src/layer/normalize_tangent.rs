@@ -1,9 +1,10 @@
 //! The passes of norms along a direction.
 
-use super::normalize::{Norm, Room, copy, entries};
+use super::normalize::{Norm, Normal, Room, copy, entries};
+
 use super::{Backward, BackwardTangent, ForwardTangent};
 use crate::kernels::norms::{Sweep, sweep};
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, real};
 
 impl Norm {
     /// Computes the derivatives of the output, of x̂ and of r.
@@ -22,10 +23,15 @@ impl Norm {
         let (normal, scale) = kept.split_at(a.len());
         let (normal_tangent, scale_tangent) = kept_tangent.split_at_mut(a.len());
         let (scale, scale_tangent) = (&scale[..self.groups], &mut scale_tangent[..self.groups]);
+        let of = Normal {
+            entries: normal,
+            r: scale,
+            scale,
+        };
         match input_tangent {
             Some(x) => {
                 copy(&x, a);
-                let along = self.pull_back(a, (normal, scale), &mut room);
+                let along = self.pull_back(a, of, &mut room);
                 // r² = 1/(σ² + ε), and the derivative of σ² is 2 mean (x̂ ẋ)/r.
                 for ((dot, &r), &along) in scale_tangent.iter_mut().zip(scale).zip(&*along) {
                     *dot = -(r * r * along);
@@ -71,6 +77,11 @@ impl Norm {
         let (normal, scale) = kept.split_at(delta.len());
         let (normal_dot, scale_dot) = kept_tangent.split_at(delta.len());
         let (scale, scale_dot) = (&scale[..self.groups], &scale_dot[..self.groups]);
+        let of = Normal {
+            entries: normal,
+            r: scale,
+            scale,
+        };
         self.gradient(
             (delta, normal),
             at.plan.outputs(),
@@ -109,7 +120,7 @@ impl Norm {
                 self.means((g, normal_dot), spare, moved);
                 products.iter_mut().zip(&*moved).for_each(|(p, &q)| *p += q);
             }
-            let along = self.pull_back(g, (normal, scale), &mut room);
+            let along = self.pull_back(g, of, &mut room);
             if self.of_entries {
                 // ġ is projected, and x̂ and r move in the projection of g.
                 let of_g_dot = Sweep::Project {
@@ -119,13 +130,36 @@ impl Norm {
                     scale: None,
                 };
                 sweep(self.by, of_g_dot, g_dot);
+                let small = self.is_small(g.len());
                 let of_normal = Sweep::Project {
                     normal: normal_dot,
                     center: None,
                     along,
-                    scale: Some(scale),
+                    scale: (!small).then_some(scale),
                 };
                 sweep(self.by, of_normal, g_dot);
+                if small {
+                    // What is left has mean 0 and this part along x̂, as in `project`.
+                    let eps = real::<T>(self.eps);
+                    let expected = moved.iter_mut().zip(&*products).zip(&*along);
+                    for (((c, &sum), &along), (&r, &dot)) in
+                        expected.zip(scale.iter().zip(scale_dot))
+                    {
+                        *c = eps * r * (r * sum + dot * along) - *c;
+                    }
+                    self.means((g_dot, normal), plain, spare);
+                    spare
+                        .iter_mut()
+                        .zip(&*moved)
+                        .for_each(|(left, &c)| *left -= c);
+                    let second = Sweep::Project {
+                        normal,
+                        center: self.centred.then_some(&*plain),
+                        along: spare,
+                        scale: Some(scale),
+                    };
+                    sweep(self.by, second, g_dot);
+                }
                 for ((ratio, &dot), &r) in spare.iter_mut().zip(scale_dot).zip(scale) {
                     *ratio = dot / r;
                 }
@@ -135,7 +169,7 @@ impl Norm {
                 sweep(self.by, Sweep::Scale(scale), g_dot);
             }
         } else {
-            self.pull_back(g, (normal, scale), &mut room);
+            self.pull_back(g, of, &mut room);
         }
         if let Some(mut below) = input_delta {
             entries(&mut below).copy_from_slice(g);
