@@ -117,8 +117,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!(
         "\nWithout a remedy, the network learns its images by heart. The cost of the test images\n\
-         is lowest near epoch 45 and rises from there. L2 stops the rise. Dropout alone delays it,\n\
-         and the network learns more slowly. L2 with dropout, and batch normalisation alone, have\n\
+         is lowest near epoch 45 and rises from there. L2 stops the rise. Dropout alone delays\n\
+         it, and the network learns more slowly. L2 with dropout, and batch normalisation alone, have\n\
          the lowest mean costs. The errors hardly differ: the choice of the images matters much\n\
          more. To stop at the lowest cost would have helped about as much as L2."
     );
