@@ -118,9 +118,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "\nWithout a remedy, the network learns its images by heart. The cost of the test images\n\
          is lowest near epoch 45 and rises from there. L2 stops the rise. Dropout alone delays\n\
-         it, and the network learns more slowly. L2 with dropout, and batch normalisation alone, have\n\
-         the lowest mean costs. The errors hardly differ: the choice of the images matters much\n\
-         more. To stop at the lowest cost would have helped about as much as L2."
+         it, and the network learns more slowly. L2 with dropout, and batch normalisation\n\
+         alone, have the lowest mean costs. The errors hardly differ: the choice of the images\n\
+         matters much more. To stop at the lowest cost would have helped about as much as L2."
     );
     let mean = |row: usize, epoch: usize| summary(&all[row].1, |run| run.costs[epoch])[0];
     let last = [0, 1, 2, 3, 4].map(|row| mean(row, EPOCHS - 1));
