@@ -1,5 +1,6 @@
 //! Regularisation: 200 handwritten digits, with an L2 penalty, with dropout, with batch
-//! normalisation, and with nothing. Draws the learning curves of five seeds in `target/regularization.svg`.
+//! normalisation, and with nothing. Draws the learning curves of five seeds in
+//! `target/regularization.svg`.
 //!
 //! ```sh
 //! cargo run --release --example regularization
@@ -115,11 +116,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         all.push((remedies, runs));
     }
     println!(
-        "\nWithout a remedy, the network learns its images by heart. The cost of the test images is\n\
-         lowest near epoch 45 and rises from there. L2 stops the rise. Dropout alone delays it, and\n\
-         the network learns more slowly. L2 with dropout, and batch normalisation alone, have the\n\
-         lowest mean costs. The errors hardly differ: the choice of the images matters much more.\n\
-         To stop at the lowest cost would have helped about as much as L2."
+        "\nWithout a remedy, the network learns its images by heart. The cost of the test images\n\
+         is lowest near epoch 45 and rises from there. L2 stops the rise. Dropout alone delays\n\
+         it, and the network learns more slowly. L2 with dropout, and batch normalisation\n\
+         alone, have the lowest mean costs. The errors hardly differ: the choice of the images\n\
+         matters much more. To stop at the lowest cost would have helped about as much as L2."
     );
     let mean = |row: usize, epoch: usize| summary(&all[row].1, |run| run.costs[epoch])[0];
     let last = [0, 1, 2, 3, 4].map(|row| mean(row, EPOCHS - 1));

@@ -21,6 +21,7 @@ mod golden_layers;
 mod heads;
 mod initialization;
 mod levels;
+mod orthogonal;
 mod norms;
 mod penalties;
 mod precision;
