@@ -184,16 +184,6 @@ fn layer(at: &At<'_>, input: Shape, training: bool) -> Result<AnyLayer, String> 
             let (entries, dim) = (at.get("entries")?.size()?, at.get("dim")?.size()?);
             Embedding::new(entries, dim).into()
         }
-        "layer_norm" => {
-            let norm = LayerNorm::new().axes(at.get("shape")?.list()?.len());
-            let norm = norm.eps(at.get("eps")?.number()?);
-            norm.affine(at.get("affine")?.flag()?).into()
-        }
-        "batch_norm" => {
-            let norm = BatchNorm::new().eps(at.get("eps")?.number()?);
-            let norm = norm.momentum(at.get("momentum")?.number()?);
-            norm.affine(at.get("affine")?.flag()?).into()
-        }
         "dropout" => {
             let (p, trains) = (at.get("p")?.number()?, trains(at)?);
             // In evaluation, it does nothing.
