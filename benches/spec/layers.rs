@@ -22,8 +22,8 @@ pub enum Layer {
         norm: Norm,
         state: usize,
     },
-    /// Over the last axis.
-    LayerNorm(Norm),
+    /// A layer normalisation, over the last axis.
+    Norm(Norm),
     /// The index of a mask in [`Parts::masks`].
     Dropout(usize),
     /// Elementwise, or softmax over the last axis.
@@ -261,7 +261,7 @@ impl Parts {
                 if shape.sizes()? != [units] {
                     return shape.wrong(&format!("the last axis, [{units}]"));
                 }
-                Layer::LayerNorm(self.norm(at, path, units)?)
+                Layer::Norm(self.norm(at, path, units)?)
             }
             "dropout" => {
                 only(&["p", "mode"])?;

@@ -163,7 +163,7 @@ impl<'a, L: Library> Model<'a, L> {
                 let state = &mut self.states.borrow_mut()[*state];
                 library.batch_norm(x, state, self.scales(norm.affine))?
             }
-            Layer::LayerNorm(norm) => {
+            Layer::Norm(norm) => {
                 let x = self.reshape(x, &axes, axes[axes.len() - 1])?;
                 let a = library.layer_norm(x, norm.eps, self.scales(norm.affine))?;
                 self.flat(a, &axes)?

@@ -7,7 +7,10 @@ use crate::scalar::Scalar;
 const LANES: usize = 16;
 
 /// The groups whose sums are computed together, side by side in registers.
-const SIDE: usize = 64;
+const SIDE: usize = 32;
+
+/// The same for fewer groups than that.
+const NARROW: usize = 8;
 
 /// The terms of a chain, after which it is added to a sum that keeps its rounding error.
 const CHAIN: usize = 32;
@@ -54,17 +57,13 @@ pub(super) fn plainly<T: Scalar>(of: Sums<'_, T>, first: &mut [T], second: &mut 
                 (*first, *second) = (p.total(), pq.total());
             }
         }
-        Grouping::Cycle { count, len: 1 } => {
-            for start in (0..count).step_by(SIDE) {
-                let end = (start + SIDE).min(count);
-                side_by_side(
-                    of,
-                    (start, count),
-                    &mut first[start..end],
-                    &mut second[start..end],
-                );
-            }
+        Grouping::Cycle { count, len: 1 } if count >= SIDE => {
+            side_by_side::<T, SIDE>(of, count, first, second);
         }
+        Grouping::Cycle { count, len: 1 } if count >= NARROW => {
+            side_by_side::<T, NARROW>(of, count, first, second);
+        }
+        Grouping::Cycle { count, len: 1 } => side_by_side::<T, 1>(of, count, first, second),
         Grouping::Cycle { count, len } => {
             let examples = of.u.len() / (count * len).max(1);
             for (g, (first, second)) in first.iter_mut().zip(&mut *second).enumerate() {
@@ -132,55 +131,88 @@ fn lanes<T: Scalar>(u: &[T], center: T, with: &[T], q: impl Fn(T, T) -> T) -> [T
     [first[0], second[0]]
 }
 
-/// The sums of up to [`SIDE`] adjacent groups of one entry each, in rows of `count` entries.
+/// The sums of groups of one entry each, in rows of `count` entries: W adjacent groups at once. The
+/// last W overlap those before, whose sums they write again.
 #[inline(always)]
-fn side_by_side<T: Scalar>(
+fn side_by_side<T: Scalar, const W: usize>(
+    of: Sums<'_, T>,
+    count: usize,
+    first: &mut [T],
+    second: &mut [T],
+) {
+    for start in (0..count).step_by(W) {
+        let start = start.min(count - W);
+        let groups = start..start + W;
+        let (first, second) = (&mut first[groups.clone()], &mut second[groups]);
+        in_registers::<T, W>(of, (start, count), first, second);
+    }
+}
+
+/// The sums of W adjacent groups, whose chains stay in registers.
+#[inline(always)]
+fn in_registers<T: Scalar, const W: usize>(
     of: Sums<'_, T>,
     (start, count): (usize, usize),
     first: &mut [T],
     second: &mut [T],
 ) {
-    let width = first.len();
-    let mut center = [T::zero(); SIDE];
-    if let Some(all) = of.center {
-        center[..width].copy_from_slice(&all[start..start + width]);
-    }
-    let mut sums = [[Exact::zero(); SIDE]; 2];
-    let columns = of.u.len() / count.max(1);
-    for block in (0..columns).step_by(CHAIN) {
-        let mut chains = [[T::zero(); SIDE]; 2];
-        for k in block..(block + CHAIN).min(columns) {
-            let at = k * count + start;
-            let u = &of.u[at..at + width];
-            match of.with {
-                Some(with) => add_row(&mut chains, &center, u, &with[at..at + width], |_, q| q),
-                None => add_row(&mut chains, &center, u, u, |p, _| p),
+    let center = match of.center {
+        Some(center) => lanes_at(center, start),
+        None => [T::zero(); W],
+    };
+    let mut sums = [[[T::zero(); W]; 2]; 2];
+    let rows = of.u.len() / count.max(1);
+    for block in (0..rows).step_by(CHAIN) {
+        let range = block * count + start..(block + CHAIN).min(rows) * count;
+        let u = &of.u[range.clone()];
+        let chains = match of.with {
+            Some(with) => chain(u, &with[range], count, &center, |_, q| q),
+            None => chain(u, u, count, &center, |p, _| p),
+        };
+        for ([sum, lost], chain) in sums.iter_mut().zip(&chains) {
+            for ((sum, lost), &term) in sum.iter_mut().zip(lost).zip(chain) {
+                let mut exact = Exact {
+                    sum: *sum,
+                    lost: *lost,
+                };
+                exact.add(term);
+                (*sum, *lost) = (exact.sum, exact.lost);
             }
         }
-        for (sums, chains) in sums.iter_mut().zip(&chains) {
-            for (sum, &chain) in sums.iter_mut().zip(chains).take(width) {
-                sum.add(chain);
-            }
-        }
     }
-    for i in 0..width {
-        (first[i], second[i]) = (sums[0][i].total(), sums[1][i].total());
+    for (to, [sum, lost]) in [first, second].into_iter().zip(sums) {
+        for ((to, sum), lost) in to.iter_mut().zip(sum).zip(lost) {
+            *to = Exact { sum, lost }.total();
+        }
     }
 }
 
+/// Σ p and Σ p q(p, with) of the first W entries of each row of `count` entries.
 #[inline(always)]
-fn add_row<T: Scalar>(
-    chains: &mut [[T; SIDE]; 2],
-    center: &[T; SIDE],
+fn chain<T: Scalar, const W: usize>(
     u: &[T],
     with: &[T],
+    count: usize,
+    center: &[T; W],
     q: impl Fn(T, T) -> T,
-) {
-    let [first, second] = chains;
-    let rows = u.iter().zip(with).zip(center);
-    for (((&u, &with), &c), (first, second)) in rows.zip(first.iter_mut().zip(second)) {
-        let p = u - c;
-        *first += p;
-        *second += p * q(p, with);
+) -> [[T; W]; 2] {
+    let mut chains = [[T::zero(); W]; 2];
+    let [first, second] = &mut chains;
+    for (u, with) in u.chunks(count).zip(with.chunks(count)) {
+        let (u, with) = (lanes_at::<T, W>(u, 0), lanes_at::<T, W>(with, 0));
+        for i in 0..W {
+            let p = u[i] - center[i];
+            first[i] += p;
+            second[i] += p * q(p, with[i]);
+        }
     }
+    chains
+}
+
+/// W adjacent entries.
+#[inline(always)]
+fn lanes_at<T: Scalar, const W: usize>(from: &[T], start: usize) -> [T; W] {
+    let mut lanes = [T::zero(); W];
+    lanes.copy_from_slice(&from[start..start + W]);
+    lanes
 }
