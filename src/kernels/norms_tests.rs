@@ -1,6 +1,6 @@
 //! The loops of normalisation at every level, against sums and entries that are written out.
 
-use super::{Grouping, Sums, Sweep, group_sums, sweep};
+use super::{Grouping, Normalise, Sums, Sweep, group_sums, normalise, sweep, sweep_from};
 use crate::kernels::at_every_level;
 use crate::scalar::{Scalar, real, to_f64};
 
@@ -108,15 +108,7 @@ fn sweeps_agree<T: Scalar>() {
         );
         let (c, s, r) = (&c[..], &s[..], &r[..]);
         type Formula<T> = fn([T; 5]) -> T;
-        let all: [(Sweep<'_, T>, Formula<T>); 9] = [
-            (
-                Sweep::Normalise {
-                    mean: c,
-                    rest: r,
-                    scale: s,
-                },
-                |[a, _, c, s, r]| (a - c - r) * s,
-            ),
+        let all: [(Sweep<'_, T>, Formula<T>); 7] = [
             (Sweep::Scale(s), |[a, _, _, s, _]| a * s),
             (
                 Sweep::Project {
@@ -127,9 +119,6 @@ fn sweeps_agree<T: Scalar>() {
                 },
                 |[a, x, _, s, r]| (a - x * s) * r,
             ),
-            (Sweep::Affine { scale: s, shift: c }, |[a, _, c, s, _]| {
-                a * s + c
-            }),
             (
                 Sweep::Project {
                     normal: &x,
@@ -177,6 +166,9 @@ fn sweeps_agree<T: Scalar>() {
         for (kind, formula) in all {
             let mut found = a.clone();
             sweep(by, kind, &mut found);
+            let mut elsewhere = vec![real(f64::NAN); len];
+            sweep_from(by, kind, &a, &mut elsewhere);
+            assert_eq!(elsewhere, found, "{by:?}, {len}, {kind:?}");
             for i in 0..len {
                 let g = group(by, i);
                 let expected = formula([a[i], x[i], c[g], s[g], r[g]]);
@@ -184,6 +176,61 @@ fn sweeps_agree<T: Scalar>() {
             }
         }
     }
+}
+
+/// x̂ and a with and without γ and β, for the entries of a group or for each entry of a run, and
+/// without room for x̂.
+fn normals_agree<T: Scalar>() {
+    for (by, len) in groupings() {
+        let runs = match by {
+            Grouping::Runs { len } => Some(Grouping::Cycle { count: len, len: 1 }),
+            Grouping::Cycle { .. } => None,
+        };
+        let (x, per) = (wave::<T>(len, 0.3), runs.unwrap_or(by));
+        let groups = 1 + (0..len).map(|i| group(by, i)).max().unwrap_or(0);
+        let units = 1 + (0..len).map(|i| group(per, i)).max().unwrap_or(0);
+        let (center, scale) = (&wave::<T>(groups, 2.0)[..], &wave::<T>(groups, 2.6)[..]);
+        let left = &wave::<T>(groups, 0.2)[..];
+        let (gammas, betas) = (&wave::<T>(units, 0.9)[..], &wave::<T>(units, 1.9)[..]);
+        for (gamma, beta) in [
+            (None, None),
+            (Some(gammas), None),
+            (Some(gammas), Some(betas)),
+        ] {
+            let of = Normalise {
+                by,
+                x: &x,
+                center,
+                left,
+                scale,
+                per,
+                gamma,
+                beta,
+            };
+            let mut a = vec![real(f64::NAN); len];
+            let (mut normal, mut alone) = (a.clone(), a.clone());
+            normalise(of, &mut a, &mut normal);
+            normalise(of, &mut alone, &mut []);
+            assert_eq!(a, alone, "{by:?}, {len}");
+            for i in 0..len {
+                let (g, unit) = (group(by, i), group(per, i));
+                let expected = (x[i] - center[g] - left[g]) * scale[g];
+                assert_eq!(normal[i], expected, "{by:?}, {len}, entry {i}");
+                let scaled = gamma.map_or(expected, |gamma| expected * gamma[unit]);
+                let expected = beta.map_or(scaled, |beta| scaled + beta[unit]);
+                assert_eq!(a[i], expected, "{by:?}, {len}, entry {i}");
+            }
+        }
+    }
+}
+
+#[test]
+fn normals_are_their_formulas() {
+    at_every_level(|_| {
+        normals_agree::<f32>();
+        normals_agree::<f64>();
+    });
+    normals_agree::<num_dual::Dual64>();
 }
 
 #[test]

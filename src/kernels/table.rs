@@ -13,7 +13,7 @@ use super::elementwise::{
     scale_by_slope_at,
 };
 use super::gemm::Gemm;
-use super::norms::{Grouping, Sums, Sweep, sums_at, sweep_at};
+use super::norms::{Grouping, Normalise, Sums, Sweep, normalise_at, sums_at, sweep_at};
 use super::products::RowSums;
 use super::random::{Mask, mask_at};
 use super::real::Real;
@@ -70,7 +70,8 @@ pub(super) struct Table<R: 'static> {
     pub(super) multiply: fn(&mut [R], &[R]),
     pub(super) mask: fn(Mask<R>, &[R], &mut [R]),
     pub(super) group_sums: fn(Sums<'_, R>, &mut [R], &mut [R]),
-    pub(super) sweep: fn(Grouping, Sweep<'_, R>, &mut [R]),
+    pub(super) sweep: GroupSweep<R>,
+    pub(super) normalise: fn(Normalise<'_, R>, &mut [R], &mut [R]),
     pub(super) add: fn(&mut [R], &[R]),
     pub(super) add_exactly: fn(&mut [R], &mut [R], &[R]),
     pub(super) divide: fn(&mut [R], R) -> bool,
@@ -88,6 +89,8 @@ pub(super) struct Table<R: 'static> {
 type Tangent<R> = fn(&mut [R], &mut [R], &[R], &[R]);
 /// Changes two slices by g′ and g″ at the entries of two others.
 type TangentFromZ<R> = fn(FastActivation, &[R], &[R], &mut [R], &mut [R]);
+/// Sweeps over a slice, or writes there what becomes of another one.
+type GroupSweep<R> = fn(Grouping, Sweep<'_, R>, Option<&[R]>, &mut [R]);
 /// Computes a value for each column of two matrices with the given number of rows.
 type CostValues<R> = fn(usize, &[R], &[R], &mut [R]);
 /// Computes a value for each column, or for each entry, of z, a and y.
@@ -111,6 +114,7 @@ impl<R: Real + Fast> Table<R> {
             mask: mask_at,
             group_sums: sums_at,
             sweep: sweep_at,
+            normalise: normalise_at,
             add: add_at,
             add_exactly: add_exactly_at,
             divide: divide_at,

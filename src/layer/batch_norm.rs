@@ -1,9 +1,10 @@
 //! Batch normalisation.
 
 use super::StateBlock;
-use super::normalize::{Norm, Sizes, Statistics, check_eps, copy, entries, with_memory};
+use super::normalize::{Norm, Sizes, check_eps, columns_of, copy, entries, with_memory};
 use super::{At, Backward, BackwardTangent, Forward, ForwardTangent, Layer, Len, Plan, Site};
 use crate::error::{Error, ranges::fraction};
+use crate::kernels::flat;
 use crate::kernels::norms::Grouping;
 use crate::scalar::{Scalar, real};
 use crate::shape::Shape;
@@ -160,8 +161,12 @@ impl BatchNorm {
     }
 
     /// Moves the running statistics, given the mean and the biased variance of n values.
-    fn commit<T: Scalar>(self, state: &mut [T], of: &Statistics<'_, T>, n: usize) {
-        let (mean, variance) = (&*of.mean, &*of.variance);
+    fn commit<T: Scalar>(
+        self,
+        state: &mut [T],
+        (mean, left, variance): (&[T], &[T], &[T]),
+        n: usize,
+    ) {
         let State {
             mean: running_mean,
             variance: running_variance,
@@ -176,8 +181,8 @@ impl BatchNorm {
             (None, None) => T::zero(),
         };
         let kept = T::one() - p;
-        for ((running, &mean), &rest) in running_mean.iter_mut().zip(mean).zip(&*of.rest) {
-            *running = kept * *running + p * (mean + rest);
+        for (running, (&mean, &left)) in running_mean.iter_mut().zip(mean.iter().zip(left)) {
+            *running = kept * *running + p * (mean + left);
         }
         if n < 2 {
             return;
@@ -223,21 +228,45 @@ impl<T: Scalar> Layer<T> for BatchNorm {
     fn forward(&self, mut pass: Forward<'_, T>) {
         let norm = self.norm(&pass.at);
         let a = entries(&mut pass.output);
-        copy(&pass.input, a);
-        let mut of = Statistics::new(pass.room, norm.groups);
+        let (mean, room) = pass.room.split_at_mut(norm.groups);
+        let (scale, room) = room.split_at_mut(norm.groups);
+        let left = &mut room[..norm.groups];
         if norm.of_entries {
-            norm.statistics(a, of.lent());
+            let x = flat(&pass.input).unwrap_or_else(|| {
+                copy(&pass.input, a);
+                a
+            });
+            norm.statistics(x, (&mut *mean, &mut *left), scale);
             if let Some(state) = pass.new_state {
-                self.commit(state, &of, a.len() / norm.groups.max(1));
+                self.commit(state, (mean, left, scale), a.len() / norm.groups.max(1));
             }
         } else {
-            let (mean, rest) = pass.at.state.split_at(norm.groups);
-            of.mean.copy_from_slice(mean);
-            of.rest.fill(T::zero());
-            of.variance.copy_from_slice(&rest[..norm.groups]);
+            let (running_mean, rest) = pass.at.state.split_at(norm.groups);
+            mean.copy_from_slice(running_mean);
+            scale.copy_from_slice(&rest[..norm.groups]);
+            left.fill(T::zero());
         }
-        norm.invert_roots(of.variance);
-        norm.normalise(pass.at.theta, a, of, pass.kept);
+        norm.invert_roots(scale);
+        let (normal, kept_scale) = pass.kept.split_at_mut(a.len().min(pass.kept.len()));
+        if !normal.is_empty() {
+            kept_scale[..norm.groups].copy_from_slice(scale);
+        }
+        let mut start = 0;
+        for x in columns_of(&pass.input) {
+            let part = start..start + x.len();
+            start = part.end;
+            let normal = if normal.is_empty() {
+                &mut []
+            } else {
+                &mut normal[part.clone()]
+            };
+            norm.normalise(
+                pass.at.theta,
+                (x, &mut a[part]),
+                (mean, left, scale),
+                normal,
+            );
+        }
     }
 
     fn backward(&self, pass: Backward<'_, T>) {

@@ -1,6 +1,6 @@
 //! Layer normalisation.
 
-use super::normalize::{Norm, Sizes, Statistics, check_eps, copy, entries, with_memory};
+use super::normalize::{Norm, Sizes, check_eps, columns_of, entries, with_memory};
 use super::{Backward, BackwardTangent, Forward, ForwardTangent, Layer, Len, Plan, Site};
 use crate::error::{Error, hyperparameter};
 use crate::kernels::norms::Grouping;
@@ -129,11 +129,35 @@ pub(super) fn plan_of_runs(site: Site, len: usize, parameters: (bool, bool)) -> 
 /// The forward pass of a norm of runs.
 pub(super) fn forward<T: Scalar>(norm: Norm, mut pass: Forward<'_, T>) {
     let a = entries(&mut pass.output);
-    copy(&pass.input, a);
-    let mut of = Statistics::new(pass.room, norm.groups);
-    norm.statistics(a, of.lent());
-    norm.invert_roots(of.variance);
-    norm.normalise(pass.at.theta, a, of, pass.kept);
+    let (normal, kept_scale) = pass.kept.split_at_mut(a.len().min(pass.kept.len()));
+    let columns = pass.input.ncols().max(1);
+    let part = Norm {
+        groups: norm.groups / columns,
+        ..norm
+    };
+    let len = a.len() / columns;
+    for (k, x) in columns_of(&pass.input).enumerate() {
+        let (norm, start) = if x.len() == len { (part, k) } else { (norm, 0) };
+        let (group, entry) = (start * part.groups, start * len);
+        for panel in norm.panels(x.len()) {
+            let (norm, of) = (panel.norm, panel.entries.start + entry);
+            let to = of..panel.entries.end + entry;
+            let (x, a) = (&x[panel.entries], &mut a[to.clone()]);
+            let (mean, room) = pass.room.split_at_mut(norm.groups);
+            let (scale, room) = room.split_at_mut(norm.groups);
+            let left = &mut room[..norm.groups];
+            norm.statistics(x, (&mut *mean, &mut *left), scale);
+            norm.invert_roots(scale);
+            let normal = if normal.is_empty() {
+                &mut []
+            } else {
+                let groups = panel.groups.start + group..panel.groups.end + group;
+                kept_scale[groups].copy_from_slice(scale);
+                &mut normal[to]
+            };
+            norm.normalise(pass.at.theta, (x, a), (mean, left, scale), normal);
+        }
+    }
 }
 
 impl<T: Scalar> Layer<T> for LayerNorm {

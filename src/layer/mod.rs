@@ -113,6 +113,7 @@ mod join;
 mod layer_norm;
 mod memory;
 mod normalize;
+mod normalize_backward;
 mod normalize_tangent;
 mod passes;
 mod plan;

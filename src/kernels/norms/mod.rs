@@ -4,6 +4,7 @@
 //! The fast paths are the same loops as the plain ones, compiled for the registers of each level.
 //! Nothing is fused, so all levels have the same bits.
 
+mod normal;
 mod sums;
 mod sweeps;
 
@@ -36,16 +37,8 @@ pub(crate) struct Sums<'a, T> {
 /// A sweep over the entries a, with constants of each group.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sweep<'a, T> {
-    /// a ← (a − μ − ρ) s, where ρ is what μ has lost by rounding.
-    Normalise {
-        mean: &'a [T],
-        rest: &'a [T],
-        scale: &'a [T],
-    },
     /// a ← a s.
     Scale(&'a [T]),
-    /// a ← a s + c.
-    Affine { scale: &'a [T], shift: &'a [T] },
     /// a ← (a − c − x̂ s) r: what is left without the parts along 1 and along x̂.
     Project {
         normal: &'a [T],
@@ -71,10 +64,36 @@ impl<R: Real> Kernel<R> for Sums<'_, R> {
     }
 }
 
+/// What x̂ = ((x − c) − l) s and a = x̂ γ + β are computed from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Normalise<'a, T> {
+    pub(crate) by: Grouping,
+    pub(crate) x: &'a [T],
+    pub(crate) center: &'a [T],
+    /// l: what rounding took from c.
+    pub(crate) left: &'a [T],
+    pub(crate) scale: &'a [T],
+    /// The entries that share γ and β: those of `by`, or a cycle of single entries.
+    pub(crate) per: Grouping,
+    pub(crate) gamma: Option<&'a [T]>,
+    pub(crate) beta: Option<&'a [T]>,
+}
+
+/// [`Normalise`] as a kernel, which writes a, and x̂ if there is room for it.
+impl<R: Real> Kernel<R> for Normalise<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self, a: &mut [R], normal: &mut [R]) {
+        normal::plainly(self, a, normal);
+    }
+}
+
 /// A sweep with its groups, as a kernel.
 struct Swept<'a, R> {
     by: Grouping,
     sweep: Sweep<'a, R>,
+    from: Option<&'a [R]>,
 }
 
 impl<R: Real> Kernel<R> for Swept<'_, R> {
@@ -82,7 +101,7 @@ impl<R: Real> Kernel<R> for Swept<'_, R> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self, a: &mut [R], _: &mut [R]) {
-        sweeps::plainly(self.by, self.sweep, a);
+        sweeps::plainly(self.by, self.sweep, self.from, a);
     }
 }
 
@@ -92,8 +111,18 @@ pub(super) fn sums_at<R: Real>(sums: Sums<'_, R>, first: &mut [R], second: &mut 
 }
 
 /// [`sweep`] for one precision, in the best registers.
-pub(super) fn sweep_at<R: Real>(by: Grouping, sweep: Sweep<'_, R>, a: &mut [R]) {
-    launch(Swept { by, sweep }, a, &mut []);
+pub(super) fn sweep_at<R: Real>(
+    by: Grouping,
+    sweep: Sweep<'_, R>,
+    from: Option<&[R]>,
+    a: &mut [R],
+) {
+    launch(Swept { by, sweep, from }, a, &mut []);
+}
+
+/// [`normalise`] for one precision, in the best registers.
+pub(super) fn normalise_at<R: Real>(of: Normalise<'_, R>, a: &mut [R], normal: &mut [R]) {
+    launch(of, a, normal);
 }
 
 /// Writes Σ p and Σ p q of each group.
@@ -106,9 +135,26 @@ pub(crate) fn group_sums<T: Scalar>(sums: Sums<'_, T>, first: &mut [T], second: 
 
 /// Sweeps over all entries of `a`.
 pub(crate) fn sweep<T: Scalar>(by: Grouping, sweep: Sweep<'_, T>, a: &mut [T]) {
+    swept(by, sweep, None, a);
+}
+
+/// Writes to `a` what the sweep makes of the entries of `from`.
+pub(crate) fn sweep_from<T: Scalar>(by: Grouping, sweep: Sweep<'_, T>, from: &[T], a: &mut [T]) {
+    swept(by, sweep, Some(from), a);
+}
+
+fn swept<T: Scalar>(by: Grouping, sweep: Sweep<'_, T>, from: Option<&[T]>, a: &mut [T]) {
     match table::<T>() {
-        Some(table) => (table.sweep)(by, sweep, a),
-        None => sweeps::plainly(by, sweep, a),
+        Some(table) => (table.sweep)(by, sweep, from, a),
+        None => sweeps::plainly(by, sweep, from, a),
+    }
+}
+
+/// Writes a, and x̂ to `normal` unless it is empty.
+pub(crate) fn normalise<T: Scalar>(of: Normalise<'_, T>, a: &mut [T], normal: &mut [T]) {
+    match table::<T>() {
+        Some(table) => (table.normalise)(of, a, normal),
+        None => normal::plainly(of, a, normal),
     }
 }
 

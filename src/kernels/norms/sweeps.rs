@@ -5,20 +5,20 @@ use crate::scalar::Scalar;
 
 /// The constants of a piece of adjacent entries: one for all, or one for each.
 #[derive(Clone, Copy)]
-enum Constants<'a, T> {
+pub(super) enum Constants<'a, T> {
     One(T),
     Each(&'a [T]),
 }
 
 /// The pieces of adjacent entries: `len` of them, and where each finds its constants.
-struct Pieces {
-    len: usize,
+pub(super) struct Pieces {
+    pub(super) len: usize,
     by: Grouping,
 }
 
 impl Pieces {
     #[inline(always)]
-    fn new(by: Grouping) -> Self {
+    pub(super) fn new(by: Grouping) -> Self {
         let len = match by {
             Grouping::Runs { len } => len,
             Grouping::Cycle { count, len: 1 } => count,
@@ -29,7 +29,7 @@ impl Pieces {
 
     /// Returns the constants of a piece.
     #[inline(always)]
-    fn of<'a, T: Scalar>(&self, all: &'a [T], piece: usize) -> Constants<'a, T> {
+    pub(super) fn of<'a, T: Scalar>(&self, all: &'a [T], piece: usize) -> Constants<'a, T> {
         match self.by {
             Grouping::Runs { .. } => Constants::One(all[piece]),
             Grouping::Cycle { len: 1, .. } => Constants::Each(all),
@@ -38,87 +38,111 @@ impl Pieces {
     }
 }
 
-/// Calls `f` with each entry, an entry of `x`, and the constants of its group.
+/// Replaces each entry of `a`, or writes there what the entry of `from` becomes. `f` takes this
+/// entry, that of `x`, and three constants of its group.
 #[inline(always)]
-fn each<T: Scalar, const N: usize>(
+fn each<T: Scalar>(
+    (from, a): (Option<&[T]>, &mut [T]),
+    x: Option<&[T]>,
+    constants: [Constants<'_, T>; 3],
+    f: impl Fn(T, T, [T; 3]) -> T,
+) {
+    use Constants::{Each, One};
+    match constants {
+        [One(c), One(s), One(r)] => entries(from, a, x, |_, a, x| f(a, x, [c, s, r])),
+        [Each(c), Each(s), Each(r)] => {
+            let n = a.len();
+            let (c, s, r) = (&c[..n], &s[..n], &r[..n]);
+            entries(from, a, x, |i, a, x| f(a, x, [c[i], s[i], r[i]]));
+        }
+        // All constants are of the same groups.
+        _ => debug_assert!(false),
+    }
+}
+
+#[inline(always)]
+fn entries<T: Scalar>(
+    from: Option<&[T]>,
     a: &mut [T],
     x: Option<&[T]>,
-    constants: [Constants<'_, T>; N],
-    f: impl Fn(T, T, [T; N]) -> T,
+    f: impl Fn(usize, T, T) -> T,
 ) {
-    let len = a.len();
-    let mut one = [T::zero(); N];
-    let mut all: [&[T]; N] = [&[]; N];
-    let mut varies = false;
-    for (i, constant) in constants.into_iter().enumerate() {
-        match constant {
-            Constants::One(c) => one[i] = c,
-            Constants::Each(c) => (all[i], varies) = (&c[..len], true),
-        }
-    }
-    match (x, varies) {
-        (None, false) => a.iter_mut().for_each(|a| *a = f(*a, T::zero(), one)),
-        (Some(x), false) => a.iter_mut().zip(x).for_each(|(a, &x)| *a = f(*a, x, one)),
-        // The constants of a sweep are all of the same groups.
-        (None, true) => {
-            for i in 0..len {
-                a[i] = f(a[i], T::zero(), all.map(|c| c[i]));
+    // Loops, because the closure of an iterator may be left without the registers of the level.
+    let n = a.len();
+    match (from.map(|from| &from[..n]), x.map(|x| &x[..n])) {
+        (Some(from), Some(x)) => {
+            for i in 0..n {
+                a[i] = f(i, from[i], x[i]);
             }
         }
-        (Some(x), true) => {
-            let x = &x[..len];
-            for i in 0..len {
-                a[i] = f(a[i], x[i], all.map(|c| c[i]));
+        (Some(from), None) => {
+            for i in 0..n {
+                a[i] = f(i, from[i], T::zero());
+            }
+        }
+        (None, Some(x)) => {
+            for i in 0..n {
+                a[i] = f(i, a[i], x[i]);
+            }
+        }
+        (None, None) => {
+            for (i, a) in a.iter_mut().enumerate() {
+                *a = f(i, *a, T::zero());
             }
         }
     }
 }
 
 #[inline(always)]
-pub(super) fn plainly<T: Scalar>(by: Grouping, sweep: Sweep<'_, T>, a: &mut [T]) {
+pub(super) fn plainly<T: Scalar>(
+    by: Grouping,
+    sweep: Sweep<'_, T>,
+    from: Option<&[T]>,
+    a: &mut [T],
+) {
     let pieces = Pieces::new(by);
     let len = pieces.len.max(1);
     for (piece, a) in a.chunks_mut(len).enumerate() {
         let start = piece * len;
         let of = |all| pieces.of(all, piece);
-        let part = |x: &'_ [T]| start..start + a.len().min(x.len());
+        let range = start..start + a.len();
+        let a = (from.map(|from| &from[range.clone()]), a);
         match sweep {
-            Sweep::Normalise { mean, rest, scale } => {
-                let constants = [of(mean), of(rest), of(scale)];
-                each(a, None, constants, |a, _, [c, d, s]| (a - c - d) * s);
-            }
-            Sweep::Scale(scale) => each(a, None, [of(scale)], |a, _, [s]| a * s),
-            Sweep::Affine { scale, shift } => {
-                each(a, None, [of(shift), of(scale)], |a, _, [c, s]| a * s + c);
-            }
+            Sweep::Scale(scale) => each(a, None, [of(scale); 3], |a, _, [_, s, _]| a * s),
             Sweep::Project {
                 normal,
                 center,
                 along,
                 scale,
             } => {
-                let x = Some(&normal[part(normal)]);
+                let x = Some(&normal[range]);
+                let constants = [center, Some(along), scale].map(|all| of(all.unwrap_or(along)));
                 match (center, scale) {
-                    (Some(c), Some(scale)) => {
-                        let constants = [of(c), of(along), of(scale)];
+                    (Some(_), Some(_)) => {
                         each(a, x, constants, |a, x, [c, s, r]| (a - c - x * s) * r);
                     }
-                    (Some(c), None) => {
-                        each(a, x, [of(c), of(along)], |a, x, [c, s]| a - c - x * s);
-                    }
-                    (None, Some(scale)) => {
-                        each(a, x, [of(along), of(scale)], |a, x, [s, r]| (a - x * s) * r);
-                    }
-                    (None, None) => each(a, x, [of(along)], |a, x, [s]| a - x * s),
+                    (Some(_), None) => each(a, x, constants, |a, x, [c, s, _]| a - c - x * s),
+                    (None, Some(_)) => each(a, x, constants, |a, x, [_, s, r]| (a - x * s) * r),
+                    (None, None) => each(a, x, constants, |a, x, [_, s, _]| a - x * s),
                 }
             }
-            Sweep::Add { x, scale, shift } => {
-                let x = Some(&x[part(x)]);
-                match shift {
-                    Some(c) => each(a, x, [of(c), of(scale)], |a, x, [c, s]| a + (x * s + c)),
-                    None => each(a, x, [of(scale)], |a, x, [s]| a + x * s),
-                }
+            Sweep::Add {
+                x,
+                scale,
+                shift: Some(c),
+            } => {
+                let constants = [of(c), of(scale), of(scale)];
+                each(a, Some(&x[range]), constants, |a, x, [c, s, _]| {
+                    a + (x * s + c)
+                });
             }
+            Sweep::Add {
+                x,
+                scale,
+                shift: None,
+            } => each(a, Some(&x[range]), [of(scale); 3], |a, x, [_, s, _]| {
+                a + x * s
+            }),
         }
     }
 }
