@@ -1,7 +1,7 @@
 //! Laws of norms.
 
 use super::{close, network, pass, training, wave};
-use backprop::layer::{BatchNorm, LayerNorm, RmsNorm};
+use backprop::layer::{AnyLayer, BatchNorm, LayerNorm, RmsNorm};
 use backprop::nalgebra::DMatrix;
 use backprop::{Examples, Network, Objective, SquaredError, Workspace};
 
@@ -164,4 +164,40 @@ fn a_norm_of_a_norm_is_a_norm() {
         once.forward(&x).unwrap(),
     );
     close(twice.as_slice(), once.as_slice(), 1e-12);
+}
+
+/// Columns of X that are apart, or runs that do not fit the cache together, change no bit.
+#[test]
+fn columns_may_be_apart() {
+    for units in [6, 1500] {
+        let layers: [AnyLayer; 3] = [
+            LayerNorm::new().affine(false).into(),
+            RmsNorm::new().affine(false).into(),
+            BatchNorm::new().affine(false).into(),
+        ];
+        for layer in layers {
+            let network = network::<f32>(units, layer, &[]);
+            for m in [1, 2, 7] {
+                let wide = wave::<f32>(units + 2, m, 0.3);
+                let apart = wide.rows(1, units);
+                let together = apart.clone_owned();
+                let mut workspace = training();
+                let found = network.forward_into(apart, &mut workspace).unwrap();
+                let found = found.clone_owned();
+                let expected = network.forward_into(&together, &mut workspace).unwrap();
+                assert_eq!(found, expected, "{network}, {m}");
+                let delta = wave::<f32>(units, m, 0.6);
+                let all = pass(&network, &together, &delta, &mut training());
+                if matches!(network.layers()[0], AnyLayer::BatchNorm(_)) {
+                    continue;
+                }
+                for k in 0..m {
+                    let (x, delta) = (together.columns(k, 1), delta.columns(k, 1));
+                    let (x, delta) = (x.clone_owned(), delta.clone_owned());
+                    let one = pass(&network, &x, &delta, &mut training());
+                    assert_eq!(one.by_x, all.by_x.columns(k, 1), "{network}, {k}");
+                }
+            }
+        }
+    }
 }
