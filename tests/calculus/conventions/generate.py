@@ -190,10 +190,8 @@ def batch_norm():
         steps = []
         for rows in (slice(BATCH), slice(BATCH, None)):
             outputs = norm(torch.tensor(X[rows]))
-            state = [norm.running_mean.clone(), norm.running_var.clone()]
-            steps.append(
-                {"outputs": outputs.detach().numpy(), "mean": state[0].numpy(), "variance": state[1].numpy()}
-            )
+            step = {"outputs": outputs, "mean": norm.running_mean, "variance": norm.running_var}
+            steps.append({name: value.detach().numpy().copy() for name, value in step.items()})
         result[name] = {"steps": steps, "evaluated": norm.eval()(torch.tensor(X)).detach().numpy()}
     try:
         torch.nn.BatchNorm1d(N)(torch.tensor(X[:1]))

@@ -315,6 +315,7 @@ fn batch_norm(name: &str, layer: BatchNorm) {
     for (step, (first, count)) in [(0, 5), (5, 2)].into_iter().enumerate() {
         let batch = x.columns(first, count).clone_owned();
         let a = network.forward_into(&batch, &mut workspace).unwrap();
+        let a = a.clone_owned();
         assert_close("outputs", a.as_slice(), &format!("steps/{step}/outputs"));
         network.take_state(&workspace).unwrap();
         let state = network.state().as_slice();

@@ -110,7 +110,7 @@ fn the_state_is_compared() {
     let found = changed(name, |case| remove(case, "state"));
     assert_eq!(found, ["state: missing"]);
     let found = changed(name, |case| {
-        drop(case["state"].as_array_mut().unwrap().pop())
+        drop(case["state"].as_array_mut().unwrap().pop());
     });
     assert!(
         found[0].starts_with("state: expected the state of layer "),
@@ -122,13 +122,13 @@ fn the_state_is_compared() {
         "{found:?}"
     );
     let found = changed(name, |case| {
-        case["state"][0]["running_var"][0] = json!(-1.0)
+        case["state"][0]["running_var"][0] = json!(-1.0);
     });
     assert_eq!(found.len(), 1, "{found:?}");
 
     let name = "batch_norm_eval_dense";
     let found = changed(name, |case| {
-        nudge_largest(&mut case["state"][0]["running_mean"])
+        nudge_largest(&mut case["state"][0]["running_mean"]);
     });
     let expected = ["outputs", "state_after"];
     assert!(
@@ -136,7 +136,7 @@ fn the_state_is_compared() {
         "{found:?}"
     );
     let found = changed(name, |case| {
-        case["spec"]["layers"][1]["mode"] = json!("train")
+        case["spec"]["layers"][1]["mode"] = json!("train");
     });
     let expected = ["outputs", "state_after"];
     assert!(
