@@ -70,10 +70,13 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         for given in workspace.given.iter().flat_map(|all| all.iter()) {
             given.check(plan, m)?;
         }
-        match plan.gathering() {
-            Some(layer) if weights.is_some() => Err(Error::WeightedStatistics { layer }),
-            _ => Ok(()),
+        // The path is built only for the error.
+        if weights.is_some()
+            && let Some(layer) = plan.gathering()
+        {
+            return Err(Error::WeightedStatistics { layer });
         }
+        Ok(())
     }
 
     #[inline]

@@ -7,6 +7,7 @@
     reason = "a global allocator that counts; test helpers may panic to fail tests"
 )]
 
+mod modes;
 mod partial;
 mod sequences;
 mod training;
@@ -337,6 +338,15 @@ fn nothing_is_allocated_by(threads: usize) {
                     let found = allocations_of_derivatives::<f32>(case, m);
                     assert_eq!(found, 0, "derivatives, f32 {what}");
                 }
+            }
+        }
+    });
+    pool.install(|| {
+        for (m, fixed) in [(1, false), (7, false), (600, false), (600, true)] {
+            for gives in [false, true] {
+                let what = format!("training, m = {m}, fixed: {fixed}, {threads} threads");
+                assert_eq!(modes::allocations::<f64>(m, fixed, gives), 0, "f64 {what}");
+                assert_eq!(modes::allocations::<f32>(m, fixed, gives), 0, "f32 {what}");
             }
         }
     });

@@ -2,6 +2,7 @@
 //! formats are.
 
 use super::containers::every_kind;
+use super::state::with_state;
 use backprop::activation::{LeakyRelu, Tanh};
 use backprop::data::Standardizer;
 use backprop::{Network, Shape};
@@ -342,6 +343,10 @@ impl<'de> Deserializer<'de> for &mut Reader<'_> {
         visitor.visit_u64(self.number()?)
     }
 
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_bool(self.number()? == 1)
+    }
+
     /// Reads the index of a variant.
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_u64(self.number()?)
@@ -393,7 +398,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'_> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 char str bytes byte_buf unit unit_struct
+        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 char str bytes byte_buf unit unit_struct
         newtype_struct tuple tuple_struct map ignored_any
     }
 }
@@ -415,6 +420,7 @@ fn formats_without_names_work() {
         width: 3,
     });
     there_and_back(&every_kind());
+    there_and_back(&with_state());
     let leaky = LeakyRelu { slope: 0.25 };
     let plain = Network::<f64>::builder(2).dense(3, leaky).dense(1, Tanh);
     there_and_back(&plain.zeros().unwrap());

@@ -15,6 +15,7 @@ mod depth;
 mod errors;
 mod files;
 mod special;
+mod state;
 mod store;
 mod values;
 mod versions;

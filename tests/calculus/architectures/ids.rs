@@ -7,7 +7,7 @@ use super::{Outcome, close, config, largest, masked, wave};
 use backprop::gradient_check::GradientCheck;
 use backprop::layer::{Axis, Embedding, Rearrange};
 use backprop::nalgebra::{DMatrix, convert};
-use backprop::{Examples, Shape, Workspace};
+use backprop::{Examples, Objective, Shape, Workspace};
 use num_dual::Dual64;
 use proptest::prelude::*;
 
@@ -17,6 +17,8 @@ const ENTRIES: usize = 5;
 #[derive(Debug)]
 struct WithIds {
     case: Case,
+    /// Without rules for layers, whose paths differ here.
+    objective: Objective,
     network: Net<f64>,
     x: DMatrix<f64>,
 }
@@ -47,7 +49,13 @@ impl WithIds {
             _ if i < numbers => case.x[(i, k)],
             _ => ((3 * k + 2) % ENTRIES) as f64,
         });
-        Self { case, network, x }
+        let objective = Objective::new(case.objective.cost).l2(case.lambda);
+        Self {
+            case,
+            objective,
+            network,
+            x,
+        }
     }
 
     fn examples(&self) -> Examples<'_, f64> {
@@ -77,7 +85,7 @@ fn modes() -> [(Option<u64>, GradientCheck); 2] {
 }
 
 fn agrees_with_dual_numbers(tree: &WithIds, training: Option<u64>) -> Outcome {
-    let (network, objective) = (&tree.network, &tree.case.objective);
+    let (network, objective) = (&tree.network, &tree.objective);
     let p = network.parameters();
     let mut gradient = vec![f64::NAN; p];
     let mut workspace = Workspace::new();
@@ -110,7 +118,7 @@ proptest! {
     #[test]
     fn trees_on_embeddings_pass_the_checker(tree in trees()) {
         for (_, check) in modes() {
-            let (examples, objective) = (tree.examples(), &tree.case.objective);
+            let (examples, objective) = (tree.examples(), &tree.objective);
             let report = check.network(&tree.network, &examples, objective).unwrap();
             prop_assert!(report.passed(), "{report}");
             let report = check.second_order(&tree.network, &examples, objective).unwrap();

@@ -1,6 +1,6 @@
 //! Layers without a `backward_each` of their own compute the gradients of examples one at a time.
 
-use super::custom_layers::{Plain, data, lacks, plain, same, smooth};
+use super::custom_layers::{Plain, data, plain, same, smooth};
 use super::{close, dot};
 use backprop::activation::{Identity, Tanh};
 use backprop::layer::{AnyLayer, Backward, Forward, Layer, Plan, Site};
@@ -136,47 +136,33 @@ fn coupling_layers_have_no_per_example_gradients() {
     let (x, y) = data(4, 2, 6);
     let examples = Examples::new(&x, &y).unwrap();
     let p = network.parameters();
-    let (what, by) = ("a per-example derivative", "couples the examples");
+    let coupled = |found: Result<(), Error>, asked: &str| match found {
+        Err(Error::Coupled {
+            layer,
+            what,
+            training: false,
+        }) => {
+            assert_eq!(what, asked);
+            assert!(layer.indices().len() == 1, "{layer}");
+        }
+        other => panic!("{asked}: {other:?}"),
+    };
     let mut workspace = Workspace::new();
     let mut kept = vec![7.0; p * 6];
     let cost = SquaredError;
-    lacks(
-        network
-            .example_gradients(&examples, &cost)
-            .matrix_into(&mut workspace, &mut kept),
-        what,
-        by,
-    );
-    lacks(
-        network
-            .example_gradients(&examples, &cost)
-            .norms_into(&mut workspace, &mut kept[..6]),
-        what,
-        by,
-    );
-    lacks(
-        network.example_gradients(&examples, &cost).clipped_sum(
-            1.0,
-            &mut workspace,
-            &mut kept[..p],
-        ),
-        what,
-        by,
-    );
-    lacks(
+    let each = network.example_gradients(&examples, &cost);
+    let gradient = "the gradient of one example";
+    coupled(each.matrix_into(&mut workspace, &mut kept), gradient);
+    coupled(each.norms_into(&mut workspace, &mut kept[..6]), gradient);
+    let clipped = each.clipped_sum(1.0, &mut workspace, &mut kept[..p]);
+    coupled(clipped.map(drop), gradient);
+    coupled(
         network.output_jacobian_into(&x, &mut workspace, &mut kept[..48]),
-        what,
-        by,
+        "a Jacobian of one example",
     );
     assert!(kept.iter().all(|&k| k == 7.0), "overwritten");
     let unseen = |_, _: &[f64]| panic!("there is nothing to visit");
-    lacks(
-        network
-            .example_gradients(&examples, &cost)
-            .for_each(&mut workspace, unseen),
-        what,
-        by,
-    );
+    coupled(each.for_each(&mut workspace, unseen), gradient);
 
     // The results of the whole batch are still available.
     let (gradient, _) = network.gradients(&examples, &Objective::new(cost)).unwrap();
