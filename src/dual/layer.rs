@@ -2,7 +2,7 @@
 
 use super::{Dual, OnDual, UNKNOWN, dispatch, lift, lift_slice, tangent, unwritten, value};
 use crate::error::Error;
-use crate::layer::given::GivenNumbers;
+use crate::layer::given::{Given, GivenNode};
 use crate::layer::{
     At, Backward, BackwardTangent, Forward, ForwardTangent, Layer, LayerGradient, Plan, Site,
 };
@@ -81,7 +81,7 @@ struct Planned<D: Scalar> {
     lens: Vec<usize>,
     /// State and given numbers are constants.
     state: Vec<D>,
-    given: Vec<GivenNumbers<D>>,
+    given: Option<GivenNode<D>>,
     room: Vec<D>,
     scratch: Vec<D>,
 }
@@ -109,7 +109,10 @@ impl<D: Dual> Planned<D> {
             plan,
             lens,
             state: lift_slice(at.state, None),
-            given: at.given.map(|x| D::of(to_f64(x), 0.0)),
+            given: at
+                .given
+                .0
+                .map(|given| given.map(&|x| D::of(to_f64(x), 0.0))),
         })
     }
 }
@@ -124,7 +127,7 @@ impl<D: Dual> Planned<D> {
             seed: at.seed,
             first_example: at.first_example,
             scratch: &self.lens,
-            given: at.given.lent(&self.given),
+            given: Given(self.given.as_ref()),
             ..At::new(&self.plan, theta)
         };
         Lent {

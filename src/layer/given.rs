@@ -3,107 +3,104 @@
 use super::plan::Plan;
 use crate::error::Error;
 use crate::examples::check_finite;
-use crate::path::Path;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView};
 use std::sync::Arc;
 
-/// The numbers that a layer takes in place of those it would draw: one column for each example of
-/// the whole batch.
+/// The numbers given to a layer, and to those inside it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct GivenNumbers<T: Scalar> {
-    pub(crate) layer: Path,
-    pub(crate) numbers: DMatrix<T>,
+pub(crate) struct GivenNode<T: Scalar> {
+    /// One column for each example of the whole batch.
+    numbers: Option<DMatrix<T>>,
+    /// The layers inside it that get some, by their index, sorted.
+    children: Vec<(usize, GivenNode<T>)>,
 }
 
-impl<T: Scalar> GivenNumbers<T> {
-    /// Checks that these numbers fit a layer of this plan and m examples.
+/// What is given to a network.
+pub(crate) type GivenList<T> = Option<Arc<GivenNode<T>>>;
+
+impl<T: Scalar> GivenNode<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            numbers: None,
+            children: Vec::new(),
+        }
+    }
+
+    /// Sets the numbers of the layer at a path.
+    pub(crate) fn set(&mut self, path: &[usize], numbers: DMatrix<T>) {
+        let &[index, ref inner @ ..] = path else {
+            self.numbers = Some(numbers);
+            return;
+        };
+        let at = self.children.partition_point(|(i, _)| *i < index);
+        if self.children.get(at).is_none_or(|(i, _)| *i != index) {
+            self.children.insert(at, (index, Self::new()));
+        }
+        self.children[at].1.set(inner, numbers);
+    }
+
+    /// Checks that these numbers fit the layers of a plan and m examples.
     pub(crate) fn check(&self, plan: &Plan, m: usize) -> Result<(), Error> {
-        let mut at = plan;
-        for &index in self.layer.indices() {
-            let (what, count) = ("layer", at.children.len());
-            let child = at.children.get(index);
-            at = &child.ok_or(Error::Index { what, index, count })?.plan;
+        if let Some(numbers) = &self.numbers {
+            let what = "the random numbers given to a layer";
+            let (expected, found) = ((plan.random_numbers(), m), numbers.shape());
+            if found != expected {
+                return Err(Error::Shape {
+                    what,
+                    expected,
+                    found,
+                });
+            }
+            check_finite(what, numbers.as_view())?;
         }
-        let expected = (at.random_numbers(), m);
-        if self.numbers.shape() != expected {
-            return Err(Error::Shape {
-                what: "the random numbers given to a layer",
-                expected,
-                found: self.numbers.shape(),
-            });
+        for &(index, ref node) in &self.children {
+            let (what, count) = ("layer", plan.children.len());
+            let child = plan.children.get(index);
+            let child = child.ok_or(Error::Index { what, index, count })?;
+            node.check(&child.plan, m)?;
         }
-        check_finite(
-            "the random numbers given to a layer",
-            self.numbers.as_view(),
-        )
+        Ok(())
+    }
+
+    /// Returns the same numbers in another scalar.
+    #[cfg(feature = "num-dual")]
+    pub(crate) fn map<U: Scalar>(&self, f: &impl Fn(T) -> U) -> GivenNode<U> {
+        let children = self.children.iter();
+        GivenNode {
+            numbers: self.numbers.as_ref().map(|numbers| numbers.map(f)),
+            children: children.map(|(i, node)| (*i, node.map(f))).collect(),
+        }
     }
 }
 
-/// Numbers given for several layers, sorted by layer.
-pub(crate) type GivenList<T> = Option<Arc<[GivenNumbers<T>]>>;
-
-/// The given numbers of a layer and of those inside it.
+/// What is given to a layer and to those inside it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Given<'a, T: Scalar> {
-    /// Those whose path starts with that of the layer.
-    numbers: &'a [GivenNumbers<T>],
-    /// The length of the layer's path.
-    depth: usize,
-}
+pub(crate) struct Given<'a, T: Scalar>(pub(crate) Option<&'a GivenNode<T>>);
 
 impl<'a, T: Scalar> Given<'a, T> {
     /// Nothing is given.
-    pub(crate) const NONE: Self = Self {
-        numbers: &[],
-        depth: 0,
-    };
+    pub(crate) const NONE: Self = Self(None);
 
-    /// Returns all that is given to a network.
+    /// Returns what is given to a network.
     #[inline]
     pub(crate) fn new(all: &'a GivenList<T>) -> Self {
-        let numbers = all.as_deref().unwrap_or_default();
-        Self { numbers, depth: 0 }
+        Self(all.as_deref())
     }
 
     /// Returns what is given to child `i`.
     #[inline]
     pub(crate) fn child(self, i: usize) -> Self {
-        if self.numbers.is_empty() {
-            return Self::NONE;
-        }
-        let index = |given: &GivenNumbers<T>| given.layer.indices().get(self.depth).copied();
-        let start = self.numbers.partition_point(|given| index(given) < Some(i));
-        let rest = &self.numbers[start..];
-        let end = rest.partition_point(|given| index(given) <= Some(i));
-        Self {
-            numbers: &rest[..end],
-            depth: self.depth + 1,
-        }
-    }
-
-    /// Returns the same numbers in another scalar, to be lent by [`lent`](Self::lent).
-    #[cfg(feature = "num-dual")]
-    pub(crate) fn map<U: Scalar>(self, f: impl Fn(T) -> U) -> Vec<GivenNumbers<U>> {
-        let numbers = self.numbers.iter().map(|given| GivenNumbers {
-            layer: given.layer.clone(),
-            numbers: given.numbers.map(&f),
-        });
-        numbers.collect()
-    }
-
-    /// Returns the same part of other numbers.
-    #[cfg(feature = "num-dual")]
-    pub(crate) fn lent<U: Scalar>(self, numbers: &[GivenNumbers<U>]) -> Given<'_, U> {
-        let depth = self.depth;
-        Given { numbers, depth }
+        self.0.map_or(Self::NONE, |node| {
+            let found = node.children.iter().find(|(index, _)| *index == i);
+            Self(found.map(|(_, node)| node))
+        })
     }
 
     /// Returns the columns of the layer itself for m examples from `first` on.
     pub(crate) fn columns(self, first: usize, m: usize) -> Option<DMatrixView<'a, T>> {
-        let own = self.numbers.first()?;
-        let is_own = own.layer.indices().len() == self.depth;
-        let fits = first.checked_add(m)? <= own.numbers.ncols();
-        (is_own && fits).then(|| own.numbers.columns(first, m))
+        let numbers = self.0?.numbers.as_ref()?;
+        let fits = first.checked_add(m)? <= numbers.ncols();
+        fits.then(|| numbers.columns(first, m))
     }
 }

@@ -67,7 +67,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
             return Ok(());
         }
         let plan = self.plan();
-        for given in workspace.given.iter().flat_map(|all| all.iter()) {
+        if let Some(given) = &workspace.given {
             given.check(plan, m)?;
         }
         // The path is built only for the error.

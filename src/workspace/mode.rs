@@ -4,9 +4,10 @@ use super::Workspace;
 use crate::allocation::owned;
 use crate::columns::Columns;
 use crate::error::Error;
-use crate::layer::given::GivenNumbers;
+use crate::layer::given::GivenNode;
 use crate::path::Path;
 use crate::scalar::Scalar;
+use std::sync::Arc;
 
 impl<T: Scalar> Workspace<T> {
     /// Creates a workspace for a single call in the mode of this one.
@@ -86,18 +87,16 @@ impl<T: Scalar> Workspace<T> {
         layer: impl Into<Path>,
         numbers: impl Columns<'a, T>,
     ) -> Result<(), Error> {
-        let layer = layer.into();
         let numbers = owned(
             "the random numbers given to a layer",
             numbers.columns_view(),
         )?;
-        let mut all: Vec<GivenNumbers<T>> = match &self.given {
-            Some(given) => given.iter().filter(|g| g.layer != layer).cloned().collect(),
-            None => Vec::new(),
+        let mut all = match &self.given {
+            Some(given) => GivenNode::clone(given),
+            None => GivenNode::new(),
         };
-        all.push(GivenNumbers { layer, numbers });
-        all.sort_by(|a, b| a.layer.cmp(&b.layer));
-        (self.given, self.given_changed) = (Some(all.into()), true);
+        all.set(layer.into().indices(), numbers);
+        (self.given, self.given_changed) = (Some(Arc::new(all)), true);
         Ok(())
     }
 
