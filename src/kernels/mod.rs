@@ -57,4 +57,6 @@ pub(crate) use table::is_fast;
 pub(crate) use tangents::{
     activate_with_curvature, backward_tangent, backward_tangent_from_z, tangent,
 };
-pub(crate) use views::{columns, flat, flat_mut, in_rows, in_rows_mut, map, rows, runs, scale_by};
+pub(crate) use views::{
+    columns, copy, flat, flat_mut, in_rows, in_rows_mut, map, rows, runs, scale_by,
+};

@@ -125,6 +125,14 @@ pub(crate) fn map<T: Scalar>(
     }
 }
 
+/// Copies a matrix to another of the same shape, as one slice where the columns are contiguous.
+pub(crate) fn copy<T: Scalar>(from: &DMatrixView<'_, T>, to: &mut DMatrixViewMut<'_, T>) {
+    match (flat(from), flat_mut(to)) {
+        (Some(from), Some(to)) => to.copy_from_slice(from),
+        _ => to.copy_from(from),
+    }
+}
+
 /// δ ← δ · g′(z, a), entry by entry.
 #[inline]
 pub(crate) fn scale_by<T: Scalar>(

@@ -4,6 +4,7 @@ use super::by_position::ByPosition;
 use super::{Backward, BackwardTangent, Forward, ForwardTangent, Layer, Place, Plan, Site};
 use crate::activation::{Activation, AnyActivation};
 use crate::error::Error;
+use crate::kernels::copy;
 use crate::scalar::Scalar;
 
 /// An activation as a layer of its own, a = g(x).
@@ -66,7 +67,7 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for Activate<A> {
             self.activation.backward(pass.input, pass.output, delta);
         }
         if let Some(mut below) = pass.input_delta {
-            below.copy_from(&pass.delta);
+            copy(&pass.delta.as_view(), &mut below);
         }
     }
 
@@ -111,10 +112,10 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for Activate<A> {
             }
         }
         if let Some(mut below) = input_delta {
-            below.copy_from(&delta);
+            copy(&delta.as_view(), &mut below);
         }
         if let Some(mut below) = along.input_delta_tangent {
-            below.copy_from(&delta_tangent);
+            copy(&delta_tangent.as_view(), &mut below);
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::{At, Backward, BackwardTangent, Forward, ForwardTangent, Layer, Plan, Site};
 use crate::error::{Error, ranges::fraction};
+use crate::kernels::copy;
 use crate::kernels::random::{Draws, Mask, apply_mask};
 use crate::scalar::{Scalar, real};
 use nalgebra::{DMatrixView, DMatrixViewMut};
@@ -66,7 +67,7 @@ impl Dropout {
     /// Applies the mask of a pass, a diagonal matrix, to x.
     fn apply<T: Scalar>(self, at: &At<'_, T>, x: DMatrixView<'_, T>, mut a: DMatrixViewMut<'_, T>) {
         if !at.training {
-            a.copy_from(&x);
+            copy(&x, &mut a);
         } else if self.p >= 1.0 {
             a.fill(T::zero()); // not 0/0
         } else if let Some(mask) = at.given(x.ncols()) {
@@ -76,7 +77,7 @@ impl Dropout {
             let draws = Draws::new(at.seed, x.nrows(), at.first_example);
             apply_mask(Mask::new(draws, self.p), x, a);
         } else {
-            a.copy_from(&x);
+            copy(&x, &mut a);
         }
     }
 }

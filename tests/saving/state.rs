@@ -105,13 +105,13 @@ fn faults_in_the_state_are_refused() {
     type Fault = fn(&mut Value);
     let faults: [(&str, Fault); 8] = [
         ("no state", |v| {
-            drop(v.as_object_mut().unwrap().remove("state"))
+            drop(v.as_object_mut().unwrap().remove("state"));
         }),
         ("a short state", |v| {
-            drop(v["state"].as_array_mut().unwrap().pop())
+            drop(v["state"].as_array_mut().unwrap().pop());
         }),
         ("a long state", |v| {
-            v["state"].as_array_mut().unwrap().push(json!(1.0))
+            v["state"].as_array_mut().unwrap().push(json!(1.0));
         }),
         ("a negative variance", |v| v["state"][3] = json!(-0.125)),
         ("a negative count", |v| v["state"][12] = json!(-1.0)),
