@@ -189,7 +189,10 @@ impl<T: Scalar> Accumulator<T> {
         })
     }
 
-    /// Adds the examples of a batch, at the current θ of the network.
+    /// Adds the examples of a batch, at the current θ and state of the network.
+    ///
+    /// In a training pass, each batch uses its own statistics, and the workspace holds the state
+    /// after this batch alone: see [`Network::take_state`].
     ///
     /// Derivation: [(17)](crate::derivation#accumulator).
     ///

@@ -30,6 +30,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// its own buffers: two vectors of P numbers and a workspace, kept for later calls. The problem
 /// remembers as many recent points as there were concurrent calls.
 ///
+/// J is evaluated outside training: a batch norm uses the running statistics of the network, which
+/// no call changes.
+///
 /// argmin's own line searches end a run where J overflows, and its Moré–Thuente search may return a
 /// point with a larger J. [`training::Lbfgs`](crate::training::Lbfgs) and
 /// [`ConjugateGradient`](crate::training::ConjugateGradient) are argmin's solvers with a search

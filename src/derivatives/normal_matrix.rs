@@ -115,7 +115,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// - The errors of [`gauss_newton_product`](Self::gauss_newton_product).
     /// - [`Error::TooLarge`] if there is no memory for P² scalars.
     /// - [`Error::Unsupported`] for [`GaussNewton::Logits`] if cost and activation are not a
-    ///   canonical pair, and if a layer couples the examples of a batch.
+    ///   canonical pair.
+    /// - [`Error::Coupled`] if a layer couples the examples in this mode.
     ///
     /// # Example
     /// A line has A = \[1 x], so G is the mean of \[1 x]ᵀ\[1 x]:

@@ -91,6 +91,14 @@
 //!     .assert_passed();
 //! # Ok::<(), backprop::Error>(())
 //! ```
+//!
+//! # State and chance
+//! A layer that gathers statistics declares them with [`Plan::state`], reads them from
+//! [`At::state`], and in a training pass changes [`Forward::new_state`], which starts as a copy.
+//! Check it with [`GradientCheck::training`](crate::GradientCheck::training) too. A layer that
+//! draws random numbers declares how many ([`Plan::stochastic`]). In training, it takes those of
+//! [`At::given`], or makes its own from [`At::seed`] and the number of the example, which is
+//! [`At::first_example`] plus the column. Every pass of a step then sees the same numbers.
 
 mod activate;
 mod any;

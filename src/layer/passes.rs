@@ -98,8 +98,8 @@ pub struct Forward<'a, T: Scalar> {
     pub output: DMatrixViewMut<'a, T>,
     /// The scalars for later passes, to be written: as many as [`Plan::kept`] returns.
     pub kept: &'a mut [T],
-    /// The state after this step, to be written; present only in training passes whose state is
-    /// kept. Its entries are those of [`At::state`].
+    /// The state after this step, which starts as a copy of [`At::state`]. It is present only in
+    /// training passes whose state is kept.
     pub new_state: Option<&'a mut [T]>,
     /// Room for intermediate results, with unspecified contents: see [`Plan::room`].
     pub room: &'a mut [T],

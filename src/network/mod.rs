@@ -198,6 +198,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// Converts the network to another scalar, such as `f32` or dual numbers.
     ///
+    /// `f` converts each parameter, in the order of θ, and then each number of the state. Frozen
+    /// layers and fixed statistics stay so.
+    ///
     /// # Errors
     /// All concern the new scalar:
     /// - [`Error::NonFinite`] if a parameter or a number of the state is not finite, such as 1e300

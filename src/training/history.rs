@@ -13,7 +13,9 @@ pub struct Record {
     /// The number of steps of the optimiser since the start of the run. For a full-batch solver, it
     /// is the number of evaluations of J, with or without its derivatives.
     pub steps: u64,
-    /// J over all training examples, with the penalty, at the parameters at the end of the epoch.
+    /// J over all training examples, with the penalty, at the parameters at the end of the epoch,
+    /// evaluated outside training. For a full-batch solver and layers that gather statistics, it is
+    /// J with the statistics of all examples, which the solver minimises.
     pub cost: f64,
     /// The mean of J over the epoch's batches, each at the parameters before its step; `None` for a
     /// full-batch solver.

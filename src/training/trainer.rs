@@ -30,9 +30,13 @@ use std::time::Duration;
 /// batch: it changes the parameters once, using the gradient of the batch. This gradient is the
 /// mean over the examples of the batch plus the gradient of the penalty, with its strength λ
 /// divided by the size m of the **whole** training set, so a penalty acts equally for any batch
-/// size. Stochastic layers act at random only in these steps, with a seed for each batch. Only
-/// these steps use and change batch statistics; everything that is measured uses the running ones.
-/// A [`Record`](super::Record) reports J over all training examples at the end of each epoch.
+/// size. A [`Record`](super::Record) reports J over all training examples at the end of each epoch.
+///
+/// Steps train, and all that is measured is evaluated: dropout acts only in the steps, with a seed
+/// for each batch, and only the steps use and change the statistics of a batch norm. A full-batch
+/// solver uses those of all examples, and each iteration moves the running ones by one step. It
+/// refuses dropout ([`Error::Stochastic`]), and Levenberg–Marquardt also refuses batch statistics
+/// ([`Error::Coupled`]).
 ///
 /// The network changes only when the run ends. It then has the last parameters or, with
 /// [`validation`](Self::validation) examples, those of the best epoch
