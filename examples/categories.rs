@@ -83,10 +83,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let [number, one_hot, embedding] = errors.map(|errors| mean(&errors));
     println!(
-        "\nThe means are {number:.2}, {one_hot:.2} and {embedding:.2}. Here it makes little\n\
-         difference: with a hidden layer, even the number of the month can bend into a year, and\n\
-         there are days enough to learn each of twelve months. The embedding needs fewer\n\
-         parameters than the one-hot vectors, and its table can be read:\n"
+        "\nThe means are {number:.2}, {one_hot:.2} and {embedding:.2}. Here the form makes\n\
+         little difference: from the number alone, a hidden layer can learn the course of the\n\
+         year, and there are enough days to learn each month separately. The embedding needs\n\
+         fewer parameters than the one-hot vectors, and its table is easy to interpret:\n"
     );
     assert!(embedding < one_hot + 0.05 && embedding < number + 0.05);
 

@@ -6,9 +6,9 @@
 //! cargo run --release --example regularization
 //! ```
 //!
-//! The network has more than a hundred parameters for each image, so it can learn all images by
-//! heart. The cost on the test images shows what that does, and what each remedy is worth. Each
-//! seed chooses other images, starts with other weights, and drops other units.
+//! The network has more than a hundred parameters for each image, so it can memorise all images.
+//! The cost on the test images shows the effect, and how much each remedy helps. Each seed chooses
+//! different images, initial weights and dropout masks.
 
 #[path = "digits/data.rs"]
 mod data;
@@ -31,8 +31,8 @@ const SEEDS: RangeInclusive<u64> = 1..=5;
 const EPOCHS: usize = 200;
 const UNITS: usize = 128;
 
-/// Of λ = 0.1, 0.3 and 1 with p = 0.35, 0.5 and 0.65, this pair had the least cost on the training
-/// images that a run does not use, over seeds 11 to 15. Each is used alone too.
+/// The pair with the lowest cost among λ = 0.1, 0.3 and 1 with p = 0.35, 0.5 and 0.65, over seeds
+/// 11 to 15, on the training images that a run does not use. Each is also used alone.
 const LAMBDA: f64 = 0.3;
 const P: f64 = 0.5;
 
@@ -119,8 +119,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "\nWithout a remedy, the network learns its images by heart. The cost of the test images\n\
          is lowest near epoch 45 and rises from there. L2 stops the rise. Dropout alone delays\n\
          it, and the network learns more slowly. L2 with dropout, and batch normalisation\n\
-         alone, have the lowest mean costs. The errors hardly differ: the choice of the images\n\
-         matters much more. To stop at the lowest cost would have helped about as much as L2."
+         alone, have the lowest mean costs. The error rates hardly differ: the seeds differ\n\
+         much more. Stopping at the lowest cost would have helped about as much as L2."
     );
     let mean = |row: usize, epoch: usize| summary(&all[row].1, |run| run.costs[epoch])[0];
     let last = [0, 1, 2, 3, 4].map(|row| mean(row, EPOCHS - 1));

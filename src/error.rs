@@ -270,8 +270,8 @@ pub enum Error {
     },
     /// A derivative with respect to ids, which does not exist.
     #[error(
-        "row {row} of X holds ids, which have no derivative: ask for derivatives with respect to \
-         the parameters alone, and let directions of X be 0 in such rows"
+        "row {row} of X holds ids, which have no derivative: request derivatives with respect \
+         to the parameters only, and set directions of X to 0 in these rows"
     )]
     IdInputs {
         /// A row of X.
@@ -279,8 +279,8 @@ pub enum Error {
     },
     /// An embedding whose inputs are outputs of a layer that computes.
     #[error(
-        "the inputs of {} are computed by a layer before it, expected ids: rows of X, which layers \
-         may select and move but not compute",
+        "the inputs of {} are computed by an earlier layer, expected ids: rows of X, which earlier \
+         layers may only select or move",
         named(.layer)
     )]
     ComputedIds {
@@ -426,7 +426,7 @@ pub enum Error {
     /// No new state to take: the last pass in the workspace was not a training pass of such a
     /// network.
     #[error(
-        "the workspace has no new state of this network: call `set_training` and compute a pass \
+        "the workspace has no new state for this network: call `set_training` and run a pass \
          before `take_state`"
     )]
     NoState,
@@ -453,10 +453,10 @@ pub enum Error {
         /// The layer.
         layer: Path,
     },
-    /// A layer that draws random numbers, where J has to be one function.
+    /// A layer that draws random numbers, in a method that needs the same J in every evaluation.
     #[error(
         "{} draws random numbers in training, but {what} needs the same J in every evaluation: \
-         leave out the layer, or use an optimiser that makes steps",
+         remove the layer, or use a step optimiser such as Adam",
         named(.layer)
     )]
     Stochastic {

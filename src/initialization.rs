@@ -85,8 +85,9 @@ pub enum Initialization {
     /// arXiv:1312.6120).
     ///
     /// W Wᵀ = gain² I if there are at most as many units as inputs, and otherwise Wᵀ W = gain² I.
-    /// All such matrices are equally likely: W is Q of the QR decomposition of a normal matrix,
-    /// with the signs that make the diagonal of R positive. The biases are 0.
+    /// W is uniformly distributed over these matrices: it is gain · Q, or its transpose with fewer
+    /// units than inputs, from the QR decomposition of a matrix of standard normal entries, with
+    /// the signs that make the diagonal of R positive. The biases are 0.
     Orthogonal {
         /// The gain, finite and at least 0: 1 for linear layers and tanh, √2 for ReLU.
         gain: f64,
@@ -215,7 +216,10 @@ impl Initialization {
     fn scales(self) -> bool {
         !matches!(
             self,
-            Self::Constant { .. } | Self::Uniform { .. } | Self::Normal { .. }
+            Self::Constant { .. }
+                | Self::Uniform { .. }
+                | Self::Normal { .. }
+                | Self::TruncatedNormal { .. }
         )
     }
 

@@ -75,7 +75,14 @@ pub(super) fn deltas<T: Scalar, L: Layer<T>, C: Cost<T>>(
         };
         let (rows, m) = inner.values.a.shape();
         let is_own = *block.layer() == inner.path;
-        if is_own && rows == block.block().rows && inner.values.z.is_some() && !block.is_frozen() {
+        // Without a bias, no column of the gradient is δ.
+        let has_bias = block.block().penalised_from_column == 1;
+        if is_own
+            && has_bias
+            && rows == block.block().rows
+            && inner.values.z.is_some()
+            && !block.is_frozen()
+        {
             inner.values.delta = Some(matrix("δ", (rows, m))?);
             found.push((inner, block.range().start));
         }

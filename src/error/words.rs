@@ -94,7 +94,7 @@ pub(super) fn below(count: usize, none: &str) -> String {
 /// Describes the valid ids, given one that is not.
 pub(super) fn valid_ids(found: f64, count: usize) -> String {
     if found.fract() == 0.0 && found >= 0.0 && found < count as f64 {
-        return "to which the scalar type rounds other ids too: use one with more digits"
+        return "to which the scalar type also rounds other ids: use a wider scalar type"
             .to_owned();
     }
     match count.checked_sub(1) {

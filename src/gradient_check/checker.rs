@@ -247,11 +247,10 @@ impl GradientCheck {
         self
     }
 
-    /// Checks training passes with this seed, which repeat the same random numbers, instead of
-    /// evaluation.
+    /// Checks training passes with this seed, instead of evaluation.
     ///
-    /// J is then a function of θ through the statistics of the batch, and the masks of dropout are
-    /// constants. The state of the network stays as it is.
+    /// J then depends on θ through the batch statistics too. Every pass draws the same random
+    /// numbers, so the masks of dropout are constants. The state of the network is unchanged.
     ///
     /// # Example
     /// ```

@@ -19,8 +19,8 @@ impl Room {
         })
     }
 
-    /// Returns Q of A = Q R with a diagonal of R that is not negative, for a normal matrix A with
-    /// as many rows as Q, which has at least as many rows as columns. Both are column-major.
+    /// Returns Q of A = Q R, where R has a non-negative diagonal and A has standard normal
+    /// entries. A and Q have the same shape, with at least as many rows as columns, column-major.
     ///
     /// With these signs Q is unique, and uniformly distributed (Mezzadri 2007,
     /// arXiv:math-ph/0609050).

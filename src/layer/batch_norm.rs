@@ -11,9 +11,9 @@ use crate::shape::Shape;
 
 /// Batch normalisation (Ioffe, Szegedy 2015, arXiv:1502.03167).
 ///
-/// a = γ ∘ (x − μ)/√(σ² + ε) + β, for each unit of plain units, each feature of a sequence (over
-/// its steps), or each channel of a signal or an image (over its positions). γ and β have one entry
-/// for each. γ starts at 1 and β at 0; no penalty acts on them. The output has the shape of the
+/// a = γ ∘ (x − μ)/√(σ² + ε) + β, separately for each unit, each feature of a sequence (over its
+/// steps), or each channel of a signal or an image (over its positions). γ and β have an entry for
+/// each. γ starts at 1 and β at 0; no penalty acts on them. The output has the shape of the
 /// input. This is PyTorch's `BatchNorm`:
 ///
 /// - In a training pass, μ and σ² are the mean and the biased variance of the batch, and

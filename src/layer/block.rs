@@ -11,8 +11,9 @@ pub enum BlockStart {
     Initializer,
     /// At this value, whatever the initialiser: γ of a norm starts at 1.
     Constant(f64),
-    /// At normal numbers with this standard deviation, where the initialiser would scale them by
-    /// the size of a layer: a table that no product sums over. Other initialisers apply.
+    /// Normal with this standard deviation, instead of a scale that depends on the size of the
+    /// layer. For tables, whose entries are not summed. `Constant`, `Uniform`, `Normal` and
+    /// `TruncatedNormal` initialisers apply unchanged.
     Normal(f64),
 }
 
@@ -37,7 +38,7 @@ pub struct Block {
     /// The number of columns.
     pub cols: usize,
     /// The columns before this one are biases. They are exempt from penalties and decay, and start
-    /// at 0.
+    /// at 0 unless [`start`](Self::start) is a constant.
     pub penalised_from_column: usize,
     /// How the entries start.
     pub start: BlockStart,

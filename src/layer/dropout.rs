@@ -15,8 +15,8 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 /// itself. The output has the shape of the input. p = 0 changes nothing. p = 1 gives 0, and a
 /// gradient of 0. Any other p is rounded to a multiple of 2⁻³², below 1.
 ///
-/// The mask follows from the seed of the layer in this step and from the number of the example in
-/// the batch. It is the same in every pass of a step, on any number of threads, and for every
+/// The mask depends only on the seed of the layer in this step and the index of the example in the
+/// batch. It is the same in every pass of a step, on any number of threads, and for every
 /// scalar type. Nothing is kept for the backward pass, which draws it again. In PyTorch and Keras,
 /// dropout is inverted too.
 ///
@@ -51,8 +51,7 @@ pub struct Dropout {
 impl Dropout {
     /// Creates a layer that drops an entry with probability p in \[0, 1].
     ///
-    /// The network that it becomes part of checks p: its last call returns
-    /// [`Error::Hyperparameter`] if p is out of range.
+    /// Building the network checks p, and returns [`Error::Hyperparameter`] if it is out of range.
     #[must_use]
     pub fn new(p: f64) -> Self {
         Self { p }

@@ -12,30 +12,30 @@ use crate::scalar::{Scalar, real, to_f64};
 use crate::shape::Shape;
 use nalgebra::{DMatrixView, DMatrixViewMut, DVectorView};
 
-/// A table of learned vectors: each input is an id, and the output is the vector of each id.
+/// Looks up a learned vector for each id, in a table E.
 ///
 /// Derivation: [(38)](crate::derivation#embedding).
 ///
 /// The input is T plain units, each a whole number in \[0, `entries`): ids count from 0. The output
 /// is a sequence of T steps with `dim` features. The table E is `dim` × `entries`, so a column is
 /// the vector of an id; PyTorch's `Embedding.weight`, `entries` × `dim` row by row, has the same
-/// order in memory. It is the product of E with a one-hot vector for each id, but a pass only reads
-/// and writes the vectors of the ids in the batch. Setting the gradient to 0, the penalty and the
-/// step of an optimiser still take all of E.
+/// order in memory. The output is the product of E with a one-hot vector for each id, but a
+/// pass reads and writes only the vectors of the ids in the batch. Clearing the gradient, the
+/// penalty and the optimiser step still process all of E.
 ///
 /// All of E is penalised, so an entry that the batch does not use has the gradient λE/m. E starts
 /// with standard normal numbers under every [`Initialization`](crate::Initialization) that scales
-/// weights by the size of a layer, as in PyTorch: an output is a single entry, and no sum over
-/// inputs.
+/// weights by the size of a layer, as in PyTorch: each output is one entry of E, not
+/// a sum over inputs.
 ///
-/// # Where it stands
+/// # Position in the network
 /// The inputs are rows of X. [`Flatten`](super::Flatten), [`Transpose`](super::Transpose),
 /// [`Select`](super::Select) and containers of them may come before. With a branch for each kind of
 /// input, a network takes numbers and ids in one X; see the example.
 ///
-/// The network checks all ids before a pass. One that is not whole or out of range is an
-/// [`Error::Id`], and so is an id from 2²⁴ on in `f32` (2⁵³ in `f64`), to which other whole numbers
-/// round.
+/// The network checks all ids before a pass. An id that is not whole or is out of range
+/// is an [`Error::Id`]. So is an id of 2²⁴ or more in `f32` (2⁵³ in `f64`), because other whole
+/// numbers round to it.
 ///
 /// There is no derivative with respect to an id. In a network whose X consists of ids alone, calls
 /// that compute ∂J/∂X or another derivative with respect to X return [`Error::IdInputs`]. With
@@ -56,7 +56,7 @@ use nalgebra::{DMatrixView, DMatrixViewMut, DVectorView};
 /// # Ok::<(), Error>(())
 /// ```
 ///
-/// Two numbers, and one of seven days as three features:
+/// Two numeric inputs, and a day of the week embedded as three features:
 /// ```
 /// use backprop::Network;
 /// use backprop::activation::{Identity, Tanh};

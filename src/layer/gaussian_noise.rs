@@ -10,7 +10,7 @@ use crate::scalar::{Scalar, real};
 /// In a training pass, a = x + σ n with independent standard normal numbers n. The output has the
 /// shape of the input, and the derivatives are those of the identity. σ = 0 changes nothing.
 ///
-/// The numbers follow from the seed of the layer in this step and from the number of the example in
+/// The numbers depend only on the seed of the layer in this step and the index of the example in
 /// the batch. They are the same in every pass of a step, on any number of threads, and on every
 /// platform. Keras has the same layer.
 ///
@@ -43,8 +43,7 @@ pub struct GaussianNoise {
 impl GaussianNoise {
     /// Creates a layer that adds noise of standard deviation σ ≥ 0, finite.
     ///
-    /// The network that it becomes part of checks σ: its last call returns
-    /// [`Error::Hyperparameter`] if σ is out of range.
+    /// Building the network checks σ, and returns [`Error::Hyperparameter`] if it is out of range.
     #[must_use]
     pub fn new(sigma: f64) -> Self {
         Self { sigma }

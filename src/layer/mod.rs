@@ -92,7 +92,7 @@
 //! # Ok::<(), backprop::Error>(())
 //! ```
 //!
-//! # State and chance
+//! # State and randomness
 //! A layer that gathers statistics declares them with [`Plan::state`], reads them from
 //! [`At::state`], and in a training pass changes [`Forward::new_state`], which starts as a copy.
 //! Check it with [`GradientCheck::training`](crate::GradientCheck::training) too. A layer that

@@ -187,7 +187,13 @@ impl Norm {
     pub(super) fn invert_roots<T: Scalar>(&self, variance: &mut [T]) {
         let eps = real::<T>(self.eps);
         for v in variance {
-            *v = T::one() / (*v + eps).sqrt();
+            let sum = *v + eps;
+            // Where the squares overflow, 1/√∞ = 0 would hide it.
+            *v = if sum.is_finite() {
+                T::one() / sum.sqrt()
+            } else {
+                real(f64::NAN)
+            };
         }
     }
 

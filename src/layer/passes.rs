@@ -98,8 +98,8 @@ pub struct Forward<'a, T: Scalar> {
     pub output: DMatrixViewMut<'a, T>,
     /// The scalars for later passes, to be written: as many as [`Plan::kept`] returns.
     pub kept: &'a mut [T],
-    /// The state after this step, which starts as a copy of [`At::state`]. It is present only in
-    /// training passes whose state is kept.
+    /// The new state, to be updated in place: it starts as a copy of [`At::state`]. `None` unless
+    /// this is a training pass whose new state is kept.
     pub new_state: Option<&'a mut [T]>,
     /// Room for intermediate results, with unspecified contents: see [`Plan::room`].
     pub room: &'a mut [T],

@@ -194,6 +194,12 @@ impl Plan {
 
     /// Declares that the outputs for one example depend on the others.
     pub fn couples(mut self, couples: Couples) -> Self {
+        // State is that of the whole batch.
+        let couples = if self.state_blocks.is_empty() {
+            couples
+        } else {
+            couples.max(Couples::InTraining)
+        };
         (self.own_couples, self.couples) = (couples, couples);
         self
     }

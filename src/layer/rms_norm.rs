@@ -11,7 +11,8 @@ use crate::scalar::Scalar;
 /// a = γ ∘ x/√(mean of x² + ε). The mean is over the last axis of each example, at each of its
 /// positions, or over its last [`axes`](Self::axes). Nothing is subtracted, and there is no β. γ
 /// has an entry for each entry of these axes and starts at 1; no penalty acts on it. The output has
-/// the shape of the input. This is PyTorch's `RMSNorm` with its ε given.
+/// the shape of the input. This is PyTorch's `RMSNorm` with
+/// `eps` set to this ε; PyTorch's default is the machine epsilon.
 ///
 /// Derivation: [(41)](crate::derivation#rms-normalisation).
 ///

@@ -146,7 +146,7 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
 
     /// Adds a [`BatchNorm`] with ε = 10⁻⁵, momentum 0.1, γ and β.
     ///
-    /// In front of an activation, use `dense(units, Identity)`, this, and `activate`.
+    /// To normalise before an activation, use `dense(units, Identity)`, this, and `activate`.
     pub fn batch_norm(self) -> Self
     where
         L: From<BatchNorm>,
@@ -154,8 +154,8 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
         self.layer(L::from(BatchNorm::new()))
     }
 
-    /// Sets entries to 0 in training, each with probability p in \[0, 1], and divides the others by
-    /// 1 − p: see [`Dropout`]. Outside training it does nothing.
+    /// Adds a [`Dropout`]. In training, it sets each entry to 0 with probability p in \[0, 1], and
+    /// divides the others by 1 − p. Outside training it does nothing.
     pub fn dropout(self, p: f64) -> Self
     where
         L: From<Dropout>,
@@ -172,8 +172,8 @@ impl<T: Scalar, L: Layer<T>> Builder<T, L> {
         self.layer(L::from(GaussianNoise::new(sigma)))
     }
 
-    /// Adds a table of `entries` learned vectors with `dim` features, one vector for each id of the
-    /// output so far.
+    /// Adds an [`Embedding`]: a table of `entries` learned vectors with `dim` features. The output
+    /// so far must consist of ids.
     pub fn embedding(self, entries: usize, dim: usize) -> Self
     where
         L: From<Embedding>,

@@ -112,8 +112,10 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         let kept = &mut part.kept[..plan.kept_in(self.keep, m)];
         let output = &mut part.output[..rows * m];
         let state = self.point.state;
-        part.has_new_state = self.training.is_some() && !state.is_empty();
-        let new_state = part.has_new_state.then(|| {
+        let writes_state = self.training.is_some() && !state.is_empty();
+        // Not before it is complete and checked.
+        part.has_new_state = false;
+        let new_state = writes_state.then(|| {
             let new_state = &mut part.new_state[..state.len()];
             new_state.copy_from_slice(state);
             new_state
@@ -141,9 +143,10 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
             };
             check_activations(plan, outcome, first)?;
         }
-        if part.has_new_state {
+        if writes_state {
             let places = self.network.layout.state_places();
             check_finite_state(places, &part.new_state[..state.len()])?;
+            part.has_new_state = true;
         }
         Ok(())
     }

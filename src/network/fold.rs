@@ -42,7 +42,8 @@ impl<T: Scalar, C: Layer<T> + Clone> Network<T, AnyLayer<C>> {
     /// weights s ∘ W (row by row) and the bias s ∘ (b − μ) + β. Outside training, the outputs are
     /// the same up to rounding, and a pass takes less time. Layers inside containers are folded
     /// too. All other layers stay, and so do norms that follow other layers, or that act on another
-    /// axis than the dense layer does. A frozen layer stays frozen.
+    /// axis than the dense layer does. A folded layer is frozen if its
+    /// dense layer was.
     ///
     /// Derivation: [(42)](crate::derivation#batch-statistics).
     ///

@@ -199,7 +199,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Converts the network to another scalar, such as `f32` or dual numbers.
     ///
     /// `f` converts each parameter, in the order of θ, and then each number of the state. Frozen
-    /// layers and fixed statistics stay so.
+    /// layers stay frozen, and fixed statistics stay fixed.
     ///
     /// # Errors
     /// All concern the new scalar:

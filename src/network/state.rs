@@ -75,18 +75,17 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         })
     }
 
-    /// Replaces the state by that after the last training pass in a workspace.
+    /// Replaces the state with the new state from the last training pass in a workspace.
     ///
-    /// In your own training loop, call it after each step, as a trainer does. An
-    /// [`Accumulator`](crate::Accumulator) takes the state of each batch by itself: call this after
-    /// each batch to use the statistics of all of them, one after the other, or after the last to
-    /// use only its own.
+    /// In your own training loop, call it after each step, as a trainer does. With
+    /// an [`Accumulator`](crate::Accumulator), each batch uses its own statistics. Call this after
+    /// every batch to include all batches in turn, or after the last one to include only that one.
     ///
     /// Derivation: [(43)](crate::derivation#state).
     ///
     /// # Errors
-    /// Returns [`Error::NoState`] unless the last pass in this workspace was a training pass of a
-    /// network of this shape. The network is unchanged after an error.
+    /// Returns [`Error::NoState`] if the network has state and the last pass in this workspace was
+    /// not a training pass of a network of this shape. The network is unchanged after an error.
     ///
     /// # Example
     /// The running mean moves a tenth of the way to the mean of the batch, 3:

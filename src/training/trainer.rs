@@ -32,9 +32,10 @@ use std::time::Duration;
 /// divided by the size m of the **whole** training set, so a penalty acts equally for any batch
 /// size. A [`Record`](super::Record) reports J over all training examples at the end of each epoch.
 ///
-/// Steps train, and all that is measured is evaluated: dropout acts only in the steps, with a seed
-/// for each batch, and only the steps use and change the statistics of a batch norm. A full-batch
-/// solver uses those of all examples, and each iteration moves the running ones by one step. It
+/// Steps use training passes; costs and metrics are measured in evaluation. Dropout therefore acts
+/// only in the steps, with a new seed for each batch, and only the steps use batch statistics and
+/// update the running ones. A full-batch solver uses the statistics of all examples, and each
+/// iteration updates the running statistics once. It
 /// refuses dropout ([`Error::Stochastic`]), and Levenberg–Marquardt also refuses batch statistics
 /// ([`Error::Coupled`]).
 ///

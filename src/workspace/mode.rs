@@ -28,7 +28,7 @@ impl<T: Scalar> Workspace<T> {
     /// the default, passes evaluate the network.
     ///
     /// # Example
-    /// The loop of your own training run: gradient, step, state.
+    /// A training loop of your own: gradient, step, state.
     /// ```
     /// use backprop::activation::{Identity, Tanh};
     /// use backprop::nalgebra::DMatrix;
@@ -61,8 +61,8 @@ impl<T: Scalar> Workspace<T> {
     /// The matrix has one column for each example of the batch. For
     /// [`Dropout`](crate::layer::Dropout), it is outputs × m, with 1 where an entry is kept and 0
     /// where it is dropped. For [`GaussianNoise`](crate::layer::GaussianNoise), it holds the
-    /// standard normal numbers. A pass with another number of examples is refused.
-    /// [`take_back`](Self::take_back) ends it.
+    /// standard normal numbers. A pass with another number of examples returns an error.
+    /// [`take_back`](Self::take_back) restores the layers' own draws.
     ///
     /// # Errors
     /// Returns [`Error::TooLarge`] if there is no memory for a copy. The next training pass returns

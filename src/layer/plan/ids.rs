@@ -52,7 +52,7 @@ impl Plan {
     /// Declares that each entry of the input is an id: a whole number in \[0, `count`).
     ///
     /// There is no derivative with respect to an id. A network accepts such a layer only where its
-    /// inputs are rows of X, which other layers may select and move but not compute. It checks the
+    /// inputs are rows of X; earlier layers may only select or move them. It checks the
     /// ids before each pass. If `input_delta` or `input_delta_tangent` is requested, the layer
     /// fills it with 0; it ignores `input_tangent`.
     pub fn ids(mut self, count: usize) -> Self {

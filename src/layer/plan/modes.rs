@@ -34,7 +34,7 @@ impl Plan {
         self.state
     }
 
-    /// Returns the random numbers that the layer itself draws for each example in training.
+    /// Returns how many random numbers the layer itself draws for each example in training.
     #[must_use]
     pub fn random_numbers(&self) -> usize {
         self.numbers

@@ -161,8 +161,8 @@ fn computed_ids_are_refused_with_the_path() {
     let text = Error::ComputedIds { layer: 1.into() }.to_string();
     assert_eq!(
         text,
-        "the inputs of layer 1 (Θ⁽²⁾) are computed by a layer before it, expected ids: rows of X, \
-         which layers may select and move but not compute"
+        "the inputs of layer 1 (Θ⁽²⁾) are computed by an earlier layer, expected ids: \
+         rows of X, which earlier layers may only select or move"
     );
 }
 

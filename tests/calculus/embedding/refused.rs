@@ -140,13 +140,13 @@ fn messages() {
     );
     assert_eq!(
         text(16_777_216.0, 20_000_000),
-        "row 1 of X, example 2: the id is 16777216, to which the scalar type rounds other ids too: \
-         use one with more digits"
+        "row 1 of X, example 2: the id is 16777216, to which the scalar type also rounds other \
+         ids: use a wider scalar type"
     );
     assert_eq!(
         Error::IdInputs { row: 1 }.to_string(),
-        "row 1 of X holds ids, which have no derivative: ask for derivatives with respect to the \
-         parameters alone, and let directions of X be 0 in such rows"
+        "row 1 of X holds ids, which have no derivative: request derivatives with respect to the \
+         parameters only, and set directions of X to 0 in these rows"
     );
 }
 
