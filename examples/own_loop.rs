@@ -5,7 +5,7 @@
 //! cargo run --release --example own_loop
 //! ```
 
-use backprop::activation::{Sigmoid, Tanh};
+use backprop::activation::{Identity, Sigmoid, Tanh};
 use backprop::data::{permutation_into, select};
 use backprop::metrics::ConfusionMatrix;
 use backprop::nalgebra::DMatrix;
@@ -23,7 +23,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let all = Examples::new(&x, &y)?;
     let objective = Objective::new(BinaryCrossEntropy).l2(LAMBDA);
     let mut network = Network::<f64>::builder(2)
-        .dense(16, Tanh)
+        .dense(16, Identity)
+        .batch_norm()
+        .activate(Tanh)
         .dense(1, Sigmoid)
         .initialize(Initialization::GlorotUniform, &mut rng(1))?;
 
@@ -32,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut gradient = vec![0.0; theta.len()];
     let mut order = vec![0; EXAMPLES];
     println!("{:>6} {:>10} {:>10}", "epoch", "J", "accuracy");
+    let mut step = 0;
     for epoch in 0..=60 {
         if epoch % 10 == 0 {
             let cost = network.cost(&all, &objective)?;
@@ -46,9 +49,15 @@ fn main() -> Result<(), Box<dyn Error>> {
             // examples.
             let share = batch.len() as f64 / EXAMPLES as f64;
             let objective = Objective::new(BinaryCrossEntropy).l2(LAMBDA * share);
+            // In training, the norm uses the statistics of the batch; dropout would draw its masks
+            // from the seed. `cost` and `forward` evaluate the network.
+            workspace.set_training(Some(step));
             network.gradient_into(&examples, &objective, &mut workspace, &mut gradient)?;
             adam.step(&mut theta, &gradient, 1.0)?;
             network.set_theta(&theta)?;
+            // The running statistics move towards those of the batch.
+            network.take_state(&workspace)?;
+            step += 1;
         }
     }
     let read = ConfusionMatrix::from_outputs(&network.forward(&x)?, &y)?;

@@ -192,7 +192,8 @@ impl<T: Scalar> Accumulator<T> {
     /// Adds the examples of a batch, at the current θ and state of the network.
     ///
     /// In a training pass, each batch uses its own statistics, and the workspace holds the state
-    /// after this batch alone: see [`Network::take_state`].
+    /// after this batch alone: see [`Network::take_state`]. Examples are counted from 0 in each
+    /// batch, so give each its own seed, or example k of every batch gets the same random numbers.
     ///
     /// Derivation: [(17)](crate::derivation#accumulator).
     ///

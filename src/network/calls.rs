@@ -68,6 +68,10 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// 3. For an L2 penalty, D⁽ˡ⁾ = (Δ⁽ˡ⁾ + λΘ⁽ˡ⁾)/m, without λ in column 0. It has the shape of
     ///    Θ⁽ˡ⁾, s₍ₗ₊₁₎ × (sₗ + 1). With example weights, m is Σw.
     ///
+    /// The pass is an evaluation: dropout does nothing, and batch norms use their running
+    /// statistics. For a training pass, call [`gradient_into`](Self::gradient_into) with a workspace
+    /// in training.
+    ///
     /// The symbols are those of the [conventions](crate::conventions). (Rumelhart, Hinton, Williams
     /// 1986, doi:10.1038/323533a0.)
     ///
@@ -132,7 +136,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 
     /// Returns J(θ), the mean cost plus the penalty: (1/m) Σₖ costₖ + λ/(2m) Σ Θ² for an L2
-    /// penalty, which exempts the bias columns.
+    /// penalty, which exempts the bias columns. It is J in evaluation, as in
+    /// [`backprop`](Self::backprop).
     ///
     /// Derivation: [(6)](crate::derivation#objective).
     ///
@@ -195,7 +200,10 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// J.
     ///
     /// This is the call for your own training loop, as in the repository's example `own_loop`. It
-    /// allocates nothing once the buffers are large enough.
+    /// allocates nothing once the buffers are large enough. Passes evaluate the network unless the
+    /// workspace is in training: [`set_training`](Workspace::set_training) before each step lets
+    /// dropout and batch norms act, and [`take_state`](Self::take_state) after it updates the
+    /// running statistics.
     ///
     /// Derivation: [(24)](crate::derivation#descent).
     ///

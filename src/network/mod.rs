@@ -62,11 +62,11 @@ pub use state::StateVector;
 ///
 /// # Saving
 /// With the feature `serde`, a network is plain data: the name of T, the shape of its inputs, its
-/// layers and θ. Loading rejects invalid data: shapes that do not fit, numbers that are not finite,
-/// unknown fields, layers nested too deeply. It also rejects numbers of another scalar type: load
-/// them as that type, then convert the network with [`map`](Self::map). The module `saving` handles
-/// files of networks. The feature enables `float_roundtrip` of `serde_json`, without which an `f64`
-/// would lose its last bit in JSON.
+/// layers, θ and the state. Loading rejects invalid data: shapes that do not fit, numbers that are
+/// not finite, unknown fields, layers nested too deeply. It also rejects numbers of another scalar
+/// type: load them as that type, then convert the network with [`map`](Self::map). The module
+/// `saving` handles files of networks. The feature enables `float_roundtrip` of `serde_json`,
+/// without which an `f64` would lose its last bit in JSON.
 #[cfg_attr(feature = "serde", doc = "```")]
 #[cfg_attr(not(feature = "serde"), doc = "```text")]
 /// use backprop::{Network, activation::Sigmoid};

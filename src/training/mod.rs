@@ -17,7 +17,10 @@
 //! Every part also works in your own loop: optimisers update flat slices, [`Schedule`] and
 //! [`Clipping`] are values, and [`permutation_into`](crate::data::permutation_into) orders the
 //! examples. Such a loop must scale the penalty itself, because the gradient of a batch divides λ
-//! by the batch size: use λ · (batch size)/m. The trainer does this.
+//! by the batch size: use λ · (batch size)/m. The trainer does this. With dropout or batch norms,
+//! the loop also sets a new seed before each step
+//! ([`set_training`](crate::Workspace::set_training)) and takes the state after it
+//! ([`take_state`](crate::Network::take_state)), as the repository's example `own_loop` does.
 //!
 //! # Example
 //! ```
