@@ -14,6 +14,7 @@ mod random;
 mod reference;
 mod seeds;
 mod training;
+mod training_parts;
 mod trees;
 
 use backprop::cost::{Cost, Outputs};
@@ -25,6 +26,8 @@ use proptest::test_runner::{Config, TestCaseError};
 use random::Case;
 use trees::Net;
 
+use crate::support::{self, bits, dot, largest, wave, wave_matrix};
+
 type Outcome = Result<(), TestCaseError>;
 
 /// An eighth of the cases of the other property tests, because each case is a tree.
@@ -34,38 +37,9 @@ fn config() -> Config {
     config
 }
 
-/// Returns a direction: numbers of size 1 without a pattern.
-fn wave(len: usize, phase: f64) -> Vec<f64> {
-    (0..len).map(|i| (phase + 1.7 * i as f64).sin()).collect()
-}
-
-fn wave_matrix(rows: usize, cols: usize, phase: f64) -> DMatrix<f64> {
-    DMatrix::from_vec(rows, cols, wave(rows * cols, phase))
-}
-
-fn largest(entries: &[f64]) -> f64 {
-    entries.iter().fold(0.0, |max, e| max.max(e.abs()))
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn bits(entries: &[f64]) -> Vec<u64> {
-    entries.iter().map(|e| e.to_bits()).collect()
-}
-
 /// Checks every entry to a bound.
 fn close(found: &[f64], expected: &[f64], bound: f64) -> Outcome {
-    prop_assert_eq!(found.len(), expected.len());
-    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
-        // False for a NaN on either side.
-        prop_assert!(
-            (f - e).abs() <= bound,
-            "entry {i}: {f:e} is not {e:e} within {bound:e}"
-        );
-    }
-    Ok(())
+    support::close(found, expected, bound).map_err(TestCaseError::fail)
 }
 
 /// Checks each block of θ to a share of its largest entry, or of a thousandth of `size`, the

@@ -18,7 +18,7 @@ mod never_panics;
 mod one_example_at_a_time;
 mod tangents;
 
-use crate::support::Case;
+use crate::support::{self, Case, bits, dot, largest, wave, wave_matrix};
 use backprop::nalgebra::{DMatrix, convert};
 use backprop::{Examples, Network, Scalar};
 use proptest::prelude::*;
@@ -30,42 +30,13 @@ type Outcome = Result<(), TestCaseError>;
 /// divide by its square.
 const TAME: f64 = 3.0;
 
-/// Returns a direction: numbers of size 1 without a pattern.
-fn wave(len: usize, phase: f64) -> Vec<f64> {
-    (0..len).map(|i| (phase + 1.7 * i as f64).sin()).collect()
-}
-
-fn wave_matrix(rows: usize, cols: usize, phase: f64) -> DMatrix<f64> {
-    DMatrix::from_vec(rows, cols, wave(rows * cols, phase))
-}
-
-fn largest(entries: &[f64]) -> f64 {
-    entries.iter().fold(0.0, |max, e| max.max(e.abs()))
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn bits(entries: &[f64]) -> Vec<u64> {
-    entries.iter().map(|e| e.to_bits()).collect()
-}
-
 /// Checks every entry to 1e-12 of the largest, or of `size`, the size of the terms of the sums.
 fn close(found: &[f64], expected: &[f64], size: f64) -> Outcome {
     close_within(found, expected, 1e-12 * largest(expected).max(size))
 }
 
 fn close_within(found: &[f64], expected: &[f64], bound: f64) -> Outcome {
-    prop_assert_eq!(found.len(), expected.len());
-    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
-        // False for a NaN on either side.
-        prop_assert!(
-            (f - e).abs() <= bound,
-            "entry {i}: {f:e} is not {e:e} within {bound:e}"
-        );
-    }
-    Ok(())
+    support::close(found, expected, bound).map_err(TestCaseError::fail)
 }
 
 /// Returns the case in another scalar.
