@@ -12,11 +12,13 @@ mod approximate_equality;
 mod architectures;
 mod buffers;
 mod errors;
+mod given;
 mod network;
 mod one_example;
 mod settings;
 mod shapes;
 mod sharing;
+mod state;
 #[path = "../support/mod.rs"]
 mod support;
 mod surface;

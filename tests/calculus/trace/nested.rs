@@ -2,7 +2,7 @@
 
 use backprop::activation::{Identity, Sigmoid, Softmax, Tanh};
 use backprop::cost::Heads;
-use backprop::layer::Axis;
+use backprop::layer::{AnyLayer, Axis, Dense, Sequential};
 use backprop::nalgebra::DMatrix;
 use backprop::{
     CategoricalCrossEntropy, Examples, Initialization, Network, Objective, Path, SquaredError,
@@ -141,4 +141,26 @@ fn containers_have_no_error_of_a_layer_inside() {
     assert!(trace.z([0, 0]).is_some());
     assert_eq!(trace.delta([0, 0]), None);
     assert!(trace.delta([0, 0, 0]).is_some());
+}
+
+/// δ of an inner layer is read from the column of its bias. Without one there is no δ, rather than
+/// the gradient of a weight.
+#[test]
+fn an_inner_layer_without_a_bias_has_no_error() {
+    let layer = || -> AnyLayer { Dense::new(2, 2, Tanh).without_bias().into() };
+    let last = || -> AnyLayer { Dense::new(2, 1, Identity).into() };
+    let theta: Vec<f64> = (0..7).map(|i| (f64::from(i) + 0.5).sin()).collect();
+    let network = |first| Network::from_layers(2, vec![first, last()], &theta).unwrap();
+    let (flat, nested) = (
+        network(layer()),
+        network(Sequential::new(vec![layer()]).into()),
+    );
+    let x = DMatrix::from_fn(2, 3, |i, k| (1.3 * i as f64 - 0.7 * k as f64).sin());
+    let y = DMatrix::from_row_slice(1, 3, &[0.3, -0.2, 0.9]);
+    let (examples, objective) = (Examples::new(&x, &y).unwrap(), Objective::new(SquaredError));
+    let flat = flat.trace(&examples, &objective).unwrap();
+    let nested = nested.trace(&examples, &objective).unwrap();
+    assert!(flat.delta(0).is_some());
+    assert_eq!(nested.z([0, 0]), flat.z(0));
+    assert_eq!(nested.delta([0, 0]), None);
 }

@@ -8,8 +8,10 @@
 
 mod forged;
 mod forged_at_random;
+mod forged_state;
 mod frozen;
 mod levenberg_marquardt;
+mod modes;
 mod own_loop;
 mod rates;
 mod refused;
