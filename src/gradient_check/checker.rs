@@ -2,6 +2,7 @@
 
 use super::line::CheckedBlock;
 use super::settings::{Sampling, Tolerance};
+use super::single_layer::{Arguments, SingleLayer};
 use super::{GradientCheck, Report, nan, noise};
 use crate::allocation::allocate;
 use crate::cost::Cost;
@@ -43,9 +44,14 @@ impl GradientCheck {
     /// The buffers of the pass are filled with NaN beforehand. This exposes a layer that reads an
     /// unwritten value, or adds where it should overwrite.
     ///
+    /// In [training](Self::training), the report has the rows of training passes that the check of
+    /// a [`layer`](Self::layer) has, for all layers together.
+    ///
     /// # Errors
     /// - The errors of [`Network::backprop`], except for a non-finite gradient, which the report
     ///   shows instead.
+    /// - [`Error::State`] if a training pass writes a new state below its
+    ///   [least value](crate::layer::StateBlock::at_least).
     /// - [`Error::Hyperparameter`] for a bad step, tolerance or number of comparisons.
     ///
     /// # Example
@@ -102,6 +108,17 @@ impl GradientCheck {
         let blocks = CheckedBlock::list(network.layout(), "");
         let mut report = Report::new(&self.settings::<T>()?);
         report.cost = self.compare_gradient(&mut report, &blocks, theta, noise, pass)?;
+        if self.training.is_some() {
+            let (layout, m) = (network.layout(), examples.x.ncols());
+            let mut root = SingleLayer::in_layout(network.root(), (layout.plan(), layout), m)?;
+            root.training = self.training;
+            let at = Arguments {
+                theta,
+                state: network.state().as_slice(),
+                x: examples.x,
+            };
+            self.compare_passes(&mut report, &root, at)?;
+        }
         Ok(report)
     }
 
@@ -250,7 +267,9 @@ impl GradientCheck {
     /// Checks training passes with this seed, instead of evaluation.
     ///
     /// J then depends on θ through the batch statistics too. Every pass draws the same random
-    /// numbers, so the masks of dropout are constants. The state of the network is unchanged.
+    /// numbers, so the masks of dropout are constants. The state of the network is unchanged. More
+    /// rows compare passes that have to agree, such as a batch and its halves:
+    /// [`layer`](Self::layer) lists them.
     ///
     /// # Example
     /// ```

@@ -7,6 +7,7 @@ use crate::columns::Columns;
 use crate::error::Error;
 use crate::layer::Layer;
 use crate::layout::Layout;
+use crate::point::initial_state;
 use crate::scalar::Scalar;
 
 impl GradientCheck {
@@ -21,12 +22,31 @@ impl GradientCheck {
     /// again as `… (linked)`, for f = Σ r ∘ z. The layer gets exactly the room that its plan
     /// requests, and all buffers are filled with NaN before they are written.
     ///
+    /// In [training](Self::training), more rows compare forward passes of the layer that have to
+    /// agree. The first two have to be equal bit for bit, and so have those of another seed and of
+    /// the new state:
+    ///
+    /// | row | has to equal |
+    /// |---|---|
+    /// | `output, repeated` | the output of the same pass before |
+    /// | `new state, repeated`, if the layer has state | its new state |
+    /// | `output with another seed`, if the layer draws nothing ([`Plan::stochastic`]) | the output with this seed |
+    /// | `output in two parts`, with `Δ` and `δ below`, unless the layer [couples](crate::layer::Plan::couples) examples | those of the whole batch: numbers follow from [`first_example`] |
+    /// | `output with fixed statistics` ([`Plan::fixed_statistics`]), if the layer has state and draws nothing | the output outside training |
+    /// | `new state with fixed statistics` | the old state |
+    ///
+    /// [`Plan::stochastic`]: crate::layer::Plan::stochastic
+    /// [`Plan::fixed_statistics`]: crate::layer::Plan::fixed_statistics
+    /// [`first_example`]: crate::layer::At::first_example
+    ///
     /// # Errors
     /// - [`Error::ZeroUnits`], [`Error::PenalisedColumns`], [`Error::TooLarge`], … if a network
     ///   would reject the layer.
     /// - [`Error::Length`], [`Error::Shape`], [`Error::NoExamples`] or [`Error::NonFinite`] if θ or
     ///   x does not fit the layer.
     /// - [`Error::NonFinite`] if the output overflows.
+    /// - [`Error::NonFinite`] or [`Error::State`] if a training pass writes a new state that is not
+    ///   finite, or below its [least value](crate::layer::StateBlock::at_least).
     /// - [`Error::Hyperparameter`] for an invalid step or tolerance.
     ///
     /// # Example
@@ -50,8 +70,10 @@ impl GradientCheck {
         x: impl Columns<'a, T>,
     ) -> Result<Report, Error> {
         let x = x.columns_view();
-        let at = Arguments { theta, x };
         let layout = SingleLayer::layout(layer, x)?;
+        let state = initial_state(layout.state_places())?;
+        let state = state.as_slice();
+        let at = Arguments { theta, state, x };
         let mut single = SingleLayer::new(layer, &layout, at)?;
         single.training = self.training;
         let mut report = Report::new(&self.settings::<T>()?);
@@ -60,6 +82,7 @@ impl GradientCheck {
             single.linked = true;
             self.layer_path(&mut report, &single, &layout, at)?;
         }
+        self.compare_passes(&mut report, &single, at)?;
         Ok(report)
     }
 
@@ -91,6 +114,7 @@ impl GradientCheck {
             let at = Arguments {
                 theta,
                 x: x.as_view(),
+                ..at
             };
             let forward = single.forward(at);
             if let Some(gradient) = gradient {

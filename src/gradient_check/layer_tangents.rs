@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::kernels::columns;
 use crate::layer::{Layer, LayerGradient};
 use crate::layout::Layout;
+use crate::point::initial_state;
 use crate::scalar::{Scalar, real};
 use nalgebra::{DMatrix, DMatrixView};
 
@@ -100,7 +101,8 @@ impl GradientCheck {
     /// again as `(linked)`, except those of the forward pass, of ż and `from z`.
     ///
     /// The rows of examples are left out if the layer couples examples in the mode of the check
-    /// ([`training`](Self::training)). Buffers are filled with NaN
+    /// ([`training`](Self::training)). Otherwise the examples are those of the second of two parts of
+    /// a batch, so [`first_example`](crate::layer::At::first_example) is m. Buffers are filled with NaN
     /// before they are written. Check `backward` with [`layer`](Self::layer) first.
     ///
     /// # Errors
@@ -127,10 +129,16 @@ impl GradientCheck {
         x: impl Columns<'a, T>,
     ) -> Result<Report, Error> {
         let x = x.columns_view();
-        let at = Arguments { theta, x };
         let layout = SingleLayer::layout(layer, x)?;
+        let state = initial_state(layout.state_places())?;
+        let state = state.as_slice();
+        let at = Arguments { theta, state, x };
         let mut single = SingleLayer::new(layer, &layout, at)?;
         single.training = self.training;
+        if !single.plan.couples.in_mode(self.training.is_some()) {
+            // The second of two parts, so that a pass that ignores this number shows.
+            single.first = single.examples;
+        }
         let delta = cotangent(single.outputs, single.examples, self.seed);
         let mut point = Point {
             single,
@@ -195,7 +203,8 @@ impl GradientCheck {
                 let along = motion.inputs.map(|x| x.clone_owned());
                 let x = moved(x.as_slice(), along.as_ref().map(DMatrix::as_slice), t);
                 let (theta, x) = (&theta[..], DMatrixView::from_slice(&x, n, m));
-                let (at, delta) = (Arguments { theta, x }, delta + &delta_dot * t);
+                let at = Arguments { theta, x, ..at };
+                let delta = delta + &delta_dot * t;
                 let forward = single.forward(at);
                 if asked == Asked::Values {
                     let back = single.backward(at, &forward, &delta);
@@ -288,7 +297,7 @@ impl GradientCheck {
         for k in 0..m {
             let one = SingleLayer {
                 examples: 1,
-                first: k,
+                first: single.first + k,
                 ..*single
             };
             let at = Arguments {

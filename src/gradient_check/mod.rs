@@ -125,6 +125,14 @@
 //! at the point, no step avoids it, and the entry is a suspected kink. Many units may have a kink
 //! there at once, so the derivative need not lie between the slopes.
 
+//!
+//! # In training
+//! With [`training`](GradientCheck::training), J is that of a training pass with a fixed seed. A
+//! custom layer with state or random numbers can be wrong there although its derivatives agree: it
+//! may draw other numbers in each pass, or in each part of a batch. So
+//! [`layer`](GradientCheck::layer) and [`network`](GradientCheck::network) also compare passes
+//! that have to agree, and check the range of the new state.
+
 // Declared first, so that rustdoc, which follows the order of the modules, lists `new` and
 // `network` first.
 mod checker;
@@ -137,6 +145,7 @@ mod layer;
 mod layer_tangents;
 mod line;
 mod noise;
+mod passes;
 mod report;
 mod scalar_function;
 mod second_order;

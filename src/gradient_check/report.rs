@@ -1,8 +1,9 @@
 //! The report of a check: verdicts by block, and the table that shows them.
 
-use super::judge::{Compared, Verdict};
+use super::judge::{Compared, Outcome, Verdict};
 use super::line::{CheckedBlock, Line};
 use super::settings::Settings;
+use crate::scalar::{Scalar, to_f64};
 use std::fmt;
 
 /// The place in a block where a derivative was taken.
@@ -195,6 +196,32 @@ impl Report {
         });
     }
 
+    /// Adds a row, with a label and a number of rows, of entries that have to be equal bit for bit.
+    pub(super) fn push_equal<T: Scalar>(
+        &mut self,
+        (label, rows): (&str, usize),
+        found: &[T],
+        expected: &[T],
+    ) {
+        let pairs = found.iter().zip(expected).enumerate();
+        let compared = pairs.map(|(i, (&found, &expected))| {
+            let (found, expected) = (to_f64(found), to_f64(expected));
+            let mut outcome = Outcome::new(found, expected, 1.0);
+            if found.to_bits() != expected.to_bits() {
+                outcome.verdict = Verdict::Wrong;
+            }
+            Compared {
+                line: Line::Entry(i),
+                outcome,
+            }
+        });
+        let compared: Vec<_> = compared.collect();
+        self.push(
+            &CheckedBlock::new(label, rows, 0, compared.len()),
+            &compared,
+        );
+    }
+
     /// Adds a row for a method that a type does not provide.
     pub(super) fn push_not_provided(&mut self, block: &CheckedBlock) {
         self.push(block, &[]);
@@ -221,9 +248,18 @@ impl Report {
     }
 
     /// Returns the largest relative error of a block; NaN if one is NaN.
+    ///
+    /// An [undecided](Verdict::Undecided) block has derivatives below the rounding of J, so its own
+    /// relative error may be 1 although all is well. It counts with its largest difference, relative
+    /// to the largest derivative of the report. An example is the bias of a layer just below a batch
+    /// norm in training, whose gradient is 0.
     #[must_use]
     pub fn relative_error(&self) -> f64 {
-        let errors = self.blocks.iter().map(|b| b.relative_error);
+        let largest = self.blocks.iter().map(|b| b.largest).fold(0.0, f64::max);
+        let errors = self.blocks.iter().map(|b| match (b.verdict, b.worst) {
+            (Verdict::Undecided, Some(worst)) => worst.difference().abs() / largest,
+            _ => b.relative_error,
+        });
         errors.fold(
             0.0,
             |worst: f64, e| if e > worst || e.is_nan() { e } else { worst },

@@ -10,14 +10,14 @@ use crate::layer::{
     Linked, Place, Plan, Site,
 };
 use crate::layout::Layout;
-use crate::point::start_state;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView};
 
-/// The parameters and inputs of a layer.
+/// The parameters, state and inputs of a layer.
 #[derive(Clone, Copy)]
 pub(super) struct Arguments<'a, T: Scalar> {
     pub(super) theta: &'a [T],
+    pub(super) state: &'a [T],
     pub(super) x: DMatrixView<'a, T>,
 }
 
@@ -44,6 +44,8 @@ pub(super) struct SingleLayer<'a, L> {
 pub(super) struct Forwarded<T> {
     pub(super) output: DMatrix<T>,
     pub(super) kept: Vec<T>,
+    /// The state after a training pass; empty outside training.
+    pub(super) new_state: Vec<T>,
 }
 
 /// The results of a backward pass: Δ, the δ of the layer below, and the final content of `delta`.
@@ -75,8 +77,6 @@ struct Memory<T> {
     room: Vec<T>,
     scratch: Vec<T>,
     lens: Vec<usize>,
-    /// The state of a new layer.
-    state: Vec<T>,
 }
 
 impl<T: Scalar> Backwarded<T> {
@@ -114,7 +114,7 @@ impl<'a, L> SingleLayer<'a, L> {
     where
         L: Layer<T>,
     {
-        let Arguments { theta, x } = at;
+        let Arguments { theta, x, .. } = at;
         check_length("θ", layout.parameters(), theta.len())?;
         check_finite("θ", DMatrixView::from_slice(theta, theta.len(), 1))?;
         check_rows("X", x, layout.inputs())?;
@@ -123,21 +123,33 @@ impl<'a, L> SingleLayer<'a, L> {
         }
         check_finite("X", x)?;
         layout.plan().check_ids(x)?;
+        let plan = &layout.plan().children[0].plan;
+        Self::in_layout(layer, (plan, layout), x.ncols())
+    }
+
+    /// Returns the layer of this plan, for m examples.
+    pub(super) fn in_layout<T: Scalar>(
+        layer: &'a L,
+        (plan, layout): (&'a Plan, &'a Layout),
+        m: usize,
+    ) -> Result<Self, Error>
+    where
+        L: Layer<T>,
+    {
         let single = Self {
             layout,
             training: None,
             layer,
-            plan: &layout.plan().children[0].plan,
+            plan,
             keep: Keep::Curvature,
             inputs: layout.inputs(),
             outputs: layout.outputs(),
-            examples: x.ncols(),
-            parameters: theta.len(),
+            examples: m,
+            parameters: layout.parameters(),
             linked: false,
             first: 0,
         };
         // A size that is too large is an error here, so the passes may allocate without checks.
-        let m = x.ncols();
         let sizes = [
             ("a layer's output", (single.outputs, m)),
             ("what a layer keeps", (single.plan.kept(single.keep, m), 1)),
@@ -160,23 +172,20 @@ impl<'a, L> SingleLayer<'a, L> {
     /// Returns exactly the room and the scratch that the layer has requested for a kind of pass.
     fn memory<T: Scalar>(&self, room: impl Fn(&Plan, usize) -> usize) -> Memory<T> {
         let lens = self.scratch_lens::<T>();
-        let mut state = vec![T::zero(); self.plan.state_len()];
-        start_state(self.layout.state_places(), &mut state);
         Memory {
-            state,
             room: vec![nan(); room(self.plan, self.examples)],
             scratch: vec![nan(); lens[0]],
             lens,
         }
     }
 
-    /// Returns the arguments of a pass with this state and these lengths of scratch.
-    fn at<'b, T: Scalar>(&self, theta: &'b [T], state: &'b [T], lens: &'b [usize]) -> At<'b, T>
+    /// Returns the arguments of a pass with these lengths of scratch.
+    fn at<'b, T: Scalar>(&self, from: Arguments<'b, T>, lens: &'b [usize]) -> At<'b, T>
     where
         'a: 'b,
     {
-        let mut at = At::new(self.plan, theta);
-        at.state = state;
+        let mut at = At::new(self.plan, from.theta);
+        at.state = from.state;
         (at.training, at.seed) = (self.training.is_some(), self.training.unwrap_or(0));
         (at.keep, at.first_example, at.scratch) = (self.keep, self.first, lens);
         at
@@ -219,11 +228,20 @@ impl<'a, L> SingleLayer<'a, L> {
         let mut output = DMatrix::repeat(self.outputs, self.examples, nan());
         let mut kept = vec![nan(); self.plan.kept(self.keep, self.examples)];
         let mut memory = self.memory(Plan::plain_room);
-        let place = self.at(at.theta, &memory.state, &memory.lens);
+        let place = self.at(at, &memory.lens);
         let mut pass = Forward::new(place, at.x, output.as_view_mut(), &mut kept);
         (pass.room, pass.scratch) = (&mut memory.room, &mut memory.scratch);
+        let mut new_state = Vec::new();
+        if self.training.is_some() && !at.state.is_empty() {
+            new_state.extend_from_slice(at.state);
+            pass.new_state = Some(&mut new_state);
+        }
         self.layer.forward(pass);
-        Forwarded { output, kept }
+        Forwarded {
+            output,
+            kept,
+            new_state,
+        }
     }
 
     /// Runs a backward pass with this gradient, and returns δ of the layer below.
@@ -239,7 +257,7 @@ impl<'a, L> SingleLayer<'a, L> {
     {
         let mut back = Backwarded::new(0, self.inputs, delta);
         let mut memory = self.memory(Plan::room_of_each);
-        let place = self.at(at.theta, &memory.state, &memory.lens);
+        let place = self.at(at, &memory.lens);
         let linked = [self.linked];
         let (output, delta) = (forward.output.as_view(), back.delta.as_view_mut());
         let mut pass = Backward::new(place, at.x, output, &forward.kept, delta);
@@ -262,7 +280,7 @@ impl<'a, L> SingleLayer<'a, L> {
     {
         let mut back = Backwarded::new(self.parameters, self.inputs, delta);
         let mut memory = self.memory(Plan::plain_room);
-        let place = self.at(at.theta, &memory.state, &memory.lens);
+        let place = self.at(at, &memory.lens);
         let linked = [self.linked];
         let (output, delta) = (forward.output.as_view(), back.delta.as_view_mut());
         let mut pass = Backward::new(place, at.x, output, &forward.kept, delta);
@@ -287,13 +305,17 @@ impl<'a, L> SingleLayer<'a, L> {
         let mut output = DMatrix::repeat(self.outputs, self.examples, nan());
         let mut kept = vec![nan(); forward.kept.len()];
         let mut memory = self.memory(Plan::tangent_room);
-        let place = self.at(at.theta, &memory.state, &memory.lens);
+        let place = self.at(at, &memory.lens);
         let (a, a_dot) = (forward.output.as_view(), output.as_view_mut());
         let mut pass = ForwardTangent::new(place, at.x, a, &forward.kept, a_dot, &mut kept);
         (pass.theta_tangent, pass.input_tangent) = (motion.parameters, motion.inputs);
         (pass.room, pass.scratch) = (&mut memory.room, &mut memory.scratch);
         self.layer.forward_tangent(pass)?;
-        Ok(Forwarded { output, kept })
+        Ok(Forwarded {
+            output,
+            kept,
+            new_state: Vec::new(),
+        })
     }
 
     /// Returns the results of [`backward`](Self::backward), and their derivatives along the motion
@@ -330,13 +352,13 @@ impl<'a, L> SingleLayer<'a, L> {
         let mut plain = Backwarded::new(self.parameters, self.inputs, from.delta);
         let mut dot = Backwarded::new(self.parameters, self.inputs, from.delta_tangent);
         let mut memory = self.memory(Plan::tangent_room);
-        let place = self.at(from.at.theta, &memory.state, &memory.lens);
+        let place = self.at(from.at, &memory.lens);
         let linked = [self.linked];
         let (a, delta) = (from.forward.output.as_view(), plain.delta.as_view_mut());
         let mut pass = Backward::new(place, from.at.x, a, &from.forward.kept, delta);
         pass.linked = Linked(&linked);
         (pass.room, pass.scratch) = (&mut memory.room, &mut memory.scratch);
-        let Forwarded { output, kept } = from.forward_tangent;
+        let Forwarded { output, kept, .. } = from.forward_tangent;
         let delta_dot = dot.delta.as_view_mut();
         let mut tangent = BackwardTangent::new(pass, output.as_view(), kept, delta_dot);
         tangent.theta_tangent = from.motion.parameters;

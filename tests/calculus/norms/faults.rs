@@ -4,8 +4,8 @@
 use super::wave;
 use backprop::activation::{Identity, Tanh};
 use backprop::layer::{
-    AnyLayer, Backward, BatchNorm, Block, Dense, Forward, Layer, LayerGradient, Len, Plan, Site,
-    StateBlock,
+    AnyLayer, At, Backward, BatchNorm, Block, Dense, Forward, Layer, LayerGradient, Len, Plan,
+    Site, StateBlock,
 };
 use backprop::nalgebra::convert;
 use backprop::{
@@ -80,6 +80,11 @@ fn real<T: Scalar>(x: f64) -> T {
     convert(x)
 }
 
+/// Whether a pass has the statistics of its batch.
+fn gathers<T: Scalar>(at: &At<'_, T>) -> bool {
+    at.training && !at.plan.fixed_statistics()
+}
+
 impl Written {
     fn unit<T: Scalar>(&self, values: &[T], (mean, variance): (T, T), training: bool) -> Unit<T> {
         let n = real::<T>(values.len() as f64);
@@ -143,13 +148,14 @@ impl<T: Scalar> Layer<T> for Written {
         let (n, m) = pass.input.shape();
         for (i, values) in Self::rows(pass.input).into_iter().enumerate() {
             let running = (pass.at.state[i], pass.at.state[n + i]);
-            let unit = self.unit(&values, running, pass.at.training);
+            let unit = self.unit(&values, running, gathers(&pass.at));
             for (k, &x) in values.iter().enumerate() {
                 let normal = (x - unit.mean) * unit.scale;
                 pass.kept[k * n + i] = normal;
                 pass.output[(i, k)] = pass.at.theta[i] * normal + pass.at.theta[n + i];
             }
-            let Some(state) = pass.new_state.as_deref_mut() else {
+            let state = pass.new_state.as_deref_mut();
+            let Some(state) = state.filter(|_| gathers(&pass.at)) else {
                 continue;
             };
             let p = match self.0 {
@@ -175,7 +181,7 @@ impl<T: Scalar> Layer<T> for Written {
         let count = real::<T>(if self.0 == DividedByTheUnits { n } else { m } as f64);
         for (i, values) in Self::rows(pass.input).into_iter().enumerate() {
             let running = (pass.at.state[i], pass.at.state[n + i]);
-            let unit = self.unit(&values, running, pass.at.training);
+            let unit = self.unit(&values, running, gathers(&pass.at));
             let normal = |k: usize| pass.kept[k * n + i];
             let delta = |k: usize| pass.delta[(i, k)];
             let sum = (0..m).fold(T::zero(), |sum, k| sum + delta(k));
@@ -193,7 +199,7 @@ impl<T: Scalar> Layer<T> for Written {
             let batch = match self.0 {
                 StatisticsAsConstants | RunningInTraining => false,
                 BatchInEvaluation => true,
-                _ => pass.at.training,
+                _ => gathers(&pass.at),
             };
             let (by_mean, by_variance) = match self.0 {
                 MeanAsConstant => (false, batch),

@@ -8,9 +8,9 @@ use super::tangent_mutants::{
 use super::{INPUTS, data, wrong};
 use backprop::activation::{AnyActivation, Identity, Relu, Sigmoid, Tanh};
 use backprop::cost::{BinaryCrossEntropy, SquaredError};
-use backprop::gradient_check::{GradientCheck, Report, Verdict};
+use backprop::gradient_check::{BlockReport, GradientCheck, Report, Verdict};
 use backprop::nalgebra::DMatrix;
-use backprop::{Dense, Error, Examples, Network, Objective};
+use backprop::{Dense, Error, Examples, Initialization, Network, Objective, rng};
 
 /// A missing method has its own error or verdict. It never passes silently.
 #[test]
@@ -207,4 +207,49 @@ fn below_the_rounding_is_undecided() {
         let row = report.block("ȧ").unwrap();
         assert_eq!(row.verdict, Verdict::Undecided, "{report}");
     }
+}
+
+/// A batch norm removes the bias of the layer below it, and the scale of the norm before. Their
+/// gradients are 0 and undecided, and the relative error of rounding to rounding is not that of the
+/// report.
+#[test]
+fn gradients_that_are_0_do_not_make_the_relative_error() {
+    let network = Network::<f64>::builder(3)
+        .batch_norm()
+        .dense(4, Identity)
+        .batch_norm()
+        .dense(2, Identity)
+        .initialize(Initialization::GlorotUniform, &mut rng(2))
+        .unwrap();
+    let (x, y) = data();
+    let examples = Examples::new(&x, &y).unwrap();
+    let check = GradientCheck::new().training(1);
+    let report = check.network(&network, &examples, &Objective::new(SquaredError));
+    let report = report.unwrap();
+    report.assert_passed();
+    let hidden = |b: &BlockReport| b.verdict == Verdict::Undecided && b.relative_error > 0.1;
+    assert!(report.blocks.iter().any(hidden), "{report}");
+    assert!(report.relative_error() < 1e-8, "{report}");
+}
+
+/// Nothing is hidden by leaving a block undecided: a difference that is large beside the other
+/// derivatives counts.
+#[test]
+fn an_undecided_block_counts_beside_the_largest_derivative() {
+    // The resolution is 0.15. The derivative with respect to t is 0.
+    let f = |v: &[f64]| (1e9 + 3.0 * v[0], vec![3.0, 0.03]);
+    let report = GradientCheck::new().function(&[("p", 1), ("t", 1)], &[1.0, 1.0], f);
+    let report = report.unwrap();
+    assert_eq!(
+        report.block("t").map(|b| b.verdict),
+        Some(Verdict::Undecided)
+    );
+    assert_eq!(report.block("t").map(|b| b.relative_error), Some(1.0));
+    let largest = report.blocks[0].largest;
+    let of_p = report.blocks[0].relative_error;
+    assert_eq!(
+        report.relative_error(),
+        of_p.max(0.03 / largest),
+        "{report}"
+    );
 }

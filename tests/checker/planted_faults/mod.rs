@@ -10,6 +10,7 @@ mod kinks;
 mod mutants;
 mod tangent_faults;
 mod tangent_mutants;
+mod training;
 
 use backprop::activation::{AnyActivation, Identity, Relu, Sigmoid, Sine, Tanh};
 use backprop::cost::{BinaryCrossEntropy, Cost, SquaredError};
