@@ -1,14 +1,20 @@
 //! Numbers without a pattern, and comparisons of lists of numbers.
 
-use backprop::nalgebra::DMatrix;
+use backprop::Scalar;
+use backprop::nalgebra::{DMatrix, convert};
 
 /// Returns a direction: numbers of size 1 without a pattern.
 pub(crate) fn wave(len: usize, phase: f64) -> Vec<f64> {
     (0..len).map(|i| (phase + 1.7 * i as f64).sin()).collect()
 }
 
-pub(crate) fn wave_matrix(rows: usize, cols: usize, phase: f64) -> DMatrix<f64> {
-    DMatrix::from_vec(rows, cols, wave(rows * cols, phase))
+/// Returns the same numbers column by column, in any scalar.
+pub(crate) fn wave_matrix<T: Scalar>(rows: usize, cols: usize, phase: f64) -> DMatrix<T> {
+    DMatrix::from_iterator(
+        rows,
+        cols,
+        wave(rows * cols, phase).into_iter().map(convert),
+    )
 }
 
 /// Returns the largest absolute value.

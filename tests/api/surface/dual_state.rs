@@ -1,6 +1,7 @@
 //! Tangents from dual numbers of layers with state, with fixed statistics, and with random numbers
 //! that are drawn or given.
 
+use crate::support::{wave, wave_matrix};
 use backprop::activation::{Identity, Tanh};
 use backprop::layer::{
     AnyLayer, Backward, BackwardTangent, BatchNorm, Dense, Dropout, Forward, ForwardTangent,
@@ -61,20 +62,13 @@ fn layers() -> Vec<AnyLayer> {
     ]
 }
 
-/// ȧ, H v and the new state.
-fn numbers<L: Layer<f64>>(
+/// ȧ, H v and the new state, which is empty outside training.
+fn numbers<L: Layer<f64> + Clone>(
     network: &Network<f64, L>,
     workspace: &mut Workspace<f64>,
-) -> [Vec<f64>; 2] {
-    let wave = |len: usize, phase: f64| -> Vec<f64> {
-        (0..len).map(|i| (phase + 1.7 * i as f64).sin()).collect()
-    };
-    let (x, y) = (
-        DMatrix::from_vec(3, 4, wave(12, 0.2)),
-        DMatrix::from_vec(2, 4, wave(8, 1.1)),
-    );
-    let x_dot = DMatrix::from_vec(3, 4, wave(12, 2.5));
-    let v = wave(network.parameters(), 0.6);
+) -> [Vec<f64>; 3] {
+    let (x, y) = (wave_matrix(3, 4, 0.2), wave_matrix(2, 4, 1.1));
+    let (x_dot, v) = (wave_matrix(3, 4, 2.5), wave(network.parameters(), 0.6));
     let examples = Examples::new(&x, &y).unwrap();
     let (mut a_dot, mut product) = (vec![0.0; 8], vec![0.0; v.len()]);
     let along = Tangent::of_parameters(&v).and_inputs(&x_dot);
@@ -83,7 +77,15 @@ fn numbers<L: Layer<f64>>(
     network
         .hessian_product_into(&examples, &objective, &v, workspace, &mut product)
         .unwrap();
-    [a_dot, product]
+    let mut after = network.clone();
+    let state = match after.take_state(workspace) {
+        Ok(()) => after.state().as_slice().to_vec(),
+        Err(error) => {
+            assert_eq!(error, Error::NoState);
+            Vec::new()
+        }
+    };
+    [a_dot, product, state]
 }
 
 #[test]
@@ -128,7 +130,9 @@ fn state_and_given_numbers_are_constants_of_dual_numbers() {
         }
         let expected = numbers(&plain, &mut workspace);
         let found = numbers(&by_dual, &mut workspace);
+        assert_eq!(found[2].is_empty(), training.is_none());
         for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found.len(), expected.len());
             let size = expected.iter().fold(1.0_f64, |size, e| size.max(e.abs()));
             for (f, e) in found.iter().zip(expected) {
                 assert!(
