@@ -167,7 +167,9 @@ fn names_on_the_front_page_exist() {
 #[test]
 fn conventions_are_tested() {
     let page = read("docs/conventions.md");
-    let tests = read("tests/calculus/conventions/mod.rs");
+    let files = ["sklearn", "torch", "torch_batch_norm", "keras", "mod"];
+    let tests = files.map(|file| read(&format!("tests/calculus/conventions/{file}.rs")));
+    let tests = tests.concat();
     let section = page.split("## Losses and penalties").nth(1).unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| "));
     let (mut places, mut heads) = (Vec::new(), 0);

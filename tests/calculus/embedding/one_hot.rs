@@ -7,7 +7,7 @@ use backprop::activation::{Identity, Sigmoid, Softmax, Tanh};
 use backprop::layer::{AnyLayer, Axis, Layer};
 use backprop::nalgebra::{DMatrix, convert, try_convert};
 use backprop::{
-    BinaryCrossEntropy, Builder, CategoricalCrossEntropy, Error, Examples, GaussNewton,
+    AnyCost, BinaryCrossEntropy, Builder, CategoricalCrossEntropy, Error, Examples, GaussNewton,
     GradientCheck, Initialization, Network, Objective, Scalar, Shape, SquaredError, Tangent,
     VjpTargets, Workspace, rng,
 };
@@ -326,35 +326,24 @@ fn dual_numbers_give_the_same_derivatives() {
 
 #[test]
 fn differences_agree() {
+    let costs = [
+        AnyCost::BinaryCrossEntropy,
+        AnyCost::CategoricalCrossEntropy,
+    ];
     for m in [1, 2, 6] {
-        let pair = sequence::<f64>(m);
-        let examples = Examples::new(&pair.x, &pair.y).unwrap();
-        let objective = Objective::new(BinaryCrossEntropy).l2(0.2);
-        let check = GradientCheck::new();
-        check
-            .network(&pair.of_ids, &examples, &objective)
-            .unwrap()
-            .assert_passed();
-        // X is ids alone: there are no rows along ẋ.
-        let report = check
-            .second_order(&pair.of_ids, &examples, &objective)
-            .unwrap();
-        report.assert_passed();
-        assert!(report.block("ȧ along θ̇").is_some());
-        assert!(report.block("ȧ along ẋ").is_none());
-
-        let pair = mixed::<f64>(m);
-        let examples = Examples::new(&pair.x, &pair.y).unwrap();
-        let objective = Objective::new(CategoricalCrossEntropy).l2(0.2);
-        check
-            .network(&pair.of_ids, &examples, &objective)
-            .unwrap()
-            .assert_passed();
-        let report = check
-            .second_order(&pair.of_ids, &examples, &objective)
-            .unwrap();
-        report.assert_passed();
-        assert!(report.block("ȧ along ẋ").is_some());
+        // Where X is ids alone, there are no rows along ẋ.
+        let pairs = [(sequence::<f64>(m), false), (mixed(m), true)];
+        for ((pair, has_numbers), cost) in pairs.into_iter().zip(costs) {
+            let examples = Examples::new(&pair.x, &pair.y).unwrap();
+            let (check, objective) = (GradientCheck::new(), Objective::new(cost).l2(0.2));
+            let report = check.network(&pair.of_ids, &examples, &objective);
+            report.unwrap().assert_passed();
+            let report = check.second_order(&pair.of_ids, &examples, &objective);
+            let report = report.unwrap();
+            report.assert_passed();
+            assert!(report.block("ȧ along θ̇").is_some());
+            assert_eq!(report.block("ȧ along ẋ").is_some(), has_numbers);
+        }
     }
 }
 
