@@ -30,8 +30,9 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 /// | Glorot | 2/(n + s) | sigmoid, tanh, softmax |
 /// | He | 2/n | ReLU and its variants |
 ///
-/// The table of an [`Embedding`](crate::layer::Embedding) has no inputs to sum over: under these
-/// rules its entries are standard normal, as in PyTorch.
+/// The table of an [`Embedding`](crate::layer::Embedding) has no inputs to sum over. Under these
+/// rules, and under [`Orthogonal`](Self::Orthogonal), its entries are standard normal, as in
+/// PyTorch. The other rules apply to it unchanged.
 ///
 /// A uniform distribution in \[−ε, ε) has variance ε²/3. Every draw lies in this interval in every
 /// scalar type; none is rounded up to ε.

@@ -1,4 +1,5 @@
-//! Embeddings: values by hand, the product with one-hot vectors, ids in any place, and refusals.
+//! Embeddings: values by hand, the product with one-hot vectors, ids in any place, initial tables,
+//! and refusals.
 
 #![allow(clippy::unwrap_used, reason = "test helpers may panic to fail tests")]
 
@@ -7,6 +8,7 @@ mod faults;
 mod one_hot;
 mod places;
 mod refused;
+mod starts;
 
 use backprop::Scalar;
 use backprop::nalgebra::{DMatrix, convert};
