@@ -10,8 +10,8 @@ use std::sync::Arc;
 /// The numbers given to a layer, and to those inside it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct GivenNode<T: Scalar> {
-    /// One column for each example of the whole batch.
-    numbers: Option<DMatrix<T>>,
+    /// One column for each example of the whole batch. Shared, so that a copy of the tree is small.
+    numbers: Option<Arc<DMatrix<T>>>,
     /// The layers inside it that get some, by their index, sorted.
     children: Vec<(usize, GivenNode<T>)>,
 }
@@ -30,7 +30,7 @@ impl<T: Scalar> GivenNode<T> {
     /// Sets the numbers of the layer at a path.
     pub(crate) fn set(&mut self, path: &[usize], numbers: DMatrix<T>) {
         let &[index, ref inner @ ..] = path else {
-            self.numbers = Some(numbers);
+            self.numbers = Some(Arc::new(numbers));
             return;
         };
         let at = self.children.partition_point(|(i, _)| *i < index);
@@ -68,7 +68,7 @@ impl<T: Scalar> GivenNode<T> {
     pub(crate) fn map<U: Scalar>(&self, f: &impl Fn(T) -> U) -> GivenNode<U> {
         let children = self.children.iter();
         GivenNode {
-            numbers: self.numbers.as_ref().map(|numbers| numbers.map(f)),
+            numbers: self.numbers.as_ref().map(|n| Arc::new(n.map(f))),
             children: children.map(|(i, node)| (*i, node.map(f))).collect(),
         }
     }

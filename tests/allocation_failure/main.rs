@@ -8,6 +8,8 @@
     reason = "a global allocator that fails; test helpers may panic to fail tests"
 )]
 
+mod modes;
+
 use backprop::activation::{Softmax, Tanh};
 use backprop::data::{
     KFold, LabelEncoder, MinMaxScaler, Scaler, Standardizer, balanced_weights, class_weights,
@@ -179,6 +181,7 @@ fn every_large_allocation_fails_once() {
         derivatives(&network, (&x, &y));
     }
     networks();
+    modes::ids_state_and_chance();
     data_is_prepared();
     trainings();
     files();
