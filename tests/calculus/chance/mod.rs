@@ -12,6 +12,7 @@ mod expectations;
 mod faults;
 mod noise;
 
+use crate::support::{self, dot, largest, wave, wave_matrix};
 use backprop::layer::{
     AnyLayer, At, Backward, BackwardTangent, Dropout, Forward, ForwardTangent, Layer, Plan, Site,
 };
@@ -157,36 +158,12 @@ fn trained<T: Scalar>(seed: u64) -> Workspace<T> {
     workspace
 }
 
-/// Returns numbers of size 1 without a pattern.
-fn wave(len: usize, phase: f64) -> Vec<f64> {
-    (0..len).map(|i| (phase + 1.7 * i as f64).sin()).collect()
-}
-
-fn wave_matrix(rows: usize, cols: usize, phase: f64) -> DMatrix<f64> {
-    DMatrix::from_vec(rows, cols, wave(rows * cols, phase))
-}
-
-fn largest(entries: &[f64]) -> f64 {
-    entries.iter().fold(0.0, |max, e| max.max(e.abs()))
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
 fn ensure(holds: bool, what: impl Fn() -> String) -> Outcome {
     if holds { Ok(()) } else { Err(what()) }
 }
 
 /// Compares every entry within a share of the largest, or of `size` if that is larger.
 fn close(what: &str, found: &[f64], expected: &[f64], (share, size): (f64, f64)) -> Outcome {
-    assert_eq!(found.len(), expected.len());
     let bound = share * largest(expected).max(size);
-    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
-        // False for a NaN on either side.
-        ensure((f - e).abs() <= bound, || {
-            format!("{what}, entry {i}: {f:e} is not {e:e} within {bound:e}")
-        })?;
-    }
-    Ok(())
+    support::close(found, expected, bound).map_err(|error| format!("{what}, {error}"))
 }

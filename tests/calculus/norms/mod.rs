@@ -7,18 +7,12 @@ mod folding;
 mod laws;
 mod threads;
 
+use crate::support::wave_matrix as wave;
 use backprop::layer::AnyLayer;
 use backprop::nalgebra::{DMatrix, convert};
 use backprop::{
     CostParts, Examples, Network, Objective, Scalar, Shape, SquaredError, VjpTargets, Workspace,
 };
-
-/// Numbers of size 1 without a pattern.
-fn wave<T: Scalar>(rows: usize, cols: usize, phase: f64) -> DMatrix<T> {
-    DMatrix::from_fn(rows, cols, |i, k| {
-        convert((phase + 1.7 * i as f64 + 2.9 * k as f64).sin())
-    })
-}
 
 fn network<T: Scalar>(
     input: impl Into<Shape>,
