@@ -43,7 +43,7 @@ fn a_trace_uses_the_given_numbers() {
     let mut workspace = training();
     let given = DMatrix::from_fn(6, 7, |i, k| f64::from((i + k) % 2 == 0));
     workspace.give([0, 0, 1], &given).unwrap();
-    let trace = network.trace_in(&examples, &objective, &mut workspace);
+    let trace = network.trace_in(&examples, &objective, &workspace);
     let trace = trace.unwrap();
     let delta = trace.delta([0, 0, 0]).unwrap();
     assert_eq!(delta.map(|d| f64::from(d != 0.0)), given);

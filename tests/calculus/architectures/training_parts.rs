@@ -248,7 +248,7 @@ fn every_derivative_in_training_agrees_with_dual_numbers() {
     let (mut cut, mut whole) = (0, 0);
     for (seed, m) in (0..40).flat_map(|seed| [(seed, 600), (seed, 2100)]) {
         let mut case = Case::new(seed, 4, m).with_all_targets();
-        (case.weights, case.objective) = (None, Objective::new(SquaredError.into()));
+        (case.weights, case.objective) = (None, Objective::new(SquaredError));
         if case.network.parameters() == 0 || case.network.parameters() > 300 {
             continue;
         }

@@ -168,7 +168,7 @@ fn truncated_newton_finds_a_minimum() {
     let network = network.with_theta(&[0.0; 3]).unwrap();
     let (x, y) = (
         wave_matrix(2, 30, 0.2),
-        wave_matrix(1, 30, 0.4).map(|y| f64::from(y > 0.0)),
+        wave_matrix::<f64>(1, 30, 0.4).map(|y| f64::from(y > 0.0)),
     );
     let examples = Examples::new(&x, &y).unwrap();
     let objective = Objective::new(BinaryCrossEntropy).l2(1.0);

@@ -164,7 +164,7 @@ impl Mask {
                 let number = (first + k) as u64 * 1000 + i as u64;
                 let mut hash = (at.seed ^ passes).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number;
                 hash = hash.wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                if (hash >> 40).count_ones() % 2 == 0 {
+                if (hash >> 40).count_ones().is_multiple_of(2) {
                     x[(i, k)] = 0.0;
                 }
             }
