@@ -250,9 +250,9 @@ impl Report {
     /// Returns the largest relative error of a block; NaN if one is NaN.
     ///
     /// An [undecided](Verdict::Undecided) block has derivatives below the rounding of J, so its own
-    /// relative error may be 1 although all is well. It counts with its largest difference, relative
-    /// to the largest derivative of the report. An example is the bias of a layer just below a batch
-    /// norm in training, whose gradient is 0.
+    /// relative error may be 1 although all is well. It counts with its largest difference,
+    /// relative to the largest derivative of the report. An example is the bias of a layer just
+    /// below a batch norm in training, whose gradient is 0.
     #[must_use]
     pub fn relative_error(&self) -> f64 {
         let largest = self.blocks.iter().map(|b| b.largest).fold(0.0, f64::max);
