@@ -126,6 +126,7 @@ impl<D: Dual> Planned<D> {
             training: at.training,
             seed: at.seed,
             first_example: at.first_example,
+            replaces_statistics: at.replaces_statistics,
             scratch: &self.lens,
             given: Given(self.given.as_ref()),
             ..At::new(&self.plan, theta)

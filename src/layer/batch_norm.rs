@@ -8,6 +8,7 @@ use crate::kernels::flat;
 use crate::kernels::norms::Grouping;
 use crate::scalar::{Scalar, real};
 use crate::shape::Shape;
+use std::ops::Range;
 
 /// Batch normalisation (Ioffe, Szegedy 2015, arXiv:1502.03167).
 ///
@@ -28,8 +29,9 @@ use crate::shape::Shape;
 ///
 /// In training, the layer couples the examples of a batch, so there are no gradients of single
 /// examples, and weights of examples are refused. If a unit has a single value in the batch, σ² is
-/// 0, the output is β, and no gradient reaches the layer below. Such a batch moves μᵣ, but not σᵣ²,
-/// whose unbiased estimate does not exist. (PyTorch refuses it.)
+/// 0, the output is β, and no gradient reaches the layer below. Such a batch has no unbiased
+/// variance: it moves μᵣ, but not σᵣ², and [cumulative](Self::cumulative) statistics leave it out.
+/// (PyTorch refuses it.)
 ///
 /// Derivation: [(39)](crate::derivation#normalisation),
 /// [(40)](crate::derivation#normalisation-error), [(42)](crate::derivation#batch-statistics) and
@@ -70,11 +72,31 @@ impl Default for BatchNorm {
     }
 }
 
-/// The vectors of the state: the running means and variances, and the number of batches.
-struct State<S> {
-    mean: S,
-    variance: S,
-    rest: S,
+/// The places in the state of the running means and variances, and of the number of batches.
+pub(crate) struct Running {
+    pub(crate) mean: Range<usize>,
+    pub(crate) variance: Range<usize>,
+    batches: usize,
+}
+
+impl Running {
+    pub(crate) fn of(units: usize) -> Self {
+        Self {
+            mean: 0..units,
+            variance: units..2 * units,
+            batches: 2 * units,
+        }
+    }
+}
+
+/// The statistics of a batch with some values of each unit.
+struct Batch<'a, T> {
+    mean: &'a [T],
+    /// What rounding took from the mean.
+    left: &'a [T],
+    /// The biased variance.
+    variance: &'a [T],
+    values: usize,
 }
 
 impl BatchNorm {
@@ -104,7 +126,7 @@ impl BatchNorm {
 
     /// Makes the running statistics the means over all batches so far: p = 1/n in the n-th.
     ///
-    /// n is a third vector of the state, with one entry. In `f32` it stops at 2²⁴.
+    /// A batch with a single value of each unit is left out, and does not count. n is a third vector of the state, with one entry. In `f32` it stops at 2²⁴.
     #[must_use]
     pub fn cumulative(mut self) -> Self {
         self.momentum = None;
@@ -160,47 +182,36 @@ impl BatchNorm {
         }
     }
 
-    /// Moves the running statistics, given the mean and the biased variance of n values.
-    fn commit<T: Scalar>(
-        self,
-        state: &mut [T],
-        (mean, left, variance): (&[T], &[T], &[T]),
-        n: usize,
-    ) {
-        let State {
-            mean: running_mean,
-            variance: running_variance,
-            rest,
-        } = split(state, mean.len());
-        let p: T = match (self.momentum, rest.first_mut()) {
-            (Some(p), _) => real(p),
-            (None, Some(count)) => {
-                *count += T::one();
-                T::one() / *count
+    /// Moves the running statistics by those of a batch, or replaces them.
+    fn commit<T: Scalar>(self, state: &mut [T], batch: Batch<'_, T>, replaces: bool) {
+        if batch.values < 2 && (replaces || self.momentum.is_none()) {
+            return; // μ and σ² stay those of the same batches
+        }
+        let running = Running::of(batch.mean.len());
+        let p: T = match self.momentum {
+            Some(_) if replaces => T::one(),
+            Some(p) => real(p),
+            None => {
+                let batches = &mut state[running.batches];
+                *batches = match replaces {
+                    true => T::one(),
+                    false => *batches + T::one(),
+                };
+                T::one() / *batches
             }
-            (None, None) => T::zero(),
         };
         let kept = T::one() - p;
-        for (running, (&mean, &left)) in running_mean.iter_mut().zip(mean.iter().zip(left)) {
+        let means = batch.mean.iter().zip(batch.left);
+        for (running, (&mean, &left)) in state[running.mean].iter_mut().zip(means) {
             *running = kept * *running + p * (mean + left);
         }
-        if n < 2 {
+        if batch.values < 2 {
             return;
         }
-        let unbiased = real::<T>(n as f64) / real((n - 1) as f64);
-        for (running, &variance) in running_variance.iter_mut().zip(variance) {
+        let unbiased = real::<T>(batch.values as f64) / real((batch.values - 1) as f64);
+        for (running, &variance) in state[running.variance].iter_mut().zip(batch.variance) {
             *running = kept * *running + p * (unbiased * variance);
         }
-    }
-}
-
-fn split<T>(state: &mut [T], count: usize) -> State<&mut [T]> {
-    let (mean, rest) = state.split_at_mut(count);
-    let (variance, rest) = rest.split_at_mut(count);
-    State {
-        mean,
-        variance,
-        rest,
     }
 }
 
@@ -238,12 +249,18 @@ impl<T: Scalar> Layer<T> for BatchNorm {
             });
             norm.statistics(x, (&mut *mean, &mut *left), scale);
             if let Some(state) = pass.new_state {
-                self.commit(state, (mean, left, scale), a.len() / norm.groups.max(1));
+                let batch = Batch {
+                    mean,
+                    left,
+                    variance: scale,
+                    values: a.len() / norm.groups.max(1),
+                };
+                self.commit(state, batch, pass.at.replaces_statistics);
             }
         } else {
-            let (running_mean, rest) = pass.at.state.split_at(norm.groups);
-            mean.copy_from_slice(running_mean);
-            scale.copy_from_slice(&rest[..norm.groups]);
+            let running = Running::of(norm.groups);
+            mean.copy_from_slice(&pass.at.state[running.mean]);
+            scale.copy_from_slice(&pass.at.state[running.variance]);
             left.fill(T::zero());
         }
         norm.invert_roots(scale);

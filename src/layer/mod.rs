@@ -145,6 +145,7 @@ use std::fmt::Debug;
 pub use activate::Activate;
 pub use any::{AnyLayer, NoCustom};
 pub use batch_norm::BatchNorm;
+pub(crate) use batch_norm::Running;
 pub use block::{Block, BlockStart};
 pub(crate) use child::Child;
 pub use concat::{Axis, Concat};

@@ -29,6 +29,13 @@ pub struct At<'a, T: Scalar> {
     pub seed: u64,
     /// The index in the batch of the first column, for a pass over part of a batch.
     pub first_example: usize,
+    /// Whether the new running statistics of a training pass are those of its batch alone, and not a
+    /// mean of these and the old ones: for a pass over all examples. A [`BatchNorm`] then takes the
+    /// batch's μ and unbiased σ² with the share 1, and a cumulative one counts it as the first. A
+    /// batch with a single value of each unit replaces nothing.
+    ///
+    /// [`BatchNorm`]: super::BatchNorm
+    pub replaces_statistics: bool,
     /// The lengths of the scratch for products, of this plan and of those inside it.
     pub(crate) scratch: &'a [usize],
     /// Random numbers in place of those of the seed.
@@ -48,6 +55,7 @@ impl<'a, T: Scalar> At<'a, T> {
             training: false,
             seed: 0,
             first_example: 0,
+            replaces_statistics: false,
             scratch: &[],
             given: Given::NONE,
         }

@@ -3,7 +3,9 @@
 use super::Network;
 use crate::activation::AnyActivation;
 use crate::error::Error;
-use crate::layer::{AnyLayer, BatchNorm, Child, Concat, Dense, Layer, Plan, Residual, Sequential};
+use crate::layer::{
+    AnyLayer, BatchNorm, Child, Concat, Dense, Layer, Plan, Residual, Running, Sequential,
+};
 use crate::path::Path;
 use crate::scalar::{Scalar, real};
 use crate::shape::Shape;
@@ -193,7 +195,8 @@ impl<T: Scalar> Folded<T> {
         let theta = &part.theta[child.theta.clone()];
         let (bias, weights) = theta.split_at(if dense.has_bias() { units } else { 0 });
         let (gamma, beta) = part.theta[after.theta.clone()].split_at(after.plan.parameters() / 2);
-        let (mean, variance) = part.state[after.state.clone()].split_at(units);
+        let (state, running) = (&part.state[after.state.clone()], Running::of(units));
+        let (mean, variance) = (&state[running.mean], &state[running.variance]);
         let eps: T = real(norm.epsilon());
         let scale: Vec<T> = (0..units)
             .map(|u| {

@@ -5,6 +5,7 @@ mod extremes;
 mod faults;
 mod folding;
 mod laws;
+mod running;
 mod threads;
 
 use crate::support::wave_matrix as wave;
