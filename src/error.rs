@@ -19,7 +19,7 @@ pub(crate) use debug::debug_with_message;
 pub use location::{BlockEntry, Location};
 #[cfg(feature = "serde")]
 pub(crate) use words::checkpoint;
-pub(crate) use words::{hyperparameter, short_name, unsupported};
+pub(crate) use words::{hyperparameter, number, short_name, unsupported};
 
 /// The errors of this crate: one variant for each way in which a call can fail, with the values at
 /// fault.
@@ -353,7 +353,7 @@ pub enum Error {
     },
     /// A hyper-parameter out of its range: a constant that you choose, such as λ or a learning
     /// rate.
-    #[error("{name} is {value}, expected {expected}")]
+    #[error("{name} is {}, expected {expected}", number(*.value))]
     Hyperparameter {
         /// Its name.
         name: &'static str,

@@ -1,7 +1,7 @@
 //! The built-in activations. The module documentation has their formulas.
 
 use super::Activation;
-use crate::error::{Error, ranges::in_range};
+use crate::error::{Error, number, ranges::in_range};
 use crate::kernels::plain_softmax;
 use crate::kernels::squash::Squash;
 use crate::kernels::{self, FastActivation, flat, flat_mut, map, runs, scale_by};
@@ -250,8 +250,8 @@ impl<T: Scalar> Activation<T> for AnyActivation {
 
     fn name(&self) -> String {
         match self {
-            Self::LeakyRelu { slope } => format!("LeakyRelu({slope})"),
-            Self::Elu { alpha } => format!("Elu({alpha})"),
+            Self::LeakyRelu { slope } => format!("LeakyRelu({})", number(*slope)),
+            Self::Elu { alpha } => format!("Elu({})", number(*alpha)),
             other => format!("{other:?}"),
         }
     }

@@ -20,7 +20,12 @@ pub(crate) fn in_range(
 pub(crate) fn above_zero<T: Scalar>(name: &'static str, value: f64) -> Result<(), Error> {
     let rounded = real::<T>(value);
     let holds = value > 0.0 && rounded > T::zero() && rounded.is_finite();
-    in_range(holds, name, value, "a number in (0, ∞)")
+    let expected = if value > 0.0 && value.is_finite() {
+        "a number in (0, ∞) that the scalar type can hold"
+    } else {
+        "a number in (0, ∞)"
+    };
+    in_range(holds, name, value, expected)
 }
 
 /// Checks that a setting is finite and not negative, also when rounded to T.

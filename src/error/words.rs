@@ -233,6 +233,16 @@ impl Location {
     }
 }
 
+/// Writes a number, with an exponent if it would be long otherwise.
+pub(crate) fn number(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && size.is_finite() && !(1e-5..1e16).contains(&size) {
+        format!("{value:e}")
+    } else {
+        value.to_string()
+    }
+}
+
 /// Returns the error for a hyper-parameter out of its range.
 pub(crate) fn hyperparameter(
     name: &'static str,

@@ -1,11 +1,14 @@
 //! Batch normalisation.
 
 use super::StateBlock;
-use super::normalize::{Norm, Sizes, check_eps, columns_of, copy, entries, with_memory};
+use super::normalize::{
+    Norm, Parameters, Room, Sizes, Statistics, check_eps, columns_of, entries, inverse_root,
+    with_memory, with_settings,
+};
 use super::{At, Backward, BackwardTangent, Forward, ForwardTangent, Layer, Len, Plan, Site};
-use crate::error::{Error, ranges::fraction};
-use crate::kernels::flat;
+use crate::error::{Error, number, ranges::fraction};
 use crate::kernels::norms::Grouping;
+use crate::kernels::{copy, flat};
 use crate::scalar::{Scalar, real};
 use crate::shape::Shape;
 use std::ops::Range;
@@ -89,16 +92,6 @@ impl Running {
     }
 }
 
-/// The statistics of a batch with some values of each unit.
-struct Batch<'a, T> {
-    mean: &'a [T],
-    /// What rounding took from the mean.
-    left: &'a [T],
-    /// The biased variance.
-    variance: &'a [T],
-    values: usize,
-}
-
 impl BatchNorm {
     /// Creates a norm with ε = 10⁻⁵, momentum 0.1, γ and β.
     #[must_use]
@@ -126,7 +119,8 @@ impl BatchNorm {
 
     /// Makes the running statistics the means over all batches so far: p = 1/n in the n-th.
     ///
-    /// A batch with a single value of each unit is left out, and does not count. n is a third vector of the state, with one entry. In `f32` it stops at 2²⁴.
+    /// A batch with a single value of each unit is left out, and does not count. n is a third vector
+    /// of the state, with one entry. In `f32` it stops at 2²⁴.
     #[must_use]
     pub fn cumulative(mut self) -> Self {
         self.momentum = None;
@@ -152,6 +146,18 @@ impl BatchNorm {
         self.affine
     }
 
+    /// Returns r = 1/√(σ² + ε), given σ².
+    pub(crate) fn r<T: Scalar>(self, variance: T) -> T {
+        inverse_root(variance, real(self.eps))
+    }
+
+    fn parameters(self) -> Parameters {
+        Parameters {
+            gamma: self.affine,
+            beta: self.affine,
+        }
+    }
+
     /// Returns the number of units or channels, and the adjacent entries of each.
     fn channels(shape: Shape) -> (usize, usize) {
         match shape {
@@ -175,16 +181,22 @@ impl BatchNorm {
             per: by,
             units: count,
             centred: true,
-            gamma: self.affine,
-            beta: self.affine,
+            has: self.parameters(),
             eps: self.eps,
             of_entries: at.training && !at.plan.fixed_statistics(),
         }
     }
 
-    /// Moves the running statistics by those of a batch, or replaces them.
-    fn commit<T: Scalar>(self, state: &mut [T], batch: Batch<'_, T>, replaces: bool) {
-        if batch.values < 2 && (replaces || self.momentum.is_none()) {
+    /// Moves the running statistics by those of a batch with n values of each unit, or replaces
+    /// them.
+    fn commit<T: Scalar>(
+        self,
+        state: &mut [T],
+        batch: &Statistics<'_, T>,
+        n: usize,
+        replaces: bool,
+    ) {
+        if n < 2 && (replaces || self.momentum.is_none()) {
             return; // μ and σ² stay those of the same batches
         }
         let running = Running::of(batch.mean.len());
@@ -201,15 +213,15 @@ impl BatchNorm {
             }
         };
         let kept = T::one() - p;
-        let means = batch.mean.iter().zip(batch.left);
+        let means = batch.mean.iter().zip(&*batch.left);
         for (running, (&mean, &left)) in state[running.mean].iter_mut().zip(means) {
             *running = kept * *running + p * (mean + left);
         }
-        if batch.values < 2 {
+        if n < 2 {
             return;
         }
-        let unbiased = real::<T>(batch.values as f64) / real((batch.values - 1) as f64);
-        for (running, &variance) in state[running.variance].iter_mut().zip(batch.variance) {
+        let unbiased = real::<T>(n as f64) / real((n - 1) as f64);
+        for (running, &variance) in state[running.variance].iter_mut().zip(&*batch.variance) {
             *running = kept * *running + p * (unbiased * variance);
         }
     }
@@ -233,40 +245,34 @@ impl<T: Scalar> Layer<T> for BatchNorm {
             groups: Len::fixed(count),
             units: count,
         };
-        Ok(with_memory(plan, sizes, (self.affine, self.affine)))
+        Ok(with_memory(plan, sizes, self.parameters()))
     }
 
     fn forward(&self, mut pass: Forward<'_, T>) {
-        let norm = self.norm(&pass.at);
-        let a = entries(&mut pass.output);
-        let (mean, room) = pass.room.split_at_mut(norm.groups);
-        let (scale, room) = room.split_at_mut(norm.groups);
-        let left = &mut room[..norm.groups];
+        let (at, norm) = (pass.at, self.norm(&pass.at));
+        let mut statistics = Room { rest: pass.room }.statistics(norm.groups);
         if norm.of_entries {
             let x = flat(&pass.input).unwrap_or_else(|| {
-                copy(&pass.input, a);
-                a
+                copy(&pass.input, &mut pass.output);
+                entries(&mut pass.output)
             });
-            norm.statistics(x, (&mut *mean, &mut *left), scale);
+            norm.statistics(x, &mut statistics);
             if let Some(state) = pass.new_state {
-                let batch = Batch {
-                    mean,
-                    left,
-                    variance: scale,
-                    values: a.len() / norm.groups.max(1),
-                };
-                self.commit(state, batch, pass.at.replaces_statistics);
+                let n = x.len() / norm.groups.max(1);
+                self.commit(state, &statistics, n, at.replaces_statistics);
             }
         } else {
             let running = Running::of(norm.groups);
-            mean.copy_from_slice(&pass.at.state[running.mean]);
-            scale.copy_from_slice(&pass.at.state[running.variance]);
-            left.fill(T::zero());
+            statistics.mean.copy_from_slice(&at.state[running.mean]);
+            statistics.left.fill(T::zero());
+            let variance = &at.state[running.variance];
+            statistics.variance.copy_from_slice(variance);
         }
-        norm.invert_roots(scale);
-        let (normal, kept_scale) = pass.kept.split_at_mut(a.len().min(pass.kept.len()));
+        norm.invert(statistics.variance);
+        let a = entries(&mut pass.output);
+        let (normal, kept_r) = pass.kept.split_at_mut(a.len().min(pass.kept.len()));
         if !normal.is_empty() {
-            kept_scale[..norm.groups].copy_from_slice(scale);
+            kept_r[..norm.groups].copy_from_slice(statistics.variance);
         }
         let mut start = 0;
         for x in columns_of(&pass.input) {
@@ -277,12 +283,7 @@ impl<T: Scalar> Layer<T> for BatchNorm {
             } else {
                 &mut normal[part.clone()]
             };
-            norm.normalise(
-                pass.at.theta,
-                (x, &mut a[part]),
-                (mean, left, scale),
-                normal,
-            );
+            norm.normalise(at.theta, &statistics, x, &mut a[part], normal);
         }
     }
 
@@ -302,6 +303,24 @@ impl<T: Scalar> Layer<T> for BatchNorm {
     fn backward_tangent(&self, along: BackwardTangent<'_, T>) -> Result<(), Error> {
         self.norm(&along.pass.at).backward_tangent(along);
         Ok(())
+    }
+
+    fn name(&self) -> String {
+        let (mut settings, default) = (Vec::new(), Self::new());
+        if self.eps != default.eps {
+            settings.push(format!("eps {}", number(self.eps)));
+        }
+        match self.momentum {
+            None => settings.push("cumulative".to_owned()),
+            Some(p) if self.momentum != default.momentum => {
+                settings.push(format!("momentum {}", number(p)));
+            }
+            Some(_) => {}
+        }
+        if !self.affine {
+            settings.push("affine false".to_owned());
+        }
+        with_settings("BatchNorm", &settings)
     }
 }
 

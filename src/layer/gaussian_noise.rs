@@ -1,7 +1,8 @@
 //! Additive Gaussian noise.
 
 use super::{Backward, BackwardTangent, Forward, ForwardTangent, Layer, Plan, Site};
-use crate::error::{Error, ranges::in_range};
+use crate::error::{Error, number, ranges::in_range};
+use crate::kernels::copy;
 use crate::kernels::random::{Draws, LARGEST_NORMAL, add_noise};
 use crate::scalar::{Scalar, real};
 
@@ -70,7 +71,7 @@ impl<T: Scalar> Layer<T> for GaussianNoise {
     fn forward(&self, mut pass: Forward<'_, T>) {
         let (at, x) = (&pass.at, pass.input);
         if !at.training || self.sigma == 0.0 {
-            pass.output.copy_from(&x);
+            copy(&x, &mut pass.output);
         } else if let Some(normal) = at.given(x.ncols()) {
             let sigma: T = real(self.sigma);
             let a = &mut pass.output;
@@ -83,7 +84,7 @@ impl<T: Scalar> Layer<T> for GaussianNoise {
 
     fn backward(&self, pass: Backward<'_, T>) {
         if let Some(mut below) = pass.input_delta {
-            below.copy_from(&pass.delta);
+            copy(&pass.delta.as_view(), &mut below);
         }
     }
 
@@ -93,7 +94,7 @@ impl<T: Scalar> Layer<T> for GaussianNoise {
 
     fn forward_tangent(&self, mut pass: ForwardTangent<'_, T>) -> Result<(), Error> {
         match &pass.input_tangent {
-            Some(input) => pass.output_tangent.copy_from(input),
+            Some(input) => copy(input, &mut pass.output_tangent),
             None => pass.output_tangent.fill(T::zero()),
         }
         Ok(())
@@ -101,14 +102,14 @@ impl<T: Scalar> Layer<T> for GaussianNoise {
 
     fn backward_tangent(&self, along: BackwardTangent<'_, T>) -> Result<(), Error> {
         if let Some(mut below) = along.input_delta_tangent {
-            below.copy_from(&along.delta_tangent);
+            copy(&along.delta_tangent.as_view(), &mut below);
         }
         self.backward(along.pass);
         Ok(())
     }
 
     fn name(&self) -> String {
-        format!("Gaussian noise {}", self.sigma)
+        format!("GaussianNoise({})", number(self.sigma))
     }
 }
 

@@ -122,6 +122,7 @@ mod layer_norm;
 mod memory;
 mod normalize;
 mod normalize_backward;
+mod normalize_runs;
 mod normalize_tangent;
 mod passes;
 mod plan;

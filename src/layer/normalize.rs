@@ -6,6 +6,7 @@ use crate::kernels::norms::{Grouping, Normalise, Sums, group_sums, normalise};
 use crate::kernels::{columns, flat, flat_mut};
 use crate::scalar::{Scalar, real};
 use nalgebra::{DMatrixView, DMatrixViewMut};
+use std::array::from_fn;
 use std::ops::Range;
 
 /// Groups of up to this many entries are projected twice. A gradient below a norm is what is left
@@ -15,6 +16,13 @@ const SMALL: usize = 16;
 /// The entries of whole runs that go through all sweeps before the next ones do, so that they stay
 /// in the first-level cache.
 const PANEL: usize = 1024;
+
+/// The parameters of a norm. None has β without γ.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parameters {
+    pub(super) gamma: bool,
+    pub(super) beta: bool,
+}
 
 /// The groups and the parameters of a norm.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +37,7 @@ pub(super) struct Norm {
     pub(super) units: usize,
     /// Whether the mean is subtracted.
     pub(super) centred: bool,
-    pub(super) gamma: bool,
-    pub(super) beta: bool,
+    pub(super) has: Parameters,
     pub(super) eps: f64,
     /// Whether mean and variance are those of the entries, and not constants.
     pub(super) of_entries: bool,
@@ -64,6 +71,35 @@ pub(super) struct Normal<'a, T> {
     pub(super) scale: &'a [T],
 }
 
+impl<'a, T> Normal<'a, T> {
+    pub(super) fn new(entries: &'a [T], r: &'a [T]) -> Self {
+        let scale = r;
+        Self { entries, r, scale }
+    }
+}
+
+/// The mean and the variance of each group.
+pub(super) struct Statistics<'a, T> {
+    pub(super) mean: &'a mut [T],
+    /// What rounding took from the mean: next to a large offset, that is as large as the entries
+    /// are without it.
+    pub(super) left: &'a mut [T],
+    /// The (biased) variance, which [`invert`](Norm::invert) replaces by r.
+    pub(super) variance: &'a mut [T],
+}
+
+/// The means of some u and of u x̂ over each group, or their sums.
+pub(super) struct Means<'a, T> {
+    pub(super) plain: &'a mut [T],
+    pub(super) products: &'a mut [T],
+}
+
+impl<'a, T> Means<'a, T> {
+    pub(super) fn new([plain, products]: [&'a mut [T]; 2]) -> Self {
+        Self { plain, products }
+    }
+}
+
 /// Room for vectors with a number for each group, or for each entry of γ.
 pub(super) struct Room<'a, T> {
     pub(super) rest: &'a mut [T],
@@ -75,6 +111,20 @@ impl<'a, T> Room<'a, T> {
         self.rest = rest;
         taken
     }
+
+    /// Takes N vectors of the same length.
+    pub(super) fn vectors<const N: usize>(&mut self, len: usize) -> [&'a mut [T]; N] {
+        from_fn(|_| self.take(len))
+    }
+
+    pub(super) fn statistics(&mut self, groups: usize) -> Statistics<'a, T> {
+        let [mean, left, variance] = self.vectors(groups);
+        Statistics {
+            mean,
+            left,
+            variance,
+        }
+    }
 }
 
 /// Checks ε.
@@ -82,17 +132,35 @@ pub(super) fn check_eps<T: Scalar>(eps: f64) -> Result<(), Error> {
     above_zero::<T>("ε of the norm", eps)
 }
 
+/// Returns 1/√(σ² + ε), or NaN if the sum overflows: 1/√∞ = 0 would hide it.
+pub(crate) fn inverse_root<T: Scalar>(variance: T, eps: T) -> T {
+    let sum = variance + eps;
+    if sum.is_finite() {
+        T::one() / sum.sqrt()
+    } else {
+        real(f64::NAN)
+    }
+}
+
+/// Returns the name of a norm with those of its settings that are not the default.
+pub(super) fn with_settings(norm: &str, settings: &[String]) -> String {
+    match settings {
+        [] => norm.to_owned(),
+        _ => format!("{norm}({})", settings.join(", ")),
+    }
+}
+
 /// Adds γ and β, and the lengths of the memory.
-pub(super) fn with_memory(mut plan: Plan, sizes: Sizes, (gamma, beta): (bool, bool)) -> Plan {
+pub(super) fn with_memory(mut plan: Plan, sizes: Sizes, has: Parameters) -> Plan {
     let Sizes {
         entries,
         groups,
         units,
     } = sizes;
-    if gamma {
+    if has.gamma {
         plan = plan.block(Block::constant("γ", units, 1, 1.0));
     }
-    if beta {
+    if has.beta {
         plan = plan.block(Block::constant("β", units, 1, 0.0));
     }
     let groups_times = |n: usize| Len {
@@ -111,18 +179,9 @@ pub(super) fn with_memory(mut plan: Plan, sizes: Sizes, (gamma, beta): (bool, bo
 
 /// Returns all entries of a matrix whose columns are contiguous, as those of every pass are.
 pub(super) fn entries<'a, T: Scalar>(matrix: &'a mut DMatrixViewMut<'_, T>) -> &'a mut [T] {
-    flat_mut(matrix).unwrap_or_default()
-}
-
-/// Copies the columns of a matrix.
-pub(super) fn copy<T: Scalar>(from: &DMatrixView<'_, T>, to: &mut [T]) {
-    if let Some(from) = flat(from) {
-        to.copy_from_slice(from);
-        return;
-    }
-    for (from, to) in from.column_iter().zip(to.chunks_mut(from.nrows().max(1))) {
-        to.copy_from_slice(from.as_slice());
-    }
+    let all = flat_mut(matrix);
+    debug_assert!(all.is_some(), "the columns must be contiguous");
+    all.unwrap_or_default()
 }
 
 /// Returns all entries of a matrix at once if they are contiguous, or else column by column.
@@ -144,19 +203,19 @@ impl Norm {
 
     /// Splits θ, or a vector like it, into its shares of γ and β.
     pub(super) fn split<'a, T>(&self, theta: &'a [T]) -> (Option<&'a [T]>, Option<&'a [T]>) {
-        let (gamma, beta) = theta.split_at(if self.gamma { self.units } else { 0 });
-        (self.gamma.then_some(gamma), self.beta.then_some(beta))
+        let has = self.has;
+        let (gamma, beta) = theta.split_at(if has.gamma { self.units } else { 0 });
+        (has.gamma.then_some(gamma), has.beta.then_some(beta))
     }
 
-    /// Writes the mean and the (biased) variance of each group; for a norm that is not centred, 0
-    /// and the mean square. `left` becomes what rounding took from the mean: next to a large
-    /// offset, that is as large as the entries are without it.
-    pub(super) fn statistics<T: Scalar>(
-        &self,
-        x: &[T],
-        (mean, left): (&mut [T], &mut [T]),
-        variance: &mut [T],
-    ) {
+    /// Writes the mean and the variance of each group; for a norm that is not centred, 0 and the
+    /// mean square.
+    pub(super) fn statistics<T: Scalar>(&self, x: &[T], to: &mut Statistics<'_, T>) {
+        let Statistics {
+            mean,
+            left,
+            variance,
+        } = to;
         let (by, n) = (self.by, self.size::<T>(x.len()));
         let plain = Sums {
             by,
@@ -172,9 +231,9 @@ impl Norm {
             return;
         }
         mean.iter_mut().for_each(|mean| *mean /= n);
-        let center = Some(&*mean);
+        let center = Some(&**mean);
         group_sums(Sums { center, ..plain }, left, variance);
-        for (left, v) in left.iter_mut().zip(variance) {
+        for (left, v) in left.iter_mut().zip(&mut **variance) {
             *left /= n;
             *v = *v / n - *left * *left;
             if *v < T::zero() {
@@ -184,34 +243,29 @@ impl Norm {
     }
 
     /// Replaces variances by r = 1/√(σ² + ε).
-    pub(super) fn invert_roots<T: Scalar>(&self, variance: &mut [T]) {
+    pub(super) fn invert<T: Scalar>(&self, variance: &mut [T]) {
         let eps = real::<T>(self.eps);
         for v in variance {
-            let sum = *v + eps;
-            // Where the squares overflow, 1/√∞ = 0 would hide it.
-            *v = if sum.is_finite() {
-                T::one() / sum.sqrt()
-            } else {
-                real(f64::NAN)
-            };
+            *v = inverse_root(*v, eps);
         }
     }
 
-    /// Writes a = γ ∘ x̂ + β, and x̂ to `normal` unless it is empty.
+    /// Writes a = γ ∘ x̂ + β, and x̂ to `normal` unless it is empty, given the mean and r.
     pub(super) fn normalise<T: Scalar>(
         &self,
         theta: &[T],
-        (x, a): (&[T], &mut [T]),
-        (center, left, scale): (&[T], &[T], &[T]),
+        of: &Statistics<'_, T>,
+        x: &[T],
+        a: &mut [T],
         normal: &mut [T],
     ) {
         let (gamma, beta) = self.split(theta);
         let of = Normalise {
             by: self.by,
             x,
-            center,
-            left,
-            scale,
+            center: of.mean,
+            left: of.left,
+            scale: of.variance,
             per: self.per,
             gamma,
             beta,
@@ -246,12 +300,7 @@ impl Norm {
     }
 
     /// Writes the means of u and of u q over each group.
-    pub(super) fn means<T: Scalar>(
-        &self,
-        (u, q): (&[T], &[T]),
-        plain: &mut [T],
-        products: &mut [T],
-    ) {
+    pub(super) fn means<T: Scalar>(&self, u: &[T], q: &[T], to: &mut Means<'_, T>) {
         let n = self.size::<T>(u.len());
         let of = Sums {
             by: self.by,
@@ -259,8 +308,19 @@ impl Norm {
             center: None,
             with: Some(q),
         };
-        group_sums(of, plain, products);
-        plain.iter_mut().for_each(|mean| *mean /= n);
-        products.iter_mut().for_each(|mean| *mean /= n);
+        group_sums(of, to.plain, to.products);
+        to.plain.iter_mut().for_each(|mean| *mean /= n);
+        to.products.iter_mut().for_each(|mean| *mean /= n);
+    }
+
+    /// Computes Σ δ and Σ δ x̂ over the entries of each γ.
+    pub(super) fn sums<T: Scalar>(&self, delta: &[T], normal: &[T], to: &mut Means<'_, T>) {
+        let of = Sums {
+            by: self.per,
+            u: delta,
+            center: None,
+            with: Some(normal),
+        };
+        group_sums(of, to.plain, to.products);
     }
 }

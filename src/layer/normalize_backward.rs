@@ -1,62 +1,77 @@
 //! The backward pass of a norm.
 
-use super::normalize::{Norm, Normal, Panel, Room, entries};
+use super::normalize::{Means, Norm, Normal, Panel, Room, entries};
 use super::{Backward, LayerGradient};
-use crate::kernels::norms::{Sums, Sweep, group_sums, sweep, sweep_from};
+use crate::kernels::norms::{Sweep, sweep, sweep_from};
 use crate::kernels::sum_of_squares;
 use crate::scalar::{Scalar, real};
 use nalgebra::DMatrixViewMut;
 
 impl Norm {
-    /// Replaces g in `g` by r (g − mean g − x̂ mean (g x̂)), and returns mean (g x̂) in `along`.
+    /// Replaces g in `g` by r (g − mean g − x̂ mean (g x̂)), and returns these means.
     ///
     /// This is the derivative of x̂ along g, and, because it is symmetric, also ∂cost/∂x for
     /// ∂cost/∂x̂ = g.
-    fn project<T: Scalar>(
+    fn project<'a, T: Scalar>(
         &self,
         g: &mut [T],
         of: Normal<'_, T>,
-        (center, along): (&mut [T], &mut [T]),
-        left: (&mut [T], &mut [T]),
-    ) {
-        self.means((g, of.entries), center, along);
+        room: &mut Room<'a, T>,
+    ) -> Means<'a, T> {
+        let mut means = Means::new(room.vectors(self.groups));
+        self.means(g, of.entries, &mut means);
         let small = self.is_small(g.len());
-        sweep(self.by, self.first(of, (center, along), small), g);
+        sweep(self.by, self.projection(of, &means, small), g);
         if small {
-            self.project_again(g, of, along, left);
+            let expected = self.expected(of, means.products);
+            self.project_again(g, of, expected, room);
         }
+        means
     }
 
-    /// The only projection, or the first of two, given the means of g and of g x̂.
-    fn first<'a, T: Scalar>(
+    /// A projection, given the means of g and of g x̂. r multiplies what is left unless `another`
+    /// projection follows.
+    pub(super) fn projection<'a, T: Scalar>(
         &self,
         of: Normal<'a, T>,
-        (center, along): (&'a [T], &'a [T]),
-        small: bool,
+        means: &'a Means<'_, T>,
+        another: bool,
     ) -> Sweep<'a, T> {
         Sweep::Project {
             normal: of.entries,
-            center: self.centred.then_some(center),
-            along,
-            scale: (!small).then_some(of.scale),
+            center: self.centred.then_some(&*means.plain),
+            along: means.products,
+            scale: (!another).then_some(of.scale),
         }
     }
 
-    /// Removes from a projected g what rounding has left of the parts along 1 and x̂.
-    fn project_again<T: Scalar>(
+    /// The means of g x̂ that are left by a projection without rounding, given those before: the
+    /// mean of x̂² is 1 − ε r².
+    fn expected<'a, T: Scalar>(
+        &self,
+        of: Normal<'a, T>,
+        along: &'a [T],
+    ) -> impl Iterator<Item = T> + 'a {
+        let eps = real::<T>(self.eps);
+        let pairs = along.iter().zip(of.r);
+        pairs.map(move |(&along, &r)| along * eps * r * r)
+    }
+
+    /// Removes from a projected g what rounding has left of the parts along 1 and x̂. Without
+    /// rounding, the mean of g is 0, and that of g x̂ is `expected`.
+    pub(super) fn project_again<T: Scalar>(
         &self,
         g: &mut [T],
         of: Normal<'_, T>,
-        along: &[T],
-        (center_left, along_left): (&mut [T], &mut [T]),
+        expected: impl Iterator<Item = T>,
+        room: &mut Room<'_, T>,
     ) {
-        // What is left has mean 0 and, because the mean of x̂² is 1 − ε r², this part along x̂.
-        self.means((g, of.entries), center_left, along_left);
-        let eps = real::<T>(self.eps);
-        for ((left, &along), &r) in along_left.iter_mut().zip(along).zip(of.r) {
-            *left -= along * eps * r * r;
+        let mut left = Means::new(room.vectors(self.groups));
+        self.means(g, of.entries, &mut left);
+        for (left, expected) in left.products.iter_mut().zip(expected) {
+            *left -= expected;
         }
-        sweep(self.by, self.first(of, (center_left, along_left), false), g);
+        sweep(self.by, self.projection(of, &left, false), g);
     }
 
     /// Computes the gradient and the error of the layer below.
@@ -74,11 +89,11 @@ impl Norm {
         let (normal, r) = kept.split_at(delta.len());
         let r = &r[..self.groups];
         if self.of_entries && self.per == self.by {
-            let of = (delta, normal, r);
-            return self.backward_of_units(at.theta, of, gradient, input_delta, room);
+            let of = Normal::new(normal, r);
+            return self.backward_of_units(at.theta, delta, of, gradient, input_delta, room);
         }
         let each = at.plan.outputs();
-        self.gradient((delta, normal), each, gradient, room.take(2 * self.units));
+        self.gradient(delta, normal, each, gradient, &mut room);
         let Some(mut below) = input_delta else {
             return;
         };
@@ -97,11 +112,7 @@ impl Norm {
             let mut room = Room {
                 rest: &mut *room.rest,
             };
-            let of = Normal {
-                entries: &normal[entries],
-                r: &r[groups.clone()],
-                scale: &r[groups],
-            };
+            let of = Normal::new(&normal[entries], &r[groups]);
             norm.pull_back(below, of, &mut room);
         }
     }
@@ -111,49 +122,46 @@ impl Norm {
     fn backward_of_units<T: Scalar>(
         &self,
         theta: &[T],
-        (delta, normal, r): (&[T], &[T], &[T]),
+        delta: &[T],
+        of: Normal<'_, T>,
         gradient: LayerGradient<'_, T>,
         below: Option<DMatrixViewMut<'_, T>>,
         mut room: Room<'_, T>,
     ) {
         let sum = match gradient {
-            LayerGradient::Sum(sum) if self.gamma => Some(sum),
+            LayerGradient::Sum(sum) if self.has.gamma => Some(sum),
             _ => None,
         };
         if sum.is_none() && below.is_none() {
             return;
         }
-        let [center, along, center_left, along_left, scale] =
-            [(); 5].map(|()| room.take(self.groups));
-        self.sums((delta, normal), along, center);
+        let mut means = Means::new(room.vectors(self.groups));
+        self.sums(delta, of.entries, &mut means);
         if let Some(sum) = sum {
             let (gamma, beta) = sum.split_at_mut(self.units);
-            gamma.copy_from_slice(along);
-            if self.beta {
-                beta.copy_from_slice(center);
+            gamma.copy_from_slice(means.products);
+            if self.has.beta {
+                beta.copy_from_slice(means.plain);
             }
         }
         let Some(mut below) = below else {
             return;
         };
         let (g, n) = (entries(&mut below), self.size::<T>(delta.len()));
-        center.iter_mut().for_each(|mean| *mean /= n);
-        along.iter_mut().for_each(|mean| *mean /= n);
-        scale.copy_from_slice(r);
+        means.plain.iter_mut().for_each(|mean| *mean /= n);
+        means.products.iter_mut().for_each(|mean| *mean /= n);
+        let scale = room.take(self.groups);
+        scale.copy_from_slice(of.r);
         if let (Some(gamma), _) = self.split(theta) {
             // γ multiplies what is left, which saves the rounding of γ δ.
             let pairs = scale.iter_mut().zip(gamma);
             pairs.for_each(|(scale, &gamma)| *scale *= gamma);
         }
-        let of = Normal {
-            entries: normal,
-            r,
-            scale,
-        };
-        let small = self.is_small(delta.len());
-        sweep_from(self.by, self.first(of, (center, along), small), delta, g);
+        let (of, small) = (Normal { scale, ..of }, self.is_small(delta.len()));
+        sweep_from(self.by, self.projection(of, &means, small), delta, g);
         if small {
-            self.project_again(g, of, along, (center_left, along_left));
+            let expected = self.expected(of, means.products);
+            self.project_again(g, of, expected, &mut room);
         }
     }
 
@@ -172,73 +180,58 @@ impl Norm {
         of: Normal<'_, T>,
         room: &mut Room<'a, T>,
     ) -> &'a mut [T] {
-        let [center, along, center_left, along_left] = [(); 4].map(|()| room.take(self.groups));
         if self.of_entries {
-            let to = (&mut *center, &mut *along);
-            self.project(g, of, to, (center_left, along_left));
-        } else {
-            along.fill(T::zero());
-            sweep(self.by, Sweep::Scale(of.scale), g);
+            return self.project(g, of, room).products;
         }
+        sweep(self.by, Sweep::Scale(of.scale), g);
+        let along = room.take(self.groups);
+        along.fill(T::zero());
         along
     }
 
     /// Computes ∂cost/∂γ = Σ δ x̂ and ∂cost/∂β = Σ δ.
     pub(super) fn gradient<T: Scalar>(
         &self,
-        (delta, normal): (&[T], &[T]),
+        delta: &[T],
+        normal: &[T],
         each: usize,
         gradient: LayerGradient<'_, T>,
-        room: &mut [T],
+        room: &mut Room<'_, T>,
     ) {
-        if !self.gamma {
+        if !self.has.gamma {
             return;
         }
-        let (own_gamma, own_beta) = room.split_at_mut(self.units);
-        let sums = |delta, normal, gamma: &mut [T], beta: &mut [T]| {
-            self.sums((delta, normal), gamma, beta);
-        };
+        let [own_gamma, own_beta] = room.vectors(self.units);
+        let has_beta = self.has.beta;
+        let pairs = delta.chunks(each).zip(normal.chunks(each));
         match gradient {
             LayerGradient::None => {}
             LayerGradient::Sum(sum) => {
-                let (gamma, beta) = sum.split_at_mut(self.units);
-                let beta = if self.beta { beta } else { own_beta };
-                sums(delta, normal, gamma, beta);
+                let (products, beta) = sum.split_at_mut(self.units);
+                let plain = if has_beta { beta } else { own_beta };
+                self.sums(delta, normal, &mut Means { plain, products });
             }
             LayerGradient::Each { gradients, stride } => {
-                let pairs = delta.chunks(each).zip(normal.chunks(each));
                 for ((delta, normal), gradient) in pairs.zip(gradients.chunks_mut(stride)) {
-                    let (gamma, beta) = gradient.split_at_mut(self.units);
-                    let beta = if self.beta { beta } else { &mut *own_beta };
-                    sums(delta, normal, gamma, &mut beta[..self.units]);
+                    let (products, beta) = gradient.split_at_mut(self.units);
+                    let plain = if has_beta { beta } else { &mut *own_beta };
+                    let plain = &mut plain[..self.units];
+                    self.sums(delta, normal, &mut Means { plain, products });
                 }
             }
             LayerGradient::SquaredNorms(norms) => {
-                let pairs = delta.chunks(each).zip(normal.chunks(each));
                 for ((delta, normal), norm) in pairs.zip(norms) {
-                    sums(delta, normal, own_gamma, own_beta);
+                    let mut to = Means {
+                        plain: own_beta,
+                        products: own_gamma,
+                    };
+                    self.sums(delta, normal, &mut to);
                     *norm += sum_of_squares(own_gamma);
-                    if self.beta {
+                    if has_beta {
                         *norm += sum_of_squares(own_beta);
                     }
                 }
             }
         }
-    }
-
-    /// Computes Σ δ x̂ and Σ δ over the entries of each γ.
-    pub(super) fn sums<T: Scalar>(
-        &self,
-        (delta, normal): (&[T], &[T]),
-        products: &mut [T],
-        plain: &mut [T],
-    ) {
-        let of = Sums {
-            by: self.per,
-            u: delta,
-            center: None,
-            with: Some(normal),
-        };
-        group_sums(of, plain, products);
     }
 }

@@ -1,10 +1,24 @@
 //! The passes of norms along a direction.
 
-use super::normalize::{Norm, Normal, Room, copy, entries};
-
+use super::normalize::{Means, Norm, Normal, Room, entries};
 use super::{Backward, BackwardTangent, ForwardTangent};
+use crate::kernels::copy;
 use crate::kernels::norms::{Sweep, sweep};
 use crate::scalar::{Scalar, real};
+
+/// Numbers and their derivative along the direction of the pass.
+#[derive(Clone, Copy)]
+struct Moving<'a, T> {
+    at: &'a [T],
+    dot: &'a [T],
+}
+
+/// x̂ and r with their derivatives.
+#[derive(Clone, Copy)]
+struct MovingNormal<'a, T> {
+    normal: Moving<'a, T>,
+    r: Moving<'a, T>,
+}
 
 impl Norm {
     /// Computes the derivatives of the output, of x̂ and of r.
@@ -19,28 +33,22 @@ impl Norm {
             room,
             ..
         } = pass;
-        let (a, mut room) = (entries(&mut output_tangent), Room { rest: room });
-        let (normal, scale) = kept.split_at(a.len());
-        let (normal_tangent, scale_tangent) = kept_tangent.split_at_mut(a.len());
-        let (scale, scale_tangent) = (&scale[..self.groups], &mut scale_tangent[..self.groups]);
-        let of = Normal {
-            entries: normal,
-            r: scale,
-            scale,
-        };
-        match input_tangent {
-            Some(x) => {
-                copy(&x, a);
-                let along = self.pull_back(a, of, &mut room);
-                // r² = 1/(σ² + ε), and the derivative of σ² is 2 mean (x̂ ẋ)/r.
-                for ((dot, &r), &along) in scale_tangent.iter_mut().zip(scale).zip(&*along) {
-                    *dot = -(r * r * along);
-                }
+        if let Some(x) = &input_tangent {
+            copy(x, &mut output_tangent);
+        }
+        let a = entries(&mut output_tangent);
+        let (normal, r) = kept.split_at(a.len());
+        let (normal_tangent, r_tangent) = kept_tangent.split_at_mut(a.len());
+        let (r, r_tangent) = (&r[..self.groups], &mut r_tangent[..self.groups]);
+        if input_tangent.is_some() {
+            let along = self.pull_back(a, Normal::new(normal, r), &mut Room { rest: room });
+            // r² = 1/(σ² + ε), and the derivative of σ² is 2 mean (x̂ ẋ)/r.
+            for ((dot, &r), &along) in r_tangent.iter_mut().zip(r).zip(&*along) {
+                *dot = -(r * r * along);
             }
-            None => {
-                a.fill(T::zero());
-                scale_tangent.fill(T::zero());
-            }
+        } else {
+            a.fill(T::zero());
+            r_tangent.fill(T::zero());
         }
         normal_tangent.copy_from_slice(a);
         self.scale_by_gamma(at.theta, a);
@@ -72,107 +80,124 @@ impl Norm {
             room,
             ..
         } = pass;
-        let (delta, delta_dot) = (&*entries(&mut delta), &*entries(&mut delta_tangent));
         let mut room = Room { rest: room };
-        let (normal, scale) = kept.split_at(delta.len());
-        let (normal_dot, scale_dot) = kept_tangent.split_at(delta.len());
-        let (scale, scale_dot) = (&scale[..self.groups], &scale_dot[..self.groups]);
-        let of = Normal {
-            entries: normal,
-            r: scale,
-            scale,
+        let delta = Moving {
+            at: entries(&mut delta),
+            dot: entries(&mut delta_tangent),
         };
-        self.gradient(
-            (delta, normal),
-            at.plan.outputs(),
-            gradient,
-            room.take(2 * self.units),
-        );
-        if let Some(sum) = gradient_tangent
-            && self.gamma
-        {
-            let (gamma, beta) = sum.split_at_mut(self.units);
-            let (products, spare) = (room.take(self.units), room.take(self.units));
-            self.sums((delta, normal_dot), products, spare);
-            let beta = if self.beta { beta } else { &mut *spare };
-            self.sums((delta_dot, normal), gamma, beta);
-            gamma.iter_mut().zip(&*products).for_each(|(g, &p)| *g += p);
+        let (normal, r) = kept.split_at(delta.at.len());
+        let (normal_dot, r_dot) = kept_tangent.split_at(delta.at.len());
+        let of = MovingNormal {
+            normal: Moving {
+                at: normal,
+                dot: normal_dot,
+            },
+            r: Moving {
+                at: &r[..self.groups],
+                dot: &r_dot[..self.groups],
+            },
+        };
+        self.gradient(delta.at, normal, at.plan.outputs(), gradient, &mut room);
+        if let Some(sum) = gradient_tangent {
+            self.gradient_tangent(delta, of.normal, sum, &mut room);
         }
         if input_delta.is_none() && input_delta_tangent.is_none() {
             return;
         }
-        let g = room.take(delta.len());
-        g.copy_from_slice(delta);
+        let g = room.take(delta.at.len());
+        g.copy_from_slice(delta.at);
         self.scale_by_gamma(at.theta, g);
         if let Some(mut below) = input_delta_tangent {
             let g_dot = entries(&mut below);
-            g_dot.copy_from_slice(delta_dot);
+            g_dot.copy_from_slice(delta.dot);
             self.scale_by_gamma(at.theta, g_dot);
             if let Some(theta) = theta_tangent
                 && let (Some(scale), _) = self.split(theta)
             {
-                let (x, shift) = (delta, None);
+                let (x, shift) = (delta.at, None);
                 sweep(self.per, Sweep::Add { x, scale, shift }, g_dot);
             }
-            let [plain, products, spare, moved] = [(); 4].map(|()| room.take(self.groups));
-            if self.of_entries {
-                self.means((g_dot, normal), plain, products);
-                self.means((g, normal_dot), spare, moved);
-                products.iter_mut().zip(&*moved).for_each(|(p, &q)| *p += q);
-            }
-            let along = self.pull_back(g, of, &mut room);
-            if self.of_entries {
-                // ġ is projected, and x̂ and r move in the projection of g.
-                let of_g_dot = Sweep::Project {
-                    normal,
-                    center: self.centred.then_some(&*plain),
-                    along: products,
-                    scale: None,
-                };
-                sweep(self.by, of_g_dot, g_dot);
-                let small = self.is_small(g.len());
-                let of_normal = Sweep::Project {
-                    normal: normal_dot,
-                    center: None,
-                    along,
-                    scale: (!small).then_some(scale),
-                };
-                sweep(self.by, of_normal, g_dot);
-                if small {
-                    // What is left has mean 0 and this part along x̂, as in `project`.
-                    let eps = real::<T>(self.eps);
-                    let expected = moved.iter_mut().zip(&*products).zip(&*along);
-                    for (((c, &sum), &along), (&r, &dot)) in
-                        expected.zip(scale.iter().zip(scale_dot))
-                    {
-                        *c = eps * r * (r * sum + dot * along) - *c;
-                    }
-                    self.means((g_dot, normal), plain, spare);
-                    spare
-                        .iter_mut()
-                        .zip(&*moved)
-                        .for_each(|(left, &c)| *left -= c);
-                    let second = Sweep::Project {
-                        normal,
-                        center: self.centred.then_some(&*plain),
-                        along: spare,
-                        scale: Some(scale),
-                    };
-                    sweep(self.by, second, g_dot);
-                }
-                for ((ratio, &dot), &r) in spare.iter_mut().zip(scale_dot).zip(scale) {
-                    *ratio = dot / r;
-                }
-                let (x, scale, shift) = (&*g, &*spare, None);
-                sweep(self.by, Sweep::Add { x, scale, shift }, g_dot);
-            } else {
-                sweep(self.by, Sweep::Scale(scale), g_dot);
-            }
+            self.pull_back_tangent(g, g_dot, of, &mut room);
         } else {
-            self.pull_back(g, of, &mut room);
+            self.pull_back(g, Normal::new(normal, of.r.at), &mut room);
         }
         if let Some(mut below) = input_delta {
             entries(&mut below).copy_from_slice(g);
         }
+    }
+
+    /// Computes the derivatives of Σ δ x̂ and Σ δ.
+    fn gradient_tangent<T: Scalar>(
+        &self,
+        delta: Moving<'_, T>,
+        normal: Moving<'_, T>,
+        sum: &mut [T],
+        room: &mut Room<'_, T>,
+    ) {
+        if !self.has.gamma {
+            return;
+        }
+        let (gamma, beta) = sum.split_at_mut(self.units);
+        let mut of_normal = Means::new(room.vectors(self.units));
+        self.sums(delta.at, normal.dot, &mut of_normal);
+        let Means { plain, products } = of_normal;
+        let plain = if self.has.beta { beta } else { plain };
+        let mut of_delta = Means {
+            plain,
+            products: gamma,
+        };
+        self.sums(delta.dot, normal.at, &mut of_delta);
+        for (gamma, &of_normal) in of_delta.products.iter_mut().zip(&*products) {
+            *gamma += of_normal;
+        }
+    }
+
+    /// [`pull_back`](Self::pull_back), and its derivative in `g_dot`.
+    fn pull_back_tangent<T: Scalar>(
+        &self,
+        g: &mut [T],
+        g_dot: &mut [T],
+        of: MovingNormal<'_, T>,
+        room: &mut Room<'_, T>,
+    ) {
+        let MovingNormal { normal, r } = of;
+        let fixed = Normal::new(normal.at, r.at);
+        if !self.of_entries {
+            self.pull_back(g, fixed, room);
+            sweep(self.by, Sweep::Scale(r.at), g_dot);
+            return;
+        }
+        let mut means = Means::new(room.vectors(self.groups));
+        let mut moved = Means::new(room.vectors(self.groups));
+        self.means(g_dot, normal.at, &mut means);
+        self.means(g, normal.dot, &mut moved);
+        let products = means.products.iter_mut();
+        products.zip(&*moved.products).for_each(|(p, &q)| *p += q);
+        let along = &*self.pull_back(g, fixed, room);
+        // ġ is projected, and x̂ and r move in the projection of g.
+        sweep(self.by, self.projection(fixed, &means, true), g_dot);
+        let small = self.is_small(g.len());
+        let of_normal = Sweep::Project {
+            normal: normal.dot,
+            center: None,
+            along,
+            scale: (!small).then_some(r.at),
+        };
+        sweep(self.by, of_normal, g_dot);
+        if small {
+            let eps = real::<T>(self.eps);
+            let sums = means.products.iter().zip(&*moved.products).zip(along);
+            let expected = sums.zip(r.at.iter().zip(r.dot));
+            let expected = expected.map(|(((&sum, &moved), &along), (&r, &dot))| {
+                eps * r * (r * sum + dot * along) - moved
+            });
+            self.project_again(g_dot, fixed, expected, room);
+        }
+        let ratio = moved.plain;
+        for ((ratio, &dot), &r) in ratio.iter_mut().zip(r.dot).zip(r.at) {
+            *ratio = dot / r;
+        }
+        let (x, scale, shift) = (&*g, &*ratio, None);
+        sweep(self.by, Sweep::Add { x, scale, shift }, g_dot);
     }
 }

@@ -173,7 +173,7 @@ impl<T: Scalar> Layer<T> for Rearrange {
         match self {
             Self::Flatten => "Flatten".to_owned(),
             Self::Transpose => "Transpose".to_owned(),
-            Self::Select { from, to } => format!("Select {from}..{to}"),
+            Self::Select { from, to } => format!("Select({from}..{to})"),
         }
     }
 }

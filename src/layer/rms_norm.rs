@@ -1,7 +1,6 @@
 //! Root-mean-square normalisation.
 
-use super::layer_norm::{check_axes, forward, of_runs, plan_of_runs};
-use super::normalize::{Norm, check_eps};
+use super::normalize_runs::OverAxes;
 use super::{Backward, BackwardTangent, Forward, ForwardTangent, Layer, Plan, Site};
 use crate::error::Error;
 use crate::scalar::Scalar;
@@ -28,12 +27,8 @@ use crate::scalar::Scalar;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
-pub struct RmsNorm {
-    axes: usize,
-    eps: f64,
-    affine: bool,
-}
+#[cfg_attr(feature = "serde", serde(transparent))]
+pub struct RmsNorm(OverAxes<false>);
 
 impl Default for RmsNorm {
     fn default() -> Self {
@@ -45,70 +40,70 @@ impl RmsNorm {
     /// Creates a norm over the last axis, with ε = 10⁻⁵ and γ.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            axes: 1,
-            eps: 1e-5,
-            affine: true,
-        }
+        Self(OverAxes::DEFAULT)
     }
 
     /// Sets the number of last axes that are normalised together, from 1 to all of the input.
     #[must_use]
     pub fn axes(mut self, axes: usize) -> Self {
-        self.axes = axes;
+        self.0.axes = axes;
         self
     }
 
     /// Sets ε > 0.
     #[must_use]
     pub fn eps(mut self, eps: f64) -> Self {
-        self.eps = eps;
+        self.0.eps = eps;
         self
     }
 
     /// Sets whether there is γ.
     #[must_use]
     pub fn affine(mut self, affine: bool) -> Self {
-        self.affine = affine;
+        self.0.affine = affine;
         self
     }
 
-    fn norm(self, plan: &Plan, m: usize) -> Norm {
-        let len = plan.input().last_axes(self.axes);
-        of_runs(plan, (len, m), (self.affine, self.eps))
+    /// Returns ε.
+    #[must_use]
+    pub fn epsilon(&self) -> f64 {
+        self.0.eps
+    }
+
+    /// Returns whether there is γ.
+    #[must_use]
+    pub fn is_affine(&self) -> bool {
+        self.0.affine
     }
 }
 
 impl<T: Scalar> Layer<T> for RmsNorm {
     fn plan(&self, site: Site) -> Result<Plan, Error> {
-        check_eps::<T>(self.eps)?;
-        let len = check_axes(site.input, self.axes)?;
-        Ok(plan_of_runs(site, len, (self.affine, false)))
+        Layer::<T>::plan(&self.0, site)
     }
 
     fn forward(&self, pass: Forward<'_, T>) {
-        forward(self.norm(pass.at.plan, pass.input.ncols()), pass);
+        self.0.forward(pass);
     }
 
     fn backward(&self, pass: Backward<'_, T>) {
-        self.norm(pass.at.plan, pass.output.ncols()).backward(pass);
+        self.0.backward(pass);
     }
 
     fn backward_each(&self, pass: Backward<'_, T>) {
-        self.backward(pass);
+        self.0.backward_each(pass);
     }
 
     fn forward_tangent(&self, pass: ForwardTangent<'_, T>) -> Result<(), Error> {
-        self.norm(pass.at.plan, pass.output.ncols())
-            .forward_tangent(pass);
-        Ok(())
+        self.0.forward_tangent(pass)
     }
 
     fn backward_tangent(&self, along: BackwardTangent<'_, T>) -> Result<(), Error> {
-        let pass = &along.pass;
-        self.norm(pass.at.plan, pass.output.ncols())
-            .backward_tangent(along);
-        Ok(())
+        self.0.backward_tangent(along)
+    }
+
+    fn name(&self) -> String {
+        Layer::<T>::name(&self.0)
     }
 }
 

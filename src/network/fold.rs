@@ -2,13 +2,16 @@
 
 use super::Network;
 use crate::activation::AnyActivation;
+use crate::allocation::reserved;
 use crate::error::Error;
 use crate::layer::{
     AnyLayer, BatchNorm, Child, Concat, Dense, Layer, Plan, Residual, Running, Sequential,
 };
 use crate::path::Path;
-use crate::scalar::{Scalar, real};
+use crate::scalar::Scalar;
 use crate::shape::Shape;
+
+const NETWORK: &str = "the folded network";
 
 /// The numbers of a new network, in the order of its layers.
 struct Folded<T> {
@@ -79,8 +82,9 @@ impl<T: Scalar, C: Layer<T> + Clone> Network<T, AnyLayer<C>> {
             state: self.state.as_slice(),
         };
         let mut folded = Folded {
-            theta: Vec::new(),
-            state: Vec::new(),
+            // A bias that is new replaces the mean of a norm.
+            theta: reserved(NETWORK, part.theta.len().saturating_add(part.state.len()))?,
+            state: reserved(NETWORK, part.state.len())?,
             frozen: Vec::new(),
             fixed: Vec::new(),
         };
@@ -197,13 +201,11 @@ impl<T: Scalar> Folded<T> {
         let (gamma, beta) = part.theta[after.theta.clone()].split_at(after.plan.parameters() / 2);
         let (state, running) = (&part.state[after.state.clone()], Running::of(units));
         let (mean, variance) = (&state[running.mean], &state[running.variance]);
-        let eps: T = real(norm.epsilon());
-        let scale: Vec<T> = (0..units)
-            .map(|u| {
-                let scale = T::one() / (variance[u] + eps).sqrt();
-                gamma.get(u).map_or(scale, |&gamma| gamma * scale)
-            })
-            .collect();
+        let scales = (0..units).map(|u| {
+            let r = norm.r(variance[u]);
+            gamma.get(u).map_or(r, |&gamma| gamma * r)
+        });
+        let scale: Vec<T> = scales.collect();
         let start = |all: &[T], u: usize| all.get(u).copied().unwrap_or(T::zero());
         let biases = (0..units).map(|u| scale[u] * (start(bias, u) - mean[u]) + start(beta, u));
         self.theta.extend(biases);

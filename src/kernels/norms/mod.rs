@@ -76,6 +76,7 @@ pub(crate) struct Normalise<'a, T> {
     /// The entries that share γ and β: those of `by`, or a cycle of single entries.
     pub(crate) per: Grouping,
     pub(crate) gamma: Option<&'a [T]>,
+    /// β, which no norm has without γ.
     pub(crate) beta: Option<&'a [T]>,
 }
 

@@ -1,18 +1,13 @@
 //! x̂ and γ x̂ + β in one sweep.
 
+use super::Normalise;
 use super::sweeps::{Constants, Pieces};
-use super::{Grouping, Normalise};
 use crate::scalar::Scalar;
 
 #[inline(always)]
 pub(super) fn plainly<T: Scalar>(of: Normalise<'_, T>, a: &mut [T], normal: &mut [T]) {
     let pieces = Pieces::new(of.by);
     let len = pieces.len.max(1);
-    let cycle = match of.per {
-        // A run of entries, each with its own γ and β, is a piece or several.
-        Grouping::Cycle { count, len: 1 } => Some(count),
-        _ => None,
-    };
     for (piece, a) in a.chunks_mut(len).enumerate() {
         let range = piece * len..piece * len + a.len();
         let x = &of.x[range.clone()];
@@ -21,57 +16,50 @@ pub(super) fn plainly<T: Scalar>(of: Normalise<'_, T>, a: &mut [T], normal: &mut
         } else {
             &mut normal[range]
         };
-        let constants = |all| pieces.of(all, piece);
-        let parameters = |all| match cycle {
-            Some(count) => {
-                debug_assert!(count == len);
-                Constants::Each(all)
+        match pieces.of([of.center, of.left, of.scale], piece) {
+            Constants::One([c, l, s]) => {
+                affine(of, piece, x, a, normal, |_, x| (x - c - l) * s);
             }
-            None => constants(all),
-        };
-        let [center, left, scale] = [of.center, of.left, of.scale].map(constants);
-        let (gamma, beta) = (of.gamma.map(parameters), of.beta.map(parameters));
-        match (center, left, scale) {
-            (Constants::One(c), Constants::One(l), Constants::One(s)) => {
-                affine(x, a, normal, |_, x| (x - c - l) * s, (gamma, beta));
-            }
-            (Constants::Each(c), Constants::Each(l), Constants::Each(s)) => {
+            Constants::Each([c, l, s]) => {
                 let n = x.len();
                 let (c, l, s) = (&c[..n], &l[..n], &s[..n]);
-                affine(x, a, normal, |i, x| (x - c[i] - l[i]) * s[i], (gamma, beta));
+                affine(of, piece, x, a, normal, |i, x| (x - c[i] - l[i]) * s[i]);
             }
-            // All constants are of the same groups.
-            _ => debug_assert!(false),
         }
     }
 }
 
+/// x̂ and a of a piece, given x̂ of an entry.
 #[inline(always)]
 fn affine<T: Scalar>(
+    of: Normalise<'_, T>,
+    piece: usize,
     x: &[T],
     a: &mut [T],
     normal: &mut [T],
     hat: impl Fn(usize, T) -> T,
-    parameters: (Option<Constants<'_, T>>, Option<Constants<'_, T>>),
 ) {
-    use Constants::{Each, One};
-    let n = x.len();
-    match parameters {
-        (Some(One(gamma)), Some(One(beta))) => {
-            write(x, a, normal, hat, |_, x| x * gamma + beta);
-        }
-        (Some(Each(gamma)), Some(Each(beta))) => {
-            let (gamma, beta) = (&gamma[..n], &beta[..n]);
-            write(x, a, normal, hat, |i, x| x * gamma[i] + beta[i]);
-        }
-        (Some(Each(gamma)), None) => {
-            let gamma = &gamma[..n];
-            write(x, a, normal, hat, |i, x| x * gamma[i]);
-        }
-        (Some(One(gamma)), None) => write(x, a, normal, hat, |_, x| x * gamma),
+    // The pieces of γ and β are the same: a run of entries, each with its own γ, is one piece.
+    let (per, n) = (Pieces::new(of.per), x.len());
+    debug_assert!(of.gamma.is_none() || per.len == Pieces::new(of.by).len);
+    match (of.gamma, of.beta) {
+        (Some(gamma), Some(beta)) => match per.of([gamma, beta], piece) {
+            Constants::One([gamma, beta]) => {
+                write(x, a, normal, hat, |_, x| x * gamma + beta);
+            }
+            Constants::Each([gamma, beta]) => {
+                let (gamma, beta) = (&gamma[..n], &beta[..n]);
+                write(x, a, normal, hat, |i, x| x * gamma[i] + beta[i]);
+            }
+        },
+        (Some(gamma), None) => match per.of([gamma], piece) {
+            Constants::One([gamma]) => write(x, a, normal, hat, |_, x| x * gamma),
+            Constants::Each([gamma]) => {
+                let gamma = &gamma[..n];
+                write(x, a, normal, hat, |i, x| x * gamma[i]);
+            }
+        },
         (None, _) => write(x, a, normal, hat, |_, x| x),
-        // Both parameters are of the same groups.
-        _ => debug_assert!(false),
     }
 }
 

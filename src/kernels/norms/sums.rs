@@ -144,7 +144,7 @@ fn side_by_side<T: Scalar, const W: usize>(
         let start = start.min(count - W);
         let groups = start..start + W;
         let (first, second) = (&mut first[groups.clone()], &mut second[groups]);
-        in_registers::<T, W>(of, (start, count), first, second);
+        in_registers::<T, W>(of, start, count, first, second);
     }
 }
 
@@ -152,7 +152,8 @@ fn side_by_side<T: Scalar, const W: usize>(
 #[inline(always)]
 fn in_registers<T: Scalar, const W: usize>(
     of: Sums<'_, T>,
-    (start, count): (usize, usize),
+    start: usize,
+    count: usize,
     first: &mut [T],
     second: &mut [T],
 ) {

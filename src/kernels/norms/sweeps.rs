@@ -3,11 +3,11 @@
 use super::{Grouping, Sweep};
 use crate::scalar::Scalar;
 
-/// The constants of a piece of adjacent entries: one for all, or one for each.
+/// N constants of a piece of adjacent entries: the same for all, or those of each.
 #[derive(Clone, Copy)]
-pub(super) enum Constants<'a, T> {
-    One(T),
-    Each(&'a [T]),
+pub(super) enum Constants<'a, T, const N: usize> {
+    One([T; N]),
+    Each([&'a [T]; N]),
 }
 
 /// The pieces of adjacent entries: `len` of them, and where each finds its constants.
@@ -29,12 +29,17 @@ impl Pieces {
 
     /// Returns the constants of a piece.
     #[inline(always)]
-    pub(super) fn of<'a, T: Scalar>(&self, all: &'a [T], piece: usize) -> Constants<'a, T> {
-        match self.by {
-            Grouping::Runs { .. } => Constants::One(all[piece]),
-            Grouping::Cycle { len: 1, .. } => Constants::Each(all),
-            Grouping::Cycle { count, .. } => Constants::One(all[piece % count]),
-        }
+    pub(super) fn of<'a, T: Scalar, const N: usize>(
+        &self,
+        all: [&'a [T]; N],
+        piece: usize,
+    ) -> Constants<'a, T, N> {
+        let group = match self.by {
+            Grouping::Runs { .. } => piece,
+            Grouping::Cycle { len: 1, .. } => return Constants::Each(all),
+            Grouping::Cycle { count, .. } => piece % count,
+        };
+        Constants::One(all.map(|all| all[group]))
     }
 }
 
@@ -42,21 +47,19 @@ impl Pieces {
 /// entry, that of `x`, and three constants of its group.
 #[inline(always)]
 fn each<T: Scalar>(
-    (from, a): (Option<&[T]>, &mut [T]),
+    from: Option<&[T]>,
+    a: &mut [T],
     x: Option<&[T]>,
-    constants: [Constants<'_, T>; 3],
+    constants: Constants<'_, T, 3>,
     f: impl Fn(T, T, [T; 3]) -> T,
 ) {
-    use Constants::{Each, One};
     match constants {
-        [One(c), One(s), One(r)] => entries(from, a, x, |_, a, x| f(a, x, [c, s, r])),
-        [Each(c), Each(s), Each(r)] => {
+        Constants::One(all) => entries(from, a, x, |_, a, x| f(a, x, all)),
+        Constants::Each([c, s, r]) => {
             let n = a.len();
             let (c, s, r) = (&c[..n], &s[..n], &r[..n]);
             entries(from, a, x, |i, a, x| f(a, x, [c[i], s[i], r[i]]));
         }
-        // All constants are of the same groups.
-        _ => debug_assert!(false),
     }
 }
 
@@ -104,45 +107,35 @@ pub(super) fn plainly<T: Scalar>(
     let len = pieces.len.max(1);
     for (piece, a) in a.chunks_mut(len).enumerate() {
         let start = piece * len;
-        let of = |all| pieces.of(all, piece);
         let range = start..start + a.len();
-        let a = (from.map(|from| &from[range.clone()]), a);
+        let of = |all| pieces.of(all, piece);
+        let from = from.map(|from| &from[range.clone()]);
         match sweep {
-            Sweep::Scale(scale) => each(a, None, [of(scale); 3], |a, _, [_, s, _]| a * s),
+            Sweep::Scale(s) => each(from, a, None, of([s; 3]), |a, _, [_, s, _]| a * s),
             Sweep::Project {
                 normal,
                 center,
-                along,
+                along: s,
                 scale,
             } => {
                 let x = Some(&normal[range]);
-                let constants = [center, Some(along), scale].map(|all| of(all.unwrap_or(along)));
+                let all = of([center.unwrap_or(s), s, scale.unwrap_or(s)]);
                 match (center, scale) {
                     (Some(_), Some(_)) => {
-                        each(a, x, constants, |a, x, [c, s, r]| (a - c - x * s) * r);
+                        each(from, a, x, all, |a, x, [c, s, r]| (a - c - x * s) * r);
                     }
-                    (Some(_), None) => each(a, x, constants, |a, x, [c, s, _]| a - c - x * s),
-                    (None, Some(_)) => each(a, x, constants, |a, x, [_, s, r]| (a - x * s) * r),
-                    (None, None) => each(a, x, constants, |a, x, [_, s, _]| a - x * s),
+                    (Some(_), None) => each(from, a, x, all, |a, x, [c, s, _]| a - c - x * s),
+                    (None, Some(_)) => each(from, a, x, all, |a, x, [_, s, r]| (a - x * s) * r),
+                    (None, None) => each(from, a, x, all, |a, x, [_, s, _]| a - x * s),
                 }
             }
-            Sweep::Add {
-                x,
-                scale,
-                shift: Some(c),
-            } => {
-                let constants = [of(c), of(scale), of(scale)];
-                each(a, Some(&x[range]), constants, |a, x, [c, s, _]| {
-                    a + (x * s + c)
-                });
+            Sweep::Add { x, scale: s, shift } => {
+                let (x, all) = (Some(&x[range]), of([shift.unwrap_or(s), s, s]));
+                match shift {
+                    Some(_) => each(from, a, x, all, |a, x, [c, s, _]| a + (x * s + c)),
+                    None => each(from, a, x, all, |a, x, [_, s, _]| a + x * s),
+                }
             }
-            Sweep::Add {
-                x,
-                scale,
-                shift: None,
-            } => each(a, Some(&x[range]), [of(scale); 3], |a, x, [_, s, _]| {
-                a + x * s
-            }),
         }
     }
 }
