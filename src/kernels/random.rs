@@ -70,27 +70,15 @@ pub(crate) struct Mask<T> {
 
 impl<T: Scalar> Mask<T> {
     /// Drops entries with probability p in \[0, 1), rounded to a multiple of 2⁻³² below 1, and
-    /// multiplies the others by [`scale`](Self::scale).
+    /// multiplies the others by 1/(1 − p).
     pub(crate) fn new(draws: Draws, p: f64) -> Self {
+        let dropped = (p * 4_294_967_296.0).round().min(4_294_967_295.0) as i64;
         Self {
             draws,
-            least: (dropped(p) as i64 - (1 << 31)) as i32,
-            scale: Self::scale(p),
+            least: (dropped - (1 << 31)) as i32,
+            scale: real(1.0 / (1.0 - p)),
         }
     }
-
-    /// Returns 1/(1 − p) for the rounded p, so that the mean of the mask is 1.
-    pub(crate) fn scale(p: f64) -> T {
-        real(1.0 / (1.0 - dropped(p) / NUMBERS))
-    }
-}
-
-/// The number of equally likely numbers that decide about an entry.
-const NUMBERS: f64 = (1_u64 << 32) as f64;
-
-/// Returns how many of them drop it.
-fn dropped(p: f64) -> f64 {
-    (p * NUMBERS).round().min(NUMBERS - 1.0)
 }
 
 /// The number of entries whose random numbers are computed together.

@@ -4,7 +4,7 @@ use super::{At, Backward, BackwardTangent, Forward, ForwardTangent, Layer, Plan,
 use crate::error::{Error, number, ranges::fraction};
 use crate::kernels::copy;
 use crate::kernels::random::{Draws, Mask, apply_mask};
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, real};
 use nalgebra::{DMatrixView, DMatrixViewMut};
 
 /// Inverted dropout: sets entries to 0 at random in training, and does nothing otherwise
@@ -13,7 +13,7 @@ use nalgebra::{DMatrixView, DMatrixViewMut};
 /// In a training pass, a = r ∘ x/(1 − p). Each entry of the mask r is 0 with probability p and 1
 /// otherwise, independently of all others. The mean of a is x, so a pass outside training returns x
 /// itself. The output has the shape of the input. p = 0 changes nothing. p = 1 gives 0, and a
-/// gradient of 0. Any other p is rounded to a multiple of 2⁻³² below 1, in the factor too.
+/// gradient of 0. The probability of any other p is rounded to a multiple of 2⁻³² below 1.
 ///
 /// The mask depends only on the seed of the layer in this step and the index of the example in the
 /// batch. It is the same in every pass of a step, on any number of threads, and for every
@@ -70,7 +70,7 @@ impl Dropout {
         } else if self.p >= 1.0 {
             a.fill(T::zero()); // not 0/0
         } else if let Some(mask) = at.given(x.ncols()) {
-            let scale = Mask::<T>::scale(self.p);
+            let scale: T = real(1.0 / (1.0 - self.p));
             a.zip_zip_apply(&x, &mask, |a, x, r| *a = x * (r * scale));
         } else if self.p > 0.0 {
             let draws = Draws::new(at.seed, x.nrows(), at.first_example);

@@ -27,7 +27,7 @@ Residual                  7 channels × 3
   shortcut                7 channels × 3                         
     Dense Identity        7 channels × 3  Θ⁽⁵·²·¹⁾ 3 × 5       15
 Flatten                               21                        0
-Select 2..9                            7                        0
+Select(2..9)                           7                        0
 Relu                                   7                        0
 Sequential of 2                        4                         
   Dense Tanh                           4  Θ⁽⁹·¹⁾ 4 × 8         32

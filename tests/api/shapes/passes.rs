@@ -152,9 +152,10 @@ pub(super) fn objectives() {
     let single = network.map(|w| w as f32).unwrap();
     let (x, y) = (problem.x.map(|x| x as f32), problem.y.map(|y| y as f32));
     let in_single = Examples::new(&x, &y).unwrap();
+    let held = "a number in (0, ∞) that the scalar type can hold";
     for delta in [1e-50, 1e39] {
         let objective = Objective::new(Huber { delta });
-        let expected = hyperparameter("the delta of Huber", delta, positive);
+        let expected = hyperparameter("the delta of Huber", delta, held);
         let call = (&single, &in_single, &objective);
         no_cost("f32", call, &mut Workspace::new(), &expected);
         assert!(network.cost(&examples, &objective).is_ok());

@@ -198,7 +198,8 @@ proptest! {
             case.network.forward_into(&case.x, &mut other).unwrap();
             second.take_state(&other).unwrap();
             prop_assert_eq!(second.state(), after.state());
-            let moved = case.x.ncols() > 1 || case.network.state() != after.state();
+            // One value of a unit has no unbiased variance, so a cumulative norm leaves it out.
+            let moved = case.x.ncols() == 1 || case.network.state() != after.state();
             prop_assert!(moved);
         }
         // Evaluation is another function, and has no new state.

@@ -388,7 +388,7 @@ fn layers_of_chance_can_be_saved() {
         assert!(serde_json::from_str::<AnyLayer>(&more).is_err());
     }
     let name = Layer::<f64>::name(&Dropout::new(0.25));
-    assert_eq!(name, "Dropout 0.25");
+    assert_eq!(name, "Dropout(0.25)");
     let boxed: Box<dyn Layer<f64>> = Dropout::new(0.5).into();
     let x = DMatrixView::from_slice(&[1.0], 1, 1);
     assert!([0.0, 2.0].contains(&drawn(&*boxed, (1, 0), x)[0]));
