@@ -100,6 +100,8 @@ pub struct Workspace<T: Scalar> {
     /// Weights of examples, for calls that set them.
     pub(crate) weights: Vec<f64>,
     pub(crate) training: Option<u64>,
+    /// See [`At::replaces_statistics`](crate::layer::At::replaces_statistics).
+    pub(crate) replaces_statistics: bool,
     /// Random numbers in place of those of the seed, sorted by layer.
     pub(crate) given: GivenList<T>,
     /// Whether the parts do not have these yet.
@@ -172,6 +174,7 @@ impl<T: Scalar> Workspace<T> {
             matrix: Vec::new(),
             weights: Vec::new(),
             training: None,
+            replaces_statistics: false,
             given: None,
             given_changed: false,
             fitted: None,

@@ -24,6 +24,8 @@ pub(crate) struct Chain<'a, T: Scalar, L> {
     pub(crate) point: Point<'a, T>,
     /// The seed of a training pass.
     pub(crate) training: Option<u64>,
+    /// See [`At::replaces_statistics`].
+    pub(crate) replaces_statistics: bool,
     /// What forward passes keep.
     pub(crate) keep: Keep,
 }
@@ -63,6 +65,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         weights: Option<&[f64]>,
     ) -> Result<(), Error> {
         self.training = workspace.training;
+        self.replaces_statistics = workspace.replaces_statistics;
         if self.training.is_none() {
             return Ok(());
         }
@@ -92,6 +95,7 @@ impl<'a, T: Scalar, L: Layer<T>> Chain<'a, T, L> {
         let mut at = At::new(self.plan(), self.point.theta);
         at.state = self.point.state;
         at.keep = self.keep;
+        at.replaces_statistics = self.replaces_statistics;
         (at.training, at.seed) = (self.training.is_some(), self.training.unwrap_or(0));
         (at.first_example, at.scratch, at.given) = (first, scratch, given);
         at

@@ -121,6 +121,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             network: self,
             point,
             training: None,
+            replaces_statistics: false,
             keep: Keep::Nothing,
         }
     }

@@ -1,6 +1,7 @@
 //! State beside θ: the numbers that passes read and do not differentiate.
 
 use super::Network;
+use crate::columns::Columns;
 use crate::error::Error;
 use crate::layer::Layer;
 use crate::path::Path;
@@ -108,6 +109,42 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let state = workspace.new_state(&self.layout).ok_or(Error::NoState)?;
         self.state.as_mut_slice().copy_from_slice(state);
         Ok(())
+    }
+
+    /// Replaces the running statistics of all layers with those of these examples.
+    ///
+    /// The running statistics of a [`BatchNorm`](crate::layer::BatchNorm) lag behind θ while it
+    /// changes. After training, or after another change of θ such as an average, one pass over the
+    /// training examples makes them exact: μ, and the unbiased σ². A cumulative norm counts the
+    /// examples as its first batch, and fixed statistics stay. This is a training pass with the
+    /// seed 0, so dropout acts. X is n × m; a norm with a single value of each unit keeps its
+    /// statistics.
+    ///
+    /// Derivation: [(43)](crate::derivation#state).
+    ///
+    /// # Errors
+    /// The errors of [`forward_into`](Self::forward_into), and [`Error::NonFinite`] or
+    /// [`Error::State`] if a new number of the state is not finite or out of its range. The network
+    /// is unchanged after an error.
+    ///
+    /// # Example
+    /// The batch (2, 4) has the mean 3 and the unbiased variance 2:
+    /// ```
+    /// use backprop::Network;
+    /// use backprop::nalgebra::DMatrix;
+    ///
+    /// let mut network = Network::<f64>::builder(1).batch_norm().zeros()?;
+    /// network.recalibrate_statistics(&DMatrix::from_row_slice(1, 2, &[2.0, 4.0]))?;
+    /// assert_eq!(network.state().as_slice(), &[3.0, 2.0]);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    #[doc(alias("update_bn", "calibrate"))]
+    pub fn recalibrate_statistics<'x>(&mut self, x: impl Columns<'x, T>) -> Result<(), Error> {
+        let mut workspace = Workspace::for_one_call();
+        workspace.set_training(Some(0));
+        workspace.replaces_statistics = true;
+        self.forward_into(x, &mut workspace)?;
+        self.take_state(&workspace)
     }
 
     /// Fixes the statistics of a layer and of those inside it: in training, they are used as in

@@ -88,7 +88,7 @@ pub(super) struct NetworkProblem<'p, T: Scalar, L, C> {
     pub(super) objective: &'p Objective<C>,
     pub(super) workspace: &'p mut Workspace<T>,
     pub(super) moving: &'p mut Moving<T>,
-    /// The state of the layers, which an iteration moves by one step.
+    /// The state of the layers, whose statistics an iteration replaces.
     pub(super) state: &'p mut [T],
 }
 
@@ -104,16 +104,18 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> NetworkProblem<'_, T, L, C> {
         // With layers that gather statistics, J is a function of those of all examples.
         let gathers = self.network.layout().plan().gathering().is_some();
         self.workspace.set_training(gathers.then_some(0));
+        self.workspace.replaces_statistics = gathers;
         let done = self.search(solver, theta, gradient);
         let done = match done {
             Ok(done) if gathers => self.gather(theta).map(|()| done),
             done => done,
         };
         self.workspace.set_training(None);
+        self.workspace.replaces_statistics = false;
         done
     }
 
-    /// Moves the state by the statistics of all examples at θ.
+    /// Makes the running statistics those of all examples at θ.
     fn gather(&mut self, theta: &[T]) -> Result<(), Error> {
         let (network, state) = (self.network, &*self.state);
         let point = Point { theta, state };

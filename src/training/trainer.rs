@@ -35,8 +35,8 @@ use std::time::Duration;
 /// Steps use training passes; costs and metrics are measured in evaluation. Dropout therefore acts
 /// only in the steps, with a new seed for each batch, and only the steps use batch statistics and
 /// update the running ones. A full-batch solver uses the statistics of all examples, and each
-/// iteration updates the running statistics once. It
-/// refuses dropout ([`Error::Stochastic`]), and Levenberg–Marquardt also refuses batch statistics
+/// iteration makes these the running ones, whatever the momentum. It refuses dropout
+/// ([`Error::Stochastic`]), and Levenberg–Marquardt also refuses batch statistics
 /// ([`Error::Coupled`]).
 ///
 /// The network changes only when the run ends. It then has the last parameters or, with

@@ -14,6 +14,7 @@ impl<T: Scalar> Workspace<T> {
     pub(crate) fn with_same_mode(&self) -> Self {
         Self {
             training: self.training,
+            replaces_statistics: self.replaces_statistics,
             given: self.given.clone(),
             given_changed: true,
             ..Self::for_one_call()
