@@ -92,7 +92,7 @@ impl<T: Scalar> Model<T> {
         let (examples, mut workspace) = (numbers.examples(&network)?, numbers.workspace(spec)?);
         let mut gradient = vec![T::zero(); network.parameters()];
         let loss = network.gradient_into(&examples, &objective, &mut workspace, &mut gradient)?;
-        workspace.take_back();
+        workspace.clear_random_numbers();
         let mut seed = 0;
         let timing = Timing::of(options.min_time, options.tries, || {
             seed += 1;
@@ -132,7 +132,7 @@ impl<T: Scalar> Numbers<T> {
         if spec.train {
             workspace.set_training(Some(0));
             for (layer, mask) in &self.masks {
-                workspace.give(layer.clone(), mask)?;
+                workspace.set_random_numbers(layer.clone(), mask)?;
             }
         }
         Ok(workspace)

@@ -248,7 +248,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     }
 
     /// Computes a [`trace`](Self::trace) in the mode of a workspace: a training pass with its seed
-    /// and the random numbers [given](Workspace::give) in it, if it is set so.
+    /// and the random numbers [given](Workspace::set_random_numbers) in it, if it is set so.
     ///
     /// # Errors
     /// Returns the errors of [`backprop`](Self::backprop).

@@ -234,7 +234,8 @@ impl<'a, L> SingleLayer<'a, L> {
         let mut new_state = Vec::new();
         if self.training.is_some() && !at.state.is_empty() {
             new_state.extend_from_slice(at.state);
-            pass.new_state = Some(&mut new_state);
+            let fixed = self.plan.fixed_statistics();
+            pass.new_state = Some(&mut new_state[..]).filter(|_| !fixed);
         }
         self.layer.forward(pass);
         Forwarded {

@@ -66,10 +66,11 @@ impl Child {
         self.plan.moves().then(|| &mut all[self.theta.clone()])
     }
 
-    /// Returns the share of this child in its parent's new state.
+    /// Returns the share of this child in its parent's new state, unless its statistics are fixed.
     #[inline]
     pub(crate) fn state_in<'a, T>(&self, all: &'a mut Option<&mut [T]>) -> Option<&'a mut [T]> {
-        all.as_deref_mut().map(|all| &mut all[self.state.clone()])
+        let all = all.as_deref_mut().filter(|_| !self.plan.fixed_statistics());
+        all.map(|all| &mut all[self.state.clone()])
     }
 
     /// Returns the lengths of the scratch of this child and those inside it.

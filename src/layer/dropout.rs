@@ -69,7 +69,7 @@ impl Dropout {
             copy(&x, &mut a);
         } else if self.p >= 1.0 {
             a.fill(T::zero()); // not 0/0
-        } else if let Some(mask) = at.given(x.ncols()) {
+        } else if let Some(mask) = at.random_numbers(x.ncols()) {
             let scale: T = real(1.0 / (1.0 - self.p));
             a.zip_zip_apply(&x, &mask, |a, x, r| *a = x * (r * scale));
         } else if self.p > 0.0 {

@@ -72,7 +72,7 @@ impl<T: Scalar> Layer<T> for GaussianNoise {
         let (at, x) = (&pass.at, pass.input);
         if !at.training || self.sigma == 0.0 {
             copy(&x, &mut pass.output);
-        } else if let Some(normal) = at.given(x.ncols()) {
+        } else if let Some(normal) = at.random_numbers(x.ncols()) {
             let sigma: T = real(self.sigma);
             let a = &mut pass.output;
             a.zip_zip_apply(&x, &normal, |a, x, n| *a = x + sigma * n);

@@ -92,13 +92,121 @@
 //! # Ok::<(), backprop::Error>(())
 //! ```
 //!
-//! # State and randomness
-//! A layer that gathers statistics declares them with [`Plan::state`], reads them from
-//! [`At::state`], and in a training pass changes [`Forward::new_state`], which starts as a copy.
-//! Check it with [`GradientCheck::training`](crate::GradientCheck::training) too. A layer that
-//! draws random numbers declares how many ([`Plan::stochastic`]). In training, it takes those of
-//! [`At::given`], or makes its own from [`At::seed`] and the number of the example, which is
-//! [`At::first_example`] plus the column. Every pass of a step then sees the same numbers.
+//! # A layer with state
+//! Statistics are declared with [`Plan::state`] and read from [`At::state`]. A training pass changes
+//! [`Forward::new_state`], which starts as a copy, and [`Network::take_state`] or a trainer takes it
+//! over after the step. This layer computes a = x − μ with a running mean μ, which starts at 0 and
+//! moves a tenth of the way to the mean of each batch. μ is a constant in the pass, so the error
+//! for the layer below is δ.
+//! ```
+//! use backprop::gradient_check::GradientCheck;
+//! use backprop::layer::{AnyLayer, Backward, Forward, Layer, Plan, Site, StateBlock};
+//! use backprop::nalgebra::DMatrix;
+//! use backprop::{Builder, Error, Network, Scalar, Workspace};
+//!
+//! #[derive(Clone, Debug, PartialEq)]
+//! struct Center;
+//!
+//! impl<T: Scalar> Layer<T> for Center {
+//!     fn plan(&self, site: Site) -> Result<Plan, Error> {
+//!         let mean = StateBlock::new("μ", site.input.len(), 0.0);
+//!         Ok(Plan::new(site, site.input).state(mean))
+//!     }
+//!
+//!     fn forward(&self, mut pass: Forward<'_, T>) {
+//!         let mean = pass.at.state;
+//!         for (mut a, x) in pass.output.column_iter_mut().zip(pass.input.column_iter()) {
+//!             for i in 0..x.len() {
+//!                 a[i] = x[i] - mean[i];
+//!             }
+//!         }
+//!         if let Some(new) = pass.new_state {
+//!             let share = T::from_f64(0.1 / pass.input.ncols() as f64).unwrap_or(T::zero());
+//!             for (mean, a) in new.iter_mut().zip(pass.output.row_iter()) {
+//!                 *mean += a.iter().fold(T::zero(), |sum, &a| sum + a) * share;
+//!             }
+//!         }
+//!     }
+//!
+//!     fn backward(&self, pass: Backward<'_, T>) {
+//!         if let Some(mut below) = pass.input_delta {
+//!             below.copy_from(&pass.delta);
+//!         }
+//!     }
+//! }
+//!
+//! let x = DMatrix::from_row_slice(1, 2, &[2.0, 4.0]);
+//! let check = GradientCheck::new();
+//! check.layer(&Center, &[], &x)?.assert_passed();
+//! check.training(1).layer(&Center, &[], &x)?.assert_passed();
+//!
+//! let mut network: Network<f64, AnyLayer<Center>> =
+//!     Builder::new(1).layer(AnyLayer::Custom(Center)).zeros()?;
+//! let mut workspace = Workspace::new();
+//! workspace.set_training(Some(0));
+//! network.forward_into(&x, &mut workspace)?;
+//! network.take_state(&workspace)?;
+//! assert!((network.state()[0] - 0.3).abs() < 1e-15); // 0 + 0.1 (3 − 0)
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! # A layer with random numbers
+//! How many numbers an example takes is declared with [`Plan::stochastic`]. In a training pass, they
+//! are those of [`At::random_numbers`] if the caller set some, or else drawn from [`At::rng`]. Every
+//! pass of a step then sees the same numbers, for any cut of the batch. This layer multiplies each
+//! example by its own uniform u in \[0, 2), whose mean is 1.
+//! ```
+//! use backprop::gradient_check::GradientCheck;
+//! use backprop::layer::{At, Backward, Forward, Layer, Plan, Site};
+//! use backprop::nalgebra::DMatrix;
+//! use backprop::rand_xoshiro::rand_core::Rng;
+//! use backprop::{Error, Scalar};
+//!
+//! #[derive(Clone, Debug, PartialEq)]
+//! struct Volume;
+//!
+//! impl Volume {
+//!     /// Returns u of each of m examples.
+//!     fn factors<T: Scalar>(at: &At<'_, T>, m: usize) -> Vec<T> {
+//!         match (at.training, at.random_numbers(m)) {
+//!             (false, _) => vec![T::one(); m],
+//!             (true, Some(given)) => given.iter().copied().collect(),
+//!             (true, None) => (0..m)
+//!                 .map(|k| {
+//!                     let uniform = (at.rng(k).next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+//!                     T::from_f64(2.0 * uniform).unwrap_or(T::one())
+//!                 })
+//!                 .collect(),
+//!         }
+//!     }
+//! }
+//!
+//! impl<T: Scalar> Layer<T> for Volume {
+//!     fn plan(&self, site: Site) -> Result<Plan, Error> {
+//!         Ok(Plan::new(site, site.input).stochastic(1))
+//!     }
+//!
+//!     fn forward(&self, mut pass: Forward<'_, T>) {
+//!         for (k, u) in Self::factors(&pass.at, pass.input.ncols()).into_iter().enumerate() {
+//!             pass.output.set_column(k, &(pass.input.column(k) * u));
+//!         }
+//!     }
+//!
+//!     fn backward(&self, pass: Backward<'_, T>) {
+//!         if let Some(mut below) = pass.input_delta {
+//!             for (k, u) in Self::factors(&pass.at, pass.delta.ncols()).into_iter().enumerate() {
+//!                 below.set_column(k, &(pass.delta.column(k) * u));
+//!             }
+//!         }
+//!     }
+//! }
+//!
+//! let x = DMatrix::from_fn(2, 3, |i, k| 1.0 + (i + k) as f64);
+//! GradientCheck::new().training(1).layer(&Volume, &[], &x)?.assert_passed();
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! [`Network::take_state`]: crate::Network::take_state
 
 mod activate;
 mod any;

@@ -4,9 +4,11 @@ use super::child::Child;
 use super::given::Given;
 use super::memory::Keep;
 use super::plan::Plan;
+use crate::initialization::rng;
 use crate::kernels::random::mix;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrixView, DMatrixViewMut};
+use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// What all passes have in common: the layer's plan and parameters, and the mode of the pass.
 #[derive(Clone, Copy, Debug)]
@@ -80,11 +82,33 @@ impl<'a, T: Scalar> At<'a, T> {
 
     /// Returns the random numbers that a [stochastic](Plan::stochastic) layer uses in place of those
     /// of its seed, for the m examples of this pass; `None` unless the caller gave some
-    /// ([`Workspace::give`](crate::Workspace::give)).
+    /// ([`Workspace::set_random_numbers`](crate::Workspace::set_random_numbers)).
     #[inline]
     #[must_use]
-    pub fn given(&self, m: usize) -> Option<DMatrixView<'a, T>> {
+    pub fn random_numbers(&self, m: usize) -> Option<DMatrixView<'a, T>> {
         self.given.columns(self.first_example, m)
+    }
+
+    /// Returns a generator for the random numbers of the example in column k of this pass, which
+    /// follow from the seed and the index of the example in the batch.
+    ///
+    /// # Example
+    /// Column 2 of a batch is column 0 of a pass over its examples from 2 on:
+    /// ```
+    /// use backprop::layer::{Activate, At, Layer, Site};
+    ///
+    /// let plan = Layer::<f64>::plan(&Activate::new(backprop::activation::Tanh), Site::new(1))?;
+    /// let mut at = At::<f64>::new(&plan, &[]);
+    /// let whole = at.rng(2);
+    /// at.first_example = 2;
+    /// assert_eq!(at.rng(0), whole);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    #[must_use]
+    pub fn rng(&self, k: usize) -> Xoshiro256PlusPlus {
+        // Index 0 belongs to no child of a container.
+        let example = self.first_example as u64 + k as u64 + 1;
+        rng(mix(mix(self.seed, 0), example))
     }
 
     /// Returns the length of the scratch for products.
@@ -107,7 +131,7 @@ pub struct Forward<'a, T: Scalar> {
     /// The scalars for later passes, to be written: as many as [`Plan::kept`] returns.
     pub kept: &'a mut [T],
     /// The new state, to be updated in place: it starts as a copy of [`At::state`]. `None` unless
-    /// this is a training pass whose new state is kept.
+    /// this is a training pass that changes the statistics of this layer.
     pub new_state: Option<&'a mut [T]>,
     /// Room for intermediate results, with unspecified contents: see [`Plan::room`].
     pub room: &'a mut [T],

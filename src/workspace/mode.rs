@@ -56,14 +56,14 @@ impl<T: Scalar> Workspace<T> {
         self.training = seed;
     }
 
-    /// Gives a stochastic layer its random numbers for the next training passes, in place of those
+    /// Sets the random numbers of a stochastic layer for the next training passes, in place of those
     /// that it would draw from the seed.
     ///
     /// The matrix has one column for each example of the batch. For
     /// [`Dropout`](crate::layer::Dropout), it is outputs × m, with 1 where an entry is kept and 0
     /// where it is dropped. For [`GaussianNoise`](crate::layer::GaussianNoise), it holds the
     /// standard normal numbers. A pass with another number of examples returns an error.
-    /// [`take_back`](Self::take_back) restores the layers' own draws.
+    /// [`clear_random_numbers`](Self::clear_random_numbers) restores the layers' own draws.
     ///
     /// # Errors
     /// Returns [`Error::TooLarge`] if there is no memory for a copy. The next training pass returns
@@ -78,12 +78,12 @@ impl<T: Scalar> Workspace<T> {
     /// let network = Network::<f64>::builder(2).dropout(0.5).zeros()?;
     /// let mut workspace = Workspace::new();
     /// workspace.set_training(Some(0));
-    /// workspace.give(0, &DMatrix::from_column_slice(2, 1, &[1.0, 0.0]))?;
+    /// workspace.set_random_numbers(0, &DMatrix::from_column_slice(2, 1, &[1.0, 0.0]))?;
     /// let a = network.forward_into(&[3.0, 5.0], &mut workspace)?;
     /// assert_eq!((a[0], a[1]), (6.0, 0.0));
     /// # Ok::<(), backprop::Error>(())
     /// ```
-    pub fn give<'a>(
+    pub fn set_random_numbers<'a>(
         &mut self,
         layer: impl Into<Path>,
         numbers: impl Columns<'a, T>,
@@ -101,8 +101,9 @@ impl<T: Scalar> Workspace<T> {
         Ok(())
     }
 
-    /// Takes back all random numbers that were [given](Self::give): layers draw their own again.
-    pub fn take_back(&mut self) {
+    /// Clears all random numbers that were [set](Self::set_random_numbers): layers draw their own
+    /// again.
+    pub fn clear_random_numbers(&mut self) {
         (self.given, self.given_changed) = (None, true);
     }
 }

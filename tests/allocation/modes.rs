@@ -54,7 +54,7 @@ pub(super) fn allocations<T: RealField + Copy>(m: usize, fixed: bool, gives: boo
     if gives {
         let mask = DMatrix::from_fn(12, m, |i, j| real(f64::from(u8::from((i + j) % 4 > 0))));
         for workspace in &mut workspaces[..3] {
-            workspace.give(4, &mask).unwrap();
+            workspace.set_random_numbers(4, &mask).unwrap();
         }
     }
     let mut step = 0;

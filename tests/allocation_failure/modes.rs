@@ -44,7 +44,7 @@ pub(super) fn ids_state_and_chance() {
     let mask = DMatrix::from_fn(UNITS, m, |i, k| f64::from((i + k) % 2 == 0));
     let outputs = |given: &DMatrix<f64>| {
         let mut workspace = training();
-        workspace.give(3, given).unwrap();
+        workspace.set_random_numbers(3, given).unwrap();
         let outputs = before.forward_into(&x, &mut workspace).unwrap();
         outputs.clone_owned()
     };
@@ -52,10 +52,10 @@ pub(super) fn ids_state_and_chance() {
     too_large("give", || {
         let mut workspace = spared(|| {
             let mut workspace = training();
-            workspace.give(3, &ones).unwrap();
+            workspace.set_random_numbers(3, &ones).unwrap();
             workspace
         });
-        let done = workspace.give(3, &mask);
+        let done = workspace.set_random_numbers(3, &mask);
         spared(|| {
             let expected = if done.is_ok() { &of_mask } else { &of_ones };
             assert_eq!(before.forward_into(&x, &mut workspace).unwrap(), *expected);

@@ -18,8 +18,10 @@ fn numbers_given_between_equal_passes_count() {
     let (x, mut workspace) = (wave_matrix(2, 3, 0.2), training());
     let mut pass = |given: Option<f64>| {
         match given {
-            Some(number) => workspace.give(0, &DMatrix::repeat(2, 3, number)).unwrap(),
-            None => workspace.take_back(),
+            Some(number) => workspace
+                .set_random_numbers(0, &DMatrix::repeat(2, 3, number))
+                .unwrap(),
+            None => workspace.clear_random_numbers(),
         }
         let outputs = network.forward_into(&x, &mut workspace).unwrap();
         outputs.clone_owned()
@@ -42,7 +44,7 @@ fn a_trace_uses_the_given_numbers() {
     let (examples, objective) = (Examples::new(&x, &y).unwrap(), Objective::new(SquaredError));
     let mut workspace = training();
     let given = DMatrix::from_fn(6, 7, |i, k| f64::from((i + k) % 2 == 0));
-    workspace.give([0, 0, 1], &given).unwrap();
+    workspace.set_random_numbers([0, 0, 1], &given).unwrap();
     let trace = network.trace_in(&examples, &objective, &workspace);
     let trace = trace.unwrap();
     let delta = trace.delta([0, 0, 0]).unwrap();

@@ -119,11 +119,11 @@ pub(super) fn given_numbers() {
     let mut workspace = training();
     let what = "the random numbers given to a layer";
     let two = DMatrix::repeat(2, 3, 1.0);
-    workspace.give(2, &two).unwrap();
+    workspace.set_random_numbers(2, &two).unwrap();
     network.forward_into(&x(), &mut workspace).unwrap();
     for (rows, cols) in [(1, 3), (3, 3), (2, 2), (2, 4)] {
         workspace
-            .give(2, &DMatrix::repeat(rows, cols, 1.0))
+            .set_random_numbers(2, &DMatrix::repeat(rows, cols, 1.0))
             .unwrap();
         let expected = Error::Shape {
             what,
@@ -133,7 +133,9 @@ pub(super) fn given_numbers() {
         let found = network.forward_into(&x(), &mut workspace).map(drop);
         refused("forward_into", found, &expected);
     }
-    workspace.give(2, &DMatrix::repeat(2, 3, f64::NAN)).unwrap();
+    workspace
+        .set_random_numbers(2, &DMatrix::repeat(2, 3, f64::NAN))
+        .unwrap();
     let found = network.forward_into(&x(), &mut workspace).map(drop);
     let Err(Error::NonFinite { at, .. }) = found else {
         panic!("{found:?}");
@@ -141,8 +143,8 @@ pub(super) fn given_numbers() {
     let (row, col) = (0, 0);
     assert_eq!(at, Location::Input { what, row, col });
     // A layer that draws nothing takes no numbers.
-    workspace.take_back();
-    workspace.give(0, &two).unwrap();
+    workspace.clear_random_numbers();
+    workspace.set_random_numbers(0, &two).unwrap();
     let expected = Error::Shape {
         what,
         expected: (0, 3),
@@ -150,8 +152,8 @@ pub(super) fn given_numbers() {
     };
     let found = network.forward_into(&x(), &mut workspace).map(drop);
     refused("forward_into", found, &expected);
-    workspace.take_back();
-    workspace.give([1, 4], &two).unwrap();
+    workspace.clear_random_numbers();
+    workspace.set_random_numbers([1, 4], &two).unwrap();
     let expected = Error::Index {
         what: "layer",
         index: 4,

@@ -120,9 +120,9 @@ fn state_and_given_numbers_are_constants_of_dual_numbers() {
         if gives {
             let mask = DMatrix::from_fn(3, 4, |i, k| f64::from(u8::from((i + k) % 3 > 0)));
             let noise = DMatrix::from_fn(3, 4, |i, k| (i as f64 - k as f64).cos());
-            workspace.give(1, &mask).unwrap();
-            workspace.give([3, 0, 0], &noise).unwrap();
-            workspace.give([3, 0, 2], &mask).unwrap();
+            workspace.set_random_numbers(1, &mask).unwrap();
+            workspace.set_random_numbers([3, 0, 0], &noise).unwrap();
+            workspace.set_random_numbers([3, 0, 2], &mask).unwrap();
         }
         if let Some(path) = fixed {
             plain.fix_statistics(path).unwrap();

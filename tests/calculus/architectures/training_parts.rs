@@ -301,7 +301,7 @@ fn given_numbers_belong_to_the_examples_of_every_part() {
     for (layer, expected) in cases {
         let network = Network::from_layers(n, vec![layer], &[]).unwrap();
         let workspace = &mut training();
-        workspace.give(0, &given).unwrap();
+        workspace.set_random_numbers(0, &given).unwrap();
         assert_eq!(network.forward_into(&x, workspace).unwrap(), expected);
     }
 }

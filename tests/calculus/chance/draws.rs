@@ -343,7 +343,7 @@ fn a_given_mask_takes_the_place_of_the_seed() {
     let given = DMatrix::from_row_slice(2, 3, &[1.0, 0.0, 1.0, 0.0, 0.0, 1.0]);
     let x = DMatrix::zeros(3, 3);
     let mut workspace = trained(5);
-    workspace.give(1, &given).unwrap();
+    workspace.set_random_numbers(1, &given).unwrap();
     let a = network.forward_into(&x, &mut workspace).unwrap();
     let expected = DMatrix::from_row_slice(2, 3, &[4.0, 0.0, 4.0, 0.0, 0.0, 8.0]);
     assert_eq!(a, expected);

@@ -120,7 +120,7 @@ fn given_numbers_take_the_place_of_the_seed() {
     let network = Builder::<f64>::new(2).gaussian_noise(0.5).zeros().unwrap();
     let given = DMatrix::from_row_slice(2, 2, &[1.0, -2.0, 0.0, 4.0]);
     let mut workspace = trained(5);
-    workspace.give(0, &given).unwrap();
+    workspace.set_random_numbers(0, &given).unwrap();
     let x = DMatrix::repeat(2, 2, 1.0);
     let a = network.forward_into(&x, &mut workspace).unwrap();
     assert_eq!(a, DMatrix::from_row_slice(2, 2, &[1.5, 0.0, 1.0, 3.0]));

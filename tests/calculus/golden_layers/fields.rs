@@ -98,11 +98,11 @@ impl Case {
             u: self.u.map(&to),
             v: self.v.iter().map(|&v| to(v)).collect(),
         };
-        workspace.take_back();
+        workspace.clear_random_numbers();
         workspace.set_training(self.training.then_some(0));
         for (path, mask) in &run.masks {
             workspace
-                .give(path.clone(), mask)
+                .set_random_numbers(path.clone(), mask)
                 .map_err(|e| e.to_string())?;
         }
         let nan = to(f64::NAN);
