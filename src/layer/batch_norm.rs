@@ -119,8 +119,8 @@ impl BatchNorm {
 
     /// Makes the running statistics the means over all batches so far: p = 1/n in the n-th.
     ///
-    /// A batch with a single value of each unit is left out, and does not count. n is a third vector
-    /// of the state, with one entry. In `f32` it stops at 2²⁴.
+    /// A batch with a single value of each unit is left out, and does not count. n is a third
+    /// vector of the state, with one entry. In `f32` it stops at 2²⁴.
     #[must_use]
     pub fn cumulative(mut self) -> Self {
         self.momentum = None;

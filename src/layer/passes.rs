@@ -32,9 +32,9 @@ pub struct At<'a, T: Scalar> {
     /// The index in the batch of the first column, for a pass over part of a batch.
     pub first_example: usize,
     /// Whether the new running statistics of a training pass are those of its batch alone, and not
-    /// a mean of these and the old ones: for a pass over all examples. A [`BatchNorm`] then takes the
-    /// batch's μ and unbiased σ² with the share 1, and a cumulative one counts it as the first. A
-    /// batch with a single value of each unit replaces nothing.
+    /// a mean of these and the old ones: for a pass over all examples. A [`BatchNorm`] then takes
+    /// the batch's μ and unbiased σ² with the share 1, and a cumulative one counts it as the first.
+    /// A batch with a single value of each unit replaces nothing.
     ///
     /// [`BatchNorm`]: super::BatchNorm
     pub replaces_statistics: bool,

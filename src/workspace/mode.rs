@@ -56,8 +56,8 @@ impl<T: Scalar> Workspace<T> {
         self.training = seed;
     }
 
-    /// Sets the random numbers of a stochastic layer for the next training passes, in place of those
-    /// that it would draw from the seed.
+    /// Sets the random numbers of a stochastic layer for the next training passes, in place of
+    /// those that it would draw from the seed.
     ///
     /// The matrix has one column for each example of the batch. For
     /// [`Dropout`](crate::layer::Dropout), it is outputs × m, with 1 where an entry is kept and 0
