@@ -33,7 +33,6 @@ impl GradientCheck {
     /// | `output with another seed`, if the layer draws nothing ([`Plan::stochastic`]) | the output with this seed |
     /// | `output in two parts`, with `Δ` and `δ below`, unless the layer [couples](crate::layer::Plan::couples) examples | those of the whole batch: numbers follow from [`first_example`] |
     /// | `output with fixed statistics` ([`Plan::fixed_statistics`]), if the layer has state and draws nothing | the output outside training |
-    /// | `new state with fixed statistics` | the old state |
     ///
     /// [`Plan::stochastic`]: crate::layer::Plan::stochastic
     /// [`Plan::fixed_statistics`]: crate::layer::Plan::fixed_statistics
