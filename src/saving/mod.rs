@@ -64,12 +64,12 @@
 //! let refused = saving::to_bytes("network", &network);
 //! ```
 
-mod atomic;
 mod checkpoints;
 mod error;
 mod finite;
 mod header;
 
+use crate::atomic;
 use header::{Header, LIMIT};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -78,9 +78,6 @@ use std::path::Path;
 
 pub use checkpoints::{Checkpoints, Found, Skipped};
 pub use error::{LoadError, Refusal, SaveError};
-
-/// The prefix of the names of temporary files.
-const TEMPORARY: &str = ".backprop-";
 
 /// The maximum length of a kind in bytes. It keeps the header within its limit, however the kind is
 /// escaped.
@@ -125,13 +122,11 @@ pub fn save<S: Serialize + ?Sized>(
 ) -> Result<(), SaveError> {
     let (line, content) = encode(kind, value)?;
     let path = path.as_ref();
-    let written = atomic::replace(path, TEMPORARY, &[line.as_bytes(), &content]);
+    let written = atomic::save(path, &[line.as_bytes(), &content]);
     written.map_err(|source| SaveError::Io {
         path: path.to_owned(),
         source,
-    })?;
-    atomic::remove_leftovers(path, TEMPORARY);
-    Ok(())
+    })
 }
 
 /// Loads a value of this kind that [`save`] wrote.
