@@ -1,0 +1,178 @@
+//! The numbers of files, and how they become those of a network.
+
+use crate::scalar::{Scalar, real, to_f64};
+use std::fmt;
+
+pub(crate) mod sealed {
+    /// What files need of a scalar type.
+    pub trait Number: Sized + Copy + 'static {
+        const NAME: &'static str;
+
+        /// Returns the nearest number to an integer.
+        fn nearest(value: i128) -> Self;
+
+        /// Appends the bytes, the lowest first.
+        fn push_bytes(self, to: &mut Vec<u8>);
+
+        /// Views bytes as numbers, if they are aligned and this machine has their order.
+        #[cfg(feature = "npz")]
+        fn view(bytes: &[u8], big_endian: bool) -> Option<&[Self]>;
+    }
+}
+
+macro_rules! number {
+    ($type:ident) => {
+        impl sealed::Number for $type {
+            const NAME: &'static str = stringify!($type);
+
+            fn nearest(value: i128) -> Self {
+                value as Self
+            }
+
+            fn push_bytes(self, to: &mut Vec<u8>) {
+                to.extend_from_slice(&self.to_le_bytes());
+            }
+
+            #[cfg(feature = "npz")]
+            fn view(bytes: &[u8], big_endian: bool) -> Option<&[Self]> {
+                if big_endian != cfg!(target_endian = "big") {
+                    return None;
+                }
+                bytemuck::try_cast_slice(bytes).ok()
+            }
+        }
+
+        impl FileScalar for $type {}
+    };
+}
+
+number!(f32);
+number!(f64);
+
+/// The scalar types of networks whose numbers files can hold: `f32` and `f64`.
+///
+/// Other networks are converted with [`Network::map`](crate::Network::map).
+pub trait FileScalar: Scalar + sealed::Number {}
+
+/// The type of a number in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    F64,
+    F32,
+    F16,
+    #[cfg_attr(
+        not(feature = "safetensors"),
+        expect(dead_code, reason = "NumPy lacks it")
+    )]
+    BF16,
+    /// An integer of this many bytes.
+    Signed(usize),
+    Unsigned(usize),
+    Bool,
+}
+
+/// A number in a file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Value {
+    Real(f64),
+    Whole(i128),
+}
+
+/// Why a value cannot become a scalar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    NonFinite,
+    Inexact,
+}
+
+impl Kind {
+    pub(super) fn size(self) -> usize {
+        match self {
+            Self::F64 => 8,
+            Self::F32 => 4,
+            Self::F16 | Self::BF16 => 2,
+            Self::Signed(size) | Self::Unsigned(size) => size,
+            Self::Bool => 1,
+        }
+    }
+
+    pub(super) fn is_real(self) -> bool {
+        matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16)
+    }
+
+    pub(super) fn is_integer(self) -> bool {
+        matches!(self, Self::Signed(_) | Self::Unsigned(_))
+    }
+
+    /// Reads a number from its bytes, at most 8, the lowest first.
+    pub(super) fn decode(self, bytes: &[u8]) -> Value {
+        let mut all = [0; 8];
+        for (to, from) in all.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        let bits = u64::from_le_bytes(all);
+        Value::Real(match self {
+            Self::F64 => f64::from_bits(bits),
+            Self::F32 => f32::from_bits(bits as u32).into(),
+            Self::F16 => half::f16::from_bits(bits as u16).to_f64(),
+            Self::BF16 => half::bf16::from_bits(bits as u16).to_f64(),
+            Self::Bool => return Value::Whole(i128::from(bits != 0)),
+            Self::Unsigned(_) => return Value::Whole(bits.into()),
+            Self::Signed(size) => {
+                let unused = 64 - 8 * size.clamp(1, 8) as u32;
+                return Value::Whole(((bits << unused) as i64 >> unused).into());
+            }
+        })
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signed(size) => write!(f, "I{}", 8 * size),
+            Self::Unsigned(size) => write!(f, "U{}", 8 * size),
+            Self::Bool => f.write_str("BOOL"),
+            real => write!(f, "{real:?}"),
+        }
+    }
+}
+
+impl Value {
+    /// Returns the value as a scalar, which equals it unless `rounded`.
+    pub(super) fn to<T: FileScalar>(self, rounded: bool) -> Result<T, Unfit> {
+        let (scalar, is_exact): (T, bool) = match self {
+            Self::Real(value) => {
+                let scalar: T = real(value);
+                (scalar, to_f64(scalar) == value)
+            }
+            Self::Whole(value) => {
+                let scalar = T::nearest(value);
+                (scalar, to_f64(scalar) as i128 == value)
+            }
+        };
+        if !to_f64(scalar).is_finite() {
+            return Err(Unfit::NonFinite);
+        }
+        if is_exact || rounded {
+            Ok(scalar)
+        } else {
+            Err(Unfit::Inexact)
+        }
+    }
+
+    pub(super) fn to_f64(self) -> f64 {
+        match self {
+            Self::Real(value) => value,
+            Self::Whole(value) => value as f64,
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Real(value) => write!(f, "{value:?}"),
+            Self::Whole(value) => write!(f, "{value}"),
+        }
+    }
+}
