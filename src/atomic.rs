@@ -211,6 +211,7 @@ fn remove_leftovers(path: &Path, prefix: &str) {
 }
 
 /// Creates a folder and its missing parents, and syncs them to disk.
+#[cfg(feature = "serde")]
 pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
     let missing = missing(folder);
     fs::create_dir_all(folder)?;
@@ -220,6 +221,7 @@ pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
 
 /// Checks that a folder accepts files by writing and removing one. Creates the folder if needed,
 /// and removes it again if an error occurs.
+#[cfg(feature = "serde")]
 pub(crate) fn try_folder(folder: &Path, prefix: &str) -> io::Result<()> {
     let missing = missing(folder);
     let tried = create_folder(folder).and_then(|()| {
@@ -236,6 +238,7 @@ pub(crate) fn try_folder(folder: &Path, prefix: &str) -> io::Result<()> {
 }
 
 /// Returns the missing folders among `folder` and its ancestors, the innermost first.
+#[cfg(feature = "serde")]
 fn missing(folder: &Path) -> Vec<&Path> {
     let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.is_dir();
     folder.ancestors().take_while(missing).collect()

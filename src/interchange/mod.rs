@@ -2,6 +2,12 @@
 
 mod error;
 mod names;
+#[cfg(feature = "npz")]
+pub mod npy;
+#[cfg(feature = "npz")]
+mod npy_header;
+#[cfg(feature = "npz")]
+pub mod npz;
 mod number;
 mod options;
 #[cfg(feature = "safetensors")]

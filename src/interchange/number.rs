@@ -4,9 +4,16 @@ use crate::scalar::{Scalar, real, to_f64};
 use std::fmt;
 
 pub(crate) mod sealed {
+    use super::Kind;
+
     /// What files need of a scalar type.
     pub trait Number: Sized + Copy + 'static {
         const NAME: &'static str;
+        const KIND: Kind;
+
+        /// The type in NumPy's headers.
+        #[cfg(feature = "npz")]
+        const DESCRIPTION: &'static str;
 
         /// Returns the nearest number to an integer.
         fn nearest(value: i128) -> Self;
@@ -14,16 +21,23 @@ pub(crate) mod sealed {
         /// Appends the bytes, the lowest first.
         fn push_bytes(self, to: &mut Vec<u8>);
 
-        /// Views bytes as numbers, if they are aligned and this machine has their order.
+        /// Views bytes as numbers, if they are aligned.
         #[cfg(feature = "npz")]
-        fn view(bytes: &[u8], big_endian: bool) -> Option<&[Self]>;
+        fn view(bytes: &[u8]) -> Option<&[Self]>;
+
+        /// Views numbers as bytes.
+        #[cfg(feature = "npz")]
+        fn bytes_mut(numbers: &mut [Self]) -> Option<&mut [u8]>;
     }
 }
 
 macro_rules! number {
-    ($type:ident) => {
+    ($type:ident, $kind:ident, $description:literal) => {
         impl sealed::Number for $type {
             const NAME: &'static str = stringify!($type);
+            const KIND: Kind = Kind::$kind;
+            #[cfg(feature = "npz")]
+            const DESCRIPTION: &'static str = $description;
 
             fn nearest(value: i128) -> Self {
                 value as Self
@@ -34,11 +48,13 @@ macro_rules! number {
             }
 
             #[cfg(feature = "npz")]
-            fn view(bytes: &[u8], big_endian: bool) -> Option<&[Self]> {
-                if big_endian != cfg!(target_endian = "big") {
-                    return None;
-                }
+            fn view(bytes: &[u8]) -> Option<&[Self]> {
                 bytemuck::try_cast_slice(bytes).ok()
+            }
+
+            #[cfg(feature = "npz")]
+            fn bytes_mut(numbers: &mut [Self]) -> Option<&mut [u8]> {
+                bytemuck::try_cast_slice_mut(numbers).ok()
             }
         }
 
@@ -46,8 +62,8 @@ macro_rules! number {
     };
 }
 
-number!(f32);
-number!(f64);
+number!(f32, F32, "<f4");
+number!(f64, F64, "<f8");
 
 /// The scalar types of networks whose numbers files can hold: `f32` and `f64`.
 ///
@@ -56,7 +72,7 @@ pub trait FileScalar: Scalar + sealed::Number {}
 
 /// The type of a number in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     F64,
     F32,
     F16,

@@ -38,7 +38,7 @@
 
 use super::names::slots;
 use super::number::{FileScalar, Kind};
-use super::tensors::{Array, Order, Source, Written, by_name, read, written};
+use super::tensors::{Found, Order, Source, Written, by_name, read, written};
 use super::{InterchangeError, Options};
 use crate::allocation::reserved;
 use crate::layer::Layer;
@@ -148,9 +148,9 @@ pub fn to_bytes<T: FileScalar, L: Layer<T>>(
 }
 
 fn info<T: FileScalar>(tensor: &Written<'_, T>, data_offsets: (usize, usize)) -> TensorInfo {
-    let dtype = match size_of::<T>() {
+    let dtype = match T::KIND {
         _ if tensor.is_count() => Dtype::I64,
-        4 => Dtype::F32,
+        Kind::F32 => Dtype::F32,
         _ => Dtype::F64,
     };
     TensorInfo {
@@ -242,17 +242,18 @@ impl Source for File<'_> {
         &self.names
     }
 
-    fn open(&self, index: usize) -> Result<Array<'_>, InterchangeError> {
+    fn open(&self, index: usize) -> Result<Found<'_>, InterchangeError> {
         let name = self.names.get(index).map(String::as_str);
         let tensor = self.tensors.tensor(name.unwrap_or_default());
         let tensor = tensor.map_err(malformed)?;
-        Ok(Array {
+        Ok(Found {
             shape: tensor.shape().to_vec(),
             kind: match tensor.dtype() {
                 Dtype::F64 => Ok(Kind::F64),
                 Dtype::F32 => Ok(Kind::F32),
                 Dtype::F16 => Ok(Kind::F16),
                 Dtype::BF16 => Ok(Kind::BF16),
+                Dtype::BOOL => Ok(Kind::Bool),
                 Dtype::I8 => Ok(Kind::Signed(1)),
                 Dtype::I16 => Ok(Kind::Signed(2)),
                 Dtype::I32 => Ok(Kind::Signed(4)),

@@ -7,7 +7,7 @@ use crate::allocation::copied;
 use crate::layer::Layer;
 use crate::network::Network;
 use crate::point::Point;
-use crate::scalar::to_f64;
+use crate::scalar::{real, to_f64};
 use std::io::{self, Read};
 
 /// The types of numbers that a tensor may have.
@@ -32,6 +32,22 @@ impl Accepts {
         }
     }
 
+    /// Returns the type of the numbers of a tensor if it is accepted.
+    pub(super) fn checked(
+        self,
+        kind: &Result<Kind, String>,
+        tensor: &str,
+    ) -> Result<Kind, InterchangeError> {
+        match kind {
+            Ok(kind) if self.accepts(*kind) => Ok(*kind),
+            other => Err(InterchangeError::Type {
+                tensor: tensor.to_owned(),
+                expected: self.words(),
+                found: other.as_ref().map_or_else(Clone::clone, Kind::to_string),
+            }),
+        }
+    }
+
     fn words(self) -> &'static str {
         match self {
             Self::Reals => "F64, F32, F16 or BF16",
@@ -50,11 +66,11 @@ pub(super) trait Source {
     fn names(&self) -> &[String];
 
     /// Opens the tensor at a position in [`names`](Self::names). Reads no numbers.
-    fn open(&self, index: usize) -> Result<Array<'_>, InterchangeError>;
+    fn open(&self, index: usize) -> Result<Found<'_>, InterchangeError>;
 }
 
-/// A tensor of a file.
-pub(super) struct Array<'a> {
+/// A tensor that was found in a file.
+pub(super) struct Found<'a> {
     pub(super) shape: Vec<usize>,
     /// The type of the numbers, or its name if it cannot be read.
     pub(super) kind: Result<Kind, String>,
@@ -77,23 +93,23 @@ pub(super) fn read<T: FileScalar, L: Layer<T>, S: Source>(
     options: &Options<'_>,
 ) -> Result<(), InterchangeError> {
     let slots = slots(network, options)?;
-    let found = matched(source.names(), &slots)?;
+    let indices = matched(source.names(), &slots)?;
     let mut theta = copied("the parameters", network.theta().as_slice())?;
     let mut state = copied("the state", network.state().as_slice())?;
-    for (slot, index) in slots.iter().zip(found) {
+    for (slot, index) in slots.iter().zip(indices) {
         let Some(index) = index else { continue };
-        let mut array = source.open(index)?;
+        let mut found = source.open(index)?;
         let mut of = Tensor {
             name: &slot.place.name,
             file: S::KIND,
             rounded: options.rounded,
         };
         let shape = &slot.place.shape;
-        if array.shape != *shape {
+        if found.shape != *shape {
             return Err(InterchangeError::Shape {
                 tensor: of.name.to_owned(),
                 expected: shape.clone(),
-                found: array.shape,
+                found: found.shape,
             });
         }
         match &slot.entries {
@@ -104,7 +120,7 @@ pub(super) fn read<T: FileScalar, L: Layer<T>, S: Source>(
                     strides,
                     least: f64::NEG_INFINITY,
                 };
-                of.fill(&mut array, Accepts::Reals, to)?;
+                of.fill(&mut found, Accepts::Reals, to)?;
             }
             Entries::State { start, least } => {
                 let to = Target {
@@ -113,7 +129,7 @@ pub(super) fn read<T: FileScalar, L: Layer<T>, S: Source>(
                     strides: &[1],
                     least: *least,
                 };
-                of.fill(&mut array, Accepts::Reals, to)?;
+                of.fill(&mut found, Accepts::Reals, to)?;
             }
             Entries::Batches { at } => {
                 // Without a place, it is only checked.
@@ -129,7 +145,7 @@ pub(super) fn read<T: FileScalar, L: Layer<T>, S: Source>(
                     strides: &[],
                     least: 0.0,
                 };
-                of.fill(&mut array, Accepts::Integers, to)?;
+                of.fill(&mut found, Accepts::Integers, to)?;
             }
         }
     }
@@ -202,25 +218,16 @@ impl Tensor<'_> {
     /// Reads all numbers of a tensor, and its end.
     pub(super) fn fill<T: FileScalar>(
         self,
-        array: &mut Array<'_>,
+        found: &mut Found<'_>,
         accepts: Accepts,
         to: Target<'_, T>,
     ) -> Result<(), InterchangeError> {
-        let kind = match &array.kind {
-            Ok(kind) if accepts.accepts(*kind) => *kind,
-            other => {
-                return Err(InterchangeError::Type {
-                    tensor: self.name.to_owned(),
-                    expected: accepts.words(),
-                    found: other.as_ref().map_or_else(Clone::clone, Kind::to_string),
-                });
-            }
-        };
-        let (shape, order) = (&array.shape, array.order);
+        let kind = accepts.checked(&found.kind, self.name)?;
+        let (shape, order) = (&found.shape, found.order);
         let mut bytes = [0; 8];
         let bytes = &mut bytes[..kind.size()];
         for (n, offset) in walk(shape, to.strides, order.fortran).enumerate() {
-            let read = array.data.read_exact(bytes);
+            let read = found.data.read_exact(bytes);
             read.map_err(|error| self.damaged(&error))?;
             if order.big_endian {
                 bytes.reverse();
@@ -230,7 +237,13 @@ impl Tensor<'_> {
                 let mut all = walk(shape, &row_major(shape), order.fortran);
                 all.nth(n).unwrap_or_default()
             };
-            let number = value.to(self.rounded);
+            let number = match value {
+                // `Examples` checks data.
+                Value::Real(value) if accepts == Accepts::Any && !value.is_finite() => {
+                    Ok(real(value))
+                }
+                value => value.to(self.rounded),
+            };
             let number = number.map_err(|unfit| self.unfit::<T>(entry(), value, unfit))?;
             if value.to_f64() < to.least {
                 return Err(InterchangeError::Range {
@@ -242,7 +255,7 @@ impl Tensor<'_> {
             }
             to.numbers[to.start + offset] = number;
         }
-        self.end(&mut array.data)
+        self.end(&mut found.data)
     }
 
     /// Reads to the end, where checksums are compared, and where nothing may follow.

@@ -69,6 +69,7 @@ mod error;
 mod finite;
 mod header;
 
+use crate::allocation::Buffer;
 use crate::atomic;
 use header::{Header, LIMIT};
 use serde::Serialize;
@@ -171,7 +172,7 @@ pub fn load<D: DeserializeOwned>(path: impl AsRef<Path>, kind: &str) -> Result<D
 /// ```
 pub fn to_bytes<S: Serialize + ?Sized>(kind: &str, value: &S) -> Result<Vec<u8>, SaveError> {
     let (line, content) = encode(kind, value)?;
-    let mut bytes = Content(Vec::new());
+    let mut bytes = Buffer::default();
     let parts = [line.as_bytes(), &content];
     let copied = parts.iter().try_for_each(|part| bytes.write_all(part));
     let length = line.len() + content.len();
@@ -211,7 +212,7 @@ fn encode<S: Serialize + ?Sized>(kind: &str, value: &S) -> Result<(String, Vec<u
         });
     }
     finite::check(value)?;
-    let mut content = Content(Vec::new());
+    let mut content = Buffer::default();
     let written = serde_json::to_writer(&mut content, value);
     let content = content.0;
     if let Err(error) = written {
@@ -223,22 +224,6 @@ fn encode<S: Serialize + ?Sized>(kind: &str, value: &S) -> Result<(String, Vec<u
         });
     }
     Ok((Header::of(kind, &content).line(), content))
-}
-
-/// A buffer that returns an error if it cannot grow.
-struct Content(Vec<u8>);
-
-impl io::Write for Content {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = self.0.try_reserve(bytes.len());
-        room.map_err(|_| io::ErrorKind::OutOfMemory)?;
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Reads the header and the content of a file, after checking that their lengths match.
