@@ -1,5 +1,6 @@
 //! The tensors of a network: their names, shapes and places.
 
+use super::strides::row_major;
 use super::{InterchangeError, Options};
 use crate::layer::{Block, Layer, Plan, StateBlock};
 use crate::network::Network;
@@ -214,13 +215,4 @@ fn place(layer: &Path, prefix: &str, parameter: &str, shape: Vec<usize>) -> Tens
         name: format!("{prefix}{parameter}"),
         shape,
     }
-}
-
-/// Returns the distances between neighbours along each axis, in row-major order.
-pub(super) fn row_major(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
-    for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis] * shape[axis];
-    }
-    strides
 }

@@ -30,8 +30,9 @@
 use super::names::slots;
 use super::npy_header::Header;
 use super::number::FileScalar;
-use super::tensors::{Found, Source, Written, read, written};
-use super::{InterchangeError, Options, TensorPlace};
+use super::tensors::{Found, Source, read};
+use super::written::{Written, written};
+use super::{BatchCounts, InterchangeError, Options, TensorPlace};
 use crate::allocation::{Buffer, grow, reserved};
 use crate::error::Error;
 use crate::layer::Layer;
@@ -55,7 +56,7 @@ const SUFFIX: &str = ".npy";
 /// # Errors
 /// - [`InterchangeError::Name`] if two tensors have the same name, or if a zip file cannot hold a
 ///   name.
-/// - [`InterchangeError::Inexact`] if the number of batches of a batch norm is not whole.
+/// - [`InterchangeError::Inexact`] if an `i64` cannot hold the number of batches of a batch norm.
 /// - [`InterchangeError::Network`] if there is not enough memory.
 /// - [`InterchangeError::Io`] if the file cannot be written.
 ///
@@ -74,7 +75,7 @@ pub fn save<T: FileScalar, L: Layer<T>>(
 ///
 /// Every tensor of the network must be there with its shape, and no other. The file is validated as
 /// a whole first. Floats of 2, 4 and 8 bytes are read, into networks of `f32` and `f64`. Layers
-/// that are frozen are read too.
+/// that are frozen are read too. Returns what the file has and the network has not.
 ///
 /// # Errors
 /// After an error, the network is unchanged.
@@ -96,7 +97,7 @@ pub fn load<T: FileScalar, L: Layer<T>>(
     path: impl AsRef<Path>,
     network: &mut Network<T, L>,
     options: &Options<'_>,
-) -> Result<(), InterchangeError> {
+) -> Result<BatchCounts, InterchangeError> {
     super::load(path.as_ref(), |bytes| from_bytes(bytes, network, options))
 }
 
@@ -113,8 +114,8 @@ pub fn to_bytes<T: FileScalar, L: Layer<T>>(
 ) -> Result<Vec<u8>, InterchangeError> {
     let slots = slots(network, options)?;
     let mut archive = ZipArchiveWriter::new(Buffer::default());
-    for (slot, tensor) in slots.iter().zip(written(network, &slots)?) {
-        let path = path(&slot.place)?;
+    for tensor in written(network, &slots, options)? {
+        let path = path(tensor.place)?;
         let bytes = array(&tensor)?;
         add(&mut archive, path, &bytes).map_err(|_| too_large(bytes.len()))?;
     }
@@ -149,7 +150,7 @@ fn array<T: FileScalar>(tensor: &Written<'_, T>) -> Result<Vec<u8>, InterchangeE
     } else {
         T::DESCRIPTION
     };
-    let header = Header::bytes(description, tensor.shape);
+    let header = Header::bytes(description, &tensor.place.shape);
     let mut bytes = reserved("an array", header.len() + tensor.bytes())?;
     bytes.extend_from_slice(&header);
     tensor.push_bytes(&mut bytes);
@@ -203,7 +204,7 @@ pub fn from_bytes<T: FileScalar, L: Layer<T>>(
     bytes: &[u8],
     network: &mut Network<T, L>,
     options: &Options<'_>,
-) -> Result<(), InterchangeError> {
+) -> Result<BatchCounts, InterchangeError> {
     read(&File::open(bytes)?, network, options)
 }
 

@@ -76,10 +76,6 @@ pub enum Kind {
     F64,
     F32,
     F16,
-    #[cfg_attr(
-        not(feature = "safetensors"),
-        expect(dead_code, reason = "NumPy lacks it")
-    )]
     BF16,
     /// An integer of this many bytes.
     Signed(usize),

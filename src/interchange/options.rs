@@ -1,12 +1,13 @@
 //! How files of tensors are read and written.
 
-use super::TensorPlace;
+use super::{BatchCounts, TensorPlace};
 use std::fmt::{self, Debug, Formatter};
 
 /// A function for the name of a tensor.
 type Naming<'a> = dyn Fn(&TensorPlace) -> String + Send + Sync + 'a;
 
-/// How files of tensors are read and written: the names, and whether numbers may be rounded.
+/// How files of tensors are read and written: the names, whether numbers may be rounded, and what
+/// is written besides the numbers of the network.
 ///
 /// # Example
 /// The tensors of a network that is a part of a larger model:
@@ -24,6 +25,7 @@ type Naming<'a> = dyn Fn(&TensorPlace) -> String + Send + Sync + 'a;
 pub struct Options<'a> {
     names: Option<Box<Naming<'a>>>,
     pub(super) rounded: bool,
+    pub(super) batches: Option<&'a BatchCounts>,
 }
 
 impl<'a> Options<'a> {
@@ -77,6 +79,30 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// Writes these numbers of batches for batch norms with a momentum, instead of 0.
+    ///
+    /// # Example
+    /// A file of PyTorch that keeps every bit:
+    #[cfg_attr(feature = "safetensors", doc = "```")]
+    #[cfg_attr(not(feature = "safetensors"), doc = "```text")]
+    /// use backprop::Network;
+    /// use backprop::interchange::{BatchCounts, Options, safetensors};
+    ///
+    /// let mut network = Network::<f32>::builder(3).batch_norm().zeros()?;
+    /// # let bytes = BatchCounts::new().with(0, 12);
+    /// # let bytes = safetensors::to_bytes(&network, &Options::new().batches(&bytes))?;
+    /// let batches = safetensors::from_bytes(&bytes, &mut network, &Options::new())?;
+    /// let same = safetensors::to_bytes(&network, &Options::new().batches(&batches))?;
+    /// assert_eq!(same, bytes);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn batches(self, batches: &'a BatchCounts) -> Self {
+        Self {
+            batches: Some(batches),
+            ..self
+        }
+    }
+
     /// Gives a tensor its name.
     pub(super) fn rename(&self, place: &mut TensorPlace) {
         if let Some(names) = &self.names {
@@ -95,6 +121,7 @@ impl Debug for Options<'_> {
         f.debug_struct("Options")
             .field("names", &names)
             .field("rounded", &self.rounded)
+            .field("batches", &self.batches)
             .finish()
     }
 }

@@ -38,8 +38,9 @@
 
 use super::names::slots;
 use super::number::{FileScalar, Kind};
-use super::tensors::{Found, Order, Source, Written, by_name, read, written};
-use super::{InterchangeError, Options};
+use super::tensors::{Found, Order, Source, by_name, read};
+use super::written::{Written, written};
+use super::{BatchCounts, InterchangeError, Options};
 use crate::allocation::reserved;
 use crate::layer::Layer;
 use crate::network::Network;
@@ -58,7 +59,7 @@ const LONGEST_HEADER: usize = 1 << 24;
 ///
 /// # Errors
 /// - [`InterchangeError::Name`] if two tensors have the same name.
-/// - [`InterchangeError::Inexact`] if the number of batches of a batch norm is not whole.
+/// - [`InterchangeError::Inexact`] if an `i64` cannot hold the number of batches of a batch norm.
 /// - [`InterchangeError::Network`] if there is not enough memory.
 /// - [`InterchangeError::Io`] if the file cannot be written.
 ///
@@ -77,7 +78,7 @@ pub fn save<T: FileScalar, L: Layer<T>>(
 ///
 /// Every tensor of the network must be there with its shape, and no other. The file is validated as
 /// a whole first. The types `F64`, `F32`, `F16` and `BF16` are read, into networks of `f32` and
-/// `f64`. Layers that are frozen are read too.
+/// `f64`. Layers that are frozen are read too. Returns what the file has and the network has not.
 ///
 /// # Errors
 /// After an error, the network is unchanged.
@@ -99,7 +100,7 @@ pub fn load<T: FileScalar, L: Layer<T>>(
     path: impl AsRef<Path>,
     network: &mut Network<T, L>,
     options: &Options<'_>,
-) -> Result<(), InterchangeError> {
+) -> Result<BatchCounts, InterchangeError> {
     super::load(path.as_ref(), |bytes| from_bytes(bytes, network, options))
 }
 
@@ -123,14 +124,14 @@ pub fn to_bytes<T: FileScalar, L: Layer<T>>(
     options: &Options<'_>,
 ) -> Result<Vec<u8>, InterchangeError> {
     let slots = slots(network, options)?;
-    let mut tensors = written(network, &slots)?;
+    let mut tensors = written(network, &slots, options)?;
     // Integers of 8 bytes first, so that all numbers are aligned.
     tensors.sort_by_key(|tensor| !tensor.is_count());
     let mut end = 0;
     let infos = tensors.iter().map(|tensor| {
         let start = end;
         end += tensor.bytes();
-        (tensor.name.to_owned(), info(tensor, (start, end)))
+        (tensor.place.name.clone(), info(tensor, (start, end)))
     });
     let producer = format!("backprop {}", env!("CARGO_PKG_VERSION"));
     let metadata = [("producer".to_owned(), producer)].into_iter().collect();
@@ -155,7 +156,7 @@ fn info<T: FileScalar>(tensor: &Written<'_, T>, data_offsets: (usize, usize)) ->
     };
     TensorInfo {
         dtype,
-        shape: tensor.shape.to_vec(),
+        shape: tensor.place.shape.clone(),
         data_offsets,
     }
 }
@@ -182,7 +183,7 @@ pub fn from_bytes<T: FileScalar, L: Layer<T>>(
     bytes: &[u8],
     network: &mut Network<T, L>,
     options: &Options<'_>,
-) -> Result<(), InterchangeError> {
+) -> Result<BatchCounts, InterchangeError> {
     read(&File::open(bytes)?, network, options)
 }
 

@@ -1,13 +1,14 @@
-//! Tensors of files into a network, and those of a network into files.
+//! Tensors of files into a network.
 
-use super::names::{Entries, Slot, row_major, slots};
+use super::names::{Entries, Slot, slots};
 use super::number::{FileScalar, Kind, Unfit, Value};
-use super::{InterchangeError, Options};
+use super::strides::{row_major, walk};
+use super::{BatchCounts, InterchangeError, Options};
 use crate::allocation::copied;
 use crate::layer::Layer;
 use crate::network::Network;
 use crate::point::Point;
-use crate::scalar::{real, to_f64};
+use crate::scalar::real;
 use std::io::{self, Read};
 
 /// The types of numbers that a tensor may have.
@@ -16,10 +17,6 @@ pub(super) enum Accepts {
     Reals,
     Integers,
     /// Both, and truth values.
-    #[cfg_attr(
-        not(feature = "npz"),
-        expect(dead_code, reason = "only data may have any")
-    )]
     Any,
 }
 
@@ -91,15 +88,16 @@ pub(super) fn read<T: FileScalar, L: Layer<T>, S: Source>(
     source: &S,
     network: &mut Network<T, L>,
     options: &Options<'_>,
-) -> Result<(), InterchangeError> {
+) -> Result<BatchCounts, InterchangeError> {
     let slots = slots(network, options)?;
     let indices = matched(source.names(), &slots)?;
     let mut theta = copied("the parameters", network.theta().as_slice())?;
     let mut state = copied("the state", network.state().as_slice())?;
+    let mut batches = BatchCounts::new();
     for (slot, index) in slots.iter().zip(indices) {
         let Some(index) = index else { continue };
         let mut found = source.open(index)?;
-        let mut of = Tensor {
+        let of = Tensor {
             name: &slot.place.name,
             file: S::KIND,
             rounded: options.rounded,
@@ -132,25 +130,21 @@ pub(super) fn read<T: FileScalar, L: Layer<T>, S: Source>(
                 of.fill(&mut found, Accepts::Reals, to)?;
             }
             Entries::Batches { at } => {
-                // Without a place, it is only checked.
-                of.rounded |= at.is_none();
-                let mut unused = [T::zero()];
-                let to = Target {
-                    start: at.unwrap_or_default(),
-                    numbers: if at.is_some() {
-                        &mut state
-                    } else {
-                        &mut unused
-                    },
-                    strides: &[],
-                    least: 0.0,
-                };
-                of.fill(&mut found, Accepts::Integers, to)?;
+                let count = of.whole(&mut found)?;
+                match *at {
+                    None => batches = batches.with(slot.place.layer.clone(), count),
+                    Some(at) => {
+                        let count = Value::Whole(count.into());
+                        let number = count.to(options.rounded);
+                        state[at] = number.map_err(|unfit| of.unfit::<T>(0, count, unfit))?;
+                    }
+                }
             }
         }
     }
     let (theta, state) = (&theta[..], &state[..]);
-    Ok(network.set_point(Point { theta, state })?)
+    network.set_point(Point { theta, state })?;
+    Ok(batches)
 }
 
 /// Returns the names of a file in alphabetical order, with their positions.
@@ -223,18 +217,11 @@ impl Tensor<'_> {
         to: Target<'_, T>,
     ) -> Result<(), InterchangeError> {
         let kind = accepts.checked(&found.kind, self.name)?;
-        let (shape, order) = (&found.shape, found.order);
-        let mut bytes = [0; 8];
-        let bytes = &mut bytes[..kind.size()];
-        for (n, offset) in walk(shape, to.strides, order.fortran).enumerate() {
-            let read = found.data.read_exact(bytes);
-            read.map_err(|error| self.damaged(&error))?;
-            if order.big_endian {
-                bytes.reverse();
-            }
-            let value = kind.decode(bytes);
+        let fortran = found.order.fortran;
+        for (n, offset) in walk(&found.shape, to.strides, fortran).enumerate() {
+            let value = self.next(found, kind)?;
             let entry = || {
-                let mut all = walk(shape, &row_major(shape), order.fortran);
+                let mut all = walk(&found.shape, &row_major(&found.shape), fortran);
                 all.nth(n).unwrap_or_default()
             };
             let number = match value {
@@ -256,6 +243,34 @@ impl Tensor<'_> {
             to.numbers[to.start + offset] = number;
         }
         self.end(&mut found.data)
+    }
+
+    /// Reads the next number.
+    fn next(self, found: &mut Found<'_>, kind: Kind) -> Result<Value, InterchangeError> {
+        let mut bytes = [0; 8];
+        let bytes = &mut bytes[..kind.size()];
+        let read = found.data.read_exact(bytes);
+        read.map_err(|error| self.damaged(&error))?;
+        if found.order.big_endian {
+            bytes.reverse();
+        }
+        Ok(kind.decode(bytes))
+    }
+
+    /// Reads a single integer that is not negative, and the end.
+    fn whole(self, found: &mut Found<'_>) -> Result<u64, InterchangeError> {
+        let kind = Accepts::Integers.checked(&found.kind, self.name)?;
+        let value = self.next(found, kind)?;
+        self.end(&mut found.data)?;
+        match value {
+            Value::Whole(count) if count >= 0 => Ok(count as u64),
+            other => Err(InterchangeError::Range {
+                tensor: self.name.to_owned(),
+                entry: 0,
+                value: other.to_f64(),
+                least: 0.0,
+            }),
+        }
     }
 
     /// Reads to the end, where checksums are compared, and where nothing may follow.
@@ -298,125 +313,4 @@ impl Tensor<'_> {
             },
         }
     }
-}
-
-/// Visits the entries of a tensor, the last axis or the first one the fastest: Σ index · stride of
-/// each.
-fn walk(
-    shape: &[usize],
-    strides: &[usize],
-    first_fastest: bool,
-) -> impl Iterator<Item = usize> + use<> {
-    let mut axes: Vec<(usize, usize)> =
-        shape.iter().copied().zip(strides.iter().copied()).collect();
-    if !first_fastest {
-        axes.reverse();
-    }
-    let len = shape.iter().product();
-    let mut index = vec![0; axes.len()];
-    let mut next = 0;
-    (0..len).map(move |_| {
-        let offset = next;
-        for (index, &(size, stride)) in index.iter_mut().zip(&axes) {
-            *index += 1;
-            next += stride;
-            if *index < size {
-                break;
-            }
-            next -= stride * size;
-            *index = 0;
-        }
-        offset
-    })
-}
-
-/// A tensor to be written.
-pub(super) struct Written<'a, T> {
-    pub(super) name: &'a str,
-    pub(super) shape: &'a [usize],
-    numbers: Numbers<'a, T>,
-}
-
-/// The numbers of a tensor to be written.
-enum Numbers<'a, T> {
-    Scalars {
-        all: &'a [T],
-        start: usize,
-        strides: &'a [usize],
-    },
-    Count(i64),
-}
-
-impl<T: FileScalar> Written<'_, T> {
-    /// Returns whether the numbers are 64-bit integers instead of scalars.
-    pub(super) fn is_count(&self) -> bool {
-        matches!(self.numbers, Numbers::Count(_))
-    }
-
-    /// Returns the length in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        match self.numbers {
-            Numbers::Scalars { .. } => self.shape.iter().product::<usize>() * size_of::<T>(),
-            Numbers::Count(_) => size_of::<i64>(),
-        }
-    }
-
-    /// Appends the numbers in row-major order, the lowest byte of each first. The buffer must have
-    /// room for them.
-    pub(super) fn push_bytes(&self, to: &mut Vec<u8>) {
-        match self.numbers {
-            Numbers::Count(count) => to.extend_from_slice(&count.to_le_bytes()),
-            Numbers::Scalars {
-                all,
-                start,
-                strides,
-            } => {
-                for offset in walk(self.shape, strides, false) {
-                    all[start + offset].push_bytes(to);
-                }
-            }
-        }
-    }
-}
-
-/// Lists the tensors of a network to be written.
-pub(super) fn written<'a, T: FileScalar, L: Layer<T>>(
-    network: &'a Network<T, L>,
-    slots: &'a [Slot],
-) -> Result<Vec<Written<'a, T>>, InterchangeError> {
-    let state = network.state().as_slice();
-    let tensors = slots.iter().map(|slot| {
-        let numbers = match &slot.entries {
-            Entries::Theta { start, strides } => Numbers::Scalars {
-                all: network.theta().as_slice(),
-                start: *start,
-                strides,
-            },
-            Entries::State { start, .. } => Numbers::Scalars {
-                all: state,
-                start: *start,
-                strides: &[1],
-            },
-            Entries::Batches { at: None } => Numbers::Count(0),
-            Entries::Batches { at: Some(at) } => {
-                let value = to_f64(state[*at]);
-                let count = value as i64;
-                if count as f64 != value {
-                    return Err(InterchangeError::Inexact {
-                        tensor: slot.place.name.clone(),
-                        entry: 0,
-                        value: Value::Real(value).to_string(),
-                        scalar: "i64",
-                    });
-                }
-                Numbers::Count(count)
-            }
-        };
-        Ok(Written {
-            name: &slot.place.name,
-            shape: &slot.place.shape,
-            numbers,
-        })
-    });
-    tensors.collect()
 }
