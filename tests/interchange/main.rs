@@ -1,0 +1,18 @@
+//! Files of other programs: networks agree with what the programs computed, every bit is kept, and
+//! a file that is wrong is refused with an error that says why.
+//!
+//! `cargo test interchange -- --nocapture` prints a summary.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test helpers may panic to fail tests"
+)]
+
+mod awkward;
+mod kind;
+mod models;
+mod raw;
+mod runner;
+#[path = "../support/mod.rs"]
+mod support;
