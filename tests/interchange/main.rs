@@ -11,7 +11,9 @@
 
 mod awkward;
 mod kind;
+mod made;
 mod models;
+mod numbers;
 mod raw;
 mod runner;
 #[path = "../support/mod.rs"]
