@@ -253,11 +253,13 @@ impl Header {
             ));
         };
         let kind = Accepts::Any.checked(&self.kind, NAME)?;
+        if self.shape.contains(&0) {
+            return Err(malformed("the array has no numbers"));
+        }
         let mut all = self.shape.iter();
         let bytes = all.try_fold(kind.size(), |bytes, &axis| bytes.checked_mul(axis));
         let found = length.saturating_sub(self.length as u64);
         match bytes {
-            Some(0) => return Err(malformed("the array has no numbers")),
             Some(bytes) if bytes as u64 == found => {}
             _ => {
                 let shape = &self.shape;

@@ -9,8 +9,11 @@
     reason = "test helpers may panic to fail tests"
 )]
 
+mod arrays;
 mod awkward;
+mod errors;
 mod kind;
+mod layers;
 mod made;
 mod models;
 mod numbers;
