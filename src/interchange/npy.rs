@@ -259,14 +259,10 @@ impl Header {
         let mut all = self.shape.iter();
         let bytes = all.try_fold(kind.size(), |bytes, &axis| bytes.checked_mul(axis));
         let found = length.saturating_sub(self.length as u64);
-        match bytes {
-            Some(bytes) if bytes as u64 == found => {}
-            _ => {
-                let shape = &self.shape;
-                let what =
-                    format!("the shape is {shape:?}, but there are {found} bytes of numbers");
-                return Err(malformed(what));
-            }
+        if bytes.is_none_or(|bytes| bytes as u64 != found) {
+            let shape = &self.shape;
+            let what = format!("the shape is {shape:?}, but there are {found} bytes of numbers");
+            return Err(malformed(what));
         }
         Ok((example.iter().product(), columns))
     }

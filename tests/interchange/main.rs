@@ -17,7 +17,9 @@ mod layers;
 mod made;
 mod models;
 mod numbers;
+mod python;
 mod raw;
 mod runner;
+mod runner_tests;
 #[path = "../support/mod.rs"]
 mod support;

@@ -47,7 +47,7 @@ struct Worst {
 }
 
 impl Summary {
-    fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let worst = |worst: &Option<Worst>| match worst {
             Some(Worst { ratio, file }) => format!("{ratio:.1e} ({file})"),
             None => "of nothing".to_owned(),
