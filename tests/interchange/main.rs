@@ -4,14 +4,16 @@
 //! `cargo test interchange -- --nocapture` prints a summary.
 
 #![allow(
+    unsafe_code,
     clippy::unwrap_used,
     clippy::panic,
-    reason = "test helpers may panic to fail tests"
+    reason = "a global allocator that counts; test helpers may panic to fail tests"
 )]
 
 mod arrays;
 mod awkward;
 mod errors;
+mod hostile;
 mod kind;
 mod layers;
 mod made;
@@ -19,6 +21,7 @@ mod models;
 mod numbers;
 mod python;
 mod raw;
+mod readers;
 mod runner;
 mod runner_tests;
 #[path = "../support/mod.rs"]
