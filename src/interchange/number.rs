@@ -126,8 +126,8 @@ impl Kind {
         Value::Real(match self {
             Self::F64 => f64::from_bits(bits),
             Self::F32 => f32::from_bits(bits as u32).into(),
-            Self::F16 => half::f16::from_bits(bits as u16).to_f64(),
-            Self::BF16 => half::bf16::from_bits(bits as u16).to_f64(),
+            Self::F16 => half(bits as u16),
+            Self::BF16 => f32::from_bits((bits as u32) << 16).into(), // the upper half
             Self::Bool => return Value::Whole(i128::from(bits != 0)),
             Self::Unsigned(_) => return Value::Whole(bits.into()),
             Self::Signed(size) => {
@@ -136,6 +136,18 @@ impl Kind {
             }
         })
     }
+}
+
+/// Reads a number with 5 bits of exponent and 10 of fraction.
+fn half(bits: u16) -> f64 {
+    /// The exponents of `f16` and `f32` are relative to 15 and to 127.
+    const SCALE: f64 = (1_u128 << (127 - 15)) as f64;
+    let magnitude = match bits & 0x7fff {
+        0x7c00 => f64::INFINITY,
+        0x7c01.. => f64::NAN,
+        finite => f64::from(f32::from_bits(u32::from(finite) << 13)) * SCALE,
+    };
+    if bits >> 15 == 1 { -magnitude } else { magnitude }
 }
 
 impl fmt::Display for Kind {
