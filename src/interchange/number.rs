@@ -147,7 +147,11 @@ fn half(bits: u16) -> f64 {
         0x7c01.. => f64::NAN,
         finite => f64::from(f32::from_bits(u32::from(finite) << 13)) * SCALE,
     };
-    if bits >> 15 == 1 { -magnitude } else { magnitude }
+    if bits >> 15 == 1 {
+        -magnitude
+    } else {
+        magnitude
+    }
 }
 
 impl fmt::Display for Kind {

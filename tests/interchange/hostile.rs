@@ -71,13 +71,13 @@ impl Reader {
         }
         let files = pool.len();
         assert!(files > 0, "no files of {}", self.kind);
-        pool.retain(|bytes| bytes.len() <= LONGEST);
         let (mut reasons, mut accepted, mut most) = (BTreeSet::new(), 0, 0.0_f64);
         let mut random = Random(self.kind.bytes().map(u64::from).sum());
         for execution in 0..executions.max(files as u64) {
-            let bytes = match pool.get(execution as usize) {
-                Some(bytes) if execution < files as u64 => bytes.clone(),
-                _ => random.mutation(&pool),
+            let bytes = if execution < files as u64 {
+                pool[execution as usize].clone()
+            } else {
+                random.mutation(&pool, files)
             };
             let found = self.execute(&bytes);
             most = most.max(found.peak as f64 / (EACH * bytes.len() + FIXED) as f64);
@@ -132,8 +132,8 @@ struct Execution {
 fn kind_of(error: &str) -> String {
     let unquoted = error.split('"').step_by(2);
     let words = unquoted.flat_map(str::split_whitespace);
-    let words = words.filter(|word| !word.contains(|c: char| c.is_ascii_digit()));
-    words.take(20).collect::<Vec<_>>().join(" ")
+    let words = words.filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()));
+    words.take(12).collect::<Vec<_>>().join(" ")
 }
 
 fn add_files(folder: &Path, kind: &str, to: &mut Vec<Vec<u8>>) {
@@ -187,10 +187,12 @@ impl Random {
         }
     }
 
-    fn mutation(&mut self, pool: &[Vec<u8>]) -> Vec<u8> {
-        let mut bytes = pool[self.below(pool.len())].clone();
+    /// Changes one of these inputs, half the time one of the first ones, which are files.
+    fn mutation(&mut self, pool: &[Vec<u8>], files: usize) -> Vec<u8> {
+        let among = [files, pool.len()][self.below(2)];
+        let mut bytes = pool[self.below(among)].clone();
         let other = &pool[self.below(pool.len())];
-        for _ in 0..=self.below(4) {
+        for _ in 0..1 << self.below(3) {
             self.mutate(&mut bytes, other);
         }
         bytes
