@@ -1,7 +1,9 @@
 """Writes the files of tests/interchange/files with NumPy, PyTorch and safetensors.
 
-python tests/interchange/generate.py
-"""
+    pip install numpy torch safetensors
+    python tests/interchange/generate.py
+
+The last run used NumPy 2.4.6, PyTorch 2.15.0 and safetensors 0.8.0. The zip files contain the time."""
 
 import io
 import pathlib
@@ -54,6 +56,13 @@ def main():
     with zipfile.ZipFile(FILES / "not_an_array.npz", "w") as file:
         for name in TENSORS:
             file.writestr(f"{name}.npy", b"text")
+
+    # The shape of a tensor of the network is that of a member, but its numbers go on for 1 MB.
+    buffer = io.BytesIO()
+    npy.write_array(buffer, np.asarray(TENSORS["0.weight"]))
+    with zipfile.ZipFile(FILES / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as file:
+        for name in TENSORS:
+            file.writestr(f"{name}.npy", buffer.getvalue() + bytes(2**20))
 
     # Three examples with four features.
     x = np.arange(12, dtype="<f8").reshape(3, 4) / 4
