@@ -91,7 +91,7 @@ impl<T: FileScalar> Case<T> {
         let path = self.folder.join("numpy.npz");
         let counts = npz::load(path, &mut same, &Options::new()).unwrap();
         assert!(same == self.network, "{:?}: npz", self.folder);
-        if same.state().len() > 0 {
+        if !same.state().is_empty() {
             assert_eq!((&batches, &counts), (&self.batches, &self.batches));
         }
     }
