@@ -22,8 +22,6 @@
 #![cfg_attr(not(feature = "num-dual"), doc = "[`dual`]: crate#contents")]
 #![cfg_attr(feature = "serde", doc = "[`saving`]: crate::saving")]
 #![cfg_attr(not(feature = "serde"), doc = "[`saving`]: crate#contents")]
-#![cfg_attr(feature = "_interchange", doc = "[`interchange`]: crate::interchange")]
-#![cfg_attr(not(feature = "_interchange"), doc = "[`interchange`]: crate#contents")]
 #![doc = include_str!("../README.md")]
 #![warn(unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

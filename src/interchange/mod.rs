@@ -27,9 +27,9 @@
 //!
 //! The name begins with the position of the layer, from 0. A dense layer with an activation takes
 //! up two positions, as `nn.Linear` and `nn.Tanh` do, so it has the same names as a dense layer
-//! without one that an activation layer follows. Every other layer takes up one. In a residual layer
-//! at position 2 whose body is two dense layers with activations, the weights of the second are
-//! `2.body.2.weight`.
+//! without one that an activation layer follows. Every other layer takes up one. In a residual
+//! layer at position 2 whose body is two dense layers with activations, the weights of the second
+//! are `2.body.2.weight`.
 //!
 //! Tensors are written in row-major order, as PyTorch and NumPy have them by default.
 

@@ -1,7 +1,7 @@
 //! The header of an array of NumPy.
 //!
-//! It is the text of a Python dictionary with three keys, whose values are a string, a boolean and a
-//! tuple of whole numbers. This reads nothing else.
+//! It is the text of a Python dictionary with three keys, whose values are a string, a boolean and
+//! a tuple of whole numbers. This reads nothing else.
 
 use super::number::Kind;
 use super::tensors::Order;

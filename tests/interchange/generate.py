@@ -3,7 +3,8 @@
     pip install numpy torch safetensors
     python tests/interchange/generate.py
 
-The last run used NumPy 2.4.6, PyTorch 2.15.0 and safetensors 0.8.0. The zip files contain the time."""
+The last run used NumPy 2.4.6, PyTorch 2.15.0 and safetensors 0.8.0. Some zip files contain the
+time."""
 
 import io
 import pathlib

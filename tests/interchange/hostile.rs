@@ -2,8 +2,9 @@
 //! of the length of its file.
 //!
 //! Each reader gets mutations of the committed files of its kind, as many as the environment
-//! variable `BACKPROP_HOSTILE` says. A mutation that is refused for a new reason is mutated further.
-//! An input that found something is written to a file; put it in `tests/interchange/found/`.
+//! variable `BACKPROP_HOSTILE` says. A mutation that is refused for a new reason is mutated
+//! further. An input that found something is written to a file; put it in
+//! `tests/interchange/found/`.
 
 mod memory;
 

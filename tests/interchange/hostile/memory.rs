@@ -1,5 +1,5 @@
-//! Files whose contents take up the most memory for their length; and too little memory, which is an
-//! error like any other.
+//! Files whose contents take up the most memory for their length; and too little memory, which is
+//! an error like any other.
 
 use super::{EACH, FIXED, limited, peak, start_counting};
 use crate::made::{Made, file, with_header};
@@ -118,7 +118,7 @@ fn many_arrays() {
     }
 }
 
-/// A megabyte of zeros, compressed to a thousandth: they are not read, because the network is small.
+/// A megabyte of zeros, compressed to a thousandth. They are not read, as the network is small.
 #[test]
 fn decompression() {
     let bytes = crate::made::bytes("bomb.npz");
