@@ -95,7 +95,7 @@ pub fn load<T: FileScalar>(
     let io = |source| super::io(path, source);
     let file = atomic::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
-    let read = read_all(BufReader::new(file), length, options);
+    let read = read_all(BufReader::with_capacity(ROOM, file), length, options);
     read.map_err(|error| error.of_file(path))
 }
 
@@ -276,6 +276,9 @@ impl Header {
 }
 
 const KIND: &str = "npy";
+
+/// The bytes that are read at a time when numbers are converted.
+const ROOM: usize = 1 << 11;
 
 /// The name of the array in messages.
 const NAME: &str = "array";

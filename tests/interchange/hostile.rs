@@ -253,8 +253,6 @@ thread_local! {
     /// The bytes since the count began: less than 0 if older ones were freed.
     static HELD: Cell<isize> = const { Cell::new(0) };
     static PEAK: Cell<isize> = const { Cell::new(0) };
-    /// No more than this many can be allocated.
-    static LIMIT: Cell<isize> = const { Cell::new(isize::MAX) };
 }
 
 fn start_counting() {
@@ -267,33 +265,20 @@ fn peak() -> usize {
     PEAK.get() as usize
 }
 
-/// Calls a function that cannot allocate more than so many bytes.
-fn limited<R>(limit: isize, function: impl FnOnce() -> R) -> R {
-    start_counting();
-    LIMIT.set(limit);
-    let result = function();
-    LIMIT.set(isize::MAX);
-    result
-}
-
-/// Counts an allocation of this many more bytes, and returns whether it may be made.
-fn may_grow(more: isize) -> bool {
-    let held = HELD.get().saturating_add(more);
-    PEAK.set(PEAK.get().max(held));
-    held <= LIMIT.get()
+/// Counts an attempt to allocate this many more bytes.
+fn attempt(more: isize) {
+    PEAK.set(PEAK.get().max(HELD.get().saturating_add(more)));
 }
 
 fn grow(more: isize) {
     HELD.set(HELD.get() + more);
 }
 
-// SAFETY: every call goes to the system's allocator unchanged, or returns null.
+// SAFETY: every call goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let size = layout.size() as isize;
-        if !may_grow(size) {
-            return std::ptr::null_mut();
-        }
+        attempt(size);
         // SAFETY: the caller upholds the contract.
         let pointer = unsafe { System.alloc(layout) };
         grow(if pointer.is_null() { 0 } else { size });
@@ -308,9 +293,7 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let more = size as isize - layout.size() as isize;
-        if !may_grow(more) {
-            return std::ptr::null_mut();
-        }
+        attempt(more);
         // SAFETY: the caller upholds the contract.
         let pointer = unsafe { System.realloc(pointer, layout, size) };
         grow(if pointer.is_null() { 0 } else { more });
