@@ -47,7 +47,7 @@ use crate::atomic;
 use crate::columns::Columns;
 use nalgebra::{DMatrix, DMatrixView};
 use std::borrow::Cow;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 
 /// An array that was read from bytes: a matrix with one example per column, which borrows the bytes
@@ -95,7 +95,7 @@ pub fn load<T: FileScalar>(
     let io = |source| super::io(path, source);
     let file = atomic::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
-    let read = read_all(BufReader::with_capacity(ROOM, file), length, options);
+    let read = read_all(file, length, options);
     read.map_err(|error| error.of_file(path))
 }
 
@@ -140,6 +140,11 @@ fn read_all<T: FileScalar>(
 /// let array = npy::from_bytes::<f64>(&bytes, &Options::new())?;
 /// assert_eq!(array.view().shape(), (3, 2));
 /// assert_eq!(array.view().column(1).as_slice(), &x[3..]);
+///
+/// let y = npy::to_bytes(backprop::row_major(&[0.0, 1.0], 1)?)?;
+/// let y = npy::from_bytes::<f64>(&y, &Options::new())?;
+/// let (x, y) = (array.view(), y.view());
+/// assert_eq!(backprop::Examples::new(x, y)?.len(), 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn from_bytes<'a, T: FileScalar>(
@@ -276,9 +281,6 @@ impl Header {
 }
 
 const KIND: &str = "npy";
-
-/// The bytes that are read at a time when numbers are converted.
-const ROOM: usize = 1 << 11;
 
 /// The name of the array in messages.
 const NAME: &str = "array";

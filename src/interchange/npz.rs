@@ -43,11 +43,8 @@ use rawzip::{
     CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder, ZipArchiveWriter, ZipSliceArchive,
 };
 use std::fmt::Display;
-use std::io::{BufReader, Read, Write as _};
+use std::io::{Read, Write as _};
 use std::path::Path;
-
-/// The bytes that are read at a time.
-const ROOM: usize = 1 << 10;
 
 /// The suffix of every array in a file.
 const SUFFIX: &str = ".npy";
@@ -258,16 +255,10 @@ impl<'a> File<'a> {
         let file = self.archive.get_entry(entry.at);
         let file = file.map_err(|error| error.to_string())?;
         let mut data: Box<dyn Read + '_> = match entry.method {
-            CompressionMethod::STORE => Box::new(BufReader::with_capacity(
-                ROOM,
-                file.verifying_reader(file.data()),
-            )),
+            CompressionMethod::STORE => Box::new(file.verifying_reader(file.data())),
             CompressionMethod::DEFLATE => {
                 let inflated = DeflateDecoder::new(file.data());
-                Box::new(BufReader::with_capacity(
-                    ROOM,
-                    file.verifying_reader(inflated),
-                ))
+                Box::new(file.verifying_reader(inflated))
             }
             other => {
                 return Err(format!(

@@ -68,6 +68,21 @@ number!(f64, F64, "<f8");
 /// The scalar types of networks whose numbers files can hold: `f32` and `f64`.
 ///
 /// Other networks are converted with [`Network::map`](crate::Network::map).
+///
+/// # Example
+/// A function for networks of either type:
+/// ```
+/// use backprop::interchange::{FileScalar, InterchangeError, Options, tensors};
+/// use backprop::{Network, activation::Tanh};
+///
+/// fn count<T: FileScalar>(network: &Network<T>) -> Result<usize, InterchangeError> {
+///     Ok(tensors(network, &Options::new())?.len())
+/// }
+///
+/// let network = Network::<f32>::builder(2).dense(1, Tanh).zeros()?;
+/// assert_eq!(count(&network)?, 2); // 0.weight and 0.bias
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait FileScalar: Scalar + sealed::Number {}
 
 /// The type of a number in a file.
@@ -116,13 +131,15 @@ impl Kind {
         matches!(self, Self::Signed(_) | Self::Unsigned(_))
     }
 
-    /// Reads a number from its bytes, at most 8, the lowest first.
+    /// Reads a number from its bytes, the lowest first.
     pub(super) fn decode(self, bytes: &[u8]) -> Value {
-        let mut all = [0; 8];
-        for (to, from) in all.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        let bits = u64::from_le_bytes(all);
+        let bits = match *bytes {
+            [a] => a.into(),
+            [a, b] => u16::from_le_bytes([a, b]).into(),
+            [a, b, c, d] => u32::from_le_bytes([a, b, c, d]).into(),
+            [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            _ => 0, // no type has this size
+        };
         Value::Real(match self {
             Self::F64 => f64::from_bits(bits),
             Self::F32 => f32::from_bits(bits as u32).into(),

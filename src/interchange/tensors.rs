@@ -10,6 +10,7 @@ use crate::network::Network;
 use crate::point::Point;
 use crate::scalar::real;
 use std::io::{self, Read};
+use std::ops::Range;
 
 /// The types of numbers that a tensor may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,6 +193,51 @@ fn matched(names: &[String], slots: &[Slot]) -> Result<Vec<Option<usize>>, Inter
     Ok(found)
 }
 
+/// The numbers of a tensor, which are read in blocks.
+struct Blocks<'a> {
+    data: &'a mut dyn Read,
+    kind: Kind,
+    big_endian: bool,
+    /// The bytes after this block.
+    left: usize,
+    block: [u8; BLOCK],
+    /// The bytes of this block that are still to be decoded.
+    rest: Range<usize>,
+}
+
+/// The length of a block in bytes, a multiple of the size of every number.
+const BLOCK: usize = 1 << 11;
+
+impl<'a> Blocks<'a> {
+    fn of(found: &'a mut Found<'_>, kind: Kind) -> Self {
+        let numbers = found.shape.iter().product::<usize>();
+        Self {
+            data: &mut found.data,
+            kind,
+            big_endian: found.order.big_endian,
+            left: numbers.saturating_mul(kind.size()),
+            block: [0; BLOCK],
+            rest: 0..0,
+        }
+    }
+
+    /// Reads the next number.
+    fn next(&mut self) -> io::Result<Value> {
+        if self.rest.is_empty() {
+            self.rest = 0..self.left.min(BLOCK);
+            self.data.read_exact(&mut self.block[self.rest.clone()])?;
+            self.left -= self.rest.len();
+        }
+        let start = self.rest.start;
+        self.rest.start += self.kind.size();
+        let bytes = &mut self.block[start..self.rest.start];
+        if self.big_endian {
+            bytes.reverse();
+        }
+        Ok(self.kind.decode(bytes))
+    }
+}
+
 /// Where the numbers of a tensor go.
 pub(super) struct Target<'a, T> {
     pub(super) numbers: &'a mut [T],
@@ -217,11 +263,12 @@ impl Tensor<'_> {
         to: Target<'_, T>,
     ) -> Result<(), InterchangeError> {
         let kind = accepts.checked(&found.kind, self.name)?;
-        let fortran = found.order.fortran;
-        for (n, offset) in walk(&found.shape, to.strides, fortran).enumerate() {
-            let value = self.next(found, kind)?;
+        let (shape, fortran) = (found.shape.clone(), found.order.fortran);
+        let mut numbers = Blocks::of(found, kind);
+        for (n, offset) in walk(&shape, to.strides, fortran).enumerate() {
+            let value = numbers.next().map_err(|error| self.damaged(&error))?;
             let entry = || {
-                let mut all = walk(&found.shape, &row_major(&found.shape), fortran);
+                let mut all = walk(&shape, &row_major(&shape), fortran);
                 all.nth(n).unwrap_or_default()
             };
             let number = match value {
@@ -245,22 +292,11 @@ impl Tensor<'_> {
         self.end(&mut found.data)
     }
 
-    /// Reads the next number.
-    fn next(self, found: &mut Found<'_>, kind: Kind) -> Result<Value, InterchangeError> {
-        let mut bytes = [0; 8];
-        let bytes = &mut bytes[..kind.size()];
-        let read = found.data.read_exact(bytes);
-        read.map_err(|error| self.damaged(&error))?;
-        if found.order.big_endian {
-            bytes.reverse();
-        }
-        Ok(kind.decode(bytes))
-    }
-
     /// Reads a single integer that is not negative, and the end.
     fn whole(self, found: &mut Found<'_>) -> Result<u64, InterchangeError> {
         let kind = Accepts::Integers.checked(&found.kind, self.name)?;
-        let value = self.next(found, kind)?;
+        let value = Blocks::of(found, kind).next();
+        let value = value.map_err(|error| self.damaged(&error))?;
         self.end(&mut found.data)?;
         match value {
             Value::Whole(count) if count >= 0 => Ok(count as u64),
