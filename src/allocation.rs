@@ -4,6 +4,25 @@ use crate::error::Error;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView};
 
+/// A buffer of bytes that returns an error if it cannot grow.
+#[cfg(any(feature = "serde", feature = "npz"))]
+#[derive(Default)]
+pub(crate) struct Buffer(pub(crate) Vec<u8>);
+
+#[cfg(any(feature = "serde", feature = "npz"))]
+impl std::io::Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let room = self.0.try_reserve(bytes.len());
+        room.map_err(|_| std::io::ErrorKind::OutOfMemory)?;
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Returns whether `len` scalars fit in one allocation.
 pub(crate) fn fits<T>(len: usize) -> bool {
     len.checked_mul(size_of::<T>())

@@ -14,7 +14,7 @@ use words::{
     wanted, whole_rows,
 };
 
-#[cfg(feature = "serde")]
+#[cfg(any(feature = "serde", feature = "_interchange"))]
 pub(crate) use debug::debug_with_message;
 pub use location::{BlockEntry, Location};
 #[cfg(feature = "serde")]

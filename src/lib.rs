@@ -33,6 +33,8 @@ pub mod activation;
 mod adapters;
 mod allocation;
 mod approx_eq;
+#[cfg(any(feature = "serde", feature = "_interchange"))]
+mod atomic;
 mod columns;
 pub mod cost;
 pub mod data;
@@ -46,6 +48,8 @@ pub mod gradient_check;
 mod initialization;
 #[cfg(all(debug_assertions, not(test)))]
 mod instances;
+#[cfg(feature = "_interchange")]
+pub mod interchange;
 mod kernels;
 pub mod layer;
 mod layout;

@@ -87,6 +87,22 @@ impl Shape {
         }
     }
 
+    /// Returns the sizes of the last `axes` axes.
+    #[cfg(feature = "_interchange")]
+    pub(crate) fn last_sizes(self, axes: usize) -> Vec<usize> {
+        let mut sizes = match self {
+            Self::Units(units) => vec![units],
+            Self::Sequence { steps, features } => vec![steps, features],
+            Self::Signal { channels, length } => vec![channels, length],
+            Self::Image {
+                channels,
+                height,
+                width,
+            } => vec![channels, height, width],
+        };
+        sizes.split_off(sizes.len().saturating_sub(axes))
+    }
+
     /// Returns the number of axes.
     pub(crate) fn axes(self) -> usize {
         match self {

@@ -13,7 +13,7 @@ use std::hint::black_box;
 
 // The files have the layers and costs of the golden cases.
 #[allow(dead_code)]
-#[path = "../../tests/calculus/golden_layers/spec.rs"]
+#[path = "../../tests/support/spec.rs"]
 mod golden;
 
 /// A network with its objective and its data.

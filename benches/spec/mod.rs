@@ -5,7 +5,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod data;
-#[path = "../../tests/calculus/golden_layers/json.rs"]
+#[path = "../../tests/support/json.rs"]
 pub mod json;
 mod layers;
 

@@ -28,7 +28,7 @@ macro_rules! debug_with_message {
     };
 }
 
-#[cfg(feature = "serde")]
+#[cfg(any(feature = "serde", feature = "_interchange"))]
 pub(crate) use debug_with_message;
 
 debug_with_message! {

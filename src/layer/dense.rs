@@ -161,6 +161,7 @@ impl<T: Scalar, A: Activation<T>> Layer<T> for Dense<A> {
             .keeps_by(|keep| Len::each(output.len().saturating_mul(form(keep).copies(keep))))
             .z(z, self.activation.link())
             .activation(activation)
+            .with_activation_module(activation != Some(AnyActivation::Identity))
             .own_each();
         if columns == 1 {
             return Ok(plan);

@@ -74,7 +74,7 @@ impl<T: Scalar, const CENTRED: bool> Layer<T> for OverAxes<CENTRED> {
             groups: Len::each(entries / len.max(1)),
             units: len,
         };
-        let plan = Plan::new(site, site.input);
+        let plan = Plan::new(site, site.input).spans_axes(self.axes);
         Ok(with_memory(plan, sizes, self.parameters()))
     }
 

@@ -3,6 +3,7 @@
 mod frozen;
 mod ids;
 mod modes;
+mod modules;
 
 use super::block::{Block, BlockStart};
 use super::child::Child;
@@ -17,6 +18,7 @@ use crate::path::Path;
 use crate::scalar::Scalar;
 use crate::shape::Shape;
 use ids::Reads;
+pub(crate) use modules::Modules;
 
 /// Scratch that passes may write, by the kind of pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,6 +74,8 @@ pub struct Plan {
     first_that_moves: usize,
     /// Which entries of the input are ids.
     reads: Reads,
+    /// How other programs name the layer.
+    pub(crate) modules: Modules,
 }
 
 impl Plan {
@@ -105,6 +109,7 @@ impl Plan {
             moves: false,
             first_that_moves: 0,
             reads: Reads::NUMBERS,
+            modules: Modules::default(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! A folder of checkpoints of a training run.
 
-use super::atomic::{self, Leftover};
 use super::{LoadError, Refusal, SaveError, encode, load};
+use crate::atomic::{self, Leftover};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::fs;

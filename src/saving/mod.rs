@@ -64,12 +64,13 @@
 //! let refused = saving::to_bytes("network", &network);
 //! ```
 
-mod atomic;
 mod checkpoints;
 mod error;
 mod finite;
 mod header;
 
+use crate::allocation::Buffer;
+use crate::atomic;
 use header::{Header, LIMIT};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -78,9 +79,6 @@ use std::path::Path;
 
 pub use checkpoints::{Checkpoints, Found, Skipped};
 pub use error::{LoadError, Refusal, SaveError};
-
-/// The prefix of the names of temporary files.
-const TEMPORARY: &str = ".backprop-";
 
 /// The maximum length of a kind in bytes. It keeps the header within its limit, however the kind is
 /// escaped.
@@ -125,13 +123,11 @@ pub fn save<S: Serialize + ?Sized>(
 ) -> Result<(), SaveError> {
     let (line, content) = encode(kind, value)?;
     let path = path.as_ref();
-    let written = atomic::replace(path, TEMPORARY, &[line.as_bytes(), &content]);
+    let written = atomic::save(path, &[line.as_bytes(), &content]);
     written.map_err(|source| SaveError::Io {
         path: path.to_owned(),
         source,
-    })?;
-    atomic::remove_leftovers(path, TEMPORARY);
-    Ok(())
+    })
 }
 
 /// Loads a value of this kind that [`save`] wrote.
@@ -176,7 +172,7 @@ pub fn load<D: DeserializeOwned>(path: impl AsRef<Path>, kind: &str) -> Result<D
 /// ```
 pub fn to_bytes<S: Serialize + ?Sized>(kind: &str, value: &S) -> Result<Vec<u8>, SaveError> {
     let (line, content) = encode(kind, value)?;
-    let mut bytes = Content(Vec::new());
+    let mut bytes = Buffer::default();
     let parts = [line.as_bytes(), &content];
     let copied = parts.iter().try_for_each(|part| bytes.write_all(part));
     let length = line.len() + content.len();
@@ -216,7 +212,7 @@ fn encode<S: Serialize + ?Sized>(kind: &str, value: &S) -> Result<(String, Vec<u
         });
     }
     finite::check(value)?;
-    let mut content = Content(Vec::new());
+    let mut content = Buffer::default();
     let written = serde_json::to_writer(&mut content, value);
     let content = content.0;
     if let Err(error) = written {
@@ -228,22 +224,6 @@ fn encode<S: Serialize + ?Sized>(kind: &str, value: &S) -> Result<(String, Vec<u
         });
     }
     Ok((Header::of(kind, &content).line(), content))
-}
-
-/// A buffer that returns an error if it cannot grow.
-struct Content(Vec<u8>);
-
-impl io::Write for Content {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = self.0.try_reserve(bytes.len());
-        room.map_err(|_| io::ErrorKind::OutOfMemory)?;
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Reads the header and the content of a file, after checking that their lengths match.

@@ -8,6 +8,7 @@
     reason = "a global allocator that fails; test helpers may panic to fail tests"
 )]
 
+mod interchange;
 mod modes;
 
 use backprop::activation::{Softmax, Tanh};
@@ -185,6 +186,7 @@ fn every_large_allocation_fails_once() {
     data_is_prepared();
     trainings();
     files();
+    interchange::tensors_and_arrays();
 }
 
 fn passes(network: &Network<f64>, (x, y): (&DMatrix<f64>, &DMatrix<f64>)) {

@@ -112,6 +112,17 @@ impl Plan {
         self
     }
 
+    /// Returns the name that other programs give to child `i`, or `None` if the children are in
+    /// sequence.
+    #[cfg(feature = "_interchange")]
+    pub(crate) fn branch_key(&self, i: usize) -> Option<String> {
+        match self.reads.role {
+            Role::Fork(join) if join.is_sum() => Some(["body", "shortcut"][i.min(1)].to_owned()),
+            Role::Fork(_) => Some(format!("branches.{i}")),
+            _ => None,
+        }
+    }
+
     /// Returns whether entries of the input are ids.
     #[inline]
     pub(crate) fn reads_ids(&self) -> bool {

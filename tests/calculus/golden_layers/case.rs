@@ -1,9 +1,9 @@
 //! Reads a golden case. `tests/golden/layers/README.md` describes the format.
 
 use super::fields::Field;
-use super::json::At;
-use super::spec::{self, Costs, Modes};
 use super::state;
+use crate::support::json::At;
+use crate::support::spec::{self, Costs, Modes};
 use backprop::layer::AnyLayer;
 use backprop::nalgebra::DMatrix;
 use backprop::{Network, Path};

@@ -1,7 +1,7 @@
 //! Computes the fields of a case, each with a call of its own.
 
 use super::case::Case;
-use super::spec::{Costs, ends_without_activation};
+use crate::support::spec::{Costs, ends_without_activation};
 use backprop::cost::{Cost, Heads};
 use backprop::nalgebra::{DMatrix, DMatrixView, DVector};
 use backprop::{

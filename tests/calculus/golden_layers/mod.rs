@@ -21,10 +21,8 @@ use std::{env, fs};
 mod case;
 mod compare;
 mod fields;
-mod json;
 mod modes;
 mod runner;
-mod spec;
 mod state;
 
 #[test]

@@ -1,7 +1,7 @@
 //! The state and the masks of a case.
 
-use super::json::At;
-use super::spec;
+use crate::support::json::At;
+use crate::support::spec;
 use backprop::nalgebra::DMatrix;
 use backprop::{Network, Path};
 

@@ -1,4 +1,4 @@
-//! Atomic replacement of files.
+//! Atomic replacement of files, for `saving` and `interchange`.
 
 use std::fs::{self, DirEntry, File, FileType, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher as _, RandomState};
@@ -7,14 +7,37 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// The prefix of the names of temporary files, except those of checkpoints.
+const PREFIX: &str = ".backprop-";
 const SUFFIX: &str = ".tmp";
+
+/// Replaces a file, and removes what killed processes left in its folder.
+pub(crate) fn save(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    replace(path, PREFIX, parts)?;
+    remove_leftovers(path, PREFIX);
+    Ok(())
+}
+
+/// Reads a regular file.
+#[cfg(feature = "_interchange")]
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    use std::io::Read as _;
+
+    let mut file = open(path)?;
+    let mut bytes = Vec::new();
+    let room = usize::try_from(file.metadata()?.len()).ok();
+    let room = room.and_then(|len| bytes.try_reserve_exact(len).ok());
+    room.ok_or(io::ErrorKind::OutOfMemory)?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
 
 /// Writes a file under a temporary name that begins with `prefix`, syncs it to disk, and renames it
 /// to `path`.
 ///
 /// An existing path must be a regular file or a symbolic link. A FIFO or a device is not replaced,
 /// because that would cut off its readers.
-pub(super) fn replace(path: &Path, prefix: &str, parts: &[&[u8]]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, prefix: &str, parts: &[&[u8]]) -> io::Result<()> {
     if path.file_name().is_none() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
@@ -33,7 +56,7 @@ pub(super) fn replace(path: &Path, prefix: &str, parts: &[&[u8]]) -> io::Result<
 
 /// Opens a regular file for reading. Anything else is refused, because opening a FIFO would wait
 /// for a writer.
-pub(super) fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     expect_file(fs::metadata(path)?.file_type())?;
     let file = File::open(path)?;
     expect_file(file.metadata()?.file_type())?;
@@ -137,14 +160,14 @@ fn run() -> &'static str {
 
 /// A temporary file found in a folder, with the process id from its name.
 #[derive(Debug)]
-pub(super) struct Leftover {
+pub(crate) struct Leftover {
     path: PathBuf,
     process: u32,
 }
 
 impl Leftover {
     /// Returns the file if it has a temporary name.
-    pub(super) fn of(entry: &DirEntry, prefix: &str) -> Option<Self> {
+    pub(crate) fn of(entry: &DirEntry, prefix: &str) -> Option<Self> {
         let name = entry.file_name();
         let name = name.to_str()?;
         let rest = name.strip_prefix(prefix)?.strip_suffix(SUFFIX)?;
@@ -161,7 +184,7 @@ impl Leftover {
     /// Removes the file if its process has exited: no process holds its lock, and on Linux no other
     /// process has that id. The id matters because earlier versions of this crate did not lock
     /// their files. On file systems without locks, the file stays.
-    pub(super) fn remove(&self) {
+    pub(crate) fn remove(&self) {
         let Self { path, process } = self;
         let process = process.to_string();
         let other = process != std::process::id().to_string();
@@ -178,7 +201,7 @@ impl Leftover {
 }
 
 /// Removes temporary files next to `path` whose processes have exited.
-pub(super) fn remove_leftovers(path: &Path, prefix: &str) {
+fn remove_leftovers(path: &Path, prefix: &str) {
     let entries = fs::read_dir(folder_of(path))
         .into_iter()
         .flatten()
@@ -188,7 +211,8 @@ pub(super) fn remove_leftovers(path: &Path, prefix: &str) {
 }
 
 /// Creates a folder and its missing parents, and syncs them to disk.
-pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
+#[cfg(feature = "serde")]
+pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
     let missing = missing(folder);
     fs::create_dir_all(folder)?;
     let mut parents = missing.into_iter().map(folder_of);
@@ -197,7 +221,8 @@ pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
 
 /// Checks that a folder accepts files by writing and removing one. Creates the folder if needed,
 /// and removes it again if an error occurs.
-pub(super) fn try_folder(folder: &Path, prefix: &str) -> io::Result<()> {
+#[cfg(feature = "serde")]
+pub(crate) fn try_folder(folder: &Path, prefix: &str) -> io::Result<()> {
     let missing = missing(folder);
     let tried = create_folder(folder).and_then(|()| {
         let mut temporary = Temporary::create(folder, prefix)?;
@@ -213,6 +238,7 @@ pub(super) fn try_folder(folder: &Path, prefix: &str) -> io::Result<()> {
 }
 
 /// Returns the missing folders among `folder` and its ancestors, the innermost first.
+#[cfg(feature = "serde")]
 fn missing(folder: &Path) -> Vec<&Path> {
     let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.is_dir();
     folder.ancestors().take_while(missing).collect()

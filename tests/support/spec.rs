@@ -1,4 +1,4 @@
-//! The network and the cost that a case describes.
+//! The network and the cost that JSON describes, in the format of `tests/golden/layers/`.
 
 use super::json::At;
 use backprop::activation::{

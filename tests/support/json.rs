@@ -15,6 +15,10 @@ impl<'a> At<'a> {
         Self { path, value }
     }
 
+    pub(crate) fn value(&self) -> &'a Value {
+        self.value
+    }
+
     pub(crate) fn get(&self, key: &str) -> Result<At<'a>, String> {
         self.find(key)
             .ok_or_else(|| format!("{}: missing", self.inner(key)))

@@ -1,0 +1,79 @@
+//! Files of other programs, such as PyTorch and NumPy.
+//!
+//! | module | feature | reads and writes |
+//! |---|---|---|
+//! | `safetensors` | `safetensors` | the tensors of a network, as Hugging Face does |
+//! | `npz` | `npz` | the same as arrays of NumPy |
+//! | `npy` | `npz` | X and Y as arrays of NumPy |
+//!
+//! A file of tensors holds all parameters and the state of a network by name. It holds no layers,
+//! so the network is built first. Its numbers are read exactly, into `f32` and `f64`: one that the
+//! scalar type cannot hold is an error, unless [`Options::rounded`] is set. Every file is validated
+//! as a whole before the network changes.
+//!
+//! # Names
+//! The names and the shapes are those of the `state_dict` of an `nn.Sequential` in PyTorch.
+//! [`tensors`] lists them for a network. With [`Options::names`] they can be any others.
+//!
+//! | layer | tensors |
+//! |---|---|
+//! | dense | `weight` \[outputs, inputs\], `bias` \[outputs\] |
+//! | embedding | `weight` \[entries, features\] |
+//! | layer norm, RMS norm | `weight`, and for a layer norm `bias`, of the shape of the axes |
+//! | batch norm | `weight`, `bias`, `running_mean`, `running_var` \[units or channels\], `num_batches_tracked` \[\] |
+//! | residual | those of the layers inside, after `body.` and `shortcut.` |
+//! | concat | those of the layers inside, after `branches.0.`, `branches.1.`, … |
+//! | a layer of your own | a tensor for each block and each vector of the state, with its name |
+//!
+//! The name begins with the position of the layer, from 0. A dense layer with an activation takes
+//! up two positions, as `nn.Linear` and `nn.Tanh` do, so it has the same names as a dense layer
+//! without one that an activation layer follows. Every other layer takes up one. In a residual
+//! layer at position 2 whose body is two dense layers with activations, the weights of the second
+//! are `2.body.2.weight`.
+//!
+//! Tensors are written in row-major order, as PyTorch and NumPy have them by default.
+
+mod counts;
+mod error;
+mod names;
+#[cfg(feature = "npz")]
+pub mod npy;
+#[cfg(feature = "npz")]
+mod npy_header;
+#[cfg(feature = "npz")]
+pub mod npz;
+mod number;
+mod options;
+#[cfg(feature = "safetensors")]
+pub mod safetensors;
+mod strides;
+mod tensors;
+mod written;
+
+use crate::atomic;
+use std::path::Path;
+
+pub use counts::BatchCounts;
+pub use error::InterchangeError;
+pub use names::{TensorPlace, tensors};
+pub use number::FileScalar;
+pub use options::Options;
+
+/// Replaces a file.
+fn save(path: &Path, bytes: &[u8]) -> Result<(), InterchangeError> {
+    atomic::save(path, &[bytes]).map_err(|source| io(path, source))
+}
+
+/// Reads a file, and adds its path to every error.
+fn load<R>(
+    path: &Path,
+    read: impl FnOnce(&[u8]) -> Result<R, InterchangeError>,
+) -> Result<R, InterchangeError> {
+    let bytes = atomic::read(path).map_err(|source| io(path, source))?;
+    read(&bytes).map_err(|error| error.of_file(path))
+}
+
+fn io(path: &Path, source: std::io::Error) -> InterchangeError {
+    let path = path.to_owned();
+    InterchangeError::Io { path, source }
+}
