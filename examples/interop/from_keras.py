@@ -77,7 +77,7 @@ def export(name, model, x):
 
 
 keras.config.set_floatx("float64" if keras.backend.backend() == "tensorflow" else "float32")
-GS = "leaky_relu selu sigmoid softsign relu softplus elu silu gelu tanh hard_tanh exponential mish"
+GS = "sigmoid relu elu exponential softplus softsign selu hard_tanh tanh silu mish"
 denses = [layers.Dense(6, g) for g in GS.split()] + [layers.Dense(6)]
 x = bp.sample(5, 6, start=40)
 export("keras_activations", keras.Sequential([keras.Input((6,)), *denses]), x)
@@ -96,3 +96,7 @@ stack = [
 ]
 ids = numpy.array([[0, 6, 2, 2], [5, 1, 3, 4], [6, 6, 0, 1]])
 export("keras_layers", keras.Sequential([keras.Input((4,)), *stack]), ids)
+# TensorFlow has a rounded √2 in its GELU, and a slope in float32 in its leaky ReLU.
+keras.config.set_dtype_policy("float32")
+denses = [layers.Dense(6, "leaky_relu"), layers.Dense(6, "gelu"), layers.Dense(6)]
+export("keras_float32", keras.Sequential([keras.Input((6,)), *denses]), x)
