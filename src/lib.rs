@@ -75,6 +75,21 @@ pub mod derivation {}
 #[doc = include_str!("../docs/conventions.md")]
 pub mod conventions {}
 
+/// [conventions]: crate::conventions
+/// [`AnyActivation`]: crate::AnyActivation
+/// [`Network`]: crate::Network
+#[cfg_attr(
+    feature = "serde",
+    doc = "[`NETWORK_SCHEMA`]: crate::saving::NETWORK_SCHEMA"
+)]
+#[cfg_attr(feature = "serde", doc = "[`load`]: crate::saving::load")]
+#[cfg_attr(feature = "serde", doc = "[`save`]: crate::saving::save")]
+#[cfg_attr(not(feature = "serde"), doc = "[`NETWORK_SCHEMA`]: crate#contents")]
+#[cfg_attr(not(feature = "serde"), doc = "[`load`]: crate#contents")]
+#[cfg_attr(not(feature = "serde"), doc = "[`save`]: crate#contents")]
+#[doc = include_str!("../docs/json.md")]
+pub mod json {}
+
 pub use activation::{Activation, AnyActivation};
 #[cfg(feature = "argmin")]
 pub use adapters::argmin::ArgminProblem;
