@@ -6,8 +6,8 @@
 //! [elsewhere]: crate::derivatives#your-loss-comes-from-elsewhere
 //! [Examples]: crate#contents
 //! [idea]: crate::derivation#1-the-idea
+//! [JSON]: crate::json
 //! [results]: crate#speed
-//! [weights]: crate::conventions#weights-from-and-to-python
 //! [`Activation`]: crate::Activation
 //! [`Cost`]: crate::Cost
 //! [`GradientCheck`]: crate::GradientCheck
@@ -69,6 +69,7 @@ mod workspace;
 pub mod derivation {}
 
 /// [derivation]: crate::derivation
+/// [JSON]: crate::json
 /// [`AnyActivation`]: crate::AnyActivation
 /// [`Network`]: crate::Network
 /// [`row_major`]: crate::row_major
