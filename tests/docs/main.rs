@@ -173,7 +173,10 @@ fn conventions_are_tested() {
         .iter()
         .map(|file| read(&format!("tests/calculus/conventions/{file}.rs")));
     let tests: String = tests.collect();
-    let section = page.split("## Losses, penalties and layers").nth(1).unwrap();
+    let section = page
+        .split("## Losses, penalties and layers")
+        .nth(1)
+        .unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| "));
     let (mut places, mut heads) = (Vec::new(), 0);
     for row in rows {

@@ -178,7 +178,7 @@ fn keras_dropout_rate_is_p() {
     assert!(kept.sum() > 0.0 && kept.sum() < kept.len() as f64);
     let network = alone(3, Dropout::new(p));
     let mut workspace = training();
-    workspace.give(0, &kept).unwrap();
+    workspace.set_random_numbers(0, &kept).unwrap();
     let x = example_columns("/problem/x");
     let a = trained(&network, &x, &mut workspace);
     assert_close(a.as_slice(), expected.as_slice());
