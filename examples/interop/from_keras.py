@@ -30,16 +30,22 @@ def array(variable):
     return None if variable is None else keras.ops.convert_to_numpy(variable).astype("float64")
 
 
+def activation(m):
+    for name, ours in ACTIVATIONS.items():
+        if m.activation is getattr(keras.activations, name):
+            return ours
+    raise TypeError(f"the activation of {m} has no counterpart: {m.get_config()}")
+
+
 def convert(m):
     """The layer for one of Keras. A pattern states the options that have no counterpart here."""
     match m:
         case keras.Sequential():
             return bp.sequential([convert(layer) for layer in m.layers])
         case layers.Dense():
-            g = ACTIVATIONS[m.activation.__name__]
-            return bp.dense(array(m.kernel), array(m.bias), g)
+            return bp.dense(array(m.kernel), array(m.bias), activation(m))
         case layers.Activation():
-            return bp.activate(ACTIVATIONS[m.activation.__name__])
+            return bp.activate(activation(m))
         case layers.LeakyReLU():
             return bp.activate({"leaky_relu": {"slope": float(m.negative_slope)}})
         case layers.ELU():

@@ -29,7 +29,7 @@ def array(tensor):
 def convert(m):
     """The layer for a module. A pattern states the options that have no counterpart here."""
     match m:
-        case nn.Sequential():
+        case nn.Sequential() if type(m).forward is nn.Sequential.forward:
             return bp.sequential([convert(module) for module in m])
         case Residual():
             return bp.residual([convert(module) for module in m.body])
