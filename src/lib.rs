@@ -6,8 +6,8 @@
 //! [elsewhere]: crate::derivatives#your-loss-comes-from-elsewhere
 //! [Examples]: crate#contents
 //! [idea]: crate::derivation#1-the-idea
+//! [JSON]: crate::json
 //! [results]: crate#speed
-//! [weights]: crate::conventions#weights-from-and-to-python
 //! [`Activation`]: crate::Activation
 //! [`Cost`]: crate::Cost
 //! [`GradientCheck`]: crate::GradientCheck
@@ -73,11 +73,27 @@ mod workspace;
 pub mod derivation {}
 
 /// [derivation]: crate::derivation
+/// [JSON]: crate::json
 /// [`AnyActivation`]: crate::AnyActivation
 /// [`Network`]: crate::Network
 /// [`row_major`]: crate::row_major
 #[doc = include_str!("../docs/conventions.md")]
 pub mod conventions {}
+
+/// [conventions]: crate::conventions
+/// [`AnyActivation`]: crate::AnyActivation
+/// [`Network`]: crate::Network
+#[cfg_attr(
+    feature = "serde",
+    doc = "[`NETWORK_SCHEMA`]: crate::saving::NETWORK_SCHEMA"
+)]
+#[cfg_attr(feature = "serde", doc = "[`load`]: crate::saving::load")]
+#[cfg_attr(feature = "serde", doc = "[`save`]: crate::saving::save")]
+#[cfg_attr(not(feature = "serde"), doc = "[`NETWORK_SCHEMA`]: crate#contents")]
+#[cfg_attr(not(feature = "serde"), doc = "[`load`]: crate#contents")]
+#[cfg_attr(not(feature = "serde"), doc = "[`save`]: crate#contents")]
+#[doc = include_str!("../docs/json.md")]
+pub mod json {}
 
 pub use activation::{Activation, AnyActivation};
 #[cfg(feature = "argmin")]

@@ -80,6 +80,17 @@ use std::path::Path;
 pub use checkpoints::{Checkpoints, Found, Skipped};
 pub use error::{LoadError, Refusal, SaveError};
 
+/// The JSON Schema (2020-12) of a [`Network`](crate::Network) of built-in layers, the file
+/// `docs/network.schema.json`. The page [`json`](crate::json) explains it.
+///
+/// # Example
+/// ```
+/// let schema: serde_json::Value = serde_json::from_str(backprop::saving::NETWORK_SCHEMA)?;
+/// assert_eq!(schema["required"], serde_json::json!(["inputs", "layers", "theta"]));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub const NETWORK_SCHEMA: &str = include_str!("../../docs/network.schema.json");
+
 /// The maximum length of a kind in bytes. It keeps the header within its limit, however the kind is
 /// escaped.
 const LONGEST_KIND: usize = 256;

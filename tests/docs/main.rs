@@ -167,10 +167,16 @@ fn names_on_the_front_page_exist() {
 #[test]
 fn conventions_are_tested() {
     let page = read("docs/conventions.md");
-    let files = ["sklearn", "torch", "torch_batch_norm", "keras", "mod"];
-    let tests = files.map(|file| read(&format!("tests/calculus/conventions/{file}.rs")));
-    let tests = tests.concat();
-    let section = page.split("## Losses and penalties").nth(1).unwrap();
+    let torch = ["torch", "torch_batch_norm", "torch_layers"];
+    let files = [&["sklearn"], &torch[..], &["keras", "keras_layers", "mod"]].concat();
+    let tests = files
+        .iter()
+        .map(|file| read(&format!("tests/calculus/conventions/{file}.rs")));
+    let tests: String = tests.collect();
+    let section = page
+        .split("## Losses, penalties and layers")
+        .nth(1)
+        .unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| "));
     let (mut places, mut heads) = (Vec::new(), 0);
     for row in rows {
@@ -379,7 +385,9 @@ fn links_lead_to_files() {
         "CHANGELOG.md",
         "docs/conventions.md",
         "docs/derivation.md",
+        "docs/json.md",
         "examples/data/README.md",
+        "examples/interop/README.md",
     ] {
         let (text, folder) = (read(page), path(page).parent().unwrap().to_owned());
         let inline = text

@@ -66,6 +66,8 @@ RATE, ALPHA, DECAY = 0.25, 0.7, 0.15
 R = 0.0625  # exact in float32, to which Keras rounds its regularisation strengths
 L1, L2 = 0.4, 0.9
 BATCH = 5  # the other batch has 2
+GAMMA, BETA = np.array([0.5, -1.5, 2.0]), np.array([0.25, 0.75, -1.0])
+STEPS = waves(1.2, 600, 2, 4, N)  # 2 sequences of 4 steps, or 2 images
 
 
 def case(loss, weights, biases, **more):
@@ -183,8 +185,8 @@ def batch_norm():
     for name, momentum in (("momentum", 0.25), ("cumulative", None)):
         norm = torch.nn.BatchNorm1d(N, momentum=momentum)
         with torch.no_grad():
-            norm.weight.copy_(torch.tensor([0.5, -1.5, 2.0]))
-            norm.bias.copy_(torch.tensor([0.25, 0.75, -1.0]))
+            norm.weight.copy_(torch.tensor(GAMMA))
+            norm.bias.copy_(torch.tensor(BETA))
         # Frozen parameters do not stop the statistics.
         norm.requires_grad_(name == "momentum")
         steps = []
@@ -198,6 +200,16 @@ def batch_norm():
         result["refuses_one_value"] = False
     except ValueError:
         result["refuses_one_value"] = True
+    return result
+
+
+def norms_of_axes():
+    """The norms over one axis and over two, with the default eps and γ = 1, β = 0."""
+    result = {}
+    for name, kind in (("layer_norm", torch.nn.LayerNorm), ("rms_norm", torch.nn.RMSNorm)):
+        norms = kind(N), kind((4, N))
+        outputs = [norm(torch.tensor(STEPS)).detach().numpy() for norm in norms]
+        result[name] = {"eps": norms[0].eps, "one_axis": outputs[0], "two_axes": outputs[1]}
     return result
 
 
@@ -253,6 +265,7 @@ def pytorch():
             l2=layers_l2,
         ),  # fmt: skip
         "batch_norm": batch_norm(),
+        **norms_of_axes(),
     }
 
 
@@ -275,6 +288,63 @@ def keras_case(loss, target, sample_weight=None, more=None, **options):
         value = model.compute_loss(X, target, model(X), sample_weight)
     gradients = [gradient.numpy() for gradient in tape.gradient(value, model.trainable_weights)]
     return case(value, gradients[0::2], gradients[1::2], **(more or {}))
+
+
+def keras_batch_norm():
+    """Two training batches, an evaluation, a frozen layer in training, and a batch of one."""
+    layers, array = keras.layers, keras.ops.convert_to_numpy
+    norm = layers.BatchNormalization(momentum=0.75)
+    norm.build((None, N))
+    norm.set_weights([GAMMA, BETA, *norm.get_weights()[2:]])
+    steps = []
+    for rows in (slice(BATCH), slice(BATCH, None)):
+        outputs = array(norm(X[rows], training=True))
+        mean, variance = norm.get_weights()[2:]
+        steps.append({"outputs": outputs, "mean": mean, "variance": variance})
+    evaluated = array(norm(X))
+    norm.trainable = False
+    frozen = array(norm(X, training=True))
+    one = layers.BatchNormalization(momentum=0.75)
+    one_value = array(one(X[:1], training=True))
+    defaults = layers.BatchNormalization()
+    return {
+        "momentum": norm.momentum,
+        "default_momentum": defaults.momentum,
+        "epsilon": norm.epsilon,
+        "axis": norm.axis,
+        "steps": steps,
+        "evaluated": evaluated,
+        "frozen": {"outputs": frozen, "state": norm.get_weights()[2:]},
+        "one_value": {"outputs": one_value, "variance": one.get_weights()[3]},
+        "sequences": array(defaults(STEPS, training=True)),
+        "image": array(layers.BatchNormalization()(STEPS.reshape(2, 2, 2, N), training=True)),
+    }
+
+
+def keras_layers():
+    layers, array = keras.layers, keras.ops.convert_to_numpy
+    result = {"batch_norm": keras_batch_norm()}
+    for name, kind in (
+        ("layer_norm", layers.LayerNormalization),
+        ("rms_norm", layers.RMSNormalization),
+    ):
+        norms = kind(), kind(axis=[-2, -1])
+        outputs = [array(norm(STEPS)) for norm in norms]
+        result[name] = {"eps": norms[0].epsilon, "one_axis": outputs[0], "two_axes": outputs[1]}
+    dropout, embedding = layers.Dropout(0.375, seed=1), layers.Embedding(BATCH, N)
+    result["dropout"] = {"rate": dropout.rate, "outputs": array(dropout(X, training=True))}
+    embedding.build()
+    start = embedding.get_config()["embeddings_initializer"]["config"]
+    table = waves(1.0, 700, BATCH, N)
+    embedding.set_weights([table])
+    ids = np.array([[4, 0], [2, 2], [1, 3]])
+    result["embedding"] = {
+        "start": [start["minval"], start["maxval"]],
+        "embeddings": embedding.get_weights()[0],
+        "ids": ids,
+        "outputs": array(embedding(ids)),
+    }
+    return result
 
 
 def keras_library():
@@ -311,6 +381,7 @@ def keras_library():
         "keras_l1": keras_case(
             softmax, ONE_HOT, regularizer=regularizers.L1(R), weights=SPARSE, more={"r": R}
         ),
+        **keras_layers(),
     }
 
 
@@ -360,6 +431,7 @@ def main():
         "counts": COUNTS,
         "example_weights": EXAMPLE_WEIGHTS,
         "class_weights": CLASS_WEIGHTS,
+        "steps": STEPS,
     }
     libraries = {"sklearn": scikit_learn(), "torch": pytorch(), "keras": other["keras"]}
     print(write(plain({"versions": versions, "problem": problem, **libraries})))

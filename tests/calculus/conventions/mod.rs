@@ -12,10 +12,12 @@
 )]
 
 mod keras;
+mod keras_layers;
 mod ours;
 mod sklearn;
 mod torch;
 mod torch_batch_norm;
+mod torch_layers;
 mod values;
 
 use backprop::activation::Softmax;
