@@ -43,6 +43,8 @@ mod npy_header;
 #[cfg(feature = "npz")]
 pub mod npz;
 mod number;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 mod options;
 #[cfg(feature = "safetensors")]
 pub mod safetensors;
