@@ -38,7 +38,11 @@ pub(super) struct Product {
 impl Product {
     fn layer(self, activation: AnyActivation) -> AnyLayer {
         let dense = Dense::new(self.inputs, self.outputs, activation);
-        AnyLayer::Dense(if self.bias { dense } else { dense.without_bias() })
+        AnyLayer::Dense(if self.bias {
+            dense
+        } else {
+            dense.without_bias()
+        })
     }
 }
 
@@ -135,7 +139,10 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         }
         if let Some(Step { node, .. }) = steps.last() {
             if chain.is_transposed {
-                return Err(refused(node, "the examples are not the first axis of its output"));
+                return Err(refused(
+                    node,
+                    "the examples are not the first axis of its output",
+                ));
             }
             if chain.is_whole {
                 return Err(refused(node, "its output is rounded to integers"));
@@ -169,7 +176,10 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         branches: &[Vec<Step<'a>>],
     ) -> Result<(), InterchangeError> {
         if chain.is_transposed {
-            return Err(refused(node, "the examples are not the first axis of its inputs"));
+            return Err(refused(
+                node,
+                "the examples are not the first axis of its inputs",
+            ));
         }
         let rank = chain.rank();
         let mut parts = self.branches(branches, chain.shape)?;
@@ -190,7 +200,12 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         let axis = match axis {
             Some(1) => Axis::First,
             Some(axis) if axis > 0 && axis == rank - 1 => Axis::Last,
-            _ => return Err(refused(node, "its axis is not the first or the last of an example")),
+            _ => {
+                return Err(refused(
+                    node,
+                    "its axis is not the first or the last of an example",
+                ));
+            }
         };
         let parts = parts.into_iter().map(|(layers, _)| Sequential::new(layers));
         let concat = Concat::new(parts.collect(), axis);
@@ -219,7 +234,10 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         branches: &[Vec<Step<'a>>],
         shape: Shape,
     ) -> Result<Vec<(Vec<AnyLayer>, Shape)>, InterchangeError> {
-        branches.iter().map(|steps| self.layers(steps, shape)).collect()
+        branches
+            .iter()
+            .map(|steps| self.layers(steps, shape))
+            .collect()
     }
 
     /// Adds zeros to the parameters, and returns where they start.
@@ -229,7 +247,9 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         let end = end.filter(|&end| end <= self.most);
         let end = end.ok_or_else(|| {
             let most = self.most;
-            unsupported(format!("it has more parameters than its {most} bytes can hold"))
+            unsupported(format!(
+                "it has more parameters than its {most} bytes can hold"
+            ))
         })?;
         resize(&mut self.theta, "the parameters", (end, 1), T::zero())?;
         Ok(start)

@@ -51,10 +51,7 @@ impl<'g, 'a> Divider<'g, 'a> {
     }
 
     /// Returns the steps from the input to the outputs.
-    pub(super) fn all(
-        &mut self,
-        outputs: &[Input<'_>],
-    ) -> Result<Vec<Step<'a>>, InterchangeError> {
+    pub(super) fn all(&mut self, outputs: &[Input<'_>]) -> Result<Vec<Step<'a>>, InterchangeError> {
         let mut ends = Vec::new();
         for output in outputs {
             if let Some(end) = self.end(output)? {
@@ -62,7 +59,9 @@ impl<'g, 'a> Divider<'g, 'a> {
             }
         }
         let [first, others @ ..] = &ends[..] else {
-            return Err(unsupported("it has no output of floats that depends on its input"));
+            return Err(unsupported(
+                "it has no output of floats that depends on its input",
+            ));
         };
         let fork = others.iter().fold(*first, |a, &b| self.graph.common(a, b));
         let mut steps = self.chain(0, fork, 0)?;

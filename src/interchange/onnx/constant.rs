@@ -56,7 +56,11 @@ fn row_major(dims: &[usize]) -> Option<(Vec<usize>, usize)> {
 impl<'a> Constant<'a> {
     pub(super) fn new(tensor: &'a Tensor<'_>) -> Result<Self, InterchangeError> {
         let (name, dims) = (tensor.name, &tensor.dims);
-        let too_long = || malformed(format!("the tensor {name:?} has too many entries: {dims:?}"));
+        let too_long = || {
+            malformed(format!(
+                "the tensor {name:?} has too many entries: {dims:?}"
+            ))
+        };
         let (strides, len) = row_major(dims).ok_or_else(too_long)?;
         if let Ok(kind) = tensor.kind {
             let (found, expected) = (tensor.bytes.len(), len.checked_mul(kind.size()));
@@ -76,9 +80,7 @@ impl<'a> Constant<'a> {
     }
 
     /// Returns the value of an attribute of a node `Constant`.
-    pub(super) fn of_setting(
-        setting: &'a Setting<'_>,
-    ) -> Option<Result<Self, InterchangeError>> {
+    pub(super) fn of_setting(setting: &'a Setting<'_>) -> Option<Result<Self, InterchangeError>> {
         let new = |kind, entries, dims: &[usize]| Self {
             name: "",
             kind: Ok(kind),
@@ -89,12 +91,12 @@ impl<'a> Constant<'a> {
         Some(Ok(match setting {
             Setting::Tensor(tensor) => return Some(Self::new(tensor)),
             Setting::Float(value) => new(Kind::F32, Entries::Float(*value), &[]),
-            Setting::Int(value) => {
-                new(Kind::Signed(8), Entries::Ints(std::slice::from_ref(value)), &[])
-            }
-            Setting::Ints(values) => {
-                new(Kind::Signed(8), Entries::Ints(values), &[values.len()])
-            }
+            Setting::Int(value) => new(
+                Kind::Signed(8),
+                Entries::Ints(std::slice::from_ref(value)),
+                &[],
+            ),
+            Setting::Ints(values) => new(Kind::Signed(8), Entries::Ints(values), &[values.len()]),
             Setting::Text(_) | Setting::Other => return None,
         }))
     }

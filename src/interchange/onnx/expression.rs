@@ -174,9 +174,9 @@ fn is_divisor(number: f64) -> bool {
 
 fn divided(terms: Vec<Expression>, by: f64) -> Vec<Expression> {
     let terms = terms.into_iter().map(|term| match term {
-        Product(number, factors) => Expression::product(
-            factors.into_iter().chain([Number(number / by)]),
-        ),
+        Product(number, factors) => {
+            Expression::product(factors.into_iter().chain([Number(number / by)]))
+        }
         term => Expression::product([term, Number(1.0 / by)]),
     });
     let mut terms: Vec<_> = terms.collect();

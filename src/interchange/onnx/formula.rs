@@ -292,3 +292,29 @@ impl Region<'_, '_> {
         }
     }
 }
+
+/// Returns the operator that an activation is written as, with a constant of it, unless it is
+/// written as a formula. In double precision, onnxruntime lacks some operators, and constants are
+/// only `f32`.
+pub(super) fn operator_of(
+    activation: Activation,
+    is_double: bool,
+) -> Option<(&'static str, Option<(&'static str, f64)>)> {
+    let operator = match activation {
+        Activation::Sigmoid => "Sigmoid",
+        Activation::Tanh => "Tanh",
+        Activation::Relu => "Relu",
+        Activation::Sine => "Sin",
+        Activation::Exponential => "Exp",
+        Activation::Softmax => "Softmax",
+        Activation::Softplus if !is_double => "Softplus",
+        Activation::Softsign if !is_double => "Softsign",
+        Activation::Selu if !is_double => "Selu",
+        Activation::LeakyRelu { slope } if !is_double => {
+            return Some(("LeakyRelu", Some(("alpha", slope))));
+        }
+        Activation::Elu { alpha } if !is_double => return Some(("Elu", Some(("alpha", alpha)))),
+        _ => return None,
+    };
+    Some((operator, None))
+}

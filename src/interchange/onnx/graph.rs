@@ -81,7 +81,10 @@ impl<'a> Graph<'a> {
         let input = inputs.next().ok_or_else(|| malformed("it has no input"))?;
         let more = inputs.count();
         if more > 0 {
-            return Err(unsupported(format!("it has {} inputs, expected one", more + 1)));
+            return Err(unsupported(format!(
+                "it has {} inputs, expected one",
+                more + 1
+            )));
         }
         define(&mut values, input.name, Value::Moving(0))?;
         let vertices = vec![Vertex {
@@ -146,7 +149,11 @@ impl<'a> Graph<'a> {
         };
         let mut value = Some(value);
         for &name in node.outputs.iter().filter(|name| !name.is_empty()) {
-            define(&mut self.values, name, value.take().unwrap_or(Value::Further(node)))?;
+            define(
+                &mut self.values,
+                name,
+                value.take().unwrap_or(Value::Further(node)),
+            )?;
         }
         Ok(())
     }
@@ -311,7 +318,9 @@ fn define<'a>(
     value: Value<'a>,
 ) -> Result<(), InterchangeError> {
     if values.insert(name, value).is_some() || name.is_empty() {
-        return Err(malformed(format!("more than one value has the name {name:?}")));
+        return Err(malformed(format!(
+            "more than one value has the name {name:?}"
+        )));
     }
     Ok(())
 }
@@ -325,4 +334,3 @@ pub(super) fn from_end(axis: i64, rank: usize) -> Option<usize> {
     };
     (axis < rank).then_some(axis)
 }
-

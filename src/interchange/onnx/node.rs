@@ -62,7 +62,10 @@ impl<'a> Node<'a> {
     }
 
     fn wrong<T>(&self, name: &str, expected: &str) -> Found<T> {
-        Err(refused(self, format!("the attribute {name:?} is not {expected}")))
+        Err(refused(
+            self,
+            format!("the attribute {name:?} is not {expected}"),
+        ))
     }
 
     /// Returns an attribute, or the default of the operator.

@@ -71,7 +71,10 @@ fn core<'a>(graph: &Graph<'a>, vertex: usize) -> Option<Norm<'a>> {
         () if node.is("Mul") => {
             let inverse = |index: usize| {
                 let reciprocal = graph.node_if(graph.moving(node, index)?, "Reciprocal")?;
-                Some((graph.moving(node, 1 - index)?, operand(graph, reciprocal, 0)?))
+                Some((
+                    graph.moving(node, 1 - index)?,
+                    operand(graph, reciprocal, 0)?,
+                ))
             };
             inverse(1).or_else(|| inverse(0))?
         }
@@ -85,7 +88,10 @@ fn core<'a>(graph: &Graph<'a>, vertex: usize) -> Option<Norm<'a>> {
     let (sum, eps) = match operand(graph, root, 0)? {
         Root::Moving(vertex) => {
             let node = graph.node_if(vertex, "Add")?;
-            (node, graph.scalar(node, 1).or_else(|| graph.scalar(node, 0))?)
+            (
+                node,
+                graph.scalar(node, 1).or_else(|| graph.scalar(node, 0))?,
+            )
         }
         Root::Computed(node) if node.is("Add") => {
             let (mean, start) = centred(graph, above)?;

@@ -51,6 +51,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
                     false => Err(refused(node, "its axis is not 1")),
                 }
             }
+            "Concat" if node.inputs.len() == 1 => Ok(()),
             "Gather" => self.embedding(chain, node),
             "Slice" => self.select(chain, node),
             _ => Err(refused(node, "it is not a layer by itself")),
@@ -135,13 +136,20 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         factor: f64,
     ) -> Done {
         let Some(product) = chain.product.filter(|product| !product.bias) else {
-            return Err(refused(node, "it adds a constant to what is not a matrix product"));
+            return Err(refused(
+                node,
+                "it adds a constant to what is not a matrix product",
+            ));
         };
         let Product { outputs, start, .. } = product;
         let end = self.grow(Some(outputs))?;
         self.theta.copy_within(start..end, start + outputs);
         let dims = [outputs, 1];
-        let dims = if chain.is_transposed { &dims[..] } else { &dims[..1] };
+        let dims = if chain.is_transposed {
+            &dims[..]
+        } else {
+            &dims[..1]
+        };
         if bias.dims.len() > chain.rank() {
             return Err(refused(node, "its bias has more axes than its input"));
         }
@@ -271,7 +279,10 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
                 let first = rank.saturating_sub(found.len());
                 let expected = (first..rank).map(Some);
                 if found.is_empty() || first == 0 || !found.iter().copied().eq(expected) {
-                    return Err(refused(node, "its axes are not the last ones of an example"));
+                    return Err(refused(
+                        node,
+                        "its axes are not the last ones of an example",
+                    ));
                 }
                 let (axes, eps) = (found.len(), norm.eps);
                 let layer = match &norm.kind {
@@ -342,7 +353,11 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
     }
 
     fn embedding(&mut self, chain: &mut Chain, node: &Node<'_>) -> Done {
-        let Some(table) = self.graph.constant(node, 0).filter(|table| table.dims.len() == 2) else {
+        let Some(table) = self
+            .graph
+            .constant(node, 0)
+            .filter(|table| table.dims.len() == 2)
+        else {
             return Err(refused(node, "its table is not a constant matrix"));
         };
         if from_end(node.int("axis", 0)?, 2) != Some(0) {
@@ -364,7 +379,10 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
             _ => one(4),
         };
         let (Some(from), Some(to), Some(axis), Some(1)) = (one(1), one(2), one(3), step) else {
-            return Err(refused(node, "its ends are not constants, or its step is not 1"));
+            return Err(refused(
+                node,
+                "its ends are not constants, or its step is not 1",
+            ));
         };
         let units = chain.shape.len();
         let place = |at: i64| match usize::try_from(at.unsigned_abs()).unwrap_or(usize::MAX) {

@@ -294,10 +294,14 @@ impl<'a> Tensor<'a> {
             }
         }
         if is_external {
-            return Err(unsupported(format!("the tensor {name:?} is in another file")));
+            return Err(unsupported(format!(
+                "the tensor {name:?} is in another file"
+            )));
         }
         if dims.len() > MOST_AXES {
-            return Err(unsupported(format!("the tensor {name:?} has more than 8 axes")));
+            return Err(unsupported(format!(
+                "the tensor {name:?} has more than 8 axes"
+            )));
         }
         let dims: Option<Vec<usize>> = dims.iter().map(|&dim| dim.try_into().ok()).collect();
         let dims = dims.ok_or_else(|| malformed("a tensor has a negative size"))?;
@@ -315,7 +319,11 @@ impl<'a> Tensor<'a> {
                 Cow::Owned(bytes)
             }
             (Ok(_), None) if ints.is_empty() => Cow::default(),
-            _ => return Err(malformed(format!("the entries of {name:?} have another type"))),
+            _ => {
+                return Err(malformed(format!(
+                    "the entries of {name:?} have another type"
+                )));
+            }
         };
         Ok(Self {
             name,

@@ -19,7 +19,11 @@ pub(super) fn network<T: FileScalar>(
     let model = Model::read(bytes)?;
     let graph = Graph::new(&model)?;
     let steps = Divider::new(&graph).all(&model.graph.outputs)?;
-    let mut is_signal = graph.input.dims.get(1).is_some_and(|dim| dim.denotation == CHANNEL);
+    let mut is_signal = graph
+        .input
+        .dims
+        .get(1)
+        .is_some_and(|dim| dim.denotation == CHANNEL);
     loop {
         let shape = shape(graph.input, is_signal)?;
         let mut assembler = Assembler {
@@ -59,7 +63,9 @@ fn shape(input: &Input<'_>, is_signal: bool) -> Result<Shape, InterchangeError> 
         size.filter(|&size| size > 0)
     });
     let sizes = sizes.collect::<Option<Vec<_>>>().ok_or_else(|| {
-        unsupported(format!("the size of an axis of its input {name:?} is not given"))
+        unsupported(format!(
+            "the size of an axis of its input {name:?} is not given"
+        ))
     })?;
     Ok(match sizes[..] {
         [units] => Shape::Units(units),

@@ -62,7 +62,9 @@ impl<'a> Fields<'a> {
             _ => return None,
         };
         let number = key >> 3;
-        (1..1 << 29).contains(&number).then_some(Field { number, content })
+        (1..1 << 29)
+            .contains(&number)
+            .then_some(Field { number, content })
     }
 }
 
@@ -83,7 +85,10 @@ impl<'a> Iterator for Fields<'a> {
 
 impl<'a> Field<'a> {
     fn wrong(self, expected: &str) -> InterchangeError {
-        malformed(format!("field {} of a message is not {expected}", self.number))
+        malformed(format!(
+            "field {} of a message is not {expected}",
+            self.number
+        ))
     }
 
     pub(super) fn bytes(self) -> Result<&'a [u8], InterchangeError> {
@@ -122,7 +127,9 @@ impl<'a> Field<'a> {
         };
         let mut rest = Fields(bytes);
         while !rest.0.is_empty() {
-            let value = rest.varint().ok_or_else(|| self.wrong("a list of integers"))?;
+            let value = rest
+                .varint()
+                .ok_or_else(|| self.wrong("a list of integers"))?;
             push(to, value as i64)?;
         }
         Ok(())
@@ -180,15 +187,6 @@ impl Message {
 
     pub(super) fn message(&mut self, number: u64, inner: &Self) -> Result<(), InterchangeError> {
         self.bytes(number, &inner.0)
-    }
-
-    /// Appends the fields of another message.
-    pub(super) fn append(&mut self, other: &Self) -> Result<(), InterchangeError> {
-        let (what, rows, cols) = ("the bytes of a file", other.0.len(), 1);
-        let room = self.0.try_reserve(other.0.len());
-        room.map_err(|_| Error::TooLarge { what, rows, cols })?;
-        self.0.extend_from_slice(&other.0);
-        Ok(())
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {
