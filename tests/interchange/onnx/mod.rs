@@ -1,0 +1,5 @@
+//! ONNX: whole networks, both ways.
+
+mod networks;
+mod python;
+mod written;
