@@ -5,7 +5,7 @@
 
 use super::awkward;
 use super::kind::Kind;
-use super::models::{Model, Ratios, Read, check_names};
+use super::models::{Ratios, Read, check_names};
 use crate::support::json::At;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

@@ -227,39 +227,40 @@ impl Region<'_, '_> {
             return None;
         }
         let (graph, count) = (self.graph, node.inputs.len());
-        let mut all = |from: usize| {
-            let all = (from..count).map(|index| self.operand(node, index));
+        let mut all = || {
+            let all = (0..count).map(|index| self.operand(node, index));
             all.collect::<Option<Vec<_>>>()
         };
         Some(match node.operator {
-            "Identity" => all(0)?.pop()?,
-            "Cast" if node.casts_to_float() => all(0)?.pop()?,
-            "Sigmoid" => Expression::call("Sigmoid", all(0)?),
-            "Tanh" => Expression::call("Tanh", all(0)?),
-            "Relu" => Expression::call("Relu", all(0)?),
-            "Softplus" => Expression::call("Softplus", all(0)?),
-            "Exp" => Expression::call("Exp", all(0)?),
-            "Log" => Expression::call("Log", all(0)?),
-            "Erf" => Expression::call("Erf", all(0)?),
-            "Abs" => Expression::call("Abs", all(0)?),
-            "Max" => Expression::call("Max", all(0)?),
-            "Min" => Expression::call("Min", all(0)?),
-            "Greater" => Expression::call("Greater", all(0)?),
-            "Where" => Expression::call("Where", all(0)?),
-            "Neg" => Expression::minus(all(0)?.pop()?),
-            "Reciprocal" => Expression::reciprocal(all(0)?.pop()?),
-            "Add" | "Sum" => Expression::sum(all(0)?),
-            "Mul" => Expression::product(all(0)?),
+            "Identity" => all()?.pop()?,
+            "Cast" if node.casts_to_float() => all()?.pop()?,
+            "Sigmoid" => Expression::call("Sigmoid", all()?),
+            "Tanh" => Expression::call("Tanh", all()?),
+            "Relu" => Expression::call("Relu", all()?),
+            "Softplus" => Expression::call("Softplus", all()?),
+            "Exp" => Expression::call("Exp", all()?),
+            "Log" => Expression::call("Log", all()?),
+            "Erf" => Expression::call("Erf", all()?),
+            "Abs" => Expression::call("Abs", all()?),
+            "Max" => Expression::call("Max", all()?),
+            "Min" => Expression::call("Min", all()?),
+            "Greater" => Expression::call("Greater", all()?),
+            "Where" => Expression::call("Where", all()?),
+            "Neg" => Expression::minus(all()?.pop()?),
+            "Reciprocal" => Expression::reciprocal(all()?.pop()?),
+            "Sum" => Expression::sum(all()?),
+            "Add" if count == 2 => Expression::sum(all()?),
+            "Mul" if count == 2 => Expression::product(all()?),
             "Sub" => {
-                let [a, b] = all(0)?.try_into().ok()?;
+                let [a, b] = all()?.try_into().ok()?;
                 plus(a, Expression::minus(b))
             }
             "Div" => {
-                let [a, b] = all(0)?.try_into().ok()?;
+                let [a, b] = all()?.try_into().ok()?;
                 times(a, Expression::reciprocal(b))
             }
             "Pow" => {
-                let [base, exponent] = all(0)?.try_into().ok()?;
+                let [base, exponent] = all()?.try_into().ok()?;
                 match exponent {
                     Number(exponent) if base.size() <= MOST_NODES => base.power(exponent)?,
                     _ => return None,
