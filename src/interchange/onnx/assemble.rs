@@ -117,7 +117,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
             product: None,
         };
         for Step { node, kind } in steps {
-            let keeps = node.is("Identity") || node.is("Cast");
+            let keeps = node.is("Identity") || node.is("Cast") || node.is("Where");
             if chain.is_whole && !keeps && !node.is("Gather") {
                 return Err(refused(node, "it reads integers, which only `Gather` may"));
             }
@@ -183,7 +183,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         }
         let rank = chain.rank();
         let mut parts = self.branches(branches, chain.shape)?;
-        if node.is("Add") {
+        if !node.is("Concat") {
             let mut parts = parts.drain(..).map(|(layers, _)| Sequential::new(layers));
             let (Some(first), Some(second)) = (parts.next(), parts.next()) else {
                 return Err(refused(node, "it has one input"));

@@ -115,6 +115,22 @@ impl<'g, 'a> Divider<'g, 'a> {
         is_binary.then_some(one)
     }
 
+    /// Returns the vertex of ids if a node adds the number of vectors to negative ones, and changes
+    /// no others. Keras does this ahead of `Gather`.
+    fn wrapped_ids(&self, node: &Node<'_>) -> Option<usize> {
+        let graph = self.graph;
+        if !node.is("Where") {
+            return None;
+        }
+        let [test, sum, ids] = graph.all_moving(node).try_into().ok()?;
+        let (test, sum) = (graph.node_if(test, "Less")?, graph.node_if(sum, "Add")?);
+        let is_wrapped = graph.moving(test, 0) == Some(ids)
+            && graph.scalar(test, 1) == Some(0.0)
+            && graph.moving(sum, 0) == Some(ids)
+            && graph.scalar(sum, 1).is_some();
+        is_wrapped.then_some(ids)
+    }
+
     /// Returns the steps from one vertex to another, to which all paths lead through the first.
     fn chain(
         &mut self,
@@ -169,7 +185,11 @@ impl<'g, 'a> Divider<'g, 'a> {
         if let [start] = moving[..] {
             return Ok((start, Kind::Node));
         }
-        let joins = node.is("Concat") || node.is("Add");
+        if let Some(start) = self.wrapped_ids(node) {
+            return Ok((start, Kind::Node));
+        }
+        let is_sum = node.is("Add") || node.is("Sum");
+        let joins = node.is("Concat") || is_sum && moving.len() == 2;
         if !joins || moving.len() != node.inputs.len() {
             return Err(refused(node, "it does not compute a layer from its inputs"));
         }

@@ -289,7 +289,7 @@ impl Region<'_, '_> {
                 self.rank = self.rank.max(constant.dims.len());
                 constant.scalar().map(Number)
             }
-            Value::Computed(_) | Value::Further(_) | Value::Absent => None,
+            _ => None,
         }
     }
 }

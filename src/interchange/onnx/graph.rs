@@ -3,6 +3,7 @@
 
 use super::constant::Constant;
 use super::proto::{self, Node, is_default};
+use super::sizes::Size;
 use super::wire::push;
 use super::{malformed, unsupported};
 use crate::interchange::InterchangeError;
@@ -21,6 +22,9 @@ pub(super) enum Value<'a> {
     Computed(&'a Node<'a>),
     /// A further output of a node, such as the mask of a dropout, or what is computed from it.
     Further(&'a Node<'a>),
+    /// The shape of a value that depends on the input, or a list of integers made of it.
+    Shape,
+    Sizes(Vec<Size>),
     /// An input that is left out.
     Absent,
 }
@@ -43,6 +47,8 @@ pub(super) struct Graph<'a> {
     values: BTreeMap<&'a str, Value<'a>>,
     vertices: Vec<Vertex<'a>>,
     pub(super) input: &'a proto::Input<'a>,
+    /// Whether a node reads a shape, and takes its first axis for that of the examples.
+    pub(super) reads_shapes: bool,
 }
 
 /// Returns an error about a node.
@@ -97,6 +103,7 @@ impl<'a> Graph<'a> {
             values,
             vertices,
             input,
+            reads_shapes: false,
         };
         for node in &graph.nodes {
             all.add(node)?;
@@ -123,8 +130,11 @@ impl<'a> Graph<'a> {
                 _ => {}
             }
         }
-        let value = match (parent, further) {
-            (Some(parent), _) => {
+        let shape = self.shape_value(node);
+        self.reads_shapes |= shape.is_some();
+        let value = match (shape, parent, further) {
+            (Some(shape), ..) => shape,
+            (None, Some(parent), _) => {
                 let jump = self.vertices[parent].jump;
                 let depth = |vertex: usize| self.vertices[vertex].depth;
                 let is_even = depth(parent) + depth(self.vertices[jump].jump) == 2 * depth(jump);
@@ -141,8 +151,8 @@ impl<'a> Graph<'a> {
                 push(&mut self.vertices, vertex)?;
                 Value::Moving(self.vertices.len() - 1)
             }
-            (None, Some(node)) => Value::Further(node),
-            (None, None) => match self.constant_of(node)? {
+            (None, None, Some(node)) => Value::Further(node),
+            (None, None, None) => match self.constant_of(node)? {
                 Some(constant) => Value::Constant(constant),
                 None => Value::Computed(node),
             },
@@ -304,9 +314,9 @@ impl<'a> Graph<'a> {
         match self.value(name) {
             Value::Moving(vertex) => Ok(vertex),
             Value::Further(node) => Err(refused(node, "only its first output is read")),
-            Value::Constant(_) | Value::Computed(_) => Err(unsupported(format!(
-                "its output {name:?} does not depend on the input"
-            ))),
+            Value::Constant(_) | Value::Computed(_) | Value::Shape | Value::Sizes(_) => Err(
+                unsupported(format!("its output {name:?} does not depend on the input")),
+            ),
             Value::Absent => Err(malformed(format!("no node computes its output {name:?}"))),
         }
     }

@@ -76,6 +76,8 @@ mod operators;
 mod options;
 mod proto;
 mod read;
+mod shapes;
+mod sizes;
 mod wire;
 mod write;
 mod write_layers;

@@ -25,10 +25,10 @@ fn known(operator: &str) -> Option<&'static [&'static str]> {
         "Selu" => &["alpha", "gamma"],
         "Gelu" => &["approximate"],
         "ReduceMean" => &["axes", "keepdims", "noop_with_empty_axes"],
-        "Abs" | "Add" | "Clip" | "Div" | "Erf" | "Exp" | "Greater" | "Identity" | "Log"
-        | "MatMul" | "Max" | "Min" | "Mish" | "Mul" | "Neg" | "PRelu" | "Pow" | "Reciprocal"
-        | "Relu" | "Sigmoid" | "Sin" | "Slice" | "Softplus" | "Softsign" | "Sqrt" | "Squeeze"
-        | "Sub" | "Sum" | "Tanh" | "Where" => &[],
+        "Abs" | "Add" | "Clip" | "Div" | "Erf" | "Exp" | "Greater" | "Identity" | "Less"
+        | "Log" | "MatMul" | "Max" | "Min" | "Mish" | "Mul" | "Neg" | "PRelu" | "Pow"
+        | "Reciprocal" | "Relu" | "Sigmoid" | "Sin" | "Slice" | "Softplus" | "Softsign"
+        | "Sqrt" | "Squeeze" | "Sub" | "Sum" | "Tanh" | "Where" => &[],
         _ => return None,
     })
 }

@@ -21,12 +21,15 @@ pub(super) enum Kind<'a> {
     /// With the axes of the mean.
     Layer(Vec<i64>),
     RootMeanSquare(Vec<i64>),
-    /// By running statistics.
+    /// By running statistics. Without a mean it is 0, and without a variance √(σ² + ε) is 1.
     Batch {
-        mean: Constant<'a>,
-        variance: Constant<'a>,
+        mean: Option<Constant<'a>>,
+        variance: Option<Constant<'a>>,
     },
 }
+
+/// A value of ε for which (1 − ε) + ε is exactly 1. It is near 0.001, the default of Keras.
+pub(super) const EXACT_EPS: f64 = 1.0 / 1024.0;
 
 /// What is below a fraction bar, or what a factor is one over.
 enum Root<'a> {
@@ -41,7 +44,21 @@ pub(super) fn find<'a>(graph: &Graph<'a>, end: usize) -> Option<Norm<'a>> {
     let below = below.unwrap_or(end);
     let scaled = with_constant(graph, below, "Mul");
     let (inner, scale) = scaled.unzip();
-    let mut norm = core(graph, inner.unwrap_or(below))?;
+    let Some(mut norm) = core(graph, inner.unwrap_or(below)) else {
+        // Keras multiplies by γ/√(σ² + ε), which is a constant then.
+        let (inner, scale) = (inner?, scale?);
+        let (mean, start) = centred(graph, inner)?;
+        return Some(Norm {
+            kind: Kind::Batch {
+                mean: Some(mean),
+                variance: None,
+            },
+            eps: EXACT_EPS,
+            scale: Some(scale),
+            shift,
+            start,
+        });
+    };
     norm.scale = scale;
     norm.shift = shift;
     // RMS norms have no shift.
@@ -101,7 +118,10 @@ fn core<'a>(graph: &Graph<'a>, vertex: usize) -> Option<Norm<'a>> {
                 false => (b, a.scalar()?),
             };
             return Some(Norm {
-                kind: Kind::Batch { mean, variance },
+                kind: Kind::Batch {
+                    mean: Some(mean),
+                    variance: Some(variance),
+                },
                 eps,
                 scale: None,
                 shift: None,

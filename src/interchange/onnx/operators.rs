@@ -5,14 +5,16 @@ use super::constant::{Constant, Target};
 use super::graph::{Value, from_end, refused};
 use super::norms::{self, Norm};
 use super::proto::Node;
+use super::shapes::{cast, flatten, transpose};
 use crate::activation::AnyActivation;
 use crate::allocation::resize;
 use crate::interchange::InterchangeError;
 use crate::interchange::number::FileScalar;
-use crate::layer::{AnyLayer, BatchNorm, Dropout, Embedding, LayerNorm, Rearrange, RmsNorm};
+use crate::layer::{AnyLayer, BatchNorm, Dropout, LayerNorm, RmsNorm};
+use crate::scalar::real;
 use crate::shape::Shape;
 
-type Done = Result<(), InterchangeError>;
+pub(super) type Done = Result<(), InterchangeError>;
 
 /// Why a node that reads columns of examples is refused.
 const NOT_FIRST: &str = "the examples are not the first axis of its input";
@@ -27,7 +29,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
             "MatMul" => return self.matrix_product(chain, node),
             "Add" => return self.bias(chain, node),
             "Dropout" => return self.dropout(chain, node),
-            "Transpose" => return transpose::<T>(chain, node),
+            "Transpose" => return transpose::<T>(chain, node, self.graph.reads_shapes),
             "Softmax" => return self.softmax(chain, node),
             _ if chain.is_transposed => return Err(refused(node, NOT_FIRST)),
             _ => {}
@@ -53,6 +55,8 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
             }
             "Concat" if node.inputs.len() == 1 => Ok(()),
             "Gather" => self.embedding(chain, node),
+            // Of ids: see `wrapped_ids`.
+            "Where" if chain.is_whole => Ok(()),
             "Slice" => self.select(chain, node),
             _ => Err(refused(node, "it is not a layer by itself")),
         }
@@ -213,17 +217,26 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         for (tensor, otherwise) in [(&scale, T::one()), (&shift, T::zero())] {
             self.vector(node, Some(tensor), &[units], otherwise)?;
         }
-        self.statistics(node, [&mean, &variance], &[units])
+        self.statistics(node, [Some(&mean), Some(&variance)], &[units])
     }
 
-    /// Adds the running statistics of a batch norm.
-    fn statistics(&mut self, node: &Node<'_>, of: [&Constant<'_>; 2], dims: &[usize]) -> Done {
-        for (tensor, least) in of.into_iter().zip([f64::NEG_INFINITY, 0.0]) {
+    /// Adds the running statistics of a batch norm, by default those that change nothing.
+    fn statistics(
+        &mut self,
+        node: &Node<'_>,
+        of: [Option<&Constant<'_>>; 2],
+        dims: &[usize],
+    ) -> Done {
+        let otherwise = [T::zero(), T::one() - real(norms::EXACT_EPS)];
+        let least = [f64::NEG_INFINITY, 0.0];
+        for ((tensor, otherwise), least) in of.into_iter().zip(otherwise).zip(least) {
             let start = self.state.len();
             let end = start + dims.iter().product::<usize>();
-            resize(&mut self.state, "the state", (end, 1), T::zero())?;
-            let numbers = &mut self.state[start..];
-            fill(node, tensor, dims, numbers, (self.options, least))?;
+            resize(&mut self.state, "the state", (end, 1), otherwise)?;
+            if let Some(tensor) = tensor {
+                let numbers = &mut self.state[start..];
+                fill(node, tensor, dims, numbers, (self.options, least))?;
+            }
         }
         Ok(())
     }
@@ -304,106 +317,12 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
             }
         }
         match &norm.kind {
-            norms::Kind::Batch { mean, variance } => self.statistics(node, [mean, variance], &dims),
+            norms::Kind::Batch { mean, variance } => {
+                self.statistics(node, [mean.as_ref(), variance.as_ref()], &dims)
+            }
             _ => Ok(()),
         }
     }
-
-    fn reshape(&mut self, chain: &mut Chain, node: &Node<'_>) -> Done {
-        let Some(to) = self.graph.ints(node, 1) else {
-            return Err(refused(node, "its shape is not a constant"));
-        };
-        let allows_zero = node.flag("allowzero")?;
-        let batch = self.graph.input.dims.first().and_then(|dim| dim.size);
-        let fits = |to: &[i64], sizes: &[usize]| {
-            let from = chain.sizes();
-            let [examples, to @ ..] = to else {
-                return false;
-            };
-            let is_batch = match examples {
-                -1 => true,
-                0 => !allows_zero,
-                size => Some(*size) == batch,
-            };
-            let unknown = to.iter().filter(|&&size| size == -1).count();
-            let keeps = |axis: usize| !allows_zero && from.get(axis) == sizes.get(axis);
-            let mut pairs = to.iter().zip(sizes).enumerate();
-            is_batch
-                && to.len() == sizes.len()
-                && unknown + usize::from(*examples == -1) <= 1
-                && pairs.all(|(axis, (&to, &size))| match to {
-                    -1 => true,
-                    0 => keeps(axis),
-                    to => usize::try_from(to) == Ok(size),
-                })
-        };
-        if fits(&to, &chain.sizes()) {
-            return Ok(());
-        }
-        if fits(&to, &[chain.shape.len()]) {
-            return flatten::<T>(chain, node);
-        }
-        if chain.shape == Shape::Units(1) && fits(&to, &[]) {
-            chain.is_flat = true;
-            return Ok(());
-        }
-        let found = chain.shape;
-        let reason = format!("it gives an example of {found} the shape {to:?}, which is not flat");
-        Err(refused(node, reason))
-    }
-
-    fn embedding(&mut self, chain: &mut Chain, node: &Node<'_>) -> Done {
-        let Some(table) = self
-            .graph
-            .constant(node, 0)
-            .filter(|table| table.dims.len() == 2)
-        else {
-            return Err(refused(node, "its table is not a constant matrix"));
-        };
-        if from_end(node.int("axis", 0)?, 2) != Some(0) {
-            return Err(refused(node, "its axis is not 0"));
-        }
-        let (entries, dim) = (table.dims[0], table.dims[1]);
-        chain.is_whole = false;
-        chain.push::<T>(node, AnyLayer::Embedding(Embedding::new(entries, dim)))?;
-        self.vector(node, Some(&table), &[entries, dim], T::zero())
-    }
-
-    fn select(&mut self, chain: &mut Chain, node: &Node<'_>) -> Done {
-        let one = |index: usize| match self.graph.ints(node, index)?[..] {
-            [value] => Some(value),
-            _ => None,
-        };
-        let step = match self.graph.operand(node, 4) {
-            Value::Absent => Some(1),
-            _ => one(4),
-        };
-        let (Some(from), Some(to), Some(axis), Some(1)) = (one(1), one(2), one(3), step) else {
-            return Err(refused(
-                node,
-                "its ends are not constants, or its step is not 1",
-            ));
-        };
-        let units = chain.shape.len();
-        let place = |at: i64| match usize::try_from(at.unsigned_abs()).unwrap_or(usize::MAX) {
-            back if at < 0 => units.saturating_sub(back),
-            at => at.min(units),
-        };
-        if from_end(axis, chain.rank()) != Some(1) {
-            return Err(refused(node, "its axis is not 1"));
-        }
-        let (from, to) = (place(from), place(to));
-        chain.push::<T>(node, AnyLayer::Rearrange(Rearrange::Select { from, to }))
-    }
-}
-
-fn cast(chain: &mut Chain, node: &Node<'_>) -> Done {
-    match node.int("to", 0)? {
-        _ if node.casts_to_float() && !chain.is_whole => {}
-        6 | 7 => chain.is_whole = true,
-        _ => return Err(refused(node, "it casts to a type that no layer reads")),
-    }
-    Ok(())
 }
 
 /// Returns weights as outputs × inputs.
@@ -415,26 +334,4 @@ fn matrix<'a>(
     let order = if is_transposed { [1, 0] } else { [0, 1] };
     let matrix = weights.transposed(&order);
     matrix.ok_or_else(|| refused(node, "its weights are not a matrix"))
-}
-
-fn flatten<T: FileScalar>(chain: &mut Chain, node: &Node<'_>) -> Done {
-    match chain.shape {
-        Shape::Units(_) => Ok(()),
-        _ => chain.push::<T>(node, AnyLayer::Rearrange(Rearrange::Flatten)),
-    }
-}
-
-fn transpose<T: FileScalar>(chain: &mut Chain, node: &Node<'_>) -> Done {
-    let rank = chain.rank();
-    let reversed: Vec<i64> = (0..rank as i64).rev().collect();
-    let order = node.ints("perm")?.unwrap_or(&reversed);
-    match order {
-        [0, 1] | [0, 1, 2] | [0, 1, 2, 3] if order.len() == rank => Ok(()),
-        [1, 0] if rank == 2 => {
-            chain.is_transposed = !chain.is_transposed;
-            Ok(())
-        }
-        [0, 2, 1] if rank == 3 => chain.push::<T>(node, AnyLayer::Rearrange(Rearrange::Transpose)),
-        _ => Err(refused(node, "it does not swap the two axes of an example")),
-    }
 }

@@ -1,7 +1,9 @@
 //! ONNX: whole networks, both ways.
 
+mod exported;
 mod made;
 mod networks;
+mod not_layers;
 mod operators;
 mod products;
 mod python;
