@@ -1,5 +1,7 @@
 //! Formulas of one variable in a normal form, in which equal formulas of activations are equal.
 
+use std::cmp::Ordering;
+
 /// A formula of x.
 ///
 /// The constructors bring it to a normal form by identities only: sums and products are flat and
@@ -143,6 +145,37 @@ impl Expression {
         }
     }
 
+    /// Compares the forms of two formulas, and then their constants. A constant factor does not
+    /// change the place of a term in a sum, so the normal form of a normal form is itself.
+    fn order(&self, other: &Self) -> Ordering {
+        let rank = |expression: &Self| match expression {
+            Call(..) => 0,
+            Number(_) => 1,
+            Sum(..) => 2,
+            Product(..) | X => 3,
+        };
+        let lists = |p: &[Self], q: &[Self]| {
+            let mut pairs = p.iter().zip(q).map(|(p, q)| p.order(q));
+            let first = pairs.find(|order| order.is_ne());
+            first.unwrap_or_else(|| p.len().cmp(&q.len()))
+        };
+        match (self, other) {
+            // Relu comes first, so that other terms keep their constants: the slope of a leaky ReLU.
+            (Call(f, p), Call(g, q)) => {
+                let order = (*f != "Relu", f).cmp(&(*g != "Relu", g));
+                order.then_with(|| lists(p, q))
+            }
+            (Number(a), Number(b)) => a.total_cmp(b),
+            (Sum(a, p), Sum(b, q)) => lists(p, q).then_with(|| a.total_cmp(b)),
+            (Product(a, p), Product(b, q)) => lists(p, q).then_with(|| a.total_cmp(b)),
+            (Product(a, p), term) => {
+                lists(p, std::slice::from_ref(term)).then_with(|| a.total_cmp(&1.0))
+            }
+            (_, Product(..)) => other.order(self).reverse(),
+            _ => rank(self).cmp(&rank(other)),
+        }
+    }
+
     /// Returns the constant factor.
     pub(super) fn factor(&self) -> f64 {
         match self {
@@ -186,5 +219,5 @@ fn divided(terms: Vec<Expression>, by: f64) -> Vec<Expression> {
 
 /// Puts equal lists of formulas in the same order.
 fn sort(list: &mut [Expression]) {
-    list.sort_by_cached_key(|expression| format!("{expression:?}"));
+    list.sort_by(Expression::order);
 }

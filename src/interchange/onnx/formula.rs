@@ -8,7 +8,22 @@ use crate::interchange::InterchangeError;
 
 /// How far up a formula may begin, and of how many nodes it may consist.
 const MOST_LEVELS: usize = 8;
-const MOST_NODES: usize = 64;
+const MOST_NODES: usize = 32;
+
+/// The operators that a formula may end with.
+const ENDS: [&str; 11] = [
+    "Add",
+    "Clip",
+    "Div",
+    "Log",
+    "Max",
+    "Min",
+    "Mul",
+    "Reciprocal",
+    "Sub",
+    "Sum",
+    "Where",
+];
 
 /// The constants of SELU, of its paper.
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
@@ -129,6 +144,9 @@ pub(super) fn find(graph: &Graph<'_>, end: usize) -> Result<Option<Found>, Inter
             start,
             rank: 0,
         }));
+    }
+    if !ENDS.contains(&node.operator) {
+        return Ok(None);
     }
     let mut start = end;
     for _ in 0..MOST_LEVELS {
