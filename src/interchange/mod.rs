@@ -49,7 +49,9 @@ mod options;
 #[cfg(feature = "safetensors")]
 pub mod safetensors;
 mod strides;
+#[cfg(any(feature = "npz", feature = "safetensors"))]
 mod tensors;
+#[cfg(any(feature = "npz", feature = "safetensors"))]
 mod written;
 
 use crate::atomic;

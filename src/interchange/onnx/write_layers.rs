@@ -43,7 +43,7 @@ impl<T: FileScalar> Writer<'_, T> {
             }
             AnyLayer::LayerNorm(layer) => self.layer_norm(site, *layer, plan, &x),
             AnyLayer::RmsNorm(layer) => {
-                let y = self.scaled_by_root(site, &x, layer.axes, layer.eps)?;
+                let y = self.scaled_by_root(site, &x, layer.0.axes, layer.0.eps)?;
                 self.affine(site, y, plan, None)
             }
             AnyLayer::BatchNorm(layer) => self.batch_norm(site, *layer, plan, &x),
@@ -201,17 +201,17 @@ impl<T: FileScalar> Writer<'_, T> {
 
     fn layer_norm(&mut self, site: &Site, layer: LayerNorm, plan: &Plan, x: &str) -> Done<String> {
         // The operator computes the statistics in `f32`.
-        if layer.affine && !self.is_double {
+        if layer.0.affine && !self.is_double {
             let [scale, shift] = self.vectors(site, plan, None)?;
             let settings = [
-                ("axis", Setting::Int(-(layer.axes as i64))),
-                ("epsilon", Setting::Float(layer.eps)),
+                ("axis", Setting::Int(-(layer.0.axes as i64))),
+                ("epsilon", Setting::Float(layer.0.eps)),
             ];
             return self.node(site, "LayerNormalization", &[x, &scale, &shift], &settings);
         }
-        let mean = self.mean(site, x, layer.axes)?;
+        let mean = self.mean(site, x, layer.0.axes)?;
         let centred = self.node(site, "Sub", &[x, &mean], &[])?;
-        let y = self.scaled_by_root(site, &centred, layer.axes, layer.eps)?;
+        let y = self.scaled_by_root(site, &centred, layer.0.axes, layer.0.eps)?;
         self.affine(site, y, plan, None)
     }
 
