@@ -13,6 +13,10 @@ use crate::interchange::InterchangeError;
 /// The most levels of branches within branches: as many as a network may have.
 const DEEPEST: usize = 32;
 
+/// The most steps and branches. A layer takes up much more memory than the node for it, so a small
+/// file must not have very many.
+const MOST_STEPS: usize = 1 << 13;
+
 /// A step from one value to the next.
 #[derive(Debug)]
 pub(super) struct Step<'a> {
@@ -42,12 +46,18 @@ pub(super) struct Divider<'g, 'a> {
     graph: &'g Graph<'a>,
     /// Which vertices a step ends at.
     used: Vec<bool>,
+    /// The number of steps and branches so far.
+    steps: usize,
 }
 
 impl<'g, 'a> Divider<'g, 'a> {
     pub(super) fn new(graph: &'g Graph<'a>) -> Self {
         let used = vec![false; graph.len()];
-        Self { graph, used }
+        Self {
+            graph,
+            used,
+            steps: 0,
+        }
     }
 
     /// Returns the steps from the input to the outputs.
@@ -74,6 +84,17 @@ impl<'g, 'a> Divider<'g, 'a> {
             steps.push(Step { node, kind });
         }
         Ok(steps)
+    }
+
+    /// Counts a step or a branch.
+    fn count(&mut self) -> Result<(), InterchangeError> {
+        self.steps += 1;
+        if self.steps > MOST_STEPS {
+            return Err(unsupported(format!(
+                "it has more than {MOST_STEPS} layers and branches"
+            )));
+        }
+        Ok(())
     }
 
     /// Returns the vertex of an output, unless it holds class labels.
@@ -141,6 +162,7 @@ impl<'g, 'a> Divider<'g, 'a> {
         if level > DEEPEST {
             return Err(Error::Depth { most: DEEPEST }.into());
         }
+        self.count()?;
         let (mut at, mut steps) = (to, Vec::new());
         while at != from {
             let Some(node) = self.graph.node(at) else {
@@ -151,6 +173,7 @@ impl<'g, 'a> Divider<'g, 'a> {
                 return Err(refused(node, reason));
             }
             node.check()?;
+            self.count()?;
             let least = self.graph.depth(from);
             let (start, kind) = self.step(node, at, least, level)?;
             steps.push(Step { node, kind });

@@ -245,6 +245,9 @@ impl Region<'_, '_> {
             return None;
         }
         let (graph, count) = (self.graph, node.inputs.len());
+        if count > MOST_NODES {
+            return None;
+        }
         let mut all = || {
             let all = (0..count).map(|index| self.operand(node, index));
             all.collect::<Option<Vec<_>>>()

@@ -17,7 +17,9 @@ const NEWEST: i64 = 27;
 pub(super) enum Value<'a> {
     /// One that depends on the input: a vertex, 0 for the input itself.
     Moving(usize),
-    Constant(Constant<'a>),
+    Constant(Box<Constant<'a>>),
+    /// A tensor that has been checked, which becomes a constant where it is read.
+    Tensor(&'a proto::Tensor<'a>),
     /// What a node computes from constants.
     Computed(&'a Node<'a>),
     /// A further output of a node, such as the mask of a dropout, or what is computed from it.
@@ -79,8 +81,8 @@ impl<'a> Graph<'a> {
         }
         let mut values = BTreeMap::new();
         for tensor in &graph.initializers {
-            let constant = Value::Constant(Constant::new(tensor)?);
-            define(&mut values, tensor.name, constant)?;
+            Constant::new(tensor)?; // checks it
+            define(&mut values, tensor.name, Value::Tensor(tensor))?;
         }
         let inputs = graph.inputs.iter();
         let mut inputs = inputs.filter(|input| !values.contains_key(input.name));
@@ -153,7 +155,7 @@ impl<'a> Graph<'a> {
             }
             (None, None, Some(node)) => Value::Further(node),
             (None, None, None) => match self.constant_of(node)? {
-                Some(constant) => Value::Constant(constant),
+                Some(constant) => Value::Constant(Box::new(constant)),
                 None => Value::Computed(node),
             },
         };
@@ -208,7 +210,7 @@ impl<'a> Graph<'a> {
         let rank = from.dims.len();
         Ok(match node.operator {
             // Numbers are not rounded on the way.
-            "Identity" | "Cast" => Some(from),
+            "Identity" | "Cast" => Some(*from),
             "Transpose" => {
                 let order = node.ints("perm")?.map(|order| {
                     let order = order.iter().map(|&axis| usize::try_from(axis).ok());
@@ -235,7 +237,16 @@ impl<'a> Graph<'a> {
     }
 
     fn value(&self, name: &str) -> Value<'a> {
-        self.values.get(name).cloned().unwrap_or(Value::Absent)
+        let value = match self.values.get(name) {
+            Some(Value::Tensor(tensor)) => {
+                let constant = Constant::new(tensor);
+                constant
+                    .ok()
+                    .map(|constant| Value::Constant(Box::new(constant)))
+            }
+            value => value.cloned(),
+        };
+        value.unwrap_or(Value::Absent)
     }
 
     /// Returns an input of a node.
@@ -260,7 +271,7 @@ impl<'a> Graph<'a> {
 
     pub(super) fn constant(&self, node: &Node<'_>, index: usize) -> Option<Constant<'a>> {
         match self.operand(node, index) {
-            Value::Constant(constant) => Some(constant),
+            Value::Constant(constant) => Some(*constant),
             _ => None,
         }
     }
@@ -314,10 +325,10 @@ impl<'a> Graph<'a> {
         match self.value(name) {
             Value::Moving(vertex) => Ok(vertex),
             Value::Further(node) => Err(refused(node, "only its first output is read")),
-            Value::Constant(_) | Value::Computed(_) | Value::Shape | Value::Sizes(_) => Err(
-                unsupported(format!("its output {name:?} does not depend on the input")),
-            ),
             Value::Absent => Err(malformed(format!("no node computes its output {name:?}"))),
+            _ => Err(unsupported(format!(
+                "its output {name:?} does not depend on the input"
+            ))),
         }
     }
 }

@@ -250,7 +250,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         };
         let shift = match self.graph.operand(node, 2) {
             Value::Absent => None,
-            Value::Constant(shift) if !is_rms => Some(shift),
+            Value::Constant(shift) if !is_rms => Some(*shift),
             _ => return Err(refused(node, "its bias is not a constant")),
         };
         let axes: Vec<i64> = (first as i64..chain.rank() as i64).collect();

@@ -21,7 +21,7 @@ pub(super) struct Model<'a> {
     pub(super) graph: Graph<'a>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Graph<'a> {
     pub(super) nodes: Vec<Node<'a>>,
     pub(super) initializers: Vec<Tensor<'a>>,
@@ -142,10 +142,23 @@ pub(super) fn is_default(domain: &str) -> bool {
     matches!(domain, "" | "ai.onnx")
 }
 
+/// Reserves room for the fields of this number, which is less than growing needs.
+fn room<T>(fields: &Fields<'_>, number: u64) -> Read<Vec<T>> {
+    let of_number = |field: &Read<Field<'_>>| field.as_ref().is_ok_and(|f| f.number == number);
+    let count = fields.clone().filter(of_number).count();
+    Ok(reserved("the graph of a file", count)?)
+}
+
 impl<'a> Graph<'a> {
     fn read(field: Field<'a>) -> Read<Self> {
-        let mut graph = Self::default();
-        for field in field.fields()? {
+        let fields = field.fields()?;
+        let mut graph = Self {
+            nodes: room(&fields, 1)?,
+            initializers: room(&fields, 5)?,
+            inputs: room(&fields, 11)?,
+            outputs: room(&fields, 12)?,
+        };
+        for field in fields {
             let field = field?;
             match field.number {
                 1 => push(&mut graph.nodes, Node::read(field)?)?,
@@ -178,6 +191,9 @@ impl<'a> Input<'a> {
                 }
                 _ => {}
             }
+        }
+        if name.is_empty() {
+            return Err(malformed("an input or an output has no name"));
         }
         Ok(Self { name, kind, dims })
     }
@@ -293,14 +309,14 @@ impl<'a> Tensor<'a> {
                 _ => {}
             }
         }
-        if is_external {
-            return Err(unsupported(format!(
-                "the tensor {name:?} is in another file"
-            )));
-        }
         if dims.len() > MOST_AXES {
             return Err(unsupported(format!(
                 "the tensor {name:?} has more than 8 axes"
+            )));
+        }
+        if is_external {
+            return Err(unsupported(format!(
+                "the tensor {name:?} is in another file"
             )));
         }
         let dims: Option<Vec<usize>> = dims.iter().map(|&dim| dim.try_into().ok()).collect();

@@ -2,10 +2,10 @@
 
 /// A message of protocol buffers.
 #[derive(Clone, Default)]
-pub(super) struct Message(pub(super) Vec<u8>);
+pub(crate) struct Message(pub(crate) Vec<u8>);
 
 impl Message {
-    pub(super) fn varint(mut self, mut value: u64) -> Self {
+    pub(crate) fn varint(mut self, mut value: u64) -> Self {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
             value >>= 7;
@@ -14,48 +14,48 @@ impl Message {
         self
     }
 
-    pub(super) fn int(self, number: u64, value: i64) -> Self {
+    pub(crate) fn int(self, number: u64, value: i64) -> Self {
         self.varint(number << 3).varint(value as u64)
     }
 
-    pub(super) fn float(self, number: u64, value: f32) -> Self {
+    pub(crate) fn float(self, number: u64, value: f32) -> Self {
         let mut message = self.varint(number << 3 | 5);
         message.0.extend(value.to_le_bytes());
         message
     }
 
-    pub(super) fn bytes(self, number: u64, bytes: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn bytes(self, number: u64, bytes: impl AsRef<[u8]>) -> Self {
         let bytes = bytes.as_ref();
         let mut message = self.varint(number << 3 | 2).varint(bytes.len() as u64);
         message.0.extend(bytes);
         message
     }
 
-    pub(super) fn message(self, number: u64, inner: Self) -> Self {
+    pub(crate) fn message(self, number: u64, inner: Self) -> Self {
         self.bytes(number, inner.0)
     }
 }
 
 /// A graph from `x` to `y`, of `f64` unless a tensor says otherwise.
 #[derive(Clone)]
-pub(super) struct Graph {
-    pub(super) message: Message,
-    pub(super) opset: i64,
+pub(crate) struct Graph {
+    pub(crate) message: Message,
+    pub(crate) opset: i64,
     /// The last value so far.
-    pub(super) end: String,
+    pub(crate) end: String,
     nodes: usize,
 }
 
 impl Graph {
     /// With examples of these sizes.
-    pub(super) fn new(sizes: &[i64]) -> Self {
+    pub(crate) fn new(sizes: &[i64]) -> Self {
         let mut graph = Self::of_input(Message::default());
         graph.message = graph.message.message(11, input("x", 11, sizes));
         graph
     }
 
     /// With fields of a graph, such as an input.
-    pub(super) fn of_input(message: Message) -> Self {
+    pub(crate) fn of_input(message: Message) -> Self {
         Self {
             message,
             opset: 17,
@@ -65,7 +65,7 @@ impl Graph {
     }
 
     /// Adds a tensor.
-    pub(super) fn tensor(mut self, name: &str, dims: &[i64], numbers: &[f64]) -> Self {
+    pub(crate) fn tensor(mut self, name: &str, dims: &[i64], numbers: &[f64]) -> Self {
         let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
         let tensor = tensor(name, dims, 11).bytes(9, bytes);
         self.message = self.message.message(5, tensor);
@@ -73,7 +73,7 @@ impl Graph {
     }
 
     /// Adds a tensor of integers.
-    pub(super) fn ints(mut self, name: &str, numbers: &[i64]) -> Self {
+    pub(crate) fn ints(mut self, name: &str, numbers: &[i64]) -> Self {
         let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
         let tensor = tensor(name, &[numbers.len() as i64], 7).bytes(9, bytes);
         self.message = self.message.message(5, tensor);
@@ -81,19 +81,19 @@ impl Graph {
     }
 
     /// Adds a field of the graph.
-    pub(super) fn field(mut self, number: u64, message: Message) -> Self {
+    pub(crate) fn field(mut self, number: u64, message: Message) -> Self {
         self.message = self.message.message(number, message);
         self
     }
 
     /// Adds a node that reads these values: `_` stands for the last one.
-    pub(super) fn node(self, operator: &str, inputs: &[&str], attributes: Vec<Message>) -> Self {
+    pub(crate) fn node(self, operator: &str, inputs: &[&str], attributes: Vec<Message>) -> Self {
         let end = format!("v{}", self.nodes + 1);
         self.named_node(operator, inputs, &end, attributes)
     }
 
     /// Adds a node with this output.
-    pub(super) fn named_node(
+    pub(crate) fn named_node(
         mut self,
         operator: &str,
         inputs: &[&str],
@@ -120,13 +120,13 @@ impl Graph {
     }
 
     /// Returns the file, whose output is the last value.
-    pub(super) fn file(self) -> Vec<u8> {
+    pub(crate) fn file(self) -> Vec<u8> {
         let end = self.end.clone();
         self.file_of(&[(&end, 11)])
     }
 
     /// Returns the file with these outputs, and their types.
-    pub(super) fn file_of(self, outputs: &[(&str, i64)]) -> Vec<u8> {
+    pub(crate) fn file_of(self, outputs: &[(&str, i64)]) -> Vec<u8> {
         let mut graph = self.message;
         for &(name, kind) in outputs {
             graph = graph.message(12, input(name, kind, &[]));
@@ -135,7 +135,7 @@ impl Graph {
     }
 }
 
-pub(super) fn model(graph: Message, opset: i64) -> Message {
+pub(crate) fn model(graph: Message, opset: i64) -> Message {
     let opset = Message::default().bytes(1, "").int(2, opset);
     Message::default()
         .int(1, 8)
@@ -144,7 +144,7 @@ pub(super) fn model(graph: Message, opset: i64) -> Message {
 }
 
 /// An input or an output, whose first axis has no fixed size.
-pub(super) fn input(name: &str, kind: i64, sizes: &[i64]) -> Message {
+pub(crate) fn input(name: &str, kind: i64, sizes: &[i64]) -> Message {
     let batch = Message::default().bytes(2, "N");
     let mut dims = Message::default().message(1, batch);
     for &size in sizes {
@@ -156,28 +156,28 @@ pub(super) fn input(name: &str, kind: i64, sizes: &[i64]) -> Message {
 }
 
 /// A tensor without entries.
-pub(super) fn tensor(name: &str, dims: &[i64], kind: i64) -> Message {
+pub(crate) fn tensor(name: &str, dims: &[i64], kind: i64) -> Message {
     let tensor = dims
         .iter()
         .fold(Message::default(), |tensor, &dim| tensor.int(1, dim));
     tensor.int(2, kind).bytes(8, name)
 }
 
-pub(super) fn int(name: &str, value: i64) -> Message {
+pub(crate) fn int(name: &str, value: i64) -> Message {
     Message::default().bytes(1, name).int(3, value).int(20, 2)
 }
 
-pub(super) fn float(name: &str, value: f32) -> Message {
+pub(crate) fn float(name: &str, value: f32) -> Message {
     Message::default().bytes(1, name).float(2, value).int(20, 1)
 }
 
-pub(super) fn ints(name: &str, values: &[i64]) -> Message {
+pub(crate) fn ints(name: &str, values: &[i64]) -> Message {
     let attribute = Message::default().bytes(1, name).int(20, 7);
     values
         .iter()
         .fold(attribute, |attribute, &value| attribute.int(8, value))
 }
 
-pub(super) fn text(name: &str, value: &str) -> Message {
+pub(crate) fn text(name: &str, value: &str) -> Message {
     Message::default().bytes(1, name).bytes(4, value).int(20, 3)
 }

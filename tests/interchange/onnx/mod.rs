@@ -1,7 +1,7 @@
 //! ONNX: whole networks, both ways.
 
 mod exported;
-mod made;
+pub(crate) mod made;
 mod networks;
 mod not_layers;
 mod operators;

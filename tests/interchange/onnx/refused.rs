@@ -1,6 +1,6 @@
 //! What is refused, and why.
 
-use super::made::{Graph, Message, float, input, model, tensor};
+use super::made::{Graph, Message, float, input, int, model, tensor};
 use crate::support::wave;
 use backprop::Network;
 use backprop::interchange::{InterchangeError, Options, onnx};
@@ -76,6 +76,10 @@ fn damaged_files() {
         (
             product(once().tensor("W", &[2, 1], &[1.0, 2.0])),
             "more than one value has the name",
+        ),
+        (
+            graph_of(Message::default().message(11, Message::default())),
+            "an input or an output has no name",
         ),
         (
             product(once().tensor("", &[1], &[1.0])),
@@ -315,6 +319,36 @@ fn numbers_that_do_not_fit() {
         };
         assert_eq!((&*tensor, &*found), ("W", expected));
     }
+}
+
+/// A small file cannot stand for a deep network.
+#[test]
+fn many_layers() {
+    let deep = |layers: usize| {
+        let nodes = 0..layers;
+        nodes
+            .fold(Graph::new(&[1]), |graph, _| {
+                graph.node("Sin", &["_"], vec![])
+            })
+            .file()
+    };
+    assert_eq!(
+        onnx::from_bytes::<f64>(&deep(8191), &Options::new())
+            .unwrap()
+            .depth(),
+        8191
+    );
+    let found = message(&deep(8192), "Unsupported");
+    assert!(
+        found.contains("more than 8192 layers and branches"),
+        "{found}"
+    );
+    let many = Graph::new(&[1]).node("Concat", &["x"; 8192], vec![int("axis", 1)]);
+    let found = message(&many.file(), "Unsupported");
+    assert!(
+        found.contains("more than 8192 layers and branches"),
+        "{found}"
+    );
 }
 
 /// A small file cannot stand for a large network.
