@@ -166,7 +166,7 @@ pub(super) fn cases<T: FileScalar>() -> Vec<Case<T>> {
             b.branch(|x| x.dense(4, Tanh)).branch(|x| x)
         })
         .concat(Axis::Last, |b| {
-            b.branch(|x| x.dense(2, Tanh)).branch(|x| x.rms_norm())
+            b.branch(|x| x.dense(2, Tanh)).branch(Builder::rms_norm)
         });
     cases.push(Case::new(
         "concat_of_sequences",
