@@ -160,7 +160,7 @@ impl Expression {
             first.unwrap_or_else(|| p.len().cmp(&q.len()))
         };
         match (self, other) {
-            // Relu comes first, so that other terms keep their constants: the slope of a leaky ReLU.
+            // Relu comes first, so that the other term keeps the slope of a leaky ReLU.
             (Call(f, p), Call(g, q)) => {
                 let order = (*f != "Relu", f).cmp(&(*g != "Relu", g));
                 order.then_with(|| lists(p, q))

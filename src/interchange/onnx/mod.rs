@@ -17,8 +17,8 @@
 //! # std::fs::remove_file(path)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//! In Python, `onnxruntime.InferenceSession("or.onnx").run(None, {"x": x})` returns the outputs. The
-//! examples are the rows of `x`.
+//! In Python, `onnxruntime.InferenceSession("or.onnx").run(None, {"x": x})` returns the outputs.
+//! The examples are the rows of `x`.
 //!
 //! # What is read
 //! Graphs with one input and operators of the versions 13 to 27, as PyTorch, Keras and scikit-learn
@@ -37,17 +37,20 @@
 //! | Concat of branches, or several outputs | [`Concat`](crate::layer::Concat) |
 //! | Identity, Cast to floats | nothing |
 //!
-//! An example of three axes is an image, and one of two axes a sequence. It is a signal if the input
-//! says so (`DATA_CHANNEL`), or if a BatchNormalization acts on its first axis. Everything that the
-//! network could not compute just as the graph does is an [`InterchangeError::Operator`], which
-//! names the node.
+//! An example of three axes is an image, and one of two axes a sequence. It is a signal if the
+//! input says so (`DATA_CHANNEL`), or if a BatchNormalization acts on its first axis. Everything
+//! that the network could not compute just as the graph does is an
+//! [`InterchangeError::Operator`], which names the node. A graph may have 8192 layers and branches.
 //!
 //! Classifiers of scikit-learn also return labels. Outputs of labels are left out, and \[1 − p, p\]
 //! becomes p. The outputs of the network are the probabilities.
 //!
-//! Constants of layers, such as a slope, are `f32` in a graph. They are read as the shortest decimal
-//! number that rounds to them: 0.01, not 0.00999999978. Gemm's α and β become factors of the
-//! parameters, each product rounded once. Layers that share a tensor each get a copy.
+//! Constants of layers, such as a slope, are `f32` in a graph. They are read as the shortest
+//! decimal number that rounds to them: 0.01, not 0.00999999978. Gemm's α and β become factors of
+//! the parameters, each product rounded once. Layers that share a tensor each get a copy.
+//!
+//! Norms of Keras arrive with their statistics combined into a scale. They become batch norms whose
+//! γ is that scale, and whose σ² + ε is 1.
 //!
 //! # What is written
 //! Operators of version 17. The input `x` and the output `y` have the examples as their first axis,
@@ -92,8 +95,8 @@ pub use options::WriteOptions;
 
 /// Reads a network, its layers and its parameters, from a file.
 ///
-/// The numbers are read exactly, unless [`Options::rounded`] is set; the other options are not used.
-/// The types `double`, `float`, `float16` and `bfloat16` are read, into networks of `f32` and
+/// The numbers are read exactly, unless [`Options::rounded`] is set. The other options are not
+/// used. The types `double`, `float`, `float16` and `bfloat16` are read, into networks of `f32` and
 /// `f64`.
 ///
 /// # Errors
