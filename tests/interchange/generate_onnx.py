@@ -20,6 +20,8 @@ import torch
 from keras import layers
 from skl2onnx import to_onnx
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 FILES = pathlib.Path(__file__).parent / "files" / "onnx"
@@ -46,6 +48,9 @@ def scikit_learn():
     plain = {id(several): {"zipmap": False}}
     yield "sklearn_several_13", to_onnx(several, example, options=plain, target_opset=13)
     yield "sklearn_regressor", to_onnx(regressor, example)
+    pipeline = make_pipeline(StandardScaler(), several).fit(5 * x + 3, three)
+    options = {id(pipeline): {"zipmap": False}}
+    yield "sklearn_pipeline", to_onnx(pipeline, example, options=options)
     double = {id(binary): {"zipmap": False}}
     yield "sklearn_binary_f64", to_onnx(binary, x[:1], options=double)
 

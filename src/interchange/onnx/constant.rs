@@ -24,6 +24,7 @@ enum Entries<'a> {
     Bytes(&'a [u8]),
     Float(f32),
     Ints(&'a [i64]),
+    Floats(&'a [f32]),
 }
 
 /// Where the entries of a constant go: entry (i, j, …) to Σ index · stride.
@@ -97,6 +98,7 @@ impl<'a> Constant<'a> {
                 &[],
             ),
             Setting::Ints(values) => new(Kind::Signed(8), Entries::Ints(values), &[values.len()]),
+            Setting::Floats(values) => new(Kind::F32, Entries::Floats(values), &[values.len()]),
             Setting::Text(_) | Setting::Other => return None,
         }))
     }
@@ -109,6 +111,7 @@ impl<'a> Constant<'a> {
     fn entry(&self, at: usize) -> Option<Value> {
         match self.entries {
             Entries::Float(value) => Some(Value::Real(value.into())),
+            Entries::Floats(values) => values.get(at).map(|&value| Value::Real(value.into())),
             Entries::Ints(values) => values.get(at).map(|&value| Value::Whole(value.into())),
             Entries::Bytes(bytes) => {
                 let kind = self.kind.ok()?;

@@ -1,6 +1,6 @@
 //! The attributes of nodes.
 
-use super::constant::decimal;
+use super::constant::{Constant, decimal};
 use super::graph::refused;
 use super::proto::{Node, Setting, is_default};
 use crate::interchange::InterchangeError;
@@ -41,10 +41,15 @@ impl<'a> Node<'a> {
 
     /// Checks that the operator and all attributes are known.
     pub(super) fn check(&self) -> Found<()> {
-        if !is_default(self.domain) {
+        let is_scaler = self.domain == "ai.onnx.ml" && self.operator == "Scaler";
+        if !is_default(self.domain) && !is_scaler {
             return Err(refused(self, "only standard operators are known"));
         }
-        let known = known(self.operator);
+        let known = if is_scaler {
+            Some(&["offset", "scale"][..])
+        } else {
+            known(self.operator)
+        };
         let known = known.ok_or_else(|| refused(self, "there is no layer for it"))?;
         let mut attributes = self.attributes.iter();
         match attributes.find(|attribute| !known.contains(&attribute.name)) {
@@ -59,6 +64,12 @@ impl<'a> Node<'a> {
     fn setting(&self, name: &str) -> Option<&Setting<'a>> {
         let mut found = self.attributes.iter().filter(|a| a.name == name);
         found.next().map(|attribute| &attribute.value)
+    }
+
+    /// Returns an attribute as a constant.
+    pub(super) fn constant(&self, name: &str) -> Found<Option<Constant<'_>>> {
+        let constant = self.setting(name).map(Constant::of_setting);
+        constant.flatten().transpose()
     }
 
     fn wrong<T>(&self, name: &str, expected: &str) -> Found<T> {

@@ -37,6 +37,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         match node.operator {
             "BatchNormalization" => self.batch_norm(chain, node),
             "LayerNormalization" | "RMSNormalization" => self.norm_of_runs(chain, node),
+            "Scaler" => self.scaler(chain, node),
             "Flatten" => {
                 let axis = from_end(node.int("axis", 1)?, chain.rank());
                 if axis != Some(1) {
@@ -239,6 +240,21 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
             }
         }
         Ok(())
+    }
+
+    /// Adds (x − offset) · scale, which scikit-learn has for its scalers, as a batch norm.
+    fn scaler(&mut self, chain: &mut Chain, node: &Node<'_>) -> Done {
+        let norm = Norm {
+            kind: norms::Kind::Batch {
+                mean: node.constant("offset")?,
+                variance: None,
+            },
+            eps: norms::EXACT_EPS,
+            scale: node.constant("scale")?,
+            shift: None,
+            start: 0,
+        };
+        self.norm(chain, node, &norm)
     }
 
     fn norm_of_runs(&mut self, chain: &mut Chain, node: &Node<'_>) -> Done {

@@ -68,8 +68,9 @@ pub(super) enum Setting<'a> {
     Int(i64),
     Text(&'a [u8]),
     Ints(Vec<i64>),
+    Floats(Vec<f32>),
     Tensor(Box<Tensor<'a>>),
-    /// A graph, floats, or another type that no operator here uses.
+    /// A graph, or another type that no operator here uses.
     Other,
 }
 
@@ -261,7 +262,8 @@ impl<'a> Node<'a> {
 
 impl<'a> Attribute<'a> {
     fn read(field: Field<'a>) -> Read<Self> {
-        let (mut name, mut value, mut ints, mut code) = ("", None, Vec::new(), 0);
+        let (mut name, mut value, mut code) = ("", None, 0);
+        let (mut ints, mut floats) = (Vec::new(), Vec::new());
         for field in field.fields()? {
             let field = field?;
             match field.number {
@@ -270,6 +272,7 @@ impl<'a> Attribute<'a> {
                 3 => value = Some(Setting::Int(field.int()?)),
                 4 => value = Some(Setting::Text(field.bytes()?)),
                 5 => value = Some(Setting::Tensor(Box::new(Tensor::read(field)?))),
+                7 => field.push_floats(&mut floats)?,
                 8 => field.push_ints(&mut ints)?,
                 20 => code = field.int()?,
                 13 => {}
@@ -280,10 +283,10 @@ impl<'a> Attribute<'a> {
             return Err(malformed("an attribute has no name"));
         }
         // An empty list has no field of its own.
-        let value = value.unwrap_or(if code == 7 || !ints.is_empty() {
-            Setting::Ints(ints)
-        } else {
-            Setting::Other
+        let value = value.unwrap_or(match code {
+            _ if !ints.is_empty() || code == 7 => Setting::Ints(ints),
+            _ if !floats.is_empty() || code == 6 => Setting::Floats(floats),
+            _ => Setting::Other,
         });
         Ok(Self { name, value })
     }

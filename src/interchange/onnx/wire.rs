@@ -136,6 +136,23 @@ impl<'a> Field<'a> {
     }
 }
 
+impl Field<'_> {
+    /// Appends a float, or a packed list of them.
+    pub(super) fn push_floats(self, to: &mut Vec<f32>) -> Result<(), InterchangeError> {
+        let Content::Bytes(bytes) = self.content else {
+            return push(to, self.float()?);
+        };
+        let (floats, rest) = bytes.as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(self.wrong("a list of floats"));
+        }
+        for &bytes in floats {
+            push(to, f32::from_le_bytes(bytes))?;
+        }
+        Ok(())
+    }
+}
+
 /// Appends an entry, or returns an error where an infallible push would abort.
 pub(super) fn push<T>(to: &mut Vec<T>, entry: T) -> Result<(), InterchangeError> {
     if to.len() == to.capacity() {

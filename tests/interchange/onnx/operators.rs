@@ -228,6 +228,19 @@ fn norms() {
         [AnyLayer::LayerNorm(LayerNorm::new().axes(2))]
     );
 
+    // Of scikit-learn, with an offset and a scale for each unit, or one for all.
+    let floats = |name: &str, values: &[f32]| {
+        let attribute = Message::default().bytes(1, name).int(20, 6);
+        let add = |attribute: Message, &value: &f32| attribute.float(7, value);
+        values.iter().fold(attribute, add)
+    };
+    for (scale, outputs) in [(&[2.0, 0.5][..], [-2.0, 1.0]), (&[3.0], [-3.0, 6.0])] {
+        let attributes = vec![floats("offset", &[1.0, -1.0]), floats("scale", scale)];
+        let scaler = graph(&[2]).node("ai.onnx.ml:Scaler", &["x"], attributes);
+        let found = read(&scaler.file()).forward(&[0.0, 1.0]).unwrap();
+        assert_eq!(found.as_slice(), outputs);
+    }
+
     let mut rms = graph(&[2]);
     rms.opset = 23;
     let rms = rms.node("RMSNormalization", &names[..2], vec![float("epsilon", 0.1)]);
