@@ -148,6 +148,35 @@ pub enum InterchangeError {
         /// The scalar type.
         scalar: &'static str,
     },
+    /// A valid file that this crate does not read.
+    #[error("this {kind} file is not read: {message}")]
+    Unsupported {
+        /// The kind of file, such as `"ONNX"`.
+        kind: &'static str,
+        /// What the file has, and what is read.
+        message: String,
+    },
+    /// A node of a graph that is not a layer of this crate, or not with these attributes and
+    /// inputs.
+    #[error("node {node:?} ({operator}) is not read: {reason}")]
+    Operator {
+        /// The name of the node, or of its first output if it has none.
+        node: String,
+        /// The operator, with its domain if that is not the standard one.
+        operator: String,
+        /// What the node has, and what is read.
+        reason: String,
+    },
+    /// A layer that files of this kind cannot hold.
+    #[error("layer {layer} ({name}) cannot be written: {reason}")]
+    Layer {
+        /// The layer.
+        layer: crate::Path,
+        /// Its name in tables.
+        name: String,
+        /// The reason.
+        reason: &'static str,
+    },
     /// A number below the least that the network accepts, such as a negative variance.
     #[error("entry {entry} of the tensor {tensor:?} is {value}, expected at least {least}")]
     Range {
@@ -176,6 +205,9 @@ debug_with_message! {
         Type { tensor, expected, found }
         NonFinite { tensor, entry, value, scalar }
         Inexact { tensor, entry, value, scalar }
+        Unsupported { kind, message }
+        Operator { node, operator, reason }
+        Layer { layer, name, reason }
         Range { tensor, entry, value, least }
     }
 }

@@ -5,11 +5,12 @@
 //! | `safetensors` | `safetensors` | the tensors of a network, as Hugging Face does |
 //! | `npz` | `npz` | the same as arrays of NumPy |
 //! | `npy` | `npz` | X and Y as arrays of NumPy |
+//! | `onnx` | `onnx` | whole networks, for PyTorch, Keras, scikit-learn and onnxruntime |
 //!
 //! A file of tensors holds all parameters and the state of a network by name. It holds no layers,
-//! so the network is built first. Its numbers are read exactly, into `f32` and `f64`: one that the
-//! scalar type cannot hold is an error, unless [`Options::rounded`] is set. Every file is validated
-//! as a whole before the network changes.
+//! so the network is built first. Every file is validated as a whole before the network changes.
+//! An ONNX file holds a whole network. Numbers are read exactly, into `f32` and `f64`: one that the
+//! scalar type cannot hold is an error, unless [`Options::rounded`] is set.
 //!
 //! # Names
 //! The names and the shapes are those of the `state_dict` of an `nn.Sequential` in PyTorch.
@@ -43,11 +44,15 @@ mod npy_header;
 #[cfg(feature = "npz")]
 pub mod npz;
 mod number;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 mod options;
 #[cfg(feature = "safetensors")]
 pub mod safetensors;
 mod strides;
+#[cfg(any(feature = "npz", feature = "safetensors"))]
 mod tensors;
+#[cfg(any(feature = "npz", feature = "safetensors"))]
 mod written;
 
 use crate::atomic;

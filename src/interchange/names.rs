@@ -65,12 +65,20 @@ pub fn tensors<T: Scalar, L: Layer<T>>(
 }
 
 /// A tensor, and where its entries are in the network.
+#[cfg_attr(
+    not(any(feature = "npz", feature = "safetensors")),
+    expect(dead_code, reason = "only files of tensors need it")
+)]
 pub(super) struct Slot {
     pub(super) place: TensorPlace,
     pub(super) entries: Entries,
 }
 
 /// Where the entries of a tensor are.
+#[cfg_attr(
+    not(any(feature = "npz", feature = "safetensors")),
+    expect(dead_code, reason = "only files of tensors need it")
+)]
 pub(super) enum Entries {
     /// In θ: entry (i, j, …) at start + Σ index · stride.
     Theta { start: usize, strides: Vec<usize> },

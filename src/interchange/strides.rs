@@ -11,6 +11,10 @@ pub(super) fn row_major(shape: &[usize]) -> Vec<usize> {
 
 /// Visits the entries of a tensor, the last axis or the first one the fastest: Σ index · stride of
 /// each.
+#[cfg_attr(
+    not(any(feature = "npz", feature = "safetensors")),
+    expect(dead_code, reason = "only files of tensors need it")
+)]
 pub(super) fn walk(
     shape: &[usize],
     strides: &[usize],

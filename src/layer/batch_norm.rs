@@ -65,7 +65,7 @@ use std::ops::Range;
 pub struct BatchNorm {
     eps: f64,
     /// `None` for a cumulative mean.
-    momentum: Option<f64>,
+    pub(crate) momentum: Option<f64>,
     affine: bool,
 }
 

@@ -30,7 +30,7 @@ use crate::scalar::Scalar;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(transparent))]
-pub struct LayerNorm(OverAxes<true>);
+pub struct LayerNorm(pub(crate) OverAxes<true>);
 
 impl Default for LayerNorm {
     fn default() -> Self {

@@ -14,10 +14,10 @@ use crate::shape::Shape;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
-pub(super) struct OverAxes<const CENTRED: bool> {
-    pub(super) axes: usize,
-    pub(super) eps: f64,
-    pub(super) affine: bool,
+pub(crate) struct OverAxes<const CENTRED: bool> {
+    pub(crate) axes: usize,
+    pub(crate) eps: f64,
+    pub(crate) affine: bool,
 }
 
 impl<const CENTRED: bool> OverAxes<CENTRED> {

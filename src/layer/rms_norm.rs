@@ -28,7 +28,7 @@ use crate::scalar::Scalar;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(transparent))]
-pub struct RmsNorm(OverAxes<false>);
+pub struct RmsNorm(pub(crate) OverAxes<false>);
 
 impl Default for RmsNorm {
     fn default() -> Self {

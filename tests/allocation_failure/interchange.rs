@@ -1,6 +1,7 @@
 //! Tensors and arrays of other programs.
 
 use super::{LARGE, SIZES, data, each, network, spared};
+use backprop::interchange::onnx::{self, WriteOptions};
 use backprop::interchange::{InterchangeError, Options, npy, npz, safetensors};
 use backprop::{Error, Network};
 use std::io::ErrorKind;
@@ -53,6 +54,14 @@ pub(super) fn tensors_and_arrays() {
             is_typed,
         );
         assert!(other == network);
+    }
+    for write in [WriteOptions::new(), WriteOptions::new().double()] {
+        each("onnx", || onnx::to_bytes(&network, &write), is_typed);
+        let bytes = onnx::to_bytes(&network, &write).unwrap();
+        let single = || onnx::from_bytes::<f32>(&bytes, &Options::new().rounded());
+        each("onnx from_bytes", single, is_typed);
+        std::fs::write(&path, &bytes).unwrap();
+        each("onnx load", || onnx::load::<f64>(&path, &options), is_typed);
     }
     let bytes = npy::to_bytes(&x).unwrap();
     let rounded = Options::new().rounded();

@@ -26,6 +26,7 @@ const READERS: &[Reader] = &[
     reader("safetensors", readers::safetensors),
     reader("npz", readers::npz),
     reader("npy", readers::npy),
+    reader("onnx", readers::onnx),
 ];
 
 const fn reader(kind: &'static str, read: fn(&[u8]) -> Result<(), String>) -> Reader {

@@ -19,6 +19,7 @@ mod layers;
 mod made;
 mod models;
 mod numbers;
+mod onnx;
 mod python;
 mod raw;
 mod readers;

@@ -4,6 +4,7 @@ use super::kind::{self, Kind};
 use super::raw;
 use crate::support::json::At;
 use crate::support::spec::{self, Modes};
+use backprop::interchange::onnx::{self, WriteOptions};
 use backprop::interchange::{self, FileScalar, Options};
 use backprop::layer::AnyLayer;
 use backprop::nalgebra::{DMatrix, convert, try_convert};
@@ -215,6 +216,39 @@ impl Model {
             if same != network || found != batches {
                 return Err(format!("{kind:?} does not keep every bit"));
             }
+        }
+        let double = onnx::to_bytes(&network, &WriteOptions::new().double());
+        let double = double.map_err(|error| error.to_string())?;
+        let whole = onnx::from_bytes::<T>(&double, &Options::new());
+        let whole = whole.map_err(|error| error.to_string())?;
+        if whole.theta() != network.theta() || whole.state() != network.state() {
+            return Err("ONNX does not keep every bit".into());
+        }
+        Ok(self.error(&network)?.max(self.error(&whole)?))
+    }
+
+    /// Compares a whole network from a file, and writes it again. An exporter may have combined
+    /// layers, and rounded the result to the type of the file.
+    pub(crate) fn check_onnx(&self, path: &Path) -> Result<Ratios, String> {
+        let is_double = path.to_string_lossy().ends_with("f64.onnx");
+        let bound = if is_double { BOUND } else { BOUND_F32 };
+        Ok(Ratios {
+            f64: self.check_whole::<f64>(path, &WriteOptions::new().double())? / bound,
+            f32: self.check_whole::<f32>(path, &WriteOptions::new())? / BOUND_F32,
+        })
+    }
+
+    fn check_whole<T: FileScalar>(
+        &self,
+        path: &Path,
+        options: &WriteOptions,
+    ) -> Result<f64, String> {
+        let network = onnx::load::<T>(path, &Options::new());
+        let network = network.map_err(|error| error.to_string())?;
+        let bytes = onnx::to_bytes(&network, options).map_err(|error| error.to_string())?;
+        let same = onnx::from_bytes::<T>(&bytes, &Options::new());
+        if same.map_err(|error| error.to_string())? != network {
+            return Err("another network is read than was written".into());
         }
         self.error(&network)
     }

@@ -3,6 +3,7 @@
 //!
 //! The functions are also the targets in `fuzz/`. Each returns the reason of a refusal.
 
+use backprop::interchange::onnx::{self, WriteOptions};
 use backprop::interchange::{
     BatchCounts, FileScalar, InterchangeError, Options, npy, npz, safetensors,
 };
@@ -46,6 +47,21 @@ pub(crate) fn npy(bytes: &[u8]) -> Result<(), String> {
     assert!(view.len() <= bytes.len());
     if let Ok(single) = single {
         assert_eq!(single.view().shape(), view.shape());
+    }
+    Ok(())
+}
+
+/// A network that is read can be written and read again, unless a constant of it does not fit.
+pub(crate) fn onnx(bytes: &[u8]) -> Result<(), String> {
+    let _ = onnx::from_bytes::<f32>(bytes, &Options::new().rounded());
+    let network = onnx::from_bytes::<f64>(bytes, &Options::new());
+    let network = network.map_err(|error| error.to_string())?;
+    let mut numbers = network.theta().iter().chain(network.state().iter());
+    assert!(numbers.all(|x| x.is_finite()));
+    if let Ok(bytes) = onnx::to_bytes(&network, &WriteOptions::new().double()) {
+        let same = onnx::from_bytes::<f64>(&bytes, &Options::new());
+        let same = same.unwrap_or_else(|error| panic!("{error}"));
+        assert!(same.theta() == network.theta() && same.state() == network.state());
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use super::awkward;
 use super::kind::Kind;
-use super::models::{Model, Ratios, Read, check_names};
+use super::models::{Ratios, Read, check_names};
 use crate::support::json::At;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,7 +139,7 @@ impl Summary {
         }
         let check = |path: &Path| match Kind::of(path)? {
             Kind::Safetensors | Kind::Npz => model.check_tensors(path),
-            Kind::Onnx => onnx(&model, path),
+            Kind::Onnx => model.check_onnx(path),
         };
         Ok(self.check_each(&files, &name(folder), check))
     }
@@ -176,7 +176,7 @@ impl Summary {
             };
             let check = |path: &Path| match Kind::of(path)? {
                 Kind::Safetensors | Kind::Npz => awkward::check_tensors(at, &model, path),
-                Kind::Onnx => awkward_onnx(at, &model, path),
+                Kind::Onnx => awkward::check_onnx(at, &model, path),
             };
             failures.extend(self.check_each(&[file], "awkward", check));
         }
@@ -201,16 +201,6 @@ impl Summary {
         }
         failures
     }
-}
-
-/// Compares a network that was read from an ONNX file.
-fn onnx(_: &Model, _: &Path) -> Result<Ratios, String> {
-    Ok(Ratios::default())
-}
-
-/// Checks an awkward ONNX file.
-fn awkward_onnx(_: &At<'_>, _: &Model, _: &Path) -> Result<Ratios, String> {
-    Ok(Ratios::default())
 }
 
 fn name(path: &Path) -> String {

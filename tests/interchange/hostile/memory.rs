@@ -2,6 +2,7 @@
 
 use super::{EACH, FIXED, peak, start_counting};
 use crate::made::{Made, file, with_header};
+use crate::onnx::made::{Message as Onnx, input, model};
 use crate::readers;
 
 /// A reader of a file keeps to the bound, and refuses the file.
@@ -61,4 +62,49 @@ fn decompression() {
     let bytes = crate::made::bytes("bomb.npz");
     assert!(bytes.len() < 1 << 16);
     keeps_to_the_bound("a bomb", &bytes, readers::npz);
+}
+
+/// Nodes, tensors, inputs and attributes with as few bytes as there can be. (A layer is more than
+/// its node, but there are at most 8192.)
+#[test]
+fn many_nodes() {
+    let graph = |field: fn(usize) -> Onnx| {
+        let x = Onnx::default().message(11, input("x", 11, &[2]));
+        let graph = (0..20_000).fold(x, |graph, i| graph.message(1, field(i)));
+        model(graph, 17).0
+    };
+    let keeps = |what: &str, bytes: &[u8]| keeps_to_the_bound(what, bytes, readers::onnx);
+    keeps(
+        "nodes",
+        &graph(|i| Onnx::default().bytes(2, format!("{i:x}")).bytes(4, "A")),
+    );
+    keeps(
+        "nodes of x",
+        &graph(|i| {
+            Onnx::default()
+                .bytes(1, "x")
+                .bytes(2, format!("{i:x}"))
+                .bytes(4, "A")
+        }),
+    );
+    keeps(
+        "attributes",
+        &graph(|_| {
+            let node = Onnx::default().bytes(2, "").bytes(4, "A");
+            (0..9).fold(node, |node, _| {
+                node.message(5, Onnx::default().bytes(1, "a"))
+            })
+        }),
+    );
+    for (what, number) in [("tensors", 5), ("inputs", 11), ("outputs", 12)] {
+        let of_name = if number == 5 { 8 } else { 1 };
+        let fields = (0..20_000).fold(Onnx::default(), |graph, i| {
+            graph.message(number, Onnx::default().bytes(of_name, format!("{i:x}")))
+        });
+        keeps(what, &model(fields, 17).0);
+    }
+    for number in [1, 7] {
+        let tensor = Onnx::default().bytes(number, vec![1; 100_000]);
+        keeps("integers", &model(Onnx::default().message(5, tensor), 17).0);
+    }
 }

@@ -1,0 +1,11 @@
+//! ONNX: whole networks, both ways.
+
+mod exported;
+pub(crate) mod made;
+mod networks;
+mod not_layers;
+mod operators;
+mod products;
+mod python;
+mod refused;
+mod written;
