@@ -19,7 +19,8 @@ pub(super) struct Assembler<'g, 'a, T> {
     pub(super) options: &'g Options<'g>,
     pub(super) theta: Vec<T>,
     pub(super) state: Vec<T>,
-    /// The most parameters: tensors that many layers share must not fill the memory.
+    /// The most parameters, and the most numbers of the state: tensors that many layers share, or
+    /// that are repeated along a long axis, must not fill the memory.
     pub(super) most: usize,
     /// Whether a batch norm found a sequence where a signal would fit.
     pub(super) wants_signal: bool,
@@ -243,16 +244,20 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
     /// Adds zeros to the parameters, and returns where they start.
     pub(super) fn grow(&mut self, len: Option<usize>) -> Result<usize, InterchangeError> {
         let start = self.theta.len();
+        let end = self.end(start, len)?;
+        resize(&mut self.theta, "the parameters", (end, 1), T::zero())?;
+        Ok(start)
+    }
+
+    /// Returns the end of a part of the parameters or of the state.
+    pub(super) fn end(&self, start: usize, len: Option<usize>) -> Result<usize, InterchangeError> {
         let end = len.and_then(|len| start.checked_add(len));
-        let end = end.filter(|&end| end <= self.most);
-        let end = end.ok_or_else(|| {
+        end.filter(|&end| end <= self.most).ok_or_else(|| {
             let most = self.most;
             unsupported(format!(
                 "it has more parameters than its {most} bytes can hold"
             ))
-        })?;
-        resize(&mut self.theta, "the parameters", (end, 1), T::zero())?;
-        Ok(start)
+        })
     }
 
     /// Adds a vector of parameters, in row-major order of its axes: a constant, or a number.
@@ -270,7 +275,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
             numbers.fill(otherwise);
             return Ok(());
         };
-        fill(node, from, dims, numbers, (self.options, f64::NEG_INFINITY))
+        fill(node, from, dims, numbers, self.options, f64::NEG_INFINITY)
     }
 }
 
@@ -280,7 +285,8 @@ pub(super) fn fill<T: FileScalar>(
     from: &Constant<'_>,
     dims: &[usize],
     numbers: &mut [T],
-    (options, least): (&Options<'_>, f64),
+    options: &Options<'_>,
+    least: f64,
 ) -> Result<(), InterchangeError> {
     let mut strides = vec![1; dims.len()];
     for axis in (1..dims.len()).rev() {

@@ -232,11 +232,11 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         let least = [f64::NEG_INFINITY, 0.0];
         for ((tensor, otherwise), least) in of.into_iter().zip(otherwise).zip(least) {
             let start = self.state.len();
-            let end = start + dims.iter().product::<usize>();
+            let end = self.end(start, Some(dims.iter().product()))?;
             resize(&mut self.state, "the state", (end, 1), otherwise)?;
             if let Some(tensor) = tensor {
                 let numbers = &mut self.state[start..];
-                fill(node, tensor, dims, numbers, (self.options, least))?;
+                fill(node, tensor, dims, numbers, self.options, least)?;
             }
         }
         Ok(())

@@ -366,4 +366,18 @@ fn shared_tensors_do_not_fill_the_memory() {
     assert!(onnx::from_bytes::<f64>(&deep(3), &Options::new()).is_ok());
     let found = message(&deep(1000), "Unsupported");
     assert!(found.contains("more parameters than its"), "{found}");
+    // One number for each of very many units.
+    let units = Graph::new(&[1 << 36]).tensor("one", &[1], &[1.0]);
+    let offset = Message::default()
+        .bytes(1, "offset")
+        .float(7, 0.5)
+        .int(20, 6);
+    let scaler = units
+        .clone()
+        .node("ai.onnx.ml:Scaler", &["x"], vec![offset]);
+    let norm = units.node("LayerNormalization", &["x", "one"], vec![]);
+    for file in [scaler.file(), norm.file()] {
+        let found = message(&file, "Unsupported");
+        assert!(found.contains("more parameters than its"), "{found}");
+    }
 }
