@@ -27,6 +27,7 @@ const READERS: &[Reader] = &[
     reader("npz", readers::npz),
     reader("npy", readers::npy),
     reader("onnx", readers::onnx),
+    reader("json", readers::json),
 ];
 
 const fn reader(kind: &'static str, read: fn(&[u8]) -> Result<(), String>) -> Reader {
@@ -34,7 +35,8 @@ const fn reader(kind: &'static str, read: fn(&[u8]) -> Result<(), String>) -> Re
 }
 
 /// The folders whose files are mutated.
-const FOLDERS: [&str; 3] = [
+const FOLDERS: [&str; 4] = [
+    "examples/interop/files",
     "tests/golden/interchange",
     "tests/interchange/files",
     "tests/interchange/found",

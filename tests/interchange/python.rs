@@ -1,6 +1,7 @@
 //! Networks of PyTorch in PyTorch itself, where it is installed: `BACKPROP_PYTHON` names an
 //! interpreter with `torch`, `safetensors` and `numpy`.
 
+use crate::support::python::Python;
 use crate::support::{wave, wave_matrix};
 use backprop::activation::{Gelu, Identity, Silu, Softmax, Tanh};
 use backprop::interchange::{BatchCounts, FileScalar, Options, npy, npz, safetensors};
@@ -9,10 +10,8 @@ use backprop::layer::{
 };
 use backprop::nalgebra::{DMatrix, convert};
 use backprop::{Builder, Network};
-use std::io::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::{env, fs, io};
 
 /// The networks of `check.py`.
 fn norms<T: FileScalar>() -> Builder<T> {
@@ -111,24 +110,16 @@ fn cases<T: FileScalar>(folder: &Path, scalar: &str) -> [Case<T>; 2] {
 
 #[test]
 fn pytorch_and_numpy_read_and_write_the_same_bits() {
-    let Some(python) = env::var_os("BACKPROP_PYTHON") else {
-        // Past the harness, which would hide it.
-        let line = "SKIPPED: PyTorch and NumPy are not run; set BACKPROP_PYTHON to an interpreter";
-        writeln!(io::stderr(), "{line}").unwrap();
+    let modules = ["torch", "safetensors", "numpy"];
+    let Some(python) = Python::with(&modules, "tests/interchange/check.py") else {
         return;
     };
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let folder = folder.join(format!("interchange-python-{}", std::process::id()));
     let (single, double) = (cases::<f32>(&folder, "f32"), cases::<f64>(&folder, "f64"));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interchange/check.py");
-    let output = Command::new(python)
-        .arg(script)
-        .arg(&folder)
-        .output()
-        .unwrap();
-    let [stdout, stderr] = [output.stdout, output.stderr].map(|s| String::from_utf8(s).unwrap());
-    assert!(output.status.success(), "{stdout}{stderr}");
-    println!("{stdout}");
+    let script = "tests/interchange/check.py";
+    let arguments = [script, folder.to_str().unwrap()];
+    println!("{}", python.run(&arguments, Path::new("."), ""));
     single.into_iter().for_each(Case::check);
     double.into_iter().for_each(Case::check);
     fs::remove_dir_all(folder).unwrap();

@@ -65,3 +65,14 @@ pub(crate) fn onnx(bytes: &[u8]) -> Result<(), String> {
     }
     Ok(())
 }
+
+/// A network that is read can be written and read again.
+pub(crate) fn json(bytes: &[u8]) -> Result<(), String> {
+    let network = serde_json::from_slice::<Network<f64>>(bytes);
+    let network = network.map_err(|error| error.to_string())?;
+    let numbers = network.theta().iter().chain(network.state().iter());
+    assert!(numbers.clone().all(|x| x.is_finite()));
+    let text = serde_json::to_vec(&network).unwrap_or_else(|error| panic!("{error}"));
+    assert!(serde_json::from_slice::<Network<f64>>(&text).is_ok_and(|same| same == network));
+    Ok(())
+}

@@ -15,6 +15,7 @@ mod depth;
 mod errors;
 mod files;
 mod interop;
+#[path = "../support/python.rs"]
 mod python;
 mod schema;
 mod special;

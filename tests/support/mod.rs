@@ -8,6 +8,7 @@ pub(crate) mod custom_types;
 pub(crate) mod json;
 mod networks;
 mod numbers;
+pub(crate) mod python;
 pub(crate) mod spec;
 
 pub(crate) use activations::{

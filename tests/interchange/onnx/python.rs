@@ -2,14 +2,13 @@
 //! `onnx` and `onnxruntime`.
 
 use super::networks::{Case, cases};
+use crate::support::python::Python;
 use backprop::interchange::FileScalar;
 use backprop::interchange::onnx::{self, WriteOptions};
 use backprop::nalgebra::{DMatrix, try_convert};
 use serde_json::{Value, json};
-use std::io::Write as _;
+use std::fs;
 use std::path::Path;
-use std::process::Command;
-use std::{env, fs, io};
 
 /// An example per row.
 fn rows<T: FileScalar>(matrix: &DMatrix<T>) -> Vec<Vec<f64>> {
@@ -31,10 +30,8 @@ fn write<T: FileScalar>(folder: &Path, scalar: &str, options: &WriteOptions) -> 
 
 #[test]
 fn onnxruntime_computes_the_same() {
-    let Some(python) = env::var_os("BACKPROP_PYTHON") else {
-        // Past the harness, which would hide it.
-        let line = "SKIPPED: onnxruntime is not run; set BACKPROP_PYTHON to an interpreter";
-        writeln!(io::stderr(), "{line}").unwrap();
+    let modules = ["onnx", "onnxruntime", "numpy"];
+    let Some(python) = Python::with(&modules, "tests/interchange/check_onnx.py") else {
         return;
     };
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -44,14 +41,8 @@ fn onnxruntime_computes_the_same() {
     let double = write::<f64>(&folder, "f64", &WriteOptions::new().double());
     let list = serde_json::to_vec(&[single, double].concat()).unwrap();
     fs::write(folder.join("cases.json"), list).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interchange/check_onnx.py");
-    let output = Command::new(python)
-        .arg(script)
-        .arg(&folder)
-        .output()
-        .unwrap();
-    let [stdout, stderr] = [output.stdout, output.stderr].map(|s| String::from_utf8(s).unwrap());
-    assert!(output.status.success(), "{stdout}{stderr}");
-    println!("{stdout}");
+    let script = "tests/interchange/check_onnx.py";
+    let arguments = [script, folder.to_str().unwrap()];
+    println!("{}", python.run(&arguments, Path::new("."), ""));
     fs::remove_dir_all(folder).unwrap();
 }

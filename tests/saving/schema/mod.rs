@@ -7,8 +7,8 @@ mod probe;
 mod validator;
 
 use super::containers::every_kind;
-use super::python::Python;
 use super::state::with_state;
+use crate::python::Python;
 use backprop::activation::{AnyActivation, Elu, Identity, LeakyRelu, Tanh};
 use backprop::layer::Axis;
 use backprop::{Network, Shape, saving};
