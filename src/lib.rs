@@ -77,6 +77,8 @@ pub mod derivation {}
 /// [`AnyActivation`]: crate::AnyActivation
 /// [`Network`]: crate::Network
 /// [`row_major`]: crate::row_major
+#[cfg_attr(feature = "_interchange", doc = "[`interchange`]: crate::interchange")]
+#[cfg_attr(not(feature = "_interchange"), doc = "[`interchange`]: crate#contents")]
 #[doc = include_str!("../docs/conventions.md")]
 pub mod conventions {}
 
