@@ -1,5 +1,6 @@
 //! The errors of this crate, one variant for each way in which a call can fail.
 
+mod bytes;
 mod debug;
 mod location;
 pub(crate) mod ranges;
@@ -14,6 +15,7 @@ use words::{
     wanted, whole_rows,
 };
 
+pub use bytes::BytesFault;
 #[cfg(any(feature = "serde", feature = "_interchange"))]
 pub(crate) use debug::debug_with_message;
 pub use location::{BlockEntry, Location};
@@ -233,6 +235,14 @@ pub enum Error {
         expected: usize,
         /// The number of parameters in the other object.
         found: usize,
+    },
+    /// Bytes that a value cannot be read from.
+    #[error("{what} cannot be read from these bytes: {fault}")]
+    Bytes {
+        /// The value.
+        what: &'static str,
+        /// The fault.
+        fault: BytesFault,
     },
     /// A layer that is not one block of parameters \[b W], the bias and the weights, although the
     /// call needs one.

@@ -1,5 +1,7 @@
 //! The accumulator Δ, the gradient and its unrolling: from sums over examples to J and D.
 
+mod bytes;
+
 use crate::allocation::allocate;
 use crate::cost::Cost;
 use crate::error::{Error, Location};
@@ -131,7 +133,8 @@ impl<T: Scalar> Backprop<T> {
 /// The sums of passes over examples: Σ w·cost, Σ w and Δ = Σ w δ \[1; a]ᵀ, unscaled.
 ///
 /// Data may come in batches of any size. It may also be distributed over threads or machines, and
-/// the sums merged at the end. Only [`finish`](Self::finish) divides by m = Σw and adds λΘ.
+/// the sums merged at the end; [`to_bytes`](Self::to_bytes) and [`from_bytes`](Self::from_bytes)
+/// carry them. Only [`finish`](Self::finish) divides by m = Σw and adds λΘ.
 ///
 /// The rounding errors of Σ w·cost and Δ are kept in P + 1 extra scalars and added with the next
 /// batch, so the error does not grow with the number of batches.

@@ -1,5 +1,7 @@
 //! The positions of layers and blocks in the flat θ.
 
+mod fingerprint;
+
 use crate::allocation::{fits, owned};
 use crate::error::{BlockEntry, Error};
 use crate::layer::{Block, Layer, Plan, Sequential, Site};

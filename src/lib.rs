@@ -35,6 +35,7 @@ mod allocation;
 mod approx_eq;
 #[cfg(any(feature = "serde", feature = "_interchange"))]
 mod atomic;
+mod checksum;
 mod columns;
 pub mod cost;
 pub mod data;
@@ -43,6 +44,7 @@ pub mod derivatives;
 pub mod dual;
 mod error;
 mod examples;
+mod file_scalar;
 mod gradient;
 pub mod gradient_check;
 mod initialization;
@@ -113,8 +115,9 @@ pub use cost::{
 pub use derivatives::{
     Curvature, ExampleGradients, GaussNewton, Pullback, Tangent, Trace, VjpTargets,
 };
-pub use error::{BlockEntry, Error, Location};
+pub use error::{BlockEntry, BytesFault, Error, Location};
 pub use examples::Examples;
+pub use file_scalar::FileScalar;
 pub use gradient::{Accumulator, Backprop, CostParts, Gradient, unroll};
 pub use gradient_check::GradientCheck;
 pub use initialization::{Initialization, rng};

@@ -54,6 +54,7 @@ debug_with_message! {
         Ragged { what, length, row }
         Index { what, index, count }
         OtherNetwork { what, expected, found }
+        Bytes { what, fault }
         NotDense { layer }
         NonFinite { at, value }
         Id { row, example, value, count }

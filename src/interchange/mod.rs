@@ -58,10 +58,10 @@ mod written;
 use crate::atomic;
 use std::path::Path;
 
+pub use crate::file_scalar::FileScalar;
 pub use counts::BatchCounts;
 pub use error::InterchangeError;
 pub use names::{TensorPlace, tensors};
-pub use number::FileScalar;
 pub use options::Options;
 
 /// Replaces a file.

@@ -38,13 +38,14 @@
 //! ([`Examples::with_missing`](crate::Examples::with_missing)).
 
 use super::npy_header::Header;
-use super::number::FileScalar;
+use super::number::Kind;
 use super::strides::row_major;
 use super::tensors::{Accepts, Found, Target, Tensor};
 use super::{InterchangeError, Options};
 use crate::allocation::{allocate, fits, reserved};
 use crate::atomic;
 use crate::columns::Columns;
+use crate::file_scalar::FileScalar;
 use nalgebra::{DMatrix, DMatrixView};
 use std::borrow::Cow;
 use std::io::Read;
@@ -276,7 +277,7 @@ impl Header {
     fn is_c_order_of<T: FileScalar>(&self) -> bool {
         let native = self.order.big_endian == cfg!(target_endian = "big");
         let c_order = !self.order.fortran || self.shape.len() < 2;
-        native && c_order && self.kind == Ok(T::KIND)
+        native && c_order && self.kind == Ok(Kind::of::<T>())
     }
 }
 

@@ -29,12 +29,12 @@
 
 use super::names::slots;
 use super::npy_header::Header;
-use super::number::FileScalar;
 use super::tensors::{Found, Source, read};
 use super::written::{Written, written};
 use super::{BatchCounts, InterchangeError, Options, TensorPlace};
 use crate::allocation::{Buffer, grow, reserved};
 use crate::error::Error;
+use crate::file_scalar::FileScalar;
 use crate::layer::Layer;
 use crate::network::Network;
 use flate2::bufread::DeflateDecoder;

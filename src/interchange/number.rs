@@ -1,93 +1,12 @@
 //! The numbers of files, and how they become those of a network.
 
-use crate::scalar::{Scalar, real, to_f64};
+use crate::file_scalar::FileScalar;
+use crate::scalar::{real, to_f64};
 use std::fmt;
-
-pub(crate) mod sealed {
-    use super::Kind;
-
-    /// What files need of a scalar type.
-    pub trait Number: Sized + Copy + 'static {
-        const NAME: &'static str;
-        const KIND: Kind;
-
-        /// The type in NumPy's headers.
-        #[cfg(feature = "npz")]
-        const DESCRIPTION: &'static str;
-
-        /// Returns the nearest number to an integer.
-        fn nearest(value: i128) -> Self;
-
-        /// Appends the bytes, the lowest first.
-        fn push_bytes(self, to: &mut Vec<u8>);
-
-        /// Views bytes as numbers, if they are aligned.
-        #[cfg(feature = "npz")]
-        fn view(bytes: &[u8]) -> Option<&[Self]>;
-
-        /// Views numbers as bytes.
-        #[cfg(feature = "npz")]
-        fn bytes_mut(numbers: &mut [Self]) -> Option<&mut [u8]>;
-    }
-}
-
-macro_rules! number {
-    ($type:ident, $kind:ident, $description:literal) => {
-        impl sealed::Number for $type {
-            const NAME: &'static str = stringify!($type);
-            const KIND: Kind = Kind::$kind;
-            #[cfg(feature = "npz")]
-            const DESCRIPTION: &'static str = $description;
-
-            fn nearest(value: i128) -> Self {
-                value as Self
-            }
-
-            fn push_bytes(self, to: &mut Vec<u8>) {
-                to.extend_from_slice(&self.to_le_bytes());
-            }
-
-            #[cfg(feature = "npz")]
-            fn view(bytes: &[u8]) -> Option<&[Self]> {
-                bytemuck::try_cast_slice(bytes).ok()
-            }
-
-            #[cfg(feature = "npz")]
-            fn bytes_mut(numbers: &mut [Self]) -> Option<&mut [u8]> {
-                bytemuck::try_cast_slice_mut(numbers).ok()
-            }
-        }
-
-        impl FileScalar for $type {}
-    };
-}
-
-number!(f32, F32, "<f4");
-number!(f64, F64, "<f8");
-
-/// The scalar types of networks whose numbers files can hold: `f32` and `f64`.
-///
-/// Other networks are converted with [`Network::map`](crate::Network::map).
-///
-/// # Example
-/// A function for networks of either type:
-/// ```
-/// use backprop::interchange::{FileScalar, InterchangeError, Options, tensors};
-/// use backprop::{Network, activation::Tanh};
-///
-/// fn count<T: FileScalar>(network: &Network<T>) -> Result<usize, InterchangeError> {
-///     Ok(tensors(network, &Options::new())?.len())
-/// }
-///
-/// let network = Network::<f32>::builder(2).dense(1, Tanh).zeros()?;
-/// assert_eq!(count(&network)?, 2); // 0.weight and 0.bias
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub trait FileScalar: Scalar + sealed::Number {}
 
 /// The type of a number in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     F64,
     F32,
     F16,
@@ -113,6 +32,14 @@ pub(super) enum Unfit {
 }
 
 impl Kind {
+    /// Returns the type of a scalar.
+    pub(super) fn of<T: FileScalar>() -> Self {
+        match size_of::<T>() {
+            4 => Self::F32,
+            _ => Self::F64,
+        }
+    }
+
     pub(super) fn size(self) -> usize {
         match self {
             Self::F64 => 8,

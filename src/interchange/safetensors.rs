@@ -37,11 +37,12 @@
 //! metadata has one entry, `producer`: this crate and its version. Equal networks give equal bytes.
 
 use super::names::slots;
-use super::number::{FileScalar, Kind};
+use super::number::Kind;
 use super::tensors::{Found, Order, Source, by_name, read};
 use super::written::{Written, written};
 use super::{BatchCounts, InterchangeError, Options};
 use crate::allocation::reserved;
+use crate::file_scalar::FileScalar;
 use crate::layer::Layer;
 use crate::network::Network;
 use ::safetensors::tensor::{Metadata, TensorInfo};
@@ -149,7 +150,7 @@ pub fn to_bytes<T: FileScalar, L: Layer<T>>(
 }
 
 fn info<T: FileScalar>(tensor: &Written<'_, T>, data_offsets: (usize, usize)) -> TensorInfo {
-    let dtype = match T::KIND {
+    let dtype = match Kind::of::<T>() {
         _ if tensor.is_count() => Dtype::I64,
         Kind::F32 => Dtype::F32,
         _ => Dtype::F64,

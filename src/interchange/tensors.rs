@@ -1,10 +1,11 @@
 //! Tensors of files into a network.
 
 use super::names::{Entries, Slot, slots};
-use super::number::{FileScalar, Kind, Unfit, Value};
+use super::number::{Kind, Unfit, Value};
 use super::strides::{row_major, walk};
 use super::{BatchCounts, InterchangeError, Options};
 use crate::allocation::copied;
+use crate::file_scalar::FileScalar;
 use crate::layer::Layer;
 use crate::network::Network;
 use crate::point::Point;

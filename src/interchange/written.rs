@@ -1,9 +1,9 @@
 //! The tensors of a network that go into a file.
 
 use super::names::{Entries, Slot};
-use super::number::FileScalar;
 use super::strides::walk;
 use super::{InterchangeError, Options, TensorPlace};
+use crate::file_scalar::FileScalar;
 use crate::layer::Layer;
 use crate::network::Network;
 use crate::scalar::to_f64;

@@ -249,6 +249,9 @@ fn sums(network: &Network<f64>, (x, y): (&DMatrix<f64>, &DMatrix<f64>)) {
     });
     let penalty = Objective::new(cost).l2(0.1).penalty;
     too_large("finish", || once.finish(network, &penalty));
+    too_large("to_bytes", || once.to_bytes());
+    let bytes = once.to_bytes().unwrap();
+    too_large("from_bytes", || Accumulator::from_bytes(&bytes, network));
 }
 
 fn derivatives(network: &Network<f64>, (x, y): (&DMatrix<f64>, &DMatrix<f64>)) {

@@ -7,6 +7,7 @@
     reason = "test helpers may panic to fail tests"
 )]
 
+mod accumulator;
 mod compact;
 mod containers;
 mod crash;

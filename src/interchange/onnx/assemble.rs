@@ -7,7 +7,7 @@ use super::proto::Node;
 use super::unsupported;
 use crate::activation::AnyActivation;
 use crate::allocation::resize;
-use crate::interchange::number::FileScalar;
+use crate::file_scalar::FileScalar;
 use crate::interchange::{InterchangeError, Options};
 use crate::layer::{Activate, AnyLayer, Axis, Concat, Dense, Layer, Rearrange, Residual};
 use crate::layer::{Sequential, Site};

@@ -2,7 +2,8 @@
 
 use super::malformed;
 use super::proto::{MOST_AXES, Setting, Tensor};
-use crate::interchange::number::{FileScalar, Kind, Unfit, Value};
+use crate::file_scalar::FileScalar;
+use crate::interchange::number::{Kind, Unfit, Value};
 use crate::interchange::{InterchangeError, Options};
 use crate::scalar::{real, to_f64};
 

@@ -85,8 +85,8 @@ mod wire;
 mod write;
 mod write_layers;
 
-use super::number::FileScalar;
 use super::{InterchangeError, Options};
+use crate::file_scalar::FileScalar;
 use crate::layer::{AnyLayer, Layer};
 use crate::network::Network;
 use std::path::Path;

@@ -6,7 +6,7 @@ use super::graph::Graph;
 use super::proto::{Input, Model};
 use super::unsupported;
 use crate::activation::AnyActivation;
-use crate::interchange::number::FileScalar;
+use crate::file_scalar::FileScalar;
 use crate::interchange::{InterchangeError, Options};
 use crate::layer::{Activate, AnyLayer};
 use crate::network::Network;

@@ -5,7 +5,7 @@ use super::graph::{Value, from_end, refused};
 use super::operators::Done;
 use super::proto::Node;
 use super::sizes::Size;
-use crate::interchange::number::FileScalar;
+use crate::file_scalar::FileScalar;
 use crate::layer::{AnyLayer, Embedding, Rearrange};
 use crate::shape::Shape;
 

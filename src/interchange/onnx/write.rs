@@ -3,7 +3,7 @@
 use super::read::CHANNEL;
 use super::unsupported;
 use super::wire::Message;
-use crate::interchange::number::FileScalar;
+use crate::file_scalar::FileScalar;
 use crate::interchange::{InterchangeError, Options, TensorPlace, tensors};
 use crate::layer::{AnyLayer, Layer};
 use crate::network::Network;

@@ -4,7 +4,7 @@ use super::expression::Expression;
 use super::formula::{formula, operator_of};
 use super::write::{Done, Setting, Site, Writer, take};
 use crate::activation::AnyActivation;
-use crate::interchange::number::FileScalar;
+use crate::file_scalar::FileScalar;
 use crate::layer::{AnyLayer, Axis, BatchNorm, Child, Dense, Layer, LayerNorm, Plan, Rearrange};
 use crate::path::Path;
 use crate::shape::Shape;

@@ -1,6 +1,6 @@
 //! The text of each message.
 
-use backprop::{BlockEntry, Error, Location};
+use backprop::{BlockEntry, BytesFault, Error, Location};
 
 fn entry() -> BlockEntry {
     BlockEntry {
@@ -533,4 +533,59 @@ fn training() {
             "buffer 1 of the optimiser's state is -1 at entry 4, expected a number in [0, ∞)",
         ),
     ]);
+}
+
+#[test]
+fn bytes() {
+    let table = [
+        (
+            BytesFault::Beginning {
+                expected: "bpropsum",
+                found: "PK\\x03".to_owned(),
+            },
+            r#"they begin with "PK\\x03", expected "bpropsum""#,
+        ),
+        (
+            BytesFault::Version {
+                expected: 1,
+                found: 2,
+            },
+            "they have version 2, expected 1: write and read them with the same version of this \
+             crate",
+        ),
+        (
+            BytesFault::Length {
+                expected: 56,
+                found: 7,
+            },
+            "there are 7 bytes, expected 56",
+        ),
+        (
+            BytesFault::Checksum {
+                expected: 0xab,
+                found: 1,
+            },
+            "they are damaged: expected the checksum 00000000000000ab, found 0000000000000001",
+        ),
+        (
+            BytesFault::Scalar {
+                expected: "f64",
+                found: "f32".to_owned(),
+            },
+            "their scalar is f32, expected f64",
+        ),
+        (
+            BytesFault::Number {
+                index: 1,
+                value: f64::INFINITY,
+                expected: "a finite rounding error",
+            },
+            "number 1 is inf, expected a finite rounding error",
+        ),
+    ];
+    for (fault, text) in table {
+        let what = "the accumulator";
+        let text = format!("{what} cannot be read from these bytes: {text}");
+        check(&[(Error::Bytes { what, fault }, &text)]);
+    }
 }

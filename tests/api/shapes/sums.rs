@@ -44,6 +44,8 @@ fn strangers<L: Layer<f64> + PartialEq>(ours: &Network<f64, L>, theirs: &Network
                 refused(what, found, &expected);
             }
             refused(what, sums.merge(&strange), &expected);
+            let received = Accumulator::from_bytes(&sums.to_bytes().unwrap(), guest);
+            refused(what, received, &expected);
             let empty = Accumulator::new(guest).unwrap();
             refused(what, sums.merge(&empty), &expected);
             refused(what, sums.finish(guest, &Penalty::l2(1.0)), &expected);

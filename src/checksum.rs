@@ -1,0 +1,53 @@
+//! A 64-bit checksum of words, the same on every platform.
+
+use crate::kernels::random::mix;
+
+/// The checksum h of the words w₁, w₂, …: it starts at 1, and each word turns it into
+/// f(h + w · 0x9e3779b97f4a7c15), where f is the output function of SplitMix64.
+///
+/// Each step is a bijection of h for a given w, and of w for a given h. A single changed word is
+/// therefore always noticed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checksum(u64);
+
+impl Checksum {
+    pub(crate) fn new() -> Self {
+        Self(1)
+    }
+
+    pub(crate) fn word(&mut self, word: u64) {
+        self.0 = mix(self.0, word);
+    }
+
+    pub(crate) fn count(&mut self, count: usize) {
+        self.word(count as u64);
+    }
+
+    /// Adds a number, such that equal numbers add equal words: −0 adds the word of 0.
+    pub(crate) fn number(&mut self, number: f64) {
+        self.word((number + 0.0).to_bits());
+    }
+
+    /// Adds bytes as words, the lowest byte first. The last word is padded with zeros.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for &word in words {
+            self.word(u64::from_le_bytes(word));
+        }
+        if !rest.is_empty() {
+            let mut word = [0; 8];
+            word[..rest.len()].copy_from_slice(rest);
+            self.word(u64::from_le_bytes(word));
+        }
+    }
+
+    /// Adds a text with its length.
+    pub(crate) fn text(&mut self, text: &str) {
+        self.count(text.len());
+        self.bytes(text.as_bytes());
+    }
+
+    pub(crate) fn value(self) -> u64 {
+        self.0
+    }
+}

@@ -1,0 +1,91 @@
+//! The scalar types whose numbers files and messages hold.
+
+use crate::scalar::Scalar;
+
+pub(crate) mod sealed {
+    /// What files need of a scalar type.
+    pub trait Number: Sized + Copy + 'static {
+        const NAME: &'static str;
+
+        /// The type in NumPy's headers.
+        #[cfg(feature = "npz")]
+        const DESCRIPTION: &'static str;
+
+        /// Returns the nearest number to an integer.
+        #[cfg(feature = "_interchange")]
+        fn nearest(value: i128) -> Self;
+
+        /// Appends the bytes, the lowest first.
+        fn push_bytes(self, to: &mut Vec<u8>);
+
+        /// Reads numbers from their bytes, the lowest first. Bytes after the last whole number are
+        /// left out.
+        fn numbers(bytes: &[u8]) -> impl Iterator<Item = Self>;
+
+        /// Views bytes as numbers, if they are aligned.
+        #[cfg(feature = "npz")]
+        fn view(bytes: &[u8]) -> Option<&[Self]>;
+
+        /// Views numbers as bytes.
+        #[cfg(feature = "npz")]
+        fn bytes_mut(numbers: &mut [Self]) -> Option<&mut [u8]>;
+    }
+}
+
+macro_rules! number {
+    ($type:ident, $description:literal) => {
+        impl sealed::Number for $type {
+            const NAME: &'static str = stringify!($type);
+            #[cfg(feature = "npz")]
+            const DESCRIPTION: &'static str = $description;
+
+            #[cfg(feature = "_interchange")]
+            fn nearest(value: i128) -> Self {
+                value as Self
+            }
+
+            fn push_bytes(self, to: &mut Vec<u8>) {
+                to.extend_from_slice(&self.to_le_bytes());
+            }
+
+            fn numbers(bytes: &[u8]) -> impl Iterator<Item = Self> {
+                let (numbers, _) = bytes.as_chunks();
+                numbers.iter().map(|&bytes| Self::from_le_bytes(bytes))
+            }
+
+            #[cfg(feature = "npz")]
+            fn view(bytes: &[u8]) -> Option<&[Self]> {
+                bytemuck::try_cast_slice(bytes).ok()
+            }
+
+            #[cfg(feature = "npz")]
+            fn bytes_mut(numbers: &mut [Self]) -> Option<&mut [u8]> {
+                bytemuck::try_cast_slice_mut(numbers).ok()
+            }
+        }
+
+        impl FileScalar for $type {}
+    };
+}
+
+number!(f32, "<f4");
+number!(f64, "<f8");
+
+/// The scalar types of networks whose numbers files and messages can hold: `f32` and `f64`.
+///
+/// Other networks are converted with [`Network::map`](crate::Network::map).
+///
+/// # Example
+/// A function for networks of either type:
+/// ```
+/// use backprop::{Accumulator, Error, FileScalar, Network, activation::Tanh};
+///
+/// fn message<T: FileScalar>(network: &Network<T>) -> Result<Vec<u8>, Error> {
+///     Accumulator::new(network)?.to_bytes()
+/// }
+///
+/// let network = Network::<f32>::builder(2).dense(1, Tanh).zeros()?;
+/// assert_eq!(message(&network)?.len(), 88); // 56 + 2 (P + 1) · 4 with P = 3
+/// # Ok::<(), Error>(())
+/// ```
+pub trait FileScalar: Scalar + sealed::Number {}
