@@ -3,7 +3,7 @@
 use super::*;
 use backprop::activation::Identity;
 use backprop::nalgebra::DVector;
-use backprop::{BlockEntry, Location, Penalty, SquaredError};
+use backprop::{BlockEntry, BytesFault, Location, Penalty, SquaredError};
 use std::slice::from_ref;
 
 fn other(expected: usize, found: usize) -> Error {
@@ -126,6 +126,13 @@ pub(super) fn accumulators() {
         refused("buffer", found, &length("the gradient", 26, wrong));
         assert_eq!((&sums, gradient), (&full, vec![7.0; wrong]));
     }
+    let bytes = full.to_bytes().unwrap();
+    let (expected, found) = (bytes.len() as u64, 9);
+    let cut = Error::Bytes {
+        what: "the accumulator",
+        fault: BytesFault::Length { expected, found },
+    };
+    refused("cut", Accumulator::from_bytes(&bytes[..9], network), &cut);
     sums.reset();
     refused("reset", sums.finish(network, penalty), &no_examples);
     assert_eq!(gradient, [7.0; 26]);
