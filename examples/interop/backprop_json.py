@@ -1,7 +1,7 @@
 """Writes networks as the JSON that the Rust crate `backprop` reads, with NumPy only.
 
 Each function returns a `Layer`, and `write` puts layers in sequence. Kernels are inputs × units, as
-those of Keras, scikit-learn and Flax; transpose `weight` of PyTorch's `Linear`. `docs/json.md`
+in Keras, scikit-learn and Flax; transpose `weight` of PyTorch's `Linear`. `docs/json.md`
 describes the format.
 """
 
@@ -39,7 +39,7 @@ def dropout(p):
 
 
 def flatten():
-    """Makes plain units of all axes of an example, in C order."""
+    """Flattens all axes of an example into units, in C order."""
     return Layer({"rearrange": "flatten"})
 
 
@@ -70,8 +70,8 @@ def rms_norm(scale, eps, axes=1):
 
 
 def batch_norm(scale, shift, mean, variance, eps, momentum, batches=0):
-    """`momentum` is the share of a batch in the running statistics, 1 - that of Keras. With None,
-    the statistics are means over all batches so far, whose number is `batches`."""
+    """`momentum` is the share of a batch in the running statistics: 1 - the momentum of Keras.
+    With None, the statistics are means over all `batches` batches so far."""
     theta = scale_and_shift(scale, shift, numpy.shape(mean))
     fields = {"eps": eps, "momentum": momentum, "affine": theta != []}
     count = [batches] if momentum is None else []
@@ -101,7 +101,7 @@ def write(path, inputs, layers):
     network["theta"] = flat(whole.theta)
     if whole.state:
         network["state"] = flat(whole.state)
-    text = json.dumps(network, allow_nan=False)  # an error for NaN, which JSON lacks
+    text = json.dumps(network, allow_nan=False)  # JSON has no NaN: an error
     with open(path, "w") as file:
         file.write(text + "\n")
 
@@ -117,6 +117,6 @@ def write_example(path, x, outputs, **versions):
 
 
 def sample(*shape, start=0):
-    """Numbers in [-1, 1] without a pattern, the same everywhere. All are exact in float32."""
+    """Irregular numbers in [-1, 1], the same on every machine, and exact in float32."""
     count = numpy.arange(numpy.prod(shape, dtype=int))
     return numpy.reshape(numpy.round(64 * numpy.sin(start + 0.7 * count**2)) / 64, shape)

@@ -1,5 +1,6 @@
-"""Writes parameters of JAX as JSON for the Rust crate `backprop`: nested dictionaries with the
-names of Flax (`kernel`, `bias`, `scale`, `embedding`, `mean`, `var`). Flax itself is not needed.
+"""Writes JAX parameters as JSON for the Rust crate `backprop`. They are nested dictionaries with
+the names of Flax (`kernel`, `bias`, `scale`, `embedding`, `mean`, `var`). Flax itself is not
+needed.
 
     python examples/interop/from_jax.py [folder]
 """

@@ -38,7 +38,7 @@ def activation(m):
 
 
 def convert(m):
-    """The layer for one of Keras. A pattern states the options that have no counterpart here."""
+    """The layer for a Keras layer. A pattern admits only options with a counterpart here."""
     match m:
         case keras.Sequential():
             return bp.sequential([convert(layer) for layer in m.layers])
@@ -71,7 +71,7 @@ def convert(m):
 
 
 def export(name, model, x):
-    """Gives the model fixed numbers, and writes it with the outputs that Keras computes."""
+    """Fills the model with fixed numbers, and writes it with the outputs that Keras computes."""
     for i, variable in enumerate(model.weights):
         numbers = bp.sample(*variable.shape, start=i)
         variable.assign(abs(numbers) + 0.5 if variable.name == "moving_variance" else numbers)
@@ -102,7 +102,7 @@ stack = [
 ]
 ids = numpy.array([[0, 6, 2, 2], [5, 1, 3, 4], [6, 6, 0, 1]])
 export("keras_layers", keras.Sequential([keras.Input((4,)), *stack]), ids)
-# TensorFlow has a rounded √2 in its GELU, and a slope in float32 in its leaky ReLU.
+# In TensorFlow, √2 in GELU is rounded, and the slope of leaky ReLU is a float32.
 keras.config.set_dtype_policy("float32")
 denses = [layers.Dense(6, "leaky_relu"), layers.Dense(6, "gelu"), layers.Dense(6)]
 export("keras_float32", keras.Sequential([keras.Input((6,)), *denses]), x)

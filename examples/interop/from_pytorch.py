@@ -27,7 +27,7 @@ def array(tensor):
 
 
 def convert(m):
-    """The layer for a module. A pattern states the options that have no counterpart here."""
+    """The layer for a module. A pattern admits only options with a counterpart here."""
     match m:
         case nn.Sequential() if type(m).forward is nn.Sequential.forward:
             return bp.sequential([convert(module) for module in m])
@@ -71,7 +71,7 @@ def convert(m):
 
 
 def export(name, model, inputs, x):
-    """Gives the model fixed numbers, and writes it with the outputs that PyTorch computes."""
+    """Fills the model with fixed numbers, and writes it with the outputs that PyTorch computes."""
     for i, (key, tensor) in enumerate(model.state_dict().items()):
         if tensor.is_floating_point():
             numbers = torch.tensor(bp.sample(*tensor.shape, start=i))

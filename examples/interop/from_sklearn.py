@@ -1,5 +1,5 @@
-"""Writes a scikit-learn network, or a pipeline of `StandardScaler` and one, as JSON for the Rust
-crate `backprop`.
+"""Writes a scikit-learn network, or a pipeline of `StandardScaler` and a network, as JSON for the
+Rust crate `backprop`.
 
     python examples/interop/from_sklearn.py [folder]
 """
@@ -20,7 +20,7 @@ NAMES |= {"softmax": "softmax", "exp": "exponential"}
 
 
 def convert(model, scaler=None):
-    """The layers of a network. The scaler becomes part of the first."""
+    """The layers of a network. The scaler becomes part of the first layer."""
     hidden = [model.activation] * (len(model.coefs_) - 1)
     kernels, biases = [*model.coefs_], [*model.intercepts_]
     if scaler is not None:
@@ -33,7 +33,7 @@ def convert(model, scaler=None):
 
 
 def export(name, pipeline, x, y):
-    """Gives the network fixed numbers, and writes it with the outputs of scikit-learn."""
+    """Fills the network with fixed numbers, and writes it with the outputs of scikit-learn."""
     model = pipeline.fit(x, y)[-1]  # creates the attributes
     for i, arrays in enumerate([model.coefs_, model.intercepts_]):
         for l, array in enumerate(arrays):
@@ -42,7 +42,7 @@ def export(name, pipeline, x, y):
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "examples/interop/files")
     bp.write(folder / f"{name}.json", x.shape[1], convert(model, scaler))
     outputs = getattr(pipeline, "predict_proba", pipeline.predict)(x).reshape(len(x), -1)
-    outputs = outputs[:, -model.n_outputs_ :]  # of two classes, the network has the second only
+    outputs = outputs[:, -model.n_outputs_ :]  # for two classes, only the second
     bp.write_example(folder / f"{name}.io.json", x, outputs, sklearn=sklearn.__version__)
 
 

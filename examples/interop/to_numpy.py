@@ -77,7 +77,7 @@ AXES = {
 
 
 class Reader:
-    """Computes layers in their order, and takes their numbers off θ and the state."""
+    """Computes layers in order, and takes their numbers from the front of θ and of the state."""
 
     def __init__(self, network):
         self.theta, self.state = network["theta"], network.get("state", [])

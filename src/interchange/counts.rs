@@ -1,14 +1,14 @@
-//! Numbers of batches that files have and networks do not.
+//! Numbers of batches, which files hold and networks do not.
 
 use crate::path::Path;
 use std::collections::BTreeMap;
 
 /// How many batches the batch norms of a file have seen: PyTorch's `num_batches_tracked`.
 ///
-/// A batch norm with a momentum does not use this number, so a network does not have it. It is
-/// returned by the functions that read files, for those who write the tensors again and want to
-/// keep every bit. (The number of a [cumulative](crate::layer::BatchNorm::cumulative) batch norm is
-/// in the state of the network.)
+/// A batch norm with a momentum does not use this number, so a network does not hold it. The
+/// functions that read files return it, so that the tensors can be written again bit for bit. The
+/// number of a [cumulative](crate::layer::BatchNorm::cumulative) batch norm is in the state of the
+/// network instead.
 ///
 /// # Example
 #[cfg_attr(feature = "safetensors", doc = "```")]
@@ -45,7 +45,7 @@ impl BatchCounts {
         self
     }
 
-    /// Returns the number of the batch norm at a position, or `None` if the file did not have one.
+    /// Returns the number of the batch norm at a position, or `None` if there is none.
     #[must_use]
     pub fn of(&self, layer: impl Into<Path>) -> Option<u64> {
         self.0.get(&layer.into()).copied()

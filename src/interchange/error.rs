@@ -1,4 +1,4 @@
-//! The errors of files of other programs.
+//! The errors of reading and writing files of other programs.
 
 use crate::error::{Error, debug_with_message};
 use std::io;
@@ -86,7 +86,7 @@ pub enum InterchangeError {
         /// The name.
         tensor: String,
     },
-    /// A name for a tensor of the network that cannot be used.
+    /// A tensor of the network has a name that cannot be used.
     #[error(
         "the name {tensor:?} of {parameter} of layer {layer} {reason}; \
          choose another with `Options::names`"
@@ -128,12 +128,13 @@ pub enum InterchangeError {
         tensor: String,
         /// The position of the entry in row-major order.
         entry: usize,
-        /// The value in the file.
+        /// The value.
         value: f64,
-        /// The scalar type of the network.
+        /// The scalar type of the network, or of the file to be written.
         scalar: &'static str,
     },
-    /// A number that the scalar type of the network, or of the file to be written, cannot hold.
+    /// A number that the scalar type of the network, or of the file to be written, cannot hold
+    /// exactly.
     #[error(
         "entry {entry} of the tensor {tensor:?} is {value}, which {scalar} cannot hold exactly{}",
         rounding(.scalar)
@@ -148,23 +149,23 @@ pub enum InterchangeError {
         /// The scalar type.
         scalar: &'static str,
     },
-    /// A valid file that this crate does not read.
-    #[error("this {kind} file is not read: {message}")]
+    /// A valid file that this crate cannot read, or a network that such a file cannot hold.
+    #[error("this {kind} file is not supported: {message}")]
     Unsupported {
         /// The kind of file, such as `"ONNX"`.
         kind: &'static str,
-        /// What the file has, and what is read.
+        /// What the file has, and what is supported.
         message: String,
     },
-    /// A node of a graph that is not a layer of this crate, or not with these attributes and
-    /// inputs.
-    #[error("node {node:?} ({operator}) is not read: {reason}")]
+    /// A node of a graph that corresponds to no layer of this crate, or whose attributes or inputs
+    /// are not supported.
+    #[error("node {node:?} ({operator}) is not supported: {reason}")]
     Operator {
         /// The name of the node, or of its first output if it has none.
         node: String,
         /// The operator, with its domain if that is not the standard one.
         operator: String,
-        /// What the node has, and what is read.
+        /// What the node has, and what is supported.
         reason: String,
     },
     /// A layer that files of this kind cannot hold.
@@ -177,7 +178,7 @@ pub enum InterchangeError {
         /// The reason.
         reason: &'static str,
     },
-    /// A number below the least that the network accepts, such as a negative variance.
+    /// A number below the smallest that the network accepts, such as a negative variance.
     #[error("entry {entry} of the tensor {tensor:?} is {value}, expected at least {least}")]
     Range {
         /// The name of the tensor.
@@ -186,7 +187,7 @@ pub enum InterchangeError {
         entry: usize,
         /// The value.
         value: f64,
-        /// The least value.
+        /// The smallest value that is accepted.
         least: f64,
     },
 }
@@ -213,8 +214,8 @@ debug_with_message! {
 }
 
 impl InterchangeError {
-    /// Returns the reason without the file: that of [`File`](Self::File), and every other error
-    /// itself.
+    /// Returns the reason of a [`File`](Self::File) error, without the path, and any other error
+    /// unchanged.
     ///
     /// # Example
     #[cfg_attr(feature = "safetensors", doc = "```")]
@@ -263,7 +264,7 @@ fn list(names: &[String]) -> String {
 
 fn unused(names: &[String]) -> String {
     match names {
-        [] => "no tensor of the file is left over".to_owned(),
+        [] => "the network uses every tensor of the file".to_owned(),
         names => format!("the file has {}, which the network lacks", list(names)),
     }
 }
@@ -271,6 +272,6 @@ fn unused(names: &[String]) -> String {
 fn rounding(scalar: &str) -> &'static str {
     match scalar {
         "i64" => "",
-        _ => ": `Options::rounded` accepts the nearest number",
+        _ => ": `Options::rounded` accepts the nearest value",
     }
 }

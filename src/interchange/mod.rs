@@ -2,19 +2,19 @@
 //!
 //! | module | feature | reads and writes |
 //! |---|---|---|
-//! | `safetensors` | `safetensors` | the tensors of a network, as Hugging Face does |
-//! | `npz` | `npz` | the same as arrays of NumPy |
-//! | `npy` | `npz` | X and Y as arrays of NumPy |
+//! | `safetensors` | `safetensors` | the tensors of a network, in the format of Hugging Face |
+//! | `npz` | `npz` | the same tensors, as NumPy arrays |
+//! | `npy` | `npz` | X and Y, as NumPy arrays |
 //! | `onnx` | `onnx` | whole networks, for PyTorch, Keras, scikit-learn and onnxruntime |
 //!
 //! A file of tensors holds all parameters and the state of a network by name. It holds no layers,
 //! so the network is built first. Every file is validated as a whole before the network changes.
-//! An ONNX file holds a whole network. Numbers are read exactly, into `f32` and `f64`: one that the
-//! scalar type cannot hold is an error, unless [`Options::rounded`] is set.
+//! An ONNX file holds a whole network. Numbers are read exactly, into `f32` or `f64`. A number that
+//! the scalar type cannot hold is an error, unless [`Options::rounded`] is set.
 //!
 //! # Names
 //! The names and the shapes are those of the `state_dict` of an `nn.Sequential` in PyTorch.
-//! [`tensors`] lists them for a network. With [`Options::names`] they can be any others.
+//! [`tensors`] lists them for a network. [`Options::names`] sets other names.
 //!
 //! | layer | tensors |
 //! |---|---|
@@ -22,17 +22,18 @@
 //! | embedding | `weight` \[entries, features\] |
 //! | layer norm, RMS norm | `weight`, and for a layer norm `bias`, of the shape of the axes |
 //! | batch norm | `weight`, `bias`, `running_mean`, `running_var` \[units or channels\], `num_batches_tracked` \[\] |
-//! | residual | those of the layers inside, after `body.` and `shortcut.` |
-//! | concat | those of the layers inside, after `branches.0.`, `branches.1.`, … |
-//! | a layer of your own | a tensor for each block and each vector of the state, with its name |
+//! | sequential | those of the layers inside |
+//! | residual | those of the layers inside, with the prefix `body.` or `shortcut.` |
+//! | concat | those of the layers inside, with the prefix `branches.0.`, `branches.1.`, … |
+//! | custom | a tensor for each block and each state vector, under its name |
 //!
 //! The name begins with the position of the layer, from 0. A dense layer with an activation takes
 //! up two positions, as `nn.Linear` and `nn.Tanh` do, so it has the same names as a dense layer
-//! without one that an activation layer follows. Every other layer takes up one. In a residual
+//! without one, followed by an activation layer. Every other layer takes up one. In a residual
 //! layer at position 2 whose body is two dense layers with activations, the weights of the second
 //! are `2.body.2.weight`.
 //!
-//! Tensors are written in row-major order, as PyTorch and NumPy have them by default.
+//! Tensors are written in row-major order, the default of PyTorch and NumPy.
 
 mod counts;
 mod error;

@@ -1,4 +1,4 @@
-//! NumPy's `.npy`: one array, as the data of examples (feature `npz`).
+//! NumPy's `.npy`: one array, for the data of examples (feature `npz`).
 //!
 //! In NumPy, examples are rows. An array of m examples with n features, `X.shape == (m, n)`, is
 //! read as this crate's n × m matrix. In C order, NumPy's default, both have the same order in
@@ -33,8 +33,8 @@
 //! # Types
 //! Floats of 2, 4 and 8 bytes, integers and booleans are read, in either byte order, in C order
 //! and in Fortran order. A number that the scalar type cannot hold exactly is an error, unless
-//! [`Options::rounded`] is set. NaN and infinities are passed on: [`Examples`](crate::Examples)
-//! refuses them, unless the target is missing
+//! [`Options::rounded`] is set. NaN and infinities are accepted here, but
+//! [`Examples`](crate::Examples) refuses them, except in missing targets
 //! ([`Examples::with_missing`](crate::Examples::with_missing)).
 
 use super::npy_header::Header;
@@ -69,7 +69,7 @@ impl<T: FileScalar> Array<'_, T> {
         DMatrixView::from_slice(&self.numbers, self.rows, self.numbers.len() / self.rows)
     }
 
-    /// Returns whether the numbers are those in the bytes, without a copy.
+    /// Returns whether the numbers are borrowed from the bytes, rather than copied.
     #[must_use]
     pub fn is_borrowed(&self) -> bool {
         matches!(self.numbers, Cow::Borrowed(_))

@@ -1,7 +1,7 @@
 //! NumPy's `.npz`: the tensors of a network as arrays (feature `npz`).
 //!
-//! The names are those of [the module above](super), as keys of `np.load`. The functions are those
-//! of `safetensors`; `npz` files need only NumPy in Python.
+//! The [module above](super) describes the names, which are the keys of `np.load`. The functions
+//! are those of `safetensors`. In Python, `npz` files need only NumPy.
 //!
 //! # Example
 //! ```
@@ -73,9 +73,11 @@ pub fn save<T: FileScalar, L: Layer<T>>(
 
 /// Reads the parameters and the state of a network from a file.
 ///
-/// Every tensor of the network must be there with its shape, and no other. The file is validated as
-/// a whole first. Floats of 2, 4 and 8 bytes are read, into networks of `f32` and `f64`. Layers
-/// that are frozen are read too. Returns what the file has and the network has not.
+/// The file must have every tensor of the network, with its shape, and no others. Only
+/// `num_batches_tracked` of a batch norm with a momentum may be missing. The file is validated as a
+/// whole before the network changes. Floats of 2, 4 and 8 bytes are read, into networks of `f32`
+/// and `f64`. Frozen layers are read too. Returns the numbers of batches, which the network does
+/// not hold.
 ///
 /// # Errors
 /// After an error, the network is unchanged.

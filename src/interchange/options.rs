@@ -10,7 +10,7 @@ type Naming<'a> = dyn Fn(&TensorPlace) -> String + Send + Sync + 'a;
 /// is written besides the numbers of the network.
 ///
 /// # Example
-/// The tensors of a network that is a part of a larger model:
+/// The tensors of a network that is part of a larger model:
 /// ```
 /// use backprop::interchange::{Options, tensors};
 /// use backprop::{Network, activation::Tanh};
@@ -29,15 +29,16 @@ pub struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// Creates options for the names of PyTorch, and without rounding.
+    /// Creates options with the names of PyTorch and without rounding.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the names. The function gets each tensor with the name that it has in PyTorch.
+    /// Sets the names. The function receives each tensor with its PyTorch name, and returns the
+    /// name to use.
     ///
     /// # Example
-    /// Names by the layer and its own parameter:
+    /// Names made from the layer and the parameter:
     /// ```
     /// use backprop::interchange::{Options, tensors};
     /// use backprop::{Network, activation::Tanh};
@@ -79,10 +80,10 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// Writes these numbers of batches for batch norms with a momentum, instead of 0.
+    /// Writes these values of `num_batches_tracked` for batch norms with a momentum, instead of 0.
     ///
     /// # Example
-    /// A file of PyTorch that keeps every bit:
+    /// A PyTorch file is read and written again without a change of any bit:
     #[cfg_attr(feature = "safetensors", doc = "```")]
     #[cfg_attr(not(feature = "safetensors"), doc = "```text")]
     /// use backprop::Network;

@@ -1,11 +1,11 @@
 //! safetensors, the format of Hugging Face for the tensors of a model (feature `safetensors`).
 //!
-//! [`load`] reads the tensors of a network of given layers, and [`save`] writes them. The file
-//! holds names, shapes and numbers, but no layers: build the network first. The
-//! [module above](super) describes the names.
+//! [`load`] reads the tensors into a network that is already built, and [`save`] writes them. The
+//! file holds names, shapes and numbers, but no layers. The [module above](super) describes the
+//! names.
 //!
 //! # Example
-//! A network of PyTorch, `nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())`, whose `state_dict` was
+//! A PyTorch network, `nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())`, whose `state_dict` was
 //! saved with `safetensors.torch.save_file`:
 //! ```
 //! use backprop::interchange::{Options, safetensors};
@@ -77,9 +77,11 @@ pub fn save<T: FileScalar, L: Layer<T>>(
 
 /// Reads the parameters and the state of a network from a file.
 ///
-/// Every tensor of the network must be there with its shape, and no other. The file is validated as
-/// a whole first. The types `F64`, `F32`, `F16` and `BF16` are read, into networks of `f32` and
-/// `f64`. Layers that are frozen are read too. Returns what the file has and the network has not.
+/// The file must have every tensor of the network, with its shape, and no others. Only
+/// `num_batches_tracked` of a batch norm with a momentum may be missing. The file is validated as a
+/// whole before the network changes. The types `F64`, `F32`, `F16` and `BF16` are read, into
+/// networks of `f32` and `f64`. Frozen layers are read too. Returns the numbers of batches, which
+/// the network does not hold.
 ///
 /// # Errors
 /// After an error, the network is unchanged.

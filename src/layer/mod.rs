@@ -93,11 +93,13 @@
 //! ```
 //!
 //! # A layer with state
-//! Statistics are declared with [`Plan::state`] and read from [`At::state`]. A training pass
-//! changes [`Forward::new_state`], which starts as a copy, and [`Network::take_state`] or a trainer
-//! takes it over after the step. This layer computes a = x − μ with a running mean μ, which starts
-//! at 0 and moves a tenth of the way to the mean of each batch. μ is a constant in the pass, so the
-//! error for the layer below is δ.
+//! A layer declares its statistics with [`Plan::state`] and reads them from [`At::state`]. A
+//! training pass updates [`Forward::new_state`], which starts as a copy of the state. After the
+//! step, [`Network::take_state`] or a trainer makes it the state of the network.
+//!
+//! This layer computes a = x − μ with a running mean μ, which starts at 0. Each batch moves it a
+//! tenth of the way to the mean of the batch. A pass treats μ as a constant, so the error for the
+//! layer below is δ.
 //! ```
 //! use backprop::gradient_check::GradientCheck;
 //! use backprop::layer::{AnyLayer, Backward, Forward, Layer, Plan, Site, StateBlock};
@@ -151,10 +153,10 @@
 //! ```
 //!
 //! # A layer with random numbers
-//! How many numbers an example takes is declared with [`Plan::stochastic`]. In a training pass,
-//! they are those of [`At::random_numbers`] if the caller set some, or else drawn from [`At::rng`].
-//! Every pass of a step then sees the same numbers, for any cut of the batch. This layer multiplies
-//! each example by its own uniform u in \[0, 2), whose mean is 1.
+//! A layer declares with [`Plan::stochastic`] how many random numbers it needs for each example. In
+//! a training pass, they come from [`At::random_numbers`] if the caller has set some, and from
+//! [`At::rng`] otherwise. Every pass of a step then sees the same numbers, however the batch is
+//! split. This layer multiplies each example by its own uniform u in \[0, 2), whose mean is 1.
 //! ```
 //! use backprop::gradient_check::GradientCheck;
 //! use backprop::layer::{At, Backward, Forward, Layer, Plan, Site};

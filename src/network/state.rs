@@ -1,4 +1,4 @@
-//! State beside θ: the numbers that passes read and do not differentiate.
+//! State: numbers that passes read but do not differentiate.
 
 use super::Network;
 use crate::columns::Columns;
@@ -23,7 +23,7 @@ pub struct StateVector<'a, T: Scalar> {
     pub name: &'a str,
     /// The numbers.
     pub values: &'a [T],
-    /// Whether they keep their values: see [`Network::fix_statistics`].
+    /// Whether training leaves them unchanged: see [`Network::fix_statistics`].
     pub is_fixed: bool,
 }
 
@@ -78,9 +78,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
 
     /// Replaces the state with the new state from the last training pass in a workspace.
     ///
-    /// In your own training loop, call it after each step, as a trainer does. With
-    /// an [`Accumulator`](crate::Accumulator), each batch uses its own statistics. Call this after
-    /// every batch to include all batches in turn, or after the last one to include only that one.
+    /// In your own training loop, call it after each step, as a trainer does. With an
+    /// [`Accumulator`](crate::Accumulator), each batch uses its own statistics. Call this after
+    /// every batch to include all batches, or after the last one to include only that one.
     ///
     /// Derivation: [(43)](crate::derivation#state).
     ///
@@ -114,18 +114,18 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Replaces the running statistics of all layers with those of these examples.
     ///
     /// The running statistics of a [`BatchNorm`](crate::layer::BatchNorm) lag behind θ while it
-    /// changes. After training, or after another change of θ such as an average, one pass over the
+    /// changes. After training, or after another change of θ such as averaging, one pass over the
     /// training examples makes them exact: μ, and the unbiased σ². A cumulative norm counts the
     /// examples as its first batch, and fixed statistics stay. This is a training pass with the
-    /// seed 0, so dropout acts. X is n × m; a norm with a single value of each unit keeps its
-    /// statistics.
+    /// seed 0, so dropout acts. X is n × m. A norm that sees only one value of each unit keeps
+    /// its statistics.
     ///
     /// Derivation: [(43)](crate::derivation#state).
     ///
     /// # Errors
-    /// The errors of [`forward_into`](Self::forward_into), and [`Error::NonFinite`] or
-    /// [`Error::State`] if a new number of the state is not finite or out of its range. The network
-    /// is unchanged after an error.
+    /// Returns the errors of [`forward_into`](Self::forward_into), and [`Error::NonFinite`] or
+    /// [`Error::State`] if a new number of the state is not finite or is out of its range. The
+    /// network is unchanged after an error.
     ///
     /// # Example
     /// The batch (2, 4) has the mean 3 and the unbiased variance 2:

@@ -163,7 +163,7 @@ fn numbers_that_do_not_fit() {
     assert_eq!(
         error.to_string(),
         "entry 0 of the tensor \"array\" is 0.1, which f32 cannot hold exactly: \
-         `Options::rounded` accepts the nearest number"
+         `Options::rounded` accepts the nearest value"
     );
     let error = read::<f32>("inexact.npy", &Options::new().rounded()).unwrap_err();
     assert!(matches!(

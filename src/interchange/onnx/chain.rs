@@ -80,7 +80,7 @@ impl<'g, 'a> Divider<'g, 'a> {
             let kind = Kind::Heads(branches.collect::<Result<_, _>>()?);
             let mut nodes = ends.iter().filter_map(|&end| self.graph.node(end));
             let node = nodes.next_back();
-            let node = node.ok_or_else(|| unsupported("its outputs are its input"))?;
+            let node = node.ok_or_else(|| unsupported("it returns its input unchanged"))?;
             steps.push(Step { node, kind });
         }
         Ok(steps)
@@ -169,7 +169,7 @@ impl<'g, 'a> Divider<'g, 'a> {
                 break;
             };
             if std::mem::replace(&mut self.used[at], true) {
-                let reason = "its output goes into branches that do not all begin there";
+                let reason = "its output enters branches that do not all begin at this node";
                 return Err(refused(node, reason));
             }
             node.check()?;

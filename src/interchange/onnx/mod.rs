@@ -3,7 +3,7 @@
 //! [`load`] reads a whole network, its layers and its parameters. [`save`] writes one.
 //!
 //! # Example
-//! A network that takes the OR of two inputs, to onnxruntime and back:
+//! A network that computes the OR of two inputs is written, and read again:
 //! ```
 //! use backprop::interchange::Options;
 //! use backprop::interchange::onnx::{self, WriteOptions};
@@ -38,34 +38,36 @@
 //! | Identity, Cast to floats | nothing |
 //!
 //! An example of three axes is an image, and one of two axes a sequence. It is a signal if the
-//! input says so (`DATA_CHANNEL`), or if a BatchNormalization acts on its first axis. Everything
-//! that the network could not compute just as the graph does is an
-//! [`InterchangeError::Operator`], which names the node. A graph may have 8192 layers and branches.
+//! input says so (`DATA_CHANNEL`), or if a BatchNormalization acts on its first axis. A node
+//! that no network computes exactly as the graph does is an [`InterchangeError::Operator`], which
+//! names the node. A graph may have at most 8192 layers and branches.
 //!
-//! Classifiers of scikit-learn also return labels. Outputs of labels are left out, and \[1 − p, p\]
-//! becomes p. The outputs of the network are the probabilities.
+//! Classifiers of scikit-learn also return labels. Outputs of labels are left out, and the two
+//! probabilities \[1 − p, p\] become p. The outputs of the network are the probabilities.
 //!
 //! Constants of layers, such as a slope, are `f32` in a graph. They are read as the shortest
-//! decimal number that rounds to them: 0.01, not 0.00999999978. Gemm's α and β become factors of
-//! the parameters, each product rounded once. Layers that share a tensor each get a copy.
+//! decimal number that rounds to them: 0.01, not 0.00999999978. Gemm's α and β are multiplied
+//! into the parameters, and each product is rounded once. Layers that share a tensor each get a
+//! copy.
 //!
-//! Norms of Keras arrive with their statistics combined into a scale. They become batch norms whose
-//! γ is that scale, and whose σ² + ε is 1. So do scalers of scikit-learn.
+//! Keras writes a batch norm with its statistics combined into a scale. It becomes a batch norm
+//! whose γ is that scale, and whose σ² + ε is 1. So does a scaler of scikit-learn.
 //!
 //! # What is written
 //! Operators of version 17. The input `x` and the output `y` have the examples as their first axis,
 //! of any size `N`. The tensors have the names that [`tensors`](super::tensors) lists. The producer
 //! is `backprop` with its version. Equal networks give equal bytes.
 //!
-//! A network that is read again is equal up to what a graph cannot hold: layers in a
-//! [`Sequential`](crate::layer::Sequential) are written one after the other, an activation after a
-//! dense layer becomes a part of it, [`GaussianNoise`](crate::layer::GaussianNoise) is left out,
-//! and a batch norm of a sequence or without γ and β has the default momentum, as has one whose
-//! statistics are cumulative.
+//! A network that is read again is equal, except for what a graph cannot hold:
+//! - The layers of a [`Sequential`](crate::layer::Sequential) are written one after the other.
+//! - An activation after a dense layer becomes a part of it.
+//! - [`GaussianNoise`](crate::layer::GaussianNoise) is left out.
+//! - A batch norm has the default momentum if its input is a sequence, if it has no γ and β, or if
+//!   its statistics are cumulative.
 //!
 //! With [`WriteOptions::double`], a layer is written as simpler operators where onnxruntime has no
-//! kernel for `f64` or where a constant would be rounded. Two limits are left: Erf, in GELU, has no
-//! kernel for `f64` there, and ε of a batch norm is an `f32`.
+//! kernel for `f64` or where a constant would be rounded. Two limits remain: onnxruntime has no
+//! `f64` kernel for Erf, in GELU, and ε of a batch norm is an `f32`.
 
 mod assemble;
 mod chain;
@@ -103,10 +105,10 @@ pub use options::WriteOptions;
 /// - [`InterchangeError::Io`] if the file cannot be read or is not a regular file.
 /// - [`InterchangeError::File`] with the reason otherwise:
 ///   - [`InterchangeError::Malformed`] if the file is damaged, or is not of this format.
-///   - [`InterchangeError::Unsupported`] if it is valid but has what is not read: several inputs,
-///     an axis of an unknown size, other versions of the operators, tensors in other files,
+///   - [`InterchangeError::Unsupported`] if it is valid but uses what is not supported: several
+///     inputs, an axis of an unknown size, other versions of the operators, tensors in other files,
 ///     functions, quantisation.
-///   - [`InterchangeError::Operator`] if a node is not a layer of this crate.
+///   - [`InterchangeError::Operator`] if a node has no counterpart among the layers of this crate.
 ///   - [`InterchangeError::Type`], [`InterchangeError::NonFinite`], [`InterchangeError::Inexact`]
 ///     or [`InterchangeError::Range`] if the network cannot hold a number.
 ///   - [`InterchangeError::Network`] if the layers do not form a network, or if there is not enough
@@ -147,10 +149,10 @@ pub fn from_bytes<T: FileScalar>(
 /// The file is replaced atomically, as `saving::save` does.
 ///
 /// # Errors
-/// - [`InterchangeError::Layer`] if a layer is a custom one, or if a constant of it is too large or
-///   too small for an `f32` where the file needs one.
+/// - [`InterchangeError::Layer`] if a layer is custom, if ONNX has no operator for its activation,
+///   or if one of its constants is too large or too small for an `f32` where the file needs one.
 /// - [`InterchangeError::NonFinite`] if a parameter is too large for the `f32` of the file.
-/// - [`InterchangeError::Unsupported`] if the file would have more than 2 GiB.
+/// - [`InterchangeError::Unsupported`] if the file would be larger than 2 GiB.
 /// - [`InterchangeError::Network`] if there is not enough memory.
 /// - [`InterchangeError::Io`] if the file cannot be written.
 ///

@@ -43,7 +43,7 @@ impl<'a> Node<'a> {
     pub(super) fn check(&self) -> Found<()> {
         let is_scaler = self.domain == "ai.onnx.ml" && self.operator == "Scaler";
         if !is_default(self.domain) && !is_scaler {
-            return Err(refused(self, "only standard operators are known"));
+            return Err(refused(self, "only standard operators are supported"));
         }
         let known = if is_scaler {
             Some(&["offset", "scale"][..])
@@ -55,7 +55,7 @@ impl<'a> Node<'a> {
         match attributes.find(|attribute| !known.contains(&attribute.name)) {
             None => Ok(()),
             Some(attribute) => {
-                let reason = format!("the attribute {:?} is not known", attribute.name);
+                let reason = format!("the attribute {:?} is not supported", attribute.name);
                 Err(refused(self, reason))
             }
         }

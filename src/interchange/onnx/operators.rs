@@ -128,7 +128,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         let constants = [0, 1].map(|index| self.graph.constant(node, index));
         match constants.into_iter().flatten().next() {
             Some(bias) => self.add_bias(chain, node, &bias, 1.0),
-            None => Err(refused(node, "what it adds is not a constant")),
+            None => Err(refused(node, "the added tensor is not a constant")),
         }
     }
 
@@ -143,7 +143,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         let Some(product) = chain.product.filter(|product| !product.bias) else {
             return Err(refused(
                 node,
-                "it adds a constant to what is not a matrix product",
+                "it adds a constant to something other than a matrix product",
             ));
         };
         let Product { outputs, start, .. } = product;
@@ -259,7 +259,8 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
 
     fn norm_of_runs(&mut self, chain: &mut Chain, node: &Node<'_>) -> Done {
         let first = from_end(node.int("axis", -1)?, chain.rank()).filter(|&axis| axis > 0);
-        let first = first.ok_or_else(|| refused(node, "its axis is that of the examples"))?;
+        let first =
+            first.ok_or_else(|| refused(node, "it normalises along the axis of the examples"))?;
         let is_rms = node.is("RMSNormalization");
         let Some(scale) = self.graph.constant(node, 1) else {
             return Err(refused(node, "its scale is not a constant"));

@@ -3,7 +3,7 @@
 /// How an ONNX file is written.
 ///
 /// # Example
-/// A number needs 4 bytes, or 8:
+/// A parameter takes 4 bytes, or 8 in double precision:
 /// ```
 /// use backprop::interchange::onnx::{self, WriteOptions};
 /// use backprop::{Network, activation::Tanh};
@@ -27,8 +27,8 @@ impl WriteOptions {
         Self::default()
     }
 
-    /// Writes `f64`, so that a network of `f64` keeps every bit. The graph reads and returns `f64`
-    /// too.
+    /// Writes `f64`, so that a network of `f64` keeps every bit of its parameters. The inputs and
+    /// outputs of the graph are `f64` too.
     pub fn double(self) -> Self {
         Self { is_double: true }
     }

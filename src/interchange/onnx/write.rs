@@ -232,13 +232,13 @@ fn single(site: &Site, value: f64) -> Done<f32> {
     let single = value as f32;
     let is_lost = single == 0.0 && value != 0.0 || single.is_infinite() && value.is_finite();
     if is_lost {
-        return Err(site.refused("a constant of it is too small or too large for an `f32`"));
+        return Err(site.refused("one of its constants is too small or too large for an `f32`"));
     }
     Ok(single)
 }
 
 fn too_long() -> InterchangeError {
-    unsupported("it would have more than 2 GiB, which protocol buffers cannot hold")
+    unsupported("it would be larger than 2 GiB, the limit of protocol buffers")
 }
 
 /// Returns the file of a network.

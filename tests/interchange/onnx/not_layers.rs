@@ -53,12 +53,12 @@ const REFUSED: &[(&[i64], &str, &str)] = &[
     (
         &[2],
         "com.example:Frobnicate(x)",
-        "only standard operators are known",
+        "only standard operators are supported",
     ),
     (
         &[2],
         "com.example:Relu(x)",
-        "only standard operators are known",
+        "only standard operators are supported",
     ),
     (&[2], "HardSwish(x)", "there is no layer for it"),
     (&[2], "HardSigmoid(x) alpha=0.2", "there is no layer for it"),
@@ -69,7 +69,7 @@ const REFUSED: &[(&[i64], &str, &str)] = &[
     (
         &[2],
         "Relu(x) axis=1",
-        "the attribute \"axis\" is not known",
+        "the attribute \"axis\" is not supported",
     ),
     (
         &[2],
@@ -112,17 +112,17 @@ const REFUSED: &[(&[i64], &str, &str)] = &[
     (
         &[2],
         "Add(x, v)",
-        "it adds a constant to what is not a matrix product",
+        "it adds a constant to something other than a matrix product",
     ),
     (
         &[2],
         "Gemm(x, W, v); Add(_, v)",
-        "it adds a constant to what is not a matrix product",
+        "it adds a constant to something other than a matrix product",
     ),
     (
         &[2],
         "MatMul(x, W); Tanh(_); Add(_, v)",
-        "to what is not a matrix product",
+        "to something other than a matrix product",
     ),
     (
         &[2],
@@ -175,7 +175,7 @@ const REFUSED: &[(&[i64], &str, &str)] = &[
     (
         &[2],
         "LayerNormalization(x, v) axis=0",
-        "its axis is that of the examples",
+        "it normalises along the axis of the examples",
     ),
     (
         &[2],

@@ -258,7 +258,7 @@ fn branches_that_overlap() {
         .named_node("Add", &["x", "a"], "c", vec![])
         .node("Add", &["c", "b"], vec![]);
     let found = message(&graph.file(), "Operator");
-    assert!(found.contains("do not all begin there"), "{found}");
+    assert!(found.contains("do not all begin at this node"), "{found}");
     // Deeper than a network may be.
     let deep = (0..60).fold(Graph::new(&[2]), |graph, i| {
         graph.named_node("Tanh", &["_"], &format!("d{i}"), vec![])
