@@ -265,7 +265,11 @@ fn list(names: &[String]) -> String {
 fn unused(names: &[String]) -> String {
     match names {
         [] => "the network uses every tensor of the file".to_owned(),
-        names => format!("the file has {}, which the network lacks", list(names)),
+        names => format!(
+            "the file has {}, which the network lacks; if only the names differ, set \
+             `Options::names`",
+            list(names)
+        ),
     }
 }
 

@@ -21,7 +21,7 @@ from keras import layers
 from skl2onnx import to_onnx
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from torch import nn
 
 FILES = pathlib.Path(__file__).parent / "files" / "onnx"
@@ -53,6 +53,12 @@ def scikit_learn():
     yield "sklearn_pipeline", to_onnx(pipeline, example, options=options)
     double = {id(binary): {"zipmap": False}}
     yield "sklearn_binary_f64", to_onnx(binary, x[:1], options=double)
+    # In float64 the scaler is a difference and a quotient, and this one is a product and a sum.
+    options = {id(pipeline): {"zipmap": False}}
+    yield "sklearn_pipeline_f64", to_onnx(pipeline, x[:1], options=options)
+    pipeline = make_pipeline(MinMaxScaler(), several).fit(5 * x + 3, three)
+    options = {id(pipeline): {"zipmap": False}}
+    yield "sklearn_min_max", to_onnx(pipeline, example, options=options)
 
 
 class Heads(nn.Module):

@@ -76,7 +76,8 @@ impl<'a> Graph<'a> {
         let (graph, opset) = (&model.graph, model.opset);
         if !(13..=NEWEST).contains(&opset) {
             return Err(unsupported(format!(
-                "its operators have the version {opset}, expected 13 to {NEWEST}"
+                "its operators have the version {opset}, expected 13 to {NEWEST}; \
+                 `onnx.version_converter` of Python converts them"
             )));
         }
         let mut values = BTreeMap::new();

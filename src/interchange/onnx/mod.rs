@@ -29,7 +29,7 @@
 //! | Gemm, MatMul, and Add of a bias | [`Dense`](crate::Dense), with the activation that follows |
 //! | Sigmoid, Tanh, Relu, LeakyRelu, PRelu with one slope, Elu, Celu with α = 1, Selu, Softplus, Softsign, Gelu, Swish, Mish, Clip to \[−1, 1\] or \[0, ∞), Sin, Exp, Softmax | an activation |
 //! | formulas of sigmoid, softplus, softsign, GELU in both forms, SiLU, Mish, leaky ReLU, ELU, SELU | an activation |
-//! | BatchNormalization, LayerNormalization, RMSNormalization, or formulas of them, and Scaler of scikit-learn | [`BatchNorm`](crate::layer::BatchNorm), [`LayerNorm`](crate::layer::LayerNorm), [`RmsNorm`](crate::layer::RmsNorm) |
+//! | BatchNormalization, LayerNormalization, RMSNormalization, or formulas of them, and scalers of scikit-learn as Scaler or as Sub, Div, Mul and Add of constants | [`BatchNorm`](crate::layer::BatchNorm), [`LayerNorm`](crate::layer::LayerNorm), [`RmsNorm`](crate::layer::RmsNorm) |
 //! | Dropout | [`Dropout`](crate::layer::Dropout), with its ratio |
 //! | Gather of rows of a matrix | [`Embedding`](crate::layer::Embedding) |
 //! | Flatten, Reshape and Squeeze that only flatten, Transpose of two axes, Slice | [`Rearrange`](crate::layer::Rearrange), or nothing |
@@ -51,7 +51,8 @@
 //! copy.
 //!
 //! Keras writes a batch norm with its statistics combined into a scale. It becomes a batch norm
-//! whose γ is that scale, and whose σ² + ε is 1. So does a scaler of scikit-learn.
+//! whose γ is that scale, and whose σ² + ε is 1. So does a scaler of scikit-learn, whose divisor
+//! becomes its reciprocal, rounded once.
 //!
 //! # What is written
 //! Operators of version 17. The input `x` and the output `y` have the examples as their first axis,

@@ -11,6 +11,8 @@ pub(super) struct Norm<'a> {
     pub(super) kind: Kind<'a>,
     pub(super) eps: f64,
     pub(super) scale: Option<Constant<'a>>,
+    /// Whether the scale is what it divides by.
+    pub(super) divides: bool,
     pub(super) shift: Option<Constant<'a>>,
     /// The vertex of its input.
     pub(super) start: usize,
@@ -45,18 +47,29 @@ pub(super) fn find<'a>(graph: &Graph<'a>, end: usize) -> Option<Norm<'a>> {
     let scaled = with_constant(graph, below, "Mul");
     let (inner, scale) = scaled.unzip();
     let Some(mut norm) = core(graph, inner.unwrap_or(below)) else {
-        // Keras multiplies by γ/√(σ² + ε), which is a constant then.
-        let (inner, scale) = (inner?, scale?);
-        let (mean, start) = centred(graph, inner)?;
+        // Keras multiplies by γ/√(σ² + ε), which is a constant then. A scaler of scikit-learn
+        // divides by σ, or multiplies and adds.
+        let (inner, scale, divides) = match inner.zip(scale) {
+            Some((inner, scale)) => (inner, scale, false),
+            None => {
+                let node = graph.node_if(below, "Div")?;
+                (graph.moving(node, 0)?, graph.constant(node, 1)?, true)
+            }
+        };
+        let (mean, start) = centred(graph, inner).unzip();
+        if mean.is_none() && shift.is_none() {
+            return None;
+        }
         return Some(Norm {
             kind: Kind::Batch {
-                mean: Some(mean),
+                mean,
                 variance: None,
             },
             eps: EXACT_EPS,
             scale: Some(scale),
+            divides,
             shift,
-            start,
+            start: start.unwrap_or(inner),
         });
     };
     norm.scale = scale;
@@ -124,6 +137,7 @@ fn core<'a>(graph: &Graph<'a>, vertex: usize) -> Option<Norm<'a>> {
                 },
                 eps,
                 scale: None,
+                divides: false,
                 shift: None,
                 start,
             });
@@ -147,6 +161,7 @@ fn core<'a>(graph: &Graph<'a>, vertex: usize) -> Option<Norm<'a>> {
         },
         eps,
         scale: None,
+        divides: false,
         shift: None,
         start: centre.unwrap_or(above),
     })

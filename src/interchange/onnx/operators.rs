@@ -251,6 +251,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
             },
             eps: norms::EXACT_EPS,
             scale: node.constant("scale")?,
+            divides: false,
             shift: None,
             start: 0,
         };
@@ -279,6 +280,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
             },
             eps: node.float("epsilon", 1e-5)?,
             scale: Some(scale),
+            divides: false,
             shift,
             start: 0,
         };
@@ -328,7 +330,11 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         let has_shift = !matches!(layer, AnyLayer::RmsNorm(_));
         chain.push::<T>(node, layer)?;
         if is_affine {
+            let start = self.theta.len();
             self.vector(node, norm.scale.as_ref(), &dims, T::one())?;
+            if norm.divides {
+                invert(node, &mut self.theta[start..])?;
+            }
             if has_shift {
                 self.vector(node, norm.shift.as_ref(), &dims, T::zero())?;
             }
@@ -340,6 +346,17 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
             _ => Ok(()),
         }
     }
+}
+
+/// Replaces divisors by factors.
+fn invert<T: FileScalar>(node: &Node<'_>, divisors: &mut [T]) -> Done {
+    for number in divisors {
+        *number = T::one() / *number;
+        if !number.is_finite() {
+            return Err(refused(node, "1 over an entry of its divisor is infinite"));
+        }
+    }
+    Ok(())
 }
 
 /// Returns weights as outputs × inputs.

@@ -241,6 +241,26 @@ fn norms() {
         assert_eq!(found.as_slice(), outputs);
     }
 
+    // Of scikit-learn, as operators: (x − μ)/σ, and x · scale + shift.
+    let tensors = graph(&[2]).tensor("c", &[2], &[2.0, -4.0]);
+    let tensors = tensors.tensor("d", &[1, 2], &[1.0, 3.0]);
+    let chain = |operators: [&str; 2]| {
+        let graph = tensors.clone().node(operators[0], &["x", "c"], vec![]);
+        graph.node(operators[1], &["_", "d"], vec![]).file()
+    };
+    let by_hand = [
+        (["Sub", "Div"], [-1.0, 3.0]),
+        (["Sub", "Mul"], [-1.0, 27.0]),
+        (["Mul", "Add"], [3.0, -17.0]),
+        (["Div", "Add"], [1.5, 1.75]),
+    ];
+    for (operators, outputs) in by_hand {
+        let network = read(&chain(operators));
+        assert!(matches!(network.layers(), [AnyLayer::BatchNorm(_)]));
+        let found = network.forward(&[1.0, 5.0]).unwrap();
+        assert_eq!(found.as_slice(), outputs, "{operators:?}");
+    }
+
     let mut rms = graph(&[2]);
     rms.opset = 23;
     let rms = rms.node("RMSNormalization", &names[..2], vec![float("epsilon", 0.1)]);

@@ -167,7 +167,10 @@ fn files_that_are_valid_and_not_read() {
     let functions = [relu(Graph::new(&[2])), Message::default().bytes(25, "").0].concat();
     let constant = Graph::new(&[2]).tensor("W", &[1], &[1.0]);
     for (file, expected) in [
-        (version(12), "the version 12, expected 13 to"),
+        (
+            version(12),
+            "the version 12, expected 13 to 27; `onnx.version_converter`",
+        ),
         (version(99), "the version 99, expected 13 to"),
         (
             relu(Graph::new(&[2]).field(11, input("z", 11, &[2]))),
@@ -380,4 +383,17 @@ fn shared_tensors_do_not_fill_the_memory() {
         let found = message(&file, "Unsupported");
         assert!(found.contains("more parameters than its"), "{found}");
     }
+}
+
+#[test]
+fn divisors_of_zero() {
+    let graph = Graph::new(&[2]).tensor("mean", &[2], &[1.0, 2.0]);
+    let graph = graph.tensor("deviation", &[2], &[0.5, 0.0]);
+    let graph = graph.node("Sub", &["x", "mean"], vec![]);
+    let file = graph.node("Div", &["_", "deviation"], vec![]).file();
+    let found = message(&file, "Operator");
+    assert!(
+        found.contains("(Div) is not read: 1 over an entry"),
+        "{found}"
+    );
 }
