@@ -52,7 +52,9 @@
 //!
 //! Keras writes a batch norm with its statistics combined into a scale. It becomes a batch norm
 //! whose γ is that scale, and whose σ² + ε is 1. So does a scaler of scikit-learn, whose divisor
-//! becomes its reciprocal, rounded once.
+//! becomes its reciprocal, rounded once. Before further training, call
+//! [`fix_statistics`](Network::fix_statistics) for such a layer, because the statistics of a batch
+//! would replace these. [`freeze`](Network::freeze) also keeps γ and β.
 //!
 //! # What is written
 //! Operators of version 17. The input `x` and the output `y` have the examples as their first axis,
