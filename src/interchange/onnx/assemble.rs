@@ -3,6 +3,7 @@
 use super::chain::{Kind, Step};
 use super::constant::{Constant, Target};
 use super::graph::{Graph, from_end, refused};
+use super::operators::MORE_AXES;
 use super::proto::Node;
 use super::unsupported;
 use crate::activation::AnyActivation;
@@ -12,6 +13,9 @@ use crate::interchange::{InterchangeError, Options};
 use crate::layer::{Activate, AnyLayer, Axis, Concat, Dense, Layer, Rearrange, Residual};
 use crate::layer::{Sequential, Site};
 use crate::shape::Shape;
+
+/// Why a node that reads the outputs as a list is refused.
+const FLAT: &str = "it reads numbers without an axis of units";
 
 /// The parameters and the state of the layers so far.
 pub(super) struct Assembler<'g, 'a, T> {
@@ -103,12 +107,12 @@ impl Chain {
 }
 
 impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
-    /// Returns the layers of steps, and the shape of their output.
+    /// Returns the layers of steps.
     pub(super) fn layers(
         &mut self,
         steps: &[Step<'a>],
         shape: Shape,
-    ) -> Result<(Vec<AnyLayer>, Shape), InterchangeError> {
+    ) -> Result<Chain, InterchangeError> {
         let mut chain = Chain {
             layers: Vec::new(),
             shape,
@@ -118,18 +122,19 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
             product: None,
         };
         for Step { node, kind } in steps {
-            let keeps = node.is("Identity") || node.is("Cast") || node.is("Where");
-            if chain.is_whole && !keeps && !node.is("Gather") {
+            let is = |operator: &str| matches!(kind, Kind::Node) && node.is(operator);
+            let keeps = is("Identity") || is("Cast") || is("Where");
+            if chain.is_whole && !keeps && !is("Gather") {
                 return Err(refused(node, "it reads integers, which only `Gather` may"));
             }
             if chain.is_flat && !keeps {
-                return Err(refused(node, "it reads numbers without an axis of units"));
+                return Err(refused(node, FLAT));
             }
             match kind {
                 Kind::Node => self.node(&mut chain, node)?,
                 Kind::Activation { activation, rank } => {
                     if *rank > chain.rank() {
-                        return Err(refused(node, "a constant has more axes than its input"));
+                        return Err(refused(node, MORE_AXES));
                     }
                     self.activation(&mut chain, node, *activation)?;
                 }
@@ -149,7 +154,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
                 return Err(refused(node, "its output is rounded to integers"));
             }
         }
-        Ok((chain.layers, chain.shape))
+        Ok(chain)
     }
 
     pub(super) fn activation(
@@ -176,16 +181,13 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         node: &Node<'_>,
         branches: &[Vec<Step<'a>>],
     ) -> Result<(), InterchangeError> {
-        if chain.is_transposed {
-            return Err(refused(
-                node,
-                "the examples are not the first axis of its inputs",
-            ));
-        }
         let rank = chain.rank();
-        let mut parts = self.branches(branches, chain.shape)?;
+        let mut parts = self.branches(chain, node, branches)?;
+        if parts.iter().any(|part| part.is_flat) {
+            return Err(refused(node, FLAT));
+        }
         if !node.is("Concat") {
-            let mut parts = parts.drain(..).map(|(layers, _)| Sequential::new(layers));
+            let mut parts = parts.drain(..).map(|part| Sequential::new(part.layers));
             let (Some(first), Some(second)) = (parts.next(), parts.next()) else {
                 return Err(refused(node, "it has one input"));
             };
@@ -196,7 +198,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
             };
             return chain.push::<T>(node, AnyLayer::Residual(residual));
         }
-        let rank = parts.first().map_or(rank, |(_, shape)| shape.axes() + 1);
+        let rank = parts.first().map_or(rank, Chain::rank);
         let axis = from_end(node.int("axis", 0)?, rank);
         let axis = match axis {
             Some(1) => Axis::First,
@@ -208,7 +210,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
                 ));
             }
         };
-        let parts = parts.into_iter().map(|(layers, _)| Sequential::new(layers));
+        let parts = parts.into_iter().map(|part| Sequential::new(part.layers));
         let concat = Concat::new(parts.collect(), axis);
         chain.push::<T>(node, AnyLayer::Concat(concat))
     }
@@ -219,26 +221,35 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         node: &Node<'_>,
         branches: &[Vec<Step<'a>>],
     ) -> Result<(), InterchangeError> {
-        let parts = self.branches(branches, chain.shape)?;
-        let parts = parts.into_iter().map(|(mut layers, shape)| {
-            if !matches!(shape, Shape::Units(_)) {
-                layers.push(AnyLayer::Rearrange(Rearrange::Flatten));
-            }
-            Sequential::new(layers)
-        });
+        let parts = self.branches(chain, node, branches)?;
+        let parts = parts.into_iter().map(
+            |Chain {
+                 mut layers, shape, ..
+             }| {
+                if !matches!(shape, Shape::Units(_)) {
+                    layers.push(AnyLayer::Rearrange(Rearrange::Flatten));
+                }
+                Sequential::new(layers)
+            },
+        );
         let concat = Concat::new(parts.collect(), Axis::First);
         chain.push::<T>(node, AnyLayer::Concat(concat))
     }
 
     fn branches(
         &mut self,
+        chain: &Chain,
+        node: &Node<'_>,
         branches: &[Vec<Step<'a>>],
-        shape: Shape,
-    ) -> Result<Vec<(Vec<AnyLayer>, Shape)>, InterchangeError> {
-        branches
-            .iter()
-            .map(|steps| self.layers(steps, shape))
-            .collect()
+    ) -> Result<Vec<Chain>, InterchangeError> {
+        if chain.is_transposed {
+            return Err(refused(
+                node,
+                "the examples are not the first axis of its inputs",
+            ));
+        }
+        let all = branches.iter();
+        all.map(|steps| self.layers(steps, chain.shape)).collect()
     }
 
     /// Adds zeros to the parameters, and returns where they start.

@@ -186,7 +186,10 @@ impl Expression {
 
     /// Returns whether both are the same formula, up to the rounding of constants to `f32`.
     pub(super) fn is_close(&self, other: &Self) -> bool {
-        let close = |a: f64, b: f64| (a - b).abs() <= 1e-6 * a.abs().max(b.abs());
+        let close = |a: f64, b: f64| {
+            let most = a.abs().max(b.abs());
+            most.is_finite() && (a - b).abs() <= 1e-6 * most
+        };
         let all = |a: &[Self], b: &[Self]| {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_close(b))
         };

@@ -210,8 +210,18 @@ impl<'a> Graph<'a> {
         };
         let rank = from.dims.len();
         Ok(match node.operator {
+            "Identity" => Some(*from),
             // Numbers are not rounded on the way.
-            "Identity" | "Cast" => Some(*from),
+            "Cast" if node.casts_to_float() => Some(*from),
+            "Cast" => {
+                let to = node.int("to", 0)?;
+                let fits = |value: &i64| match to {
+                    6 => i32::try_from(*value).is_ok(),
+                    to => to == 7,
+                };
+                let fits = from.ints().is_some_and(|values| values.iter().all(fits));
+                fits.then_some(*from)
+            }
             "Transpose" => {
                 let order = node.ints("perm")?.map(|order| {
                     let order = order.iter().map(|&axis| usize::try_from(axis).ok());
@@ -225,7 +235,13 @@ impl<'a> Graph<'a> {
                 from.reshaped(dims.collect::<Option<_>>()?)
             }),
             "Squeeze" => {
-                let axes = self.ints(node, 1).unwrap_or_default();
+                let axes = match self.operand(node, 1) {
+                    Value::Absent => Some(Vec::new()),
+                    _ => self.ints(node, 1),
+                };
+                let Some(axes) = axes else {
+                    return Ok(None);
+                };
                 let axes: Vec<_> = axes.iter().map(|&axis| from_end(axis, rank)).collect();
                 let dims = from.dims.iter().enumerate().filter(|&(axis, &size)| {
                     size != 1 || !(axes.is_empty() || axes.contains(&Some(axis)))

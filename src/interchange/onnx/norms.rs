@@ -16,6 +16,24 @@ pub(super) struct Norm<'a> {
     pub(super) shift: Option<Constant<'a>>,
     /// The vertex of its input.
     pub(super) start: usize,
+    /// The number of axes of its single constants.
+    pub(super) rank: usize,
+}
+
+impl Norm<'_> {
+    /// Returns the number of axes that its input has at least: those of its constants.
+    pub(super) fn rank(&self) -> usize {
+        let [mean, variance] = match &self.kind {
+            Kind::Batch { mean, variance } => [mean.as_ref(), variance.as_ref()],
+            _ => [None, None],
+        };
+        let constants = [mean, variance, self.scale.as_ref(), self.shift.as_ref()];
+        let ranks = constants
+            .into_iter()
+            .flatten()
+            .map(|constant| constant.dims.len());
+        ranks.fold(self.rank, usize::max)
+    }
 }
 
 #[derive(Debug)]
@@ -70,6 +88,7 @@ pub(super) fn find<'a>(graph: &Graph<'a>, end: usize) -> Option<Norm<'a>> {
             divides,
             shift,
             start: start.unwrap_or(inner),
+            rank: 0,
         });
     };
     norm.scale = scale;
@@ -115,38 +134,30 @@ fn core<'a>(graph: &Graph<'a>, vertex: usize) -> Option<Norm<'a>> {
         Root::Computed(node) if node.is("Sqrt") => node,
         Root::Computed(_) => return None,
     };
-    let (sum, eps) = match operand(graph, root, 0)? {
-        Root::Moving(vertex) => {
-            let node = graph.node_if(vertex, "Add")?;
-            (
-                node,
-                graph.scalar(node, 1).or_else(|| graph.scalar(node, 0))?,
-            )
-        }
+    let (mean, eps) = match operand(graph, root, 0)? {
+        Root::Moving(vertex) => with_constant(graph, vertex, "Add")?,
         Root::Computed(node) if node.is("Add") => {
             let (mean, start) = centred(graph, above)?;
             let [a, b] = [graph.constant(node, 0)?, graph.constant(node, 1)?];
-            let (variance, eps) = match b.dims.is_empty() {
-                true => (a, b.scalar()?),
-                false => (b, a.scalar()?),
-            };
+            let (variance, eps) = if b.dims.is_empty() { (a, b) } else { (b, a) };
             return Some(Norm {
                 kind: Kind::Batch {
                     mean: Some(mean),
                     variance: Some(variance),
                 },
-                eps,
+                eps: eps.scalar()?,
                 scale: None,
                 divides: false,
                 shift: None,
                 start,
+                rank: eps.dims.len(),
             });
         }
         Root::Computed(_) => return None,
     };
-    let mean = graph.moving(sum, 0).or_else(|| graph.moving(sum, 1))?;
     let (squares, axes) = mean_of(graph, mean)?;
-    if square(graph, squares)? != above {
+    let (squared, rank) = square(graph, squares)?;
+    if squared != above {
         return None;
     }
     let centre = graph.node_if(above, "Sub").and_then(|difference| {
@@ -159,11 +170,12 @@ fn core<'a>(graph: &Graph<'a>, vertex: usize) -> Option<Norm<'a>> {
             Some(_) => Kind::Layer(axes),
             None => Kind::RootMeanSquare(axes),
         },
-        eps,
+        eps: eps.scalar()?,
         scale: None,
         divides: false,
         shift: None,
         start: centre.unwrap_or(above),
+        rank: rank.max(eps.dims.len()),
     })
 }
 
@@ -194,14 +206,14 @@ fn mean_of(graph: &Graph<'_>, vertex: usize) -> Option<(usize, Vec<i64>)> {
     Some((graph.moving(node, 0)?, axes))
 }
 
-/// Returns the vertex of which this one is the square.
-fn square(graph: &Graph<'_>, vertex: usize) -> Option<usize> {
+/// Returns the vertex of which this one is the square, and the number of axes of the exponent.
+fn square(graph: &Graph<'_>, vertex: usize) -> Option<(usize, usize)> {
     let node = graph.node(vertex)?;
     let of = graph.moving(node, 0)?;
-    let is_square = match node.operator {
-        "Pow" => graph.scalar(node, 1) == Some(2.0),
-        "Mul" => graph.moving(node, 1) == Some(of),
-        _ => false,
-    };
-    is_square.then_some(of)
+    if node.is("Mul") {
+        return (graph.moving(node, 1) == Some(of)).then_some((of, 0));
+    }
+    let exponent = graph.constant(node, 1)?;
+    let is_square = node.is("Pow") && exponent.scalar() == Some(2.0);
+    is_square.then_some((of, exponent.dims.len()))
 }

@@ -16,6 +16,9 @@ use crate::shape::Shape;
 
 pub(super) type Done = Result<(), InterchangeError>;
 
+/// Why a node with a constant is refused that would give its input more axes.
+pub(super) const MORE_AXES: &str = "a constant has more axes than its input";
+
 /// Why a node that reads columns of examples is refused.
 const NOT_FIRST: &str = "the examples are not the first axis of its input";
 
@@ -57,7 +60,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
             "Concat" if node.inputs.len() == 1 => Ok(()),
             "Gather" => self.embedding(chain, node),
             // Of ids: see `wrapped_ids`.
-            "Where" if chain.is_whole => Ok(()),
+            "Where" if chain.is_whole && self.graph.all_moving(node).len() == 3 => Ok(()),
             "Slice" => self.select(chain, node),
             _ => Err(refused(node, "it is not a layer by itself")),
         }
@@ -254,6 +257,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
             divides: false,
             shift: None,
             start: 0,
+            rank: 0,
         };
         self.norm(chain, node, &norm)
     }
@@ -283,6 +287,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
             divides: false,
             shift,
             start: 0,
+            rank: 0,
         };
         self.norm(chain, node, &norm)
     }
@@ -292,6 +297,9 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
             return Err(refused(node, NOT_FIRST));
         }
         let rank = chain.rank();
+        if norm.rank() > rank {
+            return Err(refused(node, MORE_AXES));
+        }
         let is_affine = norm.scale.is_some() || norm.shift.is_some();
         let (layer, dims) = match &norm.kind {
             norms::Kind::Batch { .. } => {

@@ -42,7 +42,7 @@ pub(super) fn network<T: FileScalar>(
             }
             layers => layers?,
         };
-        let mut layers = layers.0;
+        let mut layers = layers.layers;
         if layers.is_empty() {
             layers.push(AnyLayer::Activate(Activate::new(AnyActivation::Identity)));
         }
