@@ -142,7 +142,8 @@ pub(super) fn find(graph: &Graph<'_>, end: usize) -> Result<Option<Found>, Inter
         return Ok(Some(Found {
             activation,
             start,
-            rank: 0,
+            // That of the slope of `PRelu`; no other operator has a second input.
+            rank: graph.constant(node, 1).map_or(0, |slope| slope.dims.len()),
         }));
     }
     if !ENDS.contains(&node.operator) {

@@ -1,5 +1,6 @@
 //! ONNX: whole networks, both ways.
 
+mod alike;
 mod exported;
 pub(crate) mod made;
 mod networks;
