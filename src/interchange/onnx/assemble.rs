@@ -28,6 +28,8 @@ pub(super) struct Assembler<'g, 'a, T> {
     pub(super) most: usize,
     /// Whether a batch norm found a sequence where a signal would fit.
     pub(super) wants_signal: bool,
+    /// Whether the number of examples may be that of another value.
+    pub(super) reads_strays: bool,
 }
 
 /// A product whose layer may still take a bias and an activation.

@@ -86,6 +86,12 @@ impl<'g, 'a> Divider<'g, 'a> {
         Ok(steps)
     }
 
+    /// Returns whether the shape of a value is read that no step starts or ends at.
+    pub(super) fn reads_strays(&self) -> bool {
+        let mut shaped = self.graph.shaped.iter();
+        shaped.any(|&vertex| vertex != 0 && !self.used[vertex])
+    }
+
     /// Counts a step or a branch.
     fn count(&mut self) -> Result<(), InterchangeError> {
         self.steps += 1;

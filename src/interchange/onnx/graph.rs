@@ -51,6 +51,8 @@ pub(super) struct Graph<'a> {
     pub(super) input: &'a proto::Input<'a>,
     /// Whether a node reads a shape, and takes its first axis for that of the examples.
     pub(super) reads_shapes: bool,
+    /// The vertices whose shapes are read.
+    pub(super) shaped: Vec<usize>,
 }
 
 /// Returns an error about a node.
@@ -107,6 +109,7 @@ impl<'a> Graph<'a> {
             vertices,
             input,
             reads_shapes: false,
+            shaped: Vec::new(),
         };
         for node in &graph.nodes {
             all.add(node)?;
@@ -135,6 +138,11 @@ impl<'a> Graph<'a> {
         }
         let shape = self.shape_value(node);
         self.reads_shapes |= shape.is_some();
+        if shape.is_some()
+            && let Some(vertex) = self.moving(node, 0)
+        {
+            push(&mut self.shaped, vertex)?;
+        }
         let value = match (shape, parent, further) {
             (Some(shape), ..) => shape,
             (None, Some(parent), _) => {

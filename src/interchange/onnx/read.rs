@@ -18,7 +18,9 @@ pub(super) fn network<T: FileScalar>(
 ) -> Result<Network<T>, InterchangeError> {
     let model = Model::read(bytes)?;
     let graph = Graph::new(&model)?;
-    let steps = Divider::new(&graph).all(&model.graph.outputs)?;
+    let mut divider = Divider::new(&graph);
+    let steps = divider.all(&model.graph.outputs)?;
+    let reads_strays = divider.reads_strays();
     let mut is_signal = graph
         .input
         .dims
@@ -33,6 +35,7 @@ pub(super) fn network<T: FileScalar>(
             state: Vec::new(),
             most: bytes.len(),
             wants_signal: false,
+            reads_strays,
         };
         let layers = match assembler.layers(&steps, shape) {
             // Two axes of an example may be those of a sequence or of a signal.

@@ -14,6 +14,10 @@ impl<T: FileScalar> Assembler<'_, '_, T> {
         let Some(to) = self.graph.sizes(node, 1) else {
             return Err(refused(node, "its shape is not a constant"));
         };
+        if self.reads_strays && to.contains(&Size::Examples) {
+            let reason = "the graph reads the sizes of a value that no layer computes";
+            return Err(refused(node, reason));
+        }
         let allows_zero = node.flag("allowzero")?;
         let batch = self.graph.input.dims.first().and_then(|dim| dim.size);
         let fits = |to: &[Size], sizes: &[usize]| {

@@ -97,14 +97,14 @@ fn norms_whose_constants_add_an_axis() {
     ] {
         check(&file, "Mul", "a constant has more axes than its input");
     }
-    let batch = |mean: &str, eps: &str| {
-        let root = graph(&[2]).node("Add", &["half", eps], vec![]);
+    let batch = |mean: &str, variance: &str| {
+        let root = graph(&[2]).node("Add", &[variance, "eps"], vec![]);
         let root = root.named_node("Sqrt", &["_"], "root", vec![]);
         let centre = root.node("Sub", &["x", mean], vec![]);
         centre.node("Div", &["_", "root"], vec![]).file()
     };
-    assert_eq!(read(&batch("half", "eps")).layers().len(), 1);
-    for file in [batch("half cube", "eps"), batch("half", "eps cube")] {
+    assert_eq!(read(&batch("half", "half")).layers().len(), 1);
+    for file in [batch("half cube", "half"), batch("half", "eps cube")] {
         check(&file, "Div", "a constant has more axes than its input");
     }
 }
@@ -160,4 +160,23 @@ fn slopes_that_add_an_axis() {
     assert_eq!(read(&slope("eps")).depth(), 1);
     let expected = "a constant has more axes than its input";
     check(&slope("eps cube"), "PRelu", expected);
+}
+
+/// The first axis of another value need not be that of the examples.
+#[test]
+fn shapes_of_other_values() {
+    let flat = |of: &str| {
+        let graph = Graph::new(&[2, 2]).ints("0", &[0]).ints("rest", &[-1]);
+        let other = graph.named_node("Transpose", &["x"], "other", vec![ints("perm", &[1, 0, 2])]);
+        let size = other.node("Shape", &[of], vec![]);
+        let size = size.node("Gather", &["_", "0"], vec![]);
+        let shape = size.node("Concat", &["_", "rest"], vec![int("axis", 0)]);
+        shape.node("Reshape", &["x", "_"], vec![]).file()
+    };
+    assert_eq!(read(&flat("x")).depth(), 1);
+    check(
+        &flat("other"),
+        "Reshape",
+        "the sizes of a value that no layer",
+    );
 }
