@@ -10,6 +10,10 @@ pub(super) enum Kind {
     F64,
     F32,
     F16,
+    #[cfg_attr(
+        not(any(feature = "onnx", feature = "safetensors")),
+        expect(dead_code, reason = "NumPy has no such type")
+    )]
     BF16,
     /// An integer of this many bytes.
     Signed(usize),
@@ -33,6 +37,7 @@ pub(super) enum Unfit {
 
 impl Kind {
     /// Returns the type of a scalar.
+    #[cfg(any(feature = "npz", feature = "safetensors"))]
     pub(super) fn of<T: FileScalar>() -> Self {
         match size_of::<T>() {
             4 => Self::F32,
