@@ -7,12 +7,12 @@
 //! ```
 //! use backprop::interchange::{Options, npz};
 //! use backprop::{Network, activation::Sigmoid};
+//! # let path = std::env::temp_dir().join(format!("and-{}.npz", std::process::id()));
 //!
 //! let network = Network::<f64>::builder(2).dense(1, Sigmoid);
 //! let network = network.with_theta(&[-30.0, 20.0, 10.0])?;
-//! let path = std::env::temp_dir().join("and-gate.npz");
 //! npz::save(&path, &network, &Options::new())?;
-//! // np.load("and-gate.npz")["0.weight"] is array([[20., 10.]]), and ["0.bias"] array([-30.])
+//! // np.load(path)["0.weight"] is array([[20., 10.]]), and ["0.bias"] array([-30.])
 //!
 //! let mut same = Network::<f64>::builder(2).dense(1, Sigmoid).zeros()?;
 //! npz::load(&path, &mut same, &Options::new())?;
