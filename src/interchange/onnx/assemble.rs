@@ -9,6 +9,7 @@ use super::unsupported;
 use crate::activation::AnyActivation;
 use crate::allocation::resize;
 use crate::file_scalar::FileScalar;
+use crate::interchange::strides::row_major;
 use crate::interchange::{InterchangeError, Options};
 use crate::layer::{Activate, AnyLayer, Axis, Concat, Dense, Layer, Rearrange, Residual};
 use crate::layer::{Sequential, Site};
@@ -281,8 +282,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         dims: &[usize],
         otherwise: T,
     ) -> Result<(), InterchangeError> {
-        let len = dims.iter().product();
-        let start = self.grow(Some(len))?;
+        let start = self.grow(product(dims))?;
         let numbers = &mut self.theta[start..];
         let Some(from) = from else {
             numbers.fill(otherwise);
@@ -290,6 +290,12 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         };
         fill(node, from, dims, numbers, self.options, f64::NEG_INFINITY)
     }
+}
+
+/// Returns the number of entries of a tensor, unless it is too large.
+pub(super) fn product(dims: &[usize]) -> Option<usize> {
+    dims.iter()
+        .try_fold(1, |len: usize, &dim| len.checked_mul(dim))
 }
 
 /// Fills numbers with a constant, in row-major order of the axes along which it may be repeated.
@@ -301,13 +307,9 @@ pub(super) fn fill<T: FileScalar>(
     options: &Options<'_>,
     least: f64,
 ) -> Result<(), InterchangeError> {
-    let mut strides = vec![1; dims.len()];
-    for axis in (1..dims.len()).rev() {
-        strides[axis - 1] = strides[axis] * dims[axis];
-    }
     let to = Target {
         numbers,
-        strides: &strides,
+        strides: &row_major(dims),
         factor: 1.0,
         least,
     };

@@ -104,9 +104,10 @@ impl<'a> Constant<'a> {
         }))
     }
 
-    /// Returns the number of entries.
-    pub(super) fn len(&self) -> usize {
-        self.dims.iter().product()
+    /// Returns the number of entries. It is at most that of the file or the network, but axes
+    /// before one of size 0 may have any size.
+    fn len(&self) -> usize {
+        self.dims.iter().copied().fold(1, usize::saturating_mul)
     }
 
     fn entry(&self, at: usize) -> Option<Value> {

@@ -1,6 +1,6 @@
 //! The layers of single nodes.
 
-use super::assemble::{Assembler, Chain, Product, broadcast, fill};
+use super::assemble::{Assembler, Chain, Product, broadcast, fill, product};
 use super::constant::{Constant, Target};
 use super::graph::{Value, from_end, refused};
 use super::norms::{self, Norm};
@@ -235,7 +235,7 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
         let least = [f64::NEG_INFINITY, 0.0];
         for ((tensor, otherwise), least) in of.into_iter().zip(otherwise).zip(least) {
             let start = self.state.len();
-            let end = self.end(start, Some(dims.iter().product()))?;
+            let end = self.end(start, product(dims))?;
             resize(&mut self.state, "the state", (end, 1), otherwise)?;
             if let Some(tensor) = tensor {
                 let numbers = &mut self.state[start..];

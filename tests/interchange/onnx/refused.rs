@@ -393,7 +393,27 @@ fn divisors_of_zero() {
     let file = graph.node("Div", &["_", "deviation"], vec![]).file();
     let found = message(&file, "Operator");
     assert!(
-        found.contains("(Div) is not read: 1 over an entry"),
+        found.contains("(Div) is not supported: 1 over an entry"),
         "{found}"
     );
+}
+
+#[test]
+fn sizes_whose_product_overflows() {
+    let huge = 1 << 40;
+    // An axis of size 0 makes a tensor of no entries, whatever its other axes are.
+    let graph = Graph::new(&[2]).tensor("slope", &[huge, huge, 0], &[]);
+    let slope = graph.node("PRelu", &["x", "slope"], vec![]).file();
+    let found = message(&slope, "Operator");
+    assert!(
+        found.contains("its slope is not a single constant"),
+        "{found}"
+    );
+
+    for sizes in [&[huge, huge][..], &[huge, huge, 3]] {
+        let graph = Graph::new(sizes).tensor("gamma", &[1], &[1.0]);
+        let norm = graph.node("LayerNormalization", &["x", "gamma"], vec![int("axis", 1)]);
+        let found = message(&norm.file(), "Unsupported");
+        assert!(found.contains("more parameters than"), "{found}");
+    }
 }
