@@ -61,7 +61,7 @@ fn constants_that_a_cast_rounds() {
         let cast = cast.named_node("Cast", &["whole"], "bias", to(11));
         let sum = cast.node("MatMul", &["x", "W"], vec![]);
         let sum = sum.node("Add", &["_", "bias"], vec![]);
-        check(&sum.file(), "Add", "what it adds is not a constant");
+        check(&sum.file(), "Add", "the added tensor is not a constant");
     }
     // An end of a slice that is too large for 4 bytes.
     let slice = |end: i64, kind: i64| {
@@ -151,7 +151,7 @@ fn axes_of_a_constant_that_are_computed() {
     let bias = axes.named_node("Squeeze", &["column", "axes"], "bias", vec![]);
     let sum = bias.node("MatMul", &["x", "W"], vec![]);
     let sum = sum.node("Add", &["_", "bias"], vec![]);
-    check(&sum.file(), "Add", "what it adds is not a constant");
+    check(&sum.file(), "Add", "the added tensor is not a constant");
 }
 
 #[test]
