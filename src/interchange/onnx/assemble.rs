@@ -144,6 +144,11 @@ impl<'a, T: FileScalar> Assembler<'_, 'a, T> {
                 Kind::Norm(norm) => self.norm(&mut chain, node, norm)?,
                 Kind::Fork(branches) => self.fork(&mut chain, node, branches)?,
                 Kind::Heads(branches) => self.heads(&mut chain, node, branches)?,
+                Kind::Binary if chain.shape.len() == 1 => {}
+                Kind::Binary => {
+                    let reason = "it joins 1 − p and p of several units, expected those of one";
+                    return Err(refused(node, reason));
+                }
             }
         }
         if let Some(Step { node, .. }) = steps.last() {

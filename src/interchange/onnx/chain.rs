@@ -39,6 +39,15 @@ pub(super) enum Kind<'a> {
     Fork(Vec<Vec<Step<'a>>>),
     /// Branches that end at outputs of the graph.
     Heads(Vec<Vec<Step<'a>>>),
+    /// The node that joins 1 − p and p, which is left out if p is one unit.
+    Binary,
+}
+
+/// Where an output of the graph ends.
+struct End<'a> {
+    vertex: usize,
+    /// The node that joins 1 − p and p, if the vertex is p.
+    binary: Option<&'a Node<'a>>,
 }
 
 /// Divides a graph into steps.
@@ -48,6 +57,13 @@ pub(super) struct Divider<'g, 'a> {
     used: Vec<bool>,
     /// The number of steps and branches so far.
     steps: usize,
+}
+
+impl<'a> End<'a> {
+    fn step(&self) -> Option<Step<'a>> {
+        let kind = Kind::Binary;
+        self.binary.map(|node| Step { node, kind })
+    }
 }
 
 impl<'g, 'a> Divider<'g, 'a> {
@@ -73,12 +89,20 @@ impl<'g, 'a> Divider<'g, 'a> {
                 "it has no output of floats that depends on its input",
             ));
         };
-        let fork = others.iter().fold(*first, |a, &b| self.graph.common(a, b));
+        let fork = others
+            .iter()
+            .fold(first.vertex, |a, b| self.graph.common(a, b.vertex));
         let mut steps = self.chain(0, fork, 0)?;
-        if !others.is_empty() {
-            let branches = ends.iter().map(|&end| self.chain(fork, end, 1));
+        if others.is_empty() {
+            steps.extend(first.step());
+        } else {
+            let branches = ends.iter().map(|end| {
+                let mut branch = self.chain(fork, end.vertex, 1)?;
+                branch.extend(end.step());
+                Ok::<_, InterchangeError>(branch)
+            });
             let kind = Kind::Heads(branches.collect::<Result<_, _>>()?);
-            let mut nodes = ends.iter().filter_map(|&end| self.graph.node(end));
+            let mut nodes = ends.iter().filter_map(|end| self.graph.node(end.vertex));
             let node = nodes.next_back();
             let node = node.ok_or_else(|| unsupported("it returns its input unchanged"))?;
             steps.push(Step { node, kind });
@@ -103,8 +127,8 @@ impl<'g, 'a> Divider<'g, 'a> {
         Ok(())
     }
 
-    /// Returns the vertex of an output, unless it holds class labels.
-    fn end(&self, output: &Input<'_>) -> Result<Option<usize>, InterchangeError> {
+    /// Returns the end of an output, unless it holds class labels.
+    fn end(&self, output: &Input<'_>) -> Result<Option<End<'a>>, InterchangeError> {
         let graph = self.graph;
         // The labels of scikit-learn.
         if output.kind != 0 && !FLOATS.contains(&output.kind) {
@@ -126,11 +150,16 @@ impl<'g, 'a> Divider<'g, 'a> {
         {
             joined = inner;
         }
-        Ok(Some(self.binary(joined).unwrap_or(end)))
+        let vertex = end;
+        let plain = End {
+            vertex,
+            binary: None,
+        };
+        Ok(Some(self.binary(joined).unwrap_or(plain)))
     }
 
-    /// Returns p if a vertex is \[1 − p, p\].
-    fn binary(&self, vertex: usize) -> Option<usize> {
+    /// Returns the end at p if a vertex is \[1 − p, p\].
+    fn binary(&self, vertex: usize) -> Option<End<'a>> {
         let graph = self.graph;
         let join = graph.node_if(vertex, "Concat")?;
         let [other, one] = graph.all_moving(join).try_into().ok()?;
@@ -139,7 +168,10 @@ impl<'g, 'a> Divider<'g, 'a> {
             && join.int("axis", 0).ok()? == 1
             && graph.scalar(difference, 0) == Some(1.0)
             && graph.moving(difference, 1) == Some(one);
-        is_binary.then_some(one)
+        is_binary.then_some(End {
+            vertex: one,
+            binary: Some(join),
+        })
     }
 
     /// Returns the vertex of ids if a node adds the number of vectors to negative ones, and changes

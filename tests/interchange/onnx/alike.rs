@@ -180,3 +180,17 @@ fn shapes_of_other_values() {
         "the sizes of a value that no layer",
     );
 }
+
+/// Only of one unit are 1 − p and p the two probabilities of a classifier.
+#[test]
+fn probabilities_of_several_units() {
+    let both = |units: i64| {
+        let graph = Graph::new(&[units]).tensor("1", &[], &[1.0]);
+        let graph = graph.named_node("Sigmoid", &["x"], "p", vec![]);
+        let graph = graph.node("Sub", &["1", "p"], vec![]);
+        let joined = graph.node("Concat", &["_", "p"], vec![int("axis", 1)]);
+        joined.file()
+    };
+    assert_eq!(read(&both(1)).outputs(), 1);
+    check(&both(2), "Concat", "1 − p and p of several units");
+}
