@@ -26,6 +26,12 @@ def array(tensor):
     return None if tensor is None else tensor.detach().cpu().double().numpy()
 
 
+def of_units(m, inputs):
+    """On a sequence, this module normalises each step, and a batch norm here each feature."""
+    if inputs[0].dim() != 2:
+        raise TypeError(f"{m} of a sequence has no counterpart")
+
+
 def convert(m):
     """The layer for a module. A pattern admits only options with a counterpart here."""
     match m:
@@ -48,6 +54,7 @@ def convert(m):
             eps = torch.finfo(torch.get_default_dtype()).eps if m.eps is None else m.eps
             return bp.rms_norm(array(m.weight), eps, len(m.normalized_shape))
         case nn.BatchNorm1d(track_running_stats=True):
+            m.register_forward_pre_hook(of_units)
             statistics = array(m.running_mean), array(m.running_var)
             batches = m.num_batches_tracked.item()
             options = m.eps, m.momentum, batches
@@ -77,8 +84,9 @@ def export(name, model, inputs, x):
             numbers = torch.tensor(bp.sample(*tensor.shape, start=i))
             tensor.copy_(numbers.abs() + 0.5 if "running_var" in key else numbers)
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "examples/interop/files")
-    bp.write(folder / f"{name}.json", inputs, [convert(module) for module in model])
+    layers = [convert(module) for module in model]
     outputs = model.eval()(x).detach().numpy()
+    bp.write(folder / f"{name}.json", inputs, layers)
     bp.write_example(folder / f"{name}.io.json", x, outputs, torch=torch.__version__)
 
 
