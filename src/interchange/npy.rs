@@ -121,8 +121,8 @@ fn read_all<T: FileScalar>(
 /// Reads the bytes of a file as a matrix with one example per column.
 ///
 /// The matrix borrows the bytes if they hold numbers of type T in C order, in the byte order of
-/// this machine, and are aligned. Otherwise the numbers are copied. NumPy aligns arrays to 64 bytes
-/// of the file, so a file that is mapped into memory is never copied.
+/// this machine, and are aligned. Otherwise the numbers are copied. NumPy starts the numbers at a
+/// multiple of 64 bytes, so those of a file that is mapped into memory are aligned.
 ///
 /// # Errors
 /// - [`InterchangeError::Malformed`] if the bytes are not a file of this format, are damaged, or

@@ -11,10 +11,6 @@ pub(super) fn row_major(shape: &[usize]) -> Vec<usize> {
 
 /// Visits the entries of a tensor, the last axis or the first one the fastest: Σ index · stride of
 /// each.
-#[cfg_attr(
-    not(any(feature = "npz", feature = "safetensors")),
-    expect(dead_code, reason = "only files of tensors need it")
-)]
 pub(super) fn walk(
     shape: &[usize],
     strides: &[usize],
@@ -25,7 +21,8 @@ pub(super) fn walk(
     if !first_fastest {
         axes.reverse();
     }
-    let len = shape.iter().product();
+    // Before an axis of size 0, others may have any size.
+    let len = shape.iter().copied().fold(1, usize::saturating_mul);
     let mut index = vec![0; axes.len()];
     let mut next = 0;
     (0..len).map(move |_| {

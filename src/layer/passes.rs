@@ -107,8 +107,8 @@ impl<'a, T: Scalar> At<'a, T> {
     #[must_use]
     pub fn rng(&self, k: usize) -> Xoshiro256PlusPlus {
         // Index 0 belongs to no child of a container.
-        let example = self.first_example as u64 + k as u64 + 1;
-        rng(mix(mix(self.seed, 0), example))
+        let example = (self.first_example as u64).wrapping_add(k as u64);
+        rng(mix(mix(self.seed, 0), example.wrapping_add(1)))
     }
 
     /// Returns the length of the scratch for products.

@@ -107,3 +107,46 @@ fn fixed_statistics_take_weights() {
     let evaluated = network.gradient_vector(&examples, &objective).unwrap();
     assert_eq!(gradient, evaluated.as_slice());
 }
+
+/// The running statistics of a norm inside another layer become those of the examples, unless they
+/// are fixed.
+#[test]
+fn statistics_are_recalibrated_inside_other_layers() {
+    let x = DMatrix::from_row_slice(2, 3, &[1.0, 2.0, 6.0, -1.0, 0.0, 1.0]);
+    let mut network = nested();
+    network.recalibrate_statistics(&x).unwrap();
+    assert_eq!(network.state().as_slice(), [3.0, 0.0, 7.0, 1.0]);
+
+    let mut fixed = nested();
+    fixed.fix_statistics(Path::default()).unwrap();
+    let before = fixed.clone();
+    fixed.recalibrate_statistics(&x).unwrap();
+    assert_eq!(fixed, before);
+
+    // One value of a unit has no variance, and a pass that fails changes nothing.
+    let before = network.clone();
+    network.recalibrate_statistics(&[5.0, 5.0]).unwrap();
+    assert_eq!(network, before);
+    let failed = network.recalibrate_statistics(&[f64::NAN, 0.0]);
+    assert!(matches!(failed, Err(Error::NonFinite { .. })), "{failed:?}");
+    assert_eq!(network, before);
+    let mut dense = Network::<f64>::builder(2)
+        .dense(1, Identity)
+        .zeros()
+        .unwrap();
+    dense.recalibrate_statistics(&x).unwrap(); // there is no state
+}
+
+/// The state of layers in sequence is that of one pass in training: each sees the batch that the
+/// layers before it normalise by their own statistics.
+#[test]
+fn statistics_of_later_layers_follow_from_those_of_the_batch() {
+    let builder = Network::<f64>::builder(1).batch_norm();
+    let mut network = builder.batch_norm().zeros().unwrap();
+    let x = DMatrix::from_row_slice(1, 2, &[2.0, 4.0]);
+    network.recalibrate_statistics(&x).unwrap();
+    let state = network.state().as_slice();
+    assert_eq!(state[..3], [3.0, 2.0, 0.0]);
+    // The first gives ∓1/√(1 + ε), whose unbiased variance is 2/(1 + ε).
+    assert!((state[3] - 2.0 / (1.0 + 1e-5)).abs() < 1e-12);
+}

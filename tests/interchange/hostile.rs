@@ -42,9 +42,11 @@ const FOLDERS: [&str; 4] = [
     "tests/interchange/found",
 ];
 
-/// The largest number of bytes that a reader may have allocated at a time: this many for each byte
-/// of the file, and as many for the network and for decompression.
+/// The largest number of bytes that a reader may have allocated at a time, for each byte of the
+/// file.
 const EACH: usize = 24;
+
+/// How many more it may have allocated, for the network and for decompression.
 const FIXED: usize = 128 << 10;
 
 /// The largest number of inputs that are mutated further, and of bytes of each.

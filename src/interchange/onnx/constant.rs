@@ -4,6 +4,7 @@ use super::malformed;
 use super::proto::{MOST_AXES, Setting, Tensor};
 use crate::file_scalar::FileScalar;
 use crate::interchange::number::{Kind, Unfit, Value};
+use crate::interchange::strides::walk;
 use crate::interchange::{InterchangeError, Options};
 use crate::scalar::{real, to_f64};
 
@@ -102,6 +103,10 @@ impl<'a> Constant<'a> {
             Setting::Floats(values) => new(Kind::F32, Entries::Floats(values), &[values.len()]),
             Setting::Text(_) | Setting::Other => return None,
         }))
+    }
+
+    pub(super) fn is_real(&self) -> bool {
+        self.kind.is_ok_and(Kind::is_real)
     }
 
     /// Returns the number of entries. It is at most that of the file or the network, but axes
@@ -207,7 +212,7 @@ impl<'a> Constant<'a> {
         options: &Options<'_>,
     ) -> Result<(), InterchangeError> {
         let tensor = || self.name.to_owned();
-        if !self.kind.is_ok_and(Kind::is_real) {
+        if !self.is_real() {
             return Err(InterchangeError::Type {
                 tensor: tensor(),
                 expected: "F64, F32, F16 or BF16",
@@ -218,7 +223,8 @@ impl<'a> Constant<'a> {
             });
         }
         let scalar = T::NAME;
-        for (from, at) in self.pairs(to.strides) {
+        let walk = |strides: &[usize]| walk(&self.dims, strides, false);
+        for (from, at) in walk(&self.strides).zip(walk(to.strides)) {
             let value = self.entry(from);
             let value = value.ok_or_else(|| malformed("a tensor ends before its last entry"))?;
             let number: Result<T, Unfit> = value.to(options.rounded);
@@ -251,38 +257,5 @@ impl<'a> Constant<'a> {
             to.numbers[at] = number;
         }
         Ok(())
-    }
-
-    /// Visits all entries in row-major order: their position in the file, and Σ index · stride.
-    fn pairs(&self, strides: &[usize]) -> impl Iterator<Item = (usize, usize)> + use<> {
-        struct Axis {
-            size: usize,
-            from: usize,
-            to: usize,
-            index: usize,
-        }
-        let sizes = self.dims.iter().zip(&self.strides).zip(strides);
-        let axes = sizes.map(|((&size, &from), &to)| Axis {
-            size,
-            from,
-            to,
-            index: 0,
-        });
-        let mut axes: Vec<Axis> = axes.collect();
-        axes.reverse();
-        let mut next = (0, 0);
-        (0..self.len()).map(move |_| {
-            let pair = next;
-            for axis in &mut axes {
-                axis.index += 1;
-                next = (next.0 + axis.from, next.1 + axis.to);
-                if axis.index < axis.size {
-                    break;
-                }
-                next = (next.0 - axis.from * axis.size, next.1 - axis.to * axis.size);
-                axis.index = 0;
-            }
-            pair
-        })
     }
 }

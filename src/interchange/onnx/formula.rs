@@ -308,6 +308,11 @@ impl Region<'_, '_> {
         match self.graph.operand(node, index) {
             Value::Moving(vertex) => self.expression(vertex),
             Value::Constant(constant) => {
+                // Both operands have one type, and the quotient of integers is rounded.
+                let is_exponent = node.operator == "Pow" && index == 1;
+                if !constant.is_real() && !is_exponent {
+                    return None;
+                }
                 self.rank = self.rank.max(constant.dims.len());
                 constant.scalar().map(Number)
             }

@@ -21,8 +21,8 @@ pub struct WriteOptions {
 }
 
 impl WriteOptions {
-    /// Creates options for a file of `f32`, which every runtime reads. The parameters of a network
-    /// of `f64` are rounded.
+    /// Creates options for a file of `f32`, which every runtime reads. Parameters of `f64` are
+    /// rounded to it.
     pub fn new() -> Self {
         Self::default()
     }

@@ -194,3 +194,19 @@ fn probabilities_of_several_units() {
     assert_eq!(read(&both(1)).outputs(), 1);
     check(&both(2), "Concat", "1 − p and p of several units");
 }
+
+/// Softsign is a quotient of real numbers. Integers are divided without a remainder.
+#[test]
+fn quotients_of_integers() {
+    let softsign = |one: &str| {
+        let graph = Graph::new(&[2]).tensor("1.0", &[], &[1.0]).ints("1", &[1]);
+        let graph = graph.node("Abs", &["x"], vec![]);
+        let graph = graph.node("Add", &[one, "_"], vec![]);
+        graph.node("Div", &["x", "_"], vec![]).file()
+    };
+    assert_eq!(read(&softsign("1.0")).depth(), 1);
+    assert!(matches!(
+        refused(&softsign("1")),
+        InterchangeError::Operator { .. }
+    ));
+}
