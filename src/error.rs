@@ -2,6 +2,7 @@
 
 mod bytes;
 mod debug;
+mod distributed;
 mod location;
 pub(crate) mod ranges;
 mod words;
@@ -18,6 +19,7 @@ use words::{
 pub use bytes::BytesFault;
 #[cfg(any(feature = "serde", feature = "_interchange"))]
 pub(crate) use debug::debug_with_message;
+pub use distributed::DistributedFault;
 pub use location::{BlockEntry, Location};
 #[cfg(feature = "serde")]
 pub(crate) use words::checkpoint;
@@ -235,6 +237,20 @@ pub enum Error {
         expected: usize,
         /// The number of parameters in the other object.
         found: usize,
+    },
+    /// Examples that cannot be read.
+    #[error("{name}: {reason}")]
+    Source {
+        /// The file or another name of the source.
+        name: String,
+        /// Why they cannot be read.
+        reason: String,
+    },
+    /// Ranks that cannot train together.
+    #[error("{fault}")]
+    Distributed {
+        /// The fault.
+        fault: DistributedFault,
     },
     /// Bytes that a value cannot be read from.
     #[error("{what} cannot be read from these bytes: {fault}")]

@@ -40,6 +40,7 @@ mod columns;
 pub mod cost;
 pub mod data;
 pub mod derivatives;
+pub mod distributed;
 #[cfg(feature = "num-dual")]
 pub mod dual;
 mod error;
@@ -67,6 +68,7 @@ mod saved_numbers;
 pub mod saving;
 mod scalar;
 mod shape;
+pub mod source;
 pub mod training;
 mod workspace;
 
@@ -115,7 +117,7 @@ pub use cost::{
 pub use derivatives::{
     Curvature, ExampleGradients, GaussNewton, Pullback, Tangent, Trace, VjpTargets,
 };
-pub use error::{BlockEntry, BytesFault, Error, Location};
+pub use error::{BlockEntry, BytesFault, DistributedFault, Error, Location};
 pub use examples::Examples;
 pub use file_scalar::FileScalar;
 pub use gradient::{Accumulator, Backprop, CostParts, Gradient, unroll};

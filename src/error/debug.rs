@@ -55,6 +55,8 @@ debug_with_message! {
         Index { what, index, count }
         OtherNetwork { what, expected, found }
         Bytes { what, fault }
+        Source { name, reason }
+        Distributed { fault }
         NotDense { layer }
         NonFinite { at, value }
         Id { row, example, value, count }
