@@ -1,7 +1,9 @@
 //! Sources of examples, which are read in batches.
 
+mod memory;
+
 use crate::error::Error;
-use crate::examples::Examples;
+use crate::examples::{Examples, check_length};
 use crate::scalar::Scalar;
 use std::fmt::Debug;
 use std::ops::Range;
@@ -56,8 +58,10 @@ pub trait Source<T: Scalar>: Debug + Send + Sync {
         false
     }
 
-    /// Returns the examples in a range if they are in memory, as they are in
-    /// [`Examples`]; otherwise `None`.
+    /// Returns the examples in a range if they are in memory, as they are in [`Examples`].
+    ///
+    /// Returns `None` if they are not, if the range is not in 0..m, or if T cannot divide by the
+    /// sum of their weights, such as 0.
     #[must_use]
     fn view(&self, range: Range<usize>) -> Option<Examples<'_, T>> {
         _ = range;
@@ -75,4 +79,39 @@ pub struct ReadInto<'a, T> {
     pub y: &'a mut [T],
     /// Whether each entry of Y is present, where targets may be missing; otherwise empty.
     pub present: &'a mut [bool],
+}
+
+impl<'a, T> ReadInto<'a, T> {
+    /// Borrows the buffers. `present` is empty unless targets may be missing.
+    pub fn new(x: &'a mut [T], y: &'a mut [T], present: &'a mut [bool]) -> Self {
+        Self { x, y, present }
+    }
+}
+
+impl<T: Scalar> ReadInto<'_, T> {
+    /// Checks the indices, and that the buffers have a column for each.
+    pub(crate) fn check<S: Source<T> + ?Sized>(
+        &self,
+        source: &S,
+        indices: &[usize],
+    ) -> Result<(), Error> {
+        let count = source.len();
+        if let Some(&index) = indices.iter().find(|&&index| index >= count) {
+            return Err(Error::Index {
+                what: "example",
+                index,
+                count,
+            });
+        }
+        let entries = |rows: usize| rows.saturating_mul(indices.len());
+        let targets = entries(source.outputs());
+        let present = if source.has_missing() { targets } else { 0 };
+        check_length("the buffer for X", entries(source.inputs()), self.x.len())?;
+        check_length("the buffer for Y", targets, self.y.len())?;
+        check_length(
+            "the buffer for present targets",
+            present,
+            self.present.len(),
+        )
+    }
 }
