@@ -31,15 +31,16 @@ use std::sync::Arc;
 /// can share a network and its examples, but each needs its own workspace.
 ///
 /// # Memory
-/// A batch is computed as a whole if it has fewer than 512 examples, if the network has more than
-/// 2¹⁸ parameters, or if a layer couples examples. Then the buffers hold z or g′(z) and a of every
-/// layer, and twice the widest δ, for all examples.
+/// A batch is computed as a whole if it has fewer than 512 examples (1024 if the network has more
+/// than 2¹⁸ parameters), or if a layer couples examples. Then the buffers hold z or g′(z) and a of
+/// every layer, and twice the widest δ, for all examples.
 ///
-/// Any other batch is computed in parts of 129 to 1024 examples; the last part may have fewer. Then
-/// the buffers hold the same for up to four parts per thread (one part on one thread). They also
-/// hold a gradient of P scalars for each of these parts and for each binary digit of the number of
-/// parts, because the parts are added in pairs, then pairs of pairs, and so on. They also hold a⁽ᴸ⁾
-/// and the costs of the whole batch.
+/// Any other batch is computed in parts of 129 to 1024 examples (at least 512 with more than 2¹⁸
+/// parameters); the last part may have fewer. Then the buffers hold the same for up to four parts
+/// per thread (one part on one thread; with more than 2¹⁸ parameters, one per thread and at most
+/// 2²³/P). They also hold a gradient of P scalars for each of these parts and for each binary digit
+/// of the number of parts, because the parts are added in pairs, then pairs of pairs, and so on.
+/// They also hold a⁽ᴸ⁾ and the costs of the whole batch.
 ///
 /// Either way, each part needs a few hundred KiB of scratch. If more than 2048 examples are
 /// computed as a whole, the scratch holds one more Δ of the largest layer for each doubling.

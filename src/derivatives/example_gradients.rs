@@ -376,7 +376,8 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> ExampleGradients<'_, T, L, C> 
             columns: Some(columns),
             ..JobResults::none()
         };
-        network.run(range.len(), (&job, wants), workspace, results)
+        let cut = network.cut(range.len(), workspace.training.is_some());
+        network.run(cut, (&job, wants), workspace, results)
     }
 }
 

@@ -137,13 +137,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         chain.set_mode(workspace, x.ncols(), None)?;
         chain.keep = Keep::Slope;
         let job = Jacobian { chain, x };
+        let cut = self.cut(x.ncols(), workspace.training.is_some());
         let wants = Wants {
             backward: true,
             keep: Keep::Slope,
             tangents: !job.by_rows(),
-            sums: self
-                .inputs()
-                .saturating_mul(self.part_size(x.ncols(), workspace.training.is_some())),
+            sums: self.inputs().saturating_mul(cut.part),
             scratch: true,
             ..Wants::default()
         };
@@ -151,7 +150,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             columns: Some(&mut *jacobians),
             ..JobResults::none()
         };
-        self.run(x.ncols(), (&job, wants), workspace, results)?;
+        self.run(cut, (&job, wants), workspace, results)?;
         check_finite_result("the output Jacobian", jacobians)
     }
 

@@ -12,7 +12,7 @@ use crate::gradient::zeros;
 use crate::layer::Layer;
 use crate::network::Network;
 use crate::network::job::JobResults;
-use crate::network::pass::{Pass, Seed};
+use crate::network::pass::{Pass, Place, Seed};
 use crate::scalar::Scalar;
 use crate::workspace::Workspace;
 use nalgebra::{DMatrix, DMatrixView, DVector};
@@ -169,7 +169,9 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         if into.is_empty() {
             return check_finite("X", x);
         }
+        let cut = self.cut(x.ncols(), workspace.training.is_some());
         let pass = Pass {
+            place: Place::whole(cut),
             chain: self.chain(self.point()),
             x,
             seed: Seed::<_, AnyCost>::Cotangent(cotangent),

@@ -257,7 +257,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
                 columns: Some(&mut *columns),
                 ..JobResults::none()
             };
-            done = self.run(count, (&job, wants), workspace, results);
+            let cut = self.cut(count, workspace.training.is_some());
+            done = self.run(cut, (&job, wants), workspace, results);
             if done.is_ok() {
                 let (jacobians, costs) = columns.split_at(p * k * count);
                 let (curvatures, deltas) = costs.split_at(k * k * count);

@@ -65,7 +65,8 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Product<'_, T, L, C> {
         ) {
             network.check_whole_inputs(self.x, workspace)?;
         }
-        network.run(self.x.ncols(), (&self, wants), workspace, results)
+        let cut = network.cut(self.x.ncols(), workspace.training.is_some());
+        network.run(cut, (&self, wants), workspace, results)
     }
 
     fn keep(&self) -> Keep {

@@ -118,7 +118,8 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             x,
             cotangent: None,
         };
-        self.run(x.ncols(), (&job, wants), workspace, JobResults::none())?;
+        let cut = self.cut(x.ncols(), workspace.training.is_some());
+        self.run(cut, (&job, wants), workspace, JobResults::none())?;
         Ok(Pullback {
             chain,
             x,
@@ -207,7 +208,8 @@ impl<T: Scalar, L: Layer<T>> Pullback<'_, '_, T, L> {
             wants.sums = 0;
         }
         let work = (&job, wants);
-        network.run(self.x.ncols(), work, self.workspace, into.results())?;
+        let cut = network.cut(self.x.ncols(), self.workspace.training.is_some());
+        network.run(cut, work, self.workspace, into.results())?;
         into.check_finite("the vector–Jacobian product")
     }
 

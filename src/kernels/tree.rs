@@ -3,6 +3,7 @@
 
 use super::add;
 use crate::scalar::Scalar;
+use std::ops::Range;
 
 /// Adds vectors in their order: pairs first, then pairs of pairs, and so on.
 ///
@@ -78,6 +79,18 @@ impl Tree {
     }
 }
 
+/// Adds `leaf(k)` for all k in a range that begins with a whole subtree, like a [`Tree`] of them.
+pub(crate) fn fold<T: Scalar>(range: Range<usize>, leaf: &impl Fn(usize) -> T) -> T {
+    match range.len() {
+        0 => T::zero(),
+        1 => leaf(range.start),
+        len => {
+            let middle = range.start + len.next_power_of_two() / 2;
+            fold(range.start..middle, leaf) + fold(middle..range.end, leaf)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +124,7 @@ mod tests {
                 let mut sum = [f32::NAN; 2];
                 tree.sum(&mut list, &mut sum);
                 assert_eq!(sum, expected, "{n} by {at_once}");
+                assert_eq!(fold(0..n, &|k| values[k][0]), expected[0], "{n}");
             }
         }
     }

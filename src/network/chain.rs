@@ -407,7 +407,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         x: DMatrixView<'_, T>,
         workspace: &Workspace<T>,
     ) -> Result<(), Error> {
-        if self.part_size(x.ncols(), workspace.training.is_some()) == x.ncols() {
+        if self.cut(x.ncols(), workspace.training.is_some()).parts() <= 1 {
             check_finite_inputs(0, x)
         } else {
             Ok(())

@@ -2,14 +2,15 @@
 
 use super::Network;
 use super::chain::Chain;
+use super::cut::Cut;
 use super::job::JobResults;
-use super::pass::{Pass, Seed};
+use super::pass::{Pass, Place, Seed};
 use crate::allocation::resize;
 use crate::cost::{AnyCost, Cost};
 use crate::error::{Error, Location, hyperparameter};
 use crate::examples::{Examples, check_length, check_rows};
 use crate::gradient::{CostParts, Sums, check_gradient, finish};
-use crate::kernels;
+use crate::kernels::{self, tree::fold};
 use crate::layer::{Keep, Layer};
 use crate::link::Link;
 use crate::objective::Objective;
@@ -153,6 +154,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let pass = Pass {
             chain: self.chain(point),
             x,
+            place: Place::whole(self.cut(x.ncols(), workspace.training.is_some())),
             seed: Seed::<_, AnyCost>::None,
             divisor: T::one(),
         };
@@ -167,6 +169,24 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
         (gradient, input_delta): (Option<&mut [T]>, Option<&mut [T]>),
     ) -> Result<T, Error> {
+        let cut = self.cut(examples.len(), workspace.training.is_some());
+        let (at, into) = ((examples, cost), (gradient, input_delta));
+        self.sum_at(Place::whole(cut), point, at, workspace, into)?;
+        let costs = PartCosts::new(examples, cut, workspace);
+        let sum = fold(0..cut.parts(), &|part| costs.of(part));
+        check_cost(sum)
+    }
+
+    /// Leaves the costs of examples of a batch in the workspace, and writes Σ w·Δ and w·∂cost/∂X /
+    /// Σw where requested.
+    pub(crate) fn sum_at<C: Cost<T> + ?Sized>(
+        &self,
+        place: Place,
+        point: Point<'_, T>,
+        (examples, cost): (&Examples<'_, T>, &C),
+        workspace: &mut Workspace<T>,
+        (gradient, input_delta): (Option<&mut [T]>, Option<&mut [T]>),
+    ) -> Result<(), Error> {
         self.check_examples(examples, cost)?;
         if input_delta.is_some() {
             self.layout.plan().check_differentiates_inputs()?;
@@ -174,6 +194,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let pass = Pass {
             chain: self.chain(point),
             x: examples.x,
+            place,
             seed: Seed::Cost(examples, cost),
             divisor: real(examples.weight),
         };
@@ -182,19 +203,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             input_delta,
             columns: None,
         };
-        pass.run(workspace, results)?;
-        let sum = match examples.weights {
-            None => kernels::sum(&workspace.values),
-            Some(weights) => weighted_sum(weights, &workspace.values),
-        };
-        if sum.is_finite() {
-            Ok(sum)
-        } else {
-            Err(Error::NonFinite {
-                at: Location::Objective,
-                value: to_f64(sum),
-            })
-        }
+        pass.run(workspace, results)
     }
 
     pub(crate) fn cost_at<C: Cost<T>>(
@@ -281,6 +290,44 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         check_gradient(&self.layout, delta)?;
         Ok(sum)
     }
+}
+
+/// The costs of examples, part by part.
+pub(crate) struct PartCosts<'a, T> {
+    cut: Cut,
+    values: &'a [T],
+    weights: Option<&'a [f64]>,
+}
+
+impl<'a, T: Scalar> PartCosts<'a, T> {
+    /// Takes the costs that [`Network::sum_at`] left.
+    pub(crate) fn new(examples: &Examples<'a, T>, cut: Cut, workspace: &'a Workspace<T>) -> Self {
+        Self {
+            cut,
+            values: &workspace.values,
+            weights: examples.weights,
+        }
+    }
+
+    /// Returns Σ w·cost of a part.
+    pub(crate) fn of(&self, part: usize) -> T {
+        let range = self.cut.examples_of(&(part..part + 1));
+        match self.weights {
+            None => kernels::sum(&self.values[range]),
+            Some(weights) => weighted_sum(&weights[range.clone()], &self.values[range]),
+        }
+    }
+}
+
+/// Checks that Σ w·cost is finite.
+pub(crate) fn check_cost<T: Scalar>(sum: T) -> Result<T, Error> {
+    if sum.is_finite() {
+        return Ok(sum);
+    }
+    Err(Error::NonFinite {
+        at: Location::Objective,
+        value: to_f64(sum),
+    })
 }
 
 /// Returns Σ wₖ vₖ by pairwise summation, like [`kernels::sum`].

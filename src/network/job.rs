@@ -1,6 +1,7 @@
 //! Jobs: how a batch is cut into parts, which threads compute them, and where the results go.
 
 use super::Network;
+use super::cut::Cut;
 use crate::error::Error;
 use crate::kernels::parallel;
 use crate::kernels::tree::{Tree, most_held};
@@ -9,22 +10,13 @@ use crate::scalar::Scalar;
 use crate::workspace::{Most, Part, Sizes, Wants, Workspace};
 use std::ops::Range;
 
-/// The numbers of examples of the smallest part that a batch is cut into (before the number of
-/// parts is made even) and of the largest part. With smaller parts, adding their gradients takes
-/// noticeable time. With larger ones, activations leave the cache.
-const PART: (usize, usize) = (256, 1024);
-
-/// The memory for the inputs, activations and errors of a part, in bytes. A second-level cache
-/// holds this much next to the parameters.
-const PART_BYTES: usize = 640 << 10;
-
-/// Networks with more parameters than this compute a batch as a whole, and share out each product
-/// instead.
-const PART_PARAMETERS: usize = 1 << 18;
-
 /// The number of parts in progress for each thread. With more than one, threads of uneven speed
 /// wait less.
 const PARTS_A_THREAD: usize = 4;
+
+/// The maximum number of scalars in the gradients of parts in progress, for networks with many
+/// parameters. Threads without a part share the products of the others.
+const SUMS_IN_PROGRESS: usize = 1 << 23;
 
 /// A computation on each part of a batch.
 pub(crate) trait Job<T: Scalar>: Sync {
@@ -99,33 +91,6 @@ impl<'a, T: Scalar> PartResults<'a, T> {
 }
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
-    /// Returns the number of examples of a part of a batch of m. It depends only on the shapes, so
-    /// the results do not depend on the number of threads.
-    pub(crate) fn part_size(&self, m: usize, training: bool) -> usize {
-        let Some(fits) = self.largest_part(m, training) else {
-            return m;
-        };
-        // An even number of parts of one size gives two threads equal work.
-        let parts = m.div_ceil(fits).next_multiple_of(2);
-        m.div_ceil(parts)
-    }
-
-    /// Returns the maximum number of examples in a part of a batch of m; `None` if the batch is
-    /// computed as a whole.
-    fn largest_part(&self, m: usize, training: bool) -> Option<usize> {
-        let (least, most) = PART;
-        let plan = self.layout.plan();
-        let couples = plan.couples.in_mode(training);
-        if m < 2 * least || self.parameters() > PART_PARAMETERS || couples {
-            return None;
-        }
-        let (units, widest) = plan.units();
-        let units = units.saturating_add(widest);
-        let entries = units.saturating_mul(2).saturating_add(self.inputs());
-        let bytes = entries.saturating_mul(size_of::<T>());
-        Some((PART_BYTES / bytes).clamp(least, most))
-    }
-
     /// Returns the number of threads that share a batch of m.
     fn threads(&self, m: usize) -> usize {
         if parallel::is_worth_a_thread(m, self.parameters()) {
@@ -146,23 +111,30 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             cut: false,
             threads,
         };
-        let Some(fits) = self.largest_part(m, training) else {
+        let Some(rule) = self.rule(training).filter(|rule| m >= rule.least) else {
             return whole;
         };
         // There are at least two parts.
-        let part = fits.min(m.div_ceil(2));
-        let all = m.div_ceil(fits).next_multiple_of(2);
-        let parts = match threads {
-            1 => 1,
-            _ => all.min(PARTS_A_THREAD * threads),
-        };
+        let part = rule.most.min(m.div_ceil(2));
+        let all = rule.parts(m);
+        let parts = self.at_once(all, threads);
         Most {
             parts,
             sums: parts + most_held(all),
-            sizes: (part.max(2 * PART.0 - 1), part),
+            sizes: (part.max(rule.least - 1), part),
             cut: true,
             ..whole
         }
+    }
+
+    /// Returns how many of a number of parts are computed at the same time.
+    fn at_once(&self, parts: usize, threads: usize) -> usize {
+        let most = match threads {
+            1 => 1,
+            _ if self.is_large() => (SUMS_IN_PROGRESS / self.parameters()).clamp(1, threads),
+            _ => PARTS_A_THREAD * threads,
+        };
+        parts.min(most)
     }
 
     /// Reserves room in a workspace for calls of any kind with up to m examples.
@@ -171,15 +143,15 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace.make_room(&self.layout, most, 0);
     }
 
-    /// Computes a job of m examples, in parts and on several threads if that is faster.
+    /// Computes a job of a batch, part by part, on several threads if that is faster.
     pub(crate) fn run<J: Job<T>>(
         &self,
-        m: usize,
+        cut: Cut,
         (job, wants): (&J, Wants),
         workspace: &mut Workspace<T>,
         into: JobResults<'_, T>,
     ) -> Result<(), Error> {
-        let size = self.part_size(m, workspace.training.is_some());
+        let (m, size) = (cut.examples, cut.part);
         let shared = parallel::is_worth_a_thread(m, self.parameters());
         let threads = self.threads(m);
         let batch = Batch {
@@ -190,7 +162,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             threads,
         };
         let run = || {
-            if size == m {
+            if size >= m {
                 batch.run_whole(self, workspace, into)
             } else {
                 batch.run_parts(self, workspace, into)
@@ -262,11 +234,8 @@ impl<J> Batch<'_, J> {
         J: Job<T>,
     {
         let (m, size) = (self.m, self.size);
-        let at_once = match self.threads {
-            1 => 1,
-            threads => m.div_ceil(size).min(PARTS_A_THREAD * threads),
-        };
         let all = m.div_ceil(size);
+        let at_once = network.at_once(all, self.threads);
         let held = if self.wants.hold { all } else { at_once };
         let sizes = Sizes {
             parts: at_once,

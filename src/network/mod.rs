@@ -5,6 +5,7 @@ mod calls;
 
 mod builder;
 pub(crate) mod chain;
+mod cut;
 mod evaluate;
 mod fold;
 mod freeze;
@@ -30,6 +31,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use builder::{Branches, Builder};
+pub(crate) use cut::Cut;
 pub use parameters::ParameterBlock;
 pub(crate) use parameters::check_theta;
 pub use state::StateVector;

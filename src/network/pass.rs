@@ -2,6 +2,7 @@
 //! this.
 
 use super::chain::{Chain, Wanted, check_part_inputs};
+use super::cut::Cut;
 use super::job::{Job, JobResults, PartResults};
 use crate::cost::Cost;
 use crate::error::{Error, Location};
@@ -17,9 +18,26 @@ use std::ops::Range;
 pub(crate) struct Pass<'a, T: Scalar, L, C: ?Sized> {
     pub(crate) chain: Chain<'a, T, L>,
     pub(crate) x: DMatrixView<'a, T>,
+    pub(crate) place: Place,
     pub(crate) seed: Seed<'a, T, C>,
     /// The divisor of w·∂cost/∂X. Each part is divided while it is in the cache.
     pub(crate) divisor: T,
+}
+
+/// The place of some examples in a batch, which may be larger.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// The number of the first example.
+    pub(crate) first: usize,
+    /// The cut of these examples: whole parts of the batch.
+    pub(crate) cut: Cut,
+}
+
+impl Place {
+    /// The place of a whole batch.
+    pub(crate) fn whole(cut: Cut) -> Self {
+        Self { first: 0, cut }
+    }
 }
 
 /// The start of the backward pass.
@@ -58,7 +76,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Pass<'_, T, L, C> {
         if !wants.values {
             network.check_whole_inputs(self.x, workspace)?;
         }
-        network.run(self.x.ncols(), (&self, wants), workspace, results)
+        network.run(self.place.cut, (&self, wants), workspace, results)
     }
 }
 
@@ -70,8 +88,9 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Pass<'_, T, L, C> {
         results: PartResults<'_, T>,
         sums: Option<&mut [T]>,
     ) -> Result<(), Error> {
-        let (first, examples, chain) = (range.start, range.len(), &self.chain);
-        let x = columns(self.x, first, examples);
+        let (start, examples, chain) = (range.start, range.len(), &self.chain);
+        let first = self.place.first + start;
+        let x = columns(self.x, start, examples);
         if !matches!(self.seed, Seed::Cost(..)) {
             // Examples are checked when they are created, inputs without targets here.
             check_part_inputs(first, x, self.x)?;
@@ -83,7 +102,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Pass<'_, T, L, C> {
             Seed::None => return Ok(()),
             Seed::Cotangent(_) if !backward => return Ok(()),
             Seed::Cost(all, cost) => {
-                let examples = all.part(first, examples);
+                let examples = all.part(start, examples);
                 let values = (results.values, backward);
                 chain.costs_and_delta(first, &examples, cost, part, values)?;
                 if !backward {
@@ -91,7 +110,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> Job<T> for Pass<'_, T, L, C> {
                 }
             }
             Seed::Cotangent(all) => {
-                part.start_from(columns(all, first, examples));
+                part.start_from(columns(all, start, examples));
             }
         }
         let mut input_delta = results.input_delta;
