@@ -22,6 +22,12 @@ pub(crate) mod sealed {
         /// left out.
         fn numbers(bytes: &[u8]) -> impl Iterator<Item = Self>;
 
+        /// Writes the bytes of numbers, the lowest first. Both slices have room for equally many.
+        fn write(numbers: &[Self], to: &mut [u8]);
+
+        /// Reads numbers from their bytes, the lowest first. Both slices have equally many.
+        fn read(bytes: &[u8], to: &mut [Self]);
+
         /// Views bytes as numbers, if they are aligned.
         #[cfg(feature = "npz")]
         fn view(bytes: &[u8]) -> Option<&[Self]>;
@@ -51,6 +57,20 @@ macro_rules! number {
             fn numbers(bytes: &[u8]) -> impl Iterator<Item = Self> {
                 let (numbers, _) = bytes.as_chunks();
                 numbers.iter().map(|&bytes| Self::from_le_bytes(bytes))
+            }
+
+            fn write(numbers: &[Self], to: &mut [u8]) {
+                let (to, _) = to.as_chunks_mut();
+                for (to, number) in to.iter_mut().zip(numbers) {
+                    *to = number.to_le_bytes();
+                }
+            }
+
+            fn read(bytes: &[u8], to: &mut [Self]) {
+                let (bytes, _) = bytes.as_chunks();
+                for (to, &bytes) in to.iter_mut().zip(bytes) {
+                    *to = Self::from_le_bytes(bytes);
+                }
             }
 
             #[cfg(feature = "npz")]

@@ -1,5 +1,14 @@
 //! Training on several processes or machines, with the bits of one.
 
+mod agreement;
 mod communicator;
+mod note;
+mod ranks;
+mod threads;
+mod wire;
 
+pub(crate) use agreement::Fact;
 pub use communicator::{Communicator, Pieces, PiecesMut};
+pub(crate) use ranks::{RankOf, Ranks};
+pub use threads::ThreadCommunicator;
+pub(crate) use wire::Wire;

@@ -35,6 +35,13 @@ pub(crate) fn level() -> Level {
     }
 }
 
+/// Lowers the level of this process for all later computations; ranks that train together have the
+/// lowest of their levels.
+pub(crate) fn lower_to(most: Level) {
+    level();
+    LEVEL.fetch_min(most as u8, Ordering::Relaxed);
+}
+
 /// Returns the number of scalars of type `T` in a register.
 #[inline]
 pub(crate) fn lanes<T>() -> usize {

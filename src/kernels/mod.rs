@@ -15,7 +15,7 @@ mod elementwise;
 mod gelu;
 mod gemm;
 mod gemm_threads;
-mod level;
+pub(crate) mod level;
 mod math;
 mod microkernel;
 pub(crate) mod norms;

@@ -2,6 +2,8 @@
 //! number.
 
 use super::add;
+use crate::allocation::resize;
+use crate::error::Error;
 use crate::scalar::Scalar;
 use std::ops::Range;
 
@@ -79,6 +81,98 @@ impl Tree {
     }
 }
 
+/// Sums of subtrees, which come in order and are joined as a [`Tree`] joins them.
+#[derive(Debug)]
+pub(crate) struct Nodes<T> {
+    /// The leaves of the sums held.
+    ranges: Vec<Range<usize>>,
+    sums: Vec<Vec<T>>,
+}
+
+impl<T: Scalar> Nodes<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            ranges: Vec::new(),
+            sums: Vec::new(),
+        }
+    }
+
+    /// Removes all sums, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.ranges.clear();
+    }
+
+    /// Adds the sum of the next subtree, which `write` writes to a vector of this length.
+    pub(crate) fn push(
+        &mut self,
+        leaves: Range<usize>,
+        len: usize,
+        write: impl FnOnce(&mut [T]),
+    ) -> Result<(), Error> {
+        let held = self.ranges.len();
+        if self.sums.len() == held {
+            self.sums.push(Vec::new());
+        }
+        let sum = &mut self.sums[held];
+        resize(sum, "the sums of a rank", (len, 1), T::zero())?;
+        write(sum);
+        self.ranges.push(leaves);
+        while let [.., left, right] = &self.ranges[..] {
+            let siblings = left.len() == right.len()
+                && left.len().is_power_of_two()
+                && left.start.is_multiple_of(2 * left.len());
+            if !siblings {
+                break;
+            }
+            self.join();
+        }
+        Ok(())
+    }
+
+    /// Returns the sum of all leaves; `None` if there are none.
+    pub(crate) fn sum(&mut self) -> Option<&[T]> {
+        while self.ranges.len() > 1 {
+            self.join();
+        }
+        self.ranges.first()?;
+        Some(&self.sums[0])
+    }
+
+    /// Adds the last sum to the one before it.
+    fn join(&mut self) {
+        if let (Some(right), Some(left)) = (self.ranges.pop(), self.ranges.last_mut()) {
+            left.end = right.end;
+            let (before, last) = self.sums.split_at_mut(self.ranges.len());
+            add(&mut before[self.ranges.len() - 1], &last[0]);
+        }
+    }
+}
+
+/// Cuts a range of the leaves 0..all into whole subtrees of at most `most` leaves, in order.
+pub(crate) fn subtrees(
+    range: Range<usize>,
+    all: usize,
+    most: usize,
+) -> impl Iterator<Item = Range<usize>> + Clone + Send {
+    let mut start = range.start;
+    std::iter::from_fn(move || {
+        let rest = range.end.checked_sub(start).filter(|&rest| rest > 0)?;
+        let is_aligned = |len: usize| start.is_multiple_of(len);
+        let len = if range.end == all && rest <= most && is_aligned(rest.next_power_of_two()) {
+            rest // the last subtree of the tree, which may be incomplete
+        } else {
+            // The largest complete subtree that begins here.
+            let mut len = 1 << rest.min(most).ilog2();
+            while !is_aligned(len) {
+                len /= 2;
+            }
+            len
+        };
+        start += len;
+        Some(start - len..start)
+    })
+}
+
 /// Adds `leaf(k)` for all k in a range that begins with a whole subtree, like a [`Tree`] of them.
 pub(crate) fn fold<T: Scalar>(range: Range<usize>, leaf: &impl Fn(usize) -> T) -> T {
     match range.len() {
@@ -94,6 +188,66 @@ pub(crate) fn fold<T: Scalar>(range: Range<usize>, leaf: &impl Fn(usize) -> T) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Subtrees cover a range, are complete or the last, and sums of them are those of the tree.
+    #[test]
+    fn subtrees_are_nodes_of_the_tree() {
+        fn is_node(all: Range<usize>, of: &Range<usize>) -> bool {
+            let middle = all.start + all.len().next_power_of_two() / 2;
+            all == *of
+                || of.end <= middle && all.len() > 1 && is_node(all.start..middle, of)
+                || of.start >= middle && all.len() > 1 && is_node(middle..all.end, of)
+        }
+        for all in 1..40 {
+            for start in 0..all {
+                for end in start..=all {
+                    for most in [1, 2, 3, 8, usize::MAX] {
+                        let found: Vec<_> = subtrees(start..end, all, most).collect();
+                        let mut next = start;
+                        for range in &found {
+                            assert_eq!(range.start, next);
+                            assert!(range.len() <= most && is_node(0..all, range), "{range:?}");
+                            next = range.end;
+                        }
+                        assert_eq!(next, end);
+                        if most == usize::MAX {
+                            let digits = all.ilog2() as usize + 1;
+                            assert!(found.len() <= 2 * digits, "{found:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// However the leaves are shared out, the sums of the shares add up to the same bits.
+    #[test]
+    fn shares_add_up_to_the_sum_of_the_tree() {
+        let value = |k: usize| (k as f32 * 0.37).sin();
+        for all in 1..50 {
+            let expected = fold(0..all, &value);
+            for ranks in 1..9 {
+                for most in [1, 4, usize::MAX] {
+                    let mut nodes = Nodes::new();
+                    for rank in 0..ranks {
+                        let share = all * rank / ranks..all * (rank + 1) / ranks;
+                        for root in subtrees(share, all, usize::MAX) {
+                            let chunks = subtrees(root.clone(), all, most);
+                            let mut list = vec![vec![0.0; 1]; 64];
+                            let mut tree = Tree::new(chunks.clone().count());
+                            for chunk in chunks {
+                                list[tree.held()][0] = fold(chunk, &value);
+                                tree.take(1, &mut list);
+                            }
+                            let write = |sum: &mut [f32]| tree.sum(&mut list, sum);
+                            nodes.push(root, 1, write).unwrap();
+                        }
+                    }
+                    assert_eq!(nodes.sum(), Some(&[expected][..]), "{all} on {ranks}");
+                }
+            }
+        }
+    }
 
     /// The sum does not depend on how many vectors are added at a time.
     #[test]

@@ -76,7 +76,7 @@ use std::ops::Range;
 pub use classification::{Accuracy, Average, F1, Precision, Recall, TopK};
 pub use confusion::ConfusionMatrix;
 pub use present::OfHead;
-pub(crate) use present::of_examples;
+pub(crate) use present::of_outputs;
 use present::{check_present, whole_examples};
 pub use regression::{MeanAbsoluteError, MeanSquaredError, R2};
 

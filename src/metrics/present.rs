@@ -3,20 +3,20 @@
 use super::{Direction, Metric, check_shapes};
 use crate::allocation::collected;
 use crate::error::{Error, hyperparameter};
-use crate::examples::Examples;
 use crate::scalar::Scalar;
 use nalgebra::{DMatrix, DMatrixView};
 use std::ops::Range;
 
-/// Computes a metric of the outputs of examples, some of whose targets may be missing.
-pub(crate) fn of_examples<T: Scalar>(
+/// Computes a metric of outputs, some of whose targets may be missing.
+pub(crate) fn of_outputs<T: Scalar>(
     metric: &dyn Metric<T>,
     outputs: DMatrixView<'_, T>,
-    examples: &Examples<'_, T>,
+    targets: DMatrixView<'_, T>,
+    present: Option<DMatrixView<'_, bool>>,
 ) -> Result<f64, Error> {
-    match examples.present() {
-        None => metric.evaluate(outputs, examples.y),
-        Some(present) => metric.evaluate_present(outputs, examples.y, present),
+    match present {
+        None => metric.evaluate(outputs, targets),
+        Some(present) => metric.evaluate_present(outputs, targets, present),
     }
 }
 

@@ -219,19 +219,6 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         finish(&self.layout, &objective.penalty, point.theta, sums, None)
     }
 
-    /// Returns the mean cost at a point, without penalty.
-    pub(crate) fn data_cost_at<C: Cost<T>>(
-        &self,
-        point: Point<'_, T>,
-        examples: &Examples<'_, T>,
-        cost: &C,
-        workspace: &mut Workspace<T>,
-    ) -> Result<T, Error> {
-        cost.validate()?;
-        let sum = self.sum(point, (examples, cost), workspace, (None, None))?;
-        Ok(sum / real(examples.weight))
-    }
-
     pub(crate) fn gradient_at<C: Cost<T>>(
         &self,
         point: Point<'_, T>,
@@ -240,29 +227,11 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
         gradient: &mut [T],
     ) -> Result<CostParts<T>, Error> {
-        let at = (examples, examples.weight);
-        self.batch_gradient_at(point, at, objective, workspace, gradient)
-    }
-
-    /// Returns J and ∇J of examples from a larger data set of weight `whole`. The penalty is
-    /// Ω/whole.
-    pub(crate) fn batch_gradient_at<C: Cost<T>>(
-        &self,
-        point: Point<'_, T>,
-        (examples, whole): (&Examples<'_, T>, f64),
-        objective: &Objective<C>,
-        workspace: &mut Workspace<T>,
-        gradient: &mut [T],
-    ) -> Result<CostParts<T>, Error> {
         check_length("the gradient", self.parameters(), gradient.len())?;
         objective.validate(&self.layout)?;
         let at = (examples, &objective.cost);
         let sum = self.sum(point, at, workspace, (Some(&mut *gradient), None))?;
-        let sums = Sums {
-            cost: sum,
-            weight: examples.weight,
-            data_weight: whole,
-        };
+        let sums = Sums::new(sum, examples.weight);
         finish(
             &self.layout,
             &objective.penalty,

@@ -32,8 +32,10 @@ use std::sync::Arc;
 
 pub use builder::{Branches, Builder};
 pub(crate) use cut::Cut;
+pub(crate) use evaluate::{PartCosts, check_cost};
 pub use parameters::ParameterBlock;
 pub(crate) use parameters::check_theta;
+pub(crate) use pass::Place;
 pub use state::StateVector;
 
 /// A feed-forward network: a chain of layers, and one vector θ of all parameters (weights, biases).

@@ -41,6 +41,10 @@ impl<T: Scalar> Source<T> for Examples<'_, T> {
         self.present.is_some()
     }
 
+    fn reads_ahead(&self) -> bool {
+        false // copying takes less time than handing over
+    }
+
     fn view(&self, range: Range<usize>) -> Option<Examples<'_, T>> {
         if range.start > range.end || range.end > self.len() {
             return None;

@@ -58,6 +58,13 @@ pub trait Source<T: Scalar>: Debug + Send + Sync {
         false
     }
 
+    /// Returns whether another thread may read the next batch while this one is computed. The
+    /// default is `true`.
+    #[must_use]
+    fn reads_ahead(&self) -> bool {
+        true
+    }
+
     /// Returns the examples in a range if they are in memory, as they are in [`Examples`].
     ///
     /// Returns `None` if they are not, if the range is not in 0..m, or if T cannot divide by the

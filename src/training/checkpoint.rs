@@ -1,9 +1,11 @@
 //! The contents of a checkpoint, and where they are kept.
 
 use super::run_state::RunState;
+use crate::distributed::Ranks;
 use crate::error::{Error, checkpoint, ranges::in_range};
 use crate::saved_numbers::scalar_name;
-use crate::saving::{Checkpoints, Found, SaveError};
+use crate::saving::{self, Checkpoints, Found, Refusal, SaveError};
+use crate::scalar::Scalar;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +64,12 @@ pub(super) struct Store<T> {
     checkpoints: Checkpoints,
     write: fn(&Checkpoints, &Saving<'_, T>) -> Result<(), SaveError>,
     latest: fn(&Checkpoints) -> Latest<T>,
+    encode: fn(&Saved<T>) -> Result<Vec<u8>, SaveError>,
+    decode: fn(&[u8]) -> Result<Saved<T>, Refusal>,
 }
+
+/// The kind of the bytes of a checkpoint that rank 0 sends to the others.
+const SENT: &str = "the state of a training run";
 
 impl<T: Serialize + DeserializeOwned> Store<T> {
     pub(super) fn new(checkpoints: Checkpoints, every: u64) -> Self {
@@ -71,6 +78,8 @@ impl<T: Serialize + DeserializeOwned> Store<T> {
             checkpoints,
             write,
             latest,
+            encode: |saved| saving::to_bytes(SENT, saved),
+            decode: |bytes| saving::from_bytes(bytes, SENT),
         }
     }
 }
@@ -81,16 +90,37 @@ impl<T> Store<T> {
         (self.latest)(&self.checkpoints)
     }
 
-    /// Refuses a folder that already has checkpoints.
-    pub(super) fn expect_empty(&self) -> Result<(), Error> {
+    /// Returns the checkpoint to resume from, if any. A run that starts anew refuses a folder that
+    /// has checkpoints.
+    pub(super) fn found(&self, resumes: bool) -> Latest<T> {
         match self.latest()? {
-            None => Ok(()),
-            Some(found) => Err(checkpoint(format!(
+            Some(found) if !resumes => Err(checkpoint(format!(
                 "the folder already has a training run up to epoch {}: call `resume`, or choose \
                  another folder",
                 found.step
             ))),
+            found => Ok(found),
         }
+    }
+
+    /// Sends what rank 0 found to all ranks.
+    pub(super) fn share(
+        &self,
+        found: Result<Option<Found<Saved<T>>>, Error>,
+        ranks: &mut Ranks<'_, T>,
+    ) -> Result<Option<Saved<T>>, Error>
+    where
+        T: Scalar,
+    {
+        let bytes = found.and_then(|found| match found {
+            None => Ok(Vec::new()),
+            Some(found) => (self.encode)(&found.value).map_err(checkpoint),
+        });
+        let bytes = ranks.broadcast(bytes)?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        (self.decode)(&bytes).map(Some).map_err(checkpoint)
     }
 
     /// Checks that checkpoints can be written, and leaves nothing in the folder.

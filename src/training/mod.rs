@@ -65,13 +65,14 @@
 
 #[cfg(feature = "argmin")]
 mod argmin_driver;
-mod batches;
 mod callback;
 #[cfg(feature = "serde")]
 mod checkpoint;
 mod clipping;
 mod clock;
 mod decimal;
+mod facts;
+mod feed;
 mod full_batch;
 mod history;
 #[cfg(feature = "argmin")]
@@ -81,6 +82,7 @@ mod levenberg_marquardt;
 mod line_search;
 mod network_problem;
 mod optimizer;
+mod order;
 mod plan;
 #[cfg(feature = "serde")]
 mod resume;
@@ -90,6 +92,8 @@ mod run_state;
 mod saved_state;
 mod schedule;
 mod step;
+mod subset;
+mod sweep;
 mod trainer;
 mod validate;
 #[cfg(feature = "argmin")]

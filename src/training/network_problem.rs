@@ -2,17 +2,19 @@
 
 use super::full_batch::{FullBatch, Iteration, LeastSquares, Problem};
 use super::history::Stop;
+use super::sweep::{Sweep, Work};
 use crate::allocation::resize;
 use crate::cost::Cost;
 use crate::derivatives::GaussNewton;
 use crate::error::Error;
-use crate::examples::Examples;
+use crate::gradient::{CostParts, Sums, finish};
 use crate::layer::Layer;
 use crate::layout::Layout;
 use crate::network::Network;
 use crate::objective::Objective;
 use crate::point::Point;
 use crate::scalar::{Scalar, to_f64};
+use crate::source::Source;
 use crate::workspace::Workspace;
 use std::ops::Range;
 
@@ -82,9 +84,12 @@ fn scatter<T: Copy>(ranges: &[Range<usize>], mut moving: &[T], all: &mut [T]) {
 }
 
 /// J of a network over all examples of a run.
-pub(super) struct NetworkProblem<'p, T: Scalar, L, C> {
+pub(super) struct NetworkProblem<'p, 'c, T: Scalar, L, C> {
     pub(super) network: &'p Network<T, L>,
-    pub(super) examples: &'p Examples<'p, T>,
+    pub(super) source: &'p dyn Source<T>,
+    /// Σw of all examples.
+    pub(super) weight: f64,
+    pub(super) sweep: &'p mut Sweep<'c, T>,
     pub(super) objective: &'p Objective<C>,
     pub(super) workspace: &'p mut Workspace<T>,
     pub(super) moving: &'p mut Moving<T>,
@@ -92,7 +97,7 @@ pub(super) struct NetworkProblem<'p, T: Scalar, L, C> {
     pub(super) state: &'p mut [T],
 }
 
-impl<T: Scalar, L: Layer<T>, C: Cost<T>> NetworkProblem<'_, T, L, C> {
+impl<T: Scalar, L: Layer<T>, C: Cost<T>> NetworkProblem<'_, '_, T, L, C> {
     /// Runs one iteration of a solver on the parameters that move, and updates all of θ and ∇J.
     pub(super) fn iterate(
         &mut self,
@@ -117,13 +122,49 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> NetworkProblem<'_, T, L, C> {
 
     /// Makes the running statistics those of all examples at θ.
     fn gather(&mut self, theta: &[T]) -> Result<(), Error> {
-        let (network, state) = (self.network, &*self.state);
-        let point = Point { theta, state };
-        network.cost_at(point, self.examples, self.objective, self.workspace)?;
-        if let Some(new) = self.workspace.new_state(network.layout_arc()) {
+        let work = Work {
+            network: self.network,
+            point: Point {
+                theta,
+                state: self.state,
+            },
+            cost: &self.objective.cost,
+            source: self.source,
+        };
+        self.sweep.all(work, self.workspace, None)?;
+        if let Some(new) = self.workspace.new_state(self.network.layout_arc()) {
             self.state.copy_from_slice(new);
         }
         Ok(())
+    }
+
+    /// Returns J at θ without its frozen entries, and writes ∇J if it is requested.
+    fn evaluate(&mut self, theta: &[T], gradient: Option<&mut [T]>) -> Result<CostParts<T>, Error> {
+        let Moving {
+            ranges,
+            all_theta,
+            all_gradient,
+            ..
+        } = &mut *self.moving;
+        scatter(ranges, theta, all_theta);
+        let work = Work {
+            network: self.network,
+            point: Point {
+                theta: all_theta,
+                state: self.state,
+            },
+            cost: &self.objective.cost,
+            source: self.source,
+        };
+        let mut into = gradient.is_some().then_some(&mut all_gradient[..]);
+        let sum = self.sweep.all(work, self.workspace, into.as_deref_mut())?;
+        let (layout, penalty) = (self.network.layout(), &self.objective.penalty);
+        let sums = Sums::new(sum, self.weight);
+        let parts = finish(layout, penalty, all_theta, sums, into)?;
+        if let Some(gradient) = gradient {
+            gather(ranges, all_gradient, gradient);
+        }
+        Ok(parts)
     }
 
     fn search(
@@ -151,44 +192,24 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> NetworkProblem<'_, T, L, C> {
     }
 }
 
-impl<T: Scalar, L: Layer<T>, C: Cost<T>> Problem<T> for NetworkProblem<'_, T, L, C> {
+impl<T: Scalar, L: Layer<T>, C: Cost<T>> Problem<T> for NetworkProblem<'_, '_, T, L, C> {
     fn cost(&mut self, theta: &[T]) -> Result<T, Error> {
-        let Moving {
-            ranges, all_theta, ..
-        } = &mut *self.moving;
-        scatter(ranges, theta, all_theta);
-        let (examples, workspace) = (self.examples, &mut *self.workspace);
-        let (theta, state) = (&all_theta[..], &*self.state);
-        let point = Point { theta, state };
-        let parts = self
-            .network
-            .cost_at(point, examples, self.objective, workspace)?;
-        Ok(parts.total())
+        Ok(self.evaluate(theta, None)?.total())
     }
 
     fn gradient(&mut self, theta: &[T], gradient: &mut [T]) -> Result<T, Error> {
-        let Moving {
-            ranges,
-            all_theta,
-            all_gradient,
-            ..
-        } = &mut *self.moving;
-        scatter(ranges, theta, all_theta);
-        let (examples, workspace) = (self.examples, &mut *self.workspace);
-        let (theta, state) = (&all_theta[..], &*self.state);
-        let parts = self.network.gradient_at(
-            Point { theta, state },
-            examples,
-            self.objective,
-            workspace,
-            all_gradient,
-        )?;
-        gather(ranges, all_gradient, gradient);
-        Ok(parts.total())
+        Ok(self.evaluate(theta, Some(gradient))?.total())
     }
 
     fn least_squares(&mut self, theta: &[T]) -> Result<LeastSquares<T>, Error> {
-        let (network, examples, objective) = (self.network, self.examples, self.objective);
+        let examples = self.source.view(0..self.source.len());
+        let (Some(examples), None) = (&examples, &self.sweep.ranks) else {
+            return Err(Error::Unsupported {
+                what: "examples that are not in the memory of one process",
+                by: "a least-squares solver",
+            });
+        };
+        let (network, objective) = (self.network, self.objective);
         let (workspace, theta) = (&mut *self.workspace, {
             let Moving {
                 ranges, all_theta, ..

@@ -1,6 +1,5 @@
 //! The settings of a run, and the values that depend only on them.
 
-use super::batches::Selected;
 use super::callback::Callback;
 use super::clipping::Clipping;
 use super::full_batch::Method;
@@ -8,13 +7,14 @@ use super::history::{Record, Stop};
 use super::optimizer::OptimizerState;
 use super::run_state::{Improvement, RunState};
 use super::schedule::Schedule;
-use crate::data::{Split, train_validation_split};
+use super::subset::Divided;
+use crate::distributed::{Communicator, Ranks, Wire};
 use crate::error::Error;
-use crate::examples::Examples;
 use crate::metrics::{Direction, Metric};
 use crate::objective::Objective;
-use crate::point::Point;
 use crate::scalar::Scalar;
+use crate::source::Source;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The settings of a run: all settings of a trainer except the folder of its checkpoints.
@@ -29,7 +29,7 @@ pub(super) struct Plan<'a, T: Scalar, C> {
     pub(super) shuffle: bool,
     pub(super) schedule: Schedule,
     pub(super) clipping: Option<Clipping>,
-    pub(super) validation: Option<Examples<'a, T>>,
+    pub(super) validation: Option<Arc<dyn Source<T> + 'a>>,
     pub(super) validation_fraction: Option<f64>,
     pub(super) metrics: Vec<Box<dyn Metric<T> + 'a>>,
     /// The index of the metric that is monitored instead of a cost.
@@ -38,18 +38,27 @@ pub(super) struct Plan<'a, T: Scalar, C> {
     pub(super) min_improvement: f64,
     pub(super) keep_best: bool,
     pub(super) callbacks: Vec<Callback<'a, T>>,
+    pub(super) ranks: Option<Group<'a, T>>,
+}
+
+/// The ranks of a distributed run, and how their numbers travel.
+#[derive(Clone, Copy)]
+pub(super) struct Group<'a, T> {
+    pub(super) communicator: &'a dyn Communicator,
+    pub(super) wire: Wire<T>,
+}
+
+impl<'a, T: Scalar> Group<'a, T> {
+    pub(super) fn ranks(self) -> Ranks<'a, T> {
+        Ranks::new(self.communicator, self.wire)
+    }
 }
 
 /// The examples of a run.
+#[derive(Clone, Copy)]
 pub(super) struct Data<'d, T: Scalar> {
-    pub(super) training: Examples<'d, T>,
-    pub(super) validation: Option<Examples<'d, T>>,
-}
-
-/// Copies of the examples, divided by a validation fraction.
-pub(super) struct Divided<T> {
-    pub(super) training: Selected<T>,
-    pub(super) validation: Selected<T>,
+    pub(super) training: &'d dyn Source<T>,
+    pub(super) validation: Option<&'d dyn Source<T>>,
 }
 
 impl<T: Scalar, C> Plan<'_, T, C> {
@@ -59,26 +68,24 @@ impl<T: Scalar, C> Plan<'_, T, C> {
     }
 
     /// Divides the examples by the validation fraction, if there is one.
-    pub(super) fn divide(&self, all: &Examples<'_, T>) -> Result<Option<Divided<T>>, Error> {
-        let Some(fraction) = self.validation_fraction else {
-            return Ok(None);
-        };
-        let Split { train, test } = train_validation_split(all.len(), fraction, self.seed)?;
-        Ok(Some(Divided {
-            training: Selected::new(all, &train)?,
-            // Here, the second part of the split is the validation part.
-            validation: Selected::new(all, &test)?,
-        }))
+    pub(super) fn divide<'s>(
+        &self,
+        source: &'s dyn Source<T>,
+    ) -> Result<Option<Divided<'s, T>>, Error> {
+        let fraction = self.validation_fraction;
+        let divided = fraction.map(|fraction| Divided::new(source, fraction, self.seed));
+        divided.transpose()
     }
 
-    /// Resets the method, and returns the state before the first epoch.
-    pub(super) fn begin(&mut self, point: Point<'_, T>) -> Result<RunState<T>, Error> {
-        let progress = RunState::new(point)?;
+    /// Discards everything that the method has gathered.
+    pub(super) fn reset(&mut self) -> Result<(), Error> {
         match &mut self.method {
-            Method::Steps(optimizer) => optimizer.restore(&OptimizerState::default())?,
-            Method::FullBatch(solver) => solver.reset(),
+            Method::Steps(optimizer) => optimizer.restore(&OptimizerState::default()),
+            Method::FullBatch(solver) => {
+                solver.reset();
+                Ok(())
+            }
         }
-        Ok(progress)
     }
 
     /// Returns the value to be minimised: the validation cost, J if there are no validation

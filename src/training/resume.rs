@@ -10,6 +10,7 @@ use crate::layer::Layer;
 use crate::network::Network;
 use crate::saving::{Checkpoints, Skipped};
 use crate::scalar::Scalar;
+use crate::source::Source;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -108,28 +109,25 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         network: &mut Network<T, L>,
         examples: &Examples<'_, T>,
     ) -> Result<(History, Resumed), Error> {
-        let Some(store) = &self.store else {
+        self.resume_source(network, examples)
+    }
+
+    /// Continues like [`resume`](Self::resume), with examples that need not be in memory, as in
+    /// [`fit_source`](Self::fit_source).
+    ///
+    /// # Errors
+    /// Returns the errors of [`resume`](Self::resume) and of the source.
+    pub fn resume_source<L: Layer<T>>(
+        &mut self,
+        network: &mut Network<T, L>,
+        source: &dyn Source<T>,
+    ) -> Result<(History, Resumed), Error> {
+        if self.store.is_none() {
             return Err(Error::Unsupported {
                 what: "a folder of checkpoints",
                 by: "this trainer",
             });
-        };
-        let Some(found) = store.latest()? else {
-            let history = self.train(network, examples, |plan, network| {
-                plan.begin(network.point())
-            })?;
-            return Ok((history, Resumed::default()));
-        };
-        let saved = found.value;
-        let settings = self.plan.settings(network, examples.len());
-        settings.expect_equal(&saved.settings)?;
-        let resumed = Resumed {
-            epoch: saved.progress.epoch,
-            skipped: found.skipped,
-        };
-        let history = self.train(network, examples, |plan, network| {
-            plan.restore(network.layout(), saved)
-        })?;
-        Ok((history, resumed))
+        }
+        self.train(network, source, true)
     }
 }

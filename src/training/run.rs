@@ -1,26 +1,31 @@
 //! A run: epoch by epoch, batch by batch.
 
-use super::batches::Batches;
 use super::callback::Epoch;
 use super::clock::Clock;
+use super::feed::Feed;
 use super::full_batch::Method;
 use super::history::{Record, Stop};
 use super::network_problem::{Moving, NetworkProblem};
 use super::optimizer::Optimizer;
+use super::order::{Order, Selection};
 use super::plan::{Data, Plan};
 use super::run_state::RunState;
 use super::schedule::Plateau;
-use crate::allocation::{allocate, collected, copied};
+use super::sweep::{Batch, Sweep, Work};
+use crate::allocation::{allocate, collected, copied, resize};
 use crate::cost::Cost;
 use crate::error::{Error, Location};
-use crate::examples::Examples;
-use crate::kernels::{first_non_finite, random::mix};
+use crate::examples::scalar_weight;
+use crate::gradient::{CostParts, Sums, finish};
+use crate::kernels::{self, first_non_finite, random::mix};
 use crate::layer::Layer;
 use crate::layout::Layout;
-use crate::metrics::{self, Metric};
+use crate::metrics::Metric;
 use crate::network::Network;
+use crate::objective::Objective;
 use crate::point::Point;
 use crate::scalar::{Scalar, to_f64};
+use crate::source::Source;
 use crate::workspace::Workspace;
 
 /// The run of a plan with one network and its examples.
@@ -28,7 +33,12 @@ pub(super) struct Run<'r, 'a, T: Scalar, L, C> {
     network: &'r Network<T, L>,
     data: Data<'r, T>,
     pub(super) plan: &'r mut Plan<'a, T, C>,
-    batches: Batches<T>,
+    /// The order of the examples in an epoch; `None` for that of the source.
+    order: Option<Order>,
+    /// Σw of all training examples, and of the validation examples.
+    weights: [f64; 2],
+    batch_weights: Vec<f64>,
+    pub(super) sweep: Sweep<'r, T>,
     theta: Vec<T>,
     /// The state of the layers that belongs to θ.
     state: Vec<T>,
@@ -44,6 +54,13 @@ pub(super) struct Run<'r, 'a, T: Scalar, L, C> {
     starts: bool,
 }
 
+/// The number of steps after which ranks compare their parameters.
+const COMPARED: u64 = 64;
+
+/// Why a rank wants to end the run after an epoch, as bits.
+const BROKEN: u64 = 1;
+const LATE: u64 = 2;
+
 impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
     /// Starts at the state of `progress`.
     pub(super) fn new(
@@ -52,8 +69,6 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         plan: &'r mut Plan<'a, T, C>,
         progress: &mut RunState<T>,
     ) -> Result<Self, Error> {
-        let size = plan.batch_size.unwrap_or(data.training.len());
-        let order = plan.shuffle.then_some(plan.seed);
         // Only a time limit or a callback needs the time.
         let clock = Clock::start(plan.time.is_some() || !plan.callbacks.is_empty());
         let parameters = || allocate("the parameters", (network.parameters(), 1), T::zero());
@@ -63,7 +78,9 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         let frozen = network.layout().frozen().iter();
         let frozen = frozen.flat_map(|range| theta[range.clone()].iter().map(|&x| Ok(x)));
         let frozen = collected("the frozen parameters", 0, frozen)?;
-        let batches = Batches::new(&data.training, size, order)?;
+        let (m, block) = (data.training.len(), data.training.block());
+        let shuffled = plan.shuffle && plan.batch_size.is_some_and(|size| size < m);
+        let order = shuffled.then(|| Order::new(m, block)).transpose()?;
         if progress.epoch == 0 {
             progress.plateau = plan.schedule.plateau();
             progress.history.metrics = plan.metrics.iter().map(Metric::name).collect();
@@ -75,9 +92,15 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         progress.reserve(expected as usize)?;
         Ok(Self {
             network,
+            weights: [
+                total_weight(data.training),
+                data.validation.map_or(0.0, total_weight),
+            ],
             data,
             plan,
-            batches,
+            order,
+            batch_weights: Vec::new(),
+            sweep: Sweep::new(),
             theta,
             state,
             gradient,
@@ -108,16 +131,23 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         (progress.epoch, progress.steps) = (number, steps);
         #[cfg(feature = "tracing")]
         emit(progress.history.records.last());
-        progress.history.stop = self.stop(progress, solver);
+        progress.history.stop = self.stop(progress, solver)?;
         Ok(())
     }
 
     /// Calls every callback, and returns the reason for ending the run here, if there is one. A
     /// callback takes precedence over the solver, and both over the limits.
-    fn stop(&mut self, progress: &RunState<T>, solver: Option<Stop>) -> Option<Stop> {
+    fn stop(
+        &mut self,
+        progress: &RunState<T>,
+        solver: Option<Stop>,
+    ) -> Result<Option<Stop>, Error> {
         let plan = &mut *self.plan;
+        let Some(record) = progress.history.records.last() else {
+            return Ok(None);
+        };
         let epoch = Epoch {
-            record: progress.history.records.last()?,
+            record,
             history: &progress.history,
             theta: &self.theta,
             state: &self.state,
@@ -131,12 +161,17 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         for callback in &mut plan.callbacks {
             broken |= callback(&epoch).is_break();
         }
-        if broken {
-            return Some(Stop::Callback);
-        }
         let late = plan.time.is_some_and(|most| epoch.elapsed >= most);
+        let mut wishes = if broken { BROKEN } else { 0 } | if late { LATE } else { 0 };
+        if let Some(ranks) = &mut self.sweep.ranks {
+            // The clocks of the ranks differ, and so may their callbacks.
+            wishes = ranks.any(wishes)?;
+        }
+        if wishes & BROKEN != 0 {
+            return Ok(Some(Stop::Callback));
+        }
         let ended = solver.or_else(|| plan.ended(progress));
-        ended.or(late.then_some(Stop::Time))
+        Ok(ended.or((wishes & LATE != 0).then_some(Stop::Time)))
     }
 
     /// Performs one step per batch or one iteration on all examples, then computes J. Also returns
@@ -146,17 +181,6 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         epoch: u64,
         progress: &RunState<T>,
     ) -> Result<(Record, Option<Stop>), Error> {
-        let (network, examples) = (self.network, &self.data.training);
-        let Plan {
-            method,
-            objective,
-            schedule,
-            clipping,
-            seed,
-            ..
-        } = &mut *self.plan;
-        let (workspace, whole) = (&mut self.batch_workspace, &mut self.data_workspace);
-        let (theta, state, gradient) = (&mut self.theta, &mut self.state, &mut self.gradient);
         let mut record = Record {
             epoch,
             steps: progress.steps,
@@ -167,132 +191,226 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             metrics: Vec::new(),
             validation_metrics: Vec::new(),
         };
-        let (last_batch, cost, stop) = match method {
-            Method::Steps(optimizer) => {
-                let count = self.batches.count(examples);
-                let (mut sum, mut weight) = (0.0, 0.0);
-                let plateau = progress.plateau.as_ref().map_or(1.0, Plateau::factor);
-                self.batches.start(epoch);
-                for b in 0..count {
-                    let Some(batch) = self.batches.get(examples, b) else {
-                        continue;
-                    };
-                    let (at, number) = ((&batch, examples.weight), Some(b + 1));
-                    // Stochastic layers act at random, and a resumed run repeats the same choices.
-                    let step = mix(mix(*seed, epoch), b as u64 + 1);
-                    workspace.set_training(Some(step));
-                    let point = Point { theta, state };
-                    let done = network.batch_gradient_at(point, at, objective, workspace, gradient);
-                    let parts = match done {
-                        Ok(parts) => parts,
-                        Err(cause) => {
-                            return Err(with_place(epoch, number, self.batches.place(b, cause)));
-                        }
-                    };
-                    if let Some(clipping) = clipping {
-                        clipping.apply(gradient);
-                    }
-                    let factor = plateau * schedule.factor_at(epoch - 1, b as u64, count as u64);
-                    let moving = network.layout().moving();
-                    optimizer.step_in(moving, theta, gradient, factor)?;
-                    put_back(network.layout(), &self.frozen, theta);
-                    if let Some(new) = workspace.new_state(network.layout_arc()) {
-                        state.copy_from_slice(new);
-                    }
-                    record.rate = Some(optimizer.info().rate * factor);
-                    // A saturating function may hide an overflow.
-                    check_step(network.layout(), theta, &**optimizer)
-                        .map_err(|cause| with_place(epoch, number, cause))?;
-                    sum += to_f64(parts.total()) * batch.weight;
-                    weight += batch.weight;
-                    record.steps += 1;
-                }
-                if weight == 0.0 {
-                    // The examples have weight as a whole, but no single batch does.
-                    let value = examples.weight;
-                    return Err(Error::TotalWeight { value });
-                }
-                record.batch_cost = Some(sum / weight);
-                let parts = network.cost_at(Point { theta, state }, examples, objective, whole);
+        let (last_batch, stop) = match self.plan.method {
+            Method::Steps(_) => {
+                let count = self.steps(&mut record, progress)?;
+                let parts = self.evaluate(self.data.training, self.weights[0]);
                 let parts = parts.map_err(|cause| with_place(epoch, Some(count), cause))?;
-                (Some(count), parts.total(), None)
+                record.cost = to_f64(parts.total());
+                (Some(count), None)
             }
-            Method::FullBatch(solver) => {
-                let mut problem = NetworkProblem {
-                    network,
-                    examples,
-                    objective,
-                    workspace: whole,
-                    moving: &mut self.moving,
-                    state,
-                };
-                let done = problem.iterate(solver.as_mut(), theta, gradient);
-                let done = done.map_err(|cause| with_place(epoch, None, cause))?;
-                record.steps += done.evaluations;
-                (None, done.cost, done.stop)
-            }
+            Method::FullBatch(_) => (None, self.iterate(&mut record)?),
         };
-        record.cost = to_f64(cost);
         let measured = self.measure(&mut record);
         measured.map_err(|cause| with_place(epoch, last_batch, cause))?;
         Ok((record, stop))
     }
 
+    /// Performs one step per batch, and returns their number.
+    fn steps(&mut self, record: &mut Record, progress: &RunState<T>) -> Result<usize, Error> {
+        let (network, source, m) = (self.network, self.data.training, self.data.training.len());
+        let Plan {
+            method: Method::Steps(optimizer),
+            objective,
+            schedule,
+            clipping,
+            seed,
+            batch_size,
+            ..
+        } = &mut *self.plan
+        else {
+            return Ok(0);
+        };
+        let epoch = record.epoch;
+        if let Some(order) = &mut self.order {
+            order.shuffle(m, *seed, epoch);
+        }
+        let (order, size) = (self.order.as_ref(), batch_size.unwrap_or(m));
+        let count = m.div_ceil(size);
+        let select = move |b: usize| Selection {
+            order,
+            places: b * size..m.min((b + 1) * size),
+        };
+        let plateau = progress.plateau.as_ref().map_or(1.0, Plateau::factor);
+        let (mut sum, mut weight) = (0.0, 0.0);
+        let (workspace, weights) = (&mut self.batch_workspace, &mut self.batch_weights);
+        let (theta, state, gradient) = (&mut self.theta, &mut self.state, &mut self.gradient);
+        let (whole, frozen) = (self.weights[0], &self.frozen);
+        let mut step = |b: usize, sweep: &mut Sweep<'_, T>, feed: &mut Feed<'_, T>| {
+            let selection = select(b);
+            // Stochastic layers act at random, and a resumed run repeats the same choices.
+            workspace.set_training(Some(mix(mix(*seed, epoch), b as u64 + 1)));
+            let batch = Batch {
+                selection: &selection,
+                feed,
+                workspace,
+            };
+            let Some(batch_weight) = batch_weight::<T>(source, &selection, weights)? else {
+                sweep.skip(network, source, batch);
+                return Ok(());
+            };
+            let work = Work {
+                network,
+                point: Point { theta, state },
+                cost: &objective.cost,
+                source,
+            };
+            let cost = sweep.sum(work, batch, Some(gradient))?;
+            let sums = Sums {
+                cost,
+                weight: batch_weight,
+                data_weight: whole,
+            };
+            let (layout, penalty) = (network.layout(), &objective.penalty);
+            let parts = finish(layout, penalty, theta, sums, Some(gradient))?;
+            if let Some(clipping) = clipping {
+                clipping.apply(gradient);
+            }
+            let factor = plateau * schedule.factor_at(epoch - 1, b as u64, count as u64);
+            optimizer.step_in(layout.moving(), theta, gradient, factor)?;
+            put_back(layout, frozen, theta);
+            if let Some(new) = workspace.new_state(network.layout_arc()) {
+                state.copy_from_slice(new);
+            }
+            record.rate = Some(optimizer.info().rate * factor);
+            // A saturating function may hide an overflow.
+            check_step(layout, theta, &**optimizer)?;
+            sum += to_f64(parts.total()) * batch_weight;
+            weight += batch_weight;
+            record.steps += 1;
+            if let Some(ranks) = &mut sweep.ranks
+                && record.steps.is_multiple_of(COMPARED)
+            {
+                ranks.compare(record.steps, Point { theta, state })?;
+            }
+            Ok(())
+        };
+        let batches = (0..count).map(select);
+        let network_and_source = (network, source);
+        self.sweep
+            .fed(network_and_source, true, batches, |sweep, feed| {
+                (0..count).try_for_each(|b| {
+                    let done = step(b, sweep, feed);
+                    done.map_err(|cause| with_place(epoch, Some(b + 1), cause))
+                })
+            })?;
+        if weight == 0.0 {
+            // The examples have weight as a whole, but no single batch does.
+            return Err(Error::TotalWeight { value: whole });
+        }
+        record.batch_cost = Some(sum / weight);
+        Ok(count)
+    }
+
+    /// Performs one iteration on all examples. Returns the solver's reason for ending, if there is
+    /// one.
+    fn iterate(&mut self, record: &mut Record) -> Result<Option<Stop>, Error> {
+        let Plan {
+            method: Method::FullBatch(solver),
+            objective,
+            ..
+        } = &mut *self.plan
+        else {
+            return Ok(None);
+        };
+        let mut problem = NetworkProblem {
+            network: self.network,
+            source: self.data.training,
+            weight: self.weights[0],
+            sweep: &mut self.sweep,
+            objective,
+            workspace: &mut self.data_workspace,
+            moving: &mut self.moving,
+            state: &mut self.state,
+        };
+        let done = problem.iterate(solver.as_mut(), &mut self.theta, &mut self.gradient);
+        let done = done.map_err(|cause| with_place(record.epoch, None, cause))?;
+        record.steps += done.evaluations;
+        record.cost = to_f64(done.cost);
+        Ok(done.stop)
+    }
+
+    /// Returns the parts of J over all examples of a source with this total weight, and keeps the
+    /// outputs if metrics need them.
+    fn evaluate(&mut self, source: &dyn Source<T>, weight: f64) -> Result<CostParts<T>, Error> {
+        let Objective { cost, penalty } = &self.plan.objective;
+        let (theta, state) = (&self.theta, &self.state);
+        let work = Work {
+            network: self.network,
+            point: Point { theta, state },
+            cost,
+            source,
+        };
+        let keeps_outputs = !self.plan.metrics.is_empty();
+        let workspace = &mut self.data_workspace;
+        let sum = self.sweep.evaluate(work, workspace, keeps_outputs)?;
+        let sums = Sums::new(sum, weight);
+        finish(self.network.layout(), penalty, theta, sums, None)
+    }
+
     /// Checks J and θ at the end of an epoch, and adds the metrics and the validation cost.
     fn measure(&mut self, record: &mut Record) -> Result<(), Error> {
-        let (network, examples) = (self.network, &self.data.training);
-        let point = Point {
-            theta: &self.theta,
-            state: &self.state,
-        };
-        let Plan {
-            method,
-            objective,
-            metrics,
-            ..
-        } = &*self.plan;
-        let workspace = &mut self.data_workspace;
         if !record.cost.is_finite() {
             let (at, value) = (Location::Objective, record.cost);
             return Err(Error::NonFinite { at, value });
         }
-        check_parameters(network.layout(), point.theta)?;
-        // The workspace has the outputs at these parameters, unless a solver has evaluated others
-        // since.
-        if matches!(method, Method::FullBatch(_)) && !metrics.is_empty() {
-            network.cost_at(point, examples, objective, workspace)?;
+        check_parameters(self.network.layout(), &self.theta)?;
+        let Data {
+            training,
+            validation,
+        } = self.data;
+        // A solver keeps no outputs.
+        if matches!(self.plan.method, Method::FullBatch(_)) && !self.plan.metrics.is_empty() {
+            self.evaluate(training, self.weights[0])?;
         }
-        record.metrics = evaluate_all(metrics, workspace, examples)?;
-        if let Some(validation) = &self.data.validation {
-            let value = network.data_cost_at(point, validation, &objective.cost, workspace)?;
-            record.validation = Some(to_f64(value));
-            record.validation_metrics = evaluate_all(metrics, workspace, validation)?;
+        record.metrics = self.metrics(training)?;
+        if let Some(validation) = validation {
+            let parts = self.evaluate(validation, self.weights[1])?;
+            record.validation = Some(to_f64(parts.data));
+            record.validation_metrics = self.metrics(validation)?;
         }
         Ok(())
     }
+
+    /// Evaluates the metrics on the outputs of the last evaluation, of this source.
+    fn metrics(&self, source: &dyn Source<T>) -> Result<Vec<f64>, Error> {
+        let values = self.plan.metrics.iter().map(|metric| {
+            let value = self.sweep.metric(metric.as_ref(), source)?;
+            if value.is_finite() {
+                return Ok(value);
+            }
+            let name = metric.name();
+            Err(Error::NonFinite {
+                at: Location::Metric { name },
+                value,
+            })
+        });
+        values.collect()
+    }
 }
 
-/// Evaluates the metrics on the outputs of the last forward pass.
-fn evaluate_all<T: Scalar>(
-    metrics: &[Box<dyn Metric<T> + '_>],
-    workspace: &Workspace<T>,
-    examples: &Examples<'_, T>,
-) -> Result<Vec<f64>, Error> {
-    let Some(outputs) = workspace.output() else {
-        return Ok(Vec::new());
-    };
-    let values = metrics.iter().map(|metric| {
-        let value = metrics::of_examples(metric.as_ref(), outputs, examples)?;
-        if value.is_finite() {
-            return Ok(value);
+/// Returns Σw of all examples.
+fn total_weight<T: Scalar>(source: &dyn Source<T>) -> f64 {
+    source.weights().map_or(source.len() as f64, kernels::sum)
+}
+
+/// Returns Σw of a batch; `None` if T cannot divide by it.
+fn batch_weight<T: Scalar>(
+    source: &dyn Source<T>,
+    batch: &Selection<'_>,
+    buffer: &mut Vec<f64>,
+) -> Result<Option<f64>, Error> {
+    let weight = match source.weights() {
+        None => batch.len() as f64,
+        Some(weights) => {
+            resize(buffer, "the weights of a batch", (batch.len(), 1), 0.0)?;
+            for (to, index) in buffer.iter_mut().zip(batch.indices()) {
+                *to = weights[index];
+            }
+            kernels::sum(buffer)
         }
-        let name = metric.name();
-        Err(Error::NonFinite {
-            at: Location::Metric { name },
-            value,
-        })
-    });
-    values.collect()
+    };
+    Ok(scalar_weight::<T>(weight).ok())
 }
 
 /// Emits an event for an epoch, at level `INFO`.

@@ -7,7 +7,9 @@ use super::history::Record;
 use super::network_problem::moving_entries;
 use super::optimizer::OptimizerState;
 use super::plan::Plan;
+use super::resume::Resumed;
 use super::run_state::RunState;
+use crate::distributed::Ranks;
 use crate::error::{Error, checkpoint};
 use crate::kernels::all_finite;
 use crate::layer::Layer;
@@ -74,6 +76,39 @@ impl<T: Scalar, C> Plan<'_, T, C> {
             metrics.join(", "),
             or_else(self.monitor.map(|at| format!("metric {at}")), "the cost"),
         ])
+    }
+
+    /// Returns the state from which a run begins, that of the newest checkpoint if it resumes. Rank
+    /// 0 reads the checkpoint for all.
+    pub(super) fn restored<L: Layer<T>>(
+        &mut self,
+        network: &Network<T, L>,
+        (store, settings): (&Store<T>, &Settings),
+        resumes: bool,
+        ranks: &mut Option<Ranks<'_, T>>,
+    ) -> Result<(RunState<T>, Resumed), Error> {
+        let leads = ranks.as_ref().is_none_or(Ranks::leads);
+        let found = if leads {
+            let found = store.found(resumes);
+            found.and_then(|found| self.check_store(store).map(|()| found))
+        } else {
+            Ok(None)
+        };
+        let skipped = match &found {
+            Ok(Some(found)) => found.skipped.clone(),
+            _ => Vec::new(),
+        };
+        let saved = match ranks {
+            None => found?.map(|found| found.value),
+            Some(ranks) => store.share(found, ranks)?,
+        };
+        let Some(saved) = saved else {
+            return Ok((RunState::new(network.point())?, Resumed::default()));
+        };
+        settings.expect_equal(&saved.settings)?;
+        let epoch = saved.progress.epoch;
+        let progress = self.restore(network.layout(), saved)?;
+        Ok((progress, Resumed { epoch, skipped }))
     }
 
     /// Checks that the method can be saved and that the folder accepts checkpoints.

@@ -6,20 +6,24 @@ use super::checkpoint::Store;
 use super::clipping::Clipping;
 use super::full_batch::Method;
 use super::history::History;
-use super::plan::{Data, Plan};
+use super::plan::{Data, Group, Plan};
 use super::run::Run;
 use super::run_state::RunState;
 use super::schedule::Schedule;
 use crate::cost::{AnyCost, Cost};
+use crate::distributed::{Communicator, Ranks, Wire};
 use crate::error::Error;
 use crate::examples::Examples;
+use crate::file_scalar::FileScalar;
 use crate::layer::Layer;
 use crate::metrics::Metric;
 use crate::network::Network;
 use crate::objective::Objective;
 use crate::scalar::Scalar;
+use crate::source::Source;
 use std::fmt::{self, Debug, Formatter};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Trains a network, with mini-batches, validation, early stopping ([`patience`](Self::patience)),
@@ -105,6 +109,7 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
                 min_improvement: 0.0,
                 keep_best: true,
                 callbacks: Vec::new(),
+                ranks: None,
             },
             #[cfg(feature = "serde")]
             store: None,
@@ -213,8 +218,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// They influence the result, so test on other examples
     /// ([`three_way_split`](crate::data::three_way_split)).
     #[must_use]
-    pub fn validation(mut self, examples: Examples<'a, T>) -> Self {
-        self.plan.validation = Some(examples);
+    pub fn validation(mut self, examples: impl Source<T> + 'a) -> Self {
+        self.plan.validation = Some(Arc::new(examples));
         self
     }
 
@@ -261,6 +266,41 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
+    /// Shares the work of the run with other processes or machines, each of which calls
+    /// [`fit`](Self::fit) with the same settings and a communicator of its own.
+    ///
+    /// Every rank has all examples, reads them from the same files, or holds a
+    /// [`Shard`](crate::distributed::Shard) of them. Batches are those of a run on one process:
+    /// `batch_size` is their size over all ranks. Each rank computes some parts of a batch, the
+    /// sums of the parts are added in the order that one process adds them in, and every rank makes
+    /// the same step. The result has the same bits for any number of ranks and threads.
+    ///
+    /// At the start, the ranks compare the version of this crate, the target, the network, the
+    /// settings, the sizes and some values of the data, the parameters, and what the functions of
+    /// the network return. They go on with the instructions (SIMD) that all of them have, for the
+    /// rest of each process. After every 64 steps, they compare the parameters. The run ends after
+    /// an epoch if a callback of any rank ends it, or the time limit of any rank has passed. Rank 0
+    /// writes and reads checkpoints; a run resumes with any number of ranks.
+    ///
+    /// # Errors
+    /// [`fit`](Self::fit) then returns [`Error::Distributed`] too. An error of one rank ends the run
+    /// on all: there it is [`DistributedFault::Failed`](crate::DistributedFault::Failed), which
+    /// names the rank. [`Error::Coupled`] refuses layers that couple the examples of a batch in
+    /// training, such as batch norms whose statistics are not fixed, and Levenberg–Marquardt is
+    /// refused with [`Error::Unsupported`].
+    ///
+    /// # Example
+    /// See [`distributed`](crate::distributed).
+    #[must_use]
+    pub fn distributed(mut self, communicator: &'a dyn Communicator) -> Self
+    where
+        T: FileScalar,
+    {
+        let wire = Wire::new();
+        self.plan.ranks = Some(Group { communicator, wire });
+        self
+    }
+
     /// Trains the network and returns the history. Each call starts anew: the state of the
     /// optimiser is reset, and epochs count from 1.
     ///
@@ -294,51 +334,93 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         network: &mut Network<T, L>,
         examples: &Examples<'_, T>,
     ) -> Result<History, Error> {
-        #[cfg(feature = "serde")]
-        if let Some(store) = &self.store {
-            store.expect_empty()?;
-        }
-        self.train(network, examples, |plan, network| {
-            plan.begin(network.point())
-        })
+        self.fit_source(network, examples)
     }
 
-    /// Trains from the state that `begin` returns.
+    /// Trains the network like [`fit`](Self::fit), with examples that need not be in memory.
+    ///
+    /// Shuffling keeps the blocks of the source together ([`Source::block`]): the order of the
+    /// blocks depends only on the seed and the epoch. The next batch is read on another thread
+    /// while this one is computed, if the source allows it. Batches of more than 16 MiB are read in
+    /// several pieces. The result has the same bits as with the same examples in memory, if their
+    /// order is the same: with blocks of one example, or without shuffling.
+    ///
+    /// Each epoch reads the examples twice: for the steps, and for J. With metrics, outputs and
+    /// targets of all examples are held in memory, 2 K m scalars.
+    ///
+    /// # Errors
+    /// Returns the errors of [`fit`](Self::fit), and those of the source in the epoch in which they
+    /// occur. Values that are not in memory are checked when they are read.
+    ///
+    /// # Example
+    /// See [`source`](crate::source).
+    pub fn fit_source<L: Layer<T>>(
+        &mut self,
+        network: &mut Network<T, L>,
+        source: &dyn Source<T>,
+    ) -> Result<History, Error> {
+        self.train(network, source, false)
+            .map(|(history, _)| history)
+    }
+
+    /// Trains from the beginning, or from the newest checkpoint if the run resumes.
     pub(super) fn train<L: Layer<T>>(
         &mut self,
         network: &mut Network<T, L>,
-        examples: &Examples<'_, T>,
-        begin: impl FnOnce(&mut Plan<'a, T, C>, &Network<T, L>) -> Result<RunState<T>, Error>,
-    ) -> Result<History, Error> {
+        source: &dyn Source<T>,
+        resumes: bool,
+    ) -> Result<(History, Origin), Error> {
         let plan = &mut self.plan;
-        plan.check(network, examples)?;
-        let divided = plan.divide(examples)?;
+        let mut ranks = plan.ranks.map(Group::ranks);
+        let divided = plan.check(network, source).and_then(|()| plan.reset());
+        let divided = divided.and_then(|()| plan.divide(source));
+        if let Some(ranks) = &mut ranks {
+            ranks.start(divided.as_ref().map(drop).map_err(Clone::clone))?;
+        }
+        let (divided, given) = (divided?, plan.validation.clone());
         let data = match &divided {
             Some(divided) => Data {
-                training: divided.training.examples()?,
-                validation: Some(divided.validation.examples()?),
+                training: &divided.training,
+                validation: Some(&divided.validation),
             },
             None => Data {
-                training: *examples,
-                validation: plan.validation,
+                training: source,
+                validation: given.as_deref(),
             },
         };
-        plan.check_data(&data)?;
-        #[cfg(feature = "serde")]
-        if let Some(store) = &self.store {
-            plan.check_store(store)?;
+        let ready = plan.check_data(&data);
+        agreed(&mut ranks, ready)?;
+        if let Some(ranks) = &mut ranks {
+            let facts = plan.facts(network, data, ranks);
+            ranks.agree(facts)?;
         }
-        let mut progress = begin(plan, network)?;
-        let began = progress.epoch;
         #[cfg(feature = "serde")]
-        let settings = plan.settings(network, examples.len());
-        let mut run = Run::new(network, data, plan, &mut progress)?;
+        let settings = plan.settings(network, source.len());
+        #[cfg(feature = "serde")]
+        let (mut progress, origin) = match &self.store {
+            Some(store) => plan.restored(network, (store, &settings), resumes, &mut ranks)?,
+            None => (RunState::new(network.point())?, Origin::default()),
+        };
+        #[cfg(not(feature = "serde"))]
+        let (mut progress, origin) = {
+            _ = resumes;
+            (RunState::new(network.point())?, Origin::default())
+        };
+        let began = progress.epoch;
+        let run = Run::new(network, data, plan, &mut progress);
+        let mut run = agreed(&mut ranks, run)?;
+        run.sweep.ranks = ranks;
         let mut done = Ok(());
         while done.is_ok() && progress.history.stop.is_none() {
             done = run.advance(&mut progress);
             #[cfg(feature = "serde")]
             if let (Ok(()), Some(store)) = (&done, &self.store) {
-                done = run.plan.save(store, &mut progress, &settings);
+                // The first rank writes.
+                let ranks = &mut run.sweep.ranks;
+                if ranks.as_ref().is_none_or(Ranks::leads) {
+                    done = run.plan.save(store, &mut progress, &settings);
+                }
+                done = agreed(ranks, done);
             }
         }
         drop(run);
@@ -347,8 +429,27 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         if done.is_ok() || progress.epoch > began {
             network.set_point(progress.result(plan.keep_best))?;
         }
-        done.map(|()| progress.into_history())
+        done.map(|()| (progress.into_history(), origin))
     }
+}
+
+/// Where a run began.
+#[cfg(feature = "serde")]
+pub(super) type Origin = super::resume::Resumed;
+
+/// Where a run began: without checkpoints, always at the first epoch.
+#[cfg(not(feature = "serde"))]
+type Origin = ();
+
+/// Ends the run on all ranks if it failed on this one or on another.
+pub(super) fn agreed<T: Scalar, V>(
+    ranks: &mut Option<Ranks<'_, T>>,
+    done: Result<V, Error>,
+) -> Result<V, Error> {
+    if let Some(ranks) = ranks {
+        ranks.check(done.as_ref().map(drop).map_err(Clone::clone))?;
+    }
+    done
 }
 
 impl<T: Scalar, C: Debug> Debug for Trainer<'_, T, C> {

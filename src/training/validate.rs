@@ -7,25 +7,27 @@ use super::schedule::Schedule;
 use crate::cost::Cost;
 use crate::error::ranges::{between_zero_and_one, in_range, not_negative};
 use crate::error::{Error, hyperparameter};
-use crate::examples::Examples;
+use crate::examples::{check_length, scalar_weight};
+use crate::kernels;
 use crate::layer::Layer;
 use crate::metrics;
 use crate::network::Network;
 use crate::scalar::{Scalar, real};
+use crate::source::Source;
 
 impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
     /// Validates the settings, and the shapes and targets of the examples.
     pub(super) fn check<L: Layer<T>>(
         &self,
         network: &Network<T, L>,
-        examples: &Examples<'_, T>,
+        source: &dyn Source<T>,
     ) -> Result<(), Error> {
         let cost = &self.objective.cost;
         self.objective.validate(network.layout())?;
         network.check_classes(cost)?;
-        network.check_examples(examples, cost)?;
+        check_source(network, source, cost)?;
         if let Some(validation) = &self.validation {
-            network.check_examples(validation, cost)?;
+            check_source(network, validation.as_ref(), cost)?;
         }
         match &self.method {
             Method::Steps(optimizer) => optimizer.validate()?,
@@ -74,6 +76,15 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
                 by: "a method without a learning rate",
             });
         }
+        if self.ranks.is_some()
+            && let Some(layer) = network.layout().plan().coupling(true)
+        {
+            return Err(Error::Coupled {
+                layer,
+                what: "distributed training",
+                training: true,
+            });
+        }
         not_negative::<f64>("the minimum improvement", self.min_improvement)?;
         in_range(
             self.patience != Some(0),
@@ -85,18 +96,16 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
 
     /// Validates the settings that depend on the examples: batches, learning rates and metrics.
     pub(super) fn check_data(&self, data: &Data<'_, T>) -> Result<(), Error> {
-        let Data {
-            training,
-            validation,
-        } = data;
-        self.check_batches(training.len())?;
-        self.check_rate(training.len())?;
+        let m = data.training.len();
+        self.check_batches(m)?;
+        self.check_rate(m)?;
         // A metric refuses targets that it cannot measure, such as targets with fewer classes than
         // it ranks.
-        for metric in &self.metrics {
-            metrics::of_examples(metric.as_ref(), training.y, training)?;
-            if let Some(validation) = validation {
-                metrics::of_examples(metric.as_ref(), validation.y, validation)?;
+        let sources = std::iter::once(data.training).chain(data.validation);
+        for examples in sources.filter_map(|source| source.view(0..source.len())) {
+            for metric in &self.metrics {
+                let (y, present) = (examples.y, examples.present());
+                metrics::of_outputs(metric.as_ref(), y, y, present)?;
             }
         }
         Ok(())
@@ -140,5 +149,39 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         };
         let size = self.batch_size.unwrap_or(m) as f64;
         Err(hyperparameter("the batch size", size, expected))
+    }
+}
+
+/// Checks that the examples of a source fit the network and the cost. Targets that are not in
+/// memory are checked when they are read.
+fn check_source<T: Scalar, L: Layer<T>, C: Cost<T>>(
+    network: &Network<T, L>,
+    source: &dyn Source<T>,
+    cost: &C,
+) -> Result<(), Error> {
+    let m = source.len();
+    if m == 0 {
+        return Err(Error::NoExamples);
+    }
+    let rows = [
+        ("X", network.inputs(), source.inputs()),
+        ("Y", network.outputs(), source.outputs()),
+    ];
+    for (what, expected, found) in rows {
+        if expected != found {
+            return Err(Error::Shape {
+                what,
+                expected: (expected, m),
+                found: (found, m),
+            });
+        }
+    }
+    if let Some(weights) = source.weights() {
+        check_length("the example weights", m, weights.len())?;
+        scalar_weight::<T>(kernels::sum(weights))?;
+    }
+    match source.view(0..m) {
+        Some(examples) => network.check_examples(&examples, cost),
+        None => Ok(()),
     }
 }

@@ -1,0 +1,186 @@
+//! The messages by which ranks stay together: what comes next, and whether a rank failed.
+
+use crate::checksum::Checksum;
+use crate::error::{DistributedFault, Error};
+
+/// The beginning of a note.
+const BEGINNING: u64 = u64::from_le_bytes(*b"bpropmsg");
+
+/// The version of the messages.
+const VERSION: u64 = 1;
+
+/// The number of words before the text, and of bytes of the text.
+const WORDS: usize = 8;
+const TEXT: usize = 448;
+
+/// The length of a note in bytes.
+pub(super) const NOTE: usize = 8 * WORDS + TEXT;
+
+/// The purpose of a note. Ranks that are not at the same point of the program find out by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Start = 1,
+    Facts = 2,
+    Costs = 3,
+    Slices = 4,
+    Columns = 5,
+    Point = 6,
+    Epoch = 7,
+    Check = 8,
+    Length = 9,
+}
+
+/// A note of one rank.
+#[derive(Clone, Debug)]
+pub(super) struct Note {
+    pub(super) purpose: Purpose,
+    /// The number of notes before this one.
+    pub(super) sequence: u64,
+    /// A word whose meaning depends on the purpose.
+    pub(super) word: u64,
+    /// The error of the rank, if it failed.
+    pub(super) failure: Option<String>,
+}
+
+impl Note {
+    /// Returns the bytes of the note. A long text is cut.
+    pub(super) fn bytes(&self) -> [u8; NOTE] {
+        let mut bytes = [0; NOTE];
+        let mut text = self.failure.as_deref().unwrap_or_default();
+        if text.len() > TEXT {
+            let ends = (0..=TEXT).rev().find(|&end| text.is_char_boundary(end));
+            text = &text[..ends.unwrap_or(0)];
+        }
+        let words = [
+            BEGINNING,
+            VERSION,
+            self.purpose as u64,
+            self.sequence,
+            self.word,
+            self.failure.is_some().into(),
+            text.len() as u64,
+        ];
+        let (places, _) = bytes.as_chunks_mut::<8>();
+        for (place, word) in places.iter_mut().zip(words) {
+            *place = word.to_le_bytes();
+        }
+        bytes[8 * WORDS..][..text.len()].copy_from_slice(text.as_bytes());
+        let checksum = checksum(&bytes);
+        bytes[8 * (WORDS - 1)..][..8].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// Reads the note of a rank, which should have the purpose and the sequence of this one.
+    pub(super) fn read(&self, rank: usize, bytes: &[u8]) -> Result<Self, Error> {
+        let fault = |what, expected, found| {
+            let fault = DistributedFault::Message {
+                what,
+                rank,
+                expected,
+                found,
+            };
+            Err(Error::Distributed { fault })
+        };
+        let (places, _) = bytes.as_chunks::<8>();
+        let mut words = [0; WORDS];
+        for (word, &place) in words.iter_mut().zip(places) {
+            *word = u64::from_le_bytes(place);
+        }
+        let [
+            beginning,
+            version,
+            purpose,
+            sequence,
+            word,
+            failed,
+            len,
+            found,
+        ] = words;
+        if beginning != BEGINNING {
+            return fault("the beginning", BEGINNING, beginning);
+        }
+        if version != VERSION {
+            return fault("the version", VERSION, version);
+        }
+        let expected = checksum(bytes);
+        if expected != found {
+            return fault("the checksum", expected, found);
+        }
+        if purpose != self.purpose as u64 {
+            return fault("the purpose", self.purpose as u64, purpose);
+        }
+        if sequence != self.sequence {
+            return fault("the number", self.sequence, sequence);
+        }
+        let text = &bytes[8 * WORDS..];
+        let text = &text[..text.len().min(usize::try_from(len).unwrap_or(TEXT))];
+        let text = String::from_utf8_lossy(text);
+        Ok(Self {
+            purpose: self.purpose,
+            sequence,
+            word,
+            failure: (failed != 0).then(|| text.into_owned()),
+        })
+    }
+}
+
+/// Returns the checksum of a note, without its own place.
+fn checksum(bytes: &[u8]) -> u64 {
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut checksum = Checksum::new();
+    for (k, &word) in words.iter().enumerate() {
+        if k != WORDS - 1 {
+            checksum.word(u64::from_le_bytes(word));
+        }
+    }
+    checksum.value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A note arrives as it was sent, and no changed byte goes unnoticed.
+    #[test]
+    fn notes_are_checked() {
+        let note = Note {
+            purpose: Purpose::Costs,
+            sequence: 7,
+            word: 5,
+            failure: Some("δ ".repeat(400)),
+        };
+        let bytes = note.bytes();
+        let read = note.read(3, &bytes).unwrap();
+        assert_eq!((read.word, read.sequence), (5, 7));
+        let text = read.failure.unwrap();
+        assert!(note.failure.as_ref().unwrap().starts_with(&text) && text.len() > TEXT - 3);
+        for place in 0..NOTE {
+            let mut changed = bytes;
+            changed[place] ^= 1 << (place % 8);
+            let refused = note.read(3, &changed);
+            let fault = match refused {
+                Err(Error::Distributed { fault }) => fault,
+                other => panic!("byte {place}: {other:?}"),
+            };
+            assert!(matches!(
+                fault,
+                DistributedFault::Message { rank: 3, what, .. }
+                    if what == match place {
+                        0..8 => "the beginning",
+                        8..16 => "the version",
+                        _ => "the checksum",
+                    }
+            ));
+        }
+        let other = Note {
+            purpose: Purpose::Epoch,
+            ..note.clone()
+        };
+        assert!(other.read(0, &bytes).is_err());
+        let other = Note {
+            sequence: 8,
+            ..note
+        };
+        assert!(other.read(0, &bytes).is_err());
+    }
+}

@@ -1,0 +1,425 @@
+//! The ranks of a run: what they tell each other, and how their sums become one.
+
+use super::communicator::{Communicator, Pieces, PiecesMut};
+use super::note::{NOTE, Note, Purpose};
+use super::wire::{CHECK, Wire, seal, unseal};
+use crate::allocation::resize;
+use crate::checksum::Checksum;
+use crate::error::{DistributedFault, Error};
+use crate::kernels::tree::{Nodes, subtrees};
+use crate::network::Cut;
+use crate::point::Point;
+use crate::scalar::Scalar;
+use std::ops::Range;
+
+/// What the memory for received messages is called in errors.
+const MESSAGES: &str = "the messages of all ranks";
+
+/// The place of a rank among those that share the parts of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RankOf {
+    pub(crate) rank: usize,
+    pub(crate) ranks: usize,
+}
+
+impl RankOf {
+    /// A process that computes everything.
+    pub(crate) const ALONE: Self = Self { rank: 0, ranks: 1 };
+
+    /// Returns the share of this rank: consecutive parts, at most ⌈parts/ranks⌉.
+    pub(crate) fn share(self, parts: usize) -> Range<usize> {
+        let limit = |rank: usize| (parts as u128 * rank as u128 / self.ranks as u128) as usize;
+        limit(self.rank)..limit(self.rank + 1)
+    }
+}
+
+/// The ranks that train together, seen from one of them.
+#[derive(Debug)]
+pub(crate) struct Ranks<'c, T> {
+    communicator: &'c dyn Communicator,
+    place: RankOf,
+    wire: Wire<T>,
+    /// The number of notes so far.
+    sequence: u64,
+    send: Vec<u8>,
+    send_lens: Vec<usize>,
+    receive: Vec<u8>,
+    receive_lens: Vec<usize>,
+    /// Sums of subtrees, cut to the entries that this rank adds up.
+    nodes: Nodes<T>,
+}
+
+impl<'c, T: Scalar> Ranks<'c, T> {
+    pub(crate) fn new(communicator: &'c dyn Communicator, wire: Wire<T>) -> Self {
+        let (rank, ranks) = (communicator.rank(), communicator.size());
+        Self {
+            communicator,
+            place: RankOf { rank, ranks },
+            wire,
+            sequence: 0,
+            send: Vec::new(),
+            send_lens: Vec::new(),
+            receive: Vec::new(),
+            receive_lens: Vec::new(),
+            nodes: Nodes::new(),
+        }
+    }
+
+    pub(crate) fn place(&self) -> RankOf {
+        self.place
+    }
+
+    /// Returns whether this is rank 0, which reads and writes checkpoints.
+    pub(crate) fn leads(&self) -> bool {
+        self.place.rank == 0
+    }
+
+    pub(super) fn wire(&self) -> Wire<T> {
+        self.wire
+    }
+
+    /// Tells all ranks whether this one failed, with a word for them. Returns the words of all
+    /// ranks, or the error of this rank or of the first that failed.
+    pub(super) fn note(
+        &mut self,
+        purpose: Purpose,
+        done: Result<u64, Error>,
+    ) -> Result<Vec<u64>, Error> {
+        self.send.clear();
+        self.receive_lens.clear();
+        self.receive_lens.resize(self.place.ranks, NOTE);
+        self.send_note(purpose, done)
+    }
+
+    /// Completes the message in `send` with a note, and receives the messages of all ranks, whose
+    /// lengths are in `receive_lens`.
+    fn send_note(&mut self, purpose: Purpose, done: Result<u64, Error>) -> Result<Vec<u64>, Error> {
+        // If the messages themselves failed, there is nobody to tell.
+        if let Err(Error::Distributed { .. }) = done {
+            return done.map(|_| Vec::new());
+        }
+        let note = Note {
+            purpose,
+            sequence: self.sequence,
+            word: *done.as_ref().unwrap_or(&0),
+            failure: done.as_ref().err().map(ToString::to_string),
+        };
+        self.sequence += 1;
+        self.send.extend_from_slice(&note.bytes());
+        let len = self.receive_lens.iter().sum();
+        resize(&mut self.receive, MESSAGES, (len, 1), 0)?;
+        // The bytes of an earlier message cannot pass for those of this one.
+        self.receive.fill(0);
+        let receive = PiecesMut {
+            bytes: &mut self.receive,
+            lens: &self.receive_lens,
+        };
+        self.communicator.all_gather(&self.send, receive)?;
+        let mut words = Vec::with_capacity(self.place.ranks);
+        let mut failed = None;
+        let mut end = 0;
+        for (rank, len) in self.receive_lens.iter().enumerate() {
+            end += len;
+            let found = note.read(rank, &self.receive[end - NOTE..end])?;
+            words.push(found.word);
+            if let (Some(message), None) = (found.failure, &failed) {
+                failed = Some(DistributedFault::Failed { rank, message });
+            }
+        }
+        done?;
+        match failed {
+            None => Ok(words),
+            Some(fault) => Err(Error::Distributed { fault }),
+        }
+    }
+
+    /// Shares items of which each rank has a range: on return, every rank has all.
+    fn gather(
+        &mut self,
+        purpose: Purpose,
+        done: Result<(), Error>,
+        items: &mut dyn Items,
+        range_of: &dyn Fn(RankOf) -> Range<usize>,
+    ) -> Result<(), Error> {
+        let place = self.place;
+        let bytes_of = |rank| range_of(RankOf { rank, ..place }).len() * items.size() + CHECK;
+        self.receive_lens.clear();
+        self.receive_lens
+            .extend((0..place.ranks).map(|rank| bytes_of(rank) + NOTE));
+        self.send.clear();
+        resize(&mut self.send, "a message", (bytes_of(place.rank), 1), 0)?;
+        let end = self.send.len() - CHECK;
+        items.write(range_of(place), &mut self.send[..end]);
+        seal(&mut self.send);
+        self.send_note(purpose, done.map(|()| 0))?;
+        let mut rest = &self.receive[..];
+        for (rank, &len) in self.receive_lens.iter().enumerate() {
+            let (message, others) = rest.split_at(len);
+            rest = others;
+            let bytes = opened(rank, &message[..len - NOTE])?;
+            if rank != place.rank {
+                items.read(range_of(RankOf { rank, ..place }), bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the step on all ranks if one failed. Otherwise, shares the costs of the parts, of which
+    /// each rank has its share.
+    pub(crate) fn share_costs(
+        &mut self,
+        done: Result<(), Error>,
+        costs: &mut [T],
+    ) -> Result<(), Error> {
+        let (parts, wire) = (costs.len(), self.wire);
+        let mut items = Numbers {
+            wire,
+            numbers: costs,
+        };
+        self.gather(Purpose::Costs, done, &mut items, &|place| {
+            place.share(parts)
+        })
+    }
+
+    /// Shares the columns of the examples of a batch, of which each rank has those of its parts.
+    pub(crate) fn gather_columns(&mut self, cut: Cut, numbers: &mut [T]) -> Result<(), Error> {
+        let (rows, wire) = (numbers.len() / cut.examples.max(1), self.wire);
+        let mut items = Numbers { wire, numbers };
+        self.gather(Purpose::Columns, Ok(()), &mut items, &|place| {
+            let examples = cut.examples_of(&place.share(cut.parts()));
+            examples.start * rows..examples.end * rows
+        })
+    }
+
+    /// Shares flags for the examples of a batch, like [`gather_columns`](Self::gather_columns).
+    pub(crate) fn gather_flags(&mut self, cut: Cut, flags: &mut [bool]) -> Result<(), Error> {
+        let rows = flags.len() / cut.examples.max(1);
+        self.gather(Purpose::Columns, Ok(()), &mut Flags(flags), &|place| {
+            let examples = cut.examples_of(&place.share(cut.parts()));
+            examples.start * rows..examples.end * rows
+        })
+    }
+
+    /// Adds the sums of the parts of all ranks. Each rank has the sums of its subtrees, gets those
+    /// of all others for a slice of the entries, adds them in the order of the tree, and sends its
+    /// slice to all.
+    pub(crate) fn add_up(
+        &mut self,
+        parts: usize,
+        roots: &[Vec<T>],
+        sum: &mut [T],
+    ) -> Result<(), Error> {
+        let place = self.place;
+        let of = |rank| RankOf { rank, ..place };
+        let entries = sum.len();
+        let roots_of = |rank| subtrees(of(rank).share(parts), parts, usize::MAX);
+        self.send_lens.clear();
+        self.receive_lens.clear();
+        let mine = of(place.rank).share(entries);
+        let count = roots_of(place.rank).count();
+        for rank in 0..place.ranks {
+            let len = of(rank).share(entries).len();
+            self.send_lens.push(count * Wire::<T>::bytes(len) + CHECK);
+            let roots = roots_of(rank).count();
+            self.receive_lens
+                .push(roots * Wire::<T>::bytes(mine.len()) + CHECK);
+        }
+        let len = self.send_lens.iter().sum();
+        resize(&mut self.send, "a message", (len, 1), 0)?;
+        let mut rest = &mut self.send[..];
+        for (rank, &len) in self.send_lens.iter().enumerate() {
+            let (message, others) = rest.split_at_mut(len);
+            rest = others;
+            let slice = of(rank).share(entries);
+            let size = Wire::<T>::bytes(slice.len());
+            for (k, root) in roots[..count].iter().enumerate() {
+                let bytes = &mut message[k * size..][..size];
+                self.wire.write(&root[slice.clone()], bytes);
+            }
+            seal(message);
+        }
+        let len = self.receive_lens.iter().sum();
+        resize(&mut self.receive, MESSAGES, (len, 1), 0)?;
+        let send = Pieces {
+            bytes: &self.send,
+            lens: &self.send_lens,
+        };
+        let receive = PiecesMut {
+            bytes: &mut self.receive,
+            lens: &self.receive_lens,
+        };
+        self.communicator.all_to_all(send, receive)?;
+        self.nodes.clear();
+        let (wire, size) = (self.wire, Wire::<T>::bytes(mine.len()));
+        let mut rest = &self.receive[..];
+        for (rank, &len) in self.receive_lens.iter().enumerate() {
+            let (message, others) = rest.split_at(len);
+            rest = others;
+            let bytes = opened(rank, message)?;
+            for (k, leaves) in roots_of(rank).enumerate() {
+                let bytes = &bytes[k * size..][..size];
+                let write = |sum: &mut [T]| wire.read(bytes, sum);
+                self.nodes.push(leaves, mine.len(), write)?;
+            }
+        }
+        if let Some(added) = self.nodes.sum() {
+            sum[mine].copy_from_slice(added);
+        }
+        self.gather_slices(sum)
+    }
+
+    /// Shares the entries of a vector, of which each rank has a slice.
+    fn gather_slices(&mut self, numbers: &mut [T]) -> Result<(), Error> {
+        let (entries, wire) = (numbers.len(), self.wire);
+        let mut items = Numbers { wire, numbers };
+        self.gather(Purpose::Slices, Ok(()), &mut items, &|place| {
+            place.share(entries)
+        })
+    }
+
+    /// Checks that all ranks have the same parameters and state after a step.
+    pub(crate) fn compare(&mut self, step: u64, point: Point<'_, T>) -> Result<(), Error> {
+        let hash = self.hash(point);
+        let words = self.note(Purpose::Point, Ok(hash))?;
+        let differs = |&rank: &usize| words[rank] != words[0];
+        let ranks: Vec<usize> = (0..words.len()).filter(differs).collect();
+        if ranks.is_empty() {
+            return Ok(());
+        }
+        let fault = DistributedFault::Diverged { step, ranks };
+        Err(Error::Distributed { fault })
+    }
+
+    /// Returns a checksum of the bits of numbers.
+    pub(crate) fn hash_of(&self, numbers: &[T]) -> u64 {
+        self.wire.hash(numbers)
+    }
+
+    /// Returns a checksum of the parameters and the state.
+    pub(crate) fn hash(&self, point: Point<'_, T>) -> u64 {
+        let mut hash = Checksum::new();
+        hash.word(self.wire.hash(point.theta));
+        hash.word(self.wire.hash(point.state));
+        hash.value()
+    }
+
+    /// Returns the flags that any rank has set at the end of an epoch.
+    pub(crate) fn any(&mut self, flags: u64) -> Result<u64, Error> {
+        let words = self.note(Purpose::Epoch, Ok(flags))?;
+        Ok(words.into_iter().fold(0, |all, flags| all | flags))
+    }
+
+    /// Ends the run on all ranks if this one failed.
+    pub(crate) fn check(&mut self, done: Result<(), Error>) -> Result<(), Error> {
+        self.note(Purpose::Check, done.map(|()| 0)).map(drop)
+    }
+
+    /// Sends bytes of rank 0 to all ranks, unless it failed.
+    #[cfg(feature = "serde")]
+    pub(crate) fn broadcast(&mut self, bytes: Result<Vec<u8>, Error>) -> Result<Vec<u8>, Error> {
+        let len = bytes.as_ref().map(|bytes| bytes.len() as u64);
+        let words = self.note(Purpose::Length, len.map_err(Clone::clone))?;
+        let mut bytes = bytes?;
+        let len = usize::try_from(words[0]).unwrap_or(usize::MAX);
+        resize(&mut bytes, "the checkpoint", (len, 1), 0)?;
+        self.communicator.broadcast(0, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Shares a text of each rank.
+    pub(super) fn texts(&mut self, text: Result<String, Error>) -> Result<Vec<Vec<u8>>, Error> {
+        let len = text.as_ref().map(|text| text.len() as u64);
+        let lens = self.note(Purpose::Length, len.map_err(Clone::clone))?;
+        let lens: Vec<usize> = lens.iter().map(|&len| len as usize).collect();
+        let mut texts: Vec<Vec<u8>> = vec![text?.into_bytes()];
+        let own = texts.swap_remove(0);
+        let starts = |rank: usize| lens[..rank].iter().sum::<usize>();
+        let mut all = Vec::new();
+        resize(&mut all, MESSAGES, (starts(lens.len()), 1), 0)?;
+        all[starts(self.place.rank)..][..own.len()].copy_from_slice(&own);
+        let range_of = |place: RankOf| starts(place.rank)..starts(place.rank + 1);
+        self.gather(Purpose::Facts, Ok(()), &mut Bytes(&mut all), &range_of)?;
+        texts.extend((0..lens.len()).map(|rank| all[starts(rank)..starts(rank + 1)].to_vec()));
+        Ok(texts)
+    }
+}
+
+/// Returns the bytes of a message after checking them.
+fn opened(rank: usize, message: &[u8]) -> Result<&[u8], Error> {
+    let (bytes, [expected, found]) = unseal(message);
+    if expected == found {
+        return Ok(bytes);
+    }
+    let fault = DistributedFault::Message {
+        what: "the checksum",
+        rank,
+        expected,
+        found,
+    };
+    Err(Error::Distributed { fault })
+}
+
+/// Items that are sent: numbers, flags or bytes.
+trait Items {
+    /// Returns the number of bytes of an item.
+    fn size(&self) -> usize;
+
+    fn write(&self, range: Range<usize>, to: &mut [u8]);
+
+    fn read(&mut self, range: Range<usize>, from: &[u8]);
+}
+
+struct Numbers<'n, T> {
+    wire: Wire<T>,
+    numbers: &'n mut [T],
+}
+
+impl<T> Items for Numbers<'_, T> {
+    fn size(&self) -> usize {
+        size_of::<T>()
+    }
+
+    fn write(&self, range: Range<usize>, to: &mut [u8]) {
+        self.wire.write(&self.numbers[range], to);
+    }
+
+    fn read(&mut self, range: Range<usize>, from: &[u8]) {
+        self.wire.read(from, &mut self.numbers[range]);
+    }
+}
+
+struct Flags<'f>(&'f mut [bool]);
+
+impl Items for Flags<'_> {
+    fn size(&self) -> usize {
+        1
+    }
+
+    fn write(&self, range: Range<usize>, to: &mut [u8]) {
+        for (to, &flag) in to.iter_mut().zip(&self.0[range]) {
+            *to = flag.into();
+        }
+    }
+
+    fn read(&mut self, range: Range<usize>, from: &[u8]) {
+        for (flag, &from) in self.0[range].iter_mut().zip(from) {
+            *flag = from != 0;
+        }
+    }
+}
+
+struct Bytes<'b>(&'b mut [u8]);
+
+impl Items for Bytes<'_> {
+    fn size(&self) -> usize {
+        1
+    }
+
+    fn write(&self, range: Range<usize>, to: &mut [u8]) {
+        to.copy_from_slice(&self.0[range]);
+    }
+
+    fn read(&mut self, range: Range<usize>, from: &[u8]) {
+        self.0[range].copy_from_slice(from);
+    }
+}
