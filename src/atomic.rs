@@ -1,6 +1,7 @@
 //! Atomic replacement of files, for `saving` and `interchange`.
 
-use std::fs::{self, DirEntry, File, FileType, OpenOptions, TryLockError};
+use crate::regular_file::expect_file;
+use std::fs::{self, DirEntry, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ pub(crate) fn save(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     use std::io::Read as _;
 
-    let mut file = open(path)?;
+    let mut file = crate::regular_file::open(path)?;
     let mut bytes = Vec::new();
     let room = usize::try_from(file.metadata()?.len()).ok();
     let room = room.and_then(|len| bytes.try_reserve_exact(len).ok());
@@ -52,48 +53,6 @@ pub(crate) fn replace(path: &Path, prefix: &str, parts: &[&[u8]]) -> io::Result<
     temporary.file.sync_all()?;
     temporary.rename(path)?;
     sync_folder(folder_of(path))
-}
-
-/// Opens a regular file for reading. Anything else is refused, because opening a FIFO would wait
-/// for a writer.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
-    expect_file(fs::metadata(path)?.file_type())?;
-    let file = File::open(path)?;
-    expect_file(file.metadata()?.file_type())?;
-    Ok(file)
-}
-
-fn expect_file(found: FileType) -> io::Result<()> {
-    if found.is_file() {
-        return Ok(());
-    }
-    let (kind, found) = if found.is_dir() {
-        (io::ErrorKind::IsADirectory, "a folder")
-    } else {
-        (io::ErrorKind::InvalidInput, special(found))
-    };
-    Err(io::Error::new(
-        kind,
-        format!("expected a regular file, found {found}"),
-    ))
-}
-
-#[cfg(unix)]
-fn special(found: FileType) -> &'static str {
-    use std::os::unix::fs::FileTypeExt as _;
-
-    if found.is_fifo() {
-        "a FIFO"
-    } else if found.is_socket() {
-        "a socket"
-    } else {
-        "a device"
-    }
-}
-
-#[cfg(not(unix))]
-fn special(_: FileType) -> &'static str {
-    "something else"
 }
 
 /// A temporary file, which is removed when dropped unless it was renamed.

@@ -164,20 +164,8 @@ impl<'a, T: Scalar> Examples<'a, T> {
     ///   their sum.
     #[doc(alias = "sample_weight")]
     pub fn weighted(mut self, weights: &'a [f64]) -> Result<Self, Error> {
-        check_length("the example weights", self.len(), weights.len())?;
-        if let Some(example) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
-            return Err(Error::Weight {
-                example,
-                value: weights[example],
-            });
-        }
-        let weight = crate::kernels::sum(weights);
-        if weight == 0.0 {
-            return Err(Error::NoExamples);
-        }
-        scalar_weight::<T>(weight)?;
+        self.weight = check_weights::<T>(weights, self.len())?;
         self.weights = Some(weights);
-        self.weight = weight;
         Ok(self)
     }
 
@@ -338,6 +326,22 @@ pub(crate) fn check_finite<T: Scalar>(
         }
     }
     Ok(())
+}
+
+/// Checks the weights of some examples, and returns their sum.
+pub(crate) fn check_weights<T: Scalar>(weights: &[f64], examples: usize) -> Result<f64, Error> {
+    check_length("the example weights", examples, weights.len())?;
+    if let Some(example) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
+        return Err(Error::Weight {
+            example,
+            value: weights[example],
+        });
+    }
+    let weight = crate::kernels::sum(weights);
+    if weight == 0.0 {
+        return Err(Error::NoExamples);
+    }
+    scalar_weight::<T>(weight)
 }
 
 /// Returns Σ w if it is a normal number in T too. Otherwise a mean would be 0 or lose digits.

@@ -12,7 +12,6 @@ pub(crate) mod sealed {
         const DESCRIPTION: &'static str;
 
         /// Returns the nearest number to an integer.
-        #[cfg(feature = "_interchange")]
         fn nearest(value: i128) -> Self;
 
         /// Appends the bytes, the lowest first.
@@ -33,7 +32,6 @@ pub(crate) mod sealed {
         fn view(bytes: &[u8]) -> Option<&[Self]>;
 
         /// Views numbers as bytes.
-        #[cfg(feature = "npz")]
         fn bytes_mut(numbers: &mut [Self]) -> Option<&mut [u8]>;
     }
 }
@@ -45,7 +43,6 @@ macro_rules! number {
             #[cfg(feature = "npz")]
             const DESCRIPTION: &'static str = $description;
 
-            #[cfg(feature = "_interchange")]
             fn nearest(value: i128) -> Self {
                 value as Self
             }
@@ -78,7 +75,6 @@ macro_rules! number {
                 bytemuck::try_cast_slice(bytes).ok()
             }
 
-            #[cfg(feature = "npz")]
             fn bytes_mut(numbers: &mut [Self]) -> Option<&mut [u8]> {
                 bytemuck::try_cast_slice_mut(numbers).ok()
             }

@@ -58,9 +58,11 @@ pub mod layer;
 mod layout;
 mod link;
 pub mod metrics;
+mod number;
 mod objective;
 mod path;
 mod point;
+mod regular_file;
 mod regularization;
 #[cfg(feature = "serde")]
 mod saved_numbers;

@@ -41,10 +41,9 @@ mod names;
 #[cfg(feature = "npz")]
 pub mod npy;
 #[cfg(feature = "npz")]
-mod npy_header;
+pub(crate) mod npy_header;
 #[cfg(feature = "npz")]
 pub mod npz;
-mod number;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 mod options;

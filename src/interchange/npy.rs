@@ -38,14 +38,14 @@
 //! ([`Examples::with_missing`](crate::Examples::with_missing)).
 
 use super::npy_header::Header;
-use super::number::Kind;
 use super::strides::row_major;
 use super::tensors::{Accepts, Found, Target, Tensor};
 use super::{InterchangeError, Options};
 use crate::allocation::{allocate, fits, reserved};
-use crate::atomic;
 use crate::columns::Columns;
 use crate::file_scalar::FileScalar;
+use crate::number::Number;
+use crate::regular_file;
 use nalgebra::{DMatrix, DMatrixView};
 use std::borrow::Cow;
 use std::io::Read;
@@ -94,7 +94,7 @@ pub fn load<T: FileScalar>(
 ) -> Result<DMatrix<T>, InterchangeError> {
     let path = path.as_ref();
     let io = |source| super::io(path, source);
-    let file = atomic::open(path).map_err(io)?;
+    let file = regular_file::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
     let read = read_all(file, length, options);
     read.map_err(|error| error.of_file(path))
@@ -277,7 +277,7 @@ impl Header {
     fn is_c_order_of<T: FileScalar>(&self) -> bool {
         let native = self.order.big_endian == cfg!(target_endian = "big");
         let c_order = !self.order.fortran || self.shape.len() < 2;
-        native && c_order && self.kind == Ok(Kind::of::<T>())
+        native && c_order && self.kind == Ok(Number::of::<T>())
     }
 }
 

@@ -3,8 +3,8 @@
 //! It is the text of a Python dictionary with three keys, whose values are a string, a boolean and
 //! a tuple of whole numbers. This reads nothing else.
 
-use super::number::Kind;
 use super::tensors::Order;
+use crate::number::Number;
 use std::io::{self, Read};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -17,13 +17,13 @@ const ALIGNMENT: usize = 64;
 
 /// What a header says of its array.
 #[derive(Debug, PartialEq)]
-pub(super) struct Header {
-    pub(super) shape: Vec<usize>,
+pub(crate) struct Header {
+    pub(crate) shape: Vec<usize>,
     /// The type of the numbers, or its name if it cannot be read.
-    pub(super) kind: Result<Kind, String>,
-    pub(super) order: Order,
+    pub(crate) kind: Result<Number, String>,
+    pub(crate) order: Order,
     /// The length of the header in bytes.
-    pub(super) length: usize,
+    pub(crate) length: usize,
 }
 
 impl Header {
@@ -49,7 +49,7 @@ impl Header {
     }
 
     /// Reads a header, and nothing after it.
-    pub(super) fn read(data: &mut dyn Read) -> io::Result<Self> {
+    pub(crate) fn read(data: &mut dyn Read) -> io::Result<Self> {
         let mut start = [0; 8];
         data.read_exact(&mut start)?;
         if !start.starts_with(MAGIC) {
@@ -185,21 +185,21 @@ impl<'a> Text<'a> {
 }
 
 /// Reads a type such as `<f8`, and whether the highest byte is the first.
-fn kind(description: &str) -> (Result<Kind, String>, bool) {
+fn kind(description: &str) -> (Result<Number, String>, bool) {
     let (order, name) = description.split_at_checked(1).unwrap_or_default();
     let kind = match (order, name) {
-        ("<" | ">", "f8") => Kind::F64,
-        ("<" | ">", "f4") => Kind::F32,
-        ("<" | ">", "f2") => Kind::F16,
-        ("<" | ">", "i2") => Kind::Signed(2),
-        ("<" | ">", "i4") => Kind::Signed(4),
-        ("<" | ">", "i8") => Kind::Signed(8),
-        ("<" | ">", "u2") => Kind::Unsigned(2),
-        ("<" | ">", "u4") => Kind::Unsigned(4),
-        ("<" | ">", "u8") => Kind::Unsigned(8),
-        ("|", "i1") => Kind::Signed(1),
-        ("|", "u1") => Kind::Unsigned(1),
-        ("|", "b1") => Kind::Bool,
+        ("<" | ">", "f8") => Number::F64,
+        ("<" | ">", "f4") => Number::F32,
+        ("<" | ">", "f2") => Number::F16,
+        ("<" | ">", "i2") => Number::I16,
+        ("<" | ">", "i4") => Number::I32,
+        ("<" | ">", "i8") => Number::I64,
+        ("<" | ">", "u2") => Number::U16,
+        ("<" | ">", "u4") => Number::U32,
+        ("<" | ">", "u8") => Number::U64,
+        ("|", "i1") => Number::I8,
+        ("|", "u1") => Number::U8,
+        ("|", "b1") => Number::Bool,
         _ => return (Err(description.to_owned()), false),
     };
     (Ok(kind), order == ">")

@@ -37,7 +37,6 @@
 //! metadata has one entry, `producer`: this crate and its version. Equal networks give equal bytes.
 
 use super::names::slots;
-use super::number::Kind;
 use super::tensors::{Found, Order, Source, by_name, read};
 use super::written::{Written, written};
 use super::{BatchCounts, InterchangeError, Options};
@@ -45,6 +44,7 @@ use crate::allocation::reserved;
 use crate::file_scalar::FileScalar;
 use crate::layer::Layer;
 use crate::network::Network;
+use crate::number::Number;
 use ::safetensors::tensor::{Metadata, TensorInfo};
 use ::safetensors::{Dtype, SafeTensors};
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
@@ -152,9 +152,9 @@ pub fn to_bytes<T: FileScalar, L: Layer<T>>(
 }
 
 fn info<T: FileScalar>(tensor: &Written<'_, T>, data_offsets: (usize, usize)) -> TensorInfo {
-    let dtype = match Kind::of::<T>() {
+    let dtype = match Number::of::<T>() {
         _ if tensor.is_count() => Dtype::I64,
-        Kind::F32 => Dtype::F32,
+        Number::F32 => Dtype::F32,
         _ => Dtype::F64,
     };
     TensorInfo {
@@ -253,19 +253,19 @@ impl Source for File<'_> {
         Ok(Found {
             shape: tensor.shape().to_vec(),
             kind: match tensor.dtype() {
-                Dtype::F64 => Ok(Kind::F64),
-                Dtype::F32 => Ok(Kind::F32),
-                Dtype::F16 => Ok(Kind::F16),
-                Dtype::BF16 => Ok(Kind::BF16),
-                Dtype::BOOL => Ok(Kind::Bool),
-                Dtype::I8 => Ok(Kind::Signed(1)),
-                Dtype::I16 => Ok(Kind::Signed(2)),
-                Dtype::I32 => Ok(Kind::Signed(4)),
-                Dtype::I64 => Ok(Kind::Signed(8)),
-                Dtype::U8 => Ok(Kind::Unsigned(1)),
-                Dtype::U16 => Ok(Kind::Unsigned(2)),
-                Dtype::U32 => Ok(Kind::Unsigned(4)),
-                Dtype::U64 => Ok(Kind::Unsigned(8)),
+                Dtype::F64 => Ok(Number::F64),
+                Dtype::F32 => Ok(Number::F32),
+                Dtype::F16 => Ok(Number::F16),
+                Dtype::BF16 => Ok(Number::BF16),
+                Dtype::BOOL => Ok(Number::Bool),
+                Dtype::I8 => Ok(Number::I8),
+                Dtype::I16 => Ok(Number::I16),
+                Dtype::I32 => Ok(Number::I32),
+                Dtype::I64 => Ok(Number::I64),
+                Dtype::U8 => Ok(Number::U8),
+                Dtype::U16 => Ok(Number::U16),
+                Dtype::U32 => Ok(Number::U32),
+                Dtype::U64 => Ok(Number::U64),
                 other => Err(other.to_string()),
             },
             order: Order::default(),

@@ -1,13 +1,13 @@
 //! Tensors of files into a network.
 
 use super::names::{Entries, Slot, slots};
-use super::number::{Kind, Unfit, Value};
 use super::strides::{row_major, walk};
 use super::{BatchCounts, InterchangeError, Options};
 use crate::allocation::copied;
 use crate::file_scalar::FileScalar;
 use crate::layer::Layer;
 use crate::network::Network;
+use crate::number::{Number, Unfit, Value};
 use crate::point::Point;
 use crate::scalar::real;
 use std::io::{self, Read};
@@ -23,7 +23,7 @@ pub(super) enum Accepts {
 }
 
 impl Accepts {
-    fn accepts(self, kind: Kind) -> bool {
+    fn accepts(self, kind: Number) -> bool {
         match self {
             Self::Reals => kind.is_real(),
             Self::Integers => kind.is_integer(),
@@ -34,15 +34,15 @@ impl Accepts {
     /// Returns the type of the numbers of a tensor if it is accepted.
     pub(super) fn checked(
         self,
-        kind: &Result<Kind, String>,
+        kind: &Result<Number, String>,
         tensor: &str,
-    ) -> Result<Kind, InterchangeError> {
+    ) -> Result<Number, InterchangeError> {
         match kind {
             Ok(kind) if self.accepts(*kind) => Ok(*kind),
             other => Err(InterchangeError::Type {
                 tensor: tensor.to_owned(),
                 expected: self.words(),
-                found: other.as_ref().map_or_else(Clone::clone, Kind::to_string),
+                found: other.as_ref().map_or_else(Clone::clone, Number::to_string),
             }),
         }
     }
@@ -72,17 +72,17 @@ pub(super) trait Source {
 pub(super) struct Found<'a> {
     pub(super) shape: Vec<usize>,
     /// The type of the numbers, or its name if it cannot be read.
-    pub(super) kind: Result<Kind, String>,
+    pub(super) kind: Result<Number, String>,
     pub(super) order: Order,
     pub(super) data: Box<dyn Read + 'a>,
 }
 
 /// The order of the numbers of a tensor, and of their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Order {
+pub(crate) struct Order {
     /// Whether the first axis is the fastest.
-    pub(super) fortran: bool,
-    pub(super) big_endian: bool,
+    pub(crate) fortran: bool,
+    pub(crate) big_endian: bool,
 }
 
 /// Reads the tensors of a network from a file. After an error, the network is unchanged.
@@ -197,7 +197,7 @@ fn matched(names: &[String], slots: &[Slot]) -> Result<Vec<Option<usize>>, Inter
 /// The numbers of a tensor, which are read in blocks.
 struct Blocks<'a> {
     data: &'a mut dyn Read,
-    kind: Kind,
+    kind: Number,
     big_endian: bool,
     /// The bytes after this block.
     left: usize,
@@ -210,7 +210,7 @@ struct Blocks<'a> {
 const BLOCK: usize = 1 << 11;
 
 impl<'a> Blocks<'a> {
-    fn of(found: &'a mut Found<'_>, kind: Kind) -> Self {
+    fn of(found: &'a mut Found<'_>, kind: Number) -> Self {
         let numbers = found.shape.iter().product::<usize>();
         Self {
             data: &mut found.data,

@@ -71,6 +71,7 @@ mod header;
 
 use crate::allocation::Buffer;
 use crate::atomic;
+use crate::regular_file;
 use header::{Header, LIMIT};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -243,7 +244,7 @@ fn read(path: &Path, kind: &str) -> Result<(Header, Vec<u8>), LoadError> {
         path: path.to_owned(),
         source,
     };
-    let file = atomic::open(path).map_err(io)?;
+    let file = regular_file::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
     let mut start = Vec::new();
     let first = (&file).take(LIMIT as u64).read_to_end(&mut start);

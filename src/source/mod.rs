@@ -1,6 +1,35 @@
-//! Sources of examples, which are read in batches.
+//! Sources of examples, which are read in batches: data that no memory holds.
+//!
+//! | data | source |
+//! |---|---|
+//! | matrices in memory | [`Examples`](crate::Examples) |
+//! | X and Y as two files of rows | [`FileSource::new`] |
+//! | one file of rows \[x \| y\] | [`FileSource::joined`] |
+//! | class labels as targets | [`FileSource::one_hot`] |
+//! | unknown targets, which are NaN in the file | [`FileSource::missing_targets`] |
+//! | several files, each with some of the examples | [`Shards`] of their sources |
+//! | anything else, such as numbers that are computed or compressed | your [`Source`] |
+//!
+//! A [`RowFile`] is a file with one example per row, either of plain numbers ([`RowFile::raw`]) or
+//! saved by NumPy (`RowFile::npy`, feature `npz`). Other formats are converted once. From an array
+//! of NumPy too large for memory, this writes such a file part by part:
+//!
+//! ```python
+//! rows = np.lib.format.open_memmap("x.npy", "w+", np.float32, (m, n))
+//! for k in range(0, m, 1000):
+//!     rows[k : k + 1000] = examples(k, k + 1000)  # of shape (1000, n)
+//! ```
+//!
+//! Memory holds only what is read. A read costs least if the indices of
+//! [`Source::block`] consecutive examples follow each other, because a [`FileSource`] reads them at
+//! once. Numbers of the scalar type, such as `f32` for a network of `f32`, go from the file to the
+//! batch without a conversion.
 
+mod file_source;
 mod memory;
+mod row_file;
+mod row_reader;
+mod shards;
 
 use crate::error::Error;
 use crate::examples::{Examples, check_length};
@@ -8,9 +37,52 @@ use crate::scalar::Scalar;
 use std::fmt::Debug;
 use std::ops::Range;
 
+pub use crate::number::Number;
+pub use file_source::FileSource;
+pub use row_file::RowFile;
+pub use shards::Shards;
+
 /// Examples that are read in batches, such as those of a file that no memory holds.
 ///
-/// The examples have indices from 0 to m − 1. [`Examples`] are a source too.
+/// The examples have indices from 0 to m − 1. [`Examples`] are a source too. Several threads may
+/// read at the same time.
+///
+/// # Example
+/// Examples (x, x²) for x = 0, 1, …, m − 1, which are computed when they are read:
+/// ```
+/// use backprop::Error;
+/// use backprop::source::{ReadInto, Source};
+///
+/// #[derive(Debug)]
+/// struct Squares(usize);
+///
+/// impl Source<f64> for Squares {
+///     fn len(&self) -> usize {
+///         self.0
+///     }
+///
+///     fn inputs(&self) -> usize {
+///         1
+///     }
+///
+///     fn outputs(&self) -> usize {
+///         1
+///     }
+///
+///     fn read(&self, indices: &[usize], into: ReadInto<'_, f64>) -> Result<(), Error> {
+///         for ((&k, x), y) in indices.iter().zip(into.x).zip(into.y) {
+///             (*x, *y) = (k as f64, (k * k) as f64);
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let (mut x, mut y) = ([0.0; 3], [0.0; 3]);
+/// Squares(1000).read(&[7, 999, 7], ReadInto::new(&mut x, &mut y, &mut []))?;
+/// assert_eq!(y, [49.0, 998_001.0, 49.0]);
+/// # Ok::<(), Error>(())
+/// ```
+#[doc(alias("Dataset", "DataLoader"))]
 pub trait Source<T: Scalar>: Debug + Send + Sync {
     /// Returns the number of examples, m.
     #[must_use]
@@ -30,12 +102,16 @@ pub trait Source<T: Scalar>: Debug + Send + Sync {
     #[must_use]
     fn outputs(&self) -> usize;
 
-    /// Reads the examples with these indices, which are in range, in this order. They may be in any
-    /// order and may repeat; examples next to each other in the source are often next to each other
-    /// here.
+    /// Reads the examples with these indices, in this order. They may be in any order and may
+    /// repeat. Examples next to each other in the source are often next to each other here.
+    ///
+    /// The numbers may be NaN or infinite: whoever uses them checks that. After an error, the
+    /// buffers may hold anything.
     ///
     /// # Errors
-    /// Returns [`Error::Source`] if they cannot be read.
+    /// - [`Error::Source`] if the examples cannot be read.
+    /// - The sources of this module return [`Error::Index`] with the first index that is out of
+    ///   range, and [`Error::Length`] unless the buffers have a column for each index.
     fn read(&self, indices: &[usize], into: ReadInto<'_, T>) -> Result<(), Error>;
 
     /// Returns how many examples in a row are cheap to read together, at least 1. Shuffling keeps
@@ -76,7 +152,48 @@ pub trait Source<T: Scalar>: Debug + Send + Sync {
     }
 }
 
+impl<T: Scalar, S: Source<T> + ?Sized> Source<T> for Box<S> {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn is_empty(&self) -> bool {
+        (**self).is_empty()
+    }
+
+    fn inputs(&self) -> usize {
+        (**self).inputs()
+    }
+
+    fn outputs(&self) -> usize {
+        (**self).outputs()
+    }
+
+    fn read(&self, indices: &[usize], into: ReadInto<'_, T>) -> Result<(), Error> {
+        (**self).read(indices, into)
+    }
+
+    fn block(&self) -> usize {
+        (**self).block()
+    }
+
+    fn weights(&self) -> Option<&[f64]> {
+        (**self).weights()
+    }
+
+    fn has_missing(&self) -> bool {
+        (**self).has_missing()
+    }
+
+    fn view(&self, range: Range<usize>) -> Option<Examples<'_, T>> {
+        (**self).view(range)
+    }
+}
+
 /// The buffers that [`Source::read`] writes, with a column for each index.
+///
+/// # Example
+/// The documentation of [`Source`] has one.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ReadInto<'a, T> {
@@ -90,6 +207,20 @@ pub struct ReadInto<'a, T> {
 
 impl<'a, T> ReadInto<'a, T> {
     /// Borrows the buffers. `present` is empty unless targets may be missing.
+    ///
+    /// # Example
+    /// Two examples of two inputs and one target, in memory:
+    /// ```
+    /// use backprop::source::{ReadInto, Source};
+    /// use backprop::{Examples, row_major};
+    ///
+    /// let rows = [0.0, 0.5, 1.0, 1.5];
+    /// let examples = Examples::new(row_major(&rows, 2)?, row_major(&[3.0, 4.0], 1)?)?;
+    /// let (mut x, mut y) = ([0.0; 2], [0.0; 1]);
+    /// examples.read(&[1], ReadInto::new(&mut x, &mut y, &mut []))?;
+    /// assert_eq!((x, y), ([1.0, 1.5], [4.0]));
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
     pub fn new(x: &'a mut [T], y: &'a mut [T], present: &'a mut [bool]) -> Self {
         Self { x, y, present }
     }
@@ -120,5 +251,24 @@ impl<T: Scalar> ReadInto<'_, T> {
             present,
             self.present.len(),
         )
+    }
+
+    /// Returns the buffers of some of the columns.
+    pub(crate) fn columns<S: Source<T> + ?Sized>(
+        &mut self,
+        source: &S,
+        columns: Range<usize>,
+    ) -> ReadInto<'_, T> {
+        let entries = |rows: usize| rows * columns.start..rows * columns.end;
+        let (x, y) = (entries(source.inputs()), entries(source.outputs()));
+        let present = match self.present {
+            [] => 0..0,
+            _ => y.clone(),
+        };
+        ReadInto {
+            x: &mut self.x[x],
+            y: &mut self.y[y],
+            present: &mut self.present[present],
+        }
     }
 }

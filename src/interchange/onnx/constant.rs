@@ -3,9 +3,9 @@
 use super::malformed;
 use super::proto::{MOST_AXES, Setting, Tensor};
 use crate::file_scalar::FileScalar;
-use crate::interchange::number::{Kind, Unfit, Value};
 use crate::interchange::strides::walk;
 use crate::interchange::{InterchangeError, Options};
+use crate::number::{Number, Unfit, Value};
 use crate::scalar::{real, to_f64};
 
 /// The most integers that a list such as a shape has.
@@ -15,7 +15,7 @@ const MOST_INTEGERS: usize = 2 * MOST_AXES;
 #[derive(Clone, Debug)]
 pub(super) struct Constant<'a> {
     pub(super) name: &'a str,
-    kind: Result<Kind, i64>,
+    kind: Result<Number, i64>,
     entries: Entries<'a>,
     pub(super) dims: Vec<usize>,
     strides: Vec<usize>,
@@ -93,20 +93,18 @@ impl<'a> Constant<'a> {
         };
         Some(Ok(match setting {
             Setting::Tensor(tensor) => return Some(Self::new(tensor)),
-            Setting::Float(value) => new(Kind::F32, Entries::Float(*value), &[]),
-            Setting::Int(value) => new(
-                Kind::Signed(8),
-                Entries::Ints(std::slice::from_ref(value)),
-                &[],
-            ),
-            Setting::Ints(values) => new(Kind::Signed(8), Entries::Ints(values), &[values.len()]),
-            Setting::Floats(values) => new(Kind::F32, Entries::Floats(values), &[values.len()]),
+            Setting::Float(value) => new(Number::F32, Entries::Float(*value), &[]),
+            Setting::Int(value) => {
+                new(Number::I64, Entries::Ints(std::slice::from_ref(value)), &[])
+            }
+            Setting::Ints(values) => new(Number::I64, Entries::Ints(values), &[values.len()]),
+            Setting::Floats(values) => new(Number::F32, Entries::Floats(values), &[values.len()]),
             Setting::Text(_) | Setting::Other => return None,
         }))
     }
 
     pub(super) fn is_real(&self) -> bool {
-        self.kind.is_ok_and(Kind::is_real)
+        self.kind.is_ok_and(Number::is_real)
     }
 
     /// Returns the number of entries. It is at most that of the file or the network, but axes
@@ -136,7 +134,7 @@ impl<'a> Constant<'a> {
             return None;
         }
         match (self.entry(0)?, self.kind) {
-            (Value::Real(value), Ok(Kind::F32)) => Some(decimal(value as f32)),
+            (Value::Real(value), Ok(Number::F32)) => Some(decimal(value as f32)),
             (value, _) => Some(value.to_f64()),
         }
     }
@@ -144,7 +142,7 @@ impl<'a> Constant<'a> {
     /// Returns the entries of a short list of integers.
     pub(super) fn ints(&self) -> Option<Vec<i64>> {
         let is_list = self.dims.len() <= 1 && self.len() <= MOST_INTEGERS;
-        if !is_list || !self.kind.is_ok_and(Kind::is_integer) {
+        if !is_list || !self.kind.is_ok_and(Number::is_integer) {
             return None;
         }
         let step = self.strides.first().copied().unwrap_or_default();

@@ -5,7 +5,7 @@ use super::wire::{Field, Fields, push};
 use super::{malformed, unsupported};
 use crate::allocation::reserved;
 use crate::interchange::InterchangeError;
-use crate::interchange::number::Kind;
+use crate::number::Number;
 use std::borrow::Cow;
 
 /// The most axes of a tensor.
@@ -80,27 +80,27 @@ pub(super) struct Tensor<'a> {
     pub(super) name: &'a str,
     pub(super) dims: Vec<usize>,
     /// The type of the entries, or its code if it cannot be read.
-    pub(super) kind: Result<Kind, i64>,
+    pub(super) kind: Result<Number, i64>,
     /// The entries in their own size, the lowest byte of each first.
     pub(super) bytes: Cow<'a, [u8]>,
 }
 
 /// The type of a number, from its code.
-pub(super) fn kind(code: i64) -> Option<Kind> {
+pub(super) fn kind(code: i64) -> Option<Number> {
     Some(match code {
-        1 => Kind::F32,
-        2 => Kind::Unsigned(1),
-        3 => Kind::Signed(1),
-        4 => Kind::Unsigned(2),
-        5 => Kind::Signed(2),
-        6 => Kind::Signed(4),
-        7 => Kind::Signed(8),
-        9 => Kind::Bool,
-        10 => Kind::F16,
-        11 => Kind::F64,
-        12 => Kind::Unsigned(4),
-        13 => Kind::Unsigned(8),
-        16 => Kind::BF16,
+        1 => Number::F32,
+        2 => Number::U8,
+        3 => Number::I8,
+        4 => Number::U16,
+        5 => Number::I16,
+        6 => Number::I32,
+        7 => Number::I64,
+        9 => Number::Bool,
+        10 => Number::F16,
+        11 => Number::F64,
+        12 => Number::U32,
+        13 => Number::U64,
+        16 => Number::BF16,
         _ => return None,
     })
 }
@@ -328,9 +328,9 @@ impl<'a> Tensor<'a> {
         let bytes = match (kind, bytes) {
             (Err(_), _) => Cow::default(),
             (Ok(_), Some((9, bytes)))
-            | (Ok(Kind::F32), Some((4, bytes)))
-            | (Ok(Kind::F64), Some((10, bytes))) => Cow::Borrowed(bytes),
-            (Ok(kind), None) if !matches!(kind, Kind::F32 | Kind::F64) => {
+            | (Ok(Number::F32), Some((4, bytes)))
+            | (Ok(Number::F64), Some((10, bytes))) => Cow::Borrowed(bytes),
+            (Ok(kind), None) if !matches!(kind, Number::F32 | Number::F64) => {
                 let mut bytes = reserved("a tensor", ints.len().saturating_mul(kind.size()))?;
                 for value in ints {
                     bytes.extend_from_slice(&value.to_le_bytes()[..kind.size()]);

@@ -1,70 +1,96 @@
-//! The numbers of files, and how they become those of a network.
+//! The numbers of files, and how they become scalars.
 
 use crate::file_scalar::FileScalar;
 use crate::scalar::{real, to_f64};
 use std::fmt;
 
-/// The type of a number in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+/// The type of the numbers in a file.
+///
+/// # Example
+/// ```
+/// use backprop::source::Number;
+///
+/// assert_eq!(Number::F32.size(), 4);
+/// assert_eq!(Number::U8.to_string(), "U8");
+/// ```
+#[doc(alias("dtype"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Number {
+    /// A float of 8 bytes.
     F64,
+    /// A float of 4 bytes.
     F32,
+    /// A float of 2 bytes, with 10 bits of fraction.
     F16,
-    #[cfg_attr(
-        not(any(feature = "onnx", feature = "safetensors")),
-        expect(dead_code, reason = "NumPy has no such type")
-    )]
+    /// A float of 2 bytes: the upper half of an [`F32`](Self::F32).
     BF16,
-    /// An integer of this many bytes.
-    Signed(usize),
-    Unsigned(usize),
+    /// A signed integer of 8 bytes.
+    I64,
+    /// A signed integer of 4 bytes.
+    I32,
+    /// A signed integer of 2 bytes.
+    I16,
+    /// A signed integer of 1 byte.
+    I8,
+    /// An unsigned integer of 8 bytes.
+    U64,
+    /// An unsigned integer of 4 bytes.
+    U32,
+    /// An unsigned integer of 2 bytes.
+    U16,
+    /// An unsigned integer of 1 byte.
+    U8,
+    /// A truth value of 1 byte, 0 or 1.
     Bool,
 }
 
 /// A number in a file.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Real(f64),
     Whole(i128),
 }
 
 /// Why a value cannot become a scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unfit {
+pub(crate) enum Unfit {
     NonFinite,
     Inexact,
 }
 
-impl Kind {
+impl Number {
     /// Returns the type of a scalar.
-    #[cfg(any(feature = "npz", feature = "safetensors"))]
-    pub(super) fn of<T: FileScalar>() -> Self {
+    pub(crate) fn of<T: FileScalar>() -> Self {
         match size_of::<T>() {
             4 => Self::F32,
             _ => Self::F64,
         }
     }
 
-    pub(super) fn size(self) -> usize {
+    /// Returns the number of bytes.
+    #[must_use]
+    pub fn size(self) -> usize {
         match self {
-            Self::F64 => 8,
-            Self::F32 => 4,
-            Self::F16 | Self::BF16 => 2,
-            Self::Signed(size) | Self::Unsigned(size) => size,
-            Self::Bool => 1,
+            Self::F64 | Self::I64 | Self::U64 => 8,
+            Self::F32 | Self::I32 | Self::U32 => 4,
+            Self::F16 | Self::BF16 | Self::I16 | Self::U16 => 2,
+            Self::I8 | Self::U8 | Self::Bool => 1,
         }
     }
 
-    pub(super) fn is_real(self) -> bool {
+    #[cfg(feature = "_interchange")]
+    pub(crate) fn is_real(self) -> bool {
         matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16)
     }
 
-    pub(super) fn is_integer(self) -> bool {
-        matches!(self, Self::Signed(_) | Self::Unsigned(_))
+    #[cfg(feature = "_interchange")]
+    pub(crate) fn is_integer(self) -> bool {
+        !self.is_real() && self != Self::Bool
     }
 
     /// Reads a number from its bytes, the lowest first.
-    pub(super) fn decode(self, bytes: &[u8]) -> Value {
+    pub(crate) fn decode(self, bytes: &[u8]) -> Value {
         let bits = match *bytes {
             [a] => a.into(),
             [a, b] => u16::from_le_bytes([a, b]).into(),
@@ -78,11 +104,11 @@ impl Kind {
             Self::F16 => half(bits as u16),
             Self::BF16 => f32::from_bits((bits as u32) << 16).into(), // the upper half
             Self::Bool => return Value::Whole(i128::from(bits != 0)),
-            Self::Unsigned(_) => return Value::Whole(bits.into()),
-            Self::Signed(size) => {
-                let unused = 64 - 8 * size.clamp(1, 8) as u32;
-                return Value::Whole(((bits << unused) as i64 >> unused).into());
-            }
+            Self::I64 => return Value::Whole((bits as i64).into()),
+            Self::I32 => return Value::Whole((bits as i32).into()),
+            Self::I16 => return Value::Whole((bits as i16).into()),
+            Self::I8 => return Value::Whole((bits as i8).into()),
+            Self::U64 | Self::U32 | Self::U16 | Self::U8 => return Value::Whole(bits.into()),
         })
     }
 }
@@ -103,20 +129,19 @@ fn half(bits: u16) -> f64 {
     }
 }
 
-impl fmt::Display for Kind {
+/// The name in capitals, such as `F32` and `BOOL`.
+impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Signed(size) => write!(f, "I{}", 8 * size),
-            Self::Unsigned(size) => write!(f, "U{}", 8 * size),
             Self::Bool => f.write_str("BOOL"),
-            real => write!(f, "{real:?}"),
+            other => write!(f, "{other:?}"),
         }
     }
 }
 
 impl Value {
     /// Returns the value as a scalar, which equals it unless `rounded`.
-    pub(super) fn to<T: FileScalar>(self, rounded: bool) -> Result<T, Unfit> {
+    pub(crate) fn to<T: FileScalar>(self, rounded: bool) -> Result<T, Unfit> {
         let (scalar, is_exact): (T, bool) = match self {
             Self::Real(value) => {
                 let scalar: T = real(value);
@@ -137,7 +162,7 @@ impl Value {
         }
     }
 
-    pub(super) fn to_f64(self) -> f64 {
+    pub(crate) fn to_f64(self) -> f64 {
         match self {
             Self::Real(value) => value,
             Self::Whole(value) => value as f64,

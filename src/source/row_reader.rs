@@ -1,0 +1,197 @@
+//! Numbers of consecutive rows of a file, as scalars.
+
+use super::row_file::RowFile;
+use crate::error::Error;
+use crate::file_scalar::FileScalar;
+use crate::number::{Number, Unfit, Value};
+use crate::scalar::real;
+use std::ops::Range;
+
+/// The length of a buffer in bytes, a multiple of the size of every number.
+pub(super) const BUFFER: usize = 1 << 14;
+
+/// Reads numbers one after another, through a buffer where they have to be converted.
+pub(super) struct RowReader<'a> {
+    file: &'a RowFile,
+    buffer: &'a mut [u8; BUFFER],
+    /// The bytes of the buffer that are still to be converted, the lowest of a number first.
+    rest: Range<usize>,
+    /// The bytes of the file after the buffer that belong to these rows.
+    after: Range<u64>,
+    /// The row and the column of the next number.
+    row: usize,
+    column: usize,
+    rounded: bool,
+}
+
+impl<'a> RowReader<'a> {
+    /// Starts at the first of some rows. No byte after the last is read.
+    pub(super) fn new(
+        file: &'a RowFile,
+        buffer: &'a mut [u8; BUFFER],
+        rows: Range<usize>,
+        rounded: bool,
+    ) -> Self {
+        Self {
+            file,
+            buffer,
+            rest: 0..0,
+            after: file.offset(rows.start)..file.offset(rows.end),
+            row: rows.start,
+            column: 0,
+            rounded,
+        }
+    }
+
+    /// Reads as many numbers as `to` has entries.
+    pub(super) fn fill<T: FileScalar>(&mut self, mut to: &mut [T]) -> Result<(), Error> {
+        let layout = self.file.layout();
+        let native =
+            layout.number == Number::of::<T>() && layout.big_endian == cfg!(target_endian = "big");
+        while !to.is_empty() {
+            if self.rest.is_empty() {
+                let left = self.after.end - self.after.start;
+                if native
+                    && let Some(bytes) = T::bytes_mut(to)
+                    && bytes.len() as u64 >= left.min(BUFFER as u64)
+                {
+                    self.file.read_at(bytes, self.after.start)?;
+                    self.after.start += bytes.len() as u64;
+                    self.advance(to.len());
+                    return Ok(());
+                }
+                self.refill()?;
+            }
+            let count = to.len().min(self.rest.len() / layout.number.size());
+            let (now, later) = to.split_at_mut(count);
+            self.convert(now)?;
+            to = later;
+        }
+        Ok(())
+    }
+
+    /// Reads the next number, without converting it.
+    pub(super) fn value(&mut self) -> Result<Value, Error> {
+        if self.rest.is_empty() {
+            self.refill()?;
+        }
+        let number = self.file.layout().number;
+        let start = self.rest.start;
+        self.rest.start += number.size();
+        self.advance(1);
+        Ok(number.decode(&self.buffer[start..self.rest.start]))
+    }
+
+    /// Reads the next bytes into the empty buffer.
+    fn refill(&mut self) -> Result<(), Error> {
+        let left = self.after.end - self.after.start;
+        let count = left.min(BUFFER as u64) as usize;
+        let bytes = &mut self.buffer[..count];
+        self.file.read_at(bytes, self.after.start)?;
+        let layout = self.file.layout();
+        if layout.big_endian {
+            let numbers = bytes.chunks_exact_mut(layout.number.size());
+            numbers.for_each(<[u8]>::reverse);
+        }
+        self.after.start += count as u64;
+        self.rest = 0..count;
+        Ok(())
+    }
+
+    /// Converts the next numbers of the buffer.
+    fn convert<T: FileScalar>(&mut self, to: &mut [T]) -> Result<(), Error> {
+        let number = self.file.layout().number;
+        let start = self.rest.start;
+        self.rest.start += to.len() * number.size();
+        let bytes = &self.buffer[start..self.rest.start];
+        if !convert_exact(number, bytes, to)
+            && let Err(found) = convert_checked(number, bytes, to, self.rounded)
+        {
+            self.advance(found.place);
+            return Err(self.unfit::<T>(found));
+        }
+        self.advance(to.len());
+        Ok(())
+    }
+
+    fn advance(&mut self, count: usize) {
+        let columns = self.file.columns();
+        let column = self.column + count;
+        self.row += column / columns;
+        self.column = column % columns;
+    }
+
+    /// Returns the error of a number that T cannot hold.
+    fn unfit<T: FileScalar>(&self, Misfit { value, unfit, .. }: Misfit) -> Error {
+        let (row, column, scalar) = (self.row, self.column, T::NAME);
+        self.file.error(match unfit {
+            Unfit::NonFinite => format!(
+                "the number in row {row}, column {column} is {value}, which is too large for \
+                 {scalar}"
+            ),
+            Unfit::Inexact => format!(
+                "the number in row {row}, column {column} is {value}, which {scalar} cannot hold \
+                 exactly: `FileSource::rounded` accepts the nearest value"
+            ),
+        })
+    }
+}
+
+/// Converts numbers of a type all of whose values T holds. Returns whether it is one.
+fn convert_exact<T: FileScalar>(number: Number, bytes: &[u8], to: &mut [T]) -> bool {
+    if number == Number::of::<T>() {
+        to.iter_mut()
+            .zip(T::numbers(bytes))
+            .for_each(|(to, number)| *to = number);
+        return true;
+    }
+    match number {
+        Number::U8 => each(bytes, to, |[byte]| byte.into()),
+        Number::I8 => each(bytes, to, |[byte]| (byte as i8).into()),
+        Number::U16 => each(bytes, to, |bytes| u16::from_le_bytes(bytes).into()),
+        Number::I16 => each(bytes, to, |bytes| i16::from_le_bytes(bytes).into()),
+        // T is the other float.
+        Number::F32 => each(bytes, to, |bytes| f32::from_le_bytes(bytes).into()),
+        _ => return false,
+    }
+    true
+}
+
+/// Converts numbers of N bytes.
+fn each<T: FileScalar, const N: usize>(bytes: &[u8], to: &mut [T], value: impl Fn([u8; N]) -> f64) {
+    let (numbers, _) = bytes.as_chunks();
+    for (to, &bytes) in to.iter_mut().zip(numbers) {
+        *to = real(value(bytes));
+    }
+}
+
+/// A number that a scalar cannot hold, and its place among those that were converted.
+struct Misfit {
+    place: usize,
+    value: Value,
+    unfit: Unfit,
+}
+
+/// Converts numbers, each of which T may not hold.
+fn convert_checked<T: FileScalar>(
+    number: Number,
+    bytes: &[u8],
+    to: &mut [T],
+    rounded: bool,
+) -> Result<(), Misfit> {
+    let bytes = bytes.chunks_exact(number.size());
+    for (place, (to, bytes)) in to.iter_mut().zip(bytes).enumerate() {
+        let value = number.decode(bytes);
+        let scalar = match value {
+            // Whoever uses the numbers checks that they are finite.
+            Value::Real(value) if !value.is_finite() => Ok(real(value)),
+            value => value.to(rounded),
+        };
+        *to = scalar.map_err(|unfit| Misfit {
+            place,
+            value,
+            unfit,
+        })?;
+    }
+    Ok(())
+}
