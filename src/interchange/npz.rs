@@ -29,7 +29,7 @@
 
 use super::names::slots;
 use super::npy_header::Header;
-use super::tensors::{Found, Source, read};
+use super::tensors::{Found, TensorFile, read};
 use super::written::{Written, written};
 use super::{BatchCounts, InterchangeError, Options, TensorPlace};
 use crate::allocation::{Buffer, grow, reserved};
@@ -278,7 +278,7 @@ impl<'a> File<'a> {
     }
 }
 
-impl Source for File<'_> {
+impl TensorFile for File<'_> {
     const KIND: &'static str = "npz";
 
     fn names(&self) -> &[String] {

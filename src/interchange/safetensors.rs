@@ -37,7 +37,7 @@
 //! metadata has one entry, `producer`: this crate and its version. Equal networks give equal bytes.
 
 use super::names::slots;
-use super::tensors::{Found, Order, Source, by_name, read};
+use super::tensors::{Found, Order, TensorFile, by_name, read};
 use super::written::{Written, written};
 use super::{BatchCounts, InterchangeError, Options};
 use crate::allocation::reserved;
@@ -239,7 +239,7 @@ impl<'de> Visitor<'de> for Names {
     }
 }
 
-impl Source for File<'_> {
+impl TensorFile for File<'_> {
     const KIND: &'static str = "safetensors";
 
     fn names(&self) -> &[String] {

@@ -57,7 +57,7 @@ impl Accepts {
 }
 
 /// A file of tensors whose index has been read.
-pub(super) trait Source {
+pub(super) trait TensorFile {
     /// The kind of file.
     const KIND: &'static str;
 
@@ -86,7 +86,7 @@ pub(crate) struct Order {
 }
 
 /// Reads the tensors of a network from a file. After an error, the network is unchanged.
-pub(super) fn read<T: FileScalar, L: Layer<T>, S: Source>(
+pub(super) fn read<T: FileScalar, L: Layer<T>, S: TensorFile>(
     source: &S,
     network: &mut Network<T, L>,
     options: &Options<'_>,

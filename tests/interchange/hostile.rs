@@ -26,6 +26,7 @@ const READERS: &[Reader] = &[
     reader("safetensors", readers::safetensors),
     reader("npz", readers::npz),
     reader("npy", readers::npy),
+    reader("npy", readers::rows),
     reader("onnx", readers::onnx),
     reader("json", readers::json),
 ];

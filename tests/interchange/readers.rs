@@ -7,7 +7,8 @@ use backprop::interchange::onnx::{self, WriteOptions};
 use backprop::interchange::{
     BatchCounts, FileScalar, InterchangeError, Options, npy, npz, safetensors,
 };
-use backprop::{Network, activation::Tanh, nalgebra::try_convert};
+use backprop::source::{FileSource, ReadInto, RowFile, Source as _};
+use backprop::{Error, Network, activation::Tanh, nalgebra::try_convert};
 
 pub(crate) fn safetensors(bytes: &[u8]) -> Result<(), String> {
     tensors::<f64>(|network, options| safetensors::from_bytes(bytes, network, options))?;
@@ -49,6 +50,44 @@ pub(crate) fn npy(bytes: &[u8]) -> Result<(), String> {
         assert_eq!(single.view().shape(), view.shape());
     }
     Ok(())
+}
+
+/// A file of rows has the numbers of the array, unless it is in Fortran order.
+pub(crate) fn rows(bytes: &[u8]) -> Result<(), String> {
+    let path = std::env::temp_dir().join(format!("rows-{}.npy", std::process::id()));
+    std::fs::write(&path, bytes).unwrap_or_else(|error| panic!("{error}"));
+    let open = || RowFile::npy(&path);
+    let opened = open().and_then(|x| FileSource::<f64>::new(x, open()?));
+    // The file can still be read.
+    _ = std::fs::remove_file(&path);
+    let array = npy::from_bytes::<f64>(bytes, &Options::new());
+    let fortran = |error: &Error| error.to_string().contains("Fortran order");
+    let (source, array) = match (opened, array) {
+        (Ok(source), Ok(array)) => (source, array),
+        (Ok(source), Err(_)) => {
+            // A number does not fit.
+            assert!((0..source.len()).any(|k| column(&source, k).is_err()));
+            return Ok(());
+        }
+        (Err(error), array) => {
+            assert!(fortran(&error) || array.is_err(), "{error}");
+            return Err(error.to_string());
+        }
+    };
+    assert_eq!((source.inputs(), source.len()), array.view().shape());
+    for (k, expected) in array.view().column_iter().enumerate() {
+        let found = column(&source, k).unwrap_or_else(|error| panic!("{error}"));
+        let bits = |x: &f64| x.to_bits();
+        assert!(found.iter().map(bits).eq(expected.iter().map(bits)));
+    }
+    Ok(())
+}
+
+/// Reads the inputs of an example.
+fn column(source: &FileSource<f64>, k: usize) -> Result<Vec<f64>, Error> {
+    let (mut x, mut y) = (vec![0.0; source.inputs()], vec![0.0; source.outputs()]);
+    source.read(&[k], ReadInto::new(&mut x, &mut y, &mut []))?;
+    Ok(x)
 }
 
 /// A network that is read can be written and read again, unless a constant of it does not fit.

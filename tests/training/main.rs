@@ -11,4 +11,5 @@ mod data;
 mod digits;
 mod metrics;
 mod optimizers;
+mod sources;
 mod trainer;

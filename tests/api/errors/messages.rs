@@ -206,6 +206,13 @@ fn data() {
             "there are no examples, or all their weights are zero",
         ),
         (
+            Error::Source {
+                name: "x.bin".to_owned(),
+                reason: "the file is empty, expected at least one row".to_owned(),
+            },
+            "x.bin: the file is empty, expected at least one row",
+        ),
+        (
             shape("X", (4, 10), (5, 10)),
             "X: expected 4 rows, found 5 × 10 (a column is an example, a row an input)",
         ),
