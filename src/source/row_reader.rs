@@ -18,9 +18,6 @@ pub(super) struct RowReader<'a> {
     rest: Range<usize>,
     /// The bytes of the file after the buffer that belong to these rows.
     after: Range<u64>,
-    /// The row and the column of the next number.
-    row: usize,
-    column: usize,
     rounded: bool,
 }
 
@@ -37,8 +34,6 @@ impl<'a> RowReader<'a> {
             buffer,
             rest: 0..0,
             after: file.offset(rows.start)..file.offset(rows.end),
-            row: rows.start,
-            column: 0,
             rounded,
         }
     }
@@ -57,7 +52,6 @@ impl<'a> RowReader<'a> {
                 {
                     self.file.read_at(bytes, self.after.start)?;
                     self.after.start += bytes.len() as u64;
-                    self.advance(to.len());
                     return Ok(());
                 }
                 self.refill()?;
@@ -78,7 +72,6 @@ impl<'a> RowReader<'a> {
         let number = self.file.layout().number;
         let start = self.rest.start;
         self.rest.start += number.size();
-        self.advance(1);
         Ok(number.decode(&self.buffer[start..self.rest.start]))
     }
 
@@ -101,29 +94,31 @@ impl<'a> RowReader<'a> {
     /// Converts the next numbers of the buffer.
     fn convert<T: FileScalar>(&mut self, to: &mut [T]) -> Result<(), Error> {
         let number = self.file.layout().number;
-        let start = self.rest.start;
-        self.rest.start += to.len() * number.size();
-        let bytes = &self.buffer[start..self.rest.start];
-        if !convert_exact(number, bytes, to)
-            && let Err(found) = convert_checked(number, bytes, to, self.rounded)
-        {
-            self.advance(found.place);
-            return Err(self.unfit::<T>(found));
+        let len = to.len() * number.size();
+        let bytes = &self.buffer[self.rest.start..][..len];
+        if !convert_exact(number, bytes, to) {
+            let converted = convert_checked(number, bytes, to, self.rounded);
+            converted.map_err(|found| self.unfit::<T>(found))?;
         }
-        self.advance(to.len());
+        self.rest.start += len;
         Ok(())
     }
 
-    fn advance(&mut self, count: usize) {
-        let columns = self.file.columns();
-        let column = self.column + count;
-        self.row += column / columns;
-        self.column = column % columns;
-    }
-
-    /// Returns the error of a number that T cannot hold.
-    fn unfit<T: FileScalar>(&self, Misfit { value, unfit, .. }: Misfit) -> Error {
-        let (row, column, scalar) = (self.row, self.column, T::NAME);
+    /// Returns the error of one of the next numbers, which T cannot hold.
+    fn unfit<T: FileScalar>(&self, found: Misfit) -> Error {
+        let Misfit {
+            place,
+            value,
+            unfit,
+        } = found;
+        let layout = self.file.layout();
+        let bytes = self.after.start - self.rest.len() as u64 - self.file.offset(0);
+        let number = bytes / layout.number.size() as u64 + place as u64;
+        let (row, column) = (
+            number / layout.columns as u64,
+            number % layout.columns as u64,
+        );
+        let scalar = T::NAME;
         self.file.error(match unfit {
             Unfit::NonFinite => format!(
                 "the number in row {row}, column {column} is {value}, which is too large for \
@@ -165,7 +160,7 @@ fn each<T: FileScalar, const N: usize>(bytes: &[u8], to: &mut [T], value: impl F
     }
 }
 
-/// A number that a scalar cannot hold, and its place among those that were converted.
+/// A number that a scalar cannot hold, and its place among those that are converted.
 struct Misfit {
     place: usize,
     value: Value,
