@@ -128,7 +128,7 @@ fn arrays_that_are_no_rows() {
         ),
         (
             "no_features",
-            "the array has the shape [3, 0], expected at least one number",
+            "the array has the shape [4, 0], expected at least one number",
         ),
         (
             "structured",
