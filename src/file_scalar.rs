@@ -43,6 +43,7 @@ macro_rules! number {
             #[cfg(feature = "npz")]
             const DESCRIPTION: &'static str = $description;
 
+            #[inline]
             fn nearest(value: i128) -> Self {
                 value as Self
             }
@@ -51,6 +52,8 @@ macro_rules! number {
                 to.extend_from_slice(&self.to_le_bytes());
             }
 
+            // Without this, a loop in another crate calls a function for each number.
+            #[inline]
             fn numbers(bytes: &[u8]) -> impl Iterator<Item = Self> {
                 let (numbers, _) = bytes.as_chunks();
                 numbers.iter().map(|&bytes| Self::from_le_bytes(bytes))

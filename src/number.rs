@@ -90,6 +90,7 @@ impl Number {
     }
 
     /// Reads a number from its bytes, the lowest first.
+    #[inline]
     pub(crate) fn decode(self, bytes: &[u8]) -> Value {
         let bits = match *bytes {
             [a] => a.into(),

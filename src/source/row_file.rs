@@ -6,9 +6,8 @@ use crate::interchange::npy_header::Header;
 use crate::number::Number;
 use crate::regular_file;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 /// An open file of numbers, one example per row, for a [`FileSource`](super::FileSource).
 ///
@@ -32,7 +31,10 @@ use std::sync::{Mutex, PoisonError};
 pub struct RowFile {
     /// The path, for messages.
     name: String,
-    file: Mutex<File>,
+    file: File,
+    /// Held while the file is at an offset.
+    #[cfg(not(unix))]
+    offset: std::sync::Mutex<()>,
     layout: Layout,
     rows: usize,
 }
@@ -131,7 +133,9 @@ impl RowFile {
         })?;
         Ok(Self {
             name,
-            file: Mutex::new(file),
+            file,
+            #[cfg(not(unix))]
+            offset: std::sync::Mutex::new(()),
             layout,
             rows,
         })
@@ -182,20 +186,30 @@ impl RowFile {
 
     /// Reads bytes at an offset.
     pub(super) fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<(), Error> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let sought = file.seek(SeekFrom::Start(offset));
-        sought
-            .and_then(|_| file.read_exact(bytes))
-            .map_err(|error| {
-                let length = file.metadata().map_or(0, |found| found.len());
-                let end = self.offset(self.rows);
-                if error.kind() != io::ErrorKind::UnexpectedEof || length >= end {
-                    return self.error(error.to_string());
-                }
-                self.error(format!(
-                    "the file has {length} bytes, expected {end}: it was cut after it was opened"
-                ))
-            })
+        self.read_exact_at(bytes, offset).map_err(|error| {
+            let length = self.file.metadata().map_or(0, |found| found.len());
+            let end = self.offset(self.rows);
+            if error.kind() != io::ErrorKind::UnexpectedEof || length >= end {
+                return self.error(error.to_string());
+            }
+            self.error(format!(
+                "the file has {length} bytes, expected {end}: it was cut after it was opened"
+            ))
+        })
+    }
+
+    #[cfg(unix)]
+    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&self.file, bytes, offset)
+    }
+
+    #[cfg(not(unix))]
+    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        use std::io::{Read as _, Seek as _};
+
+        let _held = self.offset.lock();
+        (&self.file).seek(io::SeekFrom::Start(offset))?;
+        (&self.file).read_exact(bytes)
     }
 }
 

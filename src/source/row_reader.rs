@@ -4,7 +4,7 @@ use super::row_file::RowFile;
 use crate::error::Error;
 use crate::file_scalar::FileScalar;
 use crate::number::{Number, Unfit, Value};
-use crate::scalar::real;
+use crate::scalar::{real, to_f64};
 use std::ops::Range;
 
 /// The length of a buffer in bytes, a multiple of the size of every number.
@@ -96,8 +96,8 @@ impl<'a> RowReader<'a> {
         let number = self.file.layout().number;
         let len = to.len() * number.size();
         let bytes = &self.buffer[self.rest.start..][..len];
-        if !convert_exact(number, bytes, to) {
-            let converted = convert_checked(number, bytes, to, self.rounded);
+        if !convert_fast(number, bytes, to, self.rounded) {
+            let converted = convert_each(number, bytes, to, self.rounded);
             converted.map_err(|found| self.unfit::<T>(found))?;
         }
         self.rest.start += len;
@@ -132,32 +132,48 @@ impl<'a> RowReader<'a> {
     }
 }
 
-/// Converts numbers of a type all of whose values T holds. Returns whether it is one.
-fn convert_exact<T: FileScalar>(number: Number, bytes: &[u8], to: &mut [T]) -> bool {
+/// Converts numbers of the frequent types. Returns whether it did: if T cannot hold one of them,
+/// [`convert_each`] finds it.
+fn convert_fast<T: FileScalar>(number: Number, bytes: &[u8], to: &mut [T], rounded: bool) -> bool {
     if number == Number::of::<T>() {
-        to.iter_mut()
-            .zip(T::numbers(bytes))
-            .for_each(|(to, number)| *to = number);
+        let numbers = to.iter_mut().zip(T::numbers(bytes));
+        numbers.for_each(|(to, number)| *to = number);
         return true;
     }
+    let exact = |_, _| true;
+    let fits = |value: f64, found: f64| {
+        (found == value) | (rounded & found.is_finite()) | !value.is_finite()
+    };
     match number {
-        Number::U8 => each(bytes, to, |[byte]| byte.into()),
-        Number::I8 => each(bytes, to, |[byte]| (byte as i8).into()),
-        Number::U16 => each(bytes, to, |bytes| u16::from_le_bytes(bytes).into()),
-        Number::I16 => each(bytes, to, |bytes| i16::from_le_bytes(bytes).into()),
+        Number::F64 => convert(bytes, to, fits, f64::from_le_bytes),
+        Number::I32 => convert(bytes, to, fits, |bytes| i32::from_le_bytes(bytes).into()),
+        Number::U32 => convert(bytes, to, fits, |bytes| u32::from_le_bytes(bytes).into()),
         // T is the other float.
-        Number::F32 => each(bytes, to, |bytes| f32::from_le_bytes(bytes).into()),
-        _ => return false,
+        Number::F32 => convert(bytes, to, exact, |bytes| f32::from_le_bytes(bytes).into()),
+        Number::I16 => convert(bytes, to, exact, |bytes| i16::from_le_bytes(bytes).into()),
+        Number::U16 => convert(bytes, to, exact, |bytes| u16::from_le_bytes(bytes).into()),
+        Number::I8 => convert(bytes, to, exact, |[byte]| (byte as i8).into()),
+        Number::U8 => convert(bytes, to, exact, |[byte]| byte.into()),
+        _ => false,
     }
-    true
 }
 
-/// Converts numbers of N bytes.
-fn each<T: FileScalar, const N: usize>(bytes: &[u8], to: &mut [T], value: impl Fn([u8; N]) -> f64) {
+/// Converts numbers of N bytes, which `f64` holds exactly. Returns whether each fits what it
+/// became.
+fn convert<T: FileScalar, const N: usize>(
+    bytes: &[u8],
+    to: &mut [T],
+    fits: impl Fn(f64, f64) -> bool,
+    value: impl Fn([u8; N]) -> f64,
+) -> bool {
     let (numbers, _) = bytes.as_chunks();
+    let mut all = true;
     for (to, &bytes) in to.iter_mut().zip(numbers) {
-        *to = real(value(bytes));
+        let value = value(bytes);
+        *to = real(value);
+        all &= fits(value, to_f64(*to));
     }
+    all
 }
 
 /// A number that a scalar cannot hold, and its place among those that are converted.
@@ -167,8 +183,8 @@ struct Misfit {
     unfit: Unfit,
 }
 
-/// Converts numbers, each of which T may not hold.
-fn convert_checked<T: FileScalar>(
+/// Converts numbers one by one, up to the first that T cannot hold.
+fn convert_each<T: FileScalar>(
     number: Number,
     bytes: &[u8],
     to: &mut [T],
