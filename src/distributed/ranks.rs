@@ -69,6 +69,7 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         self.place
     }
 
+    #[cfg(feature = "serde")]
     /// Returns whether this is rank 0, which reads and writes checkpoints.
     pub(crate) fn leads(&self) -> bool {
         self.place.rank == 0

@@ -2,8 +2,8 @@
 
 use super::communicator::{Communicator, Pieces, PiecesMut};
 use crate::error::{DistributedFault, Error};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A rank that is a thread of this process.
 ///
@@ -98,37 +98,30 @@ impl ThreadCommunicator {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A thread that panics poisons the group when its rank is dropped.
         let state = self.group.state.lock();
-        state.unwrap_or_else(std::sync::PoisonError::into_inner)
+        state.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until `is_done`, or until the deadline.
+    /// Waits until `is_done`, but no longer than the timeout.
     fn wait<'s>(
         &self,
         mut state: MutexGuard<'s, State>,
-        deadline: Instant,
         is_done: impl Fn(&State) -> bool,
     ) -> Result<MutexGuard<'s, State>, Error> {
-        loop {
-            // First, because a rank may end after its last call, before the others have left it.
-            if is_done(&state) {
-                return Ok(state);
-            }
-            if let Some(message) = &state.poison {
-                let message = message.clone();
-                return Err(failed(DistributedFault::Poisoned { message }));
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                let fault = DistributedFault::TimedOut {
-                    after: self.timeout,
-                };
-                state.poison = Some(fault.to_string());
-                self.group.changed.notify_all();
-                return Err(failed(fault));
-            }
-            let waited = self.group.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        if !is_done(&state) {
+            let waits = |state: &mut State| state.poison.is_none() && !is_done(state);
+            let waited = (self.group.changed).wait_timeout_while(state, self.timeout, waits);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        // First, because a rank may end after its last call, before the others have left it.
+        if is_done(&state) {
+            return Ok(state);
+        }
+        not_poisoned(&state)?;
+        let after = self.timeout;
+        let fault = DistributedFault::TimedOut { after };
+        state.poison = Some(fault.to_string());
+        self.group.changed.notify_all();
+        Err(failed(fault))
     }
 
     /// Sends bytes, and calls `receive` with those of all ranks.
@@ -137,21 +130,19 @@ impl ThreadCommunicator {
         sent: Sent,
         receive: impl FnOnce(&State) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let deadline = Instant::now() + self.timeout;
         // Until all ranks have left the call before.
-        let state = self.wait(self.lock(), deadline, |state| {
-            state.sent[self.rank].is_none()
-        })?;
-        let mut state = state;
+        let mut state = self.wait(self.lock(), |state| state.sent[self.rank].is_none())?;
+        not_poisoned(&state)?;
         state.sent[self.rank] = Some(sent);
         self.group.changed.notify_all();
         let all_sent = |state: &State| state.sent.iter().all(Option::is_some);
-        let mut state = self.wait(state, deadline, all_sent)?;
+        let mut state = self.wait(state, all_sent)?;
         let done = receive(&state);
         state.received += 1;
         if let Err(error) = &done {
             state.poison = Some(error.to_string());
-        } else if state.received == state.sent.len() {
+        }
+        if state.received == state.sent.len() {
             state.received = 0;
             state.sent.fill_with(|| None);
         }
@@ -252,6 +243,16 @@ impl Drop for ThreadCommunicator {
             state.poison = Some(format!("rank {} has ended", self.rank));
         }
         self.group.changed.notify_all();
+    }
+}
+
+/// Refuses a group that failed before.
+fn not_poisoned(state: &State) -> Result<(), Error> {
+    match &state.poison {
+        None => Ok(()),
+        Some(message) => Err(failed(DistributedFault::Poisoned {
+            message: message.clone(),
+        })),
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod data;
 mod digits;
+mod distributed;
 mod metrics;
 mod optimizers;
 mod sources;
