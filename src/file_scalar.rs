@@ -52,8 +52,6 @@ macro_rules! number {
                 to.extend_from_slice(&self.to_le_bytes());
             }
 
-            // Without this, a loop in another crate calls a function for each number.
-            #[inline]
             fn numbers(bytes: &[u8]) -> impl Iterator<Item = Self> {
                 let (numbers, _) = bytes.as_chunks();
                 numbers.iter().map(|&bytes| Self::from_le_bytes(bytes))

@@ -185,6 +185,10 @@ impl<T: Scalar, S: Source<T> + ?Sized> Source<T> for Box<S> {
         (**self).has_missing()
     }
 
+    fn reads_ahead(&self) -> bool {
+        (**self).reads_ahead()
+    }
+
     fn view(&self, range: Range<usize>) -> Option<Examples<'_, T>> {
         (**self).view(range)
     }

@@ -136,8 +136,7 @@ impl<'a> RowReader<'a> {
 /// [`convert_each`] finds it.
 fn convert_fast<T: FileScalar>(number: Number, bytes: &[u8], to: &mut [T], rounded: bool) -> bool {
     if number == Number::of::<T>() {
-        let numbers = to.iter_mut().zip(T::numbers(bytes));
-        numbers.for_each(|(to, number)| *to = number);
+        T::read(bytes, to);
         return true;
     }
     let exact = |_, _| true;

@@ -194,6 +194,10 @@ impl<T: Scalar, S: Source<T>> Source<T> for Shards<S> {
         self.sources.iter().any(Source::has_missing)
     }
 
+    fn reads_ahead(&self) -> bool {
+        self.sources.iter().any(Source::reads_ahead)
+    }
+
     fn view(&self, range: Range<usize>) -> Option<Examples<'_, T>> {
         let shard = self.shard(range.start);
         if range.start > range.end || range.end > *self.ends.get(shard)? {

@@ -30,6 +30,74 @@ fn columns_are_copied() {
     assert_same(&boxed, &examples);
 }
 
+/// A source without any default, which records nothing but its constants.
+#[derive(Debug)]
+struct Constants;
+
+impl Source<f64> for Constants {
+    fn len(&self) -> usize {
+        5
+    }
+
+    fn is_empty(&self) -> bool {
+        true
+    }
+
+    fn inputs(&self) -> usize {
+        2
+    }
+
+    fn outputs(&self) -> usize {
+        3
+    }
+
+    fn read(&self, indices: &[usize], into: ReadInto<'_, f64>) -> Result<(), Error> {
+        into.x.fill(indices.len() as f64);
+        Ok(())
+    }
+
+    fn block(&self) -> usize {
+        4
+    }
+
+    fn weights(&self) -> Option<&[f64]> {
+        Some(&[6.0])
+    }
+
+    fn has_missing(&self) -> bool {
+        true
+    }
+
+    fn reads_ahead(&self) -> bool {
+        false
+    }
+
+    fn view(&self, range: std::ops::Range<usize>) -> Option<Examples<'_, f64>> {
+        static NUMBERS: [f64; 7] = [7.0; 7];
+        let numbers = backprop::row_major(&NUMBERS[range], 1).ok()?;
+        Examples::new(numbers, numbers).ok()
+    }
+}
+
+#[test]
+fn boxes_delegate_every_method() {
+    let boxed: Box<dyn Source<f64>> = Box::new(Constants);
+    // Of the box, and not of what is in it.
+    fn check(source: &impl Source<f64>) {
+        assert_eq!((source.len(), source.is_empty()), (5, true));
+        assert_eq!((source.inputs(), source.outputs()), (2, 3));
+        assert_eq!((source.block(), source.weights()), (4, Some(&[6.0][..])));
+        assert_eq!((source.has_missing(), source.reads_ahead()), (true, false));
+        assert_eq!(source.view(1..3).unwrap().len(), 2);
+        let mut x = [0.0];
+        let into = ReadInto::new(&mut x, &mut [], &mut []);
+        source.read(&[0, 1, 2], into).unwrap();
+        assert_eq!(x, [3.0]);
+    }
+    check(&Constants);
+    check(&boxed);
+}
+
 #[test]
 fn missing_targets_and_weights_are_copied() {
     let (x, mut y) = matrices();

@@ -34,7 +34,7 @@ impl Folder {
 
     /// Writes numbers, and opens them as rows.
     fn rows<T: FileScalar + Bytes>(&self, name: &str, numbers: &[T], columns: usize) -> RowFile {
-        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.bytes()).collect();
+        let bytes: Vec<u8> = numbers.iter().flat_map(Bytes::bytes).collect();
         RowFile::raw(self.write(name, &bytes), T::NUMBER, columns).unwrap()
     }
 }

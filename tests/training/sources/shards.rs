@@ -27,6 +27,7 @@ fn shards_are_the_whole() {
     assert_same(&shards, &examples);
     assert_eq!(shards.sources().len(), 4);
     assert_same(&Shards::new(vec![examples]).unwrap(), &examples);
+    assert!(!shards.reads_ahead());
     // Shards of shards, in boxes.
     let first: Box<dyn Source<f64> + '_> = Box::new(shards);
     let nested = Shards::new(vec![first]).unwrap();
@@ -40,7 +41,9 @@ fn shards_are_the_whole() {
     let file = FileSource::<f64>::joined(folder.rows("x", &rows, 3), 2).unwrap();
     let sources: Vec<Box<dyn Source<f64> + '_>> =
         vec![Box::new(file), Box::new(part(7000..10_000))];
-    assert_same(&Shards::new(sources).unwrap(), &examples);
+    let mixed = Shards::new(sources).unwrap();
+    assert_same(&mixed, &examples);
+    assert!(mixed.reads_ahead());
 }
 
 #[test]
