@@ -24,6 +24,41 @@
 //! [`Source::block`] consecutive examples follow each other, because a [`FileSource`] reads them at
 //! once. Numbers of the scalar type, such as `f32` for a network of `f32`, go from the file to the
 //! batch without a conversion.
+//!
+//! # Example
+//! A network is trained with [`Trainer::fit_source`](crate::training::Trainer::fit_source). With
+//! blocks of one example, the order and the bits are those of training from memory:
+//! ```
+//! use backprop::activation::{Sigmoid, Tanh};
+//! use backprop::source::{FileSource, Number, RowFile};
+//! use backprop::training::{Adam, Trainer};
+//! use backprop::{BinaryCrossEntropy, Examples, Initialization, Network, Objective};
+//! use backprop::{rng, row_major};
+//!
+//! # let folder = std::env::temp_dir().join(format!("trained-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! let (x, y) = ([0.0_f64, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0], [0.0, 1.0, 1.0, 0.0]);
+//! std::fs::write(folder.join("x.bin"), x.map(f64::to_le_bytes).concat())?;
+//! std::fs::write(folder.join("y.bin"), y.map(|y| y as u8))?;
+//! let inputs = RowFile::raw(folder.join("x.bin"), Number::F64, 2)?;
+//! let targets = RowFile::raw(folder.join("y.bin"), Number::U8, 1)?;
+//! let source = FileSource::new(inputs, targets)?.blocks_of(1)?;
+//!
+//! let start = Network::<f64>::builder(2)
+//!     .dense(4, Tanh)
+//!     .dense(1, Sigmoid)
+//!     .initialize(Initialization::GlorotUniform, &mut rng(1))?;
+//! let trainer = || {
+//!     let trainer = Trainer::new(Objective::new(BinaryCrossEntropy), Adam::new(0.05));
+//!     trainer.epochs(20).batch_size(2).seed(7)
+//! };
+//! let (mut from_file, mut from_memory) = (start.clone(), start);
+//! trainer().fit_source(&mut from_file, &source)?;
+//! trainer().fit(&mut from_memory, &Examples::new(row_major(&x, 2)?, row_major(&y, 1)?)?)?;
+//! assert_eq!(from_file, from_memory);
+//! # std::fs::remove_dir_all(folder)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod file_source;
 mod memory;

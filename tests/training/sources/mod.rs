@@ -6,6 +6,7 @@ mod memory;
 mod npy;
 mod refused;
 mod shards;
+mod trained;
 
 use backprop::source::{Number, ReadInto, RowFile, Source};
 use backprop::{Error, FileScalar, Scalar};
