@@ -9,6 +9,8 @@ use std::fmt::Debug;
 /// the bytes of all ranks have arrived there. Bytes arrive as they were sent, from each rank in
 /// order. Lengths are known to sender and receiver before the call.
 ///
+/// A run calls its communicator from the thread that calls [`fit`](crate::training::Trainer::fit).
+///
 /// # Errors
 /// A communicator waits for a limited time. If a rank does not answer, or the library that carries
 /// the messages fails, the call returns [`Error::Distributed`] with
@@ -16,7 +18,7 @@ use std::fmt::Debug;
 /// [`Library`](crate::DistributedFault::Library). If a message does not have the expected length,
 /// it returns [`Message`](crate::DistributedFault::Message). The communicator is then poisoned:
 /// each later call returns [`Poisoned`](crate::DistributedFault::Poisoned).
-pub trait Communicator: Debug {
+pub trait Communicator: Debug + Sync {
     /// Returns the number of this rank, from 0 to [`size`](Self::size) − 1.
     #[must_use]
     fn rank(&self) -> usize;

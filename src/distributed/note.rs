@@ -28,6 +28,7 @@ pub(super) enum Purpose {
     Epoch = 7,
     Check = 8,
     Length = 9,
+    Rows = 10,
 }
 
 /// A note of one rank.

@@ -33,6 +33,13 @@ impl RankOf {
     }
 }
 
+/// The lengths in bytes of the messages to and from a rank.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lens {
+    pub(super) send: usize,
+    pub(super) receive: usize,
+}
+
 /// The ranks that train together, seen from one of them.
 #[derive(Debug)]
 pub(crate) struct Ranks<'c, T> {
@@ -135,7 +142,7 @@ impl<'c, T: Scalar> Ranks<'c, T> {
     }
 
     /// Shares items of which each rank has a range: on return, every rank has all.
-    fn gather(
+    pub(super) fn gather(
         &mut self,
         purpose: Purpose,
         done: Result<(), Error>,
@@ -211,32 +218,62 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         sum: &mut [T],
     ) -> Result<(), Error> {
         let place = self.place;
-        let of = |rank| RankOf { rank, ..place };
-        let entries = sum.len();
-        let roots_of = |rank| subtrees(of(rank).share(parts), parts, usize::MAX);
+        let slice_of = |rank| RankOf { rank, ..place }.share(sum.len());
+        let roots_of = |rank| {
+            let share = RankOf { rank, ..place }.share(parts);
+            subtrees(share, parts, usize::MAX)
+        };
+        let (wire, mine) = (self.wire, slice_of(place.rank));
+        let bytes = Wire::<T>::bytes;
+        let count = roots_of(place.rank).count();
+        let lens = |rank: usize| Lens {
+            send: count * bytes(slice_of(rank).len()),
+            receive: roots_of(rank).count() * bytes(mine.len()),
+        };
+        self.exchange(&lens, &mut |rank, message| {
+            let slice = slice_of(rank);
+            let size = bytes(slice.len());
+            for (k, root) in roots[..count].iter().enumerate() {
+                wire.write(&root[slice.clone()], &mut message[k * size..][..size]);
+            }
+        })?;
+        let size = bytes(mine.len());
+        let mut nodes = std::mem::replace(&mut self.nodes, Nodes::new());
+        nodes.clear();
+        let done = self.received(|rank, message| {
+            roots_of(rank).enumerate().try_for_each(|(k, leaves)| {
+                let root = &message[k * size..][..size];
+                nodes.push(leaves, mine.len(), |sum| wire.read(root, sum))
+            })
+        });
+        self.nodes = nodes;
+        done?;
+        if let Some(added) = self.nodes.sum() {
+            sum[mine].copy_from_slice(added);
+        }
+        self.gather_slices(sum)
+    }
+
+    /// Sends a message to every rank, which `write` writes, and receives one from each.
+    pub(super) fn exchange(
+        &mut self,
+        lens: &dyn Fn(usize) -> Lens,
+        write: &mut dyn FnMut(usize, &mut [u8]),
+    ) -> Result<(), Error> {
         self.send_lens.clear();
         self.receive_lens.clear();
-        let mine = of(place.rank).share(entries);
-        let count = roots_of(place.rank).count();
-        for rank in 0..place.ranks {
-            let len = of(rank).share(entries).len();
-            self.send_lens.push(count * Wire::<T>::bytes(len) + CHECK);
-            let roots = roots_of(rank).count();
-            self.receive_lens
-                .push(roots * Wire::<T>::bytes(mine.len()) + CHECK);
+        for rank in 0..self.place.ranks {
+            let Lens { send, receive } = lens(rank);
+            self.send_lens.push(send + CHECK);
+            self.receive_lens.push(receive + CHECK);
         }
         let len = self.send_lens.iter().sum();
-        resize(&mut self.send, "a message", (len, 1), 0)?;
+        resize(&mut self.send, MESSAGES, (len, 1), 0)?;
         let mut rest = &mut self.send[..];
         for (rank, &len) in self.send_lens.iter().enumerate() {
             let (message, others) = rest.split_at_mut(len);
             rest = others;
-            let slice = of(rank).share(entries);
-            let size = Wire::<T>::bytes(slice.len());
-            for (k, root) in roots[..count].iter().enumerate() {
-                let bytes = &mut message[k * size..][..size];
-                self.wire.write(&root[slice.clone()], bytes);
-            }
+            write(rank, &mut message[..len - CHECK]);
             seal(message);
         }
         let len = self.receive_lens.iter().sum();
@@ -249,24 +286,21 @@ impl<'c, T: Scalar> Ranks<'c, T> {
             bytes: &mut self.receive,
             lens: &self.receive_lens,
         };
-        self.communicator.all_to_all(send, receive)?;
-        self.nodes.clear();
-        let (wire, size) = (self.wire, Wire::<T>::bytes(mine.len()));
+        self.communicator.all_to_all(send, receive)
+    }
+
+    /// Calls `read` with the rank and the bytes of each message of the last exchange.
+    pub(super) fn received(
+        &self,
+        mut read: impl FnMut(usize, &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let mut rest = &self.receive[..];
         for (rank, &len) in self.receive_lens.iter().enumerate() {
             let (message, others) = rest.split_at(len);
             rest = others;
-            let bytes = opened(rank, message)?;
-            for (k, leaves) in roots_of(rank).enumerate() {
-                let bytes = &bytes[k * size..][..size];
-                let write = |sum: &mut [T]| wire.read(bytes, sum);
-                self.nodes.push(leaves, mine.len(), write)?;
-            }
+            read(rank, opened(rank, message)?)?;
         }
-        if let Some(added) = self.nodes.sum() {
-            sum[mine].copy_from_slice(added);
-        }
-        self.gather_slices(sum)
+        Ok(())
     }
 
     /// Shares the entries of a vector, of which each rank has a slice.
@@ -361,7 +395,7 @@ fn opened(rank: usize, message: &[u8]) -> Result<&[u8], Error> {
 }
 
 /// Items that are sent: numbers, flags or bytes.
-trait Items {
+pub(super) trait Items {
     /// Returns the number of bytes of an item.
     fn size(&self) -> usize;
 
@@ -409,7 +443,7 @@ impl Items for Flags<'_> {
     }
 }
 
-struct Bytes<'b>(&'b mut [u8]);
+pub(super) struct Bytes<'b>(pub(super) &'b mut [u8]);
 
 impl Items for Bytes<'_> {
     fn size(&self) -> usize {

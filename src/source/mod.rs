@@ -229,6 +229,44 @@ impl<T: Scalar, S: Source<T> + ?Sized> Source<T> for Box<S> {
     }
 }
 
+impl<T: Scalar, S: Source<T> + ?Sized> Source<T> for &S {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn inputs(&self) -> usize {
+        (**self).inputs()
+    }
+
+    fn outputs(&self) -> usize {
+        (**self).outputs()
+    }
+
+    fn read(&self, indices: &[usize], into: ReadInto<'_, T>) -> Result<(), Error> {
+        (**self).read(indices, into)
+    }
+
+    fn block(&self) -> usize {
+        (**self).block()
+    }
+
+    fn weights(&self) -> Option<&[f64]> {
+        (**self).weights()
+    }
+
+    fn has_missing(&self) -> bool {
+        (**self).has_missing()
+    }
+
+    fn reads_ahead(&self) -> bool {
+        (**self).reads_ahead()
+    }
+
+    fn view(&self, range: Range<usize>) -> Option<Examples<'_, T>> {
+        (**self).view(range)
+    }
+}
+
 /// The buffers that [`Source::read`] writes, with a column for each index.
 ///
 /// # Example

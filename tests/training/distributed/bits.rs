@@ -2,6 +2,7 @@
 
 use super::{numbers, same_on_all, shared};
 use backprop::activation::{Identity, Sigmoid, Softmax, Tanh};
+use backprop::distributed::{Communicator, Shard};
 use backprop::metrics::{Accuracy, MeanSquaredError};
 use backprop::training::{
     Adam, AdamW, Clipping, ConjugateGradient, GradientDescent, IRpropMinus, Lbfgs, Method, RmsProp,
@@ -134,4 +135,52 @@ fn large_networks() {
             .batch_size(1700);
         shared(trainer, rank).fit(network, &examples)
     });
+}
+
+/// Every rank holds a part of the examples, of any length.
+#[test]
+fn shards_in_the_memory_of_ranks() {
+    let (x, y) = (numbers(5, 1501, 0.1), numbers(3, 1501, 0.7));
+    let weights: Vec<f64> = (0..1501).map(|k| f64::from(k % 5)).collect();
+    let present = y.map(|y| y > -0.5);
+    for (weighted, batch) in [(true, 700), (false, 1501), (false, 90)] {
+        same_on_all(&network(5, 3), |rank, network| {
+            let trainer = Trainer::new(Objective::new(SquaredError), Adam::new(0.01))
+                .epochs(2)
+                .batch_size(batch)
+                .metric(MeanSquaredError)
+                .seed(1);
+            let trainer = if weighted {
+                trainer.validation_fraction(0.2)
+            } else {
+                trainer
+            };
+            let part = match rank {
+                None => 0..1501,
+                Some(rank) => share(rank.rank(), rank.size()),
+            };
+            let (x, y) = (
+                x.columns(part.start, part.len()).into_owned(),
+                y.columns(part.start, part.len()).into_owned(),
+            );
+            let present = present.columns(part.start, part.len()).into_owned();
+            let mut examples = Examples::with_missing(&x, &y, &present)?;
+            if weighted {
+                examples = examples.weighted(&weights[part])?;
+            }
+            match rank {
+                None => shared(trainer, rank).fit(network, &examples),
+                Some(at) => {
+                    let shard = Shard::new(at, examples)?;
+                    shared(trainer, rank).fit_source(network, &shard)
+                }
+            }
+        });
+    }
+}
+
+/// The examples of a rank: more for later ranks.
+fn share(rank: usize, ranks: usize) -> std::ops::Range<usize> {
+    let start = |rank: usize| 1501 * rank * (rank + 1) / (ranks * (ranks + 1));
+    start(rank)..start(rank + 1)
 }
