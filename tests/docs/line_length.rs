@@ -7,12 +7,13 @@ use std::path::Path;
 const COLUMNS: usize = 100;
 
 /// Files and folders that are checked.
-const ROOTS: [&str; 10] = [
+const ROOTS: [&str; 11] = [
     ".ci/run",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "README.md",
+    "backprop-mpi",
     "benches",
     "docs",
     "examples",

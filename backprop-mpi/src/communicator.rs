@@ -1,0 +1,258 @@
+//! `MpiCommunicator`.
+
+use crate::exchange::{Buffers, Call, Incoming, Outgoing, exchange, failed};
+use crate::library::Library;
+use backprop::distributed::{Communicator, Pieces, PiecesMut};
+use backprop::{DistributedFault, Error};
+use std::cell::{OnceCell, RefCell};
+use std::fmt::{self, Debug, Formatter};
+use std::ops::Range;
+use std::thread;
+use std::time::Duration;
+
+/// All processes that `mpirun` started, as a [`Communicator`].
+///
+/// A process has one, which stays on the thread that initialised it. Other threads may compute
+/// meanwhile. A program that is started without `mpirun` is the only rank.
+///
+/// Messages are sent and received without blocking, in parts of 256 KiB, from buffers that belong
+/// to the communicator. The memory does not grow with the length of the data. Each message states
+/// its call and the length of the data, and the receiver compares both with what it expects.
+///
+/// # When a rank fails
+/// A call that fails poisons the communicator: each later call returns
+/// [`Poisoned`](DistributedFault::Poisoned). Messages may still be under way then, and MPI cannot
+/// end in order. If a poisoned communicator is dropped, or any communicator during a panic, it
+/// prints why to the standard error and ends the processes of all ranks with `MPI_Abort`. Otherwise
+/// MPI is finalised, which waits until all ranks finalise it.
+///
+/// `mpirun` itself ends all ranks if a process is killed, or exits without dropping its
+/// communicator.
+pub struct MpiCommunicator {
+    library: Library,
+    rank: usize,
+    size: usize,
+    timeout: Duration,
+    buffers: RefCell<Buffers>,
+    poison: OnceCell<String>,
+}
+
+impl MpiCommunicator {
+    /// Initialises MPI. All ranks must call it.
+    ///
+    /// # Errors
+    /// Returns [`Error::Distributed`] with [`Library`](DistributedFault::Library) if MPI was
+    /// already initialised in this process, also if it has ended since, and if MPI does not let
+    /// other threads compute (its level `MPI_THREAD_FUNNELED`).
+    pub fn initialize() -> Result<Self, Error> {
+        let library = Library::initialize().map_err(failed)?;
+        Ok(Self {
+            rank: library.rank().map_err(failed)?,
+            size: library.size().map_err(failed)?,
+            library,
+            timeout: Duration::from_secs(600),
+            buffers: RefCell::default(),
+            poison: OnceCell::new(),
+        })
+    }
+
+    /// Sets how long a call waits for other ranks before it returns
+    /// [`TimedOut`](DistributedFault::TimedOut): 10 minutes by default. Choose more than any rank
+    /// may take between two calls. The time starts anew with each part of 256 KiB.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Returns the other ranks. This rank's own neighbours come first, so that not all send to
+    /// rank 0 at once.
+    fn others(&self) -> impl Iterator<Item = usize> {
+        (1..self.size).map(|step| (self.rank + step) % self.size)
+    }
+
+    fn exchange(
+        &self,
+        call: Call,
+        send: &[Outgoing<'_>],
+        receive: &mut [Incoming<'_>],
+    ) -> Result<(), Error> {
+        if let Some(message) = self.poison.get() {
+            let message = message.clone();
+            let fault = DistributedFault::Poisoned { message };
+            return Err(Error::Distributed { fault });
+        }
+        let mut buffers = self.buffers.borrow_mut();
+        let done = exchange(
+            &self.library,
+            &mut buffers,
+            call,
+            send,
+            receive,
+            self.timeout,
+        );
+        done.inspect_err(|error| {
+            self.poison.get_or_init(|| error.to_string());
+        })
+    }
+}
+
+impl Communicator for MpiCommunicator {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn size(&self) -> usize {
+        self.size
+    }
+
+    /// # Errors
+    /// Returns the errors of a [communicator](Communicator#errors). [`Error::Length`] if the pieces
+    /// do not fit the bytes or the number of ranks, or the piece from this rank to itself has two
+    /// lengths. Nothing is sent then.
+    fn all_to_all(&self, send: Pieces<'_>, receive: PiecesMut<'_>) -> Result<(), Error> {
+        let ranges = self.ranges("pieces to send", send.bytes.len(), send.lens)?;
+        self.ranges("pieces to receive", receive.bytes.len(), receive.lens)?;
+        let own = &send.bytes[ranges[self.rank].clone()];
+        check_own(own, receive.lens[self.rank])?;
+        let outgoing = |rank: usize| {
+            let bytes = &send.bytes[ranges[rank].clone()];
+            Outgoing { rank, bytes }
+        };
+        let outgoing: Vec<_> = self.others().map(outgoing).collect();
+        self.gather(Call::AllToAll, own, &outgoing, receive)
+    }
+
+    /// # Errors
+    /// Returns the errors of a [communicator](Communicator#errors). [`Error::Length`] if the pieces
+    /// do not fit the bytes or the number of ranks, or this rank's piece does not have the length
+    /// of what it sends. Nothing is sent then.
+    fn all_gather(&self, send: &[u8], receive: PiecesMut<'_>) -> Result<(), Error> {
+        self.ranges("pieces to receive", receive.bytes.len(), receive.lens)?;
+        check_own(send, receive.lens[self.rank])?;
+        self.gather(Call::AllGather, send, &self.to_others(send), receive)
+    }
+
+    /// # Errors
+    /// Returns the errors of a [communicator](Communicator#errors). [`Error::Index`] if there is no
+    /// such rank. Nothing is sent then.
+    fn broadcast(&self, root: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        if root >= self.size {
+            return Err(Error::Index {
+                what: "rank",
+                index: root,
+                count: self.size,
+            });
+        }
+        if root == self.rank {
+            self.exchange(Call::Broadcast, &self.to_others(bytes), &mut [])
+        } else {
+            let incoming = Incoming { rank: root, bytes };
+            self.exchange(Call::Broadcast, &[], &mut [incoming])
+        }
+    }
+
+    fn barrier(&self) -> Result<(), Error> {
+        let lens = vec![0; self.size];
+        let receive = PiecesMut {
+            bytes: &mut [],
+            lens: &lens,
+        };
+        self.gather(Call::Barrier, &[], &self.to_others(&[]), receive)
+    }
+}
+
+impl MpiCommunicator {
+    /// Returns the same bytes for every other rank.
+    fn to_others<'a>(&self, bytes: &'a [u8]) -> Vec<Outgoing<'a>> {
+        let outgoing = |rank| Outgoing { rank, bytes };
+        self.others().map(outgoing).collect()
+    }
+
+    /// Returns where the piece of each rank is.
+    fn ranges(
+        &self,
+        what: &'static str,
+        len: usize,
+        lens: &[usize],
+    ) -> Result<Vec<Range<usize>>, Error> {
+        let wrong = |expected, found| {
+            Err(Error::Length {
+                what,
+                expected,
+                found,
+            })
+        };
+        if lens.len() != self.size {
+            return wrong(self.size, lens.len());
+        }
+        let mut end = 0_usize;
+        let next = |&len: &usize| {
+            let start = end;
+            end = end.saturating_add(len);
+            start..end
+        };
+        let ranges = lens.iter().map(next).collect();
+        if end != len {
+            return wrong(end, len);
+        }
+        Ok(ranges)
+    }
+
+    /// Sends and receives a piece for every rank. This rank's own piece is copied.
+    fn gather(
+        &self,
+        call: Call,
+        own: &[u8],
+        send: &[Outgoing<'_>],
+        receive: PiecesMut<'_>,
+    ) -> Result<(), Error> {
+        let mut rest = receive.bytes;
+        let mut incoming = Vec::with_capacity(self.size);
+        for (rank, &len) in receive.lens.iter().enumerate() {
+            let (bytes, after) = rest.split_at_mut(len);
+            rest = after;
+            if rank == self.rank {
+                bytes.copy_from_slice(own);
+            } else {
+                incoming.push(Incoming { rank, bytes });
+            }
+        }
+        self.exchange(call, send, &mut incoming)
+    }
+}
+
+fn check_own(own: &[u8], expected: usize) -> Result<(), Error> {
+    if own.len() == expected {
+        return Ok(());
+    }
+    Err(Error::Length {
+        what: "the piece that this rank sends to itself",
+        expected,
+        found: own.len(),
+    })
+}
+
+impl Debug for MpiCommunicator {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MpiCommunicator")
+            .field("rank", &self.rank)
+            .field("size", &self.size)
+            .field("timeout", &self.timeout)
+            .field("poison", &self.poison.get())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for MpiCommunicator {
+    fn drop(&mut self) {
+        let why = match self.poison.get() {
+            Some(message) => message,
+            None if thread::panicking() => "a panic",
+            None => return,
+        };
+        // No caller can see an error any more, and no destructor runs after this one.
+        eprintln!("rank {} ends the processes of all ranks: {why}", self.rank);
+        self.library.abort();
+    }
+}
