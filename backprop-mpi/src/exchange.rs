@@ -198,7 +198,7 @@ fn take(
         call as u64,
         number(&mut header),
     )?;
-    expect("the length in bytes", rank, len as u64, number(&mut header))?;
+    expect("the length", rank, len as u64, number(&mut header))?;
     expect(
         "the length of a part",
         rank,

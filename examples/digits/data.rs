@@ -20,9 +20,16 @@ pub struct Digits {
 
 /// Reads `examples/data/digits.csv` and returns the training and the test set.
 pub fn load() -> Result<(Digits, Digits), Box<dyn Error>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/digits.csv");
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| format!("{}: {error} (it is in the repository)", path.display()))?;
+    // In the root of the repository, also if the program belongs to a crate in it.
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = crate_folder
+        .ancestors()
+        .map(|folder| folder.join("examples/data/digits.csv"));
+    let path = paths
+        .find(|path| path.exists())
+        .ok_or("there is no examples/data/digits.csv")?;
+    let text =
+        std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for (line, row) in text.lines().enumerate().skip(1) {
         let values: Vec<u8> = row.split(',').map(str::parse).collect::<Result<_, _>>()?;

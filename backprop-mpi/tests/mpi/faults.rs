@@ -71,7 +71,7 @@ fn messages_of_other_lengths_are_typed_errors() {
     ] {
         let job = fault(case);
         let error = format!(
-            "Distributed {{ fault: Message {{ what: \"the length in bytes\", rank: 2, expected: 10, \
+            "Distributed {{ fault: Message {{ what: \"the length\", rank: 2, expected: 10, \
              found: {found} }} }}"
         );
         assert!(!job.success && job.count(&error) >= 1, "{case}: {job:#?}");
@@ -79,7 +79,7 @@ fn messages_of_other_lengths_are_typed_errors() {
         assert_eq!(job.count("again:"), 0, "{case}: {job:#?}");
     }
     let job = fault("root");
-    let error = "what: \"the length in bytes\", rank: 2, expected: 4, found: 5";
+    let error = "what: \"the length\", rank: 2, expected: 4, found: 5";
     assert!(!job.success && job.count(error) >= 1, "{job:#?}");
 }
 

@@ -1,10 +1,11 @@
 //! Starts programs under `mpirun`.
 
+use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
-use std::thread::{self, sleep};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 /// Ranks wait for each other with time-outs, so only one job runs at a time.
@@ -54,8 +55,23 @@ pub fn mpirun(ranks: usize, program: &str) -> Command {
 }
 
 /// Runs a job. It must end within the time, or the test fails.
-pub fn run(mut command: Command, limit: Duration) -> Job {
-    let _alone = ONE_JOB.lock().unwrap_or_else(PoisonError::into_inner);
+pub fn run(command: Command, limit: Duration) -> Job {
+    start(command).finish(limit)
+}
+
+/// A job that has started.
+pub struct Running {
+    command: String,
+    child: Child,
+    start: Instant,
+    stdout: JoinHandle<String>,
+    stderr: JoinHandle<String>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+/// Starts a job, when no other runs.
+pub fn start(mut command: Command) -> Running {
+    let alone = ONE_JOB.lock().unwrap_or_else(PoisonError::into_inner);
     let start = Instant::now();
     let mut child = command
         .stdin(Stdio::null())
@@ -65,23 +81,51 @@ pub fn run(mut command: Command, limit: Duration) -> Job {
         .unwrap_or_else(|error| {
             panic!("NOT CHECKED: {command:?} cannot start ({error}); install openmpi-bin")
         });
-    let stdout = reader(child.stdout.take().unwrap());
-    let stderr = reader(child.stderr.take().unwrap());
-    let in_time = wait(&mut child, start + limit);
-    if !in_time {
-        terminate(&mut child);
+    Running {
+        command: format!("{command:?}"),
+        stdout: reader(child.stdout.take().unwrap()),
+        stderr: reader(child.stderr.take().unwrap()),
+        child,
+        start,
+        _alone: alone,
     }
-    let job = Job {
-        success: child.wait().unwrap().success(),
-        time: start.elapsed(),
-        stdout: stdout.join().unwrap(),
-        stderr: stderr.join().unwrap(),
-    };
-    assert!(
-        in_time,
-        "{command:?} did not end within {limit:?}: {job:#?}"
-    );
-    job
+}
+
+impl Running {
+    /// Waits for the end. It must come within the time, or the test fails.
+    pub fn finish(mut self, limit: Duration) -> Job {
+        let in_time = wait(&mut self.child, self.start + limit);
+        if !in_time {
+            terminate(&mut self.child);
+        }
+        let job = Job {
+            success: self.child.wait().unwrap().success(),
+            time: self.start.elapsed(),
+            stdout: self.stdout.join().unwrap(),
+            stderr: self.stderr.join().unwrap(),
+        };
+        let command = self.command;
+        assert!(in_time, "{command} did not end within {limit:?}: {job:#?}");
+        job
+    }
+
+    /// Returns the processes that `mpirun` started, as far as Linux shows them.
+    pub fn ranks(&self) -> Vec<u32> {
+        let is_rank = |process: &u32| {
+            let stat = fs::read_to_string(format!("/proc/{process}/stat"));
+            let stat = stat.unwrap_or_default();
+            // After the name, which may contain anything, come the state and the parent.
+            let parent = stat
+                .rsplit(") ")
+                .next()
+                .and_then(|rest| rest.split(' ').nth(1));
+            parent == Some(&self.child.id().to_string())
+        };
+        let entries = fs::read_dir("/proc").unwrap();
+        let names = entries.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+        let processes = names.filter_map(|name| name.parse().ok());
+        processes.filter(is_rank).collect()
+    }
 }
 
 /// Waits for the end of a process until a time. Returns whether it ended.
@@ -104,7 +148,7 @@ fn terminate(child: &mut Child) {
     }
 }
 
-fn reader(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+fn reader(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         from.read_to_end(&mut bytes).unwrap();

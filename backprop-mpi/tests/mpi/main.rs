@@ -1,7 +1,12 @@
 //! Jobs under `mpirun`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test helpers may panic to fail tests"
+)]
 
 mod collectives;
+mod digits;
 mod faults;
 mod launch;

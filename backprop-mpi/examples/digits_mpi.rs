@@ -1,0 +1,28 @@
+//! Trains the digits on all ranks that `mpirun` starts. Any number of ranks gives the same bits of
+//! θ as one process without MPI, also if a run goes on from checkpoints that another number of
+//! ranks wrote.
+//!
+//! ```sh
+//! cargo build --release -p backprop-mpi --example digits_mpi
+//! mpirun -n 4 target/release/examples/digits_mpi --checkpoints target/digits_mpi
+//! cargo run --release --example digits_ranks
+//! ```
+
+#[path = "../../examples/digits/data.rs"]
+mod data;
+#[path = "../../examples/digits_ranks/settings.rs"]
+mod settings;
+
+use backprop::distributed::Communicator;
+use backprop_mpi::MpiCommunicator;
+use settings::{digits, line, option, train};
+use std::error::Error;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let ranks = MpiCommunicator::initialize()?;
+    let network = train(&digits()?, Some(&ranks), option("--checkpoints").as_deref())?;
+    if ranks.rank() == 0 {
+        println!("{}", line(&network));
+    }
+    Ok(())
+}
