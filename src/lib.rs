@@ -17,7 +17,6 @@
 //! [`data`]: crate::data
 //! [`derivatives`]: crate::derivatives
 //! [`metrics`]: crate::metrics
-//! [`source`]: crate::source
 //! [`training`]: crate::training
 #![cfg_attr(feature = "num-dual", doc = "[`dual`]: crate::dual")]
 #![cfg_attr(not(feature = "num-dual"), doc = "[`dual`]: crate#contents")]
