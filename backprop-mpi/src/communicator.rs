@@ -1,19 +1,20 @@
 //! `MpiCommunicator`.
 
 use crate::exchange::{Buffers, Call, Incoming, Outgoing, exchange, failed};
-use crate::library::Library;
+use crate::library::{Library, OfThread};
 use backprop::distributed::{Communicator, Pieces, PiecesMut};
 use backprop::{DistributedFault, Error};
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::fmt::{self, Debug, Formatter};
 use std::ops::Range;
+use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
 /// All processes that `mpirun` started, as a [`Communicator`].
 ///
-/// A process has one, which stays on the thread that initialised it. Other threads may compute
-/// meanwhile. A program that is started without `mpirun` is the only rank.
+/// A process has one, which stays on the thread that initialised it: calls from others return
+/// [`Library`](DistributedFault::Library). Other threads may compute meanwhile. A program that is started without `mpirun` is the only rank.
 ///
 /// Messages are sent and received without blocking, in parts of 256 KiB, from buffers that belong
 /// to the communicator. The memory does not grow with the length of the data. Each message states
@@ -29,12 +30,17 @@ use std::time::Duration;
 /// `mpirun` itself ends all ranks if a process is killed, or exits without dropping its
 /// communicator.
 pub struct MpiCommunicator {
-    library: Library,
+    inner: OfThread<Inner>,
     rank: usize,
     size: usize,
     timeout: Duration,
+    poison: OnceLock<String>,
+}
+
+/// What belongs to the thread that initialised MPI.
+struct Inner {
+    library: Library,
     buffers: RefCell<Buffers>,
-    poison: OnceCell<String>,
 }
 
 impl MpiCommunicator {
@@ -49,10 +55,12 @@ impl MpiCommunicator {
         Ok(Self {
             rank: library.rank().map_err(failed)?,
             size: library.size().map_err(failed)?,
-            library,
+            inner: OfThread::new(Inner {
+                library,
+                buffers: RefCell::default(),
+            }),
             timeout: Duration::from_secs(600),
-            buffers: RefCell::default(),
-            poison: OnceCell::new(),
+            poison: OnceLock::new(),
         })
     }
 
@@ -82,9 +90,12 @@ impl MpiCommunicator {
             let fault = DistributedFault::Poisoned { message };
             return Err(Error::Distributed { fault });
         }
-        let mut buffers = self.buffers.borrow_mut();
+        let inner = self.inner.get().ok_or_else(|| {
+            failed("a call from another thread than the one that initialised MPI".into())
+        })?;
+        let mut buffers = inner.buffers.borrow_mut();
         let done = exchange(
-            &self.library,
+            &inner.library,
             &mut buffers,
             call,
             send,
@@ -253,6 +264,8 @@ impl Drop for MpiCommunicator {
         };
         // No caller can see an error any more, and no destructor runs after this one.
         eprintln!("rank {} ends the processes of all ranks: {why}", self.rank);
-        self.library.abort();
+        if let Some(inner) = self.inner.get() {
+            inner.library.abort();
+        }
     }
 }

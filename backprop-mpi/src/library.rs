@@ -10,6 +10,7 @@ use std::ffi::c_int;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::rc::Rc;
+use std::thread::{self, ThreadId};
 
 /// The tag of all messages.
 const TAG: c_int = 0;
@@ -111,6 +112,27 @@ impl Library {
             )
         })?;
         Ok(transfer)
+    }
+}
+
+/// A value that only the thread that created it can reach.
+pub(crate) struct OfThread<V> {
+    value: V,
+    thread: ThreadId,
+}
+
+// SAFETY: a shared reference gives the value to its own thread alone.
+unsafe impl<V> Sync for OfThread<V> {}
+
+impl<V> OfThread<V> {
+    pub(crate) fn new(value: V) -> Self {
+        let thread = thread::current().id();
+        Self { value, thread }
+    }
+
+    /// Returns the value on its own thread, and `None` on others.
+    pub(crate) fn get(&self) -> Option<&V> {
+        (thread::current().id() == self.thread).then_some(&self.value)
     }
 }
 

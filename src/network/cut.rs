@@ -59,7 +59,7 @@ impl Rule {
     /// equal work.
     pub(super) fn parts(self, m: usize) -> usize {
         if self.large {
-            m / LARGE_PART & !1
+            (m / LARGE_PART) & !1
         } else {
             m.div_ceil(self.most).next_multiple_of(2)
         }

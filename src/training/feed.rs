@@ -35,7 +35,7 @@ pub(super) enum Feed<'f, T: Scalar> {
     /// Another thread reads the next chunk while this one is computed.
     Ahead {
         source: &'f dyn Source<T>,
-        chunk: Chunk<T>,
+        chunk: &'f mut Chunk<T>,
         ready: Receiver<Chunk<T>>,
         free: Sender<Chunk<T>>,
     },
@@ -67,7 +67,7 @@ pub(super) fn feed<'s, T: Scalar, R>(
         match thread::Builder::new().spawn_scoped(scope, read) {
             Ok(_) => body(&mut Feed::Ahead {
                 source,
-                chunk: std::mem::replace(chunk, Chunk::new()),
+                chunk,
                 ready,
                 free,
             }),
@@ -105,7 +105,7 @@ impl<T: Scalar> Feed<'_, T> {
                     reason: "the thread that reads it has ended".into(),
                 })?;
                 // After the last chunk, the other thread needs no more.
-                let _ = free.send(std::mem::replace(chunk, next));
+                let _ = free.send(std::mem::replace(*chunk, next));
                 chunk.examples(*source)
             }
         }
