@@ -60,11 +60,7 @@ impl Communicator for Counted<'_> {
         self.inner.size()
     }
 
-    fn all_to_all(
-        &self,
-        send: Pieces<'_>,
-        receive: PiecesMut<'_>,
-    ) -> Result<(), backprop::Error> {
+    fn all_to_all(&self, send: Pieces<'_>, receive: PiecesMut<'_>) -> Result<(), backprop::Error> {
         let own = send.lens[self.rank()];
         let call = || self.inner.all_to_all(send, receive);
         self.count(send.bytes.len() - own, call)
@@ -94,9 +90,12 @@ fn messages(ranks: &MpiCommunicator, parameters: usize) -> Result<(), Box<dyn st
     const NOTE: usize = 520;
     let (rank, size) = (ranks.rank(), ranks.size());
     let limit = |rank: usize| size_of::<f32>() * (parameters * rank / size);
-    let slices: Vec<usize> = (0..size).map(|rank| limit(rank + 1) - limit(rank)).collect();
+    let slices: Vec<usize> = (0..size)
+        .map(|rank| limit(rank + 1) - limit(rank))
+        .collect();
     let sums = vec![0; size * slices[rank]];
-    let (whole, notes) = (vec![0; limit(size)], vec![0; NOTE * size]);
+    let (whole, note) = (vec![0; limit(size)], [0; NOTE]);
+    let notes = vec![0; NOTE * size];
     let (mut all_sums, mut all, mut all_notes) = (sums.clone(), whole.clone(), notes);
     let own = vec![slices[rank]; size];
     let mut times = Vec::new();
@@ -107,7 +106,7 @@ fn messages(ranks: &MpiCommunicator, parameters: usize) -> Result<(), Box<dyn st
             bytes: &mut all_notes,
             lens: &vec![NOTE; size],
         };
-        ranks.all_gather(&whole[..NOTE], receive)?;
+        ranks.all_gather(&note, receive)?;
         let receive = PiecesMut {
             bytes: &mut all_sums,
             lens: &own,
@@ -160,7 +159,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (builder, cost): (_, AnyCost) = if small {
         (builder.dense(*outputs, Sigmoid), BinaryCrossEntropy.into())
     } else {
-        (builder.dense(*outputs, Softmax), CategoricalCrossEntropy.into())
+        (
+            builder.dense(*outputs, Softmax),
+            CategoricalCrossEntropy.into(),
+        )
     };
     let mut network = builder.initialize(Initialization::GlorotUniform, &mut rng(1))?;
     let ranks = MpiCommunicator::initialize()?;

@@ -116,8 +116,6 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         self.send.extend_from_slice(&note.bytes());
         let len = self.receive_lens.iter().sum();
         resize(&mut self.receive, MESSAGES, (len, 1), 0)?;
-        // The bytes of an earlier message cannot pass for those of this one.
-        self.receive.fill(0);
         let receive = PiecesMut {
             bytes: &mut self.receive,
             lens: &self.receive_lens,
@@ -154,17 +152,16 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         self.receive_lens.clear();
         self.receive_lens
             .extend((0..place.ranks).map(|rank| bytes_of(rank) + NOTE));
-        self.send.clear();
         resize(&mut self.send, "a message", (bytes_of(place.rank), 1), 0)?;
-        let end = self.send.len() - CHECK;
+        let (end, number) = (self.send.len() - CHECK, self.sequence);
         items.write(range_of(place), &mut self.send[..end]);
-        seal(&mut self.send);
+        seal(&mut self.send, number);
         self.send_note(purpose, done.map(|()| 0))?;
         let mut rest = &self.receive[..];
         for (rank, &len) in self.receive_lens.iter().enumerate() {
             let (message, others) = rest.split_at(len);
             rest = others;
-            let bytes = opened(rank, &message[..len - NOTE])?;
+            let bytes = opened(rank, &message[..len - NOTE], number)?;
             if rank != place.rank {
                 items.read(range_of(RankOf { rank, ..place }), bytes);
             }
@@ -274,7 +271,7 @@ impl<'c, T: Scalar> Ranks<'c, T> {
             let (message, others) = rest.split_at_mut(len);
             rest = others;
             write(rank, &mut message[..len - CHECK]);
-            seal(message);
+            seal(message, self.sequence);
         }
         let len = self.receive_lens.iter().sum();
         resize(&mut self.receive, MESSAGES, (len, 1), 0)?;
@@ -298,7 +295,7 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         for (rank, &len) in self.receive_lens.iter().enumerate() {
             let (message, others) = rest.split_at(len);
             rest = others;
-            read(rank, opened(rank, message)?)?;
+            read(rank, opened(rank, message, self.sequence)?)?;
         }
         Ok(())
     }
@@ -379,9 +376,10 @@ impl<'c, T: Scalar> Ranks<'c, T> {
     }
 }
 
-/// Returns the bytes of a message after checking them.
-fn opened(rank: usize, message: &[u8]) -> Result<&[u8], Error> {
-    let (bytes, [expected, found]) = unseal(message);
+/// Returns the bytes of a message after checking them. Its number is that of the next note, so an
+/// earlier message cannot pass for it.
+fn opened(rank: usize, message: &[u8], number: u64) -> Result<&[u8], Error> {
+    let (bytes, [expected, found]) = unseal(message, number);
     if expected == found {
         return Ok(bytes);
     }

@@ -2,6 +2,7 @@
 
 use crate::checksum::Checksum;
 use crate::file_scalar::FileScalar;
+use crate::kernels::random::mix;
 
 /// The number of bytes of a checksum.
 pub(super) const CHECK: usize = 8;
@@ -79,20 +80,22 @@ pub(super) fn quick(bytes: &[u8]) -> u64 {
     checksum.value()
 }
 
-/// Writes the checksum of a message to its last bytes.
-pub(super) fn seal(message: &mut [u8]) {
+/// Writes the checksum of a message and its number to its last bytes.
+pub(super) fn seal(message: &mut [u8], number: u64) {
     let end = message.len().saturating_sub(CHECK);
     let (bytes, check) = message.split_at_mut(end);
-    check.copy_from_slice(&quick(bytes).to_le_bytes()[..check.len()]);
+    let checksum = mix(number, quick(bytes));
+    check.copy_from_slice(&checksum.to_le_bytes()[..check.len()]);
 }
 
-/// Returns the bytes of a message, and the checksums that it should have and has.
-pub(super) fn unseal(message: &[u8]) -> (&[u8], [u64; 2]) {
+/// Returns the bytes of a message with this number, and the checksums that it should have and has.
+pub(super) fn unseal(message: &[u8], number: u64) -> (&[u8], [u64; 2]) {
     let end = message.len().saturating_sub(CHECK);
     let (bytes, check) = message.split_at(end);
     let mut found = [0; CHECK];
     found[..check.len()].copy_from_slice(check);
-    (bytes, [quick(bytes), u64::from_le_bytes(found)])
+    let expected = mix(number, quick(bytes));
+    (bytes, [expected, u64::from_le_bytes(found)])
 }
 
 #[cfg(test)]
@@ -106,14 +109,16 @@ mod tests {
         let wire = Wire::<f32>::new();
         let mut message = vec![0; 4 * 100 + CHECK];
         wire.write(&numbers, &mut message[..400]);
-        seal(&mut message);
+        seal(&mut message, 5);
         let intact = |message: &[u8]| {
-            let (_, [expected, found]) = unseal(message);
+            let (_, [expected, found]) = unseal(message, 5);
             expected == found
         };
         assert!(intact(&message));
         let mut read = vec![0.0; 100];
-        wire.read(unseal(&message).0, &mut read);
+        wire.read(unseal(&message, 5).0, &mut read);
+        let (_, [expected, found]) = unseal(&message, 6);
+        assert_ne!(expected, found);
         assert_eq!(read, numbers);
         for place in 0..message.len() {
             let mut changed = message.clone();
