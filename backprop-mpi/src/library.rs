@@ -3,7 +3,7 @@
 
 use mpi::environment::Universe;
 use mpi::ffi::{self, MPI_Comm, MPI_Request, MPI_Status};
-use mpi::topology::Communicator as _;
+use mpi::topology::{Communicator as _, SimpleCommunicator};
 use mpi::traits::AsRaw as _;
 use mpi::{Threading, initialize_with_threading};
 use std::ffi::c_int;
@@ -17,6 +17,10 @@ const TAG: c_int = 0;
 
 /// MPI, from its initialisation to its end. It stays on the thread that initialised it.
 pub(crate) struct Library {
+    /// All ranks. Messages of other parts of the program, which may be longer than our buffers,
+    /// do not arrive here.
+    ranks: SimpleCommunicator,
+    /// Last, because MPI ends when it is dropped.
     universe: Universe,
     thread: PhantomData<*const ()>,
 }
@@ -26,30 +30,33 @@ impl Library {
     pub(crate) fn initialize() -> Result<Self, String> {
         let (universe, level) = initialize_with_threading(Threading::Funneled)
             .ok_or("MPI was already initialised in this process, expected only once")?;
-        let library = Self {
-            universe,
-            thread: PhantomData,
-        };
         if level < Threading::Funneled {
             return Err(format!(
                 "MPI supports the thread level {level:?}, expected at least Funneled, because \
                  other threads compute"
             ));
         }
-        // SAFETY: `library` shows that MPI is initialised, and this is its thread. Both handles are
-        // predefined.
-        check(unsafe { ffi::MPI_Comm_set_errhandler(library.world(), ffi::RSMPI_ERRORS_RETURN) })?;
+        let library = Self {
+            ranks: universe.world().duplicate(),
+            universe,
+            thread: PhantomData,
+        };
+        for ranks in [library.universe.world().as_raw(), library.raw()] {
+            // SAFETY: `library` shows that MPI is initialised, and this is its thread. Both
+            // communicators live, and the handler is predefined.
+            check(unsafe { ffi::MPI_Comm_set_errhandler(ranks, ffi::RSMPI_ERRORS_RETURN) })?;
+        }
         Ok(library)
     }
 
     /// Returns the number of this rank.
     pub(crate) fn rank(&self) -> Result<usize, String> {
-        index(self.universe.world().rank())
+        index(self.ranks.rank())
     }
 
     /// Returns the number of ranks.
     pub(crate) fn size(&self) -> Result<usize, String> {
-        index(self.universe.world().size())
+        index(self.ranks.size())
     }
 
     /// Ends all processes of the job.
@@ -57,8 +64,8 @@ impl Library {
         self.universe.world().abort(1)
     }
 
-    fn world(&self) -> MPI_Comm {
-        self.universe.world().as_raw()
+    fn raw(&self) -> MPI_Comm {
+        self.ranks.as_raw()
     }
 
     /// Starts to send these bytes, which others may send too.
@@ -80,7 +87,7 @@ impl Library {
                 ffi::RSMPI_UINT8_T,
                 to,
                 TAG,
-                self.world(),
+                self.raw(),
                 &raw mut transfer.request,
             )
         })?;
@@ -107,7 +114,7 @@ impl Library {
                 ffi::RSMPI_UINT8_T,
                 from,
                 TAG,
-                self.world(),
+                self.raw(),
                 &raw mut transfer.request,
             )
         })?;
@@ -217,4 +224,22 @@ fn check(code: c_int) -> Result<(), String> {
     }
     let text: Vec<u8> = text[..len].iter().map(|&byte| byte as u8).collect();
     Err(String::from_utf8_lossy(&text).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The process is the only rank. MPI starts only once in it, so this is the only test here.
+    #[test]
+    fn an_error_of_mpi_returns_its_text() {
+        let library = Library::initialize().unwrap();
+        let bytes = Rc::new(vec![1, 2, 3]);
+        let sent = library.send(5, &bytes).err().unwrap();
+        assert!(sent.to_lowercase().contains("rank"), "{sent}");
+        let received = library.receive(5, vec![0; 3]).err().unwrap();
+        assert!(received.to_lowercase().contains("rank"), "{received}");
+        let again = Library::initialize().err().unwrap();
+        assert!(again.contains("already initialised"), "{again}");
+    }
 }

@@ -3,6 +3,8 @@
 use backprop::Error;
 use backprop::distributed::{Communicator, Pieces, PiecesMut};
 use backprop_mpi::MpiCommunicator;
+use mpi::topology::SimpleCommunicator;
+use mpi::traits::{Communicator as _, Destination};
 use std::process::{Command, exit, id};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -28,6 +30,12 @@ fn report(ranks: &MpiCommunicator, call: Result<(), Error>) {
     }
 }
 
+/// Sends a message to rank 0 without the communicator.
+fn send_past(bytes: &[u8]) {
+    let world = SimpleCommunicator::world();
+    world.process_at_rank(0).send(bytes);
+}
+
 /// The last rank does what the case names, and the others make a call.
 pub fn provoke(case: &str, ranks: MpiCommunicator) -> Result<(), Error> {
     let start = Instant::now();
@@ -40,6 +48,7 @@ pub fn provoke(case: &str, ranks: MpiCommunicator) -> Result<(), Error> {
             "late" => sleep(Duration::from_millis(300)),
             "exit" => exit(0),
             "return" => return Ok(()),
+            "foreign" => send_past(&[7; 5]),
             "panic" => assert_eq!(case, "a panic on purpose"),
             "kill" => {
                 let killed = Command::new("kill")

@@ -91,6 +91,13 @@ fn different_calls_are_typed_errors() {
     assert!(!job.success && job.count(error) >= 1, "{job:#?}");
 }
 
+/// Another part of the program sends messages of its own.
+#[test]
+fn foreign_messages_do_not_arrive() {
+    let job = fault("foreign");
+    assert!(job.success && job.count(": ok") == 6, "{job:#?}");
+}
+
 /// Wrong arguments are refused before anything is sent, so the next call succeeds.
 #[test]
 fn wrong_arguments_are_typed_errors() {
