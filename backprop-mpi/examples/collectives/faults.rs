@@ -6,7 +6,7 @@ use backprop_mpi::MpiCommunicator;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator as _, Destination};
 use std::process::{Command, exit, id};
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 /// Gathers one byte of every rank.
@@ -68,6 +68,11 @@ pub fn provoke(case: &str, ranks: MpiCommunicator) -> Result<(), Error> {
         }
         "other-call" if ranks.rank() == last => ranks.broadcast(last, &mut [7]),
         "arguments" => arguments(&ranks),
+        "thread" => {
+            let elsewhere = thread::scope(|scope| scope.spawn(|| ranks.barrier()).join());
+            println!("rank {}: on a thread: {elsewhere:?}", ranks.rank());
+            gather(&ranks)
+        }
         _ => gather(&ranks),
     };
     report(&ranks, call);

@@ -131,6 +131,16 @@ fn wrong_arguments_are_typed_errors() {
     }
 }
 
+/// MPI is called on one thread. The refused call has no effect on later ones.
+#[test]
+fn calls_on_other_threads_are_typed_errors() {
+    let job = fault("thread");
+    assert!(job.success && job.count(": ok") == 6, "{job:#?}");
+    let error =
+        "Library { message: \"called on another thread than the one that initialised MPI\" }";
+    assert_eq!(job.count(error), 3, "{job:#?}");
+}
+
 /// MPI starts once in a process.
 #[test]
 fn a_second_communicator_is_a_typed_error() {
