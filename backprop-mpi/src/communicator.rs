@@ -11,10 +11,14 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
+/// The pause between the aborts of two ranks.
+const ABORT_PAUSE: Duration = Duration::from_millis(100);
+
 /// All processes that `mpirun` started, as a [`Communicator`].
 ///
 /// A process has one, which stays on the thread that initialised it: calls from others return
-/// [`Library`](DistributedFault::Library). Other threads may compute meanwhile. A program that is started without `mpirun` is the only rank.
+/// [`Library`](DistributedFault::Library). Other threads may compute meanwhile. A program that is
+/// started without `mpirun` is the only rank.
 ///
 /// Messages are sent and received without blocking, in parts of 256 KiB, from buffers that belong
 /// to the communicator. The memory does not grow with the length of the data. Each message states
@@ -265,6 +269,9 @@ impl Drop for MpiCommunicator {
         // No caller can see an error any more, and no destructor runs after this one.
         eprintln!("rank {} ends the processes of all ranks: {why}", self.rank);
         if let Some(inner) = self.inner.get() {
+            // The first rank ends the others. The messages of ranks that abort at the same time
+            // become garbled in the `mpirun` of Open MPI 4.1.
+            thread::sleep(ABORT_PAUSE * u32::try_from(self.rank.min(20)).unwrap_or(20));
             inner.library.abort();
         }
     }

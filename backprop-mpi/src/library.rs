@@ -128,7 +128,8 @@ pub(crate) struct OfThread<V> {
     thread: ThreadId,
 }
 
-// SAFETY: a shared reference gives the value to its own thread alone.
+// SAFETY: a shared reference gives the value to its own thread alone, and `OfThread` moves to
+// another thread only if the value may. The identifier of a thread is never used again.
 unsafe impl<V> Sync for OfThread<V> {}
 
 impl<V> OfThread<V> {

@@ -137,7 +137,7 @@ fn calls_on_other_threads_are_typed_errors() {
     let job = fault("thread");
     assert!(job.success && job.count(": ok") == 6, "{job:#?}");
     let error =
-        "Library { message: \"called on another thread than the one that initialised MPI\" }";
+        "Library { message: \"a call from another thread than the one that initialised MPI\" }";
     assert_eq!(job.count(error), 3, "{job:#?}");
 }
 
