@@ -12,9 +12,7 @@ use backprop::activation::{Relu, Softmax};
 use backprop::nalgebra::DMatrix;
 use backprop::source::{FileSource, Number, RowFile, Source};
 use backprop::training::{Adam, Trainer};
-use backprop::{
-    CategoricalCrossEntropy, Error, Examples, Initialization, Network, Objective, rng,
-};
+use backprop::{CategoricalCrossEntropy, Error, Examples, Initialization, Network, Objective, rng};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
@@ -109,6 +107,9 @@ fn train(mode: &str, source: &dyn Source<f32>) -> Result<(), Failure> {
         .fit_source(&mut network, source)?;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let resident = status.lines().find(|line| line.starts_with("VmHWM"));
-    println!("{mode:6} {seconds:8.3} s  {}", resident.unwrap_or("memory is not measured"));
+    println!(
+        "{mode:6} {seconds:8.3} s  {}",
+        resident.unwrap_or("memory is not measured")
+    );
     Ok(())
 }

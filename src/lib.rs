@@ -103,6 +103,19 @@ pub mod conventions {}
 #[doc = include_str!("../docs/json.md")]
 pub mod json {}
 
+/// [measurements]: crate#contents
+/// [`FileSource`]: crate::source::FileSource
+/// [`Shard`]: crate::distributed::Shard
+/// [`Trainer::distributed`]: crate::training::Trainer::distributed
+/// [`distributed`]: crate::distributed
+#[cfg_attr(
+    feature = "serde",
+    doc = "[checkpoints]: crate::training::Trainer::checkpoints"
+)]
+#[cfg_attr(not(feature = "serde"), doc = "[checkpoints]: crate#contents")]
+#[doc = include_str!("../docs/scaling.md")]
+pub mod scaling {}
+
 pub use activation::{Activation, AnyActivation};
 #[cfg(feature = "argmin")]
 pub use adapters::argmin::ArgminProblem;

@@ -105,8 +105,8 @@ impl<T: Scalar> Ranks<'_, T> {
         ]
     }
 
-    /// Returns a checksum of the scalar functions at some points. The standard library takes some of
-    /// them from the system, whose versions differ.
+    /// Returns a checksum of the scalar functions at some points. The standard library takes some
+    /// of them from the system, whose versions differ.
     fn functions(&self) -> String {
         let mut values = Vec::new();
         for k in 1..48 {

@@ -28,15 +28,15 @@
 //! 4. The ranks exchange their slices of Δ. Each makes the same step of the optimiser.
 //!
 //! Layers that couple the examples of a batch in training, such as
-//! [`BatchNorm`](crate::layer::BatchNorm), are refused with [`Error::Coupled`](crate::Error::Coupled)
-//! unless their statistics are [fixed](crate::Network::fix_statistics). Random layers draw the
+//! [`BatchNorm`](crate::layer::BatchNorm), are refused with
+//! [`Error::Coupled`](crate::Error::Coupled) unless their statistics are [fixed](crate::Network::fix_statistics). Random layers draw the
 //! numbers of an example from its number in the whole batch, so their numbers do not depend on the
 //! ranks either.
 //!
 //! # When a rank fails
 //! Every call ends on all ranks. An error of one rank, in its data for example, ends the run there
-//! with this error, and on the others with [`DistributedFault::Failed`](crate::DistributedFault::Failed).
-//! A rank that ends or hangs is noticed when the timeout of the communicator has passed.
+//! with this error, and on the others with
+//! [`DistributedFault::Failed`](crate::DistributedFault::Failed). A rank that ends or hangs is noticed when the timeout of the communicator has passed.
 //!
 //! # Example
 //! Three ranks, and a run without ranks:
@@ -66,9 +66,12 @@
 //! let alone = train(None)?;
 //! std::thread::scope(|scope| {
 //!     let ranks = ThreadCommunicator::group(3);
+//!     let train = &train;
 //!     let threads = ranks.into_iter().map(|rank| scope.spawn(move || train(Some(&rank))));
 //!     let threads: Vec<_> = threads.collect();
-//!     assert!(threads.into_iter().all(|thread| thread.join().expect("no panic") == Ok(alone.clone())));
+//!     for thread in threads {
+//!         assert_eq!(thread.join().expect("no panic"), Ok(alone.clone()));
+//!     }
 //! });
 //! # Ok::<(), Error>(())
 //! ```

@@ -283,8 +283,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// writes and reads checkpoints; a run resumes with any number of ranks.
     ///
     /// # Errors
-    /// [`fit`](Self::fit) then returns [`Error::Distributed`] too. An error of one rank ends the run
-    /// on all: there it is [`DistributedFault::Failed`](crate::DistributedFault::Failed), which
+    /// [`fit`](Self::fit) then returns [`Error::Distributed`] too. An error of one rank ends the
+    /// run on all: there it is [`DistributedFault::Failed`](crate::DistributedFault::Failed), which
     /// names the rank. [`Error::Coupled`] refuses layers that couple the examples of a batch in
     /// training, such as batch norms whose statistics are not fixed, and Levenberg–Marquardt is
     /// refused with [`Error::Unsupported`].

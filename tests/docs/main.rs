@@ -386,6 +386,8 @@ fn links_lead_to_files() {
         "docs/conventions.md",
         "docs/derivation.md",
         "docs/json.md",
+        "docs/scaling.md",
+        "backprop-mpi/README.md",
         "examples/data/README.md",
         "examples/interop/README.md",
     ] {
