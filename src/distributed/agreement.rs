@@ -1,7 +1,7 @@
 //! What ranks must have in common before they train together.
 
 use super::note::Purpose;
-use super::ranks::Ranks;
+use super::ranks::{RankOf, Ranks};
 use crate::error::{DistributedFault, Error};
 use crate::kernels::level::{Level, level, lower_to};
 use crate::scalar::{Scalar, real};
@@ -27,6 +27,14 @@ impl<T: Scalar> Ranks<'_, T> {
     /// Begins the messages, unless this rank or another failed before. From here on, every rank
     /// computes with the instructions that all ranks have, because levels differ in the last bits.
     pub(crate) fn start(&mut self, done: Result<(), Error>) -> Result<(), Error> {
+        let RankOf { rank, ranks } = self.place();
+        if rank >= ranks {
+            return Err(Error::Index {
+                what: "rank",
+                index: rank,
+                count: ranks,
+            });
+        }
         let levels = self.note(Purpose::Start, done.map(|()| level() as u64))?;
         let lowest = [Level::Portable, Level::Avx2, Level::Avx512]
             .into_iter()

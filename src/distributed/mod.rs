@@ -78,6 +78,7 @@
 
 mod agreement;
 mod communicator;
+mod items;
 mod note;
 mod ranks;
 mod shard;

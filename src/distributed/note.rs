@@ -10,8 +10,8 @@ const BEGINNING: u64 = u64::from_le_bytes(*b"bpropmsg");
 const VERSION: u64 = 1;
 
 /// The number of words before the text, and of bytes of the text.
-const WORDS: usize = 8;
-const TEXT: usize = 448;
+const WORDS: usize = 9;
+const TEXT: usize = 440;
 
 /// The length of a note in bytes.
 pub(super) const NOTE: usize = 8 * WORDS + TEXT;
@@ -35,8 +35,10 @@ pub(super) enum Purpose {
 #[derive(Clone, Debug)]
 pub(super) struct Note {
     pub(super) purpose: Purpose,
-    /// The number of notes before this one.
+    /// The number of calls before this one.
     pub(super) sequence: u64,
+    /// The rank that sends it.
+    pub(super) rank: usize,
     /// A word whose meaning depends on the purpose.
     pub(super) word: u64,
     /// The error of the rank, if it failed.
@@ -57,6 +59,7 @@ impl Note {
             VERSION,
             self.purpose as u64,
             self.sequence,
+            self.rank as u64,
             self.word,
             self.failure.is_some().into(),
             text.len() as u64,
@@ -71,7 +74,8 @@ impl Note {
         bytes
     }
 
-    /// Reads the note of a rank, which should have the purpose and the sequence of this one.
+    /// Reads the note of a rank, which should have the purpose and the sequence of this one, unless
+    /// that rank failed.
     pub(super) fn read(&self, rank: usize, bytes: &[u8]) -> Result<Self, Error> {
         let fault = |what, expected, found| {
             let fault = DistributedFault::Message {
@@ -92,6 +96,7 @@ impl Note {
             version,
             purpose,
             sequence,
+            sender,
             word,
             failed,
             len,
@@ -107,10 +112,13 @@ impl Note {
         if expected != found {
             return fault("the checksum", expected, found);
         }
-        if purpose != self.purpose as u64 {
+        if sender != rank as u64 {
+            return fault("the sender", rank as u64, sender);
+        }
+        if failed == 0 && purpose != self.purpose as u64 {
             return fault("the purpose", self.purpose as u64, purpose);
         }
-        if sequence != self.sequence {
+        if failed == 0 && sequence != self.sequence {
             return fault("the number", self.sequence, sequence);
         }
         let text = &bytes[8 * WORDS..];
@@ -119,6 +127,7 @@ impl Note {
         Ok(Self {
             purpose: self.purpose,
             sequence,
+            rank,
             word,
             failure: (failed != 0).then(|| text.into_owned()),
         })
@@ -147,6 +156,7 @@ mod tests {
         let note = Note {
             purpose: Purpose::Costs,
             sequence: 7,
+            rank: 3,
             word: 5,
             failure: Some("δ ".repeat(400)),
         };
@@ -173,15 +183,35 @@ mod tests {
                     }
             ));
         }
+        // A note at another point of the program is refused, unless it says that its rank failed.
+        let expects = |note: &Note, what| match note.read(3, &bytes_of(note, None)) {
+            Err(Error::Distributed {
+                fault: DistributedFault::Message { what: found, .. },
+            }) => assert_eq!(found, what),
+            other => panic!("{other:?}"),
+        };
+        fn bytes_of(_: &Note, failure: Option<String>) -> [u8; NOTE] {
+            let note = Note {
+                purpose: Purpose::Costs,
+                sequence: 7,
+                rank: 3,
+                word: 5,
+                failure,
+            };
+            note.bytes()
+        }
         let other = Note {
             purpose: Purpose::Epoch,
             ..note.clone()
         };
-        assert!(other.read(0, &bytes).is_err());
+        expects(&other, "the purpose");
+        assert!(other.read(3, &bytes).unwrap().failure.is_some());
         let other = Note {
             sequence: 8,
-            ..note
+            ..note.clone()
         };
-        assert!(other.read(0, &bytes).is_err());
+        expects(&other, "the number");
+        assert!(other.read(3, &bytes).unwrap().failure.is_some());
+        assert!(note.read(2, &bytes).is_err());
     }
 }

@@ -1,8 +1,9 @@
 //! The ranks of a run: what they tell each other, and how their sums become one.
 
 use super::communicator::{Communicator, Pieces, PiecesMut};
+use super::items::{Bytes, Flags, Items, Numbers};
 use super::note::{NOTE, Note, Purpose};
-use super::wire::{CHECK, Wire, seal, unseal};
+use super::wire::{Address, CHECK, Wire};
 use crate::allocation::resize;
 use crate::checksum::Checksum;
 use crate::error::{DistributedFault, Error};
@@ -46,8 +47,10 @@ pub(crate) struct Ranks<'c, T> {
     communicator: &'c dyn Communicator,
     place: RankOf,
     wire: Wire<T>,
-    /// The number of notes so far.
+    /// The number of calls so far.
     sequence: u64,
+    /// An error of this rank that the others do not know yet.
+    held: Option<Error>,
     send: Vec<u8>,
     send_lens: Vec<usize>,
     receive: Vec<u8>,
@@ -64,6 +67,7 @@ impl<'c, T: Scalar> Ranks<'c, T> {
             place: RankOf { rank, ranks },
             wire,
             sequence: 0,
+            held: None,
             send: Vec::new(),
             send_lens: Vec::new(),
             receive: Vec::new(),
@@ -76,8 +80,8 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         self.place
     }
 
-    #[cfg(feature = "serde")]
     /// Returns whether this is rank 0, which reads and writes checkpoints.
+    #[cfg(feature = "serde")]
     pub(crate) fn leads(&self) -> bool {
         self.place.rank == 0
     }
@@ -102,13 +106,17 @@ impl<'c, T: Scalar> Ranks<'c, T> {
     /// Completes the message in `send` with a note, and receives the messages of all ranks, whose
     /// lengths are in `receive_lens`.
     fn send_note(&mut self, purpose: Purpose, done: Result<u64, Error>) -> Result<Vec<u64>, Error> {
+        let done = self.held.take().map_or(done, Err);
         // If the messages themselves failed, there is nobody to tell.
-        if let Err(Error::Distributed { .. }) = done {
+        if let Err(Error::Distributed { fault }) = &done
+            && ends_messages(fault)
+        {
             return done.map(|_| Vec::new());
         }
         let note = Note {
             purpose,
             sequence: self.sequence,
+            rank: self.place.rank,
             word: *done.as_ref().unwrap_or(&0),
             failure: done.as_ref().err().map(ToString::to_string),
         };
@@ -120,22 +128,40 @@ impl<'c, T: Scalar> Ranks<'c, T> {
             bytes: &mut self.receive,
             lens: &self.receive_lens,
         };
-        self.communicator.all_gather(&self.send, receive)?;
-        let mut words = Vec::with_capacity(self.place.ranks);
-        let mut failed = None;
+        let sent = self.communicator.all_gather(&self.send, receive);
+        // The error of this rank comes first, because the others may be at another point.
+        done?;
+        sent?;
+        let (mut words, mut wrong) = (Vec::with_capacity(self.place.ranks), None);
         let mut end = 0;
         for (rank, len) in self.receive_lens.iter().enumerate() {
             end += len;
-            let found = note.read(rank, &self.receive[end - NOTE..end])?;
-            words.push(found.word);
-            if let (Some(message), None) = (found.failure, &failed) {
-                failed = Some(DistributedFault::Failed { rank, message });
+            match note.read(rank, &self.receive[end - NOTE..end]) {
+                Ok(Note {
+                    failure: Some(message),
+                    ..
+                }) => {
+                    let fault = DistributedFault::Failed { rank, message };
+                    return Err(Error::Distributed { fault });
+                }
+                Ok(found) => words.push(found.word),
+                Err(error) => wrong = wrong.or(Some(error)),
             }
         }
-        done?;
-        match failed {
-            None => Ok(words),
-            Some(fault) => Err(Error::Distributed { fault }),
+        wrong.map_or(Ok(words), Err)
+    }
+
+    /// Keeps an error that other ranks need not have. The next message tells it to them.
+    pub(crate) fn hold(&mut self, error: Error) {
+        self.held.get_or_insert(error);
+    }
+
+    /// Returns where the next message of a rank belongs.
+    fn address(&self, from: usize, to: usize) -> Address {
+        Address {
+            sequence: self.sequence,
+            from,
+            to,
         }
     }
 
@@ -153,17 +179,22 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         self.receive_lens
             .extend((0..place.ranks).map(|rank| bytes_of(rank) + NOTE));
         resize(&mut self.send, "a message", (bytes_of(place.rank), 1), 0)?;
-        let (end, number) = (self.send.len() - CHECK, self.sequence);
+        let end = self.send.len() - CHECK;
         items.write(range_of(place), &mut self.send[..end]);
-        seal(&mut self.send, number);
+        let address = self.address(place.rank, place.ranks);
+        address.seal(&mut self.send);
         self.send_note(purpose, done.map(|()| 0))?;
         let mut rest = &self.receive[..];
-        for (rank, &len) in self.receive_lens.iter().enumerate() {
+        for (from, &len) in self.receive_lens.iter().enumerate() {
             let (message, others) = rest.split_at(len);
             rest = others;
-            let bytes = opened(rank, &message[..len - NOTE], number)?;
-            if rank != place.rank {
-                items.read(range_of(RankOf { rank, ..place }), bytes);
+            let bytes = opened(Address { from, ..address }, &message[..len - NOTE])?;
+            if from != place.rank {
+                let of = RankOf {
+                    rank: from,
+                    ..place
+                };
+                items.read(range_of(of), bytes);
             }
         }
         Ok(())
@@ -266,12 +297,14 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         }
         let len = self.send_lens.iter().sum();
         resize(&mut self.send, MESSAGES, (len, 1), 0)?;
+        let address = self.address(self.place.rank, 0);
+        self.sequence += 1;
         let mut rest = &mut self.send[..];
-        for (rank, &len) in self.send_lens.iter().enumerate() {
+        for (to, &len) in self.send_lens.iter().enumerate() {
             let (message, others) = rest.split_at_mut(len);
             rest = others;
-            write(rank, &mut message[..len - CHECK]);
-            seal(message, self.sequence);
+            write(to, &mut message[..len - CHECK]);
+            Address { to, ..address }.seal(message);
         }
         let len = self.receive_lens.iter().sum();
         resize(&mut self.receive, MESSAGES, (len, 1), 0)?;
@@ -291,11 +324,16 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         &self,
         mut read: impl FnMut(usize, &[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        let address = Address {
+            sequence: self.sequence - 1,
+            from: 0,
+            to: self.place.rank,
+        };
         let mut rest = &self.receive[..];
-        for (rank, &len) in self.receive_lens.iter().enumerate() {
+        for (from, &len) in self.receive_lens.iter().enumerate() {
             let (message, others) = rest.split_at(len);
             rest = others;
-            read(rank, opened(rank, message, self.sequence)?)?;
+            read(from, opened(Address { from, ..address }, message)?)?;
         }
         Ok(())
     }
@@ -309,10 +347,15 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         })
     }
 
-    /// Checks that all ranks have the same parameters and state after a step.
-    pub(crate) fn compare(&mut self, step: u64, point: Point<'_, T>) -> Result<(), Error> {
-        let hash = self.hash(point);
-        let words = self.note(Purpose::Point, Ok(hash))?;
+    /// Checks that all ranks have the same parameters and state after a step, unless one failed.
+    pub(crate) fn compare(
+        &mut self,
+        done: Result<(), Error>,
+        step: u64,
+        point: Point<'_, T>,
+    ) -> Result<(), Error> {
+        let hash = done.map(|()| self.hash(point));
+        let words = self.note(Purpose::Point, hash)?;
         let differs = |&rank: &usize| words[rank] != words[0];
         let ranks: Vec<usize> = (0..words.len()).filter(differs).collect();
         if ranks.is_empty() {
@@ -353,8 +396,20 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         let words = self.note(Purpose::Length, len.map_err(Clone::clone))?;
         let mut bytes = bytes?;
         let len = usize::try_from(words[0]).unwrap_or(usize::MAX);
-        resize(&mut bytes, "the checkpoint", (len, 1), 0)?;
+        resize(
+            &mut bytes,
+            "the checkpoint",
+            (len.saturating_add(CHECK), 1),
+            0,
+        )?;
+        let address = self.address(0, self.place.ranks);
+        self.sequence += 1;
+        if self.leads() {
+            address.seal(&mut bytes);
+        }
         self.communicator.broadcast(0, &mut bytes)?;
+        opened(address, &bytes)?;
+        bytes.truncate(len);
         Ok(bytes)
     }
 
@@ -376,83 +431,26 @@ impl<'c, T: Scalar> Ranks<'c, T> {
     }
 }
 
-/// Returns the bytes of a message after checking them. Its number is that of the next note, so an
-/// earlier message cannot pass for it.
-fn opened(rank: usize, message: &[u8], number: u64) -> Result<&[u8], Error> {
-    let (bytes, [expected, found]) = unseal(message, number);
+/// Returns whether no messages follow this fault.
+fn ends_messages(fault: &DistributedFault) -> bool {
+    use DistributedFault::{Library, Message, Poisoned, TimedOut};
+    matches!(
+        fault,
+        Message { .. } | TimedOut { .. } | Poisoned { .. } | Library { .. }
+    )
+}
+
+/// Returns the bytes of a message after checking that it is the one of this address.
+fn opened(address: Address, message: &[u8]) -> Result<&[u8], Error> {
+    let (bytes, [expected, found]) = address.unseal(message);
     if expected == found {
         return Ok(bytes);
     }
     let fault = DistributedFault::Message {
         what: "the checksum",
-        rank,
+        rank: address.from,
         expected,
         found,
     };
     Err(Error::Distributed { fault })
-}
-
-/// Items that are sent: numbers, flags or bytes.
-pub(super) trait Items {
-    /// Returns the number of bytes of an item.
-    fn size(&self) -> usize;
-
-    fn write(&self, range: Range<usize>, to: &mut [u8]);
-
-    fn read(&mut self, range: Range<usize>, from: &[u8]);
-}
-
-struct Numbers<'n, T> {
-    wire: Wire<T>,
-    numbers: &'n mut [T],
-}
-
-impl<T> Items for Numbers<'_, T> {
-    fn size(&self) -> usize {
-        size_of::<T>()
-    }
-
-    fn write(&self, range: Range<usize>, to: &mut [u8]) {
-        self.wire.write(&self.numbers[range], to);
-    }
-
-    fn read(&mut self, range: Range<usize>, from: &[u8]) {
-        self.wire.read(from, &mut self.numbers[range]);
-    }
-}
-
-struct Flags<'f>(&'f mut [bool]);
-
-impl Items for Flags<'_> {
-    fn size(&self) -> usize {
-        1
-    }
-
-    fn write(&self, range: Range<usize>, to: &mut [u8]) {
-        for (to, &flag) in to.iter_mut().zip(&self.0[range]) {
-            *to = flag.into();
-        }
-    }
-
-    fn read(&mut self, range: Range<usize>, from: &[u8]) {
-        for (flag, &from) in self.0[range].iter_mut().zip(from) {
-            *flag = from != 0;
-        }
-    }
-}
-
-pub(super) struct Bytes<'b>(pub(super) &'b mut [u8]);
-
-impl Items for Bytes<'_> {
-    fn size(&self) -> usize {
-        1
-    }
-
-    fn write(&self, range: Range<usize>, to: &mut [u8]) {
-        to.copy_from_slice(&self.0[range]);
-    }
-
-    fn read(&mut self, range: Range<usize>, from: &[u8]) {
-        self.0[range].copy_from_slice(from);
-    }
 }

@@ -2,8 +2,9 @@
 
 use super::agreement::Fact;
 use super::communicator::Communicator;
+use super::items::Bytes;
 use super::note::Purpose;
-use super::ranks::{Bytes, Lens, RankOf, Ranks};
+use super::ranks::{Lens, RankOf, Ranks};
 use super::wire::Wire;
 use crate::allocation::{collected, resize};
 use crate::error::{DistributedFault, Error};

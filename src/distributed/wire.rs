@@ -2,7 +2,6 @@
 
 use crate::checksum::Checksum;
 use crate::file_scalar::FileScalar;
-use crate::kernels::random::mix;
 
 /// The number of bytes of a checksum.
 pub(super) const CHECK: usize = 8;
@@ -80,22 +79,43 @@ pub(super) fn quick(bytes: &[u8]) -> u64 {
     checksum.value()
 }
 
-/// Writes the checksum of a message and its number to its last bytes.
-pub(super) fn seal(message: &mut [u8], number: u64) {
-    let end = message.len().saturating_sub(CHECK);
-    let (bytes, check) = message.split_at_mut(end);
-    let checksum = mix(number, quick(bytes));
-    check.copy_from_slice(&checksum.to_le_bytes()[..check.len()]);
+/// Where a message belongs. It is part of the checksum, so a message that arrives twice, late or in
+/// the place of another is noticed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Address {
+    /// The number of calls before the one that sends it.
+    pub(super) sequence: u64,
+    pub(super) from: usize,
+    /// The rank that receives it; the number of ranks if all do.
+    pub(super) to: usize,
 }
 
-/// Returns the bytes of a message with this number, and the checksums that it should have and has.
-pub(super) fn unseal(message: &[u8], number: u64) -> (&[u8], [u64; 2]) {
-    let end = message.len().saturating_sub(CHECK);
-    let (bytes, check) = message.split_at(end);
-    let mut found = [0; CHECK];
-    found[..check.len()].copy_from_slice(check);
-    let expected = mix(number, quick(bytes));
-    (bytes, [expected, u64::from_le_bytes(found)])
+impl Address {
+    /// Returns the checksum of the bytes of a message.
+    fn checksum(self, bytes: &[u8]) -> u64 {
+        let mut checksum = Checksum::new();
+        checksum.word(quick(bytes));
+        checksum.word(self.sequence);
+        checksum.count(self.from);
+        checksum.count(self.to);
+        checksum.value()
+    }
+
+    /// Writes the checksum of a message to its last bytes.
+    pub(super) fn seal(self, message: &mut [u8]) {
+        let end = message.len().saturating_sub(CHECK);
+        let (bytes, check) = message.split_at_mut(end);
+        check.copy_from_slice(&self.checksum(bytes).to_le_bytes()[..check.len()]);
+    }
+
+    /// Returns the bytes of a message, and the checksums that it should have and has.
+    pub(super) fn unseal(self, message: &[u8]) -> (&[u8], [u64; 2]) {
+        let end = message.len().saturating_sub(CHECK);
+        let (bytes, check) = message.split_at(end);
+        let mut found = [0; CHECK];
+        found[..check.len()].copy_from_slice(check);
+        (bytes, [self.checksum(bytes), u64::from_le_bytes(found)])
+    }
 }
 
 #[cfg(test)]
@@ -109,16 +129,30 @@ mod tests {
         let wire = Wire::<f32>::new();
         let mut message = vec![0; 4 * 100 + CHECK];
         wire.write(&numbers, &mut message[..400]);
-        seal(&mut message, 5);
-        let intact = |message: &[u8]| {
-            let (_, [expected, found]) = unseal(message, 5);
+        let address = Address {
+            sequence: 5,
+            from: 0,
+            to: 1,
+        };
+        address.seal(&mut message);
+        let of = |address: Address, message: &[u8]| {
+            let (_, [expected, found]) = address.unseal(message);
             expected == found
         };
+        let intact = |message: &[u8]| of(address, message);
         assert!(intact(&message));
+        for other in [
+            Address {
+                sequence: 6,
+                ..address
+            },
+            Address { from: 2, ..address },
+            Address { to: 2, ..address },
+        ] {
+            assert!(!of(other, &message), "{other:?}");
+        }
         let mut read = vec![0.0; 100];
-        wire.read(unseal(&message, 5).0, &mut read);
-        let (_, [expected, found]) = unseal(&message, 6);
-        assert_ne!(expected, found);
+        wire.read(address.unseal(&message).0, &mut read);
         assert_eq!(read, numbers);
         for place in 0..message.len() {
             let mut changed = message.clone();

@@ -84,11 +84,11 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
                 describe(data.training, &sample, ranks),
             ),
         ];
-        if let Some(validation) = data.validation {
-            let sample = Sample::new(validation)?;
-            let text = describe(validation, &sample, ranks);
-            facts.push(Fact::new("the validation examples", text));
-        }
+        let text = match data.validation {
+            None => "none".to_owned(),
+            Some(validation) => describe(validation, &Sample::new(validation)?, ranks),
+        };
+        facts.push(Fact::new("the validation examples", text));
         let point = format!("{:016x}", ranks.hash(network.point()));
         facts.push(Fact::new(
             "the checksum of the parameters and the state",
@@ -130,6 +130,9 @@ fn describe<T: Scalar>(source: &dyn Source<T>, sample: &Sample<T>, ranks: &Ranks
     let mut hash = Checksum::new();
     hash.word(ranks.hash_of(&sample.x));
     hash.word(ranks.hash_of(&sample.y));
+    for &present in &sample.present {
+        hash.word(present.into());
+    }
     for &weight in source.weights().unwrap_or_default() {
         hash.number(weight);
     }

@@ -116,7 +116,16 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
     /// Runs one epoch and adds it to `progress`.
     pub(super) fn advance(&mut self, progress: &mut RunState<T>) -> Result<(), Error> {
         let number = progress.epoch + 1;
-        let (record, solver) = self.epoch(number, progress)?;
+        let done = self.epoch(number, progress);
+        if let Some(ranks) = &mut self.sweep.ranks {
+            let steps = done.as_ref().map_or(0, |(record, _)| record.steps);
+            let point = Point {
+                theta: &self.theta,
+                state: &self.state,
+            };
+            ranks.compare(done.as_ref().map(drop).map_err(Clone::clone), steps, point)?;
+        }
+        let (record, solver) = done?;
         let improvement = self.plan.improvement(&record);
         if let Some(plateau) = &mut progress.plateau {
             plateau.observe(improvement.monitored);
@@ -201,7 +210,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             }
             Method::FullBatch(_) => (None, self.iterate(&mut record)?),
         };
-        let measured = self.measure(&mut record);
+        let measured = self.measure(&mut record, last_batch);
         measured.map_err(|cause| with_place(epoch, last_batch, cause))?;
         Ok((record, stop))
     }
@@ -262,26 +271,31 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                 data_weight: whole,
             };
             let (layout, penalty) = (network.layout(), &objective.penalty);
-            let parts = finish(layout, penalty, theta, sums, Some(gradient))?;
-            if let Some(clipping) = clipping {
-                clipping.apply(gradient);
-            }
             let factor = plateau * schedule.factor_at(epoch - 1, b as u64, count as u64);
-            optimizer.step_in(layout.moving(), theta, gradient, factor)?;
-            put_back(layout, frozen, theta);
-            if let Some(new) = workspace.new_state(network.layout_arc()) {
-                state.copy_from_slice(new);
+            let taken = finish(layout, penalty, theta, sums, Some(gradient)).and_then(|parts| {
+                if let Some(clipping) = clipping {
+                    clipping.apply(gradient);
+                }
+                optimizer.step_in(layout.moving(), theta, gradient, factor)?;
+                put_back(layout, frozen, theta);
+                if let Some(new) = workspace.new_state(network.layout_arc()) {
+                    state.copy_from_slice(new);
+                }
+                // A saturating function may hide an overflow.
+                check_step(layout, theta, &**optimizer)?;
+                Ok(parts)
+            });
+            let taken = taken.map_err(|cause| with_place(epoch, Some(b + 1), cause));
+            if let Some(parts) = sweep.or_hold(taken)? {
+                sum += to_f64(parts.total()) * batch_weight;
+                weight += batch_weight;
             }
             record.rate = Some(optimizer.info().rate * factor);
-            // A saturating function may hide an overflow.
-            check_step(layout, theta, &**optimizer)?;
-            sum += to_f64(parts.total()) * batch_weight;
-            weight += batch_weight;
             record.steps += 1;
             if let Some(ranks) = &mut sweep.ranks
                 && record.steps.is_multiple_of(COMPARED)
             {
-                ranks.compare(record.steps, Point { theta, state })?;
+                ranks.compare(Ok(()), record.steps, Point { theta, state })?;
             }
             Ok(())
         };
@@ -349,12 +363,15 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
     }
 
     /// Checks J and θ at the end of an epoch, and adds the metrics and the validation cost.
-    fn measure(&mut self, record: &mut Record) -> Result<(), Error> {
-        if !record.cost.is_finite() {
+    fn measure(&mut self, record: &mut Record, last_batch: Option<usize>) -> Result<(), Error> {
+        let place = |cause| with_place(record.epoch, last_batch, cause);
+        let checked = if record.cost.is_finite() {
+            check_parameters(self.network.layout(), &self.theta)
+        } else {
             let (at, value) = (Location::Objective, record.cost);
-            return Err(Error::NonFinite { at, value });
-        }
-        check_parameters(self.network.layout(), &self.theta)?;
+            Err(Error::NonFinite { at, value })
+        };
+        self.sweep.or_hold(checked.map_err(place))?;
         let Data {
             training,
             validation,
@@ -363,7 +380,8 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         if matches!(self.plan.method, Method::FullBatch(_)) && !self.plan.metrics.is_empty() {
             self.evaluate(training, self.weights[0])?;
         }
-        record.metrics = self.metrics(training)?;
+        let metrics = self.metrics(training).map_err(place);
+        record.metrics = self.sweep.or_hold(metrics)?.unwrap_or_default();
         if let Some(validation) = validation {
             let parts = self.evaluate(validation, self.weights[1])?;
             record.validation = Some(to_f64(parts.data));

@@ -137,6 +137,19 @@ impl<'c, T: Scalar> Sweep<'c, T> {
         metrics::of_outputs(metric, a, y, present)
     }
 
+    /// Returns the value. If there are other ranks, an error is kept until the next message, which
+    /// tells it to them: they need not have it.
+    pub(super) fn or_hold<V>(&mut self, done: Result<V, Error>) -> Result<Option<V>, Error> {
+        match (done, &mut self.ranks) {
+            (Ok(value), _) => Ok(Some(value)),
+            (Err(error), None) => Err(error),
+            (Err(error), Some(ranks)) => {
+                ranks.hold(error);
+                Ok(None)
+            }
+        }
+    }
+
     /// Calls `body` with a feed for these batches, which it sums in this order.
     pub(super) fn fed<'s, L: Layer<T>, R>(
         &mut self,

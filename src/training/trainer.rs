@@ -11,6 +11,8 @@ use super::run::Run;
 use super::run_state::RunState;
 use super::schedule::Schedule;
 use crate::cost::{AnyCost, Cost};
+#[cfg(feature = "serde")]
+use crate::distributed::Fact;
 use crate::distributed::{Communicator, Ranks, Wire};
 use crate::error::Error;
 use crate::examples::Examples;
@@ -278,9 +280,9 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
     /// At the start, the ranks compare the version of this crate, the target, the network, the
     /// settings, the sizes and some values of the data, the parameters, and what the functions of
     /// the network return. They go on with the instructions (SIMD) that all of them have, for the
-    /// rest of each process. After every 64 steps, they compare the parameters. The run ends after
-    /// an epoch if a callback of any rank ends it, or the time limit of any rank has passed. Rank 0
-    /// writes and reads checkpoints; a run resumes with any number of ranks.
+    /// rest of each process. After every 64 steps and after each epoch, they compare the parameters.
+    /// The run ends after an epoch if a callback of any rank ends it, or the time limit of any rank
+    /// has passed. Rank 0 writes and reads checkpoints; a run resumes with any number of ranks.
     ///
     /// # Errors
     /// [`fit`](Self::fit) then returns [`Error::Distributed`] too. An error of one rank ends the
@@ -392,13 +394,26 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         agreed(&mut ranks, ready)?;
         if let Some(ranks) = &mut ranks {
             let facts = plan.facts(network, data, ranks);
+            #[cfg(feature = "serde")]
+            let facts = facts.map(|mut facts| {
+                let checkpoints = match (&self.store, resumes) {
+                    (None, _) => "none",
+                    (Some(_), false) => "those of a new run",
+                    (Some(_), true) => "those of a run that resumes",
+                };
+                facts.push(Fact::new("the checkpoints", checkpoints));
+                facts
+            });
             ranks.agree(facts)?;
         }
         #[cfg(feature = "serde")]
         let settings = plan.settings(network, source.len());
         #[cfg(feature = "serde")]
         let (mut progress, origin) = match &self.store {
-            Some(store) => plan.restored(network, (store, &settings), resumes, &mut ranks)?,
+            Some(store) => {
+                let restored = plan.restored(network, (store, &settings), resumes, &mut ranks);
+                agreed(&mut ranks, restored)?
+            }
             None => (RunState::new(network.point())?, Origin::default()),
         };
         #[cfg(not(feature = "serde"))]

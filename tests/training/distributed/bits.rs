@@ -184,3 +184,25 @@ fn share(rank: usize, ranks: usize) -> std::ops::Range<usize> {
     let start = |rank: usize| 1501 * rank * (rank + 1) / (ranks * (ranks + 1));
     start(rank)..start(rank + 1)
 }
+
+/// Batch norms with fixed statistics couple no examples.
+#[test]
+fn fixed_statistics_and_layers_that_draw() {
+    let (x, y) = (numbers(3, 2000, 0.1), numbers(2, 2000, 0.7));
+    let examples = Examples::new(&x, &y).unwrap();
+    let trainer = || {
+        let trainer = Trainer::new(Objective::new(SquaredError), GradientDescent::new(0.1));
+        trainer.batch_size(1900).epochs(2)
+    };
+    let builder = Network::builder(3).dense(40, Tanh).batch_norm();
+    let mut network = builder
+        .dropout(0.3)
+        .dense(2, Identity)
+        .initialize(Initialization::GlorotUniform, &mut rng(3))
+        .unwrap();
+    trainer().fit(&mut network, &examples).unwrap();
+    network.fix_statistics(1).unwrap();
+    same_on_all(&network, |rank, network| {
+        shared(trainer(), rank).fit(network, &examples)
+    });
+}

@@ -1,6 +1,12 @@
 //! Several ranks train with the bits of one.
 
 mod bits;
+mod counts;
+mod failures;
+mod faults;
+mod messages;
+mod silent;
+mod wrapped;
 
 use backprop::distributed::ThreadCommunicator;
 use backprop::nalgebra::DMatrix;
