@@ -157,12 +157,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         };
     }
     let (builder, cost): (_, AnyCost) = if small {
-        (builder.dense(*outputs, Sigmoid), BinaryCrossEntropy.into())
+        (builder.dense(*outputs, Sigmoid), BinaryCrossEntropy)
     } else {
-        (
-            builder.dense(*outputs, Softmax),
-            CategoricalCrossEntropy.into(),
-        )
+        (builder.dense(*outputs, Softmax), CategoricalCrossEntropy)
     };
     let mut network = builder.initialize(Initialization::GlorotUniform, &mut rng(1))?;
     let ranks = MpiCommunicator::initialize()?;
