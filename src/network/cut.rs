@@ -33,11 +33,17 @@ pub(crate) struct Cut {
 
 impl Cut {
     /// Returns the number of parts.
+    #[inline]
     pub(crate) fn parts(self) -> usize {
-        self.examples.div_ceil(self.part)
+        if self.examples == self.part {
+            1 // without a division, which small networks would notice
+        } else {
+            self.examples.div_ceil(self.part)
+        }
     }
 
     /// Returns the examples of consecutive parts.
+    #[inline]
     pub(crate) fn examples_of(self, parts: &Range<usize>) -> Range<usize> {
         let limit = |part: usize| part.saturating_mul(self.part).min(self.examples);
         limit(parts.start)..limit(parts.end)
@@ -68,12 +74,22 @@ impl Rule {
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Returns the cut of a batch of m examples.
+    #[inline]
     pub(crate) fn cut(&self, m: usize, training: bool) -> Cut {
-        let part = match self.rule(training) {
-            Some(rule) if m >= rule.least => m.div_ceil(rule.parts(m)),
-            _ => m.max(1),
+        let part = if m < 2 * PART[0] {
+            m.max(1)
+        } else {
+            self.part_of(m, training)
         };
         Cut { examples: m, part }
+    }
+
+    /// Returns the size of the parts of a batch that may be cut.
+    fn part_of(&self, m: usize, training: bool) -> usize {
+        match self.rule(training) {
+            Some(rule) if m >= rule.least => m.div_ceil(rule.parts(m)),
+            _ => m,
+        }
     }
 
     /// Returns the rule for batches of this network; `None` if every batch is one part.

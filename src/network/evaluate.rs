@@ -173,12 +173,15 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let (at, into) = ((examples, cost), (gradient, input_delta));
         self.sum_at(Place::whole(cut), point, at, workspace, into)?;
         let costs = PartCosts::new(examples, cut, workspace);
-        let sum = fold(0..cut.parts(), &|part| costs.of(part));
-        check_cost(sum)
+        check_cost(match cut.parts() {
+            1 => costs.of(0),
+            parts => fold(0..parts, &|part| costs.of(part)),
+        })
     }
 
     /// Leaves the costs of examples of a batch in the workspace, and writes Σ w·Δ and w·∂cost/∂X /
     /// Σw where requested.
+    #[inline(always)]
     pub(crate) fn sum_at<C: Cost<T> + ?Sized>(
         &self,
         place: Place,
@@ -279,6 +282,7 @@ impl<'a, T: Scalar> PartCosts<'a, T> {
     }
 
     /// Returns Σ w·cost of a part.
+    #[inline]
     pub(crate) fn of(&self, part: usize) -> T {
         let range = self.cut.examples_of(&(part..part + 1));
         match self.weights {
@@ -289,6 +293,7 @@ impl<'a, T: Scalar> PartCosts<'a, T> {
 }
 
 /// Checks that Σ w·cost is finite.
+#[inline]
 pub(crate) fn check_cost<T: Scalar>(sum: T) -> Result<T, Error> {
     if sum.is_finite() {
         return Ok(sum);
