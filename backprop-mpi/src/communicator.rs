@@ -28,8 +28,11 @@ const ABORT_PAUSE: Duration = Duration::from_millis(100);
 /// A call that fails poisons the communicator: each later call returns
 /// [`Poisoned`](DistributedFault::Poisoned). Messages may still be under way then, and MPI cannot
 /// end in order. If a poisoned communicator is dropped, or any communicator during a panic, it
-/// prints why to the standard error and ends the processes of all ranks with `MPI_Abort`. Otherwise
-/// MPI is finalised, which waits until all ranks finalise it.
+/// prints why to the standard error and ends the processes of all ranks with `MPI_Abort`.
+///
+/// Otherwise it waits until all ranks drop theirs, and finalises MPI. If a rank drops it while
+/// another makes a call, that call returns [`Message`](DistributedFault::Message), and both end the
+/// processes of all ranks.
 ///
 /// `mpirun` itself ends all ranks if a process is killed, or exits without dropping its
 /// communicator.
@@ -168,16 +171,21 @@ impl Communicator for MpiCommunicator {
     }
 
     fn barrier(&self) -> Result<(), Error> {
+        self.wait_for_all(Call::Barrier)
+    }
+}
+
+impl MpiCommunicator {
+    /// Waits until every rank makes this call.
+    fn wait_for_all(&self, call: Call) -> Result<(), Error> {
         let lens = vec![0; self.size];
         let receive = PiecesMut {
             bytes: &mut [],
             lens: &lens,
         };
-        self.gather(Call::Barrier, &[], &self.to_others(&[]), receive)
+        self.gather(call, &[], &self.to_others(&[]), receive)
     }
-}
 
-impl MpiCommunicator {
     /// Returns the same bytes for every other rank.
     fn to_others<'a>(&self, bytes: &'a [u8]) -> Vec<Outgoing<'a>> {
         let outgoing = |rank| Outgoing { rank, bytes };
@@ -261,10 +269,14 @@ impl Debug for MpiCommunicator {
 
 impl Drop for MpiCommunicator {
     fn drop(&mut self) {
-        let why = match self.poison.get() {
-            Some(message) => message,
-            None if thread::panicking() => "a panic",
-            None => return,
+        let why = if let Some(message) = self.poison.get() {
+            message.clone()
+        } else if thread::panicking() {
+            "a panic".into()
+        } else if let Err(error) = self.wait_for_all(Call::End) {
+            error.to_string()
+        } else {
+            return;
         };
         // No caller can see an error any more, and no destructor runs after this one.
         eprintln!("rank {} ends the processes of all ranks: {why}", self.rank);

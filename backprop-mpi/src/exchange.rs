@@ -22,6 +22,7 @@ pub(crate) enum Call {
     AllGather,
     Broadcast,
     Barrier,
+    End,
 }
 
 /// Bytes for another rank.
@@ -193,7 +194,7 @@ fn take(
         header.len() as u64,
     )?;
     expect(
-        "the call (0 all-to-all, 1 all-gather, 2 broadcast, 3 barrier)",
+        "the call (0 all-to-all, 1 all-gather, 2 broadcast, 3 barrier, 4 end)",
         rank,
         call as u64,
         number(&mut header),

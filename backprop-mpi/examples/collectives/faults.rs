@@ -44,7 +44,7 @@ pub fn provoke(case: &str, ranks: MpiCommunicator) -> Result<(), Error> {
     ranks.barrier()?;
     if ranks.rank() == last {
         match case {
-            "silent" => sleep(Duration::from_secs(1000)),
+            "silent" | "silent-end" => sleep(Duration::from_secs(1000)),
             "late" => sleep(Duration::from_millis(300)),
             "exit" => exit(0),
             "return" => return Ok(()),
@@ -67,6 +67,7 @@ pub fn provoke(case: &str, ranks: MpiCommunicator) -> Result<(), Error> {
             ranks.broadcast(last, &mut vec![0; len])
         }
         "other-call" if ranks.rank() == last => ranks.broadcast(last, &mut [7]),
+        "silent-end" => return Ok(()),
         "arguments" => arguments(&ranks),
         "thread" => {
             let elsewhere = thread::scope(|scope| scope.spawn(|| ranks.barrier()).join());

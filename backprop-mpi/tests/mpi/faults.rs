@@ -29,9 +29,21 @@ fn a_rank_that_hangs_ends_in_a_time_out() {
     assert_timed_out(&fault("silent"));
 }
 
+/// The others drop their communicators, and wait.
 #[test]
-fn a_rank_that_returns_early_ends_in_a_time_out() {
-    assert_timed_out(&fault("return"));
+fn a_rank_that_hangs_while_others_end_is_a_time_out() {
+    let job = fault("silent-end");
+    let error = "ends the processes of all ranks: not all ranks answered within 3s";
+    assert!(!job.success && job.count(error) >= 1, "{job:#?}");
+}
+
+#[test]
+fn a_rank_that_returns_early_is_a_typed_error() {
+    let job = fault("return");
+    let error = "what: \"the call (0 all-to-all, 1 all-gather, 2 broadcast, 3 barrier, 4 end)\", \
+                 rank: 2, expected: 1, found: 4";
+    assert!(!job.success && job.count(error) >= 1, "{job:#?}");
+    assert!(job.time < Duration::from_secs(30), "{job:#?}");
 }
 
 #[test]
@@ -86,7 +98,7 @@ fn messages_of_other_lengths_are_typed_errors() {
 #[test]
 fn different_calls_are_typed_errors() {
     let job = fault("other-call");
-    let error = "what: \"the call (0 all-to-all, 1 all-gather, 2 broadcast, 3 barrier)\", rank: 2, \
+    let error = "what: \"the call (0 all-to-all, 1 all-gather, 2 broadcast, 3 barrier, 4 end)\", rank: 2, \
                  expected: 1, found: 2";
     assert!(!job.success && job.count(error) >= 1, "{job:#?}");
 }
