@@ -187,6 +187,47 @@ pub trait Source<T: Scalar>: Debug + Send + Sync {
     }
 }
 
+/// Returns a view of a source after checking that it has the sizes of the source, which may be of
+/// any type.
+pub(crate) fn checked_view<'s, T: Scalar>(
+    source: &'s dyn Source<T>,
+    range: Range<usize>,
+) -> Result<Option<Examples<'s, T>>, Error> {
+    let Some(view) = source.view(range.clone()) else {
+        return Ok(None);
+    };
+    let has = |present: bool| usize::from(present);
+    let found = [
+        view.len(),
+        view.x.nrows(),
+        view.y.nrows(),
+        has(view.weights.is_some()),
+        has(view.present.is_some()),
+    ];
+    let expected = [
+        range.len(),
+        source.inputs(),
+        source.outputs(),
+        has(source.weights().is_some()),
+        has(source.has_missing()),
+    ];
+    if found == expected {
+        return Ok(Some(view));
+    }
+    let describe = |[m, n, k, weights, missing]: [usize; 5]| {
+        let with = ["without", "with"];
+        format!(
+            "{m} examples of {n} inputs and {k} targets, {} weights and {} missing targets",
+            with[weights], with[missing]
+        )
+    };
+    let (found, expected) = (describe(found), describe(expected));
+    Err(Error::Source {
+        name: format!("the view of examples {range:?} of a source"),
+        reason: format!("it has {found}, expected {expected}"),
+    })
+}
+
 impl<T: Scalar, S: Source<T> + ?Sized> Source<T> for Box<S> {
     fn len(&self) -> usize {
         (**self).len()

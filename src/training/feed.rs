@@ -6,8 +6,9 @@ use crate::cost::Present;
 use crate::error::{Error, Location};
 use crate::examples::{Buffers, Examples};
 use crate::scalar::Scalar;
-use crate::source::{ReadInto, Source};
+use crate::source::{ReadInto, Source, checked_view};
 use nalgebra::DMatrixView;
+use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread;
 
@@ -65,12 +66,18 @@ pub(super) fn feed<'s, T: Scalar, R>(
             }
         };
         match thread::Builder::new().spawn_scoped(scope, read) {
-            Ok(_) => body(&mut Feed::Ahead {
-                source,
-                chunk,
-                ready,
-                free,
-            }),
+            Ok(reader) => {
+                let done = body(&mut Feed::Ahead {
+                    source,
+                    chunk,
+                    ready,
+                    free,
+                });
+                // A panic of the source goes on here, with its own message.
+                reader
+                    .join()
+                    .map_or_else(|panic| resume_unwind(panic), |()| done)
+            }
             // The target has no threads, or the system has none left.
             Err(_) => body(&mut Feed::Direct { source, chunk }),
         }
@@ -86,10 +93,11 @@ impl<T: Scalar> Feed<'_, T> {
     ) -> Result<Option<Examples<'_, T>>, Error> {
         match self {
             Self::Direct { source, chunk } => {
-                if selection.order.is_none()
-                    && let Some(view) = source.view(selection.places.clone())
-                {
-                    return Ok(Some(view));
+                if selection.order.is_none() && selection.len() > 0 {
+                    let view = checked_view(*source, selection.places.clone())?;
+                    if view.is_some() {
+                        return Ok(view);
+                    }
                 }
                 chunk.fill(*source, selection);
                 chunk.examples(*source)

@@ -2,6 +2,7 @@
 
 use super::full_batch::{FullBatch, Iteration, LeastSquares, Problem};
 use super::history::Stop;
+use super::order::Order;
 use super::sweep::{Sweep, Work};
 use crate::allocation::resize;
 use crate::cost::Cost;
@@ -87,6 +88,7 @@ fn scatter<T: Copy>(ranges: &[Range<usize>], mut moving: &[T], all: &mut [T]) {
 pub(super) struct NetworkProblem<'p, 'c, T: Scalar, L, C> {
     pub(super) network: &'p Network<T, L>,
     pub(super) source: &'p dyn Source<T>,
+    pub(super) order: Option<&'p Order>,
     /// Σw of all examples.
     pub(super) weight: f64,
     pub(super) sweep: &'p mut Sweep<'c, T>,
@@ -130,6 +132,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> NetworkProblem<'_, '_, T, L, C> {
             },
             cost: &self.objective.cost,
             source: self.source,
+            order: self.order,
         };
         self.sweep.all(work, self.workspace, None)?;
         if let Some(new) = self.workspace.new_state(self.network.layout_arc()) {
@@ -155,6 +158,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> NetworkProblem<'_, '_, T, L, C> {
             },
             cost: &self.objective.cost,
             source: self.source,
+            order: self.order,
         };
         let mut into = gradient.is_some().then_some(&mut all_gradient[..]);
         let sum = self.sweep.all(work, self.workspace, into.as_deref_mut())?;

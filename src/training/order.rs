@@ -66,14 +66,13 @@ impl Order {
     /// Returns the index of the example at a place in this order.
     pub(super) fn index(&self, place: usize) -> usize {
         let (short, rest) = self.short;
-        // All blocks would be whole if the short one were longer by this.
-        let longer = if place < short * self.block + rest {
-            place
+        let after = short * self.block + rest;
+        let (first, place) = if place < after {
+            (0, place)
         } else {
-            place + (self.block - rest) % self.block
+            (short + 1, place - after)
         };
-        let within = longer % self.block;
-        self.blocks[longer / self.block] * self.block + within
+        self.blocks[first + place / self.block] * self.block + place % self.block
     }
 }
 
@@ -150,6 +149,17 @@ mod tests {
                 assert_eq!(shuffled, natural, "{examples} in blocks of {block}");
             }
         }
+        // The largest numbers.
+        let mut huge = Order::of(vec![1, 0], usize::MAX, usize::MAX - 1);
+        assert_eq!(huge.len(), usize::MAX);
+        assert_eq!([0, 1, 5].map(|k| huge.index(k)), [usize::MAX - 1, 0, 4]);
+        assert_eq!(huge.index(usize::MAX - 1), usize::MAX - 2);
+        huge.blocks.reverse();
+        huge.find_short(usize::MAX);
+        assert_eq!(
+            [0, 5, usize::MAX - 1].map(|k| huge.index(k)),
+            [0, 5, usize::MAX - 1]
+        );
         let some = Order::of(vec![1, 3], 10, 3);
         assert_eq!(some.len(), 4);
         assert_eq!([0, 1, 2, 3].map(|k| some.index(k)), [3, 4, 5, 9]);

@@ -5,6 +5,7 @@ use super::clipping::Clipping;
 use super::full_batch::Method;
 use super::history::{Record, Stop};
 use super::optimizer::OptimizerState;
+use super::order::Order;
 use super::run_state::{Improvement, RunState};
 use super::schedule::Schedule;
 use super::subset::Divided;
@@ -59,6 +60,8 @@ impl<'a, T: Scalar> Group<'a, T> {
 pub(super) struct Data<'d, T: Scalar> {
     pub(super) training: &'d dyn Source<T>,
     pub(super) validation: Option<&'d dyn Source<T>>,
+    /// Which examples of the given source they are, if they are not all.
+    pub(super) orders: [Option<&'d Order>; 2],
 }
 
 impl<T: Scalar, C> Plan<'_, T, C> {

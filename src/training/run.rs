@@ -203,7 +203,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         let (last_batch, stop) = match self.plan.method {
             Method::Steps(_) => {
                 let count = self.steps(&mut record, progress)?;
-                let parts = self.evaluate(self.data.training, self.weights[0]);
+                let parts = self.evaluate(self.data.training, 0);
                 let parts = parts.map_err(|cause| with_place(epoch, Some(count), cause))?;
                 record.cost = to_f64(parts.total());
                 (Some(count), None)
@@ -238,13 +238,14 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         let count = m.div_ceil(size);
         let select = move |b: usize| Selection {
             order,
-            places: b * size..m.min((b + 1) * size),
+            places: b * size..m.min((b + 1).saturating_mul(size)),
         };
         let plateau = progress.plateau.as_ref().map_or(1.0, Plateau::factor);
         let (mut sum, mut weight) = (0.0, 0.0);
         let (workspace, weights) = (&mut self.batch_workspace, &mut self.batch_weights);
         let (theta, state, gradient) = (&mut self.theta, &mut self.state, &mut self.gradient);
         let (whole, frozen) = (self.weights[0], &self.frozen);
+        let whole_order = self.data.orders[0];
         let mut step = |b: usize, sweep: &mut Sweep<'_, T>, feed: &mut Feed<'_, T>| {
             let selection = select(b);
             // Stochastic layers act at random, and a resumed run repeats the same choices.
@@ -263,6 +264,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
                 point: Point { theta, state },
                 cost: &objective.cost,
                 source,
+                order: whole_order,
             };
             let cost = sweep.sum(work, batch, Some(gradient))?;
             let sums = Sums {
@@ -330,6 +332,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         let mut problem = NetworkProblem {
             network: self.network,
             source: self.data.training,
+            order: self.data.orders[0],
             weight: self.weights[0],
             sweep: &mut self.sweep,
             objective,
@@ -344,9 +347,9 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         Ok(done.stop)
     }
 
-    /// Returns the parts of J over all examples of a source with this total weight, and keeps the
-    /// outputs if metrics need them.
-    fn evaluate(&mut self, source: &dyn Source<T>, weight: f64) -> Result<CostParts<T>, Error> {
+    /// Returns the parts of J over all examples of source `of`: 0 for training, 1 for validation.
+    /// Keeps the outputs if metrics need them.
+    fn evaluate(&mut self, source: &dyn Source<T>, of: usize) -> Result<CostParts<T>, Error> {
         let Objective { cost, penalty } = &self.plan.objective;
         let (theta, state) = (&self.theta, &self.state);
         let work = Work {
@@ -354,11 +357,12 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
             point: Point { theta, state },
             cost,
             source,
+            order: self.data.orders[of],
         };
         let keeps_outputs = !self.plan.metrics.is_empty();
         let workspace = &mut self.data_workspace;
         let sum = self.sweep.evaluate(work, workspace, keeps_outputs)?;
-        let sums = Sums::new(sum, weight);
+        let sums = Sums::new(sum, self.weights[of]);
         finish(self.network.layout(), penalty, theta, sums, None)
     }
 
@@ -375,15 +379,16 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         let Data {
             training,
             validation,
+            ..
         } = self.data;
         // A solver keeps no outputs.
         if matches!(self.plan.method, Method::FullBatch(_)) && !self.plan.metrics.is_empty() {
-            self.evaluate(training, self.weights[0])?;
+            self.evaluate(training, 0)?;
         }
         let metrics = self.metrics(training).map_err(place);
         record.metrics = self.sweep.or_hold(metrics)?.unwrap_or_default();
         if let Some(validation) = validation {
-            let parts = self.evaluate(validation, self.weights[1])?;
+            let parts = self.evaluate(validation, 1)?;
             record.validation = Some(to_f64(parts.data));
             record.validation_metrics = self.metrics(validation)?;
         }

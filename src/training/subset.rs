@@ -75,6 +75,13 @@ impl<'s, T: Scalar> Subset<'s, T> {
     }
 }
 
+impl<T> Subset<'_, T> {
+    /// Returns which examples of the source these are.
+    pub(super) fn order(&self) -> &Order {
+        &self.order
+    }
+}
+
 impl<T: Scalar> Source<T> for Subset<'_, T> {
     fn len(&self) -> usize {
         self.order.len()

@@ -1,7 +1,7 @@
 //! Sums over examples of a source: their costs and gradients, chunk by chunk.
 
 use super::feed::{Chunk, Feed, feed};
-use super::order::Selection;
+use super::order::{Order, Selection};
 use crate::allocation::resize;
 use crate::cost::Cost;
 use crate::distributed::{RankOf, Ranks};
@@ -28,6 +28,8 @@ pub(super) struct Work<'w, T: Scalar, L, C: ?Sized> {
     pub(super) point: Point<'w, T>,
     pub(super) cost: &'w C,
     pub(super) source: &'w dyn Source<T>,
+    /// Which examples of another source these are; `None` for a source that was given.
+    pub(super) order: Option<&'w Order>,
 }
 
 impl<T: Scalar, L, C: ?Sized> Clone for Work<'_, T, L, C> {
@@ -207,12 +209,11 @@ impl<'c, T: Scalar> Sweep<'c, T> {
         };
         let mut done = Ok(());
         for (k, range) in subtrees(place.share(parts), parts, usize::MAX).enumerate() {
-            let into = gradient.as_deref().map(<[T]>::len);
-            let into = match into {
-                Some(len) => Some(slot(&mut self.roots, k, len)?),
-                None => None,
+            done = match gradient.as_deref() {
+                Some(gradient) => slot(&mut self.roots, k, gradient.len())
+                    .and_then(|into| pass.subtree(range, &mut self.held, Some(into))),
+                None => pass.subtree(range, &mut self.held, None),
             };
-            done = pass.subtree(range, &mut self.held, into);
             if done.is_err() {
                 break;
             }
@@ -300,6 +301,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> SweepPass<'_, '_, T, L, C> {
             network,
             point,
             cost,
+            order,
             ..
         } = self.work;
         let Batch {
@@ -309,7 +311,20 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> SweepPass<'_, '_, T, L, C> {
         } = &mut self.batch;
         let range = self.cut.examples_of(&parts);
         self.chunks_read += 1;
-        let Some(examples) = feed.next(&selection.part(&range))? else {
+        let examples = feed.next(&selection.part(&range)).map_err(|mut error| {
+            if let (
+                Error::NonFinite {
+                    at: Location::Input { col, .. },
+                    ..
+                },
+                Some(order),
+            ) = (&mut error, order)
+            {
+                *col = order.index(*col);
+            }
+            error
+        });
+        let Some(examples) = examples? else {
             return Ok(());
         };
         let cut = Cut {
@@ -322,7 +337,12 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> SweepPass<'_, '_, T, L, C> {
         };
         let at = (&examples, cost);
         let done = network.sum_at(place, point, at, workspace, (into, None));
-        done.map_err(|error| in_source(error, selection, range.start))?;
+        done.map_err(|error| {
+            in_source(error, range.start, |k| {
+                let index = selection.index(k);
+                order.map_or(index, |order| order.index(index))
+            })
+        })?;
         let of_parts = PartCosts::new(&examples, cut, workspace);
         for (part, cost) in self.costs[parts].iter_mut().enumerate() {
             *cost = of_parts.of(part);
@@ -417,18 +437,18 @@ fn chunks(cut: Cut, share: Range<usize>, most: usize) -> impl Iterator<Item = Ra
 
 /// Replaces the number of an example in an error with its index in the source. `first` is the
 /// number in the batch of the first example that was read.
-fn in_source(mut error: Error, batch: &Selection<'_>, first: usize) -> Error {
+fn in_source(mut error: Error, first: usize, index: impl Fn(usize) -> usize) -> Error {
     match &mut error {
         // These count the examples of the batch.
         Error::NonFinite {
             at: Location::Activation { example, .. } | Location::Cost { example },
             ..
         }
-        | Error::Output { example, .. } => *example = batch.index(*example),
+        | Error::Output { example, .. } => *example = index(*example),
         // These count the examples that were read.
         Error::Target { example, .. }
         | Error::PartialTargets { example, .. }
-        | Error::Id { example, .. } => *example = batch.index(first + *example),
+        | Error::Id { example, .. } => *example = index(first + *example),
         _ => {}
     }
     error

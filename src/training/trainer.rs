@@ -384,10 +384,12 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
             Some(divided) => Data {
                 training: &divided.training,
                 validation: Some(&divided.validation),
+                orders: [divided.training.order(), divided.validation.order()].map(Some),
             },
             None => Data {
                 training: source,
                 validation: given.as_deref(),
+                orders: [None; 2],
             },
         };
         let ready = plan.check_data(&data);

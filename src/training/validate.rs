@@ -7,13 +7,12 @@ use super::schedule::Schedule;
 use crate::cost::Cost;
 use crate::error::ranges::{between_zero_and_one, in_range, not_negative};
 use crate::error::{Error, hyperparameter};
-use crate::examples::{check_length, scalar_weight};
-use crate::kernels;
+use crate::examples::check_weights;
 use crate::layer::Layer;
 use crate::metrics;
 use crate::network::Network;
 use crate::scalar::{Scalar, real};
-use crate::source::Source;
+use crate::source::{Source, checked_view};
 
 impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
     /// Validates the settings, and the shapes and targets of the examples.
@@ -177,10 +176,9 @@ fn check_source<T: Scalar, L: Layer<T>, C: Cost<T>>(
         }
     }
     if let Some(weights) = source.weights() {
-        check_length("the example weights", m, weights.len())?;
-        scalar_weight::<T>(kernels::sum(weights))?;
+        check_weights::<T>(weights, m)?;
     }
-    match source.view(0..m) {
+    match checked_view(source, 0..m)? {
         Some(examples) => network.check_examples(&examples, cost),
         None => Ok(()),
     }

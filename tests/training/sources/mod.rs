@@ -1,6 +1,8 @@
 //! Sources of examples: files and shards hold the same numbers as matrices in memory.
 
+mod custom;
 mod files;
+mod fit;
 mod labels;
 mod memory;
 mod npy;
