@@ -5,6 +5,7 @@ mod counts;
 mod failures;
 mod faults;
 mod messages;
+mod resume;
 mod silent;
 mod wrapped;
 
