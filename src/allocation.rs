@@ -105,3 +105,17 @@ pub(crate) fn resize<T: Clone>(
     vector.resize(len, value);
     Ok(())
 }
+
+/// Returns buffer k of a list, with this length.
+pub(crate) fn buffer<'l, T: Scalar>(
+    list: &'l mut Vec<Vec<T>>,
+    what: &'static str,
+    k: usize,
+    len: usize,
+) -> Result<&'l mut [T], Error> {
+    if list.len() <= k {
+        list.resize_with(k + 1, Vec::new);
+    }
+    resize(&mut list[k], what, (len, 1), T::zero())?;
+    Ok(&mut list[k])
+}

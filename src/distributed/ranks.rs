@@ -4,10 +4,10 @@ use super::communicator::{Communicator, Pieces, PiecesMut};
 use super::items::{Bytes, Flags, Items, Numbers};
 use super::note::{NOTE, Note, Purpose};
 use super::wire::{Address, CHECK, Wire};
-use crate::allocation::resize;
+use crate::allocation::{buffer, resize};
 use crate::checksum::Checksum;
 use crate::error::{DistributedFault, Error};
-use crate::kernels::tree::{Nodes, subtrees};
+use crate::kernels::tree::{Tree, subtrees};
 use crate::network::Cut;
 use crate::point::Point;
 use crate::scalar::Scalar;
@@ -50,13 +50,13 @@ pub(crate) struct Ranks<'c, T> {
     /// The number of calls so far.
     sequence: u64,
     /// An error of this rank that the others do not know yet.
-    held: Option<Error>,
+    untold: Option<Error>,
     send: Vec<u8>,
     send_lens: Vec<usize>,
     receive: Vec<u8>,
     receive_lens: Vec<usize>,
     /// Sums of subtrees, cut to the entries that this rank adds up.
-    nodes: Nodes<T>,
+    held: Vec<Vec<T>>,
 }
 
 impl<'c, T: Scalar> Ranks<'c, T> {
@@ -67,12 +67,12 @@ impl<'c, T: Scalar> Ranks<'c, T> {
             place: RankOf { rank, ranks },
             wire,
             sequence: 0,
-            held: None,
+            untold: None,
             send: Vec::new(),
             send_lens: Vec::new(),
             receive: Vec::new(),
             receive_lens: Vec::new(),
-            nodes: Nodes::new(),
+            held: Vec::new(),
         }
     }
 
@@ -106,7 +106,7 @@ impl<'c, T: Scalar> Ranks<'c, T> {
     /// Completes the message in `send` with a note, and receives the messages of all ranks, whose
     /// lengths are in `receive_lens`.
     fn send_note(&mut self, purpose: Purpose, done: Result<u64, Error>) -> Result<Vec<u64>, Error> {
-        let done = self.held.take().map_or(done, Err);
+        let done = self.untold.take().map_or(done, Err);
         // If the messages themselves failed, there is nobody to tell.
         if let Err(Error::Distributed { fault }) = &done
             && ends_messages(fault)
@@ -153,7 +153,7 @@ impl<'c, T: Scalar> Ranks<'c, T> {
 
     /// Keeps an error that other ranks need not have. The next message tells it to them.
     pub(crate) fn hold(&mut self, error: Error) {
-        self.held.get_or_insert(error);
+        self.untold.get_or_insert(error);
     }
 
     /// Returns where the next message of a rank belongs.
@@ -266,19 +266,20 @@ impl<'c, T: Scalar> Ranks<'c, T> {
             }
         })?;
         let size = bytes(mine.len());
-        let mut nodes = std::mem::replace(&mut self.nodes, Nodes::new());
-        nodes.clear();
+        let (mut tree, mut held) = (Tree::new(parts), std::mem::take(&mut self.held));
         let done = self.received(|rank, message| {
             roots_of(rank).enumerate().try_for_each(|(k, leaves)| {
-                let root = &message[k * size..][..size];
-                nodes.push(leaves, mine.len(), |sum| wire.read(root, sum))
+                let to = buffer(&mut held, "the sums of a rank", tree.held(), mine.len())?;
+                wire.read(&message[k * size..][..size], to);
+                tree.take_subtree(leaves.len(), &mut held);
+                Ok(())
             })
         });
-        self.nodes = nodes;
-        done?;
-        if let Some(added) = self.nodes.sum() {
-            sum[mine].copy_from_slice(added);
+        if done.is_ok() {
+            tree.sum(&mut held, &mut sum[mine]);
         }
+        self.held = held;
+        done?;
         self.gather_slices(sum)
     }
 

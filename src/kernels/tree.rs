@@ -2,35 +2,34 @@
 //! number.
 
 use super::add;
-use crate::allocation::resize;
-use crate::error::Error;
 use crate::scalar::Scalar;
 use std::ops::Range;
 
 /// Adds vectors in their order: pairs first, then pairs of pairs, and so on.
 ///
-/// The shape of the tree depends only on the number of vectors. The sums of complete subtrees are
-/// held in a list of buffers, the largest subtree first. Their number is at most the number of
-/// binary digits of the number of vectors.
+/// The shape of the tree depends only on the number of vectors, its leaves. They come one by one,
+/// or as the sums of whole subtrees. The sums of complete subtrees are held in a list of buffers,
+/// the largest subtree first. Their number is at most the number of binary digits of the number of
+/// leaves.
 #[derive(Debug)]
 pub(crate) struct Tree {
-    /// The total number of vectors.
-    vectors: usize,
-    /// The number of vectors so far.
+    /// The total number of leaves.
+    leaves: usize,
+    /// The number of leaves so far.
     taken: usize,
     /// The number of sums held.
     held: usize,
 }
 
-/// Returns the maximum number of sums held before the last vector is added.
-pub(crate) fn most_held(vectors: usize) -> usize {
-    (usize::BITS - vectors.saturating_sub(1).leading_zeros()) as usize
+/// Returns the maximum number of sums held before the last leaf is added.
+pub(crate) fn most_held(leaves: usize) -> usize {
+    (usize::BITS - leaves.saturating_sub(1).leading_zeros()) as usize
 }
 
 impl Tree {
-    pub(crate) fn new(vectors: usize) -> Self {
+    pub(crate) fn new(leaves: usize) -> Self {
         Self {
-            vectors,
+            leaves,
             taken: 0,
             held: 0,
         }
@@ -41,18 +40,27 @@ impl Tree {
         self.held
     }
 
-    /// Adds `count` more vectors, which begin at place [`held`](Self::held) of the list.
+    /// Adds `count` more leaves, which begin at place [`held`](Self::held) of the list.
     pub(crate) fn take<T: Scalar>(&mut self, count: usize, list: &mut [Vec<T>]) {
         let first = self.held;
         for vector in first..first + count {
             list.swap(self.held, vector);
-            self.held += 1;
-            self.taken += 1;
-            // Two subtrees of the same size make one of twice the size.
-            for _ in 0..self.taken.trailing_zeros() {
-                if self.taken < self.vectors || self.held > 2 {
-                    self.join(list); // the last addition is that of `sum`
-                }
+            self.take_subtree(1, list);
+        }
+    }
+
+    /// Adds the sum of the next subtree, one of those of [`subtrees`], which is at place
+    /// [`held`](Self::held) of the list.
+    pub(crate) fn take_subtree<T: Scalar>(&mut self, leaves: usize, list: &mut [Vec<T>]) {
+        self.held += 1;
+        self.taken += leaves;
+        if !leaves.is_power_of_two() {
+            return; // the last subtree, which `sum` joins
+        }
+        // Two subtrees of the same size make one of twice the size.
+        for _ in leaves.trailing_zeros()..self.taken.trailing_zeros() {
+            if self.taken < self.leaves || self.held > 2 {
+                self.join(list); // the last addition is that of `sum`
             }
         }
     }
@@ -78,73 +86,6 @@ impl Tree {
         self.held -= 1;
         let (before, last) = list.split_at_mut(self.held);
         add(&mut before[self.held - 1], &last[0]);
-    }
-}
-
-/// Sums of subtrees, which come in order and are joined as a [`Tree`] joins them.
-#[derive(Debug)]
-pub(crate) struct Nodes<T> {
-    /// The leaves of the sums held.
-    ranges: Vec<Range<usize>>,
-    sums: Vec<Vec<T>>,
-}
-
-impl<T: Scalar> Nodes<T> {
-    pub(crate) fn new() -> Self {
-        Self {
-            ranges: Vec::new(),
-            sums: Vec::new(),
-        }
-    }
-
-    /// Removes all sums, and keeps the memory.
-    pub(crate) fn clear(&mut self) {
-        self.ranges.clear();
-    }
-
-    /// Adds the sum of the next subtree, which `write` writes to a vector of this length.
-    pub(crate) fn push(
-        &mut self,
-        leaves: Range<usize>,
-        len: usize,
-        write: impl FnOnce(&mut [T]),
-    ) -> Result<(), Error> {
-        let held = self.ranges.len();
-        if self.sums.len() == held {
-            self.sums.push(Vec::new());
-        }
-        let sum = &mut self.sums[held];
-        resize(sum, "the sums of a rank", (len, 1), T::zero())?;
-        write(sum);
-        self.ranges.push(leaves);
-        while let [.., left, right] = &self.ranges[..] {
-            let siblings = left.len() == right.len()
-                && left.len().is_power_of_two()
-                && left.start.is_multiple_of(2 * left.len());
-            if !siblings {
-                break;
-            }
-            self.join();
-        }
-        Ok(())
-    }
-
-    /// Returns the sum of all leaves; `None` if there are none.
-    pub(crate) fn sum(&mut self) -> Option<&[T]> {
-        while self.ranges.len() > 1 {
-            self.join();
-        }
-        self.ranges.first()?;
-        Some(&self.sums[0])
-    }
-
-    /// Adds the last sum to the one before it.
-    fn join(&mut self) {
-        if let (Some(right), Some(left)) = (self.ranges.pop(), self.ranges.last_mut()) {
-            left.end = right.end;
-            let (before, last) = self.sums.split_at_mut(self.ranges.len());
-            add(&mut before[self.ranges.len() - 1], &last[0]);
-        }
     }
 }
 
@@ -228,7 +169,7 @@ mod tests {
             let expected = fold(0..all, &value);
             for ranks in 1..9 {
                 for most in [1, 4, usize::MAX] {
-                    let mut nodes = Nodes::new();
+                    let (mut whole, mut sums) = (Tree::new(all), vec![vec![0.0; 1]; 64]);
                     for rank in 0..ranks {
                         let share = all * rank / ranks..all * (rank + 1) / ranks;
                         for root in subtrees(share, all, usize::MAX) {
@@ -239,11 +180,14 @@ mod tests {
                                 list[tree.held()][0] = fold(chunk, &value);
                                 tree.take(1, &mut list);
                             }
-                            let write = |sum: &mut [f32]| tree.sum(&mut list, sum);
-                            nodes.push(root, 1, write).unwrap();
+                            tree.sum(&mut list, &mut sums[whole.held()]);
+                            whole.take_subtree(root.len(), &mut sums);
                         }
                     }
-                    assert_eq!(nodes.sum(), Some(&[expected][..]), "{all} on {ranks}");
+                    assert!(whole.held() <= most_held(all) + 1);
+                    let mut sum = [f32::NAN];
+                    whole.sum(&mut sums, &mut sum);
+                    assert_eq!(sum, [expected], "{all} on {ranks}");
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use super::feed::{Chunk, Feed, feed};
 use super::order::{Order, Selection};
-use crate::allocation::resize;
+use crate::allocation::{buffer, resize};
 use crate::cost::Cost;
 use crate::distributed::{RankOf, Ranks};
 use crate::error::{Error, Location};
@@ -20,6 +20,9 @@ use std::ops::Range;
 
 /// The maximum number of bytes of the examples that are read together, unless one part has more.
 const CHUNK_BYTES: usize = 16 << 20;
+
+/// The name of the memory for sums in errors.
+const SUMS: &str = "the sums of some parts";
 
 /// A function of the examples: the costs and gradients of a network at one point.
 #[derive(Debug)]
@@ -210,7 +213,7 @@ impl<'c, T: Scalar> Sweep<'c, T> {
         let mut done = Ok(());
         for (k, range) in subtrees(place.share(parts), parts, usize::MAX).enumerate() {
             done = match gradient.as_deref() {
-                Some(gradient) => slot(&mut self.roots, k, gradient.len())
+                Some(gradient) => buffer(&mut self.roots, SUMS, k, gradient.len())
                     .and_then(|into| pass.subtree(range, &mut self.held, Some(into))),
                 None => pass.subtree(range, &mut self.held, None),
             };
@@ -287,7 +290,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> SweepPass<'_, '_, T, L, C> {
         };
         let mut tree = Tree::new(count);
         for range in chunks {
-            let sums = slot(held, tree.held(), into.len())?;
+            let sums = buffer(held, SUMS, tree.held(), into.len())?;
             self.chunk(range, Some(sums))?;
             tree.take(1, held);
         }
@@ -403,15 +406,6 @@ impl<T: Scalar> Outputs<T> {
             }
         }
     }
-}
-
-/// Returns buffer k of a list, with this length.
-fn slot<T: Scalar>(list: &mut Vec<Vec<T>>, k: usize, len: usize) -> Result<&mut [T], Error> {
-    if list.len() <= k {
-        list.resize_with(k + 1, Vec::new);
-    }
-    resize(&mut list[k], "the sums of some parts", (len, 1), T::zero())?;
-    Ok(&mut list[k])
 }
 
 /// Returns whether a source is in memory.
