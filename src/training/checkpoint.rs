@@ -1,13 +1,26 @@
-//! The contents of a checkpoint, and where they are kept.
+//! The contents of a checkpoint, where they are kept, and the point from which a run resumed.
 
 use super::run_state::RunState;
 use crate::distributed::Ranks;
 use crate::error::{Error, checkpoint, ranges::in_range};
 use crate::saved_numbers::scalar_name;
-use crate::saving::{self, Checkpoints, Found, Refusal, SaveError};
+use crate::saving::{self, Checkpoints, Found, Refusal, SaveError, Skipped};
 use crate::scalar::Scalar;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
+
+/// The point from which a run resumed.
+///
+/// # Example
+/// See [`Trainer::checkpoints`](super::Trainer::checkpoints).
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Resumed {
+    /// The number of epochs completed before this call; 0 if there was no checkpoint.
+    pub epoch: u64,
+    /// Newer checkpoints that were skipped because they are damaged. Show them as a warning.
+    pub skipped: Vec<Skipped>,
+}
 
 /// The contents of a checkpoint that was read.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -71,6 +71,7 @@ mod checkpoint;
 mod clipping;
 mod clock;
 mod decimal;
+mod epoch_steps;
 mod facts;
 mod feed;
 mod full_batch;
@@ -94,12 +95,15 @@ mod schedule;
 mod step;
 mod subset;
 mod sweep;
+mod train;
 mod trainer;
 mod validate;
 #[cfg(feature = "argmin")]
 mod wolfe_search;
 
 pub use callback::Epoch;
+#[cfg(feature = "serde")]
+pub use checkpoint::Resumed;
 pub use clipping::Clipping;
 #[cfg(feature = "serde")]
 pub use full_batch::Reached;
@@ -112,7 +116,5 @@ pub use optimizer::{
     AdaGrad, Adadelta, Adam, AdamW, Entrywise, GradientDescent, IRpropMinus, Optimizer,
     OptimizerInfo, OptimizerState, RmsProp,
 };
-#[cfg(feature = "serde")]
-pub use resume::Resumed;
 pub use schedule::{Plateau, Schedule};
 pub use trainer::Trainer;

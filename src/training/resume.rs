@@ -1,6 +1,6 @@
 //! Checkpoints of a trainer, and how a run resumes from one.
 
-use super::checkpoint::Store;
+use super::checkpoint::{Resumed, Store};
 use super::history::History;
 use super::trainer::Trainer;
 use crate::cost::Cost;
@@ -8,24 +8,11 @@ use crate::error::Error;
 use crate::examples::Examples;
 use crate::layer::Layer;
 use crate::network::Network;
-use crate::saving::{Checkpoints, Skipped};
+use crate::saving::Checkpoints;
 use crate::scalar::Scalar;
 use crate::source::Source;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-/// The point from which a run resumed.
-///
-/// # Example
-/// See [`Trainer::checkpoints`].
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Resumed {
-    /// The number of epochs completed before this call; 0 if there was no checkpoint.
-    pub epoch: u64,
-    /// Newer checkpoints that were skipped because they are damaged. Show them as a warning.
-    pub skipped: Vec<Skipped>,
-}
 
 impl<'a, T: Scalar + Serialize + DeserializeOwned, C: Cost<T>> Trainer<'a, T, C> {
     /// Writes a checkpoint after every `every` epochs (at least 1) and when the run ends (feature

@@ -2,24 +2,20 @@
 
 use super::callback::Epoch;
 use super::clock::Clock;
-use super::feed::Feed;
 use super::full_batch::Method;
 use super::history::{Record, Stop};
 use super::network_problem::{Moving, NetworkProblem};
-use super::optimizer::Optimizer;
-use super::order::{Order, Selection};
+use super::order::Order;
 use super::plan::{Data, Plan};
 use super::run_state::RunState;
-use super::schedule::Plateau;
-use super::sweep::{Batch, Sweep, Work};
-use crate::allocation::{allocate, collected, copied, resize};
+use super::step::check_parameters;
+use super::sweep::{Sweep, Work};
+use crate::allocation::{allocate, collected, copied};
 use crate::cost::Cost;
 use crate::error::{Error, Location};
-use crate::examples::scalar_weight;
 use crate::gradient::{CostParts, Sums, finish};
-use crate::kernels::{self, first_non_finite, random::mix};
+use crate::kernels;
 use crate::layer::Layer;
-use crate::layout::Layout;
 use crate::metrics::Metric;
 use crate::network::Network;
 use crate::objective::Objective;
@@ -30,32 +26,29 @@ use crate::workspace::Workspace;
 
 /// The run of a plan with one network and its examples.
 pub(super) struct Run<'r, 'a, T: Scalar, L, C> {
-    network: &'r Network<T, L>,
-    data: Data<'r, T>,
+    pub(super) network: &'r Network<T, L>,
+    pub(super) data: Data<'r, T>,
     pub(super) plan: &'r mut Plan<'a, T, C>,
     /// The order of the examples in an epoch; `None` for that of the source.
-    order: Option<Order>,
+    pub(super) order: Option<Order>,
     /// Σw of all training examples, and of the validation examples.
-    weights: [f64; 2],
-    batch_weights: Vec<f64>,
+    pub(super) weights: [f64; 2],
+    pub(super) batch_weights: Vec<f64>,
     pub(super) sweep: Sweep<'r, T>,
-    theta: Vec<T>,
+    pub(super) theta: Vec<T>,
     /// The state of the layers that belongs to θ.
-    state: Vec<T>,
-    gradient: Vec<T>,
+    pub(super) state: Vec<T>,
+    pub(super) gradient: Vec<T>,
     /// The entries of θ in frozen layers, in sequence.
-    frozen: Vec<T>,
+    pub(super) frozen: Vec<T>,
     moving: Moving<T>,
     /// Two workspaces, so that neither is refitted within an epoch.
-    batch_workspace: Workspace<T>,
+    pub(super) batch_workspace: Workspace<T>,
     data_workspace: Workspace<T>,
     clock: Clock,
     /// Whether no callback has been called yet.
     starts: bool,
 }
-
-/// The number of steps after which ranks compare their parameters.
-const COMPARED: u64 = 64;
 
 /// Why a rank wants to end the run after an epoch, as bits.
 const BROKEN: u64 = 1;
@@ -215,109 +208,6 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         Ok((record, stop))
     }
 
-    /// Performs one step per batch, and returns their number.
-    fn steps(&mut self, record: &mut Record, progress: &RunState<T>) -> Result<usize, Error> {
-        let (network, source, m) = (self.network, self.data.training, self.data.training.len());
-        let Plan {
-            method: Method::Steps(optimizer),
-            objective,
-            schedule,
-            clipping,
-            seed,
-            batch_size,
-            ..
-        } = &mut *self.plan
-        else {
-            return Ok(0);
-        };
-        let epoch = record.epoch;
-        if let Some(order) = &mut self.order {
-            order.shuffle(m, *seed, epoch);
-        }
-        let (order, size) = (self.order.as_ref(), batch_size.unwrap_or(m));
-        let count = m.div_ceil(size);
-        let select = move |b: usize| Selection {
-            order,
-            places: b * size..m.min((b + 1).saturating_mul(size)),
-        };
-        let plateau = progress.plateau.as_ref().map_or(1.0, Plateau::factor);
-        let (mut sum, mut weight) = (0.0, 0.0);
-        let (workspace, weights) = (&mut self.batch_workspace, &mut self.batch_weights);
-        let (theta, state, gradient) = (&mut self.theta, &mut self.state, &mut self.gradient);
-        let (whole, frozen) = (self.weights[0], &self.frozen);
-        let whole_order = self.data.orders[0];
-        let mut step = |b: usize, sweep: &mut Sweep<'_, T>, feed: &mut Feed<'_, T>| {
-            let selection = select(b);
-            // Stochastic layers act at random, and a resumed run repeats the same choices.
-            workspace.set_training(Some(mix(mix(*seed, epoch), b as u64 + 1)));
-            let batch = Batch {
-                selection: &selection,
-                feed,
-                workspace,
-            };
-            let Some(batch_weight) = batch_weight::<T>(source, &selection, weights)? else {
-                sweep.skip(network, source, batch);
-                return Ok(());
-            };
-            let work = Work {
-                network,
-                point: Point { theta, state },
-                cost: &objective.cost,
-                source,
-                order: whole_order,
-            };
-            let cost = sweep.sum(work, batch, Some(gradient))?;
-            let sums = Sums {
-                cost,
-                weight: batch_weight,
-                data_weight: whole,
-            };
-            let (layout, penalty) = (network.layout(), &objective.penalty);
-            let factor = plateau * schedule.factor_at(epoch - 1, b as u64, count as u64);
-            let taken = finish(layout, penalty, theta, sums, Some(gradient)).and_then(|parts| {
-                if let Some(clipping) = clipping {
-                    clipping.apply(gradient);
-                }
-                optimizer.step_in(layout.moving(), theta, gradient, factor)?;
-                put_back(layout, frozen, theta);
-                if let Some(new) = workspace.new_state(network.layout_arc()) {
-                    state.copy_from_slice(new);
-                }
-                // A saturating function may hide an overflow.
-                check_step(layout, theta, &**optimizer)?;
-                Ok(parts)
-            });
-            let taken = taken.map_err(|cause| with_place(epoch, Some(b + 1), cause));
-            if let Some(parts) = sweep.or_hold(taken)? {
-                sum += to_f64(parts.total()) * batch_weight;
-                weight += batch_weight;
-            }
-            record.rate = Some(optimizer.info().rate * factor);
-            record.steps += 1;
-            if let Some(ranks) = &mut sweep.ranks
-                && record.steps.is_multiple_of(COMPARED)
-            {
-                ranks.compare(Ok(()), record.steps, Point { theta, state })?;
-            }
-            Ok(())
-        };
-        let batches = (0..count).map(select);
-        let network_and_source = (network, source);
-        self.sweep
-            .fed(network_and_source, true, batches, |sweep, feed| {
-                (0..count).try_for_each(|b| {
-                    let done = step(b, sweep, feed);
-                    done.map_err(|cause| with_place(epoch, Some(b + 1), cause))
-                })
-            })?;
-        if weight == 0.0 {
-            // The examples have weight as a whole, but no single batch does.
-            return Err(Error::TotalWeight { value: whole });
-        }
-        record.batch_cost = Some(sum / weight);
-        Ok(count)
-    }
-
     /// Performs one iteration on all examples. Returns the solver's reason for ending, if there is
     /// one.
     fn iterate(&mut self, record: &mut Record) -> Result<Option<Stop>, Error> {
@@ -417,25 +307,6 @@ fn total_weight<T: Scalar>(source: &dyn Source<T>) -> f64 {
     source.weights().map_or(source.len() as f64, kernels::sum)
 }
 
-/// Returns Σw of a batch; `None` if T cannot divide by it.
-fn batch_weight<T: Scalar>(
-    source: &dyn Source<T>,
-    batch: &Selection<'_>,
-    buffer: &mut Vec<f64>,
-) -> Result<Option<f64>, Error> {
-    let weight = match source.weights() {
-        None => batch.len() as f64,
-        Some(weights) => {
-            resize(buffer, "the weights of a batch", (batch.len(), 1), 0.0)?;
-            for (to, index) in buffer.iter_mut().zip(batch.indices()) {
-                *to = weights[index];
-            }
-            kernels::sum(buffer)
-        }
-    };
-    Ok(scalar_weight::<T>(weight).ok())
-}
-
 /// Emits an event for an epoch, at level `INFO`.
 #[cfg(feature = "tracing")]
 fn emit(record: Option<&Record>) {
@@ -453,7 +324,7 @@ fn emit(record: Option<&Record>) {
 }
 
 /// Adds the epoch and batch to non-finite errors; returns others unchanged.
-fn with_place(epoch: u64, batch: Option<usize>, cause: Error) -> Error {
+pub(super) fn with_place(epoch: u64, batch: Option<usize>, cause: Error) -> Error {
     if !cause.is_divergence() {
         return cause;
     }
@@ -462,44 +333,4 @@ fn with_place(epoch: u64, batch: Option<usize>, cause: Error) -> Error {
         batch,
         cause: Box::new(cause),
     }
-}
-
-/// Restores the frozen entries of θ. A custom optimiser may have moved them.
-fn put_back<T: Scalar>(layout: &Layout, mut frozen: &[T], theta: &mut [T]) {
-    for range in layout.frozen() {
-        let (now, rest) = frozen.split_at(range.len());
-        theta[range.clone()].copy_from_slice(now);
-        frozen = rest;
-    }
-}
-
-/// Checks that all parameters are finite. The error names the block.
-fn check_parameters<T: Scalar>(layout: &Layout, theta: &[T]) -> Result<(), Error> {
-    match first_non_finite(theta).and_then(|index| Some((index, layout.entry(index)?))) {
-        None => Ok(()),
-        Some((index, entry)) => Err(Error::NonFinite {
-            at: Location::Parameter(entry),
-            value: to_f64(theta[index]),
-        }),
-    }
-}
-
-/// Checks that a step is finite by scanning θ, which suffices ([`Optimizer::step`]). The error
-/// names the entry that overflowed: one of the state, if any, or else one of θ.
-pub(super) fn check_step<T: Scalar, O: Optimizer<T> + ?Sized>(
-    layout: &Layout,
-    theta: &[T],
-    optimizer: &O,
-) -> Result<(), Error> {
-    let Err(found) = check_parameters(layout, theta) else {
-        return Ok(());
-    };
-    let state = optimizer.state().first_non_finite();
-    let state = state.and_then(|(buffer, index, value)| {
-        let entry = layout.entry(index)?;
-        let at = Location::OptimizerState { buffer, entry };
-        let value = to_f64(value);
-        Some(Error::NonFinite { at, value })
-    });
-    Err(state.unwrap_or(found))
 }

@@ -1,13 +1,12 @@
 //! The state of a run in a checkpoint: written from a plan, and checked before any of it is
 //! restored.
 
-use super::checkpoint::{Saved, Saving, Settings, Store};
+use super::checkpoint::{Resumed, Saved, Saving, Settings, Store};
 use super::full_batch::{Method, Reached};
 use super::history::Record;
 use super::network_problem::moving_entries;
 use super::optimizer::OptimizerState;
 use super::plan::Plan;
-use super::resume::Resumed;
 use super::run_state::RunState;
 use crate::distributed::Ranks;
 use crate::error::{Error, checkpoint};
@@ -83,7 +82,8 @@ impl<T: Scalar, C> Plan<'_, T, C> {
     pub(super) fn restored<L: Layer<T>>(
         &mut self,
         network: &Network<T, L>,
-        (store, settings): (&Store<T>, &Settings),
+        store: &Store<T>,
+        settings: &Settings,
         resumes: bool,
         ranks: &mut Option<Ranks<'_, T>>,
     ) -> Result<(RunState<T>, Resumed), Error> {

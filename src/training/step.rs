@@ -1,13 +1,14 @@
-//! One step of an optimiser on a network, in place.
+//! One step of an optimiser on a network, in place, and its check.
 
 use super::optimizer::Optimizer;
-use super::run::check_step;
 use crate::columns::Columns;
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::gradient::check_gradient;
+use crate::kernels::first_non_finite;
 use crate::layer::Layer;
+use crate::layout::Layout;
 use crate::network::Network;
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, to_f64};
 
 impl<T: Scalar, L: Layer<T>> Network<T, L> {
     /// Moves θ by one step of an optimiser, in place. Frozen layers keep their values.
@@ -67,4 +68,35 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             check_step(layout, theta, optimizer)
         })
     }
+}
+
+/// Checks that all parameters are finite. The error names the block.
+pub(super) fn check_parameters<T: Scalar>(layout: &Layout, theta: &[T]) -> Result<(), Error> {
+    match first_non_finite(theta).and_then(|index| Some((index, layout.entry(index)?))) {
+        None => Ok(()),
+        Some((index, entry)) => Err(Error::NonFinite {
+            at: Location::Parameter(entry),
+            value: to_f64(theta[index]),
+        }),
+    }
+}
+
+/// Checks that a step is finite by scanning θ, which suffices ([`Optimizer::step`]). The error
+/// names the entry that overflowed: one of the state, if any, or else one of θ.
+pub(super) fn check_step<T: Scalar, O: Optimizer<T> + ?Sized>(
+    layout: &Layout,
+    theta: &[T],
+    optimizer: &O,
+) -> Result<(), Error> {
+    let Err(found) = check_parameters(layout, theta) else {
+        return Ok(());
+    };
+    let state = optimizer.state().first_non_finite();
+    let state = state.and_then(|(buffer, index, value)| {
+        let entry = layout.entry(index)?;
+        let at = Location::OptimizerState { buffer, entry };
+        let value = to_f64(value);
+        Some(Error::NonFinite { at, value })
+    });
+    Err(state.unwrap_or(found))
 }

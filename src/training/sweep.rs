@@ -103,8 +103,8 @@ impl<'c, T: Scalar> Sweep<'c, T> {
         let all = Selection::all(work.source.len());
         let batches = std::iter::once(all.clone());
         let training = workspace.training.is_some();
-        let from = (work.network, work.source);
-        self.fed(from, training, batches, |sweep, feed| {
+        let (network, source) = (work.network, work.source);
+        self.fed(network, source, training, batches, |sweep, feed| {
             let batch = Batch {
                 selection: &all,
                 feed,
@@ -158,7 +158,8 @@ impl<'c, T: Scalar> Sweep<'c, T> {
     /// Calls `body` with a feed for these batches, which it sums in this order.
     pub(super) fn fed<'s, L: Layer<T>, R>(
         &mut self,
-        (network, source): (&Network<T, L>, &dyn Source<T>),
+        network: &Network<T, L>,
+        source: &dyn Source<T>,
         training: bool,
         batches: impl Iterator<Item = Selection<'s>> + Send,
         body: impl FnOnce(&mut Self, &mut Feed<'_, T>) -> R,

@@ -1,4 +1,4 @@
-//! The trainer: its settings, and a run from them.
+//! The trainer and its settings.
 
 use super::callback::Epoch;
 #[cfg(feature = "serde")]
@@ -6,14 +6,10 @@ use super::checkpoint::Store;
 use super::clipping::Clipping;
 use super::full_batch::Method;
 use super::history::History;
-use super::plan::{Data, Group, Plan};
-use super::run::Run;
-use super::run_state::RunState;
+use super::plan::{Group, Plan};
 use super::schedule::Schedule;
 use crate::cost::{AnyCost, Cost};
-#[cfg(feature = "serde")]
-use crate::distributed::Fact;
-use crate::distributed::{Communicator, Ranks, Wire};
+use crate::distributed::{Communicator, Wire};
 use crate::error::Error;
 use crate::examples::Examples;
 use crate::file_scalar::FileScalar;
@@ -364,109 +360,6 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self.train(network, source, false)
             .map(|(history, _)| history)
     }
-
-    /// Trains from the beginning, or from the newest checkpoint if the run resumes.
-    pub(super) fn train<L: Layer<T>>(
-        &mut self,
-        network: &mut Network<T, L>,
-        source: &dyn Source<T>,
-        resumes: bool,
-    ) -> Result<(History, Origin), Error> {
-        let plan = &mut self.plan;
-        let mut ranks = plan.ranks.map(Group::ranks);
-        let divided = plan.check(network, source).and_then(|()| plan.reset());
-        let divided = divided.and_then(|()| plan.divide(source));
-        if let Some(ranks) = &mut ranks {
-            ranks.start(divided.as_ref().map(drop).map_err(Clone::clone))?;
-        }
-        let (divided, given) = (divided?, plan.validation.clone());
-        let data = match &divided {
-            Some(divided) => Data {
-                training: &divided.training,
-                validation: Some(&divided.validation),
-                orders: [divided.training.order(), divided.validation.order()].map(Some),
-            },
-            None => Data {
-                training: source,
-                validation: given.as_deref(),
-                orders: [None; 2],
-            },
-        };
-        let ready = plan.check_data(&data);
-        agreed(&mut ranks, ready)?;
-        if let Some(ranks) = &mut ranks {
-            let facts = plan.facts(network, data, ranks);
-            #[cfg(feature = "serde")]
-            let facts = facts.map(|mut facts| {
-                let checkpoints = match (&self.store, resumes) {
-                    (None, _) => "none",
-                    (Some(_), false) => "those of a new run",
-                    (Some(_), true) => "those of a run that resumes",
-                };
-                facts.push(Fact::new("the checkpoints", checkpoints));
-                facts
-            });
-            ranks.agree(facts)?;
-        }
-        #[cfg(feature = "serde")]
-        let settings = plan.settings(network, source.len());
-        #[cfg(feature = "serde")]
-        let (mut progress, origin) = match &self.store {
-            Some(store) => {
-                let restored = plan.restored(network, (store, &settings), resumes, &mut ranks);
-                agreed(&mut ranks, restored)?
-            }
-            None => (RunState::new(network.point())?, Origin::default()),
-        };
-        #[cfg(not(feature = "serde"))]
-        let (mut progress, origin) = {
-            _ = resumes;
-            (RunState::new(network.point())?, Origin::default())
-        };
-        let began = progress.epoch;
-        let run = Run::new(network, data, plan, &mut progress);
-        let mut run = agreed(&mut ranks, run)?;
-        run.sweep.ranks = ranks;
-        let mut done = Ok(());
-        while done.is_ok() && progress.history.stop.is_none() {
-            done = run.advance(&mut progress);
-            #[cfg(feature = "serde")]
-            if let (Ok(()), Some(store)) = (&done, &self.store) {
-                // The first rank writes.
-                let ranks = &mut run.sweep.ranks;
-                if ranks.as_ref().is_none_or(Ranks::leads) {
-                    done = run.plan.save(store, &mut progress, &settings);
-                }
-                done = agreed(ranks, done);
-            }
-        }
-        drop(run);
-        // After a divergence, these are the last good parameters. Without a completed epoch,
-        // nothing changes.
-        if done.is_ok() || progress.epoch > began {
-            network.set_point(progress.result(plan.keep_best))?;
-        }
-        done.map(|()| (progress.into_history(), origin))
-    }
-}
-
-/// Where a run began.
-#[cfg(feature = "serde")]
-pub(super) type Origin = super::resume::Resumed;
-
-/// Where a run began: without checkpoints, always at the first epoch.
-#[cfg(not(feature = "serde"))]
-type Origin = ();
-
-/// Ends the run on all ranks if it failed on this one or on another.
-pub(super) fn agreed<T: Scalar, V>(
-    ranks: &mut Option<Ranks<'_, T>>,
-    done: Result<V, Error>,
-) -> Result<V, Error> {
-    if let Some(ranks) = ranks {
-        ranks.check(done.as_ref().map(drop).map_err(Clone::clone))?;
-    }
-    done
 }
 
 impl<T: Scalar, C: Debug> Debug for Trainer<'_, T, C> {
