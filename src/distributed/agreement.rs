@@ -1,7 +1,9 @@
 //! What ranks must have in common before they train together.
 
+use super::items::Bytes;
 use super::note::Purpose;
-use super::ranks::{RankOf, Ranks};
+use super::ranks::{MESSAGES, RankOf, Ranks};
+use crate::allocation::allocate;
 use crate::error::{DistributedFault, Error};
 use crate::kernels::level::{Level, level, lower_to};
 use crate::scalar::{Scalar, real};
@@ -56,11 +58,10 @@ impl<T: Scalar> Ranks<'_, T> {
         });
         let texts = self.texts(text.map_err(Clone::clone))?;
         let facts = facts?;
-        let values = |text: &[u8]| -> Vec<String> {
-            let text = String::from_utf8_lossy(text);
+        let values = |text: &'_ String| -> Vec<String> {
             text.split_terminator(END).map(str::to_owned).collect()
         };
-        let expected = values(texts.first().map_or(&[], |text| &text[..]));
+        let expected = texts.first().map(values).unwrap_or_default();
         for (rank, text) in texts.iter().enumerate() {
             let found = values(text);
             let longest = expected.len().max(found.len());
@@ -80,6 +81,23 @@ impl<T: Scalar> Ranks<'_, T> {
             }
         }
         Ok(())
+    }
+
+    /// Returns the texts of all ranks.
+    fn texts(&mut self, text: Result<String, Error>) -> Result<Vec<String>, Error> {
+        let len = text.as_ref().map(|text| text.len() as u64);
+        let lens = self.note(Purpose::Length, len.map_err(Clone::clone))?;
+        let own = text?;
+        let start = |rank: usize| lens[..rank].iter().sum::<u64>() as usize;
+        let range_of = |place: RankOf| start(place.rank)..start(place.rank + 1);
+        let mut all = allocate(MESSAGES, (start(lens.len()), 1), 0)?;
+        let place = self.place();
+        all[range_of(place)].copy_from_slice(own.as_bytes());
+        self.gather(Purpose::Facts, Ok(()), &mut Bytes(&mut all), &range_of)?;
+        let text = |rank| String::from_utf8_lossy(&all[range_of(RankOf { rank, ..place })]);
+        Ok((0..lens.len())
+            .map(|rank| text(rank).into_owned())
+            .collect())
     }
 
     /// Returns the facts of this crate and platform.

@@ -3,7 +3,7 @@
 use super::wire::Wire;
 use std::ops::Range;
 
-/// Items that are sent: numbers, flags or bytes.
+/// Items that are sent: numbers, flags, bytes or indices.
 pub(super) trait Items {
     /// Returns the number of bytes of an item.
     fn size(&self) -> usize;
@@ -65,5 +65,27 @@ impl Items for Bytes<'_> {
 
     fn read(&mut self, range: Range<usize>, from: &[u8]) {
         self.0[range].copy_from_slice(from);
+    }
+}
+
+pub(super) struct Indices<'i>(pub(super) &'i mut [usize]);
+
+impl Items for Indices<'_> {
+    fn size(&self) -> usize {
+        8
+    }
+
+    fn write(&self, range: Range<usize>, to: &mut [u8]) {
+        let (to, _) = to.as_chunks_mut();
+        for (to, &index) in to.iter_mut().zip(&self.0[range]) {
+            *to = (index as u64).to_le_bytes();
+        }
+    }
+
+    fn read(&mut self, range: Range<usize>, from: &[u8]) {
+        let (from, _) = from.as_chunks();
+        for (index, &from) in self.0[range].iter_mut().zip(from) {
+            *index = u64::from_le_bytes(from) as usize;
+        }
     }
 }

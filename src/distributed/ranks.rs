@@ -1,7 +1,7 @@
 //! The ranks of a run: what they tell each other, and how their sums become one.
 
 use super::communicator::{Communicator, Pieces, PiecesMut};
-use super::items::{Bytes, Flags, Items, Numbers};
+use super::items::{Flags, Items, Numbers};
 use super::note::{NOTE, Note, Purpose};
 use super::wire::{Address, CHECK, Wire};
 use crate::allocation::{buffer, resize};
@@ -14,7 +14,7 @@ use crate::scalar::Scalar;
 use std::ops::Range;
 
 /// What the memory for received messages is called in errors.
-const MESSAGES: &str = "the messages of all ranks";
+pub(super) const MESSAGES: &str = "the messages of all ranks";
 
 /// The place of a rank among those that share the parts of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -412,23 +412,6 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         opened(address, &bytes)?;
         bytes.truncate(len);
         Ok(bytes)
-    }
-
-    /// Shares a text of each rank.
-    pub(super) fn texts(&mut self, text: Result<String, Error>) -> Result<Vec<Vec<u8>>, Error> {
-        let len = text.as_ref().map(|text| text.len() as u64);
-        let lens = self.note(Purpose::Length, len.map_err(Clone::clone))?;
-        let lens: Vec<usize> = lens.iter().map(|&len| len as usize).collect();
-        let mut texts: Vec<Vec<u8>> = vec![text?.into_bytes()];
-        let own = texts.swap_remove(0);
-        let starts = |rank: usize| lens[..rank].iter().sum::<usize>();
-        let mut all = Vec::new();
-        resize(&mut all, MESSAGES, (starts(lens.len()), 1), 0)?;
-        all[starts(self.place.rank)..][..own.len()].copy_from_slice(&own);
-        let range_of = |place: RankOf| starts(place.rank)..starts(place.rank + 1);
-        self.gather(Purpose::Facts, Ok(()), &mut Bytes(&mut all), &range_of)?;
-        texts.extend((0..lens.len()).map(|rank| all[starts(rank)..starts(rank + 1)].to_vec()));
-        Ok(texts)
     }
 }
 

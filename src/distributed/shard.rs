@@ -2,11 +2,11 @@
 
 use super::agreement::Fact;
 use super::communicator::Communicator;
-use super::items::Bytes;
+use super::items::{Indices, Numbers};
 use super::note::Purpose;
 use super::ranks::{Lens, RankOf, Ranks};
 use super::wire::Wire;
-use crate::allocation::{collected, resize};
+use crate::allocation::allocate;
 use crate::error::{DistributedFault, Error};
 use crate::examples::Examples;
 use crate::file_scalar::FileScalar;
@@ -79,12 +79,7 @@ impl<'c, T: FileScalar> Shard<'c, T> {
             Fact::new("the presence of weights", own.weights.is_some()),
             Fact::new("the presence of missing targets", own.present.is_some()),
         ]))?;
-        let counts = ranks.note(Purpose::Rows, Ok(own.len() as u64))?;
-        let mut starts = vec![0_usize];
-        for count in counts {
-            let last = starts.last().copied().unwrap_or(0);
-            starts.push(last.saturating_add(count as usize));
-        }
+        let starts = starts(ranks.note(Purpose::Rows, Ok(own.len() as u64))?);
         let mut shard = Self {
             own,
             starts,
@@ -101,17 +96,15 @@ impl<'c, T: FileScalar> Shard<'c, T> {
     /// Returns the weights of all examples.
     fn all_weights(&self, own: &[f64]) -> Result<Vec<f64>, Error> {
         let mut ranks = self.ranks.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut bytes = Vec::new();
-        resize(&mut bytes, "the weights", (self.len(), 8), 0)?;
-        let range_of = |place: RankOf| 8 * self.starts[place.rank]..8 * self.starts[place.rank + 1];
-        let (places, _) = bytes[range_of(ranks.place())].as_chunks_mut::<8>();
-        for (place, weight) in places.iter_mut().zip(own) {
-            *place = weight.to_le_bytes();
-        }
-        ranks.gather(Purpose::Rows, Ok(()), &mut Bytes(&mut bytes), &range_of)?;
-        let (weights, _) = bytes.as_chunks::<8>();
-        let weights = weights.iter().map(|&bytes| Ok(f64::from_le_bytes(bytes)));
-        collected("the weights", self.len(), weights)
+        let mut weights = allocate("the weights", (self.len(), 1), 0.0)?;
+        weights[self.held_by(ranks.place().rank)].copy_from_slice(own);
+        let mut items = Numbers {
+            wire: Wire::new(),
+            numbers: &mut weights,
+        };
+        let range_of = |place: RankOf| self.held_by(place.rank);
+        ranks.gather(Purpose::Rows, Ok(()), &mut items, &range_of)?;
+        Ok(weights)
     }
 }
 
@@ -121,14 +114,98 @@ impl<T: Scalar> Shard<'_, T> {
         self.starts[rank]..self.starts[rank + 1]
     }
 
-    /// Returns which of some indices a rank holds.
+    /// Returns which of some indices a rank holds, and their places in the list.
     fn of_rank<'i>(
         &self,
         rank: usize,
-        indices: impl Iterator<Item = usize> + 'i,
-    ) -> impl Iterator<Item = usize> + 'i {
+        indices: &'i [usize],
+    ) -> impl Iterator<Item = (usize, usize)> + use<'i, T> {
         let held = self.held_by(rank);
-        indices.filter(move |index| held.contains(index))
+        let indices = indices.iter().copied().enumerate();
+        indices.filter(move |(_, index)| held.contains(index))
+    }
+}
+
+/// The examples that each rank needs.
+struct Asked {
+    /// The indices, those of rank 0 first.
+    indices: Vec<usize>,
+    /// The place of the first index of each rank, and their number.
+    starts: Vec<usize>,
+}
+
+impl Asked {
+    /// Tells the ranks which examples this one needs, unless it failed.
+    fn new<T: Scalar>(
+        ranks: &mut Ranks<'_, T>,
+        own: &[usize],
+        done: Result<(), Error>,
+    ) -> Result<Self, Error> {
+        let counts = ranks.note(Purpose::Rows, done.map(|()| own.len() as u64))?;
+        let starts = starts(counts);
+        let all = starts.last().copied().unwrap_or(0);
+        let mut indices = allocate("the order of the examples", (all, 1), 0)?;
+        let range_of = |place: RankOf| starts[place.rank]..starts[place.rank + 1];
+        indices[range_of(ranks.place())].copy_from_slice(own);
+        let items = &mut Indices(&mut indices);
+        ranks.gather(Purpose::Rows, Ok(()), items, &range_of)?;
+        Ok(Self { indices, starts })
+    }
+
+    fn by(&self, rank: usize) -> &[usize] {
+        &self.indices[self.starts[rank]..self.starts[rank + 1]]
+    }
+}
+
+/// Returns the place of the first item of each rank, and the number of all items.
+fn starts(counts: Vec<u64>) -> Vec<usize> {
+    let mut starts = vec![0_usize];
+    for count in counts {
+        let last = starts.last().copied().unwrap_or(0);
+        starts.push(last.saturating_add(count as usize));
+    }
+    starts
+}
+
+/// An example as bytes: x, y, and whether each target is present if some may be missing.
+#[derive(Clone, Copy)]
+struct Row<T> {
+    wire: Wire<T>,
+    x: usize,
+    y: usize,
+    len: usize,
+}
+
+impl<T: Scalar> Row<T> {
+    fn new(shard: &Shard<'_, T>, wire: Wire<T>) -> Self {
+        let (n, k) = (shard.inputs(), shard.outputs());
+        let (x, y) = (Wire::<T>::bytes(n), Wire::<T>::bytes(k));
+        let flags = if shard.has_missing { k } else { 0 };
+        // At least 1, because examples may have neither inputs nor targets.
+        let len = (x + y + flags).max(1);
+        Self { wire, x, y, len }
+    }
+
+    fn write(&self, examples: &Examples<'_, T>, k: usize, to: &mut [u8]) {
+        let (x, to) = to.split_at_mut(self.x);
+        let (y, to) = to.split_at_mut(self.y);
+        self.wire.write(examples.x.column(k).as_slice(), x);
+        self.wire.write(examples.y.column(k).as_slice(), y);
+        if let Some(present) = examples.present {
+            for (to, &flag) in to.iter_mut().zip(present.of(k)) {
+                *to = flag.into();
+            }
+        }
+    }
+
+    fn read(&self, from: &[u8], into: ReadInto<'_, T>) {
+        let (x, from) = from.split_at(self.x);
+        let (y, from) = from.split_at(self.y);
+        self.wire.read(x, into.x);
+        self.wire.read(y, into.y);
+        for (flag, &from) in into.present.iter_mut().zip(from) {
+            *flag = from != 0;
+        }
     }
 }
 
@@ -145,77 +222,35 @@ impl<T: Scalar> Source<T> for Shard<'_, T> {
         self.own.y.nrows()
     }
 
-    fn read(&self, indices: &[usize], into: ReadInto<'_, T>) -> Result<(), Error> {
+    fn read(&self, indices: &[usize], mut into: ReadInto<'_, T>) -> Result<(), Error> {
         let mut ranks = self.ranks.lock().unwrap_or_else(PoisonError::into_inner);
-        let (n, k, place) = (self.inputs(), self.outputs(), ranks.place());
-        let checked = into.check(self, indices);
-        let counts = ranks.note(Purpose::Rows, checked.map(|()| indices.len() as u64))?;
-        // The indices that each rank asks for, as bytes.
-        let mut asked = Vec::new();
-        let start = |rank: usize| 8 * counts[..rank].iter().sum::<u64>() as usize;
-        resize(
-            &mut asked,
-            "the order of the examples",
-            (start(place.ranks), 1),
-            0,
-        )?;
-        let (own, _) = asked[start(place.rank)..].as_chunks_mut::<8>();
-        for (to, &index) in own.iter_mut().zip(indices) {
-            *to = (index as u64).to_le_bytes();
-        }
-        let range_of = |place: RankOf| start(place.rank)..start(place.rank + 1);
-        ranks.gather(Purpose::Rows, Ok(()), &mut Bytes(&mut asked), &range_of)?;
-        let asked_by = |rank: usize| {
-            let (indices, _) = asked[start(rank)..start(rank + 1)].as_chunks::<8>();
-            indices
-                .iter()
-                .map(|&index| u64::from_le_bytes(index) as usize)
-        };
-        let (wire, numbers) = (ranks.wire(), Wire::<T>::bytes);
-        let flags = if self.has_missing { k } else { 0 };
-        let row = numbers(n + k) + flags;
+        let (place, wire) = (ranks.place(), ranks.wire());
+        let asked = Asked::new(&mut ranks, indices, into.check(self, indices))?;
+        let row = Row::new(self, wire);
         let lens = |rank: usize| Lens {
-            send: row * self.of_rank(place.rank, asked_by(rank)).count(),
-            receive: row * self.of_rank(rank, indices.iter().copied()).count(),
+            send: row.len * self.of_rank(place.rank, asked.by(rank)).count(),
+            receive: row.len * self.of_rank(rank, indices).count(),
         };
         let first = self.held_by(place.rank).start;
         ranks.exchange(&lens, &mut |rank, message| {
-            let rows = message.chunks_exact_mut(row);
-            for (to, index) in rows.zip(self.of_rank(place.rank, asked_by(rank))) {
-                let own = index - first;
-                let (x, to) = to.split_at_mut(numbers(n));
-                let (y, to) = to.split_at_mut(numbers(k));
-                wire.write(self.own.x.column(own).as_slice(), x);
-                wire.write(self.own.y.column(own).as_slice(), y);
-                if let Some(present) = self.own.present {
-                    for (to, &flag) in to.iter_mut().zip(present.of(own)) {
-                        *to = flag.into();
-                    }
-                }
+            let rows = message.chunks_exact_mut(row.len);
+            for (to, (_, index)) in rows.zip(self.of_rank(place.rank, asked.by(rank))) {
+                row.write(&self.own, index - first, to);
             }
         })?;
         ranks.received(|rank, message| {
-            let held = self.held_by(rank);
-            let places = indices.iter().enumerate();
-            let places = places.filter(|(_, index)| held.contains(index));
-            let mut rows = message.chunks_exact(row);
-            for (column, _) in places {
+            let mut rows = message.chunks_exact(row.len);
+            for (column, _) in self.of_rank(rank, indices) {
                 let Some(from) = rows.next() else {
                     let fault = DistributedFault::Message {
                         what: "the number of examples",
                         rank,
                         expected: indices.len() as u64,
-                        found: (message.len() / row) as u64,
+                        found: (message.len() / row.len) as u64,
                     };
                     return Err(Error::Distributed { fault });
                 };
-                let (x, from) = from.split_at(numbers(n));
-                let (y, from) = from.split_at(numbers(k));
-                wire.read(x, &mut into.x[column * n..][..n]);
-                wire.read(y, &mut into.y[column * k..][..k]);
-                for (to, &flag) in into.present.iter_mut().skip(column * k).zip(from) {
-                    *to = flag != 0;
-                }
+                row.read(from, into.columns(self, column..column + 1));
             }
             Ok(())
         })

@@ -1,6 +1,6 @@
 //! Numbers as bytes, with a checksum.
 
-use crate::checksum::Checksum;
+use crate::checksum::{self, Checksum};
 use crate::file_scalar::FileScalar;
 
 /// The number of bytes of a checksum.
@@ -47,36 +47,10 @@ impl<T> Wire<T> {
         for numbers in numbers.chunks((1 << 12) / size_of::<T>().max(1)) {
             let bytes = &mut bytes[..size_of_val(numbers)];
             self.write(numbers, bytes);
-            checksum.word(quick(bytes));
+            checksum.word(checksum::of_bytes(bytes));
         }
         checksum.value()
     }
-}
-
-/// Returns a checksum of bytes that costs little more than reading them: in eight lanes, the sum s
-/// of the words and the sum of all values of s. A piece that is missing, or in another place,
-/// changes it.
-pub(super) fn quick(bytes: &[u8]) -> u64 {
-    const LANES: usize = 8;
-    let (mut sums, mut places) = ([0_u64; LANES], [0_u64; LANES]);
-    let (blocks, rest) = bytes.as_chunks::<{ 8 * LANES }>();
-    let mut add = |block: &[u8; 8 * LANES]| {
-        let (words, _) = block.as_chunks::<8>();
-        for (lane, &word) in words.iter().enumerate() {
-            sums[lane] = sums[lane].wrapping_add(u64::from_le_bytes(word));
-            places[lane] = places[lane].wrapping_add(sums[lane]);
-        }
-    };
-    blocks.iter().for_each(&mut add);
-    let mut last = [0; 8 * LANES];
-    last[..rest.len()].copy_from_slice(rest);
-    add(&last);
-    let mut checksum = Checksum::new();
-    checksum.count(bytes.len());
-    for word in sums.into_iter().chain(places) {
-        checksum.word(word);
-    }
-    checksum.value()
 }
 
 /// Where a message belongs. It is part of the checksum, so a message that arrives twice, late or in
@@ -94,7 +68,7 @@ impl Address {
     /// Returns the checksum of the bytes of a message.
     fn checksum(self, bytes: &[u8]) -> u64 {
         let mut checksum = Checksum::new();
-        checksum.word(quick(bytes));
+        checksum.word(checksum::of_bytes(bytes));
         checksum.word(self.sequence);
         checksum.count(self.from);
         checksum.count(self.to);

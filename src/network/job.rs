@@ -151,38 +151,34 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         workspace: &mut Workspace<T>,
         into: JobResults<'_, T>,
     ) -> Result<(), Error> {
-        let (m, size) = (cut.examples, cut.part);
+        let m = cut.examples;
         let shared = parallel::is_worth_a_thread(m, self.parameters());
-        let threads = self.threads(m);
-        let batch = Batch {
+        let cut_job = CutJob {
             job,
             wants,
-            m,
-            size,
-            threads,
+            cut,
+            threads: self.threads(m),
         };
         let run = || {
-            if size >= m {
-                batch.run_whole(self, workspace, into)
+            if cut.part >= m {
+                cut_job.run_whole(self, workspace, into)
             } else {
-                batch.run_parts(self, workspace, into)
+                cut_job.run_parts(self, workspace, into)
             }
         };
         if shared { parallel::enter(run) } else { run() }
     }
 }
 
-/// A job and the size of its parts.
-struct Batch<'a, J> {
+/// A job of a batch that is cut into parts.
+struct CutJob<'a, J> {
     job: &'a J,
     wants: Wants,
-    m: usize,
-    /// The number of examples of a part; the last may have fewer.
-    size: usize,
+    cut: Cut,
     threads: usize,
 }
 
-impl<J> Batch<'_, J> {
+impl<J> CutJob<'_, J> {
     fn run_whole<T: Scalar, L: Layer<T>>(
         &self,
         network: &Network<T, L>,
@@ -192,14 +188,15 @@ impl<J> Batch<'_, J> {
     where
         J: Job<T>,
     {
+        let m = self.cut.examples;
         let sizes = Sizes {
             parts: 1,
             held: 1,
-            part: self.m,
-            examples: self.m,
+            part: m,
+            examples: m,
         };
         let training = workspace.training.is_some();
-        let most = || network.most(self.m, training);
+        let most = || network.most(m, training);
         workspace.fit(&network.layout, sizes, self.wants, most)?;
         let Some(part) = workspace.parts.first_mut() else {
             return Ok(());
@@ -219,7 +216,7 @@ impl<J> Batch<'_, J> {
         } else {
             into.sums
         };
-        self.job.part(0..self.m, part, results, sums)
+        self.job.part(0..m, part, results, sums)
     }
 
     /// Runs several parts at a time. A [`Tree`] over all parts adds their sums, so the result has
@@ -233,8 +230,7 @@ impl<J> Batch<'_, J> {
     where
         J: Job<T>,
     {
-        let (m, size) = (self.m, self.size);
-        let all = m.div_ceil(size);
+        let (m, size, all) = (self.cut.examples, self.cut.part, self.cut.parts());
         let at_once = network.at_once(all, self.threads);
         let held = if self.wants.hold { all } else { at_once };
         let sizes = Sizes {
@@ -244,7 +240,7 @@ impl<J> Batch<'_, J> {
             examples: m,
         };
         let training = workspace.training.is_some();
-        let most = || network.most(self.m, training);
+        let most = || network.most(m, training);
         workspace.fit(&network.layout, sizes, self.wants, most)?;
         let all_buffers = &mut workspace.parts[..held];
         let (sums, mut tree) = (&mut workspace.sums[..], Tree::new(all));
@@ -304,7 +300,7 @@ impl<J> Batch<'_, J> {
             };
         }
         let half = buffers.len() / 2;
-        let now = half * self.size;
+        let now = half * self.cut.part;
         let (left, right) = buffers.split_at_mut(half);
         let (left_sums, right_sums) = sums.split_at_mut(half);
         let (near, far) = results.split(now, examples);

@@ -55,3 +55,8 @@ impl<T: Scalar> Source<T> for Examples<'_, T> {
         self.part(range.start, range.len()).reweighted()
     }
 }
+
+/// Returns the examples of a source that is in memory.
+pub(crate) fn in_memory<T: Scalar>(source: &dyn Source<T>) -> Option<Examples<'_, T>> {
+    source.view(0..source.len())
+}

@@ -74,6 +74,7 @@ use std::ops::Range;
 
 pub use crate::number::Number;
 pub use file_source::FileSource;
+pub(crate) use memory::in_memory;
 pub use row_file::RowFile;
 pub use shards::Shards;
 

@@ -55,7 +55,11 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         let sample = Sample::new(data.training)?;
         let probe = self.probe(network, &sample, ranks);
         let limits = [self.steps, self.patience];
-        let mut facts = vec![
+        let validation = match data.validation {
+            None => "none".to_owned(),
+            Some(validation) => describe(validation, &Sample::new(validation)?, ranks),
+        };
+        Ok(vec![
             Fact::new("the network", network_text),
             Fact::new("the objective", short(&format!("{:?}", self.objective))),
             Fact::new("the method", short(&method)),
@@ -83,19 +87,13 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
                 "the training examples",
                 describe(data.training, &sample, ranks),
             ),
-        ];
-        let text = match data.validation {
-            None => "none".to_owned(),
-            Some(validation) => describe(validation, &Sample::new(validation)?, ranks),
-        };
-        facts.push(Fact::new("the validation examples", text));
-        let point = format!("{:016x}", ranks.hash(network.point()));
-        facts.push(Fact::new(
-            "the checksum of the parameters and the state",
-            point,
-        ));
-        facts.push(Fact::new("the checksum of a gradient", probe));
-        Ok(facts)
+            Fact::new("the validation examples", validation),
+            Fact::new(
+                "the checksum of the parameters and the state",
+                format!("{:016x}", ranks.hash(network.point())),
+            ),
+            Fact::new("the checksum of a gradient", probe),
+        ])
     }
 
     /// Returns a checksum of the cost and the gradient of some examples in training. It covers

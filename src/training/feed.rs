@@ -6,7 +6,7 @@ use crate::cost::Present;
 use crate::error::{Error, Location};
 use crate::examples::{Buffers, Examples};
 use crate::scalar::Scalar;
-use crate::source::{ReadInto, Source, checked_view};
+use crate::source::{ReadInto, Source, checked_view, in_memory};
 use nalgebra::DMatrixView;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
@@ -191,7 +191,7 @@ impl<T: Scalar> Chunk<T> {
             weights,
         };
         // Examples in memory are validated.
-        let examples = match source.view(0..source.len()) {
+        let examples = match in_memory(source) {
             Some(all) => all.with(buffers),
             None => {
                 let checked = Examples::checked(x, y, present).map_err(|mut error| {

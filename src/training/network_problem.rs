@@ -15,7 +15,7 @@ use crate::network::Network;
 use crate::objective::Objective;
 use crate::point::Point;
 use crate::scalar::{Scalar, to_f64};
-use crate::source::Source;
+use crate::source::{Source, in_memory};
 use crate::workspace::Workspace;
 use std::ops::Range;
 
@@ -206,7 +206,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Problem<T> for NetworkProblem<'_, '_, T
     }
 
     fn least_squares(&mut self, theta: &[T]) -> Result<LeastSquares<T>, Error> {
-        let examples = self.source.view(0..self.source.len());
+        let examples = in_memory(self.source);
         let (Some(examples), None) = (&examples, &self.sweep.ranks) else {
             return Err(Error::Unsupported {
                 what: "examples that are not in the memory of one process",

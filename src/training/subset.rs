@@ -2,14 +2,13 @@
 
 use super::feed::Chunk;
 use super::order::{Order, Selection};
-use super::sweep::is_in_memory;
 use crate::allocation::collected;
 use crate::data::{Split, train_validation_split};
 use crate::error::Error;
 use crate::examples::{Examples, scalar_weight};
 use crate::kernels;
 use crate::scalar::Scalar;
-use crate::source::{ReadInto, Source};
+use crate::source::{ReadInto, Source, in_memory};
 use std::ops::Range;
 
 /// Some blocks of a source, in ascending order.
@@ -57,7 +56,7 @@ impl<'s, T: Scalar> Subset<'s, T> {
             Ok(weights)
         });
         let weights = weights.transpose()?;
-        let copy = is_in_memory(source).then(|| {
+        let copy = in_memory(source).is_some().then(|| {
             let mut copy = Chunk::new();
             let selection = Selection {
                 order: Some(&order),

@@ -13,7 +13,7 @@ use crate::metrics::{self, Metric};
 use crate::network::{Cut, Network, PartCosts, Place, check_cost};
 use crate::point::Point;
 use crate::scalar::Scalar;
-use crate::source::Source;
+use crate::source::{Source, in_memory};
 use crate::workspace::Workspace;
 use nalgebra::DMatrixView;
 use std::ops::Range;
@@ -362,7 +362,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> SweepPass<'_, '_, T, L, C> {
     /// Takes part in the readings of other ranks that have more chunks, because a source may be
     /// shared out over the ranks.
     fn serve_others(&mut self, place: RankOf) -> Result<(), Error> {
-        if !self.batch.feed.is_direct() || is_in_memory(self.work.source) {
+        if !self.batch.feed.is_direct() || in_memory(self.work.source).is_some() {
             return Ok(());
         }
         let counts = (0..place.ranks).map(|rank| {
@@ -409,14 +409,9 @@ impl<T: Scalar> Outputs<T> {
     }
 }
 
-/// Returns whether a source is in memory.
-pub(super) fn is_in_memory<T: Scalar>(source: &dyn Source<T>) -> bool {
-    source.view(0..source.len()).is_some()
-}
-
 /// Returns the maximum number of parts whose examples are read together.
 fn most_parts<T: Scalar>(source: &dyn Source<T>, batch: &Selection<'_>, cut: Cut) -> usize {
-    if batch.order.is_none() && is_in_memory(source) {
+    if batch.order.is_none() && in_memory(source).is_some() {
         return usize::MAX; // nothing is copied
     }
     let numbers = source.inputs().saturating_add(source.outputs());

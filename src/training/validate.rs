@@ -12,7 +12,7 @@ use crate::layer::Layer;
 use crate::metrics;
 use crate::network::Network;
 use crate::scalar::{Scalar, real};
-use crate::source::{Source, checked_view};
+use crate::source::{Source, checked_view, in_memory};
 
 impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
     /// Validates the settings, and the shapes and targets of the examples.
@@ -101,7 +101,7 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
         // A metric refuses targets that it cannot measure, such as targets with fewer classes than
         // it ranks.
         let sources = std::iter::once(data.training).chain(data.validation);
-        for examples in sources.filter_map(|source| source.view(0..source.len())) {
+        for examples in sources.filter_map(in_memory) {
             for metric in &self.metrics {
                 let (y, present) = (examples.y, examples.present());
                 metrics::of_outputs(metric.as_ref(), y, y, present)?;

@@ -1,16 +1,18 @@
 //! The same bits for any number of ranks, for every method and kind of data.
 
-use super::{numbers, same_on_all, shared};
+use super::{numbers, on_ranks, same_on_all, shared};
 use backprop::activation::{Identity, Sigmoid, Softmax, Tanh};
 use backprop::distributed::{Communicator, Shard};
 use backprop::metrics::{Accuracy, MeanSquaredError};
+use backprop::nalgebra::DMatrix;
+use backprop::source::{ReadInto, Source};
 use backprop::training::{
     Adam, AdamW, Clipping, ConjugateGradient, GradientDescent, IRpropMinus, Lbfgs, Method, RmsProp,
     Schedule, Trainer,
 };
 use backprop::{
-    BinaryCrossEntropy, CategoricalCrossEntropy, Examples, Initialization, Network, Objective,
-    SquaredError, rng,
+    BinaryCrossEntropy, CategoricalCrossEntropy, Error, Examples, Initialization, Network,
+    Objective, SquaredError, rng,
 };
 
 fn network(inputs: usize, outputs: usize) -> Network<f64> {
@@ -116,11 +118,8 @@ fn classes_and_validation_examples() {
 /// More parameters than the second-level cache holds: parts of 512 examples or more.
 #[test]
 fn large_networks() {
-    let (x, y) = (
-        numbers(300, 2100, 0.1),
-        numbers(2, 2100, 0.7).map(|y| (y > 0.0).into()),
-    );
-    let y = y.map(|y: bool| f64::from(u8::from(y)));
+    let x = numbers(300, 2100, 0.1);
+    let y = numbers(2, 2100, 0.7).map(|y| f64::from(u8::from(y > 0.0)));
     let examples = Examples::new(&x, &y).unwrap();
     let network = Network::builder(300)
         .dense(900, Tanh)
@@ -177,6 +176,18 @@ fn shards_in_the_memory_of_ranks() {
             }
         });
     }
+}
+
+/// Examples that have neither inputs nor targets are read too.
+#[test]
+fn a_shard_of_empty_examples() {
+    let empty = DMatrix::<f64>::zeros(0, 3);
+    let done = on_ranks(2, |rank| {
+        let shard = Shard::new(rank, Examples::new(&empty, &empty)?)?;
+        shard.read(&[5, 0], ReadInto::new(&mut [], &mut [], &mut []))?;
+        Ok::<_, Error>(shard.len())
+    });
+    assert_eq!(done, [Ok(6), Ok(6)]);
 }
 
 /// The examples of a rank: more for later ranks.

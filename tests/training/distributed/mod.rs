@@ -67,7 +67,7 @@ pub fn numbers(rows: usize, cols: usize, salt: f64) -> DMatrix<f64> {
 }
 
 /// Checks that any number of ranks gives the outcome of one process.
-pub fn same_on_all<'a>(
+pub fn same_on_all(
     network: &Network<f64>,
     fit: impl Fn(Option<&ThreadCommunicator>, &mut Network<f64>) -> Result<History, Error> + Sync,
 ) {

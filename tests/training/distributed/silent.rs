@@ -7,6 +7,7 @@ use backprop::training::{GradientDescent, Trainer};
 use backprop::{
     AnyCost, DistributedFault, Error, Examples, Initialization, Network, Objective, rng,
 };
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 fn network() -> Network<f64> {
@@ -68,7 +69,7 @@ fn silent_ranks() {
                 })
             });
             let threads: Vec<_> = threads.collect();
-            let ends = threads.into_iter().map(|thread| thread.join());
+            let ends = threads.into_iter().map(ScopedJoinHandle::join);
             ends.map(|end| end.unwrap_or(Ok(()))).collect()
         });
         assert!(started.elapsed() < Duration::from_secs(20), "{how}");
