@@ -13,7 +13,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Refuses anything else.
+/// Returns an error unless this is the type of a regular file.
 pub(crate) fn expect_file(found: FileType) -> io::Result<()> {
     if found.is_file() {
         return Ok(());

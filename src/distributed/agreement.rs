@@ -26,8 +26,8 @@ impl Fact {
 const END: char = '\u{1e}';
 
 impl<T: Scalar> Ranks<'_, T> {
-    /// Begins the messages, unless this rank or another failed before. From here on, every rank
-    /// computes with the instructions that all ranks have, because levels differ in the last bits.
+    /// Sends the first note, and fails if any rank failed before. From then on, every rank computes
+    /// with the instructions that all ranks have, because levels differ in the last bits.
     pub(crate) fn start(&mut self, done: Result<(), Error>) -> Result<(), Error> {
         let RankOf { rank, ranks } = self.place();
         if rank >= ranks {

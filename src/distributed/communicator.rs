@@ -5,14 +5,14 @@ use std::fmt::Debug;
 
 /// A group of ranks that exchange bytes: processes, on one machine or on many, or threads.
 ///
-/// Every rank makes the same calls in the same order. A call is collective: it ends on a rank when
-/// the bytes of all ranks have arrived there. Bytes arrive as they were sent, from each rank in
-/// order. Lengths are known to sender and receiver before the call.
+/// Every rank makes the same calls in the same order. A call is collective: it returns when the
+/// bytes of all ranks have arrived. The bytes from one rank arrive unchanged and in order. Sender
+/// and receiver know the lengths before the call.
 ///
 /// A run calls its communicator from the thread that calls [`fit`](crate::training::Trainer::fit).
 ///
 /// # Errors
-/// A communicator waits for a limited time. If a rank does not answer, or the library that carries
+/// A communicator waits for a limited time. If a rank does not answer, or the library that sends
 /// the messages fails, the call returns [`Error::Distributed`] with
 /// [`TimedOut`](crate::DistributedFault::TimedOut) or
 /// [`Library`](crate::DistributedFault::Library). If a message does not have the expected length,

@@ -1,14 +1,25 @@
-//! Training on several processes or machines, with the bits of one.
+//! Training on several processes or machines, with the same bits as on one.
 //!
-//! Δ is a sum over examples, and its order is fixed: a batch is cut into parts by its size and the
-//! shape of the network alone, and a binary tree adds the parts. Threads and ranks only share out
-//! the parts and the nodes of this tree. A run therefore gives the same bits for any number of
-//! ranks, and a run that 16 ranks began can end on 3, or on one without ranks.
+//! A batch is cut into parts, and a binary tree adds their gradients. The parts and the tree depend
+//! only on the size of the batch and the shape of the network, so the order of the sums is fixed.
+//! Ranks and threads only share out this work. A run therefore gives the same bits for any number
+//! of ranks. A run that 16 ranks began can resume on 3, or in one process without ranks.
+//!
+//! | term | meaning |
+//! |---|---|
+//! | rank | one of the processes or threads that train together, or its number: 0, …, R − 1 |
+//! | batch | the examples of one step, over all ranks |
+//! | part | consecutive examples of a batch that are computed together |
+//! | share | the consecutive parts of a batch that one rank computes |
+//! | subtree | consecutive parts whose gradients the tree adds to each other first |
+//! | slice | the consecutive entries of Δ that one rank adds up |
+//! | shard | the examples in the memory of one rank, see [`Shard`] |
+//! | piece | the bytes that one rank sends to another in a call of a [`Communicator`] |
 //!
 //! | ranks | communicator |
 //! |---|---|
 //! | processes, on one machine or a cluster | `MpiCommunicator` of the crate `backprop-mpi` (Open MPI, MPICH) |
-//! | threads of one process, to try it out | [`ThreadCommunicator`] |
+//! | threads of one process, for tests | [`ThreadCommunicator`] |
 //! | anything that carries bytes | your [`Communicator`] |
 //!
 //! | every rank | train with |
@@ -17,29 +28,32 @@
 //! | reads the same files | [`Trainer::fit_source`](crate::training::Trainer::fit_source) with a [`FileSource`](crate::source::FileSource) |
 //! | holds some of the examples | `fit_source` with a [`Shard`] |
 //!
-//! The page [`scaling`](crate::scaling) says when it pays, how to start it and what is sent.
+//! The page [`scaling`](crate::scaling) says when several ranks help, how to start them and what
+//! they send.
 //!
 //! # A step
-//! 1. Each rank computes the parts of its share of the batch, at most ⌈parts/R⌉ on R ranks, and
-//!    adds them within the subtrees of its share.
-//! 2. The ranks tell each other whether they succeeded, with the costs of their parts.
-//! 3. Each rank receives, for its slice of P/R entries, the sums of all subtrees, and adds them in
-//!    the order of the tree.
-//! 4. The ranks exchange their slices of Δ. Each makes the same step of the optimiser.
+//! 1. Each rank computes the parts of its share, at most ⌈parts/R⌉ on R ranks, and adds up the
+//!    whole subtrees in it.
+//! 2. Each rank tells the others whether it succeeded, and sends them the costs of its parts.
+//! 3. Each rank receives the sums of all subtrees for its slice of about P/R entries, and adds them
+//!    in the order of the tree.
+//! 4. Each rank sends its slice of Δ to the others. All make the same step of the optimiser.
 //!
 //! Layers that couple the examples of a batch in training, such as
 //! [`BatchNorm`](crate::layer::BatchNorm), are refused with
-//! [`Error::Coupled`](crate::Error::Coupled) unless their statistics are [fixed](crate::Network::fix_statistics). Random layers draw the
-//! numbers of an example from its number in the whole batch, so their numbers do not depend on the
-//! ranks either.
+//! [`Error::Coupled`](crate::Error::Coupled) unless their statistics are
+//! [fixed](crate::Network::fix_statistics). The random numbers of a layer depend on the index of an
+//! example in the whole batch, so the ranks do not change them.
 //!
 //! # When a rank fails
-//! Every call ends on all ranks. An error of one rank, in its data for example, ends the run there
-//! with this error, and on the others with
-//! [`DistributedFault::Failed`](crate::DistributedFault::Failed). A rank that ends or hangs is noticed when the timeout of the communicator has passed.
+//! Every call returns on all ranks. If one rank fails, because of its data for example, it returns
+//! its own error, and the others return
+//! [`DistributedFault::Failed`](crate::DistributedFault::Failed). If a rank ends or hangs, the
+//! others return [`DistributedFault::TimedOut`](crate::DistributedFault::TimedOut) after the
+//! timeout of the communicator.
 //!
 //! # Example
-//! Three ranks, and a run without ranks:
+//! Three ranks give the same parameters as a run without ranks:
 //! ```
 //! use backprop::activation::{Identity, Tanh};
 //! use backprop::distributed::ThreadCommunicator;

@@ -1,4 +1,4 @@
-//! The messages by which ranks stay together: what comes next, and whether a rank failed.
+//! Notes: messages that say at which point of the program a rank is, and whether it failed.
 
 use crate::checksum::Checksum;
 use crate::error::{DistributedFault, Error};
@@ -16,7 +16,7 @@ const TEXT: usize = 440;
 /// The length of a note in bytes.
 pub(super) const NOTE: usize = 8 * WORDS + TEXT;
 
-/// The purpose of a note. Ranks that are not at the same point of the program find out by it.
+/// The purpose of a note. It reveals ranks that are at different points of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     Start = 1,

@@ -49,7 +49,7 @@ pub(crate) struct Ranks<'c, T> {
     wire: Wire<T>,
     /// The number of calls so far.
     sequence: u64,
-    /// An error of this rank that the others do not know yet.
+    /// An error of this rank that it has not yet sent to the others.
     untold: Option<Error>,
     send: Vec<u8>,
     send_lens: Vec<usize>,
@@ -90,7 +90,7 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         self.wire
     }
 
-    /// Tells all ranks whether this one failed, with a word for them. Returns the words of all
+    /// Sends a note to all ranks: whether this one failed, and a word. Returns the words of all
     /// ranks, or the error of this rank or of the first that failed.
     pub(super) fn note(
         &mut self,
@@ -107,7 +107,7 @@ impl<'c, T: Scalar> Ranks<'c, T> {
     /// lengths are in `receive_lens`.
     fn send_note(&mut self, purpose: Purpose, done: Result<u64, Error>) -> Result<Vec<u64>, Error> {
         let done = self.untold.take().map_or(done, Err);
-        // If the messages themselves failed, there is nobody to tell.
+        // After a failed message, the communicator sends no other.
         if let Err(Error::Distributed { fault }) = &done
             && ends_messages(fault)
         {
@@ -151,7 +151,7 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         wrong.map_or(Ok(words), Err)
     }
 
-    /// Keeps an error that other ranks need not have. The next message tells it to them.
+    /// Keeps an error that other ranks may not have, until the next note sends it to them.
     pub(crate) fn hold(&mut self, error: Error) {
         self.untold.get_or_insert(error);
     }
@@ -165,7 +165,7 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         }
     }
 
-    /// Shares items of which each rank has a range: on return, every rank has all.
+    /// Exchanges items of which each rank has a range. On return, every rank has all items.
     pub(super) fn gather(
         &mut self,
         purpose: Purpose,
@@ -200,8 +200,8 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         Ok(())
     }
 
-    /// Ends the step on all ranks if one failed. Otherwise, shares the costs of the parts, of which
-    /// each rank has its share.
+    /// Ends the step on all ranks if one failed. Otherwise sends the costs of this rank's share of
+    /// the parts, and receives those of the others.
     pub(crate) fn share_costs(
         &mut self,
         done: Result<(), Error>,
@@ -217,7 +217,7 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         })
     }
 
-    /// Shares the columns of the examples of a batch, of which each rank has those of its parts.
+    /// Sends the columns of the examples of this rank's share of a batch, and receives the others.
     pub(crate) fn gather_columns(&mut self, cut: Cut, numbers: &mut [T]) -> Result<(), Error> {
         let (rows, wire) = (numbers.len() / cut.examples.max(1), self.wire);
         let mut items = Numbers { wire, numbers };
@@ -227,7 +227,7 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         })
     }
 
-    /// Shares flags for the examples of a batch, like [`gather_columns`](Self::gather_columns).
+    /// Exchanges flags for the examples of a batch, like [`gather_columns`](Self::gather_columns).
     pub(crate) fn gather_flags(&mut self, cut: Cut, flags: &mut [bool]) -> Result<(), Error> {
         let rows = flags.len() / cut.examples.max(1);
         self.gather(Purpose::Columns, Ok(()), &mut Flags(flags), &|place| {
@@ -236,9 +236,9 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         })
     }
 
-    /// Adds the sums of the parts of all ranks. Each rank has the sums of its subtrees, gets those
-    /// of all others for a slice of the entries, adds them in the order of the tree, and sends its
-    /// slice to all.
+    /// Adds the sums of the parts of all ranks. Each rank has the sums of its own subtrees. It
+    /// receives its slice of all other sums, adds the slices in the order of the tree, and sends
+    /// the result to all.
     pub(crate) fn add_up(
         &mut self,
         parts: usize,
@@ -339,7 +339,7 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         Ok(())
     }
 
-    /// Shares the entries of a vector, of which each rank has a slice.
+    /// Sends this rank's slice of a vector, and receives the others.
     fn gather_slices(&mut self, numbers: &mut [T]) -> Result<(), Error> {
         let (entries, wire) = (numbers.len(), self.wire);
         let mut items = Numbers { wire, numbers };
@@ -379,7 +379,7 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         hash.value()
     }
 
-    /// Returns the flags that any rank has set at the end of an epoch.
+    /// Returns the flags that at least one rank has set at the end of an epoch.
     pub(crate) fn any(&mut self, flags: u64) -> Result<u64, Error> {
         let words = self.note(Purpose::Epoch, Ok(flags))?;
         Ok(words.into_iter().fold(0, |all, flags| all | flags))

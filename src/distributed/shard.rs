@@ -1,4 +1,4 @@
-//! Examples of which each rank has a part in its memory.
+//! Examples that are distributed over the memory of the ranks.
 
 use super::agreement::Fact;
 use super::communicator::Communicator;
@@ -15,15 +15,14 @@ use crate::source::{ReadInto, Source};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-/// Examples of which each rank holds some, as one source on all ranks: first those of rank 0, then
-/// those of rank 1, and so on.
+/// Some of the examples, in the memory of this rank. On every rank, a shard is a source of the
+/// examples of all ranks: first those of rank 0, then those of rank 1, and so on.
 ///
-/// When a batch is read, the ranks exchange the examples that others compute, because a shuffled
-/// batch takes examples from everywhere. That is about (n + K) m (R − 1)/R scalars for a batch of m
-/// on R ranks, over all ranks. If all examples fit in the memory of each rank, or every rank can
-/// read the same files, nothing is exchanged.
+/// A shuffled batch has examples of every rank. To read it, each rank sends those that other ranks
+/// compute: in total, about (n + K) m (R − 1)/R scalars for a batch of m on R ranks. No example is
+/// sent if every rank has all of them, in memory or in files that it can read.
 ///
-/// All ranks read at the same time, so a shard is only for
+/// All ranks have to read at the same time. Use a shard only for
 /// [`Trainer::fit_source`](crate::training::Trainer::fit_source) with the same communicator.
 ///
 /// # Example

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 /// A rank that is a thread of this process.
 ///
-/// It needs nothing installed, and gives the same bits as processes do. One process is better
-/// served by a single rank with several threads, which share the parameters; use this to try out
-/// distributed training, and in tests.
+/// Use it in tests, or to try out distributed training: it gives the same bits as processes do.
+/// Otherwise train without ranks in one process, because its threads share the parameters.
 ///
-/// A thread that drops its rank, or panics, ends the calls of the others with
+/// If a thread panics or drops its rank, the calls of the others return
 /// [`DistributedFault::Poisoned`].
 ///
 /// # Example
@@ -112,7 +111,7 @@ impl ThreadCommunicator {
             let waited = (self.group.changed).wait_timeout_while(state, self.timeout, waits);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        // First, because a rank may end after its last call, before the others have left it.
+        // Before the poison, because a rank may be dropped while others are still in its last call.
         if is_done(&state) {
             return Ok(state);
         }
@@ -130,7 +129,7 @@ impl ThreadCommunicator {
         sent: Sent,
         receive: impl FnOnce(&State) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        // Until all ranks have left the call before.
+        // Waits until all ranks have left the previous call.
         let mut state = self.wait(self.lock(), |state| state.sent[self.rank].is_none())?;
         not_poisoned(&state)?;
         state.sent[self.rank] = Some(sent);

@@ -6,7 +6,7 @@ use crate::file_scalar::FileScalar;
 /// The number of bytes of a checksum.
 pub(super) const CHECK: usize = 8;
 
-/// How scalars travel. Only the constructor requires T to be a scalar that messages can hold.
+/// Scalars as bytes. Only the constructor requires T to be a scalar that messages can hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wire<T> {
     pub(super) name: &'static str,
@@ -53,8 +53,8 @@ impl<T> Wire<T> {
     }
 }
 
-/// Where a message belongs. It is part of the checksum, so a message that arrives twice, late or in
-/// the place of another is noticed.
+/// The sender, the receiver and the call of a message. The checksum covers them, so it detects a
+/// message that arrives twice, late or in the place of another.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Address {
     /// The number of calls before the one that sends it.

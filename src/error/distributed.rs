@@ -40,7 +40,7 @@ pub enum DistributedFault {
         /// Its error. A long text is cut.
         message: String,
     },
-    /// A message that is not the one that this rank expects.
+    /// A message other than the one that this rank expects.
     #[error("{what} of a message of rank {rank} is {found}, expected {expected}")]
     Message {
         /// The field of the message.
@@ -58,14 +58,14 @@ pub enum DistributedFault {
         /// The time that this rank waited.
         after: Duration,
     },
-    /// A communicator that failed before, and is not used again.
-    #[error("an earlier error ended the use of this communicator: {message}")]
+    /// A communicator that failed earlier and refuses further calls.
+    #[error("this communicator refuses calls after an earlier error: {message}")]
     Poisoned {
         /// The earlier error.
         message: String,
     },
-    /// An error of the library that carries the messages.
-    #[error("the library that carries the messages failed: {message}")]
+    /// An error of the library that sends the messages.
+    #[error("the library that sends the messages failed: {message}")]
     Library {
         /// Its error.
         message: String,

@@ -17,8 +17,8 @@ const BLOCK: u64 = 1 << 16;
 /// Examples in files of rows, which are read when they are needed.
 ///
 /// X and Y are two files with one example per row ([`new`](Self::new)), or one file whose rows are
-/// \[x | y\] ([`joined`](Self::joined)). Their numbers are converted to T. NaN and infinities are
-/// returned as they are.
+/// \[x | y\] ([`joined`](Self::joined)). Their numbers are converted to T. NaN and infinities stay
+/// unchanged.
 ///
 /// # Example
 /// Three examples of two inputs, and their labels, 0 or 1:
@@ -150,7 +150,7 @@ impl<T: FileScalar> FileSource<T> {
         Ok(Self::of(Files::Joined { rows, inputs }, example))
     }
 
-    /// Uses files whose rows have this length together.
+    /// Uses files. An example has this number of bytes in them.
     fn of(files: Files, example: u64) -> Self {
         Self {
             files,
@@ -224,8 +224,8 @@ impl<T: FileScalar> FileSource<T> {
         Self { missing, ..self }
     }
 
-    /// Accepts numbers that T cannot hold exactly, and rounds them to the nearest one. Without
-    /// this, they are an [`Error::Source`]. A number that would become infinite is always one.
+    /// Accepts numbers that T cannot hold exactly, and rounds them to the nearest one. Without this
+    /// call, they are an [`Error::Source`]. A number that would become infinite is always an error.
     ///
     /// # Example
     /// The `f64` nearest to 0.1 is not an `f32`:
@@ -250,10 +250,10 @@ impl<T: FileScalar> FileSource<T> {
         Self { rounded, ..self }
     }
 
-    /// Sets how many examples in a row are read together: see [`Source::block`]. The default is the
-    /// number of examples that fit in 64 KiB of the files, or 1.
+    /// Sets the number of consecutive examples in a block: see [`Source::block`]. The default is
+    /// the number of examples that fit in 64 KiB of the files, or 1.
     ///
-    /// Larger blocks are read faster from disk, and shuffled less: a block stays together.
+    /// Larger blocks are read faster from disk, but the order of the examples is less random.
     ///
     /// # Errors
     /// Returns [`Error::Hyperparameter`] if a block has no examples.

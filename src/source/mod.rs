@@ -1,4 +1,4 @@
-//! Sources of examples, which are read in batches: data that no memory holds.
+//! Sources of examples: data that is read in batches and may be larger than memory.
 //!
 //! | data | source |
 //! |---|---|
@@ -7,12 +7,12 @@
 //! | one file of rows \[x \| y\] | [`FileSource::joined`] |
 //! | class labels as targets | [`FileSource::one_hot`] |
 //! | unknown targets, which are NaN in the file | [`FileSource::missing_targets`] |
-//! | several files, each with some of the examples | [`Shards`] of their sources |
+//! | several shards, such as files that each have some of the examples | [`Shards`] |
 //! | anything else, such as numbers that are computed or compressed | your [`Source`] |
 //!
 //! A [`RowFile`] is a file with one example per row, either of plain numbers ([`RowFile::raw`]) or
-//! saved by NumPy (`RowFile::npy`, feature `npz`). Other formats are converted once. From an array
-//! of NumPy too large for memory, this writes such a file part by part:
+//! saved by NumPy (`RowFile::npy`, feature `npz`). Convert other formats once. In Python, this
+//! writes such a file 1000 rows at a time, so that not all rows have to be in memory:
 //!
 //! ```python
 //! rows = np.lib.format.open_memmap("x.npy", "w+", np.float32, (m, n))
@@ -20,14 +20,19 @@
 //!     rows[k : k + 1000] = examples(k, k + 1000)  # of shape (1000, n)
 //! ```
 //!
-//! Memory holds only what is read. A read costs least if the indices of
-//! [`Source::block`] consecutive examples follow each other, because a [`FileSource`] reads them at
-//! once. Numbers of the scalar type, such as `f32` for a network of `f32`, go from the file to the
-//! batch without a conversion.
+//! Memory holds only the examples that are being read and computed:
+//!
+//! - A *block* is a number of consecutive examples ([`Source::block`]). They are read fastest
+//!   together, so shuffling moves whole blocks.
+//! - A *chunk* is what is read and computed at a time: a batch or, if it has more than 16 MiB, some
+//!   of its parts. Another thread reads the next chunk meanwhile.
+//!
+//! Numbers of the scalar type, such as `f32` for a network of `f32`, go from the file to the batch
+//! without a conversion.
 //!
 //! # Example
-//! A network is trained with [`Trainer::fit_source`](crate::training::Trainer::fit_source). With
-//! blocks of one example, the order and the bits are those of training from memory:
+//! [`Trainer::fit_source`](crate::training::Trainer::fit_source) trains a network. With blocks of
+//! one example, the order and the bits are those of training from memory:
 //! ```
 //! use backprop::activation::{Sigmoid, Tanh};
 //! use backprop::source::{FileSource, Number, RowFile};
@@ -78,7 +83,7 @@ pub(crate) use memory::in_memory;
 pub use row_file::RowFile;
 pub use shards::Shards;
 
-/// Examples that are read in batches, such as those of a file that no memory holds.
+/// Examples that are read in batches, such as those of a file larger than memory.
 ///
 /// The examples have indices from 0 to m − 1. [`Examples`] are a source too. Several threads may
 /// read at the same time.
@@ -141,8 +146,8 @@ pub trait Source<T: Scalar>: Debug + Send + Sync {
     /// Reads the examples with these indices, in this order. They may be in any order and may
     /// repeat. Examples next to each other in the source are often next to each other here.
     ///
-    /// The numbers may be NaN or infinite: whoever uses them checks that. After an error, the
-    /// buffers may hold anything.
+    /// The numbers may be NaN or infinite; the caller checks that. After an error, the contents of
+    /// the buffers are unspecified.
     ///
     /// # Errors
     /// - [`Error::Source`] if the examples cannot be read.
@@ -150,8 +155,8 @@ pub trait Source<T: Scalar>: Debug + Send + Sync {
     ///   range, and [`Error::Length`] unless the buffers have a column for each index.
     fn read(&self, indices: &[usize], into: ReadInto<'_, T>) -> Result<(), Error>;
 
-    /// Returns how many examples in a row are cheap to read together, at least 1. Shuffling keeps
-    /// such blocks together: examples 0..block, block..2 block and so on.
+    /// Returns the number of consecutive examples in a block, at least 1. They are read fastest
+    /// together, so shuffling moves whole blocks: examples 0..block, block..2 block and so on.
     #[must_use]
     fn block(&self) -> usize {
         1
@@ -177,7 +182,7 @@ pub trait Source<T: Scalar>: Debug + Send + Sync {
         true
     }
 
-    /// Returns the examples in a range if they are in memory, as they are in [`Examples`].
+    /// Returns the examples in a range without copying them, if they are in memory.
     ///
     /// Returns `None` if they are not, if the range is not in 0..m, or if T cannot divide by the
     /// sum of their weights, such as 0.

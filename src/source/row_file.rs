@@ -11,8 +11,8 @@ use std::path::Path;
 
 /// An open file of numbers, one example per row, for a [`FileSource`](super::FileSource).
 ///
-/// All rows have the same length. Only sizes are read here. The file must not change while it is
-/// open.
+/// All rows have the same length. Opening the file checks its size and reads no numbers. The file
+/// must not change while it is open.
 ///
 /// # Example
 /// Two rows of three numbers:
@@ -32,7 +32,7 @@ pub struct RowFile {
     /// The path, for messages.
     name: String,
     file: File,
-    /// Held while the file is at an offset.
+    /// Locked while the offset of the file is set and bytes are read there.
     #[cfg(not(unix))]
     offset: std::sync::Mutex<()>,
     layout: Layout,
@@ -229,7 +229,7 @@ fn open(path: &Path) -> Result<(String, File, u64), Error> {
     }
 }
 
-/// Multiplies sizes. A product that no file reaches stays the largest number.
+/// Multiplies sizes. On overflow, returns a number that is larger than any file.
 fn bytes(sizes: impl IntoIterator<Item = usize>) -> u128 {
     let mut sizes = sizes.into_iter();
     let product = sizes.try_fold(1_u128, |product, size| product.checked_mul(size as u128));

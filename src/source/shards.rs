@@ -7,15 +7,14 @@ use crate::examples::{Examples, check_weights};
 use crate::scalar::Scalar;
 use std::ops::Range;
 
-/// Several sources one after another, such as files that each hold a part of the data.
+/// Several sources (shards) as one, such as files that each have some of the examples.
 ///
 /// The examples of the first source come first, then those of the second, and so on. All sources
 /// have the same numbers of inputs and targets. If they are of different types, box them as
 /// `Box<dyn Source<T>>`.
 ///
-/// A [`block`](Source::block) has as many examples as the smallest among those of the sources.
-/// Blocks are counted from the first example of all, so some of them may contain the border of two
-/// sources; they are read in two parts.
+/// The size of a [`block`](Source::block) is the smallest among the sources. Blocks are counted from
+/// the first example of all, so a block may span two sources; each of them then reads its examples.
 ///
 /// # Example
 /// Two sources of two examples each:

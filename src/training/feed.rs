@@ -137,7 +137,7 @@ impl<T: Scalar> Chunk<T> {
         }
     }
 
-    /// Reads the examples of a selection; an error is returned with them.
+    /// Reads the examples of a selection, and keeps an error for [`examples`](Self::examples).
     fn fill(&mut self, source: &dyn Source<T>, selection: &Selection<'_>) {
         self.done = self.read(source, selection);
     }

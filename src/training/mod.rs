@@ -10,6 +10,8 @@
 //! | early stopping | [`validation`](Trainer::validation) with [`patience`](Trainer::patience), by a metric with [`monitor`](Trainer::monitor); [`keep_best`](Trainer::keep_best) keeps the best epoch |
 //! | a changing learning rate, clipped gradients | [`schedule`](Trainer::schedule), [`clipping`](Trainer::clipping) |
 //! | reports | [`metric`](Trainer::metric), [`on_epoch`](Trainer::on_epoch), [`History`] |
+//! | examples larger than memory | [`fit_source`](Trainer::fit_source) with a [`source`](crate::source) |
+//! | several processes or machines | [`distributed`](Trainer::distributed) |
 //! | continuing after a crash (feature `serde`) | `checkpoints`, `resume` |
 //! | L-BFGS, conjugate gradients (feature `argmin`) | `Lbfgs`, `ConjugateGradient` |
 //! | small networks that should fit exactly | [`LevenbergMarquardt`] |

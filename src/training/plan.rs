@@ -42,7 +42,7 @@ pub(super) struct Plan<'a, T: Scalar, C> {
     pub(super) ranks: Option<Group<'a, T>>,
 }
 
-/// The ranks of a distributed run, and how their numbers travel.
+/// The ranks of a distributed run, and how their numbers become bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Group<'a, T> {
     pub(super) communicator: &'a dyn Communicator,

@@ -21,7 +21,7 @@ pub(super) struct Subset<'s, T> {
     copy: Option<Chunk<T>>,
 }
 
-/// The two parts of a source.
+/// A source whose examples are divided into training and validation examples.
 #[derive(Debug)]
 pub(super) struct Divided<'s, T> {
     pub(super) training: Subset<'s, T>,
@@ -29,14 +29,14 @@ pub(super) struct Divided<'s, T> {
 }
 
 impl<'s, T: Scalar> Divided<'s, T> {
-    /// Divides a source at random into a validation part with this fraction of its blocks, and the
-    /// rest.
+    /// Selects this fraction of the blocks of a source for validation, at random, and the others
+    /// for training.
     pub(super) fn new(source: &'s dyn Source<T>, fraction: f64, seed: u64) -> Result<Self, Error> {
         let blocks = source.len().div_ceil(source.block().max(1));
         let Split { train, test } = train_validation_split(blocks, fraction, seed)?;
         Ok(Self {
             training: Subset::new(source, train)?,
-            // Here, the second part of the split is the validation part.
+            // Here, the second set of the split is for validation.
             validation: Subset::new(source, test)?,
         })
     }

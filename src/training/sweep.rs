@@ -142,8 +142,8 @@ impl<'c, T: Scalar> Sweep<'c, T> {
         metrics::of_outputs(metric, a, y, present)
     }
 
-    /// Returns the value. If there are other ranks, an error is kept until the next message, which
-    /// tells it to them: they need not have it.
+    /// Returns the value. If there are other ranks, which may not have failed, keeps an error until
+    /// the next note sends it to them.
     pub(super) fn or_hold<V>(&mut self, done: Result<V, Error>) -> Result<Option<V>, Error> {
         match (done, &mut self.ranks) {
             (Ok(value), _) => Ok(Some(value)),
@@ -237,7 +237,7 @@ impl<'c, T: Scalar> Sweep<'c, T> {
         check_cost(fold(0..parts, &|part| self.costs[part]))
     }
 
-    /// Reads the chunks of a batch that is left out.
+    /// Discards the chunks of a batch that is left out, if another thread reads them.
     pub(super) fn skip<L: Layer<T>>(
         &self,
         network: &Network<T, L>,
@@ -255,7 +255,7 @@ impl<'c, T: Scalar> Sweep<'c, T> {
         let cut = network.cut(selection.len(), workspace.training.is_some());
         let most = most_parts(source, selection, cut);
         for range in chunks(cut, self.place().share(cut.parts()), most) {
-            // An error would be of examples that are left out.
+            // These examples are left out, so their errors do not count.
             let _ = feed.next(&selection.part(&cut.examples_of(&range)));
         }
     }
@@ -359,8 +359,8 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> SweepPass<'_, '_, T, L, C> {
         Ok(())
     }
 
-    /// Takes part in the readings of other ranks that have more chunks, because a source may be
-    /// shared out over the ranks.
+    /// Reads nothing as often as other ranks still read chunks, because all ranks have to read a
+    /// shard at the same time.
     fn serve_others(&mut self, place: RankOf) -> Result<(), Error> {
         if !self.batch.feed.is_direct() || in_memory(self.work.source).is_some() {
             return Ok(());

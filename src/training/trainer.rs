@@ -44,7 +44,8 @@ use std::time::Duration;
 /// The network changes only when the run ends. It then has the last parameters or, with
 /// [`validation`](Self::validation) examples, those of the best epoch
 /// ([`keep_best`](Self::keep_best)). Validation examples are used only for measuring. The same seed
-/// gives the same bits for any number of threads, with or without callbacks.
+/// gives the same bits for any number of threads and [ranks](Self::distributed), with or without
+/// callbacks.
 ///
 /// `Trainer` is neither `Send` nor `Sync`, because its callbacks need not be. All other types of
 /// this crate are both.
@@ -264,28 +265,30 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Shares the work of the run with other processes or machines, each of which calls
-    /// [`fit`](Self::fit) with the same settings and a communicator of its own.
+    /// Shares the work of the run with other processes or machines: the ranks. Each rank calls
+    /// [`fit`](Self::fit) with the same settings and its own communicator.
     ///
     /// Every rank has all examples, reads them from the same files, or holds a
-    /// [`Shard`](crate::distributed::Shard) of them. Batches are those of a run on one process:
-    /// `batch_size` is their size over all ranks. Each rank computes some parts of a batch, the
-    /// sums of the parts are added in the order that one process adds them in, and every rank makes
-    /// the same step. The result has the same bits for any number of ranks and threads.
+    /// [`Shard`](crate::distributed::Shard) of them. The batches are those of a run on one process,
+    /// so [`batch_size`](Self::batch_size) counts the examples of all ranks. Each rank computes
+    /// some parts of a batch. Their sums are added in the same order as on one process, and every
+    /// rank makes the same step. The result has the same bits for any number of ranks and threads.
     ///
     /// At the start, the ranks compare the version of this crate, the target, the network, the
-    /// settings, the sizes and some values of the data, the parameters, and what the functions of
-    /// the network return. They go on with the instructions (SIMD) that all of them have, for the
-    /// rest of each process. After every 64 steps and after each epoch, they compare the parameters.
-    /// The run ends after an epoch if a callback of any rank ends it, or the time limit of any rank
-    /// has passed. Rank 0 writes and reads checkpoints; a run resumes with any number of ranks.
+    /// settings, the sizes and some values of the data, the parameters, and some values of the
+    /// functions of the network. From then on, each process computes with the instructions (SIMD)
+    /// that all of them have. After every 64 steps and after each epoch, the ranks compare the
+    /// parameters. The run ends after an epoch if a callback of any rank ends it, or if the time
+    /// limit of any rank has passed. Rank 0 reads and writes the checkpoints; a run can resume with
+    /// any number of ranks.
     ///
     /// # Errors
-    /// [`fit`](Self::fit) then returns [`Error::Distributed`] too. An error of one rank ends the
-    /// run on all: there it is [`DistributedFault::Failed`](crate::DistributedFault::Failed), which
-    /// names the rank. [`Error::Coupled`] refuses layers that couple the examples of a batch in
-    /// training, such as batch norms whose statistics are not fixed, and Levenberg–Marquardt is
-    /// refused with [`Error::Unsupported`].
+    /// [`fit`](Self::fit) then also returns
+    /// - [`Error::Distributed`] if the ranks differ, if one does not answer, or if another one
+    ///   failed ([`DistributedFault::Failed`](crate::DistributedFault::Failed), with its error);
+    /// - [`Error::Coupled`] for layers that couple the examples of a batch in training, such as
+    ///   batch norms whose statistics are not fixed;
+    /// - [`Error::Unsupported`] for Levenberg–Marquardt.
     ///
     /// # Example
     /// See [`distributed`](crate::distributed).
@@ -337,18 +340,20 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
 
     /// Trains the network like [`fit`](Self::fit), with examples that need not be in memory.
     ///
-    /// Shuffling keeps the blocks of the source together ([`Source::block`]): the order of the
-    /// blocks depends only on the seed and the epoch. The next batch is read on another thread
-    /// while this one is computed, if the source allows it. Batches of more than 16 MiB are read in
-    /// several pieces. The result has the same bits as with the same examples in memory, if their
-    /// order is the same: with blocks of one example, or without shuffling.
+    /// Shuffling moves whole blocks of the source ([`Source::block`]); their order depends only on
+    /// the seed and the epoch. If the source allows it, another thread reads the next batch while
+    /// this one is computed. A batch of more than 16 MiB is read and computed in several chunks.
+    /// The result has the same bits as with all examples in memory if their order is the same: with
+    /// blocks of one example, or without shuffling.
     ///
-    /// Each epoch reads the examples twice: for the steps, and for J. With metrics, outputs and
-    /// targets of all examples are held in memory, 2 K m scalars.
+    /// Each epoch reads the examples twice: for the steps, and for J. With metrics, the outputs and
+    /// targets of all examples are in memory, 2 K m scalars.
     ///
     /// # Errors
-    /// Returns the errors of [`fit`](Self::fit), and those of the source in the epoch in which they
-    /// occur. Values that are not in memory are checked when they are read.
+    /// Returns the errors of [`fit`](Self::fit) and of the source. Examples that are not in memory
+    /// are checked when they are read, so the errors of their values, and of metrics that cannot
+    /// measure their targets, occur during training. Levenberg–Marquardt needs all examples in
+    /// memory and returns [`Error::Unsupported`] otherwise.
     ///
     /// # Example
     /// See [`source`](crate::source).
