@@ -7,8 +7,8 @@ of SCALING.md and of docs/scaling.md.
     python3 benches/scaling.py model 30e-12 7e-9 2e-6 10e9
 
 Every rank has one thread. The rounds alternate between the numbers of ranks, and medians are
-printed. The second form prints the speed-up that the model states for c, s, the latency and the
-bandwidth.
+printed. The third command prints the speed-ups that the model predicts for c, s₀, the latency and
+the bandwidth.
 """
 
 import json
@@ -110,7 +110,7 @@ def main():
     if sys.argv[1:2] == ["model"]:
         return model(*map(float, sys.argv[2:]))
     rows = measure()
-    print("| network | P | one rank, ms | two ranks, ms | speed-up | messages | sent a step |")
+    print("| network | P | one rank, ms | two ranks, ms | speed-up | messages | sent per step |")
     print("|---|---|---|---|---|---|---|")
     for row in rows:
         print(

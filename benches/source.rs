@@ -1,12 +1,12 @@
-//! Training from a file that is larger than memory could be, against the same examples in memory:
-//! the time of an epoch, and the largest resident memory of the process (Linux).
+//! Training from a file, which may be larger than memory, against the same examples in memory: the
+//! time of an epoch, and the largest resident memory of the process (Linux).
 //!
 //! ```sh
 //! cargo bench --bench source -- --mib 4096
 //! ```
 //!
 //! The file has rows of 784 inputs and 10 targets in `f32`, in the folder for temporary files. Each
-//! measurement is a process of its own, so that memory is measured too; `--mode` is set for it.
+//! measurement runs in its own process, which gets the option `--mode`, to measure its memory.
 
 use backprop::activation::{Relu, Softmax};
 use backprop::nalgebra::DMatrix;

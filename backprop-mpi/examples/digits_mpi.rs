@@ -1,5 +1,5 @@
 //! Trains the digits on all ranks that `mpirun` starts. Any number of ranks gives the same bits of
-//! θ as one process without MPI, also if a run goes on from checkpoints that another number of
+//! θ as one process without MPI, even if a run resumes from checkpoints that another number of
 //! ranks wrote.
 //!
 //! ```sh

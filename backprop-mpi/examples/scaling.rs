@@ -1,5 +1,5 @@
-//! Measures training on all ranks that `mpirun` starts: the time of a step, the share of it that
-//! goes to messages, and the bytes that rank 0 sends. `benches/scaling.py` runs it.
+//! Measures training on all ranks that `mpirun` starts: the time of a step, the time of its
+//! messages, and the bytes that rank 0 sends. `benches/scaling.py` runs it.
 //!
 //! ```sh
 //! cargo build --release -p backprop-mpi --example scaling

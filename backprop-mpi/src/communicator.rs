@@ -16,25 +16,25 @@ const ABORT_PAUSE: Duration = Duration::from_millis(100);
 
 /// All processes that `mpirun` started, as a [`Communicator`].
 ///
-/// A process has one, which stays on the thread that initialised it: calls from others return
-/// [`Library`](DistributedFault::Library). Other threads may compute meanwhile. A program that is
-/// started without `mpirun` is the only rank.
+/// A process has one communicator. Only the thread that initialised it can use it: calls from other
+/// threads return [`Library`](DistributedFault::Library). They may compute meanwhile. A program that
+/// is started without `mpirun` is the only rank.
 ///
-/// Messages are sent and received without blocking, in parts of 256 KiB, from buffers that belong
-/// to the communicator. The memory does not grow with the length of the data. Each message states
-/// its call and the length of the data, and the receiver compares both with what it expects.
+/// Messages are sent and received without blocking, in segments of at most 256 KiB, from buffers of
+/// the communicator. Its memory does not grow with the length of the data. Each message states its
+/// call and the length of the data, and the receiver compares both with what it expects.
 ///
 /// # When a rank fails
 /// A call that fails poisons the communicator: each later call returns
-/// [`Poisoned`](DistributedFault::Poisoned). Messages may still be under way then, and MPI cannot
-/// end in order. If a poisoned communicator is dropped, or any communicator during a panic, it
-/// prints why to the standard error and ends the processes of all ranks with `MPI_Abort`.
+/// [`Poisoned`](DistributedFault::Poisoned). Messages may still be in progress then, so MPI cannot
+/// be finalised. When a poisoned communicator is dropped, or any communicator during a panic, it
+/// prints the reason to the standard error and ends the processes of all ranks with `MPI_Abort`.
 ///
 /// Otherwise it waits until all ranks drop theirs, and finalises MPI. If a rank drops it while
 /// another makes a call, that call returns [`Message`](DistributedFault::Message), and both end the
 /// processes of all ranks.
 ///
-/// `mpirun` itself ends all ranks if a process is killed, or exits without dropping its
+/// `mpirun` itself ends all ranks if a process is killed, or if it exits without dropping its
 /// communicator.
 pub struct MpiCommunicator {
     inner: OfThread<Inner>,
@@ -54,9 +54,9 @@ impl MpiCommunicator {
     /// Initialises MPI. All ranks must call it.
     ///
     /// # Errors
-    /// Returns [`Error::Distributed`] with [`Library`](DistributedFault::Library) if MPI was
-    /// already initialised in this process, also if it has ended since, and if MPI does not let
-    /// other threads compute (its level `MPI_THREAD_FUNNELED`).
+    /// Returns [`Error::Distributed`] with [`Library`](DistributedFault::Library) if MPI was ever
+    /// initialised in this process before, or if it does not let other threads compute (its level
+    /// `MPI_THREAD_FUNNELED`).
     pub fn initialize() -> Result<Self, Error> {
         let library = Library::initialize().map_err(failed)?;
         Ok(Self {
@@ -72,16 +72,15 @@ impl MpiCommunicator {
     }
 
     /// Sets how long a call waits for other ranks before it returns
-    /// [`TimedOut`](DistributedFault::TimedOut): 10 minutes by default. Choose more than any rank
-    /// may take between two calls. The time starts anew with each part of 256 KiB.
+    /// [`TimedOut`](DistributedFault::TimedOut): 10 minutes by default. Choose more time than any
+    /// rank may take between two calls. It starts anew with each segment of 256 KiB.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Returns the other ranks. This rank's own neighbours come first, so that not all send to
-    /// rank 0 at once.
+    /// Returns the other ranks. The next rank comes first, so that not all send to rank 0 at once.
     fn others(&self) -> impl Iterator<Item = usize> {
         (1..self.size).map(|step| (self.rank + step) % self.size)
     }
@@ -125,9 +124,9 @@ impl Communicator for MpiCommunicator {
     }
 
     /// # Errors
-    /// Returns the errors of a [communicator](Communicator#errors). [`Error::Length`] if the pieces
-    /// do not fit the bytes or the number of ranks, or the piece from this rank to itself has two
-    /// lengths. Nothing is sent then.
+    /// Returns the errors of a [communicator](Communicator#errors). If the pieces do not fit the
+    /// bytes or the number of ranks, or if the piece from this rank to itself has two lengths, it
+    /// returns [`Error::Length`] and sends nothing.
     fn all_to_all(&self, send: Pieces<'_>, receive: PiecesMut<'_>) -> Result<(), Error> {
         let ranges = self.ranges("pieces to send", send.bytes.len(), send.lens)?;
         self.ranges("pieces to receive", receive.bytes.len(), receive.lens)?;
@@ -142,9 +141,9 @@ impl Communicator for MpiCommunicator {
     }
 
     /// # Errors
-    /// Returns the errors of a [communicator](Communicator#errors). [`Error::Length`] if the pieces
-    /// do not fit the bytes or the number of ranks, or this rank's piece does not have the length
-    /// of what it sends. Nothing is sent then.
+    /// Returns the errors of a [communicator](Communicator#errors). If the pieces do not fit the
+    /// bytes or the number of ranks, or if this rank's piece does not have the length of `send`, it
+    /// returns [`Error::Length`] and sends nothing.
     fn all_gather(&self, send: &[u8], receive: PiecesMut<'_>) -> Result<(), Error> {
         self.ranges("pieces to receive", receive.bytes.len(), receive.lens)?;
         check_own(send, receive.lens[self.rank])?;
@@ -152,8 +151,8 @@ impl Communicator for MpiCommunicator {
     }
 
     /// # Errors
-    /// Returns the errors of a [communicator](Communicator#errors). [`Error::Index`] if there is no
-    /// such rank. Nothing is sent then.
+    /// Returns the errors of a [communicator](Communicator#errors). If there is no such rank, it
+    /// returns [`Error::Index`] and sends nothing.
     fn broadcast(&self, root: usize, bytes: &mut [u8]) -> Result<(), Error> {
         if root >= self.size {
             return Err(Error::Index {

@@ -1,18 +1,18 @@
-//! Messages between this rank and others, in parts.
+//! Messages between this rank and others, in segments.
 
 use crate::library::{Arrived, Library, Transfer};
-use crate::patience::Patience;
+use crate::wait::Wait;
 use backprop::{DistributedFault, Error};
 use std::ops::Range;
 use std::ptr;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The most bytes of data in one message. Longer data travels in several, so that buffers stay
-/// small and no count of MPI overflows.
-pub(crate) const PART: usize = 1 << 18;
+/// The maximum number of bytes of data in one message. Longer data is sent in several, its
+/// segments, so that buffers stay small and no count of MPI overflows.
+pub(crate) const SEGMENT: usize = 1 << 18;
 
-/// The bytes before the data: the call and the length of the data in all parts.
+/// The bytes before the data: the call and the length of the data in all segments.
 const HEADER: usize = 16;
 
 /// The call that a message belongs to.
@@ -37,7 +37,7 @@ pub(crate) struct Incoming<'a> {
     pub(crate) bytes: &'a mut [u8],
 }
 
-/// Buffers of messages that have ended, for the next ones.
+/// Buffers of completed messages, for the next ones.
 #[derive(Default)]
 pub(crate) struct Buffers {
     sent: Vec<Vec<u8>>,
@@ -45,7 +45,7 @@ pub(crate) struct Buffers {
     received: Vec<Vec<u8>>,
 }
 
-/// A message under way to or from entry `index` of what is sent or received.
+/// A message in progress to or from entry `index` of what is sent or received.
 struct Message<B> {
     index: usize,
     transfer: Transfer<B>,
@@ -54,7 +54,7 @@ struct Message<B> {
 /// Sends and receives, and returns when all messages have arrived. At most one entry of each
 /// direction is for the same rank.
 ///
-/// An error leaves messages under way, so no other call may follow.
+/// After an error, messages are still in progress, so no other call may follow.
 pub(crate) fn exchange(
     library: &Library,
     buffers: &mut Buffers,
@@ -67,10 +67,10 @@ pub(crate) fn exchange(
     let received = receive.iter().map(|incoming| incoming.bytes.len());
     let longest = sent.chain(received).max().unwrap_or(0);
     // Without data, there is still a message, which is only a header.
-    for start in (0..longest.max(1)).step_by(PART) {
+    for start in (0..longest.max(1)).step_by(SEGMENT) {
         let mut arriving = start_receives(library, buffers, receive, start)?;
         let mut leaving = start_sends(library, buffers, call, send, start)?;
-        let patience = Patience::new(timeout);
+        let wait = Wait::new(timeout);
         loop {
             while let Some(Ended { index, arrived }) = next_ended(library, &mut arriving)? {
                 let message = &arrived.bytes[..arrived.count];
@@ -83,7 +83,7 @@ pub(crate) fn exchange(
             if arriving.is_empty() && leaving.is_empty() {
                 break;
             }
-            if !patience.pause() {
+            if !wait.pause() {
                 let fault = DistributedFault::TimedOut { after: timeout };
                 return Err(Error::Distributed { fault });
             }
@@ -92,14 +92,14 @@ pub(crate) fn exchange(
     Ok(())
 }
 
-/// Returns whether data of this length has a part that starts here. Empty data has one.
-fn has_part(len: usize, start: usize) -> bool {
+/// Returns whether data of this length has a segment that starts here. Empty data has one.
+fn has_segment(len: usize, start: usize) -> bool {
     start == 0 || start < len
 }
 
-/// Returns the part of data of this length that starts here.
-fn part(len: usize, start: usize) -> Range<usize> {
-    start..len.min(start.saturating_add(PART))
+/// Returns the segment that starts here, of data of this length.
+fn segment(len: usize, start: usize) -> Range<usize> {
+    start..len.min(start.saturating_add(SEGMENT))
 }
 
 fn start_receives(
@@ -110,10 +110,10 @@ fn start_receives(
 ) -> Result<Vec<Message<Vec<u8>>>, Error> {
     let mut messages = Vec::with_capacity(receive.len());
     for (index, incoming) in receive.iter().enumerate() {
-        if has_part(incoming.bytes.len(), start) {
+        if has_segment(incoming.bytes.len(), start) {
             let mut buffer = buffers.received.pop().unwrap_or_default();
-            reserve(&mut buffer, HEADER + PART)?;
-            buffer.resize(HEADER + PART, 0);
+            reserve(&mut buffer, HEADER + SEGMENT)?;
+            buffer.resize(HEADER + SEGMENT, 0);
             let transfer = library.receive(incoming.rank, buffer).map_err(failed)?;
             messages.push(Message { index, transfer });
         }
@@ -132,14 +132,14 @@ fn start_sends(
     let mut last: Option<(&[u8], Rc<Vec<u8>>)> = None;
     for (index, outgoing) in send.iter().enumerate() {
         let bytes = outgoing.bytes;
-        if has_part(bytes.len(), start) {
+        if has_segment(bytes.len(), start) {
             // One copy of the same bytes is enough for all ranks.
             let same = last.take().filter(|(last, _)| ptr::eq(*last, bytes));
             let message = match same {
                 Some((_, message)) => message,
                 None => {
                     let mut message = buffers.sent.pop().unwrap_or_default();
-                    let data = &bytes[part(bytes.len(), start)];
+                    let data = &bytes[segment(bytes.len(), start)];
                     message.clear();
                     reserve(&mut message, HEADER + data.len())?;
                     message.extend_from_slice(&(call as u64).to_le_bytes());
@@ -156,13 +156,13 @@ fn start_sends(
     Ok(messages)
 }
 
-/// A message that has ended.
+/// A completed message.
 struct Ended<B> {
     index: usize,
     arrived: Arrived<B>,
 }
 
-/// Removes a message that has ended, if there is one.
+/// Removes a completed message, if there is one.
 fn next_ended<B>(
     library: &Library,
     messages: &mut Vec<Message<B>>,
@@ -185,7 +185,7 @@ fn take(
 ) -> Result<(), Error> {
     let rank = incoming.rank;
     let len = incoming.bytes.len();
-    let target = &mut incoming.bytes[part(len, start)];
+    let target = &mut incoming.bytes[segment(len, start)];
     let (mut header, data) = message.split_at(message.len().min(HEADER));
     expect(
         "the length of the header",
@@ -201,7 +201,7 @@ fn take(
     )?;
     expect("the length", rank, len as u64, number(&mut header))?;
     expect(
-        "the length of a part",
+        "the length of a segment",
         rank,
         target.len() as u64,
         data.len() as u64,

@@ -24,6 +24,6 @@
 mod communicator;
 mod exchange;
 mod library;
-mod patience;
+mod wait;
 
 pub use communicator::MpiCommunicator;

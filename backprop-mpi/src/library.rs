@@ -144,7 +144,7 @@ impl<V> OfThread<V> {
     }
 }
 
-/// A message under way. It owns its bytes for as long as MPI may use them. If it is dropped before
+/// A message in progress. It owns its bytes for as long as MPI may use them. If it is dropped before
 /// the message has arrived, the bytes are never freed.
 pub(crate) struct Transfer<B> {
     request: MPI_Request,

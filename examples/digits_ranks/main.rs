@@ -1,5 +1,5 @@
 //! Trains the digits on one rank, or on several that are threads of this process. Any number of
-//! ranks and threads gives the same bits of θ, also if a run goes on from checkpoints that another
+//! ranks and threads gives the same bits of θ, even if a run resumes from checkpoints that another
 //! number of ranks wrote.
 //!
 //! ```sh

@@ -1,5 +1,5 @@
-//! The run that several programs make on different ranks, each with the same result: this example,
-//! and `digits_mpi` of the crate `backprop-mpi`.
+//! The run of two programs that give the same result on different ranks: this example, and
+//! `digits_mpi` of the crate `backprop-mpi`.
 
 use super::data::{self, CLASSES, Digits};
 use backprop::activation::Sigmoid;
@@ -41,7 +41,7 @@ pub fn digits() -> Result<Digits, Box<dyn Error>> {
 }
 
 /// Trains the course's network, 64-25-10, in batches of 2048. With a folder of checkpoints, the run
-/// goes on from the newest one, which any number of ranks may have written.
+/// resumes from the newest one, which any number of ranks may have written.
 pub fn train(
     digits: &Digits,
     ranks: Option<&dyn Communicator>,

@@ -23,7 +23,7 @@ impl Numbers {
         (mix(self.0) % end as u64) as usize
     }
 
-    /// Returns a length: often 0, or near the length of a part of a message.
+    /// Returns a length: often 0, or near the length of a segment.
     fn len(&mut self) -> usize {
         match self.below(6) {
             0 => 0,

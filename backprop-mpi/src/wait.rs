@@ -4,22 +4,22 @@ use std::hint;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Up to here, a wait asks again at once: a message between two cores takes a few microseconds.
+/// A wait polls without pause up to this time: a message between two cores takes microseconds.
 const SPIN: Duration = Duration::from_micros(50);
 
-/// Up to here, a wait lets other threads run first, for ranks that share a core.
+/// Up to this time, it yields to other threads between polls, for ranks that share a core.
 const YIELD: Duration = Duration::from_millis(2);
 
-/// The pause between two questions after that.
+/// After that, the pause between two polls.
 const PAUSE: Duration = Duration::from_micros(50);
 
-/// A wait that began at a time and ends with a time-out.
-pub(crate) struct Patience {
+/// A wait that ends at a timeout.
+pub(crate) struct Wait {
     start: Instant,
     timeout: Duration,
 }
 
-impl Patience {
+impl Wait {
     /// Starts to wait.
     pub(crate) fn new(timeout: Duration) -> Self {
         Self {
@@ -28,8 +28,7 @@ impl Patience {
         }
     }
 
-    /// Pauses for as long as is sensible before the next question. Returns false if the time is
-    /// over.
+    /// Pauses before the next poll. Returns `false` after the timeout.
     pub(crate) fn pause(&self) -> bool {
         let waited = self.start.elapsed();
         if waited >= self.timeout {
