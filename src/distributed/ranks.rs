@@ -219,21 +219,15 @@ impl<'c, T: Scalar> Ranks<'c, T> {
 
     /// Sends the columns of the examples of this rank's share of a batch, and receives the others.
     pub(crate) fn gather_columns(&mut self, cut: Cut, numbers: &mut [T]) -> Result<(), Error> {
-        let (rows, wire) = (numbers.len() / cut.examples.max(1), self.wire);
+        let (len, wire) = (numbers.len(), self.wire);
         let mut items = Numbers { wire, numbers };
-        self.gather(Purpose::Columns, Ok(()), &mut items, &|place| {
-            let examples = cut.examples_of(&place.share(cut.parts()));
-            examples.start * rows..examples.end * rows
-        })
+        self.gather(Purpose::Columns, Ok(()), &mut items, &columns_of(cut, len))
     }
 
     /// Exchanges flags for the examples of a batch, like [`gather_columns`](Self::gather_columns).
     pub(crate) fn gather_flags(&mut self, cut: Cut, flags: &mut [bool]) -> Result<(), Error> {
-        let rows = flags.len() / cut.examples.max(1);
-        self.gather(Purpose::Columns, Ok(()), &mut Flags(flags), &|place| {
-            let examples = cut.examples_of(&place.share(cut.parts()));
-            examples.start * rows..examples.end * rows
-        })
+        let range_of = columns_of(cut, flags.len());
+        self.gather(Purpose::Columns, Ok(()), &mut Flags(flags), &range_of)
     }
 
     /// Adds the sums of the parts of all ranks. Each rank has the sums of its own subtrees. It
@@ -412,6 +406,15 @@ impl<'c, T: Scalar> Ranks<'c, T> {
         opened(address, &bytes)?;
         bytes.truncate(len);
         Ok(bytes)
+    }
+}
+
+/// Returns which of `len` entries, the columns of a batch, are those of a rank's share.
+fn columns_of(cut: Cut, len: usize) -> impl Fn(RankOf) -> Range<usize> {
+    let rows = len / cut.examples.max(1);
+    move |place| {
+        let examples = cut.examples_of(&place.share(cut.parts()));
+        examples.start * rows..examples.end * rows
     }
 }
 

@@ -170,8 +170,12 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         (gradient, input_delta): (Option<&mut [T]>, Option<&mut [T]>),
     ) -> Result<T, Error> {
         let cut = self.cut(examples.len(), workspace.training.is_some());
-        let (at, into) = ((examples, cost), (gradient, input_delta));
-        self.sum_at(Place::whole(cut), point, at, workspace, into)?;
+        let into = JobResults {
+            sums: gradient,
+            input_delta,
+            columns: None,
+        };
+        self.sum_at(Place::whole(cut), point, examples, cost, workspace, into)?;
         let costs = PartCosts::new(examples, cut, workspace);
         check_cost(match cut.parts() {
             1 => costs.of(0),
@@ -186,12 +190,13 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         &self,
         place: Place,
         point: Point<'_, T>,
-        (examples, cost): (&Examples<'_, T>, &C),
+        examples: &Examples<'_, T>,
+        cost: &C,
         workspace: &mut Workspace<T>,
-        (gradient, input_delta): (Option<&mut [T]>, Option<&mut [T]>),
+        into: JobResults<'_, T>,
     ) -> Result<(), Error> {
         self.check_examples(examples, cost)?;
-        if input_delta.is_some() {
+        if into.input_delta.is_some() {
             self.layout.plan().check_differentiates_inputs()?;
         }
         let pass = Pass {
@@ -201,12 +206,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             seed: Seed::Cost(examples, cost),
             divisor: real(examples.weight),
         };
-        let results = JobResults {
-            sums: gradient,
-            input_delta,
-            columns: None,
-        };
-        pass.run(workspace, results)
+        pass.run(workspace, into)
     }
 
     pub(crate) fn cost_at<C: Cost<T>>(

@@ -11,8 +11,10 @@ pub(super) struct Order {
     blocks: Vec<usize>,
     /// The number of examples in a block.
     block: usize,
-    /// The place in `blocks` of the short block, and its number of examples.
-    short: (usize, usize),
+    /// The place in `blocks` of the short block; their number if there is none.
+    short: usize,
+    /// The number of examples in the short block; 0 if there is none.
+    rest: usize,
 }
 
 impl Order {
@@ -27,11 +29,11 @@ impl Order {
 
     /// Takes some blocks of m examples.
     pub(super) fn of(blocks: Vec<usize>, examples: usize, block: usize) -> Self {
-        let short = (blocks.len(), 0);
         let mut order = Self {
+            short: blocks.len(),
+            rest: 0,
             blocks,
             block,
-            short,
         };
         order.find_short(examples);
         order
@@ -41,7 +43,7 @@ impl Order {
     fn find_short(&mut self, examples: usize) {
         let (last, rest) = (examples / self.block, examples % self.block);
         let place = self.blocks.iter().position(|&block| block == last);
-        self.short = match place {
+        (self.short, self.rest) = match place {
             Some(place) if rest > 0 => (place, rest),
             _ => (self.blocks.len(), 0),
         };
@@ -56,21 +58,19 @@ impl Order {
 
     /// Returns the number of examples.
     pub(super) fn len(&self) -> usize {
-        let (short, rest) = self.short;
         match self.blocks.len() {
-            count if short == count => count * self.block,
-            count => (count - 1) * self.block + rest,
+            count if self.short == count => count * self.block,
+            count => (count - 1) * self.block + self.rest,
         }
     }
 
     /// Returns the index of the example at a place in this order.
     pub(super) fn index(&self, place: usize) -> usize {
-        let (short, rest) = self.short;
-        let after = short * self.block + rest;
+        let after = self.short * self.block + self.rest;
         let (first, place) = if place < after {
             (0, place)
         } else {
-            (short + 1, place - after)
+            (self.short + 1, place - after)
         };
         self.blocks[first + place / self.block] * self.block + place % self.block
     }

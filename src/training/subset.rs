@@ -17,6 +17,8 @@ pub(super) struct Subset<'s, T> {
     source: &'s dyn Source<T>,
     order: Order,
     weights: Option<Vec<f64>>,
+    /// Σw of the examples.
+    weight: f64,
     /// A copy of the examples, if the source is in memory.
     copy: Option<Chunk<T>>,
 }
@@ -47,15 +49,17 @@ impl<'s, T: Scalar> Subset<'s, T> {
         let order = Order::of(blocks, source.len(), source.block().max(1));
         let weights = source.weights().map(|weights| {
             let chosen = (0..order.len()).map(|k| Ok(weights[order.index(k)]));
-            let weights = collected("the weights", order.len(), chosen)?;
-            let weight = kernels::sum(&weights);
-            if weight == 0.0 {
-                return Err(Error::NoExamples);
-            }
-            scalar_weight::<T>(weight)?;
-            Ok(weights)
+            collected("the weights", order.len(), chosen)
         });
         let weights = weights.transpose()?;
+        let weight = match &weights {
+            Some(weights) => kernels::sum(weights),
+            None => order.len() as f64,
+        };
+        if weight == 0.0 {
+            return Err(Error::NoExamples);
+        }
+        scalar_weight::<T>(weight)?;
         let copy = in_memory(source).is_some().then(|| {
             let mut copy = Chunk::new();
             let selection = Selection {
@@ -69,6 +73,7 @@ impl<'s, T: Scalar> Subset<'s, T> {
             source,
             order,
             weights,
+            weight,
             copy,
         })
     }
@@ -117,9 +122,13 @@ impl<T: Scalar> Source<T> for Subset<'_, T> {
     }
 
     fn view(&self, range: Range<usize>) -> Option<Examples<'_, T>> {
-        let all = self.copy.as_ref()?.examples(self.source).ok()??;
+        let mut all = self.copy.as_ref()?.examples(self.source).ok()??;
         if range.start > range.end || range.end > self.len() {
             return None;
+        }
+        if range.len() == self.len() {
+            all.weight = self.weight;
+            return Some(all);
         }
         all.part(range.start, range.len()).reweighted()
     }

@@ -10,6 +10,7 @@ use crate::examples::Examples;
 use crate::kernels::tree::{Tree, fold, subtrees};
 use crate::layer::Layer;
 use crate::metrics::{self, Metric};
+use crate::network::job::JobResults;
 use crate::network::{Cut, Network, PartCosts, Place, check_cost};
 use crate::point::Point;
 use crate::scalar::Scalar;
@@ -339,8 +340,11 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T> + ?Sized> SweepPass<'_, '_, T, L, C> {
             first: range.start,
             cut,
         };
-        let at = (&examples, cost);
-        let done = network.sum_at(place, point, at, workspace, (into, None));
+        let into = JobResults {
+            sums: into,
+            ..JobResults::none()
+        };
+        let done = network.sum_at(place, point, &examples, cost, workspace, into);
         done.map_err(|error| {
             in_source(error, range.start, |k| {
                 let index = selection.index(k);

@@ -212,10 +212,10 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Sets the validation examples, which do not contribute to the gradient. Early stopping and
-    /// the best epoch follow their mean cost, or the [`monitor`](Self::monitor)ed metric on them.
-    /// They influence the result, so test on other examples
-    /// ([`three_way_split`](crate::data::three_way_split)).
+    /// Sets the validation examples, in memory or from another [`Source`]. They do not contribute to
+    /// the gradient. Early stopping and the best epoch follow their mean cost, or the
+    /// [`monitor`](Self::monitor)ed metric on them. They therefore influence the result, so test on
+    /// other examples ([`three_way_split`](crate::data::three_way_split)).
     #[must_use]
     pub fn validation(mut self, examples: impl Source<T> + 'a) -> Self {
         self.plan.validation = Some(Arc::new(examples));
