@@ -2,7 +2,7 @@
 //!
 //! | data | source |
 //! |---|---|
-//! | matrices in memory | [`Examples`](crate::Examples) |
+//! | matrices in memory | [`Examples`] |
 //! | X and Y as two files of rows | [`FileSource::new`] |
 //! | one file of rows \[x \| y\] | [`FileSource::joined`] |
 //! | class labels as targets | [`FileSource::one_hot`] |
