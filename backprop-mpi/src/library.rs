@@ -144,8 +144,8 @@ impl<V> OfThread<V> {
     }
 }
 
-/// A message in progress. It owns its bytes for as long as MPI may use them. If it is dropped before
-/// the message has arrived, the bytes are never freed.
+/// A message in progress. It owns its bytes for as long as MPI may use them. If it is dropped
+/// before the message has arrived, the bytes are never freed.
 pub(crate) struct Transfer<B> {
     request: MPI_Request,
     bytes: ManuallyDrop<B>,

@@ -98,8 +98,8 @@ fn messages_of_other_lengths_are_typed_errors() {
 #[test]
 fn different_calls_are_typed_errors() {
     let job = fault("other-call");
-    let error = "what: \"the call (0 all-to-all, 1 all-gather, 2 broadcast, 3 barrier, 4 end)\", rank: 2, \
-                 expected: 1, found: 2";
+    let error = "what: \"the call (0 all-to-all, 1 all-gather, 2 broadcast, 3 barrier, 4 end)\", \
+                 rank: 2, expected: 1, found: 2";
     assert!(!job.success && job.count(error) >= 1, "{job:#?}");
 }
 
