@@ -2,6 +2,7 @@
 
 use super::communicator::{Communicator, Pieces, PiecesMut};
 use crate::error::{DistributedFault, Error};
+use crate::examples::check_length;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use std::time::Duration;
 /// Use it in tests, or to try out distributed training: it gives the same bits as processes do.
 /// Otherwise train without ranks in one process, because its threads share the parameters.
 ///
-/// If a thread panics or drops its rank, the calls of the others return
-/// [`DistributedFault::Poisoned`].
+/// If a thread drops its rank, such as when it owns the rank and panics, the calls of the others
+/// return [`DistributedFault::Poisoned`].
 ///
 /// # Example
 /// ```
@@ -160,6 +161,8 @@ impl Communicator for ThreadCommunicator {
     }
 
     fn all_to_all(&self, send: Pieces<'_>, receive: PiecesMut<'_>) -> Result<(), Error> {
+        self.check(send.lens, send.bytes)?;
+        self.check(receive.lens, receive.bytes)?;
         let sent = Sent {
             bytes: send.bytes.to_vec(),
             lens: send.lens.to_vec(),
@@ -168,6 +171,7 @@ impl Communicator for ThreadCommunicator {
     }
 
     fn all_gather(&self, send: &[u8], receive: PiecesMut<'_>) -> Result<(), Error> {
+        self.check(receive.lens, receive.bytes)?;
         let sent = Sent {
             bytes: send.to_vec(),
             lens: Vec::new(),
@@ -205,6 +209,13 @@ impl Communicator for ThreadCommunicator {
 }
 
 impl ThreadCommunicator {
+    /// Checks that there is a piece for each rank, and that the pieces have all bytes.
+    fn check(&self, lens: &[usize], bytes: &[u8]) -> Result<(), Error> {
+        check_length("the lengths of pieces", self.size(), lens.len())?;
+        let all = lens.iter().fold(0, |all: usize, &len| all.saturating_add(len));
+        check_length("the bytes of all pieces", all, bytes.len())
+    }
+
     /// Copies what every rank sends to this one.
     fn receive(&self, state: &State, receive: PiecesMut<'_>) -> Result<(), Error> {
         let mut rest = receive.bytes;

@@ -129,8 +129,8 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Run<'_, '_, T, L, C> {
         let moved = moved.map_err(|cause| with_place(epoch, Some(b + 1), cause));
         if let Some(parts) = sweep.or_hold(moved)? {
             steps.sum += to_f64(parts.total()) * weight;
-            steps.weight += weight;
         }
+        steps.weight += weight;
         if let Method::Steps(optimizer) = &self.plan.method {
             steps.record.rate = Some(optimizer.info().rate * factor);
         }

@@ -1,6 +1,7 @@
 //! The text of each message.
 
-use backprop::{BlockEntry, BytesFault, Error, Location};
+use backprop::{BlockEntry, BytesFault, DistributedFault, Error, Location};
+use std::time::Duration;
 
 fn entry() -> BlockEntry {
     BlockEntry {
@@ -540,6 +541,65 @@ fn training() {
             "buffer 1 of the optimiser's state is -1 at entry 4, expected a number in [0, ∞)",
         ),
     ]);
+}
+
+#[test]
+fn ranks() {
+    let faults = [
+        (
+            DistributedFault::Disagreement {
+                what: "the batch size",
+                rank: 2,
+                expected: "Some(64)".to_owned(),
+                found: "None".to_owned(),
+            },
+            "the batch size of rank 2 is None, expected Some(64) as on rank 0: start every rank \
+             with the same program, settings and data",
+        ),
+        (
+            DistributedFault::Diverged {
+                step: 128,
+                ranks: vec![1, 3],
+            },
+            "after step 128, the parameters or the state of ranks [1, 3] differ from those of rank \
+             0: a processor, a custom function or the memory of a rank is at fault",
+        ),
+        (
+            DistributedFault::Failed {
+                rank: 1,
+                message: "x.bin: the disk is gone".to_owned(),
+            },
+            "rank 1 failed: x.bin: the disk is gone",
+        ),
+        (
+            DistributedFault::Message {
+                what: "the version",
+                rank: 4,
+                expected: 1,
+                found: 2,
+            },
+            "the version of a message of rank 4 is 2, expected 1",
+        ),
+        (
+            DistributedFault::TimedOut {
+                after: Duration::from_secs(600),
+            },
+            "not all ranks answered within 600s: a rank has ended, or hangs",
+        ),
+        (
+            DistributedFault::Poisoned {
+                message: "rank 3 has ended".to_owned(),
+            },
+            "an earlier error ended the use of this communicator: rank 3 has ended",
+        ),
+        (
+            DistributedFault::Library {
+                message: "MPI_ERR_COMM".to_owned(),
+            },
+            "the library that carries the messages failed: MPI_ERR_COMM",
+        ),
+    ];
+    check(&faults.map(|(fault, text)| (Error::Distributed { fault }, text)));
 }
 
 #[test]

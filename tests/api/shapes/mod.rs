@@ -16,6 +16,7 @@ mod metrics;
 mod parameters;
 mod passes;
 mod prepared;
+mod ranks;
 mod refusals;
 mod state;
 mod sums;
@@ -48,6 +49,10 @@ thread_local! {
 #[test]
 fn every_error_variant_is_tested() {
     let tests: &[fn()] = &[
+        ranks::sources_and_files,
+        ranks::ranks_that_differ,
+        ranks::ranks_that_fail,
+        ranks::messages,
         building::sizes_that_do_not_fit,
         building::sizes_beyond_the_memory,
         building::blocks_that_are_not_there,
@@ -97,9 +102,12 @@ fn every_error_variant_is_tested() {
     tests.iter().for_each(|test| test());
     let mut declared = variants("Error", include_str!("../../../src/error.rs"));
     let locations = variants("Location", include_str!("../../../src/error/location.rs"));
+    let faults = include_str!("../../../src/error/distributed.rs");
+    let faults = variants("DistributedFault", faults);
     assert!(declared.remove("NonFinite") && declared.contains("NoLayers"));
+    assert!(declared.remove("Distributed") && faults.contains("TimedOut"));
     assert!(locations.contains("Input") && locations.contains("Metric"));
-    declared.extend(locations);
+    declared.extend(locations.into_iter().chain(faults));
     let met = MET.with_borrow(Clone::clone);
     let missing: Vec<_> = declared.difference(&met).collect();
     assert!(missing.is_empty(), "never returned: {missing:?}");
@@ -132,6 +140,7 @@ fn same(what: &str, found: &Error, expected: &Error) {
     let fields = text.strip_prefix(&format!("{found} [")).expect(&text);
     let name = match found {
         Error::NonFinite { at, .. } => format!("{at:?}"),
+        Error::Distributed { fault } => format!("{fault:?}"),
         _ => fields.to_owned(),
     };
     MET.with_borrow_mut(|met| met.insert(name_in(&name).to_owned()));

@@ -123,7 +123,7 @@ impl Optimizer<f64> for Misbehaving {
 
 /// Trains with an optimiser that misbehaves on rank 1 of four. Also returns whether the network
 /// has changed, and trains again with the same communicator.
-fn misbehaved(at: u64, how: How, epochs: u64) -> Vec<Result<(), Error>> {
+fn misbehaved(batch: usize, at: u64, how: How, epochs: u64) -> Vec<Result<(), Error>> {
     let (x, y) = data();
     let examples = Examples::new(&x, &y).unwrap();
     on_ranks(4, |rank| {
@@ -131,15 +131,14 @@ fn misbehaved(at: u64, how: How, epochs: u64) -> Vec<Result<(), Error>> {
         let optimizer: Box<dyn Optimizer<f64>> = Box::new(Misbehaving { steps: 0, at, how });
         let mut trained = network();
         let done = trainer(optimizer)
+            .batch_size(batch)
             .epochs(epochs)
             .distributed(rank)
             .fit(&mut trained, &examples);
-        let again = trainer(GradientDescent::new(0.1))
-            .epochs(1)
-            .distributed(rank);
-        let mut again = again;
+        let again = trainer(GradientDescent::new(0.1)).epochs(1);
+        let mut again = again.distributed(rank);
         again.fit(&mut network(), &examples).expect("another run");
-        assert!(done.is_ok() || at > 100 || trained == network());
+        assert!(done.is_ok() || at > 2000 / batch as u64 || trained == network());
         done.map(drop)
     })
 }
@@ -148,7 +147,12 @@ fn misbehaved(at: u64, how: How, epochs: u64) -> Vec<Result<(), Error>> {
 fn a_step_that_fails_on_one_rank() {
     // In the middle, before a comparison, and the last of an epoch or of the run.
     for (at, epochs) in [(3, 2), (64, 2), (100, 2), (200, 2), (1, 1), (100, 1)] {
-        let found = misbehaved(at, How::Fails, epochs);
+        let found = misbehaved(20, at, How::Fails, epochs);
+        assert_failed(&found, "a step of that number");
+    }
+    // The only one of an epoch.
+    for at in [1, 2] {
+        let found = misbehaved(2000, at, How::Fails, 2);
         assert_failed(&found, "a step of that number");
     }
 }
@@ -156,7 +160,7 @@ fn a_step_that_fails_on_one_rank() {
 #[test]
 fn parameters_that_overflow_on_one_rank() {
     for (at, epochs) in [(3, 2), (64, 2), (100, 1)] {
-        let found = misbehaved(at, How::Overflows, epochs);
+        let found = misbehaved(20, at, How::Overflows, epochs);
         let own = assert_failed(&found, "inf");
         assert!(
             matches!(own, Error::Diverged { epoch: 1, batch: Some(batch), .. } if batch as u64 == at),
@@ -174,7 +178,7 @@ fn parameters_that_differ() {
         (65, 1, 100),
         (100, 1, 100),
     ] {
-        let found = misbehaved(at, How::Diverges, epochs);
+        let found = misbehaved(20, at, How::Diverges, epochs);
         for found in &found {
             let error = found.as_ref().unwrap_err();
             let ranks = vec![1];

@@ -4,6 +4,7 @@ mod bits;
 mod counts;
 mod failures;
 mod faults;
+mod levels;
 mod messages;
 mod resume;
 mod silent;

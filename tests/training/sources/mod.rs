@@ -7,6 +7,7 @@ mod labels;
 mod memory;
 mod npy;
 mod refused;
+mod resident;
 mod shards;
 mod trained;
 
