@@ -212,7 +212,9 @@ impl ThreadCommunicator {
     /// Checks that there is a piece for each rank, and that the pieces have all bytes.
     fn check(&self, lens: &[usize], bytes: &[u8]) -> Result<(), Error> {
         check_length("the lengths of pieces", self.size(), lens.len())?;
-        let all = lens.iter().fold(0, |all: usize, &len| all.saturating_add(len));
+        let all = lens
+            .iter()
+            .fold(0, |all: usize, &len| all.saturating_add(len));
         check_length("the bytes of all pieces", all, bytes.len())
     }
 
