@@ -17,10 +17,6 @@ pub(crate) mod sealed {
         /// Appends the bytes, the lowest first.
         fn push_bytes(self, to: &mut Vec<u8>);
 
-        /// Reads numbers from their bytes, the lowest first. Bytes after the last whole number are
-        /// left out.
-        fn numbers(bytes: &[u8]) -> impl Iterator<Item = Self>;
-
         /// Writes the bytes of numbers, the lowest first. Both slices have room for equally many.
         fn write(numbers: &[Self], to: &mut [u8]);
 
@@ -50,11 +46,6 @@ macro_rules! number {
 
             fn push_bytes(self, to: &mut Vec<u8>) {
                 to.extend_from_slice(&self.to_le_bytes());
-            }
-
-            fn numbers(bytes: &[u8]) -> impl Iterator<Item = Self> {
-                let (numbers, _) = bytes.as_chunks();
-                numbers.iter().map(|&bytes| Self::from_le_bytes(bytes))
             }
 
             fn write(numbers: &[Self], to: &mut [u8]) {

@@ -1,7 +1,7 @@
 //! The bytes of an accumulator.
 
 use super::Accumulator;
-use crate::allocation::{fits, reserved};
+use crate::allocation::{allocate, fits, reserved};
 use crate::checksum::Checksum;
 use crate::error::{BytesFault, Error};
 use crate::examples::scalar_weight;
@@ -157,10 +157,12 @@ impl<T: FileScalar> Accumulator<T> {
         if header.weight.to_bits() != 0 {
             scalar_weight::<T>(header.weight)?;
         }
-        let mut numbers = T::numbers(sums);
+        let mut rest = sums;
         let mut vector = |len| -> Result<Vec<T>, Error> {
-            let mut vector = reserved("the parameters", len)?;
-            vector.extend(numbers.by_ref().take(len));
+            let mut vector = allocate("the parameters", (len, 1), T::zero())?;
+            let (bytes, later) = rest.split_at(size_of_val(&vector[..]));
+            T::read(bytes, &mut vector);
+            rest = later;
             Ok(vector)
         };
         let (cost, lost) = (vector(1)?, vector(1)?);
