@@ -4,6 +4,7 @@ use super::feed::Feed;
 use super::full_batch::Method;
 use super::history::Record;
 use super::order::Selection;
+use super::plan::Set;
 use super::run::{Run, with_place};
 use super::run_state::RunState;
 use super::schedule::Plateau;
@@ -44,7 +45,8 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Run<'_, '_, T, L, C> {
         record: &mut Record,
         progress: &RunState<T>,
     ) -> Result<usize, Error> {
-        let (network, source, m) = (self.network, self.data.training, self.data.training.len());
+        let (network, source) = (self.network, self.data.training.source);
+        let m = source.len();
         let epoch = record.epoch;
         if let Some(order) = &mut self.order {
             order.shuffle(m, self.plan.seed, epoch);
@@ -78,7 +80,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Run<'_, '_, T, L, C> {
         if steps.weight == 0.0 {
             // The examples have weight as a whole, but no single batch does.
             return Err(Error::TotalWeight {
-                value: self.weights[0],
+                value: self.data.training.weight,
             });
         }
         steps.record.batch_cost = Some(steps.sum / steps.weight);
@@ -94,7 +96,12 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Run<'_, '_, T, L, C> {
         sweep: &mut Sweep<'_, T>,
         feed: &mut Feed<'_, T>,
     ) -> Result<(), Error> {
-        let (network, source, epoch) = (self.network, self.data.training, steps.record.epoch);
+        let (network, epoch) = (self.network, steps.record.epoch);
+        let Set {
+            source,
+            order,
+            weight: whole,
+        } = self.data.training;
         // Stochastic layers act at random, and a resumed run repeats the same choices.
         let seed = mix(mix(self.plan.seed, epoch), b as u64 + 1);
         self.batch_workspace.set_training(Some(seed));
@@ -115,12 +122,12 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Run<'_, '_, T, L, C> {
             },
             cost: &self.plan.objective.cost,
             source,
-            order: self.data.orders[0],
+            order,
         };
         let sums = Sums {
             cost: sweep.sum(work, batch, Some(&mut self.gradient))?,
             weight,
-            data_weight: self.weights[0],
+            data_weight: whole,
         };
         let batches = steps.batches as u64;
         let scheduled = (self.plan.schedule).factor_at(epoch - 1, b as u64, batches);

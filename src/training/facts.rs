@@ -2,7 +2,7 @@
 //! return.
 
 use super::full_batch::Method;
-use super::plan::{Data, Plan};
+use super::plan::{Data, Plan, Set};
 use crate::allocation::{allocate, collected};
 use crate::checksum::Checksum;
 use crate::cost::{Cost, Present};
@@ -52,12 +52,12 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
             Method::FullBatch(solver) => format!("{solver:?}"),
         };
         let metrics: Vec<_> = self.metrics.iter().map(Metric::name).collect();
-        let sample = Sample::new(data.training)?;
+        let sample = Sample::new(data.training.source)?;
         let probe = self.probe(network, &sample, ranks);
         let limits = [self.steps, self.patience];
         let validation = match data.validation {
             None => "none".to_owned(),
-            Some(validation) => describe(validation, &Sample::new(validation)?, ranks),
+            Some(Set { source, .. }) => describe(source, &Sample::new(source)?, ranks),
         };
         Ok(vec![
             Fact::new("the network", network_text),
@@ -85,7 +85,7 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
             ),
             Fact::new(
                 "the training examples",
-                describe(data.training, &sample, ranks),
+                describe(data.training.source, &sample, ranks),
             ),
             Fact::new("the validation examples", validation),
             Fact::new(

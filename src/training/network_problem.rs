@@ -2,7 +2,7 @@
 
 use super::full_batch::{FullBatch, Iteration, LeastSquares, Problem};
 use super::history::Stop;
-use super::order::Order;
+use super::plan::Set;
 use super::sweep::{Sweep, Work};
 use crate::allocation::resize;
 use crate::cost::Cost;
@@ -15,7 +15,7 @@ use crate::network::Network;
 use crate::objective::Objective;
 use crate::point::Point;
 use crate::scalar::{Scalar, to_f64};
-use crate::source::{Source, in_memory};
+use crate::source::in_memory;
 use crate::workspace::Workspace;
 use std::ops::Range;
 
@@ -87,10 +87,7 @@ fn scatter<T: Copy>(ranges: &[Range<usize>], mut moving: &[T], all: &mut [T]) {
 /// J of a network over all examples of a run.
 pub(super) struct NetworkProblem<'p, 'c, T: Scalar, L, C> {
     pub(super) network: &'p Network<T, L>,
-    pub(super) source: &'p dyn Source<T>,
-    pub(super) order: Option<&'p Order>,
-    /// Σw of all examples.
-    pub(super) weight: f64,
+    pub(super) set: Set<'p, T>,
     pub(super) sweep: &'p mut Sweep<'c, T>,
     pub(super) objective: &'p Objective<C>,
     pub(super) workspace: &'p mut Workspace<T>,
@@ -131,8 +128,8 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> NetworkProblem<'_, '_, T, L, C> {
                 state: self.state,
             },
             cost: &self.objective.cost,
-            source: self.source,
-            order: self.order,
+            source: self.set.source,
+            order: self.set.order,
         };
         self.sweep.all(work, self.workspace, None)?;
         if let Some(new) = self.workspace.new_state(self.network.layout_arc()) {
@@ -157,13 +154,13 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> NetworkProblem<'_, '_, T, L, C> {
                 state: self.state,
             },
             cost: &self.objective.cost,
-            source: self.source,
-            order: self.order,
+            source: self.set.source,
+            order: self.set.order,
         };
         let mut into = gradient.is_some().then_some(&mut all_gradient[..]);
         let sum = self.sweep.all(work, self.workspace, into.as_deref_mut())?;
         let (layout, penalty) = (self.network.layout(), &self.objective.penalty);
-        let sums = Sums::new(sum, self.weight);
+        let sums = Sums::new(sum, self.set.weight);
         let parts = finish(layout, penalty, all_theta, sums, into)?;
         if let Some(gradient) = gradient {
             gather(ranges, all_gradient, gradient);
@@ -206,7 +203,7 @@ impl<T: Scalar, L: Layer<T>, C: Cost<T>> Problem<T> for NetworkProblem<'_, '_, T
     }
 
     fn least_squares(&mut self, theta: &[T]) -> Result<LeastSquares<T>, Error> {
-        let examples = in_memory(self.source);
+        let examples = in_memory(self.set.source);
         let (Some(examples), None) = (&examples, &self.sweep.ranks) else {
             return Err(Error::Unsupported {
                 what: "examples that are not in the memory of one process",

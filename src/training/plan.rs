@@ -8,9 +8,10 @@ use super::optimizer::OptimizerState;
 use super::order::Order;
 use super::run_state::{Improvement, RunState};
 use super::schedule::Schedule;
-use super::subset::Divided;
+use super::subset::{Divided, Subset};
 use crate::distributed::{Communicator, Ranks, Wire};
 use crate::error::Error;
+use crate::kernels;
 use crate::metrics::{Direction, Metric};
 use crate::objective::Objective;
 use crate::scalar::Scalar;
@@ -58,10 +59,38 @@ impl<'a, T: Scalar> Group<'a, T> {
 /// The examples of a run.
 #[derive(Clone, Copy)]
 pub(super) struct Data<'d, T: Scalar> {
-    pub(super) training: &'d dyn Source<T>,
-    pub(super) validation: Option<&'d dyn Source<T>>,
+    pub(super) training: Set<'d, T>,
+    pub(super) validation: Option<Set<'d, T>>,
+}
+
+/// The training or the validation set of a run.
+#[derive(Clone, Copy)]
+pub(super) struct Set<'d, T: Scalar> {
+    pub(super) source: &'d dyn Source<T>,
     /// Which examples of the given source they are, if they are not all.
-    pub(super) orders: [Option<&'d Order>; 2],
+    pub(super) order: Option<&'d Order>,
+    /// Σw of all examples.
+    pub(super) weight: f64,
+}
+
+impl<'d, T: Scalar> Set<'d, T> {
+    /// Takes all examples of a source that was given.
+    pub(super) fn all(source: &'d dyn Source<T>) -> Self {
+        Self {
+            source,
+            order: None,
+            weight: source.weights().map_or(source.len() as f64, kernels::sum),
+        }
+    }
+
+    /// Takes some examples of a source that was given.
+    pub(super) fn some(subset: &'d Subset<'_, T>) -> Self {
+        let order = Some(subset.order());
+        Self {
+            order,
+            ..Self::all(subset)
+        }
+    }
 }
 
 impl<T: Scalar, C> Plan<'_, T, C> {

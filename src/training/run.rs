@@ -6,7 +6,7 @@ use super::full_batch::Method;
 use super::history::{Record, Stop};
 use super::network_problem::{Moving, NetworkProblem};
 use super::order::Order;
-use super::plan::{Data, Plan};
+use super::plan::{Data, Plan, Set};
 use super::run_state::RunState;
 use super::step::check_parameters;
 use super::sweep::{Sweep, Work};
@@ -14,7 +14,6 @@ use crate::allocation::{allocate, collected, copied};
 use crate::cost::Cost;
 use crate::error::{Error, Location};
 use crate::gradient::{CostParts, Sums, finish};
-use crate::kernels;
 use crate::layer::Layer;
 use crate::metrics::Metric;
 use crate::network::Network;
@@ -31,8 +30,6 @@ pub(super) struct Run<'r, 'a, T: Scalar, L, C> {
     pub(super) plan: &'r mut Plan<'a, T, C>,
     /// The order of the examples in an epoch; `None` for that of the source.
     pub(super) order: Option<Order>,
-    /// Σw of all training examples, and of the validation examples.
-    pub(super) weights: [f64; 2],
     pub(super) batch_weights: Vec<f64>,
     pub(super) sweep: Sweep<'r, T>,
     pub(super) theta: Vec<T>,
@@ -71,7 +68,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         let frozen = network.layout().frozen().iter();
         let frozen = frozen.flat_map(|range| theta[range.clone()].iter().map(|&x| Ok(x)));
         let frozen = collected("the frozen parameters", 0, frozen)?;
-        let (m, block) = (data.training.len(), data.training.block());
+        let (m, block) = (data.training.source.len(), data.training.source.block());
         let shuffled = plan.shuffle && plan.batch_size.is_some_and(|size| size < m);
         let order = shuffled.then(|| Order::new(m, block)).transpose()?;
         if progress.epoch == 0 {
@@ -85,10 +82,6 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         progress.reserve(expected as usize)?;
         Ok(Self {
             network,
-            weights: [
-                total_weight(data.training),
-                data.validation.map_or(0.0, total_weight),
-            ],
             data,
             plan,
             order,
@@ -196,7 +189,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         let (last_batch, stop) = match self.plan.method {
             Method::Steps(_) => {
                 let count = self.steps(&mut record, progress)?;
-                let parts = self.evaluate(self.data.training, 0);
+                let parts = self.evaluate(self.data.training);
                 let parts = parts.map_err(|cause| with_place(epoch, Some(count), cause))?;
                 record.cost = to_f64(parts.total());
                 (Some(count), None)
@@ -221,9 +214,7 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         };
         let mut problem = NetworkProblem {
             network: self.network,
-            source: self.data.training,
-            order: self.data.orders[0],
-            weight: self.weights[0],
+            set: self.data.training,
             sweep: &mut self.sweep,
             objective,
             workspace: &mut self.data_workspace,
@@ -237,22 +228,21 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         Ok(done.stop)
     }
 
-    /// Returns the parts of J over all examples of source `of`: 0 for training, 1 for validation.
-    /// Keeps the outputs if metrics need them.
-    fn evaluate(&mut self, source: &dyn Source<T>, of: usize) -> Result<CostParts<T>, Error> {
+    /// Returns the parts of J over a set. Keeps the outputs if metrics need them.
+    fn evaluate(&mut self, set: Set<'_, T>) -> Result<CostParts<T>, Error> {
         let Objective { cost, penalty } = &self.plan.objective;
         let (theta, state) = (&self.theta, &self.state);
         let work = Work {
             network: self.network,
             point: Point { theta, state },
             cost,
-            source,
-            order: self.data.orders[of],
+            source: set.source,
+            order: set.order,
         };
         let keeps_outputs = !self.plan.metrics.is_empty();
         let workspace = &mut self.data_workspace;
         let sum = self.sweep.evaluate(work, workspace, keeps_outputs)?;
-        let sums = Sums::new(sum, self.weights[of]);
+        let sums = Sums::new(sum, set.weight);
         finish(self.network.layout(), penalty, theta, sums, None)
     }
 
@@ -269,18 +259,17 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         let Data {
             training,
             validation,
-            ..
         } = self.data;
         // A solver keeps no outputs.
         if matches!(self.plan.method, Method::FullBatch(_)) && !self.plan.metrics.is_empty() {
-            self.evaluate(training, 0)?;
+            self.evaluate(training)?;
         }
-        let metrics = self.metrics(training).map_err(place);
+        let metrics = self.metrics(training.source).map_err(place);
         record.metrics = self.sweep.or_hold(metrics)?.unwrap_or_default();
         if let Some(validation) = validation {
-            let parts = self.evaluate(validation, 1)?;
+            let parts = self.evaluate(validation)?;
             record.validation = Some(to_f64(parts.data));
-            record.validation_metrics = self.metrics(validation)?;
+            record.validation_metrics = self.metrics(validation.source)?;
         }
         Ok(())
     }
@@ -300,11 +289,6 @@ impl<'r, 'a, T: Scalar, L: Layer<T>, C: Cost<T>> Run<'r, 'a, T, L, C> {
         });
         values.collect()
     }
-}
-
-/// Returns Σw of all examples.
-fn total_weight<T: Scalar>(source: &dyn Source<T>) -> f64 {
-    source.weights().map_or(source.len() as f64, kernels::sum)
 }
 
 /// Emits an event for an epoch, at level `INFO`.

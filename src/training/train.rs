@@ -3,7 +3,7 @@
 #[cfg(feature = "serde")]
 use super::checkpoint::{Resumed, Store};
 use super::history::History;
-use super::plan::{Data, Group};
+use super::plan::{Data, Group, Set};
 use super::run::Run;
 use super::run_state::RunState;
 use super::trainer::Trainer;
@@ -43,14 +43,12 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
         let (divided, given) = (divided?, plan.validation.clone());
         let data = match &divided {
             Some(divided) => Data {
-                training: &divided.training,
-                validation: Some(&divided.validation),
-                orders: [divided.training.order(), divided.validation.order()].map(Some),
+                training: Set::some(&divided.training),
+                validation: Some(Set::some(&divided.validation)),
             },
             None => Data {
-                training: source,
-                validation: given.as_deref(),
-                orders: [None; 2],
+                training: Set::all(source),
+                validation: given.as_deref().map(|source| Set::all(source)),
             },
         };
         agreed(&mut ranks, plan.check_data(&data))?;

@@ -95,12 +95,14 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
 
     /// Validates the settings that depend on the examples: batches, learning rates and metrics.
     pub(super) fn check_data(&self, data: &Data<'_, T>) -> Result<(), Error> {
-        let m = data.training.len();
+        let m = data.training.source.len();
         self.check_batches(m)?;
         self.check_rate(m)?;
         // A metric refuses targets that it cannot measure, such as targets with fewer classes than
         // it ranks.
-        let sources = std::iter::once(data.training).chain(data.validation);
+        let sources = std::iter::once(data.training)
+            .chain(data.validation)
+            .map(|set| set.source);
         for examples in sources.filter_map(in_memory) {
             for metric in &self.metrics {
                 let (y, present) = (examples.y, examples.present());
