@@ -212,8 +212,8 @@ impl<'a, T: Scalar, C: Cost<T>> Trainer<'a, T, C> {
         self
     }
 
-    /// Sets the validation examples, in memory or from another [`Source`]. They do not contribute to
-    /// the gradient. Early stopping and the best epoch follow their mean cost, or the
+    /// Sets the validation examples, in memory or from another [`Source`]. They do not contribute
+    /// to the gradient. Early stopping and the best epoch follow their mean cost, or the
     /// [`monitor`](Self::monitor)ed metric on them. They therefore influence the result, so test on
     /// other examples ([`three_way_split`](crate::data::three_way_split)).
     #[must_use]

@@ -163,7 +163,7 @@ fn parameters_that_overflow_on_one_rank() {
         let found = misbehaved(20, at, How::Overflows, epochs);
         let own = assert_failed(&found, "inf");
         assert!(
-            matches!(own, Error::Diverged { epoch: 1, batch: Some(batch), .. } if batch as u64 == at),
+            matches!(own, Error::Diverged { epoch: 1, batch: Some(b), .. } if b as u64 == at),
             "{own}"
         );
     }
