@@ -129,7 +129,7 @@ def main():
     bandwidth = sent / (1e-3 * (times[largest] - times[smallest]))
     print(f"\nlatency of a call {1e3 * latency:.2f} us, bandwidth {bandwidth / 1e9:.2f} GB/s")
     for row in rows:
-        # One rank takes C + S, and two take C/2 + S + M.
+        # One rank takes C + S, and two take C/2 + S + M, where M has the wait for the other rank.
         one, two = row["one"], row["two"] * (1 - row["messages"])
         serial = 2 * two - one
         compute = (one - serial) / (row["parameters"] * row["batch"])

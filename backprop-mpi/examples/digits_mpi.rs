@@ -20,7 +20,13 @@ use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let ranks = MpiCommunicator::initialize()?;
-    let network = train(&digits()?, Some(&ranks), option("--checkpoints").as_deref())?;
+    // Without this, an error of one rank is lost: the communicator is dropped before `main` returns
+    // the error, and ends the processes of all ranks if the others wait for this one.
+    run(&ranks).inspect_err(|error| eprintln!("rank {}: {error}", ranks.rank()))
+}
+
+fn run(ranks: &MpiCommunicator) -> Result<(), Box<dyn Error>> {
+    let network = train(&digits()?, Some(ranks), option("--checkpoints").as_deref())?;
     if ranks.rank() == 0 {
         println!("{}", line(&network));
     }

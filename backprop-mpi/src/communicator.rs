@@ -30,6 +30,10 @@ const ABORT_PAUSE: Duration = Duration::from_millis(100);
 /// be finalised. When a poisoned communicator is dropped, or any communicator during a panic, it
 /// prints the reason to the standard error and ends the processes of all ranks with `MPI_Abort`.
 ///
+/// A rank that fails for a reason of its own, such as a missing file, has to print it before it
+/// drops the communicator, because an error that `main` returns is printed afterwards. `digits_mpi`
+/// in the examples does this.
+///
 /// Otherwise it waits until all ranks drop theirs, and finalises MPI. If a rank drops it while
 /// another makes a call, that call returns [`Message`](DistributedFault::Message), and both end the
 /// processes of all ranks.

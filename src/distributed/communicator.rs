@@ -7,9 +7,11 @@ use std::fmt::Debug;
 ///
 /// Every rank makes the same calls in the same order. A call is collective: it returns when the
 /// bytes of all ranks have arrived. The bytes from one rank arrive unchanged and in order. Sender
-/// and receiver know the lengths before the call.
+/// and receiver know the lengths before the call. A piece may be empty, and pieces may differ in
+/// length.
 ///
 /// A run calls its communicator from the thread that calls [`fit`](crate::training::Trainer::fit).
+/// It detects ranks that make different calls by itself, so a communicator only carries bytes.
 ///
 /// # Errors
 /// A communicator waits for a limited time. If a rank does not answer, or the library that sends

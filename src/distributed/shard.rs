@@ -22,8 +22,12 @@ use std::sync::{Mutex, PoisonError};
 /// compute: in total, about (n + K) m (R − 1)/R scalars for a batch of m on R ranks. No example is
 /// sent if every rank has all of them, in memory or in files that it can read.
 ///
-/// All ranks have to read at the same time. Use a shard only for
-/// [`Trainer::fit_source`](crate::training::Trainer::fit_source) with the same communicator.
+/// All ranks have to read at the same time. Use a shard only with a trainer that is
+/// [distributed](crate::training::Trainer::distributed) over the same communicator: for
+/// [`fit_source`](crate::training::Trainer::fit_source),
+/// [`resume_source`](crate::training::Trainer::resume_source) and
+/// [`validation`](crate::training::Trainer::validation). The bits are those of all examples in this
+/// order on one rank, so cut the examples into consecutive ranges, rank after rank.
 ///
 /// # Example
 /// Two ranks, each with two of four examples of y = 2 x:

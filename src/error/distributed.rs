@@ -9,7 +9,7 @@ pub enum DistributedFault {
     /// Ranks with different settings, data or platforms.
     #[error(
         "{what} of rank {rank} is {found}, expected {expected} as on rank 0: start every rank with \
-         the same program, settings and data"
+         the same program, settings and data; a `Shard` joins data that ranks hold in parts"
     )]
     Disagreement {
         /// What the ranks must have in common.
@@ -18,7 +18,7 @@ pub enum DistributedFault {
         rank: usize,
         /// The value of rank 0.
         expected: String,
-        /// The value of this rank.
+        /// The value of `rank`.
         found: String,
     },
     /// Ranks whose parameters or state differ after the same steps.
@@ -41,7 +41,10 @@ pub enum DistributedFault {
         message: String,
     },
     /// A message other than the one that this rank expects.
-    #[error("{what} of a message of rank {rank} is {found}, expected {expected}")]
+    #[error(
+        "{what} of a message of rank {rank} is {found}, expected {expected}: every rank must make \
+         the same calls in the same order, such as `Trainer::distributed` on all or none"
+    )]
     Message {
         /// The field of the message.
         what: &'static str,

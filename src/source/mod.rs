@@ -156,7 +156,8 @@ pub trait Source<T: Scalar>: Debug + Send + Sync {
     fn read(&self, indices: &[usize], into: ReadInto<'_, T>) -> Result<(), Error>;
 
     /// Returns the number of consecutive examples in a block, at least 1. They are read fastest
-    /// together, so shuffling moves whole blocks: examples 0..block, block..2 block and so on.
+    /// together, so shuffling moves whole blocks: examples 0..block, block..2 block and so on. The
+    /// default is 1.
     #[must_use]
     fn block(&self) -> usize {
         1

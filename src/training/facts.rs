@@ -16,6 +16,7 @@ use crate::scalar::Scalar;
 use crate::source::{ReadInto, Source};
 use crate::workspace::Workspace;
 use nalgebra::DMatrixView;
+use std::fmt::Debug;
 
 /// The number of examples that are compared.
 const SAMPLE: usize = 64;
@@ -64,23 +65,28 @@ impl<T: Scalar, C: Cost<T>> Plan<'_, T, C> {
             Fact::new("the objective", short(&format!("{:?}", self.objective))),
             Fact::new("the method", short(&method)),
             Fact::new("the number of epochs", self.epochs),
-            Fact::new("the limits of steps and patience", format!("{limits:?}")),
-            Fact::new("the batch size", format!("{:?}", self.batch_size)),
+            Fact::new(
+                "the limits of steps and patience",
+                limits.map(setting).join(" and "),
+            ),
+            Fact::new("the batch size", setting(self.batch_size)),
             Fact::new(
                 "the seed",
                 format!("{}, shuffle {}", self.seed, self.shuffle),
             ),
             Fact::new("the schedule", format!("{:?}", self.schedule)),
-            Fact::new("the clipping", format!("{:?}", self.clipping)),
+            Fact::new("the clipping", setting(self.clipping)),
             Fact::new(
                 "the metrics",
-                format!("{metrics:?}, monitored {:?}", self.monitor),
+                format!("{metrics:?}, monitored {}", setting(self.monitor)),
             ),
             Fact::new(
                 "the settings of validation",
                 format!(
-                    "fraction {:?}, least improvement {}, keep the best {}",
-                    self.validation_fraction, self.min_improvement, self.keep_best
+                    "fraction {}, least improvement {}, keep the best {}",
+                    setting(self.validation_fraction),
+                    self.min_improvement,
+                    self.keep_best
                 ),
             ),
             Fact::new(
@@ -142,6 +148,11 @@ fn describe<T: Scalar>(source: &dyn Source<T>, sample: &Sample<T>, ranks: &Ranks
         source.block(),
         hash.value()
     )
+}
+
+/// Returns the text of a setting that may be absent.
+fn setting(value: Option<impl Debug>) -> String {
+    value.map_or_else(|| "none".to_owned(), |value| format!("{value:?}"))
 }
 
 /// Returns a text, or its beginning and a checksum if it is long.

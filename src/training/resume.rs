@@ -73,9 +73,9 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
     ///
     /// The checkpoint must agree with this trainer in the scalar type T, the name of the method
     /// (and the settings of a full-batch solver), the layers of the network and which of them are
-    /// frozen, the penalty, the number of examples, the batch size, the seed, shuffling, the
-    /// validation fraction, the presence of validation examples, the schedule, the metrics and the
-    /// monitored value.
+    /// frozen, the penalty, the number of examples, their blocks ([`Source::block`]) where these
+    /// determine the order, the batch size, the seed, shuffling, the validation fraction, the
+    /// presence of validation examples, the schedule, the metrics and the monitored value.
     /// Everything else comes from this trainer: the learning rate and other settings of an
     /// optimiser, the cost, clipping, patience and the data themselves. The bits equal those of an
     /// uninterrupted run only if these are unchanged too.

@@ -19,6 +19,7 @@ use crate::point::check_state;
 use crate::saved_numbers::scalar_name;
 use crate::scalar::Scalar;
 use crate::shape::Shape;
+use crate::source::Source;
 
 /// Lists the layers inside a layer, each with its number of outputs and whether it is frozen.
 fn architecture(plan: &crate::layer::Plan) -> String {
@@ -45,7 +46,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
     pub(super) fn settings<L: Layer<T>>(
         &self,
         network: &Network<T, L>,
-        examples: usize,
+        source: &dyn Source<T>,
     ) -> Settings {
         let plan = network.layout().plan();
         let input = match plan.input() {
@@ -53,6 +54,12 @@ impl<T: Scalar, C> Plan<'_, T, C> {
             shape => shape.to_string(),
         };
         let metrics: Vec<_> = self.metrics.iter().map(Metric::name).collect();
+        // The order of the examples depends on the blocks.
+        let natural = !self.shuffle && self.validation_fraction.is_none();
+        let examples = match source.block() {
+            block if block > 1 && !natural => format!("{}, in blocks of {block}", source.len()),
+            _ => source.len().to_string(),
+        };
         let or_else = |value: Option<String>, absent: &str| value.unwrap_or(absent.to_owned());
         Settings([
             scalar_name::<T>(),
@@ -63,7 +70,7 @@ impl<T: Scalar, C> Plan<'_, T, C> {
             },
             format!("{input}{}", architecture(plan)),
             format!("{:?}", self.objective.penalty),
-            examples.to_string(),
+            examples,
             or_else(self.batch_size.map(|size| size.to_string()), "all"),
             format!("{}, shuffle {}", self.seed, self.shuffle),
             or_else(

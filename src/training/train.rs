@@ -62,7 +62,7 @@ impl<T: Scalar, C: Cost<T>> Trainer<'_, T, C> {
             ranks.agree(facts)?;
         }
         #[cfg(feature = "serde")]
-        let settings = plan.settings(network, source.len());
+        let settings = plan.settings(network, source);
         #[cfg(feature = "serde")]
         let begun = match &self.store {
             Some(store) => plan.restored(network, store, &settings, resumes, &mut ranks),

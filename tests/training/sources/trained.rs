@@ -3,6 +3,7 @@
 use super::{Folder, counted, reason};
 use backprop::activation::{Identity, Tanh};
 use backprop::nalgebra::DMatrix;
+use backprop::saving::Checkpoints;
 use backprop::source::{FileSource, Shards, Source};
 use backprop::training::{Adam, Trainer};
 use backprop::{Error, Examples, Initialization, Location, Network, Objective, SquaredError, rng};
@@ -60,6 +61,37 @@ fn training_from_files_has_the_bits_of_memory() {
         trained(&Shards::new(shards.into()).unwrap()).unwrap(),
         expected
     );
+}
+
+/// Other blocks give another order of the examples, unless these are not shuffled.
+#[test]
+fn a_run_resumes_with_the_same_blocks() {
+    let folder = Folder::new();
+    let rows = counted::<f64>(5 * M, 17);
+    let source = |block| {
+        let source = FileSource::<f64>::joined(folder.rows("rows", &rows, 5), 3).unwrap();
+        source.blocks_of(block).unwrap()
+    };
+    for shuffle in [true, false] {
+        let run = |epochs, block| {
+            let checkpoints = Checkpoints::new(folder.0.join(shuffle.to_string()));
+            Trainer::new(Objective::new(SquaredError), Adam::new(0.01))
+                .epochs(epochs)
+                .batch_size(7)
+                .shuffle(shuffle)
+                .checkpoints(checkpoints, 1)
+                .resume_source(&mut network(), &source(block))
+                .map(|(_, resumed)| resumed.epoch)
+        };
+        assert_eq!(run(1, 4), Ok(0));
+        let refused = Err(Error::OtherTraining {
+            what: "the number of examples",
+            expected: "53, in blocks of 5".into(),
+            found: "53, in blocks of 4".into(),
+        });
+        assert_eq!(run(2, 5), if shuffle { refused } else { Ok(1) });
+        assert_eq!(run(3, 4), Ok(if shuffle { 1 } else { 2 }));
+    }
 }
 
 /// An error of the file ends the run, and leaves the network unchanged.
