@@ -550,11 +550,11 @@ fn ranks() {
             DistributedFault::Disagreement {
                 what: "the batch size",
                 rank: 2,
-                expected: "Some(64)".to_owned(),
-                found: "None".to_owned(),
+                expected: "64".to_owned(),
+                found: "none".to_owned(),
             },
-            "the batch size of rank 2 is None, expected Some(64) as on rank 0: start every rank \
-             with the same program, settings and data",
+            "the batch size of rank 2 is none, expected 64 as on rank 0: start every rank with the \
+             same program, settings and data; a `Shard` joins data that ranks hold in parts",
         ),
         (
             DistributedFault::Diverged {
@@ -578,7 +578,8 @@ fn ranks() {
                 expected: 1,
                 found: 2,
             },
-            "the version of a message of rank 4 is 2, expected 1",
+            "the version of a message of rank 4 is 2, expected 1: every rank must make the same calls \
+             in the same order, such as `Trainer::distributed` on all or none",
         ),
         (
             DistributedFault::TimedOut {
