@@ -578,8 +578,8 @@ fn ranks() {
                 expected: 1,
                 found: 2,
             },
-            "the version of a message of rank 4 is 2, expected 1: every rank must make the same calls \
-             in the same order, such as `Trainer::distributed` on all or none",
+            "the version of a message of rank 4 is 2, expected 1: every rank must make the same \
+             calls in the same order, such as `Trainer::distributed` on all or none",
         ),
         (
             DistributedFault::TimedOut {
