@@ -7,6 +7,7 @@
 //! | one file of rows \[x \| y\] | [`FileSource::joined`] |
 //! | class labels as targets | [`FileSource::one_hot`] |
 //! | unknown targets, which are NaN in the file | [`FileSource::missing_targets`] |
+//! | inputs that need scaling, such as pixels stored as bytes | [`Scaled`] |
 //! | several shards, such as files that each have some of the examples | [`Shards`] |
 //! | anything else, such as numbers that are computed or compressed | your [`Source`] |
 //!
@@ -69,6 +70,7 @@ mod file_source;
 mod memory;
 mod row_file;
 mod row_reader;
+mod scaled;
 mod shards;
 
 use crate::error::Error;
@@ -81,6 +83,7 @@ pub use crate::number::Number;
 pub use file_source::FileSource;
 pub(crate) use memory::in_memory;
 pub use row_file::RowFile;
+pub use scaled::Scaled;
 pub use shards::Shards;
 
 /// Examples that are read in batches, such as those of a file larger than memory.

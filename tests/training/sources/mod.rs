@@ -8,6 +8,7 @@ mod memory;
 mod npy;
 mod refused;
 mod resident;
+mod scaled;
 mod shards;
 mod trained;
 
