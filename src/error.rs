@@ -527,6 +527,33 @@ pub enum Error {
         /// The number of labels that the encoder was fitted to.
         known: usize,
     },
+    /// An output or a target of a metric that is not a probability.
+    #[error(
+        "the {what} of unit {unit}, example {example} is {value}, expected a probability in \
+         [0, 1]: use outputs of Sigmoid or Softmax"
+    )]
+    Probability {
+        /// `"output"` or `"target"`.
+        what: &'static str,
+        /// The output unit.
+        unit: usize,
+        /// The example.
+        example: usize,
+        /// The value.
+        value: f64,
+    },
+    /// An output whose targets are all positive, or all negative, where a metric compares the two.
+    #[error(
+        "all targets of unit {unit} are {} ½, expected some on either side, or the ROC curve does \
+         not exist: use examples of both classes",
+        if *.positive { "above" } else { "at most" }
+    )]
+    OneClass {
+        /// The output unit.
+        unit: usize,
+        /// Whether all targets are above ½.
+        positive: bool,
+    },
     /// Fewer examples than the call needs, in total or in one class.
     #[error("{}: expected at least {expected} examples, found {found}", of_class(*.class))]
     FewExamples {

@@ -126,7 +126,7 @@ impl Split {
 /// # Ok::<(), backprop::Error>(())
 /// ```
 pub fn train_test_split(examples: usize, test_fraction: f64, seed: u64) -> Result<Split, Error> {
-    let tests = share(TEST, examples, test_fraction, examples)?;
+    let tests = share(TEST, examples, test_fraction, examples, 1)?;
     random(examples, tests, seed)
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn train_validation_split(
     fraction: f64,
     seed: u64,
 ) -> Result<Split, Error> {
-    let count = share("the validation fraction", examples, fraction, examples)?;
+    let count = share("the validation fraction", examples, fraction, examples, 1)?;
     random(examples, count, seed)
 }
 
@@ -163,7 +163,7 @@ pub fn three_way_split(
     fractions: Fractions,
     seed: u64,
 ) -> Result<ThreeWaySplit, Error> {
-    let (validations, tests) = fractions.counts(examples)?;
+    let (validations, tests) = fractions.counts(examples, 1)?;
     let outer = random(examples, tests, seed)?;
     let inner = random(outer.train.len(), validations, seed)?;
     outer.with(inner)
@@ -184,8 +184,8 @@ fn random(examples: usize, tests: usize, seed: u64) -> Result<Split, Error> {
 /// classes with the largest remainders, and for lower labels first if remainders are equal.
 ///
 /// # Errors
-/// Returns the errors of [`train_test_split`], and [`Error::FewExamples`] with the lowest label
-/// that has only one example.
+/// - The errors of [`train_test_split`], also if a part has fewer examples than there are classes.
+/// - [`Error::FewExamples`] with the lowest label that has only one example.
 ///
 /// # Example
 /// ```
@@ -198,8 +198,10 @@ fn random(examples: usize, tests: usize, seed: u64) -> Result<Split, Error> {
 /// # Ok::<(), backprop::Error>(())
 /// ```
 pub fn stratified_split(labels: &[usize], test_fraction: f64, seed: u64) -> Result<Split, Error> {
-    let tests = share(TEST, labels.len(), test_fraction, labels.len())?;
-    enough(count(labels), 2)?;
+    let counts = count(labels);
+    let classes = counts.len();
+    enough(counts, 2)?;
+    let tests = share(TEST, labels.len(), test_fraction, labels.len(), classes)?;
     stratified(labels, tests, seed)
 }
 
@@ -209,8 +211,8 @@ pub fn stratified_split(labels: &[usize], test_fraction: f64, seed: u64) -> Resu
 /// [`stratified_split`]. The validation part is taken from the rest in the same way.
 ///
 /// # Errors
-/// Returns the errors of [`three_way_split`], and [`Error::FewExamples`] with the lowest label that
-/// has fewer than three examples.
+/// - The errors of [`three_way_split`], also if a part has fewer examples than there are classes.
+/// - [`Error::FewExamples`] with the lowest label that has fewer than three examples.
 ///
 /// # Example
 /// ```
@@ -228,8 +230,10 @@ pub fn stratified_three_way_split(
     fractions: Fractions,
     seed: u64,
 ) -> Result<ThreeWaySplit, Error> {
-    let (validations, tests) = fractions.counts(labels.len())?;
-    enough(count(labels), 3)?;
+    let counts = count(labels);
+    let classes = counts.len();
+    enough(counts, 3)?;
+    let (validations, tests) = fractions.counts(labels.len(), classes)?;
     let outer = stratified(labels, tests, seed)?;
     let mut rest = allocate(INDICES, (outer.train.len(), 1), 0)?;
     for (label, &k) in rest.iter_mut().zip(&outer.train) {
@@ -304,30 +308,41 @@ const TEST: &str = "the fraction of test examples";
 
 impl Fractions {
     /// Returns the numbers of validation and test examples.
-    fn counts(self, examples: usize) -> Result<(usize, usize), Error> {
-        let tests = share(TEST, examples, self.test, examples)?;
+    fn counts(self, examples: usize, least: usize) -> Result<(usize, usize), Error> {
+        let tests = share(TEST, examples, self.test, examples, least)?;
         let name = "the fraction of validation examples";
-        Ok((
-            share(name, examples, self.validation, examples - tests)?,
-            tests,
-        ))
+        let left = examples - tests;
+        let validations = share(name, examples, self.validation, left, least)?;
+        Ok((validations, tests))
     }
 }
 
-/// Returns the number of examples in a fraction of all: at least 1 and less than `left`.
-fn share(name: &'static str, examples: usize, fraction: f64, left: usize) -> Result<usize, Error> {
+/// Returns the number of examples in a fraction of all. This part, and the rest of `left` examples,
+/// have at least `least`.
+fn share(
+    name: &'static str,
+    examples: usize,
+    fraction: f64,
+    left: usize,
+    least: usize,
+) -> Result<usize, Error> {
     if examples == 0 {
         return Err(Error::NoExamples);
     }
     let count = (fraction * examples as f64).round();
-    if fraction > 0.0 && fraction < 1.0 && count >= 1.0 && count < left as f64 {
+    let fits = count >= least as f64 && count <= left.saturating_sub(least) as f64;
+    if fraction > 0.0 && fraction < 1.0 && fits {
         return Ok(count as usize);
     }
-    Err(hyperparameter(
-        name,
-        fraction,
-        format!("a number in (0, 1) that puts at least one of {examples} examples in each part"),
-    ))
+    let part = match least {
+        1 => format!("at least one of {examples} examples in each part"),
+        _ => format!(
+            "at least {least} of {examples} examples in each part, one for each of the {least} \
+             classes"
+        ),
+    };
+    let expected = format!("a number in (0, 1) that puts {part}");
+    Err(hyperparameter(name, fraction, expected))
 }
 
 /// Checks that each class has at least `expected` examples.

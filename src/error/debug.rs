@@ -80,6 +80,8 @@ debug_with_message! {
         Unsupported { what, by }
         Label { what, example, label, classes }
         UnknownLabel { example, label, known }
+        Probability { what, unit, example, value }
+        OneClass { unit, positive }
         FewExamples { class, expected, found }
         Spread { row, value }
         Scaled { row, example, value }

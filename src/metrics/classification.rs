@@ -1,17 +1,19 @@
 //! Metrics for classification.
 
-use super::confusion::{ConfusionMatrix, Tally};
-use super::{Direction, Metric, check, class_of, classes_of_rows};
-use crate::allocation::allocate;
-use crate::error::{Error, hyperparameter};
+use super::average::{self, Average, Averaging, Ratio};
+use super::confusion::ConfusionMatrix;
+use super::{Direction, Metric, check, class_of, classes_of_rows, whole_share};
+use crate::error::{Error, hyperparameter, unsupported};
 use crate::scalar::Scalar;
 use nalgebra::DMatrixView;
+use std::fmt::Debug;
 
 /// The fraction of examples classified correctly.
 ///
 /// The class of a column is the row of its largest entry. With one row, the class is 1 if the entry
 /// is above ½, and 0 otherwise. Targets are one-hot columns ([`one_hot`](crate::data::one_hot)), or
-/// a row of 0 and 1. This metric is not suitable for several independent labels per example.
+/// a row of 0 and 1. For several independent labels per example, use
+/// [`SubsetAccuracy`](super::SubsetAccuracy) or [`HammingLoss`](super::HammingLoss).
 ///
 /// # Errors
 /// Returns the errors of [`check`].
@@ -45,7 +47,7 @@ impl<T: Scalar> Metric<T> for Accuracy {
         targets: DMatrixView<'_, T>,
     ) -> Result<f64, Error> {
         check(outputs, targets)?;
-        Ok(share(outputs.ncols(), |k| {
+        Ok(whole_share(outputs.ncols(), |k| {
             class_of(&outputs, k) == class_of(&targets, k)
         }))
     }
@@ -100,7 +102,7 @@ impl<T: Scalar> Metric<T> for TopK {
                 format!("1 to {classes}, the number of classes"),
             ));
         }
-        Ok(share(outputs.ncols(), |k| {
+        Ok(whole_share(outputs.ncols(), |k| {
             let class = class_of(&targets, k);
             if outputs.nrows() == 1 {
                 return self.0 == 2 || class_of(&outputs, k) == class;
@@ -114,113 +116,22 @@ impl<T: Scalar> Metric<T> for TopK {
     }
 }
 
-/// Returns the fraction of the m examples that pass a test.
-fn share(examples: usize, test: impl Fn(usize) -> bool) -> f64 {
-    let passed = (0..examples).filter(|&k| test(k)).count();
-    passed as f64 / examples as f64
-}
-
-/// How a ratio of counts is averaged over classes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Average {
-    /// The mean over all K classes. A class that does not occur counts as 0. (scikit-learn leaves
-    /// it out unless `labels=range(K)` is given.)
-    Macro,
-    /// The ratio of the sums over all classes. It equals the accuracy, because each example has one
-    /// class.
-    Micro,
-    /// One class. For a single output, class 1 is scikit-learn's `average="binary"`.
-    Class(usize),
-}
-
-impl Average {
-    /// Averages a ratio over the tallies of the classes.
-    pub(super) fn of(
-        self,
-        classes: usize,
-        tally: impl Fn(usize) -> Tally,
-        ratio: fn(Tally) -> f64,
-    ) -> Result<f64, Error> {
-        let tallies = (0..classes).map(&tally);
-        match self {
-            Self::Macro => Ok(tallies.map(ratio).sum::<f64>() / classes as f64),
-            Self::Micro => Ok(ratio(tallies.fold(Tally::default(), Tally::plus))),
-            Self::Class(class) => {
-                self.validate(classes)?;
-                Ok(ratio(tally(class)))
-            }
-        }
-    }
-
-    fn validate(self, classes: usize) -> Result<(), Error> {
-        match self {
-            Self::Class(class) if class >= classes => Err(Error::Index {
-                what: "class",
-                index: class,
-                count: classes,
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    fn name(self, ratio: &str) -> String {
-        match self {
-            Self::Macro => format!("macro {ratio}"),
-            Self::Micro => format!("micro {ratio}"),
-            Self::Class(class) => format!("{ratio} of class {class}"),
-        }
-    }
-
-    /// Averages a ratio over outputs and targets. Only a macro average allocates.
-    fn evaluate<T: Scalar>(
-        self,
-        outputs: DMatrixView<'_, T>,
-        targets: DMatrixView<'_, T>,
-        ratio: fn(Tally) -> f64,
-    ) -> Result<f64, Error> {
-        check(outputs, targets)?;
-        let classes = classes_of_rows(outputs.nrows());
-        self.validate(classes)?;
-        let pairs = || (0..outputs.ncols()).map(|k| (class_of(&targets, k), class_of(&outputs, k)));
-        let count = |of: &dyn Fn((usize, usize)) -> bool| pairs().filter(|&pair| of(pair)).count();
-        match self {
-            Self::Macro => {
-                let mut tallies = allocate("the counts", (classes, 1), Tally::default())?;
-                for (actual, predicted) in pairs() {
-                    tallies[actual].actual += 1;
-                    tallies[predicted].predicted += 1;
-                    tallies[actual].hits += usize::from(actual == predicted);
-                }
-                self.of(classes, |class| tallies[class], ratio)
-            }
-            Self::Micro => Ok(ratio(Tally {
-                hits: count(&|(actual, predicted)| actual == predicted),
-                predicted: outputs.ncols(),
-                actual: outputs.ncols(),
-            })),
-            Self::Class(class) => Ok(ratio(Tally {
-                hits: count(&|pair| pair == (class, class)),
-                predicted: count(&|(_, predicted)| predicted == class),
-                actual: count(&|(actual, _)| actual == class),
-            })),
-        }
-    }
-}
-
 /// Defines a metric that is an averaged ratio of counts.
 macro_rules! ratio {
-    ($metric:ident, $name:literal, $ratio:path, $(#[$docs:meta])*) => {
+    ($metric:ident, $ratio:path, $(#[$docs:meta])*) => {
         $(#[$docs])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub struct $metric(
-            /// The average over the classes.
-            pub Average,
+        pub struct $metric<A = Average>(
+            /// The average over the classes: an [`Average`], or an [`Averaging`] with options.
+            pub A,
         );
 
-        impl<T: Scalar> Metric<T> for $metric {
+        impl<T: Scalar, A> Metric<T> for $metric<A>
+        where
+            A: Into<Averaging> + Copy + Debug + Send + Sync,
+        {
             fn name(&self) -> String {
-                self.0.name($name)
+                self.0.into().name($ratio.name)
             }
 
             fn direction(&self) -> Direction {
@@ -232,20 +143,32 @@ macro_rules! ratio {
                 outputs: DMatrixView<'_, T>,
                 targets: DMatrixView<'_, T>,
             ) -> Result<f64, Error> {
-                self.0.evaluate(outputs, targets, $ratio)
+                self.0.into().evaluate(outputs, targets, None, $ratio)
+            }
+
+            fn evaluate_present(
+                &self,
+                outputs: DMatrixView<'_, T>,
+                targets: DMatrixView<'_, T>,
+                present: DMatrixView<'_, bool>,
+            ) -> Result<f64, Error> {
+                self.0.into().evaluate(outputs, targets, Some(present), $ratio)
             }
         }
     };
 }
 
 ratio! {
-    Precision, "precision", Tally::precision,
+    Precision, average::PRECISION,
     /// Precision: the fraction of predicted positives that are correct, tp/(tp + fp).
     ///
-    /// It is zero for a class that was never predicted, as in scikit-learn, which also warns.
+    /// It is 0/0 for a class that was never predicted, which counts as 0 unless
+    /// [`Average::zero_division`] is called.
     ///
     /// # Errors
-    /// Returns the errors of [`check`], and [`Error::Index`] for a class that does not exist.
+    /// Returns the errors of [`check`], [`Error::Index`] for a class that does not exist, and
+    /// [`Error::NonFinite`] if [`ZeroDivision::Exclude`](super::ZeroDivision::Exclude) leaves no
+    /// class.
     ///
     /// # Example
     /// ```
@@ -263,13 +186,16 @@ ratio! {
 }
 
 ratio! {
-    Recall, "recall", Tally::recall,
+    Recall, average::RECALL,
     /// Recall: the fraction of actual positives that are found, tp/(tp + fn).
     ///
-    /// It is zero for a class without examples, as in scikit-learn, which also warns.
+    /// It is 0/0 for a class without examples, which counts as 0 unless
+    /// [`Average::zero_division`] is called.
     ///
     /// # Errors
-    /// Returns the errors of [`check`], and [`Error::Index`] for a class that does not exist.
+    /// Returns the errors of [`check`], [`Error::Index`] for a class that does not exist, and
+    /// [`Error::NonFinite`] if [`ZeroDivision::Exclude`](super::ZeroDivision::Exclude) leaves no
+    /// class.
     ///
     /// # Example
     /// ```
@@ -286,16 +212,18 @@ ratio! {
 }
 
 ratio! {
-    F1, "F1", Tally::f1,
+    F1, average::F1,
     /// F1: the harmonic mean of precision and recall, 2 tp/(2 tp + fp + fn).
     ///
-    /// It is zero for a class that has no examples and was never predicted, as in scikit-learn,
-    /// which also warns. The macro average is the mean of the F1 values of the classes, not the F1
+    /// It is 0/0 for a class that has no examples and was never predicted, which counts as 0 unless
+    /// [`Average::zero_division`] is called. The macro average is the mean of the F1 values of the classes, not the F1
     /// of the mean precision and the mean recall. (van Rijsbergen, *Information Retrieval*, 1979,
     /// ch. 7.)
     ///
     /// # Errors
-    /// Returns the errors of [`check`], and [`Error::Index`] for a class that does not exist.
+    /// Returns the errors of [`check`], [`Error::Index`] for a class that does not exist, and
+    /// [`Error::NonFinite`] if [`ZeroDivision::Exclude`](super::ZeroDivision::Exclude) leaves no
+    /// class.
     ///
     /// # Example
     /// ```
@@ -311,28 +239,38 @@ ratio! {
 }
 
 /// Metrics computed from the counts.
+///
+/// [`Averaging::multi_label`] is an [`Error::Unsupported`]: these counts are of classes.
 impl ConfusionMatrix {
     /// Returns the [`Precision`].
     ///
     /// # Errors
-    /// Returns [`Error::Index`] for a class that does not exist.
-    pub fn precision(&self, average: Average) -> Result<f64, Error> {
-        average.of(self.classes(), |class| self.tally(class), Tally::precision)
+    /// Returns [`Error::Index`] for a class that does not exist, and [`Error::NonFinite`] if
+    /// [`ZeroDivision::Exclude`](super::ZeroDivision::Exclude) leaves no class.
+    pub fn precision(&self, average: impl Into<Averaging>) -> Result<f64, Error> {
+        self.averaged(average.into(), average::PRECISION)
     }
 
     /// Returns the [`Recall`].
     ///
     /// # Errors
-    /// Returns [`Error::Index`] for a class that does not exist.
-    pub fn recall(&self, average: Average) -> Result<f64, Error> {
-        average.of(self.classes(), |class| self.tally(class), Tally::recall)
+    /// Returns the errors of [`precision`](Self::precision).
+    pub fn recall(&self, average: impl Into<Averaging>) -> Result<f64, Error> {
+        self.averaged(average.into(), average::RECALL)
     }
 
     /// Returns the [`F1`].
     ///
     /// # Errors
-    /// Returns [`Error::Index`] for a class that does not exist.
-    pub fn f1(&self, average: Average) -> Result<f64, Error> {
-        average.of(self.classes(), |class| self.tally(class), Tally::f1)
+    /// Returns the errors of [`precision`](Self::precision).
+    pub fn f1(&self, average: impl Into<Averaging>) -> Result<f64, Error> {
+        self.averaged(average.into(), average::F1)
+    }
+
+    fn averaged(&self, average: Averaging, ratio: Ratio) -> Result<f64, Error> {
+        if average.is_multi_label() {
+            return Err(unsupported::<Self>("a multi-label average"));
+        }
+        average.of(self.classes(), |class| self.tally(class), ratio)
     }
 }

@@ -1,7 +1,9 @@
 //! The confusion matrix.
 
+use super::average::Fraction;
+use super::labels::Label;
 use super::{check, class_of, classes_of_rows};
-use crate::allocation::allocate;
+use crate::allocation::{allocate, collected};
 use crate::columns::Columns;
 use crate::data::check_labels;
 use crate::error::Error;
@@ -14,7 +16,8 @@ use std::fmt;
 /// `confusion_matrix` does.
 ///
 /// It is printed as a table, with the recall of a class at the end of its row, the precision below
-/// its column, and the accuracy in the corner.
+/// its column, and the accuracy in the corner. 0/0 is shown as 0.
+/// [`with_names`](Self::with_names) names the classes.
 ///
 /// # Example
 /// ```
@@ -36,6 +39,8 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfusionMatrix {
     counts: DMatrix<usize>,
+    /// One for each class, or none.
+    names: Vec<String>,
 }
 
 impl ConfusionMatrix {
@@ -96,7 +101,43 @@ impl ConfusionMatrix {
         let counts = allocate("the confusion matrix", (classes, classes), 0)?;
         let mut counts = DMatrix::from_vec(classes, classes, counts);
         pairs.for_each(|pair| counts[pair] += 1);
-        Ok(Self { counts })
+        let names = Vec::new();
+        Ok(Self { counts, names })
+    }
+
+    /// Names the classes, in the order of their numbers. The table then shows the names.
+    ///
+    /// # Errors
+    /// - [`Error::Length`] unless there are K names.
+    /// - [`Error::TooLarge`] if they do not fit in memory.
+    ///
+    /// # Example
+    /// ```
+    /// use backprop::data::LabelEncoder;
+    /// use backprop::metrics::ConfusionMatrix;
+    ///
+    /// let encoder = LabelEncoder::fit(&["cat", "horse"])?;
+    /// let counts = ConfusionMatrix::from_labels(&[0, 0, 1], &[0, 1, 1], 2)?;
+    /// let table = "\
+    /// true \\ pred    cat horse  recall
+    /// cat             1     1   0.500
+    /// horse           0     1   1.000
+    /// precision   1.000 0.500   0.667";
+    /// assert_eq!(counts.with_names(encoder.classes())?.to_string(), table);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn with_names<N: ToString>(mut self, names: &[N]) -> Result<Self, Error> {
+        check_length("the names of the classes", self.classes(), names.len())?;
+        let names = names.iter().map(|name| Ok(name.to_string()));
+        self.names = collected("the names of the classes", self.classes(), names)?;
+        Ok(self)
+    }
+
+    /// Returns the names of the classes, or an empty list without
+    /// [`with_names`](Self::with_names).
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// Returns the number of classes K.
@@ -129,26 +170,31 @@ impl ConfusionMatrix {
 
 impl fmt::Display for ConfusionMatrix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = |n: usize| n.to_string().len();
-        // A precision takes five characters.
+        let name = |class: usize| match self.names.get(class) {
+            Some(name) => name.clone(),
+            None => class.to_string(),
+        };
+        let names = (0..self.classes()).map(name);
+        let longest = names.map(|name| name.chars().count()).max().unwrap_or(0);
         let largest = self.counts.iter().copied().max().unwrap_or(0);
-        let width = 1 + digits(largest).max(digits(self.classes())).max(5);
-        let first = digits(self.classes()).max(11);
+        // A precision takes five characters.
+        let width = 1 + largest.to_string().len().max(longest).max(5);
+        let first = longest.max(11);
         write!(f, "{:first$}", "true \\ pred")?;
         for class in 0..self.classes() {
-            write!(f, "{class:>width$}")?;
+            write!(f, "{:>width$}", name(class))?;
         }
         write!(f, "  recall")?;
         for (class, row) in self.counts.row_iter().enumerate() {
-            write!(f, "\n{class:<first$}")?;
+            write!(f, "\n{:<first$}", name(class))?;
             for count in row.iter() {
                 write!(f, "{count:>width$}")?;
             }
-            write!(f, "{:8.3}", self.tally(class).recall())?;
+            write!(f, "{:8.3}", self.tally(class).recall().or_zero())?;
         }
         write!(f, "\n{:first$}", "precision")?;
         for class in 0..self.classes() {
-            write!(f, "{:width$.3}", self.tally(class).precision())?;
+            write!(f, "{:width$.3}", self.tally(class).precision().or_zero())?;
         }
         write!(f, "{:8.3}", self.accuracy())
     }
@@ -171,23 +217,31 @@ impl Tally {
         }
     }
 
-    pub(super) fn precision(self) -> f64 {
-        ratio(self.hits, self.predicted)
+    pub(super) fn plus_label(mut self, label: Label) -> Self {
+        self.hits += usize::from(label.predicted && label.actual);
+        self.predicted += usize::from(label.predicted);
+        self.actual += usize::from(label.actual);
+        self
     }
 
-    pub(super) fn recall(self) -> f64 {
-        ratio(self.hits, self.actual)
+    pub(super) fn precision(self) -> Fraction {
+        Fraction {
+            part: self.hits,
+            whole: self.predicted,
+        }
     }
 
-    pub(super) fn f1(self) -> f64 {
-        ratio(2 * self.hits, self.predicted + self.actual)
+    pub(super) fn recall(self) -> Fraction {
+        Fraction {
+            part: self.hits,
+            whole: self.actual,
+        }
     }
-}
 
-/// Returns part/whole, or 0 if `whole` is 0.
-fn ratio(part: usize, whole: usize) -> f64 {
-    if whole == 0 {
-        return 0.0;
+    pub(super) fn f1(self) -> Fraction {
+        Fraction {
+            part: 2 * self.hits,
+            whole: self.predicted + self.actual,
+        }
     }
-    part as f64 / whole as f64
 }

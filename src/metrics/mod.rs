@@ -60,12 +60,15 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+mod average;
 mod classification;
 mod confusion;
+mod labels;
 mod present;
+mod probabilities;
 mod regression;
 
-use crate::error::Error;
+use crate::error::{Error, Location};
 use crate::examples::{check_finite, check_rows};
 use crate::kernels::index_of_max;
 use crate::scalar::{Scalar, real};
@@ -73,11 +76,14 @@ use nalgebra::DMatrixView;
 use std::fmt::Debug;
 use std::ops::Range;
 
-pub use classification::{Accuracy, Average, F1, Precision, Recall, TopK};
+pub use average::{Average, Averaging, ZeroDivision};
+pub use classification::{Accuracy, F1, Precision, Recall, TopK};
 pub use confusion::ConfusionMatrix;
+pub use labels::{HammingLoss, SubsetAccuracy};
 pub use present::OfHead;
 pub(crate) use present::of_outputs;
 use present::{check_present, whole_examples};
+pub use probabilities::{LogLoss, RocAuc};
 pub use regression::{MeanAbsoluteError, MeanSquaredError, R2};
 
 /// Whether larger or smaller values of a metric are better.
@@ -272,6 +278,18 @@ fn class_of<T: Scalar>(matrix: &DMatrixView<'_, T>, k: usize) -> usize {
         [single] => usize::from(*single > real(0.5)),
         entries => index_of_max(entries),
     }
+}
+
+/// Returns the fraction of the m examples that pass a test.
+fn whole_share(examples: usize, test: impl Fn(usize) -> bool) -> f64 {
+    let passed = (0..examples).filter(|&k| test(k)).count();
+    passed as f64 / examples as f64
+}
+
+/// The error of a metric that is not finite although outputs and targets are.
+fn not_finite(name: String, value: f64) -> Error {
+    let at = Location::Metric { name };
+    Error::NonFinite { at, value }
 }
 
 /// Computes Σ f(k) by pairwise summation, so the rounding error grows only with log m.

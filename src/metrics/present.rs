@@ -57,6 +57,22 @@ pub(super) fn whole_examples<T: Scalar>(
     ])
 }
 
+/// Returns the outputs and targets that are present, each as one row.
+pub(super) fn entries<T: Scalar>(
+    outputs: DMatrixView<'_, T>,
+    targets: DMatrixView<'_, T>,
+    present: DMatrixView<'_, bool>,
+) -> Result<[DMatrix<T>; 2], Error> {
+    check_present(outputs, targets, present)?;
+    let row = |matrix: DMatrixView<'_, T>| {
+        let pairs = matrix.iter().zip(present.iter());
+        let entries = pairs.filter(|(_, is)| **is).map(|(&x, _)| Ok(x));
+        let entries = collected("the present targets", matrix.len(), entries)?;
+        Ok::<_, Error>(DMatrix::from_vec(1, entries.len(), entries))
+    };
+    Ok([row(outputs)?, row(targets)?])
+}
+
 /// A metric of some of the outputs: those of one head.
 ///
 /// # Errors

@@ -1,11 +1,11 @@
 //! Metrics for regression.
 
-use super::{Direction, Metric, check, check_present, pairwise_sum};
-use crate::allocation::collected;
-use crate::error::{Error, Location};
+use super::present::entries;
+use super::{Direction, Metric, check, check_present, not_finite, pairwise_sum};
+use crate::error::Error;
 use crate::kernels;
 use crate::scalar::{Scalar, to_f64};
-use nalgebra::{DMatrix, DMatrixView};
+use nalgebra::DMatrixView;
 
 /// The mean of |a − y| over all outputs and examples.
 ///
@@ -220,22 +220,6 @@ fn r2_of_row<T: Scalar>(
 const MEAN_ABSOLUTE_ERROR: &str = "mean absolute error";
 const MEAN_SQUARED_ERROR: &str = "mean squared error";
 
-/// Returns the outputs and targets that are present, each as one row.
-fn entries<T: Scalar>(
-    outputs: DMatrixView<'_, T>,
-    targets: DMatrixView<'_, T>,
-    present: DMatrixView<'_, bool>,
-) -> Result<[DMatrix<T>; 2], Error> {
-    check_present(outputs, targets, present)?;
-    let row = |matrix: DMatrixView<'_, T>| {
-        let pairs = matrix.iter().zip(present.iter());
-        let entries = pairs.filter(|(_, is)| **is).map(|(&x, _)| Ok(x));
-        let entries = collected("the present targets", matrix.len(), entries)?;
-        Ok::<_, Error>(DMatrix::from_vec(1, entries.len(), entries))
-    };
-    Ok([row(outputs)?, row(targets)?])
-}
-
 /// Computes the mean of a function of a − y over all entries.
 fn mean<T: Scalar>(
     what: &'static str,
@@ -259,10 +243,5 @@ fn finite(name: &str, value: f64) -> Result<f64, Error> {
     if value.is_finite() {
         return Ok(value);
     }
-    Err(Error::NonFinite {
-        at: Location::Metric {
-            name: name.to_owned(),
-        },
-        value,
-    })
+    Err(not_finite(name.to_owned(), value))
 }
