@@ -262,12 +262,7 @@ impl<'a, T: Scalar> Examples<'a, T> {
     ) -> Result<(), Error> {
         check_rows("X", self.x, inputs)?;
         check_rows("Y", self.y, outputs)?;
-        if cost.outputs() > outputs {
-            return Err(Error::HeadRows {
-                expected: cost.outputs(),
-                found: outputs,
-            });
-        }
+        cost.check_count(outputs)?;
         let (low, high) = cost.target_domain();
         if self.range.0 >= low && self.range.1 <= high {
             return Ok(());

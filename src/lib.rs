@@ -127,7 +127,7 @@ pub use argmin;
 pub use columns::{Columns, row_major};
 pub use cost::{
     AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Cost, Huber, LogCosh, Poisson,
-    SquaredError,
+    SquaredError, WeightedBinaryCrossEntropy,
 };
 pub use derivatives::{
     Curvature, ExampleGradients, GaussNewton, Pullback, Tangent, Trace, VjpTargets,

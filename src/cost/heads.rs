@@ -146,6 +146,16 @@ impl<T: Scalar, C: Cost<T>> Cost<T> for Heads<C> {
         ends.fold(0, usize::max)
     }
 
+    fn check_count(&self, outputs: usize) -> Result<(), Error> {
+        let expected = Cost::<T>::outputs(self);
+        if expected > outputs {
+            let found = outputs;
+            return Err(Error::HeadRows { expected, found });
+        }
+        let mut heads = self.heads.iter();
+        heads.try_for_each(|head| head.cost.check_count(head.rows.len()))
+    }
+
     /// The targets that every head accepts.
     fn target_domain(&self) -> (f64, f64) {
         let domains = self.heads.iter().map(|head| head.cost.target_domain());

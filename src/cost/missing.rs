@@ -143,6 +143,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
             exact,
             present: None,
             units: self.units.filter(|_| whole),
+            first: self.first + block.rows.start,
             ..*self
         }
     }

@@ -17,6 +17,9 @@
 //! cost is finite there, such as a = 0 with y = 0. Otherwise it is an [`Error::Output`]. Outputs
 //! are never clamped.
 //!
+//! Other costs are made of these: [`WeightedBinaryCrossEntropy`] has a weight for the positive
+//! targets of each output (`pos_weight`), and [`Heads`] is a weighted sum of costs.
+//!
 //! # Derivatives
 //! The table has the derivatives of the cost of one unit; \[i = j] is 1 if i = j, else 0. The
 //! derivatives with respect to z are for the canonical activation, where ∂cost/∂z is δ⁽ᴸ⁾. For
@@ -103,6 +106,7 @@ mod heads;
 mod missing;
 mod outputs;
 mod readout;
+mod weighted;
 
 use crate::error::{Error, unsupported};
 use crate::scalar::Scalar;
@@ -121,6 +125,7 @@ pub use heads::Heads;
 pub(crate) use missing::Present;
 pub use outputs::Outputs;
 pub(crate) use readout::HeadOutputs;
+pub use weighted::WeightedBinaryCrossEntropy;
 
 /// The place at which an output lies outside the domain of a cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,6 +200,21 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
     /// Returns the number of outputs that the cost needs at least.
     fn outputs(&self) -> usize {
         0
+    }
+
+    /// Checks that the cost fits a network with this number of outputs.
+    ///
+    /// # Errors
+    /// Returns [`Error::HeadRows`] if they are fewer than [`outputs`](Self::outputs), and
+    /// [`Error::Length`] if a cost has a constant for each output and their number differs.
+    fn check_count(&self, outputs: usize) -> Result<(), Error> {
+        if self.outputs() <= outputs {
+            return Ok(());
+        }
+        Err(Error::HeadRows {
+            expected: self.outputs(),
+            found: outputs,
+        })
     }
 
     /// Returns the closed interval of valid targets of one output.
@@ -300,6 +320,10 @@ impl<T: Scalar, C: Cost<T> + ?Sized> Cost<T> for Box<C> {
 
     fn outputs(&self) -> usize {
         (**self).outputs()
+    }
+
+    fn check_count(&self, outputs: usize) -> Result<(), Error> {
+        (**self).check_count(outputs)
     }
 
     fn target_domain_of(&self, unit: usize) -> (f64, f64) {

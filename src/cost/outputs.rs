@@ -35,6 +35,10 @@ pub struct Outputs<'a, T: Scalar> {
     pub(crate) units: Option<usize>,
     /// Which targets are present; `None` if all are.
     pub(crate) present: Option<Present<'a>>,
+    /// The first row, among the outputs of the cost.
+    pub(crate) first: usize,
+    /// The position of the first column, if the columns are positions.
+    pub(crate) position: Option<usize>,
 }
 
 /// The number of entries in a block on the stack.
@@ -59,7 +63,15 @@ impl<'a, T: Scalar> Outputs<'a, T> {
             hides_z: false,
             units: None,
             present: None,
+            first: 0,
+            position: None,
         }
+    }
+
+    /// Returns which of the outputs of the cost an entry is.
+    pub(super) fn unit(&self, row: usize, column: usize) -> usize {
+        let position = self.position.map_or(0, |first| first + column);
+        self.first + position * self.a.nrows() + row
     }
 
     /// Adds z (K × m) and the activation that computed a from it.

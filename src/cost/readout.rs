@@ -94,6 +94,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
             y: of(self.y),
             exact: self.exact.map(|exact| exact.columns(first, count)),
             present: self.present.map(|present| present.examples(first)),
+            position: self.position.map(|position| position + first),
             ..*self
         }
     }
@@ -110,6 +111,7 @@ impl<'a, T: Scalar> Outputs<'a, T> {
             y: of(self.y),
             exact: self.exact.map(|exact| exact.in_rows(example, units)),
             units: None,
+            position: Some(0),
             ..*self
         }
     }

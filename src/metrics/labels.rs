@@ -86,7 +86,9 @@ impl<T: Scalar> Metric<T> for SubsetAccuracy {
         let half = real::<T>(0.5);
         Ok(whole_share(outputs.ncols(), |k| {
             let (a, y) = (outputs.column(k), targets.column(k));
-            a.iter().zip(y.iter()).all(|(&a, &y)| (a > half) == (y > half))
+            a.iter()
+                .zip(y.iter())
+                .all(|(&a, &y)| (a > half) == (y > half))
         }))
     }
 }
