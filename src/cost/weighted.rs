@@ -23,6 +23,9 @@ use std::ops::Range;
 /// (1 − y)/(1 − a) − p y/a and p y/a² + (1 − y)/(1 − a)². Targets and outputs are those of
 /// [`BinaryCrossEntropy`].
 ///
+/// It is not the negative log-likelihood of targets with mean a, so
+/// [`GaussNewton::Fisher`](crate::GaussNewton::Fisher) refuses it.
+///
 /// A pass refuses a number of weights that is not the number of outputs ([`Error::Length`]), and
 /// weights outside \[0, ∞) ([`Error::Hyperparameter`]).
 ///

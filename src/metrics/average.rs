@@ -1,7 +1,7 @@
 //! Averages over classes or labels, and what 0/0 counts as.
 
 use super::confusion::Tally;
-use super::labels::{check_labels, labels_of_row};
+use super::labels::{Label, check_labels, labels_of_row};
 use super::present::whole_examples;
 use super::{check, class_of, classes_of_rows, not_finite};
 use crate::allocation::allocate;
@@ -102,9 +102,10 @@ pub enum ZeroDivision {
 }
 
 impl ZeroDivision {
-    fn ratio(self, of: Fraction) -> Option<f64> {
+    /// Returns part/whole.
+    pub(super) fn ratio(self, part: usize, whole: usize) -> Option<f64> {
         match self {
-            _ if of.whole > 0 => Some(of.part as f64 / of.whole as f64),
+            _ if whole > 0 => Some(part as f64 / whole as f64),
             Self::Zero => Some(0.0),
             Self::One => Some(1.0),
             Self::Exclude => None,
@@ -112,19 +113,8 @@ impl ZeroDivision {
     }
 }
 
-/// A ratio of counts.
-#[derive(Clone, Copy)]
-pub(super) struct Fraction {
-    pub(super) part: usize,
-    pub(super) whole: usize,
-}
-
-impl Fraction {
-    /// Returns the ratio, or 0 for 0/0.
-    pub(super) fn or_zero(self) -> f64 {
-        ZeroDivision::Zero.ratio(self).unwrap_or(0.0)
-    }
-}
+/// A ratio of the counts of one class.
+pub(super) type Ratio = fn(Tally, ZeroDivision) -> Option<f64>;
 
 /// An [`Average`] with options, for [`Precision`](super::Precision), [`Recall`](super::Recall) and
 /// [`F1`](super::F1).
@@ -149,7 +139,7 @@ impl Fraction {
 pub struct Averaging {
     average: Average,
     zero_division: ZeroDivision,
-    multi_label: bool,
+    pub(super) multi_label: bool,
 }
 
 impl From<Average> for Averaging {
@@ -179,10 +169,6 @@ impl Averaging {
         self
     }
 
-    pub(super) fn is_multi_label(self) -> bool {
-        self.multi_label
-    }
-
     pub(super) fn name(self, ratio: &str) -> String {
         let kind = if self.multi_label { "multi-label " } else { "" };
         let zero_division = match self.zero_division {
@@ -196,12 +182,13 @@ impl Averaging {
     /// Averages a ratio over the tallies of the classes.
     pub(super) fn of(
         self,
+        name: &str,
         classes: usize,
         tally: impl Fn(usize) -> Tally,
         ratio: Ratio,
     ) -> Result<f64, Error> {
         self.average.validate(classes)?;
-        let value = |tally| self.zero_division.ratio((ratio.of)(tally));
+        let value = |tally| ratio(tally, self.zero_division);
         let tallies = (0..classes).map(&tally);
         let found = match self.average {
             Average::Micro => value(tallies.fold(Tally::default(), Tally::plus)),
@@ -209,20 +196,19 @@ impl Averaging {
             Average::Macro | Average::Weighted => {
                 let mut mean = Mean::default();
                 for tally in tallies {
-                    if let Some(value) = value(tally) {
-                        mean.add(value, tally.actual);
-                    }
+                    value(tally).map(|value| mean.add(value, tally.actual));
                 }
                 mean.value(self.average)
             }
         };
-        found.ok_or_else(|| not_finite(self.name(ratio.name), f64::NAN))
+        found.ok_or_else(|| not_finite(self.name(name), f64::NAN))
     }
 
     /// Averages a ratio over outputs and targets, some of which may be missing. Only means over
     /// classes allocate if all are present.
     pub(super) fn evaluate<T: Scalar>(
         self,
+        name: &str,
         outputs: DMatrixView<'_, T>,
         targets: DMatrixView<'_, T>,
         present: Option<DMatrixView<'_, bool>>,
@@ -231,18 +217,17 @@ impl Averaging {
         if self.multi_label {
             check_labels(outputs, targets, present)?;
             let labels = |row| labels_of_row(outputs, targets, present, row);
-            let tally = |row| labels(row).fold(Tally::default(), Tally::plus_label);
-            return self.of(outputs.nrows(), tally, ratio);
+            let add = |tally: Tally, label: Label| tally.with(label.predicted, label.actual);
+            let tally = |row| labels(row).fold(Tally::default(), add);
+            return self.of(name, outputs.nrows(), tally, ratio);
         }
         if let Some(present) = present {
             let [outputs, targets] = whole_examples(outputs, targets, present)?;
-            return self.evaluate(outputs.as_view(), targets.as_view(), None, ratio);
+            return self.evaluate(name, outputs.as_view(), targets.as_view(), None, ratio);
         }
         check(outputs, targets)?;
-        let classes = classes_of_rows(outputs.nrows());
-        self.average.validate(classes)?;
-        let pairs = || (0..outputs.ncols()).map(|k| (class_of(&targets, k), class_of(&outputs, k)));
-        let count = |of: &dyn Fn((usize, usize)) -> bool| pairs().filter(|&pair| of(pair)).count();
+        let (classes, m) = (classes_of_rows(outputs.nrows()), outputs.ncols());
+        let pairs = || (0..m).map(|k| (class_of(&targets, k), class_of(&outputs, k)));
         match self.average {
             Average::Macro | Average::Weighted => {
                 let mut tallies = allocate("the counts", (classes, 1), Tally::default())?;
@@ -251,46 +236,30 @@ impl Averaging {
                     tallies[predicted].predicted += 1;
                     tallies[actual].hits += usize::from(actual == predicted);
                 }
-                self.of(classes, |class| tallies[class], ratio)
+                self.of(name, classes, |class| tallies[class], ratio)
             }
             Average::Micro => {
-                let all = Tally {
-                    hits: count(&|(actual, predicted)| actual == predicted),
-                    predicted: outputs.ncols(),
-                    actual: outputs.ncols(),
-                };
-                self.of(1, |_| all, ratio)
+                let hits = pairs().filter(|(actual, predicted)| actual == predicted);
+                let (hits, predicted, actual) = (hits.count(), m, m);
+                self.of(
+                    name,
+                    1,
+                    |_| Tally {
+                        hits,
+                        predicted,
+                        actual,
+                    },
+                    ratio,
+                )
             }
-            Average::Class(class) => {
-                let of_class = Tally {
-                    hits: count(&|pair| pair == (class, class)),
-                    predicted: count(&|(_, predicted)| predicted == class),
-                    actual: count(&|(actual, _)| actual == class),
+            Average::Class(_) => {
+                let tally = |class| {
+                    pairs().fold(Tally::default(), |tally, (actual, predicted)| {
+                        tally.with(predicted == class, actual == class)
+                    })
                 };
-                self.of(classes, |_| of_class, ratio)
+                self.of(name, classes, tally, ratio)
             }
         }
     }
 }
-
-/// A ratio of the counts of one class.
-#[derive(Clone, Copy)]
-pub(super) struct Ratio {
-    pub(super) name: &'static str,
-    pub(super) of: fn(Tally) -> Fraction,
-}
-
-pub(super) const PRECISION: Ratio = Ratio {
-    name: "precision",
-    of: Tally::precision,
-};
-
-pub(super) const RECALL: Ratio = Ratio {
-    name: "recall",
-    of: Tally::recall,
-};
-
-pub(super) const F1: Ratio = Ratio {
-    name: "F1",
-    of: Tally::f1,
-};

@@ -1,7 +1,7 @@
 //! Metrics for classification.
 
-use super::average::{self, Average, Averaging, Ratio};
-use super::confusion::ConfusionMatrix;
+use super::average::{Average, Averaging, Ratio};
+use super::confusion::{ConfusionMatrix, Tally};
 use super::{Direction, Metric, check, class_of, classes_of_rows, whole_share};
 use crate::error::{Error, hyperparameter, unsupported};
 use crate::scalar::Scalar;
@@ -118,7 +118,7 @@ impl<T: Scalar> Metric<T> for TopK {
 
 /// Defines a metric that is an averaged ratio of counts.
 macro_rules! ratio {
-    ($metric:ident, $ratio:path, $(#[$docs:meta])*) => {
+    ($metric:ident, $name:literal, $ratio:path, $(#[$docs:meta])*) => {
         $(#[$docs])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub struct $metric<A = Average>(
@@ -131,7 +131,7 @@ macro_rules! ratio {
             A: Into<Averaging> + Copy + Debug + Send + Sync,
         {
             fn name(&self) -> String {
-                self.0.into().name($ratio.name)
+                self.0.into().name($name)
             }
 
             fn direction(&self) -> Direction {
@@ -143,7 +143,7 @@ macro_rules! ratio {
                 outputs: DMatrixView<'_, T>,
                 targets: DMatrixView<'_, T>,
             ) -> Result<f64, Error> {
-                self.0.into().evaluate(outputs, targets, None, $ratio)
+                self.0.into().evaluate($name, outputs, targets, None, $ratio)
             }
 
             fn evaluate_present(
@@ -152,14 +152,14 @@ macro_rules! ratio {
                 targets: DMatrixView<'_, T>,
                 present: DMatrixView<'_, bool>,
             ) -> Result<f64, Error> {
-                self.0.into().evaluate(outputs, targets, Some(present), $ratio)
+                self.0.into().evaluate($name, outputs, targets, Some(present), $ratio)
             }
         }
     };
 }
 
 ratio! {
-    Precision, average::PRECISION,
+    Precision, "precision", Tally::precision,
     /// Precision: the fraction of predicted positives that are correct, tp/(tp + fp).
     ///
     /// It is 0/0 for a class that was never predicted, which counts as 0 unless
@@ -186,7 +186,7 @@ ratio! {
 }
 
 ratio! {
-    Recall, average::RECALL,
+    Recall, "recall", Tally::recall,
     /// Recall: the fraction of actual positives that are found, tp/(tp + fn).
     ///
     /// It is 0/0 for a class without examples, which counts as 0 unless
@@ -212,7 +212,7 @@ ratio! {
 }
 
 ratio! {
-    F1, average::F1,
+    F1, "F1", Tally::f1,
     /// F1: the harmonic mean of precision and recall, 2 tp/(2 tp + fp + fn).
     ///
     /// It is 0/0 for a class that has no examples and was never predicted, which counts as 0 unless
@@ -248,7 +248,7 @@ impl ConfusionMatrix {
     /// Returns [`Error::Index`] for a class that does not exist, and [`Error::NonFinite`] if
     /// [`ZeroDivision::Exclude`](super::ZeroDivision::Exclude) leaves no class.
     pub fn precision(&self, average: impl Into<Averaging>) -> Result<f64, Error> {
-        self.averaged(average.into(), average::PRECISION)
+        self.averaged("precision", average.into(), Tally::precision)
     }
 
     /// Returns the [`Recall`].
@@ -256,7 +256,7 @@ impl ConfusionMatrix {
     /// # Errors
     /// Returns the errors of [`precision`](Self::precision).
     pub fn recall(&self, average: impl Into<Averaging>) -> Result<f64, Error> {
-        self.averaged(average.into(), average::RECALL)
+        self.averaged("recall", average.into(), Tally::recall)
     }
 
     /// Returns the [`F1`].
@@ -264,13 +264,13 @@ impl ConfusionMatrix {
     /// # Errors
     /// Returns the errors of [`precision`](Self::precision).
     pub fn f1(&self, average: impl Into<Averaging>) -> Result<f64, Error> {
-        self.averaged(average.into(), average::F1)
+        self.averaged("F1", average.into(), Tally::f1)
     }
 
-    fn averaged(&self, average: Averaging, ratio: Ratio) -> Result<f64, Error> {
-        if average.is_multi_label() {
+    fn averaged(&self, name: &str, average: Averaging, ratio: Ratio) -> Result<f64, Error> {
+        if average.multi_label {
             return Err(unsupported::<Self>("a multi-label average"));
         }
-        average.of(self.classes(), |class| self.tally(class), ratio)
+        average.of(name, self.classes(), |class| self.tally(class), ratio)
     }
 }

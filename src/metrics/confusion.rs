@@ -1,7 +1,6 @@
 //! The confusion matrix.
 
-use super::average::Fraction;
-use super::labels::Label;
+use super::average::{Ratio, ZeroDivision};
 use super::{check, class_of, classes_of_rows};
 use crate::allocation::{allocate, collected};
 use crate::columns::Columns;
@@ -174,6 +173,7 @@ impl fmt::Display for ConfusionMatrix {
             Some(name) => name.clone(),
             None => class.to_string(),
         };
+        let ratio = |class, of: Ratio| of(self.tally(class), ZeroDivision::Zero).unwrap_or(0.0);
         let names = (0..self.classes()).map(name);
         let longest = names.map(|name| name.chars().count()).max().unwrap_or(0);
         let largest = self.counts.iter().copied().max().unwrap_or(0);
@@ -190,11 +190,11 @@ impl fmt::Display for ConfusionMatrix {
             for count in row.iter() {
                 write!(f, "{count:>width$}")?;
             }
-            write!(f, "{:8.3}", self.tally(class).recall().or_zero())?;
+            write!(f, "{:8.3}", ratio(class, Tally::recall))?;
         }
         write!(f, "\n{:first$}", "precision")?;
         for class in 0..self.classes() {
-            write!(f, "{:width$.3}", self.tally(class).precision().or_zero())?;
+            write!(f, "{:width$.3}", ratio(class, Tally::precision))?;
         }
         write!(f, "{:8.3}", self.accuracy())
     }
@@ -217,31 +217,24 @@ impl Tally {
         }
     }
 
-    pub(super) fn plus_label(mut self, label: Label) -> Self {
-        self.hits += usize::from(label.predicted && label.actual);
-        self.predicted += usize::from(label.predicted);
-        self.actual += usize::from(label.actual);
-        self
+    /// Counts one more example.
+    pub(super) fn with(self, predicted: bool, actual: bool) -> Self {
+        self.plus(Self {
+            hits: usize::from(predicted && actual),
+            predicted: usize::from(predicted),
+            actual: usize::from(actual),
+        })
     }
 
-    pub(super) fn precision(self) -> Fraction {
-        Fraction {
-            part: self.hits,
-            whole: self.predicted,
-        }
+    pub(super) fn precision(self, zero_division: ZeroDivision) -> Option<f64> {
+        zero_division.ratio(self.hits, self.predicted)
     }
 
-    pub(super) fn recall(self) -> Fraction {
-        Fraction {
-            part: self.hits,
-            whole: self.actual,
-        }
+    pub(super) fn recall(self, zero_division: ZeroDivision) -> Option<f64> {
+        zero_division.ratio(self.hits, self.actual)
     }
 
-    pub(super) fn f1(self) -> Fraction {
-        Fraction {
-            part: 2 * self.hits,
-            whole: self.predicted + self.actual,
-        }
+    pub(super) fn f1(self, zero_division: ZeroDivision) -> Option<f64> {
+        zero_division.ratio(2 * self.hits, self.predicted + self.actual)
     }
 }

@@ -104,23 +104,6 @@ impl<T: Scalar> Metric<T> for SubsetAccuracy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HammingLoss;
 
-impl HammingLoss {
-    fn of<T: Scalar>(
-        outputs: DMatrixView<'_, T>,
-        targets: DMatrixView<'_, T>,
-        present: Option<DMatrixView<'_, bool>>,
-    ) -> Result<f64, Error> {
-        check_labels(outputs, targets, present)?;
-        let (mut wrong, mut all) = (0_usize, 0_usize);
-        let rows = 0..outputs.nrows();
-        for label in rows.flat_map(|row| labels_of_row(outputs, targets, present, row)) {
-            wrong += usize::from(label.predicted != label.actual);
-            all += 1;
-        }
-        Ok(wrong as f64 / all as f64)
-    }
-}
-
 impl<T: Scalar> Metric<T> for HammingLoss {
     fn name(&self) -> String {
         "Hamming loss".to_owned()
@@ -135,7 +118,11 @@ impl<T: Scalar> Metric<T> for HammingLoss {
         outputs: DMatrixView<'_, T>,
         targets: DMatrixView<'_, T>,
     ) -> Result<f64, Error> {
-        Self::of(outputs, targets, None)
+        check(outputs, targets)?;
+        let half = real::<T>(0.5);
+        let pairs = outputs.iter().zip(targets.iter());
+        let wrong = pairs.filter(|&(&a, &y)| (a > half) != (y > half));
+        Ok(wrong.count() as f64 / outputs.len() as f64)
     }
 
     fn evaluate_present(
@@ -144,6 +131,7 @@ impl<T: Scalar> Metric<T> for HammingLoss {
         targets: DMatrixView<'_, T>,
         present: DMatrixView<'_, bool>,
     ) -> Result<f64, Error> {
-        Self::of(outputs, targets, Some(present))
+        let [outputs, targets] = entries(outputs, targets, present)?;
+        self.evaluate(outputs.as_view(), targets.as_view())
     }
 }

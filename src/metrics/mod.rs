@@ -4,7 +4,10 @@
 //! of its largest entry, or the first of several equal ones. With a single row (K = 1) there are
 //! two classes: class 1 if the entry is above ½, and class 0 otherwise. For one class, tp, fp and
 //! fn count the true positives, the false positives and the false negatives. [`Average`] states how
-//! classes are combined.
+//! classes are combined, and [`ZeroDivision`] what 0/0 counts as.
+//!
+//! Each output may also be a label of its own, present above ½: then use [`SubsetAccuracy`],
+//! [`HammingLoss`], [`RocAuc`], and [`Average::multi_label`] for precision, recall and F1.
 //!
 //! | metric | formula | better | scikit-learn |
 //! |---|---|---|---|
@@ -13,6 +16,10 @@
 //! | [`Precision`] | tp/(tp + fp) | larger | `precision_score` |
 //! | [`Recall`] | tp/(tp + fn) | larger | `recall_score` |
 //! | [`F1`] | 2 tp/(2 tp + fp + fn) | larger | `f1_score` |
+//! | [`SubsetAccuracy`] | fraction of examples all of whose labels are right | larger | `accuracy_score` of an indicator matrix |
+//! | [`HammingLoss`] | fraction of labels that are wrong | smaller | `hamming_loss` |
+//! | [`LogLoss`] | −Σ y ln a/m, a clipped to \[ε, 1 − ε] | smaller | `log_loss` |
+//! | [`RocAuc`] | fraction of pairs of a positive and a negative example in order | larger | `roc_auc_score` |
 //! | [`R2`] | 1 − Σ (y − a)²/Σ (y − ȳ)², mean over the outputs | larger | `r2_score` |
 //! | [`MeanAbsoluteError`] | Σ \|a − y\|/(K m) | smaller | `mean_absolute_error` |
 //! | [`MeanSquaredError`] | Σ (a − y)²/(K m) | smaller | `mean_squared_error` |
@@ -157,7 +164,8 @@ pub trait Metric<T: Scalar>: Debug + Send + Sync {
     /// one.
     ///
     /// By default, the metric is that of the examples all of whose targets are present. The mean
-    /// errors and [`R2`] count every target that is present.
+    /// errors, [`R2`], [`RocAuc`], [`HammingLoss`], and multi-label precision, recall and F1 count
+    /// every target that is present.
     ///
     /// # Errors
     /// - The errors of [`evaluate`](Self::evaluate).

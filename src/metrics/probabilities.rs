@@ -2,11 +2,12 @@
 
 use super::average::{Average, Mean};
 use super::labels::{Label, check_labels, labels_of_row};
-use super::{Direction, Metric, check, classes_of_rows, not_finite, pairwise_sum};
+use super::{Direction, Metric, check, classes_of_rows, pairwise_sum};
 use crate::allocation::reserved;
 use crate::error::Error;
 use crate::scalar::{Scalar, to_f64};
 use nalgebra::DMatrixView;
+use std::cmp::Ordering;
 use std::ops::Range;
 
 /// The mean cross-entropy of probabilities: −Σ y ln a/m over classes and examples.
@@ -80,20 +81,16 @@ fn check_probabilities<T: Scalar>(
     what: &'static str,
     matrix: DMatrixView<'_, T>,
 ) -> Result<(), Error> {
-    for (example, column) in matrix.column_iter().enumerate() {
-        for (unit, &entry) in column.iter().enumerate() {
-            let value = to_f64(entry);
-            if !(0.0..=1.0).contains(&value) {
-                return Err(Error::Probability {
-                    what,
-                    unit,
-                    example,
-                    value,
-                });
-            }
-        }
+    let mut entries = matrix.iter().map(|&entry| to_f64(entry)).enumerate();
+    match entries.find(|(_, value)| !(0.0..=1.0).contains(value)) {
+        None => Ok(()),
+        Some((place, value)) => Err(Error::Probability {
+            what,
+            unit: place % matrix.nrows(),
+            example: place / matrix.nrows(),
+            value,
+        }),
     }
-    Ok(())
 }
 
 /// The area under the ROC curve: the probability that a random example of a class has a larger
@@ -102,7 +99,8 @@ fn check_probabilities<T: Scalar>(
 /// With one output, it is the area of class 1, whatever the average. With K outputs, each is taken
 /// against the rest, and [`Average`] combines the K areas: for one-hot targets this is
 /// scikit-learn's `multi_class="ovr"`, and for several independent labels its result for an
-/// indicator matrix. [`Average::Micro`] ranks all K m entries together.
+/// indicator matrix. [`Average::Micro`] ranks all K m entries together. [`Average::Weighted`] leaves
+/// out classes without positive targets, and is 0 if there are no others.
 ///
 /// A target is positive if it is above ½. Outputs are only ranked, so they need not be
 /// probabilities. Targets that are missing are not counted. (Fawcett 2006,
@@ -110,7 +108,8 @@ fn check_probabilities<T: Scalar>(
 ///
 /// # Errors
 /// - The errors of [`check`], and [`Error::Index`] for a class that does not exist.
-/// - [`Error::OneClass`] with the first output without a positive or without a negative target.
+/// - [`Error::OneClass`] with the first output that has no positive or no negative targets and is
+///   not left out. (scikit-learn warns and returns NaN.)
 /// - [`Error::TooLarge`] if the outputs to be ranked do not fit in memory.
 ///
 /// # Example
@@ -143,29 +142,27 @@ impl RocAuc {
         check_labels(outputs, targets, present)?;
         let rows = outputs.nrows();
         self.0.validate(classes_of_rows(rows))?;
+        let labels = |row| labels_of_row(outputs, targets, present, row);
         let area = |rows: Range<usize>| {
             let first = rows.start;
             let mut ranked = reserved("the ranked outputs", rows.len() * outputs.ncols())?;
-            let labels = |row| labels_of_row(outputs, targets, present, row);
             ranked.extend(rows.flat_map(labels));
-            Area::of(ranked, first)
+            area(ranked, first)
         };
         match self.0 {
-            Average::Micro => Ok(area(0..rows)?.value),
-            // With one output, both classes have the same area.
-            Average::Class(class) => {
-                let row = class.min(rows - 1);
-                Ok(area(row..row + 1)?.value)
-            }
-            Average::Macro | Average::Weighted => {
+            Average::Macro | Average::Weighted if rows > 1 => {
                 let mut mean = Mean::default();
                 for row in 0..rows {
-                    let area = area(row..row + 1)?;
-                    mean.add(area.value, area.positives);
+                    let positives = labels(row).filter(|label| label.actual).count();
+                    if positives > 0 || self.0 == Average::Macro {
+                        mean.add(area(row..row + 1)?, positives);
+                    }
                 }
-                let found = mean.value(self.0);
-                found.ok_or_else(|| not_finite(self.0.name(ROC_AUC), f64::NAN))
+                Ok(mean.value(self.0).unwrap_or(0.0))
             }
+            Average::Class(class) if rows > 1 => area(class..class + 1),
+            // With one output, both classes have the same area.
+            _ => area(0..rows),
         }
     }
 }
@@ -197,43 +194,27 @@ impl<T: Scalar> Metric<T> for RocAuc {
     }
 }
 
-struct Area {
-    value: f64,
-    positives: usize,
-}
-
-impl Area {
-    /// Counts the pairs of a positive and a negative target whose outputs are in order, equal ones
-    /// by half.
-    fn of(mut ranked: Vec<Label>, unit: usize) -> Result<Self, Error> {
-        let positives = ranked.iter().filter(|label| label.actual).count();
-        let negatives = ranked.len() - positives;
-        if positives == 0 || negatives == 0 {
-            if ranked.is_empty() {
-                return Err(Error::NoExamples);
-            }
-            return Err(Error::OneClass {
-                unit,
-                positive: positives > 0,
-            });
-        }
-        // All are finite, and 0 equals −0.
-        let by_output = |a: &Label, b: &Label| {
-            let order = a.output.partial_cmp(&b.output);
-            order.unwrap_or(std::cmp::Ordering::Equal)
-        };
-        ranked.sort_unstable_by(by_output);
-        let (mut twice, mut below) = (0_u128, 0);
-        for equal in ranked.chunk_by(|a, b| a.output == b.output) {
-            let hits = equal.iter().filter(|label| label.actual).count();
-            let others = equal.len() - hits;
-            twice += hits as u128 * (2 * below + others) as u128;
-            below += others;
-        }
-        let pairs = positives as u128 * negatives as u128;
-        Ok(Self {
-            value: twice as f64 / (2 * pairs) as f64,
-            positives,
-        })
+/// Returns the share of the pairs of a positive and a negative target whose outputs are in order,
+/// equal ones by half.
+fn area(mut labels: Vec<Label>, unit: usize) -> Result<f64, Error> {
+    if labels.is_empty() {
+        return Err(Error::NoExamples);
     }
+    let count = |labels: &[Label]| labels.iter().filter(|label| label.actual).count();
+    let positives = count(&labels);
+    let negatives = labels.len() - positives;
+    if positives == 0 || negatives == 0 {
+        let positive = positives > 0;
+        return Err(Error::OneClass { unit, positive });
+    }
+    // All are finite, and −0 equals 0.
+    labels.sort_unstable_by(|a, b| a.output.partial_cmp(&b.output).unwrap_or(Ordering::Equal));
+    let (mut twice, mut below) = (0_u128, 0);
+    for equal in labels.chunk_by(|a, b| a.output == b.output) {
+        let hits = count(equal);
+        let others = equal.len() - hits;
+        twice += hits as u128 * (2 * below + others) as u128;
+        below += others;
+    }
+    Ok(twice as f64 / (2 * positives as u128 * negatives as u128) as f64)
 }

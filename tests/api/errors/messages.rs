@@ -337,6 +337,24 @@ fn data() {
             "the labels: the label of example 2 is 3: there are no classes",
         ),
         (
+            Error::Probability {
+                what: "output",
+                unit: 1,
+                example: 4,
+                value: 1.5,
+            },
+            "the output of unit 1, example 4 is 1.5, expected a probability in [0, 1]: use outputs \
+             of Sigmoid or Softmax",
+        ),
+        (
+            Error::OneClass {
+                unit: 2,
+                positive: false,
+            },
+            "all targets of unit 2 are at most ½, expected some on either side, or the ROC curve \
+             does not exist: use examples of both classes",
+        ),
+        (
             Error::FewExamples {
                 class: Some(2),
                 expected: 3,

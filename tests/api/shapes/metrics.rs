@@ -3,8 +3,8 @@
 use super::prepared::{few, label, too_large};
 use super::*;
 use backprop::metrics::{
-    Accuracy, Average, ConfusionMatrix, F1, MeanAbsoluteError, MeanSquaredError, Metric, Precision,
-    R2, Recall, TopK,
+    Accuracy, Average, ConfusionMatrix, F1, HammingLoss, LogLoss, MeanAbsoluteError,
+    MeanSquaredError, Metric, Precision, R2, Recall, RocAuc, SubsetAccuracy, TopK, ZeroDivision,
 };
 
 /// Every metric of classes, with an existing class, and every metric of numbers.
@@ -15,8 +15,14 @@ fn metrics() -> Vec<Box<dyn Metric<f64>>> {
         Box::new(R2),
         Box::new(MeanAbsoluteError),
         Box::new(MeanSquaredError),
+        Box::new(SubsetAccuracy),
+        Box::new(HammingLoss),
+        Box::new(LogLoss),
+        Box::new(F1(Average::Macro.multi_label())),
     ];
-    for average in [Average::Macro, Average::Micro, Average::Class(1)] {
+    let averages = [Average::Macro, Average::Micro, Average::Weighted];
+    for average in averages.into_iter().chain([Average::Class(1)]) {
+        all.push(Box::new(RocAuc(average)));
         all.push(Box::new(Precision(average)));
         all.push(Box::new(Recall(average)));
         all.push(Box::new(F1(average)));
@@ -77,15 +83,46 @@ fn metrics_of_their_own(a: &DMatrix<f64>, y: &DMatrix<f64>) {
             &Precision(average) as &dyn Metric<f64>,
             &Recall(average),
             &F1(average),
+            &RocAuc(average),
         ] {
             refused("class", metric.evaluate(views.0, views.1), &expected);
             let found = metric.evaluate(row.0.as_view(), row.1.as_view());
             refused("class", found, &expected);
         }
+        let labels = F1(average.multi_label());
+        refused("label", labels.evaluate(views.0, views.1), &expected);
+        let found = labels.evaluate(row.0.as_view(), row.1.as_view());
+        refused("label", found, &index("class", class, 1));
         refused("class", counts.precision(average), &expected);
         refused("class", counts.recall(average), &expected);
         refused("class", counts.f1(average), &expected);
     }
+    let found = RocAuc(Average::Macro).evaluate(views.0, DMatrix::zeros(2, 5).as_view());
+    let (unit, positive) = (0, false);
+    refused("one class", found, &Error::OneClass { unit, positive });
+    let mut above = a.clone();
+    above[(1, 3)] = 1.5;
+    let expected = Error::Probability {
+        what: "output",
+        unit: 1,
+        example: 3,
+        value: 1.5,
+    };
+    refused(
+        "above 1",
+        LogLoss.evaluate(above.as_view(), views.1),
+        &expected,
+    );
+    let none = F1(Average::Class(1).zero_division(ZeroDivision::Exclude));
+    let zeros = DMatrix::zeros(1, 5);
+    let found = none.evaluate(zeros.as_view(), zeros.as_view()).unwrap_err();
+    assert!(matches!(
+        found,
+        Error::NonFinite {
+            at: Location::Metric { .. },
+            ..
+        }
+    ));
     let of_labels = ConfusionMatrix::from_labels;
     for wrong in [0, 2, 4] {
         let found = of_labels(&[0; 3], &vec![9; wrong], 2);

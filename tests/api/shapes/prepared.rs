@@ -309,6 +309,36 @@ pub(super) fn splits() {
     let found = stratified_split(&[usize::MAX, 3, 3], 0.5, 1);
     refused("class", found, &few(Some(usize::MAX), 2, 1));
 
+    // Each part has an example for each class, as many as they are.
+    let three = [0, 1, 2, 0, 1, 2, 0, 1, 2];
+    let least = |name, value| {
+        let expected = "a number in (0, 1) that puts at least 3 of 9 examples in each part, one \
+                        for each of the 3 classes";
+        hyperparameter(name, value, expected)
+    };
+    for bad in [0.2, 0.8] {
+        let expected = least("the fraction of test examples", bad);
+        refused("classes", stratified_split(&three, bad, 1), &expected);
+    }
+    for good in [1.0 / 3.0, 2.0 / 3.0] {
+        assert!(stratified_split(&three, good, 1).is_ok());
+    }
+    let of_parts =
+        |validation, test| stratified_three_way_split(&three, Fractions { validation, test }, 1);
+    let third = 1.0 / 3.0;
+    assert!(of_parts(third, third).is_ok());
+    let validation = "the fraction of validation examples";
+    for (bad, expected) in [
+        (of_parts(0.2, third), least(validation, 0.2)),
+        (of_parts(0.45, third), least(validation, 0.45)),
+        (
+            of_parts(third, 0.2),
+            least("the fraction of test examples", 0.2),
+        ),
+    ] {
+        refused("classes", bad, &expected);
+    }
+
     let folds = |value: usize| {
         let expected = "2 to 10, the number of examples";
         hyperparameter("the number of folds", value as f64, expected)

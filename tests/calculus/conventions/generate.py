@@ -236,6 +236,9 @@ def pytorch():
         ),
         "bce_with_logits": torch_case(nn.BCEWithLogitsLoss(), LABELS),
         "bce_with_logits_sum": torch_case(nn.BCEWithLogitsLoss(**sums), LABELS),
+        "bce_pos_weight": torch_case(
+            nn.BCEWithLogitsLoss(pos_weight=t(CLASS_WEIGHTS)), LABELS
+        ),
         "bce_weighted": torch_case(nn.BCELoss(example_weights), LABELS, torch.sigmoid),
         "mse": torch_case(nn.MSELoss(), REALS),
         "mse_sum": torch_case(nn.MSELoss(**sums), REALS),

@@ -4,8 +4,8 @@ use super::values::{Pass, assert_close, example_columns, layers, numbers, value}
 use backprop::activation::{AnyActivation, Exponential, Identity, Sigmoid, Softmax, Tanh};
 use backprop::nalgebra::DMatrix;
 use backprop::{
-    AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Examples, Network, Objective, Penalty,
-    Poisson, row_major,
+    AnyCost, BinaryCrossEntropy, CategoricalCrossEntropy, Cost, Examples, Network, Objective,
+    Penalty, Poisson, row_major,
 };
 
 pub(crate) const M: f64 = 7.0;
@@ -47,16 +47,20 @@ fn setting(cost: AnyCost) -> (AnyActivation, DMatrix<f64>) {
 }
 
 /// Our J and D.
-pub(crate) fn pass(
+pub(crate) fn pass<C: Cost<f64>>(
     network: &Network<f64>,
     examples: &Examples<'_, f64>,
-    cost: AnyCost,
+    cost: C,
     lambda: f64,
 ) -> Pass {
     pass_of(network, examples, &Objective::new(cost).l2(lambda))
 }
 
-fn pass_of(network: &Network<f64>, examples: &Examples<'_, f64>, objective: &Objective) -> Pass {
+fn pass_of<C: Cost<f64>>(
+    network: &Network<f64>,
+    examples: &Examples<'_, f64>,
+    objective: &Objective<C>,
+) -> Pass {
     let pass = network.backprop(examples, objective).unwrap();
     Pass {
         loss: pass.cost(),

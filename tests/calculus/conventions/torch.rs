@@ -2,16 +2,16 @@
 
 use super::ours::{
     K, M, assert_outputs, classes, example_weights, network, ours, ours_penalised, ours_weighted,
-    split, step,
+    pass, split, step,
 };
 use super::values::{
     assert_blocks, assert_close, blocks, example_columns, layers, number, numbers, theirs, value,
 };
-use backprop::activation::Softmax;
+use backprop::activation::{Sigmoid, Softmax};
 use backprop::training::{AdamW, Optimizer};
 use backprop::{
     BinaryCrossEntropy, CategoricalCrossEntropy, Examples, Huber, Objective, Penalty, Poisson,
-    SquaredError, Strength, Workspace,
+    SquaredError, Strength, WeightedBinaryCrossEntropy, Workspace,
 };
 use serde_json::Value;
 
@@ -42,6 +42,20 @@ fn torch_cross_entropy_is_categorical_cross_entropy() {
 #[test]
 fn torch_bce_is_a_mean_over_outputs() {
     ours("/torch", BinaryCrossEntropy, 0.0).assert_is(&theirs("/torch/bce_with_logits").times(K));
+}
+
+/// `BCEWithLogitsLoss(pos_weight=p)` is a mean over outputs too. Our `WeightedBinaryCrossEntropy` is
+/// K times as large.
+#[test]
+fn torch_pos_weight_is_weighted_binary_cross_entropy() {
+    let cost = WeightedBinaryCrossEntropy::new(numbers(value("/problem/class_weights")));
+    let (x, y) = (
+        example_columns("/problem/x"),
+        example_columns("/problem/labels"),
+    );
+    let examples = Examples::new(&x, &y).unwrap();
+    let found = pass(&network("/torch", Sigmoid), &examples, cost, 0.0);
+    found.assert_is(&theirs("/torch/bce_pos_weight").times(K));
 }
 
 /// `MSELoss()` also averages over the outputs and has no ½. Our `SquaredError` is K/2 times as

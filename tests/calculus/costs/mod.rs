@@ -10,6 +10,7 @@ mod extremes_table;
 mod saturated;
 mod tangents;
 mod ulps;
+mod weighted;
 
 use crate::support::activations;
 use backprop::Scalar;

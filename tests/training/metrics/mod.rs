@@ -7,12 +7,14 @@
 )]
 
 mod classes;
+mod labels;
 mod missing;
 mod numbers;
+mod probabilities;
 
 use backprop::metrics::{
-    Accuracy, Average, Direction, F1, MeanAbsoluteError, MeanSquaredError, Metric, Precision, R2,
-    Recall, TopK,
+    Accuracy, Average, Direction, F1, HammingLoss, MeanAbsoluteError, MeanSquaredError, Metric,
+    Precision, R2, Recall, SubsetAccuracy, TopK,
 };
 use backprop::nalgebra::{DMatrix, DMatrixView, dmatrix};
 use backprop::rand_xoshiro::Xoshiro256PlusPlus;
@@ -36,10 +38,32 @@ fn list<V: serde::de::DeserializeOwned>(value: &Value) -> Vec<V> {
     serde_json::from_value(value.clone()).unwrap()
 }
 
+/// Reads a number, `None` where scikit-learn raises, or warns and returns NaN.
+fn known(case: &Value, pointer: &str) -> Option<f64> {
+    let value = case.pointer(pointer).unwrap();
+    assert!(value.is_null() || value.is_number(), "{pointer}: {value}");
+    value.as_f64()
+}
+
+/// The value of scikit-learn, or an error where it has none.
+#[track_caller]
+fn same(what: &str, found: &Result<f64, Error>, expected: Option<f64>) {
+    match (found, expected) {
+        (Ok(found), Some(expected)) => close(what, *found, expected),
+        (Err(_), None) => {}
+        _ => panic!("{what}: {found:?}, expected {expected:?}"),
+    }
+}
+
 /// Reads a list of examples (one per row) or of numbers as a matrix with one example per column.
 fn example_columns(value: &Value) -> DMatrix<f64> {
-    if value[0].is_number() {
-        let numbers: Vec<f64> = list(value);
+    if !value[0].is_array() {
+        let entries = value.as_array().unwrap().iter();
+        let number = |entry: &Value| match entry.as_str() {
+            Some(text) => text.parse().unwrap(),
+            None => entry.as_f64().unwrap(),
+        };
+        let numbers: Vec<f64> = entries.map(number).collect();
         return DMatrix::from_row_slice(1, numbers.len(), &numbers);
     }
     let rows: Vec<Vec<f64>> = list(value);
@@ -79,6 +103,9 @@ fn all<T: Scalar>() -> Vec<Box<dyn Metric<T>>> {
         Box::new(R2),
         Box::new(MeanAbsoluteError),
         Box::new(MeanSquaredError),
+        Box::new(SubsetAccuracy),
+        Box::new(HammingLoss),
+        Box::new(F1(Average::Macro.multi_label())),
     ];
     for average in [Average::Macro, Average::Micro, Average::Class(1)] {
         all.push(Box::new(Precision(average)));
@@ -98,6 +125,9 @@ fn names_and_directions() {
         "R²",
         "mean absolute error",
         "mean squared error",
+        "subset accuracy",
+        "Hamming loss",
+        "multi-label macro F1",
         "macro precision",
         "macro recall",
         "macro F1",
@@ -110,7 +140,7 @@ fn names_and_directions() {
     ];
     assert_eq!(names, expected);
     for metric in all::<f64>() {
-        let error = metric.name().ends_with("error");
+        let error = metric.name().ends_with("error") || metric.name().ends_with("loss");
         assert_eq!(metric.direction() == Direction::Minimize, error);
     }
 }
