@@ -196,7 +196,9 @@ impl Averaging {
             Average::Macro | Average::Weighted => {
                 let mut mean = Mean::default();
                 for tally in tallies {
-                    value(tally).map(|value| mean.add(value, tally.actual));
+                    if let Some(value) = value(tally) {
+                        mean.add(value, tally.actual);
+                    }
                 }
                 mean.value(self.average)
             }
