@@ -114,7 +114,7 @@ fn metrics_of_their_own(a: &DMatrix<f64>, y: &DMatrix<f64>) {
         &expected,
     );
     let none = F1(Average::Class(1).zero_division(ZeroDivision::Exclude));
-    let zeros = DMatrix::zeros(1, 5);
+    let zeros = DMatrix::<f64>::zeros(1, 5);
     let found = none.evaluate(zeros.as_view(), zeros.as_view()).unwrap_err();
     assert!(matches!(
         found,
