@@ -1,9 +1,11 @@
-//! Atomic replacement of files, for `saving` and `interchange`.
+//! Atomic replacement of files, for `saving`, `interchange` and CSV.
 
 use crate::regular_file::expect_file;
 use std::fs::{self, DirEntry, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher as _, RandomState};
-use std::io::{self, Write as _};
+use std::io;
+#[cfg(any(feature = "serde", feature = "_interchange"))]
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,10 +15,24 @@ const PREFIX: &str = ".backprop-";
 const SUFFIX: &str = ".tmp";
 
 /// Replaces a file, and removes what killed processes left in its folder.
+#[cfg(any(feature = "serde", feature = "_interchange"))]
 pub(crate) fn save(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    replace(path, PREFIX, parts)?;
+    save_with(path, |file| write_parts(file, parts))
+}
+
+/// Replaces a file with what `write` writes, as [`save`] does.
+pub(crate) fn save_with(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    replace_with(path, PREFIX, write)?;
     remove_leftovers(path, PREFIX);
     Ok(())
+}
+
+#[cfg(any(feature = "serde", feature = "_interchange"))]
+fn write_parts(file: &mut File, parts: &[&[u8]]) -> io::Result<()> {
+    parts.iter().try_for_each(|part| file.write_all(part))
 }
 
 /// Reads a regular file.
@@ -33,12 +49,22 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Replaces a file by way of a temporary name that begins with `prefix`.
+#[cfg(feature = "serde")]
+pub(crate) fn replace(path: &Path, prefix: &str, parts: &[&[u8]]) -> io::Result<()> {
+    replace_with(path, prefix, |file| write_parts(file, parts))
+}
+
 /// Writes a file under a temporary name that begins with `prefix`, syncs it to disk, and renames it
 /// to `path`.
 ///
 /// An existing path must be a regular file or a symbolic link. A FIFO or a device is not replaced,
 /// because that would cut off its readers.
-pub(crate) fn replace(path: &Path, prefix: &str, parts: &[&[u8]]) -> io::Result<()> {
+fn replace_with(
+    path: &Path,
+    prefix: &str,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     if path.file_name().is_none() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
@@ -48,8 +74,7 @@ pub(crate) fn replace(path: &Path, prefix: &str, parts: &[&[u8]]) -> io::Result<
         _ => {}
     }
     let mut temporary = Temporary::create(folder_of(path), prefix)?;
-    let mut parts = parts.iter();
-    parts.try_for_each(|part| temporary.file.write_all(part))?;
+    write(&mut temporary.file)?;
     temporary.file.sync_all()?;
     temporary.rename(path)?;
     sync_folder(folder_of(path))

@@ -128,6 +128,21 @@ impl<'a, T: Scalar> Columns<'a, T> for &'a Vec<T> {
 /// assert_eq!(x.column(1).as_slice(), &[4.0, 5.0, 6.0]);
 /// # Ok::<(), backprop::Error>(())
 /// ```
+///
+/// A `Vec` of rows and arrays of the crate `ndarray` become examples without a copy. The rows of an
+/// array must lie one after another in memory, as in its standard layout; `as_standard_layout`
+/// copies an array whose rows do not.
+/// ```
+/// use backprop::{Examples, row_major};
+/// use ndarray::{ArrayView2, array};
+///
+/// let (inputs, targets) = (vec![0.0, 0.0, 0.0, 1.0, 1.0, 0.0], array![[0.0], [1.0], [1.0]]);
+/// let y: ArrayView2<f64> = targets.view();
+/// let rows = y.as_slice().ok_or("the array is not in standard layout")?;
+/// let examples = Examples::new(row_major(&inputs, 2)?, row_major(rows, y.ncols())?)?;
+/// assert_eq!(examples.len(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[doc(alias("from_numpy", "ndarray"))]
 pub fn row_major<T: Scalar>(buffer: &[T], n: usize) -> Result<DMatrixView<'_, T>, Error> {
     if n == 0 || !buffer.len().is_multiple_of(n) {

@@ -5,6 +5,7 @@ mod debug;
 mod distributed;
 mod location;
 pub(crate) mod ranges;
+mod table;
 mod words;
 
 use crate::path::Path;
@@ -21,8 +22,11 @@ pub use bytes::BytesFault;
 pub(crate) use debug::debug_with_message;
 pub use distributed::DistributedFault;
 pub use location::{BlockEntry, Location};
+pub use table::TableFault;
 #[cfg(feature = "serde")]
 pub(crate) use words::checkpoint;
+#[cfg(feature = "_interchange")]
+pub(crate) use words::listed;
 pub(crate) use words::{hyperparameter, number, short_name, unsupported};
 
 /// The errors of this crate: one variant for each way in which a call can fail, with the values at
@@ -245,6 +249,22 @@ pub enum Error {
         name: String,
         /// Why they cannot be read.
         reason: String,
+    },
+    /// A table or a raw row that cannot be used.
+    #[error("{fault}")]
+    Table {
+        /// The fault.
+        fault: TableFault,
+    },
+    /// A CSV file that cannot be read.
+    #[error("{name}, line {line}: {fault}")]
+    Csv {
+        /// The file.
+        name: String,
+        /// The line at which the row begins, from 1.
+        line: u64,
+        /// The fault.
+        fault: TableFault,
     },
     /// Ranks that cannot train together.
     #[error("{fault}")]

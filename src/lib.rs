@@ -33,7 +33,7 @@ pub mod activation;
 mod adapters;
 mod allocation;
 mod approx_eq;
-#[cfg(any(feature = "serde", feature = "_interchange"))]
+#[cfg(any(feature = "csv", feature = "serde", feature = "_interchange"))]
 mod atomic;
 mod checksum;
 mod columns;
@@ -132,7 +132,7 @@ pub use cost::{
 pub use derivatives::{
     Curvature, ExampleGradients, GaussNewton, Pullback, Tangent, Trace, VjpTargets,
 };
-pub use error::{BlockEntry, BytesFault, DistributedFault, Error, Location};
+pub use error::{BlockEntry, BytesFault, DistributedFault, Error, Location, TableFault};
 pub use examples::Examples;
 pub use file_scalar::FileScalar;
 pub use gradient::{Accumulator, Backprop, CostParts, Gradient, unroll};

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | class labels to targets and back | [`one_hot`], [`labels`]; [`LabelEncoder`] for class names |
 //! | rare or important classes | [`balanced_weights`], [`class_weights`] |
+//! | a table of numbers and text, such as a CSV file (`source::Csv`) | [`Table`] |
+//! | a table to inputs: missing values, categories, scales | [`Pipeline`] of [`Steps`] |
 //! | inputs of size about 1 | [`Standardizer`] (mean 0, standard deviation 1), [`MinMaxScaler`] (an interval); [`Scaler`] for a custom one |
 //! | training and test examples | [`train_test_split`], [`stratified_split`], [`KFold`]; [`select`] copies them |
 //! | validation examples too, for early stopping | [`three_way_split`], [`stratified_three_way_split`], [`Split::within`] |
@@ -40,11 +42,13 @@
 mod folds;
 mod labels;
 mod min_max;
+mod pipeline;
 mod scaler;
 mod shuffle;
 mod split;
 mod standardizer;
 mod statistics;
+pub(crate) mod table;
 
 use crate::allocation::allocate;
 use crate::columns::Columns;
@@ -56,6 +60,7 @@ pub use folds::KFold;
 pub(crate) use labels::check_labels;
 pub use labels::{LabelEncoder, balanced_weights, class_weights, labels, one_hot};
 pub use min_max::MinMaxScaler;
+pub use pipeline::{Fill, Pipeline, Steps};
 pub use scaler::Scaler;
 pub use shuffle::permutation_into;
 pub(crate) use split::train_validation_split;
@@ -64,6 +69,7 @@ pub use split::{
     train_test_split,
 };
 pub use standardizer::Standardizer;
+pub use table::Table;
 
 /// Returns the columns of a matrix at the given indices, in that order. Indices may repeat.
 ///

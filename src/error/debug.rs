@@ -56,6 +56,8 @@ debug_with_message! {
         OtherNetwork { what, expected, found }
         Bytes { what, fault }
         Source { name, reason }
+        Table { fault }
+        Csv { name, line, fault }
         Distributed { fault }
         NotDense { layer }
         NonFinite { at, value }

@@ -11,6 +11,28 @@ pub(super) fn of_class(class: Option<usize>) -> String {
     class.map_or_else(|| "the data".to_owned(), |class| format!("class {class}"))
 }
 
+/// Lists the first few names.
+pub(crate) fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 6;
+    let shown = names.iter().take(SHOWN).map(|name| format!("{name:?}"));
+    let mut shown = shown.collect::<Vec<_>>();
+    if names.len() > SHOWN {
+        shown.push(format!("{} more", names.len() - SHOWN));
+    }
+    if shown.is_empty() {
+        return "none".to_owned();
+    }
+    shown.join(", ")
+}
+
+/// Names a category that may be missing.
+pub(super) fn value_of(value: Option<&str>) -> String {
+    value.map_or_else(
+        || "of missing values".to_owned(),
+        |value| format!("{value:?}"),
+    )
+}
+
 /// Names a layer by its path and by its Θ in the course: `layer 0 (Θ⁽¹⁾)`.
 pub(super) fn named(layer: &Path) -> String {
     if layer.indices().is_empty() {

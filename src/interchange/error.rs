@@ -1,6 +1,6 @@
 //! The errors of reading and writing files of other programs.
 
-use crate::error::{Error, debug_with_message};
+use crate::error::{Error, debug_with_message, listed};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -73,7 +73,7 @@ pub enum InterchangeError {
         unexpected: Vec<String>,
     },
     /// The file has a tensor that the network does not have.
-    #[error("the network has no tensor {tensor:?}, expected {}", list(.expected))]
+    #[error("the network has no tensor {tensor:?}, expected {}", listed(.expected))]
     Unexpected {
         /// The name of the tensor.
         tensor: String,
@@ -248,27 +248,13 @@ impl InterchangeError {
     }
 }
 
-/// Lists the first few names.
-fn list(names: &[String]) -> String {
-    const SHOWN: usize = 6;
-    let shown = names.iter().take(SHOWN).map(|name| format!("{name:?}"));
-    let mut shown = shown.collect::<Vec<_>>();
-    if names.len() > SHOWN {
-        shown.push(format!("{} more", names.len() - SHOWN));
-    }
-    if shown.is_empty() {
-        return "none".to_owned();
-    }
-    shown.join(", ")
-}
-
 fn unused(names: &[String]) -> String {
     match names {
         [] => "the network uses every tensor of the file".to_owned(),
         names => format!(
             "the file has {}, which the network lacks; if only the names differ, set \
              `Options::names`",
-            list(names)
+            listed(names)
         ),
     }
 }

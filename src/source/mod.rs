@@ -8,6 +8,7 @@
 //! | class labels as targets | [`FileSource::one_hot`] |
 //! | unknown targets, which are NaN in the file | [`FileSource::missing_targets`] |
 //! | inputs that need scaling, such as pixels stored as bytes | [`Scaled`] |
+//! | CSV files (feature `csv`) | `Csv`, which reads a table, or converts a file of any length |
 //! | several shards, such as files that each have some of the examples | [`Shards`] |
 //! | anything else, such as numbers that are computed or compressed | your [`Source`] |
 //!
@@ -66,6 +67,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "csv")]
+mod csv;
+#[cfg(feature = "csv")]
+mod csv_lines;
 mod file_source;
 mod memory;
 mod row_file;
@@ -80,6 +85,8 @@ use std::fmt::Debug;
 use std::ops::Range;
 
 pub use crate::number::Number;
+#[cfg(feature = "csv")]
+pub use csv::Csv;
 pub use file_source::FileSource;
 pub(crate) use memory::in_memory;
 pub use row_file::RowFile;

@@ -1,5 +1,5 @@
-//! Every example of the documentation compiles in a user's crate that depends only on this one and
-//! serde_json. `cargo test --doc` does not show this, because it also sees the development
+//! Every example of the documentation compiles in a user's crate that depends only on this one,
+//! serde_json and, for recipes, ndarray. `cargo test --doc` does not show this, because it also sees the development
 //! dependencies and the features that they turn on.
 
 #![allow(
@@ -154,7 +154,8 @@ pub fn errors(name: &str, features: &[&str], examples: &[&Example]) -> Option<St
     let user = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let manifest = format!(
         "[package]\nname = {name:?}\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
-         backprop = {{ path = {root:?}, features = {features:?} }}\nserde_json = \"1\"\n"
+         backprop = {{ path = {root:?}, features = {features:?} }}\nserde_json = \"1\"\n\
+         ndarray = {{ version = \"0.17\", default-features = false }}\n"
     );
     write(&user.join("Cargo.toml"), &manifest);
     // The same versions as this crate uses, which are already downloaded.

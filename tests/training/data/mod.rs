@@ -13,6 +13,7 @@ mod saved;
 mod scalers;
 mod shuffles;
 mod splits;
+mod tables;
 
 use backprop::nalgebra::DMatrix;
 use backprop::rand_xoshiro::Xoshiro256PlusPlus;

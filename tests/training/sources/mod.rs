@@ -1,5 +1,6 @@
 //! Sources of examples: files and shards hold the same numbers as matrices in memory.
 
+mod csv;
 mod custom;
 mod files;
 mod fit;
