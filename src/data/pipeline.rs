@@ -20,7 +20,8 @@ use nalgebra::{DMatrix, DMatrixViewMut, DVector};
 /// `network.forward(&pipeline.row(&cells)?)` predicts from a raw row.
 ///
 /// [`Steps`] describe what happens to a column. X has the rows of the columns in the order of the
-/// steps. The results are those of scikit-learn's `ColumnTransformer` with an entry for each column.
+/// steps. The results are those of scikit-learn's `ColumnTransformer` with an entry for each
+/// column.
 ///
 /// # Example
 /// ```

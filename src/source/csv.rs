@@ -132,8 +132,8 @@ impl Csv {
     /// Converts a file of any length to a file of numbers, part by part.
     ///
     /// `convert` gets tables of some of the rows, in order. It returns a matrix with one example
-    /// per column, such as that of a [`Pipeline`](crate::data::Pipeline) or of [`Table::matrix`]. The new
-    /// file holds the examples row by row, for
+    /// per column, such as that of a [`Pipeline`](crate::data::Pipeline) or of [`Table::matrix`].
+    /// The new file holds the examples row by row, for
     /// [`RowFile::raw`](crate::source::RowFile::raw). It replaces an existing file only when it is
     /// complete. Memory holds about 1 MiB of cells at a time, or a single row. Returns the number
     /// of rows.

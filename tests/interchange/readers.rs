@@ -7,7 +7,7 @@ use backprop::interchange::onnx::{self, WriteOptions};
 use backprop::interchange::{
     BatchCounts, FileScalar, InterchangeError, Options, npy, npz, safetensors,
 };
-use backprop::source::{FileSource, ReadInto, RowFile, Source as _};
+use backprop::source::{Csv, FileSource, ReadInto, RowFile, Source as _};
 use backprop::{Error, Network, activation::Tanh, nalgebra::try_convert};
 
 pub(crate) fn safetensors(bytes: &[u8]) -> Result<(), String> {
@@ -50,6 +50,34 @@ pub(crate) fn npy(bytes: &[u8]) -> Result<(), String> {
         assert_eq!(single.view().shape(), view.shape());
     }
     Ok(())
+}
+
+/// What is read as text is read as numbers too, or refused at a line of the file.
+pub(crate) fn csv(bytes: &[u8]) -> Result<(), String> {
+    let csv = Csv::new().numbers(["mass", "year"]).text(["sex"]);
+    let mut done = Ok(());
+    for csv in [csv.clone(), csv.delimiter(b';').missing(["-"])] {
+        done = match csv.from_bytes(bytes) {
+            Ok(table) => {
+                assert!(table.rows() > 0 && table.rows() <= bytes.len());
+                let lengths = (table.numbers("year").map(<[f64]>::len), table.text("sex"));
+                assert_eq!(lengths.0, Ok(table.rows()));
+                assert_eq!(lengths.1.map(<[_]>::len), Ok(table.rows()));
+                Ok(())
+            }
+            Err(error) => {
+                let Error::Csv { line, .. } = &error else {
+                    panic!("{error}");
+                };
+                assert!(*line <= 1 + bytes.iter().filter(|&&byte| byte == b'\n').count() as u64);
+                Err(error.to_string())
+            }
+        };
+        if done.is_ok() {
+            break;
+        }
+    }
+    done
 }
 
 /// A file of rows has the numbers of the array, unless it is in Fortran order.

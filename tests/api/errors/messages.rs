@@ -1,6 +1,6 @@
 //! The text of each message.
 
-use backprop::{BlockEntry, BytesFault, DistributedFault, Error, Location};
+use backprop::{BlockEntry, BytesFault, DistributedFault, Error, Location, TableFault};
 use std::time::Duration;
 
 fn entry() -> BlockEntry {
@@ -212,6 +212,48 @@ fn data() {
                 reason: "the file is empty, expected at least one row".to_owned(),
             },
             "x.bin: the file is empty, expected at least one row",
+        ),
+        (
+            Error::Csv {
+                name: "x.csv".to_owned(),
+                line: 7,
+                fault: TableFault::Number {
+                    column: "mass".to_owned(),
+                    text: "heavy".to_owned(),
+                },
+            },
+            "x.csv, line 7: column \"mass\": expected a finite number or a mark of a missing value, \
+             found \"heavy\"",
+        ),
+        (
+            Error::Table {
+                fault: TableFault::Category {
+                    column: "sex".to_owned(),
+                    example: 3,
+                    value: None,
+                    known: vec!["female".to_owned(), "male".to_owned()],
+                },
+            },
+            "column \"sex\", example 3: the category of missing values is unknown, expected \
+             \"female\", \"male\"",
+        ),
+        (
+            Error::Table {
+                fault: TableFault::Length {
+                    column: "sex".to_owned(),
+                    expected: 3,
+                    found: 2,
+                },
+            },
+            "column \"sex\" has 2 values, expected 3, as the columns before it",
+        ),
+        (
+            Error::Table {
+                fault: TableFault::Empty {
+                    column: "sex".to_owned(),
+                },
+            },
+            "all values of column \"sex\" are missing, expected at least one",
         ),
         (
             shape("X", (4, 10), (5, 10)),

@@ -3,9 +3,9 @@
     pip install numpy scikit-learn
     python tables.py > tables.json
 
-The last run used scikit-learn 1.9.1 and NumPy 2.4.6, as recorded in the field `versions`. A case has
-the rows to fit, new rows, and both after the transformation, with one example per row. The value
-`null` stands for a missing value, and for a result where scikit-learn raises an error."""
+The last run used scikit-learn 1.9.1 and NumPy 2.4.6, as recorded in the field `versions`. A case
+has the rows to fit, new rows, and both after the transformation, with one example per row. The
+value `null` stands for a missing value, and for a result where scikit-learn raises an error."""
 
 import json
 import warnings
