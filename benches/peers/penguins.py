@@ -6,7 +6,13 @@ on the same five splits, a seed each.
 Both fill missing numbers with the median and categories with the most frequent one, standardise
 numbers, encode categories as one-hot columns, and train 9-10-3 (tanh, softmax) with Adam (learning
 rate 0.01, batch 32, 50 epochs, alpha = lambda = 0.1). The script fails unless our mean is at least
-scikit-learn's - 0.01."""
+scikit-learn's - 0.01.
+
+The last run, with scikit-learn 1.9.1:
+
+    backprop             1.0000 0.9830 1.0000 1.0000 0.9877  mean 0.9941
+    scikit-learn 1.9.1   1.0000 1.0000 0.9822 1.0000 0.9877  mean 0.9940
+"""
 
 import csv
 import pathlib
