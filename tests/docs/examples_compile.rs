@@ -1,6 +1,6 @@
 //! Every example of the documentation compiles in a user's crate that depends only on this one,
-//! serde_json and, for recipes, ndarray. `cargo test --doc` does not show this, because it also sees
-//! the development dependencies and the features that they turn on.
+//! serde_json and, for recipes, ndarray. `cargo test --doc` does not show this, because it also
+//! sees the development dependencies and the features that they turn on.
 
 #![allow(
     clippy::unwrap_used,

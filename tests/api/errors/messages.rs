@@ -222,8 +222,8 @@ fn data() {
                     text: "heavy".to_owned(),
                 },
             },
-            "x.csv, line 7: column \"mass\": expected a finite number or a mark of a missing value, \
-             found \"heavy\"",
+            "x.csv, line 7: column \"mass\": expected a finite number or a mark of a missing \
+             value, found \"heavy\"",
         ),
         (
             Error::Table {
