@@ -196,11 +196,16 @@ impl Steps {
 
     fn fit<T: Scalar>(&self, table: &Table, column: &str) -> Result<Fitted<T>, Error> {
         let values = table.values(column)?;
-        let gaps = (0..table.rows).any(|row| values.is_missing(row));
+        let is_missing = |&row: &usize| values.is_missing(row);
+        let gaps = (0..table.rows).filter(is_missing).count();
+        if gaps == table.rows {
+            let column = column.to_owned();
+            return Err(fault(TableFault::Empty { column }));
+        }
         let mut fitted = Fitted {
             column: column.to_owned(),
-            encoding: self.encoding(column, values, gaps)?,
-            indicator: self.indicator && gaps,
+            encoding: self.encoding(column, values, gaps > 0)?,
+            indicator: self.indicator && gaps > 0,
             standardizer: None,
             min_max: None,
         };
@@ -214,19 +219,11 @@ impl Steps {
     }
 
     fn encoding(&self, column: &str, values: &Values, gaps: bool) -> Result<Encoding, Error> {
-        let empty = || {
-            fault(TableFault::Empty {
-                column: column.to_owned(),
-            })
-        };
         match values {
             Values::Numbers(values) => {
                 let mut present = reserved("the present numbers", values.len())?;
                 present.extend(values.iter().copied().filter(|x| !x.is_nan()));
                 present.sort_unstable_by(f64::total_cmp);
-                if present.is_empty() {
-                    return Err(empty());
-                }
                 let fill = self.fill.as_ref().map(|fill| fill.number(column, present));
                 Ok(Encoding::Number {
                     fill: fill.transpose()?,
@@ -236,9 +233,6 @@ impl Steps {
                 let mut present: Vec<&String> = reserved("the present values", values.len() + 1)?;
                 present.extend(values.iter().flatten());
                 present.sort_unstable();
-                if present.is_empty() {
-                    return Err(empty());
-                }
                 let fill = match &self.fill {
                     None => None,
                     Some(Fill::MostFrequent) => Some(most_frequent(&present)),
@@ -274,36 +268,30 @@ impl Fill {
             Self::Number(value) => *value,
             Self::Category(_) => return Err(kind(column, "text")),
         };
-        if value.is_finite() {
-            return Ok(value);
-        }
-        Err(not_finite(column, &value.to_string()))
+        let finite = Some(value).filter(|value| value.is_finite());
+        finite.ok_or_else(|| not_finite(column, &value.to_string()))
     }
 }
 
 /// Returns the most frequent value, or the first of several. There is at least one.
 fn most_frequent<V: PartialEq + Copy>(sorted: &[V]) -> V {
-    let mut most = &sorted[..1];
-    for run in sorted.chunk_by(PartialEq::eq) {
-        if run.len() > most.len() {
-            most = run;
-        }
-    }
-    most[0]
+    let last_first = sorted.chunk_by(PartialEq::eq).rev();
+    let most = last_first.max_by_key(|run| run.len());
+    most.map_or(sorted[0], |run| run[0])
 }
 
 impl<T: Scalar> Fitted<T> {
     /// Returns the number of rows of X.
     fn rows(&self) -> usize {
-        let encoded = match &self.encoding {
-            Encoding::Number { .. } => 1,
-            Encoding::OneHot {
-                categories,
-                missing,
-                ..
-            } => categories.classes().len() + usize::from(*missing),
-        };
-        encoded + usize::from(self.indicator)
+        usize::from(self.indicator)
+            + match &self.encoding {
+                Encoding::Number { .. } => 1,
+                Encoding::OneHot {
+                    categories: known,
+                    missing,
+                    ..
+                } => known.classes().len() + usize::from(*missing),
+            }
     }
 
     fn matrix(&self, table: &Table) -> Result<DMatrix<T>, Error> {

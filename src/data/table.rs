@@ -125,9 +125,8 @@ impl Table {
             return Err(fault(TableFault::Repeated { column: name }));
         }
         if !self.columns.is_empty() && found != expected {
-            let column = name;
             let length = TableFault::Length {
-                column,
+                column: name,
                 expected,
                 found,
             };

@@ -242,17 +242,12 @@ impl Averaging {
             }
             Average::Micro => {
                 let hits = pairs().filter(|(actual, predicted)| actual == predicted);
-                let (hits, predicted, actual) = (hits.count(), m, m);
-                self.of(
-                    name,
-                    1,
-                    |_| Tally {
-                        hits,
-                        predicted,
-                        actual,
-                    },
-                    ratio,
-                )
+                let all = Tally {
+                    hits: hits.count(),
+                    predicted: m,
+                    actual: m,
+                };
+                self.of(name, 1, |_| all, ratio)
             }
             Average::Class(_) => {
                 let tally = |class| {
