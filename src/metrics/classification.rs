@@ -216,9 +216,9 @@ ratio! {
     /// F1: the harmonic mean of precision and recall, 2 tp/(2 tp + fp + fn).
     ///
     /// It is 0/0 for a class that has no examples and was never predicted, which counts as 0 unless
-    /// [`Average::zero_division`] is called. The macro average is the mean of the F1 values of the classes, not the F1
-    /// of the mean precision and the mean recall. (van Rijsbergen, *Information Retrieval*, 1979,
-    /// ch. 7.)
+    /// [`Average::zero_division`] is called. The macro average is the mean of the F1 values of the
+    /// classes, not the F1 of the mean precision and the mean recall. (van Rijsbergen, *Information
+    /// Retrieval*, 1979, ch. 7.)
     ///
     /// # Errors
     /// Returns the errors of [`check`], [`Error::Index`] for a class that does not exist, and

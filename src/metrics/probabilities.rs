@@ -99,8 +99,8 @@ fn check_probabilities<T: Scalar>(
 /// With one output, it is the area of class 1, whatever the average. With K outputs, each is taken
 /// against the rest, and [`Average`] combines the K areas: for one-hot targets this is
 /// scikit-learn's `multi_class="ovr"`, and for several independent labels its result for an
-/// indicator matrix. [`Average::Micro`] ranks all K m entries together. [`Average::Weighted`] leaves
-/// out classes without positive targets, and is 0 if there are no others.
+/// indicator matrix. [`Average::Micro`] ranks all K m entries together. [`Average::Weighted`]
+/// leaves out classes without positive targets, and is 0 if there are no others.
 ///
 /// A target is positive if it is above ½. Outputs are only ranked, so they need not be
 /// probabilities. Targets that are missing are not counted. (Fawcett 2006,

@@ -44,8 +44,8 @@ fn torch_bce_is_a_mean_over_outputs() {
     ours("/torch", BinaryCrossEntropy, 0.0).assert_is(&theirs("/torch/bce_with_logits").times(K));
 }
 
-/// `BCEWithLogitsLoss(pos_weight=p)` is a mean over outputs too. Our `WeightedBinaryCrossEntropy` is
-/// K times as large.
+/// `BCEWithLogitsLoss(pos_weight=p)` is a mean over outputs too. Our `WeightedBinaryCrossEntropy`
+/// is K times as large.
 #[test]
 fn torch_pos_weight_is_weighted_binary_cross_entropy() {
     let cost = WeightedBinaryCrossEntropy::new(numbers(value("/problem/class_weights")));

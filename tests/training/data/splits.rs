@@ -164,7 +164,14 @@ fn random_labels_are_stratified() {
             continue;
         }
         seen += 1;
-        let split = stratified_split(&labels, fraction, seed).unwrap();
+        let split = stratified_split(&labels, fraction, seed);
+        // A part with fewer examples than classes is refused, as by scikit-learn.
+        let tests = (fraction * m as f64).round() as usize;
+        if tests.min(m - tests) < all.len() {
+            assert!(split.is_err(), "{tests} of {m}, {all:?}");
+            continue;
+        }
+        let split = split.unwrap();
         is_partition(&split, m);
         assert_eq!(split.test.len(), (fraction * m as f64).round() as usize);
         for (&label, &count) in &all {

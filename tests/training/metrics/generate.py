@@ -206,7 +206,9 @@ values = {
         multi_label(0.4 * np.abs(waves(1.0, 3, 5, 2)), np.zeros((5, 2), dtype=int)),
         multi_label(np.ones((3, 2)), np.ones((3, 2), dtype=int)),
         # Many equal outputs.
-        multi_label(np.round(np.abs(waves(1.0, 21, 30, 2)), 1), (waves(1, 9, 30, 2) > 0.3).astype(int)),
+        multi_label(
+            np.round(np.abs(waves(1.0, 21, 30, 2)), 1), (waves(1, 9, 30, 2) > 0.3).astype(int)
+        ),
     ],
     "rank": [
         rank(waves(1.0, 11, 15), (waves(1.0, 4, 15) > 0).astype(int)),
@@ -230,7 +232,9 @@ values = {
         probabilities(softmax(waves(2.0, 3, 12, 4)), LABELS_OF_4),
         # Ties, and a class that does not occur.
         probabilities(np.full((4, 3), 1 / 3), np.array([0, 1, 2, 1])),
-        probabilities(softmax(np.round(waves(2.0, 5, 9, 3))), np.array([0, 1, 1, 0, 0, 1, 0, 0, 1])),
+        probabilities(
+            softmax(np.round(waves(2.0, 5, 9, 3))), np.array([0, 1, 1, 0, 0, 1, 0, 0, 1])
+        ),
         probabilities(np.eye(3)[[0, 1, 2, 2]], np.array([0, 1, 1, 2])),
         # Not probabilities.
         probabilities(np.array([0.5, 1.5]), np.array([0, 1])),
