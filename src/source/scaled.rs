@@ -19,8 +19,8 @@ use crate::scalar::Scalar;
 /// let (x, y) = (folder.join("scaled-x.bin"), folder.join("scaled-y.bin"));
 /// std::fs::write(&x, [0, 51, 255, 204])?; // two images of two pixels
 /// std::fs::write(&y, [1, 0])?;
-/// let pixels = RowFile::raw(&x, Number::Unsigned(1), 2)?;
-/// let images = FileSource::<f32>::new(pixels, RowFile::raw(&y, Number::Unsigned(1), 1)?)?;
+/// let pixels = RowFile::raw(&x, Number::U8, 2)?;
+/// let images = FileSource::<f32>::new(pixels, RowFile::raw(&y, Number::U8, 1)?)?;
 ///
 /// // x / 255 for each of the two pixels.
 /// let images = Scaled::new(images, MinMaxScaler::new(vec![0.0; 2], vec![255.0; 2])?)?;
