@@ -100,6 +100,9 @@ impl<T: Scalar> Source<T> for Subset<'_, T> {
     }
 
     fn read(&self, indices: &[usize], into: ReadInto<'_, T>) -> Result<(), Error> {
+        if let Some(copy) = self.view(0..self.len()) {
+            return copy.read(indices, into);
+        }
         let chosen = indices.iter().map(|&k| Ok(self.order.index(k)));
         let chosen = collected("the order of the examples", indices.len(), chosen)?;
         self.source.read(&chosen, into)
