@@ -130,7 +130,7 @@ pub use cost::{
     SquaredError, WeightedBinaryCrossEntropy,
 };
 pub use derivatives::{
-    Curvature, ExampleGradients, GaussNewton, Pullback, Tangent, Trace, VjpTargets,
+    Curvature, ExampleGradients, GaussNewton, Pullback, Tangent, Trace, TracePage, VjpTargets,
 };
 pub use error::{BlockEntry, BytesFault, DistributedFault, Error, Location, TableFault};
 pub use examples::Examples;

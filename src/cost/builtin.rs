@@ -75,6 +75,10 @@ pub enum AnyCost {
 }
 
 impl<T: Scalar> Cost<T> for AnyCost {
+    fn as_builtin(&self) -> Option<AnyCost> {
+        Some(*self)
+    }
+
     fn values(&self, at: &Outputs<'_, T>, values: &mut [T]) {
         if self.fast_values(at, values) {
             return;

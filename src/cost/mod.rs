@@ -171,6 +171,12 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
         None
     }
 
+    /// Returns the built-in cost to which this one is identical, if there is one. A
+    /// [page](crate::derivatives::TracePage) then shows its formula.
+    fn as_builtin(&self) -> Option<AnyCost> {
+        None
+    }
+
     /// Returns the closed interval of valid targets. The default is (−∞, ∞).
     fn target_domain(&self) -> (f64, f64) {
         (f64::NEG_INFINITY, f64::INFINITY)
@@ -300,6 +306,10 @@ impl<T: Scalar, C: Cost<T> + ?Sized> Cost<T> for Box<C> {
 
     fn link(&self) -> Option<Link> {
         (**self).link()
+    }
+
+    fn as_builtin(&self) -> Option<AnyCost> {
+        (**self).as_builtin()
     }
 
     fn target_domain(&self) -> (f64, f64) {

@@ -205,6 +205,7 @@ mod jacobian;
 mod jacobian_product;
 mod normal_matrix;
 mod normal_root;
+mod page;
 mod product;
 mod pullback;
 mod tangent;
@@ -217,6 +218,7 @@ mod triangle;
 pub use arguments::{Curvature, GaussNewton, Tangent, VjpTargets};
 pub use example_gradients::ExampleGradients;
 pub use pullback::Pullback;
+pub use page::TracePage;
 pub use trace::Trace;
 pub(crate) use triangle::Triangle;
 

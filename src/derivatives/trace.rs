@@ -3,8 +3,8 @@
 use super::trace_inner::{self, Inner};
 use super::trace_pass::{Start, backward, forward, matrix, scratch_lens, vector};
 use crate::activation::AnyActivation;
-use crate::allocation::owned;
-use crate::cost::{Cost, HeadOutputs};
+use crate::allocation::{allocate, owned};
+use crate::cost::{AnyCost, Cost, HeadOutputs, Outputs};
 use crate::error::{Error, Location};
 use crate::examples::Examples;
 use crate::gradient::{Backprop, CostParts, Gradient, Sums, finish};
@@ -86,9 +86,20 @@ pub struct Trace<T: Scalar> {
     /// Whether the last δ is the cost's own, of a canonical pair.
     pub(super) linked: bool,
     pub(super) costs: DVector<T>,
+    pub(super) cost: TracedCost<T>,
     sums: DVector<T>,
     /// J and ∇J.
     result: Backprop<T>,
+}
+
+/// The cost function of a trace.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct TracedCost<T: Scalar> {
+    pub(super) builtin: Option<AnyCost>,
+    /// w ∂cost/∂a, if the network has one head, and the cost can be asked for it.
+    pub(super) slope: Option<DMatrix<T>>,
+    /// Which targets are present, K × m; `None` if all are.
+    pub(super) present: Option<DMatrix<bool>>,
 }
 
 /// The results of one layer.
@@ -337,6 +348,7 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
         let mut linked = vec![false; plan.heads.len()];
         chain.link(cost, &mut linked);
         let all_linked = linked.iter().all(|&linked| linked);
+        let cost = traced_cost(cost, &at_cost, (examples, &linked), delta.as_view())?;
         let start = Start { delta, linked };
         let sums = backward(self, at, x.as_view(), (&mut layers, &kept), start)?;
 
@@ -370,8 +382,43 @@ impl<T: Scalar, L: Layer<T>> Network<T, L> {
             inner,
             linked: all_linked,
             costs: vector("the costs", costs.as_slice())?,
+            cost,
             sums,
             result: Backprop::new(parts, gradient, Arc::clone(self.layout_arc())),
         })
     }
+}
+
+/// Returns what a page shows of a cost. `delta` is w ∂cost/∂z of the linked heads, and w ∂cost/∂a
+/// of the others.
+fn traced_cost<T: Scalar, C: Cost<T>>(
+    cost: &C,
+    at: &Outputs<'_, T>,
+    (examples, linked): (&Examples<'_, T>, &[bool]),
+    delta: DMatrixView<'_, T>,
+) -> Result<TracedCost<T>, Error> {
+    let builtin = cost.as_builtin();
+    let slope = match (linked, builtin) {
+        ([false], _) => Some(owned("∂cost/∂a", delta)?),
+        ([true], Some(cost)) => {
+            let mut slope = matrix("∂cost/∂a", delta.shape())?;
+            let plain = Outputs { z: None, ..*at };
+            plain.delta(&cost, slope.as_view_mut());
+            weigh(examples, slope.nrows(), slope.as_mut_slice());
+            Some(slope)
+        }
+        _ => None,
+    };
+    let present = examples.present().map(|present| {
+        let (rows, cols) = present.shape();
+        let mut entries = allocate("the present targets", (rows, cols), true)?;
+        let pairs = entries.iter_mut().zip(present.iter());
+        pairs.for_each(|(to, from)| *to = *from);
+        Ok(DMatrix::from_vec(rows, cols, entries))
+    });
+    Ok(TracedCost {
+        builtin,
+        slope,
+        present: present.transpose()?,
+    })
 }

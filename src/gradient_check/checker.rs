@@ -223,6 +223,25 @@ impl GradientCheck {
         self
     }
 
+    /// Keeps all comparisons in the report, in
+    /// [`BlockReport::comparisons`](super::BlockReport::comparisons). Otherwise it keeps the worst of
+    /// each block.
+    ///
+    /// # Example
+    /// ```
+    /// use backprop::GradientCheck;
+    ///
+    /// let f = |p: &[f64]| (p[0] + 2.0 * p[1], vec![1.0, 2.0]);
+    /// let report = GradientCheck::new().keep_comparisons().function(&[("p", 2)], &[0.5; 2], f)?;
+    /// let analytic: Vec<f64> = report.blocks[0].comparisons.iter().map(|c| c.analytic).collect();
+    /// assert_eq!(analytic, [1.0, 2.0]);
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn keep_comparisons(mut self) -> Self {
+        self.keeps = true;
+        self
+    }
+
     /// Compares `count` random entries of each block, chosen by the seed.
     ///
     /// Smaller blocks are compared in full.

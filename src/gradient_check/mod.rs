@@ -205,6 +205,8 @@ pub struct GradientCheck {
     seed: u64,
     /// The seed of training passes.
     training: Option<u64>,
+    /// Whether the report keeps all comparisons.
+    keeps: bool,
 }
 
 impl GradientCheck {

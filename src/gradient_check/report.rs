@@ -70,6 +70,8 @@ pub struct BlockReport {
     pub undecided: usize,
     /// The number of unresolved comparisons.
     pub unresolved: usize,
+    /// All comparisons, if the check [keeps](super::GradientCheck::keep_comparisons) them.
+    pub comparisons: Vec<Comparison>,
     /// The worst verdict among the comparisons, in the order wrong, indefinite, unresolved,
     /// suspected kink, undecided, agrees. Undecided comparisons count only if the one with the
     /// largest derivative is among them.
@@ -102,6 +104,8 @@ pub struct Report {
     pub step: f64,
     /// The machine precision of the scalar type.
     precision: f64,
+    /// Whether the blocks keep all comparisons.
+    keeps: bool,
     /// One report for each block.
     pub blocks: Vec<BlockReport>,
 }
@@ -113,6 +117,7 @@ impl Report {
             cost: f64::NAN,
             step: settings.step,
             precision: settings.precision,
+            keeps: settings.keeps,
             blocks: Vec::new(),
         }
     }
@@ -193,6 +198,11 @@ impl Report {
             undecided: count(Verdict::Undecided),
             unresolved: count(Verdict::Unresolved),
             verdict,
+            comparisons: if self.keeps {
+                comparisons
+            } else {
+                Vec::new()
+            },
         });
     }
 

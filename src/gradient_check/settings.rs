@@ -31,6 +31,8 @@ pub(super) struct Settings {
     pub(super) relative: f64,
     pub(super) floor: f64,
     pub(super) precision: f64,
+    /// Whether the report keeps all comparisons.
+    pub(super) keeps: bool,
 }
 
 /// The maximum number of directions per block. Each is as long as the block and is kept for a
@@ -71,6 +73,7 @@ impl GradientCheck {
             relative,
             floor,
             precision,
+            keeps: self.keeps,
         })
     }
 
