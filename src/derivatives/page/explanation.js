@@ -13,47 +13,6 @@ function plain(of) {
     el("tr", {}, range(of.cols).map((k) => el("td", {}, text(entry(of, i, k)))))))));
 }
 
-/** ∇J as a list of its entries, with their places. */
-class ListView {
-  constructor(board, places) {
-    const { pass, data } = board;
-    const text = format(places.map((of) => pass.value(of)));
-    this.cells = new Map();
-    this.node = el("ol", { class: "unrolled", start: 0, "aria-label": "entries of ∇J" });
-    places.forEach((of, p) => {
-      const { n } = parts(of);
-      const cell = el("li", { tabindex: p ? -1 : 0, "data-place": of, "data-value": pass.value(of),
-        class: n % 2 ? "odd" : undefined, "aria-label": `entry ${p}: ${spoken(data, of)}: ${
-          text(pass.value(of))}` }, el("small", {}, `${p}`), el("span", { class: "number" },
-        text(pass.value(of))), el("small", {}, symbolOf(data, of)));
-      if (pass.differs(of)) cell.classList.add("wrong");
-      this.cells.set(of, cell);
-      this.node.append(cell);
-    });
-    this.node.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
-      const at = places.indexOf(event.target.closest("li")?.dataset.place);
-      if (!step || !places[at + step]) return;
-      event.preventDefault();
-      this.focus(places[at + step]);
-    });
-  }
-
-  focus(of) {
-    this.cells.forEach((cell) => cell.setAttribute("tabindex", -1));
-    this.cells.get(of).setAttribute("tabindex", 0);
-    this.cells.get(of).focus();
-  }
-
-  mark(of, kind) {
-    this.cells.get(of).classList.add(kind);
-  }
-
-  clear(kinds) {
-    this.cells.forEach((cell) => cell.classList.remove(...kinds));
-  }
-}
-
 /** A sum with its numbers put in; below each number stands its symbol. */
 function written(board, tokens, result) {
   const { pass, data } = board;

@@ -10,15 +10,17 @@ const mi = (text) => `<mi mathvariant="${/^[a-zA-Zα-ωδ]$/.test(text) ? "itali
 const mn = (text) => `<mn>${text}</mn>`;
 const row = (...items) => `<mrow>${items.join("")}</mrow>`;
 const paren = (content) => row(mo("("), content, mo(")"));
-/** A symbol with the number of its layer above, and its shape below. */
-function symbol(name, n, shape) {
+/** A symbol with the number of its layer above, its shape below, and a mark after the number. */
+function symbol(name, n, shape, after = "") {
   const raised = n === undefined ? mi(name) : `<msup>${mi(name)}${row(
-    '<mo stretchy="false">(</mo>', mn(n), '<mo stretchy="false">)</mo>')}</msup>`;
+    '<mo stretchy="false">(</mo>', mn(n), '<mo stretchy="false">)</mo>', after)}</msup>`;
   return shape ? `<munder>${raised}<mtext class="shape">${shape}</mtext></munder>` : raised;
 }
 const transposed = (content) => `<msup>${content}<mo>⊤</mo></msup>`;
+/** g′(z). */
+const slopeAt = (z) => row(mi("g"), '<mo lspace="0" rspace="0">′</mo>', paren(z));
 const fraction = (above, below) => `<mfrac>${row(above)}${row(below)}</mfrac>`;
-const math = (...items) => `<math display="inline">${row(...items)}</math>`;
+const math = (...items) => `<math displaystyle="true">${row(...items)}</math>`;
 /** The column [1; a]. */
 const withOne = (a) => row(mo("["), mn(1), mo(";"), a, mo("]"));
 const shapeOf = ({ rows, cols }) => `${rows} × ${cols}`;
@@ -56,7 +58,7 @@ function outputError(pass) {
   const way = pass.switches.delta;
   const w = data.weights ? [mi("w"), mo("∘")] : [];
   const slope = [delta, mo("="), ...w, fraction(row(mo("∂"), mi("cost")), row(mo("∂"), a)), mo("∘"),
-    `<msup>${mi("g")}<mo>′</mo></msup>`, paren(z)];
+    slopeAt(z)];
   if (way === "error" || (way === "traced" && pass.pair)) {
     const equation = pass.pair ? COSTS[data.cost.name].equation : ["12", "output-error-general"];
     return { formula: math(delta, mo("="), ...w, paren(row(a, mo("−"), symbol("y", undefined,
@@ -127,12 +129,12 @@ function backwardLines(pass, n) {
     else if (pass.recurs(n)) {
       const block = pass.block(n + 1);
       const w = `${block.cols - block.exempt} × ${block.rows}`;
-      const back = row(transposed(symbol("W", n, w)), symbol("δ", n + 1,
+      const back = row(symbol("W", n, w, mo("⊤")), symbol("δ", n + 1,
         shapeOf(pass.layer(n + 1).delta)));
       line = { formula: layer.g === "Softmax"
         ? math(symbol("δ", n, shape), mo("="), transposed(mi("G")), back)
-        : math(symbol("δ", n, shape), mo("="), paren(back), mo("∘"), `<msup>${mi("g")}<mo>′</mo>`
-          + "</msup>", paren(symbol("z", n, shape))),
+        : math(symbol("δ", n, shape), mo("="), paren(back), mo("∘"),
+          slopeAt(symbol("z", n, shape))),
       equation: layer.g === "Sigmoid" ? ["11", "recurrence"] : ["13", "recurrence-general"],
       why: "A unit acts on the cost only through the units that it feeds. Their δ come back along "
         + "the same wires, so unit j needs column j of Θ: that is why W is transposed and stands "

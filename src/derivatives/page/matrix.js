@@ -23,10 +23,14 @@ function markup(name, attributes, content) {
 /** Writes a number with a true minus. */
 const signed = (text) => text.replace(/-/g, "−");
 
+/** The largest magnitude of finite numbers. */
+const largestOf = (values) => values.reduce((all, x) => (Number.isFinite(x)
+  ? Math.max(all, Math.abs(x)) : all), 0);
+
 /** The format of the numbers of a matrix: five digits of the largest, aligned. */
 function format(values) {
   const sizes = values.filter(Number.isFinite).map(Math.abs);
-  const largest = Math.max(...sizes, 0);
+  const largest = largestOf(values);
   const decimals = largest === 0 ? 1 : 4 - Math.floor(Math.log10(largest));
   const fixed = decimals >= 0 && decimals <= 7;
   const whole = sizes.every(Number.isInteger) && largest < 1e6;
@@ -93,7 +97,7 @@ class TableView {
     const { pass } = board;
     const values = places.flat().map((of) => pass.value(of));
     const text = format(values);
-    const largest = Math.max(0, ...values.filter(Number.isFinite).map(Math.abs));
+    const largest = largestOf(values);
     this.cells = new Map();
     const head = el("tr", {}, el("td", { class: "corner" }), colNames.map((name, c) => el("th",
       { scope: "col", class: c < bias ? "bias" : undefined }, name)));
@@ -131,6 +135,48 @@ class TableView {
     const cell = this.cells.get(of);
     cell.setAttribute("tabindex", 0);
     cell.focus();
+  }
+
+  mark(of, kind) {
+    this.cells.get(of).classList.add(kind);
+  }
+
+  clear(kinds) {
+    this.cells.forEach((cell) => cell.classList.remove(...kinds));
+  }
+}
+
+/** A vector as a list of its entries. */
+class ListView {
+  constructor(board, { places, label, first, odd }) {
+    const { pass, data } = board;
+    const text = format(places.map((of) => pass.value(of)));
+    const largest = largestOf(places.map((of) => pass.value(of)));
+    this.cells = new Map();
+    this.node = el("ol", { class: "entries", "aria-label": label });
+    places.forEach((of, p) => {
+      const cell = el("li", { tabindex: p ? -1 : 0, "data-place": of, "data-value": pass.value(of),
+        class: odd?.(of) ? "odd" : undefined, "aria-label": `entry ${p + first}: ${spoken(data, of)}: ${
+          text(pass.value(of))}` }, el("small", {}, `${p + first}`), el("span", { class: "number" },
+        text(pass.value(of))), odd ? el("small", {}, symbolOf(data, of)) : undefined);
+      cell.style.setProperty("--tint", tint(pass.value(of), largest, 0.24));
+      if (pass.differs(of)) cell.classList.add("wrong");
+      this.cells.set(of, cell);
+      this.node.append(cell);
+    });
+    this.node.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
+      const at = places.indexOf(event.target.closest("li")?.dataset.place);
+      if (!step || !places[at + step]) return;
+      event.preventDefault();
+      this.focus(places[at + step]);
+    });
+  }
+
+  focus(of) {
+    this.cells.forEach((cell) => cell.setAttribute("tabindex", -1));
+    this.cells.get(of).setAttribute("tabindex", 0);
+    this.cells.get(of).focus();
   }
 
   mark(of, kind) {
@@ -203,8 +249,7 @@ class ImageView {
     const pen = this.canvas.getContext("2d");
     const [width, height] = this.size;
     pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    const sizes = this.values.flat().filter(Number.isFinite).map(Math.abs);
-    const largest = sizes.reduce((all, x) => Math.max(all, x), 0);
+    const largest = largestOf(this.values.flat());
     this.values.forEach((row, r) => row.forEach((x, c) => {
       pen.fillStyle = this.colours ? this.colours(x) : tint(x, largest, 1);
       pen.fillRect(c * width, r * height, width, height);
@@ -250,7 +295,7 @@ function summary(of) {
   const canvas = el("canvas", { width: cols * 6, height: rows * 6, role: "img",
     "aria-label": "an image of the means of its parts" });
   const pen = canvas.getContext("2d");
-  const largest = Math.max(0, ...values.map(Math.abs));
+  const largest = largestOf(values);
   values.forEach((x, at) => {
     pen.fillStyle = tint(x, largest, 1);
     pen.fillRect(Math.floor(at / rows) * 6, (at % rows) * 6, 6, 6);

@@ -135,13 +135,17 @@ class Board {
   }
 
   line({ key, what, n, of, title, formula, equation, why, proof, inside }) {
-    const node = el("article", { class: "line", id: key.replace(".", "-") }, el("h3", {}, title),
-      el("div", { class: "formula" }, markup("span", { class: "scroll" }, formula),
-        equation ? this.equation(equation) : undefined), el("p", {}, why,
-        proof ? el("span", { class: "proof" }, ` ${proof}`) : undefined));
-    node.append(this.matrix({ what, n, of, title }));
-    inside?.forEach((inner) => node.append(this.inner(inner)));
-    return node;
+    const words = el("p", {}, why, proof ? el("span", { class: "proof" }, ` ${proof}`) : undefined);
+    return el("article", { class: "line", id: key.replace(".", "-") }, this.head(title, formula,
+      equation, words), el("div", { class: "matrix" }, this.matrix({ what, n, of, title })),
+    inside?.map((inner) => this.inner(inner)) ?? []);
+  }
+
+  /** The title, the formula and the words of a line. */
+  head(title, formula, equation, ...words) {
+    return el("div", { class: "words" }, el("h3", {}, title), el("div", { class: "formula" },
+      markup("span", { class: "scroll" }, formula), equation ? this.equation(equation)
+        : undefined), words);
   }
 
   /** The matrix of a line. */
@@ -159,6 +163,9 @@ class Board {
       const pixels = range(image[0]).map((r) => range(image[1]).map((c) => place("a", 1,
         r * image[1] + c, example)));
       return this.add(new ImageView(this, { places: pixels, label: `example ${example + 1}` }));
+    }
+    if (cols === 1 && rows > TABLE.rows && rows <= 10 * TABLE.rows) {
+      return this.add(new ListView(this, { places: places.flat(), label: title, first: 1 }));
     }
     if (rows > TABLE.rows || cols > TABLE.cols) {
       return this.add(new ImageView(this, { places, label: title, bias }));
@@ -197,7 +204,7 @@ class Board {
   inner({ label, depth, name, z, a, delta }) {
     const given = (symbolName, of) => (of ? [el("p", { class: "caption" }, `${symbolName}, ${
       shapeOf(of)}`), plain(of)] : []);
-    return el("details", { class: "inner", style: `margin-left:${depth - 2}em` }, el("summary", {},
+    return el("details", { class: "inner wide", style: `margin-left:${depth - 2}em` }, el("summary", {},
       `${label}: ${name}`), ...given("z", z), ...given("a", a), ...given("δ", delta));
   }
 
@@ -210,10 +217,9 @@ class Board {
     const number = (x) => el("span", { class: "number", "data-value": x }, single(x));
     const wrong = this.pass.traced && Math.abs(total - traced) > 1e3 * this.data.epsilon
       * (Math.abs(data) + penalty);
-    return el("article", { class: "line", id: "objective" }, el("h3", {}, "Objective"),
-      el("div", { class: "formula" }, markup("span", { class: "scroll" }, formula),
-        this.equation(["6", "objective"])), el("p", {}, "The mean of the costs, and the penalty Ω. "
-        + "Both are divided by m once."), el("p", { class: `total${wrong ? " wrong" : ""}` }, "J = ",
+    const words = "The mean of the costs, and the penalty Ω. Both are divided by m once.";
+    return el("article", { class: "line", id: "objective" }, this.head("Objective", formula,
+      ["6", "objective"], el("p", {}, words)), el("p", { class: `total${wrong ? " wrong" : ""}` }, "J = ",
         number(data), " + ", number(penalty), " = ", number(total)));
   }
 
@@ -221,13 +227,14 @@ class Board {
   unrolled() {
     const { blocks } = this.data;
     const count = blocks.reduce((all, { rows, cols }) => all + rows * cols, 0);
-    const intro = [el("h3", {}, "Unrolled gradient"), el("div", { class: "formula" }, markup("span",
-      { class: "scroll" }, math(mo("∇"), mi("J"), mo("="), mo("["), ...blocks.slice(0, 3).flatMap(
-        ({ dense, label }, b) => [b ? mo(";") : "", dense ? symbol("D", dense - 1)
-          : `<mtext>${escaped(label)}</mtext>`, "<mtext>(:)</mtext>"]), blocks.length > 3
-        ? mo("; …") : "", mo("]"))), this.equation(["23", "unrolled"])), el("p", {},
-    `The ${count} entries of D, block by block and column by column, as the vector that a method of `
-      + "learning takes. It steps against this vector.")];
+    const named = blocks.slice(0, 3).flatMap(({ dense, label }, b) => [b ? mo(";") : "", dense
+      ? symbol("D", dense - 1) : `<mtext>${escaped(label)}</mtext>`, "<mtext>(:)</mtext>"]);
+    const formula = math(mo("∇"), mi("J"), mo("="), mo("["), ...named, blocks.length > 3
+      ? mo("; …") : "", mo("]"));
+    const intro = this.head("Unrolled gradient", formula, ["23", "unrolled"], el("p", {},
+      `The ${count} entries of D, block by block and column by column, as the vector that a method `
+      + "of learning takes. It steps against this vector."));
+    intro.classList.add("wide");
     const places = blocks.flatMap(({ number, rows, cols }) => range(cols).flatMap((j) => range(rows)
       .map((i) => place("d", number, i, j))));
     const node = el("article", { class: "line", id: "unrolled" }, intro);
@@ -237,7 +244,8 @@ class Board {
       const rows = range(Math.ceil(count / 64)).map((r) => range(64).map((c) => places[64 * r + c]));
       node.append(this.add(new ImageView(this, { places: rows, label: "∇J, 64 entries a row" })));
     } else {
-      node.append(this.add(new ListView(this, places)));
+      const odd = (of) => parts(of).n % 2;
+      node.append(this.add(new ListView(this, { places, label: "entries of ∇J", first: 0, odd })));
     }
     return node;
   }
@@ -249,20 +257,22 @@ class Board {
     const rows = checked.map((block) => this.checkedRow(block));
     const worst = rows.reduce((all, row) => (row.worst && !(row.worst.relative
       <= (all?.relative ?? -1)) ? row.worst : all), undefined);
-    const head = ["block", "compared", "relative error", "worst entry", "verdict"];
-    return el("article", { class: "line", id: "check" }, el("h3", {}, "Gradient check"),
-      el("div", { class: "formula" }, markup("span", { class: "scroll" }, math(symbol("D"),
-        mo("≈"), fraction(row(mi("J"), paren(row(mi("θ"), mo("+"), mi("h"))), mo("−"), mi("J"),
-          paren(row(mi("θ"), mo("−"), mi("h")))), row(mn(2), mi("h"))))),
-      this.equation(["27", "central-difference"])), el("p", {}, "The definition of the derivative "
-      + `is the test: two values of J, a step h = ${single(this.data.step)} apart on each side. The `
-      + "central differences are those of J with all examples, 1/m and λ, so the switches that "
-      + "change D show as errors here."), el("div", { class: "scroll" }, el("table", {
-        class: "report" }, el("thead", {}, el("tr", {}, head.map((h) => el("th", { scope: "col" },
-        h)))), el("tbody", {}, rows.map(({ cells, wrong }) => el("tr", { class: wrong
-        ? "wrong" : undefined }, cells.map((cell) => el("td", {}, cell))))))),
-      worst ? el("p", {}, "The largest relative error is at ", this.chip(worst.of), ".")
-        : undefined, ...rows.map(({ map }) => map).filter(Boolean));
+    const titles = ["block", "compared", "relative error", "worst entry", "verdict"];
+    const theta = (sign) => [mi("J"), paren(row(mi("θ"), mo(sign), mi("h")))];
+    const formula = math(symbol("D"), mo("≈"), fraction(row(...theta("+"), mo("−"), ...theta("−")),
+      row(mn(2), mi("h"))));
+    const head = this.head("Gradient check", formula, ["27", "central-difference"], el("p", {},
+      "The definition of the derivative is the test: two values of J, with a step h = "
+      + `${single(this.data.step)} on each side. The central differences are those of J with all `
+      + "examples, 1/m and λ, so the switches that change D show as errors here."));
+    head.classList.add("wide");
+    const body = rows.map(({ cells, wrong }) => el("tr", { class: wrong ? "wrong" : undefined },
+      cells.map((cell) => el("td", {}, cell))));
+    return el("article", { class: "line", id: "check" }, head, el("div", { class: "scroll wide" },
+      el("table", { class: "report" }, el("thead", {}, el("tr", {}, titles.map((title) => el("th",
+        { scope: "col" }, title)))), el("tbody", {}, body))), worst ? el("p", { class: "wide" },
+      "The largest relative error is at ", this.chip(worst.of), ".") : undefined,
+    ...rows.map(({ map }) => map).filter(Boolean));
   }
 
   checkedRow(block) {
@@ -298,7 +308,7 @@ class Board {
     view.colours = (x) => `rgba(200,30,60,${Math.min(1, Math.max(0.04, (12 + Math.log10(x || 1e-16))
       / 10)).toFixed(3)})`;
     view.draw();
-    return el("div", {}, el("p", { class: "caption" }, `Relative errors of ${label}: pale is 1e-12, `
+    return el("div", { class: "wide" }, el("p", { class: "caption" }, `Relative errors of ${label}: pale is 1e-12, `
       + "dark is 1e-2."), this.add(view));
   }
 
