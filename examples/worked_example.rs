@@ -1,5 +1,5 @@
-//! One pass in numbers that you can check by hand, next to the formulas; one step of gradient
-//! descent; and the same step with a common mistake.
+//! One pass in numbers that you can check by hand, next to the formulas, printed and as a page in
+//! `target/`; one step of gradient descent; and the same step with a common mistake.
 //!
 //! The network is that of M. Mazur, *A Step by Step Backpropagation Example*
 //! (<https://mattmazur.com/2015/03/17/a-step-by-step-backpropagation-example/>): 2-2-2, sigmoid
@@ -13,11 +13,14 @@
 
 use backprop::activation::Sigmoid;
 use backprop::nalgebra::{DMatrix, dmatrix};
-use backprop::{Error, Examples, Network, Objective, SquaredError, unroll};
+use backprop::{
+    Error, Examples, GradientCheck, Network, Objective, SquaredError, unroll,
+};
+use std::path::Path;
 
 const RATE: f64 = 0.5;
 
-fn main() -> Result<(), Error> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (x, y) = (dmatrix![0.05; 0.10], dmatrix![0.01; 0.99]);
     // The bias is in column 0: [b₁ w₁ w₂; b₁ w₃ w₄] and [b₂ w₅ w₆; b₂ w₇ w₈].
     let hidden = dmatrix![0.35, 0.15, 0.20; 0.35, 0.25, 0.30];
@@ -33,6 +36,12 @@ fn main() -> Result<(), Error> {
 
     let trace = network(&hidden, &output)?.trace(&examples, &objective)?;
     println!("{trace:.9}\n");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/worked_example.html");
+    let report = GradientCheck::new().keep_comparisons();
+    let report = report.network(&network(&hidden, &output)?, &examples, &objective)?;
+    let title = "A step by step back-propagation example";
+    trace.page().title(title).check(&report)?.write_html(&page)?;
+    println!("The same as a page to read, hover and check: {}\n", page.display());
     assert!((trace.cost() - 0.298371109).abs() < 5e-10);
 
     // The step Θ − ½ D, without the biases.

@@ -1,5 +1,5 @@
 //! Handwritten digits: checks the gradient, trains with L-BFGS, classifies the test images, and
-//! draws two pictures in `target/`.
+//! writes to `target/` two pictures, and a page of the pass of one image.
 //!
 //! ```sh
 //! cargo run --release --example digits
@@ -68,5 +68,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         curve.display(),
         units.display()
     );
+
+    // One pass of the trained network, with every number, for the first test image.
+    let image = Examples::new(test_digits.x.columns(0, 1), test_digits.y.columns(0, 1))?;
+    let check = GradientCheck::new().keep_comparisons();
+    let report = check.network(&network, &image, &objective())?;
+    let trace = network.trace(&image, &objective())?;
+    let page = trace.page().title("A handwritten digit").input_image(8, 8)?;
+    let file = folder.join("digits.html");
+    page.check(&report)?.write_html(&file)?;
+    println!("one pass: {}", file.display());
     Ok(())
 }

@@ -50,7 +50,7 @@ fn find_long_lines(file: &Path, found: &mut Vec<String>) {
         }
         return;
     }
-    let checked = ["rs", "md", "py", "run"];
+    let checked = ["rs", "md", "py", "run", "js", "css"];
     let end = file.extension().or(file.file_name()).unwrap_or_default();
     let is_generated = GENERATED
         .iter()

@@ -12,8 +12,10 @@ mod compiler_messages;
 mod counts;
 mod examples_compile;
 mod line_length;
+mod pages;
 mod render;
 mod rustdoc;
+mod site;
 
 use render::{definitions, equations, path, read};
 use std::collections::{BTreeMap, BTreeSet};

@@ -93,8 +93,10 @@ class Board {
         pass.ways.map((way) => radio("delta", way, ways[way]))),
     ];
     this.warning = el("div", { role: "status", class: "warnings" });
-    return el("form", { class: "switches", "aria-label": "Switches", autocomplete: "off" },
+    const form = el("form", { class: "switches", "aria-label": "Switches", autocomplete: "off" },
       groups.filter(Boolean), this.warning);
+    form.addEventListener("submit", (event) => event.preventDefault());
+    return form;
   }
 
   panel() {

@@ -8,6 +8,7 @@
 
 mod custom_layers;
 mod nested;
+mod pages;
 mod tables;
 
 use crate::support::{cases, config};
