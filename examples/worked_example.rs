@@ -13,9 +13,7 @@
 
 use backprop::activation::Sigmoid;
 use backprop::nalgebra::{DMatrix, dmatrix};
-use backprop::{
-    Error, Examples, GradientCheck, Network, Objective, SquaredError, unroll,
-};
+use backprop::{Error, Examples, GradientCheck, Network, Objective, SquaredError, unroll};
 use std::path::Path;
 
 const RATE: f64 = 0.5;
@@ -40,8 +38,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let report = GradientCheck::new().keep_comparisons();
     let report = report.network(&network(&hidden, &output)?, &examples, &objective)?;
     let title = "A step by step back-propagation example";
-    trace.page().title(title).check(&report)?.write_html(&page)?;
-    println!("The same as a page to read, hover and check: {}\n", page.display());
+    trace
+        .page()
+        .title(title)
+        .check(&report)?
+        .write_html(&page)?;
+    println!(
+        "The same as a page to read, hover and check: {}\n",
+        page.display()
+    );
     assert!((trace.cost() - 0.298371109).abs() < 5e-10);
 
     // The step Θ − ½ D, without the biases.

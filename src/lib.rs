@@ -7,6 +7,7 @@
 //! [Examples]: crate#contents
 //! [idea]: crate::derivation#1-the-idea
 //! [JSON]: crate::json
+//! [live]: crate::derivatives::TracePage
 //! [results]: crate#speed
 //! [`Activation`]: crate::Activation
 //! [`Cost`]: crate::Cost

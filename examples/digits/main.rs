@@ -74,7 +74,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let check = GradientCheck::new().keep_comparisons();
     let report = check.network(&network, &image, &objective())?;
     let trace = network.trace(&image, &objective())?;
-    let page = trace.page().title("A handwritten digit").input_image(8, 8)?;
+    let page = trace
+        .page()
+        .title("A handwritten digit")
+        .input_image(8, 8)?;
     let file = folder.join("digits.html");
     page.check(&report)?.write_html(&file)?;
     println!("one pass: {}", file.display());

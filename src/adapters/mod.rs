@@ -6,6 +6,8 @@ pub(crate) mod argmin;
 #[cfg(feature = "argmin")]
 pub(crate) mod argmin_hessian;
 #[cfg(feature = "plot")]
+pub(crate) mod pictures;
+#[cfg(feature = "plot")]
 mod plot;
 #[cfg(feature = "progress")]
 mod progress_bar;

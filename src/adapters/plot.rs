@@ -8,19 +8,20 @@ use std::ops::Range;
 use std::path::Path;
 use std::{fs, io};
 
-const BLUE: RGBColor = RGBColor(31, 111, 235);
-const ORANGE: RGBColor = RGBColor(194, 65, 12);
+pub(super) const BLUE: RGBColor = RGBColor(31, 111, 235);
+pub(super) const ORANGE: RGBColor = RGBColor(194, 65, 12);
 
 /// The largest magnitude drawn. Beyond it, the ends of the axis, or the distance between them,
 /// would not be finite.
-const LARGEST: f64 = 1e300;
+pub(super) const LARGEST: f64 = 1e300;
 
 /// Costs that a logarithmic axis can show: all quotients are finite, and no tick can be 0.
 const LOGARITHMIC: Range<f64> = 1e-150..1e150;
 
 impl History {
     /// Writes the learning curve as an SVG file: J of the training examples and the cost of the
-    /// validation examples for each epoch (feature `plot`).
+    /// validation examples for each epoch, with a circle at the [best](Self::best) one (feature
+    /// `plot`).
     ///
     /// The cost axis is logarithmic if all costs are positive (at least 1e-150 and below 1e150).
     /// Costs that are not finite, or beyond ±1e300, are left out.
@@ -45,22 +46,36 @@ impl History {
             ("training (J)", BLUE, of(|r| Some(r.cost))),
             ("validation", ORANGE, of(|r| r.validation)),
         ];
-        let file = file.as_ref();
+        // The best epoch by the cost that stops training, or else by J.
+        let best = self.best().map(|best| {
+            let cost = best.validation.unwrap_or(best.cost);
+            (best.epoch as f64, cost)
+        });
+        let best = best.filter(|(_, cost)| cost.abs() <= LARGEST);
         let mut picture = String::new();
-        let drawn = draw(&mut picture, &curves);
+        let drawn = draw(&mut picture, &curves, best);
         drawn.map_err(|error| error.to_string())?;
-        // plotters writes its file on drop and loses the error; opening a FIFO would wait.
-        let written = match fs::metadata(file) {
-            Ok(found) if !found.is_file() => Err(io::Error::other("expected a regular file")),
-            _ => fs::write(file, picture),
-        };
-        written.map_err(|error| format!("{}: {error}", file.display()))
+        write(file.as_ref(), &picture)
     }
+}
+
+/// Writes a picture to a regular file.
+pub(super) fn write(file: &Path, picture: &str) -> Result<(), String> {
+    // plotters writes its file on drop and loses the error; opening a FIFO would wait.
+    let written = match fs::metadata(file) {
+        Ok(found) if !found.is_file() => Err(io::Error::other("expected a regular file")),
+        _ => fs::write(file, picture),
+    };
+    written.map_err(|error| format!("{}: {error}", file.display()))
 }
 
 type Curve = (&'static str, RGBColor, Vec<(f64, f64)>);
 
-fn draw(picture: &mut String, curves: &[Curve]) -> Result<(), Box<dyn std::error::Error>> {
+fn draw(
+    picture: &mut String,
+    curves: &[Curve],
+    best: Option<(f64, f64)>,
+) -> Result<(), Box<dyn std::error::Error>> {
     let points = || curves.iter().flat_map(|(_, _, points)| points);
     let ends = |value: fn(&(f64, f64)) -> f64| {
         let start = (f64::INFINITY, f64::NEG_INFINITY);
@@ -85,10 +100,11 @@ fn draw(picture: &mut String, curves: &[Curve]) -> Result<(), Box<dyn std::error
             &root,
             first..last,
             (low / 1.1..high * 1.1).log_scale(),
-            curves,
+            (curves, best),
         )?;
     } else {
-        panel(&root, first..last, low - room..high + room, curves)?;
+        let costs = low - room..high + room;
+        panel(&root, first..last, costs, (curves, best))?;
     }
     root.present()?;
     Ok(())
@@ -99,7 +115,7 @@ fn panel<Y>(
     root: &DrawingArea<SVGBackend<'_>, Shift>,
     epochs: Range<f64>,
     costs: Y,
-    curves: &[Curve],
+    (curves, best): (&[Curve], Option<(f64, f64)>),
 ) -> Result<(), Box<dyn std::error::Error>>
 where
     Y: AsRangedCoord<Value = f64>,
@@ -121,6 +137,11 @@ where
         let line = LineSeries::new(points.iter().copied(), color.stroke_width(2));
         let key = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2));
         chart.draw_series(line)?.label(*name).legend(key);
+    }
+    if let Some(at) = best {
+        let mark = Circle::new(at, 5, BLACK.stroke_width(2));
+        let key = |(x, y)| Circle::new((x + 9, y), 5, BLACK.stroke_width(2));
+        chart.draw_series([mark])?.label("best epoch").legend(key);
     }
     chart
         .configure_series_labels()
@@ -215,11 +236,12 @@ mod tests {
                 ("validation", ORANGE, validation.clone()),
             ];
             let mut picture = String::new();
-            draw(&mut picture, &curves).unwrap();
+            draw(&mut picture, &curves, Some((2.0, 0.6))).unwrap();
+            assert!(picture.contains("best epoch") && picture.contains("<circle"));
             assert!(picture.starts_with("<svg") && picture.contains("validation"));
             assert!(picture.matches("<polyline").count() > 3);
         }
-        assert!(draw(&mut String::new(), &[("training", BLUE, Vec::new())]).is_err());
+        assert!(draw(&mut String::new(), &[("training", BLUE, Vec::new())], None).is_err());
     }
 
     #[test]

@@ -217,8 +217,8 @@ mod triangle;
 
 pub use arguments::{Curvature, GaussNewton, Tangent, VjpTargets};
 pub use example_gradients::ExampleGradients;
-pub use pullback::Pullback;
 pub use page::TracePage;
+pub use pullback::Pullback;
 pub use trace::Trace;
 pub(crate) use triangle::Triangle;
 

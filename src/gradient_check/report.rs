@@ -198,11 +198,7 @@ impl Report {
             undecided: count(Verdict::Undecided),
             unresolved: count(Verdict::Unresolved),
             verdict,
-            comparisons: if self.keeps {
-                comparisons
-            } else {
-                Vec::new()
-            },
+            comparisons: if self.keeps { comparisons } else { Vec::new() },
         });
     }
 

@@ -152,6 +152,8 @@ pub(crate) fn derivation(page: &str) -> String {
         } else if let Some((label, target)) = definition {
             let target = match target.strip_prefix("figures/") {
                 Some(figure) => data(&format!("docs/figures/{figure}")),
+                // Documentation has no files beside it.
+                None if target.ends_with(".html") => "crate::derivatives::TracePage".into(),
                 None => item(&label[1..], target),
             };
             rendered.push_str(&format!("{label}]: {target}"));

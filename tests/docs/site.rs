@@ -159,7 +159,10 @@ fn links_of_the_site_lead_to_files() {
             if target.contains(['<', ' ', '\n']) {
                 continue; // the text before the first link
             }
-            assert!(path("docs").join(target).exists(), "{file} links to {target}");
+            assert!(
+                path("docs").join(target).exists(),
+                "{file} links to {target}"
+            );
             seen += 1;
         }
     }

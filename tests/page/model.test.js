@@ -7,8 +7,8 @@ const { data, expected, places, read, script } = require("./pages.js");
 
 const { COSTS, Pass, linesOf, parts } = script();
 
-const close = (found, wanted, what) => assert.ok(Math.abs(found - wanted) <= 1e-12,
-  `${what}: ${found}, expected ${wanted}`);
+const close = (found, wanted, what) =>
+  assert.ok(Math.abs(found - wanted) <= 1e-12, `${what}: ${found}, expected ${wanted}`);
 
 /** D under some switches, as the unrolled vector. */
 function gradient(of, switches) {
@@ -36,8 +36,9 @@ test("a number is the sum that the page shows", () => {
       if (given || tokens.length === 0) continue;
       sums += 1;
       const { what, n, i, k } = parts(at);
-      const traced = { sum: of.blocks[n]?.sum, d: of.blocks[n]?.d,
-        delta: of.layers[n - 2]?.delta }[what];
+      const traced = { sum: of.blocks[n]?.sum, d: of.blocks[n]?.d, delta: of.layers[n - 2]?.delta }[
+        what
+      ];
       const wanted = traced ? traced.values[i + traced.rows * k] : pass.value(at);
       close(value, wanted, at);
       assert.ok(!pass.differs(at), at);
@@ -62,12 +63,15 @@ test("what a number goes into is the reverse of what it is made of", () => {
 test("another λ in the data moves D and J", () => {
   const of = data();
   const before = gradient(of, {});
-  of.blocks.forEach((block) => { block.l2 += 1.5; });
+  of.blocks.forEach((block) => {
+    block.l2 += 1.5;
+  });
   const after = gradient(of, {});
   const theta = of.blocks.flatMap((block) => block.theta.values);
-  const exempt = of.blocks.flatMap(({ rows, cols }) => Array.from({ length: rows * cols },
-    (_, at) => at < rows));
-  after.forEach((d, p) => close(d - before[p], exempt[p] ? 0 : 1.5 * theta[p] / 3, `entry ${p}`));
+  const exempt = of.blocks.flatMap(({ rows, cols }) =>
+    Array.from({ length: rows * cols }, (_, at) => at < rows),
+  );
+  after.forEach((d, p) => close(d - before[p], exempt[p] ? 0 : (1.5 * theta[p]) / 3, `entry ${p}`));
   const pass = new Pass(of, {});
   assert.ok(pass.differs("d.0.0.1") && !pass.differs("d.0.0.0"));
 });
@@ -80,7 +84,7 @@ test("another δ in the data moves Δ and D", () => {
   const input = [1, of.x.values[0], of.x.values[1]];
   after.forEach((d, p) => {
     const hit = p < 9 && p % 3 === 1;
-    close(d - before[p], hit ? 0.3 * input[Math.floor(p / 3)] / 3 : 0, `entry ${p}`);
+    close(d - before[p], hit ? (0.3 * input[Math.floor(p / 3)]) / 3 : 0, `entry ${p}`);
   });
   assert.ok(new Pass(of, {}).differs("delta.2.1.0"));
 });
@@ -108,11 +112,19 @@ test("a missing target has no error, and a summary leaves the sums to the trace"
 
 test("every line names an equation of the derivation", () => {
   const derivation = read("docs/derivation.md");
-  const named = [data(), expected.squared].flatMap((of) => Object.values(linesOf(new Pass(of, {}))))
-    .flat().map(({ equation }) => equation).filter(Boolean);
+  const named = [data(), expected.squared]
+    .flatMap((of) => Object.values(linesOf(new Pass(of, {}))))
+    .flat()
+    .map(({ equation }) => equation)
+    .filter(Boolean);
   const pairs = Object.values(COSTS).map(({ equation }) => equation);
-  const others = [["22", "elastic-net"], ["23", "unrolled"], ["27", "central-difference"],
-    ["7", "error-term"], ["13", "recurrence-general"]];
+  const others = [
+    ["22", "elastic-net"],
+    ["23", "unrolled"],
+    ["27", "central-difference"],
+    ["7", "error-term"],
+    ["13", "recurrence-general"],
+  ];
   assert.ok(named.length > 20);
   for (const [number, anchor] of [...named, ...pairs, ...others]) {
     const [, after] = derivation.split(`<a id="${anchor}"></a>`);

@@ -29,20 +29,32 @@ function withData(other) {
 
 /** The numbers and the lines of the page's script, which do not touch the document. */
 function script() {
-  const files = ["model.js", "lines.js"].map((file) => read(`src/derivatives/page/${file}`));
+  const files = ["places.js", "model.js", "uses.js", "lines.js"].map((file) =>
+    read(`src/derivatives/page/${file}`),
+  );
   const names = "{ Pass, COSTS, entry, linesOf, parts, place }";
   return vm.runInNewContext(`${files.join("\n")}\n(${names})`);
 }
 
 /** All places of a page whose numbers the data hold. */
 function places({ layers, blocks, x, y, costs }) {
-  const of = (what, n, matrix) => (matrix?.values ?? []).map((_, at) =>
-    `${what}.${n}.${at % matrix.rows}.${Math.floor(at / matrix.rows)}`);
+  const of = (what, n, matrix) =>
+    (matrix?.values ?? []).map(
+      (_, at) => `${what}.${n}.${at % matrix.rows}.${Math.floor(at / matrix.rows)}`,
+    );
   const last = layers.length + 1;
-  return [of("a", 1, x), of("y", last, y), of("cost", last, costs), of("u", last, undefined),
-    ...layers.flatMap((layer, l) => ["z", "a", "delta", "slope"].map((what) =>
-      of(what, l + 2, layer[what]))), ...blocks.flatMap((block) => ["theta", "sum", "d"].map(
-      (what) => of(what, block.number, block[what])))].flat();
+  return [
+    of("a", 1, x),
+    of("y", last, y),
+    of("cost", last, costs),
+    of("u", last, undefined),
+    ...layers.flatMap((layer, l) =>
+      ["z", "a", "delta", "slope"].map((what) => of(what, l + 2, layer[what])),
+    ),
+    ...blocks.flatMap((block) =>
+      ["theta", "sum", "d"].map((what) => of(what, block.number, block[what])),
+    ),
+  ].flat();
 }
 
 module.exports = { data, expected, page, places, read, root, script, withData };

@@ -98,9 +98,8 @@ impl<T: Scalar> Data<'_, T> {
             json.key("name").string(&layer.name);
             let dense = layer.dense.filter(|_| self.is_dense(l));
             json.key("dense").flag(dense.is_some());
-            json.key("g").string(&dense.map_or(String::new(), |g| {
-                Activation::<T>::name(&g)
-            }));
+            json.key("g")
+                .string(&dense.map_or(String::new(), |g| Activation::<T>::name(&g)));
             values(json, &layer.values);
             let slope = dense.zip(layer.values.z.as_ref());
             let slope = slope.and_then(|(g, z)| slopes(g, z, &layer.values.a));
@@ -269,8 +268,10 @@ fn check(json: &mut Json, report: &BlockReport, rows: usize) {
             let entries = kept.iter().filter_map(|of| entry(of));
             entries.for_each(|entry| json.count(entry));
         });
-        json.key("analytic").numbers(kept.iter().map(|of| of.analytic));
-        json.key("numeric").numbers(kept.iter().map(|of| of.numeric));
+        json.key("analytic")
+            .numbers(kept.iter().map(|of| of.analytic));
+        json.key("numeric")
+            .numbers(kept.iter().map(|of| of.numeric));
         json.key("bound").numbers(kept.iter().map(|of| of.bound));
         json.key("verdicts").list(|json| {
             kept.iter().for_each(|of| json.string(word(of.verdict)));

@@ -76,8 +76,11 @@ impl Json {
             return;
         }
         let (plain, short) = (format!("{number}"), format!("{number:e}"));
-        self.text
-            .push_str(if short.len() < plain.len() { &short } else { &plain });
+        self.text.push_str(if short.len() < plain.len() {
+            &short
+        } else {
+            &plain
+        });
     }
 
     pub(super) fn numbers(&mut self, numbers: impl IntoIterator<Item = f64>) {

@@ -24,8 +24,8 @@ function markup(name, attributes, content) {
 const signed = (text) => text.replace(/-/g, "−");
 
 /** The largest magnitude of finite numbers. */
-const largestOf = (values) => values.reduce((all, x) => (Number.isFinite(x)
-  ? Math.max(all, Math.abs(x)) : all), 0);
+const largestOf = (values) =>
+  values.reduce((all, x) => (Number.isFinite(x) ? Math.max(all, Math.abs(x)) : all), 0);
 
 /** The format of the numbers of a matrix: five digits of the largest, aligned. */
 function format(values) {
@@ -44,7 +44,7 @@ function format(values) {
 /** A number on its own, with six digits. */
 function single(x) {
   if (!Number.isFinite(x)) return "–";
-  if (x === 0 || Number.isInteger(x) && Math.abs(x) < 1e6) return signed(String(x + 0));
+  if (x === 0 || (Number.isInteger(x) && Math.abs(x) < 1e6)) return signed(String(x + 0));
   const size = Math.abs(x);
   return signed(size >= 1e-4 && size < 1e7 ? String(Number(x.toPrecision(6))) : x.toExponential(4));
 }
@@ -70,7 +70,7 @@ function symbolOf(data, of) {
   const name = { theta: "Θ", sum: "Δ", d: "D", delta: "δ", slope: "g′(z" }[what] ?? what;
   if (["theta", "sum", "d"].includes(what)) {
     const block = data.blocks[n];
-    const index = sub(i + 1, block.exempt === 1 ? k : k + 1);
+    const index = sub(i + 1, block.dense && block.exempt ? k : k + 1);
     if (!block.dense) return [what === "theta" ? "" : `${name} of `, block.label, index];
     return [name, sup(block.dense - 1), index];
   }
@@ -84,8 +84,9 @@ function spoken(data, of) {
   const entry = `row ${i + 1}, column ${k + 1}`;
   if (["theta", "sum", "d"].includes(what)) {
     const name = { theta: "", sum: "Delta of ", d: "D of " }[what];
-    const bias = k < data.blocks[n].exempt ? ", bias" : "";
-    return `${name}${data.blocks[n].label}, row ${i + 1}, column ${k}${bias}`;
+    const { dense, exempt, label } = data.blocks[n];
+    const column = dense && exempt ? k : k + 1;
+    return `${name}${label}, row ${i + 1}, column ${column}${dense && k < exempt ? ", bias" : ""}`;
   }
   if (what === "cost") return `cost of example ${k + 1}`;
   return `${what === "delta" ? "delta" : what} of layer ${n}, ${entry}`;
@@ -99,28 +100,56 @@ class TableView {
     const text = format(values);
     const largest = largestOf(values);
     this.cells = new Map();
-    const head = el("tr", {}, el("td", { class: "corner" }), colNames.map((name, c) => el("th",
-      { scope: "col", class: c < bias ? "bias" : undefined }, name)));
-    const body = places.map((row, r) => el("tr", {}, el("th", { scope: "row" }, rowNames[r]),
-      row.map((of, c) => {
-        const value = pass.value(of);
-        const cell = el("td", { tabindex: r + c === 0 ? 0 : -1, "data-place": of,
-          "data-value": value, class: c < bias ? "bias" : undefined,
-          "aria-label": `${spoken(pass.data, of)}: ${text(value)}` }, el("span",
-          { class: "number" }, text(value)));
-        cell.style.setProperty("--tint", tint(value, largest, 0.24));
-        extra?.(cell, of);
-        this.cells.set(of, cell);
-        return cell;
-      })));
-    this.node = el("div", { class: "scroll" }, el("table", { role: "grid", "aria-label": label },
-      el("thead", {}, head), el("tbody", {}, body)));
+    const head = el(
+      "tr",
+      {},
+      el("td", { class: "corner" }),
+      colNames.map((name, c) =>
+        el("th", { scope: "col", class: c < bias ? "bias" : undefined }, name),
+      ),
+    );
+    const body = places.map((row, r) =>
+      el(
+        "tr",
+        {},
+        el("th", { scope: "row" }, rowNames[r]),
+        row.map((of, c) => {
+          const value = pass.value(of);
+          const cell = el(
+            "td",
+            {
+              tabindex: r + c === 0 ? 0 : -1,
+              "data-place": of,
+              "data-value": value,
+              class: c < bias ? "bias" : undefined,
+              "aria-label": `${spoken(pass.data, of)}: ${text(value)}`,
+            },
+            el("span", { class: "number" }, text(value)),
+          );
+          cell.style.setProperty("--tint", tint(value, largest, 0.24));
+          extra?.(cell, of);
+          this.cells.set(of, cell);
+          return cell;
+        }),
+      ),
+    );
+    this.node = el(
+      "div",
+      { class: "scroll" },
+      el(
+        "table",
+        { role: "grid", "aria-label": label },
+        el("thead", {}, head),
+        el("tbody", {}, body),
+      ),
+    );
     this.node.addEventListener("keydown", (event) => this.move(event));
   }
 
   move(event) {
-    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0],
-      ArrowDown: [1, 0] }[event.key];
+    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[
+      event.key
+    ];
     const cell = event.target.closest("td[data-place]");
     if (!step || !cell) return;
     event.preventDefault();
@@ -155,10 +184,19 @@ class ListView {
     this.cells = new Map();
     this.node = el("ol", { class: "entries", "aria-label": label });
     places.forEach((of, p) => {
-      const cell = el("li", { tabindex: p ? -1 : 0, "data-place": of, "data-value": pass.value(of),
-        class: odd?.(of) ? "odd" : undefined, "aria-label": `entry ${p + first}: ${spoken(data, of)}: ${
-          text(pass.value(of))}` }, el("small", {}, `${p + first}`), el("span", { class: "number" },
-        text(pass.value(of))), odd ? el("small", {}, symbolOf(data, of)) : undefined);
+      const cell = el(
+        "li",
+        {
+          tabindex: p ? -1 : 0,
+          "data-place": of,
+          "data-value": pass.value(of),
+          class: odd?.(of) ? "odd" : undefined,
+          "aria-label": `entry ${p + first}: ${spoken(data, of)}: ${text(pass.value(of))}`,
+        },
+        el("small", {}, `${p + first}`),
+        el("span", { class: "number" }, text(pass.value(of))),
+        odd ? el("small", {}, symbolOf(data, of)) : undefined,
+      );
       cell.style.setProperty("--tint", tint(pass.value(of), largest, 0.24));
       if (pass.differs(of)) cell.classList.add("wrong");
       this.cells.set(of, cell);
@@ -204,17 +242,24 @@ class ImageView {
     this.size = [size, Math.max(size, rows < 4 ? 14 : 0)];
     this.values = places.map((row) => row.map((of) => (of ? pass.value(of) : NaN)));
     places.forEach((row, r) => row.forEach((of, c) => this.cells.set(of, [r, c])));
-    this.canvas = el("canvas", { width: cols * this.size[0], height: rows * this.size[1],
-      tabindex: 0, role: "img", "aria-label": `${label}, an image of ${rows} × ${cols} numbers. `
-      + "The arrow keys choose one." });
+    this.canvas = el("canvas", {
+      width: cols * this.size[0],
+      height: rows * this.size[1],
+      tabindex: 0,
+      role: "img",
+      "aria-label":
+        `${label}, an image of ${rows} × ${cols} numbers. ` + "The arrow keys choose one.",
+    });
     this.bias = bias;
     this.colours = colours;
     this.node = el("div", { class: "scroll image" }, this.canvas);
     this.draw();
     const pointed = (event) => {
       const box = this.canvas.getBoundingClientRect();
-      const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top)
-        / box.height];
+      const [x, y] = [
+        (event.clientX - box.left) / box.width,
+        (event.clientY - box.top) / box.height,
+      ];
       return [Math.min(rows - 1, Math.floor(y * rows)), Math.min(cols - 1, Math.floor(x * cols))];
     };
     this.canvas.addEventListener("pointermove", (event) => this.show(pointed(event), false));
@@ -222,8 +267,9 @@ class ImageView {
     this.canvas.addEventListener("click", (event) => this.show(pointed(event), true));
     this.canvas.addEventListener("focus", () => this.show(this.at, true));
     this.canvas.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0],
-        ArrowDown: [1, 0] }[event.key];
+      const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[
+        event.key
+      ];
       if (!step) return;
       event.preventDefault();
       const to = [this.at[0] + step[0], this.at[1] + step[1]];
@@ -250,10 +296,12 @@ class ImageView {
     const [width, height] = this.size;
     pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
     const largest = largestOf(this.values.flat());
-    this.values.forEach((row, r) => row.forEach((x, c) => {
-      pen.fillStyle = this.colours ? this.colours(x) : tint(x, largest, 1);
-      pen.fillRect(c * width, r * height, width, height);
-    }));
+    this.values.forEach((row, r) =>
+      row.forEach((x, c) => {
+        pen.fillStyle = this.colours ? this.colours(x) : tint(x, largest, 1);
+        pen.fillRect(c * width, r * height, width, height);
+      }),
+    );
     if (this.bias) {
       pen.fillStyle = "rgba(128,128,128,0.9)";
       pen.fillRect(this.bias * width - 1, 0, 1, this.canvas.height);
@@ -262,8 +310,12 @@ class ImageView {
     this.marks.forEach(({ r, c, kind }) => {
       pen.strokeStyle = colours[kind];
       pen.lineWidth = 2;
-      pen.strokeRect(c * width + 1, r * height + 1, Math.max(1, width - 2), Math.max(1,
-        height - 2));
+      pen.strokeRect(
+        c * width + 1,
+        r * height + 1,
+        Math.max(1, width - 2),
+        Math.max(1, height - 2),
+      );
     });
   }
 
@@ -292,15 +344,28 @@ class ImageView {
 /** A matrix of which the page has only a summary. */
 function summary(of) {
   const { rows, cols, values } = of.image;
-  const canvas = el("canvas", { width: cols * 6, height: rows * 6, role: "img",
-    "aria-label": "an image of the means of its parts" });
+  const canvas = el("canvas", {
+    width: cols * 6,
+    height: rows * 6,
+    role: "img",
+    "aria-label": "an image of the means of its parts",
+  });
   const pen = canvas.getContext("2d");
   const largest = largestOf(values);
   values.forEach((x, at) => {
     pen.fillStyle = tint(x, largest, 1);
     pen.fillRect(Math.floor(at / rows) * 6, (at % rows) * 6, 6, 6);
   });
-  return el("div", { class: "summary" }, el("div", { class: "image" }, canvas), el("p", {},
-    `Too large to list: ${shapeOf(of)}, norm ${single(of.norm)}, largest magnitude ${
-      single(of.largest)}. The image shows the means of its parts.`));
+  return el(
+    "div",
+    { class: "summary" },
+    el("div", { class: "image" }, canvas),
+    el(
+      "p",
+      {},
+      `Too large to list: ${shapeOf(of)}, norm ${single(of.norm)}, largest magnitude ${single(
+        of.largest,
+      )}. The image shows the means of its parts.`,
+    ),
+  );
 }

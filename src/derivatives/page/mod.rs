@@ -17,12 +17,15 @@ use std::{fs, io};
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 /// Together they are one script: the numbers first, the page last.
-const SCRIPTS: [&str; 6] = [
+const SCRIPTS: [&str; 9] = [
+    include_str!("places.js"),
     include_str!("model.js"),
+    include_str!("uses.js"),
     include_str!("lines.js"),
     include_str!("matrix.js"),
     include_str!("explanation.js"),
     include_str!("picture.js"),
+    include_str!("sections.js"),
     include_str!("view.js"),
 ];
 

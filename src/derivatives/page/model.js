@@ -1,37 +1,5 @@
-"use strict";
-// The numbers of the page: what a pass computes from the page's data under the chosen switches,
-// the sum behind each number, and what a number goes into. Nothing here touches the document.
-//
-// A place is a string "what.n.i.k". For a, z, slope, delta, u and y, n is the course's number of
-// the layer, i the unit and k the example. For theta, sum and d, n is the number of the block, and
-// (i, k) the entry. All indices count from 0 here; the page shows units and examples from 1.
-
-/** Switches as the crate computes: all examples, 1/m, λ, the bias exempt, δ as traced. */
-const AS_TRACED = { examples: "all", k: 0, mean: true, lambda: true, bias: false, delta: "traced" };
-
-/** The costs whose formula the page writes out. */
-const COSTS = {
-  BinaryCrossEntropy: { link: "Sigmoid", equation: ["9", "output-error"] },
-  CategoricalCrossEntropy: { link: "Softmax", equation: ["15", "softmax-error"] },
-  SquaredError: { link: "Identity", equation: ["16", "other-pairs"] },
-  Poisson: { link: "Exponential", equation: ["16", "other-pairs"] },
-};
-
-const place = (what, n, i, k) => `${what}.${n}.${i}.${k}`;
-
-/** Reads a place. */
-function parts(of) {
-  const [what, n, i, k] = of.split(".");
-  return { what, n: Number(n), i: Number(i), k: Number(k) };
-}
-
-/** Entry (i, k) of a matrix of the data, NaN where the data has only a summary. */
-function entry(matrix, i, k) {
-  return matrix?.values?.[i + matrix.rows * k] ?? NaN;
-}
-
-const known = (matrix) => Boolean(matrix?.values);
-const range = (length) => Array.from({ length }, (_, i) => i);
+// The numbers of the page: what a pass computes from the page's data under the chosen switches, and
+// the sum behind each number. Nothing here touches the document.
 
 /** One pass under some switches. */
 class Pass {
@@ -41,10 +9,11 @@ class Pass {
     this.last = data.layers.length + 1;
     const m = data.x.cols;
     const { examples, k } = this.switches;
-    this.shown = range(m).filter((e) => examples === "all" || (examples === "one" ? e === k
-      : e <= k));
-    this.weight = examples === "all" ? data.weight
-      : this.shown.reduce((sum, e) => sum + this.w(e), 0);
+    this.shown = range(m).filter(
+      (e) => examples === "all" || (examples === "one" ? e === k : e <= k),
+    );
+    this.weight =
+      examples === "all" ? data.weight : this.shown.reduce((sum, e) => sum + this.w(e), 0);
     this.computed = new Map();
     this.followDelta();
   }
@@ -122,8 +91,13 @@ class Pass {
     const layer = this.layer(n);
     const above = this.layer(n + 1);
     const slopes = known(layer?.slope) || layer?.g === "Softmax";
-    return Boolean(layer?.dense && above?.dense && slopes && known(above.delta)
-      && known(this.block(n + 1).theta));
+    return Boolean(
+      layer?.dense &&
+      above?.dense &&
+      slopes &&
+      known(above.delta) &&
+      known(this.block(n + 1).theta),
+    );
   }
 
   /** The penalised part of an entry of a block: λ₁ sign Θ + λ₂ Θ. */
@@ -139,18 +113,30 @@ class Pass {
     const { what, n, i, k } = parts(of);
     const { data } = this;
     switch (what) {
-      case "one": return 1;
-      case "w": return this.w(k);
-      case "a": return entry(this.activations(n), i, k);
-      case "z": return entry(this.layer(n).z, i, k);
-      case "slope": return entry(this.layer(n).slope, i, k);
-      case "delta": return entry(this.moved.get(n) ?? this.layer(n).delta, i, k);
-      case "u": return entry(data.cost.slope, i, k);
-      case "y": return this.missing(i, k) ? NaN : entry(data.y, i, k);
-      case "cost": return entry(data.costs, 0, k);
-      case "theta": return entry(data.blocks[n].theta, i, k);
-      case "central": return this.central(n, i, k)?.numeric ?? NaN;
-      default: return this.result(of);
+      case "one":
+        return 1;
+      case "w":
+        return this.w(k);
+      case "a":
+        return entry(this.activations(n), i, k);
+      case "z":
+        return entry(this.layer(n).z, i, k);
+      case "slope":
+        return entry(this.layer(n).slope, i, k);
+      case "delta":
+        return entry(this.moved.get(n) ?? this.layer(n).delta, i, k);
+      case "u":
+        return entry(data.cost.slope, i, k);
+      case "y":
+        return this.missing(i, k) ? NaN : entry(data.y, i, k);
+      case "cost":
+        return entry(data.costs, 0, k);
+      case "theta":
+        return entry(data.blocks[n].theta, i, k);
+      case "central":
+        return this.central(n, i, k)?.numeric ?? NaN;
+      default:
+        return this.result(of);
     }
   }
 
@@ -218,8 +204,10 @@ class Pass {
     if (layer.g !== "Softmax") {
       return { tokens: ["g(", { place: place("z", n, i, k) }, ")"], value };
     }
-    const below = range(layer.a.rows).flatMap((r) => [r ? " + e^" : "e^",
-      { place: place("z", n, r, k) }]);
+    const below = range(layer.a.rows).flatMap((r) => [
+      r ? " + e^" : "e^",
+      { place: place("z", n, r, k) },
+    ]);
     return { tokens: ["e^", { place: place("z", n, i, k) }, " / (", ...below, ")"], value };
   }
 
@@ -238,8 +226,17 @@ class Pass {
     const target = (i) => ({ place: place("y", this.last, i, k) });
     if (y.rows !== this.activations(this.last).rows) return undefined;
     const term = {
-      BinaryCrossEntropy: (i) => ["− ", target(i), " · ln ", a(i), " − (1 − ", target(i),
-        ") · ln(1 − ", a(i), ")"],
+      BinaryCrossEntropy: (i) => [
+        "− ",
+        target(i),
+        " · ln ",
+        a(i),
+        " − (1 − ",
+        target(i),
+        ") · ln(1 − ",
+        a(i),
+        ")",
+      ],
       CategoricalCrossEntropy: (i) => ["− ", target(i), " · ln ", a(i)],
       SquaredError: (i) => ["½ (", a(i), " − ", target(i), ")²"],
       Poisson: (i) => [a(i), " − ", target(i), " · ln ", a(i)],
@@ -266,8 +263,12 @@ class Pass {
     const sum = range(y.rows).reduce((all, r) => all + entry(y, r, k), 0);
     const ofSum = way === "traced" && cost.name === "CategoricalCrossEntropy" && sum !== 1;
     const value = this.w(k) * (a * (ofSum ? sum : 1) - target);
-    const tokens = [{ place: place("a", this.last, i, k) }, ...(ofSum ? [` · ${sum}`] : []),
-      " − ", { place: place("y", this.last, i, k) }];
+    const tokens = [
+      { place: place("a", this.last, i, k) },
+      ...(ofSum ? [` · ${sum}`] : []),
+      " − ",
+      { place: place("y", this.last, i, k) },
+    ];
     const size = this.w(k) * (Math.abs(a) + Math.abs(target));
     if (!weights) return { tokens, value, size };
     return { tokens: [{ place: place("w", 0, 0, k) }, " · (", ...tokens, ")"], value, size };
@@ -279,11 +280,18 @@ class Pass {
       return this.sumOf([[place("u", n, i, k), place("slope", n, i, k)]]);
     }
     const own = this.value(place("u", n, i, k));
-    const all = this.sumOf(range(this.layer(n).a.rows).map((r) => [place("a", n, r, k),
-      place("u", n, r, k)]));
+    const all = this.sumOf(
+      range(this.layer(n).a.rows).map((r) => [place("a", n, r, k), place("u", n, r, k)]),
+    );
     const a = place("a", n, i, k);
-    const tokens = [{ place: a }, " · (", { place: place("u", n, i, k) }, " − (", ...all.tokens,
-      "))"];
+    const tokens = [
+      { place: a },
+      " · (",
+      { place: place("u", n, i, k) },
+      " − (",
+      ...all.tokens,
+      "))",
+    ];
     const size = Math.abs(this.value(a)) * (Math.abs(own) + all.size);
     return { tokens, value: this.value(a) * (own - all.value), size };
   }
@@ -291,21 +299,28 @@ class Pass {
   /** δ from the layer above: (Wᵀ δ) ∘ g′(z). */
   recurrence(n, i, k) {
     const { number, exempt, rows } = this.block(n + 1);
-    const back = (unit) => this.sumOf(range(rows).map((r) => [
-      place("theta", number, r, unit + exempt), place("delta", n + 1, r, k)]));
+    const back = (unit) =>
+      this.sumOf(
+        range(rows).map((r) => [
+          place("theta", number, r, unit + exempt),
+          place("delta", n + 1, r, k),
+        ]),
+      );
     const own = back(i);
     if (this.layer(n).g !== "Softmax") {
       const slope = place("slope", n, i, k);
       const g = this.value(slope);
-      return { tokens: ["(", ...own.tokens, ") · ", { place: slope }], value: own.value * g,
-        size: Math.abs(g) * own.size };
+      return {
+        tokens: ["(", ...own.tokens, ") · ", { place: slope }],
+        value: own.value * g,
+        size: Math.abs(g) * own.size,
+      };
     }
     const a = (r) => this.value(place("a", n, r, k));
     const all = range(this.layer(n).a.rows).map((r) => ({ a: a(r), ...back(r) }));
     const mean = all.reduce((sum, { a: of, value }) => sum + of * value, 0);
     const size = all.reduce((sum, { a: of, size: s }) => sum + of * s, own.size);
-    const tokens = [{ place: place("a", n, i, k) }, " · ((", ...own.tokens,
-      ") − Σ a · Wᵀδ)"];
+    const tokens = [{ place: place("a", n, i, k) }, " · ((", ...own.tokens, ") − Σ a · Wᵀδ)"];
     return { tokens, value: a(i) * (own.value - mean), size: a(i) * size };
   }
 
@@ -339,14 +354,18 @@ class Pass {
     if (l2) add([` + ${l2} · `], l2 * this.value(theta));
     if (!this.switches.mean) return { tokens, value, size };
     const divided = tokens.length > 1 ? ["(", ...tokens, ")"] : tokens;
-    return { tokens: [...divided, ` / ${this.weight}`], value: value / this.weight,
-      size: size / this.weight };
+    return {
+      tokens: [...divided, ` / ${this.weight}`],
+      value: value / this.weight,
+      size: size / this.weight,
+    };
   }
 
   /** The entry of θ with an index in the unrolled vector, as a place of D. */
   unrolled(p) {
-    const block = this.data.blocks.find(({ start, rows, cols }) => p >= start
-      && p < start + rows * cols);
+    const block = this.data.blocks.find(
+      ({ start, rows, cols }) => p >= start && p < start + rows * cols,
+    );
     if (!block) return undefined;
     const { number, start, rows } = block;
     return place("d", number, (p - start) % rows, Math.floor((p - start) / rows));
@@ -379,53 +398,19 @@ class Pass {
 
   /** The places whose sums use a number. */
   uses(of) {
-    return this.candidates(parts(of)).filter((user) => this.operands(user).includes(of));
-  }
-
-  /** A superset of the places whose sums use a number. */
-  candidates({ what, n, i, k }) {
-    const { data } = this;
-    const units = (m) => range(this.activations(m)?.rows ?? 0);
-    const column = (name, m) => units(m).map((r) => place(name, m, r, k));
-    if (what === "theta") {
-      const above = data.blocks[n].dense;
-      const users = [place("d", n, i, k)];
-      if (!above) return users;
-      const below = k - data.blocks[n].exempt;
-      return users.concat(range(data.x.cols).flatMap((e) => [place("z", above, i, e),
-        ...(above > 2 && below >= 0 ? units(above - 1).map((r) =>
-          place("delta", above - 1, r, e)) : [])]));
-    }
-    if (what === "sum") return [place("d", n, i, k)];
-    if (what === "z") return [...column("a", n), place("slope", n, i, k)];
-    if (what === "slope" || what === "u") return column("delta", n);
-    if (what === "y") return [place("cost", this.last, 0, k), ...column("delta", this.last)];
-    const next = this.layer(n + 1);
-    if (what === "a") {
-      const users = n === this.last ? [place("cost", n, 0, k)] : [];
-      if (n > 1) users.push(place("slope", n, i, k), ...column("delta", n));
-      if (!next?.dense) return users;
-      const { number, rows, exempt } = this.block(n + 1);
-      const sums = range(rows).map((r) => place("sum", number, r, i + exempt));
-      return [...users, ...column("z", n + 1), ...sums];
-    }
-    if (what === "delta") {
-      const block = this.block(n);
-      if (!block) return [];
-      const sums = range(block.cols).map((j) => place("sum", block.number, i, j));
-      return n > 2 ? [...column("delta", n - 1), ...sums] : sums;
-    }
-    return [];
+    return candidates(this, parts(of)).filter((user) => this.operands(user).includes(of));
   }
 
   /** Whether a number of the trace differs from the sum that the page computes by more than the
       rounding of that sum. */
   differs(of) {
     const { what, n, i, k } = parts(of);
-    const traced = { z: () => entry(this.layer(n).z, i, k),
+    const traced = {
+      z: () => entry(this.layer(n).z, i, k),
       delta: () => entry(this.layer(n).delta, i, k),
       sum: () => entry(this.data.blocks[n].sum, i, k),
-      d: () => entry(this.data.blocks[n].d, i, k) }[what];
+      d: () => entry(this.data.blocks[n].d, i, k),
+    }[what];
     if (!traced || (this.switches.delta !== "traced" && what === "delta")) return false;
     if (!this.traced && (what === "sum" || what === "d")) return false;
     const { value, size, given } = this.explain(of);

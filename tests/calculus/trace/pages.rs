@@ -65,18 +65,30 @@ fn the_data_are_the_numbers_of_the_trace() {
     for (slope, a) in slopes.iter().zip(a.iter()) {
         assert!((slope.as_f64().unwrap() - (1.0 - a * a)).abs() < 1e-15);
     }
-    let (a, slope) = (trace.activation(1).unwrap(), &data["cost"]["slope"]["values"]);
+    let (a, slope) = (
+        trace.activation(1).unwrap(),
+        &data["cost"]["slope"]["values"],
+    );
     assert!((slope[1 + 3].as_f64().unwrap() + 0.5 / a[(1, 1)]).abs() < 1e-13);
     // A report that keeps only the worst of each block.
     let report = GradientCheck::new().network(&network, &examples, &objective);
     let report = report.unwrap();
     let page = trace.page().check(&report).unwrap().to_html();
-    assert_eq!(self::data(&page)["blocks"][0]["check"]["entries"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        self::data(&page)["blocks"][0]["check"]["entries"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[test]
 fn other_scalars_and_missing_targets_have_pages() {
-    let network = Network::<f32>::builder(2).dense(2, Sigmoid).zeros().unwrap();
+    let network = Network::<f32>::builder(2)
+        .dense(2, Sigmoid)
+        .zeros()
+        .unwrap();
     let x = DMatrix::from_row_slice(2, 2, &[0.1_f32, 0.2, 0.3, 0.4]);
     let y = DMatrix::from_row_slice(2, 2, &[1.0_f32, 0.0, f32::NAN, 1.0]);
     let present = y.map(|y| !y.is_nan());
@@ -85,7 +97,10 @@ fn other_scalars_and_missing_targets_have_pages() {
     let trace = network.trace(&examples, &objective).unwrap();
     let data = data(&trace.to_html());
     assert_matrix(&data["layers"][0]["delta"], trace.delta(0).unwrap());
-    assert_eq!(data["present"], serde_json::json!([true, false, true, true]));
+    assert_eq!(
+        data["present"],
+        serde_json::json!([true, false, true, true])
+    );
     assert_eq!(data["epsilon"], f64::from(f32::EPSILON));
 }
 
@@ -134,7 +149,9 @@ fn text_is_escaped() {
         .unwrap();
     let (x, y) = (numbers(2, 3), numbers(2, 3));
     let examples = Examples::new(&x, &y).unwrap();
-    let trace = network.trace(&examples, &Objective::new(SquaredError)).unwrap();
+    let trace = network
+        .trace(&examples, &Objective::new(SquaredError))
+        .unwrap();
     let page = trace.page().title(EVIL).derivation(EVIL).to_html();
     assert!(!page.contains("<script>alert") && !page.contains("<!--"));
     assert_eq!(page.matches("<script").count(), 2);
@@ -152,16 +169,33 @@ fn text_is_escaped() {
 /// A page loads nothing, and the committed derivation is its only link.
 #[test]
 fn a_page_is_one_file() {
-    let network = Network::<f64>::builder(2).dense(2, Sigmoid).zeros().unwrap();
+    let network = Network::<f64>::builder(2)
+        .dense(2, Sigmoid)
+        .zeros()
+        .unwrap();
     let (x, y) = (numbers(2, 3), DMatrix::zeros(2, 3));
     let examples = Examples::new(&x, &y).unwrap();
     let trace = network.trace(&examples, &Objective::new(BinaryCrossEntropy));
-    let page = trace.unwrap().page().derivation("derivation.html").to_html();
-    for loads in ["src=", "url(", "@import", "fetch(", "import(", "XMLHttpRequest"] {
+    let page = trace
+        .unwrap()
+        .page()
+        .derivation("derivation.html")
+        .to_html();
+    for loads in [
+        "src=",
+        "url(",
+        "@import",
+        "fetch(",
+        "import(",
+        "XMLHttpRequest",
+    ] {
         assert!(!page.contains(loads), "{loads}");
     }
     // The name space of SVG is an address that nothing asks for.
-    assert_eq!(page.matches("http").count(), page.matches("http://www.w3.org/2000/svg").count());
+    assert_eq!(
+        page.matches("http").count(),
+        page.matches("http://www.w3.org/2000/svg").count()
+    );
 }
 
 #[test]
@@ -184,10 +218,19 @@ fn the_report_and_the_image_have_to_fit() {
     };
     assert_eq!(trace.page().check(&other.unwrap()).err(), Some(expected));
     let f = |p: &[f64]| (p[0], vec![1.0]);
-    let function = GradientCheck::new().function(&[("p", 1)], &[0.0], f).unwrap();
+    let function = GradientCheck::new()
+        .function(&[("p", 1)], &[0.0], f)
+        .unwrap();
     assert!(trace.page().check(&function).is_err());
     let refused = trace.page().input_image(2, 2).err();
-    assert!(matches!(refused, Some(Error::Length { expected: 2, found: 4, .. })));
+    assert!(matches!(
+        refused,
+        Some(Error::Length {
+            expected: 2,
+            found: 4,
+            ..
+        })
+    ));
     assert!(trace.page().input_image(usize::MAX, 2).is_err());
 
     // A file that cannot be written is an error.
