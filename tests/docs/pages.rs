@@ -72,7 +72,10 @@ impl Case {
     fn expected(&self) -> Vec<Value> {
         let (all, squared) = ([0, 1, 2], Objective::new(SquaredError).l2(LAMBDA));
         let objective = || Objective::new(BinaryCrossEntropy).l2(LAMBDA);
-        let case = |switches: Value, (j, d): (f64, Vec<f64>)| json!({"switches": switches, "j": j, "d": d});
+        let case = |switches: Value, (j, d): (f64, Vec<f64>)| {
+            let parts = [("switches", switches), ("j", j.into()), ("d", d.into())];
+            Value::from_iter(parts)
+        };
         let theta = self.network.theta().as_slice();
         let (j, d) = self.pass(&all, &objective());
         let times_m = (3.0 * j, d.iter().map(|d| 3.0 * d).collect());

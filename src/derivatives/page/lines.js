@@ -88,8 +88,8 @@ function outputError(pass) {
       equation,
       why: pass.pair
         ? `The answer minus the truth. ${layer.g} and ${data.cost.name} are a canonical pair: ` +
-          "the slope of the activation cancels that of the cost. So δ is large wherever the answer " +
-          "is wrong, even where the unit is flat."
+          "the slope of the activation cancels that of the cost. So δ is large wherever the " +
+          "answer is wrong, even where the unit is flat."
         : "The answer minus the truth, without the slope of the activation.",
     };
   }

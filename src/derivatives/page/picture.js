@@ -39,8 +39,8 @@ function stepsOf(pass) {
       backward: n,
       text:
         n === pass.last
-          ? "Backward. Each output has its error δ. A wire's derivative is δ at its end times a at " +
-            "its start."
+          ? "Backward. Each output has its error δ. A wire's derivative is δ at its end times a " +
+            "at its start."
           : `Backward. Layer ${n}: the errors come back along the same wires, are added, and ` +
             "multiplied by the slope of the unit.",
     })),
