@@ -7,7 +7,7 @@
 //! [Examples]: crate#contents
 //! [idea]: crate::derivation#1-the-idea
 //! [JSON]: crate::json
-//! [live]: crate::derivatives::TracePage
+//! [live]: crate::TracePage
 //! [results]: crate#speed
 //! [`Activation`]: crate::Activation
 //! [`Cost`]: crate::Cost
@@ -72,6 +72,7 @@ pub mod saving;
 mod scalar;
 mod shape;
 pub mod source;
+mod trace_page;
 pub mod training;
 mod workspace;
 
@@ -122,6 +123,8 @@ pub use activation::{Activation, AnyActivation};
 pub use adapters::argmin::ArgminProblem;
 #[cfg(feature = "argmin")]
 pub use adapters::argmin_hessian::ArgminHessian;
+#[cfg(feature = "plot")]
+pub use adapters::pictures::plot_residuals;
 pub use approx;
 #[cfg(feature = "argmin")]
 pub use argmin;
@@ -131,7 +134,7 @@ pub use cost::{
     SquaredError, WeightedBinaryCrossEntropy,
 };
 pub use derivatives::{
-    Curvature, ExampleGradients, GaussNewton, Pullback, Tangent, Trace, TracePage, VjpTargets,
+    Curvature, ExampleGradients, GaussNewton, Pullback, Tangent, Trace, VjpTargets,
 };
 pub use error::{BlockEntry, BytesFault, DistributedFault, Error, Location, TableFault};
 pub use examples::Examples;
@@ -151,4 +154,5 @@ pub use rand_xoshiro;
 pub use regularization::{Penalty, Strength};
 pub use scalar::Scalar;
 pub use shape::Shape;
+pub use trace_page::TracePage;
 pub use workspace::Workspace;

@@ -219,7 +219,7 @@ fn draw_counts(
 ///
 /// let targets = DMatrix::from_row_slice(1, 3, &[1.0, 2.0, 3.0]);
 /// let outputs = DMatrix::from_row_slice(1, 3, &[1.1, 1.9, 3.2]);
-/// backprop::metrics::plot_residuals(&outputs, &targets, "target/residuals.svg")?;
+/// backprop::plot_residuals(&outputs, &targets, "target/residuals.svg")?;
 /// # Ok::<(), String>(())
 /// ```
 pub fn plot_residuals<'a, T: Scalar>(

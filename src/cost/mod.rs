@@ -172,7 +172,7 @@ pub trait Cost<T: Scalar>: Debug + Send + Sync {
     }
 
     /// Returns the built-in cost to which this one is identical, if there is one. A
-    /// [page](crate::derivatives::TracePage) then shows its formula.
+    /// [page](crate::TracePage) then shows its formula.
     fn as_builtin(&self) -> Option<AnyCost> {
         None
     }

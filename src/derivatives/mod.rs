@@ -205,7 +205,6 @@ mod jacobian;
 mod jacobian_product;
 mod normal_matrix;
 mod normal_root;
-mod page;
 mod product;
 mod pullback;
 mod tangent;
@@ -217,9 +216,10 @@ mod triangle;
 
 pub use arguments::{Curvature, GaussNewton, Tangent, VjpTargets};
 pub use example_gradients::ExampleGradients;
-pub use page::TracePage;
 pub use pullback::Pullback;
 pub use trace::Trace;
+pub(crate) use trace::{LayerTrace, Values};
+pub(crate) use trace_inner::Inner;
 pub(crate) use triangle::Triangle;
 
 use crate::error::{Error, Location};

@@ -53,6 +53,9 @@ use std::sync::Arc;
 /// than 8 columns, the table shows the first 6 and the last 2. If there are more than 12 rows, it
 /// shows the first 10 and the last 2. The heading states how many are left out.
 ///
+/// **As a page.** [`to_html`](Self::to_html) returns an HTML page that shows the sum behind each
+/// number; [`page`](Self::page) sets it up.
+///
 /// # Example
 /// One identity unit has a = z = 1 + 2·3 = 7. Half the squared error against y = 4 is ½ 3² = 4.5,
 /// and λ = 1:
@@ -73,20 +76,20 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace<T: Scalar> {
-    pub(super) theta: DVector<T>,
-    pub(super) x: DMatrix<T>,
-    pub(super) y: DMatrix<T>,
-    pub(super) weights: Option<Vec<f64>>,
+    pub(crate) theta: DVector<T>,
+    pub(crate) x: DMatrix<T>,
+    pub(crate) y: DMatrix<T>,
+    pub(crate) weights: Option<Vec<f64>>,
     /// m = Σw.
-    pub(super) weight: f64,
-    pub(super) penalty: Penalty,
-    pub(super) layers: Vec<LayerTrace<T>>,
+    pub(crate) weight: f64,
+    pub(crate) penalty: Penalty,
+    pub(crate) layers: Vec<LayerTrace<T>>,
     /// The layers inside others, each after the one that contains it.
-    pub(super) inner: Vec<Inner<T>>,
+    pub(crate) inner: Vec<Inner<T>>,
     /// Whether the last δ is the cost's own, of a canonical pair.
-    pub(super) linked: bool,
-    pub(super) costs: DVector<T>,
-    pub(super) cost: TracedCost<T>,
+    pub(crate) linked: bool,
+    pub(crate) costs: DVector<T>,
+    pub(crate) cost: TracedCost<T>,
     sums: DVector<T>,
     /// J and ∇J.
     result: Backprop<T>,
@@ -94,29 +97,29 @@ pub struct Trace<T: Scalar> {
 
 /// The cost function of a trace.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct TracedCost<T: Scalar> {
-    pub(super) builtin: Option<AnyCost>,
+pub(crate) struct TracedCost<T: Scalar> {
+    pub(crate) builtin: Option<AnyCost>,
     /// w ∂cost/∂a, if the network has one head, and the cost can be asked for it.
-    pub(super) slope: Option<DMatrix<T>>,
+    pub(crate) slope: Option<DMatrix<T>>,
     /// Which targets are present, K × m; `None` if all are.
-    pub(super) present: Option<DMatrix<bool>>,
+    pub(crate) present: Option<DMatrix<bool>>,
 }
 
 /// The results of one layer.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct LayerTrace<T: Scalar> {
-    pub(super) name: String,
+pub(crate) struct LayerTrace<T: Scalar> {
+    pub(crate) name: String,
     /// The activation of a built-in dense layer.
-    pub(super) dense: Option<AnyActivation>,
-    pub(super) values: Values<T>,
+    pub(crate) dense: Option<AnyActivation>,
+    pub(crate) values: Values<T>,
 }
 
 /// z, a and δ of a layer.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Values<T: Scalar> {
-    pub(super) z: Option<DMatrix<T>>,
-    pub(super) a: DMatrix<T>,
-    pub(super) delta: Option<DMatrix<T>>,
+pub(crate) struct Values<T: Scalar> {
+    pub(crate) z: Option<DMatrix<T>>,
+    pub(crate) a: DMatrix<T>,
+    pub(crate) delta: Option<DMatrix<T>>,
 }
 
 impl<T: Scalar> Trace<T> {

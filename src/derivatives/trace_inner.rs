@@ -14,10 +14,10 @@ use crate::workspace::Workspace;
 
 /// The results of a layer inside another.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Inner<T: Scalar> {
-    pub(super) path: Path,
-    pub(super) name: String,
-    pub(super) values: Values<T>,
+pub(crate) struct Inner<T: Scalar> {
+    pub(crate) path: Path,
+    pub(crate) name: String,
+    pub(crate) values: Values<T>,
 }
 
 /// Appends the layers inside `outer`, from what it left in a pass.

@@ -83,8 +83,6 @@ use nalgebra::DMatrixView;
 use std::fmt::Debug;
 use std::ops::Range;
 
-#[cfg(feature = "plot")]
-pub use crate::adapters::pictures::plot_residuals;
 pub use average::{Average, Averaging, ZeroDivision};
 pub use classification::{Accuracy, F1, Precision, Recall, TopK};
 pub use confusion::ConfusionMatrix;

@@ -153,7 +153,7 @@ pub(crate) fn derivation(page: &str) -> String {
             let target = match target.strip_prefix("figures/") {
                 Some(figure) => data(&format!("docs/figures/{figure}")),
                 // Documentation has no files beside it.
-                None if target.ends_with(".html") => "crate::derivatives::TracePage".into(),
+                None if target.ends_with(".html") => "crate::TracePage".into(),
                 None => item(&label[1..], target),
             };
             rendered.push_str(&format!("{label}]: {target}"));

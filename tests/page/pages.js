@@ -30,7 +30,7 @@ function withData(other) {
 /** The numbers and the lines of the page's script, which do not touch the document. */
 function script() {
   const files = ["places.js", "model.js", "uses.js", "lines.js"].map((file) =>
-    read(`src/derivatives/page/${file}`),
+    read(`src/trace_page/${file}`),
   );
   const names = "{ Pass, COSTS, entry, linesOf, parts, place }";
   return vm.runInNewContext(`${files.join("\n")}\n(${names})`);

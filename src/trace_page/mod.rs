@@ -3,7 +3,7 @@
 mod data;
 mod json;
 
-use super::trace::Trace;
+use crate::derivatives::Trace;
 use crate::error::Error;
 use crate::gradient_check::Report;
 use crate::layout::Layout;

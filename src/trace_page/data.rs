@@ -3,8 +3,7 @@
 use super::json::Json;
 use crate::activation::{Activation, AnyActivation, Softmax};
 use crate::cost::AnyCost;
-use crate::derivatives::trace::{LayerTrace, Trace, Values};
-use crate::derivatives::trace_inner::Inner;
+use crate::derivatives::{Inner, LayerTrace, Trace, Values};
 use crate::gradient_check::{BlockReport, Comparison, Place, Report, Verdict};
 use crate::layout::BlockLayout;
 use crate::path::Path;
