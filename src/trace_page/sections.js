@@ -75,7 +75,23 @@ class Sections {
       what === "d" || what === "sum" || what === "z" || what === "delta"
         ? (cell, at) => this.judge(cell, at)
         : undefined;
-    return this.add(new TableView(this, { places, label: title, rowNames, colNames, bias, extra }));
+    const view = new TableView(this, { places, label: title, rowNames, colNames, bias, extra });
+    if (what === "d") this.markWorst(view);
+    return this.add(view);
+  }
+
+  /** Marks the entry of D with the largest relative error. */
+  markWorst(view) {
+    const errors = [...view.cells].map(([of, cell]) => {
+      const { n, i, k } = parts(of);
+      return { cell, relative: this.pass.central(n, i, k)?.relative ?? -1 };
+    });
+    const { cell, relative } = errors.reduce((most, of) =>
+      of.relative > most.relative ? of : most,
+    );
+    if (relative < 0) return;
+    cell.classList.add("worst");
+    cell.querySelector(".check").append(", the largest");
   }
 
   add(view) {

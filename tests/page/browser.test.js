@@ -188,6 +188,21 @@ test("an edit of λ or of a δ in the data moves D on the page", async () => {
   await close(page);
 });
 
+test("the entry of D with the largest relative error is marked", async () => {
+  const page = await open(committed);
+  const worst = await page.$$eval("td.worst", (all) => all.map((td) => td.dataset.place));
+  const expectedWorst = data().blocks.map(({ number, rows, d, check }) => {
+    const errors = d.values.map((x, at) => {
+      const numeric = check.numeric[check.entries.indexOf(at)];
+      return Math.abs(x - numeric) / (Math.abs(x) + Math.abs(numeric));
+    });
+    const at = errors.indexOf(Math.max(...errors));
+    return `d.${number}.${at % rows}.${Math.floor(at / rows)}`;
+  });
+  assert.deepEqual(worst.sort(), expectedWorst.sort());
+  await close(page);
+});
+
 test("a wrong D shows as wrong", async () => {
   const other = data();
   other.blocks[0].d.values[4] *= 1.01;
