@@ -5,29 +5,14 @@ const WRITTEN = 24;
 
 /** The numbers of a matrix that has no places. */
 function plain(of) {
-  if (!known(of) || of.rows > TABLE.rows || of.cols > TABLE.cols) {
-    return known(of) ? el("p", {}, `Too large to list here: ${shapeOf(of)}.`) : summary(of);
-  }
+  if (!known(of)) return summary(of);
+  if (of.rows > TABLE.rows || of.cols > TABLE.cols) return plainImage(of);
   const text = format(of.values);
-  return el(
-    "div",
-    { class: "scroll" },
-    el(
-      "table",
-      {},
-      el(
-        "tbody",
-        {},
-        range(of.rows).map((i) =>
-          el(
-            "tr",
-            {},
-            range(of.cols).map((k) => el("td", {}, text(entry(of, i, k)))),
-          ),
-        ),
-      ),
-    ),
-  );
+  const rows = range(of.rows).map((i) => {
+    const cells = range(of.cols).map((k) => el("td", {}, text(entry(of, i, k))));
+    return el("tr", {}, cells);
+  });
+  return el("div", { class: "scroll" }, el("table", {}, el("tbody", {}, rows)));
 }
 
 /** A sum with its numbers put in; below each number stands its symbol. */

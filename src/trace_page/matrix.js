@@ -341,31 +341,24 @@ class ImageView {
   }
 }
 
-/** A matrix of which the page has only a summary. */
-function summary(of) {
-  const { rows, cols, values } = of.image;
-  const canvas = el("canvas", {
-    width: cols * 6,
-    height: rows * 6,
-    role: "img",
-    "aria-label": "an image of the means of its parts",
-  });
+/** An image of numbers that have no places. */
+function plainImage({ rows, cols, values }) {
+  const side = Math.max(2, Math.min(12, Math.floor(480 / cols)));
+  const canvas = el("canvas", { width: cols * side, height: rows * side, role: "img" });
+  canvas.setAttribute("aria-label", `an image of ${rows} × ${cols} numbers`);
   const pen = canvas.getContext("2d");
   const largest = largestOf(values);
   values.forEach((x, at) => {
     pen.fillStyle = tint(x, largest, 1);
-    pen.fillRect(Math.floor(at / rows) * 6, (at % rows) * 6, 6, 6);
+    pen.fillRect(Math.floor(at / rows) * side, (at % rows) * side, side, side);
   });
-  return el(
-    "div",
-    { class: "summary" },
-    el("div", { class: "image" }, canvas),
-    el(
-      "p",
-      {},
-      `Too large to list: ${shapeOf(of)}, norm ${single(of.norm)}, largest magnitude ${single(
-        of.largest,
-      )}. The image shows the means of its parts.`,
-    ),
-  );
+  return el("div", { class: "scroll image" }, canvas);
+}
+
+/** A matrix of which the page has only a summary. */
+function summary(of) {
+  const words =
+    `Too large to list: ${shapeOf(of)}, norm ${single(of.norm)}, largest magnitude ` +
+    `${single(of.largest)}. The image shows the means of its parts.`;
+  return el("div", { class: "summary" }, plainImage(of.image), el("p", {}, words));
 }

@@ -1,12 +1,12 @@
 //! The committed pages of traces, and the numbers of the crate that a browser compares with them.
 
 use crate::render::{path, read};
-use backprop::activation::{Relu, Sigmoid, Tanh};
+use backprop::activation::{Relu, Sigmoid, Softmax, Tanh};
 use backprop::cost::Outputs;
 use backprop::nalgebra::{DMatrix, DMatrixViewMut, dmatrix};
 use backprop::{
-    BinaryCrossEntropy, Cost, Examples, GradientCheck, Initialization, Network, Objective,
-    SquaredError, TracePage, rng,
+    BinaryCrossEntropy, CategoricalCrossEntropy, Cost, Examples, GradientCheck, Initialization,
+    Network, Objective, SquaredError, TracePage, rng,
 };
 use serde_json::{Value, json};
 
@@ -121,6 +121,23 @@ impl Case {
     }
 }
 
+/// Returns the data of a page with a softmax, hidden tanh units, weights, L1 and a frozen layer.
+fn softmax() -> Value {
+    let layers = Network::<f64>::builder(2).dense(2, Tanh).dense(3, Tanh);
+    let network = layers.dense(3, Softmax);
+    let mut network = network
+        .initialize(Initialization::GlorotUniform, &mut rng(2))
+        .unwrap();
+    network.freeze(0).unwrap();
+    let x = dmatrix![0.5, -1.0, 1.5, 0.2; 1.0, 0.25, -0.75, 0.1];
+    let y = dmatrix![1.0, 0.0, 0.5, 0.0; 0.0, 1.0, 0.25, 0.5; 0.0, 0.0, 0.25, 0.75];
+    let weights = [1.0, 0.5, 2.0, 0.0];
+    let examples = Examples::new(&x, &y).unwrap().weighted(&weights).unwrap();
+    let objective = Objective::new(CategoricalCrossEntropy).l1(0.1).l2(0.3);
+    let trace = network.trace(&examples, &objective).unwrap();
+    parts(&trace.to_html()).0
+}
+
 /// Returns the data of a page, and the page without them.
 fn parts(page: &str) -> (Value, String) {
     const OPEN: &str = "<script type=\"application/json\" id=\"data\">";
@@ -177,7 +194,11 @@ fn the_committed_page_is_that_of_its_trace() {
     assert!(equal, "{file} does not match its source: {hint}");
 
     let squared = case.page(&Objective::new(SquaredError).l2(LAMBDA), "Squared error");
-    let cases = json!({"squared": parts(&squared).0, "cases": case.expected()});
+    let cases = json!({
+        "squared": parts(&squared).0,
+        "softmax": softmax(),
+        "cases": case.expected(),
+    });
     let file = "tests/page/expected.json";
     let found = rendered(file, &format!("{cases:#}\n"));
     let found: Value = serde_json::from_str(&found).unwrap();

@@ -28,7 +28,7 @@ test("every switch gives the numbers of the crate", () => {
 });
 
 test("a number is the sum that the page shows", () => {
-  for (const of of [data(), expected.squared]) {
+  for (const of of [data(), expected.squared, expected.softmax]) {
     const pass = new Pass(of, {});
     let sums = 0;
     for (const at of places(of)) {
@@ -49,14 +49,26 @@ test("a number is the sum that the page shows", () => {
 
 test("what a number goes into is the reverse of what it is made of", () => {
   for (const switches of [{}, { delta: "slope" }, { delta: "error" }, { examples: "one", k: 1 }]) {
-    const of = data();
-    const pass = new Pass(of, switches);
-    const all = places(of);
-    const made = new Map(all.map((at) => [at, pass.operands(at)]));
-    for (const at of all) {
-      const users = all.filter((user) => made.get(user).includes(at)).sort();
-      assert.deepEqual([...pass.uses(at)].sort(), users, `${at} ${JSON.stringify(switches)}`);
+    for (const of of [data(), expected.softmax]) {
+      const pass = new Pass(of, switches);
+      const all = places(of);
+      const made = new Map(all.map((at) => [at, pass.operands(at)]));
+      for (const at of all) {
+        const users = all.filter((user) => made.get(user).includes(at)).sort();
+        assert.deepEqual([...pass.uses(at)].sort(), users, `${at} ${JSON.stringify(switches)}`);
+      }
     }
+  }
+});
+
+test("both ways to δ of a softmax give the D of the crate", () => {
+  const of = expected.softmax;
+  for (const delta of ["slope", "error"]) {
+    gradient(of, { delta }).forEach((d, p) => {
+      const at = parts(new Pass(of, {}).unrolled(p));
+      const { d: traced } = of.blocks[at.n];
+      close(d, traced.values[at.i + traced.rows * at.k], `${delta}, entry ${p}`);
+    });
   }
 });
 
