@@ -136,8 +136,9 @@ fn the_site_is_that_of_its_sources() {
     let body = format!(
         "<h1>backprop</h1>\n<p>Back-propagation for feed-forward networks, in the notation of \
          Andrew Ng's course: the pages of the repository.</p>\n<h2>A pass to read, hover and \
-         check</h2>\n<ul>\n{live}</ul>\n<h2>To read</h2>\n<ul>\n{list}</ul>\n<h2>Pictures</h2>\n\
-         {}",
+         check</h2>\n<ul>\n{live}</ul>\n<figure><a href=\"traces/2-3-2.html\"><img \
+         src=\"figures/page.png\" alt=\"A page of a pass\"></a></figure>\n\
+         <h2>To read</h2>\n<ul>\n{list}</ul>\n<h2>Pictures</h2>\n{}",
         pictures.concat()
     );
     assert_rendered("docs/index.html", &page("backprop", &body));
