@@ -20,13 +20,15 @@ function candidates(pass, { what, n, i, k }) {
     );
   }
   if (what === "sum") return [place("d", n, i, k)];
-  if (what === "z") return [...column("a", n), place("slope", n, i, k)];
+  // A softmax has no slope of single units.
+  const slopes = known(pass.layer(n)?.slope) ? [place("slope", n, i, k)] : [];
+  if (what === "z") return [...column("a", n), ...slopes];
   if (what === "slope" || what === "u") return column("delta", n);
   if (what === "y") return [place("cost", pass.last, 0, k), ...column("delta", pass.last)];
   const next = pass.layer(n + 1);
   if (what === "a") {
     const users = n === pass.last ? [place("cost", n, 0, k)] : [];
-    if (n > 1) users.push(place("slope", n, i, k), ...column("delta", n));
+    if (n > 1) users.push(...slopes, ...column("delta", n));
     if (!next?.dense) return users;
     const { number, rows, exempt } = pass.block(n + 1);
     const sums = range(rows).map((r) => place("sum", number, r, i + exempt));
