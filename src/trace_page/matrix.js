@@ -250,6 +250,8 @@ class ImageView {
       "aria-label":
         `${label}, an image of ${rows} × ${cols} numbers. ` + "The arrow keys choose one.",
     });
+    // Wider images scroll.
+    if (cols <= 128) this.canvas.classList.add("fits");
     this.bias = bias;
     this.colours = colours;
     this.node = el("div", { class: "scroll image" }, this.canvas);
