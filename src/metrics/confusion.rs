@@ -118,7 +118,7 @@ impl ConfusionMatrix {
     /// let encoder = LabelEncoder::fit(&["cat", "horse"])?;
     /// let counts = ConfusionMatrix::from_labels(&[0, 0, 1], &[0, 1, 1], 2)?;
     /// let table = "\
-    /// true \\ pred    cat horse  recall
+    /// true \\ pred   cat horse  recall
     /// cat             1     1   0.500
     /// horse           0     1   1.000
     /// precision   1.000 0.500   0.667";

@@ -651,13 +651,13 @@ fn ranks() {
             DistributedFault::Poisoned {
                 message: "rank 3 has ended".to_owned(),
             },
-            "an earlier error ended the use of this communicator: rank 3 has ended",
+            "this communicator refuses calls after an earlier error: rank 3 has ended",
         ),
         (
             DistributedFault::Library {
                 message: "MPI_ERR_COMM".to_owned(),
             },
-            "the library that carries the messages failed: MPI_ERR_COMM",
+            "the library that sends the messages failed: MPI_ERR_COMM",
         ),
     ];
     check(&faults.map(|(fault, text)| (Error::Distributed { fault }, text)));

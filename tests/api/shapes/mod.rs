@@ -79,6 +79,7 @@ fn every_error_variant_is_tested() {
         prepared::labels_of_examples,
         prepared::scalers,
         prepared::splits,
+        prepared::tables,
         metrics::metrics_of_outputs,
         derivatives::directions,
         derivatives::inputs,

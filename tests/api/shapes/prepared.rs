@@ -1,12 +1,14 @@
 //! Invalid labels, rows and splits.
 
 use super::*;
+use backprop::TableFault;
 use backprop::data::{
-    Fractions, KFold, LabelEncoder, MinMaxScaler, Scaler, Standardizer, balanced_weights,
+    Fractions, KFold, LabelEncoder, MinMaxScaler, Scaler, Standardizer, Table, balanced_weights,
     class_weights, labels, one_hot, select, stratified_split, stratified_three_way_split,
     three_way_split, train_test_split,
 };
 use backprop::nalgebra::dmatrix;
+use backprop::source::Csv;
 
 pub(super) fn too_large(what: &'static str, rows: usize, cols: usize) -> Error {
     Error::TooLarge { what, rows, cols }
@@ -354,4 +356,38 @@ pub(super) fn splits() {
     refused("memory", KFold::new(2).split(max), &indices);
     let found = KFold::new(3).stratified(&[5, 5, 5, 8, 8, 1]);
     refused("class", found, &few(Some(8), 3, 2));
+}
+
+#[test]
+pub(super) fn tables() {
+    let table = Table::new().with_numbers("a", [1.0, 2.0]).unwrap();
+    let of = |fault| Error::Table { fault };
+    let column = || "a".to_owned();
+    let expected = of(TableFault::Repeated { column: column() });
+    refused(
+        "twice",
+        table.clone().with_numbers("a", [1.0, 2.0]),
+        &expected,
+    );
+    let expected = of(TableFault::Length {
+        column: "b".to_owned(),
+        expected: 2,
+        found: 1,
+    });
+    refused("length", table.clone().with_numbers("b", [1.0]), &expected);
+    let expected = of(TableFault::Kind {
+        column: column(),
+        expected: "text",
+    });
+    refused("kind", table.text("a"), &expected);
+    let expected = Error::Csv {
+        name: "the CSV".to_owned(),
+        line: 2,
+        fault: TableFault::Cells {
+            expected: 2,
+            found: 1,
+        },
+    };
+    let read = Csv::new().numbers(["a"]).from_bytes(b"a,b\n1\n");
+    refused("cells", read, &expected);
 }
