@@ -19,7 +19,7 @@ const PART_BYTES: usize = 640 << 10;
 /// because each part reads all parameters from a slower cache and adds a gradient there.
 const PARAMETERS: usize = 1 << 18;
 
-/// The smallest part of a network with so many parameters. The largest has less than twice as many.
+/// The minimum number of examples in a part of such a network. The maximum is twice this.
 const LARGE_PART: usize = 512;
 
 /// The cut of a batch into parts of equal size.

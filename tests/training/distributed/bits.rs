@@ -217,3 +217,32 @@ fn fixed_statistics_and_layers_that_draw() {
         shared(trainer(), rank).fit(network, &examples)
     });
 }
+
+/// Branches, norms of single examples and random layers inside each other; batches of a few
+/// examples, which are one part, and of many.
+#[test]
+fn nested_layers() {
+    let network = Network::<f64>::builder(5)
+        .dense(6, Tanh)
+        .residual(|inner| {
+            inner
+                .layer_norm()
+                .dense(4, Tanh)
+                .dropout(0.3)
+                .dense(6, Identity)
+        })
+        .dense(3, Identity)
+        .initialize(Initialization::GlorotUniform, &mut rng(2))
+        .unwrap();
+    for (m, batch) in [(3, 2), (7, 7), (1300, 1100)] {
+        let (x, y) = (numbers(5, m, 0.1), numbers(3, m, 0.7));
+        let examples = Examples::new(&x, &y).unwrap();
+        same_on_all(&network, |rank, network| {
+            let objective = Objective::new(SquaredError).l2(0.3);
+            let trainer = Trainer::new(objective, Adam::new(0.01))
+                .epochs(2)
+                .batch_size(batch);
+            shared(trainer, rank).fit(network, &examples)
+        });
+    }
+}
